@@ -1,0 +1,1 @@
+"""WHAT runs: the experiment files and the small pure functions that turn a stage into jobs."""

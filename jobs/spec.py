@@ -1,0 +1,58 @@
+"""A job: one run of one engine (or of a user's command), with resources and what it waits for."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What one job asks of the cluster."""
+
+    nodes: int = 1
+    gpus: int = 0
+    """GPUs per node; the type comes from the cluster's profile."""
+    cpus: int = 1
+    memory_gb: int = 4
+    minutes: int = 60
+    """Time limit."""
+
+    @property
+    def gpu_hours(self) -> float:
+        """GPU-hours asked for, if the job used its whole time limit."""
+        return self.nodes * self.gpus * self.minutes / 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run of one engine."""
+
+    name: str
+    """Says what varies: ``train/arm=pcgrad,seed=0``. Unique in a plan."""
+    stage: str
+    axes: dict[str, Any]
+    """The point of the stage's matrix: ``{"arm": "pcgrad", "seed": 0}``."""
+    engine: str | None
+    """``ppo`` for ``engines.ppo``; None for a user's command."""
+    command: tuple[str, ...] | None
+    """Argument list of a user's command; None for an engine. Run in the folder where orch was called, as it is: no shell."""
+    config: dict[str, Any]
+    """The engine's whole config. A string ``{"of": ..}`` reference has become a path below the run folder."""
+    resources: Resources
+    after: tuple[str, ...] = ()
+    """Names of the jobs whose results this one needs."""
+    identity: str = ""
+    """Hash of what decides the result: engine or command, config, and the identities of the jobs it needs."""
+    folder: str = field(default="")
+    """The job's folder, relative to the run folder."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Job:
+        """The inverse of ``to_dict``."""
+        return cls(**{**values, "resources": Resources(**values["resources"]), "after": tuple(values["after"]),
+                      "command": None if values["command"] is None else tuple(values["command"])})

@@ -1,0 +1,34 @@
+"""Every error that a user can cause.
+
+    OrchError                 one line (or one per mistake), exit code 2, never a traceback
+    ├── DescriptionError      the experiment file is wrong
+    ├── CheckError            the cluster, a path or a variable is not as the experiment needs it
+    ├── SubmitError           the scheduler refused, or could not be asked
+    └── RunError              no such run or job, or the state file cannot be used
+"""
+
+from __future__ import annotations
+
+
+class OrchError(Exception):
+    """A mistake with a remedy. ``lines`` are what the user reads: what, where, the value, what to do next."""
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+
+
+class DescriptionError(OrchError):
+    """The experiment file is wrong."""
+
+
+class CheckError(OrchError):
+    """The cluster, a path or a variable is not as the experiment needs it."""
+
+
+class SubmitError(OrchError):
+    """The scheduler refused, or could not be asked."""
+
+
+class RunError(OrchError):
+    """No such run or job, or its state cannot be used."""

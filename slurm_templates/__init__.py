@@ -1,0 +1,1 @@
+"""Cluster profiles (YAML) and the shell set-up that a job sources. Data, no logic."""
