@@ -1,0 +1,37 @@
+# One word per chore. `make demo` and `make test` do all their set-up themselves.
+VENV ?= .venv
+BIN := $(VENV)/bin
+export VENV
+
+.PHONY: demo test test-fast test-long check lint types bench clean
+
+demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
+	@scripts/setup.sh demo
+	@$(BIN)/orch launch mtl-comparison --preset smoke --cluster local --watch
+	@$(BIN)/orch report mtl-comparison
+
+test: ## everything, real Slurm included (installs it where it may)
+	@scripts/setup.sh test
+	@$(BIN)/python -m pytest -m "not long"
+
+test-fast: ## without Slurm, vLLM and Ray: seconds
+	@$(BIN)/python -m pytest -m "not long and not slurm and not engine"
+
+test-long: ## what takes long, such as the three-seed comparison of docs/results.md
+	@scripts/setup.sh test
+	@$(BIN)/python -m pytest -m long
+
+check: lint types ## what CI checks before the tests
+
+lint:
+	@$(BIN)/ruff check .
+
+types:
+	@$(BIN)/mypy
+
+bench: ## launch and status of 350 jobs on the private Slurm against a raw array
+	@scripts/setup.sh test
+	@$(BIN)/python tests/benchmarks/bench_launch.py
+
+clean: ## removes caches and builds; keeps runs/ and the environment
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

