@@ -37,7 +37,7 @@ class Manifest(BaseModel):
     rank_by: str | None = None
     """The metric that ``best`` ranks by."""
     probe: dict[str, Any] | None = None
-    """``{"token_ids": [...], "logprobs": [...]}`` of a fixed prompt by the trainer: what a sampler must reproduce after loading."""
+    """``{"token_ids": [...], "logprobs": [...]}`` of a fixed prompt by the trainer; a sampler must reproduce it after loading."""
     complete: Literal[True] = True
 
 
@@ -92,10 +92,8 @@ def save(out: Path, name: str, write: Callable[[Path], None], *, step: int, epoc
 
 def complete(out: Path) -> list[Checkpoint]:
     """All complete checkpoints below ``out``, oldest step first."""
-    found = []
-    for path in (out / "checkpoints").glob("*/manifest.json"):
-        if not path.parent.name.startswith("."):
-            found.append(Checkpoint(path=path.parent, manifest=Manifest.model_validate(json.loads(path.read_text()))))
+    found = [Checkpoint(path=path.parent, manifest=Manifest.model_validate(json.loads(path.read_text())))
+             for path in (out / "checkpoints").glob("*/manifest.json") if not path.parent.name.startswith(".")]
     return sorted(found, key=lambda checkpoint: (checkpoint.manifest.step, checkpoint.manifest.name))
 
 

@@ -128,7 +128,7 @@ def write_results(out: Path, engine: str, config: BaseModel, rows: list[Row], se
                   facts: Mapping[str, Any] | None = None) -> None:
     """Write ``results.json``, last of all, by rename.
 
-    ``facts`` are what a report wants to say beside the rows: versions, sizes, file names below ``out``, the scorer or sandbox used.
+    ``facts`` are what a report wants to say beside the rows: versions, sizes, file names below ``out``, scorer, sandbox.
     """
     from engines.metrics import METRICS
 

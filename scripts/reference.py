@@ -48,7 +48,7 @@ def cell(value: object) -> str:
 def type_name(annotation: object) -> str:
     """A type as a person would write it."""
     text = annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
-    for noise in ("typing.", "engines.io.", "engines.ppo.", "engines.evaluation.", "engines.analysis.", "engines.miniature.", "annotated_types."):
+    for noise in ("typing.", "engines.io.", *(f"engines.{name}." for name in ENGINES), "annotated_types."):
         text = text.replace(noise, "")
     return text
 
@@ -120,7 +120,8 @@ def reference() -> str:
     profile = importlib.import_module("orchestrator.profile")
     spec = importlib.import_module("jobs.spec")
     state = importlib.import_module("orchestrator.state")
-    lines = ["# Reference", "", "Written by `python scripts/reference.py` from the code; a test fails when the two differ.", "", "## Commands", ""]
+    lines = ["# Reference", "", "Written by `python scripts/reference.py` from the code; a test fails when the two differ.", ""]
+    lines += ["## Commands", ""]
     lines += commands()
     lines += ["## Experiment file", "", "| key | |", "| --- | --- |"]
     lines += [f"| `{key}` | {cell(text)} |" for key, text in description.KEYS.items()]
@@ -132,7 +133,8 @@ def reference() -> str:
     lines += [f"| {name} | {cell(text)} |" for name, text in field_assignments(state.JobState).items()]
     for name in ENGINES:
         module = importlib.import_module(f"engines.{name}")
-        lines += ["", f"## Engine `{name}`", "", (inspect.getdoc(module) or "").splitlines()[0], "", *model_table(module.Config, set())]
+        about = (inspect.getdoc(module) or "").splitlines()[0]
+        lines += ["", f"## Engine `{name}`", "", about, "", *model_table(module.Config, set())]
     lines += ["", "## Metrics", "", "| metric | unit | range | better | |", "| --- | --- | --- | --- | --- |"]
     for name, metric in METRICS.items():
         better = {True: "higher", False: "lower", None: ""}[metric.higher_is_better]

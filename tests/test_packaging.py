@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)], check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)],
+                   check=True, capture_output=True)
     (built,) = folder.glob("*.whl")
     return built
 
@@ -33,14 +34,15 @@ def test_installed_wheel_plans_from_another_folder_with_the_light_packages_only(
     venv.create(tmp_path / "env", with_pip=False)
     site = next((tmp_path / "env" / "lib").glob("python*")) / "site-packages"
     here = Path(sys.executable).parent.parent / "lib" / site.parent.name / "site-packages"
-    light = ("typer", "click", "rich", "pydantic", "pydantic_core", "annotated_types", "typing_extensions.py", "typing_inspection", "yaml", "_yaml",
-             "pygments", "markdown_it", "mdurl", "shellingham", "submitit", "cloudpickle", "annotated_doc")
+    light = ("typer", "click", "rich", "pydantic", "pydantic_core", "annotated_types", "typing_extensions.py",
+             "typing_inspection", "yaml", "_yaml", "pygments", "markdown_it", "mdurl", "shellingham", "submitit", "cloudpickle", "annotated_doc")
     for name in light:
         if (here / name).exists():
             (site / name).symlink_to(here / name)
     zipfile.ZipFile(wheel).extractall(site)
     python = tmp_path / "env" / "bin" / "python"
-    code = "import sys; from orchestrator.cli import main; sys.argv = ['orch', 'plan', 'mtl-comparison', '--preset', 'smoke', '--json']; main()"
+    code = ("import sys; from orchestrator.cli import main; "
+            "sys.argv = ['orch', 'plan', 'mtl-comparison', '--preset', 'smoke', '--json']; main()")
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     result = subprocess.run([str(python), "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

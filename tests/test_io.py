@@ -1,0 +1,123 @@
+"""What every engine shares: strict configs, whole files, progress that survives a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engines.io import ConfigError, EngineConfig, Progress, Row, load_config, read_progress, read_results, write_results
+
+
+class Config(EngineConfig):
+    learning_rate: float
+    epochs: int = 3
+
+
+def load(tmp_path: Path, text: str) -> Config:
+    (tmp_path / "config.yaml").write_text(text)
+    return load_config(tmp_path / "config.yaml", Config)
+
+
+def test_unknown_key_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="unknown key 'learnin_rate', did you mean 'learning_rate'"):
+        load(tmp_path, "{learning_rate: 0.1, learnin_rate: 0.2}")
+
+
+def test_wrong_type_says_key_and_value(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"epochs: .*, got 'three'"):
+        load(tmp_path, "{learning_rate: 0.1, epochs: three}")
+
+
+def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "{epochs: 1.5, extra: 1}")
+    assert "learning_rate" in str(caught.value)
+    assert "epochs" in str(caught.value)
+    assert "extra" in str(caught.value)
+
+
+def test_row_needs_a_value_or_a_reason() -> None:
+    with pytest.raises(ValueError, match="needs a value or an error"):
+        Row(metric="accuracy", value=None, n=0)
+    with pytest.raises(ValueError, match="needs a value or an error"):
+        Row(metric="accuracy", value=0.5, n=3, error="but also this")
+
+
+def test_results_round_trip_and_unregistered_metrics_are_refused(tmp_path: Path) -> None:
+    rows = [Row(metric="accuracy", value=0.25, n=4, spread=0.2, axes={"task": "math", "seed": 0}),
+            Row(metric="accuracy", value=None, n=0, axes={"task": "code"}, error="sandbox missing")]
+    write_results(tmp_path, "test", Config(learning_rate=0.1), rows, seconds=1.0)
+    assert read_results(tmp_path)[0] == rows
+    with pytest.raises(ValueError, match="not registered"):
+        write_results(tmp_path, "test", Config(learning_rate=0.1), [Row(metric="acuracy", value=1.0, n=1)], seconds=1.0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(steps=st.integers(1, 12), kept=st.integers(0, 12), torn=st.integers(0, 40))
+def test_progress_after_a_kill_and_a_resume_equals_the_uninterrupted_one(
+        tmp_path_factory: pytest.TempPathFactory, steps: int, kept: int, torn: int) -> None:
+    out = tmp_path_factory.mktemp("out")
+    first = Progress(out)
+    for step in range(1, steps + 1):
+        first.write(step, steps, {"loss": 1.0 / step})
+    whole = [(line["step"], line["metrics"]) for line in read_progress(out)]
+    content = first.path.read_bytes()
+    first.path.write_bytes(content[: len(content) - min(torn, len(content))])
+    kept = min(kept, len(read_progress(out)))
+    resumed = Progress(out, keep_until=kept)
+    for step in range(kept + 1, steps + 1):
+        resumed.write(step, steps, {"loss": 1.0 / step})
+    assert [(line["step"], line["metrics"]) for line in read_progress(out)] == whole
+
+
+PROGRAM = textwrap.dedent("""
+    import sys, time
+    from engines.io import EngineConfig, Interrupted, program, write_results
+    class Config(EngineConfig):
+        wait: bool = False
+    def run(config, out, stop):
+        print("started", flush=True)
+        while config.wait and not stop.requested:
+            time.sleep(0.02)
+        if stop.requested:
+            raise Interrupted("state saved")
+        write_results(out, "test", config, [], seconds=0.0)
+    sys.exit(program("test", Config, run))
+""")
+
+
+def start(tmp_path: Path, config: str) -> subprocess.Popen[str]:
+    (tmp_path / "config.yaml").write_text(config)
+    return subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out")],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_second_run_of_a_program_does_nothing(tmp_path: Path) -> None:
+    assert "started" in start(tmp_path, "{}").communicate()[0]
+    second = start(tmp_path, "{}")
+    assert "nothing to do" in second.communicate()[0]
+    assert second.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2, signal.SIGINT])
+def test_a_stopped_program_says_that_it_can_be_continued(tmp_path: Path, number: signal.Signals) -> None:
+    process = start(tmp_path, "wait: true")
+    assert process.stdout is not None
+    process.stdout.readline()
+    os.kill(process.pid, number)
+    assert "state saved" in process.communicate()[1]
+    assert process.returncode == 75
+
+
+def test_bad_config_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    process = start(tmp_path, "wiat: true")
+    error = process.communicate()[1]
+    assert process.returncode == 2
+    assert error.strip().count("\n") == 0
+    assert "did you mean 'wait'" in error
