@@ -1,0 +1,194 @@
+"""One vLLM engine inside this process: sampling with log-probabilities, and new weights without a restart.
+
+``ppo`` samples its rollouts with it, ``evaluation`` scores many checkpoints with one start. Exercised on the CPU backend
+(float32); the CUDA path (bfloat16, CUDA graphs) goes through the same calls but has not been run by the tests here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engines.io import ConfigError
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Request:
+    """One prompt and how to sample from it."""
+
+    token_ids: tuple[int, ...]
+    samples: int
+    seed: int
+    """Sample k of this request uses a seed derived from (seed, k): independent of the other requests and of their order."""
+    temperature: float
+    """0 is greedy."""
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One sample."""
+
+    token_ids: tuple[int, ...]
+    """The response, its end-of-text token included if it came."""
+    logprobs: tuple[float, ...]
+    """Natural log-probability of each token under the distribution it was drawn from (temperature applied)."""
+    text: str
+    """The response without special tokens."""
+    finish_reason: str
+    """``stop`` (end of text) or ``length`` (token limit)."""
+
+
+def sample_seed(*parts: int | str) -> int:
+    """A 63-bit seed that hangs on nothing but ``parts``."""
+    digest = hashlib.sha256(repr(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def set_environment(kv_cache_gb: int) -> None:
+    """What vLLM reads from the environment when it is imported; call it before the first ``import vllm``."""
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # one process: tensors reach the engine without serialization
+    os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(kv_cache_gb)
+    os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # several engines may share the cores
+    os.environ["VLLM_NO_USAGE_STATS"] = "1"
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+
+
+class VllmSampler:
+    """A vLLM engine in this process.
+
+    ``model_path`` is a Hugging Face folder; ``kv_cache_gb`` bounds the cache on the CPU, ``gpu_memory_fraction`` is vLLM's share
+    of the GPU. ``threads`` is the number of CPU threads of this process (torch is set to it). ConfigError if the folder is no model.
+    """
+
+    def __init__(self, model_path: str | Path, *, seed: int, max_model_len: int, kv_cache_gb: int = 1,
+                 gpu_memory_fraction: float = 0.4, max_sequences: int = 256, threads: int | None = None,
+                 load_weights: bool = True) -> None:
+        check_model_folder(Path(model_path))
+        set_environment(kv_cache_gb)
+        import torch
+
+        if threads is not None:
+            torch.set_num_threads(threads)  # before vLLM: on the CPU it makes later calls do nothing
+        from vllm import LLM
+
+        self.on_gpu = torch.cuda.is_available()
+        device: dict[str, Any] = {"dtype": "bfloat16", "gpu_memory_utilization": gpu_memory_fraction} if self.on_gpu else {
+            "dtype": "float32", "enforce_eager": True}
+        # Whole prompts only: vLLM rewinds the generator of a chunked, seeded request, which a CPU generator cannot do.
+        device["enable_chunked_prefill"] = False
+        device["max_num_batched_tokens"] = max(8192, max_model_len)
+        self.config_hash = model_config_hash(Path(model_path))
+        self.llm = LLM(model=str(model_path), seed=seed, max_model_len=max_model_len, max_num_seqs=max_sequences,
+                       logprobs_mode="processed_logprobs", distributed_executor_backend="uni", async_scheduling=False,
+                       disable_log_stats=True, load_format="auto" if load_weights else "dummy", **device)
+        self._requests = 0
+
+    def generate(self, requests: Sequence[Request],
+                 on_finished: Callable[[int, int, Generation], None] | None = None) -> list[list[Generation]]:
+        """All samples of all requests: ``result[i][k]`` is sample k of ``requests[i]``.
+
+        ``on_finished(i, k, generation)`` is called as each sample ends, in the order in which they end.
+        """
+        where: dict[str, tuple[int, int]] = {}
+        found: list[list[Generation | None]] = [[None] * request.samples for request in requests]
+        for index, request in enumerate(requests):
+            for sample in range(request.samples):
+                where[self._add(request, sample)] = (index, sample)
+        for output in self._finished():
+            index, sample = where[output.request_id]
+            generation = _generation(output.outputs[0])
+            found[index][sample] = generation
+            if on_finished is not None:
+                on_finished(index, sample, generation)
+        return [[_present(generation) for generation in samples] for samples in found]
+
+    def prompt_logprobs(self, token_ids: Sequence[int]) -> list[float]:
+        """Log-probabilities at temperature 1 of ``token_ids[1:]``, each given what precedes it: ``len(token_ids) - 1`` numbers."""
+        from vllm import SamplingParams
+
+        self._submit(token_ids, SamplingParams(max_tokens=1, temperature=1.0, prompt_logprobs=0, seed=0, detokenize=False))
+        (output,) = self._finished()
+        rows = output.prompt_logprobs[1:]
+        return [row[token].logprob for row, token in zip(rows, token_ids[1:], strict=True)]
+
+    def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
+        """Take over weights under their Hugging Face names, drop the prefix cache (its keys and values are of the old weights)."""
+        self._reload(weights_iterator=_detached(weights))
+
+    def load_checkpoint(self, model_folder: Path) -> None:
+        """Take over the weights of a Hugging Face folder; ConfigError unless its config.json describes the same model."""
+        check_model_folder(model_folder)
+        if model_config_hash(model_folder) != self.config_hash:
+            raise ConfigError(f"{model_folder}: config.json differs from the loaded model's; it needs an engine of its own")
+        self._reload(weights_path=str(model_folder))
+
+    def _reload(self, **source: Any) -> None:
+        self.llm.collective_rpc("reload_weights", kwargs=source)
+        self.llm.apply_model(_repack_tied_head)
+        self.llm.reset_prefix_cache()
+
+    def _add(self, request: Request, sample: int) -> str:
+        from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
+
+        return self._submit(request.token_ids, SamplingParams(
+            temperature=request.temperature, max_tokens=request.max_tokens, logprobs=0,
+            seed=sample_seed(request.seed, sample), output_kind=RequestOutputKind.FINAL_ONLY))
+
+    def _submit(self, token_ids: Sequence[int], params: Any) -> str:
+        name = str(self._requests)
+        self._requests += 1
+        self.llm.llm_engine.add_request(name, {"prompt_token_ids": list(token_ids)}, params)
+        return name
+
+    def _finished(self) -> Iterator[Any]:
+        engine = self.llm.llm_engine
+        while engine.has_unfinished_requests():
+            yield from (output for output in engine.step() if output.finished)
+
+
+def check_model_folder(folder: Path) -> None:
+    """ConfigError unless ``folder`` holds config.json and safetensors."""
+    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
+        raise ConfigError(f"{folder}: no Hugging Face model folder (needs config.json and *.safetensors)")
+
+
+def model_config_hash(folder: Path) -> str:
+    """Hash of what config.json says about the architecture; library versions and file names do not count."""
+    values = json.loads((folder / "config.json").read_text())
+    kept = {key: value for key, value in values.items() if key not in ("transformers_version", "_name_or_path", "use_cache")}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def _detached(weights: Iterable[tuple[str, torch.Tensor]]) -> Iterator[tuple[str, torch.Tensor]]:
+    for name, tensor in weights:
+        yield name, tensor.detach()
+
+
+def _repack_tied_head(model: Any) -> None:
+    """The CPU backend packs a tied lm_head at load time and keeps the old pack on a reload: pack it again."""
+    head = getattr(model, "lm_head", None)
+    config = getattr(model, "config", None)
+    if head is not None and getattr(config, "tie_word_embeddings", False):
+        head.quant_method.process_weights_after_loading(head)
+
+
+def _generation(output: Any) -> Generation:
+    ids = tuple(output.token_ids)
+    logprobs = tuple(row[token].logprob for row, token in zip(output.logprobs, ids, strict=True))
+    return Generation(ids, logprobs, output.text, str(output.finish_reason))
+
+
+def _present(generation: Generation | None) -> Generation:
+    if generation is None:
+        raise RuntimeError("vLLM ended without finishing every request")
+    return generation
