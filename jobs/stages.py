@@ -1,0 +1,107 @@
+"""A stage -> its jobs' points: the product of a matrix, copies per parent job, names and folders. Pure, no I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Scalar = str | int | float | bool
+Point = dict[str, Scalar]
+"""What varies in one job: ``{"arm": "pcgrad", "seed": 0}``."""
+
+PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}|\{([A-Za-z_]\w*)\}")
+"""``{axis}`` in a command; ``{{word}}`` stands for a literal ``{word}``. Other braces are left alone."""
+
+
+def same(a: object, b: object) -> bool:
+    """Equal in value and type: 1, 1.0 and true are three values."""
+    return type(a) is type(b) and a == b
+
+
+def excluded(point: Point, exclude: Sequence[Mapping[str, Scalar]]) -> bool:
+    """Whether one of the ``exclude`` entries matches on all of its axes."""
+    return any(all(name in point and same(point[name], value) for name, value in entry.items()) for entry in exclude)
+
+
+def points(matrix: Mapping[str, Sequence[Scalar]], exclude: Sequence[Mapping[str, Scalar]] = (),
+           parents: Iterable[Point] = ({},)) -> list[Point]:
+    """The product of the axes for each parent's point, without what is excluded; the last axis varies fastest."""
+    product = [dict(zip(matrix, values, strict=True)) for values in itertools.product(*matrix.values())]
+    joined = [{**parent, **own} for parent in parents for own in product]
+    return [point for point in joined if not excluded(point, exclude)]
+
+
+def literal(value: Scalar) -> str:
+    """An axis' value as YAML writes it: ``true``, not ``True``."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def value_text(value: Scalar) -> str:
+    """An axis' value as it stands in a job's name: no spaces, commas or quotes, which shells and squeue would split."""
+    return re.sub(r"[^A-Za-z0-9._+:@/-]", "_", literal(value))
+
+
+def job_name(stage: str, point: Point) -> str:
+    """``train/arm=pcgrad,seed=0``; a stage of one job is its own name."""
+    return f"{stage}/{','.join(f'{axis}={value_text(value)}' for axis, value in point.items())}" if point else stage
+
+
+def folder_names(names: Sequence[str]) -> dict[str, str]:
+    """A readable, filesystem-safe, unique folder for each job name: ``train.arm-pcgrad_seed-0``.
+
+    A name that is too long for a file system, or that reads like another one, gets eight digits of its hash.
+    """
+    plain = {name: re.sub(r"[^A-Za-z0-9._+-]", "-", name.replace("/", ".", 1).replace(",", "_")) for name in names}
+    taken: dict[str, int] = {}
+    for slug in plain.values():
+        taken[slug.lower()] = taken.get(slug.lower(), 0) + 1
+    return {name: slug if taken[slug.lower()] == 1 and len(slug) <= 100 else f"{slug[:80]}-{digest(name)[:8]}"
+            for name, slug in plain.items()}
+
+
+def placeholders(argument: str) -> list[str]:
+    """The axis names a command's argument asks for."""
+    return [match[2] for match in PLACEHOLDER.finditer(argument) if match[2]]
+
+
+def fill(arguments: Sequence[str], point: Point) -> tuple[str, ...]:
+    """Put the point's values into a command's arguments. Each argument stays one argument: no shell sees it."""
+
+    def text(match: re.Match[str]) -> str:
+        if match[1]:
+            return f"{{{match[1]}}}"
+        return literal(point[match[2]])
+
+    return tuple(PLACEHOLDER.sub(text, argument) for argument in arguments)
+
+
+def digest(value: object) -> str:
+    """sha256 of the canonical JSON of ``value``: the order of keys does not count."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def identity(engine: str | None, command: Sequence[str] | None, config: Any, parents: Sequence[str],
+             folders: Mapping[str, str]) -> str:
+    """Hash of what decides a job's result; ``parents`` are the identities of the jobs it waits for.
+
+    ``folders`` maps each job's folder (``{run}/jobs/x``) to its identity: a path into a folder counts as that identity, so the
+    same work is the same in every run folder.
+    """
+    return digest({"engine": engine, "command": list(command) if command else None, "config": _abstract(config, folders),
+                   "parents": sorted(parents)})
+
+
+def _abstract(value: Any, folders: Mapping[str, str]) -> Any:
+    """``value`` with every path below a job's folder replaced by that job's identity."""
+    if isinstance(value, dict):
+        return {key: _abstract(item, folders) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_abstract(item, folders) for item in value]
+    if isinstance(value, str) and value.startswith("{run}/"):
+        head, tail = "/".join(value.split("/")[:3]), value.split("/")[3:]
+        return "/".join([f"<{folders[head]}>", *tail]) if head in folders else value
+    return value

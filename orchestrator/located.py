@@ -1,0 +1,205 @@
+"""YAML that remembers its lines: every value knows the file and line (or the ``--set`` argument) it came from.
+
+YAML 1.1, which PyYAML reads, has traps that cost cluster hours: ``1e-4`` is a string, ``12:30:00`` a number, ``off`` is false, a
+duplicate key wins in silence. Here scalars follow the core schema of YAML 1.2 and duplicate keys are mistakes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from yaml.nodes import MappingNode, ScalarNode, SequenceNode
+
+SCALARS: tuple[tuple[str, str, str], ...] = (
+    ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", "~nN\0"),
+    ("tag:yaml.org,2002:bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("tag:yaml.org,2002:int", r"[-+]?[0-9]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("tag:yaml.org,2002:float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", "-+.0123456789"),
+)
+"""Tag, pattern of the whole scalar, first characters: the core schema of YAML 1.2 without octal numbers."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value with its place. Mappings hold Nodes by key, lists hold Nodes; anything else is a plain scalar."""
+
+    value: Any
+    where: str
+    """``jobs/x.yaml:12`` or ``--set train.config.epochs=5``."""
+
+    def child(self, key: object) -> Node | None:
+        """The value below ``key`` of a mapping; None where there is none."""
+        return self.value.get(key) if isinstance(self.value, dict) else None
+
+    def plain(self) -> Any:
+        """The value without places."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+    def walk(self) -> Iterator[Node]:
+        """This node and all below it."""
+        yield self
+        below = self.value.values() if isinstance(self.value, dict) else self.value
+        for node in below if isinstance(self.value, dict | list) else ():
+            yield from node.walk()
+
+
+class Mistakes:
+    """All that is wrong, each once, in the order found."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def add(self, where: str, text: str) -> None:
+        """One line: the place, then what is wrong, the value, and what to do."""
+        line = f"{where}: {text}"
+        if line not in self.lines:
+            self.lines.append(line)
+
+    def in_file_order(self) -> list[str]:
+        """By line of the file; what has no line, such as ``--set``, comes last."""
+        def line_number(line: str) -> float:
+            found = re.match(r"[^:]*:(\d+): ", line)
+            return int(found[1]) if found else float("inf")
+
+        return sorted(self.lines, key=line_number)
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's parser with the scalars of YAML 1.2."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own class attribute
+
+
+for _tag, _pattern, _first in SCALARS:
+    _starts = [character if character != "\0" else "" for character in _first]
+    _Loader.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), _starts)
+
+
+def read(text: str, name: str, mistakes: Mistakes, where: str | None = None) -> Node | None:
+    """Parse ``text``; ``name`` stands in the places. With ``where`` every value has that one place. None if it is not YAML."""
+    try:
+        root = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = where or (f"{name}:{mark.line + 1}" if mark else name)
+        mistakes.add(place, f"not YAML: {error.problem or error.context}; check indentation, quotes and colons there")
+        return None
+    except yaml.YAMLError as error:
+        mistakes.add(where or name, f"not YAML: {' '.join(str(error).split())}; save the file as plain UTF-8 text")
+        return None
+    if root is None:
+        return Node(None, where or f"{name}:1")
+    return _Builder(name, mistakes, where).build(root, ())
+
+
+def read_file(path: Path, mistakes: Mistakes) -> Node | None:
+    """Parse a file; places name it as a person would: relative to the current folder where it lies below."""
+    name = display(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        mistakes.add(name, f"cannot be read: {error}")
+        return None
+    return read(text, name, mistakes)
+
+
+def display(path: Path) -> str:
+    """``path`` relative to the current folder if it lies below it."""
+    absolute = path.resolve()
+    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
+
+
+class _Builder:
+    """PyYAML's nodes -> ours."""
+
+    def __init__(self, name: str, mistakes: Mistakes, where: str | None) -> None:
+        self.name, self.mistakes, self.where = name, mistakes, where
+        self.scalars = _Loader("")
+
+    def place(self, node: yaml.Node) -> str:
+        return self.where or f"{self.name}:{node.start_mark.line + 1}"
+
+    def build(self, node: yaml.Node, inside: tuple[int, ...], where: str | None = None) -> Node:
+        """``where`` is the place of the key that holds this value: a mistake in a value is looked for at its key."""
+        where = where or self.place(node)
+        if id(node) in inside:
+            self.mistakes.add(where, "an alias that contains itself; write the values out")
+            return Node(None, where)
+        inside = (*inside, id(node))
+        if isinstance(node, MappingNode):
+            return Node(self.mapping(node, inside), where)
+        if isinstance(node, SequenceNode):
+            return Node([self.build(item, inside) for item in node.value], where)
+        return Node(self.scalar(node, where), where)
+
+    def mapping(self, node: MappingNode, inside: tuple[int, ...]) -> dict[Any, Node]:
+        values: dict[Any, Node] = {}
+        lines: dict[Any, str] = {}
+        for key_node, value_node in node.value:
+            where = self.place(key_node)
+            if not isinstance(key_node, ScalarNode):
+                self.mistakes.add(where, "a key must be one word, not a list or mapping")
+                continue
+            key = self.scalar(key_node, where)
+            if key in values:
+                self.mistakes.add(where, f"key '{key}' is here twice, first at {lines[key]}; remove one of the two")
+                continue
+            lines[key] = where
+            values[key] = self.build(value_node, inside, where)
+        return values
+
+    def scalar(self, node: yaml.Node, where: str) -> Any:
+        """The Python value of a scalar; an unknown ``!tag`` is a mistake."""
+        kind = node.tag.removeprefix("tag:yaml.org,2002:")
+        text: str = node.value
+        if kind == "null":
+            return None
+        if kind == "bool":
+            return text.lower() == "true"
+        if kind == "int":
+            return int(text, 16) if text.lower().startswith("0x") else int(text)
+        if kind == "float":
+            return float(text.replace(".inf", "inf").replace(".nan", "nan") if text[-1:].isalpha() else text)
+        if kind != "str":
+            self.mistakes.add(where, f"tag '{node.tag}' is not known (value {text!r}); write the value without a tag")
+        return text
+
+
+def merge(base: Node, over: Node, null_removes: bool) -> Node:
+    """``over`` on top of ``base``: mappings merge, scalars and lists replace, a reference ``{of: ..}`` is replaced whole.
+
+    With ``null_removes`` a null takes the key out if it is there.
+    """
+    mappings = isinstance(base.value, dict) and isinstance(over.value, dict)
+    if not mappings or "of" in base.value or "of" in over.value:
+        return over
+    values = dict(base.value)
+    for key, node in over.value.items():
+        if key not in values:
+            values[key] = node
+        elif node.value is None and null_removes:
+            del values[key]
+        else:
+            values[key] = merge(values[key], node, null_removes)
+    return Node(values, base.where)
+
+
+def put(root: Node, path: tuple[str, ...], value: Node) -> Node:
+    """``root`` with ``value`` at ``path``; mappings on the way are made. Raises KeyError naming what is not a mapping."""
+    if not path:
+        return value
+    if root.value is not None and not isinstance(root.value, dict):
+        raise KeyError(path[0])
+    values = dict(root.value or {})
+    below = values.get(path[0], Node({}, value.where))
+    values[path[0]] = put(below, path[1:], value)
+    return Node(values, root.where)
