@@ -1,0 +1,45 @@
+"""A plan as a table for people."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from jobs.spec import Resources
+from orchestrator.plan import Plan
+
+
+def render_plan(plan: Plan) -> Table:
+    """Every job, what it waits for, and what it asks for."""
+    hours = f"{plan.gpu_hours:g} GPU-hours asked for" if plan.gpu_hours else "no GPU"
+    table = Table(title=f"{plan.experiment} ({plan.preset or 'full'}): {len(plan.jobs)} jobs, {hours}",
+                  caption=plan.about or None, title_justify="left", caption_justify="left")
+    for heading in ("job", "runs", "waits for", "resources", "time limit"):
+        table.add_column(heading, overflow="fold")
+    stages = {job.name: job.stage for job in plan.jobs}
+    sizes = {stage: list(stages.values()).count(stage) for stage in stages.values()}
+    for job in plan.jobs:
+        runs = job.engine or " ".join(job.command or ())
+        table.add_row(job.name, runs if len(runs) <= 40 else f"{runs[:37]}...", waits_for(job.after, stages, sizes),
+                      asks_for(job.resources), clock(job.resources.minutes))
+    return table
+
+
+def waits_for(after: tuple[str, ...], stages: dict[str, str], sizes: dict[str, int]) -> str:
+    """Parents by name; a whole stage of several jobs as ``train (6 jobs)``."""
+    words = []
+    for stage in dict.fromkeys(stages[name] for name in after):
+        names = [name for name in after if stages[name] == stage]
+        words += [f"{stage} ({len(names)} jobs)"] if len(names) == sizes[stage] > 1 else names
+    return ", ".join(words) or "-"
+
+
+def asks_for(resources: Resources) -> str:
+    """``2 nodes x 8 GPUs, 32 CPUs, 250 GB``."""
+    parts = [f"{resources.gpus} GPUs"] if resources.gpus else []
+    parts += [f"{resources.cpus} CPUs", f"{resources.memory_gb} GB"]
+    return (f"{resources.nodes} nodes x " if resources.nodes > 1 else "") + ", ".join(parts)
+
+
+def clock(minutes: int) -> str:
+    """Minutes as hours:minutes."""
+    return f"{minutes // 60}:{minutes % 60:02d} h"

@@ -1,0 +1,155 @@
+"""Cluster profiles: which partition, account and GPU type to ask for, and how large its nodes are. Data, no logic."""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+import shutil
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from jobs.spec import Resources
+from orchestrator.errors import CheckError
+from orchestrator.located import Mistakes, Node, read_file
+from orchestrator.stage_reader import near, shown
+
+USER_FILE = Path("~/.config/orch/cluster.yaml")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """One cluster as a user sees it."""
+
+    name: str = ""
+    """The profile's name: its file name without `.yaml`. Not written in the file."""
+    kind: Literal["slurm", "local"]
+    """`slurm`, or `local` for this machine without Slurm."""
+    about: str = ""
+    """One sentence for people."""
+    partition: str | None = None
+    """Slurm partition (`sbatch --partition`)."""
+    account: str | None = None
+    """Slurm account (`sbatch --account`)."""
+    qos: str | None = None
+    """Slurm quality of service (`sbatch --qos`)."""
+    gpu_type: str | None = None
+    """GPU type in `--gres=gpu:TYPE:N`; without it any GPU of the partition."""
+    cpus_per_node: int | None = None
+    """CPU cores of one node; a job that asks for more is a mistake."""
+    memory_gb_per_node: int | None = None
+    """Memory of one node that jobs may ask for, in GB."""
+    gpus_per_node: int | None = None
+    """GPUs of one node."""
+    max_minutes: int | None = None
+    """Longest time limit the partition takes, in minutes."""
+    max_jobs: int | None = None
+    """How many jobs may be queued and running at once; the others wait for the next `orch` command."""
+    setup: list[str] = field(default_factory=list)
+    """Shell lines that a job runs before anything else: `module load`, `source .../activate`."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Environment variables of every job; `$NAME` in a value is replaced by that variable where `orch` runs."""
+    sbatch: dict[str, str | int | bool] = field(default_factory=dict)
+    """Further sbatch options by their long name: `{constraint: a100-80gb, exclusive: true}`."""
+
+    def expanded_environment(self) -> dict[str, str]:
+        """``environment`` with variables put in. CheckError names a variable that is not set."""
+        values = {key: os.path.expandvars(value) for key, value in self.environment.items()}
+        lines = [f"profile '{self.name}': environment: {key}={value} uses a variable that is not set here; export it, or write "
+                 "the value" for key, value in values.items() if "$" in value]
+        if lines:
+            raise CheckError(*lines)
+        return values
+
+    def limits(self) -> dict[str, int | None]:
+        """The largest request one node can take, by key of ``Resources``."""
+        return {"cpus": self.cpus_per_node, "memory_gb": self.memory_gb_per_node, "gpus": self.gpus_per_node,
+                "minutes": self.max_minutes}
+
+    def over_limits(self, resources: Resources) -> list[tuple[str, int, int]]:
+        """(key, asked for, most) for each request that no node of this cluster can meet."""
+        asked = {key: int(getattr(resources, key)) for key in self.limits()}
+        return [(key, asked[key], most) for key, most in self.limits().items() if most is not None and asked[key] > most]
+
+
+COUNTS = ("cpus_per_node", "memory_gb_per_node", "gpus_per_node", "max_minutes", "max_jobs")
+"""Keys that are whole numbers; the plain ones left are text."""
+
+
+def known_profiles() -> dict[str, Path]:
+    """Profiles by name: those in ``~/.config/orch`` hide shipped ones of the same name."""
+    shipped = Path(str(importlib.resources.files("slurm_templates")))
+    own = USER_FILE.expanduser().parent
+    return {path.stem: path for folder in (shipped, own) for path in sorted(folder.glob("*.yaml"))}
+
+
+def load_profile(name: str | None = None) -> Profile:
+    """The profile called ``name`` (or in that file); without a name the user's own, or ``local`` where there is no sbatch.
+
+    CheckError has one line per mistake in the file.
+    """
+    name = name or os.environ.get("ORCH_CLUSTER") or default_name()
+    path = Path(name).expanduser()
+    if not (path.suffix in (".yaml", ".yml") and path.is_file()):
+        known = known_profiles()
+        if name not in known:
+            raise CheckError(f"no cluster profile '{name}'{near(name, known)} (a file ending in .yaml, one in "
+                             f"{USER_FILE.parent}, or a shipped one)")
+        path = known[name]
+    mistakes = Mistakes()
+    root = read_file(path, mistakes)
+    values = profile_values(root, mistakes) if root else {}
+    if mistakes.lines:
+        raise CheckError(*mistakes.in_file_order())
+    return Profile(name=path.stem, **values)
+
+
+def default_name() -> str:
+    """Which profile to take when none is named."""
+    if USER_FILE.expanduser().is_file():
+        return str(USER_FILE.expanduser())
+    if shutil.which("sbatch") is None:
+        return "local"
+    raise CheckError("this machine has sbatch but there is no profile of the cluster: copy slurm_templates/a100_normal_q.yaml "
+                     f"to {USER_FILE}, put in your partition and account, or name one: --cluster local")
+
+
+def profile_values(root: Node, mistakes: Mistakes) -> dict[str, Any]:
+    """The values of a profile file, checked key by key."""
+    if not isinstance(root.value, dict):
+        mistakes.add(root.where, f"a profile must be a mapping, got {shown(root.plain())}")
+        return {}
+    known = [item.name for item in fields(Profile) if item.name != "name"]
+    values: dict[str, Any] = {}
+    for key, node in root.value.items():
+        if key not in known:
+            mistakes.add(node.where, f"profile: unknown key '{key}' (value {shown(node.plain())}){near(key, known)}")
+        elif (wrong := wrong_type(key, node.plain())) is not None:
+            mistakes.add(node.where, f"profile: {key} must be {wrong}, got {shown(node.plain())}")
+        elif node.value is not None:
+            values[key] = node.plain()
+    required = [item.name for item in fields(Profile) if item.default is MISSING and item.default_factory is MISSING]
+    for key in required:
+        if key not in root.value:
+            mistakes.add(root.where, f"profile: '{key}' is missing; write kind: slurm or kind: local")
+    return values
+
+
+def wrong_type(key: str, value: Any) -> str | None:
+    """What the value should have been, or None if it is right."""
+    if key == "kind":
+        return None if value in ("slurm", "local") else "slurm or local"
+    if value is None:
+        return None
+    if key == "setup":
+        good = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        return None if good else "a list of shell lines"
+    if key == "environment":
+        good = isinstance(value, dict) and all(isinstance(item, str) for pair in value.items() for item in pair)
+        return None if good else "a mapping NAME: text (quote numbers)"
+    if key == "sbatch":
+        good = isinstance(value, dict) and all(isinstance(item, str | int) for item in value.values())
+        return None if good else "a mapping option: value"
+    if key in COUNTS:
+        return None if type(value) is int and value >= 0 else "a whole number"
+    return None if isinstance(value, str) else "text"
