@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.engine_config import known_engines
 from orchestrator.errors import DescriptionError
 from orchestrator.located import Mistakes, Node, merge, put, read, read_file
 from orchestrator.stage_reader import NAME, STAGE_KEYS, Stage, near, read_stage, shown
@@ -19,7 +20,7 @@ KEYS: dict[str, str] = {
     "about": "One sentence for people: what is compared, on what.",
     "stages": "The stages by name; the keys of a stage are below.",
     "presets": "Variants by name, each with `stages` (and `about`) that are merged over the ones above: mappings merge, "
-               "scalars and lists replace, null takes a key out, new stages may appear.",
+               "scalars and lists replace, null takes a key out (inside `config` it is a value), new stages may appear.",
 }
 """Every key of an experiment file, and what it does."""
 
@@ -75,6 +76,11 @@ def read_experiment(path: Path, preset: str | None, overrides: Sequence[str], mi
         mistakes.add((stages_node or root).where, "'stages' must name at least one stage")
         return None
     stages = {str(name): read_stage(str(name), node, mistakes) for name, node in stages_node.value.items()}
+    engines = known_engines()
+    for stage in stages.values():
+        if stage.engine is not None and stage.engine not in engines:
+            hint = near(stage.engine, engines)
+            mistakes.add(stage.place("engine"), f"stage '{stage.name}': unknown engine '{stage.engine}'{hint}")
     for name, node in stages_node.value.items():
         if not isinstance(name, str) or not NAME.fullmatch(name):
             mistakes.add(node.where, f"stage name {name!r} must be letters, digits, '_' and '-', starting with a letter")

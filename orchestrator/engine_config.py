@@ -43,7 +43,7 @@ def validate(kind: type[BaseModel], config: Node, stage: Stage, sound: bool, mis
         return kind.model_validate(config.plain())
     except ValidationError as error:
         details = error.errors()
-    found = [(detail, *locate(config, detail["loc"])) for detail in details]
+    found = [(detail, *locate(config, detail)) for detail in details]
     paths = [path for _, _, path in found]
     for detail, node, path in found:
         if detail["type"] != "extra_forbidden" and any(len(other) > len(path) and other[:len(path)] == path for other in paths):
@@ -55,19 +55,17 @@ def validate(kind: type[BaseModel], config: Node, stage: Stage, sound: bool, mis
     return None
 
 
-def locate(config: Node, loc: Sequence[int | str]) -> tuple[Node, tuple[str, ...]]:
+def locate(config: Node, detail: ErrorDetails) -> tuple[Node, tuple[str, ...]]:
     """The deepest value on pydantic's path and its dotted key; parts that name a branch of a union are passed over."""
     node, path = config, []
-    for index, part in enumerate(loc):
+    for part in detail["loc"]:
         below = node.child(part)
         if isinstance(node.value, list) and isinstance(part, int) and part < len(node.value):
             below = node.value[part]
         if below is not None:
             node = below
             path.append(str(part))
-        elif index == len(loc) - 1 and isinstance(part, str) and part.isidentifier() and isinstance(node.value, dict):
-            path.append(part)  # a missing key
-    return node, tuple(path)
+    return node, (*path, str(detail["loc"][-1])) if detail["type"] == "missing" else tuple(path)
 
 
 def sentence(kind: type[BaseModel], detail: ErrorDetails, same_place: Sequence[ErrorDetails], path: tuple[str, ...]) -> str:

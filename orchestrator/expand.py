@@ -90,10 +90,8 @@ class _Expansion:
             if stage.checkpoints is not None:
                 self.add(stage.place("checkpoints"), stage, "a command takes no 'checkpoints'; only engines do")
             return None
-        known = known_engines()
-        if stage.engine not in known:
-            self.add(stage.place("engine"), stage, f"unknown engine '{stage.engine}'{near(stage.engine, known)}")
-            return None
+        if stage.engine not in known_engines():
+            return None  # told when the file was read
         kind = config_class(stage.engine)
         for axis, entry in stage.matrix.items():
             if not entry.brings_config and axis not in kind.model_fields:
@@ -220,7 +218,7 @@ class _Expansion:
             return None
         jobs = [draft.parent] if name == stage.for_each else [other.name for other in self.drafts[name]]
         if len(jobs) != 1 and self.sound[name]:
-            self.add(node.where, stage, f"{key}: stage '{name}' has {len(jobs)} jobs and a reference means one; "
+            self.add(node.where, stage, f"{key}: refers to stage '{name}', which has {len(jobs)} jobs and a reference means one; "
                                         f"use for_each: {name}")
         return jobs[0] if len(jobs) == 1 else None
 

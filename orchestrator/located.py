@@ -177,7 +177,7 @@ class _Builder:
 def merge(base: Node, over: Node, null_removes: bool) -> Node:
     """``over`` on top of ``base``: mappings merge, scalars and lists replace, a reference ``{of: ..}`` is replaced whole.
 
-    With ``null_removes`` a null takes the key out if it is there.
+    With ``null_removes`` a null takes the key out if it is there, but for engines' configs, where null is a value of its own.
     """
     mappings = isinstance(base.value, dict) and isinstance(over.value, dict)
     if not mappings or "of" in base.value or "of" in over.value:
@@ -189,7 +189,7 @@ def merge(base: Node, over: Node, null_removes: bool) -> Node:
         elif node.value is None and null_removes:
             del values[key]
         else:
-            values[key] = merge(values[key], node, null_removes)
+            values[key] = merge(values[key], node, null_removes and key != "config")
     return Node(values, base.where)
 
 

@@ -1,0 +1,245 @@
+"""What would let jobs die in their first second, looked for before anything is submitted.
+
+Two of five jobs that died in the projects this program replaces died of a variable, a path or a size that the login node knew.
+"""
+
+from __future__ import annotations
+
+import getpass
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jobs.spec import Job, Resources
+from orchestrator import machine
+from orchestrator.engine_config import config_class
+from orchestrator.errors import CheckError
+from orchestrator.plan import RUN, Plan
+from orchestrator.profile import Profile
+from orchestrator.stage_reader import near
+
+ASK_SECONDS = 60.0
+"""How long one question to Slurm may take."""
+
+PATH_KEYS = ("data", "validation_data", "model", "models")
+"""Keys of engines' configs whose values are paths."""
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+"""A model on the Hugging Face hub: ``organisation/name``."""
+
+Script = Callable[[Job], str]
+"""A job's sbatch script, as it would be submitted."""
+
+
+def check(plan: Plan, profile: Profile, script: Script | None = None, runs: Path = Path("runs")) -> list[str]:
+    """Everything that is not as the plan needs it, one line each with what to do; empty if all is well.
+
+    ``script`` makes the script that would be submitted, for `sbatch --test-only`; ``runs`` is where runs will lie.
+    """
+    problems = [*sizes(plan, profile), *variables(profile), *paths(plan), *commands(plan, profile), *disk(plan, runs)]
+    if profile.kind == "slurm":
+        problems += slurm(plan, profile, script or (lambda job: header(job, profile)))
+    return list(dict.fromkeys(problems))
+
+
+def who(jobs: Sequence[Job]) -> str:
+    """``job 'a'``, ``jobs 'a' and 5 more``."""
+    return f"job '{jobs[0].name}'" if len(jobs) == 1 else f"jobs '{jobs[0].name}' and {len(jobs) - 1} more"
+
+
+def shapes(plan: Plan) -> dict[Resources, list[Job]]:
+    """Jobs by what they ask for."""
+    found: dict[Resources, list[Job]] = {}
+    for job in plan.jobs:
+        found.setdefault(job.resources, []).append(job)
+    return found
+
+
+def sizes(plan: Plan, profile: Profile) -> Iterator[str]:
+    """Requests that no node can meet; such a job would wait for ever."""
+    if profile.kind == "local":
+        profile = this_machine(profile)
+    for resources, jobs in shapes(plan).items():
+        for key, asked, most in profile.over_limits(resources):
+            yield (f"{who(jobs)}: {key}={asked} is more than the {most} that cluster '{profile.name}' has: lower it with "
+                   f"--set {jobs[0].stage}.resources.{key}={most}, or choose a preset or cluster that fits")
+        if profile.kind == "local" and resources.nodes > 1:
+            yield f"{who(jobs)}: nodes={resources.nodes}, and this machine is one: --set {jobs[0].stage}.resources.nodes=1"
+
+
+def this_machine(profile: Profile) -> Profile:
+    """A local profile with what the machine has, where the file does not set less."""
+    def least(value: int | None, has: int) -> int:
+        return has if value is None else min(value, has)
+
+    return replace(profile, cpus_per_node=least(profile.cpus_per_node, machine.cpu_count()),
+                   memory_gb_per_node=least(profile.memory_gb_per_node, machine.memory_gb()),
+                   gpus_per_node=least(profile.gpus_per_node, machine.gpu_count()))
+
+
+def variables(profile: Profile) -> list[str]:
+    """Environment variables that the profile uses and that are not set."""
+    try:
+        profile.expanded_environment()
+    except CheckError as error:
+        return list(error.lines)
+    return []
+
+
+def paths(plan: Plan) -> Iterator[str]:
+    """Files that configs name and that are not there. What an earlier job makes is left out, and models of the hub."""
+    missing: dict[tuple[str, str, str], list[Job]] = {}
+    for job in plan.jobs:
+        for key in PATH_KEYS:
+            for path in named_paths(job.config.get(key)):
+                hub = key.startswith("model") and HUB_NAME.fullmatch(path)
+                if not path.startswith(f"{RUN}/") and not Path(path).expanduser().exists() and not hub:
+                    missing.setdefault((job.stage, key, path), []).append(job)
+    for (stage, key, path), jobs in missing.items():
+        yield f"{who(jobs)}: {key}: {path} is not here: put it there, or name another path with --set {stage}.config.{key}=..."
+
+
+def named_paths(value: Any) -> list[str]:
+    """The paths in a config's value: one, one per task, or the folder that a checkpoint comes from."""
+    if isinstance(value, dict):
+        named = [value["folder"]] if "folder" in value else list(value.values())
+        return [path for path in named if isinstance(path, str)]
+    return [value] if isinstance(value, str) else []
+
+
+def commands(plan: Plan, profile: Profile) -> Iterator[str]:
+    """Programs and scripts of command stages that are not there."""
+    for job in plan.jobs:
+        if job.command is None:
+            continue
+        program, first = job.command[0], job.command[1:2]
+        # Lines of set-up may bring a program (a module, an environment), so only a profile without any can be judged here.
+        if not profile.setup and shutil.which(program) is None:
+            yield f"stage '{job.stage}': command: no program '{program}' on PATH: install it, or write its whole path"
+        for argument in first:
+            if argument.endswith((".py", ".sh")) and not Path(argument).is_file():
+                yield f"stage '{job.stage}': command: no file {argument} in {Path.cwd()}: call orch where it lies"
+
+
+def disk(plan: Plan, runs: Path) -> Iterator[str]:
+    """Whether what the engines expect to write (``Config.disk_gb()``) fits where the runs lie."""
+    needed = 0.0
+    for job in plan.jobs:
+        config = config_class(job.engine).model_validate(job.config) if job.engine else None
+        needed += config.disk_gb() if config is not None and hasattr(config, "disk_gb") else 0.0
+    place = runs.resolve()
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free / 2**30
+    if needed > free:
+        yield (f"the experiment writes about {needed:.0f} GB and {place} has {free:.0f} GB free: delete old runs, keep fewer "
+               "checkpoints, or point ORCH_RUNS at a larger disk")
+
+
+def ask(arguments: Sequence[str], text: str | None = None) -> tuple[int, str, str]:
+    """Run one Slurm program; (exit code, stdout, stderr). CheckError if it cannot be asked."""
+    try:
+        answer = subprocess.run(list(arguments), input=text, capture_output=True, text=True, timeout=ASK_SECONDS, check=False)
+    except FileNotFoundError as error:
+        raise CheckError(f"Slurm: no program '{arguments[0]}' on this machine: run orch on the cluster's login node, or use "
+                         "--cluster local") from error
+    except subprocess.TimeoutExpired as error:
+        raise CheckError(f"Slurm: {arguments[0]} gave no answer in {ASK_SECONDS:.0f} s: the controller may be down; try again "
+                         "later, or ask with `scontrol ping`") from error
+    return answer.returncode, answer.stdout.strip(), " ".join(answer.stderr.split())
+
+
+def slurm(plan: Plan, profile: Profile, script: Script) -> list[str]:
+    """What Slurm itself says: partition, GPU type, time limit, account, and a trial submission of each kind of job."""
+    try:
+        return [*partition(plan, profile), *gpu_type(plan, profile), *account(profile), *trials(plan, script)]
+    except CheckError as error:
+        return list(error.lines)
+
+
+def partition(plan: Plan, profile: Profile) -> list[str]:
+    """The partition exists, is up, and takes the time limits."""
+    code, text, trouble = ask(["scontrol", "show", "partition", "--oneliner"])
+    if code != 0:
+        raise CheckError(f"Slurm: scontrol failed ({trouble}): the controller cannot be asked; look with `scontrol ping`")
+    known = {match[1]: line for line in text.splitlines() if (match := re.match(r"PartitionName=(\S+)", line))}
+    if profile.partition is None:
+        return []
+    if profile.partition not in known:
+        return [f"profile '{profile.name}': this cluster has no partition '{profile.partition}'{near(profile.partition, known)}"]
+    fields = dict(word.split("=", 1) for word in known[profile.partition].split() if "=" in word)
+    problems = []
+    if fields.get("State", "UP") != "UP":
+        problems.append(f"partition '{profile.partition}' is {fields['State']}: jobs would wait; choose another one")
+    longest = minutes(fields.get("MaxTime", "UNLIMITED"))
+    for resources, jobs in shapes(plan).items():
+        if longest is not None and resources.minutes > longest:
+            problems.append(f"{who(jobs)}: minutes={resources.minutes} is more than the {longest} that partition "
+                            f"'{profile.partition}' takes: --set {jobs[0].stage}.resources.minutes={longest}")
+    return problems
+
+
+def minutes(text: str) -> int | None:
+    """Slurm's ``[days-]hours:minutes:seconds`` in minutes; None for UNLIMITED and the like."""
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):(\d+)", text)
+    return int(match[1] or 0) * 1440 + int(match[2]) * 60 + int(match[3]) if match else None
+
+
+def gpu_type(plan: Plan, profile: Profile) -> list[str]:
+    """Nodes of the partition have GPUs of the type asked for."""
+    jobs = [job for job in plan.jobs if job.resources.gpus]
+    if not jobs:
+        return []
+    chosen = ["--partition", profile.partition] if profile.partition else []
+    code, text, trouble = ask(["sinfo", "--noheader", *chosen, "--Format", "Gres:200"])
+    if code != 0:
+        raise CheckError(f"Slurm: sinfo failed ({trouble}): GPU types cannot be asked; try again, or `scontrol ping`")
+    found = re.findall(r"\bgpu(?::([A-Za-z][\w.-]*))?:\d+", text)
+    where = f"partition '{profile.partition}'" if profile.partition else "this cluster"
+    if not found:
+        return [f"{who(jobs)}: GPUs are asked for, and {where} has no node with GPUs: choose another partition in the profile"]
+    if profile.gpu_type and profile.gpu_type not in found:
+        named = [name for name in found if name]
+        return [f"profile '{profile.name}': {where} has no GPU of type '{profile.gpu_type}'{near(profile.gpu_type, named)}"]
+    return []
+
+
+def account(profile: Profile) -> list[str]:
+    """The user may use the account. A cluster without accounting ignores accounts, so there is nothing to check."""
+    if profile.account is None:
+        return []
+    user = getpass.getuser()
+    code, text, trouble = ask(["sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={user}", "format=account"])
+    if code != 0 and "accounting_storage" in trouble:
+        return []
+    if code != 0:
+        return [f"Slurm: sacctmgr failed ({trouble}): account '{profile.account}' could not be checked; try again"]
+    known = sorted(set(text.split()))
+    if profile.account not in known:
+        return [f"profile '{profile.name}': user {user} has no account '{profile.account}'{near(profile.account, known)}"]
+    return []
+
+
+def trials(plan: Plan, script: Script) -> Iterator[str]:
+    """`sbatch --test-only` of one job of each shape: Slurm's own word, without submitting."""
+    for jobs in shapes(plan).values():
+        code, _, trouble = ask(["sbatch", "--test-only"], script(jobs[0]))
+        if code != 0:
+            reason = trouble.replace("sbatch: error: ", "").removeprefix("allocation failure: ")
+            yield f"{who(jobs)}: Slurm would refuse: {reason}: change the stage's resources or the cluster profile"
+
+
+def header(job: Job, profile: Profile) -> str:
+    """A script that asks for what the job and the profile say, for trials where no submitter is at hand."""
+    resources = job.resources
+    gpu = f"gpu:{profile.gpu_type}:{resources.gpus}" if profile.gpu_type else f"gpu:{resources.gpus}"
+    options = {"partition": profile.partition, "account": profile.account, "qos": profile.qos, "nodes": resources.nodes,
+               "ntasks-per-node": 1, "cpus-per-task": resources.cpus, "mem": f"{resources.memory_gb}G",
+               "time": resources.minutes, "gres": gpu if resources.gpus else None, **profile.sbatch}
+    lines = [f"#SBATCH --{key}" if value is True else f"#SBATCH --{key}={value}" for key, value in options.items()
+             if value is not None and value is not False]
+    return "\n".join(["#!/bin/bash", *lines, "true", ""])
