@@ -59,19 +59,19 @@ def set_environment(kv_cache_gb: int) -> None:
     os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(kv_cache_gb)
     os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # several engines may share the cores
     os.environ["VLLM_NO_USAGE_STATS"] = "1"
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # each reload warns that the rotary table is not in the checkpoint
 
 
 class VllmSampler:
     """A vLLM engine in this process.
 
     ``model_path`` is a Hugging Face folder; ``kv_cache_gb`` bounds the cache on the CPU, ``gpu_memory_fraction`` is vLLM's share
-    of the GPU. ``threads`` is the number of CPU threads of this process (torch is set to it). ConfigError if the folder is no model.
+    of the GPU. ``threads`` is the number of CPU threads of this process (torch is set to it). ConfigError if there is no model.
     """
 
     def __init__(self, model_path: str | Path, *, seed: int, max_model_len: int, kv_cache_gb: int = 1,
-                 gpu_memory_fraction: float = 0.4, max_sequences: int = 256, threads: int | None = None,
-                 load_weights: bool = True) -> None:
+                 gpu_memory_fraction: float = 0.4, max_sequences: int = 256,
+                 threads: int | None = None) -> None:
         check_model_folder(Path(model_path))
         set_environment(kv_cache_gb)
         import torch
@@ -89,7 +89,7 @@ class VllmSampler:
         self.config_hash = model_config_hash(Path(model_path))
         self.llm = LLM(model=str(model_path), seed=seed, max_model_len=max_model_len, max_num_seqs=max_sequences,
                        logprobs_mode="processed_logprobs", distributed_executor_backend="uni", async_scheduling=False,
-                       disable_log_stats=True, load_format="auto" if load_weights else "dummy", **device)
+                       disable_log_stats=True, **device)
         self._requests = 0
 
     def generate(self, requests: Sequence[Request],
@@ -112,7 +112,7 @@ class VllmSampler:
         return [[_present(generation) for generation in samples] for samples in found]
 
     def prompt_logprobs(self, token_ids: Sequence[int]) -> list[float]:
-        """Log-probabilities at temperature 1 of ``token_ids[1:]``, each given what precedes it: ``len(token_ids) - 1`` numbers."""
+        """Log-probabilities at temperature 1 of ``token_ids[1:]``, each given what precedes it: one number less than ids."""
         from vllm import SamplingParams
 
         self._submit(token_ids, SamplingParams(max_tokens=1, temperature=1.0, prompt_logprobs=0, seed=0, detokenize=False))
@@ -121,7 +121,7 @@ class VllmSampler:
         return [row[token].logprob for row, token in zip(rows, token_ids[1:], strict=True)]
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-        """Take over weights under their Hugging Face names, drop the prefix cache (its keys and values are of the old weights)."""
+        """Take over weights under their Hugging Face names, drop the prefix cache (it was made by the old weights)."""
         self._reload(weights_iterator=_detached(weights))
 
     def load_checkpoint(self, model_folder: Path) -> None:
@@ -156,6 +156,10 @@ class VllmSampler:
             yield from (output for output in engine.step() if output.finished)
 
 
+IRRELEVANT = ("transformers_version", "_name_or_path", "use_cache", "dtype", "torch_dtype")
+"""Keys of config.json that do not change what vLLM builds (it casts to its own dtype)."""
+
+
 def check_model_folder(folder: Path) -> None:
     """ConfigError unless ``folder`` holds config.json and safetensors."""
     if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
@@ -165,7 +169,7 @@ def check_model_folder(folder: Path) -> None:
 def model_config_hash(folder: Path) -> str:
     """Hash of what config.json says about the architecture; library versions and file names do not count."""
     values = json.loads((folder / "config.json").read_text())
-    kept = {key: value for key, value in values.items() if key not in ("transformers_version", "_name_or_path", "use_cache")}
+    kept = {key: value for key, value in values.items() if key not in IRRELEVANT}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 

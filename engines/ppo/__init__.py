@@ -1,0 +1,135 @@
+"""Reinforcement learning of a causal language model on several tasks: GRPO advantages, PPO's clipped loss, optional PCGrad.
+
+Light on purpose: the login node checks a config with it. ``python -m engines.ppo CONFIG --out FOLDER`` runs it.
+One process on one GPU, or on the CPU (float32, what the tests run). The CUDA path (float32 master weights, bfloat16 autocast,
+vLLM in bfloat16, gradient snapshots in bfloat16 in host memory) is written out but has not been run on a GPU by the tests.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from engines.io import CheckpointSource, EngineConfig
+
+
+class MultiTask(EngineConfig):
+    """How the gradients of the tasks become one."""
+
+    method: Literal["sum", "pcgrad"] = "sum"
+    """``sum`` adds them (plain multi-task training), ``pcgrad`` removes conflicting parts first; both run the same code."""
+
+
+class EarlyStopping(EngineConfig):
+    """Stop when validation no longer improves."""
+
+    min_epochs: int = Field(default=10, ge=0)
+    """Never stop before this epoch."""
+    patience: int = Field(default=3, ge=1)
+    """Stop after this many validations (not epochs) in a row without improvement."""
+    min_delta: float = Field(default=0.001, ge=0)
+    """An improvement is more than this above the best mean reward so far."""
+
+
+class Config(EngineConfig):
+    """What a training run is. Every random choice hangs on ``seed``."""
+
+    model: str | CheckpointSource
+    """Hugging Face folder to start from, or a checkpoint of another job."""
+    data: str | dict[str, str]
+    """Training problems: a folder with ``<task>.train.parquet``, or one file per task."""
+    validation_data: str | dict[str, str]
+    """Validation problems: a folder with ``<task>.validation.parquet``, or one file per task (the same tasks)."""
+    mtl: MultiTask = MultiTask()
+    """How the gradients of the tasks become one."""
+    seed: int = Field(default=0, ge=0)
+    """Decides the order of the problems, the samples, and PCGrad's projection orders."""
+    epochs: int = Field(default=30, ge=1)
+    """Passes over the training data; the number of steps in one is printed at the start."""
+    prompts_per_task: int = Field(default=8, ge=1)
+    """Problems of every task per step."""
+    samples_per_prompt: int = Field(default=8, ge=2)
+    """Answers sampled per problem; their rewards are compared with each other."""
+    validation_limit: int | None = Field(default=None, ge=1)
+    """Use only the first so many validation problems of every task."""
+    learning_rate: float = Field(default=1e-6, gt=0)
+    """Peak learning rate of AdamW, constant after the warm-up."""
+    weight_decay: float = Field(default=0.1, ge=0)
+    """AdamW's decoupled weight decay."""
+    warmup_steps: int = Field(default=10, ge=0)
+    """Steps of linear warm-up."""
+    clip_low: float = Field(default=0.2, gt=0, lt=1)
+    """The probability ratio is clipped below at 1 - this."""
+    clip_high: float = Field(default=0.2, gt=0)
+    """The probability ratio is clipped above at 1 + this."""
+    clip_c: float = Field(default=10.0, gt=1)
+    """Bound of the loss for negative advantages (dual clip)."""
+    truncated_importance_cap: float = Field(default=2.0, ge=1)
+    """Largest weight that corrects for the difference between trainer and sampler."""
+    gradient_clip: float = Field(default=1.0, gt=0)
+    """Largest norm of the gradient."""
+    max_skipped_steps: int = Field(default=5, ge=0)
+    """More steps than this with a gradient that is not finite end the run."""
+    max_prompt_tokens: int = Field(default=2048, ge=1)
+    """Problems with a longer prompt are left out, and counted."""
+    max_response_tokens: int = Field(default=2048, ge=1)
+    """Longest answer."""
+    temperature: float = Field(default=1.0, gt=0)
+    """Sampling temperature of the rollouts; validation is greedy."""
+    micro_batch_tokens: int = Field(default=16384, ge=1)
+    """Tokens (padding included) per forward and backward pass; changes memory and speed, not the gradient."""
+    validate_every_epochs: int = Field(default=3, ge=1)
+    """Epochs between validations; there is one before training, one at every checkpoint and one at the end as well."""
+    checkpoint_every_epochs: int = Field(default=5, ge=1)
+    """Epochs between checkpoints; there is one at the end as well."""
+    keep_checkpoints: int = Field(default=10, ge=1)
+    """Checkpoints to keep; the best one always stays. Only the newest two keep their optimizer state."""
+    save_state_every_steps: int | None = Field(default=50, ge=1)
+    """Steps between saves of a state to continue from after a crash; null: only at checkpoints."""
+    early_stopping: EarlyStopping | None = EarlyStopping()
+    """When to stop before ``epochs``; null: never."""
+    probe_every_steps: int = Field(default=1, ge=1)
+    """Steps between comparisons of trainer and sampler on a fixed prompt after new weights."""
+    logprob_tolerance: float = Field(default=1e-4, gt=0)
+    """Largest allowed difference of a log-probability between trainer and sampler in float32; in bfloat16 0.5 is used."""
+    gpu_memory_fraction: float = Field(default=0.4, gt=0, lt=1)
+    """vLLM's share of the GPU."""
+    kv_cache_gb: int = Field(default=1, ge=1)
+    """vLLM's key-value cache on the CPU, GiB."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """``auto`` takes the GPU if there is one."""
+    cpu_threads: int | None = Field(default=None, ge=1)
+    """Threads of trainer and sampler; null: all cores of this process. Repeating a run bit for bit needs the same number."""
+    scoring_workers: int = Field(default=2, ge=1)
+    """Processes that score answers."""
+    scoring_seconds: float = Field(default=10.0, gt=0)
+    """Time limit for scoring one answer."""
+    step_timeout_minutes: float = Field(default=120.0, gt=0)
+    """Longest wait for one call to the trainer; a hang ends the run with an error."""
+    wandb: Literal["off", "offline", "online"] = "off"
+    """Weights & Biases; credentials come from the environment or ~/.netrc, never from here."""
+    wandb_project: str = "orch"
+    """Project name at Weights & Biases."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Config:
+        longest = self.max_prompt_tokens + self.max_response_tokens
+        if self.micro_batch_tokens < longest:
+            raise ValueError(f"micro_batch_tokens ({self.micro_batch_tokens}) must hold one sequence of max_prompt_tokens + "
+                             f"max_response_tokens = {longest}; raise it or shorten the sequences")
+        for name, value in (("data", self.data), ("validation_data", self.validation_data)):
+            if isinstance(value, dict) and not value:
+                raise ValueError(f"{name} names no task; give a folder or {{task: file}}")
+        if isinstance(self.data, dict) and isinstance(self.validation_data, dict) and set(self.data) != set(self.validation_data):
+            raise ValueError(f"data has tasks {sorted(self.data)}, validation_data {sorted(self.validation_data)}: name the same")
+        return self
+
+
+def data_files(source: str | dict[str, str], split: Literal["train", "validation"]) -> dict[str, Path]:
+    """File of each task, in the order of their names: from a mapping, or from a folder's ``<task>.<split>.parquet``."""
+    if isinstance(source, dict):
+        return {task: Path(source[task]) for task in sorted(source)}
+    ending = f".{split}.parquet"
+    return {path.name.removesuffix(ending): path for path in sorted(Path(source).glob(f"*{ending}"))}

@@ -1,0 +1,137 @@
+"""Where a run stands, on disk: checkpoints for others, and a state to continue from after a stop or a crash.
+
+``checkpoints/epoch-000005/`` holds ``model/`` (Hugging Face), ``state/`` (optimizer, loop). Between two checkpoints the newest
+state lies in ``resume/checkpoints/``, of the same form, so that the list of checkpoints does not depend on interruptions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from engines import checkpoints
+from engines.io import CheckpointSource, ConfigError, write_json
+from engines.ppo import Config
+from engines.ppo.early_stopping import Validation
+from engines.ppo.prompts import Prompts
+from engines.ppo.ray_session import Actor
+
+RANK_BY = "validation_reward_mean"
+
+KEEP_STATES = 2
+"""Newest checkpoints that keep their optimizer state (twice the size of the model)."""
+
+FREE_KEYS = ("wandb", "wandb_project", "step_timeout_minutes", "keep_checkpoints", "save_state_every_steps", "probe_every_steps",
+             "scoring_workers", "kv_cache_gb", "gpu_memory_fraction")
+"""Keys that may change between a stop and its continuation: they do not decide the result."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where the loop stands. ``model`` and ``state`` are where it was read from; ``state`` is None at the beginning."""
+
+    model: Path
+    state: Path | None = None
+    step: int = 0
+    ended: bool = False
+    """Early stopping has ended the run."""
+    validations: list[Validation] = field(default_factory=list)
+    failures: dict[str, int] = field(default_factory=dict)
+    """Scorings that gave no verdict, by status."""
+
+    def stepped(self) -> Point:
+        """One optimizer step further."""
+        return replace(self, step=self.step + 1)
+
+    def finished(self) -> Point:
+        """Ended by early stopping."""
+        return replace(self, ended=True)
+
+    def count_failures(self, statuses: Iterable[str]) -> None:
+        """Count the statuses that are no verdict on the answer."""
+        for status in statuses:
+            if status not in ("ok", "no_answer"):
+                self.failures[status] = self.failures.get(status, 0) + 1
+
+
+def find_start(config: Config, out: Path) -> Point:
+    """The newest complete state below ``out``, else the configured model at step 0. ConfigError if the config has changed."""
+    found = [one for one in [*checkpoints.complete(out), *checkpoints.complete(out / "resume")]
+             if (one.path / "state" / "loop.json").is_file()]
+    if not found:
+        return Point(model=base_model(config))
+    newest = max(found, key=lambda one: one.manifest.step)
+    loop = json.loads((newest.path / "state" / "loop.json").read_text())
+    if loop["config"] != config_hash(config):
+        raise ConfigError(f"{newest.path}: was made with another config; restore it, or give a new --out folder")
+    return Point(model=newest.model, state=newest.path / "state", step=newest.manifest.step, ended=loop["ended"],
+                 validations=[Validation(**values) for values in loop["validations"]], failures=loop["failures"])
+
+
+def base_model(config: Config) -> Path:
+    """The Hugging Face folder to start from; ConfigError if it is missing."""
+    if isinstance(config.model, CheckpointSource):
+        return _named(config.model).model
+    folder = Path(config.model)
+    if (folder / "config.json").is_file():
+        return folder
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(config.model, local_files_only=True))
+    except (HFValidationError, LocalEntryNotFoundError) as error:
+        raise ConfigError(f"model: {config.model} is neither a Hugging Face folder nor in this machine's Hugging Face cache; "
+                          f"run 'hf download {config.model}' first") from error
+
+
+def _named(source: CheckpointSource) -> checkpoints.Checkpoint:
+    """``last``, ``best`` or the checkpoint of that name."""
+    if source.checkpoint in ("last", "best"):
+        return checkpoints.select(Path(source.folder), source.checkpoint)[0]
+    found = {one.manifest.name: one for one in checkpoints.complete(Path(source.folder))}
+    if source.checkpoint not in found:
+        raise ConfigError(f"{source.folder}: no complete checkpoint '{source.checkpoint}'; there are {sorted(found)}")
+    return found[source.checkpoint]
+
+
+def config_hash(config: Config) -> str:
+    """Hash of the keys that decide the result."""
+    values = config.model_dump(exclude=set(FREE_KEYS))
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def save_checkpoint(config: Config, out: Path, point: Point, epoch: int, rank: Actor, prompts: Prompts) -> None:
+    """Save the checkpoint of an epoch, drop what is superseded."""
+    _save(config, out, f"epoch-{epoch:06d}", point, epoch, rank, prompts)
+    shutil.rmtree(out / "resume", ignore_errors=True)
+    checkpoints.rotate(out, config.keep_checkpoints)
+    for old in checkpoints.complete(out)[:-KEEP_STATES]:
+        shutil.rmtree(old.path / "state", ignore_errors=True)
+
+
+def save_continuation(config: Config, out: Path, point: Point, rank: Actor, prompts: Prompts) -> None:
+    """Save a state to continue from, drop the one before it. Nothing to do where a checkpoint has just been saved."""
+    if any(one.manifest.step == point.step for one in checkpoints.complete(out)):
+        return
+    last = point.validations[-1].epoch
+    _save(config, out / "resume", f"step-{point.step:08d}", point, last, rank, prompts)
+    checkpoints.rotate(out / "resume", 1)
+
+
+def _save(config: Config, out: Path, name: str, point: Point, epoch: int, rank: Actor, prompts: Prompts) -> None:
+    metrics = {RANK_BY: point.validations[-1].mean}
+    metrics |= {f"validation_reward/{task}": value for task, value in point.validations[-1].tasks.items()}
+
+    def write(folder: Path) -> None:
+        rank.call("save", str(folder), str(prompts.tokenizer))
+        write_json(folder / "state" / "loop.json", {
+            "config": config_hash(config), "ended": point.ended, "failures": point.failures,
+            "validations": [asdict(validation) for validation in point.validations]})
+
+    probe = {"token_ids": list(prompts.probe), "logprobs": rank.call("probe_logprobs")}
+    checkpoints.save(out, name, write, step=point.step, epoch=epoch, metrics=metrics, rank_by=RANK_BY, probe=probe)

@@ -1,0 +1,216 @@
+"""The training loop: epochs, validations, checkpoints, early stopping, continuation. No torch here; the rank has it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from engines.data import Problem
+from engines.inference import Generation, Request, sample_seed
+from engines.io import Interrupted, Progress, Row, Stop, read_progress, write_results
+from engines.ppo import Config
+from engines.ppo.continuation import Point, find_start, save_checkpoint, save_continuation
+from engines.ppo.early_stopping import Validation, should_stop
+from engines.ppo.prompts import Prompts, read_prompts
+from engines.ppo.rank import Rank
+from engines.ppo.ray_session import Actor, ray_session
+from engines.ppo.sampler import Group, TaskSampler
+from engines.ppo.tracking import Tracker
+from engines.scoring import ScoringPool
+
+SETUP_SECONDS = 1800.0
+"""Longest wait for the model and vLLM to load."""
+
+
+def train(config: Config, out: Path, stop: Stop) -> None:
+    """Train from the newest state below ``out``, or from the beginning, and write the results."""
+    started = time.time()
+    start = find_start(config, out)
+    prompts = read_prompts(config, start.model)
+    run = Training(config, out, stop, prompts, start)
+    run.announce()
+    with ExitStack() as stack:
+        cpus = config.cpu_threads or len(os.sched_getaffinity(0))
+        gpus = visible_gpus() if config.device != "cpu" else 0
+        stack.enter_context(ray_session(cpus, gpus, stop))
+        run.pool = stack.enter_context(ScoringPool(config.scoring_workers, config.scoring_seconds))
+        arguments = (config, str(start.model), prompts.probe, start.state and str(start.state))
+        run.rank = Actor(Rank, arguments, cpus=cpus, gpus=min(gpus, 1), timeout_seconds=SETUP_SECONDS)
+        facts = run.rank.call("describe")
+        run.rank.timeout_seconds = config.step_timeout_minutes * 60
+        print(f"ready after {time.time() - started:.1f} s: {facts}", flush=True)
+        stack.callback(run.tracker.finish)
+        run.loop()
+        facts |= {"peak_memory_gib": round(run.rank.call("peak_memory_gib"), 2)}
+    write_results(out, "ppo", config, run.rows(), time.time() - started, facts | run.facts())
+
+
+def visible_gpus() -> int:
+    """GPUs that this job may use: CUDA_VISIBLE_DEVICES, else the device files."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is not None:
+        return len([name for name in listed.split(",") if name.strip() not in ("", "-1")])
+    return len(list(Path("/dev").glob("nvidia[0-9]*")))
+
+
+class Training:
+    """One run of the loop. ``point`` is where it stands: everything that a continuation must know."""
+
+    rank: Actor
+    pool: ScoringPool
+
+    def __init__(self, config: Config, out: Path, stop: Stop, prompts: Prompts, start: Point) -> None:
+        self.config, self.out, self.stop, self.prompts, self.point = config, out, stop, prompts, start
+        self.sampler: TaskSampler[Problem] = TaskSampler(prompts.train, config.prompts_per_task, config.seed)
+        self.total_steps = config.epochs * self.sampler.steps_per_epoch
+        # Without a saved state even the line of step 0 (validation before training) is written anew.
+        self.progress = Progress(out, keep_until=start.step if start.state is not None else -1)
+        self.tracker = Tracker(config, out)
+
+    def announce(self) -> None:
+        """Say how big the run is before it starts."""
+        config, sampler = self.config, self.sampler
+        samples = len(self.prompts.train) * config.prompts_per_task * config.samples_per_prompt
+        sizes = ", ".join(f"{task} {len(problems)}" for task, problems in self.prompts.train.items())
+        print(f"training problems: {sizes}; left out as longer than {config.max_prompt_tokens} tokens: {self.prompts.left_out}\n"
+              f"an epoch is a pass over them: {sampler.steps_per_epoch} steps; {config.epochs} epochs = {self.total_steps} steps "
+              f"of {samples} samples, at most {samples * config.max_response_tokens:,} response tokens per step and "
+              f"{samples * config.max_response_tokens * self.total_steps:,} in all\n"
+              f"gradients: {config.mtl.method}; starting at step {self.point.step}", flush=True)
+
+    def loop(self) -> None:
+        """Train until the last epoch, early stopping, or a request to stop (then: save and raise Interrupted)."""
+        if not self.point.validations:
+            self.validate(epoch=0, counted=True)
+        while self.point.step < self.total_steps and not self.point.ended:
+            self.train_step()
+            epoch, rest = divmod(self.point.step, self.sampler.steps_per_epoch)
+            if rest == 0:
+                self.end_epoch(epoch)
+            elif self.config.save_state_every_steps and self.point.step % self.config.save_state_every_steps == 0:
+                save_continuation(self.config, self.out, self.point, self.rank, self.prompts)
+            if self.stop.requested and self.point.step < self.total_steps and not self.point.ended:
+                save_continuation(self.config, self.out, self.point, self.rank, self.prompts)
+                raise Interrupted(f"after step {self.point.step} of {self.total_steps}; start it again to continue from there")
+
+    def train_step(self) -> None:
+        """Sample, score, update."""
+        begin, step = time.monotonic(), self.point.step
+        batch = self.sampler.batch(step)
+        seeds = {task: [sample_seed(self.config.seed, "rollout", step, task, i) for i in range(len(problems))]
+                 for task, problems in batch.items()}
+        requests = [self.request(problem, self.config.samples_per_prompt, self.config.temperature, seed)
+                    for task, problems in batch.items() for problem, seed in zip(problems, seeds[task], strict=True)]
+        generations = self.rank.call("generate", requests)
+        generated = time.monotonic()
+        flat = [problem for problems in batch.values() for problem in problems]
+        rewards = self.score(flat, generations)
+        scored = time.monotonic()
+        groups = iter([Group(request.token_ids, tuple(samples), tuple(values))
+                       for request, samples, values in zip(requests, generations, rewards, strict=True)])
+        tasks = {task: [next(groups) for _ in problems] for task, problems in batch.items()}
+        metrics = self.rank.call("update", tasks, step)
+        self.point = self.point.stepped()
+        metrics |= reward_metrics(tasks) | {"seconds_generate": generated - begin, "seconds_score": scored - generated,
+                                            "seconds_step": time.monotonic() - begin}
+        self.report(metrics, "train")
+
+    def request(self, problem: Problem, samples: int, temperature: float, seed: int) -> Request:
+        """The request for one problem's samples."""
+        return Request(self.prompts.token_ids[problem.item_id], samples, seed, temperature, self.config.max_response_tokens)
+
+    def score(self, problems: list[Problem], generations: list[list[Generation]]) -> list[list[float]]:
+        """Reward of every sample, per problem. A scorer that timed out or failed is no answer: reward 0, and it is counted."""
+        pairs = zip(problems, generations, strict=True)
+        verdicts = iter(self.pool.score_many([(problem, sample.text) for problem, samples in pairs for sample in samples]))
+        rewards = []
+        for samples in generations:
+            found = [next(verdicts) for _ in samples]
+            broken = [verdict for verdict in found if verdict.status == "sandbox_error"]
+            if broken:
+                raise RuntimeError(f"the sandbox for scoring does not work here: {broken[0].detail}")
+            self.point.count_failures(verdict.status for verdict in found)
+            rewards.append([verdict.value if verdict.value is not None else 0.0 for verdict in found])
+        return rewards
+
+    def end_epoch(self, epoch: int) -> None:
+        """Validate and save when it is time; decide whether to go on."""
+        config = self.config
+        scheduled = epoch % config.validate_every_epochs == 0
+        last = epoch == config.epochs
+        due = last or epoch % config.checkpoint_every_epochs == 0
+        if scheduled or due:
+            self.validate(epoch, counted=scheduled)
+        if scheduled and should_stop(config.early_stopping, self.point.validations):
+            print(f"early stopping after epoch {epoch}: {config.early_stopping}", flush=True)
+            self.point = self.point.finished()
+        if due or self.point.ended:
+            save_checkpoint(config, self.out, self.point, epoch, self.rank, self.prompts)
+
+    def validate(self, epoch: int, counted: bool) -> None:
+        """Mean reward of greedy answers to the validation problems, per task."""
+        flat = [problem for problems in self.prompts.validation.values() for problem in problems]
+        generations = self.rank.call("generate", [self.request(problem, 1, 0.0, 0) for problem in flat])
+        values = iter(self.score(flat, generations))
+        tasks = {task: fmean(next(values)[0] for _ in problems) for task, problems in self.prompts.validation.items()}
+        validation = Validation(epoch, self.point.step, fmean(tasks.values()), tasks, counted)
+        self.point.validations.append(validation)
+        self.report({"validation_reward_mean": validation.mean}
+                    | {f"validation_reward/{task}": value for task, value in tasks.items()}, "validate")
+
+    def report(self, metrics: dict[str, float], phase: str) -> None:
+        """One line of progress, one line to read, one point for the tracker."""
+        step = self.point.step
+        metrics = {"epoch": step / self.sampler.steps_per_epoch, **metrics}
+        self.progress.write(step, self.total_steps, metrics, phase)
+        self.tracker.log(metrics, step)
+        shown = ("validation_reward_mean", "train_reward_mean", "loss", "conflict_rate", "response_tokens", "seconds_step")
+        text = ", ".join(f"{name} {metrics[name]:.3f}" for name in shown if name in metrics)
+        print(f"step {step}/{self.total_steps} {phase}: {text}", flush=True)
+
+    def rows(self) -> list[Row]:
+        """The results: validation before, after and at its best, and how often gradients were in conflict."""
+        validations = self.point.validations
+        best = max(validations, key=lambda validation: (validation.mean, -validation.step))
+        rows = [row for moment, validation in (("before", validations[0]), ("after", validations[-1]), ("best", best))
+                for row in validation_rows(moment, validation, self.prompts)]
+        rates = [line["metrics"]["conflict_rate"] for line in read_progress(self.out)
+                 if line["phase"] == "train" and "conflict_rate" in line["metrics"]]
+        if rates:
+            spread = stdev(rates) / len(rates) ** 0.5 if len(rates) > 1 else None
+            return [*rows, Row(metric="conflict_rate", value=fmean(rates), n=len(rates), spread=spread)]
+        return [*rows, Row(metric="conflict_rate", value=None, n=0, error="no step had a finite gradient")]
+
+    def facts(self) -> dict[str, Any]:
+        """What the report says beside the rows."""
+        return {"steps": self.point.step, "steps_per_epoch": self.sampler.steps_per_epoch, "stopped_early": self.point.ended,
+                "problems": {task: len(problems) for task, problems in self.prompts.train.items()},
+                "prompts_left_out": self.prompts.left_out, "scoring_failures": self.point.failures}
+
+
+def reward_metrics(tasks: dict[str, list[Group]]) -> dict[str, float]:
+    """Mean reward, length, and share of groups whose samples all got the same reward (they have no gradient)."""
+    metrics = {f"train_reward/{task}": fmean(value for group in groups for value in group.rewards)
+               for task, groups in tasks.items()}
+    groups = [group for task in tasks.values() for group in task]
+    samples = [sample for group in groups for sample in group.samples]
+    return metrics | {
+        "train_reward_mean": fmean(metrics.values()),
+        "equal_groups_rate": fmean(len(set(group.rewards)) == 1 for group in groups),
+        "response_tokens": fmean(len(sample.token_ids) for sample in samples),
+        "truncated_rate": fmean(sample.finish_reason == "length" for sample in samples),
+    }
+
+
+def validation_rows(moment: str, validation: Validation, prompts: Prompts) -> Iterator[Row]:
+    """Rows of one validation: the mean over tasks, and each task."""
+    axes: dict[str, str | int | float | bool] = {"moment": moment, "epoch": validation.epoch, "step": validation.step}
+    sizes = {task: len(problems) for task, problems in prompts.validation.items()}
+    yield Row(metric="validation_reward_mean", value=validation.mean, n=sum(sizes.values()), axes=axes)
+    for task, value in validation.tasks.items():
+        yield Row(metric="validation_reward", value=value, n=sizes[task], axes={**axes, "task": task})

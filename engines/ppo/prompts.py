@@ -1,0 +1,72 @@
+"""The problems of a run and their prompts as token ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from engines.data import Problem, prompt_token_ids, read_problems
+from engines.io import ConfigError
+from engines.ppo import Config, data_files
+
+PROBE_TOKENS = 64
+"""Longest fixed prompt on which trainer and sampler are compared."""
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Problems per task (in the order of their names), and what they look like to the model."""
+
+    train: dict[str, list[Problem]]
+    validation: dict[str, list[Problem]]
+    token_ids: dict[str, tuple[int, ...]]
+    """Prompt of each problem by its ``item_id``."""
+    probe: tuple[int, ...]
+    left_out: int
+    """Problems whose prompt is longer than ``max_prompt_tokens``."""
+    tokenizer: Path
+    """Folder of the tokenizer."""
+
+
+def read_prompts(config: Config, model: Path) -> Prompts:
+    """Read and encode all problems; ConfigError for a missing file, tasks that do not match, or a problem in both splits."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
+    token_ids: dict[str, tuple[int, ...]] = {}
+    train, short = _read(config, "train", tokenizer, token_ids)
+    validation, shorter = _read(config, "validation", tokenizer, token_ids)
+    if set(train) != set(validation):
+        raise ConfigError(f"training tasks {sorted(train)} and validation tasks {sorted(validation)} differ: give both the same")
+    if config.mtl.method != "sum" and len(train) < 2:
+        raise ConfigError(f"mtl.method {config.mtl.method} needs two tasks or more, data has {sorted(train)}")
+    for task, problems in validation.items():
+        shared = {problem.item_id for problem in problems} & {problem.item_id for problem in train[task]}
+        if shared:
+            raise ConfigError(f"task {task}: {len(shared)} problems are in training and validation, such as {min(shared)}")
+    first = next(iter(validation.values()))[0]
+    return Prompts(train, validation, token_ids, token_ids[first.item_id][:PROBE_TOKENS], short + shorter, model)
+
+
+def _read(config: Config, split: Literal["train", "validation"], tokenizer: Any,
+          token_ids: dict[str, tuple[int, ...]]) -> tuple[dict[str, list[Problem]], int]:
+    source = config.data if split == "train" else config.validation_data
+    files = data_files(source, split)
+    if not files:
+        raise ConfigError(f"{source}: no <task>.{split}.parquet there")
+    limit = config.validation_limit if split == "validation" else None
+    found: dict[str, list[Problem]] = {}
+    left_out = 0
+    for task, path in files.items():
+        if not path.is_file():
+            raise ConfigError(f"{split} data of task {task}: {path} is not there")
+        problems = read_problems(path)
+        encoded = {problem.item_id: tuple(prompt_token_ids(problem, tokenizer)) for problem in problems}
+        fitting = [problem for problem in problems if 1 < len(encoded[problem.item_id]) <= config.max_prompt_tokens]
+        left_out += len(problems) - len(fitting)
+        if not fitting:
+            raise ConfigError(f"{path}: no problem has a prompt of 2 to max_prompt_tokens = {config.max_prompt_tokens} tokens")
+        found[task] = fitting[:limit]
+        token_ids |= encoded
+    return found, left_out

@@ -1,0 +1,118 @@
+"""What lives beside the GPU: the trained model, the sampler, and the way of the weights from one to the other.
+
+A Ray actor holds one ``Rank``; all its methods take and return plain values, so that the driver needs no torch.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from engines.inference import Generation, Request, VllmSampler
+from engines.ppo import Config
+
+BFLOAT16_TOLERANCE = 0.5
+"""Largest difference of one token's log-probability seen as rounding in bfloat16."""
+
+
+class Rank:
+    """Trainer and sampler on one device. ``folder`` is the Hugging Face folder to start from."""
+
+    def __init__(self, config: Config, folder: str, probe: Sequence[int], state: str | None) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)  # a signal to the whole group is the driver's business; Ray ends this process
+        threads = config.cpu_threads or len(os.sched_getaffinity(0))
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        import torch
+
+        from engines.ppo.policy import Policy
+
+        started = time.monotonic()
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
+        self.config, self.probe = config, list(probe)
+        self.device = choose_device(config.device)
+        batch = 512 if self.device.type == "cpu" else 256
+        self.sampler = VllmSampler(
+            folder, seed=config.seed, max_model_len=config.max_prompt_tokens + config.max_response_tokens + 1,
+            kv_cache_gb=config.kv_cache_gb, gpu_memory_fraction=config.gpu_memory_fraction, max_sequences=batch, threads=threads)
+        self.policy = Policy(Path(folder), config, self.device)
+        if state is not None:
+            self.policy.load_state(Path(state))
+        self.synchronize(check=True)
+        self.start_seconds = time.monotonic() - started
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for the results: versions, device, sizes, seconds to start."""
+        import torch
+        import transformers
+        import vllm
+
+        return {"torch": torch.__version__, "vllm": vllm.__version__, "transformers": transformers.__version__,
+                "device": str(self.device), "threads": torch.get_num_threads(), "start_seconds": round(self.start_seconds, 1),
+                "parameters": sum(parameter.numel() for parameter in self.policy.parameters)}
+
+    def generate(self, requests: list[Request]) -> list[list[Generation]]:
+        """Samples of each request. The prefix cache starts empty, so that a continued run computes the same numbers."""
+        self.sampler.llm.reset_prefix_cache()
+        return self.sampler.generate(requests)
+
+    def update(self, tasks: dict[str, list[Any]], step: int) -> dict[str, float]:
+        """One optimizer step (``step`` from 0) on ``{task: [Group]}``, then the new weights to the sampler; returns metrics.
+
+        RuntimeError if trainer and sampler disagree about the rollouts or the probe.
+        """
+        started = time.monotonic()
+        metrics = self.policy.step(tasks, step)
+        self._check("on the rollouts", metrics["logprob_difference_max"])
+        updated = time.monotonic()
+        metrics |= self.synchronize(check=(step + 1) % self.config.probe_every_steps == 0)
+        return metrics | {"seconds_update": updated - started, "seconds_sync": time.monotonic() - updated}
+
+    def synchronize(self, check: bool) -> dict[str, float]:
+        """Give the sampler the trainer's weights; with ``check``, compare both on the probe."""
+        self.sampler.load_weights(self.policy.named_weights())
+        if not check:
+            return {}
+        ours, theirs = self.policy.prompt_logprobs(self.probe), self.sampler.prompt_logprobs(self.probe)
+        difference = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
+        self._check("on the probe after new weights", difference)
+        return {"probe_difference_max": difference}
+
+    def _check(self, where: str, difference: float) -> None:
+        tolerance = self.config.logprob_tolerance if self.device.type == "cpu" else BFLOAT16_TOLERANCE
+        if not difference <= tolerance:
+            raise RuntimeError(f"log-probabilities of trainer and sampler differ by {difference:.3g} {where} (at most "
+                               f"{tolerance:g} is rounding): the sampler lacks the trainer's weights; check the vLLM version")
+
+    def save(self, folder: str, tokenizer_folder: str) -> None:
+        """Write ``model/`` and ``state/`` below ``folder``."""
+        from transformers import AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder, local_files_only=True)
+        self.policy.save(Path(folder) / "model", Path(folder) / "state", tokenizer)
+
+    def probe_logprobs(self) -> list[float]:
+        """The trainer's log-probabilities of the probe, kept in a checkpoint's manifest."""
+        return self.policy.prompt_logprobs(self.probe)
+
+    def peak_memory_gib(self) -> float:
+        """Largest resident size of this process so far, GiB."""
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def choose_device(wanted: str) -> Any:
+    """The torch device for ``auto``, ``cpu`` or ``cuda``; ConfigError for cuda without a GPU."""
+    import torch
+
+    from engines.io import ConfigError
+
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device: cuda, but torch sees no GPU here; ask for one (gpus: 1) or set device: cpu")
+    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")

@@ -1,0 +1,75 @@
+"""A private single-node Ray: joins no other Ray, can be joined by none, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from engines.io import Stop
+
+OBJECT_STORE_BYTES = 128 << 20
+"""Only token ids and log-probabilities travel, a few MB per step."""
+
+TEMP_DIR_LIMIT = 43
+"""Ray's sockets lie below its temporary folder, and an AF_UNIX path ends at 107 bytes."""
+
+
+@contextlib.contextmanager
+def ray_session(cpus: int, gpus: int, stop: Stop) -> Iterator[None]:
+    """Start Ray in this process's own temporary folder, give the signals back to ``stop``, and shut it down at the end.
+
+    Never ``ray stop``: it would end every Ray of this user on the machine. ``address="local"`` never joins another job's Ray.
+    """
+    os.environ.pop("RAY_ADDRESS", None)
+    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32),  # per job: Ray's ports listen everywhere
+                   "RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_memory_monitor_refresh_ms": "0",
+                   "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    import ray
+
+    folder = temporary_folder()
+    try:
+        ray.init(address="local", num_cpus=cpus, num_gpus=gpus, object_store_memory=OBJECT_STORE_BYTES, include_dashboard=False,
+                 _temp_dir=str(folder), log_to_driver=True, logging_level="WARNING")
+        stop.listen()  # ray.init replaced the handlers
+        yield
+    finally:
+        ray.shutdown()
+        stop.listen()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def temporary_folder() -> Path:
+    """A new folder of this user with a short path, where a job's own TMPDIR may be too long."""
+    for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes it private
+        folder = tempfile.mkdtemp(prefix="r", dir=parent)
+        if len(os.fsencode(folder)) <= TEMP_DIR_LIMIT:
+            return Path(folder)
+        Path(folder).rmdir()
+    raise OSError(f"no temporary folder with at most {TEMP_DIR_LIMIT} bytes in its path")
+
+
+class Actor:
+    """A Ray actor whose calls wait for the answer, with a time limit. It is never restarted: the job is."""
+
+    def __init__(self, kind: type, arguments: tuple[Any, ...], *, cpus: int, gpus: int, timeout_seconds: float) -> None:
+        import ray
+
+        self.timeout_seconds = timeout_seconds
+        self.handle = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(kind).remote(*arguments)
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Call a method and wait. RuntimeError after ``timeout_seconds``; an error inside the actor comes out as it is."""
+        import ray
+
+        try:
+            return ray.get(getattr(self.handle, method).remote(*arguments), timeout=self.timeout_seconds)
+        except ray.exceptions.GetTimeoutError as error:
+            raise RuntimeError(f"{method} did not answer within {self.timeout_seconds:.0f} s (step_timeout_minutes)") from error
+        except ray.exceptions.RayTaskError as error:
+            raise error.as_instanceof_cause() from error
