@@ -155,10 +155,15 @@ def ask(arguments: Sequence[str], text: str | None = None) -> tuple[int, str, st
 
 def slurm(plan: Plan, profile: Profile, script: Script) -> list[str]:
     """What Slurm itself says: partition, GPU type, time limit, account, and a trial submission of each kind of job."""
+    problems: list[str] = []
     try:
-        return [*partition(plan, profile), *gpu_type(plan, profile), *account(profile), *trials(plan, script)]
+        problems += partition(plan, profile)
+        problems += gpu_type(plan, profile)
+        problems += account(profile)
+        problems += trials(plan, script)
     except CheckError as error:
-        return list(error.lines)
+        problems += error.lines
+    return problems
 
 
 def partition(plan: Plan, profile: Profile) -> list[str]:
@@ -170,7 +175,8 @@ def partition(plan: Plan, profile: Profile) -> list[str]:
     if profile.partition is None:
         return []
     if profile.partition not in known:
-        return [f"profile '{profile.name}': this cluster has no partition '{profile.partition}'{near(profile.partition, known)}"]
+        raise CheckError(f"profile '{profile.name}': this cluster has no partition '{profile.partition}'"
+                         f"{near(profile.partition, known)}")
     fields = dict(word.split("=", 1) for word in known[profile.partition].split() if "=" in word)
     problems = []
     if fields.get("State", "UP") != "UP":
@@ -224,13 +230,15 @@ def account(profile: Profile) -> list[str]:
     return []
 
 
-def trials(plan: Plan, script: Script) -> Iterator[str]:
+def trials(plan: Plan, script: Script) -> list[str]:
     """`sbatch --test-only` of one job of each shape: Slurm's own word, without submitting."""
+    problems = []
     for jobs in shapes(plan).values():
         code, _, trouble = ask(["sbatch", "--test-only"], script(jobs[0]))
         if code != 0:
-            reason = trouble.replace("sbatch: error: ", "").removeprefix("allocation failure: ")
-            yield f"{who(jobs)}: Slurm would refuse: {reason}: change the stage's resources or the cluster profile"
+            reason = trouble.replace("sbatch: error: ", "").replace("allocation failure: ", "")
+            problems.append(f"{who(jobs)}: Slurm would refuse: {reason}: change the stage's resources or the cluster profile")
+    return problems
 
 
 def header(job: Job, profile: Profile) -> str:

@@ -63,11 +63,11 @@ class _Expansion:
     def draft(self, stage: Stage) -> list[Draft]:
         """The points of a stage: its own product, for each job of its parent."""
         parents = self.drafts.get(stage.for_each or "", [])
-        axes: dict[str, tuple[Scalar, ...]] = {}
+        seen: dict[str, dict[tuple[type, Scalar], Scalar]] = {}  # 1, 1.0 and true are three values
         for parent in parents:
             for axis, value in parent.point.items():
-                axes[axis] = (*axes.get(axis, ()), value)
-        axes = {axis: tuple({(type(value), value): value for value in values}.values()) for axis, values in axes.items()}
+                seen.setdefault(axis, {})[type(value), value] = value
+        axes = {axis: tuple(values.values()) for axis, values in seen.items()}
         for axis in stage.matrix.keys() & axes.keys():
             self.add(stage.place("matrix"), stage, f"axis '{axis}' comes from '{stage.for_each}' already; rename it")
         own = {axis: entry.values for axis, entry in stage.matrix.items()}
