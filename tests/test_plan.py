@@ -244,3 +244,20 @@ def test_a_mistake_in_an_engine_stage_is_told_where_it_was_made(override: str, t
     with pytest.raises(DescriptionError) as caught:
         make_plan(MAIN, "smoke", [override])
     assert caught.value.lines[-1] == f"--set {override}: stage '{override.split('.')[0]}': {text}"
+
+
+ARMS = {"baseline": {"mtl": {"method": "sum"}}, "pcgrad": {"mtl": {"method": "pcgrad"}}}
+TWO = {"experiment": "x", "stages": {
+    "first": {"engine": "ppo", "matrix": {"arm": ARMS, "seed": [0, 1]},
+              "exclude": [{"arm": "pcgrad", "seed": 1}], "config": {"model": "m", "data": "d", "validation_data": "d"}},
+    "second": {"engine": "ppo", "for_each": "first",
+               "config": {"model": {"of": "first", "checkpoint": "best"}, "data": "d", "validation_data": "d"}}}}
+
+
+def test_an_axis_sets_the_config_or_brings_its_own_and_a_child_takes_its_own_parents_checkpoint(tmp_path: Path) -> None:
+    jobs = {job.name: job for job in plan_of(TWO, tmp_path).jobs}
+    assert len(jobs) == 6
+    first, second = jobs["first/arm=baseline,seed=1"], jobs["second/arm=baseline,seed=1"]
+    assert (first.config["mtl"]["method"], first.config["seed"]) == ("sum", 1)
+    assert second.config["model"] == {"folder": f"{{run}}/{first.folder}/out", "checkpoint": "best"}
+    assert len({job.identity for job in jobs.values()}) == 6
