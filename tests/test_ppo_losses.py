@@ -1,0 +1,228 @@
+"""The update's pure functions, against loops written from the equations."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engines.inference import Generation, sample_seed
+from engines.ppo import Config, EarlyStopping
+from engines.ppo.batch import Rollout, count_tokens, micro_batches, sequences_to_train
+from engines.ppo.early_stopping import Validation, should_stop
+from engines.ppo.losses import clipped_surrogate, group_advantages, masked_sum, policy_loss, truncated_importance
+from engines.ppo.sampler import Group, TaskSampler
+
+FINITE = st.floats(-5, 5, allow_nan=False)
+
+
+def surrogate(logprob, old, advantage, low, high, c):
+    ratio = math.exp(max(-20.0, min(20.0, logprob - old)))
+    clipped = max(1 - low, min(1 + high, ratio))
+    loss = max(-advantage * ratio, -advantage * clipped)
+    return min(loss, -advantage * c) if advantage < 0 else loss
+
+
+@settings(max_examples=200, deadline=None)
+@given(logprob=FINITE, old=FINITE, advantage=FINITE)
+def test_clipped_surrogate_follows_the_equation_of_each_token(logprob, old, advantage):
+    found = clipped_surrogate(*(torch.tensor([value], dtype=torch.float64) for value in (logprob, old, advantage)),
+                              clip_low=0.2, clip_high=0.3, clip_c=3.0)
+    assert found.item() == pytest.approx(surrogate(logprob, old, advantage, 0.2, 0.3, 3.0), rel=1e-12, abs=1e-12)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(FINITE, min_size=2, max_size=9))
+def test_group_advantages_are_standard_scores_of_the_group(rewards):
+    found = group_advantages(torch.tensor([rewards], dtype=torch.float64))[0].tolist()
+    mean = sum(rewards) / len(rewards)
+    deviation = math.sqrt(sum((reward - mean) ** 2 for reward in rewards) / (len(rewards) - 1))
+    expected = [0.0] * len(rewards) if len(set(rewards)) == 1 else [(reward - mean) / (deviation + 1e-6) for reward in rewards]
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@pytest.mark.parametrize("reward", [0.1, 1 / 3, 0.7])
+def test_a_group_of_equal_rewards_has_advantage_exactly_zero(reward):
+    assert group_advantages(torch.full((2, 7), reward)).eq(0).all()
+    assert group_advantages(torch.tensor([[reward]])).eq(0).all()
+
+
+def test_importance_weights_are_capped_and_carry_no_gradient():
+    logprobs = torch.tensor([-1.0, -1.0, 100.0], requires_grad=True)
+    weights = truncated_importance(logprobs, torch.tensor([-1.5, -3.0, 0.0]), cap=2.0)
+    assert weights.tolist() == pytest.approx([math.exp(0.5), 2.0, 2.0])
+    assert not weights.requires_grad
+
+
+def test_policy_loss_is_the_token_mean_over_the_whole_batch_and_its_gradient_the_policy_gradient():
+    torch.manual_seed(0)
+    logprobs = torch.randn(3, 4, dtype=torch.float64).requires_grad_()
+    sampler = logprobs.detach() + 0.1 * torch.randn(3, 4, dtype=torch.float64)
+    advantages = torch.tensor([1.5, -0.5, 2.0], dtype=torch.float64)
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]]).bool()
+    loss = policy_loss(logprobs, sampler, advantages, mask, clip_low=0.2, clip_high=0.2, clip_c=10.0, importance_cap=2.0,
+                       batch_tokens=20)
+    loss.backward()
+    expected, gradient = 0.0, torch.zeros(3, 4, dtype=torch.float64)
+    for b in range(3):
+        for s in range(4):
+            if mask[b, s]:
+                weight = min(math.exp(logprobs[b, s].item() - sampler[b, s].item()), 2.0)
+                expected += -advantages[b].item() * weight / 20
+                gradient[b, s] = -advantages[b] * weight / 20
+    assert loss.item() == pytest.approx(expected, rel=1e-12)
+    torch.testing.assert_close(logprobs.grad, gradient, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf"), -float("inf")])
+def test_what_is_not_finite_outside_the_mask_leaks_neither_into_the_loss_nor_into_the_gradient(poison):
+    logprobs = torch.tensor([[-1.0, poison]], requires_grad=True)
+    mask = torch.tensor([[True, False]])
+    loss = policy_loss(logprobs, torch.tensor([[-1.0, poison]]), torch.tensor([1.0]), mask, clip_low=0.2, clip_high=0.2,
+                       clip_c=10.0, importance_cap=2.0, batch_tokens=1)
+    loss.backward()
+    assert loss.item() == pytest.approx(-1.0)
+    assert logprobs.grad.tolist() == [[-1.0, 0.0]]
+    assert masked_sum(torch.tensor([[2.0, poison]]), mask).item() == 2.0
+
+
+def group(prompt, responses, rewards):
+    samples = tuple(Generation(tuple(ids), tuple(-0.5 for _ in ids), "", "stop") for ids in responses)
+    return Group(tuple(prompt), samples, tuple(rewards))
+
+
+def test_samples_without_advantage_are_left_out_but_their_tokens_count_in_the_denominator():
+    groups = [group([1, 2], [[3], [4, 5]], [1.0, 1.0]), group([1], [[2, 3, 4], [5]], [0.0, 1.0])]
+    sequences = sequences_to_train(groups)
+    assert [sequence.response for sequence in sequences] == [(2, 3, 4), (5,)]
+    assert count_tokens(groups) == 7
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 5)), min_size=1, max_size=12), st.integers(11, 60))
+def test_micro_batches_hold_every_token_once_within_the_budget(shapes, budget):
+    rows = sorted([Rollout(tuple(range(1, p + 1)), tuple(range(50, 50 + r)), (-0.1,) * r, 1.0) for p, r in shapes], key=len,
+                  reverse=True)
+    batches = list(micro_batches(rows, budget, 0))
+    assert all(batch.input_ids.numel() <= budget for batch in batches)
+    found = [(ids[keep.bool()].tolist(), targets[mask].tolist(), ids[positions[mask] + 1].tolist())
+             for batch in batches for ids, keep, targets, mask, positions
+             in zip(batch.input_ids, batch.attention_mask, batch.targets, batch.mask, batch.positions, strict=True)]
+    assert found == [([*row.prompt, *row.response], list(row.response), list(row.response)) for row in rows]
+
+
+def tiny_policy(**changes):
+    """A policy around a random two-layer model, without a folder to load it from."""
+    transformers = pytest.importorskip("transformers")
+    from engines.ppo.policy import Policy
+
+    torch.manual_seed(0)
+    model = transformers.Qwen2ForCausalLM(transformers.Qwen2Config(
+        vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1))
+    values = {"model": "x", "data": "x", "validation_data": "x", "max_prompt_tokens": 8, "max_response_tokens": 8} | changes
+    policy = Policy.__new__(Policy)
+    policy.config, policy.device, policy.model, policy.skipped = Config.model_validate(values), torch.device("cpu"), model, 0
+    policy.parameters = list(model.parameters())
+    policy.optimizer = torch.optim.AdamW(policy.parameters, lr=1e-3)
+    return policy
+
+
+def rollouts():
+    generator = torch.Generator().manual_seed(4)
+
+    def ids(n):
+        return torch.randint(1, 64, (n,), generator=generator).tolist()
+
+    return {task: [group(ids(3 + i), [ids(1 + (i + k) % 5) for k in range(4)], [0.0, 1.0, 0.0, 0.5]) for i in range(3)]
+            for task in ("logic", "math")}
+
+
+def test_the_size_of_the_micro_batches_does_not_change_the_gradient():
+    totals = [tiny_policy(micro_batch_tokens=tokens).task_gradients(rollouts())[0] for tokens in (16, 40, 4096)]
+    for other in totals[1:]:
+        for a, b in zip(totals[0], other, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-7)
+
+
+def test_the_gradients_of_the_tasks_add_up_to_the_whole_gradient_bit_for_bit():
+    total, shares, _ = tiny_policy(micro_batch_tokens=64).task_gradients(rollouts())
+    assert len(shares) == 2
+    assert all(torch.equal(whole, a + b) for whole, a, b in zip(total, *shares, strict=True))
+
+
+def test_response_logprobs_are_those_of_the_whole_padded_sequence():
+    policy = tiny_policy()
+    rows = sequences_to_train(rollouts()["math"])
+    (batch,) = micro_batches(rows, 4096, 0)
+    found = policy.response_logprobs(batch, temperature=0.7)
+    for row, values, mask in zip(rows, found, batch.mask, strict=True):
+        logits = policy.model(torch.tensor([[*row.prompt, *row.response]])).logits[0] / 0.7
+        expected = [logits.log_softmax(-1)[len(row.prompt) - 1 + k, token].item() for k, token in enumerate(row.response)]
+        assert values[mask].tolist() == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_gradient_that_is_not_finite_is_skipped_and_counted_and_too_many_end_the_run():
+    policy = tiny_policy(max_skipped_steps=1)
+    before = [parameter.detach().clone() for parameter in policy.parameters]
+    broken = {task: [Group(g.prompt, g.samples, (float("inf"), 0.0, 0.0, 1.0)) for g in groups]
+              for task, groups in rollouts().items()}
+    assert policy.step(broken, 0)["skipped_steps"] == 1.0
+    assert all(torch.equal(a, b) for a, b in zip(before, policy.parameters, strict=True))
+    with pytest.raises(RuntimeError, match=r"step 2: the gradient is not finite, 2 times so far \(max_skipped_steps = 1\)"):
+        policy.step(broken, 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes=st.lists(st.integers(1, 23), min_size=1, max_size=4), prompts=st.integers(1, 9), seed=st.integers(0, 99))
+def test_every_problem_comes_once_per_pass_and_every_task_equally_often(sizes, prompts, seed):
+    problems = {f"task{i}": [f"{i}:{k}" for k in range(size)] for i, size in enumerate(sizes)}
+    sampler = TaskSampler(problems, prompts, seed)
+    assert sampler.steps_per_epoch == math.ceil(max(sizes) / prompts)
+    for task, own in problems.items():
+        seen = [problem for step in range(3 * sampler.steps_per_epoch) for problem in sampler.batch(step)[task]]
+        assert len(seen) == 3 * sampler.steps_per_epoch * prompts
+        for start in range(0, len(seen) - len(own) + 1, len(own)):
+            assert sorted(seen[start:start + len(own)]) == sorted(own)
+    assert TaskSampler(problems, prompts, seed).batch(2) == sampler.batch(2)
+
+
+def test_seeds_of_samples_depend_on_every_part():
+    seeds = {sample_seed(seed, "rollout", step, task, i) for seed in (0, 1) for step in (0, 1) for task in "ab" for i in (0, 1)}
+    assert len(seeds) == 16
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def validations(*means, every=3):
+    return [Validation(i * every, i, mean, {"math": mean}, True) for i, mean in enumerate(means)]
+
+
+@pytest.mark.parametrize(("means", "stops"), [
+    ((0.5, 0.5, 0.5, 0.5), False),               # epoch 9: before min_epochs
+    ((0.5, 0.5, 0.5, 0.5, 0.5), True),           # epoch 12, nothing better than before training
+    ((0.1, 0.5, 0.5, 0.5, 0.5), True),
+    ((0.1, 0.2, 0.3, 0.4, 0.5), False),
+    ((0.5, 0.4, 0.4, 0.502, 0.4), False),        # one improvement starts the count anew
+    ((0.5, 0.5005, 0.5009, 0.501, 0.501), True), # not more than min_delta
+])
+def test_early_stopping_counts_validations_without_improvement(means, stops):
+    assert should_stop(EarlyStopping(), validations(*means)) is stops
+    assert should_stop(None, validations(*means)) is False
+
+
+def test_a_validation_that_is_no_number_is_a_failure():
+    with pytest.raises(ValueError, match="mean reward is nan"):
+        Validation(3, 30, float("nan"), {}, True)
+
+
+@pytest.mark.parametrize(("changes", "says"), [
+    ({"micro_batch_tokens": 8}, "must hold one sequence"),
+    ({"samples_per_prompt": 1}, "greater than or equal to 2"),
+    ({"clip_c": 0.9}, "greater than 1"),
+    ({"data": {"math": "a"}, "validation_data": {"code": "b"}}, "name the same"),
+    ({"mtl": {"method": "average"}}, "'sum' or 'pcgrad'"),
+])
+def test_a_config_that_cannot_run_is_refused_without_heavy_imports(changes, says):
+    values = {"model": "x", "data": "x", "validation_data": "x", "max_prompt_tokens": 8, "max_response_tokens": 8}
+    with pytest.raises(ValueError, match=says):
+        Config.model_validate(values | changes)
