@@ -1,0 +1,166 @@
+"""On the node: claim the job, run its engine as a child process, pass signals on, leave an exit record.
+
+    python -P -u -m orchestrator.node JOB_FOLDER ATTEMPT TOKEN
+
+Slurm and the local scheduler start the same program. It needs nothing but the job's folder, which is complete before anything is
+submitted, and it starts in milliseconds: the standard library only. Its output is the attempt's ``log.txt``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+ERROR_LINE = re.compile(r"error|exception|killed|no such file|not found|cannot|failed|denied|refused|out of memory|no space|"
+                        r"stopped:", re.IGNORECASE)
+LOG_TAIL_BYTES = 64_000
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write JSON whole, by rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w") as file:
+        json.dump(value, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def claim(attempt: Path, token: str, job_id: str) -> int | None:
+    """Take the attempt for this job id. Returns how often this id had it before, or None if another id has it.
+
+    The claim is one exclusive creation, by hard link so that it is atomic on NFS and never half written.
+    """
+    path = attempt / "claim.json"
+    mine = {"token": token, "job_id": job_id, "host": socket.gethostname(), "pid": os.getpid(), "started": time.time(), "restart": 0}
+    draft = attempt / f".claim.{socket.gethostname()}.{os.getpid()}"
+    draft.write_text(json.dumps(mine))
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        held = json.loads(path.read_text())
+        if held["job_id"] != job_id:
+            print(f"orch: job {held['job_id']} on {held['host']} has this attempt; {job_id} ends without work", flush=True)
+            return None
+        # The scheduler started the same job again (requeue): it is ours to continue.
+        write_json(path, mine | {"restart": held["restart"] + 1})
+        return int(held["restart"]) + 1
+    finally:
+        draft.unlink()
+    return 0
+
+
+def error_line(log: Path) -> str:
+    """The line of a log that most likely says why a job died: the last one that looks like an error, else the last one."""
+    if not log.exists():
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
+        lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("orch:")]
+    suspects = [line for line in lines if ERROR_LINE.search(line)]
+    # A traceback ends in "SomeError: what"; that line says more than a log message that merely holds the word.
+    exceptions = [line for line in suspects if re.match(r"[\w.]*(Error|Exception|Interrupt|Exit)\b", line) or line.startswith("engines.")]
+    chosen = (exceptions or suspects or lines)[-1:]
+    return chosen[0][:300] if chosen else ""
+
+
+def die_with_parent() -> None:
+    """In the child: be killed when this process is. An engine without its node process would write beside its successor."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+class Attempt:
+    """One attempt at a job: its folder, its child process, the signals it received."""
+
+    def __init__(self, folder: Path, number: int, token: str) -> None:
+        self.job: dict[str, Any] = json.loads((folder / "job.json").read_text())
+        self.folder = folder
+        self.token = token
+        self.path = folder / f"attempt-{number}"
+        self.out = folder / "out"
+        self.job_id = os.environ.get("SLURM_JOB_ID") or os.environ.get("ORCH_JOB_ID") or f"pid-{os.getpid()}"
+        self.child: subprocess.Popen[bytes] | None = None
+        self.signals: list[str] = []
+        self.started = time.time()
+
+    def forward(self, number: int, _frame: FrameType | None) -> None:
+        """Pass a signal on to the engine's process group; the wait in ``run`` goes on."""
+        self.signals.append(signal.Signals(number).name)
+        if self.child is not None and self.child.poll() is None:
+            os.killpg(self.child.pid, number)
+
+    def missing_inputs(self) -> list[str]:
+        """Jobs this one needs whose results are not there."""
+        return [name for name, folder in self.job["needs"].items() if not (Path(folder) / "out" / "results.json").exists()]
+
+    def command(self) -> list[str]:
+        """What to run: the engine as a program, or the user's command."""
+        if self.job["command"] is not None:
+            return list(self.job["command"])
+        engine = f"engines.{self.job['engine']}"
+        return [sys.executable, "-P", "-u", "-m", engine, str(self.folder / "config.json"), "--out", str(self.out)]
+
+    def run(self) -> int:
+        """Run to the end and return the exit code of the engine; a command's results are its exit code 0."""
+        for number in FORWARDED:
+            signal.signal(number, self.forward)
+        if (self.out / "results.json").exists():
+            print("orch: the results are there: nothing to do", flush=True)
+            return 0
+        missing = self.missing_inputs()
+        if missing:
+            print(f"orch-error: needs the results of {', '.join(missing)}, which are not there", flush=True)
+            return 1
+        self.out.mkdir(exist_ok=True)
+        if self.signals:
+            return 1  # asked to stop before anything was started
+        try:
+            self.child = subprocess.Popen(self.command(), cwd=self.job["cwd"], stdin=subprocess.DEVNULL,
+                                          start_new_session=True, preexec_fn=die_with_parent)
+        except OSError as error:
+            print(f"orch-error: cannot start {self.command()[0]}: {error}", flush=True)
+            return 127
+        code = self.child.wait()
+        if code == 0 and self.job["command"] is not None:
+            write_json(self.out / "results.json", {
+                "schema": 1, "engine": "command", "config": {}, "rows": [], "seconds": time.time() - self.started,
+                "facts": {"command": self.job["command"]}})
+        return code
+
+    def leave(self, code: int, restart: int) -> bool:
+        """Write the exit record; returns whether the results are there."""
+        results = (self.out / "results.json").exists()
+        write_json(self.path / "exit.json", {
+            "token": self.token, "job_id": self.job_id, "host": socket.gethostname(), "pid": os.getpid(), "exit_code": code,
+            "started": self.started, "ended": time.time(), "results": results, "signals": self.signals, "restart": restart,
+            "reason": "" if results else error_line(self.path / "log.txt").removeprefix("orch-error: ")})
+        return results
+
+
+def main() -> int:
+    """Run one attempt. Exit code 0: results are there, or another job has the attempt; else the engine's, at least 1."""
+    folder, number, token = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    attempt = Attempt(folder, number, token)
+    restart = claim(attempt.path, token, attempt.job_id)
+    if restart is None:
+        return 0
+    code = attempt.run()
+    if attempt.leave(code, restart):
+        return 0
+    return code if code > 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,234 @@
+"""A run: one launch of an experiment and its folder. The only place that knows where things lie in it.
+
+    runs/<experiment>/<preset>-<plan hash>/
+        plan.json          written once: the plan, the cluster profile, where and with what it was launched
+        state.json         what is known of every job; written only by orch, whole, by rename, under state.lock
+        submitted.jsonl    journal of job ids, one flushed line per submission
+        jobs/<job>/        job.json, config.json, out/, attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jobs.spec import Job
+from orchestrator.errors import RunError
+from orchestrator.node import write_json
+from orchestrator.plan import Plan
+from orchestrator.profile import Profile
+from orchestrator.state import ExitRecord, JobState, Record
+
+LOCK_SECONDS = 60.0
+"""How long to wait for another orch process that has the run's lock."""
+
+
+def runs_root() -> Path:
+    """Where runs lie: ``ORCH_RUNS``, else ``./runs``."""
+    return Path(os.environ.get("ORCH_RUNS", "runs")).absolute()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder and what is written in its plan.json."""
+
+    folder: Path
+    plan: Plan
+    profile: Profile
+    uid: str
+    """Random; part of every token, so that no two runs share one."""
+    cwd: str
+    """Where orch was called: commands run there, relative paths in configs start there."""
+    created: float
+    by_name: dict[str, Job] = field(default_factory=dict, compare=False)
+
+    def __post_init__(self) -> None:
+        """Index the jobs once."""
+        self.by_name.update({job.name: job for job in self.plan.jobs})
+
+    @property
+    def name(self) -> str:
+        """``experiment/run``."""
+        return f"{self.folder.parent.name}/{self.folder.name}"
+
+    def job_folder(self, job: Job | Record) -> Path:
+        """The folder of a job."""
+        return self.folder / job.folder
+
+    def attempt_folder(self, record: Record) -> Path:
+        """The folder of a job's newest attempt."""
+        return self.folder / record.folder / f"attempt-{record.attempt}"
+
+    def log(self, record: Record) -> Path:
+        """The log of a job's newest attempt."""
+        return self.attempt_folder(record) / "log.txt"
+
+    def token(self, job: Job, attempt: int) -> str:
+        """The token of an attempt: the same however often it is asked for."""
+        return hashlib.sha256(f"{self.uid}/{job.name}/{attempt}".encode()).hexdigest()[:10]
+
+    def scheduler_name(self, record: Record) -> str:
+        """The job's name for the scheduler: readable, and ending in the token."""
+        return f"{self.plan.experiment}.{record.name}.{record.token}"
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run's lock: a POSIX lock, which NFS passes on to the server. RunError names who has it after a minute."""
+        path = self.folder / "state.lock"
+        with path.open("a+") as file:
+            deadline = time.monotonic() + LOCK_SECONDS
+            while True:
+                try:
+                    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except OSError as error:
+                    if time.monotonic() > deadline:
+                        holder = path.read_text().strip() or "another orch process"
+                        raise RunError(f"{path}: {holder} has had the lock for {LOCK_SECONDS:.0f} s; wait for it, or end it") from error
+                    time.sleep(0.05)
+            file.truncate(0)
+            file.write(f"orch on {socket.gethostname()}, process {os.getpid()}")
+            file.flush()
+            yield
+
+    def load(self) -> list[Record]:
+        """The records of the state file, in plan order; a job it does not know is WAITING."""
+        path = self.folder / "state.json"
+        known: dict[str, Record] = {}
+        if path.exists():
+            try:
+                known = {values["name"]: Record.from_dict(values) for values in json.loads(path.read_text())["jobs"]}
+            except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+                raise RunError(f"{path}: not a state file ({error}); move it away and launch again: it is rebuilt from the job "
+                               "folders and the scheduler") from error
+        else:
+            known = {record.name: record for record in self.rebuilt()}
+        return [known.get(job.name) or waiting(job) for job in self.plan.jobs]
+
+    def rebuilt(self) -> Iterator[Record]:
+        """Records from the job folders alone: the newest attempt of each job and its token. The scheduler fills in the rest."""
+        for job in self.plan.jobs:
+            attempts = [int(path.name.removeprefix("attempt-")) for path in self.job_folder(job).glob("attempt-*")]
+            if attempts:
+                number = max(attempts)
+                yield Record(name=job.name, stage=job.stage, identity=job.identity, folder=job.folder, attempt=number,
+                             token=self.token(job, number), state=JobState.UNKNOWN, reason="rebuilt from the job's folder",
+                             submitted=(self.job_folder(job) / f"attempt-{number}").stat().st_mtime)
+
+    def save(self, records: Iterable[Record]) -> None:
+        """Write the state file whole. Only with the lock held."""
+        write_json(self.folder / "state.json", {"run": self.name, "jobs": [record.to_dict() for record in records]})
+        (self.folder / "submitted.jsonl").unlink(missing_ok=True)  # what it held is in the state file now
+
+    def journal(self, record: Record) -> None:
+        """Note a job id at once, before the next submission."""
+        with (self.folder / "submitted.jsonl").open("a") as file:
+            file.write(json.dumps({"token": record.token, "job_id": record.job_id}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def journalled(self) -> dict[str, str]:
+        """Job ids by token that a killed launch had noted."""
+        path = self.folder / "submitted.jsonl"
+        found = {}
+        for line in path.read_text().splitlines() if path.exists() else []:
+            with contextlib.suppress(json.JSONDecodeError):  # torn by a kill; its token is looked up instead
+                values = json.loads(line)
+                found[values["token"]] = values["job_id"]
+        return found
+
+    def exits(self, records: Iterable[Record]) -> dict[str, ExitRecord]:
+        """Exit records of the newest attempts, by job name."""
+        found = {}
+        for record in records:
+            path = self.attempt_folder(record) / "exit.json"
+            if record.attempt and path.exists():
+                found[record.name] = ExitRecord.from_dict(json.loads(path.read_text()))
+        return found
+
+    def done(self, records: Iterable[Record]) -> set[str]:
+        """Names of jobs whose results are complete."""
+        return {record.name for record in records if (self.folder / record.folder / "out" / "results.json").exists()}
+
+
+def waiting(job: Job) -> Record:
+    """The record of a job that was never submitted."""
+    return Record(name=job.name, stage=job.stage, identity=job.identity, folder=job.folder)
+
+
+def create_run(plan: Plan, profile: Profile, root: Path) -> Run:
+    """Make the run's folder with plan.json and the jobs' files; a run that is there is opened and nothing in it changes."""
+    folder = root / plan.experiment / f"{plan.preset or 'full'}-{plan.identity[:8]}"
+    if (folder / "plan.json").exists():
+        run = open_run(folder)
+        if run.profile.kind != profile.kind:
+            raise RunError(f"{run.name} was launched on '{run.profile.name}'; continue it there (--cluster {run.profile.name}), or set "
+                           "ORCH_RUNS to another folder to run it a second time")
+        return run
+    folder.mkdir(parents=True, exist_ok=True)
+    document = plan.to_json(folder)
+    write_jobs(folder, Plan.from_json(document))
+    write_json(folder / "plan.json", {
+        "plan": document, "profile": asdict(profile), "uid": secrets.token_hex(8), "cwd": str(Path.cwd()), "created": time.time(),
+        "provenance": provenance()})
+    return open_run(folder)
+
+
+def write_jobs(folder: Path, plan: Plan) -> None:
+    """Everything a node needs, on disk before anything is submitted."""
+    folders = {job.name: folder / job.folder for job in plan.jobs}
+    for job in plan.jobs:
+        folders[job.name].mkdir(parents=True, exist_ok=True)
+        needs = {name: str(folders[name].resolve()) for name in job.after}
+        write_json(folders[job.name] / "config.json", job.config)
+        write_json(folders[job.name] / "job.json", {
+            "name": job.name, "engine": job.engine, "command": job.command, "needs": needs, "cwd": str(Path.cwd()),
+            "identity": job.identity})
+
+
+def provenance() -> dict[str, Any]:
+    """What the launch was made with: versions, program, git commit of the folder it was called in."""
+    git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
+    dirty = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True)
+    return {"python": sys.version.split()[0], "orchestrator": str(Path(__file__).parent), "host": socket.gethostname(),
+            "git_commit": git.stdout.strip() if git.returncode == 0 else None,
+            "git_dirty": bool(dirty.stdout.strip()) if dirty.returncode == 0 else None}
+
+
+def open_run(folder: Path) -> Run:
+    """A run from its folder."""
+    values = json.loads((folder / "plan.json").read_text())
+    return Run(folder.resolve(), Plan.from_json(values["plan"]), Profile(**values["profile"]), values["uid"], values["cwd"],
+               values["created"])
+
+
+def all_runs(root: Path) -> list[Path]:
+    """Run folders below ``root``, newest launch last."""
+    return sorted((path.parent for path in root.glob("*/*/plan.json")), key=lambda path: (path / "plan.json").stat().st_mtime)
+
+
+def find_run(name: str | None, root: Path | None = None) -> Run:
+    """The run called ``name``: a path, ``experiment/run``, or an experiment (its newest run); without a name the newest of all."""
+    root = root or runs_root()
+    if name is not None and (Path(name) / "plan.json").exists():
+        return open_run(Path(name))
+    runs = all_runs(root)
+    if not runs:
+        raise RunError(f"{root}: no run here yet; launch one: orch launch EXPERIMENT (or set ORCH_RUNS to where your runs are)")
+    fitting = [path for path in runs if name in (None, path.parent.name, f"{path.parent.name}/{path.name}", path.name)]
+    if not fitting:
+        known = ", ".join(sorted(f"{path.parent.name}/{path.name}" for path in runs))
+        raise RunError(f"no run '{name}' in {root}; there are: {known}")
+    return open_run(fitting[-1])

@@ -1,0 +1,195 @@
+"""The cluster `slurm`: sbatch scripts by submitit, and what squeue and sacct say. The only place that knows Slurm's programs.
+
+submitit turns parameters into the head of an sbatch script. The script's last line, the call of sbatch and the reading of states are
+ours: submitit's own submission needs a pickle that it renames after sbatch has answered, and its states may be minutes old
+(docs/decisions.md).
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs.spec import Job
+from orchestrator.errors import SubmitError
+from orchestrator.profile import Profile
+from orchestrator.state import Answer, JobState, Record, Seen
+from orchestrator.submit import AmbiguousSubmit
+
+if TYPE_CHECKING:
+    from orchestrator.run import Run
+
+COMMAND_SECONDS = 60.0
+"""Longest wait for one of Slurm's programs; they give up on a dead controller after about 9 s by themselves."""
+
+WARNING_SECONDS = 120
+"""How long before the time limit a job gets SIGUSR2."""
+
+AMBIGUOUS = re.compile(r"socket timed out|temporarily unable|unable to contact|connection (refused|reset|timed out)|communication"
+                       r"|zero bytes|timeout|unexpected message", re.IGNORECASE)
+"""Errors of sbatch after which the job may be in the queue all the same."""
+
+STATES = {
+    "PENDING": JobState.PENDING, "CONFIGURING": JobState.PENDING, "REQUEUED": JobState.PENDING, "REQUEUE_HOLD": JobState.PENDING,
+    "REQUEUE_FED": JobState.PENDING, "SPECIAL_EXIT": JobState.PENDING, "RESV_DEL_HOLD": JobState.PENDING,
+    "RUNNING": JobState.RUNNING, "RESIZING": JobState.RUNNING, "SIGNALING": JobState.RUNNING, "STAGE_OUT": JobState.RUNNING,
+    "COMPLETING": JobState.COMPLETING, "SUSPENDED": JobState.SUSPENDED, "STOPPED": JobState.SUSPENDED,
+    "COMPLETED": JobState.COMPLETED, "FAILED": JobState.FAILED, "BOOT_FAIL": JobState.NODE_FAIL, "NODE_FAIL": JobState.NODE_FAIL,
+    "CANCELLED": JobState.CANCELLED, "REVOKED": JobState.CANCELLED, "DEADLINE": JobState.TIMEOUT, "TIMEOUT": JobState.TIMEOUT,
+    "OUT_OF_MEMORY": JobState.OUT_OF_MEMORY, "PREEMPTED": JobState.PREEMPTED,
+}
+
+SQUEUE_FORMAT = "%i\x1f%j\x1f%T\x1f%r\x1f%S\x1f%N"
+SACCT_FIELDS = "JobIDRaw,JobName%500,State,ExitCode,Start,End,NodeList,Reason"
+
+
+def job_state(text: str) -> JobState:
+    """Slurm's word as a state: ``CANCELLED by 1000`` and ``RUNNING+`` too. A word we do not know is UNKNOWN, never a failure."""
+    return STATES.get(re.split(r"[ +]", text.strip(), maxsplit=1)[0], JobState.UNKNOWN)
+
+
+def seconds(text: str) -> float | None:
+    """Slurm's local time stamp as Unix seconds; None for Unknown, None and N/A."""
+    try:
+        return datetime.datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError:
+        return None
+
+
+def parse_squeue(text: str) -> dict[str, Seen]:
+    """Jobs by token from squeue in SQUEUE_FORMAT. A job that is waiting shows why."""
+    found = {}
+    for line in text.splitlines():
+        job_id, name, state, reason, start, nodes = line.split("\x1f")
+        known = job_state(state)
+        token = name.rpartition(".")[2]
+        why = "" if reason == "None" or known is not JobState.PENDING else reason
+        started = seconds(start) if known is not JobState.PENDING else None
+        found[token] = Seen(job_id=job_id, token=token, state=known, reason=why, started=started, host=nodes or None, source="squeue")
+    return found
+
+
+def parse_sacct(text: str) -> dict[str, Seen]:
+    """Jobs by token from sacct -P with SACCT_FIELDS. Of several rows with one token the last submitted counts."""
+    found: dict[str, Seen] = {}
+    for line in text.splitlines():
+        fields = line.split("|")
+        # A job name may hold the delimiter; nothing else in the line can.
+        job_id, name, rest = fields[0], "|".join(fields[1:-6]), fields[-6:]
+        state, exit_code, start, end, nodes, reason = rest
+        known = job_state(state)
+        token = name.rpartition(".")[2]
+        code, _, number = exit_code.partition(":")
+        why = {JobState.TIMEOUT: "time limit reached", JobState.OUT_OF_MEMORY: "out of memory (host)",
+               JobState.NODE_FAIL: "node failed", JobState.PREEMPTED: "preempted"}.get(known, "")
+        if known is JobState.CANCELLED:
+            why = state.strip().lower() if " by " in state else "cancelled"
+        if known is JobState.FAILED:
+            why = f"ended by signal {number}" if number not in ("", "0") else f"exit code {code}"
+        if reason not in ("", "None", "Dependency", "Priority", "Resources") and known is not JobState.COMPLETED:
+            why = f"{why} ({reason})" if why else reason
+        found[token] = Seen(job_id=job_id, token=token, state=known, reason=why, started=seconds(start), ended=seconds(end),
+                            host=None if nodes in ("", "None assigned") else nodes, exit_code=int(code) if code.isdigit() else None,
+                            source="sacct")
+    return found
+
+
+def script_text(profile: Profile, job: Job, name: str, log: Path, dependencies: Sequence[str], command: Sequence[str]) -> str:
+    """The sbatch script: submitit's text, with the profile's set-up and one command that takes the shell's place.
+
+    No srun (``use_srun=False``), hence ``B:`` so that the signal reaches the batch step; the time limit is an int because submitit
+    multiplies it; no wckey, which sites that enforce wckeys would refuse.
+    """
+    from submitit.slurm.slurm import _make_sbatch_string
+
+    resources = job.resources
+    gpu = f"gpu:{profile.gpu_type}:{resources.gpus}" if profile.gpu_type else f"gpu:{resources.gpus}"
+    further: dict[str, Any] = {"output": str(log).replace("%", "%%"), "signal": f"B:USR2@{WARNING_SECONDS}"}
+    if dependencies:
+        further["kill-on-invalid-dep"] = "yes"
+    text: str = _make_sbatch_string(
+        command=f"exec {shlex.join(command)}", folder=log.parent, job_name=name, time=resources.minutes, nodes=resources.nodes,
+        ntasks_per_node=1, cpus_per_task=resources.cpus, mem=f"{resources.memory_gb}G", gres=gpu if resources.gpus else None,
+        partition=profile.partition, account=profile.account, qos=profile.qos,
+        dependency=f"afterok:{':'.join(dependencies)}" if dependencies else None, setup=set_up(profile), wckey=None,
+        stderr_to_stdout=True, use_srun=False, additional_parameters={**further, **profile.sbatch})
+    return text
+
+
+def set_up(profile: Profile) -> list[str]:
+    """Shell lines before the command. One that fails ends the job, and its message is the last line of the log."""
+    exports = [f"export {key}={shlex.quote(value)}" for key, value in profile.expanded_environment().items()]
+    return ["export PYTHONSAFEPATH=1", *exports, *(["set -e", *profile.setup] if profile.setup else [])]
+
+
+class SlurmCluster:
+    """Slurm through its own programs. One squeue call for all jobs, one sacct call for those that squeue has forgotten."""
+
+    def __init__(self, profile: Profile) -> None:
+        self.profile = profile
+        self.trouble = ""
+
+    def script(self, run: Run, job: Job, record: Record, dependencies: Sequence[str]) -> str:
+        """The exact script of one attempt."""
+        command = [sys.executable, "-P", "-u", "-m", "orchestrator.node", str(run.job_folder(job)), str(record.attempt), record.token]
+        return script_text(run.profile, job, run.scheduler_name(record), run.log(record), dependencies, command)
+
+    def submit(self, run: Run, job: Job, record: Record, dependencies: Sequence[str]) -> str:
+        """sbatch. An id together with an error, a time-out or a lost connection is ambiguous; anything else that fails is refused."""
+        path = run.attempt_folder(record) / "script.sh"
+        path.write_text(self.script(run, job, record, dependencies))
+        try:
+            result = call(["sbatch", "--parsable", str(path)], cwd=run.cwd)
+        except subprocess.TimeoutExpired as error:
+            raise AmbiguousSubmit(f"{job.name}: sbatch did not answer within {COMMAND_SECONDS:.0f} s") from error
+        except FileNotFoundError as error:
+            raise SubmitError(f"{job.name}: there is no sbatch here; log in to the cluster, or use --cluster local") from error
+        answer, said = result.stdout.strip().split(";")[0], " ".join(result.stderr.split())
+        if result.returncode == 0 and answer.isdigit():
+            return answer
+        if answer or AMBIGUOUS.search(said) or result.returncode == 0:
+            raise AmbiguousSubmit(f"{job.name}: sbatch's answer is unclear: {answer!r} {said}; orch launch again looks it up")
+        raise SubmitError(f"{job.name}: sbatch refused: {said.removeprefix('sbatch: error: ')}")
+
+    def ask_active(self, run: Run) -> Answer:
+        """squeue for all of the user's jobs, once."""
+        answer = self.ask(["squeue", "--me", "--noheader", f"--format={SQUEUE_FORMAT}"])
+        return None if answer is None else parse_squeue(answer)
+
+    def ask_final(self, run: Run, since: float) -> Answer:
+        """sacct for all of the user's jobs since then, once. The start is set a minute earlier for clocks that differ."""
+        start = datetime.datetime.fromtimestamp(since - 60).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
+        answer = self.ask(["sacct", "--allocations", "--parsable2", "--noheader", f"--starttime={start}", f"--format={SACCT_FIELDS}"])
+        return None if answer is None else parse_sacct(answer)
+
+    def ask(self, command: list[str]) -> str | None:
+        """Run one of Slurm's programs; None, and ``trouble``, if it cannot answer."""
+        try:
+            result = call(command)
+        except subprocess.TimeoutExpired:
+            self.trouble = f"{command[0]} did not answer within {COMMAND_SECONDS:.0f} s"
+            return None
+        except FileNotFoundError:
+            self.trouble = f"there is no {command[0]} here"
+            return None
+        if result.returncode != 0:
+            self.trouble = f"{command[0]}: {' '.join(result.stderr.split())[:200]}"
+            return None
+        return result.stdout
+
+    def cancel(self, run: Run, job_ids: Sequence[str]) -> None:
+        """scancel, a hundred ids at a time."""
+        for first in range(0, len(job_ids), 100):
+            if self.ask(["scancel", *job_ids[first:first + 100]]) is None:
+                raise SubmitError(f"cannot cancel: {self.trouble}; try again")
+
+
+def call(command: list[str], cwd: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program with a time limit and an argument list, never a shell."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, cwd=cwd, stdin=subprocess.DEVNULL)

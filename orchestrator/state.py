@@ -1,0 +1,216 @@
+"""What is known of every job, where it is known from, and how the sources are weighed.
+
+``reconcile`` is pure: records and what each source said go in, new records come out. Truth, in this order: complete results and
+the job's own exit record, a final state of the scheduler's accounting (sacct), an active state of its queue (squeue), unknown.
+Absent is not failed, and "could not ask" (None) changes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class JobState(StrEnum):
+    """Slurm's own words, plus three of ours: WAITING, SKIPPED and UNKNOWN."""
+
+    WAITING = "WAITING"
+    """Not submitted yet; the reason says what it waits for."""
+    PENDING = "PENDING"
+    """Submitted; the scheduler has not started it."""
+    RUNNING = "RUNNING"
+    """On a node."""
+    COMPLETING = "COMPLETING"
+    """Ended or cancelled; the scheduler is still cleaning up."""
+    SUSPENDED = "SUSPENDED"
+    """Stopped for a while by the scheduler or an administrator; goes on later."""
+    COMPLETED = "COMPLETED"
+    """Its results are there."""
+    FAILED = "FAILED"
+    """Ended without results, by its own fault."""
+    CANCELLED = "CANCELLED"
+    """Ended by a person, or because a job it needed did not complete."""
+    TIMEOUT = "TIMEOUT"
+    """Reached its time limit."""
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    """Used more memory than it had asked for."""
+    NODE_FAIL = "NODE_FAIL"
+    """Its node went down."""
+    PREEMPTED = "PREEMPTED"
+    """Made room for a job of higher priority."""
+    SKIPPED = "SKIPPED"
+    """A gate said no."""
+    UNKNOWN = "UNKNOWN"
+    """Submitted, but no source knows of it or could be asked."""
+
+
+ACTIVE = frozenset({JobState.PENDING, JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED})
+FAILED = frozenset({JobState.FAILED, JobState.CANCELLED, JobState.TIMEOUT, JobState.OUT_OF_MEMORY, JobState.NODE_FAIL,
+                    JobState.PREEMPTED})
+FINAL = FAILED | {JobState.COMPLETED, JobState.SKIPPED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """What the state file says of one job."""
+
+    name: str
+    stage: str
+    identity: str
+    folder: str
+    """Relative to the run folder."""
+    attempt: int = 0
+    """How often it was submitted; attempt n lies in ``<folder>/attempt-<n>``."""
+    token: str = ""
+    """Last part of the scheduler's job name; empty while it was never submitted."""
+    job_id: str | None = None
+    """The scheduler's id; None while it is not known."""
+    state: JobState = JobState.WAITING
+    source: str = "orch"
+    """Where the state comes from: results, exit record, sacct, squeue, scheduler or orch."""
+    seen: float = 0.0
+    """When the source said so, in Unix seconds."""
+    reason: str = ""
+    """Why it waits or died."""
+    submitted: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    exit_code: int | None = None
+    host: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Record:
+        """The inverse of ``to_dict``."""
+        return cls(**{**values, "state": JobState(values["state"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a scheduler says of one job."""
+
+    job_id: str
+    token: str
+    state: JobState
+    reason: str = ""
+    started: float | None = None
+    ended: float | None = None
+    host: str | None = None
+    exit_code: int | None = None
+    source: str = "scheduler"
+
+
+Answer = dict[str, Seen] | None
+"""What the scheduler says, by token; None: it could not be asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExitRecord:
+    """``exit.json``: what the node wrote when an attempt ended."""
+
+    token: str
+    job_id: str
+    host: str
+    pid: int
+    exit_code: int
+    """Of the engine; negative: ended by that signal."""
+    started: float
+    ended: float
+    results: bool
+    """Whether the results were there."""
+    reason: str = ""
+    """The log line that says why it failed."""
+    signals: tuple[str, ...] = ()
+    """Signals the attempt received, in order."""
+    restart: int = 0
+    """How often the scheduler had started this attempt before."""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ExitRecord:
+        """From the JSON document."""
+        return cls(**{**values, "signals": tuple(values["signals"])})
+
+
+def reconcile(records: Sequence[Record], active: Answer, final: Answer, exits: Mapping[str, ExitRecord], done: frozenset[str] | set[str],
+              now: float) -> list[Record]:
+    """Weigh every source and return the records as they are now.
+
+    ``exits`` and ``done`` (results complete) go by job name and are read from the newest attempt's folder; ``active`` and ``final``
+    go by token. An exit record of another token belongs to an earlier attempt and says nothing.
+    """
+    return [weigh(record, active, final, exits.get(record.name), record.name in done, now) for record in records]
+
+
+def weigh(record: Record, active: Answer, final: Answer, left: ExitRecord | None, done: bool, now: float) -> Record:
+    """One record against its sources; see ``reconcile``."""
+    if left is not None and left.token != record.token:
+        left = None
+    if done:
+        return completed(record, left, now)
+    queued = active.get(record.token) if active and record.token else None
+    over = final.get(record.token) if final and record.token else None
+    if record.state is JobState.COMPLETED:
+        # Its results were removed by somebody: say so, and let a launch submit it again.
+        return change(record, now, state=JobState.WAITING, source="orch", reason="its results are gone", token="", job_id=None)
+    if not record.token:
+        return record
+    if queued is not None and (left is None or queued.state is not JobState.COMPLETING):
+        # Requeued under the same id: an exit record of before the requeue is older than what squeue says now.
+        if left is None or queued.state is JobState.PENDING or (queued.started or 0.0) > left.ended:
+            return from_scheduler(record, queued, None, now)
+    if over is not None and over.state in FAILED:
+        return from_scheduler(record, over, left, now)
+    if left is not None:
+        return change(record, now, state=JobState.FAILED, source="exit record", reason=why(left), started=left.started,
+                      ended=left.ended, exit_code=left.exit_code, host=left.host, job_id=record.job_id or left.job_id)
+    if over is not None:
+        if over.state is JobState.COMPLETED:
+            reason = "the scheduler says COMPLETED, but there are no results and no exit record"
+            return change(from_scheduler(record, over, None, now), now, state=JobState.FAILED, reason=reason)
+        return from_scheduler(record, over, None, now)
+    if record.state in FINAL or record.state is JobState.WAITING or active is None:
+        return record
+    if final is None:
+        return record if record.state is JobState.UNKNOWN else change(
+            record, now, state=JobState.UNKNOWN, source="orch", reason="no longer in the queue, and accounting could not be asked")
+    if record.state is JobState.UNKNOWN:
+        return record
+    return change(record, now, state=JobState.UNKNOWN, source="orch", reason="neither queue nor accounting knows it (yet)")
+
+
+def completed(record: Record, left: ExitRecord | None, now: float) -> Record:
+    """A record whose results are complete."""
+    if record.state is JobState.COMPLETED:
+        return record
+    times = {} if left is None else {"started": left.started, "ended": left.ended, "exit_code": left.exit_code, "host": left.host,
+                                     "job_id": record.job_id or left.job_id}
+    return change(record, now, state=JobState.COMPLETED, source="results", reason="", **times)
+
+
+def from_scheduler(record: Record, seen: Seen, left: ExitRecord | None, now: float) -> Record:
+    """A record as the scheduler tells it; the node's own log line, if there is one, says more than the scheduler's reason."""
+    reason = seen.reason if left is None else "; ".join(part for part in (seen.reason, why(left)) if part)
+    return change(record, now, state=seen.state, source=seen.source, reason=reason, job_id=seen.job_id,
+                  started=seen.started or (left.started if left else None) or (record.started if seen.state in FINAL else None),
+                  ended=seen.ended, host=seen.host or record.host,
+                  exit_code=seen.exit_code if left is None else left.exit_code)
+
+
+def why(left: ExitRecord) -> str:
+    """One line: the cause an exit record names."""
+    if left.reason:
+        return left.reason
+    if left.exit_code < 0:
+        return f"ended by signal {-left.exit_code}"
+    return f"exit code {left.exit_code}" if left.exit_code else "exit code 0, but no results"
+
+
+def change(record: Record, now: float, **values: Any) -> Record:
+    """A record with new values, seen now."""
+    return dataclasses.replace(record, seen=now, **values)
