@@ -37,13 +37,23 @@ def write_json(path: Path, value: object) -> None:
     temporary.replace(path)
 
 
+def process_start(pid: int) -> str | None:
+    """When a process started, in clock ticks since boot; None if it is gone. Tells a process from a later one of the same pid."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in ("Z", "X") else fields[19]
+
+
 def claim(attempt: Path, token: str, job_id: str) -> int | None:
     """Take the attempt for this job id. Returns how often this id had it before, or None if another id has it.
 
     The claim is one exclusive creation, by hard link so that it is atomic on NFS and never half written.
     """
     path = attempt / "claim.json"
-    mine = {"token": token, "job_id": job_id, "host": socket.gethostname(), "pid": os.getpid(), "started": time.time(), "restart": 0}
+    mine = {"token": token, "job_id": job_id, "host": socket.gethostname(), "pid": os.getpid(), "start": process_start(os.getpid()),
+            "started": time.time(), "restart": 0}
     draft = attempt / f".claim.{socket.gethostname()}.{os.getpid()}"
     draft.write_text(json.dumps(mine))
     try:
@@ -52,6 +62,9 @@ def claim(attempt: Path, token: str, job_id: str) -> int | None:
         held = json.loads(path.read_text())
         if held["job_id"] != job_id:
             print(f"orch: job {held['job_id']} on {held['host']} has this attempt; {job_id} ends without work", flush=True)
+            return None
+        if held["host"] == socket.gethostname() and held["start"] == process_start(held["pid"]):
+            print(f"orch: process {held['pid']} already works on this attempt; this one ends without work", flush=True)
             return None
         # The scheduler started the same job again (requeue): it is ours to continue.
         write_json(path, mine | {"restart": held["restart"] + 1})

@@ -131,21 +131,21 @@ def set_up(profile: Profile) -> list[str]:
 class SlurmCluster:
     """Slurm through its own programs. One squeue call for all jobs, one sacct call for those that squeue has forgotten."""
 
-    def __init__(self, profile: Profile) -> None:
-        self.profile = profile
+    def __init__(self, run: Run) -> None:
+        self.run = run
         self.trouble = ""
 
-    def script(self, run: Run, job: Job, record: Record, dependencies: Sequence[str]) -> str:
+    def script(self, job: Job, record: Record, dependencies: Sequence[str]) -> str:
         """The exact script of one attempt."""
-        command = [sys.executable, "-P", "-u", "-m", "orchestrator.node", str(run.job_folder(job)), str(record.attempt), record.token]
-        return script_text(run.profile, job, run.scheduler_name(record), run.log(record), dependencies, command)
+        command = [sys.executable, "-P", "-u", "-m", "orchestrator.node", str(self.run.job_folder(job)), str(record.attempt), record.token]
+        return script_text(self.run.profile, job, self.run.scheduler_name(record), self.run.log(record), dependencies, command)
 
-    def submit(self, run: Run, job: Job, record: Record, dependencies: Sequence[str]) -> str:
+    def submit(self, job: Job, record: Record, dependencies: Sequence[str]) -> str:
         """sbatch. An id together with an error, a time-out or a lost connection is ambiguous; anything else that fails is refused."""
-        path = run.attempt_folder(record) / "script.sh"
-        path.write_text(self.script(run, job, record, dependencies))
+        path = self.run.attempt_folder(record) / "script.sh"
+        path.write_text(self.script(job, record, dependencies))
         try:
-            result = call(["sbatch", "--parsable", str(path)], cwd=run.cwd)
+            result = call(["sbatch", "--parsable", str(path)], cwd=self.run.cwd)
         except subprocess.TimeoutExpired as error:
             raise AmbiguousSubmit(f"{job.name}: sbatch did not answer within {COMMAND_SECONDS:.0f} s") from error
         except FileNotFoundError as error:
@@ -157,12 +157,12 @@ class SlurmCluster:
             raise AmbiguousSubmit(f"{job.name}: sbatch's answer is unclear: {answer!r} {said}; orch launch again looks it up")
         raise SubmitError(f"{job.name}: sbatch refused: {said.removeprefix('sbatch: error: ')}")
 
-    def ask_active(self, run: Run) -> Answer:
+    def ask_active(self) -> Answer:
         """squeue for all of the user's jobs, once."""
         answer = self.ask(["squeue", "--me", "--noheader", f"--format={SQUEUE_FORMAT}"])
         return None if answer is None else parse_squeue(answer)
 
-    def ask_final(self, run: Run, since: float) -> Answer:
+    def ask_final(self, since: float) -> Answer:
         """sacct for all of the user's jobs since then, once. The start is set a minute earlier for clocks that differ."""
         start = datetime.datetime.fromtimestamp(since - 60).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
         answer = self.ask(["sacct", "--allocations", "--parsable2", "--noheader", f"--starttime={start}", f"--format={SACCT_FIELDS}"])
@@ -183,7 +183,7 @@ class SlurmCluster:
             return None
         return result.stdout
 
-    def cancel(self, run: Run, job_ids: Sequence[str]) -> None:
+    def cancel(self, job_ids: Sequence[str]) -> None:
         """scancel, a hundred ids at a time."""
         for first in range(0, len(job_ids), 100):
             if self.ask(["scancel", *job_ids[first:first + 100]]) is None:

@@ -160,10 +160,9 @@ def weigh(record: Record, active: Answer, final: Answer, left: ExitRecord | None
         return change(record, now, state=JobState.WAITING, source="orch", reason="its results are gone", token="", job_id=None)
     if not record.token:
         return record
-    if queued is not None and (left is None or queued.state is not JobState.COMPLETING):
-        # Requeued under the same id: an exit record of before the requeue is older than what squeue says now.
-        if left is None or queued.state is JobState.PENDING or (queued.started or 0.0) > left.ended:
-            return from_scheduler(record, queued, None, now)
+    # Requeued under the same id: an exit record of before the requeue is older than what squeue says now.
+    if queued is not None and (left is None or queued.state is JobState.PENDING or (queued.started or 0.0) > left.ended):
+        return from_scheduler(record, queued, None, now)
     if over is not None and over.state in FAILED:
         return from_scheduler(record, over, left, now)
     if left is not None:

@@ -33,19 +33,19 @@ class Cluster(Protocol):
     trouble: str
     """Why the last question could not be answered; empty if it was."""
 
-    def script(self, run: Run, job: Job, record: Record, dependencies: Sequence[str]) -> str:
+    def script(self, job: Job, record: Record, dependencies: Sequence[str]) -> str:
         """The exact text that would be submitted."""
 
-    def submit(self, run: Run, job: Job, record: Record, dependencies: Sequence[str]) -> str:
+    def submit(self, job: Job, record: Record, dependencies: Sequence[str]) -> str:
         """Submit and return the job id. SubmitError: refused. AmbiguousSubmit: perhaps submitted."""
 
-    def ask_active(self, run: Run) -> Answer:
+    def ask_active(self) -> Answer:
         """Queued and running jobs by token; one call whatever their number. None: could not ask."""
 
-    def ask_final(self, run: Run, since: float) -> Answer:
+    def ask_final(self, since: float) -> Answer:
         """Ended jobs by token; one call. None: could not ask."""
 
-    def cancel(self, run: Run, job_ids: Sequence[str]) -> None:
+    def cancel(self, job_ids: Sequence[str]) -> None:
         """End these jobs. SubmitError if the scheduler cannot be asked."""
 
 
@@ -57,7 +57,7 @@ def cluster_of(run: Run) -> Cluster:
         return LocalCluster(run)
     from orchestrator.slurm import SlurmCluster
 
-    return SlurmCluster(run.profile)
+    return SlurmCluster(run)
 
 
 def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float) -> list[Record]:
@@ -71,11 +71,11 @@ def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float) ->
     open_ones = [r for r in records if r.token and r.name not in done and r.state not in FAILED]
     if not open_ones:
         return reconcile(records, {}, {}, exits, done, now)
-    active = cluster.ask_active(run)
+    active = cluster.ask_active()
     lost = [r for r in open_ones if active is not None and r.token not in active]
     final: Answer = None
     if any(r.name not in exits or exits[r.name].token != r.token or not exits[r.name].results for r in lost):
-        final = cluster.ask_final(run, min(r.submitted or run.created for r in lost))
+        final = cluster.ask_final(min(r.submitted or run.created for r in lost))
     return reconcile(records, active, final, exits, done, now)
 
 
@@ -110,8 +110,7 @@ def submit_eligible(run: Run, tell: Callable[[str], None] = lambda _: None) -> l
     cluster = cluster_of(run)
     with run.lock():
         records = settle(run, update(run, run.load(), cluster, time.time()), cluster)
-        records = submit_waiting(run, records, cluster, tell)
-    return records
+        return submit_waiting(run, records, cluster, tell)
 
 
 def settle(run: Run, records: list[Record], cluster: Cluster) -> list[Record]:
@@ -127,7 +126,7 @@ def settle(run: Run, records: list[Record], cluster: Cluster) -> list[Record]:
             return records
         young = max((r.submitted or 0.0) for r in doubtful()) + SETTLE_SECONDS - time.time()
         time.sleep(max(BETWEEN_LOOKS_SECONDS, young))
-        active, final = cluster.ask_active(run), cluster.ask_final(run, min(r.submitted or run.created for r in doubtful()))
+        active, final = cluster.ask_active(), cluster.ask_final(min(r.submitted or run.created for r in doubtful()))
         if active is None or final is None:
             return [in_doubt(r) if r in doubtful() else r for r in records]
         records = reconcile(records, active, final, run.exits(records), run.done(records), time.time())
@@ -177,13 +176,13 @@ def submit_one(run: Run, cluster: Cluster, by_name: dict[str, Record], name: str
     job, record = run.by_name[name], by_name[name]
     dependencies = [str(by_name[parent].job_id) for parent in job.after if by_name[parent].state is not JobState.COMPLETED]
     try:
-        job_id = cluster.submit(run, job, record, dependencies)
+        job_id = cluster.submit(job, record, dependencies)
     except AmbiguousSubmit:
         (record,) = settle(run, [in_doubt(record)], cluster)
         if record.state is JobState.UNKNOWN:
             raise
         if record.job_id is None:
-            job_id = cluster.submit(run, job, record, dependencies)
+            job_id = cluster.submit(job, record, dependencies)
         else:
             return record
     return dataclasses.replace(record, job_id=job_id, state=JobState.PENDING, source="orch", seen=time.time(), reason="")
@@ -270,6 +269,6 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
         records = update(run, run.load(), cluster, time.time())
         ended = [r for r in records if r.state in ACTIVE and r.job_id and (wanted is None or r.name in wanted)]
         if ended:
-            cluster.cancel(run, [str(r.job_id) for r in ended])
+            cluster.cancel([str(r.job_id) for r in ended])
         run.save(explain(run, records))
     return [record.name for record in ended]
