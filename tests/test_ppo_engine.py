@@ -1,0 +1,225 @@
+"""The PPO engine for real: Ray, vLLM and torch on a tiny model made on the spot."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from engines.io import INTERRUPTED, read_progress, read_results
+
+TASKS = {"code": range(3), "math": range(2, 6)}
+"""The digits that are right answers of each task."""
+
+
+def tokenizer():
+    """One token per byte, and an end of text."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: i for i, letter in enumerate(alphabet)} | {"<eos>": 256}
+    inner = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    inner.decoder = decoders.ByteLevel()
+    return PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<eos>", pad_token="<eos>")
+
+
+def make_model(folder: Path, tied: bool) -> None:
+    """A two-layer Qwen2 that answers every prompt with one random digit: some answers are right, some are not."""
+    import torch
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    torch.manual_seed(0)
+    model = Qwen2ForCausalLM(Qwen2Config(
+        vocab_size=257, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
+        max_position_embeddings=128, tie_word_embeddings=tied, eos_token_id=256, bos_token_id=None))
+    encode = tokenizer()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
+    draw = random.Random(0)
+    for _ in range(40):
+        rows = [encode(f"{draw.choice(list(TASKS))}:{draw.randrange(10, 100)}={draw.randrange(6)}")["input_ids"] + [256]
+                for _ in range(32)]
+        logits = model(torch.tensor(rows)).logits[:, -3:-1]
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), torch.tensor([row[-2:] for row in rows]).flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    model.save_pretrained(folder)
+    encode.save_pretrained(folder)
+
+
+def make_data(folder: Path) -> None:
+    from engines.data import Problem, write_problems
+
+    from engines.scoring import score
+
+    folder.mkdir()
+    for task, digits in TASKS.items():
+        for split, numbers in (("train", range(10, 22)), ("validation", range(50, 54))):
+            problems = [Problem(item_id=f"{task}{number}", data_source="math__miniature", domain="math",
+                                prompt=({"role": "user", "content": f"{task}:{number}="},), ability=task, apply_chat_template=False,
+                                ground_truth=str(digits[number % len(digits)]), extra_info={}) for number in numbers]
+            assert score(problems[0], problems[0].ground_truth).value == 1.0
+            write_problems(folder / f"{task}.{split}.parquet", problems)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """Folder with a model, data, and the config of a run of six steps."""
+    folder = tmp_path_factory.mktemp("ppo")
+    make_model(folder / "model", tied=False)
+    make_data(folder / "data")
+    (folder / "config.json").write_text(json.dumps({
+        "model": str(folder / "model"), "data": str(folder / "data"), "validation_data": str(folder / "data"), "epochs": 2,
+        "mtl": {"method": "pcgrad"}, "prompts_per_task": 4, "samples_per_prompt": 8, "learning_rate": 3e-3, "warmup_steps": 2,
+        "max_prompt_tokens": 16, "max_response_tokens": 4, "micro_batch_tokens": 512, "validate_every_epochs": 1,
+        "checkpoint_every_epochs": 1, "save_state_every_steps": 1, "early_stopping": None, "cpu_threads": 2, "device": "cpu"}))
+    return folder
+
+
+def start(place: Path, out: str, config: str = "config.json") -> subprocess.Popen:
+    with (place / f"{out}.log").open("a") as log:
+        return subprocess.Popen([sys.executable, "-P", "-u", "-m", "engines.ppo", str(place / config), "--out", str(place / out)],
+                                stdout=log, stderr=subprocess.STDOUT)
+
+
+def finish(place: Path, out: str, expected: int = 0) -> None:
+    code = start(place, out).wait(timeout=180)
+    assert code == expected, (place / f"{out}.log").read_text()[-3000:]
+
+
+def wait_for(process: subprocess.Popen, what) -> None:
+    deadline = time.monotonic() + 120
+    while not what():
+        assert process.poll() is None, "the engine ended before it could be stopped"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def finished(place):
+    """An uninterrupted run."""
+    finish(place, "straight")
+    return place / "straight"
+
+
+@pytest.mark.engine
+def test_a_run_leaves_results_progress_and_checkpoints_that_say_what_happened(finished):
+    rows, document = read_results(finished)
+    assert {row.axes["moment"] for row in rows if row.metric == "validation_reward"} == {"before", "after", "best"}
+    assert document["facts"]["steps"] == 6
+    assert document["facts"]["device"] == "cpu"
+    lines = [line["metrics"] for line in read_progress(finished) if line["phase"] == "train"]
+    assert len(lines) == 6
+    assert all(line["logprob_difference_max"] <= 1e-4 and line["probe_difference_max"] <= 1e-4 for line in lines)
+    assert all({"conflict_rate", "cosine/code|math", "gradient_norm/math", "weight/code"} <= line.keys() for line in lines)
+    assert any(line["gradient_norm/math"] > 0 for line in lines)
+    manifests = [json.loads(path.read_text()) for path in sorted(finished.glob("checkpoints/*/manifest.json"))]
+    assert [(one["name"], one["step"]) for one in manifests] == [("epoch-000001", 3), ("epoch-000002", 6)]
+    assert all(len(one["probe"]["logprobs"]) == len(one["probe"]["token_ids"]) - 1 for one in manifests)
+    assert not (finished / "resume").exists()
+
+
+@pytest.mark.engine
+def test_a_second_run_does_nothing(place, finished):
+    before = (finished / "results.json").stat().st_mtime_ns
+    began = time.monotonic()
+    finish(place, "straight")
+    assert time.monotonic() - began < 5
+    assert (finished / "results.json").stat().st_mtime_ns == before
+
+
+def comparable(out: Path) -> list:
+    """Progress without times."""
+    return [(line["step"], line["phase"], {key: value for key, value in line["metrics"].items() if not key.startswith("seconds")})
+            for line in read_progress(out)]
+
+
+@pytest.mark.engine
+def test_killed_then_stopped_then_continued_it_ends_bit_for_bit_like_an_uninterrupted_run(place, finished):
+    out = place / "broken"
+    process = start(place, "broken")
+    wait_for(process, lambda: any(out.glob("resume/checkpoints/step-*/manifest.json")))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (out / "results.json").exists()
+    at_kill = len(comparable(out))
+    process = start(place, "broken")
+    wait_for(process, lambda: (place / "broken.log").read_text().count("ready after") == 2)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=120) == INTERRUPTED
+    assert "starting at step 0" not in (place / "broken.log").read_text().split("starting at step", 1)[1]
+    finish(place, "broken")
+    assert 0 < at_kill < len(comparable(finished))
+    assert comparable(out) == comparable(finished)
+    for epoch in (1, 2):
+        name = f"checkpoints/epoch-{epoch:06d}/model/model.safetensors"
+        assert (out / name).read_bytes() == (finished / name).read_bytes()
+    assert [row.model_dump() for row in read_results(out)[0]] == [row.model_dump() for row in read_results(finished)[0]]
+
+
+@pytest.mark.engine
+def test_a_changed_config_does_not_continue_another_run(place, finished):
+    (finished / "results.json").rename(finished / "kept.json")
+    changed = json.loads((place / "config.json").read_text()) | {"learning_rate": 1e-3}
+    (place / "changed.json").write_text(json.dumps(changed))
+    try:
+        assert start(place, "straight", "changed.json").wait(timeout=60) == 2
+        assert "was made with another config" in (place / "straight.log").read_text()
+    finally:
+        (finished / "kept.json").rename(finished / "results.json")
+
+
+@pytest.mark.engine
+def test_after_every_step_the_sampler_has_the_trainers_weights_with_tied_embeddings_too(tmp_path):
+    import torch
+
+    from engines.inference import Request
+    from engines.ppo import Config
+    from engines.ppo.rank import Rank
+    from engines.ppo.sampler import Group
+
+    make_model(tmp_path / "tied", tied=True)
+    config = Config(model="unused", data="unused", validation_data="unused", max_prompt_tokens=16, max_response_tokens=4,
+                    micro_batch_tokens=256, learning_rate=1e-2, warmup_steps=0, device="cpu")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)}
+    rank = Rank(config, str(tmp_path / "tied"), [10, 20, 30, 40, 50, 60], None)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    torch.use_deterministic_algorithms(False)
+    requests = [Request(tuple(range(20 + i, 28 + i)), 4, i, 1.0, 4) for i in range(4)]
+    first = rank.generate(requests)
+    assert rank.generate(requests) == first
+    for step in range(3):
+        samples = rank.generate(requests)
+        groups = [Group(request.token_ids, tuple(own), (0.0, 1.0, 0.5, 0.0))
+                  for request, own in zip(requests, samples, strict=True)]
+        metrics = rank.update({"a": groups[:2], "b": groups[2:]}, step)
+        assert metrics["probe_difference_max"] <= 1e-4
+        assert metrics["logprob_difference_max"] <= 1e-4
+    assert rank.generate(requests) != first
+    with torch.no_grad():
+        rank.policy.model.get_input_embeddings().weight.mul_(1.5)
+    with pytest.raises(RuntimeError, match="log-probabilities of trainer and sampler differ"):
+        rank.update({"a": groups[:2], "b": groups[2:]}, 3)
+
+
+@pytest.mark.parametrize(("changes", "says"), [
+    ({"learning_rat": 1e-3}, "unknown key 'learning_rat', did you mean 'learning_rate'?"),
+    ({"model": "no/such-model"}, "neither a Hugging Face folder nor in this machine's Hugging Face cache"),
+    ({"micro_batch_tokens": 5}, "must hold one sequence of max_prompt_tokens"),
+])
+def test_a_bad_config_is_one_line_and_exit_code_2(tmp_path, changes, says):
+    config = {"model": str(tmp_path), "data": str(tmp_path), "validation_data": str(tmp_path)} | changes
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    command = [sys.executable, "-P", "-m", "engines.ppo", str(tmp_path / "config.json"), "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert says in done.stderr
