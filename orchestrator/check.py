@@ -20,6 +20,7 @@ from orchestrator.engine_config import config_class
 from orchestrator.errors import CheckError
 from orchestrator.plan import RUN, Plan
 from orchestrator.profile import Profile
+from orchestrator.slurm import script_text
 from orchestrator.stage_reader import near
 
 ASK_SECONDS = 60.0
@@ -242,12 +243,5 @@ def trials(plan: Plan, script: Script) -> list[str]:
 
 
 def header(job: Job, profile: Profile) -> str:
-    """A script that asks for what the job and the profile say, for trials where no submitter is at hand."""
-    resources = job.resources
-    gpu = f"gpu:{profile.gpu_type}:{resources.gpus}" if profile.gpu_type else f"gpu:{resources.gpus}"
-    options = {"partition": profile.partition, "account": profile.account, "qos": profile.qos, "nodes": resources.nodes,
-               "ntasks-per-node": 1, "cpus-per-task": resources.cpus, "mem": f"{resources.memory_gb}G",
-               "time": resources.minutes, "gres": gpu if resources.gpus else None, **profile.sbatch}
-    lines = [f"#SBATCH --{key}" if value is True else f"#SBATCH --{key}={value}" for key, value in options.items()
-             if value is not None and value is not False]
-    return "\n".join(["#!/bin/bash", *lines, "true", ""])
+    """The script that would be submitted, but for what it runs and waits for."""
+    return script_text(profile, job, f"check.{job.stage}", Path("/dev/null"), [], ["true"])
