@@ -1,0 +1,224 @@
+"""`orch`: parse, call one function, print what it returns. Heavy imports happen inside the commands, so that `--help` is fast."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.errors import CheckError, OrchError
+
+if TYPE_CHECKING:
+    from orchestrator.plan import Plan
+    from orchestrator.profile import Profile
+    from orchestrator.run import Run
+
+app = typer.Typer(
+    help="Describe a machine-learning experiment once and run it whole, on Slurm or on this machine.", no_args_is_help=True,
+    pretty_exceptions_enable=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+
+Experiment = Annotated[str, typer.Argument(help="Name of an experiment in ./jobs or a shipped one, or the path of a .yaml file.")]
+Preset = Annotated[str | None, typer.Option(help="A preset of the experiment file, such as smoke.")]
+Set = Annotated[list[str] | None, typer.Option("--set", help="Override a key: train.config.epochs=5. May be repeated.")]
+ClusterName = Annotated[str | None, typer.Option("--cluster", help="Cluster profile: a name, a .yaml file, or local.")]
+RunName = Annotated[str | None, typer.Argument(help="experiment, experiment/run, or a run's folder; the newest run without it.")]
+Jobs = Annotated[list[str] | None, typer.Option("--job", help="Only this job or stage, and what depends on it. May be repeated.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def planned(experiment: str, preset: str | None, overrides: list[str] | None) -> Plan:
+    """The plan of an experiment given by name or path."""
+    from orchestrator.description import find_experiment
+    from orchestrator.plan import make_plan
+
+    return make_plan(find_experiment(experiment), preset, overrides or [])
+
+
+def problems(plan: Plan, profile: Profile) -> list[str]:
+    """Everything that check finds."""
+    from orchestrator.check import check as check_plan
+    from orchestrator.run import runs_root
+
+    return check_plan(plan, profile, runs=runs_root())
+
+
+@app.command()
+def plan(experiment: Experiment, preset: Preset = None, overrides: Set = None, as_json: AsJson = False) -> None:
+    """Show the jobs of an experiment, what waits for what, resources and GPU-hours asked for. Submits nothing."""
+    made = planned(experiment, preset, overrides)
+    if as_json:
+        keys = ("name", "stage", "axes", "after", "resources")
+        print(json.dumps([{key: job[key] for key in keys} for job in made.to_json()["jobs"]], indent=1))
+        return
+    from rich.console import Console
+
+    from orchestrator.plan_view import render_plan
+
+    Console().print(render_plan(made))
+
+
+@app.command()
+def check(experiment: Experiment, preset: Preset = None, overrides: Set = None, cluster: ClusterName = None) -> None:
+    """Check what a launch needs: partition, account, GPU type, time limit, paths, variables, batch arithmetic, disk."""
+    from orchestrator.profile import load_profile
+
+    made, profile = planned(experiment, preset, overrides), load_profile(cluster)
+    found = problems(made, profile)
+    if found:
+        raise CheckError(*found)
+    print(f"{made.experiment}: {len(made.jobs)} jobs, nothing missing on '{profile.name}'")
+
+
+@app.command()
+def launch(experiment: Experiment, preset: Preset = None, overrides: Set = None, cluster: ClusterName = None,
+           dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the exact scripts and submit nothing.")] = False,
+           watch: Annotated[bool | None, typer.Option("--watch/--no-watch", help="Follow the run; the default on a terminal.")] = None,
+           as_json: AsJson = False) -> None:
+    """Submit an experiment whole. Launched again, it submits only what is neither done nor active."""
+    from orchestrator.profile import load_profile
+    from orchestrator.run import create_run, runs_root
+    from orchestrator.submit import submit_eligible
+
+    made, profile = planned(experiment, preset, overrides), load_profile(cluster)
+    if dry_run:
+        print_scripts(made, profile)
+        return
+    found = problems(made, profile)
+    if found:
+        raise CheckError(*found, "nothing was submitted")
+    run = create_run(made, profile, runs_root())
+    quiet = as_json or (watch is not False and sys.stdout.isatty())
+    records = submit_eligible(run, (lambda _: None) if quiet else print)
+    if as_json:
+        from orchestrator.status import document
+
+        print(json.dumps(document(run, records, ""), indent=1))
+        return
+    submitted = sum(record.source == "orch" and record.state == "PENDING" for record in records)
+    done = sum(record.state == "COMPLETED" for record in records)
+    print(f"{run.name}: {submitted} jobs submitted, {done} of {len(records)} done before; look at it: orch status {run.name}")
+    if watch or (watch is None and sys.stdout.isatty()):
+        raise typer.Exit(follow(run))
+
+
+def print_scripts(made: Plan, profile: Profile) -> None:
+    """The script of every job as a launch would submit it, with the ids of earlier jobs as names."""
+    import tempfile
+    from dataclasses import replace
+    from pathlib import Path
+
+    from orchestrator.run import create_run, runs_root
+    from orchestrator.submit import cluster_of
+
+    with tempfile.TemporaryDirectory() as folder:
+        run = create_run(made, profile, Path(folder))
+        shown = runs_root() / run.name
+        for record in run.load():
+            job = run.by_name[record.name]
+            intended = replace(record, attempt=1, token=run.token(job, 1))
+            text = cluster_of(run).script(job, intended, [f"<id of {parent}>" for parent in job.after])
+            print(f"# ---- {job.name}\n{text.replace(str(run.folder), str(shown))}")
+
+
+def follow(run: Run) -> int:
+    """Live view until the run is over; exit code 0 if everything completed. Ctrl-C leaves the run alone."""
+    from orchestrator.watch import watch_run
+
+    return watch_run(run)
+
+
+@app.command()
+def status(run: RunName = None, watch: Annotated[bool, typer.Option("--watch", help="Live until the run is over.")] = False,
+           as_json: AsJson = False) -> None:
+    """Show every job: state with source and age, why it waits or died, progress, expected end."""
+    import time
+
+    from orchestrator.run import find_run
+    from orchestrator.status import document, render, status_rows
+    from orchestrator.submit import refresh
+
+    found = find_run(run)
+    if watch:
+        raise typer.Exit(follow(found))
+    records, trouble = refresh(found)
+    if as_json:
+        print(json.dumps(document(found, records, trouble), indent=1))
+        return
+    from rich.console import Console
+
+    console, now = Console(), time.time()
+    console.print(render(found, status_rows(found, records, now), trouble, now, console.width))
+
+
+@app.command()
+def logs(job: Annotated[str, typer.Argument(help="A job's name, or a part of it that only one job has.")],
+         follow_log: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job ends.")] = False,
+         run: Annotated[str | None, typer.Option("--run", help="The run; the newest without it.")] = None) -> None:
+    """Print the log of a job's newest attempt."""
+    from orchestrator.logs import print_log
+    from orchestrator.run import find_run
+
+    print_log(find_run(run), job, follow_log)
+
+
+@app.command("list")
+def list_runs() -> None:
+    """List the runs in ./runs (or ORCH_RUNS), newest last, as they were last seen."""
+    from rich.console import Console
+
+    from orchestrator.logs import runs_table
+    from orchestrator.run import runs_root
+
+    Console().print(runs_table(runs_root()))
+
+
+@app.command()
+def cancel(run: RunName = None, job: Jobs = None) -> None:
+    """End active jobs. What is done stays done; orch retry starts them again."""
+    from orchestrator.run import find_run
+    from orchestrator.submit import cancel as end
+
+    found = find_run(run)
+    names = end(found, job)
+    print("\n".join(f"cancelled {name}" for name in names) or f"{found.name}: nothing is active")
+
+
+@app.command()
+def retry(run: RunName = None, job: Jobs = None) -> None:
+    """Submit failed jobs again, and what waited for them. Training continues from its newest checkpoint."""
+    from orchestrator.run import find_run
+    from orchestrator.submit import retry as again
+
+    found = find_run(run)
+    told: list[str] = []
+    again(found, job, told.append)
+    print("\n".join(told) or f"{found.name}: nothing to retry")
+
+
+@app.command()
+def report(run: RunName = None) -> None:
+    """Print the report of a run and where its HTML page lies."""
+    from orchestrator.logs import print_report
+    from orchestrator.run import find_run
+
+    print_report(find_run(run))
+
+
+def main() -> None:
+    """Run `orch`. A mistake of the user is one line (or one per mistake) and exit code 2."""
+    try:
+        app()
+    except OrchError as error:
+        for line in error.lines:
+            print(f"orch: {line}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of a pipe, such as head, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

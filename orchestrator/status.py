@@ -1,0 +1,161 @@
+"""What `orch status` shows: one table, every fact with its source and age."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.run import Run
+from orchestrator.state import FAILED, JobState, Record
+
+TAIL_BYTES = 4096
+COLOURS = {JobState.COMPLETED: "green", JobState.RUNNING: "cyan", JobState.COMPLETING: "cyan", JobState.PENDING: "yellow",
+           JobState.SUSPENDED: "yellow", JobState.WAITING: "dim", JobState.SKIPPED: "dim", JobState.UNKNOWN: "magenta"}
+SHOWN_METRICS = ("validation_reward_mean", "train_reward_mean", "done", "tokens_per_second", "loss")
+"""Metrics worth a place in the table; the first two of them that a line of progress holds are shown."""
+
+
+def last_progress(out: Path) -> list[dict[str, Any]]:
+    """The last whole lines of a job's progress.jsonl; reads only the end of the file."""
+    path = out / "progress.jsonl"
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            start = max(0, file.tell() - TAIL_BYTES)
+            file.seek(start)
+            lines = file.read().splitlines()
+    except FileNotFoundError:
+        return []
+    found = []
+    for line in lines[1 if start else 0:]:
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            break  # torn by a kill, or being written at this moment
+    return found
+
+
+def expected_end(lines: Sequence[dict[str, Any]], total: int) -> float | None:
+    """When a job ends if its steps take as long as the last ones did, in Unix seconds."""
+    if len(lines) < 2 or lines[-1]["step"] <= lines[0]["step"]:
+        return None
+    pace = (lines[-1]["time"] - lines[0]["time"]) / (lines[-1]["step"] - lines[0]["step"])
+    end: float = lines[-1]["time"] + pace * (total - lines[-1]["step"])
+    return end
+
+
+def progress_of(run: Run, record: Record) -> dict[str, Any]:
+    """Step, total, a metric or two and the expected end, as far as they are known."""
+    if record.state not in (JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED):
+        return {"step": None, "total": None, "phase": None, "metrics": {}, "expected_end": None}
+    lines = last_progress(run.folder / record.folder / "out")
+    if not lines:
+        return {"step": None, "total": None, "phase": "starting", "metrics": {}, "expected_end": None}
+    last = lines[-1]
+    shown = {key: last["metrics"][key] for key in SHOWN_METRICS if key in last["metrics"]}
+    same = [line for line in lines if line["phase"] == last["phase"]]
+    return {"step": last["step"], "total": last["total"], "phase": last["phase"], "metrics": dict(list(shown.items())[:2]),
+            "expected_end": expected_end(same, last["total"])}
+
+
+def status_rows(run: Run, records: Sequence[Record], now: float) -> list[dict[str, Any]]:
+    """One row per job, with plain JSON values."""
+    return [row(run, record, now) for record in records]
+
+
+def row(run: Run, record: Record, now: float) -> dict[str, Any]:
+    """Everything that is known of one job."""
+    resources = run.by_name[record.name].resources
+    ended = record.ended if record.ended is not None else (now if record.state is JobState.RUNNING else None)
+    elapsed = ended - record.started if record.started and ended else None
+    return {
+        "job": record.name, "stage": record.stage, "id": record.job_id, "state": str(record.state), "source": record.source,
+        "age_seconds": max(0.0, now - record.seen) if record.seen else None, "reason": record.reason, "attempt": record.attempt,
+        "elapsed_seconds": elapsed, "submitted": record.submitted, "started": record.started, "ended": record.ended,
+        "exit_code": record.exit_code, "host": record.host, "gpus": resources.gpus * resources.nodes,
+        "cpus": resources.cpus * resources.nodes,
+        "log": str(run.log(record)) if record.attempt else None, **progress_of(run, record)}
+
+
+def clock(seconds: float | None) -> str:
+    """Seconds for people: 42 s, 3:07, 12:03:44."""
+    if seconds is None:
+        return ""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def state_text(values: dict[str, Any]) -> Text:
+    """The state in its colour, with its source and the age of a fact that may have changed since."""
+    state = JobState(values["state"])
+    colour = COLOURS.get(state, "red" if state in FAILED else "")
+    text = Text(values["state"], style=colour)
+    if state is not JobState.WAITING:
+        age = values["age_seconds"]
+        fresh = state in FAILED or state is JobState.COMPLETED or age is None
+        text.append(f" ({values['source']}{'' if fresh else f', {clock(age)} ago'})", style="dim")
+    return text
+
+
+def progress_text(values: dict[str, Any], now: float) -> str:
+    """``step 12/30, validation_reward_mean 0.41, ends in 2:10``."""
+    if values["phase"] is None:
+        return ""
+    if values["step"] is None:
+        return str(values["phase"])
+    parts = [f"{values['phase']} {values['step']}/{values['total']}"]
+    parts += [f"{key.removesuffix('_mean').replace('_', ' ')} {value:.3g}" for key, value in values["metrics"].items()]
+    if values["expected_end"] is not None and values["expected_end"] > now:
+        parts.append(f"ends in {clock(values['expected_end'] - now)}")
+    return ", ".join(parts)
+
+
+def header(run: Run, rows: Sequence[dict[str, Any]], trouble: str) -> Text:
+    """Run, cluster, counts, cost so far; and what is old, and why."""
+    counts = Counter(values["state"] for values in rows)
+    seconds = sum(values["elapsed_seconds"] or 0.0 for values in rows)
+    gpu_hours = sum((values["elapsed_seconds"] or 0.0) * values["gpus"] for values in rows) / 3600
+    text = Text.assemble((run.name, "bold"), f" on {run.profile.name or run.profile.kind}: ",
+                         ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+    text.append(f"; {clock(seconds)} of job time" + (f", {gpu_hours:.2f} GPU-hours" if gpu_hours else ""))
+    if trouble:
+        ages = [values["age_seconds"] or 0.0 for values in rows if JobState(values["state"]) not in FAILED]
+        text.append(f"\ncould not ask: {trouble}; what is shown is up to {clock(max(ages, default=0.0))} old", style="bold red")
+    return text
+
+
+def render(run: Run, rows: Sequence[dict[str, Any]], trouble: str, now: float, width: int) -> RenderableType:
+    """The table; on a narrow terminal the stage and the id give way."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    columns = ["stage", "job", "id", "state", "elapsed", "progress, or why"]
+    if width < 120:
+        columns.remove("stage")
+    if width < 96:
+        columns.remove("id")
+    for name in columns:
+        table.add_column(name, overflow="fold", no_wrap=name in ("elapsed", "id", "stage"), justify="right" if name == "elapsed" else "left")
+    for values in rows:
+        told = progress_text(values, now) or values["reason"]
+        attempt = f" [attempt {values['attempt']}]" if values["attempt"] > 1 else ""
+        style = "red" if JobState(values["state"]) in FAILED else ""
+        cells = {"stage": values["stage"], "job": values["job"] + attempt, "id": values["id"] or "", "state": state_text(values),
+                 "elapsed": clock(values["elapsed_seconds"]), "progress, or why": Text(told, style=style)}
+        table.add_row(*[Text(cell) if isinstance(cell, str) else cell for cell in (cells[name] for name in columns)])
+    return Group(header(run, rows, trouble), table)
+
+
+def document(run: Run, records: Sequence[Record], trouble: str) -> dict[str, Any]:
+    """What `--json` prints."""
+    return {"run": run.name, "folder": str(run.folder), "cluster": run.profile.name or run.profile.kind, "trouble": trouble,
+            "jobs": status_rows(run, records, time.time())}
