@@ -128,7 +128,7 @@ def _save(config: Config, out: Path, name: str, point: Point, epoch: int, rank: 
     metrics |= {f"validation_reward/{task}": value for task, value in point.validations[-1].tasks.items()}
 
     def write(folder: Path) -> None:
-        rank.call("save", str(folder), str(prompts.tokenizer))
+        rank.call("save", str(folder))
         write_json(folder / "state" / "loop.json", {
             "config": config_hash(config), "ended": point.ended, "failures": point.failures,
             "validations": [asdict(validation) for validation in point.validations]})

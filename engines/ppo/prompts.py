@@ -25,8 +25,6 @@ class Prompts:
     probe: tuple[int, ...]
     left_out: int
     """Problems whose prompt is longer than ``max_prompt_tokens``."""
-    tokenizer: Path
-    """Folder of the tokenizer."""
 
 
 def read_prompts(config: Config, model: Path) -> Prompts:
@@ -46,7 +44,7 @@ def read_prompts(config: Config, model: Path) -> Prompts:
         if shared:
             raise ConfigError(f"task {task}: {len(shared)} problems are in training and validation, such as {min(shared)}")
     first = next(iter(validation.values()))[0]
-    return Prompts(train, validation, token_ids, token_ids[first.item_id][:PROBE_TOKENS], short + shorter, model)
+    return Prompts(train, validation, token_ids, token_ids[first.item_id][:PROBE_TOKENS], short + shorter)
 
 
 def _read(config: Config, split: Literal["train", "validation"], tokenizer: Any,

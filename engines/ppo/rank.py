@@ -28,6 +28,7 @@ class Rank:
         threads = config.cpu_threads or len(os.sched_getaffinity(0))
         os.environ["OMP_NUM_THREADS"] = str(threads)
         import torch
+        from transformers import AutoTokenizer
 
         from engines.ppo.policy import Policy
 
@@ -40,6 +41,8 @@ class Rank:
         self.sampler = VllmSampler(
             folder, seed=config.seed, max_model_len=config.max_prompt_tokens + config.max_response_tokens + 1,
             kv_cache_gb=config.kv_cache_gb, gpu_memory_fraction=config.gpu_memory_fraction, max_sequences=batch, threads=threads)
+        # Read now: the folder may be a state to continue from, which is deleted when the next one is there.
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.policy = Policy(Path(folder), config, self.device)
         if state is not None:
             self.policy.load_state(Path(state))
@@ -89,12 +92,9 @@ class Rank:
             raise RuntimeError(f"log-probabilities of trainer and sampler differ by {difference:.3g} {where} (at most "
                                f"{tolerance:g} is rounding): the sampler lacks the trainer's weights; check the vLLM version")
 
-    def save(self, folder: str, tokenizer_folder: str) -> None:
+    def save(self, folder: str) -> None:
         """Write ``model/`` and ``state/`` below ``folder``."""
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder, local_files_only=True)
-        self.policy.save(Path(folder) / "model", Path(folder) / "state", tokenizer)
+        self.policy.save(Path(folder) / "model", Path(folder) / "state", self.tokenizer)
 
     def probe_logprobs(self) -> list[float]:
         """The trainer's log-probabilities of the probe, kept in a checkpoint's manifest."""
