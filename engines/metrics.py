@@ -28,4 +28,6 @@ METRICS: dict[str, Metric] = {
     "train_reward_mean": Metric("mean reward of the rollouts of a step", "reward", 0.0, 1.0, True),
     "conflict_rate": Metric("share of task pairs whose gradients have a negative inner product", "share", 0.0, 1.0, False),
     "loss": Metric("training loss", "nats", None, None, False),
+    "accuracy_difference": Metric("accuracy of the treatment minus the baseline, paired by problem", "share", -1.0, 1.0, True),
+    "score_difference": Metric("score of the treatment minus the baseline, paired by problem", "share", -1.0, 1.0, True),
 }

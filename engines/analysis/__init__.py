@@ -1,0 +1,35 @@
+"""The report of an experiment: two arms compared problem by problem, curves over training, what ran where."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from engines.io import EngineConfig, ResultSource
+
+
+class Compare(EngineConfig):
+    """Which two values of which axis are compared."""
+
+    axis: str = "arm"
+    """The axis that tells the arms apart."""
+    baseline: str
+    """Value of the axis for the reference arm."""
+    treatment: str
+    """Value of the axis for the other arm; differences are treatment minus baseline."""
+
+
+class Config(EngineConfig):
+    """Config of ``python -m engines.analysis``."""
+
+    inputs: list[ResultSource] = []
+    """Output folders of the jobs to report on; the planner fills them in."""
+    compare: Compare
+    """The comparison that the report answers."""
+    metric: Literal["accuracy", "score"] = "accuracy"
+    """accuracy counts samples with value 1; score takes the mean value, partial credit included."""
+    checkpoint: str = "last"
+    """Which evaluated checkpoint is compared: ``last`` or a checkpoint's name."""
+    seed: int = 0
+    """Seed of the bootstrap."""
+    draws: int = 10_000
+    """Bootstrap resamples."""
