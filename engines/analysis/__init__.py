@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from engines.io import EngineConfig, ResultSource
 
 
@@ -21,7 +23,7 @@ class Compare(EngineConfig):
 class Config(EngineConfig):
     """Config of ``python -m engines.analysis``."""
 
-    inputs: list[ResultSource] = []
+    inputs: list[ResultSource] = Field(default_factory=list)
     """Output folders of the jobs to report on; the planner fills them in."""
     compare: Compare
     """The comparison that the report answers."""

@@ -11,7 +11,7 @@ from engines.analysis.comparison import Report, make_report
 from engines.analysis.figures import draw
 from engines.analysis.html import page
 from engines.analysis.text import comma_separated, headline, markdown, plain
-from engines.io import Row, Stop, program, write_results, write_text
+from engines.io import Interrupted, Row, Stop, program, write_results, write_text
 
 
 def rows_of(report: Report) -> list[Row]:
@@ -34,6 +34,8 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     """Write the report in every form, results last."""
     start = time.monotonic()
     report = make_report(config)
+    if stop.requested:
+        raise Interrupted("the report was not drawn; start it again")
     figures = draw(report, out / "figures")
     for name, text in {"report.txt": plain(report), "report.md": markdown(report), "table.csv": comma_separated(report),
                        "report.html": page(report, figures)}.items():
