@@ -100,8 +100,8 @@ def test_two_seeds_give_a_spread_over_seeds_and_curves_are_drawn(tmp_path):
     inputs = [evaluated(tmp_path, arm, {"math": [seed, arm == "pcgrad"]}, seed) for arm in ("baseline", "pcgrad") for seed in (0, 1)]
     train = tmp_path / "train" / "out"
     train.mkdir(parents=True)
-    Progress(train).write(1, 1, {"validation_reward_mean": 0.5})
+    Progress(train).write(1, 1, {"validation_reward_mean": 0.5, "validation_reward/math": 0.5, "cosine/code|math": -0.2})
     inputs.append({"job": "train/arm=pcgrad,seed=0", "stage": "train", "axes": {"arm": "pcgrad", "seed": 0}, "folder": str(train)})
     out = report(tmp_path, inputs)
     assert "Over training seeds the macro difference is +50.0 [+50.0, +50.0]" in (out / "report.txt").read_text()
-    assert (out / "figures" / "validation_reward_mean.png").exists()
+    assert {p.stem for p in (out / "figures").iterdir()} == {"differences", "validation_reward_mean", "tasks", "cosines"}

@@ -21,7 +21,7 @@ def draw(report: Report, folder: Path) -> list[tuple[str, Path]]:
     made = forest(report, folder / "differences.png")
     for key, label in KEYS.items():
         made += curve(report, key, label, folder / f"{key}.png")
-    return made
+    return made + tasks(report, folder / "tasks.png") + cosines(report, folder / "cosines.png")
 
 
 def save(figure: Any, path: Path) -> None:
@@ -79,3 +79,62 @@ def curve(report: Report, key: str, label: str, path: Path) -> list[tuple[str, P
     axis.set_ylabel(label)
     save(figure, path)
     return [(f"{label.capitalize()} over training: seeds thin, their mean thick.", path)]
+
+
+def keys_with(report: Report, prefix: str) -> list[str]:
+    """Metric keys with ``prefix`` that any progress line has."""
+    return sorted({key for jobs in report.curves.values() for _, lines in jobs for line in lines for key in line["metrics"]
+                   if key.startswith(prefix)})
+
+
+def tasks(report: Report, path: Path) -> list[tuple[str, Path]]:
+    """Validation reward of each task over training, one small panel per task."""
+    import matplotlib.pyplot as plt
+
+    keys = keys_with(report, "validation_reward/")
+    if not keys:
+        report.missing.append("curves per task: no progress.jsonl has validation_reward/<task>")
+        return []
+    figure, grid = plt.subplots((len(keys) + 2) // 3, 3, figsize=(7.5, 2.1 * ((len(keys) + 2) // 3)), squeeze=False, sharex=True,
+                                sharey=True, layout="constrained")
+    for axis in grid.flat[len(keys):]:
+        axis.set_visible(False)
+    for axis, key in zip(grid.flat, keys, strict=False):
+        axis.set_title(key.partition("/")[2], fontsize=10)
+        for arm, jobs in sorted(report.curves.items()):
+            colour = ORANGE if arm == report.config.compare.treatment else BLUE
+            for _, lines in jobs:
+                points = [(line["step"], line["metrics"][key]) for line in lines if key in line["metrics"]]
+                axis.plot([x for x, _ in points], [y for _, y in points], color=colour, linewidth=1.2)
+    figure.supxlabel("optimizer step", fontsize=10)
+    figure.supylabel("validation reward", fontsize=10)
+    save(figure, path)
+    names = report.config.compare
+    return [(f"Validation reward per task, one line a seed: {names.treatment} orange, {names.baseline} blue.", path)]
+
+
+def cosines(report: Report, path: Path) -> list[tuple[str, Path]]:
+    """Cosine between the tasks' gradients, averaged over steps and seeds, one matrix per arm."""
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    keys = keys_with(report, "cosine/")
+    if not keys:
+        report.missing.append("cosine matrix: no progress.jsonl has cosine/<a>|<b>")
+        return []
+    names = sorted({name for key in keys for name in key.partition("/")[2].split("|")})
+    figure, grid = plt.subplots(1, len(report.curves), figsize=(3.9 * len(report.curves), 3.6), squeeze=False, layout="constrained")
+    for axis, (arm, jobs) in zip(grid.flat, sorted(report.curves.items()), strict=True):
+        matrix = np.full((len(names), len(names)), np.nan)
+        for key in keys:
+            a, b = (names.index(name) for name in key.partition("/")[2].split("|"))
+            values = [line["metrics"][key] for _, lines in jobs for line in lines if key in line["metrics"]]
+            matrix[a, b] = matrix[b, a] = np.mean(values) if values else np.nan
+        axis.imshow(matrix, cmap="PuOr", vmin=-1, vmax=1)
+        for (row, column), value in np.ndenumerate(matrix):
+            axis.text(column, row, "" if np.isnan(value) else f"{value:.2f}", ha="center", va="center", fontsize=7)
+        axis.set_xticks(range(len(names)), names, rotation=60, fontsize=8)
+        axis.set_yticks(range(len(names)), names, fontsize=8)
+        axis.set_title(arm)
+    save(figure, path)
+    return [("Cosine between the gradients of two tasks, mean over training and seeds; below 0 they conflict.", path)]
