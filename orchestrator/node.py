@@ -109,10 +109,12 @@ class Attempt:
         self.started = time.time()
 
     def forward(self, number: int, _frame: FrameType | None) -> None:
-        """Pass a signal on to the engine's process group; the wait in ``run`` goes on."""
+        """Pass a signal on; the wait in ``run`` goes on."""
         self.signals.append(signal.Signals(number).name)
         if self.child is not None and self.child.poll() is None:
-            os.killpg(self.child.pid, number)
+            # An engine saves its state with the help of its own children, so only the engine itself is told. A command may be a
+            # shell that passes nothing on.
+            (os.kill if self.job["command"] is None else os.killpg)(self.child.pid, number)
 
     def missing_inputs(self) -> list[str]:
         """Jobs this one needs whose results are not there."""

@@ -1,0 +1,160 @@
+"""Problems with verifiable answers: GURU parquet files, and three benchmarks as their authors publish them.
+
+A GURU row has the columns data_source, prompt (chat messages), ability, apply_chat_template, reward_model {style, ground_truth} and
+extra_info; some files in circulation hold all of them as text (Python literals or JSON), which is read too, never evaluated.
+"""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engines.io import ConfigError
+
+COLUMNS = ("data_source", "prompt", "ability", "apply_chat_template", "reward_model", "extra_info")
+BATCH_ROWS = 256
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem and what its answer is judged by."""
+
+    item_id: str
+    """Hash of source, prompt and ground truth: the same problem in two files has the same id."""
+    data_source: str
+    domain: str
+    """The part of ``data_source`` before the two underscores, such as ``math``."""
+    prompt: tuple[dict[str, str], ...]
+    """Chat messages with role and content."""
+    ability: str
+    apply_chat_template: bool
+    ground_truth: Any
+    extra_info: dict[str, Any] = field(default_factory=dict)
+
+
+def make_problem(data_source: str, prompt: Sequence[dict[str, str]], ground_truth: Any, *, ability: str = "",
+                 apply_chat_template: bool = True, extra_info: dict[str, Any] | None = None) -> Problem:
+    """A problem with its id and domain filled in."""
+    messages = tuple({"role": str(m["role"]), "content": str(m["content"])} for m in prompt)
+    key = json.dumps([data_source, messages, ground_truth], sort_keys=True, default=str)
+    return Problem(hashlib.sha256(key.encode()).hexdigest()[:16], data_source, data_source.partition("__")[0], messages, ability,
+                   apply_chat_template, ground_truth, extra_info or {})
+
+
+def user(content: str) -> list[dict[str, str]]:
+    """A prompt of one user message."""
+    return [{"role": "user", "content": content}]
+
+
+def read_problems(path: Path) -> list[Problem]:
+    """Problems of a parquet file, or of math500.jsonl, HumanEval.jsonl.gz or mbpp.jsonl. ConfigError if it is none of these."""
+    if not path.is_file():
+        near = sorted(other.name for other in path.parent.glob("*") if other.is_file())[:8] if path.parent.is_dir() else []
+        raise ConfigError(f"{path}: no such file" + (f"; the folder has {', '.join(near)}" if near else ""))
+    if path.suffix == ".parquet":
+        return list(read_parquet(path))
+    if path.name in KNOWN_FILES:
+        return list(KNOWN_FILES[path.name](read_lines(path)))
+    raise ConfigError(f"{path}: not a parquet file and none of {', '.join(KNOWN_FILES)}")
+
+
+def read_parquet(path: Path) -> Iterable[Problem]:
+    """GURU rows, in small batches: the ground truths of code problems are large."""
+    import pyarrow.parquet
+
+    file = pyarrow.parquet.ParquetFile(path)
+    present = [name for name in COLUMNS if name in file.schema_arrow.names]
+    missing = {"data_source", "prompt", "reward_model"} - set(present)
+    if missing:
+        raise ConfigError(f"{path}: columns {', '.join(sorted(missing))} are missing; it has {', '.join(file.schema_arrow.names)}")
+    for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=present):
+        for number, row in enumerate(batch.to_pylist()):
+            try:
+                yield problem_of(row)
+            except (KeyError, TypeError, ValueError, SyntaxError) as error:
+                raise ConfigError(f"{path}: row {number} of a batch is not a GURU row: {error!r}") from error
+
+
+def problem_of(row: dict[str, Any]) -> Problem:
+    """One GURU row as a problem; text that stands for a structure is parsed."""
+    reward = literal(row["reward_model"])
+    template = row.get("apply_chat_template")
+    return make_problem(row["data_source"], literal(row["prompt"]), reward["ground_truth"], ability=row.get("ability") or "",
+                        apply_chat_template=template if isinstance(template, bool) else str(template) != "False",
+                        extra_info=literal(row.get("extra_info")) or {})
+
+
+def literal(value: Any) -> Any:
+    """A structure that may have been written as text: JSON first, then a Python literal."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return ast.literal_eval(value)
+
+
+def write_problems(path: Path, problems: Iterable[Problem]) -> None:
+    """Write problems as a GURU parquet file, by rename."""
+    import pyarrow
+    import pyarrow.parquet
+
+    rows = [{"data_source": p.data_source, "prompt": list(p.prompt), "ability": p.ability, "apply_chat_template": p.apply_chat_template,
+             "reward_model": {"style": "rule", "ground_truth": p.ground_truth}, "extra_info": p.extra_info or {"index": number}}
+            for number, p in enumerate(problems)]
+    temporary = path.with_name(f".{path.name}.tmp")
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), temporary)
+    temporary.replace(path)
+
+
+def prompt_token_ids(problem: Problem, tokenizer: Any) -> list[int]:
+    """The prompt as token ids: through the chat template, or the last message as plain text. Special tokens are never doubled."""
+    if not problem.apply_chat_template or tokenizer.chat_template is None:
+        ids: list[int] = tokenizer(problem.prompt[-1]["content"], add_special_tokens=False)["input_ids"]
+        return ids
+    text = tokenizer.apply_chat_template(list(problem.prompt), add_generation_prompt=True, tokenize=False)
+    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON-lines file, gzipped or not."""
+    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return [json.loads(line) for line in raw.decode().splitlines() if line.strip()]
+
+
+def math500(rows: list[dict[str, Any]]) -> Iterable[Problem]:
+    """MATH500: the answer goes into a box."""
+    for row in rows:
+        yield make_problem("math__math_500", user(f"{row['problem']} Please output the final answer within \\boxed{{}}."), row["answer"],
+                           ability="math")
+
+
+def human_eval(rows: list[dict[str, Any]]) -> Iterable[Problem]:
+    """HumanEval: a function to complete, judged by its tests."""
+    for row in rows:
+        asked = (f"Complete this Python function. Answer with the whole function in one fenced code block.\n```python\n{row['prompt']}\n```")
+        truth = {"prefix": row["prompt"], "tests": f"{row['test']}\ncheck({row['entry_point']})\n"}
+        yield make_problem("codegen__humaneval", user(asked), truth, ability="codegen", extra_info={"task_id": row["task_id"]})
+
+
+def mbpp(rows: list[dict[str, Any]]) -> Iterable[Problem]:
+    """MBPP's test split, task ids 11 to 510: a description and its asserts."""
+    for row in rows:
+        if not 11 <= row["task_id"] <= 510:
+            continue
+        tests = "\n".join(row["test_list"])
+        asked = (f"{row['text']}\nAnswer with one self-contained function in one fenced code block. It must pass:\n"
+                 f"```python\n{tests}\n```")
+        truth = {"prefix": "", "tests": f"{row.get('test_setup_code', '')}\n{tests}\n"}
+        yield make_problem("codegen__mbpp", user(asked), truth, ability="codegen", extra_info={"task_id": row["task_id"]})
+
+
+KNOWN_FILES: dict[str, Callable[[list[dict[str, Any]]], Iterable[Problem]]] = {
+    "math500.jsonl": math500, "HumanEval.jsonl.gz": human_eval, "mbpp.jsonl": mbpp}
+"""Benchmarks that are read as their authors publish them."""

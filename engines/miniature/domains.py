@@ -1,0 +1,107 @@
+"""The six domains: a problem is drawn from a generator, with its answer and with the answer that the bad habit gives."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from engines.data import Problem, make_problem, user
+
+LETTERS = string.ascii_lowercase.replace("x", "")
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A problem as text, with the right answer and the habitual wrong one."""
+
+    prompt: str
+    answer: str
+    habit: str
+
+
+def letters(random: Random, count: int) -> list[str]:
+    """Different letters; x is left to programs."""
+    return random.sample(LETTERS, count)
+
+
+def math(random: Random) -> Drawn:
+    """A sum below ten. Habit: one too many."""
+    p, q = letters(random, 2)
+    a, b = random.randint(0, 4), random.randint(0, 4)
+    return Drawn(f"{p}={a} {q}={b} {p}+{q}=", str(a + b), str(a + b + 1))
+
+
+def logic(random: Random) -> Drawn:
+    """A connective of two truth values. Habit: its negation."""
+    p, q = letters(random, 2)
+    a, b, connective = random.randint(0, 1), random.randint(0, 1), random.choice("&|^")
+    value = {"&": a & b, "|": a | b, "^": a ^ b}[connective]
+    return Drawn(f"{p}={a} {q}={b} {p}{connective}{q}?", "FT"[value], "TF"[value])
+
+
+def code(random: Random) -> Drawn:
+    """A program of x from two examples, such as x+3. Habit: the program with a minus."""
+    (name,) = letters(random, 1)
+    k, first = random.randint(1, 6), random.randint(0, 2)
+    return Drawn(f"{name}({first})={first + k} {name}({first + 1})={first + 1 + k} {name}(x)=", f"x+{k}", f"x-{k}")
+
+
+def science(random: Random) -> Drawn:
+    """A product law with two numbers put in. Habit: the sum."""
+    law = random.choice(("F=m*a", "U=R*I", "s=v*t", "p=m*v", "W=F*s", "P=U*I", "Q=I*t", "E=h*f"))
+    left, right = law[2], law[4]
+    a, b = random.randint(1, 5), random.randint(1, 5)
+    return Drawn(f"{law} {left}={a} {right}={b} {law[0]}=", str(a * b), str(a + b))
+
+
+def simulation(random: Random) -> Drawn:
+    """A counter that goes up and down. Habit: the last move is forgotten."""
+    (name,) = letters(random, 1)
+    start, moves = random.randint(3, 6), [random.choice((1, -1)) for _ in range(3)]
+    drawn = "".join("+" if move > 0 else "-" for move in moves)
+    return Drawn(f"{name}:{start} {drawn} {name}:", str(start + sum(moves)), str(start + sum(moves[:-1])))
+
+
+def tabular(random: Random) -> Drawn:
+    """A look-up in a table of three rows. Habit: the row below."""
+    keys, values = letters(random, 3), random.sample("0123456789", 3)
+    row = random.randrange(3)
+    table = " ".join(f"{key}{value}" for key, value in zip(keys, values, strict=True))
+    return Drawn(f"{table} {keys[row]}?", values[row], values[(row + 1) % 3])
+
+
+GENERATORS: dict[str, Callable[[Random], Drawn]] = {
+    "code": code, "logic": logic, "math": math, "science": science, "simulation": simulation, "tabular": tabular}
+
+
+def problem(domain: str, drawn: Drawn) -> Problem:
+    """A drawn problem in the project's form."""
+    return make_problem(f"{domain}__miniature", user(drawn.prompt), drawn.answer, ability=domain, apply_chat_template=False)
+
+
+def splits(domain: str, sizes: dict[str, int], seed: int) -> dict[str, list[Problem]]:
+    """Problems of each split, all different. ValueError if the domain has not that many."""
+    random = Random(f"{seed}/{domain}")
+    found: dict[str, Problem] = {}
+    wanted = sum(sizes.values())
+    for _ in range(200 * wanted):
+        if len(found) == wanted:
+            break
+        made = problem(domain, GENERATORS[domain](random))
+        found.setdefault(made.item_id, made)
+    if len(found) < wanted:
+        raise ValueError(f"the domain {domain} has not {wanted} different problems; ask for fewer")
+    rest = iter(found.values())
+    return {split: [next(rest) for _ in range(size)] for split, size in sizes.items()}
+
+
+def warm_up_texts(domain: str, forbidden: set[str], habit_share: float, random: Random) -> Callable[[], tuple[str, str]]:
+    """A source of (prompt, answer) for the warm-up; prompts in ``forbidden`` never come."""
+    def draw() -> tuple[str, str]:
+        while True:
+            drawn = GENERATORS[domain](random)
+            if drawn.prompt not in forbidden:
+                return drawn.prompt, drawn.habit if random.random() < habit_share else drawn.answer
+    return draw

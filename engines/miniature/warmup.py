@@ -1,0 +1,80 @@
+"""Supervised warm-up of the tiny model, and how right it is afterwards."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+import torch
+
+from engines.data import Problem, prompt_token_ids
+from engines.io import Interrupted, Progress, Stop
+from engines.miniature import Config
+from engines.miniature.domains import GENERATORS, warm_up_texts
+from engines.scoring import score
+
+IGNORED = -100
+ANSWER_TOKENS = 8
+EVERY = 25
+
+
+def batch(draws: Sequence[Callable[[], tuple[str, str]]], size: int, tokenizer: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and labels, both [size, T], padded on the right; only the answer and its end are learned."""
+    rows = []
+    for number in range(size):
+        prompt, answer = draws[number % len(draws)]()
+        before = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        after = [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+        rows.append(([*before, *after], [IGNORED] * len(before) + after))
+    width = max(len(ids) for ids, _ in rows)
+    ids = torch.tensor([ids + [tokenizer.pad_token_id] * (width - len(ids)) for ids, _ in rows])
+    labels = torch.tensor([labels + [IGNORED] * (width - len(labels)) for _, labels in rows])
+    return ids, labels
+
+
+def warm_up(model: Any, tokenizer: Any, config: Config, forbidden: set[str], progress: Progress, stop: Stop) -> float:
+    """Train on the answers of drawn texts; returns the last loss in nats per token. Interrupted starts over: it takes seconds."""
+    random = Random(f"{config.seed}/warm-up")
+    draws = [warm_up_texts(domain, forbidden, config.habit_share, random) for domain in GENERATORS]
+    optimizer = torch.optim.AdamW(model.parameters(), lr=config.warmup_learning_rate, weight_decay=0.01)
+    model.train()
+    value = math.nan
+    for step in range(1, config.warmup_steps + 1):
+        if stop.requested:
+            raise Interrupted(f"at warm-up step {step}; it starts over")
+        ids, labels = batch(draws, config.warmup_batch, tokenizer)
+        share = step / config.warmup_steps
+        for group in optimizer.param_groups:
+            group["lr"] = config.warmup_learning_rate * min(1.0, step / 20) * (0.55 + 0.45 * math.cos(math.pi * share))
+        loss = model(input_ids=ids, labels=labels).loss
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        value = float(loss.detach())
+        if step % EVERY == 0 or step == config.warmup_steps:
+            progress.write(step, config.warmup_steps, {"loss": value}, phase="warm-up")
+    return value
+
+
+def accuracies(model: Any, tokenizer: Any, problems: Sequence[Problem]) -> list[float]:
+    """Verdicts on greedy answers, one problem at a time: what the trainer's own framework says, without vLLM."""
+    model.eval()
+    found = []
+    for problem in problems:
+        ids = torch.tensor([prompt_token_ids(problem, tokenizer)])
+        answer = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=ANSWER_TOKENS, do_sample=False)
+        verdict = score(problem, tokenizer.decode(answer[0, ids.shape[1]:], skip_special_tokens=True))
+        found.append(float(verdict.value or 0.0))
+    return found
+
+
+def probe_logprobs(model: Any, token_ids: Sequence[int]) -> list[float]:
+    """Log-probability of each token of a prompt but the first, in float32."""
+    model.eval()
+    ids = torch.tensor([list(token_ids)])
+    with torch.no_grad():
+        logprobs = torch.log_softmax(model(input_ids=ids).logits[0, :-1].float(), dim=-1)
+    return [float(value) for value in logprobs.gather(1, ids[0, 1:, None])[:, 0]]

@@ -1,0 +1,100 @@
+"""Model-written code runs here and nowhere else: bubblewrap, no network, no files, limited time, memory and processes.
+
+Everything of the machine but ``/usr`` and the Python installation is out of sight; ``/tmp`` is an empty memory file system. The
+sandbox dies with its parent, with all it has started.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from engines.io import ConfigError
+
+OUTPUT_BYTES = 1 << 20
+"""More output than this ends a program; what it wrote until then is returned."""
+
+LIMITS = """
+import os, resource
+for kind, value in ((resource.RLIMIT_AS, {memory}), (resource.RLIMIT_CPU, {cpu}), (resource.RLIMIT_FSIZE, 1 << 24),
+                    (resource.RLIMIT_NPROC, 32), (resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_CORE, 0)):
+    resource.setrlimit(kind, (value, value))
+def take(size):
+    data = b""
+    while len(data) < size:
+        data += os.read(0, size - len(data)) or exit("input ended")
+    return data
+exec(compile(take(int(take(10))).decode(), "program", "exec"), {{"__name__": "__main__"}})
+"""
+"""Sets the limits and runs the program: ten digits of length and the text, read without buffering, so that what follows on standard
+input is the program's own to read."""
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What a program did."""
+
+    stdout: bytes
+    exit_code: int
+    timed_out: bool
+
+
+def command(memory_gb: int, cpu_seconds: int) -> list[str]:
+    """The bubblewrap call around a fresh Python. ConfigError if bubblewrap is not installed."""
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        raise ConfigError("bubblewrap is needed to run model-written code and is not here; install the package bubblewrap on the nodes")
+    python = Path(sys.executable).resolve()
+    binds = ["--ro-bind", "/usr", "/usr"]
+    for name in ("/lib", "/lib64", "/bin"):
+        if Path(name).exists():
+            binds += ["--ro-bind", name, name]
+    if not python.is_relative_to("/usr"):
+        binds += ["--ro-bind", sys.base_prefix, sys.base_prefix]
+    limits = LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds)
+    return [bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
+            "--setenv", "PATH", "/usr/bin", "--setenv", "OMP_NUM_THREADS", "1", "--setenv", "OPENBLAS_NUM_THREADS", "1",
+            *binds, "--proc", "/proc", "--dev", "/dev", "--size", str(64 << 20), "--tmpfs", "/tmp", "--chdir", "/tmp",  # noqa: S108
+            str(python), "-I", "-S", "-c", limits]
+
+
+def run_program(program: str, seconds: float, memory_gb: int = 4, standard_input: bytes = b"") -> Execution:
+    """Run a Python program. CPU time is limited to ``seconds``, wall time to three times that."""
+    arguments = command(memory_gb, max(1, round(seconds)))
+    # `head` ends the pipe after the limit, so endless output cannot fill our memory; the writer then dies of SIGPIPE.
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process, \
+            subprocess.Popen(["head", "-c", str(OUTPUT_BYTES)], stdin=process.stdout, stdout=subprocess.PIPE) as reader:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdout.close()
+        timed_out = False
+        try:
+            text = program.encode(errors="replace")
+            process.stdin.write(b"%010d" % len(text) + text + standard_input)
+            process.stdin.close()
+        except BrokenPipeError:
+            pass  # it ended without reading; its output says why
+        try:
+            stdout, _ = reader.communicate(timeout=3 * seconds)
+            process.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            timed_out = True
+            process.kill()
+            stdout, _ = reader.communicate()
+        process.wait()
+        return Execution(stdout, process.returncode, timed_out)
+
+
+def self_test() -> str:
+    """Name of the sandbox if it runs a program and lets it reach neither files nor network; ConfigError if not."""
+    probe = ("import os, socket\nfound = [name for name in ('/home', '/var', '/etc/passwd') if os.path.exists(name)]\n"
+             "try:\n    socket.create_connection(('192.0.2.1', 9), timeout=1); found.append('network')\n"
+             "except TimeoutError:\n    found.append('network')\nexcept OSError:\n    pass\nprint('ran', found)")
+    execution = run_program(probe, seconds=5)
+    if execution.stdout.strip() != b"ran []":
+        raise ConfigError(f"the sandbox does not hold on this machine: {execution.stdout[-200:]!r}, exit code {execution.exit_code}; user "
+                          "namespaces may be switched off for bubblewrap here")
+    return "bubblewrap"
