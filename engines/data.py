@@ -138,7 +138,7 @@ def math500(rows: list[dict[str, Any]]) -> Iterable[Problem]:
 def human_eval(rows: list[dict[str, Any]]) -> Iterable[Problem]:
     """HumanEval: a function to complete, judged by its tests."""
     for row in rows:
-        asked = (f"Complete this Python function. Answer with the whole function in one fenced code block.\n```python\n{row['prompt']}\n```")
+        asked = f"Complete this Python function. Answer with the whole function in one fenced code block.\n```python\n{row['prompt']}\n```"
         truth = {"prefix": row["prompt"], "tests": f"{row['test']}\ncheck({row['entry_point']})\n"}
         yield make_problem("codegen__humaneval", user(asked), truth, ability="codegen", extra_info={"task_id": row["task_id"]})
 

@@ -6,6 +6,7 @@ sandbox dies with its parent, with all it has started.
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.io import ConfigError
+
+NOBODY = 65534
 
 OUTPUT_BYTES = 1 << 20
 """More output than this ends a program; what it wrote until then is returned."""
@@ -42,17 +45,28 @@ class Execution:
     timed_out: bool
 
 
+def interpreter() -> Path:
+    """The Python that programs run with: this one, or the system's where the sandbox's user cannot reach this one."""
+    python = Path(sys.executable).resolve()
+    if os.geteuid() != 0 or all(folder.stat().st_mode & 0o005 == 0o005 for folder in [python.parent, *python.parents]):
+        return python
+    system = Path("/usr/bin/python3")
+    if not system.exists():
+        raise ConfigError(f"run as root, the sandbox needs a Python that others may read: {python} is not, and there is no {system}")
+    return system.resolve()
+
+
 def command(memory_gb: int, cpu_seconds: int) -> list[str]:
     """The bubblewrap call around a fresh Python. ConfigError if bubblewrap is not installed."""
     bwrap = shutil.which("bwrap")
     if bwrap is None:
         raise ConfigError("bubblewrap is needed to run model-written code and is not here; install the package bubblewrap on the nodes")
-    python = Path(sys.executable).resolve()
+    python = interpreter()
     binds = ["--ro-bind", "/usr", "/usr"]
     for name in ("/lib", "/lib64", "/bin"):
         if Path(name).exists():
             binds += ["--ro-bind", name, name]
-    if not python.is_relative_to("/usr"):
+    if not python.is_relative_to("/usr"):  # a Python of one's own, such as pyenv's or conda's
         binds += ["--ro-bind", sys.base_prefix, sys.base_prefix]
     limits = LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds)
     return [bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
@@ -65,7 +79,10 @@ def run_program(program: str, seconds: float, memory_gb: int = 4, standard_input
     """Run a Python program. CPU time is limited to ``seconds``, wall time to three times that."""
     arguments = command(memory_gb, max(1, round(seconds)))
     # `head` ends the pipe after the limit, so endless output cannot fill our memory; the writer then dies of SIGPIPE.
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process, \
+    # The limit on processes does not hold for root, so root's programs run as nobody.
+    user = NOBODY if os.geteuid() == 0 else None
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, user=user, group=user,
+                          extra_groups=None if user is None else [], cwd="/") as process, \
             subprocess.Popen(["head", "-c", str(OUTPUT_BYTES)], stdin=process.stdout, stdout=subprocess.PIPE) as reader:
         assert process.stdin is not None
         assert process.stdout is not None

@@ -144,7 +144,8 @@ def render(run: Run, rows: Sequence[dict[str, Any]], trouble: str, now: float, w
     if width < 96:
         columns.remove("id")
     for name in columns:
-        table.add_column(name, overflow="fold", no_wrap=name in ("elapsed", "id", "stage"), justify="right" if name == "elapsed" else "left")
+        right = name == "elapsed"
+        table.add_column(name, overflow="fold", no_wrap=right or name in ("id", "stage"), justify="right" if right else "left")
     for values in rows:
         told = progress_text(values, now) or values["reason"]
         attempt = f" [attempt {values['attempt']}]" if values["attempt"] > 1 else ""

@@ -56,7 +56,6 @@ def make_model(folder: Path, tied: bool) -> None:
 
 def make_data(folder: Path) -> None:
     from engines.data import Problem, write_problems
-
     from engines.scoring import score
 
     folder.mkdir()

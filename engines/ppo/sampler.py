@@ -47,5 +47,5 @@ class TaskSampler(Generic[P]):
         problems = self.problems[task]
         number, place = divmod(position, len(problems))
         order = list(range(len(problems)))
-        random.Random(sample_seed(self.seed, "order", task, number)).shuffle(order)  # noqa: S311 - not for secrets
+        random.Random(sample_seed(self.seed, "order", task, number)).shuffle(order)
         return problems[order[place]]
