@@ -12,6 +12,7 @@ import ast
 import importlib
 import inspect
 import sys
+import textwrap
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ ENGINES = ("ppo", "evaluation", "analysis", "miniature")
 
 def field_docstrings(kind: type) -> dict[str, str]:
     """The string beneath each annotated field of a class, on one line."""
-    body = ast.parse(inspect.cleandoc(inspect.getsource(kind))).body[0]
+    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
     assert isinstance(body, ast.ClassDef)
     found = {}
     for field, below in zip(body.body, [*body.body[1:], None], strict=True):
@@ -101,8 +102,8 @@ def commands() -> Iterator[str]:
     for name, command in sorted(group.commands.items()):
         if command.hidden:
             continue
-        words = [p.make_metavar(None) if p.param_type_name == "argument" else "" for p in command.params]
-        yield f"### `{' '.join(['orch', name, *filter(None, words)])}`"
+        words = [p.name.upper() if p.required else f"[{p.name.upper()}]" for p in command.params if p.param_type_name == "argument"]
+        yield f"### `{' '.join(['orch', name, *words])}`"
         yield ""
         yield " ".join((command.help or "").split())
         yield ""
@@ -145,7 +146,7 @@ def reference() -> str:
 
 def field_assignments(kind: type) -> dict[str, str]:
     """The string beneath each member of an enumeration."""
-    body = ast.parse(inspect.cleandoc(inspect.getsource(kind))).body[0]
+    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
     assert isinstance(body, ast.ClassDef)
     found = {}
     for member, below in zip(body.body, [*body.body[1:], None], strict=True):

@@ -7,10 +7,11 @@ import pytest
 
 from engines import checkpoints
 from engines.evaluation import Config
-from engines.evaluation.__main__ import answer, files_of
+from engines.evaluation.__main__ import files_of
 from engines.evaluation.aggregate import rows
 from engines.evaluation.generate import Generator, Item, Model, check_weights, read_lines, todo
 from engines.io import ConfigError, Interrupted, Progress, Stop
+from engines.scoring import answer_text
 
 
 def line(item, value, status="ok"):
@@ -39,8 +40,8 @@ def test_errors_are_left_out_of_the_mean_and_a_task_of_errors_has_a_reason():
 
 
 def test_thinking_that_was_never_closed_is_no_answer():
-    assert answer("<think> 5") == ""
-    assert answer("<think> 4 </think> 5") == " 5"
+    assert answer_text("<think> 5") is None
+    assert answer_text("<think> 4 </think> 5") == " 5"
 
 
 def test_a_missing_task_is_refused_by_name(tmp_path):

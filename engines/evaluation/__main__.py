@@ -12,7 +12,7 @@ from engines.checkpoints import select
 from engines.evaluation import Config
 from engines.evaluation.aggregate import rows
 from engines.evaluation.generate import Generator, Item, Model, read_lines
-from engines.io import ConfigError, Interrupted, Progress, Row, Stop, program, write_results, write_text
+from engines.io import ConfigError, Interrupted, Progress, Row, Stop, program, write_json, write_results, write_text
 
 KNOWN = {"math500": "math500.jsonl", "humaneval": "HumanEval.jsonl.gz", "mbpp": "mbpp.jsonl"}
 
@@ -66,7 +66,7 @@ def score_model(config: Config, out: Path, name: str, items: list[Item]) -> list
              for line in read_lines(out / "generations" / name / f"{task}.jsonl") if (task, line["item_id"]) in by_id]
     lines.sort(key=lambda line: (line["task"], line["item_id"], line["sample"]))
     with ScoringPool(config.scoring_workers, config.scoring_seconds) as pool:
-        verdicts = pool.score_many([(by_id[line["task"], line["item_id"]], answer(line["text"])) for line in lines])
+        verdicts = pool.score_many([(by_id[line["task"], line["item_id"]], line["text"]) for line in lines])
     for line, verdict in zip(lines, verdicts, strict=True):
         line.pop("text")
         line |= {"domain": by_id[line["task"], line["item_id"]].domain, "value": verdict.value, "status": verdict.status,
@@ -76,17 +76,44 @@ def score_model(config: Config, out: Path, name: str, items: list[Item]) -> list
     return lines
 
 
-def answer(text: str) -> str:
-    """What follows the last </think>; nothing if the thinking was never closed."""
-    if "</think>" in text:
-        return text.rpartition("</think>")[2]
-    return "" if "<think>" in text else text
+def same_as_before(config: Config, out: Path, models: list[Model]) -> None:
+    """ConfigError if the samples in ``out`` were made with other settings or other weights: they must not be mixed."""
+    path = out / "settings.json"
+    settings = {"config": config.model_dump(), "weights": {m.name: m.manifest.fingerprint if m.manifest else None for m in models}}
+    if path.exists() and (before := json.loads(path.read_text())) != settings:
+        changed = [key for key, value in settings["config"].items() if before["config"].get(key) != value] or ["the models' weights"]
+        raise ConfigError(f"{out} holds samples made with other settings ({', '.join(changed)}); evaluate into another folder")
+    write_json(path, settings)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what decides the samples."""
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("torch", "transformers")} | {"vllm": vllm_version()}
+
+
+def vllm_version() -> str:
+    """vLLM's version; the CPU build is a package of another name."""
+    import vllm
+
+    return str(vllm.__version__)
+
+
+def sandbox_of(items: list[Item]) -> str | None:
+    """Name of the sandbox, tested, if some problem needs one; found out before anything is generated."""
+    from engines.sandbox import self_test
+    from engines.scoring import kind_of
+
+    return self_test() if any(kind_of(item.problem.data_source) == "code" for item in items) else None
 
 
 def run(config: Config, out: Path, stop: Stop) -> None:
     """Generate for every model with one engine, then score, then write the results."""
     start, models = time.monotonic(), models_of(config)
     items, too_long = read_items(config, models[0].folder)
+    same_as_before(config, out, models)
+    sandbox = sandbox_of(items)
     each = len(items) * config.samples_per_prompt
     generator = Generator(config, out, stop, Progress(out))
     for index, model in enumerate(models):
@@ -107,7 +134,8 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     checkpoints = [{"name": m.name, "step": m.manifest.step if m.manifest else 0, "epoch": m.manifest.epoch if m.manifest else 0,
                     "fingerprint": m.manifest.fingerprint if m.manifest else None} for m in models]
     write_results(out, "evaluation", config, found, time.monotonic() - start,
-                  {"checkpoints": checkpoints, "too_long_prompts": too_long, "samples_without_score": errors})
+                  {"checkpoints": checkpoints, "too_long_prompts": too_long, "samples_without_score": errors, "sandbox": sandbox,
+                   "versions": versions()})
 
 
 if __name__ == "__main__":

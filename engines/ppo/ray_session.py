@@ -27,7 +27,8 @@ def ray_session(cpus: int, gpus: int, stop: Stop) -> Iterator[None]:
     Never ``ray stop``: it would end every Ray of this user on the machine. ``address="local"`` never joins another job's Ray.
     """
     os.environ.pop("RAY_ADDRESS", None)
-    os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32),  # per job: Ray's ports listen everywhere
+    os.environ |= {"RAY_worker_niceness": "0",  # Ray's default of 15 makes training wait for everything else on the machine
+                   "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32),  # per job: Ray's ports listen everywhere
                    "RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_memory_monitor_refresh_ms": "0",
                    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     import ray

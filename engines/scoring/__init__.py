@@ -36,11 +36,15 @@ IN_PROCESS = frozenset({"miniature"})
 """Kinds of scorers that need no process of their own: they take microseconds and run nothing."""
 
 
+KINDS = (("math__", "mathematics"), ("codegen__humaneval", "code"), ("codegen__mbpp", "code"))
+"""Scorer by the beginning of a data source."""
+
+
 def kind_of(data_source: str) -> str:
     """Which scorer judges a data source. ConfigError names the known ones."""
     if data_source.endswith("__miniature"):
         return "miniature"
-    for prefix, kind in (("math__", "mathematics"), ("codegen__humaneval", "code"), ("codegen__mbpp", "code")):
+    for prefix, kind in KINDS:
         if data_source.startswith(prefix):
             return kind
     raise ConfigError(f"no scorer for the data source '{data_source}'; there are scorers for math__*, codegen__humaneval, codegen__mbpp "
