@@ -46,6 +46,8 @@ STATES = {
 }
 
 SQUEUE_FORMAT = "%i\x1f%j\x1f%T\x1f%r\x1f%S\x1f%N"
+SACCT_STATES = "CA,CD,F,TO,OOM,NF,PR,BF,DL,RV,PD,R,S,RQ"
+"""Naming the states, and an end, makes sacct show jobs too that were cancelled before they could ever have started."""
 SACCT_FIELDS = "JobIDRaw,JobName%500,State,ExitCode,Start,End,NodeList,Reason"
 
 
@@ -165,7 +167,8 @@ class SlurmCluster:
     def ask_final(self, since: float) -> Answer:
         """sacct for all of the user's jobs since then, once. The start is set a minute earlier for clocks that differ."""
         start = datetime.datetime.fromtimestamp(since - 60).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
-        answer = self.ask(["sacct", "--allocations", "--parsable2", "--noheader", f"--starttime={start}", f"--format={SACCT_FIELDS}"])
+        answer = self.ask(["sacct", "--allocations", "--parsable2", "--noheader", f"--starttime={start}", "--endtime=now+1hour",
+                           f"--state={SACCT_STATES}", f"--format={SACCT_FIELDS}"])
         return None if answer is None else parse_sacct(answer)
 
     def ask(self, command: list[str]) -> str | None:

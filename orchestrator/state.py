@@ -106,6 +106,9 @@ class Seen:
     source: str = "scheduler"
 
 
+SCHEDULER_SECONDS = 60.0
+"""How long after a signal the scheduler's word on its cause is waited for."""
+
 Answer = dict[str, Seen] | None
 """What the scheduler says, by token; None: it could not be asked."""
 
@@ -165,6 +168,10 @@ def weigh(record: Record, active: Answer, final: Answer, left: ExitRecord | None
         return from_scheduler(record, queued, None, now)
     if over is not None and over.state in FAILED:
         return from_scheduler(record, over, left, now)
+    if left is not None and left.signals and (over is None or over.state in ACTIVE) and now - left.ended < SCHEDULER_SECONDS:
+        # Somebody ended it: cancel, time limit and preemption look alike from inside, and the scheduler will say which it was.
+        return change(record, now, state=JobState.COMPLETING, source="exit record", reason=f"got {' '.join(left.signals)}",
+                      ended=left.ended, exit_code=left.exit_code)
     if left is not None:
         return change(record, now, state=JobState.FAILED, source="exit record", reason=why(left), started=left.started,
                       ended=left.ended, exit_code=left.exit_code, host=left.host, job_id=record.job_id or left.job_id)

@@ -99,7 +99,7 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
             waits = failed or [parent for parent in parents if parent.state is not JobState.COMPLETED]
             record = dataclasses.replace(record, reason="; ".join(f"{p.name} {p.state}" for p in waits[:3])
                                          + (f" and {len(waits) - 3} more" if len(waits) > 3 else ""))
-        elif record.state is JobState.CANCELLED and failed and not record.started:
+        elif record.state is JobState.CANCELLED and failed and not record.host:
             record = dataclasses.replace(record, reason=f"needs {failed[0].name}, which is {failed[0].state}")
         explained.append(record)
     return explained

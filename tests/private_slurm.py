@@ -128,8 +128,8 @@ class PrivateSlurm:
         """munged, MariaDB, slurmdbd, slurmctld, account, nodes."""
         ctld, dbd, sql, node1, node2 = free_ports(5)
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-        values = {"folder": self.folder, "host": socket.gethostname().partition(".")[0], "ctld": ctld, "dbd": dbd, "sql": sql, "node1": node1,
-                  "node2": node2, "memory": memory, "memory_gb": memory // 1024, "password": secrets.token_hex(8)}
+        values = {"folder": self.folder, "host": socket.gethostname().partition(".")[0], "ctld": ctld, "dbd": dbd, "sql": sql,
+                  "node1": node1, "node2": node2, "memory": memory, "memory_gb": memory // 1024, "password": secrets.token_hex(8)}
         for name in ("state", "spool-a100-1", "spool-a100-2"):
             (self.folder / name).mkdir()
         (self.folder / "slurm.conf").write_text(SLURM_CONF.format(**values))

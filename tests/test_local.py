@@ -1,0 +1,122 @@
+"""The cluster local: slots, dependencies, time limits, and a scheduler that may be killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ORCH = str(Path(sys.executable).with_name("orch"))
+SMALL = "resources: {cpus: 1, memory_gb: 1, minutes: 2}"
+
+
+def orch(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    variables = {**os.environ, "ORCH_RUNS": str(folder / "runs"), "TMPDIR": str(folder), "COLUMNS": "200", **environment}
+    return subprocess.run([ORCH, *arguments], cwd=folder, env=variables, capture_output=True, text=True, timeout=120)
+
+
+def launch(folder: Path, stages: str, watch: str = "--watch", **environment: str) -> subprocess.CompletedProcess[str]:
+    path = folder / "trial.yaml"
+    path.write_text(f"experiment: trial\nabout: trial\nstages:\n{stages}")
+    return orch(folder, "launch", str(path), "--cluster", "local", watch, **environment)
+
+
+def jobs(folder: Path) -> dict[str, dict[str, Any]]:
+    result = orch(folder, "status", "--json")
+    assert result.returncode == 0, result.stderr
+    return {job["job"]: job for job in json.loads(result.stdout)["jobs"]}
+
+
+def until(folder: Path, met: Callable[[dict[str, dict[str, Any]]], bool]) -> dict[str, dict[str, Any]]:
+    deadline = time.monotonic() + 40
+    while not met(found := jobs(folder)):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
+    return found
+
+
+def scheduler_of(folder: Path) -> int:
+    (run,) = (folder / "runs").glob("*/*")
+    found = subprocess.run(["pgrep", "-f", f"orchestrator.local {run.resolve()}"], capture_output=True, text=True, check=True)
+    return int(found.stdout.split()[0])
+
+
+def test_jobs_that_need_the_whole_machine_never_overlap(tmp_path: Path) -> None:
+    cpus = len(os.sched_getaffinity(0))
+    # Three jobs with the same content would be a mistake, so the command carries n.
+    stages = ("  a: {command: \"sh -c 'true {n}; echo + >> log; sleep 0.3; echo - >> log'\", matrix: {n: [1, 2, 3]}, "
+              f"resources: {{cpus: {cpus}, memory_gb: 1, minutes: 1}}}}\n")
+    result = launch(tmp_path, stages)
+    assert result.returncode == 0, result.stderr + result.stdout
+    assert (tmp_path / "log").read_text().split() == ["+", "-"] * 3
+
+
+def test_each_job_gets_gpus_of_its_own(tmp_path: Path) -> None:
+    stages = ("  a: {command: \"sh -c 'echo $CUDA_VISIBLE_DEVICES > gpu-{n}; sleep 1'\", matrix: {n: [1, 2]}, "
+              "resources: {gpus: 2, cpus: 1, memory_gb: 1, minutes: 1}}\n")
+    result = launch(tmp_path, stages, CUDA_VISIBLE_DEVICES="4,5,6,7")
+    assert result.returncode == 0, result.stderr + result.stdout
+    assert sorted((tmp_path / f"gpu-{n}").read_text().strip() for n in (1, 2)) in (["4,5", "6,7"], ["4,5", "4,5"])
+    if len(os.sched_getaffinity(0)) > 1:
+        assert (tmp_path / "gpu-1").read_text() != (tmp_path / "gpu-2").read_text()
+
+
+def test_a_failure_cancels_what_needed_it_and_retry_completes_it(tmp_path: Path) -> None:
+    stages = f"  a: {{command: cat weights, {SMALL}}}\n  b: {{command: 'sh -c \"echo b >> ran\"', after: [a], {SMALL}}}\n"
+    assert launch(tmp_path, stages).returncode == 1
+    found = jobs(tmp_path)
+    assert (found["a"]["state"], found["b"]["state"]) == ("FAILED", "CANCELLED")
+    assert "weights: No such file" in found["a"]["reason"]
+    assert found["b"]["reason"] == "needs a, which is FAILED"
+    (tmp_path / "weights").write_text("w")
+    assert orch(tmp_path, "retry").returncode == 0
+    until(tmp_path, lambda now: {job["state"] for job in now.values()} == {"COMPLETED"})
+    assert (tmp_path / "ran").read_text() == "b\n"
+
+
+def test_a_killed_scheduler_loses_nothing_and_runs_nothing_twice(tmp_path: Path) -> None:
+    stages = (f"  a: {{command: \"sh -c 'echo {{n}} >> ran; sleep 2'\", matrix: {{n: [1, 2, 3, 4]}}, {SMALL}}}\n"
+              f"  b: {{command: 'sh -c \"echo b >> ran\"', after: [a], {SMALL}}}\n").replace("{{n}}", "{n}")
+    assert launch(tmp_path, stages, "--no-watch").returncode == 0
+    until(tmp_path, lambda now: any(job["state"] == "RUNNING" for job in now.values()))
+    os.kill(scheduler_of(tmp_path), signal.SIGKILL)
+    time.sleep(2.5)  # what was running ends while no scheduler looks
+    until(tmp_path, lambda now: {job["state"] for job in now.values()} == {"COMPLETED"})
+    assert sorted((tmp_path / "ran").read_text().split()) == ["1", "2", "3", "4", "b"]
+    again = orch(tmp_path, "launch", str(tmp_path / "trial.yaml"), "--cluster", "local", "--no-watch")
+    assert "0 jobs submitted, 5 of 5 done before" in again.stdout
+
+
+def test_cancel_ends_the_active_and_says_so(tmp_path: Path) -> None:
+    assert launch(tmp_path, f"  a: {{command: sleep 60, {SMALL}}}\n", "--no-watch").returncode == 0
+    until(tmp_path, lambda now: now["a"]["state"] == "RUNNING")
+    assert "cancelled a" in orch(tmp_path, "cancel").stdout
+    until(tmp_path, lambda now: now["a"]["state"] == "CANCELLED")
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["plan", "mtl-comparisson"], "mtl-comparison"), (["status"], "no run here yet"),
+    (["launch", "mtl-comparison", "--preset", "smok"], "smoke"),
+    (["plan", "mtl-comparison", "--preset", "smoke", "--set", "train.config.epoch=5"], "epochs"), (["logs", "x"], "no run here yet")])
+def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path, arguments: list[str], said: str) -> None:
+    result = orch(tmp_path, *arguments)
+    assert result.returncode == 2
+    assert said in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_no_command_of_the_orchestrator_loads_torch(tmp_path: Path) -> None:
+    code = ("import sys; from orchestrator.cli import app\ntry:\n    app(sys.argv[1:], standalone_mode=False)\nexcept Exception as error:\n"
+            "    print(type(error))\nassert not {'torch', 'ray', 'vllm', 'transformers'} & set(sys.modules)")
+    environment = {**os.environ, "ORCH_RUNS": str(tmp_path)}
+    dry_run = ["launch", "mtl-comparison", "--cluster", "a100_normal_q", "--dry-run"]
+    for arguments in (["plan", "mtl-comparison"], dry_run, ["status"], ["list"]):
+        result = subprocess.run([sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr

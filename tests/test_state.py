@@ -1,0 +1,80 @@
+"""The weighing of sources: no order, loss or repetition of answers loses a finished job or invents a failure."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.state import FAILED, FINAL, Answer, ExitRecord, JobState, Record, Seen, reconcile
+
+TOKEN = "0123456789"
+
+
+def record(state: JobState = JobState.PENDING) -> Record:
+    return Record(name="train", stage="train", identity="i", folder="jobs/train", attempt=1, token=TOKEN, job_id="7", state=state,
+                  submitted=1.0)
+
+
+def seen(state: JobState) -> Seen:
+    return Seen(job_id="7", token=TOKEN, state=state)
+
+
+def left(code: int, results: bool, ended: float = 50.0, signals: tuple[str, ...] = ()) -> ExitRecord:
+    return ExitRecord(token=TOKEN, job_id="7", host="n", pid=1, exit_code=code, started=2.0, ended=ended, results=results, reason="why",
+                      signals=signals)
+
+
+ACTIVE_ANSWERS: list[Answer] = [
+    None, {}, {TOKEN: seen(JobState.PENDING)}, {TOKEN: seen(JobState.RUNNING)}, {TOKEN: seen(JobState.UNKNOWN)}]
+FINAL_ANSWERS: list[Answer] = [
+    None, {}, {TOKEN: seen(JobState.COMPLETED)}, {TOKEN: seen(JobState.RUNNING)}, {TOKEN: seen(JobState.PENDING)}]
+answers = st.lists(st.tuples(st.sampled_from(ACTIVE_ANSWERS), st.sampled_from(FINAL_ANSWERS)), max_size=8)
+
+
+@given(before=answers, after=answers)
+def test_results_end_the_matter_whatever_the_scheduler_says(
+        before: list[tuple[Answer, Answer]], after: list[tuple[Answer, Answer]]) -> None:
+    now = [record()]
+    for active, final in before:
+        now = reconcile(now, active, final, {}, set(), 100.0)
+    for active, final in [(None, None), *after]:
+        now = reconcile(now, active, final, {"train": left(0, True)}, {"train"}, 100.0)
+        assert now[0].state is JobState.COMPLETED
+        assert now[0].source == "results"
+
+
+@given(history=st.lists(st.sampled_from(ACTIVE_ANSWERS), max_size=8), final=st.sampled_from([None, {}]))
+def test_absent_is_never_failed(history: list[Answer], final: Answer) -> None:
+    now = [record()]
+    for active in history:
+        now = reconcile(now, active, final, {}, set(), 100.0)
+        assert now[0].state not in FINAL
+
+
+@given(state=st.sampled_from([JobState.PENDING, JobState.RUNNING, JobState.UNKNOWN, JobState.FAILED, JobState.WAITING]))
+def test_could_not_ask_changes_nothing(state: JobState) -> None:
+    assert reconcile([record(state)], None, None, {}, set(), 100.0) == [record(state)]
+
+
+def test_an_exit_record_of_an_earlier_attempt_says_nothing() -> None:
+    old = ExitRecord(**{**left(1, False).__dict__, "token": "anothertok"})
+    assert reconcile([record()], {TOKEN: seen(JobState.RUNNING)}, None, {"train": old}, set(), 100.0)[0].state is JobState.RUNNING
+
+
+def test_the_cause_is_the_log_line_and_the_word_of_accounting() -> None:
+    (now,) = reconcile([record()], {}, {TOKEN: Seen(job_id="7", token=TOKEN, state=JobState.TIMEOUT, reason="time limit reached")},
+                       {"train": left(-15, False, signals=("SIGTERM",))}, set(), 100.0)
+    assert (now.state, now.reason) == (JobState.TIMEOUT, "time limit reached; why")
+
+
+def test_after_a_signal_the_scheduler_is_waited_for_but_not_for_ever() -> None:
+    signalled = {"train": left(-15, False, ended=90.0, signals=("SIGTERM",))}
+    assert reconcile([record()], {}, {}, signalled, set(), 100.0)[0].state is JobState.COMPLETING
+    assert reconcile([record()], {}, {}, signalled, set(), 1000.0)[0].state is JobState.FAILED
+
+
+def test_removed_results_make_the_job_eligible_again() -> None:
+    (now,) = reconcile([record(JobState.COMPLETED)], {}, {}, {}, set(), 100.0)
+    assert (now.state, now.token) == (JobState.WAITING, "")
+
+
+def test_failed_states_are_final() -> None:
+    assert FAILED < FINAL
