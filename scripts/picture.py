@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -22,7 +22,7 @@ def main() -> None:
     """Record the command, the table of the run and its report, and save them as one SVG."""
     run = find_run(None)
     records, now = run.load(), time.time()
-    console = Console(record=True, width=WIDTH, file=Path("/dev/null").open("w"), force_terminal=True, color_system="truecolor")
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text("$ orch launch mtl-comparison --preset smoke --set 'train.matrix.seed=[0, 1, 2]'", style="bold"))
     console.print(render(run, status_rows(run, records, now), "", now, WIDTH))
     console.print(Text("\n$ orch report", style="bold"))
