@@ -56,11 +56,14 @@ def paired_bootstrap(differences: Sequence[Array], seed: int, draws: int = 10_00
 
 
 def minimum_detectable(differences: Sequence[Array]) -> float | None:
-    """The true macro difference found with 80 % power at 5 %; None if a domain has fewer than two problems."""
+    """The true macro difference found with 80 % power at 5 %.
+
+    None if a domain has fewer than two problems, or if no two differences differ: a spread of zero would promise to find anything.
+    """
     if any(len(group) < 2 for group in differences):
         return None
     variance = sum(float(np.var(group, ddof=1)) / len(group) for group in differences) / len(differences) ** 2
-    return POWER * math.sqrt(variance)
+    return POWER * math.sqrt(variance) if variance > 0 else None
 
 
 def t_interval(values: Sequence[float]) -> Interval:

@@ -25,7 +25,7 @@ def cells(line: Line) -> list[str]:
     """One table row."""
     if line.missing or not (line.baseline and line.treatment and line.difference):
         return [line.name, str(line.n), "missing", "missing", line.missing, ""]
-    detectable = "n < 2" if line.detectable is None else f"{100 * line.detectable:.1f}"
+    detectable = "unknown" if line.detectable is None else f"{100 * line.detectable:.1f}"
     return [line.name, str(line.n), f"{100 * line.baseline.value:.1f}", f"{100 * line.treatment.value:.1f}", apart(line.difference),
             detectable]
 
