@@ -16,6 +16,9 @@ from engines.io import ResultSource
 from orchestrator.located import Mistakes, Node
 from orchestrator.stage_reader import Stage, near, shown
 
+UNRESOLVED = "{run}/unresolved"
+"""Stands where a reference could not be resolved."""
+
 
 def known_engines() -> list[str]:
     """Names of the installed engines: the packages below ``engines`` that are programs."""
@@ -48,6 +51,8 @@ def validate(kind: type[BaseModel], config: Node, stage: Stage, sound: bool, mis
     for detail, node, path in found:
         if detail["type"] != "extra_forbidden" and any(len(other) > len(path) and other[:len(path)] == path for other in paths):
             continue  # one branch of a union: another branch fits but for what lies deeper
+        if detail["input"] == UNRESOLVED:
+            continue  # the reference that stands here was wrong, and has been told
         about_file = node is not config and detail["type"] != "missing"
         if sound or about_file:
             same_place = [other for other, _, its in found if its == path]

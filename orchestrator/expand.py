@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from jobs.spec import Job
 from jobs.stages import Point, Scalar, fill, folder_names, identity, job_name, points
-from orchestrator.engine_config import config_class, known_engines, validate, wants_results
+from orchestrator.engine_config import UNRESOLVED, config_class, known_engines, validate, wants_results
 from orchestrator.located import Mistakes, Node, merge, put
 from orchestrator.stage_reader import Stage, check_axes, near, shown
 
@@ -248,4 +248,4 @@ def wrap(value: Any, where: str) -> Node:
 
 def missing(node: Node) -> Node:
     """Stands for a reference that could not be resolved, which has been told."""
-    return Node("{run}/unresolved", node.where)
+    return Node(UNRESOLVED, node.where)

@@ -1,7 +1,7 @@
 """A run: one launch of an experiment and its folder. The only place that knows where things lie in it.
 
     runs/<experiment>/<preset>-<plan hash>/
-        plan.json          written once: the plan, the cluster profile, where and with what it was launched
+        plan.json          the plan, the cluster profile, where and with what it was launched; a relaunch may change resources
         state.json         what is known of every job; written only by orch, whole, by rename, under state.lock
         submitted.jsonl    journal of job ids, one flushed line per submission
         jobs/<job>/        job.json, config.json, out/, attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
@@ -169,14 +169,18 @@ def waiting(job: Job) -> Record:
 
 
 def create_run(plan: Plan, profile: Profile, root: Path) -> Run:
-    """Make the run's folder with plan.json and the jobs' files; a run that is there is opened and nothing in it changes."""
+    """Make the run's folder with plan.json and the jobs' files; a run that is there is opened and takes the new resources."""
     folder = root / plan.experiment / f"{plan.preset or 'full'}-{plan.identity[:8]}"
     if (folder / "plan.json").exists():
         run = open_run(folder)
         if run.profile.kind != profile.kind:
             raise RunError(f"{run.name} was launched on '{run.profile.name}'; continue it there (--cluster {run.profile.name}), or set "
                            "ORCH_RUNS to another folder to run it a second time")
-        return run
+        with run.lock():
+            # Resources are not part of a job's identity: more time or memory for the same run is what a relaunch may bring.
+            values = json.loads((folder / "plan.json").read_text())
+            write_json(folder / "plan.json", {**values, "plan": plan.to_json(folder), "profile": asdict(profile)})
+        return open_run(folder)
     folder.mkdir(parents=True, exist_ok=True)
     document = plan.to_json(folder)
     write_jobs(folder, Plan.from_json(document))

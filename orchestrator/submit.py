@@ -106,11 +106,8 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
 
 
 def submit_eligible(run: Run, tell: Callable[[str], None] = lambda _: None) -> list[Record]:
-    """Submit every job that is neither done nor active nor failed, parents first. Returns all records."""
-    cluster = cluster_of(run)
-    with run.lock():
-        records = settle(run, update(run, run.load(), cluster, time.time()), cluster)
-        return submit_waiting(run, records, cluster, tell)
+    """Submit every job that is neither done nor active, parents first; failed ones get a new attempt. Returns all records."""
+    return retry(run, None, tell)
 
 
 def settle(run: Run, records: list[Record], cluster: Cluster) -> list[Record]:
@@ -233,7 +230,7 @@ def named(run: Run, names: Iterable[str] | None) -> set[str] | None:
 
 
 def retry(run: Run, names: Iterable[str] | None = None, tell: Callable[[str], None] = lambda _: None) -> list[Record]:
-    """Submit failed jobs again, and with them what waited for them. Training continues from its newest checkpoint."""
+    """Submit failed jobs again (all, or the named ones) and what waits. Training continues from its newest checkpoint."""
     wanted = named(run, names)
     cluster = cluster_of(run)
     with run.lock():

@@ -80,6 +80,16 @@ def test_a_failure_cancels_what_needed_it_and_retry_completes_it(tmp_path: Path)
     assert (tmp_path / "ran").read_text() == "b\n"
 
 
+def test_a_relaunch_takes_failed_jobs_and_new_resources(tmp_path: Path) -> None:
+    stages = f"  a: {{command: cat weights, {SMALL}}}\n"
+    assert launch(tmp_path, stages).returncode == 1
+    (tmp_path / "weights").write_text("w")
+    assert launch(tmp_path, stages.replace("minutes: 2", "minutes: 3")).returncode == 0
+    assert jobs(tmp_path)["a"]["attempt"] == 2
+    (plan,) = (tmp_path / "runs").glob("*/*/plan.json")
+    assert json.loads(plan.read_text())["plan"]["jobs"][0]["resources"]["minutes"] == 3
+
+
 def test_a_killed_scheduler_loses_nothing_and_runs_nothing_twice(tmp_path: Path) -> None:
     stages = (f"  a: {{command: \"sh -c 'echo {{n}} >> ran; sleep 2'\", matrix: {{n: [1, 2, 3, 4]}}, {SMALL}}}\n"
               f"  b: {{command: 'sh -c \"echo b >> ran\"', after: [a], {SMALL}}}\n").replace("{{n}}", "{n}")

@@ -230,7 +230,7 @@ def test_the_whole_experiment_asks_for_gpus_and_starts_from_the_named_model() ->
     ("prepare.config.seed={of: train, path: data}",
      "config.seed: refers to stage 'train', which stage 'prepare' does not wait for; add 'train' to its 'after'"),
     ("report.config.inputs=[]", "config: 'inputs' is filled in from 'after'; take it out and name the stages there"),
-    ("report.checkpoints=all", "'checkpoints' needs 'for_each', which says whose checkpoints"),
+    ("report.checkpoints=all", "engine 'analysis' takes no 'checkpoints': it has no config key 'models'"),
     ("train.matrix.seed=[0, 0.5]", "config.seed must be a valid integer, got 0.5"),
     ("evaluate.config.models=here", "config: 'models' is set by 'checkpoints' already; keep one of the two"),
     ("train.config.data={of: prepare, path: ../data}",
