@@ -66,6 +66,7 @@ def curve(report: Report, key: str, label: str, path: Path) -> list[tuple[str, P
         report.missing.append(f"curve of {key}: no progress.jsonl has it")
         return []
     figure, axis = plt.subplots(figsize=(6.6, 3.2))
+    ends: list[tuple[float, int, str, str]] = []
     for arm, found in sorted(series.items()):
         colour = ORANGE if arm == report.config.compare.treatment else BLUE
         for one in found:
@@ -74,7 +75,10 @@ def curve(report: Report, key: str, label: str, path: Path) -> list[tuple[str, P
         means = [sum(one[step] for one in found) / len(found) for step in steps]
         if steps:
             axis.plot(steps, means, color=colour, linewidth=2.2, marker="o", markersize=3)
-            axis.annotate(arm, (steps[-1], means[-1]), xytext=(6, 0), textcoords="offset points", color=colour, va="center")
+            ends.append((means[-1], steps[-1], arm, colour))
+    for place, (value, step, arm, colour) in enumerate(sorted(ends)):
+        # The lower name a little below its line's end, the higher one above: the arms often end alike.
+        axis.annotate(arm, (step, value), xytext=(6, 12 * place - 6), textcoords="offset points", color=colour, va="center")
     axis.set_xlabel("optimizer step")
     axis.set_ylabel(label)
     save(figure, path)
