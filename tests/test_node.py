@@ -1,4 +1,4 @@
-"""On the node: one claim, signals passed on and waited for, an exit record whatever happens."""
+"""The program on the node: one claim, signals passed on and waited for, an exit record that names the cause."""
 
 import json
 import os
@@ -12,85 +12,122 @@ from typing import Any
 TOKEN = "0123456789"
 
 
-def prepare(folder: Path, *command: str, needs: dict[str, str] | None = None) -> Path:
-    job = folder / "jobs" / "a"
-    (job / "attempt-1").mkdir(parents=True)
-    (job / "job.json").write_text(json.dumps({"name": "a", "engine": None, "command": command, "needs": needs or {}, "cwd": str(folder)}))
-    (job / "config.json").write_text("{}")
-    return job
+def job_folder(folder: Path, command: list[str], needs: dict[str, str] | None = None) -> Path:
+    """What orch leaves for a node before it submits a command job."""
+    path = folder / "jobs" / "a"
+    (path / "attempt-1").mkdir(parents=True)
+    (path / "job.json").write_text(json.dumps({
+        "name": "a", "engine": None, "command": command, "needs": needs or {}, "cwd": str(folder), "identity": "i"}))
+    return path
 
 
-def start(job: Path, job_id: str) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "ORCH_JOB_ID": job_id}
-    environment.pop("SLURM_JOB_ID", None)
-    with (job / "attempt-1" / "log.txt").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-P", "-u", "-m", "orchestrator.node", str(job), "1", TOKEN], stdout=log, stderr=log,
-                                env=environment)
+def node(path: Path, job_id: str) -> subprocess.Popen[bytes]:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")} | {"ORCH_JOB_ID": job_id}
+    with (path / "attempt-1" / "log.txt").open("ab") as log:
+        return subprocess.Popen([sys.executable, "-P", "-u", "-m", "orchestrator.node", str(path), "1", TOKEN], env=environment,
+                                stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
 
-def left(job: Path) -> dict[str, Any]:
-    document: dict[str, Any] = json.loads((job / "attempt-1" / "exit.json").read_text())
-    return document
+def exit_record(path: Path) -> dict[str, Any]:
+    return json.loads((path / "attempt-1" / "exit.json").read_text())
 
 
-def test_of_eight_that_race_for_one_claim_one_runs(tmp_path: Path) -> None:
-    job = prepare(tmp_path, "sh", "-c", "echo ran >> ran; sleep 1")
-    processes = [start(job, f"id-{number}") for number in range(8)]
-    assert [process.wait() for process in processes] == [0] * 8
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} does not appear"
+        time.sleep(0.01)
+
+
+def test_of_eight_processes_with_one_attempt_exactly_one_runs_it(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["sh", "-c", "echo ran >> ran; sleep 2"])
+    racers = [node(path, f"job-{number}") for number in range(8)]
+    assert [racer.wait(timeout=30) for racer in racers] == [0] * 8
     assert (tmp_path / "ran").read_text() == "ran\n"
-    assert left(job)["results"]
+    assert exit_record(path)["results"]
+    assert exit_record(path)["job_id"] == json.loads((path / "attempt-1" / "claim.json").read_text())["job_id"]
+    assert (path / "attempt-1" / "log.txt").read_text().count("ends without work") == 7
+    assert not list((path / "attempt-1").glob(".*"))
 
 
-def test_a_requeued_job_goes_on_with_its_claim(tmp_path: Path) -> None:
-    job = prepare(tmp_path, "sh", "-c", "echo ran >> ran; exit 3")
-    assert start(job, "7").wait() == 3
-    assert start(job, "7").wait() == 3
-    assert left(job)["restart"] == 1
+def test_a_second_process_under_the_same_id_leaves_the_work_to_the_first(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["sh", "-c", "echo ran >> ran; sleep 2"])
+    first = node(path, "7")
+    wait_for(tmp_path / "ran")
+    assert node(path, "7").wait(timeout=20) == 0
+    assert first.wait(timeout=20) == 0
+    assert (tmp_path / "ran").read_text() == "ran\n"
 
 
-def test_a_signal_reaches_the_command_and_is_waited_for(tmp_path: Path) -> None:
-    job = prepare(tmp_path, sys.executable, "-c",
-                  "import signal, sys, time\n"
-                  "signal.signal(signal.SIGUSR2, lambda *_: (time.sleep(0.5), print('saved', flush=True), sys.exit(75)))\n"
-                  "print('ready', flush=True)\ntime.sleep(30)")
-    process = start(job, "7")
-    log = job / "attempt-1" / "log.txt"
-    while "ready" not in log.read_text():
-        time.sleep(0.05)
-    process.send_signal(signal.SIGUSR2)
-    assert process.wait() == 75
-    assert "saved" in log.read_text()
-    assert (left(job)["signals"], left(job)["exit_code"], left(job)["results"]) == (["SIGUSR2"], 75, False)
+def test_a_requeued_job_continues_under_its_own_claim(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["sh", "-c", "echo ran >> ran; test -e again || sleep 60"])
+    first = node(path, "7")
+    wait_for(tmp_path / "ran")
+    first.kill()
+    first.wait(timeout=20)
+    (tmp_path / "again").touch()
+    assert node(path, "7").wait(timeout=20) == 0
+    assert exit_record(path)["restart"] == 1
+    assert (tmp_path / "ran").read_text() == "ran\nran\n"
 
 
-def test_the_exit_record_names_the_line_that_says_why(tmp_path: Path) -> None:
-    job = prepare(tmp_path, sys.executable, "-c", "print('step 1'); raise FileNotFoundError('no weights at /models/x')")
-    assert start(job, "7").wait() == 1
-    assert left(job)["reason"] == "FileNotFoundError: no weights at /models/x"
-
-
-def test_a_command_that_is_not_there_leaves_a_record_too(tmp_path: Path) -> None:
-    job = prepare(tmp_path, "no-such-program")
-    assert start(job, "7").wait() == 127
-    assert "cannot start no-such-program" in left(job)["reason"]
-
-
-def test_results_of_a_parent_that_are_missing_stop_the_job(tmp_path: Path) -> None:
-    job = prepare(tmp_path, "sh", "-c", "echo ran >> ran", needs={"train": str(tmp_path / "jobs" / "train")})
-    assert start(job, "7").wait() == 1
-    assert left(job)["reason"] == "needs the results of train, which are not there"
-    assert not (tmp_path / "ran").exists()
-
-
-def test_an_engine_dies_with_its_node_process(tmp_path: Path) -> None:
-    job = prepare(tmp_path, "sh", "-c", "echo $$ > pid; exec sleep 60")
-    process = start(job, "7")
-    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
-        time.sleep(0.05)
+def test_a_killed_node_takes_its_child_with_it(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["sh", "-c", "echo $$ > part && mv part pid; exec sleep 60"])
+    process = node(path, "7")
+    wait_for(tmp_path / "pid")
+    child = Path("/proc") / (tmp_path / "pid").read_text().strip() / "stat"
     process.kill()
-    process.wait()
-    pid = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + 5
-    while Path(f"/proc/{pid}/stat").exists() and ") Z " not in Path(f"/proc/{pid}/stat").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    process.wait(timeout=20)
+    deadline = time.monotonic() + 10
+    while child.exists() and child.read_text().rpartition(")")[2].split()[0] not in ("Z", "X"):
+        assert time.monotonic() < deadline, "the child outlives its node process"
+        time.sleep(0.02)
+
+
+def test_sigusr2_is_passed_on_and_the_end_is_waited_for(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["bash", "-c", "trap 'sleep 1; echo saved > saved; exit 1' USR2; touch ready; while :; do sleep 0.1; done"])
+    process = node(path, "7")
+    wait_for(tmp_path / "ready")
+    process.send_signal(signal.SIGUSR2)
+    assert process.wait(timeout=20) == 1
+    assert (tmp_path / "saved").exists()
+    assert exit_record(path)["signals"] == ["SIGUSR2"]
+    assert not exit_record(path)["results"]
+
+
+def test_sigterm_ends_a_command_that_does_not_handle_it(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["sh", "-c", "touch ready; sleep 60"])
+    process = node(path, "7")
+    wait_for(tmp_path / "ready")
+    process.terminate()
+    assert process.wait(timeout=20) == 1
+    assert (exit_record(path)["exit_code"], exit_record(path)["signals"]) == (-signal.SIGTERM, ["SIGTERM"])
+
+
+def test_the_exit_record_holds_the_exception_and_not_the_last_line(tmp_path: Path) -> None:
+    code = "import atexit; atexit.register(lambda: print('bye')); raise RuntimeError('disk quota exceeded on /scratch')"
+    path = job_folder(tmp_path, [sys.executable, "-c", code])
+    assert node(path, "7").wait(timeout=20) == 1
+    assert exit_record(path)["reason"] == "RuntimeError: disk quota exceeded on /scratch"
+    assert exit_record(path)["exit_code"] == 1
+
+
+def test_a_job_whose_input_is_absent_does_not_start(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["touch", "ran"], needs={"train": str(tmp_path / "jobs" / "train")})
+    assert node(path, "7").wait(timeout=20) == 1
+    assert not (tmp_path / "ran").exists()
+    assert exit_record(path)["reason"] == "needs the results of train, which are not there"
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["no-such-program"])
+    assert node(path, "7").wait(timeout=20) == 127
+    assert exit_record(path)["reason"].startswith("cannot start no-such-program")
+
+
+def test_results_that_are_there_are_not_computed_again(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["touch", "ran"])
+    (path / "out").mkdir()
+    (path / "out" / "results.json").write_text("{}")
+    assert node(path, "7").wait(timeout=20) == 0
+    assert not (tmp_path / "ran").exists()
