@@ -106,15 +106,23 @@ class Attempt:
         self.job_id = os.environ.get("SLURM_JOB_ID") or os.environ.get("ORCH_JOB_ID") or f"pid-{os.getpid()}"
         self.child: subprocess.Popen[bytes] | None = None
         self.signals: list[str] = []
+        self.unsent: list[int] = []
         self.started = time.time()
 
     def forward(self, number: int, _frame: FrameType | None) -> None:
         """Pass a signal on; the wait in ``run`` goes on."""
         self.signals.append(signal.Signals(number).name)
-        if self.child is not None and self.child.poll() is None:
+        if self.child is None:
+            self.unsent.append(number)  # the child may be starting at this moment: it gets it as soon as it is there
+        else:
+            self.send(self.child, number)
+
+    def send(self, child: subprocess.Popen[bytes], number: int) -> None:
+        """Signal the child, unless it has ended."""
+        if child.poll() is None:
             # An engine saves its state with the help of its own children, so only the engine itself is told. A command may be a
             # shell that passes nothing on.
-            (os.kill if self.job["command"] is None else os.killpg)(self.child.pid, number)
+            (os.kill if self.job["command"] is None else os.killpg)(child.pid, number)
 
     def missing_inputs(self) -> list[str]:
         """Jobs this one needs whose results are not there."""
@@ -147,6 +155,8 @@ class Attempt:
         except OSError as error:
             print(f"orch-error: cannot start {self.command()[0]}: {error}", flush=True)
             return 127
+        for early in self.unsent:
+            self.send(self.child, early)
         code = self.child.wait()
         if code == 0 and self.job["command"] is not None:
             write_json(self.out / "results.json", {
