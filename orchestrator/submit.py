@@ -136,9 +136,9 @@ def in_doubt(record: Record) -> Record:
     return dataclasses.replace(record, state=JobState.UNKNOWN, reason="perhaps submitted; the scheduler could not be asked")
 
 
-def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Callable[[str], None]) -> list[Record]:
-    """Write all intents in one save, then submit one by one. With the lock held."""
-    eligible = choose(run, records)
+def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Callable[[str], None], looked: float) -> list[Record]:
+    """Write all intents in one save, then submit one by one. With the lock held; ``looked``: when the scheduler was asked."""
+    eligible = choose(run, records, looked)
     now = time.time()
     records = [intent(run, r, now) if r.name in eligible else r for r in records]
     run.save(explain(run, records))
@@ -185,13 +185,18 @@ def submit_one(run: Run, cluster: Cluster, by_name: dict[str, Record], name: str
     return dataclasses.replace(record, job_id=job_id, state=JobState.PENDING, source="orch", seen=time.time(), reason="")
 
 
-def choose(run: Run, records: Sequence[Record]) -> set[str]:
-    """Names of jobs to submit now: not done, not active, none of its parents failed or in doubt."""
+def choose(run: Run, records: Sequence[Record], looked: float) -> set[str]:
+    """Names of jobs to submit now: not done, not active, each parent done or seen in the queue since ``looked``.
+
+    An older word on a parent is not enough: Slurm takes afterok on a failed job that it has forgotten, and runs the child.
+    """
     chosen: set[str] = set()
     by_name = {record.name: record for record in records}
+    known = {r.name for r in records if r.state is JobState.COMPLETED
+             or (r.state in ACTIVE and r.source in ("squeue", "scheduler") and r.seen >= looked)}
     room = len(run.plan.jobs) if run.profile.max_jobs is None else run.profile.max_jobs - sum(r.state in ACTIVE for r in records)
     for job in run.plan.jobs:
-        ready = all(parent in chosen or by_name[parent].state in ACTIVE | {JobState.COMPLETED} for parent in job.after)
+        ready = all(parent in chosen or parent in known for parent in job.after)
         if by_name[job.name].state is JobState.WAITING and ready and len(chosen) < room:
             chosen.add(job.name)
     return chosen
@@ -234,7 +239,10 @@ def retry(run: Run, names: Iterable[str] | None = None, tell: Callable[[str], No
     wanted = named(run, names)
     cluster = cluster_of(run)
     with run.lock():
-        records = settle(run, update(run, run.load(), cluster, time.time()), cluster)
+        looked = time.time()
+        records = settle(run, update(run, run.load(), cluster, looked), cluster)
+        if cluster.trouble:
+            tell(f"could not ask: {cluster.trouble}; what depends on jobs that may be active is not submitted now")
         # Naming a job whose fate is unknown is the user's word that it is gone.
         again = {r.name for r in records if (r.state in FAILED and (wanted is None or r.name in wanted))
                  or (r.state is JobState.UNKNOWN and wanted is not None and r.name in wanted)}
@@ -242,7 +250,7 @@ def retry(run: Run, names: Iterable[str] | None = None, tell: Callable[[str], No
             again |= ancestors_failed(run, records, again)
         records = [dataclasses.replace(r, state=JobState.WAITING, token="", job_id=None, reason="") if r.name in again else r
                    for r in records]
-        return submit_waiting(run, records, cluster, tell)
+        return submit_waiting(run, records, cluster, tell, looked)
 
 
 def ancestors_failed(run: Run, records: Sequence[Record], names: set[str]) -> set[str]:
