@@ -99,7 +99,21 @@ def missing() -> str | None:
         return "the private Slurm needs root"
     if ETC.is_dir() and (ETC / "slurm.conf").exists() and not (ETC / "slurm.conf").is_symlink():
         return f"this machine has a Slurm of its own ({ETC / 'slurm.conf'})"
+    if other_session():
+        return f"another private Slurm runs here ({(ETC / 'slurm.conf').readlink().parent}); wait for it to end"
     return None
+
+
+def other_session() -> bool:
+    """Whether the link in /etc/slurm belongs to a controller that is alive; a killed session leaves a link behind that may be taken."""
+    link = ETC / "slurm.conf"
+    if not link.is_symlink():
+        return False
+    try:
+        pid = int((link.readlink().parent / "slurmctld.pid").read_text())
+        return Path(f"/proc/{pid}/comm").read_text().strip() == "slurmctld"
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def free_ports(count: int) -> list[int]:
