@@ -157,6 +157,36 @@ def test_a_wrong_account_is_found_before_anything_is_submitted(slurm: PrivateSlu
 
 
 @pytest.mark.slurm
+def test_a_parent_that_failed_and_was_forgotten_by_slurm_holds_its_child_back(slurm: PrivateSlurm, tmp_path: Path) -> None:
+    file = describe(tmp_path, f"  train: {{command: 'true', {SMALL}}}\n"
+                              f"  evaluate: {{command: sh -c 'echo e >> ran', after: [train], {SMALL}}}\n")
+    # The set-up fails, so there is no exit record: only Slurm knows. max_jobs keeps the child for a later command.
+    profile = tmp_path / "one.yaml"
+    profile.write_text(f"{slurm.profile.read_text()}max_jobs: 1\nsetup: [cat {tmp_path}/weights]\n")
+    launched = orch(tmp_path, "launch", str(file), "--cluster", str(profile))
+    assert "1 jobs submitted" in launched.stdout, launched.stderr
+    (state,) = tmp_path.glob("runs/*/*/state.json")
+    number = json.loads(state.read_text())["jobs"][0]["job_id"]
+    deadline = time.monotonic() + 100
+    while subprocess.run(["scontrol", "show", "job", number], capture_output=True).returncode == 0:
+        assert time.monotonic() < deadline, "MinJobAge is over and the job is still there"
+        time.sleep(0.5)
+    deaf = orch(tmp_path, "retry", path=wrapper(tmp_path, "squeue", "echo slurm_load_jobs error >&2; exit 1"))
+    assert "could not ask: squeue" in deaf.stdout
+    assert json.loads(state.read_text())["jobs"][1]["attempt"] == 0
+    found = jobs(tmp_path)
+    assert (found["train"]["state"], found["train"]["source"]) == ("FAILED", "sacct")
+    assert (found["evaluate"]["state"], found["evaluate"]["reason"]) == ("WAITING", "train FAILED")
+    orch(tmp_path, "retry", "--job", "evaluate")
+    assert jobs(tmp_path)["evaluate"]["attempt"] == 0
+    (tmp_path / "weights").write_text("w")
+    for job in ("train", "evaluate"):
+        assert f"submitted {job}" in orch(tmp_path, "retry").stdout
+        until(tmp_path, lambda now, job=job: now[job]["state"] == "COMPLETED")
+    assert lines(tmp_path / "ran") == 1
+
+
+@pytest.mark.slurm
 @pytest.mark.long
 def test_a_job_over_its_time_limit_is_warned_and_leaves_an_exit_record(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, "  a: {command: sleep 600, resources: {cpus: 1, memory_gb: 1, minutes: 1}}\n")
