@@ -8,6 +8,7 @@ submitted, and it starts in milliseconds: the standard library only. Its output 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -44,6 +45,29 @@ def process_start(pid: int) -> str | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return None if fields[0] in ("Z", "X") else fields[19]
+
+
+def handles(pid: int, number: int) -> bool:
+    """Whether a process has a handler of its own for a signal."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
+def group(leader: int) -> list[int]:
+    """The processes of a process group, its leader first."""
+    found = [leader]
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if fields[2] == str(leader) and path.parent.name != str(leader):
+            found.append(int(path.parent.name))
+    return found
 
 
 def claim(attempt: Path, token: str, job_id: str) -> int | None:
@@ -119,10 +143,18 @@ class Attempt:
 
     def send(self, child: subprocess.Popen[bytes], number: int) -> None:
         """Signal the child, unless it has ended."""
-        if child.poll() is None:
-            # An engine saves its state with the help of its own children, so only the engine itself is told. A command may be a
-            # shell that passes nothing on.
-            (os.kill if self.job["command"] is None else os.killpg)(child.pid, number)
+        if child.poll() is not None:
+            return
+        # An engine saves its state with the help of its own children, so only the engine itself is told. A command may be a shell
+        # that passes nothing on. SIGUSR2 is a warning: a program without a handler would die of it, minutes before its time is up.
+        engine = self.job["command"] is None
+        if number == signal.SIGUSR2:
+            for pid in [child.pid] if engine else group(child.pid):
+                if handles(pid, number):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, number)
+        else:
+            (os.kill if engine else os.killpg)(child.pid, number)
 
     def missing_inputs(self) -> list[str]:
         """Jobs this one needs whose results are not there."""

@@ -29,7 +29,10 @@ COMMAND_SECONDS = 60.0
 """Longest wait for one of Slurm's programs; they give up on a dead controller after about 9 s by themselves."""
 
 WARNING_SECONDS = 120
-"""How long before the time limit a job gets SIGUSR2."""
+"""How long before the time limit a job gets SIGUSR2; a job of a few minutes gets it after half of its time at the earliest."""
+
+LOOK_SECONDS = 30
+"""Slurm looks at time limits this often, and warns that much earlier rather than late."""
 
 AMBIGUOUS = re.compile(r"socket timed out|temporarily unable|unable to contact|connection (refused|reset|timed out)|communication"
                        r"|zero bytes|timeout|unexpected message", re.IGNORECASE)
@@ -112,7 +115,8 @@ def script_text(profile: Profile, job: Job, name: str, log: Path, dependencies: 
 
     resources = job.resources
     gpu = f"gpu:{profile.gpu_type}:{resources.gpus}" if profile.gpu_type else f"gpu:{resources.gpus}"
-    further: dict[str, Any] = {"output": str(log).replace("%", "%%"), "signal": f"B:USR2@{WARNING_SECONDS}"}
+    warning = min(WARNING_SECONDS, max(1, resources.minutes * 30 - LOOK_SECONDS))
+    further: dict[str, Any] = {"output": str(log).replace("%", "%%"), "signal": f"B:USR2@{warning}"}
     if dependencies:
         further["kill-on-invalid-dep"] = "yes"
     text: str = _make_sbatch_string(

@@ -95,6 +95,15 @@ def test_sigusr2_is_passed_on_and_the_end_is_waited_for(tmp_path: Path) -> None:
     assert not exit_record(path)["results"]
 
 
+def test_a_program_without_a_handler_does_not_die_of_the_warning(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["sh", "-c", "touch ready; sleep 2"])
+    process = node(path, "7")
+    wait_for(tmp_path / "ready")
+    process.send_signal(signal.SIGUSR2)
+    assert process.wait(timeout=20) == 0
+    assert (exit_record(path)["signals"], exit_record(path)["results"]) == (["SIGUSR2"], True)
+
+
 def test_sigterm_ends_a_command_that_does_not_handle_it(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["sh", "-c", "touch ready; sleep 60"])
     process = node(path, "7")

@@ -189,12 +189,15 @@ def test_a_parent_that_failed_and_was_forgotten_by_slurm_holds_its_child_back(sl
 @pytest.mark.slurm
 @pytest.mark.long
 def test_a_job_over_its_time_limit_is_warned_and_leaves_an_exit_record(slurm: PrivateSlurm, tmp_path: Path) -> None:
-    file = describe(tmp_path, "  a: {command: sleep 600, resources: {cpus: 1, memory_gb: 1, minutes: 1}}\n")
+    file = describe(tmp_path, "  a: {command: bash -c 'trap \"echo saved > saved\" USR2; while :; do sleep 0.2; done', "
+                              "resources: {cpus: 1, memory_gb: 1, minutes: 1}}\n")
     assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
     found = until(tmp_path, over, seconds=180)
     (record,) = tmp_path.glob("runs/*/*/jobs/a/attempt-1/exit.json")
-    assert "SIGUSR2" in json.loads(record.read_text())["signals"]
-    assert found["a"]["state"] in ("TIMEOUT", "FAILED")
+    assert json.loads(record.read_text())["signals"][0] == "SIGUSR2"
+    assert "SIGTERM" in json.loads(record.read_text())["signals"]
+    assert (tmp_path / "saved").read_text() == "saved\n"
+    assert (found["a"]["state"], found["a"]["source"]) == ("TIMEOUT", "sacct")
 
 
 GOLDEN = """#!/bin/bash
