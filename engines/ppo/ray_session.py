@@ -46,9 +46,16 @@ def ray_session(cpus: int, gpus: int, stop: Stop) -> Iterator[None]:
 
 
 def temporary_folder() -> Path:
-    """A new folder of this user with a short path, where a job's own TMPDIR may be too long."""
+    """A new folder of this user with a short path, where a job's own TMPDIR may be too long; ``r<pid>-...``.
+
+    What a run that was killed has left there is removed: its process is gone.
+    """
     for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes it private
-        folder = tempfile.mkdtemp(prefix="r", dir=parent)
+        for old in Path(parent).glob("r*-*"):
+            pid = old.name[1:].partition("-")[0]
+            if pid.isdigit() and not Path(f"/proc/{pid}").exists() and old.stat().st_uid == os.getuid():
+                shutil.rmtree(old, ignore_errors=True)
+        folder = tempfile.mkdtemp(prefix=f"r{os.getpid()}-", dir=parent)
         if len(os.fsencode(folder)) <= TEMP_DIR_LIMIT:
             return Path(folder)
         Path(folder).rmdir()
