@@ -221,6 +221,11 @@ class Scheduler:
                 self.set(token, pid=held["pid"], start=held["start"], started=held["started"])
                 return
         left = json.loads(path.read_text()) if path.exists() else None
+        if left is not None and left["restart"] != json.loads(claim.read_text())["restart"]:
+            left = None  # of before a requeue; the time after it left none
+        if left is not None and left["requeued"] and not row.get("ending"):
+            self.set(token, state="PENDING", reason="requeued at its time limit", warned=False)
+            return
         if left is not None and left["results"]:
             self.set(token, state="COMPLETED", reason="", ended=left["ended"], exit_code=0)
         elif row.get("ending"):

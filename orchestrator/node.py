@@ -26,6 +26,10 @@ FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 ERROR_LINE = re.compile(r"error|exception|killed|no such file|not found|cannot|failed|denied|refused|out of memory|no space|"
                         r"stopped:", re.IGNORECASE)
 LOG_TAIL_BYTES = 64_000
+CONTINUES = 75
+"""Exit code of a program that was asked to stop, has saved where it stands, and goes on from there when started again."""
+REQUEUE_SECONDS = 60.0
+"""Longest wait for scontrol."""
 
 
 def write_json(path: Path, value: object) -> None:
@@ -57,15 +61,19 @@ def handles(pid: int, number: int) -> bool:
     return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
-def group(leader: int) -> list[int]:
-    """The processes of a process group, its leader first."""
+PROCESS_GROUP, SESSION = 2, 3
+"""Where /proc/<pid>/stat, counted after the name, tells them."""
+
+
+def members(leader: int, field: int) -> list[int]:
+    """The processes of a process group or session, its leader first."""
     found = [leader]
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rpartition(")")[2].split()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if fields[2] == str(leader) and path.parent.name != str(leader):
+        if fields[field] == str(leader) and path.parent.name != str(leader):
             found.append(int(path.parent.name))
     return found
 
@@ -90,7 +98,9 @@ def claim(attempt: Path, token: str, job_id: str) -> int | None:
         if held["host"] == socket.gethostname() and held["start"] == process_start(held["pid"]):
             print(f"orch: process {held['pid']} already works on this attempt; this one ends without work", flush=True)
             return None
-        # The scheduler started the same job again (requeue): it is ours to continue.
+        # The scheduler started the same job again (requeue): it is ours to continue. What the time before left is kept.
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            os.link(attempt / "exit.json", attempt / f"exit-{held['restart']}.json")
         write_json(path, mine | {"restart": held["restart"] + 1})
         return int(held["restart"]) + 1
     finally:
@@ -118,6 +128,19 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
+def last_step(out: Path) -> int | None:
+    """The step of the last whole line of ``progress.jsonl``; None if there is none."""
+    path = out / "progress.jsonl"
+    if not path.exists():
+        return None
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - LOG_TAIL_BYTES))
+        for line in reversed(file.read().splitlines()):
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                return int(json.loads(line)["step"])
+    return None
+
+
 class Attempt:
     """One attempt at a job: its folder, its child process, the signals it received."""
 
@@ -132,6 +155,7 @@ class Attempt:
         self.signals: list[str] = []
         self.unsent: list[int] = []
         self.started = time.time()
+        self.first_step = last_step(self.out)
 
     def forward(self, number: int, _frame: FrameType | None) -> None:
         """Pass a signal on; the wait in ``run`` goes on."""
@@ -149,7 +173,7 @@ class Attempt:
         # that passes nothing on. SIGUSR2 is a warning: a program without a handler would die of it, minutes before its time is up.
         engine = self.job["command"] is None
         if number == signal.SIGUSR2:
-            for pid in [child.pid] if engine else group(child.pid):
+            for pid in [child.pid] if engine else members(child.pid, PROCESS_GROUP):
                 if handles(pid, number):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, number)
@@ -190,20 +214,47 @@ class Attempt:
         for early in self.unsent:
             self.send(self.child, early)
         code = self.child.wait()
+        for pid in members(self.child.pid, SESSION)[1:]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)  # what a crashed program left running would hold GPU and memory
         if code == 0 and self.job["command"] is not None:
             write_json(self.out / "results.json", {
                 "schema": 1, "engine": "command", "config": {}, "rows": [], "seconds": time.time() - self.started,
                 "facts": {"command": self.job["command"]}})
         return code
 
-    def leave(self, code: int, restart: int) -> bool:
+    def goes_on(self, code: int) -> bool:
+        """Whether the scheduler should start this job again: it was warned, saved its state, and came further than the time before.
+
+        The last condition ends a chain of restarts that would never reach the end, such as a step longer than the time limit.
+        """
+        if code != CONTINUES or "SIGUSR2" not in self.signals or "SIGTERM" in self.signals:
+            return False
+        step = last_step(self.out)
+        if step is None or self.first_step is None or step > self.first_step:
+            return True
+        print(f"orch-error: stopped at the time limit at step {step}, where it had started: not requeued; ask for more minutes", flush=True)
+        return False
+
+    def leave(self, code: int, restart: int, requeued: bool) -> bool:
         """Write the exit record; returns whether the results are there."""
         results = (self.out / "results.json").exists()
         write_json(self.path / "exit.json", {
             "token": self.token, "job_id": self.job_id, "host": socket.gethostname(), "pid": os.getpid(), "exit_code": code,
             "started": self.started, "ended": time.time(), "results": results, "signals": self.signals, "restart": restart,
-            "reason": "" if results else error_line(self.path / "log.txt").removeprefix("orch-error: ")})
+            "requeued": requeued, "reason": "" if results else error_line(self.path / "log.txt").removeprefix("orch-error: ")})
         return results
+
+
+def requeue(job_id: str) -> str:
+    """Ask the scheduler to start this job again; returns what went wrong, or "". The local scheduler reads the exit record instead."""
+    if "SLURM_JOB_ID" not in os.environ:
+        return ""
+    try:
+        result = subprocess.run(["scontrol", "requeue", job_id], capture_output=True, text=True, timeout=REQUEUE_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return "" if result.returncode == 0 else " ".join(result.stderr.split())
 
 
 def main() -> int:
@@ -214,8 +265,12 @@ def main() -> int:
     if restart is None:
         return 0
     code = attempt.run()
-    if attempt.leave(code, restart):
+    again = attempt.goes_on(code)
+    if attempt.leave(code, restart, again):
         return 0
+    if again and (trouble := requeue(attempt.job_id)):
+        print(f"orch-error: could not be requeued: {trouble}", flush=True)
+        attempt.leave(code, restart, requeued=False)
     return code if code > 0 else 1
 
 

@@ -116,7 +116,7 @@ def script_text(profile: Profile, job: Job, name: str, log: Path, dependencies: 
     resources = job.resources
     gpu = f"gpu:{profile.gpu_type}:{resources.gpus}" if profile.gpu_type else f"gpu:{resources.gpus}"
     warning = min(WARNING_SECONDS, max(1, resources.minutes * 30 - LOOK_SECONDS))
-    further: dict[str, Any] = {"output": str(log).replace("%", "%%"), "signal": f"B:USR2@{warning}"}
+    further: dict[str, Any] = {"output": str(log).replace("%", "%%"), "signal": f"B:USR2@{warning}", "requeue": True}
     if dependencies:
         further["kill-on-invalid-dep"] = "yes"
     text: str = _make_sbatch_string(

@@ -80,6 +80,8 @@ class Record:
     ended: float | None = None
     exit_code: int | None = None
     host: str | None = None
+    restarts: int = 0
+    """How often the scheduler has started this attempt again: after a time limit, a preemption or a failed node."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -133,6 +135,8 @@ class ExitRecord:
     """Signals the attempt received, in order."""
     restart: int = 0
     """How often the scheduler had started this attempt before."""
+    requeued: bool = False
+    """Whether it saved its state before its time limit and asked to be started again."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ExitRecord:
@@ -165,9 +169,13 @@ def weigh(record: Record, active: Answer, final: Answer, left: ExitRecord | None
         return record
     # Requeued under the same id: an exit record of before the requeue is older than what squeue says now.
     if queued is not None and (left is None or queued.state is JobState.PENDING or (queued.started or 0.0) > left.ended):
-        return from_scheduler(record, queued, None, now)
+        return restarted(from_scheduler(record, queued, None, now), left)
+    if left is not None and over is not None and (over.started or 0.0) > left.ended:
+        left = None  # of before a requeue; the time after it left none
     if over is not None and over.state in FAILED:
         return from_scheduler(record, over, left, now)
+    if left is not None and left.requeued:
+        return restarted(change(record, now, state=JobState.PENDING, source="exit record", started=None, exit_code=None), left)
     if left is not None and left.signals and (over is None or over.state in ACTIVE) and now - left.ended < SCHEDULER_SECONDS:
         # Somebody ended it: cancel, time limit and preemption look alike from inside, and the scheduler will say which it was.
         return change(record, now, state=JobState.COMPLETING, source="exit record", reason=f"got {' '.join(left.signals)}",
@@ -195,8 +203,17 @@ def completed(record: Record, left: ExitRecord | None, now: float) -> Record:
     if record.state is JobState.COMPLETED and (record.ended is not None or left is None):
         return record  # the results come just before the exit record: its times are filled in when it is there
     times = {} if left is None else {"started": left.started, "ended": left.ended, "exit_code": left.exit_code, "host": left.host,
-                                     "job_id": record.job_id or left.job_id}
+                                     "job_id": record.job_id or left.job_id, "restarts": left.restart}
     return change(record, now, state=JobState.COMPLETED, source="results", reason="", **times)
+
+
+def restarted(record: Record, left: ExitRecord | None) -> Record:
+    """An active record with what its exit record of before a requeue says."""
+    if left is None:
+        return record
+    waits = f"; {record.reason}" if record.reason else ""
+    reason = f"requeued: {why(left)}{waits}" if record.state is JobState.PENDING else record.reason
+    return dataclasses.replace(record, restarts=left.restart + 1, reason=reason)
 
 
 def from_scheduler(record: Record, seen: Seen, left: ExitRecord | None, now: float) -> Record:

@@ -79,6 +79,7 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
     return {
         "job": record.name, "stage": record.stage, "id": record.job_id, "state": str(record.state), "source": record.source,
         "age_seconds": max(0.0, now - record.seen) if record.seen else None, "reason": record.reason, "attempt": record.attempt,
+        "restarts": record.restarts,
         "elapsed_seconds": elapsed, "submitted": record.submitted, "started": record.started, "ended": record.ended,
         "exit_code": record.exit_code, "host": record.host, "gpus": resources.gpus * resources.nodes,
         "cpus": resources.cpus * resources.nodes,
@@ -148,7 +149,9 @@ def render(run: Run, rows: Sequence[dict[str, Any]], trouble: str, now: float, w
         table.add_column(name, overflow="fold", no_wrap=right or name in ("id", "stage"), justify="right" if right else "left")
     for values in rows:
         told = progress_text(values, now) or values["reason"]
-        attempt = f" [attempt {values['attempt']}]" if values["attempt"] > 1 else ""
+        counts = (("attempt", values["attempt"], 2), ("restart", values["restarts"], 1))
+        times = [f"{word} {count}" for word, count, told_from in counts if count >= told_from]
+        attempt = f" [{', '.join(times)}]" if times else ""
         style = "red" if JobState(values["state"]) in FAILED else ""
         cells = {"stage": values["stage"], "job": values["job"] + attempt, "id": values["id"] or "", "state": state_text(values),
                  "elapsed": clock(values["elapsed_seconds"]), "progress, or why": Text(told, style=style)}

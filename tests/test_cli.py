@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 ORCH = str(Path(sys.executable).with_name("orch"))
-ROW = {"job", "stage", "id", "state", "source", "age_seconds", "reason", "attempt", "elapsed_seconds", "submitted", "started", "ended",
-       "exit_code", "host", "gpus", "cpus", "log", "step", "total", "phase", "metrics", "expected_end"}
+ROW = {"job", "stage", "id", "state", "source", "age_seconds", "reason", "attempt", "restarts", "elapsed_seconds",
+       "submitted", "started", "ended", "exit_code", "host", "gpus", "cpus", "log", "step", "total", "phase", "metrics", "expected_end"}
 
 
 def orch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

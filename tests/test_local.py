@@ -14,6 +14,11 @@ import pytest
 
 ORCH = str(Path(sys.executable).with_name("orch"))
 SMALL = "resources: {cpus: 1, memory_gb: 1, minutes: 2}"
+SAVES = """if [ -e saved ]; then exit 0; fi
+trap 'touch saved; exit 75' USR2
+touch ready
+while :; do sleep 0.1; done
+"""
 
 
 def orch(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -130,3 +135,14 @@ def test_no_command_of_the_orchestrator_loads_torch(tmp_path: Path) -> None:
     for arguments in (["plan", "mtl-comparison"], dry_run, ["status"], ["list"]):
         result = subprocess.run([sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
+
+
+def test_a_job_that_saves_itself_on_the_warning_is_started_again(tmp_path: Path) -> None:
+    (tmp_path / "saves.sh").write_text(SAVES)
+    stages = f"  a: {{command: bash saves.sh, {SMALL}}}\n  b: {{command: touch after, after: [a], {SMALL}}}\n"
+    assert launch(tmp_path, stages, "--no-watch").returncode == 0
+    until(tmp_path, lambda _: (tmp_path / "ready").exists())
+    (claim,) = tmp_path.glob("runs/*/*/jobs/a/attempt-1/claim.json")
+    os.kill(json.loads(claim.read_text())["pid"], signal.SIGUSR2)
+    found = until(tmp_path, lambda now: now["b"]["state"] == "COMPLETED")
+    assert (found["a"]["state"], found["a"]["attempt"], found["a"]["restarts"]) == ("COMPLETED", 1, 1)

@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from orchestrator.node import process_start
+
 TOKEN = "0123456789"
 
 
@@ -140,3 +142,9 @@ def test_results_that_are_there_are_not_computed_again(tmp_path: Path) -> None:
     (path / "out" / "results.json").write_text("{}")
     assert node(path, "7").wait(timeout=20) == 0
     assert not (tmp_path / "ran").exists()
+
+
+def test_what_a_program_leaves_running_ends_with_it(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["sh", "-c", "sleep 60 & echo $! > left; exit 3"])
+    assert node(path, "7").wait(timeout=20) == 3
+    assert process_start(int((tmp_path / "left").read_text())) is None

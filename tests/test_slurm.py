@@ -19,6 +19,11 @@ from orchestrator.state import JobState
 
 ORCH = str(Path(sys.executable).with_name("orch"))
 SMALL = "resources: {cpus: 1, memory_gb: 1, minutes: 2}"
+SAVES = """if [ -e saved ]; then exit 0; fi
+trap 'touch saved; exit 75' USR2
+touch ready
+while :; do sleep 0.1; done
+"""
 
 
 def orch(folder: Path, *arguments: str, path: str = "") -> subprocess.CompletedProcess[str]:
@@ -200,6 +205,66 @@ def test_a_job_over_its_time_limit_is_warned_and_leaves_an_exit_record(slurm: Pr
     assert (found["a"]["state"], found["a"]["source"]) == ("TIMEOUT", "sacct")
 
 
+@pytest.mark.slurm
+def test_a_job_that_saves_itself_on_the_warning_is_requeued_and_goes_on(slurm: PrivateSlurm, tmp_path: Path) -> None:
+    (tmp_path / "saves.sh").write_text(SAVES)
+    file = describe(tmp_path, f"  a: {{command: bash saves.sh, {SMALL}}}\n"
+                              f"  b: {{command: touch after, after: [a], {SMALL}}}\n")
+    assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
+    found = until(tmp_path, lambda _: (tmp_path / "ready").exists())
+    # What Slurm itself sends before the time limit.
+    subprocess.run(["scancel", "--batch", "--signal=USR2", found["a"]["id"]], check=True)
+    again = until(tmp_path, lambda now: now["a"]["restarts"] == 1)["a"]
+    assert (again["state"], again["id"]) == ("PENDING", found["a"]["id"])
+    assert "requeued" in again["reason"]
+    until(tmp_path, lambda now: "BeginTime" in now["a"]["reason"])  # Slurm waits two minutes before it starts a job again
+    subprocess.run(["scontrol", "update", f"jobid={found['a']['id']}", "StartTime=now"], check=True)
+    found = until(tmp_path, over)
+    assert {job["state"] for job in found.values()} == {"COMPLETED"}
+    assert (found["a"]["attempt"], found["a"]["restarts"]) == (1, 1)
+    assert len(list(tmp_path.glob("runs/*/*/jobs/a/attempt-1/exit*.json"))) == 2
+
+
+def count_calls(folder: Path, *programs: str) -> str:
+    """Programs that note each call; returns the start of PATH."""
+    for program in programs:
+        path = wrapper(folder, program, f'echo {program} >> {folder}/calls; exec $real "$@"')
+    return path
+
+
+@pytest.mark.slurm
+def test_status_asks_squeue_once_and_sacct_at_most_once(slurm: PrivateSlurm, tmp_path: Path) -> None:
+    (tmp_path / "later.yaml").write_text(f"{slurm.profile.read_text()}sbatch: {{begin: now+1hour}}\n")
+    file = describe(tmp_path, f"  a: {{command: \"echo {{n}}\", matrix: {{n: [1, 2, 3, 4, 5, 6, 7, 8]}}, {SMALL}}}\n")
+    assert orch(tmp_path, "launch", str(file), "--cluster", str(tmp_path / "later.yaml")).returncode == 0
+    found = jobs(tmp_path, count_calls(tmp_path, "squeue", "sacct"))
+    assert {job["state"] for job in found.values()} == {"PENDING"}
+    assert (tmp_path / "calls").read_text().split() == ["squeue"]
+    # Cancelled by hand before they started: no exit record, and squeue no longer shows them.
+    subprocess.run(["scancel", *[found[f"a/n={n}"]["id"] for n in (1, 2, 3)]], check=True)
+    (tmp_path / "calls").unlink()
+    found = jobs(tmp_path, f"{tmp_path}/bin:")
+    assert sorted((tmp_path / "calls").read_text().split()) == ["sacct", "squeue"]
+    assert [found[f"a/n={n}"]["state"] for n in range(1, 9)] == ["CANCELLED"] * 3 + ["PENDING"] * 5
+    assert orch(tmp_path, "cancel").returncode == 0
+
+
+@pytest.mark.slurm
+def test_sacct_that_cannot_be_asked_leaves_a_lost_job_unknown_and_nothing_is_submitted(slurm: PrivateSlurm, tmp_path: Path) -> None:
+    (tmp_path / "later.yaml").write_text(f"{slurm.profile.read_text()}sbatch: {{begin: now+1hour}}\n")
+    file = describe(tmp_path, f"  a: {{command: 'true', {SMALL}}}\n")
+    assert orch(tmp_path, "launch", str(file), "--cluster", str(tmp_path / "later.yaml")).returncode == 0
+    subprocess.run(["scancel", jobs(tmp_path)["a"]["id"]], check=True)
+    deaf = wrapper(tmp_path, "sacct", 'echo "sacct: error: Problem talking to the database" >&2; exit 1')
+    lost = jobs(tmp_path, deaf)["a"]
+    assert (lost["state"], lost["attempt"]) == ("UNKNOWN", 1)
+    assert "accounting could not be asked" in lost["reason"]
+    assert "could not ask: sacct: sacct: error: Problem" in orch(tmp_path, "status", path=deaf).stdout
+    orch(tmp_path, "retry", path=deaf)
+    assert jobs(tmp_path, deaf)["a"]["attempt"] == 1, "a job that may still run was submitted again"
+    assert jobs(tmp_path)["a"]["state"] == "CANCELLED"
+
+
 GOLDEN = """#!/bin/bash
 
 # Parameters
@@ -215,6 +280,7 @@ GOLDEN = """#!/bin/bash
 #SBATCH --open-mode=append
 #SBATCH --output='/runs/my run/100%%/log.txt'
 #SBATCH --partition=a100_normal_q
+#SBATCH --requeue
 #SBATCH --signal=B:USR2@120
 #SBATCH --time=720
 

@@ -78,3 +78,18 @@ def test_removed_results_make_the_job_eligible_again() -> None:
 
 def test_failed_states_are_final() -> None:
     assert FAILED < FINAL
+
+
+def test_a_requeued_job_is_waiting_until_the_queue_shows_it_and_older_records_fall() -> None:
+    saved = ExitRecord(**{**left(75, False, signals=("SIGUSR2",)).__dict__, "requeued": True})
+    def state(active: Answer, final: Answer) -> Record:
+        return reconcile([record(JobState.RUNNING)], active, final, {"train": saved}, set(), 1000.0)[0]
+    for active in (None, {}):
+        assert (state(active, None).state, state(active, None).restarts) == (JobState.PENDING, 1)
+        assert state(active, None).reason == "requeued: why"
+    pending = Seen(job_id="7", token=TOKEN, state=JobState.PENDING, reason="BeginTime", source="squeue")
+    assert (state({TOKEN: pending}, None).reason, state({TOKEN: pending}, None).source) == ("requeued: why; BeginTime", "squeue")
+    again = Seen(job_id="7", token=TOKEN, state=JobState.RUNNING, started=60.0)
+    assert (state({TOKEN: again}, None).state, state({TOKEN: again}, None).restarts) == (JobState.RUNNING, 1)
+    dead = Seen(job_id="7", token=TOKEN, state=JobState.OUT_OF_MEMORY, reason="out of memory (host)", started=60.0, ended=70.0)
+    assert (state({}, {TOKEN: dead}).state, state({}, {TOKEN: dead}).reason) == (JobState.OUT_OF_MEMORY, "out of memory (host)")
