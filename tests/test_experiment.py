@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,73 @@ def test_smoke_preset_on_this_machine_from_launch_to_report(tmp_path: Path) -> N
     again = orch(tmp_path, "launch", "mtl-comparison", "--preset", "smoke", "--cluster", "local", "--no-watch")
     assert again.returncode == 0
     assert not list(tmp_path.glob("*/*/jobs/*/attempt-2")), "a finished job was started again"
+
+
+TWINS = """
+experiment: twins
+about: the same training twice, one of them killed
+stages:
+  prepare:
+    engine: miniature
+    resources: {cpus: 2, memory_gb: 6, minutes: 10}
+    config: {warmup_steps: 60}
+  train:
+    engine: ppo
+    after: prepare
+    matrix: {wandb_project: [straight, killed]}   # a key that decides nothing about the result
+    resources: {cpus: 2, memory_gb: 6, minutes: 10}
+    config:
+      model: {of: prepare, checkpoint: warm}
+      data: {of: prepare, path: data}
+      validation_data: {of: prepare, path: data}
+      mtl: {method: pcgrad}
+      epochs: 2
+      learning_rate: 1e-3
+      max_prompt_tokens: 80
+      max_response_tokens: 12
+      micro_batch_tokens: 8192
+      validate_every_epochs: 2
+      save_state_every_steps: 2
+      early_stopping: null
+"""
+
+
+def weights(runs: Path, twin: str) -> tuple[str, list[dict[str, Any]], list[dict[str, Any]]]:
+    (out,) = runs.glob(f"*/*/jobs/train*{twin}*/out")
+    manifests = sorted(out.glob("checkpoints/*/manifest.json"))
+    kept = ("validation_reward_mean", "conflict_rate", "gradient_norm_total", "loss", "train_reward_mean")
+    lines = [json.loads(line) for line in (out / "progress.jsonl").read_text().splitlines()]
+    metrics = [{"step": line["step"], **{key: line["metrics"].get(key) for key in kept}} for line in lines]
+    return json.loads(manifests[-1].read_text())["fingerprint"], metrics, json.loads((out / "results.json").read_text())["rows"]
+
+
+def driver_of(runs: Path, twin: str) -> int:
+    """The training's own process: the child of the node process that has the claim."""
+    (claim,) = runs.glob(f"*/*/jobs/train*{twin}*/attempt-1/claim.json")
+    node = json.loads(claim.read_text())["pid"]
+    return int(Path(f"/proc/{node}/task/{node}/children").read_text().split()[0])
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(600)
+def test_a_training_killed_in_the_middle_ends_bit_equal_after_another_launch(tmp_path: Path) -> None:
+    (tmp_path / "twins.yaml").write_text(TWINS)
+    launch = ["launch", str(tmp_path / "twins.yaml"), "--cluster", "local", "--no-watch"]
+    assert orch(tmp_path, *launch).returncode == 0
+    deadline = time.monotonic() + 400
+    killed = False
+    while set(states(tmp_path).values()) & {"PENDING", "RUNNING", "COMPLETING"}:
+        assert time.monotonic() < deadline, states(tmp_path)
+        steps = [json.loads(line)["step"] for path in tmp_path.glob("*/*/jobs/train*killed*/out/progress.jsonl")
+                 for line in path.read_text().splitlines()]
+        if not killed and max(steps, default=0) >= 5:
+            os.kill(driver_of(tmp_path, "killed"), signal.SIGKILL)
+            killed = True
+        time.sleep(0.3)
+    assert states(tmp_path)["train/wandb_project=killed"] == "FAILED"
+    assert orch(tmp_path, *launch, "--watch").returncode == 0
+    assert set(states(tmp_path).values()) == {"COMPLETED"}
+    assert weights(tmp_path, "killed") == weights(tmp_path, "straight")
 
 
 @pytest.mark.engine
