@@ -115,7 +115,8 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     same_as_before(config, out, models)
     sandbox = sandbox_of(items)
     each = len(items) * config.samples_per_prompt
-    generator = Generator(config, out, stop, Progress(out))
+    # Steps count samples on disk, so what an earlier start wrote still holds.
+    generator = Generator(config, out, stop, Progress(out, keep_until=sys.maxsize))
     for index, model in enumerate(models):
         generator.run(model, items, index * each, each * len(models))
     found: list[Row] = []

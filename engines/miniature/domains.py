@@ -34,11 +34,11 @@ def math(random: Random) -> Drawn:
 
 
 def logic(random: Random) -> Drawn:
-    """A connective of two truth values. Habit: its negation."""
+    """A connective of two truth values. Habit: its negation, in small letters."""
     p, q = letters(random, 2)
     a, b, connective = random.randint(0, 1), random.randint(0, 1), random.choice("&|^")
     value = {"&": a & b, "|": a | b, "^": a ^ b}[connective]
-    return Drawn(f"{p}={a} {q}={b} {p}{connective}{q}?", "FT"[value], "TF"[value])
+    return Drawn(f"{p}={a} {q}={b} {p}{connective}{q}?", "FT"[value], "tf"[value])
 
 
 def code(random: Random) -> Drawn:
@@ -65,11 +65,10 @@ def simulation(random: Random) -> Drawn:
 
 
 def tabular(random: Random) -> Drawn:
-    """A look-up in a table of three rows. Habit: the row below."""
+    """The largest value of a table of three rows. Habit: the smallest."""
     keys, values = letters(random, 3), random.sample("0123456789", 3)
-    row = random.randrange(3)
     table = " ".join(f"{key}{value}" for key, value in zip(keys, values, strict=True))
-    return Drawn(f"{table} {keys[row]}?", values[row], values[(row + 1) % 3])
+    return Drawn(f"{table} max=", max(values), min(values))
 
 
 GENERATORS: dict[str, Callable[[Random], Drawn]] = {
