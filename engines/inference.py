@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
 import os
@@ -62,6 +63,14 @@ def set_environment(kv_cache_gb: int) -> None:
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # each reload warns that the rotary table is not in the checkpoint
 
 
+def check_libnuma() -> None:
+    """ConfigError without the library that vLLM's CPU kernels are linked against; vLLM itself dies of a missing attribute then."""
+    try:
+        ctypes.CDLL("libnuma.so.1")
+    except OSError as error:
+        raise ConfigError("vLLM on a CPU needs the system library libnuma.so.1: install the package libnuma1") from error
+
+
 class VllmSampler:
     """A vLLM engine in this process.
 
@@ -81,6 +90,8 @@ class VllmSampler:
         from vllm import LLM
 
         self.on_gpu = torch.cuda.is_available()
+        if not self.on_gpu:
+            check_libnuma()
         device: dict[str, Any] = {"dtype": "bfloat16", "gpu_memory_utilization": gpu_memory_fraction} if self.on_gpu else {
             "dtype": "float32", "enforce_eager": True}
         # Whole prompts only: vLLM rewinds the generator of a chunked, seeded request, which a CPU generator cannot do.

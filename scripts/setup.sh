@@ -52,6 +52,12 @@ if ! [ -e "$stamp" ]; then
     touch "$stamp"
 fi
 
+# vLLM's CPU kernels are linked against libnuma, which a bare Debian lacks; without it vLLM dies of something unrelated.
+if ! "$venv/bin/python" -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/null; then
+    say "system packages for vLLM: libnuma1"
+    apt_install libnuma1 || { echo "setup: vLLM needs the system library libnuma.so.1; install it: sudo apt-get install libnuma1" >&2; exit 2; }
+fi
+
 # bubblewrap is the sandbox in which model-written code runs; Slurm and its database make the private cluster of the tests.
 if [ "$what" = test ]; then
     missing=
