@@ -92,6 +92,8 @@ class VllmSampler:
         self.on_gpu = torch.cuda.is_available()
         if not self.on_gpu:
             check_libnuma()
+            # vLLM compiles small functions on first use; on the CPU that takes a C++ compiler and seconds, and gains nothing here.
+            os.environ["TORCHDYNAMO_DISABLE"] = "1"
         device: dict[str, Any] = {"dtype": "bfloat16", "gpu_memory_utilization": gpu_memory_fraction} if self.on_gpu else {
             "dtype": "float32", "enforce_eager": True}
         # Whole prompts only: vLLM rewinds the generator of a chunked, seeded request, which a CPU generator cannot do.
