@@ -200,6 +200,8 @@ def weigh(record: Record, active: Answer, final: Answer, left: ExitRecord | None
 
 def completed(record: Record, left: ExitRecord | None, now: float) -> Record:
     """A record whose results are complete."""
+    if left is not None and not left.results:
+        left = None  # of before a requeue; the one that goes with the results comes a moment after them
     if record.state is JobState.COMPLETED and (record.ended is not None or left is None):
         return record  # the results come just before the exit record: its times are filled in when it is there
     times = {} if left is None else {"started": left.started, "ended": left.ended, "exit_code": left.exit_code, "host": left.host,

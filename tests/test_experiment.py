@@ -20,11 +20,14 @@ def orch(runs: Path, *arguments: str, timeout: float = 900) -> subprocess.Comple
     return subprocess.run([str(ORCH), *arguments], env=environment, capture_output=True, text=True, timeout=timeout)
 
 
-def states(runs: Path) -> dict[str, str]:
+def rows(runs: Path) -> dict[str, dict[str, Any]]:
     result = orch(runs, "status", "--json")
     assert result.returncode == 0, result.stderr
-    document: dict[str, Any] = json.loads(result.stdout)
-    return {job["job"]: job["state"] for job in document["jobs"]}
+    return {job["job"]: job for job in json.loads(result.stdout)["jobs"]}
+
+
+def states(runs: Path) -> dict[str, str]:
+    return {name: row["state"] for name, row in rows(runs).items()}
 
 
 def assert_report(runs: Path) -> None:
@@ -47,8 +50,8 @@ def test_smoke_preset_on_this_machine_from_launch_to_report(tmp_path: Path) -> N
     assert_report(tmp_path)
     for arm in ("baseline", "pcgrad"):
         (results,) = tmp_path.glob(f"*/*/jobs/train*{arm}*/out/results.json")
-        rows = json.loads(results.read_text())["rows"]
-        reward = {row["axes"]["moment"]: row["value"] for row in rows if row["metric"] == "validation_reward_mean"}
+        found = json.loads(results.read_text())["rows"]
+        reward = {row["axes"]["moment"]: row["value"] for row in found if row["metric"] == "validation_reward_mean"}
         assert reward["after"] > reward["before"] + 0.1, f"{arm} did not learn: {reward}"
     again = orch(tmp_path, "launch", "mtl-comparison", "--preset", "smoke", "--cluster", "local", "--no-watch")
     assert again.returncode == 0
@@ -125,9 +128,27 @@ def test_a_training_killed_in_the_middle_ends_bit_equal_after_another_launch(tmp
 @pytest.mark.engine
 @pytest.mark.slurm
 @pytest.mark.timeout(900)
-def test_smoke_preset_on_slurm_from_launch_to_report(slurm: Any, tmp_path: Path) -> None:
+def test_smoke_preset_on_slurm_with_a_training_that_is_warned_requeued_and_goes_on(slurm: Any, tmp_path: Path) -> None:
     arguments = ["mtl-comparison", "--preset", "smoke", "--cluster", str(slurm.profile), *SHORT]
-    result = orch(tmp_path, "launch", *arguments, "--watch")
+    result = orch(tmp_path, "launch", *arguments, "--no-watch")
     assert result.returncode == 0, result.stdout + result.stderr
-    assert set(states(tmp_path).values()) == {"COMPLETED"}
+    deadline = time.monotonic() + 800
+    warned = ""
+    while (found := rows(tmp_path)) and {row["state"] for row in found.values()} & {"PENDING", "RUNNING", "COMPLETING"}:
+        assert time.monotonic() < deadline, found
+        train = found["train/arm=pcgrad,seed=0"]
+        if not warned and (train["step"] or 0) >= 3:
+            warned = train["id"]
+            # What Slurm sends before the time limit; then do not wait the two minutes that it leaves before it starts a job again.
+            subprocess.run(["scancel", "--batch", "--signal=USR2", warned], check=True)
+        if warned and "BeginTime" in train["reason"]:
+            assert "requeued: engines.ppo: stopped: after step" in train["reason"]
+            subprocess.run(["scontrol", "update", f"jobid={warned}", "StartTime=now"], check=True)
+        time.sleep(0.3)
+    assert {row["state"] for row in found.values()} == {"COMPLETED"}, found
+    train = found["train/arm=pcgrad,seed=0"]
+    assert (train["id"], train["attempt"], train["restarts"]) == (warned, 1, 1)
+    (progress,) = tmp_path.glob("*/*/jobs/train*pcgrad*/out/progress.jsonl")
+    lines = [json.loads(line) for line in progress.read_text().splitlines()]
+    assert [line["step"] for line in lines if line["phase"] == "train"] == list(range(1, 17)), "a step is missing or was done twice"
     assert_report(tmp_path)

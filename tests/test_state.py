@@ -93,3 +93,6 @@ def test_a_requeued_job_is_waiting_until_the_queue_shows_it_and_older_records_fa
     assert (state({TOKEN: again}, None).state, state({TOKEN: again}, None).restarts) == (JobState.RUNNING, 1)
     dead = Seen(job_id="7", token=TOKEN, state=JobState.OUT_OF_MEMORY, reason="out of memory (host)", started=60.0, ended=70.0)
     assert (state({}, {TOKEN: dead}).state, state({}, {TOKEN: dead}).reason) == (JobState.OUT_OF_MEMORY, "out of memory (host)")
+    early = reconcile([record(JobState.RUNNING)], {}, None, {"train": saved}, {"train"}, 1000.0)
+    final = ExitRecord(**{**left(0, True).__dict__, "restart": 1})
+    assert reconcile(early, {}, None, {"train": final}, {"train"}, 1001.0)[0].restarts == 1
