@@ -17,6 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from types import FrameType
@@ -205,18 +206,20 @@ class Attempt:
         self.out.mkdir(exist_ok=True)
         if self.signals:
             return 1  # asked to stop before anything was started
-        try:
-            self.child = subprocess.Popen(self.command(), cwd=self.job["cwd"], stdin=subprocess.DEVNULL,
-                                          start_new_session=True, preexec_fn=die_with_parent)
-        except OSError as error:
-            print(f"orch-error: cannot start {self.command()[0]}: {error}", flush=True)
-            return 127
-        for early in self.unsent:
-            self.send(self.child, early)
-        code = self.child.wait()
-        for pid in members(self.child.pid, SESSION)[1:]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)  # what a crashed program left running would hold GPU and memory
+        # Libraries leave files in the temporary folder, so each attempt has one of its own. Its path is short: Ray's sockets lie below.
+        with tempfile.TemporaryDirectory(prefix="orch-", ignore_cleanup_errors=True) as temporary:
+            try:
+                self.child = subprocess.Popen(self.command(), cwd=self.job["cwd"], env={**os.environ, "TMPDIR": temporary},
+                                              stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent)
+            except OSError as error:
+                print(f"orch-error: cannot start {self.command()[0]}: {error}", flush=True)
+                return 127
+            for early in self.unsent:
+                self.send(self.child, early)
+            code = self.child.wait()
+            for pid in members(self.child.pid, SESSION)[1:]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)  # what a crashed program left running would hold GPU and memory
         if code == 0 and self.job["command"] is not None:
             write_json(self.out / "results.json", {
                 "schema": 1, "engine": "command", "config": {}, "rows": [], "seconds": time.time() - self.started,

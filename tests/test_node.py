@@ -148,3 +148,9 @@ def test_what_a_program_leaves_running_ends_with_it(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["sh", "-c", "sleep 60 & echo $! > left; exit 3"])
     assert node(path, "7").wait(timeout=20) == 3
     assert process_start(int((tmp_path / "left").read_text())) is None
+
+
+def test_each_attempt_has_a_temporary_folder_that_goes_with_it(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["sh", "-c", "touch $TMPDIR/scratch; echo $TMPDIR > where"])
+    assert node(path, "7").wait(timeout=20) == 0
+    assert not Path((tmp_path / "where").read_text().strip()).exists()
