@@ -42,28 +42,85 @@ def standard_error(values: Sequence[float] | Array) -> float | None:
     return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
 
 
-def paired_bootstrap(differences: Sequence[Array], seed: int, draws: int = 10_000) -> Interval:
-    """Macro mean over domains of the mean difference; problems are redrawn within each domain (percentile interval)."""
+def equal_weights(groups: Sequence[Array]) -> list[float]:
+    """Every group counts the same, however many problems it has."""
+    return [1 / len(groups)] * len(groups)
+
+
+def paired_bootstrap(differences: Sequence[Array], seed: int, draws: int = 10_000, weights: Sequence[float] | None = None) -> Interval:
+    """Weighted mean over groups (equal weights: macro mean) of the mean difference; problems are redrawn within each group.
+
+    Percentile interval. ``differences`` holds one array per group; ``weights`` sum to one.
+    """
+    shares = equal_weights(differences) if weights is None else weights
     total = np.zeros(draws)
-    for index, group in enumerate(differences):
+    for index, (group, share) in enumerate(zip(differences, shares, strict=True)):
         random = np.random.default_rng([seed, index])
         block = max(1, 2_000_000 // len(group))  # at most 16 MB of indices at a time
         means = [group[random.integers(0, len(group), (min(block, draws - start), len(group)))].mean(axis=1)
                  for start in range(0, draws, block)]
-        total += np.concatenate(means)
-    low, high = np.quantile(total / len(differences), [0.025, 0.975])
-    return Interval(float(np.mean([group.mean() for group in differences])), float(low), float(high))
+        total += share * np.concatenate(means)
+    low, high = np.quantile(total, [0.025, 0.975])
+    value = sum(share * float(group.mean()) for group, share in zip(differences, shares, strict=True))
+    return Interval(value, float(low), float(high))
 
 
-def minimum_detectable(differences: Sequence[Array]) -> float | None:
-    """The true macro difference found with 80 % power at 5 %.
+def minimum_detectable(differences: Sequence[Array], weights: Sequence[float] | None = None) -> float | None:
+    """The true weighted mean difference found with 80 % power at 5 %.
 
-    None if a domain has fewer than two problems, or if no two differences differ: a spread of zero would promise to find anything.
+    None if a group has fewer than two problems, or if no two differences differ: a spread of zero would promise to find anything.
     """
     if any(len(group) < 2 for group in differences):
         return None
-    variance = sum(float(np.var(group, ddof=1)) / len(group) for group in differences) / len(differences) ** 2
+    shares = equal_weights(differences) if weights is None else weights
+    variance = sum(share**2 * float(np.var(group, ddof=1)) / len(group) for group, share in zip(differences, shares, strict=True))
     return POWER * math.sqrt(variance) if variance > 0 else None
+
+
+def mcnemar(differences: Array) -> float:
+    """Exact two-sided p-value of McNemar's test (1947) for paired 0/1 outcomes: differences are -1, 0 or 1.
+
+    Of the discordant pairs, as many go one way as a fair coin would give; no discordant pair: 1.
+    """
+    up, down = int((differences > 0).sum()), int((differences < 0).sum())
+    n = up + down
+    tail = sum(math.comb(n, k) for k in range(min(up, down) + 1))
+    return min(1.0, float(2 * tail / 2**n))
+
+
+def sign_flip(differences: Sequence[Array], seed: int, draws: int = 10_000, weights: Sequence[float] | None = None) -> float:
+    """Two-sided p-value of a paired randomisation test (Fisher 1935): if the arms do not differ, every sign is a coin's.
+
+    (1 + flips at least as far from 0 as the data) / (1 + draws), which is never 0.
+    """
+    shares = equal_weights(differences) if weights is None else weights
+    total, observed = np.zeros(draws), 0.0
+    for index, (group, share) in enumerate(zip(differences, shares, strict=True)):
+        random = np.random.default_rng([seed, 1, index])
+        moved = group[group != 0]
+        observed += share * float(group.sum()) / len(group)
+        total += share * ((random.integers(0, 2, (draws, len(moved))) * 2 - 1) @ moved) / len(group)
+    return (1 + int((np.abs(total) >= abs(observed) - 1e-12).sum())) / (1 + draws)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values that keep the chance of any false finding at the level (Holm 1979), in the order given."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted, running = [0.0] * len(p_values), 0.0
+    for rank, i in enumerate(order):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = running
+    return adjusted
+
+
+def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values that keep the expected share of false findings at the level (Benjamini and Hochberg 1995)."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i], reverse=True)
+    adjusted, running = [0.0] * len(p_values), 1.0
+    for place, i in enumerate(order):
+        running = min(running, p_values[i] * len(p_values) / (len(p_values) - place))
+        adjusted[i] = running
+    return adjusted
 
 
 def t_interval(values: Sequence[float]) -> Interval:

@@ -226,8 +226,8 @@ class Scheduler:
         if left is not None and left["requeued"] and not row.get("ending"):
             self.set(token, state="PENDING", reason="requeued at its time limit", warned=False)
             return
-        if left is not None and left["results"]:
-            self.set(token, state="COMPLETED", reason="", ended=left["ended"], exit_code=0)
+        if (path.parent.parent / "out" / "results.json").exists():
+            self.set(token, state="COMPLETED", reason="", ended=left["ended"] if left else time.time(), exit_code=0)
         elif row.get("ending"):
             self.set(token, state=row["ending"], ended=time.time())
         else:

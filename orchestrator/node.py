@@ -245,7 +245,8 @@ class Attempt:
         write_json(self.path / "exit.json", {
             "token": self.token, "job_id": self.job_id, "host": socket.gethostname(), "pid": os.getpid(), "exit_code": code,
             "started": self.started, "ended": time.time(), "results": results, "signals": self.signals, "restart": restart,
-            "requeued": requeued, "reason": "" if results else error_line(self.path / "log.txt").removeprefix("orch-error: ")})
+            "requeued": requeued, "resources": self.job.get("resources"),
+            "reason": "" if results else error_line(self.path / "log.txt").removeprefix("orch-error: ")})
         return results
 
 

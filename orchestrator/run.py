@@ -180,6 +180,9 @@ def create_run(plan: Plan, profile: Profile, root: Path) -> Run:
             # Resources are not part of a job's identity: more time or memory for the same run is what a relaunch may bring.
             values = json.loads((folder / "plan.json").read_text())
             write_json(folder / "plan.json", {**values, "plan": plan.to_json(folder), "profile": asdict(profile)})
+            for job in plan.jobs:
+                path = folder / job.folder / "job.json"
+                write_json(path, {**json.loads(path.read_text()), "resources": asdict(job.resources)})
         return open_run(folder)
     folder.mkdir(parents=True, exist_ok=True)
     document = plan.to_json(folder)
@@ -199,7 +202,7 @@ def write_jobs(folder: Path, plan: Plan) -> None:
         write_json(folders[job.name] / "config.json", job.config)
         write_json(folders[job.name] / "job.json", {
             "name": job.name, "engine": job.engine, "command": job.command, "needs": needs, "cwd": str(Path.cwd()),
-            "identity": job.identity})
+            "identity": job.identity, "resources": asdict(job.resources)})
 
 
 def provenance() -> dict[str, Any]:

@@ -137,6 +137,8 @@ class ExitRecord:
     """How often the scheduler had started this attempt before."""
     requeued: bool = False
     """Whether it saved its state before its time limit and asked to be started again."""
+    resources: Mapping[str, int] | None = None
+    """What the attempt had asked for; None in a run that an older version prepared."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ExitRecord:

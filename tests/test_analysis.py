@@ -13,7 +13,16 @@ from engines.analysis import Config
 from engines.analysis.__main__ import run
 from engines.evaluation import Config as EvaluationConfig
 from engines.io import ConfigError, Progress, Stop, write_results
-from engines.statistics import minimum_detectable, paired_bootstrap, t_interval, wilson
+from engines.statistics import (
+    benjamini_hochberg,
+    holm,
+    mcnemar,
+    minimum_detectable,
+    paired_bootstrap,
+    sign_flip,
+    t_interval,
+    wilson,
+)
 
 differences = st.lists(st.sampled_from([-1.0, 0.0, 1.0]), min_size=2, max_size=30).map(np.array)
 
@@ -42,12 +51,42 @@ def test_the_t_interval_of_two_seeds_and_the_detectable_difference_are_their_clo
     assert minimum_detectable([values]) == pytest.approx(2.8015852 * values.std(ddof=1) / math.sqrt(4))
 
 
+def test_mcnemar_is_the_binomial_tail_of_a_fair_coin():
+    assert mcnemar(np.array([1.0] * 9 + [-1.0] + [0.0] * 50)) == pytest.approx(2 * (1 + 10) / 2**10)
+    assert mcnemar(np.zeros(20)) == 1.0
+
+
+@given(differences)
+def test_the_sign_flip_test_agrees_with_mcnemar_and_is_the_same_for_both_directions(values):
+    found = sign_flip([values], seed=1, draws=4000)
+    assert found == sign_flip([-values], seed=1, draws=4000)
+    assert abs(found - mcnemar(values)) < 0.05
+
+
+p_values = st.lists(st.floats(0.0001, 1.0), min_size=1, max_size=12)
+
+
+@given(p_values)
+def test_corrections_only_raise_p_values_keep_their_order_and_holm_is_the_stricter(values):
+    strict, mild = holm(values), benjamini_hochberg(values)
+    assert all(p - 1e-12 <= b <= a + 1e-12 for p, a, b in zip(values, strict, mild, strict=True))
+    for adjusted in (strict, mild):
+        assert [adjusted[i] for i in np.argsort(values, kind="stable")] == sorted(adjusted)
+        assert max(adjusted) <= 1.0
+
+
+def test_corrections_are_their_worked_example():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert benjamini_hochberg([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.04, 0.04])
+
+
 def evaluated(root: Path, arm: str, values: dict[str, list[float | None]], seed: int = 0) -> dict:
     """A finished evaluation job of one arm."""
     out = root / f"evaluate-{arm}-{seed}" / "out"
     (out / "scores").mkdir(parents=True)
-    lines = [{"item_id": f"{domain}{i}", "sample": 0, "domain": domain, "task": domain, "value": value, "extracted": "",
-              "status": "error" if value is None else "ok"} for domain, column in values.items() for i, value in enumerate(column)]
+    lines = [{"item_id": f"{domain}{i}", "sample": 0, "domain": domain, "task": domain, "value": value, "extracted": "", "tokens": 3,
+              "finish_reason": "stop", "status": "error" if value is None else "ok"}
+             for domain, column in values.items() for i, value in enumerate(column)]
     (out / "scores" / "epoch-000002.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     write_results(out, "evaluation", EvaluationConfig(models="m", data="d"), [], 1.0,
                   {"checkpoints": [{"name": "epoch-000002", "step": 4, "epoch": 2}]})
@@ -66,13 +105,13 @@ def test_the_terminal_report_says_the_difference_and_its_limits(tmp_path):
     text = (out / "report.txt").read_text()
     assert text.splitlines()[:5] == [
         "accuracy: pcgrad is better than baseline on these 4 problems: +100.0 [+100.0, +100.0] points, macro",
-        "mean over domains.", "", "domain      n  baseline  treatment        difference [95 %]  detectable",
-        "math        4       0.0      100.0  +100.0 [+100.0, +100.0]     unknown"]
+        "mean over domains.", "", "domain      n  baseline  treatment        difference [95 %]  p adjusted  detectable",
+        "math        4       0.0      100.0  +100.0 [+100.0, +100.0]       0.125     unknown"]
     assert "not the variance of training" in text
     assert max(map(len, text.splitlines())) <= 100
     page = (out / "report.html").read_text()
-    assert "http" not in page
-    assert "data:image/png;base64," in page
+    assert "http" not in page.replace("http://www.w3.org", "")
+    assert "<svg" in page
 
 
 def test_a_missing_number_is_named_and_never_zero(tmp_path):
@@ -104,4 +143,42 @@ def test_two_seeds_give_a_spread_over_seeds_and_curves_are_drawn(tmp_path):
     inputs.append({"job": "train/arm=pcgrad,seed=0", "stage": "train", "axes": {"arm": "pcgrad", "seed": 0}, "folder": str(train)})
     out = report(tmp_path, inputs)
     assert "Over training seeds the macro difference is +50.0 [+50.0, +50.0]" in (out / "report.txt").read_text()
-    assert {p.stem for p in (out / "figures").iterdir()} == {"differences", "validation_reward_mean", "tasks", "cosines"}
+    assert {p.stem for p in (out / "figures").iterdir()} == {"differences", "validation_reward_mean", "tasks", "cosines",
+                                                             "cosine_course"}
+
+
+def several_tasks(root: Path, arm: str, values: dict[str, list[float | None]]) -> dict:
+    """An evaluation whose domain math has the tasks of ``values``."""
+    source = evaluated(root, arm, values)
+    path = Path(source["folder"]) / "scores" / "epoch-000002.jsonl"
+    path.write_text("".join(json.dumps({**json.loads(line), "domain": "math"}) + "\n" for line in path.read_text().splitlines()))
+    return source
+
+
+def test_a_domain_is_the_mean_over_its_tasks_however_many_problems_each_has(tmp_path):
+    # Pooled by problem the difference would be 90/110; by task it is (1 + 0) / 2 of ... the small task counts as much as the large one.
+    base = several_tasks(tmp_path, "baseline", {"large": [0.0] * 100, "small": [0.0] * 10})
+    treat = several_tasks(tmp_path, "pcgrad", {"large": [1.0] * 100, "small": [0.0] * 9 + [None]})
+    out = report(tmp_path, [base, treat])
+    rows = {(row["axes"].get("domain"), row["axes"].get("task")): row for row in json.loads((out / "results.json").read_text())["rows"]
+            if row["metric"] == "accuracy_difference"}
+    assert rows["math", None]["value"] == pytest.approx(0.5)
+    assert (rows[None, "large"]["value"], rows[None, "small"]["value"], rows[None, "small"]["n"]) == (1.0, 0.0, 9)
+    assert rows["macro mean", None]["value"] == pytest.approx(0.5)
+    text = (out / "report.txt").read_text()
+    assert "- small" in text
+    assert "small: 9 of 10 problems are compared" in text
+
+
+def test_what_ran_where_counts_every_start_and_every_table_row_names_its_source(tmp_path):
+    inputs = [evaluated(tmp_path, "baseline", {"math": [0, 1]}), evaluated(tmp_path, "pcgrad", {"math": [1, 1]})]
+    record = {"token": "t", "host": "a100-1", "started": 0.0, "resources": {"nodes": 1, "gpus": 2, "cpus": 8}}
+    for number, restart in (("exit-0.json", 0), ("exit.json", 1)):
+        path = Path(inputs[0]["folder"]).parent / "attempt-1" / number
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps({**record, "restart": restart, "ended": 1800.0 * (restart + 1)}))
+    text = (report(tmp_path, inputs) / "report.md").read_text()
+    assert "| evaluate/arm=baseline,seed=0 | a100-1 | 8 | 2 | 1.500 | 12.000 | 3.000 | 2 | [1-2] |" in text
+    assert "| evaluate/arm=pcgrad,seed=0 | missing: no exit record |" in text
+    assert "Scores from [3-4]." in text
+    assert "- [3] " in text

@@ -7,9 +7,9 @@ import time
 from pathlib import Path
 
 from engines.analysis import Config
-from engines.analysis.comparison import Report, make_report
 from engines.analysis.figures import draw
 from engines.analysis.html import page
+from engines.analysis.report import Report, make_report
 from engines.analysis.text import comma_separated, headline, markdown, plain
 from engines.io import Interrupted, Row, Stop, program, write_results, write_text
 
@@ -20,13 +20,13 @@ def rows_of(report: Report) -> list[Row]:
     for line in report.lines:
         parts = {report.config.compare.baseline: line.baseline, report.config.compare.treatment: line.treatment}
         for arm, interval in parts.items():
-            axes: dict[str, str | int | float | bool] = {"domain": line.name, report.config.compare.axis: arm}
+            axes: dict[str, str | int | float | bool] = {"task" if line.task else "domain": line.name, report.config.compare.axis: arm}
             found.append(Row(metric=metric, value=interval.value if interval else None, n=line.n, axes=axes,
                              error=None if interval else line.missing))
         d = line.difference
         bounds = {"low": d.low, "high": d.high} if d else {}
         found.append(Row(metric=f"{metric}_difference", value=d.value if d else None, n=line.n,
-                         axes={"domain": line.name, **bounds}, error=None if d else line.missing))
+                         axes={"task" if line.task else "domain": line.name, **bounds}, error=None if d else line.missing))
     return found
 
 

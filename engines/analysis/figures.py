@@ -1,123 +1,184 @@
-"""The figures of the report: forest plot, curves over training. Colours after Okabe and Ito."""
+"""The figures of the report: differences, curves over training, cosines. Colours after Okabe and Ito.
+
+Each is drawn once, as SVG whose lines and words take the page's own colour, so that it reads on light and dark pages alike.
+"""
 
 from __future__ import annotations
 
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engines.analysis.comparison import Report
+from engines.analysis.comparison import MACRO
+from engines.analysis.report import Report
+from engines.statistics import t_interval
 
-BLUE, ORANGE = "#0072B2", "#D55E00"
-KEYS = {"validation_reward_mean": "validation reward, mean over tasks", "conflict_rate": "share of task pairs in conflict"}
+BLUE, ORANGE = "#0072B2", "#E69F00"
+INK = "#010203"
+"""Stands for the page's text colour while matplotlib draws."""
+CURVES = {"validation_reward_mean": "validation reward, mean over tasks", "conflict_rate": "share of task pairs in conflict"}
+WINDOWS = 12
+"""Columns of the cosines over training; a single step is mostly noise."""
 
 
-def draw(report: Report, folder: Path) -> list[tuple[str, Path]]:
-    """All figures that the data allow, as (caption, PNG). What has no data is named in ``report.missing``."""
+@dataclass(frozen=True)
+class Figure:
+    """One drawn figure."""
+
+    caption: str
+    svg: str
+    source: str
+    """Which sources it shows: scores or curves."""
+
+
+def draw(report: Report, folder: Path) -> list[Figure]:
+    """All figures that the data allow; also written to ``folder`` as SVG and PNG. What has no data is named in ``report.missing``."""
     import matplotlib as mpl
 
     mpl.use("Agg")
-    mpl.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 10, "figure.dpi": 130})
+    mpl.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 10, "figure.dpi": 130, "svg.fonttype": "none",
+                         "svg.hashsalt": "report", "font.family": "sans-serif",
+                         **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)})
     folder.mkdir(parents=True, exist_ok=True)
-    made = forest(report, folder / "differences.png")
-    for key, label in KEYS.items():
-        made += curve(report, key, label, folder / f"{key}.png")
-    return made + tasks(report, folder / "tasks.png") + cosines(report, folder / "cosines.png")
+    made = [forest(report, folder / "differences")]
+    made += [curve(report, key, label, folder / key) for key, label in CURVES.items()]
+    made += [tasks(report, folder / "tasks"), cosines(report, folder / "cosines"), cosines_over_training(report, folder / "cosine_course")]
+    return [figure for figure in made if figure is not None]
 
 
-def save(figure: Any, path: Path) -> None:
-    """Write and close."""
+def save(figure: Any, path: Path, caption: str, source: str) -> Figure:
+    """Write both forms, close, and return the SVG for a page."""
     import matplotlib.pyplot as plt
 
-    figure.savefig(path, bbox_inches="tight", facecolor="white")
+    figure.savefig(path.with_suffix(".png"), bbox_inches="tight", facecolor="white")
+    text = io.StringIO()
+    figure.savefig(text, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
     plt.close(figure)
+    path.with_suffix(".svg").write_text(text.getvalue().replace(INK, "#000000"))
+    svg = text.getvalue()[text.getvalue().index("<svg"):].replace(INK, "currentColor")
+    # Several drawings share one page: their ids must not meet. Nothing outside the page is named, not even by a comment.
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{path.name}-", svg)
+    return Figure(caption, svg, source)
 
 
-def forest(report: Report, path: Path) -> list[tuple[str, Path]]:
-    """Differences with their intervals, one line per domain, macro last."""
+def colour_of(report: Report, arm: str) -> str:
+    """Orange for the treatment, blue for the baseline."""
+    return ORANGE if arm == report.config.compare.treatment else BLUE
+
+
+def forest(report: Report, path: Path) -> Figure | None:
+    """Differences with their intervals, one line per domain or task, macro last."""
     import matplotlib.pyplot as plt
 
-    shown = [(line.name, line.difference) for line in report.lines if line.difference]
+    shown = [(line, line.difference) for line in report.lines if line.difference]
     if not shown:
         report.missing.append("figure of differences: no domain could be compared")
-        return []
+        return None
     figure, axis = plt.subplots(figsize=(6.6, 0.8 + 0.38 * len(shown)))
     axis.axvline(0, color="#888888", linewidth=1)
-    for place, (name, d) in enumerate(shown):
-        colour = ORANGE if name == "macro mean" else BLUE
-        axis.plot([100 * d.low, 100 * d.high], [place, place], color=colour, linewidth=2)
-        axis.plot(100 * d.value, place, "o", color=colour)
-    axis.set_yticks(range(len(shown)), [name for name, _ in shown])
+    for place, (line, d) in enumerate(shown):
+        colour = ORANGE if line.name == MACRO else BLUE
+        axis.plot([100 * d.low, 100 * d.high], [place, place], color=colour, linewidth=1 if line.task else 2)
+        axis.plot(100 * d.value, place, "o", color=colour, markersize=3 if line.task else 6)
+    axis.set_yticks(range(len(shown)), [f"    {line.name}" if line.task else line.name for line, _ in shown])
     axis.invert_yaxis()
     names = report.config.compare
     axis.set_xlabel(f"{names.treatment} minus {names.baseline}, percentage points of {report.config.metric}")
-    save(figure, path)
-    return [("Paired differences per domain with 95 % intervals (bootstrap over problems); right of 0 favours "
-             f"{names.treatment}.", path)]
+    return save(figure, path, f"Paired differences with 95 % intervals (bootstrap over problems); right of 0 favours {names.treatment}.",
+                "scores")
 
 
-def curve(report: Report, key: str, label: str, path: Path) -> list[tuple[str, Path]]:
-    """One metric over training: every seed thin, their mean thick where all seeds have a value."""
+def series_of(report: Report, key: str) -> dict[str, list[dict[int, float]]]:
+    """arm -> one {step: value} per seed that has the metric."""
+    series = {arm: [{line["step"]: line["metrics"][key] for line in lines if key in line["metrics"]} for _, lines in jobs]
+              for arm, jobs in sorted(report.found.curves.items())}
+    return {arm: [one for one in found if one] for arm, found in series.items() if any(found)}
+
+
+def curve(report: Report, key: str, label: str, path: Path) -> Figure | None:
+    """One metric over training: every seed thin, their mean thick, its 95 % interval as a band where there are two seeds."""
     import matplotlib.pyplot as plt
 
-    series = {arm: [{line["step"]: line["metrics"][key] for line in lines if key in line["metrics"]} for _, lines in jobs]
-              for arm, jobs in report.curves.items()}
-    series = {arm: [s for s in found if s] for arm, found in series.items() if any(found)}
+    series = series_of(report, key)
     if not series:
         report.missing.append(f"curve of {key}: no progress.jsonl has it")
-        return []
+        return None
     figure, axis = plt.subplots(figsize=(6.6, 3.2))
-    ends: list[tuple[float, int, str, str]] = []
-    for arm, found in sorted(series.items()):
-        colour = ORANGE if arm == report.config.compare.treatment else BLUE
+    ends: list[tuple[float, str]] = []
+    for arm, found in series.items():
+        colour = colour_of(report, arm)
         for one in found:
             axis.plot(list(one), list(one.values()), color=colour, linewidth=0.8, alpha=0.5)
         steps = sorted(set.intersection(*(set(one) for one in found)))
-        means = [sum(one[step] for one in found) / len(found) for step in steps]
+        columns = [[one[step] for one in found] for step in steps]
+        means = [sum(column) / len(column) for column in columns]
+        if len(found) > 1 and steps:
+            bands = [t_interval(column) for column in columns]
+            axis.fill_between(steps, [b.low for b in bands], [b.high for b in bands], color=colour, alpha=0.15, linewidth=0)
         if steps:
-            axis.plot(steps, means, color=colour, linewidth=2.2, marker="o", markersize=3)
-            ends.append((means[-1], steps[-1], arm, colour))
-    for place, (value, step, arm, colour) in enumerate(sorted(ends)):
-        # The lower name a little below its line's end, the higher one above: the arms often end alike.
-        axis.annotate(arm, (step, value), xytext=(6, 12 * place - 6), textcoords="offset points", color=colour, va="center")
+            axis.plot(steps, means, color=colour, linewidth=2.2, marker="o", markersize=3, label=arm)
+            ends.append((means[-1], arm))
+    values = [value for found in series.values() for one in found for value in one.values()]
+    room = 0.1 * ((max(values) - min(values)) or 1.0)
+    axis.set_ylim(min(values) - room, max(values) + room)  # a band over two seeds may be wider than the picture: it is cut
+    name_lines(axis, report, ends)
     axis.set_xlabel("optimizer step")
     axis.set_ylabel(label)
-    save(figure, path)
-    return [(f"{label.capitalize()} over training: seeds thin, their mean thick.", path)]
+    seeds = max(len(found) for found in series.values())
+    told = ", band: 95 % interval over seeds (Student's t)" if seeds > 1 else ""
+    return save(figure, path, f"{label.capitalize()}, over training: {seeds} seed{'s thin, their mean thick' if seeds > 1 else ''}{told}.",
+                "curves")
+
+
+def name_lines(axis: Any, report: Report, ends: Sequence[tuple[float, str]]) -> None:
+    """Each arm's name at the end of its line, moved apart where the arms end alike."""
+    low, high = axis.get_ylim()
+    gap, place = 0.08 * (high - low), -float("inf")
+    for value, arm in sorted(ends):
+        place = max(value, place + gap)
+        axis.annotate(arm, (1.01, place), xycoords=("axes fraction", "data"), color=colour_of(report, arm), va="center")
 
 
 def keys_with(report: Report, prefix: str) -> list[str]:
     """Metric keys with ``prefix`` that any progress line has."""
-    return sorted({key for jobs in report.curves.values() for _, lines in jobs for line in lines for key in line["metrics"]
+    return sorted({key for jobs in report.found.curves.values() for _, lines in jobs for line in lines for key in line["metrics"]
                    if key.startswith(prefix)})
 
 
-def tasks(report: Report, path: Path) -> list[tuple[str, Path]]:
+def tasks(report: Report, path: Path) -> Figure | None:
     """Validation reward of each task over training, one small panel per task."""
     import matplotlib.pyplot as plt
 
     keys = keys_with(report, "validation_reward/")
     if not keys:
         report.missing.append("curves per task: no progress.jsonl has validation_reward/<task>")
-        return []
+        return None
     figure, grid = plt.subplots((len(keys) + 2) // 3, 3, figsize=(7.5, 2.1 * ((len(keys) + 2) // 3)), squeeze=False, sharex=True,
                                 sharey=True, layout="constrained")
     for axis in grid.flat[len(keys):]:
         axis.set_visible(False)
     for axis, key in zip(grid.flat, keys, strict=False):
         axis.set_title(key.partition("/")[2], fontsize=10)
-        for arm, jobs in sorted(report.curves.items()):
-            colour = ORANGE if arm == report.config.compare.treatment else BLUE
-            for _, lines in jobs:
-                points = [(line["step"], line["metrics"][key]) for line in lines if key in line["metrics"]]
-                axis.plot([x for x, _ in points], [y for _, y in points], color=colour, linewidth=1.2)
-    figure.supxlabel("optimizer step", fontsize=10)
-    figure.supylabel("validation reward", fontsize=10)
-    save(figure, path)
+        for arm, found in series_of(report, key).items():
+            for one in found:
+                axis.plot(list(one), list(one.values()), color=colour_of(report, arm), linewidth=1.2)
+    figure.supxlabel("optimizer step", fontsize=10, color=INK)
+    figure.supylabel("validation reward", fontsize=10, color=INK)
     names = report.config.compare
-    return [(f"Validation reward per task, one line a seed: {names.treatment} orange, {names.baseline} blue.", path)]
+    return save(figure, path, f"Validation reward per task, one line a seed: {names.treatment} orange, {names.baseline} blue.", "curves")
 
 
-def cosines(report: Report, path: Path) -> list[tuple[str, Path]]:
+def pair_of(key: str) -> tuple[str, str]:
+    """``cosine/code|math`` -> (code, math)."""
+    first, _, second = key.partition("/")[2].partition("|")
+    return first, second
+
+
+def cosines(report: Report, path: Path) -> Figure | None:
     """Cosine between the tasks' gradients, averaged over steps and seeds, one matrix per arm."""
     import matplotlib.pyplot as plt
     import numpy as np
@@ -125,20 +186,48 @@ def cosines(report: Report, path: Path) -> list[tuple[str, Path]]:
     keys = keys_with(report, "cosine/")
     if not keys:
         report.missing.append("cosine matrix: no progress.jsonl has cosine/<a>|<b>")
-        return []
-    names = sorted({name for key in keys for name in key.partition("/")[2].split("|")})
-    figure, grid = plt.subplots(1, len(report.curves), figsize=(3.9 * len(report.curves), 3.6), squeeze=False, layout="constrained")
-    for axis, (arm, jobs) in zip(grid.flat, sorted(report.curves.items()), strict=True):
+        return None
+    names = sorted({name for key in keys for name in pair_of(key)})
+    arms = sorted(report.found.curves)
+    figure, grid = plt.subplots(1, len(arms), figsize=(3.9 * len(arms), 3.6), squeeze=False, layout="constrained")
+    for axis, arm in zip(grid.flat, arms, strict=True):
         matrix = np.full((len(names), len(names)), np.nan)
         for key in keys:
-            a, b = (names.index(name) for name in key.partition("/")[2].split("|"))
-            values = [line["metrics"][key] for _, lines in jobs for line in lines if key in line["metrics"]]
+            a, b = (names.index(name) for name in pair_of(key))
+            values = [value for one in series_of(report, key).get(arm, []) for value in one.values()]
             matrix[a, b] = matrix[b, a] = np.mean(values) if values else np.nan
         axis.imshow(matrix, cmap="PuOr", vmin=-1, vmax=1)
         for (row, column), value in np.ndenumerate(matrix):
-            axis.text(column, row, "" if np.isnan(value) else f"{value:.2f}", ha="center", va="center", fontsize=7)
+            axis.text(column, row, "" if np.isnan(value) else f"{value:.2f}", ha="center", va="center", fontsize=7, color="#000000")
         axis.set_xticks(range(len(names)), names, rotation=60, fontsize=8)
         axis.set_yticks(range(len(names)), names, fontsize=8)
         axis.set_title(arm)
-    save(figure, path)
-    return [("Cosine between the gradients of two tasks, mean over training and seeds; below 0 they conflict.", path)]
+    return save(figure, path, "Cosine between the gradients of two tasks, mean over training and seeds; below 0 they conflict.", "curves")
+
+
+def cosines_over_training(report: Report, path: Path) -> Figure | None:
+    """The same cosines as they change: one row per pair, training from left to right in windows of steps, mean over seeds."""
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    keys = keys_with(report, "cosine/")
+    if not keys:
+        return None  # said by the matrix
+    arms = sorted(report.found.curves)
+    figure, grid = plt.subplots(1, len(arms), figsize=(3.9 * len(arms), 0.9 + 0.2 * len(keys)), squeeze=False, sharey=True,
+                                layout="constrained")
+    image = None
+    for axis, arm in zip(grid.flat, arms, strict=True):
+        rows, last = [], 1
+        for key in keys:
+            points = [(step, value) for one in series_of(report, key).get(arm, []) for step, value in one.items()]
+            last = max([last, *(step for step, _ in points)])
+            columns = min(WINDOWS, last)
+            sums = [[value for step, value in points if (step - 1) * columns // last == place] for place in range(columns)]
+            rows.append([float(np.mean(values)) if values else float("nan") for values in sums])
+        image = axis.imshow(np.array(rows), cmap="PuOr", vmin=-1, vmax=1, aspect="auto", extent=(0.5, last + 0.5, len(keys) - 0.5, -0.5))
+        axis.set_yticks(range(len(keys)), [" | ".join(pair_of(key)) for key in keys], fontsize=8)
+        axis.set_xlabel("optimizer step")
+        axis.set_title(arm)
+    figure.colorbar(image, ax=grid.ravel().tolist(), label="cosine")
+    return save(figure, path, f"The same cosines over training, in up to {WINDOWS} windows of steps, mean over seeds.", "curves")

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import textwrap
 
-from engines.analysis.comparison import Line, Report
+from engines.analysis.comparison import MACRO, Line
+from engines.analysis.reading import labels
+from engines.analysis.report import Report
 from engines.statistics import Interval
 
-HEAD = ["domain", "n", "baseline", "treatment", "difference [95 %]", "detectable"]
+HEAD = ["domain", "n", "baseline", "treatment", "difference [95 %]", "p adjusted", "detectable"]
+COSTS = ["job", "host", "CPUs", "GPUs", "hours", "CPU-hours", "GPU-hours", "starts", "source"]
+BEHAVIOUR = ["arm", "samples", "tokens per answer", "cut at the limit", "no answer"]
 READING = ("How to read this: scores are per cent, differences are percentage points (treatment minus baseline) on the same problems. An "
            "interval that excludes 0 is evidence of a difference; one that holds 0 says that these problems cannot tell the arms "
-           "apart, not that they are equal. 'detectable' is the true difference that so many problems find with 80 % power. "
-           "Intervals per domain are not corrected for looking at several domains: the macro mean is the one question.")
+           "apart, not that they are equal. A domain is the mean over its tasks, the macro mean the mean over domains. 'p adjusted' is the "
+           "chance of so large a difference between equal arms, corrected for looking at several domains (Holm) or tasks (Benjamini "
+           "and Hochberg); the macro mean is the one question and not corrected. 'detectable' is the true difference that so many "
+           "problems find with 80 % power.")
 
 
 def apart(interval: Interval) -> str:
@@ -21,13 +28,40 @@ def apart(interval: Interval) -> str:
     return f"{100 * interval.value:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
 
 
+def probability(value: float | None) -> str:
+    """A p-value, never rounded to zero."""
+    return "" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
 def cells(line: Line) -> list[str]:
-    """One table row."""
+    """One table row; a task is set in below its domain."""
+    name = f"- {line.name}" if line.task else line.name
     if line.missing or not (line.baseline and line.treatment and line.difference):
-        return [line.name, str(line.n), "missing", "missing", line.missing, ""]
+        return [name, str(line.n), "missing", "missing", line.missing, "", ""]
     detectable = "unknown" if line.detectable is None else f"{100 * line.detectable:.1f}"
-    return [line.name, str(line.n), f"{100 * line.baseline.value:.1f}", f"{100 * line.treatment.value:.1f}", apart(line.difference),
-            detectable]
+    adjusted = line.p_value if line.name == MACRO else line.adjusted
+    return [name, str(line.n), f"{100 * line.baseline.value:.1f}", f"{100 * line.treatment.value:.1f}", apart(line.difference),
+            probability(adjusted), detectable]
+
+
+def behaviour(report: Report) -> list[list[str]]:
+    """How long each arm answers, and how often it is cut or says nothing: a score can hide both."""
+    rows = []
+    for arm, sums in report.found.behaviour.items():
+        if sums.samples:
+            rows.append([arm, str(sums.samples), f"{sums.tokens / sums.samples:.1f}", f"{100 * sums.cut / sums.samples:.1f} %",
+                         f"{100 * sums.no_answer / sums.samples:.1f} %"])
+    return rows
+
+
+def source_lines(report: Report, uses: tuple[str, ...] = ("scores", "curves", "costs")) -> list[str]:
+    """A heading with the folder that all sources share, then ``[3] evaluate.../out/scores/epoch-000006.jsonl``."""
+    wanted = {number for use in uses for number in report.found.uses.get(use, [])}
+    if not wanted:
+        return []
+    root = os.path.commonpath([path.parent for path in report.found.files])
+    return [f"Sources, below {root}:",
+            *[f"[{number}] {path.relative_to(root)}" for number, path in enumerate(report.found.files, start=1) if number in wanted]]
 
 
 def headline(report: Report) -> str:
@@ -45,7 +79,7 @@ def headline(report: Report) -> str:
 def notes(report: Report) -> list[str]:
     """What the numbers do not say."""
     seeds = "; ".join(f"{arm}: {len(found)}" for arm, found in report.seeds.items())
-    lines = [f"Training seeds: {seeds}."]
+    lines = [f"Training seeds: {seeds}. Scores from {labels(report.found.uses.get('scores', []))}."]
     if report.over_seeds is not None:
         lines.append(f"Over training seeds the macro difference is {apart(report.over_seeds)} (Student's t over seeds).")
     else:
@@ -62,30 +96,45 @@ def table(rows: list[list[str]]) -> str:
 
 
 def plain(report: Report) -> str:
-    """``report.txt``."""
+    """``report.txt``: what `orch report` prints."""
     parts = [textwrap.fill(headline(report), 100), table([HEAD, *map(cells, report.lines)])]
+    if rows := behaviour(report):
+        parts.append(table([BEHAVIOUR, *rows]))
     parts += [textwrap.fill(note, 100) for note in notes(report)]
     if report.missing:
         items = [textwrap.fill(f"- {item}", 100, subsequent_indent="  ") for item in report.missing]
         parts.append("\n".join(["Missing:", *items]))
+    if sources := source_lines(report, ("scores",)):
+        parts.append("\n".join(sources))
     return "\n\n".join(parts) + "\n"
+
+
+def markdown_table(head: list[str], rows: list[list[str]]) -> str:
+    """First column left, the others right."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] + ["---:"] * (len(head) - 1), *rows])
 
 
 def markdown(report: Report) -> str:
     """``report.md``."""
-    rows = [HEAD, ["---"] + ["---:"] * 5, *map(cells, report.lines)]
-    parts = [f"**{headline(report)}**", "\n".join("| " + " | ".join(row) + " |" for row in rows), *notes(report)]
+    parts = [f"**{headline(report)}**", markdown_table(HEAD, [cells(line) for line in report.lines]),
+             markdown_table(BEHAVIOUR, behaviour(report)), *notes(report)]
     parts += ["Missing:\n\n" + "\n".join(f"- {m}" for m in report.missing)] if report.missing else []
+    parts += ["What ran where:", markdown_table(COSTS, report.found.costs),
+              "\n".join(f"- {line}" if line.startswith("[") else f"{line}\n" for line in source_lines(report))]
     return "\n\n".join(parts) + "\n"
 
 
 def comma_separated(report: Report) -> str:
-    """``table.csv``: shares, unrounded."""
+    """``table.csv``: shares, unrounded, with the numbers of their sources."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["domain", "n", "baseline", "treatment", "difference", "low", "high", "minimum_detectable", "missing"])
+    writer.writerow(["domain", "task", "n", "baseline", "treatment", "difference", "low", "high", "p", "p_adjusted", "minimum_detectable",
+                     "missing", "source"])
+    domain, sources = "", labels(report.found.uses.get("scores", []))
     for line in report.lines:
         d = line.difference
-        writer.writerow([line.name, line.n, line.baseline and line.baseline.value, line.treatment and line.treatment.value,
-                         d and d.value, d and d.low, d and d.high, line.detectable, line.missing])
+        domain = domain if line.task else line.name
+        writer.writerow([domain, line.name if line.task else "", line.n, line.baseline and line.baseline.value,
+                         line.treatment and line.treatment.value, d and d.value, d and d.low, d and d.high, line.p_value, line.adjusted,
+                         line.detectable, line.missing, sources])
     return stream.getvalue()

@@ -1,0 +1,51 @@
+"""Puts together what the report says: the comparison, the spread over training seeds, and what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from engines.analysis import Config
+from engines.analysis.comparison import MACRO, Line, check_items, compare
+from engines.analysis.reading import Found, read_jobs
+from engines.statistics import Interval, t_interval
+
+
+@dataclass
+class Report:
+    """Everything the report says."""
+
+    config: Config
+    found: Found
+    lines: list[Line] = field(default_factory=list)
+    over_seeds: Interval | None = None
+
+    @property
+    def seeds(self) -> dict[str, list[str]]:
+        """arm -> its training seeds."""
+        return {arm: sorted(seeds) for arm, seeds in self.found.scores.items()}
+
+    @property
+    def missing(self) -> list[str]:
+        """What is not there, in words."""
+        return self.found.missing
+
+
+def make_report(config: Config) -> Report:
+    """Read every input, compare what can be compared, name what is missing."""
+    report = Report(config, read_jobs(config))
+    empty = [arm for arm, seeds in report.found.scores.items() if not seeds]
+    if empty:
+        reason = f"no finished evaluation of {' and '.join(empty)}"
+        report.lines = [Line(MACRO, 0, missing=reason)]
+        report.missing.append(reason)
+        return report
+    check_items(report.found.scores)
+    base, treat = report.found.scores[config.compare.baseline], report.found.scores[config.compare.treatment]
+    report.lines = compare(base, treat, config, report.missing)
+    common = sorted(base.keys() & treat.keys())
+    if set(base) != set(treat):
+        report.missing.append(f"training seeds that only one arm has: {', '.join(sorted(base.keys() ^ treat.keys()))}")
+    per_seed = [compare({s: base[s]}, {s: treat[s]}, config, [])[-1].difference for s in common]
+    if len(common) > 1 and all(per_seed):
+        report.over_seeds = t_interval([d.value for d in per_seed if d])
+    return report
