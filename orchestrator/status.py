@@ -17,6 +17,8 @@ from orchestrator.run import Run
 from orchestrator.state import FAILED, JobState, Record
 
 TAIL_BYTES = 4096
+FRESH_SECONDS = 10.0
+"""A fact of now needs no age beside it; the heading says when the table was made."""
 COLOURS = {JobState.COMPLETED: "green", JobState.RUNNING: "cyan", JobState.COMPLETING: "cyan", JobState.PENDING: "yellow",
            JobState.SUSPENDED: "yellow", JobState.WAITING: "dim", JobState.SKIPPED: "dim", JobState.UNKNOWN: "magenta"}
 SHOWN_METRICS = ("validation_reward_mean", "train_reward_mean", "done", "tokens_per_second", "loss")
@@ -104,7 +106,7 @@ def state_text(values: dict[str, Any]) -> Text:
     text = Text(values["state"], style=colour)
     if state is not JobState.WAITING:
         age = values["age_seconds"]
-        fresh = state in FAILED or state is JobState.COMPLETED or age is None
+        fresh = state in FAILED or state is JobState.COMPLETED or age is None or age < FRESH_SECONDS
         text.append(f" ({values['source']}{'' if fresh else f', {clock(age)} ago'})", style="dim")
     return text
 
@@ -129,7 +131,7 @@ def header(run: Run, rows: Sequence[dict[str, Any]], trouble: str) -> Text:
     gpu_hours = sum((values["elapsed_seconds"] or 0.0) * values["gpus"] for values in rows) / 3600
     text = Text.assemble((run.name, "bold"), f" on {run.profile.name or run.profile.kind}: ",
                          ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
-    text.append(f"; {clock(seconds)} of job time" + (f", {gpu_hours:.2f} GPU-hours" if gpu_hours else ""))
+    text.append(f"; {clock(seconds)} of job time, at {time.strftime('%H:%M:%S')}" + (f", {gpu_hours:.2f} GPU-hours" if gpu_hours else ""))
     if trouble:
         ages = [values["age_seconds"] or 0.0 for values in rows if JobState(values["state"]) not in FAILED]
         text.append(f"\ncould not ask: {trouble}; what is shown is up to {clock(max(ages, default=0.0))} old", style="bold red")

@@ -21,7 +21,9 @@ INK = "#010203"
 """Stands for the page's text colour while matplotlib draws."""
 CURVES = {"validation_reward_mean": "validation reward, mean over tasks", "conflict_rate": "share of task pairs in conflict"}
 WINDOWS = 12
-"""Columns of the cosines over training; a single step is mostly noise."""
+"""Windows of steps that a dense series is averaged in; a single step is mostly noise."""
+DENSE = 24
+"""More points than this are shown as means of windows."""
 
 
 @dataclass(frozen=True)
@@ -107,14 +109,15 @@ def curve(report: Report, key: str, label: str, path: Path) -> Figure | None:
     if not series:
         report.missing.append(f"curve of {key}: no progress.jsonl has it")
         return None
+    dense = False
     figure, axis = plt.subplots(figsize=(6.6, 3.2))
     ends: list[tuple[float, str]] = []
     for arm, found in series.items():
         colour = colour_of(report, arm)
-        for one in found:
+        dense = max(len(one) for one in found) > DENSE
+        for one in found if not dense else []:
             axis.plot(list(one), list(one.values()), color=colour, linewidth=0.8, alpha=0.5)
-        steps = sorted(set.intersection(*(set(one) for one in found)))
-        columns = [[one[step] for one in found] for step in steps]
+        steps, columns = shared_steps(found)
         means = [sum(column) / len(column) for column in columns]
         if len(found) > 1 and steps:
             bands = [t_interval(column) for column in columns]
@@ -122,16 +125,26 @@ def curve(report: Report, key: str, label: str, path: Path) -> Figure | None:
         if steps:
             axis.plot(steps, means, color=colour, linewidth=2.2, marker="o", markersize=3, label=arm)
             ends.append((means[-1], arm))
-    values = [value for found in series.values() for one in found for value in one.values()]
+    values = [value for line in axis.get_lines() for value in line.get_ydata()]
     room = 0.1 * ((max(values) - min(values)) or 1.0)
     axis.set_ylim(min(values) - room, max(values) + room)  # a band over two seeds may be wider than the picture: it is cut
     name_lines(axis, report, ends)
     axis.set_xlabel("optimizer step")
     axis.set_ylabel(label)
     seeds = max(len(found) for found in series.values())
-    told = ", band: 95 % interval over seeds (Student's t)" if seeds > 1 else ""
-    return save(figure, path, f"{label.capitalize()}, over training: {seeds} seed{'s thin, their mean thick' if seeds > 1 else ''}{told}.",
-                "curves")
+    each = f"means over windows of steps, {seeds} seed{'s' if seeds > 1 else ''}" if dense else (
+        f"{seeds} seeds thin, their mean thick" if seeds > 1 else "one seed")
+    told = "; band: 95 % interval over seeds (Student's t)" if seeds > 1 else ""
+    return save(figure, path, f"{label.capitalize()}, over training: {each}{told}.", "curves")
+
+
+def shared_steps(found: Sequence[dict[int, float]]) -> tuple[list[float], list[list[float]]]:
+    """Steps that every seed has, and each seed's value there; many steps become the middles and means of windows."""
+    steps = sorted(set.intersection(*(set(one) for one in found)))
+    if len(steps) <= DENSE:
+        return [float(step) for step in steps], [[one[step] for one in found] for step in steps]
+    parts = [steps[k * len(steps) // WINDOWS:(k + 1) * len(steps) // WINDOWS] for k in range(WINDOWS)]
+    return [sum(part) / len(part) for part in parts], [[sum(one[s] for s in part) / len(part) for one in found] for part in parts]
 
 
 def name_lines(axis: Any, report: Report, ends: Sequence[tuple[float, str]]) -> None:
@@ -198,7 +211,8 @@ def cosines(report: Report, path: Path) -> Figure | None:
             matrix[a, b] = matrix[b, a] = np.mean(values) if values else np.nan
         axis.imshow(matrix, cmap="PuOr", vmin=-1, vmax=1)
         for (row, column), value in np.ndenumerate(matrix):
-            axis.text(column, row, "" if np.isnan(value) else f"{value:.2f}", ha="center", va="center", fontsize=7, color="#000000")
+            shown = "" if np.isnan(value) else f"{value:.2f}".replace("-0.00", "0.00")
+            axis.text(column, row, shown, ha="center", va="center", fontsize=7, color="#000000")
         axis.set_xticks(range(len(names)), names, rotation=60, fontsize=8)
         axis.set_yticks(range(len(names)), names, fontsize=8)
         axis.set_title(arm)
@@ -216,7 +230,7 @@ def cosines_over_training(report: Report, path: Path) -> Figure | None:
     arms = sorted(report.found.curves)
     figure, grid = plt.subplots(1, len(arms), figsize=(3.9 * len(arms), 0.9 + 0.2 * len(keys)), squeeze=False, sharey=True,
                                 layout="constrained")
-    image = None
+    drawn: list[tuple[Any, Any]] = []
     for axis, arm in zip(grid.flat, arms, strict=True):
         rows, last = [], 1
         for key in keys:
@@ -225,9 +239,14 @@ def cosines_over_training(report: Report, path: Path) -> Figure | None:
             columns = min(WINDOWS, last)
             sums = [[value for step, value in points if (step - 1) * columns // last == place] for place in range(columns)]
             rows.append([float(np.mean(values)) if values else float("nan") for values in sums])
-        image = axis.imshow(np.array(rows), cmap="PuOr", vmin=-1, vmax=1, aspect="auto", extent=(0.5, last + 0.5, len(keys) - 0.5, -0.5))
+        table = np.array(rows)
+        image = axis.imshow(table, cmap="PuOr", aspect="auto", extent=(0.5, last + 0.5, len(keys) - 0.5, -0.5))
+        drawn.append((image, np.nanmax(np.abs(table))))
         axis.set_yticks(range(len(keys)), [" | ".join(pair_of(key)) for key in keys], fontsize=8)
         axis.set_xlabel("optimizer step")
         axis.set_title(arm)
-    figure.colorbar(image, ax=grid.ravel().tolist(), label="cosine")
+    strongest = max(value for _, value in drawn)
+    for image, _ in drawn:
+        image.set_clim(-strongest, strongest)  # one scale for both arms; 0 stays white
+    figure.colorbar(drawn[0][0], ax=grid.ravel().tolist(), label="cosine")
     return save(figure, path, f"The same cosines over training, in up to {WINDOWS} windows of steps, mean over seeds.", "curves")

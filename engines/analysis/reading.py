@@ -105,23 +105,23 @@ def read_costs(source: ResultSource, found: Found) -> list[float]:
     """Add where a job ran and what it took; returns hours, CPU-hours and GPU-hours."""
     paths = sorted(Path(source.folder).parent.glob("attempt-*/exit*.json"))
     if not paths:
-        found.costs.append([source.job, "missing: no exit record", "", "", "", "", "", ""])
+        found.costs.append([source.job, "missing: no exit record", "", "", "", "", "", "", ""])
         return [0.0, 0.0, 0.0]
     numbers = [found.source("costs", path) for path in paths]
     records = [json.loads(path.read_text()) for path in paths]
     # A requeued attempt's newest record lies beside a numbered copy of each before it; one restart has one record.
     records = list({(record["token"], record["restart"]): record for record in records}.values())
     if any(record.get("resources") is None for record in records):
-        found.missing.append(f"{source.job}: an exit record of an older version does not say what was asked for")
-        records = [record for record in records if record.get("resources") is not None]
+        found.costs.append([source.job, "missing: an exit record of an older version", "", "", "", "", "", "", labels(numbers)])
+        return [0.0, 0.0, 0.0]
     hours = [(float(record["ended"]) - float(record["started"])) / 3600 for record in records]
     asked = [(record["resources"]["nodes"] * record["resources"]["cpus"], record["resources"]["nodes"] * record["resources"]["gpus"])
              for record in records]
     sums = [sum(hours), sum(h * cpus for h, (cpus, _) in zip(hours, asked, strict=True)),
             sum(h * gpus for h, (_, gpus) in zip(hours, asked, strict=True))]
     hosts = ", ".join(sorted({str(record["host"]) for record in records}))
-    size = [str(value) for value in asked[-1]] if asked else ["", ""]
-    found.costs.append([source.job, hosts, *size, *[f"{value:.3f}" for value in sums], str(len(records)), labels(numbers)])
+    cpus, gpus = asked[-1]
+    found.costs.append([source.job, hosts, str(cpus), str(gpus), *[f"{value:.3f}" for value in sums], str(len(records)), labels(numbers)])
     return sums
 
 
