@@ -131,11 +131,11 @@ def disk(plan: Plan, runs: Path) -> Iterator[str]:
     needed = 0.0
     for job in plan.jobs:
         config = config_class(job.engine).model_validate(job.config) if job.engine else None
-        needed += config.disk_gb() if config is not None and hasattr(config, "disk_gb") else 0.0
+        needed += (config.disk_gb() or 0.0) if config is not None and hasattr(config, "disk_gb") else 0.0
     place = runs.resolve()
     while not place.exists():
         place = place.parent
-    free = shutil.disk_usage(place).free / 2**30
+    free = shutil.disk_usage(place).free / 1e9
     if needed > free:
         yield (f"the experiment writes about {needed:.0f} GB and {place} has {free:.0f} GB free: delete old runs, keep fewer "
                "checkpoints, or point ORCH_RUNS at a larger disk")

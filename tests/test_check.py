@@ -1,5 +1,6 @@
 """Mistakes that a look before submission finds, on this machine and on a real Slurm."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,8 @@ def test_slurm_says_what_it_would_refuse(slurm: Any, tmp_path: Path) -> None:
     assert check(plan_of(job()), profile, runs=tmp_path) == []
     elsewhere = Profile(**{**vars(profile), "partition": "nope"})
     assert any("no partition 'nope'" in line for line in check(plan_of(job()), elsewhere, runs=tmp_path))
+    no_such_class = Profile(**{**vars(profile), "qos": "platinum"})
+    assert any("qos" in line.lower() for line in check(plan_of(job()), no_such_class, runs=tmp_path))
     unlimited = Profile(**{**vars(profile), "cpus_per_node": None})
     assert any("Slurm would refuse" in line for line in check(plan_of(job(cpus=5000)), unlimited, runs=tmp_path))
 
@@ -157,3 +160,15 @@ def test_the_trial_script_asks_for_what_the_job_and_the_profile_say() -> None:
     text = header(job(gpus=2, cpus=32, minutes=720), load_profile("a100_normal_q"))
     for line in ("--partition=a100_normal_q", "--account=llmalignment", "--gres=gpu:a100:2", "--cpus-per-task=32", "--time=720"):
         assert f"#SBATCH {line}\n" in text
+
+
+def test_checkpoints_that_the_disk_cannot_hold_are_found_before_the_launch(tmp_path: Path) -> None:
+    config = {"model_type": "qwen2", "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28,
+              "num_attention_heads": 28, "num_key_value_heads": 4, "vocab_size": 152064}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "d").mkdir()
+    here = {"model": str(tmp_path), "data": str(tmp_path / "d"), "validation_data": str(tmp_path / "d")}
+    free = shutil.disk_usage(tmp_path).free / 1e9
+    keep = int(free / 30) + 10
+    (problem,) = check(plan_of(ppo(**here, keep_checkpoints=keep)), LOCAL, runs=tmp_path)
+    assert "GB free: delete old runs, keep fewer checkpoints" in problem

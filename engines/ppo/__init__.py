@@ -14,6 +14,9 @@ from pydantic import Field, model_validator
 
 from engines.io import CheckpointSource, EngineConfig
 
+KEEP_STATES = 2
+"""Newest checkpoints that keep their optimizer state (twice the size of the model)."""
+
 
 class MultiTask(EngineConfig):
     """How the gradients of the tasks become one."""
@@ -125,6 +128,37 @@ class Config(EngineConfig):
         if isinstance(self.data, dict) and isinstance(self.validation_data, dict) and set(self.data) != set(self.validation_data):
             raise ValueError(f"data has tasks {sorted(self.data)}, validation_data {sorted(self.validation_data)}: name the same")
         return self
+
+    def disk_gb(self) -> float | None:
+        """Disk that the checkpoints take at most, GB; None while the model is not there or of an unknown kind."""
+        from engines.ppo.sizes import model_size
+
+        folder = model_folder(self.model)
+        size = model_size(folder) if folder is not None else None
+        if size is None:
+            return None
+        model, optimizer = 4 * size.parameters / 1e9, 8 * size.parameters / 1e9  # float32; AdamW keeps two moments
+        # The one being written lies beside those that are kept, and a state to continue from lies beside the checkpoints.
+        return (self.keep_checkpoints + 2) * model + (KEEP_STATES + 2) * optimizer
+
+
+def model_folder(model: str | CheckpointSource) -> Path | None:
+    """Where a model lies on this machine: its folder, or the hub's cache; None if it is not here (yet)."""
+    if isinstance(model, CheckpointSource):
+        found = sorted(Path(model.folder).glob("checkpoints/[!.]*/model/config.json"))
+        return found[0].parent if found else None
+    if (Path(model) / "config.json").is_file():
+        return Path(model)
+    try:
+        from huggingface_hub import try_to_load_from_cache
+        from huggingface_hub.errors import HFValidationError
+    except ImportError:
+        return None  # a login node with the light installation
+    try:
+        path = try_to_load_from_cache(model, "config.json")
+    except HFValidationError:
+        return None
+    return Path(path).parent if isinstance(path, str) else None
 
 
 def data_files(source: str | dict[str, str], split: Literal["train", "validation"]) -> dict[str, Path]:

@@ -15,15 +15,12 @@ from pathlib import Path
 
 from engines import checkpoints
 from engines.io import CheckpointSource, ConfigError, write_json
-from engines.ppo import Config
+from engines.ppo import KEEP_STATES, Config
 from engines.ppo.early_stopping import Validation
 from engines.ppo.prompts import Prompts
 from engines.ppo.ray_session import Actor
 
 RANK_BY = "validation_reward_mean"
-
-KEEP_STATES = 2
-"""Newest checkpoints that keep their optimizer state (twice the size of the model)."""
 
 FREE_KEYS = ("wandb", "wandb_project", "step_timeout_minutes", "keep_checkpoints", "save_state_every_steps", "probe_every_steps",
              "scoring_workers", "kv_cache_gb", "gpu_memory_fraction")

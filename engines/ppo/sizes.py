@@ -1,0 +1,77 @@
+"""How big a model is, from its files alone. Light: the login node asks before anything is submitted."""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any
+
+KINDS = ("qwen2", "qwen3", "llama", "mistral")
+"""Model types whose shapes are known."""
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """What decides memory and time."""
+
+    parameters: int
+    layers: int
+    hidden: int
+    vocabulary: int
+    cache_bytes_per_token: int
+    """Keys and values of one token in bfloat16, all layers."""
+
+
+def model_size(folder: Path) -> ModelSize | None:
+    """Size of the Hugging Face model in ``folder``: by its weights, else by its config; None if neither tells."""
+    path = folder / "config.json"
+    if not path.is_file():
+        return None
+    config: dict[str, Any] = json.loads(path.read_text())
+    if not {"hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"} <= config.keys():
+        return None
+    parameters = counted(folder) or from_shapes(config)
+    if parameters is None:
+        return None
+    heads = config.get("num_key_value_heads") or config["num_attention_heads"]
+    return ModelSize(parameters, config["num_hidden_layers"], config["hidden_size"], config["vocab_size"],
+                     config["num_hidden_layers"] * 2 * heads * head_width(config) * 2)
+
+
+def head_width(config: dict[str, Any]) -> int:
+    """Width of one attention head."""
+    return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
+
+
+def counted(folder: Path) -> int | None:
+    """Parameters in the safetensors files, read from their headers; None if there are no such files."""
+    files = sorted(folder.glob("*.safetensors"))
+    total = 0
+    for file in files:
+        with file.open("rb") as stream:
+            (length,) = struct.unpack("<Q", stream.read(8))
+            header = json.loads(stream.read(length))
+        total += sum(prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    return total if files else None
+
+
+def from_shapes(config: dict[str, Any]) -> int | None:
+    """Parameters of a Llama-like model by its shapes; None for a type of model that is not known."""
+    kind = config.get("model_type")
+    if kind not in KINDS:
+        return None
+    hidden, width = config["hidden_size"], head_width(config)
+    queries = config["num_attention_heads"] * width
+    keys = (config.get("num_key_value_heads") or config["num_attention_heads"]) * width
+    attention = hidden * (queries + 2 * keys) + queries * hidden
+    if kind == "qwen2":
+        attention += queries + 2 * keys  # biases, but none on the way out
+    elif config.get("attention_bias", False):
+        attention += queries + 2 * keys + hidden
+    norms = 2 * hidden + (2 * width if kind == "qwen3" else 0)
+    layer = attention + 3 * hidden * config["intermediate_size"] + norms
+    embeddings = config["vocab_size"] * hidden * (1 if config.get("tie_word_embeddings", False) else 2)
+    return int(embeddings + config["num_hidden_layers"] * layer + hidden)
