@@ -216,18 +216,25 @@ def gpu_type(plan: Plan, profile: Profile) -> list[str]:
 
 
 def account(profile: Profile) -> list[str]:
-    """The user may use the account. A cluster without accounting ignores accounts, so there is nothing to check."""
-    if profile.account is None:
+    """The user may use the account and the QOS. A cluster without accounting ignores both, so there is nothing to check."""
+    if profile.account is None and profile.qos is None:
         return []
     user = getpass.getuser()
-    code, text, trouble = ask(["sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={user}", "format=account"])
+    code, text, trouble = ask(["sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={user}", "format=account,qos"])
     if code != 0 and "accounting_storage" in trouble:
         return []
     if code != 0:
-        return [f"Slurm: sacctmgr failed ({trouble}): account '{profile.account}' could not be checked; try again"]
-    known = sorted(set(text.split()))
-    if profile.account not in known:
-        return [f"profile '{profile.name}': user {user} has no account '{profile.account}'{near(profile.account, known)}"]
+        return [f"Slurm: sacctmgr failed ({trouble}): account and QOS could not be checked; try again"]
+    known: dict[str, set[str]] = {}
+    for line in text.splitlines():
+        name, _, classes = line.partition("|")
+        known.setdefault(name, set()).update(filter(None, classes.split(",")))
+    if profile.account is not None and profile.account not in known:
+        return [f"profile '{profile.name}': user {user} has no account '{profile.account}'{near(profile.account, sorted(known))}"]
+    allowed = known[profile.account] if profile.account is not None else set().union(*known.values())
+    if profile.qos is not None and profile.qos not in allowed:
+        place = f" with account '{profile.account}'" if profile.account else ""
+        return [f"profile '{profile.name}': user {user} has no QOS '{profile.qos}'{place}{near(profile.qos, sorted(allowed))}"]
     return []
 
 

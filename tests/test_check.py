@@ -150,8 +150,9 @@ def test_slurm_says_what_it_would_refuse(slurm: Any, tmp_path: Path) -> None:
     assert check(plan_of(job()), profile, runs=tmp_path) == []
     elsewhere = Profile(**{**vars(profile), "partition": "nope"})
     assert any("no partition 'nope'" in line for line in check(plan_of(job()), elsewhere, runs=tmp_path))
-    no_such_class = Profile(**{**vars(profile), "qos": "platinum"})
-    assert any("qos" in line.lower() for line in check(plan_of(job()), no_such_class, runs=tmp_path))
+    assert check(plan_of(job()), Profile(**{**vars(profile), "qos": "normal"}), runs=tmp_path) == []
+    platinum = check(plan_of(job()), Profile(**{**vars(profile), "qos": "platinum"}), runs=tmp_path)
+    assert any("no QOS 'platinum' with account 'llmalignment'" in line for line in platinum)
     unlimited = Profile(**{**vars(profile), "cpus_per_node": None})
     assert any("Slurm would refuse" in line for line in check(plan_of(job(cpus=5000)), unlimited, runs=tmp_path))
 
