@@ -53,7 +53,7 @@ class LocalCluster:
         limits = f"# {job.resources.cpus} CPUs, {job.resources.memory_gb} GB, {job.resources.gpus} GPUs, {job.resources.minutes} minutes\n"
         exports = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in self.environment(job).items())
         setup = "".join(f"{line}\n" for line in ["set -e", *self.run.profile.setup]) if self.run.profile.setup else ""
-        command = [sys.executable, "-P", "-u", "-m", "orchestrator.node", str(self.run.job_folder(job)), str(record.attempt), record.token]
+        command = self.run.node_command(job, record)
         return f"#!/bin/bash\n{limits}{after}{exports}{setup}exec {shlex.join(command)}\n"
 
     def environment(self, job: Job) -> dict[str, str]:

@@ -47,6 +47,8 @@ class Profile:
     """How many jobs may be queued and running at once; the others wait for the next `orch` command."""
     setup: list[str] = field(default_factory=list)
     """Shell lines that a job runs before anything else: `module load`, `source .../activate`."""
+    python: str | None = None
+    """Python of the jobs, with the engines installed: a path, or `python` for the one that `setup` activates; without it orch's own."""
     environment: dict[str, str] = field(default_factory=dict)
     """Environment variables of every job; `$NAME` in a value is replaced by that variable where `orch` runs."""
     sbatch: dict[str, str | int | bool] = field(default_factory=dict)

@@ -103,6 +103,11 @@ class Run:
             file.flush()
             yield
 
+    def node_command(self, job: Job, record: Record) -> list[str]:
+        """What a scheduler starts for one attempt."""
+        python = self.profile.python or sys.executable
+        return [python, "-P", "-u", "-m", "orchestrator.node", str(self.job_folder(job)), str(record.attempt), record.token]
+
     def load(self) -> list[Record]:
         """The records of the state file, in plan order; a job it does not know is WAITING."""
         path = self.folder / "state.json"

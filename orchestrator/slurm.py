@@ -11,7 +11,6 @@ import datetime
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -143,7 +142,7 @@ class SlurmCluster:
 
     def script(self, job: Job, record: Record, dependencies: Sequence[str]) -> str:
         """The exact script of one attempt."""
-        command = [sys.executable, "-P", "-u", "-m", "orchestrator.node", str(self.run.job_folder(job)), str(record.attempt), record.token]
+        command = self.run.node_command(job, record)
         return script_text(self.run.profile, job, self.run.scheduler_name(record), self.run.log(record), dependencies, command)
 
     def submit(self, job: Job, record: Record, dependencies: Sequence[str]) -> str:

@@ -146,3 +146,14 @@ def test_a_job_that_saves_itself_on_the_warning_is_started_again(tmp_path: Path)
     os.kill(json.loads(claim.read_text())["pid"], signal.SIGUSR2)
     found = until(tmp_path, lambda now: now["b"]["state"] == "COMPLETED")
     assert (found["a"]["state"], found["a"]["attempt"], found["a"]["restarts"]) == ("COMPLETED", 1, 1)
+
+
+def test_jobs_run_under_the_python_that_the_profile_activates(tmp_path: Path) -> None:
+    (tmp_path / "env").mkdir()
+    (tmp_path / "env" / "python").write_text(f'#!/bin/sh\necho used >> {tmp_path}/used\nexec {sys.executable} "$@"\n')
+    (tmp_path / "env" / "python").chmod(0o755)
+    (tmp_path / "mine.yaml").write_text(f"kind: local\nsetup: ['export PATH={tmp_path}/env:$PATH']\npython: python\n")
+    (tmp_path / "trial.yaml").write_text(f"experiment: trial\nabout: trial\nstages:\n  a: {{command: 'true', {SMALL}}}\n")
+    result = orch(tmp_path, "launch", str(tmp_path / "trial.yaml"), "--cluster", str(tmp_path / "mine.yaml"), "--watch")
+    assert result.returncode == 0, result.stderr + result.stdout
+    assert (tmp_path / "used").read_text() == "used\n"
