@@ -82,7 +82,7 @@ def total_of(gradients):
 def test_without_conflict_the_gradient_is_the_plain_sum_bit_for_bit(method):
     gradients = gradients_without_conflict()
     plain, total = total_of(gradients), total_of(gradients)
-    combine(total, gradients, task_weights(method, gramian(gradients), seeded(0)))
+    combine(total, gradients, [task_weights(method, gramian(gradients), seeded(0))] * 2)
     assert all(torch.equal(a, b) for a, b in zip(plain, total, strict=True))
 
 
@@ -92,9 +92,9 @@ def test_method_sum_leaves_conflicting_gradients_untouched_bit_for_bit():
     plain, total = total_of(gradients), total_of(gradients)
     products = gramian(gradients)
     assert (products < 0).any()
-    combine(total, gradients, task_weights("sum", products, seeded(0)))
+    combine(total, gradients, [task_weights("sum", products, seeded(0))])
     assert torch.equal(plain[0], total[0])
-    combine(total, gradients, task_weights("pcgrad", products, seeded(0)))
+    combine(total, gradients, [task_weights("pcgrad", products, seeded(0))])
     assert not torch.equal(plain[0], total[0])
 
 
@@ -119,7 +119,7 @@ def test_a_task_without_gradient_is_harmless():
     weights = pcgrad_weights(products, seeded(0))
     assert weights[0] == 1.0
     assert torch.isfinite(weights).all()
-    metrics = conflict_metrics(["a", "b", "c"], products, weights)
+    metrics = conflict_metrics(["a", "b", "c"], {"all": products}, {"all": weights})
     assert metrics["cosine/a|b"] == 0.0
     assert metrics["conflict_rate"] == pytest.approx(1 / 3)
 
@@ -136,4 +136,4 @@ def test_norm_ratio_is_the_length_of_the_result_relative_to_the_sum():
     products = gramian([[vector] for vector in vectors])
     weights = pcgrad_weights(products, seeded(0))
     expected = (weights @ vectors).norm() / vectors.sum(0).norm()
-    assert conflict_metrics(["a", "b"], products, weights)["norm_ratio"] == pytest.approx(float(expected))
+    assert conflict_metrics(["a", "b"], {"all": products}, {"all": weights})["norm_ratio"] == pytest.approx(float(expected))

@@ -11,7 +11,7 @@ from engines.inference import Generation, sample_seed
 from engines.ppo import Config, EarlyStopping
 from engines.ppo.batch import Rollout, count_tokens, micro_batches, sequences_to_train
 from engines.ppo.early_stopping import Validation, should_stop
-from engines.ppo.losses import clipped_surrogate, group_advantages, masked_sum, policy_loss, truncated_importance
+from engines.ppo.losses import clipped_surrogate, divergence, group_advantages, masked_sum, policy_loss, truncated_importance
 from engines.ppo.sampler import Group, TaskSampler
 
 FINITE = st.floats(-5, 5, allow_nan=False)
@@ -35,17 +35,51 @@ def test_clipped_surrogate_follows_the_equation_of_each_token(logprob, old, adva
 @settings(max_examples=100, deadline=None)
 @given(st.lists(FINITE, min_size=2, max_size=9))
 def test_group_advantages_are_standard_scores_of_the_group(rewards):
-    found = group_advantages(torch.tensor([rewards], dtype=torch.float64))[0].tolist()
+    found = group_advantages(torch.tensor([rewards], dtype=torch.float64), "grpo")[0].tolist()
     mean = sum(rewards) / len(rewards)
     deviation = math.sqrt(sum((reward - mean) ** 2 for reward in rewards) / (len(rewards) - 1))
     expected = [0.0] * len(rewards) if len(set(rewards)) == 1 else [(reward - mean) / (deviation + 1e-6) for reward in rewards]
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
+@settings(max_examples=100, deadline=None)
+@given(st.lists(FINITE, min_size=2, max_size=9).filter(lambda rewards: len(set(rewards)) > 1))
+def test_dr_grpo_and_rloo_are_differences_from_the_group_and_from_the_others(rewards):
+    n = len(rewards)
+    tensor = torch.tensor([rewards], dtype=torch.float64)
+    plain = [reward - sum(rewards) / n for reward in rewards]
+    assert group_advantages(tensor, "dr_grpo")[0].tolist() == pytest.approx(plain, abs=1e-9)
+    others = [reward - sum(rewards[:i] + rewards[i + 1:]) / (n - 1) for i, reward in enumerate(rewards)]
+    assert group_advantages(tensor, "rloo")[0].tolist() == pytest.approx(others, abs=1e-9)
+    assert others == pytest.approx([n / (n - 1) * value for value in plain], abs=1e-9)
+
+
+@settings(max_examples=100, deadline=None)
+@given(logprob=FINITE, reference=FINITE)
+def test_the_divergence_follows_its_equation_and_is_never_negative(logprob, reference):
+    found = divergence(torch.tensor([logprob], dtype=torch.float64), torch.tensor([reference], dtype=torch.float64)).item()
+    d = reference - logprob
+    assert found == pytest.approx(min(math.exp(d) - d - 1, 10.0), rel=1e-9, abs=1e-12)
+    assert found >= 0
+
+
+def test_the_divergence_adds_to_the_loss_with_its_coefficient_and_stays_inside_the_mask():
+    logprobs = torch.tensor([[-1.0, -2.0, float("nan")]], requires_grad=True)
+    mask = torch.tensor([[True, True, False]])
+    reference = torch.tensor([[-1.5, -2.0, float("nan")]])
+    arguments = {"clip_low": 0.2, "clip_high": 0.2, "clip_c": 10.0, "importance_cap": 2.0, "denominator": 2.0}
+    sampler, advantages = logprobs.detach().clone(), torch.tensor([0.0])
+    loss = policy_loss(logprobs, sampler, advantages, mask, reference_logprobs=reference, kl_coefficient=0.1, **arguments)
+    assert loss.item() == pytest.approx(0.1 * (math.exp(-0.5) + 0.5 - 1) / 2, rel=1e-6)
+    loss.backward()
+    assert torch.isfinite(logprobs.grad).all()
+
+
+@pytest.mark.parametrize("estimator", ["grpo", "dr_grpo", "rloo"])
 @pytest.mark.parametrize("reward", [0.1, 1 / 3, 0.7])
-def test_a_group_of_equal_rewards_has_advantage_exactly_zero(reward):
-    assert group_advantages(torch.full((2, 7), reward)).eq(0).all()
-    assert group_advantages(torch.tensor([[reward]])).eq(0).all()
+def test_a_group_of_equal_rewards_has_advantage_exactly_zero(reward, estimator):
+    assert group_advantages(torch.full((2, 7), reward), estimator).eq(0).all()
+    assert group_advantages(torch.tensor([[reward]]), estimator).eq(0).all()
 
 
 def test_importance_weights_are_capped_and_carry_no_gradient():
@@ -62,7 +96,7 @@ def test_policy_loss_is_the_token_mean_over_the_whole_batch_and_its_gradient_the
     advantages = torch.tensor([1.5, -0.5, 2.0], dtype=torch.float64)
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]]).bool()
     loss = policy_loss(logprobs, sampler, advantages, mask, clip_low=0.2, clip_high=0.2, clip_c=10.0, importance_cap=2.0,
-                       batch_tokens=20)
+                       denominator=20)
     loss.backward()
     expected, gradient = 0.0, torch.zeros(3, 4, dtype=torch.float64)
     for b in range(3):
@@ -80,7 +114,7 @@ def test_what_is_not_finite_outside_the_mask_leaks_neither_into_the_loss_nor_int
     logprobs = torch.tensor([[-1.0, poison]], requires_grad=True)
     mask = torch.tensor([[True, False]])
     loss = policy_loss(logprobs, torch.tensor([[-1.0, poison]]), torch.tensor([1.0]), mask, clip_low=0.2, clip_high=0.2,
-                       clip_c=10.0, importance_cap=2.0, batch_tokens=1)
+                       clip_c=10.0, importance_cap=2.0, denominator=1)
     loss.backward()
     assert loss.item() == pytest.approx(-1.0)
     assert logprobs.grad.tolist() == [[-1.0, 0.0]]
@@ -94,7 +128,7 @@ def group(prompt, responses, rewards):
 
 def test_samples_without_advantage_are_left_out_but_their_tokens_count_in_the_denominator():
     groups = [group([1, 2], [[3], [4, 5]], [1.0, 1.0]), group([1], [[2, 3, 4], [5]], [0.0, 1.0])]
-    sequences = sequences_to_train(groups)
+    sequences = sequences_to_train(groups, "grpo")
     assert [sequence.response for sequence in sequences] == [(2, 3, 4), (5,)]
     assert count_tokens(groups) == 7
 
@@ -112,7 +146,7 @@ def test_micro_batches_hold_every_token_once_within_the_budget(shapes, budget):
     assert found == [([*row.prompt, *row.response], list(row.response), list(row.response)) for row in rows]
 
 
-def tiny_policy(**changes):
+def tiny_policy(reference=None, **changes):
     """A policy around a random two-layer model, without a folder to load it from."""
     transformers = pytest.importorskip("transformers")
     from engines.ppo.policy import Policy
@@ -121,11 +155,7 @@ def tiny_policy(**changes):
     model = transformers.Qwen2ForCausalLM(transformers.Qwen2Config(
         vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1))
     values = {"model": "x", "data": "x", "validation_data": "x", "max_prompt_tokens": 8, "max_response_tokens": 8} | changes
-    policy = Policy.__new__(Policy)
-    policy.config, policy.device, policy.model, policy.skipped = Config.model_validate(values), torch.device("cpu"), model, 0
-    policy.parameters = list(model.parameters())
-    policy.optimizer = torch.optim.AdamW(policy.parameters, lr=1e-3)
-    return policy
+    return Policy(model, Config.model_validate(values), torch.device("cpu"), reference)
 
 
 def rollouts():
@@ -151,9 +181,75 @@ def test_the_gradients_of_the_tasks_add_up_to_the_whole_gradient_bit_for_bit():
     assert all(torch.equal(whole, a + b) for whole, a, b in zip(total, *shares, strict=True))
 
 
+def parameters_after_a_step(**changes):
+    policy = tiny_policy(**changes)
+    metrics = policy.step(rollouts(), 0)
+    return [parameter.detach().clone() for parameter in policy.parameters], metrics
+
+
+def test_off_takes_the_same_step_as_sum_bit_for_bit_and_measures_nothing():
+    off, nothing = parameters_after_a_step(mtl={"method": "off"})
+    plain, measured = parameters_after_a_step(mtl={"method": "sum"})
+    assert all(torch.equal(a, b) for a, b in zip(off, plain, strict=True))
+    assert "conflict_rate" in measured
+    assert not any(key.startswith(("conflict_rate", "cosine/", "weight/")) for key in nothing)
+
+
+def test_equal_gives_each_task_the_mean_over_its_own_tokens():
+    shares = tiny_policy(mtl={"method": "equal"}).task_gradients(rollouts())[1]
+    for place, task in enumerate(("logic", "math")):
+        alone = tiny_policy().task_gradients({task: rollouts()[task]})[0]  # one task: its tokens are the whole denominator
+        for part, gradient in zip(shares[place], alone, strict=True):
+            torch.testing.assert_close(part * 2, gradient, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("grouping", ["layer", "module"])
+def test_pcgrad_per_group_is_pcgrad_on_the_parameters_of_each_group_alone(grouping):
+    from engines.ppo.pcgrad import gramian, pcgrad_weights
+
+    policy = tiny_policy(mtl={"method": "pcgrad", "group": grouping})
+    total, shares, _ = policy.task_gradients(rollouts())
+    plain = [tensor.clone() for tensor in total]
+    metrics = policy.resolve(["logic", "math"], total, shares, step=3)
+    assert len(set(policy.groups)) == {"layer": 5, "module": 11}[grouping]
+    for place, group in enumerate(dict.fromkeys(policy.groups)):
+        chosen = [i for i, name in enumerate(policy.groups) if name == group]
+        parts = [[share[i] for i in chosen] for share in shares]
+        weights = pcgrad_weights(gramian(parts), torch.Generator().manual_seed(sample_seed(0, "pcgrad", 3, place)))
+        for k, i in enumerate(chosen):
+            expected = plain[i] + sum((float(weight) - 1) * part[k] for weight, part in zip(weights, parts, strict=True))
+            torch.testing.assert_close(total[i], expected, rtol=1e-5, atol=1e-8)
+    assert metrics["weight/math"] >= 1 - 1e-9
+
+
+@pytest.mark.parametrize("method", ["mgda", "imtl_g", "aligned_mtl"])
+def test_torchjds_weightings_resolve_the_gradients_by_name(method):
+    pytest.importorskip("torchjd")
+    parameters, metrics = parameters_after_a_step(mtl={"method": method})
+    assert all(torch.isfinite(parameter).all() for parameter in parameters)
+    assert metrics["weight/math"] != 1.0
+
+
+def test_dr_grpo_divides_by_samples_times_the_longest_answer():
+    tokens = sum(len(sample.token_ids) for groups in rollouts().values() for g in groups for sample in g.samples)
+    samples = sum(len(g.samples) for groups in rollouts().values() for g in groups)
+    policy = tiny_policy(estimator="dr_grpo")
+    assert sum(policy._denominator(groups) for groups in rollouts().values()) == samples * 8
+    assert sum(tiny_policy()._denominator(groups) for groups in rollouts().values()) == tokens
+
+
+def test_the_divergence_from_the_model_itself_is_zero_and_grows_when_it_moves():
+    same = tiny_policy(reference=tiny_policy().model, kl_coefficient=0.1)
+    assert same.task_gradients(rollouts())[2]["divergence"] == pytest.approx(0.0, abs=1e-7)
+    with torch.no_grad():
+        for parameter in same.parameters:
+            parameter.mul_(1.5)
+    assert same.task_gradients(rollouts())[2]["divergence"] > 1e-4
+
+
 def test_response_logprobs_are_those_of_the_whole_padded_sequence():
     policy = tiny_policy()
-    rows = sequences_to_train(rollouts()["math"])
+    rows = sequences_to_train(rollouts()["math"], "grpo")
     (batch,) = micro_batches(rows, 4096, 0)
     found = policy.response_logprobs(batch, temperature=0.7)
     for row, values, mask in zip(rows, found, batch.mask, strict=True):
@@ -220,7 +316,7 @@ def test_a_validation_that_is_no_number_is_a_failure():
     ({"samples_per_prompt": 1}, "greater than or equal to 2"),
     ({"clip_c": 0.9}, "greater than 1"),
     ({"data": {"math": "a"}, "validation_data": {"code": "b"}}, "name the same"),
-    ({"mtl": {"method": "average"}}, "'sum' or 'pcgrad'"),
+    ({"mtl": {"method": "average"}}, "'sum', 'equal', 'pcgrad'"),
 ])
 def test_a_config_that_cannot_run_is_refused_without_heavy_imports(changes, says):
     values = {"model": "x", "data": "x", "validation_data": "x", "max_prompt_tokens": 8, "max_response_tokens": 8}

@@ -21,8 +21,11 @@ KEEP_STATES = 2
 class MultiTask(EngineConfig):
     """How the gradients of the tasks become one."""
 
-    method: Literal["sum", "pcgrad"] = "sum"
-    """``sum`` adds them (plain multi-task training), ``pcgrad`` removes conflicting parts first; both run the same code."""
+    method: Literal["off", "sum", "equal", "pcgrad", "upgrad", "mgda", "cagrad", "imtl_g", "aligned_mtl", "dualproj"] = "sum"
+    """``off`` adds them and measures nothing; ``sum`` adds them, with conflicts measured (the baseline arm); ``equal`` gives every task
+    the same weight however many tokens it has; ``pcgrad`` removes conflicting parts first; the others are TorchJD's of that name."""
+    group: Literal["global", "layer", "module"] = "global"
+    """Resolve conflicts over all parameters at once, per layer, or per attention and feed-forward block."""
 
 
 class EarlyStopping(EngineConfig):
@@ -63,6 +66,10 @@ class Config(EngineConfig):
     """AdamW's decoupled weight decay."""
     warmup_steps: int = Field(default=10, ge=0)
     """Steps of linear warm-up."""
+    estimator: Literal["grpo", "dr_grpo", "rloo"] = "grpo"
+    """How rewards become advantages: standard scores of the group, differences from its mean, or from the mean of the others."""
+    kl_coefficient: float = Field(default=0.0, ge=0)
+    """Weight of the divergence (k3) from the model that training began with; above 0 that model is kept in memory as well."""
     clip_low: float = Field(default=0.2, gt=0, lt=1)
     """The probability ratio is clipped below at 1 - this."""
     clip_high: float = Field(default=0.2, gt=0)

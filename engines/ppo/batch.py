@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from engines.ppo.losses import group_advantages
+from engines.ppo.losses import Estimator, group_advantages
 from engines.ppo.sampler import Group
 
 
@@ -44,13 +44,16 @@ class MicroBatch:
     """(B,)."""
 
 
-def sequences_to_train(groups: Sequence[Group]) -> list[Rollout]:
-    """All samples whose advantage is not 0 (the others have no gradient at all), longest first so that padding is short."""
+def sequences_to_train(groups: Sequence[Group], estimator: Estimator, keep_all: bool = False) -> list[Rollout]:
+    """All samples whose advantage is not 0, longest first so that padding is short.
+
+    The others have no gradient at all, unless the loss has a part that does not depend on the advantage (``keep_all``).
+    """
     found = []
     for group in groups:
-        advantages = group_advantages(torch.tensor(group.rewards, dtype=torch.float64)).tolist()
+        advantages = group_advantages(torch.tensor(group.rewards, dtype=torch.float64), estimator).tolist()
         found += [Rollout(group.prompt, sample.token_ids, sample.logprobs, advantage)
-                  for sample, advantage in zip(group.samples, advantages, strict=True) if advantage != 0.0]
+                  for sample, advantage in zip(group.samples, advantages, strict=True) if keep_all or advantage != 0.0]
     return sorted(found, key=len, reverse=True)
 
 

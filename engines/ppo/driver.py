@@ -197,10 +197,11 @@ def reward_metrics(tasks: dict[str, list[Group]]) -> dict[str, float]:
     """Mean reward, length, and share of groups whose samples all got the same reward (they have no gradient)."""
     metrics = {f"train_reward/{task}": fmean(value for group in groups for value in group.rewards)
                for task, groups in tasks.items()}
+    metrics |= {f"equal_groups_rate/{task}": fmean(len(set(group.rewards)) == 1 for group in groups) for task, groups in tasks.items()}
     groups = [group for task in tasks.values() for group in task]
     samples = [sample for group in groups for sample in group.samples]
     return metrics | {
-        "train_reward_mean": fmean(metrics.values()),
+        "train_reward_mean": fmean(metrics[f"train_reward/{task}"] for task in tasks),
         "equal_groups_rate": fmean(len(set(group.rewards)) == 1 for group in groups),
         "response_tokens": fmean(len(sample.token_ids) for sample in samples),
         "truncated_rate": fmean(sample.finish_reason == "length" for sample in samples),

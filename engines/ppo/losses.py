@@ -5,23 +5,48 @@ Shapes: B sequences, S response positions. Masks are boolean, True where a respo
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
+
+Estimator = Literal["grpo", "dr_grpo", "rloo"]
+
+DIVERGENCE_LIMIT = 10.0
+"""One token's divergence counts at most this much, nats."""
 
 LOG_RATIO_LIMIT = 20.0
 """Log-ratios are clamped to +- this before exp: e^20 is beyond every clip range and far from overflow."""
 
 
-def group_advantages(rewards: torch.Tensor, epsilon: float = 1e-6) -> torch.Tensor:
-    """GRPO (Shao et al. 2024): (R - mean) / (std + epsilon) within each group: (groups, n) -> (groups, n), unbiased std.
+def grpo(rewards: torch.Tensor, epsilon: float = 1e-6) -> torch.Tensor:
+    """(R - mean) / (std + epsilon) within each group (Shao et al. 2024): (groups, n) -> (groups, n), unbiased std."""
+    return (rewards - rewards.mean(-1, keepdim=True)) / (rewards.std(-1, keepdim=True) + epsilon)
+
+
+def dr_grpo(rewards: torch.Tensor) -> torch.Tensor:
+    """R - mean within each group, without the division that favours groups of little spread (Liu et al. 2025)."""
+    return rewards - rewards.mean(-1, keepdim=True)
+
+
+def rloo(rewards: torch.Tensor) -> torch.Tensor:
+    """R - mean of the OTHERS of the group (Ahmadian et al. 2024): an unbiased baseline for each sample."""
+    n = rewards.shape[-1]
+    return rewards - (rewards.sum(-1, keepdim=True) - rewards) / (n - 1)
+
+
+ESTIMATORS = {"grpo": grpo, "dr_grpo": dr_grpo, "rloo": rloo}
+
+
+def group_advantages(rewards: torch.Tensor, estimator: Estimator) -> torch.Tensor:
+    """Advantages of each sample against its group: (groups, n) -> (groups, n).
 
     A group of one has advantage 0: it says nothing about which answer is better. A group of equal rewards is exactly 0, too.
     """
     if rewards.shape[-1] == 1:
         return torch.zeros_like(rewards)
-    centred = rewards - rewards.mean(-1, keepdim=True)
-    advantages = centred / (rewards.std(-1, keepdim=True) + epsilon)
     equal = (rewards == rewards[..., :1]).all(-1, keepdim=True)
-    return torch.where(equal, torch.zeros_like(advantages), advantages)  # rounding of the mean must not become a gradient
+    # Rounding of the mean must not become a gradient.
+    return torch.where(equal, torch.zeros_like(rewards), ESTIMATORS[estimator](rewards))
 
 
 def truncated_importance(logprobs: torch.Tensor, sampler_logprobs: torch.Tensor, cap: float) -> torch.Tensor:
@@ -46,16 +71,28 @@ def masked_sum(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     return torch.where(mask, values, torch.zeros_like(values)).sum()
 
 
-def policy_loss(logprobs: torch.Tensor, sampler_logprobs: torch.Tensor, advantages: torch.Tensor, mask: torch.Tensor, *,
-                clip_low: float, clip_high: float, clip_c: float, importance_cap: float, batch_tokens: int) -> torch.Tensor:
-    """This micro-batch's share of the loss of the whole batch: sum over its tokens / tokens of the WHOLE batch: scalar, nats.
+def divergence(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> torch.Tensor:
+    """Estimate k3 of KL(policy | reference) per token (Schulman 2020): exp(d) - d - 1 with d = reference - policy; never negative."""
+    difference = (reference_logprobs - logprobs).clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
+    return (difference.exp() - difference - 1).clamp(max=DIVERGENCE_LIMIT)
 
-    ``logprobs``, ``sampler_logprobs`` (B, S), ``advantages`` (B,). One optimizer step is taken per batch of rollouts, so the old
-    policy is the present one: the ratio is 1 in value, and its gradient is the policy gradient.
+
+def policy_loss(logprobs: torch.Tensor, sampler_logprobs: torch.Tensor, advantages: torch.Tensor, mask: torch.Tensor, *,
+                clip_low: float, clip_high: float, clip_c: float, importance_cap: float, denominator: float,
+                reference_logprobs: torch.Tensor | None = None, kl_coefficient: float = 0.0) -> torch.Tensor:
+    """This micro-batch's share of the loss of the whole batch: sum over its tokens / ``denominator``: scalar, nats.
+
+    ``logprobs``, ``sampler_logprobs``, ``reference_logprobs`` (B, S), ``advantages`` (B,). ``denominator`` belongs to the WHOLE batch
+    (its tokens, or for dr_grpo its samples times the longest answer), so that micro-batches add up. One optimizer step is taken per
+    batch of rollouts, so the old policy is the present one: the ratio is 1 in value, and its gradient is the policy gradient.
     """
-    logprobs = torch.where(mask, logprobs, torch.zeros_like(logprobs))
-    sampler_logprobs = torch.where(mask, sampler_logprobs, torch.zeros_like(sampler_logprobs))
+    def inside(values: torch.Tensor) -> torch.Tensor:
+        return torch.where(mask, values, torch.zeros_like(values))
+
+    logprobs, sampler_logprobs = inside(logprobs), inside(sampler_logprobs)
     tokens = clipped_surrogate(logprobs, logprobs.detach(), advantages[:, None].expand_as(logprobs),
                                clip_low=clip_low, clip_high=clip_high, clip_c=clip_c)
-    weights = truncated_importance(logprobs, sampler_logprobs, importance_cap)
-    return masked_sum(tokens * weights, mask) / batch_tokens
+    tokens = tokens * truncated_importance(logprobs, sampler_logprobs, importance_cap)
+    if reference_logprobs is not None:
+        tokens = tokens + kl_coefficient * divergence(logprobs, inside(reference_logprobs))
+    return masked_sum(tokens, mask) / denominator

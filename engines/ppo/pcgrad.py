@@ -7,10 +7,13 @@ sum_t w_t g_t = (sum_t g_t) + sum_t (w_t - 1) g_t. Without a conflict every weig
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
+
+Grouping = Literal["global", "layer", "module"]
 
 Gradient = Sequence[torch.Tensor]
 """One tensor per parameter, in the order of the model's parameters."""
@@ -19,16 +22,41 @@ CHUNK = 1 << 22
 """Elements per inner product: bounds the fp64 copies to 32 MiB per task."""
 
 
-def gramian(gradients: Sequence[Gradient]) -> torch.Tensor:
-    """G[i, j] = <g_i, g_j> over all parameters, accumulated in fp64: (T, T) on the CPU."""
+def gramians(gradients: Sequence[Gradient], groups: Sequence[str]) -> dict[str, torch.Tensor]:
+    """G[i, j] = <g_i, g_j> over the parameters of each group, accumulated in fp64: {group: (T, T)} on the CPU.
+
+    ``groups`` names the group of each parameter. The global Gramian is the sum over groups.
+    """
     tasks = len(gradients)
-    total = torch.zeros(tasks, tasks, dtype=torch.float64)
-    for tensors in zip(*gradients, strict=True):
+    found = {group: torch.zeros(tasks, tasks, dtype=torch.float64) for group in groups}
+    for group, *tensors in zip(groups, *gradients, strict=True):
         flat = [tensor.reshape(-1) for tensor in tensors]
         for start in range(0, flat[0].numel(), CHUNK):
             block = torch.stack([vector[start:start + CHUNK].double() for vector in flat])
-            total += (block @ block.T).cpu()
-    return total
+            found[group] += (block @ block.T).cpu()
+    return found
+
+
+def gramian(gradients: Sequence[Gradient]) -> torch.Tensor:
+    """G[i, j] = <g_i, g_j> over all parameters: (T, T) in fp64 on the CPU."""
+    return gramians(gradients, ["all"] * len(gradients[0]))["all"]
+
+
+def group_names(names: Sequence[str], group: Grouping) -> list[str]:
+    """The group of each parameter by its name: one for all, one per layer, or one per attention and feed-forward block.
+
+    Projecting per module instead of globally: arXiv 2602.02301. What lies outside the layers (embeddings, head, last norm) is one each.
+    """
+    found = []
+    for name in names:
+        layer = re.match(r"(.*\.layers\.\d+)\.([^.]+)", name)
+        if group == "global":
+            found.append("all")
+        elif layer is None:
+            found.append(name)
+        else:
+            found.append(layer[1] if group == "layer" else f"{layer[1]}.{layer[2]}")
+    return found
 
 
 def pcgrad_weights(products: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -51,35 +79,54 @@ def pcgrad_weights(products: torch.Tensor, generator: torch.Generator) -> torch.
     return weights
 
 
-def task_weights(method: Literal["sum", "pcgrad"], products: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Weights of the task gradients: all one for ``sum``."""
-    if method == "sum":
-        return torch.ones(len(products), dtype=torch.float64)
-    return pcgrad_weights(products, generator)
+TORCHJD = {"upgrad": "UPGradWeighting", "mgda": "MGDAWeighting", "cagrad": "CAGradWeighting", "imtl_g": "IMTLGWeighting",
+           "aligned_mtl": "AlignedMTLWeighting", "dualproj": "DualProjWeighting"}
+"""Methods that TorchJD computes from the Gramian, and the names of its classes."""
+
+TORCHJD_ARGUMENTS = {"cagrad": {"c": 0.5}}
+"""The value of CAGrad's paper (Liu et al. 2021)."""
 
 
-def combine(total: Sequence[torch.Tensor], gradients: Sequence[Gradient], weights: torch.Tensor) -> None:
-    """Turn ``total`` = sum_t g_t into sum_t w_t g_t, in place. Tasks of weight 1 are not touched."""
-    for gradient, weight in zip(gradients, weights.tolist(), strict=True):
-        if weight == 1.0:
-            continue
-        for tensor, part in zip(total, gradient, strict=True):
-            tensor.add_(part.to(tensor), alpha=weight - 1.0)
+def task_weights(method: str, products: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Weights of the task gradients: all one for ``sum`` and ``equal``, else from the Gramian ``products``: fp64 (T,)."""
+    if method == "pcgrad":
+        return pcgrad_weights(products, generator)
+    if method in TORCHJD:
+        import torchjd.aggregation
+
+        weighting = getattr(torchjd.aggregation, TORCHJD[method])(**TORCHJD_ARGUMENTS.get(method, {}))
+        # These weights form a mean of gradients; the loss here is a sum over tasks.
+        weights: torch.Tensor = weighting(products.double()) * len(products)
+        return weights.double()
+    return torch.ones(len(products), dtype=torch.float64)
 
 
-def conflict_metrics(tasks: Sequence[str], products: torch.Tensor, weights: torch.Tensor) -> dict[str, float]:
+def combine(total: Sequence[torch.Tensor], gradients: Sequence[Gradient], weights: Sequence[torch.Tensor]) -> None:
+    """Turn ``total`` = sum_t g_t into sum_t w_t g_t, in place; ``weights`` (T,) per parameter. Tasks of weight 1 are not touched."""
+    for whole, parts, shares in zip(total, zip(*gradients, strict=True), weights, strict=True):
+        for part, share in zip(parts, shares.tolist(), strict=True):
+            if share != 1.0:
+                whole.add_(part.to(whole), alpha=share - 1.0)
+
+
+def conflict_metrics(tasks: Sequence[str], products: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor]) -> dict[str, float]:
     """What to log: conflict rate, cosines, norms, weights, and the length of the result relative to the plain sum.
 
-    A task without a gradient (every group of samples got one reward) has cosine 0 with all others.
+    ``products`` and ``weights`` go by group of parameters; a task's weight is the mean over groups, each counted by the square of its
+    gradient there. A task without a gradient (every group of samples got one reward) has cosine 0 with all others.
     """
-    norms = products.diagonal().clamp(min=0).sqrt()
+    whole = torch.stack(list(products.values())).sum(0)
+    norms = whole.diagonal().clamp(min=0).sqrt()
     scale = torch.outer(norms, norms)
-    cosines = torch.where(scale > 0, products / scale.clamp(min=torch.finfo(torch.float64).tiny), torch.zeros_like(products))
+    tiny = torch.finfo(torch.float64).tiny
+    cosines = torch.where(scale > 0, whole / scale.clamp(min=tiny), torch.zeros_like(whole))
     pairs = list(itertools.combinations(range(len(tasks)), 2))
     metrics = {f"cosine/{tasks[i]}|{tasks[j]}": float(cosines[i, j]) for i, j in pairs}
-    metrics["conflict_rate"] = sum(bool(products[i, j] < 0) for i, j in pairs) / max(len(pairs), 1)
+    metrics["conflict_rate"] = sum(bool(whole[i, j] < 0) for i, j in pairs) / max(len(pairs), 1)
     metrics |= {f"gradient_norm/{task}": float(norm) for task, norm in zip(tasks, norms, strict=True)}
-    metrics |= {f"weight/{task}": float(weight) for task, weight in zip(tasks, weights, strict=True)}
-    plain = float(products.sum())
-    metrics["norm_ratio"] = (max(float(weights @ products @ weights), 0.0) / plain) ** 0.5 if plain > 0 else 1.0
+    share = sum((weights[group] - 1) * products[group].diagonal() for group in products) / whole.diagonal().clamp(min=tiny) + 1
+    metrics |= {f"weight/{task}": float(weight) for task, weight in zip(tasks, share, strict=True)}
+    plain = float(whole.sum())
+    length = sum(float(weights[group] @ products[group] @ weights[group]) for group in products)
+    metrics["norm_ratio"] = (max(length, 0.0) / plain) ** 0.5 if plain > 0 else 1.0
     return metrics

@@ -14,8 +14,8 @@ from engines.inference import sample_seed
 from engines.io import ConfigError
 from engines.ppo import Config
 from engines.ppo.batch import MicroBatch, count_tokens, micro_batches, sequences_to_train
-from engines.ppo.losses import policy_loss
-from engines.ppo.pcgrad import combine, conflict_metrics, gramian, task_weights
+from engines.ppo.losses import divergence, masked_sum, policy_loss
+from engines.ppo.pcgrad import combine, conflict_metrics, gramians, group_names, task_weights
 from engines.ppo.sampler import Group
 
 ROWS = 2048
@@ -26,23 +26,31 @@ TaskGradients = tuple[list[torch.Tensor], list[list[torch.Tensor]], dict[str, fl
 """The whole gradient, each task's share of it, metrics."""
 
 
+def load_model(folder: Path, device: torch.device) -> Any:
+    """The causal language model of a Hugging Face folder, float32."""
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True).to(device)
+
+
 class Policy:
     """A causal language model with AdamW. Parameters are float32; on a GPU the forward pass runs under bfloat16 autocast."""
 
-    def __init__(self, folder: Path, config: Config, device: torch.device) -> None:
-        from transformers import AutoModelForCausalLM
-
+    def __init__(self, model: Any, config: Config, device: torch.device, reference: Any = None) -> None:
+        """``model`` and ``reference`` (kept as it is, for the divergence) are transformers models in float32 on ``device``."""
         self.config = config
         self.device = device
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
-        self.model: Any = model.to(device).train()
+        self.model: Any = model.train()
+        self.reference: Any = None if reference is None else reference.requires_grad_(False).eval()
         self.model.config.use_cache = False
         if device.type == "cuda":
             self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         dropped = [name for name, module in self.model.named_modules() if isinstance(module, torch.nn.Dropout) and module.p > 0]
         if dropped:
-            raise ConfigError(f"{folder}: {dropped[0]} has dropout; trainer and sampler would compute different probabilities")
-        self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+            raise ConfigError(f"model: {dropped[0]} has dropout; trainer and sampler would compute different probabilities")
+        named = [(name, parameter) for name, parameter in self.model.named_parameters() if parameter.requires_grad]
+        self.parameters = [parameter for _, parameter in named]
+        self.groups = group_names([name for name, _ in named], config.mtl.group)
         self.optimizer = torch.optim.AdamW(self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
         self.skipped = 0
 
@@ -50,63 +58,102 @@ class Policy:
         """Weights under their Hugging Face names; tied ones once."""
         yield from self.model.named_parameters()
 
-    def response_logprobs(self, batch: MicroBatch, temperature: float) -> torch.Tensor:
-        """Log-probability of each response token at ``temperature``: (B, S), float32, garbage where the mask is False."""
+    def response_logprobs(self, batch: MicroBatch, temperature: float, model: Any = None) -> torch.Tensor:
+        """Log-probability of each response token at ``temperature``: (B, S), float32, garbage where the mask is False.
+
+        By the trained model, unless another one is given.
+        """
+        model = self.model if model is None else model
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-            hidden = self.model.base_model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
+            hidden = model.base_model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
         rows = hidden[torch.arange(len(hidden), device=hidden.device)[:, None], batch.positions]
         flat, targets = rows.flatten(0, 1), batch.targets.flatten()
-        pieces = [checkpoint(self._token_logprobs, flat[i:i + ROWS], targets[i:i + ROWS], temperature, use_reentrant=False)
+        pieces = [checkpoint(token_logprobs, model, flat[i:i + ROWS], targets[i:i + ROWS], temperature, use_reentrant=False)
                   for i in range(0, len(flat), ROWS)]
         return torch.cat(pieces).view_as(batch.targets)
-
-    def _token_logprobs(self, hidden: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
-        logits = self.model.get_output_embeddings()(hidden).float() / temperature
-        return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)
 
     def prompt_logprobs(self, token_ids: Sequence[int]) -> list[float]:
         """Log-probabilities at temperature 1 of ``token_ids[1:]``."""
         ids = torch.tensor([list(token_ids)], device=self.device)
         with torch.no_grad(), torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             hidden = self.model.base_model(input_ids=ids).last_hidden_state[0, :-1]
-            values: list[float] = self._token_logprobs(hidden, ids[0, 1:], 1.0).tolist()
+            values: list[float] = token_logprobs(self.model, hidden, ids[0, 1:], 1.0).tolist()
         return values
 
     def task_gradients(self, tasks: dict[str, list[Group]]) -> TaskGradients:
         """The gradient of the whole loss, each task's share of it, and metrics. The shares add up to the whole.
 
-        Task after task, micro-batches of one task only; nothing is computed twice and no graph outlives its micro-batch.
+        Task after task, micro-batches of one task only; nothing is computed twice and no graph outlives its micro-batch. With
+        ``mtl.method: off`` no share is kept.
         """
-        batch_tokens = sum(count_tokens(groups) for groups in tasks.values())
+        config = self.config
+        whole = sum(self._denominator(groups) for groups in tasks.values())
         total = [torch.zeros_like(parameter) for parameter in self.parameters]
-        snapshots, loss, difference = [], 0.0, 0.0
+        snapshots: list[list[torch.Tensor]] = []
+        sums = {"loss": 0.0, "divergence": 0.0}
+        differences = [0.0]
         for groups in tasks.values():
             self.optimizer.zero_grad(set_to_none=True)
-            for batch in micro_batches(sequences_to_train(groups), self.config.micro_batch_tokens, 0):
-                share, apart = self._backward(batch, batch_tokens)
-                loss, difference = loss + share, max(difference, apart)
-            snapshots.append(self._snapshot(total))
-        return total, snapshots, {"loss": loss, "logprob_difference_max": difference}
+            # equal: each task is the mean over its own tokens, and the loss the mean over tasks.
+            denominator = self._denominator(groups) * len(tasks) if config.mtl.method == "equal" else whole
+            rows = sequences_to_train(groups, config.estimator, keep_all=config.kl_coefficient > 0)
+            for batch in micro_batches(rows, config.micro_batch_tokens, 0):
+                found = self._backward(batch, denominator)
+                sums = {key: value + found[key] for key, value in sums.items()}
+                differences.append(found["logprob_difference_max"])
+            kept = self._add_to(total)
+            if config.mtl.method != "off":
+                snapshots.append(kept)
+        return total, snapshots, {"loss": sums["loss"], "logprob_difference_max": max(differences),
+                                  **({"divergence": sums["divergence"]} if self.reference is not None else {})}
 
-    def _backward(self, batch: MicroBatch, batch_tokens: int) -> tuple[float, float]:
+    def _denominator(self, groups: list[Group]) -> float:
+        """What a sum over tokens is divided by: response tokens, for dr_grpo samples times the longest answer."""
+        if self.config.estimator == "dr_grpo":
+            return sum(len(group.samples) for group in groups) * self.config.max_response_tokens
+        return count_tokens(groups)
+
+    def _backward(self, batch: MicroBatch, denominator: float) -> dict[str, float]:
+        config = self.config
         batch = MicroBatch(*(value.to(self.device) for value in vars(batch).values()))
-        logprobs = self.response_logprobs(batch, self.config.temperature)
-        loss = policy_loss(logprobs, batch.sampler_logprobs, batch.advantages, batch.mask, batch_tokens=batch_tokens,
-                           clip_low=self.config.clip_low, clip_high=self.config.clip_high, clip_c=self.config.clip_c,
-                           importance_cap=self.config.truncated_importance_cap)
+        logprobs = self.response_logprobs(batch, config.temperature)
+        reference = None
+        if self.reference is not None:
+            with torch.no_grad():
+                reference = self.response_logprobs(batch, config.temperature, self.reference)
+        loss = policy_loss(logprobs, batch.sampler_logprobs, batch.advantages, batch.mask, denominator=denominator,
+                           clip_low=config.clip_low, clip_high=config.clip_high, clip_c=config.clip_c,
+                           importance_cap=config.truncated_importance_cap, reference_logprobs=reference,
+                           kl_coefficient=config.kl_coefficient)
         loss.backward()
-        apart = torch.where(batch.mask, (logprobs.detach() - batch.sampler_logprobs).abs(), 0.0)
-        return loss.item(), apart.max().item()
+        logprobs = logprobs.detach()
+        apart = torch.where(batch.mask, (logprobs - batch.sampler_logprobs).abs(), 0.0)
+        diverged = 0.0 if reference is None else float(masked_sum(divergence(logprobs, reference), batch.mask)) / denominator
+        return {"loss": loss.item(), "logprob_difference_max": apart.max().item(), "divergence": diverged}
 
-    def _snapshot(self, total: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Add this task's gradient to ``total`` and keep a copy: float32 on the CPU, bfloat16 in host memory for a GPU."""
+    def _add_to(self, total: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Add this task's gradient to ``total``; returns it: float32 on the CPU, bfloat16 in host memory for a GPU."""
         kept = []
+        keep = self.config.mtl.method != "off"
         for whole, parameter in zip(total, self.parameters, strict=True):
             gradient = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
             whole.add_(gradient)
-            kept.append(gradient.to("cpu", torch.bfloat16) if self.device.type == "cuda" else gradient)
+            if keep:
+                kept.append(gradient.to("cpu", torch.bfloat16) if self.device.type == "cuda" else gradient)
             parameter.grad = None
         return kept
+
+    def resolve(self, tasks: list[str], total: list[torch.Tensor], snapshots: list[list[torch.Tensor]], step: int) -> dict[str, float]:
+        """Turn the sum of the task gradients into what ``mtl.method`` makes of them, in place; returns metrics, none if not finite."""
+        products = gramians(snapshots, self.groups)
+        if not all(bool(torch.isfinite(product).all()) for product in products.values()):
+            return {}
+        weights = {}
+        for place, (group, product) in enumerate(products.items()):
+            generator = torch.Generator().manual_seed(sample_seed(self.config.seed, "pcgrad", step, place))
+            weights[group] = task_weights(self.config.mtl.method, product, generator)
+        combine(total, snapshots, [weights[group] for group in self.groups])
+        return conflict_metrics(tasks, products, weights)
 
     def step(self, tasks: dict[str, list[Group]], step: int) -> dict[str, float]:
         """One optimizer step (``step`` counts from 0) on the rollouts of all tasks; returns its metrics.
@@ -114,17 +161,12 @@ class Policy:
         A gradient that is not finite is skipped and counted; RuntimeError after ``max_skipped_steps``.
         """
         total, snapshots, metrics = self.task_gradients(tasks)
-        products = gramian(snapshots)
-        finite = bool(torch.isfinite(products).all())
-        if finite:
-            generator = torch.Generator().manual_seed(sample_seed(self.config.seed, "pcgrad", step))
-            weights = task_weights(self.config.mtl.method, products, generator)
-            metrics |= conflict_metrics(list(tasks), products, weights)
-            combine(total, snapshots, weights)
+        if snapshots:
+            metrics |= self.resolve(list(tasks), total, snapshots, step)
         for parameter, gradient in zip(self.parameters, total, strict=True):
             parameter.grad = gradient
         norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip))
-        if finite and math.isfinite(norm):
+        if math.isfinite(norm):
             for group in self.optimizer.param_groups:
                 group["lr"] = self.learning_rate(step)
             self.optimizer.step()
@@ -156,3 +198,9 @@ class Policy:
         values = torch.load(state / "optimizer.pt", map_location=self.device, weights_only=True)
         self.optimizer.load_state_dict(values["optimizer"])
         self.skipped = values["skipped"]
+
+
+def token_logprobs(model: Any, hidden: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
+    """Log-probabilities in float32 of ``targets`` (N,) from the last hidden states (N, H)."""
+    logits = model.get_output_embeddings()(hidden).float() / temperature
+    return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)

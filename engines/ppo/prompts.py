@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -9,6 +10,10 @@ from typing import Any, Literal
 from engines.data import Problem, prompt_token_ids, read_problems
 from engines.io import ConfigError
 from engines.ppo import Config, data_files
+
+NEEDS = {"mgda": ("torchjd",), "imtl_g": ("torchjd",), "aligned_mtl": ("torchjd",), "upgrad": ("torchjd", "qpsolvers", "quadprog"),
+         "dualproj": ("torchjd", "qpsolvers", "quadprog"), "cagrad": ("torchjd", "cvxpy", "clarabel")}
+"""Packages that a method of combining gradients takes from elsewhere."""
 
 PROBE_TOKENS = 64
 """Longest fixed prompt on which trainer and sampler are compared."""
@@ -37,7 +42,10 @@ def read_prompts(config: Config, model: Path) -> Prompts:
     validation, shorter = _read(config, "validation", tokenizer, token_ids)
     if set(train) != set(validation):
         raise ConfigError(f"training tasks {sorted(train)} and validation tasks {sorted(validation)} differ: give both the same")
-    if config.mtl.method != "sum" and len(train) < 2:
+    missing = [name for name in NEEDS.get(config.mtl.method, ()) if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"mtl.method {config.mtl.method} needs {', '.join(missing)}; run: pip install {' '.join(missing)}")
+    if config.mtl.method not in ("off", "sum", "equal") and len(train) < 2:
         raise ConfigError(f"mtl.method {config.mtl.method} needs two tasks or more, data has {sorted(train)}")
     for task, problems in validation.items():
         shared = {problem.item_id for problem in problems} & {problem.item_id for problem in train[task]}

@@ -30,7 +30,8 @@ class Rank:
         import torch
         from transformers import AutoTokenizer
 
-        from engines.ppo.policy import Policy
+        from engines.ppo.continuation import base_model
+        from engines.ppo.policy import Policy, load_model
 
         started = time.monotonic()
         torch.set_num_threads(threads)
@@ -43,7 +44,9 @@ class Rank:
             kv_cache_gb=config.kv_cache_gb, gpu_memory_fraction=config.gpu_memory_fraction, max_sequences=batch, threads=threads)
         # Read now: the folder may be a state to continue from, which is deleted when the next one is there.
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        self.policy = Policy(Path(folder), config, self.device)
+        # The divergence is measured from where the training began, also after it was continued.
+        reference = load_model(base_model(config), self.device) if config.kl_coefficient > 0 else None
+        self.policy = Policy(load_model(Path(folder), self.device), config, self.device, reference)
         if state is not None:
             self.policy.load_state(Path(state))
         self.synchronize(check=True)
