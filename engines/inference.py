@@ -75,12 +75,13 @@ class VllmSampler:
     """A vLLM engine in this process.
 
     ``model_path`` is a Hugging Face folder; ``kv_cache_gb`` bounds the cache on the CPU, ``gpu_memory_fraction`` is vLLM's share
-    of the GPU. ``threads`` is the number of CPU threads of this process (torch is set to it). ConfigError if there is no model.
+    of the GPU. ``threads`` is the number of CPU threads of this process (torch is set to it). ``launched``: a process group of
+    torch is there already, and each of its processes has an engine of its own. ConfigError if there is no model.
     """
 
     def __init__(self, model_path: str | Path, *, seed: int, max_model_len: int, kv_cache_gb: int = 1,
                  gpu_memory_fraction: float = 0.4, max_sequences: int = 256,
-                 threads: int | None = None) -> None:
+                 threads: int | None = None, launched: bool = False) -> None:
         check_model_folder(Path(model_path))
         set_environment(kv_cache_gb)
         import torch
@@ -101,8 +102,8 @@ class VllmSampler:
         device["max_num_batched_tokens"] = max(8192, max_model_len)
         self.config_hash = model_config_hash(Path(model_path))
         self.llm = LLM(model=str(model_path), seed=seed, max_model_len=max_model_len, max_num_seqs=max_sequences,
-                       logprobs_mode="processed_logprobs", distributed_executor_backend="uni", async_scheduling=False,
-                       disable_log_stats=True, **device)
+                       logprobs_mode="processed_logprobs", async_scheduling=False,
+                       distributed_executor_backend="external_launcher" if launched else "uni", disable_log_stats=True, **device)
         self._requests = 0
 
     def generate(self, requests: Sequence[Request],

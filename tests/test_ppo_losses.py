@@ -149,13 +149,14 @@ def test_micro_batches_hold_every_token_once_within_the_budget(shapes, budget):
 def tiny_policy(reference=None, **changes):
     """A policy around a random two-layer model, without a folder to load it from."""
     transformers = pytest.importorskip("transformers")
+    from engines.ppo.parallel import World
     from engines.ppo.policy import Policy
 
     torch.manual_seed(0)
     model = transformers.Qwen2ForCausalLM(transformers.Qwen2Config(
         vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1))
     values = {"model": "x", "data": "x", "validation_data": "x", "max_prompt_tokens": 8, "max_response_tokens": 8} | changes
-    return Policy(model, Config.model_validate(values), torch.device("cpu"), reference)
+    return Policy(model, Config.model_validate(values), World(torch.device("cpu")), reference)
 
 
 def rollouts():
@@ -251,7 +252,7 @@ def test_response_logprobs_are_those_of_the_whole_padded_sequence():
     policy = tiny_policy()
     rows = sequences_to_train(rollouts()["math"], "grpo")
     (batch,) = micro_batches(rows, 4096, 0)
-    found = policy.response_logprobs(batch, temperature=0.7)
+    found = policy.logprobs(policy.scorer, batch, temperature=0.7)
     for row, values, mask in zip(rows, found, batch.mask, strict=True):
         logits = policy.model(torch.tensor([[*row.prompt, *row.response]])).logits[0] / 0.7
         expected = [logits.log_softmax(-1)[len(row.prompt) - 1 + k, token].item() for k, token in enumerate(row.response)]

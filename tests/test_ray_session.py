@@ -12,7 +12,7 @@ import pytest
 DRIVER = """
 import os, sys, time
 from engines.io import Stop
-from engines.ppo.ray_session import Actor, ray_session
+from engines.ppo.ray_session import Actors, ray_session
 
 class Remembers:
     def __init__(self, name): self.name = name
@@ -20,7 +20,7 @@ class Remembers:
 
 if __name__ == "__main__":
     with ray_session(1, 0, Stop()):
-        actor = Actor(Remembers, (sys.argv[1],), cpus=1, gpus=0, timeout_seconds=60)
+        actor = Actors(Remembers, [(sys.argv[1],)], cpus=1, gpus=0, timeout_seconds=60)
         print(actor.call("answer"), flush=True)
         sys.stdin.readline()
         print(actor.call("answer"), flush=True)

@@ -110,8 +110,12 @@ class Config(EngineConfig):
     """vLLM's key-value cache on the CPU, GiB."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto`` takes the GPU if there is one."""
+    ranks: int = Field(default=1, ge=1)
+    """Processes that train together, one GPU each; the parameters are cut over them (FSDP2), each has a sampler of its own."""
+    offload: bool = False
+    """Keep weights, gradients and AdamW's moments in host memory between uses: a 7B model then fits beside its sampler."""
     cpu_threads: int | None = Field(default=None, ge=1)
-    """Threads of trainer and sampler; null: all cores of this process. Repeating a run bit for bit needs the same number."""
+    """Threads of trainer and sampler, over all ranks; null: all cores. Repeating a run bit for bit needs the same number."""
     scoring_workers: int = Field(default=2, ge=1)
     """Processes that score answers."""
     scoring_seconds: float = Field(default=10.0, gt=0)
@@ -129,6 +133,8 @@ class Config(EngineConfig):
         if self.micro_batch_tokens < longest:
             raise ValueError(f"micro_batch_tokens ({self.micro_batch_tokens}) must hold one sequence of max_prompt_tokens + "
                              f"max_response_tokens = {longest}; raise it or shorten the sequences")
+        if self.prompts_per_task % self.ranks:
+            raise ValueError(f"prompts_per_task ({self.prompts_per_task}) must be a multiple of ranks ({self.ranks})")
         for name, value in (("data", self.data), ("validation_data", self.validation_data)):
             if isinstance(value, dict) and not value:
                 raise ValueError(f"{name} names no task; give a folder or {{task: file}}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -69,6 +69,12 @@ def micro_batches(sequences: Sequence[Rollout], tokens: int, padding_id: int) ->
         rows = max(1, tokens // len(rest[0]))
         yield pad(rest[:rows], padding_id)
         rest = rest[rows:]
+
+
+def empty_batch() -> MicroBatch:
+    """A pass without a token that counts: zero loss, zero gradient."""
+    batch = pad([Rollout((0,), (0,), (0.0,), 0.0)], 0)
+    return replace(batch, mask=torch.zeros_like(batch.mask))
 
 
 def pad(rows: Sequence[Rollout], padding_id: int) -> MicroBatch:

@@ -18,7 +18,7 @@ from engines.io import CheckpointSource, ConfigError, write_json
 from engines.ppo import KEEP_STATES, Config
 from engines.ppo.early_stopping import Validation
 from engines.ppo.prompts import Prompts
-from engines.ppo.ray_session import Actor
+from engines.ppo.ray_session import Actors
 
 RANK_BY = "validation_reward_mean"
 
@@ -102,33 +102,33 @@ def config_hash(config: Config) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def save_checkpoint(config: Config, out: Path, point: Point, epoch: int, rank: Actor, prompts: Prompts) -> None:
+def save_checkpoint(config: Config, out: Path, point: Point, epoch: int, ranks: Actors, prompts: Prompts) -> None:
     """Save the checkpoint of an epoch, drop what is superseded."""
-    _save(config, out, f"epoch-{epoch:06d}", point, epoch, rank, prompts)
+    _save(config, out, f"epoch-{epoch:06d}", point, epoch, ranks, prompts)
     shutil.rmtree(out / "resume", ignore_errors=True)
     checkpoints.rotate(out, config.keep_checkpoints)
     for old in checkpoints.complete(out)[:-KEEP_STATES]:
         shutil.rmtree(old.path / "state", ignore_errors=True)
 
 
-def save_continuation(config: Config, out: Path, point: Point, rank: Actor, prompts: Prompts) -> None:
+def save_continuation(config: Config, out: Path, point: Point, ranks: Actors, prompts: Prompts) -> None:
     """Save a state to continue from, drop the one before it. Nothing to do where a checkpoint has just been saved."""
     if any(one.manifest.step == point.step for one in checkpoints.complete(out)):
         return
     last = point.validations[-1].epoch
-    _save(config, out / "resume", f"step-{point.step:08d}", point, last, rank, prompts)
+    _save(config, out / "resume", f"step-{point.step:08d}", point, last, ranks, prompts)
     checkpoints.rotate(out / "resume", 1)
 
 
-def _save(config: Config, out: Path, name: str, point: Point, epoch: int, rank: Actor, prompts: Prompts) -> None:
+def _save(config: Config, out: Path, name: str, point: Point, epoch: int, ranks: Actors, prompts: Prompts) -> None:
     metrics = {RANK_BY: point.validations[-1].mean}
     metrics |= {f"validation_reward/{task}": value for task, value in point.validations[-1].tasks.items()}
 
     def write(folder: Path) -> None:
-        rank.call("save", str(folder))
+        ranks.call("save", str(folder))
         write_json(folder / "state" / "loop.json", {
             "config": config_hash(config), "ended": point.ended, "failures": point.failures,
             "validations": [asdict(validation) for validation in point.validations]})
 
-    probe = {"token_ids": list(prompts.probe), "logprobs": rank.call("probe_logprobs")}
+    probe = {"token_ids": list(prompts.probe), "logprobs": ranks.call("probe_logprobs")}
     checkpoints.save(out, name, write, step=point.step, epoch=epoch, metrics=metrics, rank_by=RANK_BY, probe=probe)

@@ -12,13 +12,13 @@ from typing import Any
 
 from engines.data import Problem
 from engines.inference import Generation, Request, sample_seed
-from engines.io import Interrupted, Progress, Row, Stop, read_progress, write_results
+from engines.io import ConfigError, Interrupted, Progress, Row, Stop, read_progress, write_results
 from engines.ppo import Config
 from engines.ppo.continuation import Point, find_start, save_checkpoint, save_continuation
 from engines.ppo.early_stopping import Validation, should_stop
 from engines.ppo.prompts import Prompts, read_prompts
 from engines.ppo.rank import Rank
-from engines.ppo.ray_session import Actor, ray_session
+from engines.ppo.ray_session import Actors, ray_session
 from engines.ppo.sampler import Group, TaskSampler
 from engines.ppo.tracking import Tracker
 from engines.scoring import ScoringPool
@@ -37,16 +37,19 @@ def train(config: Config, out: Path, stop: Stop) -> None:
     with ExitStack() as stack:
         cpus = config.cpu_threads or len(os.sched_getaffinity(0))
         gpus = visible_gpus() if config.device != "cpu" else 0
-        stack.enter_context(ray_session(cpus, gpus, stop))
+        if gpus and gpus < config.ranks:
+            raise ConfigError(f"ranks: {config.ranks} processes need a GPU each, and there are {gpus}; ask for more GPUs")
+        temporary = stack.enter_context(ray_session(max(cpus, config.ranks), gpus, stop))
         run.pool = stack.enter_context(ScoringPool(config.scoring_workers, config.scoring_seconds))
-        arguments = (config, str(start.model), prompts.probe, start.state and str(start.state))
-        run.rank = Actor(Rank, arguments, cpus=cpus, gpus=min(gpus, 1), timeout_seconds=SETUP_SECONDS)
-        facts = run.rank.call("describe")
-        run.rank.timeout_seconds = config.step_timeout_minutes * 60
+        shared = (config, str(start.model), prompts.probe, start.state and str(start.state))
+        run.ranks = Actors(Rank, [(*shared, index, str(temporary / "store")) for index in range(config.ranks)],
+                           cpus=max(1, cpus // config.ranks), gpus=min(gpus, 1), timeout_seconds=SETUP_SECONDS)
+        facts = run.ranks.call("describe")
+        run.ranks.timeout_seconds = config.step_timeout_minutes * 60
         print(f"ready after {time.time() - started:.1f} s: {facts}", flush=True)
         stack.callback(run.tracker.finish)
         run.loop()
-        facts |= {"peak_memory_gib": round(run.rank.call("peak_memory_gib"), 2)}
+        facts |= {"peak_memory_gib": round(run.ranks.call("peak_memory_gib"), 2)}
     write_results(out, "ppo", config, run.rows(), time.time() - started, facts | run.facts())
 
 
@@ -61,7 +64,7 @@ def visible_gpus() -> int:
 class Training:
     """One run of the loop. ``point`` is where it stands: everything that a continuation must know."""
 
-    rank: Actor
+    ranks: Actors
     pool: ScoringPool
 
     def __init__(self, config: Config, out: Path, stop: Stop, prompts: Prompts, start: Point) -> None:
@@ -93,9 +96,9 @@ class Training:
             if rest == 0:
                 self.end_epoch(epoch)
             elif self.config.save_state_every_steps and self.point.step % self.config.save_state_every_steps == 0:
-                save_continuation(self.config, self.out, self.point, self.rank, self.prompts)
+                save_continuation(self.config, self.out, self.point, self.ranks, self.prompts)
             if self.stop.requested and self.point.step < self.total_steps and not self.point.ended:
-                save_continuation(self.config, self.out, self.point, self.rank, self.prompts)
+                save_continuation(self.config, self.out, self.point, self.ranks, self.prompts)
                 raise Interrupted(f"after step {self.point.step} of {self.total_steps}; start it again to continue from there")
 
     def train_step(self) -> None:
@@ -106,7 +109,7 @@ class Training:
                  for task, problems in batch.items()}
         requests = [self.request(problem, self.config.samples_per_prompt, self.config.temperature, seed)
                     for task, problems in batch.items() for problem, seed in zip(problems, seeds[task], strict=True)]
-        generations = self.rank.call("generate", requests)
+        generations = self.generate(requests)
         generated = time.monotonic()
         flat = [problem for problems in batch.values() for problem in problems]
         rewards = self.score(flat, generations)
@@ -114,11 +117,19 @@ class Training:
         groups = iter([Group(request.token_ids, tuple(samples), tuple(values))
                        for request, samples, values in zip(requests, generations, rewards, strict=True)])
         tasks = {task: [next(groups) for _ in problems] for task, problems in batch.items()}
-        metrics = self.rank.call("update", tasks, step)
+        count = len(self.ranks)
+        shares = [({task: found[k::count] for task, found in tasks.items()}, step) for k in range(count)]
+        metrics = self.ranks.each("update", shares)[0]
         self.point = self.point.stepped()
         metrics |= reward_metrics(tasks) | {"seconds_generate": generated - begin, "seconds_score": scored - generated,
                                             "seconds_step": time.monotonic() - begin}
         self.report(metrics, "train")
+
+    def generate(self, requests: list[Request]) -> list[list[Generation]]:
+        """Samples of every request; each rank's sampler takes every n-th one."""
+        count = len(self.ranks)
+        answers = self.ranks.each("generate", [(requests[k::count],) for k in range(count)])
+        return [answers[place % count][place // count] for place in range(len(requests))]
 
     def request(self, problem: Problem, samples: int, temperature: float, seed: int) -> Request:
         """The request for one problem's samples."""
@@ -150,12 +161,12 @@ class Training:
             print(f"early stopping after epoch {epoch}: {config.early_stopping}", flush=True)
             self.point = self.point.finished()
         if due or self.point.ended:
-            save_checkpoint(config, self.out, self.point, epoch, self.rank, self.prompts)
+            save_checkpoint(config, self.out, self.point, epoch, self.ranks, self.prompts)
 
     def validate(self, epoch: int, counted: bool) -> None:
         """Mean reward of greedy answers to the validation problems, per task."""
         flat = [problem for problems in self.prompts.validation.values() for problem in problems]
-        generations = self.rank.call("generate", [self.request(problem, 1, 0.0, 0) for problem in flat])
+        generations = self.generate([self.request(problem, 1, 0.0, 0) for problem in flat])
         values = iter(self.score(flat, generations))
         tasks = {task: fmean(next(values)[0] for _ in problems) for task, problems in self.prompts.validation.items()}
         validation = Validation(epoch, self.point.step, fmean(tasks.values()), tasks, counted)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.checkpoint import checkpoint
 
 from engines.inference import sample_seed
 from engines.io import ConfigError
 from engines.ppo import Config
-from engines.ppo.batch import MicroBatch, count_tokens, micro_batches, sequences_to_train
+from engines.ppo.batch import MicroBatch, count_tokens, empty_batch, micro_batches, sequences_to_train
 from engines.ppo.losses import divergence, masked_sum, policy_loss
+from engines.ppo.parallel import World, cut, like, local
 from engines.ppo.pcgrad import combine, conflict_metrics, gramians, group_names, task_weights
 from engines.ppo.sampler import Group
-
-ROWS = 2048
-"""Response positions per chunk of logits: with a vocabulary of 152k one chunk is 1.2 GB in float32."""
-
+from engines.ppo.scorer import Scorer
 
 TaskGradients = tuple[list[torch.Tensor], list[list[torch.Tensor]], dict[str, float]]
 """The whole gradient, each task's share of it, metrics."""
@@ -34,78 +32,84 @@ def load_model(folder: Path, device: torch.device) -> Any:
 
 
 class Policy:
-    """A causal language model with AdamW. Parameters are float32; on a GPU the forward pass runs under bfloat16 autocast."""
+    """A causal language model with AdamW. Parameters are float32; on a GPU the passes run in bfloat16."""
 
-    def __init__(self, model: Any, config: Config, device: torch.device, reference: Any = None) -> None:
-        """``model`` and ``reference`` (kept as it is, for the divergence) are transformers models in float32 on ``device``."""
+    def __init__(self, model: Any, config: Config, world: World, reference: Any = None) -> None:
+        """``model`` and ``reference`` (kept as it is, for the divergence) are transformers models in float32, the same in all processes."""
         self.config = config
-        self.device = device
-        self.model: Any = model.train()
-        self.reference: Any = None if reference is None else reference.requires_grad_(False).eval()
+        self.world = world
+        self.device = world.device
+        self.model = model.train()
         self.model.config.use_cache = False
-        if device.type == "cuda":
+        if self.device.type == "cuda":
             self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         dropped = [name for name, module in self.model.named_modules() if isinstance(module, torch.nn.Dropout) and module.p > 0]
         if dropped:
             raise ConfigError(f"model: {dropped[0]} has dropout; trainer and sampler would compute different probabilities")
+        self.scorer = Scorer(self.model)
+        self.reference = None if reference is None else Scorer(reference.requires_grad_(False).eval())
+        for scorer in (self.scorer, self.reference):
+            if scorer is not None and world.sharded:
+                world.shard(scorer, scorer.layers, config.offload)
         named = [(name, parameter) for name, parameter in self.model.named_parameters() if parameter.requires_grad]
+        self.names = [name for name, _ in named]
         self.parameters = [parameter for _, parameter in named]
-        self.groups = group_names([name for name, _ in named], config.mtl.group)
+        self.groups = group_names(self.names, config.mtl.group)
         self.optimizer = torch.optim.AdamW(self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
         self.skipped = 0
 
     def named_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Weights under their Hugging Face names; tied ones once."""
-        yield from self.model.named_parameters()
+        """Whole weights under their Hugging Face names, tied ones once; every process must take them all."""
+        dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
+        for name, parameter in self.model.named_parameters():
+            yield name, self.world.full(parameter, dtype)
 
-    def response_logprobs(self, batch: MicroBatch, temperature: float, model: Any = None) -> torch.Tensor:
-        """Log-probability of each response token at ``temperature``: (B, S), float32, garbage where the mask is False.
-
-        By the trained model, unless another one is given.
-        """
-        model = self.model if model is None else model
+    def logprobs(self, scorer: Scorer, batch: MicroBatch, temperature: float) -> torch.Tensor:
+        """Log-probability of each response token at ``temperature``: (B, S), float32, garbage where the mask is False."""
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-            hidden = model.base_model(input_ids=batch.input_ids, attention_mask=batch.attention_mask).last_hidden_state
-        rows = hidden[torch.arange(len(hidden), device=hidden.device)[:, None], batch.positions]
-        flat, targets = rows.flatten(0, 1), batch.targets.flatten()
-        pieces = [checkpoint(token_logprobs, model, flat[i:i + ROWS], targets[i:i + ROWS], temperature, use_reentrant=False)
-                  for i in range(0, len(flat), ROWS)]
-        return torch.cat(pieces).view_as(batch.targets)
+            found: torch.Tensor = scorer(batch.input_ids, batch.attention_mask, batch.positions, batch.targets, temperature)
+        return found
 
     def prompt_logprobs(self, token_ids: Sequence[int]) -> list[float]:
         """Log-probabilities at temperature 1 of ``token_ids[1:]``."""
         ids = torch.tensor([list(token_ids)], device=self.device)
+        places = torch.arange(ids.shape[1] - 1, device=self.device)[None]
         with torch.no_grad(), torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-            hidden = self.model.base_model(input_ids=ids).last_hidden_state[0, :-1]
-            values: list[float] = token_logprobs(self.model, hidden, ids[0, 1:], 1.0).tolist()
+            values: list[float] = self.scorer(ids, torch.ones_like(ids), places, ids[:, 1:], 1.0)[0].tolist()
         return values
 
     def task_gradients(self, tasks: dict[str, list[Group]]) -> TaskGradients:
-        """The gradient of the whole loss, each task's share of it, and metrics. The shares add up to the whole.
+        """The gradient of the whole loss, each task's share of it (this process's shards), and metrics. The shares add up to the whole.
 
         Task after task, micro-batches of one task only; nothing is computed twice and no graph outlives its micro-batch. With
-        ``mtl.method: off`` no share is kept.
+        ``mtl.method: off`` no share is kept. ``tasks`` holds this process's groups; the order of tasks must be the same in all:
+        RuntimeError if it is not, because gradients of different tasks would be added up.
         """
-        config = self.config
-        whole = sum(self._denominator(groups) for groups in tasks.values())
-        total = [torch.zeros_like(parameter) for parameter in self.parameters]
+        config, world = self.config, self.world
+        if not world.same(int.from_bytes(hashlib.sha256("|".join(tasks).encode()).digest()[:6])):
+            raise RuntimeError(f"the processes disagree about the order of tasks; this one has {', '.join(tasks)}")
+        sizes = world.sum(torch.tensor([self._denominator(groups) for groups in tasks.values()], dtype=torch.float64)).tolist()
+        total = [torch.zeros_like(local(parameter)) for parameter in self.parameters]
         snapshots: list[list[torch.Tensor]] = []
-        sums = {"loss": 0.0, "divergence": 0.0}
-        differences = [0.0]
-        for groups in tasks.values():
+        sums, differences = torch.zeros(2, dtype=torch.float64), [0.0]
+        for groups, size in zip(tasks.values(), sizes, strict=True):
             self.optimizer.zero_grad(set_to_none=True)
             # equal: each task is the mean over its own tokens, and the loss the mean over tasks.
-            denominator = self._denominator(groups) * len(tasks) if config.mtl.method == "equal" else whole
+            denominator = size * len(tasks) if config.mtl.method == "equal" else sum(sizes)
             rows = sequences_to_train(groups, config.estimator, keep_all=config.kl_coefficient > 0)
-            for batch in micro_batches(rows, config.micro_batch_tokens, 0):
-                found = self._backward(batch, denominator)
-                sums = {key: value + found[key] for key, value in sums.items()}
-                differences.append(found["logprob_difference_max"])
+            batches = list(micro_batches(rows, config.micro_batch_tokens, 0))
+            # Every process must run as many passes as the one with the most, or the collectives inside them wait for ever.
+            batches += [empty_batch()] * (int(world.largest(len(batches))) - len(batches))
+            for batch in batches:
+                part, apart = self._backward(batch, denominator)
+                sums += part
+                differences.append(apart)
             kept = self._add_to(total)
             if config.mtl.method != "off":
                 snapshots.append(kept)
-        return total, snapshots, {"loss": sums["loss"], "logprob_difference_max": max(differences),
-                                  **({"divergence": sums["divergence"]} if self.reference is not None else {})}
+        loss, diverged = world.sum(sums).tolist()
+        return total, snapshots, {"loss": loss, "logprob_difference_max": world.largest(max(differences)),
+                                  **({"divergence": diverged} if self.reference is not None else {})}
 
     def _denominator(self, groups: list[Group]) -> float:
         """What a sum over tokens is divided by: response tokens, for dr_grpo samples times the longest answer."""
@@ -113,30 +117,31 @@ class Policy:
             return sum(len(group.samples) for group in groups) * self.config.max_response_tokens
         return count_tokens(groups)
 
-    def _backward(self, batch: MicroBatch, denominator: float) -> dict[str, float]:
+    def _backward(self, batch: MicroBatch, denominator: float) -> tuple[torch.Tensor, float]:
+        """This micro-batch's shares of loss and divergence, and the largest difference between trainer and sampler."""
         config = self.config
         batch = MicroBatch(*(value.to(self.device) for value in vars(batch).values()))
-        logprobs = self.response_logprobs(batch, config.temperature)
+        logprobs = self.logprobs(self.scorer, batch, config.temperature)
         reference = None
         if self.reference is not None:
             with torch.no_grad():
-                reference = self.response_logprobs(batch, config.temperature, self.reference)
+                reference = self.logprobs(self.reference, batch, config.temperature)
         loss = policy_loss(logprobs, batch.sampler_logprobs, batch.advantages, batch.mask, denominator=denominator,
                            clip_low=config.clip_low, clip_high=config.clip_high, clip_c=config.clip_c,
                            importance_cap=config.truncated_importance_cap, reference_logprobs=reference,
                            kl_coefficient=config.kl_coefficient)
-        loss.backward()
+        (loss * self.world.size).backward()  # FSDP takes the mean over processes, the loss is a sum
         logprobs = logprobs.detach()
         apart = torch.where(batch.mask, (logprobs - batch.sampler_logprobs).abs(), 0.0)
         diverged = 0.0 if reference is None else float(masked_sum(divergence(logprobs, reference), batch.mask)) / denominator
-        return {"loss": loss.item(), "logprob_difference_max": apart.max().item(), "divergence": diverged}
+        return torch.tensor([loss.item(), diverged], dtype=torch.float64), apart.max().item()
 
     def _add_to(self, total: list[torch.Tensor]) -> list[torch.Tensor]:
         """Add this task's gradient to ``total``; returns it: float32 on the CPU, bfloat16 in host memory for a GPU."""
         kept = []
         keep = self.config.mtl.method != "off"
         for whole, parameter in zip(total, self.parameters, strict=True):
-            gradient = parameter.grad if parameter.grad is not None else torch.zeros_like(parameter)
+            gradient = local(parameter.grad) if parameter.grad is not None else torch.zeros_like(whole)
             whole.add_(gradient)
             if keep:
                 kept.append(gradient.to("cpu", torch.bfloat16) if self.device.type == "cuda" else gradient)
@@ -145,7 +150,7 @@ class Policy:
 
     def resolve(self, tasks: list[str], total: list[torch.Tensor], snapshots: list[list[torch.Tensor]], step: int) -> dict[str, float]:
         """Turn the sum of the task gradients into what ``mtl.method`` makes of them, in place; returns metrics, none if not finite."""
-        products = gramians(snapshots, self.groups)
+        products = {group: self.world.sum(product) for group, product in gramians(snapshots, self.groups).items()}
         if not all(bool(torch.isfinite(product).all()) for product in products.values()):
             return {}
         weights = {}
@@ -163,9 +168,10 @@ class Policy:
         total, snapshots, metrics = self.task_gradients(tasks)
         if snapshots:
             metrics |= self.resolve(list(tasks), total, snapshots, step)
+        squares = sum((gradient.double().square().sum().cpu() for gradient in total), torch.zeros((), dtype=torch.float64))
+        norm = math.sqrt(self.world.sum(squares))
         for parameter, gradient in zip(self.parameters, total, strict=True):
-            parameter.grad = gradient
-        norm = float(torch.nn.utils.clip_grad_norm_(self.parameters, self.config.gradient_clip))
+            parameter.grad = like(parameter, gradient.mul_(min(1.0, self.config.gradient_clip / (norm + 1e-6))))
         if math.isfinite(norm):
             for group in self.optimizer.param_groups:
                 group["lr"] = self.learning_rate(step)
@@ -187,20 +193,30 @@ class Policy:
         return self.config.learning_rate * min(1.0, (step + 1) / max(self.config.warmup_steps, 1))
 
     def save(self, model: Path, state: Path, tokenizer: Any) -> None:
-        """Write the Hugging Face folder (float32) and what an exact continuation needs beside it."""
-        self.model.save_pretrained(model)
-        tokenizer.save_pretrained(model)
-        state.mkdir(parents=True)
-        torch.save({"optimizer": self.optimizer.state_dict(), "skipped": self.skipped}, state / "optimizer.pt")
+        """Write the Hugging Face folder (float32) and what an exact continuation needs beside it; every process must call it.
+
+        The state holds whole tensors by name, so that it continues on any number of processes.
+        """
+        first = self.world.index == 0
+        weights, moments = {}, {}
+        for name, parameter in self.model.named_parameters():
+            whole = self.world.full(parameter)
+            if first:
+                weights[name] = whole.cpu()
+        for name, parameter in zip(self.names, self.parameters, strict=True):
+            values = {key: self.world.full(value) if value.dim() else value for key, value in self.optimizer.state[parameter].items()}
+            if first:
+                moments[name] = {key: value.cpu() for key, value in values.items()}
+        if first:
+            self.model.save_pretrained(model, state_dict=weights)
+            tokenizer.save_pretrained(model)
+            state.mkdir(parents=True)
+            torch.save({"optimizer": moments, "skipped": self.skipped}, state / "optimizer.pt")
 
     def load_state(self, state: Path) -> None:
         """Continue from ``state`` (the weights come from the model folder beside it); tensors only, no foreign pickle."""
-        values = torch.load(state / "optimizer.pt", map_location=self.device, weights_only=True)
-        self.optimizer.load_state_dict(values["optimizer"])
+        values = torch.load(state / "optimizer.pt", map_location="cpu", weights_only=True)
+        for name, parameter in zip(self.names, self.parameters, strict=True):
+            self.optimizer.state[parameter] = {key: cut(parameter, value) if value.dim() else value
+                                               for key, value in values["optimizer"][name].items()}
         self.skipped = values["skipped"]
-
-
-def token_logprobs(model: Any, hidden: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Log-probabilities in float32 of ``targets`` (N,) from the last hidden states (N, H)."""
-    logits = model.get_output_embeddings()(hidden).float() / temperature
-    return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)

@@ -1,6 +1,7 @@
 """What lives beside the GPU: the trained model, the sampler, and the way of the weights from one to the other.
 
-A Ray actor holds one ``Rank``; all its methods take and return plain values, so that the driver needs no torch.
+A Ray actor holds one ``Rank``; all its methods take and return plain values, so that the driver needs no torch. With several ranks every
+method but ``generate`` is called in all of them at once.
 """
 
 from __future__ import annotations
@@ -20,17 +21,21 @@ BFLOAT16_TOLERANCE = 0.5
 
 
 class Rank:
-    """Trainer and sampler on one device. ``folder`` is the Hugging Face folder to start from."""
+    """Trainer and sampler on one device, rank ``index`` of ``config.ranks``.
 
-    def __init__(self, config: Config, folder: str, probe: Sequence[int], state: str | None) -> None:
+    ``folder`` is the Hugging Face folder to start from, ``state`` what lies beside it to continue from; the ranks meet over ``store``.
+    """
+
+    def __init__(self, config: Config, folder: str, probe: Sequence[int], state: str | None, index: int, store: str) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)  # a signal to the whole group is the driver's business; Ray ends this process
-        threads = config.cpu_threads or len(os.sched_getaffinity(0))
+        threads = max(1, (config.cpu_threads or len(os.sched_getaffinity(0))) // config.ranks)
         os.environ["OMP_NUM_THREADS"] = str(threads)
         import torch
         from transformers import AutoTokenizer
 
         from engines.ppo.continuation import base_model
+        from engines.ppo.parallel import World, join
         from engines.ppo.policy import Policy, load_model
 
         started = time.monotonic()
@@ -38,15 +43,21 @@ class Rank:
         torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
         self.config, self.probe = config, list(probe)
         self.device = choose_device(config.device)
+        world = World(self.device)
+        if config.ranks > 1 or config.offload:
+            world = join(self.device, index, config.ranks, Path(store))
         batch = 512 if self.device.type == "cpu" else 256
         self.sampler = VllmSampler(
             folder, seed=config.seed, max_model_len=config.max_prompt_tokens + config.max_response_tokens + 1,
-            kv_cache_gb=config.kv_cache_gb, gpu_memory_fraction=config.gpu_memory_fraction, max_sequences=batch, threads=threads)
+            kv_cache_gb=config.kv_cache_gb, gpu_memory_fraction=config.gpu_memory_fraction, max_sequences=batch, threads=threads,
+            launched=world.sharded)
         # Read now: the folder may be a state to continue from, which is deleted when the next one is there.
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         # The divergence is measured from where the training began, also after it was continued.
-        reference = load_model(base_model(config), self.device) if config.kl_coefficient > 0 else None
-        self.policy = Policy(load_model(Path(folder), self.device), config, self.device, reference)
+        # Shards are cut from whole parameters, which a GPU may not hold: they are loaded into host memory then.
+        place = torch.device("cpu") if world.sharded else self.device
+        reference = load_model(base_model(config), place) if config.kl_coefficient > 0 else None
+        self.policy = Policy(load_model(Path(folder), place), config, world, reference)
         if state is not None:
             self.policy.load_state(Path(state))
         self.synchronize(check=True)

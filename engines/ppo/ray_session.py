@@ -7,7 +7,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ TEMP_DIR_LIMIT = 43
 
 
 @contextlib.contextmanager
-def ray_session(cpus: int, gpus: int, stop: Stop) -> Iterator[None]:
-    """Start Ray in this process's own temporary folder, give the signals back to ``stop``, and shut it down at the end.
+def ray_session(cpus: int, gpus: int, stop: Stop) -> Iterator[Path]:
+    """Start Ray in this process's own temporary folder (which is yielded), give the signals back to ``stop``, and shut it down at the end.
 
     Never ``ray stop``: it would end every Ray of this user on the machine. ``address="local"`` never joins another job's Ray.
     """
@@ -38,7 +38,7 @@ def ray_session(cpus: int, gpus: int, stop: Stop) -> Iterator[None]:
         ray.init(address="local", num_cpus=cpus, num_gpus=gpus, object_store_memory=OBJECT_STORE_BYTES, include_dashboard=False,
                  _temp_dir=str(folder), log_to_driver=True, logging_level="WARNING")
         stop.listen()  # ray.init replaced the handlers
-        yield
+        yield folder
     finally:
         ray.shutdown()
         stop.listen()
@@ -62,22 +62,35 @@ def temporary_folder() -> Path:
     raise OSError(f"no temporary folder with at most {TEMP_DIR_LIMIT} bytes in its path")
 
 
-class Actor:
-    """A Ray actor whose calls wait for the answer, with a time limit. It is never restarted: the job is."""
+class Actors:
+    """Ray actors of one kind whose calls wait for all answers, with a time limit. They are never restarted: the job is."""
 
-    def __init__(self, kind: type, arguments: tuple[Any, ...], *, cpus: int, gpus: int, timeout_seconds: float) -> None:
+    def __init__(self, kind: type, arguments: Sequence[tuple[Any, ...]], *, cpus: int, gpus: int, timeout_seconds: float) -> None:
+        """One actor per tuple of arguments, each with ``cpus`` and ``gpus`` of its own."""
         import ray
 
         self.timeout_seconds = timeout_seconds
-        self.handle = ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(kind).remote(*arguments)
+        self.handles = [ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(kind).remote(*each) for each in arguments]
+
+    def __len__(self) -> int:
+        return len(self.handles)
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """Call a method and wait. RuntimeError after ``timeout_seconds``; an error inside the actor comes out as it is."""
+        """Call a method of all with the same arguments; the answer of the first."""
+        return self.each(method, [arguments] * len(self))[0]
+
+    def each(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Call a method of all, each with its own arguments, and wait for all answers.
+
+        RuntimeError after ``timeout_seconds``; an error inside an actor comes out as it is.
+        """
         import ray
 
+        calls = [getattr(handle, method).remote(*each) for handle, each in zip(self.handles, arguments, strict=True)]
         try:
-            return ray.get(getattr(self.handle, method).remote(*arguments), timeout=self.timeout_seconds)
+            answers: list[Any] = ray.get(calls, timeout=self.timeout_seconds)
         except ray.exceptions.GetTimeoutError as error:
             raise RuntimeError(f"{method} did not answer within {self.timeout_seconds:.0f} s (step_timeout_minutes)") from error
         except ray.exceptions.RayTaskError as error:
             raise error.as_instanceof_cause() from error
+        return answers
