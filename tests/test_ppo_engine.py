@@ -164,6 +164,22 @@ def test_killed_then_stopped_then_continued_it_ends_bit_for_bit_like_an_uninterr
 
 
 @pytest.mark.engine
+def test_two_ranks_sample_and_train_what_one_does(place, finished):
+    from safetensors.torch import load_file
+
+    (place / "two.json").write_text(json.dumps(json.loads((place / "config.json").read_text()) | {"ranks": 2}))
+    assert start(place, "two", "two.json").wait(timeout=240) == 0, (place / "two.log").read_text()[-3000:]
+    ours, theirs = comparable(place / "two"), comparable(finished)
+    assert [line[:2] for line in ours] == [line[:2] for line in theirs]
+    for (_, _, mine), (_, _, other) in zip(ours, theirs, strict=True):
+        for key in ("train_reward_mean", "validation_reward_mean", "response_tokens"):
+            assert mine.get(key) == other.get(key), key
+    name = "checkpoints/epoch-000002/model/model.safetensors"
+    one, two = load_file(finished / name), load_file(place / "two" / name)
+    assert max(float((one[key] - two[key]).abs().max()) for key in one) < 1e-3
+
+
+@pytest.mark.engine
 def test_a_changed_config_does_not_continue_another_run(place, finished):
     (finished / "results.json").rename(finished / "kept.json")
     changed = json.loads((place / "config.json").read_text()) | {"learning_rate": 1e-3}
@@ -188,7 +204,7 @@ def test_after_every_step_the_sampler_has_the_trainers_weights_with_tied_embeddi
     config = Config(model="unused", data="unused", validation_data="unused", max_prompt_tokens=16, max_response_tokens=4,
                     micro_batch_tokens=256, learning_rate=1e-2, warmup_steps=0, device="cpu")
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)}
-    rank = Rank(config, str(tmp_path / "tied"), [10, 20, 30, 40, 50, 60], None)
+    rank = Rank(config, str(tmp_path / "tied"), [10, 20, 30, 40, 50, 60], None, 0, str(tmp_path / "store"))
     for number, handler in handlers.items():
         signal.signal(number, handler)
     torch.use_deterministic_algorithms(False)
