@@ -1,4 +1,4 @@
-"""Problems with verifiable answers: GURU parquet files, and three benchmarks as their authors publish them.
+"""Problems with verifiable answers: GURU parquet files, and some benchmarks as their authors publish them.
 
 A GURU row has the columns data_source, prompt (chat messages), ability, apply_chat_template, reward_model {style, ground_truth} and
 extra_info; some files in circulation hold all of them as text (Python literals or JSON), which is read too, never evaluated.
@@ -53,7 +53,7 @@ def user(content: str) -> list[dict[str, str]]:
 
 
 def read_problems(path: Path) -> list[Problem]:
-    """Problems of a parquet file, or of math500.jsonl, HumanEval.jsonl.gz or mbpp.jsonl. ConfigError if it is none of these."""
+    """Problems of a parquet file, or of one of ``KNOWN_FILES``. ConfigError if it is none of these."""
     if not path.is_file():
         near = sorted(other.name for other in path.parent.glob("*") if other.is_file())[:8] if path.parent.is_dir() else []
         raise ConfigError(f"{path}: no such file" + (f"; the folder has {', '.join(near)}" if near else ""))
@@ -123,8 +123,10 @@ def prompt_token_ids(problem: Problem, tokenizer: Any) -> list[int]:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON-lines file, gzipped or not."""
+    """The objects of a JSON-lines file, gzipped or not, or of a JSON list."""
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    if path.suffix == ".json":
+        return list(json.loads(raw))
     return [json.loads(line) for line in raw.decode().splitlines() if line.strip()]
 
 
@@ -155,6 +157,55 @@ def mbpp(rows: list[dict[str, Any]]) -> Iterable[Problem]:
         yield make_problem("codegen__mbpp", user(asked), truth, ability="codegen", extra_info={"task_id": row["task_id"]})
 
 
+def competition(name: str) -> Callable[[list[dict[str, Any]]], Iterable[Problem]]:
+    """Reader of a mathematics competition: problem and answer; whole answers written as 27.0 become 27."""
+    def read(rows: list[dict[str, Any]]) -> Iterable[Problem]:
+        for row in rows:
+            answer = row["answer"]
+            whole = isinstance(answer, float) and answer.is_integer()
+            yield make_problem(f"math__{name}", user(f"{row['problem']} Please output the final answer within \\boxed{{}}."),
+                               str(int(answer) if whole else answer), ability="math")
+    return read
+
+
+def arc_agi(rows: list[dict[str, Any]]) -> Iterable[Problem]:
+    """ARC-AGI: the output of a task's first test input."""
+    for row in rows:
+        pairs = "\n\n".join(f"Input:\n{pair['input']}\nOutput:\n{pair['output']}" for pair in row["train"])
+        asked = (f"Each pair of grids follows one rule.\n\n{pairs}\n\nFind the output for this input:\n{row['test'][0]['input']}\n"
+                 "Give it as a list of lists between <answer> and </answer>.")
+        yield make_problem("simulation__arcagi1", user(asked), row["test"][0]["output"], ability="reasoning",
+                           extra_info={"task_id": row["task_id"]})
+
+
+def cruxeval(rows: list[dict[str, Any]]) -> Iterable[Problem]:
+    """CRUXEval: for every function one problem that asks for the output (-o) and one that asks for an input (-i)."""
+    for row in rows:
+        truth = {"functional": row["code"], "input": row["input"], "output": row["output"]}
+        for kind, asked in (("o", f"assert f({row['input']}) == ??"), ("i", f"assert f(??) == {row['output']}")):
+            prompt = (f"```python\n{row['code']}\n{asked}\n```\n"
+                      "Write the last line with ?? replaced by a value for which it holds, in a ```python block.")
+            yield make_problem(f"simulation__cruxeval-{kind}", user(prompt), truth, ability="simulation", extra_info={"id": row["id"]})
+
+
+def ifeval(rows: list[dict[str, Any]]) -> Iterable[Problem]:
+    """IFEval: a prompt and the instructions in it that a program can check."""
+    for row in rows:
+        yield make_problem("ood__ifeval", user(row["prompt"]), row["kwargs"], ability="ood",
+                           extra_info={"instruction_id_list": row["instruction_id_list"], "prompt": row["prompt"]})
+
+
+def convfinqa(rows: list[dict[str, Any]]) -> Iterable[Problem]:
+    """ConvFinQA: questions about a company's table that build on one another; the last one's answer counts."""
+    for row in rows:
+        questions = "\n".join(f"{number}. {question}" for number, question in enumerate(row["questions"], 1))
+        asked = (f"{row['text']}\n\n{row['table']}\n\n{questions}\nAnswer the last question, a percentage as its hundredth. "
+                 "Please output the final answer within \\boxed{}.")
+        yield make_problem("table__convfinqa", user(asked), str(row["answer"]), ability="table", extra_info={"id": row["id"]})
+
+
 KNOWN_FILES: dict[str, Callable[[list[dict[str, Any]]], Iterable[Problem]]] = {
-    "math500.jsonl": math500, "HumanEval.jsonl.gz": human_eval, "mbpp.jsonl": mbpp}
+    "math500.jsonl": math500, "aime24.jsonl": competition("aime24"), "amc23.jsonl": competition("amc23"), "HumanEval.jsonl.gz": human_eval,
+    "mbpp.jsonl": mbpp, "arc_agi_1_evaluation.jsonl": arc_agi, "cruxeval.jsonl": cruxeval, "ifeval.jsonl": ifeval,
+    "convfinqa_dev.json": convfinqa}
 """Benchmarks that are read as their authors publish them."""

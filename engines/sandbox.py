@@ -6,12 +6,17 @@ sandbox dies with its parent, with all it has started.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from engines.io import ConfigError
 
@@ -20,8 +25,16 @@ NOBODY = 65534
 OUTPUT_BYTES = 1 << 20
 """More output than this ends a program; what it wrote until then is returned."""
 
+STARTED = b"started\n"
+"""The first thing on standard output: what comes before it is the sandbox's doing, what comes after is the program's."""
+
+WALL_FACTOR = 3
+"""Wall time allowed, in CPU time allowed: a busy machine is slow, a program that sleeps is stopped all the same."""
+
 LIMITS = """
 import os, resource
+os.write(1, b"started\\n")
+os.dup2(os.open("/dev/null", os.O_WRONLY), 2)
 for kind, value in ((resource.RLIMIT_AS, {memory}), (resource.RLIMIT_CPU, {cpu}), (resource.RLIMIT_FSIZE, 1 << 24),
                     (resource.RLIMIT_NPROC, 32), (resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_CORE, 0)):
     resource.setrlimit(kind, (value, value))
@@ -34,6 +47,10 @@ exec(compile(take(int(take(10))).decode(), "program", "exec"), {{"__name__": "__
 """
 """Sets the limits and runs the program: ten digits of length and the text, read without buffering, so that what follows on standard
 input is the program's own to read."""
+
+
+class SandboxError(RuntimeError):
+    """The sandbox did not start; nothing is known about the program."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +73,8 @@ def interpreter() -> Path:
     return system.resolve()
 
 
-def command(memory_gb: int, cpu_seconds: int) -> list[str]:
+@functools.cache
+def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
     """The bubblewrap call around a fresh Python. ConfigError if bubblewrap is not installed."""
     bwrap = shutil.which("bwrap")
     if bwrap is None:
@@ -69,40 +87,57 @@ def command(memory_gb: int, cpu_seconds: int) -> list[str]:
     if not python.is_relative_to("/usr"):  # a Python of one's own, such as pyenv's or conda's
         binds += ["--ro-bind", sys.base_prefix, sys.base_prefix]
     limits = LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds)
-    return [bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
+    return (bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
             "--setenv", "PATH", "/usr/bin", "--setenv", "OMP_NUM_THREADS", "1", "--setenv", "OPENBLAS_NUM_THREADS", "1",
             *binds, "--proc", "/proc", "--dev", "/dev", "--size", str(64 << 20), "--tmpfs", "/tmp", "--chdir", "/tmp",  # noqa: S108
-            str(python), "-I", "-S", "-c", limits]
+            str(python), "-I", "-S", "-c", limits)
 
 
-def run_program(program: str, seconds: float, memory_gb: int = 4, standard_input: bytes = b"") -> Execution:
-    """Run a Python program. CPU time is limited to ``seconds``, wall time to three times that."""
+def run_program(program: str, seconds: float, memory_gb: int = 4, standard_input: bytes = b"",
+                output_bytes: int = OUTPUT_BYTES) -> Execution:
+    """Run a Python program. CPU time is limited to ``seconds``, wall time to ``WALL_FACTOR`` times that. SandboxError if it did not start.
+
+    Output beyond ``output_bytes`` ends the program; what it wrote until then is returned.
+    """
     arguments = command(memory_gb, max(1, round(seconds)))
     # `head` ends the pipe after the limit, so endless output cannot fill our memory; the writer then dies of SIGPIPE.
     # The limit on processes does not hold for root, so root's programs run as nobody.
     user = NOBODY if os.geteuid() == 0 else None
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, user=user, group=user,
-                          extra_groups=None if user is None else [], cwd="/") as process, \
-            subprocess.Popen(["head", "-c", str(OUTPUT_BYTES)], stdin=process.stdout, stdout=subprocess.PIPE) as reader:
+    with tempfile.TemporaryFile() as complaints, \
+            subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, user=user, group=user,
+                             extra_groups=None if user is None else [], cwd="/") as process, \
+            subprocess.Popen(["head", "-c", str(len(STARTED) + output_bytes)], stdin=process.stdout, stdout=subprocess.PIPE) as reader:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdout.close()
+        text = program.encode(errors="replace")
+        feeder = threading.Thread(target=feed, args=(process.stdin, b"%010d" % len(text) + text + standard_input), daemon=True)
+        feeder.start()
         timed_out = False
         try:
-            text = program.encode(errors="replace")
-            process.stdin.write(b"%010d" % len(text) + text + standard_input)
-            process.stdin.close()
-        except BrokenPipeError:
-            pass  # it ended without reading; its output says why
-        try:
-            stdout, _ = reader.communicate(timeout=3 * seconds)
+            stdout, _ = reader.communicate(timeout=WALL_FACTOR * seconds)
             process.wait(timeout=1.0)
         except subprocess.TimeoutExpired:
             timed_out = True
             process.kill()
             stdout, _ = reader.communicate()
         process.wait()
-        return Execution(stdout, process.returncode, timed_out)
+        feeder.join()
+        if not stdout.startswith(STARTED):
+            complaints.seek(0)
+            reason = complaints.read(2000).decode(errors="replace").strip().splitlines() or [f"exit code {process.returncode}"]
+            raise SandboxError(f"the sandbox does not start here: {reason[-1][:200]}")
+        return Execution(stdout[len(STARTED):], process.returncode, timed_out)
+
+
+def feed(pipe: IO[bytes], data: bytes) -> None:
+    """Write to a program that may end without reading; its output then says why."""
+    try:
+        pipe.write(data)
+        pipe.close()
+    except OSError:
+        with contextlib.suppress(OSError):
+            pipe.close()
 
 
 def self_test() -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from engines.io import EngineConfig
@@ -22,7 +24,7 @@ class Config(EngineConfig):
     models: CheckpointsSource | str
     """Checkpoints of a job, or one Hugging Face folder."""
     data: str | dict[str, str]
-    """A folder with ``<task>.test.parquet`` or math500.jsonl, HumanEval.jsonl.gz, mbpp.jsonl; or task -> file."""
+    """A folder with ``<task>.test.parquet`` or benchmark files under their authors' names (see the how-to); or task -> file."""
     tasks: list[str] | None = None
     """Only these tasks; None is all."""
     samples_per_prompt: int = Field(1, ge=1)
@@ -37,8 +39,10 @@ class Config(EngineConfig):
     """Seed of the samples."""
     limit: int | None = Field(None, ge=1)
     """Only the first so many problems of each task."""
+    scoring: Literal["strict", "guru"] = "strict"
+    """``strict`` says what is right; ``guru`` gives the published GURU scorer's value, defects included."""
     scoring_seconds: float = Field(10.0, gt=0)
-    """Time limit of scoring one sample."""
+    """Time limit of scoring one sample; programs in the sandbox have their own."""
     scoring_workers: int = Field(1, ge=1)
     """Scoring processes at a time."""
     kv_cache_gb: int = Field(1, ge=1)

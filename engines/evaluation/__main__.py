@@ -14,7 +14,9 @@ from engines.evaluation.aggregate import rows
 from engines.evaluation.generate import Generator, Item, Model, read_lines
 from engines.io import ConfigError, Interrupted, Progress, Row, Stop, program, write_json, write_results, write_text
 
-KNOWN = {"math500": "math500.jsonl", "humaneval": "HumanEval.jsonl.gz", "mbpp": "mbpp.jsonl"}
+KNOWN = {"math500": "math500.jsonl", "humaneval": "HumanEval.jsonl.gz", "mbpp": "mbpp.jsonl", "aime24": "aime24.jsonl",
+         "amc23": "amc23.jsonl", "arcagi1": "arc_agi_1_evaluation.jsonl", "cruxeval": "cruxeval.jsonl", "ifeval": "ifeval.jsonl",
+         "convfinqa": "convfinqa_dev.json"}
 
 
 def models_of(config: Config) -> list[Model]:
@@ -65,7 +67,7 @@ def score_model(config: Config, out: Path, name: str, items: list[Item]) -> list
     lines = [{**line, "task": task} for task in sorted({item.task for item in items})
              for line in read_lines(out / "generations" / name / f"{task}.jsonl") if (task, line["item_id"]) in by_id]
     lines.sort(key=lambda line: (line["task"], line["item_id"], line["sample"]))
-    with ScoringPool(config.scoring_workers, config.scoring_seconds) as pool:
+    with ScoringPool(config.scoring_workers, config.scoring_seconds, config.scoring) as pool:
         verdicts = pool.score_many([(by_id[line["task"], line["item_id"]], line["text"]) for line in lines])
     for line, verdict in zip(lines, verdicts, strict=True):
         line.pop("text")
@@ -103,9 +105,9 @@ def vllm_version() -> str:
 def sandbox_of(items: list[Item]) -> str | None:
     """Name of the sandbox, tested, if some problem needs one; found out before anything is generated."""
     from engines.sandbox import self_test
-    from engines.scoring import kind_of
+    from engines.scoring import IN_SANDBOX, kind_of
 
-    return self_test() if any(kind_of(item.problem.data_source) == "code" for item in items) else None
+    return self_test() if any(kind_of(item.problem.data_source) in IN_SANDBOX for item in items) else None
 
 
 def run(config: Config, out: Path, stop: Stop) -> None:

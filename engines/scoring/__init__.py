@@ -1,42 +1,39 @@
 """Scorers: a problem and a response in, a verdict out. Pure, deterministic, and never 0.0 for "could not".
 
-``score`` judges in this process what is cheap and safe; mathematics and code go through a ``ScoringPool``, whose processes can be
-killed: an expression that hangs costs its own time limit and nothing else.
+Each kind of answer is a module with two functions, ``strict`` and ``guru``. ``strict`` says what is right; ``guru`` gives the value that
+the published GURU scorer gives, its defects included, for comparison with published numbers, but runs nothing outside the sandbox and
+draws nothing by chance. Both see a response without its thinking.
+
+``score`` judges in this process; a ``ScoringPool`` judges in processes that can be killed: an expression that hangs costs its own time
+limit and nothing else.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal
 
 from engines.data import Problem
 from engines.io import ConfigError
+from engines.sandbox import SandboxError
+from engines.scoring.verdict import Status, Verdict
 
-Status = Literal["ok", "no_answer", "timeout", "error", "sandbox_error"]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a scorer found."""
-
-    value: float | None
-    """0.0 to 1.0; None if the response could not be judged (timeout, error, sandbox_error)."""
-    status: Status
-    """``no_answer``: nothing that could be an answer was found; its value is 0.0."""
-    extracted: str | None = None
-    """The answer as it was read."""
-    detail: str = ""
-    """Why there is no value, or why it is what it is."""
-
-
+Version = Literal["strict", "guru"]
 Scorer = Callable[[Problem, str], Verdict]
 
-IN_PROCESS = frozenset({"miniature"})
-"""Kinds of scorers that need no process of their own: they take microseconds and run nothing."""
+IN_PROCESS = frozenset({"miniature", "choice", "word"})
+"""Kinds that need no process of their own: they take microseconds and run nothing."""
+IN_SANDBOX = frozenset({"code", "crux"})
+"""Kinds that run programs. The sandbox has limits of its own, and theirs hold."""
 
-
-KINDS = (("math__", "mathematics"), ("codegen__humaneval", "code"), ("codegen__mbpp", "code"))
+KINDS = (
+    ("math__", "mathematics"), ("codegen__", "code"), ("stem__gpqa", "choice"), ("stem__supergpqa", "choice"),
+    ("simulation__arcagi", "grid"), ("simulation__barc", "grid"), ("logic__zebra_puzzle", "zebra"), ("logic__ordering_puzzle", "ordering"),
+    ("logic__graph", "word"), ("simulation__codeio", "json_answer"), ("simulation__cruxeval", "crux"), ("table__", "table"),
+    ("ood__ifeval", "instructions"), ("ood__livebench", "livebench"),
+    # GURU's own generators leave the domain out.
+    ("zebra_puzzle", "zebra"), ("ordering_puzzle", "ordering"), ("graph_logical", "word"))
 """Scorer by the beginning of a data source."""
 
 
@@ -47,42 +44,36 @@ def kind_of(data_source: str) -> str:
     for prefix, kind in KINDS:
         if data_source.startswith(prefix):
             return kind
-    raise ConfigError(f"no scorer for the data source '{data_source}'; there are scorers for math__*, codegen__humaneval, codegen__mbpp "
-                      "and the miniature domains")
+    raise ConfigError(f"no scorer for the data source '{data_source}'; there are scorers for the miniature domains and for "
+                      + ", ".join(f"{prefix}*" for prefix, _ in KINDS))
 
 
 def answer_text(text: str) -> str | None:
     """The part of a response after its thinking: after the last ``</think>``; None if the thinking never ends."""
-    if "</think>" in text:
-        return text.rpartition("</think>")[2]
-    return None if "<think>" in text else text
+    before, closed, after = text.rpartition("</think>")
+    if "<think>" in after:
+        return None
+    return after if closed else before + after
 
 
-def score(problem: Problem, text: str) -> Verdict:
-    """Judge one response in this process."""
-    kind = kind_of(problem.data_source)
+def score(problem: Problem, text: str, version: Version = "strict") -> Verdict:
+    """Judge one response in this process. Where it could not be judged, the value is None and the status says why."""
     answer = answer_text(text)
     if answer is None:
         return Verdict(0.0, "no_answer", detail="the thinking never ends")
-    return scorer(kind)(problem, answer)
+    try:
+        return scorer(kind_of(problem.data_source), version)(problem, answer)
+    except SandboxError as error:
+        return Verdict(None, "sandbox_error", detail=str(error))
 
 
-def scorer(kind: str) -> Scorer:
+def scorer(kind: str, version: Version = "strict") -> Scorer:
     """The function behind a kind; imported when it is needed."""
-    if kind == "miniature":
-        from engines.scoring.miniature import score_miniature
-
-        return score_miniature
-    if kind == "mathematics":
-        from engines.scoring.mathematics import score_mathematics
-
-        return score_mathematics
-    from engines.scoring.code import score_code
-
-    return score_code
-
+    found: Scorer = getattr(importlib.import_module(f"engines.scoring.{kind}"), version)
+    return found
 
 
 from engines.scoring.pool import ScoringPool  # noqa: E402  # needs the names above
 
-__all__ = ["IN_PROCESS", "Scorer", "ScoringPool", "Status", "Verdict", "answer_text", "kind_of", "score", "scorer"]
+__all__ = ["IN_PROCESS", "IN_SANDBOX", "KINDS", "Scorer", "ScoringPool", "Status", "Verdict", "Version", "answer_text", "kind_of",
+           "score", "scorer"]

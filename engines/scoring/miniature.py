@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from engines.data import Problem
-from engines.scoring import Verdict
+from engines.scoring.verdict import Verdict
 
 PROGRAM = re.compile(r"x([+\-*])(\d)")
 INPUTS = range(10)
@@ -20,7 +20,7 @@ def run_program(program: str, x: int) -> int:
     return {"+": x + digit, "-": x - digit, "*": x * digit}[sign]
 
 
-def score_miniature(problem: Problem, text: str) -> Verdict:
+def strict(problem: Problem, text: str) -> Verdict:
     """Equality after stripping white space; for the domain ``code`` equality of the outputs on ten inputs."""
     answer = text.strip()
     if not answer:
@@ -32,3 +32,7 @@ def score_miniature(problem: Problem, text: str) -> Verdict:
     except ValueError as error:
         return Verdict(0.0, "ok", answer, str(error))
     return Verdict(float(right), "ok", answer)
+
+
+guru = strict
+"""These domains are not GURU's."""

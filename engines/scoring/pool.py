@@ -10,10 +10,15 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 
 from engines.data import Problem
-from engines.scoring import IN_PROCESS, Verdict, kind_of, score
+from engines.scoring import IN_PROCESS, IN_SANDBOX, Verdict, Version, kind_of, score
+
+START_SECONDS = 30.0
+"""The first item of a process waits for its imports too."""
+SANDBOX_SECONDS = 300.0
+"""Programs have limits of their own, which make a verdict; this one is for a sandbox that hangs."""
 
 
-def work(connection: Connection) -> None:
+def work(connection: Connection, version: Version) -> None:
     """The loop of one worker: an item in, a verdict out, until the pipe closes."""
     while True:
         try:
@@ -21,7 +26,7 @@ def work(connection: Connection) -> None:
         except EOFError:
             return
         try:
-            verdict = score(problem, text)
+            verdict = score(problem, text, version)
         except Exception as error:  # whatever a third-party parser raises belongs to this item, which is told so
             verdict = Verdict(None, "error", detail=f"{type(error).__name__}: {error}"[:300])
         connection.send(verdict)
@@ -34,17 +39,19 @@ class Worker:
     process: multiprocessing.process.BaseProcess
     connection: Connection
     index: int = -1
+    seconds: float = 0.0
     deadline: float = 0.0
 
 
 class ScoringPool:
-    """A pool of ``workers`` processes with ``seconds`` per item. Processes start when the first item needs one."""
+    """A pool of ``workers`` processes with ``seconds`` per item that runs no program. Processes start when the first item needs one."""
 
-    def __init__(self, workers: int, seconds: float) -> None:
+    def __init__(self, workers: int, seconds: float, version: Version = "strict") -> None:
         if workers < 1 or seconds <= 0:
             raise ValueError(f"a scoring pool needs a worker and time, got workers={workers}, seconds={seconds}")
         self.limit = workers
         self.seconds = seconds
+        self.version = version
         self.workers: list[Worker] = []
         # A fresh interpreter: a fork of a process that holds vLLM or Ray would inherit their threads' locks.
         self.context = multiprocessing.get_context("spawn")
@@ -61,7 +68,7 @@ class ScoringPool:
     def start(self) -> Worker:
         """A new process."""
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=work, args=(theirs,), daemon=False)
+        process = self.context.Process(target=work, args=(theirs, self.version), daemon=False)
         process.start()
         theirs.close()
         worker = Worker(process, ours)
@@ -81,7 +88,7 @@ class ScoringPool:
         todo: list[int] = []
         for index, (problem, text) in enumerate(items):
             if kind_of(problem.data_source) in IN_PROCESS:
-                verdicts[index] = score(problem, text)
+                verdicts[index] = score(problem, text, self.version)
             else:
                 todo.append(index)
         todo.reverse()
@@ -91,8 +98,8 @@ class ScoringPool:
                 idle = [worker for worker in self.workers if worker not in busy]
                 worker = idle[0] if idle else self.start()
                 worker.index = todo.pop()
-                # The first item of a process waits for its imports too.
-                worker.deadline = time.monotonic() + self.seconds + (0.0 if idle else 30.0)
+                worker.seconds = SANDBOX_SECONDS if kind_of(items[worker.index][0].data_source) in IN_SANDBOX else self.seconds
+                worker.deadline = time.monotonic() + worker.seconds + (0.0 if idle else START_SECONDS)
                 worker.connection.send(items[worker.index])
                 busy.append(worker)
             for worker, verdict in self.finished(busy):
@@ -114,5 +121,5 @@ class ScoringPool:
                     found.append((worker, Verdict(None, "error", detail=f"the scorer died (exit code {worker.process.exitcode})")))
             elif time.monotonic() >= worker.deadline:
                 self.end(worker)
-                found.append((worker, Verdict(None, "timeout", detail=f"no verdict within {self.seconds:g} s")))
+                found.append((worker, Verdict(None, "timeout", detail=f"no verdict within {worker.seconds:g} s")))
         return found

@@ -1,0 +1,55 @@
+"""Finding the answer in a response, and reading it as data. Nothing here evaluates anything."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from typing import Any
+
+LONGEST_LITERAL = 200_000
+"""Characters; a longer text is no answer to any problem of the suites."""
+
+FENCE = re.compile(r"```([\w+-]*)[ \t]*\r?\n?(.*?)```", re.DOTALL)
+
+
+def last_boxed(text: str) -> str | None:
+    """What the last complete ``\\boxed{...}`` or ``\\fbox{...}`` holds, by matching braces."""
+    for start in reversed([match.end() for match in re.finditer(r"\\(?:boxed|fbox)\s*\{", text)]):
+        depth = 1
+        for position in range(start, len(text)):
+            depth += {"{": 1, "}": -1}.get(text[position], 0)
+            if depth == 0:
+                return text[start:position].strip()
+    return None
+
+
+def last_tag(text: str, tag: str = "answer", one_line: bool = False) -> str | None:
+    """What the last complete ``<tag>...</tag>`` holds; with ``one_line`` those that span lines do not count."""
+    found = re.findall(rf"<{tag}>(.*?)</{tag}>", text, 0 if one_line else re.DOTALL)
+    return str(found[-1]).strip() if found else None
+
+
+def fenced(text: str) -> list[tuple[str, str]]:
+    """Language and content of every fenced block."""
+    return [(language, content.strip()) for language, content in FENCE.findall(text)]
+
+
+def literal(text: str) -> Any:
+    """The Python or JSON value that a text spells out. ValueError if it is neither, too long or nested too deep."""
+    if len(text) > LONGEST_LITERAL:
+        raise ValueError(f"{len(text)} characters are too many for an answer")
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+        pass
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"neither a Python nor a JSON value: {text[:80]!r}") from error
+
+
+def without_latex(text: str) -> str:
+    """An answer in words or a number without ``\\text{}``, dollar signs, escapes and a final full stop."""
+    inner = re.sub(r"\\(?:text|textbf|textit|mathrm|mathbf)\s*\{([^{}]*)\}", r"\1", text)
+    return re.sub(r"\\[,;! ]", " ", inner).replace("\\", "").replace("$", "").strip().removesuffix(".").strip()

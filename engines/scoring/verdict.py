@@ -1,0 +1,22 @@
+"""What a scorer says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Status = Literal["ok", "no_answer", "timeout", "error", "sandbox_error"]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a scorer found."""
+
+    value: float | None
+    """0.0 to 1.0; None if the response could not be judged (timeout, error, sandbox_error)."""
+    status: Status
+    """``no_answer``: nothing that could be an answer was found; its value is 0.0 in the strict version."""
+    extracted: str | None = None
+    """The answer as it was read."""
+    detail: str = ""
+    """Why there is no value, or why it is what it is."""
