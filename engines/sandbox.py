@@ -87,7 +87,7 @@ def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
     if not python.is_relative_to("/usr"):  # a Python of one's own, such as pyenv's or conda's
         binds += ["--ro-bind", sys.base_prefix, sys.base_prefix]
     limits = LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds)
-    return (bwrap, "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
+    return (bwrap, "--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
             "--setenv", "PATH", "/usr/bin", "--setenv", "OMP_NUM_THREADS", "1", "--setenv", "OPENBLAS_NUM_THREADS", "1",
             *binds, "--proc", "/proc", "--dev", "/dev", "--size", str(64 << 20), "--tmpfs", "/tmp", "--chdir", "/tmp",  # noqa: S108
             str(python), "-I", "-S", "-c", limits)
