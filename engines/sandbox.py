@@ -1,6 +1,7 @@
 """Model-written code runs here and nowhere else: bubblewrap, no network, no files, limited time, memory and processes.
 
-Everything of the machine but ``/usr`` and the Python installation is out of sight; ``/tmp`` is an empty memory file system. The
+Everything of the machine but ``/usr`` and the Python installation is out of sight; ``/tmp`` and ``/dev/shm`` are empty memory file
+systems of 64 MiB, and nothing else can be written. The
 sandbox dies with its parent, with all it has started.
 """
 
@@ -32,7 +33,8 @@ WALL_FACTOR = 3
 """Wall time allowed, in CPU time allowed: a busy machine is slow, a program that sleeps is stopped all the same."""
 
 LIMITS = """
-import os, resource
+import builtins, os, resource, sys
+builtins.exit = builtins.quit = sys.exit  # as in any script; the start without site-packages leaves them out
 os.write(1, b"started\\n")
 os.dup2(os.open("/dev/null", os.O_WRONLY), 2)
 for kind, value in ((resource.RLIMIT_AS, {memory}), (resource.RLIMIT_CPU, {cpu}), (resource.RLIMIT_FSIZE, 1 << 24),
@@ -89,7 +91,8 @@ def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
     limits = LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds)
     return (bwrap, "--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
             "--setenv", "PATH", "/usr/bin", "--setenv", "OMP_NUM_THREADS", "1", "--setenv", "OPENBLAS_NUM_THREADS", "1",
-            *binds, "--proc", "/proc", "--dev", "/dev", "--size", str(64 << 20), "--tmpfs", "/tmp", "--chdir", "/tmp",  # noqa: S108
+            *binds, "--proc", "/proc", "--dev", "/dev", "--size", str(64 << 20), "--tmpfs", "/dev/shm",  # noqa: S108
+            "--size", str(64 << 20), "--tmpfs", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp",  # noqa: S108
             str(python), "-I", "-S", "-c", limits)
 
 
@@ -140,13 +143,51 @@ def feed(pipe: IO[bytes], data: bytes) -> None:
             pipe.close()
 
 
+PROBE = """
+import os, socket
+found = [name for name in ("/home", "/var", "/etc/passwd") if os.path.exists(name)]
+try:
+    socket.create_connection(("192.0.2.1", 9), timeout=1)
+    found.append("network")
+except TimeoutError:
+    found.append("network")
+except OSError:
+    pass
+if os.getpid() != 1:
+    found.append("other processes")
+try:
+    open("/usr/written", "w")
+    found.append("/usr for writing")
+except OSError:
+    pass
+children = 0
+try:
+    while children < 64:
+        if os.fork() == 0:
+            os.read(0, 1)
+            os._exit(0)
+        children += 1
+    found.append("any number of processes")
+except OSError:
+    pass
+os.write(1, repr(found).encode())
+os._exit(0)
+"""
+
+
+@functools.cache
 def self_test() -> str:
-    """Name of the sandbox if it runs a program and lets it reach neither files nor network; ConfigError if not."""
-    probe = ("import os, socket\nfound = [name for name in ('/home', '/var', '/etc/passwd') if os.path.exists(name)]\n"
-             "try:\n    socket.create_connection(('192.0.2.1', 9), timeout=1); found.append('network')\n"
-             "except TimeoutError:\n    found.append('network')\nexcept OSError:\n    pass\nprint('ran', found)")
-    execution = run_program(probe, seconds=5)
-    if execution.stdout.strip() != b"ran []":
-        raise ConfigError(f"the sandbox does not hold on this machine: {execution.stdout[-200:]!r}, exit code {execution.exit_code}; user "
-                          "namespaces may be switched off for bubblewrap here")
-    return "bubblewrap"
+    """Name and version of the sandbox if it holds on this machine, found out once per process; ConfigError if it does not.
+
+    It must run a program, and the program must reach no file, network, process or writable folder, and be few processes only.
+    """
+    try:
+        execution = run_program(PROBE, seconds=5)
+    except SandboxError as error:
+        raise ConfigError(f"model-written code cannot be run safely on this machine: {error}; user namespaces may be switched off for "
+                          "bubblewrap here (ask for them, or score on another node)") from error
+    if execution.stdout != b"[]":
+        raise ConfigError(f"the sandbox does not hold on this machine: a program reaches {execution.stdout[-200:]!r}, exit code "
+                          f"{execution.exit_code}; nothing is run")
+    version = subprocess.run(["bwrap", "--version"], capture_output=True, text=True, check=False).stdout.strip()
+    return version or "bubblewrap"

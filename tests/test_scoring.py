@@ -4,7 +4,6 @@ import gzip
 import json
 import os
 import random
-import time
 from pathlib import Path
 from typing import Any
 
@@ -60,69 +59,12 @@ def test_canonical_solutions_of_human_eval_pass_and_cheats_fail() -> None:
 
 @needs_data
 @needs_sandbox
-def test_reference_programs_of_mbpp_pass() -> None:
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.long)])
+def test_reference_programs_of_mbpp_pass(every: int) -> None:
     problems = read_problems(DATA / "mbpp.jsonl")
     codes = {row["task_id"]: row["code"] for row in map(json.loads, (DATA / "mbpp.jsonl").read_text().splitlines())}
     assert len(problems) == 500
-    assert share_right([(p, f"```python\n{codes[p.extra_info['task_id']]}\n```") for p in problems]) == 1.0
-
-
-WALK = """
-import gc, os, sys
-def walk():
-    frame = sys._getframe()
-    while frame:
-        for value in [*frame.f_locals.values(), *frame.f_globals.values(), *frame.f_code.co_consts]:
-            if isinstance(value, list):
-                value.append("passed")
-            if isinstance(value, (str, bytes)) and len(value) < 200:
-                for descriptor in range(1, 64):
-                    try:
-                        os.write(descriptor, value if isinstance(value, bytes) else value.encode())
-                    except OSError:
-                        pass
-        frame = frame.f_back
-walk()
-def f(x):
-    walk()
-    os._exit(0)
-"""
-
-
-@needs_sandbox
-@pytest.mark.parametrize("cheat", [
-    "import sys\nsys.exit(0)", "import os\nos._exit(0)", "raise SystemExit", WALK,
-    "import os\nfor k in range(64):\n    try:\n        os.write(k, b'?passed')\n    except OSError:\n        pass\nos._exit(0)",
-    "import posix\nposix.system('echo passed')\nos = None", "while True:\n    print('x' * 10000)"])
-def test_a_cheat_does_not_pass(cheat: str) -> None:
-    task = make_problem("codegen__mbpp", user("square"), {"prefix": "", "tests": "assert f(3) == 9"})
-    assert score(task, f"```python\n{cheat}\n```").value == 0.0
-    assert score(task, "```python\ndef f(x):\n    return x * x\n```").value == 1.0
-
-
-@needs_sandbox
-def test_the_sandbox_hides_files_and_network_and_leaves_nothing_running() -> None:
-    assert sandbox.self_test() == "bubblewrap"
-    program = ("import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(60)\n"
-               "    os._exit(0)\ntime.sleep(60)")
-    assert sandbox.run_program(program, seconds=0.5).timed_out
-    time.sleep(0.3)
-    living = [path for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists() and b"bwrap" in path.read_bytes()]
-    assert not living
-
-
-@needs_sandbox
-@pytest.mark.parametrize("program", ["x = bytearray(6 << 30)", "import os\nwhile True:\n    os.fork()", "while True: pass"])
-def test_memory_forks_and_loops_are_contained(program: str) -> None:
-    execution = sandbox.run_program(program, seconds=1)
-    assert execution.timed_out or execution.exit_code != 0
-
-
-@needs_sandbox
-def test_a_fork_bomb_gets_few_processes() -> None:
-    program = ("import os, time\ncount = 0\ntry:\n    while count < 500:\n        if os.fork() == 0:\n            time.sleep(5)\n"
-               "            os._exit(0)\n        count += 1\nexcept OSError:\n    pass\nprint(count, flush=True)\nos._exit(0)")
-    assert int(sandbox.run_program(program, seconds=3).stdout) < 40
+    assert share_right([(p, f"```python\n{codes[p.extra_info['task_id']]}\n```") for p in problems[::every]]) == 1.0
 
 
 @given(domain=st.sampled_from(sorted(GENERATORS)), seed=st.integers(0, 10**6))

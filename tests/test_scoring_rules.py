@@ -292,8 +292,9 @@ def test_json_golds_score_and_equality_is_symmetric(value: Any, other: Any) -> N
     assert score(asked, f"```json\n{json.dumps({'output': other})}\n```").value == float(same(value, other))
 
 
-PLAIN = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
-                     lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text() | st.integers(), inner), max_leaves=8)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
+    lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text() | st.integers(), inner), max_leaves=8)
 
 
 @given(value=PLAIN)
@@ -315,8 +316,8 @@ def test_printed_output_is_compared_word_by_word(lines: list[list[str]], data: s
 
 
 @pytest.mark.parametrize(("output", "expected", "strict", "published"), [
-    ("YES", "yes", False, True), ("1.0", "1", False, True), ("1", "1.0", True, True), ("1e-9", "0.0", True, True), ("nan", "1.0", False, False),
-    ("a  b ", "a b", True, True), ("a\nb", "a b", False, False), ("1000000.5", "1000000.0", True, False),
+    ("YES", "yes", False, True), ("1.0", "1", False, True), ("1", "1.0", True, True), ("1e-9", "0.0", True, True),
+    ("nan", "1.0", False, False), ("a  b ", "a b", True, True), ("a\nb", "a b", False, False), ("1000000.5", "1000000.0", True, False),
     ("...", "1.0", False, False)])
 def test_printed_numbers(output: str, expected: str, strict: bool, published: bool) -> None:
     assert same_output(output, expected) is strict

@@ -321,6 +321,7 @@ def one_run(code: types.CodeType, seconds: int, text: str) -> tuple[bytes, bytes
         silence()
         os.dup2(source, 0)
         os.dup2(sink, 1)
+        seconds = min(seconds, resource.getrlimit(resource.RLIMIT_CPU)[1])
         resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         exec(code, {"__name__": "__main__"})  # noqa: S102  # this is the sandbox
         sys.exit(0)
