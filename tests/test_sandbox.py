@@ -92,14 +92,14 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_program_ends_and_leaves_nothing(name: str, mark: str) -> None:
     begin = time.monotonic()
-    execution = sandbox.run_program(named(mark, BAD[name]), seconds=0.4)
+    execution = sandbox.run_program(named(mark, BAD[name]), seconds=1)
     assert time.monotonic() - begin < 8
     assert len(execution.stdout) <= sandbox.OUTPUT_BYTES
 
 
 @pytest.mark.parametrize("name", sorted(BAD.keys() - {"sleeping fork bomb", "threads", "double fork"}))
 def test_a_bad_program_is_wrong_and_not_an_error(name: str, mark: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(code, "SECONDS", 0.4)
+    monkeypatch.setattr(code, "SECONDS", 1.0)
     verdict = judged(named(mark, f"def f(x):\n    exec({BAD[name]!r}, {{}})\n    return x"))
     assert (verdict.value, verdict.status) == (0.0, "ok")
 
@@ -161,7 +161,7 @@ CHEATS = {
 
 @pytest.mark.parametrize("name", CHEATS)
 def test_a_cheat_does_not_pass(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(code, "SECONDS", 0.4)
+    monkeypatch.setattr(code, "SECONDS", 1.0)
     assert judged(CHEATS[name]).value == 0.0
 
 

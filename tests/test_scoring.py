@@ -107,3 +107,17 @@ def test_an_item_that_hangs_costs_its_own_time_and_nothing_else() -> None:
         verdicts = pool.score_many([(task, boxed("8")), slow, (task, boxed("8"))])
     assert verdicts[0].value == verdicts[2].value == 1.0
     assert verdicts[1].value != 1.0
+
+
+@pytest.mark.parametrize(("version", "value"), [("strict", 0.0), ("guru", 1.0)])
+def test_an_evaluation_scores_by_the_version_that_its_config_names(version: str, value: float, tmp_path: Path) -> None:
+    from engines.evaluation import Config
+    from engines.evaluation.__main__ import score_model
+    from engines.evaluation.generate import Item
+
+    task = make_problem("table__finqa", user("?"), "0.075")
+    folder = tmp_path / "generations" / "model"
+    folder.mkdir(parents=True)
+    (folder / "finqa.jsonl").write_text(json.dumps({"item_id": task.item_id, "sample": 0, "text": boxed("7.5")}) + "\n")
+    config = Config.model_validate({"models": "m", "data": "d", "scoring": version})
+    assert [line["value"] for line in score_model(config, tmp_path, "model", [Item("finqa", task, (1,))])] == [value]

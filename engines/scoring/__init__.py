@@ -20,6 +20,7 @@ from engines.sandbox import SandboxError
 from engines.scoring.verdict import Status, Verdict
 
 Version = Literal["strict", "guru"]
+VERSIONS: tuple[Version, ...] = ("strict", "guru")
 Scorer = Callable[[Problem, str], Verdict]
 
 IN_PROCESS = frozenset({"miniature", "choice", "word"})
@@ -75,5 +76,18 @@ def scorer(kind: str, version: Version = "strict") -> Scorer:
 
 from engines.scoring.pool import ScoringPool  # noqa: E402  # needs the names above
 
-__all__ = ["IN_PROCESS", "IN_SANDBOX", "KINDS", "Scorer", "ScoringPool", "Status", "Verdict", "Version", "answer_text", "kind_of",
-           "score", "scorer"]
+__all__ = [
+    "IN_PROCESS",
+    "IN_SANDBOX",
+    "KINDS",
+    "VERSIONS",
+    "Scorer",
+    "ScoringPool",
+    "Status",
+    "Verdict",
+    "Version",
+    "answer_text",
+    "kind_of",
+    "score",
+    "scorer",
+]
