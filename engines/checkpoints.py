@@ -47,12 +47,12 @@ class Checkpoint(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: Path
-    """``.../checkpoints/<name>``; for format ``huggingface`` the model lies in ``path / "model"``."""
+    """``.../checkpoints/<name>``; the model lies in ``path / "model"``."""
     manifest: Manifest
 
     @property
     def model(self) -> Path:
-        """The Hugging Face folder (config, tokenizer, safetensors)."""
+        """A Hugging Face folder (config, tokenizer, safetensors), or safetensors and a description of the engine's own."""
         return self.path / "model"
 
 
@@ -71,7 +71,8 @@ def fingerprint(folder: Path) -> str:
 
 
 def save(out: Path, name: str, write: Callable[[Path], None], *, step: int, epoch: int, metrics: dict[str, float],
-         rank_by: str | None = None, probe: dict[str, Any] | None = None) -> Checkpoint:
+         rank_by: str | None = None, probe: dict[str, Any] | None = None,
+         format: Literal["huggingface", "state_dict"] = "huggingface") -> Checkpoint:
     """Save one checkpoint: ``write(folder)`` fills ``folder/model`` (and more), the manifest follows, the rename ends it.
 
     A folder of that name left by an earlier attempt is replaced.
@@ -81,7 +82,7 @@ def save(out: Path, name: str, write: Callable[[Path], None], *, step: int, epoc
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     write(temporary)
-    manifest = Manifest(name=name, step=step, epoch=epoch, format="huggingface", metrics=metrics, rank_by=rank_by,
+    manifest = Manifest(name=name, step=step, epoch=epoch, format=format, metrics=metrics, rank_by=rank_by,
                         fingerprint=fingerprint(temporary / "model"), probe=probe)
     write_json(temporary / "manifest.json", manifest.model_dump())
     if final.exists():
@@ -136,6 +137,16 @@ def select(out: Path, selector: str | list[int]) -> list[Checkpoint]:
     if missing:
         raise ConfigError(f"{out / 'checkpoints'}: no complete checkpoint of epochs {missing}; there are {sorted(by_epoch)}")
     return [by_epoch[epoch] for epoch in sorted(selector)]
+
+
+def named(out: Path, name: str) -> Checkpoint:
+    """The checkpoint ``last``, ``best``, or of that name; ConfigError if it is missing."""
+    if name in ("last", "best"):
+        return select(out, name)[0]
+    found = {one.manifest.name: one for one in complete(out)}
+    if name not in found:
+        raise ConfigError(f"{out}: no complete checkpoint '{name}'; there are {sorted(found)}")
+    return found[name]
 
 
 def rotate(out: Path, keep: int) -> None:

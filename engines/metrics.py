@@ -28,6 +28,13 @@ METRICS: dict[str, Metric] = {
     "train_reward_mean": Metric("mean reward of the rollouts of a step", "reward", 0.0, 1.0, True),
     "conflict_rate": Metric("share of task pairs whose gradients have a negative inner product", "share", 0.0, 1.0, False),
     "loss": Metric("training loss", "nats", None, None, False),
+    "validation_accuracy": Metric("share of the query's next states predicted on validation machines", "share", 0.0, 1.0, True),
+    "test_accuracy": Metric("share of the query's next states predicted on test machines", "share", 0.0, 1.0, True),
+    "ceiling_accuracy": Metric("expected accuracy of the exact in-context predictor on the same sequences", "share", 0.0, 1.0, True),
+    "counting_accuracy": Metric("accuracy of predicting the most frequent next state so far", "share", 0.0, 1.0, True),
+    "chance_accuracy": Metric("accuracy of guessing uniformly", "share", 0.0, 1.0, True),
+    "ceiling_share": Metric("test accuracy over ceiling accuracy", "share", 0.0, None, True),
+    "parameters": Metric("trained parameters of one model", "parameters", 0.0, None, None),
     "accuracy_difference": Metric("accuracy of the treatment minus the baseline, paired by problem", "share", -1.0, 1.0, True),
     "score_difference": Metric("score of the treatment minus the baseline, paired by problem", "share", -1.0, 1.0, True),
 }

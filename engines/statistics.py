@@ -42,6 +42,16 @@ def standard_error(values: Sequence[float] | Array) -> float | None:
     return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
 
 
+def ratio(part: Array, whole: Array) -> tuple[float, float | None]:
+    """Sum of ``part`` over sum of ``whole`` and its standard error over the units, linearised (Cochran 1977, chapter 6).
+
+    For shares whose units (sequences) hold different numbers of trials. The error is None for fewer than two units.
+    """
+    share = float(part.sum() / whole.sum())
+    error = standard_error(part - share * whole)
+    return share, None if error is None else error / float(whole.mean())
+
+
 def equal_weights(groups: Sequence[Array]) -> list[float]:
     """Every group counts the same, however many problems it has."""
     return [1 / len(groups)] * len(groups)

@@ -72,7 +72,7 @@ def find_start(config: Config, out: Path) -> Point:
 def base_model(config: Config) -> Path:
     """The Hugging Face folder to start from; ConfigError if it is missing."""
     if isinstance(config.model, CheckpointSource):
-        return _named(config.model).model
+        return checkpoints.named(Path(config.model.folder), config.model.checkpoint).model
     folder = Path(config.model)
     if (folder / "config.json").is_file():
         return folder
@@ -84,16 +84,6 @@ def base_model(config: Config) -> Path:
     except (HFValidationError, LocalEntryNotFoundError) as error:
         raise ConfigError(f"model: {config.model} is neither a Hugging Face folder nor in this machine's Hugging Face cache; "
                           f"run 'hf download {config.model}' first") from error
-
-
-def _named(source: CheckpointSource) -> checkpoints.Checkpoint:
-    """``last``, ``best`` or the checkpoint of that name."""
-    if source.checkpoint in ("last", "best"):
-        return checkpoints.select(Path(source.folder), source.checkpoint)[0]
-    found = {one.manifest.name: one for one in checkpoints.complete(Path(source.folder))}
-    if source.checkpoint not in found:
-        raise ConfigError(f"{source.folder}: no complete checkpoint '{source.checkpoint}'; there are {sorted(found)}")
-    return found[source.checkpoint]
 
 
 def config_hash(config: Config) -> str:

@@ -1,0 +1,20 @@
+"""``python -m engines.fsm CONFIG --out FOLDER``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from engines.fsm import Config
+from engines.io import Stop, program
+
+
+def run(config: Config, out: Path, stop: Stop) -> None:
+    """Train; the heavy imports happen only when there is something to do."""
+    from engines.fsm.training import train
+
+    train(config, out, stop)
+
+
+if __name__ == "__main__":
+    sys.exit(program("fsm", Config, run))
