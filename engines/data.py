@@ -1,21 +1,22 @@
 """Problems with verifiable answers: GURU parquet files, and some benchmarks as their authors publish them.
 
 A GURU row has the columns data_source, prompt (chat messages), ability, apply_chat_template, reward_model {style, ground_truth} and
-extra_info; some files in circulation hold all of them as text (Python literals or JSON), which is read too, never evaluated.
+extra_info; some files in circulation hold them as text (``engines.literals``), and only source, prompt and reward_model must be there.
 """
 
 from __future__ import annotations
 
-import ast
 import gzip
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from engines.io import ConfigError
+from engines.literals import chat_messages, flag, mapping
 
 COLUMNS = ("data_source", "prompt", "ability", "apply_chat_template", "reward_model", "extra_info")
 BATCH_ROWS = 256
@@ -64,52 +65,64 @@ def read_problems(path: Path) -> list[Problem]:
     raise ConfigError(f"{path}: not a parquet file and none of {', '.join(KNOWN_FILES)}")
 
 
-def read_parquet(path: Path) -> Iterable[Problem]:
+def read_parquet(path: Path) -> Iterator[Problem]:
     """GURU rows, in small batches: the ground truths of code problems are large."""
+    import pyarrow
     import pyarrow.parquet
 
-    file = pyarrow.parquet.ParquetFile(path)
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+    except pyarrow.ArrowInvalid as error:
+        raise ConfigError(f"{path}: no whole parquet file: {' '.join(str(error).split())}; fetch it again") from error
     present = [name for name in COLUMNS if name in file.schema_arrow.names]
     missing = {"data_source", "prompt", "reward_model"} - set(present)
     if missing:
         raise ConfigError(f"{path}: columns {', '.join(sorted(missing))} are missing; it has {', '.join(file.schema_arrow.names)}")
+    number = 0
     for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=present):
-        for number, row in enumerate(batch.to_pylist()):
+        for row in batch.to_pylist():
             try:
                 yield problem_of(row)
-            except (KeyError, TypeError, ValueError, SyntaxError) as error:
-                raise ConfigError(f"{path}: row {number} of a batch is not a GURU row: {error!r}") from error
+            except (KeyError, TypeError, ValueError, SyntaxError, RecursionError) as error:
+                raise ConfigError(f"{path}: row {number} (from 0) is not a GURU row: {type(error).__name__}: {error}") from error
+            number += 1
 
 
 def problem_of(row: dict[str, Any]) -> Problem:
-    """One GURU row as a problem; text that stands for a structure is parsed."""
-    reward = literal(row["reward_model"])
-    template = row.get("apply_chat_template")
-    return make_problem(row["data_source"], literal(row["prompt"]), reward["ground_truth"], ability=row.get("ability") or "",
-                        apply_chat_template=template if isinstance(template, bool) else str(template) != "False",
-                        extra_info=literal(row.get("extra_info")) or {})
+    """One GURU row as a problem; text that stands for a structure is parsed. ValueError, KeyError or SyntaxError if it is none."""
+    ability = row.get("ability")
+    return make_problem(row["data_source"], chat_messages(row["prompt"]), mapping(row["reward_model"], "reward_model")["ground_truth"],
+                        ability=ability if ability and ability != "nan" else "",
+                        apply_chat_template=flag(row.get("apply_chat_template"), default=True),
+                        extra_info=mapping(row.get("extra_info"), "extra_info"))
 
 
-def literal(value: Any) -> Any:
-    """A structure that may have been written as text: JSON first, then a Python literal."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except json.JSONDecodeError:
-        return ast.literal_eval(value)
+def content_key(problem: Problem) -> str:
+    """Hash of what is asked, whoever asks it and in which file: messages but the system's, without regard to case and white space.
+
+    Problems that differ in more than that, such as a reworded one, have different keys.
+    """
+    asked = " ".join(message["content"] for message in problem.prompt if message["role"] != "system")
+    return hashlib.sha256(" ".join(unicodedata.normalize("NFC", asked).casefold().split()).encode()).hexdigest()
 
 
 def write_problems(path: Path, problems: Iterable[Problem]) -> None:
-    """Write problems as a GURU parquet file, by rename."""
+    """Write problems as a GURU parquet file, by rename.
+
+    reward_model and extra_info are JSON text: ground truths of different shapes fit into one file, and none gains a key that only
+    another one has.
+    """
     import pyarrow
     import pyarrow.parquet
 
+    text, message = pyarrow.string(), pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())])
+    schema = pyarrow.schema([("data_source", text), ("prompt", pyarrow.list_(message)), ("ability", text),
+                             ("apply_chat_template", pyarrow.bool_()), ("reward_model", text), ("extra_info", text)])
     rows = [{"data_source": p.data_source, "prompt": list(p.prompt), "ability": p.ability, "apply_chat_template": p.apply_chat_template,
-             "reward_model": {"style": "rule", "ground_truth": p.ground_truth}, "extra_info": p.extra_info or {"index": number}}
-            for number, p in enumerate(problems)]
+             "reward_model": json.dumps({"style": "rule", "ground_truth": p.ground_truth}), "extra_info": json.dumps(p.extra_info)}
+            for p in problems]
     temporary = path.with_name(f".{path.name}.tmp")
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), temporary)
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), temporary)
     temporary.replace(path)
 
 

@@ -1,0 +1,90 @@
+"""Structures that a file holds as text: JSON, or a Python literal as ``str()`` leaves it. Parsed, never evaluated."""
+
+from __future__ import annotations
+
+import ast
+import json
+from typing import Any
+
+
+def literal(value: Any) -> Any:
+    """The structure that ``value`` stands for if it is text: JSON first, then a Python literal. ValueError or SyntaxError if neither.
+
+    Casting a data frame to text leaves ``array([...], dtype=object)`` and ``nan`` inside of literals: they become a list and None.
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return ast.literal_eval(_Plain().visit(ast.parse(value.strip(), mode="eval").body))
+
+
+class _Plain(ast.NodeTransformer):
+    """Rewrites what numpy and pandas print into a plain literal; whatever else is no literal is left for literal_eval to refuse."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """``array([...], dtype=...)`` is its list."""
+        if isinstance(node.func, ast.Name) and node.func.id == "array" and len(node.args) == 1:
+            return self.visit(node.args[0])  # type: ignore[no-any-return]
+        return node
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """``nan`` is a missing value."""
+        return ast.copy_location(ast.Constant(None), node) if node.id == "nan" else node
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        """Long arrays are printed with their middle left out."""
+        if node.value is Ellipsis:
+            raise ValueError("an array was shortened to '...' when it was written as text: the values are lost")
+        return node
+
+
+def chat_messages(value: Any) -> list[dict[str, str]]:
+    """Chat messages of a prompt: a list of them, the same as text, or a bare question, which becomes the user's message."""
+    if isinstance(value, str):
+        value = _messages_in(value) or [{"role": "user", "content": value}]
+    if not isinstance(value, list) or not value or not all(isinstance(part, dict) and {"role", "content"} <= part.keys() for part in value):
+        raise ValueError(f"prompt is no list of messages with role and content: {_short(value)}")
+    return value
+
+
+def _messages_in(text: str) -> list[dict[str, str]] | None:
+    """Messages that are written as text; None if it is a question, which may well begin with a bracket of its own."""
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        found = literal(text)
+    except (ValueError, SyntaxError):
+        if text.lstrip().startswith("[{") and "'role'" in text + text.replace('"', "'"):
+            raise ValueError(f"prompt looks like messages and cannot be parsed: {_short(text)}") from None
+        return None
+    is_messages = isinstance(found, list) and found and all(isinstance(part, dict) and "role" in part for part in found)
+    return found if is_messages else None
+
+
+def mapping(value: Any, column: str) -> dict[str, Any]:
+    """A column that holds a structure with named parts; missing (None, nan or nothing) is empty."""
+    missing = isinstance(value, str) and value.strip().lower() in ("", "nan", "none", "null")
+    found = None if missing else literal(value)
+    if found is None or found != found:
+        return {}
+    if not isinstance(found, dict):
+        raise ValueError(f"{column} is no structure with named parts: {_short(value)}")
+    return found
+
+
+def flag(value: Any, default: bool) -> bool:
+    """A truth value, also as text; ``default`` where it is missing."""
+    if value is None or isinstance(value, bool):
+        return default if value is None else value
+    known = {"true": True, "1": True, "false": False, "0": False, "": default, "none": default, "nan": default}
+    word = str(value).strip().lower().removesuffix(".0")
+    if word not in known:
+        raise ValueError(f"no truth value: {_short(value)}")
+    return known[word]
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
