@@ -26,7 +26,7 @@ from orchestrator.stage_reader import near
 ASK_SECONDS = 60.0
 """How long one question to Slurm may take."""
 
-PATH_KEYS = ("data", "validation_data", "model", "models")
+PATH_KEYS = ("data", "validation_data", "test_data", "model", "models")
 """Keys of engines' configs whose values are paths."""
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -105,10 +105,10 @@ def paths(plan: Plan) -> Iterator[str]:
 
 
 def named_paths(value: Any) -> list[str]:
-    """The paths in a config's value: one, one per task, or the folder that a checkpoint comes from."""
+    """The paths in a config's value: one, one or several per task, or the folder that a checkpoint comes from."""
     if isinstance(value, dict):
         named = [value["folder"]] if "folder" in value else list(value.values())
-        return [path for path in named if isinstance(path, str)]
+        return [path for paths in named for path in (paths if isinstance(paths, list) else [paths]) if isinstance(path, str)]
     return [value] if isinstance(value, str) else []
 
 

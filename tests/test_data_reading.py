@@ -16,8 +16,9 @@ from engines.io import ConfigError
 from engines.literals import flag, literal
 
 DATA = Path(os.environ.get("ORCH_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
-STRUCTURES = st.recursive(st.none() | st.booleans() | st.integers() | st.text(),
-                          lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12).filter(lambda value: isinstance(value, list | dict))
+LEAVES = st.none() | st.booleans() | st.integers() | st.text()
+VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)
+STRUCTURES = VALUES.filter(lambda value: isinstance(value, list | dict))
 ROW: dict[str, Any] = {"data_source": "math__x", "prompt": user("1+1="), "ability": "math", "apply_chat_template": False,
                        "reward_model": {"style": "rule", "ground_truth": "2"}, "extra_info": {"index": 7}}
 

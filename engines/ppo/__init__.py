@@ -44,10 +44,15 @@ class Config(EngineConfig):
 
     model: str | CheckpointSource
     """Hugging Face folder to start from, or a checkpoint of another job."""
-    data: str | dict[str, str]
-    """Training problems: a folder with ``<task>.train.parquet``, or one file per task."""
-    validation_data: str | dict[str, str]
-    """Validation problems: a folder with ``<task>.validation.parquet``, or one file per task (the same tasks)."""
+    data: str | dict[str, str | list[str]]
+    """Training problems: a folder with ``<task>.train.parquet``, or one file or several per task."""
+    validation_data: str | dict[str, str | list[str]]
+    """Validation problems: a folder with ``<task>.validation.parquet``, or one file or several per task (the same tasks)."""
+    test_data: str | dict[str, str | list[str]] | None = None
+    """What the evaluation uses; none of it may be trained on. A folder with ``<task>.test.parquet`` or benchmark files, or one file or
+    several per task."""
+    allow_test_data: bool = False
+    """Train on problems of ``test_data`` all the same; results and report then say how many."""
     mtl: MultiTask = MultiTask()
     """How the gradients of the tasks become one."""
     seed: int = Field(default=0, ge=0)
@@ -135,9 +140,9 @@ class Config(EngineConfig):
                              f"max_response_tokens = {longest}; raise it or shorten the sequences")
         if self.prompts_per_task % self.ranks:
             raise ValueError(f"prompts_per_task ({self.prompts_per_task}) must be a multiple of ranks ({self.ranks})")
-        for name, value in (("data", self.data), ("validation_data", self.validation_data)):
-            if isinstance(value, dict) and not value:
-                raise ValueError(f"{name} names no task; give a folder or {{task: file}}")
+        for name, value in (("data", self.data), ("validation_data", self.validation_data), ("test_data", self.test_data)):
+            if isinstance(value, dict) and not (value and all(value.values())):
+                raise ValueError(f"{name} names no task, or a task without files; give a folder or {{task: file}}")
         if isinstance(self.data, dict) and isinstance(self.validation_data, dict) and set(self.data) != set(self.validation_data):
             raise ValueError(f"data has tasks {sorted(self.data)}, validation_data {sorted(self.validation_data)}: name the same")
         return self
@@ -174,9 +179,14 @@ def model_folder(model: str | CheckpointSource) -> Path | None:
     return Path(path).parent if isinstance(path, str) else None
 
 
-def data_files(source: str | dict[str, str], split: Literal["train", "validation"]) -> dict[str, Path]:
-    """File of each task, in the order of their names: from a mapping, or from a folder's ``<task>.<split>.parquet``."""
+def data_files(source: str | dict[str, str | list[str]], split: Literal["train", "validation"]) -> dict[str, list[Path]]:
+    """Files of each task, in the order of their names: from a mapping, or from a folder's ``<task>.<split>.parquet``."""
     if isinstance(source, dict):
-        return {task: Path(source[task]) for task in sorted(source)}
+        return listed(source)
     ending = f".{split}.parquet"
-    return {path.name.removesuffix(ending): path for path in sorted(Path(source).glob(f"*{ending}"))}
+    return {path.name.removesuffix(ending): [path] for path in sorted(Path(source).glob(f"*{ending}"))}
+
+
+def listed(source: dict[str, str | list[str]]) -> dict[str, list[Path]]:
+    """Files of each task of a mapping, in the order of the tasks' names."""
+    return {task: [Path(file) for file in ([named] if isinstance(named, str) else named)] for task, named in sorted(source.items())}

@@ -201,7 +201,7 @@ class Training:
         """What the report says beside the rows."""
         return {"steps": self.point.step, "steps_per_epoch": self.sampler.steps_per_epoch, "stopped_early": self.point.ended,
                 "problems": {task: len(problems) for task, problems in self.prompts.train.items()},
-                "prompts_left_out": self.prompts.left_out, "scoring_failures": self.point.failures}
+                "prompts_left_out": self.prompts.left_out, "test_data": self.prompts.test_data, "scoring_failures": self.point.failures}
 
 
 def reward_metrics(tasks: dict[str, list[Group]]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from engines.data import Problem, prompt_token_ids, read_problems
 from engines.io import ConfigError
 from engines.ppo import Config, data_files
+from engines.ppo.overlap import check_test_data, refuse_shared
 
 NEEDS = {"mgda": ("torchjd",), "imtl_g": ("torchjd",), "aligned_mtl": ("torchjd",), "upgrad": ("torchjd", "qpsolvers", "quadprog"),
          "dualproj": ("torchjd", "qpsolvers", "quadprog"), "cagrad": ("torchjd", "cvxpy", "clarabel")}
@@ -30,10 +31,12 @@ class Prompts:
     probe: tuple[int, ...]
     left_out: int
     """Problems whose prompt is longer than ``max_prompt_tokens``."""
+    test_data: dict[str, Any] | None
+    """How many problems of training and validation the evaluation uses too; None where ``test_data`` is not given."""
 
 
 def read_prompts(config: Config, model: Path) -> Prompts:
-    """Read and encode all problems; ConfigError for a missing file, tasks that do not match, or a problem in both splits."""
+    """Read and encode all problems; ConfigError for a missing file, tasks that do not match, or a problem where it must not be."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
@@ -47,12 +50,10 @@ def read_prompts(config: Config, model: Path) -> Prompts:
         raise ConfigError(f"mtl.method {config.mtl.method} needs {', '.join(missing)}; run: pip install {' '.join(missing)}")
     if config.mtl.method not in ("off", "sum", "equal") and len(train) < 2:
         raise ConfigError(f"mtl.method {config.mtl.method} needs two tasks or more, data has {sorted(train)}")
-    for task, problems in validation.items():
-        shared = {problem.item_id for problem in problems} & {problem.item_id for problem in train[task]}
-        if shared:
-            raise ConfigError(f"task {task}: {len(shared)} problems are in training and validation, such as {min(shared)}")
+    refuse_shared(train, validation)
     first = next(iter(validation.values()))[0]
-    return Prompts(train, validation, token_ids, token_ids[first.item_id][:PROBE_TOKENS], short + shorter)
+    return Prompts(train, validation, token_ids, token_ids[first.item_id][:PROBE_TOKENS], short + shorter,
+                   check_test_data(config, train, validation))
 
 
 def _read(config: Config, split: Literal["train", "validation"], tokenizer: Any,
@@ -64,15 +65,14 @@ def _read(config: Config, split: Literal["train", "validation"], tokenizer: Any,
     limit = config.validation_limit if split == "validation" else None
     found: dict[str, list[Problem]] = {}
     left_out = 0
-    for task, path in files.items():
-        if not path.is_file():
-            raise ConfigError(f"{split} data of task {task}: {path} is not there")
-        problems = read_problems(path)
+    for task, paths in files.items():
+        problems = [problem for path in paths for problem in read_problems(path)]
         encoded = {problem.item_id: tuple(prompt_token_ids(problem, tokenizer)) for problem in problems}
         fitting = [problem for problem in problems if 1 < len(encoded[problem.item_id]) <= config.max_prompt_tokens]
         left_out += len(problems) - len(fitting)
         if not fitting:
-            raise ConfigError(f"{path}: no problem has a prompt of 2 to max_prompt_tokens = {config.max_prompt_tokens} tokens")
+            raise ConfigError(f"{', '.join(map(str, paths))}: no problem has a prompt of 2 to max_prompt_tokens = "
+                              f"{config.max_prompt_tokens} tokens")
         found[task] = fitting[:limit]
         token_ids |= encoded
     return found, left_out
