@@ -31,6 +31,8 @@ class TaskSampler(Generic[P]):
         self.problems = {task: list(problems[task]) for task in sorted(problems)}
         self.prompts_per_task = prompts_per_task
         self.seed = seed
+        self._orders: dict[str, tuple[int, list[int]]] = {}
+        """Number and order of the pass that was asked for last, per task: shuffling tens of thousands for each problem takes long."""
 
     @property
     def steps_per_epoch(self) -> int:
@@ -46,6 +48,8 @@ class TaskSampler(Generic[P]):
     def _at(self, task: str, position: int) -> P:
         problems = self.problems[task]
         number, place = divmod(position, len(problems))
-        order = list(range(len(problems)))
-        random.Random(sample_seed(self.seed, "order", task, number)).shuffle(order)
-        return problems[order[place]]
+        if self._orders.get(task, (-1,))[0] != number:
+            order = list(range(len(problems)))
+            random.Random(sample_seed(self.seed, "order", task, number)).shuffle(order)
+            self._orders[task] = (number, order)
+        return problems[self._orders[task][1][place]]
