@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Describe a machine-learning experiment once and run it whole, on Slurm or on this machine.", no_args_is_help=True,
     pretty_exceptions_enable=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+
+data_app = typer.Typer(help="Prepare the data that training and evaluation read.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
 
 Experiment = Annotated[str, typer.Argument(help="Name of an experiment in ./jobs or a shipped one, or the path of a .yaml file.")]
 Preset = Annotated[str | None, typer.Option(help="A preset of the experiment file, such as smoke.")]
@@ -108,7 +112,6 @@ def print_scripts(made: Plan, profile: Profile) -> None:
     """The script of every job as a launch would submit it, with the ids of earlier jobs as names."""
     import tempfile
     from dataclasses import replace
-    from pathlib import Path
 
     from orchestrator.run import create_run, runs_root
     from orchestrator.submit import cluster_of
@@ -205,6 +208,24 @@ def report(run: RunName = None) -> None:
     from orchestrator.run import find_run
 
     print_report(find_run(run))
+
+
+@data_app.command("prepare")
+def data_prepare(
+        source: Annotated[str, typer.Argument(help="A folder of GURU files, a data set on the Hugging Face hub, a .yaml file "
+                                              "{task: file or files}, or: miniature.")],
+        out: Annotated[Path, typer.Option("--out", help="Folder to write <task>.train|validation|test.parquet and data.json to.")],
+        validation: Annotated[int | None, typer.Option(min=0, help="Validation problems per task: 200, of miniature 40.")] = None,
+        test: Annotated[int | None, typer.Option(min=0, help="Test problems per task: 200, of miniature 60.")] = None,
+        seed: Annotated[int, typer.Option(min=0, help="Decides which problem goes where.")] = 0) -> None:
+    """Split raw problems into files without a problem in common. Done already, it changes nothing."""
+    from rich.console import Console
+
+    from orchestrator.data import counts, prepare
+
+    manifest, before = prepare(source, out, validation, test, seed)
+    Console().print(counts(manifest))
+    print(f"{out}: {len(manifest['files'])} files, {'prepared before, nothing to do' if before else 'listed in data.json'}")
 
 
 def main() -> None:

@@ -4,6 +4,7 @@
     ├── DescriptionError      the experiment file is wrong
     ├── CheckError            the cluster, a path or a variable is not as the experiment needs it
     ├── SubmitError           the scheduler refused, or could not be asked
+    ├── DataError             raw data cannot be prepared, or not into that folder
     └── RunError              no such run or job, or the state file cannot be used
 """
 
@@ -28,6 +29,10 @@ class CheckError(OrchError):
 
 class SubmitError(OrchError):
     """The scheduler refused, or could not be asked."""
+
+
+class DataError(OrchError):
+    """Raw data cannot be prepared, or not into that folder."""
 
 
 class RunError(OrchError):

@@ -96,10 +96,11 @@ def dataclass_table(kind: type) -> Iterator[str]:
 
 
 def commands() -> Iterator[str]:
-    """Every command with its arguments and options."""
-    app = importlib.import_module("orchestrator.cli").app
-    group: Any = get_command(app)
-    for name, command in sorted(group.commands.items()):
+    """Every command with its arguments and options; those of a group are named with it."""
+    group: Any = get_command(importlib.import_module("orchestrator.cli").app)
+    parts: list[tuple[str, Any]] = [(f"{name} {part}" if part else name, command) for name, outer in group.commands.items()
+                                    for part, command in getattr(outer, "commands", {"": outer}).items()]
+    for name, command in sorted(parts):
         if command.hidden:
             continue
         words = [p.name.upper() if p.required else f"[{p.name.upper()}]" for p in command.params if p.param_type_name == "argument"]

@@ -23,7 +23,8 @@ def describe(folder: Path, text: str) -> str:
     return str(folder / "trial.yaml")
 
 
-@pytest.mark.parametrize("command", ["", "plan", "check", "launch", "status", "logs", "list", "cancel", "retry", "report"])
+@pytest.mark.parametrize("command", ["", "plan", "check", "launch", "status", "logs", "list", "cancel", "retry", "report", "data",
+                                     "data prepare"])
 def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:
     result = orch(tmp_path, *command.split(), "--help")
     assert result.returncode == 0, result.stderr
