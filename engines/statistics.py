@@ -57,12 +57,16 @@ def equal_weights(groups: Sequence[Array]) -> list[float]:
     return [1 / len(groups)] * len(groups)
 
 
-def paired_bootstrap(differences: Sequence[Array], seed: int, draws: int = 10_000, weights: Sequence[float] | None = None) -> Interval:
+def paired_bootstrap(differences: Sequence[Array], seed: int, draws: int = 10_000, weights: Sequence[float] | None = None,
+                     low: float = -1.0, high: float = 1.0) -> Interval:
     """Weighted mean over groups (equal weights: macro mean) of the mean difference; problems are redrawn within each group.
 
-    Percentile interval. ``differences`` holds one array per group; ``weights`` sum to one.
+    Percentile interval. ``differences`` holds one array per group, each value between ``low`` and ``high``; ``weights`` sum to one. Where
+    no group has two values that differ, redrawing shows no spread, and the interval is ``unvaried``'s.
     """
     shares = equal_weights(differences) if weights is None else weights
+    if all(bool((group == group[0]).all()) for group in differences):
+        return unvaried(differences, shares, low, high)
     total = np.zeros(draws)
     for index, (group, share) in enumerate(zip(differences, shares, strict=True)):
         random = np.random.default_rng([seed, index])
@@ -70,9 +74,21 @@ def paired_bootstrap(differences: Sequence[Array], seed: int, draws: int = 10_00
         means = [group[random.integers(0, len(group), (min(block, draws - start), len(group)))].mean(axis=1)
                  for start in range(0, draws, block)]
         total += share * np.concatenate(means)
-    low, high = np.quantile(total, [0.025, 0.975])
+    below, above = np.quantile(total, [0.025, 0.975])
     value = sum(share * float(group.mean()) for group, share in zip(differences, shares, strict=True))
-    return Interval(value, float(low), float(high))
+    return Interval(value, float(below), float(above))
+
+
+def unvaried(groups: Sequence[Array], weights: Sequence[float], low: float, high: float) -> Interval:
+    """Interval of a weighted mean of groups in each of which all values are equal.
+
+    A value that n problems never showed may still have the share 1 - 0.025^(1/n) among all problems (Clopper and Pearson 1934 at 0 of n);
+    the interval reaches as far as such problems could move the mean, all of them at ``low`` or all at ``high``.
+    """
+    unseen = [1 - 0.025 ** (1 / len(group)) for group in groups]
+    parts = list(zip([float(group[0]) for group in groups], weights, unseen, strict=True))
+    return Interval(sum(w * v for v, w, _ in parts), sum(w * (v - u * (v - low)) for v, w, u in parts),
+                    sum(w * (v + u * (high - v)) for v, w, u in parts))
 
 
 def minimum_detectable(differences: Sequence[Array], weights: Sequence[float] | None = None) -> float | None:
@@ -109,7 +125,9 @@ def sign_flip(differences: Sequence[Array], seed: int, draws: int = 10_000, weig
         random = np.random.default_rng([seed, 1, index])
         moved = group[group != 0]
         observed += share * float(group.sum()) / len(group)
-        total += share * ((random.integers(0, 2, (draws, len(moved))) * 2 - 1) @ moved) / len(group)
+        block = max(1, 2_000_000 // max(1, len(moved)))  # at most 16 MB of signs at a time
+        sums = [(random.integers(0, 2, (min(block, draws - start), len(moved))) * 2 - 1) @ moved for start in range(0, draws, block)]
+        total += share * np.concatenate(sums) / len(group)
     return (1 + int((np.abs(total) >= abs(observed) - 1e-12).sum())) / (1 + draws)
 
 

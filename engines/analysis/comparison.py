@@ -35,9 +35,13 @@ class Line:
     difference: Interval | None = None
     detectable: float | None = None
     p_value: float | None = None
-    """Of no difference: exact McNemar where every problem is 0 or 1, else a randomisation test over signs."""
+    """Of no difference: exact McNemar where every problem has one sample that is 0 or 1, else a randomisation test over signs."""
     adjusted: float | None = None
-    """``p_value`` after Holm over domains, after Benjamini and Hochberg over tasks."""
+    """``p_value`` after Holm over domains, after Benjamini and Hochberg over tasks; the macro mean is one question and stays."""
+    total: int = 0
+    """How many problems there are; ``n`` of them have a score in both arms."""
+    test: str = ""
+    """Which test gave ``p_value``."""
     task: bool = False
     """Whether this is one of several tasks of the domain above."""
     missing: str = ""
@@ -63,60 +67,80 @@ def pooled(seeds: dict[str, Scores], task: tuple[str, str]) -> dict[str, float]:
     return {item: float(np.mean(values)) for item, values in means.items() if len(values) == len(seeds)}
 
 
-def line_of(name: str, pairs: list[tuple[Array, Array]], weights: list[float], config: Config, task: bool = False) -> Line:
+@dataclass(frozen=True)
+class Pair:
+    """Both arms' values on the problems that both could score."""
+
+    baseline: Array
+    treatment: Array
+    total: int
+    """Problems that were asked for."""
+    single: bool
+    """Whether every value is one sample, not a mean over samples or seeds."""
+
+
+def score_of(groups: list[Array], weights: list[float], config: Config) -> Interval:
+    """One arm's score: Wilson for a single group of 0/1 values, else bootstrap."""
+    if len(groups) == 1 and bool(np.isin(groups[0], (0.0, 1.0)).all()):
+        return wilson(float(groups[0].sum()), len(groups[0]))
+    return paired_bootstrap(groups, config.seed, config.draws, weights, low=0.0)
+
+
+def line_of(name: str, pairs: list[Pair], weights: list[float], config: Config, task: bool = False) -> Line:
     """Scores of both arms and their difference, each group of problems with its weight."""
-    left, right = [a for a, _ in pairs], [b for _, b in pairs]
-    apart = [b - a for a, b in pairs]
-
-    def score(groups: list[Array]) -> Interval:
-        values = groups[0]
-        if len(groups) == 1 and len(values) < 100 and bool(np.isin(values, (0.0, 1.0)).all()):
-            return wilson(float(values.sum()), len(values))
-        return paired_bootstrap(groups, config.seed, config.draws, weights)
-
-    binary = len(apart) == 1 and bool(np.isin(np.concatenate([*left, *right]), (0.0, 1.0)).all())
-    p_value = mcnemar(apart[0]) if binary else sign_flip(apart, config.seed, config.draws, weights)
-    return Line(name, sum(len(a) for a in left), score(left), score(right), paired_bootstrap(apart, config.seed, config.draws, weights),
-                minimum_detectable(apart, weights), p_value, task=task)
+    left, right = [pair.baseline for pair in pairs], [pair.treatment for pair in pairs]
+    apart = [b - a for a, b in zip(left, right, strict=True)]
+    exact = len(pairs) == 1 and pairs[0].single and bool(np.isin(np.concatenate([*left, *right]), (0.0, 1.0)).all())
+    p_value = mcnemar(apart[0]) if exact else sign_flip(apart, config.seed, config.draws, weights)
+    return Line(name, sum(map(len, left)), score_of(left, weights, config), score_of(right, weights, config),
+                paired_bootstrap(apart, config.seed, config.draws, weights), minimum_detectable(apart, weights), p_value, task=task,
+                total=sum(pair.total for pair in pairs), test="McNemar, exact" if exact else "sign flips")
 
 
-def paired(base: dict[str, Scores], treat: dict[str, Scores], task: tuple[str, str], missing: list[str]) -> tuple[Array, Array]:
-    """Both arms' values on the problems that both could score; the others are counted in ``missing``."""
-    left, right = pooled(base, task), pooled(treat, task)
+def paired(arms: dict[str, dict[str, Scores]], task: tuple[str, str], missing: list[str]) -> Pair:
+    """Both arms' values on the problems that both could score; the others are counted in ``missing``, arm by arm."""
+    values = {arm: pooled(seeds, task) for arm, seeds in arms.items()}
+    left, right = values.values()
     common = sorted(left.keys() & right.keys())
-    total = len(next(iter(base.values()))[task])
-    if 0 < len(common) < total:
-        missing.append(f"{task[1]}: {len(common)} of {total} problems are compared; the others have no score in some evaluation")
-    return np.array([left[item] for item in common]), np.array([right[item] for item in common])
+    total = len(next(iter(next(iter(arms.values())).values()))[task])
+    if len(common) < total:
+        gone = [f"{total - len(found)} without a score in {arm}" for arm, found in values.items() if len(found) < total]
+        missing.append(f"{task[1]}: {len(common)} of {total} problems: {', '.join(gone)}")
+    single = all(len(seeds) == 1 and all(len(scores[task][item]) == 1 for scores in seeds.values() for item in common)
+                 for seeds in arms.values())
+    return Pair(np.array([left[item] for item in common]), np.array([right[item] for item in common]), total, single)
 
 
-def compare(base: dict[str, Scores], treat: dict[str, Scores], config: Config, missing: list[str]) -> list[Line]:
-    """One line per domain (and per task where it has several), then the macro mean over domains.
+def compare(arms: dict[str, dict[str, Scores]], config: Config, missing: list[str]) -> list[Line]:
+    """One line per domain (and per task where it has several), then the macro mean over domains; ``arms`` are baseline and treatment.
 
     A domain is the mean over its tasks, the macro mean the mean over domains. What cannot be compared is named, and so is the macro.
     """
     tasks: dict[str, list[tuple[str, str]]] = {}
-    for task in sorted(next(iter(base.values()))):
+    for task in sorted(next(iter(next(iter(arms.values())).values()))):
         tasks.setdefault(task[0], []).append(task)
     lines: list[Line] = []
-    pairs: list[tuple[Array, Array]] = []
+    pairs: list[Pair] = []
     weights: list[float] = []
     for domain, members in tasks.items():
-        found = [paired(base, treat, task, missing) for task in members]
-        empty = [task[1] for task, (a, _) in zip(members, found, strict=True) if not len(a)]
+        found = [paired(arms, task, missing) for task in members]
+        empty = [task[1] for task, pair in zip(members, found, strict=True) if not len(pair.baseline)]
         if empty:
             which = f": {', '.join(empty)}" if len(members) > 1 else ""
-            lines.append(Line(domain, 0, missing=f"no problem was scored in both arms{which}"))
-            continue
-        lines.append(line_of(domain, found, [1 / len(found)] * len(found), config))
+            lines.append(Line(domain, 0, missing=f"no problem was scored in both arms{which}", total=sum(pair.total for pair in found)))
+        else:
+            lines.append(line_of(domain, found, [1 / len(found)] * len(found), config))
         if len(members) > 1:
-            lines += [line_of(task[1], [pair], [1.0], config, task=True) for task, pair in zip(members, found, strict=True)]
+            lines += [line_of(task[1], [pair], [1.0], config, task=True) if len(pair.baseline) else
+                      Line(task[1], 0, missing="no problem was scored in both arms", task=True, total=pair.total)
+                      for task, pair in zip(members, found, strict=True)]
         pairs += found
-        weights += [1 / len(found)] * len(found)
-    gone = [line.name for line in lines if line.missing]
+        weights += [1 / len(found) / len(tasks)] * len(found)
+    gone = [line.name for line in lines if line.missing and not line.task]
     if gone or not pairs:
         return [*adjust(lines), Line(MACRO, 0, missing=f"no macro mean: missing domains {', '.join(gone) or '(all)'}")]
-    return [*adjust(lines), line_of(MACRO, pairs, [weight / len(tasks) for weight in weights], config)]
+    macro = line_of(MACRO, pairs, weights, config)
+    return [*adjust(lines), replace(macro, adjusted=macro.p_value)]
 
 
 def adjust(lines: list[Line]) -> list[Line]:

@@ -39,13 +39,14 @@ def make_report(config: Config) -> Report:
         report.lines = [Line(MACRO, 0, missing=reason)]
         report.missing.append(reason)
         return report
-    check_items(report.found.scores)
-    base, treat = report.found.scores[config.compare.baseline], report.found.scores[config.compare.treatment]
-    report.lines = compare(base, treat, config, report.missing)
-    common = sorted(base.keys() & treat.keys())
-    if set(base) != set(treat):
-        report.missing.append(f"training seeds that only one arm has: {', '.join(sorted(base.keys() ^ treat.keys()))}")
-    per_seed = [compare({s: base[s]}, {s: treat[s]}, config, [])[-1].difference for s in common]
+    arms = report.found.scores
+    check_items(arms)
+    report.lines = compare(arms, config, report.missing)
+    left, right = arms.values()
+    common = sorted(left.keys() & right.keys())
+    if set(left) != set(right):
+        report.missing.append(f"training seeds that only one arm has: {', '.join(sorted(left.keys() ^ right.keys()))}")
+    per_seed = [compare({arm: {seed: seeds[seed]} for arm, seeds in arms.items()}, config, [])[-1].difference for seed in common]
     if len(common) > 1 and all(per_seed):
         report.over_seeds = t_interval([d.value for d in per_seed if d])
     return report

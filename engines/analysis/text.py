@@ -7,7 +7,7 @@ import io
 import os
 import textwrap
 
-from engines.analysis.comparison import MACRO, Line
+from engines.analysis.comparison import Line
 from engines.analysis.reading import labels
 from engines.analysis.report import Report
 from engines.statistics import Interval
@@ -17,10 +17,13 @@ COSTS = ["job", "host", "CPUs", "GPUs", "hours", "CPU-hours", "GPU-hours", "star
 BEHAVIOUR = ["arm", "samples", "tokens per answer", "cut at the limit", "no answer"]
 READING = ("How to read this: scores are per cent, differences are percentage points (treatment minus baseline) on the same problems. An "
            "interval that excludes 0 is evidence of a difference; one that holds 0 says that these problems cannot tell the arms "
-           "apart, not that they are equal. A domain is the mean over its tasks, the macro mean the mean over domains. 'p adjusted' is the "
-           "chance of so large a difference between equal arms, corrected for looking at several domains (Holm) or tasks (Benjamini "
-           "and Hochberg); the macro mean is the one question and not corrected. 'detectable' is the true difference that so many "
-           "problems find with 80 % power.")
+           "apart, not that they are equal. A domain is the mean over its tasks, the macro mean the mean over domains. 'detectable' is "
+           "the true difference that so many problems find with 80 % power.")
+P_VALUES = ("How to read 'p adjusted': how often arms that are equal would differ by so much, raised because several lines were looked at "
+            "(domains: Holm; tasks: Benjamini and Hochberg; the macro mean is one question and stays). Below 0.05 is evidence; above is "
+            "no evidence, of a difference or of its absence.")
+LEVEL = 0.05
+"""A p-value below it counts as evidence."""
 
 
 def apart(interval: Interval) -> str:
@@ -33,15 +36,24 @@ def probability(value: float | None) -> str:
     return "" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def equals(value: float) -> str:
+    """A p-value in a sentence."""
+    return probability(value) if value < 0.001 else f"= {probability(value)}"
+
+
+def problems(line: Line) -> str:
+    """How many problems are compared: ``60``, or ``58 of 60``."""
+    return str(line.n) if line.n == line.total else f"{line.n} of {line.total}"
+
+
 def cells(line: Line) -> list[str]:
     """One table row; a task is set in below its domain."""
-    name = f"- {line.name}" if line.task else line.name
+    name, n = f"- {line.name}" if line.task else line.name, problems(line)
     if line.missing or not (line.baseline and line.treatment and line.difference):
-        return [name, str(line.n), "missing", "missing", line.missing, "", ""]
+        return [name, n, "missing", "missing", line.missing, "", ""]
     detectable = "unknown" if line.detectable is None else f"{100 * line.detectable:.1f}"
-    adjusted = line.p_value if line.name == MACRO else line.adjusted
-    return [name, str(line.n), f"{100 * line.baseline.value:.1f}", f"{100 * line.treatment.value:.1f}", apart(line.difference),
-            probability(adjusted), detectable]
+    return [name, n, f"{100 * line.baseline.value:.1f}", f"{100 * line.treatment.value:.1f}", apart(line.difference),
+            probability(line.adjusted), detectable]
 
 
 def behaviour(report: Report) -> list[list[str]]:
@@ -64,16 +76,34 @@ def source_lines(report: Report, uses: tuple[str, ...] = ("scores", "curves", "c
             *[f"[{number}] {path.relative_to(root)}" for number, path in enumerate(report.found.files, start=1) if number in wanted]]
 
 
+def beyond_zero(interval: Interval | None) -> int:
+    """1 or -1 if the interval lies above or below 0, else 0."""
+    return 0 if interval is None else int(interval.low > 0) - int(interval.high < 0)
+
+
 def headline(report: Report) -> str:
-    """The sentence that answers the question."""
+    """The sentence that answers the question. It claims a difference only if the interval, the test and the training seeds agree."""
     names, macro = report.config.compare, report.lines[-1]
-    if macro.difference is None:
+    if macro.difference is None or macro.p_value is None:
         return f"No answer: {macro.missing}."
-    verdict = f"the {macro.n} problems cannot tell {names.treatment} from {names.baseline}"
-    if macro.difference.low > 0 or macro.difference.high < 0:
-        side = "better" if macro.difference.low > 0 else "worse"
-        verdict = f"{names.treatment} is {side} than {names.baseline} on these {macro.n} problems"
-    return f"{report.config.metric}: {verdict}: {apart(macro.difference)} points, macro mean over domains."
+    side = beyond_zero(macro.difference) if macro.p_value < LEVEL else 0
+    word = "better" if side > 0 else "worse"
+    if side == 0:
+        verdict = f"the {macro.n} problems cannot tell {names.treatment} from {names.baseline}"
+    elif report.over_seeds is None:
+        verdict = f"{names.treatment} is {word} than {names.baseline} on these {macro.n} problems, as far as one training seed can show"
+    elif beyond_zero(report.over_seeds) == side:
+        verdict = f"{names.treatment} is {word} than {names.baseline} on these {macro.n} problems and over the training seeds"
+    else:
+        verdict = (f"{names.treatment} scored {word} than {names.baseline} on these {macro.n} problems, but the training seeds differ too "
+                   "much to say that it is")
+    return (f"{report.config.metric}: {verdict}: {apart(macro.difference)} points, p {equals(macro.p_value)}, macro mean over domains.")
+
+
+def tests_used(report: Report) -> str:
+    """How to read the p-values, and which tests gave them."""
+    used = {test: [line.name for line in report.lines if line.test == test] for test in sorted({line.test for line in report.lines} - {""})}
+    return " ".join([P_VALUES, *(f"Test by {test}: {', '.join(names)}." for test, names in used.items())])
 
 
 def notes(report: Report) -> list[str]:
@@ -85,7 +115,7 @@ def notes(report: Report) -> list[str]:
     else:
         lines.append("The intervals cover the choice of problems, not the variance of training: that takes at least two seeds "
                      "that both arms share.")
-    return [*lines, READING]
+    return [*lines, tests_used(report), READING]
 
 
 def table(rows: list[list[str]]) -> str:
