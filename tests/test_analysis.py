@@ -11,7 +11,7 @@ from engines.evaluation import Config as EvaluationConfig
 from engines.io import ConfigError, Progress, Stop, write_results
 
 
-def evaluated(root: Path, arm: str, values: dict[str, list[float | None]], seed: int = 0) -> dict:
+def evaluated(root: Path, arm: str, values: dict[str, list[float | None]], seed: int = 0, facts: dict | None = None, **settings) -> dict:
     """A finished evaluation job of one arm."""
     out = root / f"evaluate-{arm}-{seed}" / "out"
     (out / "scores").mkdir(parents=True)
@@ -19,8 +19,8 @@ def evaluated(root: Path, arm: str, values: dict[str, list[float | None]], seed:
               "finish_reason": "stop", "status": "error" if value is None else "ok"}
              for domain, column in values.items() for i, value in enumerate(column)]
     (out / "scores" / "epoch-000002.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    write_results(out, "evaluation", EvaluationConfig(models="m", data="d"), [], 1.0,
-                  {"checkpoints": [{"name": "epoch-000002", "step": 4, "epoch": 2}]})
+    write_results(out, "evaluation", EvaluationConfig(models=f"m-{arm}", data="d", **settings), [], 1.0,
+                  {"checkpoints": [{"name": "epoch-000002", "step": 4, "epoch": 2}], **(facts or {})})
     return {"job": f"evaluate/arm={arm},seed={seed}", "stage": "evaluate", "axes": {"arm": arm, "seed": seed}, "folder": str(out)}
 
 
@@ -128,13 +128,60 @@ def test_mcnemar_is_not_used_where_a_value_is_a_mean_over_seeds(tmp_path):
 
 def test_what_ran_where_counts_every_start_and_every_table_row_names_its_source(tmp_path):
     inputs = [evaluated(tmp_path, "baseline", {"math": [0, 1]}), evaluated(tmp_path, "pcgrad", {"math": [1, 1]})]
-    record = {"token": "t", "host": "a100-1", "started": 0.0, "resources": {"nodes": 1, "gpus": 2, "cpus": 8}}
+    record = {"token": "t", "host": "a100-1", "started": 0.0, "resources": {"nodes": 1, "gpus": 2, "cpus": 8, "memory_gb": 64}}
     for number, restart in (("exit-0.json", 0), ("exit.json", 1)):
         path = Path(inputs[0]["folder"]).parent / "attempt-1" / number
         path.parent.mkdir(exist_ok=True)
         path.write_text(json.dumps({**record, "restart": restart, "ended": 1800.0 * (restart + 1)}))
     text = (report(tmp_path, inputs) / "report.md").read_text()
-    assert "| evaluate/arm=baseline,seed=0 | a100-1 | 8 | 2 | 1.500 | 12.000 | 3.000 | 2 | [1-2] |" in text
-    assert "| evaluate/arm=pcgrad,seed=0 | missing: no exit record |" in text
-    assert "Scores from [3-4]." in text
-    assert "- [3] " in text
+    assert "| evaluate/arm=baseline,seed=0 | a100-1 | 8 | 2 | 64 | 1.500 | 12.000 | 3.000 | 1 | 1 | [5-6] |" in text
+    assert "| evaluate/arm=pcgrad,seed=0 | unknown | unknown | unknown | unknown | unknown |" in text
+    assert "| sum |  |  |  |  | ≥ 1.500 | ≥ 12.000 | ≥ 3.000 | 1 | 1 | [5-6] |" in text
+    assert "Scores from [1-4]." in text
+    assert "- [2] evaluate-baseline-0/out/scores/epoch-000002.jsonl" in text
+
+
+def test_a_start_without_an_end_makes_the_sum_a_lower_bound_and_is_named(tmp_path):
+    inputs = [evaluated(tmp_path, arm, {"math": [0, 1]}) for arm in ("baseline", "pcgrad")]
+    for source, ended in zip(inputs, (True, False), strict=True):
+        folder = Path(source["folder"]).parent
+        (folder / "job.json").write_text(json.dumps({"resources": {"nodes": 2, "gpus": 0, "cpus": 4, "memory_gb": 8}}))
+        (folder / "attempt-1").mkdir()
+        claim = {"token": "t", "host": "n1", "started": 0.0, "restart": 0}
+        (folder / "attempt-1" / "claim.json").write_text(json.dumps(claim))
+        if ended:  # as an older version wrote it: what was asked for is in job.json alone
+            (folder / "attempt-1" / "exit.json").write_text(json.dumps({**claim, "ended": 3600.0}))
+    text = (report(tmp_path, inputs) / "report.md").read_text()
+    assert "| n1 | 8 | 0 | 16 | 1.000 | 8.000 | 0.000 | 1 | 0 |" in text
+    assert "| sum |  |  |  |  | ≥ 1.000 | ≥ 8.000 | 0.000 | 2 | 0 |" in text
+    assert "- cost of evaluate/arm=pcgrad,seed=0: attempt-1 started on n1 and left no exit record" in text
+
+
+def test_evaluations_with_other_sampling_are_refused(tmp_path):
+    inputs = [evaluated(tmp_path, "baseline", {"math": [1, 0]}), evaluated(tmp_path, "pcgrad", {"math": [1, 0]}, max_response_tokens=99)]
+    with pytest.raises(ConfigError, match=r"not comparable: max_response_tokens is 4096 in evaluate/arm=baseline,seed=0 and 99 in"):
+        report(tmp_path, inputs)
+
+
+def test_prompts_left_out_unlike_versions_and_unlike_checkpoints_are_named(tmp_path):
+    inputs = [evaluated(tmp_path, arm, {"math": [1, 0]}, facts={
+        "too_long_prompts": {"math": 2, "code": 0}, "versions": {"vllm": version}, "sandbox": "bwrap",
+        "checkpoints": [{"name": "epoch-000002", "step": step, "epoch": 2}]})
+        for arm, version, step in (("baseline", "1.0", 4), ("pcgrad", "1.1", 8))]
+    text = (report(tmp_path, inputs) / "report.md").read_text()
+    assert "- math: 2 problems were left out, with a prompt of more than 4096 tokens (all evaluations)" in text
+    assert "- the evaluations were made with unlike vllm: 1.0, 1.1" in text
+    assert ("- the compared checkpoints are not of the same step: baseline epoch-000002 (step 4); pcgrad epoch-000002 (step 8)") in text
+    assert "code" not in text
+    assert "sandbox" not in text
+
+
+def test_length_and_truncation_stand_beside_the_score_as_means_over_domains(tmp_path):
+    inputs = [evaluated(tmp_path, arm, {"code": [1] * 8, "math": [0, 1]}) for arm in ("baseline", "pcgrad")]
+    path = Path(inputs[1]["folder"]) / "scores" / "epoch-000002.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    changed = [{**line, "tokens": 9, "finish_reason": "length"} if line["task"] == "math" else line for line in lines]
+    path.write_text("".join(json.dumps(line) + "\n" for line in changed))
+    text = (report(tmp_path, inputs) / "report.md").read_text()
+    assert "| baseline | 75.0 | 10 | 3.0 | 0.0 % | 0.0 % | [1-4] |" in text
+    assert "| pcgrad | 75.0 | 10 | 6.0 | 50.0 % | 0.0 % | [1-4] |" in text

@@ -9,7 +9,8 @@ from engines.analysis.comparison import MACRO
 from engines.analysis.figures import Figure
 from engines.analysis.reading import labels
 from engines.analysis.report import Report
-from engines.analysis.text import BEHAVIOUR, COSTS, HEAD, behaviour, cells, headline, notes
+from engines.analysis.tables import COSTS, HEAD, behaviour, behaviour_head, cells, cost_rows
+from engines.analysis.text import headline, notes, spent
 
 STYLE = """:root{color-scheme:light dark;--line:#8884}
 body{font:16px/1.55 system-ui,sans-serif;max-width:58rem;margin:2rem auto;padding:0 1rem}
@@ -64,12 +65,13 @@ def page(report: Report, figures: list[Figure]) -> str:
     versions = f"Python {platform.python_version()}, numpy {np.__version__}, matplotlib {mpl.__version__}"
     missing = "".join(f"<li>{escape(item)}</li>" for item in report.missing) or "<li>nothing</li>"
     sources = "".join(f"<li>{escape(str(path))}</li>" for path in report.found.files)
-    costs = rows(COSTS, report.found.costs, [""] * (len(report.found.costs) - 1) + ["sum"])
+    costs = rows(COSTS, cost_rows(report), [""] * len(report.found.costs) + ["sum"])
     return "\n".join([
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{escape(title)}</title><style>{STYLE}</style><h1>{escape(title)}</h1>",
         f'<p class="lead">{escape(headline(report))}</p>', comparison(report), *(f"<p>{escape(note)}</p>" for note in notes(report)),
-        "<h2>How the arms answer</h2>", rows(BEHAVIOUR, behaviour(report)),
-        "<h2>Figures</h2>", *(picture(report, figure) for figure in figures), "<h2>What ran where</h2>", costs,
-        f"<h2>Missing</h2><ul>{missing}</ul><h2>Sources</h2><ol>{sources}</ol><p>{escape(versions)}</p>",
+        "<h2>How the arms answer</h2>", rows(behaviour_head(report), behaviour(report)),
+        "<h2>Figures</h2>", *(picture(report, figure) for figure in figures), "<h2>What ran where</h2>",
+        f"<p>{escape(spent(report))}</p>", costs,
+        f"<h2>Missing or uneven</h2><ul>{missing}</ul><h2>Sources</h2><ol>{sources}</ol><p>{escape(versions)}</p>",
         f"<pre>{escape(report.config.model_dump_json(indent=1))}</pre></html>"]) + "\n"

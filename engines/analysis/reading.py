@@ -8,21 +8,32 @@ from pathlib import Path
 from typing import Any
 
 from engines.analysis import Config
+from engines.analysis.costs import Cost, read_cost
 from engines.io import ConfigError, ResultSource, read_progress, read_results
 
 Scores = dict[tuple[str, str], dict[str, list[float]]]
 """(domain, task) -> item_id -> values of its samples."""
 
+MAY_DIFFER = frozenset({"models", "data", "seed", "scoring_workers", "kv_cache_gb", "probe_tolerance"})
+"""Keys of an evaluation's config that may differ between the arms; that the problems are the same is seen from their ids."""
+
 
 @dataclass
 class Behaviour:
-    """How one arm answers, beside whether it is right: sums over its samples."""
+    """How an arm answers the problems of one task, beside whether it is right: sums over samples."""
 
     samples: int = 0
     tokens: int = 0
     cut: int = 0
     """Samples that ended at the token limit."""
     no_answer: int = 0
+
+    def add(self, line: dict[str, Any]) -> None:
+        """One line of a scores file."""
+        self.samples += 1
+        self.tokens += line["tokens"]
+        self.cut += line["finish_reason"] == "length"
+        self.no_answer += line["status"] == "no_answer"
 
 
 @dataclass
@@ -31,12 +42,23 @@ class Found:
 
     scores: dict[str, dict[str, Scores]] = field(default_factory=dict)
     """arm -> seed -> scores."""
-    behaviour: dict[str, Behaviour] = field(default_factory=dict)
-    """arm -> how it answers."""
+    behaviour: dict[str, dict[tuple[str, str], Behaviour]] = field(default_factory=dict)
+    """arm -> (domain, task) -> how it answers."""
+    settings: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """(job, what must be the same in all evaluations)."""
+    made_with: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    """(job, versions and sandbox)."""
+    steps: dict[str, dict[str, int]] = field(default_factory=dict)
+    """arm -> compared checkpoint, with how many seeds."""
+    too_long: dict[str, list[str]] = field(default_factory=dict)
+    """What was left out -> the jobs that did."""
+    evaluations: dict[str, dict[str, tuple[Path, str]]] = field(default_factory=dict)
+    """arm -> seed -> output folder and checkpoint of its evaluation."""
     curves: dict[str, list[tuple[str, list[dict[str, Any]]]]] = field(default_factory=dict)
     """arm -> [(job, lines of progress.jsonl)]."""
-    costs: list[list[str]] = field(default_factory=list)
+    costs: list[Cost] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    """What is not there, or not alike in both arms."""
     files: list[Path] = field(default_factory=list)
     """Source number k is ``files[k - 1]``."""
     uses: dict[str, list[int]] = field(default_factory=dict)
@@ -67,23 +89,21 @@ def choose_checkpoint(document: dict[str, Any], wanted: str, job: str) -> str:
     return wanted
 
 
-def read_scores(path: Path, metric: str, behaviour: Behaviour, missing: list[str], job: str) -> Scores:
+def read_scores(path: Path, metric: str, behaviour: dict[tuple[str, str], Behaviour], missing: list[str], job: str) -> Scores:
     """Values by task and problem. Samples that could not be scored are left out and named in ``missing``."""
     scores: Scores = {}
     failed: dict[str, int] = {}
     for text in path.read_text().splitlines():
         line = json.loads(text)
-        values = scores.setdefault((line["domain"], line["task"]), {}).setdefault(line["item_id"], [])
-        behaviour.samples += 1
-        behaviour.tokens += line["tokens"]
-        behaviour.cut += line["finish_reason"] == "length"
-        behaviour.no_answer += line["status"] == "no_answer"
+        key = (line["domain"], line["task"])
+        values = scores.setdefault(key, {}).setdefault(line["item_id"], [])
+        behaviour.setdefault(key, Behaviour()).add(line)
         if line["value"] is None:
             reason = f"{line['task']}: {line['status']}"
             failed[reason] = failed.get(reason, 0) + 1
             continue
         values.append(float(line["value"] == 1.0) if metric == "accuracy" else float(line["value"]))
-    missing += [f"{job}: {count} samples without a score ({reason})" for reason, count in sorted(failed.items())]
+    missing += [f"{job}: {count} sample{'s' if count > 1 else ''} without a score ({reason})" for reason, count in sorted(failed.items())]
     return scores
 
 
@@ -92,37 +112,42 @@ def read_evaluation(source: ResultSource, document: dict[str, Any], config: Conf
     arm, seed = arm_of(source, config), str(source.axes.get("seed", "0"))
     if seed in found.scores[arm]:
         raise ConfigError(f"not comparable: two evaluations of arm={arm}, seed={seed}; the second is {source.job}")
-    path = Path(source.folder) / "scores" / f"{choose_checkpoint(document, config.checkpoint, source.job)}.jsonl"
+    out, facts = Path(source.folder), document["facts"]
+    checkpoint = choose_checkpoint(document, config.checkpoint, source.job)
+    path = out / "scores" / f"{checkpoint}.jsonl"
     found.scores[arm][seed] = read_scores(path, config.metric, found.behaviour[arm], found.missing, source.job)
-    found.source("scores", path)
-    for task, count in document["facts"].get("too_long_prompts", {}).items():
+    found.evaluations.setdefault(arm, {})[seed] = (out, checkpoint)
+    for file in (out / "results.json", path):
+        found.source("scores", file)
+    found.settings.append((source.job, {key: value for key, value in document["config"].items() if key not in MAY_DIFFER}))
+    found.made_with.append((source.job, {**facts.get("versions", {}), "sandbox": facts.get("sandbox")}))
+    step = next(entry["step"] for entry in facts["checkpoints"] if entry["name"] == checkpoint)
+    shown = f"{checkpoint} (step {step})"
+    found.steps.setdefault(arm, {})[shown] = found.steps.setdefault(arm, {}).get(shown, 0) + 1
+    for task, count in facts.get("too_long_prompts", {}).items():
         if count:
-            found.source("scores", Path(source.folder) / "results.json")
-            found.missing.append(f"{source.job}: {count} problems of {task} were left out: their prompts are too long")
+            said = f"{task}: {count} problem{'s were' if count > 1 else ' was'} left out, with a prompt of more than " \
+                   f"{document['config']['max_prompt_tokens']} tokens"
+            found.too_long.setdefault(said, []).append(source.job)
 
 
-def read_costs(source: ResultSource, found: Found) -> list[float]:
-    """Add where a job ran and what it took; returns hours, CPU-hours and GPU-hours."""
-    paths = sorted(Path(source.folder).parent.glob("attempt-*/exit*.json"))
-    if not paths:
-        found.costs.append([source.job, "missing: no exit record", "", "", "", "", "", "", ""])
-        return [0.0, 0.0, 0.0]
-    numbers = [found.source("costs", path) for path in paths]
-    records = [json.loads(path.read_text()) for path in paths]
-    # A requeued attempt's newest record lies beside a numbered copy of each before it; one restart has one record.
-    records = list({(record["token"], record["restart"]): record for record in records}.values())
-    if any(record.get("resources") is None for record in records):
-        found.costs.append([source.job, "missing: an exit record of an older version", "", "", "", "", "", "", labels(numbers)])
-        return [0.0, 0.0, 0.0]
-    hours = [(float(record["ended"]) - float(record["started"])) / 3600 for record in records]
-    asked = [(record["resources"]["nodes"] * record["resources"]["cpus"], record["resources"]["nodes"] * record["resources"]["gpus"])
-             for record in records]
-    sums = [sum(hours), sum(h * cpus for h, (cpus, _) in zip(hours, asked, strict=True)),
-            sum(h * gpus for h, (_, gpus) in zip(hours, asked, strict=True))]
-    hosts = ", ".join(sorted({str(record["host"]) for record in records}))
-    cpus, gpus = asked[-1]
-    found.costs.append([source.job, hosts, str(cpus), str(gpus), *[f"{value:.3f}" for value in sums], str(len(records)), labels(numbers)])
-    return sums
+def check_settings(found: Found) -> None:
+    """ConfigError unless all evaluations sampled and scored alike; unlike versions and checkpoints are named in ``missing``."""
+    for job, settings in found.settings[1:]:
+        first_job, first = found.settings[0]
+        changed = [f"{key} is {first.get(key)!r} in {first_job} and {settings.get(key)!r} in {job}"
+                   for key in sorted(first.keys() | settings.keys()) if first.get(key) != settings.get(key)]
+        if changed:
+            raise ConfigError(f"not comparable: {'; '.join(changed)}; evaluate both with the same settings")
+    for name in sorted({name for _, made in found.made_with for name in made}):
+        values = sorted({str(made.get(name)) for _, made in found.made_with})
+        if len(values) > 1:
+            found.missing.append(f"the evaluations were made with unlike {name}: {', '.join(values)}")
+    if len({name for shown in found.steps.values() for name in shown}) > 1:
+        each = "; ".join(f"{arm} {', '.join(sorted(shown))}" for arm, shown in found.steps.items())
+        found.missing.append(f"the compared checkpoints are not of the same step: {each}")
+    for said, jobs in sorted(found.too_long.items()):
+        found.missing.append(f"{said} ({'all evaluations' if len(jobs) == len(found.settings) else ', '.join(jobs)})")
 
 
 def labels(numbers: list[int]) -> str:
@@ -140,11 +165,9 @@ def read_jobs(config: Config) -> Found:
     """Read every input; what is not there is named in ``missing``."""
     found = Found()
     for arm in (config.compare.baseline, config.compare.treatment):
-        found.scores[arm], found.behaviour[arm] = {}, Behaviour()
-    totals = [0.0, 0.0, 0.0]
+        found.scores[arm], found.behaviour[arm] = {}, {}
     for source in config.inputs:
         out = Path(source.folder)
-        totals = [a + b for a, b in zip(totals, read_costs(source, found), strict=True)]
         progress = [line for line in read_progress(out) if line["phase"] != "evaluate"]
         if progress and arm_of(source, config):
             found.curves.setdefault(arm_of(source, config), []).append((source.job, progress))
@@ -155,5 +178,10 @@ def read_jobs(config: Config) -> Found:
         document = read_results(out)[1]
         if document["engine"] == "evaluation" and arm_of(source, config) in found.scores:
             read_evaluation(source, document, config, found)
-    found.costs.append(["sum", "", "", "", *[f"{value:.3f}" for value in totals], "", ""])
+    check_settings(found)
+    found.costs = [read_cost(source.job, Path(source.folder)) for source in config.inputs]
+    for cost in found.costs:
+        found.missing += [f"cost of {cost.job}: {reason}" for reason in cost.unknown]
+        for path in cost.files:
+            found.source("costs", path)
     return found

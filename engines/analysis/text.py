@@ -7,14 +7,11 @@ import io
 import os
 import textwrap
 
-from engines.analysis.comparison import Line
 from engines.analysis.reading import labels
 from engines.analysis.report import Report
+from engines.analysis.tables import COSTS, HEAD, apart, behaviour, behaviour_head, cells, cost_rows, equals, hours_of
 from engines.statistics import Interval
 
-HEAD = ["domain", "n", "baseline", "treatment", "difference [95 %]", "p adjusted", "detectable"]
-COSTS = ["job", "host", "CPUs", "GPUs", "hours", "CPU-hours", "GPU-hours", "starts", "source"]
-BEHAVIOUR = ["arm", "samples", "tokens per answer", "cut at the limit", "no answer"]
 READING = ("How to read this: scores are per cent, differences are percentage points (treatment minus baseline) on the same problems. An "
            "interval that excludes 0 is evidence of a difference; one that holds 0 says that these problems cannot tell the arms "
            "apart, not that they are equal. A domain is the mean over its tasks, the macro mean the mean over domains. 'detectable' is "
@@ -24,46 +21,6 @@ P_VALUES = ("How to read 'p adjusted': how often arms that are equal would diffe
             "no evidence, of a difference or of its absence.")
 LEVEL = 0.05
 """A p-value below it counts as evidence."""
-
-
-def apart(interval: Interval) -> str:
-    """A difference in percentage points."""
-    return f"{100 * interval.value:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
-
-
-def probability(value: float | None) -> str:
-    """A p-value, never rounded to zero."""
-    return "" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def equals(value: float) -> str:
-    """A p-value in a sentence."""
-    return probability(value) if value < 0.001 else f"= {probability(value)}"
-
-
-def problems(line: Line) -> str:
-    """How many problems are compared: ``60``, or ``58 of 60``."""
-    return str(line.n) if line.n == line.total else f"{line.n} of {line.total}"
-
-
-def cells(line: Line) -> list[str]:
-    """One table row; a task is set in below its domain."""
-    name, n = f"- {line.name}" if line.task else line.name, problems(line)
-    if line.missing or not (line.baseline and line.treatment and line.difference):
-        return [name, n, "missing", "missing", line.missing, "", ""]
-    detectable = "unknown" if line.detectable is None else f"{100 * line.detectable:.1f}"
-    return [name, n, f"{100 * line.baseline.value:.1f}", f"{100 * line.treatment.value:.1f}", apart(line.difference),
-            probability(line.adjusted), detectable]
-
-
-def behaviour(report: Report) -> list[list[str]]:
-    """How long each arm answers, and how often it is cut or says nothing: a score can hide both."""
-    rows = []
-    for arm, sums in report.found.behaviour.items():
-        if sums.samples:
-            rows.append([arm, str(sums.samples), f"{sums.tokens / sums.samples:.1f}", f"{100 * sums.cut / sums.samples:.1f} %",
-                         f"{100 * sums.no_answer / sums.samples:.1f} %"])
-    return rows
 
 
 def source_lines(report: Report, uses: tuple[str, ...] = ("scores", "curves", "costs")) -> list[str]:
@@ -109,13 +66,21 @@ def tests_used(report: Report) -> str:
 def notes(report: Report) -> list[str]:
     """What the numbers do not say."""
     seeds = "; ".join(f"{arm}: {len(found)}" for arm, found in report.seeds.items())
-    lines = [f"Training seeds: {seeds}. Scores from {labels(report.found.uses.get('scores', []))}."]
+    steps = "; ".join(f"{arm}: {', '.join(sorted(shown))}" for arm, shown in report.found.steps.items())
+    lines = [f"Training seeds: {seeds}. Compared checkpoints: {steps or 'none'}. Scores from "
+             f"{labels(report.found.uses.get('scores', [])) or 'nothing'}."]
     if report.over_seeds is not None:
         lines.append(f"Over training seeds the macro difference is {apart(report.over_seeds)} (Student's t over seeds).")
     else:
         lines.append("The intervals cover the choice of problems, not the variance of training: that takes at least two seeds "
                      "that both arms share.")
     return [*lines, tests_used(report), READING]
+
+
+def spent(report: Report) -> str:
+    """The sum of the costs in a sentence."""
+    hours, cpu_hours, gpu_hours = hours_of(report.found.costs)
+    return f"Spent on {len(report.found.costs)} jobs: {hours} hours, {cpu_hours} CPU-hours, {gpu_hours} GPU-hours."
 
 
 def table(rows: list[list[str]]) -> str:
@@ -129,11 +94,12 @@ def plain(report: Report) -> str:
     """``report.txt``: what `orch report` prints."""
     parts = [textwrap.fill(headline(report), 100), table([HEAD, *map(cells, report.lines)])]
     if rows := behaviour(report):
-        parts.append(table([BEHAVIOUR, *rows]))
+        parts.append(table([row[:-1] for row in [behaviour_head(report), *rows]]))
     parts += [textwrap.fill(note, 100) for note in notes(report)]
+    parts.append(textwrap.fill(spent(report), 100))
     if report.missing:
         items = [textwrap.fill(f"- {item}", 100, subsequent_indent="  ") for item in report.missing]
-        parts.append("\n".join(["Missing:", *items]))
+        parts.append("\n".join(["Missing or uneven:", *items]))
     if sources := source_lines(report, ("scores",)):
         parts.append("\n".join(sources))
     return "\n\n".join(parts) + "\n"
@@ -147,9 +113,9 @@ def markdown_table(head: list[str], rows: list[list[str]]) -> str:
 def markdown(report: Report) -> str:
     """``report.md``."""
     parts = [f"**{headline(report)}**", markdown_table(HEAD, [cells(line) for line in report.lines]),
-             markdown_table(BEHAVIOUR, behaviour(report)), *notes(report)]
-    parts += ["Missing:\n\n" + "\n".join(f"- {m}" for m in report.missing)] if report.missing else []
-    parts += ["What ran where:", markdown_table(COSTS, report.found.costs),
+             markdown_table(behaviour_head(report), behaviour(report)), *notes(report)]
+    parts += ["Missing or uneven:\n\n" + "\n".join(f"- {m}" for m in report.missing)] if report.missing else []
+    parts += ["What ran where:", markdown_table(COSTS, cost_rows(report)),
               "\n".join(f"- {line}" if line.startswith("[") else f"{line}\n" for line in source_lines(report))]
     return "\n\n".join(parts) + "\n"
 

@@ -1,0 +1,93 @@
+"""The report's tables as rows of text, the same for plain text, Markdown and HTML."""
+
+from __future__ import annotations
+
+from statistics import fmean
+
+from engines.analysis.comparison import Line
+from engines.analysis.costs import Cost
+from engines.analysis.reading import labels
+from engines.analysis.report import Report
+from engines.statistics import Interval
+
+HEAD = ["domain", "n", "baseline", "treatment", "difference [95 %]", "p adjusted", "detectable"]
+COSTS = ["job", "host", "CPUs", "GPUs", "GB", "hours", "CPU-hours", "GPU-hours", "attempts", "requeues", "source"]
+
+
+def apart(interval: Interval) -> str:
+    """A difference in percentage points."""
+    return f"{100 * interval.value:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+
+
+def probability(value: float | None) -> str:
+    """A p-value, never rounded to zero."""
+    return "" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def equals(value: float) -> str:
+    """A p-value in a sentence."""
+    return probability(value) if value < 0.001 else f"= {probability(value)}"
+
+
+def problems(line: Line) -> str:
+    """How many problems are compared: ``60``, or ``58 of 60``."""
+    return str(line.n) if line.n == line.total else f"{line.n} of {line.total}"
+
+
+def cells(line: Line) -> list[str]:
+    """One table row; a task is set in below its domain."""
+    name, n = f"- {line.name}" if line.task else line.name, problems(line)
+    if line.missing or not (line.baseline and line.treatment and line.difference):
+        return [name, n, "missing", "missing", line.missing, "", ""]
+    detectable = "unknown" if line.detectable is None else f"{100 * line.detectable:.1f}"
+    return [name, n, f"{100 * line.baseline.value:.1f}", f"{100 * line.treatment.value:.1f}", apart(line.difference),
+            probability(line.adjusted), detectable]
+
+
+def behaviour_head(report: Report) -> list[str]:
+    """Column names of ``behaviour``."""
+    return ["arm", report.config.metric, "samples", "tokens per answer", "cut at the limit", "no answer", "source"]
+
+
+def behaviour(report: Report) -> list[list[str]]:
+    """How long each arm answers, and how often it is cut or says nothing: a score can hide both. Means over tasks, then domains."""
+    rows, macro = [], report.lines[-1]
+    for arm, score in zip(report.found.behaviour, (macro.baseline, macro.treatment), strict=True):
+        sums = report.found.behaviour[arm]
+        if not sums:
+            continue
+        tokens, cut, silent = (macro_mean({task: getattr(part, name) / part.samples for task, part in sums.items()})
+                               for name in ("tokens", "cut", "no_answer"))
+        rows.append([arm, "missing" if score is None else f"{100 * score.value:.1f}", str(sum(part.samples for part in sums.values())),
+                     f"{tokens:.1f}", f"{100 * cut:.1f} %", f"{100 * silent:.1f} %", labels(report.found.uses.get("scores", []))])
+    return rows
+
+
+def macro_mean(values: dict[tuple[str, str], float]) -> float:
+    """Mean over domains of the mean over a domain's tasks; keys are (domain, task)."""
+    return fmean(fmean(value for (domain, _), value in values.items() if domain == name) for name in {domain for domain, _ in values})
+
+
+def cost_rows(report: Report) -> list[list[str]]:
+    """One row per job, then the sum; a bound where a start left no record."""
+    found = report.found
+    rows = [[cost.job, ", ".join(cost.hosts) or "unknown", *map(said, (cost.cpus, cost.gpus, cost.memory_gb)), *hours_of([cost]),
+             str(cost.attempts), str(cost.requeues), labels([found.source("costs", path) for path in cost.files])] for cost in found.costs]
+    attempts, requeues = (sum(getattr(cost, name) for cost in found.costs) for name in ("attempts", "requeues"))
+    return [*rows, ["sum", "", "", "", "", *hours_of(found.costs), str(attempts), str(requeues), labels(found.uses.get("costs", []))]]
+
+
+def said(value: int | None) -> str:
+    """A whole number, or that it is unknown."""
+    return "unknown" if value is None else str(value)
+
+
+def hours_of(costs: list[Cost]) -> list[str]:
+    """Hours, CPU-hours and GPU-hours in sum. A lower bound is marked, nothing known is not zero, and no GPU asked for is zero."""
+    unknown = any(cost.unknown for cost in costs)
+    bounds = {"hours": unknown, "cpu_hours": unknown, "gpu_hours": any(cost.unknown and cost.gpus != 0 for cost in costs)}
+    found = []
+    for name, at_least in bounds.items():
+        value = sum(getattr(cost, name) for cost in costs)
+        found.append(f"{value:.3f}" if not at_least else f"\u2265 {value:.3f}" if value > 0 else "unknown")
+    return found
