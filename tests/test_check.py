@@ -171,5 +171,5 @@ def test_checkpoints_that_the_disk_cannot_hold_are_found_before_the_launch(tmp_p
     here = {"model": str(tmp_path), "data": str(tmp_path / "d"), "validation_data": str(tmp_path / "d")}
     free = shutil.disk_usage(tmp_path).free / 1e9
     keep = int(free / 30) + 10
-    (problem,) = check(plan_of(ppo(**here, keep_checkpoints=keep)), LOCAL, runs=tmp_path)
+    (problem,) = check(plan_of(ppo(**here, keep_checkpoints=keep, epochs=keep, checkpoint_every_epochs=1)), LOCAL, runs=tmp_path)
     assert "GB free: delete old runs, keep fewer checkpoints" in problem

@@ -12,6 +12,7 @@ import pytest
 DRIVER = """
 import os, sys, time
 from engines.io import Stop
+from engines.ppo.guards import Patience
 from engines.ppo.ray_session import Actors, ray_session
 
 class Remembers:
@@ -20,7 +21,7 @@ class Remembers:
 
 if __name__ == "__main__":
     with ray_session(1, 0, Stop()):
-        actor = Actors(Remembers, [(sys.argv[1],)], cpus=1, gpus=0, timeout_seconds=60)
+        actor = Actors(Remembers, [(sys.argv[1],)], cpus=1, gpus=0, patience=Patience(60.0))
         print(actor.call("answer"), flush=True)
         sys.stdin.readline()
         print(actor.call("answer"), flush=True)

@@ -126,7 +126,8 @@ class Config(EngineConfig):
     scoring_seconds: float = Field(default=10.0, gt=0)
     """Time limit for scoring one answer."""
     step_timeout_minutes: float = Field(default=120.0, gt=0)
-    """Longest wait for one call to the trainer; a hang ends the run with an error."""
+    """Longest wait for one call to the trainer; a hang ends the run with an error. Once the usual time of a call is known, ten times
+    that is enough (but ten minutes at least)."""
     wandb: Literal["off", "offline", "online"] = "off"
     """Weights & Biases; credentials come from the environment or ~/.netrc, never from here."""
     wandb_project: str = "orch"
@@ -155,9 +156,15 @@ class Config(EngineConfig):
         size = model_size(folder) if folder is not None else None
         if size is None:
             return None
-        model, optimizer = 4 * size.parameters / 1e9, 8 * size.parameters / 1e9  # float32; AdamW keeps two moments
-        # The one being written lies beside those that are kept, and a state to continue from lies beside the checkpoints.
-        return (self.keep_checkpoints + 2) * model + (KEEP_STATES + 2) * optimizer
+        return self.checkpoints_gb(size.parameters)
+
+    def checkpoints_gb(self, parameters: int) -> float:
+        """Disk that the checkpoints of a model of so many parameters take at most, GB."""
+        made = -(-self.epochs // self.checkpoint_every_epochs)
+        # The last one is written while a state to continue from and all that is kept of the others still lie there.
+        models = min(self.keep_checkpoints + 1, made - 1) + 2  # the best one may be kept beyond the newest
+        optimizers = min(KEEP_STATES, made - 1) + 2
+        return (4 * models + 8 * optimizers) * parameters / 1e9  # float32; AdamW keeps two moments
 
 
 def model_folder(model: str | CheckpointSource) -> Path | None:

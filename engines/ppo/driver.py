@@ -14,12 +14,15 @@ from engines.data import Problem
 from engines.inference import Generation, Request, sample_seed
 from engines.io import ConfigError, Interrupted, Progress, Row, Stop, read_progress, write_results
 from engines.ppo import Config
+from engines.ppo.budget import UTILISATION, Machine, look_at, memory_plan, refuse, table, work
 from engines.ppo.continuation import Point, find_start, save_checkpoint, save_continuation
 from engines.ppo.early_stopping import Validation, should_stop
+from engines.ppo.guards import Patience, check_memory, check_probabilities, check_rewards, memory
 from engines.ppo.prompts import Prompts, read_prompts
 from engines.ppo.rank import Rank
 from engines.ppo.ray_session import Actors, ray_session
 from engines.ppo.sampler import Group, TaskSampler
+from engines.ppo.sizes import model_size
 from engines.ppo.tracking import Tracker
 from engines.scoring import ScoringPool
 
@@ -34,18 +37,19 @@ def train(config: Config, out: Path, stop: Stop) -> None:
     prompts = read_prompts(config, start.model)
     run = Training(config, out, stop, prompts, start)
     run.announce()
+    gpus = visible_gpus() if config.device != "cpu" else 0
+    if gpus and gpus < config.ranks:
+        raise ConfigError(f"ranks: {config.ranks} processes need a GPU each, and there are {gpus}; ask for more GPUs")
+    run.check_budget(look_at(out, config.ranks if gpus else 0))
     with ExitStack() as stack:
         cpus = config.cpu_threads or len(os.sched_getaffinity(0))
-        gpus = visible_gpus() if config.device != "cpu" else 0
-        if gpus and gpus < config.ranks:
-            raise ConfigError(f"ranks: {config.ranks} processes need a GPU each, and there are {gpus}; ask for more GPUs")
         temporary = stack.enter_context(ray_session(max(cpus, config.ranks), gpus, stop))
         run.pool = stack.enter_context(ScoringPool(config.scoring_workers, config.scoring_seconds))
         shared = (config, str(start.model), prompts.probe, start.state and str(start.state))
         run.ranks = Actors(Rank, [(*shared, index, str(temporary / "store")) for index in range(config.ranks)],
-                           cpus=max(1, cpus // config.ranks), gpus=min(gpus, 1), timeout_seconds=SETUP_SECONDS)
+                           cpus=max(1, cpus // config.ranks), gpus=min(gpus, 1), patience=Patience(SETUP_SECONDS))
         facts = run.ranks.call("describe")
-        run.ranks.timeout_seconds = config.step_timeout_minutes * 60
+        run.ranks.patience = Patience(config.step_timeout_minutes * 60)
         print(f"ready after {time.time() - started:.1f} s: {facts}", flush=True)
         stack.callback(run.tracker.finish)
         run.loop()
@@ -86,6 +90,21 @@ class Training:
               f"{samples * config.max_response_tokens * self.total_steps:,} in all\n"
               f"gradients: {config.mtl.method}; starting at step {self.point.step}", flush=True)
 
+    def check_budget(self, machine: Machine) -> None:
+        """Print what the run will take; ConfigError with the setting to change for what cannot fit."""
+        config, train, size = self.config, self.prompts.train, model_size(self.point.model)
+        if size is None:
+            print("memory plan: not known for this kind of model", flush=True)
+            return
+        needed_disk = config.checkpoints_gb(size.parameters) * 1e9
+        lengths = [len(self.prompts.token_ids[problem.item_id]) for problems in train.values() for problem in problems]
+        costs = work(config, size, machine, self.total_steps - self.point.step, len(train), fmean(lengths))
+        hours = (f"{costs.hours:,.1f} hours of updates at {UTILISATION:.0%} of the peak of {machine.gpu_name}, generation not included"
+                 if costs.hours is not None else "hours not estimated for this device")
+        print(f"{table(memory_plan(config, size, len(train), machine), machine, needed_disk)}\n"
+              f"to do: at most {costs.tokens:,.0f} tokens through the trainer, {costs.flop:.2g} FLOP; {hours}", flush=True)
+        refuse(config, size, len(train), machine, needed_disk)
+
     def loop(self) -> None:
         """Train until the last epoch, early stopping, or a request to stop (then: save and raise Interrupted)."""
         if not self.point.validations:
@@ -124,11 +143,13 @@ class Training:
         metrics |= reward_metrics(tasks) | {"seconds_generate": generated - begin, "seconds_score": scored - generated,
                                             "seconds_step": time.monotonic() - begin}
         self.report(metrics, "train")
+        check_probabilities(metrics, step)
+        check_memory(memory(), step)
 
-    def generate(self, requests: list[Request]) -> list[list[Generation]]:
-        """Samples of every request; each rank's sampler takes every n-th one."""
+    def generate(self, requests: list[Request], work: str = "generate") -> list[list[Generation]]:
+        """Samples of every request; each rank's sampler takes every n-th one. ``work`` tells how long it usually takes."""
         count = len(self.ranks)
-        answers = self.ranks.each("generate", [(requests[k::count],) for k in range(count)])
+        answers = self.ranks.each("generate", [(requests[k::count],) for k in range(count)], work)
         return [answers[place % count][place // count] for place in range(len(requests))]
 
     def request(self, problem: Problem, samples: int, temperature: float, seed: int) -> Request:
@@ -152,6 +173,7 @@ class Training:
     def end_epoch(self, epoch: int) -> None:
         """Validate and save when it is time; decide whether to go on."""
         config = self.config
+        check_rewards(read_progress(self.out), self.sampler.steps_per_epoch, config.prompts_per_task * config.samples_per_prompt)
         scheduled = epoch % config.validate_every_epochs == 0
         last = epoch == config.epochs
         due = last or epoch % config.checkpoint_every_epochs == 0
@@ -166,7 +188,7 @@ class Training:
     def validate(self, epoch: int, counted: bool) -> None:
         """Mean reward of greedy answers to the validation problems, per task."""
         flat = [problem for problems in self.prompts.validation.values() for problem in problems]
-        generations = self.generate([self.request(problem, 1, 0.0, 0) for problem in flat])
+        generations = self.generate([self.request(problem, 1, 0.0, 0) for problem in flat], "validation")
         values = iter(self.score(flat, generations))
         tasks = {task: fmean(next(values)[0] for _ in problems) for task, problems in self.prompts.validation.items()}
         validation = Validation(epoch, self.point.step, fmean(tasks.values()), tasks, counted)

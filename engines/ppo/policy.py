@@ -91,7 +91,7 @@ class Policy:
         sizes = world.sum(torch.tensor([self._denominator(groups) for groups in tasks.values()], dtype=torch.float64)).tolist()
         total = [torch.zeros_like(local(parameter)) for parameter in self.parameters]
         snapshots: list[list[torch.Tensor]] = []
-        sums, differences = torch.zeros(2, dtype=torch.float64), [0.0]
+        sums, differences = torch.zeros(4, dtype=torch.float64), [0.0]
         for groups, size in zip(tasks.values(), sizes, strict=True):
             self.optimizer.zero_grad(set_to_none=True)
             # equal: each task is the mean over its own tokens, and the loss the mean over tasks.
@@ -107,8 +107,9 @@ class Policy:
             kept = self._add_to(total)
             if config.mtl.method != "off":
                 snapshots.append(kept)
-        loss, diverged = world.sum(sums).tolist()
+        loss, diverged, chances, tokens = world.sum(sums).tolist()
         return total, snapshots, {"loss": loss, "logprob_difference_max": world.largest(max(differences)),
+                                  "probability_difference_mean": chances / max(tokens, 1.0),
                                   **({"divergence": diverged} if self.reference is not None else {})}
 
     def _denominator(self, groups: list[Group]) -> float:
@@ -118,7 +119,10 @@ class Policy:
         return count_tokens(groups)
 
     def _backward(self, batch: MicroBatch, denominator: float) -> tuple[torch.Tensor, float]:
-        """This micro-batch's shares of loss and divergence, and the largest difference between trainer and sampler."""
+        """Sums over this micro-batch and the largest difference of a log-probability between trainer and sampler.
+
+        The sums: its shares of loss and divergence, differences of probability between trainer and sampler, tokens.
+        """
         config = self.config
         batch = MicroBatch(*(value.to(self.device) for value in vars(batch).values()))
         logprobs = self.logprobs(self.scorer, batch, config.temperature)
@@ -133,8 +137,10 @@ class Policy:
         (loss * self.world.size).backward()  # FSDP takes the mean over processes, the loss is a sum
         logprobs = logprobs.detach()
         apart = torch.where(batch.mask, (logprobs - batch.sampler_logprobs).abs(), 0.0)
+        chances = (logprobs.exp() - batch.sampler_logprobs.exp()).abs()
         diverged = 0.0 if reference is None else float(masked_sum(divergence(logprobs, reference), batch.mask)) / denominator
-        return torch.tensor([loss.item(), diverged], dtype=torch.float64), apart.max().item()
+        part = [loss.item(), diverged, masked_sum(chances, batch.mask).item(), batch.mask.sum().item()]
+        return torch.tensor(part, dtype=torch.float64), apart.max().item()
 
     def _add_to(self, total: list[torch.Tensor]) -> list[torch.Tensor]:
         """Add this task's gradient to ``total``; returns it: float32 on the CPU, bfloat16 in host memory for a GPU."""

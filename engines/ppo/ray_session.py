@@ -7,11 +7,13 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from engines.io import Stop
+from engines.ppo.guards import Patience
 
 OBJECT_STORE_BYTES = 128 << 20
 """Only token ids and log-probabilities travel, a few MB per step."""
@@ -63,13 +65,13 @@ def temporary_folder() -> Path:
 
 
 class Actors:
-    """Ray actors of one kind whose calls wait for all answers, with a time limit. They are never restarted: the job is."""
+    """Ray actors of one kind whose calls wait for all answers, but not for ever. They are never restarted: the job is."""
 
-    def __init__(self, kind: type, arguments: Sequence[tuple[Any, ...]], *, cpus: int, gpus: int, timeout_seconds: float) -> None:
+    def __init__(self, kind: type, arguments: Sequence[tuple[Any, ...]], *, cpus: int, gpus: int, patience: Patience) -> None:
         """One actor per tuple of arguments, each with ``cpus`` and ``gpus`` of its own."""
         import ray
 
-        self.timeout_seconds = timeout_seconds
+        self.patience = patience
         self.handles = [ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(kind).remote(*each) for each in arguments]
 
     def __len__(self) -> int:
@@ -79,18 +81,24 @@ class Actors:
         """Call a method of all with the same arguments; the answer of the first."""
         return self.each(method, [arguments] * len(self))[0]
 
-    def each(self, method: str, arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+    def each(self, method: str, arguments: Sequence[tuple[Any, ...]], work: str | None = None) -> list[Any]:
         """Call a method of all, each with its own arguments, and wait for all answers.
 
-        RuntimeError after ``timeout_seconds``; an error inside an actor comes out as it is.
+        RuntimeError when the patience with that kind of work (the method, if not named) is at its end; an error inside an actor
+        comes out as it is.
         """
         import ray
 
+        kind = work or method
+        limit, began = self.patience.seconds(kind), time.monotonic()
         calls = [getattr(handle, method).remote(*each) for handle, each in zip(self.handles, arguments, strict=True)]
         try:
-            answers: list[Any] = ray.get(calls, timeout=self.timeout_seconds)
+            answers: list[Any] = ray.get(calls, timeout=limit)
         except ray.exceptions.GetTimeoutError as error:
-            raise RuntimeError(f"{method} did not answer within {self.timeout_seconds:.0f} s (step_timeout_minutes)") from error
+            usual = self.patience.usual(kind)
+            raise RuntimeError(f"{kind} did not answer within {limit:.0f} s" + (f"; it usually takes {usual:.1f} s" if usual else "")
+                               + ": the trainer hangs; start it again to continue (the longest wait is step_timeout_minutes)") from error
         except ray.exceptions.RayTaskError as error:
             raise error.as_instanceof_cause() from error
+        self.patience.took(kind, time.monotonic() - began)
         return answers

@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch.utils.checkpoint import checkpoint
 
-ROWS = 2048
-"""Response positions per chunk of logits: with a vocabulary of 152k one chunk is 1.2 GB in float32."""
+from engines.ppo.budget import LOGIT_ROWS as ROWS
 
 
 class Scorer(torch.nn.Module):  # type: ignore[misc]  # torch is not followed by mypy here

@@ -20,6 +20,8 @@ class ModelSize:
     parameters: int
     layers: int
     hidden: int
+    intermediate: int
+    """Width of the feed-forward blocks."""
     vocabulary: int
     cache_bytes_per_token: int
     """Keys and values of one token in bfloat16, all layers."""
@@ -37,7 +39,8 @@ def model_size(folder: Path) -> ModelSize | None:
     if parameters is None:
         return None
     heads = config.get("num_key_value_heads") or config["num_attention_heads"]
-    return ModelSize(parameters, config["num_hidden_layers"], config["hidden_size"], config["vocab_size"],
+    return ModelSize(parameters, config["num_hidden_layers"], config["hidden_size"],
+                     config.get("intermediate_size", 4 * config["hidden_size"]), config["vocab_size"],
                      config["num_hidden_layers"] * 2 * heads * head_width(config) * 2)
 
 
