@@ -1,5 +1,6 @@
 """The report: the program on files of finished jobs."""
 
+import csv
 import json
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from engines.analysis import Config
 from engines.analysis.__main__ import run
 from engines.evaluation import Config as EvaluationConfig
-from engines.io import ConfigError, Progress, Stop, write_results
+from engines.io import ConfigError, Progress, Row, Stop, write_results
 
 
 def evaluated(root: Path, arm: str, values: dict[str, list[float | None]], seed: int = 0, facts: dict | None = None, **settings) -> dict:
@@ -94,7 +95,7 @@ def test_a_domain_is_the_mean_over_its_tasks_however_many_problems_each_has(tmp_
     rows = {(row["axes"].get("domain"), row["axes"].get("task")): row for row in json.loads((out / "results.json").read_text())["rows"]
             if row["metric"] == "accuracy_difference"}
     assert rows["math", None]["value"] == pytest.approx(0.5)
-    assert (rows[None, "large"]["value"], rows[None, "small"]["value"], rows[None, "small"]["n"]) == (1.0, 0.0, 9)
+    assert (rows["math", "large"]["value"], rows["math", "small"]["value"], rows["math", "small"]["n"]) == (1.0, 0.0, 9)
     assert rows["macro mean", None]["value"] == pytest.approx(0.5)
     text = (out / "report.txt").read_text()
     assert "- small" in text
@@ -185,3 +186,63 @@ def test_length_and_truncation_stand_beside_the_score_as_means_over_domains(tmp_
     text = (report(tmp_path, inputs) / "report.md").read_text()
     assert "| baseline | 75.0 | 10 | 3.0 | 0.0 % | 0.0 % | [1-4] |" in text
     assert "| pcgrad | 75.0 | 10 | 6.0 | 50.0 % | 0.0 % | [1-4] |" in text
+
+
+def with_texts(source: dict, texts: list[str], prompts: list[str] | None = None) -> dict:
+    """Adds what the model wrote, and what was asked, to an evaluation of the task math."""
+    out = Path(source["folder"])
+    (out / "generations" / "epoch-000002").mkdir(parents=True)
+    lines = [{"item_id": f"math{i}", "sample": 0, "text": text} for i, text in enumerate(texts)]
+    (out / "generations" / "epoch-000002" / "math.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    if prompts is not None:
+        problems = [{"task": "math", "item_id": f"math{i}", "prompt": prompt} for i, prompt in enumerate(prompts)]
+        (out / "problems.jsonl").write_text("".join(json.dumps(line) + "\n" for line in problems))
+    return source
+
+
+def test_flipped_samples_are_counted_and_shown_with_prompt_and_both_answers_escaped(tmp_path):
+    prompts = ["<script>alert(1)</script>", "second?", "third?", "fourth?"]
+    inputs = [with_texts(evaluated(tmp_path, "baseline", {"math": [0, 1, 1, None]}), ["<b>no", "yes", "same", "lost"], prompts),
+              with_texts(evaluated(tmp_path, "pcgrad", {"math": [1, 0, 1, 1]}), ["good", "x" * 2000 + "END", "same", "lost"], prompts)]
+    out = report(tmp_path, inputs)
+    page = (out / "report.html").read_text()
+    assert "1 of the 1 that only pcgrad got right" in page
+    assert "<pre>&lt;script&gt;alert(1)&lt;/script&gt;</pre>" in page
+    assert "<script" not in page
+    assert "baseline: wrong</b>, 3 tokens<pre>&lt;b&gt;no</pre>" in page
+    assert "pcgrad: wrong</b>, 3 tokens<pre>" + "x" * 300 + "\n[... 1403 characters ...]\n" in page
+    assert "third?" not in page
+    assert "| math | 1 | 1 | 1 | 0 |" in (out / "report.md").read_text()
+    assert "Of 3 pairs of samples 1 are right only in pcgrad, 1 only in baseline." in (out / "report.txt").read_text()
+
+
+def test_ten_flipped_examples_of_many_are_drawn_and_prompts_that_were_not_kept_are_named(tmp_path):
+    inputs = [with_texts(evaluated(tmp_path, arm, {"math": [arm == "pcgrad"] * 30}), [arm] * 30) for arm in ("baseline", "pcgrad")]
+    out = report(tmp_path, inputs)
+    page = (out / "report.html").read_text()
+    assert "10 of the 30 that only pcgrad got right" in page
+    assert "0 of the 0 that only baseline got right" in page
+    assert page.count("<article>") == 10
+    assert "prompts of 10 flipped examples" in (out / "report.md").read_text()
+
+
+def test_every_number_of_the_report_and_of_the_jobs_is_a_tidy_row_with_its_source(tmp_path):
+    inputs = [evaluated(tmp_path, arm, {"math": [0, 1, arm == "pcgrad"]}) for arm in ("baseline", "pcgrad")]
+    train = tmp_path / "train" / "out"
+    train.mkdir(parents=True)
+    rows = [Row(metric="conflict_rate", value=0.25, n=4, axes={"moment": "after"}), Row(metric="loss", value=None, n=0, error="diverged")]
+    write_results(train, "ppo", EvaluationConfig(models="m", data="d"), rows, 1.0)
+    inputs.append({"job": "train/arm=pcgrad", "stage": "train", "axes": {"arm": "pcgrad", "seed": 0}, "folder": str(train)})
+    out = report(tmp_path, inputs)
+    lines = list(csv.DictReader((out / "tidy.csv").open()))
+    own = json.loads((out / "results.json").read_text())["rows"]
+    assert len(lines) == len(own) + len(rows)
+    assert [line for line in lines if not line["source"]] == []
+    conflict = next(line for line in lines if line["metric"] == "conflict_rate")
+    assert {name: conflict[name] for name in ("job", "value", "n", "arm", "moment", "source")} == {
+        "job": "train/arm=pcgrad", "value": "0.25", "n": "4", "arm": "pcgrad", "moment": "after", "source": str(train / "results.json")}
+    assert next(line for line in lines if line["metric"] == "loss")["error"] == "diverged"
+    score = next(line for line in lines if line["metric"] == "accuracy" and line["domain"] == "math" and line["arm"] == "baseline")
+    assert float(score["value"]) == pytest.approx(1 / 3)
+    assert float(score["low"]) < 1 / 3 < float(score["high"])
+    assert score["source"].count("scores/epoch-000002.jsonl") == 2

@@ -7,7 +7,7 @@ import pytest
 
 from engines import checkpoints
 from engines.evaluation import Config
-from engines.evaluation.__main__ import files_of
+from engines.evaluation.__main__ import files_of, write_prompts
 from engines.evaluation.aggregate import rows
 from engines.evaluation.generate import Generator, Item, Model, check_weights, read_lines, todo
 from engines.io import ConfigError, Interrupted, Progress, Stop
@@ -48,6 +48,13 @@ def test_a_missing_task_is_refused_by_name(tmp_path):
     (tmp_path / "math.test.parquet").touch()
     with pytest.raises(ConfigError, match="no test file for \\['logic'\\]"):
         files_of(Config(models="m", data=str(tmp_path), tasks=["math", "logic"]))
+
+
+def test_the_start_of_each_prompt_is_kept_for_reading(tmp_path):
+    problem = SimpleNamespace(item_id="a", prompt=({"role": "system", "content": "be brief"}, {"role": "user", "content": "why? " * 300}))
+    write_prompts(tmp_path, [Item("math", problem, (1, 2))])
+    kept = read_lines(tmp_path / "problems.jsonl")
+    assert kept == [{"task": "math", "item_id": "a", "prompt": ("why? " * 300)[:500]}]
 
 
 def tiny_model(folder, seed):

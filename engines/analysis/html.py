@@ -7,9 +7,10 @@ from html import escape
 
 from engines.analysis.comparison import MACRO
 from engines.analysis.figures import Figure
+from engines.analysis.flips import Answer, Flip
 from engines.analysis.reading import labels
 from engines.analysis.report import Report
-from engines.analysis.tables import COSTS, HEAD, behaviour, behaviour_head, cells, cost_rows
+from engines.analysis.tables import COSTS, HEAD, behaviour, behaviour_head, cells, cost_rows, flip_head, flip_rows
 from engines.analysis.text import headline, notes, spent
 
 STYLE = """:root{color-scheme:light dark;--line:#8884}
@@ -28,7 +29,13 @@ figure svg{max-width:100%;height:auto}
 figcaption,li{font-size:.9rem}
 li{overflow-wrap:anywhere}
 .lead{font-size:1.15rem}
-pre{white-space:pre-wrap;font-size:.8rem}
+pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.8rem;margin:.4rem 0}
+article{border-top:1px solid var(--line);padding:.7rem 0}
+article pre{background:#8881;padding:.4rem .6rem;border-radius:4px}
+.two{display:grid;grid-template-columns:1fr 1fr;gap:1rem;font-size:.9rem}
+.two>div{min-width:0}
+.read{font-size:.85rem;opacity:.8;margin:.2rem 0}
+summary{cursor:pointer;margin:.8rem 0;font-weight:600}
 """
 
 
@@ -55,6 +62,45 @@ def picture(report: Report, figure: Figure) -> str:
     return f'<figure role="img" aria-label="{escape(figure.caption)}">{figure.svg}<figcaption>{escape(caption)}</figcaption></figure>'
 
 
+def shortened(text: str, start: int, end: int) -> str:
+    """The first and last characters of a long text."""
+    return text if len(text) <= start + end + 20 else f"{text[:start]}\n[... {len(text) - start - end} characters ...]\n{text[-end:]}"
+
+
+def answer(arm: str, found: Answer) -> str:
+    """One arm's answer: verdict, then what it wrote."""
+    verdict = "right" if found.value == 1.0 else f"partly right ({found.value:.2f})" if found.value > 0 else "wrong"
+    status = "" if found.status == "ok" else f", {found.status}"
+    body = '<p class="read">the text is not on disk</p>' if found.text is None else f"<pre>{escape(shortened(found.text, 300, 300))}</pre>"
+    if found.extracted not in ("", found.text):
+        body += f'<p class="read">read as: <code>{escape(shortened(found.extracted, 150, 50))}</code></p>'
+    return f"<div><b>{escape(arm)}: {escape(verdict + status)}</b>, {found.tokens} tokens{body}</div>"
+
+
+def example(report: Report, flip: Flip) -> str:
+    """One flipped sample."""
+    names = report.config.compare
+    prompt = '<p class="read">its prompt was not kept</p>'
+    if flip.prompt is not None:
+        prompt = f"<pre>{escape(shortened(flip.prompt, 300, 50))}</pre>"
+    return (f'<article><p class="read">{escape(flip.task)}, seed {escape(flip.seed)}, problem {escape(flip.item_id)}</p>{prompt}'
+            f'<div class="two">{answer(names.baseline, flip.baseline)}{answer(names.treatment, flip.treatment)}</div></article>')
+
+
+def flipped_examples(report: Report) -> str:
+    """Counts, then up to ten examples in each direction; "" if no samples could be paired."""
+    flips, names = report.flips, report.config.compare
+    if not flips.counts:
+        return ""
+    sources = labels(sorted({*report.found.uses.get("scores", []), *report.found.uses.get("flips", [])}))
+    parts = ["<h2>Samples that changed</h2>", rows(flip_head(report), flip_rows(report), [""] * len(flips.counts) + ["sum"])]
+    for arm, shown, total in ((names.treatment, flips.gained, flips.total("gained")), (names.baseline, flips.lost, flips.total("lost"))):
+        examples = "".join(example(report, flip) for flip in shown)
+        parts.append(f"<details><summary>{len(shown)} of the {total} that only {escape(arm)} got right, drawn at random</summary>"
+                     f"{examples}</details>")
+    return "\n".join([*parts, f"<p>Pairs of the same seed, problem and sample number. {sources}</p>"])
+
+
 def page(report: Report, figures: list[Figure]) -> str:
     """``report.html``."""
     import matplotlib as mpl
@@ -71,7 +117,7 @@ def page(report: Report, figures: list[Figure]) -> str:
         f"<title>{escape(title)}</title><style>{STYLE}</style><h1>{escape(title)}</h1>",
         f'<p class="lead">{escape(headline(report))}</p>', comparison(report), *(f"<p>{escape(note)}</p>" for note in notes(report)),
         "<h2>How the arms answer</h2>", rows(behaviour_head(report), behaviour(report)),
-        "<h2>Figures</h2>", *(picture(report, figure) for figure in figures), "<h2>What ran where</h2>",
+        "<h2>Figures</h2>", *(picture(report, figure) for figure in figures), flipped_examples(report), "<h2>What ran where</h2>",
         f"<p>{escape(spent(report))}</p>", costs,
         f"<h2>Missing or uneven</h2><ul>{missing}</ul><h2>Sources</h2><ol>{sources}</ol><p>{escape(versions)}</p>",
         f"<pre>{escape(report.config.model_dump_json(indent=1))}</pre></html>"]) + "\n"

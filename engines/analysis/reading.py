@@ -9,7 +9,7 @@ from typing import Any
 
 from engines.analysis import Config
 from engines.analysis.costs import Cost, read_cost
-from engines.io import ConfigError, ResultSource, read_progress, read_results
+from engines.io import ConfigError, ResultSource, Row, read_progress, read_results
 
 Scores = dict[tuple[str, str], dict[str, list[float]]]
 """(domain, task) -> item_id -> values of its samples."""
@@ -57,6 +57,8 @@ class Found:
     curves: dict[str, list[tuple[str, list[dict[str, Any]]]]] = field(default_factory=dict)
     """arm -> [(job, lines of progress.jsonl)]."""
     costs: list[Cost] = field(default_factory=list)
+    results: list[tuple[ResultSource, list[Row]]] = field(default_factory=list)
+    """Every finished job's own rows."""
     missing: list[str] = field(default_factory=list)
     """What is not there, or not alike in both arms."""
     files: list[Path] = field(default_factory=list)
@@ -175,7 +177,9 @@ def read_jobs(config: Config) -> Found:
         if not (out / "results.json").exists():
             found.missing.append(f"{source.job}: no results.json, the job is not done")
             continue
-        document = read_results(out)[1]
+        rows, document = read_results(out)
+        found.results.append((source, rows))
+        found.source("rows", out / "results.json")
         if document["engine"] == "evaluation" and arm_of(source, config) in found.scores:
             read_evaluation(source, document, config, found)
     check_settings(found)

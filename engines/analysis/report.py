@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from engines.analysis import Config
 from engines.analysis.comparison import MACRO, Line, check_items, compare
+from engines.analysis.flips import Flips, find_flips
 from engines.analysis.reading import Found, read_jobs
 from engines.statistics import Interval, t_interval
 
@@ -18,6 +19,7 @@ class Report:
     found: Found
     lines: list[Line] = field(default_factory=list)
     over_seeds: Interval | None = None
+    flips: Flips = field(default_factory=Flips)
 
     @property
     def seeds(self) -> dict[str, list[str]]:
@@ -49,4 +51,5 @@ def make_report(config: Config) -> Report:
     per_seed = [compare({arm: {seed: seeds[seed]} for arm, seeds in arms.items()}, config, [])[-1].difference for seed in common]
     if len(common) > 1 and all(per_seed):
         report.over_seeds = t_interval([d.value for d in per_seed if d])
+    report.flips = find_flips(report.found, config)
     return report

@@ -77,6 +77,19 @@ def cost_rows(report: Report) -> list[list[str]]:
     return [*rows, ["sum", "", "", "", "", *hours_of(found.costs), str(attempts), str(requeues), labels(found.uses.get("costs", []))]]
 
 
+def flip_rows(report: Report) -> list[list[str]]:
+    """Samples that changed from wrong to right, from right to wrong, or not at all, per domain."""
+    flips, names = report.flips, ("gained", "lost", "both right", "neither")
+    rows = [[domain, *[str(count[name]) for name in names]] for domain, count in sorted(flips.counts.items())]
+    return [*rows, ["all", *[str(flips.total(name)) for name in names]]] if rows else []
+
+
+def flip_head(report: Report) -> list[str]:
+    """Column names of ``flip_rows``."""
+    names = report.config.compare
+    return ["samples right in", f"{names.treatment} only", f"{names.baseline} only", "both", "neither"]
+
+
 def said(value: int | None) -> str:
     """A whole number, or that it is unknown."""
     return "unknown" if value is None else str(value)

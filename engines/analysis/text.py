@@ -9,21 +9,21 @@ import textwrap
 
 from engines.analysis.reading import labels
 from engines.analysis.report import Report
-from engines.analysis.tables import COSTS, HEAD, apart, behaviour, behaviour_head, cells, cost_rows, equals, hours_of
+from engines.analysis.tables import COSTS, HEAD, apart, behaviour, behaviour_head, cells, cost_rows, equals, flip_head, flip_rows, hours_of
 from engines.statistics import Interval
 
 READING = ("How to read this: scores are per cent, differences are percentage points (treatment minus baseline) on the same problems. An "
-           "interval that excludes 0 is evidence of a difference; one that holds 0 says that these problems cannot tell the arms "
-           "apart, not that they are equal. A domain is the mean over its tasks, the macro mean the mean over domains. 'detectable' is "
-           "the true difference that so many problems find with 80 % power.")
+           "interval that holds 0 says that these problems cannot tell the arms apart, not that they are equal. A domain is the mean over "
+           "its tasks, the macro mean the mean over domains. 'detectable' is the true difference that so many problems find with 80 % "
+           "power.")
 P_VALUES = ("How to read 'p adjusted': how often arms that are equal would differ by so much, raised because several lines were looked at "
-            "(domains: Holm; tasks: Benjamini and Hochberg; the macro mean is one question and stays). Below 0.05 is evidence; above is "
-            "no evidence, of a difference or of its absence.")
+            "(domains: Holm; tasks: Benjamini and Hochberg; the macro mean is one question and stays). Below 0.05 is evidence. The "
+            "intervals are not raised so: where one excludes 0 and p is above 0.05, p holds.")
 LEVEL = 0.05
 """A p-value below it counts as evidence."""
 
 
-def source_lines(report: Report, uses: tuple[str, ...] = ("scores", "curves", "costs")) -> list[str]:
+def source_lines(report: Report, uses: tuple[str, ...] = ("scores", "curves", "flips", "costs", "rows")) -> list[str]:
     """A heading with the folder that all sources share, then ``[3] evaluate.../out/scores/epoch-000006.jsonl``."""
     wanted = {number for use in uses for number in report.found.uses.get(use, [])}
     if not wanted:
@@ -77,6 +77,14 @@ def notes(report: Report) -> list[str]:
     return [*lines, tests_used(report), READING]
 
 
+def flipped(report: Report) -> str:
+    """How many samples changed, in a sentence; "" if none could be paired."""
+    names, flips = report.config.compare, report.flips
+    gained, lost = flips.total("gained"), flips.total("lost")
+    return (f"Of {gained + lost + flips.total('both right') + flips.total('neither')} pairs of samples {gained} are right only in "
+            f"{names.treatment}, {lost} only in {names.baseline}.") if flips.counts else ""
+
+
 def spent(report: Report) -> str:
     """The sum of the costs in a sentence."""
     hours, cpu_hours, gpu_hours = hours_of(report.found.costs)
@@ -96,7 +104,7 @@ def plain(report: Report) -> str:
     if rows := behaviour(report):
         parts.append(table([row[:-1] for row in [behaviour_head(report), *rows]]))
     parts += [textwrap.fill(note, 100) for note in notes(report)]
-    parts.append(textwrap.fill(spent(report), 100))
+    parts += [textwrap.fill(sentence, 100) for sentence in (flipped(report), spent(report)) if sentence]
     if report.missing:
         items = [textwrap.fill(f"- {item}", 100, subsequent_indent="  ") for item in report.missing]
         parts.append("\n".join(["Missing or uneven:", *items]))
@@ -114,6 +122,7 @@ def markdown(report: Report) -> str:
     """``report.md``."""
     parts = [f"**{headline(report)}**", markdown_table(HEAD, [cells(line) for line in report.lines]),
              markdown_table(behaviour_head(report), behaviour(report)), *notes(report)]
+    parts += [markdown_table(flip_head(report), flips)] if (flips := flip_rows(report)) else []
     parts += ["Missing or uneven:\n\n" + "\n".join(f"- {m}" for m in report.missing)] if report.missing else []
     parts += ["What ran where:", markdown_table(COSTS, cost_rows(report)),
               "\n".join(f"- {line}" if line.startswith("[") else f"{line}\n" for line in source_lines(report))]

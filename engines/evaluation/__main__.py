@@ -18,6 +18,9 @@ KNOWN = {"math500": "math500.jsonl", "humaneval": "HumanEval.jsonl.gz", "mbpp": 
          "amc23": "amc23.jsonl", "arcagi1": "arc_agi_1_evaluation.jsonl", "cruxeval": "cruxeval.jsonl", "ifeval": "ifeval.jsonl",
          "convfinqa": "convfinqa_dev.json"}
 
+PROMPT_CHARACTERS = 500
+"""How much of a prompt is kept for reading."""
+
 
 def models_of(config: Config) -> list[Model]:
     """The models to evaluate, oldest checkpoint first."""
@@ -57,6 +60,13 @@ def read_items(config: Config, tokenizer_folder: Path) -> tuple[list[Item], dict
     if not items:
         raise ConfigError(f"max_prompt_tokens: {config.max_prompt_tokens}: no problem has so short a prompt; raise it")
     return items, too_long
+
+
+def write_prompts(out: Path, items: list[Item]) -> None:
+    """``problems.jsonl``: the start of each prompt, so that a report can show what was asked after the data have moved."""
+    lines = [{"task": item.task, "item_id": item.problem.item_id, "prompt": item.problem.prompt[-1]["content"][:PROMPT_CHARACTERS]}
+             for item in items]
+    write_text(out / "problems.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def score_model(config: Config, out: Path, name: str, items: list[Item]) -> list[dict[str, Any]]:
@@ -115,6 +125,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     start, models = time.monotonic(), models_of(config)
     items, too_long = read_items(config, models[0].folder)
     same_as_before(config, out, models)
+    write_prompts(out, items)
     sandbox = sandbox_of(items)
     each = len(items) * config.samples_per_prompt
     # Steps count samples on disk, so what an earlier start wrote still holds.
