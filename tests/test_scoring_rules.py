@@ -3,6 +3,7 @@
 import json
 import random
 import string
+import sys
 from typing import Any
 
 import pytest
@@ -213,15 +214,20 @@ def test_instructions_differ_where_the_published_ones_are_careless() -> None:
     dotted = problem("ood__ifeval", [{"keywords": ["c.t"]}], instruction_id_list=["keywords:existence"])
     assert (score(dotted, "cat").value, score(dotted, "cat", "guru").value) == (0.0, 1.0)
     ruled = problem("ood__ifeval", [{"num_bullets": 1}], instruction_id_list=["detectable_format:number_bullet_lists"])
-    assert (score(ruled, "* one\n---").value, score(ruled, "* one\n---", "guru").value) == (1.0, 0.0)
+    for text in ("* one\n---", "- **One**: first\n\n*so it is*\n* * *"):
+        assert (score(ruled, text).value, score(ruled, text, "guru").value) == (1.0, 0.0)
 
 
 @pytest.mark.parametrize(("asked", "hint"), [
     (problem("ood__ifeval", [{}]), "instruction_id_list"), (problem("ood__ifeval", [{}], instruction_id_list=["new:one"]), "new:one"),
+    (problem("codegen__humaneval", '{"pytest": 1}'), "neither tests nor inputs"),
+    (problem("simulation__cruxeval-o", '{"functional": "def f(x): return x"}'), "no assertion with"),
     (problem("ood__livebench", "x", task="poetry"), "poetry"), (problem("ood__livebench", "x"), "known are")])
 def test_what_cannot_be_judged_has_no_value_and_says_why(asked: Problem, hint: str) -> None:
     for version in VERSIONS:
-        verdict = score(asked, "some text", version)
+        verdict = score(asked, "```python\nimport os\nassert f(1) == 1\n```", version)
+        if asked.data_source.startswith("simulation") and version == "guru":
+            continue  # the published rules need the function only
         assert (verdict.value, verdict.status) == (None, "error")
         assert hint in verdict.detail
 
@@ -348,3 +354,15 @@ def test_every_kind_has_both_versions() -> None:
 
     assert {kind_of(prefix + "x") for prefix, _ in KINDS} == {kind for _, kind in KINDS}
     assert all(callable(scorer(kind, version)) for _, kind in KINDS for version in VERSIONS)
+
+
+def test_languages_need_their_library_only_where_nothing_else_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["language:response_language", "punctuation:no_comma"]
+    asked = problem("ood__ifeval", [{"language": "de"}, {}], instruction_id_list=names)
+    mixed = "Das ist gut und this is good and c'est bon"
+    assert len({score(asked, mixed).value for _ in range(10)}) == 1
+    monkeypatch.setitem(sys.modules, "langdetect", None)
+    assert score(asked, "Das ist ein deutscher Satz, mit Komma.").value == 0.0
+    verdict = score(asked, "Das ist ein deutscher Satz.")
+    assert (verdict.value, verdict.status) == (None, "error")
+    assert "install langdetect" in verdict.detail

@@ -66,6 +66,8 @@ def score(problem: Problem, text: str, version: Version = "strict") -> Verdict:
         return scorer(kind_of(problem.data_source), version)(problem, answer)
     except SandboxError as error:
         return Verdict(None, "sandbox_error", detail=str(error))
+    except ValueError as error:  # the problem's own data cannot be used
+        return Verdict(None, "error", detail=str(error)[:300])
 
 
 def scorer(kind: str, version: Version = "strict") -> Scorer:

@@ -202,7 +202,7 @@ STRICT: dict[str, Check] = SHARED | {
     "change_case:english_capital": lambda text, _: in_case(text.isupper(), text, False),
     "change_case:english_lowercase": lambda text, _: in_case(text.islower(), text, False),
     "detectable_format:number_bullet_lists": lambda text, given: len(
-        re.findall(r"^\s*(?:\*(?!\*)|-(?!-))\s*[^\s*-]", text, re.MULTILINE)) == given["num_bullets"],
+        [line for line in re.findall(r"^\s*[*-]\s+\S.*$", text, re.MULTILINE) if line.strip("*- \t\n")]) == given["num_bullets"],
     "keywords:existence": lambda text, given: all(word.lower() in text.lower() for word in given["keywords"]),
     "keywords:frequency": lambda text, given: compared(
         text.lower().count(given["keyword"].lower()), given["relation"], given["frequency"]),
