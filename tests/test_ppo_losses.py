@@ -1,6 +1,8 @@
 """The update's pure functions, against loops written from the equations."""
 
+import itertools
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.inference import Generation, sample_seed
+from engines.io import ConfigError
 from engines.ppo import Config, EarlyStopping
 from engines.ppo.batch import Rollout, count_tokens, micro_batches, sequences_to_train
 from engines.ppo.early_stopping import Validation, should_stop
@@ -68,7 +71,7 @@ def test_the_divergence_adds_to_the_loss_with_its_coefficient_and_stays_inside_t
     mask = torch.tensor([[True, True, False]])
     reference = torch.tensor([[-1.5, -2.0, float("nan")]])
     arguments = {"clip_low": 0.2, "clip_high": 0.2, "clip_c": 10.0, "importance_cap": 2.0, "denominator": 2.0}
-    sampler, advantages = logprobs.detach().clone(), torch.tensor([0.0])
+    sampler, advantages = logprobs.detach().clone(), torch.zeros(1, 3)
     loss = policy_loss(logprobs, sampler, advantages, mask, reference_logprobs=reference, kl_coefficient=0.1, **arguments)
     assert loss.item() == pytest.approx(0.1 * (math.exp(-0.5) + 0.5 - 1) / 2, rel=1e-6)
     loss.backward()
@@ -95,8 +98,8 @@ def test_policy_loss_is_the_token_mean_over_the_whole_batch_and_its_gradient_the
     sampler = logprobs.detach() + 0.1 * torch.randn(3, 4, dtype=torch.float64)
     advantages = torch.tensor([1.5, -0.5, 2.0], dtype=torch.float64)
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]]).bool()
-    loss = policy_loss(logprobs, sampler, advantages, mask, clip_low=0.2, clip_high=0.2, clip_c=10.0, importance_cap=2.0,
-                       denominator=20)
+    loss = policy_loss(logprobs, sampler, advantages[:, None].expand(3, 4), mask, clip_low=0.2, clip_high=0.2, clip_c=10.0,
+                       importance_cap=2.0, denominator=20)
     loss.backward()
     expected, gradient = 0.0, torch.zeros(3, 4, dtype=torch.float64)
     for b in range(3):
@@ -113,7 +116,7 @@ def test_policy_loss_is_the_token_mean_over_the_whole_batch_and_its_gradient_the
 def test_what_is_not_finite_outside_the_mask_leaks_neither_into_the_loss_nor_into_the_gradient(poison):
     logprobs = torch.tensor([[-1.0, poison]], requires_grad=True)
     mask = torch.tensor([[True, False]])
-    loss = policy_loss(logprobs, torch.tensor([[-1.0, poison]]), torch.tensor([1.0]), mask, clip_low=0.2, clip_high=0.2,
+    loss = policy_loss(logprobs, torch.tensor([[-1.0, poison]]), torch.ones(1, 2), mask, clip_low=0.2, clip_high=0.2,
                        clip_c=10.0, importance_cap=2.0, denominator=1)
     loss.backward()
     assert loss.item() == pytest.approx(-1.0)
@@ -135,15 +138,26 @@ def test_samples_without_advantage_are_left_out_but_their_tokens_count_in_the_de
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 5)), min_size=1, max_size=12), st.integers(11, 60))
-def test_micro_batches_hold_every_token_once_within_the_budget(shapes, budget):
-    rows = sorted([Rollout(tuple(range(1, p + 1)), tuple(range(50, 50 + r)), (-0.1,) * r, 1.0) for p, r in shapes], key=len,
+def test_micro_batches_hold_every_token_once_within_the_budget_and_no_padding(shapes, budget):
+    rows = sorted([Rollout(tuple(range(1, p + 1)), tuple(range(50, 50 + r)), (-0.1 * r,) * r, float(p)) for p, r in shapes], key=len,
                   reverse=True)
-    batches = list(micro_batches(rows, budget, 0))
-    assert all(batch.input_ids.numel() <= budget for batch in batches)
-    found = [(ids[keep.bool()].tolist(), targets[mask].tolist(), ids[positions[mask] + 1].tolist())
-             for batch in batches for ids, keep, targets, mask, positions
-             in zip(batch.input_ids, batch.attention_mask, batch.targets, batch.mask, batch.positions, strict=True)]
-    assert found == [([*row.prompt, *row.response], list(row.response), list(row.response)) for row in rows]
+    batches = list(micro_batches(rows, budget))
+    assert all(sum(batch.lengths) == len(batch.input_ids) <= budget for batch in batches)
+    assert all(len(a.input_ids) + b.lengths[0] > budget for a, b in itertools.pairwise(batches))
+    for batch in batches:
+        assert batch.mask.all()
+        assert batch.input_ids[batch.positions + 1].tolist() == batch.targets.tolist()
+        for length, ids in zip(batch.lengths, batch.input_ids.split(batch.lengths), strict=True):
+            row, *rows = rows
+            assert (length, ids.tolist()) == (len(row), [*row.prompt, *row.response])
+            n = len(row.response)
+            (targets, batch_targets), (values, batch_values), (advantages, batch_advantages) = (
+                (tensor[:n], tensor[n:]) for tensor in (batch.targets, batch.sampler_logprobs, batch.advantages))
+            assert targets.tolist() == list(row.response)
+            assert values.tolist() == pytest.approx(row.sampler_logprobs)
+            assert advantages.tolist() == [row.advantage] * n
+            batch = replace(batch, targets=batch_targets, sampler_logprobs=batch_values, advantages=batch_advantages)
+    assert rows == []
 
 
 def tiny_policy(reference=None, **changes):
@@ -167,13 +181,6 @@ def rollouts():
 
     return {task: [group(ids(3 + i), [ids(1 + (i + k) % 5) for k in range(4)], [0.0, 1.0, 0.0, 0.5]) for i in range(3)]
             for task in ("logic", "math")}
-
-
-def test_the_size_of_the_micro_batches_does_not_change_the_gradient():
-    totals = [tiny_policy(micro_batch_tokens=tokens).task_gradients(rollouts())[0] for tokens in (16, 40, 4096)]
-    for other in totals[1:]:
-        for a, b in zip(totals[0], other, strict=True):
-            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-7)
 
 
 def test_the_gradients_of_the_tasks_add_up_to_the_whole_gradient_bit_for_bit():
@@ -248,15 +255,52 @@ def test_the_divergence_from_the_model_itself_is_zero_and_grows_when_it_moves():
     assert same.task_gradients(rollouts())[2]["divergence"] > 1e-4
 
 
-def test_response_logprobs_are_those_of_the_whole_padded_sequence():
+def padded_logprobs(model, rows, temperature):
+    """Of each response, by transformers' own attention on a batch padded to the right: a list of tensors."""
+    length = max(map(len, rows))
+    ids = torch.tensor([[*row.prompt, *row.response, *[0] * (length - len(row))] for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows])
+    model.set_attn_implementation("sdpa")
+    table = (model(input_ids=ids, attention_mask=mask).logits / temperature).log_softmax(-1)
+    return [torch.stack([table[i, len(row.prompt) - 1 + k, token] for k, token in enumerate(row.response)]) for i, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize("chunk", [3, 2048])
+def test_packed_logprobs_are_those_of_a_padded_batch_and_of_whole_logits(monkeypatch, chunk):
+    monkeypatch.setattr("engines.ppo.scorer.ROWS", chunk)
     policy = tiny_policy()
     rows = sequences_to_train(rollouts()["math"], "grpo")
-    (batch,) = micro_batches(rows, 4096, 0)
-    found = policy.logprobs(policy.scorer, batch, temperature=0.7)
-    for row, values, mask in zip(rows, found, batch.mask, strict=True):
-        logits = policy.model(torch.tensor([[*row.prompt, *row.response]])).logits[0] / 0.7
-        expected = [logits.log_softmax(-1)[len(row.prompt) - 1 + k, token].item() for k, token in enumerate(row.response)]
-        assert values[mask].tolist() == pytest.approx(expected, abs=1e-5)
+    (batch,) = micro_batches(rows, 4096)
+    assert len(set(batch.lengths)) > 2
+    found = policy.logprobs(policy.scorer, batch, temperature=0.7).detach()
+    torch.testing.assert_close(found, torch.cat(padded_logprobs(policy.model, rows, 0.7)), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("tokens", [16, 40, 4096])
+def test_packing_changes_neither_the_loss_nor_the_gradient(tokens, checkpointing):
+    own = tiny_policy(micro_batch_tokens=tokens, gradient_checkpointing=checkpointing)
+    assert own.model.is_gradient_checkpointing is checkpointing
+    total, _, metrics = own.task_gradients(rollouts())
+    model, config = tiny_policy().model, own.config
+    rows = [row for groups in rollouts().values() for row in sequences_to_train(groups, "grpo")]
+    count = sum(count_tokens(groups) for groups in rollouts().values())
+    loss = torch.zeros(())
+    for row, values in zip(rows, padded_logprobs(model, rows, config.temperature), strict=True):
+        loss = loss + policy_loss(values, torch.tensor(row.sampler_logprobs), torch.full_like(values, row.advantage),
+                                  torch.ones_like(values).bool(), clip_low=config.clip_low, clip_high=config.clip_high,
+                                  clip_c=config.clip_c, importance_cap=config.truncated_importance_cap, denominator=count)
+    loss.backward()
+    assert metrics["loss"] == pytest.approx(loss.item(), rel=1e-5)
+    for gradient, parameter in zip(total, model.parameters(), strict=True):
+        torch.testing.assert_close(gradient, parameter.grad, rtol=1e-4, atol=1e-7)
+
+
+def test_a_model_whose_attention_looks_back_less_far_than_the_answers_are_long_is_refused():
+    policy = tiny_policy()
+    policy.model.config.sliding_window = 12
+    with pytest.raises(ConfigError, match="attends to the last 12 tokens only"):
+        type(policy)(policy.model, policy.config, policy.world)
 
 
 def test_a_gradient_that_is_not_finite_is_skipped_and_counted_and_too_many_end_the_run():

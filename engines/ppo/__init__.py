@@ -94,7 +94,9 @@ class Config(EngineConfig):
     temperature: float = Field(default=1.0, gt=0)
     """Sampling temperature of the rollouts; validation is greedy."""
     micro_batch_tokens: int = Field(default=16384, ge=1)
-    """Tokens (padding included) per forward and backward pass; changes memory and speed, not the gradient."""
+    """Tokens per forward and backward pass; changes memory and speed, not the gradient."""
+    gradient_checkpointing: bool | None = None
+    """Compute activations a second time instead of keeping them; null: on a GPU."""
     validate_every_epochs: int = Field(default=3, ge=1)
     """Epochs between validations; there is one before training, one at every checkpoint and one at the end as well."""
     checkpoint_every_epochs: int = Field(default=5, ge=1)

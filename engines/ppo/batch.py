@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -26,26 +27,30 @@ class Rollout:
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """B sequences, padded on the right to L tokens, S of them responses at most."""
+    """T tokens of whole sequences one after the other, without padding; R of the tokens are responses."""
 
     input_ids: torch.Tensor
-    """(B, L) token ids."""
-    attention_mask: torch.Tensor
-    """(B, L), 1 where there is a token."""
+    """(T,) token ids."""
+    lengths: tuple[int, ...]
+    """Tokens of each sequence; they add up to T."""
     positions: torch.Tensor
-    """(B, S): index into L of the position that predicts each response token."""
+    """(R,): index into T of the token that predicts each response token."""
     targets: torch.Tensor
-    """(B, S): the response tokens."""
+    """(R,): the response tokens."""
     mask: torch.Tensor
-    """(B, S): True where there is a response token."""
+    """(R,): True where the response token counts."""
     sampler_logprobs: torch.Tensor
-    """(B, S), natural log."""
+    """(R,), natural log."""
     advantages: torch.Tensor
-    """(B,)."""
+    """(R,): of the sample that the token belongs to."""
+
+    def to(self, device: torch.device) -> MicroBatch:
+        """The same on ``device``."""
+        return MicroBatch(**{name: value if isinstance(value, tuple) else value.to(device) for name, value in vars(self).items()})
 
 
 def sequences_to_train(groups: Sequence[Group], estimator: Estimator, keep_all: bool = False) -> list[Rollout]:
-    """All samples whose advantage is not 0, longest first so that padding is short.
+    """All samples whose advantage is not 0, longest first so that those of one length lie together.
 
     The others have no gradient at all, unless the loss has a part that does not depend on the advantage (``keep_all``).
     """
@@ -62,35 +67,34 @@ def count_tokens(groups: Sequence[Group]) -> int:
     return sum(len(sample.token_ids) for group in groups for sample in group.samples)
 
 
-def micro_batches(sequences: Sequence[Rollout], tokens: int, padding_id: int) -> Iterator[MicroBatch]:
-    """Cut ``sequences`` (longest first) into batches of at most ``tokens`` tokens, padding included."""
-    rest = list(sequences)
-    while rest:
-        rows = max(1, tokens // len(rest[0]))
-        yield pad(rest[:rows], padding_id)
-        rest = rest[rows:]
+def micro_batches(sequences: Sequence[Rollout], tokens: int) -> Iterator[MicroBatch]:
+    """Cut ``sequences`` (longest first) into batches of at most ``tokens`` tokens; a longer sequence is a batch of its own."""
+    part: list[Rollout] = []
+    for row in sequences:
+        if part and sum(map(len, part)) + len(row) > tokens:
+            yield pack(part)
+            part = []
+        part.append(row)
+    if part:
+        yield pack(part)
 
 
 def empty_batch() -> MicroBatch:
     """A pass without a token that counts: zero loss, zero gradient."""
-    batch = pad([Rollout((0,), (0,), (0.0,), 0.0)], 0)
+    batch = pack([Rollout((0,), (0,), (0.0,), 0.0)])
     return replace(batch, mask=torch.zeros_like(batch.mask))
 
 
-def pad(rows: Sequence[Rollout], padding_id: int) -> MicroBatch:
-    """Pad on the right: with causal attention no token sees the padding."""
-    length = max(len(row) for row in rows)
-    width = max(len(row.response) for row in rows)
-
-    def table(lines: list[list[float]] | list[list[int]], columns: int, fill: float, dtype: torch.dtype) -> torch.Tensor:
-        return torch.tensor([[*line, *[fill] * (columns - len(line))] for line in lines], dtype=dtype)
-
+def pack(rows: Sequence[Rollout]) -> MicroBatch:
+    """Lay sequences one after the other."""
+    ends = list(itertools.accumulate(map(len, rows)))
+    targets = [token for row in rows for token in row.response]
     return MicroBatch(
-        input_ids=table([[*row.prompt, *row.response] for row in rows], length, padding_id, torch.long),
-        attention_mask=table([[1] * len(row) for row in rows], length, 0, torch.long),
-        positions=table([list(range(len(row.prompt) - 1, len(row) - 1)) for row in rows], width, 0, torch.long),
-        targets=table([list(row.response) for row in rows], width, 0, torch.long),
-        mask=table([[1] * len(row.response) for row in rows], width, 0, torch.bool),
-        sampler_logprobs=table([list(row.sampler_logprobs) for row in rows], width, 0.0, torch.float32),
-        advantages=torch.tensor([row.advantage for row in rows], dtype=torch.float32),
+        input_ids=torch.tensor([token for row in rows for token in (*row.prompt, *row.response)]),
+        lengths=tuple(map(len, rows)),
+        positions=torch.cat([torch.arange(end - len(row.response), end) - 1 for row, end in zip(rows, ends, strict=True)]),
+        targets=torch.tensor(targets),
+        mask=torch.ones(len(targets), dtype=torch.bool),
+        sampler_logprobs=torch.tensor([value for row in rows for value in row.sampler_logprobs], dtype=torch.float32),
+        advantages=torch.tensor([row.advantage for row in rows for _ in row.response], dtype=torch.float32),
     )

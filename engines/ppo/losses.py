@@ -1,6 +1,6 @@
 """The pure functions of the update: group advantages, clipped surrogate, truncated importance weights, masked sums.
 
-Shapes: B sequences, S response positions. Masks are boolean, True where a response token is (end of text included).
+Shapes: R response tokens (end of text included) of all sequences. Masks are boolean, True where a token counts.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def policy_loss(logprobs: torch.Tensor, sampler_logprobs: torch.Tensor, advantag
                 reference_logprobs: torch.Tensor | None = None, kl_coefficient: float = 0.0) -> torch.Tensor:
     """This micro-batch's share of the loss of the whole batch: sum over its tokens / ``denominator``: scalar, nats.
 
-    ``logprobs``, ``sampler_logprobs``, ``reference_logprobs`` (B, S), ``advantages`` (B,). ``denominator`` belongs to the WHOLE batch
+    All tensors are (R,). ``denominator`` belongs to the WHOLE batch
     (its tokens, or for dr_grpo its samples times the longest answer), so that micro-batches add up. One optimizer step is taken per
     batch of rollouts, so the old policy is the present one: the ratio is 1 in value, and its gradient is the policy gradient.
     """
@@ -90,7 +90,7 @@ def policy_loss(logprobs: torch.Tensor, sampler_logprobs: torch.Tensor, advantag
         return torch.where(mask, values, torch.zeros_like(values))
 
     logprobs, sampler_logprobs = inside(logprobs), inside(sampler_logprobs)
-    tokens = clipped_surrogate(logprobs, logprobs.detach(), advantages[:, None].expand_as(logprobs),
+    tokens = clipped_surrogate(logprobs, logprobs.detach(), advantages,
                                clip_low=clip_low, clip_high=clip_high, clip_c=clip_c)
     tokens = tokens * truncated_importance(logprobs, sampler_logprobs, importance_cap)
     if reference_logprobs is not None:

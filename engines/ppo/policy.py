@@ -41,11 +41,14 @@ class Policy:
         self.device = world.device
         self.model = model.train()
         self.model.config.use_cache = False
-        if self.device.type == "cuda":
+        if self.device.type == "cuda" if config.gradient_checkpointing is None else config.gradient_checkpointing:
             self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         dropped = [name for name, module in self.model.named_modules() if isinstance(module, torch.nn.Dropout) and module.p > 0]
         if dropped:
             raise ConfigError(f"model: {dropped[0]} has dropout; trainer and sampler would compute different probabilities")
+        window = getattr(self.model.config, "sliding_window", None)
+        if window is not None and window < config.max_prompt_tokens + config.max_response_tokens:
+            raise ConfigError(f"model: attends to the last {window} tokens only; lower max_prompt_tokens + max_response_tokens to that")
         self.scorer = Scorer(self.model)
         self.reference = None if reference is None else Scorer(reference.requires_grad_(False).eval())
         for scorer in (self.scorer, self.reference):
@@ -65,17 +68,17 @@ class Policy:
             yield name, self.world.full(parameter, dtype)
 
     def logprobs(self, scorer: Scorer, batch: MicroBatch, temperature: float) -> torch.Tensor:
-        """Log-probability of each response token at ``temperature``: (B, S), float32, garbage where the mask is False."""
+        """Log-probability of each response token at ``temperature``: (R,), float32, garbage where the mask is False."""
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-            found: torch.Tensor = scorer(batch.input_ids, batch.attention_mask, batch.positions, batch.targets, temperature)
+            found: torch.Tensor = scorer(batch.input_ids, batch.lengths, batch.positions, batch.targets, temperature)
         return found
 
     def prompt_logprobs(self, token_ids: Sequence[int]) -> list[float]:
         """Log-probabilities at temperature 1 of ``token_ids[1:]``."""
-        ids = torch.tensor([list(token_ids)], device=self.device)
-        places = torch.arange(ids.shape[1] - 1, device=self.device)[None]
+        ids = torch.tensor(list(token_ids), device=self.device)
+        places = torch.arange(len(ids) - 1, device=self.device)
         with torch.no_grad(), torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-            values: list[float] = self.scorer(ids, torch.ones_like(ids), places, ids[:, 1:], 1.0)[0].tolist()
+            values: list[float] = self.scorer(ids, (len(ids),), places, ids[1:], 1.0).tolist()
         return values
 
     def task_gradients(self, tasks: dict[str, list[Group]]) -> TaskGradients:
@@ -97,7 +100,7 @@ class Policy:
             # equal: each task is the mean over its own tokens, and the loss the mean over tasks.
             denominator = size * len(tasks) if config.mtl.method == "equal" else sum(sizes)
             rows = sequences_to_train(groups, config.estimator, keep_all=config.kl_coefficient > 0)
-            batches = list(micro_batches(rows, config.micro_batch_tokens, 0))
+            batches = list(micro_batches(rows, config.micro_batch_tokens))
             # Every process must run as many passes as the one with the most, or the collectives inside them wait for ever.
             batches += [empty_batch()] * (int(world.largest(len(batches))) - len(batches))
             for batch in batches:
@@ -124,7 +127,7 @@ class Policy:
         The sums: its shares of loss and divergence, differences of probability between trainer and sampler, tokens.
         """
         config = self.config
-        batch = MicroBatch(*(value.to(self.device) for value in vars(batch).values()))
+        batch = batch.to(self.device)
         logprobs = self.logprobs(self.scorer, batch, config.temperature)
         reference = None
         if self.reference is not None:
