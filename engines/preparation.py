@@ -156,8 +156,8 @@ def prepared(out: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
     except FileNotFoundError:
         foreign = sorted(path.name for split in SPLITS for path in out.glob(f"*.{split}.parquet"))
         if foreign:
-            raise ConfigError(f"{out}: has {', '.join(foreign[:3])} and no {MANIFEST}: nothing is overwritten; give another "
-                              "--out") from None
+            raise ConfigError(f"{out}: has {', '.join(foreign[:3])} and no {MANIFEST}: nothing is overwritten; give another --out, or "
+                              "delete them if they are left from a call that was broken off") from None
         return None
     except ValueError as error:
         raise ConfigError(f"{out / MANIFEST}: cannot be read: {error}; give another --out") from error
