@@ -164,7 +164,7 @@ class Config(EngineConfig):
         """Disk that the checkpoints of a model of so many parameters take at most, GB."""
         made = -(-self.epochs // self.checkpoint_every_epochs)
         # The last one is written while a state to continue from and all that is kept of the others still lie there.
-        models = min(self.keep_checkpoints + 1, made - 1) + 2  # the best one may be kept beyond the newest
+        models = min(max(self.keep_checkpoints, 2), made - 1) + 2  # the newest and the best one always stay
         optimizers = min(KEEP_STATES, made - 1) + 2
         return (4 * models + 8 * optimizers) * parameters / 1e9  # float32; AdamW keeps two moments
 
