@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -246,3 +247,39 @@ def test_every_number_of_the_report_and_of_the_jobs_is_a_tidy_row_with_its_sourc
     assert float(score["value"]) == pytest.approx(1 / 3)
     assert float(score["low"]) < 1 / 3 < float(score["high"])
     assert score["source"].count("scores/epoch-000002.jsonl") == 2
+
+
+def trained(root: Path, arm: str, seed: int, ends: float) -> dict:
+    """A training whose validation reward rises to ``ends``."""
+    out = root / f"train-{arm}-{seed}" / "out"
+    out.mkdir(parents=True)
+    progress = Progress(out)
+    for step in range(5):
+        progress.write(step, 4, {"validation_reward_mean": ends * step / 4, "conflict_rate": 0.5, "cosine/code|math": ends * step / 4 - 0.2})
+    return {"job": f"train/arm={arm},seed={seed}", "stage": "train", "axes": {"arm": arm, "seed": seed}, "folder": str(out)}
+
+
+def test_figures_take_the_colours_of_the_page_and_names_of_arms_that_end_alike_stand_apart(tmp_path):
+    inputs = [evaluated(tmp_path, arm, {"math": [0, 1]}) for arm in ("baseline", "pcgrad")]
+    inputs += [trained(tmp_path, arm, seed, 0.8) for arm in ("baseline", "pcgrad") for seed in (0, 1)]
+    inputs.append(trained(tmp_path, "another", 0, 0.3))
+    out = report(tmp_path, inputs)
+    page = (out / "report.html").read_text()
+    figures = re.findall(r"<figure.*?</figure>", page, flags=re.DOTALL)
+    assert len(figures) == 5
+    for figure in figures:
+        assert "currentColor" in figure
+        assert not re.search("#(010203|0072b2|d55e00)", figure)
+    names = dict(re.findall(r'fill: var\(--(baseline|treatment)\)" x="[\d.]+" y="([\d.]+)"', figures[1]))
+    assert abs(float(names["baseline"]) - float(names["treatment"])) > 10  # the letters are 10 points high
+    assert "another" not in figures[1]
+    assert "2 seeds thin, their mean thick; band: 95 % interval" in figures[1]
+
+
+def test_ids_of_the_figures_do_not_meet(tmp_path):
+    inputs = [evaluated(tmp_path, arm, {"math": [0, 1]}) for arm in ("baseline", "pcgrad")]
+    inputs += [trained(tmp_path, "baseline", 0, 0.8), trained(tmp_path, "pcgrad", 0, 0.7)]  # alike pictures share an id
+    page = (report(tmp_path, inputs) / "report.html").read_text()
+    ids = re.findall(r' id="([^"]+)"', page)
+    assert len(ids) == len(set(ids)) > 0
+    assert set(re.findall(r'url\(#([^)]+)\)', page)) | set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)

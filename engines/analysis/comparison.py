@@ -22,6 +22,8 @@ from engines.statistics import (
 )
 
 MACRO = "macro mean"
+LEVEL = 0.05
+"""A p-value below it counts as evidence."""
 
 
 @dataclass(frozen=True)

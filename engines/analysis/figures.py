@@ -6,17 +6,20 @@ Each is drawn once, as SVG whose lines and words take the page's own colour, so 
 from __future__ import annotations
 
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engines.analysis.comparison import MACRO
+from engines.analysis.comparison import LEVEL, MACRO
 from engines.analysis.report import Report
+from engines.metrics import METRICS
 from engines.statistics import t_interval
 
-BLUE, ORANGE = "#0072B2", "#E69F00"
+BLUE, ORANGE = "#0072b2", "#d55e00"
+"""Baseline and treatment; a page may lighten them for its dark scheme."""
 INK = "#010203"
 """Stands for the page's text colour while matplotlib draws."""
 CURVES = {"validation_reward_mean": "validation reward, mean over tasks", "conflict_rate": "share of task pairs in conflict"}
@@ -61,6 +64,7 @@ def save(figure: Any, path: Path, caption: str, source: str) -> Figure:
     plt.close(figure)
     path.with_suffix(".svg").write_text(text.getvalue().replace(INK, "#000000"))
     svg = text.getvalue()[text.getvalue().index("<svg"):].replace(INK, "currentColor")
+    svg = svg.replace(BLUE, "var(--baseline)").replace(ORANGE, "var(--treatment)")
     # Several drawings share one page: their ids must not meet. Nothing outside the page is named, not even by a comment.
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{path.name}-", svg)
@@ -83,15 +87,16 @@ def forest(report: Report, path: Path) -> Figure | None:
     figure, axis = plt.subplots(figsize=(6.6, 0.8 + 0.38 * len(shown)))
     axis.axvline(0, color="#888888", linewidth=1)
     for place, (line, d) in enumerate(shown):
-        colour = ORANGE if line.name == MACRO else BLUE
-        axis.plot([100 * d.low, 100 * d.high], [place, place], color=colour, linewidth=1 if line.task else 2)
-        axis.plot(100 * d.value, place, "o", color=colour, markersize=3 if line.task else 6)
+        evident = line.adjusted is not None and line.adjusted < LEVEL
+        axis.plot([100 * d.low, 100 * d.high], [place, place], color=INK, linewidth=1 if line.task else 3 if line.name == MACRO else 1.8)
+        axis.plot(100 * d.value, place, "D" if line.name == MACRO else "o", color=INK, markersize=4 if line.task else 7,
+                  markerfacecolor=INK if evident else "#888888")
     axis.set_yticks(range(len(shown)), [f"    {line.name}" if line.task else line.name for line, _ in shown])
     axis.invert_yaxis()
     names = report.config.compare
     axis.set_xlabel(f"{names.treatment} minus {names.baseline}, percentage points of {report.config.metric}")
-    return save(figure, path, f"Paired differences with 95 % intervals (bootstrap over problems); right of 0 favours {names.treatment}.",
-                "scores")
+    return save(figure, path, f"Paired differences with 95 % intervals (bootstrap over problems); right of 0 favours {names.treatment}. "
+                f"A mark is grey unless its adjusted p is below {LEVEL}.", "scores")
 
 
 def series_of(report: Report, key: str) -> dict[str, list[dict[int, float]]]:
@@ -102,32 +107,34 @@ def series_of(report: Report, key: str) -> dict[str, list[dict[int, float]]]:
 
 
 def curve(report: Report, key: str, label: str, path: Path) -> Figure | None:
-    """One metric over training: every seed thin, their mean thick, its 95 % interval as a band where there are two seeds."""
+    """One metric over training: every seed thin, their mean thick, its 95 % interval as a band where there are two seeds.
+
+    The band is cut at the ends of the metric's range, never at those of the picture.
+    """
     import matplotlib.pyplot as plt
+    import numpy as np
 
     series = series_of(report, key)
     if not series:
         report.missing.append(f"curve of {key}: no progress.jsonl has it")
         return None
-    dense = False
+    report.missing.extend(f"curve of {key} of {arm}: no progress.jsonl has it" for arm in report.found.scores if arm not in series)
+    dense, metric = max(len(one) for found in series.values() for one in found) > DENSE, METRICS[key]
     figure, axis = plt.subplots(figsize=(6.6, 3.2))
     ends: list[tuple[float, str]] = []
     for arm, found in series.items():
         colour = colour_of(report, arm)
-        dense = max(len(one) for one in found) > DENSE
         for one in found if not dense else []:
             axis.plot(list(one), list(one.values()), color=colour, linewidth=0.8, alpha=0.5)
         steps, columns = shared_steps(found)
         means = [sum(column) / len(column) for column in columns]
         if len(found) > 1 and steps:
             bands = [t_interval(column) for column in columns]
-            axis.fill_between(steps, [b.low for b in bands], [b.high for b in bands], color=colour, alpha=0.15, linewidth=0)
+            low, high = np.clip([[b.low for b in bands], [b.high for b in bands]], metric.low, metric.high)
+            axis.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
         if steps:
             axis.plot(steps, means, color=colour, linewidth=2.2, marker="o", markersize=3, label=arm)
             ends.append((means[-1], arm))
-    values = [value for line in axis.get_lines() for value in line.get_ydata()]
-    room = 0.1 * ((max(values) - min(values)) or 1.0)
-    axis.set_ylim(min(values) - room, max(values) + room)  # a band over two seeds may be wider than the picture: it is cut
     name_lines(axis, report, ends)
     axis.set_xlabel("optimizer step")
     axis.set_ylabel(label)
@@ -203,19 +210,21 @@ def cosines(report: Report, path: Path) -> Figure | None:
     names = sorted({name for key in keys for name in pair_of(key)})
     arms = sorted(report.found.curves)
     figure, grid = plt.subplots(1, len(arms), figsize=(3.9 * len(arms), 3.6), squeeze=False, layout="constrained")
-    for axis, arm in zip(grid.flat, arms, strict=True):
-        matrix = np.full((len(names), len(names)), np.nan)
-        for key in keys:
-            a, b = (names.index(name) for name in pair_of(key))
-            values = [value for one in series_of(report, key).get(arm, []) for value in one.values()]
-            matrix[a, b] = matrix[b, a] = np.mean(values) if values else np.nan
-        axis.imshow(matrix, cmap="PuOr", vmin=-1, vmax=1)
+    matrices = {arm: np.full((len(names), len(names)), np.nan) for arm in arms}
+    for arm, key in itertools.product(arms, keys):
+        a, b = (names.index(name) for name in pair_of(key))
+        values = [value for one in series_of(report, key).get(arm, []) for value in one.values()]
+        matrices[arm][a, b] = matrices[arm][b, a] = np.mean(values) if values else np.nan
+    scale = max(0.1, *(float(np.nanmax(np.abs(matrix), initial=0.0)) for matrix in matrices.values()))
+    for axis, (arm, matrix) in zip(grid.flat, matrices.items(), strict=True):
+        image = axis.imshow(matrix, cmap="PuOr", vmin=-scale, vmax=scale)
         for (row, column), value in np.ndenumerate(matrix):
             shown = "" if np.isnan(value) else f"{value:.2f}".replace("-0.00", "0.00")
-            axis.text(column, row, shown, ha="center", va="center", fontsize=7, color="#000000")
+            axis.text(column, row, shown, ha="center", va="center", fontsize=7, color="#ffffff" if abs(value) > 0.6 * scale else "#000000")
         axis.set_xticks(range(len(names)), names, rotation=60, fontsize=8)
         axis.set_yticks(range(len(names)), names, fontsize=8)
         axis.set_title(arm)
+    figure.colorbar(image, ax=grid.ravel().tolist(), label="cosine", shrink=0.8)
     return save(figure, path, "Cosine between the gradients of two tasks, mean over training and seeds; below 0 they conflict.", "curves")
 
 
@@ -228,7 +237,7 @@ def cosines_over_training(report: Report, path: Path) -> Figure | None:
     if not keys:
         return None  # said by the matrix
     arms = sorted(report.found.curves)
-    figure, grid = plt.subplots(1, len(arms), figsize=(3.9 * len(arms), 0.9 + 0.2 * len(keys)), squeeze=False, sharey=True,
+    figure, grid = plt.subplots(1, len(arms), figsize=(3.9 * len(arms), max(2.4, 0.9 + 0.2 * len(keys))), squeeze=False, sharey=True,
                                 layout="constrained")
     drawn: list[tuple[Any, Any]] = []
     for axis, arm in zip(grid.flat, arms, strict=True):

@@ -13,14 +13,17 @@ from engines.analysis.report import Report
 from engines.analysis.tables import COSTS, HEAD, behaviour, behaviour_head, cells, cost_rows, flip_head, flip_rows
 from engines.analysis.text import headline, notes, spent
 
-STYLE = """:root{color-scheme:light dark;--line:#8884}
-body{font:16px/1.55 system-ui,sans-serif;max-width:58rem;margin:2rem auto;padding:0 1rem}
+STYLE = """:root{color-scheme:light dark;--line:#8884;--baseline:#0072b2;--treatment:#d55e00}
+@media (prefers-color-scheme:dark){:root{--baseline:#56b4e9;--treatment:#f2a154}}
+body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.5rem}
 h2{font-size:1.15rem;margin-top:2.2rem}
 .wide{overflow-x:auto}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.92rem}
-td,th{padding:.3rem .6rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.9rem}
+td,th{padding:.3rem .45rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
+th{white-space:normal;vertical-align:bottom}
 td:first-child,th:first-child{text-align:left}
+.many td,.many th{padding:.25rem .3rem;font-size:.8rem}
 tr.task td{opacity:.75}
 tr.task td:first-child{padding-left:1.6rem}
 tr.macro td,tr.sum td{font-weight:600}
@@ -37,15 +40,18 @@ article pre{background:#8881;padding:.4rem .6rem;border-radius:4px}
 .read{font-size:.85rem;opacity:.8;margin:.2rem 0}
 summary{cursor:pointer;margin:.8rem 0;font-weight:600}
 """
+MANY = 9
+"""Columns that a page of normal width holds."""
 
 
 def rows(head: list[str], body: list[list[str]], kinds: list[str] | None = None) -> str:
-    """A table; ``kinds`` are classes of its rows."""
+    """A table; ``kinds`` are classes of its rows. One of many columns is set smaller."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     classes = kinds or [""] * len(body)
     lines = [f"<tr{f' class={kind}' if kind else ''}>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>"
              for row, kind in zip(body, classes, strict=True)]
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    size = "wide many" if len(head) > MANY else "wide"
+    return f'<div class="{size}"><table><thead><tr>{top}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
 
 
 def comparison(report: Report) -> str:

@@ -171,7 +171,7 @@ def read_jobs(config: Config) -> Found:
     for source in config.inputs:
         out = Path(source.folder)
         progress = [line for line in read_progress(out) if line["phase"] != "evaluate"]
-        if progress and arm_of(source, config):
+        if progress and arm_of(source, config) in found.scores:
             found.curves.setdefault(arm_of(source, config), []).append((source.job, progress))
             found.source("curves", out / "progress.jsonl")
         if not (out / "results.json").exists():
@@ -179,7 +179,6 @@ def read_jobs(config: Config) -> Found:
             continue
         rows, document = read_results(out)
         found.results.append((source, rows))
-        found.source("rows", out / "results.json")
         if document["engine"] == "evaluation" and arm_of(source, config) in found.scores:
             read_evaluation(source, document, config, found)
     check_settings(found)
@@ -188,4 +187,6 @@ def read_jobs(config: Config) -> Found:
         found.missing += [f"cost of {cost.job}: {reason}" for reason in cost.unknown]
         for path in cost.files:
             found.source("costs", path)
+    for source, _ in found.results:
+        found.source("rows", Path(source.folder) / "results.json")
     return found

@@ -7,6 +7,7 @@ import io
 import os
 import textwrap
 
+from engines.analysis.comparison import LEVEL
 from engines.analysis.reading import labels
 from engines.analysis.report import Report
 from engines.analysis.tables import COSTS, HEAD, apart, behaviour, behaviour_head, cells, cost_rows, equals, flip_head, flip_rows, hours_of
@@ -19,8 +20,6 @@ READING = ("How to read this: scores are per cent, differences are percentage po
 P_VALUES = ("How to read 'p adjusted': how often arms that are equal would differ by so much, raised because several lines were looked at "
             "(domains: Holm; tasks: Benjamini and Hochberg; the macro mean is one question and stays). Below 0.05 is evidence. The "
             "intervals are not raised so: where one excludes 0 and p is above 0.05, p holds.")
-LEVEL = 0.05
-"""A p-value below it counts as evidence."""
 
 
 def source_lines(report: Report, uses: tuple[str, ...] = ("scores", "curves", "flips", "costs", "rows")) -> list[str]:
@@ -48,7 +47,9 @@ def headline(report: Report) -> str:
     if side == 0:
         verdict = f"the {macro.n} problems cannot tell {names.treatment} from {names.baseline}"
     elif report.over_seeds is None:
-        verdict = f"{names.treatment} is {word} than {names.baseline} on these {macro.n} problems, as far as one training seed can show"
+        left, right = (set(seeds) for seeds in report.seeds.values())
+        seeds = {0: "arms without a shared training seed", 1: "one training seed"}.get(len(left & right), "these training seeds")
+        verdict = f"{names.treatment} is {word} than {names.baseline} on these {macro.n} problems, as far as {seeds} can show"
     elif beyond_zero(report.over_seeds) == side:
         verdict = f"{names.treatment} is {word} than {names.baseline} on these {macro.n} problems and over the training seeds"
     else:
