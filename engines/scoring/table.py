@@ -6,6 +6,7 @@ import ast
 import math
 import operator
 import re
+import warnings
 from collections.abc import Callable
 
 from engines.data import Problem
@@ -116,7 +117,9 @@ def arithmetic(expression: str) -> float:
     if len(expression) > LONGEST_EXPRESSION:
         raise ValueError("too long for an answer")
     try:
-        tree = ast.parse(expression.strip(), mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            tree = ast.parse(expression.strip(), mode="eval").body
     except (SyntaxError, MemoryError, RecursionError) as error:
         raise ValueError(f"not arithmetic: {expression!r}") from error
     return valued(tree)

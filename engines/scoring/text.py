@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import warnings
 from typing import Any
 
 LONGEST_LITERAL = 200_000
@@ -40,7 +41,9 @@ def literal(text: str) -> Any:
     if len(text) > LONGEST_LITERAL:
         raise ValueError(f"{len(text)} characters are too many for an answer")
     try:
-        return ast.literal_eval(text.strip())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)  # about 1is, "\\d": the model's spelling, not ours
+            return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         pass
     try:
