@@ -255,7 +255,8 @@ def trained(root: Path, arm: str, seed: int, ends: float) -> dict:
     out.mkdir(parents=True)
     progress = Progress(out)
     for step in range(5):
-        progress.write(step, 4, {"validation_reward_mean": ends * step / 4, "conflict_rate": 0.5, "cosine/code|math": ends * step / 4 - 0.2})
+        reward = ends * step / 4
+        progress.write(step, 4, {"validation_reward_mean": reward, "conflict_rate": 0.5, "cosine/code|math": reward - 0.2})
     return {"job": f"train/arm={arm},seed={seed}", "stage": "train", "axes": {"arm": arm, "seed": seed}, "folder": str(out)}
 
 

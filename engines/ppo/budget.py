@@ -1,7 +1,7 @@
 """What a training takes, before it starts: memory by item, tokens, hours, disk. Plain arithmetic; no torch here.
 
-It counts what this engine does: float32 weights, gradients and AdamW moments on one GPU (or on the CPU), bfloat16 autocast and gradient
-checkpointing on a GPU, the tasks' gradients in host memory, and vLLM awake beside the trainer all the time.
+It counts what this engine does: float32 weights, gradients and AdamW moments, cut over the GPUs or resting in host memory, passes in
+bfloat16 and gradient checkpointing on a GPU, the tasks' gradients in host memory, and vLLM awake beside the trainer all the time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Machine:
     """What there is. None: not known."""
 
     gpus: int
-    """GPUs that share the trained state; this engine uses one, or none."""
+    """GPUs that share the trained state: one per rank, or none."""
     gpu_name: str
     gpu_bytes: float | None
     """Memory of one GPU."""
@@ -85,14 +85,23 @@ def memory_plan(config: Config, size: ModelSize, tasks: int, machine: Machine) -
         # There the gradients of all tasks are kept as they are; the last of them is the one being computed.
         copies = tasks if config.mtl.method != "off" else 1
         state[1] = (f"gradients of {copies} tasks, float32" if copies > 1 else state[1][0], 4 * count * copies)
-    items = [Item(name, value * share if on_gpu else 0.0, 0.0 if on_gpu else value) for name, value in state]
+    there = on_gpu and not config.offload
+    items = [Item(name, value * share if there else 0.0, 0.0 if there else value) for name, value in state]
     if on_gpu:
-        items.append(Item("bfloat16 copies of the weights in a pass", 2 * count * share, 0.0))
-        items.append(Item("model while it is read, float32", 0.0, 4 * count, "start"))
+        items.append(Item("bfloat16 copies of the weights in a pass", gathered_bytes(config, size), 0.0))
+        items.append(Item("model while it is read, float32", 0.0, 4 * count * machine.gpus, "start"))
         if config.mtl.method != "off":
             items.append(Item(f"gradients of {tasks} tasks, bfloat16", 0.0, 2 * count * tasks, "update"))
     return [*items, *working_memory(config, size, on_gpu), *sampler_memory(config, size, machine),
             Item("programs, libraries, fragmentation", GPU_OVERHEAD_BYTES if on_gpu else 0.0, HOST_OVERHEAD_BYTES)]
+
+
+def gathered_bytes(config: Config, size: ModelSize) -> float:
+    """bfloat16 weights on a GPU during a pass: all of them, or where they are cut, the embeddings, the head and two layers."""
+    if config.ranks == 1 and not config.offload:
+        return 2.0 * size.parameters
+    outside = min(2 * size.vocabulary * size.hidden, size.parameters)
+    return 2.0 * (outside + 2 * (size.parameters - outside) / size.layers)
 
 
 def working_memory(config: Config, size: ModelSize, on_gpu: bool) -> list[Item]:
@@ -122,8 +131,8 @@ def checkpoint_bytes(size: ModelSize, width: int = 4) -> int:
 def sampler_memory(config: Config, size: ModelSize, machine: Machine) -> list[Item]:
     """vLLM: its weights and the rest of its share. It is awake during the update, too."""
     if machine.gpus == 0:
-        return [Item("vLLM weights, float32", 0.0, 4.0 * size.parameters),
-                Item("vLLM key-value cache", 0.0, config.kv_cache_gb * 2.0**30)]
+        return [Item("vLLM weights, float32", 0.0, 4.0 * size.parameters * config.ranks),
+                Item("vLLM key-value cache", 0.0, config.kv_cache_gb * 2.0**30 * config.ranks)]
     weights = 2.0 * size.parameters
     share = config.gpu_memory_fraction * (machine.gpu_bytes or 0.0)
     return [Item("vLLM weights, bfloat16", weights, 0.0),
@@ -192,13 +201,16 @@ def refuse(config: Config, size: ModelSize, tasks: int, machine: Machine, needed
 
 
 def gpu_remedy(config: Config, size: ModelSize, tasks: int, machine: Machine) -> str:
-    """The smallest change that makes the training fit the GPU: vLLM's share, then the micro-batch, else a smaller model."""
+    """The smallest change that makes the training fit the GPU: vLLM's share, the micro-batch, host memory, else a smaller model."""
     least = (2.0 * size.parameters + least_cache(config, size)) / (machine.gpu_bytes or 1.0)
     for fraction in [step / 100 for step in range(int(config.gpu_memory_fraction * 100) - 1, 0, -1) if step / 100 >= least]:
         if fits_gpu(config.model_copy(update={"gpu_memory_fraction": fraction}), size, tasks, machine):
             return f"set gpu_memory_fraction to {fraction:g} (now {config.gpu_memory_fraction:g})"
     if (tokens := smaller_batch(config, size, tasks, machine)) is not None:
         return f"set micro_batch_tokens to {tokens} (now {config.micro_batch_tokens})"
+    resting = config.model_copy(update={"offload": True})
+    if not config.offload and fits_gpu(resting, size, tasks, machine):
+        return f"set offload to true (it takes {sums(memory_plan(resting, size, tasks, machine))[1] / 1e9:.0f} GB of host memory)"
     return (f"model of {size.parameters / 1e9:.1f} billion parameters is too large for one GPU of this size, take a smaller one, or a "
             "larger GPU")
 
