@@ -102,6 +102,8 @@ def test_a_domain_is_the_mean_over_its_tasks_however_many_problems_each_has(tmp_
     assert "- small" in text
     assert "small: 9 of 10 problems: 1 without a score in pcgrad" in text
     assert "9 of 10  " in text
+    # The tenth small problem right in the treatment: (1 + 1/10) / 2; it counts nothing if wrong, and the baseline's 0 is known.
+    assert "Counted all against pcgrad they would make the macro difference +50.0, all for it +55.0." in " ".join(text.split())
     assert "Test by McNemar, exact: large, small. Test by sign flips: math, macro mean." in " ".join(text.split())
 
 
@@ -255,8 +257,8 @@ def trained(root: Path, arm: str, seed: int, ends: float) -> dict:
     out.mkdir(parents=True)
     progress = Progress(out)
     for step in range(5):
-        reward = ends * step / 4
-        progress.write(step, 4, {"validation_reward_mean": reward, "conflict_rate": 0.5, "cosine/code|math": reward - 0.2})
+        value = ends * step / 4
+        progress.write(step, 4, {"validation_reward_mean": value, "conflict_rate": 0.5, "cosine/code|math": value - 0.2})
     return {"job": f"train/arm={arm},seed={seed}", "stage": "train", "axes": {"arm": arm, "seed": seed}, "folder": str(out)}
 
 
@@ -284,3 +286,11 @@ def test_ids_of_the_figures_do_not_meet(tmp_path):
     ids = re.findall(r' id="([^"]+)"', page)
     assert len(ids) == len(set(ids)) > 0
     assert set(re.findall(r'url\(#([^)]+)\)', page)) | set(re.findall(r'href="#([^"]+)"', page)) <= set(ids)
+
+
+def test_a_score_that_is_missing_in_one_arm_alone_cannot_flatter_it(tmp_path):
+    # The treatment's two lost samples leave 2 of 4 problems on which it looks perfect; all against it, it is no better.
+    inputs = [evaluated(tmp_path, "baseline", {"math": [0, 1, 0, 1]}), evaluated(tmp_path, "pcgrad", {"math": [1, 1, None, None]})]
+    text = " ".join((report(tmp_path, inputs) / "report.txt").read_text().split())
+    assert "math 2 of 4 50.0 100.0" in text
+    assert "Counted all against pcgrad they would make the macro difference +0.0, all for it +50.0." in text

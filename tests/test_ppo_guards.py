@@ -49,13 +49,14 @@ def test_a_sampler_that_reports_other_probabilities_than_the_trainer_computes_is
     import torch
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
+    from engines.ppo.parallel import World
     from engines.ppo.policy import Policy
 
     torch.manual_seed(0)
     model = Qwen2ForCausalLM(Qwen2Config(vocab_size=12, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
                                          num_key_value_heads=1, initializer_range=0.5))
     config = Config(model="m", data="d", validation_data="d", max_prompt_tokens=8, max_response_tokens=8, temperature=temperature)
-    policy = Policy(model, config, torch.device("cpu"))
+    policy = Policy(model, config, World(torch.device("cpu")))
     metrics = policy.task_gradients(rollouts(policy, temperature))[2]
     assert (metrics["probability_difference_mean"] <= 1e-6) == agrees
     if agrees:
@@ -101,7 +102,7 @@ VERSION_1 = {"memory.limit_in_bytes": "{limit}", "memory.usage_in_bytes": "{curr
 def make_group(folder: Path, files: dict[str, str], **values: Any) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, text in files.items():
-        (folder / name).write_text(text.format(**values) + "\n")
+        (folder / name).write_text(text.format(**values).strip() + "\n")
 
 
 @pytest.mark.parametrize(("files", "top", "entry", "none"), [(VERSION_2, ".", "0::/slurm/job_7/step_0", "max"),

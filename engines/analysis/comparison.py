@@ -42,6 +42,8 @@ class Line:
     """``p_value`` after Holm over domains, after Benjamini and Hochberg over tasks; the macro mean is one question and stays."""
     total: int = 0
     """How many problems there are; ``n`` of them have a score in both arms."""
+    extremes: tuple[float, float] | None = None
+    """The difference if all problems without a score counted against the treatment, and if all counted for it."""
     test: str = ""
     """Which test gave ``p_value``."""
     task: bool = False
@@ -79,6 +81,8 @@ class Pair:
     """Problems that were asked for."""
     single: bool
     """Whether every value is one sample, not a mean over samples or seeds."""
+    extremes: tuple[float, float]
+    """Mean difference over all ``total`` problems, with 0 or 1 in the place of a missing score (Manski 1989)."""
 
 
 def score_of(groups: list[Array], weights: list[float], config: Config) -> Interval:
@@ -94,9 +98,10 @@ def line_of(name: str, pairs: list[Pair], weights: list[float], config: Config, 
     apart = [b - a for a, b in zip(left, right, strict=True)]
     exact = len(pairs) == 1 and pairs[0].single and bool(np.isin(np.concatenate([*left, *right]), (0.0, 1.0)).all())
     p_value = mcnemar(apart[0]) if exact else sign_flip(apart, config.seed, config.draws, weights)
+    worst, best = (sum(weight * pair.extremes[side] for pair, weight in zip(pairs, weights, strict=True)) for side in (0, 1))
     return Line(name, sum(map(len, left)), score_of(left, weights, config), score_of(right, weights, config),
                 paired_bootstrap(apart, config.seed, config.draws, weights), minimum_detectable(apart, weights), p_value, task=task,
-                total=sum(pair.total for pair in pairs), test="McNemar, exact" if exact else "sign flips")
+                total=sum(pair.total for pair in pairs), extremes=(worst, best), test="McNemar, exact" if exact else "sign flips")
 
 
 def paired(arms: dict[str, dict[str, Scores]], task: tuple[str, str], missing: list[str]) -> Pair:
@@ -104,13 +109,15 @@ def paired(arms: dict[str, dict[str, Scores]], task: tuple[str, str], missing: l
     values = {arm: pooled(seeds, task) for arm, seeds in arms.items()}
     left, right = values.values()
     common = sorted(left.keys() & right.keys())
-    total = len(next(iter(next(iter(arms.values())).values()))[task])
+    items = next(iter(next(iter(arms.values())).values()))[task]
+    total = len(items)
     if len(common) < total:
         gone = [f"{total - len(found)} without a score in {arm}" for arm, found in values.items() if len(found) < total]
         missing.append(f"{task[1]}: {len(common)} of {total} problems: {', '.join(gone)}")
     single = all(len(seeds) == 1 and all(len(scores[task][item]) == 1 for scores in seeds.values() for item in common)
                  for seeds in arms.values())
-    return Pair(np.array([left[item] for item in common]), np.array([right[item] for item in common]), total, single)
+    worst, best = (float(np.mean([right.get(item, full) - left.get(item, 1 - full) for item in items])) for full in (0.0, 1.0))
+    return Pair(np.array([left[item] for item in common]), np.array([right[item] for item in common]), total, single, (worst, best))
 
 
 def compare(arms: dict[str, dict[str, Scores]], config: Config, missing: list[str]) -> list[Line]:
