@@ -35,7 +35,7 @@ def rollouts(policy: Any, temperature: float) -> dict[str, list[Group]]:
         for prompt in range(2):
             tokens = [prompt + 1, 5]
             for _ in range(8):
-                logits = policy.model(torch.tensor([tokens])).logits[0, -1].detach() / temperature
+                logits = policy.model(torch.tensor([tokens]), runs=[(1, len(tokens))]).logits[0, -1].detach() / temperature
                 tokens.append(int(torch.multinomial(logits.softmax(-1), 1, generator=draw)))
             said = policy.prompt_logprobs(tokens)[1:]
             sample = Generation(tuple(tokens[2:]), tuple(said), "", "length")

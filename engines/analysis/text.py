@@ -78,8 +78,8 @@ def notes(report: Report) -> list[str]:
     macro, treatment = report.lines[-1], report.config.compare.treatment
     if macro.extremes is not None and macro.n < macro.total:
         worst, best = macro.extremes
-        lines.append(f"{macro.total - macro.n} of {macro.total} problems have no score in some evaluation and are not compared. Counted all "
-                     f"against {treatment} they would make the macro difference {100 * worst:+.1f}, all for it {100 * best:+.1f}.")
+        lines.append(f"{macro.total - macro.n} of {macro.total} problems have no score in some evaluation and are not compared. Counted "
+                     f"all against {treatment} they would make the macro difference {100 * worst:+.1f}, all for it {100 * best:+.1f}.")
     return [*lines, tests_used(report), READING]
 
 
