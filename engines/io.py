@@ -44,6 +44,15 @@ class CheckpointSource(EngineConfig):
     """``last``, ``best``, or a checkpoint's name."""
 
 
+class CheckpointsSource(EngineConfig):
+    """Several checkpoints of another job."""
+
+    folder: str
+    """The output folder of the job that made them; ``checkpoints/`` lies below."""
+    checkpoints: str | list[int] = "last"
+    """``last``, ``best``, ``all``, ``every:N``, or a list of epochs."""
+
+
 class ResultSource(EngineConfig):
     """The output folder of one job and what tells it apart. The planner fills these in."""
 

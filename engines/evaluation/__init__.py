@@ -6,16 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from engines.io import EngineConfig
-
-
-class CheckpointsSource(EngineConfig):
-    """Several checkpoints of another job."""
-
-    folder: str
-    """The output folder of the job that made them; ``checkpoints/`` lies below."""
-    checkpoints: str | list[int] = "last"
-    """``last``, ``best``, ``all``, ``every:N``, or a list of epochs."""
+from engines.io import CheckpointsSource, EngineConfig
 
 
 class Config(EngineConfig):

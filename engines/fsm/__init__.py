@@ -68,7 +68,7 @@ class Config(EngineConfig):
     """Which next states count in training: those of the query, or those of every transition. Accuracy always counts the query's."""
     backend: Literal["auto", "fused", "stacked"] = "auto"
     """Recurrent models: ``fused`` runs torch's kernels model by model, ``stacked`` all models in one product per time step. ``auto``
-    stacks more than ten models on a GPU and nothing on a CPU. The transformer is always stacked."""
+    stacks more than ten models on a GPU, and several vanilla RNNs on a CPU. The transformer is always stacked."""
     save_state_every_steps: int = Field(default=200, ge=1)
     """Steps between saves of a state to continue from after a crash; there is one after every epoch as well."""
     keep_checkpoints: int = Field(default=2, ge=1)

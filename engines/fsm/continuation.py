@@ -2,7 +2,7 @@
 
 A run of one model keeps ``checkpoints/`` like every engine; of several, each has its own below ``models/<member>/``, so that a later
 job names one of them by its folder. The state lies in ``resume/checkpoints/``. A checkpoint's ``model/`` holds ``model.safetensors`` and
-``model.json`` (architecture and number of states).
+``model.json`` (architecture and data set).
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def save_state(config: Config, out: Path, point: Point, epoch: int) -> None:
     from safetensors.torch import save_file
 
     def write(folder: Path) -> None:
-        write_weights(folder / "model", point.flat.named(), config.model, config.data_set.machines.states)
+        write_weights(folder / "model", point.flat.named(), config.model, config.data_set)
         (folder / "state").mkdir()
         save_file({"first": point.flat.first, "second": point.flat.second, "losses": point.losses}, folder / "state" / "loop.safetensors")
         write_json(folder / "state" / "loop.json", {"config": config_hash(config), "diverged": point.diverged})
@@ -119,7 +119,7 @@ def publish(config: Config, out: Path, point: Point, epoch: int, accuracies: lis
         own = {name: tensor[index] for name, tensor in named.items()}
 
         def write(target: Path, own: dict[str, torch.Tensor] = own) -> None:
-            write_weights(target / "model", own, config.model, config.data_set.machines.states)
+            write_weights(target / "model", own, config.model, config.data_set)
 
         checkpoints.save(folder, f"epoch-{epoch:06d}", write, step=point.step, epoch=epoch, metrics={RANK_BY: accuracy},
                          rank_by=RANK_BY, format="state_dict")

@@ -46,7 +46,8 @@ def prepare(config: Config, out: Path) -> Setting:
         raise ConfigError("device: 'cuda', but torch finds no GPU here; take 'auto' or 'cpu'")
     device = torch.device("cuda" if there and config.device != "cpu" else "cpu")
     data = load(config.data_set, Path(config.cache) if config.cache else out / "data")
-    stacked = config.backend == "stacked" or (config.backend == "auto" and device.type == "cuda" and len(config.members) > MANY)
+    many = MANY if device.type == "cuda" else 1 if config.model.kind == "rnn" else len(config.members)  # measured: docs/performance.md
+    stacked = config.backend == "stacked" or (config.backend == "auto" and len(config.members) > many)
     rates = torch.tensor([[member.learning_rate] for member in config.members], device=device)
     return Setting(config, data, Store(data.train, device), Store(data.validation, device), Model(config.model, stacked), rates,
                    math.ceil(config.train_sequences / config.batch_size))
