@@ -154,7 +154,7 @@ def test_patience_stays_between_what_is_usual_and_its_ceiling(times: list[float]
 
 @pytest.mark.engine
 def test_a_trainer_that_hangs_ends_the_run_after_a_multiple_of_the_usual_time() -> None:
-    from engines.ppo.ray_session import Actor, ray_session
+    from engines.ppo.ray_session import Actors, ray_session
 
     class Sleeper:  # within the function, so that it travels to the worker by value
         def nap(self, seconds: float) -> float:
@@ -162,7 +162,7 @@ def test_a_trainer_that_hangs_ends_the_run_after_a_multiple_of_the_usual_time() 
             return seconds
 
     with ray_session(1, 0, Stop()):
-        actor = Actor(Sleeper, (), cpus=1, gpus=0, patience=Patience(ceiling_seconds=120, floor_seconds=2))
+        actor = Actors(Sleeper, [()], cpus=1, gpus=0, patience=Patience(ceiling_seconds=120, floor_seconds=2))
         for _ in range(4):
             assert actor.call("nap", 0.05) == 0.05
         began = time.monotonic()
