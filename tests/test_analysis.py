@@ -142,6 +142,8 @@ def test_what_ran_where_counts_every_start_and_every_table_row_names_its_source(
     assert "| evaluate/arm=pcgrad,seed=0 | unknown | unknown | unknown | unknown | unknown |" in text
     assert "| sum |  |  |  |  | ≥ 1.500 | ≥ 12.000 | ≥ 3.000 | 1 | 1 | [5-6] |" in text
     assert "Scores from [1-4]." in text
+    assert "| math | 2 | 50.0 | 100.0 | +50.0 [+0.0, +100.0] | 1.000 | 140.1 | [1-4] |" in text
+    assert "](figures/differences.png)\n\nPaired differences" in text
     assert "- [2] evaluate-baseline-0/out/scores/epoch-000002.jsonl" in text
 
 
@@ -215,7 +217,7 @@ def test_flipped_samples_are_counted_and_shown_with_prompt_and_both_answers_esca
     assert "baseline: wrong</b>, 3 tokens<pre>&lt;b&gt;no</pre>" in page
     assert "pcgrad: wrong</b>, 3 tokens<pre>" + "x" * 300 + "\n[... 1403 characters ...]\n" in page
     assert "third?" not in page
-    assert "| math | 1 | 1 | 1 | 0 |" in (out / "report.md").read_text()
+    assert "| math | 1 | 1 | 1 | 0 | [1-4] |" in (out / "report.md").read_text()
     assert "Of 3 pairs of samples 1 are right only in pcgrad, 1 only in baseline." in (out / "report.txt").read_text()
 
 

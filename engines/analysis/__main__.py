@@ -22,7 +22,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     if stop.requested:
         raise Interrupted("the report was not drawn; start it again")
     figures = draw(report, out / "figures")
-    for name, text in {"report.txt": plain(report), "report.md": markdown(report), "table.csv": comma_separated(report),
+    for name, text in {"report.txt": plain(report), "report.md": markdown(report, figures), "table.csv": comma_separated(report),
                        "tidy.csv": tidy_csv(report), "report.html": page(report, figures)}.items():
         write_text(out / name, text)
     write_results(out, "analysis", config, own_rows(report), time.monotonic() - start,

@@ -33,6 +33,8 @@ DENSE = 24
 class Figure:
     """One drawn figure."""
 
+    name: str
+    """Of its files: ``figures/<name>.svg`` and ``.png``."""
     caption: str
     svg: str
     source: str
@@ -68,7 +70,7 @@ def save(figure: Any, path: Path, caption: str, source: str) -> Figure:
     # Several drawings share one page: their ids must not meet. Nothing outside the page is named, not even by a comment.
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{path.name}-", svg)
-    return Figure(caption, svg, source)
+    return Figure(path.name, caption, svg, source)
 
 
 def colour_of(report: Report, arm: str) -> str:

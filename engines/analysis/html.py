@@ -10,7 +10,7 @@ from engines.analysis.figures import Figure
 from engines.analysis.flips import Answer, Flip
 from engines.analysis.reading import labels
 from engines.analysis.report import Report
-from engines.analysis.tables import COSTS, HEAD, behaviour, behaviour_head, cells, cost_rows, flip_head, flip_rows
+from engines.analysis.tables import COSTS, HEAD, behaviour, behaviour_head, comparison_rows, cost_rows, flip_head, flip_rows
 from engines.analysis.text import headline, notes, spent
 
 STYLE = """:root{color-scheme:light dark;--line:#8884;--baseline:#0072b2;--treatment:#d55e00}
@@ -56,8 +56,7 @@ def rows(head: list[str], body: list[list[str]], kinds: list[str] | None = None)
 
 def comparison(report: Report) -> str:
     """The main table, each row with the numbers of its sources."""
-    sources = labels(report.found.uses.get("scores", []))
-    body = [[line.name, *cells(line)[1:], sources] for line in report.lines]
+    body = [[line.name, *row[1:]] for line, row in zip(report.lines, comparison_rows(report), strict=True)]
     kinds = ["task" if line.task else "macro" if line.name == MACRO else "" for line in report.lines]
     return rows([*HEAD, "source"], body, kinds)
 

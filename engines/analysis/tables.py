@@ -44,6 +44,16 @@ def cells(line: Line) -> list[str]:
             probability(line.adjusted), detectable]
 
 
+def scores_from(report: Report) -> str:
+    """Numbers of the files that the scores come from."""
+    return labels(report.found.uses.get("scores", []))
+
+
+def comparison_rows(report: Report) -> list[list[str]]:
+    """The main table, each row with its sources; its column names are HEAD and "source"."""
+    return [[*cells(line), scores_from(report)] for line in report.lines]
+
+
 def behaviour_head(report: Report) -> list[str]:
     """Column names of ``behaviour``."""
     return ["arm", report.config.metric, "samples", "tokens per answer", "cut at the limit", "no answer", "source"]
@@ -59,7 +69,7 @@ def behaviour(report: Report) -> list[list[str]]:
         tokens, cut, silent = (macro_mean({task: getattr(part, name) / part.samples for task, part in sums.items()})
                                for name in ("tokens", "cut", "no_answer"))
         rows.append([arm, "missing" if score is None else f"{100 * score.value:.1f}", str(sum(part.samples for part in sums.values())),
-                     f"{tokens:.1f}", f"{100 * cut:.1f} %", f"{100 * silent:.1f} %", labels(report.found.uses.get("scores", []))])
+                     f"{tokens:.1f}", f"{100 * cut:.1f} %", f"{100 * silent:.1f} %", scores_from(report)])
     return rows
 
 
@@ -80,14 +90,15 @@ def cost_rows(report: Report) -> list[list[str]]:
 def flip_rows(report: Report) -> list[list[str]]:
     """Samples that changed from wrong to right, from right to wrong, or not at all, per domain."""
     flips, names = report.flips, ("gained", "lost", "both right", "neither")
-    rows = [[domain, *[str(count[name]) for name in names]] for domain, count in sorted(flips.counts.items())]
-    return [*rows, ["all", *[str(flips.total(name)) for name in names]]] if rows else []
+    source = scores_from(report)
+    rows = [[domain, *[str(count[name]) for name in names], source] for domain, count in sorted(flips.counts.items())]
+    return [*rows, ["all", *[str(flips.total(name)) for name in names], source]] if rows else []
 
 
 def flip_head(report: Report) -> list[str]:
     """Column names of ``flip_rows``."""
     names = report.config.compare
-    return ["samples right in", f"{names.treatment} only", f"{names.baseline} only", "both", "neither"]
+    return ["samples right in", f"{names.treatment} only", f"{names.baseline} only", "both", "neither", "source"]
 
 
 def said(value: int | None) -> str:

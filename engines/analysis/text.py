@@ -6,11 +6,27 @@ import csv
 import io
 import os
 import textwrap
+from collections.abc import Sequence
 
 from engines.analysis.comparison import LEVEL
+from engines.analysis.figures import Figure
 from engines.analysis.reading import labels
 from engines.analysis.report import Report
-from engines.analysis.tables import COSTS, HEAD, apart, behaviour, behaviour_head, cells, cost_rows, equals, flip_head, flip_rows, hours_of
+from engines.analysis.tables import (
+    COSTS,
+    HEAD,
+    apart,
+    behaviour,
+    behaviour_head,
+    cells,
+    comparison_rows,
+    cost_rows,
+    equals,
+    flip_head,
+    flip_rows,
+    hours_of,
+    scores_from,
+)
 from engines.statistics import Interval
 
 READING = ("How to read this: scores are per cent, differences are percentage points (treatment minus baseline) on the same problems. An "
@@ -69,7 +85,7 @@ def notes(report: Report) -> list[str]:
     seeds = "; ".join(f"{arm}: {len(found)}" for arm, found in report.seeds.items())
     steps = "; ".join(f"{arm}: {', '.join(sorted(shown))}" for arm, shown in report.found.steps.items())
     lines = [f"Training seeds: {seeds}. Compared checkpoints: {steps or 'none'}. Scores from "
-             f"{labels(report.found.uses.get('scores', [])) or 'nothing'}."]
+             f"{scores_from(report) or 'nothing'}."]
     if report.over_seeds is not None:
         lines.append(f"Over training seeds the macro difference is {apart(report.over_seeds)} (Student's t over seeds).")
     else:
@@ -124,11 +140,14 @@ def markdown_table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] + ["---:"] * (len(head) - 1), *rows])
 
 
-def markdown(report: Report) -> str:
-    """``report.md``."""
-    parts = [f"**{headline(report)}**", markdown_table(HEAD, [cells(line) for line in report.lines]),
+def markdown(report: Report, figures: Sequence[Figure]) -> str:
+    """``report.md``; the figures are linked."""
+    parts = [f"**{headline(report)}**", markdown_table([*HEAD, "source"], comparison_rows(report)),
              markdown_table(behaviour_head(report), behaviour(report)), *notes(report)]
     parts += [markdown_table(flip_head(report), flips)] if (flips := flip_rows(report)) else []
+    for figure in figures:
+        caption = f"{figure.caption} {labels(report.found.uses.get(figure.source, []))}"
+        parts.append(f"![{figure.caption}](figures/{figure.name}.png)\n\n{caption}")
     parts += ["Missing or uneven:\n\n" + "\n".join(f"- {m}" for m in report.missing)] if report.missing else []
     parts += ["What ran where:", markdown_table(COSTS, cost_rows(report)),
               "\n".join(f"- {line}" if line.startswith("[") else f"{line}\n" for line in source_lines(report))]
@@ -141,7 +160,7 @@ def comma_separated(report: Report) -> str:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["domain", "task", "n", "baseline", "treatment", "difference", "low", "high", "p", "p_adjusted", "minimum_detectable",
                      "missing", "source"])
-    domain, sources = "", labels(report.found.uses.get("scores", []))
+    domain, sources = "", scores_from(report)
     for line in report.lines:
         d = line.difference
         domain = domain if line.task else line.name
