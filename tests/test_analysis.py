@@ -296,3 +296,16 @@ def test_a_score_that_is_missing_in_one_arm_alone_cannot_flatter_it(tmp_path):
     text = " ".join((report(tmp_path, inputs) / "report.txt").read_text().split())
     assert "math 2 of 4 50.0 100.0" in text
     assert "Counted all against pcgrad they would make the macro difference +0.0, all for it +50.0." in text
+
+
+@pytest.mark.parametrize(("test_data", "said", "in_headline"), [
+    ({"problems": 9, "in_training": {"math": 2, "code": 0}, "in_validation": {}}, "problems of the evaluation in training: math 2", True),
+    ({"problems": 9, "in_training": {"math": 0}, "in_validation": {"math": 1}}, "problems of the evaluation in validation: math 1", False),
+    (None, "whether it trained on problems of the evaluation was not checked", False)])
+def test_a_training_on_problems_of_the_evaluation_is_said_first(tmp_path, test_data, said, in_headline):
+    inputs = [evaluated(tmp_path, arm, {"math": [0, 1]}) for arm in ("baseline", "pcgrad")]
+    inputs.append(trained(tmp_path, "pcgrad", 0, 0.5))
+    write_results(Path(inputs[-1]["folder"]), "ppo", EvaluationConfig(models="m", data="d"), [], 1.0, {"test_data": test_data})
+    out = report(tmp_path, inputs)
+    assert f"- train/arm=pcgrad,seed=0: {said}" in (out / "report.md").read_text()
+    assert ("trained on problems of the evaluation, so this is no test" in headline_of(out)) == in_headline

@@ -52,6 +52,8 @@ class Found:
     """arm -> compared checkpoint, with how many seeds."""
     too_long: dict[str, list[str]] = field(default_factory=dict)
     """What was left out -> the jobs that did."""
+    trained_on_test: list[str] = field(default_factory=list)
+    """Trainings that used problems of the evaluation, and how many."""
     evaluations: dict[str, dict[str, tuple[Path, str]]] = field(default_factory=dict)
     """arm -> seed -> output folder and checkpoint of its evaluation."""
     curves: dict[str, list[tuple[str, list[dict[str, Any]]]]] = field(default_factory=dict)
@@ -133,6 +135,20 @@ def read_evaluation(source: ResultSource, document: dict[str, Any], config: Conf
             found.too_long.setdefault(said, []).append(source.job)
 
 
+def read_training(source: ResultSource, document: dict[str, Any], found: Found) -> None:
+    """Name the problems of the evaluation that a training used, or that nobody looked."""
+    if "test_data" not in document["facts"]:
+        return  # of an engine that does not train on problems
+    test_data = document["facts"]["test_data"]
+    if test_data is None:
+        found.missing.append(f"{source.job}: whether it trained on problems of the evaluation was not checked: no test_data is given")
+        return
+    for name, told in (("in_training", found.trained_on_test), ("in_validation", found.missing)):
+        shared = ", ".join(f"{task} {count}" for task, count in test_data[name].items() if count)
+        if shared:
+            told.append(f"{source.job}: problems of the evaluation {name.replace('_', ' ')}: {shared}")
+
+
 def check_settings(found: Found) -> None:
     """ConfigError unless all evaluations sampled and scored alike; unlike versions and checkpoints are named in ``missing``."""
     for job, settings in found.settings[1:]:
@@ -181,6 +197,9 @@ def read_jobs(config: Config) -> Found:
         found.results.append((source, rows))
         if document["engine"] == "evaluation" and arm_of(source, config) in found.scores:
             read_evaluation(source, document, config, found)
+        if document["engine"] != "evaluation":
+            read_training(source, document, found)
+    found.missing += found.trained_on_test
     check_settings(found)
     found.costs = [read_cost(source.job, Path(source.folder)) for source in config.inputs]
     for cost in found.costs:

@@ -71,6 +71,8 @@ def headline(report: Report) -> str:
     else:
         verdict = (f"{names.treatment} scored {word} than {names.baseline} on these {macro.n} problems, but the training seeds differ too "
                    "much to say that it is")
+    if report.found.trained_on_test:
+        verdict = f"the models were trained on problems of the evaluation, so this is no test; {verdict}"
     return (f"{report.config.metric}: {verdict}: {apart(macro.difference)} points, p {equals(macro.p_value)}, macro mean over domains.")
 
 
