@@ -41,7 +41,7 @@ def rollouts(step, tasks=("code", "logic", "math")):
 
 crossed = values.pop("crossed", False)
 start = model(0)
-reference = model(1) if values.get("kl_coefficient") else None
+reference = model(1) if values.get("kl_coefficient") and "lora" not in values else None
 config = Config.model_validate({"model": "x", "data": "x", "validation_data": "x", "max_prompt_tokens": 8, "max_response_tokens": 8,
                                 "micro_batch_tokens": 48, "learning_rate": 1e-2, "warmup_steps": 0, "ranks": size, **values})
 policy = Policy(start, config, world, reference)
@@ -78,6 +78,7 @@ def weights(folder: Path, size: int) -> dict:
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("values", [{"mtl": {"method": "pcgrad"}}, {"mtl": {"method": "pcgrad", "group": "module"}, "tied": True},
+                                    {"mtl": {"method": "pcgrad"}, "lora": {"rank": 4}, "kl_coefficient": 0.1},
                                     {"mtl": {"method": "equal"}, "estimator": "dr_grpo", "kl_coefficient": 0.1}])
 def test_two_processes_take_the_steps_of_one(tmp_path: Path, values: dict) -> None:
     import torch

@@ -8,11 +8,14 @@ vLLM in bfloat16, gradient snapshots in bfloat16 in host memory) is written out 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
 from engines.io import CheckpointSource, EngineConfig
+
+if TYPE_CHECKING:
+    from engines.ppo.sizes import ModelSize
 
 KEEP_STATES = 2
 """Newest checkpoints that keep their optimizer state (twice the size of the model)."""
@@ -26,6 +29,15 @@ class MultiTask(EngineConfig):
     the same weight however many tokens it has; ``pcgrad`` removes conflicting parts first; the others are TorchJD's of that name."""
     group: Literal["global", "layer", "module"] = "global"
     """Resolve conflicts over all parameters at once, per layer, or per attention and feed-forward block."""
+
+
+class LowRank(EngineConfig):
+    """Low-rank adapters (LoRA) on the linear layers; the model itself is frozen."""
+
+    rank: int = Field(default=32, ge=1)
+    """Rank of each adapter."""
+    alpha: float = Field(default=64.0, gt=0)
+    """The adapters' output is multiplied by this / rank."""
 
 
 class EarlyStopping(EngineConfig):
@@ -53,6 +65,8 @@ class Config(EngineConfig):
     several per task."""
     allow_test_data: bool = False
     """Train on problems of ``test_data`` all the same; results and report then say how many."""
+    lora: LowRank | None = None
+    """Train adapters of low rank instead of the whole model; samplers and checkpoints get them merged into it. null: train it whole."""
     mtl: MultiTask = MultiTask()
     """How the gradients of the tasks become one."""
     seed: int = Field(default=0, ge=0)
@@ -158,15 +172,19 @@ class Config(EngineConfig):
         size = model_size(folder) if folder is not None else None
         if size is None:
             return None
-        return self.checkpoints_gb(size.parameters)
+        return self.checkpoints_gb(size)
 
-    def checkpoints_gb(self, parameters: int) -> float:
-        """Disk that the checkpoints of a model of so many parameters take at most, GB."""
+    def checkpoints_gb(self, size: ModelSize) -> float:
+        """Disk that the checkpoints of a model of this size take at most, GB."""
+        from engines.ppo.sizes import adapter_parameters
+
         made = -(-self.epochs // self.checkpoint_every_epochs)
         # The last one is written while a state to continue from and all that is kept of the others still lie there.
         models = min(max(self.keep_checkpoints, 2), made - 1) + 2  # the newest and the best one always stay
         optimizers = min(KEEP_STATES, made - 1) + 2
-        return (4 * models + 8 * optimizers) * parameters / 1e9  # float32; AdamW keeps two moments
+        # float32; AdamW keeps two moments, and adapters lie beside them.
+        state = 8 * size.parameters if self.lora is None else 12 * adapter_parameters(size, self.lora.rank)
+        return (4 * models * size.parameters + optimizers * state) / 1e9
 
 
 def model_folder(model: str | CheckpointSource) -> Path | None:

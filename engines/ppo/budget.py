@@ -18,7 +18,7 @@ from typing import Literal
 from engines.io import ConfigError
 from engines.ppo import Config
 from engines.ppo.guards import memory
-from engines.ppo.sizes import ModelSize
+from engines.ppo.sizes import ModelSize, adapter_parameters
 
 LOGIT_ROWS = 2048
 """Response positions per chunk of logits: with a vocabulary of 152k one chunk is 1.2 GB in float32."""
@@ -77,21 +77,26 @@ def memory_plan(config: Config, size: ModelSize, tasks: int, machine: Machine) -
     """Every item of memory, for a training of ``tasks`` tasks."""
     count, share = float(size.parameters), 1 / max(machine.gpus, 1)
     on_gpu = machine.gpus > 0
-    state = [("weights, float32", 4 * count), ("gradients, float32", 4 * count), ("sum of the tasks' gradients, float32", 4 * count),
-             ("AdamW moments, float32", 8 * count)]
-    if config.kl_coefficient > 0:
+    trained = count if config.lora is None else float(adapter_parameters(size, config.lora.rank))
+    kind, held = ("bfloat16", 2 * count) if on_gpu and config.lora is not None else ("float32", 4 * count)
+    state = [(f"weights, {kind}", held), ("gradients, float32", 4 * trained), ("sum of the tasks' gradients, float32", 4 * trained),
+             ("AdamW moments, float32", 8 * trained)]
+    if config.lora is not None:
+        state.append(("adapters, float32", 4 * trained))
+    elif config.kl_coefficient > 0:
         state.append(("first model for the divergence, float32", 4 * count))
     if not on_gpu:
         # There the gradients of all tasks are kept as they are; the last of them is the one being computed.
         copies = tasks if config.mtl.method != "off" else 1
-        state[1] = (f"gradients of {copies} tasks, float32" if copies > 1 else state[1][0], 4 * count * copies)
+        state[1] = (f"gradients of {copies} tasks, float32" if copies > 1 else state[1][0], 4 * trained * copies)
     there = on_gpu and not config.offload
     items = [Item(name, value * share if there else 0.0, 0.0 if there else value) for name, value in state]
     if on_gpu:
-        items.append(Item("bfloat16 copies of the weights in a pass", gathered_bytes(config, size), 0.0))
-        items.append(Item("model while it is read, float32", 0.0, 4 * count * machine.gpus, "start"))
+        if config.lora is None or config.ranks > 1 or config.offload:
+            items.append(Item("bfloat16 copies of the weights in a pass", gathered_bytes(config, size), 0.0))
+        items.append(Item(f"model while it is read, {kind}", 0.0, held * machine.gpus, "start"))
         if config.mtl.method != "off":
-            items.append(Item(f"gradients of {tasks} tasks, bfloat16", 0.0, 2 * count * tasks, "update"))
+            items.append(Item(f"gradients of {tasks} tasks, bfloat16", 0.0, 2 * trained * tasks, "update"))
     return [*items, *working_memory(config, size, on_gpu), *sampler_memory(config, size, machine),
             Item("programs, libraries, fragmentation", GPU_OVERHEAD_BYTES if on_gpu else 0.0, HOST_OVERHEAD_BYTES)]
 

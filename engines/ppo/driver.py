@@ -96,7 +96,7 @@ class Training:
         if size is None:
             print("memory plan: not known for this kind of model", flush=True)
             return
-        needed_disk = config.checkpoints_gb(size.parameters) * 1e9
+        needed_disk = config.checkpoints_gb(size) * 1e9
         lengths = [len(self.prompts.token_ids[problem.item_id]) for problems in train.values() for problem in problems]
         costs = work(config, size, machine, self.total_steps - self.point.step, len(train), fmean(lengths))
         hours = (f"{costs.hours:,.1f} hours of updates at {UTILISATION:.0%} of the peak of {machine.gpu_name}, generation not included"

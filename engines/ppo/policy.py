@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from engines.inference import sample_seed
 from engines.io import ConfigError
 from engines.ppo import Config
 from engines.ppo.batch import MicroBatch, count_tokens, empty_batch, micro_batches, sequences_to_train
+from engines.ppo.lora import ADAPTER, LoraLinear, adapt, adapters_off
 from engines.ppo.losses import divergence, masked_sum, policy_loss
 from engines.ppo.parallel import World, cut, like, local
 from engines.ppo.pcgrad import combine, conflict_metrics, gramians, group_names, task_weights
@@ -24,18 +26,22 @@ TaskGradients = tuple[list[torch.Tensor], list[list[torch.Tensor]], dict[str, fl
 """The whole gradient, each task's share of it, metrics."""
 
 
-def load_model(folder: Path, device: torch.device) -> Any:
-    """The causal language model of a Hugging Face folder, float32."""
+def load_model(folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Any:
+    """The causal language model of a Hugging Face folder."""
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True).to(device)
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(device)
 
 
 class Policy:
     """A causal language model with AdamW. Parameters are float32; on a GPU the passes run in bfloat16."""
 
     def __init__(self, model: Any, config: Config, world: World, reference: Any = None) -> None:
-        """``model`` and ``reference`` (kept as it is, for the divergence) are transformers models in float32, the same in all processes."""
+        """``model`` and ``reference`` (kept as it is, for the divergence) are transformers models, the same in all processes.
+
+        With ``lora``, ``model`` is the one that training began with; it is its own reference, then.
+        """
+        assert (reference is not None) == (config.kl_coefficient > 0 and config.lora is None)
         self.config = config
         self.world = world
         self.device = world.device
@@ -49,6 +55,8 @@ class Policy:
         window = getattr(self.model.config, "sliding_window", None)
         if window is not None and window < config.max_prompt_tokens + config.max_response_tokens:
             raise ConfigError(f"model: attends to the last {window} tokens only; lower max_prompt_tokens + max_response_tokens to that")
+        if config.lora is not None:
+            adapt(self.model, config.lora, config.seed)
         self.scorer = Scorer(self.model)
         self.reference = None if reference is None else Scorer(reference.requires_grad_(False).eval())
         for scorer in (self.scorer, self.reference):
@@ -62,16 +70,34 @@ class Policy:
         self.skipped = 0
 
     def named_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Whole weights under their Hugging Face names, tied ones once; every process must take them all."""
-        dtype = torch.bfloat16 if self.device.type == "cuda" else torch.float32
+        """Whole weights under their Hugging Face names, tied ones once, adapters merged; every process must take them all."""
+        return self._whole_weights(torch.bfloat16 if self.device.type == "cuda" else torch.float32)
+
+    def _whole_weights(self, dtype: torch.dtype) -> Iterator[tuple[str, torch.Tensor]]:
         for name, parameter in self.model.named_parameters():
-            yield name, self.world.full(parameter, dtype)
+            owner, _, kind = name.rpartition(".")
+            if kind in ADAPTER:
+                continue
+            layer = self.model.get_submodule(owner)
+            if kind == "weight" and isinstance(layer, LoraLinear):
+                yield name, layer.merged(*map(self.world.full, (parameter, layer.lora_down, layer.lora_up))).to(dtype)
+            else:
+                yield name, self.world.full(parameter, dtype)
 
     def logprobs(self, scorer: Scorer, batch: MicroBatch, temperature: float) -> torch.Tensor:
         """Log-probability of each response token at ``temperature``: (R,), float32, garbage where the mask is False."""
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             found: torch.Tensor = scorer(batch.input_ids, batch.lengths, batch.positions, batch.targets, temperature)
         return found
+
+    def reference_logprobs(self, batch: MicroBatch) -> torch.Tensor | None:
+        """``logprobs`` of the model that training began with, without gradient; None if the loss has no divergence from it."""
+        if self.config.kl_coefficient == 0:
+            return None
+        with torch.no_grad(), contextlib.ExitStack() as stack:
+            if self.reference is None:
+                stack.enter_context(adapters_off(self.model))
+            return self.logprobs(self.reference or self.scorer, batch, self.config.temperature)
 
     def prompt_logprobs(self, token_ids: Sequence[int]) -> list[float]:
         """Log-probabilities at temperature 1 of ``token_ids[1:]``."""
@@ -113,7 +139,7 @@ class Policy:
         loss, diverged, chances, tokens = world.sum(sums).tolist()
         return total, snapshots, {"loss": loss, "logprob_difference_max": world.largest(max(differences)),
                                   "probability_difference_mean": chances / max(tokens, 1.0),
-                                  **({"divergence": diverged} if self.reference is not None else {})}
+                                  **({"divergence": diverged} if config.kl_coefficient > 0 else {})}
 
     def _denominator(self, groups: list[Group]) -> float:
         """What a sum over tokens is divided by: response tokens, for dr_grpo samples times the longest answer."""
@@ -128,11 +154,8 @@ class Policy:
         """
         config = self.config
         batch = batch.to(self.device)
+        reference = self.reference_logprobs(batch)
         logprobs = self.logprobs(self.scorer, batch, config.temperature)
-        reference = None
-        if self.reference is not None:
-            with torch.no_grad():
-                reference = self.logprobs(self.reference, batch, config.temperature)
         loss = policy_loss(logprobs, batch.sampler_logprobs, batch.advantages, batch.mask, denominator=denominator,
                            clip_low=config.clip_low, clip_high=config.clip_high, clip_c=config.clip_c,
                            importance_cap=config.truncated_importance_cap, reference_logprobs=reference,
@@ -207,25 +230,29 @@ class Policy:
         The state holds whole tensors by name, so that it continues on any number of processes.
         """
         first = self.world.index == 0
-        weights, moments = {}, {}
-        for name, parameter in self.model.named_parameters():
-            whole = self.world.full(parameter)
+        weights, moments, adapters = {}, {}, {}
+        for name, whole in self._whole_weights(torch.float32):
             if first:
                 weights[name] = whole.cpu()
         for name, parameter in zip(self.names, self.parameters, strict=True):
             values = {key: self.world.full(value) if value.dim() else value for key, value in self.optimizer.state[parameter].items()}
             if first:
                 moments[name] = {key: value.cpu() for key, value in values.items()}
+            if self.config.lora is not None:
+                adapters[name] = self.world.full(parameter).cpu()
         if first:
             self.model.save_pretrained(model, state_dict=weights)
             tokenizer.save_pretrained(model)
             state.mkdir(parents=True)
-            torch.save({"optimizer": moments, "skipped": self.skipped}, state / "optimizer.pt")
+            torch.save({"optimizer": moments, "adapters": adapters, "skipped": self.skipped}, state / "optimizer.pt")
 
     def load_state(self, state: Path) -> None:
-        """Continue from ``state`` (the weights come from the model folder beside it); tensors only, no foreign pickle."""
+        """Continue from ``state``; tensors only, no foreign pickle. The weights lie in the model folder beside it, adapters here."""
         values = torch.load(state / "optimizer.pt", map_location="cpu", weights_only=True)
         for name, parameter in zip(self.names, self.parameters, strict=True):
             self.optimizer.state[parameter] = {key: cut(parameter, value) if value.dim() else value
                                                for key, value in values["optimizer"][name].items()}
+            if self.config.lora is not None:
+                with torch.no_grad():
+                    local(parameter).copy_(local(cut(parameter, values["adapters"][name])))
         self.skipped = values["skipped"]

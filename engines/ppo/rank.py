@@ -56,8 +56,12 @@ class Rank:
         # The divergence is measured from where the training began, also after it was continued.
         # Shards are cut from whole parameters, which a GPU may not hold: they are loaded into host memory then.
         place = torch.device("cpu") if world.sharded else self.device
-        reference = load_model(base_model(config), place) if config.kl_coefficient > 0 else None
-        self.policy = Policy(load_model(Path(folder), place), config, world, reference)
+        if config.lora is None:
+            reference = load_model(base_model(config), place) if config.kl_coefficient > 0 else None
+            self.policy = Policy(load_model(Path(folder), place), config, world, reference)
+        else:  # the frozen part is where the training began; nothing is added to it, so that a GPU needs no float32 of it
+            frozen = torch.bfloat16 if self.device.type == "cuda" else torch.float32
+            self.policy = Policy(load_model(base_model(config), place, frozen), config, world)
         if state is not None:
             self.policy.load_state(Path(state))
         self.synchronize(check=True)

@@ -44,6 +44,13 @@ def model_size(folder: Path) -> ModelSize | None:
                      config["num_hidden_layers"] * 2 * heads * head_width(config) * 2)
 
 
+def adapter_parameters(size: ModelSize, rank: int) -> int:
+    """Parameters of low-rank adapters on all linear layers of a Llama-like model whose heads together are as wide as it is."""
+    keys = size.cache_bytes_per_token // (size.layers * 2 * 2)
+    widths = 2 * (size.hidden + size.hidden) + 2 * (size.hidden + keys) + 3 * (size.hidden + size.intermediate)
+    return size.layers * rank * widths
+
+
 def head_width(config: dict[str, Any]) -> int:
     """Width of one attention head."""
     return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
