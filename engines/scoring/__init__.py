@@ -59,11 +59,12 @@ def answer_text(text: str) -> str | None:
 
 def score(problem: Problem, text: str, version: Version = "strict") -> Verdict:
     """Judge one response in this process. Where it could not be judged, the value is None and the status says why."""
+    judge = scorer(kind_of(problem.data_source), version)
     answer = answer_text(text)
     if answer is None:
         return Verdict(0.0, "no_answer", detail="the thinking never ends")
     try:
-        return scorer(kind_of(problem.data_source), version)(problem, answer)
+        return judge(problem, answer)
     except SandboxError as error:
         return Verdict(None, "sandbox_error", detail=str(error))
     except ValueError as error:  # the problem's own data cannot be used
