@@ -22,8 +22,10 @@ class Condition:
     """Whose results count."""
     jobs: tuple[str, ...]
     """The jobs of that stage that count."""
+    chosen: Point
+    """Axes that chose the jobs, such as ``{"model": "lstm-large"}``."""
     where: Point
-    """Axes that a row of results must have, such as ``{"checkpoint": "best"}``; axes of the jobs have chosen ``jobs`` already."""
+    """Axes that a row of their results must have, such as ``{"checkpoint": "best"}``."""
     at_least: float | None
     at_most: float | None
     """Exactly one of the two is set."""
@@ -49,7 +51,8 @@ class Condition:
     def asks(self) -> str:
         """``test_accuracy of hard >= 0.9 in 2 of 3``."""
         sign, limit = (">=", self.at_least) if self.at_least is not None else ("<=", self.at_most)
-        where = f" ({', '.join(f'{axis}={literal(value)}' for axis, value in self.where.items())})" if self.where else ""
+        axes = {**self.chosen, **self.where}
+        where = f" ({', '.join(f'{axis}={literal(value)}' for axis, value in axes.items())})" if axes else ""
         return (f"{'unless ' if self.negated else ''}{self.metric} of {self.stage}{where} {sign} {limit:g} in {self.need} of "
                 f"{len(self.jobs)}")
 

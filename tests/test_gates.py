@@ -30,7 +30,7 @@ TINY = ("engine: fsm, resources: {cpus: 1, memory_gb: 1, minutes: 5}, config: {m
 
 
 def condition(need: int, count: int, negated: bool = False) -> Condition:
-    return Condition(metric="test_accuracy", stage="a", jobs=tuple(f"a/seed={n}" for n in range(count)), where={}, at_least=0.9,
+    return Condition(metric="test_accuracy", stage="a", jobs=tuple(f"a/seed={n}" for n in range(count)), chosen={}, where={}, at_least=0.9,
                      at_most=None, need=need, negated=negated)
 
 
