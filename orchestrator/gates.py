@@ -128,7 +128,9 @@ def keep(run: Run, stage: str, decided: Decision | None) -> None:
     old = json.loads(path.read_text()) if path.exists() else None
     if old is not None and (old["decision"], old["text"], old["inputs"]) == (word, decided.text, json.loads(json.dumps(inputs))):
         return
-    history = [] if old is None else [*old["history"], {key: old[key] for key in ("time", "decision", "text")}]
+    history = [] if old is None else old["history"]
+    if old is not None and old["decision"] != word:
+        history = [*history, {key: old[key] for key in ("time", "decision", "text")}]
     path.parent.mkdir(exist_ok=True)
     write_json(path, {"stage": stage, "decision": word, "text": decided.text, "time": time.time(), "inputs": inputs, "history": history})
 

@@ -51,7 +51,8 @@ def score_row(group: Group, config: Config) -> list[str]:
             f"{len(accuracies)} of {group.planned}", "-" if summary is None else spread(summary).partition(", n")[0],
             "-" if summary is None or summary.deviation is None else points(summary.deviation),
             mean(group.values("ceiling_accuracy", {}), 2), "-" if share is None else points(share.mean), mean(counting(group)),
-            mean(group.values("chance_accuracy", {})), mean(looked_up(group)), f"{sum(value >= config.learned for value in accuracies)} of {len(accuracies)}"]
+            mean(group.values("chance_accuracy", {})), mean(looked_up(group)),
+            f"{sum(value >= config.learned for value in accuracies)} of {len(accuracies)}"]
 
 
 def probe_rows(group: Group) -> list[list[str]]:
