@@ -6,12 +6,16 @@ margin, better or worse if it lies on one side of 0, and otherwise the seeds are
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from engines.fsm_report import Config, Question
 from engines.fsm_report.reading import Found, Group
 from engines.fsm_report.summary import BEST, Summary, difference, looked_up, probed, summarise, trained
 from engines.statistics import Interval
+
+LOOKED_UP = "way from counting to the ceiling"
+"""What groups are compared by that were judged on unlike machines, whose accuracies are not comparable."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,15 @@ def measured(first: Group, second: Group) -> tuple[str, list[float], list[float]
         return "next state read by a probe from the last layer", values[0], values[1]
     if first.machines == second.machines:
         return "test accuracy", first.values("test_accuracy", BEST), second.values("test_accuracy", BEST)
-    return "way from counting to the ceiling", looked_up(first), looked_up(second)
+    return LOOKED_UP, looked_up(first), looked_up(second)
+
+
+def untrained(first: Group, second: Group) -> str:
+    """What the same probes read from untrained networks."""
+    if first.engine != "probe":
+        return ""
+    values = [summarise(probed(group, "probe_accuracy", "next_state", trained(group)[0][1], "untrained")) for group in (first, second)]
+    return f" (untrained {' and '.join(points(value.mean) for value in values if value)})"
 
 
 def answer(question: Question, found: Found, config: Config) -> Answer:
@@ -80,10 +92,11 @@ def learned(question: Question, group: Group, config: Config) -> Answer:
 def compared(question: Question, first: Group, second: Group, config: Config) -> Answer:
     """Whether ``first`` matches, or is better than, ``second``."""
     what, ours, theirs = measured(first, second)
-    left, right = summarise(ours), summarise(theirs)
+    low = -math.inf if what == LOOKED_UP else 0.0  # who does worse than count is below 0
+    left, right = summarise(ours, low), summarise(theirs, low)
     if left is None or right is None:
         return Answer(question, "not decided", f"no {what} could be computed")
-    text = f"{what} {spread(left)} against {spread(right)}"
+    text = f"{what} {spread(left)} against {spread(right)}{untrained(first, second)}"
     if min(left.n, right.n) < 2:
         return Answer(question, "not decided", f"n too small; {text}")
     apart = difference(ours, theirs)

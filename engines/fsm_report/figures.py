@@ -51,16 +51,27 @@ def positions(group: Group) -> Series:
 
 
 def line(axis: Any, series: Series, colour: str, label: str, style: str = "-") -> None:
-    """Means as a line, their intervals as a band."""
+    """Means as a line; the intervals of a solid one as a band."""
     places, values = list(series), list(series.values())
     axis.plot(places, [value.mean for value in values], style, color=colour, linewidth=1.8, label=label,
               marker="o" if len(places) < 13 and style == "-" else None, markersize=3)
-    if all(value.interval is not None for value in values):
+    if style == "-" and all(value.interval is not None for value in values):
         axis.fill_between(places, [v.interval.low for v in values if v.interval], [v.interval.high for v in values if v.interval],
                           color=colour, alpha=0.15, linewidth=0)
 
 
-def panels(count: int, height: float = 3.0) -> tuple[Any, list[Any]]:
+def finish(axis: Any, across: str, up: str) -> None:
+    """Shares from 0 to 1, whole numbers across, the legend below, where it hides nothing."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_ylim(0, 1.03)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_xlabel(across)
+    axis.set_ylabel(up)
+    axis.legend(fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+
+
+def panels(count: int, height: float) -> tuple[Any, list[Any]]:
     """A figure with ``count`` panels, two in a row."""
     import matplotlib.pyplot as plt
 
@@ -79,7 +90,7 @@ def by_machines(found: Found, path: Path, series_of: Callable[[Group], Series], 
         found.missing.append(f"figure of {up} by {across}: no training has left what it shows")
         return None
     kinds = list(dict.fromkeys(group.machines for group in groups))
-    figure, axes = panels(len(kinds))
+    figure, axes = panels(len(kinds), 3.6)
     for axis, kind in zip(axes, kinds, strict=True):
         shown = [group for group in groups if group.machines == kind]
         for colour, group in zip(COLOURS, shown, strict=False):
@@ -87,10 +98,7 @@ def by_machines(found: Found, path: Path, series_of: Callable[[Group], Series], 
         top = along(shown[0], "ceiling_accuracy", {}) if series_of is positions else level(shown[0], series_of(shown[0]))
         axis.plot(list(top), [value.mean for value in top.values()], "--", color=INK, linewidth=1, label="exact predictor")
         axis.set_title(kind, fontsize=10)
-        axis.set_ylim(0, 1.03)
-        axis.set_xlabel(across)
-        axis.set_ylabel(up)
-        axis.legend(fontsize=7, frameon=False, loc="best")
+        finish(axis, across, up)
     seeds = max(len(group.finished) for group in groups)
     band = f", mean of up to {seeds} seeds; band: 95 % interval over seeds (Student's t)" if seeds > 1 else ", one seed"
     return save(figure, path, f"{caption}{band}; dashed: the exact in-context predictor.", "results")
@@ -125,11 +133,7 @@ def probes(found: Found, path: Path) -> Figure | None:
                 if series:
                     line(axis, series, colour, short(group, groups) if style == "-" else "_", style)
         axis.set_title(target.replace("_", " "), fontsize=10)
-        axis.set_xticks(range(1 + max(number for group in groups for _, number in trained(group))))
-        axis.set_ylim(0, 1.03)
-        axis.set_xlabel("layer (0: embedding)")
-        axis.set_ylabel("probe accuracy")
-        axis.legend(fontsize=7, frameon=False, loc="best")
+        finish(axis, "layer (0: embedding)", "probe accuracy")
     return save(figure, path, "What a linear probe reads from each layer's states, mean over seeds with 95 % intervals: solid trained, "
                 "dashed untrained network, dotted the control task.", "results")
 

@@ -55,10 +55,10 @@ class Group:
 
     @property
     def machines(self) -> str:
-        """What it was trained on: ``5s5a``, with ``absorbing`` where that is so; sizes of their own get their lengths too."""
+        """What it was trained on: ``5s5a``, with ``absorbing`` where that is so; sizes of its own show the walks' lengths too."""
         sizes = self.finished[0].document["facts"]["machines"]
         named = self.config["machines"]
-        lengths = "" if isinstance(named, str) else f", walks of {sizes['demonstration_length']} and {sizes['query_length']}"
+        lengths = "" if isinstance(named, str) else f" ({sizes['demonstration_length']}, {sizes['query_length']})"
         return f"{sizes['states']}s{sizes['actions']}a{' absorbing' if sizes['absorbing'] else ''}{lengths}"
 
 
@@ -69,8 +69,13 @@ class Found:
     groups: dict[str, Group] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     """What is not there or could not be computed, in words."""
-    skipped: list[str] = field(default_factory=list)
     files: list[Path] = field(default_factory=list)
+
+    @property
+    def skipped(self) -> list[str]:
+        """The groups with skipped jobs: how many, and why the first."""
+        return [f"{group.name}: {len(group.skipped)} of {group.planned} jobs: {group.skipped[0]}" for group in self.groups.values()
+                if group.skipped]
 
     def of(self, engine: str) -> list[Group]:
         """Groups with results of an engine."""
@@ -104,8 +109,6 @@ def read_job(source: ResultSource, group: Group, found: Found) -> None:
         found.missing += [f"{source.job}: {row.metric}: {row.error}" for row in rows if row.error is not None]
         group.finished.append(Finished(source.job, rows, document, read_progress(out)))
     elif given_up.exists():
-        reason = json.loads(given_up.read_text())["reason"]
-        group.skipped.append(reason)
-        found.skipped.append(f"{source.job}: {reason}")
+        group.skipped.append(json.loads(given_up.read_text())["reason"])
     else:
         found.missing.append(f"{source.job}: no results.json, the job is not done")

@@ -22,17 +22,17 @@ class Summary:
     deviation: float | None
     """Standard deviation over seeds; None for one seed."""
     interval: Interval | None
-    """95 % interval of the mean (Student's t), cut at 0 and 1; None for one seed."""
+    """95 % interval of the mean (Student's t), of a share cut at 0 and 1; None for one seed."""
 
 
-def summarise(values: Sequence[float]) -> Summary | None:
-    """Mean, standard deviation and interval of shares; None for no value."""
+def summarise(values: Sequence[float], low: float = 0.0, high: float = 1.0) -> Summary | None:
+    """Mean, standard deviation and interval of values between ``low`` and ``high``; None for no value."""
     if not values:
         return None
     if len(values) == 1:
         return Summary(1, values[0], None, None)
     found = t_interval(values)
-    return Summary(len(values), found.value, stdev(values), Interval(found.value, max(0.0, found.low), min(1.0, found.high)))
+    return Summary(len(values), found.value, stdev(values), Interval(found.value, max(low, found.low), min(high, found.high)))
 
 
 def difference(first: Sequence[float], second: Sequence[float]) -> Interval:

@@ -16,14 +16,15 @@ from engines.fsm_report.summary import BEST, counting, looked_up, probed, summar
 from engines.io import Row
 from engines.pages import STYLE, rows, table
 
-SCORES = ["group", "machines", "epochs", "parameters", "seeds", "test accuracy [95 %]", "sd", "ceiling", "of the ceiling", "best counting",
-          "chance", "looked up", "learned"]
+SCORES = ["group", "machines", "epochs", "parameters", "seeds", "test accuracy [95 %]", "sd", "ceiling", "of it", "counting", "looked up",
+          "learned"]
 PROBES = ["group", "target", "layer", "seeds", "probe [95 %]", "sd", "control", "selectivity", "untrained", "most frequent"]
 READING = ("How to read this: scores are per cent of the query's next states, mean over training seeds with Student's t interval (cut at 0 "
            "and 100); the seeds share one data set. The ceiling is the expected score of the exact in-context predictor on the same "
-           "sequences: no model can be better but by luck. 'looked up' is the way from the best counting (0) to the ceiling (100): a "
-           "model near 0 counts, it does not look up. Probes are read at every layer from the embedding (0) up; the control task's "
-           "labels hang on nothing that the sequence shows, so selectivity is what a probe does not owe to its own capacity.")
+           "sequences: no model can be better but by luck. 'counting' is the best score of predicting the most frequent next state so far, "
+           "'looked up' the way from there (0) to the ceiling (100): a model at 0 or below does not look up. Probes are read at every "
+           "layer from the embedding (0) up; the control task's labels hang on nothing that the sequence shows, so selectivity is what "
+           "a probe does not owe to its own capacity.")
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,7 @@ def score_row(group: Group, config: Config) -> list[str]:
             f"{len(accuracies)} of {group.planned}", "-" if summary is None else spread(summary).partition(", n")[0],
             "-" if summary is None or summary.deviation is None else points(summary.deviation),
             mean(group.values("ceiling_accuracy", {}), 2), "-" if share is None else points(share.mean), mean(counting(group)),
-            mean(group.values("chance_accuracy", {})), mean(looked_up(group)),
-            f"{sum(value >= config.learned for value in accuracies)} of {len(accuracies)}"]
+            mean(looked_up(group)), f"{sum(value >= config.learned for value in accuracies)} of {len(accuracies)}"]
 
 
 def probe_rows(group: Group) -> list[list[str]]:
