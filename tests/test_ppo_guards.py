@@ -168,7 +168,7 @@ def test_a_trainer_that_hangs_ends_the_run_after_a_multiple_of_the_usual_time_an
         actor = Actors(Sleeper, [()], cpus=1, gpus=0, patience=Patience(ceiling_seconds=120, floor_seconds=2))
         for _ in range(4):
             assert actor.call("nap", 0.05) == 0.05
-        with pytest.raises(ConfigError, match="^learning_rate: must be small$"):  # one line for the user, without Ray's traceback
+        with pytest.raises(ConfigError, match=r"^learning_rate: must be small$"):  # one line for the user, without Ray's traceback
             actor.call("refuse")
         began = time.monotonic()
         with pytest.raises(RuntimeError, match=r"^nap did not answer within \d+ s; it usually takes 0\.\d s: the trainer hangs"):
