@@ -83,7 +83,9 @@ class Config(EngineConfig):
     seed: int = Field(default=0, ge=0)
     """Decides the order of the problems, the samples, and PCGrad's projection orders."""
     epochs: int = Field(default=30, ge=1)
-    """Passes over the training data; the number of steps in one is printed at the start."""
+    """Epochs of ``steps_per_epoch`` steps."""
+    steps_per_epoch: int | None = Field(default=None, ge=1)
+    """Steps that count as an epoch; null: until the task with the most problems has been seen once."""
     prompts_per_task: int = Field(default=8, ge=1)
     """Problems of every task per step."""
     samples_per_prompt: int = Field(default=8, ge=2)
@@ -181,6 +183,12 @@ class Config(EngineConfig):
         if isinstance(self.data, dict) and isinstance(self.validation_data, dict) and set(self.data) != set(self.validation_data):
             raise ValueError(f"data has tasks {sorted(self.data)}, validation_data {sorted(self.validation_data)}: name the same")
         return self
+
+    def estimate(self, gpus: int, minutes: int) -> str | None:
+        """What a training takes at most, in one line for ``orch plan``; None where model or length is not known, or without a GPU."""
+        from engines.ppo.budget import estimate
+
+        return estimate(self, gpus, minutes)
 
     def disk_gb(self) -> float | None:
         """Disk that the checkpoints take at most, GB; None while the model is not there or of an unknown kind."""

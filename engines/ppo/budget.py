@@ -8,7 +8,9 @@ if ``sampler_sleeps``.
 from __future__ import annotations
 
 import csv
+import math
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -16,10 +18,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from engines.io import ConfigError
-from engines.ppo import Config
+from engines.io import CheckpointSource, ConfigError
+from engines.ppo import Config, data_files, model_folder
 from engines.ppo.guards import memory
-from engines.ppo.sizes import ModelSize, adapter_parameters
+from engines.ppo.sizes import ModelSize, adapter_parameters, model_size
 
 LOGIT_ROWS = 2048
 """Response positions per chunk of logits: with a vocabulary of 152k one chunk is 1.2 GB in float32."""
@@ -175,15 +177,43 @@ def work(config: Config, size: ModelSize, machine: Machine, steps: int, tasks: i
     ``prompt_tokens`` is the mean length of a prompt.
     """
     samples = steps * tasks * config.prompts_per_task * config.samples_per_prompt
-    return work_of_tokens(samples * (prompt_tokens + config.max_response_tokens), size, machine)
+    return work_of_tokens(config, samples * (prompt_tokens + config.max_response_tokens), size.parameters, machine)
 
 
-def work_of_tokens(tokens: float, size: ModelSize, machine: Machine) -> Work:
-    """What training on ``tokens`` tokens costs."""
-    flop = (8 if machine.gpus else 6) * size.parameters * tokens
+def work_of_tokens(config: Config, tokens: float, parameters: int, machine: Machine) -> Work:
+    """What training on ``tokens`` tokens costs. A critic costs as much again, and a pass for its values."""
+    per_token = 8 if machine.gpus else 6
+    if config.estimator == "gae":
+        per_token += per_token + 2
+    flop = per_token * parameters * tokens
     peaks = [peak for word, peak in PEAK_FLOPS.items() if word in machine.gpu_name.replace("-", " ").split()]
     hours = flop / (peaks[0] * UTILISATION * machine.gpus) / 3600 if peaks and machine.gpus else None
     return Work(tokens, flop, hours)
+
+
+def estimate(config: Config, gpus: int, minutes: int) -> str | None:
+    """Tokens, FLOP and hours on A100s of a training, at most, and how often a limit of ``minutes`` interrupts it; None if not known."""
+    folder = model_folder(config.model)
+    size = model_size(folder) if folder is not None else None
+    parameters = size.parameters if size is not None else named_parameters(config.model)
+    if not gpus or not parameters or config.steps_per_epoch is None:
+        return None
+    tasks = len(data_files(config.data, "train"))
+    each = "" if tasks else " for every task (the training data are not there yet)"
+    steps = config.epochs * config.steps_per_epoch
+    samples = steps * max(tasks, 1) * config.prompts_per_task * config.samples_per_prompt
+    tokens = samples * (config.max_prompt_tokens + config.max_response_tokens)
+    costs = work_of_tokens(config, tokens, parameters, Machine(gpus, "A100", None, 0.0, 0.0))
+    assert costs.hours is not None
+    started = f"; with a time limit of {minutes / 60:g} h it is started {math.ceil(costs.hours * 60 / minutes)} times or more"
+    return (f"at most {steps:,} steps, {tokens:.2g} tokens, {costs.flop:.2g} FLOP, {costs.hours:,.0f} hours of updates on {gpus} A100 at "
+            f"{UTILISATION:.0%} of their peak{each}; generation comes on top{started if costs.hours * 60 > minutes else ''}")
+
+
+def named_parameters(model: str | CheckpointSource) -> int | None:
+    """Parameters by a model's name, such as ``Qwen2.5-7B``, where its files are not here; None if the name does not tell."""
+    found = re.search(r"(?<![\w.])(\d+(?:\.\d+)?)B\b", model) if isinstance(model, str) else None
+    return round(float(found[1]) * 1e9) if found else None
 
 
 def table(items: Sequence[Item], machine: Machine, needed_disk: float) -> str:

@@ -74,18 +74,20 @@ class Training:
     def __init__(self, config: Config, out: Path, stop: Stop, prompts: Prompts, start: Point) -> None:
         self.config, self.out, self.stop, self.prompts, self.point = config, out, stop, prompts, start
         self.sampler: TaskSampler[Problem] = TaskSampler(prompts.train, config.prompts_per_task, config.seed)
-        self.total_steps = config.epochs * self.sampler.steps_per_epoch
+        self.steps_per_epoch = config.steps_per_epoch or self.sampler.steps_per_epoch
+        self.total_steps = config.epochs * self.steps_per_epoch
         # Without a saved state even the line of step 0 (validation before training) is written anew.
         self.progress = Progress(out, keep_until=start.step if start.state is not None else -1)
         self.tracker = Tracker(config, out)
 
     def announce(self) -> None:
         """Say how big the run is before it starts."""
-        config, sampler = self.config, self.sampler
+        config = self.config
         samples = len(self.prompts.train) * config.prompts_per_task * config.samples_per_prompt
         sizes = ", ".join(f"{task} {len(problems)}" for task, problems in self.prompts.train.items())
         print(f"training problems: {sizes}; left out as longer than {config.max_prompt_tokens} tokens: {self.prompts.left_out}\n"
-              f"an epoch is a pass over them: {sampler.steps_per_epoch} steps; {config.epochs} epochs = {self.total_steps} steps "
+              f"a pass over them takes {self.sampler.steps_per_epoch} steps, an epoch is {self.steps_per_epoch}; {config.epochs} epochs = "
+              f"{self.total_steps} steps "
               f"of {samples} samples, at most {samples * config.max_response_tokens:,} response tokens per step and "
               f"{samples * config.max_response_tokens * self.total_steps:,} in all\n"
               f"gradients: {config.mtl.method}; starting at step {self.point.step}", flush=True)
@@ -111,7 +113,7 @@ class Training:
             self.validate(epoch=0, counted=True)
         while self.point.step < self.total_steps and not self.point.ended:
             self.train_step()
-            epoch, rest = divmod(self.point.step, self.sampler.steps_per_epoch)
+            epoch, rest = divmod(self.point.step, self.steps_per_epoch)
             if rest == 0:
                 self.end_epoch(epoch)
             elif self.config.save_state_every_steps and self.point.step % self.config.save_state_every_steps == 0:
@@ -174,7 +176,7 @@ class Training:
     def end_epoch(self, epoch: int) -> None:
         """Validate and save when it is time; decide whether to go on."""
         config = self.config
-        check_rewards(read_progress(self.out), self.sampler.steps_per_epoch, config.prompts_per_task * config.samples_per_prompt)
+        check_rewards(read_progress(self.out), self.steps_per_epoch, config.prompts_per_task * config.samples_per_prompt)
         scheduled = epoch % config.validate_every_epochs == 0
         last = epoch == config.epochs
         due = last or epoch % config.checkpoint_every_epochs == 0
@@ -200,7 +202,7 @@ class Training:
     def report(self, metrics: dict[str, float], phase: str) -> None:
         """One line of progress, one line to read, one point for the tracker."""
         step = self.point.step
-        metrics = {"epoch": step / self.sampler.steps_per_epoch, **metrics}
+        metrics = {"epoch": step / self.steps_per_epoch, **metrics}
         self.progress.write(step, self.total_steps, metrics, phase)
         self.tracker.log(metrics, step)
         shown = ("validation_reward_mean", "train_reward_mean", "loss", "conflict_rate", "response_tokens", "seconds_step")
@@ -222,7 +224,7 @@ class Training:
 
     def facts(self) -> dict[str, Any]:
         """What the report says beside the rows."""
-        return {"steps": self.point.step, "steps_per_epoch": self.sampler.steps_per_epoch, "stopped_early": self.point.ended,
+        return {"steps": self.point.step, "steps_per_epoch": self.steps_per_epoch, "stopped_early": self.point.ended,
                 "problems": {task: len(problems) for task, problems in self.prompts.train.items()},
                 "prompts_left_out": self.prompts.left_out, "test_data": self.prompts.test_data, "scoring_failures": self.point.failures}
 
