@@ -76,12 +76,13 @@ class VllmSampler:
 
     ``model_path`` is a Hugging Face folder; ``kv_cache_gb`` bounds the cache on the CPU, ``gpu_memory_fraction`` is vLLM's share
     of the GPU. ``threads`` is the number of CPU threads of this process (torch is set to it). ``launched``: a process group of
-    torch is there already, and each of its processes has an engine of its own. ConfigError if there is no model.
+    torch is there already, and each of its processes has an engine of its own. ``sleeps``: it can give its GPU memory back between
+    generations. ConfigError if there is no model.
     """
 
     def __init__(self, model_path: str | Path, *, seed: int, max_model_len: int, kv_cache_gb: int = 1,
                  gpu_memory_fraction: float = 0.4, max_sequences: int = 256,
-                 threads: int | None = None, launched: bool = False) -> None:
+                 threads: int | None = None, launched: bool = False, sleeps: bool = False) -> None:
         check_model_folder(Path(model_path))
         set_environment(kv_cache_gb)
         import torch
@@ -99,6 +100,9 @@ class VllmSampler:
             "dtype": "float32", "enforce_eager": True}
         # Whole prompts only: vLLM rewinds the generator of a chunked, seeded request, which a CPU generator cannot do.
         device["enable_chunked_prefill"] = False
+        if sleeps and self.on_gpu:  # an allocator of vLLM's own, which only CUDA has
+            device["enable_sleep_mode"] = True
+        self.sleeps = sleeps
         device["max_num_batched_tokens"] = max(8192, max_model_len)
         self.config_hash = model_config_hash(Path(model_path))
         self.llm = LLM(model=str(model_path), seed=seed, max_model_len=max_model_len, max_num_seqs=max_sequences,
@@ -134,6 +138,11 @@ class VllmSampler:
         rows = output.prompt_logprobs[1:]
         return [row[token].logprob for row, token in zip(rows, token_ids[1:], strict=True)]
 
+    def sleep(self) -> None:
+        """Give back the memory of weights and cache, if the engine ``sleeps``; new weights wake it. On a CPU it only stops to schedule."""
+        if self.sleeps:
+            self.llm.sleep(level=2)
+
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """Take over weights under their Hugging Face names, drop the prefix cache (it was made by the old weights)."""
         self._reload(weights_iterator=_detached(weights))
@@ -146,8 +155,12 @@ class VllmSampler:
         self._reload(weights_path=str(model_folder))
 
     def _reload(self, **source: Any) -> None:
+        if self.sleeps:  # the cache comes back after the weights: what loading them takes is not there twice
+            self.llm.wake_up(tags=["weights"])
         self.llm.collective_rpc("reload_weights", kwargs=source)
         self.llm.apply_model(_repack_tied_head)
+        if self.sleeps:
+            self.llm.wake_up(tags=["kv_cache"])
         self.llm.reset_prefix_cache()
 
     def _add(self, request: Request, sample: int) -> str:

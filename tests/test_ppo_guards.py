@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.inference import Generation
-from engines.io import Stop
+from engines.io import ConfigError, Stop
 from engines.ppo import Config
 from engines.ppo.guards import (
     PROBABILITY_GAP,
@@ -153,7 +153,7 @@ def test_patience_stays_between_what_is_usual_and_its_ceiling(times: list[float]
 
 
 @pytest.mark.engine
-def test_a_trainer_that_hangs_ends_the_run_after_a_multiple_of_the_usual_time() -> None:
+def test_a_trainer_that_hangs_ends_the_run_after_a_multiple_of_the_usual_time_and_a_refusal_is_one_line() -> None:
     from engines.ppo.ray_session import Actors, ray_session
 
     class Sleeper:  # within the function, so that it travels to the worker by value
@@ -161,10 +161,15 @@ def test_a_trainer_that_hangs_ends_the_run_after_a_multiple_of_the_usual_time() 
             time.sleep(seconds)
             return seconds
 
+        def refuse(self) -> None:
+            raise ConfigError("learning_rate: must be small")
+
     with ray_session(1, 0, Stop()):
         actor = Actors(Sleeper, [()], cpus=1, gpus=0, patience=Patience(ceiling_seconds=120, floor_seconds=2))
         for _ in range(4):
             assert actor.call("nap", 0.05) == 0.05
+        with pytest.raises(ConfigError, match=r"^learning_rate: must be small$"):  # one line for the user, without Ray's traceback
+            actor.call("refuse")
         began = time.monotonic()
         with pytest.raises(RuntimeError, match=r"^nap did not answer within \d+ s; it usually takes 0\.\d s: the trainer hangs"):
             actor.call("nap", 100.0)
