@@ -2,9 +2,11 @@
 
 import json
 import math
+import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -168,3 +170,40 @@ def test_five_seeds_take_two_overrides_and_every_gate_follows(preset: str) -> No
     plan = make_plan(PLAN, preset, five)
     assert {(one.need, len(one.jobs)) for gates in plan.gates.values() for one in gates} == {(4, 5)}
     assert len(plan.jobs) == 1 + (len(make_plan(PLAN, preset).jobs) - 1) * 5 // 3
+
+
+def smoke(folder: Path, cluster: str, seconds: float) -> None:
+    """Launch the smoke preset, leave it alone until its report is there, and look at what became of every phase."""
+    orch = str(Path(sys.executable).with_name("orch"))
+    variables = {**os.environ, "ORCH_RUNS": str(folder / "runs"), "TMPDIR": str(folder), "COLUMNS": "200"}
+
+    def call(*arguments: str) -> str:
+        done = subprocess.run([orch, *arguments], cwd=folder, env=variables, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    call("launch", str(PLAN), "--preset", "smoke", "--cluster", cluster, "--no-watch")
+    deadline = time.monotonic() + seconds
+    while not list(folder.glob("runs/fsm-icl/*/jobs/report/out/results.json")):
+        assert time.monotonic() < deadline, call("status")
+        time.sleep(2)
+    time.sleep(5)  # the exit record follows the results
+    ended: dict[str, set[str]] = {}
+    for job in json.loads(call("status", "--json"))["jobs"]:
+        ended.setdefault(job["stage"], set()).add(job["state"])
+    skipped = {"small-5s8a", "probe-small-5s8a", "curriculum-5s8a", "curriculum-large-5s8a"}
+    assert ended == {stage: {"SKIPPED" if stage in skipped else "COMPLETED"} for stage in ended}
+    assert {"large-8s8a", "curriculum-3s3a", "curriculum-large-8s8a", "absorbing", "probe-large-5s8a"} <= ended.keys()
+    assert "questions are decided, with 3 training seeds" in call("report")
+    assert "large-5s8a/model=lstm-large,seed=0: 0.9" in call("why", "small-5s8a/model=lstm-small,seed=0")
+
+
+@pytest.mark.long
+def test_the_smoke_preset_goes_both_ways_through_its_gates_on_this_machine(tmp_path: Path) -> None:
+    smoke(tmp_path, "local", 1500)
+
+
+@pytest.mark.slurm
+@pytest.mark.long
+def test_the_smoke_preset_goes_both_ways_through_its_gates_on_slurm(slurm: Any, tmp_path: Path) -> None:
+    smoke(tmp_path, str(slurm.profile), 1500)
