@@ -14,7 +14,7 @@ from engines.io import ConfigError, ResultSource, Row, read_progress, read_resul
 Scores = dict[tuple[str, str], dict[str, list[float]]]
 """(domain, task) -> item_id -> values of its samples."""
 
-MAY_DIFFER = frozenset({"models", "data", "seed", "scoring_workers", "kv_cache_gb", "probe_tolerance"})
+MAY_DIFFER = frozenset({"models", "data", "seed", "scoring_workers", "kv_cache_gb", "probe_tolerance", "gpus_per_model", "drain_seconds"})
 """Keys of an evaluation's config that may differ between the arms; that the problems are the same is seen from their ids."""
 
 
@@ -50,8 +50,8 @@ class Found:
     """(job, versions and sandbox)."""
     steps: dict[str, dict[str, int]] = field(default_factory=dict)
     """arm -> compared checkpoint, with how many seeds."""
-    too_long: dict[str, list[str]] = field(default_factory=dict)
-    """What was left out -> the jobs that did."""
+    remarks: dict[str, list[str]] = field(default_factory=dict)
+    """What an evaluation says of its data, such as problems left out -> the jobs that do."""
     trained_on_test: list[str] = field(default_factory=list)
     """Trainings that used problems of the evaluation, and how many."""
     evaluations: dict[str, dict[str, tuple[Path, str]]] = field(default_factory=dict)
@@ -123,16 +123,24 @@ def read_evaluation(source: ResultSource, document: dict[str, Any], config: Conf
     found.evaluations.setdefault(arm, {})[seed] = (out, checkpoint)
     for file in (out / "results.json", path):
         found.source("scores", file)
-    found.settings.append((source.job, {key: value for key, value in document["config"].items() if key not in MAY_DIFFER}))
+    found.settings.append((source.job, settings_of(document)))
     found.made_with.append((source.job, {**facts.get("versions", {}), "sandbox": facts.get("sandbox")}))
     step = next(entry["step"] for entry in facts["checkpoints"] if entry["name"] == checkpoint)
     shown = f"{checkpoint} (step {step})"
     found.steps.setdefault(arm, {})[shown] = found.steps.setdefault(arm, {}).get(shown, 0) + 1
-    for task, count in facts.get("too_long_prompts", {}).items():
-        if count:
-            said = f"{task}: {count} problem{'s were' if count > 1 else ' was'} left out, with a prompt of more than " \
-                   f"{document['config']['max_prompt_tokens']} tokens"
-            found.too_long.setdefault(said, []).append(source.job)
+    for said in facts.get("remarks", []):
+        found.remarks.setdefault(said, []).append(source.job)
+
+
+def settings_of(document: dict[str, Any]) -> dict[str, Any]:
+    """What must be the same in all evaluations: the config, and what each task was sampled with (the suite says some of it)."""
+    tasks = {task: fact["settings"] for task, fact in document["facts"].get("tasks", {}).items()}
+    settings = {key: value for key, value in document["config"].items() if key not in MAY_DIFFER}
+    for key in {key for each in tasks.values() for key in each}:
+        values = {task: each[key] for task, each in tasks.items()}
+        same = len(set(values.values())) == 1
+        settings |= {key: next(iter(values.values()))} if same else {f"{key} of {task}": value for task, value in values.items()}
+    return settings
 
 
 def read_training(source: ResultSource, document: dict[str, Any], found: Found) -> None:
@@ -164,7 +172,7 @@ def check_settings(found: Found) -> None:
     if len({name for shown in found.steps.values() for name in shown}) > 1:
         each = "; ".join(f"{arm} {', '.join(sorted(shown))}" for arm, shown in found.steps.items())
         found.missing.append(f"the compared checkpoints are not of the same step: {each}")
-    for said, jobs in sorted(found.too_long.items()):
+    for said, jobs in sorted(found.remarks.items()):
         found.missing.append(f"{said} ({'all evaluations' if len(jobs) == len(found.settings) else ', '.join(jobs)})")
 
 
@@ -186,7 +194,7 @@ def read_jobs(config: Config) -> Found:
         found.scores[arm], found.behaviour[arm] = {}, {}
     for source in config.inputs:
         out = Path(source.folder)
-        progress = [line for line in read_progress(out) if line["phase"] != "evaluate"]
+        progress = [line for line in read_progress(out) if line["phase"] not in ("evaluate", "score")]
         if progress and arm_of(source, config) in found.scores:
             found.curves.setdefault(arm_of(source, config), []).append((source.job, progress))
             found.source("curves", out / "progress.jsonl")
