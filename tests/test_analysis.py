@@ -166,7 +166,8 @@ def test_a_start_without_an_end_makes_the_sum_a_lower_bound_and_is_named(tmp_pat
 def test_evaluations_with_other_sampling_are_refused(tmp_path):
     def sampled(arm: str, limit: int) -> dict:
         each = {"math": {"max_response_tokens": limit, "top_p": 1.0}, "code": {"max_response_tokens": limit, "top_p": 0.7}}
-        return evaluated(tmp_path, arm, {"math": [1, 0]}, facts={"tasks": {task: {"settings": settings} for task, settings in each.items()}})
+        facts = {"tasks": {task: {"settings": settings} for task, settings in each.items()}}
+        return evaluated(tmp_path, arm, {"math": [1, 0]}, facts=facts)
 
     inputs = [sampled("baseline", 4096), sampled("pcgrad", 99)]
     with pytest.raises(ConfigError, match=r"not comparable: max_response_tokens is 4096 in evaluate/arm=baseline,seed=0 and 99 in \S+;"):
@@ -175,7 +176,8 @@ def test_evaluations_with_other_sampling_are_refused(tmp_path):
 
 def test_prompts_left_out_unlike_versions_and_unlike_checkpoints_are_named(tmp_path):
     inputs = [evaluated(tmp_path, arm, {"math": [1, 0]}, facts={
-        "remarks": ["math: 2 of 9 problems left out, with a prompt of more than 4096 tokens"], "versions": {"vllm": version}, "sandbox": "bwrap",
+        "remarks": ["math: 2 of 9 problems left out, with a prompt of more than 4096 tokens"],
+        "versions": {"vllm": version}, "sandbox": "bwrap",
         "checkpoints": [{"name": "epoch-000002", "step": step, "epoch": 2}]})
         for arm, version, step in (("baseline", "1.0", 4), ("pcgrad", "1.1", 8))]
     text = (report(tmp_path, inputs) / "report.md").read_text()
