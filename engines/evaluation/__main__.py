@@ -146,7 +146,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     sandbox = sandbox_of(items)
     # Steps count samples on disk, so what an earlier start wrote still holds.
     desk = Desk(config, out, models, items, stop, Progress(out, keep_until=sys.maxsize))
-    generate(desk)
+    starts = generate(desk)
     found: list[Row] = []
     errors: dict[str, int] = {}
     scored = desk.total
@@ -162,7 +162,8 @@ def run(config: Config, out: Path, stop: Stop) -> None:
                     "fingerprint": m.manifest.fingerprint if m.manifest else None} for m in models]
     write_results(out, "evaluation", config, found, time.monotonic() - start,
                   {"checkpoints": checkpoints, "too_long_prompts": {task: fact["too_long_prompts"] for task, fact in facts.items()},
-                   "tasks": facts, "remarks": said, "samples_without_score": errors, "sandbox": sandbox, "versions": versions()})
+                   "tasks": facts, "remarks": said, "engine_starts": starts, "samples_without_score": errors, "sandbox": sandbox,
+                   "versions": versions()})
 
 
 if __name__ == "__main__":

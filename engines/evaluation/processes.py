@@ -37,11 +37,13 @@ def gpu_groups(gpus_per_model: int) -> list[str | None]:
     return [",".join(devices[first:first + gpus_per_model]) for first in range(0, len(devices), gpus_per_model)]
 
 
-def generate(desk: Desk) -> None:
-    """Make every missing sample. Interrupted if a signal came first; what was made until then is on disk."""
+def generate(desk: Desk) -> int:
+    """Make every missing sample; returns how many engines were started. Interrupted if a signal came first; what was made is on disk."""
+    started = 0
     try:
         if desk.done < desk.total:
             groups = gpu_groups(desk.config.gpus_per_model)
+            started = len(groups)
             if len(groups) > 1:
                 generate_in_processes(desk, groups)
             else:
@@ -50,6 +52,7 @@ def generate(desk: Desk) -> None:
         desk.close()
     if desk.done < desk.total:
         raise Interrupted(f"{desk.done} of {desk.total} samples are on disk")
+    return started
 
 
 def generate_in_processes(desk: Desk, groups: Sequence[str | None]) -> None:
