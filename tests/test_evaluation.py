@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -278,7 +279,7 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.engine
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_an_interrupted_generation_continued_is_the_uninterrupted_one_and_checkpoints_differ(whole, tmp_path):
     out, models, sampler = whole
     wanted = texts(out)
@@ -303,7 +304,7 @@ def test_an_interrupted_generation_continued_is_the_uninterrupted_one_and_checkp
 
 
 @pytest.mark.engine
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_two_processes_make_the_samples_of_one(whole, tmp_path):
     out, models, _ = whole
     desk = desk_of(tmp_path, ITEMS, models)
@@ -314,13 +315,50 @@ def test_two_processes_make_the_samples_of_one(whole, tmp_path):
 
 
 @pytest.mark.engine
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_a_wrong_checkpoint_in_a_process_of_its_own_is_one_error_and_nothing_is_left_running(tmp_path):
     models = two_checkpoints(tmp_path / "train")
     file = next(models[0].folder.glob("*.safetensors"))
     file.write_bytes(file.read_bytes()[:-1] + b"\x01")
     with pytest.raises(ConfigError, match="checkpoint 'epoch-1': weights in"):
         generate_in_processes(desk_of(tmp_path, ITEMS, models), [None, None])
+
+
+SHARED = """
+import json, sys
+from pathlib import Path
+from engines.inference import Request, VllmSampler
+if __name__ == "__main__":
+    folders = [Path(name) for name in sys.argv[1:]]
+    sampler = VllmSampler(folders[0], seed=0, max_model_len=32, tensor_parallel=2, threads=1)
+    found = []
+    for index, folder in enumerate(folders):
+        if index:
+            sampler.load_checkpoint(folder)
+        greedy = sampler.generate([Request((3, 4, 5), 1, 7, 0.0, 8)])[0][0].token_ids
+        found.append([sampler.prompt_logprobs((3, 4, 5, 6)), greedy])
+    print("found", json.dumps(found))
+"""
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(600)
+def test_a_model_shared_by_two_processes_says_what_pytorch_says_also_after_a_swap(tmp_path):
+    import torch
+    from transformers import Qwen2ForCausalLM
+
+    models = two_checkpoints(tmp_path / "train")
+    (tmp_path / "shared.py").write_text(SHARED)
+    root = str(Path(__file__).resolve().parent.parent)
+    done = subprocess.run([sys.executable, str(tmp_path / "shared.py"), *(str(model.folder) for model in models)], capture_output=True,
+                          text=True, env={**os.environ, "PYTHONPATH": root})
+    (line,) = [text for text in done.stdout.splitlines() if text.startswith("found ")] or [done.stderr]
+    for (logprobs, greedy), model in zip(json.loads(line.removeprefix("found ")), models, strict=True):
+        network = Qwen2ForCausalLM.from_pretrained(model.folder)
+        said = torch.log_softmax(network(torch.tensor([[3, 4, 5, 6]])).logits[0, :-1], dim=-1)
+        assert logprobs == pytest.approx([float(said[place, token]) for place, token in enumerate((4, 5, 6))], abs=1e-4)
+        ids = network.generate(torch.tensor([[3, 4, 5]]), max_new_tokens=8, do_sample=False)[0, 3:].tolist()
+        assert greedy == ids
 
 
 SUITE = """
@@ -337,7 +375,7 @@ def program(config, out):
 
 
 @pytest.mark.engine
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_the_program_stops_on_a_signal_with_75_and_goes_on_to_complete_results(tmp_path):
     two_checkpoints(tmp_path / "train")
     (tmp_path / "data").mkdir()
