@@ -272,7 +272,7 @@ def whole(tmp_path_factory):
     out = tmp_path_factory.mktemp("whole")
     models = two_checkpoints(out / "train")
     desk = desk_of(out, ITEMS, models)
-    worker = Worker(desk.config, models, 16, desk, lambda: None)
+    worker = Worker(desk.config, models, 16, desk)
     worker.run()
     desk.close()
     return out, models, worker.sampler
@@ -289,7 +289,7 @@ def test_an_interrupted_generation_continued_is_the_uninterrupted_one_and_checkp
     assert one != other
     for count, seconds in ((5, 0.0), (14, 60.0), (999, 0.0)):
         desk = desk_of(tmp_path, ITEMS, models, stop=StopAfter(tmp_path, count), drain_seconds=seconds)
-        worker = Worker(desk.config, models, 16, desk, lambda: None)
+        worker = Worker(desk.config, models, 16, desk)
         worker.sampler = sampler  # which holds the other checkpoint's weights: the first thing to happen is a swap
         worker.run()
         desk.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from engines.checkpoints import fingerprint
@@ -23,6 +23,9 @@ GPU_MEMORY_FRACTION = 0.9
 
 class Source(Protocol):
     """Where samples to make come from and go to: the desk itself, or a pipe to it."""
+
+    def ready(self) -> None:
+        """The engine has started."""
 
     def take(self, count: int, model: int | None = None) -> Portion:
         """Samples to make."""
@@ -71,8 +74,8 @@ def context_length(desk: Desk) -> int:
 class Worker:
     """One engine: takes samples to make from ``source`` until there are none; starts vLLM with the first of them."""
 
-    def __init__(self, config: Config, models: Sequence[Model], length: int, source: Source, started: Callable[[], None]) -> None:
-        self.config, self.models, self.length, self.source, self.started = config, models, length, source, started
+    def __init__(self, config: Config, models: Sequence[Model], length: int, source: Source) -> None:
+        self.config, self.models, self.length, self.source = config, models, length, source
         self.sampler: VllmSampler | None = None
         self.on_the_way: dict[str, tuple[int, int]] = {}
 
@@ -82,6 +85,8 @@ class Worker:
             if portion.first:
                 check_weights(self.models[portion.model])
             sampler = self.load(self.models[portion.model])
+            if self.source.stopping():
+                return  # asked while the engine started: nothing is begun
             self.send(sampler, portion)
             self.generate(sampler, portion.model)
 
@@ -91,7 +96,7 @@ class Worker:
             self.sampler = VllmSampler(model.folder, seed=self.config.seed, max_model_len=self.length, kv_cache_gb=self.config.kv_cache_gb,
                                        gpu_memory_fraction=GPU_MEMORY_FRACTION, max_sequences=MAX_SEQUENCES,
                                        tensor_parallel=self.config.gpus_per_model)
-            self.started()
+            self.source.ready()
         else:
             self.sampler.load_checkpoint(model.folder)
         check_probe(self.sampler, model, self.config.probe_tolerance)

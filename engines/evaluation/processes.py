@@ -47,7 +47,7 @@ def generate(desk: Desk) -> int:
             if len(groups) > 1:
                 generate_in_processes(desk, groups)
             else:
-                Worker(desk.config, desk.models, context_length(desk), desk, desk.stop.listen).run()
+                Worker(desk.config, desk.models, context_length(desk), desk).run()
     finally:
         desk.close()
     if desk.done < desk.total:
@@ -92,7 +92,7 @@ def tell(pipe: Connection) -> None:
 
 
 def serve(desk: Desk, pipe: Connection, live: dict[Connection, multiprocessing.process.BaseProcess]) -> None:
-    """Answer one message of a process, or see that it has ended. RuntimeError if it died."""
+    """Answer one message of a process, or see that it has ended. RuntimeError if it died, ConfigError if it says so."""
     try:
         message = pipe.recv()
     except (EOFError, ConnectionResetError):
@@ -106,8 +106,10 @@ def serve(desk: Desk, pipe: Connection, live: dict[Connection, multiprocessing.p
         desk.give(message)
     elif isinstance(message, Take):
         pipe.send(desk.take(message.count, message.model))
+    elif isinstance(message, ConfigError):
+        raise message
     else:
-        raise ConfigError(str(message))
+        desk.ready()
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,11 @@ class Pipe:
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.stopped = False
+
+    def ready(self) -> None:
+        """Say that the engine has started, which sets signal handlers of its own."""
+        ignore_signals()
+        self.connection.send("ready")
 
     def take(self, count: int, model: int | None = None) -> Portion:
         """Ask for samples to make."""
@@ -147,7 +154,7 @@ class Pipe:
 
 
 def ignore_signals() -> None:
-    """The first process hears them and tells this one; vLLM sets handlers of its own when it starts."""
+    """The first process hears them and tells this one."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
 
@@ -158,6 +165,6 @@ def work(connection: Connection, config: Config, models: list[Model], length: in
     if group is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = group
     try:
-        Worker(config, models, length, Pipe(connection), ignore_signals).run()
+        Worker(config, models, length, Pipe(connection)).run()
     except ConfigError as error:
-        connection.send(str(error))
+        connection.send(error)

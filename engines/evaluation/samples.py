@@ -130,6 +130,12 @@ class Desk:
         """Samples on disk."""
         return self.total - sum(self.left.values())
 
+    def ready(self) -> None:
+        """An engine has started: speed is counted from the first one on, and signals are heard again (vLLM sets its own handlers)."""
+        if not self.tokens:
+            self.began = time.monotonic()
+        self.stop.listen()
+
     def stopping(self) -> bool:
         """Whether somebody asked to stop."""
         return self.stop.requested

@@ -102,7 +102,7 @@ def ours(folder: Path) -> Callable[[int], int]:
         out = folder / f"ours-{number}"
         out.mkdir()
         desk = Desk(config, out, [model], items, Stop(), Progress(out))
-        worker = Worker(config, [model], context_length(desk), desk, lambda: None)
+        worker = Worker(config, [model], context_length(desk), desk)
         worker.sampler = engine[0]
         worker.run()
         desk.close()
