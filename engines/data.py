@@ -19,7 +19,8 @@ from engines.io import ConfigError
 from engines.literals import chat_messages, flag, mapping
 
 COLUMNS = ("data_source", "prompt", "ability", "apply_chat_template", "reward_model", "extra_info")
-BATCH_ROWS = 256
+BATCH_ROWS = 32
+"""Tests of one program can be megabytes."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Evaluation: samples are made once, in a good order, by any number of processes, and survive every interruption."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from engines.evaluation import Config
 from engines.evaluation.__main__ import same_as_before, score_model, write_prompts
 from engines.evaluation.aggregate import rows
 from engines.evaluation.generate import Worker, check_weights, context_length
-from engines.evaluation.processes import generate_in_processes, gpu_groups
+from engines.evaluation.processes import Pipe, generate_in_processes, gpu_groups, serve, tell
 from engines.evaluation.samples import Desk, Model, Sample, read_lines
 from engines.evaluation.suite import PLAIN, changed
 from engines.evaluation.tasks import Item, task_files
@@ -126,6 +127,55 @@ def test_several_processes_take_less_and_less_and_go_on_with_the_next_model_with
     assert sizes == sorted(sizes, reverse=True)
     assert (sizes[0], sizes[-1], sum(sizes)) == (10, 1, 40)
     assert desk.take(100).model == 1
+
+
+def hand_in(connection):
+    """What a generating process does, without an engine: waits for the word to stop before it hands in the rest."""
+    pipe = Pipe(connection)
+    pipe.ready()
+    portion = pipe.take(3)
+    for sample in made(portion)[:2]:
+        pipe.give(sample)
+    while not pipe.stopping():
+        time.sleep(0.01)
+    pipe.give(made(portion)[2])
+    assert not pipe.take(3).requests
+
+
+def test_a_process_is_told_to_stop_hands_in_what_it_has_and_gets_no_more(tmp_path):
+    desk = desk_of(tmp_path, [item(str(number)) for number in range(9)])
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=hand_in, args=(theirs,))
+    process.start()
+    theirs.close()
+    live = {ours: process}
+    while live:
+        serve(desk, ours, live)
+        if desk.done == 2 and not desk.stop.requested:
+            desk.stop.requested = True
+            tell(ours)
+    assert (process.exitcode, desk.done) == (0, 3)
+    desk.close()
+    assert len(texts(tmp_path)) == 3
+
+
+def crash(connection):
+    """A generating process that dies."""
+    Pipe(connection).ready()
+    os._exit(7)
+
+
+def test_a_process_that_dies_is_an_error_with_its_exit_code(tmp_path):
+    desk = desk_of(tmp_path, [item("a")])
+    ours, theirs = multiprocessing.get_context("spawn").Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=crash, args=(theirs,))
+    process.start()
+    theirs.close()
+    live = {ours: process}
+    serve(desk, ours, live)  # that it is ready
+    with pytest.raises(RuntimeError, match="a generating process died \\(exit code 7\\)"):
+        serve(desk, ours, live)
+    assert live == {}
 
 
 def test_progress_says_speed_and_how_long_the_rest_takes(tmp_path):

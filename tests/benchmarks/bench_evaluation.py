@@ -19,9 +19,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-CHECKPOINTS, PROBLEMS, ROUNDS = 6, 24, 5
+CHECKPOINTS, PROBLEMS, ROUNDS = 6, 24, 3
 LIMITS = {"max_prompt_tokens": 80, "max_response_tokens": 12}
-PROMPTS, RESPONSE_TOKENS = 600, 48
+PROMPTS, RESPONSE_TOKENS = 320, 32
 
 
 def make(folder: Path, out: Path, name: str, size: dict[str, int], seed: int) -> None:
