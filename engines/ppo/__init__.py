@@ -140,7 +140,8 @@ class Config(EngineConfig):
     probe_every_steps: int = Field(default=1, ge=1)
     """Steps between comparisons of trainer and sampler on a fixed prompt after new weights."""
     logprob_tolerance: float = Field(default=1e-4, gt=0)
-    """Largest allowed difference of a log-probability between trainer and sampler in float32; in bfloat16 0.5 is used."""
+    """Largest difference of log-probabilities between trainer and sampler in float32 that is rounding: of any token of the probe, of the
+    rollouts on average; in bfloat16 0.5 is used."""
     gpu_memory_fraction: float = Field(default=0.4, gt=0, lt=1)
     """vLLM's share of the GPU."""
     sampler_sleeps: bool = False
