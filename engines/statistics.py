@@ -91,16 +91,22 @@ def unvaried(groups: Sequence[Array], weights: Sequence[float], low: float, high
                     sum(w * (v + u * (high - v)) for v, w, u in parts))
 
 
+def weighted_error(differences: Sequence[Array], weights: Sequence[float] | None = None) -> float | None:
+    """Standard error of the weighted mean over groups; None if a group has fewer than two problems."""
+    if any(len(group) < 2 for group in differences):
+        return None
+    shares = equal_weights(differences) if weights is None else weights
+    variance = sum(share**2 * float(np.var(group, ddof=1)) / len(group) for group, share in zip(differences, shares, strict=True))
+    return math.sqrt(variance)
+
+
 def minimum_detectable(differences: Sequence[Array], weights: Sequence[float] | None = None) -> float | None:
     """The true weighted mean difference found with 80 % power at 5 %.
 
     None if a group has fewer than two problems, or if no two differences differ: a spread of zero would promise to find anything.
     """
-    if any(len(group) < 2 for group in differences):
-        return None
-    shares = equal_weights(differences) if weights is None else weights
-    variance = sum(share**2 * float(np.var(group, ddof=1)) / len(group) for group, share in zip(differences, shares, strict=True))
-    return POWER * math.sqrt(variance) if variance > 0 else None
+    error = weighted_error(differences, weights)
+    return POWER * error if error else None
 
 
 def mcnemar(differences: Array) -> float:

@@ -133,8 +133,14 @@ class Run:
                              submitted=(self.job_folder(job) / f"attempt-{number}").stat().st_mtime)
 
     def save(self, records: Iterable[Record]) -> None:
-        """Write the state file whole. Only with the lock held."""
-        write_json(self.folder / "state.json", {"run": self.name, "jobs": [record.to_dict() for record in records]})
+        """Write the state file whole. Only with the lock held.
+
+        A plan may have grown since this process read it (an evolution's does): records of jobs that it does not know stay as they are.
+        """
+        path, mine = self.folder / "state.json", {record.name: record.to_dict() for record in records}
+        written = json.loads(path.read_text())["jobs"] if path.exists() else []
+        others = [values for values in written if values["name"] not in mine]
+        write_json(path, {"run": self.name, "jobs": [*mine.values(), *others]})
         (self.folder / "submitted.jsonl").unlink(missing_ok=True)  # what it held is in the state file now
 
     def journal(self, record: Record) -> None:

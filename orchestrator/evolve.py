@@ -1,0 +1,372 @@
+"""`orch evolve`: score the checkpoints of trainings, each once, while they run and after; then report how they evolved.
+
+Checkpoints are linked into the evolution's own folder before anything is submitted: a training that deletes old ones cannot take them
+away from a job that waits in the queue. Links are dropped once their scores are there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from engines.checkpoints import Manifest, complete, fingerprint
+from engines.io import read_results
+from engines.layouts import Located, locate, trouble_with
+from jobs.spec import Job, Resources
+from jobs.stages import Point, digest
+from orchestrator import evolution as kept
+from orchestrator.check import check
+from orchestrator.description import with_overrides
+from orchestrator.engine_config import config_class, validate
+from orchestrator.errors import CheckError, DescriptionError, RunError
+from orchestrator.evolution import REPORT, START, Evolution, Known, Scored
+from orchestrator.expand import wrap
+from orchestrator.located import Mistakes, Node, put, read_file
+from orchestrator.node import write_json
+from orchestrator.plan import Plan
+from orchestrator.profile import Profile, load_profile
+from orchestrator.run import Run, create_run, open_run, runs_root, write_jobs
+from orchestrator.stage_reader import read_stage
+from orchestrator.state import Record
+from orchestrator.submit import named, submit_eligible
+
+FREE = ("models", "scoring_workers", "kv_cache_gb", "probe_tolerance")
+"""Keys of an evaluation's config that decide no score."""
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a person asked for."""
+
+    source: Run | None
+    folders: tuple[Path, ...] = ()
+    checkpoints: str = "all"
+    per_job: int | None = None
+    jobs: tuple[str, ...] = ()
+    """Only these trainings of the run."""
+    base: Path | None = None
+    """Configuration and tokenizer for folders that hold weights alone."""
+    config_file: Path | None = None
+    overrides: tuple[str, ...] = ()
+    profile: Profile | None = None
+
+
+@dataclass(frozen=True)
+class Training:
+    """One series of checkpoints."""
+
+    name: str
+    axes: Point
+    out: Path
+    config: dict[str, Any]
+    over: bool
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How checkpoints are scored and reported."""
+
+    config: dict[str, Any]
+    evaluate: Resources
+    report_config: dict[str, Any]
+    report: Resources
+
+
+def source_of(run: Run) -> Run:
+    """The run whose trainings a run follows: itself, unless it is an evolution."""
+    evolution = kept.read(run.folder)
+    if evolution is None:
+        return run
+    if evolution.source is None:
+        raise RunError(f"{run.name} follows folders, not a run; name them again: orch evolve --folder {evolution.folders[0]}")
+    return open_run(Path(evolution.source))
+
+
+def evaluations(run: Run) -> list[Job]:
+    """The jobs of a run that score checkpoints."""
+    return [job for job in run.plan.jobs if job.engine == "evaluation"]
+
+
+def trainings(request: Request) -> list[Training]:
+    """What makes checkpoints: the jobs that the run's own evaluation follows, or the named ones, and the folders."""
+    found: list[Training] = []
+    if request.source is not None:
+        run = request.source
+        wanted = named(run, request.jobs)
+        followed = {Path(job.config["models"]["folder"]) for job in evaluations(run) if isinstance(job.config["models"], dict)}
+        for job in run.plan.jobs:
+            out = run.job_folder(job) / "out"
+            if job.name in wanted if wanted is not None else out in followed if followed else (out / "checkpoints").is_dir():
+                found.append(Training(job.name, dict(job.axes), out, job.config, (out / "results.json").exists()))
+        if not found:
+            raise RunError(f"{run.name}: no job leaves checkpoints yet; name trainings with --job, or call again later")
+    for folder in request.folders:
+        if not folder.is_dir():
+            raise RunError(f"--folder {folder}: no such folder")
+        found.append(Training(str(folder), {"folder": folder.name}, folder, {}, over=True))
+    points = [tuple(sorted(one.axes.items())) for one in found]
+    return [one if points.count(point) == 1 else replace(one, axes={"training": one.name, **one.axes})
+            for one, point in zip(found, points, strict=True)]
+
+
+def settings(request: Request) -> Settings:
+    """The run's own evaluation settings, or those of ``--config``, with ``--set`` on top; checked whole."""
+    mistakes = Mistakes()
+    own = evaluations(request.source)[:1] if request.source is not None else []
+    config = wrap({key: value for job in own for key, value in job.config.items() if key != "models"}, "the run's evaluation")
+    if request.config_file is not None:
+        config = read_file(request.config_file, mistakes) or config
+    elif not own:
+        raise RunError("there is no evaluation whose settings could be taken; give them: --config FILE, a YAML file with the config of "
+                       "engine 'evaluation' (data, max_response_tokens, ...)")
+    resources = own[0].resources if own else Resources()
+    root = Node({"stages": Node({
+        "evaluate": Node({"engine": wrap("evaluation", ""), "config": config, "resources": wrap(vars(resources), "")}, ""),
+        "report": wrap({"engine": "analysis", "config": {}, "resources": {"cpus": 1, "memory_gb": 4, "minutes": 30}}, ""),
+    }, "")}, "")
+    stages = {name: read_stage(name, node, mistakes)
+              for name, node in with_overrides(root, request.overrides, mistakes).value["stages"].value.items()}
+    evaluate, report = stages["evaluate"], stages["report"]
+    models = wrap({"folder": ".", "checkpoints": "all"}, "")
+    checked = validate(config_class("evaluation"), put(evaluate.config, ("models",), models), evaluate, evaluate.sound, mistakes)
+    reported = validate(config_class(REPORT), put(report.config, ("points",), wrap([], "")), report, report.sound, mistakes)
+    if mistakes.lines or checked is None or reported is None:
+        raise DescriptionError(*mistakes.in_file_order())
+    return Settings(plain(checked, "models"), evaluate.resources, plain(reported, "points", "trainings", "pruned"), report.resources)
+
+
+def plain(config: BaseModel, *without: str) -> dict[str, Any]:
+    """A checked config as JSON values, less what is filled in later."""
+    return {key: value for key, value in config.model_dump(mode="json").items() if key not in without}
+
+
+def decisive(config: dict[str, Any]) -> dict[str, Any]:
+    """The keys of an evaluation's config that decide scores; paths whole."""
+    def whole(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: whole(item) for key, item in value.items()}
+        return str(Path(value).absolute()) if isinstance(value, str) else value
+
+    return {key: whole(value) if key == "data" else value for key, value in config.items() if key not in FREE}
+
+
+def stamp(folder: Path) -> str:
+    """Sizes and times of the weight files."""
+    return digest([[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in sorted(folder.glob("*.safetensors"))])[:16]
+
+
+def on_disk(training: Training, tell: Tell) -> list[Located]:
+    """The complete checkpoints of a training; asked again where one was deleted while it was read."""
+    for last in (False, False, True):
+        try:
+            here, troubles = locate(training.out)
+        except FileNotFoundError:
+            if last:
+                raise
+            continue
+        break
+    if not training.config:  # of our own trainings what is not complete is being written
+        for line in troubles:
+            tell(line)
+    begun = start_of(training)
+    return [*([begun] if begun else []), *here]
+
+
+def look(evolution: Evolution, training: Training, tell: Tell) -> dict[str, Located]:
+    """Note every complete checkpoint of a training that is new; returns those that are on disk now, by name."""
+    found = {one.name: one for one in on_disk(training, tell)}
+    before = {one.checkpoint: one for one in evolution.of(training.name)}
+    for name, one in found.items():
+        mark = "" if one.manifest else stamp(one.model)
+        same = name in before and (before[name].fingerprint == one.manifest.fingerprint if one.manifest else before[name].stamp == mark)
+        if same:
+            continue
+        if name in before:
+            raise RunError(f"{one.model}: other weights than those that were scored as '{name}'; save them under another name")
+        if one.manifest is None:
+            tell(f"{one.model}: reading the weights for their fingerprint")
+        evolution.known.append(Known(
+            training=training.name, axes=training.axes, checkpoint=name, step=one.step, epoch=one.epoch, model=str(one.model), stamp=mark,
+            fingerprint=one.manifest.fingerprint if one.manifest else fingerprint(one.model),
+            metrics=one.manifest.metrics if one.manifest else {}, rank_by=one.manifest.rank_by if one.manifest else None))
+    return found
+
+
+def start_of(training: Training) -> Located | None:
+    """The model that a training began with, where it lies on this machine."""
+    model = training.config.get("model")
+    if isinstance(model, dict):
+        found = [one for one in complete(Path(model["folder"])) if one.manifest.name == model["checkpoint"]]
+        return Located(START, 0, 0, found[0].model, found[0].manifest.format, found[0].manifest) if found else None
+    if isinstance(model, str) and (Path(model) / "config.json").is_file() and not trouble_with(Path(model)):
+        return Located(START, 0, 0, Path(model).absolute(), "huggingface")
+    return None
+
+
+def pruned(evolution: Evolution, training: Training, here: dict[str, Located]) -> list[str]:
+    """In words: checkpoints that were made, by what is known, and deleted before they were scored."""
+    known = evolution.of(training.name)
+    gone = [one.checkpoint for one in known if one.checkpoint not in here and one.fingerprint not in evolution.scored]
+    every, made = training.config.get("checkpoint_every_epochs"), [one.epoch for one in known if one.checkpoint != START]
+    missed = sorted(set(range(every, max(made), every)) - set(made)) if every and made else []
+    told = [f"{training.name}: {name} was deleted before it was scored" for name in gone]
+    if missed:
+        told.append(f"{training.name}: epoch{'s' if len(missed) > 1 else ''} {', '.join(map(str, missed))}: deleted before anyone looked "
+                    "(keep_checkpoints)")
+    return told
+
+
+def adopt(evolution: Evolution, run: Run, config: dict[str, Any]) -> None:
+    """Take over what the run's own evaluation has scored with the same settings."""
+    for job in evaluations(run):
+        out = run.job_folder(job) / "out"
+        if (out / "results.json").exists() and decisive(job.config) == decisive(config):
+            for entry in read_results(out)[1]["facts"]["checkpoints"]:
+                if entry.get("fingerprint"):
+                    evolution.scored.setdefault(entry["fingerprint"], Scored(folder=str(out), checkpoint=entry["name"], job=None))
+
+
+def take(source: Located | None, print_: str, target: Path, base: Path | None) -> None:
+    """Make ``target`` the same checkpoint by hard links (symbolic ones across file systems). FileNotFoundError if it is just deleted."""
+    if source is None:
+        raise FileNotFoundError(target.name)
+    draft = target.with_name(f".{target.name}.tmp")
+    shutil.rmtree(draft, ignore_errors=True)
+    (draft / "model").mkdir(parents=True)
+    files = {path.name: path for folder in ([base] if base else []) for path in folder.iterdir()
+             if path.is_file() and not path.name.startswith("model") and path.suffix != ".safetensors"}
+    files |= {path.name: path for path in source.model.iterdir() if path.is_file()}
+    for name, path in files.items():
+        link(path.resolve(strict=True), draft / "model" / name)
+    if any(not path.exists() for path in files.values()) or trouble_with(draft / "model"):
+        raise FileNotFoundError(source.model)
+    probe = source.manifest.probe if source.manifest else None
+    manifest = Manifest(name=target.name, step=source.step, epoch=source.epoch, format="huggingface", fingerprint=print_, metrics={},
+                        probe=probe)
+    write_json(draft / "manifest.json", manifest.model_dump())
+    draft.rename(target)
+
+
+def link(path: Path, target: Path) -> None:
+    """A hard link, or where the file systems differ (or do not have them) a symbolic one."""
+    try:
+        os.link(path, target)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        target.symlink_to(path)
+
+
+def gather(folder: Path, evolution: Evolution, found: dict[str, dict[str, Located]], base: Path | None, tell: Tell) -> None:
+    """Links for every part that is not done; of the parts that are, the links go. What was deleted meanwhile is forgotten, and told."""
+    for part in evolution.parts:
+        models = folder / part.folder / "models" / "checkpoints"
+        if (folder / part.folder / "out" / "results.json").exists():
+            shutil.rmtree(models, ignore_errors=True)
+            continue
+        models.mkdir(parents=True, exist_ok=True)
+        for name, print_ in list(part.checkpoints.items()):
+            source = found.get(part.training, {}).get(name)
+            try:
+                if not (models / name / "manifest.json").exists():
+                    take(source, print_, models / name, base)
+            except FileNotFoundError:
+                tell(f"{part.training}: {name} was deleted before it could be linked")
+                evolution.forget(part, name)
+    evolution.parts = [part for part in evolution.parts if part.checkpoints]
+
+
+def usable(known: Sequence[Known], here: dict[str, Located], base: Path | None, evolution: Evolution, tell: Tell) -> list[Known]:
+    """Those that are scored, or can be: on disk, with a configuration beside the weights."""
+    good = []
+    for one in known:
+        if one.fingerprint in evolution.scored:
+            good.append(one)
+        elif one.checkpoint in here and here[one.checkpoint].format == "state_dict" and base is None:
+            tell(f"{one.model}: weights alone; give the folder that holds their config.json and tokenizer: --base FOLDER")
+        elif one.checkpoint in here:
+            good.append(one)
+    return good
+
+
+def grow(run: Run, request: Request, made: Settings, tell: Tell) -> Evolution:
+    """Look, note, link, and extend the plan; with the run's lock held, so that two calls cannot take the same checkpoint."""
+    selector = kept.selector_of(request.checkpoints)
+    followed = trainings(request)
+    source = None if request.source is None else str(request.source.folder)
+    evolution = kept.read(run.folder) or Evolution(source=source, folders=[str(path) for path in request.folders])
+    if request.source is not None:
+        adopt(evolution, request.source, made.config)
+    found = {training.name: look(evolution, training, tell) for training in followed}
+    gone: list[str] = []
+    for training in followed:
+        known = evolution.of(training.name)
+        wanted = usable(kept.choose(known, selector, training.over), found[training.name], request.base, evolution, tell)
+        before = set(evolution.taken)
+        parts = kept.assign(evolution, training.name, training.axes, wanted, request.per_job)
+        new = sum((training.name, one.checkpoint) not in before for one in wanted)
+        scoring = sum(len(part.checkpoints) for part in parts)
+        tell(f"{training.name}: {len(found[training.name])} checkpoints on disk, {new} new to the evolution, {scoring} to score")
+        gone += pruned(evolution, training, found[training.name])
+    evolution.pruned = gone
+    for line in gone:
+        tell(line)
+    gather(run.folder, evolution, found, request.base, tell)
+    sources = [{"job": one.name, "stage": "train", "axes": one.axes, "folder": str(one.out)} for one in followed]
+    kept.new_report(evolution, sources, made.report_config)
+    kept.write(run.folder, evolution)
+    return evolution
+
+
+def empty_plan(request: Request, made: Settings) -> Plan:
+    """The plan of an evolution before its first job: named by what it follows and how it scores."""
+    source = request.source
+    name = f"{source.plan.experiment}-evolution" if source else "evolution"
+    follows = [source.uid if source else None, [str(path) for path in request.folders]]
+    return Plan(experiment=name, about=f"checkpoints of {source.name if source else ', '.join(map(str, request.folders))}, scored",
+                preset=source.folder.name if source else request.folders[0].name, source=Path(__file__), jobs=(),
+                identity=digest([follows, decisive(made.config)]))
+
+
+def opened(plan: Plan, profile: Profile, root: Path) -> Run:
+    """The evolution's run, made at the first call."""
+    folder = root / plan.experiment / f"{plan.preset}-{plan.identity[:8]}"
+    if not (folder / "plan.json").exists():
+        return create_run(plan, profile, root)
+    run = open_run(folder)
+    if run.profile.kind != profile.kind:
+        raise RunError(f"{run.name} was begun on '{run.profile.name}'; continue it there: --cluster {run.profile.name}")
+    return run
+
+
+def evolve(request: Request, tell: Tell) -> tuple[Run, list[Record]]:
+    """Score what is new, and report. CheckError if a launch could not work here."""
+    root, source = runs_root(), request.source
+    # Relative paths in the run's settings begin where it was launched.
+    with contextlib.chdir(source.cwd) if source is not None else contextlib.nullcontext():
+        made = settings(request)
+        trainings(request)  # what is wrong with them is told before a folder is made
+        profile = request.profile or (source.profile if source is not None else load_profile(None))
+        run = opened(empty_plan(request, made), profile, root)
+        with run.lock():
+            evolution = grow(run, request, made, tell)
+            plan = replace(run.plan, jobs=tuple(kept.jobs_of(evolution, made.config, made.evaluate, made.report)))
+            trouble = check(plan, profile, runs=root)
+            if trouble:
+                raise CheckError(*trouble, "nothing was submitted")
+            document = plan.to_json(run.folder)
+            write_jobs(run.folder, Plan.from_json(document))
+            values = json.loads((run.folder / "plan.json").read_text())
+            write_json(run.folder / "plan.json", {**values, "plan": document, "profile": asdict(profile)})
+    run = open_run(run.folder)
+    return run, submit_eligible(run, tell)
