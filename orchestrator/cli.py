@@ -247,6 +247,60 @@ def evolve(
         raise typer.Exit(follow(made))
 
 
+@app.command()
+def compare(
+        baseline: Annotated[str, typer.Argument(help="RUN[:JOB][@CHECKPOINT], :JOB of the newest run, or an evaluation's output folder. "
+                                                "CHECKPOINT: last (without it), best, a name or a step.")],
+        treatment: Annotated[str, typer.Argument(help="The other side, as the first; differences are this one minus the first.")],
+        specialist: Annotated[list[str] | None, typer.Option(help="An evaluation of a model trained for less; the best of them on each "
+                                                             "domain is what the treatment is expected to reach. May be repeated.")] = None,
+        metric: Annotated[str, typer.Option(help="accuracy, or score with its partial credit.")] = "accuracy",
+        out: Annotated[Path | None, typer.Option(help="Folder for the report; one in comparisons/ beside the runs without it.")] = None,
+        fail_if: Annotated[list[str] | None, typer.Option("--fail-if", help="A gate: exit code 3 if this holds, as in 'domain=math "
+                                                          "difference<-0.02' or 'accuracy<0.5'. May be repeated.")] = None) -> None:
+    """Compare two evaluations problem by problem: differences, tests, flipped examples. Exit code 0, 3 where a gate fails, 2 bad input."""
+    from orchestrator.compare import compare as report_on
+    from orchestrator.compare import condition, holds
+
+    asked = [condition(text) for text in fail_if or []]
+    folder = report_on(baseline, treatment, specialist or [], metric, out.resolve() if out else None)
+    print((folder / "report.txt").read_text())
+    print(f"HTML report with its figures: {folder / 'report.html'}")
+    failed = [told for one in asked if (told := holds(one, folder))]
+    for told in failed:
+        print(f"gate: {told}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(3)
+
+
+@app.command()
+def results(run: RunName = None, job: Jobs = None,
+            metric: Annotated[list[str] | None, typer.Option(help="Only this metric. May be repeated.")] = None,
+            csv: Annotated[Path | None, typer.Option("--csv", help="Write the rows to a CSV file.")] = None,
+            parquet: Annotated[Path | None, typer.Option("--parquet", help="Write the rows to a parquet file (needs pyarrow).")] = None,
+            as_json: AsJson = False) -> None:
+    """Print or export every result of a run as tidy rows: job, axes, metric, value, n, spread; a missing one with its reason."""
+    from orchestrator.results import gather, render_results, write_table
+    from orchestrator.run import find_run
+
+    found = find_run(run)
+    lines, unfinished = gather(found, job, metric)
+    for path in filter(None, (csv, parquet)):
+        write_table(path, lines, parquet=path == parquet)
+        print(f"{len(lines)} rows: {path}", file=sys.stderr)
+    if as_json:
+        from engines.tidy import records
+
+        print(json.dumps(records(lines), indent=1))
+    elif not (csv or parquet):
+        from rich.console import Console
+
+        console = Console()
+        console.print(render_results(lines, console.width if console.is_terminal else None))
+    if unfinished:
+        print(f"{found.name}: no results yet of {len(unfinished)} jobs: {', '.join(unfinished[:8])}", file=sys.stderr)
+
+
 @data_app.command("prepare")
 def data_prepare(
         source: Annotated[str, typer.Argument(help="A folder of GURU files, a data set on the Hugging Face hub, a .yaml file "

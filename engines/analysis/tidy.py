@@ -8,7 +8,7 @@ from engines.analysis.comparison import Line
 from engines.analysis.report import Report
 from engines.io import Row
 from engines.statistics import Interval
-from engines.tidy import Tidy, csv_text
+from engines.tidy import Tidy
 
 Axes = dict[str, str | int | float | bool]
 
@@ -31,6 +31,19 @@ def compared(report: Report) -> list[Tidy]:
             row = Row(metric=name, value=interval.value if interval else None, n=line.n, axes={**axes_of(line, domain), **arm},
                       error=None if interval else line.missing)
             found.append(Tidy(row, source, *((interval.low, interval.high) if interval else ())))
+    return [*found, *expected(report)]
+
+
+def expected(report: Report) -> list[Tidy]:
+    """What the best specialist of each domain reaches, what the treatment does, and the gain, on the half that did not choose."""
+    metric, found = report.config.metric, []
+    source = ";".join(str(report.found.files[number - 1]) for number in sorted(report.found.uses.get("specialists", [])))
+    for line in report.expected:
+        axes: Axes = {"domain": line.domain, "specialist": line.specialist}
+        for name, at, interval in ((metric, "expected", line.expected), (metric, "actual", line.actual),
+                                   (f"{metric}_difference", "gain", line.gain)):
+            row = Row(metric=name, value=interval.value, n=line.n, axes={**axes, "at": at})
+            found.append(Tidy(row, source, interval.low, interval.high))
     return found
 
 
@@ -51,6 +64,6 @@ def from_jobs(report: Report) -> list[Tidy]:
     return found
 
 
-def tidy_csv(report: Report) -> str:
-    """``tidy.csv``: shares, unrounded; an axis that a row does not have is empty."""
-    return csv_text([*compared(report), *from_jobs(report)])
+def all_rows(report: Report) -> list[Tidy]:
+    """Rows of ``tidy.csv``: those of the comparison, then those of the jobs."""
+    return [*compared(report), *from_jobs(report)]

@@ -232,16 +232,3 @@ def model_folder(model: str | CheckpointSource) -> Path | None:
     except HFValidationError:
         return None
     return Path(path).parent if isinstance(path, str) else None
-
-
-def data_files(source: str | dict[str, str | list[str]], split: Literal["train", "validation"]) -> dict[str, list[Path]]:
-    """Files of each task, in the order of their names: from a mapping, or from a folder's ``<task>.<split>.parquet``."""
-    if isinstance(source, dict):
-        return listed(source)
-    ending = f".{split}.parquet"
-    return {path.name.removesuffix(ending): [path] for path in sorted(Path(source).glob(f"*{ending}"))}
-
-
-def listed(source: dict[str, str | list[str]]) -> dict[str, list[Path]]:
-    """Files of each task of a mapping, in the order of the tasks' names."""
-    return {task: [Path(file) for file in ([named] if isinstance(named, str) else named)] for task, named in sorted(source.items())}

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engines.analysis.comparison import score_of
-from engines.analysis.evolution.reading import Evolved, Point, Series, Task, differences, halves, values
-from engines.statistics import Array, Interval, holm, mcnemar, minimum_detectable, paired_bootstrap, sign_flip, weighted_error
+from engines.analysis.evolution.reading import Evolved, Point, Series, Task, differences, values
+from engines.statistics import Array, Interval, halves, holm, mcnemar, minimum_detectable, paired_bootstrap, sign_flip, weighted_error
 
 RULES = {
     "stopping point": "the earliest checkpoint whose macro mean on the choosing half is less than one standard error (of the paired "
@@ -33,6 +33,8 @@ class Stopping:
     plateau: tuple[int, int]
     choosing: tuple[float, ...]
     """Macro mean of each checkpoint on the choosing half."""
+    n: int
+    """Problems of the reporting half."""
     reported: Interval
     """Macro mean of the chosen one on the reporting half."""
     reported_best: float
@@ -121,8 +123,8 @@ def stopping(evolved: Evolved, series: Series) -> Stopping | str:
     to_last = None
     if chosen != last:
         to_last = paired_bootstrap(differences(points[chosen], points[last], tasks, reporting), config.seed, config.draws, weights)
-    return Stopping(chosen, best, (left, right), tuple(scores),
-                    score_of(values(points[chosen], tasks, reporting), weights, config.seed, config.draws),
+    shown = values(points[chosen], tasks, reporting)
+    return Stopping(chosen, best, (left, right), tuple(scores), sum(map(len, shown)), score_of(shown, weights, config.seed, config.draws),
                     weighted(values(points[best], tasks, reporting), weights), to_last)
 
 

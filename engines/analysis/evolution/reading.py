@@ -145,17 +145,6 @@ def series_of(name: str, points: list[Point], config: Config, found: Found) -> S
     return Series(name, label_of(first), str(first.axes.get(config.axis, name)), points, rewards)
 
 
-def halves(tasks: dict[Task, list[str]], seed: int) -> tuple[dict[Task, set[str]], dict[Task, set[str]]]:
-    """Each task's problems, cut in two by the hash of seed and problem: the choosing and the reporting half. They differ by one at most."""
-    import hashlib
-
-    choosing, reporting = {}, {}
-    for task, items in tasks.items():
-        order = sorted(items, key=lambda item: hashlib.sha256(f"{seed} {task[1]} {item}".encode()).digest())
-        choosing[task], reporting[task] = set(order[::2]), set(order[1::2])
-    return choosing, reporting
-
-
 def values(point: Point, tasks: list[Task], keep: dict[Task, set[str]] | None = None) -> list[Array]:
     """Per task the means of the problems (of those in ``keep``) that have a score."""
     return [np.array([value for item, value in sorted(point.means[task].items()) if keep is None or item in keep[task]]) for task in tasks]
