@@ -27,6 +27,12 @@ class Tidy:
     stage: str = ""
 
 
+def with_ends(line: Tidy) -> Row:
+    """The row for ``results.json``; the ends of its interval are among its axes."""
+    ends = {} if line.low is None or line.high is None else {"low": line.low, "high": line.high}
+    return line.row.model_copy(update={"axes": {**line.row.axes, **ends}})
+
+
 def records(lines: Sequence[Tidy]) -> list[dict[str, Any]]:
     """One mapping per row, all with the same keys: FIRST, then every axis; an axis that a row does not have is None.
 

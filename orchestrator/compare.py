@@ -18,6 +18,7 @@ from jobs.stages import Point, digest
 from orchestrator import evolution as kept
 from orchestrator.errors import RunError
 from orchestrator.node import write_json
+from orchestrator.plan import RUN
 from orchestrator.run import Run, find_run, runs_root
 from orchestrator.submit import named
 
@@ -101,19 +102,19 @@ def of_evaluation(job: str, axes: Point, out: Path) -> list[Candidate]:
 
 def of_evolution(run: Run, evolution: kept.Evolution) -> list[Candidate]:
     """The scored checkpoints of an evolution, whoever scored them."""
+    source = find_run(evolution.source) if evolution.source else None
     found = []
     for point in kept.points(evolution):
-        out = Path(point["folder"].replace("{run}", str(run.folder), 1))
-        if (out / "results.json").exists():
-            source = Path(evolution.source) if evolution.source else None
-            training = None
-            if source is not None and (run_of := find_run(str(source))) and point["training"] in run_of.by_name:
-                training = point["training"], run_of.job_folder(run_of.by_name[point["training"]]) / "out"
-            first = [one.checkpoint for one in kept.best(evolution.of(point["training"]))] if any(
-                one.rank_by in one.metrics for one in evolution.of(point["training"])) else []
-            found.append(Candidate(job=point["training"], axes=point["axes"], checkpoint=point["evaluated_as"], name=point["checkpoint"],
-                                   step=point["step"], epoch=point["epoch"], out=out, training=training,
-                                   is_best=point["checkpoint"] in first if first else None))
+        out, training = Path(point["folder"].replace(RUN, str(run.folder), 1)), None
+        if not (out / "results.json").exists():
+            continue
+        # What a training began with owes it nothing.
+        if source is not None and point["training"] in source.by_name and point["checkpoint"] != kept.START:
+            training = point["training"], source.job_folder(source.by_name[point["training"]]) / "out"
+        made = [one for one in evolution.of(point["training"]) if one.rank_by in one.metrics]
+        found.append(Candidate(job=point["training"], axes=point["axes"], checkpoint=point["evaluated_as"], name=point["checkpoint"],
+                               step=point["step"], epoch=point["epoch"], out=out, training=training,
+                               is_best=point["checkpoint"] == kept.best(made)[0].checkpoint if made else None))
     return found
 
 

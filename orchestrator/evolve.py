@@ -169,7 +169,7 @@ def on_disk(training: Training, tell: Tell) -> list[Located]:
     """The complete checkpoints of a training; asked again where one was deleted while it was read."""
     for last in (False, False, True):
         try:
-            here, troubles = locate(training.out)
+            here, troubles = locate(training.out) if training.out.is_dir() else ([], [])
         except FileNotFoundError:
             if last:
                 raise

@@ -8,7 +8,7 @@ from engines.analysis.comparison import Line
 from engines.analysis.report import Report
 from engines.io import Row
 from engines.statistics import Interval
-from engines.tidy import Tidy
+from engines.tidy import Tidy, with_ends
 
 Axes = dict[str, str | int | float | bool]
 
@@ -49,9 +49,7 @@ def expected(report: Report) -> list[Tidy]:
 
 def own_rows(report: Report) -> list[Row]:
     """The rows of the report's own results; bounds of the difference are among its axes."""
-    bounds = [{"low": one.low, "high": one.high} if one.low is not None and one.high is not None
-              and one.row.metric.endswith("_difference") else {} for one in compared(report)]
-    return [one.row.model_copy(update={"axes": {**one.row.axes, **extra}}) for one, extra in zip(compared(report), bounds, strict=True)]
+    return [with_ends(one) if one.row.metric.endswith("_difference") else one.row for one in compared(report)]
 
 
 def from_jobs(report: Report) -> list[Tidy]:

@@ -33,7 +33,7 @@ from engines.analysis.figures import Figure
 from engines.analysis.html import STYLE, rows
 from engines.analysis.reading import labels
 from engines.io import Interrupted, Stop, program, write_results, write_text
-from engines.tidy import csv_text, write_parquet
+from engines.tidy import csv_text, with_ends, write_parquet
 
 
 def page(told: Told, figures: list[Figure]) -> str:
@@ -71,7 +71,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
         write_text(out / name, text)
     if find_spec("pyarrow"):
         write_parquet(out / "tidy.parquet", lines)
-    write_results(out, "analysis.evolution", config, [line.row for line in lines], time.monotonic() - start, facts(told))
+    write_results(out, "analysis.evolution", config, [with_ends(line) for line in lines], time.monotonic() - start, facts(told))
     print(plain(told))
 
 
