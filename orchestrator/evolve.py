@@ -1,34 +1,31 @@
 """`orch evolve`: score the checkpoints of trainings, each once, while they run and after; then report how they evolved.
 
 Checkpoints are linked into the evolution's own folder before anything is submitted: a training that deletes old ones cannot take them
-away from a job that waits in the queue. Links are dropped once their scores are there.
+away from a job that waits in the queue. Links are dropped at the first call after their scores are there.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from engines.checkpoints import Manifest, complete, fingerprint
+from engines.analysis.reading import MAY_DIFFER
 from engines.io import read_results
-from engines.layouts import Located, locate, trouble_with
 from jobs.spec import Job, Resources
-from jobs.stages import Point, digest
+from jobs.stages import digest
 from orchestrator import evolution as kept
 from orchestrator.check import check
 from orchestrator.description import with_overrides
 from orchestrator.engine_config import config_class, validate
 from orchestrator.errors import CheckError, DescriptionError, RunError
-from orchestrator.evolution import REPORT, START, Evolution, Known, Scored
+from orchestrator.evolution import REPORT, Evolution, Scored
 from orchestrator.expand import wrap
+from orchestrator.followed import Tell, Training, gather, look, pruned, usable
 from orchestrator.located import Mistakes, Node, put, read_file
 from orchestrator.node import write_json
 from orchestrator.plan import Plan
@@ -38,10 +35,8 @@ from orchestrator.stage_reader import read_stage
 from orchestrator.state import Record
 from orchestrator.submit import named, submit_eligible
 
-FREE = ("models", "scoring_workers", "kv_cache_gb", "probe_tolerance")
+FREE = MAY_DIFFER - {"data", "seed"}
 """Keys of an evaluation's config that decide no score."""
-
-Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,17 +54,6 @@ class Request:
     config_file: Path | None = None
     overrides: tuple[str, ...] = ()
     profile: Profile | None = None
-
-
-@dataclass(frozen=True)
-class Training:
-    """One series of checkpoints."""
-
-    name: str
-    axes: Point
-    out: Path
-    config: dict[str, Any]
-    over: bool
 
 
 @dataclass(frozen=True)
@@ -160,72 +144,6 @@ def decisive(config: dict[str, Any]) -> dict[str, Any]:
     return {key: whole(value) if key == "data" else value for key, value in config.items() if key not in FREE}
 
 
-def stamp(folder: Path) -> str:
-    """Sizes and times of the weight files."""
-    return digest([[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in sorted(folder.glob("*.safetensors"))])[:16]
-
-
-def on_disk(training: Training, tell: Tell) -> list[Located]:
-    """The complete checkpoints of a training; asked again where one was deleted while it was read."""
-    for last in (False, False, True):
-        try:
-            here, troubles = locate(training.out) if training.out.is_dir() else ([], [])
-        except FileNotFoundError:
-            if last:
-                raise
-            continue
-        break
-    if not training.config:  # of our own trainings what is not complete is being written
-        for line in troubles:
-            tell(line)
-    begun = start_of(training)
-    return [*([begun] if begun else []), *here]
-
-
-def look(evolution: Evolution, training: Training, tell: Tell) -> dict[str, Located]:
-    """Note every complete checkpoint of a training that is new; returns those that are on disk now, by name."""
-    found = {one.name: one for one in on_disk(training, tell)}
-    before = {one.checkpoint: one for one in evolution.of(training.name)}
-    for name, one in found.items():
-        mark = "" if one.manifest else stamp(one.model)
-        same = name in before and (before[name].fingerprint == one.manifest.fingerprint if one.manifest else before[name].stamp == mark)
-        if same:
-            continue
-        if name in before:
-            raise RunError(f"{one.model}: other weights than those that were scored as '{name}'; save them under another name")
-        if one.manifest is None:
-            tell(f"{one.model}: reading the weights for their fingerprint")
-        evolution.known.append(Known(
-            training=training.name, axes=training.axes, checkpoint=name, step=one.step, epoch=one.epoch, model=str(one.model), stamp=mark,
-            fingerprint=one.manifest.fingerprint if one.manifest else fingerprint(one.model),
-            metrics=one.manifest.metrics if one.manifest else {}, rank_by=one.manifest.rank_by if one.manifest else None))
-    return found
-
-
-def start_of(training: Training) -> Located | None:
-    """The model that a training began with, where it lies on this machine."""
-    model = training.config.get("model")
-    if isinstance(model, dict):
-        found = [one for one in complete(Path(model["folder"])) if one.manifest.name == model["checkpoint"]]
-        return Located(START, 0, 0, found[0].model, found[0].manifest.format, found[0].manifest) if found else None
-    if isinstance(model, str) and (Path(model) / "config.json").is_file() and not trouble_with(Path(model)):
-        return Located(START, 0, 0, Path(model).absolute(), "huggingface")
-    return None
-
-
-def pruned(evolution: Evolution, training: Training, here: dict[str, Located]) -> list[str]:
-    """In words: checkpoints that were made, by what is known, and deleted before they were scored."""
-    known = evolution.of(training.name)
-    gone = [one.checkpoint for one in known if one.checkpoint not in here and one.fingerprint not in evolution.scored]
-    every, made = training.config.get("checkpoint_every_epochs"), [one.epoch for one in known if one.checkpoint != START]
-    missed = sorted(set(range(every, max(made), every)) - set(made)) if every and made else []
-    told = [f"{training.name}: {name} was deleted before it was scored" for name in gone]
-    if missed:
-        told.append(f"{training.name}: epoch{'s' if len(missed) > 1 else ''} {', '.join(map(str, missed))}: deleted before anyone looked "
-                    "(keep_checkpoints)")
-    return told
-
-
 def adopt(evolution: Evolution, run: Run, config: dict[str, Any]) -> None:
     """Take over what the run's own evaluation has scored with the same settings."""
     for job in evaluations(run):
@@ -234,69 +152,6 @@ def adopt(evolution: Evolution, run: Run, config: dict[str, Any]) -> None:
             for entry in read_results(out)[1]["facts"]["checkpoints"]:
                 if entry.get("fingerprint"):
                     evolution.scored.setdefault(entry["fingerprint"], Scored(folder=str(out), checkpoint=entry["name"], job=None))
-
-
-def take(source: Located | None, print_: str, target: Path, base: Path | None) -> None:
-    """Make ``target`` the same checkpoint by hard links (symbolic ones across file systems). FileNotFoundError if it is just deleted."""
-    if source is None:
-        raise FileNotFoundError(target.name)
-    draft = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(draft, ignore_errors=True)
-    (draft / "model").mkdir(parents=True)
-    files = {path.name: path for folder in ([base] if base else []) for path in folder.iterdir()
-             if path.is_file() and not path.name.startswith("model") and path.suffix != ".safetensors"}
-    files |= {path.name: path for path in source.model.iterdir() if path.is_file()}
-    for name, path in files.items():
-        link(path.resolve(strict=True), draft / "model" / name)
-    if any(not path.exists() for path in files.values()) or trouble_with(draft / "model"):
-        raise FileNotFoundError(source.model)
-    probe = source.manifest.probe if source.manifest else None
-    manifest = Manifest(name=target.name, step=source.step, epoch=source.epoch, format="huggingface", fingerprint=print_, metrics={},
-                        probe=probe)
-    write_json(draft / "manifest.json", manifest.model_dump())
-    draft.rename(target)
-
-
-def link(path: Path, target: Path) -> None:
-    """A hard link, or where the file systems differ (or do not have them) a symbolic one."""
-    try:
-        os.link(path, target)
-    except FileNotFoundError:
-        raise
-    except OSError:
-        target.symlink_to(path)
-
-
-def gather(folder: Path, evolution: Evolution, found: dict[str, dict[str, Located]], base: Path | None, tell: Tell) -> None:
-    """Links for every part that is not done; of the parts that are, the links go. What was deleted meanwhile is forgotten, and told."""
-    for part in evolution.parts:
-        models = folder / part.folder / "models" / "checkpoints"
-        if (folder / part.folder / "out" / "results.json").exists():
-            shutil.rmtree(models, ignore_errors=True)
-            continue
-        models.mkdir(parents=True, exist_ok=True)
-        for name, print_ in list(part.checkpoints.items()):
-            source = found.get(part.training, {}).get(name)
-            try:
-                if not (models / name / "manifest.json").exists():
-                    take(source, print_, models / name, base)
-            except FileNotFoundError:
-                tell(f"{part.training}: {name} was deleted before it could be linked")
-                evolution.forget(part, name)
-    evolution.parts = [part for part in evolution.parts if part.checkpoints]
-
-
-def usable(known: Sequence[Known], here: dict[str, Located], base: Path | None, evolution: Evolution, tell: Tell) -> list[Known]:
-    """Those that are scored, or can be: on disk, with a configuration beside the weights."""
-    good = []
-    for one in known:
-        if one.fingerprint in evolution.scored:
-            good.append(one)
-        elif one.checkpoint in here and here[one.checkpoint].format == "state_dict" and base is None:
-            tell(f"{one.model}: weights alone; give the folder that holds their config.json and tokenizer: --base FOLDER")
-        elif one.checkpoint in here:
-            good.append(one)
-    return good
 
 
 def grow(run: Run, request: Request, made: Settings, tell: Tell) -> Evolution:

@@ -103,12 +103,12 @@ def test_two_arms_of_a_run_are_compared_and_the_gate_decides_the_exit_code(tmp_p
 
 
 def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path: Path) -> None:
-    evaluated(tmp_path / "a", [{"math": share(10)}])
+    evaluated(tmp_path / "a", [{"math": share(10)}], max_response_tokens=8)
     evaluated(tmp_path / "b", [{"math": share(10)}], max_response_tokens=9)
-    evaluated(tmp_path / "c", [{"math": share(10, 39)}])
+    evaluated(tmp_path / "c", [{"math": share(10, 39)}], max_response_tokens=8)
     settings = orch("compare", "a", "b")
     assert settings.returncode == 2
-    assert settings.stderr.startswith("orch: not comparable: max_response_tokens is 4096 in a@epoch-000001 [a] and 9 in b@epoch-000001 [b]")
+    assert settings.stderr.startswith("orch: not comparable: max_response_tokens is 8 in a@epoch-000001 [a] and 9 in b@epoch-000001 [b]")
     problems = orch("compare", "a", "c")
     assert problems.stderr.startswith("orch: not comparable: math has 40 problems in a, seed 0 and 39 in c, seed 0")
     assert orch("compare", "a", "a").stderr == "orch: a and a are the same evaluation; name two\n"

@@ -51,7 +51,8 @@ def domains(told: Told, path: Path) -> Figure:
     figure, grid = plt.subplots(height, 3, figsize=(7.5, 2.2 * height + 0.4), squeeze=False, sharex=True, layout="constrained")
     for axis in grid.flat[len(names):]:
         axis.set_visible(False)
-    for axis, domain in zip(grid.flat, names, strict=False):
+    for place, (axis, domain) in enumerate(zip(grid.flat, names, strict=False)):
+        axis.tick_params(labelbottom=place + 3 >= len(names))
         axis.set_title(domain or "macro mean", fontsize=10, fontweight="bold" if domain is None else "normal")
         for one in told.evolved.series:
             curve(axis, told, one, domain)

@@ -137,10 +137,15 @@ def p_of(apart: list[Array], before: Point, after: Point, tasks: list[Task], wei
 
 
 def reward_until(series: Series, place: int) -> float | None:
-    """Mean training reward of the steps between the checkpoint before and this one; None where none is known."""
+    """Mean training reward of the steps between the checkpoint before and this one; None where none is known.
+
+    The first checkpoint has the reward of the step after it, whose rollouts it made, if there are none before.
+    """
     steps = series.steps
     after = steps[place - 1] if place > 0 else -1
     found = [reward for step, reward in series.rewards if after < step <= steps[place]]
+    if place == 0 and not found:
+        found = [reward for step, reward in series.rewards if step == steps[0] + 1]
     return float(np.mean(found)) if found else None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from engines.analysis.comparison import check_items
 from engines.analysis.evolution import Config, Scored
 from engines.analysis.flips import lines_of
-from engines.analysis.reading import MAY_DIFFER, Behaviour, Found, Scores, check_settings, read_scores
+from engines.analysis.reading import Behaviour, Found, Scores, check_settings, read_scores, settings_of
 from engines.io import ConfigError, read_progress, read_results
 from engines.statistics import Array
 
@@ -96,7 +96,7 @@ def read_point(scored: Scored, config: Config, found: Found) -> Point | None:
     right = {(line["task"], line["item_id"], line["sample"]): line["value"] == 1.0 for line in lines_of(path) if line["value"] is not None}
     for file in (out / "results.json", path):
         found.source("scores", file)
-    found.settings.append((told, {key: value for key, value in document["config"].items() if key not in MAY_DIFFER}))
+    found.settings.append((told, settings_of(document)))
     found.made_with.append((told, {**document["facts"].get("versions", {}), "sandbox": document["facts"].get("sandbox")}))
     return Point(scored, scores, behaviour, right)
 

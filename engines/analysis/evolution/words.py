@@ -141,8 +141,10 @@ def sentence(told: Told, series: Series) -> str:
         state = f"plateau from step {series.steps[left]} to {series.steps[right]}{', the last' if right == last else ''}"
     else:
         state = "no plateau: the last is the best" if found.best == last else "no plateau"
-    return (f"{series.label}: stop at {name_of(series.points[found.chosen])} (step {series.steps[found.chosen]}): "
-            f"{score(found.reported)} on the problems that did not choose it; {state}; {alarms}.")
+    stop = f"stop at {name_of(series.points[found.chosen])} (step {series.steps[found.chosen]})"
+    if series.steps[found.chosen] == 0:
+        stop = f"no checkpoint is shown to be better than {name_of(series.points[0])}"
+    return (f"{series.label}: {stop}: {score(found.reported)} on the problems that did not choose it; {state}; {alarms}.")
 
 
 def detectable_line(told: Told) -> str:
