@@ -1,4 +1,4 @@
-"""The checkpoints of a training that is followed: which are on disk, which were deleted, and links that keep them for the jobs that wait."""
+"""The checkpoints of a followed training: which are on disk, which were deleted, and links that keep them for jobs that wait."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.arguments import AsJson, ClusterName, Jobs, RunName
+from orchestrator.arguments import AsJson, ClusterName, RunName
 
 
 def evolve(
@@ -75,7 +75,8 @@ def compare(
         raise typer.Exit(3)
 
 
-def results(run: RunName = None, job: Jobs = None,
+def results(run: RunName = None,
+            job: Annotated[list[str] | None, typer.Option("--job", help="Only this job or stage. May be repeated.")] = None,
             metric: Annotated[list[str] | None, typer.Option(help="Only this metric. May be repeated.")] = None,
             csv: Annotated[Path | None, typer.Option("--csv", help="Write the rows to a CSV file.")] = None,
             parquet: Annotated[Path | None, typer.Option("--parquet", help="Write the rows to a parquet file (needs pyarrow).")] = None,

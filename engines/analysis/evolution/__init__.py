@@ -15,9 +15,13 @@ class Scored(EngineConfig):
     training: str
     """Job name, or the folder of the checkpoints."""
     axes: dict[str, str | int | float | bool]
+    """What tells the training apart from the others."""
     checkpoint: str
+    """The checkpoint's name in the training; ``start`` is the model that it began with."""
     step: int
+    """Optimizer steps taken."""
     epoch: int
+    """Epochs trained; of a checkpoint of another program its step."""
     folder: str
     """Output folder of the evaluation."""
     evaluated_as: str
