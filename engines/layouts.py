@@ -77,6 +77,8 @@ def foreign(name: str, folder: Path) -> Located | str | None:
         pickled = [path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in sorted(folder.glob(pattern))]
         return f"{folder}: {pickled[0]} is a pickle, which is not opened; save it as safetensors" if pickled else None
     trouble = trouble_with(folder)
+    if (folder / "training_args.bin").is_file() and not (folder / "trainer_state.json").is_file():
+        trouble = "transformers writes trainer_state.json last, and it is not there"
     if trouble:
         return f"{folder}: not a complete checkpoint: {trouble}"
     return Located(name, step_of(name), step_of(name), folder, "huggingface" if described else "state_dict")

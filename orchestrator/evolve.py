@@ -23,7 +23,7 @@ from orchestrator.check import check
 from orchestrator.description import with_overrides
 from orchestrator.engine_config import config_class, validate
 from orchestrator.errors import CheckError, DescriptionError, RunError
-from orchestrator.evolution import REPORT, Evolution, Scored
+from orchestrator.evolution import REPORT, START, Evolution, Scored
 from orchestrator.expand import wrap
 from orchestrator.followed import Tell, Training, gather, look, pruned, usable
 from orchestrator.located import Mistakes, Node, put, read_file
@@ -173,6 +173,10 @@ def grow(run: Run, request: Request, made: Settings, tell: Tell) -> Evolution:
         scoring = sum(len(part.checkpoints) for part in parts)
         tell(f"{training.name}: {len(found[training.name])} checkpoints on disk, {new} new to the evolution, {scoring} to score")
         gone += pruned(evolution, training, found[training.name])
+        absent = sorted(set(selector) - {one.epoch for one in known}) if isinstance(selector, list) else []
+        if absent:
+            tell(f"{training.name}: no checkpoint of {', '.join(map(str, absent))}{'' if training.over else ' yet'}; "
+                 f"there are {', '.join(str(one.epoch) for one in known if one.checkpoint != START) or 'none'}")
     evolution.pruned = gone
     for line in gone:
         tell(line)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engines.checkpoints import Manifest, complete, fingerprint
+from engines.checkpoints import Manifest, fingerprint, named
+from engines.io import ConfigError
 from engines.layouts import Located, locate, trouble_with
 from jobs.stages import Point, digest
 from orchestrator.errors import RunError
@@ -76,8 +77,11 @@ def start_of(training: Training) -> Located | None:
     """The model that a training began with, where it lies on this machine."""
     model = training.config.get("model")
     if isinstance(model, dict):
-        found = [one for one in complete(Path(model["folder"])) if one.manifest.name == model["checkpoint"]]
-        return Located(START, 0, 0, found[0].model, found[0].manifest.format, found[0].manifest) if found else None
+        try:
+            found = named(Path(model["folder"]), model["checkpoint"])
+        except ConfigError:
+            return None  # the job that makes it is not done
+        return Located(START, 0, 0, found.model, found.manifest.format, found.manifest)
     if isinstance(model, str) and (Path(model) / "config.json").is_file() and not trouble_with(Path(model)):
         return Located(START, 0, 0, Path(model).absolute(), "huggingface")
     return None

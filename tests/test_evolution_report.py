@@ -11,8 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.analysis.evolution import Config
+from engines.analysis.evolution import Config, Scored
 from engines.analysis.evolution.__main__ import run
+from engines.analysis.evolution.judging import overfitting, stopping
+from engines.analysis.evolution.reading import Evolved, Point, Series
+from engines.analysis.reading import Found
 from engines.evaluation import Config as EvaluationConfig
 from engines.io import ConfigError, Progress, Stop, write_results
 from engines.statistics import halves, weighted_error
@@ -182,3 +185,52 @@ def test_an_evaluation_that_is_not_done_is_named_and_the_rest_is_reported(tmp_pa
     points = evaluated(tmp_path, "a", [{"math": share(40)}, {"math": share(70)}])
     points.append({**points[0], "checkpoint": "epoch-000009", "step": 36, "folder": str(tmp_path / "nowhere")})
     assert "train/arm=a, epoch-000009:" in text_of(report(tmp_path, points))
+
+
+def simulated(columns: list[dict[str, list[float]]], draws: int = 200) -> Evolved:
+    """An evolution of one training from values per checkpoint, without files."""
+    points = []
+    for place, values in enumerate(columns):
+        scored = Scored(training="t", axes={}, checkpoint=f"c{place}", step=place, epoch=place, folder="", evaluated_as="")
+        scores = {(task, task): {f"p{i}": [v] for i, v in enumerate(column)} for task, column in values.items()}
+        points.append(Point(scored, scores, {}, {}))
+    rewards = [(place, float(place)) for place in range(len(columns))]
+    config = Config(points=[], draws=draws)
+    return Evolved(config, Found(), [Series("t", "t", "t", points, rewards)])
+
+
+def test_of_equal_checkpoints_the_reported_score_is_right_and_the_choosing_half_flatters() -> None:
+    """150 trainings that learn nothing: true accuracy 0.5 throughout. The error of a mean over them is 0.5/sqrt(20 * 150) = 0.009."""
+    random = np.random.default_rng(1)
+    found = []
+    for _ in range(150):
+        evolved = simulated([{"math": [float(v) for v in random.integers(0, 2, 40)]} for _ in range(8)])
+        stop = stopping(evolved, evolved.series[0])
+        assert not isinstance(stop, str)
+        found.append((stop.reported_best, stop.choosing[stop.best]))
+    reported, choosing = np.mean(found, axis=0)
+    assert abs(reported - 0.5) < 0.03
+    assert choosing > 0.6
+
+
+def test_trainings_that_only_wobble_raise_an_overfitting_alarm_in_at_most_one_of_twenty() -> None:
+    """Six domains, five checkpoints whose true accuracy is 0.5; Holm keeps the chance of any alarm below the level of 0.05."""
+    random = np.random.default_rng(2)
+    domains = [f"d{i}" for i in range(6)]
+    raised = 0
+    for _ in range(80):
+        evolved = simulated([{name: [float(v) for v in random.integers(0, 2, 60)] for name in domains} for _ in range(5)])
+        raised += any(check.raised for check in overfitting(evolved, evolved.series[0]))
+    assert raised <= 9  # of 80 at 0.05: more than 9 would happen once in 300 times
+
+
+def test_a_real_fall_in_one_of_six_domains_is_found() -> None:
+    random = np.random.default_rng(4)
+    truth = {f"d{i}": [0.5, 0.7, 0.7] for i in range(5)} | {"lost": [0.5, 0.9, 0.3]}
+    found = 0
+    for _ in range(20):
+        evolved = simulated([{name: [float(v) for v in random.random(80) < curve[place]] for name, curve in truth.items()}
+                             for place in range(3)])
+        alarms = [check.domain for check in overfitting(evolved, evolved.series[0]) if check.raised]
+        found += "lost" in alarms
+    assert found == 20

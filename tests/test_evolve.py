@@ -193,6 +193,9 @@ def test_jobs_are_packed_as_asked(tmp_path: Path) -> None:
         save(out_of(run, "a"), epoch, epoch)
     made, _ = again(run, per_job=4)
     assert list(map(len, scored(made))) == [4, 2]
+    some, told = again(run, checkpoints="2,9", overrides=("evaluate.config.limit=2",))
+    assert scored(some) == [["epoch-000002", "start"]]
+    assert "train/arm=a: no checkpoint of 9 yet; there are 1, 2, 3, 4, 5" in told
     last, _ = again(run, checkpoints="last", overrides=("evaluate.config.limit=1",))
     assert scored(last) == [["epoch-000005"]]
 
@@ -287,6 +290,7 @@ def test_checkpoints_of_other_programs_are_found_and_what_is_not_whole_is_named(
     torn.write_bytes(torn.read_bytes()[:-3])
     index = weights(plain / "checkpoint-300", 5)
     write_json(index / "model.safetensors.index.json", {"weight_map": {"w": "model.safetensors", "v": "gone.safetensors"}})
+    (weights(plain / "checkpoint-400", 6) / "training_args.bin").touch()
     (plain / "old").mkdir()
     (plain / "old" / "pytorch_model.bin").touch()
     found, told = locate(plain)
@@ -294,7 +298,8 @@ def test_checkpoints_of_other_programs_are_found_and_what_is_not_whole_is_named(
                                                          ("checkpoint-100", "huggingface")]
     assert sorted(line.rpartition(": ")[2] for line in told) == [
         "1 of 2 weight files are missing, such as gone.safetensors", "model.safetensors is not as long as its header says",
-        "pytorch_model.bin is a pickle, which is not opened; save it as safetensors"]
+        "pytorch_model.bin is a pickle, which is not opened; save it as safetensors",
+        "transformers writes trainer_state.json last, and it is not there"]
     alone, _ = locate(plain / "checkpoint-100")
     assert [one.name for one in alone] == ["checkpoint-100"]
 
