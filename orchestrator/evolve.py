@@ -213,8 +213,8 @@ def evolve(request: Request, tell: Tell) -> tuple[Run, list[Record]]:
     root, source = runs_root(), request.source
     # Relative paths in the run's settings begin where it was launched.
     with contextlib.chdir(source.cwd) if source is not None else contextlib.nullcontext():
-        made = settings(request)
         trainings(request)  # what is wrong with them is told before a folder is made
+        made = settings(request)
         profile = request.profile or (source.profile if source is not None else load_profile(None))
         run = opened(empty_plan(request, made), profile, root)
         with run.lock():

@@ -41,6 +41,9 @@ def evolve(
                       jobs=tuple(job or ()), base=base.absolute() if base else None, config_file=config.absolute() if config else None,
                       overrides=tuple(overrides or ()), profile=load_profile(cluster) if cluster else None)
     made, records = begin(request, print)
+    if not records:
+        print(f"{made.name}: there is no checkpoint yet; call again once a training has made one")
+        return
     submitted = sum(record.source == "orch" and record.state == "PENDING" for record in records)
     done = sum(record.state == "COMPLETED" for record in records)
     print(f"{made.name}: {submitted} jobs submitted, {done} of {len(records)} done before; look at it: orch status {made.name}")

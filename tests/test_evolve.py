@@ -304,6 +304,15 @@ def test_checkpoints_of_other_programs_are_found_and_what_is_not_whole_is_named(
     assert [one.name for one in alone] == ["checkpoint-100"]
 
 
+def test_before_the_first_checkpoint_there_is_nothing_to_do_and_that_is_no_mistake(tmp_path: Path) -> None:
+    run = training_run(tmp_path, ("a",))
+    shutil.rmtree(tmp_path / "base")
+    shown = orch("evolve", run.name)
+    assert (shown.returncode, "there is no checkpoint yet; call again" in shown.stdout) == (0, True), shown.stderr
+    with pytest.raises(RunError, match="no such folder"):
+        evolve(Request(source=None, folders=(tmp_path / "gone",)), lambda _: None)
+
+
 def test_a_folder_is_followed_with_settings_of_its_own_and_weights_alone_need_a_base(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     root = tmp_path / "plain"
