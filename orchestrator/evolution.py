@@ -23,8 +23,8 @@ from jobs.stages import Point, folder_names, identity, job_name
 from orchestrator.errors import RunError
 from orchestrator.node import write_json
 from orchestrator.plan import RUN
+from orchestrator.run import EVOLUTION
 
-FILE = "evolution.json"
 REPORT = "analysis.evolution"
 """The engine that writes the report."""
 START = "start"
@@ -121,13 +121,13 @@ class Evolution(BaseModel):
 
 def read(folder: Path) -> Evolution | None:
     """The evolution in a run folder; None if the run is none."""
-    path = folder / FILE
+    path = folder / EVOLUTION
     return Evolution.model_validate(json.loads(path.read_text())) if path.is_file() else None
 
 
 def write(folder: Path, evolution: Evolution) -> None:
     """Write ``evolution.json`` whole. Only with the run's lock held."""
-    write_json(folder / FILE, evolution.model_dump(mode="json"))
+    write_json(folder / EVOLUTION, evolution.model_dump(mode="json"))
 
 
 def selector_of(text: str) -> str | list[int]:
