@@ -41,7 +41,7 @@ class Figure:
     """Which sources it shows: scores or curves."""
 
 
-def set_style() -> None:
+def prepare() -> None:
     """How every figure looks; call it before drawing."""
     import matplotlib as mpl
 
@@ -53,7 +53,7 @@ def set_style() -> None:
 
 def draw(report: Report, folder: Path) -> list[Figure]:
     """All figures that the data allow; also written to ``folder`` as SVG and PNG. What has no data is named in ``report.missing``."""
-    set_style()
+    prepare()
     folder.mkdir(parents=True, exist_ok=True)
     made = [forest(report, folder / "differences")]
     made += [curve(report, key, label, folder / key) for key, label in CURVES.items()]

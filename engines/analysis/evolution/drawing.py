@@ -7,7 +7,7 @@ from typing import Any
 
 from engines.analysis.evolution.reading import Series
 from engines.analysis.evolution.words import Told, behaviour_of
-from engines.analysis.figures import BLUE, INK, ORANGE, Figure, save, set_style
+from engines.analysis.figures import BLUE, INK, ORANGE, Figure, prepare, save
 
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """After Okabe and Ito; the first two follow the page's scheme."""
@@ -28,7 +28,7 @@ def styles(told: Told) -> dict[str, tuple[str, str]]:
 
 def draw(told: Told, folder: Path) -> list[Figure]:
     """All figures, written to ``folder`` as SVG and PNG."""
-    set_style()
+    prepare()
     folder.mkdir(parents=True, exist_ok=True)
     return [domains(told, folder / "domains"), answers(told, folder / "answers")]
 
