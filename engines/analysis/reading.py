@@ -146,11 +146,6 @@ def settings_of(document: dict[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def settings_of(document: dict[str, Any]) -> dict[str, Any]:
-    """What must be the same in all evaluations."""
-    return {key: value for key, value in document["config"].items() if key not in MAY_DIFFER}
-
-
 def read_specialists(config: Config, found: Found) -> None:
     """Add the evaluations of the specialists; they must be comparable with the others."""
     other = Found()
