@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.arguments import AsJson, ClusterName, Experiment, Jobs, Preset, RunName, Set
 from orchestrator.errors import CheckError, OrchError, SubmitError
+from orchestrator.scores_cli import compare, evolve, results
 
 if TYPE_CHECKING:
     from orchestrator.plan import Plan
@@ -24,13 +26,8 @@ app = typer.Typer(
 data_app = typer.Typer(help="Prepare the data that training and evaluation read.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
-Experiment = Annotated[str, typer.Argument(help="Name of an experiment in ./jobs or a shipped one, or the path of a .yaml file.")]
-Preset = Annotated[str | None, typer.Option(help="A preset of the experiment file, such as smoke.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Override a key: train.config.epochs=5. May be repeated.")]
-ClusterName = Annotated[str | None, typer.Option("--cluster", help="Cluster profile: a name, a .yaml file, or local.")]
-RunName = Annotated[str | None, typer.Argument(help="experiment, experiment/run, or a run's folder; the newest run without it.")]
-Jobs = Annotated[list[str] | None, typer.Option("--job", help="Only this job or stage, and what depends on it. May be repeated.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+for command in (evolve, compare, results):
+    app.command()(command)
 
 
 def planned(experiment: str, preset: str | None, overrides: list[str] | None) -> Plan:

@@ -74,6 +74,8 @@ def print_report(run: Run) -> None:
     """Print report.txt of the run's analysis jobs and say where the page is; RunError says what is missing."""
     records, _ = refresh(run)
     reports = [record for record in records if run.by_name[record.name].engine in REPORTS]
+    # An evolution writes a report at every growth; the newest one shows all that the others do.
+    reports += [record for record in records if run.by_name[record.name].engine == "analysis.evolution"][-1:]
     if not reports:
         raise RunError(f"{run.name} has no stage with an engine that writes reports: {', '.join(REPORTS)}")
     for record in reports:

@@ -31,6 +31,8 @@ from orchestrator.plan import Plan
 from orchestrator.profile import Profile
 from orchestrator.state import ExitRecord, JobState, Record
 
+EVOLUTION = "evolution.json"
+"""Is in the folder of a run whose plan grows: what `orch evolve` has seen and taken."""
 LOCK_SECONDS = 60.0
 """How long to wait for another orch process that has the run's lock."""
 
@@ -138,8 +140,16 @@ class Run:
 
     def save(self, records: Iterable[Record]) -> None:
         """Write the state file whole. Only with the lock held."""
-        write_json(self.folder / "state.json", {"run": self.name, "jobs": [record.to_dict() for record in records]})
+        mine = [record.to_dict() for record in records]
+        write_json(self.folder / "state.json", {"run": self.name, "jobs": [*mine, *self.newer({values["name"] for values in mine})]})
         (self.folder / "submitted.jsonl").unlink(missing_ok=True)  # what it held is in the state file now
+
+    def newer(self, known: set[str]) -> list[dict[str, Any]]:
+        """What the state file says of jobs that an evolution's plan got after this process read it; they stay as they are."""
+        path = self.folder / "state.json"
+        if not (self.folder / EVOLUTION).exists() or not path.exists():
+            return []
+        return [values for values in json.loads(path.read_text())["jobs"] if values["name"] not in known]
 
     def journal(self, record: Record) -> None:
         """Note a job id at once, before the next submission."""

@@ -1,9 +1,14 @@
 """The weighing of sources: no order, loss or repetition of answers loses a finished job or invents a failure."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engines.io import Progress, read_progress
 from orchestrator.state import FAILED, FINAL, Answer, ExitRecord, JobState, Record, Seen, reconcile
+from orchestrator.status import progress_of
 
 TOKEN = "0123456789"
 
@@ -96,3 +101,16 @@ def test_a_requeued_job_is_waiting_until_the_queue_shows_it_and_older_records_fa
     early = reconcile([record(JobState.RUNNING)], {}, None, {"train": saved}, {"train"}, 1000.0)
     final = ExitRecord(**{**left(0, True).__dict__, "restart": 1})
     assert reconcile(early, {}, None, {"train": final}, {"train"}, 1001.0)[0].restarts == 1
+
+
+def test_an_engine_that_knows_how_long_it_takes_is_believed(tmp_path: Path) -> None:
+    """The longest samples come first, so the pace of the steps would promise too late an end."""
+    out = tmp_path / "jobs" / "train" / "out"
+    out.mkdir(parents=True)
+    progress = Progress(out)
+    progress.write(10, 100, {"tokens_per_second": 5.0}, "evaluate")
+    progress.write(20, 100, {"tokens_per_second": 5.0, "seconds_left": 30.0}, "evaluate")
+    shown = progress_of(SimpleNamespace(folder=tmp_path), record(JobState.RUNNING))  # only the folder of a run is looked at
+    last = read_progress(out)[-1]
+    assert shown["expected_end"] == last["time"] + 30.0
+    assert shown["metrics"] == {"tokens_per_second": 5.0}

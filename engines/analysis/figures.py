@@ -12,8 +12,7 @@ from typing import Any
 
 from engines.analysis.comparison import LEVEL, MACRO
 from engines.analysis.report import Report
-from engines.drawing import BLUE, INK, ORANGE, prepare, save
-from engines.drawing import Figure as Figure
+from engines.drawing import BLUE, INK, ORANGE, Figure, prepare, save
 from engines.metrics import METRICS
 from engines.statistics import t_interval
 

@@ -140,7 +140,8 @@ class Config(EngineConfig):
     probe_every_steps: int = Field(default=1, ge=1)
     """Steps between comparisons of trainer and sampler on a fixed prompt after new weights."""
     logprob_tolerance: float = Field(default=1e-4, gt=0)
-    """Largest allowed difference of a log-probability between trainer and sampler in float32; in bfloat16 0.5 is used."""
+    """Largest difference of log-probabilities between trainer and sampler in float32 that is rounding: of any token of the probe, of the
+    rollouts on average; in bfloat16 0.5 is used."""
     gpu_memory_fraction: float = Field(default=0.4, gt=0, lt=1)
     """vLLM's share of the GPU."""
     sampler_sleeps: bool = False
@@ -231,16 +232,3 @@ def model_folder(model: str | CheckpointSource) -> Path | None:
     except HFValidationError:
         return None
     return Path(path).parent if isinstance(path, str) else None
-
-
-def data_files(source: str | dict[str, str | list[str]], split: Literal["train", "validation"]) -> dict[str, list[Path]]:
-    """Files of each task, in the order of their names: from a mapping, or from a folder's ``<task>.<split>.parquet``."""
-    if isinstance(source, dict):
-        return listed(source)
-    ending = f".{split}.parquet"
-    return {path.name.removesuffix(ending): [path] for path in sorted(Path(source).glob(f"*{ending}"))}
-
-
-def listed(source: dict[str, str | list[str]]) -> dict[str, list[Path]]:
-    """Files of each task of a mapping, in the order of the tasks' names."""
-    return {task: [Path(file) for file in ([named] if isinstance(named, str) else named)] for task, named in sorted(source.items())}

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Literal
 
 from engines.io import CheckpointSource, ConfigError
-from engines.ppo import Config, data_files, model_folder
+from engines.overlap import data_files
+from engines.ppo import Config, model_folder
 from engines.ppo.guards import memory
 from engines.ppo.sizes import ModelSize, adapter_parameters, model_size
 

@@ -132,7 +132,7 @@ class Policy:
         sizes = world.sum(torch.tensor([self._denominator(groups) for groups in tasks.values()], dtype=torch.float64)).tolist()
         total = [torch.zeros_like(local(parameter)) for parameter in self.parameters]
         snapshots: list[list[torch.Tensor]] = []
-        sums, differences = torch.zeros(4, dtype=torch.float64), [0.0]
+        sums, differences = torch.zeros(5, dtype=torch.float64), [0.0]
         for rows, size in zip((rollouts or self.rollouts(tasks)).values(), sizes, strict=True):
             self.optimizer.zero_grad(set_to_none=True)
             # equal: each task is the mean over its own tokens, and the loss the mean over tasks.
@@ -147,8 +147,9 @@ class Policy:
             kept = self._add_to(total)
             if config.mtl.method != "off":
                 snapshots.append(kept)
-        loss, diverged, chances, tokens = world.sum(sums).tolist()
+        loss, diverged, gap, chances, tokens = world.sum(sums).tolist()
         return total, snapshots, {"loss": loss, "logprob_difference_max": world.largest(max(differences)),
+                                  "logprob_difference_mean": gap / max(tokens, 1.0),
                                   "probability_difference_mean": chances / max(tokens, 1.0),
                                   **({"divergence": diverged} if config.kl_coefficient > 0 else {})}
 
@@ -161,7 +162,7 @@ class Policy:
     def _backward(self, batch: MicroBatch, denominator: float) -> tuple[torch.Tensor, float]:
         """Sums over this micro-batch and the largest difference of a log-probability between trainer and sampler.
 
-        The sums: its shares of loss and divergence, differences of probability between trainer and sampler, tokens.
+        The sums: its shares of loss and divergence, differences of log-probability and of probability between the two, tokens.
         """
         config = self.config
         batch = batch.to(self.device)
@@ -176,7 +177,7 @@ class Policy:
         apart = torch.where(batch.mask, (logprobs - batch.sampler_logprobs).abs(), 0.0)
         chances = (logprobs.exp() - batch.sampler_logprobs.exp()).abs()
         diverged = 0.0 if reference is None else float(masked_sum(divergence(logprobs, reference), batch.mask)) / denominator
-        part = [loss.item(), diverged, masked_sum(chances, batch.mask).item(), batch.mask.sum().item()]
+        part = [loss.item(), diverged, apart.sum().item(), masked_sum(chances, batch.mask).item(), batch.mask.sum().item()]
         return torch.tensor(part, dtype=torch.float64), apart.max().item()
 
     def _add_to(self, total: list[torch.Tensor]) -> list[torch.Tensor]:

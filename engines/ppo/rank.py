@@ -98,12 +98,13 @@ class Rank:
     def update(self, tasks: dict[str, list[Any]], step: int) -> dict[str, float]:
         """One optimizer step (``step`` from 0) on ``{task: [Group]}``, then the new weights to the sampler; returns metrics.
 
-        RuntimeError if trainer and sampler disagree about the rollouts or the probe.
+        RuntimeError if trainer and sampler disagree about the rollouts, on average, or the probe.
         """
         started = time.monotonic()
         self.sampler.sleep()
         metrics: dict[str, float] = self.policy.step(tasks, step)
-        self._check("on the rollouts", metrics["logprob_difference_max"])
+        # The mean: a model that is almost sure of everything can magnify the rounding of a single token to a tenth of a nat.
+        self._check("on the rollouts, on average", metrics["logprob_difference_mean"])
         updated = time.monotonic()
         metrics |= self.synchronize(check=(step + 1) % self.config.probe_every_steps == 0)
         return metrics | {"seconds_update": updated - started, "seconds_sync": time.monotonic() - updated}
