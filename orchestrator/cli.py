@@ -109,21 +109,24 @@ def launch(experiment: Experiment, preset: Preset = None, overrides: Set = None,
 
 
 def print_scripts(made: Plan, profile: Profile) -> None:
-    """The script of every job as a launch would submit it, with the ids of earlier jobs as names."""
+    """Every script as a launch would submit it, an array's once, with the ids of earlier jobs as names."""
     import tempfile
     from dataclasses import replace
 
+    from orchestrator.arrays import make_batches, waits_for
     from orchestrator.run import create_run, runs_root
     from orchestrator.submit import cluster_of
 
     with tempfile.TemporaryDirectory() as folder:
         run = create_run(made, profile, Path(folder))
-        shown = runs_root() / run.name
-        for record in run.load():
-            job = run.by_name[record.name]
-            intended = replace(record, attempt=1, token=run.token(job, 1))
-            text = cluster_of(run).script(job, intended, [f"<id of {parent}>" for parent in job.after])
-            print(f"# ---- {job.name}\n{text.replace(str(run.folder), str(shown))}")
+        cluster = cluster_of(run)
+        by_name = {record.name: record for record in run.load()}
+        for batch in make_batches(run, list(by_name.values()), set(by_name), cluster.array_size()):
+            ids = batch.ids(f"<id of {batch.title}>")
+            text = cluster.script(batch, waits_for(batch, by_name))
+            by_name.update((record.name, replace(record, job_id=own)) for record, own in zip(batch.records, ids, strict=True))
+            print(f"# ---- {batch.title}\n{text.replace(str(run.folder), str(runs_root() / run.name))}")
+            print("".join(f"# {own}: {record.name}\n" for record, own in zip(batch.records, ids, strict=True) if batch.indexes), end="")
 
 
 def follow(run: Run) -> int:

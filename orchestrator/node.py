@@ -1,9 +1,11 @@
 """On the node: claim the job, run its engine as a child process, pass signals on, leave an exit record.
 
-    python -P -u -m orchestrator.node JOB_FOLDER ATTEMPT TOKEN
+    python -I -S -u RUN_FOLDER/node.py JOB_FOLDER ATTEMPT TOKEN
+    python -I -S -u RUN_FOLDER/node.py ARRAY_FOLDER                which element: SLURM_ARRAY_TASK_ID
 
-Slurm and the local scheduler start the same program. It needs nothing but the job's folder, which is complete before anything is
-submitted, and it starts in milliseconds: the standard library only. Its output is the attempt's ``log.txt``.
+Slurm and the local scheduler start the same program, a copy of this file. It needs nothing but the job's folder, which is complete
+before anything is submitted, and it starts in milliseconds: few modules, of the standard library only. Its output is the attempt's
+``log.txt``.
 """
 
 from __future__ import annotations
@@ -142,6 +144,13 @@ def last_step(out: Path) -> int | None:
     return None
 
 
+def own_id() -> str:
+    """The scheduler's id of this job."""
+    if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
+        return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    return os.environ.get("SLURM_JOB_ID") or os.environ.get("ORCH_JOB_ID") or f"pid-{os.getpid()}"
+
+
 class Attempt:
     """One attempt at a job: its folder, its child process, the signals it received."""
 
@@ -151,7 +160,7 @@ class Attempt:
         self.token = token
         self.path = folder / f"attempt-{number}"
         self.out = folder / "out"
-        self.job_id = os.environ.get("SLURM_JOB_ID") or os.environ.get("ORCH_JOB_ID") or f"pid-{os.getpid()}"
+        self.job_id = own_id()
         self.child: subprocess.Popen[bytes] | None = None
         self.signals: list[str] = []
         self.unsent: list[int] = []
@@ -261,11 +270,19 @@ def requeue(job_id: str) -> str:
     return "" if result.returncode == 0 else " ".join(result.stderr.split())
 
 
+def arguments() -> tuple[Path, int, str]:
+    """Job folder, attempt and token from the command line; of an array from its list of members."""
+    if len(sys.argv) > 2:
+        return Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    array, index = Path(sys.argv[1]), os.environ["SLURM_ARRAY_TASK_ID"]
+    folder, number = json.loads((array / "members.json").read_text())[index]
+    return Path(folder), number, f"{array.name}_{index}"
+
+
 def main() -> int:
     """Run one attempt. Exit code 0: results are there, or another job has the attempt; else the engine's, at least 1."""
-    folder, number, token = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    attempt = Attempt(folder, number, token)
-    restart = claim(attempt.path, token, attempt.job_id)
+    attempt = Attempt(*arguments())
+    restart = claim(attempt.path, attempt.token, attempt.job_id)
     if restart is None:
         return 0
     code = attempt.run()

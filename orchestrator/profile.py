@@ -45,6 +45,8 @@ class Profile:
     """Longest time limit the partition takes, in minutes."""
     max_jobs: int | None = None
     """How many jobs may be queued and running at once; the others wait for the next `orch` command."""
+    throttle: int | None = None
+    """How many jobs of one array may run at once (`sbatch --array=...%N`); without it as many as fit."""
     setup: list[str] = field(default_factory=list)
     """Shell lines that a job runs before anything else: `module load`, `source .../activate`."""
     python: str | None = None
@@ -74,7 +76,7 @@ class Profile:
         return [(key, asked[key], most) for key, most in self.limits().items() if most is not None and asked[key] > most]
 
 
-COUNTS = ("cpus_per_node", "memory_gb_per_node", "gpus_per_node", "max_minutes", "max_jobs")
+COUNTS = ("cpus_per_node", "memory_gb_per_node", "gpus_per_node", "max_minutes", "max_jobs", "throttle")
 """Keys that are whole numbers; the plain ones left are text."""
 
 

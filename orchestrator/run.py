@@ -4,7 +4,9 @@
         plan.json          the plan, the cluster profile, where and with what it was launched; a relaunch may change resources
         state.json         what is known of every job; written only by orch, whole, by rename, under state.lock
         submitted.jsonl    journal of job ids, one flushed line per submission
+        node.py            what runs on the nodes: orchestrator/node.py as it was at the last submission
         jobs/<job>/        job.json, config.json, out/, attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
+        arrays/<token>/    script.sh, members.json and a log per element, which the log.txt of its attempt is a link to
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ from orchestrator.errors import RunError
 from orchestrator.node import write_json
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile
-from orchestrator.state import ExitRecord, JobState, Record
+from orchestrator.state import ExitRecord, JobState, Record, split_token
 
 LOCK_SECONDS = 60.0
 """How long to wait for another orch process that has the run's lock."""
@@ -103,10 +105,41 @@ class Run:
             file.flush()
             yield
 
+    def array_folder(self, token: str) -> Path:
+        """What the elements of an array share."""
+        return self.folder / "arrays" / token
+
+    def prepare(self, records: Sequence[Record]) -> None:
+        """Make what a batch needs on disk before it is submitted."""
+        node = Path(__file__).with_name("node.py").read_bytes()
+        program = self.folder / "node.py"
+        if not program.exists() or program.read_bytes() != node:
+            draft = program.with_name(f".node.{os.getpid()}")
+            draft.write_bytes(node)
+            draft.replace(program)
+        for record in records:
+            token, index = split_token(record.token)
+            log = self.log(record)
+            log.parent.mkdir(parents=True, exist_ok=True)
+            if log.is_symlink():
+                log.unlink()  # of an intent that was dropped before anything was submitted
+            if index is not None:
+                log.symlink_to(Path(os.path.relpath(self.array_folder(token), log.parent)) / f"{index}.log")
+        token, index = split_token(records[0].token)
+        members = self.array_folder(token) / "members.json"
+        if index is not None and not members.exists():
+            members.parent.mkdir(parents=True)
+            write_json(members, {str(split_token(r.token)[1]): [str(self.folder / r.folder), r.attempt] for r in records})
+
     def node_command(self, job: Job, record: Record) -> list[str]:
-        """What a scheduler starts for one attempt."""
+        """What a scheduler starts for one attempt; for an element of an array the same for all, with the array's folder.
+
+        A file of its own, run without the environment's start-up files: these cost more than all the rest (docs/performance.md).
+        """
         python = self.profile.python or sys.executable
-        return [python, "-P", "-u", "-m", "orchestrator.node", str(self.job_folder(job)), str(record.attempt), record.token]
+        what = [str(self.array_folder(split_token(record.token)[0]))] if "_" in record.token else \
+            [str(self.job_folder(job)), str(record.attempt), record.token]
+        return [python, "-I", "-S", "-u", str(self.folder / "node.py"), *what]
 
     def load(self) -> list[Record]:
         """The records of the state file, in plan order; a job it does not know is WAITING."""
@@ -128,8 +161,11 @@ class Run:
             attempts = [int(path.name.removeprefix("attempt-")) for path in self.job_folder(job).glob("attempt-*")]
             if attempts:
                 number = max(attempts)
+                log = self.job_folder(job) / f"attempt-{number}" / "log.txt"
+                element = log.readlink() if log.is_symlink() else None
+                token = f"{element.parent.name}_{element.stem}" if element else self.token(job, number)
                 yield Record(name=job.name, stage=job.stage, identity=job.identity, folder=job.folder, attempt=number,
-                             token=self.token(job, number), state=JobState.UNKNOWN, reason="rebuilt from the job's folder",
+                             token=token, state=JobState.UNKNOWN, reason="rebuilt from the job's folder",
                              submitted=(self.job_folder(job) / f"attempt-{number}").stat().st_mtime)
 
     def save(self, records: Iterable[Record]) -> None:
@@ -137,10 +173,10 @@ class Run:
         write_json(self.folder / "state.json", {"run": self.name, "jobs": [record.to_dict() for record in records]})
         (self.folder / "submitted.jsonl").unlink(missing_ok=True)  # what it held is in the state file now
 
-    def journal(self, record: Record) -> None:
-        """Note a job id at once, before the next submission."""
+    def journal(self, records: Iterable[Record]) -> None:
+        """Note job ids at once, before the next submission."""
         with (self.folder / "submitted.jsonl").open("a") as file:
-            file.write(json.dumps({"token": record.token, "job_id": record.job_id}) + "\n")
+            file.write("".join(json.dumps({"token": record.token, "job_id": record.job_id}) + "\n" for record in records))
             file.flush()
             os.fsync(file.fileno())
 

@@ -93,6 +93,12 @@ class Record:
         return cls(**{**values, "state": JobState(values["state"])})
 
 
+def split_token(token: str) -> tuple[str, int | None]:
+    """The scheduler's part of a token, or of a job id, and the index in its array (None: a single job)."""
+    head, _, index = token.partition("_")
+    return head, int(index) if index else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Seen:
     """What a scheduler says of one job."""

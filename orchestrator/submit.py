@@ -2,7 +2,7 @@
 
 The order of things is what makes it exact: the attempt's folder and the intent (job, attempt, token) are on disk before the
 scheduler is asked, the token is part of the job's name, the id is noted right after. Whoever comes after a crash, or after an answer
-that may or may not mean "submitted", looks the token up before submitting again.
+that may or may not mean "submitted", looks the token up before submitting again. Like jobs go as one array (orchestrator/arrays.py).
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from jobs.spec import Job
+from orchestrator.arrays import Batch, Waits, make_batches, waits_for
 from orchestrator.errors import RunError, SubmitError
 from orchestrator.run import Run
-from orchestrator.state import ACTIVE, FAILED, Answer, JobState, Record, reconcile
+from orchestrator.state import ACTIVE, FAILED, Answer, JobState, Record, reconcile, split_token
 
 SETTLE_SECONDS = 5.0
 """An intent younger than this may still be on its way to the scheduler."""
@@ -33,10 +33,13 @@ class Cluster(Protocol):
     trouble: str
     """Why the last question could not be answered; empty if it was."""
 
-    def script(self, job: Job, record: Record, dependencies: Sequence[str]) -> str:
+    def array_size(self) -> int:
+        """Most jobs that one array may have; 1 where there are no arrays."""
+
+    def script(self, batch: Batch, waits: Waits) -> str:
         """The exact text that would be submitted."""
 
-    def submit(self, job: Job, record: Record, dependencies: Sequence[str]) -> str:
+    def submit(self, batch: Batch, waits: Waits) -> str:
         """Submit and return the job id. SubmitError: refused. AmbiguousSubmit: perhaps submitted."""
 
     def ask_active(self) -> Answer:
@@ -126,9 +129,16 @@ def settle(run: Run, records: list[Record], cluster: Cluster) -> list[Record]:
         active, final = cluster.ask_active(), cluster.ask_final(min(r.submitted or run.created for r in doubtful()))
         if active is None or final is None:
             return [in_doubt(r) if r in doubtful() else r for r in records]
-        records = reconcile(records, active, final, run.exits(records), run.done(records), time.time())
+        records = with_siblings(reconcile(records, active, final, run.exits(records), run.done(records), time.time()))
     return [dataclasses.replace(r, state=JobState.WAITING, reason="its submission never arrived") if r in doubtful() else r
             for r in records]
+
+
+def with_siblings(records: list[Record]) -> list[Record]:
+    """An array arrives whole: an element that neither queue nor accounting shows has the id of the ones submitted with it."""
+    heads = {(split_token(r.token)[0], r.submitted): split_token(r.job_id)[0] for r in records if r.job_id and "_" in r.token}
+    return [dataclasses.replace(r, job_id=f"{heads[key]}_{split_token(r.token)[1]}") if r.job_id is None and key in heads else r
+            for r in records for key in [(split_token(r.token)[0], r.submitted)]]
 
 
 def in_doubt(record: Record) -> Record:
@@ -137,52 +147,60 @@ def in_doubt(record: Record) -> Record:
 
 
 def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Callable[[str], None], looked: float) -> list[Record]:
-    """Write all intents in one save, then submit one by one. With the lock held; ``looked``: when the scheduler was asked."""
+    """Write all intents in one save, then submit batch by batch. With the lock held; ``looked``: when the scheduler was asked."""
     eligible = choose(run, records, looked)
+    if not eligible:
+        records = explain(run, records)
+        run.save(records)
+        return records
     now = time.time()
-    records = [intent(run, r, now) if r.name in eligible else r for r in records]
-    run.save(explain(run, records))
+    batches = make_batches(run, records, eligible, cluster.array_size())
     by_name = {record.name: record for record in records}
+    for batch in batches:
+        run.prepare(batch.records)
+        by_name.update((record.name, intent(record, now)) for record in batch.records)
+    run.save(explain(run, list(by_name.values())))
+    done = 0
     try:
-        for name in [job.name for job in run.plan.jobs if job.name in eligible]:
-            record = submit_one(run, cluster, by_name, name)
-            by_name[name] = record
-            run.journal(record)
-            tell(f"submitted {record.name} as {record.job_id}")
+        for batch in batches:
+            submitted = submit_batch(run, cluster, by_name, batch)
+            by_name.update((record.name, record) for record in submitted)
+            run.journal(submitted)
+            done += 1
+            tell(told(batch, submitted))
     except SubmitError as error:
-        ambiguous = isinstance(error, AmbiguousSubmit)
-        for name in eligible:
-            if by_name[name].job_id is None:
-                # Not asked for yet, or refused: open again. The one whose answer was unclear keeps its token and is looked up.
-                unclear = ambiguous and name == current(run, by_name, eligible)
-                by_name[name] = in_doubt(by_name[name]) if unclear else withdrawn(by_name[name])
-        run.save(explain(run, [by_name[r.name] for r in records]))
+        # Not asked for yet, or refused: open again. Those whose answer was unclear keep their tokens and are looked up.
+        for place, batch in enumerate(batches[done:]):
+            unclear = isinstance(error, AmbiguousSubmit) and place == 0
+            by_name.update((r.name, (in_doubt if unclear else withdrawn)(by_name[r.name])) for r in batch.records)
+        run.save(explain(run, list(by_name.values())))
         raise
-    records = explain(run, [by_name[r.name] for r in records])
+    records = explain(run, list(by_name.values()))
     run.save(records)
     return records
 
 
-def current(run: Run, by_name: dict[str, Record], eligible: set[str]) -> str:
-    """The first job in plan order that has an intent and no id: the one that was being submitted."""
-    return next(job.name for job in run.plan.jobs if job.name in eligible and by_name[job.name].job_id is None)
+def told(batch: Batch, submitted: Sequence[Record]) -> str:
+    """One line on what was submitted, and as what."""
+    job_id = split_token(str(submitted[0].job_id))[0]
+    return f"submitted {batch.title} as {job_id}" + (f", an array of {len(submitted)}" if batch.indexes else "")
 
 
-def submit_one(run: Run, cluster: Cluster, by_name: dict[str, Record], name: str) -> Record:
-    """Submit one job after its active parents; an unclear answer is looked up at once."""
-    job, record = run.by_name[name], by_name[name]
-    dependencies = [str(by_name[parent].job_id) for parent in job.after if by_name[parent].state is not JobState.COMPLETED]
+def submit_batch(run: Run, cluster: Cluster, by_name: dict[str, Record], batch: Batch) -> list[Record]:
+    """Submit one batch after its active parents; an unclear answer is looked up at once."""
+    waits = waits_for(batch, by_name)
+    records = [by_name[record.name] for record in batch.records]
     try:
-        job_id = cluster.submit(job, record, dependencies)
+        job_id = cluster.submit(batch, waits)
     except AmbiguousSubmit:
-        (record,) = settle(run, [in_doubt(record)], cluster)
-        if record.state is JobState.UNKNOWN:
+        records = settle(run, [in_doubt(record) for record in records], cluster)
+        if any(record.state is JobState.UNKNOWN and record.job_id is None for record in records):
             raise
-        if record.job_id is None:
-            job_id = cluster.submit(job, record, dependencies)
-        else:
-            return record
-    return dataclasses.replace(record, job_id=job_id, state=JobState.PENDING, source="orch", seen=time.time(), reason="")
+        if any(record.job_id is not None for record in records):
+            return records
+        job_id = cluster.submit(batch, waits)
+    return [dataclasses.replace(record, job_id=own, state=JobState.PENDING, source="orch", seen=time.time(), reason="")
+            for record, own in zip(records, batch.ids(job_id), strict=True)]
 
 
 def choose(run: Run, records: Sequence[Record], looked: float) -> set[str]:
@@ -202,16 +220,10 @@ def choose(run: Run, records: Sequence[Record], looked: float) -> set[str]:
     return chosen
 
 
-def intent(run: Run, record: Record, now: float) -> Record:
-    """A record that says what is about to be submitted; its attempt's folder is made here.
-
-    An intent that never arrived keeps its attempt and token, so that a late arrival and its repetition share one claim.
-    """
-    attempt = record.attempt if record.token else record.attempt + 1
-    token = run.token(run.by_name[record.name], attempt)
-    (run.folder / record.folder / f"attempt-{attempt}").mkdir(parents=True, exist_ok=True)
-    return dataclasses.replace(record, attempt=attempt, token=token, job_id=None, state=JobState.PENDING, source="orch", seen=now,
-                               submitted=now, started=None, ended=None, exit_code=None, host=None, reason="being submitted")
+def intent(record: Record, now: float) -> Record:
+    """A record that says what is about to be submitted."""
+    return dataclasses.replace(record, job_id=None, state=JobState.PENDING, source="orch", seen=now, submitted=now, started=None,
+                               ended=None, exit_code=None, host=None, reason="being submitted")
 
 
 def withdrawn(record: Record) -> Record:
