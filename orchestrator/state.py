@@ -145,6 +145,8 @@ class ExitRecord:
     """Whether it saved its state before its time limit and asked to be started again."""
     resources: Mapping[str, int] | None = None
     """What the attempt had asked for; None in a run that an older version prepared."""
+    oom_kills: int | None = None
+    """How many of its processes the kernel killed for want of memory; None: the node could not tell."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ExitRecord:
