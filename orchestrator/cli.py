@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -138,12 +139,13 @@ def follow(run: Run) -> int:
 
 @app.command()
 def status(run: RunName = None, watch: Annotated[bool, typer.Option("--watch", help="Live until the run is over.")] = False,
+           every: Annotated[bool, typer.Option("--all", help="A line per job in a run of more than a hundred, too.")] = False,
            as_json: AsJson = False) -> None:
     """Show every job: state with source and age, why it waits or died, progress, expected end."""
     import time
 
     from orchestrator.run import find_run
-    from orchestrator.status import document, render, status_rows
+    from orchestrator.status import document, render
     from orchestrator.submit import refresh
 
     found = find_run(run)
@@ -156,7 +158,7 @@ def status(run: RunName = None, watch: Annotated[bool, typer.Option("--watch", h
     from rich.console import Console
 
     console, now = Console(), time.time()
-    console.print(render(found, status_rows(found, records, now), trouble, now, console.width))
+    console.print(render(found, records, trouble, now, console.width, every))
 
 
 @app.command()
@@ -233,6 +235,7 @@ def data_prepare(
 
 def main() -> None:
     """Run `orch`. A mistake of the user is one line (or one per mistake) and exit code 2."""
+    gc.set_threshold(200_000)  # thousands of records are made at once and none of them is garbage
     try:
         app()
     except OrchError as error:

@@ -39,10 +39,15 @@ REQUEUE_SECONDS = 60.0
 
 def write_json(path: AnyPath, value: object) -> None:
     """Write JSON whole, by rename."""
+    write_text(path, json.dumps(value, indent=1))
+
+
+def write_text(path: AnyPath, text: str) -> None:
+    """Write a file whole, by rename."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
     with open(temporary, "w") as file:
-        file.write(json.dumps(value, indent=1))
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)

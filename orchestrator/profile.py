@@ -7,12 +7,13 @@ import os
 import shutil
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.spec import Resources
 from orchestrator.errors import CheckError
-from orchestrator.located import Mistakes, Node, read_file
-from orchestrator.stage_reader import near, shown
+
+if TYPE_CHECKING:
+    from orchestrator.located import Mistakes, Node
 
 USER_FILE = Path("~/.config/orch/cluster.yaml")
 
@@ -92,6 +93,9 @@ def load_profile(name: str | None = None) -> Profile:
 
     CheckError has one line per mistake in the file.
     """
+    from orchestrator.located import Mistakes, read_file
+    from orchestrator.stage_reader import near
+
     name = name or os.environ.get("ORCH_CLUSTER") or default_name()
     path = Path(name).expanduser()
     if not (path.suffix in (".yaml", ".yml") and path.is_file()):
@@ -120,6 +124,8 @@ def default_name() -> str:
 
 def profile_values(root: Node, mistakes: Mistakes) -> dict[str, Any]:
     """The values of a profile file, checked key by key."""
+    from orchestrator.stage_reader import near, shown
+
     if not isinstance(root.value, dict):
         mistakes.add(root.where, f"a profile must be a mapping, got {shown(root.plain())}")
         return {}

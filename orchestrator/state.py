@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -47,6 +47,8 @@ class JobState(StrEnum):
     """Submitted, but no source knows of it or could be asked."""
 
 
+STATES = {str(state): state for state in JobState}
+"""Looked up ten thousand times by `orch status`; the call of an enumeration takes five times as long."""
 ACTIVE = frozenset({JobState.PENDING, JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED})
 FAILED = frozenset({JobState.FAILED, JobState.CANCELLED, JobState.TIMEOUT, JobState.OUT_OF_MEMORY, JobState.NODE_FAIL,
                     JobState.PREEMPTED})
@@ -85,12 +87,13 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return asdict(self)
+        return dict(vars(self))
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Record:
-        """The inverse of ``to_dict``."""
-        return cls(**{**values, "state": JobState(values["state"])})
+    def from_dict(cls, values: dict[str, Any]) -> Record:
+        """The inverse of ``to_dict``; takes the dictionary over."""
+        values["state"] = STATES[values["state"]]
+        return cls(**values)
 
 
 def split_token(token: str) -> tuple[str, int | None]:

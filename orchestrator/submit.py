@@ -69,7 +69,7 @@ def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float) ->
     With the lock held. Ids that a killed launch had noted, or that the scheduler shows for a token, are taken over here.
     """
     noted = run.journalled()
-    records = [dataclasses.replace(r, job_id=r.job_id or noted.get(r.token)) for r in records]
+    records = [dataclasses.replace(r, job_id=noted[r.token]) if r.job_id is None and r.token in noted else r for r in records]
     exits, done = run.exits(records), run.done(records)
     open_ones = [r for r in records if r.token and r.name not in done and r.state not in FAILED]
     if not open_ones:

@@ -110,7 +110,7 @@ def graphs(draw: st.DrawFn) -> list[Job]:
     return jobs
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(jobs=graphs(), size=st.integers(1, 4), data=st.data())
 def test_every_job_is_submitted_once_after_exactly_its_active_parents(jobs: list[Job], size: int, data: st.DataObject) -> None:
     done = frozenset(item.name for item in jobs if not item.after and data.draw(st.booleans()))

@@ -132,7 +132,7 @@ def test_an_sbatch_that_submits_and_says_it_failed_is_looked_up(slurm: PrivateSl
 
 @pytest.mark.slurm
 def test_squeue_that_cannot_be_asked_changes_nothing_and_is_said(slurm: PrivateSlurm, tmp_path: Path) -> None:
-    file = describe(tmp_path, f"  a: {{command: sleep 8, {SMALL}}}\n")
+    file = describe(tmp_path, f"  a: {{command: sleep 60, {SMALL}}}\n")
     assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
     until(tmp_path, lambda found: found["a"]["state"] == "RUNNING")
     path = wrapper(tmp_path, "squeue", 'echo "slurm_load_jobs error: Unable to contact slurm controller" >&2; exit 1')
