@@ -140,6 +140,7 @@ def follow(run: Run) -> int:
 @app.command()
 def status(run: RunName = None, watch: Annotated[bool, typer.Option("--watch", help="Live until the run is over.")] = False,
            every: Annotated[bool, typer.Option("--all", help="A line per job in a run of more than a hundred, too.")] = False,
+           rescan: Annotated[bool, typer.Option("--rescan", help="Make the state file anew, from job folders and scheduler.")] = False,
            as_json: AsJson = False) -> None:
     """Show every job: state with source and age, why it waits or died, progress, expected end."""
     import time
@@ -151,7 +152,7 @@ def status(run: RunName = None, watch: Annotated[bool, typer.Option("--watch", h
     found = find_run(run)
     if watch:
         raise typer.Exit(follow(found))
-    records, trouble = refresh(found)
+    records, trouble = refresh(found, rescan)
     if as_json:
         print(json.dumps(document(found, records, trouble), indent=1))
         return

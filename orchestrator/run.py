@@ -149,10 +149,16 @@ class Run:
             try:
                 known = {values["name"]: Record.from_dict(values) for values in json.loads(path.read_text())["jobs"]}
             except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-                raise RunError(f"{path}: not a state file ({error}); move it away and launch again: it is rebuilt from the job "
-                               "folders and the scheduler") from error
-        else:
-            known = {record.name: record for record in self.rebuilt()}
+                raise RunError(f"{path}: not a state file ({error}); rebuild it from the jobs' folders and the scheduler: "
+                               f"orch status {self.name} --rescan") from error
+            return [known.get(job.name) or waiting(job) for job in self.plan.jobs]
+        return self.rescanned()
+
+    def rescanned(self) -> list[Record]:
+        """The records without the state file, which is kept as ``state.json.old`` if there is one. With the lock held."""
+        known = {record.name: record for record in self.rebuilt()}
+        with contextlib.suppress(FileNotFoundError):
+            (self.folder / "state.json").replace(self.folder / "state.json.old")
         return [known.get(job.name) or waiting(job) for job in self.plan.jobs]
 
     def rebuilt(self) -> Iterator[Record]:
@@ -165,8 +171,7 @@ class Run:
                 element = log.readlink() if log.is_symlink() else None
                 token = f"{element.parent.name}_{element.stem}" if element else self.token(job, number)
                 yield Record(name=job.name, stage=job.stage, identity=job.identity, folder=job.folder, attempt=number,
-                             token=token, state=JobState.UNKNOWN, reason="rebuilt from the job's folder",
-                             submitted=(self.job_folder(job) / f"attempt-{number}").stat().st_mtime)
+                             token=token, state=JobState.UNKNOWN, reason="rebuilt from the job's folder", submitted=self.created)
 
     def save(self, records: Iterable[Record]) -> None:
         """Write the state file whole, a job per line. Only with the lock held."""

@@ -118,7 +118,7 @@ class Seen:
 
 
 SCHEDULER_SECONDS = 60.0
-"""How long after a signal the scheduler's word on its cause is waited for."""
+"""How long after a signal the scheduler's word on its cause is waited for, and after a job's end its results."""
 
 Answer = dict[str, Seen] | None
 """What the scheduler says, by token; None: it could not be asked."""
@@ -193,6 +193,13 @@ def weigh(record: Record, active: Answer, final: Answer, left: ExitRecord | None
         # Somebody ended it: cancel, time limit and preemption look alike from inside, and the scheduler will say which it was.
         return change(record, now, state=JobState.COMPLETING, source="exit record", reason=f"got {' '.join(left.signals)}",
                       ended=left.ended, exit_code=left.exit_code)
+    ended = left.ended if left is not None and left.results else None
+    if over is not None and over.state is JobState.COMPLETED:
+        ended = over.ended
+    if ended is not None and now - ended < SCHEDULER_SECONDS:
+        # It may have ended between two questions, and a network file system may show its files later here than there.
+        return change(record, now, state=JobState.COMPLETING, source=over.source if over is not None else "exit record",
+                      reason="ended; its results are not seen here yet")
     if left is not None:
         return change(record, now, state=JobState.FAILED, source="exit record", reason=why(left), started=left.started,
                       ended=left.ended, exit_code=left.exit_code, host=left.host, job_id=record.job_id or left.job_id)

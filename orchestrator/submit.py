@@ -79,14 +79,18 @@ def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float) ->
     final: Answer = None
     if any(r.name not in exits or exits[r.name].token != r.token or not exits[r.name].results for r in lost):
         final = cluster.ask_final(min(r.submitted or run.created for r in lost))
-    return reconcile(records, active, final, exits, done, now)
+    # What ended while the scheduler was asked has its files by now.
+    return reconcile(records, active, final, exits | run.exits(lost), done | run.done(lost), now)
 
 
-def refresh(run: Run) -> tuple[list[Record], str]:
-    """The records as they are now, saved; and why something is old, if a source could not be asked."""
+def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
+    """The records as they are now, saved; and why something is old, if a source could not be asked.
+
+    ``rescan``: as if the state file were lost: from the jobs' folders and the scheduler.
+    """
     cluster = cluster_of(run)
     with run.lock():
-        records = explain(run, update(run, run.load(), cluster, time.time()))
+        records = explain(run, update(run, run.rescanned() if rescan else run.load(), cluster, time.time()))
         run.save(records)
     return records, cluster.trouble
 
