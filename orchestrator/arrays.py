@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from jobs.spec import Job
+from orchestrator.policy import asked
 from orchestrator.run import Run
 from orchestrator.state import JobState, Record, split_token
 
@@ -113,7 +114,7 @@ def waits_for(batch: Batch, by_name: Mapping[str, Record]) -> Waits:
 
 def active_parents(job: Job, by_name: Mapping[str, Record]) -> list[str]:
     """Parents that a job still has to wait for."""
-    return [name for name in job.after if by_name[name].state is not JobState.COMPLETED]
+    return [name for name in job.after if by_name[name].state not in (JobState.COMPLETED, JobState.SKIPPED)]
 
 
 def make_batches(run: Run, records: Sequence[Record], chosen: set[str], size: int) -> list[Batch]:
@@ -122,6 +123,7 @@ def make_batches(run: Run, records: Sequence[Record], chosen: set[str], size: in
     A record that has a token keeps it, so that a late arrival of an earlier try and its repetition share one claim.
     """
     by_name = {record.name: record for record in records}
+    planned = [asked(job, by_name[job.name]) for job in run.plan.jobs]
     depth: dict[str, int] = {}
     for job in run.plan.jobs:
         if job.name in chosen:
@@ -129,7 +131,7 @@ def make_batches(run: Run, records: Sequence[Record], chosen: set[str], size: in
     batches = []
     for level in range(max(depth.values(), default=-1) + 1):
         alike: dict[object, list[Job]] = {}
-        for job in run.plan.jobs:
+        for job in planned:
             if depth.get(job.name) == level:
                 alike.setdefault(likeness(job, by_name, size), []).append(job)
         for jobs in alike.values():
@@ -146,8 +148,9 @@ def likeness(job: Job, by_name: Mapping[str, Record], size: int) -> object:
     if size < 2 or (token and index is None):
         return job.name
     parents = [split_token(by_name[name].token) for name in active_parents(job, by_name)]
-    return job.stage, job.resources, token, tuple(sorted(head for head, index in parents if index is not None)), \
-        tuple(sorted(head for head, index in parents if index is None))
+    arrays = tuple(sorted(head for head, index in parents if index is not None))
+    singles = tuple(sorted(head for head, index in parents if index is None))
+    return job.stage, job.resources, by_name[job.name].exclude, token, arrays, singles
 
 
 def deal(jobs: list[Job], by_name: Mapping[str, Record], size: int) -> list[tuple[list[Job], list[int] | None]]:

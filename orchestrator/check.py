@@ -16,7 +16,6 @@ from typing import Any
 
 from jobs.spec import Job, Resources
 from orchestrator import machine
-from orchestrator.arrays import Waits
 from orchestrator.engine_config import config_class
 from orchestrator.errors import CheckError
 from orchestrator.plan import RUN, Plan
@@ -252,4 +251,4 @@ def trials(plan: Plan, script: Script) -> list[str]:
 
 def header(job: Job, profile: Profile) -> str:
     """The script that would be submitted, but for what it runs and waits for."""
-    return script_text(profile, job, f"check.{job.stage}", Path("/dev/null"), Waits(), ["true"])
+    return script_text(profile, job, f"check.{job.stage}", Path("/dev/null"), "", ["true"])

@@ -124,6 +124,13 @@ class LocalCluster:
         """Ended jobs."""
         return self.ask(FINAL)
 
+    def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
+        """Keep waiting jobs from starting, or let them go."""
+        (self.folder / "hold").mkdir(exist_ok=True)
+        for job_id in job_ids:
+            (self.folder / "hold" / job_id).unlink(missing_ok=True) if release else (self.folder / "hold" / job_id).touch()
+        return True
+
     def cancel(self, job_ids: Sequence[str]) -> None:
         """Ask the scheduler to end these jobs, and wait until it has taken note."""
         for job_id in job_ids:
@@ -251,6 +258,10 @@ class Scheduler:
         if any(p["state"] != "COMPLETED" for p in parents):
             if row["reason"] != "Dependency":
                 self.set(token, reason="Dependency")
+            return
+        if (self.folder / "hold" / row["job_id"]).exists():
+            if row["reason"] != "held":
+                self.set(token, reason="held")
             return
         resources = Resources(**row["resources"])
         with ledger() as entries:

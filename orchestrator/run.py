@@ -109,15 +109,18 @@ class Run:
         """What the elements of an array share."""
         return self.folder / "arrays" / token
 
-    def prepare(self, records: Sequence[Record]) -> None:
-        """Make what a batch needs on disk before it is submitted."""
+    def prepare(self, jobs: Sequence[Job], records: Sequence[Record]) -> None:
+        """Make what a batch needs on disk before it is submitted; ``jobs``: with what these attempts ask for."""
         node = Path(__file__).with_name("node.py").read_bytes()
         program = self.folder / "node.py"
         if not program.exists() or program.read_bytes() != node:
             draft = program.with_name(f".node.{os.getpid()}")
             draft.write_bytes(node)
             draft.replace(program)
-        for record in records:
+        for job, record in zip(jobs, records, strict=True):
+            if job.resources != self.by_name[job.name].resources:
+                path = self.job_folder(job) / "job.json"
+                write_json(path, {**json.loads(path.read_text()), "resources": asdict(job.resources)})
             token, index = split_token(record.token)
             log = self.log(record)
             log.parent.mkdir(parents=True, exist_ok=True)

@@ -122,8 +122,14 @@ def parse_sacct(text: str) -> dict[str, Seen]:
     return found
 
 
-def script_text(profile: Profile, job: Job, name: str, log: Path, waits: Waits, command: Sequence[str],
-                indexes: Sequence[int] = ()) -> str:
+def dependency(waits: Waits) -> str:
+    """What a batch waits for, in the words of ``sbatch --dependency``."""
+    kinds = {"afterok": waits.all, "aftercorr": waits.same_index}
+    return ",".join(f"{kind}:{':'.join(ids)}" for kind, ids in kinds.items() if ids)
+
+
+def script_text(profile: Profile, job: Job, name: str, log: Path, after: str, command: Sequence[str], indexes: Sequence[int] = (),
+                exclude: str = "") -> str:
     """The sbatch script: submitit's text, with the profile's set-up and one command that takes the shell's place.
 
     No srun (``use_srun=False``), hence ``B:`` so that the signal reaches the batch step; the time limit is an int because submitit
@@ -138,15 +144,13 @@ def script_text(profile: Profile, job: Job, name: str, log: Path, waits: Waits, 
     further: dict[str, Any] = {"output": output, "signal": f"B:USR2@{warning}", "requeue": True}
     if indexes:
         further["array"] = ranges(indexes) + (f"%{profile.throttle}" if profile.throttle else "")
-    kinds = {"afterok": waits.all, "aftercorr": waits.same_index}
-    dependency = ",".join(f"{kind}:{':'.join(ids)}" for kind, ids in kinds.items() if ids)
-    if dependency:
+    if after:
         further["kill-on-invalid-dep"] = "yes"
     text: str = _make_sbatch_string(
         command=f"exec {shlex.join(command)}", folder=log.parent, job_name=name, time=resources.minutes, nodes=resources.nodes,
         ntasks_per_node=1, cpus_per_task=resources.cpus, mem=f"{resources.memory_gb}G", gres=gpu if resources.gpus else None,
         partition=profile.partition, account=profile.account, qos=profile.qos,
-        dependency=dependency or None, setup=set_up(profile), wckey=None,
+        dependency=after or None, exclude=exclude or None, setup=set_up(profile), wckey=None,
         stderr_to_stdout=True, use_srun=False, additional_parameters={**further, **profile.sbatch})
     return text
 
@@ -175,7 +179,8 @@ class SlurmCluster:
         job, record = batch.jobs[0], batch.records[0]
         name = f"{self.run.plan.experiment}.{job.stage if batch.indexes else job.name}.{batch.token}"
         log = self.run.array_folder(batch.token) / "%a.log" if batch.indexes else self.run.log(record)
-        return script_text(self.run.profile, job, name, log, waits, self.run.node_command(job, record), batch.indexes)
+        return script_text(self.run.profile, job, name, log, dependency(waits), self.run.node_command(job, record), batch.indexes,
+                           record.exclude)
 
     def submit(self, batch: Batch, waits: Waits) -> str:
         """sbatch. An id together with an error, a time-out or a lost connection is ambiguous; anything else that fails is refused."""
@@ -238,6 +243,11 @@ class SlurmCluster:
         for first in range(0, len(job_ids), 100):
             if self.ask(["scancel", *job_ids[first:first + 100]]) is None:
                 raise SubmitError(f"cannot cancel: {self.trouble}; try again")
+
+    def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
+        """Keep waiting jobs from starting, or let them go; False, and ``trouble``, if Slurm cannot be asked."""
+        word = "release" if release else "uhold"
+        return all(self.ask(["scontrol", word, job_id]) is not None for job_id in compressed(job_ids))
 
 
 def call(command: list[str], cwd: str | None = None) -> subprocess.CompletedProcess[str]:

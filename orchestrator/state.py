@@ -84,6 +84,16 @@ class Record:
     host: str | None = None
     restarts: int = 0
     """How often the scheduler has started this attempt again: after a time limit, a preemption or a failed node."""
+    cause: str = ""
+    """Kind of death of the newest attempt (orchestrator/causes.py); empty while it has not died."""
+    memory_gb: int | None = None
+    """What retries have raised the request to; None: as planned."""
+    minutes: int | None = None
+    """The same for the time limit."""
+    exclude: str = ""
+    """Nodes that earlier attempts died of, with commas between."""
+    held: bool = False
+    """Whether it waits in the queue, held back because others of its stage died of what it would die of."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -119,6 +129,9 @@ class Seen:
 
 SCHEDULER_SECONDS = 60.0
 """How long after a signal the scheduler's word on its cause is waited for, and after a job's end its results."""
+
+NOWHERE = "neither queue nor accounting knows it (yet)"
+"""Reason of a job that was submitted and is nowhere to be seen."""
 
 Answer = dict[str, Seen] | None
 """What the scheduler says, by token; None: it could not be asked."""
@@ -187,6 +200,8 @@ def weigh(record: Record, active: Answer, final: Answer, left: ExitRecord | None
         left = None  # of before a requeue; the time after it left none
     if over is not None and over.state in FAILED:
         return from_scheduler(record, over, left, now)
+    if over is None and record.state in FAILED and left is not None and left.signals:
+        return record  # the scheduler has said who ended it; not asked again is not taken back
     if left is not None and left.requeued:
         return restarted(change(record, now, state=JobState.PENDING, source="exit record", started=None, exit_code=None), left)
     if left is not None and left.signals and (over is None or over.state in ACTIVE) and now - left.ended < SCHEDULER_SECONDS:
@@ -215,7 +230,7 @@ def weigh(record: Record, active: Answer, final: Answer, left: ExitRecord | None
             record, now, state=JobState.UNKNOWN, source="orch", reason="no longer in the queue, and accounting could not be asked")
     if record.state is JobState.UNKNOWN:
         return record
-    return change(record, now, state=JobState.UNKNOWN, source="orch", reason="neither queue nor accounting knows it (yet)")
+    return change(record, now, state=JobState.UNKNOWN, source="orch", reason=NOWHERE)
 
 
 def completed(record: Record, left: ExitRecord | None, now: float) -> Record:

@@ -13,9 +13,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from orchestrator.arrays import Batch, Waits, make_batches, waits_for
+from orchestrator.causes import Kind, cause_of
 from orchestrator.errors import RunError, SubmitError
+from orchestrator.node import tail
+from orchestrator.policy import again, doomed, refusal
 from orchestrator.run import Run
-from orchestrator.state import ACTIVE, FAILED, Answer, JobState, Record, reconcile, split_token
+from orchestrator.state import ACTIVE, FAILED, NOWHERE, SCHEDULER_SECONDS, Answer, ExitRecord, JobState, Record, reconcile, split_token
 
 SETTLE_SECONDS = 5.0
 """An intent younger than this may still be on its way to the scheduler."""
@@ -47,6 +50,9 @@ class Cluster(Protocol):
 
     def ask_final(self, since: float) -> Answer:
         """Ended jobs by token; one call. None: could not ask."""
+
+    def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
+        """Keep waiting jobs from starting, or let them go. False if the scheduler cannot be asked."""
 
     def cancel(self, job_ids: Sequence[str]) -> None:
         """End these jobs. SubmitError if the scheduler cannot be asked."""
@@ -80,7 +86,46 @@ def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float) ->
     if any(r.name not in exits or exits[r.name].token != r.token or not exits[r.name].results for r in lost):
         final = cluster.ask_final(min(r.submitted or run.created for r in lost))
     # What ended while the scheduler was asked has its files by now.
-    return reconcile(records, active, final, exits | run.exits(lost), done | run.done(lost), now)
+    exits |= run.exits(lost)
+    weighed = reconcile(records, active, final, exits, done | run.done(lost), now)
+    weighed = weighed if final is None else [never_started(run, record, now) for record in weighed]
+    return [with_cause(run, record, exits.get(record.name)) for record in weighed]
+
+
+def with_cause(run: Run, record: Record, left: ExitRecord | None) -> Record:
+    """A failed record with what it died of; its log is read once."""
+    if record.state not in FAILED:
+        return dataclasses.replace(record, cause="") if record.cause else record
+    if record.cause:
+        return record
+    log = [line.decode(errors="replace") for line in tail(run.log(record)) if not line.startswith(b"orch: ")]
+    cause = cause_of(record.state, record.reason, left if left is not None and left.token == record.token else None, log)
+    reason = record.reason if cause.kind in (Kind.UNKNOWN, Kind.CANCELLED) else str(cause)
+    return dataclasses.replace(record, cause=str(cause.kind), reason=reason)
+
+
+def hold_back(records: list[Record], cluster: Cluster) -> list[Record]:
+    """Hold what would die as others of its stage have, and let go what is held for nothing."""
+    fates = doomed(records)
+    waiting = [r for r in records if r.state is JobState.PENDING and r.job_id]
+    for release, wanted in ((False, [r for r in waiting if r.name in fates and not r.held]),
+                            (True, [r for r in waiting if r.held and r.name not in fates])):
+        if wanted and cluster.hold([str(r.job_id) for r in wanted], release):
+            names = {r.name for r in wanted}
+            records = [dataclasses.replace(r, held=not release) if r.name in names else r for r in records]
+    return [dataclasses.replace(r, reason=fates[r.name]) if r.name in fates and (r.held or r.state is JobState.WAITING) else r
+            for r in records]
+
+
+def never_started(run: Run, record: Record, now: float) -> Record:
+    """An element of an array that is cancelled while it waits leaves no trace, neither in squeue nor in sacct.
+
+    One that was in the queue, has been nowhere for a minute, and was never claimed on a node has not run and never will.
+    """
+    if (record.state is not JobState.UNKNOWN or record.reason != NOWHERE or record.job_id is None or "_" not in record.job_id
+            or now - record.seen < SCHEDULER_SECONDS or (run.attempt_folder(record) / "claim.json").exists()):
+        return record
+    return dataclasses.replace(record, state=JobState.CANCELLED, seen=now, ended=record.seen, reason="left the queue before it started")
 
 
 def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
@@ -91,6 +136,7 @@ def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
     cluster = cluster_of(run)
     with run.lock():
         records = explain(run, update(run, run.rescanned() if rescan else run.load(), cluster, time.time()))
+        records = hold_back(records, cluster)
         run.save(records)
     return records, cluster.trouble
 
@@ -150,9 +196,14 @@ def in_doubt(record: Record) -> Record:
     return dataclasses.replace(record, state=JobState.UNKNOWN, reason="perhaps submitted; the scheduler could not be asked")
 
 
-def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Callable[[str], None], looked: float) -> list[Record]:
-    """Write all intents in one save, then submit batch by batch. With the lock held; ``looked``: when the scheduler was asked."""
-    eligible = choose(run, records, looked)
+def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Callable[[str], None], looked: float,
+                   named: set[str]) -> list[Record]:
+    """Write all intents in one save, then submit batch by batch. With the lock held.
+
+    Args:
+        looked: when the scheduler was asked; ``named``: jobs to submit even if others of their stage died of what they may die of.
+    """
+    eligible = choose(run, records, looked, set(doomed(records)) - named)
     if not eligible:
         records = explain(run, records)
         run.save(records)
@@ -161,7 +212,7 @@ def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Call
     batches = make_batches(run, records, eligible, cluster.array_size())
     by_name = {record.name: record for record in records}
     for batch in batches:
-        run.prepare(batch.records)
+        run.prepare(batch.jobs, batch.records)
         by_name.update((record.name, intent(record, now)) for record in batch.records)
     run.save(explain(run, list(by_name.values())))
     done = 0
@@ -207,8 +258,8 @@ def submit_batch(run: Run, cluster: Cluster, by_name: dict[str, Record], batch: 
             for record, own in zip(records, batch.ids(job_id), strict=True)]
 
 
-def choose(run: Run, records: Sequence[Record], looked: float) -> set[str]:
-    """Names of jobs to submit now: not done, not active, each parent done or seen in the queue since ``looked``.
+def choose(run: Run, records: Sequence[Record], looked: float, held: set[str]) -> set[str]:
+    """Names of jobs to submit now: not done, not active, not held, each parent done or seen in the queue since ``looked``.
 
     An older word on a parent is not enough: Slurm takes afterok on a failed job that it has forgotten, and runs the child.
     """
@@ -219,7 +270,7 @@ def choose(run: Run, records: Sequence[Record], looked: float) -> set[str]:
     room = len(run.plan.jobs) if run.profile.max_jobs is None else run.profile.max_jobs - sum(r.state in ACTIVE for r in records)
     for job in run.plan.jobs:
         ready = all(parent in chosen or parent in known for parent in job.after)
-        if by_name[job.name].state is JobState.WAITING and ready and len(chosen) < room:
+        if by_name[job.name].state is JobState.WAITING and job.name not in held and ready and len(chosen) < room:
             chosen.add(job.name)
     return chosen
 
@@ -227,7 +278,7 @@ def choose(run: Run, records: Sequence[Record], looked: float) -> set[str]:
 def intent(record: Record, now: float) -> Record:
     """A record that says what is about to be submitted."""
     return dataclasses.replace(record, job_id=None, state=JobState.PENDING, source="orch", seen=now, submitted=now, started=None,
-                               ended=None, exit_code=None, host=None, reason="being submitted")
+                               ended=None, exit_code=None, host=None, reason="being submitted", cause="", held=False)
 
 
 def withdrawn(record: Record) -> Record:
@@ -259,14 +310,31 @@ def retry(run: Run, names: Iterable[str] | None = None, tell: Callable[[str], No
         records = settle(run, update(run, run.load(), cluster, looked), cluster)
         if cluster.trouble:
             tell(f"could not ask: {cluster.trouble}; what depends on jobs that may be active is not submitted now")
-        # Naming a job whose fate is unknown is the user's word that it is gone.
-        again = {r.name for r in records if (r.state in FAILED and (wanted is None or r.name in wanted))
-                 or (r.state is JobState.UNKNOWN and wanted is not None and r.name in wanted)}
-        if wanted is not None:
-            again |= ancestors_failed(run, records, again)
-        records = [dataclasses.replace(r, state=JobState.WAITING, token="", job_id=None, reason="") if r.name in again else r
-                   for r in records]
-        return submit_waiting(run, records, cluster, tell, looked)
+        chosen = {r.name for r in records if r.state in FAILED and (wanted is None or r.name in wanted)}
+        if wanted is None:
+            chosen -= refused(run, records, chosen, tell)
+        else:
+            # Naming a job whose fate is unknown is the user's word that it is gone; naming any, that it is worth another attempt.
+            chosen |= {r.name for r in records if r.state is JobState.UNKNOWN and r.name in wanted}
+            chosen |= ancestors_failed(run, records, chosen)
+        records = [again(run.by_name[r.name], r, run.profile) if r.name in chosen else r for r in records]
+        records = submit_waiting(run, records, cluster, tell, looked, chosen)
+        records = hold_back(records, cluster)
+        run.save(records)
+        return records
+
+
+def refused(run: Run, records: Sequence[Record], names: set[str], tell: Callable[[str], None]) -> set[str]:
+    """Those of the named jobs that another attempt would not help; says which, and why."""
+    exits = run.exits(r for r in records if r.name in names)
+    found = set()
+    for record in (r for r in records if r.name in names):
+        left = exits.get(record.name)
+        why_not = refusal(run.by_name[record.name], record, run.profile, left.resources if left is not None else None)
+        if why_not:
+            tell(f"not submitted again: {why_not}; orch retry --job {record.name} does it all the same")
+            found.add(record.name)
+    return found
 
 
 def ancestors_failed(run: Run, records: Sequence[Record], names: set[str]) -> set[str]:
@@ -291,5 +359,9 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
         ended = [r for r in records if r.state in ACTIVE and r.job_id and (wanted is None or r.name in wanted)]
         if ended:
             cluster.cancel([str(r.job_id) for r in ended])
+        # Of an element that was waiting Slurm keeps no record: what became of it is known now or never.
+        gone = {r.name for r in ended if r.state is JobState.PENDING and "_" in r.token}
+        records = [dataclasses.replace(r, state=JobState.CANCELLED, source="orch", seen=time.time(), ended=time.time(), reason="cancelled")
+                   if r.name in gone else r for r in records]
         run.save(explain(run, records))
     return [record.name for record in ended]

@@ -12,8 +12,9 @@ from orchestrator.arrays import Batch, compressed, expanded, make_batches, range
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile
 from orchestrator.run import Run, waiting
-from orchestrator.slurm import parse_sacct, parse_squeue, script_text
-from orchestrator.state import JobState, Record
+from orchestrator.slurm import dependency, parse_sacct, parse_squeue, script_text
+from orchestrator.state import NOWHERE, JobState, Record
+from orchestrator.submit import never_started
 
 UNIT = "\x1f"
 
@@ -132,6 +133,7 @@ def test_every_job_is_submitted_once_after_exactly_its_active_parents(jobs: list
             assert parents == set(member.after) - done
 
 
+@settings(deadline=None, max_examples=50)
 @given(numbers=st.sets(st.integers(0, 300), min_size=1))
 def test_ranges_and_their_expansion_are_inverse(numbers: set[int]) -> None:
     assert expanded(f"7_[{ranges(numbers)}%3]") == [f"7_{number}" for number in sorted(numbers)]
@@ -162,6 +164,18 @@ def test_the_script_of_an_array_has_its_indexes_its_throttle_and_a_log_per_eleme
     run = run_of(*[job(f"train/{n}") for n in range(4)])
     (batch,), by_name, _ = submitted(run)
     text = script_text(Profile(kind="slurm", throttle=2), batch.jobs[0], "e.train.t", Path("/runs/100%/arrays/t/%a.log"),
-                       waits_for(batch, by_name), ["true"], batch.indexes)
+                       dependency(waits_for(batch, by_name)), ["true"], batch.indexes)
     assert "#SBATCH --array=0-3%2\n" in text
     assert "#SBATCH --output=/runs/100%%/arrays/t/%a.log\n" in text
+
+
+def test_an_element_that_is_nowhere_and_was_never_claimed_was_cancelled_before_it_started(tmp_path: Path) -> None:
+    run = dataclasses.replace(run_of(job("train/0"), job("train/1")), folder=tmp_path)
+    lost = dataclasses.replace(submitted(run)[1]["train/0"], state=JobState.UNKNOWN, reason=NOWHERE, seen=100.0)
+    run.attempt_folder(lost).mkdir(parents=True)
+    assert never_started(run, lost, 130.0) is lost
+    assert never_started(run, lost, 200.0).state is JobState.CANCELLED
+    alone = dataclasses.replace(lost, job_id="17")
+    assert never_started(run, alone, 200.0) is alone, "accounting tells of a single job what became of it"
+    (run.attempt_folder(lost) / "claim.json").write_text("{}")
+    assert never_started(run, lost, 200.0) is lost

@@ -13,7 +13,6 @@ import pytest
 from private_slurm import PrivateSlurm
 
 from jobs.spec import Job, Resources
-from orchestrator.arrays import Waits
 from orchestrator.profile import Profile
 from orchestrator.slurm import parse_sacct, parse_squeue, script_text
 from orchestrator.state import JobState
@@ -306,7 +305,7 @@ def test_the_script_is_what_slurm_should_read() -> None:
     job = Job(name="train", stage="train", axes={}, engine="ppo", command=None, config={},
               resources=Resources(gpus=2, cpus=32, memory_gb=128, minutes=720))
     text = script_text(profile, job, "mtl-comparison.train/arm=pcgrad,seed=0.0123456789", Path("/runs/my run/100%/log.txt"),
-                       Waits(all=("17", "18")),
+                       "afterok:17:18",
                        ["python", "-m", "orchestrator.node", "/runs/my run", "1", "0123456789"])
     assert text == GOLDEN
 
