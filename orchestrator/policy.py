@@ -51,8 +51,8 @@ def again(job: Job, record: Record, profile: Profile) -> Record:
     key = GROWS.get(kind)
     more = grown(job, record, profile, key) if key is not None else None
     hosts = {name for name in [*record.exclude.split(","), record.host or "" if kind in LEAVES else ""] if name}
-    record = dataclasses.replace(record, state=JobState.WAITING, token="", job_id=None, reason="", cause="", held=False,
-                                 exclude=",".join(sorted(hosts)))
+    record = dataclasses.replace(record, state=JobState.WAITING, token="", job_id=None, reason="", cause="", died_of="",
+                                 held=False, exclude=",".join(sorted(hosts)))
     if key == "memory_gb":
         return dataclasses.replace(record, memory_gb=more)
     return dataclasses.replace(record, minutes=more) if key == "minutes" else record

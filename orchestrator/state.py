@@ -86,6 +86,8 @@ class Record:
     """How often the scheduler has started this attempt again: after a time limit, a preemption or a failed node."""
     cause: str = ""
     """Kind of death of the newest attempt (orchestrator/causes.py); empty while it has not died."""
+    died_of: str = ""
+    """The kind with the line it was read from and what to do; shown as the reason."""
     memory_gb: int | None = None
     """What retries have raised the request to; None: as planned."""
     minutes: int | None = None

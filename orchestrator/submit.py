@@ -79,7 +79,7 @@ def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float) ->
     exits, done = run.exits(records), run.done(records)
     open_ones = [r for r in records if r.token and r.name not in done and r.state not in FAILED]
     if not open_ones:
-        return reconcile(records, {}, {}, exits, done, now)
+        return [with_cause(run, record, exits.get(record.name)) for record in reconcile(records, {}, {}, exits, done, now)]
     active = cluster.ask_active()
     lost = [r for r in open_ones if active is not None and r.token not in active]
     final: Answer = None
@@ -95,13 +95,13 @@ def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float) ->
 def with_cause(run: Run, record: Record, left: ExitRecord | None) -> Record:
     """A failed record with what it died of; its log is read once."""
     if record.state not in FAILED:
-        return dataclasses.replace(record, cause="") if record.cause else record
-    if record.cause:
-        return record
-    log = [line.decode(errors="replace") for line in tail(run.log(record)) if not line.startswith(b"orch: ")]
-    cause = cause_of(record.state, record.reason, left if left is not None and left.token == record.token else None, log)
-    reason = record.reason if cause.kind in (Kind.UNKNOWN, Kind.CANCELLED) else str(cause)
-    return dataclasses.replace(record, cause=str(cause.kind), reason=reason)
+        return dataclasses.replace(record, cause="", died_of="") if record.cause else record
+    if not record.cause:
+        log = [line.decode(errors="replace") for line in tail(run.log(record)) if not line.startswith(b"orch: ")]
+        cause = cause_of(record.state, record.reason, left if left is not None and left.token == record.token else None, log)
+        died_of = "" if cause.kind in (Kind.UNKNOWN, Kind.CANCELLED) else str(cause)
+        record = dataclasses.replace(record, cause=str(cause.kind), died_of=died_of)
+    return dataclasses.replace(record, reason=record.died_of) if record.died_of else record
 
 
 def hold_back(records: list[Record], cluster: Cluster) -> list[Record]:
@@ -278,7 +278,7 @@ def choose(run: Run, records: Sequence[Record], looked: float, held: set[str]) -
 def intent(record: Record, now: float) -> Record:
     """A record that says what is about to be submitted."""
     return dataclasses.replace(record, job_id=None, state=JobState.PENDING, source="orch", seen=now, submitted=now, started=None,
-                               ended=None, exit_code=None, host=None, reason="being submitted", cause="", held=False)
+                               ended=None, exit_code=None, host=None, reason="being submitted", cause="", died_of="", held=False)
 
 
 def withdrawn(record: Record) -> Record:
