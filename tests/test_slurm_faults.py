@@ -224,3 +224,46 @@ def test_without_slurmdbd_and_without_slurmctld_nothing_is_invented(slurm: Priva
         slurm.daemon(*database)
         slurm.wait("slurmdbd", ["sacctmgr", "-i", "-n", "show", "cluster"])
     assert names_run(tmp_path) == Counter("ab")
+
+
+@pytest.mark.slurm
+def test_waiting_elements_that_would_die_the_same_way_are_held_and_released_by_a_retry(slurm: PrivateSlurm, tmp_path: Path) -> None:
+    one = tmp_path / "one.yaml"
+    one.write_text(f"{slurm.profile.read_text()}throttle: 1\n")
+    (tmp_path / "train.sh").write_text("sleep 2\ntest -e mended || { echo \"ModuleNotFoundError: No module named 'yaml'\"; exit 1; }\n"
+                                       "echo $1 >> ran\n")
+    file = describe(tmp_path, f"  a: {{command: \"bash train.sh {{n}}\", matrix: {{n: [1, 2, 3, 4, 5, 6, 7, 8]}}, {SMALL}}}\n")
+    assert orch(tmp_path, "launch", str(file), "--cluster", str(one)).returncode == 0
+    until(tmp_path, lambda now: sum("held" in job["reason"] for job in now.values()) >= 2)
+    assert "JobHeldUser" in slurm_says("squeue", "--me", "--noheader", "--format=%r")
+    found = until(tmp_path, lambda now: not any(job["state"] in ("RUNNING", "COMPLETING", "UNKNOWN") for job in now.values()))
+    held = [name for name, job in found.items() if job["state"] == "PENDING"]
+    dead = [name for name, job in found.items() if job["state"] == "FAILED"]
+    assert (len(held) >= 2, sorted(held + dead)) == (True, sorted(found))
+    assert "missing package: ModuleNotFoundError: No module named 'yaml'; install it" in found[dead[0]]["reason"]
+    assert found[held[0]]["reason"].startswith(f"held: {dead[0]} and ")
+    assert not (tmp_path / "ran").exists()
+    (tmp_path / "mended").touch()
+    assert "not submitted again" in orch(tmp_path, "retry").stdout
+    assert orch(tmp_path, "retry", *[word for name in dead for word in ("--job", name)]).returncode == 0
+    assert {job["state"] for job in until(tmp_path, over, seconds=120).values()} == {"COMPLETED"}
+    assert names_run(tmp_path) == Counter("12345678")
+
+
+@pytest.mark.slurm
+@pytest.mark.long
+def test_a_retry_after_the_time_limit_asks_for_more_time_and_after_a_bad_node_for_another(slurm: PrivateSlurm, tmp_path: Path) -> None:
+    file = describe(tmp_path, "  a: {command: sh -c 'exec sleep 80', resources: {cpus: 1, memory_gb: 1, minutes: 1}}\n"
+                              "  b: {command: sh -c 'echo $SLURMD_NODENAME >> nodes; test -e again || "
+                              f"{{ echo \"RuntimeError: NCCL error in: x.cpp\"; exit 1; }}', {SMALL}}}\n")
+    file.write_text(file.read_text().replace("{{ echo", "{ echo"))
+    assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
+    found = until(tmp_path, over, seconds=200)
+    assert (found["a"]["state"], found["b"]["state"]) == ("TIMEOUT", "FAILED")
+    assert "asks for half as much time again" in found["a"]["reason"]
+    (tmp_path / "again").touch()
+    assert "submitted" in orch(tmp_path, "retry").stdout
+    assert "TimeLimit=00:02:00" in slurm_says("scontrol", "show", "job", jobs(tmp_path)["a"]["id"])
+    found = until(tmp_path, over, seconds=200)
+    assert {job["state"] for job in found.values()} == {"COMPLETED"}
+    assert len(set((tmp_path / "nodes").read_text().split())) == 2
