@@ -179,3 +179,10 @@ def test_an_element_that_is_nowhere_and_was_never_claimed_was_cancelled_before_i
     assert never_started(run, alone, 200.0) is alone, "accounting tells of a single job what became of it"
     (run.attempt_folder(lost) / "claim.json").write_text("{}")
     assert never_started(run, lost, 200.0) is lost
+
+
+def test_an_id_that_slurm_has_given_out_again_is_another_job() -> None:
+    rows = ("17|e.a.aaaaaaaaaa|FAILED|1:0|2026-01-02T03:04:05|2026-01-02T03:04:06|a100-1|None\n"
+            "17|other.x.bbbbbbbbbb|RUNNING|0:0|2026-02-02T03:04:05|Unknown|a100-1|None")
+    found = parse_sacct(rows)
+    assert (found["aaaaaaaaaa"].state, found["bbbbbbbbbb"].state) == (JobState.FAILED, JobState.RUNNING)

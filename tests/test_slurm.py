@@ -235,20 +235,20 @@ def count_calls(folder: Path, *programs: str) -> str:
 @pytest.mark.slurm
 def test_status_asks_squeue_once_and_sacct_at_most_once(slurm: PrivateSlurm, tmp_path: Path) -> None:
     (tmp_path / "later.yaml").write_text(f"{slurm.profile.read_text()}sbatch: {{begin: now+1hour}}\n")
-    file = describe(tmp_path, f"  a: {{command: \"echo {{n}}\", matrix: {{n: [1, 2, 3, 4, 5, 6, 7, 8]}}, {SMALL}}}\n")
+    file = describe(tmp_path, "".join(f"  a{n}: {{command: echo {n}, {SMALL}}}\n" for n in range(1, 9)))
     assert orch(tmp_path, "launch", str(file), "--cluster", str(tmp_path / "later.yaml")).returncode == 0
     found = jobs(tmp_path, count_calls(tmp_path, "squeue", "sacct"))
     assert {job["state"] for job in found.values()} == {"PENDING"}
     assert (tmp_path / "calls").read_text().split() == ["squeue"]
     # Cancelled by hand before they started: no exit record, and squeue no longer shows them.
-    subprocess.run(["scancel", *[found[f"a/n={n}"]["id"] for n in (1, 2, 3)]], check=True)
+    subprocess.run(["scancel", *[found[f"a{n}"]["id"] for n in (1, 2, 3)]], check=True)
     until(tmp_path, lambda now: sum(job["state"] == "CANCELLED" for job in now.values()) == 3)  # accounting lags a moment behind
     (state,) = tmp_path.glob("runs/*/*/state.json")
     state.write_text(state.read_text().replace('"CANCELLED"', '"PENDING"'))  # as if this were the first look since
     (tmp_path / "calls").unlink()
     found = jobs(tmp_path, f"{tmp_path}/bin:")
     assert sorted((tmp_path / "calls").read_text().split()) == ["sacct", "squeue"]
-    assert [found[f"a/n={n}"]["state"] for n in range(1, 9)] == ["CANCELLED"] * 3 + ["PENDING"] * 5
+    assert [found[f"a{n}"]["state"] for n in range(1, 9)] == ["CANCELLED"] * 3 + ["PENDING"] * 5
     assert orch(tmp_path, "cancel").returncode == 0
 
 

@@ -267,3 +267,28 @@ def test_a_retry_after_the_time_limit_asks_for_more_time_and_after_a_bad_node_fo
     found = until(tmp_path, over, seconds=200)
     assert {job["state"] for job in found.values()} == {"COMPLETED"}
     assert len(set((tmp_path / "nodes").read_text().split())) == 2
+
+
+@pytest.mark.slurm
+def test_without_accounting_files_and_queue_decide_and_what_nobody_knows_is_not_submitted_again(
+        slurm: PrivateSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    conf = tmp_path / "slurm.conf"
+    conf.write_text("".join(line + "\n" for line in (slurm.folder / "slurm.conf").read_text().splitlines()
+                            if not line.startswith(("AccountingStorage",))) + "AccountingStorageType=accounting_storage/none\n")
+    (tmp_path / "gres.conf").write_text((slurm.folder / "gres.conf").read_text())
+    file = describe(tmp_path, f"  good: {{command: {RAN.format('good')}, {SMALL}}}\n"
+                              f"  bad: {{command: sh -c 'echo bad >> ran; exit 3', {SMALL}}}\n"
+                              f"  gone: {{command: {RAN.format('gone')}, after: [late], {SMALL}}}\n"
+                              f"  late: {{command: sh -c 'exec sleep 300', {SMALL}}}\n")
+    assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
+    monkeypatch.setenv("SLURM_CONF", str(conf))
+    found = until(tmp_path, lambda now: now["late"]["state"] == "RUNNING" and now["good"]["state"] == "COMPLETED" and over(
+        {name: now[name] for name in ("good", "bad")}))
+    assert (found["bad"]["state"], found["bad"]["source"]) == ("FAILED", "exit record")
+    slurm_says("scancel", found["gone"]["id"])
+    found = until(tmp_path, lambda now: now["gone"]["state"] == "UNKNOWN")
+    assert "accounting could not be asked" in found["gone"]["reason"]
+    assert "submitted gone" not in orch(tmp_path, "retry").stdout
+    assert jobs(tmp_path)["gone"]["attempt"] == 1
+    orch(tmp_path, "cancel")
+    assert names_run(tmp_path)["good"] == 1
