@@ -253,10 +253,10 @@ def test_waiting_elements_that_would_die_the_same_way_are_held_and_released_by_a
 @pytest.mark.slurm
 @pytest.mark.long
 def test_a_retry_after_the_time_limit_asks_for_more_time_and_after_a_bad_node_for_another(slurm: PrivateSlurm, tmp_path: Path) -> None:
-    file = describe(tmp_path, "  a: {command: sh -c 'exec sleep 80', resources: {cpus: 1, memory_gb: 1, minutes: 1}}\n"
-                              "  b: {command: sh -c 'echo $SLURMD_NODENAME >> nodes; test -e again || "
-                              f"{{ echo \"RuntimeError: NCCL error in: x.cpp\"; exit 1; }}', {SMALL}}}\n")
-    file.write_text(file.read_text().replace("{{ echo", "{ echo"))
+    (tmp_path / "b.sh").write_text("echo $SLURMD_NODENAME >> nodes\ntest -e again && exit 0\n"
+                                   "echo 'RuntimeError: NCCL error in: ProcessGroupNCCL.cpp:1, unhandled system error'\nexit 1\n")
+    file = describe(tmp_path, "  a: {command: sleep 80, resources: {cpus: 1, memory_gb: 1, minutes: 1}}\n"
+                              f"  b: {{command: bash b.sh, {SMALL}}}\n")
     assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
     found = until(tmp_path, over, seconds=200)
     assert (found["a"]["state"], found["b"]["state"]) == ("TIMEOUT", "FAILED")
