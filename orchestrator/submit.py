@@ -69,15 +69,18 @@ def cluster_of(run: Run) -> Cluster:
     return SlurmCluster(run)
 
 
-def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float) -> list[Record]:
+def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float, thorough: bool = False) -> list[Record]:
     """Ask every source once and weigh the answers. Accounting is asked only if the queue has lost sight of a job.
 
     With the lock held. Ids that a killed launch had noted, or that the scheduler shows for a token, are taken over here.
+    ``thorough``: see that the results of completed jobs are still there, which on a network file system takes seconds for thousands.
     """
     noted = run.journalled()
     records = [dataclasses.replace(r, job_id=noted[r.token]) if r.job_id is None and r.token in noted else r for r in records]
-    exits, done = run.exits(records), run.done(records)
-    open_ones = [r for r in records if r.token and r.name not in done and r.state not in FAILED]
+    settled = set() if thorough else {r.name for r in records if r.state is JobState.COMPLETED and r.ended is not None}
+    looked_at = [r for r in records if r.name not in settled]
+    exits, done = run.exits(looked_at), run.done(looked_at) | settled
+    open_ones = [r for r in looked_at if r.token and r.name not in done and r.state not in FAILED]
     if not open_ones:
         return [with_cause(run, record, exits.get(record.name)) for record in reconcile(records, {}, {}, exits, done, now)]
     active = cluster.ask_active()
@@ -307,7 +310,7 @@ def retry(run: Run, names: Iterable[str] | None = None, tell: Callable[[str], No
     cluster = cluster_of(run)
     with run.lock():
         looked = time.time()
-        records = settle(run, update(run, run.load(), cluster, looked), cluster)
+        records = settle(run, update(run, run.load(), cluster, looked, thorough=True), cluster)
         if cluster.trouble:
             tell(f"could not ask: {cluster.trouble}; what depends on jobs that may be active is not submitted now")
         chosen = {r.name for r in records if r.state in FAILED and (wanted is None or r.name in wanted)}

@@ -255,7 +255,7 @@ def test_waiting_elements_that_would_die_the_same_way_are_held_and_released_by_a
 def test_a_retry_after_the_time_limit_asks_for_more_time_and_after_a_bad_node_for_another(slurm: PrivateSlurm, tmp_path: Path) -> None:
     (tmp_path / "b.sh").write_text("echo $SLURMD_NODENAME >> nodes\ntest -e again && exit 0\n"
                                    "echo 'RuntimeError: NCCL error in: ProcessGroupNCCL.cpp:1, unhandled system error'\nexit 1\n")
-    file = describe(tmp_path, "  a: {command: sleep 80, resources: {cpus: 1, memory_gb: 1, minutes: 1}}\n"
+    file = describe(tmp_path, "  a: {command: sh -c 'test -e again || exec sleep 300', resources: {cpus: 1, memory_gb: 1, minutes: 1}}\n"
                               f"  b: {{command: bash b.sh, {SMALL}}}\n")
     assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
     found = until(tmp_path, over, seconds=200)
