@@ -319,7 +319,7 @@ class Attempt:
         results = os.path.exists(self.results)
         kills = oom_kills()
         write_json(os.path.join(self.path, "exit.json"), {
-            "token": self.token, "job_id": self.job_id, "host": os.uname().nodename, "pid": os.getpid(), "exit_code": code,
+            "token": self.token, "job_id": self.job_id, "host": os.environ.get("SLURMD_NODENAME") or os.uname().nodename, "pid": os.getpid(), "exit_code": code,
             "started": self.started, "ended": time.time(), "results": results, "signals": self.signals, "restart": restart,
             "requeued": requeued, "resources": self.job.get("resources"),
             "oom_kills": None if kills is None or self.oom_kills is None else kills - self.oom_kills,

@@ -162,6 +162,7 @@ def test_a_suspended_job_is_active_and_goes_on(slurm: PrivateSlurm, tmp_path: Pa
 
 
 @pytest.mark.slurm
+@pytest.mark.long
 def test_a_job_that_made_room_is_preempted_and_a_retry_completes_it(slurm: PrivateSlurm, tmp_path: Path) -> None:
     low = tmp_path / "low.yaml"
     low.write_text(slurm.profile.read_text().replace("a100_normal_q", "low"))
@@ -270,6 +271,7 @@ def test_a_retry_after_the_time_limit_asks_for_more_time_and_after_a_bad_node_fo
 
 
 @pytest.mark.slurm
+@pytest.mark.long
 def test_without_accounting_files_and_queue_decide_and_what_nobody_knows_is_not_submitted_again(
         slurm: PrivateSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     conf = tmp_path / "slurm.conf"
