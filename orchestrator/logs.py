@@ -78,7 +78,7 @@ def print_report(run: Run) -> None:
     for record in reports:
         out = run.folder / record.folder / "out"
         if record.state is not JobState.COMPLETED:
-            unfinished = [f"{r.name} {r.state}" for r in records if r.state is not JobState.COMPLETED]
+            unfinished = [f"{r.name} {r.state}" for r in records if r.state not in (JobState.COMPLETED, JobState.SKIPPED)]
             raise RunError(f"{run.name} has no report yet; not done: {', '.join(unfinished[:8])}")
         print((out / "report.txt").read_text())
         print(f"HTML report with its figures: {out / 'report.html'}")

@@ -182,8 +182,9 @@ class Attempt:
             (os.kill if engine else os.killpg)(child.pid, number)
 
     def missing_inputs(self) -> list[str]:
-        """Jobs this one needs whose results are not there."""
-        return [name for name, folder in self.job["needs"].items() if not (Path(folder) / "out" / "results.json").exists()]
+        """Jobs this one needs whose results are not there; a job that a gate skipped leaves none."""
+        return [name for name, folder in self.job["needs"].items() if not (Path(folder) / "out" / "results.json").exists()
+                and not (Path(folder) / "skipped.json").exists()]
 
     def command(self) -> list[str]:
         """What to run: the engine as a program, or the user's command."""

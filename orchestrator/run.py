@@ -19,7 +19,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,10 @@ class Run:
     def token(self, job: Job, attempt: int) -> str:
         """The token of an attempt: the same however often it is asked for."""
         return hashlib.sha256(f"{self.uid}/{job.name}/{attempt}".encode()).hexdigest()[:10]
+
+    def look_token(self, tokens: Sequence[str]) -> str:
+        """The token of the job that looks at gates once the attempts with these tokens have ended."""
+        return hashlib.sha256("/".join([self.uid, "look", *sorted(tokens)]).encode()).hexdigest()[:10]
 
     def scheduler_name(self, record: Record) -> str:
         """The job's name for the scheduler: readable, and ending in the token."""

@@ -8,15 +8,20 @@ ours: submitit's own submission needs a pickle that it renames after sbatch has 
 from __future__ import annotations
 
 import datetime
+import json
+import os
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.spec import Job
+from jobs.spec import Job, Resources
+from orchestrator import gates
 from orchestrator.errors import SubmitError
+from orchestrator.node import write_json
 from orchestrator.profile import Profile
 from orchestrator.state import Answer, JobState, Record, Seen
 from orchestrator.submit import AmbiguousSubmit
@@ -32,6 +37,9 @@ WARNING_SECONDS = 120
 
 LOOK_SECONDS = 30
 """Slurm looks at time limits this often, and warns that much earlier rather than late."""
+
+LOOK = Resources(cpus=1, memory_gb=1, minutes=10)
+"""What the job that looks at gates asks for; it takes seconds."""
 
 AMBIGUOUS = re.compile(r"socket timed out|temporarily unable|unable to contact|connection (refused|reset|timed out)|communication"
                        r"|zero bytes|timeout|unexpected message", re.IGNORECASE)
@@ -104,7 +112,8 @@ def parse_sacct(text: str) -> dict[str, Seen]:
     return found
 
 
-def script_text(profile: Profile, job: Job, name: str, log: Path, dependencies: Sequence[str], command: Sequence[str]) -> str:
+def script_text(profile: Profile, job: Job, name: str, log: Path, dependencies: Sequence[str], command: Sequence[str],
+                condition: str = "afterok") -> str:
     """The sbatch script: submitit's text, with the profile's set-up and one command that takes the shell's place.
 
     No srun (``use_srun=False``), hence ``B:`` so that the signal reaches the batch step; the time limit is an int because submitit
@@ -122,7 +131,7 @@ def script_text(profile: Profile, job: Job, name: str, log: Path, dependencies: 
         command=f"exec {shlex.join(command)}", folder=log.parent, job_name=name, time=resources.minutes, nodes=resources.nodes,
         ntasks_per_node=1, cpus_per_task=resources.cpus, mem=f"{resources.memory_gb}G", gres=gpu if resources.gpus else None,
         partition=profile.partition, account=profile.account, qos=profile.qos,
-        dependency=f"afterok:{':'.join(dependencies)}" if dependencies else None, setup=set_up(profile), wckey=None,
+        dependency=f"{condition}:{':'.join(dependencies)}" if dependencies else None, setup=set_up(profile), wckey=None,
         stderr_to_stdout=True, use_srun=False, additional_parameters={**further, **profile.sbatch})
     return text
 
@@ -189,6 +198,26 @@ class SlurmCluster:
             return None
         return result.stdout
 
+    def look_after(self, records: Sequence[Record]) -> None:
+        """A job of one core that Slurm starts when these have ended, and that runs `orch advance`. Twice would do no harm."""
+        if not self.run.profile.submit_from_nodes:
+            return
+        token = self.run.look_token([record.token for record in records])
+        folder = gates.look_folder(self.run)
+        note, path = folder / f"{token}.json", folder / f"{token}.sh"
+        # The one that is looking at this moment is as good as gone: a requeued job that it waited for is active again.
+        if note.exists() and json.loads(note.read_text())["job_id"] != os.environ.get("SLURM_JOB_ID"):
+            return
+        job = Job(name="look", stage="look", axes={}, engine=None, command=None, config={}, resources=LOOK)
+        command = [self.run.profile.python or sys.executable, "-P", "-m", "orchestrator.cli", "advance", str(self.run.folder)]
+        ids, name = sorted({str(record.job_id) for record in records}), f"{self.run.plan.experiment}.look.{token}"
+        path.write_text(script_text(self.run.profile, job, name, folder / f"{token}.log", ids, command, "afterany"))
+        answer = self.ask(["sbatch", "--parsable", f"--chdir={self.run.cwd}", str(path)])
+        if answer is None:
+            self.trouble += "; no job will look at the gates: run orch advance when the jobs they judge have ended"
+            return
+        write_json(note, {"job_id": answer.strip().split(";")[0], "after": [record.name for record in records]})
+
     def cancel(self, job_ids: Sequence[str]) -> None:
         """scancel, a hundred ids at a time."""
         for first in range(0, len(job_ids), 100):
@@ -198,4 +227,7 @@ class SlurmCluster:
 
 def call(command: list[str], cwd: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run a program with a time limit and an argument list, never a shell."""
-    return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, cwd=cwd, stdin=subprocess.DEVNULL)
+    # Inside a job SLURM_* describe that job, and sbatch would hand them on to the next one.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_") or key == "SLURM_CONF"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, cwd=cwd, stdin=subprocess.DEVNULL,
+                          env=environment)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from jobs.spec import Job
+from orchestrator import gates
 from orchestrator.errors import RunError, SubmitError
 from orchestrator.run import Run
 from orchestrator.state import ACTIVE, FAILED, Answer, JobState, Record, reconcile
@@ -48,6 +49,9 @@ class Cluster(Protocol):
     def cancel(self, job_ids: Sequence[str]) -> None:
         """End these jobs. SubmitError if the scheduler cannot be asked."""
 
+    def look_after(self, records: Sequence[Record]) -> None:
+        """See that `orch advance` runs once these active jobs have ended, well or not. Called again it changes nothing."""
+
 
 def cluster_of(run: Run) -> Cluster:
     """The scheduler that a run was launched on."""
@@ -70,22 +74,51 @@ def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float) ->
     exits, done = run.exits(records), run.done(records)
     open_ones = [r for r in records if r.token and r.name not in done and r.state not in FAILED]
     if not open_ones:
-        return reconcile(records, {}, {}, exits, done, now)
+        return gates.apply(run, reconcile(records, {}, {}, exits, done, now))
     active = cluster.ask_active()
     lost = [r for r in open_ones if active is not None and r.token not in active]
     final: Answer = None
     if any(r.name not in exits or exits[r.name].token != r.token or not exits[r.name].results for r in lost):
         final = cluster.ask_final(min(r.submitted or run.created for r in lost))
-    return reconcile(records, active, final, exits, done, now)
+    return gates.apply(run, reconcile(records, active, final, exits, done, now))
 
 
 def refresh(run: Run) -> tuple[list[Record], str]:
-    """The records as they are now, saved; and why something is old, if a source could not be asked."""
+    """The records as they are now, saved; and why something is old, if a source could not be asked.
+
+    What a gate has let through since the last look is submitted: results decide, whoever looks first.
+    """
+    if run.plan.gates:
+        try:
+            return advance(run)
+        except SubmitError as error:
+            return run.load(), str(error)
     cluster = cluster_of(run)
     with run.lock():
         records = explain(run, update(run, run.load(), cluster, time.time()))
         run.save(records)
     return records, cluster.trouble
+
+
+def advance(run: Run, tell: Callable[[str], None] = lambda _: None) -> tuple[list[Record], str]:
+    """Look at every gate and submit what they let through, nothing else. SubmitError if that cannot be submitted."""
+    cluster = cluster_of(run)
+    with run.lock():
+        looked = time.time()
+        records = settle(run, update(run, run.load(), cluster, looked), cluster)
+        return submit_waiting(run, records, cluster, tell, looked, gates.behind(run)), cluster.trouble
+
+
+def override(run: Run, name: str, runs: bool, reason: str) -> list[str]:
+    """Decide for a job or the jobs of a stage in place of their gate, and submit what may run now. Returns what there is to say."""
+    cluster, told = cluster_of(run), list[str]()
+    with run.lock():
+        looked = time.time()
+        records = settle(run, update(run, run.load(), cluster, looked), cluster)
+        wanted = named(run, [name]) or set()
+        told += gates.override(run, records, wanted, runs, reason)
+        records = submit_waiting(run, gates.apply(run, records), cluster, told.append, looked, gates.behind(run) | wanted)
+    return [*(f"{r.name} {r.state}" + (f": {r.reason}" if r.reason else "") for r in records if r.name in wanted), *told]
 
 
 def explain(run: Run, records: Sequence[Record]) -> list[Record]:
@@ -95,8 +128,8 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
     for record in records:
         parents = [by_name[name] for name in run.by_name[record.name].after]
         failed = [parent for parent in parents if parent.state in FAILED]
-        if record.state is JobState.WAITING and parents:
-            waits = failed or [parent for parent in parents if parent.state is not JobState.COMPLETED]
+        if record.state is JobState.WAITING and parents and record.source != gates.SOURCE:
+            waits = failed or [parent for parent in parents if parent.state not in (JobState.COMPLETED, JobState.SKIPPED)]
             record = dataclasses.replace(record, reason="; ".join(f"{p.name} {p.state}" for p in waits[:3])
                                          + (f" and {len(waits) - 3} more" if len(waits) > 3 else ""))
         elif record.state is JobState.CANCELLED and failed and not record.host:
@@ -136,9 +169,13 @@ def in_doubt(record: Record) -> Record:
     return dataclasses.replace(record, state=JobState.UNKNOWN, reason="perhaps submitted; the scheduler could not be asked")
 
 
-def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Callable[[str], None], looked: float) -> list[Record]:
-    """Write all intents in one save, then submit one by one. With the lock held; ``looked``: when the scheduler was asked."""
-    eligible = choose(run, records, looked)
+def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Callable[[str], None], looked: float,
+                   among: set[str] | None = None) -> list[Record]:
+    """Write all intents in one save, then submit one by one. With the lock held; ``looked``: when the scheduler was asked.
+
+    ``among``: only these jobs, where not all may be submitted.
+    """
+    eligible = choose(run, records, looked, among)
     now = time.time()
     records = [intent(run, r, now) if r.name in eligible else r for r in records]
     run.save(explain(run, records))
@@ -160,6 +197,8 @@ def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Call
         raise
     records = explain(run, [by_name[r.name] for r in records])
     run.save(records)
+    for awaited in gates.awaited(run, records):
+        cluster.look_after(awaited)
     return records
 
 
@@ -171,7 +210,7 @@ def current(run: Run, by_name: dict[str, Record], eligible: set[str]) -> str:
 def submit_one(run: Run, cluster: Cluster, by_name: dict[str, Record], name: str) -> Record:
     """Submit one job after its active parents; an unclear answer is looked up at once."""
     job, record = run.by_name[name], by_name[name]
-    dependencies = [str(by_name[parent].job_id) for parent in job.after if by_name[parent].state is not JobState.COMPLETED]
+    dependencies = [str(by_name[parent].job_id) for parent in job.after if by_name[parent].state in ACTIVE]
     try:
         job_id = cluster.submit(job, record, dependencies)
     except AmbiguousSubmit:
@@ -185,19 +224,20 @@ def submit_one(run: Run, cluster: Cluster, by_name: dict[str, Record], name: str
     return dataclasses.replace(record, job_id=job_id, state=JobState.PENDING, source="orch", seen=time.time(), reason="")
 
 
-def choose(run: Run, records: Sequence[Record], looked: float) -> set[str]:
-    """Names of jobs to submit now: not done, not active, each parent done or seen in the queue since ``looked``.
+def choose(run: Run, records: Sequence[Record], looked: float, among: set[str] | None = None) -> set[str]:
+    """Names of jobs to submit now: not done, not active, not held, each parent done, skipped or seen in the queue since ``looked``.
 
     An older word on a parent is not enough: Slurm takes afterok on a failed job that it has forgotten, and runs the child.
     """
     chosen: set[str] = set()
     by_name = {record.name: record for record in records}
-    known = {r.name for r in records if r.state is JobState.COMPLETED
+    known = {r.name for r in records if r.state in (JobState.COMPLETED, JobState.SKIPPED)
              or (r.state in ACTIVE and r.source in ("squeue", "scheduler") and r.seen >= looked)}
     room = len(run.plan.jobs) if run.profile.max_jobs is None else run.profile.max_jobs - sum(r.state in ACTIVE for r in records)
     for job in run.plan.jobs:
         ready = all(parent in chosen or parent in known for parent in job.after)
-        if by_name[job.name].state is JobState.WAITING and ready and len(chosen) < room:
+        free = by_name[job.name].state is JobState.WAITING and by_name[job.name].source != gates.SOURCE
+        if free and ready and len(chosen) < room and (among is None or job.name in among):
             chosen.add(job.name)
     return chosen
 

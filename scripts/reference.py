@@ -130,6 +130,9 @@ def reference() -> str:
     lines += [f"| `{key}` | {cell(text)} |" for key, text in description.KEYS.items()]
     lines += ["", "### Stage", "", "| key | |", "| --- | --- |"]
     lines += [f"| `{key}` | {cell(text)} |" for key, text in description.STAGE_KEYS.items()]
+    gate = importlib.import_module("orchestrator.gate_reader")
+    lines += ["", "### `when` and `unless`", "", "| key | |", "| --- | --- |"]
+    lines += [f"| `{key}` | {cell(text)} |" for key, text in gate.GATE_KEYS.items()]
     lines += ["", "### `resources`", "", *dataclass_table(spec.Resources)]
     lines += ["", "## Cluster profile", "", *dataclass_table(profile.Profile)]
     lines += ["", "## States", "", "| state | |", "| --- | --- |"]
