@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: demo test test-fast test-long check lint types bench bench-pcgrad clean
+.PHONY: demo test test-fast test-long check lint types bench bench-launch bench-pcgrad bench-packing bench-evaluation clean
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
 	@scripts/setup.sh demo
@@ -29,13 +29,23 @@ lint:
 types:
 	@$(BIN)/mypy
 
-bench: bench-pcgrad ## launch and status of 350 jobs on the private Slurm against a raw array, and what PCGrad costs
+bench: bench-launch bench-pcgrad bench-packing bench-evaluation ## all of them: ratios against a baseline in the same run
+
+bench-launch: ## launch and status of 350 jobs on the private Slurm against a raw array
 	@scripts/setup.sh test
 	@$(BIN)/python tests/benchmarks/bench_launch.py
 
 bench-pcgrad: ## what PCGrad costs in time and memory, against the plain sum and the usual implementation
 	@scripts/setup.sh test
 	@PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_pcgrad.py
+
+bench-packing: ## tokens through the update per second, packed against padded
+	@scripts/setup.sh test
+	@PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_packing.py
+
+bench-evaluation: ## our generation against bare vLLM, and one job against a process per task and checkpoint
+	@scripts/setup.sh test
+	@PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_evaluation.py
 
 clean: ## removes caches and builds; keeps runs/ and the environment
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -19,6 +19,9 @@ from pydantic import BaseModel, ConfigDict
 from engines.io import ConfigError, write_json
 from engines.metrics import METRICS
 
+BEST = "best"
+"""Name of the link to the best checkpoint."""
+
 
 class Manifest(BaseModel):
     """What is known of one complete checkpoint."""
@@ -88,13 +91,24 @@ def save(out: Path, name: str, write: Callable[[Path], None], *, step: int, epoc
     if final.exists():
         shutil.rmtree(final)
     temporary.rename(final)
+    mark_best(out)
     return Checkpoint(path=final, manifest=manifest)
+
+
+def mark_best(out: Path) -> None:
+    """``checkpoints/best``: a link to the best complete checkpoint, for people and other programs. Without a metric there is none."""
+    found = [checkpoint for checkpoint in complete(out) if checkpoint.manifest.rank_by in checkpoint.manifest.metrics]
+    if found:
+        temporary = out / "checkpoints" / ".best.tmp"
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(best(found).path.name)
+        temporary.replace(out / "checkpoints" / BEST)
 
 
 def complete(out: Path) -> list[Checkpoint]:
     """All complete checkpoints below ``out``, oldest step first."""
     found = [Checkpoint(path=path.parent, manifest=Manifest.model_validate(json.loads(path.read_text())))
-             for path in (out / "checkpoints").glob("*/manifest.json") if not path.parent.name.startswith(".")]
+             for path in (out / "checkpoints").glob("*/manifest.json") if not path.parent.name.startswith(".") and path.parent.name != BEST]
     return sorted(found, key=lambda checkpoint: (checkpoint.manifest.step, checkpoint.manifest.name))
 
 

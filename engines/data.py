@@ -19,7 +19,8 @@ from engines.io import ConfigError
 from engines.literals import chat_messages, flag, mapping
 
 COLUMNS = ("data_source", "prompt", "ability", "apply_chat_template", "reward_model", "extra_info")
-BATCH_ROWS = 256
+BATCH_ROWS = 32
+"""Tests of one program can be megabytes."""
 
 
 @dataclass(frozen=True)
@@ -127,12 +128,18 @@ def write_problems(path: Path, problems: Iterable[Problem]) -> None:
 
 
 def prompt_token_ids(problem: Problem, tokenizer: Any) -> list[int]:
-    """The prompt as token ids: through the chat template, or the last message as plain text. Special tokens are never doubled."""
-    if not problem.apply_chat_template or tokenizer.chat_template is None:
-        ids: list[int] = tokenizer(problem.prompt[-1]["content"], add_special_tokens=False)["input_ids"]
-        return ids
-    text = tokenizer.apply_chat_template(list(problem.prompt), add_generation_prompt=True, tokenize=False)
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    """The prompt as token ids: through the chat template, or the last message as plain text.
+
+    A beginning-of-text token comes once: from the template if there is one, else from the tokenizer unless the text brings it.
+    """
+    if problem.apply_chat_template and tokenizer.chat_template is not None:
+        text = tokenizer.apply_chat_template(list(problem.prompt), add_generation_prompt=True, tokenize=False)
+        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
+    text = problem.prompt[-1]["content"]
+    ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    first = tokenizer(text)["input_ids"][:1]
+    begins = tokenizer.bos_token_id is not None and first == [tokenizer.bos_token_id] and ids[:1] != first
+    return [*first, *ids] if begins else ids
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -32,6 +32,10 @@ class Request:
     temperature: float
     """0 is greedy."""
     max_tokens: int
+    top_p: float = 1.0
+    """Tokens are drawn from the likeliest ones that hold this share of the probability."""
+    logprobs: bool = True
+    """Whether the samples carry the log-probabilities of their tokens."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class Generation:
     token_ids: tuple[int, ...]
     """The response, its end-of-text token included if it came."""
     logprobs: tuple[float, ...]
-    """Natural log-probability of each token under the distribution it was drawn from (temperature applied)."""
+    """Natural log-probability of each token under the distribution it was drawn from (temperature applied); empty if not asked for."""
     text: str
     """The response without special tokens."""
     finish_reason: str
@@ -76,12 +80,14 @@ class VllmSampler:
 
     ``model_path`` is a Hugging Face folder; ``kv_cache_gb`` bounds the cache on the CPU, ``gpu_memory_fraction`` is vLLM's share
     of the GPU. ``threads`` is the number of CPU threads of this process (torch is set to it). ``launched``: a process group of
-    torch is there already, and each of its processes has an engine of its own. ConfigError if there is no model.
+    torch is there already, and each of its processes has an engine of its own. ``sleeps``: it can give its GPU memory back between
+    generations. ``tensor_parallel`` GPUs share one copy of the model, each in a process that vLLM starts. ConfigError if there is no
+    model.
     """
 
     def __init__(self, model_path: str | Path, *, seed: int, max_model_len: int, kv_cache_gb: int = 1,
                  gpu_memory_fraction: float = 0.4, max_sequences: int = 256,
-                 threads: int | None = None, launched: bool = False) -> None:
+                 threads: int | None = None, launched: bool = False, sleeps: bool = False, tensor_parallel: int = 1) -> None:
         check_model_folder(Path(model_path))
         set_environment(kv_cache_gb)
         import torch
@@ -99,11 +105,15 @@ class VllmSampler:
             "dtype": "float32", "enforce_eager": True}
         # Whole prompts only: vLLM rewinds the generator of a chunked, seeded request, which a CPU generator cannot do.
         device["enable_chunked_prefill"] = False
+        if sleeps and self.on_gpu:  # an allocator of vLLM's own, which only CUDA has
+            device["enable_sleep_mode"] = True
+        self.sleeps = sleeps
         device["max_num_batched_tokens"] = max(8192, max_model_len)
         self.config_hash = model_config_hash(Path(model_path))
         self.llm = LLM(model=str(model_path), seed=seed, max_model_len=max_model_len, max_num_seqs=max_sequences,
                        logprobs_mode="processed_logprobs", async_scheduling=False,
-                       distributed_executor_backend="external_launcher" if launched else "uni", disable_log_stats=True, **device)
+                       distributed_executor_backend="external_launcher" if launched else "uni" if tensor_parallel == 1 else "mp",
+                       tensor_parallel_size=tensor_parallel, disable_log_stats=True, **device)
         self._requests = 0
 
     def generate(self, requests: Sequence[Request],
@@ -116,13 +126,13 @@ class VllmSampler:
         found: list[list[Generation | None]] = [[None] * request.samples for request in requests]
         for index, request in enumerate(requests):
             for sample in range(request.samples):
-                where[self._add(request, sample)] = (index, sample)
-        for output in self._finished():
-            index, sample = where[output.request_id]
-            generation = _generation(output.outputs[0])
-            found[index][sample] = generation
-            if on_finished is not None:
-                on_finished(index, sample, generation)
+                where[self.add(request, sample)] = (index, sample)
+        while self.busy():
+            for name, generation in self.step():
+                index, sample = where[name]
+                found[index][sample] = generation
+                if on_finished is not None:
+                    on_finished(index, sample, generation)
         return [[_present(generation) for generation in samples] for samples in found]
 
     def prompt_logprobs(self, token_ids: Sequence[int]) -> list[float]:
@@ -130,9 +140,17 @@ class VllmSampler:
         from vllm import SamplingParams
 
         self._submit(token_ids, SamplingParams(max_tokens=1, temperature=1.0, prompt_logprobs=0, seed=0, detokenize=False))
-        (output,) = self._finished()
+        outputs: list[Any] = []
+        while self.busy():
+            outputs += self._finished()
+        (output,) = outputs
         rows = output.prompt_logprobs[1:]
         return [row[token].logprob for row, token in zip(rows, token_ids[1:], strict=True)]
+
+    def sleep(self) -> None:
+        """Give back the memory of weights and cache, if the engine ``sleeps``; new weights wake it. On a CPU it only stops to schedule."""
+        if self.sleeps:
+            self.llm.sleep(level=2)
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
         """Take over weights under their Hugging Face names, drop the prefix cache (it was made by the old weights)."""
@@ -146,17 +164,34 @@ class VllmSampler:
         self._reload(weights_path=str(model_folder))
 
     def _reload(self, **source: Any) -> None:
+        if self.sleeps:  # the cache comes back after the weights: what loading them takes is not there twice
+            self.llm.wake_up(tags=["weights"])
         self.llm.collective_rpc("reload_weights", kwargs=source)
         self.llm.apply_model(_repack_tied_head)
+        if self.sleeps:
+            self.llm.wake_up(tags=["kv_cache"])
         self.llm.reset_prefix_cache()
 
-    def _add(self, request: Request, sample: int) -> str:
+    def add(self, request: Request, sample: int = 0) -> str:
+        """Queue one sample; ``step`` gives it back under the name returned here."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
         return self._submit(request.token_ids, SamplingParams(
-            temperature=request.temperature, max_tokens=request.max_tokens, logprobs=0,
+            temperature=request.temperature, top_p=request.top_p, max_tokens=request.max_tokens, logprobs=0 if request.logprobs else None,
             seed=sample_seed(request.seed, sample), output_kind=RequestOutputKind.FINAL_ONLY))
+
+    def step(self) -> list[tuple[str, Generation]]:
+        """One step of the engine for all queued samples; those that ended with it, by name."""
+        return [(output.request_id, _generation(output.outputs[0])) for output in self._finished()]
+
+    def busy(self) -> bool:
+        """Whether a sample is queued or on its way."""
+        return bool(self.llm.llm_engine.has_unfinished_requests())
+
+    def give_up(self, names: Sequence[str]) -> None:
+        """Forget samples that are on their way."""
+        self.llm.llm_engine.abort_request(list(names))
 
     def _submit(self, token_ids: Sequence[int], params: Any) -> str:
         name = str(self._requests)
@@ -164,10 +199,8 @@ class VllmSampler:
         self.llm.llm_engine.add_request(name, {"prompt_token_ids": list(token_ids)}, params)
         return name
 
-    def _finished(self) -> Iterator[Any]:
-        engine = self.llm.llm_engine
-        while engine.has_unfinished_requests():
-            yield from (output for output in engine.step() if output.finished)
+    def _finished(self) -> list[Any]:
+        return [output for output in self.llm.llm_engine.step() if output.finished]
 
 
 IRRELEVANT = ("transformers_version", "_name_or_path", "use_cache", "dtype", "torch_dtype")
@@ -202,7 +235,7 @@ def _repack_tied_head(model: Any) -> None:
 
 def _generation(output: Any) -> Generation:
     ids = tuple(output.token_ids)
-    logprobs = tuple(row[token].logprob for row, token in zip(output.logprobs, ids, strict=True))
+    logprobs = () if output.logprobs is None else tuple(row[token].logprob for row, token in zip(output.logprobs, ids, strict=True))
     return Generation(ids, logprobs, output.text, str(output.finish_reason))
 
 

@@ -20,6 +20,8 @@ class Metric:
 METRICS: dict[str, Metric] = {
     "accuracy": Metric("share of samples judged correct", "share", 0.0, 1.0, True),
     "score": Metric("mean score of the samples, partial credit included where the task has it", "share", 0.0, 1.0, True),
+    "pass_at_k": Metric("chance that one of k samples of a problem is correct, without bias from n samples", "share", 0.0, 1.0, True),
+    "suite_score": Metric("mean over a suite's tasks of each task's own metric, tasks of one group counted once", "share", 0.0, 1.0, True),
     "no_answer_rate": Metric("share of samples without an answer that could be read", "share", 0.0, 1.0, False),
     "truncated_rate": Metric("share of samples that hit the token limit", "share", 0.0, 1.0, False),
     "response_tokens": Metric("mean length of a response", "tokens", 0.0, None, None),

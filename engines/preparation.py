@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +48,7 @@ def task_files(source: str) -> dict[str, list[Path]]:
         return mapped_files(Path(source))
     folder = Path(source).expanduser()
     if not folder.is_dir():
-        folder = hub_folder(source)
+        folder = hub_folder(source, ["train/*.parquet"])
     if (folder / "train").is_dir():
         folder = folder / "train"
     found: dict[str, list[Path]] = {}
@@ -76,8 +76,8 @@ def mapped_files(path: Path) -> dict[str, list[Path]]:
     return {task: [path.parent / Path(file).expanduser() for file in files] for task, files in sorted(lists.items())}
 
 
-def hub_folder(name: str) -> Path:
-    """The training files of a data set on the Hugging Face hub, fetched if they are not in this machine's cache."""
+def hub_folder(name: str, patterns: Sequence[str]) -> Path:
+    """The files of a data set on the Hugging Face hub whose paths fit, fetched if they are not in this machine's cache."""
     if not HUB_NAME.fullmatch(name):
         raise ConfigError(f"{name}: no such folder, and no data set on the Hugging Face hub (organisation/name)")
     try:
@@ -85,11 +85,12 @@ def hub_folder(name: str) -> Path:
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError as error:
         raise ConfigError(f"{name}: no such folder; to fetch it from the Hugging Face hub run: pip install huggingface_hub") from error
+    included = " ".join(f"'{pattern}'" for pattern in patterns)
     try:
-        return Path(snapshot_download(name, repo_type="dataset", allow_patterns="train/*.parquet"))
+        return Path(snapshot_download(name, repo_type="dataset", allow_patterns=list(patterns)))
     except LocalEntryNotFoundError as error:
         raise ConfigError(f"{name}: no such folder, not in this machine's Hugging Face cache, and the hub cannot be reached; where it can, "
-                          f"run: hf download {name} --repo-type dataset --include 'train/*.parquet'") from error
+                          f"run: hf download {name} --repo-type dataset --include {included}") from error
     except HfHubHTTPError as error:
         raise ConfigError(f"{name}: no such folder, and the Hugging Face hub refuses it ({str(error).splitlines()[0]}); check the name, or "
                           "run: hf auth login") from error

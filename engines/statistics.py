@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,16 +92,35 @@ def unvaried(groups: Sequence[Array], weights: Sequence[float], low: float, high
                     sum(w * (v + u * (high - v)) for v, w, u in parts))
 
 
+def weighted_error(differences: Sequence[Array], weights: Sequence[float] | None = None) -> float | None:
+    """Standard error of the weighted mean over groups; None if a group has fewer than two problems."""
+    if any(len(group) < 2 for group in differences):
+        return None
+    shares = equal_weights(differences) if weights is None else weights
+    variance = sum(share**2 * float(np.var(group, ddof=1)) / len(group) for group, share in zip(differences, shares, strict=True))
+    return math.sqrt(variance)
+
+
+def halves(problems: Mapping[tuple[str, str], Iterable[str]], seed: int) -> tuple[dict[tuple[str, str], set[str]],
+                                                                                dict[tuple[str, str], set[str]]]:
+    """Each task's problems cut in two by the hash of seed and problem, whatever their order: one half to choose by, one to report.
+
+    Keys are (domain, task). The first half has as many problems as the second, or one more.
+    """
+    choosing, reporting = {}, {}
+    for task, items in problems.items():
+        order = sorted(items, key=lambda item: hashlib.sha256(f"{seed} {task[1]} {item}".encode()).digest())
+        choosing[task], reporting[task] = set(order[::2]), set(order[1::2])
+    return choosing, reporting
+
+
 def minimum_detectable(differences: Sequence[Array], weights: Sequence[float] | None = None) -> float | None:
     """The true weighted mean difference found with 80 % power at 5 %.
 
     None if a group has fewer than two problems, or if no two differences differ: a spread of zero would promise to find anything.
     """
-    if any(len(group) < 2 for group in differences):
-        return None
-    shares = equal_weights(differences) if weights is None else weights
-    variance = sum(share**2 * float(np.var(group, ddof=1)) / len(group) for group, share in zip(differences, shares, strict=True))
-    return POWER * math.sqrt(variance) if variance > 0 else None
+    error = weighted_error(differences, weights)
+    return POWER * error if error else None
 
 
 def mcnemar(differences: Array) -> float:

@@ -42,6 +42,9 @@ class Job:
     resources: Resources
     after: tuple[str, ...] = ()
     """Names of the jobs whose results this one needs."""
+    requires: tuple[str, ...] = ()
+    """Those of ``after`` without which it makes no sense: its ``for_each`` job, and the jobs whose files its config names. If a gate
+    skips one of them this job is skipped too; without another one it runs all the same."""
     identity: str = ""
     """Hash of what decides the result: engine or command, config, and the identities of the jobs it needs."""
     folder: str = field(default="")
@@ -55,4 +58,5 @@ class Job:
     def from_dict(cls, values: dict[str, Any]) -> Job:
         """The inverse of ``to_dict``."""
         return cls(**{**values, "resources": Resources(**values["resources"]), "after": tuple(values["after"]),
+                      "requires": tuple(values.get("requires", ())),
                       "command": None if values["command"] is None else tuple(values["command"])})

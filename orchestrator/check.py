@@ -26,11 +26,11 @@ from orchestrator.stage_reader import near
 ASK_SECONDS = 60.0
 """How long one question to Slurm may take."""
 
-PATH_KEYS = ("data", "validation_data", "test_data", "model", "models")
+PATH_KEYS = ("data", "validation_data", "test_data", "model", "models", "suite")
 """Keys of engines' configs whose values are paths."""
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-"""A model on the Hugging Face hub: ``organisation/name``."""
+"""A model or data set on the Hugging Face hub: ``organisation/name``."""
 
 Script = Callable[[Job], str]
 """A job's sbatch script, as it would be submitted."""
@@ -97,11 +97,19 @@ def paths(plan: Plan) -> Iterator[str]:
     for job in plan.jobs:
         for key in PATH_KEYS:
             for path in named_paths(job.config.get(key)):
-                hub = key.startswith("model") and HUB_NAME.fullmatch(path)
-                if not path.startswith(f"{RUN}/") and not Path(path).expanduser().exists() and not hub:
+                if not path.startswith(f"{RUN}/") and not Path(path).expanduser().exists() and not elsewhere(key, path, job):
                     missing.setdefault((job.stage, key, path), []).append(job)
     for (stage, key, path), jobs in missing.items():
         yield f"{who(jobs)}: {key}: {path} is not here: put it there, or name another path with --set {stage}.config.{key}=..."
+
+
+def elsewhere(key: str, path: str, job: Job) -> bool:
+    """Whether a path that is not here is a name: of a model or a suite's data on the hub, or of a suite that comes with the program."""
+    if key == "suite":
+        return not path.endswith((".yaml", ".yml"))
+    if key == "data":  # data/guru, in a folder data that is here, was meant as a path
+        return bool(job.config.get("suite") and HUB_NAME.fullmatch(path)) and not Path(path).parent.exists()
+    return key.startswith("model") and HUB_NAME.fullmatch(path) is not None
 
 
 def named_paths(value: Any) -> list[str]:

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.errors import CheckError, OrchError
+from orchestrator.arguments import AsJson, ClusterName, Experiment, Jobs, Preset, RunName, Set
+from orchestrator.errors import CheckError, OrchError, SubmitError
+from orchestrator.scores_cli import compare, evolve, results
 
 if TYPE_CHECKING:
     from orchestrator.plan import Plan
@@ -25,13 +27,8 @@ app = typer.Typer(
 data_app = typer.Typer(help="Prepare the data that training and evaluation read.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
 
-Experiment = Annotated[str, typer.Argument(help="Name of an experiment in ./jobs or a shipped one, or the path of a .yaml file.")]
-Preset = Annotated[str | None, typer.Option(help="A preset of the experiment file, such as smoke.")]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Override a key: train.config.epochs=5. May be repeated.")]
-ClusterName = Annotated[str | None, typer.Option("--cluster", help="Cluster profile: a name, a .yaml file, or local.")]
-RunName = Annotated[str | None, typer.Argument(help="experiment, experiment/run, or a run's folder; the newest run without it.")]
-Jobs = Annotated[list[str] | None, typer.Option("--job", help="Only this job or stage, and what depends on it. May be repeated.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+for command in (evolve, compare, results):
+    app.command()(command)
 
 
 def planned(experiment: str, preset: str | None, overrides: list[str] | None) -> Plan:
@@ -193,6 +190,46 @@ def cancel(run: RunName = None, job: Jobs = None) -> None:
     found = find_run(run)
     names = end(found, job)
     print("\n".join(f"cancelled {name}" for name in names) or f"{found.name}: nothing is active")
+
+
+@app.command()
+def advance(run: RunName = None) -> None:
+    """Look at the gates and submit what they let through. Other commands do it too; on Slurm a job of one core calls this one."""
+    from orchestrator.run import find_run
+    from orchestrator.submit import advance as look
+
+    found = find_run(run)
+    told: list[str] = []
+    _, trouble = look(found, told.append)
+    print("\n".join(told) or f"{found.name}: nothing to submit")
+    if trouble:
+        raise SubmitError(f"could not ask: {trouble}")
+
+
+@app.command()
+def override(job: Annotated[str, typer.Argument(help="A job's name, or a stage for all of its jobs.")],
+             reason: Annotated[str, typer.Option(help="Why; it is kept with the decision.")],
+             runs: Annotated[bool, typer.Option("--run/--skip", help="Let the jobs run whatever their gate says, or skip them.")],
+             run: Annotated[str | None, typer.Option("--in", metavar="RUN", help="The run; the newest without it.")] = None) -> None:
+    """Decide in place of a gate. The reason is kept, and shown by orch why."""
+    from orchestrator.run import find_run
+    from orchestrator.submit import override as decide
+
+    print("\n".join(decide(find_run(run), job, runs, reason)))
+
+
+@app.command()
+def why(job: Annotated[str, typer.Argument(help="A job's name, or a part of it that only one job has.")],
+        run: Annotated[str | None, typer.Option("--run", help="The run; the newest without it.")] = None) -> None:
+    """Explain where a job stands: what it waits for, what its gate saw in which file, why it was skipped or died."""
+    from orchestrator.logs import one_job
+    from orchestrator.run import find_run
+    from orchestrator.submit import refresh
+    from orchestrator.why import why as explain
+
+    found = find_run(run)
+    records, trouble = refresh(found)
+    print("\n".join([*explain(found, one_job(found, job, records), records), *([f"could not ask: {trouble}"] if trouble else [])]))
 
 
 @app.command()

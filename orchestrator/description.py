@@ -175,10 +175,13 @@ def in_order(stages: dict[str, Stage], mistakes: Mistakes) -> tuple[Stage, ...]:
             for name in names:
                 if name not in stages:
                     mistakes.add(stage.place(key), f"stage '{stage.name}': {key}: no stage '{name}'{near(name, stages)}")
+        for gate in stage.gates:
+            if gate.of not in stages:
+                mistakes.add(gate.place("of").where, f"stage '{stage.name}': {gate.key}: no stage '{gate.of}'{near(gate.of, stages)}")
     ordered: dict[str, Stage] = {}
     while True:
         ready = next((stage for stage in stages.values() if stage.name not in ordered
-                      and all(name in ordered or name not in stages for name in stage.needs)), None)
+                      and all(name in ordered or name not in stages for name in stage.follows)), None)
         if ready is None:
             break
         ordered[ready.name] = ready
@@ -186,8 +189,9 @@ def in_order(stages: dict[str, Stage], mistakes: Mistakes) -> tuple[Stage, ...]:
     if left:
         cycle = find_cycle(left)
         first = stages[cycle[0]]
-        where = first.place("after" if cycle[1] in first.after else "for_each")
-        mistakes.add(where, f"stage '{first.name}' waits for itself: {' -> '.join(cycle)}; take one of them out of 'after'")
+        key = next(key for key, names in (("after", first.after), ("for_each", (first.for_each,)),
+                                          *((gate.key, (gate.of,)) for gate in first.gates)) if cycle[1] in names)
+        mistakes.add(first.place(key), f"stage '{first.name}' waits for itself: {' -> '.join(cycle)}; take one of them out of '{key}'")
     return tuple(ordered.values())
 
 
@@ -195,7 +199,7 @@ def find_cycle(stages: dict[str, Stage]) -> list[str]:
     """A cycle among stages that all need one another or a cycle: follow needs until a name comes back."""
     trail = [next(iter(stages))]
     while True:
-        following = next(name for name in stages[trail[-1]].needs if name in stages)
+        following = next(name for name in stages[trail[-1]].follows if name in stages)
         if following in trail:
             return [*trail[trail.index(following):], following]
         trail.append(following)

@@ -9,9 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from jobs.gates import Condition
 from jobs.spec import Job
 from jobs.stages import Point, Scalar, fill, folder_names, identity, job_name, points
 from orchestrator.engine_config import UNRESOLVED, config_class, known_engines, validate, wants_results
+from orchestrator.gate_reader import Written, resolve
 from orchestrator.located import Mistakes, Node, merge, put
 from orchestrator.stage_reader import Stage, check_axes, near, shown
 
@@ -28,9 +30,10 @@ class Draft:
     after: tuple[str, ...]
 
 
-def expand(stages: Sequence[Stage], mistakes: Mistakes) -> list[Job]:
-    """All jobs, in runnable order if ``stages`` are. With mistakes the result is not complete."""
-    return _Expansion(stages, mistakes).jobs()
+def expand(stages: Sequence[Stage], mistakes: Mistakes) -> tuple[list[Job], dict[str, tuple[Condition, ...]]]:
+    """All jobs, in runnable order if ``stages`` are, and the gates by stage. With mistakes the result is not complete."""
+    expansion = _Expansion(stages, mistakes)
+    return expansion.jobs(), expansion.gates()
 
 
 class _Expansion:
@@ -43,6 +46,7 @@ class _Expansion:
         self.sound: dict[str, bool] = {}
         self.finished: dict[str, Job] = {}
         self.identities: dict[str, str] = {}
+        self.referred_to: dict[str, set[str]] = {}
 
     def add(self, where: str, stage: Stage, text: str) -> None:
         self.mistakes.add(where, f"stage '{stage.name}': {text}")
@@ -59,6 +63,23 @@ class _Expansion:
                 self.finish(draft, kind)
         self.same_content()
         return list(self.finished.values())
+
+    def gates(self) -> dict[str, tuple[Condition, ...]]:
+        """Each gated stage's conditions."""
+        found: dict[str, tuple[Condition, ...]] = {}
+        for stage in self.stages.values():
+            conditions = [self.condition(stage, gate) for gate in stage.gates if self.sound.get(gate.of)]
+            if conditions:
+                found[stage.name] = tuple(one for one in conditions if one is not None)
+        return found
+
+    def condition(self, stage: Stage, gate: Written) -> Condition | None:
+        """A gate on the jobs of the stage that it judges; a command's results have no metrics."""
+        if self.stages[gate.of].engine is None:
+            self.add(gate.place("of").where, stage, f"{gate.key}: stage '{gate.of}' is a command, which has no metrics; name an engine's")
+            return None
+        jobs = [(draft.name, draft.point) for draft in self.drafts[gate.of]]
+        return resolve(gate, jobs, lambda node, text: self.add(node.where, stage, text))
 
     def draft(self, stage: Stage) -> list[Draft]:
         """The points of a stage: its own product, for each job of its parent."""
@@ -137,7 +158,7 @@ class _Expansion:
         parents = [self.finished[name].identity for name in draft.after]
         self.finished[draft.name] = Job(
             name=draft.name, stage=stage.name, axes=draft.point, engine=stage.engine, command=command, config=config,
-            resources=stage.resources, after=draft.after, folder=self.folders[draft.name],
+            resources=stage.resources, after=draft.after, requires=self.requires(draft), folder=self.folders[draft.name],
             identity=identity(stage.engine, command, config, parents, self.identities))
         self.identities[f"{{run}}/{self.folders[draft.name]}"] = self.finished[draft.name].identity
 
@@ -158,6 +179,11 @@ class _Expansion:
         if wants_results(kind):
             config = put(config, ("inputs",), wrap(self.inputs(draft), stage.place("after")))
         return config
+
+    def requires(self, draft: Draft) -> tuple[str, ...]:
+        """The jobs of ``after`` that it cannot do without."""
+        wanted = {draft.parent, *self.referred_to.get(draft.name, ())}
+        return tuple(name for name in draft.after if name in wanted)
 
     def out(self, name: str) -> str:
         """Where a job leaves its files, below the run folder."""
@@ -195,6 +221,7 @@ class _Expansion:
         job = self.referred(node, draft, key, values["of"])
         if job is None:
             return missing(node)
+        self.referred_to.setdefault(draft.name, set()).add(job)
         if "checkpoint" in values:
             return wrap({"folder": self.out(job), "checkpoint": values["checkpoint"]}, node.where)
         path = PurePosixPath(values["path"])

@@ -29,7 +29,7 @@ from orchestrator.errors import SubmitError
 from orchestrator.node import process_start, write_json
 from orchestrator.run import Run, open_run
 from orchestrator.slots import entry, fits, ledger, this_machine
-from orchestrator.state import ACTIVE, FINAL, Answer, JobState, Seen
+from orchestrator.state import ACTIVE, FINAL, Answer, JobState, Record, Seen
 
 POLL_SECONDS = 0.2
 WARNING_SECONDS = 120.0
@@ -131,6 +131,9 @@ class LocalCluster:
             (self.folder / "hold" / job_id).unlink(missing_ok=True) if release else (self.folder / "hold" / job_id).touch()
         return True
 
+    def look_after(self, records: Sequence[Record]) -> None:
+        """The scheduler of this machine looks at the gates whenever a job has ended."""
+
     def cancel(self, job_ids: Sequence[str]) -> None:
         """Ask the scheduler to end these jobs, and wait until it has taken note."""
         for job_id in job_ids:
@@ -167,11 +170,14 @@ class Scheduler:
         path = self.folder / "table.json"
         self.table: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
         self.changed = False
+        self.looker: subprocess.Popen[bytes] | None = None
+        self.look_wanted = False
 
     def set(self, token: str, **values: Any) -> None:
         """Change a row; the table is written once per round."""
         self.table[token].update(values)
         self.changed = True
+        self.look_wanted |= bool(self.run.plan.gates) and JobState(self.table[token]["state"]) in FINAL
 
     def round(self) -> bool:
         """One look at everything. Returns whether work is left."""
@@ -189,7 +195,17 @@ class Scheduler:
         if self.changed:
             write_json(self.folder / "table.json", self.table)
             self.changed = False
-        return any(JobState(row["state"]) in ACTIVE for row in self.table.values())
+        return self.look() or any(JobState(row["state"]) in ACTIVE for row in self.table.values())
+
+    def look(self) -> bool:
+        """Let `orch advance` look at the gates once a job has ended, as a process of its own; returns whether one is at it."""
+        if self.looker is not None and self.looker.poll() is not None:
+            self.looker = None
+        if self.looker is None and self.look_wanted:
+            self.look_wanted = False
+            command = [sys.executable, "-P", "-m", "orchestrator.cli", "advance", str(self.run.folder)]
+            self.looker = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=self.run.folder)
+        return self.looker is not None
 
     def take_cancels(self) -> None:
         """End the jobs that orch asked to end."""

@@ -6,8 +6,9 @@ duplicate key wins in silence. Here scalars follow the core schema of YAML 1.2 a
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,19 @@ class Node:
         below = self.value.values() if isinstance(self.value, dict) else self.value
         for node in below if isinstance(self.value, dict | list) else ():
             yield from node.walk()
+
+
+def near(word: object, known: Iterable[str]) -> str:
+    """The end of an error line: the nearest known word, or all of them."""
+    names = sorted(known)
+    found = difflib.get_close_matches(str(word), names, n=1)
+    return f"; did you mean '{found[0]}'?" if found else f"; known: {', '.join(names) or 'none'}"
+
+
+def shown(value: Any) -> str:
+    """A value as it stands in an error line, not longer than a glance."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 class Mistakes:

@@ -71,12 +71,14 @@ def print_report(run: Run) -> None:
     """Print report.txt of the run's analysis jobs and say where the page is; RunError says what is missing."""
     records, _ = refresh(run)
     reports = [record for record in records if run.by_name[record.name].engine == "analysis"]
+    # An evolution writes a report at every growth; the newest one shows all that the others do.
+    reports += [record for record in records if run.by_name[record.name].engine == "analysis.evolution"][-1:]
     if not reports:
         raise RunError(f"{run.name} has no stage with the engine 'analysis', which writes reports")
     for record in reports:
         out = run.folder / record.folder / "out"
         if record.state is not JobState.COMPLETED:
-            unfinished = [f"{r.name} {r.state}" for r in records if r.state is not JobState.COMPLETED]
+            unfinished = [f"{r.name} {r.state}" for r in records if r.state not in (JobState.COMPLETED, JobState.SKIPPED)]
             raise RunError(f"{run.name} has no report yet; not done: {', '.join(unfinished[:8])}")
         print((out / "report.txt").read_text())
         print(f"HTML report with its figures: {out / 'report.html'}")

@@ -256,8 +256,9 @@ class Attempt:
             (os.kill if engine else os.killpg)(child.pid, number)
 
     def missing_inputs(self) -> list[str]:
-        """Jobs this one needs whose results are not there."""
-        return [name for name, folder in self.job["needs"].items() if not os.path.exists(os.path.join(folder, "out", "results.json"))]
+        """Jobs this one needs whose results are not there; a job that a gate skipped leaves none."""
+        return [name for name, folder in self.job["needs"].items() if not os.path.exists(os.path.join(folder, "out", "results.json"))
+                and not os.path.exists(os.path.join(folder, "skipped.json"))]
 
     def command(self) -> list[str]:
         """What to run: the engine as a program, or the user's command."""
@@ -319,7 +320,8 @@ class Attempt:
         results = os.path.exists(self.results)
         kills = oom_kills()
         write_json(os.path.join(self.path, "exit.json"), {
-            "token": self.token, "job_id": self.job_id, "host": os.environ.get("SLURMD_NODENAME") or os.uname().nodename, "pid": os.getpid(), "exit_code": code,
+            "token": self.token, "job_id": self.job_id, "pid": os.getpid(), "exit_code": code,
+            "host": os.environ.get("SLURMD_NODENAME") or os.uname().nodename,
             "started": self.started, "ended": time.time(), "results": results, "signals": self.signals, "restart": restart,
             "requeued": requeued, "resources": self.job.get("resources"),
             "oom_kills": None if kills is None or self.oom_kills is None else kills - self.oom_kills,

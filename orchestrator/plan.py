@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jobs.gates import Condition
 from jobs.spec import Job
 from jobs.stages import digest
 
@@ -25,6 +26,8 @@ class Plan:
     source: Path
     jobs: tuple[Job, ...]
     """In an order in which each follows the ones it waits for."""
+    gates: dict[str, tuple[Condition, ...]] = field(default_factory=dict)
+    """Stage -> what must hold of other stages' results before its jobs run; not part of the identity, a threshold may be changed."""
     identity: str
     """Hash over the names and identities of the jobs: the same plan continues the same run."""
 
@@ -33,19 +36,30 @@ class Plan:
         """GPU-hours asked for, if every job used its whole time limit."""
         return sum(job.resources.gpu_hours for job in self.jobs)
 
+    @property
+    def gated_jobs(self) -> set[str]:
+        """Names of the jobs that a gate may skip, itself or with what they hang on."""
+        names: set[str] = set()
+        for job in self.jobs:
+            if job.stage in self.gates or any(name in names for name in job.requires) or (job.after and names.issuperset(job.after)):
+                names.add(job.name)
+        return names
+
     def to_json(self, run_folder: Path | None = None) -> dict[str, Any]:
         """Plain JSON values; with ``run_folder``, paths to other jobs' files are absolute."""
-        jobs = [job.to_dict() | {"after": list(job.after)} for job in self.jobs]
+        jobs = [job.to_dict() | {"after": list(job.after), "requires": list(job.requires)} for job in self.jobs]
         if run_folder is not None:
             jobs = [job | {"config": absolute(job["config"], run_folder)} for job in jobs]
         return {"experiment": self.experiment, "about": self.about, "preset": self.preset, "source": str(self.source),
-                "identity": self.identity, "gpu_hours": self.gpu_hours, "jobs": jobs}
+                "identity": self.identity, "gpu_hours": self.gpu_hours, "jobs": jobs,
+                "gates": {stage: [one.to_dict() for one in conditions] for stage, conditions in self.gates.items()}}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Plan:
         """The inverse of ``to_json``, also of one with absolute paths."""
         return cls(experiment=values["experiment"], about=values["about"], preset=values["preset"], source=Path(values["source"]),
-                   identity=values["identity"], jobs=tuple(Job.from_dict(job) for job in values["jobs"]))
+                   identity=values["identity"], jobs=tuple(Job.from_dict(job) for job in values["jobs"]),
+                   gates={stage: tuple(map(Condition.from_dict, conditions)) for stage, conditions in values.get("gates", {}).items()})
 
 
 def absolute(value: Any, run_folder: Path) -> Any:
@@ -69,8 +83,8 @@ def make_plan(path: str | os.PathLike[str], preset: str | None = None, overrides
 
     mistakes = Mistakes()
     experiment = read_experiment(Path(path), preset, overrides, mistakes)
-    jobs = expand(experiment.stages, mistakes) if experiment else []
+    jobs, gates = expand(experiment.stages, mistakes) if experiment else ([], {})
     if mistakes.lines or experiment is None:
         raise DescriptionError(*mistakes.in_file_order())
     return Plan(experiment=experiment.name, about=experiment.about, preset=experiment.preset, source=experiment.source,
-                jobs=tuple(jobs), identity=digest([experiment.name, sorted([job.name, job.identity] for job in jobs)]))
+                jobs=tuple(jobs), gates=gates, identity=digest([experiment.name, sorted([job.name, job.identity] for job in jobs)]))

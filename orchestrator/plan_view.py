@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from rich.table import Table
 
 from jobs.spec import Resources
+from orchestrator.engine_config import config_class
 from orchestrator.plan import Plan
 
 
 def render_plan(plan: Plan) -> Table:
     """Every job, what it waits for, and what it asks for."""
     hours = f"{plan.gpu_hours:g} GPU-hours asked for" if plan.gpu_hours else "no GPU"
+    caption = "\n".join([*([plan.about] if plan.about else []), *estimates(plan)])
     table = Table(title=f"{plan.experiment} ({plan.preset or 'full'}): {len(plan.jobs)} jobs, {hours}",
-                  caption=plan.about or None, title_justify="left", caption_justify="left")
+                  caption=caption or None, title_justify="left", caption_justify="left")
     for heading in ("job", "runs", "waits for", "resources", "time limit"):
         table.add_column(heading, overflow="fold")
     stages = {job.name: job.stage for job in plan.jobs}
@@ -22,6 +27,15 @@ def render_plan(plan: Plan) -> Table:
         table.add_row(job.name, runs if len(runs) <= 40 else f"{runs[:37]}...", waits_for(job.after, stages, sizes),
                       asks_for(job.resources), clock(job.resources.minutes))
     return table
+
+
+def estimates(plan: Plan) -> Iterator[str]:
+    """What the engines say that a job of a stage takes (``Config.estimate(gpus, minutes)``), for the first job of each."""
+    for job in {job.stage: job for job in reversed(plan.jobs)}.values():
+        config: Any = config_class(job.engine).model_validate(job.config) if job.engine else None
+        found = config.estimate(job.resources.gpus, job.resources.minutes) if hasattr(config, "estimate") else None
+        if found:
+            yield f"{job.stage}, each job: {found}"
 
 
 def waits_for(after: tuple[str, ...], stages: dict[str, str], sizes: dict[str, int]) -> str:

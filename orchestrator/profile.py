@@ -54,6 +54,8 @@ class Profile:
     """Python of the jobs, with the engines installed: a path, or `python` for the one that `setup` activates; without it orch's own."""
     environment: dict[str, str] = field(default_factory=dict)
     """Environment variables of every job; `$NAME` in a value is replaced by that variable where `orch` runs."""
+    submit_from_nodes: bool = True
+    """Whether jobs may call sbatch here; if not, what a gate lets through waits for the next `orch` command."""
     sbatch: dict[str, str | int | bool] = field(default_factory=dict)
     """Further sbatch options by their long name: `{constraint: a100-80gb, exclusive: true}`."""
 
@@ -162,4 +164,6 @@ def wrong_type(key: str, value: Any) -> str | None:
         return None if good else "a mapping option: value"
     if key in COUNTS:
         return None if type(value) is int and value >= 0 else "a whole number"
+    if key == "submit_from_nodes":
+        return None if isinstance(value, bool) else "true or false"
     return None if isinstance(value, str) else "text"

@@ -33,6 +33,8 @@ from orchestrator.plan import Plan
 from orchestrator.profile import Profile
 from orchestrator.state import ExitRecord, JobState, Record, split_token
 
+EVOLUTION = "evolution.json"
+"""Is in the folder of a run whose plan grows: what `orch evolve` has seen and taken."""
 LOCK_SECONDS = 60.0
 """How long to wait for another orch process that has the run's lock."""
 
@@ -80,6 +82,10 @@ class Run:
     def token(self, job: Job, attempt: int) -> str:
         """The token of an attempt: the same however often it is asked for."""
         return hashlib.sha256(f"{self.uid}/{job.name}/{attempt}".encode()).hexdigest()[:10]
+
+    def look_token(self, tokens: Sequence[str]) -> str:
+        """The token of the job that looks at gates once the attempts with these tokens have ended."""
+        return hashlib.sha256("/".join([self.uid, "look", *sorted(tokens)]).encode()).hexdigest()[:10]
 
     def scheduler_name(self, record: Record) -> str:
         """The job's name for the scheduler: readable, and ending in the token."""
@@ -178,9 +184,17 @@ class Run:
 
     def save(self, records: Iterable[Record]) -> None:
         """Write the state file whole, a job per line. Only with the lock held."""
-        jobs = ",\n".join(json.dumps(record.to_dict()) for record in records)
+        mine = [record.to_dict() for record in records]
+        jobs = ",\n".join(json.dumps(values) for values in [*mine, *self.newer({values["name"] for values in mine})])
         write_text(self.folder / "state.json", f'{{"run": {json.dumps(self.name)}, "jobs": [\n{jobs}\n]}}\n')
         (self.folder / "submitted.jsonl").unlink(missing_ok=True)  # what it held is in the state file now
+
+    def newer(self, known: set[str]) -> list[dict[str, Any]]:
+        """What the state file says of jobs that an evolution's plan got after this process read it; they stay as they are."""
+        path = self.folder / "state.json"
+        if not (self.folder / EVOLUTION).exists() or not path.exists():
+            return []
+        return [values for values in json.loads(path.read_text())["jobs"] if values["name"] not in known]
 
     def journal(self, records: Iterable[Record]) -> None:
         """Note job ids at once, before the next submission."""

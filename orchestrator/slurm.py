@@ -8,19 +8,23 @@ ours: submitit's own submission needs a pickle that it renames after sbatch has 
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import re
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jobs.spec import Job
+from jobs.spec import Job, Resources
+from orchestrator import gates
 from orchestrator.arrays import Batch, Waits, compressed, expanded, ranges
 from orchestrator.errors import SubmitError
+from orchestrator.node import write_json
 from orchestrator.profile import Profile
-from orchestrator.state import Answer, JobState, Seen, split_token
+from orchestrator.state import Answer, JobState, Record, Seen, split_token
 from orchestrator.submit import AmbiguousSubmit
 
 if TYPE_CHECKING:
@@ -34,6 +38,9 @@ WARNING_SECONDS = 120
 
 LOOK_SECONDS = 30
 """Slurm looks at time limits this often, and warns that much earlier rather than late."""
+
+LOOK = Resources(cpus=1, memory_gb=1, minutes=10)
+"""What the job that looks at gates asks for; it takes seconds."""
 
 AMBIGUOUS = re.compile(r"socket timed out|temporarily unable|unable to contact|connection (refused|reset|timed out)|communication"
                        r"|zero bytes|timeout|unexpected message", re.IGNORECASE)
@@ -237,6 +244,26 @@ class SlurmCluster:
             return None
         return result.stdout
 
+    def look_after(self, records: Sequence[Record]) -> None:
+        """A job of one core that Slurm starts when these have ended, and that runs `orch advance`. Twice would do no harm."""
+        if not self.run.profile.submit_from_nodes:
+            return
+        token = self.run.look_token([record.token for record in records])
+        folder = gates.look_folder(self.run)
+        note, path = folder / f"{token}.json", folder / f"{token}.sh"
+        # The one that is looking at this moment is as good as gone: a requeued job that it waited for is active again.
+        if note.exists() and json.loads(note.read_text())["job_id"] != os.environ.get("SLURM_JOB_ID"):
+            return
+        job = Job(name="look", stage="look", axes={}, engine=None, command=None, config={}, resources=LOOK)
+        command = [self.run.profile.python or sys.executable, "-P", "-m", "orchestrator.cli", "advance", str(self.run.folder)]
+        ids, name = sorted({str(record.job_id) for record in records}), f"{self.run.plan.experiment}.look.{token}"
+        path.write_text(script_text(self.run.profile, job, name, folder / f"{token}.log", f"afterany:{':'.join(ids)}", command))
+        answer = self.ask(["sbatch", "--parsable", f"--chdir={self.run.cwd}", str(path)])
+        if answer is None:
+            self.trouble += "; no job will look at the gates: run orch advance when the jobs they judge have ended"
+            return
+        write_json(note, {"job_id": answer.strip().split(";")[0], "after": [record.name for record in records]})
+
     def cancel(self, job_ids: Sequence[str]) -> None:
         """scancel, a hundred ids at a time; elements of one array are one of them."""
         job_ids = compressed(job_ids)
@@ -252,5 +279,7 @@ class SlurmCluster:
 
 def call(command: list[str], cwd: str | None = None) -> subprocess.CompletedProcess[str]:
     """Run a program with a time limit and an argument list, never a shell. Lists of array elements come whole (64 letters else)."""
+    # Inside a job SLURM_* describe that job, and sbatch would hand them on to the next one.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_") or key == "SLURM_CONF"}
     return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, cwd=cwd, stdin=subprocess.DEVNULL,
-                          env={**os.environ, "SLURM_BITSTR_LEN": "0"})
+                          env=environment | {"SLURM_BITSTR_LEN": "0"})

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import shlex
-from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -13,7 +11,10 @@ from engines.checkpoints import check_selector
 from engines.io import ConfigError
 from jobs.spec import Resources
 from jobs.stages import Point, Scalar, placeholders, same, value_text
+from orchestrator.gate_reader import Written, read_gates
 from orchestrator.located import Mistakes, Node
+from orchestrator.located import near as near
+from orchestrator.located import shown as shown
 
 STAGE_KEYS: dict[str, str] = {
     "engine": "The program each job of the stage runs: `ppo` stands for `python -m engines.ppo`.",
@@ -22,6 +23,8 @@ STAGE_KEYS: dict[str, str] = {
     "exclude": "Combinations of axis values to leave out of the product.",
     "for_each": "A stage; this one gets a job per job of that stage, started when that job is done.",
     "after": "A stage or a list of stages; every job here waits for all jobs there.",
+    "when": "A gate, or a list of them: the stage runs if the results of another stage reach a threshold; else its jobs are SKIPPED.",
+    "unless": "A gate the other way round: the stage runs if the results do not reach the threshold.",
     "checkpoints": "Which checkpoints of the `for_each` job to use: last, best, all, every:N, or a list of epochs.",
     "resources": "What one job asks for: nodes, gpus and cpus (per node), memory_gb (per node), minutes (time limit).",
     "config": "The engine's config; `{of: STAGE, path: P}` and `{of: STAGE, checkpoint: C}` stand for what a job there leaves.",
@@ -58,6 +61,7 @@ class Stage:
     exclude: tuple[Point, ...]
     for_each: str | None
     after: tuple[str, ...]
+    gates: tuple[Written, ...]
     checkpoints: str | list[int] | None
     resources: Resources
     config: Node
@@ -74,18 +78,10 @@ class Stage:
         """The stages it waits for."""
         return (*((self.for_each,) if self.for_each else ()), *(name for name in self.after if name != self.for_each))
 
-
-def near(word: object, known: Iterable[str]) -> str:
-    """The end of an error line: the nearest known word, or all of them."""
-    names = sorted(known)
-    found = difflib.get_close_matches(str(word), names, n=1)
-    return f"; did you mean '{found[0]}'?" if found else f"; known: {', '.join(names) or 'none'}"
-
-
-def shown(value: Any) -> str:
-    """A value as it stands in an error line, not longer than a glance."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    @property
+    def follows(self) -> tuple[str, ...]:
+        """The stages that come before it: those it waits for, and those that its gates judge."""
+        return tuple(dict.fromkeys((*self.needs, *(gate.of for gate in self.gates))))
 
 
 def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
@@ -102,7 +98,7 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
         reader.add(node, "needs exactly one of 'engine' and 'command'; keep one of the two")
     matrix = reader.matrix()
     stage_values: dict[str, Any] = {
-        "for_each": reader.text("for_each"), "after": reader.names("after"), "checkpoints": reader.checkpoints(),
+        "for_each": reader.text("for_each"), "after": reader.names("after"), "gates": reader.gates(), "checkpoints": reader.checkpoints(),
         "exclude": reader.exclude(), "resources": reader.resources(), "config": reader.config(),
     }
     return Stage(name=name, node=node, engine=engine, command=command, matrix=matrix,
@@ -209,6 +205,15 @@ class _Reader:
             if not isinstance(entry.value, dict) or not entry.value:
                 self.add(entry, f"'exclude' entry must be a mapping axis: value, got {shown(entry.plain())}")
         return tuple(entry.plain() for entry in entries if isinstance(entry.value, dict) and entry.value)
+
+    def gates(self) -> tuple[Written, ...]:
+        """The gates that are well formed."""
+        found: tuple[Written, ...] = ()
+        for key in ("when", "unless"):
+            node = self.node.child(key)
+            if node is not None:
+                found += read_gates(node, key == "unless", self.add)
+        return found
 
     def checkpoints(self) -> str | list[int] | None:
         """A selector of checkpoints."""

@@ -72,7 +72,7 @@ class Record:
     """The scheduler's id; None while it is not known."""
     state: JobState = JobState.WAITING
     source: str = "orch"
-    """Where the state comes from: results, exit record, sacct, squeue, scheduler or orch."""
+    """Where the state comes from: results, exit record, sacct, squeue, scheduler, gate or orch."""
     seen: float = 0.0
     """When the source said so, in Unix seconds."""
     reason: str = ""

@@ -66,8 +66,9 @@ def progress_of(run: Run, record: Record) -> dict[str, Any]:
     last = lines[-1]
     shown = {key: last["metrics"][key] for key in SHOWN_METRICS if key in last["metrics"]}
     same = [line for line in lines if line["phase"] == last["phase"]]
+    left = last["metrics"].get("seconds_left")  # an engine that knows how long its steps are knows better than their number
     return {"step": last["step"], "total": last["total"], "phase": last["phase"], "metrics": dict(list(shown.items())[:2]),
-            "expected_end": expected_end(same, last["total"])}
+            "expected_end": last["time"] + left if left is not None else expected_end(same, last["total"])}
 
 
 def status_rows(run: Run, records: Sequence[Record], now: float) -> list[dict[str, Any]]:

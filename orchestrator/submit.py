@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Protocol
 
+from orchestrator import gates
 from orchestrator.arrays import Batch, Waits, make_batches, waits_for
 from orchestrator.causes import Kind, cause_of
 from orchestrator.errors import RunError, SubmitError
@@ -57,6 +58,9 @@ class Cluster(Protocol):
     def cancel(self, job_ids: Sequence[str]) -> None:
         """End these jobs. SubmitError if the scheduler cannot be asked."""
 
+    def look_after(self, records: Sequence[Record]) -> None:
+        """See that `orch advance` runs once these active jobs have ended, well or not. Called again it changes nothing."""
+
 
 def cluster_of(run: Run) -> Cluster:
     """The scheduler that a run was launched on."""
@@ -82,7 +86,8 @@ def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float, th
     exits, done = run.exits(looked_at), run.done(looked_at) | settled
     open_ones = [r for r in looked_at if r.token and r.name not in done and r.state not in FAILED]
     if not open_ones:
-        return [with_cause(run, record, exits.get(record.name)) for record in reconcile(records, {}, {}, exits, done, now)]
+        weighed = reconcile(records, {}, {}, exits, done, now)
+        return gates.apply(run, [with_cause(run, record, exits.get(record.name)) for record in weighed])
     active = cluster.ask_active()
     lost = [r for r in open_ones if active is not None and r.token not in active]
     final: Answer = None
@@ -92,7 +97,7 @@ def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float, th
     exits |= run.exits(lost)
     weighed = reconcile(records, active, final, exits, done | run.done(lost), now)
     weighed = weighed if final is None else [never_started(run, record, now) for record in weighed]
-    return [with_cause(run, record, exits.get(record.name)) for record in weighed]
+    return gates.apply(run, [with_cause(run, record, exits.get(record.name)) for record in weighed])
 
 
 def with_cause(run: Run, record: Record, left: ExitRecord | None) -> Record:
@@ -116,8 +121,8 @@ def hold_back(records: list[Record], cluster: Cluster) -> list[Record]:
         if wanted and cluster.hold([str(r.job_id) for r in wanted], release):
             names = {r.name for r in wanted}
             records = [dataclasses.replace(r, held=not release) if r.name in names else r for r in records]
-    return [dataclasses.replace(r, reason=fates[r.name]) if r.name in fates and (r.held or r.state is JobState.WAITING) else r
-            for r in records]
+    return [dataclasses.replace(r, reason=fates[r.name])
+            if r.name in fates and (r.held or (r.state is JobState.WAITING and r.source != gates.SOURCE)) else r for r in records]
 
 
 def never_started(run: Run, record: Record, now: float) -> Record:
@@ -134,14 +139,43 @@ def never_started(run: Run, record: Record, now: float) -> Record:
 def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
     """The records as they are now, saved; and why something is old, if a source could not be asked.
 
-    ``rescan``: as if the state file were lost: from the jobs' folders and the scheduler.
+    What a gate has let through since the last look is submitted: results decide, whoever looks first. ``rescan``: as if the state file
+    were lost, from the jobs' folders and the scheduler.
     """
+    if run.plan.gates and not rescan:
+        try:
+            return advance(run)
+        except SubmitError as error:
+            return run.load(), str(error)
     cluster = cluster_of(run)
     with run.lock():
         records = explain(run, update(run, run.rescanned() if rescan else run.load(), cluster, time.time()))
         records = hold_back(records, cluster)
         run.save(records)
     return records, cluster.trouble
+
+
+def advance(run: Run, tell: Callable[[str], None] = lambda _: None) -> tuple[list[Record], str]:
+    """Look at every gate and submit what they let through, nothing else. SubmitError if that cannot be submitted."""
+    cluster = cluster_of(run)
+    with run.lock():
+        looked = time.time()
+        records = settle(run, update(run, run.load(), cluster, looked), cluster)
+        records = hold_back(submit_waiting(run, records, cluster, tell, looked, gates.behind(run)), cluster)
+        run.save(records)
+        return records, cluster.trouble
+
+
+def override(run: Run, name: str, runs: bool, reason: str) -> list[str]:
+    """Decide for a job or the jobs of a stage in place of their gate, and submit what may run now. Returns what there is to say."""
+    cluster, told = cluster_of(run), list[str]()
+    with run.lock():
+        looked = time.time()
+        records = settle(run, update(run, run.load(), cluster, looked), cluster)
+        wanted = named(run, [name]) or set()
+        told += gates.override(run, records, wanted, runs, reason)
+        records = submit_waiting(run, gates.apply(run, records), cluster, told.append, looked, gates.behind(run) | wanted)
+    return [*(f"{r.name} {r.state}" + (f": {r.reason}" if r.reason else "") for r in records if r.name in wanted), *told]
 
 
 def explain(run: Run, records: Sequence[Record]) -> list[Record]:
@@ -151,8 +185,8 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
     for record in records:
         parents = [by_name[name] for name in run.by_name[record.name].after]
         failed = [parent for parent in parents if parent.state in FAILED]
-        if record.state is JobState.WAITING and parents:
-            waits = failed or [parent for parent in parents if parent.state is not JobState.COMPLETED]
+        if record.state is JobState.WAITING and parents and record.source != gates.SOURCE:
+            waits = failed or [parent for parent in parents if parent.state not in (JobState.COMPLETED, JobState.SKIPPED)]
             record = dataclasses.replace(record, reason="; ".join(f"{p.name} {p.state}" for p in waits[:3])
                                          + (f" and {len(waits) - 3} more" if len(waits) > 3 else ""))
         elif record.state is JobState.CANCELLED and failed and not record.host:
@@ -200,19 +234,16 @@ def in_doubt(record: Record) -> Record:
 
 
 def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Callable[[str], None], looked: float,
-                   named: set[str]) -> list[Record]:
+                   among: set[str] | None = None, named: Set[str] = frozenset()) -> list[Record]:
     """Write all intents in one save, then submit batch by batch. With the lock held.
 
     Args:
-        looked: when the scheduler was asked; ``named``: jobs to submit even if others of their stage died of what they may die of.
+        looked: when the scheduler was asked; ``among``: only these jobs, where not all may be submitted.
+        named: jobs to submit even if others of their stage died of what they may die of.
     """
-    eligible = choose(run, records, looked, set(doomed(records)) - named)
-    if not eligible:
-        records = explain(run, records)
-        run.save(records)
-        return records
+    eligible = choose(run, records, looked, among, set(doomed(records)) - named)
     now = time.time()
-    batches = make_batches(run, records, eligible, cluster.array_size())
+    batches = make_batches(run, records, eligible, cluster.array_size()) if eligible else []
     by_name = {record.name: record for record in records}
     for batch in batches:
         run.prepare(batch.jobs, batch.records)
@@ -235,6 +266,8 @@ def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Call
         raise
     records = explain(run, list(by_name.values()))
     run.save(records)
+    for awaited in gates.awaited(run, records):
+        cluster.look_after(awaited)
     return records
 
 
@@ -261,19 +294,20 @@ def submit_batch(run: Run, cluster: Cluster, by_name: dict[str, Record], batch: 
             for record, own in zip(records, batch.ids(job_id), strict=True)]
 
 
-def choose(run: Run, records: Sequence[Record], looked: float, held: set[str]) -> set[str]:
-    """Names of jobs to submit now: not done, not active, not held, each parent done or seen in the queue since ``looked``.
+def choose(run: Run, records: Sequence[Record], looked: float, among: set[str] | None = None, held: Set[str] = frozenset()) -> set[str]:
+    """Names of jobs to submit now: not done, not active, not held, each parent done, skipped or seen in the queue since ``looked``.
 
     An older word on a parent is not enough: Slurm takes afterok on a failed job that it has forgotten, and runs the child.
     """
     chosen: set[str] = set()
     by_name = {record.name: record for record in records}
-    known = {r.name for r in records if r.state is JobState.COMPLETED
+    known = {r.name for r in records if r.state in (JobState.COMPLETED, JobState.SKIPPED)
              or (r.state in ACTIVE and r.source in ("squeue", "scheduler") and r.seen >= looked)}
     room = len(run.plan.jobs) if run.profile.max_jobs is None else run.profile.max_jobs - sum(r.state in ACTIVE for r in records)
     for job in run.plan.jobs:
         ready = all(parent in chosen or parent in known for parent in job.after)
-        if by_name[job.name].state is JobState.WAITING and job.name not in held and ready and len(chosen) < room:
+        free = by_name[job.name].state is JobState.WAITING and by_name[job.name].source != gates.SOURCE and job.name not in held
+        if free and ready and len(chosen) < room and (among is None or job.name in among):
             chosen.add(job.name)
     return chosen
 
@@ -321,7 +355,7 @@ def retry(run: Run, names: Iterable[str] | None = None, tell: Callable[[str], No
             chosen |= {r.name for r in records if r.state is JobState.UNKNOWN and r.name in wanted}
             chosen |= ancestors_failed(run, records, chosen)
         records = [again(run.by_name[r.name], r, run.profile) if r.name in chosen else r for r in records]
-        records = submit_waiting(run, records, cluster, tell, looked, chosen)
+        records = submit_waiting(run, records, cluster, tell, looked, named=chosen)
         records = hold_back(records, cluster)
         run.save(records)
         return records

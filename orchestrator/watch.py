@@ -23,7 +23,7 @@ def over(records: list[Record]) -> bool:
 
 
 def watch_run(run: Run) -> int:
-    """Show the run until it is over. Returns 0 if every job completed, else 1; Ctrl-C leaves the run alone and returns 130."""
+    """Show the run until it is over. Returns 0 if every job completed or was skipped, else 1; Ctrl-C leaves the run alone: 130."""
     pause = LOCAL_SECONDS if run.profile.kind == "local" else SLURM_SECONDS
     console = Console()
     try:
@@ -31,7 +31,7 @@ def watch_run(run: Run) -> int:
     except KeyboardInterrupt:
         print(f"\nthe run goes on; look at it: orch status {run.name}")
         return 130
-    if (run.folder / "jobs").exists() and all(record.state is JobState.COMPLETED for record in records):
+    if (run.folder / "jobs").exists() and all(record.state in (JobState.COMPLETED, JobState.SKIPPED) for record in records):
         return 0
     return 1
 

@@ -24,7 +24,7 @@ from typer.main import get_command
 from engines.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
-ENGINES = ("ppo", "evaluation", "analysis", "miniature", "fsm", "probe")
+ENGINES = ("ppo", "evaluation", "analysis", "analysis.evolution", "miniature", "fsm", "probe")
 
 
 def field_docstrings(kind: type) -> dict[str, str]:
@@ -49,7 +49,8 @@ def cell(value: object) -> str:
 def type_name(annotation: object) -> str:
     """A type as a person would write it."""
     text = annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
-    for noise in ("typing.", "engines.io.", "engines.automata.", *(f"engines.{name}." for name in ENGINES), "annotated_types."):
+    packages = [f"engines.{name}." for name in sorted(ENGINES, reverse=True)]  # a package below another one first
+    for noise in ("typing.", "engines.io.", "engines.automata.", *packages, "annotated_types."):
         text = text.replace(noise, "")
     return text
 
@@ -129,6 +130,9 @@ def reference() -> str:
     lines += [f"| `{key}` | {cell(text)} |" for key, text in description.KEYS.items()]
     lines += ["", "### Stage", "", "| key | |", "| --- | --- |"]
     lines += [f"| `{key}` | {cell(text)} |" for key, text in description.STAGE_KEYS.items()]
+    gate = importlib.import_module("orchestrator.gate_reader")
+    lines += ["", "### `when` and `unless`", "", "| key | |", "| --- | --- |"]
+    lines += [f"| `{key}` | {cell(text)} |" for key, text in gate.GATE_KEYS.items()]
     lines += ["", "### `resources`", "", *dataclass_table(spec.Resources)]
     lines += ["", "## Cluster profile", "", *dataclass_table(profile.Profile)]
     lines += ["", "## States", "", "| state | |", "| --- | --- |"]

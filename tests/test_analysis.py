@@ -164,18 +164,24 @@ def test_a_start_without_an_end_makes_the_sum_a_lower_bound_and_is_named(tmp_pat
 
 
 def test_evaluations_with_other_sampling_are_refused(tmp_path):
-    inputs = [evaluated(tmp_path, "baseline", {"math": [1, 0]}), evaluated(tmp_path, "pcgrad", {"math": [1, 0]}, max_response_tokens=99)]
-    with pytest.raises(ConfigError, match=r"not comparable: max_response_tokens is 4096 in evaluate/arm=baseline,seed=0 and 99 in"):
+    def sampled(arm: str, limit: int) -> dict:
+        each = {"math": {"max_response_tokens": limit, "top_p": 1.0}, "code": {"max_response_tokens": limit, "top_p": 0.7}}
+        facts = {"tasks": {task: {"settings": settings} for task, settings in each.items()}}
+        return evaluated(tmp_path, arm, {"math": [1, 0]}, facts=facts)
+
+    inputs = [sampled("baseline", 4096), sampled("pcgrad", 99)]
+    with pytest.raises(ConfigError, match=r"not comparable: max_response_tokens is 4096 in evaluate/arm=baseline,seed=0 and 99 in \S+;"):
         report(tmp_path, inputs)
 
 
 def test_prompts_left_out_unlike_versions_and_unlike_checkpoints_are_named(tmp_path):
     inputs = [evaluated(tmp_path, arm, {"math": [1, 0]}, facts={
-        "too_long_prompts": {"math": 2, "code": 0}, "versions": {"vllm": version}, "sandbox": "bwrap",
+        "remarks": ["math: 2 of 9 problems left out, with a prompt of more than 4096 tokens"],
+        "versions": {"vllm": version}, "sandbox": "bwrap",
         "checkpoints": [{"name": "epoch-000002", "step": step, "epoch": 2}]})
         for arm, version, step in (("baseline", "1.0", 4), ("pcgrad", "1.1", 8))]
     text = (report(tmp_path, inputs) / "report.md").read_text()
-    assert "- math: 2 problems were left out, with a prompt of more than 4096 tokens (all evaluations)" in text
+    assert "- math: 2 of 9 problems left out, with a prompt of more than 4096 tokens (all evaluations)" in text
     assert "- the evaluations were made with unlike vllm: 1.0, 1.1" in text
     assert ("- the compared checkpoints are not of the same step: baseline epoch-000002 (step 4); pcgrad epoch-000002 (step 8)") in text
     assert "code" not in text

@@ -9,7 +9,7 @@ import pytest
 
 from jobs.spec import Job, Resources
 from orchestrator import machine
-from orchestrator.check import check, header, minutes
+from orchestrator.check import check, header, minutes, paths
 from orchestrator.errors import CheckError
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile, load_profile
@@ -85,6 +85,23 @@ def test_data_that_is_not_there_is_named_and_a_hub_model_or_an_earlier_job_is_no
     for config in ({}, made):
         assert check(plan_of(ppo(**config)), LOCAL, runs=tmp_path) == []
     assert any("./model is not here" in line for line in check(plan_of(ppo(model="./model")), LOCAL, runs=tmp_path))
+
+
+def test_a_suite_and_its_data_may_be_names_and_a_mistyped_folder_is_not_taken_for_one(tmp_path: Path,
+                                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("data").mkdir()
+
+    def told(**config: Any) -> list[str]:
+        values = {"models": "data", "data": "data", **config}
+        evaluation = Job(name="evaluate", stage="evaluate", axes={}, engine="evaluation", command=None, config=values,
+                         resources=Resources())
+        return [line.split(" is not here")[0] for line in paths(plan_of(evaluation))]
+
+    assert told(suite="guru-online", data="LLM360/guru-RL-92k") == []
+    assert told(suite="guru-online", data="data/gurru") == ["job 'evaluate': data: data/gurru"]
+    assert told(data="LLM360/guru-RL-92k") == ["job 'evaluate': data: LLM360/guru-RL-92k"]
+    assert told(suite="mine.yaml") == ["job 'evaluate': suite: mine.yaml"]
 
 
 @pytest.mark.parametrize(("text", "expected"), [("1-02:30:00", 1590), ("12:00:00", 720), ("UNLIMITED", None), ("00:10:00", 10)])

@@ -10,9 +10,9 @@ import pytest
 
 from engines.data import Problem, make_problem, user, write_problems
 from engines.io import ConfigError
+from engines.overlap import test_files as files_of_test_data
 from engines.ppo import Config
 from engines.ppo.overlap import check_test_data, refuse_shared
-from engines.ppo.overlap import test_files as files_of_test_data
 
 
 def asked(*questions: str, source: str = "math__x") -> list[Problem]:

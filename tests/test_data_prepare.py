@@ -114,7 +114,7 @@ def test_miniature_files_are_those_of_the_engine_and_a_training_can_read_them(tm
     from engines.miniature import DOMAINS, Config
     from engines.miniature.__main__ import write_data
     from engines.miniature.domains import splits
-    from engines.ppo import data_files
+    from engines.overlap import data_files
 
     done = orch("data", "prepare", "miniature", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr

@@ -1,6 +1,7 @@
 """What a training takes: the published arithmetic, what torch really keeps, and refusals that name a setting that helps."""
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from engines.io import ConfigError
 from engines.ppo import Config, MultiTask
 from engines.ppo.budget import (
+    UTILISATION,
     Machine,
     checkpoint_bytes,
     first_gpu,
@@ -70,8 +72,8 @@ def test_hours_of_an_epoch_follow_from_the_tokens() -> None:
     assert cost.tokens == 216e6
     assert cost.flop == pytest.approx(1.316e19, rel=1e-3)
     assert cost.hours == pytest.approx(16.7, abs=0.05)
-    assert work_of_tokens(1e6, QWEN_7B, replace(TWO_A100, gpu_name="some other GPU")).hours is None
-    on_cpu = work_of_tokens(1e6, QWEN_7B, replace(TWO_A100, gpus=0, gpu_name=""))
+    assert work_of_tokens(config(), 1e6, QWEN_7B.parameters, replace(TWO_A100, gpu_name="some other GPU")).hours is None
+    on_cpu = work_of_tokens(config(), 1e6, QWEN_7B.parameters, replace(TWO_A100, gpus=0, gpu_name=""))
     assert (on_cpu.flop, on_cpu.hours) == (6e6 * QWEN_7B.parameters, None)
 
 
@@ -165,8 +167,8 @@ def test_what_a_refusal_for_the_gpu_advises_is_accepted(billions: float, gpu: fl
     if advised:
         value = float(advised[2]) if advised[1] == "gpu_memory_fraction" else int(advised[2])
         assert refusal(tried.model_copy(update={advised[1]: value}), size, machine) == ""
-    elif "set offload to true" in why:
-        assert refusal(tried.model_copy(update={"offload": True}), size, machine) == ""
+    elif switched := re.search(r"set (offload|sampler_sleeps) to true", why):
+        assert refusal(tried.model_copy(update={switched[1]: True}), size, machine) == ""
     elif why:
         assert re.fullmatch(r"GPU memory: .*too large for one GPU.*", why)
 
@@ -179,7 +181,7 @@ def test_what_does_not_fit_is_refused_in_one_line_with_the_setting_to_change() -
     with pytest.raises(ConfigError, match=r"^host memory: the training needs 8\.\d GB, .* 6\.0: ask for resources\.memory_gb 8 "):
         refuse(config(), half, 6, replace(one, host_bytes=6e9), 0.0)
     with pytest.raises(ConfigError, match=r"set micro_batch_tokens to \d+ \(now 16384\)"):
-        refuse(config(), TINY, 6, Machine(0, "", None, 3.8e9, 1e12), 0.0)
+        refuse(config(), TINY, 6, Machine(0, "", None, 3.9e9, 1e12), 0.0)
     with pytest.raises(ConfigError, match=r"^disk: .* up to 20\.0 GB, there are 10\.0 GB at --out: lower keep_checkpoints \(10\)"):
         refuse(config(), half, 6, replace(one, disk_bytes=10e9), 20e9)
     refuse(config(), half, 6, one, 20e9)
@@ -238,3 +240,32 @@ def test_the_document_s_run_fits_two_a100_with_its_state_in_host_memory() -> Non
     gpu, needed = sums(memory_plan(config(**values, offload=True), QWEN_7B, 6, host))
     assert gpu < 80e9
     assert 243e9 < needed < 300e9
+
+
+def test_the_estimate_is_the_arithmetic_of_the_config_and_says_how_often_the_limit_ends_a_run(tmp_path: Path) -> None:
+    for task in ("code", "math"):
+        (tmp_path / f"{task}.train.parquet").touch()
+    own = config(model="Qwen/Qwen2.5-7B", data=str(tmp_path), ranks=2, epochs=30, steps_per_epoch=63)
+    tokens = 30 * 63 * 2 * 8 * 8 * 4096
+    hours = 8 * 7e9 * tokens / (312e12 * UTILISATION * 2) / 3600
+    said = own.estimate(2, 720)
+    assert said is not None
+    assert f"at most 1,890 steps, {tokens:.2g} tokens" in said
+    assert f"{hours:,.0f} hours of updates on 2 A100" in said
+    assert said.endswith(f"with a time limit of 12 h it is started {math.ceil(hours / 12)} times or more")
+    assert "every task" not in said
+    assert "for every task (the training data are not there yet)" in (own.model_copy(update={"data": "nowhere"}).estimate(2, 720) or "")
+    assert "time limit" not in (own.estimate(2, 100_000) or "")
+    for changed in ({"steps_per_epoch": None}, {"model": "a/model-without-a-size"}):
+        assert own.model_copy(update=changed).estimate(2, 720) is None
+    assert own.estimate(0, 720) is None
+
+
+def test_a_sampler_that_sleeps_leaves_the_gpu_to_the_update_and_a_critic_needs_as_much_as_the_policy() -> None:
+    awake, asleep = (sums(memory_plan(config(sampler_sleeps=sleeps), TINY, 6, replace(TWO_A100, gpus=1)))[0] for sleeps in (False, True))
+    assert awake > asleep
+    small = replace(QWEN_7B, parameters=3_000_000_000)
+    with pytest.raises(ConfigError, match="set sampler_sleeps to true"):
+        refuse(config(micro_batch_tokens=4096), small, 6, replace(TWO_A100, gpus=1, host_bytes=1e12, disk_bytes=1e13), 0.0)
+    with_critic = sums(memory_plan(config(estimator="gae"), QWEN_7B, 6, replace(TWO_A100, gpus=1)))[0]
+    assert with_critic - sums(memory_plan(config(), QWEN_7B, 6, replace(TWO_A100, gpus=1)))[0] == pytest.approx(16 * QWEN_7B.parameters)

@@ -78,7 +78,8 @@ def place(tmp_path_factory):
         "model": str(folder / "model"), "data": str(folder / "data"), "validation_data": str(folder / "data"), "epochs": 2,
         "mtl": {"method": "pcgrad"}, "prompts_per_task": 4, "samples_per_prompt": 8, "learning_rate": 3e-3, "warmup_steps": 2,
         "max_prompt_tokens": 16, "max_response_tokens": 4, "micro_batch_tokens": 512, "validate_every_epochs": 1,
-        "checkpoint_every_epochs": 1, "save_state_every_steps": 1, "early_stopping": None, "cpu_threads": 2, "device": "cpu"}))
+        "checkpoint_every_epochs": 1, "save_state_every_steps": 1, "early_stopping": None, "cpu_threads": 2, "device": "cpu",
+        "sampler_sleeps": True}))
     return folder
 
 
@@ -88,8 +89,8 @@ def start(place: Path, out: str, config: str = "config.json") -> subprocess.Pope
                                 stdout=log, stderr=subprocess.STDOUT)
 
 
-def finish(place: Path, out: str, expected: int = 0) -> None:
-    code = start(place, out).wait(timeout=180)
+def finish(place: Path, out: str, expected: int = 0, config: str = "config.json") -> None:
+    code = start(place, out, config).wait(timeout=180)
     assert code == expected, (place / f"{out}.log").read_text()[-3000:]
 
 
@@ -119,10 +120,12 @@ def test_a_run_leaves_results_progress_and_checkpoints_that_say_what_happened(fi
     assert all(line["logprob_difference_max"] <= 1e-4 and line["probe_difference_max"] <= 1e-4 for line in lines)
     assert all({"conflict_rate", "cosine/code|math", "gradient_norm/math", "weight/code"} <= line.keys() for line in lines)
     assert any(line["gradient_norm/math"] > 0 for line in lines)
-    manifests = [json.loads(path.read_text()) for path in sorted(finished.glob("checkpoints/*/manifest.json"))]
+    manifests = [json.loads(path.read_text()) for path in sorted(finished.glob("checkpoints/epoch-*/manifest.json"))]
     assert [(one["name"], one["step"]) for one in manifests] == [("epoch-000001", 3), ("epoch-000002", 6)]
     assert all(len(one["probe"]["logprobs"]) == len(one["probe"]["token_ids"]) - 1 for one in manifests)
     assert not (finished / "resume").exists()
+    values = [one["metrics"]["validation_reward_mean"] for one in manifests]
+    assert (finished / "checkpoints" / "best").resolve().name == manifests[values.index(max(values))]["name"]
 
 
 @pytest.mark.engine
@@ -143,18 +146,22 @@ def comparable(out: Path) -> list:
 @pytest.mark.engine
 def test_killed_then_stopped_then_continued_it_ends_bit_for_bit_like_an_uninterrupted_run(place, finished):
     out = place / "broken"
-    process = start(place, "broken")
+    (place / "watched.json").write_text(json.dumps(json.loads((place / "config.json").read_text()) | {"wandb": "offline"}))
+    process = start(place, "broken", "watched.json")
     wait_for(process, lambda: any(out.glob("resume/checkpoints/step-*/manifest.json")))
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     assert not (out / "results.json").exists()
     at_kill = len(comparable(out))
-    process = start(place, "broken")
+    process = start(place, "broken", "watched.json")
     wait_for(process, lambda: (place / "broken.log").read_text().count("ready after") == 2)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=120) == INTERRUPTED
     assert "starting at step 0" not in (place / "broken.log").read_text().split("starting at step", 1)[1]
-    finish(place, "broken")
+    finish(place, "broken", config="watched.json")
+    runs = list(out.glob("wandb/offline-run-*"))
+    assert len(runs) == 3
+    assert {run.name.rpartition("-")[2] for run in runs} == {(out / "wandb-run-id.txt").read_text()}
     assert 0 < at_kill < len(comparable(finished))
     assert comparable(out) == comparable(finished)
     for epoch in (1, 2):
@@ -205,6 +212,7 @@ def test_after_every_step_the_sampler_has_the_trainers_weights_with_tied_embeddi
                     micro_batch_tokens=256, learning_rate=1e-2, warmup_steps=0, device="cpu")
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)}
     rank = Rank(config, str(tmp_path / "tied"), [10, 20, 30, 40, 50, 60], None, 0, str(tmp_path / "store"))
+    rank.start()
     for number, handler in handlers.items():
         signal.signal(number, handler)
     torch.use_deterministic_algorithms(False)
@@ -221,7 +229,7 @@ def test_after_every_step_the_sampler_has_the_trainers_weights_with_tied_embeddi
     assert rank.generate(requests) != first
     with torch.no_grad():
         rank.policy.model.get_input_embeddings().weight.mul_(1.5)
-    with pytest.raises(RuntimeError, match="log-probabilities of trainer and sampler differ"):
+    with pytest.raises(RuntimeError, match=r"log-probabilities of trainer and sampler differ by .* on the rollouts, on average"):
         rank.update({"a": groups[:2], "b": groups[2:]}, 3)
 
 

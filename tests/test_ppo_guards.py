@@ -1,7 +1,9 @@
 """What ends a run with one line: provoked for real where a CPU can, else as pure functions with properties."""
 
 import random
-import time
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.inference import Generation
-from engines.io import Stop
 from engines.ppo import Config
 from engines.ppo.guards import (
     PROBABILITY_GAP,
@@ -152,23 +153,45 @@ def test_patience_stays_between_what_is_usual_and_its_ceiling(times: list[float]
     assert patience.seconds("never seen") == ceiling
 
 
-@pytest.mark.engine
-def test_a_trainer_that_hangs_ends_the_run_after_a_multiple_of_the_usual_time() -> None:
-    from engines.ppo.ray_session import Actors, ray_session
+SLEEPER = """
+import time
+from engines.io import ConfigError, Stop
+from engines.ppo.guards import Patience
+from engines.ppo.ray_session import Actors, ray_session
 
-    class Sleeper:  # within the function, so that it travels to the worker by value
-        def nap(self, seconds: float) -> float:
-            time.sleep(seconds)
-            return seconds
+class Sleeper:
+    def nap(self, seconds):
+        time.sleep(seconds)
+        return seconds
+    def refuse(self):
+        raise ConfigError("learning_rate: must be small")
 
+def error_of(method, *arguments):
+    began = time.monotonic()
+    try:
+        actor.call(method, *arguments)
+    except (ConfigError, RuntimeError) as error:
+        print(f"{time.monotonic() - began:.1f} {type(error).__name__} {error}", flush=True)
+
+if __name__ == "__main__":
     with ray_session(1, 0, Stop()):
         actor = Actors(Sleeper, [()], cpus=1, gpus=0, patience=Patience(ceiling_seconds=120, floor_seconds=2))
-        for _ in range(4):
-            assert actor.call("nap", 0.05) == 0.05
-        began = time.monotonic()
-        with pytest.raises(RuntimeError, match=r"^nap did not answer within \d+ s; it usually takes 0\.\d s: the trainer hangs"):
-            actor.call("nap", 100.0)
-        assert 1.9 < time.monotonic() - began < 30
+        assert [actor.call("nap", 0.05) for _ in range(4)] == [0.05] * 4
+        error_of("refuse")
+        error_of("nap", 100.0)
+"""
+
+
+@pytest.mark.engine
+def test_a_trainer_that_hangs_ends_the_run_after_a_multiple_of_the_usual_time_and_a_refusal_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "sleeper.py").write_text(SLEEPER)  # a process of its own: Ray keeps what it finds when it is first imported
+    done = subprocess.run([sys.executable, str(tmp_path / "sleeper.py")], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    refusal, hang = done.stdout.strip().splitlines()[-2:]
+    assert refusal.split(maxsplit=1)[1] == "ConfigError learning_rate: must be small"
+    seconds, said = hang.split(maxsplit=1)
+    assert 1.9 < float(seconds) < 30
+    assert re.match(r"RuntimeError nap did not answer within \d+ s; it usually takes 0\.\d s: the trainer hangs", said)
 
 
 def test_memory_that_this_process_takes_is_seen_where_it_is_limited() -> None:

@@ -1,5 +1,6 @@
 """The update's pure functions, against loops written from the equations."""
 
+import copy
 import itertools
 import math
 from dataclasses import replace
@@ -14,7 +15,7 @@ from engines.io import ConfigError
 from engines.ppo import Config, EarlyStopping
 from engines.ppo.batch import Rollout, count_tokens, micro_batches, sequences_to_train
 from engines.ppo.early_stopping import Validation, should_stop
-from engines.ppo.losses import clipped_surrogate, divergence, group_advantages, masked_sum, policy_loss, truncated_importance
+from engines.ppo.losses import clipped_surrogate, divergence, gae, group_advantages, masked_sum, policy_loss, truncated_importance
 from engines.ppo.sampler import Group, TaskSampler
 
 FINITE = st.floats(-5, 5, allow_nan=False)
@@ -43,6 +44,21 @@ def test_group_advantages_are_standard_scores_of_the_group(rewards):
     deviation = math.sqrt(sum((reward - mean) ** 2 for reward in rewards) / (len(rewards) - 1))
     expected = [0.0] * len(rewards) if len(set(rewards)) == 1 else [(reward - mean) / (deviation + 1e-6) for reward in rewards]
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+@settings(max_examples=100, deadline=None)
+@given(values=st.lists(FINITE, min_size=1, max_size=12), reward=FINITE, gamma=st.floats(0.1, 1.0), lam=st.floats(0.0, 1.0))
+def test_gae_is_the_discounted_sum_of_the_errors_of_the_values(values, reward, gamma, lam):
+    n = len(values)
+    rewards = [0.0] * (n - 1) + [reward]
+    errors = [rewards[t] + gamma * ([*values, 0.0][t + 1]) - values[t] for t in range(n)]
+    expected = [sum((gamma * lam) ** k * errors[t + k] for k in range(n - t)) for t in range(n)]
+    assert gae(reward, torch.tensor(values, dtype=torch.float64), gamma, lam).tolist() == pytest.approx(expected, abs=1e-9)
+
+
+def test_gae_without_discount_and_decay_is_what_is_still_to_come_less_the_value():
+    assert gae(1.0, torch.tensor([0.25, 0.5, 2.0]), 1.0, 1.0).tolist() == [0.75, 0.5, -1.0]
+    assert gae(1.0, torch.tensor([0.25, 0.5, 2.0]), 1.0, 0.0).tolist() == [0.25, 1.5, -1.0]
 
 
 @settings(max_examples=100, deadline=None)
@@ -139,7 +155,8 @@ def test_samples_without_advantage_are_left_out_but_their_tokens_count_in_the_de
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 5)), min_size=1, max_size=12), st.integers(11, 60))
 def test_micro_batches_hold_every_token_once_within_the_budget_and_no_padding(shapes, budget):
-    rows = sorted([Rollout(tuple(range(1, p + 1)), tuple(range(50, 50 + r)), (-0.1 * r,) * r, float(p)) for p, r in shapes], key=len,
+    rows = sorted([Rollout(tuple(range(1, p + 1)), tuple(range(50, 50 + r)), (-0.1 * r,) * r, (float(p),) * r, 1.0)
+                   for p, r in shapes], key=len,
                   reverse=True)
     batches = list(micro_batches(rows, budget))
     assert all(sum(batch.lengths) == len(batch.input_ids) <= budget for batch in batches)
@@ -155,7 +172,7 @@ def test_micro_batches_hold_every_token_once_within_the_budget_and_no_padding(sh
                 (tensor[:n], tensor[n:]) for tensor in (batch.targets, batch.sampler_logprobs, batch.advantages))
             assert targets.tolist() == list(row.response)
             assert values.tolist() == pytest.approx(row.sampler_logprobs)
-            assert advantages.tolist() == [row.advantage] * n
+            assert advantages.tolist() == list(row.advantages)
             batch = replace(batch, targets=batch_targets, sampler_logprobs=batch_values, advantages=batch_advantages)
     assert rows == []
 
@@ -163,6 +180,7 @@ def test_micro_batches_hold_every_token_once_within_the_budget_and_no_padding(sh
 def tiny_policy(reference=None, **changes):
     """A policy around a random two-layer model, without a folder to load it from."""
     transformers = pytest.importorskip("transformers")
+    from engines.ppo.critic import Critic
     from engines.ppo.parallel import World
     from engines.ppo.policy import Policy
 
@@ -170,7 +188,9 @@ def tiny_policy(reference=None, **changes):
     model = transformers.Qwen2ForCausalLM(transformers.Qwen2Config(
         vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1))
     values = {"model": "x", "data": "x", "validation_data": "x", "max_prompt_tokens": 8, "max_response_tokens": 8} | changes
-    return Policy(model, Config.model_validate(values), World(torch.device("cpu")), reference)
+    config, world = Config.model_validate(values), World(torch.device("cpu"))
+    critic = Critic(copy.deepcopy(model), config, world) if config.estimator == "gae" else None
+    return Policy(model, config, world, reference, critic)
 
 
 def rollouts():
@@ -238,6 +258,21 @@ def test_torchjds_weightings_resolve_the_gradients_by_name(method):
     assert metrics["weight/math"] != 1.0
 
 
+def test_a_critic_that_knows_nothing_gives_whitened_rewards_and_learns_the_mean():
+    policy = tiny_policy(estimator="gae", critic={"learning_rate": 1e-2})
+    judged = policy.rollouts(rollouts())
+    rows = [row for own in judged.values() for row in own]
+    assert len(rows) == 24, "a rollout was dropped"
+    tokens = torch.tensor([row.reward for row in rows for _ in row.response], dtype=torch.float64)
+    whitened = (tokens - tokens.mean()) / (tokens.std(unbiased=False) + 1e-8)
+    assert [value for row in rows for value in row.advantages] == pytest.approx(whitened.tolist(), abs=1e-6)
+    assert all(row.returns == (row.reward,) * len(row.response) for row in rows)
+    losses = [policy.step(rollouts(), step)["critic/loss"] for step in range(40)]
+    assert losses[0] == pytest.approx(float(tokens.square().mean()) / 2, rel=1e-5)
+    assert losses[-1] < float(tokens.var(unbiased=False)) / 2, "it has not even learned the mean"
+    assert policy.step(rollouts(), 40)["critic/explained_variance"] > 0.3
+
+
 def test_dr_grpo_divides_by_samples_times_the_longest_answer():
     tokens = sum(len(sample.token_ids) for groups in rollouts().values() for g in groups for sample in g.samples)
     samples = sum(len(g.samples) for groups in rollouts().values() for g in groups)
@@ -287,7 +322,7 @@ def test_packing_changes_neither_the_loss_nor_the_gradient(tokens, checkpointing
     count = sum(count_tokens(groups) for groups in rollouts().values())
     loss = torch.zeros(())
     for row, values in zip(rows, padded_logprobs(model, rows, config.temperature), strict=True):
-        loss = loss + policy_loss(values, torch.tensor(row.sampler_logprobs), torch.full_like(values, row.advantage),
+        loss = loss + policy_loss(values, torch.tensor(row.sampler_logprobs), torch.tensor(row.advantages, dtype=torch.float32),
                                   torch.ones_like(values).bool(), clip_low=config.clip_low, clip_high=config.clip_high,
                                   clip_c=config.clip_c, importance_cap=config.truncated_importance_cap, denominator=count)
     loss.backward()

@@ -3,9 +3,19 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+CASES: dict[str, dict[str, Any]] = {
+    "pcgrad": {"mtl": {"method": "pcgrad"}},
+    "per module, tied": {"mtl": {"method": "pcgrad", "group": "module"}, "tied": True},
+    "adapters": {"mtl": {"method": "pcgrad"}, "lora": {"rank": 4}, "kl_coefficient": 0.1},
+    "divergence": {"mtl": {"method": "equal"}, "estimator": "dr_grpo", "kl_coefficient": 0.1},
+    "critic": {"mtl": {"method": "pcgrad"}, "estimator": "gae", "critic": {"learning_rate": 1e-2, "lam": 0.9}},
+}
 
 PROCESS = """
 import json, sys
@@ -14,20 +24,21 @@ import torch
 import transformers
 from engines.inference import Generation
 from engines.ppo import Config
+from engines.ppo.critic import Critic
 from engines.ppo.parallel import World, join
 from engines.ppo.policy import Policy
 from engines.ppo.sampler import Group
 
-folder, index, size, values = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])
+folder, index, size, cases = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])
 torch.set_num_threads(1)
 cpu = torch.device("cpu")
 world = join(cpu, index, size, folder / f"store-{size}") if size > 1 else World(cpu)
 
-def model(seed):
+def model(seed, tied=False):
     torch.manual_seed(seed)
     return transformers.Qwen2ForCausalLM(transformers.Qwen2Config(
         vocab_size=67, hidden_size=16, intermediate_size=36, num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=1,
-        tie_word_embeddings=values.pop("tied", False)))
+        tie_word_embeddings=tied))
 
 def rollouts(step, tasks=("code", "logic", "math")):
     draw = torch.Generator().manual_seed(step)
@@ -39,77 +50,84 @@ def rollouts(step, tasks=("code", "logic", "math")):
     # Every group of the second rank's math has one reward: that rank has no micro-batch of its own for the task.
     return {task: [group(i, (1.0,) * 4 if task == "math" and i % 2 else (0.0, 1.0, 0.0, 0.5)) for i in range(4)] for task in tasks}
 
-crossed = values.pop("crossed", False)
-start = model(0)
-reference = model(1) if values.get("kl_coefficient") and "lora" not in values else None
-config = Config.model_validate({"model": "x", "data": "x", "validation_data": "x", "max_prompt_tokens": 8, "max_response_tokens": 8,
-                                "micro_batch_tokens": 48, "learning_rate": 1e-2, "warmup_steps": 0, "ranks": size, **values})
-policy = Policy(start, config, world, reference)
-state = folder / values.get("wandb_project", "orch") / "state"
-if state.exists():
-    policy.load_state(state)
-for step in range(3):
-    tasks = rollouts(step)
-    if crossed and index == 1:
-        tasks = dict(reversed(tasks.items()))
-    metrics = policy.step({task: groups[index::size] for task, groups in tasks.items()}, step)
 class NoTokenizer:
     def save_pretrained(self, folder): pass
-policy.save(folder / f"model-{size}", folder / f"state-{size}", NoTokenizer())
-probe = policy.prompt_logprobs([1, 2, 3, 4])
-if index == 0:
-    (folder / f"metrics-{size}.json").write_text(json.dumps({**metrics, "probe": probe}))
+
+def train(values, crossed=False, tied=False, state=None):
+    config = Config.model_validate({"model": "x", "data": "x", "validation_data": "x", "max_prompt_tokens": 8, "max_response_tokens": 8,
+                                    "micro_batch_tokens": 48, "learning_rate": 1e-2, "warmup_steps": 0, "ranks": size, **values})
+    reference = model(1) if config.kl_coefficient and config.lora is None else None
+    critic = Critic(model(0), config, world) if config.estimator == "gae" else None
+    policy = Policy(model(0, tied), config, world, reference, critic)
+    if state is not None:
+        policy.load_state(folder / state)
+    for step in range(3):
+        tasks = rollouts(step)
+        if crossed and index == 1:
+            tasks = dict(reversed(tasks.items()))
+        metrics = policy.step({task: groups[index::size] for task, groups in tasks.items()}, step)
+    return policy, metrics
+
+for name, values in cases.items():
+    own = {key: values.pop(key) for key in ("crossed", "tied", "state") if key in values}
+    policy, metrics = train(values, **own)
+    out = folder / name / str(size)
+    policy.save(out / "model", out / "state", NoTokenizer())
+    probe = policy.prompt_logprobs([1, 2, 3, 4])
+    if index == 0:
+        (out / "metrics.json").write_text(json.dumps({**metrics, "probe": probe}))
+if size > 1:
+    torch.distributed.destroy_process_group()  # its threads outlive the interpreter otherwise, and end it with an error
 """
 
 
-def train(folder: Path, size: int, **values: object) -> list[subprocess.CompletedProcess[str]]:
+def train(folder: Path, size: int, cases: Mapping[str, Any]) -> list[str]:
+    """Run all cases in ``size`` processes; what each printed, ``""`` for one that ended well."""
     (folder / "process.py").write_text(PROCESS)
-    started = [subprocess.Popen([sys.executable, str(folder / "process.py"), str(folder), str(index), str(size), json.dumps(values)],
+    started = [subprocess.Popen([sys.executable, str(folder / "process.py"), str(folder), str(index), str(size), json.dumps(cases)],
                                 text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for index in range(size)]
-    return [subprocess.CompletedProcess("", process.wait(timeout=120), process.stdout.read() if process.stdout else "")
-            for process in started]
+    said = [process.communicate(timeout=240)[0] for process in started]
+    return ["" if process.returncode == 0 else text for process, text in zip(started, said, strict=True)]
 
 
-def weights(folder: Path, size: int) -> dict:
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Every case after three steps in one process, and in two."""
+    folder = tmp_path_factory.mktemp("parallel")
+    for size in (1, 2):
+        assert train(folder, size, CASES) == [""] * size
+    return folder
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_take_the_steps_of_one(trained: Path, case: str) -> None:
+    import torch
     from safetensors.torch import load_file
 
-    return load_file(folder / f"model-{size}" / "model.safetensors")
-
-
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize("values", [{"mtl": {"method": "pcgrad"}}, {"mtl": {"method": "pcgrad", "group": "module"}, "tied": True},
-                                    {"mtl": {"method": "pcgrad"}, "lora": {"rank": 4}, "kl_coefficient": 0.1},
-                                    {"mtl": {"method": "equal"}, "estimator": "dr_grpo", "kl_coefficient": 0.1}])
-def test_two_processes_take_the_steps_of_one(tmp_path: Path, values: dict) -> None:
-    import torch
-
-    for size in (1, 2):
-        for process in train(tmp_path, size, **values):
-            assert process.returncode == 0, process.stdout
-    one, two = weights(tmp_path, 1), weights(tmp_path, 2)
+    one, two = (load_file(trained / case / size / "model" / "model.safetensors") for size in ("1", "2"))
     assert one.keys() == two.keys()
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-5, atol=1e-5)
-    first, second = (json.loads((tmp_path / f"metrics-{size}.json").read_text()) for size in (1, 2))
+    first, second = (json.loads((trained / case / size / "metrics.json").read_text()) for size in ("1", "2"))
     assert first.keys() == second.keys()
     for key in first:
         assert second[key] == pytest.approx(first[key], rel=1e-3, abs=1e-5), key
-    states = [torch.load(tmp_path / f"state-{size}" / "optimizer.pt", weights_only=True)["optimizer"] for size in (1, 2)]
-    for name in states[0]:
-        torch.testing.assert_close(states[1][name], states[0][name], rtol=1e-3, atol=1e-6)
+    for file in ("optimizer.pt", *(["critic.pt"] if case == "critic" else [])):
+        mine, other = (torch.load(trained / case / size / "state" / file, weights_only=True) for size in ("1", "2"))
+        moments, others = (values.get("optimizer", values) for values in (mine, other))
+        assert moments.keys() == others.keys()
+        for name in moments:
+            torch.testing.assert_close(others[name], moments[name], rtol=1e-3, atol=1e-5)
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_processes_that_disagree_about_the_order_of_tasks_are_stopped(tmp_path: Path) -> None:
-    ended = train(tmp_path, 2, crossed=True)
-    assert all(process.returncode != 0 for process in ended)
-    assert any("disagree about the order of tasks" in process.stdout for process in ended)
+    said = train(tmp_path, 2, {"crossed": {"crossed": True}})
+    assert all(said)
+    assert any("disagree about the order of tasks" in text for text in said)
 
 
-@pytest.mark.timeout(180)
-def test_a_state_of_two_processes_continues_in_one(tmp_path: Path) -> None:
-    assert all(process.returncode == 0 for process in train(tmp_path, 2))
-    (tmp_path / "later").mkdir()
-    (tmp_path / "state-2").rename(tmp_path / "later" / "state")
-    (process,) = train(tmp_path, 1, wandb_project="later")
-    assert process.returncode == 0, process.stdout
+@pytest.mark.timeout(300)
+def test_a_state_of_two_processes_continues_in_one(trained: Path) -> None:
+    assert train(trained, 1, {"later": {**CASES["critic"], "state": "critic/2/state"}}) == [""]

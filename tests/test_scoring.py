@@ -113,11 +113,16 @@ def test_an_item_that_hangs_costs_its_own_time_and_nothing_else() -> None:
 def test_an_evaluation_scores_by_the_version_that_its_config_names(version: str, value: float, tmp_path: Path) -> None:
     from engines.evaluation import Config
     from engines.evaluation.__main__ import score_model
-    from engines.evaluation.generate import Item
+    from engines.evaluation.samples import Desk, Model
+    from engines.evaluation.tasks import Item
+    from engines.io import Progress, Stop
 
     task = make_problem("table__finqa", user("?"), "0.075")
     folder = tmp_path / "generations" / "model"
     folder.mkdir(parents=True)
-    (folder / "finqa.jsonl").write_text(json.dumps({"item_id": task.item_id, "sample": 0, "text": boxed("7.5")}) + "\n")
+    line = {"item_id": task.item_id, "sample": 0, "text": boxed("7.5"), "tokens": 3, "finish_reason": "stop"}
+    (folder / "finqa.jsonl").write_text(json.dumps(line) + "\n")
     config = Config.model_validate({"models": "m", "data": "d", "scoring": version})
-    assert [line["value"] for line in score_model(config, tmp_path, "model", [Item("finqa", task, (1,))])] == [value]
+    model = Model("model", tmp_path, None)
+    desk = Desk(config, tmp_path, [model], [Item("finqa", task, (1,), "table")], Stop(), Progress(tmp_path))
+    assert [line["value"] for line in score_model(desk, model, 1)] == [value]

@@ -1,12 +1,16 @@
 """The weighing of sources: no order, loss or repetition of answers loses a finished job or invents a failure."""
 
 import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engines.io import Progress, read_progress
 from orchestrator.state import FAILED, FINAL, SCHEDULER_SECONDS, Answer, ExitRecord, JobState, Record, Seen, reconcile
+from orchestrator.status import progress_of
 
 TOKEN = "0123456789"
 
@@ -195,3 +199,16 @@ def test_a_job_that_slurm_calls_completed_has_a_minute_to_show_its_results() -> 
 @pytest.mark.parametrize("state", [JobState.SUSPENDED, JobState.RUNNING, JobState.COMPLETING])
 def test_the_queue_is_believed_about_what_is_active(state: JobState) -> None:
     assert reconcile([record()], {TOKEN: seen(state)}, None, {}, set(), 100.0)[0].state is state
+
+
+def test_an_engine_that_knows_how_long_it_takes_is_believed(tmp_path: Path) -> None:
+    """The longest samples come first, so the pace of the steps would promise too late an end."""
+    out = tmp_path / "jobs" / "train" / "out"
+    out.mkdir(parents=True)
+    progress = Progress(out)
+    progress.write(10, 100, {"tokens_per_second": 5.0}, "evaluate")
+    progress.write(20, 100, {"tokens_per_second": 5.0, "seconds_left": 30.0}, "evaluate")
+    shown = progress_of(SimpleNamespace(folder=tmp_path), record(JobState.RUNNING))  # only the folder of a run is looked at
+    last = read_progress(out)[-1]
+    assert shown["expected_end"] == last["time"] + 30.0
+    assert shown["metrics"] == {"tokens_per_second": 5.0}

@@ -31,6 +31,10 @@ class Config(EngineConfig):
     """accuracy counts samples with value 1; score takes the mean value, partial credit included."""
     checkpoint: str = "last"
     """Which evaluated checkpoint is compared: ``last`` or a checkpoint's name."""
+    checkpoints: dict[str, str] = Field(default_factory=dict)
+    """Job name -> its compared checkpoint, where that is another one; `orch compare` fills it in."""
+    specialists: list[ResultSource] = Field(default_factory=list)
+    """Evaluations of models trained for less: the best of them on each domain is what the treatment is expected to reach."""
     seed: int = 0
     """Seed of the bootstrap."""
     draws: int = 10_000

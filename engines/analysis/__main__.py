@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 from engines.analysis import Config
@@ -11,8 +12,9 @@ from engines.analysis.figures import draw
 from engines.analysis.html import page
 from engines.analysis.report import make_report
 from engines.analysis.text import comma_separated, headline, markdown, plain
-from engines.analysis.tidy import own_rows, tidy_csv
+from engines.analysis.tidy import all_rows, own_rows
 from engines.io import Interrupted, Stop, program, write_results, write_text
+from engines.tidy import csv_text, write_parquet
 
 
 def run(config: Config, out: Path, stop: Stop) -> None:
@@ -23,8 +25,10 @@ def run(config: Config, out: Path, stop: Stop) -> None:
         raise Interrupted("the report was not drawn; start it again")
     figures = draw(report, out / "figures")
     for name, text in {"report.txt": plain(report), "report.md": markdown(report, figures), "table.csv": comma_separated(report),
-                       "tidy.csv": tidy_csv(report), "report.html": page(report, figures)}.items():
+                       "tidy.csv": csv_text(all_rows(report)), "report.html": page(report, figures)}.items():
         write_text(out / name, text)
+    if find_spec("pyarrow"):
+        write_parquet(out / "tidy.parquet", all_rows(report))
     write_results(out, "analysis", config, own_rows(report), time.monotonic() - start,
                   {"headline": headline(report), "missing": report.missing, "training_seeds": report.seeds})
     print(plain(report))

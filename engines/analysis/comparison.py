@@ -52,9 +52,9 @@ class Line:
     """Why there is no difference; empty if there is one."""
 
 
-def check_items(found: dict[str, dict[str, Scores]]) -> None:
-    """ConfigError unless every evaluation saw the same problems."""
-    sets = [(f"{arm}, seed {seed}", {task: set(items) for task, items in scores.items()})
+def check_items(found: dict[str, dict[str, Scores]], word: str = "seed ") -> None:
+    """ConfigError unless every evaluation saw the same problems; ``word`` says what tells the evaluations of an arm apart."""
+    sets = [(f"{arm}, {word}{seed}", {task: set(items) for task, items in scores.items()})
             for arm, seeds in found.items() for seed, scores in seeds.items()]
     for name, items in sets[1:]:
         for task in sorted(items.keys() | sets[0][1].keys()):
@@ -85,11 +85,11 @@ class Pair:
     """Mean difference over all ``total`` problems, with 0 or 1 in the place of a missing score (Manski 1989)."""
 
 
-def score_of(groups: list[Array], weights: list[float], config: Config) -> Interval:
+def score_of(groups: list[Array], weights: list[float], seed: int, draws: int) -> Interval:
     """One arm's score: Wilson for a single group of 0/1 values, else bootstrap."""
     if len(groups) == 1 and bool(np.isin(groups[0], (0.0, 1.0)).all()):
         return wilson(float(groups[0].sum()), len(groups[0]))
-    return paired_bootstrap(groups, config.seed, config.draws, weights, low=0.0)
+    return paired_bootstrap(groups, seed, draws, weights, low=0.0)
 
 
 def line_of(name: str, pairs: list[Pair], weights: list[float], config: Config, task: bool = False) -> Line:
@@ -99,7 +99,8 @@ def line_of(name: str, pairs: list[Pair], weights: list[float], config: Config, 
     exact = len(pairs) == 1 and pairs[0].single and bool(np.isin(np.concatenate([*left, *right]), (0.0, 1.0)).all())
     p_value = mcnemar(apart[0]) if exact else sign_flip(apart, config.seed, config.draws, weights)
     worst, best = (sum(weight * pair.extremes[side] for pair, weight in zip(pairs, weights, strict=True)) for side in (0, 1))
-    return Line(name, sum(map(len, left)), score_of(left, weights, config), score_of(right, weights, config),
+    baseline, treatment = (score_of(side, weights, config.seed, config.draws) for side in (left, right))
+    return Line(name, sum(map(len, left)), baseline, treatment,
                 paired_bootstrap(apart, config.seed, config.draws, weights), minimum_detectable(apart, weights), p_value, task=task,
                 total=sum(pair.total for pair in pairs), extremes=(worst, best), test="McNemar, exact" if exact else "sign flips")
 

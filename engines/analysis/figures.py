@@ -41,14 +41,19 @@ class Figure:
     """Which sources it shows: scores or curves."""
 
 
-def draw(report: Report, folder: Path) -> list[Figure]:
-    """All figures that the data allow; also written to ``folder`` as SVG and PNG. What has no data is named in ``report.missing``."""
+def prepare() -> None:
+    """How every figure looks; call it before drawing."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     mpl.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 10, "figure.dpi": 130, "svg.fonttype": "none",
                          "svg.hashsalt": "report", "font.family": "sans-serif",
                          **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)})
+
+
+def draw(report: Report, folder: Path) -> list[Figure]:
+    """All figures that the data allow; also written to ``folder`` as SVG and PNG. What has no data is named in ``report.missing``."""
+    prepare()
     folder.mkdir(parents=True, exist_ok=True)
     made = [forest(report, folder / "differences")]
     made += [curve(report, key, label, folder / key) for key, label in CURVES.items()]

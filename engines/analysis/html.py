@@ -10,8 +10,19 @@ from engines.analysis.figures import Figure
 from engines.analysis.flips import Answer, Flip
 from engines.analysis.reading import labels
 from engines.analysis.report import Report
-from engines.analysis.tables import COSTS, HEAD, behaviour, behaviour_head, comparison_rows, cost_rows, flip_head, flip_rows
-from engines.analysis.text import headline, notes, spent
+from engines.analysis.tables import (
+    COSTS,
+    EXPECTED,
+    HEAD,
+    behaviour,
+    behaviour_head,
+    comparison_rows,
+    cost_rows,
+    expected_rows,
+    flip_head,
+    flip_rows,
+)
+from engines.analysis.text import EXPECTED_READING, headline, notes, spent
 
 STYLE = """:root{color-scheme:light dark;--line:#8884;--baseline:#0072b2;--treatment:#d55e00}
 @media (prefers-color-scheme:dark){:root{--baseline:#56b4e9;--treatment:#f2a154}}
@@ -116,11 +127,13 @@ def page(report: Report, figures: list[Figure]) -> str:
     versions = f"Python {platform.python_version()}, numpy {np.__version__}, matplotlib {mpl.__version__}"
     missing = "".join(f"<li>{escape(item)}</li>" for item in report.missing) or "<li>nothing</li>"
     sources = "".join(f"<li>{escape(str(path))}</li>" for path in report.found.files)
+    expected = [f"<h2>Expected and actual</h2><p>{escape(EXPECTED_READING)}</p>", rows(EXPECTED, expected_rows(report))]
     costs = rows(COSTS, cost_rows(report), [""] * len(report.found.costs) + ["sum"])
     return "\n".join([
         f'<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{escape(title)}</title><style>{STYLE}</style><h1>{escape(title)}</h1>",
         f'<p class="lead">{escape(headline(report))}</p>', comparison(report), *(f"<p>{escape(note)}</p>" for note in notes(report)),
+        *(expected if report.expected else []),
         "<h2>How the arms answer</h2>", rows(behaviour_head(report), behaviour(report)),
         "<h2>Figures</h2>", *(picture(report, figure) for figure in figures), flipped_examples(report), "<h2>What ran where</h2>",
         f"<p>{escape(spent(report))}</p>", costs,

@@ -10,11 +10,12 @@ from typing import Any
 from engines.analysis import Config
 from engines.analysis.costs import Cost, read_cost
 from engines.io import ConfigError, ResultSource, Row, read_progress, read_results
+from engines.overlap import overlap
 
 Scores = dict[tuple[str, str], dict[str, list[float]]]
 """(domain, task) -> item_id -> values of its samples."""
 
-MAY_DIFFER = frozenset({"models", "data", "seed", "scoring_workers", "kv_cache_gb", "probe_tolerance"})
+MAY_DIFFER = frozenset({"models", "data", "seed", "scoring_workers", "kv_cache_gb", "probe_tolerance", "gpus_per_model", "drain_seconds"})
 """Keys of an evaluation's config that may differ between the arms; that the problems are the same is seen from their ids."""
 
 
@@ -50,12 +51,14 @@ class Found:
     """(job, versions and sandbox)."""
     steps: dict[str, dict[str, int]] = field(default_factory=dict)
     """arm -> compared checkpoint, with how many seeds."""
-    too_long: dict[str, list[str]] = field(default_factory=dict)
-    """What was left out -> the jobs that did."""
+    remarks: dict[str, list[str]] = field(default_factory=dict)
+    """What an evaluation says of its data, such as problems left out -> the jobs that do."""
     trained_on_test: list[str] = field(default_factory=list)
     """Trainings that used problems of the evaluation, and how many."""
     evaluations: dict[str, dict[str, tuple[Path, str]]] = field(default_factory=dict)
     """arm -> seed -> output folder and checkpoint of its evaluation."""
+    specialists: dict[str, dict[str, Scores]] = field(default_factory=dict)
+    """Specialist -> seed -> scores."""
     curves: dict[str, list[tuple[str, list[dict[str, Any]]]]] = field(default_factory=dict)
     """arm -> [(job, lines of progress.jsonl)]."""
     costs: list[Cost] = field(default_factory=list)
@@ -117,34 +120,65 @@ def read_evaluation(source: ResultSource, document: dict[str, Any], config: Conf
     if seed in found.scores[arm]:
         raise ConfigError(f"not comparable: two evaluations of arm={arm}, seed={seed}; the second is {source.job}")
     out, facts = Path(source.folder), document["facts"]
-    checkpoint = choose_checkpoint(document, config.checkpoint, source.job)
+    checkpoint = choose_checkpoint(document, config.checkpoints.get(source.job, config.checkpoint), source.job)
     path = out / "scores" / f"{checkpoint}.jsonl"
     found.scores[arm][seed] = read_scores(path, config.metric, found.behaviour[arm], found.missing, source.job)
     found.evaluations.setdefault(arm, {})[seed] = (out, checkpoint)
     for file in (out / "results.json", path):
         found.source("scores", file)
-    found.settings.append((source.job, {key: value for key, value in document["config"].items() if key not in MAY_DIFFER}))
+    found.settings.append((source.job, settings_of(document)))
     found.made_with.append((source.job, {**facts.get("versions", {}), "sandbox": facts.get("sandbox")}))
     step = next(entry["step"] for entry in facts["checkpoints"] if entry["name"] == checkpoint)
     shown = f"{checkpoint} (step {step})"
     found.steps.setdefault(arm, {})[shown] = found.steps.setdefault(arm, {}).get(shown, 0) + 1
-    for task, count in facts.get("too_long_prompts", {}).items():
-        if count:
-            said = f"{task}: {count} problem{'s were' if count > 1 else ' was'} left out, with a prompt of more than " \
-                   f"{document['config']['max_prompt_tokens']} tokens"
-            found.too_long.setdefault(said, []).append(source.job)
+    for said in facts.get("remarks", []):
+        found.remarks.setdefault(said, []).append(source.job)
 
 
-def read_training(source: ResultSource, document: dict[str, Any], found: Found) -> None:
-    """Name the problems of the evaluation that a training used, or that nobody looked."""
+def settings_of(document: dict[str, Any]) -> dict[str, Any]:
+    """What must be the same in all evaluations: the config, and what each task was sampled with (the suite says some of it)."""
+    tasks = {task: fact["settings"] for task, fact in document["facts"].get("tasks", {}).items()}
+    settings = {key: value for key, value in document["config"].items() if key not in MAY_DIFFER}
+    for key in {key for each in tasks.values() for key in each}:
+        values = {task: each[key] for task, each in tasks.items()}
+        same = len(set(values.values())) == 1
+        settings |= {key: next(iter(values.values()))} if same else {f"{key} of {task}": value for task, value in values.items()}
+    return settings
+
+
+def read_specialists(config: Config, found: Found) -> None:
+    """Add the evaluations of the specialists; they must be comparable with the others."""
+    other = Found()
+    for source in config.specialists:
+        other.scores.setdefault(arm_of(source, config), {})
+        other.behaviour.setdefault(arm_of(source, config), {})
+        read_evaluation(source, read_results(Path(source.folder))[1], config, other)
+    found.specialists = other.scores
+    found.settings += other.settings
+    found.made_with += other.made_with
+    found.missing += other.missing
+    for file in other.files:
+        found.source("specialists", file)
+
+
+def read_training(source: ResultSource, document: dict[str, Any], tested: Any, found: Found) -> None:
+    """Name the problems of the evaluation that a training used, or that nobody could look.
+
+    A training that was not told what the evaluation uses (``tested``, its ``data``) is looked at here, while its files are there.
+    """
     if "test_data" not in document["facts"]:
         return  # of an engine that does not train on problems
     test_data = document["facts"]["test_data"]
     if test_data is None:
-        found.missing.append(f"{source.job}: whether it trained on problems of the evaluation was not checked: no test_data is given")
-        return
+        try:
+            if tested is None:
+                raise ConfigError("no test_data is given")
+            test_data = overlap(document["config"]["data"], tested)
+        except (ConfigError, OSError) as error:
+            found.missing.append(f"{source.job}: whether it trained on problems of the evaluation was not checked: {error}")
+            return
     for name, told in (("in_training", found.trained_on_test), ("in_validation", found.missing)):
-        shared = ", ".join(f"{task} {count}" for task, count in test_data[name].items() if count)
+        shared = ", ".join(f"{task} {count}" for task, count in test_data.get(name, {}).items() if count)
         if shared:
             told.append(f"{source.job}: problems of the evaluation {name.replace('_', ' ')}: {shared}")
 
@@ -164,7 +198,7 @@ def check_settings(found: Found) -> None:
     if len({name for shown in found.steps.values() for name in shown}) > 1:
         each = "; ".join(f"{arm} {', '.join(sorted(shown))}" for arm, shown in found.steps.items())
         found.missing.append(f"the compared checkpoints are not of the same step: {each}")
-    for said, jobs in sorted(found.too_long.items()):
+    for said, jobs in sorted(found.remarks.items()):
         found.missing.append(f"{said} ({'all evaluations' if len(jobs) == len(found.settings) else ', '.join(jobs)})")
 
 
@@ -184,9 +218,11 @@ def read_jobs(config: Config) -> Found:
     found = Found()
     for arm in (config.compare.baseline, config.compare.treatment):
         found.scores[arm], found.behaviour[arm] = {}, {}
+    trainings: list[tuple[ResultSource, dict[str, Any]]] = []
+    tested: Any = None
     for source in config.inputs:
         out = Path(source.folder)
-        progress = [line for line in read_progress(out) if line["phase"] != "evaluate"]
+        progress = [line for line in read_progress(out) if line["phase"] not in ("evaluate", "score")]
         if progress and arm_of(source, config) in found.scores:
             found.curves.setdefault(arm_of(source, config), []).append((source.job, progress))
             found.source("curves", out / "progress.jsonl")
@@ -197,9 +233,13 @@ def read_jobs(config: Config) -> Found:
         found.results.append((source, rows))
         if document["engine"] == "evaluation" and arm_of(source, config) in found.scores:
             read_evaluation(source, document, config, found)
+            tested = document["config"].get("data")
         if document["engine"] != "evaluation":
-            read_training(source, document, found)
+            trainings.append((source, document))
+    for source, document in trainings:
+        read_training(source, document, tested, found)
     found.missing += found.trained_on_test
+    read_specialists(config, found)
     check_settings(found)
     found.costs = [read_cost(source.job, Path(source.folder)) for source in config.inputs]
     for cost in found.costs:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from engines.analysis import Config
 from engines.analysis.comparison import MACRO, Line, check_items, compare
+from engines.analysis.expected import Expected, expect
 from engines.analysis.flips import Flips, find_flips
 from engines.analysis.reading import Found, read_jobs
 from engines.statistics import Interval, t_interval
@@ -20,6 +21,7 @@ class Report:
     lines: list[Line] = field(default_factory=list)
     over_seeds: Interval | None = None
     flips: Flips = field(default_factory=Flips)
+    expected: list[Expected] = field(default_factory=list)
 
     @property
     def seeds(self) -> dict[str, list[str]]:
@@ -42,7 +44,7 @@ def make_report(config: Config) -> Report:
         report.missing.append(reason)
         return report
     arms = report.found.scores
-    check_items(arms)
+    check_items({**report.found.specialists, **arms})
     report.lines = compare(arms, config, report.missing)
     left, right = arms.values()
     common = sorted(left.keys() & right.keys())
@@ -52,4 +54,5 @@ def make_report(config: Config) -> Report:
     if len(common) > 1 and all(per_seed):
         report.over_seeds = t_interval([d.value for d in per_seed if d])
     report.flips = find_flips(report.found, config)
+    report.expected = expect(report.found.specialists, arms[config.compare.treatment], config)
     return report

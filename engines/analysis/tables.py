@@ -11,6 +11,7 @@ from engines.analysis.report import Report
 from engines.statistics import Interval
 
 HEAD = ["domain", "n", "baseline", "treatment", "difference [95 %]", "p adjusted", "detectable"]
+EXPECTED = ["domain", "best specialist", "n", "expected", "actual", "actual minus expected [95 %]", "p adjusted"]
 COSTS = ["job", "host", "CPUs", "GPUs", "GB", "hours", "CPU-hours", "GPU-hours", "attempts", "requeues", "source"]
 
 
@@ -99,6 +100,12 @@ def flip_head(report: Report) -> list[str]:
     """Column names of ``flip_rows``."""
     names = report.config.compare
     return ["samples right in", f"{names.treatment} only", f"{names.baseline} only", "both", "neither", "source"]
+
+
+def expected_rows(report: Report) -> list[list[str]]:
+    """What the best specialist of each domain reaches, and what the treatment does."""
+    return [[line.domain, line.specialist, str(line.n), f"{100 * line.expected.value:.1f}", f"{100 * line.actual.value:.1f}",
+             apart(line.gain), probability(line.adjusted)] for line in report.expected]
 
 
 def said(value: int | None) -> str:

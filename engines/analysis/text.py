@@ -14,6 +14,7 @@ from engines.analysis.reading import labels
 from engines.analysis.report import Report
 from engines.analysis.tables import (
     COSTS,
+    EXPECTED,
     HEAD,
     apart,
     behaviour,
@@ -22,6 +23,7 @@ from engines.analysis.tables import (
     comparison_rows,
     cost_rows,
     equals,
+    expected_rows,
     flip_head,
     flip_rows,
     hours_of,
@@ -33,6 +35,9 @@ READING = ("How to read this: scores are per cent, differences are percentage po
            "interval that holds 0 says that these problems cannot tell the arms apart, not that they are equal. A domain is the mean over "
            "its tasks, the macro mean the mean over domains. 'detectable' is the true difference that so many problems find with 80 % "
            "power.")
+EXPECTED_READING = ("Expected is the best specialist of each domain. Half of the problems choose it; the other half, shown here, score it "
+                    "and the treatment. Above 0 training together gained; around 0 it is as good as choosing a specialist; below 0 the "
+                    "tasks are in each other's way.")
 P_VALUES = ("How to read 'p adjusted': how often arms that are equal would differ by so much, raised because several lines were looked at "
             "(domains: Holm; tasks: Benjamini and Hochberg; the macro mean is one question and stays). Below 0.05 is evidence. The "
             "intervals are not raised so: where one excludes 0 and p is above 0.05, p holds.")
@@ -127,6 +132,8 @@ def plain(report: Report) -> str:
     parts = [textwrap.fill(headline(report), 100), table([HEAD, *map(cells, report.lines)])]
     if rows := behaviour(report):
         parts.append(table([row[:-1] for row in [behaviour_head(report), *rows]]))
+    if report.expected:
+        parts += [table([EXPECTED, *expected_rows(report)]), textwrap.fill(EXPECTED_READING, 100)]
     parts += [textwrap.fill(note, 100) for note in notes(report)]
     parts += [textwrap.fill(sentence, 100) for sentence in (flipped(report), spent(report)) if sentence]
     if report.missing:
@@ -145,7 +152,9 @@ def markdown_table(head: list[str], rows: list[list[str]]) -> str:
 def markdown(report: Report, figures: Sequence[Figure]) -> str:
     """``report.md``; the figures are linked."""
     parts = [f"**{headline(report)}**", markdown_table([*HEAD, "source"], comparison_rows(report)),
-             markdown_table(behaviour_head(report), behaviour(report)), *notes(report)]
+             markdown_table(behaviour_head(report), behaviour(report))]
+    parts += [markdown_table(EXPECTED, expected_rows(report)), EXPECTED_READING] if report.expected else []
+    parts += notes(report)
     parts += [markdown_table(flip_head(report), flips)] if (flips := flip_rows(report)) else []
     for figure in figures:
         caption = f"{figure.caption} {labels(report.found.uses.get(figure.source, []))}"

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from dataclasses import dataclass
 from pathlib import Path
 
 from engines.analysis.comparison import Line
 from engines.analysis.report import Report
 from engines.io import Row
 from engines.statistics import Interval
+from engines.tidy import Tidy, with_ends
 
 Axes = dict[str, str | int | float | bool]
-FIRST = ("job", "stage", "metric", "value", "n", "low", "high", "spread", "error", "source")
-"""Columns that every row has; those of the axes follow."""
-
-
-@dataclass(frozen=True)
-class Tidy:
-    """One row with its 95 % interval, where it has one, and the files it comes from."""
-
-    row: Row
-    source: str
-    interval: Interval | None = None
-    job: str = ""
-    stage: str = ""
 
 
 def axes_of(line: Line, domain: str) -> Axes:
@@ -45,15 +30,26 @@ def compared(report: Report) -> list[Tidy]:
         for name, arm, interval in parts:
             row = Row(metric=name, value=interval.value if interval else None, n=line.n, axes={**axes_of(line, domain), **arm},
                       error=None if interval else line.missing)
-            found.append(Tidy(row, source, interval))
+            found.append(Tidy(row, source, *((interval.low, interval.high) if interval else ())))
+    return [*found, *expected(report)]
+
+
+def expected(report: Report) -> list[Tidy]:
+    """What the best specialist of each domain reaches, what the treatment does, and the gain, on the half that did not choose."""
+    metric, found = report.config.metric, []
+    source = ";".join(str(report.found.files[number - 1]) for number in sorted(report.found.uses.get("specialists", [])))
+    for line in report.expected:
+        axes: Axes = {"domain": line.domain, "specialist": line.specialist}
+        for name, at, interval in ((metric, "expected", line.expected), (metric, "actual", line.actual),
+                                   (f"{metric}_difference", "gain", line.gain)):
+            row = Row(metric=name, value=interval.value, n=line.n, axes={**axes, "at": at})
+            found.append(Tidy(row, source, interval.low, interval.high))
     return found
 
 
 def own_rows(report: Report) -> list[Row]:
     """The rows of the report's own results; bounds of the difference are among its axes."""
-    bounds = [{"low": one.interval.low, "high": one.interval.high} if one.interval and one.row.metric.endswith("_difference") else {}
-              for one in compared(report)]
-    return [one.row.model_copy(update={"axes": {**one.row.axes, **extra}}) for one, extra in zip(compared(report), bounds, strict=True)]
+    return [with_ends(one) if one.row.metric.endswith("_difference") else one.row for one in compared(report)]
 
 
 def from_jobs(report: Report) -> list[Tidy]:
@@ -61,19 +57,11 @@ def from_jobs(report: Report) -> list[Tidy]:
     found = []
     for source, rows in report.found.results:
         path = str(Path(source.folder) / "results.json")
-        found += [Tidy(row.model_copy(update={"axes": {**source.axes, **row.axes}}), path, None, source.job, source.stage) for row in rows]
+        found += [Tidy(row.model_copy(update={"axes": {**source.axes, **row.axes}}), path,
+                       job=source.job, stage=source.stage) for row in rows]
     return found
 
 
-def tidy_csv(report: Report) -> str:
-    """``tidy.csv``: shares, unrounded; an axis that a row does not have is empty."""
-    lines = [*compared(report), *from_jobs(report)]
-    names = sorted({name for line in lines for name in line.row.axes})
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([*FIRST, *names])
-    for line in lines:
-        row, interval = line.row, line.interval
-        writer.writerow([line.job, line.stage, row.metric, row.value, row.n, interval and interval.low, interval and interval.high,
-                         row.spread, row.error, line.source, *[row.axes.get(name) for name in names]])
-    return stream.getvalue()
+def all_rows(report: Report) -> list[Tidy]:
+    """Rows of ``tidy.csv``: those of the comparison, then those of the jobs."""
+    return [*compared(report), *from_jobs(report)]

@@ -1,12 +1,13 @@
-"""Scores checkpoints on the tasks of a data folder, with one vLLM start for all of them."""
+"""Scores checkpoints on the tasks of a suite or of a data folder, with one vLLM start for all of them."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from engines.io import CheckpointsSource, EngineConfig
+from engines.evaluation.suite import Settings, is_file, load_suite
+from engines.io import CheckpointsSource, ConfigError, EngineConfig
 
 
 class Config(EngineConfig):
@@ -15,17 +16,22 @@ class Config(EngineConfig):
     models: CheckpointsSource | str
     """Checkpoints of a job, or one Hugging Face folder."""
     data: str | dict[str, str]
-    """A folder with ``<task>.test.parquet`` or benchmark files under their authors' names (see the how-to); or task -> file."""
+    """A folder with ``<task>.test.parquet`` or benchmark files under their authors' names (see the how-to); or task -> file. With
+    ``suite``: the folder of its files, or a data set on the Hugging Face hub, such as ``LLM360/guru-RL-92k``."""
+    suite: str | None = None
+    """``guru-online``, ``guru-offline``, or the path of a YAML file of your own: which tasks there are, and how each is sampled."""
     tasks: list[str] | None = None
     """Only these tasks; None is all."""
-    samples_per_prompt: int = Field(1, ge=1)
-    """Samples of each problem."""
-    temperature: float = Field(0.0, ge=0)
-    """0 is greedy."""
-    max_prompt_tokens: int = Field(4096, ge=1)
-    """Longer prompts are counted and not sent; never cut."""
-    max_response_tokens: int = Field(4096, ge=1)
-    """Token limit of a response."""
+    samples_per_prompt: int | None = Field(None, ge=1)
+    """Samples of each problem, for all tasks; None is what the suite says, 1 without a suite."""
+    temperature: float | None = Field(None, ge=0)
+    """0 is greedy. None is what the suite says, 0 without a suite."""
+    top_p: float | None = Field(None, gt=0, le=1)
+    """Share of the probability that tokens are drawn from; None is what the suite says, 1 without a suite."""
+    max_prompt_tokens: int | None = Field(None, ge=1)
+    """Longer prompts are counted and not sent; never cut. None is what the suite says, 4096 without a suite."""
+    max_response_tokens: int | None = Field(None, ge=1)
+    """Token limit of a response; None is what the suite says, 4096 without a suite."""
     seed: int = 0
     """Seed of the samples."""
     limit: int | None = Field(None, ge=1)
@@ -36,7 +42,26 @@ class Config(EngineConfig):
     """Time limit of scoring one sample; programs in the sandbox have their own."""
     scoring_workers: int = Field(1, ge=1)
     """Scoring processes at a time."""
+    gpus_per_model: int = Field(1, ge=1)
+    """GPUs that share one copy of the model (tensor parallel); the GPUs of the job are divided into groups of so many."""
     kv_cache_gb: int = Field(1, ge=1)
     """Size of vLLM's cache on the CPU."""
+    drain_seconds: float = Field(20.0, ge=0)
+    """How long samples that are on their way may go on after a signal to stop; then they are given up and made again later."""
     probe_tolerance: float = Field(0.05, gt=0)
     """Largest difference of a probe log-probability (nats) after a swap."""
+
+    @model_validator(mode="after")
+    def _tasks_of_the_suite(self) -> Config:
+        """A shipped suite's name and the tasks named of it are checked before anything is submitted."""
+        if self.suite is None or is_file(self.suite):
+            return self
+        known = load_suite(self.suite).tasks
+        unknown = [task for task in self.tasks or [] if task not in known]
+        if unknown:
+            raise ConfigError(f"tasks: the suite {self.suite} has no {', '.join(unknown)}; it has {', '.join(known)}")
+        return self
+
+    def over(self) -> dict[str, int | float]:
+        """The settings that this config names itself, which hold for all tasks."""
+        return {key: value for key in Settings.model_fields if (value := getattr(self, key, None)) is not None}

@@ -10,13 +10,12 @@ from typing import Any
 
 from engines.checkpoints import select
 from engines.evaluation import Config
-from engines.evaluation.aggregate import rows
-from engines.evaluation.generate import Generator, Item, Model, read_lines
+from engines.evaluation.aggregate import Axes, Line, over_suite, rows
+from engines.evaluation.processes import generate
+from engines.evaluation.samples import Desk, Model, read_lines
+from engines.evaluation.suite import load_suite
+from engines.evaluation.tasks import Item, read_items, remarks
 from engines.io import ConfigError, Interrupted, Progress, Row, Stop, program, write_json, write_results, write_text
-
-KNOWN = {"math500": "math500.jsonl", "humaneval": "HumanEval.jsonl.gz", "mbpp": "mbpp.jsonl", "aime24": "aime24.jsonl",
-         "amc23": "amc23.jsonl", "arcagi1": "arc_agi_1_evaluation.jsonl", "cruxeval": "cruxeval.jsonl", "ifeval": "ifeval.jsonl",
-         "convfinqa": "convfinqa_dev.json"}
 
 PROMPT_CHARACTERS = 500
 """How much of a prompt is kept for reading."""
@@ -30,38 +29,6 @@ def models_of(config: Config) -> list[Model]:
     return [Model(c.manifest.name, c.model, c.manifest) for c in found]
 
 
-def files_of(config: Config) -> dict[str, Path]:
-    """task -> file; ConfigError if a named task has none."""
-    if isinstance(config.data, str):
-        folder = Path(config.data)
-        files = {path.name.removesuffix(".test.parquet"): path for path in sorted(folder.glob("*.test.parquet"))}
-        files |= {task: folder / name for task, name in KNOWN.items() if (folder / name).is_file()}
-    else:
-        files = {task: Path(path) for task, path in config.data.items()}
-    wanted = sorted(files) if config.tasks is None else config.tasks
-    if not files or (missing := sorted(set(wanted) - files.keys())):
-        raise ConfigError(f"data: {config.data}: no test file for {missing if files else 'any task'}; there are {sorted(files)}")
-    return {task: files[task] for task in wanted}
-
-
-def read_items(config: Config, tokenizer_folder: Path) -> tuple[list[Item], dict[str, int]]:
-    """All problems whose prompt fits, and per task how many do not."""
-    from transformers import AutoTokenizer
-
-    from engines.data import prompt_token_ids, read_problems
-
-    tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
-    items, too_long = [], {}
-    for task, path in files_of(config).items():
-        found = [Item(task, p, tuple(prompt_token_ids(p, tokenizer))) for p in read_problems(path)[: config.limit]]
-        fitting = [item for item in found if len(item.token_ids) <= config.max_prompt_tokens]
-        too_long[task] = len(found) - len(fitting)
-        items += fitting
-    if not items:
-        raise ConfigError(f"max_prompt_tokens: {config.max_prompt_tokens}: no problem has so short a prompt; raise it")
-    return items, too_long
-
-
 def write_prompts(out: Path, items: list[Item]) -> None:
     """``problems.jsonl``: the start of each prompt, so that a report can show what was asked after the data have moved."""
     lines = [{"task": item.task, "item_id": item.problem.item_id, "prompt": item.problem.prompt[-1]["content"][:PROMPT_CHARACTERS]}
@@ -69,31 +36,63 @@ def write_prompts(out: Path, items: list[Item]) -> None:
     write_text(out / "problems.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
 
-def score_model(config: Config, out: Path, name: str, items: list[Item]) -> list[dict[str, Any]]:
-    """Score all samples of one model and write ``scores/<name>.jsonl`` by rename."""
+SCORED_AT_A_TIME = 64
+"""Samples between two looks at whether to stop, for each scoring process."""
+
+
+def score_model(desk: Desk, model: Model, done: int) -> list[Line]:
+    """Scores of all samples of one model, and ``scores/<name>.jsonl`` by rename. Interrupted on a signal; what was scored is kept.
+
+    ``done`` is the step before it in the progress.
+    """
     from engines.scoring import ScoringPool
 
-    by_id = {(item.task, item.problem.item_id): item.problem for item in items}
-    lines = [{**line, "task": task} for task in sorted({item.task for item in items})
-             for line in read_lines(out / "generations" / name / f"{task}.jsonl") if (task, line["item_id"]) in by_id]
-    lines.sort(key=lambda line: (line["task"], line["item_id"], line["sample"]))
-    with ScoringPool(config.scoring_workers, config.scoring_seconds, config.scoring) as pool:
-        verdicts = pool.score_many([(by_id[line["task"], line["item_id"]], line["text"]) for line in lines])
-    for line, verdict in zip(lines, verdicts, strict=True):
-        line.pop("text")
-        line |= {"domain": by_id[line["task"], line["item_id"]].domain, "value": verdict.value, "status": verdict.status,
-                 "extracted": verdict.extracted, "detail": verdict.detail}
-    (out / "scores").mkdir(exist_ok=True)
-    write_text(out / "scores" / f"{name}.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-    return lines
+    final = desk.out / "scores" / f"{model.name}.jsonl"
+    if final.exists():
+        return read_lines(final)
+    partial = final.with_name(f".{final.name}.partial")
+    final.parent.mkdir(exist_ok=True)
+    scored = {key_of(line): line for line in read_lines(partial)}
+    items = {(item.task, item.problem.item_id): item for item in desk.items}
+    lines = sorted((line for line in desk.lines(model) if key_of(line)[:2] in items), key=key_of)
+    todo = [line for line in lines if key_of(line) not in scored]
+    step = SCORED_AT_A_TIME * desk.config.scoring_workers
+    with ScoringPool(desk.config.scoring_workers, desk.config.scoring_seconds, desk.config.scoring) as pool, partial.open("a") as file:
+        for start in range(0, len(todo), step):
+            if desk.stop.requested:
+                raise Interrupted(f"all samples are on disk, {len(scored)} of {len(lines)} of '{model.name}' are scored")
+            part = [(line, items[key_of(line)[:2]]) for line in todo[start:start + step]]
+            verdicts = pool.score_many([(item.problem, line["text"]) for line, item in part])
+            for (line, item), verdict in zip(part, verdicts, strict=True):
+                kept = {key: value for key, value in line.items() if key != "text"}
+                scored[key_of(line)] = {**kept, "domain": item.domain, "value": verdict.value, "status": verdict.status,
+                                        "extracted": verdict.extracted, "detail": verdict.detail}
+                file.write(json.dumps(scored[key_of(line)]) + "\n")
+            file.flush()
+            desk.progress.write(done + len(scored), 2 * desk.total, {"scored": float(len(scored))}, "score")
+    found = [scored[key_of(line)] for line in lines]
+    write_text(final, "".join(json.dumps(line) + "\n" for line in found))
+    partial.unlink()
+    return found
 
 
-def same_as_before(config: Config, out: Path, models: list[Model]) -> None:
-    """ConfigError if the samples in ``out`` were made with other settings or other weights: they must not be mixed."""
+def key_of(line: Line) -> tuple[str, str, int]:
+    """What tells a sample apart within a model."""
+    return line["task"], line["item_id"], line["sample"]
+
+
+FREE_KEYS = frozenset({"scoring_workers", "kv_cache_gb", "gpus_per_model", "drain_seconds"})
+"""Keys of the config that decide how fast the samples are made and not which: a restart may change them."""
+
+
+def same_as_before(config: Config, out: Path, models: list[Model], facts: dict[str, dict[str, Any]]) -> None:
+    """ConfigError if the samples in ``out`` were made with other settings, data or weights: they must not be mixed."""
     path = out / "settings.json"
-    settings = {"config": config.model_dump(), "weights": {m.name: m.manifest.fingerprint if m.manifest else None for m in models}}
+    settings = {**{key: value for key, value in config.model_dump().items() if key not in FREE_KEYS},
+                "the models' weights": {m.name: m.manifest.fingerprint if m.manifest else None for m in models},
+                "the tasks and their files": {task: [fact["sha256"], fact["settings"]] for task, fact in facts.items()}}
     if path.exists() and (before := json.loads(path.read_text())) != settings:
-        changed = [key for key, value in settings["config"].items() if before["config"].get(key) != value] or ["the models' weights"]
+        changed = [key for key in settings if before.get(key) != settings[key]]
         raise ConfigError(f"{out} holds samples made with other settings ({', '.join(changed)}); evaluate into another folder")
     write_json(path, settings)
 
@@ -120,35 +119,50 @@ def sandbox_of(items: list[Item]) -> str | None:
     return self_test() if any(kind_of(item.problem.data_source) in IN_SANDBOX for item in items) else None
 
 
+def rows_of(config: Config, desk: Desk, model: Model, lines: list[Line], facts: dict[str, dict[str, Any]]) -> list[Row]:
+    """All rows of one model."""
+    epoch, step = (model.manifest.epoch, model.manifest.step) if model.manifest else (0, 0)
+    axes: Axes = {"checkpoint": model.name, "epoch": epoch, "step": step}
+    tasks = {item.task: item.domain for item in desk.items}
+    sampled = frozenset(task for task, fact in facts.items() if fact["settings"]["temperature"] > 0)
+    found = rows(lines, tasks, axes, sampled)
+    if config.suite is not None:
+        wanted = load_suite(config.suite).tasks
+        part = f"only {len(facts)} of the {len(wanted)} tasks of {config.suite} were evaluated" if len(facts) < len(wanted) else ""
+        part = part or (f"only the first {config.limit} problems of each task were evaluated" if config.limit else "")
+        found.append(over_suite(found, {task: fact["settings"]["metric"] for task, fact in facts.items()},
+                                {task: fact["group"] for task, fact in facts.items()}, part, {**axes, "suite": config.suite}))
+    return found
+
+
 def run(config: Config, out: Path, stop: Stop) -> None:
     """Generate for every model with one engine, then score, then write the results."""
     start, models = time.monotonic(), models_of(config)
-    items, too_long = read_items(config, models[0].folder)
-    same_as_before(config, out, models)
+    items, facts = read_items(config, models[0].folder)
+    same_as_before(config, out, models, facts)
+    said = remarks(facts)
+    print("".join(f"{line}\n" for line in said), end="", flush=True)
     write_prompts(out, items)
     sandbox = sandbox_of(items)
-    each = len(items) * config.samples_per_prompt
     # Steps count samples on disk, so what an earlier start wrote still holds.
-    generator = Generator(config, out, stop, Progress(out, keep_until=sys.maxsize))
-    for index, model in enumerate(models):
-        generator.run(model, items, index * each, each * len(models))
+    desk = Desk(config, out, models, items, stop, Progress(out, keep_until=sys.maxsize))
+    starts = generate(desk)
     found: list[Row] = []
     errors: dict[str, int] = {}
-    tasks = {item.task: item.problem.domain for item in items}
+    scored = desk.total
     for model in models:
-        if stop.requested:
-            raise Interrupted("all samples are on disk, scoring is not done")
-        lines = score_model(config, out, model.name, items)
+        lines = score_model(desk, model, scored)
+        scored += len(lines)
         for line in lines:
             if line["value"] is None:
                 key = f"{model.name}: {line['task']}: {line['status']}"
                 errors[key] = errors.get(key, 0) + 1
-        epoch, step = (model.manifest.epoch, model.manifest.step) if model.manifest else (0, 0)
-        found += rows(lines, tasks, {"checkpoint": model.name, "epoch": epoch, "step": step})
+        found += rows_of(config, desk, model, lines, facts)
     checkpoints = [{"name": m.name, "step": m.manifest.step if m.manifest else 0, "epoch": m.manifest.epoch if m.manifest else 0,
                     "fingerprint": m.manifest.fingerprint if m.manifest else None} for m in models]
     write_results(out, "evaluation", config, found, time.monotonic() - start,
-                  {"checkpoints": checkpoints, "too_long_prompts": too_long, "samples_without_score": errors, "sandbox": sandbox,
+                  {"checkpoints": checkpoints, "too_long_prompts": {task: fact["too_long_prompts"] for task, fact in facts.items()},
+                   "tasks": facts, "remarks": said, "engine_starts": starts, "samples_without_score": errors, "sandbox": sandbox,
                    "versions": versions()})
 
 

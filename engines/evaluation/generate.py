@@ -1,54 +1,40 @@
-"""Generation: one vLLM engine, guarded weight swaps, append-only files that a restart continues."""
+"""Generation: one vLLM engine for all tasks and checkpoints, fed without a break, with guarded swaps of its weights."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
-from engines.checkpoints import Manifest, fingerprint
+from engines.checkpoints import fingerprint
 from engines.evaluation import Config
-from engines.inference import Generation, Request, VllmSampler, sample_seed
-from engines.io import ConfigError, Interrupted, Progress, Stop
+from engines.evaluation.samples import Desk, Model, Portion, Sample
+from engines.inference import VllmSampler
+from engines.io import ConfigError
 
-if TYPE_CHECKING:
-    from engines.data import Problem
-
-CHUNK = 256
-"""Samples between two looks at whether to stop."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """One model to evaluate; ``manifest`` is None for a plain Hugging Face folder."""
-
-    name: str
-    folder: Path
-    manifest: Manifest | None
+MAX_SEQUENCES = 256
+"""Samples that vLLM works on at a time."""
+AHEAD = 32
+"""Samples that wait inside vLLM, so that it never runs out of work between two looks."""
+GPU_MEMORY_FRACTION = 0.9
+"""Nothing else uses the GPU during an evaluation."""
 
 
-@dataclass(frozen=True)
-class Item:
-    """One problem with its prompt."""
+class Source(Protocol):
+    """Where samples to make come from and go to: the desk itself, or a pipe to it."""
 
-    task: str
-    problem: Problem
-    token_ids: tuple[int, ...]
+    def ready(self) -> None:
+        """The engine has started."""
 
+    def take(self, count: int, model: int | None = None) -> Portion:
+        """Samples to make."""
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Whole lines of an append-only file; a torn last line is cut off, so that the next one starts clean."""
-    if not path.exists():
-        return []
-    raw = path.read_bytes()
-    whole = raw[: raw.rfind(b"\n") + 1]
-    if len(whole) < len(raw):
-        with path.open("r+b") as file:
-            file.truncate(len(whole))
-    return [json.loads(line) for line in whole.splitlines()]
+    def give(self, sample: Sample) -> None:
+        """One sample that was made."""
+
+    def stopping(self) -> bool:
+        """Whether to stop."""
 
 
 def check_weights(model: Model) -> None:
@@ -72,62 +58,68 @@ def check_probe(sampler: VllmSampler, model: Model, tolerance: float) -> None:
                           f"{tolerance}); the engine does not hold this checkpoint's weights")
 
 
-def todo(config: Config, folder: Path, items: Sequence[Item]) -> list[tuple[Item, int]]:
-    """The samples that are not on disk yet."""
-    tasks = {item.task for item in items}
-    done = {(task, line["item_id"], line["sample"]) for task in tasks for line in read_lines(folder / f"{task}.jsonl")}
-    return [(item, sample) for item in items for sample in range(config.samples_per_prompt)
-            if (item.task, item.problem.item_id, sample) not in done]
+def context_length(desk: Desk) -> int:
+    """Tokens of the longest prompt and response together. ConfigError if the models have no positions for so many."""
+    needed = max(item.settings.max_prompt_tokens + item.settings.max_response_tokens for item in desk.items)
+    for model in desk.models:
+        config = json.loads((model.folder / "config.json").read_text()) if (model.folder / "config.json").is_file() else {}
+        positions = config.get("max_position_embeddings")
+        scaled = config.get("rope_scaling") or (config.get("rope_parameters") or {}).get("rope_type", "default") != "default"
+        if positions is not None and not scaled and needed > positions:
+            raise ConfigError(f"{model.folder} has positions for {positions} tokens, and max_prompt_tokens and max_response_tokens "
+                              f"together ask for {needed}: lower them in the config")
+    return needed
 
 
-class Generator:
-    """Generates what is missing; starts vLLM once, and only if something is."""
+class Worker:
+    """One engine: takes samples to make from ``source`` until there are none; starts vLLM with the first of them."""
 
-    def __init__(self, config: Config, out: Path, stop: Stop, progress: Progress) -> None:
-        self.config, self.out, self.stop, self.progress = config, out, stop, progress
+    def __init__(self, config: Config, models: Sequence[Model], length: int, source: Source) -> None:
+        self.config, self.models, self.length, self.source = config, models, length, source
         self.sampler: VllmSampler | None = None
+        self.on_the_way: dict[str, tuple[int, int]] = {}
 
-    def run(self, model: Model, items: Sequence[Item], done: int, total: int) -> None:
-        """All samples of one model; Interrupted between chunks on a stop."""
-        folder = self.out / "generations" / model.name
-        folder.mkdir(parents=True, exist_ok=True)
-        left = todo(self.config, folder, items)
-        if not left:
-            return
-        check_weights(model)
-        sampler = self._load(model)
-        done += len(items) * self.config.samples_per_prompt - len(left)
-        for start in range(0, len(left), CHUNK):
-            if self.stop.requested:
-                raise Interrupted(f"{done} of {total} samples are on disk")
-            began, part = time.monotonic(), left[start:start + CHUNK]
-            tokens = self._chunk(sampler, folder, part)
-            done += len(part)
-            self.progress.write(done, total, {"samples": done, "tokens_per_second": tokens / (time.monotonic() - began)}, "evaluate")
+    def run(self) -> None:
+        """Make samples model after model: an engine must be empty when its weights change."""
+        while (portion := self.source.take(MAX_SEQUENCES + AHEAD)).requests:
+            if portion.first:
+                check_weights(self.models[portion.model])
+            sampler = self.load(self.models[portion.model])
+            if self.source.stopping():
+                return  # asked while the engine started: nothing is begun
+            self.send(sampler, portion)
+            self.generate(sampler, portion.model)
 
-    def _load(self, model: Model) -> VllmSampler:
+    def load(self, model: Model) -> VllmSampler:
+        """The engine with this model's weights."""
         if self.sampler is None:
-            length = self.config.max_prompt_tokens + self.config.max_response_tokens
-            self.sampler = VllmSampler(model.folder, seed=self.config.seed, max_model_len=length, kv_cache_gb=self.config.kv_cache_gb)
-            self.stop.listen()
+            self.sampler = VllmSampler(model.folder, seed=self.config.seed, max_model_len=self.length, kv_cache_gb=self.config.kv_cache_gb,
+                                       gpu_memory_fraction=GPU_MEMORY_FRACTION, max_sequences=MAX_SEQUENCES,
+                                       tensor_parallel=self.config.gpus_per_model)
+            self.source.ready()
         else:
             self.sampler.load_checkpoint(model.folder)
         check_probe(self.sampler, model, self.config.probe_tolerance)
         return self.sampler
 
-    def _chunk(self, sampler: VllmSampler, folder: Path, part: Sequence[tuple[Item, int]]) -> int:
-        requests = [Request(item.token_ids, 1, sample_seed(self.config.seed, item.problem.item_id, sample), self.config.temperature,
-                            self.config.max_response_tokens) for item, sample in part]
-        tokens = 0
+    def send(self, sampler: VllmSampler, portion: Portion) -> None:
+        """Queue samples in the engine."""
+        for item, number, request in portion.requests:
+            self.on_the_way[sampler.add(request)] = (item, number)
 
-        def keep(index: int, _sample: int, generation: Generation) -> None:
-            nonlocal tokens
-            tokens += len(generation.token_ids)
-            item, sample = part[index]
-            line = {"item_id": item.problem.item_id, "sample": sample, "text": generation.text,
-                    "tokens": len(generation.token_ids), "finish_reason": generation.finish_reason}
-            with (folder / f"{item.task}.jsonl").open("a") as file:
-                file.write(json.dumps(line) + "\n")
-
-        sampler.generate(requests, keep)
-        return tokens
+    def generate(self, sampler: VllmSampler, model: int) -> None:
+        """Finish what is on the way, filling up as long as this model has more. After a signal it has ``drain_seconds``."""
+        more, deadline = True, None
+        while self.on_the_way:
+            for name, made in sampler.step():
+                item, number = self.on_the_way.pop(name)
+                self.source.give(Sample(model, item, number, made.text, len(made.token_ids), made.finish_reason))
+            if self.source.stopping():
+                more, deadline = False, deadline or time.monotonic() + self.config.drain_seconds
+                if time.monotonic() >= deadline:
+                    sampler.give_up(list(self.on_the_way))
+                    self.on_the_way.clear()
+            if more and len(self.on_the_way) <= MAX_SEQUENCES:
+                portion = self.source.take(MAX_SEQUENCES + AHEAD - len(self.on_the_way), model)
+                more = bool(portion.requests)
+                self.send(sampler, portion)

@@ -40,6 +40,17 @@ class LowRank(EngineConfig):
     """The adapters' output is multiplied by this / rank."""
 
 
+class CriticSettings(EngineConfig):
+    """A critic: a second model of the same size, with one number for a head, trained beside the policy."""
+
+    learning_rate: float = Field(default=1e-5, gt=0)
+    """Learning rate of its AdamW, constant."""
+    gamma: float = Field(default=1.0, gt=0, le=1)
+    """Discount per token."""
+    lam: float = Field(default=1.0, ge=0, le=1)
+    """Decay of the advantage estimates: 1 takes the whole return, 0 only the next value."""
+
+
 class EarlyStopping(EngineConfig):
     """Stop when validation no longer improves."""
 
@@ -72,7 +83,9 @@ class Config(EngineConfig):
     seed: int = Field(default=0, ge=0)
     """Decides the order of the problems, the samples, and PCGrad's projection orders."""
     epochs: int = Field(default=30, ge=1)
-    """Passes over the training data; the number of steps in one is printed at the start."""
+    """Epochs of ``steps_per_epoch`` steps."""
+    steps_per_epoch: int | None = Field(default=None, ge=1)
+    """Steps that count as an epoch; null: until the task with the most problems has been seen once."""
     prompts_per_task: int = Field(default=8, ge=1)
     """Problems of every task per step."""
     samples_per_prompt: int = Field(default=8, ge=2)
@@ -85,8 +98,11 @@ class Config(EngineConfig):
     """AdamW's decoupled weight decay."""
     warmup_steps: int = Field(default=10, ge=0)
     """Steps of linear warm-up."""
-    estimator: Literal["grpo", "dr_grpo", "rloo"] = "grpo"
-    """How rewards become advantages: standard scores of the group, differences from its mean, or from the mean of the others."""
+    estimator: Literal["grpo", "dr_grpo", "rloo", "gae"] = "grpo"
+    """How rewards become advantages: standard scores of the group, differences from its mean, or from the mean of the others; ``gae``
+    estimates them with a critic."""
+    critic: CriticSettings | None = None
+    """How the critic of ``gae`` learns; null: its defaults, or no critic with the other estimators."""
     kl_coefficient: float = Field(default=0.0, ge=0)
     """Weight of the divergence (k3) from the model that training began with; above 0 that model is kept in memory as well."""
     clip_low: float = Field(default=0.2, gt=0, lt=1)
@@ -124,9 +140,12 @@ class Config(EngineConfig):
     probe_every_steps: int = Field(default=1, ge=1)
     """Steps between comparisons of trainer and sampler on a fixed prompt after new weights."""
     logprob_tolerance: float = Field(default=1e-4, gt=0)
-    """Largest allowed difference of a log-probability between trainer and sampler in float32; in bfloat16 0.5 is used."""
+    """Largest difference of log-probabilities between trainer and sampler in float32 that is rounding: of any token of the probe, of the
+    rollouts on average; in bfloat16 0.5 is used."""
     gpu_memory_fraction: float = Field(default=0.4, gt=0, lt=1)
     """vLLM's share of the GPU."""
+    sampler_sleeps: bool = False
+    """vLLM gives its GPU memory back during the update (its sleep level 2), and gets cache and weights anew afterwards."""
     kv_cache_gb: int = Field(default=1, ge=1)
     """vLLM's key-value cache on the CPU, GiB."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -155,6 +174,8 @@ class Config(EngineConfig):
         if self.micro_batch_tokens < longest:
             raise ValueError(f"micro_batch_tokens ({self.micro_batch_tokens}) must hold one sequence of max_prompt_tokens + "
                              f"max_response_tokens = {longest}; raise it or shorten the sequences")
+        if self.critic is not None and self.estimator != "gae":
+            raise ValueError(f"critic: only estimator gae has one, and estimator is {self.estimator}; leave critic out")
         if self.prompts_per_task % self.ranks:
             raise ValueError(f"prompts_per_task ({self.prompts_per_task}) must be a multiple of ranks ({self.ranks})")
         for name, value in (("data", self.data), ("validation_data", self.validation_data), ("test_data", self.test_data)):
@@ -163,6 +184,12 @@ class Config(EngineConfig):
         if isinstance(self.data, dict) and isinstance(self.validation_data, dict) and set(self.data) != set(self.validation_data):
             raise ValueError(f"data has tasks {sorted(self.data)}, validation_data {sorted(self.validation_data)}: name the same")
         return self
+
+    def estimate(self, gpus: int, minutes: int) -> str | None:
+        """What a training takes at most, in one line for ``orch plan``; None where model or length is not known, or without a GPU."""
+        from engines.ppo.budget import estimate
+
+        return estimate(self, gpus, minutes)
 
     def disk_gb(self) -> float | None:
         """Disk that the checkpoints take at most, GB; None while the model is not there or of an unknown kind."""
@@ -184,6 +211,7 @@ class Config(EngineConfig):
         optimizers = min(KEEP_STATES, made - 1) + 2
         # float32; AdamW keeps two moments, and adapters lie beside them.
         state = 8 * size.parameters if self.lora is None else 12 * adapter_parameters(size, self.lora.rank)
+        state += 12 * size.parameters if self.estimator == "gae" else 0
         return (4 * models * size.parameters + optimizers * state) / 1e9
 
 
@@ -204,16 +232,3 @@ def model_folder(model: str | CheckpointSource) -> Path | None:
     except HFValidationError:
         return None
     return Path(path).parent if isinstance(path, str) else None
-
-
-def data_files(source: str | dict[str, str | list[str]], split: Literal["train", "validation"]) -> dict[str, list[Path]]:
-    """Files of each task, in the order of their names: from a mapping, or from a folder's ``<task>.<split>.parquet``."""
-    if isinstance(source, dict):
-        return listed(source)
-    ending = f".{split}.parquet"
-    return {path.name.removesuffix(ending): [path] for path in sorted(Path(source).glob(f"*{ending}"))}
-
-
-def listed(source: dict[str, str | list[str]]) -> dict[str, list[Path]]:
-    """Files of each task of a mapping, in the order of the tasks' names."""
-    return {task: [Path(file) for file in ([named] if isinstance(named, str) else named)] for task, named in sorted(source.items())}

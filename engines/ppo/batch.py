@@ -14,12 +14,16 @@ from engines.ppo.sampler import Group
 
 @dataclass(frozen=True)
 class Rollout:
-    """One sample with its advantage."""
+    """One sample with the advantages of its tokens."""
 
     prompt: tuple[int, ...]
     response: tuple[int, ...]
     sampler_logprobs: tuple[float, ...]
-    advantage: float
+    advantages: tuple[float, ...]
+    """Of each response token."""
+    reward: float
+    returns: tuple[float, ...] = ()
+    """What the critic should have said before each response token; empty without a critic."""
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.response)
@@ -42,7 +46,9 @@ class MicroBatch:
     sampler_logprobs: torch.Tensor
     """(R,), natural log."""
     advantages: torch.Tensor
-    """(R,): of the sample that the token belongs to."""
+    """(R,)."""
+    returns: torch.Tensor
+    """(R,); (0,) without a critic."""
 
     def to(self, device: torch.device) -> MicroBatch:
         """The same on ``device``."""
@@ -52,13 +58,18 @@ class MicroBatch:
 def sequences_to_train(groups: Sequence[Group], estimator: Estimator, keep_all: bool = False) -> list[Rollout]:
     """All samples whose advantage is not 0, longest first so that those of one length lie together.
 
-    The others have no gradient at all, unless the loss has a part that does not depend on the advantage (``keep_all``).
+    The others have no gradient at all, unless the loss has a part that does not depend on the advantage (``keep_all``). With ``gae``
+    all are kept, and the advantages are the critic's to fill in.
     """
     found = []
     for group in groups:
-        advantages = group_advantages(torch.tensor(group.rewards, dtype=torch.float64), estimator).tolist()
-        found += [Rollout(group.prompt, sample.token_ids, sample.logprobs, advantage)
-                  for sample, advantage in zip(group.samples, advantages, strict=True) if keep_all or advantage != 0.0]
+        if estimator == "gae":
+            advantages = [0.0] * len(group.samples)
+        else:
+            advantages = group_advantages(torch.tensor(group.rewards, dtype=torch.float64), estimator).tolist()
+        found += [Rollout(group.prompt, sample.token_ids, sample.logprobs, (advantage,) * len(sample.token_ids), reward)
+                  for sample, advantage, reward in zip(group.samples, advantages, group.rewards, strict=True)
+                  if keep_all or estimator == "gae" or advantage != 0.0]
     return sorted(found, key=len, reverse=True)
 
 
@@ -81,7 +92,7 @@ def micro_batches(sequences: Sequence[Rollout], tokens: int) -> Iterator[MicroBa
 
 def empty_batch() -> MicroBatch:
     """A pass without a token that counts: zero loss, zero gradient."""
-    batch = pack([Rollout((0,), (0,), (0.0,), 0.0)])
+    batch = pack([Rollout((0,), (0,), (0.0,), (0.0,), 0.0, (0.0,))])
     return replace(batch, mask=torch.zeros_like(batch.mask))
 
 
@@ -96,5 +107,6 @@ def pack(rows: Sequence[Rollout]) -> MicroBatch:
         targets=torch.tensor(targets),
         mask=torch.ones(len(targets), dtype=torch.bool),
         sampler_logprobs=torch.tensor([value for row in rows for value in row.sampler_logprobs], dtype=torch.float32),
-        advantages=torch.tensor([row.advantage for row in rows for _ in row.response], dtype=torch.float32),
+        advantages=torch.tensor([value for row in rows for value in row.advantages], dtype=torch.float32),
+        returns=torch.tensor([value for row in rows for value in row.returns], dtype=torch.float32),
     )

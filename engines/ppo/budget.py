@@ -1,13 +1,16 @@
 """What a training takes, before it starts: memory by item, tokens, hours, disk. Plain arithmetic; no torch here.
 
 It counts what this engine does: float32 weights, gradients and AdamW moments, cut over the GPUs or resting in host memory, passes in
-bfloat16 and gradient checkpointing on a GPU, the tasks' gradients in host memory, and vLLM awake beside the trainer all the time.
+bfloat16 and gradient checkpointing on a GPU, the tasks' gradients in host memory, and vLLM beside the trainer, asleep during the update
+if ``sampler_sleeps``.
 """
 
 from __future__ import annotations
 
 import csv
+import math
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -15,10 +18,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from engines.io import ConfigError
-from engines.ppo import Config
+from engines.io import CheckpointSource, ConfigError
+from engines.overlap import data_files
+from engines.ppo import Config, model_folder
 from engines.ppo.guards import memory
-from engines.ppo.sizes import ModelSize, adapter_parameters
+from engines.ppo.sizes import ModelSize, adapter_parameters, model_size
 
 LOGIT_ROWS = 2048
 """Response positions per chunk of logits: with a vocabulary of 152k one chunk is 1.2 GB in float32."""
@@ -53,14 +57,18 @@ class Machine:
     """Free where the run writes, with what it has written there already."""
 
 
+Phase = Literal["always", "start", "generation", "update"]
+NOTES: dict[Phase, str] = {"always": "", "start": " (at the start only)", "generation": " (asleep in the update)", "update": ""}
+
+
 @dataclass(frozen=True)
 class Item:
-    """Bytes on each GPU and on the host. What is there only at the ``start`` never meets what is there only in the ``update``."""
+    """Bytes on each GPU and on the host. What is there only in one phase never meets what is there only in another."""
 
     name: str
     gpu: float
     host: float
-    when: Literal["always", "start", "update"] = "always"
+    when: Phase = "always"
 
 
 @dataclass(frozen=True)
@@ -79,18 +87,20 @@ def memory_plan(config: Config, size: ModelSize, tasks: int, machine: Machine) -
     on_gpu = machine.gpus > 0
     trained = count if config.lora is None else float(adapter_parameters(size, config.lora.rank))
     kind, held = ("bfloat16", 2 * count) if on_gpu and config.lora is not None else ("float32", 4 * count)
-    state = [(f"weights, {kind}", held), ("gradients, float32", 4 * trained), ("sum of the tasks' gradients, float32", 4 * trained),
-             ("AdamW moments, float32", 8 * trained)]
+    # On the CPU the gradients of all tasks are kept as they are; the last of them is the one being computed.
+    copies = tasks if config.mtl.method != "off" and not on_gpu else 1
+    state: list[tuple[str, float, Phase]] = [
+        (f"weights, {kind}", held, "always"), ("AdamW moments, float32", 8 * trained, "always"),
+        (f"gradients of {copies} tasks, float32" if copies > 1 else "gradients, float32", 4 * trained * copies, "update"),
+        ("sum of the tasks' gradients, float32", 4 * trained, "update")]
     if config.lora is not None:
-        state.append(("adapters, float32", 4 * trained))
+        state.append(("adapters, float32", 4 * trained, "always"))
     elif config.kl_coefficient > 0:
-        state.append(("first model for the divergence, float32", 4 * count))
-    if not on_gpu:
-        # There the gradients of all tasks are kept as they are; the last of them is the one being computed.
-        copies = tasks if config.mtl.method != "off" else 1
-        state[1] = (f"gradients of {copies} tasks, float32" if copies > 1 else state[1][0], 4 * trained * copies)
+        state.append(("first model for the divergence, float32", 4 * count, "always"))
+    if config.estimator == "gae":
+        state += [("critic and its AdamW moments, float32", 12 * count, "always"), ("critic's gradients, float32", 4 * count, "update")]
     there = on_gpu and not config.offload
-    items = [Item(name, value * share if there else 0.0, 0.0 if there else value) for name, value in state]
+    items = [Item(name, value * share if there else 0.0, 0.0 if there else value, when) for name, value, when in state]
     if on_gpu:
         if config.lora is None or config.ranks > 1 or config.offload:
             items.append(Item("bfloat16 copies of the weights in a pass", gathered_bytes(config, size), 0.0))
@@ -140,8 +150,9 @@ def sampler_memory(config: Config, size: ModelSize, machine: Machine) -> list[It
                 Item("vLLM key-value cache", 0.0, config.kv_cache_gb * 2.0**30 * config.ranks)]
     weights = 2.0 * size.parameters
     share = config.gpu_memory_fraction * (machine.gpu_bytes or 0.0)
-    return [Item("vLLM weights, bfloat16", weights, 0.0),
-            Item("vLLM key-value cache and buffers", max(share - weights, least_cache(config, size)), 0.0)]
+    when: Phase = "generation" if config.sampler_sleeps else "always"
+    return [Item("vLLM weights, bfloat16", weights, 0.0, when),
+            Item("vLLM key-value cache and buffers", max(share - weights, least_cache(config, size)), 0.0, when)]
 
 
 def least_cache(config: Config, size: ModelSize) -> float:
@@ -152,9 +163,9 @@ def least_cache(config: Config, size: ModelSize) -> float:
 
 def sums(items: Iterable[Item]) -> tuple[float, float]:
     """Bytes needed at once on each GPU and on the host."""
-    def most(values: Sequence[tuple[str, float]]) -> float:
-        parts = {when: sum(value for own, value in values if own == when) for when in ("always", "start", "update")}
-        return parts["always"] + max(parts["start"], parts["update"])
+    def most(values: Sequence[tuple[Phase, float]]) -> float:
+        parts = {when: sum(value for own, value in values if own == when) for when in NOTES}
+        return parts.pop("always") + max(parts.values())
 
     listed = list(items)
     return most([(item.when, item.gpu) for item in listed]), most([(item.when, item.host) for item in listed])
@@ -167,24 +178,50 @@ def work(config: Config, size: ModelSize, machine: Machine, steps: int, tasks: i
     ``prompt_tokens`` is the mean length of a prompt.
     """
     samples = steps * tasks * config.prompts_per_task * config.samples_per_prompt
-    return work_of_tokens(samples * (prompt_tokens + config.max_response_tokens), size, machine)
+    return work_of_tokens(config, samples * (prompt_tokens + config.max_response_tokens), size.parameters, machine)
 
 
-def work_of_tokens(tokens: float, size: ModelSize, machine: Machine) -> Work:
-    """What training on ``tokens`` tokens costs."""
-    flop = (8 if machine.gpus else 6) * size.parameters * tokens
+def work_of_tokens(config: Config, tokens: float, parameters: int, machine: Machine) -> Work:
+    """What training on ``tokens`` tokens costs. A critic costs as much again, and a pass for its values."""
+    per_token = 8 if machine.gpus else 6
+    if config.estimator == "gae":
+        per_token += per_token + 2
+    flop = per_token * parameters * tokens
     peaks = [peak for word, peak in PEAK_FLOPS.items() if word in machine.gpu_name.replace("-", " ").split()]
     hours = flop / (peaks[0] * UTILISATION * machine.gpus) / 3600 if peaks and machine.gpus else None
     return Work(tokens, flop, hours)
 
 
+def estimate(config: Config, gpus: int, minutes: int) -> str | None:
+    """Tokens, FLOP and hours on A100s of a training, at most, and how often a limit of ``minutes`` interrupts it; None if not known."""
+    folder = model_folder(config.model)
+    size = model_size(folder) if folder is not None else None
+    parameters = size.parameters if size is not None else named_parameters(config.model)
+    if not gpus or not parameters or config.steps_per_epoch is None:
+        return None
+    tasks = len(data_files(config.data, "train"))
+    each = "" if tasks else " for every task (the training data are not there yet)"
+    steps = config.epochs * config.steps_per_epoch
+    samples = steps * max(tasks, 1) * config.prompts_per_task * config.samples_per_prompt
+    tokens = samples * (config.max_prompt_tokens + config.max_response_tokens)
+    costs = work_of_tokens(config, tokens, parameters, Machine(gpus, "A100", None, 0.0, 0.0))
+    assert costs.hours is not None
+    started = f"; with a time limit of {minutes / 60:g} h it is started {math.ceil(costs.hours * 60 / minutes)} times or more"
+    return (f"at most {steps:,} steps, {tokens:.2g} tokens, {costs.flop:.2g} FLOP, {costs.hours:,.0f} hours of updates on {gpus} A100 at "
+            f"{UTILISATION:.0%} of their peak{each}; generation comes on top{started if costs.hours * 60 > minutes else ''}")
+
+
+def named_parameters(model: str | CheckpointSource) -> int | None:
+    """Parameters by a model's name, such as ``Qwen2.5-7B``, where its files are not here; None if the name does not tell."""
+    found = re.search(r"(?<![\w.])(\d+(?:\.\d+)?)B\b", model) if isinstance(model, str) else None
+    return round(float(found[1]) * 1e9) if found else None
+
+
 def table(items: Sequence[Item], machine: Machine, needed_disk: float) -> str:
     """The memory plan to read: one line per item, GB = 10^9 bytes."""
     gpu, host = sums(items)
-    lines = [f"{'memory plan, GB':<46}{'GPU':>8}{'host':>8}"]
-    for item in items:
-        note = {"always": "", "start": " (at the start only)", "update": ""}[item.when]
-        lines.append(f"  {item.name + note:<44}{item.gpu / 1e9:8.1f}{item.host / 1e9:8.1f}")
+    lines = [f"{'memory plan, GB':<46}{'GPU':>8}{'host':>8}",
+             *(f"  {item.name + NOTES[item.when]:<44}{item.gpu / 1e9:8.1f}{item.host / 1e9:8.1f}" for item in items)]
     there = f"{machine.gpu_bytes / 1e9:8.1f}" if machine.gpu_bytes else f"{'?' if machine.gpus else '-':>8}"
     return "\n".join([*lines, f"  {'needed at once':<44}{gpu / 1e9:8.1f}{host / 1e9:8.1f}",
                       f"  {'there is':<44}{there}{machine.host_bytes / 1e9:8.1f}",
@@ -213,6 +250,9 @@ def gpu_remedy(config: Config, size: ModelSize, tasks: int, machine: Machine) ->
             return f"set gpu_memory_fraction to {fraction:g} (now {config.gpu_memory_fraction:g})"
     if (tokens := smaller_batch(config, size, tasks, machine)) is not None:
         return f"set micro_batch_tokens to {tokens} (now {config.micro_batch_tokens})"
+    asleep = config.model_copy(update={"sampler_sleeps": True})
+    if not config.sampler_sleeps and fits_gpu(asleep, size, tasks, machine):
+        return "set sampler_sleeps to true (vLLM then leaves the GPU to the update)"
     resting = config.model_copy(update={"offload": True})
     if not config.offload and fits_gpu(resting, size, tasks, machine):
         return f"set offload to true (it takes {sums(memory_plan(resting, size, tasks, machine))[1] / 1e9:.0f} GB of host memory)"

@@ -23,7 +23,7 @@ from engines.ppo.ray_session import Actors
 RANK_BY = "validation_reward_mean"
 
 FREE_KEYS = ("wandb", "wandb_project", "step_timeout_minutes", "keep_checkpoints", "save_state_every_steps", "probe_every_steps",
-             "scoring_workers", "kv_cache_gb", "gpu_memory_fraction")
+             "scoring_workers", "kv_cache_gb", "gpu_memory_fraction", "sampler_sleeps")
 """Keys that may change between a stop and its continuation: they do not decide the result."""
 
 
@@ -37,8 +37,8 @@ class Point:
     ended: bool = False
     """Early stopping has ended the run."""
     validations: list[Validation] = field(default_factory=list)
-    failures: dict[str, int] = field(default_factory=dict)
-    """Scorings that gave no verdict, by status."""
+    failures: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Scorings that gave no verdict, by task and status."""
 
     def stepped(self) -> Point:
         """One optimizer step further."""
@@ -48,11 +48,12 @@ class Point:
         """Ended by early stopping."""
         return replace(self, ended=True)
 
-    def count_failures(self, statuses: Iterable[str]) -> None:
+    def count_failures(self, task: str, statuses: Iterable[str]) -> None:
         """Count the statuses that are no verdict on the answer."""
         for status in statuses:
             if status not in ("ok", "no_answer"):
-                self.failures[status] = self.failures.get(status, 0) + 1
+                own = self.failures.setdefault(task, {})
+                own[status] = own.get(status, 0) + 1
 
 
 def find_start(config: Config, out: Path) -> Point:
@@ -94,7 +95,7 @@ def config_hash(config: Config) -> str:
 
 def save_checkpoint(config: Config, out: Path, point: Point, epoch: int, ranks: Actors, prompts: Prompts) -> None:
     """Save the checkpoint of an epoch, drop what is superseded."""
-    _save(config, out, f"epoch-{epoch:06d}", point, epoch, ranks, prompts)
+    _save(config, out, f"epoch-{epoch:06d}", point, epoch, ranks, prompts, RANK_BY)
     shutil.rmtree(out / "resume", ignore_errors=True)
     checkpoints.rotate(out, config.keep_checkpoints)
     for old in checkpoints.complete(out)[:-KEEP_STATES]:
@@ -110,7 +111,8 @@ def save_continuation(config: Config, out: Path, point: Point, ranks: Actors, pr
     checkpoints.rotate(out / "resume", 1)
 
 
-def _save(config: Config, out: Path, name: str, point: Point, epoch: int, ranks: Actors, prompts: Prompts) -> None:
+def _save(config: Config, out: Path, name: str, point: Point, epoch: int, ranks: Actors, prompts: Prompts,
+          rank_by: str | None = None) -> None:
     metrics = {RANK_BY: point.validations[-1].mean}
     metrics |= {f"validation_reward/{task}": value for task, value in point.validations[-1].tasks.items()}
 
@@ -121,4 +123,4 @@ def _save(config: Config, out: Path, name: str, point: Point, epoch: int, ranks:
             "validations": [asdict(validation) for validation in point.validations]})
 
     probe = {"token_ids": list(prompts.probe), "logprobs": ranks.call("probe_logprobs")}
-    checkpoints.save(out, name, write, step=point.step, epoch=epoch, metrics=metrics, rank_by=RANK_BY, probe=probe)
+    checkpoints.save(out, name, write, step=point.step, epoch=epoch, metrics=metrics, rank_by=rank_by, probe=probe)

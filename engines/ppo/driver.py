@@ -24,7 +24,7 @@ from engines.ppo.ray_session import Actors, ray_session
 from engines.ppo.sampler import Group, TaskSampler
 from engines.ppo.sizes import model_size
 from engines.ppo.tracking import Tracker
-from engines.scoring import ScoringPool
+from engines.scoring import ScoringPool, Verdict
 
 SETUP_SECONDS = 1800.0
 """Longest wait for the model and vLLM to load."""
@@ -48,7 +48,7 @@ def train(config: Config, out: Path, stop: Stop) -> None:
         shared = (config, str(start.model), prompts.probe, start.state and str(start.state))
         run.ranks = Actors(Rank, [(*shared, index, str(temporary / "store")) for index in range(config.ranks)],
                            cpus=max(1, cpus // config.ranks), gpus=min(gpus, 1), patience=Patience(SETUP_SECONDS))
-        facts = run.ranks.call("describe")
+        facts = run.ranks.call("start")
         run.ranks.patience = Patience(config.step_timeout_minutes * 60)
         print(f"ready after {time.time() - started:.1f} s: {facts}", flush=True)
         stack.callback(run.tracker.finish)
@@ -74,18 +74,20 @@ class Training:
     def __init__(self, config: Config, out: Path, stop: Stop, prompts: Prompts, start: Point) -> None:
         self.config, self.out, self.stop, self.prompts, self.point = config, out, stop, prompts, start
         self.sampler: TaskSampler[Problem] = TaskSampler(prompts.train, config.prompts_per_task, config.seed)
-        self.total_steps = config.epochs * self.sampler.steps_per_epoch
+        self.steps_per_epoch = config.steps_per_epoch or self.sampler.steps_per_epoch
+        self.total_steps = config.epochs * self.steps_per_epoch
         # Without a saved state even the line of step 0 (validation before training) is written anew.
         self.progress = Progress(out, keep_until=start.step if start.state is not None else -1)
         self.tracker = Tracker(config, out)
 
     def announce(self) -> None:
         """Say how big the run is before it starts."""
-        config, sampler = self.config, self.sampler
+        config = self.config
         samples = len(self.prompts.train) * config.prompts_per_task * config.samples_per_prompt
         sizes = ", ".join(f"{task} {len(problems)}" for task, problems in self.prompts.train.items())
         print(f"training problems: {sizes}; left out as longer than {config.max_prompt_tokens} tokens: {self.prompts.left_out}\n"
-              f"an epoch is a pass over them: {sampler.steps_per_epoch} steps; {config.epochs} epochs = {self.total_steps} steps "
+              f"a pass over them takes {self.sampler.steps_per_epoch} steps, an epoch is {self.steps_per_epoch}; {config.epochs} epochs = "
+              f"{self.total_steps} steps "
               f"of {samples} samples, at most {samples * config.max_response_tokens:,} response tokens per step and "
               f"{samples * config.max_response_tokens * self.total_steps:,} in all\n"
               f"gradients: {config.mtl.method}; starting at step {self.point.step}", flush=True)
@@ -111,7 +113,7 @@ class Training:
             self.validate(epoch=0, counted=True)
         while self.point.step < self.total_steps and not self.point.ended:
             self.train_step()
-            epoch, rest = divmod(self.point.step, self.sampler.steps_per_epoch)
+            epoch, rest = divmod(self.point.step, self.steps_per_epoch)
             if rest == 0:
                 self.end_epoch(epoch)
             elif self.config.save_state_every_steps and self.point.step % self.config.save_state_every_steps == 0:
@@ -130,18 +132,17 @@ class Training:
                     for task, problems in batch.items() for problem, seed in zip(problems, seeds[task], strict=True)]
         generations = self.generate(requests)
         generated = time.monotonic()
-        flat = [problem for problems in batch.values() for problem in problems]
-        rewards = self.score(flat, generations)
+        verdicts = self.score(batch, generations)
         scored = time.monotonic()
-        groups = iter([Group(request.token_ids, tuple(samples), tuple(values))
-                       for request, samples, values in zip(requests, generations, rewards, strict=True)])
+        groups = iter([Group(request.token_ids, tuple(samples), tuple(map(reward, found)))
+                       for request, samples, found in zip(requests, generations, verdicts, strict=True)])
         tasks = {task: [next(groups) for _ in problems] for task, problems in batch.items()}
         count = len(self.ranks)
         shares = [({task: found[k::count] for task, found in tasks.items()}, step) for k in range(count)]
         metrics = self.ranks.each("update", shares)[0]
         self.point = self.point.stepped()
-        metrics |= reward_metrics(tasks) | {"seconds_generate": generated - begin, "seconds_score": scored - generated,
-                                            "seconds_step": time.monotonic() - begin}
+        metrics |= reward_metrics(tasks) | status_metrics(batch, verdicts)
+        metrics |= {"seconds_generate": generated - begin, "seconds_score": scored - generated, "seconds_step": time.monotonic() - begin}
         self.report(metrics, "train")
         check_probabilities(metrics, step)
         check_memory(memory(), step)
@@ -156,24 +157,26 @@ class Training:
         """The request for one problem's samples."""
         return Request(self.prompts.token_ids[problem.item_id], samples, seed, temperature, self.config.max_response_tokens)
 
-    def score(self, problems: list[Problem], generations: list[list[Generation]]) -> list[list[float]]:
-        """Reward of every sample, per problem. A scorer that timed out or failed is no answer: reward 0, and it is counted."""
-        pairs = zip(problems, generations, strict=True)
-        verdicts = iter(self.pool.score_many([(problem, sample.text) for problem, samples in pairs for sample in samples]))
-        rewards = []
-        for samples in generations:
-            found = [next(verdicts) for _ in samples]
-            broken = [verdict for verdict in found if verdict.status == "sandbox_error"]
+    def score(self, tasks: dict[str, list[Problem]], generations: list[list[Generation]]) -> list[list[Verdict]]:
+        """Verdict on every sample, per problem, in the order of ``tasks``; failures of the scorers are counted per task.
+
+        RuntimeError if the sandbox does not work here.
+        """
+        listed = [(task, problem) for task, problems in tasks.items() for problem in problems]
+        pairs = [(problem, sample.text) for (_, problem), samples in zip(listed, generations, strict=True) for sample in samples]
+        verdicts = iter(self.pool.score_many(pairs))
+        found = [[next(verdicts) for _ in samples] for samples in generations]
+        for (task, _), own in zip(listed, found, strict=True):
+            broken = [verdict for verdict in own if verdict.status == "sandbox_error"]
             if broken:
                 raise RuntimeError(f"the sandbox for scoring does not work here: {broken[0].detail}")
-            self.point.count_failures(verdict.status for verdict in found)
-            rewards.append([verdict.value if verdict.value is not None else 0.0 for verdict in found])
-        return rewards
+            self.point.count_failures(task, [verdict.status for verdict in own])
+        return found
 
     def end_epoch(self, epoch: int) -> None:
         """Validate and save when it is time; decide whether to go on."""
         config = self.config
-        check_rewards(read_progress(self.out), self.sampler.steps_per_epoch, config.prompts_per_task * config.samples_per_prompt)
+        check_rewards(read_progress(self.out), self.steps_per_epoch, config.prompts_per_task * config.samples_per_prompt)
         scheduled = epoch % config.validate_every_epochs == 0
         last = epoch == config.epochs
         due = last or epoch % config.checkpoint_every_epochs == 0
@@ -189,8 +192,8 @@ class Training:
         """Mean reward of greedy answers to the validation problems, per task."""
         flat = [problem for problems in self.prompts.validation.values() for problem in problems]
         generations = self.generate([self.request(problem, 1, 0.0, 0) for problem in flat], "validation")
-        values = iter(self.score(flat, generations))
-        tasks = {task: fmean(next(values)[0] for _ in problems) for task, problems in self.prompts.validation.items()}
+        verdicts = iter(self.score(self.prompts.validation, generations))
+        tasks = {task: fmean(reward(next(verdicts)[0]) for _ in problems) for task, problems in self.prompts.validation.items()}
         validation = Validation(epoch, self.point.step, fmean(tasks.values()), tasks, counted)
         self.point.validations.append(validation)
         self.report({"validation_reward_mean": validation.mean}
@@ -199,7 +202,7 @@ class Training:
     def report(self, metrics: dict[str, float], phase: str) -> None:
         """One line of progress, one line to read, one point for the tracker."""
         step = self.point.step
-        metrics = {"epoch": step / self.sampler.steps_per_epoch, **metrics}
+        metrics = {"epoch": step / self.steps_per_epoch, **metrics}
         self.progress.write(step, self.total_steps, metrics, phase)
         self.tracker.log(metrics, step)
         shown = ("validation_reward_mean", "train_reward_mean", "loss", "conflict_rate", "response_tokens", "seconds_step")
@@ -221,9 +224,25 @@ class Training:
 
     def facts(self) -> dict[str, Any]:
         """What the report says beside the rows."""
-        return {"steps": self.point.step, "steps_per_epoch": self.sampler.steps_per_epoch, "stopped_early": self.point.ended,
+        return {"steps": self.point.step, "steps_per_epoch": self.steps_per_epoch, "stopped_early": self.point.ended,
                 "problems": {task: len(problems) for task, problems in self.prompts.train.items()},
                 "prompts_left_out": self.prompts.left_out, "test_data": self.prompts.test_data, "scoring_failures": self.point.failures}
+
+
+def reward(verdict: Verdict) -> float:
+    """What training takes a verdict for: an answer that could not be judged has earned nothing. It is counted elsewhere."""
+    return verdict.value if verdict.value is not None else 0.0
+
+
+def status_metrics(tasks: dict[str, list[Problem]], verdicts: list[list[Verdict]]) -> dict[str, float]:
+    """Per task, the share of samples without an answer, and of those whose scorer timed out or failed."""
+    groups = iter(verdicts)
+    metrics = {}
+    for task, problems in tasks.items():
+        statuses = [verdict.status for _ in problems for verdict in next(groups)]
+        metrics[f"no_answer_rate/{task}"] = fmean(status == "no_answer" for status in statuses)
+        metrics[f"not_judged_rate/{task}"] = fmean(status not in ("ok", "no_answer") for status in statuses)
+    return metrics
 
 
 def reward_metrics(tasks: dict[str, list[Group]]) -> dict[str, float]:

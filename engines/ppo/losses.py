@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-Estimator = Literal["grpo", "dr_grpo", "rloo"]
+Estimator = Literal["grpo", "dr_grpo", "rloo", "gae"]
 
 DIVERGENCE_LIMIT = 10.0
 """One token's divergence counts at most this much, nats."""
@@ -37,8 +37,23 @@ def rloo(rewards: torch.Tensor) -> torch.Tensor:
 ESTIMATORS = {"grpo": grpo, "dr_grpo": dr_grpo, "rloo": rloo}
 
 
+def gae(reward: float, values: torch.Tensor, gamma: float, lam: float) -> torch.Tensor:
+    """Generalized advantage estimates of one response (Schulman et al. 2016): (R,) -> (R,).
+
+    delta_t = r_t + gamma V_{t+1} - V_t and A_t = delta_t + gamma lam A_{t+1}. ``values`` are V_t before each of the R tokens; the
+    reward comes with the last token, after which the value is 0, cut-off answers included.
+    """
+    deltas = torch.cat([gamma * values[1:], values.new_tensor([reward])]) - values
+    found = torch.zeros_like(deltas)
+    following = deltas.new_zeros(())
+    for t in range(len(deltas) - 1, -1, -1):
+        following = deltas[t] + gamma * lam * following
+        found[t] = following
+    return found
+
+
 def group_advantages(rewards: torch.Tensor, estimator: Estimator) -> torch.Tensor:
-    """Advantages of each sample against its group: (groups, n) -> (groups, n).
+    """Advantages of each sample against its group: (groups, n) -> (groups, n), for the estimators that have no critic.
 
     A group of one has advantage 0: it says nothing about which answer is better. A group of equal rewards is exactly 0, too.
     """
@@ -69,6 +84,14 @@ def clipped_surrogate(logprobs: torch.Tensor, old_logprobs: torch.Tensor, advant
 def masked_sum(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Sum where ``mask`` is True. A NaN outside the mask reaches neither the value nor the gradient of what is inside."""
     return torch.where(mask, values, torch.zeros_like(values)).sum()
+
+
+def value_loss(values: torch.Tensor, returns: torch.Tensor, mask: torch.Tensor, denominator: float) -> torch.Tensor:
+    """This micro-batch's share of half the mean squared error of the critic: (R,), (R,) -> scalar.
+
+    One step is taken per batch, so the values are those of the rollouts and PPO's clipping of them could do nothing.
+    """
+    return masked_sum((values - returns).square(), mask) / (2 * denominator)
 
 
 def divergence(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> torch.Tensor:

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-from engines.data import KNOWN_FILES, Problem, content_key, read_problems
+from engines.data import Problem, content_key
 from engines.io import ConfigError
-from engines.ppo import Config, listed
-
-Tasks = Mapping[str, Sequence[Problem]]
-
-OTHER_SPLITS = (".train.parquet", ".validation.parquet")
+from engines.overlap import Tasks, keys_of, shared_with, test_files
+from engines.ppo import Config
 
 
 def refuse_shared(train: Tasks, validation: Tasks) -> None:
@@ -33,8 +28,8 @@ def check_test_data(config: Config, train: Tasks, validation: Tasks) -> dict[str
     """
     if config.test_data is None:
         return None
-    tested = {content_key(problem) for path in test_files(config.test_data) for problem in read_problems(path)}
-    shared = {task: [problem for problem in problems if content_key(problem) in tested] for task, problems in train.items()}
+    tested = keys_of(test_files(config.test_data))
+    shared = shared_with(train, tested)
     counts = {task: len(problems) for task, problems in shared.items()}
     first = next((problems[0] for problems in shared.values() if problems), None)
     if first is not None:
@@ -44,20 +39,7 @@ def check_test_data(config: Config, train: Tasks, validation: Tasks) -> dict[str
                               "them out of the training files, or set allow_test_data: true")
         print(f"trained on although the evaluation uses them (allow_test_data): {told}", flush=True)
     return {"problems": len(tested), "in_training": counts,
-            "in_validation": {task: sum(content_key(problem) in tested for problem in problems) for task, problems in validation.items()}}
-
-
-def test_files(source: str | dict[str, str | list[str]]) -> list[Path]:
-    """Files of a mapping, or those of a folder that an evaluation reads: parquet but for the other splits, and known benchmarks."""
-    if isinstance(source, dict):
-        return [path for paths in listed(source).values() for path in paths]
-    if not Path(source).is_dir():
-        raise ConfigError(f"test_data: {source} is no folder; give one, or {{task: file}}")
-    found = [path for path in sorted(Path(source).iterdir())
-             if path.name in KNOWN_FILES or (path.suffix == ".parquet" and not path.name.endswith(OTHER_SPLITS))]
-    if not found:
-        raise ConfigError(f"test_data: {source} has no <task>.test.parquet and none of {', '.join(KNOWN_FILES)}")
-    return found
+            "in_validation": {task: len(problems) for task, problems in shared_with(validation, tested).items()}}
 
 
 def quoted(problem: Problem) -> str:

@@ -22,11 +22,8 @@ class World:
     device: torch.device
     index: int = 0
     size: int = 1
-
-    @property
-    def sharded(self) -> bool:
-        """Whether a process group exists; one process alone has one only to keep its weights in host memory."""
-        return bool(dist.is_initialized())
+    sharded: bool = False
+    """Whether parameters are cut; those of one process alone only to rest in host memory. vLLM makes a process group in any case."""
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
         """Element by element over all processes; CPU tensors."""
@@ -80,7 +77,7 @@ def join(device: torch.device, index: int, size: int, store: Path) -> World:
     os.environ |= {"RANK": str(index), "WORLD_SIZE": str(size), "LOCAL_RANK": "0"}
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, init_method=f"file://{store}", rank=index, world_size=size)
-    return World(device, index, size)
+    return World(device, index, size, sharded=True)
 
 
 def local(tensor: torch.Tensor) -> torch.Tensor:

@@ -18,8 +18,8 @@ Grouping = Literal["global", "layer", "module"]
 Gradient = Sequence[torch.Tensor]
 """One tensor per parameter, in the order of the model's parameters."""
 
-CHUNK = 1 << 22
-"""Elements per inner product: bounds the fp64 copies to 32 MiB per task."""
+CHUNK = 1 << 16
+"""Elements per inner product: the fp64 copies of a few tasks stay in the processor's cache."""
 
 
 def gramians(gradients: Sequence[Gradient], groups: Sequence[str]) -> dict[str, torch.Tensor]:

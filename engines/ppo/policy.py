@@ -14,7 +14,8 @@ import torch
 from engines.inference import sample_seed
 from engines.io import ConfigError
 from engines.ppo import Config
-from engines.ppo.batch import MicroBatch, count_tokens, empty_batch, micro_batches, sequences_to_train
+from engines.ppo.batch import MicroBatch, Rollout, count_tokens, empty_batch, micro_batches, sequences_to_train
+from engines.ppo.critic import Critic
 from engines.ppo.lora import ADAPTER, LoraLinear, adapt, adapters_off
 from engines.ppo.losses import divergence, masked_sum, policy_loss
 from engines.ppo.parallel import World, cut, like, local
@@ -36,12 +37,14 @@ def load_model(folder: Path, device: torch.device, dtype: torch.dtype = torch.fl
 class Policy:
     """A causal language model with AdamW. Parameters are float32; on a GPU the passes run in bfloat16."""
 
-    def __init__(self, model: Any, config: Config, world: World, reference: Any = None) -> None:
+    def __init__(self, model: Any, config: Config, world: World, reference: Any = None, critic: Critic | None = None) -> None:
         """``model`` and ``reference`` (kept as it is, for the divergence) are transformers models, the same in all processes.
 
         With ``lora``, ``model`` is the one that training began with; it is its own reference, then.
         """
         assert (reference is not None) == (config.kl_coefficient > 0 and config.lora is None)
+        assert (critic is not None) == (config.estimator == "gae")
+        self.critic = critic
         self.config = config
         self.world = world
         self.device = world.device
@@ -107,25 +110,33 @@ class Policy:
             values: list[float] = self.scorer(ids, (len(ids),), places, ids[1:], 1.0).tolist()
         return values
 
-    def task_gradients(self, tasks: dict[str, list[Group]]) -> TaskGradients:
+    def rollouts(self, tasks: dict[str, list[Group]]) -> dict[str, list[Rollout]]:
+        """What to train on, with the advantages of the estimator.
+
+        ``tasks`` holds this process's groups; the order of tasks must be the same in all: RuntimeError if it is not, because gradients
+        of different tasks would be added up.
+        """
+        if not self.world.same(int.from_bytes(hashlib.sha256("|".join(tasks).encode()).digest()[:6])):
+            raise RuntimeError(f"the processes disagree about the order of tasks; this one has {', '.join(tasks)}")
+        found = {task: sequences_to_train(groups, self.config.estimator, keep_all=self.config.kl_coefficient > 0)
+                 for task, groups in tasks.items()}
+        return found if self.critic is None else self.critic.judge(found)
+
+    def task_gradients(self, tasks: dict[str, list[Group]], rollouts: dict[str, list[Rollout]] | None = None) -> TaskGradients:
         """The gradient of the whole loss, each task's share of it (this process's shards), and metrics. The shares add up to the whole.
 
         Task after task, micro-batches of one task only; nothing is computed twice and no graph outlives its micro-batch. With
-        ``mtl.method: off`` no share is kept. ``tasks`` holds this process's groups; the order of tasks must be the same in all:
-        RuntimeError if it is not, because gradients of different tasks would be added up.
+        ``mtl.method: off`` no share is kept. ``rollouts`` are those of ``tasks``, if they are known already.
         """
         config, world = self.config, self.world
-        if not world.same(int.from_bytes(hashlib.sha256("|".join(tasks).encode()).digest()[:6])):
-            raise RuntimeError(f"the processes disagree about the order of tasks; this one has {', '.join(tasks)}")
         sizes = world.sum(torch.tensor([self._denominator(groups) for groups in tasks.values()], dtype=torch.float64)).tolist()
         total = [torch.zeros_like(local(parameter)) for parameter in self.parameters]
         snapshots: list[list[torch.Tensor]] = []
-        sums, differences = torch.zeros(4, dtype=torch.float64), [0.0]
-        for groups, size in zip(tasks.values(), sizes, strict=True):
+        sums, differences = torch.zeros(5, dtype=torch.float64), [0.0]
+        for rows, size in zip((rollouts or self.rollouts(tasks)).values(), sizes, strict=True):
             self.optimizer.zero_grad(set_to_none=True)
             # equal: each task is the mean over its own tokens, and the loss the mean over tasks.
             denominator = size * len(tasks) if config.mtl.method == "equal" else sum(sizes)
-            rows = sequences_to_train(groups, config.estimator, keep_all=config.kl_coefficient > 0)
             batches = list(micro_batches(rows, config.micro_batch_tokens))
             # Every process must run as many passes as the one with the most, or the collectives inside them wait for ever.
             batches += [empty_batch()] * (int(world.largest(len(batches))) - len(batches))
@@ -136,8 +147,9 @@ class Policy:
             kept = self._add_to(total)
             if config.mtl.method != "off":
                 snapshots.append(kept)
-        loss, diverged, chances, tokens = world.sum(sums).tolist()
+        loss, diverged, gap, chances, tokens = world.sum(sums).tolist()
         return total, snapshots, {"loss": loss, "logprob_difference_max": world.largest(max(differences)),
+                                  "logprob_difference_mean": gap / max(tokens, 1.0),
                                   "probability_difference_mean": chances / max(tokens, 1.0),
                                   **({"divergence": diverged} if config.kl_coefficient > 0 else {})}
 
@@ -150,7 +162,7 @@ class Policy:
     def _backward(self, batch: MicroBatch, denominator: float) -> tuple[torch.Tensor, float]:
         """Sums over this micro-batch and the largest difference of a log-probability between trainer and sampler.
 
-        The sums: its shares of loss and divergence, differences of probability between trainer and sampler, tokens.
+        The sums: its shares of loss and divergence, differences of log-probability and of probability between the two, tokens.
         """
         config = self.config
         batch = batch.to(self.device)
@@ -165,7 +177,7 @@ class Policy:
         apart = torch.where(batch.mask, (logprobs - batch.sampler_logprobs).abs(), 0.0)
         chances = (logprobs.exp() - batch.sampler_logprobs.exp()).abs()
         diverged = 0.0 if reference is None else float(masked_sum(divergence(logprobs, reference), batch.mask)) / denominator
-        part = [loss.item(), diverged, masked_sum(chances, batch.mask).item(), batch.mask.sum().item()]
+        part = [loss.item(), diverged, apart.sum().item(), masked_sum(chances, batch.mask).item(), batch.mask.sum().item()]
         return torch.tensor(part, dtype=torch.float64), apart.max().item()
 
     def _add_to(self, total: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -197,7 +209,8 @@ class Policy:
 
         A gradient that is not finite is skipped and counted; RuntimeError after ``max_skipped_steps``.
         """
-        total, snapshots, metrics = self.task_gradients(tasks)
+        rollouts = self.rollouts(tasks)
+        total, snapshots, metrics = self.task_gradients(tasks, rollouts)
         if snapshots:
             metrics |= self.resolve(list(tasks), total, snapshots, step)
         squares = sum((gradient.double().square().sum().cpu() for gradient in total), torch.zeros((), dtype=torch.float64))
@@ -212,6 +225,8 @@ class Policy:
         else:
             self._skip(step)
         self.optimizer.zero_grad(set_to_none=True)
+        if self.critic is not None:
+            metrics |= self.critic.step(rollouts)
         return metrics | {"learning_rate": self.learning_rate(step), "skipped_steps": float(self.skipped)}
 
     def _skip(self, step: int) -> None:
@@ -245,6 +260,8 @@ class Policy:
             tokenizer.save_pretrained(model)
             state.mkdir(parents=True)
             torch.save({"optimizer": moments, "adapters": adapters, "skipped": self.skipped}, state / "optimizer.pt")
+        if self.critic is not None:
+            self.critic.save(state)
 
     def load_state(self, state: Path) -> None:
         """Continue from ``state``; tensors only, no foreign pickle. The weights lie in the model folder beside it, adapters here."""
@@ -256,3 +273,5 @@ class Policy:
                 with torch.no_grad():
                     local(parameter).copy_(local(cut(parameter, values["adapters"][name])))
         self.skipped = values["skipped"]
+        if self.critic is not None:
+            self.critic.load(state)

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from engines.data import Problem, prompt_token_ids, read_problems
 from engines.io import ConfigError
-from engines.ppo import Config, data_files
+from engines.overlap import data_files
+from engines.ppo import Config
 from engines.ppo.overlap import check_test_data, refuse_shared
 
 NEEDS = {"mgda": ("torchjd",), "imtl_g": ("torchjd",), "aligned_mtl": ("torchjd",), "upgrad": ("torchjd", "qpsolvers", "quadprog"),

@@ -27,6 +27,12 @@ class Rank:
     """
 
     def __init__(self, config: Config, folder: str, probe: Sequence[int], state: str | None, index: int, store: str) -> None:
+        self.config, self.probe = config, list(probe)
+        self.folder, self.state, self.index, self.store = folder, state, index, store
+
+    def start(self) -> dict[str, Any]:
+        """Load model and sampler; returns facts for the results: versions, device, sizes, seconds to start."""
+        config, folder = self.config, self.folder
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)  # a signal to the whole group is the driver's business; Ray ends this process
         threads = max(1, (config.cpu_threads or len(os.sched_getaffinity(0))) // config.ranks)
@@ -34,47 +40,54 @@ class Rank:
         import torch
         from transformers import AutoTokenizer
 
-        from engines.ppo.continuation import base_model
         from engines.ppo.parallel import World, join
-        from engines.ppo.policy import Policy, load_model
 
         started = time.monotonic()
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
-        self.config, self.probe = config, list(probe)
         self.device = choose_device(config.device)
         world = World(self.device)
         if config.ranks > 1 or config.offload:
-            world = join(self.device, index, config.ranks, Path(store))
+            world = join(self.device, self.index, config.ranks, Path(self.store))
         batch = 512 if self.device.type == "cpu" else 256
         self.sampler = VllmSampler(
             folder, seed=config.seed, max_model_len=config.max_prompt_tokens + config.max_response_tokens + 1,
             kv_cache_gb=config.kv_cache_gb, gpu_memory_fraction=config.gpu_memory_fraction, max_sequences=batch, threads=threads,
-            launched=world.sharded)
+            launched=world.sharded, sleeps=config.sampler_sleeps)
         # Read now: the folder may be a state to continue from, which is deleted when the next one is there.
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-        # The divergence is measured from where the training began, also after it was continued.
+        self.policy = self._load_policy(world)
+        if self.state is not None:
+            self.policy.load_state(Path(self.state))
+        self.synchronize(check=True)
+        return self._facts() | {"start_seconds": round(time.monotonic() - started, 1)}
+
+    def _load_policy(self, world: Any) -> Any:
+        """The trained model, and what stands beside it: the first model for the divergence, the critic."""
+        import torch
+
+        from engines.ppo.continuation import base_model
+        from engines.ppo.critic import Critic
+        from engines.ppo.policy import Policy, load_model
+
+        config = self.config
         # Shards are cut from whole parameters, which a GPU may not hold: they are loaded into host memory then.
         place = torch.device("cpu") if world.sharded else self.device
-        if config.lora is None:
-            reference = load_model(base_model(config), place) if config.kl_coefficient > 0 else None
-            self.policy = Policy(load_model(Path(folder), place), config, world, reference)
-        else:  # the frozen part is where the training began; nothing is added to it, so that a GPU needs no float32 of it
+        critic = Critic(load_model(base_model(config), place), config, world) if config.estimator == "gae" else None
+        if config.lora is not None:  # the frozen part is where the training began; nothing is added to it: a GPU needs no float32 of it
             frozen = torch.bfloat16 if self.device.type == "cuda" else torch.float32
-            self.policy = Policy(load_model(base_model(config), place, frozen), config, world)
-        if state is not None:
-            self.policy.load_state(Path(state))
-        self.synchronize(check=True)
-        self.start_seconds = time.monotonic() - started
+            return Policy(load_model(base_model(config), place, frozen), config, world, critic=critic)
+        # The divergence is measured from where the training began, also after it was continued.
+        reference = load_model(base_model(config), place) if config.kl_coefficient > 0 else None
+        return Policy(load_model(Path(self.folder), place), config, world, reference, critic)
 
-    def describe(self) -> dict[str, Any]:
-        """Facts for the results: versions, device, sizes, seconds to start."""
+    def _facts(self) -> dict[str, Any]:
         import torch
         import transformers
         import vllm
 
         return {"torch": torch.__version__, "vllm": vllm.__version__, "transformers": transformers.__version__,
-                "device": str(self.device), "threads": torch.get_num_threads(), "start_seconds": round(self.start_seconds, 1),
+                "device": str(self.device), "threads": torch.get_num_threads(),
                 "parameters": sum(parameter.numel() for parameter in self.policy.parameters)}
 
     def generate(self, requests: list[Request]) -> list[list[Generation]]:
@@ -85,11 +98,13 @@ class Rank:
     def update(self, tasks: dict[str, list[Any]], step: int) -> dict[str, float]:
         """One optimizer step (``step`` from 0) on ``{task: [Group]}``, then the new weights to the sampler; returns metrics.
 
-        RuntimeError if trainer and sampler disagree about the rollouts or the probe.
+        RuntimeError if trainer and sampler disagree about the rollouts, on average, or the probe.
         """
         started = time.monotonic()
-        metrics = self.policy.step(tasks, step)
-        self._check("on the rollouts", metrics["logprob_difference_max"])
+        self.sampler.sleep()
+        metrics: dict[str, float] = self.policy.step(tasks, step)
+        # The mean: a model that is almost sure of everything can magnify the rounding of a single token to a tenth of a nat.
+        self._check("on the rollouts, on average", metrics["logprob_difference_mean"])
         updated = time.monotonic()
         metrics |= self.synchronize(check=(step + 1) % self.config.probe_every_steps == 0)
         return metrics | {"seconds_update": updated - started, "seconds_sync": time.monotonic() - updated}
@@ -116,7 +131,8 @@ class Rank:
 
     def probe_logprobs(self) -> list[float]:
         """The trainer's log-probabilities of the probe, kept in a checkpoint's manifest."""
-        return self.policy.prompt_logprobs(self.probe)
+        found: list[float] = self.policy.prompt_logprobs(self.probe)
+        return found
 
     def peak_memory_gib(self) -> float:
         """Largest resident size of this process so far, GiB."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from engines.io import Stop
+from engines.io import ConfigError, Stop
 from engines.ppo.guards import Patience
 
 OBJECT_STORE_BYTES = 128 << 20
@@ -99,6 +99,8 @@ class Actors:
             raise RuntimeError(f"{kind} did not answer within {limit:.0f} s" + (f"; it usually takes {usual:.1f} s" if usual else "")
                                + ": the trainer hangs; start it again to continue (the longest wait is step_timeout_minutes)") from error
         except ray.exceptions.RayTaskError as error:
+            if isinstance(error.cause, ConfigError):  # a line for the user, not a traceback
+                raise error.cause from None
             raise error.as_instanceof_cause() from error
         self.patience.took(kind, time.monotonic() - began)
         return answers

@@ -33,8 +33,8 @@ def packed_attention(_module: Any, query: torch.Tensor, key: torch.Tensor, value
     return torch.cat(found)[None], None
 
 
-class Scorer(torch.nn.Module):  # type: ignore[misc]  # torch is not followed by mypy here
-    """A transformers causal language model, its head applied to response positions only, in chunks.
+class PackedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not followed by mypy here
+    """A transformers model on sequences that lie one after the other.
 
     A module of its own because FSDP2 gathers parameters around a forward pass: body and head must be one.
     """
@@ -47,15 +47,27 @@ class Scorer(torch.nn.Module):  # type: ignore[misc]  # torch is not followed by
         model.set_attn_implementation("packed")
         self.model = model
 
-    def forward(self, input_ids: torch.Tensor, lengths: Sequence[int], positions: torch.Tensor, targets: torch.Tensor,
-                temperature: float) -> torch.Tensor:
-        """Log-probability of each of ``targets`` (R,), predicted at ``positions`` (R,) of ``input_ids`` (T,): (R,), float32.
-
-        ``input_ids`` are sequences of ``lengths``, one after the other; none sees another.
-        """
+    def hidden(self, input_ids: torch.Tensor, lengths: Sequence[int], positions: torch.Tensor) -> torch.Tensor:
+        """Last hidden states at ``positions`` (R,) of ``input_ids`` (T,), which are sequences of ``lengths``; none sees another: (R, H)."""
         places = torch.cat([torch.arange(length, device=input_ids.device) for length in lengths])
         runs = [(len(list(run)), length) for length, run in itertools.groupby(lengths)]
-        hidden = self.model.base_model(input_ids=input_ids[None], position_ids=places[None], runs=runs).last_hidden_state[0, positions]
+        states: torch.Tensor = self.model.base_model(input_ids=input_ids[None], position_ids=places[None], runs=runs).last_hidden_state
+        return states[0, positions]
+
+    @property
+    def layers(self) -> list[torch.nn.Module]:
+        """The decoder layers: what transformers itself says must not be split over devices."""
+        kinds = set(self.model._no_split_modules or ())
+        return [module for module in self.model.modules() if type(module).__name__ in kinds]
+
+
+class Scorer(PackedModel):
+    """A causal language model, its head applied to response positions only, in chunks."""
+
+    def forward(self, input_ids: torch.Tensor, lengths: Sequence[int], positions: torch.Tensor, targets: torch.Tensor,
+                temperature: float) -> torch.Tensor:
+        """Log-probability of each of ``targets`` (R,), predicted at ``positions`` (R,) of ``input_ids`` (T,): (R,), float32."""
+        hidden = self.hidden(input_ids, lengths, positions)
         pieces = [checkpoint(self.head, hidden[i:i + ROWS], targets[i:i + ROWS], temperature, use_reentrant=False)
                   for i in range(0, len(hidden), ROWS)]
         return torch.cat(pieces)
@@ -64,9 +76,3 @@ class Scorer(torch.nn.Module):  # type: ignore[misc]  # torch is not followed by
         """Log-probabilities of ``targets`` (N,) from the last hidden states (N, H)."""
         logits = self.model.get_output_embeddings()(hidden).float() / temperature
         return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)
-
-    @property
-    def layers(self) -> list[torch.nn.Module]:
-        """The decoder layers: what transformers itself says must not be split over devices."""
-        kinds = set(self.model._no_split_modules or ())
-        return [module for module in self.model.modules() if type(module).__name__ in kinds]

@@ -26,14 +26,16 @@ from engines.inference import Generation
 from engines.ppo import Config, MultiTask
 from engines.ppo.batch import MicroBatch, count_tokens, micro_batches, sequences_to_train
 from engines.ppo.losses import policy_loss
+from engines.ppo.parallel import World
 from engines.ppo.policy import Policy
 from engines.ppo.sampler import Group
 
 STEPS = 5
 """Measured steps of each variant, after one that is not counted; the fastest counts, for neighbours on the machine only add to it."""
 
-ROWS, PROMPT, RESPONSE = 8, 16, 48
-"""Samples per task, tokens of a prompt, tokens of a response."""
+ROWS, PROMPT, RESPONSE = 16, 16, 48
+"""Samples per task, tokens of a prompt, tokens of a response. PCGrad's cost grows with the parameters, not with these; they are few, so
+that its share shows."""
 
 Tasks = dict[str, list[Group]]
 
@@ -47,7 +49,7 @@ def make_policy(method: Any) -> Policy:
                                          num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=False))
     config = Config(model="made here", data="made here", validation_data="made here", mtl=MultiTask(method=method), device="cpu",
                     max_prompt_tokens=PROMPT, max_response_tokens=RESPONSE, micro_batch_tokens=4 * (PROMPT + RESPONSE))
-    return Policy(model, config, torch.device("cpu"))
+    return Policy(model, config, World(torch.device("cpu")))
 
 
 def make_tasks(count: int) -> Tasks:
@@ -76,7 +78,7 @@ def make_tasks(count: int) -> Tasks:
 def loss_of(policy: Policy, batch: MicroBatch, tokens: int) -> torch.Tensor:
     """The loss of one micro-batch, as the engine computes it."""
     config = policy.config
-    return policy_loss(policy.response_logprobs(batch, config.temperature), batch.sampler_logprobs, batch.advantages, batch.mask,
+    return policy_loss(policy.logprobs(policy.scorer, batch, config.temperature), batch.sampler_logprobs, batch.advantages, batch.mask,
                        denominator=tokens, clip_low=config.clip_low, clip_high=config.clip_high, clip_c=config.clip_c,
                        importance_cap=config.truncated_importance_cap)
 
@@ -85,7 +87,7 @@ def task_losses(policy: Policy, tasks: Tasks) -> list[torch.Tensor]:
     """The loss of each task, with the graphs of all of them."""
     tokens = sum(count_tokens(groups) for groups in tasks.values())
     rows = [sequences_to_train(groups, policy.config.estimator) for groups in tasks.values()]
-    return [torch.stack([loss_of(policy, batch, tokens) for batch in micro_batches(own, policy.config.micro_batch_tokens, 0)]).sum()
+    return [torch.stack([loss_of(policy, batch, tokens) for batch in micro_batches(own, policy.config.micro_batch_tokens)]).sum()
             for own in rows]
 
 

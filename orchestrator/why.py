@@ -1,0 +1,56 @@
+"""`orch why JOB`: everything that decides where a job stands, with its values."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from jobs.gates import Condition, Finding, holds, number
+from orchestrator import gates
+from orchestrator.run import Run
+from orchestrator.state import FAILED, JobState, Record
+from orchestrator.status import clock
+
+
+def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
+    """Lines for a person: the state and its source, the gate with its values, the jobs it needs, the log."""
+    age = f", {clock(time.time() - record.seen)} ago" if record.seen else ""
+    lines = [f"{record.name} is {record.state} ({record.source}{age})" + (f": {record.reason}" if record.reason else "")]
+    overridden = gates.read_overrides(run).get(record.name)
+    if overridden is not None:
+        lines.append(f"override: {overridden['decision']}, by {overridden['by']} at {moment(overridden['time'])}: {overridden['reason']}")
+    decided = gates.kept(run, record.stage)
+    if decided is not None and record.stage in run.plan.gates:
+        lines += gate_lines(decided)
+    by_name = {one.name: one for one in records}
+    job = run.by_name[record.name]
+    for name in job.after:
+        parent = by_name[name]
+        if parent.state is not JobState.COMPLETED or record.state in (JobState.WAITING, JobState.SKIPPED):
+            told = f": {parent.reason}" if parent.reason else ""
+            lines.append(f"needs {name} ({parent.state}{told})" if name in job.requires else f"comes after {name} ({parent.state}{told})")
+    if record.state in FAILED and record.attempt:
+        lines.append(f"log: {run.log(record)}")
+    if record.state in (JobState.WAITING, JobState.SKIPPED) and record.source == gates.SOURCE:
+        lines.append(f"to decide it yourself: orch override {record.name} --run|--skip --reason TEXT")
+    return lines
+
+
+def gate_lines(decided: dict[str, Any]) -> list[str]:
+    """The decision, then each condition with the value of every job and its file, then earlier decisions."""
+    lines = [f"gate: {decided['decision']}, decided at {moment(decided['time'])}"]
+    for entry in decided["inputs"]:
+        condition, findings = Condition.from_dict(entry["condition"]), [Finding(**finding) for finding in entry["findings"]]
+        answer = {True: "holds", False: "does not hold", None: "is open"}[holds(condition, findings)]
+        lines.append(f"  {condition.asks}: {answer}")
+        for one in findings:
+            value = one.why if one.value is None else f"{number(one.value)}, {'reaches it' if condition.reached(one.value) else 'does not'}"
+            lines.append(f"    {one.job}: {value}" + (f" ({one.file})" if one.file else ""))
+    lines += [f"  before: {old['decision']} at {moment(old['time'])}: {old['text']}" for old in decided["history"][-3:]]
+    return lines
+
+
+def moment(seconds: float) -> str:
+    """A time stamp for people."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))

@@ -1,0 +1,213 @@
+"""What an evaluation costs: our generation against a bare ``LLM.generate``, and one job against one process per task and checkpoint.
+
+``python tests/benchmarks/bench_evaluation.py [--processes N]``: N of the processes of the second comparison are run (3 without it, 36 are
+all). Everything is made on the spot: a tiny model, six small tasks. Both sides of a comparison run in turns, and processor seconds (the
+process and its threads) stand beside wall seconds: on a shared machine only the first say something.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+CHECKPOINTS, PROBLEMS, ROUNDS = 6, 24, 3
+LIMITS = {"max_prompt_tokens": 80, "max_response_tokens": 12}
+PROMPTS, RESPONSE_TOKENS = 320, 32
+
+
+def make(folder: Path, out: Path, name: str, size: dict[str, int], seed: int) -> None:
+    """One checkpoint with fresh weights."""
+    import torch
+
+    from engines.checkpoints import save
+    from engines.miniature import Config
+    from engines.miniature.model import make_model, make_tokenizer
+
+    torch.manual_seed(seed)
+    tokenizer = make_tokenizer()
+    model = make_model(Config.model_validate(size), tokenizer)
+
+    def write(place: Path) -> None:
+        model.save_pretrained(place / "model")
+        tokenizer.save_pretrained(place / "model")
+
+    save(folder / out, name, write, step=seed, epoch=seed, metrics={})
+
+
+def make_everything(folder: Path) -> None:
+    """``data/``, six checkpoints of a tiny model in ``train/`` and one of a larger one in ``larger/``."""
+    from engines.miniature import DOMAINS
+    from engines.miniature.__main__ import write_data
+    from engines.miniature.domains import splits
+
+    write_data(folder / "data", {domain: splits(domain, {"test": PROBLEMS}, 0) for domain in DOMAINS})
+    for seed in range(1, CHECKPOINTS + 1):
+        make(folder, Path("train"), f"epoch-{seed}", {}, seed)
+    make(folder, Path("larger"), "epoch-1", {"hidden_size": 256, "layers": 4, "heads": 4}, 1)
+
+
+def prompts() -> list[tuple[int, ...]]:
+    """Token ids, all different, of 40 tokens."""
+    return [(2 + number % 250, 2 + number // 250, *(2 + (number * 7 + place * place) % 250 for place in range(38)))
+            for number in range(PROMPTS)]
+
+
+def bare(folder: Path) -> Callable[[int], int]:
+    """A round of vLLM alone, with its own settings but for what a small CPU needs; returns response tokens."""
+    from engines.inference import set_environment
+
+    set_environment(1)
+    os.environ["TORCHDYNAMO_DISABLE"] = "1"
+    from vllm import LLM, SamplingParams
+
+    llm = LLM(model=str(folder / "larger/checkpoints/epoch-1/model"), dtype="float32", enforce_eager=True,
+              max_model_len=len(prompts()[0]) + RESPONSE_TOKENS, disable_log_stats=True)
+    params = SamplingParams(temperature=1.0, top_p=0.7, max_tokens=RESPONSE_TOKENS)
+
+    def one_round(_: int) -> int:
+        llm.reset_prefix_cache()
+        made = llm.generate([{"prompt_token_ids": list(ids)} for ids in prompts()], params, use_tqdm=False)
+        return sum(len(output.outputs[0].token_ids) for output in made)
+
+    return one_round
+
+
+def ours(folder: Path) -> Callable[[int], int]:
+    """A round of the evaluation's generation: seeds per sample, files, progress; returns response tokens."""
+    from engines.data import make_problem, user
+    from engines.evaluation import Config
+    from engines.evaluation.generate import Worker, context_length
+    from engines.evaluation.samples import Desk, Model
+    from engines.evaluation.suite import PLAIN, changed
+    from engines.evaluation.tasks import Item
+    from engines.io import Progress, Stop
+
+    settings = changed(PLAIN, {"temperature": 1.0, "top_p": 0.7, "max_prompt_tokens": len(prompts()[0]),
+                               "max_response_tokens": RESPONSE_TOKENS})
+    items = [Item("math", make_problem("math__x", user(str(ids)), ""), ids, "math", settings) for ids in prompts()]
+    model = Model("m", folder / "larger/checkpoints/epoch-1/model", None)
+    config = Config.model_validate({"models": "m", "data": "d"})
+    engine: list[Any] = [None]
+
+    def one_round(number: int) -> int:
+        out = folder / f"ours-{number}"
+        out.mkdir()
+        desk = Desk(config, out, [model], items, Stop(), Progress(out))
+        worker = Worker(config, [model], context_length(desk), desk)
+        worker.sampler = engine[0]
+        worker.run()
+        desk.close()
+        engine[0] = worker.sampler
+        return desk.tokens
+
+    return one_round
+
+
+def child(kind: str, folder: Path) -> None:
+    """Start an engine, then run one round for every line of standard input and print what it took."""
+    one_round = {"bare": bare, "ours": ours}[kind](folder)
+    one_round(0)  # imports, allocation, and for ours the start
+    print(json.dumps("ready"), file=sys.__stdout__, flush=True)
+    for number, _ in enumerate(sys.stdin, 1):
+        wall, processor = time.perf_counter(), time.process_time()
+        tokens = one_round(number)
+        print(json.dumps([tokens, time.perf_counter() - wall, time.process_time() - processor]), file=sys.__stdout__, flush=True)
+
+
+def start(kind: str, folder: Path) -> subprocess.Popen[str]:
+    """A child that is ready."""
+    process = subprocess.Popen([sys.executable, __file__, "--child", kind, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               text=True)
+    assert process.stdout is not None
+    while (line := process.stdout.readline()) and line != '"ready"\n':
+        pass  # what libraries print
+    return process
+
+
+def ask(process: subprocess.Popen[str]) -> list[float]:
+    """One round of a child: tokens, wall seconds, processor seconds."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    print("go", file=process.stdin, flush=True)
+    while not (line := process.stdout.readline()).startswith("["):
+        if not line:
+            raise RuntimeError(f"a child ended with exit code {process.wait()}")
+    found: list[float] = json.loads(line)
+    return found
+
+
+def generation(folder: Path) -> None:
+    """Tokens per second of both, in turns, and the ratio of each pair of rounds."""
+    children = {kind: start(kind, folder) for kind in ("bare", "ours")}
+    rounds: dict[str, list[list[float]]] = {kind: [] for kind in children}
+    for number in range(ROUNDS):
+        for kind in sorted(children, reverse=bool(number % 2)):
+            rounds[kind].append(ask(children[kind]))
+    for process in children.values():
+        process.communicate()
+    print(f"generation: {PROMPTS} prompts of {len(prompts()[0])} tokens, up to {RESPONSE_TOKENS} response tokens, {ROUNDS} rounds in turns")
+    for kind, each in rounds.items():
+        print(f"  {kind}: {statistics.median(t / w for t, w, _ in each):8.0f} tokens per second, "
+              f"{statistics.median(t / p for t, _, p in each):8.0f} per processor second (medians)")
+    for name, place in (("wall", 1), ("processor", 2)):
+        ratios = [(o[0] / o[place]) / (b[0] / b[place]) for b, o in zip(rounds["bare"], rounds["ours"], strict=True)]
+        print(f"  ours / bare by {name} time: {statistics.median(ratios):.3f} (median; {min(ratios):.3f} to {max(ratios):.3f})", flush=True)
+
+
+def evaluate(folder: Path, name: str, config: dict[str, Any]) -> tuple[float, float, dict[str, Any]]:
+    """Wall and processor seconds of one evaluation as a program, and its facts."""
+    (folder / f"{name}.json").write_text(json.dumps({**LIMITS, "temperature": 0.0, **config}))
+    wall, before = time.perf_counter(), os.times()
+    subprocess.run([sys.executable, "-m", "engines.evaluation", str(folder / f"{name}.json"), "--out", str(folder / name)], check=True,
+                   stdout=subprocess.DEVNULL)
+    after = os.times()
+    seconds = after.children_user + after.children_system - before.children_user - before.children_system
+    return time.perf_counter() - wall, seconds, json.loads((folder / name / "results.json").read_text())["facts"]
+
+
+def jobs(folder: Path, processes: int) -> None:
+    """All checkpoints and tasks in one job, against one process for each pair of them."""
+    wall, processor, facts = evaluate(folder, "one", {"models": {"folder": str(folder / "train"), "checkpoints": "all"},
+                                                      "data": str(folder / "data")})
+    tasks = list(facts["tasks"])
+    pairs = [(number, task) for number in range(1, CHECKPOINTS + 1) for task in tasks]
+    samples = CHECKPOINTS * sum(fact["samples"] for fact in facts["tasks"].values())
+    print(f"{CHECKPOINTS} checkpoints x {len(tasks)} tasks, {samples} greedy samples")
+    print(f"  one job: {facts['engine_starts']} engine start, {wall:.1f} s, {processor:.1f} processor seconds")
+    chosen = pairs[:: max(1, len(pairs) // processes)][:processes]
+    each = [evaluate(folder, f"part-{number}-{task}", {"models": str(folder / f"train/checkpoints/epoch-{number}/model"),
+                                                       "data": str(folder / "data"), "tasks": [task]}) for number, task in chosen]
+    walls, seconds = (statistics.mean(part[place] for part in each) for place in (0, 1))
+    print(f"  one process per pair: {len(each)} of {len(pairs)} measured, {walls:.1f} s and {seconds:.1f} processor seconds each (means)")
+    word = "measured" if len(each) == len(pairs) else "at these means"
+    walls, seconds = walls * len(pairs), seconds * len(pairs)
+    print(f"  all {len(pairs)} ({word}): {len(pairs)} engine starts, {walls:.0f} s, {seconds:.0f} processor seconds; "
+          f"{walls / wall:.1f} times the one job's wall time, {seconds / processor:.1f} times its processor time")
+
+
+def main() -> None:
+    """Both comparisons."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--processes", type=int, default=3)
+    parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        child(arguments.child[0], Path(arguments.child[1]))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        make_everything(Path(folder))
+        jobs(Path(folder), arguments.processes)
+        generation(Path(folder))
+
+
+if __name__ == "__main__":
+    main()
