@@ -259,4 +259,4 @@ def trials(plan: Plan, script: Script) -> list[str]:
 
 def header(job: Job, profile: Profile) -> str:
     """The script that would be submitted, but for what it runs and waits for."""
-    return script_text(profile, job, f"check.{job.stage}", Path("/dev/null"), [], ["true"])
+    return script_text(profile, job, f"check.{job.stage}", Path("/dev/null"), "", ["true"])

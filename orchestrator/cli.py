@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -106,21 +107,24 @@ def launch(experiment: Experiment, preset: Preset = None, overrides: Set = None,
 
 
 def print_scripts(made: Plan, profile: Profile) -> None:
-    """The script of every job as a launch would submit it, with the ids of earlier jobs as names."""
+    """Every script as a launch would submit it, an array's once, with the ids of earlier jobs as names."""
     import tempfile
     from dataclasses import replace
 
+    from orchestrator.arrays import make_batches, waits_for
     from orchestrator.run import create_run, runs_root
     from orchestrator.submit import cluster_of
 
     with tempfile.TemporaryDirectory() as folder:
         run = create_run(made, profile, Path(folder))
-        shown = runs_root() / run.name
-        for record in run.load():
-            job = run.by_name[record.name]
-            intended = replace(record, attempt=1, token=run.token(job, 1))
-            text = cluster_of(run).script(job, intended, [f"<id of {parent}>" for parent in job.after])
-            print(f"# ---- {job.name}\n{text.replace(str(run.folder), str(shown))}")
+        cluster = cluster_of(run)
+        by_name = {record.name: record for record in run.load()}
+        for batch in make_batches(run, list(by_name.values()), set(by_name), cluster.array_size()):
+            ids = batch.ids(f"<id of {batch.title}>")
+            text = cluster.script(batch, waits_for(batch, by_name))
+            by_name.update((record.name, replace(record, job_id=own)) for record, own in zip(batch.records, ids, strict=True))
+            print(f"# ---- {batch.title}\n{text.replace(str(run.folder), str(runs_root() / run.name))}")
+            print("".join(f"# {own}: {record.name}\n" for record, own in zip(batch.records, ids, strict=True) if batch.indexes), end="")
 
 
 def follow(run: Run) -> int:
@@ -132,25 +136,27 @@ def follow(run: Run) -> int:
 
 @app.command()
 def status(run: RunName = None, watch: Annotated[bool, typer.Option("--watch", help="Live until the run is over.")] = False,
+           every: Annotated[bool, typer.Option("--all", help="A line per job in a run of more than a hundred, too.")] = False,
+           rescan: Annotated[bool, typer.Option("--rescan", help="Make the state file anew, from job folders and scheduler.")] = False,
            as_json: AsJson = False) -> None:
     """Show every job: state with source and age, why it waits or died, progress, expected end."""
     import time
 
     from orchestrator.run import find_run
-    from orchestrator.status import document, render, status_rows
+    from orchestrator.status import document, render
     from orchestrator.submit import refresh
 
     found = find_run(run)
     if watch:
         raise typer.Exit(follow(found))
-    records, trouble = refresh(found)
+    records, trouble = refresh(found, rescan)
     if as_json:
         print(json.dumps(document(found, records, trouble), indent=1))
         return
     from rich.console import Console
 
     console, now = Console(), time.time()
-    console.print(render(found, status_rows(found, records, now), trouble, now, console.width))
+    console.print(render(found, records, trouble, now, console.width, every))
 
 
 @app.command()
@@ -267,6 +273,7 @@ def data_prepare(
 
 def main() -> None:
     """Run `orch`. A mistake of the user is one line (or one per mistake) and exit code 2."""
+    gc.set_threshold(200_000)  # thousands of records are made at once and none of them is garbage
     try:
         app()
     except OrchError as error:

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.spec import Job, Resources
+from orchestrator.arrays import Batch, Waits
 from orchestrator.errors import SubmitError
 from orchestrator.node import process_start, write_json
 from orchestrator.run import Run, open_run
@@ -47,9 +48,14 @@ class LocalCluster:
         self.folder = run.folder / "scheduler"
         self.trouble = ""
 
-    def script(self, job: Job, record: Record, dependencies: Sequence[str]) -> str:
+    def array_size(self) -> int:
+        """No arrays: a job here is a file."""
+        return 1
+
+    def script(self, batch: Batch, waits: Waits) -> str:
         """The command that the scheduler starts, as a script to read."""
-        after = f"# after {' '.join(dependencies)}\n" if dependencies else ""
+        (job,), (record,) = batch.jobs, batch.records
+        after = f"# after {' '.join(waits.all)}\n" if waits.all else ""
         limits = f"# {job.resources.cpus} CPUs, {job.resources.memory_gb} GB, {job.resources.gpus} GPUs, {job.resources.minutes} minutes\n"
         exports = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in self.environment(job).items())
         setup = "".join(f"{line}\n" for line in ["set -e", *self.run.profile.setup]) if self.run.profile.setup else ""
@@ -60,19 +66,20 @@ class LocalCluster:
         """What the job's environment has beside orch's own."""
         return {"PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": str(job.resources.cpus), **self.run.profile.expanded_environment()}
 
-    def submit(self, job: Job, record: Record, dependencies: Sequence[str]) -> str:
+    def submit(self, batch: Batch, waits: Waits) -> str:
         """Put the job in the queue and see that a scheduler runs. SubmitError if it can never run here."""
+        (job,), (record,) = batch.jobs, batch.records
         refusal = this_machine().refusal(job.resources)
         if refusal:
             raise SubmitError(f"{job.name} {refusal}")
         script = self.run.attempt_folder(record) / "script.sh"
-        script.write_text(self.script(job, record, dependencies))
+        script.write_text(self.script(batch, waits))
         (self.folder / "queue").mkdir(parents=True, exist_ok=True)
         (self.folder / "cancel").mkdir(exist_ok=True)
         job_id = f"L-{record.token}"
         write_json(self.folder / "queue" / f"{record.token}.json", {
             "job_id": job_id, "token": record.token, "name": job.name, "script": str(script), "log": str(self.run.log(record)),
-            "exit": str(self.run.attempt_folder(record) / "exit.json"), "after": list(dependencies), "submitted": time.time(),
+            "exit": str(self.run.attempt_folder(record) / "exit.json"), "after": list(waits.all), "submitted": time.time(),
             "cwd": self.run.cwd, "resources": {key: getattr(job.resources, key) for key in ("gpus", "cpus", "memory_gb", "minutes")}})
         self.wake()
         return job_id
@@ -116,6 +123,13 @@ class LocalCluster:
     def ask_final(self, since: float) -> Answer:  # noqa: ARG002  # the table holds the run's own jobs only, all of them
         """Ended jobs."""
         return self.ask(FINAL)
+
+    def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
+        """Keep waiting jobs from starting, or let them go."""
+        (self.folder / "hold").mkdir(exist_ok=True)
+        for job_id in job_ids:
+            (self.folder / "hold" / job_id).unlink(missing_ok=True) if release else (self.folder / "hold" / job_id).touch()
+        return True
 
     def look_after(self, records: Sequence[Record]) -> None:
         """The scheduler of this machine looks at the gates whenever a job has ended."""
@@ -260,6 +274,10 @@ class Scheduler:
         if any(p["state"] != "COMPLETED" for p in parents):
             if row["reason"] != "Dependency":
                 self.set(token, reason="Dependency")
+            return
+        if (self.folder / "hold" / row["job_id"]).exists():
+            if row["reason"] != "held":
+                self.set(token, reason="held")
             return
         resources = Resources(**row["resources"])
         with ledger() as entries:

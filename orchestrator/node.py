@@ -1,9 +1,11 @@
 """On the node: claim the job, run its engine as a child process, pass signals on, leave an exit record.
 
-    python -P -u -m orchestrator.node JOB_FOLDER ATTEMPT TOKEN
+    python -I -S -u RUN_FOLDER/node.py JOB_FOLDER ATTEMPT TOKEN
+    python -I -S -u RUN_FOLDER/node.py ARRAY_FOLDER                which element: SLURM_ARRAY_TASK_ID
 
-Slurm and the local scheduler start the same program. It needs nothing but the job's folder, which is complete before anything is
-submitted, and it starts in milliseconds: the standard library only. Its output is the attempt's ``log.txt``.
+Slurm and the local scheduler start the same program, a copy of this file. It needs nothing but the job's folder, which is complete
+before anything is submitted, and it starts in milliseconds: few modules, of the standard library only. Its output is the attempt's
+``log.txt``.
 """
 
 from __future__ import annotations
@@ -12,20 +14,22 @@ import contextlib
 import ctypes
 import json
 import os
-import re
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
-from types import FrameType
-from typing import Any
+
+TYPE_CHECKING = False  # and no pathlib, tempfile or socket: their import is half of what an empty job takes
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+    from typing import Any
+
+    AnyPath = str | os.PathLike[str]
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-ERROR_LINE = re.compile(r"error|exception|killed|no such file|not found|cannot|failed|denied|refused|out of memory|no space|"
-                        r"stopped:", re.IGNORECASE)
+ERROR_LINE = r"error|exception|killed|no such file|not found|cannot|failed|denied|refused|out of memory|no space|stopped:"
+"""What makes a log line a suspect; case does not count."""
 LOG_TAIL_BYTES = 64_000
 CONTINUES = 75
 """Exit code of a program that was asked to stop, has saved where it stands, and goes on from there when started again."""
@@ -33,32 +37,51 @@ REQUEUE_SECONDS = 60.0
 """Longest wait for scontrol."""
 
 
-def write_json(path: Path, value: object) -> None:
+def write_json(path: AnyPath, value: object) -> None:
     """Write JSON whole, by rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w") as file:
-        json.dump(value, file, indent=1)
+    write_text(path, json.dumps(value, indent=1))
+
+
+def write_text(path: AnyPath, text: str) -> None:
+    """Write a file whole, by rename."""
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
+    with open(temporary, "w") as file:
+        file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    temporary.replace(path)
+    os.replace(temporary, path)
+
+
+def read_json(path: AnyPath) -> dict[str, Any]:
+    """A JSON document."""
+    with open(path) as file:
+        document: dict[str, Any] = json.load(file)
+    return document
+
+
+def process_fields(pid: int | str) -> list[str] | None:
+    """What /proc/<pid>/stat tells after the name: state, parent, process group, session, ...; None if the process is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
 
 
 def process_start(pid: int) -> str | None:
     """When a process started, in clock ticks since boot; None if it is gone. Tells a process from a later one of the same pid."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] in ("Z", "X") else fields[19]
+    fields = process_fields(pid)
+    return None if fields is None or fields[0] in ("Z", "X") else fields[19]
 
 
 def handles(pid: int, number: int) -> bool:
     """Whether a process has a handler of its own for a signal."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
+        with open(f"/proc/{pid}/status") as file:
+            caught = next(line for line in file if line.startswith("SigCgt:"))
     except (FileNotFoundError, ProcessLookupError):
         return False
-    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
     return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
@@ -69,59 +92,89 @@ PROCESS_GROUP, SESSION = 2, 3
 def members(leader: int, field: int) -> list[int]:
     """The processes of a process group or session, its leader first."""
     found = [leader]
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if fields[field] == str(leader) and path.parent.name != str(leader):
-            found.append(int(path.parent.name))
+    for name in os.listdir("/proc"):
+        if name.isdigit() and name != str(leader):
+            fields = process_fields(name)
+            if fields is not None and fields[field] == str(leader):
+                found.append(int(name))
     return found
 
 
-def claim(attempt: Path, token: str, job_id: str) -> int | None:
+def oom_kills() -> int | None:
+    """How many processes of this control group (version 2 or 1) the kernel has killed for want of memory; None: it does not say."""
+    with open("/proc/self/cgroup") as file:
+        groups = [line.strip().split(":", 2)[1:] for line in file]
+    for controllers, path in groups:
+        place = {"": f"/sys/fs/cgroup{path}/memory.events", "memory": f"/sys/fs/cgroup/memory{path}/memory.oom_control"}.get(controllers)
+        if place is not None and os.path.exists(place):
+            with open(place) as file:
+                return next((int(line.split()[1]) for line in file if line.startswith("oom_kill ")), None)
+    return None
+
+
+def claim(attempt: str, token: str, job_id: str) -> int | None:
     """Take the attempt for this job id. Returns how often this id had it before, or None if another id has it.
 
     The claim is one exclusive creation, by hard link so that it is atomic on NFS and never half written.
     """
-    path = attempt / "claim.json"
-    mine = {"token": token, "job_id": job_id, "host": socket.gethostname(), "pid": os.getpid(), "start": process_start(os.getpid()),
+    path = os.path.join(attempt, "claim.json")
+    host = os.uname().nodename
+    mine = {"token": token, "job_id": job_id, "host": host, "pid": os.getpid(), "start": process_start(os.getpid()),
             "started": time.time(), "restart": 0}
-    draft = attempt / f".claim.{socket.gethostname()}.{os.getpid()}"
-    draft.write_text(json.dumps(mine))
+    draft = os.path.join(attempt, f".claim.{host}.{os.getpid()}")
+    with open(draft, "w") as file:
+        file.write(json.dumps(mine))
     try:
         os.link(draft, path)
     except FileExistsError:
-        held = json.loads(path.read_text())
+        held = read_json(path)
         if held["job_id"] != job_id:
             print(f"orch: job {held['job_id']} on {held['host']} has this attempt; {job_id} ends without work", flush=True)
             return None
-        if held["host"] == socket.gethostname() and held["start"] == process_start(held["pid"]):
+        if held["host"] == host and held["start"] == process_start(held["pid"]):
             print(f"orch: process {held['pid']} already works on this attempt; this one ends without work", flush=True)
             return None
         # The scheduler started the same job again (requeue): it is ours to continue. What the time before left is kept.
         with contextlib.suppress(FileNotFoundError, FileExistsError):
-            os.link(attempt / "exit.json", attempt / f"exit-{held['restart']}.json")
+            os.link(os.path.join(attempt, "exit.json"), os.path.join(attempt, f"exit-{held['restart']}.json"))
         write_json(path, mine | {"restart": held["restart"] + 1})
         return int(held["restart"]) + 1
     finally:
-        draft.unlink()
+        os.unlink(draft)
     return 0
 
 
-def error_line(log: Path) -> str:
+def tail(path: AnyPath) -> list[bytes]:
+    """The lines at the end of a file; none if it is not there."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_TAIL_BYTES))
+            return file.read().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def error_line(log: AnyPath) -> str:
     """The line of a log that most likely says why a job died: the last one that looks like an error, else the last one."""
-    if not log.exists():
-        return ""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
-        lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    import re
+
+    lines = [line.decode(errors="replace").strip() for line in tail(log) if line.strip()]
     lines = [line for line in lines if not line.startswith("orch:")]
-    suspects = [line for line in lines if ERROR_LINE.search(line)]
+    suspects = [line for line in lines if re.search(ERROR_LINE, line, re.IGNORECASE)]
     # A traceback ends in "SomeError: what"; that line says more than a log message that merely holds the word.
     exceptions = [line for line in suspects if re.match(r"[\w.]*(Error|Exception|Interrupt|Exit)\b", line) or line.startswith("engines.")]
     chosen = (exceptions or suspects or lines)[-1:]
     return chosen[0][:300] if chosen else ""
+
+
+def has_children() -> bool:
+    """Whether a child lives. A look at every process of a node takes ten times as long as this question."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
 
 
 def die_with_parent() -> None:
@@ -129,34 +182,55 @@ def die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def last_step(out: Path) -> int | None:
+def last_step(out: str) -> int | None:
     """The step of the last whole line of ``progress.jsonl``; None if there is none."""
-    path = out / "progress.jsonl"
-    if not path.exists():
-        return None
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - LOG_TAIL_BYTES))
-        for line in reversed(file.read().splitlines()):
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                return int(json.loads(line)["step"])
+    for line in reversed(tail(os.path.join(out, "progress.jsonl"))):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            return int(json.loads(line)["step"])
     return None
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[str]:
+    """A folder for what libraries leave behind, removed at the end. Its path is short: Ray's sockets lie below."""
+    base = os.environ.get("TMPDIR", "/tmp")  # noqa: S108  # the folder below has a random name and is ours alone
+    path = os.path.join(base if os.path.isdir(base) else "/tmp", f"orch-{os.urandom(4).hex()}")  # noqa: S108
+    os.mkdir(path, 0o700)
+    try:
+        yield path
+    finally:
+        try:
+            os.rmdir(path)
+        except OSError:  # something is in it
+            import shutil
+
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def own_id() -> str:
+    """The scheduler's id of this job."""
+    if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
+        return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    return os.environ.get("SLURM_JOB_ID") or os.environ.get("ORCH_JOB_ID") or f"pid-{os.getpid()}"
 
 
 class Attempt:
     """One attempt at a job: its folder, its child process, the signals it received."""
 
-    def __init__(self, folder: Path, number: int, token: str) -> None:
-        self.job: dict[str, Any] = json.loads((folder / "job.json").read_text())
+    def __init__(self, folder: str, number: int, token: str) -> None:
+        self.job = read_json(os.path.join(folder, "job.json"))
         self.folder = folder
         self.token = token
-        self.path = folder / f"attempt-{number}"
-        self.out = folder / "out"
-        self.job_id = os.environ.get("SLURM_JOB_ID") or os.environ.get("ORCH_JOB_ID") or f"pid-{os.getpid()}"
+        self.path = os.path.join(folder, f"attempt-{number}")
+        self.out = os.path.join(folder, "out")
+        self.results = os.path.join(self.out, "results.json")
+        self.job_id = own_id()
         self.child: subprocess.Popen[bytes] | None = None
         self.signals: list[str] = []
         self.unsent: list[int] = []
         self.started = time.time()
         self.first_step = last_step(self.out)
+        self.oom_kills = oom_kills()
 
     def forward(self, number: int, _frame: FrameType | None) -> None:
         """Pass a signal on; the wait in ``run`` goes on."""
@@ -183,32 +257,32 @@ class Attempt:
 
     def missing_inputs(self) -> list[str]:
         """Jobs this one needs whose results are not there; a job that a gate skipped leaves none."""
-        return [name for name, folder in self.job["needs"].items() if not (Path(folder) / "out" / "results.json").exists()
-                and not (Path(folder) / "skipped.json").exists()]
+        return [name for name, folder in self.job["needs"].items() if not os.path.exists(os.path.join(folder, "out", "results.json"))
+                and not os.path.exists(os.path.join(folder, "skipped.json"))]
 
     def command(self) -> list[str]:
         """What to run: the engine as a program, or the user's command."""
         if self.job["command"] is not None:
             return list(self.job["command"])
         engine = f"engines.{self.job['engine']}"
-        return [sys.executable, "-P", "-u", "-m", engine, str(self.folder / "config.json"), "--out", str(self.out)]
+        return [sys.executable, "-P", "-u", "-m", engine, os.path.join(self.folder, "config.json"), "--out", self.out]
 
     def run(self) -> int:
         """Run to the end and return the exit code of the engine; a command's results are its exit code 0."""
         for number in FORWARDED:
             signal.signal(number, self.forward)
-        if (self.out / "results.json").exists():
+        ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: what the program leaves behind becomes a child of this process
+        if os.path.exists(self.results):
             print("orch: the results are there: nothing to do", flush=True)
             return 0
         missing = self.missing_inputs()
         if missing:
             print(f"orch-error: needs the results of {', '.join(missing)}, which are not there", flush=True)
             return 1
-        self.out.mkdir(exist_ok=True)
+        os.makedirs(self.out, exist_ok=True)
         if self.signals:
             return 1  # asked to stop before anything was started
-        # Libraries leave files in the temporary folder, so each attempt has one of its own. Its path is short: Ray's sockets lie below.
-        with tempfile.TemporaryDirectory(prefix="orch-", ignore_cleanup_errors=True) as temporary:
+        with temporary_folder() as temporary:
             try:
                 self.child = subprocess.Popen(self.command(), cwd=self.job["cwd"], env={**os.environ, "TMPDIR": temporary},
                                               stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent)
@@ -218,11 +292,12 @@ class Attempt:
             for early in self.unsent:
                 self.send(self.child, early)
             code = self.child.wait()
-            for pid in members(self.child.pid, SESSION)[1:]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)  # what a crashed program left running would hold GPU and memory
+            if has_children():
+                for pid in members(self.child.pid, SESSION)[1:]:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)  # what a crashed program left running would hold GPU and memory
         if code == 0 and self.job["command"] is not None:
-            write_json(self.out / "results.json", {
+            write_json(self.results, {
                 "schema": 1, "engine": "command", "config": {}, "rows": [], "seconds": time.time() - self.started,
                 "facts": {"command": self.job["command"]}})
         return code
@@ -242,12 +317,15 @@ class Attempt:
 
     def leave(self, code: int, restart: int, requeued: bool) -> bool:
         """Write the exit record; returns whether the results are there."""
-        results = (self.out / "results.json").exists()
-        write_json(self.path / "exit.json", {
-            "token": self.token, "job_id": self.job_id, "host": socket.gethostname(), "pid": os.getpid(), "exit_code": code,
+        results = os.path.exists(self.results)
+        kills = oom_kills()
+        write_json(os.path.join(self.path, "exit.json"), {
+            "token": self.token, "job_id": self.job_id, "pid": os.getpid(), "exit_code": code,
+            "host": os.environ.get("SLURMD_NODENAME") or os.uname().nodename,
             "started": self.started, "ended": time.time(), "results": results, "signals": self.signals, "restart": restart,
             "requeued": requeued, "resources": self.job.get("resources"),
-            "reason": "" if results else error_line(self.path / "log.txt").removeprefix("orch-error: ")})
+            "oom_kills": None if kills is None or self.oom_kills is None else kills - self.oom_kills,
+            "reason": "" if results else error_line(os.path.join(self.path, "log.txt")).removeprefix("orch-error: ")})
         return results
 
 
@@ -262,11 +340,19 @@ def requeue(job_id: str) -> str:
     return "" if result.returncode == 0 else " ".join(result.stderr.split())
 
 
+def arguments() -> tuple[str, int, str]:
+    """Job folder, attempt and token from the command line; of an array from its list of members."""
+    if len(sys.argv) > 2:
+        return sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    array, index = sys.argv[1], os.environ["SLURM_ARRAY_TASK_ID"]
+    folder, number = read_json(os.path.join(array, "members.json"))[index]
+    return folder, number, f"{os.path.basename(array)}_{index}"
+
+
 def main() -> int:
     """Run one attempt. Exit code 0: results are there, or another job has the attempt; else the engine's, at least 1."""
-    folder, number, token = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    attempt = Attempt(folder, number, token)
-    restart = claim(attempt.path, token, attempt.job_id)
+    attempt = Attempt(*arguments())
+    restart = claim(attempt.path, attempt.token, attempt.job_id)
     if restart is None:
         return 0
     code = attempt.run()

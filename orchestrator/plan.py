@@ -11,10 +11,6 @@ from typing import Any
 from jobs.gates import Condition
 from jobs.spec import Job
 from jobs.stages import digest
-from orchestrator.description import read_experiment
-from orchestrator.errors import DescriptionError
-from orchestrator.expand import expand
-from orchestrator.located import Mistakes
 
 RUN = "{run}"
 """Stands for the run folder in paths of a plan; it is known at launch."""
@@ -79,6 +75,12 @@ def absolute(value: Any, run_folder: Path) -> Any:
 
 def make_plan(path: str | os.PathLike[str], preset: str | None = None, overrides: Sequence[str] = ()) -> Plan:
     """Read an experiment file and plan it. DescriptionError carries one line per mistake, in the order of the file."""
+    # Reading descriptions needs the engines' checked configs; a plan that was made needs none of it, and `orch status` none of the time.
+    from orchestrator.description import read_experiment
+    from orchestrator.errors import DescriptionError
+    from orchestrator.expand import expand
+    from orchestrator.located import Mistakes
+
     mistakes = Mistakes()
     experiment = read_experiment(Path(path), preset, overrides, mistakes)
     jobs, gates = expand(experiment.stages, mistakes) if experiment else ([], {})

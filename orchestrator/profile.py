@@ -7,12 +7,13 @@ import os
 import shutil
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from jobs.spec import Resources
 from orchestrator.errors import CheckError
-from orchestrator.located import Mistakes, Node, read_file
-from orchestrator.stage_reader import near, shown
+
+if TYPE_CHECKING:
+    from orchestrator.located import Mistakes, Node
 
 USER_FILE = Path("~/.config/orch/cluster.yaml")
 
@@ -45,6 +46,8 @@ class Profile:
     """Longest time limit the partition takes, in minutes."""
     max_jobs: int | None = None
     """How many jobs may be queued and running at once; the others wait for the next `orch` command."""
+    throttle: int | None = None
+    """How many jobs of one array may run at once (`sbatch --array=...%N`); without it as many as fit."""
     setup: list[str] = field(default_factory=list)
     """Shell lines that a job runs before anything else: `module load`, `source .../activate`."""
     python: str | None = None
@@ -76,7 +79,7 @@ class Profile:
         return [(key, asked[key], most) for key, most in self.limits().items() if most is not None and asked[key] > most]
 
 
-COUNTS = ("cpus_per_node", "memory_gb_per_node", "gpus_per_node", "max_minutes", "max_jobs")
+COUNTS = ("cpus_per_node", "memory_gb_per_node", "gpus_per_node", "max_minutes", "max_jobs", "throttle")
 """Keys that are whole numbers; the plain ones left are text."""
 
 
@@ -92,6 +95,9 @@ def load_profile(name: str | None = None) -> Profile:
 
     CheckError has one line per mistake in the file.
     """
+    from orchestrator.located import Mistakes, read_file
+    from orchestrator.stage_reader import near
+
     name = name or os.environ.get("ORCH_CLUSTER") or default_name()
     path = Path(name).expanduser()
     if not (path.suffix in (".yaml", ".yml") and path.is_file()):
@@ -120,6 +126,8 @@ def default_name() -> str:
 
 def profile_values(root: Node, mistakes: Mistakes) -> dict[str, Any]:
     """The values of a profile file, checked key by key."""
+    from orchestrator.stage_reader import near, shown
+
     if not isinstance(root.value, dict):
         mistakes.add(root.where, f"a profile must be a mapping, got {shown(root.plain())}")
         return {}

@@ -4,7 +4,9 @@
         plan.json          the plan, the cluster profile, where and with what it was launched; a relaunch may change resources
         state.json         what is known of every job; written only by orch, whole, by rename, under state.lock
         submitted.jsonl    journal of job ids, one flushed line per submission
+        node.py            what runs on the nodes: orchestrator/node.py as it was at the last submission
         jobs/<job>/        job.json, config.json, out/, attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
+        arrays/<token>/    script.sh, members.json and a log per element, which the log.txt of its attempt is a link to
 """
 
 from __future__ import annotations
@@ -26,10 +28,10 @@ from typing import Any
 
 from jobs.spec import Job
 from orchestrator.errors import RunError
-from orchestrator.node import write_json
+from orchestrator.node import write_json, write_text
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile
-from orchestrator.state import ExitRecord, JobState, Record
+from orchestrator.state import ExitRecord, JobState, Record, split_token
 
 EVOLUTION = "evolution.json"
 """Is in the folder of a run whose plan grows: what `orch evolve` has seen and taken."""
@@ -109,10 +111,44 @@ class Run:
             file.flush()
             yield
 
+    def array_folder(self, token: str) -> Path:
+        """What the elements of an array share."""
+        return self.folder / "arrays" / token
+
+    def prepare(self, jobs: Sequence[Job], records: Sequence[Record]) -> None:
+        """Make what a batch needs on disk before it is submitted; ``jobs``: with what these attempts ask for."""
+        node = Path(__file__).with_name("node.py").read_bytes()
+        program = self.folder / "node.py"
+        if not program.exists() or program.read_bytes() != node:
+            draft = program.with_name(f".node.{os.getpid()}")
+            draft.write_bytes(node)
+            draft.replace(program)
+        for job, record in zip(jobs, records, strict=True):
+            if job.resources != self.by_name[job.name].resources:
+                path = self.job_folder(job) / "job.json"
+                write_json(path, {**json.loads(path.read_text()), "resources": asdict(job.resources)})
+            token, index = split_token(record.token)
+            log = self.log(record)
+            log.parent.mkdir(parents=True, exist_ok=True)
+            if log.is_symlink():
+                log.unlink()  # of an intent that was dropped before anything was submitted
+            if index is not None:
+                log.symlink_to(Path(os.path.relpath(self.array_folder(token), log.parent)) / f"{index}.log")
+        token, index = split_token(records[0].token)
+        members = self.array_folder(token) / "members.json"
+        if index is not None and not members.exists():
+            members.parent.mkdir(parents=True)
+            write_json(members, {str(split_token(r.token)[1]): [str(self.folder / r.folder), r.attempt] for r in records})
+
     def node_command(self, job: Job, record: Record) -> list[str]:
-        """What a scheduler starts for one attempt."""
+        """What a scheduler starts for one attempt; for an element of an array the same for all, with the array's folder.
+
+        A file of its own, run without the environment's start-up files: these cost more than all the rest (docs/performance.md).
+        """
         python = self.profile.python or sys.executable
-        return [python, "-P", "-u", "-m", "orchestrator.node", str(self.job_folder(job)), str(record.attempt), record.token]
+        what = [str(self.array_folder(split_token(record.token)[0]))] if "_" in record.token else \
+            [str(self.job_folder(job)), str(record.attempt), record.token]
+        return [python, "-I", "-S", "-u", str(self.folder / "node.py"), *what]
 
     def load(self) -> list[Record]:
         """The records of the state file, in plan order; a job it does not know is WAITING."""
@@ -122,10 +158,16 @@ class Run:
             try:
                 known = {values["name"]: Record.from_dict(values) for values in json.loads(path.read_text())["jobs"]}
             except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-                raise RunError(f"{path}: not a state file ({error}); move it away and launch again: it is rebuilt from the job "
-                               "folders and the scheduler") from error
-        else:
-            known = {record.name: record for record in self.rebuilt()}
+                raise RunError(f"{path}: not a state file ({error}); rebuild it from the jobs' folders and the scheduler: "
+                               f"orch status {self.name} --rescan") from error
+            return [known.get(job.name) or waiting(job) for job in self.plan.jobs]
+        return self.rescanned()
+
+    def rescanned(self) -> list[Record]:
+        """The records without the state file, which is kept as ``state.json.old`` if there is one. With the lock held."""
+        known = {record.name: record for record in self.rebuilt()}
+        with contextlib.suppress(FileNotFoundError):
+            (self.folder / "state.json").replace(self.folder / "state.json.old")
         return [known.get(job.name) or waiting(job) for job in self.plan.jobs]
 
     def rebuilt(self) -> Iterator[Record]:
@@ -134,14 +176,17 @@ class Run:
             attempts = [int(path.name.removeprefix("attempt-")) for path in self.job_folder(job).glob("attempt-*")]
             if attempts:
                 number = max(attempts)
+                log = self.job_folder(job) / f"attempt-{number}" / "log.txt"
+                element = log.readlink() if log.is_symlink() else None
+                token = f"{element.parent.name}_{element.stem}" if element else self.token(job, number)
                 yield Record(name=job.name, stage=job.stage, identity=job.identity, folder=job.folder, attempt=number,
-                             token=self.token(job, number), state=JobState.UNKNOWN, reason="rebuilt from the job's folder",
-                             submitted=(self.job_folder(job) / f"attempt-{number}").stat().st_mtime)
+                             token=token, state=JobState.UNKNOWN, reason="rebuilt from the job's folder", submitted=self.created)
 
     def save(self, records: Iterable[Record]) -> None:
-        """Write the state file whole. Only with the lock held."""
+        """Write the state file whole, a job per line. Only with the lock held."""
         mine = [record.to_dict() for record in records]
-        write_json(self.folder / "state.json", {"run": self.name, "jobs": [*mine, *self.newer({values["name"] for values in mine})]})
+        jobs = ",\n".join(json.dumps(values) for values in [*mine, *self.newer({values["name"] for values in mine})])
+        write_text(self.folder / "state.json", f'{{"run": {json.dumps(self.name)}, "jobs": [\n{jobs}\n]}}\n')
         (self.folder / "submitted.jsonl").unlink(missing_ok=True)  # what it held is in the state file now
 
     def newer(self, known: set[str]) -> list[dict[str, Any]]:
@@ -151,10 +196,10 @@ class Run:
             return []
         return [values for values in json.loads(path.read_text())["jobs"] if values["name"] not in known]
 
-    def journal(self, record: Record) -> None:
-        """Note a job id at once, before the next submission."""
+    def journal(self, records: Iterable[Record]) -> None:
+        """Note job ids at once, before the next submission."""
         with (self.folder / "submitted.jsonl").open("a") as file:
-            file.write(json.dumps({"token": record.token, "job_id": record.job_id}) + "\n")
+            file.write("".join(json.dumps({"token": record.token, "job_id": record.job_id}) + "\n" for record in records))
             file.flush()
             os.fsync(file.fileno())
 
@@ -172,14 +217,14 @@ class Run:
         """Exit records of the newest attempts, by job name."""
         found = {}
         for record in records:
-            path = self.attempt_folder(record) / "exit.json"
-            if record.attempt and path.exists():
-                found[record.name] = ExitRecord.from_dict(json.loads(path.read_text()))
+            path = f"{self.folder}/{record.folder}/attempt-{record.attempt}/exit.json"
+            if record.attempt and os.path.exists(path):  # noqa: PTH110  # a Path for each of ten thousand jobs takes longer than the look
+                found[record.name] = ExitRecord.from_dict(json.loads(Path(path).read_text()))
         return found
 
     def done(self, records: Iterable[Record]) -> set[str]:
         """Names of jobs whose results are complete."""
-        return {record.name for record in records if (self.folder / record.folder / "out" / "results.json").exists()}
+        return {r.name for r in records if os.path.exists(f"{self.folder}/{r.folder}/out/results.json")}  # noqa: PTH110  # as above
 
 
 def waiting(job: Job) -> Record:
@@ -201,7 +246,9 @@ def create_run(plan: Plan, profile: Profile, root: Path) -> Run:
             write_json(folder / "plan.json", {**values, "plan": plan.to_json(folder), "profile": asdict(profile)})
             for job in plan.jobs:
                 path = folder / job.folder / "job.json"
-                write_json(path, {**json.loads(path.read_text()), "resources": asdict(job.resources)})
+                values = json.loads(path.read_text())
+                if values["resources"] != asdict(job.resources):
+                    write_json(path, {**values, "resources": asdict(job.resources)})
         return open_run(folder)
     folder.mkdir(parents=True, exist_ok=True)
     document = plan.to_json(folder)
@@ -214,14 +261,16 @@ def create_run(plan: Plan, profile: Profile, root: Path) -> Run:
 
 def write_jobs(folder: Path, plan: Plan) -> None:
     """Everything a node needs, on disk before anything is submitted."""
-    folders = {job.name: folder / job.folder for job in plan.jobs}
+    root, cwd = str(folder.resolve()), str(Path.cwd())
+    folders = {job.name: f"{root}/{job.folder}" for job in plan.jobs}
     for job in plan.jobs:
-        folders[job.name].mkdir(parents=True, exist_ok=True)
-        needs = {name: str(folders[name].resolve()) for name in job.after}
-        write_json(folders[job.name] / "config.json", job.config)
-        write_json(folders[job.name] / "job.json", {
-            "name": job.name, "engine": job.engine, "command": job.command, "needs": needs, "cwd": str(Path.cwd()),
-            "identity": job.identity, "resources": asdict(job.resources)})
+        place = Path(folders[job.name])
+        place.mkdir(parents=True, exist_ok=True)
+        # Not flushed to the disk one by one: plan.json comes last, and without it the next launch writes all of them again.
+        (place / "config.json").write_text(json.dumps(job.config, indent=1))
+        (place / "job.json").write_text(json.dumps({
+            "name": job.name, "engine": job.engine, "command": job.command, "needs": {name: folders[name] for name in job.after},
+            "cwd": cwd, "identity": job.identity, "resources": asdict(job.resources)}, indent=1))
 
 
 def provenance() -> dict[str, Any]:

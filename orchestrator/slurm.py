@@ -14,16 +14,17 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.spec import Job, Resources
 from orchestrator import gates
+from orchestrator.arrays import Batch, Waits, compressed, expanded, ranges
 from orchestrator.errors import SubmitError
 from orchestrator.node import write_json
 from orchestrator.profile import Profile
-from orchestrator.state import Answer, JobState, Record, Seen
+from orchestrator.state import Answer, JobState, Record, Seen, split_token
 from orchestrator.submit import AmbiguousSubmit
 
 if TYPE_CHECKING:
@@ -45,6 +46,9 @@ AMBIGUOUS = re.compile(r"socket timed out|temporarily unable|unable to contact|c
                        r"|zero bytes|timeout|unexpected message", re.IGNORECASE)
 """Errors of sbatch after which the job may be in the queue all the same."""
 
+DEFAULT_ARRAY_SIZE = 1001
+"""MaxArraySize of a Slurm that does not say another."""
+
 STATES = {
     "PENDING": JobState.PENDING, "CONFIGURING": JobState.PENDING, "REQUEUED": JobState.PENDING, "REQUEUE_HOLD": JobState.PENDING,
     "REQUEUE_FED": JobState.PENDING, "SPECIAL_EXIT": JobState.PENDING, "RESV_DEL_HOLD": JobState.PENDING,
@@ -58,7 +62,7 @@ STATES = {
 SQUEUE_FORMAT = "%i\x1f%j\x1f%T\x1f%r\x1f%S\x1f%N"
 SACCT_STATES = "CA,CD,F,TO,OOM,NF,PR,BF,DL,RV,PD,R,S,RQ"
 """Naming the states, and an end, makes sacct show jobs too that were cancelled before they could ever have started."""
-SACCT_FIELDS = "JobIDRaw,JobName%500,State,ExitCode,Start,End,NodeList,Reason"
+SACCT_FIELDS = "JobID,JobName%500,State,ExitCode,Start,End,NodeList,Reason"
 
 
 def job_state(text: str) -> JobState:
@@ -75,7 +79,10 @@ def seconds(text: str) -> float | None:
 
 
 def parse_squeue(text: str) -> dict[str, Seen]:
-    """Jobs by token from squeue in SQUEUE_FORMAT. A job that is waiting shows why."""
+    """Jobs by token from squeue in SQUEUE_FORMAT. A job that is waiting shows why.
+
+    Elements of an array that are alike share a line (``123_[4-9,12%3]``). ValueError if a line cannot be read whole.
+    """
     found = {}
     for line in text.splitlines():
         job_id, name, state, reason, start, nodes = line.split("\x1f")
@@ -83,8 +90,16 @@ def parse_squeue(text: str) -> dict[str, Seen]:
         token = name.rpartition(".")[2]
         why = "" if reason == "None" or known is not JobState.PENDING else reason
         started = seconds(start) if known is not JobState.PENDING else None
-        found[token] = Seen(job_id=job_id, token=token, state=known, reason=why, started=started, host=nodes or None, source="squeue")
+        for one in expanded(job_id):
+            whole = element_token(token, one)
+            found[whole] = Seen(job_id=one, token=whole, state=known, reason=why, started=started, host=nodes or None, source="squeue")
     return found
+
+
+def element_token(token: str, job_id: str) -> str:
+    """The token of a job by the one in its name and its id: ``123_4`` is element 4 of its array."""
+    index = split_token(job_id)[1]
+    return token if index is None else f"{token}_{index}"
 
 
 def parse_sacct(text: str) -> dict[str, Seen]:
@@ -106,14 +121,22 @@ def parse_sacct(text: str) -> dict[str, Seen]:
             why = f"ended by signal {number}" if number not in ("", "0") else f"exit code {code}"
         if reason not in ("", "None", "Dependency", "Priority", "Resources") and known is not JobState.COMPLETED:
             why = f"{why} ({reason})" if why else reason
-        found[token] = Seen(job_id=job_id, token=token, state=known, reason=why, started=seconds(start), ended=seconds(end),
-                            host=None if nodes in ("", "None assigned") else nodes, exit_code=int(code) if code.isdigit() else None,
-                            source="sacct")
+        for one in expanded(job_id):
+            whole = element_token(token, one)
+            found[whole] = Seen(job_id=one, token=whole, state=known, reason=why, started=seconds(start), ended=seconds(end),
+                                host=None if nodes in ("", "None assigned") else nodes, source="sacct",
+                                exit_code=int(code) if code.isdigit() else None)
     return found
 
 
-def script_text(profile: Profile, job: Job, name: str, log: Path, dependencies: Sequence[str], command: Sequence[str],
-                condition: str = "afterok") -> str:
+def dependency(waits: Waits) -> str:
+    """What a batch waits for, in the words of ``sbatch --dependency``."""
+    kinds = {"afterok": waits.all, "aftercorr": waits.same_index}
+    return ",".join(f"{kind}:{':'.join(ids)}" for kind, ids in kinds.items() if ids)
+
+
+def script_text(profile: Profile, job: Job, name: str, log: Path, after: str, command: Sequence[str], indexes: Sequence[int] = (),
+                exclude: str = "") -> str:
     """The sbatch script: submitit's text, with the profile's set-up and one command that takes the shell's place.
 
     No srun (``use_srun=False``), hence ``B:`` so that the signal reaches the batch step; the time limit is an int because submitit
@@ -124,14 +147,17 @@ def script_text(profile: Profile, job: Job, name: str, log: Path, dependencies: 
     resources = job.resources
     gpu = f"gpu:{profile.gpu_type}:{resources.gpus}" if profile.gpu_type else f"gpu:{resources.gpus}"
     warning = min(WARNING_SECONDS, max(1, resources.minutes * 30 - LOOK_SECONDS))
-    further: dict[str, Any] = {"output": str(log).replace("%", "%%"), "signal": f"B:USR2@{warning}", "requeue": True}
-    if dependencies:
+    output = str(log.parent).replace("%", "%%") + f"/{log.name}"
+    further: dict[str, Any] = {"output": output, "signal": f"B:USR2@{warning}", "requeue": True}
+    if indexes:
+        further["array"] = ranges(indexes) + (f"%{profile.throttle}" if profile.throttle else "")
+    if after:
         further["kill-on-invalid-dep"] = "yes"
     text: str = _make_sbatch_string(
         command=f"exec {shlex.join(command)}", folder=log.parent, job_name=name, time=resources.minutes, nodes=resources.nodes,
         ntasks_per_node=1, cpus_per_task=resources.cpus, mem=f"{resources.memory_gb}G", gres=gpu if resources.gpus else None,
         partition=profile.partition, account=profile.account, qos=profile.qos,
-        dependency=f"{condition}:{':'.join(dependencies)}" if dependencies else None, setup=set_up(profile), wckey=None,
+        dependency=after or None, exclude=exclude or None, setup=set_up(profile), wckey=None,
         stderr_to_stdout=True, use_srun=False, additional_parameters={**further, **profile.sbatch})
     return text
 
@@ -149,39 +175,59 @@ class SlurmCluster:
         self.run = run
         self.trouble = ""
 
-    def script(self, job: Job, record: Record, dependencies: Sequence[str]) -> str:
-        """The exact script of one attempt."""
-        command = self.run.node_command(job, record)
-        return script_text(self.run.profile, job, self.run.scheduler_name(record), self.run.log(record), dependencies, command)
+    def array_size(self) -> int:
+        """Slurm's MaxArraySize, or max_array_tasks where that is less; Slurm's default where it cannot be asked."""
+        answer = self.ask(["scontrol", "show", "config"]) or ""
+        sizes = [int(number) for number in re.findall(r"(?:^MaxArraySize\s*=\s*|max_array_tasks=)(\d+)", answer, re.MULTILINE)]
+        return min(sizes, default=DEFAULT_ARRAY_SIZE)
 
-    def submit(self, job: Job, record: Record, dependencies: Sequence[str]) -> str:
+    def script(self, batch: Batch, waits: Waits) -> str:
+        """The exact script of one batch."""
+        job, record = batch.jobs[0], batch.records[0]
+        name = f"{self.run.plan.experiment}.{job.stage if batch.indexes else job.name}.{batch.token}"
+        log = self.run.array_folder(batch.token) / "%a.log" if batch.indexes else self.run.log(record)
+        return script_text(self.run.profile, job, name, log, dependency(waits), self.run.node_command(job, record), batch.indexes,
+                           record.exclude)
+
+    def submit(self, batch: Batch, waits: Waits) -> str:
         """sbatch. An id together with an error, a time-out or a lost connection is ambiguous; anything else that fails is refused."""
-        path = self.run.attempt_folder(record) / "script.sh"
-        path.write_text(self.script(job, record, dependencies))
+        folder = self.run.array_folder(batch.token) if batch.indexes else self.run.attempt_folder(batch.records[0])
+        path = folder / "script.sh"
+        path.write_text(self.script(batch, waits))
         try:
             result = call(["sbatch", "--parsable", str(path)], cwd=self.run.cwd)
         except subprocess.TimeoutExpired as error:
-            raise AmbiguousSubmit(f"{job.name}: sbatch did not answer within {COMMAND_SECONDS:.0f} s") from error
+            raise AmbiguousSubmit(f"{batch.title}: sbatch did not answer within {COMMAND_SECONDS:.0f} s") from error
         except FileNotFoundError as error:
-            raise SubmitError(f"{job.name}: there is no sbatch here; log in to the cluster, or use --cluster local") from error
+            raise SubmitError(f"{batch.title}: there is no sbatch here; log in to the cluster, or use --cluster local") from error
         answer, said = result.stdout.strip().split(";")[0], " ".join(result.stderr.split())
         if result.returncode == 0 and answer.isdigit():
             return answer
         if answer or AMBIGUOUS.search(said) or result.returncode == 0:
-            raise AmbiguousSubmit(f"{job.name}: sbatch's answer is unclear: {answer!r} {said}; orch launch again looks it up")
-        raise SubmitError(f"{job.name}: sbatch refused: {said.removeprefix('sbatch: error: ')}")
+            raise AmbiguousSubmit(f"{batch.title}: sbatch's answer is unclear: {answer!r} {said}; orch launch again looks it up")
+        raise SubmitError(f"{batch.title}: sbatch refused: {said.removeprefix('sbatch: error: ')}")
 
     def ask_active(self) -> Answer:
         """squeue for all of the user's jobs, once."""
         answer = self.ask(["squeue", "--me", "--noheader", f"--format={SQUEUE_FORMAT}"])
-        return None if answer is None else parse_squeue(answer)
+        return self.read(answer, parse_squeue)
 
     def ask_final(self, since: float) -> Answer:
         """sacct for all of the user's jobs since then, once. The start is set a minute earlier for clocks that differ."""
         start = datetime.datetime.fromtimestamp(since - 60).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
         answer = self.ask(["sacct", "--allocations", "--parsable2", "--noheader", f"--starttime={start}", "--endtime=now+1hour",
                            f"--state={SACCT_STATES}", f"--format={SACCT_FIELDS}"])
-        return None if answer is None else parse_sacct(answer)
+        return self.read(answer, parse_sacct)
+
+    def read(self, answer: str | None, parse: Callable[[str], dict[str, Seen]]) -> Answer:
+        """An answer by token; one that cannot be read whole counts as none: what is missing in it is not gone."""
+        if answer is None:
+            return None
+        try:
+            return parse(answer)
+        except ValueError as error:
+            self.trouble = f"cannot read Slurm's answer: {error}"
+            return None
 
     def ask(self, command: list[str]) -> str | None:
         """Run one of Slurm's programs; None, and ``trouble``, if it cannot answer."""
@@ -211,7 +257,7 @@ class SlurmCluster:
         job = Job(name="look", stage="look", axes={}, engine=None, command=None, config={}, resources=LOOK)
         command = [self.run.profile.python or sys.executable, "-P", "-m", "orchestrator.cli", "advance", str(self.run.folder)]
         ids, name = sorted({str(record.job_id) for record in records}), f"{self.run.plan.experiment}.look.{token}"
-        path.write_text(script_text(self.run.profile, job, name, folder / f"{token}.log", ids, command, "afterany"))
+        path.write_text(script_text(self.run.profile, job, name, folder / f"{token}.log", f"afterany:{':'.join(ids)}", command))
         answer = self.ask(["sbatch", "--parsable", f"--chdir={self.run.cwd}", str(path)])
         if answer is None:
             self.trouble += "; no job will look at the gates: run orch advance when the jobs they judge have ended"
@@ -219,15 +265,21 @@ class SlurmCluster:
         write_json(note, {"job_id": answer.strip().split(";")[0], "after": [record.name for record in records]})
 
     def cancel(self, job_ids: Sequence[str]) -> None:
-        """scancel, a hundred ids at a time."""
+        """scancel, a hundred ids at a time; elements of one array are one of them."""
+        job_ids = compressed(job_ids)
         for first in range(0, len(job_ids), 100):
             if self.ask(["scancel", *job_ids[first:first + 100]]) is None:
                 raise SubmitError(f"cannot cancel: {self.trouble}; try again")
 
+    def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
+        """Keep waiting jobs from starting, or let them go; False, and ``trouble``, if Slurm cannot be asked."""
+        word = "release" if release else "uhold"
+        return all(self.ask(["scontrol", word, job_id]) is not None for job_id in compressed(job_ids))
+
 
 def call(command: list[str], cwd: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a program with a time limit and an argument list, never a shell."""
+    """Run a program with a time limit and an argument list, never a shell. Lists of array elements come whole (64 letters else)."""
     # Inside a job SLURM_* describe that job, and sbatch would hand them on to the next one.
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_") or key == "SLURM_CONF"}
     return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, cwd=cwd, stdin=subprocess.DEVNULL,
-                          env=environment)
+                          env=environment | {"SLURM_BITSTR_LEN": "0"})

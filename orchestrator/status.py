@@ -19,6 +19,8 @@ from orchestrator.state import FAILED, JobState, Record
 TAIL_BYTES = 4096
 FRESH_SECONDS = 10.0
 """A fact of now needs no age beside it; the heading says when the table was made."""
+WHOLE_JOBS = 100
+"""A run of more jobs has a line for like jobs together."""
 COLOURS = {JobState.COMPLETED: "green", JobState.RUNNING: "cyan", JobState.COMPLETING: "cyan", JobState.PENDING: "yellow",
            JobState.SUSPENDED: "yellow", JobState.WAITING: "dim", JobState.SKIPPED: "dim", JobState.UNKNOWN: "magenta"}
 SHOWN_METRICS = ("validation_reward_mean", "train_reward_mean", "done", "tokens_per_second", "loss")
@@ -74,16 +76,20 @@ def status_rows(run: Run, records: Sequence[Record], now: float) -> list[dict[st
     return [row(run, record, now) for record in records]
 
 
+def elapsed(record: Record, now: float) -> float | None:
+    """How long a job has run, in seconds; None if it has not, or nobody knows until when."""
+    ended = record.ended if record.ended is not None else (now if record.state is JobState.RUNNING else None)
+    return ended - record.started if record.started and ended else None
+
+
 def row(run: Run, record: Record, now: float) -> dict[str, Any]:
     """Everything that is known of one job."""
     resources = run.by_name[record.name].resources
-    ended = record.ended if record.ended is not None else (now if record.state is JobState.RUNNING else None)
-    elapsed = ended - record.started if record.started and ended else None
     return {
         "job": record.name, "stage": record.stage, "id": record.job_id, "state": str(record.state), "source": record.source,
         "age_seconds": max(0.0, now - record.seen) if record.seen else None, "reason": record.reason, "attempt": record.attempt,
         "restarts": record.restarts,
-        "elapsed_seconds": elapsed, "submitted": record.submitted, "started": record.started, "ended": record.ended,
+        "elapsed_seconds": elapsed(record, now), "submitted": record.submitted, "started": record.started, "ended": record.ended,
         "exit_code": record.exit_code, "host": record.host, "gpus": resources.gpus * resources.nodes,
         "cpus": resources.cpus * resources.nodes,
         "log": str(run.log(record)) if record.attempt else None, **progress_of(run, record)}
@@ -125,22 +131,24 @@ def progress_text(values: dict[str, Any], now: float) -> str:
     return ", ".join(parts)
 
 
-def header(run: Run, rows: Sequence[dict[str, Any]], trouble: str) -> Text:
+def header(run: Run, records: Sequence[Record], trouble: str, now: float) -> Text:
     """Run, cluster, counts, cost so far; and what is old, and why."""
-    counts = Counter(values["state"] for values in rows)
-    seconds = sum(values["elapsed_seconds"] or 0.0 for values in rows)
-    gpu_hours = sum((values["elapsed_seconds"] or 0.0) * values["gpus"] for values in rows) / 3600
+    counts = Counter(record.state for record in records)
+    lasted = {record.name: elapsed(record, now) or 0.0 for record in records if record.started}
+    resources = {name: run.by_name[name].resources for name in lasted}
+    gpu_hours = sum(seconds * resources[name].gpus * resources[name].nodes for name, seconds in lasted.items()) / 3600
     text = Text.assemble((run.name, "bold"), f" on {run.profile.name or run.profile.kind}: ",
                          ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
-    text.append(f"; {clock(seconds)} of job time, at {time.strftime('%H:%M:%S')}" + (f", {gpu_hours:.2f} GPU-hours" if gpu_hours else ""))
+    text.append(f"; {clock(sum(lasted.values()))} of job time, at {time.strftime('%H:%M:%S')}"
+                + (f", {gpu_hours:.2f} GPU-hours" if gpu_hours else ""))
     if trouble:
-        ages = [values["age_seconds"] or 0.0 for values in rows if JobState(values["state"]) not in FAILED]
-        text.append(f"\ncould not ask: {trouble}; what is shown is up to {clock(max(ages, default=0.0))} old", style="bold red")
+        oldest = min((record.seen for record in records if record.seen and record.state not in FAILED), default=now)
+        text.append(f"\ncould not ask: {trouble}; what is shown is up to {clock(now - oldest)} old", style="bold red")
     return text
 
 
-def render(run: Run, rows: Sequence[dict[str, Any]], trouble: str, now: float, width: int) -> RenderableType:
-    """The table; on a narrow terminal the stage and the id give way."""
+def render(run: Run, records: Sequence[Record], trouble: str, now: float, width: int, every: bool = False) -> RenderableType:
+    """The table; on a narrow terminal the stage and the id give way. Of a large run like jobs share a line, unless ``every``."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     columns = ["stage", "job", "id", "state", "elapsed", "progress, or why"]
     if width < 120:
@@ -150,16 +158,29 @@ def render(run: Run, rows: Sequence[dict[str, Any]], trouble: str, now: float, w
     for name in columns:
         right = name == "elapsed"
         table.add_column(name, overflow="fold", no_wrap=right or name in ("id", "stage"), justify="right" if right else "left")
-    for values in rows:
-        told = progress_text(values, now) or values["reason"]
+    for like in folded(records, every):
+        values = row(run, like[0], now)
+        told = values["reason"] if len(like) > 1 else progress_text(values, now) or values["reason"]
         counts = (("attempt", values["attempt"], 2), ("restart", values["restarts"], 1))
         times = [f"{word} {count}" for word, count, told_from in counts if count >= told_from]
         attempt = f" [{', '.join(times)}]" if times else ""
         style = "red" if JobState(values["state"]) in FAILED else ""
         cells = {"stage": values["stage"], "job": values["job"] + attempt, "id": values["id"] or "", "state": state_text(values),
                  "elapsed": clock(values["elapsed_seconds"]), "progress, or why": Text(told, style=style)}
+        if len(like) > 1:
+            cells |= {"job": f"{len(like)} jobs, {like[0].name} to {like[-1].name}{attempt}", "id": "", "elapsed": ""}
         table.add_row(*[Text(cell) if isinstance(cell, str) else cell for cell in (cells[name] for name in columns)])
-    return Group(header(run, rows, trouble), table)
+    return Group(header(run, records, trouble, now), table)
+
+
+def folded(records: Sequence[Record], every: bool) -> list[list[Record]]:
+    """What goes on each line: one job, or the jobs of a large run that are of one stage, in one state, for one reason."""
+    if every or len(records) <= WHOLE_JOBS:
+        return [[record] for record in records]
+    lines: dict[object, list[Record]] = {}
+    for record in records:
+        lines.setdefault((record.stage, record.state, record.source, record.reason, record.attempt, record.restarts), []).append(record)
+    return list(lines.values())
 
 
 def document(run: Run, records: Sequence[Record], trouble: str) -> dict[str, Any]:

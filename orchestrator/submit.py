@@ -2,21 +2,24 @@
 
 The order of things is what makes it exact: the attempt's folder and the intent (job, attempt, token) are on disk before the
 scheduler is asked, the token is part of the job's name, the id is noted right after. Whoever comes after a crash, or after an answer
-that may or may not mean "submitted", looks the token up before submitting again.
+that may or may not mean "submitted", looks the token up before submitting again. Like jobs go as one array (orchestrator/arrays.py).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Protocol
 
-from jobs.spec import Job
 from orchestrator import gates
+from orchestrator.arrays import Batch, Waits, make_batches, waits_for
+from orchestrator.causes import Kind, cause_of
 from orchestrator.errors import RunError, SubmitError
+from orchestrator.node import tail
+from orchestrator.policy import again, doomed, refusal
 from orchestrator.run import Run
-from orchestrator.state import ACTIVE, FAILED, Answer, JobState, Record, reconcile
+from orchestrator.state import ACTIVE, FAILED, NOWHERE, SCHEDULER_SECONDS, Answer, ExitRecord, JobState, Record, reconcile, split_token
 
 SETTLE_SECONDS = 5.0
 """An intent younger than this may still be on its way to the scheduler."""
@@ -34,10 +37,13 @@ class Cluster(Protocol):
     trouble: str
     """Why the last question could not be answered; empty if it was."""
 
-    def script(self, job: Job, record: Record, dependencies: Sequence[str]) -> str:
+    def array_size(self) -> int:
+        """Most jobs that one array may have; 1 where there are no arrays."""
+
+    def script(self, batch: Batch, waits: Waits) -> str:
         """The exact text that would be submitted."""
 
-    def submit(self, job: Job, record: Record, dependencies: Sequence[str]) -> str:
+    def submit(self, batch: Batch, waits: Waits) -> str:
         """Submit and return the job id. SubmitError: refused. AmbiguousSubmit: perhaps submitted."""
 
     def ask_active(self) -> Answer:
@@ -45,6 +51,9 @@ class Cluster(Protocol):
 
     def ask_final(self, since: float) -> Answer:
         """Ended jobs by token; one call. None: could not ask."""
+
+    def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
+        """Keep waiting jobs from starting, or let them go. False if the scheduler cannot be asked."""
 
     def cancel(self, job_ids: Sequence[str]) -> None:
         """End these jobs. SubmitError if the scheduler cannot be asked."""
@@ -64,38 +73,84 @@ def cluster_of(run: Run) -> Cluster:
     return SlurmCluster(run)
 
 
-def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float) -> list[Record]:
+def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float, thorough: bool = False) -> list[Record]:
     """Ask every source once and weigh the answers. Accounting is asked only if the queue has lost sight of a job.
 
     With the lock held. Ids that a killed launch had noted, or that the scheduler shows for a token, are taken over here.
+    ``thorough``: see that the results of completed jobs are still there, which on a network file system takes seconds for thousands.
     """
     noted = run.journalled()
-    records = [dataclasses.replace(r, job_id=r.job_id or noted.get(r.token)) for r in records]
-    exits, done = run.exits(records), run.done(records)
-    open_ones = [r for r in records if r.token and r.name not in done and r.state not in FAILED]
+    records = [dataclasses.replace(r, job_id=noted[r.token]) if r.job_id is None and r.token in noted else r for r in records]
+    settled = set() if thorough else {r.name for r in records if r.state is JobState.COMPLETED and r.ended is not None}
+    looked_at = [r for r in records if r.name not in settled]
+    exits, done = run.exits(looked_at), run.done(looked_at) | settled
+    open_ones = [r for r in looked_at if r.token and r.name not in done and r.state not in FAILED]
     if not open_ones:
-        return gates.apply(run, reconcile(records, {}, {}, exits, done, now))
+        weighed = reconcile(records, {}, {}, exits, done, now)
+        return gates.apply(run, [with_cause(run, record, exits.get(record.name)) for record in weighed])
     active = cluster.ask_active()
     lost = [r for r in open_ones if active is not None and r.token not in active]
     final: Answer = None
     if any(r.name not in exits or exits[r.name].token != r.token or not exits[r.name].results for r in lost):
         final = cluster.ask_final(min(r.submitted or run.created for r in lost))
-    return gates.apply(run, reconcile(records, active, final, exits, done, now))
+    # What ended while the scheduler was asked has its files by now.
+    exits |= run.exits(lost)
+    weighed = reconcile(records, active, final, exits, done | run.done(lost), now)
+    weighed = weighed if final is None else [never_started(run, record, now) for record in weighed]
+    return gates.apply(run, [with_cause(run, record, exits.get(record.name)) for record in weighed])
 
 
-def refresh(run: Run) -> tuple[list[Record], str]:
+def with_cause(run: Run, record: Record, left: ExitRecord | None) -> Record:
+    """A failed record with what it died of; its log is read once."""
+    if record.state not in FAILED:
+        return dataclasses.replace(record, cause="", died_of="") if record.cause else record
+    if not record.cause:
+        log = [line.decode(errors="replace") for line in tail(run.log(record)) if not line.startswith(b"orch: ")]
+        cause = cause_of(record.state, record.reason, left if left is not None and left.token == record.token else None, log)
+        died_of = "" if cause.kind in (Kind.UNKNOWN, Kind.CANCELLED) else str(cause)
+        record = dataclasses.replace(record, cause=str(cause.kind), died_of=died_of)
+    return dataclasses.replace(record, reason=record.died_of) if record.died_of else record
+
+
+def hold_back(records: list[Record], cluster: Cluster) -> list[Record]:
+    """Hold what would die as others of its stage have, and let go what is held for nothing."""
+    fates = doomed(records)
+    waiting = [r for r in records if r.state is JobState.PENDING and r.job_id]
+    for release, wanted in ((False, [r for r in waiting if r.name in fates and not r.held]),
+                            (True, [r for r in waiting if r.held and r.name not in fates])):
+        if wanted and cluster.hold([str(r.job_id) for r in wanted], release):
+            names = {r.name for r in wanted}
+            records = [dataclasses.replace(r, held=not release) if r.name in names else r for r in records]
+    return [dataclasses.replace(r, reason=fates[r.name])
+            if r.name in fates and (r.held or (r.state is JobState.WAITING and r.source != gates.SOURCE)) else r for r in records]
+
+
+def never_started(run: Run, record: Record, now: float) -> Record:
+    """An element of an array that is cancelled while it waits leaves no trace, neither in squeue nor in sacct.
+
+    One that was in the queue, has been nowhere for a minute, and was never claimed on a node has not run and never will.
+    """
+    if (record.state is not JobState.UNKNOWN or record.reason != NOWHERE or record.job_id is None or "_" not in record.job_id
+            or now - record.seen < SCHEDULER_SECONDS or (run.attempt_folder(record) / "claim.json").exists()):
+        return record
+    return dataclasses.replace(record, state=JobState.CANCELLED, seen=now, ended=record.seen, reason="left the queue before it started")
+
+
+def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
     """The records as they are now, saved; and why something is old, if a source could not be asked.
 
-    What a gate has let through since the last look is submitted: results decide, whoever looks first.
+    What a gate has let through since the last look is submitted: results decide, whoever looks first. ``rescan``: as if the state file
+    were lost, from the jobs' folders and the scheduler.
     """
-    if run.plan.gates:
+    if run.plan.gates and not rescan:
         try:
             return advance(run)
         except SubmitError as error:
             return run.load(), str(error)
     cluster = cluster_of(run)
     with run.lock():
-        records = explain(run, update(run, run.load(), cluster, time.time()))
+        records = explain(run, update(run, run.rescanned() if rescan else run.load(), cluster, time.time()))
+        records = hold_back(records, cluster)
         run.save(records)
     return records, cluster.trouble
 
@@ -106,7 +161,9 @@ def advance(run: Run, tell: Callable[[str], None] = lambda _: None) -> tuple[lis
     with run.lock():
         looked = time.time()
         records = settle(run, update(run, run.load(), cluster, looked), cluster)
-        return submit_waiting(run, records, cluster, tell, looked, gates.behind(run)), cluster.trouble
+        records = hold_back(submit_waiting(run, records, cluster, tell, looked, gates.behind(run)), cluster)
+        run.save(records)
+        return records, cluster.trouble
 
 
 def override(run: Run, name: str, runs: bool, reason: str) -> list[str]:
@@ -159,9 +216,16 @@ def settle(run: Run, records: list[Record], cluster: Cluster) -> list[Record]:
         active, final = cluster.ask_active(), cluster.ask_final(min(r.submitted or run.created for r in doubtful()))
         if active is None or final is None:
             return [in_doubt(r) if r in doubtful() else r for r in records]
-        records = reconcile(records, active, final, run.exits(records), run.done(records), time.time())
+        records = with_siblings(reconcile(records, active, final, run.exits(records), run.done(records), time.time()))
     return [dataclasses.replace(r, state=JobState.WAITING, reason="its submission never arrived") if r in doubtful() else r
             for r in records]
+
+
+def with_siblings(records: list[Record]) -> list[Record]:
+    """An array arrives whole: an element that neither queue nor accounting shows has the id of the ones submitted with it."""
+    heads = {(split_token(r.token)[0], r.submitted): split_token(r.job_id)[0] for r in records if r.job_id and "_" in r.token}
+    return [dataclasses.replace(r, job_id=f"{heads[key]}_{split_token(r.token)[1]}") if r.job_id is None and key in heads else r
+            for r in records for key in [(split_token(r.token)[0], r.submitted)]]
 
 
 def in_doubt(record: Record) -> Record:
@@ -170,61 +234,67 @@ def in_doubt(record: Record) -> Record:
 
 
 def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Callable[[str], None], looked: float,
-                   among: set[str] | None = None) -> list[Record]:
-    """Write all intents in one save, then submit one by one. With the lock held; ``looked``: when the scheduler was asked.
+                   among: set[str] | None = None, named: Set[str] = frozenset()) -> list[Record]:
+    """Write all intents in one save, then submit batch by batch. With the lock held.
 
-    ``among``: only these jobs, where not all may be submitted.
+    Args:
+        looked: when the scheduler was asked; ``among``: only these jobs, where not all may be submitted.
+        named: jobs to submit even if others of their stage died of what they may die of.
     """
-    eligible = choose(run, records, looked, among)
+    eligible = choose(run, records, looked, among, set(doomed(records)) - named)
     now = time.time()
-    records = [intent(run, r, now) if r.name in eligible else r for r in records]
-    run.save(explain(run, records))
+    batches = make_batches(run, records, eligible, cluster.array_size()) if eligible else []
     by_name = {record.name: record for record in records}
+    for batch in batches:
+        run.prepare(batch.jobs, batch.records)
+        by_name.update((record.name, intent(record, now)) for record in batch.records)
+    run.save(explain(run, list(by_name.values())))
+    done = 0
     try:
-        for name in [job.name for job in run.plan.jobs if job.name in eligible]:
-            record = submit_one(run, cluster, by_name, name)
-            by_name[name] = record
-            run.journal(record)
-            tell(f"submitted {record.name} as {record.job_id}")
+        for batch in batches:
+            submitted = submit_batch(run, cluster, by_name, batch)
+            by_name.update((record.name, record) for record in submitted)
+            run.journal(submitted)
+            done += 1
+            tell(told(batch, submitted))
     except SubmitError as error:
-        ambiguous = isinstance(error, AmbiguousSubmit)
-        for name in eligible:
-            if by_name[name].job_id is None:
-                # Not asked for yet, or refused: open again. The one whose answer was unclear keeps its token and is looked up.
-                unclear = ambiguous and name == current(run, by_name, eligible)
-                by_name[name] = in_doubt(by_name[name]) if unclear else withdrawn(by_name[name])
-        run.save(explain(run, [by_name[r.name] for r in records]))
+        # Not asked for yet, or refused: open again. Those whose answer was unclear keep their tokens and are looked up.
+        for place, batch in enumerate(batches[done:]):
+            unclear = isinstance(error, AmbiguousSubmit) and place == 0
+            by_name.update((r.name, (in_doubt if unclear else withdrawn)(by_name[r.name])) for r in batch.records)
+        run.save(explain(run, list(by_name.values())))
         raise
-    records = explain(run, [by_name[r.name] for r in records])
+    records = explain(run, list(by_name.values()))
     run.save(records)
     for awaited in gates.awaited(run, records):
         cluster.look_after(awaited)
     return records
 
 
-def current(run: Run, by_name: dict[str, Record], eligible: set[str]) -> str:
-    """The first job in plan order that has an intent and no id: the one that was being submitted."""
-    return next(job.name for job in run.plan.jobs if job.name in eligible and by_name[job.name].job_id is None)
+def told(batch: Batch, submitted: Sequence[Record]) -> str:
+    """One line on what was submitted, and as what."""
+    job_id = split_token(str(submitted[0].job_id))[0]
+    return f"submitted {batch.title} as {job_id}" + (f", an array of {len(submitted)}" if batch.indexes else "")
 
 
-def submit_one(run: Run, cluster: Cluster, by_name: dict[str, Record], name: str) -> Record:
-    """Submit one job after its active parents; an unclear answer is looked up at once."""
-    job, record = run.by_name[name], by_name[name]
-    dependencies = [str(by_name[parent].job_id) for parent in job.after if by_name[parent].state in ACTIVE]
+def submit_batch(run: Run, cluster: Cluster, by_name: dict[str, Record], batch: Batch) -> list[Record]:
+    """Submit one batch after its active parents; an unclear answer is looked up at once."""
+    waits = waits_for(batch, by_name)
+    records = [by_name[record.name] for record in batch.records]
     try:
-        job_id = cluster.submit(job, record, dependencies)
+        job_id = cluster.submit(batch, waits)
     except AmbiguousSubmit:
-        (record,) = settle(run, [in_doubt(record)], cluster)
-        if record.state is JobState.UNKNOWN:
+        records = settle(run, [in_doubt(record) for record in records], cluster)
+        if any(record.state is JobState.UNKNOWN and record.job_id is None for record in records):
             raise
-        if record.job_id is None:
-            job_id = cluster.submit(job, record, dependencies)
-        else:
-            return record
-    return dataclasses.replace(record, job_id=job_id, state=JobState.PENDING, source="orch", seen=time.time(), reason="")
+        if any(record.job_id is not None for record in records):
+            return records
+        job_id = cluster.submit(batch, waits)
+    return [dataclasses.replace(record, job_id=own, state=JobState.PENDING, source="orch", seen=time.time(), reason="")
+            for record, own in zip(records, batch.ids(job_id), strict=True)]
 
 
-def choose(run: Run, records: Sequence[Record], looked: float, among: set[str] | None = None) -> set[str]:
+def choose(run: Run, records: Sequence[Record], looked: float, among: set[str] | None = None, held: Set[str] = frozenset()) -> set[str]:
     """Names of jobs to submit now: not done, not active, not held, each parent done, skipped or seen in the queue since ``looked``.
 
     An older word on a parent is not enough: Slurm takes afterok on a failed job that it has forgotten, and runs the child.
@@ -236,22 +306,16 @@ def choose(run: Run, records: Sequence[Record], looked: float, among: set[str] |
     room = len(run.plan.jobs) if run.profile.max_jobs is None else run.profile.max_jobs - sum(r.state in ACTIVE for r in records)
     for job in run.plan.jobs:
         ready = all(parent in chosen or parent in known for parent in job.after)
-        free = by_name[job.name].state is JobState.WAITING and by_name[job.name].source != gates.SOURCE
+        free = by_name[job.name].state is JobState.WAITING and by_name[job.name].source != gates.SOURCE and job.name not in held
         if free and ready and len(chosen) < room and (among is None or job.name in among):
             chosen.add(job.name)
     return chosen
 
 
-def intent(run: Run, record: Record, now: float) -> Record:
-    """A record that says what is about to be submitted; its attempt's folder is made here.
-
-    An intent that never arrived keeps its attempt and token, so that a late arrival and its repetition share one claim.
-    """
-    attempt = record.attempt if record.token else record.attempt + 1
-    token = run.token(run.by_name[record.name], attempt)
-    (run.folder / record.folder / f"attempt-{attempt}").mkdir(parents=True, exist_ok=True)
-    return dataclasses.replace(record, attempt=attempt, token=token, job_id=None, state=JobState.PENDING, source="orch", seen=now,
-                               submitted=now, started=None, ended=None, exit_code=None, host=None, reason="being submitted")
+def intent(record: Record, now: float) -> Record:
+    """A record that says what is about to be submitted."""
+    return dataclasses.replace(record, job_id=None, state=JobState.PENDING, source="orch", seen=now, submitted=now, started=None,
+                               ended=None, exit_code=None, host=None, reason="being submitted", cause="", died_of="", held=False)
 
 
 def withdrawn(record: Record) -> Record:
@@ -280,17 +344,34 @@ def retry(run: Run, names: Iterable[str] | None = None, tell: Callable[[str], No
     cluster = cluster_of(run)
     with run.lock():
         looked = time.time()
-        records = settle(run, update(run, run.load(), cluster, looked), cluster)
+        records = settle(run, update(run, run.load(), cluster, looked, thorough=True), cluster)
         if cluster.trouble:
             tell(f"could not ask: {cluster.trouble}; what depends on jobs that may be active is not submitted now")
-        # Naming a job whose fate is unknown is the user's word that it is gone.
-        again = {r.name for r in records if (r.state in FAILED and (wanted is None or r.name in wanted))
-                 or (r.state is JobState.UNKNOWN and wanted is not None and r.name in wanted)}
-        if wanted is not None:
-            again |= ancestors_failed(run, records, again)
-        records = [dataclasses.replace(r, state=JobState.WAITING, token="", job_id=None, reason="") if r.name in again else r
-                   for r in records]
-        return submit_waiting(run, records, cluster, tell, looked)
+        chosen = {r.name for r in records if r.state in FAILED and (wanted is None or r.name in wanted)}
+        if wanted is None:
+            chosen -= refused(run, records, chosen, tell)
+        else:
+            # Naming a job whose fate is unknown is the user's word that it is gone; naming any, that it is worth another attempt.
+            chosen |= {r.name for r in records if r.state is JobState.UNKNOWN and r.name in wanted}
+            chosen |= ancestors_failed(run, records, chosen)
+        records = [again(run.by_name[r.name], r, run.profile) if r.name in chosen else r for r in records]
+        records = submit_waiting(run, records, cluster, tell, looked, named=chosen)
+        records = hold_back(records, cluster)
+        run.save(records)
+        return records
+
+
+def refused(run: Run, records: Sequence[Record], names: set[str], tell: Callable[[str], None]) -> set[str]:
+    """Those of the named jobs that another attempt would not help; says which, and why."""
+    exits = run.exits(r for r in records if r.name in names)
+    found = set()
+    for record in (r for r in records if r.name in names):
+        left = exits.get(record.name)
+        why_not = refusal(run.by_name[record.name], record, run.profile, left.resources if left is not None else None)
+        if why_not:
+            tell(f"not submitted again: {why_not}; orch retry --job {record.name} does it all the same")
+            found.add(record.name)
+    return found
 
 
 def ancestors_failed(run: Run, records: Sequence[Record], names: set[str]) -> set[str]:
@@ -315,5 +396,9 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
         ended = [r for r in records if r.state in ACTIVE and r.job_id and (wanted is None or r.name in wanted)]
         if ended:
             cluster.cancel([str(r.job_id) for r in ended])
+        # Of an element that was waiting Slurm keeps no record: what became of it is known now or never.
+        gone = {r.name for r in ended if r.state is JobState.PENDING and "_" in r.token}
+        records = [dataclasses.replace(r, state=JobState.CANCELLED, source="orch", seen=time.time(), ended=time.time(), reason="cancelled")
+                   if r.name in gone else r for r in records]
         run.save(explain(run, records))
     return [record.name for record in ended]

@@ -9,7 +9,7 @@ from rich.live import Live
 
 from orchestrator.run import Run
 from orchestrator.state import FINAL, JobState, Record
-from orchestrator.status import clock, render, status_rows
+from orchestrator.status import clock, render
 from orchestrator.submit import refresh
 
 LOCAL_SECONDS = 1.0
@@ -42,7 +42,7 @@ def live(run: Run, console: Console, pause: float) -> list[Record]:
         while True:
             records, trouble = refresh(run)
             now = time.time()
-            view.update(render(run, status_rows(run, records, now), trouble, now, console.width), refresh=True)
+            view.update(render(run, records, trouble, now, console.width), refresh=True)
             if over(records):
                 return records
             time.sleep(pause)

@@ -58,7 +58,12 @@ ReturnToService=2
 MpiDefault=none
 SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0
 NodeName=a100-[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{node1}-{node2}] CPUs=64 RealMemory={memory} Gres=gpu:a100:4 State=UNKNOWN
-PartitionName=a100_normal_q Nodes=a100-[1-2] Default=YES MaxTime=1-00:00:00 State=UP
+PreemptType=preempt/partition_prio
+PreemptMode=CANCEL
+MaxArraySize=1001
+MaxJobCount=30000
+PartitionName=a100_normal_q Nodes=a100-[1-2] Default=YES MaxTime=1-00:00:00 State=UP PriorityTier=10 PreemptMode=OFF
+PartitionName=low Nodes=a100-[1-2] MaxTime=1-00:00:00 State=UP PriorityTier=1 PreemptMode=CANCEL
 """
 
 SLURMDBD_CONF = """
@@ -202,6 +207,13 @@ class PrivateSlurm:
         """Start one program that stays; its output goes into a file of the folder."""
         with (self.folder / f"{arguments[0]}-{len(self.processes)}.out").open("wb") as out:
             self.processes.append(subprocess.Popen(arguments, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True))
+
+    def end(self, name: str) -> list[str]:
+        """End the newest program of that name; returns how it was started."""
+        process = next(p for p in reversed(self.processes) if isinstance(p.args, tuple) and p.args[0] == name and p.poll() is None)
+        process.terminate()
+        process.wait(timeout=20)
+        return [str(argument) for argument in process.args] if isinstance(process.args, tuple) else []
 
     def command(self, *arguments: str, check: bool = True) -> None:
         """Run one program to its end."""

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from orchestrator import node as node_program
 from orchestrator.node import process_start
 
 TOKEN = "0123456789"
@@ -26,7 +27,7 @@ def job_folder(folder: Path, command: list[str], needs: dict[str, str] | None = 
 def node(path: Path, job_id: str) -> subprocess.Popen[bytes]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")} | {"ORCH_JOB_ID": job_id}
     with (path / "attempt-1" / "log.txt").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-P", "-u", "-m", "orchestrator.node", str(path), "1", TOKEN], env=environment,
+        return subprocess.Popen([sys.executable, "-I", "-S", "-u", node_program.__file__, str(path), "1", TOKEN], env=environment,
                                 stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
 

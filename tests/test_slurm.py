@@ -131,7 +131,7 @@ def test_an_sbatch_that_submits_and_says_it_failed_is_looked_up(slurm: PrivateSl
 
 @pytest.mark.slurm
 def test_squeue_that_cannot_be_asked_changes_nothing_and_is_said(slurm: PrivateSlurm, tmp_path: Path) -> None:
-    file = describe(tmp_path, f"  a: {{command: sleep 8, {SMALL}}}\n")
+    file = describe(tmp_path, f"  a: {{command: sleep 60, {SMALL}}}\n")
     assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
     until(tmp_path, lambda found: found["a"]["state"] == "RUNNING")
     path = wrapper(tmp_path, "squeue", 'echo "slurm_load_jobs error: Unable to contact slurm controller" >&2; exit 1')
@@ -235,20 +235,20 @@ def count_calls(folder: Path, *programs: str) -> str:
 @pytest.mark.slurm
 def test_status_asks_squeue_once_and_sacct_at_most_once(slurm: PrivateSlurm, tmp_path: Path) -> None:
     (tmp_path / "later.yaml").write_text(f"{slurm.profile.read_text()}sbatch: {{begin: now+1hour}}\n")
-    file = describe(tmp_path, f"  a: {{command: \"echo {{n}}\", matrix: {{n: [1, 2, 3, 4, 5, 6, 7, 8]}}, {SMALL}}}\n")
+    file = describe(tmp_path, "".join(f"  a{n}: {{command: echo {n}, {SMALL}}}\n" for n in range(1, 9)))
     assert orch(tmp_path, "launch", str(file), "--cluster", str(tmp_path / "later.yaml")).returncode == 0
     found = jobs(tmp_path, count_calls(tmp_path, "squeue", "sacct"))
     assert {job["state"] for job in found.values()} == {"PENDING"}
     assert (tmp_path / "calls").read_text().split() == ["squeue"]
     # Cancelled by hand before they started: no exit record, and squeue no longer shows them.
-    subprocess.run(["scancel", *[found[f"a/n={n}"]["id"] for n in (1, 2, 3)]], check=True)
+    subprocess.run(["scancel", *[found[f"a{n}"]["id"] for n in (1, 2, 3)]], check=True)
     until(tmp_path, lambda now: sum(job["state"] == "CANCELLED" for job in now.values()) == 3)  # accounting lags a moment behind
     (state,) = tmp_path.glob("runs/*/*/state.json")
     state.write_text(state.read_text().replace('"CANCELLED"', '"PENDING"'))  # as if this were the first look since
     (tmp_path / "calls").unlink()
     found = jobs(tmp_path, f"{tmp_path}/bin:")
     assert sorted((tmp_path / "calls").read_text().split()) == ["sacct", "squeue"]
-    assert [found[f"a/n={n}"]["state"] for n in range(1, 9)] == ["CANCELLED"] * 3 + ["PENDING"] * 5
+    assert [found[f"a{n}"]["state"] for n in range(1, 9)] == ["CANCELLED"] * 3 + ["PENDING"] * 5
     assert orch(tmp_path, "cancel").returncode == 0
 
 
@@ -304,7 +304,8 @@ def test_the_script_is_what_slurm_should_read() -> None:
                       setup=["module load cuda"], environment={"HF_HOME": "/scratch/my models"})
     job = Job(name="train", stage="train", axes={}, engine="ppo", command=None, config={},
               resources=Resources(gpus=2, cpus=32, memory_gb=128, minutes=720))
-    text = script_text(profile, job, "mtl-comparison.train/arm=pcgrad,seed=0.0123456789", Path("/runs/my run/100%/log.txt"), ["17", "18"],
+    text = script_text(profile, job, "mtl-comparison.train/arm=pcgrad,seed=0.0123456789", Path("/runs/my run/100%/log.txt"),
+                       "afterok:17:18",
                        ["python", "-m", "orchestrator.node", "/runs/my run", "1", "0123456789"])
     assert text == GOLDEN
 

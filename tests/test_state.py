@@ -1,13 +1,15 @@
 """The weighing of sources: no order, loss or repetition of answers loses a finished job or invents a failure."""
 
+import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.io import Progress, read_progress
-from orchestrator.state import FAILED, FINAL, Answer, ExitRecord, JobState, Record, Seen, reconcile
+from orchestrator.state import FAILED, FINAL, SCHEDULER_SECONDS, Answer, ExitRecord, JobState, Record, Seen, reconcile
 from orchestrator.status import progress_of
 
 TOKEN = "0123456789"
@@ -34,6 +36,7 @@ FINAL_ANSWERS: list[Answer] = [
 answers = st.lists(st.tuples(st.sampled_from(ACTIVE_ANSWERS), st.sampled_from(FINAL_ANSWERS)), max_size=8)
 
 
+@settings(deadline=None)
 @given(before=answers, after=answers)
 def test_results_end_the_matter_whatever_the_scheduler_says(
         before: list[tuple[Answer, Answer]], after: list[tuple[Answer, Answer]]) -> None:
@@ -46,6 +49,7 @@ def test_results_end_the_matter_whatever_the_scheduler_says(
         assert now[0].source == "results"
 
 
+@settings(deadline=None)
 @given(history=st.lists(st.sampled_from(ACTIVE_ANSWERS), max_size=8), final=st.sampled_from([None, {}]))
 def test_absent_is_never_failed(history: list[Answer], final: Answer) -> None:
     now = [record()]
@@ -54,6 +58,7 @@ def test_absent_is_never_failed(history: list[Answer], final: Answer) -> None:
         assert now[0].state not in FINAL
 
 
+@settings(deadline=None)
 @given(state=st.sampled_from([JobState.PENDING, JobState.RUNNING, JobState.UNKNOWN, JobState.FAILED, JobState.WAITING]))
 def test_could_not_ask_changes_nothing(state: JobState) -> None:
     assert reconcile([record(state)], None, None, {}, set(), 100.0) == [record(state)]
@@ -101,6 +106,99 @@ def test_a_requeued_job_is_waiting_until_the_queue_shows_it_and_older_records_fa
     early = reconcile([record(JobState.RUNNING)], {}, None, {"train": saved}, {"train"}, 1000.0)
     final = ExitRecord(**{**left(0, True).__dict__, "restart": 1})
     assert reconcile(early, {}, None, {"train": final}, {"train"}, 1001.0)[0].restarts == 1
+
+
+@dataclasses.dataclass(frozen=True)
+class World:
+    """The truth about one job, of which sources tell late or not at all. Times in seconds after its submission."""
+
+    start: float
+    end: float
+    state: JobState
+    leaves: bool
+    """Whether it wrote an exit record."""
+    files_late: float
+    """When its files are seen on the login node, after its end."""
+    accounting_late: float
+    accounting: bool
+    """Whether there is any."""
+
+    def active(self, now: float) -> Answer:
+        if now >= self.end:
+            return {}
+        running = now >= self.start
+        return {TOKEN: Seen(job_id="7", token=TOKEN, state=JobState.RUNNING if running else JobState.PENDING,
+                            started=self.start if running else None, source="squeue")}
+
+    def final(self, now: float) -> Answer:
+        if not self.accounting:
+            return None
+        then = now - self.accounting_late
+        if then < 0:
+            return {}
+        if then < self.end:
+            return {TOKEN: Seen(job_id="7", token=TOKEN, state=JobState.RUNNING if then >= self.start else JobState.PENDING)}
+        return {TOKEN: Seen(job_id="7", token=TOKEN, state=self.state, started=self.start, ended=self.end, source="sacct")}
+
+    def files(self, now: float) -> tuple[dict[str, ExitRecord], set[str]]:
+        if now < self.end + self.files_late:
+            return {}, set()
+        good = self.state is JobState.COMPLETED
+        signals = ("SIGTERM",) if self.state in (JobState.TIMEOUT, JobState.CANCELLED) else ()
+        record = left(0 if good else 1, good, ended=self.end, signals=signals)
+        return {"train": dataclasses.replace(record, started=self.start)} if self.leaves or good else {}, {"train"} if good else set()
+
+
+ENDS = [JobState.COMPLETED, JobState.FAILED, JobState.TIMEOUT, JobState.OUT_OF_MEMORY, JobState.CANCELLED]
+worlds = st.builds(World, start=st.floats(0, 50), end=st.floats(50, 200), leaves=st.booleans(), state=st.sampled_from(ENDS),
+                   files_late=st.floats(0, SCHEDULER_SECONDS - 5), accounting_late=st.sampled_from([0.0, 5.0, 500.0]),
+                   accounting=st.booleans())
+looks = st.lists(st.tuples(st.floats(0, 30), st.floats(0, 4), st.floats(0, 4), st.sampled_from(["both", "squeue", "none"])), max_size=25)
+
+
+@settings(max_examples=300, deadline=None)
+@given(world=worlds, moments=looks, repeat=st.integers(1, 2))
+def test_no_order_delay_or_loss_of_answers_loses_a_finished_job_or_lets_one_run_twice(
+        world: World, moments: list[tuple[float, float, float, str]], repeat: int) -> None:
+    now = [record()]
+    clock = 0.0
+    for pause, between, later, answering in [*moments, *[(100.0, 0.0, 0.0, "both")] * 8]:
+        clock += pause
+        # As orch looks: the queue, accounting a moment later, and the files last.
+        active = None if answering == "none" else world.active(clock)
+        final = world.final(clock + between) if answering == "both" and active == {} else None
+        exits, done = world.files(clock + between + later)
+        before = now[0]
+        for _ in range(repeat):
+            now = reconcile(now, active, final, exits, done, clock + between + later)
+        clock += between + later
+        (told,) = now
+        alive = clock < world.end
+        assert told.state is not JobState.WAITING, "it would be submitted again"
+        if before.state in FAILED and before.source == "sacct":
+            assert told.state is before.state, "what accounting said is taken back because it was not asked again"
+        if alive or world.state is JobState.COMPLETED:
+            assert told.state not in FAILED, "it would be submitted again"
+    if world.state is JobState.COMPLETED:
+        assert now[0].state is JobState.COMPLETED
+    elif world.leaves or world.accounting:
+        assert now[0].state in FAILED
+    else:
+        assert now[0].state is JobState.UNKNOWN, "nobody said what became of it"
+
+
+def test_a_job_that_slurm_calls_completed_has_a_minute_to_show_its_results() -> None:
+    over: Answer = {TOKEN: Seen(job_id="7", token=TOKEN, state=JobState.COMPLETED, started=10.0, ended=90.0, source="sacct")}
+    (soon,) = reconcile([record()], {}, over, {}, set(), 100.0)
+    assert (soon.state, soon.reason) == (JobState.COMPLETING, "ended; its results are not seen here yet")
+    assert reconcile([soon], {}, over, {}, {"train"}, 110.0)[0].state is JobState.COMPLETED
+    (late,) = reconcile([soon], {}, over, {}, set(), 200.0)
+    assert (late.state, late.reason) == (JobState.FAILED, "the scheduler says COMPLETED, but there are no results and no exit record")
+
+
+@pytest.mark.parametrize("state", [JobState.SUSPENDED, JobState.RUNNING, JobState.COMPLETING])
+def test_the_queue_is_believed_about_what_is_active(state: JobState) -> None:
+    assert reconcile([record()], {TOKEN: seen(state)}, None, {}, set(), 100.0)[0].state is state
 
 
 def test_an_engine_that_knows_how_long_it_takes_is_believed(tmp_path: Path) -> None:
