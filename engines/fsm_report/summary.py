@@ -44,7 +44,8 @@ def difference(first: Sequence[float], second: Sequence[float]) -> Interval:
     if error == 0:
         return Interval(value, value, value)
     freedom = sum(parts) ** 2 / sum(part**2 / (len(values) - 1) for part, values in zip(parts, (first, second), strict=True))
-    half = error * (T95[int(freedom) - 1] if freedom < len(T95) + 1 else Z95)
+    whole = math.floor(freedom + 1e-6)  # rounding errors must not cost one of few
+    half = error * (T95[whole - 1] if whole <= len(T95) else Z95)
     return Interval(value, value - half, value + half)
 
 
