@@ -12,7 +12,7 @@ demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no 
 
 test: ## everything, real Slurm included (installs it where it may)
 	@scripts/setup.sh test
-	@$(BIN)/python -m pytest -m "not long"
+	@$(BIN)/python -m pytest -m "not long" --durations=25
 
 test-fast: ## without Slurm, vLLM and Ray: seconds
 	@$(BIN)/python -m pytest -m "not long and not slurm and not engine"

@@ -22,8 +22,10 @@ class Condition:
     """Whose results count."""
     jobs: tuple[str, ...]
     """The jobs of that stage that count."""
+    chosen: Point
+    """Axes that chose the jobs, such as ``{"model": "lstm-large"}``."""
     where: Point
-    """Axes that a row of results must have, such as ``{"checkpoint": "best"}``; axes of the jobs have chosen ``jobs`` already."""
+    """Axes that a row of their results must have, such as ``{"checkpoint": "best"}``."""
     at_least: float | None
     at_most: float | None
     """Exactly one of the two is set."""
@@ -46,12 +48,17 @@ class Condition:
         return value >= self.at_least if self.at_least is not None else value <= float(self.at_most or 0.0)
 
     @property
+    def whose(self) -> str:
+        """``unless test_accuracy of hard (checkpoint=last)``."""
+        axes = {**self.chosen, **self.where}
+        where = f" ({', '.join(f'{axis}={literal(value)}' for axis, value in axes.items())})" if axes else ""
+        return f"{'unless ' if self.negated else ''}{self.metric} of {self.stage}{where}"
+
+    @property
     def asks(self) -> str:
         """``test_accuracy of hard >= 0.9 in 2 of 3``."""
         sign, limit = (">=", self.at_least) if self.at_least is not None else ("<=", self.at_most)
-        where = f" ({', '.join(f'{axis}={literal(value)}' for axis, value in self.where.items())})" if self.where else ""
-        return (f"{'unless ' if self.negated else ''}{self.metric} of {self.stage}{where} {sign} {limit:g} in {self.need} of "
-                f"{len(self.jobs)}")
+        return f"{self.whose} {sign} {limit:g} in {self.need} of {len(self.jobs)}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,17 +105,15 @@ def decide(judged: Sequence[bool | None]) -> bool | None:
 
 
 def told(condition: Condition, findings: Sequence[Finding]) -> str:
-    """``test_accuracy of hard >= 0.9 in 2 of 3: 0.95, 0.41 < 0.9, hard/seed=2 RUNNING; 1 so far``."""
-    words = []
-    for finding in findings:
-        if finding.value is None:
-            words.append(f"{finding.job} {finding.why}")
-        elif condition.reached(finding.value):
-            words.append(number(finding.value))
-        else:
-            words.append(f"{number(finding.value)} {'<' if condition.at_least is not None else '>'} "
-                         f"{condition.at_least if condition.at_least is not None else condition.at_most:g}")
-    return f"{condition.asks}: {', '.join(words)}; {met(condition, findings)} of {len(findings)}"
+    """``test_accuracy of hard: 0.95, 0.41 < 0.9; 1 of 3, 2 needed; 1 RUNNING``; what went wrong in a job is said with its name."""
+    sign, limit = ("<", condition.at_least) if condition.at_least is not None else (">", condition.at_most)
+    values = [number(f.value) if condition.reached(f.value) else f"{number(f.value)} {sign} {limit:g}"
+              for f in findings if f.value is not None]
+    states = [f.why for f in findings if f.value is None and f.why.isupper()]
+    open_ = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
+    open_ += [f"{f.job} {f.why}" for f in findings if f.value is None and not f.why.isupper()]
+    counted = f"{met(condition, findings)} of {len(findings)}, {condition.need} needed"
+    return f"{condition.whose}: " + "; ".join(part for part in (", ".join(values), counted, ", ".join(open_)) if part)
 
 
 def number(value: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -201,7 +202,9 @@ class _Expansion:
                 for name in names if name in wanted]
 
     def resolve(self, node: Node, draft: Draft, key: str) -> Node:
-        """``node`` with every ``{of: STAGE, ..}`` below it replaced."""
+        """``node`` with every ``{of: STAGE, ..}`` below it replaced, and every ``"{axis}"`` by the job's value on that axis."""
+        if isinstance(node.value, str) and (axis := re.fullmatch(r"\{(\w+)\}", node.value)) and axis[1] in draft.point:
+            return Node(draft.point[axis[1]], node.where)
         if isinstance(node.value, list):
             return Node([self.resolve(item, draft, key) for item in node.value], node.where)
         if not isinstance(node.value, dict):

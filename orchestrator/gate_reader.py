@@ -128,7 +128,8 @@ def resolve(gate: Written, jobs: Sequence[tuple[str, Point]], add: Add) -> Condi
         add(gate.place("for"), f"{key}: for: {wanted} of {of} asked for, '{gate.of}' has {len(names)} such jobs")
         return None
     need = -(-wanted * len(names) // of)  # rounded up
-    return Condition(metric=gate.metric, stage=gate.of, jobs=names, where={a: v for a, v in gate.where.items() if a not in chosen},
+    where = {axis: value for axis, value in gate.where.items() if axis not in chosen}
+    return Condition(metric=gate.metric, stage=gate.of, jobs=names, chosen=chosen, where=where,
                      at_least=gate.at_least, at_most=gate.at_most, need=need, negated=gate.negated)
 
 

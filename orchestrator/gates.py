@@ -66,7 +66,8 @@ def decision(run: Run, conditions: Sequence[Condition], by_name: Mapping[str, Re
     runs = decide(answers)
     shown = [pair for pair, answer in zip(judged, answers, strict=True) if answer is runs]
     text = "; ".join(told(*pair) for pair in shown)
-    if runs is None and not any(by_name[f.job].state in ACTIVE | OPEN for _, findings in shown for f in findings if f.value is None):
+    missing = [by_name[one.job].state for _, findings in shown for one in findings if one.value is None]
+    if runs is None and not any(state in ACTIVE | OPEN or state is JobState.UNKNOWN for state in missing):
         text += "; nothing more will come: orch retry, or orch override"
     return Decision(runs=runs, text=text, judged=judged)
 
@@ -128,7 +129,9 @@ def keep(run: Run, stage: str, decided: Decision | None) -> None:
     old = json.loads(path.read_text()) if path.exists() else None
     if old is not None and (old["decision"], old["text"], old["inputs"]) == (word, decided.text, json.loads(json.dumps(inputs))):
         return
-    history = [] if old is None else [*old["history"], {key: old[key] for key in ("time", "decision", "text")}]
+    history = [] if old is None else old["history"]
+    if old is not None and old["decision"] != word:
+        history = [*history, {key: old[key] for key in ("time", "decision", "text")}]
     path.parent.mkdir(exist_ok=True)
     write_json(path, {"stage": stage, "decision": word, "text": decided.text, "time": time.time(), "inputs": inputs, "history": history})
 

@@ -15,6 +15,9 @@ from orchestrator.state import ACTIVE, JobState, Record
 from orchestrator.status import clock
 from orchestrator.submit import named, refresh
 
+REPORTS = ("analysis", "fsm_report")
+"""Engines that leave report.txt and report.html."""
+
 
 def one_job(run: Run, name: str, records: list[Record]) -> Record:
     """The job that a person means. RunError lists the candidates if there are several."""
@@ -70,11 +73,11 @@ def runs_table(root: Path) -> Table:
 def print_report(run: Run) -> None:
     """Print report.txt of the run's analysis jobs and say where the page is; RunError says what is missing."""
     records, _ = refresh(run)
-    reports = [record for record in records if run.by_name[record.name].engine == "analysis"]
+    reports = [record for record in records if run.by_name[record.name].engine in REPORTS]
     # An evolution writes a report at every growth; the newest one shows all that the others do.
     reports += [record for record in records if run.by_name[record.name].engine == "analysis.evolution"][-1:]
     if not reports:
-        raise RunError(f"{run.name} has no stage with the engine 'analysis', which writes reports")
+        raise RunError(f"{run.name} has no stage with an engine that writes reports: {', '.join(REPORTS)}")
     for record in reports:
         out = run.folder / record.folder / "out"
         if record.state is not JobState.COMPLETED:

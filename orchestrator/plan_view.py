@@ -14,7 +14,10 @@ from orchestrator.plan import Plan
 
 def render_plan(plan: Plan) -> Table:
     """Every job, what it waits for, and what it asks for."""
-    hours = f"{plan.gpu_hours:g} GPU-hours asked for" if plan.gpu_hours else "no GPU"
+    hours, gated = f"{plan.gpu_hours:g} GPU-hours asked for" if plan.gpu_hours else "no GPU", plan.gated_jobs
+    if gated:
+        behind = sum(job.resources.gpu_hours for job in plan.jobs if job.name in gated)
+        hours += f"; {len(gated)} of the jobs" + (f" ({behind:g} GPU-hours)" if behind else "") + " only if their gates say so"
     caption = "\n".join([*([plan.about] if plan.about else []), *estimates(plan)])
     table = Table(title=f"{plan.experiment} ({plan.preset or 'full'}): {len(plan.jobs)} jobs, {hours}",
                   caption=caption or None, title_justify="left", caption_justify="left")
@@ -24,7 +27,9 @@ def render_plan(plan: Plan) -> Table:
     sizes = {stage: list(stages.values()).count(stage) for stage in stages.values()}
     for job in plan.jobs:
         runs = job.engine or " ".join(job.command or ())
-        table.add_row(job.name, runs if len(runs) <= 40 else f"{runs[:37]}...", waits_for(job.after, stages, sizes),
+        waits = [waits_for(job.after, stages, sizes)] if job.after or job.stage not in plan.gates else []
+        gates = [one.asks if one.negated else f"when {one.asks}" for one in plan.gates.get(job.stage, ())]
+        table.add_row(job.name, runs if len(runs) <= 40 else f"{runs[:37]}...", "\n".join([*waits, *gates]),
                       asks_for(job.resources), clock(job.resources.minutes))
     return table
 

@@ -27,7 +27,8 @@ STAGE_KEYS: dict[str, str] = {
     "unless": "A gate the other way round: the stage runs if the results do not reach the threshold.",
     "checkpoints": "Which checkpoints of the `for_each` job to use: last, best, all, every:N, or a list of epochs.",
     "resources": "What one job asks for: nodes, gpus and cpus (per node), memory_gb (per node), minutes (time limit).",
-    "config": "The engine's config; `{of: STAGE, path: P}` and `{of: STAGE, checkpoint: C}` stand for what a job there leaves.",
+    "config": "The engine's config; `{of: STAGE, path: P}` and `{of: STAGE, checkpoint: C}` stand for what a job there leaves, "
+              "`\"{axis}\"` for the job's value on an axis that comes from `for_each`.",
 }
 """Every key of a stage, and what it does."""
 

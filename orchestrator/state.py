@@ -210,8 +210,8 @@ def weigh(record: Record, active: Answer, final: Answer, left: ExitRecord | None
         left = None  # of before a requeue; the time after it left none
     if over is not None and over.state in FAILED:
         return from_scheduler(record, over, left, now)
-    if over is None and record.state in FAILED and left is not None and left.signals:
-        return record  # the scheduler has said who ended it; not asked again is not taken back
+    if over is None and record.state in FAILED and left is not None and (left.signals or record.source == "sacct"):
+        return record  # the scheduler has said what ended it; not asked again is not taken back
     if left is not None and left.requeued:
         return restarted(change(record, now, state=JobState.PENDING, source="exit record", started=None, exit_code=None), left)
     if left is not None and left.signals and (over is None or over.state in ACTIVE) and now - left.ended < SCHEDULER_SECONDS:

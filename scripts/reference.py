@@ -24,7 +24,7 @@ from typer.main import get_command
 from engines.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
-ENGINES = ("ppo", "evaluation", "analysis", "analysis.evolution", "miniature", "fsm", "probe")
+ENGINES = ("ppo", "evaluation", "analysis", "analysis.evolution", "miniature", "fsm", "probe", "fsm_report")
 
 
 def field_docstrings(kind: type) -> dict[str, str]:

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from private_slurm import PrivateSlurm
 from safetensors.numpy import save_file
 
 from engines import checkpoints
@@ -25,7 +26,7 @@ from orchestrator.errors import DescriptionError, RunError
 from orchestrator.evolution import Evolution, Known, assign, choose
 from orchestrator.evolve import Request, evolve, source_of
 from orchestrator.plan import make_plan
-from orchestrator.profile import Profile
+from orchestrator.profile import Profile, load_profile
 from orchestrator.run import Run, create_run, open_run
 
 ORCH = Path(sys.executable).with_name("orch")
@@ -48,7 +49,7 @@ def save(out: Path, epoch: int, seed: int, value: float = 0.0) -> None:
                      metrics={"validation_reward_mean": value}, rank_by="validation_reward_mean")
 
 
-def training_run(root: Path, arms: tuple[str, ...] = ("a", "b"), **train: Any) -> Run:
+def training_run(root: Path, arms: tuple[str, ...] = ("a", "b"), profile: Profile = PLANNED, **train: Any) -> Run:
     """A run with a training per arm and an evaluation, as it is before anything ran."""
     data = root / "data"
     data.mkdir(parents=True, exist_ok=True)
@@ -62,7 +63,7 @@ def training_run(root: Path, arms: tuple[str, ...] = ("a", "b"), **train: Any) -
                                  "checkpoint_every_epochs": 1, **train}},
             "evaluate": {"engine": "evaluation", "for_each": "train", "checkpoints": "last", "resources": {"minutes": 7},
                          "config": {"data": "data", "limit": 5}}}}))
-    return create_run(make_plan(path), PLANNED, root / "runs")
+    return create_run(make_plan(path), profile, root / "runs")
 
 
 def out_of(run: Run, arm: str, stage: str = "train") -> Path:
@@ -360,6 +361,28 @@ def test_the_commands_work_on_an_evolution_and_its_report_program_runs_on_its_co
     rows = [row for row in json.loads(listed.stdout) if row["domain"] == "macro mean" and not row["at"]]
     assert len(rows) == 6
     assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
+
+
+@pytest.mark.slurm
+@pytest.mark.timeout(300)
+def test_on_slurm_the_report_of_what_is_scored_is_a_job_like_any_other(slurm: PrivateSlurm, tmp_path: Path) -> None:
+    run = training_run(tmp_path, profile=load_profile(str(slurm.profile)))
+    shutil.rmtree(tmp_path / "base")  # so that nothing is left to score, and no engine has to start
+    for arm, seed in (("a", 10), ("b", 20)):
+        for epoch in (1, 2):
+            save(out_of(run, arm), epoch, seed + epoch)
+        made = checkpoints.complete(out_of(run, arm))
+        finish(out_of(run, arm, "evaluate"), {one.manifest.name: one.manifest.fingerprint for one in made})
+    begun = orch("evolve", run.name, "--set", "report.resources.memory_gb=1", "--set", "report.resources.minutes=4")
+    assert "submitted report/checkpoints=4" in begun.stdout, begun.stderr
+    assert "1 jobs submitted" in begun.stdout
+    deadline = time.monotonic() + 200
+    while (row := json.loads(orch("status", "--json").stdout)["jobs"][0])["state"] != "COMPLETED":
+        assert row["state"] in ("PENDING", "RUNNING", "COMPLETING"), row
+        assert time.monotonic() < deadline
+        time.sleep(1.0)
+    assert "arm=b: stop at epoch-000001 (step 2)" in orch("report").stdout
+    assert "0 jobs submitted, 1 of 1 done before" in orch("evolve", run.name).stdout
 
 
 TINY = """

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engines.io import Progress, read_progress
@@ -157,6 +157,8 @@ looks = st.lists(st.tuples(st.floats(0, 30), st.floats(0, 4), st.floats(0, 4), s
 
 
 @settings(max_examples=300, deadline=None)
+@example(world=World(start=0.0, end=50.0, state=JobState.OUT_OF_MEMORY, leaves=True, files_late=0.0, accounting_late=0.0, accounting=True),
+         moments=[(12.0, 4.0, 4.0, "both"), (30.0, 0.0, 0.0, "both"), (0.0, 0.0, 0.0, "squeue")], repeat=1)
 @given(world=worlds, moments=looks, repeat=st.integers(1, 2))
 def test_no_order_delay_or_loss_of_answers_loses_a_finished_job_or_lets_one_run_twice(
         world: World, moments: list[tuple[float, float, float, str]], repeat: int) -> None:

@@ -5,50 +5,22 @@ Each is drawn once, as SVG whose lines and words take the page's own colour, so 
 
 from __future__ import annotations
 
-import io
 import itertools
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engines.analysis.comparison import LEVEL, MACRO
 from engines.analysis.report import Report
+from engines.drawing import BLUE, INK, ORANGE, Figure, prepare, save
 from engines.metrics import METRICS
 from engines.statistics import t_interval
 
-BLUE, ORANGE = "#0072b2", "#d55e00"
-"""Baseline and treatment; a page may lighten them for its dark scheme."""
-INK = "#010203"
-"""Stands for the page's text colour while matplotlib draws."""
 CURVES = {"validation_reward_mean": "validation reward, mean over tasks", "conflict_rate": "share of task pairs in conflict"}
 WINDOWS = 12
 """Windows of steps that a dense series is averaged in; a single step is mostly noise."""
 DENSE = 24
 """More points than this are shown as means of windows."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One drawn figure."""
-
-    name: str
-    """Of its files: ``figures/<name>.svg`` and ``.png``."""
-    caption: str
-    svg: str
-    source: str
-    """Which sources it shows: scores or curves."""
-
-
-def prepare() -> None:
-    """How every figure looks; call it before drawing."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    mpl.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 10, "figure.dpi": 130, "svg.fonttype": "none",
-                         "svg.hashsalt": "report", "font.family": "sans-serif",
-                         **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)})
 
 
 def draw(report: Report, folder: Path) -> list[Figure]:
@@ -59,23 +31,6 @@ def draw(report: Report, folder: Path) -> list[Figure]:
     made += [curve(report, key, label, folder / key) for key, label in CURVES.items()]
     made += [tasks(report, folder / "tasks"), cosines(report, folder / "cosines"), cosines_over_training(report, folder / "cosine_course")]
     return [figure for figure in made if figure is not None]
-
-
-def save(figure: Any, path: Path, caption: str, source: str) -> Figure:
-    """Write both forms, close, and return the SVG for a page."""
-    import matplotlib.pyplot as plt
-
-    figure.savefig(path.with_suffix(".png"), bbox_inches="tight", facecolor="white")
-    text = io.StringIO()
-    figure.savefig(text, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
-    plt.close(figure)
-    path.with_suffix(".svg").write_text(text.getvalue().replace(INK, "#000000"))
-    svg = text.getvalue()[text.getvalue().index("<svg"):].replace(INK, "currentColor")
-    svg = svg.replace(BLUE, "var(--baseline)").replace(ORANGE, "var(--treatment)")
-    # Several drawings share one page: their ids must not meet. Nothing outside the page is named, not even by a comment.
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{path.name}-", svg)
-    return Figure(path.name, caption, svg, source)
 
 
 def colour_of(report: Report, arm: str) -> str:

@@ -6,7 +6,6 @@ import platform
 from html import escape
 
 from engines.analysis.comparison import MACRO
-from engines.analysis.figures import Figure
 from engines.analysis.flips import Answer, Flip
 from engines.analysis.reading import labels
 from engines.analysis.report import Report
@@ -23,46 +22,8 @@ from engines.analysis.tables import (
     flip_rows,
 )
 from engines.analysis.text import EXPECTED_READING, headline, notes, spent
-
-STYLE = """:root{color-scheme:light dark;--line:#8884;--baseline:#0072b2;--treatment:#d55e00}
-@media (prefers-color-scheme:dark){:root{--baseline:#56b4e9;--treatment:#f2a154}}
-body{font:16px/1.55 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem}
-h1{font-size:1.5rem}
-h2{font-size:1.15rem;margin-top:2.2rem}
-.wide{overflow-x:auto}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.9rem}
-td,th{padding:.3rem .45rem;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-th{white-space:normal;vertical-align:bottom}
-td:first-child,th:first-child{text-align:left}
-.many td,.many th{padding:.25rem .3rem;font-size:.8rem}
-tr.task td{opacity:.75}
-tr.task td:first-child{padding-left:1.6rem}
-tr.macro td,tr.sum td{font-weight:600}
-figure{margin:1.5rem 0}
-figure svg{max-width:100%;height:auto}
-figcaption,li{font-size:.9rem}
-li{overflow-wrap:anywhere}
-.lead{font-size:1.15rem}
-pre{white-space:pre-wrap;overflow-wrap:anywhere;font-size:.8rem;margin:.4rem 0}
-article{border-top:1px solid var(--line);padding:.7rem 0}
-article pre{background:#8881;padding:.4rem .6rem;border-radius:4px}
-.two{display:grid;grid-template-columns:1fr 1fr;gap:1rem;font-size:.9rem}
-.two>div{min-width:0}
-.read{font-size:.85rem;opacity:.8;margin:.2rem 0}
-summary{cursor:pointer;margin:.8rem 0;font-weight:600}
-"""
-MANY = 9
-"""Columns that a page of normal width holds."""
-
-
-def rows(head: list[str], body: list[list[str]], kinds: list[str] | None = None) -> str:
-    """A table; ``kinds`` are classes of its rows. One of many columns is set smaller."""
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    classes = kinds or [""] * len(body)
-    lines = [f"<tr{f' class={kind}' if kind else ''}>" + "".join(f"<td>{escape(c)}</td>" for c in row) + "</tr>"
-             for row, kind in zip(body, classes, strict=True)]
-    size = "wide many" if len(head) > MANY else "wide"
-    return f'<div class="{size}"><table><thead><tr>{top}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+from engines.drawing import Figure
+from engines.pages import STYLE, rows
 
 
 def comparison(report: Report) -> str:

@@ -157,6 +157,8 @@ def read_specialists(config: Config, found: Found) -> None:
     found.settings += other.settings
     found.made_with += other.made_with
     found.missing += other.missing
+    for said, jobs in other.remarks.items():
+        found.remarks.setdefault(said, []).extend(jobs)
     for file in other.files:
         found.source("specialists", file)
 

@@ -9,7 +9,6 @@ import textwrap
 from collections.abc import Sequence
 
 from engines.analysis.comparison import LEVEL
-from engines.analysis.figures import Figure
 from engines.analysis.reading import labels
 from engines.analysis.report import Report
 from engines.analysis.tables import (
@@ -29,6 +28,8 @@ from engines.analysis.tables import (
     hours_of,
     scores_from,
 )
+from engines.drawing import Figure
+from engines.pages import markdown_table, table
 from engines.statistics import Interval
 
 READING = ("How to read this: scores are per cent, differences are percentage points (treatment minus baseline) on the same problems. An "
@@ -120,13 +121,6 @@ def spent(report: Report) -> str:
     return f"Spent on {len(report.found.costs)} jobs: {hours} hours, {cpu_hours} CPU-hours, {gpu_hours} GPU-hours."
 
 
-def table(rows: list[list[str]]) -> str:
-    """Aligned columns: first left, the others right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join("  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip()
-                     for row in rows)
-
-
 def plain(report: Report) -> str:
     """``report.txt``: what `orch report` prints."""
     parts = [textwrap.fill(headline(report), 100), table([HEAD, *map(cells, report.lines)])]
@@ -142,11 +136,6 @@ def plain(report: Report) -> str:
     if sources := source_lines(report, ("scores",)):
         parts.append("\n".join(sources))
     return "\n\n".join(parts) + "\n"
-
-
-def markdown_table(head: list[str], rows: list[list[str]]) -> str:
-    """First column left, the others right."""
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] + ["---:"] * (len(head) - 1), *rows])
 
 
 def markdown(report: Report, figures: Sequence[Figure]) -> str:

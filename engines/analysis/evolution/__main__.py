@@ -29,10 +29,10 @@ from engines.analysis.evolution.words import (
     sentence,
     stopping_rows,
 )
-from engines.analysis.figures import Figure
-from engines.analysis.html import STYLE, rows
 from engines.analysis.reading import labels
+from engines.drawing import Figure
 from engines.io import Interrupted, Stop, program, write_results, write_text
+from engines.pages import STYLE, rows
 from engines.tidy import csv_text, with_ends, write_parquet
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from engines.analysis.evolution.reading import Series
 from engines.analysis.evolution.words import Told, behaviour_of
-from engines.analysis.figures import BLUE, INK, ORANGE, Figure, prepare, save
+from engines.drawing import BLUE, INK, ORANGE, Figure, prepare, save
 
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 """After Okabe and Ito; the first two follow the page's scheme."""

@@ -98,6 +98,8 @@ def read_point(scored: Scored, config: Config, found: Found) -> Point | None:
         found.source("scores", file)
     found.settings.append((told, settings_of(document)))
     found.made_with.append((told, {**document["facts"].get("versions", {}), "sandbox": document["facts"].get("sandbox")}))
+    for said in document["facts"].get("remarks", []):
+        found.remarks.setdefault(said, []).append(told)
     return Point(scored, scores, behaviour, right)
 
 

@@ -10,10 +10,10 @@ from itertools import pairwise
 from engines.analysis.comparison import score_of
 from engines.analysis.evolution.judging import RULES, Check, Flips, Stopping, flips, forgetting, overfitting, stopping
 from engines.analysis.evolution.reading import Evolved, Point, Series, values
-from engines.analysis.figures import Figure
 from engines.analysis.reading import labels
 from engines.analysis.tables import apart, macro_mean, probability
-from engines.analysis.text import markdown_table, table
+from engines.drawing import Figure
+from engines.pages import markdown_table, table
 from engines.statistics import Interval
 
 CHECKPOINTS = ["training", "checkpoint", "step", "macro mean [95 %]", "tokens", "cut", "no answer", "gained", "lost"]
