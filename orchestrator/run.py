@@ -185,8 +185,9 @@ class Run:
     def save(self, records: Iterable[Record]) -> None:
         """Write the state file whole, a job per line. Only with the lock held."""
         mine = [record.to_dict() for record in records]
-        jobs = ",\n".join(json.dumps(values) for values in [*mine, *self.newer({values["name"] for values in mine})])
-        write_text(self.folder / "state.json", f'{{"run": {json.dumps(self.name)}, "jobs": [\n{jobs}\n]}}\n')
+        text = json.dumps({"run": self.name, "jobs": [*mine, *self.newer({values["name"] for values in mine})]})
+        # In a JSON string a quote has a backslash before it, so this is between jobs and nowhere else.
+        write_text(self.folder / "state.json", text.replace('{"name": "', '\n{"name": "') + "\n")
         (self.folder / "submitted.jsonl").unlink(missing_ok=True)  # what it held is in the state file now
 
     def newer(self, known: set[str]) -> list[dict[str, Any]]:
