@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobs.gates import Condition, Finding, holds, number
@@ -11,6 +11,9 @@ from orchestrator import gates
 from orchestrator.run import Run
 from orchestrator.state import FAILED, JobState, Record
 from orchestrator.status import clock
+
+SHOWN = 8
+"""Jobs before it that are named."""
 
 
 def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
@@ -23,18 +26,25 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     decided = gates.kept(run, record.stage)
     if decided is not None and record.stage in run.plan.gates:
         lines += gate_lines(decided)
-    by_name = {one.name: one for one in records}
-    job = run.by_name[record.name]
-    for name in job.after:
-        parent = by_name[name]
-        if parent.state is not JobState.COMPLETED or record.state in (JobState.WAITING, JobState.SKIPPED):
-            told = f": {parent.reason}" if parent.reason else ""
-            lines.append(f"needs {name} ({parent.state}{told})" if name in job.requires else f"comes after {name} ({parent.state}{told})")
+    lines += parent_lines(run, record, {one.name: one for one in records})
     if record.state in FAILED and record.attempt:
         lines.append(f"log: {run.log(record)}")
     if record.state in (JobState.WAITING, JobState.SKIPPED) and record.source == gates.SOURCE:
         lines.append(f"to decide it yourself: orch override {record.name} --run|--skip --reason TEXT")
     return lines
+
+
+def parent_lines(run: Run, record: Record, by_name: Mapping[str, Record]) -> list[str]:
+    """The jobs before it that are not done, those first that it cannot do without; of many the first ones."""
+    job = run.by_name[record.name]
+    open_ones = [name for name in (*job.requires, *(name for name in job.after if name not in job.requires))
+                 if by_name[name].state is not JobState.COMPLETED]
+    lines = []
+    for name in open_ones[:SHOWN]:
+        parent = by_name[name]
+        told = f": {parent.reason}" if parent.reason else ""
+        lines.append(f"{'needs' if name in job.requires else 'comes after'} {name} ({parent.state}{told})")
+    return [*lines, *([f"and {len(open_ones) - SHOWN} more"] if len(open_ones) > SHOWN else [])]
 
 
 def gate_lines(decided: dict[str, Any]) -> list[str]:

@@ -22,6 +22,7 @@ from orchestrator.profile import Profile
 from orchestrator.run import Run, create_run
 from orchestrator.state import JobState, Record
 from orchestrator.submit import choose
+from orchestrator.why import why
 
 ORCH = str(Path(sys.executable).with_name("orch"))
 TINY = ("engine: fsm, resources: {cpus: 1, memory_gb: 1, minutes: 5}, config: {machines: {states: 3, actions: 3, demonstration_length: 4, "
@@ -213,6 +214,20 @@ def test_an_override_of_what_has_run_or_has_no_gate_is_refused(tmp_path: Path) -
     for name, reason, said in (("a/seed=0", "x", "let through already"), ("e", "x", "has no gate"), ("b/seed=0", " ", "needs a reason")):
         with pytest.raises(RunError, match=said):
             gates.override(run, run.load(), {name}, True, reason)
+
+
+def test_why_names_what_is_open_and_every_value_of_the_gate(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    found = look(run, [0.95, None, 0.2])
+    lines = why(run, found["b/seed=1"], list(found.values()))
+    assert lines[0].startswith("b/seed=1 is WAITING (gate, 0 s ago): gate is open: test_accuracy of a: 0.95, 0.2 < 0.9; 1 of 3, 2 needed")
+    assert "    a/seed=0: 0.95, reaches it (jobs/a.seed-0/out/results.json)" in lines
+    assert "    a/seed=1: FAILED" in lines
+    assert "needs a/seed=1 (FAILED)" in lines
+    assert lines[-1] == "to decide it yourself: orch override b/seed=1 --run|--skip --reason TEXT"
+    after = why(run, found["e"], list(found.values()))
+    waits = (*(f"b/seed={n}" for n in range(3)), "d")
+    assert [line.split(":")[0] for line in after[1:]] == [f"comes after {name} (WAITING" for name in waits]
 
 
 def orch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

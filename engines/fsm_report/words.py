@@ -16,7 +16,7 @@ from engines.fsm_report.summary import BEST, counting, looked_up, probed, summar
 from engines.io import Row
 from engines.pages import STYLE, rows, table
 
-SCORES = ["group", "machines", "epochs", "parameters", "seeds", "test accuracy [95 %]", "sd", "ceiling", "of it", "counting", "looked up",
+SCORES = ["group", "machines", "epochs", "weights", "seeds", "test accuracy [95 %]", "sd", "ceiling", "of it", "counting", "looked up",
           "learned"]
 PROBES = ["group", "target", "layer", "seeds", "probe [95 %]", "sd", "control", "selectivity", "untrained", "most frequent"]
 READING = ("How to read this: scores are per cent of the query's next states, mean over training seeds with Student's t interval (cut at 0 "
@@ -48,11 +48,12 @@ def score_row(group: Group, config: Config) -> list[str]:
     summary = summarise(accuracies)
     share = summarise(group.values("ceiling_share", BEST))
     parameters = group.values("parameters", {})
-    return [group.name, group.machines, str(document["config"]["epochs"]), f"{parameters[0]:,.0f}" if parameters else "-",
-            f"{len(accuracies)} of {group.planned}", "-" if summary is None else spread(summary).partition(", n")[0],
+    return [group.name, group.machines.partition(" (")[0], str(document["config"]["epochs"]),
+            f"{parameters[0] / 1000:.1f} K" if parameters else "-",
+            f"{len(accuracies)}/{group.planned}", "-" if summary is None else spread(summary).partition(", n")[0],
             "-" if summary is None or summary.deviation is None else points(summary.deviation),
             mean(group.values("ceiling_accuracy", {}), 2), "-" if share is None else points(share.mean), mean(counting(group)),
-            mean(looked_up(group)), f"{sum(value >= config.learned for value in accuracies)} of {len(accuracies)}"]
+            mean(looked_up(group)), f"{sum(value >= config.learned for value in accuracies)}/{len(accuracies)}"]
 
 
 def probe_rows(group: Group) -> list[list[str]]:
@@ -65,7 +66,7 @@ def probe_rows(group: Group) -> list[list[str]]:
                   if (value := next((row.value for row in one.rows if row.metric == "majority_accuracy" and row.axes["target"] == target
                                      and row.axes["checkpoint"] != "untrained"), None)) is not None]
         if summary is not None:
-            found.append([group.name, target.replace("_", " "), str(last), f"{summary.n} of {group.planned}",
+            found.append([group.name, target.replace("_", " "), str(last), f"{summary.n}/{group.planned}",
                           spread(summary).partition(", n")[0], "-" if summary.deviation is None else points(summary.deviation),
                           *(mean(probed(group, metric, target, last)) for metric in ("probe_control_accuracy", "probe_selectivity")),
                           mean(probed(group, "probe_accuracy", target, last, "untrained")), mean(common)])
