@@ -137,7 +137,7 @@ class Run:
         token, index = split_token(records[0].token)
         members = self.array_folder(token) / "members.json"
         if index is not None and not members.exists():
-            members.parent.mkdir(parents=True)
+            members.parent.mkdir(parents=True, exist_ok=True)  # a launch that was killed here leaves it empty
             write_json(members, {str(split_token(r.token)[1]): [str(self.folder / r.folder), r.attempt] for r in records})
 
     def node_command(self, job: Job, record: Record) -> list[str]:

@@ -1,6 +1,7 @@
 """Arrays: how jobs are dealt into them, what they wait for, and how Slurm's short forms of them are read."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -186,3 +187,13 @@ def test_an_id_that_slurm_has_given_out_again_is_another_job() -> None:
             "17|other.x.bbbbbbbbbb|RUNNING|0:0|2026-02-02T03:04:05|Unknown|a100-1|None")
     found = parse_sacct(rows)
     assert (found["aaaaaaaaaa"].state, found["bbbbbbbbbb"].state) == (JobState.FAILED, JobState.RUNNING)
+
+
+def test_a_launch_that_was_killed_while_it_made_the_folders_of_an_array_can_be_repeated(tmp_path: Path) -> None:
+    run = dataclasses.replace(run_of(job("train/0"), job("train/1")), folder=tmp_path)
+    (batch,), _, _ = submitted(run)
+    run.array_folder(batch.token).mkdir(parents=True)
+    for _ in range(2):
+        run.prepare(batch.jobs, batch.records)
+    assert set(json.loads((run.array_folder(batch.token) / "members.json").read_text())) == {"0", "1"}
+    assert run.log(batch.records[1]).readlink().name == "1.log"
