@@ -78,8 +78,8 @@ def place(tmp_path_factory):
         "model": str(folder / "model"), "data": str(folder / "data"), "validation_data": str(folder / "data"), "epochs": 4,
         "mtl": {"method": "pcgrad"}, "prompts_per_task": 4, "samples_per_prompt": 8, "learning_rate": 3e-3, "warmup_steps": 2,
         "max_prompt_tokens": 16, "max_response_tokens": 4, "micro_batch_tokens": 512, "validate_every_epochs": 1,
-        "checkpoint_every_epochs": 1, "save_state_every_steps": 1, "early_stopping": {"min_epochs": 1, "patience": 3}, "cpu_threads": 2, "device": "cpu",
-        "sampler_sleeps": True}))
+        "checkpoint_every_epochs": 1, "save_state_every_steps": 1, "early_stopping": {"min_epochs": 1, "patience": 3},
+        "cpu_threads": 2, "device": "cpu", "sampler_sleeps": True}))
     return folder
 
 
