@@ -143,7 +143,7 @@ def test_smoke_preset_on_slurm_with_a_training_that_is_warned_requeued_and_goes_
             subprocess.run(["scancel", "--batch", "--signal=USR2", warned], check=True)
         if warned and "BeginTime" in train["reason"]:
             assert "requeued: engines.ppo: stopped: after step" in train["reason"]
-            subprocess.run(["scontrol", "update", f"jobid={warned}", "StartTime=now"], check=True)
+            slurm.start_again_now(warned)
         time.sleep(0.3)
     assert {row["state"] for row in found.values()} == {"COMPLETED"}, found
     train = found["train/arm=pcgrad,seed=0"]

@@ -218,7 +218,7 @@ def test_a_job_that_saves_itself_on_the_warning_is_requeued_and_goes_on(slurm: P
     assert (again["state"], again["id"]) == ("PENDING", found["a"]["id"])
     assert "requeued" in again["reason"]
     until(tmp_path, lambda now: "BeginTime" in now["a"]["reason"])  # Slurm waits two minutes before it starts a job again
-    subprocess.run(["scontrol", "update", f"jobid={found['a']['id']}", "StartTime=now"], check=True)
+    slurm.start_again_now(found["a"]["id"])
     found = until(tmp_path, over)
     assert {job["state"] for job in found.values()} == {"COMPLETED"}
     assert (found["a"]["attempt"], found["a"]["restarts"]) == (1, 1)
