@@ -1,8 +1,8 @@
 """Reinforcement learning of a causal language model on several tasks: GRPO advantages, PPO's clipped loss, optional PCGrad.
 
 Light on purpose: the login node checks a config with it. ``python -m engines.ppo CONFIG --out FOLDER`` runs it.
-One process on one GPU, or on the CPU (float32, what the tests run). The CUDA path (float32 master weights, bfloat16 autocast,
-vLLM in bfloat16, gradient snapshots in bfloat16 in host memory) is written out but has not been run on a GPU by the tests.
+One process per GPU (``ranks``), or on the CPU (float32, what the tests run). The CUDA path (float32 master weights, bfloat16 passes,
+vLLM in bfloat16, gradient snapshots in bfloat16 in host memory) is written out but has not been run on a GPU.
 """
 
 from __future__ import annotations
