@@ -211,7 +211,7 @@ def test_after_every_step_the_sampler_has_the_trainers_weights_with_tied_embeddi
 
     make_model(tmp_path / "tied", tied=True)
     config = Config(model="unused", data="unused", validation_data="unused", max_prompt_tokens=16, max_response_tokens=4,
-                    micro_batch_tokens=256, learning_rate=1e-2, warmup_steps=0, device="cpu")
+                    micro_batch_tokens=256, learning_rate=1e-2, warmup_steps=0, device="cpu", sampler_sleeps=True)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)}
     rank = Rank(config, str(tmp_path / "tied"), [10, 20, 30, 40, 50, 60], None, 0, str(tmp_path / "store"))
     rank.start()
@@ -229,6 +229,11 @@ def test_after_every_step_the_sampler_has_the_trainers_weights_with_tied_embeddi
         assert metrics["probe_difference_max"] <= 1e-4
         assert metrics["logprob_difference_max"] <= 1e-4
     assert rank.generate(requests) != first
+    engine = rank.sampler.llm.llm_engine.engine_core.engine_core
+    rank.sampler.sleep()  # on a CPU only the scheduler sleeps, but it really does
+    assert engine.is_scheduler_paused()
+    rank.synchronize(check=True)
+    assert not engine.is_scheduler_paused()
     with torch.no_grad():
         rank.policy.model.get_input_embeddings().weight.mul_(1.5)
     with pytest.raises(RuntimeError, match=r"log-probabilities of trainer and sampler differ by .* on the rollouts, on average"):
