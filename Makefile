@@ -14,7 +14,7 @@ test: ## everything, real Slurm included (installs it where it may)
 	@scripts/setup.sh test
 	@$(BIN)/python -m pytest -m "not long" --durations=25
 
-test-fast: ## without Slurm, vLLM and Ray: seconds
+test-fast: ## without Slurm, vLLM and Ray: minutes
 	@$(BIN)/python -m pytest -m "not long and not slurm and not engine"
 
 test-long: ## what takes long, such as the three-seed comparison of docs/results.md
