@@ -112,8 +112,8 @@ def print_scripts(made: Plan, profile: Profile) -> None:
     from dataclasses import replace
 
     from orchestrator.arrays import make_batches, waits_for
+    from orchestrator.cluster import cluster_of
     from orchestrator.run import create_run, runs_root
-    from orchestrator.submit import cluster_of
 
     with tempfile.TemporaryDirectory() as folder:
         run = create_run(made, profile, Path(folder))
@@ -185,7 +185,7 @@ def list_runs() -> None:
 def cancel(run: RunName = None, job: Jobs = None) -> None:
     """End active jobs. What is done stays done; orch retry starts them again."""
     from orchestrator.run import find_run
-    from orchestrator.submit import cancel as end
+    from orchestrator.steer import cancel as end
 
     found = find_run(run)
     names = end(found, job)
@@ -213,7 +213,7 @@ def override(job: Annotated[str, typer.Argument(help="A job's name, or a stage f
              run: Annotated[str | None, typer.Option("--in", metavar="RUN", help="The run; the newest without it.")] = None) -> None:
     """Decide in place of a gate. The reason is kept, and shown by orch why."""
     from orchestrator.run import find_run
-    from orchestrator.submit import override as decide
+    from orchestrator.steer import override as decide
 
     print("\n".join(decide(find_run(run), job, runs, reason)))
 

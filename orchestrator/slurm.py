@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any
 from jobs.spec import Job, Resources
 from orchestrator import gates
 from orchestrator.arrays import Batch, Waits, compressed, expanded, ranges
+from orchestrator.cluster import AmbiguousSubmit
 from orchestrator.errors import SubmitError
 from orchestrator.node import write_json
 from orchestrator.profile import Profile
 from orchestrator.state import Answer, JobState, Record, Seen, split_token
-from orchestrator.submit import AmbiguousSubmit
 
 if TYPE_CHECKING:
     from orchestrator.run import Run
