@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from jobs.spec import Job, Resources
-from orchestrator import machine
+from orchestrator import budget, machine
 from orchestrator.engine_config import config_class
 from orchestrator.errors import CheckError
 from orchestrator.plan import RUN, Plan
 from orchestrator.profile import Profile
-from orchestrator.slurm import script_text
+from orchestrator.slurm import limit_named, script_text
 from orchestrator.stage_reader import near
 
 ASK_SECONDS = 60.0
@@ -151,6 +151,7 @@ def disk(plan: Plan, runs: Path) -> Iterator[str]:
 
 def ask(arguments: Sequence[str], text: str | None = None) -> tuple[int, str, str]:
     """Run one Slurm program; (exit code, stdout, stderr). CheckError if it cannot be asked."""
+    budget.spend(Profile.calls_per_minute)
     try:
         answer = subprocess.run(list(arguments), input=text, capture_output=True, text=True, timeout=ASK_SECONDS, check=False)
     except FileNotFoundError as error:
@@ -251,7 +252,7 @@ def trials(plan: Plan, script: Script) -> list[str]:
     problems = []
     for jobs in shapes(plan).values():
         code, _, trouble = ask(["sbatch", "--test-only"], script(jobs[0]))
-        if code != 0:
+        if code != 0 and limit_named(trouble) is None:  # a limit on how many jobs are queued means wait
             reason = trouble.replace("sbatch: error: ", "").replace("allocation failure: ", "")
             problems.append(f"{who(jobs)}: Slurm would refuse: {reason}: change the stage's resources or the cluster profile")
     return problems

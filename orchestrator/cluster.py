@@ -15,11 +15,29 @@ class AmbiguousSubmit(SubmitError):
     """The scheduler's answer leaves open whether the job was submitted."""
 
 
+class NoRoom(SubmitError):
+    """The scheduler takes no more jobs of this user at the moment."""
+
+    def __init__(self, text: str, jobs: int, name: str, sure: bool) -> None:
+        super().__init__(text)
+        self.jobs = jobs
+        """How many jobs it refused at once."""
+        self.name = name
+        """What the scheduler calls the limit."""
+        self.sure = sure
+        """Whether it named a limit on the number of jobs; else it may mean another rule."""
+
+
 class Cluster(Protocol):
     """A scheduler: Slurm, or the one of this machine."""
 
     trouble: str
     """Why the last question could not be answered; empty if it was."""
+
+    queued: int | None
+    """How many jobs of the user, of whatever run, were queued or running in the last answer and were submitted since; None: not known."""
+    looks: int
+    """How many more of them only look at gates and backlogs."""
 
     def array_size(self) -> int:
         """Most jobs that one array may have; 1 where there are no arrays."""
@@ -28,12 +46,18 @@ class Cluster(Protocol):
         """The exact text that would be submitted."""
 
     def submit(self, batch: Batch, waits: Waits) -> str:
-        """Submit and return the job id. SubmitError: refused. AmbiguousSubmit: perhaps submitted."""
+        """Submit and return the job id. SubmitError: refused, NoRoom for now. AmbiguousSubmit: perhaps submitted."""
 
-    def ask_active(self) -> Answer:
-        """Queued and running jobs by token; one call whatever their number. None: could not ask."""
+    def most_jobs(self) -> int | None:
+        """How many jobs of this user the scheduler takes at most; None: it does not say."""
 
-    def ask_final(self, since: float) -> Answer:
+    def ask_active(self, shared: bool = False) -> Answer:
+        """Queued and running jobs by token; one call whatever their number. None: could not ask.
+
+        ``shared``: an answer that another process of the user got a few seconds ago will do.
+        """
+
+    def ask_final(self, since: float, shared: bool = False) -> Answer:
         """Ended jobs by token; one call. None: could not ask."""
 
     def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
@@ -44,6 +68,9 @@ class Cluster(Protocol):
 
     def look_after(self, records: Sequence[Record]) -> None:
         """See that `orch advance` runs once these active jobs have ended, well or not. Called again it changes nothing."""
+
+    def look_again(self, records: Sequence[Record]) -> None:
+        """See that `orch advance` runs once one of these active jobs has ended, because others wait for room; without any, in a while."""
 
 
 def cluster_of(run: Run) -> Cluster:

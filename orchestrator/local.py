@@ -47,6 +47,12 @@ class LocalCluster:
         self.run = run
         self.folder = run.folder / "scheduler"
         self.trouble = ""
+        self.queued: int | None = None
+        self.looks = 0
+
+    def most_jobs(self) -> int | None:
+        """No limit of its own."""
+        return None
 
     def array_size(self) -> int:
         """No arrays: a job here is a file."""
@@ -81,6 +87,7 @@ class LocalCluster:
             "job_id": job_id, "token": record.token, "name": job.name, "script": str(script), "log": str(self.run.log(record)),
             "exit": str(self.run.attempt_folder(record) / "exit.json"), "after": list(waits.all), "submitted": time.time(),
             "cwd": self.run.cwd, "resources": {key: getattr(job.resources, key) for key in ("gpus", "cpus", "memory_gb", "minutes")}})
+        self.queued = None if self.queued is None else self.queued + 1
         self.wake()
         return job_id
 
@@ -116,11 +123,13 @@ class LocalCluster:
                             started=row.get("started"), ended=row.get("ended"), exit_code=row.get("exit_code"))
                 for token, row in table.items() if JobState(row["state"]) in wanted}
 
-    def ask_active(self) -> Answer:
+    def ask_active(self, shared: bool = False) -> Answer:  # noqa: ARG002  # it costs nothing to read the table anew
         """Queued and running jobs."""
-        return self.ask(ACTIVE)
+        found = self.ask(ACTIVE)
+        self.queued = None if found is None else len(found)
+        return found
 
-    def ask_final(self, since: float) -> Answer:  # noqa: ARG002  # the table holds the run's own jobs only, all of them
+    def ask_final(self, since: float, shared: bool = False) -> Answer:  # noqa: ARG002  # the table holds the run's own jobs only, all of them
         """Ended jobs."""
         return self.ask(FINAL)
 
@@ -133,6 +142,9 @@ class LocalCluster:
 
     def look_after(self, records: Sequence[Record]) -> None:
         """The scheduler of this machine looks at the gates whenever a job has ended."""
+
+    def look_again(self, records: Sequence[Record]) -> None:
+        """And at the backlog."""
 
     def cancel(self, job_ids: Sequence[str]) -> None:
         """Ask the scheduler to end these jobs, and wait until it has taken note."""
@@ -177,7 +189,8 @@ class Scheduler:
         """Change a row; the table is written once per round."""
         self.table[token].update(values)
         self.changed = True
-        self.look_wanted |= bool(self.run.plan.gates) and JobState(self.table[token]["state"]) in FINAL
+        waits = bool(self.run.plan.gates) or self.run.profile.max_jobs is not None
+        self.look_wanted |= waits and JobState(self.table[token]["state"]) in FINAL
 
     def round(self) -> bool:
         """One look at everything. Returns whether work is left."""
@@ -198,7 +211,7 @@ class Scheduler:
         return self.look() or any(JobState(row["state"]) in ACTIVE for row in self.table.values())
 
     def look(self) -> bool:
-        """Let `orch advance` look at the gates once a job has ended, as a process of its own; returns whether one is at it."""
+        """Let `orch advance` look at gates and backlog once a job has ended, as a process of its own; returns whether one is at it."""
         if self.looker is not None and self.looker.poll() is not None:
             self.looker = None
         if self.looker is None and self.look_wanted:

@@ -12,7 +12,7 @@ from orchestrator.cluster import Cluster
 from orchestrator.node import tail
 from orchestrator.policy import doomed
 from orchestrator.run import Run
-from orchestrator.state import FAILED, NOWHERE, SCHEDULER_SECONDS, Answer, ExitRecord, JobState, Record, reconcile, split_token
+from orchestrator.state import FAILED, LIMIT, NOWHERE, SCHEDULER_SECONDS, Answer, ExitRecord, JobState, Record, reconcile, split_token
 
 SETTLE_SECONDS = 5.0
 """An intent younger than this may still be on its way to the scheduler."""
@@ -20,31 +20,39 @@ BETWEEN_LOOKS_SECONDS = 2.0
 """Time between the two looks that settle that a token is not there."""
 
 
-def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float, thorough: bool = False) -> list[Record]:
+def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float, thorough: bool = False, shared: bool = False) -> list[Record]:
     """Ask every source once and weigh the answers. Accounting is asked only if the queue has lost sight of a job.
 
     With the lock held. Ids that a killed launch had noted, or that the scheduler shows for a token, are taken over here.
     ``thorough``: see that the results of completed jobs are still there, which on a network file system takes seconds for thousands.
+    ``shared``: what the scheduler told another process a few seconds ago will do; nothing may be submitted on the strength of it.
     """
     noted = run.journalled()
-    records = [dataclasses.replace(r, job_id=noted[r.token]) if r.job_id is None and r.token in noted else r for r in records]
+    if noted:
+        records = [dataclasses.replace(r, job_id=noted[r.token]) if r.job_id is None and r.token in noted else r for r in records]
     settled = set() if thorough else {r.name for r in records if r.state is JobState.COMPLETED and r.ended is not None}
-    looked_at = [r for r in records if r.name not in settled]
+    perhaps_open = [r for r in records if r.token and r.name not in settled and r.state not in FAILED]
+    # A backlog needs to know how many jobs of other runs are queued.
+    active = cluster.ask_active(shared) if perhaps_open or any(r.source == LIMIT for r in records) else {}
+    still = set() if thorough else {r.name for r in perhaps_open if waits_as_before(r, active)}
+    looked_at = [r for r in records if r.name not in settled and r.name not in still]
     exits, done = run.exits(looked_at), run.done(looked_at) | settled
-    open_ones = [r for r in looked_at if r.token and r.name not in done and r.state not in FAILED]
-    if not open_ones:
-        weighed = reconcile(records, {}, {}, exits, done, now)
-        return gates.apply(run, [with_cause(run, record, exits.get(record.name)) for record in weighed])
-    active = cluster.ask_active()
+    open_ones = [r for r in perhaps_open if r.name not in done]
     lost = [r for r in open_ones if active is not None and r.token not in active]
     final: Answer = None
     if any(r.name not in exits or exits[r.name].token != r.token or not exits[r.name].results for r in lost):
-        final = cluster.ask_final(min(r.submitted or run.created for r in lost))
+        final = cluster.ask_final(min(r.submitted or run.created for r in lost), shared)
     # What ended while the scheduler was asked has its files by now.
     exits |= run.exits(lost)
     weighed = reconcile(records, active, final, exits, done | run.done(lost), now)
     weighed = weighed if final is None else [never_started(run, record, now) for record in weighed]
     return gates.apply(run, [with_cause(run, record, exits.get(record.name)) for record in weighed])
+
+
+def waits_as_before(record: Record, active: Answer) -> bool:
+    """Whether a job waits in the queue as it did at the last look. It has left no files since, and on NFS looking for them takes long."""
+    queued = active.get(record.token) if active else None
+    return record.state is JobState.PENDING and record.restarts == 0 and queued is not None and queued.state is JobState.PENDING
 
 
 def with_cause(run: Run, record: Record, left: ExitRecord | None) -> Record:
@@ -90,7 +98,7 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
     for record in records:
         parents = [by_name[name] for name in run.by_name[record.name].after]
         failed = [parent for parent in parents if parent.state in FAILED]
-        if record.state is JobState.WAITING and parents and record.source != gates.SOURCE:
+        if record.state is JobState.WAITING and parents and record.source != gates.SOURCE and (failed or record.source != LIMIT):
             waits = failed or [parent for parent in parents if parent.state not in (JobState.COMPLETED, JobState.SKIPPED)]
             record = dataclasses.replace(record, reason="; ".join(f"{p.name} {p.state}" for p in waits[:3])
                                          + (f" and {len(waits) - 3} more" if len(waits) > 3 else ""))
@@ -105,20 +113,23 @@ def settle(run: Run, records: list[Record], cluster: Cluster) -> list[Record]:
 
     If the scheduler cannot be asked they stay in doubt, and nothing of theirs is submitted.
     """
-    def doubtful() -> list[Record]:
-        return [r for r in records if r.token and r.job_id is None and r.state in (JobState.UNKNOWN, JobState.PENDING)]
-
     for _look in range(2):
-        if not doubtful():
+        doubtful = [r for r in records if is_doubtful(r)]
+        if not doubtful:
             return records
-        young = max((r.submitted or 0.0) for r in doubtful()) + SETTLE_SECONDS - time.time()
+        young = max((r.submitted or 0.0) for r in doubtful) + SETTLE_SECONDS - time.time()
         time.sleep(max(BETWEEN_LOOKS_SECONDS, young))
-        active, final = cluster.ask_active(), cluster.ask_final(min(r.submitted or run.created for r in doubtful()))
+        active, final = cluster.ask_active(), cluster.ask_final(min(r.submitted or run.created for r in doubtful))
         if active is None or final is None:
-            return [in_doubt(r) if r in doubtful() else r for r in records]
+            return [in_doubt(r) if is_doubtful(r) else r for r in records]
         records = with_siblings(reconcile(records, active, final, run.exits(records), run.done(records), time.time()))
-    return [dataclasses.replace(r, state=JobState.WAITING, reason="its submission never arrived") if r in doubtful() else r
+    return [dataclasses.replace(r, state=JobState.WAITING, reason="its submission never arrived") if is_doubtful(r) else r
             for r in records]
+
+
+def is_doubtful(record: Record) -> bool:
+    """Whether an intent is on disk and nobody has noted an id for it."""
+    return bool(record.token) and record.job_id is None and record.state in (JobState.UNKNOWN, JobState.PENDING)
 
 
 def with_siblings(records: list[Record]) -> list[Record]:

@@ -45,7 +45,9 @@ class Profile:
     max_minutes: int | None = None
     """Longest time limit the partition takes, in minutes."""
     max_jobs: int | None = None
-    """How many jobs may be queued and running at once; the others wait for the next `orch` command."""
+    """How many jobs of yours, of whatever run, may be queued and running at once; the others wait, and whoever looks next submits them."""
+    calls_per_minute: int = 120
+    """How often a minute all your `orch` processes together may call squeue, sacct, sbatch, scancel and scontrol; more wait."""
     throttle: int | None = None
     """How many jobs of one array may run at once (`sbatch --array=...%N`); without it as many as fit."""
     setup: list[str] = field(default_factory=list)
@@ -79,7 +81,7 @@ class Profile:
         return [(key, asked[key], most) for key, most in self.limits().items() if most is not None and asked[key] > most]
 
 
-COUNTS = ("cpus_per_node", "memory_gb_per_node", "gpus_per_node", "max_minutes", "max_jobs", "throttle")
+COUNTS = ("cpus_per_node", "memory_gb_per_node", "gpus_per_node", "max_minutes", "max_jobs", "throttle", "calls_per_minute")
 """Keys that are whole numbers; the plain ones left are text."""
 
 
@@ -162,6 +164,8 @@ def wrong_type(key: str, value: Any) -> str | None:
     if key == "sbatch":
         good = isinstance(value, dict) and all(isinstance(item, str | int) for item in value.values())
         return None if good else "a mapping option: value"
+    if key == "calls_per_minute":
+        return None if type(value) is int and value > 0 else "a whole number from 1 on"
     if key in COUNTS:
         return None if type(value) is int and value >= 0 else "a whole number"
     if key == "submit_from_nodes":

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from collections.abc import Iterable
 
-from orchestrator import gates
+from orchestrator import backlog, gates
 from orchestrator.cluster import cluster_of
 from orchestrator.look import explain, settle, update
 from orchestrator.run import Run
@@ -23,12 +23,14 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
         ended = [r for r in records if r.state in ACTIVE and r.job_id and (wanted is None or r.name in wanted)]
         if ended:
             cluster.cancel([str(r.job_id) for r in ended])
+        unsubmitted = {name for name in backlog.waiting(records) if wanted is None or name in wanted}
+        records = backlog.dropped(records, unsubmitted)
         # Of an element that was waiting Slurm keeps no record: what became of it is known now or never.
         gone = {r.name for r in ended if r.state is JobState.PENDING and "_" in r.token}
         records = [dataclasses.replace(r, state=JobState.CANCELLED, source="orch", seen=time.time(), ended=time.time(), reason="cancelled")
                    if r.name in gone else r for r in records]
         run.save(explain(run, records))
-    return [record.name for record in ended]
+    return [record.name for record in ended] + [record.name for record in records if record.name in unsubmitted]
 
 
 def override(run: Run, name: str, runs: bool, reason: str) -> list[str]:

@@ -11,44 +11,68 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterable, Sequence, Set
 
-from orchestrator import gates
+from orchestrator import backlog, gates
 from orchestrator.arrays import Batch, make_batches, waits_for
-from orchestrator.cluster import AmbiguousSubmit, Cluster, cluster_of
+from orchestrator.cluster import AmbiguousSubmit, Cluster, NoRoom, cluster_of
 from orchestrator.errors import RunError, SubmitError
 from orchestrator.look import explain, hold_back, in_doubt, settle, update
 from orchestrator.policy import again, doomed, refusal
 from orchestrator.run import Run
-from orchestrator.state import ACTIVE, FAILED, JobState, Record, split_token
+from orchestrator.state import ACTIVE, FAILED, JobState, Record, split_token, unchanged
+
+SAW_IT = frozenset({"squeue", "scheduler", "orch"})
+"""Sources that say of an active job with an id that the scheduler knows it; orch is one right after it has submitted it."""
 
 
 def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
     """The records as they are now, saved; and why something is old, if a source could not be asked.
 
-    What a gate has let through since the last look is submitted: results decide, whoever looks first. ``rescan``: as if the state file
-    were lost, from the jobs' folders and the scheduler.
+    What a gate or a limit has let through since the last look is submitted: whoever looks first. ``rescan``: as if the state file were
+    lost, from the jobs' folders and the scheduler.
     """
-    if run.plan.gates and not rescan:
-        try:
-            return advance(run)
-        except SubmitError as error:
-            return run.load(), str(error)
     cluster = cluster_of(run)
     with run.lock():
-        records = explain(run, update(run, run.rescanned() if rescan else run.load(), cluster, time.time()))
-        records = hold_back(records, cluster)
-        run.save(records)
+        before = run.rescanned() if rescan else run.load()
+        records = hold_back(explain(run, update(run, before, cluster, time.time(), shared=not rescan)), cluster)
+        if not rescan and due(run, records, cluster):
+            try:
+                records = go_on(run, records, cluster, lambda _: None, time.time())
+            except SubmitError as error:
+                return run.load(), str(error)
+        if not unchanged(before, records) or not (run.folder / "state.json").exists():
+            run.save(records)
+        watch_over(run, records, cluster)
     return records, cluster.trouble
 
 
+def due(run: Run, records: Sequence[Record], cluster: Cluster) -> bool:
+    """Whether there is something to submit that gates and limits let through, as far as a look that may be seconds old can tell."""
+    among = gates.behind(run) | backlog.waiting(records)
+    return bool(among and choose(run, records, 0.0, among, set(doomed(records)), backlog.room(run, records, cluster)))
+
+
+def go_on(run: Run, records: list[Record], cluster: Cluster, tell: Callable[[str], None], looked: float) -> list[Record]:
+    """Look anew, and submit what gates and limits let through, nothing else. With the lock held."""
+    records = settle(run, update(run, records, cluster, looked), cluster)
+    among = gates.behind(run) | backlog.waiting(records)
+    return hold_back(submit_waiting(run, records, cluster, tell, looked, among), cluster)
+
+
 def advance(run: Run, tell: Callable[[str], None] = lambda _: None) -> tuple[list[Record], str]:
-    """Look at every gate and submit what they let through, nothing else. SubmitError if that cannot be submitted."""
+    """Look at every gate and limit and submit what they let through. SubmitError if that cannot be submitted."""
     cluster = cluster_of(run)
     with run.lock():
-        looked = time.time()
-        records = settle(run, update(run, run.load(), cluster, looked), cluster)
-        records = hold_back(submit_waiting(run, records, cluster, tell, looked, gates.behind(run)), cluster)
+        records = go_on(run, run.load(), cluster, tell, time.time())
         run.save(records)
         return records, cluster.trouble
+
+
+def watch_over(run: Run, records: Sequence[Record], cluster: Cluster) -> None:
+    """See that somebody looks when the jobs have ended that gates judge, or one that makes room for the backlog."""
+    for awaited in gates.awaited(run, records):
+        cluster.look_after(awaited)
+    if backlog.waiting(records):
+        cluster.look_again([record for record in records if record.state in ACTIVE and record.job_id])
 
 
 def submit_eligible(run: Run, tell: Callable[[str], None] = lambda _: None) -> list[Record]:
@@ -58,20 +82,39 @@ def submit_eligible(run: Run, tell: Callable[[str], None] = lambda _: None) -> l
 
 def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Callable[[str], None], looked: float,
                    among: set[str] | None = None, named: Set[str] = frozenset()) -> list[Record]:
-    """Write all intents in one save, then submit batch by batch. With the lock held.
+    """Submit what may be submitted and has room; what has none goes into the backlog. With the lock held.
 
     Args:
         looked: when the scheduler was asked; ``among``: only these jobs, where not all may be submitted.
         named: jobs to submit even if others of their stage died of what they may die of.
     """
-    eligible = choose(run, records, looked, among, set(doomed(records)) - named)
+    held = set(doomed(records)) - named
+    room = backlog.room(run, records, cluster)
+    while True:
+        chosen = choose(run, records, looked, among, held, room)
+        records, refusal = submit_chosen(run, records, chosen, cluster, tell)
+        if refusal is None:
+            break
+        room = backlog.after_refusal(run, cluster, refusal)
+    records = backlog.marked(run, records, choose(run, records, looked, among, held))
+    records = explain(run, records)
+    run.save(records)
+    watch_over(run, records, cluster)
+    return records
+
+
+def submit_chosen(run: Run, records: Sequence[Record], chosen: set[str], cluster: Cluster,
+                  tell: Callable[[str], None]) -> tuple[list[Record], NoRoom | None]:
+    """Write all intents in one save, then submit batch by batch. Where there is no room the rest stays as it was; returns that refusal."""
     now = time.time()
-    batches = make_batches(run, records, eligible, cluster.array_size()) if eligible else []
-    by_name = {record.name: record for record in records}
+    batches = make_batches(run, records, chosen, cluster.array_size()) if chosen else []
+    before = {record.name: record for record in records}
+    by_name = dict(before)
     for batch in batches:
         run.prepare(batch.jobs, batch.records)
         by_name.update((record.name, intent(record, now)) for record in batch.records)
-    run.save(explain(run, list(by_name.values())))
+    if batches:
+        run.save(explain(run, list(by_name.values())))
     done = 0
     try:
         for batch in batches:
@@ -80,6 +123,10 @@ def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Call
             run.journal(submitted)
             done += 1
             tell(told(batch, submitted))
+    except NoRoom as refusal:
+        by_name.update((r.name, before[r.name]) for batch in batches[done:] for r in batch.records)
+        run.save(explain(run, list(by_name.values())))
+        return list(by_name.values()), refusal
     except SubmitError as error:
         # Not asked for yet, or refused: open again. Those whose answer was unclear keep their tokens and are looked up.
         for place, batch in enumerate(batches[done:]):
@@ -87,11 +134,7 @@ def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Call
             by_name.update((r.name, (in_doubt if unclear else withdrawn)(by_name[r.name])) for r in batch.records)
         run.save(explain(run, list(by_name.values())))
         raise
-    records = explain(run, list(by_name.values()))
-    run.save(records)
-    for awaited in gates.awaited(run, records):
-        cluster.look_after(awaited)
-    return records
+    return list(by_name.values()), None
 
 
 def told(batch: Batch, submitted: Sequence[Record]) -> str:
@@ -112,25 +155,30 @@ def submit_batch(run: Run, cluster: Cluster, by_name: dict[str, Record], batch: 
             raise
         if any(record.job_id is not None for record in records):
             return records
-        job_id = cluster.submit(batch, waits)
+        try:
+            job_id = cluster.submit(batch, waits)
+        except NoRoom as error:
+            raise SubmitError(*error.lines) from error  # the token is kept: the first try might still arrive
     return [dataclasses.replace(record, job_id=own, state=JobState.PENDING, source="orch", seen=time.time(), reason="")
             for record, own in zip(records, batch.ids(job_id), strict=True)]
 
 
-def choose(run: Run, records: Sequence[Record], looked: float, among: set[str] | None = None, held: Set[str] = frozenset()) -> set[str]:
-    """Names of jobs to submit now: not done, not active, not held, each parent done, skipped or seen in the queue since ``looked``.
+def choose(run: Run, records: Sequence[Record], looked: float, among: set[str] | None = None, held: Set[str] = frozenset(),
+           room: int | None = None) -> set[str]:
+    """Names of at most ``room`` jobs to submit now: not done, not active, not held, each parent done, skipped or active since ``looked``.
 
     An older word on a parent is not enough: Slurm takes afterok on a failed job that it has forgotten, and runs the child.
     """
     chosen: set[str] = set()
     by_name = {record.name: record for record in records}
     known = {r.name for r in records if r.state in (JobState.COMPLETED, JobState.SKIPPED)
-             or (r.state in ACTIVE and r.source in ("squeue", "scheduler") and r.seen >= looked)}
-    room = len(run.plan.jobs) if run.profile.max_jobs is None else run.profile.max_jobs - sum(r.state in ACTIVE for r in records)
+             or (r.state in ACTIVE and r.job_id is not None and r.source in SAW_IT and r.seen >= looked)}
     for job in run.plan.jobs:
+        if room is not None and len(chosen) >= room:
+            break
         ready = all(parent in chosen or parent in known for parent in job.after)
         free = by_name[job.name].state is JobState.WAITING and by_name[job.name].source != gates.SOURCE and job.name not in held
-        if free and ready and len(chosen) < room and (among is None or job.name in among):
+        if free and ready and (among is None or job.name in among):
             chosen.add(job.name)
     return chosen
 
@@ -167,6 +215,7 @@ def retry(run: Run, names: Iterable[str] | None = None, tell: Callable[[str], No
     cluster = cluster_of(run)
     with run.lock():
         looked = time.time()
+        backlog.forget(run)
         records = settle(run, update(run, run.load(), cluster, looked, thorough=True), cluster)
         if cluster.trouble:
             tell(f"could not ask: {cluster.trouble}; what depends on jobs that may be active is not submitted now")

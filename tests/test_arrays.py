@@ -14,7 +14,8 @@ from orchestrator.look import never_started
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile
 from orchestrator.run import Run, waiting
-from orchestrator.slurm import dependency, parse_sacct, parse_squeue, script_text
+from orchestrator.slurm import dependency, script_text
+from orchestrator.slurm_answers import parse_sacct, parse_squeue
 from orchestrator.state import NOWHERE, JobState, Record
 
 UNIT = "\x1f"
