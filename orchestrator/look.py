@@ -44,9 +44,9 @@ def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float, th
         final = cluster.ask_final(min(r.submitted or run.created for r in lost), shared)
     # What ended while the scheduler was asked has its files by now.
     exits |= run.exits(lost)
-    weighed = reconcile(records, active, final, exits, done | run.done(lost), now)
-    weighed = weighed if final is None else [never_started(run, record, now) for record in weighed]
-    return gates.apply(run, [with_cause(run, record, exits.get(record.name)) for record in weighed])
+    weighed = iter(reconcile([r for r in records if r.name not in settled], active, final, exits, done | run.done(lost), now))
+    records = [r if r.name in settled else with_cause(run, next(weighed), exits.get(r.name)) for r in records]
+    return gates.apply(run, records if final is None else [never_started(run, record, now) for record in records])
 
 
 def waits_as_before(record: Record, active: Answer) -> bool:
@@ -96,6 +96,9 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
     by_name = {record.name: record for record in records}
     explained = []
     for record in records:
+        if record.state is not JobState.WAITING and record.state is not JobState.CANCELLED:
+            explained.append(record)
+            continue
         parents = [by_name[name] for name in run.by_name[record.name].after]
         failed = [parent for parent in parents if parent.state in FAILED]
         if record.state is JobState.WAITING and parents and record.source != gates.SOURCE and (failed or record.source != LIMIT):
