@@ -172,12 +172,13 @@ class Scheduler:
         self.changed = False
         self.looker: subprocess.Popen[bytes] | None = None
         self.look_wanted = False
+        self.looks = bool(self.run.plan.gates) or bool(self.run.profile.notify)
 
     def set(self, token: str, **values: Any) -> None:
         """Change a row; the table is written once per round."""
         self.table[token].update(values)
         self.changed = True
-        self.look_wanted |= bool(self.run.plan.gates) and JobState(self.table[token]["state"]) in FINAL
+        self.look_wanted |= self.looks and JobState(self.table[token]["state"]) in FINAL
 
     def round(self) -> bool:
         """One look at everything. Returns whether work is left."""

@@ -89,10 +89,11 @@ def parse_squeue(text: str) -> dict[str, Seen]:
         known = job_state(state)
         token = name.rpartition(".")[2]
         why = "" if reason == "None" or known is not JobState.PENDING else reason
-        started = seconds(start) if known is not JobState.PENDING else None
+        started, expected = (None, seconds(start)) if known is JobState.PENDING else (seconds(start), None)
         for one in expanded(job_id):
             whole = element_token(token, one)
-            found[whole] = Seen(job_id=one, token=whole, state=known, reason=why, started=started, host=nodes or None, source="squeue")
+            found[whole] = Seen(job_id=one, token=whole, state=known, reason=why, started=started, expected_start=expected,
+                                host=nodes or None, source="squeue")
     return found
 
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence, Set
 from typing import Protocol
 
-from orchestrator import gates
+from orchestrator import gates, notify
 from orchestrator.arrays import Batch, Waits, make_batches, waits_for
 from orchestrator.causes import Kind, cause_of
 from orchestrator.errors import RunError, SubmitError
@@ -152,6 +152,7 @@ def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
         records = explain(run, update(run, run.rescanned() if rescan else run.load(), cluster, time.time()))
         records = hold_back(records, cluster)
         run.save(records)
+    notify.look(run, records)
     return records, cluster.trouble
 
 
@@ -163,7 +164,8 @@ def advance(run: Run, tell: Callable[[str], None] = lambda _: None) -> tuple[lis
         records = settle(run, update(run, run.load(), cluster, looked), cluster)
         records = hold_back(submit_waiting(run, records, cluster, tell, looked, gates.behind(run)), cluster)
         run.save(records)
-        return records, cluster.trouble
+    notify.look(run, records)
+    return records, cluster.trouble
 
 
 def override(run: Run, name: str, runs: bool, reason: str) -> list[str]:
@@ -266,7 +268,7 @@ def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Call
         raise
     records = explain(run, list(by_name.values()))
     run.save(records)
-    for awaited in gates.awaited(run, records):
+    for awaited in [*gates.awaited(run, records), *notify.awaited(run, records)]:
         cluster.look_after(awaited)
     return records
 
