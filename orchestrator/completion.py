@@ -51,6 +51,12 @@ def job_names(run: str | None, incomplete: str) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
+def argument(ctx: Any, name: str) -> str | None:
+    """The command's first argument. It is among the rest where the line ends in an option that has no value yet."""
+    found: str | None = ctx.params.get(name) or next(iter(ctx.args), None)
+    return found
+
+
 def runs(incomplete: str) -> list[str]:
     """For an argument that names a run."""
     return run_names(incomplete)
@@ -58,7 +64,7 @@ def runs(incomplete: str) -> list[str]:
 
 def jobs(ctx: Any, incomplete: str) -> list[str]:
     """For an argument or option that names a job; the run is another one of the same command."""
-    return job_names(ctx.params.get("run"), incomplete)
+    return job_names(argument(ctx, "run"), incomplete)
 
 
 def experiments(incomplete: str) -> list[str]:
@@ -76,7 +82,7 @@ def presets(ctx: Any, incomplete: str) -> list[str]:
     from orchestrator.errors import OrchError
 
     try:
-        values = yaml.safe_load(find_experiment(ctx.params["experiment"]).read_text())
+        values = yaml.safe_load(find_experiment(argument(ctx, "experiment") or "").read_text())
         names = [WHOLE, *values["presets"]]
     except (OrchError, OSError, KeyError, TypeError, yaml.YAMLError):
         return []

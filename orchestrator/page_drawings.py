@@ -78,7 +78,7 @@ def svg(width: float, height: float, body: Sequence[str], label: str) -> str:
 
 def text(x: float, y: float, said: str, kind: str = "", anchor: str = "start") -> str:
     """A line of words."""
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{f" class={kind}" if kind else ""}>{escape(said)}</text>'
+    return f'<text class="{kind or "plain"}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(said)}</text>'
 
 
 def shortened(said: str, most: int) -> str:

@@ -5,6 +5,7 @@ The scheduler is asked in a thread, at the pace of ``pause_of``; files of the ch
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -108,15 +109,15 @@ class Watch(App[None]):
         self.looked = 0.0
         self.states, self.text = "all", ""
         self.explains = False
+        self.alone = threading.Lock()  # the run's own lock is one of processes, not of threads
+        # Kept here because a query finds nothing of this screen while a question lies over it.
+        self.head, self.title_line, self.log_pane = Static(id="head"), Static(id="title"), Static(id="log")
+        self.table: DataTable[Text] = DataTable(id="jobs", cursor_type="row", zebra_stripes=True)
+        self.field = Input(placeholder="part of a job's name or of its reason; Enter keeps it, Esc takes it away", id="filter")
 
     def compose(self) -> ComposeResult:
         """Heading, jobs, log, keys."""
-        yield Static(id="head")
-        yield DataTable(id="jobs", cursor_type="row", zebra_stripes=True)
-        yield Static(id="title")
-        yield Static(id="log")
-        yield Input(placeholder="part of a job's name or of its reason; Enter keeps it, Esc takes it away", id="filter")
-        yield Footer()
+        yield from (self.head, self.table, self.title_line, self.log_pane, self.field, Footer())
 
     def on_mount(self) -> None:
         """Show what the state file says at once, then ask."""
@@ -127,11 +128,6 @@ class Watch(App[None]):
         self.table.focus()
         self.set_interval(1.0, self.tick)
 
-    @property
-    def table(self) -> DataTable[Text]:
-        """The jobs."""
-        return self.query_one("#jobs", DataTable)
-
     def tick(self) -> None:
         """Every second: the log and the age; the scheduler when its time has come."""
         if time.time() - self.looked > pause_of(self.run_shown):
@@ -140,14 +136,18 @@ class Watch(App[None]):
         self.show_head()
         self.show_log()
 
-    @work(thread=True, group="look", exclusive=True)
+    @work(thread=True, group="look")
     def look(self) -> None:
-        """Ask the scheduler, in a thread."""
+        """Ask the scheduler, in a thread; nothing if somebody is at it."""
+        if not self.alone.acquire(blocking=False):
+            return
         run = self.run_shown
         try:
             records, trouble = refresh(run)
         except OrchError as error:
             records, trouble = self.records, "; ".join(error.lines)
+        finally:
+            self.alone.release()
         self.call_from_thread(self.take, run, records, trouble)
 
     def take(self, run: Run, records: list[Record], trouble: str) -> None:
@@ -194,14 +194,14 @@ class Watch(App[None]):
     def show_head(self) -> None:
         """The heading, with the age of the answer."""
         age = time.time() - self.looked if self.looked else 0.0
-        self.query_one("#head", Static).update(
+        self.head.update(
             heading(self.run_shown, self.records, self.trouble, age, self.table.row_count, self.states, self.text))
 
     def show_log(self) -> None:
         """The end of the chosen job's log, or where the job stands and why."""
-        job, pane = self.chosen_job, self.query_one("#log", Static)
+        job, pane = self.chosen_job, self.log_pane
         title = "no job" if job is None else f"{'why' if self.explains else 'log'}: {job.name}"
-        self.query_one("#title", Static).update(Text(title))
+        self.title_line.update(Text(title))
         if job is None:
             lines = []
         elif self.explains:
@@ -225,9 +225,8 @@ class Watch(App[None]):
 
     def action_search(self) -> None:
         """Ask for a part of a name."""
-        field = self.query_one("#filter", Input)
-        field.add_class("open")
-        field.focus()
+        self.field.add_class("open")
+        self.field.focus()
 
     @on(Input.Changed)
     def narrowed(self, event: Input.Changed) -> None:
@@ -238,12 +237,12 @@ class Watch(App[None]):
     @on(Input.Submitted)
     def kept(self) -> None:
         """Back to the jobs, with the filter."""
-        self.query_one("#filter", Input).remove_class("open")
+        self.field.remove_class("open")
         self.table.focus()
 
     def action_clear(self) -> None:
         """Back to the jobs, all of them."""
-        self.query_one("#filter", Input).value = ""
+        self.field.value = ""
         self.states, self.text = "all", ""
         self.kept()
         self.show()
@@ -299,7 +298,8 @@ class Watch(App[None]):
     def act(self, act: Callable[[], list[str]]) -> None:
         """Do it in a thread, say what came of it, and look."""
         try:
-            told, grave = act(), False
+            with self.alone:
+                told, grave = act(), False
         except OrchError as error:
             told, grave = list(error.lines), True
         self.call_from_thread(self.notify, "\n".join(told[:6]), severity="error" if grave else "information", markup=False)

@@ -17,10 +17,10 @@ from orchestrator.watch_app import Question, Runs, Watch
 from orchestrator.watch_rows import MOST, chosen
 
 ORCH = str(Path(sys.executable).with_name("orch"))
-SMALL = "resources: {cpus: 1, memory_gb: 1, minutes: 5}"
+SMALL = "resources: {cpus: 1, memory_gb: 1, minutes: 60}"
 STAGES = (f"  quick: {{command: \"sh -c 'echo hello {{n}}'\", matrix: {{n: [1, 2]}}, {SMALL}}}\n"
           f"  broken: {{command: sh -c 'echo the answer is wrong; exit 3', {SMALL}}}\n"
-          f"  long: {{command: \"sh -c 'echo it runs; sleep 300'\", after: [quick], {SMALL}}}\n")
+          f"  long: {{command: \"sh -c 'echo it runs; sleep 3000'\", after: [quick], {SMALL}}}\n")
 
 
 @pytest.fixture
@@ -42,7 +42,8 @@ async def until(pilot: Pilot[None], met: Callable[[], bool]) -> None:
 
 
 def text(pilot: Pilot[None], where: str) -> str:
-    return str(pilot.app.query_one(where, Static).render())
+    shown: Static = {"#head": pilot.app.head, "#log": pilot.app.log_pane}[where]
+    return str(shown.render())
 
 
 def states(app: Watch) -> dict[str, str]:
