@@ -36,14 +36,16 @@ Script = Callable[[Job], str]
 """A job's sbatch script, as it would be submitted."""
 
 
-def check(plan: Plan, profile: Profile, script: Script | None = None, runs: Path = Path("runs")) -> list[str]:
+def check(plan: Plan, profile: Profile, script: Script | None = None, runs: Path = Path("runs"),
+          tell: Callable[[str], None] = lambda _: None) -> list[str]:
     """Everything that is not as the plan needs it, one line each with what to do; empty if all is well.
 
-    ``script`` makes the script that would be submitted, for `sbatch --test-only`; ``runs`` is where runs will lie.
+    ``script`` makes the script that would be submitted, for `sbatch --test-only`; ``runs`` is where runs will lie. ``tell`` gets when Slurm
+    would start a job of each kind.
     """
     problems = [*sizes(plan, profile), *variables(profile), *paths(plan), *commands(plan, profile), *disk(plan, runs)]
     if profile.kind == "slurm":
-        problems += slurm(plan, profile, script or (lambda job: header(job, profile)))
+        problems += slurm(plan, profile, script or (lambda job: header(job, profile)), tell)
     return list(dict.fromkeys(problems))
 
 
@@ -163,14 +165,14 @@ def ask(arguments: Sequence[str], text: str | None = None) -> tuple[int, str, st
     return answer.returncode, answer.stdout.strip(), " ".join(answer.stderr.split())
 
 
-def slurm(plan: Plan, profile: Profile, script: Script) -> list[str]:
+def slurm(plan: Plan, profile: Profile, script: Script, tell: Callable[[str], None] = lambda _: None) -> list[str]:
     """What Slurm itself says: partition, GPU type, time limit, account, and a trial submission of each kind of job."""
     problems: list[str] = []
     try:
         problems += partition(plan, profile)
         problems += gpu_type(plan, profile)
         problems += account(profile)
-        problems += trials(plan, script)
+        problems += trials(plan, script, tell)
     except CheckError as error:
         problems += error.lines
     return problems
@@ -247,7 +249,7 @@ def account(profile: Profile) -> list[str]:
     return []
 
 
-def trials(plan: Plan, script: Script) -> list[str]:
+def trials(plan: Plan, script: Script, tell: Callable[[str], None] = lambda _: None) -> list[str]:
     """`sbatch --test-only` of one job of each shape: Slurm's own word, without submitting."""
     problems = []
     for jobs in shapes(plan).values():
@@ -255,6 +257,8 @@ def trials(plan: Plan, script: Script) -> list[str]:
         if code != 0 and limit_named(trouble) is None:  # a limit on how many jobs are queued means wait
             reason = trouble.replace("sbatch: error: ", "").replace("allocation failure: ", "")
             problems.append(f"{who(jobs)}: Slurm would refuse: {reason}: change the stage's resources or the cluster profile")
+        elif (found := re.search(r"to start at (\S+)", trouble)) is not None:
+            tell(f"{who(jobs)}: submitted now, Slurm would start it at {found[1].replace('T', ' ')}")
     return problems
 
 
