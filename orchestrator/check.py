@@ -21,6 +21,7 @@ from orchestrator.errors import CheckError
 from orchestrator.plan import RUN, Plan
 from orchestrator.profile import Profile
 from orchestrator.slurm import limit_named, script_text
+from orchestrator.snapshot import measured
 from orchestrator.stage_reader import near
 
 ASK_SECONDS = 60.0
@@ -43,7 +44,7 @@ def check(plan: Plan, profile: Profile, script: Script | None = None, runs: Path
     ``script`` makes the script that would be submitted, for `sbatch --test-only`; ``runs`` is where runs will lie. ``tell`` gets when Slurm
     would start a job of each kind.
     """
-    problems = [*sizes(plan, profile), *variables(profile), *paths(plan), *commands(plan, profile), *disk(plan, runs)]
+    problems = [*sizes(plan, profile), *variables(profile), *paths(plan), *commands(plan, profile), *disk(plan, runs), *snapshot(plan)]
     if profile.kind == "slurm":
         problems += slurm(plan, profile, script or (lambda job: header(job, profile)), tell)
     return list(dict.fromkeys(problems))
@@ -149,6 +150,19 @@ def disk(plan: Plan, runs: Path) -> Iterator[str]:
     if needed > free:
         yield (f"the experiment writes about {needed:.0f} GB and {place} has {free:.0f} GB free: delete old runs, keep fewer "
                "checkpoints, or point ORCH_RUNS at a larger disk")
+
+
+def snapshot(plan: Plan) -> list[str]:
+    """Whether the folder can be copied, where the experiment wants that; and scripts that would not come with it."""
+    if not plan.snapshot:
+        return []
+    try:
+        names, _ = measured(Path.cwd())
+    except CheckError as error:
+        return list(error.lines)
+    scripts = {argument for job in plan.jobs if job.command for argument in job.command[1:2] if argument.endswith((".py", ".sh"))}
+    return [f"snapshot: true leaves {script} out, because git ignores it: let git know it" for script in sorted(scripts)
+            if not Path(script).is_absolute() and Path(script).is_file() and str(Path(script)) not in names]
 
 
 def ask(arguments: Sequence[str], text: str | None = None) -> tuple[int, str, str]:

@@ -85,8 +85,9 @@ def launch(experiment: Experiment, preset: Preset = None, overrides: Set = None,
            watch: Annotated[bool | None, typer.Option("--watch/--no-watch", help="Follow the run; the default on a terminal.")] = None,
            as_json: AsJson = False) -> None:
     """Submit an experiment whole. Launched again, it submits only what is neither done nor active."""
+    from orchestrator.create import create_run
     from orchestrator.profile import load_profile
-    from orchestrator.run import create_run, runs_root
+    from orchestrator.run import runs_root
     from orchestrator.submit import submit_eligible
 
     made, profile = planned(experiment, preset, overrides), load_profile(cluster)
@@ -96,9 +97,10 @@ def launch(experiment: Experiment, preset: Preset = None, overrides: Set = None,
     found = problems(made, profile)
     if found:
         raise CheckError(*found, "nothing was submitted")
-    run = create_run(made, profile, runs_root())
     quiet = as_json or (watch is not False and sys.stdout.isatty())
-    records = submit_eligible(run, (lambda _: None) if quiet else print)
+    tell = (lambda _: None) if quiet else print
+    run = create_run(made, profile, runs_root(), tell)
+    records = submit_eligible(run, tell)
     if as_json:
         from orchestrator.status import document
 
@@ -118,7 +120,8 @@ def print_scripts(made: Plan, profile: Profile) -> None:
 
     from orchestrator.arrays import make_batches, waits_for
     from orchestrator.cluster import cluster_of
-    from orchestrator.run import create_run, runs_root
+    from orchestrator.create import create_run
+    from orchestrator.run import runs_root
 
     with tempfile.TemporaryDirectory() as folder:
         run = create_run(made, profile, Path(folder))
@@ -128,7 +131,7 @@ def print_scripts(made: Plan, profile: Profile) -> None:
             ids = batch.ids(f"<id of {batch.title}>")
             text = cluster.script(batch, waits_for(batch, by_name))
             by_name.update((record.name, replace(record, job_id=own)) for record, own in zip(batch.records, ids, strict=True))
-            print(f"# ---- {batch.title}\n{text.replace(str(run.folder), str(runs_root() / run.name))}")
+            print(f"# ---- {batch.title}\n{text.replace(str(run.folder.parent.parent), str(runs_root()))}")
             print("".join(f"# {own}: {record.name}\n" for record, own in zip(batch.records, ids, strict=True) if batch.indexes), end="")
 
 
@@ -260,11 +263,14 @@ def why(job: JobName, run: OfRun = None) -> None:
 @app.command()
 def retry(run: RunName = None, job: Jobs = None) -> None:
     """Submit failed jobs again, and what waited for them. Training continues from its newest checkpoint."""
+    from orchestrator.provenance import note
     from orchestrator.run import find_run
     from orchestrator.submit import retry as again
 
     found = find_run(run)
     told: list[str] = []
+    with found.lock():
+        note(found.folder, found.plan, Path(found.cwd), "retry", told.append)
     again(found, job, told.append)
     print("\n".join(told) or f"{found.name}: nothing to retry")
 

@@ -1,11 +1,11 @@
 """On the node: claim the job, run its engine as a child process, pass signals on, leave an exit record.
 
-    python -I -S -u RUN_FOLDER/node.py JOB_FOLDER ATTEMPT TOKEN
-    python -I -S -u RUN_FOLDER/node.py ARRAY_FOLDER                which element: SLURM_ARRAY_TASK_ID
+    python -I -S -u RUNS/.code/HASH/orchestrator/node.py JOB_FOLDER ATTEMPT TOKEN
+    python -I -S -u RUNS/.code/HASH/orchestrator/node.py ARRAY_FOLDER    which element: SLURM_ARRAY_TASK_ID
 
-Slurm and the local scheduler start the same program, a copy of this file. It needs nothing but the job's folder, which is complete
-before anything is submitted, and it starts in milliseconds: few modules, of the standard library only. Its output is the attempt's
-``log.txt``.
+Slurm and the local scheduler start the same program, a copy of this file; the engines that it starts lie in the same copy. It needs
+nothing but the job's folder, which is complete before anything is submitted, and it starts in milliseconds: few modules, of the
+standard library only. Its output is the attempt's ``log.txt``.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ REQUEUE_SECONDS = 60.0
 """Longest wait for scontrol."""
 GPU_SECONDS = 60.0
 """Between two looks at the GPUs of a job."""
+CODE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+"""The copy of the code that this attempt runs."""
 
 
 def write_json(path: AnyPath, value: object) -> None:
@@ -158,7 +160,7 @@ def claim(attempt: str, token: str, job_id: str) -> int | None:
     path = os.path.join(attempt, "claim.json")
     host = os.uname().nodename
     mine = {"token": token, "job_id": job_id, "host": host, "pid": os.getpid(), "start": process_start(os.getpid()),
-            "started": time.time(), "restart": 0}
+            "started": time.time(), "restart": 0, "code": os.path.basename(CODE)}
     draft = os.path.join(attempt, f".claim.{host}.{os.getpid()}")
     with open(draft, "w") as file:
         file.write(json.dumps(mine))
@@ -322,6 +324,17 @@ class Attempt:
         engine = f"engines.{self.job['engine']}"
         return [sys.executable, "-P", "-u", "-m", engine, os.path.join(self.folder, "config.json"), "--out", self.out]
 
+    def environment(self, temporary: str) -> dict[str, str]:
+        """The program's environment: engines come from the copy, also in processes that they start; a command is told what it is."""
+        if self.job["command"] is None:
+            return {**os.environ, "TMPDIR": temporary, "PYTHONPATH": os.pathsep.join(filter(None, [CODE, os.environ.get("PYTHONPATH")]))}
+        files = os.path.join(self.out, "files")
+        os.makedirs(files, exist_ok=True)
+        needs = {name: os.path.join(folder, "out", "files") for name, folder in self.job["needs"].items()}
+        return {**os.environ, "TMPDIR": temporary, "ORCH_JOB": self.job["name"], "ORCH_OUT": files, "ORCH_NEEDS": json.dumps(needs),
+                "ORCH_AXES": json.dumps(self.job.get("axes", {})), "ORCH_ATTEMPT": os.path.basename(self.path).removeprefix("attempt-"),
+                "ORCH_RUN": os.path.dirname(os.path.dirname(self.folder))}
+
     def run(self) -> int:
         """Run to the end and return the exit code of the engine; a command's results are its exit code 0."""
         for number in FORWARDED:
@@ -339,7 +352,7 @@ class Attempt:
             return 1  # asked to stop before anything was started
         with temporary_folder() as temporary:
             try:
-                self.child = subprocess.Popen(self.command(), cwd=self.job["cwd"], env={**os.environ, "TMPDIR": temporary},
+                self.child = subprocess.Popen(self.command(), cwd=self.job["cwd"], env=self.environment(temporary),
                                               stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent)
             except OSError as error:
                 print(f"orch-error: cannot start {self.command()[0]}: {error}", flush=True)

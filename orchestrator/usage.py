@@ -68,7 +68,7 @@ def ask_sacct(starts: Sequence[Start]) -> dict[str, dict[str, Any]]:
     """What accounting measured of these jobs, by job id; one call. Empty if it cannot be asked: the nodes' own measure stays."""
     import subprocess
 
-    from orchestrator.slurm import call
+    from orchestrator.slurm_calls import call
 
     heads = sorted({start.job_id.partition("_")[0] for start in starts if start.job_id[:1].isdigit()})
     if not heads:

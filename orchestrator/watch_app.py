@@ -24,7 +24,8 @@ from orchestrator.errors import OrchError
 from orchestrator.node import tail
 from orchestrator.run import Run, all_runs, open_run, runs_root
 from orchestrator.state import FAILED, Record
-from orchestrator.submit import cancel, refresh, retry
+from orchestrator.steer import cancel
+from orchestrator.submit import refresh, retry
 from orchestrator.watch import pause_of
 from orchestrator.watch_rows import FILTERS, cells, chosen, heading
 from orchestrator.why import why
@@ -220,7 +221,7 @@ class Watch(App[None]):
 
     def on_resize(self, _event: events.Resize) -> None:
         """The terminal has another size."""
-        if self.is_mounted:
+        if self.is_running:
             self.call_after_refresh(self.show)
 
     def action_search(self) -> None:
@@ -292,7 +293,11 @@ class Watch(App[None]):
 
     def ask(self, question: str, act: Callable[[], list[str]]) -> None:
         """Do it if the answer is yes."""
-        self.push_screen(Question(question), lambda yes: self.act(act) if yes else None)
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self.act(act)
+
+        self.push_screen(Question(question), answered)
 
     @work(thread=True, group="act")
     def act(self, act: Callable[[], list[str]]) -> None:
