@@ -184,13 +184,13 @@ class Scheduler:
         self.changed = False
         self.looker: subprocess.Popen[bytes] | None = None
         self.look_wanted = False
+        self.looks = bool(self.run.plan.gates or self.run.profile.notify) or self.run.profile.max_jobs is not None
 
     def set(self, token: str, **values: Any) -> None:
         """Change a row; the table is written once per round."""
         self.table[token].update(values)
         self.changed = True
-        waits = bool(self.run.plan.gates) or self.run.profile.max_jobs is not None
-        self.look_wanted |= waits and JobState(self.table[token]["state"]) in FINAL
+        self.look_wanted |= self.looks and JobState(self.table[token]["state"]) in FINAL
 
     def round(self) -> bool:
         """One look at everything. Returns whether work is left."""

@@ -1,11 +1,11 @@
 """On the node: claim the job, run its engine as a child process, pass signals on, leave an exit record.
 
-    python -I -S -u RUN_FOLDER/node.py JOB_FOLDER ATTEMPT TOKEN
-    python -I -S -u RUN_FOLDER/node.py ARRAY_FOLDER                which element: SLURM_ARRAY_TASK_ID
+    python -I -S -u RUNS/.code/HASH/orchestrator/node.py JOB_FOLDER ATTEMPT TOKEN
+    python -I -S -u RUNS/.code/HASH/orchestrator/node.py ARRAY_FOLDER    which element: SLURM_ARRAY_TASK_ID
 
-Slurm and the local scheduler start the same program, a copy of this file. It needs nothing but the job's folder, which is complete
-before anything is submitted, and it starts in milliseconds: few modules, of the standard library only. Its output is the attempt's
-``log.txt``.
+Slurm and the local scheduler start the same program, a copy of this file; the engines that it starts lie in the same copy. It needs
+nothing but the job's folder, which is complete before anything is submitted, and it starts in milliseconds: few modules, of the
+standard library only. Its output is the attempt's ``log.txt``.
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ CONTINUES = 75
 """Exit code of a program that was asked to stop, has saved where it stands, and goes on from there when started again."""
 REQUEUE_SECONDS = 60.0
 """Longest wait for scontrol."""
+GPU_SECONDS = 60.0
+"""Between two looks at the GPUs of a job."""
+CODE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+"""The copy of the code that this attempt runs."""
 
 
 def write_json(path: AnyPath, value: object) -> None:
@@ -112,6 +116,42 @@ def oom_kills() -> int | None:
     return None
 
 
+def job_group() -> str | None:
+    """The folder of the scheduler's own control group of this job; None where a job has none of its own."""
+    with open("/proc/self/cgroup") as file:
+        groups = [line.strip().split(":", 2)[1:] for line in file]
+    for controllers, path in groups:
+        head, found, rest = path.partition("/job_")
+        root = {"": "/sys/fs/cgroup", "memory": "/sys/fs/cgroup/memory"}.get(controllers)
+        if found and root is not None and os.path.isdir(f"{root}{head}{found}{rest.partition('/')[0]}"):
+            return f"{root}{head}{found}{rest.partition('/')[0]}"
+    return None
+
+
+def memory_peak() -> tuple[float, str]:
+    """Most memory so far in GB (2^30 bytes), and of what: ``job`` by its control group, else of the ``largest process``."""
+    import resource
+
+    group = job_group()
+    for name in ("memory.peak", "memory.max_usage_in_bytes"):
+        if group is not None and os.path.exists(f"{group}/{name}"):
+            with open(f"{group}/{name}") as file:
+                return int(file.read()) / 2**30, "job"
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20, "largest process"
+
+
+def gpu_use() -> tuple[float, float] | None:
+    """Mean percentage of time that this job's GPUs were busy just now, and their memory in GB; None if nvidia-smi does not say."""
+    ids = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    command = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits", *(["-i", ids] if ids else [])]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        rows = [[float(cell) for cell in line.split(",")] for line in told.stdout.splitlines()]
+    except (OSError, subprocess.TimeoutExpired, ValueError):  # no such program, or [N/A] in a cell
+        return None
+    return (sum(row[0] for row in rows) / len(rows), sum(row[1] for row in rows) / 1024) if rows else None
+
+
 def claim(attempt: str, token: str, job_id: str) -> int | None:
     """Take the attempt for this job id. Returns how often this id had it before, or None if another id has it.
 
@@ -120,7 +160,7 @@ def claim(attempt: str, token: str, job_id: str) -> int | None:
     path = os.path.join(attempt, "claim.json")
     host = os.uname().nodename
     mine = {"token": token, "job_id": job_id, "host": host, "pid": os.getpid(), "start": process_start(os.getpid()),
-            "started": time.time(), "restart": 0}
+            "started": time.time(), "restart": 0, "code": os.path.basename(CODE)}
     draft = os.path.join(attempt, f".claim.{host}.{os.getpid()}")
     with open(draft, "w") as file:
         file.write(json.dumps(mine))
@@ -231,6 +271,23 @@ class Attempt:
         self.started = time.time()
         self.first_step = last_step(self.out)
         self.oom_kills = oom_kills()
+        self.gpu_uses: list[tuple[float, float]] = []
+
+    def look_at_gpus(self, _number: int, _frame: FrameType | None) -> None:
+        """Note how busy the GPUs are, again after a while."""
+        if (use := gpu_use()) is not None:
+            self.gpu_uses.append(use)
+            signal.setitimer(signal.ITIMER_REAL, GPU_SECONDS)
+
+    def usage(self) -> dict[str, Any]:
+        """What the program has used: CPU seconds (of what has ended), memory, and how busy its GPUs were on average."""
+        import resource
+
+        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+        memory, of = memory_peak()
+        gpu = {} if not self.gpu_uses else {"gpu_percent": sum(use[0] for use in self.gpu_uses) / len(self.gpu_uses),
+                                            "gpu_memory_gb": max(use[1] for use in self.gpu_uses)}
+        return {"cpu_seconds": spent.ru_utime + spent.ru_stime, "memory_gb": memory, "memory_of": of, **gpu}
 
     def forward(self, number: int, _frame: FrameType | None) -> None:
         """Pass a signal on; the wait in ``run`` goes on."""
@@ -267,6 +324,17 @@ class Attempt:
         engine = f"engines.{self.job['engine']}"
         return [sys.executable, "-P", "-u", "-m", engine, os.path.join(self.folder, "config.json"), "--out", self.out]
 
+    def environment(self, temporary: str) -> dict[str, str]:
+        """The program's environment: engines come from the copy, also in processes that they start; a command is told what it is."""
+        if self.job["command"] is None:
+            return {**os.environ, "TMPDIR": temporary, "PYTHONPATH": os.pathsep.join(filter(None, [CODE, os.environ.get("PYTHONPATH")]))}
+        files = os.path.join(self.out, "files")
+        os.makedirs(files, exist_ok=True)
+        needs = {name: os.path.join(folder, "out", "files") for name, folder in self.job["needs"].items()}
+        return {**os.environ, "TMPDIR": temporary, "ORCH_JOB": self.job["name"], "ORCH_OUT": files, "ORCH_NEEDS": json.dumps(needs),
+                "ORCH_AXES": json.dumps(self.job.get("axes", {})), "ORCH_ATTEMPT": os.path.basename(self.path).removeprefix("attempt-"),
+                "ORCH_RUN": os.path.dirname(os.path.dirname(self.folder))}
+
     def run(self) -> int:
         """Run to the end and return the exit code of the engine; a command's results are its exit code 0."""
         for number in FORWARDED:
@@ -284,14 +352,18 @@ class Attempt:
             return 1  # asked to stop before anything was started
         with temporary_folder() as temporary:
             try:
-                self.child = subprocess.Popen(self.command(), cwd=self.job["cwd"], env={**os.environ, "TMPDIR": temporary},
+                self.child = subprocess.Popen(self.command(), cwd=self.job["cwd"], env=self.environment(temporary),
                                               stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent)
             except OSError as error:
                 print(f"orch-error: cannot start {self.command()[0]}: {error}", flush=True)
                 return 127
+            if (self.job.get("resources") or {}).get("gpus"):
+                signal.signal(signal.SIGALRM, self.look_at_gpus)
+                signal.setitimer(signal.ITIMER_REAL, GPU_SECONDS)
             for early in self.unsent:
                 self.send(self.child, early)
             code = self.child.wait()
+            signal.setitimer(signal.ITIMER_REAL, 0)
             if has_children():
                 for pid in members(self.child.pid, SESSION)[1:]:
                     with contextlib.suppress(ProcessLookupError):
@@ -323,7 +395,7 @@ class Attempt:
             "token": self.token, "job_id": self.job_id, "pid": os.getpid(), "exit_code": code,
             "host": os.environ.get("SLURMD_NODENAME") or os.uname().nodename,
             "started": self.started, "ended": time.time(), "results": results, "signals": self.signals, "restart": restart,
-            "requeued": requeued, "resources": self.job.get("resources"),
+            "requeued": requeued, "resources": self.job.get("resources"), "usage": self.usage(),
             "oom_kills": None if kills is None or self.oom_kills is None else kills - self.oom_kills,
             "reason": "" if results else error_line(os.path.join(self.path, "log.txt")).removeprefix("orch-error: ")})
         return results

@@ -58,6 +58,9 @@ class Profile:
     """Environment variables of every job; `$NAME` in a value is replaced by that variable where `orch` runs."""
     submit_from_nodes: bool = True
     """Whether jobs may call sbatch here; if not, what a gate lets through waits for the next `orch` command."""
+    notify: dict[str, Any] = field(default_factory=dict)
+    """Who is told when a run ends, jobs die, or it waits for a decision: `{on: [end, fail, decision], command: [...], webhook_env: NAME,
+    mail: ADDRESS}`; without it `~/.config/orch/notify.yaml` holds."""
     sbatch: dict[str, str | int | bool] = field(default_factory=dict)
     """Further sbatch options by their long name: `{constraint: a100-80gb, exclusive: true}`."""
 
@@ -113,6 +116,10 @@ def load_profile(name: str | None = None) -> Profile:
     values = profile_values(root, mistakes) if root else {}
     if mistakes.lines:
         raise CheckError(*mistakes.in_file_order())
+    if "notify" not in values:
+        from orchestrator.notify import user_file
+
+        values["notify"] = user_file()
     return Profile(name=path.stem, **values)
 
 
@@ -166,6 +173,10 @@ def wrong_type(key: str, value: Any) -> str | None:
         return None if good else "a mapping option: value"
     if key == "calls_per_minute":
         return None if type(value) is int and value > 0 else "a whole number from 1 on"
+    if key == "notify":
+        from orchestrator.notify import mistake
+
+        return mistake(value)
     if key in COUNTS:
         return None if type(value) is int and value >= 0 else "a whole number"
     if key == "submit_from_nodes":

@@ -4,7 +4,7 @@
         plan.json          the plan, the cluster profile, where and with what it was launched; a relaunch may change resources
         state.json         what is known of every job; written only by orch, whole, by rename, under state.lock
         submitted.jsonl    journal of job ids, one flushed line per submission
-        node.py            what runs on the nodes: orchestrator/node.py as it was at the last submission
+        code.json          which copy of the code (runs/.code/<hash>/) is submitted next; provenance/ has what it was launched with
         jobs/<job>/        job.json, config.json, out/, attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
         arrays/<token>/    script.sh, members.json and a log per element, which the log.txt of its attempt is a link to
 """
@@ -16,9 +16,7 @@ import fcntl
 import hashlib
 import json
 import os
-import secrets
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +29,7 @@ from orchestrator.errors import RunError
 from orchestrator.node import write_json, write_text
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile
+from orchestrator.provenance import code_of
 from orchestrator.state import ExitRecord, JobState, Record, split_token
 
 EVOLUTION = "evolution.json"
@@ -117,16 +116,14 @@ class Run:
 
     def prepare(self, jobs: Sequence[Job], records: Sequence[Record]) -> None:
         """Make what a batch needs on disk before it is submitted; ``jobs``: with what these attempts ask for."""
-        node = Path(__file__).with_name("node.py").read_bytes()
-        program = self.folder / "node.py"
-        if not program.exists() or program.read_bytes() != node:
-            draft = program.with_name(f".node.{os.getpid()}")
-            draft.write_bytes(node)
-            draft.replace(program)
+        work = code_of(self.folder).work
         for job, record in zip(jobs, records, strict=True):
-            if job.resources != self.by_name[job.name].resources:
+            changed: dict[str, Any] = {} if job.resources == self.by_name[job.name].resources else {"resources": asdict(job.resources)}
+            if work is not None and job.command is not None:
+                changed["cwd"] = str(work)
+            if changed:
                 path = self.job_folder(job) / "job.json"
-                write_json(path, {**json.loads(path.read_text()), "resources": asdict(job.resources)})
+                write_json(path, {**json.loads(path.read_text()), **changed})
             token, index = split_token(record.token)
             log = self.log(record)
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -143,12 +140,13 @@ class Run:
     def node_command(self, job: Job, record: Record) -> list[str]:
         """What a scheduler starts for one attempt; for an element of an array the same for all, with the array's folder.
 
-        A file of its own, run without the environment's start-up files: these cost more than all the rest (docs/performance.md).
+        The copy of the program that was launched, run without the environment's start-up files: these cost more than all the rest
+        (docs/performance.md).
         """
         python = self.profile.python or sys.executable
         what = [str(self.array_folder(split_token(record.token)[0]))] if "_" in record.token else \
             [str(self.job_folder(job)), str(record.attempt), record.token]
-        return [python, "-I", "-S", "-u", str(self.folder / "node.py"), *what]
+        return [python, "-I", "-S", "-u", str(code_of(self.folder).program), *what]
 
     def load(self) -> list[Record]:
         """The records of the state file, in plan order; a job it does not know is WAITING."""
@@ -231,56 +229,6 @@ class Run:
 def waiting(job: Job) -> Record:
     """The record of a job that was never submitted."""
     return Record(name=job.name, stage=job.stage, identity=job.identity, folder=job.folder)
-
-
-def create_run(plan: Plan, profile: Profile, root: Path) -> Run:
-    """Make the run's folder with plan.json and the jobs' files; a run that is there is opened and takes the new resources."""
-    folder = root / plan.experiment / f"{plan.preset or 'full'}-{plan.identity[:8]}"
-    if (folder / "plan.json").exists():
-        run = open_run(folder)
-        if run.profile.kind != profile.kind:
-            raise RunError(f"{run.name} was launched on '{run.profile.name}'; continue it there (--cluster {run.profile.name}), or set "
-                           "ORCH_RUNS to another folder to run it a second time")
-        with run.lock():
-            # Resources are not part of a job's identity: more time or memory for the same run is what a relaunch may bring.
-            values = json.loads((folder / "plan.json").read_text())
-            write_json(folder / "plan.json", {**values, "plan": plan.to_json(folder), "profile": asdict(profile)})
-            for job in plan.jobs:
-                path = folder / job.folder / "job.json"
-                values = json.loads(path.read_text())
-                if values["resources"] != asdict(job.resources):
-                    write_json(path, {**values, "resources": asdict(job.resources)})
-        return open_run(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    document = plan.to_json(folder)
-    write_jobs(folder, Plan.from_json(document))
-    write_json(folder / "plan.json", {
-        "plan": document, "profile": asdict(profile), "uid": secrets.token_hex(8), "cwd": str(Path.cwd()), "created": time.time(),
-        "provenance": provenance()})
-    return open_run(folder)
-
-
-def write_jobs(folder: Path, plan: Plan) -> None:
-    """Everything a node needs, on disk before anything is submitted."""
-    root, cwd = str(folder.resolve()), str(Path.cwd())
-    folders = {job.name: f"{root}/{job.folder}" for job in plan.jobs}
-    for job in plan.jobs:
-        place = Path(folders[job.name])
-        place.mkdir(parents=True, exist_ok=True)
-        # Not flushed to the disk one by one: plan.json comes last, and without it the next launch writes all of them again.
-        (place / "config.json").write_text(json.dumps(job.config, indent=1))
-        (place / "job.json").write_text(json.dumps({
-            "name": job.name, "engine": job.engine, "command": job.command, "needs": {name: folders[name] for name in job.after},
-            "cwd": cwd, "identity": job.identity, "resources": asdict(job.resources)}, indent=1))
-
-
-def provenance() -> dict[str, Any]:
-    """What the launch was made with: versions, program, git commit of the folder it was called in."""
-    git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
-    dirty = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True)
-    return {"python": sys.version.split()[0], "orchestrator": str(Path(__file__).parent), "host": socket.gethostname(),
-            "git_commit": git.stdout.strip() if git.returncode == 0 else None,
-            "git_dirty": bool(dirty.stdout.strip()) if dirty.returncode == 0 else None}
 
 
 def open_run(folder: Path) -> Run:

@@ -49,8 +49,9 @@ def parse_squeue(text: str, asked: float | None = None) -> dict[str, Seen]:
         known = job_state(state)
         token = name.rpartition(".")[2]
         why = "" if reason == "None" or known is not JobState.PENDING else reason
-        started = seconds(start) if known is not JobState.PENDING else None
-        first = Seen(job_id=job_id, token=token, state=known, reason=why, started=started, host=nodes or None, source="squeue", asked=asked)
+        started, expected = (None, seconds(start)) if known is JobState.PENDING else (seconds(start), None)
+        first = Seen(job_id=job_id, token=token, state=known, reason=why, started=started, expected_start=expected, host=nodes or None,
+                     source="squeue", asked=asked)
         for one in expanded(job_id):
             whole = element_token(token, one)
             found[whole] = same_but(first, one, whole)

@@ -94,6 +94,8 @@ class Record:
     """The same for the time limit."""
     exclude: str = ""
     """Nodes that earlier attempts died of, with commas between."""
+    expected_start: float | None = None
+    """When the scheduler thought last that it would start; it may have been wrong."""
     held: bool = False
     """Whether it waits in the queue, held back because others of its stage died of what it would die of."""
 
@@ -144,6 +146,8 @@ class Seen:
     state: JobState
     reason: str = ""
     started: float | None = None
+    expected_start: float | None = None
+    """Of a pending job, where the scheduler has an idea."""
     ended: float | None = None
     host: str | None = None
     exit_code: int | None = None
@@ -191,6 +195,8 @@ class ExitRecord:
     """What the attempt had asked for; None in a run that an older version prepared."""
     oom_kills: int | None = None
     """How many of its processes the kernel killed for want of memory; None: the node could not tell."""
+    usage: Mapping[str, Any] | None = None
+    """CPU seconds, peak memory and GPU use as the node measured them (``usage`` in orchestrator/node.py)."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ExitRecord:
@@ -287,7 +293,7 @@ def from_scheduler(record: Record, seen: Seen, left: ExitRecord | None, now: flo
     return change(record, now if seen.asked is None else seen.asked, state=seen.state, source=seen.source, reason=reason,
                   job_id=seen.job_id,
                   started=seen.started or (left.started if left else None) or (record.started if seen.state in FINAL else None),
-                  ended=seen.ended, host=seen.host or record.host,
+                  ended=seen.ended, host=seen.host or record.host, expected_start=seen.expected_start,
                   exit_code=seen.exit_code if left is None else left.exit_code)
 
 

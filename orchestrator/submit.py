@@ -11,7 +11,7 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterable, Sequence, Set
 
-from orchestrator import backlog, gates
+from orchestrator import backlog, gates, notify
 from orchestrator.arrays import Batch, make_batches, waits_for
 from orchestrator.cluster import AmbiguousSubmit, Cluster, NoRoom, cluster_of
 from orchestrator.errors import RunError, SubmitError
@@ -42,6 +42,7 @@ def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
         if not unchanged(before, records) or not (run.folder / "state.json").exists():
             run.save(records)
         watch_over(run, records, cluster)
+    notify.look(run, records)
     return records, cluster.trouble
 
 
@@ -64,12 +65,13 @@ def advance(run: Run, tell: Callable[[str], None] = lambda _: None) -> tuple[lis
     with run.lock():
         records = go_on(run, run.load(), cluster, tell, time.time())
         run.save(records)
-        return records, cluster.trouble
+    notify.look(run, records)
+    return records, cluster.trouble
 
 
 def watch_over(run: Run, records: Sequence[Record], cluster: Cluster) -> None:
     """See that somebody looks when the jobs have ended that gates judge, or one that makes room for the backlog."""
-    for awaited in gates.awaited(run, records):
+    for awaited in [*gates.awaited(run, records), *notify.awaited(run, records)]:
         cluster.look_after(awaited)
     if backlog.waiting(records):
         cluster.look_again([record for record in records if record.state in ACTIVE and record.job_id])
