@@ -268,7 +268,7 @@ def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Call
         raise
     records = explain(run, list(by_name.values()))
     run.save(records)
-    for awaited in [*gates.awaited(run, records), *notify.awaited(run, records)]:
+    for awaited in [*gates.awaited(run, records), *(notify.awaited(run, records) if batches else [])]:
         cluster.look_after(awaited)
     return records
 
