@@ -17,7 +17,7 @@ from engines.io import read_results
 from jobs.stages import Point, digest
 from orchestrator import evolution as kept
 from orchestrator.errors import RunError
-from orchestrator.node import write_json
+from orchestrator.node_basics import write_json
 from orchestrator.plan import RUN
 from orchestrator.run import Run, find_run, runs_root
 from orchestrator.submit import named

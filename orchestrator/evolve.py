@@ -27,7 +27,7 @@ from orchestrator.evolution import REPORT, START, Evolution, Scored
 from orchestrator.expand import wrap
 from orchestrator.followed import Tell, Training, gather, look, pruned, usable
 from orchestrator.located import Mistakes, Node, put, read_file
-from orchestrator.node import write_json
+from orchestrator.node_basics import write_json
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile, load_profile
 from orchestrator.run import Run, create_run, open_run, runs_root, write_jobs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,8 +34,9 @@ class Plan:
 
     @property
     def gpu_hours(self) -> float:
-        """GPU-hours asked for, if every job used its whole time limit."""
-        return sum(job.resources.gpu_hours for job in self.jobs)
+        """GPU-hours asked for, if every job used its whole time limit; those of a pack share theirs."""
+        sizes = Counter(job.stage for job in self.jobs)
+        return sum(job.resources.gpu_hours / min(job.pack, sizes[job.stage]) for job in self.jobs)
 
     @property
     def gated_jobs(self) -> set[str]:

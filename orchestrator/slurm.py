@@ -7,6 +7,7 @@ ours: submitit's own submission needs a pickle that it renames after sbatch has 
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import os
@@ -22,7 +23,7 @@ from jobs.spec import Job, Resources
 from orchestrator import gates
 from orchestrator.arrays import Batch, Waits, compressed, expanded, ranges
 from orchestrator.errors import SubmitError
-from orchestrator.node import write_json
+from orchestrator.node_basics import write_json
 from orchestrator.profile import Profile
 from orchestrator.state import Answer, JobState, Record, Seen, split_token
 from orchestrator.submit import AmbiguousSubmit
@@ -131,7 +132,7 @@ def parse_sacct(text: str) -> dict[str, Seen]:
 
 def dependency(waits: Waits) -> str:
     """What a batch waits for, in the words of ``sbatch --dependency``."""
-    kinds = {"afterok": waits.all, "aftercorr": waits.same_index}
+    kinds = {"afterok": waits.all, "aftercorr": waits.same_index, "afterany": waits.ended}
     return ",".join(f"{kind}:{':'.join(ids)}" for kind, ids in kinds.items() if ids)
 
 
@@ -184,14 +185,17 @@ class SlurmCluster:
     def script(self, batch: Batch, waits: Waits) -> str:
         """The exact script of one batch."""
         job, record = batch.jobs[0], batch.records[0]
-        name = f"{self.run.plan.experiment}.{job.stage if batch.indexes else job.name}.{batch.token}"
-        log = self.run.array_folder(batch.token) / "%a.log" if batch.indexes else self.run.log(record)
+        name = f"{self.run.plan.experiment}.{job.stage if batch.indexes or batch.packed else job.name}.{batch.token}"
+        log = self.run.allocation_log(batch.token) if batch.packed else self.run.attempt_folder(record) / "log.txt"
+        if batch.indexes:
+            log = self.run.array_folder(batch.token) / "%a.log"
+        job = dataclasses.replace(job, resources=batch.resources)
         return script_text(self.run.profile, job, name, log, dependency(waits), self.run.node_command(job, record), batch.indexes,
                            record.exclude)
 
     def submit(self, batch: Batch, waits: Waits) -> str:
         """sbatch. An id together with an error, a time-out or a lost connection is ambiguous; anything else that fails is refused."""
-        folder = self.run.array_folder(batch.token) if batch.indexes else self.run.attempt_folder(batch.records[0])
+        folder = self.run.array_folder(batch.token) if batch.indexes or batch.packed else self.run.attempt_folder(batch.records[0])
         path = folder / "script.sh"
         path.write_text(self.script(batch, waits))
         try:
@@ -270,6 +274,10 @@ class SlurmCluster:
         for first in range(0, len(job_ids), 100):
             if self.ask(["scancel", *job_ids[first:first + 100]]) is None:
                 raise SubmitError(f"cannot cancel: {self.trouble}; try again")
+
+    def nudge(self, job_id: str) -> None:
+        """SIGUSR1 to what runs in the batch step alone; a job that has just ended needs none."""
+        self.ask(["scancel", "--batch", "--signal=USR1", job_id])
 
     def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
         """Keep waiting jobs from starting, or let them go; False, and ``trouble``, if Slurm cannot be asked."""

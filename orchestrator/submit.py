@@ -16,10 +16,22 @@ from orchestrator import gates
 from orchestrator.arrays import Batch, Waits, make_batches, waits_for
 from orchestrator.causes import Kind, cause_of
 from orchestrator.errors import RunError, SubmitError
-from orchestrator.node import tail
+from orchestrator.node_basics import tail
 from orchestrator.policy import again, doomed, refusal
 from orchestrator.run import Run
-from orchestrator.state import ACTIVE, FAILED, NOWHERE, SCHEDULER_SECONDS, Answer, ExitRecord, JobState, Record, reconcile, split_token
+from orchestrator.state import (
+    ACTIVE,
+    FAILED,
+    NOWHERE,
+    SCHEDULER_SECONDS,
+    Answer,
+    ExitRecord,
+    JobState,
+    Record,
+    allocation,
+    reconcile,
+    split_token,
+)
 
 SETTLE_SECONDS = 5.0
 """An intent younger than this may still be on its way to the scheduler."""
@@ -51,6 +63,9 @@ class Cluster(Protocol):
 
     def ask_final(self, since: float) -> Answer:
         """Ended jobs by token; one call. None: could not ask."""
+
+    def nudge(self, job_id: str) -> None:
+        """Tell a running pack, by SIGUSR1, that one of its members is to end."""
 
     def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
         """Keep waiting jobs from starting, or let them go. False if the scheduler cannot be asked."""
@@ -89,14 +104,15 @@ def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float, th
         weighed = reconcile(records, {}, {}, exits, done, now)
         return gates.apply(run, [with_cause(run, record, exits.get(record.name)) for record in weighed])
     active = cluster.ask_active()
-    lost = [r for r in open_ones if active is not None and r.token not in active]
+    lost = [r for r in open_ones if active is not None and allocation(r.token) not in active]
     final: Answer = None
     if any(r.name not in exits or exits[r.name].token != r.token or not exits[r.name].results for r in lost):
         final = cluster.ask_final(min(r.submitted or run.created for r in lost))
     # What ended while the scheduler was asked has its files by now.
     exits |= run.exits(lost)
     weighed = reconcile(records, active, final, exits, done | run.done(lost), now)
-    weighed = weighed if final is None else [never_started(run, record, now) for record in weighed]
+    fallen = {r.name for r in weighed if r.state in FAILED}
+    weighed = weighed if final is None else [never_started(run, record, now, fallen) for record in weighed]
     return gates.apply(run, [with_cause(run, record, exits.get(record.name)) for record in weighed])
 
 
@@ -125,13 +141,15 @@ def hold_back(records: list[Record], cluster: Cluster) -> list[Record]:
             if r.name in fates and (r.held or (r.state is JobState.WAITING and r.source != gates.SOURCE)) else r for r in records]
 
 
-def never_started(run: Run, record: Record, now: float) -> Record:
+def never_started(run: Run, record: Record, now: float, fallen: Set[str] = frozenset()) -> Record:
     """An element of an array that is cancelled while it waits leaves no trace, neither in squeue nor in sacct.
 
-    One that was in the queue, has been nowhere for a minute, and was never claimed on a node has not run and never will.
+    One that was in the queue, has been nowhere for a minute, and was never claimed on a node has not run and never will. If a job that it
+    waited for is among the ``fallen``, Slurm has cancelled it for that, and there is no minute to wait.
     """
+    expected = not fallen.isdisjoint(run.by_name[record.name].waits_for)
     if (record.state is not JobState.UNKNOWN or record.reason != NOWHERE or record.job_id is None or "_" not in record.job_id
-            or now - record.seen < SCHEDULER_SECONDS or (run.attempt_folder(record) / "claim.json").exists()):
+            or (now - record.seen < SCHEDULER_SECONDS and not expected) or (run.attempt_folder(record) / "claim.json").exists()):
         return record
     return dataclasses.replace(record, state=JobState.CANCELLED, seen=now, ended=record.seen, reason="left the queue before it started")
 
@@ -183,7 +201,8 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
     by_name = {record.name: record for record in records}
     explained = []
     for record in records:
-        parents = [by_name[name] for name in run.by_name[record.name].after]
+        job = run.by_name[record.name]
+        parents = [by_name[name] for name in job.waits_for]
         failed = [parent for parent in parents if parent.state in FAILED]
         if record.state is JobState.WAITING and parents and record.source != gates.SOURCE:
             waits = failed or [parent for parent in parents if parent.state not in (JobState.COMPLETED, JobState.SKIPPED)]
@@ -191,8 +210,20 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
                                          + (f" and {len(waits) - 3} more" if len(waits) > 3 else ""))
         elif record.state is JobState.CANCELLED and failed and not record.host:
             record = dataclasses.replace(record, reason=f"needs {failed[0].name}, which is {failed[0].state}")
+        idle = record.state is JobState.CANCELLED or (record.state is JobState.WAITING and record.source != gates.SOURCE)
+        if failed and failed[-1].name == job.canary and idle and not record.host:
+            record = behind_canary(record, failed[-1])
         explained.append(record)
     return explained
+
+
+def behind_canary(record: Record, canary: Record) -> Record:
+    """A job that was not started because the first of its stage has died: it waits until that one is tried again."""
+    told = f"held: the canary {canary.name} is {canary.state}" + (f": {canary.reason}" if canary.reason else "")
+    if record.state is JobState.WAITING and not record.token:
+        return dataclasses.replace(record, reason=told)
+    return dataclasses.replace(record, state=JobState.WAITING, source="orch", token="", job_id=None, reason=told, cause="", died_of="",
+                               held=False)
 
 
 def submit_eligible(run: Run, tell: Callable[[str], None] = lambda _: None) -> list[Record]:
@@ -223,9 +254,12 @@ def settle(run: Run, records: list[Record], cluster: Cluster) -> list[Record]:
 
 def with_siblings(records: list[Record]) -> list[Record]:
     """An array arrives whole: an element that neither queue nor accounting shows has the id of the ones submitted with it."""
-    heads = {(split_token(r.token)[0], r.submitted): split_token(r.job_id)[0] for r in records if r.job_id and "_" in r.token}
-    return [dataclasses.replace(r, job_id=f"{heads[key]}_{split_token(r.token)[1]}") if r.job_id is None and key in heads else r
-            for r in records for key in [(split_token(r.token)[0], r.submitted)]]
+    def key(record: Record) -> tuple[str, float | None]:
+        return split_token(record.token)[0], record.submitted
+
+    heads = {key(r): split_token(r.job_id)[0] for r in records if r.job_id and r.token != split_token(r.token)[0]}
+    return [dataclasses.replace(r, job_id=heads[key(r)] + allocation(r.token).removeprefix(split_token(r.token)[0]))
+            if r.job_id is None and key(r) in heads else r for r in records]
 
 
 def in_doubt(record: Record) -> Record:
@@ -274,7 +308,7 @@ def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Call
 def told(batch: Batch, submitted: Sequence[Record]) -> str:
     """One line on what was submitted, and as what."""
     job_id = split_token(str(submitted[0].job_id))[0]
-    return f"submitted {batch.title} as {job_id}" + (f", an array of {len(submitted)}" if batch.indexes else "")
+    return f"submitted {batch.title} as {job_id}" + (f", an array of {len(batch.indexes)}" if batch.indexes else "")
 
 
 def submit_batch(run: Run, cluster: Cluster, by_name: dict[str, Record], batch: Batch) -> list[Record]:
@@ -305,7 +339,7 @@ def choose(run: Run, records: Sequence[Record], looked: float, among: set[str] |
              or (r.state in ACTIVE and r.source in ("squeue", "scheduler") and r.seen >= looked)}
     room = len(run.plan.jobs) if run.profile.max_jobs is None else run.profile.max_jobs - sum(r.state in ACTIVE for r in records)
     for job in run.plan.jobs:
-        ready = all(parent in chosen or parent in known for parent in job.after)
+        ready = all(parent in chosen or parent in known for parent in job.waits_for)
         free = by_name[job.name].state is JobState.WAITING and by_name[job.name].source != gates.SOURCE and job.name not in held
         if free and ready and len(chosen) < room and (among is None or job.name in among):
             chosen.add(job.name)
@@ -380,7 +414,7 @@ def ancestors_failed(run: Run, records: Sequence[Record], names: set[str]) -> se
     found: set[str] = set()
     todo = list(names)
     while todo:
-        for parent in run.by_name[todo.pop()].after:
+        for parent in run.by_name[todo.pop()].waits_for:
             if parent in failed and parent not in found:
                 found.add(parent)
                 todo.append(parent)
@@ -394,10 +428,16 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
     with run.lock():
         records = update(run, run.load(), cluster, time.time())
         ended = [r for r in records if r.state in ACTIVE and r.job_id and (wanted is None or r.name in wanted)]
-        if ended:
-            cluster.cancel([str(r.job_id) for r in ended])
+        names = {r.name for r in ended}
+        neighbours = {r.job_id for r in records if r.state in ACTIVE and "+" in r.token and r.name not in names}
+        whole = [r for r in ended if r.job_id not in neighbours]
+        if whole:
+            cluster.cancel([str(r.job_id) for r in whole])
         # Of an element that was waiting Slurm keeps no record: what became of it is known now or never.
-        gone = {r.name for r in ended if r.state is JobState.PENDING and "_" in r.token}
+        gone = {r.name for r in whole if r.state is JobState.PENDING and "_" in r.token}
+        gone |= {r.name for r in ended if r.job_id in neighbours and run.end_member(r)}
+        for job_id in {str(r.job_id) for r in ended if r.job_id in neighbours and r.name not in gone}:
+            cluster.nudge(job_id)
         records = [dataclasses.replace(r, state=JobState.CANCELLED, source="orch", seen=time.time(), ended=time.time(), reason="cancelled")
                    if r.name in gone else r for r in records]
         run.save(explain(run, records))
