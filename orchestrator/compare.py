@@ -75,7 +75,8 @@ def of_run(run: Run, job: str) -> list[Candidate]:
         found = [one for one in of_evolution(run, evolution) if job in one.job]
         known = sorted({one.job for one in of_evolution(run, evolution)})
     else:
-        jobs = [one for one in run.plan.jobs if one.engine == "evaluation" and (run.job_folder(one) / "out" / "results.json").exists()]
+        jobs = [one for one in run.plan.jobs if one.engine == "evaluation" and one.name not in run.plan.trials
+                and (run.job_folder(one) / "out" / "results.json").exists()]
         wanted = named(run, [job]) if job else None
         found = [candidate for one in jobs if wanted is None or one.name in wanted
                  for candidate in of_evaluation(one.name, dict(one.axes), run.job_folder(one) / "out")]

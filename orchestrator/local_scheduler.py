@@ -138,15 +138,12 @@ class Scheduler:
 
     def end_pack(self, token: str, row: dict[str, Any]) -> None:
         """Note how a pack ended; how each of its members did is in their own exit records."""
-        paths = [Path(path) for path in row["exits"]]
-        for path in paths:
-            claim = path.with_name("claim.json")
-            held = json.loads(claim.read_text()) if claim.exists() and not path.exists() else None
-            fields = process_fields(held["pid"]) if held is not None and held["start"] == process_start(held["pid"]) else None
-            if fields is not None:  # a scheduler that was killed had started this pack and not noted it; that one is the job
-                self.set(token, pid=int(fields[1]), start=process_start(int(fields[1])), started=held["started"])
+        left = [left_by(Path(path)) for path in row["exits"]]
+        for path in [Path(path) for path, record in zip(row["exits"], left, strict=True) if record is None]:
+            parent = pack_of(path.with_name("claim.json"), str(Path(row["script"]).parent))
+            if parent is not None:  # a scheduler that was killed had started this pack and not noted it; that one is the job
+                self.set(token, pid=parent, start=process_start(parent))
                 return
-        left = [json.loads(path.read_text()) if path.exists() else None for path in paths]
         if row.get("ending"):
             self.set(token, state=row["ending"], ended=time.time())
         elif any(record is not None and record["requeued"] for record in left):
@@ -193,6 +190,30 @@ class Scheduler:
         with Path(row["log"]).open("ab") as log:
             return subprocess.Popen(["/bin/bash", row["script"]], stdout=log, stderr=log, stdin=subprocess.DEVNULL,
                                     start_new_session=True, cwd=row["cwd"], env=environment)
+
+
+def left_by(path: Path) -> dict[str, Any] | None:
+    """The exit record of a member of a pack; None if it left none the last time it was started."""
+    claim = path.with_name("claim.json")
+    if not path.exists() or not claim.exists():
+        return None
+    left: dict[str, Any] = json.loads(path.read_text())
+    return left if left.get("restart", 0) == json.loads(claim.read_text())["restart"] else None
+
+
+def pack_of(claim: Path, folder: str) -> int | None:
+    """The process that works on the pack in ``folder`` and has a living member with this claim."""
+    if not claim.exists():
+        return None
+    held = json.loads(claim.read_text())
+    fields = process_fields(held["pid"]) if held["start"] == process_start(held["pid"]) else None
+    if fields is None:
+        return None
+    try:
+        words = Path(f"/proc/{fields[1]}/cmdline").read_text().split("\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return int(fields[1]) if folder in words else None
 
 
 def send(row: dict[str, Any], number: signal.Signals) -> None:

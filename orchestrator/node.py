@@ -236,7 +236,7 @@ class Attempt:
 
 def arguments() -> tuple[list[Entry], list[str] | None]:
     """What to work on, from the command line and the list in an array's folder; for a pack with the modules to start warm with."""
-    if len(sys.argv) > 2:
+    if len(sys.argv) > 3:
         return [(sys.argv[1], int(sys.argv[2]), sys.argv[3])], None
     folder, index = sys.argv[1], os.environ.get("SLURM_ARRAY_TASK_ID", "")
     listed = read_json(os.path.join(folder, "members.json"))[index]

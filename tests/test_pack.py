@@ -16,11 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_arrays import job, run_of, submitted
 from test_local import SAVES, jobs, launch, orch, until
+from test_plan import plan_of
 
 from jobs.spec import Job, Resources
 from orchestrator import node as node_program
 from orchestrator.arrays import make_batches
+from orchestrator.check import in_packs, sizes
+from orchestrator.errors import DescriptionError
 from orchestrator.node_basics import process_start
+from orchestrator.plan import Plan
+from orchestrator.profile import Profile
 from orchestrator.run import copy_program
 from orchestrator.state import Answer, ExitRecord, JobState, Record, Seen, allocation, reconcile, split_token
 
@@ -31,6 +36,60 @@ ONE = "resources: {cpus: 1, memory_gb: 1, minutes: 2}, pack: 2"
 
 def packed(name: str, pack: int, after: tuple[str, ...] = (), **resources: int) -> Job:
     return dataclasses.replace(job(name, after, **resources), pack=pack)
+
+
+# ---- what a description says
+
+SWEEP = {"experiment": "x", "stages": {
+    "train": {"engine": "fsm", "matrix": {"seed": [0, 1, 2, 3]}, "resources": {"gpus": 1, "minutes": 60}, "config": {"epochs": 4}},
+    "probe": {"engine": "probe", "for_each": "train", "checkpoints": "last"},
+    "done": {"command": "true", "after": ["probe"]}}}
+
+
+def changed(stage: str, **keys: Any) -> dict[str, Any]:
+    """The sweep with other keys of one stage."""
+    stages = {name: {**values, **keys} if name == stage else values for name, values in SWEEP["stages"].items()}
+    return {**SWEEP, "stages": stages}
+
+
+def test_pack_and_canary_change_neither_what_the_jobs_are_nor_their_names(tmp_path: Path) -> None:
+    plain, other = plan_of(SWEEP, tmp_path), plan_of(changed("train", pack=4, canary=True), tmp_path)
+    assert other.identity == plain.identity
+    assert [job.identity for job in other.jobs] == [job.identity for job in plain.jobs]
+    assert (plain.gpu_hours, other.gpu_hours) == (4, 1)
+    assert [job.canary for job in other.jobs[:5]] == [None, *["train/seed=0"] * 3, None]
+    assert other.jobs[1].after == ()
+    assert Plan.from_json(json.loads(json.dumps(other.to_json()))) == other
+
+
+def test_a_short_canary_is_a_job_that_nothing_else_sees(tmp_path: Path) -> None:
+    plain, short = plan_of(SWEEP, tmp_path), plan_of(changed("train", canary={"epochs": 1}), tmp_path)
+    trial, *rest = short.jobs
+    assert (trial.name, trial.stage, trial.config["epochs"], short.trials) == ("train-canary", "train-canary", 1, {"train-canary"})
+    assert [job.identity for job in rest] == [job.identity for job in plain.jobs]
+    assert {job.canary for job in rest if job.stage == "train"} == {"train-canary"}
+    assert not any("train-canary" in json.dumps([job.after, job.config]) for job in rest)
+
+
+@pytest.mark.parametrize(("stage", "keys", "said"), [
+    ("train", {"pack": 0}, "'pack' must be a whole number of at least 1"),
+    ("train", {"pack": 2, "resources": {"nodes": 2}}, "each asks for 2 nodes"),
+    ("train", {"canary": "yes"}, "'canary' must be true, or config keys"), ("train", {"canary": {"epoch": 1}}, "did you mean 'epochs'?"),
+    ("done", {"canary": {"epochs": 1}}, "a command has no config to shorten"),
+    ("train", {"canary": {"epochs": 4}}, "have the same content")])
+def test_a_mistake_in_pack_or_canary_is_one_line(tmp_path: Path, stage: str, keys: dict[str, Any], said: str) -> None:
+    with pytest.raises(DescriptionError) as caught:
+        plan_of(changed(stage, **keys), tmp_path)
+    assert len(caught.value.lines) == 1
+    assert said in caught.value.lines[0]
+
+
+def test_what_a_pack_asks_for_together_is_held_against_the_node(tmp_path: Path) -> None:
+    plan = plan_of(changed("train", pack=4, resources={"cpus": 20}), tmp_path)
+    profile = Profile(name="p", kind="slurm", cpus_per_node=64)
+    (line,) = sizes(in_packs(plan), profile)
+    assert "cpus=80, of a pack together, is more than the 64" in line
+    assert "--set train.pack=1" in line
 
 
 # ---- how jobs are dealt
