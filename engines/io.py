@@ -18,6 +18,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from engines.environment import environment
+
 INTERRUPTED = 75
 """Exit code of an engine that stopped on a signal and continues from its newest checkpoint when started again."""
 
@@ -229,6 +231,7 @@ def program(engine: str, kind: type[C], run: Callable[[C, Path, Stop], None], ar
     try:
         config = load_config(parsed.config, kind)
         out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "environment.json", environment())
         run(config, out, stop)
     except ConfigError as error:
         print(f"engines.{engine}: {error}", file=sys.stderr)

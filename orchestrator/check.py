@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from jobs.spec import Job, Resources
-from orchestrator import machine
+from orchestrator import budget, machine
 from orchestrator.engine_config import config_class
 from orchestrator.errors import CheckError
 from orchestrator.plan import RUN, Plan
 from orchestrator.profile import Profile
-from orchestrator.slurm import script_text
+from orchestrator.slurm import limit_named, script_text
+from orchestrator.snapshot import measured
 from orchestrator.stage_reader import near
 
 ASK_SECONDS = 60.0
@@ -37,16 +38,18 @@ Script = Callable[[Job], str]
 """A job's sbatch script, as it would be submitted."""
 
 
-def check(plan: Plan, profile: Profile, script: Script | None = None, runs: Path = Path("runs")) -> list[str]:
+def check(plan: Plan, profile: Profile, script: Script | None = None, runs: Path = Path("runs"),
+          tell: Callable[[str], None] = lambda _: None) -> list[str]:
     """Everything that is not as the plan needs it, one line each with what to do; empty if all is well.
 
-    ``script`` makes the script that would be submitted, for `sbatch --test-only`; ``runs`` is where runs will lie.
+    ``script`` makes the script that would be submitted, for `sbatch --test-only`; ``runs`` is where runs will lie. ``tell`` gets when Slurm
+    would start a job of each kind.
     """
-    problems = [*variables(profile), *paths(plan), *commands(plan, profile), *disk(plan, runs)]
+    problems = [*variables(profile), *paths(plan), *commands(plan, profile), *disk(plan, runs), *snapshot(plan)]
     plan = in_packs(plan)
     problems = [*sizes(plan, profile), *problems]
     if profile.kind == "slurm":
-        problems += slurm(plan, profile, script or (lambda job: header(job, profile)))
+        problems += slurm(plan, profile, script or (lambda job: header(job, profile)), tell)
     return list(dict.fromkeys(problems))
 
 
@@ -160,8 +163,22 @@ def disk(plan: Plan, runs: Path) -> Iterator[str]:
                "checkpoints, or point ORCH_RUNS at a larger disk")
 
 
+def snapshot(plan: Plan) -> list[str]:
+    """Whether the folder can be copied, where the experiment wants that; and scripts that would not come with it."""
+    if not plan.snapshot:
+        return []
+    try:
+        names, _ = measured(Path.cwd())
+    except CheckError as error:
+        return list(error.lines)
+    scripts = {argument for job in plan.jobs if job.command for argument in job.command[1:2] if argument.endswith((".py", ".sh"))}
+    return [f"snapshot: true leaves {script} out, because git ignores it: let git know it" for script in sorted(scripts)
+            if not Path(script).is_absolute() and Path(script).is_file() and str(Path(script)) not in names]
+
+
 def ask(arguments: Sequence[str], text: str | None = None) -> tuple[int, str, str]:
     """Run one Slurm program; (exit code, stdout, stderr). CheckError if it cannot be asked."""
+    budget.spend(Profile.calls_per_minute)
     try:
         answer = subprocess.run(list(arguments), input=text, capture_output=True, text=True, timeout=ASK_SECONDS, check=False)
     except FileNotFoundError as error:
@@ -173,14 +190,14 @@ def ask(arguments: Sequence[str], text: str | None = None) -> tuple[int, str, st
     return answer.returncode, answer.stdout.strip(), " ".join(answer.stderr.split())
 
 
-def slurm(plan: Plan, profile: Profile, script: Script) -> list[str]:
+def slurm(plan: Plan, profile: Profile, script: Script, tell: Callable[[str], None] = lambda _: None) -> list[str]:
     """What Slurm itself says: partition, GPU type, time limit, account, and a trial submission of each kind of job."""
     problems: list[str] = []
     try:
         problems += partition(plan, profile)
         problems += gpu_type(plan, profile)
         problems += account(profile)
-        problems += trials(plan, script)
+        problems += trials(plan, script, tell)
     except CheckError as error:
         problems += error.lines
     return problems
@@ -257,14 +274,16 @@ def account(profile: Profile) -> list[str]:
     return []
 
 
-def trials(plan: Plan, script: Script) -> list[str]:
+def trials(plan: Plan, script: Script, tell: Callable[[str], None] = lambda _: None) -> list[str]:
     """`sbatch --test-only` of one job of each shape: Slurm's own word, without submitting."""
     problems = []
     for jobs in shapes(plan).values():
         code, _, trouble = ask(["sbatch", "--test-only"], script(jobs[0]))
-        if code != 0:
+        if code != 0 and limit_named(trouble) is None:  # a limit on how many jobs are queued means wait
             reason = trouble.replace("sbatch: error: ", "").replace("allocation failure: ", "")
             problems.append(f"{who(jobs)}: Slurm would refuse: {reason}: change the stage's resources or the cluster profile")
+        elif (found := re.search(r"to start at (\S+)", trouble)) is not None:
+            tell(f"{who(jobs)}: submitted now, Slurm would start it at {found[1].replace('T', ' ')}")
     return problems
 
 

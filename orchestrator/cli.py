@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.arguments import AsJson, ClusterName, Experiment, Jobs, Preset, RunName, Set
+from orchestrator import completion
+from orchestrator.arguments import AsJson, ClusterName, Experiment, JobName, Jobs, OfRun, Preset, RunName, Set
 from orchestrator.errors import CheckError, OrchError, SubmitError
 from orchestrator.scores_cli import compare, evolve, results
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from orchestrator.plan import Plan
     from orchestrator.profile import Profile
     from orchestrator.run import Run
@@ -39,12 +42,12 @@ def planned(experiment: str, preset: str | None, overrides: list[str] | None) ->
     return make_plan(find_experiment(experiment), preset, overrides or [])
 
 
-def problems(plan: Plan, profile: Profile) -> list[str]:
-    """Everything that check finds."""
+def problems(plan: Plan, profile: Profile, tell: Callable[[str], None] = lambda _: None) -> list[str]:
+    """Everything that check finds; ``tell`` gets when Slurm would start a job of each kind."""
     from orchestrator.check import check as check_plan
     from orchestrator.run import runs_root
 
-    return check_plan(plan, profile, runs=runs_root())
+    return check_plan(plan, profile, runs=runs_root(), tell=tell)
 
 
 @app.command()
@@ -68,9 +71,11 @@ def check(experiment: Experiment, preset: Preset = None, overrides: Set = None, 
     from orchestrator.profile import load_profile
 
     made, profile = planned(experiment, preset, overrides), load_profile(cluster)
-    found = problems(made, profile)
+    starts: list[str] = []
+    found = problems(made, profile, starts.append)
     if found:
         raise CheckError(*found)
+    print("\n".join(starts), end="\n" if starts else "")
     print(f"{made.experiment}: {len(made.jobs)} jobs, nothing missing on '{profile.name}'")
 
 
@@ -80,8 +85,9 @@ def launch(experiment: Experiment, preset: Preset = None, overrides: Set = None,
            watch: Annotated[bool | None, typer.Option("--watch/--no-watch", help="Follow the run; the default on a terminal.")] = None,
            as_json: AsJson = False) -> None:
     """Submit an experiment whole. Launched again, it submits only what is neither done nor active."""
+    from orchestrator.create import create_run
     from orchestrator.profile import load_profile
-    from orchestrator.run import create_run, runs_root
+    from orchestrator.run import runs_root
     from orchestrator.submit import submit_eligible
 
     made, profile = planned(experiment, preset, overrides), load_profile(cluster)
@@ -91,9 +97,10 @@ def launch(experiment: Experiment, preset: Preset = None, overrides: Set = None,
     found = problems(made, profile)
     if found:
         raise CheckError(*found, "nothing was submitted")
-    run = create_run(made, profile, runs_root())
     quiet = as_json or (watch is not False and sys.stdout.isatty())
-    records = submit_eligible(run, (lambda _: None) if quiet else print)
+    tell = (lambda _: None) if quiet else print
+    run = create_run(made, profile, runs_root(), tell)
+    records = submit_eligible(run, tell)
     if as_json:
         from orchestrator.status import document
 
@@ -112,8 +119,9 @@ def print_scripts(made: Plan, profile: Profile) -> None:
     from dataclasses import replace
 
     from orchestrator.arrays import make_batches, waits_for
-    from orchestrator.run import create_run, runs_root
-    from orchestrator.submit import cluster_of
+    from orchestrator.cluster import cluster_of
+    from orchestrator.create import create_run
+    from orchestrator.run import runs_root
 
     with tempfile.TemporaryDirectory() as folder:
         run = create_run(made, profile, Path(folder))
@@ -123,7 +131,7 @@ def print_scripts(made: Plan, profile: Profile) -> None:
             ids = batch.ids(f"<id of {batch.title}>")
             text = cluster.script(batch, waits_for(batch, by_name))
             by_name.update((record.name, replace(record, job_id=own)) for record, own in zip(batch.records, ids, strict=True))
-            print(f"# ---- {batch.title}\n{text.replace(str(run.folder), str(runs_root() / run.name))}")
+            print(f"# ---- {batch.title}\n{text.replace(str(run.folder.parent.parent), str(runs_root()))}")
             if batch.indexes or batch.packed:
                 print("".join(f"# {own}: {record.name}\n" for record, own in zip(batch.records, ids, strict=True)), end="")
 
@@ -161,9 +169,22 @@ def status(run: RunName = None, watch: Annotated[bool, typer.Option("--watch", h
 
 
 @app.command()
-def logs(job: Annotated[str, typer.Argument(help="A job's name, or a part of it that only one job has.")],
+def watch(run: RunName = None) -> None:
+    """Watch a run full-screen: jobs, progress, logs; filter, cancel, retry. Without a terminal: a line per change, as launch --watch."""
+    from orchestrator.run import find_run
+
+    found = find_run(run)
+    if not (sys.stdout.isatty() and sys.stdin.isatty()):
+        raise typer.Exit(follow(found))
+    from orchestrator.watch_app import watch as live
+
+    live(found)
+
+
+@app.command()
+def logs(job: JobName,
          follow_log: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job ends.")] = False,
-         run: Annotated[str | None, typer.Option("--run", help="The run; the newest without it.")] = None) -> None:
+         run: OfRun = None) -> None:
     """Print the log of a job's newest attempt."""
     from orchestrator.logs import print_log
     from orchestrator.run import find_run
@@ -186,7 +207,7 @@ def list_runs() -> None:
 def cancel(run: RunName = None, job: Jobs = None) -> None:
     """End active jobs. What is done stays done; orch retry starts them again."""
     from orchestrator.run import find_run
-    from orchestrator.submit import cancel as end
+    from orchestrator.steer import cancel as end
 
     found = find_run(run)
     names = end(found, job)
@@ -196,32 +217,39 @@ def cancel(run: RunName = None, job: Jobs = None) -> None:
 @app.command()
 def advance(run: RunName = None) -> None:
     """Look at the gates and submit what they let through. Other commands do it too; on Slurm a job of one core calls this one."""
+    import time
+
     from orchestrator.run import find_run
     from orchestrator.submit import advance as look
+    from orchestrator.watch import SETTLE_SECONDS, settling
 
     found = find_run(run)
     told: list[str] = []
-    _, trouble = look(found, told.append)
+    records, trouble = look(found, told.append)
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while "SLURM_JOB_ID" in os.environ and settling(records) and time.monotonic() < deadline:
+        time.sleep(5.0)  # this job came because others have ended: what became of them is known within a minute
+        records, trouble = look(found, told.append)
     print("\n".join(told) or f"{found.name}: nothing to submit")
     if trouble:
         raise SubmitError(f"could not ask: {trouble}")
 
 
 @app.command()
-def override(job: Annotated[str, typer.Argument(help="A job's name, or a stage for all of its jobs.")],
+def override(job: Annotated[str, typer.Argument(help="A job's name, or a stage for all of its jobs.", autocompletion=completion.jobs)],
              reason: Annotated[str, typer.Option(help="Why; it is kept with the decision.")],
              runs: Annotated[bool, typer.Option("--run/--skip", help="Let the jobs run whatever their gate says, or skip them.")],
-             run: Annotated[str | None, typer.Option("--in", metavar="RUN", help="The run; the newest without it.")] = None) -> None:
+             run: Annotated[str | None, typer.Option("--in", metavar="RUN", help="The run; the newest without it.",
+                                                    autocompletion=completion.runs)] = None) -> None:
     """Decide in place of a gate. The reason is kept, and shown by orch why."""
     from orchestrator.run import find_run
-    from orchestrator.submit import override as decide
+    from orchestrator.steer import override as decide
 
     print("\n".join(decide(find_run(run), job, runs, reason)))
 
 
 @app.command()
-def why(job: Annotated[str, typer.Argument(help="A job's name, or a part of it that only one job has.")],
-        run: Annotated[str | None, typer.Option("--run", help="The run; the newest without it.")] = None) -> None:
+def why(job: JobName, run: OfRun = None) -> None:
     """Explain where a job stands: what it waits for, what its gate saw in which file, why it was skipped or died."""
     from orchestrator.logs import one_job
     from orchestrator.run import find_run
@@ -236,13 +264,51 @@ def why(job: Annotated[str, typer.Argument(help="A job's name, or a part of it t
 @app.command()
 def retry(run: RunName = None, job: Jobs = None) -> None:
     """Submit failed jobs again, and what waited for them. Training continues from its newest checkpoint."""
+    from orchestrator.provenance import note
     from orchestrator.run import find_run
     from orchestrator.submit import retry as again
 
     found = find_run(run)
     told: list[str] = []
+    with found.lock():
+        note(found.folder, found.plan, Path(found.cwd), "retry", told.append)
     again(found, job, told.append)
     print("\n".join(told) or f"{found.name}: nothing to retry")
+
+
+@app.command()
+def costs(run: RunName = None, by: Annotated[list[str] | None, typer.Option("--by", help="Axis to tell apart, such as seed; arm "
+          "without it. May be repeated.")] = None, as_json: AsJson = False) -> None:
+    """Show GPU- or CPU-hours asked for, used and wasted, what jobs used of what they held, and what to ask for next time."""
+    import time
+
+    from rich.console import Console
+
+    from orchestrator.costs_view import document, render, spent
+    from orchestrator.run import find_run
+    from orchestrator.submit import refresh
+
+    found = find_run(run)
+    records, trouble = refresh(found)
+    seen = spent(found, records, time.time(), by or ("arm",))
+    if as_json:
+        print(json.dumps({**document(found, seen), "trouble": trouble}, indent=1))
+        return
+    Console().print(render(found, seen))
+
+
+@app.command()
+def page(run: RunName = None) -> None:
+    """Write the run as one HTML page that needs no network: stages, timeline, curves, costs, causes of death."""
+    import time
+
+    from orchestrator.page import write_page
+    from orchestrator.run import find_run
+    from orchestrator.submit import refresh
+
+    found = find_run(run)
+    records, trouble = refresh(found)
+    print(write_page(found, records, trouble, time.time()))
 
 
 @app.command()
@@ -276,6 +342,9 @@ def main() -> None:
     """Run `orch`. A mistake of the user is one line (or one per mistake) and exit code 2."""
     gc.set_threshold(200_000)  # thousands of records are made at once and none of them is garbage
     try:
+        if completion.VARIABLE in os.environ:
+            completion.complete(app)
+            return
         app()
     except OrchError as error:
         for line in error.lines:

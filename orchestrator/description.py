@@ -19,6 +19,7 @@ KEYS: dict[str, str] = {
     "experiment": "The experiment's name; its runs lie in `runs/<experiment>/`.",
     "about": "One sentence for people: what is compared, on what.",
     "stages": "The stages by name; the keys of a stage are below.",
+    "snapshot": "`true`: commands run in a copy of the files of this folder that git tracks or does not ignore, made at launch.",
     "presets": "Variants by name, each with `stages` (and `about`) that are merged over the ones above: mappings merge, "
                "scalars and lists replace, null takes a key out (inside `config` it is a value), new stages may appear.",
 }
@@ -38,6 +39,7 @@ class Experiment:
     preset: str | None
     source: Path
     stages: tuple[Stage, ...]
+    snapshot: bool = False
 
 
 def known_experiments() -> dict[str, Path]:
@@ -85,7 +87,15 @@ def read_experiment(path: Path, preset: str | None, overrides: Sequence[str], mi
         if not isinstance(name, str) or not NAME.fullmatch(name):
             mistakes.add(node.where, f"stage name {name!r} must be letters, digits, '_' and '-', starting with a letter")
     return Experiment(name=text_of(merged, "experiment", mistakes, name=True), about=text_of(merged, "about", mistakes),
-                      preset=chosen, source=path.resolve(), stages=in_order(stages, mistakes))
+                      preset=chosen, source=path.resolve(), stages=in_order(stages, mistakes), snapshot=wants_snapshot(merged, mistakes))
+
+
+def wants_snapshot(root: Node, mistakes: Mistakes) -> bool:
+    """The key ``snapshot``; false where it is not there."""
+    node = root.child("snapshot")
+    if node is not None and not isinstance(node.value, bool):
+        mistakes.add(node.where, f"'snapshot' must be true or false, got {shown(node.plain())}")
+    return node is not None and node.value is True
 
 
 def check_keys(node: Node, known: Any, inside: str, mistakes: Mistakes) -> None:

@@ -19,7 +19,9 @@ from engines.io import read_results
 from jobs.spec import Job, Resources
 from jobs.stages import digest
 from orchestrator import evolution as kept
+from orchestrator import provenance
 from orchestrator.check import check
+from orchestrator.create import create_run, write_jobs
 from orchestrator.description import with_overrides
 from orchestrator.engine_config import config_class, validate
 from orchestrator.errors import CheckError, DescriptionError, RunError
@@ -30,7 +32,7 @@ from orchestrator.located import Mistakes, Node, put, read_file
 from orchestrator.node_basics import write_json
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile, load_profile
-from orchestrator.run import Run, create_run, open_run, runs_root, write_jobs
+from orchestrator.run import Run, open_run, runs_root
 from orchestrator.stage_reader import read_stage
 from orchestrator.state import Record
 from orchestrator.submit import named, submit_eligible
@@ -225,6 +227,7 @@ def evolve(request: Request, tell: Tell) -> tuple[Run, list[Record]]:
             trouble = check(plan, profile, runs=root)
             if trouble:
                 raise CheckError(*trouble, "nothing was submitted")
+            provenance.note(run.folder, plan, Path.cwd(), "evolve", tell)
             document = plan.to_json(run.folder)
             write_jobs(run.folder, Plan.from_json(document))
             values = json.loads((run.folder / "plan.json").read_text())

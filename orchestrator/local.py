@@ -44,6 +44,12 @@ class LocalCluster:
         self.run = run
         self.folder = run.folder / "scheduler"
         self.trouble = ""
+        self.queued: int | None = None
+        self.looks = 0
+
+    def most_jobs(self) -> int | None:
+        """No limit of its own."""
+        return None
 
     def array_size(self) -> int:
         """No arrays: a job here is a file."""
@@ -82,6 +88,7 @@ class LocalCluster:
             **({"exits": exits} if batch.packed else {"exit": exits[0]}), "after": list(waits.all), "ended": list(waits.ended),
             "submitted": time.time(), "cwd": self.run.cwd,
             "resources": {key: getattr(resources, key) for key in ("gpus", "cpus", "memory_gb", "minutes")}})
+        self.queued = None if self.queued is None else self.queued + 1
         self.wake()
         return job_id
 
@@ -117,11 +124,13 @@ class LocalCluster:
                             started=row.get("started"), ended=row.get("ended"), exit_code=row.get("exit_code"))
                 for token, row in table.items() if JobState(row["state"]) in wanted}
 
-    def ask_active(self) -> Answer:
+    def ask_active(self, shared: bool = False) -> Answer:  # noqa: ARG002  # it costs nothing to read the table anew
         """Queued and running jobs."""
-        return self.ask(ACTIVE)
+        found = self.ask(ACTIVE)
+        self.queued = None if found is None else len(found)
+        return found
 
-    def ask_final(self, since: float) -> Answer:  # noqa: ARG002  # the table holds the run's own jobs only, all of them
+    def ask_final(self, since: float, shared: bool = False) -> Answer:  # noqa: ARG002  # the table holds the run's own jobs only, all of them
         """Ended jobs."""
         return self.ask(FINAL)
 
@@ -140,6 +149,9 @@ class LocalCluster:
 
     def look_after(self, records: Sequence[Record]) -> None:
         """The scheduler of this machine looks at the gates whenever a job has ended."""
+
+    def look_again(self, records: Sequence[Record]) -> None:
+        """And at the backlog."""
 
     def cancel(self, job_ids: Sequence[str]) -> None:
         """Ask the scheduler to end these jobs, and wait until it has taken note."""

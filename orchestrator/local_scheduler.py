@@ -41,12 +41,13 @@ class Scheduler:
         self.changed = False
         self.looker: subprocess.Popen[bytes] | None = None
         self.look_wanted = False
+        self.looks = bool(self.run.plan.gates or self.run.profile.notify) or self.run.profile.max_jobs is not None
 
     def set(self, token: str, **values: Any) -> None:
         """Change a row; the table is written once per round."""
         self.table[token].update(values)
         self.changed = True
-        self.look_wanted |= bool(self.run.plan.gates) and JobState(self.table[token]["state"]) in FINAL
+        self.look_wanted |= self.looks and JobState(self.table[token]["state"]) in FINAL
 
     def round(self) -> bool:
         """One look at everything. Returns whether work is left."""
@@ -67,7 +68,7 @@ class Scheduler:
         return self.look() or any(JobState(row["state"]) in ACTIVE for row in self.table.values())
 
     def look(self) -> bool:
-        """Let `orch advance` look at the gates once a job has ended, as a process of its own; returns whether one is at it."""
+        """Let `orch advance` look at gates and backlog once a job has ended, as a process of its own; returns whether one is at it."""
         if self.looker is not None and self.looker.poll() is not None:
             self.looker = None
         if self.looker is None and self.look_wanted:

@@ -1,17 +1,19 @@
 """On the node: claim the job, run its engine as a child process, pass signals on, leave an exit record.
 
-    python -I -S -u RUN_FOLDER/node/orchestrator/node.py JOB_FOLDER ATTEMPT TOKEN
-    python -I -S -u RUN_FOLDER/node/orchestrator/node.py ARRAY_FOLDER                which element: SLURM_ARRAY_TASK_ID, if it is set
+    python -I -S -u RUNS/.code/HASH/orchestrator/node.py JOB_FOLDER ATTEMPT TOKEN
+    python -I -S -u RUNS/.code/HASH/orchestrator/node.py ARRAY_FOLDER    which element: SLURM_ARRAY_TASK_ID, if it is set
 
-Slurm and the local scheduler start the same program, a copy of this file and of those it imports. It needs nothing but the job's
-folder, which is complete before anything is submitted, and it starts in milliseconds: few modules, of the standard library only. Its
-output is the attempt's ``log.txt``. Several jobs in one allocation: ``orchestrator/node_pack.py``, which only they import.
+Slurm and the local scheduler start the same program, a copy of this file and of those it imports; the engines that it starts lie in the
+same copy. It needs nothing but the job's folder, which is complete before anything is submitted, and it starts in milliseconds: few
+modules, of the standard library only. Its output is the attempt's ``log.txt``. Several jobs in one allocation:
+``orchestrator/node_pack.py``, which only they import.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -23,11 +25,14 @@ if __name__ == "__main__":  # started by its path, without site and without the 
 
 from orchestrator.node_basics import (
     CANCEL,
+    CODE,
+    CONTINUES,
     PROCESS_GROUP,
     SESSION,
     claim_of,
     die_with_parent,
     error_line,
+    gpu_use,
     handles,
     has_children,
     last_step,
@@ -40,6 +45,7 @@ from orchestrator.node_basics import (
     tail,
     take,
     temporary_folder,
+    usage,
     write_json,
     write_text,
 )
@@ -64,15 +70,15 @@ if TYPE_CHECKING:
 Entry = tuple[str, int, str]
 """Job folder, attempt, token."""
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-CONTINUES = 75
-"""Exit code of a program that was asked to stop, has saved where it stands, and goes on from there when started again."""
+GPU_SECONDS = 60.0
+"""Between two looks at the GPUs of a job."""
 CANCELLED = "CANCELLED"
 """State that an exit record names where no scheduler can: what the job needs is not there, or it alone of its pack was cancelled."""
 
 
-def claim(attempt: str, token: str, job_id: str) -> int | None:
+def claim(attempt: str, token: str, job_id: str, neighbours: int = 0) -> int | None:
     """Take the attempt for this job id. Returns how often this id had it before, or None if another id has it."""
-    mine = claim_of(token, job_id)
+    mine = claim_of(token, job_id) | {"neighbours": neighbours}
     if take(attempt, mine):
         return 0
     path = os.path.join(attempt, "claim.json")
@@ -90,22 +96,23 @@ def claim(attempt: str, token: str, job_id: str) -> int | None:
     return int(held["restart"]) + 1
 
 
-def popen(command: list[str], cwd: str, temporary: str) -> Child:
+def popen(command: list[str], cwd: str, environment: dict[str, str]) -> Child:
     """Start a program in a session of its own."""
-    return subprocess.Popen(command, cwd=cwd, env={**os.environ, "TMPDIR": temporary}, stdin=subprocess.DEVNULL,
-                            start_new_session=True, preexec_fn=die_with_parent)
+    return subprocess.Popen(command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
+                            preexec_fn=die_with_parent)
 
 
 class Attempt:
     """One attempt at a job: its folder, its child process, the signals it received."""
 
-    def __init__(self, folder: str, number: int, token: str, start: Callable[[list[str], str, str], Child] = popen,
+    def __init__(self, folder: str, number: int, token: str, start: Callable[[list[str], str, dict[str, str]], Child] = popen,
                  neighbours: int = 0) -> None:
         self.job = read_json(os.path.join(folder, "job.json"))
         self.folder = folder
         self.token = token
         self.start = start
         self.neighbours = neighbours
+        self.measured = True
         self.path = os.path.join(folder, f"attempt-{number}")
         self.log = os.path.join(self.path, "log.txt")
         self.out = os.path.join(folder, "out")
@@ -119,6 +126,13 @@ class Attempt:
         self.started = time.time()
         self.first_step = last_step(self.out)
         self.oom_kills = oom_kills()
+        self.gpu_uses: list[tuple[float, float]] = []
+
+    def look_at_gpus(self, _number: int, _frame: FrameType | None) -> None:
+        """Note how busy the GPUs are, again after a while."""
+        if (use := gpu_use()) is not None:
+            self.gpu_uses.append(use)
+            signal.setitimer(signal.ITIMER_REAL, GPU_SECONDS)
 
     def forward(self, number: int, _frame: FrameType | None) -> None:
         """Pass a signal on; the wait in ``run`` goes on."""
@@ -155,12 +169,23 @@ class Attempt:
         engine = f"engines.{self.job['engine']}"
         return [sys.executable, "-P", "-u", "-m", engine, os.path.join(self.folder, "config.json"), "--out", self.out]
 
+    def environment(self, temporary: str) -> dict[str, str]:
+        """The program's environment: engines come from the copy, also in processes that they start; a command is told what it is."""
+        if self.job["command"] is None:
+            return {**os.environ, "TMPDIR": temporary, "PYTHONPATH": os.pathsep.join(filter(None, [CODE, os.environ.get("PYTHONPATH")]))}
+        files = os.path.join(self.out, "files")
+        os.makedirs(files, exist_ok=True)
+        needs = {name: os.path.join(folder, "out", "files") for name, folder in self.job["needs"].items()}
+        return {**os.environ, "TMPDIR": temporary, "ORCH_JOB": self.job["name"], "ORCH_OUT": files, "ORCH_NEEDS": json.dumps(needs),
+                "ORCH_AXES": json.dumps(self.job.get("axes", {})), "ORCH_ATTEMPT": os.path.basename(self.path).removeprefix("attempt-"),
+                "ORCH_RUN": os.path.dirname(os.path.dirname(self.folder))}
+
     def work(self) -> tuple[int, bool]:
         """Claim the attempt and run it. Returns the exit code, 0 also if another job has it, and whether it is to be started again."""
         for number in FORWARDED:
             signal.signal(number, self.forward)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)  # a pack starts its members with these held back
-        restart = claim(self.path, self.token, self.job_id)
+        restart = claim(self.path, self.token, self.job_id, self.neighbours)
         if restart is None:
             return 0, False
         self.restart = restart
@@ -186,13 +211,17 @@ class Attempt:
             return 1  # asked to stop before anything was started
         with temporary_folder() as temporary:
             try:
-                self.child = self.start(self.command(), self.job["cwd"], temporary)
+                self.child = self.start(self.command(), self.job["cwd"], self.environment(temporary))
             except OSError as error:
                 print(f"orch-error: cannot start {self.command()[0]}: {error}", flush=True)
                 return 127
+            if (self.job.get("resources") or {}).get("gpus"):
+                signal.signal(signal.SIGALRM, self.look_at_gpus)
+                signal.setitimer(signal.ITIMER_REAL, GPU_SECONDS)
             for early in self.unsent:
                 self.send(self.child, early)
             code = self.child.wait()
+            signal.setitimer(signal.ITIMER_REAL, 0)
             if has_children():
                 for pid in members(self.child.pid, SESSION)[1:]:
                     with contextlib.suppress(ProcessLookupError):
@@ -229,6 +258,8 @@ class Attempt:
             "host": os.environ.get("SLURMD_NODENAME") or os.uname().nodename,
             "started": self.started, "ended": time.time(), "results": results, "signals": self.signals, "restart": self.restart,
             "requeued": requeued, "resources": self.job.get("resources"), "state": "" if results else self.state,
+            "usage": usage(self.gpu_uses, alone=not self.neighbours) if self.measured else None,
+            "neighbours": self.neighbours,
             "oom_kills": None if kills is None or self.oom_kills is None else kills - self.oom_kills,
             "reason": "" if results else reason or error_line(self.log).removeprefix("orch-error: ")})
         return results

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 ERROR_LINE = r"error|exception|killed|no such file|not found|cannot|failed|denied|refused|out of memory|no space|stopped:"
 """What makes a log line a suspect; case does not count."""
 LOG_TAIL_BYTES = 64_000
+CODE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+"""The copy of the code that this process runs."""
+CONTINUES = 75
+"""Exit code of a program that was asked to stop, has saved where it stands, and goes on from there when started again."""
 CANCEL = "cancel"
 """File in the attempt folder of a member of a pack that alone is to end; SIGUSR1 to the pack says that there is one."""
 REQUEUE_SECONDS = 60.0
@@ -103,10 +107,62 @@ def oom_kills() -> int | None:
     return None
 
 
+def job_group() -> str | None:
+    """The folder of the scheduler's own control group of this job; None where a job has none of its own."""
+    with open("/proc/self/cgroup") as file:
+        groups = [line.strip().split(":", 2)[1:] for line in file]
+    for controllers, path in groups:
+        head, found, rest = path.partition("/job_")
+        root = {"": "/sys/fs/cgroup", "memory": "/sys/fs/cgroup/memory"}.get(controllers)
+        if found and root is not None and os.path.isdir(f"{root}{head}{found}{rest.partition('/')[0]}"):
+            return f"{root}{head}{found}{rest.partition('/')[0]}"
+    return None
+
+
+def memory_peak(alone: bool) -> tuple[float, str]:
+    """Most memory so far in GB (2^30 bytes), and of what: ``job`` by its control group, else of the ``largest process``.
+
+    ``alone``: whether the job has its allocation for itself; else the group's memory is that of its neighbours too.
+    """
+    import resource
+
+    group = job_group() if alone else None
+    for name in ("memory.peak", "memory.max_usage_in_bytes"):
+        if group is not None and os.path.exists(f"{group}/{name}"):
+            with open(f"{group}/{name}") as file:
+                return int(file.read()) / 2**30, "job"
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20, "largest process"
+
+
+def gpu_use() -> tuple[float, float] | None:
+    """Mean percentage of time that this job's GPUs were busy just now, and their memory in GB; None if nvidia-smi does not say."""
+    ids = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    command = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits", *(["-i", ids] if ids else [])]
+    import subprocess
+
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        rows = [[float(cell) for cell in line.split(",")] for line in told.stdout.splitlines()]
+    except (OSError, subprocess.TimeoutExpired, ValueError):  # no such program, or [N/A] in a cell
+        return None
+    return (sum(row[0] for row in rows) / len(rows), sum(row[1] for row in rows) / 1024) if rows else None
+
+
+def usage(gpu_uses: list[tuple[float, float]], alone: bool) -> dict[str, Any]:
+    """What the program has used: CPU seconds (of what has ended), memory, and how busy its GPUs were on average."""
+    import resource
+
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    memory, of = memory_peak(alone)
+    gpu = {} if not gpu_uses else {"gpu_percent": sum(use[0] for use in gpu_uses) / len(gpu_uses),
+                                   "gpu_memory_gb": max(use[1] for use in gpu_uses)}
+    return {"cpu_seconds": spent.ru_utime + spent.ru_stime, "memory_gb": memory, "memory_of": of, **gpu}
+
+
 def claim_of(token: str, job_id: str) -> dict[str, Any]:
     """A claim on an attempt: who takes it, for which job of the scheduler."""
     return {"token": token, "job_id": job_id, "host": os.uname().nodename, "pid": os.getpid(), "start": process_start(os.getpid()),
-            "started": time.time(), "restart": 0}
+            "started": time.time(), "restart": 0, "code": os.path.basename(CODE)}
 
 
 def take(attempt: AnyPath, mine: dict[str, Any]) -> bool:

@@ -14,7 +14,7 @@ import signal
 import sys
 import traceback
 
-from orchestrator.node_basics import CANCEL, die_with_parent, read_json, requeue
+from orchestrator.node_basics import CANCEL, CONTINUES, die_with_parent, read_json, requeue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,14 +31,14 @@ HELD_BACK = {*FORWARDED, signal.SIGUSR1, signal.SIGALRM}
 class Forked:
     """A program that runs in a fork of this process, with what it imports already there."""
 
-    def __init__(self, command: list[str], cwd: str, temporary: str) -> None:
+    def __init__(self, command: list[str], cwd: str, environment: dict[str, str]) -> None:
         self.code: int | None = None
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         self.pid = os.fork()
         if self.pid == 0:
             code = 1
             try:
-                code = module_as_program(command, cwd, temporary)
+                code = module_as_program(command, cwd, environment)
             finally:
                 os._exit(code)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
@@ -62,7 +62,7 @@ class Forked:
             self.code = os.waitstatus_to_exitcode(ended[1])
 
 
-def module_as_program(command: list[str], cwd: str, temporary: str) -> int:
+def module_as_program(command: list[str], cwd: str, environment: dict[str, str]) -> int:
     """Run ``python -P -u -m MODULE ARGUMENTS`` in this process, which is a fresh fork, as that command would; returns its exit code."""
     import runpy
 
@@ -72,7 +72,7 @@ def module_as_program(command: list[str], cwd: str, temporary: str) -> int:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
-    os.environ["TMPDIR"] = temporary
+    os.environ.update(environment)
     if "tempfile" in sys.modules:
         import tempfile
 
@@ -193,7 +193,7 @@ class Pack:
             attempt = self.running.pop(pid)
             code = os.waitstatus_to_exitcode(status)
             if code < 0 or (code > 0 and not os.path.exists(os.path.join(attempt.path, "exit.json"))):
-                attempt.restart = claims_before(attempt)
+                attempt.restart, attempt.measured = claims_before(attempt), False  # what it has used went with it
                 told = f"its process was ended by signal {-code}, sent from outside" if code < 0 else ""
                 attempt.leave(code, requeued=False, reason=told)
 
@@ -244,7 +244,7 @@ def run_pack(entries: list[Entry], warm: list[str]) -> int:
 
     That one of them failed is not the allocation's failure: what waits for it may need another member, and looks itself.
     """
-    from orchestrator.node import CONTINUES, Attempt, popen
+    from orchestrator.node import Attempt, popen
 
     if warm and "--warm" not in sys.argv:
         python = [sys.executable, "-P", "-u", sys.argv[0], sys.argv[1], "--warm"]
@@ -259,6 +259,6 @@ def run_pack(entries: list[Entry], warm: list[str]) -> int:
     if again and (trouble := requeue(again[0].job_id)):
         print(f"orch-error: could not be requeued: {trouble}", flush=True)
         for attempt in again:
-            attempt.restart, attempt.signals = claims_before(attempt), ["SIGUSR2"]
+            attempt.restart, attempt.measured, attempt.signals = claims_before(attempt), False, ["SIGUSR2"]
             attempt.leave(CONTINUES, requeued=False, reason=f"could not be requeued: {trouble}")
     return int(any(number != signal.SIGUSR2 for number in pack.signals))

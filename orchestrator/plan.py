@@ -32,6 +32,10 @@ class Plan:
     """Stage -> what must hold of other stages' results before its jobs run; not part of the identity, a threshold may be changed."""
     identity: str
     """Hash over the names and identities of the jobs: the same plan continues the same run."""
+    overrides: tuple[str, ...] = ()
+    """The ``--set`` arguments it was made with."""
+    snapshot: bool = False
+    """Whether commands run in a copy of the folder that orch was called in."""
 
     @property
     def gpu_hours(self) -> float:
@@ -61,13 +65,15 @@ class Plan:
             jobs = [job | {"config": absolute(job["config"], run_folder)} for job in jobs]
         return {"experiment": self.experiment, "about": self.about, "preset": self.preset, "source": str(self.source),
                 "identity": self.identity, "gpu_hours": self.gpu_hours, "jobs": jobs,
+                "overrides": list(self.overrides), "snapshot": self.snapshot,
                 "gates": {stage: [one.to_dict() for one in conditions] for stage, conditions in self.gates.items()}}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Plan:
         """The inverse of ``to_json``, also of one with absolute paths."""
         return cls(experiment=values["experiment"], about=values["about"], preset=values["preset"], source=Path(values["source"]),
-                   identity=values["identity"], jobs=tuple(Job.from_dict(job) for job in values["jobs"]),
+                   identity=values["identity"], overrides=tuple(values.get("overrides", ())), snapshot=values.get("snapshot", False),
+                   jobs=tuple(Job.from_dict(job) for job in values["jobs"]),
                    gates={stage: tuple(map(Condition.from_dict, conditions)) for stage, conditions in values.get("gates", {}).items()})
 
 
@@ -96,4 +102,5 @@ def make_plan(path: str | os.PathLike[str], preset: str | None = None, overrides
     if mistakes.lines or experiment is None:
         raise DescriptionError(*mistakes.in_file_order())
     return Plan(experiment=experiment.name, about=experiment.about, preset=experiment.preset, source=experiment.source,
-                jobs=tuple(jobs), gates=gates, identity=digest([experiment.name, sorted([job.name, job.identity] for job in jobs)]))
+                jobs=tuple(jobs), gates=gates, overrides=tuple(overrides), snapshot=experiment.snapshot,
+                identity=digest([experiment.name, sorted([job.name, job.identity] for job in jobs)]))

@@ -45,7 +45,9 @@ class Profile:
     max_minutes: int | None = None
     """Longest time limit the partition takes, in minutes."""
     max_jobs: int | None = None
-    """How many jobs may be queued and running at once; the others wait for the next `orch` command."""
+    """How many jobs of yours, of whatever run, may be queued and running at once; the others wait, and whoever looks next submits them."""
+    calls_per_minute: int = 120
+    """How often a minute all your `orch` processes together may call squeue, sacct, sbatch, scancel and scontrol; more wait."""
     throttle: int | None = None
     """How many jobs of one array may run at once (`sbatch --array=...%N`); without it as many as fit."""
     setup: list[str] = field(default_factory=list)
@@ -56,6 +58,9 @@ class Profile:
     """Environment variables of every job; `$NAME` in a value is replaced by that variable where `orch` runs."""
     submit_from_nodes: bool = True
     """Whether jobs may call sbatch here; if not, what a gate lets through waits for the next `orch` command."""
+    notify: dict[str, Any] = field(default_factory=dict)
+    """Who is told when a run ends, jobs die, or it waits for a decision: `{on: [end, fail, decision], command: [...], webhook_env: NAME,
+    mail: ADDRESS}`; without it `~/.config/orch/notify.yaml` holds."""
     sbatch: dict[str, str | int | bool] = field(default_factory=dict)
     """Further sbatch options by their long name: `{constraint: a100-80gb, exclusive: true}`."""
 
@@ -79,7 +84,7 @@ class Profile:
         return [(key, asked[key], most) for key, most in self.limits().items() if most is not None and asked[key] > most]
 
 
-COUNTS = ("cpus_per_node", "memory_gb_per_node", "gpus_per_node", "max_minutes", "max_jobs", "throttle")
+COUNTS = ("cpus_per_node", "memory_gb_per_node", "gpus_per_node", "max_minutes", "max_jobs", "throttle", "calls_per_minute")
 """Keys that are whole numbers; the plain ones left are text."""
 
 
@@ -111,6 +116,10 @@ def load_profile(name: str | None = None) -> Profile:
     values = profile_values(root, mistakes) if root else {}
     if mistakes.lines:
         raise CheckError(*mistakes.in_file_order())
+    if "notify" not in values:
+        from orchestrator.notify import user_file
+
+        values["notify"] = user_file()
     return Profile(name=path.stem, **values)
 
 
@@ -162,6 +171,12 @@ def wrong_type(key: str, value: Any) -> str | None:
     if key == "sbatch":
         good = isinstance(value, dict) and all(isinstance(item, str | int) for item in value.values())
         return None if good else "a mapping option: value"
+    if key == "calls_per_minute":
+        return None if type(value) is int and value > 0 else "a whole number from 1 on"
+    if key == "notify":
+        from orchestrator.notify import mistake
+
+        return mistake(value)
     if key in COUNTS:
         return None if type(value) is int and value >= 0 else "a whole number"
     if key == "submit_from_nodes":

@@ -4,7 +4,7 @@
         plan.json          the plan, the cluster profile, where and with what it was launched; a relaunch may change resources
         state.json         what is known of every job; written only by orch, whole, by rename, under state.lock
         submitted.jsonl    journal of job ids, one flushed line per submission
-        node/              what runs on the nodes: orchestrator/node*.py as they were at the last submission
+        code.json          which copy of the code (runs/.code/<hash>/) is submitted next; provenance/ has what it was launched with
         jobs/<job>/        job.json, config.json, out/, attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
         arrays/<token>/    of an array or a pack: script.sh, members.json and a log per job, which the log.txt of its attempt is a link to
 """
@@ -16,9 +16,7 @@ import fcntl
 import hashlib
 import json
 import os
-import secrets
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,6 +29,7 @@ from orchestrator.errors import RunError
 from orchestrator.node_basics import CANCEL, claim_of, take, write_json, write_text
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile
+from orchestrator.provenance import code_of
 from orchestrator.state import ExitRecord, JobState, Record, split_token
 
 EVOLUTION = "evolution.json"
@@ -125,11 +124,14 @@ class Run:
 
     def prepare(self, jobs: Sequence[Job], records: Sequence[Record]) -> None:
         """Make what a batch needs on disk before it is submitted; ``jobs``: with what these attempts ask for."""
-        copy_program(self.folder / "node" / "orchestrator")
+        work = code_of(self.folder).work
         for job, record in zip(jobs, records, strict=True):
-            if job.resources != self.by_name[job.name].resources:
+            changed: dict[str, Any] = {} if job.resources == self.by_name[job.name].resources else {"resources": asdict(job.resources)}
+            if work is not None and job.command is not None:
+                changed["cwd"] = str(work)
+            if changed:
                 path = self.job_folder(job) / "job.json"
-                write_json(path, {**json.loads(path.read_text()), "resources": asdict(job.resources)})
+                write_json(path, {**json.loads(path.read_text()), **changed})
             token, index = split_token(record.token)
             log = self.attempt_folder(record) / "log.txt"
             log.parent.mkdir(parents=True, exist_ok=True)
@@ -143,13 +145,15 @@ class Run:
 
     def write_members(self, engine: str | None, records: Sequence[Record]) -> None:
         """Tell the elements of an array, or one pack, what is theirs; what the file says of other elements stays."""
-        from orchestrator.engine_config import warm_modules
-
         path = self.array_folder(split_token(records[0].token)[0]) / "members.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
         mine: dict[str, Any] = {}
-        warm = warm_modules(engine) if engine and any("+" in record.token for record in records) else []
+        warm: list[str] = []
+        if engine is not None and any("+" in record.token for record in records):
+            from orchestrator.engine_config import warm_modules
+
+            warm = warm_modules(engine)
         for record in records:
             index = split_token(record.token)[1]
             entry = [str(self.folder / record.folder), record.attempt]
@@ -164,13 +168,14 @@ class Run:
     def node_command(self, job: Job, record: Record) -> list[str]:
         """What a scheduler starts for one attempt; for an element of an array or a pack the same for all, with their folder.
 
-        Files of its own, run without the environment's start-up files: these cost more than all the rest (docs/performance.md).
+        The copy of the program that was launched, run without the environment's start-up files: these cost more than all the rest
+        (docs/performance.md).
         """
         python = self.profile.python or sys.executable
         head = split_token(record.token)[0]
         what = [str(self.array_folder(head))] if head != record.token else \
             [str(self.job_folder(job)), str(record.attempt), record.token]
-        return [python, "-I", "-S", "-u", str(self.folder / "node" / "orchestrator" / "node.py"), *what]
+        return [python, "-I", "-S", "-u", str(code_of(self.folder).program), *what]
 
     def load(self) -> list[Record]:
         """The records of the state file, in plan order; a job it does not know is WAITING."""
@@ -265,70 +270,9 @@ class Run:
         return {r.name for r in records if os.path.exists(f"{self.folder}/{r.folder}/out/results.json")}  # noqa: PTH110  # as above
 
 
-def copy_program(folder: Path) -> None:
-    """Copy what runs on the nodes; a file that is the same is left alone, because jobs may be reading it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("__init__.py", "node_basics.py", "node_pack.py", "node.py"):
-        text, copy = Path(__file__).with_name(name).read_bytes(), folder / name
-        if not copy.exists() or copy.read_bytes() != text:
-            draft = copy.with_name(f".{name}.{os.getpid()}")
-            draft.write_bytes(text)
-            draft.replace(copy)
-
-
 def waiting(job: Job) -> Record:
     """The record of a job that was never submitted."""
     return Record(name=job.name, stage=job.stage, identity=job.identity, folder=job.folder)
-
-
-def create_run(plan: Plan, profile: Profile, root: Path) -> Run:
-    """Make the run's folder with plan.json and the jobs' files; a run that is there is opened and takes the new resources."""
-    folder = root / plan.experiment / f"{plan.preset or 'full'}-{plan.identity[:8]}"
-    if (folder / "plan.json").exists():
-        run = open_run(folder)
-        if run.profile.kind != profile.kind:
-            raise RunError(f"{run.name} was launched on '{run.profile.name}'; continue it there (--cluster {run.profile.name}), or set "
-                           "ORCH_RUNS to another folder to run it a second time")
-        with run.lock():
-            # Resources are not part of a job's identity: more time or memory for the same run is what a relaunch may bring.
-            values = json.loads((folder / "plan.json").read_text())
-            write_json(folder / "plan.json", {**values, "plan": plan.to_json(folder), "profile": asdict(profile)})
-            for job in plan.jobs:
-                path = folder / job.folder / "job.json"
-                values = json.loads(path.read_text())
-                if values["resources"] != asdict(job.resources):
-                    write_json(path, {**values, "resources": asdict(job.resources)})
-        return open_run(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    document = plan.to_json(folder)
-    write_jobs(folder, Plan.from_json(document))
-    write_json(folder / "plan.json", {
-        "plan": document, "profile": asdict(profile), "uid": secrets.token_hex(8), "cwd": str(Path.cwd()), "created": time.time(),
-        "provenance": provenance()})
-    return open_run(folder)
-
-
-def write_jobs(folder: Path, plan: Plan) -> None:
-    """Everything a node needs, on disk before anything is submitted."""
-    root, cwd = str(folder.resolve()), str(Path.cwd())
-    folders = {job.name: f"{root}/{job.folder}" for job in plan.jobs}
-    for job in plan.jobs:
-        place = Path(folders[job.name])
-        place.mkdir(parents=True, exist_ok=True)
-        # Not flushed to the disk one by one: plan.json comes last, and without it the next launch writes all of them again.
-        (place / "config.json").write_text(json.dumps(job.config, indent=1))
-        (place / "job.json").write_text(json.dumps({
-            "name": job.name, "engine": job.engine, "command": job.command, "needs": {name: folders[name] for name in job.after},
-            "cwd": cwd, "identity": job.identity, "resources": asdict(job.resources)}, indent=1))
-
-
-def provenance() -> dict[str, Any]:
-    """What the launch was made with: versions, program, git commit of the folder it was called in."""
-    git = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True)
-    dirty = subprocess.run(["git", "status", "--porcelain"], capture_output=True, text=True)
-    return {"python": sys.version.split()[0], "orchestrator": str(Path(__file__).parent), "host": socket.gethostname(),
-            "git_commit": git.stdout.strip() if git.returncode == 0 else None,
-            "git_dirty": bool(dirty.stdout.strip()) if dirty.returncode == 0 else None}
 
 
 def open_run(folder: Path) -> Run:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import getpass
 import json
 import os
 import re
@@ -21,18 +22,18 @@ from typing import TYPE_CHECKING, Any
 
 from jobs.spec import Job, Resources
 from orchestrator import gates
-from orchestrator.arrays import Batch, Waits, compressed, expanded, ranges
+from orchestrator.arrays import Batch, Waits, compressed, ranges
+from orchestrator.budget import Said
+from orchestrator.cluster import AmbiguousSubmit, NoRoom
 from orchestrator.errors import SubmitError
 from orchestrator.node_basics import write_json
 from orchestrator.profile import Profile
-from orchestrator.state import Answer, JobState, Record, Seen, split_token
-from orchestrator.submit import AmbiguousSubmit
+from orchestrator.slurm_answers import SACCT_FIELDS, SACCT_STATES, SQUEUE_FORMAT, count_jobs, most_jobs, parse_sacct, parse_squeue
+from orchestrator.slurm_calls import COMMAND_SECONDS, Calls
+from orchestrator.state import Answer, JobState, Record, Seen
 
 if TYPE_CHECKING:
     from orchestrator.run import Run
-
-COMMAND_SECONDS = 60.0
-"""Longest wait for one of Slurm's programs; they give up on a dead controller after about 9 s by themselves."""
 
 WARNING_SECONDS = 120
 """How long before the time limit a job gets SIGUSR2; a job of a few minutes gets it after half of its time at the earliest."""
@@ -47,87 +48,21 @@ AMBIGUOUS = re.compile(r"socket timed out|temporarily unable|unable to contact|c
                        r"|zero bytes|timeout|unexpected message", re.IGNORECASE)
 """Errors of sbatch after which the job may be in the queue all the same."""
 
+LIMITS = re.compile(r"\b(?:QOS|Assoc)\w*Submit\w*Limit\b")
+"""How Slurm calls its limits on the number of a user's jobs."""
+POLICY = re.compile(r"violates accounting/QOS policy", re.IGNORECASE)
+"""What it says when such a limit is reached, and when a request can never be met."""
+OTHER_RULE = re.compile(r"\b(?:QOS|Assoc)\w+\b")
+
+LOOK_AGAIN_SECONDS = 60
+"""A backlog is looked at once a minute at most."""
+LOOK_ALONE_SECONDS = 600
+"""If all the room is taken by jobs of other programs, it is looked at this often."""
+LOOK_AGAIN_AFTER = 100
+"""The end of any of so many jobs starts it, running ones first."""
+
 DEFAULT_ARRAY_SIZE = 1001
 """MaxArraySize of a Slurm that does not say another."""
-
-STATES = {
-    "PENDING": JobState.PENDING, "CONFIGURING": JobState.PENDING, "REQUEUED": JobState.PENDING, "REQUEUE_HOLD": JobState.PENDING,
-    "REQUEUE_FED": JobState.PENDING, "SPECIAL_EXIT": JobState.PENDING, "RESV_DEL_HOLD": JobState.PENDING,
-    "RUNNING": JobState.RUNNING, "RESIZING": JobState.RUNNING, "SIGNALING": JobState.RUNNING, "STAGE_OUT": JobState.RUNNING,
-    "COMPLETING": JobState.COMPLETING, "SUSPENDED": JobState.SUSPENDED, "STOPPED": JobState.SUSPENDED,
-    "COMPLETED": JobState.COMPLETED, "FAILED": JobState.FAILED, "BOOT_FAIL": JobState.NODE_FAIL, "NODE_FAIL": JobState.NODE_FAIL,
-    "CANCELLED": JobState.CANCELLED, "REVOKED": JobState.CANCELLED, "DEADLINE": JobState.TIMEOUT, "TIMEOUT": JobState.TIMEOUT,
-    "OUT_OF_MEMORY": JobState.OUT_OF_MEMORY, "PREEMPTED": JobState.PREEMPTED,
-}
-
-SQUEUE_FORMAT = "%i\x1f%j\x1f%T\x1f%r\x1f%S\x1f%N"
-SACCT_STATES = "CA,CD,F,TO,OOM,NF,PR,BF,DL,RV,PD,R,S,RQ"
-"""Naming the states, and an end, makes sacct show jobs too that were cancelled before they could ever have started."""
-SACCT_FIELDS = "JobID,JobName%500,State,ExitCode,Start,End,NodeList,Reason"
-
-
-def job_state(text: str) -> JobState:
-    """Slurm's word as a state: ``CANCELLED by 1000`` and ``RUNNING+`` too. A word we do not know is UNKNOWN, never a failure."""
-    return STATES.get(re.split(r"[ +]", text.strip(), maxsplit=1)[0], JobState.UNKNOWN)
-
-
-def seconds(text: str) -> float | None:
-    """Slurm's local time stamp as Unix seconds; None for Unknown, None and N/A."""
-    try:
-        return datetime.datetime.fromisoformat(text).astimezone().timestamp()
-    except ValueError:
-        return None
-
-
-def parse_squeue(text: str) -> dict[str, Seen]:
-    """Jobs by token from squeue in SQUEUE_FORMAT. A job that is waiting shows why.
-
-    Elements of an array that are alike share a line (``123_[4-9,12%3]``). ValueError if a line cannot be read whole.
-    """
-    found = {}
-    for line in text.splitlines():
-        job_id, name, state, reason, start, nodes = line.split("\x1f")
-        known = job_state(state)
-        token = name.rpartition(".")[2]
-        why = "" if reason == "None" or known is not JobState.PENDING else reason
-        started = seconds(start) if known is not JobState.PENDING else None
-        for one in expanded(job_id):
-            whole = element_token(token, one)
-            found[whole] = Seen(job_id=one, token=whole, state=known, reason=why, started=started, host=nodes or None, source="squeue")
-    return found
-
-
-def element_token(token: str, job_id: str) -> str:
-    """The token of a job by the one in its name and its id: ``123_4`` is element 4 of its array."""
-    index = split_token(job_id)[1]
-    return token if index is None else f"{token}_{index}"
-
-
-def parse_sacct(text: str) -> dict[str, Seen]:
-    """Jobs by token from sacct -P with SACCT_FIELDS. Of several rows with one token the last submitted counts."""
-    found: dict[str, Seen] = {}
-    for line in text.splitlines():
-        fields = line.split("|")
-        # A job name may hold the delimiter; nothing else in the line can.
-        job_id, name, rest = fields[0], "|".join(fields[1:-6]), fields[-6:]
-        state, exit_code, start, end, nodes, reason = rest
-        known = job_state(state)
-        token = name.rpartition(".")[2]
-        code, _, number = exit_code.partition(":")
-        why = {JobState.TIMEOUT: "time limit reached", JobState.OUT_OF_MEMORY: "out of memory (host)",
-               JobState.NODE_FAIL: "node failed", JobState.PREEMPTED: "preempted"}.get(known, "")
-        if known is JobState.CANCELLED:
-            why = state.strip().lower() if " by " in state else "cancelled"
-        if known is JobState.FAILED:
-            why = f"ended by signal {number}" if number not in ("", "0") else f"exit code {code}"
-        if reason not in ("", "None", "Dependency", "Priority", "Resources") and known is not JobState.COMPLETED:
-            why = f"{why} ({reason})" if why else reason
-        for one in expanded(job_id):
-            whole = element_token(token, one)
-            found[whole] = Seen(job_id=one, token=whole, state=known, reason=why, started=seconds(start), ended=seconds(end),
-                                host=None if nodes in ("", "None assigned") else nodes, source="sacct",
-                                exit_code=int(code) if code.isdigit() else None)
-    return found
 
 
 def dependency(waits: Waits) -> str:
@@ -169,12 +104,24 @@ def set_up(profile: Profile) -> list[str]:
     return ["export PYTHONSAFEPATH=1", *exports, *(["set -e", *profile.setup] if profile.setup else [])]
 
 
+def limit_named(said: str) -> str | None:
+    """The limit on the number of jobs that sbatch names; "" if it may mean one, or another rule; None: it means something else."""
+    limit = LIMITS.search(said)
+    if limit is not None:
+        return limit[0]
+    return "" if POLICY.search(said) and not OTHER_RULE.search(said) else None
+
+
 class SlurmCluster:
     """Slurm through its own programs. One squeue call for all jobs, one sacct call for those that squeue has forgotten."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self.calls = Calls(run.profile)
         self.trouble = ""
+        self.active: Answer = None
+        self.queued: int | None = None
+        self.looks = 0
 
     def array_size(self) -> int:
         """Slurm's MaxArraySize, or max_array_tasks where that is less; Slurm's default where it cannot be asked."""
@@ -199,74 +146,112 @@ class SlurmCluster:
         path = folder / "script.sh"
         path.write_text(self.script(batch, waits))
         try:
-            result = call(["sbatch", "--parsable", str(path)], cwd=self.run.cwd)
+            result = self.calls.run(["sbatch", "--parsable", str(path)], cwd=self.run.cwd)
         except subprocess.TimeoutExpired as error:
             raise AmbiguousSubmit(f"{batch.title}: sbatch did not answer within {COMMAND_SECONDS:.0f} s") from error
         except FileNotFoundError as error:
             raise SubmitError(f"{batch.title}: there is no sbatch here; log in to the cluster, or use --cluster local") from error
         answer, said = result.stdout.strip().split(";")[0], " ".join(result.stderr.split())
         if result.returncode == 0 and answer.isdigit():
+            self.queued = None if self.queued is None else self.queued + len(batch.units)
             return answer
         if answer or AMBIGUOUS.search(said) or result.returncode == 0:
             raise AmbiguousSubmit(f"{batch.title}: sbatch's answer is unclear: {answer!r} {said}; orch launch again looks it up")
-        raise SubmitError(f"{batch.title}: sbatch refused: {said.removeprefix('sbatch: error: ')}")
+        told, limit = f"{batch.title}: sbatch refused: {said.removeprefix('sbatch: error: ')}", limit_named(said)
+        if limit is not None:
+            raise NoRoom(told, len(batch.units), limit or "accounting/QOS policy", sure=bool(limit))
+        raise SubmitError(told)
 
-    def ask_active(self) -> Answer:
+    def most_jobs(self) -> int | None:
+        """MaxSubmitJobs of the user's association and of the QOS, whichever is less, by sacctmgr.
+
+        Limits that a user shares with others are left out: squeue does not tell how much of them the others take.
+        """
+        shown = ["sacctmgr", "--noheader", "--parsable2", "show"]
+        owner = self.ask([*shown, "associations", f"user={getpass.getuser()}", "format=account,partition,maxsubmitjobs,defaultqos"])
+        rules = self.ask([*shown, "qos", "format=name,maxsubmitjobsperuser"])
+        return None if owner is None or rules is None else most_jobs(owner, rules, self.run.profile)
+
+    def ask_active(self, shared: bool = False) -> Answer:
         """squeue for all of the user's jobs, once."""
-        answer = self.ask(["squeue", "--me", "--noheader", f"--format={SQUEUE_FORMAT}"])
-        return self.read(answer, parse_squeue)
+        said = self.said(["squeue", "--me", "--noheader", f"--format={SQUEUE_FORMAT}"], shared)
+        self.active = self.read(said, parse_squeue)
+        if self.active is None or said.text is None:
+            self.queued, self.looks = None, 0
+        else:
+            everything, self.looks = count_jobs(said.text)
+            self.queued = everything - self.looks
+        return self.active
 
-    def ask_final(self, since: float) -> Answer:
+    def ask_final(self, since: float, shared: bool = False) -> Answer:
         """sacct for all of the user's jobs since then, once. The start is set a minute earlier for clocks that differ."""
         start = datetime.datetime.fromtimestamp(since - 60).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
-        answer = self.ask(["sacct", "--allocations", "--parsable2", "--noheader", f"--starttime={start}", "--endtime=now+1hour",
-                           f"--state={SACCT_STATES}", f"--format={SACCT_FIELDS}"])
-        return self.read(answer, parse_sacct)
+        return self.read(self.said([
+            "sacct", "--allocations", "--parsable2", "--noheader", f"--starttime={start}", "--endtime=now+1hour",
+            f"--state={SACCT_STATES}", f"--format={SACCT_FIELDS}"], shared), parse_sacct)
 
-    def read(self, answer: str | None, parse: Callable[[str], dict[str, Seen]]) -> Answer:
+    def said(self, command: list[str], shared: bool) -> Said:
+        """An answer, new or shared, with ``trouble`` set if there is none."""
+        answer = self.calls.ask_shared(command) if shared else self.calls.ask(command)
+        self.trouble = answer.trouble or self.trouble
+        return answer
+
+    def read(self, answer: Said, parse: Callable[[str, float], dict[str, Seen]]) -> Answer:
         """An answer by token; one that cannot be read whole counts as none: what is missing in it is not gone."""
-        if answer is None:
+        if answer.text is None:
             return None
         try:
-            return parse(answer)
+            return parse(answer.text, answer.asked)
         except ValueError as error:
             self.trouble = f"cannot read Slurm's answer: {error}"
             return None
 
     def ask(self, command: list[str]) -> str | None:
-        """Run one of Slurm's programs; None, and ``trouble``, if it cannot answer."""
-        try:
-            result = call(command)
-        except subprocess.TimeoutExpired:
-            self.trouble = f"{command[0]} did not answer within {COMMAND_SECONDS:.0f} s"
-            return None
-        except FileNotFoundError:
-            self.trouble = f"there is no {command[0]} here"
-            return None
-        if result.returncode != 0:
-            self.trouble = f"{command[0]}: {' '.join(result.stderr.split())[:200]}"
-            return None
-        return result.stdout
+        """The output of one of Slurm's programs; None, and ``trouble``, if it cannot answer."""
+        return self.said(command, shared=False).text
 
     def look_after(self, records: Sequence[Record]) -> None:
         """A job of one core that Slurm starts when these have ended, and that runs `orch advance`. Twice would do no harm."""
         if not self.run.profile.submit_from_nodes:
             return
         token = self.run.look_token([record.token for record in records])
-        folder = gates.look_folder(self.run)
-        note, path = folder / f"{token}.json", folder / f"{token}.sh"
+        note = gates.look_folder(self.run) / f"{token}.json"
         # The one that is looking at this moment is as good as gone: a requeued job that it waited for is active again.
         if note.exists() and json.loads(note.read_text())["job_id"] != os.environ.get("SLURM_JOB_ID"):
             return
+        ids = ":".join(sorted({str(record.job_id) for record in records}))
+        job_id = self.submit_look(token, f"afterany:{ids}", self.run.profile)
+        if job_id is not None:
+            write_json(note, {"job_id": job_id, "after": [record.name for record in records]})
+
+    def look_again(self, records: Sequence[Record]) -> None:
+        """The same, in a minute at the earliest and once one of these has ended. There is one such job at a time."""
+        if not self.run.profile.submit_from_nodes or self.active is None:
+            return
+        token = self.run.look_token(["backlog"])
+        queued = self.active.get(token)
+        if queued is not None and queued.job_id != os.environ.get("SLURM_JOB_ID"):
+            return
+        soon = sorted(records, key=lambda record: record.state is JobState.PENDING)[:LOOK_AGAIN_AFTER]
+        begin = f"now+{LOOK_AGAIN_SECONDS if soon else LOOK_ALONE_SECONDS}"
+        later = dataclasses.replace(self.run.profile, sbatch={**self.run.profile.sbatch, "begin": begin})
+        job_id = self.submit_look(token, "?".join(f"afterany:{record.job_id}" for record in soon), later)
+        if job_id is not None:
+            self.active[token] = Seen(job_id=job_id, token=token, state=JobState.PENDING)
+
+    def submit_look(self, token: str, after: str, profile: Profile) -> str | None:
+        """Submit `orch advance` as a job of one core; None, and ``trouble``, if that cannot be."""
+        folder = gates.look_folder(self.run)
+        path = folder / f"{token}.sh"
         job = Job(name="look", stage="look", axes={}, engine=None, command=None, config={}, resources=LOOK)
-        command = [self.run.profile.python or sys.executable, "-P", "-m", "orchestrator.cli", "advance", str(self.run.folder)]
-        ids, name = sorted({str(record.job_id) for record in records}), f"{self.run.plan.experiment}.look.{token}"
-        path.write_text(script_text(self.run.profile, job, name, folder / f"{token}.log", f"afterany:{':'.join(ids)}", command))
+        command = [profile.python or sys.executable, "-P", "-m", "orchestrator.cli", "advance", str(self.run.folder)]
+        name = f"{self.run.plan.experiment}.look.{token}"
+        path.write_text(script_text(profile, job, name, folder / f"{token}.log", after, command))
         answer = self.ask(["sbatch", "--parsable", f"--chdir={self.run.cwd}", str(path)])
         if answer is None:
-            self.trouble += "; no job will look at the gates: run orch advance when the jobs they judge have ended"
-            return
-        write_json(note, {"job_id": answer.strip().split(";")[0], "after": [record.name for record in records]})
+            self.trouble += "; no job will look when these have ended: run orch advance"
+            return None
+        return answer.strip().split(";")[0]
 
     def cancel(self, job_ids: Sequence[str]) -> None:
         """scancel, a hundred ids at a time; elements of one array are one of them."""
@@ -283,11 +268,3 @@ class SlurmCluster:
         """Keep waiting jobs from starting, or let them go; False, and ``trouble``, if Slurm cannot be asked."""
         word = "release" if release else "uhold"
         return all(self.ask(["scontrol", word, job_id]) is not None for job_id in compressed(job_ids))
-
-
-def call(command: list[str], cwd: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a program with a time limit and an argument list, never a shell. Lists of array elements come whole (64 letters else)."""
-    # Inside a job SLURM_* describe that job, and sbatch would hand them on to the next one.
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_") or key == "SLURM_CONF"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, cwd=cwd, stdin=subprocess.DEVNULL,
-                          env=environment | {"SLURM_BITSTR_LEN": "0"})

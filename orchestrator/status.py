@@ -2,73 +2,51 @@
 
 from __future__ import annotations
 
-import json
+import os
 import time
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Sequence, Set
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.pace import STALLED_SECONDS, Pace, last_progress, pace, silent_since
 from orchestrator.run import Run
 from orchestrator.state import FAILED, JobState, Record, allocation
 
-TAIL_BYTES = 4096
 FRESH_SECONDS = 10.0
 """A fact of now needs no age beside it; the heading says when the table was made."""
 WHOLE_JOBS = 100
 """A run of more jobs has a line for like jobs together."""
 COLOURS = {JobState.COMPLETED: "green", JobState.RUNNING: "cyan", JobState.COMPLETING: "cyan", JobState.PENDING: "yellow",
            JobState.SUSPENDED: "yellow", JobState.WAITING: "dim", JobState.SKIPPED: "dim", JobState.UNKNOWN: "magenta"}
-SHOWN_METRICS = ("validation_reward_mean", "train_reward_mean", "done", "tokens_per_second", "loss")
-"""Metrics worth a place in the table; the first two of them that a line of progress holds are shown."""
 
 
-def last_progress(out: Path) -> list[dict[str, Any]]:
-    """The last whole lines of a job's progress.jsonl; reads only the end of the file."""
-    path = out / "progress.jsonl"
-    try:
-        with path.open("rb") as file:
-            file.seek(0, 2)
-            start = max(0, file.tell() - TAIL_BYTES)
-            file.seek(start)
-            lines = file.read().splitlines()
-    except FileNotFoundError:
-        return []
-    found = []
-    for line in lines[1 if start else 0:]:
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            break  # torn by a kill, or being written at this moment
+def progress_of(run: Run, record: Record, now: float) -> Pace:
+    """How far a running job is and how fast it goes; nothing of one that does not run."""
+    if record.state not in (JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED):
+        return Pace()
+    job = run.by_name[record.name]
+    found = pace(last_progress(run.folder / record.folder / "out"), record.started, 60 * (record.minutes or job.resources.minutes), now)
+    if record.state is not JobState.RUNNING:
+        return replace(found, stalled_seconds=None)
+    if found.step is None and job.engine is not None:
+        found = replace(found, stalled_seconds=silent_since(run.log(record), record.started, now))
     return found
 
 
-def expected_end(lines: Sequence[dict[str, Any]], total: int) -> float | None:
-    """When a job ends if its steps take as long as the last ones did, in Unix seconds."""
-    if len(lines) < 2 or lines[-1]["step"] <= lines[0]["step"]:
-        return None
-    pace = (lines[-1]["time"] - lines[0]["time"]) / (lines[-1]["step"] - lines[0]["step"])
-    end: float = lines[-1]["time"] + pace * (total - lines[-1]["step"])
-    return end
-
-
-def progress_of(run: Run, record: Record) -> dict[str, Any]:
-    """Step, total, a metric or two and the expected end, as far as they are known."""
-    if record.state not in (JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED):
-        return {"step": None, "total": None, "phase": None, "metrics": {}, "expected_end": None}
-    lines = last_progress(run.folder / record.folder / "out")
-    if not lines:
-        return {"step": None, "total": None, "phase": "starting", "metrics": {}, "expected_end": None}
-    last = lines[-1]
-    shown = {key: last["metrics"][key] for key in SHOWN_METRICS if key in last["metrics"]}
-    same = [line for line in lines if line["phase"] == last["phase"]]
-    left = last["metrics"].get("seconds_left")  # an engine that knows how long its steps are knows better than their number
-    return {"step": last["step"], "total": last["total"], "phase": last["phase"], "metrics": dict(list(shown.items())[:2]),
-            "expected_end": last["time"] + left if left is not None else expected_end(same, last["total"])}
+def stalled_jobs(run: Run, records: Sequence[Record], now: float) -> set[str]:
+    """Names of running jobs that do not get on. Of most one look at the age of a file is enough."""
+    found = set()
+    for record in (one for one in records if one.state is JobState.RUNNING):
+        path = f"{run.folder}/{record.folder}/out/progress.jsonl"
+        written = os.stat(path).st_mtime if os.path.exists(path) else record.started or now  # noqa: PTH110, PTH116  # thousands of jobs
+        if now - written > STALLED_SECONDS and progress_of(run, record, now).stalled_seconds is not None:
+            found.add(record.name)
+    return found
 
 
 def status_rows(run: Run, records: Sequence[Record], now: float) -> list[dict[str, Any]]:
@@ -84,15 +62,17 @@ def elapsed(record: Record, now: float) -> float | None:
 
 def row(run: Run, record: Record, now: float) -> dict[str, Any]:
     """Everything that is known of one job."""
-    resources = run.by_name[record.name].resources
+    job = run.by_name[record.name]
+    resources = job.resources
     return {
         "job": record.name, "stage": record.stage, "id": record.job_id, "state": str(record.state), "source": record.source,
         "age_seconds": max(0.0, now - record.seen) if record.seen else None, "reason": record.reason, "attempt": record.attempt,
         "restarts": record.restarts,
         "elapsed_seconds": elapsed(record, now), "submitted": record.submitted, "started": record.started, "ended": record.ended,
         "exit_code": record.exit_code, "host": record.host, "gpus": resources.gpus * resources.nodes,
-        "cpus": resources.cpus * resources.nodes,
-        "log": str(run.log(record)) if record.attempt else None, **progress_of(run, record)}
+        "cpus": resources.cpus * resources.nodes, "limit_seconds": 60 * (record.minutes or resources.minutes),
+        "log": str(run.log(record)) if record.attempt else None, "engine": job.engine,
+        "expected_start": record.expected_start if record.state is JobState.PENDING else None, **progress_of(run, record, now).to_dict()}
 
 
 def clock(seconds: float | None) -> str:
@@ -111,6 +91,8 @@ def state_text(values: dict[str, Any]) -> Text:
     state = JobState(values["state"])
     colour = COLOURS.get(state, "red" if state in FAILED else "")
     text = Text(values["state"], style=colour)
+    if values["stalled_seconds"] is not None:
+        text.append(f" stalled {clock(values['stalled_seconds'])}", style="bold red")
     if state is not JobState.WAITING:
         age = values["age_seconds"]
         fresh = state in FAILED or state is JobState.COMPLETED or age is None or age < FRESH_SECONDS
@@ -119,20 +101,34 @@ def state_text(values: dict[str, Any]) -> Text:
 
 
 def progress_text(values: dict[str, Any], now: float) -> str:
-    """``step 12/30, validation_reward_mean 0.41, ends in 2:10``."""
+    """``train 12/30, validation reward 0.41, ends in 2:10``, or when a waiting job is expected to start."""
+    if values["expected_start"] is not None and values["expected_start"] > now:
+        waits = f"{values['reason']}, " if values["reason"] else ""
+        return f"{waits}starts in {clock(values['expected_start'] - now)} (Slurm's estimate)"
     if values["phase"] is None:
         return ""
     if values["step"] is None:
         return str(values["phase"])
     parts = [f"{values['phase']} {values['step']}/{values['total']}"]
     parts += [f"{key.removesuffix('_mean').replace('_', ' ')} {value:.3g}" for key, value in values["metrics"].items()]
-    if values["expected_end"] is not None and values["expected_end"] > now:
+    if values["requeues_expected"]:
+        parts.append(over_limit_text(values))
+    elif values["expected_end"] is not None and values["expected_end"] > now:
         parts.append(f"ends in {clock(values['expected_end'] - now)}")
     return ", ".join(parts)
 
 
-def header(run: Run, records: Sequence[Record], trouble: str, now: float) -> Text:
-    """Run, cluster, counts, cost so far; and what is old, and why."""
+def over_limit_text(values: dict[str, Any]) -> str:
+    """What a job that does not fit into its time limit will see of it."""
+    needs = f"needs {clock(values['needed_seconds'])}, limit {clock(values['limit_seconds'])}: " if values["needed_seconds"] else ""
+    if values["engine"] is None:
+        return f"{needs}its time limit comes first"
+    times = values["requeues_expected"]
+    return f"{needs}will requeue {'once' if times == 1 else f'{times} times'}"
+
+
+def header(run: Run, records: Sequence[Record], trouble: str, now: float, stalled: Set[str] = frozenset()) -> Text:
+    """Run, cluster, counts, cost so far; how many are stalled; and what is old, and why."""
     counts = Counter(record.state for record in records)
     lasted = {record.name: elapsed(record, now) or 0.0 for record in records if record.started}
     resources = {name: run.by_name[name].resources for name in lasted}
@@ -141,6 +137,8 @@ def header(run: Run, records: Sequence[Record], trouble: str, now: float) -> Tex
     gpu_hours = sum(seconds * resources[name].gpus * resources[name].nodes / share[tokens[name]] for name, seconds in lasted.items()) / 3600
     text = Text.assemble((run.name, "bold"), f" on {run.profile.name or run.profile.kind}: ",
                          ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+    if stalled:
+        text.append(f", {len(stalled)} stalled", style="bold red")
     text.append(f"; {clock(sum(lasted.values()))} of job time, at {time.strftime('%H:%M:%S')}"
                 + (f", {gpu_hours:.2f} GPU-hours" if gpu_hours else ""))
     if trouble:
@@ -160,7 +158,8 @@ def render(run: Run, records: Sequence[Record], trouble: str, now: float, width:
     for name in columns:
         right = name == "elapsed"
         table.add_column(name, overflow="fold", no_wrap=right or name in ("id", "stage"), justify="right" if right else "left")
-    for like in folded(records, every):
+    stalled = stalled_jobs(run, records, now)
+    for like in folded(records, every, stalled):
         values = row(run, like[0], now)
         told = values["reason"] if len(like) > 1 else progress_text(values, now) or values["reason"]
         counts = (("attempt", values["attempt"], 2), ("restart", values["restarts"], 1))
@@ -172,16 +171,17 @@ def render(run: Run, records: Sequence[Record], trouble: str, now: float, width:
         if len(like) > 1:
             cells |= {"job": f"{len(like)} jobs, {like[0].name} to {like[-1].name}{attempt}", "id": "", "elapsed": ""}
         table.add_row(*[Text(cell) if isinstance(cell, str) else cell for cell in (cells[name] for name in columns)])
-    return Group(header(run, records, trouble, now), table)
+    return Group(header(run, records, trouble, now, stalled), table)
 
 
-def folded(records: Sequence[Record], every: bool) -> list[list[Record]]:
+def folded(records: Sequence[Record], every: bool, stalled: Set[str] = frozenset()) -> list[list[Record]]:
     """What goes on each line: one job, or the jobs of a large run that are of one stage, in one state, for one reason."""
     if every or len(records) <= WHOLE_JOBS:
         return [[record] for record in records]
     lines: dict[object, list[Record]] = {}
     for record in records:
-        lines.setdefault((record.stage, record.state, record.source, record.reason, record.attempt, record.restarts), []).append(record)
+        key = (record.stage, record.state, record.source, record.reason, record.attempt, record.restarts, record.name in stalled)
+        lines.setdefault(key, []).append(record)
     return list(lines.values())
 
 

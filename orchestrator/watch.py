@@ -15,6 +15,18 @@ from orchestrator.submit import refresh
 LOCAL_SECONDS = 1.0
 SLURM_SECONDS = 15.0
 """Between two looks at Slurm: a login node is shared."""
+SETTLE_SECONDS = 90.0
+"""Longest time from the end of a job until the scheduler has said how it ended."""
+
+
+def pause_of(run: Run) -> float:
+    """Seconds between two looks at a run's scheduler."""
+    return LOCAL_SECONDS if run.profile.kind == "local" else SLURM_SECONDS
+
+
+def settling(records: list[Record]) -> bool:
+    """Whether nothing runs or waits for a node any more, and yet what became of some is not known."""
+    return not over(records) and all(record.state not in (JobState.PENDING, JobState.RUNNING, JobState.SUSPENDED) for record in records)
 
 
 def over(records: list[Record]) -> bool:
@@ -24,7 +36,7 @@ def over(records: list[Record]) -> bool:
 
 def watch_run(run: Run) -> int:
     """Show the run until it is over. Returns 0 if every job completed or was skipped, else 1; Ctrl-C leaves the run alone: 130."""
-    pause = LOCAL_SECONDS if run.profile.kind == "local" else SLURM_SECONDS
+    pause = pause_of(run)
     console = Console()
     try:
         records = live(run, console, pause) if console.is_terminal else lines(run, pause)

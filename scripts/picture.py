@@ -1,34 +1,57 @@
-"""Write docs/img/demo.svg from a finished run: what the terminal shows of it.
+"""Write pictures of a run for the documentation: what the terminal shows of it.
 
-    ORCH_RUNS=... python scripts/picture.py docs/img/demo.svg
+    ORCH_RUNS=... python scripts/picture.py docs/img/demo.svg              launch and report of a finished run
+    ORCH_RUNS=... python scripts/picture.py docs/img/watch.svg KEY...      orch watch, after these keys
 """
 
 from __future__ import annotations
 
+import asyncio
 import io
 import sys
 import time
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from orchestrator.run import find_run
-from orchestrator.status import render, status_rows
+from orchestrator.status import render
+from orchestrator.watch_app import Watch
 
 WIDTH = 118
 
 
-def main() -> None:
+def demo(path: Path) -> None:
     """Record the command, the table of the run and its report, and save them as one SVG."""
     run = find_run(None)
     records, now = run.load(), time.time()
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text("$ orch launch mtl-comparison --preset smoke --set 'train.matrix.seed=[0, 1, 2]'", style="bold"))
-    console.print(render(run, status_rows(run, records, now), "", now, WIDTH))
+    console.print(render(run, records, "", now, WIDTH))
     console.print(Text("\n$ orch report", style="bold"))
     (report,) = (run.folder / record.folder / "out" / "report.txt" for record in records if record.stage == "report")
     console.print(Text(report.read_text().split("How to read")[0].rstrip()))
-    console.save_svg(sys.argv[1], title="orch")
+    console.save_svg(str(path), title="orch")
+
+
+async def watched(path: Path, keys: list[str]) -> None:
+    """Save the full-screen view as an SVG."""
+    app = Watch(find_run(None))
+    async with app.run_test(size=(WIDTH, 32)) as pilot:
+        await pilot.pause(2.0)
+        await pilot.press(*keys)
+        await pilot.pause(1.0)
+        path.write_text(app.export_screenshot(title="orch watch"))
+
+
+def main() -> None:
+    """Make the picture that is asked for."""
+    path = Path(sys.argv[1])
+    if path.stem == "watch":
+        asyncio.run(watched(path, sys.argv[2:]))
+    else:
+        demo(path)
 
 
 if __name__ == "__main__":

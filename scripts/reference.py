@@ -135,6 +135,9 @@ def reference() -> str:
     lines += [f"| `{key}` | {cell(text)} |" for key, text in gate.GATE_KEYS.items()]
     lines += ["", "### `resources`", "", *dataclass_table(spec.Resources)]
     lines += ["", "## Cluster profile", "", *dataclass_table(profile.Profile)]
+    notify = importlib.import_module("orchestrator.notify")
+    lines += ["", "### `notify`", "", "| key | |", "| --- | --- |"]
+    lines += [f"| `{key}` | {cell(text)} |" for key, text in notify.KEYS.items()]
     lines += ["", "## States", "", "| state | |", "| --- | --- |"]
     lines += [f"| {name} | {cell(text)} |" for name, text in field_assignments(state.JobState).items()]
     for name in ENGINES:

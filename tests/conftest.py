@@ -14,6 +14,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from private_slurm import PrivateSlurm, missing
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Tests do not count their calls of Slurm in the home folder of whoever runs them."""
+    os.environ["ORCH_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[PrivateSlurm]:
     """A real Slurm for this test session. Missing programs skip its tests, but fail them where CI=true."""

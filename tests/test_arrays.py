@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from jobs.spec import Job, Resources
 from orchestrator.arrays import Batch, compressed, expanded, make_batches, ranges, waits_for
+from orchestrator.look import never_started
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile
 from orchestrator.run import Run, waiting
-from orchestrator.slurm import dependency, parse_sacct, parse_squeue, script_text
+from orchestrator.slurm import dependency, script_text
+from orchestrator.slurm_answers import parse_sacct, parse_squeue
 from orchestrator.state import NOWHERE, JobState, Record
-from orchestrator.submit import never_started
 
 UNIT = "\x1f"
 

@@ -164,7 +164,9 @@ def test_without_a_profile_this_machine_is_used_only_where_there_is_no_sbatch(tm
 def test_slurm_says_what_it_would_refuse(slurm: Any, tmp_path: Path) -> None:
     profile = load_profile(str(slurm.profile))
     assert shutil.which("sbatch")
-    assert check(plan_of(job()), profile, runs=tmp_path) == []
+    told: list[str] = []
+    assert check(plan_of(job()), profile, runs=tmp_path, tell=told.append) == []
+    assert [line.split(" at ")[0] for line in told] == ["job 'a': submitted now, Slurm would start it"]
     elsewhere = Profile(**{**vars(profile), "partition": "nope"})
     assert any("no partition 'nope'" in line for line in check(plan_of(job()), elsewhere, runs=tmp_path))
     assert check(plan_of(job()), Profile(**{**vars(profile), "qos": "normal"}), runs=tmp_path) == []

@@ -10,7 +10,8 @@ import pytest
 
 ORCH = str(Path(sys.executable).with_name("orch"))
 ROW = {"job", "stage", "id", "state", "source", "age_seconds", "reason", "attempt", "restarts", "elapsed_seconds",
-       "submitted", "started", "ended", "exit_code", "host", "gpus", "cpus", "log", "step", "total", "phase", "metrics", "expected_end"}
+       "submitted", "started", "ended", "exit_code", "host", "gpus", "cpus", "log", "step", "total", "phase", "metrics", "expected_end",
+       "engine", "limit_seconds", "expected_start", "step_seconds", "needed_seconds", "requeues_expected", "stalled_seconds"}
 
 
 def orch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -23,10 +23,11 @@ from engines.overlap import overlap
 from engines.ppo import Config as TrainingConfig
 from engines.tidy import Tidy, csv_text, records, write_parquet
 from orchestrator.compare import COLUMNS, OPERATORS, condition, holds, pick, resolve
+from orchestrator.create import create_run
 from orchestrator.errors import RunError
 from orchestrator.plan import make_plan
 from orchestrator.profile import Profile
-from orchestrator.run import Run, create_run
+from orchestrator.run import Run
 
 ORCH = Path(sys.executable).with_name("orch")
 PLANNED = Profile(name="local", kind="local", max_jobs=0)

@@ -22,12 +22,13 @@ from engines.evaluation import Config as EvaluationConfig
 from engines.io import write_json, write_results
 from engines.layouts import locate
 from orchestrator import evolution as kept
+from orchestrator.create import create_run
 from orchestrator.errors import DescriptionError, RunError
 from orchestrator.evolution import Evolution, Known, assign, choose
 from orchestrator.evolve import Request, evolve, source_of
 from orchestrator.plan import make_plan
 from orchestrator.profile import Profile, load_profile
-from orchestrator.run import Run, create_run, open_run
+from orchestrator.run import Run, open_run
 
 ORCH = Path(sys.executable).with_name("orch")
 PLANNED = Profile(name="local", kind="local", max_jobs=0)

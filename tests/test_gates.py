@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from jobs.gates import Condition, Finding, holds, pick, told
 from orchestrator import gates
+from orchestrator.create import create_run
 from orchestrator.errors import DescriptionError, RunError
-from orchestrator.node import write_json
+from orchestrator.node_basics import write_json
 from orchestrator.plan import Plan, make_plan
 from orchestrator.profile import Profile
-from orchestrator.run import Run, create_run
+from orchestrator.run import Run
 from orchestrator.state import JobState, Record
 from orchestrator.submit import choose
 from orchestrator.why import why

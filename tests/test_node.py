@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import node as node_program
-from orchestrator.node import process_start
+from orchestrator.node_basics import process_start
 
 TOKEN = "0123456789"
 SECONDS = 240

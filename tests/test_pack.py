@@ -26,7 +26,6 @@ from orchestrator.errors import DescriptionError
 from orchestrator.node_basics import process_start
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile
-from orchestrator.run import copy_program
 from orchestrator.state import Answer, ExitRecord, JobState, Record, Seen, allocation, reconcile, split_token
 
 HEAD = "0123456789"
@@ -223,16 +222,14 @@ def pack_folder(folder: Path, commands: list[list[str]], engine: str | None = No
         entries.append([str(path), 1, f"{HEAD}+{place}"])
     (folder / "arrays" / HEAD).mkdir(parents=True)
     (folder / "arrays" / HEAD / "members.json").write_text(json.dumps({"": {"pack": entries, "warm": warm or []}}))
-    copy_program(folder / "node" / "orchestrator")
     return folder / "arrays" / HEAD
 
 
 def node(folder: Path, job_id: str = "7") -> subprocess.Popen[bytes]:
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")} | {"ORCH_JOB_ID": job_id}
-    program = folder.parent.parent / "node" / "orchestrator" / Path(node_program.__file__).name
     with (folder / "log.txt").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-I", "-S", "-u", str(program), str(folder)], env=environment, stdout=log, stderr=log,
-                                stdin=subprocess.DEVNULL)
+        return subprocess.Popen([sys.executable, "-I", "-S", "-u", node_program.__file__, str(folder)], env=environment,
+                                stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
 
 def exit_record(folder: Path, place: int) -> dict[str, Any]:

@@ -294,3 +294,32 @@ def test_without_accounting_files_and_queue_decide_and_what_nobody_knows_is_not_
     assert jobs(tmp_path)["gone"]["attempt"] == 1
     orch(tmp_path, "cancel")
     assert names_run(tmp_path)["good"] == 1
+
+
+@pytest.mark.slurm
+@pytest.mark.long
+def test_a_job_of_somebody_else_with_a_reused_id_is_neither_taken_for_ours_nor_cancelled(slurm: PrivateSlurm, tmp_path: Path) -> None:
+    file = describe(tmp_path, f"  a: {{command: sh -c 'echo a >> ran; exec sleep 300', {SMALL}}}\n")
+    assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
+    ours = until(tmp_path, lambda now: now["a"]["state"] == "RUNNING")["a"]["id"]
+    slurm_says("scancel", "--me")
+    # Slurm's counter starts again, as after a lost state folder: its jobs are forgotten, and their ids are given to others.
+    controller = [word for word in slurm.end("slurmctld") if word != "-i"]
+    conf = slurm.folder / "slurm.conf"
+    kept = conf.read_text()
+    conf.write_text(f"{kept}FirstJobId={ours}\n")
+    try:
+        slurm.daemon(*controller, "-c")
+        slurm.wait("slurmctld", ["sbatch", "--test-only", "--account=llmalignment", "--wrap=true"])
+        other = slurm_says("sbatch", "--parsable", "--account=llmalignment", "--mem=10M", "--output=/dev/null", "--wrap=sleep 300").strip()
+        assert other == ours
+        found = jobs(tmp_path)["a"]
+        assert found["state"] != "RUNNING", found
+        orch(tmp_path, "cancel")
+        assert slurm_says("squeue", "--noheader", "--format=%T", f"--jobs={other}").strip() in ("PENDING", "RUNNING")
+        slurm_says("scancel", other)
+        assert "submitted a" in orch(tmp_path, "retry", "--job", "a").stdout
+        assert jobs(tmp_path)["a"]["attempt"] == 2
+        assert orch(tmp_path, "cancel").returncode == 0
+    finally:
+        conf.write_text(kept)

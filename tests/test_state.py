@@ -2,15 +2,14 @@
 
 import dataclasses
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from engines.io import Progress, read_progress
+from orchestrator.pace import last_progress, pace
 from orchestrator.state import FAILED, FINAL, SCHEDULER_SECONDS, Answer, ExitRecord, JobState, Record, Seen, reconcile
-from orchestrator.status import progress_of
 
 TOKEN = "0123456789"
 
@@ -210,7 +209,7 @@ def test_an_engine_that_knows_how_long_it_takes_is_believed(tmp_path: Path) -> N
     progress = Progress(out)
     progress.write(10, 100, {"tokens_per_second": 5.0}, "evaluate")
     progress.write(20, 100, {"tokens_per_second": 5.0, "seconds_left": 30.0}, "evaluate")
-    shown = progress_of(SimpleNamespace(folder=tmp_path), record(JobState.RUNNING))  # only the folder of a run is looked at
     last = read_progress(out)[-1]
-    assert shown["expected_end"] == last["time"] + 30.0
-    assert shown["metrics"] == {"tokens_per_second": 5.0}
+    shown = pace(last_progress(out), 0.0, 3600.0, last["time"] + 1.0)
+    assert shown.expected_end == last["time"] + 30.0
+    assert shown.metrics == {"tokens_per_second": 5.0}

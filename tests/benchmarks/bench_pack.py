@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bench_launch import ORCH, drained, timed
 from private_slurm import PrivateSlurm, missing
 
-from orchestrator.run import copy_program
+from orchestrator import node
 
 JOBS, PACK, MODELS = 315, 15, 16
 HEAD = "0123456789"
@@ -58,9 +58,8 @@ def trained(folder: Path, warm: list[str]) -> tuple[float, float]:
         entries.append([str(job), 1, f"{HEAD}+{seed}"])
     (folder / "arrays" / HEAD).mkdir(parents=True)
     (folder / "arrays" / HEAD / "members.json").write_text(json.dumps({"": {"pack": entries, "warm": warm}}))
-    copy_program(folder / "node" / "orchestrator")
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, "-I", "-S", "-u", str(folder / "node" / "orchestrator" / "node.py"), str(folder / "arrays" / HEAD)],
+    subprocess.run([sys.executable, "-I", "-S", "-u", node.__file__, str(folder / "arrays" / HEAD)],
                    check=True, env={**os.environ, "ORCH_JOB_ID": "1"})
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = len(list(folder.glob("jobs/*/out/results.json")))

@@ -1,0 +1,67 @@
+"""How fast a job goes, whether its time limit comes first, and when it is called stalled."""
+
+import math
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.pace import STALLED_SECONDS, WARNING_SECONDS, pace, requeues
+
+
+def line(step: int, time: float, total: int = 100, phase: str = "train", **metrics: float) -> dict[str, Any]:
+    return {"step": step, "total": total, "time": time, "phase": phase, "metrics": metrics}
+
+
+def test_a_job_that_needs_more_than_its_limit_says_how_often_it_is_requeued() -> None:
+    hour = 3600.0
+    lines = [line(step, 1000 + step * hour, total=31) for step in range(1, 6)]
+    found = pace(lines, 1000.0, 24 * hour, 1000 + 5 * hour)
+    assert found.needed_seconds == 31 * hour
+    assert found.requeues_expected == 1
+    assert found.expected_end == 1000 + 31 * hour
+    assert pace(lines, 1000.0, 48 * hour, 1000 + 5 * hour).requeues_expected == 0
+
+
+def test_the_time_between_two_starts_is_no_step() -> None:
+    lines = [line(1, 10), line(2, 20), line(3, 10_000), line(4, 10_010)]
+    found = pace(lines, 9_900.0, 86_400, 10_011)
+    assert found.step_seconds == 10.0
+    assert found.expected_end == 10_010 + 96 * 10
+
+
+def test_a_validation_between_steps_counts_into_their_pace_but_is_no_step() -> None:
+    lines = [line(1, 10), line(1, 40, phase="validate"), line(2, 50), line(2, 80, phase="validate"), line(3, 90)]
+    assert pace(lines, 0.0, 86_400, 91).step_seconds == 40.0
+
+
+@settings(deadline=None, max_examples=60)
+@given(step=st.floats(0.1, 600), longest=st.floats(0, 3600), silent=st.floats(0, 100_000))
+def test_a_job_is_stalled_after_ten_steps_of_silence_but_never_early(step: float, longest: float, silent: float) -> None:
+    times = [1000.0 + step * k for k in range(10)]
+    times.append(times[-1] + longest)
+    lines = [line(k, time) for k, time in enumerate(times)]
+    found = pace(lines, 900.0, 1e9, times[-1] + silent)
+    patience = max(10 * step, STALLED_SECONDS, 2 * longest)
+    if silent > patience * 1.001:
+        assert found.stalled_seconds is not None
+        assert math.isclose(found.stalled_seconds, silent, rel_tol=1e-6, abs_tol=1e-3)
+        assert found.expected_end is None, "nobody knows when a stalled job ends"
+    elif silent < patience * 0.999:
+        assert found.stalled_seconds is None
+
+
+def test_a_job_that_was_started_again_is_not_stalled_for_the_time_it_was_away() -> None:
+    lines = [line(1, 10), line(2, 20)]
+    assert pace(lines, 50_000.0, 86_400, 50_010).stalled_seconds is None
+
+
+@settings(deadline=None, max_examples=60)
+@given(left=st.floats(1, 1e6), limit=st.floats(600, 1e5), spent=st.floats(0, 1), start_up=st.floats(0, 300))
+def test_requeues_are_as_many_as_a_loop_counts(left: float, limit: float, spent: float, start_up: float) -> None:
+    counted, room = 0, limit * (1 - spent) - min(WARNING_SECONDS, limit / 2)
+    work = left - room if left > max(room, 0) or room < 0 else 0.0
+    each = limit - min(WARNING_SECONDS, limit / 2) - min(start_up, limit / 4)
+    while work > 0:
+        counted, work = counted + 1, work - each
+    assert abs(requeues(left, limit * (1 - spent), limit, start_up) - counted) <= (1 if math.isclose(work, 0, abs_tol=1e-3 * each) else 0)
