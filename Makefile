@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: demo test test-fast test-long check lint types bench bench-launch bench-pcgrad bench-packing bench-evaluation bench-fsm clean
+.PHONY: demo test test-fast test-long check lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation bench-fsm clean
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
 	@scripts/setup.sh demo
@@ -29,11 +29,14 @@ lint:
 types:
 	@$(BIN)/mypy
 
-bench: bench-launch bench-pcgrad bench-packing bench-evaluation bench-fsm ## all of them: ratios against a baseline in the same run
+bench: bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation bench-fsm ## all of them: ratios against a baseline in the same run
 
 bench-launch: ## launch and status of 350 jobs on the private Slurm against a raw array
 	@scripts/setup.sh test
 	@$(BIN)/python tests/benchmarks/bench_launch.py
+
+bench-packs: ## jobs that share an allocation against single ones, and warm starts against cold ones
+	@PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_pack.py
 
 bench-pcgrad: ## what PCGrad costs in time and memory, against the plain sum and the usual implementation
 	@scripts/setup.sh test

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -22,6 +22,11 @@ class Resources:
     def gpu_hours(self) -> float:
         """GPU-hours asked for, if the job used its whole time limit."""
         return self.nodes * self.gpus * self.minutes / 60
+
+
+    def shared_by(self, members: int) -> Resources:
+        """What so many jobs ask for together in one allocation: CPUs and memory for each, GPUs that they share, the same time."""
+        return replace(self, cpus=self.cpus * members, memory_gb=self.memory_gb * members)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +54,15 @@ class Job:
     """Hash of what decides the result: engine or command, config, and the identities of the jobs it needs."""
     folder: str = field(default="")
     """The job's folder, relative to the run folder."""
+    pack: int = 1
+    """How many jobs of its stage share one allocation; ``resources`` are those of one job."""
+    canary: str | None = None
+    """The job of its stage that must succeed before this one starts; it says nothing about results, so it is no part of the identity."""
+
+    @property
+    def waits_for(self) -> tuple[str, ...]:
+        """Names of all jobs that must be over before this one starts."""
+        return self.after if self.canary is None else (*self.after, self.canary)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

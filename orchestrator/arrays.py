@@ -2,7 +2,8 @@
 
 Jobs of one stage that ask for the same and wait for alike parents become one array. Each keeps its own record, attempt folder, claim,
 log and exit record; its token is ``<token of the array>_<index>``, so it is looked up like any other. Slurm caps the index, not the
-number of elements, so every array counts from 0.
+number of elements, so every array counts from 0. Where the stage says ``pack: N``, an element is an allocation that N jobs share, and
+a member's token is ``<token of the allocation>+<member>``.
 """
 
 from __future__ import annotations
@@ -13,15 +14,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from jobs.spec import Job
+from jobs.spec import Job, Resources
 from orchestrator.policy import asked
 from orchestrator.run import Run
-from orchestrator.state import JobState, Record, split_token
+from orchestrator.state import JobState, Record, allocation, split_token
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Jobs that one call submits: a single job, or the elements of an array."""
+    """Jobs that one call submits: a single job, a pack, or the elements of an array, each of them a job or a pack."""
 
     jobs: tuple[Job, ...]
     records: tuple[Record, ...]
@@ -34,17 +35,39 @@ class Batch:
 
     @property
     def indexes(self) -> list[int]:
-        """Index of each element; empty for a single job."""
-        return [index for record in self.records if (index := split_token(record.token)[1]) is not None]
+        """Index of each element; empty for a single job or pack."""
+        return list(dict.fromkeys(index for record in self.records if (index := split_token(record.token)[1]) is not None))
+
+    @property
+    def packed(self) -> bool:
+        """Whether several jobs share one allocation."""
+        return "+" in self.records[0].token
+
+    @property
+    def units(self) -> list[list[Job]]:
+        """The jobs by allocation."""
+        found: dict[str, list[Job]] = {}
+        for job, record in zip(self.jobs, self.records, strict=True):
+            found.setdefault(allocation(record.token), []).append(job)
+        return list(found.values())
+
+    @property
+    def resources(self) -> Resources:
+        """What one allocation asks for."""
+        return self.jobs[0].resources.shared_by(max(map(len, self.units)))
 
     @property
     def title(self) -> str:
-        """``train/arm=pcgrad,seed=0``, or ``train[0-5]``."""
-        return f"{self.jobs[0].stage}[{ranges(self.indexes)}]" if self.indexes else self.jobs[0].name
+        """``train/arm=pcgrad,seed=0``, ``train[0-5]``, or ``train[0-5] of 24 jobs`` where each element is a pack."""
+        if not self.indexes and not self.packed:
+            return self.jobs[0].name
+        elements = f"[{ranges(self.indexes)}]" if self.indexes else ""
+        return f"{self.jobs[0].stage}{elements}" + (f" of {len(self.jobs)} jobs" if self.packed else "")
 
     def ids(self, job_id: str) -> list[str]:
-        """Id of each member when the scheduler gave ``job_id``."""
-        return [f"{job_id}_{index}" for index in self.indexes] or [job_id]
+        """Id of each member when the scheduler gave ``job_id``; the members of a pack share one."""
+        indexes = [split_token(record.token)[1] for record in self.records]
+        return [job_id if index is None else f"{job_id}_{index}" for index in indexes]
 
 
 @dataclass(frozen=True)
@@ -52,9 +75,12 @@ class Waits:
     """What a batch waits for, as job ids."""
 
     all: tuple[str, ...] = ()
-    """Every member waits for all of these."""
+    """Every member waits for the success of all of these."""
     same_index: tuple[str, ...] = ()
     """Arrays: each member waits for the element with its own index."""
+    ended: tuple[str, ...] = ()
+    """Every member waits for the end of these, and sees on its node whether what it needs is there: a pack may end with members that
+    failed, and not every member of a pack needs all that its neighbours need."""
 
 
 def ranges(numbers: Iterable[int]) -> str:
@@ -91,7 +117,7 @@ def compressed(job_ids: Iterable[str]) -> list[str]:
     """Ids with the elements of each array as one ``123_[0-4,7]``."""
     elements: dict[str, list[int]] = {}
     singles = []
-    for job_id in job_ids:
+    for job_id in dict.fromkeys(job_ids):
         head, index = split_token(job_id)
         if index is None:
             singles.append(job_id)
@@ -102,23 +128,36 @@ def compressed(job_ids: Iterable[str]) -> list[str]:
 
 def waits_for(batch: Batch, by_name: Mapping[str, Record]) -> Waits:
     """The active parents of a batch. A whole array that every member waits for is named once."""
-    lists = [set(active_parents(job, by_name)) for job in batch.jobs]
-    shared = set.intersection(*lists)
-    own = sorted({str(by_name[name].job_id) for name in set.union(*lists) - shared})
-    ids = [str(by_name[name].job_id) for name in active_parents(batch.jobs[0], by_name) if name in shared]
-    heads = [split_token(job_id)[0] for job_id in ids]
-    size = {head: sum(split_token(record.job_id or "")[0] == head for record in by_name.values()) for head in set(heads)}
-    named = [head if "_" in job_id and heads.count(head) == size[head] else job_id for head, job_id in zip(heads, ids, strict=True)]
-    return Waits(tuple(dict.fromkeys(named)), tuple(dict.fromkeys(split_token(job_id)[0] for job_id in own)))
+    needed = {job.name: {name: by_name[name] for name in active_parents(job, by_name)} for job in batch.jobs}
+    units = [{str(r.job_id): r for job in unit for r in needed[job.name].values()} for unit in batch.units]
+    shared = {job_id: r for job_id, r in units[0].items() if all(job_id in unit for unit in units)}
+    own = sorted({job_id for unit in units for job_id in unit} - shared.keys())
+    by_all = set.intersection(*({str(r.job_id) for r in parents.values()} for parents in needed.values()))
+    sure = [job_id for job_id, r in shared.items() if job_id in by_all and "+" not in r.token]
+    unsure = [job_id for job_id in shared if job_id not in sure]
+    return Waits(whole(sure, by_name), tuple(dict.fromkeys(split_token(job_id)[0] for job_id in own)), whole(unsure, by_name))
+
+
+def whole(ids: Sequence[str], by_name: Mapping[str, Record]) -> tuple[str, ...]:
+    """The ids, with an array of which all elements are named by its own id."""
+    listed: dict[str, set[str]] = {}
+    for job_id in ids:
+        listed.setdefault(split_token(job_id)[0], set()).add(job_id)
+    known: dict[str, set[str]] = {head: set() for head in listed}
+    for record in by_name.values() if any("_" in job_id for job_id in ids) else ():
+        if record.job_id and (head := split_token(record.job_id)[0]) in known:
+            known[head].add(record.job_id)
+    heads = ((job_id, split_token(job_id)[0]) for job_id in ids)
+    return tuple(dict.fromkeys(head if "_" in job_id and listed[head] == known[head] else job_id for job_id, head in heads))
 
 
 def active_parents(job: Job, by_name: Mapping[str, Record]) -> list[str]:
-    """Parents that a job still has to wait for."""
-    return [name for name in job.after if by_name[name].state not in (JobState.COMPLETED, JobState.SKIPPED)]
+    """Jobs that a job still has to wait for."""
+    return [name for name in job.waits_for if by_name[name].state not in (JobState.COMPLETED, JobState.SKIPPED)]
 
 
 def make_batches(run: Run, records: Sequence[Record], chosen: set[str], size: int) -> list[Batch]:
-    """Deal the chosen jobs into batches of at most ``size``, parents before children, each record with its attempt and token.
+    """Deal the chosen jobs into batches of at most ``size`` elements, parents before children, each record with its attempt and token.
 
     A record that has a token keeps it, so that a late arrival of an earlier try and its repetition share one claim.
     """
@@ -127,64 +166,107 @@ def make_batches(run: Run, records: Sequence[Record], chosen: set[str], size: in
     depth: dict[str, int] = {}
     for job in run.plan.jobs:
         if job.name in chosen:
-            depth[job.name] = max((depth[name] + 1 for name in job.after if name in depth), default=0)
+            depth[job.name] = max((depth[name] + 1 for name in job.waits_for if name in depth), default=0)
+    levels: dict[int, list[Job]] = {}
+    for job in planned:
+        if job.name in depth:
+            levels.setdefault(depth[job.name], []).append(job)
     batches = []
-    for level in range(max(depth.values(), default=-1) + 1):
-        alike: dict[object, list[Job]] = {}
-        for job in planned:
-            if depth.get(job.name) == level:
-                alike.setdefault(likeness(job, by_name, size), []).append(job)
-        for jobs in alike.values():
-            for part, indexes in deal(jobs, by_name, size):
+    for level in sorted(levels):
+        alike: dict[object, list[list[Job]]] = {}
+        for unit in packs(levels[level], by_name):
+            alike.setdefault(likeness(unit, by_name, size), []).append(unit)
+        for units in alike.values():
+            for part, indexes in deal(units, by_name, size):
                 batch = with_tokens(run, part, indexes, by_name)
                 by_name.update((record.name, record) for record in batch.records)
                 batches.append(batch)
     return batches
 
 
-def likeness(job: Job, by_name: Mapping[str, Record], size: int) -> object:
-    """Equal for jobs that may share an array: stage, resources, the arrays their parents are in, the token they already have."""
+def packs(jobs: Sequence[Job], by_name: Mapping[str, Record]) -> list[list[Job]]:
+    """The jobs by allocation: those of a stage that ask for the same, ``pack`` at a time; those that have a token as they were.
+
+    Jobs that wait for the same are packed first; what is left over of these waits for all that any of its pack waits for.
+    """
+    kept: dict[str, list[Job]] = {}
+    alike: dict[object, dict[frozenset[str], list[Job]]] = {}
+    for job in jobs:
+        record = by_name[job.name]
+        if record.token:
+            kept.setdefault(allocation(record.token), []).append(job)
+        else:
+            kind = job.name if job.pack < 2 else (job.stage, job.resources, record.exclude)
+            alike.setdefault(kind, {}).setdefault(parents_of([job], by_name), []).append(job)
+    found = list(kept.values())
+    for groups in alike.values():
+        left: list[Job] = []
+        for group in groups.values():
+            most = group[0].pack
+            full = len(group) // most * most
+            found += [group[first:first + most] for first in range(0, full, most)]
+            left += group[full:]
+        found += [left[first:first + left[0].pack] for first in range(0, len(left), left[0].pack)] if left else []
+    return found
+
+
+def parents_of(unit: Sequence[Job], by_name: Mapping[str, Record]) -> frozenset[str]:
+    """The allocations that any of these jobs waits for, by token."""
+    return frozenset(allocation(by_name[name].token) for job in unit for name in active_parents(job, by_name))
+
+
+def likeness(unit: Sequence[Job], by_name: Mapping[str, Record], size: int) -> object:
+    """Equal for what may share an array: stage, resources, the arrays their parents are in, the token they already have."""
+    job = unit[0]
     token, index = split_token(by_name[job.name].token)
     if size < 2 or (token and index is None):
         return job.name
-    parents = [split_token(by_name[name].token) for name in active_parents(job, by_name)]
+    parents = [split_token(parent) for parent in parents_of(unit, by_name)]
     arrays = tuple(sorted(head for head, index in parents if index is not None))
     singles = tuple(sorted(head for head, index in parents if index is None))
-    return job.stage, job.resources, by_name[job.name].exclude, token, arrays, singles
+    return job.stage, job.resources, by_name[job.name].exclude, token, arrays, singles, 0 if token else len(unit)
 
 
-def deal(jobs: list[Job], by_name: Mapping[str, Record], size: int) -> list[tuple[list[Job], list[int] | None]]:
-    """Split alike jobs into arrays whose parents Slurm can express; the second part is the indexes, where they are not free.
+Dealt = tuple[list[list[Job]], list[int] | None]
+"""Elements of one array, and their indexes where these are not free."""
 
-    Either all members have the same parents (afterok), or each has the parents of its own index (aftercorr); whichever needs fewer.
+
+def deal(units: list[list[Job]], by_name: Mapping[str, Record], size: int) -> list[Dealt]:
+    """Split alike jobs or packs into arrays whose parents Slurm can express.
+
+    Either all elements have the same parents (afterok), or each has the parents of its own index (aftercorr); whichever needs fewer.
     """
-    lists = {job.name: frozenset(active_parents(job, by_name)) for job in jobs}
-    shared = frozenset.intersection(*lists.values())
-    apart: dict[frozenset[str], list[Job]] = {}
-    rounds: list[dict[int, Job]] = []
-    for job in jobs:
-        apart.setdefault(lists[job.name], []).append(job)
-        own = {split_token(by_name[name].token)[1] for name in lists[job.name] - shared}
+    lists = [parents_of(unit, by_name) for unit in units]
+    shared = frozenset.intersection(*lists)
+    apart: dict[frozenset[str], list[list[Job]]] = {}
+    rounds: list[dict[int, list[Job]]] = []
+    for unit, parents in zip(units, lists, strict=True):
+        apart.setdefault(parents, []).append(unit)
+        own = {split_token(token)[1] for token in parents - shared}
         index = own.pop() if len(own) == 1 else None
-        if index is not None and split_token(by_name[job.name].token)[1] in (None, index):
+        if index is not None and split_token(by_name[unit[0].name].token)[1] in (None, index):
             place = next((taken for taken in rounds if index not in taken), None)
             if place is None:
                 rounds.append(place := {})
-            place[index] = job
-    if len(apart) > 1 and len(rounds) < len(apart) and sum(map(len, rounds)) == len(jobs):
+            place[index] = unit
+    if len(apart) > 1 and len(rounds) < len(apart) and sum(map(len, rounds)) == len(units):
         return [([taken[index] for index in sorted(taken)], sorted(taken)) for taken in rounds]
     return [(group[first:first + size], None) for group in apart.values() for first in range(0, len(group), size)]
 
 
-def with_tokens(run: Run, jobs: Sequence[Job], indexes: Sequence[int] | None, by_name: Mapping[str, Record]) -> Batch:
+def with_tokens(run: Run, units: Sequence[Sequence[Job]], indexes: Sequence[int] | None, by_name: Mapping[str, Record]) -> Batch:
     """A batch of these jobs with attempts and tokens."""
+    jobs = tuple(job for unit in units for job in unit)
     records = [by_name[job.name] for job in jobs]
-    records = [r if r.token else dataclasses.replace(r, attempt=r.attempt + 1) for r in records]
     if records[0].token:
-        return Batch(tuple(jobs), tuple(records))
+        return Batch(jobs, tuple(records))
+    records = [dataclasses.replace(record, attempt=record.attempt + 1) for record in records]
     if len(jobs) == 1:
-        return Batch(tuple(jobs), (dataclasses.replace(records[0], token=run.token(jobs[0], records[0].attempt)),))
+        return Batch(jobs, (dataclasses.replace(records[0], token=run.token(jobs[0], records[0].attempt)),))
     members = "".join(f"/{record.name}/{record.attempt}" for record in records)
-    token = hashlib.sha256(f"{run.uid}{members}".encode()).hexdigest()[:10]
-    return Batch(tuple(jobs), tuple(dataclasses.replace(record, token=f"{token}_{index}")
-                                    for index, record in zip(indexes or range(len(jobs)), records, strict=True)))
+    head = hashlib.sha256(f"{run.uid}{members}".encode()).hexdigest()[:10]
+    tokens = []
+    for index, unit in zip(indexes or range(len(units)), units, strict=True):
+        element = head if len(units) == 1 else f"{head}_{index}"
+        tokens += [f"{element}+{place}" for place in range(len(unit))] if len(unit) > 1 else [element]
+    return Batch(jobs, tuple(dataclasses.replace(record, token=token) for record, token in zip(records, tokens, strict=True)))

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from orchestrator.cluster import Cluster, NoRoom
-from orchestrator.node import write_json
+from orchestrator.node_basics import write_json
 from orchestrator.run import Run
 from orchestrator.state import ACTIVE, LIMIT, JobState, Record
 

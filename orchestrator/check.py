@@ -9,6 +9,7 @@ import getpass
 import re
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,10 +45,18 @@ def check(plan: Plan, profile: Profile, script: Script | None = None, runs: Path
     ``script`` makes the script that would be submitted, for `sbatch --test-only`; ``runs`` is where runs will lie. ``tell`` gets when Slurm
     would start a job of each kind.
     """
-    problems = [*sizes(plan, profile), *variables(profile), *paths(plan), *commands(plan, profile), *disk(plan, runs), *snapshot(plan)]
+    problems = [*variables(profile), *paths(plan), *commands(plan, profile), *disk(plan, runs), *snapshot(plan)]
+    plan = in_packs(plan)
+    problems = [*sizes(plan, profile), *problems]
     if profile.kind == "slurm":
         problems += slurm(plan, profile, script or (lambda job: header(job, profile)), tell)
     return list(dict.fromkeys(problems))
+
+
+def in_packs(plan: Plan) -> Plan:
+    """The plan with what each job's allocation asks for."""
+    counts = Counter(job.stage for job in plan.jobs)
+    return replace(plan, jobs=tuple(replace(job, resources=job.resources.shared_by(min(job.pack, counts[job.stage]))) for job in plan.jobs))
 
 
 def who(jobs: Sequence[Job]) -> str:
@@ -69,8 +78,10 @@ def sizes(plan: Plan, profile: Profile) -> Iterator[str]:
         profile = this_machine(profile)
     for resources, jobs in shapes(plan).items():
         for key, asked, most in profile.over_limits(resources):
-            yield (f"{who(jobs)}: {key}={asked} is more than the {most} that cluster '{profile.name}' has: lower it with "
-                   f"--set {jobs[0].stage}.resources.{key}={most}, or choose a preset or cluster that fits")
+            together = jobs[0].pack > 1 and key in ("cpus", "memory_gb")
+            lower = "pack=1" if together else f"resources.{key}={most}"
+            yield (f"{who(jobs)}: {key}={asked}{', of a pack together,' if together else ''} is more than the {most} that cluster "
+                   f"'{profile.name}' has: lower it with --set {jobs[0].stage}.{lower}, or choose a preset or cluster that fits")
         if profile.kind == "local" and resources.nodes > 1:
             yield f"{who(jobs)}: nodes={resources.nodes}, and this machine is one: --set {jobs[0].stage}.resources.nodes=1"
 

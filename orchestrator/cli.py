@@ -55,7 +55,7 @@ def plan(experiment: Experiment, preset: Preset = None, overrides: Set = None, a
     """Show the jobs of an experiment, what waits for what, resources and GPU-hours asked for. Submits nothing."""
     made = planned(experiment, preset, overrides)
     if as_json:
-        keys = ("name", "stage", "axes", "after", "resources")
+        keys = ("name", "stage", "axes", "after", "resources", "pack", "canary")
         print(json.dumps([{key: job[key] for key in keys} for job in made.to_json()["jobs"]], indent=1))
         return
     from rich.console import Console
@@ -132,7 +132,8 @@ def print_scripts(made: Plan, profile: Profile) -> None:
             text = cluster.script(batch, waits_for(batch, by_name))
             by_name.update((record.name, replace(record, job_id=own)) for record, own in zip(batch.records, ids, strict=True))
             print(f"# ---- {batch.title}\n{text.replace(str(run.folder.parent.parent), str(runs_root()))}")
-            print("".join(f"# {own}: {record.name}\n" for record, own in zip(batch.records, ids, strict=True) if batch.indexes), end="")
+            if batch.indexes or batch.packed:
+                print("".join(f"# {own}: {record.name}\n" for record, own in zip(batch.records, ids, strict=True)), end="")
 
 
 def follow(run: Run) -> int:

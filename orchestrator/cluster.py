@@ -60,6 +60,9 @@ class Cluster(Protocol):
     def ask_final(self, since: float, shared: bool = False) -> Answer:
         """Ended jobs by token; one call. None: could not ask."""
 
+    def nudge(self, job_id: str) -> None:
+        """Tell a running pack, by SIGUSR1, that one of its members is to end."""
+
     def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
         """Keep waiting jobs from starting, or let them go. False if the scheduler cannot be asked."""
 

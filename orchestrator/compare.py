@@ -17,7 +17,7 @@ from engines.io import read_results
 from jobs.stages import Point, digest
 from orchestrator import evolution as kept
 from orchestrator.errors import RunError
-from orchestrator.node import write_json
+from orchestrator.node_basics import write_json
 from orchestrator.plan import RUN
 from orchestrator.run import Run, find_run, runs_root
 from orchestrator.submit import named
@@ -75,7 +75,8 @@ def of_run(run: Run, job: str) -> list[Candidate]:
         found = [one for one in of_evolution(run, evolution) if job in one.job]
         known = sorted({one.job for one in of_evolution(run, evolution)})
     else:
-        jobs = [one for one in run.plan.jobs if one.engine == "evaluation" and (run.job_folder(one) / "out" / "results.json").exists()]
+        jobs = [one for one in run.plan.jobs if one.engine == "evaluation" and one.name not in run.plan.trials
+                and (run.job_folder(one) / "out" / "results.json").exists()]
         wanted = named(run, [job]) if job else None
         found = [candidate for one in jobs if wanted is None or one.name in wanted
                  for candidate in of_evaluation(one.name, dict(one.axes), run.job_folder(one) / "out")]

@@ -16,7 +16,7 @@ from typing import Any
 
 from engines.io import read_progress
 from jobs.spec import Resources
-from orchestrator.node import CONTINUES
+from orchestrator.node_basics import CONTINUES
 from orchestrator.run import Run
 from orchestrator.state import ACTIVE, JobState, Record
 
@@ -35,6 +35,8 @@ class Start:
     """``running``, ``results``, ``requeued`` (it had saved its state), ``stopped`` (the same, by a person or a preemption), ``died``."""
     resources: Resources
     job_id: str = ""
+    neighbours: int = 0
+    """How many other jobs shared its allocation, and its GPUs."""
     usage: Mapping[str, Any] = field(default_factory=dict)
     """As the node or the scheduler measured it; empty: nobody did."""
 
@@ -82,7 +84,7 @@ def attempt_starts(record: Record, folder: Path, number: int, asked: Resources, 
     starts = {one["restart"]: Start(
         job=record.name, attempt=number, restart=one["restart"], started=one["started"], ended=one["ended"], outcome=outcome(one),
         resources=Resources(**one["resources"]) if one.get("resources") else asked, job_id=one["job_id"],
-        usage=one.get("usage") or {}) for one in left}
+        usage=one.get("usage") or {}, neighbours=one.get("neighbours", 0)) for one in left}
     if "claim.json" in names:
         claim = json.loads((folder / "claim.json").read_text())
         newest = number == record.attempt
@@ -91,7 +93,8 @@ def attempt_starts(record: Record, folder: Path, number: int, asked: Resources, 
             ended = now if running else record.ended if newest and record.state not in ACTIVE else None
             starts[claim["restart"]] = Start(
                 job=record.name, attempt=number, restart=claim["restart"], started=claim["started"], ended=ended,
-                outcome="running" if running else "died", resources=asked, job_id=claim["job_id"])
+                outcome="running" if running else "died", resources=asked, job_id=claim["job_id"],
+                neighbours=claim.get("neighbours", 0))
     return [starts[key] for key in sorted(starts)]
 
 
@@ -163,12 +166,13 @@ def one_cost(run: Run, stage: str, axes: Mapping[str, Any], members: Sequence[Re
              lost: Mapping[tuple[str, int, int], float]) -> Cost:
     """Hours of one group."""
     mine = [start for record in members for start in of_job.get(record.name, ())]
-    asked = [(run.by_name[record.name].resources, record) for record in members if record.state is not JobState.SKIPPED]
+    asked = [(run.by_name[record.name], record) for record in members if record.state is not JobState.SKIPPED]
     hours = {}
     for kind in ("gpus", "cpus"):
-        hours[kind] = (sum(units(one, kind) * (record.minutes or one.minutes) / 60 for one, record in asked),
-                       sum(units(start.resources, kind) * start.seconds for start in mine) / 3600,
-                       sum(units(s.resources, kind) * lost.get((s.job, s.attempt, s.restart), 0.0) for s in mine) / 3600)
+        hours[kind] = (sum(units(one.resources, kind, one.pack - 1) * (record.minutes or one.resources.minutes) / 60
+                           for one, record in asked),
+                       sum(units(start.resources, kind, start.neighbours) * start.seconds for start in mine) / 3600,
+                       sum(units(s.resources, kind, s.neighbours) * lost.get((s.job, s.attempt, s.restart), 0.0) for s in mine) / 3600)
     known: dict[tuple[str, int], int] = {}
     for start in mine:
         known[start.job, start.attempt] = max(known.get((start.job, start.attempt), 0), start.restart)
@@ -179,10 +183,10 @@ def one_cost(run: Run, stage: str, axes: Mapping[str, Any], members: Sequence[Re
                 unknown=starts - len(mine) + sum(start.ended is None for start in mine))
 
 
-def units(resources: Resources, kind: str) -> int:
-    """GPUs or CPUs over all nodes."""
+def units(resources: Resources, kind: str, neighbours: int = 0) -> float:
+    """GPUs or CPUs over all nodes; GPUs are shared with the neighbours of a pack."""
     count: int = getattr(resources, kind)
-    return resources.nodes * count
+    return resources.nodes * count / (1 + neighbours if kind == "gpus" else 1)
 
 
 def total(parts: Sequence[Cost]) -> Cost:

@@ -12,7 +12,7 @@ from typing import Any
 from jobs.spec import Job
 from orchestrator import provenance
 from orchestrator.errors import RunError
-from orchestrator.node import write_json
+from orchestrator.node_basics import write_json
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile
 from orchestrator.provenance import Tell, code_of, quiet

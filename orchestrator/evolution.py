@@ -21,7 +21,7 @@ from engines.metrics import METRICS
 from jobs.spec import Job, Resources
 from jobs.stages import Point, folder_names, identity, job_name
 from orchestrator.errors import RunError
-from orchestrator.node import write_json
+from orchestrator.node_basics import write_json
 from orchestrator.plan import RUN
 from orchestrator.run import EVOLUTION
 

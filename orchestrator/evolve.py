@@ -30,7 +30,7 @@ from orchestrator.evolution import REPORT, START, Evolution, Scored
 from orchestrator.expand import wrap
 from orchestrator.followed import Tell, Training, gather, look, pruned, usable
 from orchestrator.located import Mistakes, Node, put, read_file
-from orchestrator.node import write_json
+from orchestrator.node_basics import write_json
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile, load_profile
 from orchestrator.run import Run, open_run, runs_root
@@ -81,7 +81,7 @@ def source_of(run: Run) -> Run:
 
 def evaluations(run: Run) -> list[Job]:
     """The jobs of a run that score checkpoints."""
-    return [job for job in run.plan.jobs if job.engine == "evaluation"]
+    return [job for job in run.plan.jobs if job.engine == "evaluation" and job.name not in run.plan.trials]
 
 
 def trainings(request: Request) -> list[Training]:
@@ -93,6 +93,8 @@ def trainings(request: Request) -> list[Training]:
         followed = {Path(job.config["models"]["folder"]) for job in evaluations(run) if isinstance(job.config["models"], dict)}
         for job in run.plan.jobs:
             out = run.job_folder(job) / "out"
+            if wanted is None and job.name in run.plan.trials:
+                continue
             if job.name in wanted if wanted is not None else out in followed if followed else (out / "checkpoints").is_dir():
                 found.append(Training(job.name, dict(job.axes), out, job.config, (out / "results.json").exists()))
         if not found:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -29,6 +29,18 @@ class Draft:
     parent: str | None
     """The job of the ``for_each`` stage that this one follows."""
     after: tuple[str, ...]
+    trial: bool = False
+    """A short variant of the stage's first job, which the others wait for."""
+
+    @property
+    def stage_name(self) -> str:
+        """The stage's name; a short first job is a stage of its own, so that nothing takes its results for the stage's."""
+        return trial_name(self.stage) if self.trial else self.stage.name
+
+
+def trial_name(stage: Stage) -> str:
+    """Name of the short first job of a stage."""
+    return f"{stage.name}-canary"
 
 
 def expand(stages: Sequence[Stage], mistakes: Mistakes) -> tuple[list[Job], dict[str, tuple[Condition, ...]]]:
@@ -56,11 +68,13 @@ class _Expansion:
         for stage in self.stages.values():
             self.sound[stage.name] = stage.sound and all(self.sound.get(name, False) for name in stage.needs)
             self.drafts[stage.name] = self.draft(stage)
-        self.by_name = {draft.name: draft for drafts in self.drafts.values() for draft in drafts}
+            if self.trial(stage) and trial_name(stage) in self.stages:
+                self.add(stage.place("canary"), stage, f"'canary' makes a job '{trial_name(stage)}', and a stage has that name; rename it")
+        self.by_name = {draft.name: draft for stage in self.stages.values() for draft in (*self.trial(stage), *self.drafts[stage.name])}
         self.folders = {name: f"jobs/{slug}" for name, slug in folder_names(list(self.by_name)).items()}
         for stage in self.stages.values():
             kind = self.engine(stage)
-            for draft in self.drafts[stage.name]:
+            for draft in (*self.trial(stage), *self.drafts[stage.name]):
                 self.finish(draft, kind)
         self.same_content()
         return list(self.finished.values())
@@ -71,8 +85,24 @@ class _Expansion:
         for stage in self.stages.values():
             conditions = [self.condition(stage, gate) for gate in stage.gates if self.sound.get(gate.of)]
             if conditions:
-                found[stage.name] = tuple(one for one in conditions if one is not None)
+                names = [stage.name, *(draft.stage_name for draft in self.trial(stage))]
+                found |= dict.fromkeys(names, tuple(one for one in conditions if one is not None))
         return found
+
+    def trial(self, stage: Stage) -> list[Draft]:
+        """The short first job of a stage whose ``canary`` asks for one."""
+        drafts = self.drafts[stage.name]
+        if stage.canary is None or not isinstance(stage.canary.value, dict) or not drafts:
+            return []
+        return [replace(drafts[0], name=trial_name(stage), trial=True)]
+
+    def canary(self, draft: Draft) -> str | None:
+        """The job that must succeed before this one starts."""
+        stage = draft.stage
+        if stage.canary is None or draft.trial:
+            return None
+        first = next((trial.name for trial in self.trial(stage)), self.drafts[stage.name][0].name)
+        return None if first == draft.name else first
 
     def condition(self, stage: Stage, gate: Written) -> Condition | None:
         """A gate on the jobs of the stage that it judges; a command's results have no metrics."""
@@ -158,9 +188,10 @@ class _Expansion:
             return
         parents = [self.finished[name].identity for name in draft.after]
         self.finished[draft.name] = Job(
-            name=draft.name, stage=stage.name, axes=draft.point, engine=stage.engine, command=command, config=config,
+            name=draft.name, stage=draft.stage_name, axes=draft.point, engine=stage.engine, command=command, config=config,
             resources=stage.resources, after=draft.after, requires=self.requires(draft), folder=self.folders[draft.name],
-            identity=identity(stage.engine, command, config, parents, self.identities))
+            identity=identity(stage.engine, command, config, parents, self.identities), pack=1 if draft.trial else stage.pack,
+            canary=self.canary(draft))
         self.identities[f"{{run}}/{self.folders[draft.name]}"] = self.finished[draft.name].identity
 
     def config(self, draft: Draft, kind: type[BaseModel]) -> Node:
@@ -172,6 +203,8 @@ class _Expansion:
                 config = merge(config, node, False) if node.value is not None else config
             elif axis in kind.model_fields:
                 config = put(config, (axis,), Node(draft.point[axis], node.where))
+        if draft.trial and stage.canary is not None:
+            config = merge(config, stage.canary, False)
         config = self.resolve(config, draft, "config")
         if stage.checkpoints is not None and draft.parent and "models" in kind.model_fields:
             where = stage.place("checkpoints")
@@ -259,10 +292,10 @@ class _Expansion:
         for job in self.finished.values():
             other = first.setdefault(job.identity, job)
             pair = (other.stage, job.stage)
+            stage = self.by_name[job.name].stage
             if other is not job:
                 told[pair] = told.get(pair, 0) + 1
             if other is not job and told[pair] == 1:
-                stage = self.stages[job.stage]
                 self.add(stage.place("matrix"), stage, f"jobs '{other.name}' and '{job.name}' have the same content; "
                          "take one out, or let what tells them apart reach the config or the command")
 

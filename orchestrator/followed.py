@@ -15,7 +15,7 @@ from engines.layouts import Located, locate, trouble_with
 from jobs.stages import Point, digest
 from orchestrator.errors import RunError
 from orchestrator.evolution import START, Evolution, Known
-from orchestrator.node import write_json
+from orchestrator.node_basics import write_json
 
 Tell = Callable[[str], None]
 

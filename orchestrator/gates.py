@@ -22,7 +22,7 @@ from typing import Any
 from jobs.gates import Condition, Finding, decide, holds, pick, told
 from jobs.spec import Job
 from orchestrator.errors import RunError
-from orchestrator.node import write_json
+from orchestrator.node_basics import write_json
 from orchestrator.run import Run
 from orchestrator.state import ACTIVE, FAILED, JobState, Record
 

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from orchestrator import gates
 from orchestrator.causes import Kind, cause_of
 from orchestrator.cluster import Cluster
-from orchestrator.node import tail
+from orchestrator.node_basics import tail
 from orchestrator.policy import doomed
 from orchestrator.run import Run
-from orchestrator.state import FAILED, LIMIT, NOWHERE, SCHEDULER_SECONDS, Answer, ExitRecord, JobState, Record, reconcile, split_token
+from orchestrator.state import (
+    FAILED,
+    LIMIT,
+    NOWHERE,
+    SCHEDULER_SECONDS,
+    Answer,
+    ExitRecord,
+    JobState,
+    Record,
+    allocation,
+    reconcile,
+    split_token,
+)
 
 SETTLE_SECONDS = 5.0
 """An intent younger than this may still be on its way to the scheduler."""
@@ -38,7 +50,7 @@ def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float, th
     looked_at = [r for r in records if r.name not in settled and r.name not in still]
     exits, done = run.exits(looked_at), run.done(looked_at) | settled
     open_ones = [r for r in perhaps_open if r.name not in done]
-    lost = [r for r in open_ones if active is not None and r.token not in active]
+    lost = [r for r in open_ones if active is not None and allocation(r.token) not in active]
     final: Answer = None
     if any(r.name not in exits or exits[r.name].token != r.token or not exits[r.name].results for r in lost):
         final = cluster.ask_final(min(r.submitted or run.created for r in lost), shared)
@@ -46,12 +58,13 @@ def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float, th
     exits |= run.exits(lost)
     weighed = iter(reconcile([r for r in records if r.name not in settled], active, final, exits, done | run.done(lost), now))
     records = [r if r.name in settled else with_cause(run, next(weighed), exits.get(r.name)) for r in records]
-    return gates.apply(run, records if final is None else [never_started(run, record, now) for record in records])
+    fallen = {r.name for r in records if r.state in FAILED}
+    return gates.apply(run, records if final is None else [never_started(run, record, now, fallen) for record in records])
 
 
 def waits_as_before(record: Record, active: Answer) -> bool:
     """Whether a job waits in the queue as it did at the last look. It has left no files since, and on NFS looking for them takes long."""
-    queued = active.get(record.token) if active else None
+    queued = active.get(allocation(record.token)) if active else None
     return record.state is JobState.PENDING and record.restarts == 0 and queued is not None and queued.state is JobState.PENDING
 
 
@@ -80,13 +93,15 @@ def hold_back(records: list[Record], cluster: Cluster) -> list[Record]:
             if r.name in fates and (r.held or (r.state is JobState.WAITING and r.source != gates.SOURCE)) else r for r in records]
 
 
-def never_started(run: Run, record: Record, now: float) -> Record:
+def never_started(run: Run, record: Record, now: float, fallen: Set[str] = frozenset()) -> Record:
     """An element of an array that is cancelled while it waits leaves no trace, neither in squeue nor in sacct.
 
-    One that was in the queue, has been nowhere for a minute, and was never claimed on a node has not run and never will.
+    One that was in the queue, has been nowhere for a minute, and was never claimed on a node has not run and never will. If a job that it
+    waited for is among the ``fallen``, Slurm has cancelled it for that, and there is no minute to wait.
     """
+    expected = not fallen.isdisjoint(run.by_name[record.name].waits_for)
     if (record.state is not JobState.UNKNOWN or record.reason != NOWHERE or record.job_id is None or "_" not in record.job_id
-            or now - record.seen < SCHEDULER_SECONDS or (run.attempt_folder(record) / "claim.json").exists()):
+            or (now - record.seen < SCHEDULER_SECONDS and not expected) or (run.attempt_folder(record) / "claim.json").exists()):
         return record
     return dataclasses.replace(record, state=JobState.CANCELLED, seen=now, ended=record.seen, reason="left the queue before it started")
 
@@ -99,7 +114,8 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
         if record.state is not JobState.WAITING and record.state is not JobState.CANCELLED:
             explained.append(record)
             continue
-        parents = [by_name[name] for name in run.by_name[record.name].after]
+        job = run.by_name[record.name]
+        parents = [by_name[name] for name in job.waits_for]
         failed = [parent for parent in parents if parent.state in FAILED]
         if record.state is JobState.WAITING and parents and record.source != gates.SOURCE and (failed or record.source != LIMIT):
             waits = failed or [parent for parent in parents if parent.state not in (JobState.COMPLETED, JobState.SKIPPED)]
@@ -107,8 +123,20 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
                                          + (f" and {len(waits) - 3} more" if len(waits) > 3 else ""))
         elif record.state is JobState.CANCELLED and failed and not record.host:
             record = dataclasses.replace(record, reason=f"needs {failed[0].name}, which is {failed[0].state}")
+        idle = record.state is JobState.CANCELLED or (record.state is JobState.WAITING and record.source != gates.SOURCE)
+        if failed and failed[-1].name == job.canary and idle and not record.host:
+            record = behind_canary(record, failed[-1])
         explained.append(record)
     return explained
+
+
+def behind_canary(record: Record, canary: Record) -> Record:
+    """A job that was not started because the first of its stage has died: it waits until that one is tried again."""
+    told = f"held: the canary {canary.name} is {canary.state}" + (f": {canary.reason}" if canary.reason else "")
+    if record.state is JobState.WAITING and not record.token:
+        return dataclasses.replace(record, reason=told)
+    return dataclasses.replace(record, state=JobState.WAITING, source="orch", token="", job_id=None, reason=told, cause="", died_of="",
+                               held=False)
 
 
 def settle(run: Run, records: list[Record], cluster: Cluster) -> list[Record]:
@@ -137,9 +165,12 @@ def is_doubtful(record: Record) -> bool:
 
 def with_siblings(records: list[Record]) -> list[Record]:
     """An array arrives whole: an element that neither queue nor accounting shows has the id of the ones submitted with it."""
-    heads = {(split_token(r.token)[0], r.submitted): split_token(r.job_id)[0] for r in records if r.job_id and "_" in r.token}
-    return [dataclasses.replace(r, job_id=f"{heads[key]}_{split_token(r.token)[1]}") if r.job_id is None and key in heads else r
-            for r in records for key in [(split_token(r.token)[0], r.submitted)]]
+    def key(record: Record) -> tuple[str, float | None]:
+        return split_token(record.token)[0], record.submitted
+
+    heads = {key(r): split_token(r.job_id)[0] for r in records if r.job_id and r.token != split_token(r.token)[0]}
+    return [dataclasses.replace(r, job_id=heads[key(r)] + allocation(r.token).removeprefix(split_token(r.token)[0]))
+            if r.job_id is None and key(r) in heads else r for r in records]
 
 
 def in_doubt(record: Record) -> Record:

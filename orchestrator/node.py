@@ -1,11 +1,12 @@
 """On the node: claim the job, run its engine as a child process, pass signals on, leave an exit record.
 
     python -I -S -u RUNS/.code/HASH/orchestrator/node.py JOB_FOLDER ATTEMPT TOKEN
-    python -I -S -u RUNS/.code/HASH/orchestrator/node.py ARRAY_FOLDER    which element: SLURM_ARRAY_TASK_ID
+    python -I -S -u RUNS/.code/HASH/orchestrator/node.py ARRAY_FOLDER    which element: SLURM_ARRAY_TASK_ID, if it is set
 
-Slurm and the local scheduler start the same program, a copy of this file; the engines that it starts lie in the same copy. It needs
-nothing but the job's folder, which is complete before anything is submitted, and it starts in milliseconds: few modules, of the
-standard library only. Its output is the attempt's ``log.txt``.
+Slurm and the local scheduler start the same program, a copy of this file and of those it imports; the engines that it starts lie in the
+same copy. It needs nothing but the job's folder, which is complete before anything is submitted, and it starts in milliseconds: few
+modules, of the standard library only. Its output is the attempt's ``log.txt``. Several jobs in one allocation:
+``orchestrator/node_pack.py``, which only they import.
 """
 
 from __future__ import annotations
@@ -19,255 +20,109 @@ import subprocess
 import sys
 import time
 
-TYPE_CHECKING = False  # and no pathlib, tempfile or socket: their import is half of what an empty job takes
+if __name__ == "__main__":  # started by its path, without site and without the folder it lies in
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from orchestrator.node_basics import (
+    CANCEL,
+    CODE,
+    CONTINUES,
+    PROCESS_GROUP,
+    SESSION,
+    claim_of,
+    die_with_parent,
+    error_line,
+    gpu_use,
+    handles,
+    has_children,
+    last_step,
+    members,
+    oom_kills,
+    own_id,
+    process_start,
+    read_json,
+    requeue,
+    tail,
+    take,
+    temporary_folder,
+    usage,
+    write_json,
+    write_text,
+)
+
+__all__ = ["Attempt", "Entry", "process_start", "tail", "write_json", "write_text"]
+
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
     from types import FrameType
-    from typing import Any
+    from typing import Protocol
 
-    AnyPath = str | os.PathLike[str]
+    class Child(Protocol):
+        """A process that was started for an attempt."""
 
+        pid: int
+
+        def poll(self) -> int | None: ...
+
+        def wait(self) -> int: ...
+
+Entry = tuple[str, int, str]
+"""Job folder, attempt, token."""
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-ERROR_LINE = r"error|exception|killed|no such file|not found|cannot|failed|denied|refused|out of memory|no space|stopped:"
-"""What makes a log line a suspect; case does not count."""
-LOG_TAIL_BYTES = 64_000
-CONTINUES = 75
-"""Exit code of a program that was asked to stop, has saved where it stands, and goes on from there when started again."""
-REQUEUE_SECONDS = 60.0
-"""Longest wait for scontrol."""
 GPU_SECONDS = 60.0
 """Between two looks at the GPUs of a job."""
-CODE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-"""The copy of the code that this attempt runs."""
+CANCELLED = "CANCELLED"
+"""State that an exit record names where no scheduler can: what the job needs is not there, or it alone of its pack was cancelled."""
 
 
-def write_json(path: AnyPath, value: object) -> None:
-    """Write JSON whole, by rename."""
-    write_text(path, json.dumps(value, indent=1))
-
-
-def write_text(path: AnyPath, text: str) -> None:
-    """Write a file whole, by rename."""
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
-    with open(temporary, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-
-
-def read_json(path: AnyPath) -> dict[str, Any]:
-    """A JSON document."""
-    with open(path) as file:
-        document: dict[str, Any] = json.load(file)
-    return document
-
-
-def process_fields(pid: int | str) -> list[str] | None:
-    """What /proc/<pid>/stat tells after the name: state, parent, process group, session, ...; None if the process is gone."""
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-
-
-def process_start(pid: int) -> str | None:
-    """When a process started, in clock ticks since boot; None if it is gone. Tells a process from a later one of the same pid."""
-    fields = process_fields(pid)
-    return None if fields is None or fields[0] in ("Z", "X") else fields[19]
-
-
-def handles(pid: int, number: int) -> bool:
-    """Whether a process has a handler of its own for a signal."""
-    try:
-        with open(f"/proc/{pid}/status") as file:
-            caught = next(line for line in file if line.startswith("SigCgt:"))
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
-
-
-PROCESS_GROUP, SESSION = 2, 3
-"""Where /proc/<pid>/stat, counted after the name, tells them."""
-
-
-def members(leader: int, field: int) -> list[int]:
-    """The processes of a process group or session, its leader first."""
-    found = [leader]
-    for name in os.listdir("/proc"):
-        if name.isdigit() and name != str(leader):
-            fields = process_fields(name)
-            if fields is not None and fields[field] == str(leader):
-                found.append(int(name))
-    return found
-
-
-def oom_kills() -> int | None:
-    """How many processes of this control group (version 2 or 1) the kernel has killed for want of memory; None: it does not say."""
-    with open("/proc/self/cgroup") as file:
-        groups = [line.strip().split(":", 2)[1:] for line in file]
-    for controllers, path in groups:
-        place = {"": f"/sys/fs/cgroup{path}/memory.events", "memory": f"/sys/fs/cgroup/memory{path}/memory.oom_control"}.get(controllers)
-        if place is not None and os.path.exists(place):
-            with open(place) as file:
-                return next((int(line.split()[1]) for line in file if line.startswith("oom_kill ")), None)
-    return None
-
-
-def job_group() -> str | None:
-    """The folder of the scheduler's own control group of this job; None where a job has none of its own."""
-    with open("/proc/self/cgroup") as file:
-        groups = [line.strip().split(":", 2)[1:] for line in file]
-    for controllers, path in groups:
-        head, found, rest = path.partition("/job_")
-        root = {"": "/sys/fs/cgroup", "memory": "/sys/fs/cgroup/memory"}.get(controllers)
-        if found and root is not None and os.path.isdir(f"{root}{head}{found}{rest.partition('/')[0]}"):
-            return f"{root}{head}{found}{rest.partition('/')[0]}"
-    return None
-
-
-def memory_peak() -> tuple[float, str]:
-    """Most memory so far in GB (2^30 bytes), and of what: ``job`` by its control group, else of the ``largest process``."""
-    import resource
-
-    group = job_group()
-    for name in ("memory.peak", "memory.max_usage_in_bytes"):
-        if group is not None and os.path.exists(f"{group}/{name}"):
-            with open(f"{group}/{name}") as file:
-                return int(file.read()) / 2**30, "job"
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20, "largest process"
-
-
-def gpu_use() -> tuple[float, float] | None:
-    """Mean percentage of time that this job's GPUs were busy just now, and their memory in GB; None if nvidia-smi does not say."""
-    ids = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    command = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits", *(["-i", ids] if ids else [])]
-    try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=30)
-        rows = [[float(cell) for cell in line.split(",")] for line in told.stdout.splitlines()]
-    except (OSError, subprocess.TimeoutExpired, ValueError):  # no such program, or [N/A] in a cell
-        return None
-    return (sum(row[0] for row in rows) / len(rows), sum(row[1] for row in rows) / 1024) if rows else None
-
-
-def claim(attempt: str, token: str, job_id: str) -> int | None:
-    """Take the attempt for this job id. Returns how often this id had it before, or None if another id has it.
-
-    The claim is one exclusive creation, by hard link so that it is atomic on NFS and never half written.
-    """
+def claim(attempt: str, token: str, job_id: str, neighbours: int = 0) -> int | None:
+    """Take the attempt for this job id. Returns how often this id had it before, or None if another id has it."""
+    mine = claim_of(token, job_id) | {"neighbours": neighbours}
+    if take(attempt, mine):
+        return 0
     path = os.path.join(attempt, "claim.json")
-    host = os.uname().nodename
-    mine = {"token": token, "job_id": job_id, "host": host, "pid": os.getpid(), "start": process_start(os.getpid()),
-            "started": time.time(), "restart": 0, "code": os.path.basename(CODE)}
-    draft = os.path.join(attempt, f".claim.{host}.{os.getpid()}")
-    with open(draft, "w") as file:
-        file.write(json.dumps(mine))
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        held = read_json(path)
-        if held["job_id"] != job_id:
-            print(f"orch: job {held['job_id']} on {held['host']} has this attempt; {job_id} ends without work", flush=True)
-            return None
-        if held["host"] == host and held["start"] == process_start(held["pid"]):
-            print(f"orch: process {held['pid']} already works on this attempt; this one ends without work", flush=True)
-            return None
-        # The scheduler started the same job again (requeue): it is ours to continue. What the time before left is kept.
-        with contextlib.suppress(FileNotFoundError, FileExistsError):
-            os.link(os.path.join(attempt, "exit.json"), os.path.join(attempt, f"exit-{held['restart']}.json"))
-        write_json(path, mine | {"restart": held["restart"] + 1})
-        return int(held["restart"]) + 1
-    finally:
-        os.unlink(draft)
-    return 0
+    held = read_json(path)
+    if held["job_id"] != job_id:
+        print(f"orch: job {held['job_id']} on {held['host']} has this attempt; {job_id} ends without work", flush=True)
+        return None
+    if held["host"] == mine["host"] and held["start"] == process_start(held["pid"]):
+        print(f"orch: process {held['pid']} already works on this attempt; this one ends without work", flush=True)
+        return None
+    # The scheduler started the same job again (requeue): it is ours to continue. What the time before left is kept.
+    with contextlib.suppress(FileNotFoundError, FileExistsError):
+        os.link(os.path.join(attempt, "exit.json"), os.path.join(attempt, f"exit-{held['restart']}.json"))
+    write_json(path, mine | {"restart": held["restart"] + 1})
+    return int(held["restart"]) + 1
 
 
-def tail(path: AnyPath) -> list[bytes]:
-    """The lines at the end of a file; none if it is not there."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_TAIL_BYTES))
-            return file.read().splitlines()
-    except FileNotFoundError:
-        return []
-
-
-def error_line(log: AnyPath) -> str:
-    """The line of a log that most likely says why a job died: the last one that looks like an error, else the last one."""
-    import re
-
-    lines = [line.decode(errors="replace").strip() for line in tail(log) if line.strip()]
-    lines = [line for line in lines if not line.startswith("orch:")]
-    suspects = [line for line in lines if re.search(ERROR_LINE, line, re.IGNORECASE)]
-    # A traceback ends in "SomeError: what"; that line says more than a log message that merely holds the word.
-    exceptions = [line for line in suspects if re.match(r"[\w.]*(Error|Exception|Interrupt|Exit)\b", line) or line.startswith("engines.")]
-    chosen = (exceptions or suspects or lines)[-1:]
-    return chosen[0][:300] if chosen else ""
-
-
-def has_children() -> bool:
-    """Whether a child lives. A look at every process of a node takes ten times as long as this question."""
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        return False
-    return True
-
-
-def die_with_parent() -> None:
-    """In the child: be killed when this process is. An engine without its node process would write beside its successor."""
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-def last_step(out: str) -> int | None:
-    """The step of the last whole line of ``progress.jsonl``; None if there is none."""
-    for line in reversed(tail(os.path.join(out, "progress.jsonl"))):
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            return int(json.loads(line)["step"])
-    return None
-
-
-@contextlib.contextmanager
-def temporary_folder() -> Iterator[str]:
-    """A folder for what libraries leave behind, removed at the end. Its path is short: Ray's sockets lie below."""
-    base = os.environ.get("TMPDIR", "/tmp")  # noqa: S108  # the folder below has a random name and is ours alone
-    path = os.path.join(base if os.path.isdir(base) else "/tmp", f"orch-{os.urandom(4).hex()}")  # noqa: S108
-    os.mkdir(path, 0o700)
-    try:
-        yield path
-    finally:
-        try:
-            os.rmdir(path)
-        except OSError:  # something is in it
-            import shutil
-
-            shutil.rmtree(path, ignore_errors=True)
-
-
-def own_id() -> str:
-    """The scheduler's id of this job."""
-    if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
-        return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
-    return os.environ.get("SLURM_JOB_ID") or os.environ.get("ORCH_JOB_ID") or f"pid-{os.getpid()}"
+def popen(command: list[str], cwd: str, environment: dict[str, str]) -> Child:
+    """Start a program in a session of its own."""
+    return subprocess.Popen(command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, start_new_session=True,
+                            preexec_fn=die_with_parent)
 
 
 class Attempt:
     """One attempt at a job: its folder, its child process, the signals it received."""
 
-    def __init__(self, folder: str, number: int, token: str) -> None:
+    def __init__(self, folder: str, number: int, token: str, start: Callable[[list[str], str, dict[str, str]], Child] = popen,
+                 neighbours: int = 0) -> None:
         self.job = read_json(os.path.join(folder, "job.json"))
         self.folder = folder
         self.token = token
+        self.start = start
+        self.neighbours = neighbours
+        self.measured = True
         self.path = os.path.join(folder, f"attempt-{number}")
+        self.log = os.path.join(self.path, "log.txt")
         self.out = os.path.join(folder, "out")
         self.results = os.path.join(self.out, "results.json")
         self.job_id = own_id()
-        self.child: subprocess.Popen[bytes] | None = None
+        self.restart = 0
+        self.child: Child | None = None
         self.signals: list[str] = []
         self.unsent: list[int] = []
+        self.state = ""
         self.started = time.time()
         self.first_step = last_step(self.out)
         self.oom_kills = oom_kills()
@@ -279,16 +134,6 @@ class Attempt:
             self.gpu_uses.append(use)
             signal.setitimer(signal.ITIMER_REAL, GPU_SECONDS)
 
-    def usage(self) -> dict[str, Any]:
-        """What the program has used: CPU seconds (of what has ended), memory, and how busy its GPUs were on average."""
-        import resource
-
-        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-        memory, of = memory_peak()
-        gpu = {} if not self.gpu_uses else {"gpu_percent": sum(use[0] for use in self.gpu_uses) / len(self.gpu_uses),
-                                            "gpu_memory_gb": max(use[1] for use in self.gpu_uses)}
-        return {"cpu_seconds": spent.ru_utime + spent.ru_stime, "memory_gb": memory, "memory_of": of, **gpu}
-
     def forward(self, number: int, _frame: FrameType | None) -> None:
         """Pass a signal on; the wait in ``run`` goes on."""
         self.signals.append(signal.Signals(number).name)
@@ -297,7 +142,7 @@ class Attempt:
         else:
             self.send(self.child, number)
 
-    def send(self, child: subprocess.Popen[bytes], number: int) -> None:
+    def send(self, child: Child, number: int) -> None:
         """Signal the child, unless it has ended."""
         if child.poll() is not None:
             return
@@ -335,10 +180,23 @@ class Attempt:
                 "ORCH_AXES": json.dumps(self.job.get("axes", {})), "ORCH_ATTEMPT": os.path.basename(self.path).removeprefix("attempt-"),
                 "ORCH_RUN": os.path.dirname(os.path.dirname(self.folder))}
 
-    def run(self) -> int:
-        """Run to the end and return the exit code of the engine; a command's results are its exit code 0."""
+    def work(self) -> tuple[int, bool]:
+        """Claim the attempt and run it. Returns the exit code, 0 also if another job has it, and whether it is to be started again."""
         for number in FORWARDED:
             signal.signal(number, self.forward)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)  # a pack starts its members with these held back
+        restart = claim(self.path, self.token, self.job_id, self.neighbours)
+        if restart is None:
+            return 0, False
+        self.restart = restart
+        code = self.run()
+        again = self.goes_on(code)
+        if self.leave(code, again):
+            return 0, False
+        return (code if code > 0 else 1), again
+
+    def run(self) -> int:
+        """Run to the end and return the exit code of the engine; a command's results are its exit code 0."""
         ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: what the program leaves behind becomes a child of this process
         if os.path.exists(self.results):
             print("orch: the results are there: nothing to do", flush=True)
@@ -346,14 +204,14 @@ class Attempt:
         missing = self.missing_inputs()
         if missing:
             print(f"orch-error: needs the results of {', '.join(missing)}, which are not there", flush=True)
+            self.state = CANCELLED
             return 1
         os.makedirs(self.out, exist_ok=True)
         if self.signals:
             return 1  # asked to stop before anything was started
         with temporary_folder() as temporary:
             try:
-                self.child = subprocess.Popen(self.command(), cwd=self.job["cwd"], env=self.environment(temporary),
-                                              stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent)
+                self.child = self.start(self.command(), self.job["cwd"], self.environment(temporary))
             except OSError as error:
                 print(f"orch-error: cannot start {self.command()[0]}: {error}", flush=True)
                 return 127
@@ -387,54 +245,50 @@ class Attempt:
         print(f"orch-error: stopped at the time limit at step {step}, where it had started: not requeued; ask for more minutes", flush=True)
         return False
 
-    def leave(self, code: int, restart: int, requeued: bool) -> bool:
+    def leave(self, code: int, requeued: bool, reason: str = "") -> bool:
         """Write the exit record; returns whether the results are there."""
         results = os.path.exists(self.results)
         kills = oom_kills()
+        if self.neighbours and code not in (-signal.SIGKILL, 128 + signal.SIGKILL):
+            kills = self.oom_kills  # whom the kernel killed was a neighbour
+        if not results and os.path.exists(os.path.join(self.path, CANCEL)):
+            self.state, reason = CANCELLED, "cancelled"
         write_json(os.path.join(self.path, "exit.json"), {
             "token": self.token, "job_id": self.job_id, "pid": os.getpid(), "exit_code": code,
             "host": os.environ.get("SLURMD_NODENAME") or os.uname().nodename,
-            "started": self.started, "ended": time.time(), "results": results, "signals": self.signals, "restart": restart,
-            "requeued": requeued, "resources": self.job.get("resources"), "usage": self.usage(),
+            "started": self.started, "ended": time.time(), "results": results, "signals": self.signals, "restart": self.restart,
+            "requeued": requeued, "resources": self.job.get("resources"), "state": "" if results else self.state,
+            "usage": usage(self.gpu_uses, alone=not self.neighbours) if self.measured else None,
+            "neighbours": self.neighbours,
             "oom_kills": None if kills is None or self.oom_kills is None else kills - self.oom_kills,
-            "reason": "" if results else error_line(os.path.join(self.path, "log.txt")).removeprefix("orch-error: ")})
+            "reason": "" if results else reason or error_line(self.log).removeprefix("orch-error: ")})
         return results
 
 
-def requeue(job_id: str) -> str:
-    """Ask the scheduler to start this job again; returns what went wrong, or "". The local scheduler reads the exit record instead."""
-    if "SLURM_JOB_ID" not in os.environ:
-        return ""
-    try:
-        result = subprocess.run(["scontrol", "requeue", job_id], capture_output=True, text=True, timeout=REQUEUE_SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return str(error)
-    return "" if result.returncode == 0 else " ".join(result.stderr.split())
-
-
-def arguments() -> tuple[str, int, str]:
-    """Job folder, attempt and token from the command line; of an array from its list of members."""
-    if len(sys.argv) > 2:
-        return sys.argv[1], int(sys.argv[2]), sys.argv[3]
-    array, index = sys.argv[1], os.environ["SLURM_ARRAY_TASK_ID"]
-    folder, number = read_json(os.path.join(array, "members.json"))[index]
-    return folder, number, f"{os.path.basename(array)}_{index}"
+def arguments() -> tuple[list[Entry], list[str] | None]:
+    """What to work on, from the command line and the list in an array's folder; for a pack with the modules to start warm with."""
+    if len(sys.argv) > 3:
+        return [(sys.argv[1], int(sys.argv[2]), sys.argv[3])], None
+    folder, index = sys.argv[1], os.environ.get("SLURM_ARRAY_TASK_ID", "")
+    listed = read_json(os.path.join(folder, "members.json"))[index]
+    if isinstance(listed, dict):
+        return [(job, number, token) for job, number, token in listed["pack"]], listed["warm"]
+    return [(listed[0], listed[1], f"{os.path.basename(folder)}_{index}")], None
 
 
 def main() -> int:
-    """Run one attempt. Exit code 0: results are there, or another job has the attempt; else the engine's, at least 1."""
-    attempt = Attempt(*arguments())
-    restart = claim(attempt.path, attempt.token, attempt.job_id)
-    if restart is None:
-        return 0
-    code = attempt.run()
-    again = attempt.goes_on(code)
-    if attempt.leave(code, restart, again):
-        return 0
+    """Run one attempt, or a pack of them. Exit code 0: results are there, or another job has the attempt; else the engine's, at least 1."""
+    entries, warm = arguments()
+    if warm is not None:
+        from orchestrator.node_pack import run_pack
+
+        return run_pack(entries, warm)
+    attempt = Attempt(*entries[0])
+    code, again = attempt.work()
     if again and (trouble := requeue(attempt.job_id)):
         print(f"orch-error: could not be requeued: {trouble}", flush=True)
-        attempt.leave(code, restart, requeued=False)
-    return code if code > 0 else 1
+        attempt.leave(code, requeued=False)
+    return code
 
 
 if __name__ == "__main__":

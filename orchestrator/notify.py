@@ -25,7 +25,7 @@ from typing import Any
 
 from orchestrator import gates
 from orchestrator.errors import CheckError
-from orchestrator.node import write_json
+from orchestrator.node_basics import write_json
 from orchestrator.run import Run
 from orchestrator.state import ACTIVE, FAILED, JobState, Record, split_token
 

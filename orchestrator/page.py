@@ -20,7 +20,7 @@ from orchestrator import gates
 from orchestrator.causes import alike
 from orchestrator.costs import Start
 from orchestrator.costs_view import COST_HEAD, USE_HEAD, Spent, advice_lines, cost_rows, notes, spent, use_rows
-from orchestrator.node import write_text
+from orchestrator.node_basics import write_text
 from orchestrator.page_drawings import ROWS, Bar, Curve, StageBox, colour, graph, plot, timeline
 from orchestrator.run import Run
 from orchestrator.state import FAILED, JobState, Record

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,15 @@ class Plan:
 
     @property
     def gpu_hours(self) -> float:
-        """GPU-hours asked for, if every job used its whole time limit."""
-        return sum(job.resources.gpu_hours for job in self.jobs)
+        """GPU-hours asked for, if every job used its whole time limit; those of a pack share theirs."""
+        sizes = Counter(job.stage for job in self.jobs)
+        return sum(job.resources.gpu_hours / min(job.pack, sizes[job.stage]) for job in self.jobs)
+
+    @cached_property
+    def trials(self) -> set[str]:
+        """Names of the short first jobs, whose results count for nothing."""
+        stages = {job.name: job.stage for job in self.jobs}
+        return {job.canary for job in self.jobs if job.canary is not None and stages[job.canary] != job.stage}
 
     @property
     def gated_jobs(self) -> set[str]:

@@ -27,10 +27,11 @@ def render_plan(plan: Plan) -> Table:
     sizes = {stage: list(stages.values()).count(stage) for stage in stages.values()}
     for job in plan.jobs:
         runs = job.engine or " ".join(job.command or ())
-        waits = [waits_for(job.after, stages, sizes)] if job.after or job.stage not in plan.gates else []
+        waits = [waits_for(job.waits_for, stages, sizes)] if job.waits_for or job.stage not in plan.gates else []
         gates = [one.asks if one.negated else f"when {one.asks}" for one in plan.gates.get(job.stage, ())]
         table.add_row(job.name, runs if len(runs) <= 40 else f"{runs[:37]}...", "\n".join([*waits, *gates]),
-                      asks_for(job.resources), clock(job.resources.minutes))
+                      asks_for(job.resources) + (f"\n{job.pack} of them share a node" if job.pack > 1 else ""),
+                      clock(job.resources.minutes))
     return table
 
 

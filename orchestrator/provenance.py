@@ -26,7 +26,7 @@ from typing import Any
 
 from engines.environment import environment
 from orchestrator.errors import RunError
-from orchestrator.node import write_json, write_text
+from orchestrator.node_basics import write_json, write_text
 from orchestrator.plan import Plan
 from orchestrator.redaction import redacted
 from orchestrator.snapshot import CODE, changed_files, sentence, take_engines, take_folder

@@ -27,7 +27,7 @@ def gather(run: Run, jobs: Sequence[str] | None, metrics: Sequence[str] | None) 
     lines: list[Tidy] = []
     unfinished = []
     for job in run.plan.jobs:
-        if wanted is not None and job.name not in wanted:
+        if job.name in run.plan.trials if wanted is None else job.name not in wanted:
             continue
         path = run.job_folder(job) / "out" / "results.json"
         if not path.exists():

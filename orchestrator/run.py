@@ -6,7 +6,7 @@
         submitted.jsonl    journal of job ids, one flushed line per submission
         code.json          which copy of the code (runs/.code/<hash>/) is submitted next; provenance/ has what it was launched with
         jobs/<job>/        job.json, config.json, out/, attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
-        arrays/<token>/    script.sh, members.json and a log per element, which the log.txt of its attempt is a link to
+        arrays/<token>/    of an array or a pack: script.sh, members.json and a log per job, which the log.txt of its attempt is a link to
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import Any
 
 from jobs.spec import Job
 from orchestrator.errors import RunError
-from orchestrator.node import write_json, write_text
+from orchestrator.node_basics import CANCEL, claim_of, take, write_json, write_text
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile
 from orchestrator.provenance import code_of
@@ -75,8 +75,16 @@ class Run:
         return self.folder / record.folder / f"attempt-{record.attempt}"
 
     def log(self, record: Record) -> Path:
-        """The log of a job's newest attempt."""
-        return self.attempt_folder(record) / "log.txt"
+        """The log of a job's newest attempt; of a member of a pack that has not started that of its allocation."""
+        own = self.attempt_folder(record) / "log.txt"
+        if "+" not in record.token or own.exists():
+            return own
+        return self.allocation_log(record.token)
+
+    def allocation_log(self, token: str) -> Path:
+        """What an allocation says before its members start."""
+        head, index = split_token(token)
+        return self.array_folder(head) / ("log.txt" if index is None else f"{index}.log")
 
     def token(self, job: Job, attempt: int) -> str:
         """The token of an attempt: the same however often it is asked for."""
@@ -111,7 +119,7 @@ class Run:
             yield
 
     def array_folder(self, token: str) -> Path:
-        """What the elements of an array share."""
+        """What the elements of an array, or the members of a pack, share."""
         return self.folder / "arrays" / token
 
     def prepare(self, jobs: Sequence[Job], records: Sequence[Record]) -> None:
@@ -125,26 +133,47 @@ class Run:
                 path = self.job_folder(job) / "job.json"
                 write_json(path, {**json.loads(path.read_text()), **changed})
             token, index = split_token(record.token)
-            log = self.log(record)
+            log = self.attempt_folder(record) / "log.txt"
             log.parent.mkdir(parents=True, exist_ok=True)
             if log.is_symlink():
                 log.unlink()  # of an intent that was dropped before anything was submitted
-            if index is not None:
-                log.symlink_to(Path(os.path.relpath(self.array_folder(token), log.parent)) / f"{index}.log")
-        token, index = split_token(records[0].token)
-        members = self.array_folder(token) / "members.json"
-        if index is not None and not members.exists():
-            members.parent.mkdir(parents=True, exist_ok=True)  # a launch that was killed here leaves it empty
-            write_json(members, {str(split_token(r.token)[1]): [str(self.folder / r.folder), r.attempt] for r in records})
+            if record.token != token:
+                name = record.token if "+" in record.token else str(index)
+                log.symlink_to(Path(os.path.relpath(self.array_folder(token), log.parent)) / f"{name}.log")
+        if records[0].token != split_token(records[0].token)[0]:
+            self.write_members(jobs[0].engine, records)
+
+    def write_members(self, engine: str | None, records: Sequence[Record]) -> None:
+        """Tell the elements of an array, or one pack, what is theirs; what the file says of other elements stays."""
+        path = self.array_folder(split_token(records[0].token)[0]) / "members.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        mine: dict[str, Any] = {}
+        warm: list[str] = []
+        if engine is not None and any("+" in record.token for record in records):
+            from orchestrator.engine_config import warm_modules
+
+            warm = warm_modules(engine)
+        for record in records:
+            index = split_token(record.token)[1]
+            entry = [str(self.folder / record.folder), record.attempt]
+            key = "" if index is None else str(index)
+            if "+" in record.token:
+                mine.setdefault(key, {"pack": [], "warm": warm})["pack"].append([*entry, record.token])
+            else:
+                mine[key] = entry
+        if before | mine != before:
+            write_json(path, before | mine)
 
     def node_command(self, job: Job, record: Record) -> list[str]:
-        """What a scheduler starts for one attempt; for an element of an array the same for all, with the array's folder.
+        """What a scheduler starts for one attempt; for an element of an array or a pack the same for all, with their folder.
 
         The copy of the program that was launched, run without the environment's start-up files: these cost more than all the rest
         (docs/performance.md).
         """
         python = self.profile.python or sys.executable
-        what = [str(self.array_folder(split_token(record.token)[0]))] if "_" in record.token else \
+        head = split_token(record.token)[0]
+        what = [str(self.array_folder(head))] if head != record.token else \
             [str(self.job_folder(job)), str(record.attempt), record.token]
         return [python, "-I", "-S", "-u", str(code_of(self.folder).program), *what]
 
@@ -176,7 +205,9 @@ class Run:
                 number = max(attempts)
                 log = self.job_folder(job) / f"attempt-{number}" / "log.txt"
                 element = log.readlink() if log.is_symlink() else None
-                token = f"{element.parent.name}_{element.stem}" if element else self.token(job, number)
+                token = self.token(job, number)
+                if element is not None:
+                    token = element.stem if "+" in element.stem else f"{element.parent.name}_{element.stem}"
                 yield Record(name=job.name, stage=job.stage, identity=job.identity, folder=job.folder, attempt=number,
                              token=token, state=JobState.UNKNOWN, reason="rebuilt from the job's folder", submitted=self.created)
 
@@ -194,6 +225,19 @@ class Run:
         if not (self.folder / EVOLUTION).exists() or not path.exists():
             return []
         return [values for values in json.loads(path.read_text())["jobs"] if values["name"] not in known]
+
+    def end_member(self, record: Record) -> bool:
+        """Have one member of a pack end. True if it had not started, and now never will; else its node looks for this at SIGUSR1."""
+        attempt = self.attempt_folder(record)
+        (attempt / CANCEL).touch()
+        if not take(attempt, claim_of(record.token, "orch")):
+            return False
+        now = time.time()
+        write_json(attempt / "exit.json", {
+            "token": record.token, "job_id": "orch", "pid": os.getpid(), "exit_code": 1, "host": socket.gethostname(), "started": now,
+            "ended": now, "results": False, "requeued": False, "signals": [], "state": str(JobState.CANCELLED),
+            "reason": "cancelled before it started"})
+        return True
 
     def journal(self, records: Iterable[Record]) -> None:
         """Note job ids at once, before the next submission."""

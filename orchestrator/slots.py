@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.spec import Resources
-from orchestrator.node import process_start
+from orchestrator.node_basics import process_start
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from orchestrator.arrays import Batch, Waits, compressed, ranges
 from orchestrator.budget import Said
 from orchestrator.cluster import AmbiguousSubmit, NoRoom
 from orchestrator.errors import SubmitError
-from orchestrator.node import write_json
+from orchestrator.node_basics import write_json
 from orchestrator.profile import Profile
 from orchestrator.slurm_answers import SACCT_FIELDS, SACCT_STATES, SQUEUE_FORMAT, count_jobs, most_jobs, parse_sacct, parse_squeue
 from orchestrator.slurm_calls import COMMAND_SECONDS, Calls
@@ -67,7 +67,7 @@ DEFAULT_ARRAY_SIZE = 1001
 
 def dependency(waits: Waits) -> str:
     """What a batch waits for, in the words of ``sbatch --dependency``."""
-    kinds = {"afterok": waits.all, "aftercorr": waits.same_index}
+    kinds = {"afterok": waits.all, "aftercorr": waits.same_index, "afterany": waits.ended}
     return ",".join(f"{kind}:{':'.join(ids)}" for kind, ids in kinds.items() if ids)
 
 
@@ -132,14 +132,17 @@ class SlurmCluster:
     def script(self, batch: Batch, waits: Waits) -> str:
         """The exact script of one batch."""
         job, record = batch.jobs[0], batch.records[0]
-        name = f"{self.run.plan.experiment}.{job.stage if batch.indexes else job.name}.{batch.token}"
-        log = self.run.array_folder(batch.token) / "%a.log" if batch.indexes else self.run.log(record)
+        name = f"{self.run.plan.experiment}.{job.stage if batch.indexes or batch.packed else job.name}.{batch.token}"
+        log = self.run.allocation_log(batch.token) if batch.packed else self.run.attempt_folder(record) / "log.txt"
+        if batch.indexes:
+            log = self.run.array_folder(batch.token) / "%a.log"
+        job = dataclasses.replace(job, resources=batch.resources)
         return script_text(self.run.profile, job, name, log, dependency(waits), self.run.node_command(job, record), batch.indexes,
                            record.exclude)
 
     def submit(self, batch: Batch, waits: Waits) -> str:
         """sbatch. An id together with an error, a time-out or a lost connection is ambiguous; anything else that fails is refused."""
-        folder = self.run.array_folder(batch.token) if batch.indexes else self.run.attempt_folder(batch.records[0])
+        folder = self.run.array_folder(batch.token) if batch.indexes or batch.packed else self.run.attempt_folder(batch.records[0])
         path = folder / "script.sh"
         path.write_text(self.script(batch, waits))
         try:
@@ -150,13 +153,13 @@ class SlurmCluster:
             raise SubmitError(f"{batch.title}: there is no sbatch here; log in to the cluster, or use --cluster local") from error
         answer, said = result.stdout.strip().split(";")[0], " ".join(result.stderr.split())
         if result.returncode == 0 and answer.isdigit():
-            self.queued = None if self.queued is None else self.queued + len(batch.jobs)
+            self.queued = None if self.queued is None else self.queued + len(batch.units)
             return answer
         if answer or AMBIGUOUS.search(said) or result.returncode == 0:
             raise AmbiguousSubmit(f"{batch.title}: sbatch's answer is unclear: {answer!r} {said}; orch launch again looks it up")
         told, limit = f"{batch.title}: sbatch refused: {said.removeprefix('sbatch: error: ')}", limit_named(said)
         if limit is not None:
-            raise NoRoom(told, len(batch.jobs), limit or "accounting/QOS policy", sure=bool(limit))
+            raise NoRoom(told, len(batch.units), limit or "accounting/QOS policy", sure=bool(limit))
         raise SubmitError(told)
 
     def most_jobs(self) -> int | None:
@@ -256,6 +259,10 @@ class SlurmCluster:
         for first in range(0, len(job_ids), 100):
             if self.ask(["scancel", *job_ids[first:first + 100]]) is None:
                 raise SubmitError(f"cannot cancel: {self.trouble}; try again")
+
+    def nudge(self, job_id: str) -> None:
+        """SIGUSR1 to what runs in the batch step alone; a job that has just ended needs none."""
+        self.ask(["scancel", "--batch", "--signal=USR1", job_id])
 
     def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
         """Keep waiting jobs from starting, or let them go; False, and ``trouble``, if Slurm cannot be asked."""

@@ -20,7 +20,7 @@ from pathlib import Path
 import engines
 from orchestrator import node
 from orchestrator.errors import CheckError, RunError
-from orchestrator.node import write_json
+from orchestrator.node_basics import write_json
 
 CODE = ".code"
 MOST_MEGABYTES = 100

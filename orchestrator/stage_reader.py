@@ -27,6 +27,10 @@ STAGE_KEYS: dict[str, str] = {
     "unless": "A gate the other way round: the stage runs if the results do not reach the threshold.",
     "checkpoints": "Which checkpoints of the `for_each` job to use: last, best, all, every:N, or a list of epochs.",
     "resources": "What one job asks for: nodes, gpus and cpus (per node), memory_gb (per node), minutes (time limit).",
+    "pack": "How many jobs of the stage share one allocation. It asks for CPUs and memory for each of them and for GPUs once, which "
+            "they share; each keeps its own state, log and retry.",
+    "canary": "true: the first job runs alone, the others start when it has succeeded. A mapping of config keys: a short variant of "
+              "the first job does, and is thrown away.",
     "config": "The engine's config; `{of: STAGE, path: P}` and `{of: STAGE, checkpoint: C}` stand for what a job there leaves, "
               "`\"{axis}\"` for the job's value on an axis that comes from `for_each`.",
 }
@@ -65,6 +69,9 @@ class Stage:
     gates: tuple[Written, ...]
     checkpoints: str | list[int] | None
     resources: Resources
+    pack: int
+    canary: Node | None
+    """Config that makes a short variant of the first job; ``true`` for the first job itself."""
     config: Node
     sound: bool
     """No mistake was found in it: mistakes that follow from another one are not worth telling."""
@@ -97,10 +104,11 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
     engine, command = reader.text("engine"), reader.command()
     if (node.child("engine") is None) == (node.child("command") is None) and isinstance(node.value, dict):
         reader.add(node, "needs exactly one of 'engine' and 'command'; keep one of the two")
-    matrix = reader.matrix()
+    matrix, resources = reader.matrix(), reader.resources()
     stage_values: dict[str, Any] = {
         "for_each": reader.text("for_each"), "after": reader.names("after"), "gates": reader.gates(), "checkpoints": reader.checkpoints(),
-        "exclude": reader.exclude(), "resources": reader.resources(), "config": reader.config(),
+        "exclude": reader.exclude(), "resources": resources, "config": reader.config(),
+        "pack": reader.pack(resources), "canary": reader.canary(),
     }
     return Stage(name=name, node=node, engine=engine, command=command, matrix=matrix,
                  sound=len(mistakes.lines) == before, **stage_values)
@@ -254,6 +262,30 @@ class _Reader:
             else:
                 good[key] = value.value
         return Resources(**good)
+
+    def pack(self, resources: Resources) -> int:
+        """How many jobs share an allocation."""
+        node = self.node.child("pack")
+        if node is None:
+            return 1
+        if type(node.value) is not int or node.value < 1:
+            self.add(node, f"'pack' must be a whole number of at least 1, got {shown(node.plain())}")
+            return 1
+        if node.value > 1 and resources.nodes > 1:
+            self.add(node, f"'pack' puts several jobs on one node, and each asks for {resources.nodes} nodes; take one of the two out")
+        return node.value
+
+    def canary(self) -> Node | None:
+        """``true``, or the config of a short variant."""
+        node = self.node.child("canary")
+        if node is None or node.value is False:
+            return None
+        if node.value is not True and (not isinstance(node.value, dict) or not node.value):
+            self.add(node, f"'canary' must be true, or config keys for a short first job such as {{epochs: 1}}, got {shown(node.plain())}")
+            return None
+        if isinstance(node.value, dict) and self.node.child("command") is not None:
+            self.add(node, "a command has no config to shorten; write canary: true")
+        return node
 
     def config(self) -> Node:
         """The engine's config as written."""

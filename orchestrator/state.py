@@ -116,9 +116,16 @@ class Record:
 
 
 def split_token(token: str) -> tuple[str, int | None]:
-    """The scheduler's part of a token, or of a job id, and the index in its array (None: a single job)."""
-    head, _, index = token.partition("_")
-    return head, int(index) if index else None
+    """The scheduler's part of a token, or of a job id, and the index in its array (None: not in one)."""
+    whole = allocation(token)
+    head, _, index = whole.rpartition("_")
+    return (head, int(index)) if index.isdigit() and head else (whole, None)
+
+
+def allocation(token: str) -> str:
+    """The token of the job that the scheduler knows: members of a pack share one, as ``<token>+<member>``."""
+    head, plus, place = token.rpartition("+")
+    return head if plus and place.isdigit() else token
 
 
 REQUIRED = frozenset(item.name for item in fields(Record) if item.default is MISSING)
@@ -195,6 +202,10 @@ class ExitRecord:
     """What the attempt had asked for; None in a run that an older version prepared."""
     oom_kills: int | None = None
     """How many of its processes the kernel killed for want of memory; None: the node could not tell."""
+    state: str = ""
+    """CANCELLED where only the node knows: what it needs is not there, or it alone of its pack was ended."""
+    neighbours: int = 0
+    """How many other jobs shared its allocation."""
     usage: Mapping[str, Any] | None = None
     """CPU seconds, peak memory and GPU use as the node measured them (``usage`` in orchestrator/node.py)."""
 
@@ -220,18 +231,24 @@ def weigh(record: Record, active: Answer, final: Answer, left: ExitRecord | None
         left = None
     if done:
         return completed(record, left, now)
-    queued = active.get(record.token) if active and record.token else None
-    over = final.get(record.token) if final and record.token else None
+    queued = active.get(allocation(record.token)) if active and record.token else None
+    over = final.get(allocation(record.token)) if final and record.token else None
     if record.state is JobState.COMPLETED:
         # Its results were removed by somebody: say so, and let a launch submit it again.
         return change(record, now, state=JobState.WAITING, source="orch", reason="its results are gone", token="", job_id=None)
     if not record.token:
         return record
+    if left is not None and "+" in record.token and by_itself(left):
+        if not left.results:
+            return ended_alone(record, left, now)
+        queued = over = None  # the allocation goes on, or ended as others of it did
     # Requeued under the same id: an exit record of before the requeue is older than what squeue says now.
     if queued is not None and (left is None or queued.state is JobState.PENDING or (queued.started or 0.0) > left.ended):
         return restarted(from_scheduler(record, queued, None, now), left)
     if left is not None and over is not None and (over.started or 0.0) > left.ended:
         left = None  # of before a requeue; the time after it left none
+    if left is not None and left.state and not left.results:
+        return ended_alone(record, left, now)
     if over is not None and over.state in FAILED:
         return from_scheduler(record, over, left, now)
     if over is None and record.state in FAILED and left is not None and (left.signals or record.source == "sacct"):
@@ -250,8 +267,7 @@ def weigh(record: Record, active: Answer, final: Answer, left: ExitRecord | None
         return change(record, now, state=JobState.COMPLETING, source=over.source if over is not None else "exit record",
                       reason="ended; its results are not seen here yet")
     if left is not None:
-        return change(record, now, state=JobState.FAILED, source="exit record", reason=why(left), started=left.started,
-                      ended=left.ended, exit_code=left.exit_code, host=left.host, job_id=record.job_id or left.job_id)
+        return ended_alone(record, left, now)
     if over is not None:
         if over.state is JobState.COMPLETED:
             reason = "the scheduler says COMPLETED, but there are no results and no exit record"
@@ -265,6 +281,17 @@ def weigh(record: Record, active: Answer, final: Answer, left: ExitRecord | None
     if record.state is JobState.UNKNOWN:
         return record
     return change(record, now, state=JobState.UNKNOWN, source="orch", reason=NOWHERE)
+
+
+def by_itself(left: ExitRecord) -> bool:
+    """Whether a member of a pack will not be started again with it: it was not ended with all of them, or it alone was."""
+    return left.results or bool(left.state) or not (left.requeued or {"SIGTERM", "SIGINT"}.intersection(left.signals))
+
+
+def ended_alone(record: Record, left: ExitRecord, now: float) -> Record:
+    """A record that ended without results as its exit record tells."""
+    return change(record, now, state=JobState(left.state or "FAILED"), source="exit record", reason=why(left), started=left.started,
+                  ended=left.ended, exit_code=left.exit_code, host=left.host, job_id=record.job_id or left.job_id)
 
 
 def completed(record: Record, left: ExitRecord | None, now: float) -> Record:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from orchestrator.pace import STALLED_SECONDS, Pace, last_progress, pace, silent_since
 from orchestrator.run import Run
-from orchestrator.state import FAILED, JobState, Record
+from orchestrator.state import FAILED, JobState, Record, allocation
 
 FRESH_SECONDS = 10.0
 """A fact of now needs no age beside it; the heading says when the table was made."""
@@ -132,7 +132,9 @@ def header(run: Run, records: Sequence[Record], trouble: str, now: float, stalle
     counts = Counter(record.state for record in records)
     lasted = {record.name: elapsed(record, now) or 0.0 for record in records if record.started}
     resources = {name: run.by_name[name].resources for name in lasted}
-    gpu_hours = sum(seconds * resources[name].gpus * resources[name].nodes for name, seconds in lasted.items()) / 3600
+    tokens = {record.name: allocation(record.token) or record.name for record in records}
+    share = Counter(tokens[name] for name in lasted)
+    gpu_hours = sum(seconds * resources[name].gpus * resources[name].nodes / share[tokens[name]] for name, seconds in lasted.items()) / 3600
     text = Text.assemble((run.name, "bold"), f" on {run.profile.name or run.profile.kind}: ",
                          ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
     if stalled:

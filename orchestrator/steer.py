@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from orchestrator import backlog, gates
-from orchestrator.cluster import cluster_of
+from orchestrator.cluster import Cluster, cluster_of
 from orchestrator.look import explain, settle, update
 from orchestrator.run import Run
-from orchestrator.state import ACTIVE, JobState
+from orchestrator.state import ACTIVE, JobState, Record
 from orchestrator.submit import named, submit_waiting
 
 
@@ -21,16 +21,28 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
     with run.lock():
         records = update(run, run.load(), cluster, time.time())
         ended = [r for r in records if r.state in ACTIVE and r.job_id and (wanted is None or r.name in wanted)]
-        if ended:
-            cluster.cancel([str(r.job_id) for r in ended])
+        gone = end_jobs(run, records, ended, cluster)
         unsubmitted = {name for name in backlog.waiting(records) if wanted is None or name in wanted}
         records = backlog.dropped(records, unsubmitted)
-        # Of an element that was waiting Slurm keeps no record: what became of it is known now or never.
-        gone = {r.name for r in ended if r.state is JobState.PENDING and "_" in r.token}
         records = [dataclasses.replace(r, state=JobState.CANCELLED, source="orch", seen=time.time(), ended=time.time(), reason="cancelled")
                    if r.name in gone else r for r in records]
         run.save(explain(run, records))
     return [record.name for record in ended] + [record.name for record in records if record.name in unsubmitted]
+
+
+def end_jobs(run: Run, records: Sequence[Record], ended: Sequence[Record], cluster: Cluster) -> set[str]:
+    """End these jobs; a member of a pack of which others go on by itself. Returns those that no other source will tell of."""
+    names = {r.name for r in ended}
+    neighbours = {r.job_id for r in records if r.state in ACTIVE and "+" in r.token and r.name not in names}
+    whole = [r for r in ended if r.job_id not in neighbours]
+    if whole:
+        cluster.cancel([str(r.job_id) for r in whole])
+    members = [r for r in ended if r.job_id in neighbours]
+    unstarted = {r.name for r in members if run.end_member(r)}
+    for job_id in {str(r.job_id) for r in members if r.name not in unstarted}:
+        cluster.nudge(job_id)
+    # Of an element that was waiting Slurm keeps no record: what became of it is known now or never.
+    return unstarted | {r.name for r in whole if r.state is JobState.PENDING and "_" in r.token}
 
 
 def override(run: Run, name: str, runs: bool, reason: str) -> list[str]:

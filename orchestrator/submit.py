@@ -144,7 +144,7 @@ def submit_chosen(run: Run, records: Sequence[Record], chosen: set[str], cluster
 def told(batch: Batch, submitted: Sequence[Record]) -> str:
     """One line on what was submitted, and as what."""
     job_id = split_token(str(submitted[0].job_id))[0]
-    return f"submitted {batch.title} as {job_id}" + (f", an array of {len(submitted)}" if batch.indexes else "")
+    return f"submitted {batch.title} as {job_id}" + (f", an array of {len(batch.indexes)}" if batch.indexes else "")
 
 
 def submit_batch(run: Run, cluster: Cluster, by_name: dict[str, Record], batch: Batch) -> list[Record]:
@@ -180,7 +180,7 @@ def choose(run: Run, records: Sequence[Record], looked: float, among: set[str] |
     for job in run.plan.jobs:
         if room is not None and len(chosen) >= room:
             break
-        ready = all(parent in chosen or parent in known for parent in job.after)
+        ready = all(parent in chosen or parent in known for parent in job.waits_for)
         free = by_name[job.name].state is JobState.WAITING and by_name[job.name].source != gates.SOURCE and job.name not in held
         if free and ready and (among is None or job.name in among):
             chosen.add(job.name)
@@ -256,7 +256,7 @@ def ancestors_failed(run: Run, records: Sequence[Record], names: set[str]) -> se
     found: set[str] = set()
     todo = list(names)
     while todo:
-        for parent in run.by_name[todo.pop()].after:
+        for parent in run.by_name[todo.pop()].waits_for:
             if parent in failed and parent not in found:
                 found.add(parent)
                 todo.append(parent)

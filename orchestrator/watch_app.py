@@ -21,7 +21,7 @@ from textual.widgets import DataTable, Footer, Input, Label, OptionList, Static
 from textual.widgets.data_table import RowDoesNotExist
 
 from orchestrator.errors import OrchError
-from orchestrator.node import tail
+from orchestrator.node_basics import tail
 from orchestrator.run import Run, all_runs, open_run, runs_root
 from orchestrator.state import FAILED, Record
 from orchestrator.steer import cancel

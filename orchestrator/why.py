@@ -9,7 +9,7 @@ from typing import Any
 from jobs.gates import Condition, Finding, holds, number
 from orchestrator import gates
 from orchestrator.run import Run
-from orchestrator.state import FAILED, JobState, Record
+from orchestrator.state import FAILED, JobState, Record, allocation
 from orchestrator.status import clock, progress_text, row
 
 SHOWN = 8
@@ -28,6 +28,10 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     if decided is not None and record.stage in run.plan.gates:
         lines += gate_lines(decided)
     lines += parent_lines(run, record, {one.name: one for one in records})
+    beside = [one.name for one in records if one is not record and "+" in one.token and allocation(one.token) == allocation(record.token)]
+    if beside:
+        lines.append(f"shares the allocation {record.job_id} with {', '.join(beside[:SHOWN])}"
+                     + (f" and {len(beside) - SHOWN} more" if len(beside) > SHOWN else ""))
     if record.state in FAILED and record.attempt:
         lines.append(f"log: {run.log(record)}")
     if record.state in (JobState.WAITING, JobState.SKIPPED) and record.source == gates.SOURCE:
@@ -49,13 +53,14 @@ def pace_lines(values: dict[str, Any]) -> list[str]:
 def parent_lines(run: Run, record: Record, by_name: Mapping[str, Record]) -> list[str]:
     """The jobs before it that are not done, those first that it cannot do without; of many the first ones."""
     job = run.by_name[record.name]
-    open_ones = [name for name in (*job.requires, *(name for name in job.after if name not in job.requires))
+    open_ones = [name for name in (*job.requires, *(name for name in job.waits_for if name not in job.requires))
                  if by_name[name].state is not JobState.COMPLETED]
     lines = []
     for name in open_ones[:SHOWN]:
         parent = by_name[name]
         told = f": {parent.reason}" if parent.reason else ""
-        lines.append(f"{'needs' if name in job.requires else 'comes after'} {name} ({parent.state}{told})")
+        word = "needs" if name in job.requires else "starts when the canary has succeeded:" if name == job.canary else "comes after"
+        lines.append(f"{word} {name} ({parent.state}{told})")
     return [*lines, *([f"and {len(open_ones) - SHOWN} more"] if len(open_ones) > SHOWN else [])]
 
 

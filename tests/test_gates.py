@@ -17,7 +17,7 @@ from jobs.gates import Condition, Finding, holds, pick, told
 from orchestrator import gates
 from orchestrator.create import create_run
 from orchestrator.errors import DescriptionError, RunError
-from orchestrator.node import write_json
+from orchestrator.node_basics import write_json
 from orchestrator.plan import Plan, make_plan
 from orchestrator.profile import Profile
 from orchestrator.run import Run

@@ -23,7 +23,7 @@ while :; do sleep 0.1; done
 
 def orch(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     variables = {**os.environ, "ORCH_RUNS": str(folder / "runs"), "TMPDIR": str(folder), "COLUMNS": "200", **environment}
-    return subprocess.run([ORCH, *arguments], cwd=folder, env=variables, capture_output=True, text=True, timeout=120)
+    return subprocess.run([ORCH, *arguments], cwd=folder, env=variables, capture_output=True, text=True, timeout=400)
 
 
 def launch(folder: Path, stages: str, watch: str = "--watch", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -39,7 +39,7 @@ def jobs(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def until(folder: Path, met: Callable[[dict[str, dict[str, Any]]], bool]) -> dict[str, dict[str, Any]]:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + 240
     while not met(found := jobs(folder)):
         assert time.monotonic() < deadline, found
         time.sleep(0.2)

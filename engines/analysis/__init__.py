@@ -8,6 +8,9 @@ from pydantic import Field
 
 from engines.io import EngineConfig, ResultSource
 
+WARM = ("engines.analysis.__main__",)
+"""What a process may import once and then fork for each job of a pack: this starts no thread, touches no GPU and draws no random number."""
+
 
 class Compare(EngineConfig):
     """Which two values of which axis are compared."""

@@ -14,6 +14,9 @@ from pydantic import Field, model_validator
 from engines.automata import ARCHITECTURES, MACHINES, Architecture, ArchitectureName, DataSet, MachineName, Machines
 from engines.io import CheckpointSource, EngineConfig
 
+WARM = ("engines.fsm.training",)
+"""What a process may import once and then fork for each job of a pack: this starts no thread, touches no GPU and draws no random number."""
+
 
 class Member(NamedTuple):
     """What tells one of the models of a run apart."""

@@ -16,6 +16,8 @@ from engines.io import CheckpointsSource, EngineConfig
 
 Target = Literal["next_state", "current_state", "seen"]
 TARGETS: tuple[Target, ...] = ("next_state", "current_state", "seen")
+WARM = ("engines.automata.weights", "engines.probe.features", "engines.probe.probing")
+"""What a process may import once and then fork for each job of a pack: this starts no thread, touches no GPU and draws no random number."""
 
 
 class Config(EngineConfig):
