@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
+from orchestrator.create import create_run
 from orchestrator.pace import STALLED_SECONDS, WARNING_SECONDS, pace, requeues
 from orchestrator.plan import make_plan
 from orchestrator.profile import Profile
-from orchestrator.run import create_run
 from orchestrator.state import JobState
 from orchestrator.status import document, render
 from orchestrator.why import why
