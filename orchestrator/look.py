@@ -56,10 +56,11 @@ def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float, th
         final = cluster.ask_final(min(r.submitted or run.created for r in lost), shared)
     # What ended while the scheduler was asked has its files by now.
     exits |= run.exits(lost)
-    weighed = iter(reconcile([r for r in records if r.name not in settled], active, final, exits, done | run.done(lost), now))
-    records = [r if r.name in settled else with_cause(run, next(weighed), exits.get(r.name)) for r in records]
-    fallen = {r.name for r in records if r.state in FAILED}
-    return gates.apply(run, records if final is None else [never_started(run, record, now, fallen) for record in records])
+    weighed = reconcile([r for r in records if r.name not in settled], active, final, exits, done | run.done(lost), now)
+    fallen = {r.name for r in weighed if r.state in FAILED}
+    weighed = weighed if final is None else [never_started(run, record, now, fallen) for record in weighed]
+    left = iter(weighed)
+    return gates.apply(run, [r if r.name in settled else with_cause(run, next(left), exits.get(r.name)) for r in records])
 
 
 def waits_as_before(record: Record, active: Answer) -> bool:

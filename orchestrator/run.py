@@ -98,25 +98,9 @@ class Run:
         """The job's name for the scheduler: readable, and ending in the token."""
         return f"{self.plan.experiment}.{record.name}.{record.token}"
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the run's lock: a POSIX lock, which NFS passes on to the server. RunError names who has it after a minute."""
-        path = self.folder / "state.lock"
-        with path.open("a+") as file:
-            deadline = time.monotonic() + LOCK_SECONDS
-            while True:
-                try:
-                    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except OSError as error:
-                    if time.monotonic() > deadline:
-                        holder = path.read_text().strip() or "another orch process"
-                        raise RunError(f"{path}: {holder} has had the lock for {LOCK_SECONDS:.0f} s; wait for it, or end it") from error
-                    time.sleep(0.05)
-            file.truncate(0)
-            file.write(f"orch on {socket.gethostname()}, process {os.getpid()}")
-            file.flush()
-            yield
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the run's lock."""
+        return locked(self.folder)
 
     def array_folder(self, token: str) -> Path:
         """What the elements of an array, or the members of a pack, share."""
@@ -133,13 +117,14 @@ class Run:
                 path = self.job_folder(job) / "job.json"
                 write_json(path, {**json.loads(path.read_text()), **changed})
             token, index = split_token(record.token)
-            log = self.attempt_folder(record) / "log.txt"
-            log.parent.mkdir(parents=True, exist_ok=True)
-            if log.is_symlink():
-                log.unlink()  # of an intent that was dropped before anything was submitted
+            log = f"{self.folder}/{record.folder}/attempt-{record.attempt}/log.txt"
+            # os instead of Path: thousands of jobs are submitted at once.
+            os.makedirs(os.path.dirname(log), exist_ok=True)  # noqa: PTH103, PTH120
+            if os.path.islink(log):  # noqa: PTH114
+                os.unlink(log)  # noqa: PTH108  # of an intent that was dropped before anything was submitted
             if record.token != token:
-                name = record.token if "+" in record.token else str(index)
-                log.symlink_to(Path(os.path.relpath(self.array_folder(token), log.parent)) / f"{name}.log")
+                name = record.token if "+" in record.token else index
+                os.symlink(f"{'../' * (record.folder.count('/') + 2)}arrays/{token}/{name}.log", log)  # noqa: PTH211
         if records[0].token != split_token(records[0].token)[0]:
             self.write_members(jobs[0].engine, records)
 
@@ -268,6 +253,27 @@ class Run:
     def done(self, records: Iterable[Record]) -> set[str]:
         """Names of jobs whose results are complete."""
         return {r.name for r in records if os.path.exists(f"{self.folder}/{r.folder}/out/results.json")}  # noqa: PTH110  # as above
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run's folder: a POSIX lock, which NFS passes on to the server. RunError names who has it after a minute."""
+    path = folder / "state.lock"
+    with path.open("a+") as file:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    holder = path.read_text().strip() or "another orch process"
+                    raise RunError(f"{path}: {holder} has had the lock for {LOCK_SECONDS:.0f} s; wait for it, or end it") from error
+                time.sleep(0.05)
+        file.truncate(0)
+        file.write(f"orch on {socket.gethostname()}, process {os.getpid()}")
+        file.flush()
+        yield
 
 
 def waiting(job: Job) -> Record:
