@@ -157,6 +157,7 @@ def run_program(program: str, seconds: float, memory_gb: int = 4, standard_input
             subprocess.Popen(["head", "-c", str(len(STARTED) + output_bytes)], stdin=process.stdout, stdout=subprocess.PIPE) as reader:
         assert process.stdin is not None
         assert process.stdout is not None
+        assert reader.stdout is not None
         process.stdout.close()
         text = program.encode(errors="replace")
         feeder = threading.Thread(target=feed, args=(process.stdin, b"%010d" % len(text) + text + standard_input), daemon=True)

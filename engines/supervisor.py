@@ -139,6 +139,8 @@ def end_all(scoped: bool) -> None:
                 os.kill(pid, signal.SIGKILL)
         try:
             os.waitpid(-1, 0)
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass  # those that have ended: looking is what costs
         except ChildProcessError:
             return
 

@@ -166,6 +166,10 @@ SEEN = os.environ.get("CUDA_VISIBLE_DEVICES")
 
 def make_slowly(connection, config, models, length):
     """A process of a group without an engine: says which GPUs it sees; after the word to stop it hands in no more than it has begun."""
+    place, count = Path(os.environ["GATHER_AT"]), int(os.environ["GATHER"])
+    (place / str(os.getpid())).touch()
+    while len(list(place.iterdir())) < count:  # none is done before the last has started
+        time.sleep(0.01)
     pipe = Pipe(connection)
     pipe.ready()
     while not pipe.stopping() and (portion := pipe.take(2)).requests:
@@ -178,6 +182,9 @@ def make_slowly(connection, config, models, length):
 
 def test_processes_of_one_queue_each_see_their_gpus_stop_when_told_and_others_go_on_without_doubles(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7,8,9")
+    (tmp_path / "gathered").mkdir()
+    monkeypatch.setenv("GATHER_AT", str(tmp_path / "gathered"))
+    monkeypatch.setenv("GATHER", "3")
     items = [item(str(number), rows=4, temperature=1.0) for number in range(25)]
     desk = desk_of(tmp_path, items, models=("m", "n"))
     give = desk.give
@@ -193,6 +200,7 @@ def test_processes_of_one_queue_each_see_their_gpus_stop_when_told_and_others_go
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,5,6,7,8,9"
     again = desk_of(tmp_path, items, models=("m", "n"))
     assert again.done == desk.done
+    monkeypatch.setenv("GATHER", "5")
     generate_in_processes(again, gpu_groups(3), make_slowly)
     again.close()
     assert set(keys(tmp_path).values()) == {1}
