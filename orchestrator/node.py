@@ -3,9 +3,9 @@
     python -I -S -u RUNS/.code/HASH/orchestrator/node.py JOB_FOLDER ATTEMPT TOKEN
     python -I -S -u RUNS/.code/HASH/orchestrator/node.py ARRAY_FOLDER    which element: SLURM_ARRAY_TASK_ID
 
-Slurm and the local scheduler start the same program, a copy of this file; the engines that it starts lie in the same copy. It needs nothing but
-the job's folder, which is complete before anything is submitted, and it starts in milliseconds: few modules, of the standard library
-only. Its output is the attempt's ``log.txt``.
+Slurm and the local scheduler start the same program, a copy of this file; the engines that it starts lie in the same copy. It needs
+nothing but the job's folder, which is complete before anything is submitted, and it starts in milliseconds: few modules, of the
+standard library only. Its output is the attempt's ``log.txt``.
 """
 
 from __future__ import annotations
@@ -264,21 +264,23 @@ class Attempt:
 
     def command(self) -> list[str]:
         """What to run: the engine as a program, or the user's command."""
+        wrap = json.loads(os.environ.get("ORCH_WRAP", "[]"))
         if self.job["command"] is not None:
-            return list(self.job["command"])
-        engine = f"engines.{self.job['engine']}"
-        return [sys.executable, "-P", "-u", "-m", engine, os.path.join(self.folder, "config.json"), "--out", self.out]
+            return [*wrap, *self.job["command"]]
+        python, config = os.environ.get("ORCH_PYTHON") or sys.executable, os.path.join(self.folder, "config.json")
+        return [*wrap, python, "-P", "-u", "-m", f"engines.{self.job['engine']}", config, "--out", self.out]
 
     def environment(self, temporary: str) -> dict[str, str]:
         """The program's environment: engines come from the copy, also in processes that they start; a command is told what it is."""
+        own = {key: value for key, value in os.environ.items() if key not in ("ORCH_WRAP", "ORCH_PYTHON")} | {"TMPDIR": temporary}
         if self.job["command"] is None:
-            return {**os.environ, "TMPDIR": temporary, "PYTHONPATH": os.pathsep.join(filter(None, [CODE, os.environ.get("PYTHONPATH")]))}
+            return own | {"PYTHONPATH": os.pathsep.join(filter(None, [CODE, own.get("PYTHONPATH")]))}
         files = os.path.join(self.out, "files")
         os.makedirs(files, exist_ok=True)
         needs = {name: os.path.join(folder, "out", "files") for name, folder in self.job["needs"].items()}
-        return {**os.environ, "TMPDIR": temporary, "ORCH_JOB": self.job["name"], "ORCH_OUT": files, "ORCH_NEEDS": json.dumps(needs),
-                "ORCH_AXES": json.dumps(self.job.get("axes", {})), "ORCH_ATTEMPT": os.path.basename(self.path).removeprefix("attempt-"),
-                "ORCH_RUN": os.path.dirname(os.path.dirname(self.folder))}
+        return own | {"ORCH_JOB": self.job["name"], "ORCH_OUT": files, "ORCH_NEEDS": json.dumps(needs),
+                      "ORCH_AXES": json.dumps(self.job.get("axes", {})), "ORCH_RUN": os.path.dirname(os.path.dirname(self.folder)),
+                      "ORCH_ATTEMPT": os.path.basename(self.path).removeprefix("attempt-")}
 
     def run(self) -> int:
         """Run to the end and return the exit code of the engine; a command's results are its exit code 0."""
@@ -299,7 +301,7 @@ class Attempt:
             try:
                 self.child = subprocess.Popen(self.command(), cwd=self.job["cwd"], env=self.environment(temporary),
                                               stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent)
-            except OSError as error:
+            except (OSError, ValueError) as error:  # not there, or an argument that no program takes
                 print(f"orch-error: cannot start {self.command()[0]}: {error}", flush=True)
                 return 127
             for early in self.unsent:
