@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 import socket
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -156,7 +155,7 @@ class Run:
         The copy of the program that was launched, run without the environment's start-up files: these cost more than all the rest
         (docs/performance.md).
         """
-        python = self.profile.python or sys.executable
+        python = self.profile.host_python
         head = split_token(record.token)[0]
         what = [str(self.array_folder(head))] if head != record.token else \
             [str(self.job_folder(job)), str(record.attempt), record.token]
@@ -303,6 +302,8 @@ def find_run(name: str | None, root: Path | None = None) -> Run:
         raise RunError(f"{root}: no run here yet; launch one: orch launch EXPERIMENT (or set ORCH_RUNS to where your runs are)")
     fitting = [path for path in runs if name in (None, path.parent.name, f"{path.parent.name}/{path.name}", path.name)]
     if not fitting:
-        known = ", ".join(sorted(f"{path.parent.name}/{path.name}" for path in runs))
-        raise RunError(f"no run '{name}' in {root}; there are: {known}")
+        from orchestrator.located import near
+
+        known = {*(f"{path.parent.name}/{path.name}" for path in runs), *(path.parent.name for path in runs)}
+        raise RunError(f"no run '{name}' in {root}{near(name, known)}")
     return open_run(fitting[-1])
