@@ -218,7 +218,7 @@ def cancel(run: RunName = None, job: Jobs = None) -> None:
 
 @app.command()
 def advance(run: RunName = None) -> None:
-    """Look at the gates and submit what they let through. Other commands do it too; on Slurm a job of one core calls this one."""
+    """Look at gates and limits, and submit what they let through. Other commands do it too; on Slurm a job of one core calls this one."""
     import time
 
     from orchestrator.run import find_run

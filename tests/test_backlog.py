@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from private_slurm import PrivateSlurm
-from test_slurm import SMALL, describe, jobs, orch
+from test_slurm import SMALL, describe, jobs, orch, until
 
 from orchestrator.profile import Profile
 from orchestrator.slurm_answers import count_jobs, most_jobs
@@ -59,7 +59,7 @@ def test_cancel_empties_the_backlog_and_a_launch_takes_it_up_again(tmp_path: Pat
     assert "1 jobs submitted" in orch(tmp_path, "launch", str(file), "--cluster", "one.yaml").stdout
     cancelled = orch(tmp_path, "cancel").stdout.splitlines()
     assert sorted(cancelled) == ["cancelled a/n=1", "cancelled a/n=2", "cancelled a/n=3"]
-    found = jobs(tmp_path)
+    found = until(tmp_path, lambda now: now["a/n=1"]["state"] == "CANCELLED", seconds=120)  # it has made its room free again
     assert [found[f"a/n={n}"]["attempt"] for n in (1, 2, 3)] == [1, 0, 0]
     assert found["a/n=2"]["reason"] == "cancelled before it was submitted"
     (tmp_path / "go").touch()
