@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: demo test test-fast test-long check lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation clean
+.PHONY: demo test test-fast test-long check lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation bench-fsm clean
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
 	@scripts/setup.sh demo
@@ -29,7 +29,7 @@ lint:
 types:
 	@$(BIN)/mypy
 
-bench: bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation ## all of them: ratios against a baseline in the same run
+bench: bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation bench-fsm ## all of them: ratios against a baseline in the same run
 
 bench-launch: ## launch and status of 350 jobs on the private Slurm against a raw array
 	@scripts/setup.sh test
@@ -49,6 +49,10 @@ bench-packing: ## tokens through the update per second, packed against padded
 bench-evaluation: ## our generation against bare vLLM, and one job against a process per task and checkpoint
 	@scripts/setup.sh test
 	@PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_evaluation.py
+
+bench-fsm: ## small models: five seeds as processes and stacked, against a plain nn.LSTM and a loop over time
+	@scripts/setup.sh test
+	@PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_fsm.py
 
 clean: ## removes caches and builds; keeps runs/ and the environment
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

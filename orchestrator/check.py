@@ -6,12 +6,14 @@ Two of five jobs that died in the projects this program replaces died of a varia
 from __future__ import annotations
 
 import getpass
+import json
+import os
 import re
 import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from orchestrator import budget, machine
 from orchestrator.engine_config import config_class
 from orchestrator.errors import CheckError
 from orchestrator.plan import RUN, Plan
-from orchestrator.profile import Profile
+from orchestrator.profile import EVERYWHERE, Profile
+from orchestrator.redaction import SHORTEST, is_secret, secret_values
 from orchestrator.slurm import limit_named, script_text
 from orchestrator.snapshot import measured
 from orchestrator.stage_reader import near
@@ -45,7 +48,8 @@ def check(plan: Plan, profile: Profile, script: Script | None = None, runs: Path
     ``script`` makes the script that would be submitted, for `sbatch --test-only`; ``runs`` is where runs will lie. ``tell`` gets when Slurm
     would start a job of each kind.
     """
-    problems = [*variables(profile), *paths(plan), *commands(plan, profile), *disk(plan, runs), *snapshot(plan)]
+    problems = [*variables(profile), *secrets(plan, profile), *wrapper(profile), *paths(plan), *commands(plan, profile), *disk(plan, runs),
+                *snapshot(plan)]
     plan = in_packs(plan)
     problems = [*sizes(plan, profile), *problems]
     if profile.kind == "slurm":
@@ -96,13 +100,42 @@ def this_machine(profile: Profile) -> Profile:
                    gpus_per_node=least(profile.gpus_per_node, machine.gpu_count()))
 
 
-def variables(profile: Profile) -> list[str]:
-    """Environment variables that the profile uses and that are not set."""
+def variables(profile: Profile) -> Iterator[str]:
+    """Environment variables that the profile uses and that are not set, or that would not reach the jobs."""
     try:
-        profile.expanded_environment()
+        profile.check_environment()
     except CheckError as error:
-        return list(error.lines)
-    return []
+        yield from error.lines
+    passed = str(profile.sbatch.get("export", os.environ.get("SBATCH_EXPORT", "ALL"))).split(",")
+    left = [name for name in profile.variables() if name not in (*EVERYWHERE, *passed)]
+    if profile.kind == "slurm" and "ALL" not in passed and left:
+        yield (f"profile '{profile.name}': environment uses ${left[0]}, and sbatch's export={','.join(passed)} leaves it behind: name it "
+               f"there too, as in sbatch: {{export: '{','.join([*passed, *left])}'}}")
+
+
+def secrets(plan: Plan, profile: Profile) -> Iterator[str]:
+    """Secrets that would be written into scripts and the run's folder."""
+    for key, value in profile.environment.items():
+        if is_secret(key) and "$" not in value and len(value) >= SHORTEST and value[0] not in "/~":
+            yield (f"profile '{profile.name}': environment: {key} holds its value, which would be written into scripts: write "
+                   f"{key}: ${key}, and export it where orch runs")
+    texts = {f"profile '{profile.name}'": json.dumps(asdict(profile)), "the experiment": json.dumps(plan.to_json())}
+    for value, name in secret_values().items():
+        for where, text in texts.items():
+            if json.dumps(value)[1:-1] in text:
+                yield (f"{where} holds the value of ${name}, which would be written into the run's folder: take it out; jobs have the "
+                       "variable in their environment")
+
+
+def wrapper(profile: Profile) -> Iterator[str]:
+    """A container's program or image that is not there."""
+    if not profile.wrap:
+        return
+    if not profile.setup and shutil.which(profile.wrap[0]) is None:
+        yield f"profile '{profile.name}': wrap: no program '{profile.wrap[0]}' on PATH: load its module in 'setup', or write its whole path"
+    for argument in profile.wrap[1:]:
+        if argument.endswith((".sif", ".simg", ".sqsh")) and not Path(argument).is_file():
+            yield f"profile '{profile.name}': wrap: no image {argument}: put it there, or write its whole path (no shell reads 'wrap')"
 
 
 def paths(plan: Plan) -> Iterator[str]:
@@ -141,7 +174,7 @@ def commands(plan: Plan, profile: Profile) -> Iterator[str]:
             continue
         program, first = job.command[0], job.command[1:2]
         # Lines of set-up may bring a program (a module, an environment), so only a profile without any can be judged here.
-        if not profile.setup and shutil.which(program) is None:
+        if not profile.setup and not profile.wrap and shutil.which(program) is None:
             yield f"stage '{job.stage}': command: no program '{program}' on PATH: install it, or write its whole path"
         for argument in first:
             if argument.endswith((".py", ".sh")) and not Path(argument).is_file():

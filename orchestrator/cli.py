@@ -14,6 +14,7 @@ import typer
 from orchestrator import completion
 from orchestrator.arguments import AsJson, ClusterName, Experiment, JobName, Jobs, OfRun, Preset, RunName, Set
 from orchestrator.errors import CheckError, OrchError, SubmitError
+from orchestrator.provenance_cli import diff, profile_app, rerun
 from orchestrator.scores_cli import compare, evolve, results
 
 if TYPE_CHECKING:
@@ -29,8 +30,9 @@ app = typer.Typer(
 
 data_app = typer.Typer(help="Prepare the data that training and evaluation read.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+app.add_typer(profile_app, name="profile")
 
-for command in (evolve, compare, results):
+for command in (evolve, compare, results, rerun, diff):
     app.command()(command)
 
 

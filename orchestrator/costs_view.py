@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.costs import Cost, Start, costs, read_starts, total, wasted
+from orchestrator.errors import RunError
 from orchestrator.run import Run
 from orchestrator.state import Record
 from orchestrator.usage import Used, ask_sacct, used, with_accounting
@@ -31,6 +32,8 @@ class Spent:
 
 def spent(run: Run, records: Sequence[Record], now: float, by: Sequence[str] = ("arm",)) -> Spent:
     """Read what the run has cost; on Slurm with one question to accounting."""
+    if not records:
+        raise RunError(f"{run.name} has no job yet")
     starts = read_starts(run, records, now)
     if run.profile.kind == "slurm":
         starts = with_accounting(starts, ask_sacct(starts))

@@ -16,26 +16,27 @@ from orchestrator.node_basics import write_json
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile
 from orchestrator.provenance import Tell, code_of, quiet
-from orchestrator.run import Run, open_run
+from orchestrator.run import Run, locked, open_run
 
 
 def create_run(plan: Plan, profile: Profile, root: Path, tell: Tell = quiet, suffix: str = "",
-               code: tuple[str, str | None] | None = None) -> Run:
+               again: dict[str, Any] | None = None) -> Run:
     """Make the run's folder with plan.json and the jobs' files; a run that is there is opened and takes the new resources.
 
-    Either way the code is kept as it is now, and what is submitted next runs it. ``suffix``: of the folder's name; ``code``: a copy to
-    take instead.
+    Either way the code is kept as it is now, and what is submitted next runs it. ``suffix``: of the folder's name; ``again``: a launch
+    whose code is taken instead.
     """
     folder = root / plan.experiment / f"{plan.preset or 'full'}-{plan.identity[:8]}{suffix}"
-    if (folder / "plan.json").exists():
-        return opened_again(folder, plan, profile, tell)
     folder.mkdir(parents=True, exist_ok=True)
-    document = plan.to_json(folder)
-    provenance.note(folder, plan, Path.cwd(), "launch" if not suffix else "rerun", tell, code)
-    write_jobs(folder, Plan.from_json(document))
-    write_json(folder / "plan.json", {
-        "plan": document, "profile": asdict(profile), "uid": secrets.token_hex(8), "cwd": str(Path.cwd()), "created": time.time()})
-    return open_run(folder)
+    with locked(folder):  # two terminals that launch at once make one run, with one uid
+        made = not (folder / "plan.json").exists()
+        if made:
+            document = plan.to_json(folder)
+            provenance.note(folder, plan, Path.cwd(), "launch" if not suffix else "rerun", tell, again)
+            write_jobs(folder, Plan.from_json(document))
+            write_json(folder / "plan.json", {
+                "plan": document, "profile": asdict(profile), "uid": secrets.token_hex(8), "cwd": str(Path.cwd()), "created": time.time()})
+    return open_run(folder) if made else opened_again(folder, plan, profile, tell)
 
 
 def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:

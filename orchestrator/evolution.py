@@ -195,7 +195,7 @@ def assign(evolution: Evolution, training: str, axes: Point, wanted: Sequence[Kn
 def evaluate_job(part: Part, config: dict[str, Any], resources: Resources) -> Job:
     """The job that scores a part's checkpoints; its identity holds their content, not where they lie."""
     whole = {**config, "models": {"folder": f"{RUN}/{part.folder}/models", "checkpoints": "all"}}
-    decides = {**config, "models": sorted(part.checkpoints.values())}
+    decides = {**{key: value for key, value in config.items() if key != "reuse"}, "models": sorted(part.checkpoints.values())}
     return Job(name=part.name, stage="evaluate", axes=part.axes, engine="evaluation", command=None, config=whole, resources=resources,
                folder=part.folder, identity=identity("evaluation", None, decides, [], {}))
 

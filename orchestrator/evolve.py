@@ -7,6 +7,7 @@ away from a job that waits in the queue. Links are dropped at the first call aft
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -148,14 +149,50 @@ def decisive(config: dict[str, Any]) -> dict[str, Any]:
     return {key: whole(value) if key == "data" else value for key, value in config.items() if key not in FREE}
 
 
-def adopt(evolution: Evolution, run: Run, config: dict[str, Any]) -> None:
-    """Take over what the run's own evaluation has scored with the same settings."""
+def adopt(evolution: Evolution, run: Run, config: dict[str, Any], tell: Tell) -> None:
+    """Take over what the run's own evaluation has scored with the same settings, on files that are still the same."""
     for job in evaluations(run):
         out = run.job_folder(job) / "out"
-        if (out / "results.json").exists() and decisive(job.config) == decisive(config):
-            for entry in read_results(out)[1]["facts"]["checkpoints"]:
-                if entry.get("fingerprint"):
-                    evolution.scored.setdefault(entry["fingerprint"], Scored(folder=str(out), checkpoint=entry["name"], job=None))
+        if not (out / "results.json").exists() or decisive(job.config) != decisive(config):
+            continue
+        facts = read_results(out)[1]["facts"]
+        if other := [task for task, fact in facts.get("tasks", {}).items() if not still(Path(fact["file"]), fact["sha256"])]:
+            tell(f"{job.name}: scored on other files ({', '.join(other)}); its checkpoints are scored again")
+            continue
+        new = {entry["fingerprint"]: entry["name"] for entry in facts["checkpoints"]
+               if entry.get("fingerprint") and entry["fingerprint"] not in evolution.scored}
+        evolution.scored |= {print_: Scored(folder=str(out), checkpoint=name, job=None) for print_, name in new.items()}
+        if new:
+            tell(f"{job.name} of the run has scored {', '.join(new.values())} with the same settings: taken over, not scored again")
+
+
+def still(path: Path, sha256: str) -> bool:
+    """Whether a file has the content that it had."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+
+
+def finished(request: Request, run: Run) -> list[str]:
+    """Evaluations whose samples may be the ones that are wanted: of the run that is followed, and of its other evolutions."""
+    if request.source is None:
+        return []
+    folders = [request.source.job_folder(job) / "out" for job in evaluations(request.source)]
+    folders += sorted(run.folder.parent.glob(f"{request.source.folder.name}-*/jobs/evaluate*/out"))
+    return [str(out) for out in folders if (out / "results.json").exists() and not out.is_relative_to(run.folder)]
+
+
+def hand_over(run: Run, evolution: Evolution, source: Run) -> None:
+    """Tell the run's own evaluations that are not done where samples lie, or will. It decides no result: their identity stays."""
+    made = [str(run.folder / part.folder / "out") for part in evolution.parts]
+    for job in evaluations(source) if made else []:
+        path = source.job_folder(job) / "config.json"
+        if path.is_file() and not (source.job_folder(job) / "out" / "results.json").exists():
+            config = json.loads(path.read_text())
+            known = config.get("reuse", [])
+            if set(made) - set(known):
+                write_json(path, {**config, "reuse": [*known, *(out for out in made if out not in known)]})
 
 
 def grow(run: Run, request: Request, made: Settings, tell: Tell) -> Evolution:
@@ -165,7 +202,7 @@ def grow(run: Run, request: Request, made: Settings, tell: Tell) -> Evolution:
     source = None if request.source is None else str(request.source.folder)
     evolution = kept.read(run.folder) or Evolution(source=source, folders=[str(path) for path in request.folders])
     if request.source is not None:
-        adopt(evolution, request.source, made.config)
+        adopt(evolution, request.source, made.config, tell)
     found = {training.name: look(evolution, training, tell) for training in followed}
     gone: list[str] = []
     for training in followed:
@@ -223,7 +260,8 @@ def evolve(request: Request, tell: Tell) -> tuple[Run, list[Record]]:
         run = opened(empty_plan(request, made), profile, root)
         with run.lock():
             evolution = grow(run, request, made, tell)
-            plan = replace(run.plan, jobs=tuple(kept.jobs_of(evolution, made.config, made.evaluate, made.report)))
+            whole = {**made.config, "reuse": [*made.config["reuse"], *finished(request, run)]}
+            plan = replace(run.plan, jobs=tuple(kept.jobs_of(evolution, whole, made.evaluate, made.report)))
             trouble = check(plan, profile, runs=root)
             if trouble:
                 raise CheckError(*trouble, "nothing was submitted")
@@ -232,5 +270,7 @@ def evolve(request: Request, tell: Tell) -> tuple[Run, list[Record]]:
             write_jobs(run.folder, Plan.from_json(document))
             values = json.loads((run.folder / "plan.json").read_text())
             write_json(run.folder / "plan.json", {**values, "plan": document, "profile": asdict(profile)})
+            if source is not None:
+                hand_over(run, evolution, source)
     run = open_run(run.folder)
     return run, submit_eligible(run, tell)

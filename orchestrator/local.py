@@ -62,13 +62,14 @@ class LocalCluster:
         after = f"# after {' '.join(parents)}\n" if parents else ""
         limits = f"# {resources.cpus} CPUs, {resources.memory_gb} GB, {resources.gpus} GPUs, {resources.minutes} minutes\n"
         exports = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in self.environment(job).items())
-        setup = "".join(f"{line}\n" for line in ["set -e", *self.run.profile.setup]) if self.run.profile.setup else ""
+        profile = self.run.profile
+        setup = "".join(f"{line}\n" for line in [*profile.exports(), *(["set -e", *profile.setup] if profile.setup else [])])
         command = self.run.node_command(job, record)
         return f"#!/bin/bash\n{limits}{after}{exports}{setup}exec {shlex.join(command)}\n"
 
     def environment(self, job: Job) -> dict[str, str]:
         """What the job's environment has beside orch's own."""
-        return {"PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": str(job.resources.cpus), **self.run.profile.expanded_environment()}
+        return {"PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": str(job.resources.cpus)}
 
     def submit(self, batch: Batch, waits: Waits) -> str:
         """Put the job in the queue and see that a scheduler runs. SubmitError if it can never run here."""

@@ -56,10 +56,11 @@ def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float, th
         final = cluster.ask_final(min(r.submitted or run.created for r in lost), shared)
     # What ended while the scheduler was asked has its files by now.
     exits |= run.exits(lost)
-    weighed = reconcile(records, active, final, exits, done | run.done(lost), now)
+    weighed = reconcile([r for r in records if r.name not in settled], active, final, exits, done | run.done(lost), now)
     fallen = {r.name for r in weighed if r.state in FAILED}
     weighed = weighed if final is None else [never_started(run, record, now, fallen) for record in weighed]
-    return gates.apply(run, [with_cause(run, record, exits.get(record.name)) for record in weighed])
+    left = iter(weighed)
+    return gates.apply(run, [r if r.name in settled else with_cause(run, next(left), exits.get(r.name)) for r in records])
 
 
 def waits_as_before(record: Record, active: Answer) -> bool:
@@ -111,6 +112,9 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
     by_name = {record.name: record for record in records}
     explained = []
     for record in records:
+        if record.state is not JobState.WAITING and record.state is not JobState.CANCELLED:
+            explained.append(record)
+            continue
         job = run.by_name[record.name]
         parents = [by_name[name] for name in job.waits_for]
         failed = [parent for parent in parents if parent.state in FAILED]

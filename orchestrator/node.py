@@ -164,21 +164,23 @@ class Attempt:
 
     def command(self) -> list[str]:
         """What to run: the engine as a program, or the user's command."""
+        wrap = json.loads(os.environ.get("ORCH_WRAP", "[]"))
         if self.job["command"] is not None:
-            return list(self.job["command"])
-        engine = f"engines.{self.job['engine']}"
-        return [sys.executable, "-P", "-u", "-m", engine, os.path.join(self.folder, "config.json"), "--out", self.out]
+            return [*wrap, *self.job["command"]]
+        python, config = os.environ.get("ORCH_PYTHON") or sys.executable, os.path.join(self.folder, "config.json")
+        return [*wrap, python, "-P", "-u", "-m", f"engines.{self.job['engine']}", config, "--out", self.out]
 
     def environment(self, temporary: str) -> dict[str, str]:
         """The program's environment: engines come from the copy, also in processes that they start; a command is told what it is."""
+        own = {key: value for key, value in os.environ.items() if key not in ("ORCH_WRAP", "ORCH_PYTHON")} | {"TMPDIR": temporary}
         if self.job["command"] is None:
-            return {**os.environ, "TMPDIR": temporary, "PYTHONPATH": os.pathsep.join(filter(None, [CODE, os.environ.get("PYTHONPATH")]))}
+            return own | {"PYTHONPATH": os.pathsep.join(filter(None, [CODE, own.get("PYTHONPATH")]))}
         files = os.path.join(self.out, "files")
         os.makedirs(files, exist_ok=True)
         needs = {name: os.path.join(folder, "out", "files") for name, folder in self.job["needs"].items()}
-        return {**os.environ, "TMPDIR": temporary, "ORCH_JOB": self.job["name"], "ORCH_OUT": files, "ORCH_NEEDS": json.dumps(needs),
-                "ORCH_AXES": json.dumps(self.job.get("axes", {})), "ORCH_ATTEMPT": os.path.basename(self.path).removeprefix("attempt-"),
-                "ORCH_RUN": os.path.dirname(os.path.dirname(self.folder))}
+        return own | {"ORCH_JOB": self.job["name"], "ORCH_OUT": files, "ORCH_NEEDS": json.dumps(needs),
+                      "ORCH_AXES": json.dumps(self.job.get("axes", {})), "ORCH_RUN": os.path.dirname(os.path.dirname(self.folder)),
+                      "ORCH_ATTEMPT": os.path.basename(self.path).removeprefix("attempt-")}
 
     def work(self) -> tuple[int, bool]:
         """Claim the attempt and run it. Returns the exit code, 0 also if another job has it, and whether it is to be started again."""
@@ -212,7 +214,7 @@ class Attempt:
         with temporary_folder() as temporary:
             try:
                 self.child = self.start(self.command(), self.job["cwd"], self.environment(temporary))
-            except OSError as error:
+            except (OSError, ValueError) as error:  # not there, or an argument that no program takes
                 print(f"orch-error: cannot start {self.command()[0]}: {error}", flush=True)
                 return 127
             if (self.job.get("resources") or {}).get("gpus"):

@@ -246,6 +246,8 @@ def run_pack(entries: list[Entry], warm: list[str]) -> int:
     """
     from orchestrator.node import Attempt, popen
 
+    if "ORCH_WRAP" in os.environ:
+        warm = []  # the engine belongs into the container, which a fork of this process is not in
     if warm and "--warm" not in sys.argv:
         python = [sys.executable, "-P", "-u", sys.argv[0], sys.argv[1], "--warm"]
         os.execv(python[0], python)  # noqa: S606  # there is nothing here for a shell

@@ -10,7 +10,7 @@ import json
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class Pace:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 def last_progress(out: Path) -> list[dict[str, Any]]:
@@ -86,7 +86,8 @@ def pace(lines: Sequence[dict[str, Any]], started: float | None, limit_seconds: 
     told = Pace(step=last["step"], total=last["total"], phase=last["phase"], metrics=dict(list(shown.items())[:2]))
     gaps = [after["time"] - before["time"] for before, after in itertools.pairwise(lines)
             if not before["time"] < began <= after["time"]]
-    silent = now - max(last["time"], began)
+    newest = max(last["time"], began)
+    silent = now - newest
     if gaps and silent > max(STALLED_STEPS * statistics.median(gaps), 2 * max(gaps), STALLED_SECONDS):
         return Pace(**{**vars(told), "stalled_seconds": silent})
     step_seconds = seconds_per_step([line for line in lines if line["phase"] == last["phase"]], began)
@@ -97,8 +98,8 @@ def pace(lines: Sequence[dict[str, Any]], started: float | None, limit_seconds: 
         return told
     needed = None if step_seconds is None else step_seconds * last["total"]
     start_up = max(0.0, min(line["time"] for line in lines if line["time"] >= began) - began) if last["time"] >= began else 0.0
-    return Pace(**{**vars(told), "expected_end": last["time"] + left, "step_seconds": step_seconds, "needed_seconds": needed,
-                   "requeues_expected": requeues(left, began + limit_seconds - last["time"], limit_seconds, start_up)})
+    return Pace(**{**vars(told), "expected_end": newest + left, "step_seconds": step_seconds, "needed_seconds": needed,
+                   "requeues_expected": requeues(left, began + limit_seconds - newest, limit_seconds, start_up)})
 
 
 def seconds_per_step(lines: Sequence[dict[str, Any]], began: float) -> float | None:

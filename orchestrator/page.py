@@ -32,6 +32,8 @@ SAMPLED = 48
 """Jobs of a stage whose progress is read for its curves, spread over the stage."""
 LISTED = 400
 """Lines of the table of jobs; failed jobs come first."""
+PROVENANCE_LETTERS = 400
+"""A value may be a whole list of packages; the file has all of it."""
 OUTCOMES = {"running": JobState.RUNNING, "results": JobState.COMPLETED, "requeued": JobState.PENDING, "stopped": JobState.PREEMPTED,
             "died": JobState.FAILED}
 PAGE_STYLE = """:root{--ok:#2b8a3e;--run:#1971c2;--wait:#e0a100;--bad:#c92a2a;--odd:#9c36b5;--none:#868e96;--card:#8881}
@@ -218,8 +220,8 @@ def page(facts: Facts) -> str:
     last = max([bar.ended for bar in drawn], default=facts.now)
     moment = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(facts.now))
     where = run.profile.name or run.profile.kind
-    known = [[key.replace("_", " "), value if isinstance(value, str) else json.dumps(value)] for key, value in facts.provenance.items()
-             if value is not None]
+    known = [[key.replace("_", " "), (value if isinstance(value, str) else json.dumps(value))[:PROVENANCE_LETTERS]]
+             for key, value in facts.provenance.items() if value is not None]
     names = (("ok", "completed"), ("run", "running"), ("wait", "waiting, or requeued"), ("bad", "died"), ("none", "skipped"))
     key = "".join(f'<span class="{kind}"><i></i>{name}</span>' for kind, name in names)
     return "\n".join(filter(None, [

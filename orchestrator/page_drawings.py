@@ -220,7 +220,7 @@ def bands(bars: Sequence[Bar], first: float, last: float) -> str:
             path = "".join(f"V{base - high * value / most:.1f}h{scale:.2f}" for value in values)
             body.append(f'<path class="{kind}" d="M{LABEL} {base}{path}V{base}z"/>')
         dead = sorted({int((bar.ended - first) / width) for bar in mine if bar.state in FAILED})
-        body += [f'<rect class="bad" x="{LABEL + scale * one:.1f}" y="{base - high}" width="2" height="{high}"/>' for one in dead]
+        body += [f'<rect class="bad" x="{LABEL + scale * one:.1f}" y="{base - high}" width="2" height="8"/>' for one in dead]
         jobs = len({bar.job for bar in mine})
         body += [text(LABEL - 8, base - 20, shortened(stage, 28), "name", "end"),
                  text(LABEL - 8, base - 6, f"{jobs} jobs, at most {max(ran)} at once", "small", "end")]
@@ -248,6 +248,8 @@ def plot(curves: Sequence[Curve], name: str) -> str:
     def at(x: float, y: float) -> str:
         return f"{left + (wide - left - 12) * x / (right or 1):.1f} {bottom - (bottom - top) * (y - low) / (high - low):.1f}"
 
+    if len({label for label, _ in lines}) > len(SERIES):  # too many to tell apart: what they do together is what can be seen
+        lines = [(f"{len(lines)} jobs", points) for _, points in lines]
     labels = list(dict.fromkeys(label for label, _ in lines))
     colours = {label: SERIES[place % len(SERIES)] for place, label in enumerate(labels)}
     body = []
@@ -262,7 +264,7 @@ def plot(curves: Sequence[Curve], name: str) -> str:
         body.append(f'<polyline fill="none" stroke="{colours[label]}" stroke-width="{width}" stroke-linecap="round" points="{places}"/>')
     body.append(text((left + wide) / 2, bottom + 16, f"step, 0 to {right:g}", "small", "middle"))
     x, y = float(left), bottom + 34.0
-    for label in labels[:12]:
+    for label in labels:
         wide_label = 24 + 6.6 * len(label)
         x, y = (x, y) if x + wide_label <= wide else (float(left), y + 16)
         body.append(f'<rect x="{x:.1f}" y="{y - 8}" width="12" height="4" fill="{colours[label]}"/>' + text(x + 16, y - 3, label, "small"))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import importlib.resources
+import json
 import os
+import re
+import shlex
 import shutil
+import sys
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -55,23 +59,51 @@ class Profile:
     python: str | None = None
     """Python of the jobs, with the engines installed: a path, or `python` for the one that `setup` activates; without it orch's own."""
     environment: dict[str, str] = field(default_factory=dict)
-    """Environment variables of every job; `$NAME` in a value is replaced by that variable where `orch` runs."""
+    """Environment variables of every job. `$NAME` in a value is that variable where `orch` runs: it reaches the job with its environment
+    and is written nowhere, so this is the place for tokens (`HF_TOKEN: $HF_TOKEN`)."""
     submit_from_nodes: bool = True
     """Whether jobs may call sbatch here; if not, what a gate lets through waits for the next `orch` command."""
     notify: dict[str, Any] = field(default_factory=dict)
     """Who is told when a run ends, jobs die, or it waits for a decision: `{on: [end, fail, decision], command: [...], webhook_env: NAME,
     mail: ADDRESS}`; without it `~/.config/orch/notify.yaml` holds."""
     sbatch: dict[str, str | int | bool] = field(default_factory=dict)
-    """Further sbatch options by their long name: `{constraint: a100-80gb, exclusive: true}`."""
+    """Further sbatch options by their long name: `{constraint: a100-80gb, reservation: course, exclusive: true}`."""
+    memory_per: Literal["node", "gpu", "cpu"] = "node"
+    """What the site counts memory by: a job's `memory_gb` is asked for as `--mem`, or divided among its GPUs (`--mem-per-gpu`) or CPUs."""
+    wrap: list[str] = field(default_factory=list)
+    """Program and arguments that every engine or command is started through, such as a container: `[apptainer, exec, --nv, /x/image.sif]`.
+    `python` is then the one inside (`python3` without it). No shell reads it: write whole paths."""
 
-    def expanded_environment(self) -> dict[str, str]:
-        """``environment`` with variables put in. CheckError names a variable that is not set."""
-        values = {key: os.path.expandvars(value) for key, value in self.environment.items()}
+    @property
+    def host_python(self) -> str:
+        """The Python that runs outside of ``wrap``."""
+        return self.python if self.python and not self.wrap else sys.executable
+
+    def variables(self) -> list[str]:
+        """Names of the variables that ``environment`` uses."""
+        return list(dict.fromkeys(match[1] or match[2] for value in self.environment.values() for match in VARIABLE.finditer(value)))
+
+    def check_environment(self) -> None:
+        """CheckError names a variable that is not set here."""
         lines = [f"profile '{self.name}': environment: {key}={value} uses a variable that is not set here; export it, or write "
-                 "the value" for key, value in values.items() if "$" in value]
+                 "the value" for key, value in self.environment.items()
+                 if "$" in VARIABLE.sub(lambda match: "" if (match[1] or match[2]) in os.environ else "$", value)]
         if lines:
             raise CheckError(*lines)
-        return values
+
+    def exports(self) -> list[str]:
+        """Shell lines that set ``environment`` on a node. Names of variables stay names there: the values come with the job's environment.
+
+        Without one of them the job ends at once, and its log says which.
+        """
+        self.check_environment()
+        needed = [f'"${{{name}?is not set in the environment of this job; its profile needs it}}"'
+                  for name in self.variables() if name not in EVERYWHERE]
+        given = [f"{key}={double_quoted(value)}" for key, value in self.environment.items()]
+        if self.wrap:
+            given += [f"ORCH_WRAP={shlex.quote(json.dumps(self.wrap))}", f"ORCH_PYTHON={shlex.quote(self.python or 'python3')}"]
+        # One export for all: a value means the variable as it was, not as another line here sets it.
+        return ([f": {' '.join(needed)}"] if needed else []) + (["export " + " \\\n    ".join(given)] if given else [])
 
     def limits(self) -> dict[str, int | None]:
         """The largest request one node can take, by key of ``Resources``."""
@@ -84,8 +116,21 @@ class Profile:
         return [(key, asked[key], most) for key, most in self.limits().items() if most is not None and asked[key] > most]
 
 
+VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)
+"""``$NAME`` or ``${NAME}``."""
+EVERYWHERE = ("HOME", "USER", "LOGNAME", "SHELL")
+"""Variables that every job has."""
+RESERVED = ("job-name", "output", "error", "array", "dependency", "kill-on-invalid-dep", "signal", "requeue", "no-requeue", "parsable",
+            "wrap", "chdir", "test-only", "wait")
+"""Options of sbatch that orch's own bookkeeping hangs on."""
 COUNTS = ("cpus_per_node", "memory_gb_per_node", "gpus_per_node", "max_minutes", "max_jobs", "throttle", "calls_per_minute")
 """Keys that are whole numbers; the plain ones left are text."""
+
+
+def double_quoted(value: str) -> str:
+    """A word for a shell in which variables alone are put in."""
+    quoted = re.sub(r'([\\"`])', r"\\\1", value)
+    return f'"{quoted}"' if VARIABLE.search(value) else shlex.quote(value)
 
 
 def known_profiles() -> dict[str, Path]:
@@ -129,8 +174,8 @@ def default_name() -> str:
         return str(USER_FILE.expanduser())
     if shutil.which("sbatch") is None:
         return "local"
-    raise CheckError("this machine has sbatch but there is no profile of the cluster: copy slurm_templates/a100_normal_q.yaml "
-                     f"to {USER_FILE}, put in your partition and account, or name one: --cluster local")
+    raise CheckError("this machine has sbatch but there is no profile of the cluster: write one with `orch profile "
+                     f"init` ({USER_FILE}), or name one: --cluster local")
 
 
 def profile_values(root: Node, mistakes: Mistakes) -> dict[str, Any]:
@@ -162,21 +207,24 @@ def wrong_type(key: str, value: Any) -> str | None:
         return None if value in ("slurm", "local") else "slurm or local"
     if value is None:
         return None
-    if key == "setup":
+    if key in ("setup", "wrap"):
         good = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        return None if good else "a list of shell lines"
+        return None if good else "a list of shell lines" if key == "setup" else "a list: a program and its arguments"
     if key == "environment":
         good = isinstance(value, dict) and all(isinstance(item, str) for pair in value.items() for item in pair)
         return None if good else "a mapping NAME: text (quote numbers)"
     if key == "sbatch":
         good = isinstance(value, dict) and all(isinstance(item, str | int) for item in value.values())
-        return None if good else "a mapping option: value"
+        ours = [option for option in value if str(option).replace("_", "-") in RESERVED] if good else []
+        return f"without '{ours[0]}', which orch sets itself" if ours else None if good else "a mapping option: value"
     if key == "calls_per_minute":
         return None if type(value) is int and value > 0 else "a whole number from 1 on"
     if key == "notify":
         from orchestrator.notify import mistake
 
         return mistake(value)
+    if key == "memory_per":
+        return None if value in ("node", "gpu", "cpu") else "node, gpu or cpu"
     if key in COUNTS:
         return None if type(value) is int and value >= 0 else "a whole number"
     if key == "submit_from_nodes":

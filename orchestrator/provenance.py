@@ -119,14 +119,17 @@ def launches(run_folder: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) | {"folder": str(path.parent)} for path in paths]
 
 
-def note(run_folder: Path, plan: Plan, cwd: Path, action: str, tell: Tell = quiet, code: tuple[str, str | None] | None = None) -> None:
+def note(run_folder: Path, plan: Plan, cwd: Path, action: str, tell: Tell = quiet, again: dict[str, Any] | None = None) -> None:
     """Keep the code as it is now and what it was launched with. Jobs submitted from now on run this code; queued ones keep theirs.
 
-    ``code``: take this copy (and this work folder) instead of the present code.
+    ``again``: a launch of another run whose code is taken instead of the present one.
     """
     root = run_folder.parent.parent
-    name, work = code or (take_engines(root), take_folder(cwd, run_folder / "work") if plan.snapshot else None)
-    state, patch = git_state(cwd)
+    if again is None:
+        name, work = take_engines(root), take_folder(cwd, run_folder / "work") if plan.snapshot else None
+        state, patch = git_state(cwd)
+    else:
+        name, work, state, patch = again["code"], again["work"], again["git"], kept(again, "changes.patch")
     told: dict[str, Any] = {
         "action": action, "code": name, "work": work, "preset": plan.preset, "overrides": list(plan.overrides), "git": state,
         "environment": environment(), "orchestrator": str(Path(__file__).parent), "user": getpass.getuser()}

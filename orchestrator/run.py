@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 import socket
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -98,25 +97,9 @@ class Run:
         """The job's name for the scheduler: readable, and ending in the token."""
         return f"{self.plan.experiment}.{record.name}.{record.token}"
 
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the run's lock: a POSIX lock, which NFS passes on to the server. RunError names who has it after a minute."""
-        path = self.folder / "state.lock"
-        with path.open("a+") as file:
-            deadline = time.monotonic() + LOCK_SECONDS
-            while True:
-                try:
-                    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except OSError as error:
-                    if time.monotonic() > deadline:
-                        holder = path.read_text().strip() or "another orch process"
-                        raise RunError(f"{path}: {holder} has had the lock for {LOCK_SECONDS:.0f} s; wait for it, or end it") from error
-                    time.sleep(0.05)
-            file.truncate(0)
-            file.write(f"orch on {socket.gethostname()}, process {os.getpid()}")
-            file.flush()
-            yield
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Hold the run's lock."""
+        return locked(self.folder)
 
     def array_folder(self, token: str) -> Path:
         """What the elements of an array, or the members of a pack, share."""
@@ -133,13 +116,14 @@ class Run:
                 path = self.job_folder(job) / "job.json"
                 write_json(path, {**json.loads(path.read_text()), **changed})
             token, index = split_token(record.token)
-            log = self.attempt_folder(record) / "log.txt"
-            log.parent.mkdir(parents=True, exist_ok=True)
-            if log.is_symlink():
-                log.unlink()  # of an intent that was dropped before anything was submitted
+            log = f"{self.folder}/{record.folder}/attempt-{record.attempt}/log.txt"
+            # os instead of Path: thousands of jobs are submitted at once.
+            os.makedirs(os.path.dirname(log), exist_ok=True)  # noqa: PTH103, PTH120
+            if os.path.islink(log):  # noqa: PTH114
+                os.unlink(log)  # noqa: PTH108  # of an intent that was dropped before anything was submitted
             if record.token != token:
-                name = record.token if "+" in record.token else str(index)
-                log.symlink_to(Path(os.path.relpath(self.array_folder(token), log.parent)) / f"{name}.log")
+                name = record.token if "+" in record.token else index
+                os.symlink(f"{'../' * (record.folder.count('/') + 2)}arrays/{token}/{name}.log", log)  # noqa: PTH211
         if records[0].token != split_token(records[0].token)[0]:
             self.write_members(jobs[0].engine, records)
 
@@ -171,7 +155,7 @@ class Run:
         The copy of the program that was launched, run without the environment's start-up files: these cost more than all the rest
         (docs/performance.md).
         """
-        python = self.profile.python or sys.executable
+        python = self.profile.host_python
         head = split_token(record.token)[0]
         what = [str(self.array_folder(head))] if head != record.token else \
             [str(self.job_folder(job)), str(record.attempt), record.token]
@@ -270,6 +254,27 @@ class Run:
         return {r.name for r in records if os.path.exists(f"{self.folder}/{r.folder}/out/results.json")}  # noqa: PTH110  # as above
 
 
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a run's folder: a POSIX lock, which NFS passes on to the server. RunError names who has it after a minute."""
+    path = folder / "state.lock"
+    with path.open("a+") as file:
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if time.monotonic() > deadline:
+                    holder = path.read_text().strip() or "another orch process"
+                    raise RunError(f"{path}: {holder} has had the lock for {LOCK_SECONDS:.0f} s; wait for it, or end it") from error
+                time.sleep(0.05)
+        file.truncate(0)
+        file.write(f"orch on {socket.gethostname()}, process {os.getpid()}")
+        file.flush()
+        yield
+
+
 def waiting(job: Job) -> Record:
     """The record of a job that was never submitted."""
     return Record(name=job.name, stage=job.stage, identity=job.identity, folder=job.folder)
@@ -297,6 +302,8 @@ def find_run(name: str | None, root: Path | None = None) -> Run:
         raise RunError(f"{root}: no run here yet; launch one: orch launch EXPERIMENT (or set ORCH_RUNS to where your runs are)")
     fitting = [path for path in runs if name in (None, path.parent.name, f"{path.parent.name}/{path.name}", path.name)]
     if not fitting:
-        known = ", ".join(sorted(f"{path.parent.name}/{path.name}" for path in runs))
-        raise RunError(f"no run '{name}' in {root}; there are: {known}")
+        from orchestrator.located import near
+
+        known = {*(f"{path.parent.name}/{path.name}" for path in runs), *(path.parent.name for path in runs)}
+        raise RunError(f"no run '{name}' in {root}{near(name, known)}")
     return open_run(fitting[-1])

@@ -11,11 +11,11 @@ import dataclasses
 import datetime
 import getpass
 import json
+import math
 import os
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,17 +91,24 @@ def script_text(profile: Profile, job: Job, name: str, log: Path, after: str, co
         further["kill-on-invalid-dep"] = "yes"
     text: str = _make_sbatch_string(
         command=f"exec {shlex.join(command)}", folder=log.parent, job_name=name, time=resources.minutes, nodes=resources.nodes,
-        ntasks_per_node=1, cpus_per_task=resources.cpus, mem=f"{resources.memory_gb}G", gres=gpu if resources.gpus else None,
+        ntasks_per_node=1, cpus_per_task=resources.cpus, **memory(profile, resources), gres=gpu if resources.gpus else None,
         partition=profile.partition, account=profile.account, qos=profile.qos,
         dependency=after or None, exclude=exclude or None, setup=set_up(profile), wckey=None,
         stderr_to_stdout=True, use_srun=False, additional_parameters={**further, **profile.sbatch})
     return text
 
 
+def memory(profile: Profile, resources: Resources) -> dict[str, str]:
+    """A job's memory as the site counts it, rounded up to whole MB; a job without GPUs asks per node where it counts by GPU."""
+    parts = {"gpu": resources.gpus, "cpu": resources.cpus}.get(profile.memory_per, 0)
+    if not parts:
+        return {"mem": f"{resources.memory_gb}G"}
+    return {f"mem_per_{profile.memory_per}": f"{math.ceil(resources.memory_gb * 1024 / parts)}M"}
+
+
 def set_up(profile: Profile) -> list[str]:
     """Shell lines before the command. One that fails ends the job, and its message is the last line of the log."""
-    exports = [f"export {key}={shlex.quote(value)}" for key, value in profile.expanded_environment().items()]
-    return ["export PYTHONSAFEPATH=1", *exports, *(["set -e", *profile.setup] if profile.setup else [])]
+    return ["export PYTHONSAFEPATH=1", *profile.exports(), *(["set -e", *profile.setup] if profile.setup else [])]
 
 
 def limit_named(said: str) -> str | None:
@@ -244,7 +251,7 @@ class SlurmCluster:
         folder = gates.look_folder(self.run)
         path = folder / f"{token}.sh"
         job = Job(name="look", stage="look", axes={}, engine=None, command=None, config={}, resources=LOOK)
-        command = [profile.python or sys.executable, "-P", "-m", "orchestrator.cli", "advance", str(self.run.folder)]
+        command = [profile.host_python, "-P", "-m", "orchestrator.cli", "advance", str(self.run.folder)]
         name = f"{self.run.plan.experiment}.look.{token}"
         path.write_text(script_text(profile, job, name, folder / f"{token}.log", after, command))
         answer = self.ask(["sbatch", "--parsable", f"--chdir={self.run.cwd}", str(path)])

@@ -10,7 +10,7 @@ from typing import Any
 from engines.checkpoints import check_selector
 from engines.io import ConfigError
 from jobs.spec import Resources
-from jobs.stages import Point, Scalar, placeholders, same, value_text
+from jobs.stages import Point, Scalar, literal, placeholders, same, value_text
 from orchestrator.gate_reader import Written, read_gates
 from orchestrator.located import Mistakes, Node
 from orchestrator.located import near as near
@@ -18,7 +18,8 @@ from orchestrator.located import shown as shown
 
 STAGE_KEYS: dict[str, str] = {
     "engine": "The program each job of the stage runs: `ppo` stands for `python -m engines.ppo`.",
-    "command": "A command of your own instead of an engine; `{axis}` is replaced by the job's value, and no shell reads it.",
+    "command": "A command of your own instead of an engine: a text that is split at spaces, or a list of arguments; `{axis}` is replaced "
+               "by the job's value, and no shell reads it.",
     "matrix": "Axes whose product gives the jobs: a list sets the config key of its name, a mapping brings config.",
     "exclude": "Combinations of axis values to leave out of the product.",
     "for_each": "A stage; this one gets a job per job of that stage, started when that job is done.",
@@ -143,19 +144,28 @@ class _Reader:
         return tuple(dict.fromkeys(item.value for item in items if isinstance(item.value, str)))
 
     def command(self) -> tuple[str, ...] | None:
-        """The argument list, split as a shell would split it; ``{axis}`` is filled in later, one argument at a time."""
-        text = self.text("command")
-        if text is None:
-            return None
-        node = self.node.value["command"]
-        try:
-            arguments = tuple(shlex.split(text))
-        except ValueError as error:
-            self.add(node, f"'command' cannot be split into arguments ({error}): {shown(text)}; close the quote")
+        """The argument list: as it is written, or a text split as a shell would; ``{axis}`` is filled in later, one argument at a time."""
+        node = self.node.child("command")
+        if node is not None and isinstance(node.value, list):
+            wrong = [item for item in node.value if not isinstance(item.value, str | int | float)]
+            for item in wrong or ([] if node.value else [node]):
+                self.add(item, f"'command' must be a text or a list of arguments, each a text or a number, got {shown(item.plain())}")
+            arguments = tuple(literal(item.value) for item in node.value) if not wrong and node.value else None
+        elif (text := self.text("command")) is not None and node is not None:
+            arguments = self.split(text, node)
+        else:
             return None
         if self.node.child("config") is not None:
             self.add(self.node.value["config"], "a command has no 'config'; give the values as arguments: --lr {lr}")
         return arguments
+
+    def split(self, text: str, node: Node) -> tuple[str, ...] | None:
+        """A command line as arguments."""
+        try:
+            return tuple(shlex.split(text))
+        except ValueError as error:
+            self.add(node, f"'command' cannot be split into arguments ({error}): {shown(text)}; close the quote, or write a list")
+            return None
 
     def matrix(self) -> dict[str, Axis]:
         """The axes that are well formed."""

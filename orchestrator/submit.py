@@ -71,7 +71,7 @@ def advance(run: Run, tell: Callable[[str], None] = lambda _: None) -> tuple[lis
 
 def watch_over(run: Run, records: Sequence[Record], cluster: Cluster) -> None:
     """See that somebody looks when the jobs have ended that gates judge, or one that makes room for the backlog."""
-    for awaited in [*gates.awaited(run, records), *notify.awaited(run, records)]:
+    for awaited in gates.awaited(run, records):
         cluster.look_after(awaited)
     if backlog.waiting(records):
         cluster.look_again([record for record in records if record.state in ACTIVE and record.job_id])
@@ -102,6 +102,8 @@ def submit_waiting(run: Run, records: list[Record], cluster: Cluster, tell: Call
     records = explain(run, records)
     run.save(records)
     watch_over(run, records, cluster)
+    for awaited in notify.awaited(run, records) if chosen else []:
+        cluster.look_after(awaited)
     return records
 
 

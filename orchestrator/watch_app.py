@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -32,8 +32,9 @@ from orchestrator.why import why
 
 LEAST_SECONDS = 5.0
 """Between two looks that a person asks for."""
-FIXED = 12 + 9 + 8
-"""Columns of state and time, with their margins."""
+STATE_WIDTH, TIME_WIDTH = 11, 8
+MARGINS = 4 * 2 + 1
+"""What stands beside the text of four columns, and the scroll bar."""
 
 
 class Question(ModalScreen[bool]):
@@ -85,7 +86,7 @@ class Watch(App[None]):
     ENABLE_COMMAND_PALETTE = False
     CSS = """
     #head { height: auto; max-height: 3; padding: 0 1; }
-    #jobs { height: 1fr; min-height: 4; }
+    #jobs { height: 1fr; min-height: 4; overflow-x: hidden; scrollbar-size-vertical: 1; }
     #title { height: 1; padding: 0 1; background: $panel; text-style: bold; }
     #log { height: 1fr; min-height: 4; padding: 0 1; overflow-y: hidden; }
     #filter { display: none; height: 3; }
@@ -122,7 +123,7 @@ class Watch(App[None]):
 
     def on_mount(self) -> None:
         """Show what the state file says at once, then ask."""
-        self.table.add_columns("job", "state", "time", "progress, or why")
+        self.table.add_columns("job", "state", Text("time", justify="right"), "progress, or why")
         self.records = self.run_shown.load()
         self.show()
         self.look()
@@ -160,9 +161,9 @@ class Watch(App[None]):
     def show(self) -> None:
         """Bring the table in line with the records; the chosen job stays chosen."""
         now, wanted = time.time(), chosen(self.records, self.states, self.text)
-        table, room = self.table, max(20, self.size.width - FIXED)
-        widths = (min(max((len(one.name) for one in wanted), default=10) + 4, room // 2), 12, 9)
-        for column, width in zip(table.ordered_columns, (*widths, room - widths[0]), strict=True):
+        table, room = self.table, max(20, self.size.width - STATE_WIDTH - TIME_WIDTH - MARGINS)
+        name_width = min(max((len(one.name) for one in wanted), default=10) + 4, room // 2)
+        for column, width in zip(table.ordered_columns, (name_width, STATE_WIDTH, TIME_WIDTH, room - name_width), strict=True):
             column.auto_width, column.width = False, width
         if [str(key.value) for key in table.rows] != [one.name for one in wanted]:
             before = self.chosen_job
@@ -211,8 +212,7 @@ class Watch(App[None]):
             lines = [line.decode(errors="replace") for line in tail(self.run_shown.log(job))] if job.attempt else []
             lines = lines or [f"{job.state}, no log yet{': ' + job.reason if job.reason else ''}"]
         room = max(pane.size.height, 1)
-        said = lines[:room] if self.explains else lines[-room:]
-        pane.update(Text("\n".join(said), no_wrap=not self.explains, overflow="fold" if self.explains else "ellipsis"))
+        pane.update(Text("\n".join(lines[:room])) if self.explains else log_text(lines[-room:], pane.size.width))
 
     @on(DataTable.RowHighlighted)
     def moved(self) -> None:
@@ -221,7 +221,7 @@ class Watch(App[None]):
 
     def on_resize(self, _event: events.Resize) -> None:
         """The terminal has another size."""
-        if self.is_running:
+        if self.table.ordered_columns:
             self.call_after_refresh(self.show)
 
     def action_search(self) -> None:
@@ -321,6 +321,14 @@ class Watch(App[None]):
             self.records, self.looked, self.trouble = self.run_shown.load(), 0.0, ""
             self.show()
             self.look()
+
+
+def log_text(lines: Sequence[str], width: int) -> Text:
+    """Lines of a log, each on one line of the screen: of a progress bar its newest state, colours as colours, no other control code."""
+    cut = [Text.from_ansi(line.rstrip("\r").rpartition("\r")[2].expandtabs(), end="") for line in lines]
+    for line in cut:
+        line.truncate(max(width, 10), overflow="ellipsis")
+    return Text("\n").join(cut)
 
 
 def watch(run: Run) -> None:

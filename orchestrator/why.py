@@ -10,7 +10,7 @@ from jobs.gates import Condition, Finding, holds, number
 from orchestrator import gates
 from orchestrator.run import Run
 from orchestrator.state import FAILED, JobState, Record, allocation
-from orchestrator.status import clock
+from orchestrator.status import clock, progress_text, row
 
 SHOWN = 8
 """Jobs before it that are named."""
@@ -20,6 +20,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     """Lines for a person: the state and its source, the gate with its values, the jobs it needs, the log."""
     age = f", {clock(time.time() - record.seen)} ago" if record.seen else ""
     lines = [f"{record.name} is {record.state} ({record.source}{age})" + (f": {record.reason}" if record.reason else "")]
+    lines += pace_lines(row(run, record, time.time()))
     overridden = gates.read_overrides(run).get(record.name)
     if overridden is not None:
         lines.append(f"override: {overridden['decision']}, by {overridden['by']} at {moment(overridden['time'])}: {overridden['reason']}")
@@ -35,6 +36,17 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
         lines.append(f"log: {run.log(record)}")
     if record.state in (JobState.WAITING, JobState.SKIPPED) and record.source == gates.SOURCE:
         lines.append(f"to decide it yourself: orch override {record.name} --run|--skip --reason TEXT")
+    return lines
+
+
+def pace_lines(values: dict[str, Any]) -> list[str]:
+    """How far it is or when it starts; that it is stalled, and what to do then."""
+    now = time.time()
+    known = values["phase"] is not None or (values["expected_start"] or 0.0) > now
+    lines = [f"progress: {progress_text({**values, 'reason': ''}, now)}"] if known else []
+    if values["stalled_seconds"] is not None:
+        lines += [f"stalled: nothing new for {clock(values['stalled_seconds'])}; read the end of its log: {values['log']}",
+                  f"to start it again from its newest checkpoint: orch cancel --job {values['job']}, then orch retry --job {values['job']}"]
     return lines
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -71,21 +70,23 @@ def test_cancel_empties_the_backlog_and_a_launch_takes_it_up_again(tmp_path: Pat
         time.sleep(0.3)
 
 
-def user_limit(most: str) -> None:
-    subprocess.run(["sacctmgr", "-i", "modify", "qos", "normal", "set", f"MaxSubmitJobsPerUser={most}"], check=True, capture_output=True)
-    deadline = time.monotonic() + 30
-    told = re.compile(rf"MaxSubmitJobsPU={'N' if most == '-1' else most}\b")
-    question = ["scontrol", "show", "assoc_mgr", "flags=qos"]
-    while not told.search(subprocess.run(question, capture_output=True, text=True, check=True).stdout):
+def user_limit(most: int | None) -> None:
+    """Let a user have so many jobs queued, and wait until the controller has heard of it; None: as many as they like."""
+    setting = f"MaxSubmitJobsPerUser={-1 if most is None else most}"
+    subprocess.run(["sacctmgr", "-i", "modify", "qos", "normal", "set", setting], check=True, capture_output=True)
+    too_many = ["sbatch", "--parsable", "--account=llmalignment", "--mem=10M", "--begin=now+1hour", f"--array=0-{most}", "--wrap=true"]
+    deadline = time.monotonic() + 60
+    while most is not None and (taken := subprocess.run(too_many, capture_output=True, text=True)).returncode == 0:
+        subprocess.run(["scancel", taken.stdout.strip()], check=True)
         assert time.monotonic() < deadline, "slurmctld has not heard of the limit"
-        time.sleep(0.2)
+        time.sleep(0.5)
 
 
 @pytest.mark.slurm
 def test_more_jobs_than_the_qos_takes_wait_and_all_complete(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, f"  a: {{command: \"sh -c 'echo a{{n}} >> ran'\", matrix: {{n: {list(range(12))}}}, {SMALL}}}\n"
                               f"  b: {{command: \"sh -c 'echo b >> ran'\", after: [a], {SMALL}}}\n")
-    user_limit("8")
+    user_limit(8)
     other = subprocess.run(["sbatch", "--parsable", "--account=llmalignment", "--mem=10M", "--begin=now+1hour", "--array=1-2",
                             "--output=/dev/null", "--wrap=true"], capture_output=True, text=True, check=True).stdout.strip()
     try:
@@ -101,7 +102,7 @@ def test_more_jobs_than_the_qos_takes_wait_and_all_complete(slurm: PrivateSlurm,
             time.sleep(0.5)
     finally:
         subprocess.run(["scancel", other], check=True)
-        user_limit("-1")
+        user_limit(None)
     assert Counter((tmp_path / "ran").read_text().split()) == Counter([f"a{n}" for n in range(12)] + ["b"])
     assert {job["attempt"] for job in jobs(tmp_path).values()} == {1}
 

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from private_slurm import PrivateSlurm
 
 from jobs.spec import Resources
 from orchestrator.costs import Start, wasted_seconds
@@ -69,6 +71,33 @@ def test_the_advice_names_the_key_and_a_number_that_leaves_room() -> None:
 def orch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "ORCH_RUNS": str(folder / "runs"), "TMPDIR": str(folder), "COLUMNS": "150"}
     return subprocess.run([ORCH, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.slurm
+def test_slurm_says_when_a_job_will_start_and_what_it_used(slurm: PrivateSlurm, tmp_path: Path) -> None:
+    burn = "import time; x = bytearray(200 << 20); end = time.time() + 75\nwhile time.time() < end: sum(range(10**6))"
+    (tmp_path / "burn.py").write_text(burn)
+    (tmp_path / "trial.yaml").write_text(
+        f"experiment: trial\nstages:\n  burn: {{command: \"{sys.executable} burn.py {{n}}\", matrix: {{n: [1, 2]}}, "
+        "resources: {cpus: 1, memory_gb: 1, minutes: 3}}\n")
+    (tmp_path / "alone.yaml").write_text(slurm.profile.read_text() + "sbatch: {exclusive: true, nodelist: a100-1}\n")
+    done = orch(tmp_path, "launch", "trial.yaml", "--cluster", str(tmp_path / "alone.yaml"), "--no-watch")
+    assert done.returncode == 0, done.stderr
+    deadline, expected = time.monotonic() + 120, None
+    while expected is None:
+        assert time.monotonic() < deadline
+        jobs = json.loads(orch(tmp_path, "status", "--json").stdout)["jobs"]
+        expected = next((one["expected_start"] for one in jobs if one["state"] == "PENDING" and one["expected_start"]), None)
+    assert time.time() - 60 < expected < time.time() + 240
+    assert "starts in" in orch(tmp_path, "status").stdout
+    while any(one["state"] != "COMPLETED" for one in json.loads(orch(tmp_path, "status", "--json").stdout)["jobs"]):
+        assert time.monotonic() < deadline + 200
+        time.sleep(2)
+    document = json.loads(orch(tmp_path, "costs", "--json").stdout)
+    (used,) = document["used"]
+    assert used["memory_of"] == "job", "sacct's MaxRSS is that of all its processes"
+    assert 0.19 < used["memory_peak_gb"] < 0.9
+    assert 0 < used["cpus_busy"] < 1.2
 
 
 def test_a_failed_attempt_is_wasted_and_the_node_measures_what_a_job_uses(tmp_path: Path) -> None:

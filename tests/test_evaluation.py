@@ -21,10 +21,11 @@ from engines.evaluation.__main__ import same_as_before, score_model, write_promp
 from engines.evaluation.aggregate import rows
 from engines.evaluation.generate import Worker, check_weights, context_length
 from engines.evaluation.processes import Pipe, generate_in_processes, gpu_groups, serve, tell
+from engines.evaluation.reuse import take_over
 from engines.evaluation.samples import Desk, Model, Sample, read_lines
 from engines.evaluation.suite import PLAIN, changed
 from engines.evaluation.tasks import Item, task_files
-from engines.io import INTERRUPTED, ConfigError, Interrupted, Progress, Stop, read_progress, read_results
+from engines.io import INTERRUPTED, ConfigError, Interrupted, Progress, Stop, read_progress, read_results, write_results
 from engines.scoring import answer_text
 
 
@@ -159,6 +160,55 @@ def test_a_process_is_told_to_stop_hands_in_what_it_has_and_gets_no_more(tmp_pat
     assert len(texts(tmp_path)) == 3
 
 
+SEEN = os.environ.get("CUDA_VISIBLE_DEVICES")
+"""As it is when a process imports this file."""
+
+
+def make_slowly(connection, config, models, length):
+    """A process of a group without an engine: says which GPUs it sees; after the word to stop it hands in no more than it has begun."""
+    place, count = Path(os.environ["GATHER_AT"]), int(os.environ["GATHER"])
+    (place / str(os.getpid())).touch()
+    while len(list(place.iterdir())) < count:  # none is done before the last has started
+        time.sleep(0.01)
+    pipe = Pipe(connection)
+    pipe.ready()
+    while not pipe.stopping() and (portion := pipe.take(2)).requests:
+        for index, number, _ in portion.requests:
+            time.sleep(0.02)
+            pipe.give(Sample(portion.model, index, number, str(SEEN), 1, "stop"))
+            if pipe.stopping():
+                break
+
+
+def test_processes_of_one_queue_each_see_their_gpus_stop_when_told_and_others_go_on_without_doubles(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7,8,9")
+    (tmp_path / "gathered").mkdir()
+    monkeypatch.setenv("GATHER_AT", str(tmp_path / "gathered"))
+    monkeypatch.setenv("GATHER", "3")
+    items = [item(str(number), rows=4, temperature=1.0) for number in range(25)]
+    desk = desk_of(tmp_path, items, models=("m", "n"))
+    give = desk.give
+
+    def give_and_stop(sample):
+        give(sample)
+        desk.stop.requested = desk.done >= 60
+
+    desk.give = give_and_stop
+    generate_in_processes(desk, gpu_groups(2), make_slowly)
+    desk.close()
+    assert 60 <= desk.done < 120
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,5,6,7,8,9"
+    again = desk_of(tmp_path, items, models=("m", "n"))
+    assert again.done == desk.done
+    monkeypatch.setenv("GATHER", "5")
+    generate_in_processes(again, gpu_groups(3), make_slowly)
+    again.close()
+    assert set(keys(tmp_path).values()) == {1}
+    assert (again.done, sum(keys(tmp_path).values())) == (200, 200)
+    groups = {line["text"] for path in (tmp_path / "generations").glob("*/*.jsonl") for line in read_lines(path)}
+    assert groups == {"4,5", "6,7", "8,9", "4,5,6", "7,8,9"}
+
+
 def crash(connection):
     """A generating process that dies."""
     Pipe(connection).ready()
@@ -209,6 +259,36 @@ def test_samples_of_other_data_or_settings_are_not_mixed_and_speed_may_change(tm
         same_as_before(config_of(limit=3), tmp_path, [], facts)
     with pytest.raises(ConfigError, match="the tasks and their files"):
         same_as_before(config_of(), tmp_path, [], {"math": {"sha256": "2", "settings": {"temperature": 0.0}}})
+
+
+def test_samples_of_the_same_weights_files_and_settings_are_taken_over_and_others_are_not(tmp_path):
+    items, versions = [item("a", temperature=0.5, samples_per_prompt=2), item("b", temperature=0.5, samples_per_prompt=2)], {"vllm": "1"}
+    manifest = checkpoints.Manifest(name="epoch-1", step=1, epoch=1, format="huggingface", fingerprint="f", metrics={})
+    there = desk_of(tmp_path / "there", items, models=[Model("as-called-there", tmp_path, manifest)])
+    for sample in made(there.take(3)):
+        there.give(sample)
+    there.close()
+    facts = {"math": {"sha256": "s", "settings": {"temperature": 0.5, "metric": "accuracy"}}}
+    write_results(tmp_path / "there", "evaluation", config_of(), [], 1.0, {"checkpoints": [{"name": "as-called-there", "fingerprint": "f"}],
+                                                                         "tasks": facts, "versions": versions})
+    mine = Model("epoch-1", tmp_path, manifest)
+
+    def taken(name, seed=0, changed=facts, with_=versions, model=mine):
+        out = tmp_path / name
+        out.mkdir(exist_ok=True)
+        said = take_over([str(tmp_path / "nowhere"), str(tmp_path / "there"), str(out)], out, [model], items, changed, seed, with_)
+        return said, desk_of(out, items, models=[model]).done
+
+    said, done = taken("here")
+    assert done == 3
+    assert said == [f"epoch-1: 3 samples were taken over from {tmp_path / 'there'}: the same weights, files and settings"]
+    assert taken("here") == (said, 3)
+    other_file, other_settings = ({"math": {**facts["math"], **change}} for change in ({"sha256": "t"}, {"settings": {"temperature": 1.0}}))
+    assert taken("b", seed=1) == taken("c", changed=other_file) == taken("d", changed=other_settings) == ([], 0)
+    assert taken("e", with_={"vllm": "2"}) == ([], 0)
+    assert taken("f", model=Model("epoch-1", tmp_path, manifest.model_copy(update={"fingerprint": "g"}))) == ([], 0)
+    rest = desk_of(tmp_path / "here", items, models=[mine])
+    assert [each[:2] for each in rest.take(9).requests] == [each[:2] for each in there.take(9).requests]
 
 
 def test_scoring_goes_on_where_it_was_stopped_and_unclosed_thinking_is_no_answer(tmp_path):

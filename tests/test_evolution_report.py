@@ -24,9 +24,11 @@ Columns = dict[str, list[float | None]]
 """Task -> value of each problem."""
 
 
-def evaluated(root: Path, arm: str, checkpoints: list[Columns], tokens: int = 3, **changes: Any) -> list[dict[str, Any]]:
+def evaluated(root: Path, arm: str, checkpoints: list[Columns], tokens: int = 3, seed: int | None = None,
+              **changes: Any) -> list[dict[str, Any]]:
     """A finished evaluation of several checkpoints of one training, and the points that it gives."""
-    out = root / f"evaluate-{arm}" / "out"
+    axes = {"arm": arm} if seed is None else {"arm": arm, "seed": seed}
+    out = root / f"evaluate-{'-'.join(map(str, axes.values()))}" / "out"
     (out / "scores").mkdir(parents=True)
     points = []
     for place, values in enumerate(checkpoints):
@@ -35,7 +37,8 @@ def evaluated(root: Path, arm: str, checkpoints: list[Columns], tokens: int = 3,
                   "finish_reason": "stop", "status": "error" if value is None else "ok"}
                  for task, column in values.items() for i, value in enumerate(column)]
         (out / "scores" / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        points.append({"training": f"train/arm={arm}", "axes": {"arm": arm}, "checkpoint": name, "step": 4 * place, "epoch": place,
+        training = "train/" + ",".join(f"{name}={value}" for name, value in axes.items())
+        points.append({"training": training, "axes": axes, "checkpoint": name, "step": 4 * place, "epoch": place,
                        "folder": str(out), "evaluated_as": name})
     write_results(out, "evaluation", EvaluationConfig(models="m", data="d", **changes), [], 1.0, {"versions": {}})
     return points
@@ -160,6 +163,24 @@ def test_both_arms_are_in_one_picture_and_the_page_names_nothing_outside_it(tmp_
     assert "epoch 5: deleted before anyone looked" in page
     assert {path.name for path in (out / "figures").iterdir()} == {"domains.svg", "domains.png", "answers.svg", "answers.png"}
     assert max(map(len, (out / "report.txt").read_text().splitlines())) <= 110
+
+
+def test_the_seeds_of_an_arm_are_one_curve_whose_band_is_over_seeds(tmp_path: Path) -> None:
+    right = {("baseline", 0): (40, 50, 60), ("baseline", 1): (40, 56, 66), ("pcgrad", 0): (40, 60, 70), ("pcgrad", 1): (40, 60, 80)}
+    points = [point for (arm, seed), counts in right.items()
+              for point in evaluated(tmp_path, arm, [{"math": share(count)} for count in counts], seed=seed)]
+    out = report(tmp_path, points[:-1])  # the last of one seed is missing
+    lines = [line for line in csv.DictReader((out / "tidy.csv").open()) if line["mean"] == "over seeds" and line["domain"] == "math"]
+    assert [(line["arm"], line["step"], line["n"], line["value"]) for line in lines] == [
+        ("baseline", "0", "2", "0.4"), ("baseline", "4", "2", "0.53"), ("baseline", "8", "2", "0.63"), ("pcgrad", "0", "2", "0.4"),
+        ("pcgrad", "4", "2", "0.6")]
+    # Student's t of two values 0.50 and 0.56: 12.706 standard errors of 0.03 on either side.
+    assert float(lines[1]["high"]) - 0.53 == pytest.approx(12.706 * 0.03, rel=1e-3)
+    assert "only some seeds have a checkpoint at step 8: not in the mean" in text_of(out)
+    assert "arm=pcgrad 4 2 60.0" in text_of(out)
+    figure = (out / "figures" / "domains.svg").read_text()
+    assert "arm=baseline (mean of 2 seeds)" in figure
+    assert figure.count("stroke-width: 0.7") == 2 * len(right)  # a thin line per seed in both panels
 
 
 def test_every_number_is_a_tidy_row_with_its_interval_and_source(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`orch evolve`: every checkpoint once, by its content, also while the training runs and deletes what it made before."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -71,7 +72,7 @@ def out_of(run: Run, arm: str, stage: str = "train") -> Path:
     return run.job_folder(run.by_name[f"{stage}/arm={arm}"]) / "out"
 
 
-def finish(out: Path, names: dict[str, str], engine: str = "evaluation") -> None:
+def finish(out: Path, names: dict[str, str], engine: str = "evaluation", data: Path | None = None) -> None:
     """An evaluation that has scored these checkpoints (name -> fingerprint)."""
     (out / "scores").mkdir(parents=True)
     for place, name in enumerate(names):
@@ -80,7 +81,8 @@ def finish(out: Path, names: dict[str, str], engine: str = "evaluation") -> None
         (out / "scores" / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     write_results(out, engine, EvaluationConfig(models="m", data="data", limit=5), [], 1.0, {
         "checkpoints": [{"name": name, "step": place, "epoch": place, "fingerprint": print_} for place, (name, print_) in
-                        enumerate(names.items())]})
+                        enumerate(names.items())],
+        "tasks": {} if data is None else {"math": {"file": str(data), "sha256": hashlib.sha256(data.read_bytes()).hexdigest()}}})
 
 
 @pytest.fixture(autouse=True)
@@ -187,6 +189,41 @@ def test_what_the_run_itself_has_scored_with_the_same_settings_is_taken_over(tmp
     other, _ = again(run, overrides=("evaluate.config.limit=3",))
     assert other.folder != made.folder
     assert scored(other) == [["epoch-000001", "start"]]
+
+
+def test_what_the_run_has_scored_is_said_and_counts_only_while_its_files_are_the_same(tmp_path: Path) -> None:
+    run = training_run(tmp_path, ("a",))
+    save(out_of(run, "a"), 1, 11)
+    data = tmp_path / "data" / "math.test.parquet"
+    prints = {one.manifest.name: one.manifest.fingerprint for one in checkpoints.complete(out_of(run, "a"))}
+    finish(out_of(run, "a", "evaluate"), prints, data=data)
+    data.write_text("another benchmark")
+    made, told = again(run)
+    assert scored(made) == [["epoch-000001", "start"]]
+    assert "evaluate/arm=a: scored on other files (math); its checkpoints are scored again" in told
+    data.write_text("")
+    (tmp_path / "runs" / "x-evolution").rename(tmp_path / "before")
+    made, told = again(run)
+    assert scored(made) == [["start"]]
+    assert "evaluate/arm=a of the run has scored epoch-000001 with the same settings: taken over, not scored again" in told
+
+
+def test_evaluations_know_of_each_others_samples_whichever_runs_first(tmp_path: Path) -> None:
+    run = training_run(tmp_path, ("a", "b"))
+    save(out_of(run, "a"), 1, 11)
+    save(out_of(run, "b"), 1, 12)
+    finish(out_of(run, "a", "evaluate"), {}, data=None)
+    made, _ = again(run, overrides=("evaluate.config.limit=3",))
+    (job, _) = [job for job in made.plan.jobs if job.engine == "evaluation"]
+    assert job.config["reuse"] == [str(out_of(run, "a", "evaluate"))]
+    waiting = json.loads((out_of(run, "b", "evaluate").parent / "config.json").read_text())
+    assert str(made.job_folder(job) / "out") in waiting["reuse"]
+    assert "reuse" not in run.by_name["evaluate/arm=b"].config or not run.by_name["evaluate/arm=b"].config["reuse"]
+    finish(made.job_folder(job) / "out", {})
+    later, _ = again(run, overrides=("evaluate.config.limit=4",))
+    assert later.folder != made.folder
+    assert str(made.job_folder(job) / "out") in next(job for job in later.plan.jobs if job.engine == "evaluation").config["reuse"]
+    assert again(run, overrides=("evaluate.config.limit=3",))[0].by_name[job.name].identity == job.identity
 
 
 def test_jobs_are_packed_as_asked(tmp_path: Path) -> None:

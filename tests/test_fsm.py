@@ -215,6 +215,18 @@ def test_the_learning_rate_warms_up_and_falls() -> None:
     assert rate_factor(tiny(), 99, 100) == 1.0
 
 
+def test_a_recipe_fills_what_is_not_given_and_says_what_departs_from_it() -> None:
+    published, tuned = Config(), Config.model_validate({"recipe": "tuned"})
+    assert (published.learning_rate, published.loss, published.settings) == (1e-3, "query", "published")
+    assert (tuned.learning_rate, tuned.loss, tuned.embedding_scale, tuned.settings) == (1e-2, "all", 1.0, "tuned")
+    other = Config.model_validate({"recipe": "tuned", "architecture": {"kind": "lstm", "width": 256}, "dropout": 0.1})
+    assert (other.learning_rate, other.settings) == (3e-3, "tuned but dropout 0.1")
+    for config in (published, tuned, other):
+        assert Config.model_validate(config.model_dump()) == config
+    with pytest.raises(ValueError, match="architecture"):
+        Config.model_validate({"recipe": "tuned", "architecture": "lstm-smal"})
+
+
 @pytest.mark.parametrize(("changes", "message"), [
     ({"seeds": [1, 1]}, "the same model twice"), ({"seeds": []}, "at least 1"), ({"learning_rate": 0.0}, "must be positive"),
     ({"machines": "9s9a"}, "machines"), ({"architecture": {"kind": "transformer", "width": 10}}, "even number"),

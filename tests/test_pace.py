@@ -1,12 +1,24 @@
 """How fast a job goes, whether its time limit comes first, and when it is called stalled."""
 
+import dataclasses
+import json
 import math
+import os
+import time
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
+from orchestrator.create import create_run
 from orchestrator.pace import STALLED_SECONDS, WARNING_SECONDS, pace, requeues
+from orchestrator.plan import make_plan
+from orchestrator.profile import Profile
+from orchestrator.state import JobState
+from orchestrator.status import document, render
+from orchestrator.why import why
 
 
 def line(step: int, time: float, total: int = 100, phase: str = "train", **metrics: float) -> dict[str, Any]:
@@ -65,3 +77,27 @@ def test_requeues_are_as_many_as_a_loop_counts(left: float, limit: float, spent:
     while work > 0:
         counted, work = counted + 1, work - each
     assert abs(requeues(left, limit * (1 - spent), limit, start_up) - counted) <= (1 if math.isclose(work, 0, abs_tol=1e-3 * each) else 0)
+
+
+def test_status_why_and_json_call_a_stalled_job_stalled_also_among_many(tmp_path: Path) -> None:
+    numbers = ", ".join(str(n) for n in range(120))
+    (tmp_path / "trial.yaml").write_text("experiment: trial\nstages:\n  train: {command: \"train {n}\", matrix: {n: [" + numbers + "]}}\n")
+    run, now = create_run(make_plan(tmp_path / "trial.yaml"), Profile(kind="local"), tmp_path / "runs"), time.time()
+    running = {"state": JobState.RUNNING, "attempt": 1, "started": now - 7200, "seen": now, "source": "squeue"}
+    records = [dataclasses.replace(one, **running) for one in run.load()]
+    for record, silent in zip(records, (3600.0, 5.0), strict=False):
+        path = run.folder / record.folder / "out" / "progress.jsonl"
+        path.parent.mkdir(parents=True)
+        path.write_text("".join(json.dumps(line(k, now - silent - 10 * (20 - k))) + "\n" for k in range(21)))
+        os.utime(path, (now - silent, now - silent))
+    console = Console(width=140, record=True, file=(tmp_path / "shown").open("w"))
+    console.print(render(run, records, "", now, 140))
+    shown = console.export_text()
+    assert "120 RUNNING, 1 stalled" in shown
+    (row,) = [text for text in shown.splitlines() if "stalled 1:00:00" in text]
+    assert "train/n=0 " in row
+    stalled = {values["job"]: values["stalled_seconds"] for values in document(run, records, "")["jobs"] if values["stalled_seconds"]}
+    assert set(stalled) == {"train/n=0"}
+    assert 3590 < stalled["train/n=0"] < 3700
+    assert any(text.startswith("stalled: nothing new for 1:00:") for text in why(run, records[0], records))
+    assert any(text.startswith("progress: train 20/100") for text in why(run, records[1], records))

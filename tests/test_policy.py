@@ -103,7 +103,7 @@ def test_a_code_error_holds_the_siblings_in_the_queue_until_a_person_retries(tmp
     assert re.match(held, found["train/n=8"]["reason"]), found["train/n=8"]
     relaunched = orch(tmp_path, "launch", "trial.yaml", "--cluster", str(one_core))
     assert "not submitted again: train/n=1 died of something that another attempt does not change" in relaunched.stdout
-    assert "0 jobs submitted" in relaunched.stdout
+    assert "0 jobs submitted" in relaunched.stdout, relaunched.stdout
     (tmp_path / "train.py").write_text("")
     assert "submitted train/n=1" in orch(tmp_path, "retry", "--job", "train").stdout
     deadline = time.monotonic() + 60

@@ -1,5 +1,6 @@
 """What was launched is kept, and what the nodes run is that: a later edit changes nothing that is queued."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -129,7 +130,7 @@ def test_a_folder_without_git_or_too_large_is_refused_in_one_line(tmp_path: Path
     folder = repository(tmp_path / "here")
     with (folder / "weights.bin").open("wb") as file:
         file.truncate((MOST_MEGABYTES + 1) * 2**20)
-    with pytest.raises(CheckError, match=r"101 MB .* weights\.bin"):
+    with pytest.raises(CheckError, match=r"101 MB .*weights\.bin"):
         take_folder(folder, tmp_path / "work")
     assert not (tmp_path / "work").exists()
 
@@ -162,7 +163,7 @@ def test_a_long_patch_ends_with_a_whole_file() -> None:
 
 def test_secrets_are_told_by_name_value_and_shape() -> None:
     assert all(map(is_secret, ["HF_TOKEN", "WANDB_API_KEY", "MY_SECRET", "DB_PASSWORD", "GITHUB_TOKEN", "SLACK_WEBHOOK", "apikey"]))
-    assert not any(map(is_secret, ["PATH", "TOKENIZERS_PARALLELISM", "HOME", "KEYBOARD_LAYOUT", "SSH_AUTH_SOCK", "MONKEYS"]))
+    assert not any(map(is_secret, ["PATH", "TOKENIZERS_PARALLELISM", "HOME", "KEYBOARD_LAYOUT", "SSH_AUTH_SOCK"]))
     text = 'a hf_abcdefghijklmnopqrstuvwx b\nWANDB_API_KEY="0123456789abcdef0123"\nEOS_TOKEN = "<|endoftext|>"\nDB_PASSWORD=hunter22x\n'
     assert redacted(text, {}) == 'a <secret> b\nWANDB_API_KEY="<secret>"\nEOS_TOKEN = "<|endoftext|>"\nDB_PASSWORD=<secret>\n'
     assert redacted("x /home/me/cred.json", {"GOOGLE_CREDENTIALS": "/home/me/cred.json"}) == "x /home/me/cred.json"
@@ -192,7 +193,7 @@ def test_an_edit_after_the_launch_changes_nothing_that_is_queued_and_a_retry_tak
     folder = tmp_path / "here"
     folder.mkdir()
     file = describe(folder, f"  gate: {{command: \"sh -c 'while [ ! -e go ]; do sleep 0.1; done'\", {SMALL}}}\n"
-                            f"  data: {{engine: miniature, after: [gate], {SMALL}, config: {{warmup_steps: 0}}}}\n"
+                            f"  data: {{engine: miniature, after: [gate], {SMALL}, config: {{warmup_steps: 1}}}}\n"
                             f"  after: {{command: 'false', after: [gate], {SMALL}}}\n")
     (program / "engines" / "miniature" / "__main__.py").write_text("import sys, engines\nsys.exit(f'old code {engines.__file__}')\n")
     launched = orch(folder, "launch", file, "--cluster", "local", "--no-watch", program=program)
@@ -235,3 +236,65 @@ def test_commands_of_a_snapshot_run_what_was_there_at_the_launch(tmp_path: Path)
 def launch_of(run: Path, number: int = 1) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((run / "provenance" / str(number) / "launch.json").read_text())
     return document
+
+
+def test_a_planted_secret_is_nowhere_after_everything_was_asked_for(tmp_path: Path) -> None:
+    folder = repository(tmp_path / "here")
+    (folder / "train.py").write_text("TOKEN = 'planted-4711-value'\n")
+    (folder / "note.sh").write_text("curl https://hooks.slack.com/services/T000/B000/planted-4711\n")
+    git(folder, "add", "note.sh")
+    (tmp_path / "site.yaml").write_text("kind: local\nenvironment: {HF_TOKEN: $MY_OWN_TOKEN}\n")
+    digest = "import hashlib, os; print(hashlib.sha256(os.environ['HF_TOKEN'].encode()).hexdigest())"
+    file = describe(folder, f"  a: {{command: {json.dumps(['python3', '-c', digest])}, {SMALL}}}\n"
+                            f"  b: {{command: 'false', {SMALL}}}\n"
+                            f"  c: {{engine: analysis, after: [a], config: {{compare: {{baseline: x, treatment: y}}}}, {SMALL}}}\n")
+    tokens = {"MY_OWN_TOKEN": "planted-4711-value", "WANDB_API_KEY": "planted-4711-other", "SLACK_WEBHOOK": "https://x.y/planted-4711"}
+    calls = (["launch", file, "--cluster", str(tmp_path / "site.yaml"), "--watch"], ["status"], ["status", "--json"], ["logs", "a"],
+             ["why", "b"], ["rerun", "trial"], ["diff", "trial", "trial"], ["profile", "list"])
+    shown = [orch(folder, *arguments, HOME=str(folder), **tokens) for arguments in calls]
+    assert [result.returncode for result in shown] == [1, 0, 0, 0, 0, 0, 0, 0], [result.stderr for result in shown]
+    run = next(path for path in (folder / "runs" / "trial").iterdir() if "rerun" not in path.name)
+    wait_for(run / "jobs" / "a" / "attempt-1" / "exit.json")
+    assert (run / "jobs" / "a" / "attempt-1" / "log.txt").read_text() == hashlib.sha256(b"planted-4711-value").hexdigest() + "\n"
+    assert (run / "jobs" / "c" / "out" / "environment.json").exists()
+    assert "planted" not in "".join(result.stdout + result.stderr for result in shown)
+    written = [path for path in folder.rglob("*") if path.is_file() and path.name not in ("train.py", "note.sh")
+               and ".git" not in path.parts and b"planted" in path.read_bytes()]
+    assert written == []
+
+
+def test_a_rerun_is_a_run_of_its_own_and_the_difference_to_it_is_told(tmp_path: Path, program: Path) -> None:
+    folder = repository(tmp_path / "here")
+    file = describe(folder, f"  a: {{command: [cat, train.py], {SMALL}}}\n  b: {{command: 'echo {{x}}', matrix: {{x: [1, 2]}}, {SMALL}}}\n",
+                    "snapshot: true\n")
+    launched = orch(folder, "launch", file, "--cluster", "local", "--watch", program=program)
+    assert launched.returncode == 0, launched.stderr
+    first = the_run(folder)
+    (folder / "train.py").write_text("print('two')\n")
+    (folder / "trial.yaml").write_text("gone")
+    with (program / "engines" / "io.py").open("a") as engine:
+        engine.write("# one more line\n")
+    assert orch(folder, "rerun", "trial", "--code", "launched", program=program).returncode == 0
+    again = orch(folder, "rerun", first.name, "--set", "b.matrix.x=[2, 3]", "--set", "a.resources.minutes=7", program=program)
+    assert again.returncode == 0, again.stderr
+    reruns = (folder / "runs" / "trial").glob("*-rerun-1")
+    same, other = sorted(reruns, key=lambda path: path.name != f"{first.name}-rerun-1")
+    for run in (same, other):
+        wait_for(run / "jobs" / "a" / "attempt-1" / "exit.json")
+    logs = [(run / "jobs" / "a" / "attempt-1" / "log.txt").read_text() for run in (first, same, other)]
+    assert logs == ["print('one')\n", "print('one')\n", "print('two')\n"]
+    assert launch_of(same)["code"] == launch_of(first)["code"] != launch_of(other)["code"]
+    assert json.loads(orch(folder, "diff", first.name, same.name, "--json", program=program).stdout)["differences"] == []
+    found = json.loads(orch(folder, "diff", first.name, other.name, "--json", program=program).stdout)["differences"]
+    told = {(one["what"], one["where"], one["key"]): (one["a"], one["b"]) for one in found}
+    assert told["jobs", "b", "b/x=1"] == ("only here", None)
+    assert told["jobs", "b", "b/x=3"] == (None, "only here")
+    assert told["resources", "a", "minutes"] == (5, 7)
+    assert told["code", "engines/io.py", "lines"] == ("-0", "+1")
+    assert "snapshot" in {one["key"] for one in found}
+    table = orch(folder, "diff", first.name, other.name, program=program).stdout
+    assert "engines/io.py" in table
+    wrong = orch(folder, "diff", "triall", first.name, program=program)
+    assert (wrong.returncode, "did you mean 'trial'?" in wrong.stderr) == (2, True)
+    refused = orch(folder, "rerun", first.name, "--code", "launched", "--set", "a.resources.minutes=9", program=program)
+    assert "leave --set out" in refused.stderr

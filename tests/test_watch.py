@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from orchestrator.run import open_run
 from orchestrator.state import JobState, Record
-from orchestrator.watch_app import Question, Runs, Watch
+from orchestrator.watch_app import Question, Runs, Watch, log_text
 from orchestrator.watch_rows import MOST, chosen
 
 ORCH = str(Path(sys.executable).with_name("orch"))
@@ -115,6 +115,11 @@ def test_without_a_terminal_it_prints_a_line_per_change(folder: Path) -> None:
         assert process.wait(timeout=300) == 1
     assert "quick/n=1 COMPLETED" in seen
     assert "\x1b" not in seen
+
+
+def test_a_log_line_takes_one_line_whatever_a_program_printed() -> None:
+    shown = log_text(["10 %\r 55 %\r100 %\r", "\x1b[31mred\x1b[0m \x1b[2Jcleared", "x" * 200, "[bold]not markup"], 20)
+    assert shown.plain.splitlines() == ["100 %", "red cleared", "x" * 19 + "…", "[bold]not markup"]
 
 
 def test_of_ten_thousand_jobs_those_that_matter_now_are_shown() -> None:

@@ -42,10 +42,16 @@ class Config(EngineConfig):
     """Time limit of scoring one sample; programs in the sandbox have their own."""
     scoring_workers: int = Field(1, ge=1)
     """Scoring processes at a time."""
+    allow_weak_sandbox: bool = False
+    """Where neither bubblewrap nor landlock holds: run model-written code with limits on time and memory only, rather than not at all. It
+    may then read and write your files. The results say so."""
     gpus_per_model: int = Field(1, ge=1)
     """GPUs that share one copy of the model (tensor parallel); the GPUs of the job are divided into groups of so many."""
     kv_cache_gb: int = Field(1, ge=1)
     """Size of vLLM's cache on the CPU."""
+    reuse: list[str] = Field(default_factory=list)
+    """Output folders of other evaluations: samples that one of them has made of the same weights, on the same files, with the same settings
+    are taken over instead of being made again. `orch evolve` fills it in."""
     drain_seconds: float = Field(20.0, ge=0)
     """How long samples that are on their way may go on after a signal to stop; then they are given up and made again later."""
     probe_tolerance: float = Field(0.05, gt=0)

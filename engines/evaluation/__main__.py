@@ -12,6 +12,7 @@ from engines.checkpoints import select
 from engines.evaluation import Config
 from engines.evaluation.aggregate import Axes, Line, over_suite, rows
 from engines.evaluation.processes import generate
+from engines.evaluation.reuse import take_over
 from engines.evaluation.samples import Desk, Model, read_lines
 from engines.evaluation.suite import load_suite
 from engines.evaluation.tasks import Item, read_items, remarks
@@ -81,7 +82,7 @@ def key_of(line: Line) -> tuple[str, str, int]:
     return line["task"], line["item_id"], line["sample"]
 
 
-FREE_KEYS = frozenset({"scoring_workers", "kv_cache_gb", "gpus_per_model", "drain_seconds"})
+FREE_KEYS = frozenset({"allow_weak_sandbox", "reuse", "scoring_workers", "kv_cache_gb", "gpus_per_model", "drain_seconds"})
 """Keys of the config that decide how fast the samples are made and not which: a restart may change them."""
 
 
@@ -111,12 +112,12 @@ def vllm_version() -> str:
     return str(vllm.__version__)
 
 
-def sandbox_of(items: list[Item]) -> str | None:
+def sandbox_of(items: list[Item], weak: bool) -> str | None:
     """Name of the sandbox, tested, if some problem needs one; found out before anything is generated."""
     from engines.sandbox import self_test
     from engines.scoring import IN_SANDBOX, kind_of
 
-    return self_test() if any(kind_of(item.problem.data_source) in IN_SANDBOX for item in items) else None
+    return self_test(weak) if any(kind_of(item.problem.data_source) in IN_SANDBOX for item in items) else None
 
 
 def rows_of(config: Config, desk: Desk, model: Model, lines: list[Line], facts: dict[str, dict[str, Any]]) -> list[Row]:
@@ -143,7 +144,9 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     said = remarks(facts)
     print("".join(f"{line}\n" for line in said), end="", flush=True)
     write_prompts(out, items)
-    sandbox = sandbox_of(items)
+    reused = take_over(config.reuse, out, models, items, facts, config.seed, versions())
+    print("".join(f"{line}\n" for line in reused), end="", flush=True)
+    sandbox = sandbox_of(items, config.allow_weak_sandbox)
     # Steps count samples on disk, so what an earlier start wrote still holds.
     desk = Desk(config, out, models, items, stop, Progress(out, keep_until=sys.maxsize))
     starts = generate(desk)
@@ -162,8 +165,8 @@ def run(config: Config, out: Path, stop: Stop) -> None:
                     "fingerprint": m.manifest.fingerprint if m.manifest else None} for m in models]
     write_results(out, "evaluation", config, found, time.monotonic() - start,
                   {"checkpoints": checkpoints, "too_long_prompts": {task: fact["too_long_prompts"] for task, fact in facts.items()},
-                   "tasks": facts, "remarks": said, "engine_starts": starts, "samples_without_score": errors, "sandbox": sandbox,
-                   "versions": versions()})
+                   "tasks": facts, "remarks": [*said, *reused], "engine_starts": starts, "samples_without_score": errors,
+                   "sandbox": sandbox, "versions": versions()})
 
 
 if __name__ == "__main__":

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 
@@ -14,6 +15,8 @@ from engines.evaluation.generate import Worker, context_length
 from engines.evaluation.samples import Desk, Model, Portion, Sample
 from engines.io import ConfigError, Interrupted
 
+DEVICES = "CUDA_VISIBLE_DEVICES"
+Program = Callable[[Connection, Config, list[Model], int], None]
 LOOK_SECONDS = 0.5
 """How long a signal to stop may wait until the processes are told."""
 
@@ -23,7 +26,7 @@ def gpu_groups(gpus_per_model: int) -> list[str | None]:
 
     ConfigError if the GPUs cannot be divided so.
     """
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    named = os.environ.get(DEVICES)
     if named is None:
         import torch
 
@@ -55,16 +58,35 @@ def generate(desk: Desk) -> int:
     return started
 
 
-def generate_in_processes(desk: Desk, groups: Sequence[str | None]) -> None:
-    """Make the missing samples with one process per group; returns when all have ended. ConfigError as a process found it."""
+@contextlib.contextmanager
+def visible(group: str | None) -> Iterator[None]:
+    """What is started meanwhile sees these GPUs only, from its first import on; None: what this process sees."""
+    before = os.environ.get(DEVICES)
+    if group is not None:
+        os.environ[DEVICES] = group
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[DEVICES] = before
+        else:
+            os.environ.pop(DEVICES, None)
+
+
+def generate_in_processes(desk: Desk, groups: Sequence[str | None], program: Program | None = None) -> None:
+    """Make the missing samples with one process per group; returns when all have ended. ConfigError as a process found it.
+
+    ``program`` is what a process runs: an engine, if nothing else is said.
+    """
     context, length = multiprocessing.get_context("spawn"), context_length(desk)
     desk.processes = len(groups)
     live: dict[Connection, multiprocessing.process.BaseProcess] = {}
     try:
         for group in groups:
             ours, theirs = context.Pipe()
-            process = context.Process(target=work, args=(theirs, desk.config, list(desk.models), length, group))
-            process.start()
+            process = context.Process(target=program or work, args=(theirs, desk.config, list(desk.models), length))
+            with visible(group):
+                process.start()
             theirs.close()
             live[ours] = process
         told = False
@@ -159,11 +181,9 @@ def ignore_signals() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def work(connection: Connection, config: Config, models: list[Model], length: int, group: str | None) -> None:
+def work(connection: Connection, config: Config, models: list[Model], length: int) -> None:
     """The program of one process. It ends when the samples do, or when the pipe breaks."""
     ignore_signals()
-    if group is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = group
     try:
         Worker(config, models, length, Pipe(connection)).run()
     except ConfigError as error:

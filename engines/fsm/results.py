@@ -88,6 +88,6 @@ def write(config: Config, out: Path, data: Data, model: Model, point: Point, sec
     rows.append(Row(metric="parameters", value=float(parameters), n=1))
     facts: dict[str, Any] = {
         "architecture": config.model.model_dump(), "machines": config.data_set.machines.model_dump(), "data": data.key,
-        "steps": point.step, "device": str(point.losses.device), "backend": "stacked" if model.stacked else "fused",
-        "versions": {"torch": torch.__version__}}
+        "settings": config.settings, "steps": point.step, "device": str(point.losses.device),
+        "backend": "stacked" if model.stacked else "fused", "versions": {"torch": torch.__version__}}
     write_results(out, "fsm", config, rows, seconds, facts)

@@ -7,7 +7,7 @@ margin, better or worse if it lies on one side of 0, and otherwise the seeds are
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engines.fsm_report import Config, Question
 from engines.fsm_report.reading import Found, Group
@@ -68,9 +68,16 @@ def answer(question: Question, found: Found, config: Config) -> Answer:
             why = f"skipped, {group.skipped[0]}" if group.skipped else "no job of it is done"
             return Answer(question, "not decided", f"{name}: {why}")
     first = found.groups[question.first]
-    if question.second is None:
-        return learned(question, first, config)
-    return compared(question, first, found.groups[question.second], config)
+    second = found.groups[question.second] if question.second else None
+    plain = learned(question, first, config) if second is None else compared(question, first, second, config)
+    return replace(plain, text=f"{plain.text}; {under(first, second)}")
+
+
+def under(first: Group, second: Group | None) -> str:
+    """Which of the optimiser's settings an answer holds for."""
+    if second is None or first.settings == second.settings:
+        return f"settings: {first.settings}"
+    return f"settings: {first.settings} against {second.settings}"
 
 
 def learned(question: Question, group: Group, config: Config) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from engines.drawing import BLUE, INK, ORANGE, Figure, prepare, save
 from engines.fsm_report.reading import Found, Group
 from engines.fsm_report.summary import Summary, probed, summarise, trained
 
-COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
+COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#8c564b", "#6a3d9a")
 DRAWN = (("probe_accuracy", "trained", "-"), ("probe_accuracy", "untrained", "--"), ("probe_control_accuracy", "trained", ":"))
 """Metric, network and line style of the probes' figure."""
 COLUMNS = 2
@@ -89,11 +90,12 @@ def by_machines(found: Found, path: Path, series_of: Callable[[Group], Series], 
     if not groups:
         found.missing.append(f"figure of {up} by {across}: no training has left what it shows")
         return None
-    kinds = list(dict.fromkeys(group.machines for group in groups))
+    named = {group.name: panel_name(group, groups) for group in groups}
+    kinds = list(dict.fromkeys(named.values()))
     figure, axes = panels(len(kinds), 3.6)
     for axis, kind in zip(axes, kinds, strict=True):
-        shown = [group for group in groups if group.machines == kind]
-        for colour, group in zip(COLOURS, shown, strict=False):
+        shown = [group for group in groups if named[group.name] == kind]
+        for colour, group in zip(cycle(COLOURS), shown, strict=False):
             line(axis, series_of(group), colour, short(group, shown))
         top = along(shown[0], "ceiling_accuracy", {}) if series_of is positions else level(shown[0], series_of(shown[0]))
         axis.plot(list(top), [value.mean for value in top.values()], "--", color=INK, linewidth=1, label="exact predictor")
@@ -102,6 +104,12 @@ def by_machines(found: Found, path: Path, series_of: Callable[[Group], Series], 
     seeds = max(len(group.finished) for group in groups)
     band = f", mean of up to {seeds} seeds; band: 95 % interval over seeds (Student's t)" if seeds > 1 else ", one seed"
     return save(figure, path, f"{caption}{band}; dashed: the exact in-context predictor.", "results")
+
+
+def panel_name(group: Group, groups: Sequence[Group]) -> str:
+    """The kind of machines; with the optimiser's recipe where one panel would hold more lines than there are colours."""
+    beside = [other for other in groups if other.machines == group.machines]
+    return group.machines if len(beside) <= len(COLOURS) else f"{group.machines}, {group.recipe} settings"
 
 
 def level(group: Group, series: Series) -> Series:
@@ -127,7 +135,7 @@ def probes(found: Found, path: Path) -> Figure | None:
     targets = list(dict.fromkeys(target for group in groups for target in group.config["targets"]))
     figure, axes = panels(len(targets), 3.4)
     for axis, target in zip(axes, targets, strict=True):
-        for colour, group in zip(COLOURS, groups, strict=False):
+        for colour, group in zip(cycle(COLOURS), groups, strict=False):
             for metric, network, style in DRAWN:
                 series = layers(group, metric, target, network)
                 if series:

@@ -54,6 +54,22 @@ class Group:
         return found
 
     @property
+    def recipe(self) -> str:
+        """``published`` or ``tuned``: which of the optimiser's settings its config starts from."""
+        return str(self.config.get("recipe", "published"))
+
+    @property
+    def settings(self) -> str:
+        """The optimiser's settings in words; of probes those of the networks that they look into."""
+        document = self.finished[0].document
+        if self.engine == "probe":
+            folder = Path(self.config["models"]["folder"])
+            if not (folder / "results.json").exists():
+                return "unknown"
+            document = read_results(folder)[1]
+        return str(document["facts"].get("settings", "unknown"))
+
+    @property
     def machines(self) -> str:
         """What it was trained on: ``5s5a``, with ``absorbing`` where that is so; sizes of its own show the walks' lengths too."""
         sizes = self.finished[0].document["facts"]["machines"]

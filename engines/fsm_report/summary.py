@@ -43,7 +43,8 @@ def difference(first: Sequence[float], second: Sequence[float]) -> Interval:
     value, error = fmean(first) - fmean(second), math.sqrt(sum(parts))
     if error == 0:
         return Interval(value, value, value)
-    freedom = sum(parts) ** 2 / sum(part**2 / (len(values) - 1) for part, values in zip(parts, (first, second), strict=True))
+    shares = [part / sum(parts) for part in parts]  # the squares of tiny variances would be 0
+    freedom = 1 / sum(share**2 / (len(values) - 1) for share, values in zip(shares, (first, second), strict=True))
     whole = math.floor(freedom + 1e-6)  # rounding errors must not cost one of few
     half = error * (T95[whole - 1] if whole <= len(T95) else Z95)
     return Interval(value, value - half, value + half)

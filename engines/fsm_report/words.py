@@ -16,15 +16,16 @@ from engines.fsm_report.summary import BEST, counting, looked_up, probed, summar
 from engines.io import Row
 from engines.pages import STYLE, rows, table
 
-SCORES = ["group", "machines", "epochs", "weights", "seeds", "test accuracy [95 %]", "sd", "ceiling", "of it", "counting", "looked up",
-          "learned"]
+SCORES = ["group", "machines", "settings", "epochs", "weights", "seeds", "test accuracy [95 %]", "sd", "ceiling", "of it", "counting",
+          "looked up", "learned"]
 PROBES = ["group", "target", "layer", "seeds", "probe [95 %]", "sd", "control", "selectivity", "untrained", "most frequent"]
 READING = ("How to read this: scores are per cent of the query's next states, mean over training seeds with Student's t interval (cut at 0 "
            "and 100); the seeds share one data set. The ceiling is the expected score of the exact in-context predictor on the same "
            "sequences: no model can be better but by luck. 'counting' is the best score of predicting the most frequent next state so far, "
            "'looked up' the way from there (0) to the ceiling (100): a model at 0 or below does not look up. Probes are read at every "
            "layer from the embedding (0) up; the control task's labels hang on nothing that the sequence shows, so selectivity is what "
-           "a probe does not owe to its own capacity.")
+           "a probe does not owe to its own capacity. Settings are those of the optimiser, each answer says under which it holds; * marks "
+           "a recipe with other values for some keys.")
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def score_row(group: Group, config: Config) -> list[str]:
     summary = summarise(accuracies)
     share = summarise(group.values("ceiling_share", BEST))
     parameters = group.values("parameters", {})
-    return [group.name, group.machines.partition(" (")[0], str(document["config"]["epochs"]),
+    return [group.name, group.machines.partition(" (")[0],
+            group.recipe + ("" if group.settings == group.recipe else "*"), str(document["config"]["epochs"]),
             f"{parameters[0] / 1000:.1f} K" if parameters else "-",
             f"{len(accuracies)}/{group.planned}", "-" if summary is None else spread(summary).partition(", n")[0],
             "-" if summary is None or summary.deviation is None else points(summary.deviation),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import time
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 
 from engines.data import Problem
+from engines.sandbox import SandboxError, chosen
 from engines.scoring import IN_PROCESS, IN_SANDBOX, Verdict, Version, kind_of, score
 
 START_SECONDS = 30.0
@@ -92,6 +94,9 @@ class ScoringPool:
             else:
                 todo.append(index)
         todo.reverse()
+        if any(kind_of(items[index][0].data_source) in IN_SANDBOX for index in todo):
+            with contextlib.suppress(SandboxError):  # each item is told so
+                chosen()  # here, once: the processes that score inherit it
         busy: list[Worker] = []
         while todo or busy:
             while todo and len(busy) < self.limit:

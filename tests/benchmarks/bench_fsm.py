@@ -1,12 +1,15 @@
-"""Training speed of the small sequence models: torch's fused kernels, a plain time loop, and five models stacked.
+"""Training speed of the small sequence models: five seeds as processes and stacked, against a plain nn.LSTM and a loop over time.
 
-    python tests/benchmarks/bench_fsm.py
+    python tests/benchmarks/bench_fsm.py [--shape BATCHxTOKENS] [--models lstm,rnn,transformer]
 
-One thread. Seconds are CPU seconds of this process, so that other work on the machine disturbs little; tokens are those of all models.
+One thread a process. Seconds are CPU seconds of a step, of all processes that take part, so that other work on the machine disturbs
+little; tokens are those of all models. ``nn`` is torch.nn.LSTM (or RNN) with torch.optim.AdamW as a tutorial writes it.
 """
 
 from __future__ import annotations
 
+import argparse
+import multiprocessing
 import os
 import statistics
 import sys
@@ -21,6 +24,7 @@ from engines.automata.models import Model, Parameters, initial
 from engines.fsm.optimizer import Flat
 
 REPEATS = 5
+SEEDS = 5
 SHAPES = ((64, 128), (8, 650))
 """Sequences and tokens: the shape of the streams, and the published batch of 8 whole sequences."""
 
@@ -64,26 +68,85 @@ def speed(architecture: Architecture, models: int, batch: int, longest: int,
     return models * batch * longest / seconds, seconds
 
 
+class Tutorial(torch.nn.Module):
+    """The same model from torch's own modules."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        super().__init__()
+        width, kind = architecture.width, torch.nn.LSTM if architecture.kind == "lstm" else torch.nn.RNN
+        self.embedding = torch.nn.Embedding(VOCABULARY, width)
+        self.recurrent = kind(width, width, architecture.layers, batch_first=True)
+        self.head = torch.nn.Linear(width, 5, bias=False)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """(B, T) -> (B, T, 5)."""
+        output: torch.Tensor = self.head(self.recurrent(self.embedding(inputs))[0])
+        return output
+
+
+def tutorial(architecture: Architecture, batch: int, longest: int) -> tuple[float, float]:
+    """Tokens per CPU second and CPU seconds of a step of torch's modules and optimizer."""
+    torch.manual_seed(0)
+    model = Tutorial(architecture)
+    optimizer, taken = torch.optim.AdamW(model.parameters(), lr=1e-3), []
+    inputs, targets = torch.randint(0, VOCABULARY, (batch, longest)), torch.randint(0, 5, (batch * longest,))
+    for _ in range(REPEATS + 1):
+        started = time.process_time()
+        optimizer.zero_grad()
+        F.cross_entropy(model(inputs).flatten(0, 1), targets).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        taken.append(time.process_time() - started)
+    seconds = statistics.median(taken[1:])
+    return batch * longest / seconds, seconds
+
+
+def one_seed(architecture: Architecture, batch: int, longest: int) -> float:
+    """CPU seconds of a step of one seed by the fused kernels; what each of several processes does."""
+    torch.set_num_threads(1)
+    return speed(architecture, 1, batch, longest, Model(architecture, stacked=False).logits)[1]
+
+
+def processes(architecture: Architecture, batch: int, longest: int) -> tuple[float, float]:
+    """Tokens per CPU second and CPU seconds of a round in which each of ``SEEDS`` processes takes a step; as many at once as cores."""
+    with multiprocessing.get_context("spawn").Pool(min(SEEDS, len(os.sched_getaffinity(0)))) as pool:
+        seconds = sum(pool.starmap(one_seed, [(architecture, batch, longest)] * SEEDS, chunksize=1))
+    return SEEDS * batch * longest / seconds, seconds
+
+
+def ways(architecture: Architecture, batch: int, longest: int) -> list[tuple[str, int, Callable[[], tuple[float, float]]]]:
+    """Name, number of models and measurement of each way to train this architecture."""
+    fused, stacked = Model(architecture, stacked=False), Model(architecture, stacked=True)
+
+    def measured(models: int, logits: Callable[[Parameters, torch.Tensor], torch.Tensor]) -> Callable[[], tuple[float, float]]:
+        return lambda: speed(architecture, models, batch, longest, logits)
+
+    together: list[tuple[str, int, Callable[[], tuple[float, float]]]] = [
+        ("stacked", 1, measured(1, stacked.logits)), ("stacked", SEEDS, measured(SEEDS, stacked.logits)),
+        ("processes", SEEDS, lambda: processes(architecture, batch, longest))]
+    if architecture.kind == "transformer":
+        return together
+    return [("nn", 1, lambda: tutorial(architecture, batch, longest)),
+            ("loop over time", 1, measured(1, lambda parameters, inputs: plain_logits(architecture, parameters, inputs))),
+            ("fused", 1, measured(1, fused.logits)), ("fused", SEEDS, measured(SEEDS, fused.logits)), *together]
+
+
 def main() -> int:
     """Print a table."""
+    parser = argparse.ArgumentParser(description="Training speed of small sequence models, one thread a process.")
+    parser.add_argument("--shape", help="sequences x tokens, such as 8x650; both published ones if not given")
+    parser.add_argument("--models", default="lstm,rnn,transformer", help="which of lstm, rnn, transformer")
+    chosen = parser.parse_args()
+    given = chosen.shape.split("x") if chosen.shape else []
     torch.set_num_threads(1)
-    print(f"torch {torch.__version__}, 1 thread of {os.cpu_count()}, load {os.getloadavg()[0]:.1f}, median of {REPEATS}")
+    print(f"torch {torch.__version__}, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}, median of {REPEATS}")
     print("| model | batch x tokens | way | models | CPU s per step | tokens / CPU s |\n| --- | --- | --- | --- | --- | --- |")
-    for name, architecture in (("LSTM 64 x 2", Architecture(kind="lstm", width=64)), ("RNN 64 x 2", Architecture(kind="rnn", width=64)),
-                               ("transformer 64 x 2", Architecture(kind="transformer", width=64))):
-        fused, stacked = Model(architecture, stacked=False), Model(architecture, stacked=True)
-        cases: list[tuple[str, int, Callable[[Parameters, torch.Tensor], torch.Tensor]]] = [
-            ("stacked", 1, stacked.logits), ("stacked", 5, stacked.logits)]
-        if architecture.kind != "transformer":
-            def loop(parameters: Parameters, inputs: torch.Tensor, architecture: Architecture = architecture) -> torch.Tensor:
-                return plain_logits(architecture, parameters, inputs)
-
-            cases = [("fused", 1, fused.logits), ("fused", 5, fused.logits), ("plain loop", 1, loop), ("stacked", 1, stacked.logits),
-                     ("stacked", 5, stacked.logits)]
-        for batch, longest in SHAPES:
-            for way, models, logits in cases:
-                tokens, seconds = speed(architecture, models, batch, longest, logits)
-                print(f"| {name} | {batch} x {longest} | {way} | {models} | {seconds:.3f} | {tokens:,.0f} |", flush=True)
+    for kind in chosen.models.split(","):
+        architecture = Architecture(kind=kind, width=64)
+        for batch, longest in [(int(given[0]), int(given[1]))] if given else SHAPES:
+            for way, models, measure in ways(architecture, batch, longest):
+                tokens, seconds = measure()
+                print(f"| {kind} 64 x 2 | {batch} x {longest} | {way} | {models} | {seconds:.3f} | {tokens:,.0f} |", flush=True)
     return 0
 
 

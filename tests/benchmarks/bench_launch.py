@@ -144,9 +144,10 @@ def kill_at_random(times: int, profile: Path, seed: int = 1) -> tuple[int, int, 
     """Kill ``times`` orch commands at random moments of their life; jobs lost, jobs doubled, and what was killed."""
     moments, killed, lost, doubled = random.Random(seed), Counter[str](), 0, 0
     Path("fast.yaml").write_text(f"{profile.read_text()}calls_per_minute: 100000\n")
-    took = 2.0
-    while killed.total() < times:
-        place = Path(f"kill-{killed.total()}")
+    took = {"launch": 2.0, "status": 1.0, "advance": 1.0}
+    for place in map(Path, (f"kill-{number}" for number in range(10 * times))):
+        if killed.total() >= times:
+            break
         place.mkdir()
         (place / "trial.yaml").write_text(
             "experiment: trial\nabout: trial\nstages:\n"
@@ -155,20 +156,20 @@ def kill_at_random(times: int, profile: Path, seed: int = 1) -> tuple[int, int, 
             f"  c: {{command: \"sh -c 'echo c >> ran'\", after: [b], {SMALL}}}\n")
         launch = [ORCH, "launch", "trial.yaml", "--cluster", str(Path("fast.yaml").absolute()), "--no-watch"]
         environment = {**os.environ, "ORCH_RUNS": str(place.absolute() / "runs")}
-        for number in range(min(5, times - killed.total())):
+        for number in range(5):
             there = number > 0 and list(place.glob("runs/*/*/plan.json"))
             word = moments.choice(["launch", "status", "advance"]) if there else "launch"
             process = subprocess.Popen(launch if word == "launch" else [ORCH, word], cwd=place, env=environment,
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             started = time.monotonic()
             try:
-                process.wait(timeout=moments.uniform(0.1 * took, took))
-                took = 0.5 * took + 0.5 * (time.monotonic() - started)  # it had ended: aim a little earlier
+                process.wait(timeout=moments.uniform(0.1 * took[word], took[word]))
+                took[word] = 0.5 * took[word] + 0.5 * (time.monotonic() - started)  # it had ended: aim a little earlier
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 killed[word] += 1
-                took = min(6.0, 1.05 * took)
+                took[word] = min(6.0, 1.05 * took[word])
         subprocess.run(launch, cwd=place, env=environment, check=True, capture_output=True)
         drained(0.0)
         ran = Counter((place / "ran").read_text().split())

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from engines.analysis.evolution import Config
+from engines.analysis.evolution.arms import ARMS, arm_rows, uneven
 from engines.analysis.evolution.drawing import draw
 from engines.analysis.evolution.judging import RULES
 from engines.analysis.evolution.reading import read_evolution
@@ -48,7 +49,8 @@ def page(told: Told, figures: list[Figure]) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{title}</title><style>{STYLE}</style><h1>{title}</h1>",
         *(f'<p class="lead">{escape(sentence(told, one))}</p>' for one in told.evolved.series),
-        pictures[0], "<h2>Where to stop</h2>", rows(STOPPING, stopping_rows(told)), f"<p>{escape(READING)}</p>",
+        pictures[0], *(["<h2>Means over seeds</h2>", rows(ARMS, arm_rows(told))] if arm_rows(told) else []),
+        "<h2>Where to stop</h2>", rows(STOPPING, stopping_rows(told)), f"<p>{escape(READING)}</p>",
         "<h2>Alarms</h2>", f"<ul>{rules}</ul>",
         rows(CHECKS, check_rows(told, told.checks), ["macro" if check.raised else "" for check in told.checks]),
         f"<p>{escape(detectable_line(told))}</p>", "<h2>How the models answer</h2>", pictures[1],
@@ -62,17 +64,18 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     """Write the report in every form, results last."""
     start = time.monotonic()
     told = judge(read_evolution(config))
+    told.evolved.found.missing += uneven(told)
     if stop.requested:
         raise Interrupted("the report was not drawn; start it again")
     figures = draw(told, out / "figures")
-    lines = tidy(told)
-    for name, text in {"report.txt": plain(told), "report.md": markdown(told, figures), "report.html": page(told, figures),
+    lines, seeds = tidy(told), [ARMS, *arm_rows(told)] if arm_rows(told) else []
+    for name, text in {"report.txt": plain(told, seeds), "report.md": markdown(told, figures, seeds), "report.html": page(told, figures),
                        "tidy.csv": csv_text(lines)}.items():
         write_text(out / name, text)
     if find_spec("pyarrow"):
         write_parquet(out / "tidy.parquet", lines)
     write_results(out, "analysis.evolution", config, [with_ends(line) for line in lines], time.monotonic() - start, facts(told))
-    print(plain(told))
+    print(plain(told, seeds))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from engines.analysis.evolution.arms import SEED, Group, groups, over_seeds
 from engines.analysis.evolution.judging import Check, Stopping
 from engines.analysis.evolution.reading import Point, Series
 from engines.analysis.evolution.words import Told, behaviour_of, sentence
@@ -34,7 +35,16 @@ def tidy(told: Told) -> list[Tidy]:
         stop = told.stops[one.name]
         if not isinstance(stop, str):
             found += stopping_rows(told, one, stop)
-    return [*found, *(check_row(told, check) for check in told.checks)]
+    return [*found, *(row for group in groups(told) for row in arm_rows(told, group)), *(check_row(told, check) for check in told.checks)]
+
+
+def arm_rows(told: Told, group: Group) -> list[Tidy]:
+    """The mean over the seeds of an arm at every step; n counts seeds."""
+    source = ";".join(dict.fromkeys(f"{point.scored.folder}/scores" for one in group.series for point in one.points))
+    axes: Axes = {name: value for name, value in group.series[0].points[0].scored.axes.items() if name != SEED}
+    return [line(told.evolved.config.metric, len(group.series), mean,
+                 {**axes, "step": step, "domain": domain or "macro mean", "mean": "over seeds"}, source)
+            for domain in (*told.evolved.domains(), None) for step, mean in over_seeds(told, group, domain).items()]
 
 
 def source_of(point: Point) -> str:

@@ -163,9 +163,10 @@ def sources(told: Told) -> list[str]:
     return [f"[{number}] {path}" for number, path in enumerate(told.evolved.found.files, start=1)]
 
 
-def plain(told: Told) -> str:
-    """``report.txt``: what `orch report` prints."""
+def plain(told: Told, seeds: Sequence[list[str]] = ()) -> str:
+    """``report.txt``: what `orch report` prints; ``seeds`` is the table of means over seeds, if there are any."""
     parts = [textwrap.fill(sentence(told, one), 100, subsequent_indent="  ") for one in told.evolved.series]
+    parts += [table(list(seeds))] if seeds else []
     parts.append(table([STOPPING[:4] + STOPPING[5:], *(row[:4] + row[5:] for row in stopping_rows(told))]))
     parts.append(table([CHECKPOINTS, *checkpoint_rows(told)]))
     if told.alarms:
@@ -178,13 +179,14 @@ def plain(told: Told) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def markdown(told: Told, figures: Sequence[Figure]) -> str:
+def markdown(told: Told, figures: Sequence[Figure], seeds: Sequence[list[str]] = ()) -> str:
     """``report.md``; the figures are linked."""
     found = told.evolved.found
     parts = [*(f"**{sentence(told, one)}**" for one in told.evolved.series), markdown_table(STOPPING, stopping_rows(told)),
              f"Scores from {labels(found.uses.get('scores', []))}.", markdown_table(CHECKPOINTS, checkpoint_rows(told)),
              markdown_table(["training", "checkpoint", *told.evolved.domains()], domain_rows(told)),
              "Rules:\n\n" + "\n".join(f"- {name}: {rule}" for name, rule in RULES.items())]
+    parts += [markdown_table(seeds[0], list(seeds[1:]))] if seeds else []
     parts += [markdown_table(CHECKS, check_rows(told, told.checks))] if told.checks else []
     parts += [f"![{figure.caption}](figures/{figure.name}.png)\n\n{figure.caption} {labels(found.uses.get(figure.source, []))}"
               for figure in figures]

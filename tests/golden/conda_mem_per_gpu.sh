@@ -1,0 +1,30 @@
+#!/bin/bash
+
+# Parameters
+#SBATCH --account=my-project
+#SBATCH --constraint='a100|h100'
+#SBATCH --cpus-per-task=32
+#SBATCH --gres=gpu:3
+#SBATCH --job-name=x.train.0123456789
+#SBATCH --mem-per-gpu=34134M
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --open-mode=append
+#SBATCH --output=/runs/x/log.txt
+#SBATCH --partition=gpu
+#SBATCH --qos=normal
+#SBATCH --requeue
+#SBATCH --signal=B:USR2@120
+#SBATCH --time=720
+
+# setup
+export PYTHONSAFEPATH=1
+export HF_HOME="$HOME/.cache/huggingface" \
+    TOKENIZERS_PARALLELISM=false
+set -e
+source "$HOME/miniconda3/etc/profile.d/conda.sh"
+conda activate orch
+
+# command
+export SUBMITIT_EXECUTOR=slurm
+exec true
