@@ -49,7 +49,8 @@ def test_no_minute_has_more_calls_than_the_budget_and_the_wait_ends_when_there_i
         assert wait == 0.0
     else:
         after = time.time() + wait
-        assert sum(after - (now - age) < 60 - 1e-3 for age in recent) == most - 1  # one leaves the last minute then, not before
+        assert sum(after - (now - age) < 60 - 1e-3 for age in recent) < most  # there is room then, and not before
+        assert sum(after - 0.02 - (now - age) < 60 for age in recent) >= most
         assert len((cache / "calls").read_text().splitlines()) == len(ages)  # and nothing was counted
 
 

@@ -99,7 +99,8 @@ HEAD = "experiment: x\nstages:\n"
     (HEAD + "  a: {command: 'echo {s}', matrix: {s: [0, 1]}, exclude: [{s: 2}]}",
      "x.yaml:3: stage 'a': exclude: axis 's' has no value 2; its values: 0, 1"),
     (HEAD + "  a: {command: \"echo 'open\"}",
-     "x.yaml:3: stage 'a': 'command' cannot be split into arguments (No closing quotation): \"echo 'open\"; close the quote"),
+     "x.yaml:3: stage 'a': 'command' cannot be split into arguments (No closing quotation): \"echo 'open\"; "
+     "close the quote, or write a list"),
     (HEAD + "  a: {command: echo, zz: {metric: x}}",
      f"x.yaml:3: stage 'a': unknown key 'zz' (value {{'metric': 'x'}}); known: {', '.join(sorted(STAGE_KEYS))}"),
     (HEAD + "  a: {resources: {cpus: 1}}",
@@ -111,7 +112,7 @@ HEAD = "experiment: x\nstages:\n"
     ("experiment: a b\nstages: {a: {command: echo}}",
      "x.yaml:1: 'experiment' must be a name of letters, digits, '_' and '-', got 'a b'"),
     ("experiment: a\nstages: {}", "x.yaml:2: 'stages' must name at least one stage"),
-    ("", "x.yaml:1: must be a mapping with the keys experiment, about, stages, presets, got None"),
+    ("", "x.yaml:1: must be a mapping with the keys experiment, about, stages, snapshot, presets, got None"),
     ("a: [1\nb: 2", "x.yaml:2: not YAML: expected ',' or ']', but got ':'; check indentation, quotes and colons there"),
     (HEAD + "  a: &a {command: echo, config: *a}", "x.yaml:3: an alias that contains itself; write the values out"),
 ])

@@ -35,7 +35,7 @@ def assert_report(runs: Path) -> None:
     assert shown.returncode == 0, shown.stderr
     for domain in ("math", "logic", "code", "science", "simulation", "tabular"):
         assert domain in shown.stdout
-    (html,) = runs.glob("*/*/jobs/report*/out/report.html")
+    (html,) = runs.glob("[!.]*/*/jobs/report*/out/report.html")
     text = html.read_text()
     assert "<img" in text or "<svg" in text
     assert "http://" not in text.replace("http://www.w3.org", "")
@@ -55,7 +55,7 @@ def test_smoke_preset_on_this_machine_from_launch_to_report(tmp_path: Path) -> N
         assert reward["after"] > reward["before"] + 0.1, f"{arm} did not learn: {reward}"
     again = orch(tmp_path, "launch", "mtl-comparison", "--preset", "smoke", "--cluster", "local", "--no-watch")
     assert again.returncode == 0
-    assert not list(tmp_path.glob("*/*/jobs/*/attempt-2")), "a finished job was started again"
+    assert not list(tmp_path.glob("[!.]*/*/jobs/*/attempt-2")), "a finished job was started again"
 
 
 TWINS = """
@@ -113,7 +113,7 @@ def test_a_training_killed_in_the_middle_ends_bit_equal_after_another_launch(tmp
     killed = False
     while set(states(tmp_path).values()) & {"PENDING", "RUNNING", "COMPLETING"}:
         assert time.monotonic() < deadline, states(tmp_path)
-        steps = [json.loads(line)["step"] for path in tmp_path.glob("*/*/jobs/train*killed*/out/progress.jsonl")
+        steps = [json.loads(line)["step"] for path in tmp_path.glob("[!.]*/*/jobs/train*killed*/out/progress.jsonl")
                  for line in path.read_text().splitlines()]
         if not killed and max(steps, default=0) >= 5:
             os.kill(driver_of(tmp_path, "killed"), signal.SIGKILL)
@@ -148,7 +148,7 @@ def test_smoke_preset_on_slurm_with_a_training_that_is_warned_requeued_and_goes_
     assert {row["state"] for row in found.values()} == {"COMPLETED"}, found
     train = found["train/arm=pcgrad,seed=0"]
     assert (train["id"], train["attempt"], train["restarts"]) == (warned, 1, 1)
-    (progress,) = tmp_path.glob("*/*/jobs/train*pcgrad*/out/progress.jsonl")
+    (progress,) = tmp_path.glob("[!.]*/*/jobs/train*pcgrad*/out/progress.jsonl")
     lines = [json.loads(line) for line in progress.read_text().splitlines()]
     assert [line["step"] for line in lines if line["phase"] == "train"] == list(range(1, 17)), "a step is missing or was done twice"
     assert_report(tmp_path)

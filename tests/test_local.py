@@ -47,7 +47,7 @@ def until(folder: Path, met: Callable[[dict[str, dict[str, Any]]], bool]) -> dic
 
 
 def scheduler_of(folder: Path) -> int:
-    (run,) = (folder / "runs").glob("*/*")
+    (run,) = (folder / "runs").glob("[!.]*/*")
     found = subprocess.run(["pgrep", "-f", f"orchestrator.local {run.resolve()}"], capture_output=True, text=True, check=True)
     return int(found.stdout.split()[0])
 
@@ -91,7 +91,7 @@ def test_a_relaunch_takes_failed_jobs_and_new_resources(tmp_path: Path) -> None:
     (tmp_path / "weights").write_text("w")
     assert launch(tmp_path, stages.replace("minutes: 2", "minutes: 3")).returncode == 0
     assert jobs(tmp_path)["a"]["attempt"] == 2
-    (plan,) = (tmp_path / "runs").glob("*/*/plan.json")
+    (plan,) = (tmp_path / "runs").glob("[!.]*/*/plan.json")
     assert json.loads(plan.read_text())["plan"]["jobs"][0]["resources"]["minutes"] == 3
 
 
@@ -142,7 +142,7 @@ def test_a_job_that_saves_itself_on_the_warning_is_started_again(tmp_path: Path)
     stages = f"  a: {{command: bash saves.sh, {SMALL}}}\n  b: {{command: touch after, after: [a], {SMALL}}}\n"
     assert launch(tmp_path, stages, "--no-watch").returncode == 0
     until(tmp_path, lambda _: (tmp_path / "ready").exists())
-    (claim,) = tmp_path.glob("runs/*/*/jobs/a/attempt-1/claim.json")
+    (claim,) = tmp_path.glob("runs/[!.]*/*/jobs/a/attempt-1/claim.json")
     os.kill(json.loads(claim.read_text())["pid"], signal.SIGUSR2)
     found = until(tmp_path, lambda now: now["b"]["state"] == "COMPLETED")
     assert (found["a"]["state"], found["a"]["attempt"], found["a"]["restarts"]) == ("COMPLETED", 1, 1)

@@ -36,7 +36,7 @@ def race(folder: Path, cluster: str) -> None:
         for command, code, said in at_once(folder, cluster, seed):
             # Nothing but a line: there is no run yet, or who has its lock on a machine too busy to give it in a minute.
             assert code == 0 or (code == 2 and any(text in said for text in allowed)), (command, code, said)
-        (state,) = folder.glob("runs/*/*/state.json")
+        (state,) = folder.glob("runs/[!.]*/*/state.json")
         assert len(json.loads(state.read_text())["jobs"]) == 10
     (folder / "go").touch()
     assert orch(folder, "retry").returncode == 0
@@ -59,7 +59,7 @@ def test_twenty_processes_at_once_on_a_local_run(tmp_path: Path) -> None:
 @pytest.mark.slurm
 def test_twenty_processes_at_once_on_a_slurm_run(slurm: PrivateSlurm, tmp_path: Path) -> None:
     race(tmp_path, str(slurm.profile))
-    (state,) = tmp_path.glob("runs/*/*/state.json")
+    (state,) = tmp_path.glob("runs/[!.]*/*/state.json")
     tokens = [job["token"].partition("_")[0] for job in json.loads(state.read_text())["jobs"]]
     listed = subprocess.run(["sacct", "--allocations", "--noheader", "--parsable2", "--format=JobName%200,JobID"], capture_output=True,
                             text=True, check=True).stdout

@@ -70,7 +70,7 @@ def test_a_command_is_told_of_the_death_and_of_the_end_once_though_many_look(tmp
     cluster = profile(tmp_path, '{command: [sh, -c, \'printf "%s|%s\\n" "$1" "$2" >> told\', sh, "{event}", "{text}"]}')
     assert orch(tmp_path, "launch", "trial.yaml", "--cluster", cluster, "--no-watch").returncode == 0
     deadline = time.monotonic() + 200
-    while not (tmp_path / "runs").glob("*/*/notified.json") or "end" not in (told := read(tmp_path)):
+    while not (tmp_path / "runs").glob("[!.]*/*/notified.json") or "end" not in (told := read(tmp_path)):
         assert time.monotonic() < deadline, "nobody but the local scheduler looks, and it has told nothing"
         time.sleep(0.2)
     both = [subprocess.Popen([ORCH, "status"], env={**os.environ, "ORCH_RUNS": str(tmp_path / "runs")}, stdout=subprocess.DEVNULL)
@@ -84,7 +84,7 @@ def test_a_command_is_told_of_the_death_and_of_the_end_once_though_many_look(tmp
 
 def read(folder: Path) -> dict[str, str]:
     """Messages by event; the same event twice is an error."""
-    (run,) = (folder / "runs").glob("*/*")
+    (run,) = (folder / "runs").glob("[!.]*/*")
     lines = [line.split("|", 1) for line in (run / "told").read_text().splitlines()] if (run / "told").exists() else []
     lines += [line.split("|", 1) for line in (folder / "told").read_text().splitlines()] if (folder / "told").exists() else []
     assert len({kind for kind, _ in lines}) == len(lines), lines
@@ -106,7 +106,7 @@ def test_what_was_refused_is_tried_three_times_and_what_nobody_can_send_here_is_
     server.status = 500
     cluster = profile(tmp_path, "{webhook_env: MY_HOOK, on: [end]}")
     assert orch(tmp_path, "launch", "trial.yaml", "--cluster", cluster, "--watch").returncode == 1
-    (run,) = (tmp_path / "runs").glob("*/*")
+    (run,) = (tmp_path / "runs").glob("[!.]*/*")
     assert not (run / "notified.json").exists(), "without the variable nothing can be sent, so nothing is marked as sent"
     for _ in range(5):
         assert orch(tmp_path, "status", MY_HOOK=f"http://127.0.0.1:{server.server_port}/x").returncode == 0
@@ -131,7 +131,7 @@ def test_on_slurm_a_job_after_the_last_ones_tells_though_nobody_looks(slurm: Pri
 def test_a_retry_makes_new_events_and_held_jobs_ask_for_a_decision(tmp_path: Path) -> None:
     cluster = profile(tmp_path, "{command: ['true']}")
     orch(tmp_path, "launch", "trial.yaml", "--cluster", cluster, "--watch")
-    run = open_run(next((tmp_path / "runs").glob("*/*")))
+    run = open_run(next((tmp_path / "runs").glob("[!.]*/*")))
     first = run.load()
     keys = {event.key for event in events(run, first)}
     assert {event.kind for event in events(run, first)} == {"fail", "end"}

@@ -357,7 +357,7 @@ def test_one_member_is_cancelled_on_this_machine_and_the_state_file_can_be_made_
     assert launch(tmp_path, text, "--no-watch").returncode == 0
     found = until(tmp_path, lambda now: {job["state"] for job in now.values()} == {"RUNNING"})
     assert found["a/n=1"]["id"] == found["a/n=2"]["id"]
-    (state,) = tmp_path.glob("runs/*/*/state.json")
+    (state,) = tmp_path.glob("runs/[!.]*/*/state.json")
     tokens = [job["token"] for job in json.loads(state.read_text())["jobs"]]
     assert [allocation(token) for token in tokens] == [allocation(tokens[0])] * 2
     assert "cancelled a/n=2" in orch(tmp_path, "cancel", "--job", "a/n=2").stdout
@@ -374,7 +374,7 @@ def test_a_pack_is_requeued_as_long_as_a_member_goes_on(tmp_path: Path) -> None:
     text = f"  a: {{command: 'bash saves.sh {{n}}', matrix: {{n: [1, 2]}}, {ONE}}}\n"
     assert launch(tmp_path, text, "--no-watch").returncode == 0
     until(tmp_path, lambda _: (tmp_path / "ready1").exists() and (tmp_path / "ready2").exists())
-    (table,) = tmp_path.glob("runs/*/*/scheduler/table.json")
+    (table,) = tmp_path.glob("runs/[!.]*/*/scheduler/table.json")
     (row,) = json.loads(table.read_text()).values()
     os.kill(row["pid"], signal.SIGUSR2)
     found = until(tmp_path, lambda now: {job["state"] for job in now.values()} == {"COMPLETED"})

@@ -161,7 +161,7 @@ def test_a_wrong_account_is_found_before_anything_is_submitted(slurm: PrivateSlu
     assert refused.returncode == 2
     assert "llmalignmnt" in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert not list((tmp_path / "runs").glob("*/*"))
+    assert not list((tmp_path / "runs").glob("[!.]*/*"))
 
 
 @pytest.mark.slurm
@@ -173,7 +173,7 @@ def test_a_parent_that_failed_and_was_forgotten_by_slurm_holds_its_child_back(sl
     profile.write_text(f"{slurm.profile.read_text()}max_jobs: 1\nsetup: [cat {tmp_path}/weights]\n")
     launched = orch(tmp_path, "launch", str(file), "--cluster", str(profile))
     assert "1 jobs submitted" in launched.stdout, launched.stderr
-    (state,) = tmp_path.glob("runs/*/*/state.json")
+    (state,) = tmp_path.glob("runs/[!.]*/*/state.json")
     number = json.loads(state.read_text())["jobs"][0]["job_id"]
     deadline = time.monotonic() + 100
     while subprocess.run(["scontrol", "show", "job", number], capture_output=True).returncode == 0:
@@ -200,7 +200,7 @@ def test_a_job_over_its_time_limit_is_warned_and_leaves_an_exit_record(slurm: Pr
                               "resources: {cpus: 1, memory_gb: 1, minutes: 1}}\n")
     assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
     found = until(tmp_path, over, seconds=180)
-    (record,) = tmp_path.glob("runs/*/*/jobs/a/attempt-1/exit.json")
+    (record,) = tmp_path.glob("runs/[!.]*/*/jobs/a/attempt-1/exit.json")
     assert json.loads(record.read_text())["signals"][0] == "SIGUSR2"
     assert "SIGTERM" in json.loads(record.read_text())["signals"]
     assert (tmp_path / "saved").read_text() == "saved\n"
@@ -224,7 +224,7 @@ def test_a_job_that_saves_itself_on_the_warning_is_requeued_and_goes_on(slurm: P
     found = until(tmp_path, over)
     assert {job["state"] for job in found.values()} == {"COMPLETED"}
     assert (found["a"]["attempt"], found["a"]["restarts"]) == (1, 1)
-    assert len(list(tmp_path.glob("runs/*/*/jobs/a/attempt-1/exit*.json"))) == 2
+    assert len(list(tmp_path.glob("runs/[!.]*/*/jobs/a/attempt-1/exit*.json"))) == 2
 
 
 def count_calls(folder: Path, *programs: str) -> str:
@@ -245,7 +245,7 @@ def test_status_asks_squeue_once_and_sacct_at_most_once(slurm: PrivateSlurm, tmp
     # Cancelled by hand before they started: no exit record, and squeue no longer shows them.
     subprocess.run(["scancel", *[found[f"a{n}"]["id"] for n in (1, 2, 3)]], check=True)
     until(tmp_path, lambda now: sum(job["state"] == "CANCELLED" for job in now.values()) == 3)  # accounting lags a moment behind
-    (state,) = tmp_path.glob("runs/*/*/state.json")
+    (state,) = tmp_path.glob("runs/[!.]*/*/state.json")
     state.write_text(state.read_text().replace('"CANCELLED"', '"PENDING"'))  # as if this were the first look since
     (tmp_path / "calls").unlink()
     found = jobs(tmp_path, f"{tmp_path}/bin:")

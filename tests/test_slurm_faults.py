@@ -79,7 +79,7 @@ def test_a_lost_or_damaged_state_file_is_made_anew_from_folders_and_slurm(slurm:
                               f"  c: {{command: {RAN.format('c')}, after: [b], {SMALL}}}\n")
     assert orch(tmp_path, "launch", str(file), "--cluster", str(later)).returncode == 0
     before = until(tmp_path, lambda now: now["b/n=2"]["state"] == "RUNNING" == now["b/n=1"]["state"])
-    (state,) = tmp_path.glob("runs/*/*/state.json")
+    (state,) = tmp_path.glob("runs/[!.]*/*/state.json")
     state.write_text(state.read_text()[:100])
     torn = orch(tmp_path, "status")
     assert (torn.returncode, "--rescan" in torn.stderr) == (2, True)

@@ -60,7 +60,7 @@ def test_a_pack_asks_for_the_sum_shares_its_gpus_and_its_members_are_cancelled_o
     assert "cancelled a/n=2" in orch(tmp_path, "cancel", "--job", "a/n=2").stdout
     found = until(tmp_path, lambda now: now["a/n=2"]["state"] == "CANCELLED", LONG)
     assert (found["a/n=1"]["state"], found["a/n=3"]["state"]) == ("RUNNING", "RUNNING")
-    (record,) = tmp_path.glob("runs/*/*/jobs/a.n-3/attempt-1/claim.json")
+    (record,) = tmp_path.glob("runs/[!.]*/*/jobs/a.n-3/attempt-1/claim.json")
     os.kill(json.loads(record.read_text())["pid"], signal.SIGKILL)
     found = until(tmp_path, lambda now: now["a/n=3"]["state"] == "FAILED", LONG)
     assert found["a/n=1"]["state"] == "RUNNING"

@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "trial.yaml").write_text(f"experiment: trial\nstages:\n{STAGES}")
     done = subprocess.run([ORCH, "launch", "trial.yaml", "--cluster", "local", "--no-watch"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
-    return next((tmp_path / "runs").glob("*/*"))
+    return next((tmp_path / "runs").glob("[!.]*/*"))
 
 
 async def until(pilot: Pilot[None], met: Callable[[], bool]) -> None:
@@ -97,8 +97,8 @@ def test_jobs_logs_filters_cancel_and_retry_on_a_real_run(folder: Path) -> None:
 
     drive(folder, steps)
     assert not (folder.parent.parent / "watch").exists()
-    left = {path.name for path in folder.iterdir()} - {"plan.json", "state.json", "state.lock", "submitted.jsonl", "node.py", "jobs",
-                                                       "scheduler"}
+    left = {path.name for path in folder.iterdir()} - {"plan.json", "state.json", "state.lock", "submitted.jsonl", "jobs", "scheduler",
+                                                       "code.json", "provenance"}
     assert left == set(), "it left something"
     subprocess.run([ORCH, "cancel"], stdout=subprocess.DEVNULL, timeout=300, check=True)
 
