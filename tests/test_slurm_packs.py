@@ -71,8 +71,8 @@ def test_a_pack_asks_for_the_sum_shares_its_gpus_and_its_members_are_cancelled_o
 
 @pytest.mark.slurm
 def test_a_waiting_member_is_cancelled_and_scancel_ends_the_rest(slurm: PrivateSlurm, tmp_path: Path) -> None:
-    file = describe(tmp_path, f"  first: {{command: \"sh -c 'while [ ! -e go ]; do sleep 0.1; done'\", resources: {{minutes: 30}}}}\n"
-                              f"  a: {{command: \"sh -c 'echo {{n}} >> ran; sleep 600'\", matrix: {{n: [1, 2, 3]}}, after: [first], "
+    file = describe(tmp_path, "  first: {command: \"sh -c 'while [ ! -e go ]; do sleep 0.1; done'\", resources: {minutes: 30}}\n"
+                              "  a: {command: \"sh -c 'echo {n} >> ran; sleep 600'\", matrix: {n: [1, 2, 3]}, after: [first], "
                               "resources: {cpus: 1, memory_gb: 1, minutes: 30}, pack: 3}\n")
     assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
     assert "cancelled a/n=2" in orch(tmp_path, "cancel", "--job", "a/n=2").stdout
