@@ -11,7 +11,7 @@ import pytest
 from private_slurm import PrivateSlurm
 from test_slurm import SAVES, SMALL, describe, jobs, lines, orch, over, until
 
-PACK = "resources: {cpus: 1, memory_gb: 1, minutes: 5}, pack: 2"
+PACK = "resources: {cpus: 1, memory_gb: 1, minutes: 30}, pack: 2"
 LONG = 240.0
 """Longest wait for anything, in seconds; the machine may be busy."""
 
@@ -52,7 +52,7 @@ def test_packs_in_an_array_with_one_that_dies_and_its_children(slurm: PrivateSlu
 @pytest.mark.slurm
 def test_a_pack_asks_for_the_sum_shares_its_gpus_and_its_members_are_cancelled_one_by_one(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, "  a: {command: \"sh -c 'echo $CUDA_VISIBLE_DEVICES > gpu{n}; while [ ! -e go ]; do sleep 0.1; done'\", "
-                              "matrix: {n: [1, 2, 3]}, resources: {gpus: 1, cpus: 2, memory_gb: 1, minutes: 5}, pack: 3}\n")
+                              "matrix: {n: [1, 2, 3]}, resources: {gpus: 1, cpus: 2, memory_gb: 1, minutes: 30}, pack: 3}\n")
     assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
     found = until(tmp_path, lambda _: all((tmp_path / f"gpu{n}").exists() for n in (1, 2, 3)), LONG)
     number = found["a/n=1"]["id"]
@@ -71,9 +71,9 @@ def test_a_pack_asks_for_the_sum_shares_its_gpus_and_its_members_are_cancelled_o
 
 @pytest.mark.slurm
 def test_a_waiting_member_is_cancelled_and_scancel_ends_the_rest(slurm: PrivateSlurm, tmp_path: Path) -> None:
-    file = describe(tmp_path, f"  first: {{command: \"sh -c 'while [ ! -e go ]; do sleep 0.1; done'\", {SMALL}}}\n"
-                              f"  a: {{command: \"sh -c 'echo {{n}} >> ran; sleep 600'\", matrix: {{n: [1, 2, 3]}}, after: [first], "
-                              "resources: {cpus: 1, memory_gb: 1, minutes: 5}, pack: 3}\n")
+    file = describe(tmp_path, "  first: {command: \"sh -c 'while [ ! -e go ]; do sleep 0.1; done'\", resources: {minutes: 30}}\n"
+                              "  a: {command: \"sh -c 'echo {n} >> ran; sleep 600'\", matrix: {n: [1, 2, 3]}, after: [first], "
+                              "resources: {cpus: 1, memory_gb: 1, minutes: 30}, pack: 3}\n")
     assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
     assert "cancelled a/n=2" in orch(tmp_path, "cancel", "--job", "a/n=2").stdout
     assert states(jobs(tmp_path))["a/n=2"] == "CANCELLED"
