@@ -257,9 +257,9 @@ def test_a_planted_secret_is_nowhere_after_everything_was_asked_for(tmp_path: Pa
     wait_for(run / "jobs" / "a" / "attempt-1" / "exit.json")
     assert (run / "jobs" / "a" / "attempt-1" / "log.txt").read_text() == hashlib.sha256(b"planted-4711-value").hexdigest() + "\n"
     assert (run / "jobs" / "c" / "out" / "environment.json").exists()
-    assert "planted" not in "".join(result.stdout + result.stderr for result in shown)
+    assert "planted-4711" not in "".join(result.stdout + result.stderr for result in shown)
     written = [path for path in folder.rglob("*") if path.is_file() and path.name not in ("train.py", "note.sh")
-               and ".git" not in path.parts and b"planted" in path.read_bytes()]
+               and ".git" not in path.parts and b"planted-4711" in path.read_bytes()]
     assert written == []
 
 
