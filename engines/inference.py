@@ -81,13 +81,15 @@ class VllmSampler:
     ``model_path`` is a Hugging Face folder; ``kv_cache_gb`` bounds the cache on the CPU, ``gpu_memory_fraction`` is vLLM's share
     of the GPU. ``threads`` is the number of CPU threads of this process (torch is set to it). ``launched``: a process group of
     torch is there already, and each of its processes has an engine of its own. ``sleeps``: it can give its GPU memory back between
-    generations. ``tensor_parallel`` GPUs share one copy of the model, each in a process that vLLM starts. ConfigError if there is no
-    model.
+    generations. ``tensor_parallel`` GPUs share one copy of the model, each in a process that vLLM starts. ``max_sequences``: samples at a
+    time; None: what vLLM finds good for the device. ``logprobs``: whether requests may ask for them; vLLM else spends nothing on them.
+    ConfigError if there is no model.
     """
 
     def __init__(self, model_path: str | Path, *, seed: int, max_model_len: int, kv_cache_gb: int = 1,
-                 gpu_memory_fraction: float = 0.4, max_sequences: int = 256,
-                 threads: int | None = None, launched: bool = False, sleeps: bool = False, tensor_parallel: int = 1) -> None:
+                 gpu_memory_fraction: float = 0.4, max_sequences: int | None = 256,
+                 threads: int | None = None, launched: bool = False, sleeps: bool = False, tensor_parallel: int = 1,
+                 logprobs: bool = True) -> None:
         check_model_folder(Path(model_path))
         set_environment(kv_cache_gb)
         import torch
@@ -111,9 +113,10 @@ class VllmSampler:
         device["max_num_batched_tokens"] = max(8192, max_model_len)
         self.config_hash = model_config_hash(Path(model_path))
         self.llm = LLM(model=str(model_path), seed=seed, max_model_len=max_model_len, max_num_seqs=max_sequences,
-                       logprobs_mode="processed_logprobs", async_scheduling=False,
+                       logprobs_mode="processed_logprobs" if logprobs else "raw_logprobs", async_scheduling=False,
                        distributed_executor_backend="external_launcher" if launched else "uni" if tensor_parallel == 1 else "mp",
                        tensor_parallel_size=tensor_parallel, disable_log_stats=True, **device)
+        self.max_sequences = int(self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
         self._requests = 0
 
     def generate(self, requests: Sequence[Request],
@@ -179,7 +182,7 @@ class VllmSampler:
 
         return self._submit(request.token_ids, SamplingParams(
             temperature=request.temperature, top_p=request.top_p, max_tokens=request.max_tokens, logprobs=0 if request.logprobs else None,
-            seed=sample_seed(request.seed, sample), output_kind=RequestOutputKind.FINAL_ONLY))
+            seed=sample_seed(request.seed, sample) if request.temperature else None, output_kind=RequestOutputKind.FINAL_ONLY))
 
     def step(self) -> list[tuple[str, Generation]]:
         """One step of the engine for all queued samples; those that ended with it, by name."""

@@ -13,10 +13,10 @@ from engines.evaluation.samples import Desk, Model, Portion, Sample
 from engines.inference import VllmSampler
 from engines.io import ConfigError
 
-MAX_SEQUENCES = 256
-"""Samples that vLLM works on at a time."""
-AHEAD = 32
-"""Samples that wait inside vLLM, so that it never runs out of work between two looks."""
+AHEAD = 1.125
+"""Samples in vLLM, of those that it works on at a time: some wait, so that it never runs out of work between two looks."""
+FIRST = 256
+"""Samples that are taken before there is an engine to say how many it works on at a time."""
 GPU_MEMORY_FRACTION = 0.9
 """Nothing else uses the GPU during an evaluation."""
 
@@ -81,7 +81,7 @@ class Worker:
 
     def run(self) -> None:
         """Make samples model after model: an engine must be empty when its weights change."""
-        while (portion := self.source.take(MAX_SEQUENCES + AHEAD)).requests:
+        while (portion := self.source.take(self.room)).requests:
             if portion.first:
                 check_weights(self.models[portion.model])
             sampler = self.load(self.models[portion.model])
@@ -90,12 +90,17 @@ class Worker:
             self.send(sampler, portion)
             self.generate(sampler, portion.model)
 
+    @property
+    def room(self) -> int:
+        """How many samples may be on the way; few before the engine says how many it works on at a time."""
+        return FIRST if self.sampler is None else round(AHEAD * self.sampler.max_sequences)
+
     def load(self, model: Model) -> VllmSampler:
         """The engine with this model's weights."""
         if self.sampler is None:
             self.sampler = VllmSampler(model.folder, seed=self.config.seed, max_model_len=self.length, kv_cache_gb=self.config.kv_cache_gb,
-                                       gpu_memory_fraction=GPU_MEMORY_FRACTION, max_sequences=MAX_SEQUENCES,
-                                       tensor_parallel=self.config.gpus_per_model)
+                                       gpu_memory_fraction=GPU_MEMORY_FRACTION, max_sequences=None,
+                                       tensor_parallel=self.config.gpus_per_model, logprobs=False)
             self.source.ready()
         else:
             self.sampler.load_checkpoint(model.folder)
@@ -119,7 +124,7 @@ class Worker:
                 if time.monotonic() >= deadline:
                     sampler.give_up(list(self.on_the_way))
                     self.on_the_way.clear()
-            if more and len(self.on_the_way) <= MAX_SEQUENCES:
-                portion = self.source.take(MAX_SEQUENCES + AHEAD - len(self.on_the_way), model)
+            if more and len(self.on_the_way) <= sampler.max_sequences:
+                portion = self.source.take(self.room - len(self.on_the_way), model)
                 more = bool(portion.requests)
                 self.send(sampler, portion)

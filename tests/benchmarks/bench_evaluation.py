@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-CHECKPOINTS, PROBLEMS, ROUNDS = 6, 24, 3
+CHECKPOINTS, PROBLEMS, ROUNDS = 6, 24, 5
 LIMITS = {"max_prompt_tokens": 80, "max_response_tokens": 12}
 PROMPTS, RESPONSE_TOKENS = 320, 32
 
@@ -61,8 +61,8 @@ def prompts() -> list[tuple[int, ...]]:
             for number in range(PROMPTS)]
 
 
-def bare(folder: Path) -> Callable[[int], int]:
-    """A round of vLLM alone, with its own settings but for what a small CPU needs; returns response tokens."""
+def bare(folder: Path) -> Callable[[str, int], int]:
+    """Rounds of vLLM alone, with its own settings but for what a small CPU needs; they return response tokens."""
     from engines.inference import set_environment
 
     set_environment(1)
@@ -71,18 +71,22 @@ def bare(folder: Path) -> Callable[[int], int]:
 
     llm = LLM(model=str(folder / "larger/checkpoints/epoch-1/model"), dtype="float32", enforce_eager=True,
               max_model_len=len(prompts()[0]) + RESPONSE_TOKENS, disable_log_stats=True)
-    params = SamplingParams(temperature=1.0, top_p=0.7, max_tokens=RESPONSE_TOKENS)
 
-    def one_round(_: int) -> int:
+    def one_round(kind: str, _: int) -> int:
         llm.reset_prefix_cache()
-        made = llm.generate([{"prompt_token_ids": list(ids)} for ids in prompts()], params, use_tqdm=False)
+        each = [SamplingParams(temperature=0.0 if kind == "greedy" else 1.0, top_p=1.0 if kind == "greedy" else 0.7,
+                               max_tokens=RESPONSE_TOKENS)] * PROMPTS
+        made = llm.generate([{"prompt_token_ids": list(ids)} for ids in prompts()], each, use_tqdm=False)
         return sum(len(output.outputs[0].token_ids) for output in made)
 
     return one_round
 
 
-def ours(folder: Path) -> Callable[[int], int]:
-    """A round of the evaluation's generation: seeds per sample, files, progress; returns response tokens."""
+def ours(folder: Path) -> Callable[[str, int], int]:
+    """Rounds of the evaluation's generation: queue, seeds per sample, files, progress; they return response tokens.
+
+    The round ``swap`` is what comes once per checkpoint: its weights into the running engine.
+    """
     from engines.data import make_problem, user
     from engines.evaluation import Config
     from engines.evaluation.generate import Worker, context_length
@@ -91,41 +95,51 @@ def ours(folder: Path) -> Callable[[int], int]:
     from engines.evaluation.tasks import Item
     from engines.io import Progress, Stop
 
-    settings = changed(PLAIN, {"temperature": 1.0, "top_p": 0.7, "max_prompt_tokens": len(prompts()[0]),
-                               "max_response_tokens": RESPONSE_TOKENS})
-    items = [Item("math", make_problem("math__x", user(str(ids)), ""), ids, "math", settings) for ids in prompts()]
+    size = {"max_prompt_tokens": len(prompts()[0]), "max_response_tokens": RESPONSE_TOKENS}
+    kinds = {"sampled": {"temperature": 1.0, "top_p": 0.7}, "greedy": {"temperature": 0.0}}
+    items = {kind: [Item("math", make_problem("math__x", user(str(ids)), ""), ids, "math", changed(PLAIN, {**size, **settings}))
+                    for ids in prompts()] for kind, settings in kinds.items()}
     model = Model("m", folder / "larger/checkpoints/epoch-1/model", None)
     config = Config.model_validate({"models": "m", "data": "d"})
-    engine: list[Any] = [None]
 
-    def one_round(number: int) -> int:
-        out = folder / f"ours-{number}"
+    def desk_of(kind: str, number: int) -> Desk:
+        out = folder / f"ours-{kind}-{number}"
         out.mkdir()
-        desk = Desk(config, out, [model], items, Stop(), Progress(out))
-        worker = Worker(config, [model], context_length(desk), desk)
-        worker.sampler = engine[0]
-        worker.run()
+        return Desk(config, out, [model], items[kind], Stop(), Progress(out))
+
+    first = desk_of("greedy", -1)
+    sampler = Worker(config, [model], context_length(first), first).load(model)
+
+    def one_round(kind: str, number: int) -> int:
+        if kind == "swap":
+            sampler.load_checkpoint(model.folder)
+            return 1
+        sampler.llm.reset_prefix_cache()
+        desk = desk_of(kind, number)
+        worker = Worker(config, [model], 0, desk)
+        worker.sampler = sampler
+        worker.send(sampler, desk.take(worker.room))
+        worker.generate(sampler, 0)
         desk.close()
-        engine[0] = worker.sampler
         return desk.tokens
 
     return one_round
 
 
-def child(kind: str, folder: Path) -> None:
-    """Start an engine, then run one round for every line of standard input and print what it took."""
-    one_round = {"bare": bare, "ours": ours}[kind](folder)
-    one_round(0)  # imports, allocation, and for ours the start
+def child(name: str, folder: Path) -> None:
+    """Start an engine, then run the round that each line of standard input names and print what it took."""
+    one_round = {"bare": bare, "ours": ours}[name](folder)
+    one_round("sampled", 0)  # imports and allocation
     print(json.dumps("ready"), file=sys.__stdout__, flush=True)
-    for number, _ in enumerate(sys.stdin, 1):
+    for number, line in enumerate(sys.stdin, 1):
         wall, processor = time.perf_counter(), time.process_time()
-        tokens = one_round(number)
+        tokens = one_round(line.strip(), number)
         print(json.dumps([tokens, time.perf_counter() - wall, time.process_time() - processor]), file=sys.__stdout__, flush=True)
 
 
-def start(kind: str, folder: Path) -> subprocess.Popen[str]:
+def start(name: str, folder: Path) -> subprocess.Popen[str]:
     """A child that is ready."""
-    process = subprocess.Popen([sys.executable, __file__, "--child", kind, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    process = subprocess.Popen([sys.executable, __file__, "--child", name, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                text=True)
     assert process.stdout is not None
     while (line := process.stdout.readline()) and line != '"ready"\n':
@@ -133,11 +147,11 @@ def start(kind: str, folder: Path) -> subprocess.Popen[str]:
     return process
 
 
-def ask(process: subprocess.Popen[str]) -> list[float]:
+def ask(process: subprocess.Popen[str], kind: str) -> list[float]:
     """One round of a child: tokens, wall seconds, processor seconds."""
     assert process.stdin is not None
     assert process.stdout is not None
-    print("go", file=process.stdin, flush=True)
+    print(kind, file=process.stdin, flush=True)
     while not (line := process.stdout.readline()).startswith("["):
         if not line:
             raise RuntimeError(f"a child ended with exit code {process.wait()}")
@@ -145,22 +159,30 @@ def ask(process: subprocess.Popen[str]) -> list[float]:
     return found
 
 
+WHO_DOES_WHAT = [("bare", "greedy"), ("ours", "greedy"), ("bare", "sampled"), ("ours", "sampled"), ("ours", "swap")]
+RATIOS = [("ours, greedy / bare, greedy", 1, 0), ("ours, sampled with seeds / bare, sampled without", 3, 2)]
+"""A bare engine with seeds cannot be compared on a CPU: vLLM 0.32 ends when it cuts the prompt of a sample that has one."""
+
+
 def generation(folder: Path) -> None:
-    """Tokens per second of both, in turns, and the ratio of each pair of rounds."""
-    children = {kind: start(kind, folder) for kind in ("bare", "ours")}
-    rounds: dict[str, list[list[float]]] = {kind: [] for kind in children}
+    """Tokens per second of both, greedy and sampled, in turns, and the ratios of rounds that came together."""
+    children = {name: start(name, folder) for name in ("bare", "ours")}
+    rounds: list[list[list[float]]] = [[] for _ in WHO_DOES_WHAT]
     for number in range(ROUNDS):
-        for kind in sorted(children, reverse=bool(number % 2)):
-            rounds[kind].append(ask(children[kind]))
+        for place in sorted(range(len(WHO_DOES_WHAT)), reverse=bool(number % 2)):
+            name, kind = WHO_DOES_WHAT[place]
+            rounds[place].append(ask(children[name], kind))
     for process in children.values():
         process.communicate()
     print(f"generation: {PROMPTS} prompts of {len(prompts()[0])} tokens, up to {RESPONSE_TOKENS} response tokens, {ROUNDS} rounds in turns")
-    for kind, each in rounds.items():
-        print(f"  {kind}: {statistics.median(t / w for t, w, _ in each):8.0f} tokens per second, "
+    for (name, kind), each in zip(WHO_DOES_WHAT[:-1], rounds, strict=False):
+        print(f"  {name}, {kind}: {statistics.median(t / w for t, w, _ in each):8.0f} tokens per second, "
               f"{statistics.median(t / p for t, _, p in each):8.0f} per processor second (medians)")
-    for name, place in (("wall", 1), ("processor", 2)):
-        ratios = [(o[0] / o[place]) / (b[0] / b[place]) for b, o in zip(rounds["bare"], rounds["ours"], strict=True)]
-        print(f"  ours / bare by {name} time: {statistics.median(ratios):.3f} (median; {min(ratios):.3f} to {max(ratios):.3f})", flush=True)
+    for words, above, below in RATIOS:
+        for clock, place in (("wall", 1), ("processor", 2)):
+            found = [(o[0] / o[place]) / (b[0] / b[place]) for o, b in zip(rounds[above], rounds[below], strict=True)]
+            print(f"  {words}, by {clock} time: {statistics.median(found):.3f} (median; {min(found):.3f} to {max(found):.3f})", flush=True)
+    print(f"  new weights into the engine: {statistics.median(p for _, _, p in rounds[-1]):.3f} processor seconds, once per checkpoint")
 
 
 def evaluate(folder: Path, name: str, config: dict[str, Any]) -> tuple[float, float, dict[str, Any]]:
@@ -198,6 +220,7 @@ def main() -> None:
     """Both comparisons."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=3)
+    parser.add_argument("--only", choices=["jobs", "generation"], help="one of the two comparisons")
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
@@ -205,8 +228,10 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         make_everything(Path(folder))
-        jobs(Path(folder), arguments.processes)
-        generation(Path(folder))
+        if arguments.only != "generation":
+            jobs(Path(folder), arguments.processes)
+        if arguments.only != "jobs":
+            generation(Path(folder))
 
 
 if __name__ == "__main__":
