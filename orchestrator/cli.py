@@ -32,10 +32,6 @@ data_app = typer.Typer(help="Prepare the data that training and evaluation read.
 app.add_typer(data_app, name="data")
 app.add_typer(profile_app, name="profile")
 
-for command in (evolve, compare, results, rerun, diff):
-    app.command()(command)
-
-
 def planned(experiment: str, preset: str | None, overrides: list[str] | None) -> Plan:
     """The plan of an experiment given by name or path."""
     from orchestrator.description import find_experiment
@@ -320,6 +316,10 @@ def report(run: RunName = None) -> None:
     from orchestrator.run import find_run
 
     print_report(find_run(run))
+
+
+for command in (evolve, compare, results, rerun, diff):  # after what a run needs first: help lists them in this order
+    app.command()(command)
 
 
 @data_app.command("prepare")
