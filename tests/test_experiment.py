@@ -104,6 +104,7 @@ def driver_of(runs: Path, twin: str) -> int:
 
 
 @pytest.mark.engine
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_a_training_killed_in_the_middle_ends_bit_equal_after_another_launch(tmp_path: Path) -> None:
     (tmp_path / "twins.yaml").write_text(TWINS)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def test_two_run_side_by_side_and_a_killed_one_leaves_no_process_and_its_folder_
     one, two = start(tmp_path, "one"), start(tmp_path, "two")
     answers = [line_of(one), line_of(two)]
     assert [answer.split()[0] for answer in answers] == ["one", "two"]
-    folders = {process: list(Path("/tmp").glob(f"r{process.pid}-*")) for process in (one, two)}
+    folders = {process: list(Path(tempfile.gettempdir()).glob(f"r{process.pid}-*")) for process in (one, two)}
     assert [len(found) for found in folders.values()] == [1, 1]
     os.kill(one.pid, signal.SIGKILL)
     one.wait()
