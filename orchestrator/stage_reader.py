@@ -164,7 +164,7 @@ class _Reader:
         try:
             return tuple(shlex.split(text))
         except ValueError as error:
-            self.add(node, f"'command' cannot be split into arguments ({error}): {shown(text)}; close the quote")
+            self.add(node, f"'command' cannot be split into arguments ({error}): {shown(text)}; close the quote, or write a list")
             return None
 
     def matrix(self) -> dict[str, Axis]:
