@@ -36,6 +36,10 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return name
 
 
+MOSTLY_BUBBLEWRAP = pytest.mark.parametrize("kind", ["bubblewrap", pytest.param("landlock", marks=pytest.mark.long)], indirect=True)
+"""What a verdict is does not depend on the means; each of these takes a second or more."""
+
+
 @pytest.fixture
 def mark() -> Iterator[str]:
     """A name for a program's processes, which its children inherit; afterwards none of that name is left on this machine."""
@@ -110,6 +114,7 @@ def test_a_bad_program_ends_and_leaves_nothing(name: str, mark: str) -> None:
     assert len(execution.stdout) <= sandbox.OUTPUT_BYTES
 
 
+@MOSTLY_BUBBLEWRAP
 @pytest.mark.parametrize("name", sorted(BAD.keys() - {"sleeping fork bomb", "threads", "double fork"}))
 def test_a_bad_program_is_wrong_and_not_an_error(name: str, mark: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(code, "SECONDS", 1.0)
@@ -173,6 +178,7 @@ CHEATS = {
     "kills the judge": "import os\nos.kill(os.getppid(), 9)\nos._exit(0)", "prints": "while True:\n    print('x' * 10000)"}
 
 
+@MOSTLY_BUBBLEWRAP
 @pytest.mark.parametrize("name", CHEATS)
 def test_a_cheat_does_not_pass(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(code, "SECONDS", 1.0)
