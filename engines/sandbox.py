@@ -152,18 +152,17 @@ def run_program(program: str, seconds: float, memory_gb: int = 4, standard_input
     Output beyond ``output_bytes`` ends the program; what it wrote until then is returned.
     """
     sandbox = in_bubblewrap if chosen() == "bubblewrap" else confined
-    # `head` ends the pipe after the limit, so endless output cannot fill our memory; the writer then dies of SIGPIPE.
-    with tempfile.TemporaryFile() as complaints, sandbox(memory_gb, max(1, round(seconds)), complaints) as (process, end), \
-            subprocess.Popen(["head", "-c", str(len(STARTED) + output_bytes)], stdin=process.stdout, stdout=subprocess.PIPE) as reader:
+    text = program.encode(errors="replace")
+    with tempfile.TemporaryFile() as complaints, sandbox(memory_gb, max(1, round(seconds)), complaints) as (process, end):
         assert process.stdin is not None
         assert process.stdout is not None
-        assert reader.stdout is not None
-        process.stdout.close()
-        text = program.encode(errors="replace")
         feeder = threading.Thread(target=feed, args=(process.stdin, b"%010d" % len(text) + text + standard_input), daemon=True)
         feeder.start()
+        select.select([process.stdout], [], [], START_SECONDS)  # a busy machine starts slowly: that is not the program's time
+        # `head` ends the pipe after the limit, so endless output cannot fill our memory; the writer then dies of SIGPIPE.
+        reader = subprocess.Popen(["head", "-c", str(len(STARTED) + output_bytes)], stdin=process.stdout, stdout=subprocess.PIPE)
+        process.stdout.close()
         timed_out = False
-        select.select([reader.stdout], [], [], START_SECONDS)  # a busy machine starts slowly: that is not the program's time
         try:
             stdout, _ = reader.communicate(timeout=WALL_FACTOR * seconds)
             process.wait(timeout=1.0)
