@@ -185,7 +185,7 @@ class PrivateSlurm:
         """
         shown = subprocess.run(["scontrol", "--oneliner", "show", "job", job_id], capture_output=True, text=True, check=True).stdout
         step = f"slurmstepd: [{shown.split()[0].removeprefix('JobId=')}.batch]"
-        deadline = time.monotonic() + 240
+        deadline = time.monotonic() + 60
         while step in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{step} is still there")
