@@ -29,7 +29,7 @@ from orchestrator.node_basics import CANCEL, claim_of, take, write_json, write_t
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile
 from orchestrator.provenance import code_of
-from orchestrator.state import ExitRecord, JobState, Record, split_token
+from orchestrator.state import REBUILT, ExitRecord, JobState, Record, split_token
 
 EVOLUTION = "evolution.json"
 """Is in the folder of a run whose plan grows: what `orch evolve` has seen and taken."""
@@ -193,7 +193,7 @@ class Run:
                 if element is not None:
                     token = element.stem if "+" in element.stem else f"{element.parent.name}_{element.stem}"
                 yield Record(name=job.name, stage=job.stage, identity=job.identity, folder=job.folder, attempt=number,
-                             token=token, state=JobState.UNKNOWN, reason="rebuilt from the job's folder", submitted=self.created)
+                             token=token, state=JobState.UNKNOWN, reason=REBUILT, submitted=self.created)
 
     def save(self, records: Iterable[Record]) -> None:
         """Write the state file whole, a job per line. Only with the lock held."""
