@@ -296,5 +296,31 @@ def test_a_rerun_is_a_run_of_its_own_and_the_difference_to_it_is_told(tmp_path: 
     assert "engines/io.py" in table
     wrong = orch(folder, "diff", "triall", first.name, program=program)
     assert (wrong.returncode, "did you mean 'trial'?" in wrong.stderr) == (2, True)
-    refused = orch(folder, "rerun", first.name, "--code", "launched", "--set", "a.resources.minutes=9", program=program)
-    assert "leave --set out" in refused.stderr
+
+
+def test_a_changed_config_with_the_launched_code_is_checked_by_that_code(tmp_path: Path, program: Path) -> None:
+    """The launched engine has a key and a default that the present one has not."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    config, main = (program / "engines" / "miniature" / name for name in ("__init__.py", "__main__.py"))
+    before = config.read_text()
+    config.write_text(before + "\n    warmth: int = 5\n    \"\"\"Degrees.\"\"\"\n")
+    main.write_text("import json, sys\nprint('warmth', json.load(open(sys.argv[1]))['warmth'])\nsys.exit(3)\n")
+    file = describe(folder, f"  data: {{engine: miniature, {SMALL}, config: {{warmup_steps: 1}}}}\n")
+    assert orch(folder, "launch", file, "--cluster", "local", "--no-watch", program=program).returncode == 0
+    first = the_run(folder)
+    wait_for(first / "jobs" / "data" / "attempt-1" / "exit.json")
+    config.write_text(before)
+    main.write_text("raise SystemExit('new code')\n")
+    for arguments, warmth in (((), 5), (("--set", "data.config.warmth=7"), 7)):
+        again = orch(folder, "rerun", first.name, "--code", "launched", *arguments, program=program)
+        assert again.returncode == 0, again.stderr
+        made = max((folder / "runs" / "trial").glob("*-rerun-1"), key=lambda path: path.stat().st_ctime)
+        wait_for(made / "jobs" / "data" / "attempt-1" / "exit.json")
+        assert (made / "jobs" / "data" / "attempt-1" / "log.txt").read_text() == f"warmth {warmth}\n"
+        assert launch_of(made)["code"] == launch_of(first)["code"]
+    wrong = orch(folder, "rerun", first.name, "--code", "launched", "--set", "data.config.warmth=hot", program=program)
+    assert (wrong.returncode, len(wrong.stderr.splitlines())) == (2, 1)
+    assert "config.warmth must be a valid integer" in wrong.stderr
+    unknown = orch(folder, "rerun", first.name, "--set", "data.config.warmth=7", program=program)
+    assert "unknown key 'warmth'" in unknown.stderr
