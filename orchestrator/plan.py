@@ -36,6 +36,8 @@ class Plan:
     """The ``--set`` arguments it was made with."""
     snapshot: bool = False
     """Whether commands run in a copy of the folder that orch was called in."""
+    notify: dict[str, Any] = field(default_factory=dict)
+    """Who is told of what; empty: as the cluster's profile says. Not part of the identity."""
 
     @property
     def gpu_hours(self) -> float:
@@ -65,7 +67,7 @@ class Plan:
             jobs = [job | {"config": absolute(job["config"], run_folder)} for job in jobs]
         return {"experiment": self.experiment, "about": self.about, "preset": self.preset, "source": str(self.source),
                 "identity": self.identity, "gpu_hours": self.gpu_hours, "jobs": jobs,
-                "overrides": list(self.overrides), "snapshot": self.snapshot,
+                "overrides": list(self.overrides), "snapshot": self.snapshot, "notify": self.notify,
                 "gates": {stage: [one.to_dict() for one in conditions] for stage, conditions in self.gates.items()}}
 
     @classmethod
@@ -73,6 +75,7 @@ class Plan:
         """The inverse of ``to_json``, also of one with absolute paths."""
         return cls(experiment=values["experiment"], about=values["about"], preset=values["preset"], source=Path(values["source"]),
                    identity=values["identity"], overrides=tuple(values.get("overrides", ())), snapshot=values.get("snapshot", False),
+                   notify=values.get("notify", {}),
                    jobs=tuple(Job.from_dict(job) for job in values["jobs"]),
                    gates={stage: tuple(map(Condition.from_dict, conditions)) for stage, conditions in values.get("gates", {}).items()})
 
@@ -102,5 +105,5 @@ def make_plan(path: str | os.PathLike[str], preset: str | None = None, overrides
     if mistakes.lines or experiment is None:
         raise DescriptionError(*mistakes.in_file_order())
     return Plan(experiment=experiment.name, about=experiment.about, preset=experiment.preset, source=experiment.source,
-                jobs=tuple(jobs), gates=gates, overrides=tuple(overrides), snapshot=experiment.snapshot,
+                jobs=tuple(jobs), gates=gates, overrides=tuple(overrides), snapshot=experiment.snapshot, notify=experiment.notify,
                 identity=digest([experiment.name, sorted([job.name, job.identity] for job in jobs)]))
