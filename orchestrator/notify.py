@@ -25,6 +25,7 @@ from typing import Any
 
 from orchestrator import gates
 from orchestrator.node_basics import write_json
+from orchestrator.redaction import redacted
 from orchestrator.run import Run
 from orchestrator.state import ACTIVE, FAILED, JobState, Record, split_token
 
@@ -113,7 +114,9 @@ def look(run: Run, records: Sequence[Record]) -> None:
     if not wanted:
         return
     on = wanted.get("on") or EVENTS
-    due = [(f"{one.key} {name}", one, send) for one in events(run, records) if one.kind in on for name, send in senders(run, wanted)]
+    # A reason is a line of a log, and a message leaves the machine.
+    told = [replace(one, text=redacted(one.text)) for one in events(run, records) if one.kind in on]
+    due = [(f"{one.key} {name}", one, send) for one in told for name, send in senders(run, wanted)]
     known = noted(run)
     if all(done(known.get(key)) for key, _, _ in due):
         return
