@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from private_slurm import PrivateSlurm
 from test_gates import TINY
-from test_slurm import SMALL, describe, jobs, orch, over, until
+from test_slurm import SMALL, describe, jobs, launched_later, orch, over, until
 
 from orchestrator.profile import Profile
 from orchestrator.slurm_answers import count_jobs, most_jobs
@@ -157,10 +157,7 @@ def test_more_jobs_than_the_qos_takes_wait_and_all_complete(slurm: PrivateSlurm,
 
 @pytest.mark.slurm
 def test_twenty_terminals_that_watch_ask_squeue_as_if_there_were_one(slurm: PrivateSlurm, tmp_path: Path) -> None:
-    later = tmp_path / "later.yaml"
-    later.write_text(f"{slurm.profile.read_text()}sbatch: {{begin: now+1hour}}\ncalls_per_minute: 30\n")
-    file = describe(tmp_path, f"  a: {{command: \"echo {{n}}\", matrix: {{n: [1, 2, 3]}}, {SMALL}}}\n")
-    assert orch(tmp_path, "launch", str(file), "--cluster", str(later)).returncode == 0
+    launched_later(tmp_path, slurm, 3, "calls_per_minute: 30")
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
     for program in ("squeue", "sacct", "sbatch", "scancel", "scontrol"):

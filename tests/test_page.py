@@ -138,7 +138,7 @@ def test_times_read_as_people_say_them() -> None:
 
 
 def test_a_completed_job_without_an_exit_record_is_not_drawn_as_one_that_died(tmp_path: Path) -> None:
-    """Its node was lost between the results and the exit record: nobody knows when it ended."""
+    """Its node was lost between the results and the exit record; its results tell when it was done."""
     run = create_run(make_plan(a_sweep(tmp_path)), Profile(kind="local"), tmp_path / "runs")
     records = []
     for record, state in zip(run.load(), (JobState.COMPLETED, JobState.FAILED, JobState.COMPLETING), strict=True):
@@ -146,8 +146,13 @@ def test_a_completed_job_without_an_exit_record_is_not_drawn_as_one_that_died(tm
         attempt.mkdir(parents=True)
         (attempt / "claim.json").write_text(json.dumps({"restart": 0, "started": 1000.0, "job_id": "7"}))
         records.append(replace(record, attempt=1, token=record.name, state=state))
+    results = run.folder / records[0].folder / "out" / "results.json"
+    results.parent.mkdir()
+    results.touch()
+    os.utime(results, (1060.0, 1060.0))
     facts = gather(run, records, "", 1100.0)
-    assert [drawn.state for drawn in bars(facts)] == [JobState.COMPLETED, JobState.FAILED, JobState.RUNNING]
+    assert [(drawn.state, drawn.ended) for drawn in bars(facts)] == [
+        (JobState.COMPLETED, 1060.0), (JobState.FAILED, 1000.0), (JobState.RUNNING, 1100.0)]
     (drawing,) = [one for one in svgs(page(facts)) if "timeline" in one.attrib["aria-label"]]
     marks = [one.attrib["class"] for one in drawing.iter() if one.tag.endswith("rect")]
     assert marks == ["ok", "bad", "run"]

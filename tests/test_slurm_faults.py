@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from private_slurm import PrivateSlurm
-from test_slurm import ORCH, SMALL, describe, jobs, orch, over, until, wrapper
+from test_slurm import ORCH, SMALL, describe, jobs, launched_later, orch, over, until, wrapper
 
 RAN = "sh -c 'echo {} >> ran'"
 
@@ -49,10 +49,7 @@ def test_an_array_is_one_submission_and_each_child_waits_for_its_own_parent(slur
 
 @pytest.mark.slurm
 def test_elements_are_cancelled_and_submitted_again_one_by_one(slurm: PrivateSlurm, tmp_path: Path) -> None:
-    later = tmp_path / "later.yaml"
-    later.write_text(f"{slurm.profile.read_text()}throttle: 2\nsbatch: {{begin: now+1hour}}\n")
-    file = describe(tmp_path, f"  a: {{command: \"echo {{n}}\", matrix: {{n: {list(range(30))}}}, {SMALL}}}\n")
-    assert orch(tmp_path, "launch", str(file), "--cluster", str(later)).returncode == 0
+    launched_later(tmp_path, slurm, 30, "throttle: 2")
     found = jobs(tmp_path)
     assert {job["state"] for job in found.values()} == {"PENDING"}
     array = found["a/n=0"]["id"].partition("_")[0]
