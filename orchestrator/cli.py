@@ -203,7 +203,7 @@ def list_runs() -> None:
 
 @app.command()
 def cancel(run: RunName = None, job: Jobs = None) -> None:
-    """End active jobs. What is done stays done; orch retry starts them again."""
+    """End active jobs, and those that wait. What is done stays done; orch retry starts them again."""
     from orchestrator.run import find_run
     from orchestrator.steer import cancel as end
 
