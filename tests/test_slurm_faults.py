@@ -300,14 +300,17 @@ def test_a_job_of_somebody_else_with_a_reused_id_is_neither_taken_for_ours_nor_c
     assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
     ours = until(tmp_path, lambda now: now["a"]["state"] == "RUNNING")["a"]["id"]
     slurm_says("scancel", "--me")
-    # Slurm's counter starts again, as after a lost state folder: its jobs are forgotten, and their ids are given to others.
+    # Slurm has lost its state folder: its jobs are forgotten, its counter starts again, and their ids are given to others.
     controller = [word for word in slurm.end("slurmctld") if word != "-i"]
+    for path in (path for path in (slurm.folder / "state").rglob("*") if path.is_file()):
+        path.unlink()
     conf = slurm.folder / "slurm.conf"
     kept = conf.read_text()
     conf.write_text(f"{kept}FirstJobId={ours}\n")
     try:
         slurm.daemon(*controller, "-c")
-        slurm.wait("slurmctld", ["sbatch", "--test-only", "--account=llmalignment", "--wrap=true"])
+        # sbatch --test-only takes an id too, so it is not what is asked.
+        slurm.wait("nodes", ["sh", "-c", "sinfo --noheader --Node --format=%t | grep -qx idle"])
         other = slurm_says("sbatch", "--parsable", "--account=llmalignment", "--mem=10M", "--output=/dev/null", "--wrap=sleep 300").strip()
         assert other == ours
         found = jobs(tmp_path)["a"]
