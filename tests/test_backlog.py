@@ -106,7 +106,7 @@ def test_what_was_cancelled_behind_a_gate_or_a_limit_is_not_submitted_until_some
 
 
 def test_what_was_cancelled_behind_a_gate_waits_for_the_gate_when_it_is_brought_back(tmp_path: Path) -> None:
-    file = describe(tmp_path, "  first: {" + TINY.replace("DATA", "0").replace("epochs: 1,", "epochs: 2000,") + "}\n"
+    file = describe(tmp_path, f"  slow: {{command: sleep 100, {SMALL}}}\n  first: {{after: [slow], {TINY.replace('DATA', '0')}}}\n"
                               f"  a: {{when: {{metric: test_accuracy, of: first, at_least: 0.0}}, command: 'touch ran', {SMALL}}}\n")
     assert orch(tmp_path, "launch", str(file), "--cluster", "local").returncode == 0
     assert "cancelled a" in orch(tmp_path, "cancel", "--job", "a").stdout
