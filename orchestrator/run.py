@@ -21,15 +21,17 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jobs.spec import Job
 from orchestrator.errors import RunError
 from orchestrator.node_basics import CANCEL, claim_of, take, write_json, write_text
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile
-from orchestrator.provenance import code_of
 from orchestrator.state import ExitRecord, JobState, Record, split_token
+
+if TYPE_CHECKING:
+    from orchestrator.provenance import Code
 
 EVOLUTION = "evolution.json"
 """Is in the folder of a run whose plan grows: what `orch evolve` has seen and taken."""
@@ -107,7 +109,7 @@ class Run:
 
     def prepare(self, jobs: Sequence[Job], records: Sequence[Record]) -> None:
         """Make what a batch needs on disk before it is submitted; ``jobs``: with what these attempts ask for."""
-        work = code_of(self.folder).work
+        work = self.code().work
         for job, record in zip(jobs, records, strict=True):
             changed: dict[str, Any] = {} if job.resources == self.by_name[job.name].resources else {"resources": asdict(job.resources)}
             if work is not None and job.command is not None:
@@ -159,7 +161,13 @@ class Run:
         head = split_token(record.token)[0]
         what = [str(self.array_folder(head))] if head != record.token else \
             [str(self.job_folder(job)), str(record.attempt), record.token]
-        return [python, "-I", "-S", "-u", str(code_of(self.folder).program), *what]
+        return [python, "-I", "-S", "-u", str(self.code().program), *what]
+
+    def code(self) -> Code:
+        """The copy of the code that the next submissions start."""
+        from orchestrator.provenance import code_of  # `orch status` has no need of git, packages and hashes
+
+        return code_of(self.folder)
 
     def load(self) -> list[Record]:
         """The records of the state file, in plan order; a job it does not know is WAITING."""
