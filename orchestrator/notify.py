@@ -15,8 +15,6 @@ import shutil
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -233,6 +231,9 @@ def post(url: str, event: Event) -> None:
     """The message as JSON, ``{"text": ...}``. What goes wrong is told without the URL: it is a secret."""
     if not url.startswith(("https://", "http://")):
         raise NotDelivered("the variable does not hold a URL that begins with https://")
+    import urllib.error  # what they import in turn would be a tenth of an `orch status` that tells nobody anything
+    import urllib.request
+
     request = urllib.request.Request(url, json.dumps({"text": event.text}).encode(), {"Content-Type": "application/json"})  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=SEND_SECONDS):  # noqa: S310  # http or https, as checked above

@@ -12,7 +12,7 @@ from orchestrator import evolution
 from orchestrator.check import check
 from orchestrator.create import create_run
 from orchestrator.errors import CheckError, RunError
-from orchestrator.plan import RUN, Plan, make_plan
+from orchestrator.plan import RUN, Plan, make_plan, moved
 from orchestrator.profile import Profile
 from orchestrator.provenance import Tell, code_of, launches
 from orchestrator.run import Run
@@ -32,17 +32,6 @@ def recorded(run: Run) -> tuple[Path, dict[str, Any]]:
     return path, kept[-1]
 
 
-def relative(value: Any, run_folder: Path) -> Any:
-    """``value`` with the run folder at the start of a path replaced by ``{run}``."""
-    if isinstance(value, dict):
-        return {key: relative(item, run_folder) for key, item in value.items()}
-    if isinstance(value, list):
-        return [relative(item, run_folder) for item in value]
-    if isinstance(value, str) and value.startswith(f"{run_folder}/"):
-        return RUN + value.removeprefix(str(run_folder))
-    return value
-
-
 def planned_again(run: Run, overrides: Sequence[str], launched: bool) -> Plan:
     """The plan of a rerun: as the present code makes it of the kept description, or exactly the recorded one."""
     path, launch = recorded(run)
@@ -50,7 +39,7 @@ def planned_again(run: Run, overrides: Sequence[str], launched: bool) -> Plan:
         return make_plan(path, launch["preset"], [*launch["overrides"], *overrides])
     if overrides:
         raise RunError("--code launched runs the recorded plan as it is: leave --set out, or rerun with the present code")
-    jobs = tuple(dataclasses.replace(job, config=relative(job.config, run.folder)) for job in run.plan.jobs)
+    jobs = tuple(dataclasses.replace(job, config=moved(job.config, str(run.folder), RUN)) for job in run.plan.jobs)
     return dataclasses.replace(run.plan, jobs=jobs, source=path)
 
 
