@@ -3,6 +3,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
+# Two at a time: one waits for Slurm or for an engine to start while the other computes.
+TWO := -n 2 --dist loadgroup --no-loadscope-reorder
+
 .PHONY: demo test test-fast test-long check lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation bench-fsm clean
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
@@ -12,7 +15,7 @@ demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no 
 
 test: ## everything, real Slurm included (installs it where it may)
 	@scripts/setup.sh test
-	@$(BIN)/python -m pytest -m "not long" --durations=25
+	@$(BIN)/python -m pytest -m "not long" --durations=25 $(TWO)
 
 test-fast: ## without Slurm, vLLM and Ray: minutes
 	@$(BIN)/python -m pytest -m "not long and not slurm and not engine"

@@ -7,11 +7,11 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator import completion
+from orchestrator import completion, quick
 from orchestrator.arguments import AsJson, ClusterName, Experiment, JobName, Jobs, OfRun, Preset, RunName, Set
 from orchestrator.errors import CheckError, OrchError, SubmitError
 from orchestrator.provenance_cli import diff, profile_app, rerun
@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from orchestrator.profile import Profile
     from orchestrator.run import Run
 
-app = typer.Typer(
-    help="Describe a machine-learning experiment once and run it whole, on Slurm or on this machine.", no_args_is_help=True,
-    pretty_exceptions_enable=False, rich_markup_mode=None, context_settings={"help_option_names": ["-h", "--help"]})
+SETTINGS: dict[str, Any] = {
+    "help": "Describe a machine-learning experiment once and run it whole, on Slurm or on this machine.", "no_args_is_help": True,
+    "pretty_exceptions_enable": False, "rich_markup_mode": None, "context_settings": {"help_option_names": ["-h", "--help"]}}
+app = typer.Typer(**SETTINGS)
 
 data_app = typer.Typer(help="Prepare the data that training and evaluation read.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
@@ -347,7 +348,7 @@ def main() -> None:
         if completion.VARIABLE in os.environ:
             completion.complete(app)
             return
-        app()
+        quick.program(app, sys.argv[1:], **SETTINGS)()
     except OrchError as error:
         for line in error.lines:
             print(f"orch: {line}", file=sys.stderr)

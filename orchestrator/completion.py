@@ -18,7 +18,7 @@ from typing import Any
 VARIABLE = "_ORCH_COMPLETE"
 BREAKS = "=:"
 """bash takes these for the end of a word; job names hold them."""
-NAME_AND_STAGE = re.compile(r'^\{"name": ("(?:[^"\\]|\\.)*"), "stage": ("(?:[^"\\]|\\.)*")', re.MULTILINE)
+NAME_AND_STAGE = re.compile(r'^\{"name": ?("(?:[^"\\]|\\.)*"), ?"stage": ?("(?:[^"\\]|\\.)*")', re.MULTILINE)
 
 
 def runs_root() -> Path:

@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.node_basics import read_json
+from orchestrator.plan import RUN, moved
 from orchestrator.provenance import kept, launches
-from orchestrator.rerun import relative
 from orchestrator.results import gather
 from orchestrator.run import Run
 from orchestrator.snapshot import CODE, changed_files
@@ -80,7 +80,7 @@ def part(run: Run, name: str, what: str) -> dict[str, Any]:
         return asdict(job.resources)
     if job.command is not None:
         return {"command": shlex.join(job.command)}
-    return flat(relative(job.config, run.folder))
+    return flat(moved(job.config, str(run.folder), RUN))
 
 
 def of_settings(a: Run, b: Run) -> Iterator[Difference]:

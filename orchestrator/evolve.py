@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
 from pydantic import BaseModel
 
 from engines.analysis.reading import MAY_DIFFER
@@ -32,6 +33,7 @@ from orchestrator.followed import Tell, Training, gather, look, pruned, usable
 from orchestrator.located import Mistakes, Node, put, read_file
 from orchestrator.node_basics import write_json
 from orchestrator.plan import Plan
+from orchestrator.plan_file import read_plan, write_plan
 from orchestrator.profile import Profile, load_profile
 from orchestrator.run import Run, open_run, runs_root
 from orchestrator.stage_reader import read_stage
@@ -267,10 +269,9 @@ def evolve(request: Request, tell: Tell) -> tuple[Run, list[Record]]:
             if trouble:
                 raise CheckError(*trouble, "nothing was submitted")
             provenance.note(run.folder, plan, Path.cwd(), "evolve", tell)
-            document = plan.to_json(run.folder)
-            write_jobs(run.folder, Plan.from_json(document))
-            values = json.loads((run.folder / "plan.json").read_text())
-            write_json(run.folder / "plan.json", {**values, "plan": document, "profile": asdict(profile)})
+            plan = plan.below(run.folder)
+            write_jobs(run.folder, plan)
+            write_plan(run.folder, structs.replace(read_plan(run.folder), plan=plan, profile=asdict(profile)))
             if source is not None:
                 hand_over(run, evolution, source)
     run = open_run(run.folder)

@@ -121,8 +121,10 @@ class LocalCluster:
         if any(JobState(row["state"]) in ACTIVE for row in table.values()) and not alive(self.folder):
             self.wake()
             table = self.table()
+        # Until a job has ended its row's "ended" holds the jobs whose end it waits for.
         return {token: Seen(job_id=row["job_id"], token=token, state=JobState(row["state"]), reason=row.get("reason", ""),
-                            started=row.get("started"), ended=row.get("ended"), exit_code=row.get("exit_code"))
+                            started=row.get("started"), ended=row.get("ended") if JobState(row["state"]) in FINAL else None,
+                            exit_code=row.get("exit_code"))
                 for token, row in table.items() if JobState(row["state"]) in wanted}
 
     def ask_active(self, shared: bool = False) -> Answer:  # noqa: ARG002  # it costs nothing to read the table anew

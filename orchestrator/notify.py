@@ -15,8 +15,6 @@ import shutil
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +23,6 @@ from typing import Any
 
 from orchestrator import gates
 from orchestrator.node_basics import write_json
-from orchestrator.redaction import redacted
 from orchestrator.run import Run
 from orchestrator.state import ACTIVE, FAILED, JobState, Record, split_token
 
@@ -114,6 +111,8 @@ def look(run: Run, records: Sequence[Record]) -> None:
     if not wanted:
         return
     on = wanted.get("on") or EVENTS
+    from orchestrator.redaction import redacted  # most runs tell nobody
+
     # A reason is a line of a log, and a message leaves the machine.
     told = [replace(one, text=redacted(one.text)) for one in events(run, records) if one.kind in on]
     due = [(f"{one.key} {name}", one, send) for one in told for name, send in senders(run, wanted)]
@@ -207,6 +206,9 @@ def post(url: str, event: Event) -> None:
     """The message as JSON, ``{"text": ...}``. What goes wrong is told without the URL: it is a secret."""
     if not url.startswith(("https://", "http://")):
         raise NotDelivered("the variable does not hold a URL that begins with https://")
+    import urllib.error  # what they import in turn would be a tenth of an `orch status` that tells nobody anything
+    import urllib.request
+
     request = urllib.request.Request(url, json.dumps({"text": event.text}).encode(), {"Content-Type": "application/json"})  # noqa: S310
     try:
         with urllib.request.urlopen(request, timeout=SEND_SECONDS):  # noqa: S310  # http or https, as checked above

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from jobs.gates import Condition
 from jobs.spec import Job
@@ -60,34 +62,41 @@ class Plan:
                 names.add(job.name)
         return names
 
-    def to_json(self, run_folder: Path | None = None) -> dict[str, Any]:
-        """Plain JSON values; with ``run_folder``, paths to other jobs' files are absolute."""
-        jobs = [job.to_dict() | {"after": list(job.after), "requires": list(job.requires)} for job in self.jobs]
-        if run_folder is not None:
-            jobs = [job | {"config": absolute(job["config"], run_folder)} for job in jobs]
+    def below(self, run_folder: Path) -> Plan:
+        """The plan with absolute paths to other jobs' files."""
+        folder = str(run_folder.resolve())
+        return replace(self, jobs=tuple(replace(job, config=moved(job.config, RUN, folder)) if job.config else job for job in self.jobs))
+
+    def head(self) -> dict[str, Any]:
+        """Plain JSON values, without the jobs."""
         return {"experiment": self.experiment, "about": self.about, "preset": self.preset, "source": str(self.source),
-                "identity": self.identity, "gpu_hours": self.gpu_hours, "jobs": jobs,
-                "overrides": list(self.overrides), "snapshot": self.snapshot, "notify": self.notify,
+                "identity": self.identity, "gpu_hours": self.gpu_hours, "overrides": list(self.overrides), "snapshot": self.snapshot,
+                "notify": self.notify,
                 "gates": {stage: [one.to_dict() for one in conditions] for stage, conditions in self.gates.items()}}
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {**self.head(), "jobs": [job.to_dict() for job in self.jobs]}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Plan:
-        """The inverse of ``to_json``, also of one with absolute paths."""
-        return cls(experiment=values["experiment"], about=values["about"], preset=values["preset"], source=Path(values["source"]),
-                   identity=values["identity"], overrides=tuple(values.get("overrides", ())), snapshot=values.get("snapshot", False),
-                   notify=values.get("notify", {}),
-                   jobs=tuple(Job.from_dict(job) for job in values["jobs"]),
-                   gates={stage: tuple(map(Condition.from_dict, conditions)) for stage, conditions in values.get("gates", {}).items()})
+        """The inverse of ``to_json``. msgspec.ValidationError says what is wrong with it."""
+        return msgspec.convert(values, cls, dec_hook=path_of)
 
 
-def absolute(value: Any, run_folder: Path) -> Any:
-    """``value`` with ``{run}`` at the start of a path replaced by the run folder."""
+def path_of(_kind: type, text: str) -> Path:
+    """A path as it stands in JSON: the one type of a plan that msgspec does not know."""
+    return Path(text)
+
+
+def moved(value: Any, here: str, there: str) -> Any:
+    """``value`` with the folder ``here`` at the start of a path replaced by ``there``."""
     if isinstance(value, dict):
-        return {key: absolute(item, run_folder) for key, item in value.items()}
+        return {key: moved(item, here, there) for key, item in value.items()}
     if isinstance(value, list):
-        return [absolute(item, run_folder) for item in value]
-    if isinstance(value, str) and value.startswith(f"{RUN}/"):
-        return f"{run_folder.resolve()}{value.removeprefix(RUN)}"
+        return [moved(item, here, there) for item in value]
+    if isinstance(value, str) and value.startswith(f"{here}/"):
+        return there + value.removeprefix(here)
     return value
 
 

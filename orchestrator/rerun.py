@@ -20,7 +20,7 @@ from orchestrator import evolution
 from orchestrator.check import check
 from orchestrator.create import create_run
 from orchestrator.errors import CheckError, OrchError, RunError
-from orchestrator.plan import RUN, Plan, make_plan
+from orchestrator.plan import RUN, Plan, make_plan, moved
 from orchestrator.profile import Profile
 from orchestrator.provenance import Tell, code_of, launches
 from orchestrator.run import Run
@@ -40,24 +40,13 @@ def recorded(run: Run) -> tuple[Path, dict[str, Any]]:
     return path, kept[-1]
 
 
-def relative(value: Any, run_folder: Path) -> Any:
-    """``value`` with the run folder at the start of a path replaced by ``{run}``."""
-    if isinstance(value, dict):
-        return {key: relative(item, run_folder) for key, item in value.items()}
-    if isinstance(value, list):
-        return [relative(item, run_folder) for item in value]
-    if isinstance(value, str) and value.startswith(f"{run_folder}/"):
-        return RUN + value.removeprefix(str(run_folder))
-    return value
-
-
 def launched_plan(run: Run, overrides: Sequence[str], profile: Profile, root: Path) -> tuple[Plan, list[str]]:
     """The recorded plan, or with ``overrides`` that of the kept description, and what the launched code finds wrong with it.
 
     The planner is the present one; the engines' configs, with their checks and defaults, are those of the copy of the code.
     """
     path, launch = recorded(run)
-    jobs = tuple(dataclasses.replace(job, config=relative(job.config, run.folder)) for job in run.plan.jobs)
+    jobs = tuple(dataclasses.replace(job, config=moved(job.config, str(run.folder), RUN)) for job in run.plan.jobs)
     plan = dataclasses.replace(run.plan, jobs=jobs, source=path)
     request = {"plan": None if overrides else plan.to_json(), "path": str(path), "preset": launch["preset"],
                "overrides": [*launch["overrides"], *overrides], "profile": dataclasses.asdict(profile), "runs": str(root)}

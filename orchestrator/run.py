@@ -19,17 +19,22 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from jobs.spec import Job
 from orchestrator.errors import RunError
 from orchestrator.node_basics import CANCEL, claim_of, take, write_json, write_text
 from orchestrator.plan import Plan
+from orchestrator.plan_file import PlanFile, read_plan
 from orchestrator.profile import Profile
-from orchestrator.provenance import code_of
 from orchestrator.state import REBUILT, ExitRecord, JobState, Record, split_token
+
+if TYPE_CHECKING:
+    from orchestrator.provenance import Code
 
 EVOLUTION = "evolution.json"
 """Is in the folder of a run whose plan grows: what `orch evolve` has seen and taken."""
@@ -40,6 +45,13 @@ LOCK_SECONDS = 60.0
 def runs_root() -> Path:
     """Where runs lie: ``ORCH_RUNS``, else ``./runs``."""
     return Path(os.environ.get("ORCH_RUNS", "runs")).absolute()
+
+
+class StateFile(msgspec.Struct):
+    """What ``state.json`` holds."""
+
+    run: str
+    jobs: list[Record]
 
 
 @dataclass(frozen=True)
@@ -105,50 +117,6 @@ class Run:
         """What the elements of an array, or the members of a pack, share."""
         return self.folder / "arrays" / token
 
-    def prepare(self, jobs: Sequence[Job], records: Sequence[Record]) -> None:
-        """Make what a batch needs on disk before it is submitted; ``jobs``: with what these attempts ask for."""
-        work = code_of(self.folder).work
-        for job, record in zip(jobs, records, strict=True):
-            changed: dict[str, Any] = {} if job.resources == self.by_name[job.name].resources else {"resources": asdict(job.resources)}
-            if work is not None and job.command is not None:
-                changed["cwd"] = str(work)
-            if changed:
-                path = self.job_folder(job) / "job.json"
-                write_json(path, {**json.loads(path.read_text()), **changed})
-            token, index = split_token(record.token)
-            log = f"{self.folder}/{record.folder}/attempt-{record.attempt}/log.txt"
-            # os instead of Path: thousands of jobs are submitted at once.
-            os.makedirs(os.path.dirname(log), exist_ok=True)  # noqa: PTH103, PTH120
-            if os.path.islink(log):  # noqa: PTH114
-                os.unlink(log)  # noqa: PTH108  # of an intent that was dropped before anything was submitted
-            if record.token != token:
-                name = record.token if "+" in record.token else index
-                os.symlink(f"{'../' * (record.folder.count('/') + 2)}arrays/{token}/{name}.log", log)  # noqa: PTH211
-        if records[0].token != split_token(records[0].token)[0]:
-            self.write_members(jobs[0].engine, records)
-
-    def write_members(self, engine: str | None, records: Sequence[Record]) -> None:
-        """Tell the elements of an array, or one pack, what is theirs; what the file says of other elements stays."""
-        path = self.array_folder(split_token(records[0].token)[0]) / "members.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-        mine: dict[str, Any] = {}
-        warm: list[str] = []
-        if engine is not None and any("+" in record.token for record in records):
-            from orchestrator.engine_config import warm_modules
-
-            warm = warm_modules(engine)
-        for record in records:
-            index = split_token(record.token)[1]
-            entry = [str(self.folder / record.folder), record.attempt]
-            key = "" if index is None else str(index)
-            if "+" in record.token:
-                mine.setdefault(key, {"pack": [], "warm": warm})["pack"].append([*entry, record.token])
-            else:
-                mine[key] = entry
-        if before | mine != before:
-            write_json(path, before | mine)
-
     def node_command(self, job: Job, record: Record) -> list[str]:
         """What a scheduler starts for one attempt; for an element of an array or a pack the same for all, with their folder.
 
@@ -159,20 +127,27 @@ class Run:
         head = split_token(record.token)[0]
         what = [str(self.array_folder(head))] if head != record.token else \
             [str(self.job_folder(job)), str(record.attempt), record.token]
-        return [python, "-I", "-S", "-u", str(code_of(self.folder).program), *what]
+        return [python, "-I", "-S", "-u", str(self.code().program), *what]
+
+    def code(self) -> Code:
+        """The copy of the code that the next submissions start."""
+        from orchestrator.provenance import code_of  # `orch status` has no need of git, packages and hashes
+
+        return code_of(self.folder)
 
     def load(self) -> list[Record]:
         """The records of the state file, in plan order; a job it does not know is WAITING."""
         path = self.folder / "state.json"
-        known: dict[str, Record] = {}
-        if path.exists():
-            try:
-                known = {values["name"]: Record.from_dict(values) for values in json.loads(path.read_text())["jobs"]}
-            except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-                raise RunError(f"{path}: not a state file ({error}); rebuild it from the jobs' folders and the scheduler: "
-                               f"orch status {self.name} --rescan") from error
-            return [known.get(job.name) or waiting(job) for job in self.plan.jobs]
-        return self.rescanned()
+        if not path.exists():
+            return self.rescanned()
+        try:
+            # Of a job that ran on the cluster `local` older versions wrote a list here.
+            content = path.read_bytes().replace(b'"ended": [], ', b"")
+            known = {record.name: record for record in msgspec.json.decode(content, type=StateFile).jobs}
+        except msgspec.DecodeError as error:
+            raise RunError(f"{path}: not a state file ({error}); rebuild it from the jobs' folders and the scheduler: "
+                           f"orch status {self.name} --rescan") from error
+        return [known.get(job.name) or waiting(job) for job in self.plan.jobs]
 
     def rescanned(self) -> list[Record]:
         """The records without the state file, which is kept as ``state.json.old`` if there is one. With the lock held."""
@@ -197,18 +172,17 @@ class Run:
 
     def save(self, records: Iterable[Record]) -> None:
         """Write the state file whole, a job per line. Only with the lock held."""
-        mine = [record.to_dict() for record in records]
-        text = json.dumps({"run": self.name, "jobs": [*mine, *self.newer({values["name"] for values in mine})]})
-        # In a JSON string a quote has a backslash before it, so this is between jobs and nowhere else.
-        write_text(self.folder / "state.json", text.replace('{"name": "', '\n{"name": "') + "\n")
+        mine = list(records)
+        lines = b",\n".join(map(msgspec.json.Encoder().encode, [*mine, *self.newer({record.name for record in mine})]))
+        write_text(self.folder / "state.json", f'{{"run": {json.dumps(self.name)}, "jobs": [\n{lines.decode()}\n]}}\n')
         (self.folder / "submitted.jsonl").unlink(missing_ok=True)  # what it held is in the state file now
 
-    def newer(self, known: set[str]) -> list[dict[str, Any]]:
+    def newer(self, known: set[str]) -> list[Record]:
         """What the state file says of jobs that an evolution's plan got after this process read it; they stay as they are."""
         path = self.folder / "state.json"
         if not (self.folder / EVOLUTION).exists() or not path.exists():
             return []
-        return [values for values in json.loads(path.read_text())["jobs"] if values["name"] not in known]
+        return [record for record in msgspec.json.decode(path.read_bytes(), type=StateFile).jobs if record.name not in known]
 
     def end_member(self, record: Record) -> bool:
         """Have one member of a pack end. True if it had not started, and now never will; else its node looks for this at SIGUSR1."""
@@ -282,9 +256,12 @@ def waiting(job: Job) -> Record:
 
 def open_run(folder: Path) -> Run:
     """A run from its folder."""
-    values = json.loads((folder / "plan.json").read_text())
-    return Run(folder.resolve(), Plan.from_json(values["plan"]), Profile(**values["profile"]), values["uid"], values["cwd"],
-               values["created"])
+    return run_of(folder, read_plan(folder))
+
+
+def run_of(folder: Path, held: PlanFile) -> Run:
+    """A run from what its plan file holds."""
+    return Run(folder.resolve(), held.plan, Profile(**held.profile), held.uid, held.cwd, held.created)
 
 
 def all_runs(root: Path) -> list[Path]:

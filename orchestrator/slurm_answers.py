@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import re
 
+from msgspec.structs import replace
+
 from orchestrator.arrays import expanded
 from orchestrator.profile import Profile
 from orchestrator.state import JobState, Seen
@@ -54,15 +56,8 @@ def parse_squeue(text: str, asked: float | None = None) -> dict[str, Seen]:
                      source="squeue", asked=asked)
         for one in expanded(job_id):
             whole = element_token(token, one)
-            found[whole] = same_but(first, one, whole)
+            found[whole] = replace(first, job_id=one, token=whole)
     return found
-
-
-def same_but(first: Seen, job_id: str, token: str) -> Seen:
-    """Another element of an array that is as the first one is; a tenth of the time of its ``__init__``, for thousands at every look."""
-    other = object.__new__(Seen)
-    other.__dict__.update(first.__dict__, job_id=job_id, token=token)
-    return other
 
 
 def element_token(token: str, job_id: str) -> str:

@@ -1,4 +1,4 @@
-"""What is known of every job, where it is known from, and how the sources are weighed.
+"""Where it is known from what became of every job, and how the sources are weighed.
 
 ``reconcile`` is pure: records and what each source said go in, new records come out. Truth, in this order: complete results and
 the job's own exit record, a final state of the scheduler's accounting (sacct), an active state of its queue (squeue), unknown.
@@ -7,145 +7,20 @@ Absent is not failed, and "could not ask" (None) changes nothing.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
-from enum import StrEnum
+from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
 
-class JobState(StrEnum):
-    """Slurm's own words, plus three of ours: WAITING, SKIPPED and UNKNOWN."""
+from orchestrator.record import ACTIVE, FAILED, FINAL, JobState, Record, allocation, split_token, unchanged
 
-    WAITING = "WAITING"
-    """Not submitted yet; the reason says what it waits for."""
-    PENDING = "PENDING"
-    """Submitted; the scheduler has not started it."""
-    RUNNING = "RUNNING"
-    """On a node."""
-    COMPLETING = "COMPLETING"
-    """Ended or cancelled; the scheduler is still cleaning up."""
-    SUSPENDED = "SUSPENDED"
-    """Stopped for a while by the scheduler or an administrator; goes on later."""
-    COMPLETED = "COMPLETED"
-    """Its results are there."""
-    FAILED = "FAILED"
-    """Ended without results, by its own fault."""
-    CANCELLED = "CANCELLED"
-    """Ended by a person, or because a job it needed did not complete."""
-    TIMEOUT = "TIMEOUT"
-    """Reached its time limit."""
-    OUT_OF_MEMORY = "OUT_OF_MEMORY"
-    """Used more memory than it had asked for."""
-    NODE_FAIL = "NODE_FAIL"
-    """Its node went down."""
-    PREEMPTED = "PREEMPTED"
-    """Made room for a job of higher priority."""
-    SKIPPED = "SKIPPED"
-    """A gate said no."""
-    UNKNOWN = "UNKNOWN"
-    """Submitted, but no source knows of it or could be asked."""
+__all__ = ["ACTIVE", "FAILED", "FINAL", "JobState", "Record", "allocation", "split_token", "unchanged"]
+"""With what is below: all that others need to know of jobs' states."""
 
 
-STATES = {str(state): state for state in JobState}
-"""Looked up ten thousand times by `orch status`; the call of an enumeration takes five times as long."""
-ACTIVE = frozenset({JobState.PENDING, JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED})
-FAILED = frozenset({JobState.FAILED, JobState.CANCELLED, JobState.TIMEOUT, JobState.OUT_OF_MEMORY, JobState.NODE_FAIL,
-                    JobState.PREEMPTED})
-FINAL = FAILED | {JobState.COMPLETED, JobState.SKIPPED}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """What the state file says of one job."""
-
-    name: str
-    stage: str
-    identity: str
-    folder: str
-    """Relative to the run folder."""
-    attempt: int = 0
-    """How often it was submitted; attempt n lies in ``<folder>/attempt-<n>``."""
-    token: str = ""
-    """Last part of the scheduler's job name; empty while it was never submitted."""
-    job_id: str | None = None
-    """The scheduler's id; None while it is not known."""
-    state: JobState = JobState.WAITING
-    source: str = "orch"
-    """Where the state comes from: results, exit record, sacct, squeue, scheduler, gate, limit or orch."""
-    seen: float = 0.0
-    """When the source said so, in Unix seconds."""
-    reason: str = ""
-    """Why it waits or died."""
-    submitted: float | None = None
-    started: float | None = None
-    ended: float | None = None
-    exit_code: int | None = None
-    host: str | None = None
-    restarts: int = 0
-    """How often the scheduler has started this attempt again: after a time limit, a preemption or a failed node."""
-    cause: str = ""
-    """Kind of death of the newest attempt (orchestrator/causes.py); empty while it has not died."""
-    died_of: str = ""
-    """The kind with the line it was read from and what to do; shown as the reason."""
-    memory_gb: int | None = None
-    """What retries have raised the request to; None: as planned."""
-    minutes: int | None = None
-    """The same for the time limit."""
-    exclude: str = ""
-    """Nodes that earlier attempts died of, with commas between."""
-    expected_start: float | None = None
-    """When the scheduler thought last that it would start; it may have been wrong."""
-    held: bool = False
-    """Whether it waits in the queue, held back because others of its stage died of what it would die of."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; what most jobs never have is missing."""
-        return {key: value for key, value in vars(self).items() if key not in SPARE or value != SPARE[key]}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Record:
-        """The inverse of ``to_dict``; takes the dictionary over."""
-        values["state"] = STATES[values["state"]]
-        if not values.keys() >= REQUIRED or not values.keys() <= KNOWN:
-            raise TypeError(f"a job has the keys {', '.join(sorted(values.keys() ^ KNOWN))} too few or too many")
-        record = object.__new__(cls)
-        record.__dict__.update(DEFAULTS)  # a third of the time that __init__ of a frozen class takes
-        record.__dict__.update(values)
-        return record
-
-
-def split_token(token: str) -> tuple[str, int | None]:
-    """The scheduler's part of a token, or of a job id, and the index in its array (None: not in one)."""
-    whole = allocation(token)
-    head, _, index = whole.rpartition("_")
-    return (head, int(index)) if index.isdigit() and head else (whole, None)
-
-
-def allocation(token: str) -> str:
-    """The token of the job that the scheduler knows: members of a pack share one, as ``<token>+<member>``."""
-    head, plus, place = token.rpartition("+")
-    return head if plus and place.isdigit() else token
-
-
-REQUIRED = frozenset(item.name for item in fields(Record) if item.default is MISSING)
-KNOWN = frozenset(item.name for item in fields(Record))
-DEFAULTS = {item.name: item.default for item in fields(Record) if item.default is not MISSING}
-SPARE = {key: DEFAULTS[key] for key in ("submitted", "started", "ended", "exit_code", "host", "restarts", "cause", "died_of", "memory_gb",
-                                        "minutes", "exclude", "held")}
-"""Not written to the state file at these values: it is read and written at every look."""
-AGED_SECONDS = 60.0
-
-
-def unchanged(before: Sequence[Record], after: Sequence[Record]) -> bool:
-    """Whether a look found nothing new but that what was known is still so; after a minute that is new enough to be written down."""
-    return len(before) == len(after) and all(
-        old is new or (new.seen - old.seen < AGED_SECONDS and {**vars(old), "seen": new.seen} == vars(new))
-        for old, new in zip(before, after, strict=True))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What a scheduler says of one job."""
 
     job_id: str
@@ -314,7 +189,7 @@ def restarted(record: Record, left: ExitRecord | None) -> Record:
         return record
     waits = f"; {record.reason}" if record.reason else ""
     reason = f"requeued: {why(left)}{waits}" if record.state is JobState.PENDING else record.reason
-    return dataclasses.replace(record, restarts=left.restart + 1, reason=reason)
+    return replace(record, restarts=left.restart + 1, reason=reason)
 
 
 def from_scheduler(record: Record, seen: Seen, left: ExitRecord | None, now: float) -> Record:
@@ -338,6 +213,4 @@ def why(left: ExitRecord) -> str:
 
 def change(record: Record, now: float, **values: Any) -> Record:
     """A record with new values, seen now."""
-    new = object.__new__(Record)  # as in from_dict: a tenth of the time of dataclasses.replace, for every job at every look
-    new.__dict__.update(record.__dict__, seen=now, **values)
-    return new
+    return replace(record, seen=now, **values)

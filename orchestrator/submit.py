@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence, Set
 
 from orchestrator import backlog, gates, notify
 from orchestrator.arrays import Batch, make_batches, waits_for
+from orchestrator.attempts import prepare
 from orchestrator.cluster import AmbiguousSubmit, Cluster, NoRoom, cluster_of
 from orchestrator.errors import RunError, SubmitError
 from orchestrator.look import cut_off, explain, hold_back, in_doubt, settle, update
@@ -119,7 +120,7 @@ def submit_chosen(run: Run, records: Sequence[Record], chosen: set[str], cluster
     before = {record.name: record for record in records}
     by_name = dict(before)
     for batch in batches:
-        run.prepare(batch.jobs, batch.records)
+        prepare(run, batch.jobs, batch.records)
         by_name.update((record.name, intent(record, now)) for record in batch.records)
     if batches:
         run.save(explain(run, list(by_name.values())))

@@ -14,6 +14,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from private_slurm import PrivateSlurm, missing, started
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side (``-n 2 --dist loadgroup``) a file's tests share their fixtures, and all that need Slurm share the one there can be."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("slurm" if item.get_closest_marker("slurm") else item.path.name))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Tests do not count their calls of Slurm in the home folder of whoever runs them."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from jobs.spec import Job, Resources
 from orchestrator.arrays import Batch, compressed, expanded, make_batches, ranges, waits_for
+from orchestrator.attempts import prepare
 from orchestrator.look import never_started
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile
@@ -195,6 +196,6 @@ def test_a_launch_that_was_killed_while_it_made_the_folders_of_an_array_can_be_r
     (batch,), _, _ = submitted(run)
     run.array_folder(batch.token).mkdir(parents=True)
     for _ in range(2):
-        run.prepare(batch.jobs, batch.records)
+        prepare(run, batch.jobs, batch.records)
     assert set(json.loads((run.array_folder(batch.token) / "members.json").read_text())) == {"0", "1"}
     assert run.log(batch.records[1]).readlink().name == "1.log"

@@ -208,7 +208,7 @@ def test_the_smoke_preset_fills_in_checkpoints_references_and_inputs() -> None:
 
 
 def test_paths_of_other_jobs_are_absolute_at_launch(tmp_path: Path) -> None:
-    document = make_plan(MAIN, "smoke").to_json(tmp_path)
+    document = make_plan(MAIN, "smoke").below(tmp_path).to_json()
     text = json.dumps(document)
     assert "{run}" not in text
     assert f"{tmp_path}/jobs/prepare/out/data" in text
