@@ -155,7 +155,8 @@ class Attempt:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, number)
         else:
-            (os.kill if engine else os.killpg)(child.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # ended at this moment, and the wait that this signal interrupts has taken note
+                (os.kill if engine else os.killpg)(child.pid, number)
 
     def missing_inputs(self) -> list[str]:
         """Jobs this one needs whose results are not there; a job that a gate skipped leaves none."""

@@ -157,3 +157,15 @@ def test_each_attempt_has_a_temporary_folder_that_goes_with_it(tmp_path: Path) -
     path = job_folder(tmp_path, ["sh", "-c", "touch $TMPDIR/scratch; echo $TMPDIR > where"])
     assert node(path, "7").wait(timeout=SECONDS) == 0
     assert not Path((tmp_path / "where").read_text().strip()).exists()
+
+
+def test_a_signal_for_a_program_that_has_just_been_waited_for_is_not_an_error(tmp_path: Path) -> None:
+    """The handler runs between the system's word that it has ended and Python's note of it: Popen's lock is held, poll cannot tell."""
+    attempt = node_program.Attempt(str(job_folder(tmp_path, ["true"])), 1, TOKEN)
+    child = subprocess.Popen(["true"], start_new_session=True)
+    with child._waitpid_lock:  # type: ignore[attr-defined]
+        os.waitpid(child.pid, 0)
+        assert child.poll() is None
+        for number in (signal.SIGTERM, signal.SIGUSR2):
+            attempt.send(child, number)
+    child.wait()
