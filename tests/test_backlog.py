@@ -43,7 +43,7 @@ def test_the_local_scheduler_works_through_a_backlog_by_itself(tmp_path: Path) -
     launched = orch(tmp_path, "launch", str(file), "--cluster", "two.yaml")
     assert "2 jobs submitted" in launched.stdout, launched.stderr
     (state,) = tmp_path.glob("runs/[!.]*/*/state.json")
-    waits = [job for job in json.loads(state.read_text())["jobs"] if job["source"] == "limit"]
+    waits = [job for job in json.loads(state.read_text())["jobs"] if job.get("source") == "limit"]
     assert len(waits) == 6
     assert all("max_jobs of the profile: 2" in job["reason"] for job in waits)
     deadline = time.monotonic() + 120
