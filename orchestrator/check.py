@@ -22,12 +22,12 @@ from jobs.spec import Job, Resources
 from orchestrator import budget, machine
 from orchestrator.engine_config import config_class
 from orchestrator.errors import CheckError
+from orchestrator.located import near
 from orchestrator.plan import RUN, Plan
 from orchestrator.profile import EVERYWHERE, Profile
 from orchestrator.redaction import SHORTEST, is_secret, secret_values
 from orchestrator.slurm import limit_named, script_text
 from orchestrator.snapshot import measured
-from orchestrator.stage_reader import near
 
 ASK_SECONDS = 60.0
 """How long one question to Slurm may take."""

@@ -13,10 +13,11 @@ from pydantic import BaseModel
 from jobs.gates import Condition
 from jobs.spec import Job
 from jobs.stages import Point, Scalar, fill, folder_names, identity, job_name, points
-from orchestrator.engine_config import UNRESOLVED, config_class, known_engines, validate, wants_results
+from orchestrator.engine_config import config_class, known_engines, missing, validate, wants_results
 from orchestrator.gate_reader import Written, resolve
-from orchestrator.located import Mistakes, Node, merge, put
-from orchestrator.stage_reader import Stage, check_axes, near, shown
+from orchestrator.located import Mistakes, Node, merge, near, put, shown, wrap
+from orchestrator.stage import Stage
+from orchestrator.stage_reader import check_axes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,17 +299,3 @@ class _Expansion:
             if other is not job and told[pair] == 1:
                 self.add(stage.place("matrix"), stage, f"jobs '{other.name}' and '{job.name}' have the same content; "
                          "take one out, or let what tells them apart reach the config or the command")
-
-
-def wrap(value: Any, where: str) -> Node:
-    """A plain value as a Node, all of it at one place."""
-    if isinstance(value, dict):
-        return Node({key: wrap(item, where) for key, item in value.items()}, where)
-    if isinstance(value, list):
-        return Node([wrap(item, where) for item in value], where)
-    return Node(value, where)
-
-
-def missing(node: Node) -> Node:
-    """Stands for a reference that could not be resolved, which has been told."""
-    return Node(UNRESOLVED, node.where)

@@ -53,6 +53,15 @@ class Node:
             yield from node.walk()
 
 
+def wrap(value: Any, where: str) -> Node:
+    """A plain value as a Node, all of it at one place."""
+    if isinstance(value, dict):
+        return Node({key: wrap(item, where) for key, item in value.items()}, where)
+    if isinstance(value, list):
+        return Node([wrap(item, where) for item in value], where)
+    return Node(value, where)
+
+
 def near(word: object, known: Iterable[str]) -> str:
     """The end of an error line: the nearest known word, or all of them."""
     names = sorted(known)
