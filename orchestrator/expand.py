@@ -263,8 +263,7 @@ class _Expansion:
             return wrap({"folder": self.out(job), "checkpoint": values["checkpoint"]}, node.where)
         path = PurePosixPath(values["path"])
         if path.is_absolute() or ".." in path.parts:
-            self.add(node.where, stage, f"{key}: path {values['path']!r} must lie below what the job leaves: "
-                                        "no '/' in front, no '..'")
+            self.add(node.where, stage, f"{key}: path {values['path']!r} must lie below what the job leaves: no '/' in front, no '..'")
         return wrap(f"{self.out(job)}/{path}", node.where)
 
     def referred(self, node: Node, draft: Draft, key: str, name: str) -> str | None:
@@ -277,8 +276,7 @@ class _Expansion:
         if target is None:
             return None  # told where the stage names it
         if target.engine is None:
-            self.add(node.where, stage, f"{key}: stage '{name}' is a command, whose files orch does not know; "
-                                        "write the path itself")
+            self.add(node.where, stage, f"{key}: stage '{name}' is a command, whose files orch does not know; write the path itself")
             return None
         jobs = [draft.parent] if name == stage.for_each else [other.name for other in self.drafts[name]]
         if len(jobs) != 1 and self.sound[name]:
