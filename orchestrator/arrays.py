@@ -83,6 +83,9 @@ class Waits:
     ended: tuple[str, ...] = ()
     """Every member waits for the end of these, and sees on its node whether what it needs is there: a pack may end with members that
     failed, and not every member of a pack needs all that its neighbours need."""
+    same_pack: str | None = None
+    """An array of packs, and nothing else beside it: each member waits for the success of the element with its own index, or for the end
+    of the whole array. A pack that was ended from outside has members that had finished, and what waits for these goes on."""
 
 
 def ranges(numbers: Iterable[int]) -> str:
@@ -137,7 +140,14 @@ def waits_for(batch: Batch, by_name: Mapping[str, Record]) -> Waits:
     by_all = set.intersection(*({str(r.job_id) for r in parents.values()} for parents in needed.values()))
     sure = [job_id for job_id, r in shared.items() if job_id in by_all and "+" not in r.token]
     unsure = [job_id for job_id in shared if job_id not in sure]
-    return Waits(whole(sure, by_name), tuple(dict.fromkeys(split_token(job_id)[0] for job_id in own)), whole(unsure, by_name))
+    heads = dict.fromkeys(split_token(job_id)[0] for job_id in own)
+    packs_of = {split_token(job_id)[0] for unit in units for job_id, r in unit.items() if "+" in r.token}
+    packed = [head for head in heads if head in packs_of]
+    if packed and not sure and not unsure and len(heads) == 1:
+        return Waits(same_pack=packed[0])
+    # Slurm does not mix "or" with "and": beside anything else the end of all packs is waited for.
+    ended = whole([job_id for job_id in unsure if split_token(job_id)[0] not in packed], by_name)
+    return Waits(whole(sure, by_name), tuple(head for head in heads if head not in packed), (*ended, *packed))
 
 
 def whole(ids: Sequence[str], by_name: Mapping[str, Record]) -> tuple[str, ...]:
@@ -198,8 +208,7 @@ def packs(jobs: Sequence[Job], by_name: Mapping[str, Record]) -> list[list[Job]]
         if record.token:
             kept.setdefault(allocation(record.token), []).append(job)
         else:
-            kind = job.name if job.pack < 2 else (job.stage, job.resources, record.exclude)
-            alike.setdefault(kind, {}).setdefault(parents_of([job], by_name), []).append(job)
+            alike.setdefault(company(job, record), {}).setdefault(parents_of([job], by_name), []).append(job)
     found = list(kept.values())
     for groups in alike.values():
         left: list[Job] = []
@@ -210,6 +219,11 @@ def packs(jobs: Sequence[Job], by_name: Mapping[str, Record]) -> list[list[Job]]
             left += group[full:]
         found += [left[first:first + left[0].pack] for first in range(0, len(left), left[0].pack)] if left else []
     return found
+
+
+def company(job: Job, record: Record) -> object:
+    """Equal for jobs that may share an allocation; ``job``: with what it asks for now."""
+    return job.name if job.pack < 2 else (job.stage, job.resources, record.exclude)
 
 
 def parents_of(unit: Sequence[Job], by_name: Mapping[str, Record]) -> frozenset[str]:

@@ -1,7 +1,8 @@
 """Jobs that could be submitted but for a limit on how many may be queued: they wait here, and whoever looks next submits what fits.
 
 Two limits: ``max_jobs`` of the profile, and the cluster's own, learnt from a refusal of sbatch and kept in ``<run>/limit.json``. Both count
-all jobs of the user, of whatever run, an array by its elements. A backlogged job is WAITING with the source "limit".
+all jobs of the user, of whatever run, as Slurm does: an array by its elements, a pack once. A backlogged job is WAITING with the source
+"limit".
 """
 
 from __future__ import annotations
@@ -9,16 +10,51 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from jobs.spec import Job
+from orchestrator.arrays import company
 from orchestrator.cluster import Cluster, NoRoom
 from orchestrator.node_basics import write_json
+from orchestrator.policy import asked
 from orchestrator.run import Run
-from orchestrator.state import ACTIVE, LIMIT, JobState, Record
+from orchestrator.state import ACTIVE, LIMIT, JobState, Record, allocation
 
 KEPT_SECONDS = 3600.0
 """After this long it is tried again whether a limit still holds."""
+
+
+class Allocations:
+    """How many allocations the jobs make that were added so far, parents first: what a limit on queued jobs counts."""
+
+    def __init__(self, by_name: Mapping[str, Record]) -> None:
+        self.by_name = by_name
+        self.count = 0
+        self.depth: dict[str, int] = {}
+        self.members: dict[object, int] = {}
+
+    def opens(self, job: Job) -> bool:
+        """Whether this job would need an allocation that none of the others has."""
+        key, size = self.place(job)
+        members = self.members.get(key, 0)
+        return members == 0 or (size is not None and members % size == 0)
+
+    def add(self, job: Job) -> None:
+        """Take a job in."""
+        key, _ = self.place(job)
+        self.count += self.opens(job)
+        self.members[key] = self.members.get(key, 0) + 1
+        self.depth[job.name] = self.below(job)
+
+    def place(self, job: Job) -> tuple[object, int | None]:
+        """Equal for the jobs that share allocations with this one, and how many share one; None: all of them, as submitted before."""
+        record = self.by_name[job.name]
+        return (allocation(record.token), None) if record.token else ((company(asked(job, record), record), self.below(job)), job.pack)
+
+    def below(self, job: Job) -> int:
+        """How many jobs of these it waits for, one after the other: only jobs of one depth are submitted together."""
+        return max((self.depth[name] + 1 for name in job.waits_for if name in self.depth), default=0)
 
 
 def limit_file(run: Run) -> Path:
@@ -41,13 +77,13 @@ def forget(run: Run) -> None:
 
 
 def room(run: Run, records: Sequence[Record], cluster: Cluster) -> int | None:
-    """How many jobs may be submitted now; None: no limit is known. If the queue cannot be asked, what our records say counts."""
+    """How many allocations may be submitted now; None: no limit is known. If the queue cannot be asked, what our records say counts."""
     known = kept(run)
     if known is None and run.profile.max_jobs is None:
         return None
     if cluster.queued is None:
         cluster.ask_active(shared=True)
-    queued = sum(record.state in ACTIVE for record in records) if cluster.queued is None else cluster.queued
+    queued = len({allocation(record.token) for record in records if record.state in ACTIVE}) if cluster.queued is None else cluster.queued
     found = [] if run.profile.max_jobs is None else [run.profile.max_jobs - queued]
     if known is not None:
         # The job that looks at the backlog needs room itself.
@@ -88,8 +124,3 @@ def marked(run: Run, records: Sequence[Record], names: set[str]) -> list[Record]
 def waiting(records: Sequence[Record]) -> set[str]:
     """Names of the jobs in the backlog."""
     return {record.name for record in records if record.source == LIMIT and record.state is JobState.WAITING}
-
-
-def dropped(records: Sequence[Record], names: set[str]) -> list[Record]:
-    """The records with these jobs out of the backlog: a launch or a retry takes them up again."""
-    return [dataclasses.replace(r, source="orch", reason="cancelled before it was submitted") if r.name in names else r for r in records]

@@ -133,7 +133,7 @@ def print_scripts(made: Plan, profile: Profile) -> None:
 
 
 def cancel(run: RunName = None, job: Jobs = None) -> None:
-    """End active jobs. What is done stays done; orch retry starts them again."""
+    """End active jobs, and those that wait. What is done stays done; orch retry starts them again."""
     from orchestrator.run import find_run
     from orchestrator.steer import cancel as end
 

@@ -88,14 +88,22 @@ def attempt_starts(record: Record, folder: Path, number: int, asked: Resources, 
     if "claim.json" in names:
         claim = json.loads((folder / "claim.json").read_text())
         newest = number == record.attempt
-        running = newest and record.state in (JobState.RUNNING, JobState.SUSPENDED)
+        running = newest and record.state in (JobState.RUNNING, JobState.SUSPENDED, JobState.COMPLETING)
         if claim["restart"] not in starts:
             ended = now if running else record.ended if newest and record.state not in ACTIVE else None
+            complete = newest and record.state is JobState.COMPLETED  # its node was lost between the results and the exit record
+            if complete and ended is None:
+                ended = written(folder.parent / "out" / "results.json")
             starts[claim["restart"]] = Start(
                 job=record.name, attempt=number, restart=claim["restart"], started=claim["started"], ended=ended,
-                outcome="running" if running else "died", resources=asked, job_id=claim["job_id"],
+                outcome="running" if running else "results" if complete else "died", resources=asked, job_id=claim["job_id"],
                 neighbours=claim.get("neighbours", 0))
     return [starts[key] for key in sorted(starts)]
+
+
+def written(results: Path) -> float | None:
+    """When results were written, which is the last that an engine does, in Unix seconds; None if they are not there."""
+    return results.stat().st_mtime if results.exists() else None
 
 
 def outcome(left: Mapping[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ KEYS: dict[str, str] = {
     "experiment": "The experiment's name; its runs lie in `runs/<experiment>/`.",
     "about": "One sentence for people: what is compared, on what.",
     "stages": "The stages by name; the keys of a stage are below.",
+    "notify": "Who is told when a run ends, when jobs die and when it waits for a decision; goes before what the cluster's profile says. "
+              "Its keys are below.",
     "snapshot": "`true`: commands run in a copy of the files of this folder that git tracks or does not ignore, made at launch.",
     "presets": "Variants by name, each with `stages` (and `about`) that are merged over the ones above: mappings merge, "
                "scalars and lists replace, null takes a key out (inside `config` it is a value), new stages may appear.",
@@ -41,6 +43,8 @@ class Experiment:
     source: Path
     stages: tuple[Stage, ...]
     snapshot: bool = False
+    notify: dict[str, Any] = field(default_factory=dict)
+    """Empty: as the cluster's profile says."""
 
 
 def known_experiments() -> dict[str, Path]:
@@ -88,7 +92,8 @@ def read_experiment(path: Path, preset: str | None, overrides: Sequence[str], mi
         if not isinstance(name, str) or not NAME.fullmatch(name):
             mistakes.add(node.where, f"stage name {name!r} must be letters, digits, '_' and '-', starting with a letter")
     return Experiment(name=text_of(merged, "experiment", mistakes, name=True), about=text_of(merged, "about", mistakes),
-                      preset=chosen, source=path.resolve(), stages=in_order(stages, mistakes), snapshot=wants_snapshot(merged, mistakes))
+                      preset=chosen, source=path.resolve(), stages=in_order(stages, mistakes), snapshot=wants_snapshot(merged, mistakes),
+                      notify=messages(merged, mistakes))
 
 
 def wants_snapshot(root: Node, mistakes: Mistakes) -> bool:
@@ -97,6 +102,14 @@ def wants_snapshot(root: Node, mistakes: Mistakes) -> bool:
     if node is not None and not isinstance(node.value, bool):
         mistakes.add(node.where, f"'snapshot' must be true or false, got {shown(node.plain())}")
     return node is not None and node.value is True
+
+
+def messages(root: Node, mistakes: Mistakes) -> dict[str, Any]:
+    """The key ``notify``; empty where it is not there, or wrong."""
+    from orchestrator.notify_reader import read_notify  # what it is built on needs the plan
+
+    node = root.child("notify")
+    return {} if node is None else read_notify(node, "'notify'", mistakes)
 
 
 def check_keys(node: Node, known: Any, inside: str, mistakes: Mistakes) -> None:

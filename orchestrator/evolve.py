@@ -236,6 +236,7 @@ def empty_plan(request: Request, made: Settings) -> Plan:
     follows = [source.uid if source else None, [str(path) for path in request.folders]]
     return Plan(experiment=name, about=f"checkpoints of {source.name if source else ', '.join(map(str, request.folders))}, scored",
                 preset=source.folder.name if source else request.folders[0].name, source=Path(__file__), jobs=(),
+                notify=source.plan.notify if source else {},
                 identity=digest([follows, decisive(made.config)]))
 
 

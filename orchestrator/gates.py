@@ -157,6 +157,8 @@ def override(run: Run, records: Sequence[Record], names: Iterable[str], runs: bo
     by_name, wanted, said = {record.name: record for record in records}, set(names), []
     for name in sorted(wanted):
         record = by_name[name]
+        if record.state is JobState.CANCELLED and not record.attempt:
+            raise RunError(f"{name} is {record.state}; bring it back first: orch retry --job {name}")
         if record.state not in OPEN:
             raise RunError(f"{name} is {record.state}, so it was let through already; an override is for a job that was not submitted"
                            + (f" (orch cancel --job {name} ends it)" if record.state in ACTIVE else ""))

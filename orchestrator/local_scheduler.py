@@ -18,6 +18,7 @@ from typing import Any
 
 from jobs.spec import Resources
 from orchestrator.node_basics import process_fields, process_start, write_json
+from orchestrator.notify import wanted_by
 from orchestrator.run import Run
 from orchestrator.slots import entry, fits, ledger, this_machine
 from orchestrator.state import ACTIVE, FINAL, JobState
@@ -47,7 +48,7 @@ class Scheduler:
         self.changed = False
         self.looker: subprocess.Popen[bytes] | None = None
         self.look_wanted = False
-        self.looks = bool(self.run.plan.gates or self.run.profile.notify) or self.run.profile.max_jobs is not None
+        self.looks = bool(self.run.plan.gates or wanted_by(self.run)) or self.run.profile.max_jobs is not None
 
     def set(self, token: str, **values: Any) -> None:
         """Change a row; the table is written once per round."""

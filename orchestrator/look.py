@@ -16,6 +16,7 @@ from orchestrator.state import (
     FAILED,
     LIMIT,
     NOWHERE,
+    REBUILT,
     SCHEDULER_SECONDS,
     Answer,
     ExitRecord,
@@ -30,6 +31,8 @@ SETTLE_SECONDS = 5.0
 """An intent younger than this may still be on its way to the scheduler."""
 BETWEEN_LOOKS_SECONDS = 2.0
 """Time between the two looks that settle that a token is not there."""
+CANCELLED = "cancelled"
+"""How the reason of a job begins that a person has cancelled before it started: only a person brings it back."""
 
 
 def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float, thorough: bool = False, shared: bool = False) -> list[Record]:
@@ -112,7 +115,7 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
     by_name = {record.name: record for record in records}
     explained = []
     for record in records:
-        if record.state is not JobState.WAITING and record.state is not JobState.CANCELLED:
+        if record.state not in (JobState.WAITING, JobState.CANCELLED) or by_hand(record):
             explained.append(record)
             continue
         job = run.by_name[record.name]
@@ -129,6 +132,11 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
             record = behind_canary(record, failed[-1])
         explained.append(record)
     return explained
+
+
+def by_hand(record: Record) -> bool:
+    """Whether a person has cancelled it while it waited."""
+    return record.state is JobState.CANCELLED and record.source == "orch" and record.reason.startswith(CANCELLED)
 
 
 def behind_canary(record: Record, canary: Record) -> Record:
@@ -162,6 +170,11 @@ def settle(run: Run, records: list[Record], cluster: Cluster) -> list[Record]:
 def is_doubtful(record: Record) -> bool:
     """Whether an intent is on disk and nobody has noted an id for it."""
     return bool(record.token) and record.job_id is None and record.state in (JobState.UNKNOWN, JobState.PENDING)
+
+
+def cut_off(records: Sequence[Record]) -> set[str]:
+    """Names of jobs that an orch process was submitting when it was killed; what was read from the folders alone may be older."""
+    return {record.name for record in records if is_doubtful(record) and record.reason != REBUILT}
 
 
 def with_siblings(records: list[Record]) -> list[Record]:

@@ -86,7 +86,7 @@ def module_as_program(command: list[str], cwd: str, environment: dict[str, str])
         runpy.run_module(command[module], run_name="__main__", alter_sys=True)
     except SystemExit as error:
         code = error.code
-    except BaseException:  # the top of a program: what python itself does with an exception
+    except BaseException:  # the top of a program, which may raise anything: told in the member's log, as python itself does
         traceback.print_exc()
         code = 1
     if isinstance(code, str):
@@ -113,7 +113,7 @@ def warmed(modules: list[str]) -> bool:
     try:
         for name in modules:
             importlib.import_module(name)
-    except Exception as error:  # each member meets it again, and tells it in its own log
+    except Exception as error:  # an engine's import may raise anything: told here, and by each member, which meets it again, in its own log
         print(f"orch: not started warm: {type(error).__name__}: {error}", flush=True)
         return False
     # A fork has only the thread that forks. OpenBLAS ends its own ones for that, so a first fork shows which others there are.
@@ -234,7 +234,7 @@ def as_member(attempt: Attempt, cpus: set[int] | None) -> int:
         if cpus is not None:
             os.sched_setaffinity(0, cpus)
         code, _ = attempt.work()
-    except BaseException:  # the top of a process
+    except BaseException:  # the top of a fork, which must not return into the pack: told in the member's log, its exit record follows
         traceback.print_exc()
     return code
 

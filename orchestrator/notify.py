@@ -22,12 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import gates
-from orchestrator.errors import CheckError
 from orchestrator.node_basics import write_json
+from orchestrator.redaction import redacted
 from orchestrator.run import Run
 from orchestrator.state import ACTIVE, FAILED, JobState, Record, split_token
 
-USER_FILE = Path("~/.config/orch/notify.yaml")
 SEND_SECONDS = 20.0
 TRIES = 3
 KEYS = {
@@ -36,7 +35,7 @@ KEYS = {
     "webhook_env": "Name of the environment variable that holds the URL of a webhook (Slack, Mattermost); the URL is written nowhere.",
     "mail": "Address that gets a mail, through `mail` or `sendmail` where there is one.",
 }
-"""Every key of `notify` in a profile, and of ~/.config/orch/notify.yaml."""
+"""Every key of `notify` in an experiment file or a profile, and of ~/.config/orch/notify.yaml."""
 EVENTS = ("end", "fail", "decision")
 
 
@@ -55,36 +54,9 @@ class Event:
     text: str
 
 
-def mistake(value: Any) -> str | None:
-    """What `notify` should have been, or None if it is right."""
-    if not isinstance(value, dict) or not value:
-        return f"a mapping with the keys {', '.join(KEYS)}"
-    if unknown := sorted(set(map(str, value)) - KEYS.keys()):
-        return f"a mapping with the keys {', '.join(KEYS)} (not {', '.join(unknown)})"
-    events, command = value.get("on", []), value.get("command", ["true"])
-    if not isinstance(events, list) or not all(one in EVENTS for one in events):
-        return f"a mapping whose 'on' is a list of {', '.join(EVENTS)}"
-    if not isinstance(command, list) or not command or not all(isinstance(one, str) for one in command):
-        return "a mapping whose 'command' is a list of words"
-    if not all(isinstance(value.get(key, ""), str) for key in ("webhook_env", "mail")):
-        return "a mapping whose 'webhook_env' and 'mail' are text"
-    return None if value.keys() - {"on"} else "a mapping that says how: command, webhook_env or mail"
-
-
-def user_file() -> dict[str, Any]:
-    """What the user's own file says, for profiles without `notify`; empty: there is none. CheckError if it is wrong."""
-    path = USER_FILE.expanduser()
-    if not path.is_file():
-        return {}
-    import yaml
-
-    try:
-        values: dict[str, Any] = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise CheckError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
-    if (wrong := mistake(values)) is not None:
-        raise CheckError(f"{path}: must be {wrong}, got {values!r}")
-    return values
+def wanted_by(run: Run) -> dict[str, Any]:
+    """Who is told of what: the experiment file's word, else the profile's (or the user's own file's, taken in at launch)."""
+    return run.plan.notify or run.profile.notify
 
 
 def events(run: Run, records: Sequence[Record]) -> list[Event]:
@@ -136,11 +108,13 @@ def digest(values: Any) -> str:
 
 def look(run: Run, records: Sequence[Record]) -> None:
     """Send what is due and was not sent. Call without the lock. A message that cannot be sent changes nothing else."""
-    wanted = run.profile.notify
+    wanted = wanted_by(run)
     if not wanted:
         return
     on = wanted.get("on") or EVENTS
-    due = [(f"{one.key} {name}", one, send) for one in events(run, records) if one.kind in on for name, send in senders(run, wanted)]
+    # A reason is a line of a log, and a message leaves the machine.
+    told = [replace(one, text=redacted(one.text)) for one in events(run, records) if one.kind in on]
+    due = [(f"{one.key} {name}", one, send) for one in told for name, send in senders(run, wanted)]
     known = noted(run)
     if all(done(known.get(key)) for key, _, _ in due):
         return
@@ -248,7 +222,7 @@ def post(url: str, event: Event) -> None:
 
 def awaited(run: Run, records: Sequence[Record]) -> list[list[Record]]:
     """The active jobs after which a job of one core has to look, because nobody else may; an array counts as one."""
-    if not run.profile.notify:
+    if not wanted_by(run):
         return []
     heads: dict[str, Record] = {}
     for one in records:

@@ -5,11 +5,10 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ from orchestrator.costs import Start
 from orchestrator.costs_view import COST_HEAD, USE_HEAD, Spent, advice_lines, cost_rows, notes, spent, use_rows
 from orchestrator.node_basics import write_text
 from orchestrator.page_drawings import ROWS, Bar, Curve, StageBox, colour, graph, plot, timeline
+from orchestrator.provenance import launches, summary
+from orchestrator.redaction import redacted
 from orchestrator.run import Run
 from orchestrator.state import FAILED, JobState, Record
 from orchestrator.status import clock, elapsed, folded, progress_text, row
@@ -32,8 +33,6 @@ SAMPLED = 48
 """Jobs of a stage whose progress is read for its curves, spread over the stage."""
 LISTED = 400
 """Lines of the table of jobs; failed jobs come first."""
-PROVENANCE_LETTERS = 400
-"""A value may be a whole list of packages; the file has all of it."""
 OUTCOMES = {"running": JobState.RUNNING, "results": JobState.COMPLETED, "requeued": JobState.PENDING, "stopped": JobState.PREEMPTED,
             "died": JobState.FAILED}
 PAGE_STYLE = """:root{--ok:#2b8a3e;--run:#1971c2;--wait:#e0a100;--bad:#c92a2a;--odd:#9c36b5;--none:#868e96;--card:#8881}
@@ -68,15 +67,18 @@ class Facts:
     curves: dict[tuple[str, str], list[Curve]]
     """By stage and metric."""
     gates: Sequence[dict[str, Any]]
-    provenance: dict[str, Any]
+    launches: Sequence[tuple[float, str, str]]
+    """When, by which command, from which code."""
 
 
 def gather(run: Run, records: Sequence[Record], trouble: str, now: float) -> Facts:
-    """Read everything that the page shows."""
-    document = json.loads((run.folder / "plan.json").read_text())
+    """Read everything that the page shows. It is for others to read, so secrets that a job has printed are taken out of the reasons."""
+    clean = {reason: redacted(reason) for reason in {record.reason for record in records}}
+    records = [record if clean[record.reason] == record.reason else replace(record, reason=clean[record.reason]) for record in records]
+    launched = launches(run.folder)
     decided = [found for stage in run.plan.gates if (found := gates.kept(run, stage)) is not None]
     return Facts(run=run, records=records, trouble=trouble, now=now, spent=spent(run, records, now), curves=read_curves(run, records),
-                 gates=decided, provenance=document.get("provenance") or {})
+                 gates=decided, launches=[(one["time"], one["action"], summary(one)) for one in launched])
 
 
 def read_curves(run: Run, records: Sequence[Record]) -> dict[tuple[str, str], list[Curve]]:
@@ -220,8 +222,7 @@ def page(facts: Facts) -> str:
     last = max([bar.ended for bar in drawn], default=facts.now)
     moment = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(facts.now))
     where = run.profile.name or run.profile.kind
-    known = [[key.replace("_", " "), (value if isinstance(value, str) else json.dumps(value))[:PROVENANCE_LETTERS]]
-             for key, value in facts.provenance.items() if value is not None]
+    known = [[time.strftime("%Y-%m-%d %H:%M", time.localtime(moment)), action, said] for moment, action, said in facts.launches]
     names = (("ok", "completed"), ("run", "running"), ("wait", "waiting, or requeued"), ("bad", "died"), ("none", "skipped"))
     key = "".join(f'<span class="{kind}"><i></i>{name}</span>' for kind, name in names)
     return "\n".join(filter(None, [
@@ -235,7 +236,7 @@ def page(facts: Facts) -> str:
         f'<h2>Timeline</h2><p class="key read">{key}</p>{timeline(drawn, first, last)}', curve_section(facts), gate_section(facts),
         cost_section(facts), f"<h2>Jobs</h2><details{' open' if len(records) <= ROWS else ''}><summary>{len(records)} jobs</summary>",
         left(rows(["job", "state", "time", "host", "progress, or why"], job_rows(facts))), "</details>",
-        "<h2>Provenance</h2>" + left(rows(["", "at launch"], known)) if known else "",
+        "<h2>Launches</h2>" + left(rows(["when", "by", "from"], known)) if known else "",
         f"<footer>{escape(str(run.folder))}, plan {run.plan.identity[:12]}</footer></html>"])) + "\n"
 
 

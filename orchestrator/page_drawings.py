@@ -180,7 +180,7 @@ def timeline(bars: Sequence[Bar], first: float, last: float) -> str:
     height, body = 16 * len(jobs) + 4, []
     body += axis(first, last, 2, height)
     rows = {job: 4 + 16 * place for place, job in enumerate(jobs)}
-    body += [text(LABEL - 8, y + 10, shortened(job, 40), "small", "end") for job, y in rows.items()]
+    body += [text(LABEL - 8, y + 10, shortened(job, 36), "small", "end") for job, y in rows.items()]
     for bar in bars:
         y, x = rows[bar.job], LABEL + (bar.started - first) * scale
         if bar.submitted is not None and bar.started > bar.submitted:

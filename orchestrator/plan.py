@@ -38,6 +38,8 @@ class Plan:
     """The ``--set`` arguments it was made with."""
     snapshot: bool = False
     """Whether commands run in a copy of the folder that orch was called in."""
+    notify: dict[str, Any] = field(default_factory=dict)
+    """Who is told of what; empty: as the cluster's profile says. Not part of the identity."""
 
     @property
     def gpu_hours(self) -> float:
@@ -69,6 +71,7 @@ class Plan:
         """Plain JSON values, without the jobs."""
         return {"experiment": self.experiment, "about": self.about, "preset": self.preset, "source": str(self.source),
                 "identity": self.identity, "gpu_hours": self.gpu_hours, "overrides": list(self.overrides), "snapshot": self.snapshot,
+                "notify": self.notify,
                 "gates": {stage: [one.to_dict() for one in conditions] for stage, conditions in self.gates.items()}}
 
     def to_json(self) -> dict[str, Any]:
@@ -111,5 +114,5 @@ def make_plan(path: str | os.PathLike[str], preset: str | None = None, overrides
     if mistakes.lines or experiment is None:
         raise DescriptionError(*mistakes.in_file_order())
     return Plan(experiment=experiment.name, about=experiment.about, preset=experiment.preset, source=experiment.source,
-                jobs=tuple(jobs), gates=gates, overrides=tuple(overrides), snapshot=experiment.snapshot,
+                jobs=tuple(jobs), gates=gates, overrides=tuple(overrides), snapshot=experiment.snapshot, notify=experiment.notify,
                 identity=digest([experiment.name, sorted([job.name, job.identity] for job in jobs)]))

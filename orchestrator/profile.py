@@ -65,7 +65,7 @@ class Profile:
     """Whether jobs may call sbatch here; if not, what a gate lets through waits for the next `orch` command."""
     notify: dict[str, Any] = field(default_factory=dict)
     """Who is told when a run ends, jobs die, or it waits for a decision: `{on: [end, fail, decision], command: [...], webhook_env: NAME,
-    mail: ADDRESS}`; without it `~/.config/orch/notify.yaml` holds."""
+    mail: ADDRESS}`; an experiment's own goes before it, without it `~/.config/orch/notify.yaml` holds."""
     sbatch: dict[str, str | int | bool] = field(default_factory=dict)
     """Further sbatch options by their long name: `{constraint: a100-80gb, reservation: course, exclusive: true}`."""
     memory_per: Literal["node", "gpu", "cpu"] = "node"
@@ -161,7 +161,7 @@ def load_profile(name: str | None = None) -> Profile:
     if mistakes.lines:
         raise CheckError(*mistakes.in_file_order())
     if "notify" not in values:
-        from orchestrator.notify import user_file
+        from orchestrator.notify_reader import user_file
 
         values["notify"] = user_file()
     return Profile(name=path.stem, **values)
@@ -189,6 +189,10 @@ def profile_values(root: Node, mistakes: Mistakes) -> dict[str, Any]:
     for key, node in root.value.items():
         if key not in known:
             mistakes.add(node.where, f"profile: unknown key '{key}' (value {shown(node.plain())}){near(key, known)}")
+        elif key == "notify" and node.value is not None:
+            from orchestrator.notify_reader import read_notify
+
+            values[key] = read_notify(node, "profile: notify", mistakes)
         elif (wrong := wrong_type(key, node.plain())) is not None:
             mistakes.add(node.where, f"profile: {key} must be {wrong}, got {shown(node.plain())}")
         elif node.value is not None:
@@ -218,10 +222,6 @@ def wrong_type(key: str, value: Any) -> str | None:
         return f"without '{ours[0]}', which orch sets itself" if ours else None if good else "a mapping option: value"
     if key == "calls_per_minute":
         return None if type(value) is int and value > 0 else "a whole number from 1 on"
-    if key == "notify":
-        from orchestrator.notify import mistake
-
-        return mistake(value)
     if key == "memory_per":
         return None if value in ("node", "gpu", "cpu") else "node, gpu or cpu"
     if key in COUNTS:

@@ -1,9 +1,17 @@
-"""`orch rerun`: a recorded experiment once more, as a run of its own, with the present code or with the one it was launched with."""
+"""`orch rerun`: a recorded experiment once more, as a run of its own, with the present code or with the one it was launched with.
+
+    python -P -m orchestrator.rerun < REQUEST    the engines that come first on PYTHONPATH plan and check a description; JSON in and out
+"""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +19,7 @@ from typing import Any
 from orchestrator import evolution
 from orchestrator.check import check
 from orchestrator.create import create_run
-from orchestrator.errors import CheckError, RunError
+from orchestrator.errors import CheckError, OrchError, RunError
 from orchestrator.plan import RUN, Plan, make_plan, moved
 from orchestrator.profile import Profile
 from orchestrator.provenance import Tell, code_of, launches
@@ -32,15 +40,30 @@ def recorded(run: Run) -> tuple[Path, dict[str, Any]]:
     return path, kept[-1]
 
 
-def planned_again(run: Run, overrides: Sequence[str], launched: bool) -> Plan:
-    """The plan of a rerun: as the present code makes it of the kept description, or exactly the recorded one."""
+def launched_plan(run: Run, overrides: Sequence[str], profile: Profile, root: Path) -> tuple[Plan, list[str]]:
+    """The recorded plan, or with ``overrides`` that of the kept description, and what the launched code finds wrong with it.
+
+    The planner is the present one; the engines' configs, with their checks and defaults, are those of the copy of the code.
+    """
     path, launch = recorded(run)
-    if not launched:
-        return make_plan(path, launch["preset"], [*launch["overrides"], *overrides])
-    if overrides:
-        raise RunError("--code launched runs the recorded plan as it is: leave --set out, or rerun with the present code")
     jobs = tuple(dataclasses.replace(job, config=moved(job.config, str(run.folder), RUN)) for job in run.plan.jobs)
-    return dataclasses.replace(run.plan, jobs=jobs, source=path)
+    plan = dataclasses.replace(run.plan, jobs=jobs, source=path)
+    request = {"plan": None if overrides else plan.to_json(), "path": str(path), "preset": launch["preset"],
+               "overrides": [*launch["overrides"], *overrides], "profile": dataclasses.asdict(profile), "runs": str(root)}
+    with tempfile.TemporaryDirectory() as first:
+        # The copy itself has a part of orchestrator/ too, which is not to stand before the whole one.
+        (Path(first) / "engines").symlink_to(code_of(run.folder).folder / "engines")
+        places = [first, str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")]
+        done = subprocess.run([sys.executable, "-P", "-m", "orchestrator.rerun"], input=json.dumps(request), capture_output=True, text=True,
+                              env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))})
+    if done.returncode == 2:
+        raise CheckError(*done.stderr.splitlines())
+    if done.returncode:
+        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise RunError(f"{run.name}: this orch cannot plan with the engines that it was launched with ({said}); rerun it with the present "
+                       "code, or with the orch of that time")
+    answer = json.loads(done.stdout)
+    return Plan.from_json(answer["plan"]) if overrides else plan, answer["problems"]
 
 
 @contextlib.contextmanager
@@ -56,8 +79,12 @@ def rerun(run: Run, root: Path, overrides: Sequence[str], profile: Profile | Non
     """Make the new run, ``<preset>-<plan hash>-rerun-<n>``; nothing is submitted. CheckError if it could not run here."""
     profile = profile or run.profile
     with where_launched(run):
-        plan = planned_again(run, overrides, launched)
-        problems = check(plan, profile, runs=root)
+        if launched:
+            plan, problems = launched_plan(run, overrides, profile, root)
+        else:
+            path, launch = recorded(run)
+            plan = make_plan(path, launch["preset"], [*launch["overrides"], *overrides])
+            problems = check(plan, profile, runs=root)
         if problems:
             raise CheckError(*problems, "nothing was submitted")
         name, number = f"{plan.preset or 'full'}-{plan.identity[:8]}", 1
@@ -76,3 +103,20 @@ def rerun(run: Run, root: Path, overrides: Sequence[str], profile: Profile | Non
         made = create_run(plan, profile, root, tell, f"-rerun-{number}", again)
     tell(f"{made.name}: {run.name} once more, with {'the code it was launched with' if launched else 'the present code'}")
     return made
+
+
+def main() -> int:
+    """Answer one request of ``launched_plan``; exit code 2 and one line per mistake if the description is wrong."""
+    request = json.load(sys.stdin)
+    try:
+        plan = Plan.from_json(request["plan"]) if request["plan"] else make_plan(request["path"], request["preset"], request["overrides"])
+        problems = check(plan, Profile(**request["profile"]), runs=Path(request["runs"]))
+    except OrchError as error:
+        print("\n".join(error.lines), file=sys.stderr)
+        return 2
+    json.dump({"plan": plan.to_json(), "problems": problems}, sys.stdout)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -31,7 +31,7 @@ from orchestrator.node_basics import CANCEL, claim_of, take, write_json, write_t
 from orchestrator.plan import Plan
 from orchestrator.plan_file import PlanFile, read_plan
 from orchestrator.profile import Profile
-from orchestrator.state import ExitRecord, JobState, Record, split_token
+from orchestrator.state import REBUILT, ExitRecord, JobState, Record, split_token
 
 if TYPE_CHECKING:
     from orchestrator.provenance import Code
@@ -168,7 +168,7 @@ class Run:
                 if element is not None:
                     token = element.stem if "+" in element.stem else f"{element.parent.name}_{element.stem}"
                 yield Record(name=job.name, stage=job.stage, identity=job.identity, folder=job.folder, attempt=number,
-                             token=token, state=JobState.UNKNOWN, reason="rebuilt from the job's folder", submitted=self.created)
+                             token=token, state=JobState.UNKNOWN, reason=REBUILT, submitted=self.created)
 
     def save(self, records: Iterable[Record]) -> None:
         """Write the state file whole, a job per line. Only with the lock held."""

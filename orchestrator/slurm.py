@@ -67,6 +67,8 @@ DEFAULT_ARRAY_SIZE = 1001
 
 def dependency(waits: Waits) -> str:
     """What a batch waits for, in the words of ``sbatch --dependency``."""
+    if waits.same_pack is not None:
+        return f"aftercorr:{waits.same_pack}?afterany:{waits.same_pack}"
     kinds = {"afterok": waits.all, "aftercorr": waits.same_index, "afterany": waits.ended}
     return ",".join(f"{kind}:{':'.join(ids)}" for kind, ids in kinds.items() if ids)
 

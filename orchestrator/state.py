@@ -47,6 +47,9 @@ LIMIT = "limit"
 NOWHERE = "neither queue nor accounting knows it (yet)"
 """Reason of a job that was submitted and is nowhere to be seen."""
 
+REBUILT = "rebuilt from the job's folder"
+"""Reason of a job of which only the folders of its attempts told."""
+
 Answer = dict[str, Seen] | None
 """What the scheduler says, by token; None: it could not be asked."""
 

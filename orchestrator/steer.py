@@ -6,28 +6,37 @@ import dataclasses
 import time
 from collections.abc import Iterable, Sequence
 
-from orchestrator import backlog, gates
+from orchestrator import gates
 from orchestrator.cluster import Cluster, cluster_of
-from orchestrator.look import explain, settle, update
+from orchestrator.errors import SubmitError
+from orchestrator.look import CANCELLED, explain, is_doubtful, settle, update
 from orchestrator.run import Run
 from orchestrator.state import ACTIVE, JobState, Record
 from orchestrator.submit import named, submit_waiting
 
 
 def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
-    """End active jobs (all, or the named ones) and return their names; what is done stays done."""
+    """End active jobs (all, or the named ones), keep those that wait from being submitted, and return their names; what is done stays done.
+
+    SubmitError if it is not known of one whether it was submitted.
+    """
     wanted = named(run, names)
     cluster = cluster_of(run)
     with run.lock():
         records = update(run, run.load(), cluster, time.time())
-        ended = [r for r in records if r.state in ACTIVE and r.job_id and (wanted is None or r.name in wanted)]
-        gone = end_jobs(run, records, ended, cluster)
-        unsubmitted = {name for name in backlog.waiting(records) if wanted is None or name in wanted}
-        records = backlog.dropped(records, unsubmitted)
-        records = [dataclasses.replace(r, state=JobState.CANCELLED, source="orch", seen=time.time(), ended=time.time(), reason="cancelled")
+        if any(is_doubtful(r) for r in records if wanted is None or r.name in wanted):
+            records = settle(run, records, cluster)
+        mine = [r for r in records if wanted is None or r.name in wanted]
+        if (doubtful := next((r for r in mine if is_doubtful(r)), None)) is not None:
+            raise SubmitError(f"cannot cancel {doubtful.name}: {doubtful.reason} ({cluster.trouble}); try again")
+        ended = [r for r in mine if r.state in ACTIVE and r.job_id]
+        gone = dict.fromkeys(end_jobs(run, records, ended, cluster), CANCELLED)
+        waiting = [r for r in mine if r.state is JobState.WAITING]
+        gone |= dict.fromkeys((r.name for r in waiting), f"{CANCELLED} before it was submitted")
+        records = [dataclasses.replace(r, state=JobState.CANCELLED, source="orch", seen=time.time(), ended=time.time(), reason=gone[r.name])
                    if r.name in gone else r for r in records]
         run.save(explain(run, records))
-    return [record.name for record in ended] + [record.name for record in records if record.name in unsubmitted]
+    return [record.name for record in [*ended, *waiting]]
 
 
 def end_jobs(run: Run, records: Sequence[Record], ended: Sequence[Record], cluster: Cluster) -> set[str]:

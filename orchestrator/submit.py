@@ -17,7 +17,7 @@ from orchestrator.arrays import Batch, make_batches, waits_for
 from orchestrator.attempts import prepare
 from orchestrator.cluster import AmbiguousSubmit, Cluster, NoRoom, cluster_of
 from orchestrator.errors import RunError, SubmitError
-from orchestrator.look import explain, hold_back, in_doubt, settle, update
+from orchestrator.look import cut_off, explain, hold_back, in_doubt, settle, update
 from orchestrator.policy import again, doomed, refusal
 from orchestrator.run import Run
 from orchestrator.state import ACTIVE, FAILED, JobState, Record, split_token, unchanged
@@ -29,8 +29,8 @@ SAW_IT = frozenset({"squeue", "scheduler", "orch"})
 def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
     """The records as they are now, saved; and why something is old, if a source could not be asked.
 
-    What a gate or a limit has let through since the last look is submitted: whoever looks first. ``rescan``: as if the state file were
-    lost, from the jobs' folders and the scheduler.
+    What a gate or a limit has let through since the last look, and what a killed process had begun to submit, is submitted: whoever looks
+    first. ``rescan``: as if the state file were lost, from the jobs' folders and the scheduler.
     """
     cluster = cluster_of(run)
     with run.lock():
@@ -49,15 +49,19 @@ def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
 
 
 def due(run: Run, records: Sequence[Record], cluster: Cluster) -> bool:
-    """Whether there is something to submit that gates and limits let through, as far as a look that may be seconds old can tell."""
+    """Whether there is something to submit without being asked to, as far as a look that may be seconds old can tell."""
+    if cut_off(records):
+        return not cluster.trouble
     among = gates.behind(run) | backlog.waiting(records)
     return bool(among and choose(run, records, 0.0, among, set(doomed(records)), backlog.room(run, records, cluster)))
 
 
 def go_on(run: Run, records: list[Record], cluster: Cluster, tell: Callable[[str], None], looked: float) -> list[Record]:
-    """Look anew, and submit what gates and limits let through, nothing else. With the lock held."""
-    records = settle(run, update(run, records, cluster, looked), cluster)
-    among = gates.behind(run) | backlog.waiting(records)
+    """Look anew, and submit what gates and limits let through and what a killed process had begun to. With the lock held."""
+    records = update(run, records, cluster, looked)
+    begun = cut_off(records)
+    records = settle(run, records, cluster)
+    among = gates.behind(run) | backlog.waiting(records) | begun
     return hold_back(submit_waiting(run, records, cluster, tell, looked, among), cluster)
 
 
@@ -171,21 +175,26 @@ def submit_batch(run: Run, cluster: Cluster, by_name: dict[str, Record], batch: 
 
 def choose(run: Run, records: Sequence[Record], looked: float, among: set[str] | None = None, held: Set[str] = frozenset(),
            room: int | None = None) -> set[str]:
-    """Names of at most ``room`` jobs to submit now: not done, not active, not held, each parent done, skipped or active since ``looked``.
+    """Names of jobs to submit now, not more than fit into ``room`` allocations.
 
-    An older word on a parent is not enough: Slurm takes afterok on a failed job that it has forgotten, and runs the child.
+    They are not done, not active, not held, and each parent is done, skipped or active since ``looked``. An older word on a parent
+    is not enough: Slurm takes afterok on a failed job that it has forgotten, and runs the child.
     """
     chosen: set[str] = set()
     by_name = {record.name: record for record in records}
     known = {r.name for r in records if r.state in (JobState.COMPLETED, JobState.SKIPPED)
              or (r.state in ACTIVE and r.job_id is not None and r.source in SAW_IT and r.seen >= looked)}
+    taken = backlog.Allocations(by_name)
     for job in run.plan.jobs:
-        if room is not None and len(chosen) >= room:
-            break
         ready = all(parent in chosen or parent in known for parent in job.waits_for)
         free = by_name[job.name].state is JobState.WAITING and by_name[job.name].source != gates.SOURCE and job.name not in held
-        if free and ready and (among is None or job.name in among):
-            chosen.add(job.name)
+        if not (free and ready and (among is None or job.name in among)):
+            continue
+        if room is not None:
+            if taken.count >= room and taken.opens(job):
+                break
+            taken.add(job)
+        chosen.add(job.name)
     return chosen
 
 
@@ -232,7 +241,8 @@ def retry(run: Run, names: Iterable[str] | None = None, tell: Callable[[str], No
             # Naming a job whose fate is unknown is the user's word that it is gone; naming any, that it is worth another attempt.
             chosen |= {r.name for r in records if r.state is JobState.UNKNOWN and r.name in wanted}
             chosen |= ancestors_failed(run, records, chosen)
-        records = [again(run.by_name[r.name], r, run.profile) if r.name in chosen else r for r in records]
+        # One that was cancelled behind a gate waits for the gate again.
+        records = gates.apply(run, [again(run.by_name[r.name], r, run.profile) if r.name in chosen else r for r in records])
         records = submit_waiting(run, records, cluster, tell, looked, named=chosen)
         records = hold_back(records, cluster)
         run.save(records)

@@ -11,7 +11,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from private_slurm import PrivateSlurm, missing
+from private_slurm import PrivateSlurm, missing, started
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -35,8 +35,5 @@ def slurm() -> Iterator[PrivateSlurm]:
         if os.environ.get("CI") == "true":
             pytest.fail(why)
         pytest.skip(why)
-    private = PrivateSlurm()
-    try:
-        yield private.start()
-    finally:
-        private.stop()
+    with started() as private:
+        yield private

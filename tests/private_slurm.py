@@ -7,6 +7,7 @@ Needs root and the Debian packages slurm-wlm, slurmdbd, munge and mariadb-server
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import os
 import pwd
@@ -15,9 +16,9 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 PROGRAMS = ("munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd", "sbatch", "sacctmgr")
@@ -261,25 +262,27 @@ class PrivateSlurm:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def main() -> int:
-    """Keep a private Slurm until Ctrl-C."""
-    why = missing()
-    if why:
-        print(why, file=sys.stderr)
-        return 2
+@contextlib.contextmanager
+def started() -> Iterator[PrivateSlurm]:
+    """A private Slurm that ends with the block. SystemExit says why there can be none."""
+    if why := missing():
+        raise SystemExit(why)
     slurm = PrivateSlurm()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.default_int_handler)
     try:
-        slurm.start()
-        print(f"export SLURM_CONF={slurm.folder}/slurm.conf ORCH_CLUSTER={slurm.profile}", flush=True)
-        while True:
-            time.sleep(3600)
-    except KeyboardInterrupt:
-        return 0
+        yield slurm.start()
     finally:
         slurm.stop()
 
 
+def main() -> None:
+    """Keep a private Slurm until Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), started() as slurm:
+        print(f"export SLURM_CONF={slurm.folder}/slurm.conf ORCH_CLUSTER={slurm.profile}", flush=True)
+        while True:
+            time.sleep(3600)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from private_slurm import PrivateSlurm
-from test_slurm import SMALL, describe, jobs, orch, until
+from test_gates import TINY
+from test_slurm import SMALL, describe, jobs, launched_later, orch, over, until
 
 from orchestrator.profile import Profile
 from orchestrator.slurm_answers import count_jobs, most_jobs
@@ -70,6 +71,53 @@ def test_cancel_empties_the_backlog_and_a_launch_takes_it_up_again(tmp_path: Pat
         time.sleep(0.3)
 
 
+def test_a_pack_counts_once_against_max_jobs(tmp_path: Path) -> None:
+    file = describe(tmp_path, "  a: {command: \"sh -c 'echo {n} >> ran'\", matrix: {n: [1, 2, 3, 4, 5]}, "
+                              "resources: {cpus: 1, memory_gb: 1, minutes: 2}, pack: 2}\n")
+    (tmp_path / "two.yaml").write_text("kind: local\nmax_jobs: 2\n")
+    launched = orch(tmp_path, "launch", str(file), "--cluster", "two.yaml")
+    assert "4 jobs submitted" in launched.stdout, launched.stderr
+    assert until(tmp_path, over, 120)["a/n=5"]["state"] == "COMPLETED"
+    assert Counter((tmp_path / "ran").read_text().split()) == Counter("12345")
+
+
+def test_what_was_cancelled_behind_a_gate_or_a_limit_is_not_submitted_until_somebody_retries_it(tmp_path: Path) -> None:
+    file = describe(tmp_path, f"  first: {{{TINY.replace('DATA', '0')}}}\n"
+                              "  slow: {command: \"sh -c 'while [ ! -e go ]; do sleep 0.1; done'\", after: [first], "
+                              f"{SMALL}}}\n"
+                              "  a: {when: {metric: test_accuracy, of: first, at_least: 0.0}, command: \"sh -c 'echo a{n} >> ran'\", "
+                              f"matrix: {{n: [1, 2, 3, 4]}}, {SMALL}}}\n"
+                              f"  b: {{command: \"sh -c 'echo b >> ran'\", for_each: a, {SMALL}}}\n")
+    (tmp_path / "one.yaml").write_text("kind: local\nmax_jobs: 1\n")
+    assert "1 jobs submitted" in orch(tmp_path, "launch", str(file), "--cluster", "one.yaml").stdout
+    assert orch(tmp_path, "cancel", "--job", "a/n=1").stdout.split() == ["cancelled", "a/n=1"]  # behind its gate
+    found = until(tmp_path, lambda now: now["slow"]["state"] == "RUNNING", 120)  # the gate has said yes
+    assert (found["a/n=2"]["source"], found["a/n=1"]["state"]) == ("limit", "CANCELLED")
+    assert orch(tmp_path, "cancel", "--job", "a/n=2").stdout.split() == ["cancelled", "a/n=2"]  # in the backlog
+    (tmp_path / "go").touch()
+    found = until(tmp_path, lambda now: now["b/n=4"]["state"] == "COMPLETED" == now["b/n=3"]["state"], 120)
+    assert {name: job["state"] for name, job in found.items() if job["state"] != "COMPLETED"} == {
+        "a/n=1": "CANCELLED", "a/n=2": "CANCELLED", "b/n=1": "WAITING", "b/n=2": "WAITING"}
+    assert found["a/n=1"]["reason"] == found["a/n=2"]["reason"] == "cancelled before it was submitted"
+    assert orch(tmp_path, "retry", "--job", "a/n=2").returncode == 0
+    found = until(tmp_path, lambda now: now["b/n=2"]["state"] == "COMPLETED", 120)
+    assert (found["a/n=1"]["state"], found["a/n=1"]["attempt"]) == ("CANCELLED", 0)
+    assert Counter((tmp_path / "ran").read_text().split()) == Counter({"a2": 1, "a3": 1, "a4": 1, "b": 3})
+
+
+def test_what_was_cancelled_behind_a_gate_waits_for_the_gate_when_it_is_brought_back(tmp_path: Path) -> None:
+    file = describe(tmp_path, f"  slow: {{command: sleep 100, {SMALL}}}\n  first: {{after: [slow], {TINY.replace('DATA', '0')}}}\n"
+                              f"  a: {{when: {{metric: test_accuracy, of: first, at_least: 0.0}}, command: 'touch ran', {SMALL}}}\n")
+    assert orch(tmp_path, "launch", str(file), "--cluster", "local").returncode == 0
+    assert "cancelled a" in orch(tmp_path, "cancel", "--job", "a").stdout
+    assert "bring it back first: orch retry --job a" in orch(tmp_path, "override", "a", "--run", "--reason", "why not").stderr
+    assert orch(tmp_path, "retry", "--job", "a").returncode == 0
+    found = jobs(tmp_path)
+    assert (found["a"]["state"], found["a"]["source"]) == ("WAITING", "gate")
+    orch(tmp_path, "cancel")
+    assert jobs(tmp_path)["a"]["state"] == "CANCELLED"
+
+
 def user_limit(most: int | None) -> None:
     """Let a user have so many jobs queued, and wait until the controller has heard of it; None: as many as they like."""
     setting = f"MaxSubmitJobsPerUser={-1 if most is None else most}"
@@ -109,10 +157,7 @@ def test_more_jobs_than_the_qos_takes_wait_and_all_complete(slurm: PrivateSlurm,
 
 @pytest.mark.slurm
 def test_twenty_terminals_that_watch_ask_squeue_as_if_there_were_one(slurm: PrivateSlurm, tmp_path: Path) -> None:
-    later = tmp_path / "later.yaml"
-    later.write_text(f"{slurm.profile.read_text()}sbatch: {{begin: now+1hour}}\ncalls_per_minute: 30\n")
-    file = describe(tmp_path, f"  a: {{command: \"echo {{n}}\", matrix: {{n: [1, 2, 3]}}, {SMALL}}}\n")
-    assert orch(tmp_path, "launch", str(file), "--cluster", str(later)).returncode == 0
+    launched_later(tmp_path, slurm, 3, "calls_per_minute: 30")
     bin_folder = tmp_path / "bin"
     bin_folder.mkdir()
     for program in ("squeue", "sacct", "sbatch", "scancel", "scontrol"):

@@ -112,7 +112,7 @@ HEAD = "experiment: x\nstages:\n"
     ("experiment: a b\nstages: {a: {command: echo}}",
      "x.yaml:1: 'experiment' must be a name of letters, digits, '_' and '-', got 'a b'"),
     ("experiment: a\nstages: {}", "x.yaml:2: 'stages' must name at least one stage"),
-    ("", "x.yaml:1: must be a mapping with the keys experiment, about, stages, snapshot, presets, got None"),
+    ("", "x.yaml:1: must be a mapping with the keys experiment, about, stages, notify, snapshot, presets, got None"),
     ("a: [1\nb: 2", "x.yaml:2: not YAML: expected ',' or ']', but got ':'; check indentation, quotes and colons there"),
     (HEAD + "  a: &a {command: echo, config: *a}", "x.yaml:3: an alias that contains itself; write the values out"),
 ])

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from private_slurm import PrivateSlurm
 
-from orchestrator.notify import decisions, events, failures, mistake
+from orchestrator.notify import decisions, events, failures
+from orchestrator.notify_reader import mistake
 from orchestrator.run import find_run, open_run
 from orchestrator.state import JobState
 
@@ -161,3 +162,41 @@ def vars_of(record: object) -> dict[str, object]:
                                              ({"command": "echo x"}, "list of words"), ({"mail": "a@b", "on": ["done"]}, "'on'")])
 def test_mistakes_say_what_it_should_have_been(value: dict[str, object], word: str) -> None:
     assert word in (mistake(value) or "")
+
+
+@pytest.mark.parametrize(("experiment", "cluster", "heard"), [(True, True, "experiment"), (False, True, "cluster"), (False, False, "user")])
+def test_the_experiment_goes_before_the_profile_and_that_before_the_users_own_file(
+        tmp_path: Path, experiment: bool, cluster: bool, heard: str) -> None:
+    def tells(who: str) -> str:
+        return f"{{on: [end], command: [sh, -c, 'echo {who} >> {tmp_path}/told']}}"
+
+    (tmp_path / ".config" / "orch").mkdir(parents=True)
+    (tmp_path / ".config" / "orch" / "notify.yaml").write_text(tells("user") + "\n")
+    (tmp_path / "here.yaml").write_text("kind: local\n" + (f"notify: {tells('cluster')}\n" if cluster else ""))
+    top = f"notify: {tells('experiment')}\n" if experiment else ""
+    (tmp_path / "trial.yaml").write_text(f"experiment: trial\n{top}stages:\n  good: {{command: 'true', {SMALL}}}\n")
+    done = orch(tmp_path, "launch", "trial.yaml", "--cluster", str(tmp_path / "here.yaml"), "--watch")
+    assert done.returncode == 0, done.stderr
+    orch(tmp_path, "status")
+    assert (tmp_path / "told").read_text() == f"{heard}\n"
+
+
+@pytest.mark.parametrize(("place", "text", "line", "word"), [
+    ("trial.yaml", "  on: [done]\n  mail: a@b", 3, "list of end, fail, decision"), ("trial.yaml", "  on: [end]", 2, "says how"),
+    ("trial.yaml", "  mail: a@b\n  webhok_env: X", 4, "not webhok_env"), ("here.yaml", "  mail: a@b\n  webhok_env: X", 4, "not webhok_env"),
+    (".config/orch/notify.yaml", "  on: [end]\n  mail: 3", 4, "are text")])
+def test_a_bad_value_is_one_line_with_its_place(tmp_path: Path, place: str, text: str, line: int, word: str) -> None:
+    profile(tmp_path, "{mail: a@b}")
+    (tmp_path / "here.yaml").write_text("kind: local\n")
+    (tmp_path / ".config" / "orch").mkdir(parents=True)
+    if place == "trial.yaml":
+        (tmp_path / place).write_text(f"experiment: trial\nnotify:\n{text}\nstages:\n{STAGES}")
+    elif place == "here.yaml":
+        (tmp_path / place).write_text(f"kind: local\nnotify:\n{text}\n")
+    else:
+        (tmp_path / place).write_text(text.replace("  ", "") + "\n")
+        line -= 2
+    done = orch(tmp_path, "launch", "trial.yaml", "--cluster", str(tmp_path / "here.yaml"), "--dry-run")
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
+    assert f"{place}:{line}: " in done.stderr
+    assert word in done.stderr

@@ -20,13 +20,16 @@ from test_plan import plan_of
 
 from jobs.spec import Job, Resources
 from orchestrator import node as node_program
-from orchestrator.arrays import make_batches
+from orchestrator.arrays import Waits, make_batches
 from orchestrator.check import in_packs, sizes
 from orchestrator.errors import DescriptionError
 from orchestrator.node_basics import process_start
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile
+from orchestrator.run import waiting
+from orchestrator.slurm import dependency
 from orchestrator.state import Answer, ExitRecord, JobState, Record, Seen, allocation, reconcile, split_token
+from orchestrator.submit import choose
 
 HEAD = "0123456789"
 SMALL = "resources: {cpus: 1, memory_gb: 1, minutes: 2}"
@@ -116,9 +119,11 @@ def test_every_job_is_in_one_pack_of_its_like_after_at_least_its_parents(plan: l
     for batch, waits in zip(batches, words, strict=True):
         assert len(batch.units) <= size
         assert len({(member.stage, member.resources) for member in batch.jobs}) == 1
+        assert not waits["pack"] or not waits["all"] | waits["ended"] | waits["corr"]
+        assert not any("+" in r.token for r in by_name.values() if split_token(r.job_id or "")[0] in waits["corr"])
         for place, unit in enumerate(batch.units):
             assert len(unit) <= unit[0].pack
-            awaited = waits["all"] | waits["ended"] | {f"{head}_{batch.indexes[place]}" for head in waits["corr"]}
+            awaited = waits["all"] | waits["ended"] | {f"{head}_{batch.indexes[place]}" for head in waits["corr"] | waits["pack"]}
             needed = {by_name[name].job_id for member in unit for name in member.after}
             assert needed <= with_elements(awaited, by_name)
             sure = with_elements(waits["all"], by_name)
@@ -128,14 +133,13 @@ def test_every_job_is_in_one_pack_of_its_like_after_at_least_its_parents(plan: l
 def submitted_with_ends(plan: list[Job], size: int) -> tuple[list[Any], dict[str, Record], list[dict[str, set[str]]]]:
     """Batches as a launch submits them, and what each waits for."""
     from orchestrator.arrays import waits_for
-    from orchestrator.run import waiting
 
     run = run_of(*plan)
     by_name = {item.name: waiting(item) for item in plan}
     batches, words = make_batches(run, list(by_name.values()), set(by_name), size), []
     for number, batch in enumerate(batches, start=1):
         waits = waits_for(batch, by_name)
-        words.append({"all": set(waits.all), "ended": set(waits.ended), "corr": set(waits.same_index)})
+        words.append({"all": set(waits.all), "ended": set(waits.ended), "corr": set(waits.same_index), "pack": {waits.same_pack} - {None}})
         for record, own in zip(batch.records, batch.ids(str(number)), strict=True):
             by_name[record.name] = dataclasses.replace(record, job_id=own, state=JobState.PENDING)
     return batches, by_name, words
@@ -152,8 +156,9 @@ def test_a_sweep_in_packs_is_one_array_and_its_evaluations_follow_pack_by_pack()
     report = job("report", tuple(item.name for item in evaluations))
     batches, by_name, words = submitted_with_ends([*trains, *evaluations, report], 1000)
     assert [batch.title for batch in batches] == ["train[0-1] of 6 jobs", "evaluate[0-1] of 6 jobs", "report"]
-    assert [waits["corr"] for waits in words] == [set(), {"1"}, set()]
-    assert words[2] == {"all": set(), "ended": {"2"}, "corr": set()}
+    assert [waits["pack"] for waits in words] == [set(), {"1"}, set()]
+    assert words[2] == {"all": set(), "ended": {"2"}, "corr": set(), "pack": set()}
+    assert dependency(Waits(same_pack="1")) == "aftercorr:1?afterany:1"
     assert [by_name[f"train/{n}"].job_id for n in range(6)] == ["1_0"] * 3 + ["1_1"] * 3
     assert batches[0].resources == Resources(gpus=1, cpus=3, memory_gb=12)
 
@@ -162,7 +167,28 @@ def test_of_a_pack_whose_members_wait_for_unlike_jobs_the_ends_are_waited_for() 
     plan = [job("a"), job("b", gpus=1), *[packed(f"c/{name}", 2, (name,)) for name in ("a", "b")]]
     batches, _, words = submitted_with_ends(plan, 1000)
     assert [batch.title for batch in batches] == ["a", "b", "c of 2 jobs"]
-    assert words[2] == {"all": set(), "ended": {"1", "2"}, "corr": set()}
+    assert words[2] == {"all": set(), "ended": {"1", "2"}, "corr": set(), "pack": set()}
+
+
+def test_beside_another_job_the_end_of_all_packs_is_waited_for() -> None:
+    trains = [packed(f"train/{n}", 2) for n in range(4)]
+    plan = [job("data", gpus=1), *trains, *[job(f"evaluate/{n}", (f"train/{n}", "data")) for n in range(0, 4, 2)]]
+    words = submitted_with_ends(plan, 1000)[2]
+    assert words[-1] == {"all": {"1"}, "ended": {"2"}, "corr": set(), "pack": set()}
+
+
+@settings(max_examples=60, deadline=None)
+@given(plan=graphs(), size=st.integers(1, 4), room=st.integers(0, 8))
+def test_a_limit_counts_the_allocations_that_the_jobs_are_dealt_into(plan: list[Job], size: int, room: int) -> None:
+    run = run_of(*plan)
+    records = [waiting(item) for item in plan]
+    chosen = choose(run, records, 0.0, room=room)
+    batches = make_batches(run, records, chosen, size)
+    assert sum(len(batch.units) for batch in batches) <= room
+    every = choose(run, records, 0.0)
+    assert every == {item.name for item in plan}
+    if chosen != every:
+        assert sum(len(batch.units) for batch in batches) == room
 
 
 def test_one_failed_member_is_submitted_again_alone_and_a_dropped_submission_as_it_was() -> None:

@@ -1,17 +1,23 @@
 """The page of a run: one file, no network, no script, the same size for ten thousand jobs as for a hundred."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.create import create_run
+from orchestrator.page import bars, gather, page
 from orchestrator.page_drawings import Bar, Curve, StageBox, counts_at, depths, direct, graph, plot, span_text, thinned, timeline
+from orchestrator.plan import make_plan
+from orchestrator.profile import Profile
 from orchestrator.state import JobState
 
 ORCH = str(Path(sys.executable).with_name("orch"))
@@ -129,3 +135,31 @@ def test_thinning_keeps_the_range_and_the_mean(values: list[float]) -> None:
 
 def test_times_read_as_people_say_them() -> None:
     assert [span_text(seconds) for seconds in (0, 30, 90, 7200, 172_800)] == ["0", "30 s", "1.5 min", "2 h", "2 d"]
+
+
+def test_a_completed_job_without_an_exit_record_is_not_drawn_as_one_that_died(tmp_path: Path) -> None:
+    """Its node was lost between the results and the exit record; its results tell when it was done."""
+    run = create_run(make_plan(a_sweep(tmp_path)), Profile(kind="local"), tmp_path / "runs")
+    records = []
+    for record, state in zip(run.load(), (JobState.COMPLETED, JobState.FAILED, JobState.COMPLETING), strict=True):
+        attempt = run.folder / record.folder / "attempt-1"
+        attempt.mkdir(parents=True)
+        (attempt / "claim.json").write_text(json.dumps({"restart": 0, "started": 1000.0, "job_id": "7"}))
+        records.append(replace(record, attempt=1, token=record.name, state=state))
+    results = run.folder / records[0].folder / "out" / "results.json"
+    results.parent.mkdir()
+    results.touch()
+    os.utime(results, (1060.0, 1060.0))
+    facts = gather(run, records, "", 1100.0)
+    assert [(drawn.state, drawn.ended) for drawn in bars(facts)] == [
+        (JobState.COMPLETED, 1060.0), (JobState.FAILED, 1000.0), (JobState.RUNNING, 1100.0)]
+    (drawing,) = [one for one in svgs(page(facts)) if "timeline" in one.attrib["aria-label"]]
+    marks = [one.attrib["class"] for one in drawing.iter() if one.tag.endswith("rect")]
+    assert marks == ["ok", "bad", "run"]
+    assert "CPU-hours" in page(facts)
+
+
+def a_sweep(folder: Path) -> Path:
+    path = folder / "trial.yaml"
+    path.write_text("experiment: trial\nstages:\n  a: {command: 'echo {n}', matrix: {n: [1, 2, 3]}}\n")
+    return path

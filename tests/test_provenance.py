@@ -243,24 +243,43 @@ def test_a_planted_secret_is_nowhere_after_everything_was_asked_for(tmp_path: Pa
     (folder / "train.py").write_text("TOKEN = 'planted-4711-value'\n")
     (folder / "note.sh").write_text("curl https://hooks.slack.com/services/T000/B000/planted-4711\n")
     git(folder, "add", "note.sh")
-    (tmp_path / "site.yaml").write_text("kind: local\nenvironment: {HF_TOKEN: $MY_OWN_TOKEN}\n")
+    (tmp_path / "site.yaml").write_text("kind: local\nenvironment: {HF_TOKEN: $MY_OWN_TOKEN}\n"
+                                        f"notify: {{webhook_env: SLACK_WEBHOOK, command: [sh, -c, 'cat >> {folder}/told']}}\n")
     digest = "import hashlib, os; print(hashlib.sha256(os.environ['HF_TOKEN'].encode()).hexdigest())"
     file = describe(folder, f"  a: {{command: {json.dumps(['python3', '-c', digest])}, {SMALL}}}\n"
                             f"  b: {{command: 'false', {SMALL}}}\n"
                             f"  c: {{engine: analysis, after: [a], config: {{compare: {{baseline: x, treatment: y}}}}, {SMALL}}}\n")
-    tokens = {"MY_OWN_TOKEN": "planted-4711-value", "WANDB_API_KEY": "planted-4711-other", "SLACK_WEBHOOK": "https://x.y/planted-4711"}
+    tokens = {"MY_OWN_TOKEN": "planted-4711-value", "WANDB_API_KEY": "planted-4711-other",
+              "SLACK_WEBHOOK": "http://127.0.0.1:9/planted-4711"}
     calls = (["launch", file, "--cluster", str(tmp_path / "site.yaml"), "--watch"], ["status"], ["status", "--json"], ["logs", "a"],
-             ["why", "b"], ["rerun", "trial"], ["diff", "trial", "trial"], ["profile", "list"])
+             ["why", "b"], ["costs"], ["costs", "--json"], ["page"], ["report"], ["results"], ["results", "--json"],
+             ["results", "--csv", "rows.csv", "--parquet", "rows.parquet"], ["rerun", "trial"], ["diff", "trial", "trial", "--json"],
+             ["diff", "trial", "trial"], ["profile", "list"])
     shown = [orch(folder, *arguments, HOME=str(folder), **tokens) for arguments in calls]
-    assert [result.returncode for result in shown] == [1, 0, 0, 0, 0, 0, 0, 0], [result.stderr for result in shown]
+    assert [result.returncode for result in shown] == [1, *[0] * (len(calls) - 1)], [result.stderr for result in shown]
     run = next(path for path in (folder / "runs" / "trial").iterdir() if "rerun" not in path.name)
     wait_for(run / "jobs" / "a" / "attempt-1" / "exit.json")
     assert (run / "jobs" / "a" / "attempt-1" / "log.txt").read_text() == hashlib.sha256(b"planted-4711-value").hexdigest() + "\n"
     assert (run / "jobs" / "c" / "out" / "environment.json").exists()
+    assert "has ended: 2 COMPLETED, 1 FAILED" in (folder / "told").read_text()
+    assert {note["state"] for key, note in json.loads((run / "notified.json").read_text()).items() if "webhook" in key} == {"not delivered"}
+    assert [(run / name).exists() for name in ("page.html", "jobs/c/out/report.html")] == [True, True]
     assert "planted-4711" not in "".join(result.stdout + result.stderr for result in shown)
     written = [path for path in folder.rglob("*") if path.is_file() and path.name not in ("train.py", "note.sh")
                and ".git" not in path.parts and b"planted-4711" in path.read_bytes()]
     assert written == []
+
+
+def test_a_secret_that_a_job_prints_goes_into_no_page_and_no_message(tmp_path: Path) -> None:
+    file = describe(tmp_path, f"  b: {{command: \"sh -c 'echo Error: no access with $HF_TOKEN; exit 3'\", {SMALL}}}\n",
+                    f"notify: {{command: [sh, -c, 'cat >> {tmp_path}/told; echo \"$1\" >> {tmp_path}/told', sh, '{{text}}']}}\n")
+    token = {"HF_TOKEN": "planted-4711-value"}
+    assert orch(tmp_path, "launch", file, "--cluster", "local", "--watch", **token).returncode == 1
+    shown = orch(tmp_path, "page", **token)
+    told = (tmp_path / "told").read_text()
+    assert "no access with <HF_TOKEN>" in told
+    assert "no access with &lt;HF_TOKEN&gt;" in Path(shown.stdout.strip()).read_text()
+    assert "planted-4711" not in told + Path(shown.stdout.strip()).read_text()
 
 
 def test_a_rerun_is_a_run_of_its_own_and_the_difference_to_it_is_told(tmp_path: Path, program: Path) -> None:
@@ -296,5 +315,31 @@ def test_a_rerun_is_a_run_of_its_own_and_the_difference_to_it_is_told(tmp_path: 
     assert "engines/io.py" in table
     wrong = orch(folder, "diff", "triall", first.name, program=program)
     assert (wrong.returncode, "did you mean 'trial'?" in wrong.stderr) == (2, True)
-    refused = orch(folder, "rerun", first.name, "--code", "launched", "--set", "a.resources.minutes=9", program=program)
-    assert "leave --set out" in refused.stderr
+
+
+def test_a_changed_config_with_the_launched_code_is_checked_by_that_code(tmp_path: Path, program: Path) -> None:
+    """The launched engine has a key and a default that the present one has not."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    config, main = (program / "engines" / "miniature" / name for name in ("__init__.py", "__main__.py"))
+    before = config.read_text()
+    config.write_text(before + "\n    warmth: int = 5\n    \"\"\"Degrees.\"\"\"\n")
+    main.write_text("import json, sys\nprint('warmth', json.load(open(sys.argv[1]))['warmth'])\nsys.exit(3)\n")
+    file = describe(folder, f"  data: {{engine: miniature, {SMALL}, config: {{warmup_steps: 1}}}}\n")
+    assert orch(folder, "launch", file, "--cluster", "local", "--no-watch", program=program).returncode == 0
+    first = the_run(folder)
+    wait_for(first / "jobs" / "data" / "attempt-1" / "exit.json")
+    config.write_text(before)
+    main.write_text("raise SystemExit('new code')\n")
+    for arguments, warmth in (((), 5), (("--set", "data.config.warmth=7"), 7)):
+        again = orch(folder, "rerun", first.name, "--code", "launched", *arguments, program=program)
+        assert again.returncode == 0, again.stderr
+        made = max((folder / "runs" / "trial").glob("*-rerun-1"), key=lambda path: path.stat().st_ctime)
+        wait_for(made / "jobs" / "data" / "attempt-1" / "exit.json")
+        assert (made / "jobs" / "data" / "attempt-1" / "log.txt").read_text() == f"warmth {warmth}\n"
+        assert launch_of(made)["code"] == launch_of(first)["code"]
+    wrong = orch(folder, "rerun", first.name, "--code", "launched", "--set", "data.config.warmth=hot", program=program)
+    assert (wrong.returncode, len(wrong.stderr.splitlines())) == (2, 1)
+    assert "config.warmth must be a valid integer" in wrong.stderr
+    unknown = orch(folder, "rerun", first.name, "--set", "data.config.warmth=7", program=program)
+    assert "unknown key 'warmth'" in unknown.stderr

@@ -68,6 +68,14 @@ def wrapper(folder: Path, program: str, text: str) -> str:
     return f"{bin_folder}:"
 
 
+def launched_later(folder: Path, slurm: PrivateSlurm, count: int, more: str) -> None:
+    """Launch so many jobs that do not start within the hour; ``more``: lines of the profile."""
+    later = folder / "later.yaml"
+    later.write_text(f"{slurm.profile.read_text()}sbatch: {{begin: now+1hour}}\n{more}\n")
+    file = describe(folder, f"  a: {{command: \"echo {{n}}\", matrix: {{n: {list(range(count))}}}, {SMALL}}}\n")
+    assert orch(folder, "launch", str(file), "--cluster", str(later)).returncode == 0
+
+
 def lines(path: Path) -> int:
     return len(path.read_text().splitlines()) if path.exists() else 0
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from private_slurm import PrivateSlurm
-from test_slurm import ORCH, SMALL, describe, jobs, orch, over, until, wrapper
+from test_slurm import ORCH, SMALL, describe, jobs, launched_later, orch, over, until, wrapper
 
 RAN = "sh -c 'echo {} >> ran'"
 
@@ -49,10 +49,7 @@ def test_an_array_is_one_submission_and_each_child_waits_for_its_own_parent(slur
 
 @pytest.mark.slurm
 def test_elements_are_cancelled_and_submitted_again_one_by_one(slurm: PrivateSlurm, tmp_path: Path) -> None:
-    later = tmp_path / "later.yaml"
-    later.write_text(f"{slurm.profile.read_text()}throttle: 2\nsbatch: {{begin: now+1hour}}\n")
-    file = describe(tmp_path, f"  a: {{command: \"echo {{n}}\", matrix: {{n: {list(range(30))}}}, {SMALL}}}\n")
-    assert orch(tmp_path, "launch", str(file), "--cluster", str(later)).returncode == 0
+    launched_later(tmp_path, slurm, 30, "throttle: 2")
     found = jobs(tmp_path)
     assert {job["state"] for job in found.values()} == {"PENDING"}
     array = found["a/n=0"]["id"].partition("_")[0]
@@ -303,14 +300,17 @@ def test_a_job_of_somebody_else_with_a_reused_id_is_neither_taken_for_ours_nor_c
     assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
     ours = until(tmp_path, lambda now: now["a"]["state"] == "RUNNING")["a"]["id"]
     slurm_says("scancel", "--me")
-    # Slurm's counter starts again, as after a lost state folder: its jobs are forgotten, and their ids are given to others.
+    # Slurm has lost its state folder: its jobs are forgotten, its counter starts again, and their ids are given to others.
     controller = [word for word in slurm.end("slurmctld") if word != "-i"]
+    for path in (path for path in (slurm.folder / "state").rglob("*") if path.is_file()):
+        path.unlink()
     conf = slurm.folder / "slurm.conf"
     kept = conf.read_text()
     conf.write_text(f"{kept}FirstJobId={ours}\n")
     try:
         slurm.daemon(*controller, "-c")
-        slurm.wait("slurmctld", ["sbatch", "--test-only", "--account=llmalignment", "--wrap=true"])
+        # sbatch --test-only takes an id too, so it is not what is asked.
+        slurm.wait("nodes", ["sh", "-c", "sinfo --noheader --Node --format=%t | grep -qx idle"])
         other = slurm_says("sbatch", "--parsable", "--account=llmalignment", "--mem=10M", "--output=/dev/null", "--wrap=sleep 300").strip()
         assert other == ours
         found = jobs(tmp_path)["a"]

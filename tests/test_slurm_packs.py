@@ -130,3 +130,22 @@ def test_a_canary_that_dies_keeps_the_others_from_starting_and_one_that_lives_le
     assert orch(tmp_path, "retry").returncode == 0
     assert set(states(until(tmp_path, over, LONG)).values()) == {"COMPLETED"}
     assert sorted((tmp_path / "ran").read_text().split()) == ["1", "1", "2", "3"]
+
+
+@pytest.mark.slurm
+@pytest.mark.parametrize("more", ["", "after: [other], "])
+def test_a_pack_that_is_ended_as_a_whole_leaves_the_children_of_its_finished_members(
+        slurm: PrivateSlurm, tmp_path: Path, more: str) -> None:
+    file = describe(tmp_path, f"  other: {{command: \"sh -c 'while [ ! -e go ]; do sleep 0.1; done'\", {SMALL}}}\n"
+                              f"  a: {{command: \"sh -c 'echo {{n}} >> ran; test {{n}} != 2 || exec sleep 600'\", "
+                              f"matrix: {{n: [1, 2, 3, 4]}}, {PACK}}}\n"
+                              f"  b: {{command: \"sh -c 'echo b{{n}} >> ran'\", for_each: a, {more}{SMALL}}}\n")
+    assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
+    found = until(tmp_path, lambda now: now["a/n=1"]["state"] == "COMPLETED" and lines(tmp_path / "ran") >= 2, LONG)
+    assert found["a/n=1"]["id"] == found["a/n=2"]["id"]
+    subprocess.run(["scancel", found["a/n=1"]["id"]], check=True)
+    (tmp_path / "go").touch()
+    found = until(tmp_path, over, LONG)
+    assert states(found) == {"other": "COMPLETED", "a/n=1": "COMPLETED", "a/n=2": "CANCELLED", "a/n=3": "COMPLETED", "a/n=4": "COMPLETED",
+                             "b/n=1": "COMPLETED", "b/n=2": "CANCELLED", "b/n=3": "COMPLETED", "b/n=4": "COMPLETED"}
+    assert sorted((tmp_path / "ran").read_text().split()) == ["1", "2", "3", "4", "b1", "b3", "b4"]

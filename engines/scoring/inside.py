@@ -277,7 +277,7 @@ def judge_asserts() -> None:
         space = {"__name__": "__main__"}
         space.update({name: judge.value_of(name) for name in names_used(tests) if name in there})
         exec(compile(tests, "tests", "exec"), space)  # noqa: S102  # the benchmark's own tests
-    except BaseException as error:  # a failed assertion is an outcome, and so is everything else here
+    except BaseException as error:  # a failed assertion is an outcome, as is all else that tests may raise: the scorer is told
         put(1, f"{type(error).__name__}: {error}"[:300].encode(errors="replace"))
     else:
         put(1, secret.encode())

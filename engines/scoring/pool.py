@@ -29,7 +29,7 @@ def work(connection: Connection, version: Version) -> None:
             return
         try:
             verdict = score(problem, text, version)
-        except Exception as error:  # whatever a third-party parser raises belongs to this item, which is told so
+        except Exception as error:  # a third-party parser may raise anything: told in this item's verdict, which has no score
             verdict = Verdict(None, "error", detail=f"{type(error).__name__}: {error}"[:300])
         connection.send(verdict)
 

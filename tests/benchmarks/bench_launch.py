@@ -24,7 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from private_slurm import PrivateSlurm, missing
+from private_slurm import PrivateSlurm, started
 
 ORCH = str(Path(sys.executable).with_name("orch"))
 MEMBERS = 15
@@ -229,20 +229,11 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--no-snakemake", dest="snakemake", action="store_false")
     options = parser.parse_args()
-    why = missing()
-    if why:
-        print(why, file=sys.stderr)
-        return 2
-    slurm = PrivateSlurm()
-    try:
-        slurm.start()
-        with tempfile.TemporaryDirectory() as folder:
-            os.chdir(folder)
-            os.environ["ORCH_CACHE"] = f"{folder}/cache"
-            measure(options, slurm)
-            os.chdir("/")
-    finally:
-        slurm.stop()
+    with started() as slurm, tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        os.environ["ORCH_CACHE"] = f"{folder}/cache"
+        measure(options, slurm)
+        os.chdir("/")
     return 0
 
 

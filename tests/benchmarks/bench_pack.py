@@ -21,7 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench_launch import ORCH, drained, timed
-from private_slurm import PrivateSlurm, missing
+from private_slurm import started
 
 from orchestrator import node
 
@@ -79,16 +79,8 @@ def main() -> int:
         print(f"{MODELS} tiny trainings in one pack, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
         print("| | processor s | wall s |\n| --- | --- | --- |")
         print(f"| each imports torch | {cold:.1f} | {cold_wall:.1f} |\n| forks of one process | {warm:.1f} | {warm_wall:.1f} |", flush=True)
-        why = missing()
-        if why:
-            print(why, file=sys.stderr)
-            return 2
-        slurm = PrivateSlurm()
-        try:
-            slurm.start()
+        with started() as slurm:
             rows = {name: launched(slurm.profile, name, pack) for name, pack in (("alone", 1), ("packed", PACK))}
-        finally:
-            slurm.stop()
         print(f"{JOBS} empty jobs, load {os.getloadavg()[0]:.1f}")
         print("| | submit | submit to done | COMPLETED |\n| --- | --- | --- | --- |")
         for name, (launch, done, count) in rows.items():
