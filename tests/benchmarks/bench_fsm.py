@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from engines.automata import VOCABULARY, Architecture
 from engines.automata.models import Model, Parameters, initial
-from engines.fsm.optimizer import Flat
+from engines.fsm.optimizer import Flat, Pace
 
 REPEATS = 5
 SEEDS = 5
@@ -57,12 +57,13 @@ def speed(architecture: Architecture, models: int, batch: int, longest: int,
     flat = Flat.of(initial(architecture, 5, list(range(models)), 1.0), torch.device("cpu"))
     inputs = torch.randint(0, VOCABULARY, (models, batch, longest))
     targets = torch.randint(0, 5, (models * batch * longest,))
-    rates, taken = torch.full((models, 1), 1e-3), []
+    rates, pace, taken = torch.full((models, 1), 1e-3), Pace.of(models, torch.device("cpu")), []
     for number in range(1, REPEATS + 2):
         started = time.process_time()
         loss = F.cross_entropy(logits(flat.named(), inputs).flatten(0, 2), targets)
         (gradient,) = torch.autograd.grad(loss, flat.values)
-        flat.step(gradient, number, rates, 1.0, 0.0)
+        pace.set(rates, 1.0, number)
+        flat.step(gradient, pace, 1.0, 0.0)
         taken.append(time.process_time() - started)
     seconds = statistics.median(taken[1:])
     return models * batch * longest / seconds, seconds
