@@ -8,11 +8,13 @@ a member's token is ``<token of the allocation>+<member>``.
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+
+from msgspec.structs import replace
 
 from jobs.spec import Job, Resources
 from orchestrator.policy import asked
@@ -33,7 +35,7 @@ class Batch:
         """What the scheduler's job name ends in."""
         return split_token(self.records[0].token)[0]
 
-    @property
+    @cached_property
     def indexes(self) -> list[int]:
         """Index of each element; empty for a single job or pack."""
         return list(dict.fromkeys(index for record in self.records if (index := split_token(record.token)[1]) is not None))
@@ -43,7 +45,7 @@ class Batch:
         """Whether several jobs share one allocation."""
         return "+" in self.records[0].token
 
-    @property
+    @cached_property
     def units(self) -> list[list[Job]]:
         """The jobs by allocation."""
         found: dict[str, list[Job]] = {}
@@ -274,13 +276,13 @@ def with_tokens(run: Run, units: Sequence[Sequence[Job]], indexes: Sequence[int]
     records = [by_name[job.name] for job in jobs]
     if records[0].token:
         return Batch(jobs, tuple(records))
-    records = [dataclasses.replace(record, attempt=record.attempt + 1) for record in records]
+    records = [replace(record, attempt=record.attempt + 1) for record in records]
     if len(jobs) == 1:
-        return Batch(jobs, (dataclasses.replace(records[0], token=run.token(jobs[0], records[0].attempt)),))
+        return Batch(jobs, (replace(records[0], token=run.token(jobs[0], records[0].attempt)),))
     members = "".join(f"/{record.name}/{record.attempt}" for record in records)
     head = hashlib.sha256(f"{run.uid}{members}".encode()).hexdigest()[:10]
     tokens = []
     for index, unit in zip(indexes or range(len(units)), units, strict=True):
         element = head if len(units) == 1 else f"{head}_{index}"
         tokens += [f"{element}+{place}" for place in range(len(unit))] if len(unit) > 1 else [element]
-    return Batch(jobs, tuple(dataclasses.replace(record, token=token) for record, token in zip(records, tokens, strict=True)))
+    return Batch(jobs, tuple(replace(record, token=token) for record, token in zip(records, tokens, strict=True)))

@@ -26,9 +26,13 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
             write_json(path, {**json.loads(path.read_text()), **changed})
         attempt = f"{run.folder}/{record.folder}/attempt-{record.attempt}"
         # os instead of Path: thousands of jobs are submitted at once.
-        os.makedirs(attempt, exist_ok=True)  # noqa: PTH103
-        if os.path.islink(f"{attempt}/log.txt"):  # noqa: PTH114
-            os.unlink(f"{attempt}/log.txt")  # noqa: PTH108  # of an intent that was dropped before anything was submitted
+        try:
+            os.mkdir(attempt)  # noqa: PTH102
+        except FileNotFoundError:
+            os.makedirs(attempt)  # noqa: PTH103
+        except FileExistsError:
+            if os.path.islink(f"{attempt}/log.txt"):  # noqa: PTH114
+                os.unlink(f"{attempt}/log.txt")  # noqa: PTH108  # of an intent that was dropped before anything was submitted
         token, index = split_token(record.token)
         if record.token != token:
             name = record.token if "+" in record.token else index
@@ -51,7 +55,7 @@ def write_members(run: Run, engine: str | None, records: Sequence[Record]) -> No
         warm = warm_modules(engine)
     for record in records:
         index = split_token(record.token)[1]
-        entry = [str(run.folder / record.folder), record.attempt]
+        entry = [f"{run.folder}/{record.folder}", record.attempt]
         key = "" if index is None else str(index)
         if "+" in record.token:
             mine.setdefault(key, {"pack": [], "warm": warm})["pack"].append([*entry, record.token])

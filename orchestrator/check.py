@@ -14,6 +14,7 @@ import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,12 @@ from jobs.spec import Job, Resources
 from orchestrator import budget, machine
 from orchestrator.engine_config import config_class
 from orchestrator.errors import CheckError
+from orchestrator.located import near
 from orchestrator.plan import RUN, Plan
 from orchestrator.profile import EVERYWHERE, Profile
 from orchestrator.redaction import SHORTEST, is_secret, secret_values
 from orchestrator.slurm import limit_named, script_text
 from orchestrator.snapshot import measured
-from orchestrator.stage_reader import near
 
 ASK_SECONDS = 60.0
 """How long one question to Slurm may take."""
@@ -60,7 +61,8 @@ def check(plan: Plan, profile: Profile, script: Script | None = None, runs: Path
 def in_packs(plan: Plan) -> Plan:
     """The plan with what each job's allocation asks for."""
     counts = Counter(job.stage for job in plan.jobs)
-    return replace(plan, jobs=tuple(replace(job, resources=job.resources.shared_by(min(job.pack, counts[job.stage]))) for job in plan.jobs))
+    return replace(plan, jobs=tuple(replace(job, resources=job.resources.shared_by(min(job.pack, counts[job.stage])))
+                                    if job.pack > 1 else job for job in plan.jobs))
 
 
 def who(jobs: Sequence[Job]) -> str:
@@ -119,8 +121,9 @@ def secrets(plan: Plan, profile: Profile) -> Iterator[str]:
         if is_secret(key) and "$" not in value and len(value) >= SHORTEST and value[0] not in "/~":
             yield (f"profile '{profile.name}': environment: {key} holds its value, which would be written into scripts: write "
                    f"{key}: ${key}, and export it where orch runs")
-    texts = {f"profile '{profile.name}'": json.dumps(asdict(profile)), "the experiment": json.dumps(plan.to_json())}
-    for value, name in secret_values().items():
+    known = secret_values()
+    texts = {f"profile '{profile.name}'": json.dumps(asdict(profile)), "the experiment": json.dumps(plan.to_json())} if known else {}
+    for value, name in known.items():
         for where, text in texts.items():
             if json.dumps(value)[1:-1] in text:
                 yield (f"{where} holds the value of ${name}, which would be written into the run's folder: take it out; jobs have the "
@@ -142,7 +145,7 @@ def paths(plan: Plan) -> Iterator[str]:
     """Files that configs name and that are not there. What an earlier job makes is left out, and models of the hub."""
     missing: dict[tuple[str, str, str], list[Job]] = {}
     for job in plan.jobs:
-        for key in PATH_KEYS:
+        for key in PATH_KEYS if job.config else ():
             for path in named_paths(job.config.get(key)):
                 if not path.startswith(f"{RUN}/") and not Path(path).expanduser().exists() and not elsewhere(key, path, job):
                     missing.setdefault((job.stage, key, path), []).append(job)
@@ -169,24 +172,22 @@ def named_paths(value: Any) -> list[str]:
 
 def commands(plan: Plan, profile: Profile) -> Iterator[str]:
     """Programs and scripts of command stages that are not there."""
-    for job in plan.jobs:
-        if job.command is None:
-            continue
-        program, first = job.command[0], job.command[1:2]
+    which = cache(shutil.which)
+    for stage, program, first in dict.fromkeys((job.stage, job.command[0], job.command[1:2]) for job in plan.jobs if job.command):
         # Lines of set-up may bring a program (a module, an environment), so only a profile without any can be judged here.
-        if not profile.setup and not profile.wrap and shutil.which(program) is None:
-            yield f"stage '{job.stage}': command: no program '{program}' on PATH: install it, or write its whole path"
+        if not profile.setup and not profile.wrap and which(program) is None:
+            yield f"stage '{stage}': command: no program '{program}' on PATH: install it, or write its whole path"
         for argument in first:
             if argument.endswith((".py", ".sh")) and not Path(argument).is_file():
-                yield f"stage '{job.stage}': command: no file {argument} in {Path.cwd()}: call orch where it lies"
+                yield f"stage '{stage}': command: no file {argument} in {Path.cwd()}: call orch where it lies"
 
 
 def disk(plan: Plan, runs: Path) -> Iterator[str]:
     """Whether what the engines expect to write (``Config.disk_gb()``) fits where the runs lie."""
     needed = 0.0
     for job in plan.jobs:
-        config = config_class(job.engine).model_validate(job.config) if job.engine else None
-        needed += (config.disk_gb() or 0.0) if config is not None and hasattr(config, "disk_gb") else 0.0
+        kind: Any = config_class(job.engine) if job.engine else None
+        needed += (kind.model_validate(job.config).disk_gb() or 0.0) if hasattr(kind, "disk_gb") else 0.0
     place = runs.resolve()
     while not place.exists():
         place = place.parent

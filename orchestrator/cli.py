@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator import completion, quick
-from orchestrator.arguments import AsJson, ClusterName, Experiment, JobName, Jobs, OfRun, Preset, RunName, Set
+from orchestrator.arguments import AsJson, ClusterName, Experiment, Jobs, Preset, RunName, Set
 from orchestrator.errors import CheckError, OrchError, SubmitError
+from orchestrator.looks_cli import costs, follow, list_runs, logs, page, report, status, watch, why
 from orchestrator.provenance_cli import diff, profile_app, rerun
 from orchestrator.scores_cli import compare, evolve, results
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     from orchestrator.plan import Plan
     from orchestrator.profile import Profile
-    from orchestrator.run import Run
 
 SETTINGS: dict[str, Any] = {
     "help": "Describe a machine-learning experiment once and run it whole, on Slurm or on this machine.", "no_args_is_help": True,
@@ -49,7 +49,6 @@ def problems(plan: Plan, profile: Profile, tell: Callable[[str], None] = lambda 
     return check_plan(plan, profile, runs=runs_root(), tell=tell)
 
 
-@app.command()
 def plan(experiment: Experiment, preset: Preset = None, overrides: Set = None, as_json: AsJson = False) -> None:
     """Show the jobs of an experiment, what waits for what, resources and GPU-hours asked for. Submits nothing."""
     made = planned(experiment, preset, overrides)
@@ -64,7 +63,6 @@ def plan(experiment: Experiment, preset: Preset = None, overrides: Set = None, a
     Console().print(render_plan(made))
 
 
-@app.command()
 def check(experiment: Experiment, preset: Preset = None, overrides: Set = None, cluster: ClusterName = None) -> None:
     """Check what a launch needs: partition, account, GPU type, time limit, paths, variables, batch arithmetic, disk."""
     from orchestrator.profile import load_profile
@@ -78,7 +76,6 @@ def check(experiment: Experiment, preset: Preset = None, overrides: Set = None, 
     print(f"{made.experiment}: {len(made.jobs)} jobs, nothing missing on '{profile.name}'")
 
 
-@app.command()
 def launch(experiment: Experiment, preset: Preset = None, overrides: Set = None, cluster: ClusterName = None,
            dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the exact scripts and submit nothing.")] = False,
            watch: Annotated[bool | None, typer.Option("--watch/--no-watch", help="Follow the run; the default on a terminal.")] = None,
@@ -135,74 +132,6 @@ def print_scripts(made: Plan, profile: Profile) -> None:
                 print("".join(f"# {own}: {record.name}\n" for record, own in zip(batch.records, ids, strict=True)), end="")
 
 
-def follow(run: Run) -> int:
-    """Live view until the run is over; exit code 0 if everything completed. Ctrl-C leaves the run alone."""
-    from orchestrator.watch import watch_run
-
-    return watch_run(run)
-
-
-@app.command()
-def status(run: RunName = None, watch: Annotated[bool, typer.Option("--watch", help="Live until the run is over.")] = False,
-           every: Annotated[bool, typer.Option("--all", help="A line per job in a run of more than a hundred, too.")] = False,
-           rescan: Annotated[bool, typer.Option("--rescan", help="Make the state file anew, from job folders and scheduler.")] = False,
-           as_json: AsJson = False) -> None:
-    """Show every job: state with source and age, why it waits or died, progress, expected end."""
-    import time
-
-    from orchestrator.run import find_run
-    from orchestrator.status import document, render
-    from orchestrator.submit import refresh
-
-    found = find_run(run)
-    if watch:
-        raise typer.Exit(follow(found))
-    records, trouble = refresh(found, rescan)
-    if as_json:
-        print(json.dumps(document(found, records, trouble), indent=1))
-        return
-    from rich.console import Console
-
-    console, now = Console(), time.time()
-    console.print(render(found, records, trouble, now, console.width, every))
-
-
-@app.command()
-def watch(run: RunName = None) -> None:
-    """Watch a run full-screen: jobs, progress, logs; filter, cancel, retry. Without a terminal: a line per change, as launch --watch."""
-    from orchestrator.run import find_run
-
-    found = find_run(run)
-    if not (sys.stdout.isatty() and sys.stdin.isatty()):
-        raise typer.Exit(follow(found))
-    from orchestrator.watch_app import watch as live
-
-    live(found)
-
-
-@app.command()
-def logs(job: JobName,
-         follow_log: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job ends.")] = False,
-         run: OfRun = None) -> None:
-    """Print the log of a job's newest attempt."""
-    from orchestrator.logs import print_log
-    from orchestrator.run import find_run
-
-    print_log(find_run(run), job, follow_log)
-
-
-@app.command("list")
-def list_runs() -> None:
-    """List the runs in ./runs (or ORCH_RUNS), newest last, as they were last seen."""
-    from rich.console import Console
-
-    from orchestrator.logs import runs_table
-    from orchestrator.run import runs_root
-
-    Console().print(runs_table(runs_root()))
-
-
-@app.command()
 def cancel(run: RunName = None, job: Jobs = None) -> None:
     """End active jobs, and those that wait. What is done stays done; orch retry starts them again."""
     from orchestrator.run import find_run
@@ -213,7 +142,6 @@ def cancel(run: RunName = None, job: Jobs = None) -> None:
     print("\n".join(f"cancelled {name}" for name in names) or f"{found.name}: nothing is active")
 
 
-@app.command()
 def advance(run: RunName = None) -> None:
     """Look at gates and limits, and submit what they let through. Other commands do it too; on Slurm a job of one core calls this one."""
     import time
@@ -234,7 +162,6 @@ def advance(run: RunName = None) -> None:
         raise SubmitError(f"could not ask: {trouble}")
 
 
-@app.command()
 def override(job: Annotated[str, typer.Argument(help="A job's name, or a stage for all of its jobs.", autocompletion=completion.jobs)],
              reason: Annotated[str, typer.Option(help="Why; it is kept with the decision.")],
              runs: Annotated[bool, typer.Option("--run/--skip", help="Let the jobs run whatever their gate says, or skip them.")],
@@ -247,20 +174,6 @@ def override(job: Annotated[str, typer.Argument(help="A job's name, or a stage f
     print("\n".join(decide(find_run(run), job, runs, reason)))
 
 
-@app.command()
-def why(job: JobName, run: OfRun = None) -> None:
-    """Explain where a job stands: what it waits for, what its gate saw in which file, why it was skipped or died."""
-    from orchestrator.logs import one_job
-    from orchestrator.run import find_run
-    from orchestrator.submit import refresh
-    from orchestrator.why import why as explain
-
-    found = find_run(run)
-    records, trouble = refresh(found)
-    print("\n".join([*explain(found, one_job(found, job, records), records), *([f"could not ask: {trouble}"] if trouble else [])]))
-
-
-@app.command()
 def retry(run: RunName = None, job: Jobs = None) -> None:
     """Submit failed jobs again, and what waited for them. Training continues from its newest checkpoint."""
     from orchestrator.provenance import note
@@ -275,52 +188,9 @@ def retry(run: RunName = None, job: Jobs = None) -> None:
     print("\n".join(told) or f"{found.name}: nothing to retry")
 
 
-@app.command()
-def costs(run: RunName = None, by: Annotated[list[str] | None, typer.Option("--by", help="Axis to tell apart, such as seed; arm "
-          "without it. May be repeated.")] = None, as_json: AsJson = False) -> None:
-    """Show GPU- or CPU-hours asked for, used and wasted, what jobs used of what they held, and what to ask for next time."""
-    import time
-
-    from rich.console import Console
-
-    from orchestrator.costs_view import document, render, spent
-    from orchestrator.run import find_run
-    from orchestrator.submit import refresh
-
-    found = find_run(run)
-    records, trouble = refresh(found)
-    seen = spent(found, records, time.time(), by or ("arm",))
-    if as_json:
-        print(json.dumps({**document(found, seen), "trouble": trouble}, indent=1))
-        return
-    Console().print(render(found, seen))
-
-
-@app.command()
-def page(run: RunName = None) -> None:
-    """Write the run as one HTML page that needs no network: stages, timeline, curves, costs, causes of death."""
-    import time
-
-    from orchestrator.page import write_page
-    from orchestrator.run import find_run
-    from orchestrator.submit import refresh
-
-    found = find_run(run)
-    records, trouble = refresh(found)
-    print(write_page(found, records, trouble, time.time()))
-
-
-@app.command()
-def report(run: RunName = None) -> None:
-    """Print the report of a run and where its HTML page lies."""
-    from orchestrator.logs import print_report
-    from orchestrator.run import find_run
-
-    print_report(find_run(run))
-
-
-for command in (evolve, compare, results, rerun, diff):  # after what a run needs first: help lists them in this order
-    app.command()(command)
+for command in (plan, check, launch, status, watch, logs, list_runs, cancel, advance, override, why, retry, costs, page, report,
+                evolve, compare, results, rerun, diff):  # what a run needs first: help lists them in this order
+    app.command("list" if command is list_runs else None)(command)
 
 
 @data_app.command("prepare")

@@ -22,7 +22,7 @@ from orchestrator.plan import Plan
 from orchestrator.plan_file import PlanFile, read_plan, write_plan
 from orchestrator.profile import Profile
 from orchestrator.provenance import Tell, code_of, quiet
-from orchestrator.run import Run, locked, open_run, run_of
+from orchestrator.run import Run, locked, open_run, run_of, waiting
 
 
 def create_run(plan: Plan, profile: Profile, root: Path, tell: Tell = quiet, suffix: str = "",
@@ -41,7 +41,9 @@ def create_run(plan: Plan, profile: Profile, root: Path, tell: Tell = quiet, suf
                             created=time.time())
             write_jobs(folder, held.plan)
             write_plan(folder, held)
-            return run_of(folder, held)
+            run = run_of(folder, held)
+            run.save(map(waiting, run.plan.jobs))  # without it a look at every job's folder would tell the same
+            return run
     return opened_again(folder, plan, profile, tell)
 
 
@@ -96,4 +98,5 @@ def indented(document: dict[str, Any]) -> bytes:
 def job_values(job: Job, folders: dict[str, str], cwd: str) -> dict[str, Any]:
     """What job.json holds."""
     return {"name": job.name, "stage": job.stage, "axes": job.axes, "engine": job.engine, "command": job.command,
-            "needs": {name: folders[name] for name in job.after}, "cwd": cwd, "identity": job.identity, "resources": asdict(job.resources)}
+            "needs": {name: folders[name] for name in job.after}, "cwd": cwd, "identity": job.identity,
+            "resources": dict(vars(job.resources))}

@@ -10,8 +10,9 @@ from typing import Any
 
 from orchestrator.engine_config import known_engines
 from orchestrator.errors import DescriptionError
-from orchestrator.located import Mistakes, Node, merge, put, read, read_file
-from orchestrator.stage_reader import NAME, STAGE_KEYS, Stage, near, read_stage, shown
+from orchestrator.located import Mistakes, Node, merge, near, put, read, read_file, shown
+from orchestrator.stage import NAME, STAGE_KEYS, Stage
+from orchestrator.stage_reader import read_stage
 
 __all__ = ["KEYS", "STAGE_KEYS", "Experiment", "find_experiment", "known_experiments", "read_experiment"]
 

@@ -13,8 +13,8 @@ from pydantic_core import ErrorDetails
 
 import engines
 from engines.io import ResultSource
-from orchestrator.located import Mistakes, Node
-from orchestrator.stage_reader import Stage, near, shown
+from orchestrator.located import Mistakes, Node, near, shown
+from orchestrator.stage import Stage
 
 UNRESOLVED = "{run}/unresolved"
 """Stands where a reference could not be resolved."""
@@ -63,6 +63,11 @@ def validate(kind: type[BaseModel], config: Node, stage: Stage, sound: bool, mis
             same_place = [other for other, _, its in found if its == path]
             mistakes.add(node.where, f"stage '{stage.name}': {sentence(kind, detail, same_place, path)}")
     return None
+
+
+def missing(node: Node) -> Node:
+    """Stands for a reference that could not be resolved, which has been told."""
+    return Node(UNRESOLVED, node.where)
 
 
 def locate(config: Node, detail: ErrorDetails) -> tuple[Node, tuple[str, ...]]:

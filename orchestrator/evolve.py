@@ -28,9 +28,8 @@ from orchestrator.description import with_overrides
 from orchestrator.engine_config import config_class, validate
 from orchestrator.errors import CheckError, DescriptionError, RunError
 from orchestrator.evolution import REPORT, START, Evolution, Scored
-from orchestrator.expand import wrap
 from orchestrator.followed import Tell, Training, gather, look, pruned, usable
-from orchestrator.located import Mistakes, Node, put, read_file
+from orchestrator.located import Mistakes, Node, put, read_file, wrap
 from orchestrator.node_basics import write_json
 from orchestrator.plan import Plan
 from orchestrator.plan_file import read_plan, write_plan

@@ -13,10 +13,11 @@ from pydantic import BaseModel
 from jobs.gates import Condition
 from jobs.spec import Job
 from jobs.stages import Point, Scalar, fill, folder_names, identity, job_name, points
-from orchestrator.engine_config import UNRESOLVED, config_class, known_engines, validate, wants_results
+from orchestrator.engine_config import config_class, known_engines, missing, validate, wants_results
 from orchestrator.gate_reader import Written, resolve
-from orchestrator.located import Mistakes, Node, merge, put
-from orchestrator.stage_reader import Stage, check_axes, near, shown
+from orchestrator.located import Mistakes, Node, merge, near, put, shown, wrap
+from orchestrator.stage import Stage
+from orchestrator.stage_reader import check_axes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,8 +263,7 @@ class _Expansion:
             return wrap({"folder": self.out(job), "checkpoint": values["checkpoint"]}, node.where)
         path = PurePosixPath(values["path"])
         if path.is_absolute() or ".." in path.parts:
-            self.add(node.where, stage, f"{key}: path {values['path']!r} must lie below what the job leaves: "
-                                        "no '/' in front, no '..'")
+            self.add(node.where, stage, f"{key}: path {values['path']!r} must lie below what the job leaves: no '/' in front, no '..'")
         return wrap(f"{self.out(job)}/{path}", node.where)
 
     def referred(self, node: Node, draft: Draft, key: str, name: str) -> str | None:
@@ -276,8 +276,7 @@ class _Expansion:
         if target is None:
             return None  # told where the stage names it
         if target.engine is None:
-            self.add(node.where, stage, f"{key}: stage '{name}' is a command, whose files orch does not know; "
-                                        "write the path itself")
+            self.add(node.where, stage, f"{key}: stage '{name}' is a command, whose files orch does not know; write the path itself")
             return None
         jobs = [draft.parent] if name == stage.for_each else [other.name for other in self.drafts[name]]
         if len(jobs) != 1 and self.sound[name]:
@@ -298,17 +297,3 @@ class _Expansion:
             if other is not job and told[pair] == 1:
                 self.add(stage.place("matrix"), stage, f"jobs '{other.name}' and '{job.name}' have the same content; "
                          "take one out, or let what tells them apart reach the config or the command")
-
-
-def wrap(value: Any, where: str) -> Node:
-    """A plain value as a Node, all of it at one place."""
-    if isinstance(value, dict):
-        return Node({key: wrap(item, where) for key, item in value.items()}, where)
-    if isinstance(value, list):
-        return Node([wrap(item, where) for item in value], where)
-    return Node(value, where)
-
-
-def missing(node: Node) -> Node:
-    """Stands for a reference that could not be resolved, which has been told."""
-    return Node(UNRESOLVED, node.where)

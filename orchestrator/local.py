@@ -11,7 +11,6 @@ command starts adopts them by process id and start time.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shlex
 import signal
@@ -26,7 +25,7 @@ from typing import Any
 from jobs.spec import Job
 from orchestrator.arrays import Batch, Waits
 from orchestrator.errors import SubmitError
-from orchestrator.local_scheduler import Scheduler, send
+from orchestrator.local_scheduler import Scheduler, read_table, send
 from orchestrator.node_basics import write_json
 from orchestrator.run import Run, open_run
 from orchestrator.slots import this_machine
@@ -95,8 +94,7 @@ class LocalCluster:
 
     def table(self) -> dict[str, dict[str, Any]]:
         """States by token, as the scheduler wrote them last, and queued jobs it has not seen yet."""
-        path = self.folder / "table.json"
-        table: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
+        table = read_table(self.folder)
         for queued in (self.folder / "queue").glob("*.json"):
             if not queued.name.startswith("."):
                 table.setdefault(queued.stem, {"job_id": f"L-{queued.stem}", "state": "PENDING"})

@@ -29,6 +29,13 @@ KILL_SECONDS = 30.0
 """From SIGTERM to SIGKILL, as Slurm's KillWait."""
 
 
+def read_table(folder: Path) -> dict[str, dict[str, Any]]:
+    """What the scheduler wrote last of each job, by token."""
+    path = folder / "table.json"
+    found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
+    return found
+
+
 class Scheduler:
     """The process behind the queue."""
 
@@ -37,8 +44,7 @@ class Scheduler:
         self.folder = run.folder / "scheduler"
         self.machine = this_machine()
         self.children: dict[str, subprocess.Popen[bytes]] = {}
-        path = self.folder / "table.json"
-        self.table: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
+        self.table = read_table(self.folder)
         self.changed = False
         self.looker: subprocess.Popen[bytes] | None = None
         self.look_wanted = False

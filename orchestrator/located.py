@@ -53,6 +53,15 @@ class Node:
             yield from node.walk()
 
 
+def wrap(value: Any, where: str) -> Node:
+    """A plain value as a Node, all of it at one place."""
+    if isinstance(value, dict):
+        return Node({key: wrap(item, where) for key, item in value.items()}, where)
+    if isinstance(value, list):
+        return Node([wrap(item, where) for item in value], where)
+    return Node(value, where)
+
+
 def near(word: object, known: Iterable[str]) -> str:
     """The end of an error line: the nearest known word, or all of them."""
     names = sorted(known)
@@ -93,15 +102,29 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own class attribute
 
 
+class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """The same in C, where PyYAML has that."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+
 for _tag, _pattern, _first in SCALARS:
     _starts = [character if character != "\0" else "" for character in _first]
     _Loader.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), _starts)
 
 
+def compose(text: str) -> yaml.Node | None:
+    """PyYAML's nodes. What the parser in C does not take the other one judges, and words."""
+    try:
+        return yaml.compose(text, Loader=_FastLoader)
+    except yaml.YAMLError:
+        return yaml.compose(text, Loader=_Loader)
+
+
 def read(text: str, name: str, mistakes: Mistakes, where: str | None = None) -> Node | None:
     """Parse ``text``; ``name`` stands in the places. With ``where`` every value has that one place. None if it is not YAML."""
     try:
-        root = yaml.compose(text, Loader=_Loader)
+        root = compose(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = where or (f"{name}:{mark.line + 1}" if mark else name)

@@ -145,8 +145,7 @@ def load_profile(name: str | None = None) -> Profile:
 
     CheckError has one line per mistake in the file.
     """
-    from orchestrator.located import Mistakes, read_file
-    from orchestrator.stage_reader import near
+    from orchestrator.located import Mistakes, near, read_file
 
     name = name or os.environ.get("ORCH_CLUSTER") or default_name()
     path = Path(name).expanduser()
@@ -180,7 +179,7 @@ def default_name() -> str:
 
 def profile_values(root: Node, mistakes: Mistakes) -> dict[str, Any]:
     """The values of a profile file, checked key by key."""
-    from orchestrator.stage_reader import near, shown
+    from orchestrator.located import near, shown
 
     if not isinstance(root.value, dict):
         mistakes.add(root.where, f"a profile must be a mapping, got {shown(root.plain())}")

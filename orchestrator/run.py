@@ -159,7 +159,7 @@ class Run:
     def rebuilt(self) -> Iterator[Record]:
         """Records from the job folders alone: the newest attempt of each job and its token. The scheduler fills in the rest."""
         for job in self.plan.jobs:
-            attempts = [int(path.name.removeprefix("attempt-")) for path in self.job_folder(job).glob("attempt-*")]
+            attempts = attempts_in(f"{self.folder}/{job.folder}")
             if attempts:
                 number = max(attempts)
                 log = self.job_folder(job) / f"attempt-{number}" / "log.txt"
@@ -247,6 +247,15 @@ def locked(folder: Path) -> Iterator[None]:
         file.write(f"orch on {socket.gethostname()}, process {os.getpid()}")
         file.flush()
         yield
+
+
+def attempts_in(job_folder: str) -> list[int]:
+    """The numbers of the attempts that a job's folder holds."""
+    try:
+        names = os.listdir(job_folder)  # noqa: PTH208  # of thousands of jobs
+    except FileNotFoundError:
+        return []
+    return [int(name.removeprefix("attempt-")) for name in names if name.startswith("attempt-")]
 
 
 def waiting(job: Job) -> Record:

@@ -7,9 +7,10 @@ that may or may not mean "submitted", looks the token up before submitting again
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Iterable, Sequence, Set
+
+from msgspec.structs import replace
 
 from orchestrator import backlog, gates, notify
 from orchestrator.arrays import Batch, make_batches, waits_for
@@ -168,7 +169,7 @@ def submit_batch(run: Run, cluster: Cluster, by_name: dict[str, Record], batch: 
             job_id = cluster.submit(batch, waits)
         except NoRoom as error:
             raise SubmitError(*error.lines) from error  # the token is kept: the first try might still arrive
-    return [dataclasses.replace(record, job_id=own, state=JobState.PENDING, source="orch", seen=time.time(), reason="")
+    return [replace(record, job_id=own, state=JobState.PENDING, source="orch", seen=time.time(), reason="")
             for record, own in zip(records, batch.ids(job_id), strict=True)]
 
 
@@ -199,13 +200,13 @@ def choose(run: Run, records: Sequence[Record], looked: float, among: set[str] |
 
 def intent(record: Record, now: float) -> Record:
     """A record that says what is about to be submitted."""
-    return dataclasses.replace(record, job_id=None, state=JobState.PENDING, source="orch", seen=now, submitted=now, started=None,
+    return replace(record, job_id=None, state=JobState.PENDING, source="orch", seen=now, submitted=now, started=None,
                                ended=None, exit_code=None, host=None, reason="being submitted", cause="", died_of="", held=False)
 
 
 def withdrawn(record: Record) -> Record:
     """An intent that was not submitted after all; the attempt stays, and is used next time."""
-    return dataclasses.replace(record, state=JobState.WAITING, reason="not submitted", submitted=None)
+    return replace(record, state=JobState.WAITING, reason="not submitted", submitted=None)
 
 
 def named(run: Run, names: Iterable[str] | None) -> set[str] | None:

@@ -19,9 +19,10 @@ from engines import checkpoints
 from engines.automata.models import initial
 from engines.fsm import Config
 from engines.fsm.continuation import start_weights
-from engines.fsm.optimizer import Flat
+from engines.fsm.optimizer import Flat, Pace
 from engines.fsm.results import accuracy_row, by_position
-from engines.fsm.training import rate_factor, train
+from engines.fsm.step import rate_factor
+from engines.fsm.training import train
 from engines.io import CheckpointSource, ConfigError, Row, Stop, read_progress, read_results
 from engines.statistics import ratio, standard_error
 
@@ -79,10 +80,12 @@ def test_a_step_is_torchs_adamw_with_each_models_own_clipping(seed: int, decay: 
     flat = Flat.of({name: tensor.clone() for name, tensor in parameters.items()}, torch.device("cpu"))
     rates = [0.01, 0.3]
     models = [[tensor[s].clone().requires_grad_() for tensor in parameters.values()] for s in range(2)]
-    theirs = [torch.optim.AdamW(one, lr=rate, weight_decay=decay) for one, rate in zip(models, rates, strict=True)]
+    theirs = [torch.optim.AdamW(one, lr=rate / 2, weight_decay=decay) for one, rate in zip(models, rates, strict=True)]
+    pace = Pace.of(2, torch.device("cpu"))
     for number in range(1, 5):
+        pace.set(torch.tensor(rates)[:, None], 0.5, number)
         gradients = [torch.randn(2, 3, 4, generator=random), torch.randn(2, 5, generator=random)]
-        flat.step(torch.cat([g.flatten(1) for g in gradients], dim=1), number, torch.tensor(rates)[:, None], clip, decay)
+        flat.step(torch.cat([g.flatten(1) for g in gradients], dim=1), pace, clip, decay)
         for s in range(2):
             for parameter, gradient in zip(models[s], gradients, strict=True):
                 parameter.grad = gradient[s].clone()

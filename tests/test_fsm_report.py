@@ -131,8 +131,9 @@ def test_the_report_answers_with_figures_and_says_what_it_cannot_know(trained: P
     assert rows["small"]["value"] == pytest.approx(sum(best) / 2)
     assert rows["small"]["spread"] == pytest.approx(abs(best[0] - best[1]) / 2)
     assert (rows["lonely"]["n"], rows["lonely"]["spread"]) == (1, None)
-    assert answers["Q1"].endswith("; settings: published but loss all.")
-    assert answers["Q5"].endswith("; settings: published but loss all.")
+    assert answers["Q1"].endswith("; settings: published but loss all; machines: 3s3a.")
+    assert answers["Q5"].endswith("; settings: published but loss all; machines: 3s3a.")
+    assert re.search(r"untrained \d+\.\d and \d+\.\d, selectivity -?\d+\.\d and -?\d+\.\d\)", answers["Q5"])
     assert page.count("<svg") == 3
     assert not re.search(r'(src|href)="(?!#)', page)
     assert "http" not in page.replace("http://www.w3.org/", "")

@@ -53,7 +53,7 @@ class Store:
         offset = position - (ends - lengths).gather(-1, which)
         offset = offset.clamp(max=self.segments.shape[-1] - 1)
         tokens = self.segments[rows.unsqueeze(-1), order.gather(-1, which), offset].long()
-        tokens = torch.where(inside, tokens, PADDING)
+        tokens = tokens.masked_fill(~inside, PADDING)  # a number in torch.where may be copied to the device, which nothing can record
         inputs = torch.cat([tokens[..., :1], tokens[..., :-1]], dim=-1)
         scored = (inputs >= FIRST_ACTION) & (inputs < FIRST_ACTION + MAX_ACTIONS) & inside
         return Batch(inputs, tokens, scored, scored & (which == last))

@@ -98,6 +98,9 @@ class Config(EngineConfig):
     """Checkpoints to keep; the best and the last one always stay."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto`` takes the GPU if there is one."""
+    cuda_graphs: Literal["auto", "off"] = "auto"
+    """``auto`` records a step on a GPU once and replays it, with every batch padded to the longest sequence that there can be; ``off``
+    launches it kernel by kernel. A step that cannot be recorded goes on without, and the log says why. Never run on a GPU so far."""
     cpu_threads: int = Field(default=1, ge=1)
     """Threads on the CPU. Small models gain little from a second one; give seeds their own jobs instead."""
 

@@ -15,6 +15,29 @@ from engines.automata.models import Parameters
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
+@dataclass(frozen=True)
+class Pace:
+    """What of an update changes from step to step, in tensors that stay where they are: a recorded step reads them anew."""
+
+    rates: torch.Tensor
+    """Learning rates, (S, 1)."""
+    first: torch.Tensor
+    """Correction of the first moment's bias, a scalar."""
+    second: torch.Tensor
+    """Of the second moment's square root, a scalar."""
+
+    @classmethod
+    def of(cls, models: int, device: torch.device) -> Pace:
+        """Room for ``models`` models."""
+        return cls(torch.zeros(models, 1, device=device), torch.ones((), device=device), torch.ones((), device=device))
+
+    def set(self, rates: torch.Tensor, factor: float, number: int) -> None:
+        """For update ``number``, from 1, with ``factor`` times ``rates``. Numbers travel as arguments of kernels: no copy, no wait."""
+        torch.mul(rates, factor, out=self.rates)
+        self.first.fill_(1 - BETA1**number)
+        self.second.fill_((1 - BETA2**number) ** 0.5)
+
+
 @dataclass
 class Flat:
     """The parameters of S models as one leaf tensor, and AdamW's moments."""
@@ -39,15 +62,15 @@ class Flat:
         parts = self.values.split(sizes, dim=1)
         return {name: part.unflatten(1, shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
 
-    def step(self, gradient: torch.Tensor, number: int, rates: torch.Tensor, clip: float, weight_decay: float) -> None:
-        """One update in place; ``number`` counts from 1, ``rates`` is (S, 1).
+    def step(self, gradient: torch.Tensor, pace: Pace, clip: float, weight_decay: float) -> None:
+        """One update in place, of ``gradient`` (S, P).
 
         Each model's gradient is scaled to norm ``clip`` where it is longer, on its own: not the norm over the stack.
         """
         with torch.no_grad():
             gradient = gradient * (clip / (gradient.norm(dim=1, keepdim=True) + 1e-6)).clamp(max=1.0)
-            self.values.mul_(1 - rates * weight_decay)
+            self.values.mul_(1 - pace.rates * weight_decay)
             self.first.lerp_(gradient, 1 - BETA1)
             self.second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
-            root = self.second.sqrt().div_((1 - BETA2**number) ** 0.5).add_(EPSILON)
-            self.values.sub_(self.first / root * (rates / (1 - BETA1**number)))
+            root = self.second.sqrt().div_(pace.second).add_(EPSILON)
+            self.values.sub_(self.first / root * (pace.rates / pace.first))

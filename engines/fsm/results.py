@@ -67,7 +67,7 @@ def best_weights(config: Config, out: Path, point: Point) -> Parameters:
     return {name: torch.stack([one[name] for one in found]).to(point.losses.device) for name in last}
 
 
-def write(config: Config, out: Path, data: Data, model: Model, point: Point, seconds: float) -> None:
+def write(config: Config, out: Path, data: Data, model: Model, point: Point, seconds: float, graphed: bool) -> None:
     """Judge the best and the last weights of every model on the test machines, and write the results."""
     order = fixed_order(data.test, config.data_set, "test")
     store = Store(data.test, point.losses.device)
@@ -89,5 +89,5 @@ def write(config: Config, out: Path, data: Data, model: Model, point: Point, sec
     facts: dict[str, Any] = {
         "architecture": config.model.model_dump(), "machines": config.data_set.machines.model_dump(), "data": data.key,
         "settings": config.settings, "steps": point.step, "device": str(point.losses.device),
-        "backend": "stacked" if model.stacked else "fused", "versions": {"torch": torch.__version__}}
+        "backend": "stacked" if model.stacked else "fused", "cuda_graph": graphed, "versions": {"torch": torch.__version__}}
     write_results(out, "fsm", config, rows, seconds, facts)

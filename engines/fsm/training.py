@@ -1,41 +1,27 @@
-"""The training loop: nothing in it waits for the device, and nothing random in it hangs on more than seed, epoch and step."""
+"""The training loop: nothing random in it hangs on more than seed, epoch and step."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
-from engines.automata.batches import Batch, Store
-from engines.automata.data import Array, Data, draw_order, fixed_order, load
-from engines.automata.models import Model, dropout_masks
+from engines.automata.batches import Store
+from engines.automata.data import draw_order, fixed_order, load
+from engines.automata.models import Model
 from engines.fsm import Config
 from engines.fsm.continuation import RANK_BY, Point, find_start, label, publish, save_state
+from engines.fsm.graphs import own_stream, record
 from engines.fsm.judge import judge
 from engines.fsm.results import write
+from engines.fsm.step import Epoch, Setting, Stepper
 from engines.io import ConfigError, Interrupted, Progress, Stop
 
 MANY = 10
 """More models than this are stacked on a GPU: one cuDNN call costs about a tenth of a time loop of single kernels."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What stays the same during a run."""
-
-    config: Config
-    data: Data
-    store: Store
-    validation: Store
-    model: Model
-    rates: torch.Tensor
-    """Learning rates, (S, 1)."""
-    steps_per_epoch: int
 
 
 def prepare(config: Config, out: Path) -> Setting:
@@ -53,16 +39,6 @@ def prepare(config: Config, out: Path) -> Setting:
                    math.ceil(config.train_sequences / config.batch_size))
 
 
-@dataclass(frozen=True)
-class Epoch:
-    """The order of one epoch, on the host and on the device: sequences (S, N) and segments (S, N, demonstrations + 1)."""
-
-    rows: Array
-    order: Array
-    device_rows: torch.Tensor
-    device_order: torch.Tensor
-
-
 def plan_epoch(setting: Setting, epoch: int) -> Epoch:
     """Each model's own order, from its seed and the epoch."""
     machines, count = setting.config.data_set.machines, len(setting.data.train)
@@ -73,40 +49,6 @@ def plan_epoch(setting: Setting, epoch: int) -> Epoch:
         orders.append(draw_order(count, machines.states, machines.demonstrations, random))
     row, order = np.stack(rows), np.stack(orders)
     return Epoch(row, order, torch.from_numpy(row).to(setting.store.device), torch.from_numpy(order).to(setting.store.device))
-
-
-def losses_of(logits: torch.Tensor, batch: Batch, which: str) -> torch.Tensor:
-    """Mean negative log-likelihood of each model's scored next states, nats: (S,)."""
-    scored = batch.query if which == "query" else batch.scored
-    targets = torch.where(scored, batch.targets, 0)
-    each = F.cross_entropy(logits.flatten(0, 2), targets.flatten(), reduction="none").view_as(targets)
-    return (each * scored).sum((1, 2)) / scored.sum((1, 2))
-
-
-def rate_factor(config: Config, step: int, steps: int) -> float:
-    """What the learning rate is multiplied with at ``step`` (from 0) of ``steps``."""
-    warm = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
-    return warm * (1 - step / steps if config.decay == "linear" else 1.0)
-
-
-def take_step(setting: Setting, point: Point, epoch: Epoch) -> None:
-    """One optimiser step of every model. No value leaves the device."""
-    config = setting.config
-    start = point.step % setting.steps_per_epoch * config.batch_size
-    part = slice(start, start + config.batch_size)
-    longest = setting.store.longest(epoch.rows[:, part], epoch.order[:, part])
-    batch = setting.store.batch(epoch.device_rows[:, part], epoch.device_order[:, part], longest)
-    masks = None
-    if config.dropout:
-        seeds = [int(np.random.SeedSequence([member.seed, point.step, 2]).generate_state(1)[0]) for member in config.members]
-        masks = dropout_masks(config.model, seeds, batch.inputs.shape[1], config.data_set.machines.longest, config.dropout,
-                              setting.store.device)
-    losses = losses_of(setting.model.logits(point.flat.named(), batch.inputs, masks), batch, config.loss)
-    (gradient,) = torch.autograd.grad(losses.sum(), point.flat.values)
-    factor = rate_factor(config, point.step, config.epochs * setting.steps_per_epoch)
-    point.flat.step(gradient, point.step + 1, setting.rates * factor, config.gradient_clip, config.weight_decay)
-    point.losses += losses.detach()
-    point.step += 1
 
 
 def validate(setting: Setting, point: Point) -> list[float]:
@@ -141,24 +83,30 @@ def train(config: Config, out: Path, stop: Stop) -> None:
     setting = prepare(config, out)
     point = find_start(config, out, setting.store.device)
     progress = Progress(out, keep_until=point.step)
-    steps = config.epochs * setting.steps_per_epoch
-    saved = point.step
-    while point.step < steps:
-        number = point.step // setting.steps_per_epoch
-        epoch, first, began = plan_epoch(setting, number), point.step, time.monotonic()
-        while point.step < (number + 1) * setting.steps_per_epoch:
-            if stop.requested or point.step - saved >= config.save_state_every_steps:
-                save_state(config, out, point, number)
-                saved = point.step
-            if stop.requested:
-                raise Interrupted(f"at step {point.step} of {steps}; start it again to continue")
-            take_step(setting, point, epoch)
-        tokens = len(config.members) * count_tokens(setting, epoch, first)
-        if setting.store.device.type == "cuda":
-            torch.cuda.synchronize()
-        end_epoch(setting, point, out, progress, tokens / (time.monotonic() - began))
-        saved = point.step
-    write(config, out, setting.data, setting.model, point, time.monotonic() - started)
+    graphed = setting.store.device.type == "cuda" and config.cuda_graphs == "auto"
+    stepper = Stepper(setting, point, record if graphed else None)
+    with own_stream(setting.store.device):
+        while point.step < config.epochs * setting.steps_per_epoch:
+            train_epoch(stepper, out, progress, stop)
+    write(config, out, setting.data, setting.model, point, time.monotonic() - started, stepper.replay is not None)
+
+
+def train_epoch(stepper: Stepper, out: Path, progress: Progress, stop: Stop) -> None:
+    """The rest of the epoch that ``stepper`` stands in, and what is due at its end; Interrupted if asked to stop."""
+    setting, point, config = stepper.setting, stepper.point, stepper.setting.config
+    number, first, began = point.step // setting.steps_per_epoch, point.step, time.monotonic()
+    epoch, saved = plan_epoch(setting, number), point.step
+    while point.step < (number + 1) * setting.steps_per_epoch:
+        if stop.requested or point.step - saved >= config.save_state_every_steps:
+            save_state(config, out, point, number)
+            saved = point.step
+        if stop.requested:
+            raise Interrupted(f"at step {point.step} of {config.epochs * setting.steps_per_epoch}; start it again to continue")
+        stepper.take(epoch)
+    tokens = len(config.members) * count_tokens(setting, epoch, first)
+    if setting.store.device.type == "cuda":
+        torch.cuda.synchronize()
+    end_epoch(setting, point, out, progress, tokens / (time.monotonic() - began))
 
 
 def count_tokens(setting: Setting, epoch: Epoch, first: int) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from engines.fsm_report import Config, Question
 from engines.fsm_report.reading import Found, Group
-from engines.fsm_report.summary import BEST, Summary, difference, looked_up, probed, summarise, trained
+from engines.fsm_report.summary import BEST, Summary, counting, difference, looked_up, probed, summarise, trained
 from engines.statistics import Interval
 
 LOOKED_UP = "way from counting to the ceiling"
@@ -50,12 +50,18 @@ def measured(first: Group, second: Group) -> tuple[str, list[float], list[float]
     return LOOKED_UP, looked_up(first), looked_up(second)
 
 
-def untrained(first: Group, second: Group) -> str:
-    """What the same probes read from untrained networks."""
-    if first.engine != "probe":
-        return ""
-    values = [summarise(probed(group, "probe_accuracy", "next_state", trained(group)[0][1], "untrained")) for group in (first, second)]
-    return f" (untrained {' and '.join(points(value.mean) for value in values if value)})"
+def beside(first: Group, second: Group, what: str) -> str:
+    """What a comparison is read against: untrained networks and selectivity of probes, counting where neither model does better."""
+    if first.engine == "probe":
+        parts = []
+        for name, metric, network in (("untrained", "probe_accuracy", "untrained"), ("selectivity", "probe_selectivity", "trained")):
+            values = [summarise(probed(group, metric, "next_state", trained(group)[0][1], network), -1.0) for group in (first, second)]
+            parts.append(f"{name} {' and '.join(points(value.mean) for value in values if value)}")
+        return f" ({', '.join(parts)})"
+    floors = [summarise(counting(group)) for group in (first, second)]
+    reached = [summarise(group.values("test_accuracy", BEST)) for group in (first, second)]
+    below = all(floor and value and value.mean <= floor.mean for floor, value in zip(floors, reached, strict=True))
+    return f" (neither does better than counting, {points(floors[0].mean)})" if below and floors[0] and what == "test accuracy" else ""
 
 
 def answer(question: Question, found: Found, config: Config) -> Answer:
@@ -70,7 +76,7 @@ def answer(question: Question, found: Found, config: Config) -> Answer:
     first = found.groups[question.first]
     second = found.groups[question.second] if question.second else None
     plain = learned(question, first, config) if second is None else compared(question, first, second, config)
-    return replace(plain, text=f"{plain.text}; {under(first, second)}")
+    return replace(plain, text=f"{plain.text}; {under(first, second)}; {on(first, second)}")
 
 
 def under(first: Group, second: Group | None) -> str:
@@ -78,6 +84,12 @@ def under(first: Group, second: Group | None) -> str:
     if second is None or first.settings == second.settings:
         return f"settings: {first.settings}"
     return f"settings: {first.settings} against {second.settings}"
+
+
+def on(first: Group, second: Group | None) -> str:
+    """Which machines an answer holds for."""
+    kinds = list(dict.fromkeys(group.machines.partition(" (")[0] for group in (first, second) if group is not None))
+    return f"machines: {' against '.join(kinds)}"
 
 
 def learned(question: Question, group: Group, config: Config) -> Answer:
@@ -103,7 +115,7 @@ def compared(question: Question, first: Group, second: Group, config: Config) ->
     left, right = summarise(ours, low), summarise(theirs, low)
     if left is None or right is None:
         return Answer(question, "not decided", f"no {what} could be computed")
-    text = f"{what} {spread(left)} against {spread(right)}{untrained(first, second)}"
+    text = f"{what} {spread(left)} against {spread(right)}{beside(first, second, what)}"
     if min(left.n, right.n) < 2:
         return Answer(question, "not decided", f"n too small; {text}")
     apart = difference(ours, theirs)

@@ -12,9 +12,13 @@ from engines.fsm_report.reading import Found, Group
 from engines.fsm_report.summary import Summary, probed, summarise, trained
 
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#8c564b", "#6a3d9a")
+LOOKS = tuple(zip(COLOURS, "osD^vP*X<", strict=True))
+"""A line's colour and marker."""
 DRAWN = (("probe_accuracy", "trained", "-"), ("probe_accuracy", "untrained", "--"), ("probe_control_accuracy", "trained", ":"))
 """Metric, network and line style of the probes' figure."""
 COLUMNS = 2
+WIDE = 28
+"""Characters of a label of which two fit beside each other below a panel."""
 Series = dict[float, Summary]
 """Place on the horizontal axis -> value over seeds."""
 
@@ -25,7 +29,7 @@ def draw(found: Found, folder: Path) -> list[Figure]:
     folder.mkdir(parents=True, exist_ok=True)
     made = [by_machines(found, folder / "curves", curve, "epoch", "validation accuracy",
                         "Accuracy on validation machines over training"),
-            by_machines(found, folder / "positions", positions, "transition of the query", "test accuracy",
+            by_machines(found, folder / "positions", positions, "first transition of a block of the query", "test accuracy",
                         "Accuracy of the best checkpoint along the query, in blocks of transitions"),
             probes(found, folder / "probes")]
     return [figure for figure in made if figure is not None]
@@ -51,25 +55,32 @@ def positions(group: Group) -> Series:
     return along(group, "test_accuracy", {"checkpoint": "best"})
 
 
-def line(axis: Any, series: Series, colour: str, label: str, style: str = "-") -> None:
-    """Means as a line; the intervals of a solid one as a band."""
+def line(axis: Any, series: Series, look: tuple[str, str], label: str, style: str = "-") -> None:
+    """Means as a line of a colour and a marker; the intervals of a solid one as a band."""
+    colour, marker = look
     places, values = list(series), list(series.values())
     axis.plot(places, [value.mean for value in values], style, color=colour, linewidth=1.8, label=label,
-              marker="o" if len(places) < 13 and style == "-" else None, markersize=3)
+              marker=marker if style == "-" else None, markersize=4, markevery=max(1, len(places) // 12))
     if style == "-" and all(value.interval is not None for value in values):
         axis.fill_between(places, [v.interval.low for v in values if v.interval], [v.interval.high for v in values if v.interval],
                           color=colour, alpha=0.15, linewidth=0)
 
 
 def finish(axis: Any, across: str, up: str) -> None:
-    """Shares from 0 to 1, whole numbers across, the legend below, where it hides nothing."""
-    from matplotlib.ticker import MaxNLocator
+    """Per cent from 0 to 100, whole numbers across."""
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     axis.set_ylim(0, 1.03)
+    axis.yaxis.set_major_formatter(PercentFormatter(xmax=1))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.set_xlabel(across)
     axis.set_ylabel(up)
-    axis.legend(fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+
+
+def legend(axis: Any) -> None:
+    """Below, where it hides nothing; one column where two would reach into the next panel."""
+    longest = max(len(label) for label in axis.get_legend_handles_labels()[1])
+    axis.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2 if longest <= WIDE else 1)
 
 
 def panels(count: int, height: float) -> tuple[Any, list[Any]]:
@@ -95,12 +106,13 @@ def by_machines(found: Found, path: Path, series_of: Callable[[Group], Series], 
     figure, axes = panels(len(kinds), 3.6)
     for axis, kind in zip(axes, kinds, strict=True):
         shown = [group for group in groups if named[group.name] == kind]
-        for colour, group in zip(cycle(COLOURS), shown, strict=False):
-            line(axis, series_of(group), colour, short(group, shown))
+        for look, group in zip(cycle(LOOKS), shown, strict=False):
+            line(axis, series_of(group), look, short(group, shown))
         top = along(shown[0], "ceiling_accuracy", {}) if series_of is positions else level(shown[0], series_of(shown[0]))
         axis.plot(list(top), [value.mean for value in top.values()], "--", color=INK, linewidth=1, label="exact predictor")
         axis.set_title(kind, fontsize=10)
         finish(axis, across, up)
+        legend(axis)
     seeds = max(len(group.finished) for group in groups)
     band = f", mean of up to {seeds} seeds; band: 95 % interval over seeds (Student's t)" if seeds > 1 else ", one seed"
     return save(figure, path, f"{caption}{band}; dashed: the exact in-context predictor.", "results")
@@ -119,11 +131,12 @@ def level(group: Group, series: Series) -> Series:
 
 
 def short(group: Group, beside: Sequence[Group]) -> str:
-    """A group's name in a legend: without the stage where all are of one stage, else whole but for ``model=``."""
+    """A group's name in a legend: without the stage where all are of one stage, without the arm where all have one recipe."""
     stage, _, axes = group.name.partition("/")
     same = len({other.name.partition("/")[0] for other in beside}) == 1
-    words = ", ".join(part.partition("=")[2] for part in axes.split(",") if part)
-    return (words or stage) if same else f"{stage} {words}".strip()
+    alike = len({other.recipe for other in beside}) == 1 and group.engine == "fsm"
+    words = ", ".join(part.partition("=")[2] for part in axes.split(",") if part and not (alike and part.startswith("arm=")))
+    return (words or stage) if same else f"{stage.removeprefix('probe-')} {words}".strip()
 
 
 def probes(found: Found, path: Path) -> Figure | None:
@@ -135,15 +148,20 @@ def probes(found: Found, path: Path) -> Figure | None:
     targets = list(dict.fromkeys(target for group in groups for target in group.config["targets"]))
     figure, axes = panels(len(targets), 3.4)
     for axis, target in zip(axes, targets, strict=True):
-        for colour, group in zip(cycle(COLOURS), groups, strict=False):
+        for look, group in zip(cycle(LOOKS), groups, strict=False):
             for metric, network, style in DRAWN:
                 series = layers(group, metric, target, network)
                 if series:
-                    line(axis, series, colour, short(group, groups) if style == "-" else "_", style)
+                    line(axis, series, look, short(group, groups) if style == "-" else "_", style)
         axis.set_title(target.replace("_", " "), fontsize=10)
         finish(axis, "layer (0: embedding)", "probe accuracy")
-    return save(figure, path, "What a linear probe reads from each layer's states, mean over seeds with 95 % intervals: solid trained, "
-                "dashed untrained network, dotted the control task.", "results")
+    for style, label in (("--", "untrained network"), (":", "control task")):
+        axes[-1].plot([], [], style, color=INK, linewidth=1.8, label=label)
+    handles, labels = axes[-1].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, frameon=False, ncols=2, loc="outside lower center")
+    seeds = max(len(group.finished) for group in groups)
+    return save(figure, path, f"What a linear probe reads from each layer's states, mean over up to {seeds} seeds with 95 % intervals: "
+                "solid the trained network, dashed an untrained one, dotted the control task.", "results")
 
 
 def layers(group: Group, metric: str, target: str, network: str) -> Series:

@@ -72,10 +72,11 @@ class Group:
     @property
     def machines(self) -> str:
         """What it was trained on: ``5s5a``, with ``absorbing`` where that is so; sizes of its own show the walks' lengths too."""
-        sizes = self.finished[0].document["facts"]["machines"]
-        named = self.config["machines"]
-        lengths = "" if isinstance(named, str) else f" ({sizes['demonstration_length']}, {sizes['query_length']})"
-        return f"{sizes['states']}s{sizes['actions']}a{' absorbing' if sizes['absorbing'] else ''}{lengths}"
+        facts = self.finished[0].document["facts"]
+        sizes = facts["data"]["machines"] if self.engine == "probe" else facts["machines"]
+        lengths = f" (walks of {sizes['demonstration_length']}, query of {sizes['query_length']})"
+        named = isinstance(self.config.get("machines", ""), str)
+        return f"{sizes['states']}s{sizes['actions']}a{' absorbing' if sizes['absorbing'] else ''}{'' if named else lengths}"
 
 
 @dataclass

@@ -18,6 +18,8 @@ from engines.pages import STYLE, rows, table
 
 SCORES = ["group", "machines", "settings", "epochs", "weights", "seeds", "test accuracy [95 %]", "sd", "ceiling", "of it", "counting",
           "looked up", "learned"]
+BROAD = "body{max-width:80rem}p,ul,figcaption{max-width:62rem}"
+"""The table of scores has more columns than a page of text has room for."""
 PROBES = ["group", "target", "layer", "seeds", "probe [95 %]", "sd", "control", "selectivity", "untrained", "most frequent"]
 READING = ("How to read this: scores are per cent of the query's next states, mean over training seeds with Student's t interval (cut at 0 "
            "and 100); the seeds share one data set. The ceiling is the expected score of the exact in-context predictor on the same "
@@ -120,7 +122,7 @@ def page(report: Report, figures: Sequence[Figure]) -> str:
     parts = [f"<h2>{heading}</h2>{rows(head, body)}" for heading, head, body in tables(report)]
     return "\n".join([
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>Finite-state machines in context</title><style>{STYLE}</style><h1>Finite-state machines in context</h1>",
+        f"<title>Finite-state machines in context</title><style>{STYLE}{BROAD}</style><h1>Finite-state machines in context</h1>",
         f'<p class="lead">{escape(headline(report))}</p><ul>{answers}</ul>', *parts, f"<p>{escape(READING)}</p>", "<h2>Figures</h2>", drawn,
         lists, f"<h2>Sources</h2><p>Below {escape(root)}</p><ol>{sources}</ol>",
         f"<details><summary>Questions and thresholds</summary><pre>"

@@ -1,9 +1,10 @@
-"""Training speed of the small sequence models: five seeds as processes and stacked, against a plain nn.LSTM and a loop over time.
+"""Training speed of the small sequence models: five seeds as processes and stacked, against torch's own modules and a loop over time.
 
-    python tests/benchmarks/bench_fsm.py [--shape BATCHxTOKENS] [--models lstm,rnn,transformer]
+    python tests/benchmarks/bench_fsm.py [--shape BATCHxTOKENS] [--models lstm,rnn,rnn-deep,transformer]
 
 One thread a process. Seconds are CPU seconds of a step, of all processes that take part, so that other work on the machine disturbs
-little; tokens are those of all models. ``nn`` is torch.nn.LSTM (or RNN) with torch.optim.AdamW as a tutorial writes it.
+little; tokens are those of all models. ``nn`` is torch.nn.LSTM (RNN, TransformerEncoder) with torch.optim.AdamW as a tutorial writes it;
+its transformer adds learned positions where ours rotates. The deep RNN (256 x 8) is measured for one seed only: nobody stacks five.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from torch.nn import functional as F
 
 from engines.automata import VOCABULARY, Architecture
 from engines.automata.models import Model, Parameters, initial
-from engines.fsm.optimizer import Flat
+from engines.fsm.optimizer import Flat, Pace
 
 REPEATS = 5
 SEEDS = 5
-SHAPES = ((64, 128), (8, 650))
-"""Sequences and tokens: the shape of the streams, and the published batch of 8 whole sequences."""
+SHAPE = "8x650"
+"""Sequences and tokens: the published batch of 8 whole sequences."""
+MODELS = {"lstm": Architecture(kind="lstm", width=64), "rnn": Architecture(kind="rnn", width=64),
+          "rnn-deep": Architecture(kind="rnn", width=256, layers=8), "transformer": Architecture(kind="transformer", width=64)}
 
 
 def plain_logits(architecture: Architecture, parameters: Parameters, inputs: torch.Tensor) -> torch.Tensor:
@@ -57,12 +60,13 @@ def speed(architecture: Architecture, models: int, batch: int, longest: int,
     flat = Flat.of(initial(architecture, 5, list(range(models)), 1.0), torch.device("cpu"))
     inputs = torch.randint(0, VOCABULARY, (models, batch, longest))
     targets = torch.randint(0, 5, (models * batch * longest,))
-    rates, taken = torch.full((models, 1), 1e-3), []
+    rates, pace, taken = torch.full((models, 1), 1e-3), Pace.of(models, torch.device("cpu")), []
     for number in range(1, REPEATS + 2):
         started = time.process_time()
         loss = F.cross_entropy(logits(flat.named(), inputs).flatten(0, 2), targets)
         (gradient,) = torch.autograd.grad(loss, flat.values)
-        flat.step(gradient, number, rates, 1.0, 0.0)
+        pace.set(rates, 1.0, number)
+        flat.step(gradient, pace, 1.0, 0.0)
         taken.append(time.process_time() - started)
     seconds = statistics.median(taken[1:])
     return models * batch * longest / seconds, seconds
@@ -71,23 +75,33 @@ def speed(architecture: Architecture, models: int, batch: int, longest: int,
 class Tutorial(torch.nn.Module):
     """The same model from torch's own modules."""
 
-    def __init__(self, architecture: Architecture) -> None:
+    def __init__(self, architecture: Architecture, longest: int) -> None:
         super().__init__()
-        width, kind = architecture.width, torch.nn.LSTM if architecture.kind == "lstm" else torch.nn.RNN
+        width, layers = architecture.width, architecture.layers
         self.embedding = torch.nn.Embedding(VOCABULARY, width)
-        self.recurrent = kind(width, width, architecture.layers, batch_first=True)
+        self.attends = architecture.kind == "transformer"
+        if self.attends:
+            self.position = torch.nn.Parameter(torch.zeros(longest, width))
+            layer = torch.nn.TransformerEncoderLayer(width, architecture.heads, architecture.feed_forward, 0.0, "gelu", batch_first=True,
+                                                     norm_first=True)
+            self.body: torch.nn.Module = torch.nn.TransformerEncoder(layer, layers, torch.nn.LayerNorm(width), enable_nested_tensor=False)
+            self.register_buffer("mask", torch.nn.Transformer.generate_square_subsequent_mask(longest))
+        else:
+            self.body = (torch.nn.LSTM if architecture.kind == "lstm" else torch.nn.RNN)(width, width, layers, batch_first=True)
         self.head = torch.nn.Linear(width, 5, bias=False)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """(B, T) -> (B, T, 5)."""
-        output: torch.Tensor = self.head(self.recurrent(self.embedding(inputs))[0])
+        x = self.embedding(inputs)
+        x = self.body(x + self.position, mask=self.mask, is_causal=True) if self.attends else self.body(x)[0]
+        output: torch.Tensor = self.head(x)
         return output
 
 
 def tutorial(architecture: Architecture, batch: int, longest: int) -> tuple[float, float]:
     """Tokens per CPU second and CPU seconds of a step of torch's modules and optimizer."""
     torch.manual_seed(0)
-    model = Tutorial(architecture)
+    model = Tutorial(architecture, longest)
     optimizer, taken = torch.optim.AdamW(model.parameters(), lr=1e-3), []
     inputs, targets = torch.randint(0, VOCABULARY, (batch, longest)), torch.randint(0, 5, (batch * longest,))
     for _ in range(REPEATS + 1):
@@ -121,32 +135,34 @@ def ways(architecture: Architecture, batch: int, longest: int) -> list[tuple[str
     def measured(models: int, logits: Callable[[Parameters, torch.Tensor], torch.Tensor]) -> Callable[[], tuple[float, float]]:
         return lambda: speed(architecture, models, batch, longest, logits)
 
+    plain: list[tuple[str, int, Callable[[], tuple[float, float]]]] = [("nn", 1, lambda: tutorial(architecture, batch, longest))]
     together: list[tuple[str, int, Callable[[], tuple[float, float]]]] = [
         ("stacked", 1, measured(1, stacked.logits)), ("stacked", SEEDS, measured(SEEDS, stacked.logits)),
         ("processes", SEEDS, lambda: processes(architecture, batch, longest))]
     if architecture.kind == "transformer":
-        return together
-    return [("nn", 1, lambda: tutorial(architecture, batch, longest)),
-            ("loop over time", 1, measured(1, lambda parameters, inputs: plain_logits(architecture, parameters, inputs))),
-            ("fused", 1, measured(1, fused.logits)), ("fused", SEEDS, measured(SEEDS, fused.logits)), *together]
+        return plain + together
+    plain += [("loop over time", 1, measured(1, lambda parameters, inputs: plain_logits(architecture, parameters, inputs))),
+              ("fused", 1, measured(1, fused.logits))]
+    if architecture.layers > 2:
+        return [*plain, ("stacked", 1, measured(1, stacked.logits))]
+    return [*plain, ("fused", SEEDS, measured(SEEDS, fused.logits)), *together]
 
 
 def main() -> int:
     """Print a table."""
     parser = argparse.ArgumentParser(description="Training speed of small sequence models, one thread a process.")
-    parser.add_argument("--shape", help="sequences x tokens, such as 8x650; both published ones if not given")
-    parser.add_argument("--models", default="lstm,rnn,transformer", help="which of lstm, rnn, transformer")
+    parser.add_argument("--shape", default=SHAPE, help=f"sequences x tokens; {SHAPE} if not given")
+    parser.add_argument("--models", default=",".join(MODELS), help=f"which of {', '.join(MODELS)}")
     chosen = parser.parse_args()
-    given = chosen.shape.split("x") if chosen.shape else []
+    batch, longest = map(int, chosen.shape.split("x"))
     torch.set_num_threads(1)
     print(f"torch {torch.__version__}, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}, median of {REPEATS}")
-    print("| model | batch x tokens | way | models | CPU s per step | tokens / CPU s |\n| --- | --- | --- | --- | --- | --- |")
-    for kind in chosen.models.split(","):
-        architecture = Architecture(kind=kind, width=64)
-        for batch, longest in [(int(given[0]), int(given[1]))] if given else SHAPES:
-            for way, models, measure in ways(architecture, batch, longest):
-                tokens, seconds = measure()
-                print(f"| {kind} 64 x 2 | {batch} x {longest} | {way} | {models} | {seconds:.3f} | {tokens:,.0f} |", flush=True)
+    print("| model | batch x tokens | way | models | CPU s per step | tokens / CPU s |\n| --- | --- | --- | --- | --- | --- |", flush=True)
+    for name in chosen.models.split(","):
+        size = f"{MODELS[name].kind} {MODELS[name].width} x {MODELS[name].layers}"
+        for way, models, measure in ways(MODELS[name], batch, longest):
+            tokens, seconds = measure()
+            print(f"| {size} | {batch} x {longest} | {way} | {models} | {seconds:.3f} | {tokens:,.0f} |", flush=True)
     return 0
 
 
