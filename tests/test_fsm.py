@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from engines import checkpoints
+from engines.automata import ARCHITECTURES
 from engines.automata.models import initial
 from engines.fsm import Config
 from engines.fsm.continuation import start_weights
@@ -224,6 +225,9 @@ def test_a_recipe_fills_what_is_not_given_and_says_what_departs_from_it() -> Non
     assert (tuned.learning_rate, tuned.loss, tuned.embedding_scale, tuned.settings) == (1e-2, "all", 1.0, "tuned")
     other = Config.model_validate({"recipe": "tuned", "architecture": {"kind": "lstm", "width": 256}, "dropout": 0.1})
     assert (other.learning_rate, other.settings) == (3e-3, "tuned but dropout 0.1")
+    rates = {name: Config.model_validate({"recipe": "tuned", "architecture": name}).learning_rate for name in ARCHITECTURES}
+    assert rates == {"lstm-large": 3e-3, "lstm-small": 1e-2, "rnn-large": 3e-3, "rnn-small": 1e-2, "rnn-deep": 1e-3, "rnn-matched": 3e-3,
+                     "transformer-small": 3e-3}
     for config in (published, tuned, other):
         assert Config.model_validate(config.model_dump()) == config
     with pytest.raises(ValueError, match="architecture"):

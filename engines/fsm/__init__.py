@@ -29,15 +29,21 @@ TUNED: dict[str, Any] = {
     "learning_rate": 3e-3, "warmup_steps": 100, "decay": "linear", "dropout": 0.0, "embedding_scale": 1.0, "loss": "all"}
 """Settings under which small models learn far sooner than under the published ones."""
 
-NARROW_LSTM_RATE = 1e-2
 NARROW = 64
-"""An LSTM of at most this width takes ``NARROW_LSTM_RATE`` instead."""
+NARROW_RATE = 1e-2
+"""Learning rate of an LSTM or vanilla RNN of at most ``NARROW`` width."""
+SHALLOW = 2
+DEEP_RNN_RATE = 1e-3
+"""Learning rate of a vanilla RNN of more than ``SHALLOW`` layers."""
 
 
-def tuned_for(kind: object, width: object) -> dict[str, Any]:
-    """The tuned settings of a model; they were found for LSTMs and the transformer, not for the vanilla RNN."""
-    narrow = kind == "lstm" and isinstance(width, int) and width <= NARROW
-    return TUNED | ({"learning_rate": NARROW_LSTM_RATE} if narrow else {})
+def tuned_for(kind: object, width: object, layers: object) -> dict[str, Any]:
+    """The tuned settings of a model. What they were chosen by is in docs/decisions.md."""
+    if kind == "rnn" and isinstance(layers, int) and layers > SHALLOW:
+        return TUNED | {"learning_rate": DEEP_RNN_RATE}
+    if kind != "transformer" and isinstance(width, int) and width <= NARROW:
+        return TUNED | {"learning_rate": NARROW_RATE}
+    return TUNED
 
 
 class Config(EngineConfig):
@@ -45,8 +51,8 @@ class Config(EngineConfig):
 
     recipe: Literal["published", "tuned"] = "published"
     """Where the optimiser's keys come from that are not given: ``published`` takes the defaults below, ``tuned`` a learning rate of 3e-3
-    (1e-2 for an LSTM of width 64 or less), 100 steps of warm-up, linear decay, no dropout, an embedding scale of 1 and the loss of all
-    transitions."""
+    (1e-2 for recurrent models of width 64 or less, 1e-3 for a vanilla RNN of more than two layers), 100 steps of warm-up, linear decay,
+    no dropout, an embedding scale of 1 and the loss of all transitions."""
 
     architecture: ArchitectureName | Architecture = "lstm-small"
     """The model: a name, or its sizes."""
@@ -112,7 +118,7 @@ class Config(EngineConfig):
         given = values.get("architecture", cls.model_fields["architecture"].default)
         sizes = ARCHITECTURES.get(given, given) if isinstance(given, str) else given
         plain = sizes.model_dump() if isinstance(sizes, Architecture) else sizes if isinstance(sizes, dict) else {}
-        return tuned_for(plain.get("kind"), plain.get("width")) | values
+        return tuned_for(plain.get("kind"), plain.get("width"), plain.get("layers", SHALLOW)) | values
 
     @model_validator(mode="after")
     def _fits(self) -> Config:
@@ -138,7 +144,7 @@ class Config(EngineConfig):
     def settings(self) -> str:
         """The optimiser in words: ``tuned``, or ``tuned but warmup_steps 20`` where the config departs from its recipe."""
         usual = {key: type(self).model_fields[key].default for key in TUNED} if self.recipe == "published" else (
-            tuned_for(self.model.kind, self.model.width))
+            tuned_for(self.model.kind, self.model.width, self.model.layers))
         other = [f"{key} {getattr(self, key)}" for key, value in usual.items() if getattr(self, key) != value]
         return f"{self.recipe} but {', '.join(other)}" if other else self.recipe
 
