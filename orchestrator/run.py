@@ -5,7 +5,7 @@
         state.json         what is known of every job; written only by orch, whole, by rename, under state.lock
         submitted.jsonl    journal of job ids, one flushed line per submission
         code.json          which copy of the code (runs/.code/<hash>/) is submitted next; provenance/ has what it was launched with
-        jobs/<job>/        job.json, config.json, out/, attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
+        jobs/<job>/        job.json, config.json (of an engine), out/, attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
         arrays/<token>/    of an array or a pack: script.sh, members.json and a log per job, which the log.txt of its attempt is a link to
 """
 
