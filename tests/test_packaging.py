@@ -36,7 +36,7 @@ def test_installed_wheel_plans_from_another_folder_with_the_light_packages_only(
     here = Path(sys.executable).parent.parent / "lib" / site.parent.name / "site-packages"
     light = ("typer", "click", "rich", "pydantic", "pydantic_core", "annotated_types", "typing_extensions.py",
              "typing_inspection", "yaml", "_yaml", "pygments", "markdown_it", "mdurl", "shellingham", "submitit", "cloudpickle",
-             "annotated_doc")
+             "annotated_doc", "msgspec")
     for name in light:
         if (here / name).exists():
             (site / name).symlink_to(here / name)

@@ -97,7 +97,7 @@ def value_loss(values: torch.Tensor, returns: torch.Tensor, mask: torch.Tensor, 
 def divergence(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> torch.Tensor:
     """Estimate k3 of KL(policy | reference) per token (Schulman 2020): exp(d) - d - 1 with d = reference - policy; never negative."""
     difference = (reference_logprobs - logprobs).clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
-    return (difference.exp() - difference - 1).clamp(max=DIVERGENCE_LIMIT)
+    return (difference.expm1() - difference).clamp(0, DIVERGENCE_LIMIT)  # rounding of equals may fall below zero
 
 
 def policy_loss(logprobs: torch.Tensor, sampler_logprobs: torch.Tensor, advantages: torch.Tensor, mask: torch.Tensor, *,
