@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 export VENV
 
 # Two at a time: one waits for Slurm or for an engine to start while the other computes.
-TWO := -n 2 --dist loadgroup --no-loadscope-reorder
+TWO := -n 2 --no-loadscope-reorder
 
 .PHONY: demo test test-fast test-long check lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation bench-fsm clean
 
