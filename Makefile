@@ -3,9 +3,6 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-# Two at a time: one waits for Slurm or for an engine to start while the other computes.
-TWO := -n 2 --no-loadscope-reorder
-
 .PHONY: demo test test-fast test-long check lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation bench-fsm clean
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
@@ -15,10 +12,14 @@ demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no 
 
 test: ## everything, real Slurm included (installs it where it may)
 	@scripts/setup.sh test
-	@$(BIN)/python -m pytest -m "not long" --durations=25 $(TWO)
+	@# Files that only compute go two at a time. An engine takes both cores, and a machine holds one private Slurm: one after the other.
+	@failed=0; \
+	$(BIN)/python -m pytest -m "not long and not slurm and not engine" -n 2 --dist loadfile --durations=15 || failed=1; \
+	$(BIN)/python -m pytest -m "not long and (slurm or engine)" --durations=25 || failed=1; \
+	exit $$failed
 
 test-fast: ## without Slurm, vLLM and Ray: minutes
-	@$(BIN)/python -m pytest -m "not long and not slurm and not engine"
+	@$(BIN)/python -m pytest -m "not long and not slurm and not engine" -n 2 --dist loadfile
 
 test-long: ## what takes long, such as the three-seed comparison of docs/results.md
 	@scripts/setup.sh test

@@ -6,27 +6,12 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from xdist.scheduler import LoadScopeScheduling
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from private_slurm import PrivateSlurm, missing, started
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
-    """With ``-n 2`` a file's tests share their fixtures, and all files that need Slurm share the one that a machine can hold.
-
-    Not by ``xdist_group``: xdist 3.8 puts the group into a name that pytest 9.2 no longer reads.
-    """
-    class Files(LoadScopeScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            file = config.rootpath / nodeid.split("::")[0]
-            return "slurm" if "pytest.mark.slurm" in file.read_text() else file.name
-
-    return Files(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
