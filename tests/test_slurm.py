@@ -189,7 +189,7 @@ def test_a_parent_that_failed_and_was_forgotten_by_slurm_holds_its_child_back(sl
         time.sleep(0.5)
     deaf = orch(tmp_path, "retry", path=wrapper(tmp_path, "squeue", "echo slurm_load_jobs error >&2; exit 1"))
     assert "could not ask: squeue" in deaf.stdout
-    assert json.loads(state.read_text())["jobs"][1]["attempt"] == 0
+    assert json.loads(state.read_text())["jobs"][1].get("attempt", 0) == 0
     found = jobs(tmp_path)
     assert (found["train"]["state"], found["train"]["source"]) == ("FAILED", "sacct")
     assert (found["evaluate"]["state"], found["evaluate"]["reason"]) == ("WAITING", "train FAILED")
