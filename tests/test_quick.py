@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator import quick
 from orchestrator.cli import SETTINGS, app
+from orchestrator.errors import OrchError
 
 NAMES = [info.name or info.callback.__name__ for info in app.registered_commands]
 LINES = [
@@ -27,7 +28,7 @@ def said(program, words: list[str], capsys) -> tuple[object, str, str]:
             end = program()
         except SystemExit as exit:
             end = exit.code
-        except Exception as error:
+        except OrchError as error:
             end = repr(error)
     return (end, *capsys.readouterr())
 
