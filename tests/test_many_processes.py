@@ -4,6 +4,7 @@ import json
 import os
 import random
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -61,7 +62,12 @@ def test_twenty_processes_at_once_on_a_slurm_run(slurm: PrivateSlurm, tmp_path: 
     race(tmp_path, str(slurm.profile))
     (state,) = tmp_path.glob("runs/[!.]*/*/state.json")
     tokens = [job["token"].partition("_")[0] for job in json.loads(state.read_text())["jobs"]]
-    listed = subprocess.run(["sacct", "--allocations", "--noheader", "--parsable2", "--format=JobName%200,JobID"], capture_output=True,
-                            text=True, check=True).stdout
-    ids = {token: {line.rpartition("|")[2].partition("_")[0] for line in listed.splitlines() if f".{token}|" in line} for token in tokens}
+    ids: dict[str, set[str]] = {}
+    deadline = time.monotonic() + 60
+    while not ids or (not all(ids.values()) and time.monotonic() < deadline):  # slurmctld tells slurmdbd of a job seconds later
+        time.sleep(1)
+        listed = subprocess.run(["sacct", "--allocations", "--noheader", "--parsable2", "--format=JobName%200,JobID"],
+                                capture_output=True, text=True, check=True).stdout
+        ids = {token: {line.rpartition("|")[2].partition("_")[0] for line in listed.splitlines() if f".{token}|" in line}
+               for token in tokens}
     assert {token: len(found) for token, found in ids.items()} == dict.fromkeys(tokens, 1)  # one sbatch each, however many asked for it
