@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from jobs.spec import Job, Resources
-from orchestrator.check import ask, check, minutes
+from orchestrator.check import check
+from orchestrator.check_slurm import ask, minutes
 from orchestrator.errors import CheckError
 from orchestrator.located import near
 from orchestrator.plan import Plan

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,19 +15,18 @@ from rich.text import Text
 from textual import events, on, work
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.screen import ModalScreen
-from textual.widgets import DataTable, Footer, Input, Label, OptionList, Static
+from textual.widgets import DataTable, Footer, Input, Static
 from textual.widgets.data_table import RowDoesNotExist
 
 from orchestrator.errors import OrchError
 from orchestrator.node_basics import tail
-from orchestrator.run import Run, all_runs, open_run, runs_root
+from orchestrator.run import Run, open_run
 from orchestrator.state import FAILED, Record
 from orchestrator.steer import cancel
 from orchestrator.submit import refresh, retry
 from orchestrator.watch import pause_of
-from orchestrator.watch_rows import FILTERS, cells, chosen, heading
+from orchestrator.watch_rows import FILTERS, cells, chosen, heading, log_text
+from orchestrator.watch_screens import Question, Runs
 from orchestrator.why import why
 
 LEAST_SECONDS = 5.0
@@ -35,48 +34,6 @@ LEAST_SECONDS = 5.0
 STATE_WIDTH, TIME_WIDTH = 11, 8
 MARGINS = 4 * 2 + 1
 """What stands beside the text of four columns, and the scroll bar."""
-
-
-class Question(ModalScreen[bool]):
-    """Yes or no before something is done."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "answer(True)", "yes"), Binding("n,escape", "answer(False)", "no")]
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.text = text
-
-    def compose(self) -> ComposeResult:
-        """The question and its keys."""
-        with Vertical():
-            yield Label(self.text)
-            yield Label("y: yes    n: no")
-
-    def action_answer(self, yes: bool) -> None:
-        """Close with the answer."""
-        self.dismiss(yes)
-
-
-class Runs(ModalScreen[Path | None]):
-    """Which run to look at."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "leave", "back")]
-
-    def compose(self) -> ComposeResult:
-        """The runs, newest first."""
-        self.folders = all_runs(runs_root())[::-1]
-        with Vertical():
-            yield Label("Runs, newest first. Enter: look at it, Esc: back")
-            yield OptionList(*[f"{folder.parent.name}/{folder.name}" for folder in self.folders])
-
-    @on(OptionList.OptionSelected)
-    def take(self, event: OptionList.OptionSelected) -> None:
-        """Close with the run."""
-        self.dismiss(self.folders[event.option_index])
-
-    def action_leave(self) -> None:
-        """Close without a choice."""
-        self.dismiss(None)
 
 
 class Watch(App[None]):
@@ -321,14 +278,6 @@ class Watch(App[None]):
             self.records, self.looked, self.trouble = self.run_shown.load(), 0.0, ""
             self.show()
             self.look()
-
-
-def log_text(lines: Sequence[str], width: int) -> Text:
-    """Lines of a log, each on one line of the screen: of a progress bar its newest state, colours as colours, no other control code."""
-    cut = [Text.from_ansi(line.rstrip("\r").rpartition("\r")[2].expandtabs(), end="") for line in lines]
-    for line in cut:
-        line.truncate(max(width, 10), overflow="ellipsis")
-    return Text("\n").join(cut)
 
 
 def watch(run: Run) -> None:

@@ -58,3 +58,11 @@ def heading(run: Run, records: Sequence[Record], trouble: str, age: float, shown
         line.append((f", {states}" if states != "all" else "") + (f", with '{text}'" if text else "")
                     + (f"; at most {MOST} at once, / narrows" if shown == MOST else ""), style="yellow")
     return line
+
+
+def log_text(lines: Sequence[str], width: int) -> Text:
+    """Lines of a log, each on one line of the screen: of a progress bar its newest state, colours as colours, no other control code."""
+    cut = [Text.from_ansi(line.rstrip("\r").rpartition("\r")[2].expandtabs(), end="") for line in lines]
+    for line in cut:
+        line.truncate(max(width, 10), overflow="ellipsis")
+    return Text("\n").join(cut)

@@ -9,7 +9,8 @@ import pytest
 
 from jobs.spec import Job, Resources
 from orchestrator import machine
-from orchestrator.check import check, header, minutes, paths
+from orchestrator.check import check, paths
+from orchestrator.check_slurm import header, minutes
 from orchestrator.errors import CheckError
 from orchestrator.plan import Plan
 from orchestrator.profile import Profile, load_profile

@@ -13,8 +13,9 @@ from textual.widgets import Static
 
 from orchestrator.run import open_run
 from orchestrator.state import JobState, Record
-from orchestrator.watch_app import Question, Runs, Watch, log_text
-from orchestrator.watch_rows import MOST, chosen
+from orchestrator.watch_app import Watch
+from orchestrator.watch_rows import MOST, chosen, log_text
+from orchestrator.watch_screens import Question, Runs
 
 ORCH = str(Path(sys.executable).with_name("orch"))
 SMALL = "resources: {cpus: 1, memory_gb: 1, minutes: 60}"
