@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from engines.io import ConfigError, write_json
+from engines.io import CheckpointsSource, ConfigError, write_json
 from engines.metrics import METRICS
 
 BEST = "best"
@@ -151,6 +151,13 @@ def select(out: Path, selector: str | list[int]) -> list[Checkpoint]:
     if missing:
         raise ConfigError(f"{out / 'checkpoints'}: no complete checkpoint of epochs {missing}; there are {sorted(by_epoch)}")
     return [by_epoch[epoch] for epoch in sorted(selector)]
+
+
+def chosen(source: CheckpointsSource) -> list[Checkpoint]:
+    """The checkpoints that a config names, oldest first; ConfigError if one of them is missing."""
+    if source.checkpoint is not None:
+        return [named(Path(source.folder), source.checkpoint)]
+    return select(Path(source.folder), source.checkpoints)
 
 
 def named(out: Path, name: str) -> Checkpoint:

@@ -113,7 +113,7 @@ class VllmSampler:
         device["max_num_batched_tokens"] = max(8192, max_model_len)
         self.config_hash = model_config_hash(Path(model_path))
         self.llm = LLM(model=str(model_path), seed=seed, max_model_len=max_model_len, max_num_seqs=max_sequences,
-                       logprobs_mode="processed_logprobs" if logprobs else "raw_logprobs", async_scheduling=False,
+                       logprobs_mode="processed_logprobs" if logprobs else "raw_logprobs", async_scheduling=False if logprobs else None,
                        distributed_executor_backend="external_launcher" if launched else "uni" if tensor_parallel == 1 else "mp",
                        tensor_parallel_size=tensor_parallel, disable_log_stats=True, **device)
         self.max_sequences = int(self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from engines.environment import environment
 
@@ -53,6 +53,14 @@ class CheckpointsSource(EngineConfig):
     """The output folder of the job that made them; ``checkpoints/`` lies below."""
     checkpoints: str | list[int] = "last"
     """``last``, ``best``, ``all``, ``every:N``, or a list of epochs."""
+    checkpoint: str | None = None
+    """In place of ``checkpoints``: a single one, ``last``, ``best``, or a checkpoint's name."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> CheckpointsSource:
+        if self.checkpoint is not None and self.checkpoints != "last":
+            raise ConfigError("checkpoint and checkpoints: keep one of the two")
+        return self
 
 
 class ResultSource(EngineConfig):

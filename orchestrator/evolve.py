@@ -91,7 +91,8 @@ def trainings(request: Request) -> list[Training]:
     if request.source is not None:
         run = request.source
         wanted = named(run, request.jobs)
-        followed = {Path(job.config["models"]["folder"]) for job in evaluations(run) if isinstance(job.config["models"], dict)}
+        followed = {Path(job.config["models"]["folder"]) for job in evaluations(run)
+                    if isinstance(job.config["models"], dict) and job.config["models"].get("checkpoint") is None}
         for job in run.plan.jobs:
             out = run.job_folder(job) / "out"
             if wanted is None and job.name in run.plan.trials:

@@ -279,7 +279,8 @@ def all_runs(root: Path) -> list[Path]:
 
 
 def find_run(name: str | None, root: Path | None = None) -> Run:
-    """The run called ``name``: a path, ``experiment/run``, or an experiment (its newest run); without a name the newest of all."""
+    """The run called ``name``: a path, ``experiment/run``, or an experiment (its newest run); without a name the newest of all
+    that has jobs."""
     root = root or runs_root()
     if name is not None and (Path(name) / "plan.json").exists():
         return open_run(Path(name))
@@ -292,4 +293,6 @@ def find_run(name: str | None, root: Path | None = None) -> Run:
 
         known = {*(f"{path.parent.name}/{path.name}" for path in runs), *(path.parent.name for path in runs)}
         raise RunError(f"no run '{name}' in {root}{near(name, known)}")
+    if name is None:  # an evolution before its first checkpoint is no run that anybody means
+        return next((run for path in reversed(fitting) if (run := open_run(path)).plan.jobs), open_run(fitting[-1]))
     return open_run(fitting[-1])

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.pace import STALLED_SECONDS, Pace, last_progress, pace, silent_since
+from orchestrator.pace import STALLED_SECONDS, WARNING_SECONDS, Pace, last_progress, pace, silent_since
 from orchestrator.run import Run
 from orchestrator.state import FAILED, JobState, Record, allocation
 
@@ -120,7 +120,10 @@ def progress_text(values: dict[str, Any], now: float) -> str:
 
 def over_limit_text(values: dict[str, Any]) -> str:
     """What a job that does not fit into its time limit will see of it."""
-    needs = f"needs {clock(values['needed_seconds'])}, limit {clock(values['limit_seconds'])}: " if values["needed_seconds"] else ""
+    needs, (needed, limit) = "", (values["needed_seconds"], values["limit_seconds"])
+    if needed:  # a job is warned before its limit: one that needs hardly less does not fit either
+        warned = "" if needed > limit else f" less {clock(min(WARNING_SECONDS, limit / 2))} to save"
+        needs = f"needs {clock(needed)}, limit {clock(limit)}{warned}: "
     if values["engine"] is None:
         return f"{needs}its time limit comes first"
     times = values["requeues_expected"]
@@ -136,7 +139,7 @@ def header(run: Run, records: Sequence[Record], trouble: str, now: float, stalle
     share = Counter(tokens[name] for name in lasted)
     gpu_hours = sum(seconds * resources[name].gpus * resources[name].nodes / share[tokens[name]] for name, seconds in lasted.items()) / 3600
     text = Text.assemble((run.name, "bold"), f" on {run.profile.name or run.profile.kind}: ",
-                         ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+                         ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "no jobs yet")
     if stalled:
         text.append(f", {len(stalled)} stalled", style="bold red")
     text.append(f"; {clock(sum(lasted.values()))} of job time, at {time.strftime('%H:%M:%S')}"

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from engines import checkpoints
-from engines.io import ConfigError
+from engines.io import CheckpointsSource, ConfigError
 
 
 def write(out: Path, epoch: int, reward: float | None = None) -> checkpoints.Checkpoint:
@@ -52,6 +53,17 @@ def test_selectors_name_the_checkpoints(tmp_path: Path) -> None:
     assert epochs(checkpoints.select(tmp_path, "all")) == [5, 10, 15, 20, 25]
     assert epochs(checkpoints.select(tmp_path, "every:2")) == [5, 15, 25]
     assert epochs(checkpoints.select(tmp_path, [20, 5])) == [5, 20]
+
+
+def test_a_config_names_several_checkpoints_or_one_by_its_name_and_not_both(tmp_path: Path) -> None:
+    for epoch in (5, 10, 15):
+        write(tmp_path, epoch)
+    assert epochs(checkpoints.chosen(CheckpointsSource(folder=str(tmp_path), checkpoints="all"))) == [5, 10, 15]
+    assert epochs(checkpoints.chosen(CheckpointsSource(folder=str(tmp_path), checkpoint="epoch-000010"))) == [10]
+    again = CheckpointsSource.model_validate(CheckpointsSource(folder=str(tmp_path), checkpoint="last").model_dump())  # as a plan keeps it
+    assert epochs(checkpoints.chosen(again)) == [15]
+    with pytest.raises(ValidationError, match="keep one of the two"):
+        CheckpointsSource(folder=str(tmp_path), checkpoint="last", checkpoints="all")
 
 
 @pytest.mark.parametrize("selector", ["newest", "every:0", "every:x", ""])

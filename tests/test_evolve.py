@@ -29,7 +29,7 @@ from orchestrator.evolution import Evolution, Known, assign, choose
 from orchestrator.evolve import Request, evolve, source_of
 from orchestrator.plan import make_plan
 from orchestrator.profile import Profile, load_profile
-from orchestrator.run import Run, open_run
+from orchestrator.run import Run, find_run, open_run
 
 ORCH = Path(sys.executable).with_name("orch")
 PLANNED = Profile(name="local", kind="local", max_jobs=0)
@@ -348,6 +348,8 @@ def test_before_the_first_checkpoint_there_is_nothing_to_do_and_that_is_no_mista
     shutil.rmtree(tmp_path / "base")
     shown = orch("evolve", run.name)
     assert (shown.returncode, "there is no checkpoint yet; call again" in shown.stdout) == (0, True), shown.stderr
+    assert "no jobs yet" in orch("status", "x-evolution").stdout
+    assert find_run(None).name == run.name, "an evolution without a job is nobody's newest run"
     with pytest.raises(RunError, match="no such folder"):
         evolve(Request(source=None, folders=(tmp_path / "gone",)), lambda _: None)
 

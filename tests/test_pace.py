@@ -17,7 +17,7 @@ from orchestrator.pace import STALLED_SECONDS, WARNING_SECONDS, pace, requeues
 from orchestrator.plan import make_plan
 from orchestrator.profile import Profile
 from orchestrator.state import JobState
-from orchestrator.status import document, render
+from orchestrator.status import document, over_limit_text, render
 from orchestrator.why import why
 
 
@@ -33,6 +33,12 @@ def test_a_job_that_needs_more_than_its_limit_says_how_often_it_is_requeued() ->
     assert found.requeues_expected == 1
     assert found.expected_end == 1000 + 31 * hour
     assert pace(lines, 1000.0, 48 * hour, 1000 + 5 * hour).requeues_expected == 0
+
+
+def test_a_job_that_would_end_between_the_warning_and_the_limit_says_why_that_is_too_late() -> None:
+    values = {"engine": "ppo", "requeues_expected": 1, "limit_seconds": 600.0}
+    assert over_limit_text({**values, "needed_seconds": 499.0}) == "needs 8:19, limit 10:00 less 2:00 to save: will requeue once"
+    assert over_limit_text({**values, "needed_seconds": 700.0}) == "needs 11:40, limit 10:00: will requeue once"
 
 
 def test_the_time_between_two_starts_is_no_step() -> None:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engines.checkpoints import select
+from engines.checkpoints import chosen
 from engines.evaluation import Config
 from engines.evaluation.aggregate import Axes, Line, over_suite, rows
 from engines.evaluation.processes import generate
@@ -26,8 +26,7 @@ def models_of(config: Config) -> list[Model]:
     """The models to evaluate, oldest checkpoint first."""
     if isinstance(config.models, str):
         return [Model("model", Path(config.models), None)]
-    found = select(Path(config.models.folder), config.models.checkpoints)
-    return [Model(c.manifest.name, c.model, c.manifest) for c in found]
+    return [Model(one.manifest.name, one.model, one.manifest) for one in chosen(config.models)]
 
 
 def write_prompts(out: Path, items: list[Item]) -> None:

@@ -28,7 +28,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     from engines.probe.probing import probe
 
     torch.set_num_threads(config.cpu_threads)
-    chosen = checkpoints.select(Path(config.models.folder), config.models.checkpoints)
+    chosen = checkpoints.chosen(config.models)
     architecture, which = read_description(chosen[0].model)
     if config.sequences > min(which.validation, which.test):
         raise ConfigError(f"sequences: {config.sequences} asked for, the data set has {which.validation} to fit on and {which.test} to "
