@@ -12,7 +12,7 @@ from engines.analysis.evolution import Config
 from engines.analysis.evolution.arms import ARMS, arm_rows, uneven
 from engines.analysis.evolution.drawing import draw
 from engines.analysis.evolution.judging import RULES
-from engines.analysis.evolution.reading import read_evolution
+from engines.analysis.evolution.reading import Series, read_evolution
 from engines.analysis.evolution.table import facts, tidy
 from engines.analysis.evolution.words import (
     CHECKPOINTS,
@@ -52,12 +52,21 @@ def page(told: Told, figures: list[Figure]) -> str:
         pictures[0], *(["<h2>Means over seeds</h2>", rows(ARMS, arm_rows(told))] if arm_rows(told) else []),
         "<h2>Where to stop</h2>", rows(STOPPING, stopping_rows(told)), f"<p>{escape(READING)}</p>",
         "<h2>Alarms</h2>", f"<ul>{rules}</ul>",
-        rows(CHECKS, check_rows(told, told.checks), ["macro" if check.raised else "" for check in told.checks]),
+        *(checks_of(told, one) for one in told.evolved.series),
         f"<p>{escape(detectable_line(told))}</p>", "<h2>How the models answer</h2>", pictures[1],
         rows(CHECKPOINTS, checkpoint_rows(told)), "<h2>Domains</h2>",
         rows(["training", "checkpoint", *told.evolved.domains()], domain_rows(told)),
         f"<h2>Missing or uneven</h2><ul>{missing}</ul>",
         f"<h2>Sources</h2><ol>{''.join(f'<li>{escape(str(path))}</li>' for path in found.files)}</ol></html>"]) + "\n"
+
+
+def checks_of(told: Told, series: Series) -> str:
+    """The rules looked at for one training, alarms in bold; "" if there are none."""
+    checks = [check for check in told.checks if check.series == series.name]
+    if not checks:
+        return ""
+    kinds = ["macro" if check.raised else "" for check in checks]
+    return f"<h3>{escape(series.label)}</h3>" + rows(CHECKS[1:], [row[1:] for row in check_rows(told, checks)], kinds)
 
 
 def run(config: Config, out: Path, stop: Stop) -> None:
