@@ -39,7 +39,7 @@ from orchestrator.stage_reader import read_stage
 from orchestrator.state import Record
 from orchestrator.submit import named, submit_eligible
 
-FREE = MAY_DIFFER - {"data", "seed"}
+FREE = MAY_DIFFER - {"data", "seed", "planned_suite"}
 """Keys of an evaluation's config that decide no score."""
 
 

@@ -16,6 +16,7 @@ from orchestrator.submit import named
 Axes = dict[str, str | int | float | bool]
 BOUNDS = ("low", "high")
 """Axes of a report's rows that are the ends of an interval."""
+NUMBERS = ("value", "n", *BOUNDS, "spread")
 
 
 def gather(run: Run, jobs: Sequence[str] | None, metrics: Sequence[str] | None) -> tuple[list[Tidy], list[str]]:
@@ -65,16 +66,31 @@ def number(value: float | None) -> str:
 
 
 def render_results(lines: Sequence[Tidy], width: int | None) -> Table:
-    """The rows as a table; columns that hold nothing are left out. ``width`` None: not a terminal, nothing is folded."""
-    axes = sorted({name for line in lines for name in line.row.axes})
-    shown = ("job", "metric", *axes, "value", "n", *BOUNDS, "spread", "error")
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0), width=width)
+    """The rows as a table: numbers first and never cut, columns that hold nothing left out, axes that are the same in all rows said once.
+
+    ``width`` None: not a terminal, nothing is folded. On a terminal the reasons of missing values stand below (``reasons``).
+    """
     rows = records(lines)
+    axes = sorted({name for line in lines for name in line.row.axes})
+    same = {name: rows[0][name] for name in axes if len(rows) > 1 and all(row.get(name) == rows[0].get(name) for row in rows)}
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0), width=width, title_justify="left", title_style="dim",
+                  title=f"all: {', '.join(f'{name}={value}' for name, value in same.items())}" if same else None)
+    shown = ("job", "metric", *NUMBERS, *(name for name in axes if name not in same), *(["error"] if width is None else []))
     used = [name for name in shown if any(row.get(name) is not None for row in rows)]
     for name in used:
-        table.add_column(name, justify="right" if name in ("value", "n", *BOUNDS, "spread") else "left", overflow="fold",
-                         no_wrap=width is None)
+        longest = max(len(str(row.get(name))) for row in rows)
+        whole = width is None or name in NUMBERS or (name in ("job", "metric") and longest <= width // 3)
+        table.add_column(name, justify="right" if name in NUMBERS else "left", overflow="fold", no_wrap=whole)
     for row in rows:
-        table.add_row(*(number(row[name]) if name in ("value", *BOUNDS, "spread") else "" if row[name] is None else str(row[name])
+        table.add_row(*("" if row[name] is None else number(row[name]) if name in NUMBERS and name != "n" else str(row[name])
                         for name in used))
     return table
+
+
+def reasons(lines: Sequence[Tidy]) -> list[str]:
+    """Why values are missing: a line for each reason."""
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        if line.row.value is None:
+            found.setdefault(line.row.error or "unknown", []).append(f"{line.row.metric} of {line.job}")
+    return [f"no value: {whose[0]}{f' and {len(whose) - 1} more' if whose[1:] else ''}: {reason}" for reason, whose in found.items()]

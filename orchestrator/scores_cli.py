@@ -11,6 +11,9 @@ import typer
 
 from orchestrator.arguments import AsJson, ClusterName, RunName
 
+UNFOLDED = 100_000
+"""Characters of a line in a pipe or a file, where nothing is folded."""
+
 
 def evolve(
         run: RunName = None,
@@ -85,7 +88,7 @@ def results(run: RunName = None,
             parquet: Annotated[Path | None, typer.Option("--parquet", help="Write the rows to a parquet file (needs pyarrow).")] = None,
             as_json: AsJson = False) -> None:
     """Print or export every result of a run as tidy rows: job, axes, metric, value, n, spread; a missing one with its reason."""
-    from orchestrator.results import gather, render_results, write_table
+    from orchestrator.results import gather, reasons, render_results, write_table
     from orchestrator.run import find_run
 
     found = find_run(run)
@@ -101,6 +104,11 @@ def results(run: RunName = None,
         from rich.console import Console
 
         console = Console()
-        console.print(render_results(lines, console.width if console.is_terminal else None))
+        if console.is_terminal:
+            console.print(render_results(lines, console.width))
+            for line in reasons(lines):
+                console.print(line, markup=False, highlight=False)
+        else:
+            Console(width=UNFOLDED).print(render_results(lines, None))
     if unfinished:
         print(f"{found.name}: no results yet of {len(unfinished)} jobs: {', '.join(unfinished[:8])}", file=sys.stderr)

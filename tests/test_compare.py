@@ -13,6 +13,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from engines.analysis import Config
 from engines.analysis.expected import expect
@@ -27,6 +28,7 @@ from orchestrator.create import create_run
 from orchestrator.errors import RunError
 from orchestrator.plan import make_plan
 from orchestrator.profile import Profile
+from orchestrator.results import reasons, render_results
 from orchestrator.run import Run
 
 ORCH = Path(sys.executable).with_name("orch")
@@ -222,6 +224,20 @@ def test_a_training_that_nobody_had_checked_is_checked_against_the_evaluation(tm
     text = " ".join(shown.stdout.split())
     assert "the models were trained on problems of the evaluation, so this is no test" in text
     assert "problems of the evaluation in training: math 1" in text
+
+
+def test_on_a_narrow_terminal_numbers_are_whole_and_what_is_the_same_everywhere_is_said_once() -> None:
+    lines = [Tidy(Row(metric="accuracy", value=value, n=60, axes={"arm": arm, "domain": "a domain with a long name", "seed": 0},
+                      error=None if value is not None else "no sample could be scored"), "results.json", None, None, f"evaluate/arm={arm}",
+                  "evaluate") for arm, value in (("baseline", 0.123456), ("pcgrad", None))]
+    console = Console(width=60, force_terminal=True, color_system=None)
+    with console.capture() as captured:
+        console.print(render_results(lines, 60))
+    shown = captured.get()
+    assert "all: domain=a domain with a long name, seed=0" in shown
+    assert [line.split()[:4] for line in shown.splitlines() if "0.1235" in line] == [["evaluate/arm=baseline", "accuracy", "0.1235", "60"]]
+    assert max(map(len, shown.splitlines())) <= 60
+    assert reasons(lines) == ["no value: accuracy of evaluate/arm=pcgrad: no sample could be scored"]
 
 
 def test_results_are_printed_and_exported_whatever_the_engine(tmp_path: Path) -> None:

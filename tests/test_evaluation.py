@@ -253,9 +253,12 @@ def test_the_gpus_of_the_job_are_divided_into_groups(monkeypatch):
 
 def test_samples_of_other_data_or_settings_are_not_mixed_and_speed_may_change(tmp_path):
     facts = {"math": {"sha256": "1", "settings": {"temperature": 0.0}}}
+    same_as_before(config_of(limit=7), tmp_path, [], facts)  # it died before the first sample
     same_as_before(config_of(gpus_per_model=1), tmp_path, [], facts)
+    (tmp_path / "generations/m").mkdir(parents=True)
+    (tmp_path / "generations/m/math.jsonl").write_text("{}\n")
     same_as_before(config_of(gpus_per_model=2, scoring_workers=3), tmp_path, [], facts)
-    with pytest.raises(ConfigError, match=r"other settings \(limit\); evaluate into another folder"):
+    with pytest.raises(ConfigError, match=r"other settings \(limit\); put those back, or delete that folder"):
         same_as_before(config_of(limit=3), tmp_path, [], facts)
     with pytest.raises(ConfigError, match="the tasks and their files"):
         same_as_before(config_of(), tmp_path, [], {"math": {"sha256": "2", "settings": {"temperature": 0.0}}})
@@ -544,3 +547,9 @@ def test_the_program_stops_on_a_signal_with_75_and_goes_on_to_complete_results(t
     assert {row.axes["k"] for row in found if row.metric == "pass_at_k"} == {2, 4}
     assert {line["phase"] for line in read_progress(out)} == {"evaluate", "score"}
     assert [line["step"] for line in read_progress(out)] == sorted(line["step"] for line in read_progress(out))
+
+
+def test_a_task_whose_every_prompt_is_too_long_has_rows_without_a_value():
+    found = rows([], {"code": "codegen"}, {"checkpoint": "m"})
+    assert {row.metric for row in found} >= {"accuracy", "no_answer_rate"}
+    assert all(row.value is None and "every prompt is too long" in row.error for row in found)

@@ -117,6 +117,21 @@ def test_a_wrong_suite_or_task_is_told_before_anything_is_submitted() -> None:
         config(suite="guru-online", tasks=["math", "gpqa_diamond"])
 
 
+def test_an_edited_suite_is_another_evaluation_and_changes_none_that_was_planned_before(tmp_path: Path) -> None:
+    path = write_suite(tmp_path / "mine.yaml", "tasks: {sums: {file: math__sums_, rows: 9}}\n")
+    planned = config(suite=path)
+    write_suite(tmp_path / "mine.yaml", "# the same in other words\ntasks:\n  sums:\n    file: math__sums_\n    rows: 9\n")
+    assert config(suite=path) == planned
+    write_suite(tmp_path / "mine.yaml", "tasks: {sums: {file: math__sums_, rows: 9, temperature: 1.0}}\n")
+    kept = planned.model_dump(mode="json")
+    assert Config.model_validate(kept) == planned != config(suite=path)
+    assert config(suite=path).whole_suite().settings("sums").temperature == 1.0
+    other = write_suite(tmp_path / "other.yaml", "tasks: {products: {file: math__products_, rows: 9}}\n")
+    assert list(Config.model_validate({**kept, "suite": other}).whole_suite().tasks) == ["products"]
+    with pytest.raises(ValidationError, match=r"the suite .*mine\.yaml has no math; it has sums"):
+        config(suite=path, tasks=["math"])
+
+
 def test_what_the_config_says_holds_for_all_tasks_also_after_it_was_written_to_a_file(tmp_path: Path) -> None:
     for task in ONLINE:
         (tmp_path / f"{load_suite('guru-online').tasks[task].prefixes[0]}9.parquet").touch()

@@ -16,8 +16,9 @@ Scores = dict[tuple[str, str], dict[str, list[float]]]
 """(domain, task) -> item_id -> values of its samples."""
 
 MAY_DIFFER = frozenset({"models", "data", "seed", "scoring_workers", "kv_cache_gb", "probe_tolerance", "gpus_per_model", "drain_seconds",
-                        "allow_weak_sandbox", "reuse"})
-"""Keys of an evaluation's config that may differ between the arms; that the problems are the same is seen from their ids."""
+                        "allow_weak_sandbox", "reuse", "planned_suite"})
+"""Keys of an evaluation's config that may differ between the arms; that the problems are the same is seen from their ids, and how
+each task was sampled from its facts."""
 
 
 @dataclass

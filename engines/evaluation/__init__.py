@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from engines.evaluation.suite import Settings, is_file, load_suite
+from engines.evaluation.suite import PlannedSuite, Settings, Suite, is_file, load_suite
 from engines.io import CheckpointsSource, ConfigError, EngineConfig
 
 
@@ -20,6 +21,8 @@ class Config(EngineConfig):
     ``suite``: the folder of its files, or a data set on the Hugging Face hub, such as ``LLM360/guru-RL-92k``."""
     suite: str | None = None
     """``guru-online``, ``guru-offline``, or the path of a YAML file of your own: which tasks there are, and how each is sampled."""
+    planned_suite: PlannedSuite | None = None
+    """What the file of ``suite`` says; the planner fills it in, so that an edit of the file changes nothing that was launched before."""
     tasks: list[str] | None = None
     """Only these tasks; None is all."""
     samples_per_prompt: int | None = Field(None, ge=1)
@@ -57,16 +60,33 @@ class Config(EngineConfig):
     probe_tolerance: float = Field(0.05, gt=0)
     """Largest difference of a probe log-probability (nats) after a swap."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _suite_as_it_is(cls, values: Any) -> Any:
+        """Takes in the file of a suite, unless that was done."""
+        name = values.get("suite") if isinstance(values, dict) else None
+        if not isinstance(name, str) or not is_file(name) or not Path(name).expanduser().is_file():
+            return values  # a file that is missing is told by whoever needs it
+        planned = values.get("planned_suite")
+        if isinstance(planned, dict) and planned.get("file") == name:
+            return values
+        return {**values, "planned_suite": {"file": name, "suite": load_suite(name).model_dump()}}
+
     @model_validator(mode="after")
     def _tasks_of_the_suite(self) -> Config:
-        """A shipped suite's name and the tasks named of it are checked before anything is submitted."""
-        if self.suite is None or is_file(self.suite):
+        """A suite's name and the tasks named of it are checked before anything is submitted."""
+        if self.suite is None or (is_file(self.suite) and self.planned_suite is None):
             return self
-        known = load_suite(self.suite).tasks
+        known = self.whole_suite().tasks
         unknown = [task for task in self.tasks or [] if task not in known]
         if unknown:
             raise ConfigError(f"tasks: the suite {self.suite} has no {', '.join(unknown)}; it has {', '.join(known)}")
         return self
+
+    def whole_suite(self) -> Suite:
+        """The suite, as it was when the evaluation was planned."""
+        assert self.suite is not None
+        return self.planned_suite.suite if self.planned_suite is not None else load_suite(self.suite)
 
     def over(self) -> dict[str, int | float]:
         """The settings that this config names itself, which hold for all tasks."""

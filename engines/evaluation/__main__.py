@@ -14,7 +14,6 @@ from engines.evaluation.aggregate import Axes, Line, over_suite, rows
 from engines.evaluation.processes import generate
 from engines.evaluation.reuse import take_over
 from engines.evaluation.samples import Desk, Model, read_lines
-from engines.evaluation.suite import load_suite
 from engines.evaluation.tasks import Item, read_items, remarks
 from engines.io import ConfigError, Interrupted, Progress, Row, Stop, program, write_json, write_results, write_text
 
@@ -91,9 +90,11 @@ def same_as_before(config: Config, out: Path, models: list[Model], facts: dict[s
     settings = {**{key: value for key, value in config.model_dump().items() if key not in FREE_KEYS},
                 "the models' weights": {m.name: m.manifest.fingerprint if m.manifest else None for m in models},
                 "the tasks and their files": {task: [fact["sha256"], fact["settings"]] for task, fact in facts.items()}}
-    if path.exists() and (before := json.loads(path.read_text())) != settings:
+    begun = any(one.stat().st_size for one in out.glob("generations/*/*.jsonl"))
+    if begun and path.exists() and (before := json.loads(path.read_text())) != settings:
         changed = [key for key in settings if before.get(key) != settings[key]]
-        raise ConfigError(f"{out} holds samples made with other settings ({', '.join(changed)}); evaluate into another folder")
+        raise ConfigError(f"{out} holds samples made with other settings ({', '.join(changed)}); put those back, or delete that folder to "
+                          "begin anew")
     write_json(path, settings)
 
 
@@ -123,11 +124,12 @@ def rows_of(config: Config, desk: Desk, model: Model, lines: list[Line], facts: 
     """All rows of one model."""
     epoch, step = (model.manifest.epoch, model.manifest.step) if model.manifest else (0, 0)
     axes: Axes = {"checkpoint": model.name, "epoch": epoch, "step": step}
-    tasks = {item.task: item.domain for item in desk.items}
+    # One whose every prompt is too long has no item, and rows without a value that say so.
+    tasks = {task: fact["domain"] for task, fact in facts.items()} | {item.task: item.domain for item in desk.items}
     sampled = frozenset(task for task, fact in facts.items() if fact["settings"]["temperature"] > 0)
     found = rows(lines, tasks, axes, sampled)
     if config.suite is not None:
-        wanted = load_suite(config.suite).tasks
+        wanted = config.whole_suite().tasks
         part = f"only {len(facts)} of the {len(wanted)} tasks of {config.suite} were evaluated" if len(facts) < len(wanted) else ""
         part = part or (f"only the first {config.limit} problems of each task were evaluated" if config.limit else "")
         found.append(over_suite(found, {task: fact["settings"]["metric"] for task, fact in facts.items()},

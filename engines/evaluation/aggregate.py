@@ -31,7 +31,8 @@ def measure(metric: str, lines: list[Line], axes: Axes) -> Row:
             items.setdefault(line["item_id"], []).append(value)
     if not items:
         reasons = sorted({f"{line['status']}: {line['detail']}" for line in lines})[:3]
-        return Row(metric=metric, value=None, n=0, axes=axes, error=f"no sample could be scored: {'; '.join(reasons) or 'no sample'}")
+        why = "; ".join(reasons) or "every prompt is too long"
+        return Row(metric=metric, value=None, n=0, axes=axes, error=f"no sample could be scored: {why}")
     means = [float(np.mean(values)) for values in items.values()]
     return Row(metric=metric, value=float(np.mean(means)), n=len(means), spread=standard_error(means), axes=axes)
 

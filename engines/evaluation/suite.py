@@ -86,6 +86,13 @@ class Suite(EngineConfig):
         return changed(self.defaults, self.tasks[task].model_dump(include=set(Settings.model_fields), exclude_none=True))
 
 
+class PlannedSuite(EngineConfig):
+    """A suite's file, and what it said."""
+
+    file: str
+    suite: Suite
+
+
 def changed(settings: Settings, values: dict[str, Any]) -> Settings:
     """Settings with some values replaced."""
     return Settings.model_validate({**settings.model_dump(), **values})

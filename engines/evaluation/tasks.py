@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from engines.data import KNOWN_FILES, Problem, prompt_token_ids, read_problems
 from engines.evaluation import Config
-from engines.evaluation.suite import PLAIN, Settings, Suite, Task, changed, load_suite
+from engines.evaluation.suite import PLAIN, Settings, Suite, Task, changed
 from engines.io import ConfigError
 from engines.preparation import file_hash, hub_folder
 
@@ -54,7 +55,7 @@ class Item:
 def task_files(config: Config) -> list[TaskFile]:
     """The tasks to evaluate, in the order of the suite or of their names. ConfigError names every task without a file."""
     if config.suite is not None:
-        return files_of_suite(config, load_suite(config.suite))
+        return files_of_suite(config, config.whole_suite())
     if isinstance(config.data, str):
         folder = Path(config.data)
         files = {path.name.removesuffix(".test.parquet"): path for path in sorted(folder.glob("*.test.parquet"))}
@@ -145,6 +146,7 @@ def read_items(config: Config, tokenizer_folder: Path) -> tuple[list[Item], dict
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tokenizer_folder)
+    tokenizer.model_max_length = sys.maxsize  # it warns of prompts that are never sent; they are counted here
     items: list[Item] = []
     facts: dict[str, dict[str, Any]] = {}
     for file in task_files(config):
@@ -156,6 +158,7 @@ def read_items(config: Config, tokenizer_folder: Path) -> tuple[list[Item], dict
         fitting = [item for item in found if len(item.token_ids) <= file.settings.max_prompt_tokens]
         items += fitting
         facts[file.task] = {"file": str(file.path), "sha256": file_hash(file.path), "rows": len(problems),
+                            "domain": file.domain or next((problem.domain for problem in problems), ""),
                             "expected_rows": file.expected_rows, "problems": len(distinct), "too_long_prompts": len(found) - len(fitting),
                             "samples": sum(item.samples for item in fitting), "group": file.group, "settings": file.settings.model_dump()}
     if not items:
