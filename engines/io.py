@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
@@ -35,6 +35,23 @@ class EngineConfig(BaseModel):
 
 class ConfigError(ValueError):
     """A config that cannot run; the message is one line for the user."""
+
+
+def same_config(config: EngineConfig, before: dict[str, Any], free: Set[str], where: Path) -> None:
+    """ConfigError unless the config that ``where`` was made with (as JSON values) decides the same; ``free`` keys decide nothing.
+
+    A key that the program did not know then counts with its default, so a newer version goes on with what an older one began.
+    """
+    now = config.model_dump(mode="json")
+    try:
+        old = type(config).model_validate({**before, **{key: now[key] for key in free & now.keys()}})
+    except ValidationError as error:
+        raise ConfigError(f"{where}: was made by another version of the program ({'; '.join(describe(error, type(config)))}); go on with "
+                          "that one, or give a new --out folder") from error
+    then = old.model_dump(mode="json")
+    changed = [f"{key}: {json.dumps(then[key])}, now {json.dumps(now[key])}" for key in now if key not in free and then[key] != now[key]]
+    if changed:
+        raise ConfigError(f"{where}: was made with another config ({'; '.join(changed)}); restore it, or give a new --out folder")
 
 
 class CheckpointSource(EngineConfig):

@@ -133,7 +133,7 @@ def test_sigterm_saves_and_exits_with_75_and_another_config_is_refused(tmp_path:
     other = start({**config, "learning_rate": 0.02}, out)
     errors = other.communicate(timeout=300)[1]
     assert other.returncode == 2
-    assert "was made with another config" in errors
+    assert "was made with another config (learning_rate: 0.01, now 0.02); restore it" in errors
     assert errors.count("\n") == 1
 
 

@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.io import ConfigError, EngineConfig, Progress, Row, load_config, read_progress, read_results, write_results
+from engines.io import (
+    ConfigError,
+    EngineConfig,
+    Progress,
+    Row,
+    load_config,
+    read_progress,
+    read_results,
+    same_config,
+    write_results,
+)
 
 
 class Config(EngineConfig):
@@ -22,6 +32,16 @@ class Config(EngineConfig):
 def load(tmp_path: Path, text: str) -> Config:
     (tmp_path / "config.yaml").write_text(text)
     return load_config(tmp_path / "config.yaml", Config)
+
+
+def test_a_state_is_continued_by_a_version_that_knows_one_key_more_and_not_with_another_value(tmp_path: Path) -> None:
+    now = Config(learning_rate=0.1)
+    same_config(now, {"learning_rate": 0.1}, frozenset(), tmp_path)  # made before there were epochs, of which there are 3 by default
+    same_config(now, {"learning_rate": 0.2, "epochs": 3}, frozenset({"learning_rate"}), tmp_path)
+    with pytest.raises(ConfigError, match=r"another config \(epochs: 4, now 3\); restore it"):
+        same_config(now, {"learning_rate": 0.1, "epochs": 4}, frozenset(), tmp_path)
+    with pytest.raises(ConfigError, match=r"another version of the program \(unknown key 'momentum'"):
+        same_config(now, {"learning_rate": 0.1, "momentum": 0.9}, frozenset(), tmp_path)
 
 
 def test_unknown_key_names_the_nearest(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ def test_a_changed_config_does_not_continue_another_run(place, finished):
     (place / "changed.json").write_text(json.dumps(changed))
     try:
         assert start(place, "straight", "changed.json").wait(timeout=60) == 2
-        assert "was made with another config" in (place / "straight.log").read_text()
+        assert "was made with another config (learning_rate: " in (place / "straight.log").read_text()
     finally:
         (finished / "kept.json").rename(finished / "results.json")
 

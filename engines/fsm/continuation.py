@@ -7,7 +7,6 @@ job names one of them by its folder. The state lies in ``resume/checkpoints/``. 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,10 +18,10 @@ from engines.automata.models import initial
 from engines.automata.weights import read_weights, write_weights
 from engines.fsm import Config, Member
 from engines.fsm.optimizer import Flat
-from engines.io import ConfigError, write_json
+from engines.io import ConfigError, same_config, write_json
 
 RANK_BY = "validation_accuracy"
-FREE_KEYS = ("cache", "keep_checkpoints", "save_state_every_steps")
+FREE_KEYS = frozenset({"cache", "keep_checkpoints", "save_state_every_steps", "cuda_graphs"})
 """Keys that may change between a stop and its continuation: they do not decide the result."""
 
 
@@ -49,11 +48,6 @@ def member_folder(out: Path, member: Member, config: Config) -> Path:
     return out if len(config.members) == 1 else out / "models" / label(member, config)
 
 
-def config_hash(config: Config) -> str:
-    """Hash of the keys that decide the result."""
-    return hashlib.sha256(json.dumps(config.model_dump(exclude=set(FREE_KEYS)), sort_keys=True).encode()).hexdigest()
-
-
 def find_start(config: Config, out: Path, device: torch.device) -> Point:
     """The newest complete state below ``out``, else fresh or given weights at step 0. ConfigError if the config has changed."""
     found = checkpoints.complete(out / "resume")
@@ -62,8 +56,7 @@ def find_start(config: Config, out: Path, device: torch.device) -> Point:
         return Point(flat, torch.zeros(len(config.members), device=device))
     newest = found[-1]
     loop = json.loads((newest.path / "state" / "loop.json").read_text())
-    if loop["config"] != config_hash(config):
-        raise ConfigError(f"{newest.path}: was made with another config; restore it, or give a new --out folder")
+    same_config(config, loop["config"], FREE_KEYS, newest.path)
     from safetensors.torch import load_file
 
     flat = Flat.of(read_weights(newest.model), device)
@@ -103,7 +96,7 @@ def save_state(config: Config, out: Path, point: Point, epoch: int) -> None:
         write_weights(folder / "model", point.flat.named(), config.model, config.data_set)
         (folder / "state").mkdir()
         save_file({"first": point.flat.first, "second": point.flat.second, "losses": point.losses}, folder / "state" / "loop.safetensors")
-        write_json(folder / "state" / "loop.json", {"config": config_hash(config), "diverged": point.diverged})
+        write_json(folder / "state" / "loop.json", {"config": config.model_dump(mode="json"), "diverged": point.diverged})
 
     checkpoints.save(out / "resume", f"step-{point.step:08d}", write, step=point.step, epoch=epoch, metrics={}, format="state_dict")
     checkpoints.rotate(out / "resume", 1)

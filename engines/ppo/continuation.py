@@ -6,7 +6,6 @@ state lies in ``resume/checkpoints/``, of the same form, so that the list of che
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable
@@ -14,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from engines import checkpoints
-from engines.io import CheckpointSource, ConfigError, write_json
+from engines.io import CheckpointSource, ConfigError, same_config, write_json
 from engines.ppo import KEEP_STATES, Config
 from engines.ppo.early_stopping import Validation
 from engines.ppo.prompts import Prompts
@@ -22,8 +21,8 @@ from engines.ppo.ray_session import Actors
 
 RANK_BY = "validation_reward_mean"
 
-FREE_KEYS = ("wandb", "wandb_project", "step_timeout_minutes", "keep_checkpoints", "save_state_every_steps", "probe_every_steps",
-             "scoring_workers", "kv_cache_gb", "gpu_memory_fraction", "sampler_sleeps")
+FREE_KEYS = frozenset({"wandb", "wandb_project", "step_timeout_minutes", "keep_checkpoints", "save_state_every_steps",
+                       "probe_every_steps", "scoring_workers", "kv_cache_gb", "gpu_memory_fraction", "sampler_sleeps"})
 """Keys that may change between a stop and its continuation: they do not decide the result."""
 
 
@@ -64,8 +63,7 @@ def find_start(config: Config, out: Path) -> Point:
         return Point(model=base_model(config))
     newest = max(found, key=lambda one: one.manifest.step)
     loop = json.loads((newest.path / "state" / "loop.json").read_text())
-    if loop["config"] != config_hash(config):
-        raise ConfigError(f"{newest.path}: was made with another config; restore it, or give a new --out folder")
+    same_config(config, loop["config"], FREE_KEYS, newest.path)
     return Point(model=newest.model, state=newest.path / "state", step=newest.manifest.step, ended=loop["ended"],
                  validations=[Validation(**values) for values in loop["validations"]], failures=loop["failures"])
 
@@ -85,12 +83,6 @@ def base_model(config: Config) -> Path:
     except (HFValidationError, LocalEntryNotFoundError) as error:
         raise ConfigError(f"model: {config.model} is neither a Hugging Face folder nor in this machine's Hugging Face cache; "
                           f"run 'hf download {config.model}' first") from error
-
-
-def config_hash(config: Config) -> str:
-    """Hash of the keys that decide the result."""
-    values = config.model_dump(exclude=set(FREE_KEYS))
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def save_checkpoint(config: Config, out: Path, point: Point, epoch: int, ranks: Actors, prompts: Prompts) -> None:
@@ -119,7 +111,7 @@ def _save(config: Config, out: Path, name: str, point: Point, epoch: int, ranks:
     def write(folder: Path) -> None:
         ranks.call("save", str(folder))
         write_json(folder / "state" / "loop.json", {
-            "config": config_hash(config), "ended": point.ended, "failures": point.failures,
+            "config": config.model_dump(mode="json"), "ended": point.ended, "failures": point.failures,
             "validations": [asdict(validation) for validation in point.validations]})
 
     probe = {"token_ids": list(prompts.probe), "logprobs": ranks.call("probe_logprobs")}
