@@ -220,7 +220,7 @@ def jobs(folder: Path, processes: int) -> None:
     chosen = pairs[:: max(1, len(pairs) // processes)][:processes]
     each = [evaluate(folder, f"part-{number}-{task}", {"models": str(folder / f"train/checkpoints/epoch-{number}/model"),
                                                        "data": str(folder / "data"), "tasks": [task]}) for number, task in chosen]
-    walls, seconds = (statistics.mean(part[place] for part in each) for place in (0, 1))
+    walls, seconds = statistics.mean(part[0] for part in each), statistics.mean(part[1] for part in each)
     print(f"  one process per pair: {len(each)} of {len(pairs)} measured, {walls:.1f} s and {seconds:.1f} processor seconds each (means)")
     word = "measured" if len(each) == len(pairs) else "at these means"
     walls, seconds = walls * len(pairs), seconds * len(pairs)

@@ -72,7 +72,7 @@ def speed(architecture: Architecture, models: int, batch: int, longest: int,
     return models * batch * longest / seconds, seconds
 
 
-class Tutorial(torch.nn.Module):
+class Tutorial(torch.nn.Module):  # type: ignore[misc]  # torch is not followed
     """The same model from torch's own modules."""
 
     def __init__(self, architecture: Architecture, longest: int) -> None:

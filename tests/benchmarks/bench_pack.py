@@ -39,10 +39,10 @@ def launched(profile: Path, name: str, pack: int) -> tuple[float, float, int]:
     """Seconds to submit and to done, and how many jobs completed."""
     Path(f"{name}.yaml").write_text(empty(name, pack))
     started = time.perf_counter()
-    launch, _ = timed(ORCH, "launch", f"{name}.yaml", "--cluster", str(profile), "--no-watch")
+    launch = timed(ORCH, "launch", f"{name}.yaml", "--cluster", str(profile), "--no-watch").seconds
     done = drained(started)
-    _, text = timed(ORCH, "status", name, "--json")
-    return launch, done, sum(job["state"] == "COMPLETED" for job in json.loads(text)["jobs"])
+    told = timed(ORCH, "status", name, "--json").output
+    return launch, done, sum(job["state"] == "COMPLETED" for job in json.loads(told)["jobs"])
 
 
 def trained(folder: Path, warm: list[str]) -> tuple[float, float]:
