@@ -15,6 +15,15 @@ SHOWN = ("LOADEDMODULES", "CONDA_DEFAULT_ENV", "VIRTUAL_ENV", "APPTAINER_CONTAIN
 DRIVER = Path("/proc/driver/nvidia/version")
 
 
+def cpu_count() -> int:
+    """CPUs of this job: what Slurm or the cluster ``local`` has given it, and no more than the system lets the process run on.
+
+    Threads beyond that are worse than idle: those of OpenMP spin where they wait, on cores that other jobs were given.
+    """
+    given = [value for name in ("SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS") if (value := os.environ.get(name, "")).isdigit() and value != "0"]
+    return min([len(os.sched_getaffinity(0)), *map(int, given)])
+
+
 def packages(path: Iterable[str] | None = None) -> dict[str, str]:
     """Installed packages and their versions, from the names of their ``dist-info`` folders along ``path`` (sys.path).
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from engines.environment import environment, packages
+from engines.environment import cpu_count, environment, packages
 from orchestrator.errors import CheckError, RunError
 from orchestrator.provenance import PATCH_BYTES, cut, git_state
 from orchestrator.redaction import is_secret, redacted
@@ -343,3 +343,16 @@ def test_a_changed_config_with_the_launched_code_is_checked_by_that_code(tmp_pat
     assert "config.warmth must be a valid integer" in wrong.stderr
     unknown = orch(folder, "rerun", first.name, "--set", "data.config.warmth=7", program=program)
     assert "unknown key 'warmth'" in unknown.stderr
+
+
+def test_a_job_takes_the_cpus_that_it_was_given_and_no_more_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = len(os.sched_getaffinity(0))
+    for name in ("SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    assert cpu_count() == there
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "4096")
+    assert cpu_count() == there
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert cpu_count() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "2,1")  # of nested regions: not ours to read
+    assert cpu_count() == there

@@ -45,7 +45,7 @@ class Config(EngineConfig):
     habit_share: float = Field(default=0.6, ge=0, le=1)
     """Share of warm-up texts that show the bad habit instead of the answer."""
     cpu_threads: int | None = Field(default=None, ge=1)
-    """Threads; null: all cores of this process."""
+    """Threads; null: all cores of the job."""
 
     @model_validator(mode="after")
     def _fits(self) -> Config:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from pathlib import Path
 
 from engines import checkpoints
 from engines.data import Problem, write_problems
+from engines.environment import cpu_count
 from engines.io import Progress, Row, Stop, program, write_results
 from engines.miniature import DOMAINS, Config
 from engines.miniature.domains import splits
@@ -24,7 +24,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     from engines.miniature.model import make_model, make_tokenizer
     from engines.miniature.warmup import accuracies, probe_logprobs, warm_up
 
-    torch.set_num_threads(config.cpu_threads or len(os.sched_getaffinity(0)))
+    torch.set_num_threads(config.cpu_threads or cpu_count())
     torch.manual_seed(config.seed)
     sizes = {"train": config.train_problems, "validation": config.validation_problems, "test": config.test_problems}
     data = {domain: splits(domain, sizes, config.seed) for domain in DOMAINS}

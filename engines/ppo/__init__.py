@@ -155,7 +155,7 @@ class Config(EngineConfig):
     offload: bool = False
     """Keep weights, gradients and AdamW's moments in host memory between uses: a 7B model then fits beside its sampler."""
     cpu_threads: int | None = Field(default=None, ge=1)
-    """Threads of trainer and sampler, over all ranks; null: all cores. Repeating a run bit for bit needs the same number."""
+    """Threads of trainer and sampler, over all ranks; null: all cores of the job. Repeating a run bit for bit needs the same number."""
     scoring_workers: int = Field(default=2, ge=1)
     """Processes that score answers."""
     scoring_seconds: float = Field(default=10.0, gt=0)

@@ -11,6 +11,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 from engines.data import Problem
+from engines.environment import cpu_count
 from engines.inference import Generation, Request, sample_seed
 from engines.io import ConfigError, Interrupted, Progress, Row, Stop, read_progress, write_results
 from engines.ppo import Config
@@ -42,10 +43,10 @@ def train(config: Config, out: Path, stop: Stop) -> None:
         raise ConfigError(f"ranks: {config.ranks} processes need a GPU each, and there are {gpus}; ask for more GPUs")
     run.check_budget(look_at(out, config.ranks if gpus else 0))
     with ExitStack() as stack:
-        cpus = config.cpu_threads or len(os.sched_getaffinity(0))
+        cpus = config.cpu_threads or cpu_count()
         temporary = stack.enter_context(ray_session(max(cpus, config.ranks), gpus, stop))
         run.pool = stack.enter_context(ScoringPool(config.scoring_workers, config.scoring_seconds))
-        shared = (config, str(start.model), prompts.probe, start.state and str(start.state))
+        shared = (config.model_copy(update={"cpu_threads": cpus}), str(start.model), prompts.probe, start.state and str(start.state))
         run.ranks = Actors(Rank, [(*shared, index, str(temporary / "store")) for index in range(config.ranks)],
                            cpus=max(1, cpus // config.ranks), gpus=min(gpus, 1), patience=Patience(SETUP_SECONDS))
         facts = run.ranks.call("start")
