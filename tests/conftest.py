@@ -30,3 +30,10 @@ def slurm() -> Iterator[PrivateSlurm]:
         pytest.skip(why)
     with started() as private:
         yield private
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked long have an hour where they do not say otherwise; the others have what pyproject.toml gives."""
+    for item in items:
+        if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(3600))

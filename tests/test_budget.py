@@ -2,9 +2,11 @@
 
 import multiprocessing
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from at_once import ask_slowly, meet, take_five
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +14,6 @@ from orchestrator import budget
 from orchestrator.budget import Said
 
 PROCESSES = 20
-FORK = multiprocessing.get_context("fork")
 
 
 @pytest.fixture(autouse=True)
@@ -21,19 +22,18 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def together(work: object, *arguments: object) -> list[object]:
-    """What the work returned in each of twenty processes that start it at the same moment."""
-    with FORK.Pool(PROCESSES) as pool:
-        return pool.starmap(work, [arguments] * PROCESSES, chunksize=1)  # type: ignore[arg-type]
+def together(work: Callable[..., object], *arguments: object) -> list[object]:
+    """What the work returned in each of twenty processes that start it at the same moment.
 
-
-def take_five(start: float) -> int:
-    time.sleep(max(0.0, start - time.time()))
-    return sum(budget.take(30) == 0.0 for _ in range(5))
+    They are spawned: a fork of a process that has threads (torch's, of other tests) may wait for ever for a lock that nobody holds.
+    """
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(PROCESSES, meet, (context.Barrier(PROCESSES),)) as pool:
+        return pool.starmap(work, [arguments] * PROCESSES, chunksize=1)
 
 
 def test_twenty_processes_together_make_exactly_as_many_calls_as_the_budget_has(cache: Path) -> None:
-    assert sum(int(str(count)) for count in together(take_five, time.time() + 0.5)) == 30
+    assert sum(int(str(count)) for count in together(take_five)) == 30
     assert len((cache / "calls").read_text().splitlines()) == 30
 
 
@@ -59,19 +59,8 @@ def test_submissions_leave_room_for_whoever_looks() -> None:
     assert sum(budget.take(10) == 0.0 for _ in range(20)) == 2
 
 
-def ask_slowly(note: str, start: float) -> str | None:
-    def ask() -> Said:
-        with Path(note).open("a") as file:
-            file.write("asked\n")
-        time.sleep(0.3)
-        return Said(asked=time.time(), text="the queue")
-
-    time.sleep(max(0.0, start - time.time()))
-    return budget.shared("squeue", ask).text
-
-
 def test_twenty_processes_that_only_look_ask_once(tmp_path: Path) -> None:
-    assert set(together(ask_slowly, str(tmp_path / "note"), time.time() + 0.5)) == {"the queue"}
+    assert set(together(ask_slowly, str(tmp_path / "note"))) == {"the queue"}
     assert (tmp_path / "note").read_text() == "asked\n"
 
 

@@ -1,0 +1,35 @@
+"""Work that twenty processes begin at the same moment. In a file of its own, because each of them imports it."""
+
+from __future__ import annotations
+
+import time
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+from orchestrator import budget
+from orchestrator.budget import Said
+
+_together: list[Barrier] = []
+
+
+def meet(barrier: Barrier) -> None:
+    """What a process does first: remember where all meet."""
+    _together.append(barrier)
+
+
+def take_five() -> int:
+    """How many of five calls the budget allows at once."""
+    _together[0].wait(timeout=120)
+    return sum(budget.take(30) == 0.0 for _ in range(5))
+
+
+def ask_slowly(note: str) -> str | None:
+    """The shared answer to a question that takes a while; who asks it writes that down."""
+    def ask() -> Said:
+        with Path(note).open("a") as file:
+            file.write("asked\n")
+        time.sleep(0.3)
+        return Said(asked=time.time(), text="the queue")
+
+    _together[0].wait(timeout=120)
+    return budget.shared("squeue", ask).text
