@@ -37,12 +37,15 @@ class ConfigError(ValueError):
     """A config that cannot run; the message is one line for the user."""
 
 
-def same_config(config: EngineConfig, before: dict[str, Any], free: Set[str], where: Path) -> None:
+def same_config(config: EngineConfig, before: Any, free: Set[str], where: Path) -> None:
     """ConfigError unless the config that ``where`` was made with (as JSON values) decides the same; ``free`` keys decide nothing.
 
     A key that the program did not know then counts with its default, so a newer version goes on with what an older one began.
     """
     now = config.model_dump(mode="json")
+    if not isinstance(before, dict):
+        raise ConfigError(f"{where}: was made by an older version of the program, which did not keep its config; go on with that one, or "
+                          "give a new --out folder")
     try:
         old = type(config).model_validate({**before, **{key: now[key] for key in free & now.keys()}})
     except ValidationError as error:

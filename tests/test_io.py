@@ -38,6 +38,8 @@ def test_a_state_is_continued_by_a_version_that_knows_one_key_more_and_not_with_
     now = Config(learning_rate=0.1)
     same_config(now, {"learning_rate": 0.1}, frozenset(), tmp_path)  # made before there were epochs, of which there are 3 by default
     same_config(now, {"learning_rate": 0.2, "epochs": 3}, frozenset({"learning_rate"}), tmp_path)
+    with pytest.raises(ConfigError, match="an older version of the program, which did not keep its config"):
+        same_config(now, "the hash of a config", frozenset(), tmp_path)
     with pytest.raises(ConfigError, match=r"another config \(epochs: 4, now 3\); restore it"):
         same_config(now, {"learning_rate": 0.1, "epochs": 4}, frozenset(), tmp_path)
     with pytest.raises(ConfigError, match=r"another version of the program \(unknown key 'momentum'"):

@@ -128,6 +128,7 @@ def test_an_edited_suite_is_another_evaluation_and_changes_none_that_was_planned
     assert config(suite=path).whole_suite().settings("sums").temperature == 1.0
     other = write_suite(tmp_path / "other.yaml", "tasks: {products: {file: math__products_, rows: 9}}\n")
     assert list(Config.model_validate({**kept, "suite": other}).whole_suite().tasks) == ["products"]
+    assert set(Config.model_validate({**kept, "suite": "guru-online"}).whole_suite().tasks) == set(ONLINE)
     with pytest.raises(ValidationError, match=r"the suite .*mine\.yaml has no math; it has sums"):
         config(suite=path, tasks=["math"])
 

@@ -63,13 +63,15 @@ class Config(EngineConfig):
     @model_validator(mode="before")
     @classmethod
     def _suite_as_it_is(cls, values: Any) -> Any:
-        """Takes in the file of a suite, unless that was done."""
-        name = values.get("suite") if isinstance(values, dict) else None
-        if not isinstance(name, str) or not is_file(name) or not Path(name).expanduser().is_file():
-            return values  # a file that is missing is told by whoever needs it
-        planned = values.get("planned_suite")
+        """Takes in the file of a suite, unless that was done; what another suite said goes."""
+        if not isinstance(values, dict):
+            return values
+        name, planned = values.get("suite"), values.get("planned_suite")
         if isinstance(planned, dict) and planned.get("file") == name:
             return values
+        values = {key: value for key, value in values.items() if key != "planned_suite"}
+        if not isinstance(name, str) or not is_file(name) or not Path(name).expanduser().is_file():
+            return values  # a file that is missing is told by whoever needs it
         return {**values, "planned_suite": {"file": name, "suite": load_suite(name).model_dump()}}
 
     @model_validator(mode="after")
