@@ -78,8 +78,11 @@ def with_cause(run: Run, record: Record, left: ExitRecord | None) -> Record:
         return dataclasses.replace(record, cause="", died_of="") if record.cause else record
     if not record.cause:
         log = [line.decode(errors="replace") for line in tail(run.log(record)) if not line.startswith(b"orch: ")]
-        cause = cause_of(record.state, record.reason, left if left is not None and left.token == record.token else None, log)
+        mine = left if left is not None and left.token == record.token else None
+        cause = cause_of(record.state, record.reason, mine, log)
         died_of = "" if cause.kind in (Kind.UNKNOWN, Kind.CANCELLED) else str(cause)
+        if cause.kind is Kind.UNKNOWN and mine is not None and mine.reason and mine.exit_code > 0:
+            died_of = f"exit code {mine.exit_code}: {record.reason}"  # a last line alone does not say that it was the last
         record = dataclasses.replace(record, cause=str(cause.kind), died_of=died_of)
     return dataclasses.replace(record, reason=record.died_of) if record.died_of else record
 

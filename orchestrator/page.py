@@ -48,7 +48,8 @@ svg text{fill:currentColor}svg .small{font-size:11px;opacity:.75}svg .name{font-
 .pills b{font-variant-numeric:tabular-nums}
 .plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(24rem,1fr));gap:1rem}
 .left td,.left th{text-align:left;white-space:normal;overflow-wrap:anywhere;vertical-align:top}
-.left td:nth-child(2){white-space:nowrap}
+.left th,.left td:first-child{overflow-wrap:break-word}
+.left td:nth-child(2),.jobs td:nth-child(3),.jobs td:nth-child(4){white-space:nowrap}
 .key span{margin-right:1rem}
 .key i{display:inline-block;width:.8rem;height:.8rem;border-radius:2px;background:currentColor;margin-right:.3rem}
 footer{margin-top:3rem;font-size:.85rem;opacity:.8}
@@ -171,9 +172,9 @@ def pills(records: Sequence[Record]) -> str:
         f'<li><b>{count}</b> <span class="{colour(state)}">{state}</span></li>' for state, count in sorted(counts.items())) + "</ul>"
 
 
-def left(table: str) -> str:
+def left(table: str, kind: str = "") -> str:
     """A table whose cells are words."""
-    return f'<div class="left">{table}</div>'
+    return f'<div class="left {kind}">{table}</div>'
 
 
 def curve_section(facts: Facts) -> str:
@@ -235,7 +236,7 @@ def page(facts: Facts) -> str:
         death_section(facts), f'<h2>Stages</h2><div class="wide keep">{graph(stage_boxes(run, records))}</div>',
         f'<h2>Timeline</h2><p class="key read">{key}</p>{timeline(drawn, first, last)}', curve_section(facts), gate_section(facts),
         cost_section(facts), f"<h2>Jobs</h2><details{' open' if len(records) <= ROWS else ''}><summary>{len(records)} jobs</summary>",
-        left(rows(["job", "state", "time", "host", "progress, or why"], job_rows(facts))), "</details>",
+        left(rows(["job", "state", "time", "host", "progress, or why"], job_rows(facts)), "jobs"), "</details>",
         "<h2>Launches</h2>" + left(rows(["when", "by", "from"], known)) if known else "",
         f"<footer>{escape(str(run.folder))}, plan {run.plan.identity[:12]}</footer></html>"])) + "\n"
 

@@ -7,6 +7,7 @@ Absent is not failed, and "could not ask" (None) changes nothing.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,8 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 SCHEDULER_SECONDS = 60.0
 """How long after a signal the scheduler's word on its cause is waited for, and after a job's end its results."""
+
+SIGNALS = {number.value: number.name for number in signal.Signals}
 
 LIMIT = "limit"
 """The source of a record that waits for room among the user's queued jobs."""
@@ -194,7 +197,12 @@ def restarted(record: Record, left: ExitRecord | None) -> Record:
 
 def from_scheduler(record: Record, seen: Seen, left: ExitRecord | None, now: float) -> Record:
     """A record as the scheduler tells it; the node's own log line, if there is one, says more than the scheduler's reason."""
-    reason = seen.reason if left is None else "; ".join(part for part in (seen.reason, why(left)) if part)
+    if left is None:
+        reason = seen.reason
+    elif seen.state is JobState.FAILED:
+        reason = why(left)  # the scheduler saw the node's program end, which says no more
+    else:
+        reason = "; ".join(part for part in (seen.reason, why(left)) if part)
     return change(record, now if seen.asked is None else seen.asked, state=seen.state, source=seen.source, reason=reason,
                   job_id=seen.job_id,
                   started=seen.started or (left.started if left else None) or (record.started if seen.state in FINAL else None),
@@ -203,11 +211,11 @@ def from_scheduler(record: Record, seen: Seen, left: ExitRecord | None, now: flo
 
 
 def why(left: ExitRecord) -> str:
-    """One line: the cause an exit record names."""
+    """One line: the cause an exit record names, else how the program ended."""
     if left.reason:
         return left.reason
     if left.exit_code < 0:
-        return f"ended by signal {-left.exit_code}"
+        return f"ended by signal {-left.exit_code}{f' ({name})' if (name := SIGNALS.get(-left.exit_code)) else ''}"
     return f"exit code {left.exit_code}" if left.exit_code else "exit code 0, but no results"
 
 

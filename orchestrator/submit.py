@@ -224,7 +224,7 @@ def named(run: Run, names: Iterable[str] | None) -> set[str] | None:
     return found
 
 
-def retry(run: Run, names: Iterable[str] | None = None, tell: Callable[[str], None] = lambda _: None) -> list[Record]:
+def retry(run: Run, names: Sequence[str] | None = None, tell: Callable[[str], None] = lambda _: None) -> list[Record]:
     """Submit failed jobs again (all, or the named ones) and what waits. Training continues from its newest checkpoint."""
     wanted = named(run, names)
     cluster = cluster_of(run)
@@ -241,6 +241,8 @@ def retry(run: Run, names: Iterable[str] | None = None, tell: Callable[[str], No
             # Naming a job whose fate is unknown is the user's word that it is gone; naming any, that it is worth another attempt.
             chosen |= {r.name for r in records if r.state is JobState.UNKNOWN and r.name in wanted}
             chosen |= ancestors_failed(run, records, chosen)
+            for record in (r for r in records if r.name in (names or ()) and r.name not in chosen):
+                tell(f"not submitted again: {record.name} is {record.state}")
         # One that was cancelled behind a gate waits for the gate again.
         records = gates.apply(run, [again(run.by_name[r.name], r, run.profile) if r.name in chosen else r for r in records])
         records = submit_waiting(run, records, cluster, tell, looked, named=chosen)

@@ -32,7 +32,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     if beside:
         lines.append(f"shares the allocation {record.job_id} with {', '.join(beside[:SHOWN])}"
                      + (f" and {len(beside) - SHOWN} more" if len(beside) > SHOWN else ""))
-    if record.state in FAILED and record.attempt:
+    if record.state in FAILED and record.attempt and run.log(record).exists():
         lines.append(f"log: {run.log(record)}")
     if record.state in (JobState.WAITING, JobState.SKIPPED) and record.source == gates.SOURCE:
         lines.append(f"to decide it yourself: orch override {record.name} --run|--skip --reason TEXT")

@@ -85,6 +85,18 @@ def test_a_failure_cancels_what_needed_it_and_retry_completes_it(tmp_path: Path)
     assert (tmp_path / "ran").read_text() == "b\n"
 
 
+def test_a_death_that_nothing_explains_shows_its_exit_and_the_end_of_its_log(tmp_path: Path) -> None:
+    launch(tmp_path, "  says: {command: \"sh -c 'echo usage: mine FILE; exit 3'\", " + SMALL + "}\n"
+                     "  mute: {command: \"sh -c 'exit 4'\", " + SMALL + "}\n"
+                     "  crash: {command: \"sh -c 'kill -SEGV $$'\", " + SMALL + "}\n"
+                     "  well: {command: \"true\", " + SMALL + "}\n")
+    reasons = {name: row["reason"] for name, row in jobs(tmp_path).items()}
+    assert reasons == {"says": "exit code 3: usage: mine FILE", "mute": "exit code 4",
+                       "crash": "ended by signal 11 (SIGSEGV)", "well": ""}
+    retried = orch(tmp_path, "retry", "--job", "well")
+    assert (retried.returncode, retried.stdout) == (0, "not submitted again: well is COMPLETED\n")
+
+
 def test_a_relaunch_takes_failed_jobs_and_new_resources(tmp_path: Path) -> None:
     stages = f"  a: {{command: cat weights, {SMALL}}}\n"
     assert launch(tmp_path, stages).returncode == 1
