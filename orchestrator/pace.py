@@ -8,11 +8,14 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from orchestrator.node_basics import tail
 
 TAIL_BYTES = 32_768
 SHOWN_METRICS = ("validation_reward_mean", "validation_accuracy", "train_reward_mean", "done", "tokens_per_second", "loss")
@@ -25,6 +28,8 @@ SILENT_SECONDS = 1800.0
 """An engine that has written neither progress nor a log line for this long after its start is called stalled, too."""
 WARNING_SECONDS = 120.0
 """A job is asked to stop this long before its time limit."""
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+LINE_CHARACTERS = 120
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +50,8 @@ class Pace:
     """How often its time limit comes before its end."""
     stalled_seconds: float | None = None
     """How long it has not got on; None while it does."""
+    log_line: str | None = None
+    """The last line that a running command of the user's own has printed; engines write progress instead."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -117,6 +124,15 @@ def requeues(left: float, until_limit: float, limit: float, start_up: float) -> 
     usable = limit - min(WARNING_SECONDS, limit / 2) - min(start_up, limit / 4)
     over = left - (until_limit - min(WARNING_SECONDS, limit / 2))
     return max(0, math.ceil(over / usable)) if over > 0 else 0
+
+
+def last_line(log: Path) -> str | None:
+    """The last line of a log that holds anything, without colours; of a progress bar its newest state."""
+    for line in reversed(tail(log)):
+        text = "".join(character for character in ESCAPE.sub("", line.decode(errors="replace")) if character.isprintable()).strip()
+        if text and not text.startswith("orch: "):
+            return text if len(text) <= LINE_CHARACTERS else f"{text[:LINE_CHARACTERS - 3]}..."
+    return None
 
 
 def silent_since(log: Path, started: float | None, now: float) -> float | None:

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.pace import STALLED_SECONDS, WARNING_SECONDS, Pace, last_progress, pace, silent_since
+from orchestrator.pace import STALLED_SECONDS, WARNING_SECONDS, Pace, last_line, last_progress, pace, silent_since
 from orchestrator.run import Run
 from orchestrator.state import FAILED, JobState, Record, allocation
 
@@ -35,6 +35,8 @@ def progress_of(run: Run, record: Record, now: float) -> Pace:
         return replace(found, stalled_seconds=None)
     if found.step is None and job.engine is not None:
         found = replace(found, stalled_seconds=silent_since(run.log(record), record.started, now))
+    if found.step is None and job.engine is None:
+        found = replace(found, log_line=last_line(run.log(record)))
     return found
 
 
@@ -101,14 +103,14 @@ def state_text(values: dict[str, Any]) -> Text:
 
 
 def progress_text(values: dict[str, Any], now: float) -> str:
-    """``train 12/30, validation reward 0.41, ends in 2:10``, or when a waiting job is expected to start."""
+    """``train 12/30, validation reward 0.41, ends in 2:10``, the last line of a command, or when a waiting job is expected to start."""
     if values["expected_start"] is not None and values["expected_start"] > now:
         waits = f"{values['reason']}, " if values["reason"] else ""
         return f"{waits}starts in {clock(values['expected_start'] - now)} (Slurm's estimate)"
     if values["phase"] is None:
         return ""
     if values["step"] is None:
-        return str(values["phase"])
+        return values["log_line"] or str(values["phase"])
     parts = [f"{values['phase']} {values['step']}/{values['total']}"]
     parts += [f"{key.removesuffix('_mean').replace('_', ' ')} {value:.3g}" for key, value in values["metrics"].items()]
     if values["requeues_expected"]:

@@ -11,7 +11,7 @@ import pytest
 ORCH = str(Path(sys.executable).with_name("orch"))
 ROW = {"job", "stage", "id", "state", "source", "age_seconds", "reason", "attempt", "restarts", "elapsed_seconds",
        "submitted", "started", "ended", "exit_code", "host", "gpus", "cpus", "log", "step", "total", "phase", "metrics", "expected_end",
-       "engine", "limit_seconds", "expected_start", "step_seconds", "needed_seconds", "requeues_expected", "stalled_seconds"}
+       "engine", "limit_seconds", "expected_start", "step_seconds", "needed_seconds", "requeues_expected", "stalled_seconds", "log_line"}
 
 
 def orch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -41,7 +41,7 @@ def test_status_and_logs_tell_programs_and_people_the_same(tmp_path: Path) -> No
     assert all(set(row) == ROW for row in document["jobs"])
     first, second = document["jobs"]
     assert (first["job"], first["state"], first["source"], first["exit_code"]) == ("a", "FAILED", "exit record", 3)
-    assert (first["reason"], second["reason"]) == ("the answer", "needs a, which is FAILED")
+    assert (first["reason"], second["reason"]) == ("exit code 3: the answer", "needs a, which is FAILED")
     assert Path(first["log"]).read_text() == "the answer\n"
     assert "the answer" in orch(tmp_path, "logs", "a").stdout
     shown = orch(tmp_path, "status").stdout

@@ -79,7 +79,7 @@ def test_a_command_is_told_of_the_death_and_of_the_end_once_though_many_look(tmp
     assert [one.wait() for one in both] == [0, 0, 0]
     told = read(tmp_path)
     assert sorted(told) == ["end", "fail"]
-    assert "bad FAILED: the answer is wrong" in told["fail"]
+    assert "bad FAILED: exit code 3: the answer is wrong" in told["fail"]
     assert "has ended: 1 COMPLETED, 1 FAILED" in told["end"]
 
 

@@ -8,12 +8,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
 from orchestrator.create import create_run
-from orchestrator.pace import STALLED_SECONDS, WARNING_SECONDS, pace, requeues
+from orchestrator.pace import STALLED_SECONDS, WARNING_SECONDS, last_line, pace, requeues
 from orchestrator.plan import make_plan
 from orchestrator.profile import Profile
 from orchestrator.state import JobState
@@ -107,3 +108,17 @@ def test_status_why_and_json_call_a_stalled_job_stalled_also_among_many(tmp_path
     assert 3590 < stalled["train/n=0"] < 3700
     assert any(text.startswith("stalled: nothing new for 1:00:") for text in why(run, records[0], records))
     assert any(text.startswith("progress: train 20/100") for text in why(run, records[1], records))
+
+
+@pytest.mark.parametrize(("printed", "shown"), [
+    (b"step 1\nstep 2 loss 0.5\n\n", "step 2 loss 0.5"),
+    (b"epoch 1\n 10%|#   | 1/10\r 20%|##  | 2/10", "20%|##  | 2/10"),
+    (b"\x1b[32mok\x1b[0m: saved\a\n", "ok: saved"),
+    (b"loading\norch: warned, two minutes are left\n", "loading"),
+    (b"\n \n", None),
+    (b"x" * 300, "x" * 117 + "..."),
+])
+def test_the_last_line_of_a_command_is_shown_as_a_terminal_would(tmp_path: Path, printed: bytes, shown: str | None) -> None:
+    (tmp_path / "log.txt").write_bytes(printed)
+    assert last_line(tmp_path / "log.txt") == shown
+    assert last_line(tmp_path / "none.txt") is None
