@@ -26,7 +26,7 @@ from orchestrator import evolution as kept
 from orchestrator.create import create_run
 from orchestrator.errors import DescriptionError, RunError
 from orchestrator.evolution import Evolution, Known, assign, choose
-from orchestrator.evolve import Request, evolve, source_of
+from orchestrator.evolve import Request, evolve, source_of, trainings
 from orchestrator.plan import make_plan
 from orchestrator.profile import Profile, load_profile
 from orchestrator.run import Run, find_run, open_run
@@ -252,6 +252,28 @@ def test_best_is_the_trainings_own_and_mistakes_are_one_line(tmp_path: Path) -> 
     save(out_of(run, "a"), 3, 99)
     with pytest.raises(RunError, match="other weights than those that were scored as 'epoch-000003'"):
         again(run, checkpoints="best")
+
+
+def test_an_evaluation_of_one_named_checkpoint_does_not_make_its_source_a_training_to_follow(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "math.test.parquet").touch()
+    data = {"of": "prepare", "path": "data"}
+    described = {"experiment": "x", "about": "y", "stages": {
+        "prepare": {"engine": "miniature", "config": {}},
+        "warmed": {"engine": "evaluation", "after": "prepare",
+                   "config": {"data": "data", "models": {"of": "prepare", "checkpoint": "warm"}}},
+        "train": {"engine": "ppo", "after": "prepare", "config": {
+            "model": {"of": "prepare", "checkpoint": "warm"}, "data": data, "validation_data": data}},
+        "evaluate": {"engine": "evaluation", "for_each": "train", "checkpoints": "all", "config": {"data": "data"}}}}
+    (tmp_path / "x.yaml").write_text(yaml.safe_dump(described))
+    run = create_run(make_plan(tmp_path / "x.yaml"), PLANNED, tmp_path / "runs")
+    assert [one.name for one in trainings(Request(source=run))] == ["train"]
+    assert [one.name for one in trainings(Request(source=run, jobs=("prepare",)))] == ["prepare"]
+    del described["stages"]["evaluate"]
+    (tmp_path / "y.yaml").write_text(yaml.safe_dump({**described, "experiment": "y"}))
+    alone = create_run(make_plan(tmp_path / "y.yaml"), PLANNED, tmp_path / "runs")
+    save(alone.job_folder(alone.by_name["train"]) / "out", 1, 1)
+    assert [one.name for one in trainings(Request(source=alone))] == ["train"]
 
 
 def test_an_evolution_leads_back_to_the_run_it_follows(tmp_path: Path) -> None:
