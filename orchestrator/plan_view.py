@@ -55,8 +55,8 @@ def waits_for(after: tuple[str, ...], stages: dict[str, str], sizes: dict[str, i
 
 def asks_for(resources: Resources) -> str:
     """``2 nodes x 8 GPUs, 32 CPUs, 250 GB``."""
-    parts = [f"{resources.gpus} GPUs"] if resources.gpus else []
-    parts += [f"{resources.cpus} CPUs", f"{resources.memory_gb} GB"]
+    parts = [f"{number} {unit}{'s' if number > 1 else ''}" for number, unit in ((resources.gpus, "GPU"), (resources.cpus, "CPU")) if number]
+    parts.append(f"{resources.memory_gb} GB")
     return (f"{resources.nodes} nodes x " if resources.nodes > 1 else "") + ", ".join(parts)
 
 

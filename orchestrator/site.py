@@ -17,6 +17,7 @@ from orchestrator.check_slurm import ask, minutes
 from orchestrator.errors import CheckError
 from orchestrator.located import near
 from orchestrator.plan import Plan
+from orchestrator.plan_view import asks_for
 from orchestrator.profile import Profile
 
 
@@ -187,7 +188,7 @@ def prove(profile: Profile) -> str:
     problems = check(plan, profile)
     if problems:
         raise CheckError(*problems, "nothing was written")
-    return f"Slurm takes a job of 1 CPU, 1 GB and {resources.gpus} GPUs on partition '{profile.partition}'"
+    return f"Slurm takes a job of {asks_for(resources)} on partition '{profile.partition}'"
 
 
 def init(out: Path, force: bool, wanted: Wanted) -> list[str]:

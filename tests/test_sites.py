@@ -211,7 +211,7 @@ def test_a_profile_of_the_private_slurm_is_written_proved_and_used(slurm: Privat
     assert "choose one with --account: llmalignment; root" in on(slurm, tmp_path, *mine).stderr
     written = on(slurm, tmp_path, *mine, "--account", "llmalignment")
     assert written.returncode == 0, written.stderr
-    assert "Slurm takes a job of 1 CPU, 1 GB and 1 GPUs on partition 'a100_normal_q'" in written.stdout
+    assert "Slurm takes a job of 1 GPU, 1 CPU, 1 GB on partition 'a100_normal_q'" in written.stdout
     made, known = load_profile(str(tmp_path / ".config" / "orch" / "cluster.yaml")), load_profile(str(slurm.profile))
     for key in ("partition", "account", "gpu_type", "cpus_per_node", "memory_gb_per_node", "gpus_per_node", "max_minutes"):
         assert getattr(made, key) == getattr(known, key), key
