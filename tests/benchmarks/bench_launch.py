@@ -232,6 +232,7 @@ def main() -> int:
     with started() as slurm, tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         os.environ["ORCH_CACHE"] = f"{folder}/cache"
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiling itself in every call is 0.1 s that no installation has
         measure(options, slurm)
         os.chdir("/")
     return 0
