@@ -147,7 +147,7 @@ def test_smoke_preset_on_slurm_with_a_training_that_is_warned_requeued_and_goes_
             assert "requeued: engines.ppo: stopped: after step" in train["reason"]
             slurm.start_again_now(warned)
             let_go = True
-        time.sleep(0.3)
+        time.sleep(1.5)  # a look takes a third of a second of a core, and two trainings share two
     assert {row["state"] for row in found.values()} == {"COMPLETED"}, found
     train = found["train/arm=pcgrad,seed=0"]
     assert (train["id"], train["attempt"], train["restarts"]) == (warned, 1, 1)
