@@ -127,10 +127,13 @@ def requeues(left: float, until_limit: float, limit: float, start_up: float) -> 
 
 
 def last_line(log: Path) -> str | None:
-    """The last line of a log that holds anything, without colours; of a progress bar its newest state."""
+    """The last line of a log that holds anything, without colours and secrets; of a progress bar its newest state."""
+    from orchestrator.redaction import redacted  # most looks find no running command
+
     for line in reversed(tail(log)):
         text = "".join(character for character in ESCAPE.sub("", line.decode(errors="replace")) if character.isprintable()).strip()
         if text and not text.startswith("orch: "):
+            text = redacted(text)  # before it is cut: nobody would know half a secret for one
             return text if len(text) <= LINE_CHARACTERS else f"{text[:LINE_CHARACTERS - 3]}..."
     return None
 

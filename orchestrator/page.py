@@ -159,7 +159,7 @@ def job_rows(facts: Facts) -> list[list[str]]:
     for like in folded(ordered, every=False)[:LISTED]:
         values = row(facts.run, like[0], facts.now)
         one = len(like) == 1
-        said = (redacted(progress_text(values, facts.now)) if one else "") or values["reason"]
+        said = (progress_text(values, facts.now) if one else "") or values["reason"]
         name = values["job"] if one else f"{len(like)} jobs, {like[0].name} to {like[-1].name}"
         lines.append([name, values["state"], clock(elapsed(like[0], facts.now)) if one else "", values["host"] or "" if one else "", said])
     return lines

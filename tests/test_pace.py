@@ -122,3 +122,11 @@ def test_the_last_line_of_a_command_is_shown_as_a_terminal_would(tmp_path: Path,
     (tmp_path / "log.txt").write_bytes(printed)
     assert last_line(tmp_path / "log.txt") == shown
     assert last_line(tmp_path / "none.txt") is None
+
+
+@pytest.mark.parametrize("before", [0, 50, 104, 110, 200])
+def test_no_part_of_a_secret_is_left_in_a_last_line_wherever_it_is_cut(
+        before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "planted-4711-value")
+    (tmp_path / "log.txt").write_text(f"{'x' * before} planted-4711-value {'y' * 100}")
+    assert "plan" not in (last_line(tmp_path / "log.txt") or "plan")

@@ -74,6 +74,14 @@ def test_the_cause_is_the_log_line_and_the_word_of_accounting() -> None:
     assert (now.state, now.reason) == (JobState.TIMEOUT, "time limit reached; why")
 
 
+def test_of_a_failure_the_nodes_word_is_told_once() -> None:
+    said = Seen(job_id="7", token=TOKEN, state=JobState.FAILED, reason="exit code 3")
+    (now,) = reconcile([record()], {}, {TOKEN: said}, {"train": dataclasses.replace(left(3, False), reason="")}, set(), 100.0)
+    assert (now.state, now.reason) == (JobState.FAILED, "exit code 3")
+    (now,) = reconcile([record()], {}, {TOKEN: said}, {"train": dataclasses.replace(left(-11, False), reason="")}, set(), 100.0)
+    assert now.reason == "ended by signal 11 (SIGSEGV)"
+
+
 def test_after_a_signal_the_scheduler_is_waited_for_but_not_for_ever() -> None:
     signalled = {"train": left(-15, False, ended=90.0, signals=("SIGTERM",))}
     assert reconcile([record()], {}, {}, signalled, set(), 100.0)[0].state is JobState.COMPLETING
