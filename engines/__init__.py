@@ -8,5 +8,6 @@ An engine reads one config file and the paths in it and writes only below ``--ou
 
 ``engines/<name>/__init__.py`` is the light contract (its ``Config``: pydantic and the standard library, nothing else);
 ``engines/<name>/__main__.py`` is the program and may import torch, ray and vllm. Engines know neither Slurm nor the
-orchestrator and never import each other; what two of them share lies in the small modules of this package.
+orchestrator and never import each other; what two of them share lies in ``engines/shared/``, and what they agree on with
+the orchestrator in ``engines/contract/``.
 """

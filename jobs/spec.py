@@ -67,3 +67,12 @@ class Job:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {**vars(self), "resources": dict(vars(self.resources)), "after": list(self.after), "requires": list(self.requires)}
+
+
+def asks_for(resources: Resources) -> str:
+    """``2 nodes x 8 GPUs, 32 CPUs, 250 GB``."""
+    parts = [f"{number} {unit}{'s' if number > 1 else ''}" for number, unit in ((resources.gpus, "GPU"), (resources.cpus, "CPU")) if number]
+    parts.append(f"{resources.memory_gb} GB")
+    return (f"{resources.nodes} nodes x " if resources.nodes > 1 else "") + ", ".join(parts)
+
+

@@ -37,3 +37,22 @@ class DataError(OrchError):
 
 class RunError(OrchError):
     """No such run or job, or its state cannot be used."""
+
+
+class AmbiguousSubmit(SubmitError):
+    """The scheduler's answer leaves open whether the job was submitted."""
+
+
+class NoRoom(SubmitError):
+    """The scheduler takes no more jobs of this user at the moment."""
+
+    def __init__(self, text: str, jobs: int, name: str, sure: bool) -> None:
+        super().__init__(text)
+        self.jobs = jobs
+        """How many jobs it refused at once."""
+        self.name = name
+        """What the scheduler calls the limit."""
+        self.sure = sure
+        """Whether it named a limit on the number of jobs; else it may mean another rule."""
+
+

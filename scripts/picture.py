@@ -15,9 +15,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator.run import find_run
-from orchestrator.status import render
-from orchestrator.watch_app import Watch
+from orchestrator.runs.lookup import find_run
+from orchestrator.views.status import render
+from orchestrator.views.watch.app import Watch
 
 WIDTH = 118
 

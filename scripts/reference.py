@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import BaseModel
 from typer.main import get_command
 
-from engines.metrics import METRICS
+from engines.contract.metrics import METRICS
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINES = ("ppo", "evaluation", "analysis", "analysis.evolution", "miniature", "fsm", "probe", "fsm_report")
@@ -50,7 +50,7 @@ def type_name(annotation: object) -> str:
     """A type as a person would write it."""
     text = annotation.__name__ if isinstance(annotation, type) and not hasattr(annotation, "__args__") else str(annotation)
     packages = [f"engines.{name}." for name in sorted(ENGINES, reverse=True)]  # a package below another one first
-    for noise in ("typing.", "engines.io.", "engines.automata.", *packages, "annotated_types."):
+    for noise in ("typing.", "engines.contract.config.", "engines.contract.results.", "engines.shared.automata.description.", *packages, "annotated_types."):
         text = text.replace(noise, "")
     return text
 
@@ -98,7 +98,7 @@ def dataclass_table(kind: type) -> Iterator[str]:
 
 def commands() -> Iterator[str]:
     """Every command with its arguments and options; those of a group are named with it."""
-    group: Any = get_command(importlib.import_module("orchestrator.cli").app)
+    group: Any = get_command(importlib.import_module("orchestrator.cli.app").app)
     parts: list[tuple[str, Any]] = [(f"{name} {part}" if part else name, command) for name, outer in group.commands.items()
                                     for part, command in getattr(outer, "commands", {"": outer}).items()]
     for name, command in sorted(parts):
@@ -119,10 +119,10 @@ def commands() -> Iterator[str]:
 
 def reference() -> str:
     """The whole page."""
-    description = importlib.import_module("orchestrator.description")
-    profile = importlib.import_module("orchestrator.profile")
+    description = importlib.import_module("orchestrator.description.experiment")
+    profile = importlib.import_module("orchestrator.description.profile")
     spec = importlib.import_module("jobs.spec")
-    state = importlib.import_module("orchestrator.state")
+    state = importlib.import_module("orchestrator.runs.record")
     lines = ["# Reference", "", "Written by `python scripts/reference.py` from the code; a test fails when the two differ.", ""]
     lines += ["## Commands", ""]
     lines += commands()
@@ -130,12 +130,12 @@ def reference() -> str:
     lines += [f"| `{key}` | {cell(text)} |" for key, text in description.KEYS.items()]
     lines += ["", "### Stage", "", "| key | |", "| --- | --- |"]
     lines += [f"| `{key}` | {cell(text)} |" for key, text in description.STAGE_KEYS.items()]
-    gate = importlib.import_module("orchestrator.gate_reader")
+    gate = importlib.import_module("orchestrator.description.gate_reader")
     lines += ["", "### `when` and `unless`", "", "| key | |", "| --- | --- |"]
     lines += [f"| `{key}` | {cell(text)} |" for key, text in gate.GATE_KEYS.items()]
     lines += ["", "### `resources`", "", *dataclass_table(spec.Resources)]
     lines += ["", "## Cluster profile", "", *dataclass_table(profile.Profile)]
-    notify = importlib.import_module("orchestrator.notify")
+    notify = importlib.import_module("orchestrator.description.notifications")
     lines += ["", "### `notify`", "", "| key | |", "| --- | --- |"]
     lines += [f"| `{key}` | {cell(text)} |" for key, text in notify.KEYS.items()]
     lines += ["", "## States", "", "| state | |", "| --- | --- |"]

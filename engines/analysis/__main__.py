@@ -7,14 +7,16 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from engines.analysis import Config
+from engines.analysis.config import Config
 from engines.analysis.figures import draw
 from engines.analysis.html import page
 from engines.analysis.report import make_report
+from engines.analysis.rows import all_rows, own_rows
 from engines.analysis.text import comma_separated, headline, markdown, plain
-from engines.analysis.tidy import all_rows, own_rows
-from engines.io import Interrupted, Stop, program, write_results, write_text
-from engines.tidy import csv_text, write_parquet
+from engines.contract.files import write_text
+from engines.contract.program import Interrupted, Stop, program
+from engines.contract.results import write_results
+from engines.contract.tidy import csv_text, write_parquet
 
 
 def run(config: Config, out: Path, stop: Stop) -> None:

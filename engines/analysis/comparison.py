@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engines.analysis import Config
-from engines.analysis.reading import Scores
-from engines.io import ConfigError
-from engines.statistics import (
+from engines.analysis.config import Config
+from engines.analysis.load import Scores
+from engines.contract.config import ConfigError
+from engines.shared.reporting.statistics import (
     Array,
     Interval,
     benjamini_hochberg,

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engines.analysis import Config
 from engines.analysis.comparison import pooled, score_of
-from engines.analysis.reading import Scores
-from engines.statistics import Array, Interval, halves, holm, paired_bootstrap, sign_flip
+from engines.analysis.config import Config
+from engines.analysis.load import Scores
+from engines.shared.reporting.statistics import Array, Interval, halves, holm, paired_bootstrap, sign_flip
 
 Task = tuple[str, str]
 Values = dict[Task, dict[str, float]]

@@ -12,9 +12,9 @@ from typing import Any
 
 from engines.analysis.comparison import LEVEL, MACRO
 from engines.analysis.report import Report
-from engines.drawing import BLUE, INK, ORANGE, Figure, prepare, save
-from engines.metrics import METRICS
-from engines.statistics import t_interval
+from engines.contract.metrics import METRICS
+from engines.shared.reporting.figures import BLUE, INK, ORANGE, Figure, prepare, save
+from engines.shared.reporting.statistics import t_interval
 
 CURVES = {"validation_reward_mean": "validation reward, mean over tasks", "conflict_rate": "share of task pairs in conflict"}
 WINDOWS = 12

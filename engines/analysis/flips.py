@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engines.analysis import Config
-from engines.analysis.reading import Found
+from engines.analysis.config import Config
+from engines.analysis.load import Found
 
 SHOWN = 10
 """Examples per direction."""

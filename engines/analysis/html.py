@@ -7,7 +7,7 @@ from html import escape
 
 from engines.analysis.comparison import MACRO
 from engines.analysis.flips import Answer, Flip
-from engines.analysis.reading import labels
+from engines.analysis.load import labels
 from engines.analysis.report import Report
 from engines.analysis.tables import (
     COSTS,
@@ -22,8 +22,8 @@ from engines.analysis.tables import (
     flip_rows,
 )
 from engines.analysis.text import EXPECTED_READING, headline, notes, spent
-from engines.drawing import Figure
-from engines.pages import STYLE, rows
+from engines.shared.reporting.figures import Figure
+from engines.shared.reporting.tables import STYLE, rows
 
 
 def comparison(report: Report) -> str:

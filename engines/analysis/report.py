@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from engines.analysis import Config
 from engines.analysis.comparison import MACRO, Line, check_items, compare
+from engines.analysis.config import Config
 from engines.analysis.expected import Expected, expect
 from engines.analysis.flips import Flips, find_flips
-from engines.analysis.reading import Found, read_jobs
-from engines.statistics import Interval, t_interval
+from engines.analysis.load import Found, read_jobs
+from engines.shared.reporting.statistics import Interval, t_interval
 
 
 @dataclass

@@ -6,9 +6,9 @@ from statistics import fmean
 
 from engines.analysis.comparison import Line
 from engines.analysis.costs import Cost
-from engines.analysis.reading import labels
+from engines.analysis.load import labels
 from engines.analysis.report import Report
-from engines.statistics import Interval
+from engines.shared.reporting.statistics import Interval
 
 HEAD = ["domain", "n", "baseline", "treatment", "difference [95 %]", "p adjusted", "detectable"]
 EXPECTED = ["domain", "best specialist", "n", "expected", "actual", "actual minus expected [95 %]", "p adjusted"]

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Sequence
 
 from engines.analysis.comparison import LEVEL
-from engines.analysis.reading import labels
+from engines.analysis.load import labels
 from engines.analysis.report import Report
 from engines.analysis.tables import (
     COSTS,
@@ -28,9 +28,9 @@ from engines.analysis.tables import (
     hours_of,
     scores_from,
 )
-from engines.drawing import Figure
-from engines.pages import markdown_table, table
-from engines.statistics import Interval
+from engines.shared.reporting.figures import Figure
+from engines.shared.reporting.statistics import Interval
+from engines.shared.reporting.tables import markdown_table, table
 
 READING = ("How to read this: scores are per cent, differences are percentage points (treatment minus baseline) on the same problems. An "
            "interval that holds 0 says that these problems cannot tell the arms apart, not that they are equal. A domain is the mean over "

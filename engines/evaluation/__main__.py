@@ -8,17 +8,23 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engines.checkpoints import chosen
-from engines.evaluation import Config
+from engines.contract.checkpoints import chosen
+from engines.contract.config import ConfigError
+from engines.contract.files import write_json, write_text
+from engines.contract.program import Stop, program
+from engines.contract.progress import Progress
+from engines.contract.results import Row, write_results
 from engines.evaluation.aggregate import Axes, Line, over_suite, rows
-from engines.evaluation.processes import generate
+from engines.evaluation.config import FREE_KEYS, Config
 from engines.evaluation.reuse import take_over
-from engines.evaluation.samples import Desk, Model, read_lines
+from engines.evaluation.sample_store import Desk, Model
+from engines.evaluation.score import score_model
 from engines.evaluation.tasks import Item, read_items, remarks
-from engines.io import ConfigError, Interrupted, Progress, Row, Stop, program, write_json, write_results, write_text
+from engines.evaluation.workers import generate
 
 PROMPT_CHARACTERS = 500
 """How much of a prompt is kept for reading."""
+
 
 
 def models_of(config: Config) -> list[Model]:
@@ -28,60 +34,13 @@ def models_of(config: Config) -> list[Model]:
     return [Model(one.manifest.name, one.model, one.manifest) for one in chosen(config.models)]
 
 
+
 def write_prompts(out: Path, items: list[Item]) -> None:
     """``problems.jsonl``: the start of each prompt, so that a report can show what was asked after the data have moved."""
     lines = [{"task": item.task, "item_id": item.problem.item_id, "prompt": item.problem.prompt[-1]["content"][:PROMPT_CHARACTERS]}
              for item in items]
     write_text(out / "problems.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
-
-SCORED_AT_A_TIME = 64
-"""Samples between two looks at whether to stop, for each scoring process."""
-
-
-def score_model(desk: Desk, model: Model, done: int) -> list[Line]:
-    """Scores of all samples of one model, and ``scores/<name>.jsonl`` by rename. Interrupted on a signal; what was scored is kept.
-
-    ``done`` is the step before it in the progress.
-    """
-    from engines.scoring import ScoringPool
-
-    final = desk.out / "scores" / f"{model.name}.jsonl"
-    if final.exists():
-        return read_lines(final)
-    partial = final.with_name(f".{final.name}.partial")
-    final.parent.mkdir(exist_ok=True)
-    scored = {key_of(line): line for line in read_lines(partial)}
-    items = {(item.task, item.problem.item_id): item for item in desk.items}
-    lines = sorted((line for line in desk.lines(model) if key_of(line)[:2] in items), key=key_of)
-    todo = [line for line in lines if key_of(line) not in scored]
-    step = SCORED_AT_A_TIME * desk.config.scoring_workers
-    with ScoringPool(desk.config.scoring_workers, desk.config.scoring_seconds, desk.config.scoring) as pool, partial.open("a") as file:
-        for start in range(0, len(todo), step):
-            if desk.stop.requested:
-                raise Interrupted(f"all samples are on disk, {len(scored)} of {len(lines)} of '{model.name}' are scored")
-            part = [(line, items[key_of(line)[:2]]) for line in todo[start:start + step]]
-            verdicts = pool.score_many([(item.problem, line["text"]) for line, item in part])
-            for (line, item), verdict in zip(part, verdicts, strict=True):
-                kept = {key: value for key, value in line.items() if key != "text"}
-                scored[key_of(line)] = {**kept, "domain": item.domain, "value": verdict.value, "status": verdict.status,
-                                        "extracted": verdict.extracted, "detail": verdict.detail}
-                file.write(json.dumps(scored[key_of(line)]) + "\n")
-            file.flush()
-            desk.progress.write(done + len(scored), 2 * desk.total, {"scored": float(len(scored))}, "score")
-    found = [scored[key_of(line)] for line in lines]
-    write_text(final, "".join(json.dumps(line) + "\n" for line in found))
-    partial.unlink()
-    return found
-
-
-def key_of(line: Line) -> tuple[str, str, int]:
-    """What tells a sample apart within a model."""
-    return line["task"], line["item_id"], line["sample"]
-
-
-FREE_KEYS = frozenset({"allow_weak_sandbox", "reuse", "scoring_workers", "kv_cache_gb", "gpus_per_model", "drain_seconds"})
-"""Keys of the config that decide how fast the samples are made and not which: a restart may change them."""
 
 
 def same_as_before(config: Config, out: Path, models: list[Model], facts: dict[str, dict[str, Any]]) -> None:
@@ -98,11 +57,13 @@ def same_as_before(config: Config, out: Path, models: list[Model], facts: dict[s
     write_json(path, settings)
 
 
+
 def versions() -> dict[str, str]:
     """Versions of what decides the samples."""
     from importlib.metadata import version
 
     return {name: version(name) for name in ("torch", "transformers")} | {"vllm": vllm_version()}
+
 
 
 def vllm_version() -> str:
@@ -112,12 +73,14 @@ def vllm_version() -> str:
     return str(vllm.__version__)
 
 
+
 def sandbox_of(items: list[Item], weak: bool) -> str | None:
     """Name of the sandbox, tested, if some problem needs one; found out before anything is generated."""
-    from engines.sandbox import self_test
-    from engines.scoring import IN_SANDBOX, kind_of
+    from engines.shared.sandbox.execution import self_test
+    from engines.shared.scoring.registry import IN_SANDBOX, kind_of
 
     return self_test(weak) if any(kind_of(item.problem.data_source) in IN_SANDBOX for item in items) else None
+
 
 
 def rows_of(config: Config, desk: Desk, model: Model, lines: list[Line], facts: dict[str, dict[str, Any]]) -> list[Row]:
@@ -135,6 +98,7 @@ def rows_of(config: Config, desk: Desk, model: Model, lines: list[Line], facts: 
         found.append(over_suite(found, {task: fact["settings"]["metric"] for task, fact in facts.items()},
                                 {task: fact["group"] for task, fact in facts.items()}, part, {**axes, "suite": config.suite}))
     return found
+
 
 
 def run(config: Config, out: Path, stop: Stop) -> None:
@@ -172,3 +136,5 @@ def run(config: Config, out: Path, stop: Stop) -> None:
 
 if __name__ == "__main__":
     sys.exit(program("evaluation", Config, run))
+
+

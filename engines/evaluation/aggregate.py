@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from engines.io import Row
-from engines.statistics import standard_error
+from engines.contract.results import Row
+from engines.shared.reporting.statistics import standard_error
 
 Line = dict[str, Any]
 Axes = dict[str, str | int | float | bool]

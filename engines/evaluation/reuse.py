@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from engines.evaluation.samples import Model, read_lines
+from engines.contract.files import write_json, write_text
+from engines.contract.results import read_results
+from engines.evaluation.sample_store import Model, read_lines
 from engines.evaluation.tasks import Item
-from engines.io import read_results, write_json, write_text
 
 NOTE = "reused.json"
 

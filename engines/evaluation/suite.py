@@ -12,7 +12,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import Field, ValidationError
 
-from engines.io import ConfigError, EngineConfig, describe
+from engines.contract.config import ConfigError, EngineConfig, describe
 
 SHIPPED = Path(__file__).parent / "suites"
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engines.data import KNOWN_FILES, Problem, prompt_token_ids, read_problems
-from engines.evaluation import Config
+from engines.contract.config import ConfigError
+from engines.evaluation.config import Config
 from engines.evaluation.suite import PLAIN, Settings, Suite, Task, changed
-from engines.io import ConfigError
-from engines.preparation import file_hash, hub_folder
+from engines.shared.data.preparation import file_hash, hub_folder
+from engines.shared.data.problems import KNOWN_FILES, Problem, prompt_token_ids, read_problems
 
 KNOWN = {"math500": "math500.jsonl", "humaneval": "HumanEval.jsonl.gz", "mbpp": "mbpp.jsonl", "aime24": "aime24.jsonl",
          "amc23": "amc23.jsonl", "arcagi1": "arc_agi_1_evaluation.jsonl", "cruxeval": "cruxeval.jsonl", "ifeval": "ifeval.jsonl",

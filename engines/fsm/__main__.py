@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from engines.fsm import Config
-from engines.io import Stop, program
+from engines.contract.program import Stop, program
+from engines.fsm.config import Config
 
 
 def run(config: Config, out: Path, stop: Stop) -> None:

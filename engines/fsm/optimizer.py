@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from engines.automata.models import Parameters
+from engines.shared.automata.models import Parameters
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 

@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 import torch
 
-from engines import checkpoints
-from engines.automata import ceiling
-from engines.automata.batches import Store
-from engines.automata.data import Array, Data, fixed_order
-from engines.automata.models import Model, Parameters, count
-from engines.automata.weights import read_weights
-from engines.fsm import Config, Member
-from engines.fsm.continuation import Point, label, member_folder
-from engines.fsm.judge import judge
-from engines.io import Row, write_results
-from engines.statistics import ratio
+from engines.contract import checkpoints
+from engines.contract.results import Row, write_results
+from engines.fsm.accuracy import judge
+from engines.fsm.config import Config, Member
+from engines.fsm.resume import Point, label, member_folder
+from engines.shared.automata import baselines
+from engines.shared.automata.batches import Store
+from engines.shared.automata.data import Array, Data, fixed_order
+from engines.shared.automata.models import Model, Parameters, count
+from engines.shared.automata.weights import read_weights
+from engines.shared.reporting.statistics import ratio
 
 BLOCK = 8
 """Transitions of the query that make one line of the accuracy by position."""
@@ -42,10 +42,10 @@ def by_position(metric: str, right: Array, axes: Axes) -> list[Row]:
 def what_is_known(config: Config, data: Data, order: Array) -> tuple[list[Row], float]:
     """The ceiling (over all and by position), counting and chance on the test sequences; and the ceiling itself."""
     states = config.data_set.machines.states
-    known = ceiling.exact(data.test, order, config.data_set)
+    known = baselines.exact(data.test, order, config.data_set)
     rows = [accuracy_row("ceiling_accuracy", known, {}),
             Row(metric="chance_accuracy", value=1 / states, n=len(data.test)),
-            *(accuracy_row("counting_accuracy", ceiling.counting(data.test, order, states, by), {"by": by})
+            *(accuracy_row("counting_accuracy", baselines.counting(data.test, order, states, by), {"by": by})
               for by in ("state", "action", "nothing")),
             *by_position("ceiling_accuracy", known, {})]
     return rows, float(rows[0].value or 0.0)

@@ -15,12 +15,12 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from engines.automata.batches import Batch, Store
-from engines.automata.data import Array, Data
-from engines.automata.models import Model, dropout_masks
-from engines.fsm import Config
-from engines.fsm.continuation import Point
+from engines.fsm.config import Config
 from engines.fsm.optimizer import Pace
+from engines.fsm.resume import Point
+from engines.shared.automata.batches import Batch, Store
+from engines.shared.automata.data import Array, Data
+from engines.shared.automata.models import Model, dropout_masks
 
 PLAIN_STEPS = 3
 """Whole steps before the recording, in which libraries set themselves up and load their kernels; they count like any other step."""

@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from engines.automata.batches import Store
-from engines.automata.data import draw_order, fixed_order, load
-from engines.automata.models import Model
-from engines.fsm import Config
-from engines.fsm.continuation import RANK_BY, Point, find_start, label, publish, save_state
-from engines.fsm.graphs import own_stream, record
-from engines.fsm.judge import judge
+from engines.contract.config import ConfigError
+from engines.contract.program import Interrupted, Stop
+from engines.contract.progress import Progress
+from engines.fsm.accuracy import judge
+from engines.fsm.config import Config
+from engines.fsm.cuda_graphs import own_stream, record
 from engines.fsm.results import write
+from engines.fsm.resume import RANK_BY, Point, find_start, label, publish, save_state
 from engines.fsm.step import Epoch, Setting, Stepper
-from engines.io import ConfigError, Interrupted, Progress, Stop
+from engines.shared.automata.batches import Store
+from engines.shared.automata.data import draw_order, fixed_order, load
+from engines.shared.automata.models import Model
 
 MANY = 10
 """More models than this are stacked on a GPU: one cuDNN call costs about a tenth of a time loop of single kernels."""

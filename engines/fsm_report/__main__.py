@@ -6,12 +6,14 @@ import sys
 import time
 from pathlib import Path
 
-from engines.fsm_report import Config
+from engines.contract.files import write_text
+from engines.contract.program import Interrupted, Stop, program
+from engines.contract.results import write_results
 from engines.fsm_report.answers import answer
+from engines.fsm_report.config import Config
 from engines.fsm_report.figures import draw
-from engines.fsm_report.reading import read_jobs
-from engines.fsm_report.words import Report, headline, own_rows, page, plain, sentence
-from engines.io import Interrupted, Stop, program, write_results, write_text
+from engines.fsm_report.load import read_jobs
+from engines.fsm_report.text import Report, headline, own_rows, page, plain, sentence
 
 
 def run(config: Config, out: Path, stop: Stop) -> None:

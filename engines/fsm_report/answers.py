@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from engines.fsm_report import Config, Question
-from engines.fsm_report.reading import Found, Group
+from engines.fsm_report.config import Config, Question
+from engines.fsm_report.load import Found, Group
 from engines.fsm_report.summary import BEST, Summary, counting, difference, looked_up, probed, summarise, trained
-from engines.statistics import Interval
+from engines.shared.reporting.statistics import Interval
 
 LOOKED_UP = "way from counting to the ceiling"
 """What groups are compared by that were judged on unlike machines, whose accuracies are not comparable."""

@@ -7,9 +7,9 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from engines.drawing import BLUE, INK, ORANGE, Figure, prepare, save
-from engines.fsm_report.reading import Found, Group
+from engines.fsm_report.load import Found, Group
 from engines.fsm_report.summary import Summary, probed, summarise, trained
+from engines.shared.reporting.figures import BLUE, INK, ORANGE, Figure, prepare, save
 
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999", "#8c564b", "#6a3d9a")
 LOOKS = tuple(zip(COLOURS, "osD^vP*X<", strict=True))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev, variance
 
-from engines.fsm_report.reading import Axes, Group
-from engines.statistics import T95, Z95, Interval, t_interval
+from engines.fsm_report.load import Axes, Group
+from engines.shared.reporting.statistics import T95, Z95, Interval, t_interval
 
 BEST: Axes = {"checkpoint": "best"}
 

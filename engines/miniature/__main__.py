@@ -6,12 +6,14 @@ import sys
 import time
 from pathlib import Path
 
-from engines import checkpoints
-from engines.data import Problem, write_problems
-from engines.environment import cpu_count
-from engines.io import Progress, Row, Stop, program, write_results
-from engines.miniature import DOMAINS, Config
+from engines.contract import checkpoints
+from engines.contract.environment import cpu_count
+from engines.contract.program import Stop, program
+from engines.contract.progress import Progress
+from engines.contract.results import Row, write_results
+from engines.miniature.config import DOMAINS, Config
 from engines.miniature.domains import splits
+from engines.shared.data.problems import Problem, write_problems
 
 
 def run(config: Config, out: Path, stop: Stop) -> None:
@@ -20,9 +22,9 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     import torch
     import transformers
 
-    from engines.data import prompt_token_ids
     from engines.miniature.model import make_model, make_tokenizer
     from engines.miniature.warmup import accuracies, probe_logprobs, warm_up
+    from engines.shared.data.problems import prompt_token_ids
 
     torch.set_num_threads(config.cpu_threads or cpu_count())
     torch.manual_seed(config.seed)

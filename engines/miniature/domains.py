@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from engines.data import Problem, make_problem, user
+from engines.shared.data.problems import Problem, make_problem, user
 
 LETTERS = string.ascii_lowercase.replace("x", "")
 

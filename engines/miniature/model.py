@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engines.miniature import Config
+from engines.miniature.config import Config
 
 EOS, PAD = "<eos>", "<pad>"
 MAX_POSITIONS = 256

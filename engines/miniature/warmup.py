@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 
-from engines.data import Problem, prompt_token_ids
-from engines.io import Interrupted, Progress, Stop
-from engines.miniature import Config
+from engines.contract.program import Interrupted, Stop
+from engines.contract.progress import Progress
+from engines.miniature.config import Config
 from engines.miniature.domains import GENERATORS, warm_up_texts
-from engines.scoring import score
+from engines.shared.data.problems import Problem, prompt_token_ids
+from engines.shared.scoring.registry import score
 
 IGNORED = -100
 ANSWER_TOKENS = 8

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from engines.io import Stop, program
-from engines.ppo import Config
+from engines.contract.program import Stop, program
+from engines.ppo.config import Config
 
 
 def run(config: Config, out: Path, stop: Stop) -> None:
     """Train; the heavy imports happen only when there is something to do."""
-    from engines.ppo.driver import train
+    from engines.ppo.training import train
 
     train(config, out, stop)
 

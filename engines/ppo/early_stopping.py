@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from engines.ppo import EarlyStopping
+from engines.ppo.config import EarlyStopping
 
 
 @dataclass(frozen=True)

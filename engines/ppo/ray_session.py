@@ -12,8 +12,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from engines.io import ConfigError, Stop
-from engines.ppo.guards import Patience
+from engines.contract.config import ConfigError
+from engines.contract.program import Stop
+from engines.ppo.watchdogs import Patience
 
 OBJECT_STORE_BYTES = 128 << 20
 """Only token ids and log-probabilities travel, a few MB per step."""

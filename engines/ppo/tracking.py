@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engines.inference import sample_seed
-from engines.io import ConfigError, write_text
-from engines.ppo import Config
+from engines.contract.config import ConfigError
+from engines.contract.files import write_text
+from engines.ppo.config import Config
+from engines.shared.inference import sample_seed
 
 
 class Tracker:

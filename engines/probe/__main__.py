@@ -7,12 +7,15 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engines.io import ConfigError, Progress, Row, Stop, program, write_results
-from engines.probe import Config
+from engines.contract.config import ConfigError
+from engines.contract.program import Stop, program
+from engines.contract.progress import Progress
+from engines.contract.results import Row, write_results
+from engines.probe.config import Config
 
 if TYPE_CHECKING:
-    from engines.automata import DataSet
     from engines.probe.features import Features
+    from engines.shared.automata.description import DataSet
 
 
 def run(config: Config, out: Path, stop: Stop) -> None:
@@ -20,12 +23,12 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     started = time.monotonic()
     import torch
 
-    from engines import checkpoints
-    from engines.automata.data import fixed_order, load
-    from engines.automata.models import Model, initial
-    from engines.automata.weights import read_description, read_weights
+    from engines.contract import checkpoints
     from engines.probe.features import features
-    from engines.probe.probing import probe
+    from engines.probe.fit import probe
+    from engines.shared.automata.data import fixed_order, load
+    from engines.shared.automata.models import Model, initial
+    from engines.shared.automata.weights import read_description, read_weights
 
     torch.set_num_threads(config.cpu_threads)
     chosen = checkpoints.chosen(config.models)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from engines.automata import FIRST_ACTION, DataSet
-from engines.automata.batches import Store
-from engines.automata.data import Array, Samples
-from engines.automata.models import Model, Parameters
+from engines.shared.automata.batches import Store
+from engines.shared.automata.data import Array, Samples
+from engines.shared.automata.description import FIRST_ACTION, DataSet
+from engines.shared.automata.models import Model, Parameters
 
 AT_ONCE = 50
 """Sequences per forward pass."""

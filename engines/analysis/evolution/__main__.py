@@ -8,13 +8,13 @@ from html import escape
 from importlib.util import find_spec
 from pathlib import Path
 
-from engines.analysis.evolution import Config
-from engines.analysis.evolution.arms import ARMS, arm_rows, uneven
-from engines.analysis.evolution.drawing import draw
-from engines.analysis.evolution.judging import RULES
-from engines.analysis.evolution.reading import Series, read_evolution
-from engines.analysis.evolution.table import facts, tidy
-from engines.analysis.evolution.words import (
+from engines.analysis.evolution.config import Config
+from engines.analysis.evolution.figures import draw
+from engines.analysis.evolution.load import Series, read_evolution
+from engines.analysis.evolution.rows import facts, tidy
+from engines.analysis.evolution.seeds import ARMS, arm_rows, uneven
+from engines.analysis.evolution.stopping import RULES
+from engines.analysis.evolution.text import (
     CHECKPOINTS,
     CHECKS,
     READING,
@@ -30,11 +30,13 @@ from engines.analysis.evolution.words import (
     sentence,
     stopping_rows,
 )
-from engines.analysis.reading import labels
-from engines.drawing import Figure
-from engines.io import Interrupted, Stop, program, write_results, write_text
-from engines.pages import STYLE, rows
-from engines.tidy import csv_text, with_ends, write_parquet
+from engines.analysis.load import labels
+from engines.contract.files import write_text
+from engines.contract.program import Interrupted, Stop, program
+from engines.contract.results import write_results
+from engines.contract.tidy import csv_text, with_ends, write_parquet
+from engines.shared.reporting.figures import Figure
+from engines.shared.reporting.tables import STYLE, rows
 
 
 def page(told: Told, figures: list[Figure]) -> str:

@@ -1,0 +1,79 @@
+"""How every engine runs: ``program`` reads the config, calls the engine, and turns its end into an exit code.
+
+Every ``engines/<name>/__main__.py`` calls it; nothing else does.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+from engines.contract.config import C, ConfigError, load_config
+from engines.contract.environment import environment
+from engines.contract.files import write_json
+
+INTERRUPTED = 75
+"""Exit code of an engine that stopped on a signal and continues from its newest checkpoint when started again."""
+
+
+BAD_CONFIG = 2
+"""Exit code of an engine whose config is wrong; one line on stderr says what."""
+
+
+
+class Stop:
+    """Whether somebody asked the engine to stop (time limit, preemption, cancel). Look at it between steps."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def listen(self) -> None:
+        """Take over SIGTERM, SIGINT and SIGUSR2. Call again after a library replaced the handlers (ray.init does)."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
+            signal.signal(number, self._request)
+
+    def _request(self, _number: int, _frame: FrameType | None) -> None:
+        self.requested = True
+
+
+
+class Interrupted(Exception):
+    """Raised by an engine that has saved its state because a stop was requested."""
+
+
+
+def program(engine: str, kind: type[C], run: Callable[[C, Path, Stop], None], arguments: list[str] | None = None) -> int:
+    """Run an engine as a program: ``CONFIG --out FOLDER``. Returns the exit code.
+
+    0: results are there (also when they were there before); 2: bad config, one line; 75: stopped on a signal, start it again to
+    continue. Anything else that goes wrong keeps its traceback.
+    """
+    import argparse
+
+    parser = argparse.ArgumentParser(prog=f"python -m engines.{engine}")
+    parser.add_argument("config", type=Path, help="YAML or JSON file with the engine's config")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write to; finished work in it is kept")
+    parsed = parser.parse_args(arguments)
+    out: Path = parsed.out
+    if (out / "results.json").exists():
+        print(f"{out / 'results.json'} is there: nothing to do")
+        return 0
+    stop = Stop()
+    stop.listen()
+    try:
+        config = load_config(parsed.config, kind)
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / "environment.json", environment())
+        run(config, out, stop)
+    except ConfigError as error:
+        print(f"engines.{engine}: {error}", file=sys.stderr)
+        return BAD_CONFIG
+    except Interrupted as error:
+        print(f"engines.{engine}: stopped: {error}", file=sys.stderr)
+        return INTERRUPTED
+    return 0
+
+

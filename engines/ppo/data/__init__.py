@@ -1,0 +1,1 @@
+"""Which problems are trained on: read, checked, drawn."""

@@ -1,0 +1,1 @@
+"""What several engines share. Nothing here is a program."""

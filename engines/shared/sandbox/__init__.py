@@ -1,0 +1,1 @@
+"""Run model-written code where it can do no harm."""

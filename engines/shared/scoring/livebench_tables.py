@@ -1,0 +1,156 @@
+"""Tables as text, for two of LiveBench's tasks: csv, tsv, json, jsonl, markdown and html."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from html.parser import HTMLParser
+from typing import Any
+
+from engines.shared.scoring.text import fenced, last_boxed, last_tag, literal
+
+Rows = list[dict[str, Any]]
+MISSING = ("", "nan", "none", "null", "na", "n/a")
+TOLERANCE = 1e-6
+
+
+def table_join(truth: Any, text: str) -> float | None:
+    """F1 of the last dictionary of a response against the right mapping; None if there is none."""
+    wanted = literal(truth) if isinstance(truth, str) else truth
+    blocks = fenced(text)
+    named = [content for language, content in blocks if language == "python"] or [content for _, content in blocks]
+    candidates = [*named[-1:], (last_boxed(text) or "").replace("\\", ""), text[text.rfind("{"):text.rfind("}") + 1]]
+    found = next((value for value in map(dictionary, candidates) if value), None)
+    if found is None:
+        return None
+    right = sum(1 for key, value in found.items() if wanted.get(key) and wanted[key] == value)
+    missed = sum(1 for key in wanted if not found.get(key))
+    swapped = sum(1 for key, value in found.items() if wanted.get(key) and wanted[key] != value)
+    return 2 * right / (2 * right + (len(found) - right) + missed + swapped)
+
+
+def dictionary(text: str) -> dict[Any, Any] | None:
+    """The dictionary that a text spells out."""
+    try:
+        value = literal(text.replace("\n", ""))
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def table_reformat(prompt: str, truth: str, text: str) -> float | None:
+    """1.0 if a response holds the right table in the format asked for; None without an answer, ValueError if no format is asked for.
+
+    The order of the columns and a column ``index`` do not matter, the order of the rows does.
+    """
+    asked = re.findall(r"Target Format:\s*(\w+)", prompt) or re.findall(r"convert the Input Table from \S+ format to (\w+) format", prompt)
+    if not asked:
+        raise ValueError("the prompt names no target format")
+    kind = asked[-1].lower()
+    wanted = read(kind, truth)
+    answer = last_tag(text, "solution") or text
+    blocks = fenced(answer)
+    for candidate in [content for _, content in blocks[-1:]] or [answer, from_header(answer, truth)]:
+        try:
+            rows = read(kind, candidate)
+        except (ValueError, KeyError, TypeError, csv.Error, RecursionError):
+            continue
+        if rows and same_rows(rows, wanted):
+            return 1.0
+    return 0.0 if answer.strip() else None
+
+
+def from_header(text: str, truth: str) -> str:
+    """The part of a text from the right table's first line on, up to an empty line."""
+    header = truth.strip().splitlines()[0].strip()
+    _, there, after = text.partition(header)
+    return (header + after).partition("\n\n")[0] if there else ""
+
+
+def read(kind: str, text: str) -> Rows:
+    """Rows of a table. ValueError if the text is none of that kind."""
+    text = text.strip()
+    if kind in ("csv", "tsv"):
+        return sheet(list(csv.reader(io.StringIO(text), delimiter="," if kind == "csv" else "\t")))
+    if kind == "jsonl":
+        return [checked(json.loads(line)) for line in text.splitlines() if line.strip()]
+    if kind == "json":
+        return objects(json.loads(text))
+    if kind == "markdown":
+        lines = [line.strip() for line in text.splitlines() if line.strip().startswith("|")]
+        cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+        return sheet([row for row in cells if not all(re.fullmatch(r":?-+:?", cell) for cell in row)])
+    if kind == "html":
+        parser = Cells()
+        parser.feed(text)
+        return sheet(parser.rows)
+    raise ValueError(f"no reader for the table format {kind!r}")
+
+
+def checked(row: Any) -> dict[str, Any]:
+    """A row that is an object. ValueError if not."""
+    if not isinstance(row, dict):
+        raise ValueError("a row is not an object")
+    return {str(key).strip(): value for key, value in row.items() if key != "index"}
+
+
+def objects(value: Any) -> Rows:
+    """JSON's three ways to write a table: records, records by index, columns and data under ``data``."""
+    if isinstance(value, dict) and isinstance(value.get("data"), list):
+        value = value["data"]
+    return [checked(row) for row in (value.values() if isinstance(value, dict) else value)]
+
+
+def sheet(rows: list[list[str]]) -> Rows:
+    """Rows under a header. ValueError if there is no header or a row is longer."""
+    rows = [row for row in rows if any(cell.strip() for cell in row)]
+    if not rows or any(len(row) != len(rows[0]) for row in rows):
+        raise ValueError("no header, or rows of different lengths")
+    return [checked(dict(zip(rows[0], row, strict=True))) for row in rows[1:]]
+
+
+class Cells(HTMLParser):
+    """Cells of the tables of an HTML text, row by row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002  # the base class's signature
+        """A row or a cell begins."""
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th") and self.rows:
+            self.rows[-1].append("")
+            self.inside = True
+
+    def handle_endtag(self, tag: str) -> None:
+        """A cell ends."""
+        self.inside = self.inside and tag not in ("td", "th", "tr")
+
+    def handle_data(self, data: str) -> None:
+        """Text, which counts inside a cell."""
+        if self.inside:
+            self.rows[-1][-1] += data.strip()
+
+
+def same_rows(rows: Rows, wanted: Rows) -> bool:
+    """Equality of two tables, cell by cell."""
+    return len(rows) == len(wanted) and all(
+        row.keys() == target.keys() and all(same_cell(row[key], target[key]) for key in row)
+        for row, target in zip(rows, wanted, strict=True))
+
+
+def same_cell(one: Any, other: Any) -> bool:
+    """Equality as numbers within 1e-6 if both are some, else as text; nothing is written in many ways."""
+    first, second = str(one).strip(), str(other).strip()
+    if first.lower() in MISSING and second.lower() in MISSING:
+        return True
+    try:
+        return math.isclose(float(first), float(second), rel_tol=0.0, abs_tol=TOLERANCE)
+    except ValueError:
+        return first == second

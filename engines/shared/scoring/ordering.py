@@ -1,0 +1,46 @@
+"""Ordering puzzles: a list of names between ``<answer>`` tags, all in the right order or not."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from engines.shared.data.problems import Problem
+from engines.shared.scoring.text import last_tag, literal
+from engines.shared.scoring.verdict import Verdict
+
+
+def strict(problem: Problem, text: str) -> Verdict:
+    """1.0 if the list has the right names in the right order; quotes are optional, case does not matter."""
+    tagged = last_tag(text)
+    names = names_of(tagged) if tagged is not None else None
+    if names is None:
+        return Verdict(0.0, "no_answer", tagged, "no list between <answer> tags")
+    return Verdict(float(names == [str(name).strip().casefold() for name in truth_of(problem)]), "ok", tagged)
+
+
+def guru(problem: Problem, text: str) -> Verdict:
+    """GURU's reading: the tag on one line, the first bracket's runs of letters, digits and spaces; hyphens and apostrophes divide."""
+    tagged = last_tag(text, one_line=True)
+    brackets = re.findall(r"\[([^\]]*)\]", tagged) if tagged is not None else []
+    whole = next((inner for inner in brackets if all(inner.split(","))), None)
+    if whole is None:
+        return Verdict(0.0, "no_answer", tagged, "no list in an <answer> on one line")
+    names = [name.lower().strip() for name in re.findall(r"[\w\s]+", whole) if name.strip()]
+    return Verdict(float(names == list(truth_of(problem))), "ok", tagged)
+
+
+def truth_of(problem: Problem) -> Any:
+    """The right order, which may have been written as text."""
+    return literal(problem.ground_truth) if isinstance(problem.ground_truth, str) else problem.ground_truth
+
+
+def names_of(text: str) -> list[str] | None:
+    """The names of a list, with or without quotes; None if the text is none."""
+    try:
+        value = literal(text)
+    except ValueError:
+        if not re.fullmatch(r"\[[^\[\]]+\]", text):
+            return None
+        value = [name.strip().strip("'\"") for name in text[1:-1].split(",")]
+    return [str(name).strip().casefold() for name in value] if isinstance(value, list | tuple) else None

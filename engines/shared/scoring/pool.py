@@ -1,0 +1,131 @@
+"""Processes that score, and can be killed. One item that hangs, crashes or fills its memory costs that item."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from types import TracebackType
+
+from engines.shared.data.problems import Problem
+from engines.shared.sandbox.execution import SandboxError, chosen
+from engines.shared.scoring.registry import IN_PROCESS, IN_SANDBOX, Version, kind_of, score
+from engines.shared.scoring.verdict import Verdict
+
+START_SECONDS = 30.0
+"""The first item of a process waits for its imports too."""
+SANDBOX_SECONDS = 300.0
+"""Programs have limits of their own, which make a verdict; this one is for a sandbox that hangs."""
+
+
+def work(connection: Connection, version: Version) -> None:
+    """The loop of one worker: an item in, a verdict out, until the pipe closes."""
+    while True:
+        try:
+            problem, text = connection.recv()
+        except EOFError:
+            return
+        try:
+            verdict = score(problem, text, version)
+        except Exception as error:  # a third-party parser may raise anything: told in this item's verdict, which has no score
+            verdict = Verdict(None, "error", detail=f"{type(error).__name__}: {error}"[:300])
+        connection.send(verdict)
+
+
+@dataclass
+class Worker:
+    """One process and the item it has."""
+
+    process: multiprocessing.process.BaseProcess
+    connection: Connection
+    index: int = -1
+    seconds: float = 0.0
+    deadline: float = 0.0
+
+
+class ScoringPool:
+    """A pool of ``workers`` processes with ``seconds`` per item that runs no program. Processes start when the first item needs one."""
+
+    def __init__(self, workers: int, seconds: float, version: Version = "strict") -> None:
+        if workers < 1 or seconds <= 0:
+            raise ValueError(f"a scoring pool needs a worker and time, got workers={workers}, seconds={seconds}")
+        self.limit = workers
+        self.seconds = seconds
+        self.version = version
+        self.workers: list[Worker] = []
+        # A fresh interpreter: a fork of a process that holds vLLM or Ray would inherit their threads' locks.
+        self.context = multiprocessing.get_context("spawn")
+
+    def __enter__(self) -> ScoringPool:
+        """Nothing is started yet."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Kill what is left."""
+        while self.workers:
+            self.end(self.workers[-1])
+
+    def start(self) -> Worker:
+        """A new process."""
+        ours, theirs = self.context.Pipe()
+        process = self.context.Process(target=work, args=(theirs, self.version), daemon=False)
+        process.start()
+        theirs.close()
+        worker = Worker(process, ours)
+        self.workers.append(worker)
+        return worker
+
+    def end(self, worker: Worker) -> None:
+        """Kill a process and forget it."""
+        worker.connection.close()
+        worker.process.kill()
+        worker.process.join()
+        self.workers.remove(worker)
+
+    def score_many(self, items: Sequence[tuple[Problem, str]]) -> list[Verdict]:
+        """Verdicts in the order of the items."""
+        verdicts: list[Verdict | None] = [None] * len(items)
+        todo: list[int] = []
+        for index, (problem, text) in enumerate(items):
+            if kind_of(problem.data_source) in IN_PROCESS:
+                verdicts[index] = score(problem, text, self.version)
+            else:
+                todo.append(index)
+        todo.reverse()
+        if any(kind_of(items[index][0].data_source) in IN_SANDBOX for index in todo):
+            with contextlib.suppress(SandboxError):  # each item is told so
+                chosen()  # here, once: the processes that score inherit it
+        busy: list[Worker] = []
+        while todo or busy:
+            while todo and len(busy) < self.limit:
+                idle = [worker for worker in self.workers if worker not in busy]
+                worker = idle[0] if idle else self.start()
+                worker.index = todo.pop()
+                worker.seconds = SANDBOX_SECONDS if kind_of(items[worker.index][0].data_source) in IN_SANDBOX else self.seconds
+                worker.deadline = time.monotonic() + worker.seconds + (0.0 if idle else START_SECONDS)
+                worker.connection.send(items[worker.index])
+                busy.append(worker)
+            for worker, verdict in self.finished(busy):
+                verdicts[worker.index] = verdict
+                busy.remove(worker)
+        return [verdict for verdict in verdicts if verdict is not None]
+
+    def finished(self, busy: list[Worker]) -> list[tuple[Worker, Verdict]]:
+        """Wait for the next verdicts; a worker that died or is over its time is replaced, and its item says so."""
+        pause = max(0.0, min(worker.deadline for worker in busy) - time.monotonic())
+        ready = wait([worker.connection for worker in busy], timeout=pause)
+        found = []
+        for worker in list(busy):
+            if worker.connection in ready:
+                try:
+                    found.append((worker, worker.connection.recv()))
+                except (EOFError, ConnectionResetError):
+                    self.end(worker)
+                    found.append((worker, Verdict(None, "error", detail=f"the scorer died (exit code {worker.process.exitcode})")))
+            elif time.monotonic() >= worker.deadline:
+                self.end(worker)
+                found.append((worker, Verdict(None, "timeout", detail=f"no verdict within {worker.seconds:g} s")))
+        return found

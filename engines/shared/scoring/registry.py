@@ -1,0 +1,78 @@
+"""Scorers: a problem and a response in, a verdict out. Pure, deterministic, and never 0.0 for "could not".
+
+Each kind of answer is a module with two functions, ``strict`` and ``guru``. ``strict`` says what is right; ``guru`` gives the value that
+the published GURU scorer gives, its defects included, for comparison with published numbers, but runs nothing outside the sandbox and
+draws nothing by chance. Both see a response without its thinking.
+
+``score`` judges in this process; a ``ScoringPool`` judges in processes that can be killed: an expression that hangs costs its own time
+limit and nothing else.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Literal
+
+from engines.contract.config import ConfigError
+from engines.shared.data.problems import Problem
+from engines.shared.sandbox.execution import SandboxError
+from engines.shared.scoring.verdict import Verdict
+
+Version = Literal["strict", "guru"]
+VERSIONS: tuple[Version, ...] = ("strict", "guru")
+Scorer = Callable[[Problem, str], Verdict]
+
+IN_PROCESS = frozenset({"miniature", "choice", "word"})
+"""Kinds that need no process of their own: they take microseconds and run nothing."""
+IN_SANDBOX = frozenset({"code", "crux"})
+"""Kinds that run programs. The sandbox has limits of its own, and theirs hold."""
+
+KINDS = (
+    ("math__", "mathematics"), ("codegen__", "code"), ("stem__gpqa", "choice"), ("stem__supergpqa", "choice"),
+    ("simulation__arcagi", "grid"), ("simulation__barc", "grid"), ("logic__zebra_puzzle", "zebra"), ("logic__ordering_puzzle", "ordering"),
+    ("logic__graph", "word"), ("simulation__codeio", "json_answer"), ("simulation__cruxeval", "crux"), ("table__", "table"),
+    ("ood__ifeval", "instructions"), ("ood__livebench", "livebench"),
+    # GURU's own generators leave the domain out.
+    ("zebra_puzzle", "zebra"), ("ordering_puzzle", "ordering"), ("graph_logical", "word"))
+"""Scorer by the beginning of a data source."""
+
+
+def kind_of(data_source: str) -> str:
+    """Which scorer judges a data source. ConfigError names the known ones."""
+    if data_source.endswith("__miniature"):
+        return "miniature"
+    for prefix, kind in KINDS:
+        if data_source.startswith(prefix):
+            return kind
+    raise ConfigError(f"no scorer for the data source '{data_source}'; there are scorers for the miniature domains and for "
+                      + ", ".join(f"{prefix}*" for prefix, _ in KINDS))
+
+
+def answer_text(text: str) -> str | None:
+    """The part of a response after its thinking: after the last ``</think>``; None if the thinking never ends."""
+    before, closed, after = text.rpartition("</think>")
+    if "<think>" in after:
+        return None
+    return after if closed else before + after
+
+
+def score(problem: Problem, text: str, version: Version = "strict") -> Verdict:
+    """Judge one response in this process. Where it could not be judged, the value is None and the status says why."""
+    judge = scorer(kind_of(problem.data_source), version)
+    answer = answer_text(text)
+    if answer is None:
+        return Verdict(0.0, "no_answer", detail="the thinking never ends")
+    try:
+        return judge(problem, answer)
+    except SandboxError as error:
+        return Verdict(None, "sandbox_error", detail=str(error))
+    except ValueError as error:  # the problem's own data cannot be used
+        return Verdict(None, "error", detail=str(error)[:300])
+
+
+def scorer(kind: str, version: Version = "strict") -> Scorer:
+    """The function behind a kind; imported when it is needed."""
+    found: Scorer = getattr(importlib.import_module(f"engines.shared.scoring.{kind}"), version)
+    return found
+

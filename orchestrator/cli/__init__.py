@@ -1,0 +1,1 @@
+"""`orch`: read the command line, call one function, print what it returns."""

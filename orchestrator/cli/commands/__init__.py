@@ -1,0 +1,1 @@
+"""One command, one file; `orchestrator/cli/app.py` finds them by name."""

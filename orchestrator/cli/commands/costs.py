@@ -1,0 +1,32 @@
+"""`orch costs`: hours asked for, used and wasted."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.arguments import AsJson, RunName
+
+
+def costs(run: RunName = None, by: Annotated[list[str] | None, typer.Option("--by", help="Axis to tell apart, such as seed; arm "
+          "without it. May be repeated.")] = None, as_json: AsJson = False) -> None:
+    """Show GPU- or CPU-hours asked for, used and wasted, what jobs used of what they held, and what to ask for next time."""
+    import time
+
+    from rich.console import Console
+
+    from orchestrator.lifecycle.refresh import refresh
+    from orchestrator.runs.lookup import find_run
+    from orchestrator.views.costs.tables import document, render, spent
+
+    found = find_run(run)
+    records, trouble = refresh(found)
+    seen = spent(found, records, time.time(), by or ("arm",))
+    if as_json:
+        print(json.dumps({**document(found, seen), "trouble": trouble}, indent=1))
+        return
+    Console().print(render(found, seen))
+
+

@@ -1,0 +1,20 @@
+"""`orch page`: write a run as one HTML page."""
+
+from __future__ import annotations
+
+from orchestrator.cli.arguments import RunName
+
+
+def page(run: RunName = None) -> None:
+    """Write the run as one HTML page that needs no network: stages, timeline, curves, costs, causes of death."""
+    import time
+
+    from orchestrator.lifecycle.refresh import refresh
+    from orchestrator.runs.lookup import find_run
+    from orchestrator.views.page.page import write_page
+
+    found = find_run(run)
+    records, trouble = refresh(found)
+    print(write_page(found, records, trouble, time.time()))
+
+

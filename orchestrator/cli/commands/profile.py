@@ -1,0 +1,48 @@
+"""`orch rerun`, `orch diff` and `orch profile`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Named = Annotated[str, typer.Argument(help="experiment (its newest run), experiment/run, or a run's folder.")]
+
+
+
+profile_app = typer.Typer(help="Cluster profiles.", no_args_is_help=True)
+
+
+
+@profile_app.command("init")
+def profile_init(
+        out: Annotated[Path | None, typer.Option("--out", help="File to write; ~/.config/orch/cluster.yaml without it.")] = None,
+        partition: Annotated[str | None, typer.Option(help="Which partition, where there are several.")] = None,
+        account: Annotated[str | None, typer.Option(help="Which account, where you have several.")] = None,
+        qos: Annotated[str | None, typer.Option(help="A quality of service other than Slurm's default for you.")] = None,
+        gpu_type: Annotated[str | None, typer.Option(help="Which GPU type, where the partition has several.")] = None,
+        force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False) -> None:
+    """Write a profile of this cluster from what sinfo, scontrol and sacctmgr say. Where there is a choice it names the choices."""
+    from orchestrator.checks.site import Wanted, init
+    from orchestrator.description.profile import USER_FILE
+
+    wanted = Wanted(partition=partition, account=account, qos=qos, gpu_type=gpu_type)
+    print("\n".join(init(out or USER_FILE.expanduser(), force, wanted)))
+
+
+
+@profile_app.command("list")
+def profile_list() -> None:
+    """List the profiles: your own in ~/.config/orch, and the shipped ones."""
+    from orchestrator.description.profile import known_profiles, load_profile
+    from orchestrator.errors import OrchError
+
+    for name, path in known_profiles().items():
+        try:
+            about = load_profile(str(path)).about
+        except OrchError as error:
+            about = f"cannot be used: {error.lines[0]}"
+        print(f"{name}: {about}")
+
+

@@ -1,0 +1,48 @@
+"""`orch results`: the results of a run as one table."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.arguments import AsJson, RunName
+from orchestrator.cli.commands.evolve import UNFOLDED
+
+
+def results(run: RunName = None,
+            job: Annotated[list[str] | None, typer.Option("--job", help="Only this job or stage. May be repeated.")] = None,
+            metric: Annotated[list[str] | None, typer.Option(help="Only this metric. May be repeated.")] = None,
+            csv: Annotated[Path | None, typer.Option("--csv", help="Write the rows to a CSV file.")] = None,
+            parquet: Annotated[Path | None, typer.Option("--parquet", help="Write the rows to a parquet file (needs pyarrow).")] = None,
+            as_json: AsJson = False) -> None:
+    """Print or export every result of a run as tidy rows: job, axes, metric, value, n, spread; a missing one with its reason."""
+    from orchestrator.runs.lookup import find_run
+    from orchestrator.scores.results import gather, reasons, render_results, write_table
+
+    found = find_run(run)
+    lines, unfinished = gather(found, job, metric)
+    for path in filter(None, (csv, parquet)):
+        write_table(path, lines, parquet=path == parquet)
+        print(f"{len(lines)} rows: {path}", file=sys.stderr)
+    if as_json:
+        from engines.contract.tidy import records
+
+        print(json.dumps(records(lines), indent=1))
+    elif not (csv or parquet):
+        from rich.console import Console
+
+        console = Console()
+        if console.is_terminal:
+            console.print(render_results(lines, console.width))
+            for line in reasons(lines):
+                console.print(line, markup=False, highlight=False)
+        else:
+            Console(width=UNFOLDED).print(render_results(lines, None))
+    if unfinished:
+        print(f"{found.name}: no results yet of {len(unfinished)} jobs: {', '.join(unfinished[:8])}", file=sys.stderr)
+
+

@@ -1,0 +1,1 @@
+"""What can be asked of a scheduler: submit, cancel, hold, and where its jobs are."""

@@ -1,0 +1,60 @@
+"""What orch asks of a scheduler: Slurm's, or the one of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from orchestrator.clusters.batch import Batch, Waits
+from orchestrator.runs.reconcile import Answer
+from orchestrator.runs.record import Record
+
+
+class Cluster(Protocol):
+    """A scheduler: Slurm, or the one of this machine."""
+
+    trouble: str
+    """Why the last question could not be answered; empty if it was."""
+
+    queued: int | None
+    """How many jobs of the user, of whatever run, were queued or running in the last answer and were submitted since; None: not known."""
+    looks: int
+    """How many more of them only look at gates and backlogs."""
+
+    def array_size(self) -> int:
+        """Most jobs that one array may have; 1 where there are no arrays."""
+
+    def script(self, batch: Batch, waits: Waits) -> str:
+        """The exact text that would be submitted."""
+
+    def submit(self, batch: Batch, waits: Waits) -> str:
+        """Submit and return the job id. SubmitError: refused, NoRoom for now. AmbiguousSubmit: perhaps submitted."""
+
+    def most_jobs(self) -> int | None:
+        """How many jobs of this user the scheduler takes at most; None: it does not say."""
+
+    def ask_active(self, shared: bool = False) -> Answer:
+        """Queued and running jobs by token; one call whatever their number. None: could not ask.
+
+        ``shared``: an answer that another process of the user got a few seconds ago will do.
+        """
+
+    def ask_final(self, since: float, shared: bool = False) -> Answer:
+        """Ended jobs by token; one call. None: could not ask."""
+
+    def nudge(self, job_id: str) -> None:
+        """Tell a running pack, by SIGUSR1, that one of its members is to end."""
+
+    def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
+        """Keep waiting jobs from starting, or let them go. False if the scheduler cannot be asked."""
+
+    def cancel(self, job_ids: Sequence[str]) -> None:
+        """End these jobs. SubmitError if the scheduler cannot be asked."""
+
+    def look_after(self, records: Sequence[Record]) -> None:
+        """See that `orch advance` runs once these active jobs have ended, well or not. Called again it changes nothing."""
+
+    def look_again(self, records: Sequence[Record]) -> None:
+        """See that `orch advance` runs once one of these active jobs has ended, because others wait for room; without any, in a while."""
+
+

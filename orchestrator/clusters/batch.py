@@ -1,0 +1,129 @@
+"""Jobs that are submitted together, what they wait for, and how Slurm writes the ids of arrays.
+
+Pure. The lifecycle makes batches; a cluster submits them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from jobs.spec import Job, Resources
+from orchestrator.runs.record import Record, allocation, split_token
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Jobs that one call submits: a single job, a pack, or the elements of an array, each of them a job or a pack."""
+
+    jobs: tuple[Job, ...]
+    records: tuple[Record, ...]
+    """Of the same jobs, with the attempt and the token they are submitted under."""
+
+    @property
+    def token(self) -> str:
+        """What the scheduler's job name ends in."""
+        return split_token(self.records[0].token)[0]
+
+    @cached_property
+    def indexes(self) -> list[int]:
+        """Index of each element; empty for a single job or pack."""
+        return list(dict.fromkeys(index for record in self.records if (index := split_token(record.token)[1]) is not None))
+
+    @property
+    def packed(self) -> bool:
+        """Whether several jobs share one allocation."""
+        return "+" in self.records[0].token
+
+    @cached_property
+    def units(self) -> list[list[Job]]:
+        """The jobs by allocation."""
+        found: dict[str, list[Job]] = {}
+        for job, record in zip(self.jobs, self.records, strict=True):
+            found.setdefault(allocation(record.token), []).append(job)
+        return list(found.values())
+
+    @property
+    def resources(self) -> Resources:
+        """What one allocation asks for."""
+        return self.jobs[0].resources.shared_by(max(map(len, self.units)))
+
+    @property
+    def title(self) -> str:
+        """``train/arm=pcgrad,seed=0``, ``train[0-5]``, or ``train[0-5] of 24 jobs`` where each element is a pack."""
+        if not self.indexes and not self.packed:
+            return self.jobs[0].name
+        elements = f"[{ranges(self.indexes)}]" if self.indexes else ""
+        return f"{self.jobs[0].stage}{elements}" + (f" of {len(self.jobs)} jobs" if self.packed else "")
+
+    def ids(self, job_id: str) -> list[str]:
+        """Id of each member when the scheduler gave ``job_id``; the members of a pack share one."""
+        indexes = [split_token(record.token)[1] for record in self.records]
+        return [job_id if index is None else f"{job_id}_{index}" for index in indexes]
+
+
+
+@dataclass(frozen=True)
+class Waits:
+    """What a batch waits for, as job ids."""
+
+    all: tuple[str, ...] = ()
+    """Every member waits for the success of all of these."""
+    same_index: tuple[str, ...] = ()
+    """Arrays: each member waits for the element with its own index."""
+    ended: tuple[str, ...] = ()
+    """Every member waits for the end of these, and sees on its node whether what it needs is there: a pack may end with members that
+    failed, and not every member of a pack needs all that its neighbours need."""
+    same_pack: str | None = None
+    """An array of packs, and nothing else beside it: each member waits for the success of the element with its own index, or for the end
+    of the whole array. A pack that was ended from outside has members that had finished, and what waits for these goes on."""
+
+
+
+def ranges(numbers: Iterable[int]) -> str:
+    """``0-3,7`` for 0, 1, 2, 3 and 7."""
+    spans: list[list[int]] = []
+    for number in sorted(numbers):
+        if spans and number == spans[-1][1] + 1:
+            spans[-1][1] = number
+        else:
+            spans.append([number, number])
+    return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in spans)
+
+
+
+def expanded(job_id: str) -> list[str]:
+    """Every id that ``123_[4-9:2,12%3]`` stands for; an id without brackets stands for itself.
+
+    ValueError if it was cut off (``...``): what it stood for would look as if it were not there.
+    """
+    head, bracket, inside = job_id.partition("[")
+    if not bracket:
+        return [job_id]
+    listed, _, _throttle = inside.removesuffix("]").partition("%")
+    found = []
+    for part in listed.split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?(?::(\d+))?", part)
+        if match is None or not inside.endswith("]"):
+            raise ValueError(f"the array {job_id} is not listed whole")
+        first = int(match[1])
+        found += [f"{head}{number}" for number in range(first, int(match[2] or first) + 1, int(match[3] or 1))]
+    return found
+
+
+
+def compressed(job_ids: Iterable[str]) -> list[str]:
+    """Ids with the elements of each array as one ``123_[0-4,7]``."""
+    elements: dict[str, list[int]] = {}
+    singles = []
+    for job_id in dict.fromkeys(job_ids):
+        head, index = split_token(job_id)
+        if index is None:
+            singles.append(job_id)
+        else:
+            elements.setdefault(head, []).append(index)
+    return singles + [f"{head}_[{ranges(indexes)}]" for head, indexes in elements.items()]
+
+

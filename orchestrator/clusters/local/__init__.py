@@ -1,0 +1,1 @@
+"""The scheduler that runs jobs on this machine."""

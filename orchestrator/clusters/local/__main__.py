@@ -1,0 +1,52 @@
+"""Start the scheduler of the cluster `local` for one run: ``python -P -m orchestrator.clusters.local RUN_FOLDER``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from orchestrator.clusters.local.cluster import POLL_SECONDS
+from orchestrator.clusters.local.scheduler import Scheduler
+from orchestrator.runs.lookup import open_run
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[bool]:
+    """Whether this is the only scheduler of the run; the lock goes with the process."""
+    with (folder / "scheduler.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        os.set_inheritable(file.fileno(), False)
+        yield True
+
+
+
+def main() -> int:
+    """Schedule until nothing is queued or running."""
+    run = open_run(Path(sys.argv[1]))
+    with only_one(run.folder / "scheduler") as first:
+        if not first:
+            return 0
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        scheduler = Scheduler(run)
+        idle = 0
+        while idle < 10:  # a launch submits job by job: a queue that is empty for a moment is not the end
+            idle = 0 if scheduler.round() else idle + 1
+            time.sleep(POLL_SECONDS)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
+
+

@@ -1,0 +1,1 @@
+"""Slurm: scripts, programs, answers. The only package that names its programs."""

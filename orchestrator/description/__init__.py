@@ -1,0 +1,1 @@
+"""What people write - experiment, gates, profile, notifications - read and checked, every mistake with its line."""

@@ -1,0 +1,1 @@
+"""From waiting to ended: observe a run, decide, act."""

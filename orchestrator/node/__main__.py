@@ -1,0 +1,49 @@
+"""Start one job, or a pack of jobs, on a node.
+
+    python -I -S -u RUNS/.code/HASH/orchestrator/node/__main__.py JOB_FOLDER ATTEMPT TOKEN
+    python -I -S -u RUNS/.code/HASH/orchestrator/node/__main__.py ARRAY_FOLDER    which element: SLURM_ARRAY_TASK_ID, if it is set
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+if __name__ == "__main__":  # started by its path, without site and without the folder it lies in
+    sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))]
+
+from orchestrator.node.attempt import Attempt, Entry
+from orchestrator.node.system import read_json, requeue
+
+
+def arguments() -> tuple[list[Entry], list[str] | None]:
+    """What to work on, from the command line and the list in an array's folder; for a pack with the modules to start warm with."""
+    if len(sys.argv) > 3:
+        return [(sys.argv[1], int(sys.argv[2]), sys.argv[3])], None
+    folder, index = sys.argv[1], os.environ.get("SLURM_ARRAY_TASK_ID", "")
+    listed = read_json(os.path.join(folder, "members.json"))[index]
+    if isinstance(listed, dict):
+        return [(job, number, token) for job, number, token in listed["pack"]], listed["warm"]
+    return [(listed[0], listed[1], f"{os.path.basename(folder)}_{index}")], None
+
+
+
+def main() -> int:
+    """Run one attempt, or a pack of them. Exit code 0: results are there, or another job has the attempt; else the engine's, at least 1."""
+    entries, warm = arguments()
+    if warm is not None:
+        from orchestrator.node.pack import run_pack
+
+        return run_pack(entries, warm)
+    attempt = Attempt(*entries[0])
+    code, again = attempt.work()
+    if again and (trouble := requeue(attempt.job_id)):
+        print(f"orch-error: could not be requeued: {trouble}", flush=True)
+        attempt.leave(code, requeued=False)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
+
+

@@ -1,0 +1,266 @@
+"""Several jobs in one allocation: a process per member, each with its own claim, log, signals and exit record.
+
+Members whose engine allows it start warm: this process imports what takes seconds once, and each engine is a fork of it, a twentieth
+of a second. A member that dies does not take its neighbours; the allocation is requeued as long as one of them goes on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import os
+import signal
+import sys
+import traceback
+
+from orchestrator.node.system import CANCEL, CONTINUES, die_with_parent, read_json, requeue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from orchestrator.node.attempt import Attempt, Entry
+
+FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+KILL_SECONDS = 30
+"""From SIGTERM to SIGKILL of such a member, as Slurm's KillWait."""
+HELD_BACK = {*FORWARDED, signal.SIGUSR1, signal.SIGALRM}
+
+
+class Forked:
+    """A program that runs in a fork of this process, with what it imports already there."""
+
+    def __init__(self, command: list[str], cwd: str, environment: dict[str, str]) -> None:
+        self.code: int | None = None
+        signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+        self.pid = os.fork()
+        if self.pid == 0:
+            code = 1
+            try:
+                code = module_as_program(command, cwd, environment)
+            finally:
+                os._exit(code)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+
+    def poll(self) -> int | None:
+        """The exit code, or None while it runs."""
+        with contextlib.suppress(ChildProcessError):  # its end was taken note of already
+            self.note(os.waitpid(self.pid, os.WNOHANG))
+        return self.code
+
+    def wait(self) -> int:
+        """Wait for the end; the exit code, negative for a signal."""
+        while self.code is None:
+            with contextlib.suppress(ChildProcessError):
+                self.note(os.waitpid(self.pid, 0))
+        return self.code
+
+    def note(self, ended: tuple[int, int]) -> None:
+        """Keep the exit code of a process that has ended."""
+        if ended[0]:
+            self.code = os.waitstatus_to_exitcode(ended[1])
+
+
+def module_as_program(command: list[str], cwd: str, environment: dict[str, str]) -> int:
+    """Run ``python -P -u -m MODULE ARGUMENTS`` in this process, which is a fresh fork, as that command would; returns its exit code."""
+    import runpy
+
+    os.setsid()
+    die_with_parent()
+    for number in HELD_BACK:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+    os.environ.update(environment)
+    if "tempfile" in sys.modules:
+        import tempfile
+
+        tempfile.tempdir = None  # it remembers where the process that imported it was to write
+    module = command.index("-m") + 1
+    sys.argv = command[module:]
+    code: object = 0
+    try:
+        os.chdir(cwd)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        runpy.run_module(command[module], run_name="__main__", alter_sys=True)
+    except SystemExit as error:
+        code = error.code
+    except BaseException:  # the top of a program, which may raise anything: told in the member's log, as python itself does
+        traceback.print_exc()
+        code = 1
+    if isinstance(code, str):
+        print(code, file=sys.stderr)
+    return finished(code)
+
+
+def finished(code: object) -> int:
+    """End a program as python does: wait for its threads, run its exit functions, flush. Returns the exit code."""
+    import atexit
+    import threading
+
+    for thread in threading.enumerate():
+        if not thread.daemon and thread is not threading.current_thread():
+            thread.join()
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code & 0xFF if isinstance(code, int) else int(code is not None)
+
+
+def warmed(modules: list[str]) -> bool:
+    """Import the modules, and see that a fork of this process is safe; False, and why, if it is not."""
+    try:
+        for name in modules:
+            importlib.import_module(name)
+    except Exception as error:  # an engine's import may raise anything: told here, and by each member, which meets it again, in its own log
+        print(f"orch: not started warm: {type(error).__name__}: {error}", flush=True)
+        return False
+    # A fork has only the thread that forks. OpenBLAS ends its own ones for that, so a first fork shows which others there are.
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    threads = len(os.listdir("/proc/self/task"))
+    if threads > 1:
+        print(f"orch: not started warm: {', '.join(modules)} left {threads - 1} threads running", flush=True)
+        return False
+    gc.collect()
+    gc.freeze()
+    return True
+
+
+def share_of_cpus(place: int, count: int) -> set[int] | None:
+    """The processors of one member, where Slurm has confined the allocation; a program that looks sees what it would see alone."""
+    mine = sorted(os.sched_getaffinity(0))
+    if "SLURM_JOB_ID" not in os.environ or len(mine) < count or len(mine) == os.cpu_count():
+        return None
+    size = len(mine) // count
+    return set(mine[place * size:(place + 1) * size])
+
+
+class Pack:
+    """The members of one allocation and their processes."""
+
+    def __init__(self, attempts: list[Attempt]) -> None:
+        self.attempts = attempts
+        self.running: dict[int, Attempt] = {}
+        self.signals: list[int] = []
+        self.told: set[int] = set()
+        for number in FORWARDED:
+            signal.signal(number, self.forward)
+        signal.signal(signal.SIGUSR1, self.look_for_cancels)
+        signal.signal(signal.SIGALRM, self.kill_cancelled)
+
+    def forward(self, number: int, _frame: FrameType | None) -> None:
+        """Pass a signal on to every member, also to those that start later."""
+        self.signals.append(number)
+        for pid in self.running:
+            tell(pid, number)
+
+    def look_for_cancels(self, _number: int = 0, _frame: FrameType | None = None) -> None:
+        """End the members that alone are to end."""
+        for pid, attempt in self.running.items():
+            if pid not in self.told and os.path.exists(os.path.join(attempt.path, CANCEL)):
+                self.told.add(pid)
+                tell(pid, signal.SIGTERM)
+                signal.alarm(KILL_SECONDS)
+
+    def kill_cancelled(self, _number: int, _frame: FrameType | None) -> None:
+        """A member that was told to end and has not."""
+        for pid in self.told & self.running.keys():
+            tell(pid, signal.SIGKILL)
+
+    def start(self) -> None:
+        """Start the members that have not ended by themselves before a requeue."""
+        for place, attempt in enumerate(self.attempts):
+            if has_ended(attempt):
+                continue
+            signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
+            pid = os.fork()
+            if pid == 0:
+                os._exit(as_member(attempt, share_of_cpus(place, len(self.attempts))))
+            self.running[pid] = attempt
+            for number in self.signals:
+                tell(pid, number)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
+        self.look_for_cancels()
+
+    def wait(self) -> None:
+        """Wait for all members; one whose process was killed is given its exit record here."""
+        while self.running:
+            pid, status = os.waitpid(-1, 0)
+            attempt = self.running.pop(pid)
+            code = os.waitstatus_to_exitcode(status)
+            if code < 0 or (code > 0 and not os.path.exists(os.path.join(attempt.path, "exit.json"))):
+                attempt.restart, attempt.measured = claims_before(attempt), False  # what it has used went with it
+                told = f"its process was ended by signal {-code}, sent from outside" if code < 0 else ""
+                attempt.leave(code, requeued=False, reason=told)
+
+
+def tell(pid: int, number: int) -> None:
+    """Signal a process that may have ended."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
+
+
+def claims_before(attempt: Attempt) -> int:
+    """How often the attempt had been started before, by its claim."""
+    with contextlib.suppress(FileNotFoundError):
+        return int(read_json(os.path.join(attempt.path, "claim.json"))["restart"])
+    return 0
+
+
+def has_ended(attempt: Attempt) -> bool:
+    """Whether a member has nothing left to do: its exit record says that it ended by itself, or that it was cancelled."""
+    try:
+        left = read_json(os.path.join(attempt.path, "exit.json"))
+    except FileNotFoundError:
+        return False
+    return bool(left["results"] or left["state"] or not (left["requeued"] or {"SIGTERM", "SIGINT"}.intersection(left["signals"])))
+
+
+def as_member(attempt: Attempt, cpus: set[int] | None) -> int:
+    """In a fork of the pack: become the node process of one member; returns its exit code."""
+    code = 1
+    try:
+        die_with_parent()
+        for number in (signal.SIGUSR1, signal.SIGALRM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGUSR1, signal.SIGALRM))  # the others once the member has its own handlers
+        log = os.open(attempt.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        for stream in (1, 2):
+            os.dup2(log, stream)
+        if cpus is not None:
+            os.sched_setaffinity(0, cpus)
+        code, _ = attempt.work()
+    except BaseException:  # the top of a fork, which must not return into the pack: told in the member's log, its exit record follows
+        traceback.print_exc()
+    return code
+
+
+def run_pack(entries: list[Entry], warm: list[str]) -> int:
+    """Run the members of a pack to their ends. Exit code 0: each has an exit record, which says how it ended; 1: asked to stop.
+
+    That one of them failed is not the allocation's failure: what waits for it may need another member, and looks itself.
+    """
+    from orchestrator.node.attempt import Attempt, popen
+
+    if "ORCH_WRAP" in os.environ:
+        warm = []  # the engine belongs into the container, which a fork of this process is not in
+    if warm and "--warm" not in sys.argv:
+        python = [sys.executable, "-P", "-u", sys.argv[0], sys.argv[1], "--warm"]
+        os.execv(python[0], python)  # noqa: S606  # there is nothing here for a shell
+    pack = Pack([])
+    start = Forked if warm and warmed(warm) else popen
+    pack.attempts = [Attempt(*entry, start=start, neighbours=len(entries) - 1) for entry in entries]
+    pack.start()
+    pack.wait()
+    records = [os.path.join(attempt.path, "exit.json") for attempt in pack.attempts]
+    again = [attempt for attempt, path in zip(pack.attempts, records, strict=True) if os.path.exists(path) and read_json(path)["requeued"]]
+    if again and (trouble := requeue(again[0].job_id)):
+        print(f"orch-error: could not be requeued: {trouble}", flush=True)
+        for attempt in again:
+            attempt.restart, attempt.measured, attempt.signals = claims_before(attempt), False, ["SIGUSR2"]
+            attempt.leave(CONTINUES, requeued=False, reason=f"could not be requeued: {trouble}")
+    return int(any(number != signal.SIGUSR2 for number in pack.signals))

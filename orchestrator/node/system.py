@@ -1,0 +1,265 @@
+"""What the program on a node is made of: files by rename, processes, the end of a log. The orchestrator uses some of it too.
+
+It starts with every job, so it imports few modules: no pathlib, tempfile or socket, whose import is half of what an empty job takes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    AnyPath = str | os.PathLike[str]
+
+ERROR_LINE = r"error|exception|killed|no such file|not found|cannot|failed|denied|refused|out of memory|no space|stopped:"
+"""What makes a log line a suspect; case does not count."""
+LOG_TAIL_BYTES = 64_000
+CODE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+"""The copy of the code that this process runs."""
+CONTINUES = 75
+"""Exit code of a program that was asked to stop, has saved where it stands, and goes on from there when started again."""
+CANCEL = "cancel"
+"""File in the attempt folder of a member of a pack that alone is to end; SIGUSR1 to the pack says that there is one."""
+REQUEUE_SECONDS = 60.0
+"""Longest wait for scontrol."""
+
+
+def write_json(path: AnyPath, value: object) -> None:
+    """Write JSON whole, by rename."""
+    write_text(path, json.dumps(value, indent=1))
+
+
+def write_text(path: AnyPath, text: str) -> None:
+    """Write a file whole, by rename."""
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
+    with open(temporary, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def read_json(path: AnyPath) -> dict[str, Any]:
+    """A JSON document."""
+    with open(path) as file:
+        document: dict[str, Any] = json.load(file)
+    return document
+
+
+def process_fields(pid: int | str) -> list[str] | None:
+    """What /proc/<pid>/stat tells after the name: state, parent, process group, session, ...; None if the process is gone."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+def process_start(pid: int) -> str | None:
+    """When a process started, in clock ticks since boot; None if it is gone. Tells a process from a later one of the same pid."""
+    fields = process_fields(pid)
+    return None if fields is None or fields[0] in ("Z", "X") else fields[19]
+
+
+def handles(pid: int, number: int) -> bool:
+    """Whether a process has a handler of its own for a signal."""
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            caught = next(line for line in file if line.startswith("SigCgt:"))
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
+
+
+PROCESS_GROUP, SESSION = 2, 3
+"""Where /proc/<pid>/stat, counted after the name, tells them."""
+
+
+def members(leader: int, field: int) -> list[int]:
+    """The processes of a process group or session, its leader first."""
+    found = [leader]
+    for name in os.listdir("/proc"):
+        if name.isdigit() and name != str(leader):
+            fields = process_fields(name)
+            if fields is not None and fields[field] == str(leader):
+                found.append(int(name))
+    return found
+
+
+def oom_kills() -> int | None:
+    """How many processes of this control group (version 2 or 1) the kernel has killed for want of memory; None: it does not say."""
+    with open("/proc/self/cgroup") as file:
+        groups = [line.strip().split(":", 2)[1:] for line in file]
+    for controllers, path in groups:
+        place = {"": f"/sys/fs/cgroup{path}/memory.events", "memory": f"/sys/fs/cgroup/memory{path}/memory.oom_control"}.get(controllers)
+        if place is not None and os.path.exists(place):
+            with open(place) as file:
+                return next((int(line.split()[1]) for line in file if line.startswith("oom_kill ")), None)
+    return None
+
+
+def job_group() -> str | None:
+    """The folder of the scheduler's own control group of this job; None where a job has none of its own."""
+    with open("/proc/self/cgroup") as file:
+        groups = [line.strip().split(":", 2)[1:] for line in file]
+    for controllers, path in groups:
+        head, found, rest = path.partition("/job_")
+        root = {"": "/sys/fs/cgroup", "memory": "/sys/fs/cgroup/memory"}.get(controllers)
+        if found and root is not None and os.path.isdir(f"{root}{head}{found}{rest.partition('/')[0]}"):
+            return f"{root}{head}{found}{rest.partition('/')[0]}"
+    return None
+
+
+def memory_peak(alone: bool) -> tuple[float, str]:
+    """Most memory so far in GB (2^30 bytes), and of what: ``job`` by its control group, else of the ``largest process``.
+
+    ``alone``: whether the job has its allocation for itself; else the group's memory is that of its neighbours too.
+    """
+    import resource
+
+    group = job_group() if alone else None
+    for name in ("memory.peak", "memory.max_usage_in_bytes"):
+        if group is not None and os.path.exists(f"{group}/{name}"):
+            with open(f"{group}/{name}") as file:
+                return int(file.read()) / 2**30, "job"
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20, "largest process"
+
+
+def gpu_use() -> tuple[float, float] | None:
+    """Mean percentage of time that this job's GPUs were busy just now, and their memory in GB; None if nvidia-smi does not say."""
+    ids = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    command = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits", *(["-i", ids] if ids else [])]
+    import subprocess
+
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        rows = [[float(cell) for cell in line.split(",")] for line in told.stdout.splitlines()]
+    except (OSError, subprocess.TimeoutExpired, ValueError):  # no such program, or [N/A] in a cell
+        return None
+    return (sum(row[0] for row in rows) / len(rows), sum(row[1] for row in rows) / 1024) if rows else None
+
+
+def usage(gpu_uses: list[tuple[float, float]], alone: bool) -> dict[str, Any]:
+    """What the program has used: CPU seconds (of what has ended), memory, and how busy its GPUs were on average."""
+    import resource
+
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+    memory, of = memory_peak(alone)
+    gpu = {} if not gpu_uses else {"gpu_percent": sum(use[0] for use in gpu_uses) / len(gpu_uses),
+                                   "gpu_memory_gb": max(use[1] for use in gpu_uses)}
+    return {"cpu_seconds": spent.ru_utime + spent.ru_stime, "memory_gb": memory, "memory_of": of, **gpu}
+
+
+def claim_of(token: str, job_id: str) -> dict[str, Any]:
+    """A claim on an attempt: who takes it, for which job of the scheduler."""
+    return {"token": token, "job_id": job_id, "host": os.uname().nodename, "pid": os.getpid(), "start": process_start(os.getpid()),
+            "started": time.time(), "restart": 0, "code": os.path.basename(CODE)}
+
+
+def take(attempt: AnyPath, mine: dict[str, Any]) -> bool:
+    """Take an attempt that nobody has; False if somebody has.
+
+    The claim is one exclusive creation, by hard link so that it is atomic on NFS and never half written.
+    """
+    draft = os.path.join(attempt, f".claim.{mine['host']}.{mine['pid']}")
+    with open(draft, "w") as file:
+        file.write(json.dumps(mine))
+    try:
+        os.link(draft, os.path.join(attempt, "claim.json"))
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(draft)
+    return True
+
+
+def tail(path: AnyPath) -> list[bytes]:
+    """The lines at the end of a file; none if it is not there."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LOG_TAIL_BYTES))
+            return file.read().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def error_line(log: AnyPath) -> str:
+    """The line of a log that most likely says why a job died: the last one that looks like an error, else the last one."""
+    import re
+
+    lines = [line.decode(errors="replace").strip() for line in tail(log) if line.strip()]
+    lines = [line for line in lines if not line.startswith("orch:")]
+    suspects = [line for line in lines if re.search(ERROR_LINE, line, re.IGNORECASE)]
+    # A traceback ends in "SomeError: what"; that line says more than a log message that merely holds the word.
+    exceptions = [line for line in suspects if re.match(r"[\w.]*(Error|Exception|Interrupt|Exit)\b", line) or line.startswith("engines.")]
+    chosen = (exceptions or suspects or lines)[-1:]
+    return chosen[0][:300] if chosen else ""
+
+
+def has_children() -> bool:
+    """Whether a child lives. A look at every process of a node takes ten times as long as this question."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def die_with_parent() -> None:
+    """In the child: be killed when this process is. An engine without its node process would write beside its successor."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def last_step(out: str) -> int | None:
+    """The step of the last whole line of ``progress.jsonl``; None if there is none."""
+    for line in reversed(tail(os.path.join(out, "progress.jsonl"))):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            return int(json.loads(line)["step"])
+    return None
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[str]:
+    """A folder for what libraries leave behind, removed at the end. Its path is short: Ray's sockets lie below."""
+    base = os.environ.get("TMPDIR", "/tmp")  # noqa: S108  # the folder below has a random name and is ours alone
+    path = os.path.join(base if os.path.isdir(base) else "/tmp", f"orch-{os.urandom(4).hex()}")  # noqa: S108
+    os.mkdir(path, 0o700)
+    try:
+        yield path
+    finally:
+        try:
+            os.rmdir(path)
+        except OSError:  # something is in it
+            import shutil
+
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def own_id() -> str:
+    """The scheduler's id of this job."""
+    if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
+        return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
+    return os.environ.get("SLURM_JOB_ID") or os.environ.get("ORCH_JOB_ID") or f"pid-{os.getpid()}"
+
+
+def requeue(job_id: str) -> str:
+    """Ask the scheduler to start this job again; returns what went wrong, or "". The local scheduler reads the exit record instead."""
+    if "SLURM_JOB_ID" not in os.environ:
+        return ""
+    import subprocess
+
+    try:
+        result = subprocess.run(["scontrol", "requeue", job_id], capture_output=True, text=True, timeout=REQUEUE_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    return "" if result.returncode == 0 else " ".join(result.stderr.split())

@@ -1,0 +1,1 @@
+"""From a checked description to a plan: jobs, their order, their identities."""

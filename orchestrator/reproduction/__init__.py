@@ -1,0 +1,1 @@
+"""Launch a run anew, and say what differs between two."""

@@ -1,0 +1,185 @@
+"""What the nodes run is what was launched: copies of the code, made before anything is submitted and never changed.
+
+    runs/.code/<hash>/                     the engines and the program of the nodes; one copy per distinct code, of all runs
+    runs/<experiment>/<run>/work/<hash>/   with ``snapshot: true`` the files of the folder orch was called in; commands run there
+    runs/<experiment>/<run>/work/<hash>.json    what was copied, by path, with the sha256 of each file
+
+The hash is over names and contents. A copy appears by rename, so it is whole or not there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import engines
+from orchestrator.errors import CheckError, RunError
+from orchestrator.node import attempt
+from orchestrator.node.system import write_json
+
+CODE = ".code"
+MOST_MEGABYTES = 100
+"""Largest folder that ``snapshot: true`` copies."""
+PRIVATE = (".env", ".netrc", ".pgpass", "id_rsa", "id_ed25519", "credentials.json")
+PRIVATE_ENDS = (".pem", ".key", ".env")
+"""Files that hold secrets by their name; they are not copied."""
+
+
+def engine_files() -> dict[str, Path]:
+    """The engines and the program of the nodes: path in the copy -> file."""
+    root = Path(next(iter(engines.__path__)))
+    own = Path(attempt.__file__).parent
+    found = {"orchestrator/__init__.py": own.parent / "__init__.py"}
+    found |= {f"orchestrator/node/{path.name}": path for path in sorted(own.glob("*.py"))}
+    for folder, folders, names in os.walk(root):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for name in sorted(names):
+            if not name.endswith((".pyc", "~")) and not name.startswith("."):
+                path = Path(folder) / name
+                found[f"engines/{path.relative_to(root)}"] = path
+    return found
+
+
+def hash_of(contents: Mapping[str, bytes]) -> str:
+    """Sixteen digits that change with any name or content."""
+    whole = hashlib.sha256()
+    for name, content in sorted(contents.items()):
+        whole.update(f"{name}\0{len(content)}\0".encode() + content)
+    return whole.hexdigest()[:16]
+
+
+def take_engines(root: Path) -> str:
+    """Keep the code as it is now below ``root`` (the runs' folder); returns its hash. A copy that is there is compared, and mended."""
+    contents = {name: path.read_bytes() for name, path in engine_files().items()}
+    name = hash_of(contents)
+    place = root / CODE / name
+
+    def whole() -> bool:
+        return hash_of({path: (place / path).read_bytes() for path in contents if (place / path).is_file()}) == name
+
+    if place.exists() and whole():
+        return name
+    draft = root / CODE / f".{name}.{os.getpid()}"
+    for path, content in contents.items():
+        (draft / path).parent.mkdir(parents=True, exist_ok=True)
+        (draft / path).write_bytes(content)
+    put_in_place(draft, place, whole)
+    return name
+
+
+def put_in_place(draft: Path, place: Path, whole: Callable[[], bool] = lambda: True) -> None:
+    """Give a finished copy its name; another process may have been faster. A copy that is not ``whole`` (lost power) makes room."""
+    try:
+        draft.rename(place)
+        return
+    except OSError:
+        if not place.exists():
+            raise
+    if not whole():
+        torn = place.with_name(f".{place.name}.{os.getpid()}.torn")
+        place.rename(torn)
+        draft.rename(place)
+        draft = torn
+    shutil.rmtree(draft)
+
+
+def changed_files(root: Path, before: str, after: str) -> list[str]:
+    """Files that differ between two kept codes; a code that is gone counts as empty."""
+    def files(name: str) -> dict[str, bytes]:
+        place = root / CODE / name
+        return {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*")
+                if path.is_file() and "__pycache__" not in path.parts}
+
+    old, new = files(before), files(after)
+    return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+
+
+def folder_files(folder: Path) -> tuple[list[str], list[str]]:
+    """Files of a folder that git tracks, and untracked ones that it does not ignore; and those left out. CheckError without git."""
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=folder,
+                            capture_output=True, check=False) if shutil.which("git") else None
+    if listed is None or listed.returncode != 0:
+        raise CheckError(f"snapshot: true copies the files that git knows, and {folder} is in no git repository: git init, or take "
+                         "'snapshot' out of the experiment file")
+    names = list(dict.fromkeys(os.fsdecode(name) for name in listed.stdout.split(b"\0") if name))
+    private = [name for name in names if name.rpartition("/")[2] in PRIVATE or name.endswith(PRIVATE_ENDS)]
+    left_out = [*private, *(name for name in names if (folder / name).is_dir() and not (folder / name).is_symlink())]
+    there = [name for name in names if name not in set(left_out) and ((folder / name).is_symlink() or (folder / name).is_file())]
+    return there, left_out
+
+
+def measured(folder: Path) -> tuple[list[str], list[str]]:
+    """The files that a copy of ``folder`` would hold, and those left out. CheckError if they are too much, or unknown."""
+    names, left_out = folder_files(folder)
+    sizes = {name: (folder / name).lstat().st_size for name in names}
+    if (total := sum(sizes.values())) > MOST_MEGABYTES * 2**20:
+        largest = sorted(names, key=lambda name: -sizes[name])[:3]
+        raise CheckError(f"snapshot: true would copy {total / 2**20:.0f} MB of {folder}, more than {MOST_MEGABYTES} MB: let git ignore "
+                         f"the largest files ({', '.join(largest)}), or take 'snapshot' out of the experiment file")
+    return names, left_out
+
+
+def take_folder(folder: Path, work: Path) -> str:
+    """Copy what git knows of ``folder`` to ``work/<hash>``; returns the hash. CheckError as of ``measured``."""
+    names, left_out = measured(folder)
+    contents = {name: content_of(folder, name) for name in names}
+    digest = hash_of(contents)
+    if not (work / f"{digest}.json").exists():
+        draft = work / f".{digest}.{os.getpid()}"
+        for name in names:
+            copy_one(folder, draft, name)
+        draft.mkdir(parents=True, exist_ok=True)  # of an empty folder
+        put_in_place(draft, work / digest)
+        write_json(work / f"{digest}.json", {"from": str(folder), "left_out": left_out, "files": {
+            name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}})
+    return digest
+
+
+def content_of(folder: Path, name: str) -> bytes:
+    """What counts of a file: its content and whether it may be executed; of a link where it leads."""
+    path = folder / name
+    if path.is_symlink():
+        return b"-> " + os.fsencode(link_target(folder, path))
+    return (b"x" if path.stat().st_mode & 0o100 else b"-") + path.read_bytes()
+
+
+def link_target(folder: Path, link: Path) -> str:
+    """Where a link leads from the copy: the same place in it, or, outside of the folder, the place itself."""
+    inside = link.resolve().is_relative_to(folder.resolve()) and not link.readlink().is_absolute()
+    return str(link.readlink()) if inside else str(link.resolve())
+
+
+def copy_one(folder: Path, target: Path, name: str) -> None:
+    """Copy a file, or a link as a link."""
+    source, copy = folder / name, target / name
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_symlink():
+        copy.symlink_to(link_target(folder, source))
+    else:
+        shutil.copy2(source, copy)
+
+
+def copy_launched(work: Path, digest: str, target: Path) -> None:
+    """Copy a run's snapshot into another run, from what was kept. RunError if what ran there has changed one of its files."""
+    manifest = json.loads((work / f"{digest}.json").read_text())
+    changed = [name for name, sha in manifest["files"].items()
+               if not os.path.lexists(work / digest / name) or hashlib.sha256(content_of(work / digest, name)).hexdigest() != sha]
+    if changed:
+        raise RunError(f"{work / digest}: {', '.join(changed[:3])} was changed by what ran there: rerun with the present code instead "
+                       "(without --code launched)")
+    draft = target / f".{digest}.{os.getpid()}"
+    for name in manifest["files"]:
+        copy_one(work / digest, draft, name)
+    draft.mkdir(parents=True, exist_ok=True)
+    put_in_place(draft, target / digest)
+    write_json(target / f"{digest}.json", manifest)
+
+
+def sentence(files: Sequence[str]) -> str:
+    """``engines/contract/config.py and 2 more``."""
+    return ", ".join(files[:2]) + (f" and {len(files) - 2} more" if len(files) > 2 else "")

@@ -1,0 +1,50 @@
+"""``plan.json``: a run's plan, the profile of its cluster, and where and with what it was launched. A job per line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from orchestrator.errors import RunError
+from orchestrator.node.system import write_text
+from orchestrator.planning.plan import Plan, path_of
+
+NAME = "plan.json"
+
+
+class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
+    """What it holds."""
+
+    plan: Plan
+    """With absolute paths to other jobs' files."""
+    profile: dict[str, Any]
+    uid: str
+    """Random; part of every token, so that no two runs share one."""
+    cwd: str
+    """Where orch was called: commands run there, relative paths in configs start there."""
+    created: float
+    """Unix seconds."""
+
+
+def read_plan(run_folder: Path) -> PlanFile:
+    """The plan file of a run. RunError if it is none."""
+    path = run_folder / NAME
+    content = path.read_bytes()
+    try:
+        return msgspec.json.decode(content, type=PlanFile, dec_hook=path_of)
+    except msgspec.DecodeError:  # not one of ours, or it has a number that is none in strict JSON: NaN, Infinity
+        try:
+            return msgspec.convert(json.loads(content), PlanFile, dec_hook=path_of)
+        except (ValueError, msgspec.ValidationError) as error:
+            raise RunError(f"{path}: not a plan file ({error}): launch the experiment again") from error
+
+
+def write_plan(run_folder: Path, held: PlanFile) -> None:
+    """Write it whole, by rename: from then on the run is there."""
+    rest = {"profile": held.profile, "uid": held.uid, "cwd": held.cwd, "created": held.created}
+    plan = json.dumps(held.plan.head())
+    jobs = ",\n".join(json.dumps(job.to_dict()) for job in held.plan.jobs)
+    write_text(run_folder / NAME, f'{json.dumps(rest)[:-1]},\n"plan": {plan[:-1]}, "jobs": [\n{jobs}\n]}}}}\n')

@@ -1,0 +1,1 @@
+"""Scores of checkpoints: evolutions, comparisons, tables of results."""

@@ -1,0 +1,108 @@
+"""`orch costs`: hours and use as tables for people and as one document for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.errors import RunError
+from orchestrator.runs.record import Record
+from orchestrator.runs.run import Run
+from orchestrator.views.costs.hours import Cost, Start, costs, read_starts, total, wasted
+from orchestrator.views.costs.usage import Used, ask_sacct, used, with_accounting
+
+COST_HEAD = ["stage", "jobs", "starts", "asked", "used", "wasted"]
+USE_HEAD = ["stage", "CPUs busy", "memory, GB", "GPUs busy", "minutes"]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Everything that `orch costs` and a run's page show."""
+
+    parts: list[Cost]
+    sum: Cost
+    used: list[Used]
+    starts: list[Start]
+
+
+def spent(run: Run, records: Sequence[Record], now: float, by: Sequence[str] = ("arm",)) -> Spent:
+    """Read what the run has cost; on Slurm with one question to accounting."""
+    if not records:
+        raise RunError(f"{run.name} has no job yet")
+    starts = read_starts(run, records, now)
+    if run.profile.kind == "slurm":
+        starts = with_accounting(starts, ask_sacct(starts))
+    parts = costs(run, records, starts, wasted(run, records, starts), by)
+    return Spent(parts, total(parts), used(run, starts), starts)
+
+
+def cost_rows(found: Spent) -> tuple[str, list[list[str]]]:
+    """The unit, and a row of COST_HEAD per group, the sum last. GPU-hours where any job asks for GPUs, else CPU-hours."""
+    kind = "gpu" if found.sum.gpu_hours_asked or found.sum.gpu_hours_used else "cpu"
+
+    def row(part: Cost, name: str) -> list[str]:
+        hours = [getattr(part, f"{kind}_hours_{word}") for word in ("asked", "used", "wasted")]
+        least = "≥ " if part.unknown else ""
+        return [name, str(part.jobs), str(part.starts), f"{hours[0]:.2f}", f"{least}{hours[1]:.2f}", f"{least}{hours[2]:.2f}"]
+
+    body = [row(part, ", ".join([part.stage, *(f"{axis}={value}" for axis, value in part.axes.items())])) for part in found.parts]
+    return f"{kind.upper()}-hours", [*body, row(found.sum, "all")]
+
+
+def use_rows(found: Spent) -> list[list[str]]:
+    """A row of USE_HEAD per stage: the most that was used, of what was asked for."""
+    rows = []
+    for one in found.used:
+        least = "≥ " if one.memory_of != "job" else ""
+        memory = "-" if one.memory_peak_gb is None else f"{least}{one.memory_peak_gb:.1f} of {one.memory_gb}"
+        cpus = "-" if one.cpus_busy is None else f"{one.cpus_busy:.1f} of {one.cpus}"
+        gpus = "" if not one.gpus else "-" if one.gpu_percent is None else f"{one.gpu_percent:.0f} % of {one.gpus}"
+        rows.append([one.stage, cpus, memory, gpus, f"{one.longest_minutes:.0f} of {one.minutes}" if one.longest_minutes else "-"])
+    return rows
+
+
+def advice_lines(found: Spent) -> list[str]:
+    """What to ask for next time."""
+    return [line for one in found.used for line in one.advice]
+
+
+def notes(found: Spent) -> list[str]:
+    """What a reader must know to read the tables rightly."""
+    lines = ["wasted: time of starts that left no results, since the last moment that was saved"]
+    if found.sum.unknown:
+        lines.append(f"≥: {found.sum.unknown} starts left no exit record; the true figures are higher")
+    if any(one.memory_of != "job" and one.memory_peak_gb is not None for one in found.used):
+        lines.append("memory with ≥ is that of the largest process alone")
+    return lines
+
+
+def render(run: Run, found: Spent) -> RenderableType:
+    """Both tables and the advice."""
+    unit, body = cost_rows(found)
+    parts: list[RenderableType] = [Text.assemble((run.name, "bold"), f": {unit}"), table(COST_HEAD, body, last_bold=True)]
+    if found.used:
+        parts += [Text("\nused at most, of what was asked for", style="bold"), table(USE_HEAD, use_rows(found))]
+    parts += [Text(f"advice: {line}", style="yellow") for line in advice_lines(found)]
+    return Group(*parts, *(Text(line, style="dim") for line in notes(found)))
+
+
+def table(head: Sequence[str], body: Sequence[Sequence[str]], last_bold: bool = False) -> Table:
+    """First column left, the others right."""
+    made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for place, name in enumerate(head):
+        made.add_column(name, justify="right" if place else "left", overflow="fold")
+    for place, row in enumerate(body):
+        made.add_row(*row, style="bold" if last_bold and place == len(body) - 1 else None)
+    return made
+
+
+def document(run: Run, found: Spent) -> dict[str, Any]:
+    """What `--json` prints."""
+    return {"run": run.name, "groups": [asdict(part) for part in found.parts], "all": asdict(found.sum),
+            "used": [asdict(one) for one in found.used],
+            "starts": [{**asdict(start), "seconds": start.seconds} for start in found.starts]}

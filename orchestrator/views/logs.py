@@ -1,0 +1,88 @@
+"""Logs, reports and the list of runs: what a person reads of a run beside its status."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+from rich.table import Table
+
+from orchestrator.errors import RunError
+from orchestrator.lifecycle.refresh import refresh
+from orchestrator.runs.lookup import all_runs, open_run
+from orchestrator.runs.record import ACTIVE, JobState, Record
+from orchestrator.runs.run import Run, named
+from orchestrator.views.status import clock
+
+REPORTS = ("analysis", "fsm_report")
+"""Engines that leave report.txt and report.html."""
+
+
+def one_job(run: Run, name: str, records: list[Record]) -> Record:
+    """The job that a person means. RunError lists the candidates if there are several."""
+    fitting = named(run, [name]) or set()
+    if len(fitting) > 1:
+        raise RunError(f"'{name}' fits {len(fitting)} jobs: {', '.join(sorted(fitting)[:12])}; name one")
+    return next(record for record in records if record.name in fitting)
+
+
+def print_log(run: Run, name: str, follow: bool) -> None:
+    """Print a job's newest log; with ``follow`` until the job is no longer active."""
+    records, _ = refresh(run)
+    record = one_job(run, name, records)
+    path = run.log(record)
+    if not path.exists() and not (follow and record.state in ACTIVE):
+        raise RunError(f"{record.name} is {record.state} and has no log yet{': ' + record.reason if record.reason else ''}")
+    position = 0
+    while True:
+        position = copy_from(path, position)
+        if not follow or record.state not in ACTIVE:
+            copy_from(path, position)
+            return
+        time.sleep(1.0)
+        record = one_job(run, name, refresh(run)[0])
+
+
+def copy_from(path: Path, position: int) -> int:
+    """Print what a file holds after ``position``; returns the new end."""
+    if not path.exists():
+        return position
+    with path.open("rb") as file:
+        file.seek(position)
+        sys.stdout.write(file.read().decode(errors="replace"))
+        sys.stdout.flush()
+        return file.tell()
+
+
+def runs_table(root: Path) -> Table:
+    """All runs with their counts, as they were last seen."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for name in ("run", "cluster", "launched", "jobs"):
+        table.add_column(name, overflow="fold")
+    for folder in all_runs(root):
+        run = open_run(folder)
+        counts = Counter(str(record.state) for record in run.load())
+        table.add_row(run.name, run.profile.name or run.profile.kind, f"{clock(time.time() - run.created)} ago",
+                      ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+    if not table.row_count:
+        raise RunError(f"{root}: no run here yet; launch one: orch launch EXPERIMENT (or set ORCH_RUNS to where your runs are)")
+    return table
+
+
+def print_report(run: Run) -> None:
+    """Print report.txt of the run's analysis jobs and say where the page is; RunError says what is missing."""
+    records, _ = refresh(run)
+    reports = [record for record in records if run.by_name[record.name].engine in REPORTS]
+    # An evolution writes a report at every growth; the newest one shows all that the others do.
+    reports += [record for record in records if run.by_name[record.name].engine == "analysis.evolution"][-1:]
+    if not reports:
+        raise RunError(f"{run.name} has no stage with an engine that writes reports: {', '.join(REPORTS)}")
+    for record in reports:
+        out = run.folder / record.folder / "out"
+        if record.state is not JobState.COMPLETED:
+            unfinished = [f"{r.name} {r.state}" for r in records if r.state not in (JobState.COMPLETED, JobState.SKIPPED)]
+            raise RunError(f"{run.name} has no report yet; not done: {', '.join(unfinished[:8])}")
+        print((out / "report.txt").read_text())
+        print(f"HTML report with its figures: {out / 'report.html'}")

@@ -1,0 +1,1 @@
+"""A run followed live, line by line or full-screen."""

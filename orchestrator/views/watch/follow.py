@@ -1,0 +1,78 @@
+"""The live view of a run."""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.live import Live
+
+from orchestrator.lifecycle.refresh import refresh
+from orchestrator.runs.record import FINAL, JobState, Record
+from orchestrator.runs.run import Run
+from orchestrator.views.status import clock, render
+
+LOCAL_SECONDS = 1.0
+SLURM_SECONDS = 15.0
+"""Between two looks at Slurm: a login node is shared."""
+SETTLE_SECONDS = 90.0
+"""Longest time from the end of a job until the scheduler has said how it ended."""
+
+
+def pause_of(run: Run) -> float:
+    """Seconds between two looks at a run's scheduler."""
+    return LOCAL_SECONDS if run.profile.kind == "local" else SLURM_SECONDS
+
+
+def settling(records: list[Record]) -> bool:
+    """Whether nothing runs or waits for a node any more, and yet what became of some is not known."""
+    return not over(records) and all(record.state not in (JobState.PENDING, JobState.RUNNING, JobState.SUSPENDED) for record in records)
+
+
+def over(records: list[Record]) -> bool:
+    """Whether nothing will change by itself: no job is active or unknown, and none that waits can still be submitted."""
+    return all(record.state in FINAL or record.state is JobState.WAITING for record in records)
+
+
+def watch_run(run: Run) -> int:
+    """Show the run until it is over. Returns 0 if every job completed or was skipped, else 1; Ctrl-C leaves the run alone: 130."""
+    pause = pause_of(run)
+    console = Console()
+    try:
+        records = live(run, console, pause) if console.is_terminal else lines(run, pause)
+    except KeyboardInterrupt:
+        print(f"\nthe run goes on; look at it: orch status {run.name}")
+        return 130
+    if (run.folder / "jobs").exists() and all(record.state in (JobState.COMPLETED, JobState.SKIPPED) for record in records):
+        return 0
+    return 1
+
+
+def live(run: Run, console: Console, pause: float) -> list[Record]:
+    """The table, drawn anew."""
+    with Live(console=console, auto_refresh=False) as view:
+        while True:
+            records, trouble = refresh(run)
+            now = time.time()
+            view.update(render(run, records, trouble, now, console.width), refresh=True)
+            if over(records):
+                return records
+            time.sleep(pause)
+
+
+def lines(run: Run, pause: float) -> list[Record]:
+    """One line per change, where there is no terminal."""
+    shown: dict[str, JobState] = {}
+    while True:
+        records, trouble = refresh(run)
+        if trouble:
+            print(f"could not ask: {trouble}", flush=True)
+        for record in records:
+            if shown.get(record.name) != record.state:
+                shown[record.name] = record.state
+                lasted = record.ended - record.started if record.started and record.ended else None
+                told = " ".join(filter(None, [clock(lasted), record.reason]))
+                print(f"{time.strftime('%H:%M:%S')} {record.name} {record.state} {told}".rstrip(), flush=True)
+        if over(records):
+            return records
+        time.sleep(pause)

@@ -1,0 +1,235 @@
+"""Who may import whom, and which package alone may know a thing. docs/architecture.md shows the same as a picture."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+from tests.architecture.source_files import (
+    ROOT,
+    import_graph,
+    imported_names,
+    modules,
+    text_constants,
+    tree_of,
+)
+
+FLOORS = (
+    {"errors", "node"},
+    {"description"},
+    {"planning"},
+    {"runs"},
+    {"clusters"},
+    {"lifecycle", "checks"},
+    {"views", "scores"},
+    {"reproduction"},
+    {"cli"},
+)
+"""Rooms of orchestrator/, the lowest first. A file imports its own room and lower floors."""
+
+PROGRAMS = {path.parent.name for path in (ROOT / "engines").glob("*/__main__.py")}
+
+LATE_IMPORTS = {
+    "rich": "a tenth of a second of every start; a command that prints JSON or plain text needs none of it",
+    "textual": "half a second; only `orch watch` on a terminal draws with it",
+    "submitit": "a tenth of a second; only what writes a script needs it",
+    "urllib": "TLS and all; only a webhook needs it",
+    "pyarrow": "an engines package, which a login node may lack",
+}
+"""What may be imported inside a function of orchestrator/, and why."""
+
+CROWDED = {
+    "orchestrator/cli/commands": "one command, one file",
+    "engines/shared/scoring": "one kind of answer, one file",
+}
+"""Folders that are catalogues, and may hold more than twelve files."""
+
+
+def room(module: str) -> str:
+    """The room of a module of orchestrator/."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def floor(module: str) -> int:
+    """The floor of a module of orchestrator/."""
+    return next(number for number, rooms in enumerate(FLOORS) if room(module) in rooms)
+
+
+def test_every_room_of_the_orchestrator_has_a_floor() -> None:
+    rooms = {room(module) for module in modules("orchestrator") if module != "orchestrator"}
+    assert rooms == set().union(*FLOORS)
+
+
+def test_a_file_of_the_orchestrator_imports_its_own_room_and_lower_floors() -> None:
+    wrong = []
+    for module, targets in import_graph("orchestrator").items():
+        for target in targets - {"orchestrator"}:
+            if room(target) != room(module) and floor(target) >= floor(module):
+                wrong.append(f"{module} imports {target}")
+    assert wrong == []
+
+
+def test_no_circle_of_files() -> None:
+    graph = {
+        module: set(targets)
+        for module, targets in import_graph("orchestrator", "jobs", "engines").items()
+    }
+    while leaves := [module for module, targets in graph.items() if not targets]:
+        for leaf in leaves:
+            del graph[leaf]
+        for targets in graph.values():
+            targets.difference_update(leaves)
+    # What is left is in a circle, or imports one.
+    assert graph == {}
+
+
+def test_the_node_package_needs_itself_and_the_standard_library_alone() -> None:
+    wrong = []
+    for module, path in modules("orchestrator").items():
+        if room(module) != "node":
+            continue
+        for name, line, _ in imported_names(path):
+            top = name.split(".")[0]
+            if top not in sys.stdlib_module_names and not name.startswith("orchestrator.node."):
+                wrong.append(f"{path.relative_to(ROOT)}:{line} {name}")
+    assert wrong == []
+
+
+def test_the_orchestrator_knows_of_engines_only_their_contract_and_two_doors() -> None:
+    allowed = (
+        "engines.contract.",
+        "engines.shared.data.preparation.",
+        "engines.shared.reporting.tables.",
+    )
+    wrong = []
+    for module, path in modules("orchestrator").items():
+        for name, line, _ in imported_names(path):
+            if name.startswith("engines.") and not name.startswith(allowed):
+                wrong.append(f"{module}:{line} {name}")
+    assert wrong == []
+
+
+def test_engines_import_the_contract_what_is_shared_and_themselves() -> None:
+    wrong = []
+    for module, targets in import_graph("engines").items():
+        parts = module.split(".")
+        if len(parts) < 2:
+            continue
+        allowed = {"contract"} if parts[1] == "contract" else {"contract", "shared", parts[1]}
+        for target in targets - {"engines"}:
+            if target.split(".")[1] not in allowed:
+                wrong.append(f"{module} imports {target}")
+    assert wrong == []
+
+
+def test_the_contract_imports_little() -> None:
+    allowed = {"pydantic", "pydantic_core", "yaml", "engines", *sys.stdlib_module_names}
+    late = {"pyarrow", "torch", "safetensors"}
+    wrong = []
+    for module, path in modules("engines").items():
+        if module.startswith("engines.contract"):
+            for name, line, inside in imported_names(path):
+                top = name.split(".")[0]
+                if top not in allowed and not (inside and top in late):
+                    wrong.append(f"{module}:{line} {name}")
+    assert wrong == []
+
+
+def texts(*packages: str) -> list[tuple[str, str, int]]:
+    """File, text and line of every text constant in the packages."""
+    return [
+        (str(path.relative_to(ROOT)), text, line)
+        for path in modules(*packages).values()
+        for text, line in text_constants(path)
+    ]
+
+
+def test_no_engine_reads_the_private_files_of_the_orchestrator() -> None:
+    private = re.compile(r"\b(exit|claim|job|state|plan)\.json\b|attempt-")
+    assert [found for found in texts("engines") if private.search(found[1])] == []
+
+
+def test_the_programs_of_the_scheduler_are_named_in_one_package() -> None:
+    programs = {"sbatch", "squeue", "sacct", "scontrol", "sinfo", "sacctmgr", "scancel"}
+    wrong = [
+        found
+        for found in texts("orchestrator")
+        if found[1] in programs
+        and not found[0].startswith(("orchestrator/clusters/slurm/", "orchestrator/node/"))
+    ]
+    assert wrong == []
+
+
+def test_submitit_is_imported_in_one_file() -> None:
+    users = {
+        str(path.relative_to(ROOT))
+        for path in modules("orchestrator", "engines", "jobs").values()
+        for name, _, _ in imported_names(path)
+        if name.split(".")[0] == "submitit"
+    }
+    assert users == {"orchestrator/clusters/slurm/script.py"}
+
+
+def test_the_layout_of_a_run_is_spelled_in_one_package() -> None:
+    layout = re.compile(r"^attempt-|/attempt-|\bexit\.json$|/out/|^out$")
+    wrong = [
+        found
+        for found in texts("orchestrator")
+        if layout.search(found[1])
+        and not found[0].startswith(("orchestrator/runs/", "orchestrator/node/"))
+    ]
+    assert wrong == []
+
+
+def test_imports_inside_functions_are_listed_with_their_reason() -> None:
+    wrong = []
+    for module, path in modules("orchestrator").items():
+        if room(module) in ("cli", "node"):
+            continue
+        for name, line, inside in imported_names(path):
+            if inside and name.split(".")[0] not in LATE_IMPORTS:
+                wrong.append(f"{path.relative_to(ROOT)}:{line} {name}")
+    assert wrong == []
+
+
+def test_no_decision_hangs_on_the_text_of_a_reason() -> None:
+    """Reasons are sentences for people: only what shows them may look at their words."""
+    wrong = []
+    for module, path in modules("orchestrator", "jobs").items():
+        if module.startswith("orchestrator.views"):
+            continue
+        for node in ast.walk(tree_of(path)):
+            compared = []
+            if isinstance(node, ast.Compare):
+                compared = [node.left, *node.comparators]
+            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                if node.func.attr in ("startswith", "endswith", "isupper", "find", "partition"):
+                    compared = [node.func.value]
+            if any(
+                isinstance(part, ast.Attribute) and part.attr in ("reason", "why")
+                for part in compared
+            ):
+                wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} {ast.unparse(node)}")
+    assert wrong == []
+
+
+def test_no_folder_holds_more_than_twelve_files() -> None:
+    counts = Counter(
+        str(path.parent.relative_to(ROOT))
+        for path in modules("orchestrator", "jobs", "engines").values()
+        if path.name != "__init__.py"
+    )
+    assert {folder: n for folder, n in counts.items() if n > 12 and folder not in CROWDED} == {}
+
+
+def test_a_package_only_says_what_it_is() -> None:
+    """``__init__.py`` hold a docstring and at most the names that an engine hands on."""
+    wrong = [
+        str(path.relative_to(ROOT))
+        for path in modules("orchestrator", "engines").values()
+        if path.name == "__init__.py" and len(tree_of(path).body) > 4
+    ]
+    assert wrong == []
