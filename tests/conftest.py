@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from private_slurm import PrivateSlurm, missing, started
+from tests.support.private_slurm import PrivateSlurm, missing, started
 
 
 @pytest.fixture(scope="session", autouse=True)
