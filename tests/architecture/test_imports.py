@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 HEAVY = {"torch", "ray", "vllm", "transformers", "numpy", "pyarrow", "matplotlib", "wandb", "safetensors"}
 ENGINES = {path.name for path in (ROOT / "engines").iterdir() if (path / "__main__.py").is_file()}
 

@@ -22,11 +22,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.cli import ORCH, SMALL
 from tests.support.private_slurm import PrivateSlurm, started
 
-ORCH = str(Path(sys.executable).with_name("orch"))
 MEMBERS = 15
-SMALL = "resources: {cpus: 1, memory_gb: 1, minutes: 5}"
 SNAKEMAKE_SECONDS = 1200
 """Longest that snakemake may take for the graph."""
 

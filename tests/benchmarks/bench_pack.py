@@ -19,7 +19,8 @@ import time
 from pathlib import Path
 
 from orchestrator import node
-from tests.benchmarks.bench_launch import ORCH, drained, timed
+from tests.benchmarks.bench_launch import drained, timed
+from tests.support.cli import ORCH
 from tests.support.private_slurm import started
 
 JOBS, PACK, MODELS = 315, 15, 16

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.test_cluster import ORCH, SMALL, describe, jobs, orch, until
+from tests.support.cli import ORCH, SMALL, describe, jobs, orch, until
 from tests.support.private_slurm import PrivateSlurm
 
 STAGES = (f"  a: {{command: \"sh -c 'echo a{{n}} >> ran; sleep 1'\", matrix: {{n: [1, 2, 3, 4]}}, {SMALL}}}\n"
@@ -24,7 +24,8 @@ def at_once(folder: Path, cluster: str, seed: int) -> list[tuple[tuple[str, ...]
     commands: list[tuple[str, ...]] = [("launch", str(folder / "trial.yaml"), "--cluster", cluster, "--no-watch")] * 6
     commands += [("status",)] * 5 + [("retry",)] * 4 + [("advance",)] * 3 + [("cancel", "--job", "ended")] * 2
     random.Random(seed).shuffle(commands)
-    environment = {**os.environ, "ORCH_RUNS": str(folder / "runs"), "ORCH_CACHE": str(folder / "cache"), "COLUMNS": "200"}
+    environment = {**os.environ, "ORCH_RUNS": str(folder / "runs"), "TMPDIR": str(folder),
+                   "ORCH_CACHE": str(folder / "cache"), "COLUMNS": "200"}
     processes = [subprocess.Popen([ORCH, *command], cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                                   text=True) for command in commands]
     return [(command, process.returncode, said) for command, process in zip(commands, processes, strict=True)

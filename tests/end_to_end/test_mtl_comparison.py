@@ -4,34 +4,24 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ORCH = Path(sys.executable).with_name("orch")
+from tests.support.cli import jobs, orch, states
+
 SHORT = ["--set", "train.config.epochs=2", "--set", "train.config.early_stopping=null"]
 
 
-def orch(runs: Path, *arguments: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "ORCH_RUNS": str(runs), "COLUMNS": "200"}
-    return subprocess.run([str(ORCH), *arguments], env=environment, capture_output=True, text=True, timeout=timeout)
-
-
-def rows(runs: Path) -> dict[str, dict[str, Any]]:
-    result = orch(runs, "status", "--json")
-    assert result.returncode == 0, result.stderr
-    return {job["job"]: job for job in json.loads(result.stdout)["jobs"]}
-
-
-def states(runs: Path) -> dict[str, str]:
-    return {name: row["state"] for name, row in rows(runs).items()}
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ORCH_RUNS", str(tmp_path))
 
 
 def assert_report(runs: Path) -> None:
-    shown = orch(runs, "report")
+    shown = orch(None, "report")
     assert shown.returncode == 0, shown.stderr
     for domain in ("math", "logic", "code", "science", "simulation", "tabular"):
         assert domain in shown.stdout
@@ -44,16 +34,16 @@ def assert_report(runs: Path) -> None:
 @pytest.mark.engine
 @pytest.mark.timeout(900)
 def test_smoke_preset_on_this_machine_from_launch_to_report(tmp_path: Path) -> None:
-    result = orch(tmp_path, "launch", "mtl-comparison", "--preset", "smoke", "--cluster", "local", "--watch")
+    result = orch(None, "launch", "mtl-comparison", "--preset", "smoke", "--cluster", "local", "--watch", timeout=900)
     assert result.returncode == 0, result.stdout + result.stderr
-    assert set(states(tmp_path).values()) == {"COMPLETED"}
+    assert set(states(jobs(None)).values()) == {"COMPLETED"}
     assert_report(tmp_path)
     for arm in ("baseline", "pcgrad"):
         (results,) = tmp_path.glob(f"*/*/jobs/train*{arm}*/out/results.json")
         found = json.loads(results.read_text())["rows"]
         reward = {row["axes"]["moment"]: row["value"] for row in found if row["metric"] == "validation_reward_mean"}
         assert reward["after"] > reward["before"] + 0.1, f"{arm} did not learn: {reward}"
-    again = orch(tmp_path, "launch", "mtl-comparison", "--preset", "smoke", "--cluster", "local", "--no-watch")
+    again = orch(None, "launch", "mtl-comparison", "--preset", "smoke", "--cluster", "local", "--no-watch")
     assert again.returncode == 0
     assert not list(tmp_path.glob("[!.]*/*/jobs/*/attempt-2")), "a finished job was started again"
 
@@ -109,20 +99,20 @@ def driver_of(runs: Path, twin: str) -> int:
 def test_a_training_killed_in_the_middle_ends_bit_equal_after_another_launch(tmp_path: Path) -> None:
     (tmp_path / "twins.yaml").write_text(TWINS)
     launch = ["launch", str(tmp_path / "twins.yaml"), "--cluster", "local", "--no-watch"]
-    assert orch(tmp_path, *launch).returncode == 0
+    assert orch(None, *launch).returncode == 0
     deadline = time.monotonic() + 400
     killed = False
-    while set(states(tmp_path).values()) & {"PENDING", "RUNNING", "COMPLETING"}:
-        assert time.monotonic() < deadline, states(tmp_path)
+    while set(states(jobs(None)).values()) & {"PENDING", "RUNNING", "COMPLETING"}:
+        assert time.monotonic() < deadline, states(jobs(None))
         steps = [json.loads(line)["step"] for path in tmp_path.glob("[!.]*/*/jobs/train*killed*/out/progress.jsonl")
                  for line in path.read_text().splitlines()]
         if not killed and max(steps, default=0) >= 5:
             os.kill(driver_of(tmp_path, "killed"), signal.SIGKILL)
             killed = True
         time.sleep(0.3)
-    assert states(tmp_path)["train/wandb_project=killed"] == "FAILED"
-    assert orch(tmp_path, *launch, "--watch").returncode == 0
-    assert set(states(tmp_path).values()) == {"COMPLETED"}
+    assert states(jobs(None))["train/wandb_project=killed"] == "FAILED"
+    assert orch(None, *launch, "--watch", timeout=900).returncode == 0
+    assert set(states(jobs(None)).values()) == {"COMPLETED"}
     assert weights(tmp_path, "killed") == weights(tmp_path, "straight")
 
 
@@ -131,11 +121,11 @@ def test_a_training_killed_in_the_middle_ends_bit_equal_after_another_launch(tmp
 @pytest.mark.timeout(900)
 def test_smoke_preset_on_slurm_with_a_training_that_is_warned_requeued_and_goes_on(slurm: Any, tmp_path: Path) -> None:
     arguments = ["mtl-comparison", "--preset", "smoke", "--cluster", str(slurm.profile), *SHORT]
-    result = orch(tmp_path, "launch", *arguments, "--no-watch")
+    result = orch(None, "launch", *arguments, "--no-watch")
     assert result.returncode == 0, result.stdout + result.stderr
     deadline = time.monotonic() + 800
     warned, let_go = "", False
-    while (found := rows(tmp_path)) and {row["state"] for row in found.values()} & {"PENDING", "RUNNING", "COMPLETING"}:
+    while (found := jobs(None)) and {row["state"] for row in found.values()} & {"PENDING", "RUNNING", "COMPLETING"}:
         assert time.monotonic() < deadline, found
         train = found["train/arm=pcgrad,seed=0"]
         if not warned and (train["step"] or 0) >= 3:

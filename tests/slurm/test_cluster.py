@@ -1,86 +1,17 @@
 """Launch, adoption, truth and retry on a real Slurm."""
 
 import json
-import os
-import secrets
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from jobs.spec import Job, Resources
-from orchestrator.profile import Profile
-from orchestrator.slurm import script_text
-from orchestrator.slurm_answers import parse_sacct, parse_squeue
-from orchestrator.state import JobState
+from tests.support.cli import SAVES, SMALL, describe, jobs, orch, over, until, wrapper
+from tests.support.paths import lines
 from tests.support.private_slurm import PrivateSlurm
 
-ORCH = str(Path(sys.executable).with_name("orch"))
-SMALL = "resources: {cpus: 1, memory_gb: 1, minutes: 2}"
-SAVES = """if [ -e saved ]; then exit 0; fi
-trap 'touch saved; exit 75' USR2
-touch ready
-while :; do sleep 0.1; done
-"""
 
-
-def orch(folder: Path, *arguments: str, path: str = "") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "ORCH_RUNS": str(folder / "runs"), "PATH": path + os.environ["PATH"], "COLUMNS": "200",
-                   "ORCH_CACHE": str(folder / "cache" / secrets.token_hex(4))}  # no answer shared, no budget: tests look often
-    return subprocess.run([ORCH, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=180)
-
-
-def jobs(folder: Path, path: str = "") -> dict[str, dict[str, Any]]:
-    result = orch(folder, "status", "--json", path=path)
-    assert result.returncode == 0, result.stderr
-    return {job["job"]: job for job in json.loads(result.stdout)["jobs"]}
-
-
-def until(folder: Path, met: Callable[[dict[str, dict[str, Any]]], bool], seconds: float = 60) -> dict[str, dict[str, Any]]:
-    deadline = time.monotonic() + seconds
-    while not met(found := jobs(folder)):
-        assert time.monotonic() < deadline, {name: (job["state"], job["source"], job["reason"]) for name, job in found.items()}
-        time.sleep(0.5)
-    return found
-
-
-def over(found: dict[str, dict[str, Any]]) -> bool:
-    return all(job["state"] not in ("PENDING", "RUNNING", "COMPLETING", "UNKNOWN") for job in found.values())
-
-
-def describe(folder: Path, stages: str) -> Path:
-    path = folder / "trial.yaml"
-    path.write_text(f"experiment: trial\nabout: trial\nstages:\n{stages}")
-    return path
-
-
-def wrapper(folder: Path, program: str, text: str) -> str:
-    """A program of that name in front of the real one, which it calls as $real; returns the start of PATH."""
-    real = subprocess.run(["which", program], capture_output=True, text=True, check=True).stdout.strip()
-    bin_folder = folder / "bin"
-    bin_folder.mkdir(exist_ok=True)
-    (bin_folder / program).write_text(f"#!/bin/bash\nreal={real}\n{text}\n")
-    (bin_folder / program).chmod(0o755)
-    return f"{bin_folder}:"
-
-
-def launched_later(folder: Path, slurm: PrivateSlurm, count: int, more: str) -> None:
-    """Launch so many jobs that do not start within the hour; ``more``: lines of the profile."""
-    later = folder / "later.yaml"
-    later.write_text(f"{slurm.profile.read_text()}sbatch: {{begin: now+1hour}}\n{more}\n")
-    file = describe(folder, f"  a: {{command: \"echo {{n}}\", matrix: {{n: {list(range(count))}}}, {SMALL}}}\n")
-    assert orch(folder, "launch", str(file), "--cluster", str(later)).returncode == 0
-
-
-def lines(path: Path) -> int:
-    return len(path.read_text().splitlines()) if path.exists() else 0
-
-
-@pytest.mark.slurm
 def test_graph_runs_whole_and_a_second_launch_submits_nothing(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, f"  a: {{command: \"sh -c 'echo {{n}} >> ran'\", matrix: {{n: [1, 2, 3]}}, {SMALL}}}\n"
                               f"  b: {{command: sh -c 'echo b >> ran', for_each: a, {SMALL}}}\n"
@@ -96,7 +27,6 @@ def test_graph_runs_whole_and_a_second_launch_submits_nothing(slurm: PrivateSlur
     assert lines(tmp_path / "ran") == 7
 
 
-@pytest.mark.slurm
 def test_what_a_failed_job_was_needed_for_never_runs_and_retry_completes_it(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, f"  train: {{command: cat weights.bin, {SMALL}}}\n"
                               f"  evaluate: {{command: sh -c 'echo e >> ran', after: [train], {SMALL}}}\n")
@@ -114,7 +44,6 @@ def test_what_a_failed_job_was_needed_for_never_runs_and_retry_completes_it(slur
     assert lines(tmp_path / "ran") == 1
 
 
-@pytest.mark.slurm
 def test_launch_killed_between_sbatch_and_its_record_is_adopted(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, f"  a: {{command: sh -c 'echo a >> ran; sleep 3', {SMALL}}}\n"
                               f"  b: {{command: sh -c 'echo b >> ran', after: [a], {SMALL}}}\n")
@@ -128,7 +57,6 @@ def test_launch_killed_between_sbatch_and_its_record_is_adopted(slurm: PrivateSl
     assert sorted((tmp_path / "ran").read_text().split()) == ["a", "b"]
 
 
-@pytest.mark.slurm
 def test_an_sbatch_that_submits_and_says_it_failed_is_looked_up(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, f"  a: {{command: sh -c 'echo a >> ran; sleep 3', {SMALL}}}\n")
     path = wrapper(tmp_path, "sbatch", 'case "$*" in *test-only*) exec $real "$@";; esac\n$real "$@" >/dev/null\n'
@@ -140,7 +68,6 @@ def test_an_sbatch_that_submits_and_says_it_failed_is_looked_up(slurm: PrivateSl
     assert lines(tmp_path / "ran") == 1
 
 
-@pytest.mark.slurm
 def test_squeue_that_cannot_be_asked_changes_nothing_and_is_said(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, f"  a: {{command: sleep 60, {SMALL}}}\n")
     assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
@@ -152,7 +79,6 @@ def test_squeue_that_cannot_be_asked_changes_nothing_and_is_said(slurm: PrivateS
     assert until(tmp_path, over)["a"]["state"] == "CANCELLED"
 
 
-@pytest.mark.slurm
 def test_jobs_get_the_gpus_they_asked_for(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, "  a: {command: sh -c 'echo $CUDA_VISIBLE_DEVICES > gpus', "
                               "resources: {gpus: 2, cpus: 32, memory_gb: 1, minutes: 2}}\n")
@@ -161,7 +87,6 @@ def test_jobs_get_the_gpus_they_asked_for(slurm: PrivateSlurm, tmp_path: Path) -
     assert (tmp_path / "gpus").read_text().strip() == "0,1"
 
 
-@pytest.mark.slurm
 def test_a_wrong_account_is_found_before_anything_is_submitted(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, f"  a: {{command: 'true', {SMALL}}}\n")
     (tmp_path / "wrong.yaml").write_text(slurm.profile.read_text().replace("llmalignment", "llmalignmnt"))
@@ -172,7 +97,6 @@ def test_a_wrong_account_is_found_before_anything_is_submitted(slurm: PrivateSlu
     assert not list((tmp_path / "runs").glob("[!.]*/*"))
 
 
-@pytest.mark.slurm
 def test_a_parent_that_failed_and_was_forgotten_by_slurm_holds_its_child_back(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, f"  train: {{command: 'true', {SMALL}}}\n"
                               f"  evaluate: {{command: sh -c 'echo e >> ran', after: [train], {SMALL}}}\n")
@@ -201,7 +125,6 @@ def test_a_parent_that_failed_and_was_forgotten_by_slurm_holds_its_child_back(sl
     assert lines(tmp_path / "ran") == 1
 
 
-@pytest.mark.slurm
 @pytest.mark.long
 def test_a_job_over_its_time_limit_is_warned_and_leaves_an_exit_record(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, "  a: {command: bash -c 'trap \"echo saved > saved\" USR2; while :; do sleep 0.2; done', "
@@ -215,7 +138,6 @@ def test_a_job_over_its_time_limit_is_warned_and_leaves_an_exit_record(slurm: Pr
     assert (found["a"]["state"], found["a"]["source"]) == ("TIMEOUT", "sacct")
 
 
-@pytest.mark.slurm
 def test_a_job_that_saves_itself_on_the_warning_is_requeued_and_goes_on(slurm: PrivateSlurm, tmp_path: Path) -> None:
     (tmp_path / "saves.sh").write_text(SAVES)
     file = describe(tmp_path, f"  a: {{command: bash saves.sh, {SMALL}}}\n"
@@ -242,7 +164,6 @@ def count_calls(folder: Path, *programs: str) -> str:
     return path
 
 
-@pytest.mark.slurm
 def test_status_asks_squeue_once_and_sacct_at_most_once(slurm: PrivateSlurm, tmp_path: Path) -> None:
     (tmp_path / "later.yaml").write_text(f"{slurm.profile.read_text()}sbatch: {{begin: now+1hour}}\n")
     file = describe(tmp_path, "".join(f"  a{n}: {{command: echo {n}, {SMALL}}}\n" for n in range(1, 9)))
@@ -262,7 +183,6 @@ def test_status_asks_squeue_once_and_sacct_at_most_once(slurm: PrivateSlurm, tmp
     assert orch(tmp_path, "cancel").returncode == 0
 
 
-@pytest.mark.slurm
 def test_sacct_that_cannot_be_asked_leaves_a_lost_job_unknown_and_nothing_is_submitted(slurm: PrivateSlurm, tmp_path: Path) -> None:
     (tmp_path / "later.yaml").write_text(f"{slurm.profile.read_text()}sbatch: {{begin: now+1hour}}\n")
     file = describe(tmp_path, f"  a: {{command: 'true', {SMALL}}}\n")
@@ -276,65 +196,3 @@ def test_sacct_that_cannot_be_asked_leaves_a_lost_job_unknown_and_nothing_is_sub
     orch(tmp_path, "retry", path=deaf)
     assert jobs(tmp_path, deaf)["a"]["attempt"] == 1, "a job that may still run was submitted again"
     until(tmp_path, lambda now: now["a"]["state"] == "CANCELLED")  # accounting lags a moment behind
-
-
-GOLDEN = """#!/bin/bash
-
-# Parameters
-#SBATCH --account=llmalignment
-#SBATCH --cpus-per-task=32
-#SBATCH --dependency=afterok:17:18
-#SBATCH --gres=gpu:a100:2
-#SBATCH --job-name=mtl-comparison.train/arm=pcgrad,seed=0.0123456789
-#SBATCH --kill-on-invalid-dep=yes
-#SBATCH --mem=128G
-#SBATCH --nodes=1
-#SBATCH --ntasks-per-node=1
-#SBATCH --open-mode=append
-#SBATCH --output='/runs/my run/100%%/log.txt'
-#SBATCH --partition=a100_normal_q
-#SBATCH --requeue
-#SBATCH --signal=B:USR2@120
-#SBATCH --time=720
-
-# setup
-export PYTHONSAFEPATH=1
-export HF_HOME='/scratch/my models'
-set -e
-module load cuda
-
-# command
-export SUBMITIT_EXECUTOR=slurm
-exec python -m orchestrator.node '/runs/my run' 1 0123456789
-"""
-
-
-def test_the_script_is_what_slurm_should_read() -> None:
-    profile = Profile(name="p", kind="slurm", partition="a100_normal_q", account="llmalignment", gpu_type="a100",
-                      setup=["module load cuda"], environment={"HF_HOME": "/scratch/my models"})
-    job = Job(name="train", stage="train", axes={}, engine="ppo", command=None, config={},
-              resources=Resources(gpus=2, cpus=32, memory_gb=128, minutes=720))
-    text = script_text(profile, job, "mtl-comparison.train/arm=pcgrad,seed=0.0123456789", Path("/runs/my run/100%/log.txt"),
-                       "afterok:17:18",
-                       ["python", "-m", "orchestrator.node", "/runs/my run", "1", "0123456789"])
-    assert text == GOLDEN
-
-
-def test_squeue_answers_are_read_by_token_and_unknown_words_are_not_failures() -> None:
-    text = "\n".join("\x1f".join(parts) for parts in [
-        ("17", "e.train/arm=a,seed=0.aaaaaaaaaa", "RUNNING", "None", "2026-01-02T03:04:05", "a100-1"),
-        ("18", "e.train.bbbbbbbbbb", "PENDING", "Dependency", "N/A", ""), ("19", "e.c.cccccccccc", "POWERING_DOWN", "None", "N/A", "")])
-    found = parse_squeue(text)
-    assert (found["aaaaaaaaaa"].state, found["aaaaaaaaaa"].job_id, found["aaaaaaaaaa"].host) == (JobState.RUNNING, "17", "a100-1")
-    assert (found["bbbbbbbbbb"].state, found["bbbbbbbbbb"].reason, found["bbbbbbbbbb"].started) == (JobState.PENDING, "Dependency", None)
-    assert found["cccccccccc"].state is JobState.UNKNOWN
-
-
-def test_sacct_answers_are_read_with_odd_states_and_names() -> None:
-    text = ("17|e.a|b.aaaaaaaaaa|CANCELLED by 1000|0:0|2026-01-02T03:04:05|2026-01-02T03:05:05|a100-1|None\n"
-            "18|e.b.bbbbbbbbbb|OUT_OF_MEMORY|0:125|2026-01-02T03:04:05|Unknown|a100-1|None\n"
-            "19|e.c.cccccccccc|FAILED|3:0|2026-01-02T03:04:05|2026-01-02T03:04:06|a100-1|NonZeroExitCode")
-    found = parse_sacct(text)
-    assert (found["aaaaaaaaaa"].state, found["aaaaaaaaaa"].reason) == (JobState.CANCELLED, "cancelled by 1000")
-    assert found["bbbbbbbbbb"].state is JobState.OUT_OF_MEMORY
-    assert (found["cccccccccc"].exit_code, found["cccccccccc"].reason) == (3, "exit code 3 (NonZeroExitCode)")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.slurm.test_cluster import ORCH, SMALL, describe, jobs, launched_later, orch, over, until, wrapper
+from tests.support.cli import ORCH, SMALL, describe, jobs, launched_later, orch, over, slurm_says, until, wrapper
 from tests.support.private_slurm import PrivateSlurm
 
 RAN = "sh -c 'echo {} >> ran'"
@@ -21,11 +21,6 @@ def names_run(folder: Path) -> Counter[str]:
     return Counter((folder / "ran").read_text().split()) if (folder / "ran").exists() else Counter()
 
 
-def slurm_says(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-@pytest.mark.slurm
 def test_an_array_is_one_submission_and_each_child_waits_for_its_own_parent(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, "  train: {command: \"sh -c 'sleep 1; test {n} != 2; echo t{n} >> ran'\", matrix: {n: [1, 2, 3, 4]}, "
                               f"{SMALL}}}\n  evaluate: {{command: sh -c 'echo e >> ran', for_each: train, {SMALL}}}\n")
@@ -48,7 +43,6 @@ def test_an_array_is_one_submission_and_each_child_waits_for_its_own_parent(slur
     assert until(tmp_path, over)["train/n=2"]["attempt"] == 2
 
 
-@pytest.mark.slurm
 def test_elements_are_cancelled_and_submitted_again_one_by_one(slurm: PrivateSlurm, tmp_path: Path) -> None:
     launched_later(tmp_path, slurm, 30, "throttle: 2")
     found = jobs(tmp_path)
@@ -68,7 +62,6 @@ def test_elements_are_cancelled_and_submitted_again_one_by_one(slurm: PrivateSlu
     until(tmp_path, over)
 
 
-@pytest.mark.slurm
 def test_a_lost_or_damaged_state_file_is_made_anew_from_folders_and_slurm(slurm: PrivateSlurm, tmp_path: Path) -> None:
     later = tmp_path / "later.yaml"
     later.write_text(f"{slurm.profile.read_text()}")
@@ -122,18 +115,15 @@ def kills(slurm: PrivateSlurm, folder: Path, times: int, seed: int) -> None:
         assert names_run(place) == Counter({"a1": 1, "a2": 1, "a3": 1, "b": 3, "c": 1, "d": 1})
 
 
-@pytest.mark.slurm
 def test_launches_killed_at_five_random_moments_lose_and_double_nothing(slurm: PrivateSlurm, tmp_path: Path) -> None:
     kills(slurm, tmp_path, 5, seed=1)
 
 
-@pytest.mark.slurm
 @pytest.mark.long
 def test_launches_killed_at_a_hundred_random_moments_lose_and_double_nothing(slurm: PrivateSlurm, tmp_path: Path) -> None:
     kills(slurm, tmp_path, 100, seed=2)
 
 
-@pytest.mark.slurm
 def test_an_array_that_sbatch_submitted_before_it_lost_the_connection_is_adopted_whole(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, f"  a: {{command: \"sh -c 'echo {{n}} >> ran; sleep 3'\", matrix: {{n: [1, 2, 3]}}, {SMALL}}}\n")
     path = wrapper(tmp_path, "sbatch", 'case "$*" in *test-only*) exec $real "$@";; esac\n$real "$@" >/dev/null\n'
@@ -146,7 +136,6 @@ def test_an_array_that_sbatch_submitted_before_it_lost_the_connection_is_adopted
     assert names_run(tmp_path) == Counter("123")
 
 
-@pytest.mark.slurm
 def test_a_suspended_job_is_active_and_goes_on(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, f"  a: {{command: sh -c 'sleep 5; echo a >> ran', {SMALL}}}\n")
     assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
@@ -159,7 +148,6 @@ def test_a_suspended_job_is_active_and_goes_on(slurm: PrivateSlurm, tmp_path: Pa
     assert names_run(tmp_path) == Counter("a")
 
 
-@pytest.mark.slurm
 @pytest.mark.long
 def test_a_job_that_made_room_is_preempted_and_a_retry_completes_it(slurm: PrivateSlurm, tmp_path: Path) -> None:
     low = tmp_path / "low.yaml"
@@ -180,7 +168,6 @@ def test_a_job_that_made_room_is_preempted_and_a_retry_completes_it(slurm: Priva
     assert until(tmp_path, over)["a"]["state"] == "COMPLETED"
 
 
-@pytest.mark.slurm
 @pytest.mark.long
 def test_a_job_whose_node_fails_is_started_again_on_another_one(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, f"  a: {{command: sh -c 'echo start >> began; test -e again || exec sleep 300; echo a >> ran', {SMALL}}}\n")
@@ -199,7 +186,6 @@ def test_a_job_whose_node_fails_is_started_again_on_another_one(slurm: PrivateSl
     assert names_run(tmp_path) == Counter("a")
 
 
-@pytest.mark.slurm
 @pytest.mark.long
 def test_without_slurmdbd_and_without_slurmctld_nothing_is_invented(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, f"  a: {{command: sh -c 'sleep 20; echo a >> ran', {SMALL}}}\n"
@@ -225,7 +211,6 @@ def test_without_slurmdbd_and_without_slurmctld_nothing_is_invented(slurm: Priva
     assert names_run(tmp_path) == Counter("ab")
 
 
-@pytest.mark.slurm
 def test_waiting_elements_that_would_die_the_same_way_are_held_and_released_by_a_retry(slurm: PrivateSlurm, tmp_path: Path) -> None:
     one = tmp_path / "one.yaml"
     one.write_text(f"{slurm.profile.read_text()}throttle: 1\n")
@@ -249,7 +234,6 @@ def test_waiting_elements_that_would_die_the_same_way_are_held_and_released_by_a
     assert names_run(tmp_path) == Counter("12345678")
 
 
-@pytest.mark.slurm
 @pytest.mark.long
 def test_a_retry_after_the_time_limit_asks_for_more_time_and_after_a_bad_node_for_another(slurm: PrivateSlurm, tmp_path: Path) -> None:
     (tmp_path / "b.sh").write_text("echo $SLURMD_NODENAME >> nodes\ntest -e again && exit 0\n"
@@ -268,7 +252,6 @@ def test_a_retry_after_the_time_limit_asks_for_more_time_and_after_a_bad_node_fo
     assert len(set((tmp_path / "nodes").read_text().split())) == 2
 
 
-@pytest.mark.slurm
 @pytest.mark.long
 def test_without_accounting_files_and_queue_decide_and_what_nobody_knows_is_not_submitted_again(
         slurm: PrivateSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -294,7 +277,6 @@ def test_without_accounting_files_and_queue_decide_and_what_nobody_knows_is_not_
     assert names_run(tmp_path)["good"] == 1
 
 
-@pytest.mark.slurm
 @pytest.mark.long
 def test_a_job_of_somebody_else_with_a_reused_id_is_neither_taken_for_ours_nor_cancelled(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, f"  a: {{command: sh -c 'echo a >> ran; exec sleep 300', {SMALL}}}\n")

@@ -5,20 +5,16 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.slurm.test_cluster import SAVES, SMALL, describe, jobs, lines, orch, over, until
+from tests.support.cli import SAVES, SMALL, describe, jobs, orch, over, states, until
+from tests.support.paths import lines
 from tests.support.private_slurm import PrivateSlurm
 
 PACK = "resources: {cpus: 1, memory_gb: 1, minutes: 30}, pack: 2"
 LONG = 240.0
 """Longest wait for anything, in seconds; the machine may be busy."""
-
-
-def states(found: dict[str, dict[str, Any]]) -> dict[str, str]:
-    return {name: job["state"] for name, job in found.items()}
 
 
 def asked(number: str, field: str) -> str:
@@ -27,7 +23,6 @@ def asked(number: str, field: str) -> str:
     return next(word.partition("=")[2] for word in text.split() if word.startswith(f"{field}="))
 
 
-@pytest.mark.slurm
 def test_packs_in_an_array_with_one_that_dies_and_its_children(slurm: PrivateSlurm, tmp_path: Path) -> None:
     (tmp_path / "file1").write_text("x")
     (tmp_path / "file3").write_text("x")
@@ -50,7 +45,6 @@ def test_packs_in_an_array_with_one_that_dies_and_its_children(slurm: PrivateSlu
     assert sorted((tmp_path / "ran").read_text().split()) == ["1", "2", "2", "3", "4", "b1", "b2", "b3", "b4", "c"]
 
 
-@pytest.mark.slurm
 def test_a_pack_asks_for_the_sum_shares_its_gpus_and_its_members_are_cancelled_one_by_one(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, "  a: {command: \"sh -c 'echo $CUDA_VISIBLE_DEVICES > gpu{n}; while [ ! -e go ]; do sleep 0.1; done'\", "
                               "matrix: {n: [1, 2, 3]}, resources: {gpus: 1, cpus: 2, memory_gb: 1, minutes: 30}, pack: 3}\n")
@@ -70,7 +64,6 @@ def test_a_pack_asks_for_the_sum_shares_its_gpus_and_its_members_are_cancelled_o
     assert {(tmp_path / f"gpu{n}").read_text().strip() for n in (1, 2, 3)} == {"0"}
 
 
-@pytest.mark.slurm
 def test_a_waiting_member_is_cancelled_and_scancel_ends_the_rest(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, "  first: {command: \"sh -c 'while [ ! -e go ]; do sleep 0.1; done'\", resources: {minutes: 30}}\n"
                               "  a: {command: \"sh -c 'echo {n} >> ran; sleep 600'\", matrix: {n: [1, 2, 3]}, after: [first], "
@@ -86,7 +79,6 @@ def test_a_waiting_member_is_cancelled_and_scancel_ends_the_rest(slurm: PrivateS
     assert sorted((tmp_path / "ran").read_text().split()) == ["1", "3"]
 
 
-@pytest.mark.slurm
 def test_a_pack_is_requeued_under_its_id_and_what_waits_for_it_goes_on_waiting(slurm: PrivateSlurm, tmp_path: Path) -> None:
     (tmp_path / "saves.sh").write_text(SAVES.replace("ready", "ready$1").replace("saved", "saved$1"))
     file = describe(tmp_path, f"  a: {{command: 'bash saves.sh {{n}}', matrix: {{n: [1, 2]}}, {PACK}}}\n"
@@ -104,7 +96,6 @@ def test_a_pack_is_requeued_under_its_id_and_what_waits_for_it_goes_on_waiting(s
     assert {job["attempt"] for job in found.values()} == {1}
 
 
-@pytest.mark.slurm
 def test_of_a_pack_one_runs_out_of_memory_and_asks_for_more_alone(slurm: PrivateSlurm, tmp_path: Path) -> None:
     (tmp_path / "eat.sh").write_text("ulimit -v 400000\nif [ $1 = 2 ] && [ ! -e enough ]; then exec python3 -c 'bytearray(10**9)'; fi\n")
     file = describe(tmp_path, f"  a: {{command: 'bash eat.sh {{n}}', matrix: {{n: [1, 2]}}, {PACK}}}\n")
@@ -118,7 +109,6 @@ def test_of_a_pack_one_runs_out_of_memory_and_asks_for_more_alone(slurm: Private
     assert set(states(until(tmp_path, over, LONG)).values()) == {"COMPLETED"}
 
 
-@pytest.mark.slurm
 def test_a_canary_that_dies_keeps_the_others_from_starting_and_one_that_lives_lets_them(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, f"  a: {{command: \"sh -c 'echo {{n}} >> ran; cat file'\", matrix: {{n: [1, 2, 3]}}, canary: true, "
                               f"{SMALL}}}\n")
@@ -133,7 +123,6 @@ def test_a_canary_that_dies_keeps_the_others_from_starting_and_one_that_lives_le
     assert sorted((tmp_path / "ran").read_text().split()) == ["1", "1", "2", "3"]
 
 
-@pytest.mark.slurm
 @pytest.mark.parametrize("more", ["", "after: [other], "])
 def test_a_pack_that_is_ended_as_a_whole_leaves_the_children_of_its_finished_members(
         slurm: PrivateSlurm, tmp_path: Path, more: str) -> None:

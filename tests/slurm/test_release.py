@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.orchestrator.lifecycle.test_gates import TINY
-from tests.slurm.test_cluster import SMALL, describe, jobs, lines, orch, over, until, wrapper
-from tests.slurm.test_faults import slurm_says
+from tests.support.cli import SMALL, describe, jobs, orch, over, slurm_says, tiny_stage, until, wrapper
+from tests.support.paths import lines
 from tests.support.private_slurm import PrivateSlurm
 
 SWEEP = f"command: \"sh -c 'echo {{n}} >> ran'\", matrix: {{n: [1, 2, 3]}}, canary: true, {SMALL}"
@@ -30,7 +29,6 @@ def nothing_queued(seconds: float = LONG) -> None:
         time.sleep(0.3)
 
 
-@pytest.mark.slurm
 @pytest.mark.parametrize(("submits", "command"), [(False, "status"), (True, "status"), (False, "advance")])
 def test_a_launch_killed_between_its_canary_and_the_rest_is_finished_by_whoever_looks(
         slurm: PrivateSlurm, tmp_path: Path, submits: bool, command: str) -> None:
@@ -45,11 +43,10 @@ def test_a_launch_killed_between_its_canary_and_the_rest_is_finished_by_whoever_
     assert Counter((tmp_path / "ran").read_text().split()) == Counter({"1": 1, "2": 1, "3": 1, "b": 3})
 
 
-@pytest.mark.slurm
 @pytest.mark.parametrize(("call", "submits"), [(1, False), (2, False), (2, True)])
 def test_a_job_that_looks_at_gates_is_killed_while_it_releases_a_sweep(
         slurm: PrivateSlurm, tmp_path: Path, call: int, submits: bool) -> None:
-    file = describe(tmp_path, f"  first: {{{TINY.replace('DATA', '0')}}}\n"
+    file = describe(tmp_path, f"  first: {{{tiny_stage(0)}}}\n"
                               f"  a: {{when: {{metric: test_accuracy, of: first, at_least: 0.0}}, {SWEEP}}}\n")
     path = deadly(tmp_path, call, submits, where='grep -qz ^SLURM_JOB_ID= /proc/$PPID/environ || exec $real "$@"')
     assert "1 jobs submitted" in orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile), path=path).stdout
@@ -64,7 +61,6 @@ def test_a_job_that_looks_at_gates_is_killed_while_it_releases_a_sweep(
     assert sorted((tmp_path / "ran").read_text().split()) == ["1", "2", "3"]
 
 
-@pytest.mark.slurm
 def test_what_a_killed_launch_left_is_cancelled_with_the_run_and_not_released(slurm: PrivateSlurm, tmp_path: Path) -> None:
     file = describe(tmp_path, f"  a: {{{SWEEP}}}\n")
     killed = orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile), path=deadly(tmp_path, 2, submits=False))

@@ -11,16 +11,13 @@ from engines.analysis import Config
 from engines.analysis.__main__ import run
 from engines.evaluation import Config as EvaluationConfig
 from engines.io import ConfigError, Progress, Row, Stop, write_results
+from tests.support.scores import Columns, write_scores
 
 
-def evaluated(root: Path, arm: str, values: dict[str, list[float | None]], seed: int = 0, facts: dict | None = None, **settings) -> dict:
+def evaluated(root: Path, arm: str, values: Columns, seed: int = 0, facts: dict | None = None, **settings) -> dict:
     """A finished evaluation job of one arm."""
     out = root / f"evaluate-{arm}-{seed}" / "out"
-    (out / "scores").mkdir(parents=True)
-    lines = [{"item_id": f"{domain}{i}", "sample": 0, "domain": domain, "task": domain, "value": value, "extracted": "", "tokens": 3,
-              "finish_reason": "stop", "status": "error" if value is None else "ok"}
-             for domain, column in values.items() for i, value in enumerate(column)]
-    (out / "scores" / "epoch-000002.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    write_scores(out, "epoch-000002", values)
     write_results(out, "evaluation", EvaluationConfig(models=f"m-{arm}", data="d", **settings), [], 1.0,
                   {"checkpoints": [{"name": "epoch-000002", "step": 4, "epoch": 2}], **(facts or {})})
     return {"job": f"evaluate/arm={arm},seed={seed}", "stage": "evaluate", "axes": {"arm": arm, "seed": seed}, "folder": str(out)}
@@ -80,7 +77,7 @@ def test_two_seeds_give_a_spread_over_seeds_and_curves_are_drawn(tmp_path):
                                                              "cosine_course"}
 
 
-def several_tasks(root: Path, arm: str, values: dict[str, list[float | None]]) -> dict:
+def several_tasks(root: Path, arm: str, values: Columns) -> dict:
     """An evaluation whose domain math has the tasks of ``values``."""
     source = evaluated(root, arm, values)
     path = Path(source["folder"]) / "scores" / "epoch-000002.jsonl"

@@ -20,6 +20,7 @@ from engines.evaluation.suite import load_suite
 from engines.evaluation.tasks import read_items, remarks, task_files
 from engines.io import ConfigError
 from engines.preparation import file_hash
+from tests.support.paths import ROOT
 
 ONLINE = {"aime": 240, "amc": 332, "math": 500, "humaneval": 164, "mbpp": 200, "livecodebench": 279, "supergpqa": 200, "arcagi1": 200,
           "zebra": 200, "ordering": 100, "codeio": 200, "hitab": 200, "multihier": 200}
@@ -198,7 +199,7 @@ def test_a_data_set_of_the_hub_is_read_from_this_machines_cache(tmp_path: Path) 
             "except ConfigError as error: print(error)")
 
     def ask(name: str) -> str:
-        environment = {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(Path(__file__).parents[3])}
+        environment = {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
         return subprocess.run([sys.executable, "-c", code, name], env=environment, capture_output=True, text=True, timeout=240).stdout
 
     assert ask("some/guru").endswith("online_eval/math__math_500.parquet\n")
@@ -285,3 +286,9 @@ def test_a_group_counts_once_in_the_suite_and_a_part_of_a_suite_has_no_score() -
     unscored = rows([*lines[:2], scored("c", "3", None)], dict.fromkeys("abc", "math"), {})
     assert over_suite(unscored, metrics, groups, "", {}).error == "c: no sample could be scored: ok: "
     assert over_suite(rows(lines[:2], dict.fromkeys("ab", "math"), {}), metrics, groups, "", {}).error == "c: no sample"
+
+
+def test_a_missing_task_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "math.test.parquet").touch()
+    with pytest.raises(ConfigError, match="no test file for \\['logic'\\]"):
+        task_files(config(data=str(tmp_path), tasks=["math", "logic"]))

@@ -20,8 +20,8 @@ from engines.fsm_report.reading import group_name
 from engines.fsm_report.summary import difference, summarise
 from engines.statistics import Interval
 from orchestrator.plan import make_plan
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 PLAN = ROOT / "jobs" / "fsm-icl.yaml"
 TRAINING: dict[str, Any] = {
     "machines": {"states": 3, "actions": 3, "demonstration_length": 6, "query_length": 10, "demonstrations": 2},

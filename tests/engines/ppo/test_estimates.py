@@ -29,6 +29,7 @@ from engines.ppo.budget import (
     work_of_tokens,
 )
 from engines.ppo.sizes import ModelSize, adapter_parameters
+from tests.support.models import make_data, make_model, qwen2
 
 QWEN_7B = ModelSize(7_615_616_512, 28, 3584, 18944, 152_064, 57_344)
 TINY = ModelSize(500_000, 2, 128, 256, 300, 512)
@@ -90,12 +91,11 @@ def test_adapters_of_qwen_7b_take_a_hundredth_of_what_training_it_whole_takes() 
 def saved_bytes(checkpointing: bool, autocast: bool, hidden: int, intermediate: int, rows: int, length: int) -> tuple[int, Any]:
     """Bytes that torch keeps for the backward pass of a Qwen2 of six layers, and the type of what enters a layer."""
     import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM
 
     from engines.ppo.scorer import Scorer
 
-    model = Qwen2ForCausalLM(Qwen2Config(vocab_size=64, hidden_size=hidden, intermediate_size=intermediate, num_hidden_layers=6,
-                                         num_attention_heads=4, num_key_value_heads=4, tie_word_embeddings=False)).train()
+    model = qwen2(hidden_size=hidden, intermediate_size=intermediate, num_hidden_layers=6, num_attention_heads=4, num_key_value_heads=4,
+                  tie_word_embeddings=False).train()
     model.config.use_cache = False
     if checkpointing:
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -214,7 +214,6 @@ def test_what_a_run_has_written_already_counts_as_room_for_it(tmp_path: Path) ->
 
 
 def test_the_program_prints_the_plan_and_refuses_before_it_starts_anything(tmp_path: Path) -> None:
-    from tests.engines.ppo.test_training import make_data, make_model
 
     make_model(tmp_path / "model", tied=False)
     make_data(tmp_path / "data")

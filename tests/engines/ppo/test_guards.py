@@ -24,6 +24,7 @@ from engines.ppo.guards import (
     memory,
 )
 from engines.ppo.sampler import Group
+from tests.support.models import qwen2
 
 
 def rollouts(policy: Any, temperature: float) -> dict[str, list[Group]]:
@@ -48,14 +49,11 @@ def rollouts(policy: Any, temperature: float) -> dict[str, list[Group]]:
 def test_a_sampler_that_reports_other_probabilities_than_the_trainer_computes_is_found(temperature: float, agrees: bool) -> None:
     """The usual way to get this wrong: log-probabilities that leave out the sampling temperature."""
     import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM
 
     from engines.ppo.parallel import World
     from engines.ppo.policy import Policy
 
-    torch.manual_seed(0)
-    model = Qwen2ForCausalLM(Qwen2Config(vocab_size=12, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2,
-                                         num_key_value_heads=1, initializer_range=0.5))
+    model = qwen2(vocab_size=12, hidden_size=32, intermediate_size=64, initializer_range=0.5)
     config = Config(model="m", data="d", validation_data="d", max_prompt_tokens=8, max_response_tokens=8, temperature=temperature)
     policy = Policy(model, config, World(torch.device("cpu")))
     metrics = policy.task_gradients(rollouts(policy, temperature))[2]

@@ -13,19 +13,13 @@ from engines.ppo.lora import LoraLinear, adapters_off
 from engines.ppo.parallel import World
 from engines.ppo.policy import Policy
 from engines.ppo.sampler import Group
-
-
-def fresh_model(tied=False):
-    torch.manual_seed(0)
-    return transformers.Qwen2ForCausalLM(transformers.Qwen2Config(
-        vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
-        tie_word_embeddings=tied))
+from tests.support.models import qwen2
 
 
 def policy(tied=False, **changes):
     values = {"model": "x", "data": "x", "validation_data": "x", "max_prompt_tokens": 8, "max_response_tokens": 8, "warmup_steps": 0,
               "learning_rate": 1e-2, "lora": {"rank": 3, "alpha": 6}} | changes
-    return Policy(fresh_model(tied), Config.model_validate(values), World(torch.device("cpu")))
+    return Policy(qwen2(tie_word_embeddings=tied), Config.model_validate(values), World(torch.device("cpu")))
 
 
 def rollouts(step):
@@ -49,7 +43,7 @@ def trained(steps=3, **changes):
 
 
 def test_at_first_the_adapters_change_nothing_and_only_they_are_trained():
-    own, plain = policy(), fresh_model()
+    own, plain = policy(), qwen2()
     ids = torch.arange(1, 7)[None]
     expected = plain(ids).logits.log_softmax(-1)[0, torch.arange(5), ids[0, 1:]]
     assert own.prompt_logprobs(ids[0].tolist()) == pytest.approx(expected.tolist(), abs=1e-6)
@@ -64,7 +58,7 @@ def test_at_first_the_adapters_change_nothing_and_only_they_are_trained():
 def test_samplers_and_checkpoints_get_a_plain_model_that_computes_what_the_adapted_one_does(tmp_path, tied):
     own, _ = trained(tied=tied)
     weights = dict(own.named_weights())
-    plain = fresh_model(tied)
+    plain = qwen2(tie_word_embeddings=tied)
     before = plain.state_dict()
     assert weights.keys() == dict(plain.named_parameters()).keys()
     moved = {name for name, tensor in weights.items() if not torch.equal(tensor, before[name])}
@@ -111,7 +105,7 @@ def test_the_model_without_its_adapters_is_the_reference_of_the_divergence():
 def test_the_gradient_of_an_adapter_follows_from_that_of_the_merged_weight():
     own, _ = trained(steps=2)
     total = dict(zip(own.names, own.task_gradients(rollouts(5))[0], strict=True))
-    plain = fresh_model()
+    plain = qwen2()
     plain.load_state_dict(dict(own.named_weights()), strict=False)
     full = Policy(plain, own.config.model_copy(update={"lora": None}), World(torch.device("cpu")))
     whole = dict(zip(full.names, full.task_gradients(rollouts(5))[0], strict=True))

@@ -17,6 +17,7 @@ from engines.ppo.batch import Rollout, count_tokens, micro_batches, sequences_to
 from engines.ppo.early_stopping import Validation, should_stop
 from engines.ppo.losses import clipped_surrogate, divergence, gae, group_advantages, masked_sum, policy_loss, truncated_importance
 from engines.ppo.sampler import Group, TaskSampler
+from tests.support.models import qwen2
 
 FINITE = st.floats(-5, 5, allow_nan=False)
 
@@ -179,14 +180,12 @@ def test_micro_batches_hold_every_token_once_within_the_budget_and_no_padding(sh
 
 def tiny_policy(reference=None, **changes):
     """A policy around a random two-layer model, without a folder to load it from."""
-    transformers = pytest.importorskip("transformers")
+    pytest.importorskip("transformers")
     from engines.ppo.critic import Critic
     from engines.ppo.parallel import World
     from engines.ppo.policy import Policy
 
-    torch.manual_seed(0)
-    model = transformers.Qwen2ForCausalLM(transformers.Qwen2Config(
-        vocab_size=64, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1))
+    model = qwen2()
     values = {"model": "x", "data": "x", "validation_data": "x", "max_prompt_tokens": 8, "max_response_tokens": 8} | changes
     config, world = Config.model_validate(values), World(torch.device("cpu"))
     critic = Critic(copy.deepcopy(model), config, world) if config.estimator == "gae" else None

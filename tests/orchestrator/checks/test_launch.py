@@ -12,20 +12,16 @@ from orchestrator import machine
 from orchestrator.check import check, paths
 from orchestrator.check_slurm import header, minutes
 from orchestrator.errors import CheckError
-from orchestrator.plan import Plan
 from orchestrator.profile import Profile, load_profile
+from tests.support.builders import job, plan_of
+from tests.support.paths import ROOT
 
-SHIPPED = Path(__file__).resolve().parents[3] / "slurm_templates"
+SHIPPED = ROOT / "slurm_templates"
 LOCAL = Profile(name="local", kind="local")
 
 
-def plan_of(*jobs: Job) -> Plan:
-    return Plan(experiment="x", about="", preset=None, source=Path("x.yaml"), jobs=jobs, identity="0")
-
-
-def job(name: str = "a", command: tuple[str, ...] | None = ("echo", "hi"), **resources: int) -> Job:
-    return Job(name=name, stage=name.split("/")[0], axes={}, engine=None, command=command, config={},
-               resources=Resources(**{"memory_gb": 1, **resources}))
+def echo(name: str = "a", command: tuple[str, ...] = ("echo", "hi"), **resources: int) -> Job:
+    return job(name, command=command, **{"memory_gb": 1, **resources})
 
 
 def ppo(**config: Any) -> Job:
@@ -34,12 +30,12 @@ def ppo(**config: Any) -> Job:
 
 
 def test_a_plan_that_fits_this_machine_has_no_problem(tmp_path: Path) -> None:
-    assert check(plan_of(job()), LOCAL, runs=tmp_path) == []
+    assert check(plan_of(echo()), LOCAL, runs=tmp_path) == []
 
 
 def test_what_this_machine_cannot_give_is_told_with_the_remedy(tmp_path: Path) -> None:
     cpus, memory = machine.cpu_count(), machine.memory_gb()
-    problems = check(plan_of(job("a/x=1", cpus=cpus + 1), job("a/x=2", cpus=cpus + 1), job("b", memory_gb=memory + 1, nodes=2)),
+    problems = check(plan_of(echo("a/x=1", cpus=cpus + 1), echo("a/x=2", cpus=cpus + 1), echo("b", memory_gb=memory + 1, nodes=2)),
                      LOCAL, runs=tmp_path)
     assert problems == [
         f"jobs 'a/x=1' and 1 more: cpus={cpus + 1} is more than the {cpus} that cluster 'local' has: lower it with "
@@ -51,24 +47,24 @@ def test_what_this_machine_cannot_give_is_told_with_the_remedy(tmp_path: Path) -
 
 def test_gpus_are_counted_as_the_process_sees_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert len(check(plan_of(job(gpus=1)), LOCAL, runs=tmp_path)) == 1
+    assert len(check(plan_of(echo(gpus=1)), LOCAL, runs=tmp_path)) == 1
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,3")
-    assert check(plan_of(job(gpus=2)), LOCAL, runs=tmp_path) == []
+    assert check(plan_of(echo(gpus=2)), LOCAL, runs=tmp_path) == []
 
 
 def test_a_variable_that_is_not_set_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_SUCH_PLACE", raising=False)
     profile = Profile(name="here", kind="local", environment={"HF_HOME": "$NO_SUCH_PLACE/hf", "HOME_TOO": "$HOME/x"})
-    assert check(plan_of(job()), profile, runs=tmp_path) == [
+    assert check(plan_of(echo()), profile, runs=tmp_path) == [
         "profile 'here': environment: HF_HOME=$NO_SUCH_PLACE/hf uses a variable that is not set here; "
         "export it, or write the value"]
     monkeypatch.setenv("NO_SUCH_PLACE", "/scratch")
-    assert check(plan_of(job()), profile, runs=tmp_path) == []
+    assert check(plan_of(echo()), profile, runs=tmp_path) == []
 
 
 def test_a_program_or_script_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    jobs = job("a", ("no-such-program", "x")), job("b", ("python", "train.py"))
+    jobs = echo("a", ("no-such-program", "x")), echo("b", ("python", "train.py"))
     problems = check(plan_of(*jobs), LOCAL, runs=tmp_path)
     assert problems == ["stage 'a': command: no program 'no-such-program' on PATH: install it, or write its whole path",
                         f"stage 'b': command: no file train.py in {tmp_path}: call orch where it lies"]
@@ -145,7 +141,7 @@ def test_the_profile_named_comes_before_the_environments_and_the_users(tmp_path:
 def test_without_a_scheduler_the_check_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     profile = Profile(name="c", kind="slurm", partition="p", setup=["true"])
-    assert check(plan_of(job()), profile, runs=tmp_path) == [
+    assert check(plan_of(echo()), profile, runs=tmp_path) == [
         "Slurm: no program 'scontrol' on this machine: run orch on the cluster's login node, or use --cluster local"]
 
 
@@ -166,19 +162,19 @@ def test_slurm_says_what_it_would_refuse(slurm: Any, tmp_path: Path) -> None:
     profile = load_profile(str(slurm.profile))
     assert shutil.which("sbatch")
     told: list[str] = []
-    assert check(plan_of(job()), profile, runs=tmp_path, tell=told.append) == []
+    assert check(plan_of(echo()), profile, runs=tmp_path, tell=told.append) == []
     assert [line.split(" at ")[0] for line in told] == ["job 'a': submitted now, Slurm would start it"]
     elsewhere = Profile(**{**vars(profile), "partition": "nope"})
-    assert any("no partition 'nope'" in line for line in check(plan_of(job()), elsewhere, runs=tmp_path))
-    assert check(plan_of(job()), Profile(**{**vars(profile), "qos": "normal"}), runs=tmp_path) == []
-    platinum = check(plan_of(job()), Profile(**{**vars(profile), "qos": "platinum"}), runs=tmp_path)
+    assert any("no partition 'nope'" in line for line in check(plan_of(echo()), elsewhere, runs=tmp_path))
+    assert check(plan_of(echo()), Profile(**{**vars(profile), "qos": "normal"}), runs=tmp_path) == []
+    platinum = check(plan_of(echo()), Profile(**{**vars(profile), "qos": "platinum"}), runs=tmp_path)
     assert any("no QOS 'platinum' with account 'llmalignment'" in line for line in platinum)
     unlimited = Profile(**{**vars(profile), "cpus_per_node": None})
-    assert any("Slurm would refuse" in line for line in check(plan_of(job(cpus=5000)), unlimited, runs=tmp_path))
+    assert any("Slurm would refuse" in line for line in check(plan_of(echo(cpus=5000)), unlimited, runs=tmp_path))
 
 
 def test_the_trial_script_asks_for_what_the_job_and_the_profile_say() -> None:
-    text = header(job(gpus=2, cpus=32, minutes=720), load_profile("a100_normal_q"))
+    text = header(echo(gpus=2, cpus=32, minutes=720), load_profile("a100_normal_q"))
     for line in ("--partition=a100_normal_q", "--account=llmalignment", "--gres=gpu:a100:2", "--cpus-per-task=32", "--time=720"):
         assert f"#SBATCH {line}\n" in text
 

@@ -21,10 +21,11 @@ from orchestrator.plan import Plan, make_plan
 from orchestrator.profile import Profile, load_profile
 from orchestrator.site import Site, Wanted, parse_associations, parse_nodes, parse_partitions, profile_of, text_of
 from orchestrator.slurm import script_text
-from tests.orchestrator.runs.test_provenance import SMALL, describe, orch, the_run
+from tests.support.cli import SMALL, describe, orch, the_run
+from tests.support.paths import ROOT
 from tests.support.private_slurm import PrivateSlurm
 
-GOLDEN = Path(__file__).parents[2] / "golden"
+GOLDEN = ROOT / "tests" / "golden"
 JOB = Job(name="train/seed=0", stage="train", axes={"seed": 0}, engine="ppo", command=None, config={},
           resources=Resources(gpus=3, cpus=32, memory_gb=100, minutes=720))
 

@@ -1,27 +1,15 @@
 """The command line: help everywhere, one document for programs, one line for mistakes."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ORCH = str(Path(sys.executable).with_name("orch"))
+from tests.support.cli import describe, orch
+
 ROW = {"job", "stage", "id", "state", "source", "age_seconds", "reason", "attempt", "restarts", "elapsed_seconds",
        "submitted", "started", "ended", "exit_code", "host", "gpus", "cpus", "log", "step", "total", "phase", "metrics", "expected_end",
        "engine", "limit_seconds", "expected_start", "step_seconds", "needed_seconds", "requeues_expected", "stalled_seconds", "log_line"}
-
-
-def orch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "ORCH_RUNS": str(folder / "runs"), "TMPDIR": str(folder), "COLUMNS": "120"}
-    return subprocess.run([ORCH, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
-
-
-def describe(folder: Path, text: str) -> str:
-    (folder / "trial.yaml").write_text(f"experiment: trial\nabout: trial\nstages:\n{text}")
-    return str(folder / "trial.yaml")
 
 
 @pytest.mark.parametrize("command", ["", "plan", "check", "launch", "status", "logs", "list", "cancel", "retry", "report", "data",

@@ -4,14 +4,12 @@ import json
 import os
 import resource
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from orchestrator.completion import rejoined
-
-ORCH = str(Path(sys.executable).with_name("orch"))
+from tests.support.cli import ORCH
 
 
 @pytest.fixture

@@ -6,44 +6,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-ORCH = str(Path(sys.executable).with_name("orch"))
-SMALL = "resources: {cpus: 1, memory_gb: 1, minutes: 2}"
-SAVES = """if [ -e saved ]; then exit 0; fi
-trap 'touch saved; exit 75' USR2
-touch ready
-while :; do sleep 0.1; done
-"""
-
-
-def orch(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    variables = {**os.environ, "ORCH_RUNS": str(folder / "runs"), "TMPDIR": str(folder), "COLUMNS": "200", **environment}
-    return subprocess.run([ORCH, *arguments], cwd=folder, env=variables, capture_output=True, text=True, timeout=400)
-
-
-def launch(folder: Path, stages: str, watch: str = "--watch", **environment: str) -> subprocess.CompletedProcess[str]:
-    path = folder / "trial.yaml"
-    path.write_text(f"experiment: trial\nabout: trial\nstages:\n{stages}")
-    return orch(folder, "launch", str(path), "--cluster", "local", watch, **environment)
-
-
-def jobs(folder: Path) -> dict[str, dict[str, Any]]:
-    result = orch(folder, "status", "--json")
-    assert result.returncode == 0, result.stderr
-    return {job["job"]: job for job in json.loads(result.stdout)["jobs"]}
-
-
-def until(folder: Path, met: Callable[[dict[str, dict[str, Any]]], bool]) -> dict[str, dict[str, Any]]:
-    deadline = time.monotonic() + 240
-    while not met(found := jobs(folder)):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.2)
-    return found
+from tests.support.cli import SAVES, SMALL, jobs, launch, orch, until
 
 
 def scheduler_of(folder: Path) -> int:
@@ -101,10 +68,10 @@ def test_a_relaunch_takes_failed_jobs_and_new_resources(tmp_path: Path) -> None:
     stages = f"  a: {{command: cat weights, {SMALL}}}\n"
     assert launch(tmp_path, stages).returncode == 1
     (tmp_path / "weights").write_text("w")
-    assert launch(tmp_path, stages.replace("minutes: 2", "minutes: 3")).returncode == 0
+    assert launch(tmp_path, stages.replace("minutes: 5", "minutes: 6")).returncode == 0
     assert jobs(tmp_path)["a"]["attempt"] == 2
     (plan,) = (tmp_path / "runs").glob("[!.]*/*/plan.json")
-    assert json.loads(plan.read_text())["plan"]["jobs"][0]["resources"]["minutes"] == 3
+    assert json.loads(plan.read_text())["plan"]["jobs"][0]["resources"]["minutes"] == 6
 
 
 def test_a_killed_scheduler_loses_nothing_and_runs_nothing_twice(tmp_path: Path) -> None:

@@ -8,43 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.spec import Job, Resources
+from jobs.spec import Job
 from orchestrator.arrays import Batch, compressed, expanded, make_batches, ranges, waits_for
 from orchestrator.attempts import prepare
 from orchestrator.look import never_started
-from orchestrator.plan import Plan
 from orchestrator.profile import Profile
-from orchestrator.run import Run, waiting
 from orchestrator.slurm import dependency, script_text
 from orchestrator.slurm_answers import parse_sacct, parse_squeue
-from orchestrator.state import NOWHERE, JobState, Record
+from orchestrator.state import NOWHERE, JobState
+from tests.support.builders import job, run_of, submitted
 
 UNIT = "\x1f"
-
-
-def job(name: str, after: tuple[str, ...] = (), **resources: int) -> Job:
-    return Job(name=name, stage=name.partition("/")[0], axes={}, engine="ppo", command=None, config={}, resources=Resources(**resources),
-               after=after, identity=name, folder=f"jobs/{name.replace('/', '.')}")
-
-
-def run_of(*jobs: Job) -> Run:
-    plan = Plan(experiment="e", about="", preset=None, source=Path("e.yaml"), jobs=jobs, identity="i")
-    return Run(Path("/runs/e/full"), plan, Profile(kind="slurm"), "uid", "/", 0.0)
-
-
-def submitted(run: Run, size: int = 1000, done: frozenset[str] = frozenset()) -> tuple[list[Batch], dict[str, Record], list[str]]:
-    """Batches as a launch submits them, under the ids 1, 2, ..., and each one's --dependency in words."""
-    by_name = {item.name: waiting(item) for item in run.plan.jobs}
-    for name in done:
-        by_name[name] = dataclasses.replace(by_name[name], state=JobState.COMPLETED)
-    batches = make_batches(run, list(by_name.values()), set(by_name) - done, size)
-    words = []
-    for number, batch in enumerate(batches, start=1):
-        waits = waits_for(batch, by_name)
-        words.append(" ".join([*waits.all, *(f"corr:{head}" for head in waits.same_index)]))
-        for record, own in zip(batch.records, batch.ids(str(number)), strict=True):
-            by_name[record.name] = dataclasses.replace(record, job_id=own, state=JobState.PENDING)
-    return batches, by_name, words
 
 
 def test_like_jobs_are_one_array_and_children_follow_their_own_parent() -> None:

@@ -2,9 +2,6 @@
 
 import itertools
 import json
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -24,11 +21,7 @@ from orchestrator.run import Run
 from orchestrator.state import JobState, Record
 from orchestrator.submit import choose
 from orchestrator.why import why
-
-ORCH = str(Path(sys.executable).with_name("orch"))
-TINY = ("engine: fsm, resources: {cpus: 1, memory_gb: 1, minutes: 5}, config: {machines: {states: 3, actions: 3, demonstration_length: 4, "
-        "query_length: 4}, architecture: {kind: rnn, width: 4, layers: 1}, train_sequences: 16, validation_sequences: 4, "
-        "test_sequences: 4, epochs: 1, data_seed: DATA}")
+from tests.support.cli import jobs, orch, states, tiny_stage
 
 
 def condition(need: int, count: int, negated: bool = False) -> Condition:
@@ -71,18 +64,18 @@ def test_the_value_of_a_job_is_one_row_or_a_reason(
     assert why in reason
 
 
-def describe(folder: Path, gate: str, more: str = "") -> Path:
+def gated(folder: Path, gate: str, more: str = "") -> Path:
     path = folder / "trial.yaml"
     path.write_text("experiment: trial\nabout: trial\nstages:\n"
-                    f"  a: {{matrix: {{seed: [0, 1, 2]}}, {TINY.replace('DATA', '0')}}}\n"
-                    f"  b: {{for_each: a, {gate}, {TINY.replace('DATA', '1')}}}\n"
-                    f"  c: {{for_each: b, {TINY.replace('DATA', '2')}}}\n" + more)
+                    f"  a: {{matrix: {{seed: [0, 1, 2]}}, {tiny_stage(0)}}}\n"
+                    f"  b: {{for_each: a, {gate}, {tiny_stage(1)}}}\n"
+                    f"  c: {{for_each: b, {tiny_stage(2)}}}\n" + more)
     return path
 
 
 WHEN = "when: {metric: test_accuracy, of: a, at_least: 0.9, for: 2 of 3}"
-FALLBACK = (f"  d: {{unless: {{metric: test_accuracy, of: a, at_least: 0.9, for: 2 of 3}}, {TINY.replace('DATA', '3')}}}\n"
-            f"  e: {{after: [b, d], {TINY.replace('DATA', '4')}}}\n")
+FALLBACK = (f"  d: {{unless: {{metric: test_accuracy, of: a, at_least: 0.9, for: 2 of 3}}, {tiny_stage(3)}}}\n"
+            f"  e: {{after: [b, d], {tiny_stage(4)}}}\n")
 
 
 @pytest.mark.parametrize(("gate", "said"), [
@@ -99,7 +92,7 @@ FALLBACK = (f"  d: {{unless: {{metric: test_accuracy, of: a, at_least: 0.9, for:
     ("when: [0.9]", "'when' must be a mapping"), ("when: {metric: test_accuracy, of: c, at_least: 0.9}", "waits for itself"),
     ("when: {metric: test_accuracy, of: x, at_least: 0.9}", "'x' is a command, which has no metrics")])
 def test_a_wrong_gate_is_one_line_with_what_to_do(tmp_path: Path, gate: str, said: str) -> None:
-    path = describe(tmp_path, gate, "  x: {command: 'true'}\n")
+    path = gated(tmp_path, gate, "  x: {command: 'true'}\n")
     with pytest.raises(DescriptionError) as error:
         make_plan(path)
     assert len(error.value.lines) == 1
@@ -108,20 +101,20 @@ def test_a_wrong_gate_is_one_line_with_what_to_do(tmp_path: Path, gate: str, sai
 
 
 def test_a_share_of_more_jobs_than_it_was_written_for_is_rounded_up(tmp_path: Path) -> None:
-    plan = make_plan(describe(tmp_path, WHEN), overrides=["a.matrix.seed=[0, 1, 2, 3, 4]"])
+    plan = make_plan(gated(tmp_path, WHEN), overrides=["a.matrix.seed=[0, 1, 2, 3, 4]"])
     assert [(one.need, len(one.jobs)) for one in plan.gates["b"]] == [(4, 5)]
 
 
 def test_a_threshold_is_not_part_of_the_identity_and_a_plan_survives_json(tmp_path: Path) -> None:
-    first = make_plan(describe(tmp_path, WHEN))
-    second = make_plan(describe(tmp_path, WHEN), overrides=["b.when.at_least=0.5"])
+    first = make_plan(gated(tmp_path, WHEN))
+    second = make_plan(gated(tmp_path, WHEN), overrides=["b.when.at_least=0.5"])
     assert first.identity == second.identity
     assert first.gates != second.gates
     assert Plan.from_json(json.loads(json.dumps(first.to_json()))) == first
 
 
 def new_run(folder: Path, more: str = FALLBACK) -> Run:
-    return create_run(make_plan(describe(folder, WHEN, more)), Profile(kind="local"), folder / "runs")
+    return create_run(make_plan(gated(folder, WHEN, more)), Profile(kind="local"), folder / "runs")
 
 
 def finish(run: Run, records: list[Record], name: str, value: float | None) -> list[Record]:
@@ -143,25 +136,25 @@ def look(run: Run, values: list[float | None]) -> dict[str, Record]:
     return {record.name: record for record in records}
 
 
-def submitted(run: Run) -> set[str]:
+def to_submit(run: Run) -> set[str]:
     return choose(run, run.load(), time.time())
 
 
 def test_yes_lets_the_stage_run_and_skips_the_fallback_and_what_hangs_on_it_alone(tmp_path: Path) -> None:
-    run = new_run(tmp_path, FALLBACK + f"  f: {{after: [d], {TINY.replace('DATA', '5')}}}\n")
+    run = new_run(tmp_path, FALLBACK + f"  f: {{after: [d], {tiny_stage(5)}}}\n")
     found = look(run, [0.95, 0.97, 0.2])
     assert {name: str(found[name].state) for name in ("b/seed=0", "d", "e", "f")} == {
         "b/seed=0": "WAITING", "d": "SKIPPED", "e": "WAITING", "f": "SKIPPED"}
     assert "unless test_accuracy of a: 0.95, 0.97, 0.2 < 0.9; 2 of 3, 2 needed" in found["d"].reason
     assert found["f"].reason == "needs d, which is SKIPPED"
-    assert submitted(run) == {*(f"{stage}/seed={seed}" for stage in "bc" for seed in range(3)), "e"}
+    assert to_submit(run) == {*(f"{stage}/seed={seed}" for stage in "bc" for seed in range(3)), "e"}
 
 
 def test_no_skips_the_stage_and_its_children_and_runs_the_fallback(tmp_path: Path) -> None:
     run = new_run(tmp_path)
     found = look(run, [0.95, 0.5, 0.2])
     assert {record.state for name, record in found.items() if name[0] in "bc"} == {JobState.SKIPPED}
-    assert submitted(run) == {"d", "e"}
+    assert to_submit(run) == {"d", "e"}
     assert json.loads((run.folder / "jobs/b.seed-0/skipped.json").read_text())["reason"].startswith("gate says no: test_accuracy of a")
 
 
@@ -170,7 +163,7 @@ def test_a_failed_job_leaves_the_gate_open_with_its_reason_and_nothing_runs(tmp_
     found = look(run, [0.95, None, 0.2])
     assert {str(record.state) for name, record in found.items() if name[0] in "bcde"} == {"WAITING"}
     assert "0.95, 0.2 < 0.9; 1 of 3, 2 needed; 1 FAILED; nothing more will come: orch retry, or orch override" in found["b/seed=0"].reason
-    assert submitted(run) == set()
+    assert to_submit(run) == set()
     assert look(run, [0.95, 0.96, 0.2])["d"].state is JobState.SKIPPED  # retried with success: decided now
     kept = json.loads((run.folder / "gates/b.json").read_text())
     assert kept["decision"] == "run"
@@ -189,8 +182,8 @@ def test_results_that_cannot_be_read_leave_the_gate_open(tmp_path: Path, text: s
 
 
 def test_a_gate_on_a_skipped_stage_skips_in_both_directions(tmp_path: Path) -> None:
-    more = "".join(f"  {stage}: {{{word}: {{metric: test_accuracy, of: b, at_least: 0.9}}, {TINY.replace('DATA', data)}}}\n"
-                   for stage, word, data in (("g", "when", "6"), ("h", "unless", "7")))
+    more = "".join(f"  {stage}: {{{word}: {{metric: test_accuracy, of: b, at_least: 0.9}}, {tiny_stage(data)}}}\n"
+                   for stage, word, data in (("g", "when", 6), ("h", "unless", 7)))
     found = look(new_run(tmp_path, more), [0.1, 0.1, 0.1])
     assert (found["g"].state, found["h"].state) == (JobState.SKIPPED, JobState.SKIPPED)
 
@@ -231,22 +224,11 @@ def test_why_names_what_is_open_and_every_value_of_the_gate(tmp_path: Path) -> N
     assert [line.split(":")[0] for line in after[1:]] == [f"comes after {name} (WAITING" for name in waits]
 
 
-def orch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    variables = {**os.environ, "ORCH_RUNS": str(folder / "runs"), "TMPDIR": str(folder), "COLUMNS": "250"}
-    return subprocess.run([ORCH, *arguments], cwd=folder, env=variables, capture_output=True, text=True, timeout=240)
-
-
-def states(folder: Path) -> dict[str, str]:
-    result = orch(folder, "status", "--json")
-    assert result.returncode == 0, result.stderr
-    return {job["job"]: job["state"] for job in json.loads(result.stdout)["jobs"]}
-
-
-BOTH_WAYS = (f"  a: {{matrix: {{seed: [0, 1]}}, {TINY.replace('DATA', '0')}}}\n"
-             f"  hard: {{for_each: a, when: {{metric: test_accuracy, of: a, at_least: 0.999}}, {TINY.replace('DATA', '1')}}}\n"
-             f"  easy: {{unless: {{metric: test_accuracy, of: a, at_least: 0.999}}, {TINY.replace('DATA', '2')}}}\n"
-             f"  next: {{when: {{metric: test_accuracy, of: easy, at_least: 0.0}}, {TINY.replace('DATA', '3')}}}\n"
-             f"  last: {{after: [hard, next], {TINY.replace('DATA', '4')}}}\n")
+BOTH_WAYS = (f"  a: {{matrix: {{seed: [0, 1]}}, {tiny_stage(0)}}}\n"
+             f"  hard: {{for_each: a, when: {{metric: test_accuracy, of: a, at_least: 0.999}}, {tiny_stage(1)}}}\n"
+             f"  easy: {{unless: {{metric: test_accuracy, of: a, at_least: 0.999}}, {tiny_stage(2)}}}\n"
+             f"  next: {{when: {{metric: test_accuracy, of: easy, at_least: 0.0}}, {tiny_stage(3)}}}\n"
+             f"  last: {{after: [hard, next], {tiny_stage(4)}}}\n")
 """Nobody learns in two steps: hard is skipped, its fallback runs, and what the fallback reaches lets the next stage run."""
 
 
@@ -266,7 +248,7 @@ def alone_until_done(folder: Path, seconds: float) -> None:
     """Wait without any orch command: whoever is to look at the gates has to do it."""
     deadline = time.monotonic() + seconds
     while not list(folder.glob("runs/trial/*/jobs/last/out/results.json")):
-        assert time.monotonic() < deadline, states(folder)
+        assert time.monotonic() < deadline, states(jobs(folder))
         time.sleep(0.5)
 
 
@@ -274,8 +256,8 @@ def test_on_this_machine_both_ways_through_a_gate_without_another_command(tmp_pa
     launch_both_ways(tmp_path, "local")
     alone_until_done(tmp_path, 300)
     deadline = time.monotonic() + 20
-    while states(tmp_path) != ENDED:
-        assert time.monotonic() < deadline, states(tmp_path)
+    while states(jobs(tmp_path)) != ENDED:
+        assert time.monotonic() < deadline, states(jobs(tmp_path))
         time.sleep(0.5)
     said = orch(tmp_path, "why", "hard/seed=0").stdout
     assert "hard/seed=0 is SKIPPED (gate" in said
@@ -284,7 +266,7 @@ def test_on_this_machine_both_ways_through_a_gate_without_another_command(tmp_pa
     assert overridden.returncode == 0, overridden.stderr
     assert "last has run without hard/seed=0 and keeps its results" in overridden.stdout
     assert orch(tmp_path, "launch", str(tmp_path / "trial.yaml"), "--cluster", "local", "--watch").returncode == 0
-    assert states(tmp_path)["hard/seed=1"] == "COMPLETED"
+    assert states(jobs(tmp_path))["hard/seed=1"] == "COMPLETED"
     assert "to see it fail" in orch(tmp_path, "why", "hard/seed=1").stdout
 
 
@@ -295,6 +277,6 @@ def test_on_slurm_a_job_of_one_core_takes_the_run_through_its_gates(slurm: Any, 
     looks = list(tmp_path.glob("runs/trial/*/gates/looks/*.log"))
     assert looks
     deadline = time.monotonic() + 30
-    while states(tmp_path) != ENDED:
+    while states(jobs(tmp_path)) != ENDED:
         assert time.monotonic() < deadline, [path.read_text() for path in looks]
         time.sleep(1)

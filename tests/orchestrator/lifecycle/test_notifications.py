@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,10 +15,9 @@ from orchestrator.notify import decisions, events, failures
 from orchestrator.notify_reader import mistake
 from orchestrator.run import find_run, open_run
 from orchestrator.state import JobState
+from tests.support.cli import ORCH, SMALL, orch
 from tests.support.private_slurm import PrivateSlurm
 
-ORCH = str(Path(sys.executable).with_name("orch"))
-SMALL = "resources: {cpus: 1, memory_gb: 1, minutes: 1}"
 STAGES = f"  good: {{command: 'true', {SMALL}}}\n  bad: {{command: sh -c 'echo the answer is wrong; exit 3', {SMALL}}}\n"
 
 
@@ -45,6 +43,12 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home folder without a profile of the user's own."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     made = Server()
@@ -54,11 +58,6 @@ def server() -> Iterator[Server]:
     made.shutdown()
     thread.join()
     made.server_close()
-
-
-def orch(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    variables = {**os.environ, "ORCH_RUNS": str(folder / "runs"), "TMPDIR": str(folder), "HOME": str(folder), **environment}
-    return subprocess.run([ORCH, *arguments], cwd=folder, env=variables, capture_output=True, text=True, timeout=300)
 
 
 def profile(folder: Path, notify: str) -> str:

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -12,8 +11,7 @@ import pytest
 
 from orchestrator.profile import Profile
 from orchestrator.slurm_answers import count_jobs, most_jobs
-from tests.orchestrator.lifecycle.test_gates import TINY
-from tests.slurm.test_cluster import SMALL, describe, jobs, launched_later, orch, over, until
+from tests.support.cli import ORCH, SMALL, describe, jobs, launched_later, orch, over, tiny_stage, until
 from tests.support.private_slurm import PrivateSlurm
 
 UNIT = "\x1f"
@@ -82,7 +80,7 @@ def test_a_pack_counts_once_against_max_jobs(tmp_path: Path) -> None:
 
 
 def test_what_was_cancelled_behind_a_gate_or_a_limit_is_not_submitted_until_somebody_retries_it(tmp_path: Path) -> None:
-    file = describe(tmp_path, f"  first: {{{TINY.replace('DATA', '0')}}}\n"
+    file = describe(tmp_path, f"  first: {{{tiny_stage(0)}}}\n"
                               "  slow: {command: \"sh -c 'while [ ! -e go ]; do sleep 0.1; done'\", after: [first], "
                               f"{SMALL}}}\n"
                               "  a: {when: {metric: test_accuracy, of: first, at_least: 0.0}, command: \"sh -c 'echo a{n} >> ran'\", "
@@ -106,7 +104,7 @@ def test_what_was_cancelled_behind_a_gate_or_a_limit_is_not_submitted_until_some
 
 
 def test_what_was_cancelled_behind_a_gate_waits_for_the_gate_when_it_is_brought_back(tmp_path: Path) -> None:
-    file = describe(tmp_path, f"  slow: {{command: sleep 100, {SMALL}}}\n  first: {{after: [slow], {TINY.replace('DATA', '0')}}}\n"
+    file = describe(tmp_path, f"  slow: {{command: sleep 100, {SMALL}}}\n  first: {{after: [slow], {tiny_stage(0)}}}\n"
                               f"  a: {{when: {{metric: test_accuracy, of: first, at_least: 0.0}}, command: 'touch ran', {SMALL}}}\n")
     assert orch(tmp_path, "launch", str(file), "--cluster", "local").returncode == 0
     assert "cancelled a" in orch(tmp_path, "cancel", "--job", "a").stdout
@@ -166,7 +164,7 @@ def test_twenty_terminals_that_watch_ask_squeue_as_if_there_were_one(slurm: Priv
         (bin_folder / program).chmod(0o755)
     environment = {**os.environ, "ORCH_RUNS": str(tmp_path / "runs"), "PATH": f"{bin_folder}:{os.environ['PATH']}",
                    "ORCH_CACHE": str(tmp_path / "cache"), "COLUMNS": "200"}
-    command = [str(Path(sys.executable).with_name("orch")), "status"]
+    command = [ORCH, "status"]
     watching = [subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(20)]
     shown = [process.communicate(timeout=180)[0] for process in watching]
     assert all("3 PENDING" in text for text in shown)

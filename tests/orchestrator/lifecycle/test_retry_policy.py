@@ -1,10 +1,7 @@
 """What follows from a cause of death, as a calculation and on the local cluster."""
 
 import dataclasses
-import json
-import os
 import re
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,17 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.spec import Job, Resources
+from jobs.spec import Resources
 from orchestrator.causes import AGAIN, Kind
 from orchestrator.policy import GROWTH, MOST, again, asked, doomed, refusal
 from orchestrator.profile import Profile
 from orchestrator.state import JobState, Record
-
-ORCH = str(Path(sys.executable).with_name("orch"))
-
-
-def job(**resources: int) -> Job:
-    return Job(name="train/0", stage="train", axes={}, engine="ppo", command=None, config={}, resources=Resources(**resources))
+from tests.support.builders import job
+from tests.support.cli import jobs, orch
 
 
 def dead(kind: Kind, **values: Any) -> Record:
@@ -73,15 +66,6 @@ def test_siblings_are_held_after_two_like_deaths_of_the_code_and_only_then() -> 
     assert doomed([one, dataclasses.replace(two, reason="ValueError: other"), *waiting]) == {}
     assert doomed([dataclasses.replace(r, cause=str(Kind.NODE)) for r in (one, two)] + waiting) == {}
     assert doomed([one, two, *waiting, dead(Kind.UNKNOWN, name="train/9", state=JobState.COMPLETED, cause="")]) == {}
-
-
-def orch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "ORCH_RUNS": str(folder / "runs"), "TMPDIR": str(folder), "COLUMNS": "200"}
-    return subprocess.run([ORCH, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
-
-
-def jobs(folder: Path) -> dict[str, dict[str, Any]]:
-    return {job["job"]: job for job in json.loads(orch(folder, "status", "--json").stdout)["jobs"]}
 
 
 def test_a_code_error_holds_the_siblings_in_the_queue_until_a_person_retries(tmp_path: Path) -> None:

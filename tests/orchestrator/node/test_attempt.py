@@ -11,6 +11,8 @@ from typing import Any
 
 from orchestrator import node as node_program
 from orchestrator.node_basics import process_start
+from tests.support.node import start_node
+from tests.support.paths import wait_for
 
 TOKEN = "0123456789"
 SECONDS = 240
@@ -27,21 +29,11 @@ def job_folder(folder: Path, command: list[str], needs: dict[str, str] | None = 
 
 
 def node(path: Path, job_id: str) -> subprocess.Popen[bytes]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")} | {"ORCH_JOB_ID": job_id}
-    with (path / "attempt-1" / "log.txt").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-I", "-S", "-u", node_program.__file__, str(path), "1", TOKEN], env=environment,
-                                stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    return start_node(path / "attempt-1" / "log.txt", path, "1", TOKEN, job_id=job_id)
 
 
 def exit_record(path: Path) -> dict[str, Any]:
     return json.loads((path / "attempt-1" / "exit.json").read_text())
-
-
-def wait_for(path: Path) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} does not appear"
-        time.sleep(0.01)
 
 
 def test_of_eight_processes_with_one_attempt_exactly_one_runs_it(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.spec import Job, Resources
-from orchestrator import node as node_program
 from orchestrator.arrays import Waits, make_batches
 from orchestrator.check import in_packs, sizes
 from orchestrator.errors import DescriptionError
@@ -27,12 +25,11 @@ from orchestrator.run import waiting
 from orchestrator.slurm import dependency
 from orchestrator.state import Answer, ExitRecord, JobState, Record, Seen, allocation, reconcile, split_token
 from orchestrator.submit import choose
-from tests.orchestrator.clusters.test_local import SAVES, jobs, launch, orch, until
-from tests.orchestrator.lifecycle.test_batching import job, run_of, submitted
-from tests.orchestrator.planning.test_planner import plan_of
+from tests.support.builders import job, planned, run_of, submitted
+from tests.support.cli import SAVES, SMALL, jobs, launch, orch, until
+from tests.support.node import start_node
 
 HEAD = "0123456789"
-SMALL = "resources: {cpus: 1, memory_gb: 1, minutes: 2}"
 ONE = "resources: {cpus: 1, memory_gb: 1, minutes: 2}, pack: 2"
 
 
@@ -55,7 +52,7 @@ def changed(stage: str, **keys: Any) -> dict[str, Any]:
 
 
 def test_pack_and_canary_change_neither_what_the_jobs_are_nor_their_names(tmp_path: Path) -> None:
-    plain, other = plan_of(SWEEP, tmp_path), plan_of(changed("train", pack=4, canary=True), tmp_path)
+    plain, other = planned(SWEEP, tmp_path), planned(changed("train", pack=4, canary=True), tmp_path)
     assert other.identity == plain.identity
     assert [job.identity for job in other.jobs] == [job.identity for job in plain.jobs]
     assert (plain.gpu_hours, other.gpu_hours) == (4, 1)
@@ -65,7 +62,7 @@ def test_pack_and_canary_change_neither_what_the_jobs_are_nor_their_names(tmp_pa
 
 
 def test_a_short_canary_is_a_job_that_nothing_else_sees(tmp_path: Path) -> None:
-    plain, short = plan_of(SWEEP, tmp_path), plan_of(changed("train", canary={"epochs": 1}), tmp_path)
+    plain, short = planned(SWEEP, tmp_path), planned(changed("train", canary={"epochs": 1}), tmp_path)
     trial, *rest = short.jobs
     assert (trial.name, trial.stage, trial.config["epochs"], short.trials) == ("train-canary", "train-canary", 1, {"train-canary"})
     assert [job.identity for job in rest] == [job.identity for job in plain.jobs]
@@ -81,13 +78,13 @@ def test_a_short_canary_is_a_job_that_nothing_else_sees(tmp_path: Path) -> None:
     ("train", {"canary": {"epochs": 4}}, "have the same content")])
 def test_a_mistake_in_pack_or_canary_is_one_line(tmp_path: Path, stage: str, keys: dict[str, Any], said: str) -> None:
     with pytest.raises(DescriptionError) as caught:
-        plan_of(changed(stage, **keys), tmp_path)
+        planned(changed(stage, **keys), tmp_path)
     assert len(caught.value.lines) == 1
     assert said in caught.value.lines[0]
 
 
 def test_what_a_pack_asks_for_together_is_held_against_the_node(tmp_path: Path) -> None:
-    plan = plan_of(changed("train", pack=4, resources={"cpus": 20}), tmp_path)
+    plan = planned(changed("train", pack=4, resources={"cpus": 20}), tmp_path)
     profile = Profile(name="p", kind="slurm", cpus_per_node=64)
     (line,) = sizes(in_packs(plan), profile)
     assert "cpus=80, of a pack together, is more than the 64" in line
@@ -252,10 +249,7 @@ def pack_folder(folder: Path, commands: list[list[str]], engine: str | None = No
 
 
 def node(folder: Path, job_id: str = "7") -> subprocess.Popen[bytes]:
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")} | {"ORCH_JOB_ID": job_id}
-    with (folder / "log.txt").open("ab") as log:
-        return subprocess.Popen([sys.executable, "-I", "-S", "-u", node_program.__file__, str(folder)], env=environment,
-                                stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    return start_node(folder / "log.txt", folder, job_id=job_id)
 
 
 def exit_record(folder: Path, place: int) -> dict[str, Any]:

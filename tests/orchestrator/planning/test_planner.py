@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import Field, model_validator
@@ -20,13 +19,8 @@ from orchestrator.located import Mistakes, read
 from orchestrator.plan import Plan, make_plan
 from orchestrator.plan_view import render_plan
 from orchestrator.stage_reader import read_stage
-
-
-def plan_of(description: dict[str, Any], folder: Path, **arguments: Any) -> Plan:
-    path = folder / "x.yaml"
-    path.write_text(yaml.safe_dump(description, sort_keys=False))
-    return make_plan(path, **arguments)
-
+from tests.support.builders import planned
+from tests.support.paths import ROOT
 
 NAMES = st.sampled_from(["seed", "lr", "arm"])
 AXES = st.dictionaries(NAMES, st.lists(st.integers(0, 5), min_size=1, max_size=4, unique=True), max_size=3)
@@ -97,7 +91,7 @@ def test_every_job_follows_those_it_waits_for_and_none_is_lost(tmp_path_factory:
     for stage in order:  # written in any order; needs point to smaller numbers only, so there is no cycle
         after = [f"s{need}" for need in needs[stage] if need < stage]
         stages[f"s{stage}"] = {"command": f"echo {stage} {{x}}", "matrix": {"x": list(range(sizes[stage]))}, "after": after}
-    plan = plan_of({"experiment": "x", "stages": stages}, tmp_path_factory.mktemp("plan"))
+    plan = planned({"experiment": "x", "stages": stages}, tmp_path_factory.mktemp("plan"))
     seen: set[str] = set()
     for job in plan.jobs:
         assert set(job.after) <= seen
@@ -114,7 +108,7 @@ CHAIN = {"experiment": "x", "stages": {
 
 
 def test_names_say_what_varies_and_for_each_follows_its_own_parent(tmp_path: Path) -> None:
-    plan = plan_of(CHAIN, tmp_path)
+    plan = planned(CHAIN, tmp_path)
     jobs = {job.name: job for job in plan.jobs}
     child = jobs["test/arm=b,seed=1,k=2"]
     assert child.after == ("train/arm=b,seed=1",)
@@ -125,9 +119,9 @@ def test_names_say_what_varies_and_for_each_follows_its_own_parent(tmp_path: Pat
 
 
 def test_the_plan_is_the_same_for_the_same_work_and_another_for_other_work(tmp_path: Path) -> None:
-    plan = plan_of(CHAIN, tmp_path)
-    assert plan_of(CHAIN, tmp_path, overrides=["train.resources.minutes=100"]).identity == plan.identity
-    other = plan_of(CHAIN, tmp_path, overrides=["train.command=train {arm} {seed} --more"])
+    plan = planned(CHAIN, tmp_path)
+    assert planned(CHAIN, tmp_path, overrides=["train.resources.minutes=100"]).identity == plan.identity
+    other = planned(CHAIN, tmp_path, overrides=["train.command=train {arm} {seed} --more"])
     assert other.identity != plan.identity
     before, after = ({job.name: job.identity for job in each.jobs} for each in (plan, other))
     assert all(before[name] != after[name] for name in before), "children of other work are other work too"
@@ -140,7 +134,7 @@ def test_an_argument_with_spaces_and_shell_signs_stays_one_argument() -> None:
 
 def test_a_table_of_the_plan_names_every_job_and_the_gpu_hours(tmp_path: Path) -> None:
     console = Console(width=200, record=True)
-    console.print(render_plan(plan_of(CHAIN, tmp_path)))
+    console.print(render_plan(planned(CHAIN, tmp_path)))
     text = console.export_text()
     assert "12 GPU-hours" in text
     assert "test (8 jobs)" in text
@@ -190,7 +184,7 @@ def test_a_config_is_held_against_the_engine_at_the_line_of_its_key(config: str,
     assert wants_results(Outer)
 
 
-MAIN = Path(__file__).resolve().parents[3] / "jobs" / "mtl-comparison.yaml"
+MAIN = ROOT / "jobs" / "mtl-comparison.yaml"
 
 
 def test_the_smoke_preset_fills_in_checkpoints_references_and_inputs() -> None:
@@ -255,7 +249,7 @@ TWO = {"experiment": "x", "stages": {
 
 
 def test_an_axis_sets_the_config_or_brings_its_own_and_a_child_takes_its_own_parents_checkpoint(tmp_path: Path) -> None:
-    jobs = {job.name: job for job in plan_of(TWO, tmp_path).jobs}
+    jobs = {job.name: job for job in planned(TWO, tmp_path).jobs}
     assert len(jobs) == 6
     first, second = jobs["first/arm=baseline,seed=1"], jobs["second/arm=baseline,seed=1"]
     assert (first.config["mtl"]["method"], first.config["seed"]) == ("sum", 1)

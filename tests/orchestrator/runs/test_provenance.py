@@ -17,9 +17,9 @@ from orchestrator.errors import CheckError, RunError
 from orchestrator.provenance import PATCH_BYTES, cut, git_state
 from orchestrator.redaction import is_secret, redacted
 from orchestrator.snapshot import CODE, MOST_MEGABYTES, copy_launched, put_in_place, take_engines, take_folder
+from tests.support.cli import SMALL, describe, orch, the_run
+from tests.support.paths import ROOT, wait_for
 
-ROOT = Path(__file__).resolve().parents[3]
-SMALL = "resources: {cpus: 1, memory_gb: 1, minutes: 5}"
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -35,31 +35,6 @@ def repository(folder: Path) -> Path:
     git(folder, "add", "-A")
     git(folder, "commit", "-q", "-m", "one")
     return folder
-
-
-def orch(folder: Path, *arguments: str, program: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
-    """`orch` of this tree, or of a copy of it at ``program``."""
-    environment_of = {**os.environ, "ORCH_RUNS": str(folder / "runs"), "TMPDIR": str(folder), "COLUMNS": "200", **variables,
-                      "PYTHONPATH": str(program or ROOT)}
-    return subprocess.run([sys.executable, "-P", "-m", "orchestrator.cli", *arguments], cwd=folder, env=environment_of,
-                          capture_output=True, text=True, timeout=300)
-
-
-def describe(folder: Path, stages: str, top: str = "") -> str:
-    (folder / "trial.yaml").write_text(f"experiment: trial\nabout: trial\n{top}stages:\n{stages}")
-    return str(folder / "trial.yaml")
-
-
-def the_run(folder: Path) -> Path:
-    (run,) = (folder / "runs").glob("trial/*")
-    return run
-
-
-def wait_for(path: Path, seconds: float = 240) -> None:
-    deadline = time.monotonic() + seconds
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{path} does not appear"
-        time.sleep(0.05)
 
 
 def test_one_copy_per_distinct_code_and_a_torn_one_is_mended(tmp_path: Path) -> None:

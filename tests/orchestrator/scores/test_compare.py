@@ -2,9 +2,6 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,28 +24,17 @@ from orchestrator.compare import COLUMNS, OPERATORS, condition, holds, pick, res
 from orchestrator.create import create_run
 from orchestrator.errors import RunError
 from orchestrator.plan import make_plan
-from orchestrator.profile import Profile
 from orchestrator.results import reasons, render_results
 from orchestrator.run import Run
-
-ORCH = Path(sys.executable).with_name("orch")
-PLANNED = Profile(name="local", kind="local", max_jobs=0)
-Columns = dict[str, list[float | None]]
-
-
-def share(right: int, n: int = 40) -> list[float | None]:
-    return [float(i < right) for i in range(n)]
+from tests.support.builders import PLANNED
+from tests.support.cli import orch
+from tests.support.scores import Columns, share, write_scores
 
 
 def evaluated(out: Path, checkpoints: list[Columns], models: Any = "m", **settings: Any) -> Path:
     """A finished evaluation of one checkpoint per entry (task -> values), each task a domain, with texts and prompts."""
-    (out / "scores").mkdir(parents=True)
     for epoch, values in enumerate(checkpoints, start=1):
-        name = f"epoch-{epoch:06d}"
-        lines = [{"item_id": f"{task}{i}", "sample": 0, "domain": task, "task": task, "value": value, "extracted": "", "tokens": 3,
-                  "finish_reason": "stop", "status": "error" if value is None else "ok"}
-                 for task, column in values.items() for i, value in enumerate(column)]
-        (out / "scores" / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        write_scores(out, f"epoch-{epoch:06d}", values)
     entries = [{"name": f"epoch-{epoch:06d}", "step": 10 * epoch, "epoch": epoch, "fingerprint": f"{out}{epoch}"}
                for epoch in range(1, len(checkpoints) + 1)]
     write_results(out, "evaluation", EvaluationConfig(models=models, data="data", **settings), [
@@ -58,7 +44,7 @@ def evaluated(out: Path, checkpoints: list[Columns], models: Any = "m", **settin
     return out
 
 
-def run_of(root: Path, seeds: tuple[int, ...] = (0,)) -> Run:
+def finished_run(root: Path, seeds: tuple[int, ...] = (0,)) -> Run:
     """A run whose evaluations of two arms are done: arm b is better in math, at its second checkpoint."""
     (root / "base").mkdir(parents=True)
     (root / "base" / "config.json").write_text("{}")
@@ -75,33 +61,24 @@ def run_of(root: Path, seeds: tuple[int, ...] = (0,)) -> Run:
     return run
 
 
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ORCH_RUNS", str(tmp_path / "runs"))
-
-
-def orch(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(ORCH), *arguments], env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, timeout=300)
-
-
 def table(path: str) -> list[dict[str, str]]:
     with Path(path).open() as file:
         return list(csv.DictReader(file))
 
 
 def test_two_arms_of_a_run_are_compared_and_the_gate_decides_the_exit_code(tmp_path: Path) -> None:
-    run_of(tmp_path)
-    shown = orch("compare", "x:arm=a", "x:arm=b", "--out", "c", "--fail-if", "domain=math difference<-0.02", "--fail-if", "accuracy<0.2")
+    finished_run(tmp_path)
+    shown = orch(None, "compare", "x:arm=a", "x:arm=b", "--out", "c", "--fail-if", "domain=math difference<-0.02",
+                 "--fail-if", "accuracy<0.2")
     assert shown.returncode == 0, shown.stderr
     assert "x:arm=b is better than x:arm=a" in " ".join(shown.stdout.split())
     written = {path.name for path in Path("c").iterdir()}
     assert {"report.html", "report.md", "report.txt", "table.csv", "tidy.csv", "tidy.parquet"} <= written
-    failed = orch("compare", "x:arm=a", "x:arm=b", "--out", "c", "--fail-if", "domain=code difference<=0")
+    failed = orch(None, "compare", "x:arm=a", "x:arm=b", "--out", "c", "--fail-if", "domain=code difference<=0")
     assert (failed.returncode, failed.stderr.strip()) == (3, "gate: domain=code difference<=0: difference is 0.0000")
-    wrong = orch("compare", "x:arm=a", "x:arm=b", "--out", "c", "--fail-if", "domain=chess difference<0")
+    wrong = orch(None, "compare", "x:arm=a", "x:arm=b", "--out", "c", "--fail-if", "domain=chess difference<0")
     assert (wrong.returncode, "no domain 'chess'; there are: code, macro mean, math" in wrong.stderr) == (2, True)
-    other = orch("compare", "x:arm=a@10", "x:arm=b", "--out", "c")
+    other = orch(None, "compare", "x:arm=a@10", "x:arm=b", "--out", "c")
     assert (other.returncode, "holds another comparison" in other.stderr) == (2, True)
 
 
@@ -109,16 +86,16 @@ def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path: Path) -> None:
     evaluated(tmp_path / "a", [{"math": share(10)}], max_response_tokens=8)
     evaluated(tmp_path / "b", [{"math": share(10)}], max_response_tokens=9)
     evaluated(tmp_path / "c", [{"math": share(10, 39)}], max_response_tokens=8)
-    settings = orch("compare", "a", "b")
+    settings = orch(None, "compare", "a", "b")
     assert settings.returncode == 2
     assert settings.stderr.startswith("orch: not comparable: max_response_tokens is 8 in a@epoch-000001 [a] and 9 in b@epoch-000001 [b]")
-    problems = orch("compare", "a", "c")
+    problems = orch(None, "compare", "a", "c")
     assert problems.stderr.startswith("orch: not comparable: math has 40 problems in a, seed 0 and 39 in c, seed 0")
-    assert orch("compare", "a", "a").stderr == "orch: a and a are the same evaluation; name two\n"
+    assert orch(None, "compare", "a", "a").stderr == "orch: a and a are the same evaluation; name two\n"
 
 
 def test_a_name_means_one_checkpoint_for_each_seed_or_is_refused_with_what_there_is(tmp_path: Path) -> None:
-    run = run_of(tmp_path, (0, 1))
+    run = finished_run(tmp_path, (0, 1))
     side = resolve("x:arm=b")
     assert [(one.axes["seed"], one.step) for one in side.chosen] == [(0, 20), (1, 20)]
     assert [one.checkpoint for one in resolve(":arm=b@10").chosen] == ["epoch-000001"] * 2
@@ -193,7 +170,7 @@ def test_expected_and_actual_stand_in_every_form_of_the_report(tmp_path: Path) -
     evaluated(tmp_path / "both", [{"math": share(38), "code": share(10)}])
     evaluated(tmp_path / "maths", [{"math": share(20), "code": share(2)}])
     evaluated(tmp_path / "coder", [{"math": share(3), "code": share(36)}])
-    shown = orch("compare", "base", "both", "--specialist", "maths", "--specialist", "coder", "--out", "c")
+    shown = orch(None, "compare", "base", "both", "--specialist", "maths", "--specialist", "coder", "--out", "c")
     assert shown.returncode == 0, shown.stderr
     rows = {row["domain"]: row for row in table("c/tidy.csv") if row["at"] == "gain"}
     assert rows["math"]["specialist"] == "maths"
@@ -219,7 +196,7 @@ def test_a_training_that_nobody_had_checked_is_checked_against_the_evaluation(tm
     write_results(train, "ppo", TrainingConfig(model="m", data=str(data), validation_data="v"), [], 1.0, {"test_data": None})
     evaluated(tmp_path / "a", [{"math": share(10)}])
     evaluated(tmp_path / "b", [{"math": share(12)}], models={"folder": str(train), "checkpoints": "all"})
-    shown = orch("compare", "a", "b", "--out", "c")
+    shown = orch(None, "compare", "a", "b", "--out", "c")
     assert shown.returncode == 0, shown.stderr
     text = " ".join(shown.stdout.split())
     assert "the models were trained on problems of the evaluation, so this is no test" in text
@@ -242,19 +219,19 @@ def test_on_a_narrow_terminal_numbers_are_whole_and_what_is_the_same_everywhere_
 
 def test_results_are_printed_and_exported_whatever_the_engine(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow.parquet")
-    run = run_of(tmp_path)
-    shown = orch("results", "x")
+    run = finished_run(tmp_path)
+    shown = orch(None, "results", "x")
     assert shown.returncode == 0, shown.stderr
     assert "no sample could be scored" in shown.stdout
     assert f"{run.name}: no results yet of 2 jobs: train/arm=a,seed=0, train/arm=b,seed=0" in shown.stderr
-    assert orch("results", "x", "--csv", "r.csv", "--parquet", "r.parquet").returncode == 0
+    assert orch(None, "results", "x", "--csv", "r.csv", "--parquet", "r.parquet").returncode == 0
     rows = table("r.csv")
     assert len(rows) == 4
     assert (rows[0]["job"], rows[0]["arm"], rows[0]["metric"], rows[0]["value"], rows[0]["spread"]) == (
         "evaluate/arm=a,seed=0", "a", "accuracy", "0.5", "0.1")
-    assert pyarrow.read_table("r.parquet").to_pylist() == json.loads(orch("results", "x", "--json").stdout)
-    assert len(json.loads(orch("results", "x", "--json", "--metric", "score", "--job", "arm=b").stdout)) == 1
-    assert "no result has the metric lss; there are: accuracy, score" in orch("results", "x", "--metric", "lss").stderr
+    assert pyarrow.read_table("r.parquet").to_pylist() == json.loads(orch(None, "results", "x", "--json").stdout)
+    assert len(json.loads(orch(None, "results", "x", "--json", "--metric", "score", "--job", "arm=b").stdout)) == 1
+    assert "no result has the metric lss; there are: accuracy, score" in orch(None, "results", "x", "--metric", "lss").stderr
 
 
 @given(st.lists(st.dictionaries(st.sampled_from(["arm", "seed", "low", "job"]), st.integers() | st.text(max_size=3) | st.booleans(),

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -29,11 +28,11 @@ from orchestrator.evolve import Request, evolve, source_of, trainings
 from orchestrator.plan import make_plan
 from orchestrator.profile import Profile, load_profile
 from orchestrator.run import Run, find_run, open_run
+from tests.support.builders import PLANNED
+from tests.support.cli import orch
+from tests.support.paths import ROOT
 from tests.support.private_slurm import PrivateSlurm
-
-ORCH = Path(sys.executable).with_name("orch")
-PLANNED = Profile(name="local", kind="local", max_jobs=0)
-"""A cluster on which nothing may be submitted: everything up to the submission is real, and no engine starts."""
+from tests.support.scores import share, write_scores
 
 
 def weights(folder: Path, seed: int, *, described: bool = True) -> Path:
@@ -74,21 +73,13 @@ def out_of(run: Run, arm: str, stage: str = "train") -> Path:
 
 def finish(out: Path, names: dict[str, str], engine: str = "evaluation", data: Path | None = None) -> None:
     """An evaluation that has scored these checkpoints (name -> fingerprint)."""
-    (out / "scores").mkdir(parents=True)
+    out.mkdir(parents=True, exist_ok=True)
     for place, name in enumerate(names):
-        lines = [{"item_id": f"p{i}", "sample": 0, "domain": "math", "task": "math", "value": float(i < 2 * place + 2), "extracted": "",
-                  "tokens": 3, "finish_reason": "stop", "status": "ok"} for i in range(20)]
-        (out / "scores" / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        write_scores(out, name, {"math": share(2 * place + 2, 20)})
     write_results(out, engine, EvaluationConfig(models="m", data="data", limit=5), [], 1.0, {
         "checkpoints": [{"name": name, "step": place, "epoch": place, "fingerprint": print_} for place, (name, print_) in
                         enumerate(names.items())],
         "tasks": {} if data is None else {"math": {"file": str(data), "sha256": hashlib.sha256(data.read_bytes()).hexdigest()}}})
-
-
-@pytest.fixture(autouse=True)
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ORCH_RUNS", str(tmp_path / "runs"))
 
 
 def again(run: Run, **request: Any) -> tuple[Run, list[str]]:
@@ -368,9 +359,9 @@ def test_checkpoints_of_other_programs_are_found_and_what_is_not_whole_is_named(
 def test_before_the_first_checkpoint_there_is_nothing_to_do_and_that_is_no_mistake(tmp_path: Path) -> None:
     run = training_run(tmp_path, ("a",))
     shutil.rmtree(tmp_path / "base")
-    shown = orch("evolve", run.name)
+    shown = orch(None, "evolve", run.name)
     assert (shown.returncode, "there is no checkpoint yet; call again" in shown.stdout) == (0, True), shown.stderr
-    assert "no jobs yet" in orch("status", "x-evolution").stdout
+    assert "no jobs yet" in orch(None, "status", "x-evolution").stdout
     assert find_run(None).name == run.name, "an evolution without a job is nobody's newest run"
     with pytest.raises(RunError, match="no such folder"):
         evolve(Request(source=None, folders=(tmp_path / "gone",)), lambda _: None)
@@ -396,10 +387,6 @@ def test_a_folder_is_followed_with_settings_of_its_own_and_weights_alone_need_a_
     assert checkpoints.fingerprint(second.model) == second.manifest.fingerprint == checkpoints.fingerprint(root / "weights-20")
 
 
-def orch(*arguments: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([str(ORCH), *arguments], env={**os.environ, "COLUMNS": "200"}, capture_output=True, text=True, timeout=timeout)
-
-
 def test_the_commands_work_on_an_evolution_and_its_report_program_runs_on_its_config(tmp_path: Path) -> None:
     run = training_run(tmp_path)
     for arm, seed in (("a", 10), ("b", 20)):
@@ -410,16 +397,16 @@ def test_the_commands_work_on_an_evolution_and_its_report_program_runs_on_its_co
         if job.engine == "evaluation":
             one = {c.manifest.name: c.manifest.fingerprint for c in checkpoints.complete(made.job_folder(job) / "models")}
             finish(made.job_folder(job) / "out", one)
-    shown = orch("status", made.name, "--json")
+    shown = orch(None, "status", made.name, "--json")
     assert {row["job"]: row["state"] for row in json.loads(shown.stdout)["jobs"]} == {
         "evaluate/arm=a,part=1": "COMPLETED", "evaluate/arm=b,part=1": "COMPLETED", "report/checkpoints=6": "WAITING"}
-    assert "not done: report/checkpoints=6 WAITING" in orch("report", made.name).stderr
+    assert "not done: report/checkpoints=6 WAITING" in orch(None, "report", made.name).stderr
     report = made.job_folder(made.by_name["report/checkpoints=6"])
     done = subprocess.run([sys.executable, "-m", "engines.analysis.evolution", str(report / "config.json"), "--out", str(report / "out")],
-                          capture_output=True, text=True, cwd=Path(__file__).parents[3])
+                          capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert "arm=a: stop at" in orch("report", made.name).stdout
-    listed = orch("results", made.name, "--metric", "accuracy", "--json")
+    assert "arm=a: stop at" in orch(None, "report", made.name).stdout
+    listed = orch(None, "results", made.name, "--metric", "accuracy", "--json")
     rows = [row for row in json.loads(listed.stdout) if row["domain"] == "macro mean" and not row["at"]]
     assert len(rows) == 6
     assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
@@ -435,16 +422,16 @@ def test_on_slurm_the_report_of_what_is_scored_is_a_job_like_any_other(slurm: Pr
             save(out_of(run, arm), epoch, seed + epoch)
         made = checkpoints.complete(out_of(run, arm))
         finish(out_of(run, arm, "evaluate"), {one.manifest.name: one.manifest.fingerprint for one in made})
-    begun = orch("evolve", run.name, "--set", "report.resources.memory_gb=1", "--set", "report.resources.minutes=4")
+    begun = orch(None, "evolve", run.name, "--set", "report.resources.memory_gb=1", "--set", "report.resources.minutes=4")
     assert "submitted report/checkpoints=4" in begun.stdout, begun.stderr
     assert "1 jobs submitted" in begun.stdout
     deadline = time.monotonic() + 200
-    while (row := json.loads(orch("status", "--json").stdout)["jobs"][0])["state"] != "COMPLETED":
+    while (row := json.loads(orch(None, "status", "--json").stdout)["jobs"][0])["state"] != "COMPLETED":
         assert row["state"] in ("PENDING", "RUNNING", "COMPLETING"), row
         assert time.monotonic() < deadline
         time.sleep(1.0)
-    assert "arm=b: stop at epoch-000001 (step 2)" in orch("report").stdout
-    assert "0 jobs submitted, 1 of 1 done before" in orch("evolve", run.name).stdout
+    assert "arm=b: stop at epoch-000001 (step 2)" in orch(None, "report").stdout
+    assert "0 jobs submitted, 1 of 1 done before" in orch(None, "evolve", run.name).stdout
 
 
 TINY = """
@@ -485,12 +472,12 @@ stages:
 @pytest.mark.timeout(1800)
 def test_an_evolution_of_a_running_training_picks_up_its_new_checkpoints_and_repeats_nothing(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY)
-    assert orch("launch", "tiny.yaml", "--cluster", "local", "--no-watch").returncode == 0
+    assert orch(None, "launch", "tiny.yaml", "--cluster", "local", "--no-watch").returncode == 0
     deadline = time.monotonic() + 900
     while not (first := list(tmp_path.glob("runs/tiny/*/jobs/train/out/checkpoints/epoch-000001/manifest.json"))):
         assert time.monotonic() < deadline
         time.sleep(0.5)
-    begun = orch("evolve", "tiny")
+    begun = orch(None, "evolve", "tiny")
     assert begun.returncode == 0, begun.stderr
     out = first[0].parents[2]
     running = not (out / "results.json").exists()
@@ -498,17 +485,17 @@ def test_an_evolution_of_a_running_training_picks_up_its_new_checkpoints_and_rep
         assert time.monotonic() < deadline
         time.sleep(0.5)
     assert running, "the training was over before the first look; it must be longer for this test"
-    grown = orch("evolve", "tiny", "--watch", timeout=1200)
+    grown = orch(None, "evolve", "tiny", "--watch", timeout=1200)
     assert grown.returncode == 0, grown.stdout + grown.stderr
     (evolved,) = tmp_path.glob("runs/tiny-evolution/*")
     tokens = {path: path.read_text() for path in evolved.glob("jobs/*/attempt-*/claim.json")}
-    nothing = orch("evolve", "tiny")
+    nothing = orch(None, "evolve", "tiny")
     assert "0 jobs submitted" in nothing.stdout
     assert {path: path.read_text() for path in evolved.glob("jobs/*/attempt-*/claim.json")} == tokens
     prints = [entry["fingerprint"] for path in evolved.glob("jobs/evaluate*/out/results.json")
               for entry in json.loads(path.read_text())["facts"]["checkpoints"]]
     assert len(prints) == len(set(prints)) >= 3
-    report = orch("report", "tiny-evolution")
+    report = orch(None, "report", "tiny-evolution")
     assert report.returncode == 0, report.stderr
     for name in ("start", "epoch-000001", "epoch-000003"):
         assert name in report.stdout

@@ -1,8 +1,6 @@
 """Hours asked, used and wasted; use against request; on made-up starts with known answers, and on real runs."""
 
 import json
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -15,9 +13,8 @@ from hypothesis import strategies as st
 from jobs.spec import Resources
 from orchestrator.costs import Start, wasted_seconds
 from orchestrator.usage import cpu_seconds, from_sacct, of_stage, with_accounting
+from tests.support.cli import orch
 from tests.support.private_slurm import PrivateSlurm
-
-ORCH = str(Path(sys.executable).with_name("orch"))
 
 
 def start(started: float, ended: float | None, outcome: str, **values: Any) -> Start:
@@ -66,11 +63,6 @@ def test_the_advice_names_the_key_and_a_number_that_leaves_room() -> None:
     assert [line.split()[0] for line in tight.advice] == ["train.resources.memory_gb=78:", "train.resources.minutes=146:"]
     part = of_stage("train", [start(0, 6000, "results", usage={"memory_gb": 3.0, "memory_of": "largest process"})])
     assert part.advice == (), "the largest process alone does not say that less memory is enough"
-
-
-def orch(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "ORCH_RUNS": str(folder / "runs"), "TMPDIR": str(folder), "COLUMNS": "150"}
-    return subprocess.run([ORCH, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.slurm

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -19,8 +17,8 @@ from orchestrator.page_drawings import Bar, Curve, StageBox, counts_at, depths, 
 from orchestrator.plan import make_plan
 from orchestrator.profile import Profile
 from orchestrator.state import JobState
+from tests.support.cli import SMALL, orch
 
-ORCH = str(Path(sys.executable).with_name("orch"))
 VOID = {"meta", "link", "br", "img"}
 OPEN = {"html", "p", "li", "td", "th"}  # the standard lets these end by themselves
 
@@ -57,15 +55,12 @@ def bar(number: int, state: JobState = JobState.COMPLETED, job: str | None = Non
 
 
 def test_the_page_of_a_real_run_shows_its_death_its_stages_and_its_hours(tmp_path: Path) -> None:
-    small = "resources: {cpus: 1, memory_gb: 1, minutes: 1}"
     (tmp_path / "trial.yaml").write_text(
-        f"experiment: trial\nabout: a <b>bold</b> claim\nstages:\n  good: {{command: 'true', {small}}}\n"
-        f"  bad: {{command: \"sh -c 'echo \\\"RuntimeError: 3 < 4\\\"; exit 3'\", {small}}}\n"
-        f"  last: {{command: 'true', after: [good, bad], {small}}}\n")
-    environment = {**os.environ, "ORCH_RUNS": str(tmp_path / "runs"), "TMPDIR": str(tmp_path)}
-    subprocess.run([ORCH, "launch", "trial.yaml", "--cluster", "local", "--watch"], cwd=tmp_path, env=environment, timeout=300,
-                   stdout=subprocess.DEVNULL, check=False)
-    done = subprocess.run([ORCH, "page"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
+        f"experiment: trial\nabout: a <b>bold</b> claim\nstages:\n  good: {{command: 'true', {SMALL}}}\n"
+        f"  bad: {{command: \"sh -c 'echo \\\"RuntimeError: 3 < 4\\\"; exit 3'\", {SMALL}}}\n"
+        f"  last: {{command: 'true', after: [good, bad], {SMALL}}}\n")
+    orch(tmp_path, "launch", "trial.yaml", "--cluster", "local", "--watch")
+    done = orch(tmp_path, "page")
     assert done.returncode == 0, done.stderr
     text = Path(done.stdout.strip()).read_text()
     checker = Checker()

@@ -2,7 +2,6 @@
 
 import asyncio
 import subprocess
-import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -16,12 +15,12 @@ from orchestrator.state import JobState, Record
 from orchestrator.watch_app import Watch
 from orchestrator.watch_rows import MOST, chosen, log_text
 from orchestrator.watch_screens import Question, Runs
+from tests.support.cli import ORCH
 
-ORCH = str(Path(sys.executable).with_name("orch"))
-SMALL = "resources: {cpus: 1, memory_gb: 1, minutes: 60}"
-STAGES = (f"  quick: {{command: \"sh -c 'echo hello {{n}}'\", matrix: {{n: [1, 2]}}, {SMALL}}}\n"
-          f"  broken: {{command: sh -c 'echo the answer is wrong; exit 3', {SMALL}}}\n"
-          f"  long: {{command: \"sh -c 'echo it runs; sleep 3000'\", after: [quick], {SMALL}}}\n")
+HOUR = "resources: {cpus: 1, memory_gb: 1, minutes: 60}"
+STAGES = (f"  quick: {{command: \"sh -c 'echo hello {{n}}'\", matrix: {{n: [1, 2]}}, {HOUR}}}\n"
+          f"  broken: {{command: sh -c 'echo the answer is wrong; exit 3', {HOUR}}}\n"
+          f"  long: {{command: \"sh -c 'echo it runs; sleep 3000'\", after: [quick], {HOUR}}}\n")
 
 
 @pytest.fixture
@@ -47,7 +46,7 @@ def text(pilot: Pilot[None], where: str) -> str:
     return str(shown.render())
 
 
-def states(app: Watch) -> dict[str, str]:
+def states_shown(app: Watch) -> dict[str, str]:
     return {str(row.key.value): str(app.table.get_row(row.key)[1]) for row in app.table.ordered_rows}
 
 
@@ -63,7 +62,7 @@ def drive(folder: Path, steps: Callable[[Watch, Pilot[None]], Awaitable[None]], 
 def test_jobs_logs_filters_cancel_and_retry_on_a_real_run(folder: Path) -> None:
     async def steps(app: Watch, pilot: Pilot[None]) -> None:
         whole = {"quick/n=1": "COMPLETED", "quick/n=2": "COMPLETED", "broken": "FAILED", "long": "RUNNING"}
-        await until(pilot, lambda: states(app) == whole)
+        await until(pilot, lambda: states_shown(app) == whole)
         assert "1 FAILED" in text(pilot, "#head")
         assert "hello 1" in text(pilot, "#log")
         await pilot.press("down", "down")
@@ -71,17 +70,17 @@ def test_jobs_logs_filters_cancel_and_retry_on_a_real_run(folder: Path) -> None:
         await pilot.press("w")
         assert "broken is FAILED" in text(pilot, "#log")
         await pilot.press("w", "slash", *"ong")
-        await until(pilot, lambda: list(states(app)) == ["long", "broken"] or list(states(app)) == ["broken", "long"])
+        await until(pilot, lambda: list(states_shown(app)) == ["long", "broken"] or list(states_shown(app)) == ["broken", "long"])
         await pilot.press("backspace", "backspace", "backspace", *"lon", "enter")
-        await until(pilot, lambda: list(states(app)) == ["long"])
+        await until(pilot, lambda: list(states_shown(app)) == ["long"])
         await pilot.press("c")
         assert isinstance(app.screen, Question)
         await pilot.press("n")
-        assert states(app) == {"long": "RUNNING"}, "no means no"
+        assert states_shown(app) == {"long": "RUNNING"}, "no means no"
         await pilot.press("c", "y")
-        await until(pilot, lambda: states(app) == {"long": "CANCELLED"})
+        await until(pilot, lambda: states_shown(app) == {"long": "CANCELLED"})
         await pilot.press("escape", "s", "s")
-        assert set(states(app)) == {"broken", "long"}
+        assert set(states_shown(app)) == {"broken", "long"}
         await pilot.press("s", "s", "s")
         await pilot.press(*["up"] * 5)
         await pilot.press("t")
@@ -93,7 +92,7 @@ def test_jobs_logs_filters_cancel_and_retry_on_a_real_run(folder: Path) -> None:
         await pilot.press("r")
         assert isinstance(app.screen, Runs)
         await pilot.press("enter")
-        await until(pilot, lambda: not isinstance(app.screen, Runs) and len(states(app)) == 4)
+        await until(pilot, lambda: not isinstance(app.screen, Runs) and len(states_shown(app)) == 4)
         await pilot.press("q")
 
     drive(folder, steps)

@@ -19,9 +19,7 @@ from engines.analysis.reading import Found
 from engines.evaluation import Config as EvaluationConfig
 from engines.io import ConfigError, Progress, Stop, write_results
 from engines.statistics import halves, weighted_error
-
-Columns = dict[str, list[float | None]]
-"""Task -> value of each problem."""
+from tests.support.scores import Columns, share, write_scores
 
 
 def evaluated(root: Path, arm: str, checkpoints: list[Columns], tokens: int = 3, seed: int | None = None,
@@ -29,19 +27,20 @@ def evaluated(root: Path, arm: str, checkpoints: list[Columns], tokens: int = 3,
     """A finished evaluation of several checkpoints of one training, and the points that it gives."""
     axes = {"arm": arm} if seed is None else {"arm": arm, "seed": seed}
     out = root / f"evaluate-{'-'.join(map(str, axes.values()))}" / "out"
-    (out / "scores").mkdir(parents=True)
     points = []
     for place, values in enumerate(checkpoints):
         name = f"epoch-{place:06d}"
-        lines = [{"item_id": f"{task}{i}", "sample": 0, "domain": task, "task": task, "value": value, "extracted": "", "tokens": tokens,
-                  "finish_reason": "stop", "status": "error" if value is None else "ok"}
-                 for task, column in values.items() for i, value in enumerate(column)]
-        (out / "scores" / f"{name}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        write_scores(out, name, values, tokens)
         training = "train/" + ",".join(f"{name}={value}" for name, value in axes.items())
         points.append({"training": training, "axes": axes, "checkpoint": name, "step": 4 * place, "epoch": place,
                        "folder": str(out), "evaluated_as": name})
     write_results(out, "evaluation", EvaluationConfig(models="m", data="d", **changes), [], 1.0, {"versions": {}})
     return points
+
+
+def percent(right: int) -> list[float | None]:
+    """The values of a hundred problems."""
+    return share(right, 100)
 
 
 def rewarded(root: Path, arm: str, rewards: list[float]) -> dict[str, Any]:
@@ -70,20 +69,15 @@ def text_of(out: Path) -> str:
     return " ".join((out / "report.txt").read_text().split())
 
 
-def share(right: int, n: int = 100) -> list[float | None]:
-    """The first ``right`` of n problems are right."""
-    return [float(i < right) for i in range(n)]
-
-
 def test_a_curve_that_rises_and_stays_stops_where_the_plateau_begins(tmp_path: Path) -> None:
-    points = evaluated(tmp_path, "a", [{"math": share(20)}, {"math": share(60)}, {"math": share(60)}, {"math": share(60)}])
+    points = evaluated(tmp_path, "a", [{"math": percent(20)}, {"math": percent(60)}, {"math": percent(60)}, {"math": percent(60)}])
     found = facts(report(tmp_path, points))["stopping"]["train/arm=a"]
     assert (found["checkpoint"], found["plateau"]) == ("epoch-000001", [4, 12])
     assert "plateau from step 4 to 12, the last" in text_of(tmp_path / "out")
 
 
 def test_a_curve_that_still_rises_stops_at_its_end(tmp_path: Path) -> None:
-    points = evaluated(tmp_path, "a", [{"math": share(n)} for n in (10, 40, 80)])
+    points = evaluated(tmp_path, "a", [{"math": percent(n)} for n in (10, 40, 80)])
     out = report(tmp_path, points)
     assert facts(out)["stopping"]["train/arm=a"]["step"] == 8
     assert "no plateau: the last is the best" in text_of(out)
@@ -123,7 +117,7 @@ def test_the_error_of_a_macro_mean_is_that_of_independent_groups(groups: list[li
     ([0.2, 0.5, 0.9], "alarm: overfitting"), ([0.2, 0.9, 0.1], "not overfitting but a collapse"), ([], "whether the training reward did")])
 def test_a_domain_that_falls_after_its_peak_is_overfitting_only_if_the_training_reward_did_not_fall(
         tmp_path: Path, rewards: list[float], verdict: str) -> None:
-    columns = [{"code": share(50), "math": share(n)} for n in (30, 60, 90, 40)]
+    columns = [{"code": percent(50), "math": percent(n)} for n in (30, 60, 90, 40)]
     training = rewarded(tmp_path, "a", rewards)
     out = report(tmp_path, evaluated(tmp_path, "a", columns), trainings=[training])
     alarms = facts(out)["alarms"]
@@ -139,7 +133,8 @@ def test_a_fall_within_noise_raises_no_alarm(tmp_path: Path) -> None:
 
 
 def test_a_domain_that_falls_below_its_start_by_more_than_is_detectable_is_forgotten(tmp_path: Path) -> None:
-    out = report(tmp_path, evaluated(tmp_path, "a", [{"code": share(90), "math": share(10)}, {"code": share(60), "math": share(80)}]))
+    checkpoints = [{"code": percent(90), "math": percent(10)}, {"code": percent(60), "math": percent(80)}]
+    out = report(tmp_path, evaluated(tmp_path, "a", checkpoints))
     forgotten = [alarm for alarm in facts(out)["alarms"] if alarm["rule"] == "forgetting"]
     assert [alarm["domain"] for alarm in forgotten] == ["code"]
 
@@ -152,7 +147,7 @@ def test_flips_between_neighbours_show_change_that_equal_scores_hide(tmp_path: P
 
 
 def test_both_arms_are_in_one_picture_and_the_page_names_nothing_outside_it(tmp_path: Path) -> None:
-    points = [point for arm in ("baseline", "pcgrad") for point in evaluated(tmp_path, arm, [{"math": share(40)}, {"math": share(70)}])]
+    points = [point for arm in ("baseline", "pcgrad") for point in evaluated(tmp_path, arm, [{"math": percent(40)}, {"math": percent(70)}])]
     trainings = [rewarded(tmp_path, arm, [0.5]) for arm in ("baseline", "pcgrad")]
     out = report(tmp_path, points, trainings=trainings, pruned=["train/arm=pcgrad: epoch 5: deleted before anyone looked"])
     page = (out / "report.html").read_text()
@@ -168,7 +163,7 @@ def test_both_arms_are_in_one_picture_and_the_page_names_nothing_outside_it(tmp_
 def test_the_seeds_of_an_arm_are_one_curve_whose_band_is_over_seeds(tmp_path: Path) -> None:
     right = {("baseline", 0): (40, 50, 60), ("baseline", 1): (40, 56, 66), ("pcgrad", 0): (40, 60, 70), ("pcgrad", 1): (40, 60, 80)}
     points = [point for (arm, seed), counts in right.items()
-              for point in evaluated(tmp_path, arm, [{"math": share(count)} for count in counts], seed=seed)]
+              for point in evaluated(tmp_path, arm, [{"math": percent(count)} for count in counts], seed=seed)]
     out = report(tmp_path, points[:-1])  # the last of one seed is missing
     lines = [line for line in csv.DictReader((out / "tidy.csv").open()) if line["mean"] == "over seeds" and line["domain"] == "math"]
     assert [(line["arm"], line["step"], line["n"], line["value"]) for line in lines] == [
@@ -184,7 +179,7 @@ def test_the_seeds_of_an_arm_are_one_curve_whose_band_is_over_seeds(tmp_path: Pa
 
 
 def test_every_number_is_a_tidy_row_with_its_interval_and_source(tmp_path: Path) -> None:
-    out = report(tmp_path, evaluated(tmp_path, "a", [{"math": share(40)}, {"math": share(70)}]))
+    out = report(tmp_path, evaluated(tmp_path, "a", [{"math": percent(40)}, {"math": percent(70)}]))
     lines = list(csv.DictReader((out / "tidy.csv").open()))
     assert len(lines) == len(json.loads((out / "results.json").read_text())["rows"])
     (macro,) = [line for line in lines if (line["metric"], line["checkpoint"], line["domain"], line["at"]) ==
@@ -195,15 +190,15 @@ def test_every_number_is_a_tidy_row_with_its_interval_and_source(tmp_path: Path)
 
 
 def test_checkpoints_scored_with_other_settings_or_on_other_problems_are_refused(tmp_path: Path) -> None:
-    first = evaluated(tmp_path, "a", [{"math": share(40)}])
+    first = evaluated(tmp_path, "a", [{"math": percent(40)}])
     with pytest.raises(ConfigError, match="not comparable: max_response_tokens"):
-        report(tmp_path / "x", first + evaluated(tmp_path, "b", [{"math": share(40)}], max_response_tokens=9))
+        report(tmp_path / "x", first + evaluated(tmp_path, "b", [{"math": percent(40)}], max_response_tokens=9))
     with pytest.raises(ConfigError, match="not comparable: math has 100 problems"):
         report(tmp_path / "y", first + evaluated(tmp_path, "c", [{"math": share(40, 99)}]))
 
 
 def test_an_evaluation_that_is_not_done_is_named_and_the_rest_is_reported(tmp_path: Path) -> None:
-    points = evaluated(tmp_path, "a", [{"math": share(40)}, {"math": share(70)}])
+    points = evaluated(tmp_path, "a", [{"math": percent(40)}, {"math": percent(70)}])
     points.append({**points[0], "checkpoint": "epoch-000009", "step": 36, "folder": str(tmp_path / "nowhere")})
     assert "train/arm=a, epoch-000009:" in text_of(report(tmp_path, points))
 

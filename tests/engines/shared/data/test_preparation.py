@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -17,9 +16,8 @@ from engines.io import ConfigError
 from engines.preparation import Dropped, check_disjoint, prepared, split_files, task_files, write_prepared
 from orchestrator.data import prepare
 from orchestrator.errors import DataError
-
-ORCH = str(Path(sys.executable).with_name("orch"))
-DATA = Path(os.environ.get("ORCH_TEST_DATA", Path(__file__).parents[5] / "shared" / "data"))
+from tests.support.cli import orch
+from tests.support.paths import DATA
 
 
 def sums(numbers: Iterable[int], source: str = "math__x") -> list[Problem]:
@@ -43,14 +41,9 @@ def contents(folder: Path) -> dict[str, tuple[int, bytes]]:
     return {path.name: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.iterdir()}
 
 
-def orch(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    variables = {**os.environ, "COLUMNS": "120", **environment}
-    return subprocess.run([ORCH, *arguments], capture_output=True, text=True, timeout=120, env=variables)
-
-
 def test_a_guru_folder_becomes_splits_counted_hashed_and_without_a_problem_in_common(tmp_path: Path) -> None:
     guru, out = write_guru(tmp_path / "guru"), tmp_path / "out"
-    done = orch("data", "prepare", str(guru), "--out", str(out), "--validation", "5", "--test", "4")
+    done = orch(None, "data", "prepare", str(guru), "--out", str(out), "--validation", "5", "--test", "4")
     assert done.returncode == 0, done.stderr
     words = [line.split() for line in done.stdout.splitlines()]
     assert ["math", "31", "5", "4", "2", "1"] in words
@@ -116,7 +109,7 @@ def test_miniature_files_are_those_of_the_engine_and_a_training_can_read_them(tm
     from engines.miniature.domains import splits
     from engines.overlap import data_files
 
-    done = orch("data", "prepare", "miniature", "--out", str(tmp_path / "out"))
+    done = orch(None, "data", "prepare", "miniature", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     default = Config()
     sizes = {"train": default.train_problems, "validation": default.validation_problems, "test": default.test_problems}
@@ -128,7 +121,7 @@ def test_miniature_files_are_those_of_the_engine_and_a_training_can_read_them(tm
 
 def test_too_few_problems_are_one_line(tmp_path: Path) -> None:
     guru = write_guru(tmp_path / "guru")
-    done = orch("data", "prepare", str(guru), "--out", str(tmp_path / "out"), "--validation", "15", "--test", "5")
+    done = orch(None, "data", "prepare", str(guru), "--out", str(tmp_path / "out"), "--validation", "15", "--test", "5")
     assert done.returncode == 2
     assert done.stderr.splitlines() == ["orch: task logic: 20 different problems are too few for 15 of validation, 5 of test and one of "
                                         "training; ask for fewer with --validation and --test"]
@@ -199,7 +192,7 @@ def test_a_data_set_of_the_hub_is_read_from_this_machines_cache_without_a_networ
     write_guru(cached / "snapshots" / commit)
     (cached / "refs").mkdir()
     (cached / "refs" / "main").write_text(commit)
-    done = orch("data", "prepare", "some/guru", "--out", str(tmp_path / "out"), "--validation", "1", "--test", "1",
+    done = orch(None, "data", "prepare", "some/guru", "--out", str(tmp_path / "out"), "--validation", "1", "--test", "1",
                 HF_HUB_CACHE=str(tmp_path / "hub"), HF_HUB_OFFLINE="1")
     assert done.returncode == 0, done.stderr
     assert ["math", "38", "1", "1", "2", "1"] in [line.split() for line in done.stdout.splitlines()]
@@ -207,7 +200,7 @@ def test_a_data_set_of_the_hub_is_read_from_this_machines_cache_without_a_networ
 
 @pytest.mark.parametrize("environment", [{"HF_HUB_OFFLINE": "1"}, {"HF_ENDPOINT": "http://127.0.0.1:9"}], ids=["offline", "unreachable"])
 def test_a_data_set_that_cannot_be_fetched_is_one_line_with_the_command_to_run(tmp_path: Path, environment: dict[str, str]) -> None:
-    done = orch("data", "prepare", "some/guru", "--out", str(tmp_path / "out"), HF_HUB_CACHE=str(tmp_path / "hub"), **environment)
+    done = orch(None, "data", "prepare", "some/guru", "--out", str(tmp_path / "out"), HF_HUB_CACHE=str(tmp_path / "hub"), **environment)
     assert done.returncode == 2
     assert "run: hf download some/guru --repo-type dataset --include 'train/*.parquet'" in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr

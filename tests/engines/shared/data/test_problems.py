@@ -1,7 +1,6 @@
 """GURU files in every form that is in circulation: structures, JSON text, Python literals, printed arrays; never evaluated."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ from hypothesis import strategies as st
 from engines.data import content_key, make_problem, problem_of, read_problems, user, write_problems
 from engines.io import ConfigError
 from engines.literals import flag, literal
+from tests.support.paths import DATA
 
-DATA = Path(os.environ.get("ORCH_TEST_DATA", Path(__file__).parents[5] / "shared" / "data"))
 LEAVES = st.none() | st.booleans() | st.integers() | st.text()
 VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=12)
 STRUCTURES = VALUES.filter(lambda value: isinstance(value, list | dict))

@@ -5,27 +5,22 @@ import itertools
 import json
 import os
 import random
-from pathlib import Path
 
 import pytest
 
 from engines import sandbox
 from engines.data import Problem, read_problems
-from engines.scoring import ScoringPool, Verdict, Version, score
+from engines.scoring import VERSIONS, ScoringPool, Verdict, Version, score
+from tests.support.paths import DATA
+from tests.support.scores import boxed
 
-DATA = Path(os.environ.get("ORCH_TEST_DATA", Path(__file__).resolve().parents[5] / "shared" / "data"))
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no benchmark files (ORCH_TEST_DATA)")
 needs_sandbox = pytest.mark.skipif(sandbox.shutil.which("bwrap") is None and os.environ.get("CI") != "true", reason="bubblewrap missing")
-VERSIONS: tuple[Version, ...] = ("strict", "guru")
 
 
 def verdicts(items: list[tuple[Problem, str]], version: Version = "strict") -> list[Verdict]:
     with ScoringPool(workers=2, seconds=20, version=version) as pool:
         return pool.score_many(items)
-
-
-def boxed(answer: str) -> str:
-    return f"Hence \\boxed{{{answer}}}."
 
 
 @pytest.mark.parametrize("version", VERSIONS)

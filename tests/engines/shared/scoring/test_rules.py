@@ -11,14 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.data import Problem, make_problem, user
-from engines.scoring import KINDS, Version, kind_of, score
+from engines.scoring import KINDS, VERSIONS, kind_of, score
 from engines.scoring.code import guru_same_output, runs, same_output
 from engines.scoring.inside import Codec
 from engines.scoring.instructions import GURU, STRICT, sentences
 from engines.scoring.json_answer import same
 from engines.scoring.text import last_boxed, last_tag, literal
 
-VERSIONS: tuple[Version, ...] = ("strict", "guru")
 GRID = [[1, 2], [3, 4]]
 TABLE = {"header": ["House", "Name", "Pet"], "rows": [["1", "Ann", "cat"], ["2", "Bob", "dog"]]}
 FALSE = '"output": false'

@@ -16,14 +16,11 @@ from engines.data import Problem, make_problem, read_problems, user
 from engines.io import ConfigError
 from engines.miniature.domains import GENERATORS, problem
 from engines.scoring import ScoringPool, score
+from tests.support.paths import DATA
+from tests.support.scores import boxed
 
-DATA = Path(os.environ.get("ORCH_TEST_DATA", Path(__file__).resolve().parents[5] / "shared" / "data"))
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no benchmark files (ORCH_TEST_DATA)")
 needs_sandbox = pytest.mark.skipif(sandbox.shutil.which("bwrap") is None and os.environ.get("CI") != "true", reason="bubblewrap missing")
-
-
-def boxed(answer: str) -> str:
-    return f"Hence \\boxed{{{answer}}}."
 
 
 def share_right(items: list[tuple[Problem, str]]) -> float:
