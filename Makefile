@@ -40,26 +40,26 @@ bench: bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation benc
 
 bench-launch: ## launch and status of 350 jobs on the private Slurm against a raw array
 	@scripts/setup.sh test
-	@$(BIN)/python tests/benchmarks/bench_launch.py
+	@$(BIN)/python -m tests.benchmarks.bench_launch
 
 bench-packs: ## jobs that share an allocation against single ones, and warm starts against cold ones
-	@PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_pack.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_pack
 
 bench-pcgrad: ## what PCGrad costs in time and memory, against the plain sum and the usual implementation
 	@scripts/setup.sh test
-	@PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_pcgrad.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_pcgrad
 
 bench-packing: ## tokens through the update per second, packed against padded
 	@scripts/setup.sh test
-	@PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_packing.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_packing
 
 bench-evaluation: ## our generation against bare vLLM, and one job against a process per task and checkpoint
 	@scripts/setup.sh test
-	@PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_evaluation.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_evaluation
 
 bench-fsm: ## small models: five seeds as processes and stacked, against a plain nn.LSTM and a loop over time
 	@scripts/setup.sh test
-	@PYTHONPATH=. OMP_NUM_THREADS=1 $(BIN)/python tests/benchmarks/bench_fsm.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_fsm
 
 clean: ## removes caches and builds; keeps runs/ and the environment
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,17 +1,16 @@
-"""Fixtures that several test files share."""
+"""Fixtures and marks that all tests share."""
 
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+pytest.register_assert_rewrite("tests.support")  # before its first import
 
-from private_slurm import PrivateSlurm, missing, started
+from tests.support.paths import ROOT  # noqa: E402
+from tests.support.private_slurm import PrivateSlurm, missing, started  # noqa: E402
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,8 +31,11 @@ def slurm() -> Iterator[PrivateSlurm]:
         yield private
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses by mark
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked long have an hour where they do not say otherwise; the others have what pyproject.toml gives."""
+    """All of tests/slurm has the mark slurm; a test marked long has an hour where it does not say otherwise."""
     for item in items:
+        if item.path.is_relative_to(ROOT / "tests" / "slurm"):
+            item.add_marker(pytest.mark.slurm)
         if item.get_closest_marker("long") and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(3600))

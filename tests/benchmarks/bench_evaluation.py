@@ -1,6 +1,6 @@
 """What an evaluation costs: our generation against a bare ``LLM.generate``, and one job against one process per task and checkpoint.
 
-``python tests/benchmarks/bench_evaluation.py [--processes N]``: N of the processes of the second comparison are run (3 without it, 36 are
+``python -m tests.benchmarks.bench_evaluation [--processes N]``: N of the processes of the second comparison are run (3 without it, 36 are
 all). Everything is made on the spot: a tiny model, six small tasks. Both sides of a comparison run in turns, and processor seconds (the
 process and its threads) stand beside wall seconds: on a shared machine only the first say something.
 """

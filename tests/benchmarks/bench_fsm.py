@@ -1,6 +1,6 @@
 """Training speed of the small sequence models: five seeds as processes and stacked, against torch's own modules and a loop over time.
 
-    python tests/benchmarks/bench_fsm.py [--shape BATCHxTOKENS] [--models lstm,rnn,rnn-deep,transformer]
+    python -m tests.benchmarks.bench_fsm [--shape BATCHxTOKENS] [--models lstm,rnn,rnn-deep,transformer]
 
 One thread a process. Seconds are CPU seconds of a step, of all processes that take part, so that other work on the machine disturbs
 little; tokens are those of all models. ``nn`` is torch.nn.LSTM (RNN, TransformerEncoder) with torch.optim.AdamW as a tutorial writes it;

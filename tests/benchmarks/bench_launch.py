@@ -1,7 +1,7 @@
 """Launch, status and kills on the private Slurm: against a raw array and snakemake in the same run, ten thousand jobs, a hundred SIGKILLs.
 
     make bench-launch
-    python tests/benchmarks/bench_launch.py --groups 5 --many 1000 --kills 10      a smaller one
+    python -m tests.benchmarks.bench_launch --groups 5 --many 1000 --kills 10      a smaller one
 
 Snakemake and its Slurm plugin are installed into a virtual environment in a temporary folder, which is removed.
 """
@@ -22,13 +22,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tests.support.cli import ORCH, SMALL
+from tests.support.private_slurm import PrivateSlurm, started
 
-from private_slurm import PrivateSlurm, started
-
-ORCH = str(Path(sys.executable).with_name("orch"))
 MEMBERS = 15
-SMALL = "resources: {cpus: 1, memory_gb: 1, minutes: 5}"
 SNAKEMAKE_SECONDS = 1200
 """Longest that snakemake may take for the graph."""
 

@@ -1,6 +1,6 @@
 """Packs against single jobs on the private Slurm, and warm starts against cold ones, in the same run.
 
-    python tests/benchmarks/bench_pack.py
+    python -m tests.benchmarks.bench_pack
 
 315 empty jobs from launch to done, one allocation each and 15 in one; 16 trainings of a tiny sequence model in one pack whose members are
 forks of a process that has imported torch, and in one whose members import it themselves. Read processor time, not wall time, on a
@@ -18,12 +18,10 @@ import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-from bench_launch import ORCH, drained, timed
-from private_slurm import started
-
 from orchestrator import node
+from tests.benchmarks.bench_launch import drained, timed
+from tests.support.cli import ORCH
+from tests.support.private_slurm import started
 
 JOBS, PACK, MODELS = 315, 15, 16
 HEAD = "0123456789"

@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from bench_pcgrad import make_policy
 
 from engines.ppo.batch import Rollout, micro_batches
 from engines.ppo.policy import Policy
+from tests.benchmarks.bench_pcgrad import make_policy
 
 BUDGET, PROMPT, LONGEST, ROWS, TURNS = 1024, 32, 224, 48, 4
 """Tokens of a micro-batch, of a prompt, of the longest answer; answers; measured turns after one that is not counted."""

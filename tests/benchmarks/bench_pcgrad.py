@@ -29,6 +29,7 @@ from engines.ppo.losses import policy_loss
 from engines.ppo.parallel import World
 from engines.ppo.policy import Policy
 from engines.ppo.sampler import Group
+from tests.support.models import qwen2
 
 STEPS = 5
 """Measured steps of each variant, after one that is not counted; the fastest counts, for neighbours on the machine only add to it."""
@@ -42,11 +43,8 @@ Tasks = dict[str, list[Group]]
 
 def make_policy(method: Any) -> Policy:
     """A Qwen2 of 7.9 million parameters with AdamW."""
-    from transformers import Qwen2Config, Qwen2ForCausalLM
-
-    torch.manual_seed(0)
-    model = Qwen2ForCausalLM(Qwen2Config(vocab_size=4096, hidden_size=256, intermediate_size=1024, num_hidden_layers=6,
-                                         num_attention_heads=4, num_key_value_heads=2, tie_word_embeddings=False))
+    model = qwen2(vocab_size=4096, hidden_size=256, intermediate_size=1024, num_hidden_layers=6, num_attention_heads=4,
+                  num_key_value_heads=2, tie_word_embeddings=False)
     config = Config(model="made here", data="made here", validation_data="made here", mtl=MultiTask(method=method), device="cpu",
                     max_prompt_tokens=PROMPT, max_response_tokens=RESPONSE, micro_batch_tokens=4 * (PROMPT + RESPONSE))
     return Policy(model, config, World(torch.device("cpu")))

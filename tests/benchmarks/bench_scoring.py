@@ -1,6 +1,6 @@
 """Time of the scorers on real gold answers, and of the two sandboxes per program.
 
-``python tests/benchmarks/bench_scoring.py FOLDER_OF_BENCHMARK_FILES``. Processor time of this process and of what it starts stands
+``python -m tests.benchmarks.bench_scoring FOLDER_OF_BENCHMARK_FILES``. Processor time of this process and of what it starts stands
 beside wall time: on a shared machine only the first says something.
 """
 

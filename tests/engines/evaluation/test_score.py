@@ -1,0 +1,56 @@
+"""Samples are scored once, and what cannot be scored has a reason."""
+
+
+import pytest
+
+from engines.evaluation.__main__ import score_model
+from engines.evaluation.aggregate import rows
+from engines.evaluation.samples import Sample, read_lines
+from engines.io import Interrupted, Stop, read_progress
+from engines.scoring import answer_text
+from tests.support.evaluation import desk_of, item, samples_of
+
+
+def line(item, value, status="ok"):
+    return {"item_id": item, "sample": 0, "task": "math", "value": value, "status": status, "detail": "why", "tokens": 3,
+            "finish_reason": "stop"}
+
+
+def test_scoring_goes_on_where_it_was_stopped_and_unclosed_thinking_is_no_answer(tmp_path):
+    texts = {"1": "1", "2": "<think> 2", "3": "<think> 4 </think> 3"}
+    items = [item(name) for name in texts]
+    stop = Stop()
+    desk = desk_of(tmp_path, items, stop=stop)
+    for sample in samples_of(desk.take(9)):
+        desk.give(Sample(0, sample.item, 0, texts[items[sample.item].problem.ground_truth], 3, "stop"))
+    desk.close()
+    stop.requested = True
+    with pytest.raises(Interrupted, match="0 of 3 of 'm' are scored"):
+        score_model(desk, desk.models[0], 3)
+    stop.requested = False
+    lines = {line["item_id"]: line for line in score_model(desk, desk.models[0], 3)}
+    found = [(lines[each.problem.item_id]["value"], lines[each.problem.item_id]["status"]) for each in items]
+    assert found == [(1.0, "ok"), (0.0, "no_answer"), (1.0, "ok")]
+    assert read_progress(tmp_path)[-1]["step"] == 6
+    stop.requested = True
+    assert score_model(desk, desk.models[0], 3) == read_lines(tmp_path / "scores" / "m.jsonl")
+
+
+def test_errors_are_left_out_of_the_mean_and_a_task_of_errors_has_a_reason():
+    base = {"checkpoint": "c", "epoch": 1, "step": 1}
+    mixed = rows([line("a", 1.0), line("b", 0.0), line("c", None, "timeout")], {"math": "math"}, base)[0]
+    assert (mixed.value, mixed.n, mixed.spread) == (0.5, 2, pytest.approx(0.5))
+    none = rows([line("a", None, "error")], {"math": "math"}, base)[0]
+    assert none.value is None
+    assert none.error == "no sample could be scored: error: why"
+
+
+def test_thinking_that_was_never_closed_is_no_answer():
+    assert answer_text("<think> 5") is None
+    assert answer_text("<think> 4 </think> 5") == " 5"
+
+
+def test_a_task_whose_every_prompt_is_too_long_has_rows_without_a_value():
+    found = rows([], {"code": "codegen"}, {"checkpoint": "m"})
+    assert {row.metric for row in found} >= {"accuracy", "no_answer_rate"}
+    assert all(row.value is None and "every prompt is too long" in row.error for row in found)

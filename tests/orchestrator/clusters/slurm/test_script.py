@@ -1,0 +1,48 @@
+"""The sbatch script of a job, as Slurm should read it."""
+
+from pathlib import Path
+
+from jobs.spec import Job, Resources
+from orchestrator.profile import Profile
+from orchestrator.slurm import script_text
+
+GOLDEN = """#!/bin/bash
+
+# Parameters
+#SBATCH --account=llmalignment
+#SBATCH --cpus-per-task=32
+#SBATCH --dependency=afterok:17:18
+#SBATCH --gres=gpu:a100:2
+#SBATCH --job-name=mtl-comparison.train/arm=pcgrad,seed=0.0123456789
+#SBATCH --kill-on-invalid-dep=yes
+#SBATCH --mem=128G
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --open-mode=append
+#SBATCH --output='/runs/my run/100%%/log.txt'
+#SBATCH --partition=a100_normal_q
+#SBATCH --requeue
+#SBATCH --signal=B:USR2@120
+#SBATCH --time=720
+
+# setup
+export PYTHONSAFEPATH=1
+export HF_HOME='/scratch/my models'
+set -e
+module load cuda
+
+# command
+export SUBMITIT_EXECUTOR=slurm
+exec python -m orchestrator.node '/runs/my run' 1 0123456789
+"""
+
+
+def test_the_script_is_what_slurm_should_read() -> None:
+    profile = Profile(name="p", kind="slurm", partition="a100_normal_q", account="llmalignment", gpu_type="a100",
+                      setup=["module load cuda"], environment={"HF_HOME": "/scratch/my models"})
+    job = Job(name="train", stage="train", axes={}, engine="ppo", command=None, config={},
+              resources=Resources(gpus=2, cpus=32, memory_gb=128, minutes=720))
+    text = script_text(profile, job, "mtl-comparison.train/arm=pcgrad,seed=0.0123456789", Path("/runs/my run/100%/log.txt"),
+                       "afterok:17:18",
+                       ["python", "-m", "orchestrator.node", "/runs/my run", "1", "0123456789"])
+    assert text == GOLDEN

@@ -1,0 +1,163 @@
+"""The program on the node: one claim, signals passed on and waited for, an exit record that names the cause."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from orchestrator import node as node_program
+from orchestrator.node_basics import process_start
+from tests.support.node import start_node
+from tests.support.paths import wait_for
+
+TOKEN = "0123456789"
+SECONDS = 240
+"""Longest wait for anything; the machine may be busy."""
+
+
+def job_folder(folder: Path, command: list[str], needs: dict[str, str] | None = None) -> Path:
+    """What orch leaves for a node before it submits a command job."""
+    path = folder / "jobs" / "a"
+    (path / "attempt-1").mkdir(parents=True)
+    (path / "job.json").write_text(json.dumps({
+        "name": "a", "engine": None, "command": command, "needs": needs or {}, "cwd": str(folder), "identity": "i"}))
+    return path
+
+
+def node(path: Path, job_id: str) -> subprocess.Popen[bytes]:
+    return start_node(path / "attempt-1" / "log.txt", path, "1", TOKEN, job_id=job_id)
+
+
+def exit_record(path: Path) -> dict[str, Any]:
+    return json.loads((path / "attempt-1" / "exit.json").read_text())
+
+
+def test_of_eight_processes_with_one_attempt_exactly_one_runs_it(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["sh", "-c", "echo ran >> ran; sleep 2"])
+    racers = [node(path, f"job-{number}") for number in range(8)]
+    assert [racer.wait(timeout=SECONDS) for racer in racers] == [0] * 8
+    assert (tmp_path / "ran").read_text() == "ran\n"
+    assert exit_record(path)["results"]
+    assert exit_record(path)["job_id"] == json.loads((path / "attempt-1" / "claim.json").read_text())["job_id"]
+    assert (path / "attempt-1" / "log.txt").read_text().count("ends without work") == 7
+    assert not list((path / "attempt-1").glob(".*"))
+
+
+def test_a_second_process_under_the_same_id_leaves_the_work_to_the_first(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["sh", "-c", "echo ran >> ran; sleep 2"])
+    first = node(path, "7")
+    wait_for(tmp_path / "ran")
+    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert first.wait(timeout=SECONDS) == 0
+    assert (tmp_path / "ran").read_text() == "ran\n"
+
+
+def test_a_requeued_job_continues_under_its_own_claim(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["sh", "-c", "echo ran >> ran; test -e again || sleep 60"])
+    first = node(path, "7")
+    wait_for(tmp_path / "ran")
+    first.kill()
+    first.wait(timeout=SECONDS)
+    (tmp_path / "again").touch()
+    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert exit_record(path)["restart"] == 1
+    assert (tmp_path / "ran").read_text() == "ran\nran\n"
+
+
+def test_a_killed_node_takes_its_child_with_it(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["sh", "-c", "echo $$ > part && mv part pid; exec sleep 60"])
+    process = node(path, "7")
+    wait_for(tmp_path / "pid")
+    child = Path("/proc") / (tmp_path / "pid").read_text().strip() / "stat"
+    process.kill()
+    process.wait(timeout=SECONDS)
+    deadline = time.monotonic() + SECONDS
+    while child.exists() and child.read_text().rpartition(")")[2].split()[0] not in ("Z", "X"):
+        assert time.monotonic() < deadline, "the child outlives its node process"
+        time.sleep(0.02)
+
+
+def test_sigusr2_is_passed_on_and_the_end_is_waited_for(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["bash", "-c", "trap 'sleep 1; echo saved > saved; exit 1' USR2; touch ready; while :; do sleep 0.1; done"])
+    process = node(path, "7")
+    wait_for(tmp_path / "ready")
+    process.send_signal(signal.SIGUSR2)
+    assert process.wait(timeout=SECONDS) == 1
+    assert (tmp_path / "saved").exists()
+    assert exit_record(path)["signals"] == ["SIGUSR2"]
+    assert not exit_record(path)["results"]
+
+
+def test_a_program_without_a_handler_does_not_die_of_the_warning(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["sh", "-c", "touch ready; sleep 2"])
+    process = node(path, "7")
+    wait_for(tmp_path / "ready")
+    process.send_signal(signal.SIGUSR2)
+    assert process.wait(timeout=SECONDS) == 0
+    assert (exit_record(path)["signals"], exit_record(path)["results"]) == (["SIGUSR2"], True)
+
+
+def test_sigterm_ends_a_command_that_does_not_handle_it(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["sh", "-c", "touch ready; sleep 60"])
+    process = node(path, "7")
+    wait_for(tmp_path / "ready")
+    process.terminate()
+    assert process.wait(timeout=SECONDS) == 1
+    assert (exit_record(path)["exit_code"], exit_record(path)["signals"]) == (-signal.SIGTERM, ["SIGTERM"])
+
+
+def test_the_exit_record_holds_the_exception_and_not_the_last_line(tmp_path: Path) -> None:
+    code = "import atexit; atexit.register(lambda: print('bye')); raise RuntimeError('disk quota exceeded on /scratch')"
+    path = job_folder(tmp_path, [sys.executable, "-c", code])
+    assert node(path, "7").wait(timeout=SECONDS) == 1
+    assert exit_record(path)["reason"] == "RuntimeError: disk quota exceeded on /scratch"
+    assert exit_record(path)["exit_code"] == 1
+
+
+def test_a_job_whose_input_is_absent_does_not_start(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["touch", "ran"], needs={"train": str(tmp_path / "jobs" / "train")})
+    assert node(path, "7").wait(timeout=SECONDS) == 1
+    assert not (tmp_path / "ran").exists()
+    assert exit_record(path)["reason"] == "needs the results of train, which are not there"
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["no-such-program"])
+    assert node(path, "7").wait(timeout=SECONDS) == 127
+    assert exit_record(path)["reason"].startswith("cannot start no-such-program")
+
+
+def test_results_that_are_there_are_not_computed_again(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["touch", "ran"])
+    (path / "out").mkdir()
+    (path / "out" / "results.json").write_text("{}")
+    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert not (tmp_path / "ran").exists()
+
+
+def test_what_a_program_leaves_running_ends_with_it(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["sh", "-c", "sleep 60 & echo $! > left; exit 3"])
+    assert node(path, "7").wait(timeout=SECONDS) == 3
+    assert process_start(int((tmp_path / "left").read_text())) is None
+
+
+def test_each_attempt_has_a_temporary_folder_that_goes_with_it(tmp_path: Path) -> None:
+    path = job_folder(tmp_path, ["sh", "-c", "touch $TMPDIR/scratch; echo $TMPDIR > where"])
+    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert not Path((tmp_path / "where").read_text().strip()).exists()
+
+
+def test_a_signal_for_a_program_that_has_just_been_waited_for_is_not_an_error(tmp_path: Path) -> None:
+    """The handler runs between the system's word that it has ended and Python's note of it: Popen's lock is held, poll cannot tell."""
+    attempt = node_program.Attempt(str(job_folder(tmp_path, ["true"])), 1, TOKEN)
+    child = subprocess.Popen(["true"], start_new_session=True)
+    with child._waitpid_lock:  # type: ignore[attr-defined]
+        os.waitpid(child.pid, 0)
+        assert child.poll() is None
+        for number in (signal.SIGTERM, signal.SIGUSR2):
+            attempt.send(child, number)
+    child.wait()

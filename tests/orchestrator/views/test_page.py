@@ -1,0 +1,160 @@
+"""The page of a run: one file, no network, no script, the same size for ten thousand jobs as for a hundred."""
+
+import json
+import os
+import re
+import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.create import create_run
+from orchestrator.page import bars, gather, page
+from orchestrator.page_drawings import Bar, Curve, StageBox, counts_at, depths, direct, graph, plot, span_text, thinned, timeline
+from orchestrator.plan import make_plan
+from orchestrator.profile import Profile
+from orchestrator.state import JobState
+from tests.support.cli import SMALL, orch
+
+VOID = {"meta", "link", "br", "img"}
+OPEN = {"html", "p", "li", "td", "th"}  # the standard lets these end by themselves
+
+
+class Checker(HTMLParser):
+    """Every element is closed where it must be, and nothing is loaded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stack: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in ("script", "link", "iframe", "img"), tag
+        assert not any(name in ("src", "href") or (value or "").startswith("http") for name, value in attrs if name != "xmlns"), attrs
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.stack[-1] != tag and self.stack[-1] in OPEN:
+            self.stack.pop()
+        assert self.stack.pop() == tag
+
+
+def svgs(text: str) -> list[ElementTree.Element]:
+    return [ElementTree.fromstring(found) for found in re.findall(r"<svg.*?</svg>", text, re.DOTALL)]
+
+
+def bar(number: int, state: JobState = JobState.COMPLETED, job: str | None = None) -> Bar:
+    return Bar(job=job or f"train/n={number}", stage="train", submitted=float(number), started=number + 5.0, ended=number + 50.0,
+               state=state, told="<told & more>")
+
+
+def test_the_page_of_a_real_run_shows_its_death_its_stages_and_its_hours(tmp_path: Path) -> None:
+    (tmp_path / "trial.yaml").write_text(
+        f"experiment: trial\nabout: a <b>bold</b> claim\nstages:\n  good: {{command: 'true', {SMALL}}}\n"
+        f"  bad: {{command: \"sh -c 'echo \\\"RuntimeError: 3 < 4\\\"; exit 3'\", {SMALL}}}\n"
+        f"  last: {{command: 'true', after: [good, bad], {SMALL}}}\n")
+    orch(tmp_path, "launch", "trial.yaml", "--cluster", "local", "--watch")
+    done = orch(tmp_path, "page")
+    assert done.returncode == 0, done.stderr
+    text = Path(done.stdout.strip()).read_text()
+    checker = Checker()
+    checker.feed(text)
+    assert set(checker.stack) <= OPEN
+    assert "RuntimeError: 3 &lt; 4" in text
+    assert "<b>bold" not in text
+    assert "1 of 3 completed" not in text
+    assert "CPU-hours" in text
+    assert len(svgs(text)) == 2
+    for word in ("good", "bad", "last", "FAILED", "CANCELLED", "COMPLETED"):
+        assert word in text
+
+
+def test_ten_thousand_jobs_give_a_drawing_of_the_size_of_a_hundred() -> None:
+    few, many = timeline([bar(n) for n in range(100)], 0.0, 200.0), timeline([bar(n) for n in range(10_000)], 0.0, 10_100.0)
+    assert len(many) < 2 * len(few)
+    assert svgs(many)
+    assert "10000 jobs" in many
+
+
+def test_every_drawing_is_well_formed_whatever_it_shows() -> None:
+    bars = [bar(0), bar(1, JobState.FAILED), bar(2, JobState.RUNNING, job="a&b<c")]
+    assert svgs(timeline(bars, 0.0, 60.0))
+    assert svgs(timeline([bar(n, JobState.FAILED) for n in range(200)], 0.0, 300.0))
+    assert "No job" in timeline([], 0.0, 0.0)
+    assert svgs(plot([Curve(label="<arm>", points=[(1.0, 2.0)]), Curve(label="b", points=[(1.0, -2.0), (5.0, 3.0)])], "loss"))
+    assert svgs(plot([Curve(label="flat", points=[(0.0, 0.0)])], "loss"))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.sets(st.integers(0, 7)), min_size=1, max_size=8))
+def test_stages_stand_right_of_what_they_need_and_no_arrow_says_what_a_longer_way_says(needs: list[set[int]]) -> None:
+    stages = [StageBox(name=str(n), counts={JobState.COMPLETED: 1}, needs=frozenset(str(m) for m in before if m < n), gates=frozenset())
+              for n, before in enumerate(needs)]
+    column, arrows = depths(stages), {(a, b) for a, b, _ in direct(stages)}
+    assert all(column[a] < column[b] for a, b in arrows)
+
+    def reach(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        found = set(edges)
+        while more := {(a, d) for a, b in found for c, d in edges if b == c} - found:
+            found |= more
+        return found
+
+    whole = {(name, stage.name) for stage in stages for name in stage.needs}
+    assert reach(arrows) == reach(whole)
+    assert all(reach(arrows - {arrow}) != reach(arrows) for arrow in arrows)
+    assert svgs(graph(stages))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), max_size=20))
+def test_jobs_at_once_are_as_many_as_a_loop_counts(pairs: list[tuple[float, float]]) -> None:
+    spans = [(min(pair), max(pair)) for pair in pairs]
+    width = 100 / 240
+    counted = [sum(int(a / width) <= place <= int(b / width) for a, b in spans) for place in range(240)]
+    assert counts_at(spans, 0.0, width)[:239] == counted[:239]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=1000))
+def test_thinning_keeps_the_range_and_the_mean(values: list[float]) -> None:
+    points = thinned([(float(x), y) for x, y in enumerate(values)])
+    assert len(points) <= 160
+    assert min(values) - 1e-6 <= min(y for _, y in points) <= max(y for _, y in points) <= max(values) + 1e-6
+
+
+def test_times_read_as_people_say_them() -> None:
+    assert [span_text(seconds) for seconds in (0, 30, 90, 7200, 172_800)] == ["0", "30 s", "1.5 min", "2 h", "2 d"]
+
+
+def test_a_completed_job_without_an_exit_record_is_not_drawn_as_one_that_died(tmp_path: Path) -> None:
+    """Its node was lost between the results and the exit record; its results tell when it was done."""
+    run = create_run(make_plan(a_sweep(tmp_path)), Profile(kind="local"), tmp_path / "runs")
+    records = []
+    for record, state in zip(run.load(), (JobState.COMPLETED, JobState.FAILED, JobState.COMPLETING), strict=True):
+        attempt = run.folder / record.folder / "attempt-1"
+        attempt.mkdir(parents=True)
+        (attempt / "claim.json").write_text(json.dumps({"restart": 0, "started": 1000.0, "job_id": "7"}))
+        records.append(replace(record, attempt=1, token=record.name, state=state))
+    results = run.folder / records[0].folder / "out" / "results.json"
+    results.parent.mkdir()
+    results.touch()
+    os.utime(results, (1060.0, 1060.0))
+    facts = gather(run, records, "", 1100.0)
+    assert [(drawn.state, drawn.ended) for drawn in bars(facts)] == [
+        (JobState.COMPLETED, 1060.0), (JobState.FAILED, 1000.0), (JobState.RUNNING, 1100.0)]
+    (drawing,) = [one for one in svgs(page(facts)) if "timeline" in one.attrib["aria-label"]]
+    marks = [one.attrib["class"] for one in drawing.iter() if one.tag.endswith("rect")]
+    assert marks == ["ok", "bad", "run"]
+    assert "CPU-hours" in page(facts)
+
+
+def a_sweep(folder: Path) -> Path:
+    path = folder / "trial.yaml"
+    path.write_text("experiment: trial\nstages:\n  a: {command: 'echo {n}', matrix: {n: [1, 2, 3]}}\n")
+    return path

@@ -1,0 +1,288 @@
+"""A real Slurm of one's own on this machine: munge, MariaDB, slurmdbd, slurmctld and two nodes whose A100s are counted, not there.
+
+    python -m tests.support.private_slurm        starts one and keeps it until Ctrl-C; prints the profile to use
+
+Needs root and the Debian packages slurm-wlm, slurmdbd, munge and mariadb-server. Everything lies in one temporary folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+PROGRAMS = ("munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd", "sbatch", "sacctmgr")
+START_SECONDS = 60.0
+ETC = Path("/etc/slurm")
+
+SLURM_CONF = """
+ClusterName=private
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={ctld}
+SlurmUser=root
+SlurmdUser=root
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+CryptoType=crypto/munge
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool-%n
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd-%n.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_Core_Memory
+SlurmdParameters=config_overrides
+GresTypes=gpu
+AccountingStorageType=accounting_storage/slurmdbd
+AccountingStorageHost=127.0.0.1
+AccountingStoragePort={dbd}
+AccountingStoragePass={folder}/munge.socket
+AccountingStorageEnforce=associations,limits,qos
+AccountingStorageTRES=gres/gpu
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=1
+JobRequeue=1
+MinJobAge=10
+KillWait=5
+ReturnToService=2
+MpiDefault=none
+SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0
+NodeName=a100-[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{node1}-{node2}] CPUs=64 RealMemory={memory} Gres=gpu:a100:4 State=UNKNOWN
+PreemptType=preempt/partition_prio
+PreemptMode=CANCEL
+MaxArraySize=1001
+MaxJobCount=30000
+PartitionName=a100_normal_q Nodes=a100-[1-2] Default=YES MaxTime=1-00:00:00 State=UP PriorityTier=10 PreemptMode=OFF
+PartitionName=low Nodes=a100-[1-2] MaxTime=1-00:00:00 State=UP PriorityTier=1 PreemptMode=CANCEL
+"""
+
+SLURMDBD_CONF = """
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+DbdHost=localhost
+DbdAddr=127.0.0.1
+DbdPort={dbd}
+SlurmUser=root
+StorageType=accounting_storage/mysql
+StorageHost=127.0.0.1
+StoragePort={sql}
+StorageUser=slurm
+StoragePass={password}
+StorageLoc=slurm_acct
+PidFile={folder}/slurmdbd.pid
+LogFile={folder}/slurmdbd.log
+"""
+
+PROFILE = """
+kind: slurm
+partition: a100_normal_q
+account: llmalignment
+gpu_type: a100
+cpus_per_node: 64
+memory_gb_per_node: {memory_gb}
+gpus_per_node: 4
+max_minutes: 1440
+"""
+
+
+def missing() -> str | None:
+    """Why a private Slurm cannot be started here, or None."""
+    absent = [name for name in PROGRAMS if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
+    if absent:
+        return f"the private Slurm needs {', '.join(absent)} (Debian packages slurm-wlm slurmdbd munge mariadb-server)"
+    if os.geteuid() != 0:
+        return "the private Slurm needs root"
+    if ETC.is_dir() and (ETC / "slurm.conf").exists() and not (ETC / "slurm.conf").is_symlink():
+        return f"this machine has a Slurm of its own ({ETC / 'slurm.conf'})"
+    if other_session():
+        return f"another private Slurm runs here ({(ETC / 'slurm.conf').readlink().parent}); wait for it to end"
+    return None
+
+
+def other_session() -> bool:
+    """Whether the link in /etc/slurm belongs to a controller that is alive; a killed session leaves a link behind that may be taken."""
+    link = ETC / "slurm.conf"
+    if not link.is_symlink():
+        return False
+    try:
+        pid = int((link.readlink().parent / "slurmctld.pid").read_text())
+        return Path(f"/proc/{pid}/comm").read_text().strip() == "slurmctld"
+    except (FileNotFoundError, ValueError):
+        return False
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports in a row that nobody listens on."""
+    for first in range(17000 + os.getpid() % 1000, 60000, count):
+        try:
+            for port in range(first, first + count):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return list(range(first, first + count))
+    raise RuntimeError("no free ports")
+
+
+class PrivateSlurm:
+    """Starts everything in order; ``stop`` ends what it started and nothing else."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+        self.folder.chmod(0o755)
+        self.profile = self.folder / "private.yaml"
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> PrivateSlurm:
+        """munged, MariaDB, slurmdbd, slurmctld, account, nodes."""
+        ctld, dbd, sql, node1, node2 = free_ports(5)
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+        values = {"folder": self.folder, "host": socket.gethostname().partition(".")[0], "ctld": ctld, "dbd": dbd, "sql": sql,
+                  "node1": node1, "node2": node2, "memory": memory, "memory_gb": memory // 1024, "password": secrets.token_hex(8)}
+        for name in ("state", "spool-a100-1", "spool-a100-2"):
+            (self.folder / name).mkdir()
+        (self.folder / "slurm.conf").write_text(SLURM_CONF.format(**values))
+        (self.folder / "gres.conf").write_text("Name=gpu Type=a100 Count=4 File=/dev/tty[0-3]\n")
+        (self.folder / "slurmdbd.conf").write_text(SLURMDBD_CONF.format(**values))
+        (self.folder / "slurmdbd.conf").chmod(0o600)
+        self.profile.write_text(PROFILE.format(**values))
+        os.environ["SLURM_CONF"] = str(self.folder / "slurm.conf")
+        os.environ["PATH"] += ":/usr/sbin:/sbin"
+        # Slurm's programs drop SLURM_* from a job's environment, so jobs find it in the usual place.
+        ETC.mkdir(exist_ok=True)
+        for name in ("slurm.conf", "gres.conf"):
+            (ETC / name).unlink(missing_ok=True)
+            (ETC / name).symlink_to(self.folder / name)
+        self.munge()
+        self.database(sql, str(values["password"]))
+        self.daemon("slurmdbd", "-D")
+        self.wait("slurmdbd", ["sacctmgr", "-i", "-n", "show", "cluster"])
+        self.command("sacctmgr", "-i", "add", "cluster", "private", check=False)
+        self.command("sacctmgr", "-i", "add", "account", "llmalignment", "cluster=private")
+        self.command("sacctmgr", "-i", "add", "user", getpass.getuser(), "account=llmalignment", "cluster=private")
+        self.daemon("slurmctld", "-D", "-i")
+        for node in ("a100-1", "a100-2"):
+            self.daemon("slurmd", "-D", "-N", node)
+        self.wait("nodes", ["sbatch", "--test-only", "--account=llmalignment", "--gres=gpu:a100:4", "--nodes=2", "--wrap=true"])
+        return self
+
+    def start_again_now(self, job_id: str) -> None:
+        """Let a requeued job start without the two minutes that Slurm waits.
+
+        A node cannot start a job while what ran of it before is being cleaned up there, so that is waited for.
+        """
+        shown = subprocess.run(["scontrol", "--oneliner", "show", "job", job_id], capture_output=True, text=True, check=True).stdout
+        step = f"slurmstepd: [{shown.split()[0].removeprefix('JobId=')}.batch]"
+        deadline = time.monotonic() + 60
+        while step in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{step} is still there")
+            time.sleep(0.2)
+        subprocess.run(["scontrol", "update", f"jobid={job_id}", "StartTime=now"], check=True)
+
+    def munge(self) -> None:
+        """munged with a key, socket and files of its own."""
+        owner = pwd.getpwnam("munge")
+        home = self.folder / "munge"
+        home.mkdir(mode=0o700)
+        key = home / "munge.key"
+        key.write_bytes(secrets.token_bytes(128))
+        key.chmod(0o400)
+        for path in (home, key):
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+        # munged refuses a socket folder that others may write to; ours belongs to root.
+        self.daemon("munged", "--foreground", "--force", f"--socket={self.folder}/munge.socket", f"--key-file={key}",
+                    f"--log-file={home}/log", f"--pid-file={home}/pid", f"--seed-file={home}/seed")
+        self.wait("munged", ["munge", "-n", f"--socket={self.folder}/munge.socket"])
+
+    def database(self, port: int, password: str) -> None:
+        """MariaDB bound to this machine, with one user for slurmdbd."""
+        data = self.folder / "mysql"
+        self.command("mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root", "--auth-root-authentication-method=normal",
+                     "--skip-test-db")
+        self.daemon("mariadbd", "--no-defaults", f"--datadir={data}", "--user=root", f"--socket={data}/sock", f"--port={port}",
+                    "--bind-address=127.0.0.1", f"--pid-file={data}/pid", "--innodb-lock-wait-timeout=900")
+        client = ["mariadb", "--no-defaults", f"--socket={data}/sock", "-u", "root", "-e"]
+        self.wait("mariadbd", [*client, "select 1"])
+        grant = f"create user slurm@'127.0.0.1' identified by '{password}'; grant all on *.* to slurm@'127.0.0.1'; "
+        self.command(*client, grant + f"create user slurm@localhost identified by '{password}'; grant all on *.* to slurm@localhost")
+
+    def daemon(self, *arguments: str) -> None:
+        """Start one program that stays; its output goes into a file of the folder."""
+        with (self.folder / f"{arguments[0]}-{len(self.processes)}.out").open("wb") as out:
+            self.processes.append(subprocess.Popen(arguments, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True))
+
+    def end(self, name: str) -> list[str]:
+        """End the newest program of that name; returns how it was started."""
+        process = next(p for p in reversed(self.processes) if isinstance(p.args, tuple) and p.args[0] == name and p.poll() is None)
+        process.terminate()
+        process.wait(timeout=20)
+        return [str(argument) for argument in process.args] if isinstance(process.args, tuple) else []
+
+    def command(self, *arguments: str, check: bool = True) -> None:
+        """Run one program to its end."""
+        result = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+        if check and result.returncode:
+            raise RuntimeError(f"{' '.join(arguments)}: {result.stdout}{result.stderr}")
+
+    def wait(self, what: str, question: list[str]) -> None:
+        """Until a question is answered with success."""
+        deadline = time.monotonic() + START_SECONDS
+        while (result := subprocess.run(question, capture_output=True, text=True)).returncode:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{what} does not start: {result.stdout}{result.stderr} (see {self.folder})")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """End what was started, newest first, and remove the folder."""
+        for process in reversed(self.processes):
+            process.terminate()
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for name in ("slurm.conf", "gres.conf"):
+            if (ETC / name).is_symlink() and (ETC / name).readlink() == self.folder / name:
+                (ETC / name).unlink()
+        os.environ.pop("SLURM_CONF", None)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def started() -> Iterator[PrivateSlurm]:
+    """A private Slurm that ends with the block. SystemExit says why there can be none."""
+    if why := missing():
+        raise SystemExit(why)
+    slurm = PrivateSlurm()
+    try:
+        yield slurm.start()
+    finally:
+        slurm.stop()
+
+
+def main() -> None:
+    """Keep a private Slurm until Ctrl-C."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler)
+    with contextlib.suppress(KeyboardInterrupt), started() as slurm:
+        print(f"export SLURM_CONF={slurm.folder}/slurm.conf ORCH_CLUSTER={slurm.profile}", flush=True)
+        while True:
+            time.sleep(3600)
+
+
+if __name__ == "__main__":
+    main()
