@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from tests.architecture.source_files import ROOT, modules, tree_of
+from tests.support.source_files import ROOT, modules, tree_of
 
 FUNCTION_LINES = 40
 FILE_LINES = 400

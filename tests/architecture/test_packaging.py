@@ -42,7 +42,7 @@ def test_installed_wheel_plans_from_another_folder_with_the_light_packages_only(
             (site / name).symlink_to(here / name)
     zipfile.ZipFile(wheel).extractall(site)
     python = tmp_path / "env" / "bin" / "python"
-    code = ("import sys; from orchestrator.cli import main; "
+    code = ("import sys; from orchestrator.cli.__main__ import main; "
             "sys.argv = ['orch', 'plan', 'mtl-comparison', '--preset', 'smoke', '--json']; main()")
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     result = subprocess.run([str(python), "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)

@@ -6,9 +6,8 @@ import ast
 import re
 import sys
 from collections import Counter
-from pathlib import Path
 
-from tests.architecture.source_files import (
+from tests.support.source_files import (
     ROOT,
     import_graph,
     imported_names,

@@ -41,7 +41,6 @@ def test_what_support_has_is_not_written_again(shared: str) -> None:
     assert again == set()
 
 
-@pytest.mark.xfail(reason="the product still lies in one folder", strict=True)
 def test_every_folder_of_tests_is_one_of_the_product() -> None:
     folders = {file.parent.relative_to(TESTS) for part in ("orchestrator", "engines") for file in (TESTS / part).rglob("test_*.py")}
     assert {str(folder) for folder in folders if not (ROOT / folder).is_dir()} == set()

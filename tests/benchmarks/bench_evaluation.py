@@ -29,8 +29,8 @@ def make(folder: Path, out: Path, name: str, size: dict[str, int], seed: int) ->
     """One checkpoint with fresh weights."""
     import torch
 
-    from engines.checkpoints import save
-    from engines.miniature import Config
+    from engines.contract.checkpoints import save
+    from engines.miniature.config import Config
     from engines.miniature.model import make_model, make_tokenizer
 
     torch.manual_seed(seed)
@@ -46,8 +46,8 @@ def make(folder: Path, out: Path, name: str, size: dict[str, int], seed: int) ->
 
 def make_everything(folder: Path) -> None:
     """``data/``, six checkpoints of a tiny model in ``train/`` and one of a larger one in ``larger/``."""
-    from engines.miniature import DOMAINS
     from engines.miniature.__main__ import write_data
+    from engines.miniature.config import DOMAINS
     from engines.miniature.domains import splits
 
     write_data(folder / "data", {domain: splits(domain, {"test": PROBLEMS}, 0) for domain in DOMAINS})
@@ -64,7 +64,7 @@ def prompts() -> list[tuple[int, ...]]:
 
 def bare(folder: Path) -> Callable[[str, int], int]:
     """Rounds of vLLM alone, with its own settings but for what a small CPU needs; they return response tokens."""
-    from engines.inference import set_environment
+    from engines.shared.inference import set_environment
 
     set_environment(1)
     os.environ["TORCHDYNAMO_DISABLE"] = "1"
@@ -88,13 +88,14 @@ def ours(folder: Path) -> Callable[[str, int], int]:
 
     The round ``swap`` is what comes once per checkpoint: its weights into the running engine.
     """
-    from engines.data import make_problem, user
-    from engines.evaluation import Config
-    from engines.evaluation.generate import Worker, context_length
-    from engines.evaluation.samples import Desk, Model
+    from engines.contract.program import Stop
+    from engines.contract.progress import Progress
+    from engines.evaluation.config import Config
+    from engines.evaluation.generation import Worker, context_length
+    from engines.evaluation.sample_store import Desk, Model
     from engines.evaluation.suite import PLAIN, changed
     from engines.evaluation.tasks import Item
-    from engines.io import Progress, Stop
+    from engines.shared.data.problems import make_problem, user
 
     size = {"max_prompt_tokens": len(prompts()[0]), "max_response_tokens": RESPONSE_TOKENS}
     kinds = {"sampled": {"temperature": 1.0, "top_p": 0.7}, "greedy": {"temperature": 0.0}}

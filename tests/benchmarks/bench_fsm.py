@@ -20,9 +20,9 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional as F
 
-from engines.automata import VOCABULARY, Architecture
-from engines.automata.models import Model, Parameters, initial
 from engines.fsm.optimizer import Flat, Pace
+from engines.shared.automata.description import VOCABULARY, Architecture
+from engines.shared.automata.models import Model, Parameters, initial
 
 REPEATS = 5
 SEEDS = 5

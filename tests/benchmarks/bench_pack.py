@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from orchestrator import node
+from orchestrator.node import attempt
 from tests.benchmarks.bench_launch import drained, timed
 from tests.support.cli import ORCH
 from tests.support.private_slurm import started
@@ -57,7 +57,7 @@ def trained(folder: Path, warm: list[str]) -> tuple[float, float]:
     (folder / "arrays" / HEAD).mkdir(parents=True)
     (folder / "arrays" / HEAD / "members.json").write_text(json.dumps({"": {"pack": entries, "warm": warm}}))
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run([sys.executable, "-I", "-S", "-u", node.__file__, str(folder / "arrays" / HEAD)],
+    subprocess.run([sys.executable, "-I", "-S", "-u", attempt.__file__, str(folder / "arrays" / HEAD)],
                    check=True, env={**os.environ, "ORCH_JOB_ID": "1"})
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = len(list(folder.glob("jobs/*/out/results.json")))
@@ -68,7 +68,7 @@ def trained(folder: Path, warm: list[str]) -> tuple[float, float]:
 
 def main() -> int:
     """Run all and print two tables."""
-    from engines.fsm import WARM
+    from engines.fsm.config import WARM
 
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)

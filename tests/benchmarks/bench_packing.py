@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import torch
 
-from engines.ppo.batch import Rollout, micro_batches
-from engines.ppo.policy import Policy
+from engines.ppo.update.batch import Rollout, micro_batches
+from engines.ppo.update.policy import Policy
 from tests.benchmarks.bench_pcgrad import make_policy
 
 BUDGET, PROMPT, LONGEST, ROWS, TURNS = 1024, 32, 224, 48, 4

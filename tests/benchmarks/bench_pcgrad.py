@@ -22,13 +22,13 @@ from typing import Any
 
 import torch
 
-from engines.inference import Generation
-from engines.ppo import Config, MultiTask
-from engines.ppo.batch import MicroBatch, count_tokens, micro_batches, sequences_to_train
-from engines.ppo.losses import policy_loss
-from engines.ppo.parallel import World
-from engines.ppo.policy import Policy
-from engines.ppo.sampler import Group
+from engines.ppo.config import Config, MultiTask
+from engines.ppo.data.task_sampler import Group
+from engines.ppo.update.batch import MicroBatch, count_tokens, micro_batches, sequences_to_train
+from engines.ppo.update.losses import policy_loss
+from engines.ppo.update.policy import Policy
+from engines.ppo.update.sharding import World
+from engines.shared.inference import Generation
 from tests.support.models import qwen2
 
 STEPS = 5

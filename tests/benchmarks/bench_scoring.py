@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from engines.data import KNOWN_FILES, Problem, read_problems
-from engines.sandbox import CHOICE, KINDS, run_program, self_test
-from engines.scoring import IN_SANDBOX, VERSIONS, kind_of, scorer
+from engines.shared.data.problems import KNOWN_FILES, Problem, read_problems
+from engines.shared.sandbox.execution import CHOICE, KINDS, run_program, self_test
+from engines.shared.scoring.registry import IN_SANDBOX, VERSIONS, kind_of, scorer
 
 REPEATS = 20
 PROGRAMS = 60

@@ -6,8 +6,8 @@ import time
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from orchestrator import budget
-from orchestrator.budget import Said
+from orchestrator.clusters.slurm import call_budget
+from orchestrator.clusters.slurm.call_budget import Said
 
 _together: list[Barrier] = []
 
@@ -20,7 +20,7 @@ def meet(barrier: Barrier) -> None:
 def take_five() -> int:
     """How many of five calls the budget allows at once."""
     _together[0].wait(timeout=120)
-    return sum(budget.take(30) == 0.0 for _ in range(5))
+    return sum(call_budget.take(30) == 0.0 for _ in range(5))
 
 
 def ask_slowly(note: str) -> str | None:
@@ -32,4 +32,4 @@ def ask_slowly(note: str) -> str | None:
         return Said(asked=time.time(), text="the queue")
 
     _together[0].wait(timeout=120)
-    return budget.shared("squeue", ask).text
+    return call_budget.shared("squeue", ask).text

@@ -9,11 +9,13 @@ from typing import Any
 import yaml
 
 from jobs.spec import Job, Resources
-from orchestrator.arrays import Batch, make_batches, waits_for
-from orchestrator.plan import Plan, make_plan
-from orchestrator.profile import Profile
-from orchestrator.run import Run, waiting
-from orchestrator.state import JobState, Record
+from orchestrator.clusters.batch import Batch
+from orchestrator.description.profile import Profile
+from orchestrator.lifecycle.batching import make_batches, waits_for
+from orchestrator.planning.plan import Plan
+from orchestrator.planning.planner import make_plan
+from orchestrator.runs.record import JobState, Record
+from orchestrator.runs.run import Run, waiting
 
 PLANNED = Profile(name="local", kind="local", max_jobs=0)
 """A cluster on which nothing may be submitted: everything up to the submission is real, and no engine starts."""

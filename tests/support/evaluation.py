@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engines.data import make_problem, user
-from engines.evaluation import Config
-from engines.evaluation.samples import Desk, Model, Portion, Sample, read_lines
+from engines.contract.program import Stop
+from engines.contract.progress import Progress
+from engines.evaluation.config import Config
+from engines.evaluation.sample_store import Desk, Model, Portion, Sample, read_lines
 from engines.evaluation.suite import PLAIN, changed
 from engines.evaluation.tasks import Item
-from engines.io import Progress, Stop
+from engines.shared.data.problems import make_problem, user
 
 
 def item(name: str, ids: tuple[int, ...] = (3, 4, 5), task: str = "math", rows: int = 1, **sampled: Any) -> Item:

@@ -56,8 +56,8 @@ def make_model(folder: Path, tied: bool) -> None:
 
 def make_data(folder: Path) -> None:
     """Training and validation files of the tasks."""
-    from engines.data import Problem, write_problems
-    from engines.scoring import score
+    from engines.shared.data.problems import Problem, write_problems
+    from engines.shared.scoring.registry import score
 
     folder.mkdir()
     for task, digits in TASKS.items():

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from engines.analysis import Config
 from engines.analysis.__main__ import run
-from engines.evaluation import Config as EvaluationConfig
-from engines.io import ConfigError, Progress, Row, Stop, write_results
+from engines.analysis.config import Config
+from engines.contract.config import ConfigError
+from engines.contract.program import Stop
+from engines.contract.progress import Progress
+from engines.contract.results import Row, write_results
+from engines.evaluation.config import Config as EvaluationConfig
 from tests.support.scores import Columns, write_scores
 
 

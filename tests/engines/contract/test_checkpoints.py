@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from engines import checkpoints
-from engines.io import CheckpointsSource, ConfigError
+from engines.contract import checkpoints
+from engines.contract.config import CheckpointsSource, ConfigError
 
 
 def write(out: Path, epoch: int, reward: float | None = None) -> checkpoints.Checkpoint:

@@ -11,17 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.io import (
-    ConfigError,
-    EngineConfig,
-    Progress,
-    Row,
-    load_config,
-    read_progress,
-    read_results,
-    same_config,
-    write_results,
-)
+from engines.contract.config import ConfigError, EngineConfig, load_config, same_config
+from engines.contract.progress import Progress, read_progress
+from engines.contract.results import Row, read_results, write_results
 
 
 class Config(EngineConfig):

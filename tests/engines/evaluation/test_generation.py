@@ -9,12 +9,15 @@ import time
 
 import pytest
 
-from engines import checkpoints
-from engines.data import make_problem, user, write_problems
-from engines.evaluation.generate import Worker, check_weights, context_length
-from engines.evaluation.processes import generate_in_processes
-from engines.evaluation.samples import Model
-from engines.io import INTERRUPTED, ConfigError, Stop, read_progress, read_results
+from engines.contract import checkpoints
+from engines.contract.config import ConfigError
+from engines.contract.program import INTERRUPTED, Stop
+from engines.contract.progress import read_progress
+from engines.contract.results import read_results
+from engines.evaluation.generation import Worker, check_weights, context_length
+from engines.evaluation.sample_store import Model
+from engines.evaluation.workers import generate_in_processes
+from engines.shared.data.problems import make_problem, user, write_problems
 from tests.support.evaluation import desk_of, item, keys, texts
 from tests.support.paths import ROOT
 

@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines import checkpoints
-from engines.data import make_problem, user
+from engines.contract import checkpoints
+from engines.contract.config import ConfigError
+from engines.contract.progress import read_progress
+from engines.contract.results import write_results
 from engines.evaluation.__main__ import same_as_before, write_prompts
 from engines.evaluation.reuse import take_over
-from engines.evaluation.samples import Model, Sample, read_lines
+from engines.evaluation.sample_store import Model, Sample, read_lines
 from engines.evaluation.tasks import Item
-from engines.io import ConfigError, read_progress, write_results
+from engines.shared.data.problems import make_problem, user
 from tests.support.evaluation import config_of, desk_of, item, keys, samples_of
 
 

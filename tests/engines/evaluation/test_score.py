@@ -3,11 +3,12 @@
 
 import pytest
 
-from engines.evaluation.__main__ import score_model
+from engines.contract.program import Interrupted, Stop
+from engines.contract.progress import read_progress
 from engines.evaluation.aggregate import rows
-from engines.evaluation.samples import Sample, read_lines
-from engines.io import Interrupted, Stop, read_progress
-from engines.scoring import answer_text
+from engines.evaluation.sample_store import Sample, read_lines
+from engines.evaluation.score import score_model
+from engines.shared.scoring.registry import answer_text
 from tests.support.evaluation import desk_of, item, samples_of
 
 

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from engines.data import make_problem, prompt_token_ids, user, write_problems
-from engines.evaluation import Config
+from engines.contract.config import ConfigError
 from engines.evaluation.aggregate import over_suite, pass_at_k, passes, rows
+from engines.evaluation.config import Config
 from engines.evaluation.suite import load_suite
 from engines.evaluation.tasks import read_items, remarks, task_files
-from engines.io import ConfigError
-from engines.preparation import file_hash
+from engines.shared.data.preparation import file_hash
+from engines.shared.data.problems import make_problem, prompt_token_ids, user, write_problems
 from tests.support.paths import ROOT
 
 ONLINE = {"aime": 240, "amc": 332, "math": 500, "humaneval": 164, "mbpp": 200, "livecodebench": 279, "supergpqa": 200, "arcagi1": 200,
@@ -78,7 +78,7 @@ def test_the_offline_suite_is_the_published_one() -> None:
 
 
 def test_every_published_data_source_has_a_domain_and_a_scorer() -> None:
-    from engines.scoring import kind_of
+    from engines.shared.scoring.registry import kind_of
 
     for name in ("guru-online", "guru-offline"):
         for task, entry in load_suite(name).tasks.items():
@@ -194,7 +194,7 @@ def test_a_data_set_of_the_hub_is_read_from_this_machines_cache(tmp_path: Path) 
     (cached / "refs" / "main").write_text("abc")
     (cached / "snapshots" / "abc" / "online_eval").mkdir(parents=True)
     write_rows(cached / "snapshots" / "abc" / "online_eval" / "math__math_500.parquet", 2)
-    code = ("import sys; from engines.evaluation import Config; from engines.evaluation.tasks import task_files; from engines.io import "
+    code = ("import sys; from engines.evaluation import Config; from engines.evaluation.tasks import task_files; from engines.contract.config import "
             "ConfigError\ntry: print(task_files(Config(models='m', data=sys.argv[1], suite='guru-online', tasks=['math']))[0].path)\n"
             "except ConfigError as error: print(error)")
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from engines.evaluation.processes import Pipe, generate_in_processes, gpu_groups, serve, tell
-from engines.evaluation.samples import Sample, read_lines
-from engines.io import ConfigError
+from engines.contract.config import ConfigError
+from engines.evaluation.sample_store import Sample, read_lines
+from engines.evaluation.workers import Pipe, generate_in_processes, gpu_groups, serve, tell
 from tests.support.evaluation import desk_of, item, keys, samples_of, texts
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from engines.fsm import Config
-from engines.fsm.continuation import Point, find_start
-from engines.fsm.graphs import record
+from engines.fsm.config import Config
+from engines.fsm.cuda_graphs import record
+from engines.fsm.resume import Point, find_start
 from engines.fsm.step import PLAIN_STEPS, Record, Stepper
 from engines.fsm.training import plan_epoch, prepare
 

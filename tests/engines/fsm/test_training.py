@@ -15,17 +15,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
 
-from engines import checkpoints
-from engines.automata import ARCHITECTURES
-from engines.automata.models import initial
-from engines.fsm import Config
-from engines.fsm.continuation import start_weights
+from engines.contract import checkpoints
+from engines.contract.config import CheckpointSource, ConfigError
+from engines.contract.program import Stop
+from engines.contract.progress import read_progress
+from engines.contract.results import Row, read_results
+from engines.fsm.config import Config
 from engines.fsm.optimizer import Flat, Pace
 from engines.fsm.results import accuracy_row, by_position
+from engines.fsm.resume import start_weights
 from engines.fsm.step import rate_factor
 from engines.fsm.training import train
-from engines.io import CheckpointSource, ConfigError, Row, Stop, read_progress, read_results
-from engines.statistics import ratio, standard_error
+from engines.shared.automata.description import ARCHITECTURES
+from engines.shared.automata.models import initial
+from engines.shared.reporting.statistics import ratio, standard_error
 
 TINY = {"architecture": {"kind": "lstm", "width": 8, "layers": 2},
         "machines": {"states": 3, "actions": 3, "demonstration_length": 6, "query_length": 8},
@@ -140,7 +143,7 @@ def test_sigterm_saves_and_exits_with_75_and_another_config_is_refused(tmp_path:
 def test_the_program_loads_no_compiler(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text(json.dumps({**TINY, "epochs": 1}))
     code = ("import sys; from pathlib import Path; from engines.fsm.__main__ import run\n"
-            "from engines.fsm import Config; from engines.io import Stop, load_config\n"
+            "from engines.fsm import Config; from engines.contract.config import load_config; from engines.contract.program import Stop\n"
             f"run(load_config(Path({str(tmp_path / 'c.json')!r}), Config), Path({str(tmp_path)!r}), Stop())\n"
             "print(sorted({'torch._dynamo', 'torch._inductor', 'sympy', 'transformers'} & sys.modules.keys()))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)

@@ -14,12 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.fsm_report import Config, Question
 from engines.fsm_report.answers import judge
-from engines.fsm_report.reading import group_name
+from engines.fsm_report.config import Config, Question
+from engines.fsm_report.load import group_name
 from engines.fsm_report.summary import difference, summarise
-from engines.statistics import Interval
-from orchestrator.plan import make_plan
+from engines.shared.reporting.statistics import Interval
+from orchestrator.planning.planner import make_plan
 from tests.support.paths import ROOT
 
 PLAN = ROOT / "jobs" / "fsm-icl.yaml"
@@ -73,11 +73,11 @@ def test_a_group_is_a_job_without_its_seed() -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three models of two seeds (one of them with one seed only), and probes of the first: real results, a minute at most."""
-    from engines.fsm import Config as Training
+    from engines.contract.program import Stop
     from engines.fsm.__main__ import run as train
-    from engines.io import Stop
-    from engines.probe import Config as Probing
+    from engines.fsm.config import Config as Training
     from engines.probe.__main__ import run as probe
+    from engines.probe.config import Config as Probing
 
     folder = tmp_path_factory.mktemp("jobs")
     for name, kind, seeds in (("small", "lstm", 2), ("rival", "transformer", 2), ("lonely", "rnn", 1)):

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines import checkpoints
-from engines.data import make_problem, problem_of, prompt_token_ids, read_problems, user, write_problems
-from engines.io import ConfigError
+from engines.contract import checkpoints
+from engines.contract.config import ConfigError
 from engines.miniature.domains import GENERATORS, splits
+from engines.shared.data.problems import make_problem, problem_of, prompt_token_ids, read_problems, user, write_problems
 
 
 @settings(max_examples=20, deadline=None)

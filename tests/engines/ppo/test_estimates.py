@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.io import ConfigError
-from engines.ppo import Config, MultiTask
-from engines.ppo.budget import (
+from engines.contract.config import ConfigError
+from engines.ppo.config import Config, MultiTask
+from engines.ppo.estimates import (
     UTILISATION,
     Machine,
     checkpoint_bytes,
@@ -28,7 +28,7 @@ from engines.ppo.budget import (
     work,
     work_of_tokens,
 )
-from engines.ppo.sizes import ModelSize, adapter_parameters
+from engines.ppo.model_size import ModelSize, adapter_parameters
 from tests.support.models import make_data, make_model, qwen2
 
 QWEN_7B = ModelSize(7_615_616_512, 28, 3584, 18944, 152_064, 57_344)
@@ -92,7 +92,7 @@ def saved_bytes(checkpointing: bool, autocast: bool, hidden: int, intermediate: 
     """Bytes that torch keeps for the backward pass of a Qwen2 of six layers, and the type of what enters a layer."""
     import torch
 
-    from engines.ppo.scorer import Scorer
+    from engines.ppo.update.logprobs import Scorer
 
     model = qwen2(hidden_size=hidden, intermediate_size=intermediate, num_hidden_layers=6, num_attention_heads=4, num_key_value_heads=4,
                   tie_word_embeddings=False).train()

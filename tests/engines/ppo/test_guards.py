@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.inference import Generation
-from engines.ppo import Config
-from engines.ppo.guards import (
+from engines.ppo.config import Config
+from engines.ppo.data.task_sampler import Group
+from engines.ppo.watchdogs import (
     PROBABILITY_GAP,
     SILENT_SAMPLES,
     Memory,
@@ -23,7 +23,7 @@ from engines.ppo.guards import (
     check_rewards,
     memory,
 )
-from engines.ppo.sampler import Group
+from engines.shared.inference import Generation
 from tests.support.models import qwen2
 
 
@@ -50,8 +50,8 @@ def test_a_sampler_that_reports_other_probabilities_than_the_trainer_computes_is
     """The usual way to get this wrong: log-probabilities that leave out the sampling temperature."""
     import torch
 
-    from engines.ppo.parallel import World
-    from engines.ppo.policy import Policy
+    from engines.ppo.update.policy import Policy
+    from engines.ppo.update.sharding import World
 
     model = qwen2(vocab_size=12, hidden_size=32, intermediate_size=64, initializer_range=0.5)
     config = Config(model="m", data="d", validation_data="d", max_prompt_tokens=8, max_response_tokens=8, temperature=temperature)

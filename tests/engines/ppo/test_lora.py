@@ -6,13 +6,13 @@ import pytest
 import torch
 import transformers
 
-from engines.inference import Generation
-from engines.ppo import Config
-from engines.ppo.batch import micro_batches, sequences_to_train
-from engines.ppo.lora import LoraLinear, adapters_off
-from engines.ppo.parallel import World
-from engines.ppo.policy import Policy
-from engines.ppo.sampler import Group
+from engines.ppo.config import Config
+from engines.ppo.data.task_sampler import Group
+from engines.ppo.update.batch import micro_batches, sequences_to_train
+from engines.ppo.update.lora import LoraLinear, adapters_off
+from engines.ppo.update.policy import Policy
+from engines.ppo.update.sharding import World
+from engines.shared.inference import Generation
 from tests.support.models import qwen2
 
 

@@ -10,13 +10,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.inference import Generation, sample_seed
-from engines.io import ConfigError
-from engines.ppo import Config, EarlyStopping
-from engines.ppo.batch import Rollout, count_tokens, micro_batches, sequences_to_train
+from engines.contract.config import ConfigError
+from engines.ppo.config import Config, EarlyStopping
+from engines.ppo.data.task_sampler import Group, TaskSampler
 from engines.ppo.early_stopping import Validation, should_stop
-from engines.ppo.losses import clipped_surrogate, divergence, gae, group_advantages, masked_sum, policy_loss, truncated_importance
-from engines.ppo.sampler import Group, TaskSampler
+from engines.ppo.update.batch import Rollout, count_tokens, micro_batches, sequences_to_train
+from engines.ppo.update.losses import clipped_surrogate, divergence, gae, group_advantages, masked_sum, policy_loss, truncated_importance
+from engines.shared.inference import Generation, sample_seed
 from tests.support.models import qwen2
 
 FINITE = st.floats(-5, 5, allow_nan=False)
@@ -181,9 +181,9 @@ def test_micro_batches_hold_every_token_once_within_the_budget_and_no_padding(sh
 def tiny_policy(reference=None, **changes):
     """A policy around a random two-layer model, without a folder to load it from."""
     pytest.importorskip("transformers")
-    from engines.ppo.critic import Critic
-    from engines.ppo.parallel import World
-    from engines.ppo.policy import Policy
+    from engines.ppo.update.critic import Critic
+    from engines.ppo.update.policy import Policy
+    from engines.ppo.update.sharding import World
 
     model = qwen2()
     values = {"model": "x", "data": "x", "validation_data": "x", "max_prompt_tokens": 8, "max_response_tokens": 8} | changes
@@ -232,7 +232,7 @@ def test_equal_gives_each_task_the_mean_over_its_own_tokens():
 
 @pytest.mark.parametrize("grouping", ["layer", "module"])
 def test_pcgrad_per_group_is_pcgrad_on_the_parameters_of_each_group_alone(grouping):
-    from engines.ppo.pcgrad import gramian, pcgrad_weights
+    from engines.ppo.update.pcgrad import gramian, pcgrad_weights
 
     policy = tiny_policy(mtl={"method": "pcgrad", "group": grouping})
     total, shares, _ = policy.task_gradients(rollouts())
@@ -301,7 +301,7 @@ def padded_logprobs(model, rows, temperature):
 
 @pytest.mark.parametrize("chunk", [3, 2048])
 def test_packed_logprobs_are_those_of_a_padded_batch_and_of_whole_logits(monkeypatch, chunk):
-    monkeypatch.setattr("engines.ppo.scorer.ROWS", chunk)
+    monkeypatch.setattr("engines.ppo.update.logprobs.ROWS", chunk)
     policy = tiny_policy()
     rows = sequences_to_train(rollouts()["math"], "grpo")
     (batch,) = micro_batches(rows, 4096)

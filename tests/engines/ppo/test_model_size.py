@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from engines.ppo import Config
-from engines.ppo.sizes import counted, from_shapes, model_size
+from engines.ppo.config import Config
+from engines.ppo.model_size import counted, from_shapes, model_size
 
 QWEN_7B = {"model_type": "qwen2", "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28, "num_attention_heads": 28,
            "num_key_value_heads": 4, "vocab_size": 152064, "tie_word_embeddings": False}

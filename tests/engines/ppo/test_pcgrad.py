@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.ppo.pcgrad import combine, conflict_metrics, gramian, pcgrad_weights, task_weights
+from engines.ppo.update.pcgrad import combine, conflict_metrics, gramian, pcgrad_weights, task_weights
 
 
 def literal_pcgrad(vectors, orders):
@@ -127,7 +127,7 @@ def test_a_task_without_gradient_is_harmless():
 def test_gramian_does_not_depend_on_how_parameters_are_cut_into_chunks(monkeypatch):
     gradients = [[torch.randn(50, generator=seeded(task)).bfloat16()] for task in range(3)]
     whole = gramian(gradients)
-    monkeypatch.setattr("engines.ppo.pcgrad.CHUNK", 7)
+    monkeypatch.setattr("engines.ppo.update.pcgrad.CHUNK", 7)
     torch.testing.assert_close(gramian(gradients), whole, rtol=1e-12, atol=1e-12)
 
 

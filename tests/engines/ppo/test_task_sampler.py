@@ -6,8 +6,8 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.inference import sample_seed
-from engines.ppo.sampler import TaskSampler
+from engines.ppo.data.task_sampler import TaskSampler
+from engines.shared.inference import sample_seed
 
 Problems = dict[str, list[str]]
 

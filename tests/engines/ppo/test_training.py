@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from engines.io import INTERRUPTED, read_progress, read_results
+from engines.contract.program import INTERRUPTED
+from engines.contract.progress import read_progress
+from engines.contract.results import read_results
 from tests.support.models import make_data, make_model
 
 
@@ -150,10 +152,10 @@ def test_a_changed_config_does_not_continue_another_run(place, finished):
 def test_after_every_step_the_sampler_has_the_trainers_weights_with_tied_embeddings_too(tmp_path):
     import torch
 
-    from engines.inference import Request
-    from engines.ppo import Config
-    from engines.ppo.rank import Rank
-    from engines.ppo.sampler import Group
+    from engines.ppo.config import Config
+    from engines.ppo.data.task_sampler import Group
+    from engines.ppo.worker import Rank
+    from engines.shared.inference import Request
 
     make_model(tmp_path / "tied", tied=True)
     config = Config(model="unused", data="unused", validation_data="unused", max_prompt_tokens=16, max_response_tokens=4,

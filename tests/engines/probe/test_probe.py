@@ -9,17 +9,19 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.automata import Architecture, DataSet, Machines
-from engines.automata.data import fixed_order, make_data
-from engines.automata.models import Model, initial
-from engines.fsm import Config as Training
+from engines.contract.config import CheckpointsSource, ConfigError
+from engines.contract.program import Stop
+from engines.contract.results import read_results
+from engines.fsm.config import Config as Training
 from engines.fsm.training import train
-from engines.io import CheckpointsSource, ConfigError, Stop, read_results
-from engines.probe import Config
 from engines.probe.__main__ import run
+from engines.probe.config import Config
 from engines.probe.features import control, features, seen_before
-from engines.probe.probing import blocks
-from engines.probe.solve import Probe
+from engines.probe.fit import blocks
+from engines.probe.logistic_regression import Probe
+from engines.shared.automata.data import fixed_order, make_data
+from engines.shared.automata.description import Architecture, DataSet, Machines
+from engines.shared.automata.models import Model, initial
 
 WHICH = DataSet(machines=Machines(states=3, actions=2, demonstration_length=5, query_length=6, demonstrations=2),
                 train=5, validation=5, test=30)

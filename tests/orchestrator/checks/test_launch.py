@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from jobs.spec import Job, Resources
-from orchestrator import machine
-from orchestrator.check import check, paths
-from orchestrator.check_slurm import header, minutes
+from orchestrator.checks.launch import check, paths
+from orchestrator.checks.slurm import header, minutes
+from orchestrator.clusters.local import machine
+from orchestrator.description.profile import Profile, load_profile
 from orchestrator.errors import CheckError
-from orchestrator.profile import Profile, load_profile
 from tests.support.builders import job, plan_of
 from tests.support.paths import ROOT
 

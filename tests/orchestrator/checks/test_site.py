@@ -15,12 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.spec import Job, Resources
-from orchestrator.check import check, variables, wrapper
+from orchestrator.checks.launch import check, variables, wrapper
+from orchestrator.checks.site import Site, Wanted, parse_associations, parse_nodes, parse_partitions, profile_of, text_of
+from orchestrator.clusters.slurm.script import script_text
+from orchestrator.description.profile import Profile, load_profile
 from orchestrator.errors import CheckError
-from orchestrator.plan import Plan, make_plan
-from orchestrator.profile import Profile, load_profile
-from orchestrator.site import Site, Wanted, parse_associations, parse_nodes, parse_partitions, profile_of, text_of
-from orchestrator.slurm import script_text
+from orchestrator.planning.plan import Plan
+from orchestrator.planning.planner import make_plan
 from tests.support.cli import SMALL, describe, orch, the_run
 from tests.support.paths import ROOT
 from tests.support.private_slurm import PrivateSlurm

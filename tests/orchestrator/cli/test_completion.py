@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.completion import rejoined
+from orchestrator.cli.completion import rejoined
 from tests.support.cli import ORCH
 
 

@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
-from orchestrator import quick
-from orchestrator.cli import SETTINGS, app
+from orchestrator.cli import fast_start
+from orchestrator.cli.app import SETTINGS, app
 from orchestrator.errors import OrchError
 
 NAMES = [info.name or info.callback.__name__ for info in app.registered_commands]
@@ -37,16 +37,16 @@ def said(program, words: list[str], capsys) -> tuple[object, str, str]:
 def test_a_command_alone_says_what_it_says_among_all(line, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = line.split()
-    assert said(quick.program(app, words, **SETTINGS), words, capsys) == said(app, words, capsys)
+    assert said(fast_start.program(app, words, **SETTINGS), words, capsys) == said(app, words, capsys)
 
 
 def test_every_command_is_found_by_its_name():
-    assert all(quick.program(app, [name], **SETTINGS) is not app for name in NAMES)
+    assert all(fast_start.program(app, [name], **SETTINGS) is not app for name in NAMES)
 
 
 @pytest.mark.parametrize("line", ["status", "status nope", "why x", "cancel nope --job x", "logs x", "retry"])
 def test_a_look_at_a_run_loads_neither_pydantic_nor_yaml_nor_a_web_client(line, tmp_path):
-    code = ("import sys; from orchestrator.cli import main; import orchestrator.submit, orchestrator.status, orchestrator.slurm\n"
+    code = ("import sys; from orchestrator.cli.__main__ import main; import orchestrator.lifecycle.submission, orchestrator.views.status, orchestrator.clusters.slurm.cluster\n"
             "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 2, end.code\n"
             "print(sorted({'pydantic', 'yaml', 'urllib.request', 'ssl', 'numpy', 'submitit'} & set(sys.modules)))")
     done = subprocess.run([sys.executable, "-c", code, *line.split()], cwd=tmp_path, capture_output=True, text=True, check=True)

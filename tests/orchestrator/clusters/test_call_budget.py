@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator import budget
-from orchestrator.budget import Said
+from orchestrator.clusters.slurm import call_budget
+from orchestrator.clusters.slurm.call_budget import Said
 from tests.support.barrier import ask_slowly, meet, take_five
 
 PROCESSES = 20
@@ -44,7 +44,7 @@ def test_no_minute_has_more_calls_than_the_budget_and_the_wait_ends_when_there_i
     cache.mkdir(parents=True, exist_ok=True)
     (cache / "calls").write_text("".join(f"{now - age!r}\n" for age in ages))
     recent = sorted(age for age in ages if age < 60)
-    wait = budget.take(most)
+    wait = call_budget.take(most)
     if len(recent) < most:
         assert wait == 0.0
     else:
@@ -55,8 +55,8 @@ def test_no_minute_has_more_calls_than_the_budget_and_the_wait_ends_when_there_i
 
 
 def test_submissions_leave_room_for_whoever_looks() -> None:
-    assert sum(budget.take(10, submits=True) == 0.0 for _ in range(20)) == 8
-    assert sum(budget.take(10) == 0.0 for _ in range(20)) == 2
+    assert sum(call_budget.take(10, submits=True) == 0.0 for _ in range(20)) == 8
+    assert sum(call_budget.take(10) == 0.0 for _ in range(20)) == 2
 
 
 def test_twenty_processes_that_only_look_ask_once(tmp_path: Path) -> None:
@@ -71,20 +71,20 @@ def test_an_answer_is_not_used_after_a_submission_nor_when_it_is_old_or_torn(cac
         asked.append(time.time())
         return Said(asked=asked[-1], text=None, trouble="squeue is not there")
 
-    assert budget.shared("q", ask) == budget.shared("q", ask)
+    assert call_budget.shared("q", ask) == call_budget.shared("q", ask)
     assert len(asked) == 1  # that it could not be asked is shared too
-    budget.changed()
-    budget.shared("q", ask)
+    call_budget.changed()
+    call_budget.shared("q", ask)
     assert len(asked) == 2
-    budget.shared("another question", ask)
+    call_budget.shared("another question", ask)
     assert len(asked) == 3
     for path in cache.glob("*.answer"):
         path.write_text(path.read_text()[:20])
-    budget.shared("q", ask)
+    call_budget.shared("q", ask)
     assert len(asked) == 4
-    monkeypatch.setattr(budget, "SHARED_SECONDS", 0.05)
+    monkeypatch.setattr(call_budget, "SHARED_SECONDS", 0.05)
     time.sleep(0.1)
-    budget.shared("q", ask)
+    call_budget.shared("q", ask)
     assert len(asked) == 5
 
 
@@ -92,4 +92,4 @@ def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path, monkey
     (tmp_path / "file").touch()
     monkeypatch.setenv("ORCH_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(Exception, match="set ORCH_CACHE to a folder that you may write to"):
-        budget.take(10)
+        call_budget.take(10)

@@ -15,7 +15,7 @@ from tests.support.cli import SAVES, SMALL, jobs, launch, orch, until
 
 def scheduler_of(folder: Path) -> int:
     (run,) = (folder / "runs").glob("[!.]*/*")
-    found = subprocess.run(["pgrep", "-f", f"orchestrator.local {run.resolve()}"], capture_output=True, text=True, check=True)
+    found = subprocess.run(["pgrep", "-f", f"orchestrator.clusters.local {run.resolve()}"], capture_output=True, text=True, check=True)
     return int(found.stdout.split()[0])
 
 
@@ -107,7 +107,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path, arguments: list[s
 
 
 def test_no_command_of_the_orchestrator_loads_torch(tmp_path: Path) -> None:
-    code = ("import sys; from orchestrator.cli import app\ntry:\n    app(sys.argv[1:], standalone_mode=False)\nexcept Exception as error:\n"
+    code = ("import sys; from orchestrator.cli.app import app\ntry:\n    app(sys.argv[1:], standalone_mode=False)\nexcept Exception as error:\n"
             "    print(type(error))\nassert not {'torch', 'ray', 'vllm', 'transformers'} & set(sys.modules)")
     environment = {**os.environ, "ORCH_RUNS": str(tmp_path)}
     dry_run = ["launch", "mtl-comparison", "--cluster", "a100_normal_q", "--dry-run"]

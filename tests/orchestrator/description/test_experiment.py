@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.description import KEYS, STAGE_KEYS, find_experiment, known_experiments
+from orchestrator.description.experiment import KEYS, find_experiment, known_experiments
+from orchestrator.description.stage import STAGE_KEYS
+from orchestrator.description.yaml_lines import Mistakes, read
 from orchestrator.errors import DescriptionError
-from orchestrator.located import Mistakes, read
-from orchestrator.plan import make_plan
+from orchestrator.planning.planner import make_plan
 
 
 @pytest.fixture(autouse=True)

@@ -9,13 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.spec import Job
-from orchestrator.arrays import Batch, compressed, expanded, make_batches, ranges, waits_for
-from orchestrator.attempts import prepare
-from orchestrator.look import never_started
-from orchestrator.profile import Profile
-from orchestrator.slurm import dependency, script_text
-from orchestrator.slurm_answers import parse_sacct, parse_squeue
-from orchestrator.state import NOWHERE, JobState
+from orchestrator.clusters.batch import Batch, compressed, expanded, ranges
+from orchestrator.clusters.slurm.parse import parse_sacct, parse_squeue
+from orchestrator.clusters.slurm.script import dependency, script_text
+from orchestrator.description.profile import Profile
+from orchestrator.lifecycle.batching import make_batches, waits_for
+from orchestrator.lifecycle.observe import never_started
+from orchestrator.runs.attempts import prepare
+from orchestrator.runs.reconcile import NOWHERE
+from orchestrator.runs.record import JobState
 from tests.support.builders import job, run_of, submitted
 
 UNIT = "\x1f"

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.causes import ADVICE, PATTERNS, Cause, Kind, alike, cause_of, from_log
-from orchestrator.state import ExitRecord, JobState
+from orchestrator.lifecycle.failure_causes import ADVICE, PATTERNS, Cause, Kind, alike, cause_of, from_log
+from orchestrator.runs.reconcile import ExitRecord
+from orchestrator.runs.record import JobState
 
 TRACEBACK = ["Traceback (most recent call last):", '  File "train.py", line 3, in <module>']
 

@@ -11,16 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.gates import Condition, Finding, holds, pick, told
-from orchestrator import gates
-from orchestrator.create import create_run
+from orchestrator.description.profile import Profile
 from orchestrator.errors import DescriptionError, RunError
-from orchestrator.node_basics import write_json
-from orchestrator.plan import Plan, make_plan
-from orchestrator.profile import Profile
-from orchestrator.run import Run
-from orchestrator.state import JobState, Record
-from orchestrator.submit import choose
-from orchestrator.why import why
+from orchestrator.lifecycle import gates
+from orchestrator.lifecycle.submission import choose
+from orchestrator.node.system import write_json
+from orchestrator.planning.plan import Plan
+from orchestrator.planning.planner import make_plan
+from orchestrator.runs.create import create_run
+from orchestrator.runs.record import JobState, Record
+from orchestrator.runs.run import Run
+from orchestrator.views.why import why
 from tests.support.cli import jobs, orch, states, tiny_stage
 
 

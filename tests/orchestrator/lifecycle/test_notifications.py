@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.notify import decisions, events, failures
-from orchestrator.notify_reader import mistake
-from orchestrator.run import find_run, open_run
-from orchestrator.state import JobState
+from orchestrator.description.notifications import mistake
+from orchestrator.lifecycle.notifications import decisions, events, failures
+from orchestrator.runs.lookup import find_run, open_run
+from orchestrator.runs.record import JobState
 from tests.support.cli import ORCH, SMALL, orch
 from tests.support.private_slurm import PrivateSlurm
 

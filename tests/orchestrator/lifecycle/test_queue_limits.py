@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.profile import Profile
-from orchestrator.slurm_answers import count_jobs, most_jobs
+from orchestrator.clusters.slurm.parse import count_jobs, most_jobs
+from orchestrator.description.profile import Profile
 from tests.support.cli import ORCH, SMALL, describe, jobs, launched_later, orch, over, tiny_stage, until
 from tests.support.private_slurm import PrivateSlurm
 

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.spec import Resources
-from orchestrator.causes import AGAIN, Kind
-from orchestrator.policy import GROWTH, MOST, again, asked, doomed, refusal
-from orchestrator.profile import Profile
-from orchestrator.state import JobState, Record
+from orchestrator.description.profile import Profile
+from orchestrator.lifecycle.failure_causes import AGAIN, Kind
+from orchestrator.lifecycle.retry_policy import GROWTH, MOST, again, asked, doomed, refusal
+from orchestrator.runs.record import JobState, Record
 from tests.support.builders import job
 from tests.support.cli import jobs, orch
 

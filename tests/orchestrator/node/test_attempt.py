@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from orchestrator import node as node_program
-from orchestrator.node_basics import process_start
+from orchestrator.node import attempt as node_program
+from orchestrator.node.system import process_start
 from tests.support.node import start_node
 from tests.support.paths import wait_for
 

@@ -15,16 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.spec import Job, Resources
-from orchestrator.arrays import Waits, make_batches
-from orchestrator.check import in_packs, sizes
+from orchestrator.checks.launch import in_packs, sizes
+from orchestrator.clusters.batch import Waits
+from orchestrator.clusters.slurm.script import dependency
+from orchestrator.description.profile import Profile
 from orchestrator.errors import DescriptionError
-from orchestrator.node_basics import process_start
-from orchestrator.plan import Plan
-from orchestrator.profile import Profile
-from orchestrator.run import waiting
-from orchestrator.slurm import dependency
-from orchestrator.state import Answer, ExitRecord, JobState, Record, Seen, allocation, reconcile, split_token
-from orchestrator.submit import choose
+from orchestrator.lifecycle.batching import make_batches
+from orchestrator.lifecycle.submission import choose
+from orchestrator.node.system import process_start
+from orchestrator.planning.plan import Plan
+from orchestrator.runs.reconcile import Answer, ExitRecord, Seen, reconcile
+from orchestrator.runs.record import JobState, Record, allocation, split_token
+from orchestrator.runs.run import waiting
 from tests.support.builders import job, planned, run_of, submitted
 from tests.support.cli import SAVES, SMALL, jobs, launch, orch, until
 from tests.support.node import start_node
@@ -129,7 +131,7 @@ def test_every_job_is_in_one_pack_of_its_like_after_at_least_its_parents(plan: l
 
 def submitted_with_ends(plan: list[Job], size: int) -> tuple[list[Any], dict[str, Record], list[dict[str, set[str]]]]:
     """Batches as a launch submits them, and what each waits for."""
-    from orchestrator.arrays import waits_for
+    from orchestrator.lifecycle.batching import waits_for
 
     run = run_of(*plan)
     by_name = {item.name: waiting(item) for item in plan}

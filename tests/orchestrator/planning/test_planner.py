@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 from pydantic import Field, model_validator
 from rich.console import Console
 
-from engines.io import CheckpointSource, EngineConfig, ResultSource
+from engines.contract.config import CheckpointSource, EngineConfig, ResultSource
 from jobs.stages import fill, folder_names, identity, points
-from orchestrator.engine_config import validate, wants_results
+from orchestrator.description.engine_config import validate, wants_results
+from orchestrator.description.stage_reader import read_stage
+from orchestrator.description.yaml_lines import Mistakes, read
 from orchestrator.errors import DescriptionError
-from orchestrator.located import Mistakes, read
-from orchestrator.plan import Plan, make_plan
-from orchestrator.plan_view import render_plan
-from orchestrator.stage_reader import read_stage
+from orchestrator.planning.plan import Plan
+from orchestrator.planning.planner import make_plan
+from orchestrator.views.plan import render_plan
 from tests.support.builders import planned
 from tests.support.paths import ROOT
 

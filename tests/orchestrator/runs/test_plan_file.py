@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.spec import Job, Resources
-from orchestrator.completion import NAME_AND_STAGE
+from orchestrator.cli.completion import NAME_AND_STAGE
 from orchestrator.errors import RunError
-from orchestrator.plan import Plan
-from orchestrator.plan_file import PlanFile, read_plan, write_plan
-from orchestrator.run import Run, open_run
-from orchestrator.state import JobState, Record, unchanged
+from orchestrator.planning.plan import Plan
+from orchestrator.runs.lookup import open_run
+from orchestrator.runs.plan_file import PlanFile, read_plan, write_plan
+from orchestrator.runs.record import JobState, Record, unchanged
+from orchestrator.runs.run import Run
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 TIME = st.none() | st.floats(0, 2e9)

@@ -6,20 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engines.environment import cpu_count, environment, packages
+from engines.contract.environment import cpu_count, environment, packages
 from orchestrator.errors import CheckError, RunError
-from orchestrator.provenance import PATCH_BYTES, cut, git_state
-from orchestrator.redaction import is_secret, redacted
-from orchestrator.snapshot import CODE, MOST_MEGABYTES, copy_launched, put_in_place, take_engines, take_folder
+from orchestrator.runs.code_copies import CODE, MOST_MEGABYTES, copy_launched, put_in_place, take_engines, take_folder
+from orchestrator.runs.provenance import PATCH_BYTES, cut, git_state
+from orchestrator.runs.redaction import is_secret, redacted
 from tests.support.cli import SMALL, describe, orch, the_run
 from tests.support.paths import ROOT, wait_for
-
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -40,14 +38,14 @@ def repository(folder: Path) -> Path:
 def test_one_copy_per_distinct_code_and_a_torn_one_is_mended(tmp_path: Path) -> None:
     name = take_engines(tmp_path)
     place = tmp_path / CODE / name
-    before = (place / "engines" / "io.py").stat().st_ino
+    before = (place / "engines" / "contract" / "config.py").stat().st_ino
     assert take_engines(tmp_path) == name
-    assert (place / "engines" / "io.py").stat().st_ino == before
+    assert (place / "engines" / "contract" / "config.py").stat().st_ino == before
     assert (place / "engines" / "evaluation" / "suites").is_dir(), "data of the engines is code too"
-    assert (place / "orchestrator" / "node.py").is_file()
-    (place / "engines" / "io.py").write_text("torn")
+    assert (place / "orchestrator" / "node" / "__main__.py").is_file()
+    (place / "engines" / "contract" / "config.py").write_text("torn")
     assert take_engines(tmp_path) == name
-    assert (place / "engines" / "io.py").read_text() == (ROOT / "engines" / "io.py").read_text()
+    assert (place / "engines" / "contract" / "config.py").read_text() == (ROOT / "engines" / "contract" / "config.py").read_text()
     assert [path.name for path in (tmp_path / CODE).iterdir()] == [name]
 
 
@@ -63,10 +61,10 @@ def test_of_two_that_make_the_same_copy_the_first_stays_in_place(tmp_path: Path)
 
 def test_the_kept_engines_run_without_the_installed_ones(tmp_path: Path) -> None:
     place = tmp_path / CODE / take_engines(tmp_path)
-    code = "import engines.io, engines.evaluation.suite as suite; print(engines.io.__file__); print(suite.SHIPPED)"
+    code = "import engines.contract.config as config, engines.evaluation.suite as suite; print(config.__file__); print(suite.SHIPPED)"
     shown = subprocess.run([sys.executable, "-P", "-c", code], env={**os.environ, "PYTHONPATH": str(place)}, capture_output=True,
                            text=True, check=True, cwd=tmp_path).stdout.split()
-    assert shown == [str(place / "engines" / "io.py"), str(place / "engines" / "evaluation" / "suites")]
+    assert shown == [str(place / "engines" / "contract" / "config.py"), str(place / "engines" / "evaluation" / "suites")]
 
 
 def test_a_folder_is_copied_as_git_knows_it(tmp_path: Path) -> None:
@@ -266,7 +264,7 @@ def test_a_rerun_is_a_run_of_its_own_and_the_difference_to_it_is_told(tmp_path: 
     first = the_run(folder)
     (folder / "train.py").write_text("print('two')\n")
     (folder / "trial.yaml").write_text("gone")
-    with (program / "engines" / "io.py").open("a") as engine:
+    with (program / "engines" / "contract" / "config.py").open("a") as engine:
         engine.write("# one more line\n")
     assert orch(folder, "rerun", "trial", "--code", "launched", program=program).returncode == 0
     again = orch(folder, "rerun", first.name, "--set", "b.matrix.x=[2, 3]", "--set", "a.resources.minutes=7", program=program)
@@ -284,10 +282,10 @@ def test_a_rerun_is_a_run_of_its_own_and_the_difference_to_it_is_told(tmp_path: 
     assert told["jobs", "b", "b/x=1"] == ("only here", None)
     assert told["jobs", "b", "b/x=3"] == (None, "only here")
     assert told["resources", "a", "minutes"] == (5, 7)
-    assert told["code", "engines/io.py", "lines"] == ("-0", "+1")
+    assert told["code", "engines/contract/config.py", "lines"] == ("-0", "+1")
     assert "snapshot" in {one["key"] for one in found}
     table = orch(folder, "diff", first.name, other.name, program=program).stdout
-    assert "engines/io.py" in table
+    assert "engines/contract/config.py" in table
     wrong = orch(folder, "diff", "triall", first.name, program=program)
     assert (wrong.returncode, "did you mean 'trial'?" in wrong.stderr) == (2, True)
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from engines.io import Progress, read_progress
-from orchestrator.pace import last_progress, pace
-from orchestrator.state import FAILED, FINAL, SCHEDULER_SECONDS, Answer, ExitRecord, JobState, Record, Seen, reconcile
+from engines.contract.progress import Progress, read_progress
+from orchestrator.runs.reconcile import SCHEDULER_SECONDS, Answer, ExitRecord, Seen, reconcile
+from orchestrator.runs.record import FAILED, FINAL, JobState, Record
+from orchestrator.views.pace import last_progress, pace
 
 TOKEN = "0123456789"
 

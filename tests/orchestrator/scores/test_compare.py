@@ -12,20 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from engines.analysis import Config
+from engines.analysis.config import Config
 from engines.analysis.expected import expect
-from engines.data import make_problem, user, write_problems
-from engines.evaluation import Config as EvaluationConfig
-from engines.io import Row, write_json, write_results
-from engines.overlap import overlap
-from engines.ppo import Config as TrainingConfig
-from engines.tidy import Tidy, csv_text, records, write_parquet
-from orchestrator.compare import COLUMNS, OPERATORS, condition, holds, pick, resolve
-from orchestrator.create import create_run
+from engines.contract.files import write_json
+from engines.contract.results import Row, write_results
+from engines.contract.tidy import Tidy, csv_text, records, write_parquet
+from engines.evaluation.config import Config as EvaluationConfig
+from engines.ppo.config import Config as TrainingConfig
+from engines.shared.data.contamination import overlap
+from engines.shared.data.problems import make_problem, user, write_problems
 from orchestrator.errors import RunError
-from orchestrator.plan import make_plan
-from orchestrator.results import reasons, render_results
-from orchestrator.run import Run
+from orchestrator.planning.planner import make_plan
+from orchestrator.runs.create import create_run
+from orchestrator.runs.run import Run
+from orchestrator.scores.compare import COLUMNS, OPERATORS, condition, holds, pick, resolve
+from orchestrator.scores.results import reasons, render_results
 from tests.support.builders import PLANNED
 from tests.support.cli import orch
 from tests.support.scores import Columns, share, write_scores

@@ -16,18 +16,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
-from engines import checkpoints
-from engines.evaluation import Config as EvaluationConfig
-from engines.io import write_json, write_results
-from engines.layouts import locate
-from orchestrator import evolution as kept
-from orchestrator.create import create_run
+from engines.contract import checkpoints
+from engines.contract.checkpoint_formats import locate
+from engines.contract.files import write_json
+from engines.contract.results import write_results
+from engines.evaluation.config import Config as EvaluationConfig
+from orchestrator.description.profile import Profile, load_profile
 from orchestrator.errors import DescriptionError, RunError
-from orchestrator.evolution import Evolution, Known, assign, choose
-from orchestrator.evolve import Request, evolve, source_of, trainings
-from orchestrator.plan import make_plan
-from orchestrator.profile import Profile, load_profile
-from orchestrator.run import Run, find_run, open_run
+from orchestrator.planning.planner import make_plan
+from orchestrator.runs.create import create_run
+from orchestrator.runs.lookup import find_run, open_run
+from orchestrator.runs.run import Run
+from orchestrator.scores import evolution as kept
+from orchestrator.scores.evolution import Evolution, Known, assign, choose
+from orchestrator.scores.evolve import Request, evolve, source_of, trainings
 from tests.support.builders import PLANNED
 from tests.support.cli import orch
 from tests.support.paths import ROOT

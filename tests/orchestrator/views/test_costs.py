@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.spec import Resources
-from orchestrator.costs import Start, wasted_seconds
-from orchestrator.usage import cpu_seconds, from_sacct, of_stage, with_accounting
+from orchestrator.views.costs.hours import Start, wasted_seconds
+from orchestrator.views.costs.usage import cpu_seconds, from_sacct, of_stage, with_accounting
 from tests.support.cli import orch
 from tests.support.private_slurm import PrivateSlurm
 

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from orchestrator.create import create_run
-from orchestrator.pace import STALLED_SECONDS, WARNING_SECONDS, last_line, pace, requeues
-from orchestrator.plan import make_plan
-from orchestrator.profile import Profile
-from orchestrator.state import JobState
-from orchestrator.status import document, over_limit_text, render
-from orchestrator.why import why
+from orchestrator.description.profile import Profile
+from orchestrator.planning.planner import make_plan
+from orchestrator.runs.create import create_run
+from orchestrator.runs.record import JobState
+from orchestrator.views.pace import STALLED_SECONDS, WARNING_SECONDS, last_line, pace, requeues
+from orchestrator.views.status import document, over_limit_text, render
+from orchestrator.views.why import why
 
 
 def line(step: int, time: float, total: int = 100, phase: str = "train", **metrics: float) -> dict[str, Any]:

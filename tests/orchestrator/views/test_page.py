@@ -11,12 +11,12 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.create import create_run
-from orchestrator.page import bars, gather, page
-from orchestrator.page_drawings import Bar, Curve, StageBox, counts_at, depths, direct, graph, plot, span_text, thinned, timeline
-from orchestrator.plan import make_plan
-from orchestrator.profile import Profile
-from orchestrator.state import JobState
+from orchestrator.description.profile import Profile
+from orchestrator.planning.planner import make_plan
+from orchestrator.runs.create import create_run
+from orchestrator.runs.record import JobState
+from orchestrator.views.page.drawings import Bar, Curve, StageBox, counts_at, depths, direct, graph, plot, span_text, thinned, timeline
+from orchestrator.views.page.page import bars, gather, page
 from tests.support.cli import SMALL, orch
 
 VOID = {"meta", "link", "br", "img"}

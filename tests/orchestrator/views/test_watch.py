@@ -10,11 +10,11 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Static
 
-from orchestrator.run import open_run
-from orchestrator.state import JobState, Record
-from orchestrator.watch_app import Watch
-from orchestrator.watch_rows import MOST, chosen, log_text
-from orchestrator.watch_screens import Question, Runs
+from orchestrator.runs.lookup import open_run
+from orchestrator.runs.record import JobState, Record
+from orchestrator.views.watch.app import Watch
+from orchestrator.views.watch.rows import MOST, chosen, log_text
+from orchestrator.views.watch.screens import Question, Runs
 from tests.support.cli import ORCH
 
 HOUR = "resources: {cpus: 1, memory_gb: 1, minutes: 60}"

@@ -11,14 +11,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.analysis.evolution import Config, Scored
 from engines.analysis.evolution.__main__ import run
-from engines.analysis.evolution.judging import overfitting, stopping
-from engines.analysis.evolution.reading import Evolved, Point, Series
-from engines.analysis.reading import Found
-from engines.evaluation import Config as EvaluationConfig
-from engines.io import ConfigError, Progress, Stop, write_results
-from engines.statistics import halves, weighted_error
+from engines.analysis.evolution.config import Config, Scored
+from engines.analysis.evolution.load import Evolved, Point, Series
+from engines.analysis.evolution.stopping import overfitting, stopping
+from engines.analysis.load import Found
+from engines.contract.config import ConfigError
+from engines.contract.program import Stop
+from engines.contract.progress import Progress
+from engines.contract.results import write_results
+from engines.evaluation.config import Config as EvaluationConfig
+from engines.shared.reporting.statistics import halves, weighted_error
 from tests.support.scores import Columns, share, write_scores
 
 

@@ -9,7 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.automata import (
+from engines.contract.config import ConfigError
+from engines.shared.automata import baselines as known
+from engines.shared.automata import data as made
+from engines.shared.automata.batches import Store
+from engines.shared.automata.description import (
     ARCHITECTURES,
     END,
     FIRST_ACTION,
@@ -23,11 +27,7 @@ from engines.automata import (
     longest_walk,
     shortest_walk,
 )
-from engines.automata import ceiling as known
-from engines.automata import data as made
-from engines.automata.batches import Store
-from engines.automata.models import Model, Parameters, count, dropout_masks, initial
-from engines.io import ConfigError
+from engines.shared.automata.models import Model, Parameters, count, dropout_masks, initial
 
 
 def small(**changes: object) -> DataSet:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from engines.data import Problem, make_problem, user, write_problems
-from engines.io import ConfigError
-from engines.overlap import test_files as files_of_test_data
-from engines.ppo import Config
-from engines.ppo.overlap import check_test_data, refuse_shared
+from engines.contract.config import ConfigError
+from engines.ppo.config import Config
+from engines.ppo.data.contamination import check_test_data, refuse_shared
+from engines.shared.data.contamination import test_files as files_of_test_data
+from engines.shared.data.problems import Problem, make_problem, user, write_problems
 
 
 def asked(*questions: str, source: str = "math__x") -> list[Problem]:
@@ -106,7 +106,7 @@ def train(path: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.engine
 def test_a_training_stops_before_it_begins_and_allowed_it_puts_the_counts_into_its_results(tmp_path: Path) -> None:
-    from engines.miniature import Config as Miniature
+    from engines.miniature.config import Config as Miniature
     from engines.miniature.model import make_model, make_tokenizer
 
     tokenizer = make_tokenizer()
@@ -125,8 +125,8 @@ def test_a_training_stops_before_it_begins_and_allowed_it_puts_the_counts_into_i
 
 
 def test_the_comparison_checks_its_training_against_what_it_evaluates() -> None:
-    from orchestrator.description import known_experiments
-    from orchestrator.plan import make_plan
+    from orchestrator.description.experiment import known_experiments
+    from orchestrator.planning.planner import make_plan
 
     for preset in (None, "smoke"):
         plan = make_plan(known_experiments()["mtl-comparison"], preset)

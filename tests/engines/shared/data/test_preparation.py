@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.data import Problem, content_key, make_problem, read_problems, user, write_problems
-from engines.io import ConfigError
-from engines.preparation import Dropped, check_disjoint, prepared, split_files, task_files, write_prepared
-from orchestrator.data import prepare
+from engines.contract.config import ConfigError
+from engines.shared.data.preparation import Dropped, check_disjoint, prepared, split_files, task_files, write_prepared
+from engines.shared.data.problems import Problem, content_key, make_problem, read_problems, user, write_problems
+from orchestrator.cli.commands.data import prepare
 from orchestrator.errors import DataError
 from tests.support.cli import orch
 from tests.support.paths import DATA
@@ -104,10 +104,10 @@ def test_files_that_are_not_ours_or_were_changed_are_left_alone(tmp_path: Path) 
 
 
 def test_miniature_files_are_those_of_the_engine_and_a_training_can_read_them(tmp_path: Path) -> None:
-    from engines.miniature import DOMAINS, Config
     from engines.miniature.__main__ import write_data
+    from engines.miniature.config import DOMAINS, Config
     from engines.miniature.domains import splits
-    from engines.overlap import data_files
+    from engines.shared.data.contamination import data_files
 
     done = orch(None, "data", "prepare", "miniature", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
@@ -214,11 +214,11 @@ def test_neither_folder_nor_hub_name_is_one_error(tmp_path: Path) -> None:
 
 
 def test_orch_loads_no_torch_for_it_and_no_pyarrow_before_it(tmp_path: Path) -> None:
-    code = ("import sys; import orchestrator.cli, orchestrator.data, engines.preparation\n"
+    code = ("import sys; import orchestrator.cli.__main__, orchestrator.cli.commands.data, engines.shared.data.preparation\n"
             "heavy = {'torch', 'transformers', 'vllm', 'ray', 'numpy', 'pyarrow'}\n"
             "print(sorted(heavy & set(sys.modules)))\n"
             f"sys.argv = ['orch', 'data', 'prepare', 'miniature', '--out', {str(tmp_path / 'out')!r}]\n"
-            "try: orchestrator.cli.main()\nexcept SystemExit: pass\n"
+            "try: orchestrator.cli.__main__.main()\nexcept SystemExit: pass\n"
             "print(sorted((heavy - {'numpy', 'pyarrow'}) & set(sys.modules)))")
     lines = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout.splitlines()
     assert (lines[0], lines[-1]) == ("[]", "[]")

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.data import content_key, make_problem, problem_of, read_problems, user, write_problems
-from engines.io import ConfigError
-from engines.literals import flag, literal
+from engines.contract.config import ConfigError
+from engines.shared.data.literals import flag, literal
+from engines.shared.data.problems import content_key, make_problem, problem_of, read_problems, user, write_problems
 from tests.support.paths import DATA
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text()

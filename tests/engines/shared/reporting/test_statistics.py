@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.statistics import (
+from engines.shared.reporting.statistics import (
     benjamini_hochberg,
     holm,
     mcnemar,

@@ -14,14 +14,18 @@ from typing import Any
 
 import pytest
 
-from engines import confinement, sandbox
-from engines.data import make_problem, user
-from engines.io import ConfigError
-from engines.scoring import ScoringPool, Verdict, code, score
+from engines.contract.config import ConfigError
+from engines.shared.data.problems import make_problem, user
+from engines.shared.sandbox import execution as sandbox
+from engines.shared.sandbox import landlock
+from engines.shared.scoring import code
+from engines.shared.scoring.pool import ScoringPool
+from engines.shared.scoring.registry import score
+from engines.shared.scoring.verdict import Verdict
 
 MISSING: dict[str, Any] = {
     "bubblewrap": sandbox.shutil.which("bwrap") is None and os.environ.get("CI") != "true",
-    "landlock": confinement.trouble()}
+    "landlock": landlock.trouble()}
 GOOD = "def f(x):\n    return x * x"
 TESTS = "assert f(3) == 9\nassert f(4) == 16\nassert f(-1) == 1"
 
@@ -131,7 +135,7 @@ def test_a_fork_bomb_gets_few_processes(kind: str) -> None:
 
 def test_a_program_that_outlives_its_caller_dies_with_it(mark: str) -> None:
     inner = named(mark, "import time\nprint('up', flush=True)\ntime.sleep(60)")
-    caller = f"from engines.sandbox import run_program\nrun_program({inner!r}, seconds=30)"
+    caller = f"from engines.shared.sandbox.execution import run_program\nrun_program({inner!r}, seconds=30)"
     with subprocess.Popen([sys.executable, "-c", caller]) as process:
         deadline = time.monotonic() + 20
         while not alive(mark) and time.monotonic() < deadline:
@@ -412,7 +416,7 @@ def test_without_bubblewrap_landlock_is_taken_and_the_processes_that_score_take_
 @pytest.mark.usefixtures("unset")
 def test_where_nothing_holds_programs_are_refused_unless_the_config_allows_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox.shutil, "which", lambda _: None)
-    monkeypatch.setattr(confinement, "landlock_version", lambda: 0)
+    monkeypatch.setattr(landlock, "landlock_version", lambda: 0)
     with pytest.raises(ConfigError, match=r"bubblewrap is not here.*version 0, 6 is needed.*allow_weak_sandbox"):
         sandbox.self_test()
     assert judged(GOOD).status == "sandbox_error"
@@ -423,7 +427,7 @@ def test_where_nothing_holds_programs_are_refused_unless_the_config_allows_it(mo
 
 @pytest.mark.usefixtures("unset")
 def test_what_a_weak_sandbox_starts_is_ended_too(mark: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(confinement, "landlock_version", lambda: 0)
+    monkeypatch.setattr(landlock, "landlock_version", lambda: 0)
     monkeypatch.setenv(sandbox.CHOICE, "limits")
     for name in ("double fork", "double fork and leave", "sleeping fork bomb", "threads"):
         sandbox.run_program(named(mark, BAD[name]), seconds=1)

@@ -8,14 +8,16 @@ import random
 
 import pytest
 
-from engines import sandbox
-from engines.data import Problem, read_problems
-from engines.scoring import VERSIONS, ScoringPool, Verdict, Version, score
+from engines.shared.data.problems import Problem, read_problems
+from engines.shared.sandbox import execution
+from engines.shared.scoring.pool import ScoringPool
+from engines.shared.scoring.registry import VERSIONS, Version, score
+from engines.shared.scoring.verdict import Verdict
 from tests.support.paths import DATA
 from tests.support.scores import boxed
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no benchmark files (ORCH_TEST_DATA)")
-needs_sandbox = pytest.mark.skipif(sandbox.shutil.which("bwrap") is None and os.environ.get("CI") != "true", reason="bubblewrap missing")
+needs_sandbox = pytest.mark.skipif(execution.shutil.which("bwrap") is None and os.environ.get("CI") != "true", reason="bubblewrap missing")
 
 
 def verdicts(items: list[tuple[Problem, str]], version: Version = "strict") -> list[Verdict]:

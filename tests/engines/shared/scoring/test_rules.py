@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines.data import Problem, make_problem, user
-from engines.scoring import KINDS, VERSIONS, kind_of, score
-from engines.scoring.code import guru_same_output, runs, same_output
-from engines.scoring.inside import Codec
-from engines.scoring.instructions import GURU, STRICT, sentences
-from engines.scoring.json_answer import same
-from engines.scoring.text import last_boxed, last_tag, literal
+from engines.shared.data.problems import Problem, make_problem, user
+from engines.shared.scoring.code import guru_same_output, runs, same_output
+from engines.shared.scoring.harness import Codec
+from engines.shared.scoring.instructions import GURU, STRICT, sentences
+from engines.shared.scoring.json_answer import same
+from engines.shared.scoring.registry import KINDS, VERSIONS, kind_of, score
+from engines.shared.scoring.text import last_boxed, last_tag, literal
 
 GRID = [[1, 2], [3, 4]]
 TABLE = {"header": ["House", "Name", "Pet"], "rows": [["1", "Ann", "cat"], ["2", "Bob", "dog"]]}
@@ -349,7 +349,7 @@ def test_boxes_tags_and_literals_at_their_edges() -> None:
 
 
 def test_every_kind_has_both_versions() -> None:
-    from engines.scoring import scorer
+    from engines.shared.scoring.registry import scorer
 
     assert {kind_of(prefix + "x") for prefix, _ in KINDS} == {kind for _, kind in KINDS}
     assert all(callable(scorer(kind, version)) for _, kind in KINDS for version in VERSIONS)

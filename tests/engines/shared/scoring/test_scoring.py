@@ -11,16 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engines import sandbox
-from engines.data import Problem, make_problem, read_problems, user
-from engines.io import ConfigError
+from engines.contract.config import ConfigError
 from engines.miniature.domains import GENERATORS, problem
-from engines.scoring import ScoringPool, score
+from engines.shared.data.problems import Problem, make_problem, read_problems, user
+from engines.shared.sandbox import execution
+from engines.shared.scoring.pool import ScoringPool
+from engines.shared.scoring.registry import score
 from tests.support.paths import DATA
 from tests.support.scores import boxed
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no benchmark files (ORCH_TEST_DATA)")
-needs_sandbox = pytest.mark.skipif(sandbox.shutil.which("bwrap") is None and os.environ.get("CI") != "true", reason="bubblewrap missing")
+needs_sandbox = pytest.mark.skipif(execution.shutil.which("bwrap") is None and os.environ.get("CI") != "true", reason="bubblewrap missing")
 
 
 def share_right(items: list[tuple[Problem, str]]) -> float:
@@ -108,11 +109,12 @@ def test_an_item_that_hangs_costs_its_own_time_and_nothing_else() -> None:
 
 @pytest.mark.parametrize(("version", "value"), [("strict", 0.0), ("guru", 1.0)])
 def test_an_evaluation_scores_by_the_version_that_its_config_names(version: str, value: float, tmp_path: Path) -> None:
-    from engines.evaluation import Config
-    from engines.evaluation.__main__ import score_model
-    from engines.evaluation.samples import Desk, Model
+    from engines.contract.program import Stop
+    from engines.contract.progress import Progress
+    from engines.evaluation.config import Config
+    from engines.evaluation.sample_store import Desk, Model
+    from engines.evaluation.score import score_model
     from engines.evaluation.tasks import Item
-    from engines.io import Progress, Stop
 
     task = make_problem("table__finqa", user("?"), "0.075")
     folder = tmp_path / "generations" / "model"

@@ -1,7 +1,7 @@
 """How the answers of Slurm's programs are read."""
 
-from orchestrator.slurm_answers import parse_sacct, parse_squeue
-from orchestrator.state import JobState
+from orchestrator.clusters.slurm.parse import parse_sacct, parse_squeue
+from orchestrator.runs.record import JobState
 
 
 def test_squeue_answers_are_read_by_token_and_unknown_words_are_not_failures() -> None:

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from jobs.spec import Job, Resources
-from orchestrator.profile import Profile
-from orchestrator.slurm import script_text
+from orchestrator.clusters.slurm.script import script_text
+from orchestrator.description.profile import Profile
 
 GOLDEN = """#!/bin/bash
 
