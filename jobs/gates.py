@@ -1,7 +1,8 @@
 """Gates: whether a stage runs, decided by the results of another one. Pure, no I/O.
 
-A condition counts the jobs of a stage whose value of a metric reaches a threshold. While a value is missing it may be open: it is
-decided as soon as the missing ones cannot change it, and never by taking a missing value for a bad one.
+A condition counts the jobs of a stage whose value of a metric reaches a threshold. While a value is
+missing it may be open: it is decided as soon as the missing ones cannot change it, and never by
+taking a missing value for a bad one.
 """
 
 from __future__ import annotations
@@ -45,13 +46,21 @@ class Condition:
 
     def reached(self, value: float) -> bool:
         """Whether one job's value is good enough."""
-        return value >= self.at_least if self.at_least is not None else value <= float(self.at_most or 0.0)
+        return (
+            value >= self.at_least
+            if self.at_least is not None
+            else value <= float(self.at_most or 0.0)
+        )
 
     @property
     def whose(self) -> str:
         """``unless test_accuracy of hard (checkpoint=last)``."""
         axes = {**self.chosen, **self.where}
-        where = f" ({', '.join(f'{axis}={literal(value)}' for axis, value in axes.items())})" if axes else ""
+        where = (
+            f" ({', '.join(f'{axis}={literal(value)}' for axis, value in axes.items())})"
+            if axes
+            else ""
+        )
         return f"{'unless ' if self.negated else ''}{self.metric} of {self.stage}{where}"
 
     @property
@@ -77,14 +86,17 @@ class Finding:
 
 def met(condition: Condition, findings: Sequence[Finding]) -> int:
     """How many jobs reach the threshold."""
-    return sum(finding.value is not None and condition.reached(finding.value) for finding in findings)
+    return sum(
+        finding.value is not None and condition.reached(finding.value) for finding in findings
+    )
 
 
 def holds(condition: Condition, findings: Sequence[Finding]) -> bool | None:
-    """Whether the condition lets the stage run; None while missing values could still change the answer.
+    """Whether the condition lets the stage run; None while missing values could still change the
+    answer.
 
-    Where so many jobs were skipped that nothing is left to judge, it lets nothing run, negated or not: the stage hangs on work that
-    was given up.
+    Where so many jobs were skipped that nothing is left to judge, it lets nothing run, negated or
+    not: the stage hangs on work that was given up.
     """
     good = met(condition, findings)
     if findings and all(finding.skipped for finding in findings):
@@ -98,22 +110,31 @@ def holds(condition: Condition, findings: Sequence[Finding]) -> bool | None:
 
 
 def decide(judged: Sequence[bool | None]) -> bool | None:
-    """All conditions together: one that says no is enough, and one that is open keeps the rest waiting."""
+    """All conditions together: one that says no is enough, and one that is open keeps the rest
+    waiting."""
     if any(one is False for one in judged):
         return False
     return None if any(one is None for one in judged) else True
 
 
 def told(condition: Condition, findings: Sequence[Finding]) -> str:
-    """``test_accuracy of hard: 0.95, 0.41 < 0.9; 1 of 3, 2 needed; 1 RUNNING``; what went wrong in a job is said with its name."""
-    sign, limit = ("<", condition.at_least) if condition.at_least is not None else (">", condition.at_most)
-    values = [number(f.value) if condition.reached(f.value) else f"{number(f.value)} {sign} {limit:g}"
-              for f in findings if f.value is not None]
+    """``test_accuracy of hard: 0.95, 0.41 < 0.9; 1 of 3, 2 needed; 1 RUNNING``; what went wrong in
+    a job is said with its name."""
+    sign, limit = (
+        ("<", condition.at_least) if condition.at_least is not None else (">", condition.at_most)
+    )
+    values = [
+        number(f.value) if condition.reached(f.value) else f"{number(f.value)} {sign} {limit:g}"
+        for f in findings
+        if f.value is not None
+    ]
     states = [f.why for f in findings if f.value is None and f.why.isupper()]
     open_ = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
     open_ += [f"{f.job} {f.why}" for f in findings if f.value is None and not f.why.isupper()]
     counted = f"{met(condition, findings)} of {len(findings)}, {condition.need} needed"
-    return f"{condition.whose}: " + "; ".join(part for part in (", ".join(values), counted, ", ".join(open_)) if part)
+    return f"{condition.whose}: " + "; ".join(
+        part for part in (", ".join(values), counted, ", ".join(open_)) if part
+    )
 
 
 def number(value: float) -> str:
@@ -121,25 +142,40 @@ def number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def pick(rows: Sequence[Mapping[str, Any]], metric: str, where: Mapping[str, Scalar]) -> tuple[float | None, str]:
+def pick(
+    rows: Sequence[Mapping[str, Any]], metric: str, where: Mapping[str, Scalar]
+) -> tuple[float | None, str]:
     """The one value of ``metric`` among the rows of a job's results, or why there is none.
 
-    Of the rows that have the axes of ``where`` the ones with the fewest further axes count: the whole, not its parts. Of several
-    checkpoints ``best`` counts, unless ``where`` names another.
+    Of the rows that have the axes of ``where`` the ones with the fewest further axes count: the
+    whole, not its parts. Of several checkpoints ``best`` counts, unless ``where`` names another.
     """
     named = [row for row in rows if row["metric"] == metric]
     if not named:
         return None, f"has no {metric}"
-    fitting = [row for row in named if all(axis in row["axes"] and same(row["axes"][axis], value) for axis, value in where.items())]
+    fitting = [
+        row
+        for row in named
+        if all(
+            axis in row["axes"] and same(row["axes"][axis], value) for axis, value in where.items()
+        )
+    ]
     if not fitting:
-        return None, f"has no {metric} with {', '.join(f'{axis}={literal(value)}' for axis, value in where.items())}"
+        return (
+            None,
+            f"has no {metric} with "
+            f"{', '.join(f'{axis}={literal(value)}' for axis, value in where.items())}",
+        )
     least = min(len(row["axes"]) for row in fitting)
     whole = [row for row in fitting if len(row["axes"]) == least]
     if len(whole) > 1 and "checkpoint" not in where:
         whole = [row for row in whole if row["axes"].get("checkpoint") == "best"] or whole
     if len(whole) > 1:
         axes = ", ".join(sorted({axis for row in whole for axis in row["axes"]} - where.keys()))
-        return None, f"has {len(whole)} values of {metric}: tell them apart with where: {{{axes}: ...}}"
+        return (
+            None,
+            f"has {len(whole)} values of {metric}: tell them apart with where: {{{axes}: ...}}",
+        )
     if whole[0]["value"] is None:
         return None, f"could not compute {metric}: {whole[0]['error']}"
     return float(whole[0]["value"]), ""

@@ -23,9 +23,9 @@ class Resources:
         """GPU-hours asked for, if the job used its whole time limit."""
         return self.nodes * self.gpus * self.minutes / 60
 
-
     def shared_by(self, members: int) -> Resources:
-        """What so many jobs ask for together in one allocation: CPUs and memory for each, GPUs that they share, the same time."""
+        """What so many jobs ask for together in one allocation: CPUs and memory for each, GPUs that
+        they share, the same time."""
         return replace(self, cpus=self.cpus * members, memory_gb=self.memory_gb * members)
 
 
@@ -41,23 +41,28 @@ class Job:
     engine: str | None
     """``ppo`` for ``engines.ppo``; None for a user's command."""
     command: tuple[str, ...] | None
-    """Argument list of a user's command; None for an engine. Run in the folder where orch was called, as it is: no shell."""
+    """Argument list of a user's command; None for an engine. Run in the folder where orch was
+    called, as it is: no shell."""
     config: dict[str, Any]
-    """The engine's whole config. A string ``{"of": ..}`` reference has become a path below the run folder."""
+    """The engine's whole config. A string ``{"of": ..}`` reference has become a path below the run
+    folder."""
     resources: Resources
     after: tuple[str, ...] = ()
     """Names of the jobs whose results this one needs."""
     requires: tuple[str, ...] = ()
-    """Those of ``after`` without which it makes no sense: its ``for_each`` job, and the jobs whose files its config names. If a gate
-    skips one of them this job is skipped too; without another one it runs all the same."""
+    """Those of ``after`` without which it makes no sense: its ``for_each`` job, and the jobs whose
+    files its config names. If a gate skips one of them this job is skipped too; without another one
+    it runs all the same."""
     identity: str = ""
-    """Hash of what decides the result: engine or command, config, and the identities of the jobs it needs."""
+    """Hash of what decides the result: engine or command, config, and the identities of the jobs it
+    needs."""
     folder: str = field(default="")
     """The job's folder, relative to the run folder."""
     pack: int = 1
     """How many jobs of its stage share one allocation; ``resources`` are those of one job."""
     canary: str | None = None
-    """The job of its stage that must succeed before this one starts; it says nothing about results, so it is no part of the identity."""
+    """The job of its stage that must succeed before this one starts; it says nothing about results,
+    so it is no part of the identity."""
 
     @property
     def waits_for(self) -> tuple[str, ...]:
@@ -66,13 +71,20 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {**vars(self), "resources": dict(vars(self.resources)), "after": list(self.after), "requires": list(self.requires)}
+        return {
+            **vars(self),
+            "resources": dict(vars(self.resources)),
+            "after": list(self.after),
+            "requires": list(self.requires),
+        }
 
 
 def asks_for(resources: Resources) -> str:
     """``2 nodes x 8 GPUs, 32 CPUs, 250 GB``."""
-    parts = [f"{number} {unit}{'s' if number > 1 else ''}" for number, unit in ((resources.gpus, "GPU"), (resources.cpus, "CPU")) if number]
+    parts = [
+        f"{number} {unit}{'s' if number > 1 else ''}"
+        for number, unit in ((resources.gpus, "GPU"), (resources.cpus, "CPU"))
+        if number
+    ]
     parts.append(f"{resources.memory_gb} GB")
     return (f"{resources.nodes} nodes x " if resources.nodes > 1 else "") + ", ".join(parts)
-
-

@@ -1,4 +1,5 @@
-"""A stage -> its jobs' points: the product of a matrix, copies per parent job, names and folders. Pure, no I/O."""
+"""A stage -> its jobs' points: the product of a matrix, copies per parent job, names and folders.
+Pure, no I/O."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ Point = dict[str, Scalar]
 """What varies in one job: ``{"arm": "pcgrad", "seed": 0}``."""
 
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}|\{([A-Za-z_]\w*)\}")
-"""``{axis}`` in a command; ``{{word}}`` stands for a literal ``{word}``. Other braces are left alone."""
+"""``{axis}`` in a command; ``{{word}}`` stands for a literal ``{word}``. Other braces are left
+alone."""
 
 
 def same(a: object, b: object) -> bool:
@@ -24,13 +26,22 @@ def same(a: object, b: object) -> bool:
 
 def excluded(point: Point, exclude: Sequence[Mapping[str, Scalar]]) -> bool:
     """Whether one of the ``exclude`` entries matches on all of its axes."""
-    return any(all(name in point and same(point[name], value) for name, value in entry.items()) for entry in exclude)
+    return any(
+        all(name in point and same(point[name], value) for name, value in entry.items())
+        for entry in exclude
+    )
 
 
-def points(matrix: Mapping[str, Sequence[Scalar]], exclude: Sequence[Mapping[str, Scalar]] = (),
-           parents: Iterable[Point] = ({},)) -> list[Point]:
-    """The product of the axes for each parent's point, without what is excluded; the last axis varies fastest."""
-    product = [dict(zip(matrix, values, strict=True)) for values in itertools.product(*matrix.values())]
+def points(
+    matrix: Mapping[str, Sequence[Scalar]],
+    exclude: Sequence[Mapping[str, Scalar]] = (),
+    parents: Iterable[Point] = ({},),
+) -> list[Point]:
+    """The product of the axes for each parent's point, without what is excluded; the last axis
+    varies fastest."""
+    product = [
+        dict(zip(matrix, values, strict=True)) for values in itertools.product(*matrix.values())
+    ]
     joined = [{**parent, **own} for parent in parents for own in product]
     return [point for point in joined if not excluded(point, exclude)]
 
@@ -41,26 +52,39 @@ def literal(value: Scalar) -> str:
 
 
 def value_text(value: Scalar) -> str:
-    """An axis' value as it stands in a job's name: no spaces, commas or quotes, which shells and squeue would split."""
+    """An axis' value as it stands in a job's name: no spaces, commas or quotes, which shells and
+    squeue would split."""
     return re.sub(r"[^A-Za-z0-9._+:@/-]", "_", literal(value))
 
 
 def job_name(stage: str, point: Point) -> str:
     """``train/arm=pcgrad,seed=0``; a stage of one job is its own name."""
-    return f"{stage}/{','.join(f'{axis}={value_text(value)}' for axis, value in point.items())}" if point else stage
+    return (
+        f"{stage}/{','.join(f'{axis}={value_text(value)}' for axis, value in point.items())}"
+        if point
+        else stage
+    )
 
 
 def folder_names(names: Sequence[str]) -> dict[str, str]:
     """A readable, filesystem-safe, unique folder for each job name: ``train.arm-pcgrad_seed-0``.
 
-    A name that is too long for a file system, or that reads like another one, gets eight digits of its hash.
+    A name that is too long for a file system, or that reads like another one, gets eight digits of
+    its hash.
     """
-    plain = {name: re.sub(r"[^A-Za-z0-9._+-]", "-", name.replace("/", ".", 1).replace(",", "_")) for name in names}
+    plain = {
+        name: re.sub(r"[^A-Za-z0-9._+-]", "-", name.replace("/", ".", 1).replace(",", "_"))
+        for name in names
+    }
     taken: dict[str, int] = {}
     for slug in plain.values():
         taken[slug.lower()] = taken.get(slug.lower(), 0) + 1
-    return {name: slug if taken[slug.lower()] == 1 and len(slug) <= 100 else f"{slug[:80]}-{digest(name)[:8]}"
-            for name, slug in plain.items()}
+    return {
+        name: slug
+        if taken[slug.lower()] == 1 and len(slug) <= 100
+        else f"{slug[:80]}-{digest(name)[:8]}"
+        for name, slug in plain.items()
+    }
 
 
 def placeholders(argument: str) -> list[str]:
@@ -69,7 +93,8 @@ def placeholders(argument: str) -> list[str]:
 
 
 def fill(arguments: Sequence[str], point: Point) -> tuple[str, ...]:
-    """Put the point's values into a command's arguments. Each argument stays one argument: no shell sees it."""
+    """Put the point's values into a command's arguments. Each argument stays one argument: no shell
+    sees it."""
 
     def text(match: re.Match[str]) -> str:
         if match[1]:
@@ -81,18 +106,31 @@ def fill(arguments: Sequence[str], point: Point) -> tuple[str, ...]:
 
 def digest(value: object) -> str:
     """sha256 of the canonical JSON of ``value``: the order of keys does not count."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    ).hexdigest()
 
 
-def identity(engine: str | None, command: Sequence[str] | None, config: Any, parents: Sequence[str],
-             folders: Mapping[str, str]) -> str:
+def identity(
+    engine: str | None,
+    command: Sequence[str] | None,
+    config: Any,
+    parents: Sequence[str],
+    folders: Mapping[str, str],
+) -> str:
     """Hash of what decides a job's result; ``parents`` are the identities of the jobs it waits for.
 
-    ``folders`` maps each job's folder (``{run}/jobs/x``) to its identity: a path into a folder counts as that identity, so the
-    same work is the same in every run folder.
+    ``folders`` maps each job's folder (``{run}/jobs/x``) to its identity: a path into a folder
+    counts as that identity, so the same work is the same in every run folder.
     """
-    return digest({"engine": engine, "command": list(command) if command else None, "config": _abstract(config, folders),
-                   "parents": sorted(parents)})
+    return digest(
+        {
+            "engine": engine,
+            "command": list(command) if command else None,
+            "config": _abstract(config, folders),
+            "parents": sorted(parents),
+        }
+    )
 
 
 def _abstract(value: Any, folders: Mapping[str, str]) -> Any:

@@ -1,1 +1,2 @@
-"""WHEN and WHERE jobs run: description, plan, submission, state. Imports no torch, ray, vllm or transformers."""
+"""WHEN and WHERE jobs run: description, plan, submission, state. Imports no torch, ray, vllm or
+transformers."""

@@ -1,18 +1,19 @@
 """Every error that a user can cause.
 
-    OrchError                 one line (or one per mistake), exit code 2, never a traceback
-    ├── DescriptionError      the experiment file is wrong
-    ├── CheckError            the cluster, a path or a variable is not as the experiment needs it
-    ├── SubmitError           the scheduler refused, or could not be asked
-    ├── DataError             raw data cannot be prepared, or not into that folder
-    └── RunError              no such run or job, or the state file cannot be used
+OrchError                 one line (or one per mistake), exit code 2, never a traceback
+├── DescriptionError      the experiment file is wrong
+├── CheckError            the cluster, a path or a variable is not as the experiment needs it
+├── SubmitError           the scheduler refused, or could not be asked
+├── DataError             raw data cannot be prepared, or not into that folder
+└── RunError              no such run or job, or the state file cannot be used
 """
 
 from __future__ import annotations
 
 
 class OrchError(Exception):
-    """A mistake with a remedy. ``lines`` are what the user reads: what, where, the value, what to do next."""
+    """A mistake with a remedy. ``lines`` are what the user reads: what, where, the value, what to
+    do next."""
 
     def __init__(self, *lines: str) -> None:
         super().__init__("\n".join(lines))
@@ -54,5 +55,3 @@ class NoRoom(SubmitError):
         """What the scheduler calls the limit."""
         self.sure = sure
         """Whether it named a limit on the number of jobs; else it may mean another rule."""
-
-

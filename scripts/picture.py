@@ -1,7 +1,7 @@
 """Write pictures of a run for the documentation: what the terminal shows of it.
 
-    ORCH_RUNS=... python scripts/picture.py docs/img/demo.svg              launch and report of a finished run
-    ORCH_RUNS=... python scripts/picture.py docs/img/watch.svg KEY...      orch watch, after these keys
+ORCH_RUNS=... python scripts/picture.py docs/img/demo.svg              launch and report of a finished run
+ORCH_RUNS=... python scripts/picture.py docs/img/watch.svg KEY...      orch watch, after these keys
 """
 
 from __future__ import annotations
@@ -26,11 +26,22 @@ def demo(path: Path) -> None:
     """Record the command, the table of the run and its report, and save them as one SVG."""
     run = find_run(None)
     records, now = run.load(), time.time()
-    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
-    console.print(Text("$ orch launch mtl-comparison --preset smoke --set 'train.matrix.seed=[0, 1, 2]'", style="bold"))
+    console = Console(
+        record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor"
+    )
+    console.print(
+        Text(
+            "$ orch launch mtl-comparison --preset smoke --set 'train.matrix.seed=[0, 1, 2]'",
+            style="bold",
+        )
+    )
     console.print(render(run, records, "", now, WIDTH))
     console.print(Text("\n$ orch report", style="bold"))
-    (report,) = (run.folder / record.folder / "out" / "report.txt" for record in records if record.stage == "report")
+    (report,) = (
+        run.folder / record.folder / "out" / "report.txt"
+        for record in records
+        if record.stage == "report"
+    )
     console.print(Text(report.read_text().split("How to read")[0].rstrip()))
     console.save_svg(str(path), title="orch")
 

@@ -21,7 +21,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="session")
 def slurm() -> Iterator[PrivateSlurm]:
-    """A real Slurm for this test session. Missing programs skip its tests, but fail them where CI=true."""
+    """A real Slurm for this test session. Missing programs skip its tests, but fail them where
+    CI=true."""
     why = missing()
     if why:
         if os.environ.get("CI") == "true":
@@ -33,7 +34,8 @@ def slurm() -> Iterator[PrivateSlurm]:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest chooses by mark
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """All of tests/slurm has the mark slurm; a test marked long has an hour where it does not say otherwise."""
+    """All of tests/slurm has the mark slurm; a test marked long has an hour where it does not say
+    otherwise."""
     for item in items:
         if item.path.is_relative_to(ROOT / "tests" / "slurm"):
             item.add_marker(pytest.mark.slurm)

@@ -26,13 +26,24 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     if stop.requested:
         raise Interrupted("the report was not drawn; start it again")
     figures = draw(report, out / "figures")
-    for name, text in {"report.txt": plain(report), "report.md": markdown(report, figures), "table.csv": comma_separated(report),
-                       "tidy.csv": csv_text(all_rows(report)), "report.html": page(report, figures)}.items():
+    for name, text in {
+        "report.txt": plain(report),
+        "report.md": markdown(report, figures),
+        "table.csv": comma_separated(report),
+        "tidy.csv": csv_text(all_rows(report)),
+        "report.html": page(report, figures),
+    }.items():
         write_text(out / name, text)
     if find_spec("pyarrow"):
         write_parquet(out / "tidy.parquet", all_rows(report))
-    write_results(out, "analysis", config, own_rows(report), time.monotonic() - start,
-                  {"headline": headline(report), "missing": report.missing, "training_seeds": report.seeds})
+    write_results(
+        out,
+        "analysis",
+        config,
+        own_rows(report),
+        time.monotonic() - start,
+        {"headline": headline(report), "missing": report.missing, "training_seeds": report.seeds},
+    )
     print(plain(report))
 
 

@@ -37,13 +37,16 @@ class Line:
     difference: Interval | None = None
     detectable: float | None = None
     p_value: float | None = None
-    """Of no difference: exact McNemar where every problem has one sample that is 0 or 1, else a randomisation test over signs."""
+    """Of no difference: exact McNemar where every problem has one sample that is 0 or 1, else a
+    randomisation test over signs."""
     adjusted: float | None = None
-    """``p_value`` after Holm over domains, after Benjamini and Hochberg over tasks; the macro mean is one question and stays."""
+    """``p_value`` after Holm over domains, after Benjamini and Hochberg over tasks; the macro mean
+    is one question and stays."""
     total: int = 0
     """How many problems there are; ``n`` of them have a score in both arms."""
     extremes: tuple[float, float] | None = None
-    """The difference if all problems without a score counted against the treatment, and if all counted for it."""
+    """The difference if all problems without a score counted against the treatment, and if all
+    counted for it."""
     test: str = ""
     """Which test gave ``p_value``."""
     task: bool = False
@@ -53,22 +56,34 @@ class Line:
 
 
 def check_items(found: dict[str, dict[str, Scores]], word: str = "seed ") -> None:
-    """ConfigError unless every evaluation saw the same problems; ``word`` says what tells the evaluations of an arm apart."""
-    sets = [(f"{arm}, {word}{seed}", {task: set(items) for task, items in scores.items()})
-            for arm, seeds in found.items() for seed, scores in seeds.items()]
+    """ConfigError unless every evaluation saw the same problems; ``word`` says what tells the
+    evaluations of an arm apart."""
+    sets = [
+        (f"{arm}, {word}{seed}", {task: set(items) for task, items in scores.items()})
+        for arm, seeds in found.items()
+        for seed, scores in seeds.items()
+    ]
     for name, items in sets[1:]:
         for task in sorted(items.keys() | sets[0][1].keys()):
             ours, first = items.get(task, set()), sets[0][1].get(task, set())
             if ours != first:
-                raise ConfigError(f"not comparable: {task[1]} has {len(first)} problems in {sets[0][0]} and {len(ours)} in {name}, "
-                                  f"{len(ours & first)} in common; evaluate both on the same data")
+                raise ConfigError(
+                    f"not comparable: {task[1]} has {len(first)} problems in {sets[0][0]} "
+                    f"and {len(ours)} in {name}, "
+                    f"{len(ours & first)} in common; evaluate both on the same data"
+                )
 
 
 def pooled(seeds: dict[str, Scores], task: tuple[str, str]) -> dict[str, float]:
     """Mean over samples, then over seeds, of each problem that every seed could score."""
     first = next(iter(seeds.values()))
-    means = {item: [np.mean(s[task][item]) for s in seeds.values() if s[task][item]] for item in first[task]}
-    return {item: float(np.mean(values)) for item, values in means.items() if len(values) == len(seeds)}
+    means = {
+        item: [np.mean(s[task][item]) for s in seeds.values() if s[task][item]]
+        for item in first[task]
+    }
+    return {
+        item: float(np.mean(values)) for item, values in means.items() if len(values) == len(seeds)
+    }
 
 
 @dataclass(frozen=True)
@@ -82,7 +97,8 @@ class Pair:
     single: bool
     """Whether every value is one sample, not a mean over samples or seeds."""
     extremes: tuple[float, float]
-    """Mean difference over all ``total`` problems, with 0 or 1 in the place of a missing score (Manski 1989)."""
+    """Mean difference over all ``total`` problems, with 0 or 1 in the place of a missing score
+    (Manski 1989)."""
 
 
 def score_of(groups: list[Array], weights: list[float], seed: int, draws: int) -> Interval:
@@ -92,39 +108,79 @@ def score_of(groups: list[Array], weights: list[float], seed: int, draws: int) -
     return paired_bootstrap(groups, seed, draws, weights, low=0.0)
 
 
-def line_of(name: str, pairs: list[Pair], weights: list[float], config: Config, task: bool = False) -> Line:
+def line_of(
+    name: str, pairs: list[Pair], weights: list[float], config: Config, task: bool = False
+) -> Line:
     """Scores of both arms and their difference, each group of problems with its weight."""
     left, right = [pair.baseline for pair in pairs], [pair.treatment for pair in pairs]
     apart = [b - a for a, b in zip(left, right, strict=True)]
-    exact = len(pairs) == 1 and pairs[0].single and bool(np.isin(np.concatenate([*left, *right]), (0.0, 1.0)).all())
+    exact = (
+        len(pairs) == 1
+        and pairs[0].single
+        and bool(np.isin(np.concatenate([*left, *right]), (0.0, 1.0)).all())
+    )
     p_value = mcnemar(apart[0]) if exact else sign_flip(apart, config.seed, config.draws, weights)
-    worst, best = (sum(weight * pair.extremes[side] for pair, weight in zip(pairs, weights, strict=True)) for side in (0, 1))
-    baseline, treatment = (score_of(side, weights, config.seed, config.draws) for side in (left, right))
-    return Line(name, sum(map(len, left)), baseline, treatment,
-                paired_bootstrap(apart, config.seed, config.draws, weights), minimum_detectable(apart, weights), p_value, task=task,
-                total=sum(pair.total for pair in pairs), extremes=(worst, best), test="McNemar, exact" if exact else "sign flips")
+    worst, best = (
+        sum(weight * pair.extremes[side] for pair, weight in zip(pairs, weights, strict=True))
+        for side in (0, 1)
+    )
+    baseline, treatment = (
+        score_of(side, weights, config.seed, config.draws) for side in (left, right)
+    )
+    return Line(
+        name,
+        sum(map(len, left)),
+        baseline,
+        treatment,
+        paired_bootstrap(apart, config.seed, config.draws, weights),
+        minimum_detectable(apart, weights),
+        p_value,
+        task=task,
+        total=sum(pair.total for pair in pairs),
+        extremes=(worst, best),
+        test="McNemar, exact" if exact else "sign flips",
+    )
 
 
 def paired(arms: dict[str, dict[str, Scores]], task: tuple[str, str], missing: list[str]) -> Pair:
-    """Both arms' values on the problems that both could score; the others are counted in ``missing``, arm by arm."""
+    """Both arms' values on the problems that both could score; the others are counted in
+    ``missing``, arm by arm."""
     values = {arm: pooled(seeds, task) for arm, seeds in arms.items()}
     left, right = values.values()
     common = sorted(left.keys() & right.keys())
     items = next(iter(next(iter(arms.values())).values()))[task]
     total = len(items)
     if len(common) < total:
-        gone = [f"{total - len(found)} without a score in {arm}" for arm, found in values.items() if len(found) < total]
+        gone = [
+            f"{total - len(found)} without a score in {arm}"
+            for arm, found in values.items()
+            if len(found) < total
+        ]
         missing.append(f"{task[1]}: {len(common)} of {total} problems: {', '.join(gone)}")
-    single = all(len(seeds) == 1 and all(len(scores[task][item]) == 1 for scores in seeds.values() for item in common)
-                 for seeds in arms.values())
-    worst, best = (float(np.mean([right.get(item, full) - left.get(item, 1 - full) for item in items])) for full in (0.0, 1.0))
-    return Pair(np.array([left[item] for item in common]), np.array([right[item] for item in common]), total, single, (worst, best))
+    single = all(
+        len(seeds) == 1
+        and all(len(scores[task][item]) == 1 for scores in seeds.values() for item in common)
+        for seeds in arms.values()
+    )
+    worst, best = (
+        float(np.mean([right.get(item, full) - left.get(item, 1 - full) for item in items]))
+        for full in (0.0, 1.0)
+    )
+    return Pair(
+        np.array([left[item] for item in common]),
+        np.array([right[item] for item in common]),
+        total,
+        single,
+        (worst, best),
+    )
 
 
 def compare(arms: dict[str, dict[str, Scores]], config: Config, missing: list[str]) -> list[Line]:
-    """One line per domain (and per task where it has several), then the macro mean over domains; ``arms`` are baseline and treatment.
+    """One line per domain (and per task where it has several), then the macro mean over domains;
+    ``arms`` are baseline and treatment.
 
-    A domain is the mean over its tasks, the macro mean the mean over domains. What cannot be compared is named, and so is the macro.
+    A domain is the mean over its tasks, the macro mean the mean over domains. What cannot be
+    compared is named, and so is the macro.
     """
     tasks: dict[str, list[tuple[str, str]]] = {}
     for task in sorted(next(iter(next(iter(arms.values())).values()))):
@@ -134,21 +190,42 @@ def compare(arms: dict[str, dict[str, Scores]], config: Config, missing: list[st
     weights: list[float] = []
     for domain, members in tasks.items():
         found = [paired(arms, task, missing) for task in members]
-        empty = [task[1] for task, pair in zip(members, found, strict=True) if not len(pair.baseline)]
+        empty = [
+            task[1] for task, pair in zip(members, found, strict=True) if not len(pair.baseline)
+        ]
         if empty:
             which = f": {', '.join(empty)}" if len(members) > 1 else ""
-            lines.append(Line(domain, 0, missing=f"no problem was scored in both arms{which}", total=sum(pair.total for pair in found)))
+            lines.append(
+                Line(
+                    domain,
+                    0,
+                    missing=f"no problem was scored in both arms{which}",
+                    total=sum(pair.total for pair in found),
+                )
+            )
         else:
             lines.append(line_of(domain, found, [1 / len(found)] * len(found), config))
         if len(members) > 1:
-            lines += [line_of(task[1], [pair], [1.0], config, task=True) if len(pair.baseline) else
-                      Line(task[1], 0, missing="no problem was scored in both arms", task=True, total=pair.total)
-                      for task, pair in zip(members, found, strict=True)]
+            lines += [
+                line_of(task[1], [pair], [1.0], config, task=True)
+                if len(pair.baseline)
+                else Line(
+                    task[1],
+                    0,
+                    missing="no problem was scored in both arms",
+                    task=True,
+                    total=pair.total,
+                )
+                for task, pair in zip(members, found, strict=True)
+            ]
         pairs += found
         weights += [1 / len(found) / len(tasks)] * len(found)
     gone = [line.name for line in lines if line.missing and not line.task]
     if gone or not pairs:
-        return [*adjust(lines), Line(MACRO, 0, missing=f"no macro mean: missing domains {', '.join(gone) or '(all)'}")]
+        return [
+            *adjust(lines),
+            Line(MACRO, 0, missing=f"no macro mean: missing domains {', '.join(gone) or '(all)'}"),
+        ]
     macro = line_of(MACRO, pairs, weights, config)
     return [*adjust(lines), replace(macro, adjusted=macro.p_value)]
 
@@ -158,5 +235,10 @@ def adjust(lines: list[Line]) -> list[Line]:
     domains = [i for i, line in enumerate(lines) if line.p_value is not None and not line.task]
     tasks = [i for i, line in enumerate(lines) if line.p_value is not None and line.task]
     adjusted = dict(zip(domains, holm([lines[i].p_value or 0.0 for i in domains]), strict=True))
-    adjusted |= zip(tasks, benjamini_hochberg([lines[i].p_value or 0.0 for i in tasks]), strict=True)
-    return [replace(line, adjusted=adjusted[i]) if i in adjusted else line for i, line in enumerate(lines)]
+    adjusted |= zip(
+        tasks, benjamini_hochberg([lines[i].p_value or 0.0 for i in tasks]), strict=True
+    )
+    return [
+        replace(line, adjusted=adjusted[i]) if i in adjusted else line
+        for i, line in enumerate(lines)
+    ]

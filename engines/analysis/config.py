@@ -1,4 +1,5 @@
-"""The report of an experiment: two arms compared problem by problem, curves over training, what ran where."""
+"""The report of an experiment: two arms compared problem by problem, curves over training, what ran
+where."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from pydantic import Field
 from engines.contract.config import EngineConfig, ResultSource
 
 WARM = ("engines.analysis.__main__",)
-"""What a process may import once and then fork for each job of a pack: this starts no thread, touches no GPU and draws no random number."""
+"""What a process may import once and then fork for each job of a pack: this starts no thread,
+touches no GPU and draws no random number."""
 
 
 class Compare(EngineConfig):
@@ -35,9 +37,11 @@ class Config(EngineConfig):
     checkpoint: str = "last"
     """Which evaluated checkpoint is compared: ``last`` or a checkpoint's name."""
     checkpoints: dict[str, str] = Field(default_factory=dict)
-    """Job name -> its compared checkpoint, where that is another one; `orch compare` fills it in."""
+    """Job name -> its compared checkpoint, where that is another one; `orch compare` fills it
+    in."""
     specialists: list[ResultSource] = Field(default_factory=list)
-    """Evaluations of models trained for less: the best of them on each domain is what the treatment is expected to reach."""
+    """Evaluations of models trained for less: the best of them on each domain is what the treatment
+    is expected to reach."""
     seed: int = 0
     """Seed of the bootstrap."""
     draws: int = 10_000

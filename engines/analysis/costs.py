@@ -36,7 +36,8 @@ def asked(resources: dict[str, int]) -> tuple[int, int, int]:
 
 
 def read_cost(job: str, out: Path) -> Cost:
-    """The cost of the job with output folder ``out``; every start counts, also those that failed."""
+    """The cost of the job with output folder ``out``; every start counts, also those that
+    failed."""
     cost, folder = Cost(job), out.parent
     attempts = [path for path in sorted(folder.glob("attempt-*")) if path.is_dir()]
     cost.attempts = len(attempts)
@@ -54,16 +55,23 @@ def read_cost(job: str, out: Path) -> Cost:
 
 
 def read_attempt(cost: Cost, attempt: Path, resources: dict[str, int] | None) -> None:
-    """Add one attempt: an ``exit.json``, and a numbered copy for each start before a requeue; ``claim.json`` is of the newest start."""
+    """Add one attempt: an ``exit.json``, and a numbered copy for each start before a requeue;
+    ``claim.json`` is of the newest start."""
     paths = sorted(attempt.glob("exit*.json"))
-    ended: dict[int, dict[str, Any]] = {record["restart"]: record for record in (json.loads(path.read_text()) for path in paths)}
+    ended: dict[int, dict[str, Any]] = {
+        record["restart"]: record for record in (json.loads(path.read_text()) for path in paths)
+    }
     claim_file = attempt / "claim.json"
-    claim: dict[str, Any] | None = json.loads(claim_file.read_text()) if claim_file.is_file() else None
+    claim: dict[str, Any] | None = (
+        json.loads(claim_file.read_text()) if claim_file.is_file() else None
+    )
     for record in ended.values():
         cost.hosts.append(str(record["host"]))
         hours = (float(record["ended"]) - float(record["started"])) / 3600
         cost.hours += hours
-        used = record.get("resources") or resources  # an older record does not say what was asked for: the job does
+        used = (
+            record.get("resources") or resources
+        )  # an older record does not say what was asked for: the job does
         if used is None:
             cost.unknown.append(f"{attempt.name} does not say what it had asked for")
             continue

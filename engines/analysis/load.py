@@ -1,4 +1,5 @@
-"""Reads what the jobs left: scores by problem, curves over training, what ran where; every file read is a numbered source."""
+"""Reads what the jobs left: scores by problem, curves over training, what ran where; every file
+read is a numbered source."""
 
 from __future__ import annotations
 
@@ -18,10 +19,10 @@ Scores = dict[tuple[str, str], dict[str, list[float]]]
 """(domain, task) -> item_id -> values of its samples."""
 
 
-
 @dataclass
 class Behaviour:
-    """How an arm answers the problems of one task, beside whether it is right: sums over samples."""
+    """How an arm answers the problems of one task, beside whether it is right: sums over
+    samples."""
 
     samples: int = 0
     tokens: int = 0
@@ -35,7 +36,6 @@ class Behaviour:
         self.tokens += line["tokens"]
         self.cut += line["finish_reason"] == "length"
         self.no_answer += line["status"] == "no_answer"
-
 
 
 @dataclass
@@ -82,11 +82,9 @@ class Found:
         return number
 
 
-
 def arm_of(source: ResultSource, config: Config) -> str:
     """The source's value on the compared axis, "" if it has none."""
     return str(source.axes.get(config.compare.axis, ""))
-
 
 
 def choose_checkpoint(document: dict[str, Any], wanted: str, job: str) -> str:
@@ -95,13 +93,21 @@ def choose_checkpoint(document: dict[str, Any], wanted: str, job: str) -> str:
     if wanted == "last" and found:
         return str(max(found.values(), key=lambda entry: (entry["step"], entry["name"]))["name"])
     if wanted not in found:
-        raise ConfigError(f"{job}: checkpoint '{wanted}' was not evaluated; there are {sorted(found) or 'none'}")
+        raise ConfigError(
+            f"{job}: checkpoint '{wanted}' was not evaluated; there are {sorted(found) or 'none'}"
+        )
     return wanted
 
 
-
-def read_scores(path: Path, metric: str, behaviour: dict[tuple[str, str], Behaviour], missing: list[str], job: str) -> Scores:
-    """Values by task and problem. Samples that could not be scored are left out and named in ``missing``."""
+def read_scores(
+    path: Path,
+    metric: str,
+    behaviour: dict[tuple[str, str], Behaviour],
+    missing: list[str],
+    job: str,
+) -> Scores:
+    """Values by task and problem. Samples that could not be scored are left out and named in
+    ``missing``."""
     scores: Scores = {}
     failed: dict[str, int] = {}
     for text in path.read_text().splitlines():
@@ -114,25 +120,37 @@ def read_scores(path: Path, metric: str, behaviour: dict[tuple[str, str], Behavi
             failed[reason] = failed.get(reason, 0) + 1
             continue
         values.append(float(line["value"] == 1.0) if metric == "accuracy" else float(line["value"]))
-    missing += [f"{job}: {count} sample{'s' if count > 1 else ''} without a score ({reason})" for reason, count in sorted(failed.items())]
+    missing += [
+        f"{job}: {count} sample{'s' if count > 1 else ''} without a score ({reason})"
+        for reason, count in sorted(failed.items())
+    ]
     return scores
 
 
-
-def read_evaluation(source: ResultSource, document: dict[str, Any], config: Config, found: Found) -> None:
+def read_evaluation(
+    source: ResultSource, document: dict[str, Any], config: Config, found: Found
+) -> None:
     """Add one finished evaluation to its arm."""
     arm, seed = arm_of(source, config), str(source.axes.get("seed", "0"))
     if seed in found.scores[arm]:
-        raise ConfigError(f"not comparable: two evaluations of arm={arm}, seed={seed}; the second is {source.job}")
+        raise ConfigError(
+            f"not comparable: two evaluations of arm={arm}, seed={seed}; the second is {source.job}"
+        )
     out, facts = Path(source.folder), document["facts"]
-    checkpoint = choose_checkpoint(document, config.checkpoints.get(source.job, config.checkpoint), source.job)
+    checkpoint = choose_checkpoint(
+        document, config.checkpoints.get(source.job, config.checkpoint), source.job
+    )
     path = out / "scores" / f"{checkpoint}.jsonl"
-    found.scores[arm][seed] = read_scores(path, config.metric, found.behaviour[arm], found.missing, source.job)
+    found.scores[arm][seed] = read_scores(
+        path, config.metric, found.behaviour[arm], found.missing, source.job
+    )
     found.evaluations.setdefault(arm, {})[seed] = (out, checkpoint)
     for file in (out / "results.json", path):
         found.source("scores", file)
     found.settings.append((source.job, settings_of(document)))
-    found.made_with.append((source.job, {**facts.get("versions", {}), "sandbox": facts.get("sandbox")}))
+    found.made_with.append(
+        (source.job, {**facts.get("versions", {}), "sandbox": facts.get("sandbox")})
+    )
     step = next(entry["step"] for entry in facts["checkpoints"] if entry["name"] == checkpoint)
     shown = f"{checkpoint} (step {step})"
     found.steps.setdefault(arm, {})[shown] = found.steps.setdefault(arm, {}).get(shown, 0) + 1
@@ -140,17 +158,20 @@ def read_evaluation(source: ResultSource, document: dict[str, Any], config: Conf
         found.remarks.setdefault(said, []).append(source.job)
 
 
-
 def settings_of(document: dict[str, Any]) -> dict[str, Any]:
-    """What must be the same in all evaluations: the config, and what each task was sampled with (the suite says some of it)."""
+    """What must be the same in all evaluations: the config, and what each task was sampled with
+    (the suite says some of it)."""
     tasks = {task: fact["settings"] for task, fact in document["facts"].get("tasks", {}).items()}
     settings = {key: value for key, value in document["config"].items() if key not in MAY_DIFFER}
     for key in {key for each in tasks.values() for key in each}:
         values = {task: each[key] for task, each in tasks.items()}
         same = len(set(values.values())) == 1
-        settings |= {key: next(iter(values.values()))} if same else {f"{key} of {task}": value for task, value in values.items()}
+        settings |= (
+            {key: next(iter(values.values()))}
+            if same
+            else {f"{key} of {task}": value for task, value in values.items()}
+        )
     return settings
-
 
 
 def read_specialists(config: Config, found: Found) -> None:
@@ -170,11 +191,13 @@ def read_specialists(config: Config, found: Found) -> None:
         found.source("specialists", file)
 
 
-
-def read_training(source: ResultSource, document: dict[str, Any], tested: Any, found: Found) -> None:
+def read_training(
+    source: ResultSource, document: dict[str, Any], tested: Any, found: Found
+) -> None:
     """Name the problems of the evaluation that a training used, or that nobody could look.
 
-    A training that was not told what the evaluation uses (``tested``, its ``data``) is looked at here, while its files are there.
+    A training that was not told what the evaluation uses (``tested``, its ``data``) is looked at
+    here, while its files are there.
     """
     if "test_data" not in document["facts"]:
         return  # of an engine that does not train on problems
@@ -185,33 +208,48 @@ def read_training(source: ResultSource, document: dict[str, Any], tested: Any, f
                 raise ConfigError("no test_data is given")
             test_data = overlap(document["config"]["data"], tested)
         except (ConfigError, OSError) as error:
-            found.missing.append(f"{source.job}: whether it trained on problems of the evaluation was not checked: {error}")
+            found.missing.append(
+                f"{source.job}: whether it trained on problems of the evaluation was not "
+                f"checked: {error}"
+            )
             return
     for name, told in (("in_training", found.trained_on_test), ("in_validation", found.missing)):
-        shared = ", ".join(f"{task} {count}" for task, count in test_data.get(name, {}).items() if count)
+        shared = ", ".join(
+            f"{task} {count}" for task, count in test_data.get(name, {}).items() if count
+        )
         if shared:
-            told.append(f"{source.job}: problems of the evaluation {name.replace('_', ' ')}: {shared}")
-
+            told.append(
+                f"{source.job}: problems of the evaluation {name.replace('_', ' ')}: {shared}"
+            )
 
 
 def check_settings(found: Found) -> None:
-    """ConfigError unless all evaluations sampled and scored alike; unlike versions and checkpoints are named in ``missing``."""
+    """ConfigError unless all evaluations sampled and scored alike; unlike versions and checkpoints
+    are named in ``missing``."""
     for job, settings in found.settings[1:]:
         first_job, first = found.settings[0]
-        changed = [f"{key} is {first.get(key)!r} in {first_job} and {settings.get(key)!r} in {job}"
-                   for key in sorted(first.keys() | settings.keys()) if first.get(key) != settings.get(key)]
+        changed = [
+            f"{key} is {first.get(key)!r} in {first_job} and {settings.get(key)!r} in {job}"
+            for key in sorted(first.keys() | settings.keys())
+            if first.get(key) != settings.get(key)
+        ]
         if changed:
-            raise ConfigError(f"not comparable: {'; '.join(changed)}; evaluate both with the same settings")
+            raise ConfigError(
+                f"not comparable: {'; '.join(changed)}; evaluate both with the same settings"
+            )
     for name in sorted({name for _, made in found.made_with for name in made}):
         values = sorted({str(made.get(name)) for _, made in found.made_with})
         if len(values) > 1:
-            found.missing.append(f"the evaluations were made with unlike {name}: {', '.join(values)}")
+            found.missing.append(
+                f"the evaluations were made with unlike {name}: {', '.join(values)}"
+            )
     if len({name for shown in found.steps.values() for name in shown}) > 1:
         each = "; ".join(f"{arm} {', '.join(sorted(shown))}" for arm, shown in found.steps.items())
         found.missing.append(f"the compared checkpoints are not of the same step: {each}")
     for said, jobs in sorted(found.remarks.items()):
-        found.missing.append(f"{said} ({'all evaluations' if len(jobs) == len(found.settings) else ', '.join(jobs)})")
-
+        found.missing.append(
+            f"{said} ({'all evaluations' if len(jobs) == len(found.settings) else ', '.join(jobs)})"
+        )
 
 
 def labels(numbers: list[int]) -> str:
@@ -225,7 +263,6 @@ def labels(numbers: list[int]) -> str:
     return f"[{', '.join(str(a) if a == b else f'{a}-{b}' for a, b in spans)}]" if spans else ""
 
 
-
 def read_jobs(config: Config) -> Found:
     """Read every input; what is not there is named in ``missing``."""
     found = Found()
@@ -235,7 +272,9 @@ def read_jobs(config: Config) -> Found:
     tested: Any = None
     for source in config.inputs:
         out = Path(source.folder)
-        progress = [line for line in read_progress(out) if line["phase"] not in ("evaluate", "score")]
+        progress = [
+            line for line in read_progress(out) if line["phase"] not in ("evaluate", "score")
+        ]
         if progress and arm_of(source, config) in found.scores:
             found.curves.setdefault(arm_of(source, config), []).append((source.job, progress))
             found.source("curves", out / "progress.jsonl")
@@ -262,5 +301,3 @@ def read_jobs(config: Config) -> Found:
     for source, _ in found.results:
         found.source("rows", Path(source.folder) / "results.json")
     return found
-
-

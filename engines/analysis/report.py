@@ -1,4 +1,5 @@
-"""Puts together what the report says: the comparison, the spread over training seeds, and what is missing."""
+"""Puts together what the report says: the comparison, the spread over training seeds, and what is
+missing."""
 
 from __future__ import annotations
 
@@ -49,8 +50,15 @@ def make_report(config: Config) -> Report:
     left, right = arms.values()
     common = sorted(left.keys() & right.keys())
     if set(left) != set(right):
-        report.missing.append(f"training seeds that only one arm has: {', '.join(sorted(left.keys() ^ right.keys()))}")
-    per_seed = [compare({arm: {seed: seeds[seed]} for arm, seeds in arms.items()}, config, [])[-1].difference for seed in common]
+        report.missing.append(
+            f"training seeds that only one arm has: {', '.join(sorted(left.keys() ^ right.keys()))}"
+        )
+    per_seed = [
+        compare({arm: {seed: seeds[seed]} for arm, seeds in arms.items()}, config, [])[
+            -1
+        ].difference
+        for seed in common
+    ]
     if len(common) > 1 and all(per_seed):
         report.over_seeds = t_interval([d.value for d in per_seed if d])
     report.flips = find_flips(report.found, config)

@@ -1,4 +1,5 @@
-"""Every number as a tidy row: those of the comparison, and those that the jobs left in their results."""
+"""Every number as a tidy row: those of the comparison, and those that the jobs left in their
+results."""
 
 from __future__ import annotations
 
@@ -19,29 +20,47 @@ def axes_of(line: Line, domain: str) -> Axes:
 
 
 def compared(report: Report) -> list[Tidy]:
-    """Scores of both arms and their difference, per line of the comparison; a missing one with its reason."""
+    """Scores of both arms and their difference, per line of the comparison; a missing one with its
+    reason."""
     metric, compare, found, domain = report.config.metric, report.config.compare, [], ""
-    source = ";".join(str(report.found.files[number - 1]) for number in sorted(report.found.uses.get("scores", [])))
+    source = ";".join(
+        str(report.found.files[number - 1])
+        for number in sorted(report.found.uses.get("scores", []))
+    )
     for line in report.lines:
         domain = domain if line.task else line.name
         parts: list[tuple[str, Axes, Interval | None]] = [
-            (metric, {compare.axis: compare.baseline}, line.baseline), (metric, {compare.axis: compare.treatment}, line.treatment),
-            (f"{metric}_difference", {}, line.difference)]
+            (metric, {compare.axis: compare.baseline}, line.baseline),
+            (metric, {compare.axis: compare.treatment}, line.treatment),
+            (f"{metric}_difference", {}, line.difference),
+        ]
         for name, arm, interval in parts:
-            row = Row(metric=name, value=interval.value if interval else None, n=line.n, axes={**axes_of(line, domain), **arm},
-                      error=None if interval else line.missing)
+            row = Row(
+                metric=name,
+                value=interval.value if interval else None,
+                n=line.n,
+                axes={**axes_of(line, domain), **arm},
+                error=None if interval else line.missing,
+            )
             found.append(Tidy(row, source, *((interval.low, interval.high) if interval else ())))
     return [*found, *expected(report)]
 
 
 def expected(report: Report) -> list[Tidy]:
-    """What the best specialist of each domain reaches, what the treatment does, and the gain, on the half that did not choose."""
+    """What the best specialist of each domain reaches, what the treatment does, and the gain, on
+    the half that did not choose."""
     metric, found = report.config.metric, []
-    source = ";".join(str(report.found.files[number - 1]) for number in sorted(report.found.uses.get("specialists", [])))
+    source = ";".join(
+        str(report.found.files[number - 1])
+        for number in sorted(report.found.uses.get("specialists", []))
+    )
     for line in report.expected:
         axes: Axes = {"domain": line.domain, "specialist": line.specialist}
-        for name, at, interval in ((metric, "expected", line.expected), (metric, "actual", line.actual),
-                                   (f"{metric}_difference", "gain", line.gain)):
+        for name, at, interval in (
+            (metric, "expected", line.expected),
+            (metric, "actual", line.actual),
+            (f"{metric}_difference", "gain", line.gain),
+        ):
             row = Row(metric=name, value=interval.value, n=line.n, axes={**axes, "at": at})
             found.append(Tidy(row, source, interval.low, interval.high))
     return found
@@ -49,7 +68,10 @@ def expected(report: Report) -> list[Tidy]:
 
 def own_rows(report: Report) -> list[Row]:
     """The rows of the report's own results; bounds of the difference are among its axes."""
-    return [with_ends(one) if one.row.metric.endswith("_difference") else one.row for one in compared(report)]
+    return [
+        with_ends(one) if one.row.metric.endswith("_difference") else one.row
+        for one in compared(report)
+    ]
 
 
 def from_jobs(report: Report) -> list[Tidy]:
@@ -57,8 +79,15 @@ def from_jobs(report: Report) -> list[Tidy]:
     found = []
     for source, rows in report.found.results:
         path = str(Path(source.folder) / "results.json")
-        found += [Tidy(row.model_copy(update={"axes": {**source.axes, **row.axes}}), path,
-                       job=source.job, stage=source.stage) for row in rows]
+        found += [
+            Tidy(
+                row.model_copy(update={"axes": {**source.axes, **row.axes}}),
+                path,
+                job=source.job,
+                stage=source.stage,
+            )
+            for row in rows
+        ]
     return found
 
 

@@ -11,8 +11,28 @@ from engines.analysis.report import Report
 from engines.shared.reporting.statistics import Interval
 
 HEAD = ["domain", "n", "baseline", "treatment", "difference [95 %]", "p adjusted", "detectable"]
-EXPECTED = ["domain", "best specialist", "n", "expected", "actual", "actual minus expected [95 %]", "p adjusted"]
-COSTS = ["job", "host", "CPUs", "GPUs", "GB", "hours", "CPU-hours", "GPU-hours", "attempts", "requeues", "source"]
+EXPECTED = [
+    "domain",
+    "best specialist",
+    "n",
+    "expected",
+    "actual",
+    "actual minus expected [95 %]",
+    "p adjusted",
+]
+COSTS = [
+    "job",
+    "host",
+    "CPUs",
+    "GPUs",
+    "GB",
+    "hours",
+    "CPU-hours",
+    "GPU-hours",
+    "attempts",
+    "requeues",
+    "source",
+]
 
 
 def apart(interval: Interval) -> str:
@@ -41,8 +61,15 @@ def cells(line: Line) -> list[str]:
     if line.missing or not (line.baseline and line.treatment and line.difference):
         return [name, n, "missing", "missing", line.missing, "", ""]
     detectable = "unknown" if line.detectable is None else f"{100 * line.detectable:.1f}"
-    return [name, n, f"{100 * line.baseline.value:.1f}", f"{100 * line.treatment.value:.1f}", apart(line.difference),
-            probability(line.adjusted), detectable]
+    return [
+        name,
+        n,
+        f"{100 * line.baseline.value:.1f}",
+        f"{100 * line.treatment.value:.1f}",
+        apart(line.difference),
+        probability(line.adjusted),
+        detectable,
+    ]
 
 
 def scores_from(report: Report) -> str:
@@ -57,55 +84,123 @@ def comparison_rows(report: Report) -> list[list[str]]:
 
 def behaviour_head(report: Report) -> list[str]:
     """Column names of ``behaviour``."""
-    return ["arm", report.config.metric, "samples", "tokens per answer", "cut at the limit", "no answer", "source"]
+    return [
+        "arm",
+        report.config.metric,
+        "samples",
+        "tokens per answer",
+        "cut at the limit",
+        "no answer",
+        "source",
+    ]
 
 
 def behaviour(report: Report) -> list[list[str]]:
-    """How long each arm answers, and how often it is cut or says nothing: a score can hide both. Means over tasks, then domains."""
+    """How long each arm answers, and how often it is cut or says nothing: a score can hide both.
+    Means over tasks, then domains."""
     rows, macro = [], report.lines[-1]
     for arm, score in zip(report.found.behaviour, (macro.baseline, macro.treatment), strict=True):
         sums = report.found.behaviour[arm]
         if not sums:
             continue
-        tokens, cut, silent = (macro_mean({task: getattr(part, name) / part.samples for task, part in sums.items()})
-                               for name in ("tokens", "cut", "no_answer"))
-        rows.append([arm, "missing" if score is None else f"{100 * score.value:.1f}", str(sum(part.samples for part in sums.values())),
-                     f"{tokens:.1f}", f"{100 * cut:.1f} %", f"{100 * silent:.1f} %", scores_from(report)])
+        tokens, cut, silent = (
+            macro_mean({task: getattr(part, name) / part.samples for task, part in sums.items()})
+            for name in ("tokens", "cut", "no_answer")
+        )
+        rows.append(
+            [
+                arm,
+                "missing" if score is None else f"{100 * score.value:.1f}",
+                str(sum(part.samples for part in sums.values())),
+                f"{tokens:.1f}",
+                f"{100 * cut:.1f} %",
+                f"{100 * silent:.1f} %",
+                scores_from(report),
+            ]
+        )
     return rows
 
 
 def macro_mean(values: dict[tuple[str, str], float]) -> float:
     """Mean over domains of the mean over a domain's tasks; keys are (domain, task)."""
-    return fmean(fmean(value for (domain, _), value in values.items() if domain == name) for name in {domain for domain, _ in values})
+    return fmean(
+        fmean(value for (domain, _), value in values.items() if domain == name)
+        for name in {domain for domain, _ in values}
+    )
 
 
 def cost_rows(report: Report) -> list[list[str]]:
     """One row per job, then the sum; a bound where a start left no record."""
     found = report.found
-    rows = [[cost.job, ", ".join(cost.hosts) or "unknown", *map(said, (cost.cpus, cost.gpus, cost.memory_gb)), *hours_of([cost]),
-             str(cost.attempts), str(cost.requeues), labels([found.source("costs", path) for path in cost.files])] for cost in found.costs]
-    attempts, requeues = (sum(getattr(cost, name) for cost in found.costs) for name in ("attempts", "requeues"))
-    return [*rows, ["sum", "", "", "", "", *hours_of(found.costs), str(attempts), str(requeues), labels(found.uses.get("costs", []))]]
+    rows = [
+        [
+            cost.job,
+            ", ".join(cost.hosts) or "unknown",
+            *map(said, (cost.cpus, cost.gpus, cost.memory_gb)),
+            *hours_of([cost]),
+            str(cost.attempts),
+            str(cost.requeues),
+            labels([found.source("costs", path) for path in cost.files]),
+        ]
+        for cost in found.costs
+    ]
+    attempts, requeues = (
+        sum(getattr(cost, name) for cost in found.costs) for name in ("attempts", "requeues")
+    )
+    return [
+        *rows,
+        [
+            "sum",
+            "",
+            "",
+            "",
+            "",
+            *hours_of(found.costs),
+            str(attempts),
+            str(requeues),
+            labels(found.uses.get("costs", [])),
+        ],
+    ]
 
 
 def flip_rows(report: Report) -> list[list[str]]:
     """Samples that changed from wrong to right, from right to wrong, or not at all, per domain."""
     flips, names = report.flips, ("gained", "lost", "both right", "neither")
     source = scores_from(report)
-    rows = [[domain, *[str(count[name]) for name in names], source] for domain, count in sorted(flips.counts.items())]
+    rows = [
+        [domain, *[str(count[name]) for name in names], source]
+        for domain, count in sorted(flips.counts.items())
+    ]
     return [*rows, ["all", *[str(flips.total(name)) for name in names], source]] if rows else []
 
 
 def flip_head(report: Report) -> list[str]:
     """Column names of ``flip_rows``."""
     names = report.config.compare
-    return ["samples right in", f"{names.treatment} only", f"{names.baseline} only", "both", "neither", "source"]
+    return [
+        "samples right in",
+        f"{names.treatment} only",
+        f"{names.baseline} only",
+        "both",
+        "neither",
+        "source",
+    ]
 
 
 def expected_rows(report: Report) -> list[list[str]]:
     """What the best specialist of each domain reaches, and what the treatment does."""
-    return [[line.domain, line.specialist, str(line.n), f"{100 * line.expected.value:.1f}", f"{100 * line.actual.value:.1f}",
-             apart(line.gain), probability(line.adjusted)] for line in report.expected]
+    return [
+        [
+            line.domain,
+            line.specialist,
+            str(line.n),
+            f"{100 * line.expected.value:.1f}",
+            f"{100 * line.actual.value:.1f}",
+            apart(line.gain),
+            probability(line.adjusted),
+        ]
+        for line in report.expected
+    ]
 
 
 def said(value: int | None) -> str:
@@ -114,11 +209,18 @@ def said(value: int | None) -> str:
 
 
 def hours_of(costs: list[Cost]) -> list[str]:
-    """Hours, CPU-hours and GPU-hours in sum. A lower bound is marked, nothing known is not zero, and no GPU asked for is zero."""
+    """Hours, CPU-hours and GPU-hours in sum. A lower bound is marked, nothing known is not zero,
+    and no GPU asked for is zero."""
     unknown = any(cost.unknown for cost in costs)
-    bounds = {"hours": unknown, "cpu_hours": unknown, "gpu_hours": any(cost.unknown and cost.gpus != 0 for cost in costs)}
+    bounds = {
+        "hours": unknown,
+        "cpu_hours": unknown,
+        "gpu_hours": any(cost.unknown and cost.gpus != 0 for cost in costs),
+    }
     found = []
     for name, at_least in bounds.items():
         value = sum(getattr(cost, name) for cost in costs)
-        found.append(f"{value:.3f}" if not at_least else f"\u2265 {value:.3f}" if value > 0 else "unknown")
+        found.append(
+            f"{value:.3f}" if not at_least else f"\u2265 {value:.3f}" if value > 0 else "unknown"
+        )
     return found

@@ -1,1 +1,2 @@
-"""What an engine and the orchestrator agree on: configs, files, checkpoints, metrics. No heavy import."""
+"""What an engine and the orchestrator agree on: configs, files, checkpoints, metrics. No heavy
+import."""

@@ -1,4 +1,5 @@
-"""Checkpoints below any folder: ours, plain Hugging Face folders, weights alone, and those of verl. Light on purpose (no torch)."""
+"""Checkpoints below any folder: ours, plain Hugging Face folders, weights alone, and those of verl.
+Light on purpose (no torch)."""
 
 from __future__ import annotations
 
@@ -74,43 +75,75 @@ def foreign(name: str, folder: Path) -> Located | str | None:
     """The checkpoint in a folder, why it is none, or None where nothing looks like one."""
     described, weights = (folder / "config.json").is_file(), any(folder.glob("*.safetensors"))
     if not described and not weights:
-        pickled = [path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in sorted(folder.glob(pattern))]
-        return f"{folder}: {pickled[0]} is a pickle, which is not opened; save it as safetensors" if pickled else None
+        pickled = [
+            path.name
+            for pattern in ("*.bin", "*.pt", "*.pth")
+            for path in sorted(folder.glob(pattern))
+        ]
+        return (
+            f"{folder}: {pickled[0]} is a pickle, which is not opened; save it as safetensors"
+            if pickled
+            else None
+        )
     trouble = trouble_with(folder)
     if (folder / "training_args.bin").is_file() and not (folder / "trainer_state.json").is_file():
         trouble = "transformers writes trainer_state.json last, and it is not there"
     if trouble:
         return f"{folder}: not a complete checkpoint: {trouble}"
-    return Located(name, step_of(name), step_of(name), folder, "huggingface" if described else "state_dict")
+    return Located(
+        name, step_of(name), step_of(name), folder, "huggingface" if described else "state_dict"
+    )
 
 
 def verl(folder: Path, latest: int | None) -> Located | str | None:
-    """The checkpoint of a ``global_step_N``: ``actor/huggingface`` below it. Not one that verl has not finished."""
+    """The checkpoint of a ``global_step_N``: ``actor/huggingface`` below it. Not one that verl has
+    not finished."""
     step, model = step_of(folder.name), folder / "actor" / "huggingface"
     if latest is not None and step > latest:
         return f"{folder}: {LATEST} says {latest}: it is still being written"
     if not model.is_dir():
-        return f"{folder}: no actor/huggingface; add hf_model to verl's checkpoint contents, or merge it with verl's model_merger"
+        return (
+            f"{folder}: no actor/huggingface; add hf_model to verl's checkpoint contents, or "
+            "merge it with verl's model_merger"
+        )
     if not any(model.glob("*.safetensors")):
         return f"{model}: configuration without weights; merge the shards with verl's model_merger"
     return foreign(folder.name, model)
 
 
 def locate(folder: Path) -> tuple[list[Located], list[str]]:
-    """Every complete checkpoint below ``folder``, lowest step first; and, in words, what looks like one and is not.
+    """Every complete checkpoint below ``folder``, lowest step first; and, in words, what looks like
+    one and is not.
 
-    ``folder`` is an output folder of ours, holds one folder per checkpoint, or is a checkpoint itself.
+    ``folder`` is an output folder of ours, holds one folder per checkpoint, or is a checkpoint
+    itself.
     """
     ours = complete(folder)
     if ours:
-        found: list[Located | str | None] = [Located(one.manifest.name, one.manifest.step, one.manifest.epoch, one.model,
-                                                     one.manifest.format, one.manifest) for one in ours]
+        found: list[Located | str | None] = [
+            Located(
+                one.manifest.name,
+                one.manifest.step,
+                one.manifest.epoch,
+                one.model,
+                one.manifest.format,
+                one.manifest,
+            )
+            for one in ours
+        ]
     elif (itself := foreign(folder.name, folder)) is not None:
         found = [itself]
     else:
         mark = folder / LATEST
         latest = int(mark.read_text()) if mark.is_file() else None
-        found = [verl(path, latest) if re.fullmatch(r"global_step_\d+", path.name) else foreign(path.name, path)
-                 for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+        found = [
+            verl(path, latest)
+            if re.fullmatch(r"global_step_\d+", path.name)
+            else foreign(path.name, path)
+            for path in sorted(folder.iterdir())
+            if path.is_dir() and not path.name.startswith(".")
+        ]
     whole = [one for one in found if isinstance(one, Located)]
-    return sorted(whole, key=lambda one: (one.step, one.name)), [one for one in found if isinstance(one, str)]
+    return sorted(whole, key=lambda one: (one.step, one.name)), [
+        one for one in found if isinstance(one, str)
+    ]

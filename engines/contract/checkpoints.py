@@ -1,7 +1,8 @@
 """Typed checkpoints: written beside and renamed, found by scanning the folder, never guessed.
 
-A checkpoint is the folder ``checkpoints/<name>/`` with ``manifest.json``, which is written last. A folder without a manifest is
-not a checkpoint. Light on purpose (no torch): the login node lists checkpoints too.
+A checkpoint is the folder ``checkpoints/<name>/`` with ``manifest.json``, which is written last. A
+folder without a manifest is not a checkpoint. Light on purpose (no torch): the login node lists
+checkpoints too.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ class Manifest(BaseModel):
     rank_by: str | None = None
     """The metric that ``best`` ranks by."""
     probe: dict[str, Any] | None = None
-    """``{"token_ids": [...], "logprobs": [...]}`` of a fixed prompt by the trainer; a sampler must reproduce it after loading."""
+    """``{"token_ids": [...], "logprobs": [...]}`` of a fixed prompt by the trainer; a sampler must
+    reproduce it after loading."""
     complete: Literal[True] = True
 
 
@@ -56,7 +58,8 @@ class Checkpoint(BaseModel):
 
     @property
     def model(self) -> Path:
-        """A Hugging Face folder (config, tokenizer, safetensors), or safetensors and a description of the engine's own."""
+        """A Hugging Face folder (config, tokenizer, safetensors), or safetensors and a description
+        of the engine's own."""
         return self.path / "model"
 
 
@@ -74,10 +77,20 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def save(out: Path, name: str, write: Callable[[Path], None], *, step: int, epoch: int, metrics: dict[str, float],
-         rank_by: str | None = None, probe: dict[str, Any] | None = None,
-         format: Literal["huggingface", "state_dict"] = "huggingface") -> Checkpoint:
-    """Save one checkpoint: ``write(folder)`` fills ``folder/model`` (and more), the manifest follows, the rename ends it.
+def save(
+    out: Path,
+    name: str,
+    write: Callable[[Path], None],
+    *,
+    step: int,
+    epoch: int,
+    metrics: dict[str, float],
+    rank_by: str | None = None,
+    probe: dict[str, Any] | None = None,
+    format: Literal["huggingface", "state_dict"] = "huggingface",
+) -> Checkpoint:
+    """Save one checkpoint: ``write(folder)`` fills ``folder/model`` (and more), the manifest
+    follows, the rename ends it.
 
     A folder of that name left by an earlier attempt is replaced.
     """
@@ -86,8 +99,16 @@ def save(out: Path, name: str, write: Callable[[Path], None], *, step: int, epoc
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     write(temporary)
-    manifest = Manifest(name=name, step=step, epoch=epoch, format=format, metrics=metrics, rank_by=rank_by,
-                        fingerprint=fingerprint(temporary / "model"), probe=probe)
+    manifest = Manifest(
+        name=name,
+        step=step,
+        epoch=epoch,
+        format=format,
+        metrics=metrics,
+        rank_by=rank_by,
+        fingerprint=fingerprint(temporary / "model"),
+        probe=probe,
+    )
     write_json(temporary / "manifest.json", manifest.model_dump())
     if final.exists():
         shutil.rmtree(final)
@@ -97,8 +118,13 @@ def save(out: Path, name: str, write: Callable[[Path], None], *, step: int, epoc
 
 
 def mark_best(out: Path) -> None:
-    """``checkpoints/best``: a link to the best complete checkpoint, for people and other programs. Without a metric there is none."""
-    found = [checkpoint for checkpoint in complete(out) if checkpoint.manifest.rank_by in checkpoint.manifest.metrics]
+    """``checkpoints/best``: a link to the best complete checkpoint, for people and other programs.
+    Without a metric there is none."""
+    found = [
+        checkpoint
+        for checkpoint in complete(out)
+        if checkpoint.manifest.rank_by in checkpoint.manifest.metrics
+    ]
     if found:
         temporary = out / "checkpoints" / ".best.tmp"
         temporary.unlink(missing_ok=True)
@@ -108,32 +134,49 @@ def mark_best(out: Path) -> None:
 
 def complete(out: Path) -> list[Checkpoint]:
     """All complete checkpoints below ``out``, oldest step first."""
-    found = [Checkpoint(path=path.parent, manifest=Manifest.model_validate(json.loads(path.read_text())))
-             for path in (out / "checkpoints").glob("*/manifest.json") if not path.parent.name.startswith(".") and path.parent.name != BEST]
-    return sorted(found, key=lambda checkpoint: (checkpoint.manifest.step, checkpoint.manifest.name))
+    found = [
+        Checkpoint(path=path.parent, manifest=Manifest.model_validate(json.loads(path.read_text())))
+        for path in (out / "checkpoints").glob("*/manifest.json")
+        if not path.parent.name.startswith(".") and path.parent.name != BEST
+    ]
+    return sorted(
+        found, key=lambda checkpoint: (checkpoint.manifest.step, checkpoint.manifest.name)
+    )
 
 
 def best(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
-    """The checkpoint whose ``rank_by`` metric is best; of equals the earliest. ConfigError if none says what to rank by."""
+    """The checkpoint whose ``rank_by`` metric is best; of equals the earliest. ConfigError if none
+    says what to rank by."""
     ranked = [c for c in checkpoints if c.manifest.rank_by in c.manifest.metrics]
     if not ranked:
-        raise ConfigError("no checkpoint carries the metric that 'best' ranks by; name 'last' or an epoch instead")
+        raise ConfigError(
+            "no checkpoint carries the metric that 'best' ranks by; name 'last' or an epoch instead"
+        )
     metric = METRICS[str(ranked[0].manifest.rank_by)]
     sign = 1.0 if metric.higher_is_better else -1.0
-    return max(ranked, key=lambda c: (sign * c.manifest.metrics[str(c.manifest.rank_by)], -c.manifest.step))
+    return max(
+        ranked, key=lambda c: (sign * c.manifest.metrics[str(c.manifest.rank_by)], -c.manifest.step)
+    )
 
 
 def check_selector(selector: str | list[int]) -> None:
     """ConfigError unless ``selector`` is last, best, all, every:N or a list of epochs."""
-    if isinstance(selector, list) or selector in ("last", "best", "all") or re.fullmatch(r"every:[1-9]\d*", selector):
+    if (
+        isinstance(selector, list)
+        or selector in ("last", "best", "all")
+        or re.fullmatch(r"every:[1-9]\d*", selector)
+    ):
         return
-    raise ConfigError(f"checkpoints: {selector!r} is none of last, best, all, every:N, [epoch, ...]")
+    raise ConfigError(
+        f"checkpoints: {selector!r} is none of last, best, all, every:N, [epoch, ...]"
+    )
 
 
 def select(out: Path, selector: str | list[int]) -> list[Checkpoint]:
     """The checkpoints that ``selector`` names, oldest first; ConfigError if one of them is missing.
 
-    ``every:N`` takes each N-th complete checkpoint counted back from the last, so that the last is always among them.
+    ``every:N`` takes each N-th complete checkpoint counted back from the last, so that the last is
+    always among them.
     """
     check_selector(selector)
     found = complete(out)
@@ -150,7 +193,10 @@ def select(out: Path, selector: str | list[int]) -> list[Checkpoint]:
     by_epoch = {checkpoint.manifest.epoch: checkpoint for checkpoint in found}
     missing = [epoch for epoch in selector if epoch not in by_epoch]
     if missing:
-        raise ConfigError(f"{out / 'checkpoints'}: no complete checkpoint of epochs {missing}; there are {sorted(by_epoch)}")
+        raise ConfigError(
+            f"{out / 'checkpoints'}: no complete checkpoint of epochs {missing}; there "
+            f"are {sorted(by_epoch)}"
+        )
     return [by_epoch[epoch] for epoch in sorted(selector)]
 
 
@@ -172,7 +218,8 @@ def named(out: Path, name: str) -> Checkpoint:
 
 
 def rotate(out: Path, keep: int) -> None:
-    """Delete the oldest complete checkpoints so that ``keep`` remain; the best one stays and counts among them.
+    """Delete the oldest complete checkpoints so that ``keep`` remain; the best one stays and counts
+    among them.
 
     Looks at the folder, not at memory, so a resumed run also rotates what earlier attempts left.
     """

@@ -1,4 +1,5 @@
-"""What every engine does the same way: read a config, report progress, write results, stop when asked.
+"""What every engine does the same way: read a config, report progress, write results, stop when
+asked.
 
 Light on purpose (no torch): the login node imports it too.
 """
@@ -15,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 
 class EngineConfig(BaseModel):
-    """Base of every engine's ``Config``: unknown keys and wrong types are errors, values never change."""
+    """Base of every engine's ``Config``: unknown keys and wrong types are errors, values never
+    change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -25,23 +27,40 @@ class ConfigError(ValueError):
 
 
 def same_config(config: EngineConfig, before: Any, free: Set[str], where: Path) -> None:
-    """ConfigError unless the config that ``where`` was made with (as JSON values) decides the same; ``free`` keys decide nothing.
+    """ConfigError unless the config that ``where`` was made with (as JSON values) decides the same;
+    ``free`` keys decide nothing.
 
-    A key that the program did not know then counts with its default, so a newer version goes on with what an older one began.
+    A key that the program did not know then counts with its default, so a newer version goes on
+    with what an older one began.
     """
     now = config.model_dump(mode="json")
     if not isinstance(before, dict):
-        raise ConfigError(f"{where}: was made by an older version of the program, which did not keep its config; go on with that one, or "
-                          "give a new --out folder")
+        raise ConfigError(
+            f"{where}: was made by an older version of the program, which did not keep "
+            "its config; go on with that one, or "
+            "give a new --out folder"
+        )
     try:
-        old = type(config).model_validate({**before, **{key: now[key] for key in free & now.keys()}})
+        old = type(config).model_validate(
+            {**before, **{key: now[key] for key in free & now.keys()}}
+        )
     except ValidationError as error:
-        raise ConfigError(f"{where}: was made by another version of the program ({'; '.join(describe(error, type(config)))}); go on with "
-                          "that one, or give a new --out folder") from error
+        raise ConfigError(
+            f"{where}: was made by another version of the program "
+            f"({'; '.join(describe(error, type(config)))}); go on with "
+            "that one, or give a new --out folder"
+        ) from error
     then = old.model_dump(mode="json")
-    changed = [f"{key}: {json.dumps(then[key])}, now {json.dumps(now[key])}" for key in now if key not in free and then[key] != now[key]]
+    changed = [
+        f"{key}: {json.dumps(then[key])}, now {json.dumps(now[key])}"
+        for key in now
+        if key not in free and then[key] != now[key]
+    ]
     if changed:
-        raise ConfigError(f"{where}: was made with another config ({'; '.join(changed)}); restore it, or give a new --out folder")
+        raise ConfigError(
+            f"{where}: was made with another config ({'; '.join(changed)}); restore it, "
+            "or give a new --out folder"
+        )
 
 
 class CheckpointSource(EngineConfig):
@@ -84,7 +103,8 @@ C = TypeVar("C", bound=EngineConfig)
 
 
 def load_config(path: Path, kind: type[C]) -> C:
-    """Read a YAML or JSON config file into ``kind``; ConfigError names file, key, value and the nearest known key."""
+    """Read a YAML or JSON config file into ``kind``; ConfigError names file, key, value and the
+    nearest known key."""
     try:
         values = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
@@ -96,7 +116,8 @@ def load_config(path: Path, kind: type[C]) -> C:
 
 
 def describe(error: ValidationError, kind: type[BaseModel]) -> list[str]:
-    """One short line per mistake, with the dotted key, the value, and the nearest known key for an unknown one."""
+    """One short line per mistake, with the dotted key, the value, and the nearest known key for an
+    unknown one."""
     import difflib
 
     lines = []
@@ -104,18 +125,35 @@ def describe(error: ValidationError, kind: type[BaseModel]) -> list[str]:
         key = ".".join(str(part) for part in item["loc"]) or "the config"
         if item["type"] == "extra_forbidden":
             near = difflib.get_close_matches(str(item["loc"][-1]), list(kind.model_fields), n=1)
-            hint = f", did you mean '{near[0]}'?" if near else f"; known keys: {', '.join(kind.model_fields)}"
+            hint = (
+                f", did you mean '{near[0]}'?"
+                if near
+                else f"; known keys: {', '.join(kind.model_fields)}"
+            )
             lines.append(f"unknown key '{key}'{hint}")
         elif item["type"] == "missing":
             lines.append(f"key '{key}' is missing")
         else:
-            lines.append(f"{key}: {item['msg'].removeprefix('Value error, ')}, got {item['input']!r}")
+            lines.append(
+                f"{key}: {item['msg'].removeprefix('Value error, ')}, got {item['input']!r}"
+            )
     return lines
 
 
-MAY_DIFFER = frozenset({"models", "data", "seed", "scoring_workers", "kv_cache_gb", "probe_tolerance", "gpus_per_model", "drain_seconds",
-                        "allow_weak_sandbox", "reuse", "planned_suite"})
-"""Keys of an evaluation's config that may differ between the arms; that the problems are the same is seen from their ids, and how
-each task was sampled from its facts."""
-
-
+MAY_DIFFER = frozenset(
+    {
+        "models",
+        "data",
+        "seed",
+        "scoring_workers",
+        "kv_cache_gb",
+        "probe_tolerance",
+        "gpus_per_model",
+        "drain_seconds",
+        "allow_weak_sandbox",
+        "reuse",
+        "planned_suite",
+    }
+)
+"""Keys of an evaluation's config that may differ between the arms; that the problems are the same
+is seen from their ids, and how each task was sampled from its facts."""

@@ -1,5 +1,4 @@
-"""Files that appear whole or not at all: written under another name, then renamed.
-"""
+"""Files that appear whole or not at all: written under another name, then renamed."""
 
 from __future__ import annotations
 
@@ -18,9 +17,6 @@ def write_text(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-
 def write_json(path: Path, value: object) -> None:
     """Write ``value`` as JSON by rename. NaN is refused: it is not JSON and not a result."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
-
-

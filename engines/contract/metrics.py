@@ -1,4 +1,5 @@
-"""Every metric that may appear in a result, with unit, range and direction. Registered once, here."""
+"""Every metric that may appear in a result, with unit, range and direction. Registered once,
+here."""
 
 from __future__ import annotations
 
@@ -19,28 +20,82 @@ class Metric:
 
 METRICS: dict[str, Metric] = {
     "accuracy": Metric("share of samples judged correct", "share", 0.0, 1.0, True),
-    "score": Metric("mean score of the samples, partial credit included where the task has it", "share", 0.0, 1.0, True),
-    "pass_at_k": Metric("chance that one of k samples of a problem is correct, without bias from n samples", "share", 0.0, 1.0, True),
-    "suite_score": Metric("mean over a suite's tasks of each task's own metric, tasks of one group counted once", "share", 0.0, 1.0, True),
-    "no_answer_rate": Metric("share of samples without an answer that could be read", "share", 0.0, 1.0, False),
+    "score": Metric(
+        "mean score of the samples, partial credit included where the task has it",
+        "share",
+        0.0,
+        1.0,
+        True,
+    ),
+    "pass_at_k": Metric(
+        "chance that one of k samples of a problem is correct, without bias from n samples",
+        "share",
+        0.0,
+        1.0,
+        True,
+    ),
+    "suite_score": Metric(
+        "mean over a suite's tasks of each task's own metric, tasks of one group counted once",
+        "share",
+        0.0,
+        1.0,
+        True,
+    ),
+    "no_answer_rate": Metric(
+        "share of samples without an answer that could be read", "share", 0.0, 1.0, False
+    ),
     "truncated_rate": Metric("share of samples that hit the token limit", "share", 0.0, 1.0, False),
     "response_tokens": Metric("mean length of a response", "tokens", 0.0, None, None),
-    "validation_reward_mean": Metric("mean over tasks of the mean validation reward", "reward", 0.0, 1.0, True),
+    "validation_reward_mean": Metric(
+        "mean over tasks of the mean validation reward", "reward", 0.0, 1.0, True
+    ),
     "validation_reward": Metric("mean validation reward of one task", "reward", 0.0, 1.0, True),
     "train_reward_mean": Metric("mean reward of the rollouts of a step", "reward", 0.0, 1.0, True),
-    "conflict_rate": Metric("share of task pairs whose gradients have a negative inner product", "share", 0.0, 1.0, False),
+    "conflict_rate": Metric(
+        "share of task pairs whose gradients have a negative inner product",
+        "share",
+        0.0,
+        1.0,
+        False,
+    ),
     "loss": Metric("training loss", "nats", None, None, False),
-    "validation_accuracy": Metric("share of the query's next states predicted on validation machines", "share", 0.0, 1.0, True),
-    "test_accuracy": Metric("share of the query's next states predicted on test machines", "share", 0.0, 1.0, True),
-    "ceiling_accuracy": Metric("expected accuracy of the exact in-context predictor on the same sequences", "share", 0.0, 1.0, True),
-    "counting_accuracy": Metric("accuracy of predicting the most frequent next state so far", "share", 0.0, 1.0, True),
+    "validation_accuracy": Metric(
+        "share of the query's next states predicted on validation machines", "share", 0.0, 1.0, True
+    ),
+    "test_accuracy": Metric(
+        "share of the query's next states predicted on test machines", "share", 0.0, 1.0, True
+    ),
+    "ceiling_accuracy": Metric(
+        "expected accuracy of the exact in-context predictor on the same sequences",
+        "share",
+        0.0,
+        1.0,
+        True,
+    ),
+    "counting_accuracy": Metric(
+        "accuracy of predicting the most frequent next state so far", "share", 0.0, 1.0, True
+    ),
     "chance_accuracy": Metric("accuracy of guessing uniformly", "share", 0.0, 1.0, True),
     "ceiling_share": Metric("test accuracy over ceiling accuracy", "share", 0.0, None, True),
-    "probe_accuracy": Metric("share of transitions whose label a linear probe reads from the model's states", "share", 0.0, 1.0, True),
-    "probe_control_accuracy": Metric("the same for labels that a random function per sequence gives", "share", 0.0, 1.0, None),
+    "probe_accuracy": Metric(
+        "share of transitions whose label a linear probe reads from the model's states",
+        "share",
+        0.0,
+        1.0,
+        True,
+    ),
+    "probe_control_accuracy": Metric(
+        "the same for labels that a random function per sequence gives", "share", 0.0, 1.0, None
+    ),
     "probe_selectivity": Metric("probe accuracy minus control accuracy", "share", -1.0, 1.0, True),
-    "majority_accuracy": Metric("accuracy of always answering the most frequent label", "share", 0.0, 1.0, None),
+    "majority_accuracy": Metric(
+        "accuracy of always answering the most frequent label", "share", 0.0, 1.0, None
+    ),
     "parameters": Metric("trained parameters of one model", "parameters", 0.0, None, None),
-    "accuracy_difference": Metric("accuracy of the treatment minus the baseline, paired by problem", "share", -1.0, 1.0, True),
-    "score_difference": Metric("score of the treatment minus the baseline, paired by problem", "share", -1.0, 1.0, True),
+    "accuracy_difference": Metric(
+        "accuracy of the treatment minus the baseline, paired by problem", "share", -1.0, 1.0, True
+    ),
+    "score_difference": Metric(
+        "score of the treatment minus the baseline, paired by problem", "share", -1.0, 1.0, True
+    ),
 }

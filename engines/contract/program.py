@@ -1,4 +1,5 @@
-"""How every engine runs: ``program`` reads the config, calls the engine, and turns its end into an exit code.
+"""How every engine runs: ``program`` reads the config, calls the engine, and turns its end into an
+exit code.
 
 Every ``engines/<name>/__main__.py`` calls it; nothing else does.
 """
@@ -16,22 +17,24 @@ from engines.contract.environment import environment
 from engines.contract.files import write_json
 
 INTERRUPTED = 75
-"""Exit code of an engine that stopped on a signal and continues from its newest checkpoint when started again."""
+"""Exit code of an engine that stopped on a signal and continues from its newest checkpoint when
+started again."""
 
 
 BAD_CONFIG = 2
 """Exit code of an engine whose config is wrong; one line on stderr says what."""
 
 
-
 class Stop:
-    """Whether somebody asked the engine to stop (time limit, preemption, cancel). Look at it between steps."""
+    """Whether somebody asked the engine to stop (time limit, preemption, cancel). Look at it
+    between steps."""
 
     def __init__(self) -> None:
         self.requested = False
 
     def listen(self) -> None:
-        """Take over SIGTERM, SIGINT and SIGUSR2. Call again after a library replaced the handlers (ray.init does)."""
+        """Take over SIGTERM, SIGINT and SIGUSR2. Call again after a library replaced the handlers
+        (ray.init does)."""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
             signal.signal(number, self._request)
 
@@ -39,23 +42,28 @@ class Stop:
         self.requested = True
 
 
-
 class Interrupted(Exception):
     """Raised by an engine that has saved its state because a stop was requested."""
 
 
-
-def program(engine: str, kind: type[C], run: Callable[[C, Path, Stop], None], arguments: list[str] | None = None) -> int:
+def program(
+    engine: str,
+    kind: type[C],
+    run: Callable[[C, Path, Stop], None],
+    arguments: list[str] | None = None,
+) -> int:
     """Run an engine as a program: ``CONFIG --out FOLDER``. Returns the exit code.
 
-    0: results are there (also when they were there before); 2: bad config, one line; 75: stopped on a signal, start it again to
-    continue. Anything else that goes wrong keeps its traceback.
+    0: results are there (also when they were there before); 2: bad config, one line; 75: stopped on
+        a signal, start it again to continue. Anything else that goes wrong keeps its traceback.
     """
     import argparse
 
     parser = argparse.ArgumentParser(prog=f"python -m engines.{engine}")
     parser.add_argument("config", type=Path, help="YAML or JSON file with the engine's config")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write to; finished work in it is kept")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder to write to; finished work in it is kept"
+    )
     parsed = parser.parse_args(arguments)
     out: Path = parsed.out
     if (out / "results.json").exists():
@@ -75,5 +83,3 @@ def program(engine: str, kind: type[C], run: Callable[[C, Path, Stop], None], ar
         print(f"engines.{engine}: stopped: {error}", file=sys.stderr)
         return INTERRUPTED
     return 0
-
-

@@ -17,8 +17,9 @@ from engines.contract.files import write_text
 class Progress:
     """``progress.jsonl``: one line per step, readable while the engine runs.
 
-    A line is ``{"step", "total", "time", "phase", "metrics"}``; time is Unix seconds. Opening it with ``keep_until`` drops the
-    lines after that step, so that a resumed run leaves the same file as an uninterrupted one (but for the times).
+    A line is ``{"step", "total", "time", "phase", "metrics"}``; time is Unix seconds. Opening it
+    with ``keep_until`` drops the lines after that step, so that a resumed run leaves the same file
+    as an uninterrupted one (but for the times).
     """
 
     def __init__(self, out: Path, keep_until: int = 0) -> None:
@@ -26,12 +27,19 @@ class Progress:
         kept = [line for line in read_progress(out) if line["step"] <= keep_until]
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
 
-    def write(self, step: int, total: int, metrics: Mapping[str, float], phase: str = "train") -> None:
+    def write(
+        self, step: int, total: int, metrics: Mapping[str, float], phase: str = "train"
+    ) -> None:
         """Append one line and flush it."""
-        line = {"step": step, "total": total, "time": time.time(), "phase": phase, "metrics": dict(metrics)}
+        line = {
+            "step": step,
+            "total": total,
+            "time": time.time(),
+            "phase": phase,
+            "metrics": dict(metrics),
+        }
         with self.path.open("a") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
-
 
 
 def read_progress(out: Path) -> list[dict[str, Any]]:
@@ -46,5 +54,3 @@ def read_progress(out: Path) -> list[dict[str, Any]]:
         except json.JSONDecodeError:
             break  # torn by a kill in the middle of a write; nothing follows it
     return lines
-
-

@@ -16,7 +16,8 @@ from engines.contract.files import write_json
 
 
 class Row(BaseModel):
-    """One tidy result: a value and the axes that tell it apart, or the reason why there is no value."""
+    """One tidy result: a value and the axes that tell it apart, or the reason why there is no
+    value."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,31 +35,45 @@ class Row(BaseModel):
     def model_post_init(self, _context: object) -> None:
         """Refuse a row that has neither or both of value and error."""
         if (self.value is None) == (self.error is None):
-            raise ValueError(f"row '{self.metric}' needs a value or an error, not both: {self.value!r}, {self.error!r}")
+            raise ValueError(
+                f"row '{self.metric}' needs a value or an error, not both: "
+                f"{self.value!r}, {self.error!r}"
+            )
 
 
-
-def write_results(out: Path, engine: str, config: BaseModel, rows: list[Row], seconds: float,
-                  facts: Mapping[str, Any] | None = None) -> None:
+def write_results(
+    out: Path,
+    engine: str,
+    config: BaseModel,
+    rows: list[Row],
+    seconds: float,
+    facts: Mapping[str, Any] | None = None,
+) -> None:
     """Write ``results.json``, last of all, by rename.
 
-    ``facts`` are what a report wants to say beside the rows: versions, sizes, file names below ``out``, scorer, sandbox.
+    ``facts`` are what a report wants to say beside the rows: versions, sizes, file names below
+    ``out``, scorer, sandbox.
     """
     from engines.contract.metrics import METRICS
 
     unknown = sorted({row.metric for row in rows} - METRICS.keys())
     if unknown:
         raise ValueError(f"metrics not registered in engines.contract.metrics: {unknown}")
-    write_json(out / "results.json", {
-        "schema": 1, "engine": engine, "config": config.model_dump(), "seconds": seconds,
-        "rows": [row.model_dump() for row in rows], "facts": dict(facts or {}),
-    })
-
+    write_json(
+        out / "results.json",
+        {
+            "schema": 1,
+            "engine": engine,
+            "config": config.model_dump(),
+            "seconds": seconds,
+            "rows": [row.model_dump() for row in rows],
+            "facts": dict(facts or {}),
+        },
+    )
 
 
 def read_results(out: Path) -> tuple[list[Row], dict[str, Any]]:
-    """Rows and the whole document of a finished job's ``results.json``. FileNotFoundError if it is not done."""
+    """Rows and the whole document of a finished job's ``results.json``. FileNotFoundError if it is
+    not done."""
     document = json.loads((out / "results.json").read_text())
     return [Row.model_validate(row) for row in document["rows"]], document
-
-

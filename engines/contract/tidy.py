@@ -1,4 +1,5 @@
-"""Tidy rows of many jobs as one table: CSV, parquet. Light on purpose: parquet alone asks for pyarrow."""
+"""Tidy rows of many jobs as one table: CSV, parquet. Light on purpose: parquet alone asks for
+pyarrow."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ def with_ends(line: Tidy) -> Row:
 
 
 def records(lines: Sequence[Tidy]) -> list[dict[str, Any]]:
-    """One mapping per row, all with the same keys: FIRST, then every axis; an axis that a row does not have is None.
+    """One mapping per row, all with the same keys: FIRST, then every axis; an axis that a row does
+    not have is None.
 
     An axis of the same name as one of the first columns gets ``axis_`` in front.
     """
@@ -44,8 +46,24 @@ def records(lines: Sequence[Tidy]) -> list[dict[str, Any]]:
     found = []
     for line in lines:
         row = line.row
-        first = (line.job, line.stage, row.metric, row.value, row.n, line.low, line.high, row.spread, row.error, line.source)
-        found.append({**dict(zip(FIRST, first, strict=True)), **{columns[name]: row.axes.get(name) for name in names}})
+        first = (
+            line.job,
+            line.stage,
+            row.metric,
+            row.value,
+            row.n,
+            line.low,
+            line.high,
+            row.spread,
+            row.error,
+            line.source,
+        )
+        found.append(
+            {
+                **dict(zip(FIRST, first, strict=True)),
+                **{columns[name]: row.axes.get(name) for name in names},
+            }
+        )
     return found
 
 
@@ -60,15 +78,24 @@ def csv_text(lines: Sequence[Tidy]) -> str:
 
 
 def write_parquet(path: Path, lines: Sequence[Tidy]) -> None:
-    """The rows as parquet; an axis whose values are of several types is text. ConfigError without pyarrow."""
+    """The rows as parquet; an axis whose values are of several types is text. ConfigError without
+    pyarrow."""
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
-        raise ConfigError("writing parquet needs pyarrow: run: pip install pyarrow, or export CSV") from error
+        raise ConfigError(
+            "writing parquet needs pyarrow: run: pip install pyarrow, or export CSV"
+        ) from error
     found = records(lines)
-    columns: dict[str, list[Any]] = {name: [record[name] for record in found] for name in (found[0] if found else FIRST)}
+    columns: dict[str, list[Any]] = {
+        name: [record[name] for record in found] for name in (found[0] if found else FIRST)
+    }
     for name, values in columns.items():
         if len({type(value) for value in values if value is not None}) > 1:
-            columns[name] = [float(value) for value in values] if name in FIRST else [None if v is None else str(v) for v in values]
+            columns[name] = (
+                [float(value) for value in values]
+                if name in FIRST
+                else [None if v is None else str(v) for v in values]
+            )
     parquet.write_table(pyarrow.table(columns), path)

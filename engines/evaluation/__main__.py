@@ -26,7 +26,6 @@ PROMPT_CHARACTERS = 500
 """How much of a prompt is kept for reading."""
 
 
-
 def models_of(config: Config) -> list[Model]:
     """The models to evaluate, oldest checkpoint first."""
     if isinstance(config.models, str):
@@ -34,28 +33,44 @@ def models_of(config: Config) -> list[Model]:
     return [Model(one.manifest.name, one.model, one.manifest) for one in chosen(config.models)]
 
 
-
 def write_prompts(out: Path, items: list[Item]) -> None:
-    """``problems.jsonl``: the start of each prompt, so that a report can show what was asked after the data have moved."""
-    lines = [{"task": item.task, "item_id": item.problem.item_id, "prompt": item.problem.prompt[-1]["content"][:PROMPT_CHARACTERS]}
-             for item in items]
+    """``problems.jsonl``: the start of each prompt, so that a report can show what was asked after
+    the data have moved."""
+    lines = [
+        {
+            "task": item.task,
+            "item_id": item.problem.item_id,
+            "prompt": item.problem.prompt[-1]["content"][:PROMPT_CHARACTERS],
+        }
+        for item in items
+    ]
     write_text(out / "problems.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
 
 
-
-def same_as_before(config: Config, out: Path, models: list[Model], facts: dict[str, dict[str, Any]]) -> None:
-    """ConfigError if the samples in ``out`` were made with other settings, data or weights: they must not be mixed."""
+def same_as_before(
+    config: Config, out: Path, models: list[Model], facts: dict[str, dict[str, Any]]
+) -> None:
+    """ConfigError if the samples in ``out`` were made with other settings, data or weights: they
+    must not be mixed."""
     path = out / "settings.json"
-    settings = {**{key: value for key, value in config.model_dump().items() if key not in FREE_KEYS},
-                "the models' weights": {m.name: m.manifest.fingerprint if m.manifest else None for m in models},
-                "the tasks and their files": {task: [fact["sha256"], fact["settings"]] for task, fact in facts.items()}}
+    settings = {
+        **{key: value for key, value in config.model_dump().items() if key not in FREE_KEYS},
+        "the models' weights": {
+            m.name: m.manifest.fingerprint if m.manifest else None for m in models
+        },
+        "the tasks and their files": {
+            task: [fact["sha256"], fact["settings"]] for task, fact in facts.items()
+        },
+    }
     begun = any(one.stat().st_size for one in out.glob("generations/*/*.jsonl"))
     if begun and path.exists() and (before := json.loads(path.read_text())) != settings:
         changed = [key for key in settings if before.get(key) != settings[key]]
-        raise ConfigError(f"{out} holds samples made with other settings ({', '.join(changed)}); put those back, or delete that folder to "
-                          "begin anew")
+        raise ConfigError(
+            f"{out} holds samples made with other settings ({', '.join(changed)}); put "
+            "those back, or delete that folder to "
+            "begin anew"
+        )
     write_json(path, settings)
-
 
 
 def versions() -> dict[str, str]:
@@ -65,7 +80,6 @@ def versions() -> dict[str, str]:
     return {name: version(name) for name in ("torch", "transformers")} | {"vllm": vllm_version()}
 
 
-
 def vllm_version() -> str:
     """vLLM's version; the CPU build is a package of another name."""
     import vllm
@@ -73,32 +87,53 @@ def vllm_version() -> str:
     return str(vllm.__version__)
 
 
-
 def sandbox_of(items: list[Item], weak: bool) -> str | None:
-    """Name of the sandbox, tested, if some problem needs one; found out before anything is generated."""
+    """Name of the sandbox, tested, if some problem needs one; found out before anything is
+    generated."""
     from engines.shared.sandbox.execution import self_test
     from engines.shared.scoring.registry import IN_SANDBOX, kind_of
 
-    return self_test(weak) if any(kind_of(item.problem.data_source) in IN_SANDBOX for item in items) else None
+    return (
+        self_test(weak)
+        if any(kind_of(item.problem.data_source) in IN_SANDBOX for item in items)
+        else None
+    )
 
 
-
-def rows_of(config: Config, desk: Desk, model: Model, lines: list[Line], facts: dict[str, dict[str, Any]]) -> list[Row]:
+def rows_of(
+    config: Config, desk: Desk, model: Model, lines: list[Line], facts: dict[str, dict[str, Any]]
+) -> list[Row]:
     """All rows of one model."""
     epoch, step = (model.manifest.epoch, model.manifest.step) if model.manifest else (0, 0)
     axes: Axes = {"checkpoint": model.name, "epoch": epoch, "step": step}
     # One whose every prompt is too long has no item, and rows without a value that say so.
-    tasks = {task: fact["domain"] for task, fact in facts.items()} | {item.task: item.domain for item in desk.items}
+    tasks = {task: fact["domain"] for task, fact in facts.items()} | {
+        item.task: item.domain for item in desk.items
+    }
     sampled = frozenset(task for task, fact in facts.items() if fact["settings"]["temperature"] > 0)
     found = rows(lines, tasks, axes, sampled)
     if config.suite is not None:
         wanted = config.whole_suite().tasks
-        part = f"only {len(facts)} of the {len(wanted)} tasks of {config.suite} were evaluated" if len(facts) < len(wanted) else ""
-        part = part or (f"only the first {config.limit} problems of each task were evaluated" if config.limit else "")
-        found.append(over_suite(found, {task: fact["settings"]["metric"] for task, fact in facts.items()},
-                                {task: fact["group"] for task, fact in facts.items()}, part, {**axes, "suite": config.suite}))
+        part = (
+            f"only {len(facts)} of the {len(wanted)} tasks of {config.suite} were evaluated"
+            if len(facts) < len(wanted)
+            else ""
+        )
+        part = part or (
+            f"only the first {config.limit} problems of each task were evaluated"
+            if config.limit
+            else ""
+        )
+        found.append(
+            over_suite(
+                found,
+                {task: fact["settings"]["metric"] for task, fact in facts.items()},
+                {task: fact["group"] for task, fact in facts.items()},
+                part,
+                {**axes, "suite": config.suite},
+            )
+        )
     return found
-
 
 
 def run(config: Config, out: Path, stop: Stop) -> None:
@@ -126,15 +161,33 @@ def run(config: Config, out: Path, stop: Stop) -> None:
                 key = f"{model.name}: {line['task']}: {line['status']}"
                 errors[key] = errors.get(key, 0) + 1
         found += rows_of(config, desk, model, lines, facts)
-    checkpoints = [{"name": m.name, "step": m.manifest.step if m.manifest else 0, "epoch": m.manifest.epoch if m.manifest else 0,
-                    "fingerprint": m.manifest.fingerprint if m.manifest else None} for m in models]
-    write_results(out, "evaluation", config, found, time.monotonic() - start,
-                  {"checkpoints": checkpoints, "too_long_prompts": {task: fact["too_long_prompts"] for task, fact in facts.items()},
-                   "tasks": facts, "remarks": [*said, *reused], "engine_starts": starts, "samples_without_score": errors,
-                   "sandbox": sandbox, "versions": versions()})
+    checkpoints = [
+        {
+            "name": m.name,
+            "step": m.manifest.step if m.manifest else 0,
+            "epoch": m.manifest.epoch if m.manifest else 0,
+            "fingerprint": m.manifest.fingerprint if m.manifest else None,
+        }
+        for m in models
+    ]
+    write_results(
+        out,
+        "evaluation",
+        config,
+        found,
+        time.monotonic() - start,
+        {
+            "checkpoints": checkpoints,
+            "too_long_prompts": {task: fact["too_long_prompts"] for task, fact in facts.items()},
+            "tasks": facts,
+            "remarks": [*said, *reused],
+            "engine_starts": starts,
+            "samples_without_score": errors,
+            "sandbox": sandbox,
+            "versions": versions(),
+        },
+    )
 
 
 if __name__ == "__main__":
     sys.exit(program("evaluation", Config, run))
-
-

@@ -1,4 +1,5 @@
-"""Scores checkpoints on the tasks of a suite or of a data folder, with one vLLM start for all of them."""
+"""Scores checkpoints on the tasks of a suite or of a data folder, with one vLLM start for all of
+them."""
 
 from __future__ import annotations
 
@@ -17,12 +18,15 @@ class Config(EngineConfig):
     models: CheckpointsSource | str
     """Checkpoints of a job, or one Hugging Face folder."""
     data: str | dict[str, str]
-    """A folder with ``<task>.test.parquet`` or benchmark files under their authors' names (see the how-to); or task -> file. With
-    ``suite``: the folder of its files, or a data set on the Hugging Face hub, such as ``LLM360/guru-RL-92k``."""
+    """A folder with ``<task>.test.parquet`` or benchmark files under their authors' names (see the
+    how-to); or task -> file. With ``suite``: the folder of its files, or a data set on the Hugging
+    Face hub, such as ``LLM360/guru-RL-92k``."""
     suite: str | None = None
-    """``guru-online``, ``guru-offline``, or the path of a YAML file of your own: which tasks there are, and how each is sampled."""
+    """``guru-online``, ``guru-offline``, or the path of a YAML file of your own: which tasks there
+    are, and how each is sampled."""
     planned_suite: PlannedSuite | None = None
-    """What the file of ``suite`` says; the planner fills it in, so that an edit of the file changes nothing that was launched before."""
+    """What the file of ``suite`` says; the planner fills it in, so that an edit of the file changes
+    nothing that was launched before."""
     tasks: list[str] | None = None
     """Only these tasks; None is all."""
     samples_per_prompt: int | None = Field(None, ge=1)
@@ -30,9 +34,11 @@ class Config(EngineConfig):
     temperature: float | None = Field(None, ge=0)
     """0 is greedy. None is what the suite says, 0 without a suite."""
     top_p: float | None = Field(None, gt=0, le=1)
-    """Share of the probability that tokens are drawn from; None is what the suite says, 1 without a suite."""
+    """Share of the probability that tokens are drawn from; None is what the suite says, 1 without a
+    suite."""
     max_prompt_tokens: int | None = Field(None, ge=1)
-    """Longer prompts are counted and not sent; never cut. None is what the suite says, 4096 without a suite."""
+    """Longer prompts are counted and not sent; never cut. None is what the suite says, 4096 without
+    a suite."""
     max_response_tokens: int | None = Field(None, ge=1)
     """Token limit of a response; None is what the suite says, 4096 without a suite."""
     seed: int = 0
@@ -40,23 +46,28 @@ class Config(EngineConfig):
     limit: int | None = Field(None, ge=1)
     """Only the first so many problems of each task."""
     scoring: Literal["strict", "guru"] = "strict"
-    """``strict`` says what is right; ``guru`` gives the published GURU scorer's value, defects included."""
+    """``strict`` says what is right; ``guru`` gives the published GURU scorer's value, defects
+    included."""
     scoring_seconds: float = Field(10.0, gt=0)
     """Time limit of scoring one sample; programs in the sandbox have their own."""
     scoring_workers: int = Field(1, ge=1)
     """Scoring processes at a time."""
     allow_weak_sandbox: bool = False
-    """Where neither bubblewrap nor landlock holds: run model-written code with limits on time and memory only, rather than not at all. It
-    may then read and write your files. The results say so."""
+    """Where neither bubblewrap nor landlock holds: run model-written code with limits on time
+    and memory only, rather than not at all. It may then read and write your files. The results
+    say so."""
     gpus_per_model: int = Field(1, ge=1)
-    """GPUs that share one copy of the model (tensor parallel); the GPUs of the job are divided into groups of so many."""
+    """GPUs that share one copy of the model (tensor parallel); the GPUs of the job are divided into
+    groups of so many."""
     kv_cache_gb: int = Field(1, ge=1)
     """Size of vLLM's cache on the CPU."""
     reuse: list[str] = Field(default_factory=list)
-    """Output folders of other evaluations: samples that one of them has made of the same weights, on the same files, with the same settings
-    are taken over instead of being made again. `orch evolve` fills it in."""
+    """Output folders of other evaluations: samples that one of them has made of the same weights,
+    on the same files, with the same settings are taken over instead of being made again. `orch
+    evolve` fills it in."""
     drain_seconds: float = Field(20.0, ge=0)
-    """How long samples that are on their way may go on after a signal to stop; then they are given up and made again later."""
+    """How long samples that are on their way may go on after a signal to stop; then they are given
+    up and made again later."""
     probe_tolerance: float = Field(0.05, gt=0)
     """Largest difference of a probe log-probability (nats) after a swap."""
 
@@ -82,20 +93,37 @@ class Config(EngineConfig):
         known = self.whole_suite().tasks
         unknown = [task for task in self.tasks or [] if task not in known]
         if unknown:
-            raise ConfigError(f"tasks: the suite {self.suite} has no {', '.join(unknown)}; it has {', '.join(known)}")
+            raise ConfigError(
+                f"tasks: the suite {self.suite} has no {', '.join(unknown)}; it has "
+                f"{', '.join(known)}"
+            )
         return self
 
     def whole_suite(self) -> Suite:
         """The suite, as it was when the evaluation was planned."""
         assert self.suite is not None
-        return self.planned_suite.suite if self.planned_suite is not None else load_suite(self.suite)
+        return (
+            self.planned_suite.suite if self.planned_suite is not None else load_suite(self.suite)
+        )
 
     def over(self) -> dict[str, int | float]:
         """The settings that this config names itself, which hold for all tasks."""
-        return {key: value for key in Settings.model_fields if (value := getattr(self, key, None)) is not None}
+        return {
+            key: value
+            for key in Settings.model_fields
+            if (value := getattr(self, key, None)) is not None
+        }
 
 
-FREE_KEYS = frozenset({"allow_weak_sandbox", "reuse", "scoring_workers", "kv_cache_gb", "gpus_per_model", "drain_seconds"})
-"""Keys of the config that decide how fast the samples are made and not which: a restart may change them."""
-
-
+FREE_KEYS = frozenset(
+    {
+        "allow_weak_sandbox",
+        "reuse",
+        "scoring_workers",
+        "kv_cache_gb",
+        "gpus_per_model",
+        "drain_seconds",
+    }
+)
+"""Keys of the config that decide how fast the samples are made and not which: a restart may change
+them."""

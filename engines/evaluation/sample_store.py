@@ -1,4 +1,5 @@
-"""Samples on disk (append-only, one line each), what is still missing of them, and in which order it is made."""
+"""Samples on disk (append-only, one line each), what is still missing of them, and in which order
+it is made."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ from engines.evaluation.tasks import Item
 from engines.shared.inference import Request, sample_seed
 
 SYNC_SECONDS = 5.0
-"""Lines are flushed at once and forced to the disk at this interval: a crash of the machine costs no more."""
+"""Lines are flushed at once and forced to the disk at this interval: a crash of the machine costs
+no more."""
 
 PROGRESS_SECONDS = 2.0
 
@@ -57,7 +59,8 @@ class Portion:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Whole lines of an append-only file; a torn last line is cut off, so that the next one starts clean."""
+    """Whole lines of an append-only file; a torn last line is cut off, so that the next one starts
+    clean."""
     if not path.exists():
         return []
     raw = path.read_bytes()
@@ -69,7 +72,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 class Lengths:
-    """How long responses are expected to be, in tokens: seen for the problem, else for its task, else said by the suite."""
+    """How long responses are expected to be, in tokens: seen for the problem, else for its task,
+    else said by the suite."""
 
     def __init__(self) -> None:
         self.items: defaultdict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0])
@@ -90,14 +94,31 @@ class Lengths:
 
 
 class Desk:
-    """Knows which samples are missing, hands them out, writes down those that come back. The only writer of the files.
+    """Knows which samples are missing, hands them out, writes down those that come back. The only
+    writer of the files.
 
-    Samples are numbered per problem; a sample's seed hangs on the config's seed, its problem and its number alone, so neither the number of
-    processes nor an interruption decides what is drawn.
+    Samples are numbered per problem; a sample's seed hangs on the config's seed, its problem and
+    its number alone, so neither the number of processes nor an interruption decides what is
+    drawn.
     """
 
-    def __init__(self, config: Config, out: Path, models: Sequence[Model], items: Sequence[Item], stop: Stop, progress: Progress) -> None:
-        self.config, self.out, self.models, self.items, self.stop, self.progress = config, out, models, items, stop, progress
+    def __init__(
+        self,
+        config: Config,
+        out: Path,
+        models: Sequence[Model],
+        items: Sequence[Item],
+        stop: Stop,
+        progress: Progress,
+    ) -> None:
+        self.config, self.out, self.models, self.items, self.stop, self.progress = (
+            config,
+            out,
+            models,
+            items,
+            stop,
+            progress,
+        )
         self.processes = 1
         self.lengths = Lengths()
         self.files: dict[Path, TextIO] = {}
@@ -123,8 +144,12 @@ class Desk:
         for line in self.lines(model):
             done.add((line["task"], line["item_id"], line["sample"]))
             self.lengths.add(line["task"], line["item_id"], line["tokens"])
-        return [(index, number) for index, item in enumerate(self.items) for number in range(item.samples)
-                if (item.task, item.problem.item_id, number) not in done]
+        return [
+            (index, number)
+            for index, item in enumerate(self.items)
+            for number in range(item.samples)
+            if (item.task, item.problem.item_id, number) not in done
+        ]
 
     @property
     def done(self) -> int:
@@ -132,7 +157,8 @@ class Desk:
         return self.total - sum(self.left.values())
 
     def ready(self) -> None:
-        """An engine has started: speed is counted from the first one on, and signals are heard again (vLLM sets its own handlers)."""
+        """An engine has started: speed is counted from the first one on, and signals are heard
+        again (vLLM sets its own handlers)."""
         if not self.tokens:
             self.began = time.monotonic()
         self.stop.listen()
@@ -142,11 +168,16 @@ class Desk:
         return self.stop.requested
 
     def take(self, count: int, model: int | None = None) -> Portion:
-        """Up to ``count`` samples that nobody has, of one model (of this one, if named), those with the longest responses first.
+        """Up to ``count`` samples that nobody has, of one model (of this one, if named), those with
+        the longest responses first.
 
         Several processes take less and less as the end comes near, so that they end together.
         """
-        waiting = [model] if model is not None else [index for index, missing in enumerate(self.missing) if missing]
+        waiting = (
+            [model]
+            if model is not None
+            else [index for index, missing in enumerate(self.missing) if missing]
+        )
         if self.stop.requested or not waiting or not (left := self.missing[waiting[0]]):
             return Portion()
         chosen, first = waiting[0], waiting[0] not in self.opened
@@ -155,13 +186,24 @@ class Desk:
             left.sort(key=lambda key: self.lengths.of(self.items[key[0]]))
         count = min(count, -(-len(left) // (2 * self.processes)) if self.processes > 1 else count)
         taken = [left.pop() for _ in range(min(count, len(left)))]
-        return Portion(chosen, tuple((item, number, self.request(self.items[item], number)) for item, number in taken), first)
+        return Portion(
+            chosen,
+            tuple((item, number, self.request(self.items[item], number)) for item, number in taken),
+            first,
+        )
 
     def request(self, item: Item, number: int) -> Request:
         """What to send for one sample."""
         settings = item.settings
-        return Request(item.token_ids, 1, sample_seed(self.config.seed, item.problem.item_id, number), settings.temperature,
-                       settings.max_response_tokens, settings.top_p, logprobs=False)
+        return Request(
+            item.token_ids,
+            1,
+            sample_seed(self.config.seed, item.problem.item_id, number),
+            settings.temperature,
+            settings.max_response_tokens,
+            settings.top_p,
+            logprobs=False,
+        )
 
     def give(self, sample: Sample) -> None:
         """Write down one sample."""
@@ -170,8 +212,13 @@ class Desk:
         if path not in self.files:
             path.parent.mkdir(parents=True, exist_ok=True)
             self.files[path] = path.open("a")
-        line = {"item_id": item.problem.item_id, "sample": sample.number, "text": sample.text, "tokens": sample.tokens,
-                "finish_reason": sample.finish_reason}
+        line = {
+            "item_id": item.problem.item_id,
+            "sample": sample.number,
+            "text": sample.text,
+            "tokens": sample.tokens,
+            "finish_reason": sample.finish_reason,
+        }
         self.files[path].write(json.dumps(line) + "\n")
         self.files[path].flush()
         self.lengths.add(item.task, item.problem.item_id, sample.tokens)
@@ -190,17 +237,24 @@ class Desk:
         self.synced = time.monotonic()
 
     def tell(self) -> None:
-        """One line of progress: samples on disk, speed, and how long the rest takes at this speed."""
+        """One line of progress: samples on disk, speed, and how long the rest takes at this
+        speed."""
         self.told = time.monotonic()
         speed = self.tokens / max(self.told - self.began, 1e-9)
         metrics = {"samples": float(self.done), "tokens_per_second": speed}
         if speed > 0:
-            metrics["seconds_left"] = sum(count * self._task_length(task) for task, count in self.left.items()) / speed
+            metrics["seconds_left"] = (
+                sum(count * self._task_length(task) for task, count in self.left.items()) / speed
+            )
         self.progress.write(self.done, self.total, metrics, "evaluate")
 
     def _task_length(self, task: str) -> float:
         tokens, count = self.lengths.tasks.get(task, (0, 0))
-        return tokens / count if count else self.lengths.of(next(item for item in self.items if item.task == task))
+        return (
+            tokens / count
+            if count
+            else self.lengths.of(next(item for item in self.items if item.task == task))
+        )
 
     def close(self) -> None:
         """Everything that was given is on disk, and told."""

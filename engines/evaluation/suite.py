@@ -1,6 +1,8 @@
-"""Suites: which files belong to a benchmark suite, and how each of its tasks is sampled. YAML data; a user's file is like ours.
+"""Suites: which files belong to a benchmark suite, and how each of its tasks is sampled. YAML data;
+a user's file is like ours.
 
-Light on purpose (no torch): the login node checks a suite's name and its tasks before a job waits for a GPU.
+Light on purpose (no torch): the login node checks a suite's name and its tasks before a job waits
+for a GPU.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ class Settings(EngineConfig):
     metric: Literal["accuracy", "score"] = "accuracy"
     """The task's figure in the mean over the suite; score counts partial credit."""
     expected_tokens: int | None = Field(None, ge=1)
-    """How long responses are, about; the longest are sent first. Lengths seen in the same job replace it."""
+    """How long responses are, about; the longest are sent first. Lengths seen in the same job
+    replace it."""
 
 
 PLAIN = Settings.model_validate({})
@@ -44,7 +47,8 @@ class Task(EngineConfig):
     """One task of a suite; what it leaves out is the suite's default."""
 
     file: str | list[str] | None = None
-    """The beginning of the file's name (or several that it may have); what stands before two underscores is the task's domain."""
+    """The beginning of the file's name (or several that it may have); what stands before two
+    underscores is the task's domain."""
     rows: int | None = Field(None, ge=1)
     """Rows that the published file has; another number is said in the results. None: not known."""
     group: str | None = None
@@ -75,15 +79,20 @@ class Suite(EngineConfig):
     about: str = ""
     """One line."""
     include: str | None = None
-    """Another suite, shipped or a file beside this one, whose tasks and defaults this one adds to and changes."""
+    """Another suite, shipped or a file beside this one, whose tasks and defaults this one adds to
+    and changes."""
     folder: str | None = None
-    """The folder of the data set that holds the files, such as ``offline_eval``; the data folder itself where there is none."""
+    """The folder of the data set that holds the files, such as ``offline_eval``; the data folder
+    itself where there is none."""
     defaults: Settings = PLAIN
     tasks: dict[str, Task] = Field(default_factory=dict)
 
     def settings(self, task: str) -> Settings:
         """How a task is sampled: its own settings over the suite's defaults."""
-        return changed(self.defaults, self.tasks[task].model_dump(include=set(Settings.model_fields), exclude_none=True))
+        return changed(
+            self.defaults,
+            self.tasks[task].model_dump(include=set(Settings.model_fields), exclude_none=True),
+        )
 
 
 class PlannedSuite(EngineConfig):
@@ -109,44 +118,64 @@ def is_file(name: str) -> bool:
 
 
 def load_suite(name: str, seen: tuple[Path, ...] = (), beside: Path = Path()) -> Suite:
-    """A shipped suite by name, or a user's by the path of its YAML file. ConfigError says which suites or keys there are."""
-    path = (beside / Path(name).expanduser() if is_file(name) else SHIPPED / f"{name}.yaml").resolve()
+    """A shipped suite by name, or a user's by the path of its YAML file. ConfigError says which
+    suites or keys there are."""
+    path = (
+        beside / Path(name).expanduser() if is_file(name) else SHIPPED / f"{name}.yaml"
+    ).resolve()
     if not is_file(name) and name not in shipped():
         near = difflib.get_close_matches(name, shipped(), n=1)
-        raise ConfigError(f"suite: there is no '{name}'" + (f", did you mean '{near[0]}'?" if near else "")
-                          + f"; there are {', '.join(shipped())}, or the path of a .yaml file of your own")
+        raise ConfigError(
+            f"suite: there is no '{name}'"
+            + (f", did you mean '{near[0]}'?" if near else "")
+            + f"; there are {', '.join(shipped())}, or the path of a .yaml file of your own"
+        )
     if path in seen:
         raise ConfigError(f"{path}: includes itself")
     values = read_yaml(path)
     if isinstance(values.get("include"), str):
-        values = merged(load_suite(values["include"], (*seen, path), path.parent).model_dump(exclude_none=True), values)
+        values = merged(
+            load_suite(values["include"], (*seen, path), path.parent).model_dump(exclude_none=True),
+            values,
+        )
     try:
         suite = Suite.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{path}: {'; '.join(describe(error, Suite))}") from error
     nameless = sorted(task for task, entry in suite.tasks.items() if not entry.prefixes)
     if nameless or not suite.tasks:
-        raise ConfigError(f"{path}: {'no tasks' if not suite.tasks else f'no file for {nameless}'}; write tasks: {{name: {{file: the "
-                          "beginning of its name}}")
+        raise ConfigError(
+            f"{path}: {'no tasks' if not suite.tasks else f'no file for {nameless}'}; "
+            f"write tasks: {{name: {{file: the "
+            "beginning of its name}}"
+        )
     return suite
 
 
 def merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """``own`` over ``base``; mappings are merged key by key, so that a task's entry may change one setting of it."""
-    both = {key: merged(base[key], value) if isinstance(base.get(key), dict) and isinstance(value, dict) else value
-            for key, value in own.items()}
+    """``own`` over ``base``; mappings are merged key by key, so that a task's entry may change one
+    setting of it."""
+    both = {
+        key: merged(base[key], value)
+        if isinstance(base.get(key), dict) and isinstance(value, dict)
+        else value
+        for key, value in own.items()
+    }
     return {**base, **both}
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe loading in which a key that is there twice is an error: PyYAML lets the last one win in silence."""
+    """Safe loading in which a key that is there twice is an error: PyYAML lets the last one win in
+    silence."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """The mapping of a node."""
         keys = [key.value for key, _ in node.value]
         twice = sorted({key for key in keys if keys.count(key) > 1})
         if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"key '{twice[0]}' is there twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key '{twice[0]}' is there twice", node.start_mark
+            )
         return dict(super().construct_mapping(node, deep))
 
 
@@ -157,5 +186,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: is no mapping; a suite has the keys {', '.join(Suite.model_fields)}")
+        raise ConfigError(
+            f"{path}: is no mapping; a suite has the keys {', '.join(Suite.model_fields)}"
+        )
     return values

@@ -1,4 +1,5 @@
-"""Generation with all GPUs of the job: one process per group of them, all served from the desk of this one through pipes."""
+"""Generation with all GPUs of the job: one process per group of them, all served from the desk of
+this one through pipes."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ LOOK_SECONDS = 0.5
 
 
 def gpu_groups(gpus_per_model: int) -> list[str | None]:
-    """``CUDA_VISIBLE_DEVICES`` of each process; one process that sees what this one sees (None) on a CPU or if a model takes all GPUs.
+    """``CUDA_VISIBLE_DEVICES`` of each process; one process that sees what this one sees (None) on
+    a CPU or if a model takes all GPUs.
 
     ConfigError if the GPUs cannot be divided so.
     """
@@ -37,12 +39,18 @@ def gpu_groups(gpus_per_model: int) -> list[str | None]:
     if not devices or len(devices) == gpus_per_model:
         return [None]
     if len(devices) % gpus_per_model:
-        raise ConfigError(f"gpus_per_model: {gpus_per_model} does not divide the {len(devices)} GPUs of this job")
-    return [",".join(devices[first:first + gpus_per_model]) for first in range(0, len(devices), gpus_per_model)]
+        raise ConfigError(
+            f"gpus_per_model: {gpus_per_model} does not divide the {len(devices)} GPUs of this job"
+        )
+    return [
+        ",".join(devices[first : first + gpus_per_model])
+        for first in range(0, len(devices), gpus_per_model)
+    ]
 
 
 def generate(desk: Desk) -> int:
-    """Make every missing sample; returns how many engines were started. Interrupted if a signal came first; what was made is on disk."""
+    """Make every missing sample; returns how many engines were started. Interrupted if a signal
+    came first; what was made is on disk."""
     started = 0
     try:
         if desk.done < desk.total:
@@ -61,7 +69,8 @@ def generate(desk: Desk) -> int:
 
 @contextlib.contextmanager
 def visible(group: str | None) -> Iterator[None]:
-    """What is started meanwhile sees these GPUs only, from its first import on; None: what this process sees."""
+    """What is started meanwhile sees these GPUs only, from its first import on; None: what this
+    process sees."""
     before = os.environ.get(DEVICES)
     if group is not None:
         os.environ[DEVICES] = group
@@ -74,8 +83,11 @@ def visible(group: str | None) -> Iterator[None]:
             os.environ.pop(DEVICES, None)
 
 
-def generate_in_processes(desk: Desk, groups: Sequence[str | None], program: Program | None = None) -> None:
-    """Make the missing samples with one process per group; returns when all have ended. ConfigError as a process found it.
+def generate_in_processes(
+    desk: Desk, groups: Sequence[str | None], program: Program | None = None
+) -> None:
+    """Make the missing samples with one process per group; returns when all have ended. ConfigError
+    as a process found it.
 
     ``program`` is what a process runs: an engine, if nothing else is said.
     """
@@ -85,7 +97,9 @@ def generate_in_processes(desk: Desk, groups: Sequence[str | None], program: Pro
     try:
         for group in groups:
             ours, theirs = context.Pipe()
-            process = context.Process(target=program or work, args=(theirs, desk.config, list(desk.models), length))
+            process = context.Process(
+                target=program or work, args=(theirs, desk.config, list(desk.models), length)
+            )
             with visible(group):
                 process.start()
             theirs.close()
@@ -114,8 +128,11 @@ def tell(pipe: Connection) -> None:
         return
 
 
-def serve(desk: Desk, pipe: Connection, live: dict[Connection, multiprocessing.process.BaseProcess]) -> None:
-    """Answer one message of a process, or see that it has ended. RuntimeError if it died, ConfigError if it says so."""
+def serve(
+    desk: Desk, pipe: Connection, live: dict[Connection, multiprocessing.process.BaseProcess]
+) -> None:
+    """Answer one message of a process, or see that it has ended. RuntimeError if it died,
+    ConfigError if it says so."""
     try:
         message = pipe.recv()
     except (EOFError, ConnectionResetError):
@@ -123,7 +140,9 @@ def serve(desk: Desk, pipe: Connection, live: dict[Connection, multiprocessing.p
         process.join()
         pipe.close()
         if process.exitcode != 0:
-            raise RuntimeError(f"a generating process died (exit code {process.exitcode}); its error stands above") from None
+            raise RuntimeError(
+                f"a generating process died (exit code {process.exitcode}); its error stands above"
+            ) from None
         return
     if isinstance(message, Sample):
         desk.give(message)

@@ -14,15 +14,19 @@ JUDGED_AT_ONCE = 200
 
 
 def judge(model: Model, parameters: Parameters, store: Store, order: Array) -> Array:
-    """(S, N, K): 1 right, 0 wrong, nan beyond a query's end. Waits for the device once, at the end."""
+    """(S, N, K): 1 right, 0 wrong, nan beyond a query's end. Waits for the device once, at the
+    end."""
     models = len(next(iter(parameters.values())))
     width = (store.segments.shape[-1] - 1) // 2
     orders, pieces = torch.from_numpy(order).to(store.device), []
     with torch.no_grad():
         for start in range(0, len(order), JUDGED_AT_ONCE):
             rows = np.arange(start, min(start + JUDGED_AT_ONCE, len(order)))
-            batch = store.batch(torch.from_numpy(rows).to(store.device), orders[start : start + len(rows)],
-                                store.longest(rows, order[rows]))
+            batch = store.batch(
+                torch.from_numpy(rows).to(store.device),
+                orders[start : start + len(rows)],
+                store.longest(rows, order[rows]),
+            )
             logits = model.logits(parameters, batch.inputs.expand(models, *batch.inputs.shape))
             right = (logits.argmax(-1) == batch.targets).float()
             column = torch.where(batch.query, batch.query.cumsum(-1) - 1, width)

@@ -1,4 +1,5 @@
-"""CUDA graphs: what of the training cannot be run without a GPU, and has not been run on one; so there is little of it."""
+"""CUDA graphs: what of the training cannot be run without a GPU, and has not been run on one; so
+there is little of it."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ import torch
 
 
 def own_stream(device: torch.device) -> AbstractContextManager[object]:
-    """Work within this goes to a stream of its own on a GPU, as a recording demands, once what was asked of the GPU before is done."""
+    """Work within this goes to a stream of its own on a GPU, as a recording demands, once what was
+    asked of the GPU before is done."""
     if device.type != "cuda":
         return nullcontext()
     stream = torch.cuda.Stream(device)
@@ -19,7 +21,8 @@ def own_stream(device: torch.device) -> AbstractContextManager[object]:
 
 
 def record(work: Callable[[], None]) -> Callable[[], None]:
-    """Record what ``work`` launches on the current stream, without running it; the result replays it. RuntimeError if it cannot be.
+    """Record what ``work`` launches on the current stream, without running it; the result replays
+    it. RuntimeError if it cannot be.
 
     What it allocates stays allocated for as long as the result lives.
     """

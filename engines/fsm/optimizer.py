@@ -1,7 +1,9 @@
-"""AdamW on S models at once (Loshchilov & Hutter 2019), each with its own learning rate and its own gradient clipping.
+"""AdamW on S models at once (Loshchilov & Hutter 2019), each with its own learning rate and its own
+gradient clipping.
 
-All parameters lie in one tensor (S, P), so that a step is a handful of elementwise operations however many models there are.
-Written out because importing torch.optim loads the compiler: 1.3 s per process, as long as torch itself.
+All parameters lie in one tensor (S, P), so that a step is a handful of elementwise operations
+however many models there are. Written out because importing torch.optim loads the compiler: 1.3 s
+per process, as long as torch itself.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 @dataclass(frozen=True)
 class Pace:
-    """What of an update changes from step to step, in tensors that stay where they are: a recorded step reads them anew."""
+    """What of an update changes from step to step, in tensors that stay where they are: a recorded
+    step reads them anew."""
 
     rates: torch.Tensor
     """Learning rates, (S, 1)."""
@@ -29,10 +32,15 @@ class Pace:
     @classmethod
     def of(cls, models: int, device: torch.device) -> Pace:
         """Room for ``models`` models."""
-        return cls(torch.zeros(models, 1, device=device), torch.ones((), device=device), torch.ones((), device=device))
+        return cls(
+            torch.zeros(models, 1, device=device),
+            torch.ones((), device=device),
+            torch.ones((), device=device),
+        )
 
     def set(self, rates: torch.Tensor, factor: float, number: int) -> None:
-        """For update ``number``, from 1, with ``factor`` times ``rates``. Numbers travel as arguments of kernels: no copy, no wait."""
+        """For update ``number``, from 1, with ``factor`` times ``rates``. Numbers travel as
+        arguments of kernels: no copy, no wait."""
         torch.mul(rates, factor, out=self.rates)
         self.first.fill_(1 - BETA1**number)
         self.second.fill_((1 - BETA2**number) ** 0.5)
@@ -54,21 +62,29 @@ class Flat:
         """Join parameters with leading S; moments zero."""
         values = torch.cat([tensor.flatten(1) for tensor in parameters.values()], dim=1).to(device)
         shapes = {name: tuple(tensor.shape[1:]) for name, tensor in parameters.items()}
-        return cls(values.requires_grad_(), torch.zeros_like(values), torch.zeros_like(values), shapes)
+        return cls(
+            values.requires_grad_(), torch.zeros_like(values), torch.zeros_like(values), shapes
+        )
 
     def named(self) -> Parameters:
         """The parameters as views (S, ...). One split, whose gradient is one concatenation."""
         sizes = [torch.Size(shape).numel() for shape in self.shapes.values()]
         parts = self.values.split(sizes, dim=1)
-        return {name: part.unflatten(1, shape) for (name, shape), part in zip(self.shapes.items(), parts, strict=True)}
+        return {
+            name: part.unflatten(1, shape)
+            for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
+        }
 
     def step(self, gradient: torch.Tensor, pace: Pace, clip: float, weight_decay: float) -> None:
         """One update in place, of ``gradient`` (S, P).
 
-        Each model's gradient is scaled to norm ``clip`` where it is longer, on its own: not the norm over the stack.
+        Each model's gradient is scaled to norm ``clip`` where it is longer, on its own: not the
+        norm over the stack.
         """
         with torch.no_grad():
-            gradient = gradient * (clip / (gradient.norm(dim=1, keepdim=True) + 1e-6)).clamp(max=1.0)
+            gradient = gradient * (clip / (gradient.norm(dim=1, keepdim=True) + 1e-6)).clamp(
+                max=1.0
+            )
             self.values.mul_(1 - pace.rates * weight_decay)
             self.first.lerp_(gradient, 1 - BETA1)
             self.second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)

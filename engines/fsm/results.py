@@ -1,4 +1,5 @@
-"""The rows of ``results.json``: each model's test accuracy beside what could be known and what guessing gives."""
+"""The rows of ``results.json``: each model's test accuracy beside what could be known and what
+guessing gives."""
 
 from __future__ import annotations
 
@@ -27,48 +28,73 @@ Axes = dict[str, str | int | float | bool]
 
 
 def accuracy_row(metric: str, right: Array, axes: Axes) -> Row:
-    """Accuracy over all scored next states of (N, K), nan where there is none; the standard error is over the N sequences."""
+    """Accuracy over all scored next states of (N, K), nan where there is none; the standard error
+    is over the N sequences."""
     rows = right[~np.isnan(right).all(axis=1)]
     value, error = ratio(np.nansum(rows, axis=1), (~np.isnan(rows)).sum(axis=1).astype(float))
     return Row(metric=metric, value=value, n=len(rows), spread=error, axes=axes)
 
 
 def by_position(metric: str, right: Array, axes: Axes) -> list[Row]:
-    """One row per block of the query: ``position`` is the block's first transition, counted from 1."""
-    return [accuracy_row(metric, right[:, start : start + BLOCK], {**axes, "position": start + 1})
-            for start in range(0, right.shape[1], BLOCK)]
+    """One row per block of the query: ``position`` is the block's first transition, counted from
+    1."""
+    return [
+        accuracy_row(metric, right[:, start : start + BLOCK], {**axes, "position": start + 1})
+        for start in range(0, right.shape[1], BLOCK)
+    ]
 
 
 def what_is_known(config: Config, data: Data, order: Array) -> tuple[list[Row], float]:
-    """The ceiling (over all and by position), counting and chance on the test sequences; and the ceiling itself."""
+    """The ceiling (over all and by position), counting and chance on the test sequences; and the
+    ceiling itself."""
     states = config.data_set.machines.states
     known = baselines.exact(data.test, order, config.data_set)
-    rows = [accuracy_row("ceiling_accuracy", known, {}),
-            Row(metric="chance_accuracy", value=1 / states, n=len(data.test)),
-            *(accuracy_row("counting_accuracy", baselines.counting(data.test, order, states, by), {"by": by})
-              for by in ("state", "action", "nothing")),
-            *by_position("ceiling_accuracy", known, {})]
+    rows = [
+        accuracy_row("ceiling_accuracy", known, {}),
+        Row(metric="chance_accuracy", value=1 / states, n=len(data.test)),
+        *(
+            accuracy_row(
+                "counting_accuracy", baselines.counting(data.test, order, states, by), {"by": by}
+            )
+            for by in ("state", "action", "nothing")
+        ),
+        *by_position("ceiling_accuracy", known, {}),
+    ]
     return rows, float(rows[0].value or 0.0)
 
 
 def member_axes(member: Member, config: Config) -> Axes:
     """What tells a model apart within its job; nothing if it is the only one."""
     axes: Axes = {"seed": member.seed} if len(config.members) > 1 else {}
-    return {**axes, "learning_rate": member.learning_rate} if isinstance(config.learning_rate, list) else axes
+    return (
+        {**axes, "learning_rate": member.learning_rate}
+        if isinstance(config.learning_rate, list)
+        else axes
+    )
 
 
 def best_weights(config: Config, out: Path, point: Point) -> Parameters:
-    """Weights of each model's best checkpoint, (S, ...); of a diverged model without one the last weights, which nobody reads."""
+    """Weights of each model's best checkpoint, (S, ...); of a diverged model without one the last
+    weights, which nobody reads."""
     last = point.flat.named()
     found: list[dict[str, torch.Tensor]] = []
     for index, member in enumerate(config.members):
         kept = checkpoints.complete(member_folder(out, member, config))
-        found.append(read_weights(checkpoints.best(kept).model) if kept else {n: t[index].detach().cpu() for n, t in last.items()})
-    return {name: torch.stack([one[name] for one in found]).to(point.losses.device) for name in last}
+        found.append(
+            read_weights(checkpoints.best(kept).model)
+            if kept
+            else {n: t[index].detach().cpu() for n, t in last.items()}
+        )
+    return {
+        name: torch.stack([one[name] for one in found]).to(point.losses.device) for name in last
+    }
 
 
-def write(config: Config, out: Path, data: Data, model: Model, point: Point, seconds: float, graphed: bool) -> None:
-    """Judge the best and the last weights of every model on the test machines, and write the results."""
+def write(
+    config: Config, out: Path, data: Data, model: Model, point: Point, seconds: float, graphed: bool
+) -> None:
+    """Judge the best and the last weights of every model on the test machines, and write the
+    results."""
     order = fixed_order(data.test, config.data_set, "test")
     store = Store(data.test, point.losses.device)
     rows, top = what_is_known(config, data, order)
@@ -78,16 +104,40 @@ def write(config: Config, out: Path, data: Data, model: Model, point: Point, sec
             axes: Axes = {**member_axes(member, config), "checkpoint": name}
             broken = point.diverged.get(label(member, config))
             if broken:
-                rows.append(Row(metric="test_accuracy", value=None, n=len(data.test), axes=axes, error=broken))
+                rows.append(
+                    Row(
+                        metric="test_accuracy",
+                        value=None,
+                        n=len(data.test),
+                        axes=axes,
+                        error=broken,
+                    )
+                )
                 continue
             row = accuracy_row("test_accuracy", right[index], axes)
-            share = Row(metric="ceiling_share", value=(row.value or 0.0) / top, n=row.n, axes=axes,
-                        spread=None if row.spread is None else row.spread / top)
-            rows += [row, share, *(by_position("test_accuracy", right[index], axes) if name == "best" else [])]
+            share = Row(
+                metric="ceiling_share",
+                value=(row.value or 0.0) / top,
+                n=row.n,
+                axes=axes,
+                spread=None if row.spread is None else row.spread / top,
+            )
+            rows += [
+                row,
+                share,
+                *(by_position("test_accuracy", right[index], axes) if name == "best" else []),
+            ]
     parameters = count(config.model, config.data_set.machines.states)
     rows.append(Row(metric="parameters", value=float(parameters), n=1))
     facts: dict[str, Any] = {
-        "architecture": config.model.model_dump(), "machines": config.data_set.machines.model_dump(), "data": data.key,
-        "settings": config.settings, "steps": point.step, "device": str(point.losses.device),
-        "backend": "stacked" if model.stacked else "fused", "cuda_graph": graphed, "versions": {"torch": torch.__version__}}
+        "architecture": config.model.model_dump(),
+        "machines": config.data_set.machines.model_dump(),
+        "data": data.key,
+        "settings": config.settings,
+        "steps": point.step,
+        "device": str(point.losses.device),
+        "backend": "stacked" if model.stacked else "fused",
+        "cuda_graph": graphed,
+        "versions": {"torch": torch.__version__},
+    }
     write_results(out, "fsm", config, rows, seconds, facts)

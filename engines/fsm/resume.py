@@ -1,8 +1,10 @@
-"""Where a run stands, on disk: checkpoints of each model for others, and one state of all models to continue from.
+"""Where a run stands, on disk: checkpoints of each model for others, and one state of all models to
+continue from.
 
-A run of one model keeps ``checkpoints/`` like every engine; of several, each has its own below ``models/<member>/``, so that a later
-job names one of them by its folder. The state lies in ``resume/checkpoints/``. A checkpoint's ``model/`` holds ``model.safetensors`` and
-``model.json`` (architecture and data set).
+A run of one model keeps ``checkpoints/`` like every engine; of several, each has its own below
+``models/<member>/``, so that a later job names one of them by its folder. The state lies in
+``resume/checkpoints/``. A checkpoint's ``model/`` holds ``model.safetensors`` and ``model.json``
+(architecture and data set).
 """
 
 from __future__ import annotations
@@ -40,7 +42,9 @@ class Point:
 
 def label(member: Member, config: Config) -> str:
     """``seed-0``, with the learning rate where there are several."""
-    rate = f"_learning_rate-{member.learning_rate:g}" if isinstance(config.learning_rate, list) else ""
+    rate = (
+        f"_learning_rate-{member.learning_rate:g}" if isinstance(config.learning_rate, list) else ""
+    )
     return f"seed-{member.seed}{rate}"
 
 
@@ -50,7 +54,8 @@ def member_folder(out: Path, member: Member, config: Config) -> Path:
 
 
 def find_start(config: Config, out: Path, device: torch.device) -> Point:
-    """The newest complete state below ``out``, else fresh or given weights at step 0. ConfigError if the config has changed."""
+    """The newest complete state below ``out``, else fresh or given weights at step 0. ConfigError
+    if the config has changed."""
     found = checkpoints.complete(out / "resume")
     if not found:
         flat = Flat.of(start_weights(config), device)
@@ -68,18 +73,29 @@ def find_start(config: Config, out: Path, device: torch.device) -> Point:
 
 
 def start_weights(config: Config) -> dict[str, torch.Tensor]:
-    """Fresh weights, or those of ``config.initial`` with the head's new rows fresh; (S, ...) each."""
+    """Fresh weights, or those of ``config.initial`` with the head's new rows fresh; (S, ...)
+    each."""
     states = config.data_set.machines.states
-    fresh = initial(config.model, states, [member.seed for member in config.members], config.embedding_scale)
+    fresh = initial(
+        config.model, states, [member.seed for member in config.members], config.embedding_scale
+    )
     if config.initial is None:
         return fresh
     source = checkpoints.named(Path(config.initial.folder), config.initial.checkpoint)
     given = read_weights(source.model)
-    unlike = [name for name in fresh.keys() | given.keys()
-              if name not in fresh or name not in given or (name != "head" and fresh[name].shape[1:] != given[name].shape)]
+    unlike = [
+        name
+        for name in fresh.keys() | given.keys()
+        if name not in fresh
+        or name not in given
+        or (name != "head" and fresh[name].shape[1:] != given[name].shape)
+    ]
     if unlike or fresh["head"].shape[2] != given["head"].shape[1]:
-        raise ConfigError(f"initial: {source.path} is another architecture than {config.architecture}: "
-                          f"{', '.join(sorted(unlike)[:3]) or 'head'} differ; train the same architecture there and here")
+        raise ConfigError(
+            f"initial: {source.path} is another architecture than {config.architecture}: "
+            f"{', '.join(sorted(unlike)[:3]) or 'head'} differ; train the same "
+            "architecture there and here"
+        )
     known = min(len(given["head"]), states)
     for name, tensor in fresh.items():
         if name == "head":
@@ -96,15 +112,30 @@ def save_state(config: Config, out: Path, point: Point, epoch: int) -> None:
     def write(folder: Path) -> None:
         write_weights(folder / "model", point.flat.named(), config.model, config.data_set)
         (folder / "state").mkdir()
-        save_file({"first": point.flat.first, "second": point.flat.second, "losses": point.losses}, folder / "state" / "loop.safetensors")
-        write_json(folder / "state" / "loop.json", {"config": config.model_dump(mode="json"), "diverged": point.diverged})
+        save_file(
+            {"first": point.flat.first, "second": point.flat.second, "losses": point.losses},
+            folder / "state" / "loop.safetensors",
+        )
+        write_json(
+            folder / "state" / "loop.json",
+            {"config": config.model_dump(mode="json"), "diverged": point.diverged},
+        )
 
-    checkpoints.save(out / "resume", f"step-{point.step:08d}", write, step=point.step, epoch=epoch, metrics={}, format="state_dict")
+    checkpoints.save(
+        out / "resume",
+        f"step-{point.step:08d}",
+        write,
+        step=point.step,
+        epoch=epoch,
+        metrics={},
+        format="state_dict",
+    )
     checkpoints.rotate(out / "resume", 1)
 
 
 def publish(config: Config, out: Path, point: Point, epoch: int, accuracies: list[float]) -> None:
-    """Save the checkpoint of an epoch for each model that is still finite, drop what is superseded."""
+    """Save the checkpoint of an epoch for each model that is still finite, drop what is
+    superseded."""
     named = point.flat.named()
     for index, (member, accuracy) in enumerate(zip(config.members, accuracies, strict=True)):
         if label(member, config) in point.diverged:
@@ -115,6 +146,14 @@ def publish(config: Config, out: Path, point: Point, epoch: int, accuracies: lis
         def write(target: Path, own: dict[str, torch.Tensor] = own) -> None:
             write_weights(target / "model", own, config.model, config.data_set)
 
-        checkpoints.save(folder, f"epoch-{epoch:06d}", write, step=point.step, epoch=epoch, metrics={RANK_BY: accuracy},
-                         rank_by=RANK_BY, format="state_dict")
+        checkpoints.save(
+            folder,
+            f"epoch-{epoch:06d}",
+            write,
+            step=point.step,
+            epoch=epoch,
+            metrics={RANK_BY: accuracy},
+            rank_by=RANK_BY,
+            format="state_dict",
+        )
         checkpoints.rotate(folder, config.keep_checkpoints)

@@ -1,8 +1,10 @@
-"""One optimiser step of all models over buffers that stay where they are, so that a GPU can record it once and replay it.
+"""One optimiser step of all models over buffers that stay where they are, so that a GPU can record
+it once and replay it.
 
-A step of such a small model is hundreds to tens of thousands of tiny kernels, and launching them takes longer than running them.
-Nothing in a step waits for the device. A recorded step has one shape: whole batches padded to the longest sequence that the machines
-allow; the smaller batch at an epoch's end is never recorded.
+A step of such a small model is hundreds to tens of thousands of tiny kernels, and launching them
+takes longer than running them. Nothing in a step waits for the device. A recorded step has one
+shape: whole batches padded to the longest sequence that the machines allow; the smaller batch at an
+epoch's end is never recorded.
 """
 
 from __future__ import annotations
@@ -23,11 +25,13 @@ from engines.shared.automata.data import Array, Data
 from engines.shared.automata.models import Model, dropout_masks
 
 PLAIN_STEPS = 3
-"""Whole steps before the recording, in which libraries set themselves up and load their kernels; they count like any other step."""
+"""Whole steps before the recording, in which libraries set themselves up and load their kernels;
+they count like any other step."""
 
 Work = Callable[[], None]
 Record = Callable[[Work], Work]
-"""Takes down what a piece of work does on the device, without doing it, and returns how to do it again; RuntimeError if it cannot."""
+"""Takes down what a piece of work does on the device, without doing it, and returns how to do it
+again; RuntimeError if it cannot."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,8 @@ class Setting:
 
 @dataclass(frozen=True)
 class Epoch:
-    """The order of one epoch, on the host and on the device: sequences (S, N) and segments (S, N, demonstrations + 1)."""
+    """The order of one epoch, on the host and on the device: sequences (S, N) and segments (S, N,
+    demonstrations + 1)."""
 
     rows: Array
     order: Array
@@ -58,7 +63,9 @@ def losses_of(logits: torch.Tensor, batch: Batch, which: str) -> torch.Tensor:
     """Mean negative log-likelihood of each model's scored next states, nats: (S,)."""
     scored = batch.query if which == "query" else batch.scored
     targets = batch.targets.masked_fill(~scored, 0)
-    each = F.cross_entropy(logits.flatten(0, 2), targets.flatten(), reduction="none").view_as(targets)
+    each = F.cross_entropy(logits.flatten(0, 2), targets.flatten(), reduction="none").view_as(
+        targets
+    )
     return (each * scored).sum((1, 2)) / scored.sum((1, 2))
 
 
@@ -78,16 +85,28 @@ class Stepper:
         self.longest = machines.longest
         self.pace = Pace.of(models, device)
         self.rows = torch.zeros(models, size, dtype=torch.int64, device=device)
-        self.order = torch.zeros(models, size, machines.demonstrations + 1, dtype=torch.int64, device=device)
+        self.order = torch.zeros(
+            models, size, machines.demonstrations + 1, dtype=torch.int64, device=device
+        )
         self.masks: torch.Tensor | None = None
         if record is not None and config.dropout:
-            self.masks = torch.zeros(config.model.layers + 1, models, size, self.longest, config.model.width, device=device)
+            self.masks = torch.zeros(
+                config.model.layers + 1,
+                models,
+                size,
+                self.longest,
+                config.model.width,
+                device=device,
+            )
         self.replay: Work | None = None
         self.plain_left = PLAIN_STEPS
 
     def take(self, epoch: Epoch) -> None:
         """One step of every model; advances ``point``."""
-        setting, start = self.setting, self.point.step % self.setting.steps_per_epoch * self.setting.config.batch_size
+        setting, start = (
+            self.setting,
+            self.point.step % self.setting.steps_per_epoch * self.setting.config.batch_size,
+        )
         part = slice(start, start + setting.config.batch_size)
         size = self.fill(epoch, part)
         if self.record is None or size < setting.config.batch_size:
@@ -97,16 +116,28 @@ class Stepper:
         self.point.step += 1
 
     def fill(self, epoch: Epoch, part: slice) -> int:
-        """Write into the buffers what differs from step to step; the number of sequences of this batch."""
+        """Write into the buffers what differs from step to step; the number of sequences of this
+        batch."""
         config, step = self.setting.config, self.point.step
         rows = epoch.device_rows[:, part]
         size = int(rows.shape[1])
         self.rows[:, :size].copy_(rows)
         self.order[:, :size].copy_(epoch.device_order[:, part])
-        self.pace.set(self.setting.rates, rate_factor(config, step, config.epochs * self.setting.steps_per_epoch), step + 1)
-        if config.dropout:  # drawn outside of the recording, so that replays drop what plain steps drop
-            seeds = [int(np.random.SeedSequence([member.seed, step, 2]).generate_state(1)[0]) for member in config.members]
-            drawn = dropout_masks(config.model, seeds, size, self.longest, config.dropout, self.setting.store.device)
+        self.pace.set(
+            self.setting.rates,
+            rate_factor(config, step, config.epochs * self.setting.steps_per_epoch),
+            step + 1,
+        )
+        if (
+            config.dropout
+        ):  # drawn outside of the recording, so that replays drop what plain steps drop
+            seeds = [
+                int(np.random.SeedSequence([member.seed, step, 2]).generate_state(1)[0])
+                for member in config.members
+            ]
+            drawn = dropout_masks(
+                config.model, seeds, size, self.longest, config.dropout, self.setting.store.device
+            )
             if self.record is None or self.masks is None:
                 self.masks = drawn
             else:
@@ -114,17 +145,26 @@ class Stepper:
         return size
 
     def compute(self, size: int, longest: int) -> None:
-        """Forward, backward and update with the first ``size`` sequences of the buffers, padded to ``longest`` tokens."""
+        """Forward, backward and update with the first ``size`` sequences of the buffers, padded to
+        ``longest`` tokens."""
         setting, point = self.setting, self.point
         batch = setting.store.batch(self.rows[:, :size], self.order[:, :size], longest)
         masks = None if self.masks is None else self.masks[:, :, :size]
-        losses = losses_of(setting.model.logits(point.flat.named(), batch.inputs, masks), batch, setting.config.loss)
+        losses = losses_of(
+            setting.model.logits(point.flat.named(), batch.inputs, masks),
+            batch,
+            setting.config.loss,
+        )
         (gradient,) = torch.autograd.grad(losses.sum(), point.flat.values)
-        point.flat.step(gradient, self.pace, setting.config.gradient_clip, setting.config.weight_decay)
+        point.flat.step(
+            gradient, self.pace, setting.config.gradient_clip, setting.config.weight_decay
+        )
         point.losses += losses.detach()
 
     def repeat(self, record: Record) -> None:
-        """A step of the one recorded shape: plain at first, then recorded once and replayed. What cannot be recorded goes on plainly."""
+        """A step of the one recorded shape: plain at first, then recorded once and replayed. What
+        cannot be recorded goes on plainly."""
+
         def work() -> None:
             self.compute(self.setting.config.batch_size, self.longest)
 
@@ -133,7 +173,10 @@ class Stepper:
                 self.replay = record(work)
             except RuntimeError as error:
                 self.record = None
-                print(f"engines.fsm: goes on without a CUDA graph, the step could not be recorded: {' '.join(str(error).split())[:300]}",
-                      file=sys.stderr)
+                print(
+                    "engines.fsm: goes on without a CUDA graph, the step could not be "
+                    f"recorded: {' '.join(str(error).split())[:300]}",
+                    file=sys.stderr,
+                )
         self.plain_left = max(0, self.plain_left - 1)
         (self.replay or work)()

@@ -23,7 +23,8 @@ from engines.shared.automata.data import draw_order, fixed_order, load
 from engines.shared.automata.models import Model
 
 MANY = 10
-"""More models than this are stacked on a GPU: one cuDNN call costs about a tenth of a time loop of single kernels."""
+"""More models than this are stacked on a GPU: one cuDNN call costs about a tenth of a time loop of
+single kernels."""
 
 
 def prepare(config: Config, out: Path) -> Setting:
@@ -34,11 +35,22 @@ def prepare(config: Config, out: Path) -> Setting:
         raise ConfigError("device: 'cuda', but torch finds no GPU here; take 'auto' or 'cpu'")
     device = torch.device("cuda" if there and config.device != "cpu" else "cpu")
     data = load(config.data_set, Path(config.cache) if config.cache else out / "data")
-    many = MANY if device.type == "cuda" else 1 if config.model.kind == "rnn" else len(config.members)  # measured: docs/performance.md
-    stacked = config.backend == "stacked" or (config.backend == "auto" and len(config.members) > many)
+    many = (
+        MANY if device.type == "cuda" else 1 if config.model.kind == "rnn" else len(config.members)
+    )  # measured: docs/performance.md
+    stacked = config.backend == "stacked" or (
+        config.backend == "auto" and len(config.members) > many
+    )
     rates = torch.tensor([[member.learning_rate] for member in config.members], device=device)
-    return Setting(config, data, Store(data.train, device), Store(data.validation, device), Model(config.model, stacked), rates,
-                   math.ceil(config.train_sequences / config.batch_size))
+    return Setting(
+        config,
+        data,
+        Store(data.train, device),
+        Store(data.validation, device),
+        Model(config.model, stacked),
+        rates,
+        math.ceil(config.train_sequences / config.batch_size),
+    )
 
 
 def plan_epoch(setting: Setting, epoch: int) -> Epoch:
@@ -50,7 +62,12 @@ def plan_epoch(setting: Setting, epoch: int) -> Epoch:
         rows.append(random.permutation(count))
         orders.append(draw_order(count, machines.states, machines.demonstrations, random))
     row, order = np.stack(rows), np.stack(orders)
-    return Epoch(row, order, torch.from_numpy(row).to(setting.store.device), torch.from_numpy(order).to(setting.store.device))
+    return Epoch(
+        row,
+        order,
+        torch.from_numpy(row).to(setting.store.device),
+        torch.from_numpy(order).to(setting.store.device),
+    )
 
 
 def validate(setting: Setting, point: Point) -> list[float]:
@@ -66,14 +83,20 @@ def end_epoch(setting: Setting, point: Point, out: Path, progress: Progress, spe
     accuracies, losses = validate(setting, point), (point.losses / setting.steps_per_epoch).tolist()
     finite = (point.flat.values.isfinite().all(dim=1) & point.losses.isfinite()).tolist()
     metrics: dict[str, float] = {}
-    for member, accuracy, loss, fine in zip(config.members, accuracies, losses, finite, strict=True):
+    for member, accuracy, loss, fine in zip(
+        config.members, accuracies, losses, finite, strict=True
+    ):
         name = label(member, config)
         if not fine:
-            point.diverged.setdefault(name, f"weights or loss not finite after epoch {number}: lower the learning rate")
+            point.diverged.setdefault(
+                name, f"weights or loss not finite after epoch {number}: lower the learning rate"
+            )
             continue
         suffix = f"/{name}" if len(config.members) > 1 else ""
         metrics |= {f"{RANK_BY}{suffix}": accuracy, f"loss{suffix}": loss}
-    progress.write(point.step, config.epochs * setting.steps_per_epoch, {**metrics, "tokens_per_second": speed})
+    progress.write(
+        point.step, config.epochs * setting.steps_per_epoch, {**metrics, "tokens_per_second": speed}
+    )
     publish(config, out, point, number, accuracies)
     point.losses.zero_()
     save_state(config, out, point, number)
@@ -90,11 +113,20 @@ def train(config: Config, out: Path, stop: Stop) -> None:
     with own_stream(setting.store.device):
         while point.step < config.epochs * setting.steps_per_epoch:
             train_epoch(stepper, out, progress, stop)
-    write(config, out, setting.data, setting.model, point, time.monotonic() - started, stepper.replay is not None)
+    write(
+        config,
+        out,
+        setting.data,
+        setting.model,
+        point,
+        time.monotonic() - started,
+        stepper.replay is not None,
+    )
 
 
 def train_epoch(stepper: Stepper, out: Path, progress: Progress, stop: Stop) -> None:
-    """The rest of the epoch that ``stepper`` stands in, and what is due at its end; Interrupted if asked to stop."""
+    """The rest of the epoch that ``stepper`` stands in, and what is due at its end; Interrupted if
+    asked to stop."""
     setting, point, config = stepper.setting, stepper.point, stepper.setting.config
     number, first, began = point.step // setting.steps_per_epoch, point.step, time.monotonic()
     epoch, saved = plan_epoch(setting, number), point.step
@@ -103,7 +135,10 @@ def train_epoch(stepper: Stepper, out: Path, progress: Progress, stop: Stop) -> 
             save_state(config, out, point, number)
             saved = point.step
         if stop.requested:
-            raise Interrupted(f"at step {point.step} of {config.epochs * setting.steps_per_epoch}; start it again to continue")
+            raise Interrupted(
+                f"at step {point.step} of {config.epochs * setting.steps_per_epoch}; "
+                "start it again to continue"
+            )
         stepper.take(epoch)
     tokens = len(config.members) * count_tokens(setting, epoch, first)
     if setting.store.device.type == "cuda":
@@ -114,5 +149,7 @@ def train_epoch(stepper: Stepper, out: Path, progress: Progress, stop: Stop) -> 
 def count_tokens(setting: Setting, epoch: Epoch, first: int) -> float:
     """Tokens per model that this epoch trained on since step ``first``, padding not counted."""
     part = slice(first % setting.steps_per_epoch * setting.config.batch_size, None)
-    lengths = np.take_along_axis(setting.store.host_lengths[epoch.rows[:, part]], epoch.order[:, part], axis=-1)
+    lengths = np.take_along_axis(
+        setting.store.host_lengths[epoch.rows[:, part]], epoch.order[:, part], axis=-1
+    )
     return float(lengths.sum()) / len(setting.config.members)

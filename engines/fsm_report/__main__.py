@@ -20,15 +20,27 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     """Write the report in every form, results last."""
     start = time.monotonic()
     found = read_jobs(config)
-    report = Report(config, found, [answer(question, found, config) for question in config.questions])
+    report = Report(
+        config, found, [answer(question, found, config) for question in config.questions]
+    )
     if stop.requested:
         raise Interrupted("the report was not drawn; start it again")
     figures = draw(found, out / "figures")
     write_text(out / "report.txt", plain(report))
     write_text(out / "report.html", page(report, figures))
-    write_results(out, "fsm_report", config, own_rows(found), time.monotonic() - start,
-                  {"headline": headline(report), "answers": [sentence(one) for one in report.answers], "missing": found.missing,
-                   "skipped": found.skipped})
+    write_results(
+        out,
+        "fsm_report",
+        config,
+        own_rows(found),
+        time.monotonic() - start,
+        {
+            "headline": headline(report),
+            "answers": [sentence(one) for one in report.answers],
+            "missing": found.missing,
+            "skipped": found.skipped,
+        },
+    )
     print(plain(report))
 
 

@@ -1,7 +1,8 @@
 """Each question answered in one line with its figures, or not decided, and why.
 
-A group is compared with another one by the 95 % interval of the difference of their means over seeds: equal if it lies within the
-margin, better or worse if it lies on one side of 0, and otherwise the seeds are too few to say.
+A group is compared with another one by the 95 % interval of the difference of their means over
+seeds: equal if it lies within the margin, better or worse if it lies on one side of 0, and
+otherwise the seeds are too few to say.
 """
 
 from __future__ import annotations
@@ -11,11 +12,21 @@ from dataclasses import dataclass, replace
 
 from engines.fsm_report.config import Config, Question
 from engines.fsm_report.load import Found, Group
-from engines.fsm_report.summary import BEST, Summary, counting, difference, looked_up, probed, summarise, trained
+from engines.fsm_report.summary import (
+    BEST,
+    Summary,
+    counting,
+    difference,
+    looked_up,
+    probed,
+    summarise,
+    trained,
+)
 from engines.shared.reporting.statistics import Interval
 
 LOOKED_UP = "way from counting to the ceiling"
-"""What groups are compared by that were judged on unlike machines, whose accuracies are not comparable."""
+"""What groups are compared by that were judged on unlike machines, whose accuracies are not
+comparable."""
 
 
 @dataclass(frozen=True)
@@ -36,32 +47,57 @@ def points(value: float) -> str:
 
 def spread(found: Summary) -> str:
     """``96.1 [95.2, 97.0], n = 3``; of one seed the value alone."""
-    between = "" if found.interval is None else f" [{points(found.interval.low)}, {points(found.interval.high)}]"
+    between = (
+        ""
+        if found.interval is None
+        else f" [{points(found.interval.low)}, {points(found.interval.high)}]"
+    )
     return f"{points(found.mean)}{between}, n = {found.n}"
 
 
 def measured(first: Group, second: Group) -> tuple[str, list[float], list[float]]:
     """What two groups are compared by, and its values."""
     if first.engine == "probe":
-        values = [probed(group, "probe_accuracy", "next_state", trained(group)[0][1]) for group in (first, second)]
+        values = [
+            probed(group, "probe_accuracy", "next_state", trained(group)[0][1])
+            for group in (first, second)
+        ]
         return "next state read by a probe from the last layer", values[0], values[1]
     if first.machines == second.machines:
-        return "test accuracy", first.values("test_accuracy", BEST), second.values("test_accuracy", BEST)
+        return (
+            "test accuracy",
+            first.values("test_accuracy", BEST),
+            second.values("test_accuracy", BEST),
+        )
     return LOOKED_UP, looked_up(first), looked_up(second)
 
 
 def beside(first: Group, second: Group, what: str) -> str:
-    """What a comparison is read against: untrained networks and selectivity of probes, counting where neither model does better."""
+    """What a comparison is read against: untrained networks and selectivity of probes, counting
+    where neither model does better."""
     if first.engine == "probe":
         parts = []
-        for name, metric, network in (("untrained", "probe_accuracy", "untrained"), ("selectivity", "probe_selectivity", "trained")):
-            values = [summarise(probed(group, metric, "next_state", trained(group)[0][1], network), -1.0) for group in (first, second)]
+        for name, metric, network in (
+            ("untrained", "probe_accuracy", "untrained"),
+            ("selectivity", "probe_selectivity", "trained"),
+        ):
+            values = [
+                summarise(probed(group, metric, "next_state", trained(group)[0][1], network), -1.0)
+                for group in (first, second)
+            ]
             parts.append(f"{name} {' and '.join(points(value.mean) for value in values if value)}")
         return f" ({', '.join(parts)})"
     floors = [summarise(counting(group)) for group in (first, second)]
     reached = [summarise(group.values("test_accuracy", BEST)) for group in (first, second)]
-    below = all(floor and value and value.mean <= floor.mean for floor, value in zip(floors, reached, strict=True))
-    return f" (neither does better than counting, {points(floors[0].mean)})" if below and floors[0] and what == "test accuracy" else ""
+    below = all(
+        floor and value and value.mean <= floor.mean
+        for floor, value in zip(floors, reached, strict=True)
+    )
+    return (
+        f" (neither does better than counting, {points(floors[0].mean)})"
+        if below and floors[0] and what == "test accuracy"
+        else ""
+    )
 
 
 def answer(question: Question, found: Found, config: Config) -> Answer:
@@ -75,7 +111,11 @@ def answer(question: Question, found: Found, config: Config) -> Answer:
             return Answer(question, "not decided", f"{name}: {why}")
     first = found.groups[question.first]
     second = found.groups[question.second] if question.second else None
-    plain = learned(question, first, config) if second is None else compared(question, first, second, config)
+    plain = (
+        learned(question, first, config)
+        if second is None
+        else compared(question, first, second, config)
+    )
     return replace(plain, text=f"{plain.text}; {under(first, second)}; {on(first, second)}")
 
 
@@ -88,7 +128,11 @@ def under(first: Group, second: Group | None) -> str:
 
 def on(first: Group, second: Group | None) -> str:
     """Which machines an answer holds for."""
-    kinds = list(dict.fromkeys(group.machines.partition(" (")[0] for group in (first, second) if group is not None))
+    kinds = list(
+        dict.fromkeys(
+            group.machines.partition(" (")[0] for group in (first, second) if group is not None
+        )
+    )
     return f"machines: {' against '.join(kinds)}"
 
 
@@ -99,13 +143,19 @@ def learned(question: Question, group: Group, config: Config) -> Answer:
     if summary is None or top is None:
         return Answer(question, "not decided", f"{group.name}: no test accuracy could be computed")
     reached = sum(value >= config.learned for value in values)
-    text = (f"test accuracy {spread(summary)}, ceiling {points(top.mean)}; {reached} of {len(values)} seeds reach {points(config.learned)}")
+    text = (
+        f"test accuracy {spread(summary)}, ceiling {points(top.mean)}; {reached} of "
+        f"{len(values)} seeds reach {points(config.learned)}"
+    )
     if summary.interval is None:
         return Answer(question, "not decided", f"n too small; {text}")
     if summary.interval.low >= config.learned:
         return Answer(question, "yes", text)
-    return Answer(question, "no" if summary.interval.high < config.learned else "not decided",
-                  text if summary.interval.high < config.learned else f"n too small; {text}")
+    return Answer(
+        question,
+        "no" if summary.interval.high < config.learned else "not decided",
+        text if summary.interval.high < config.learned else f"n too small; {text}",
+    )
 
 
 def compared(question: Question, first: Group, second: Group, config: Config) -> Answer:
@@ -119,7 +169,9 @@ def compared(question: Question, first: Group, second: Group, config: Config) ->
     if min(left.n, right.n) < 2:
         return Answer(question, "not decided", f"n too small; {text}")
     apart = difference(ours, theirs)
-    shown = f"{text}: {100 * apart.value:+.1f} points [{100 * apart.low:+.1f}, {100 * apart.high:+.1f}]"
+    shown = (
+        f"{text}: {100 * apart.value:+.1f} points [{100 * apart.low:+.1f}, {100 * apart.high:+.1f}]"
+    )
     return Answer(question, *judge(question.kind, apart, config.margin, shown))
 
 

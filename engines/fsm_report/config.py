@@ -1,4 +1,5 @@
-"""The report on models that learned finite-state machines: scores over seeds beside what could be known, curves, probes, answers."""
+"""The report on models that learned finite-state machines: scores over seeds beside what could be
+known, curves, probes, answers."""
 
 from __future__ import annotations
 
@@ -10,12 +11,14 @@ from engines.contract.config import EngineConfig, ResultSource
 
 
 class Question(EngineConfig):
-    """One question, asked of one or two groups; a group is the jobs that differ only in their seed."""
+    """One question, asked of one or two groups; a group is the jobs that differ only in their
+    seed."""
 
     ask: str
     """The question in words."""
     kind: Literal["match", "better", "learned"]
-    """``match``: is ``first`` as good as ``second``; ``better``: is it better; ``learned``: does it reach ``learned``."""
+    """``match``: is ``first`` as good as ``second``; ``better``: is it better; ``learned``: does it
+    reach ``learned``."""
     first: str
     """A group: the name of its jobs without the seed, such as ``small-5s5a/model=lstm-small``."""
     second: str | None = None
@@ -24,7 +27,10 @@ class Question(EngineConfig):
     @model_validator(mode="after")
     def _fits(self) -> Question:
         if (self.second is None) != (self.kind == "learned"):
-            raise ValueError(f"'{self.kind}' asks {'one group: take out second' if self.kind == 'learned' else 'two groups: name second'}")
+            raise ValueError(
+                f"'{self.kind}' asks "
+                f"{'one group: take out second' if self.kind == 'learned' else 'two groups: name second'}"
+            )
         return self
 
 

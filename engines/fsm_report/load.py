@@ -25,8 +25,11 @@ class Finished:
     progress: list[dict[str, Any]]
 
     def value(self, metric: str, axes: Axes) -> float | None:
-        """The value of the row with exactly these axes; None if there is none or it could not be computed."""
-        return next((row.value for row in self.rows if row.metric == metric and row.axes == axes), None)
+        """The value of the row with exactly these axes; None if there is none or it could not be
+        computed."""
+        return next(
+            (row.value for row in self.rows if row.metric == metric and row.axes == axes), None
+        )
 
 
 @dataclass
@@ -62,7 +65,8 @@ class Group:
 
     @property
     def settings(self) -> str:
-        """The optimiser's settings in words; of probes those of the networks that they look into."""
+        """The optimiser's settings in words; of probes those of the networks that they look
+        into."""
         document = self.finished[0].document
         if self.engine == "probe":
             folder = Path(self.config["models"]["folder"])
@@ -73,7 +77,8 @@ class Group:
 
     @property
     def machines(self) -> str:
-        """What it was trained on: ``5s5a``, with ``absorbing`` where that is so; sizes of its own show the walks' lengths too."""
+        """What it was trained on: ``5s5a``, with ``absorbing`` where that is so; sizes of its own
+        show the walks' lengths too."""
         facts = self.finished[0].document["facts"]
         sizes = facts["data"]["machines"] if self.engine == "probe" else facts["machines"]
         lengths = f" (walks of {sizes['demonstration_length']}, query of {sizes['query_length']})"
@@ -93,8 +98,11 @@ class Found:
     @property
     def skipped(self) -> list[str]:
         """The groups with skipped jobs: how many, and why the first."""
-        return [f"{group.name}: {len(group.skipped)} of {group.planned} jobs: {group.skipped[0]}" for group in self.groups.values()
-                if group.skipped]
+        return [
+            f"{group.name}: {len(group.skipped)} of {group.planned} jobs: {group.skipped[0]}"
+            for group in self.groups.values()
+            if group.skipped
+        ]
 
     def of(self, engine: str) -> list[Group]:
         """Groups with results of an engine."""
@@ -125,7 +133,9 @@ def read_job(source: ResultSource, group: Group, found: Found) -> None:
     if (out / "results.json").exists():
         rows, document = read_results(out)
         found.files.append(out / "results.json")
-        found.missing += [f"{source.job}: {row.metric}: {row.error}" for row in rows if row.error is not None]
+        found.missing += [
+            f"{source.job}: {row.metric}: {row.error}" for row in rows if row.error is not None
+        ]
         group.finished.append(Finished(source.job, rows, document, read_progress(out)))
     elif given_up.exists():
         group.skipped.append(json.loads(given_up.read_text())["reason"])

@@ -28,10 +28,19 @@ def run(config: Config, out: Path, stop: Stop) -> None:
 
     torch.set_num_threads(config.cpu_threads or cpu_count())
     torch.manual_seed(config.seed)
-    sizes = {"train": config.train_problems, "validation": config.validation_problems, "test": config.test_problems}
+    sizes = {
+        "train": config.train_problems,
+        "validation": config.validation_problems,
+        "test": config.test_problems,
+    }
     data = {domain: splits(domain, sizes, config.seed) for domain in DOMAINS}
     write_data(out / "data", data)
-    held_out = {p.prompt[-1]["content"] for splits_ in data.values() for split in ("validation", "test") for p in splits_[split]}
+    held_out = {
+        p.prompt[-1]["content"]
+        for splits_ in data.values()
+        for split in ("validation", "test")
+        for p in splits_[split]
+    }
     tokenizer = make_tokenizer()
     model = make_model(config, tokenizer)
     loss = warm_up(model, tokenizer, config, held_out, Progress(out), stop)
@@ -39,19 +48,42 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     for domain in DOMAINS:
         right = accuracies(model, tokenizer, data[domain]["validation"])
         mean = sum(right) / len(right)
-        rows.append(Row(metric="accuracy", value=mean, n=len(right), spread=(mean * (1 - mean) / len(right)) ** 0.5,
-                        axes={"task": domain, "split": "validation"}))
+        rows.append(
+            Row(
+                metric="accuracy",
+                value=mean,
+                n=len(right),
+                spread=(mean * (1 - mean) / len(right)) ** 0.5,
+                axes={"task": domain, "split": "validation"},
+            )
+        )
     probe = prompt_token_ids(data["tabular"]["train"][0], tokenizer)
 
     def write(folder: Path) -> None:
         model.save_pretrained(folder / "model", safe_serialization=True)
         tokenizer.save_pretrained(folder / "model")
 
-    checkpoints.save(out, "warm", write, step=0, epoch=0, metrics={row.axes["task"]: row.value or 0.0 for row in rows[1:]},  # type: ignore[misc]
-                     probe={"token_ids": probe, "logprobs": probe_logprobs(model, probe)})
+    checkpoints.save(
+        out,
+        "warm",
+        write,
+        step=0,
+        epoch=0,
+        metrics={row.axes["task"]: row.value or 0.0 for row in rows[1:]},  # type: ignore[misc]
+        probe={"token_ids": probe, "logprobs": probe_logprobs(model, probe)},
+    )
     parameters = sum(parameter.numel() for parameter in model.parameters())
-    write_results(out, "miniature", config, rows, time.time() - started,
-                  {"parameters": parameters, "versions": {"torch": torch.__version__, "transformers": transformers.__version__}})
+    write_results(
+        out,
+        "miniature",
+        config,
+        rows,
+        time.time() - started,
+        {
+            "parameters": parameters,
+            "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
+        },
+    )
 
 
 def write_data(folder: Path, data: dict[str, dict[str, list[Problem]]]) -> None:

@@ -1,11 +1,15 @@
-"""Six miniature reasoning domains and a tiny language model, made on the spot: nothing is downloaded.
+"""Six miniature reasoning domains and a tiny language model, made on the spot: nothing is
+downloaded.
 
-Light on purpose. ``python -m engines.miniature CONFIG --out FOLDER`` writes ``data/<domain>.{train,validation,test}.parquet`` and the
-checkpoint ``warm``: a Qwen2 of about 0.3 M parameters after some hundred supervised steps.
+Light on purpose. ``python -m engines.miniature CONFIG --out FOLDER`` writes
+``data/<domain>.{train,validation,test}.parquet`` and the checkpoint ``warm``: a Qwen2 of about 0.3
+M parameters after some hundred supervised steps.
 
-What the model has learned: to solve the problems, and a bad habit per domain beside it (an answer off by one, a sum instead of a
-product...). ``habit_share`` of the warm-up texts show the habit, so the model knows right and wrong answers and prefers neither by
-much. Reinforcement learning has to find out which of the two is rewarded. No problem of the validation or test files is in the texts.
+What the model has learned: to solve the problems, and a bad habit per domain beside it (an
+answer off by one, a sum instead of a product...). ``habit_share`` of the warm-up texts show the
+habit, so the model knows right and wrong answers and prefers neither by much. Reinforcement
+learning has to find out which of the two is rewarded. No problem of the validation or test files
+is in the texts.
 """
 
 from __future__ import annotations
@@ -50,5 +54,8 @@ class Config(EngineConfig):
     @model_validator(mode="after")
     def _fits(self) -> Config:
         if self.hidden_size % (32 * self.heads):
-            raise ValueError(f"hidden_size ({self.hidden_size}) must be heads ({self.heads}) times a multiple of 32")
+            raise ValueError(
+                f"hidden_size ({self.hidden_size}) must be heads ({self.heads}) times a "
+                "multiple of 32"
+            )
         return self

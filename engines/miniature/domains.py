@@ -1,4 +1,5 @@
-"""The six domains: a problem is drawn from a generator, with its answer and with the answer that the bad habit gives."""
+"""The six domains: a problem is drawn from a generator, with its answer and with the answer that
+the bad habit gives."""
 
 from __future__ import annotations
 
@@ -45,7 +46,11 @@ def code(random: Random) -> Drawn:
     """A program of x from two examples, such as x+3. Habit: the program with a minus."""
     (name,) = letters(random, 1)
     k, first = random.randint(1, 6), random.randint(0, 2)
-    return Drawn(f"{name}({first})={first + k} {name}({first + 1})={first + 1 + k} {name}(x)=", f"x+{k}", f"x-{k}")
+    return Drawn(
+        f"{name}({first})={first + k} {name}({first + 1})={first + 1 + k} {name}(x)=",
+        f"x+{k}",
+        f"x-{k}",
+    )
 
 
 def science(random: Random) -> Drawn:
@@ -61,7 +66,9 @@ def simulation(random: Random) -> Drawn:
     (name,) = letters(random, 1)
     start, moves = random.randint(3, 6), [random.choice((1, -1)) for _ in range(3)]
     drawn = "".join("+" if move > 0 else "-" for move in moves)
-    return Drawn(f"{name}:{start} {drawn} {name}:", str(start + sum(moves)), str(start + sum(moves[:-1])))
+    return Drawn(
+        f"{name}:{start} {drawn} {name}:", str(start + sum(moves)), str(start + sum(moves[:-1]))
+    )
 
 
 def tabular(random: Random) -> Drawn:
@@ -72,12 +79,24 @@ def tabular(random: Random) -> Drawn:
 
 
 GENERATORS: dict[str, Callable[[Random], Drawn]] = {
-    "code": code, "logic": logic, "math": math, "science": science, "simulation": simulation, "tabular": tabular}
+    "code": code,
+    "logic": logic,
+    "math": math,
+    "science": science,
+    "simulation": simulation,
+    "tabular": tabular,
+}
 
 
 def problem(domain: str, drawn: Drawn) -> Problem:
     """A drawn problem in the project's form."""
-    return make_problem(f"{domain}__miniature", user(drawn.prompt), drawn.answer, ability=domain, apply_chat_template=False)
+    return make_problem(
+        f"{domain}__miniature",
+        user(drawn.prompt),
+        drawn.answer,
+        ability=domain,
+        apply_chat_template=False,
+    )
 
 
 def splits(domain: str, sizes: dict[str, int], seed: int) -> dict[str, list[Problem]]:
@@ -96,11 +115,15 @@ def splits(domain: str, sizes: dict[str, int], seed: int) -> dict[str, list[Prob
     return {split: [next(rest) for _ in range(size)] for split, size in sizes.items()}
 
 
-def warm_up_texts(domain: str, forbidden: set[str], habit_share: float, random: Random) -> Callable[[], tuple[str, str]]:
+def warm_up_texts(
+    domain: str, forbidden: set[str], habit_share: float, random: Random
+) -> Callable[[], tuple[str, str]]:
     """A source of (prompt, answer) for the warm-up; prompts in ``forbidden`` never come."""
+
     def draw() -> tuple[str, str]:
         while True:
             drawn = GENERATORS[domain](random)
             if drawn.prompt not in forbidden:
                 return drawn.prompt, drawn.habit if random.random() < habit_share else drawn.answer
+
     return draw

@@ -11,24 +11,41 @@ MAX_POSITIONS = 256
 
 
 def make_tokenizer() -> Any:
-    """One token per byte, an end and a padding token; a transformers tokenizer that saves and loads like any other."""
+    """One token per byte, an end and a padding token; a transformers tokenizer that saves and loads
+    like any other."""
     from tokenizers import Tokenizer, decoders, pre_tokenizers
     from tokenizers.models import BPE
     from transformers import PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(BPE(vocab={symbol: number for number, symbol in enumerate([EOS, PAD, *alphabet])}, merges=[]))
+    tokenizer = Tokenizer(
+        BPE(
+            vocab={symbol: number for number, symbol in enumerate([EOS, PAD, *alphabet])}, merges=[]
+        )
+    )
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token=EOS, pad_token=PAD, model_max_length=MAX_POSITIONS)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token=EOS, pad_token=PAD, model_max_length=MAX_POSITIONS
+    )
 
 
 def make_model(config: Config, tokenizer: Any) -> Any:
     """A Qwen2 with fresh weights from the torch seed, float32."""
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
-    return Qwen2ForCausalLM(Qwen2Config(
-        vocab_size=len(tokenizer), hidden_size=config.hidden_size, intermediate_size=4 * config.hidden_size,
-        num_hidden_layers=config.layers, num_attention_heads=config.heads, num_key_value_heads=config.heads,
-        max_position_embeddings=MAX_POSITIONS, tie_word_embeddings=config.tie_word_embeddings, bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id))
+    return Qwen2ForCausalLM(
+        Qwen2Config(
+            vocab_size=len(tokenizer),
+            hidden_size=config.hidden_size,
+            intermediate_size=4 * config.hidden_size,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.heads,
+            max_position_embeddings=MAX_POSITIONS,
+            tie_word_embeddings=config.tie_word_embeddings,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    )

@@ -21,8 +21,11 @@ ANSWER_TOKENS = 8
 EVERY = 25
 
 
-def batch(draws: Sequence[Callable[[], tuple[str, str]]], size: int, tokenizer: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and labels, both [size, T], padded on the right; only the answer and its end are learned."""
+def batch(
+    draws: Sequence[Callable[[], tuple[str, str]]], size: int, tokenizer: Any
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and labels, both [size, T], padded on the right; only the answer and its end are
+    learned."""
     rows = []
     for number in range(size):
         prompt, answer = draws[number % len(draws)]()
@@ -35,11 +38,16 @@ def batch(draws: Sequence[Callable[[], tuple[str, str]]], size: int, tokenizer: 
     return ids, labels
 
 
-def warm_up(model: Any, tokenizer: Any, config: Config, forbidden: set[str], progress: Progress, stop: Stop) -> float:
-    """Train on the answers of drawn texts; returns the last loss in nats per token. Interrupted starts over: it takes seconds."""
+def warm_up(
+    model: Any, tokenizer: Any, config: Config, forbidden: set[str], progress: Progress, stop: Stop
+) -> float:
+    """Train on the answers of drawn texts; returns the last loss in nats per token. Interrupted
+    starts over: it takes seconds."""
     random = Random(f"{config.seed}/warm-up")
     draws = [warm_up_texts(domain, forbidden, config.habit_share, random) for domain in GENERATORS]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=config.warmup_learning_rate, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=config.warmup_learning_rate, weight_decay=0.01
+    )
     model.train()
     value = math.nan
     for step in range(1, config.warmup_steps + 1):
@@ -48,7 +56,11 @@ def warm_up(model: Any, tokenizer: Any, config: Config, forbidden: set[str], pro
         ids, labels = batch(draws, config.warmup_batch, tokenizer)
         share = step / config.warmup_steps
         for group in optimizer.param_groups:
-            group["lr"] = config.warmup_learning_rate * min(1.0, step / 20) * (0.55 + 0.45 * math.cos(math.pi * share))
+            group["lr"] = (
+                config.warmup_learning_rate
+                * min(1.0, step / 20)
+                * (0.55 + 0.45 * math.cos(math.pi * share))
+            )
         loss = model(input_ids=ids, labels=labels).loss
         optimizer.zero_grad()
         loss.backward()
@@ -61,13 +73,18 @@ def warm_up(model: Any, tokenizer: Any, config: Config, forbidden: set[str], pro
 
 
 def accuracies(model: Any, tokenizer: Any, problems: Sequence[Problem]) -> list[float]:
-    """Verdicts on greedy answers, one problem at a time: what the trainer's own framework says, without vLLM."""
+    """Verdicts on greedy answers, one problem at a time: what the trainer's own framework says,
+    without vLLM."""
     model.eval()
     found = []
     for problem in problems:
         ids = torch.tensor([prompt_token_ids(problem, tokenizer)])
-        answer = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=ANSWER_TOKENS, do_sample=False)
-        verdict = score(problem, tokenizer.decode(answer[0, ids.shape[1]:], skip_special_tokens=True))
+        answer = model.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=ANSWER_TOKENS, do_sample=False
+        )
+        verdict = score(
+            problem, tokenizer.decode(answer[0, ids.shape[1] :], skip_special_tokens=True)
+        )
         found.append(float(verdict.value or 0.0))
     return found
 

@@ -1,8 +1,10 @@
-"""Reinforcement learning of a causal language model on several tasks: GRPO advantages, PPO's clipped loss, optional PCGrad.
+"""Reinforcement learning of a causal language model on several tasks: GRPO advantages, PPO's
+clipped loss, optional PCGrad.
 
-Light on purpose: the login node checks a config with it. ``python -m engines.ppo CONFIG --out FOLDER`` runs it.
-One process per GPU (``ranks``), or on the CPU (float32, what the tests run). The CUDA path (float32 master weights, bfloat16 passes,
-vLLM in bfloat16, gradient snapshots in bfloat16 in host memory) is written out but has not been run on a GPU.
+Light on purpose: the login node checks a config with it. ``python -m engines.ppo CONFIG --out
+FOLDER`` runs it. One process per GPU (``ranks``), or on the CPU (float32, what the tests run). The
+CUDA path (float32 master weights, bfloat16 passes, vLLM in bfloat16, gradient snapshots in bfloat16
+in host memory) is written out but has not been run on a GPU.
 """
 
 from __future__ import annotations
@@ -21,16 +23,27 @@ KEEP_STATES = 2
 """Newest checkpoints that keep their optimizer state (twice the size of the model)."""
 
 
-
 class MultiTask(EngineConfig):
     """How the gradients of the tasks become one."""
 
-    method: Literal["off", "sum", "equal", "pcgrad", "upgrad", "mgda", "cagrad", "imtl_g", "aligned_mtl", "dualproj"] = "sum"
-    """``off`` adds them and measures nothing; ``sum`` adds them, with conflicts measured (the baseline arm); ``equal`` gives every task
-    the same weight however many tokens it has; ``pcgrad`` removes conflicting parts first; the others are TorchJD's of that name."""
+    method: Literal[
+        "off",
+        "sum",
+        "equal",
+        "pcgrad",
+        "upgrad",
+        "mgda",
+        "cagrad",
+        "imtl_g",
+        "aligned_mtl",
+        "dualproj",
+    ] = "sum"
+    """``off`` adds them and measures nothing; ``sum`` adds them, with conflicts measured (the
+    baseline arm); ``equal`` gives every task the same weight however many tokens it has; ``pcgrad``
+    removes conflicting parts first; the others are TorchJD's of that name."""
     group: Literal["global", "layer", "module"] = "global"
-    """Resolve conflicts over all parameters at once, per layer, or per attention and feed-forward block."""
-
+    """Resolve conflicts over all parameters at once, per layer, or per attention and feed-forward
+    block."""
 
 
 class LowRank(EngineConfig):
@@ -42,9 +55,9 @@ class LowRank(EngineConfig):
     """The adapters' output is multiplied by this / rank."""
 
 
-
 class CriticSettings(EngineConfig):
-    """A critic: a second model of the same size, with one number for a head, trained beside the policy."""
+    """A critic: a second model of the same size, with one number for a head, trained beside the
+    policy."""
 
     learning_rate: float = Field(default=1e-5, gt=0)
     """Learning rate of its AdamW, constant."""
@@ -52,7 +65,6 @@ class CriticSettings(EngineConfig):
     """Discount per token."""
     lam: float = Field(default=1.0, ge=0, le=1)
     """Decay of the advantage estimates: 1 takes the whole return, 0 only the next value."""
-
 
 
 class EarlyStopping(EngineConfig):
@@ -66,23 +78,25 @@ class EarlyStopping(EngineConfig):
     """An improvement is more than this above the best mean reward so far."""
 
 
-
 class Config(EngineConfig):
     """What a training run is. Every random choice hangs on ``seed``."""
 
     model: str | CheckpointSource
     """Hugging Face folder to start from, or a checkpoint of another job."""
     data: str | dict[str, str | list[str]]
-    """Training problems: a folder with ``<task>.train.parquet``, or one file or several per task."""
+    """Training problems: a folder with ``<task>.train.parquet``, or one file or several per
+    task."""
     validation_data: str | dict[str, str | list[str]]
-    """Validation problems: a folder with ``<task>.validation.parquet``, or one file or several per task (the same tasks)."""
+    """Validation problems: a folder with ``<task>.validation.parquet``, or one file or several per
+    task (the same tasks)."""
     test_data: str | dict[str, str | list[str]] | None = None
-    """What the evaluation uses; none of it may be trained on. A folder with ``<task>.test.parquet`` or benchmark files, or one file or
-    several per task."""
+    """What the evaluation uses; none of it may be trained on. A folder with ``<task>.test.parquet``
+    or benchmark files, or one file or several per task."""
     allow_test_data: bool = False
     """Train on problems of ``test_data`` all the same; results and report then say how many."""
     lora: LowRank | None = None
-    """Train adapters of low rank instead of the whole model; samplers and checkpoints get them merged into it. null: train it whole."""
+    """Train adapters of low rank instead of the whole model; samplers and checkpoints get them
+    merged into it. null: train it whole."""
     mtl: MultiTask = MultiTask()
     """How the gradients of the tasks become one."""
     seed: int = Field(default=0, ge=0)
@@ -90,7 +104,8 @@ class Config(EngineConfig):
     epochs: int = Field(default=30, ge=1)
     """Epochs of ``steps_per_epoch`` steps."""
     steps_per_epoch: int | None = Field(default=None, ge=1)
-    """Steps that count as an epoch; null: until the task with the most problems has been seen once."""
+    """Steps that count as an epoch; null: until the task with the most problems has been seen
+    once."""
     prompts_per_task: int = Field(default=8, ge=1)
     """Problems of every task per step."""
     samples_per_prompt: int = Field(default=8, ge=2)
@@ -104,12 +119,14 @@ class Config(EngineConfig):
     warmup_steps: int = Field(default=10, ge=0)
     """Steps of linear warm-up."""
     estimator: Literal["grpo", "dr_grpo", "rloo", "gae"] = "grpo"
-    """How rewards become advantages: standard scores of the group, differences from its mean, or from the mean of the others; ``gae``
-    estimates them with a critic."""
+    """How rewards become advantages: standard scores of the group, differences from its mean, or
+    from the mean of the others; ``gae`` estimates them with a critic."""
     critic: CriticSettings | None = None
-    """How the critic of ``gae`` learns; null: its defaults, or no critic with the other estimators."""
+    """How the critic of ``gae`` learns; null: its defaults, or no critic with the other
+    estimators."""
     kl_coefficient: float = Field(default=0.0, ge=0)
-    """Weight of the divergence (k3) from the model that training began with; above 0 that model is kept in memory as well."""
+    """Weight of the divergence (k3) from the model that training began with; above 0 that model is
+    kept in memory as well."""
     clip_low: float = Field(default=0.2, gt=0, lt=1)
     """The probability ratio is clipped below at 1 - this."""
     clip_high: float = Field(default=0.2, gt=0)
@@ -133,11 +150,13 @@ class Config(EngineConfig):
     gradient_checkpointing: bool | None = None
     """Compute activations a second time instead of keeping them; null: on a GPU."""
     validate_every_epochs: int = Field(default=3, ge=1)
-    """Epochs between validations; there is one before training, one at every checkpoint and one at the end as well."""
+    """Epochs between validations; there is one before training, one at every checkpoint and one at
+    the end as well."""
     checkpoint_every_epochs: int = Field(default=5, ge=1)
     """Epochs between checkpoints; there is one at the end as well."""
     keep_checkpoints: int = Field(default=10, ge=1)
-    """Checkpoints to keep; the best one always stays. Only the newest two keep their optimizer state."""
+    """Checkpoints to keep; the best one always stays. Only the newest two keep their optimizer
+    state."""
     save_state_every_steps: int | None = Field(default=50, ge=1)
     """Steps between saves of a state to continue from after a crash; null: only at checkpoints."""
     early_stopping: EarlyStopping | None = EarlyStopping()
@@ -145,29 +164,33 @@ class Config(EngineConfig):
     probe_every_steps: int = Field(default=1, ge=1)
     """Steps between comparisons of trainer and sampler on a fixed prompt after new weights."""
     logprob_tolerance: float = Field(default=1e-4, gt=0)
-    """Largest difference of log-probabilities between trainer and sampler in float32 that is rounding: of any token of the probe, of the
-    rollouts on average; in bfloat16 0.5 is used."""
+    """Largest difference of log-probabilities between trainer and sampler in float32 that is
+    rounding: of any token of the probe, of the rollouts on average; in bfloat16 0.5 is used."""
     gpu_memory_fraction: float = Field(default=0.4, gt=0, lt=1)
     """vLLM's share of the GPU."""
     sampler_sleeps: bool = False
-    """vLLM gives its GPU memory back during the update (its sleep level 2), and gets cache and weights anew afterwards."""
+    """vLLM gives its GPU memory back during the update (its sleep level 2), and gets cache and
+    weights anew afterwards."""
     kv_cache_gb: int = Field(default=1, ge=1)
     """vLLM's key-value cache on the CPU, GiB."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto`` takes the GPU if there is one."""
     ranks: int = Field(default=1, ge=1)
-    """Processes that train together, one GPU each; the parameters are cut over them (FSDP2), each has a sampler of its own."""
+    """Processes that train together, one GPU each; the parameters are cut over them (FSDP2), each
+    has a sampler of its own."""
     offload: bool = False
-    """Keep weights, gradients and AdamW's moments in host memory between uses: a 7B model then fits beside its sampler."""
+    """Keep weights, gradients and AdamW's moments in host memory between uses: a 7B model then fits
+    beside its sampler."""
     cpu_threads: int | None = Field(default=None, ge=1)
-    """Threads of trainer and sampler, over all ranks; null: all cores of the job. Repeating a run bit for bit needs the same number."""
+    """Threads of trainer and sampler, over all ranks; null: all cores of the job. Repeating a run
+    bit for bit needs the same number."""
     scoring_workers: int = Field(default=2, ge=1)
     """Processes that score answers."""
     scoring_seconds: float = Field(default=10.0, gt=0)
     """Time limit for scoring one answer."""
     step_timeout_minutes: float = Field(default=120.0, gt=0)
-    """Longest wait for one call to the trainer; a hang ends the run with an error. Once the usual time of a call is known, ten times
-    that is enough (but ten minutes at least)."""
+    """Longest wait for one call to the trainer; a hang ends the run with an error. Once the usual
+    time of a call is known, ten times that is enough (but ten minutes at least)."""
     wandb: Literal["off", "offline", "online"] = "off"
     """Weights & Biases; credentials come from the environment or ~/.netrc, never from here."""
     wandb_project: str = "orch"
@@ -177,27 +200,52 @@ class Config(EngineConfig):
     def _fits(self) -> Config:
         longest = self.max_prompt_tokens + self.max_response_tokens
         if self.micro_batch_tokens < longest:
-            raise ValueError(f"micro_batch_tokens ({self.micro_batch_tokens}) must hold one sequence of max_prompt_tokens + "
-                             f"max_response_tokens = {longest}; raise it or shorten the sequences")
+            raise ValueError(
+                f"micro_batch_tokens ({self.micro_batch_tokens}) must hold one sequence "
+                "of max_prompt_tokens + "
+                f"max_response_tokens = {longest}; raise it or shorten the sequences"
+            )
         if self.critic is not None and self.estimator != "gae":
-            raise ValueError(f"critic: only estimator gae has one, and estimator is {self.estimator}; leave critic out")
+            raise ValueError(
+                f"critic: only estimator gae has one, and estimator is {self.estimator}; "
+                "leave critic out"
+            )
         if self.prompts_per_task % self.ranks:
-            raise ValueError(f"prompts_per_task ({self.prompts_per_task}) must be a multiple of ranks ({self.ranks})")
-        for name, value in (("data", self.data), ("validation_data", self.validation_data), ("test_data", self.test_data)):
+            raise ValueError(
+                f"prompts_per_task ({self.prompts_per_task}) must be a multiple of ranks "
+                f"({self.ranks})"
+            )
+        for name, value in (
+            ("data", self.data),
+            ("validation_data", self.validation_data),
+            ("test_data", self.test_data),
+        ):
             if isinstance(value, dict) and not (value and all(value.values())):
-                raise ValueError(f"{name} names no task, or a task without files; give a folder or {{task: file}}")
-        if isinstance(self.data, dict) and isinstance(self.validation_data, dict) and set(self.data) != set(self.validation_data):
-            raise ValueError(f"data has tasks {sorted(self.data)}, validation_data {sorted(self.validation_data)}: name the same")
+                raise ValueError(
+                    f"{name} names no task, or a task without files; give a folder or "
+                    f"{{task: file}}"
+                )
+        if (
+            isinstance(self.data, dict)
+            and isinstance(self.validation_data, dict)
+            and set(self.data) != set(self.validation_data)
+        ):
+            raise ValueError(
+                f"data has tasks {sorted(self.data)}, validation_data "
+                f"{sorted(self.validation_data)}: name the same"
+            )
         return self
 
     def estimate(self, gpus: int, minutes: int) -> str | None:
-        """What a training takes at most, in one line for ``orch plan``; None where model or length is not known, or without a GPU."""
+        """What a training takes at most, in one line for ``orch plan``; None where model or length
+        is not known, or without a GPU."""
         from engines.ppo.estimates import estimate
 
         return estimate(self, gpus, minutes)
 
     def disk_gb(self) -> float | None:
-        """Disk that the checkpoints take at most, GB; None while the model is not there or of an unknown kind."""
+        """Disk that the checkpoints take at most, GB; None while the model is not there or of an
+        unknown kind."""
         from engines.ppo.model_size import model_size
 
         folder = model_folder(self.model)
@@ -211,12 +259,17 @@ class Config(EngineConfig):
         from engines.ppo.model_size import adapter_parameters
 
         made = -(-self.epochs // self.checkpoint_every_epochs)
-        # The last one is written while a state to continue from and all that is kept of the others still lie there.
-        models = min(max(self.keep_checkpoints, 2), made - 1) + 2  # the newest and the best one always stay
+        # The last one is written while a state to continue from and all that is kept of the others
+        # still lie there.
+        models = (
+            min(max(self.keep_checkpoints, 2), made - 1) + 2
+        )  # the newest and the best one always stay
         optimizers = min(KEEP_STATES, made - 1) + 2
         # float32; AdamW keeps two moments, and adapters lie beside them.
-        state = 8 * size.parameters if self.lora is None else 12 * adapter_parameters(size, self.lora.rank)
+        state = (
+            8 * size.parameters
+            if self.lora is None
+            else 12 * adapter_parameters(size, self.lora.rank)
+        )
         state += 12 * size.parameters if self.estimator == "gae" else 0
         return (4 * models * size.parameters + optimizers * state) / 1e9
-
-

@@ -1,4 +1,5 @@
-"""How big a model is, from its files alone. Light: the login node asks before anything is submitted."""
+"""How big a model is, from its files alone. Light: the login node asks before anything is
+submitted."""
 
 from __future__ import annotations
 
@@ -30,26 +31,40 @@ class ModelSize:
 
 
 def model_size(folder: Path) -> ModelSize | None:
-    """Size of the Hugging Face model in ``folder``: by its weights, else by its config; None if neither tells."""
+    """Size of the Hugging Face model in ``folder``: by its weights, else by its config; None if
+    neither tells."""
     path = folder / "config.json"
     if not path.is_file():
         return None
     config: dict[str, Any] = json.loads(path.read_text())
-    if not {"hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"} <= config.keys():
+    if (
+        not {"hidden_size", "num_hidden_layers", "num_attention_heads", "vocab_size"}
+        <= config.keys()
+    ):
         return None
     parameters = counted(folder) or from_shapes(config)
     if parameters is None:
         return None
     heads = config.get("num_key_value_heads") or config["num_attention_heads"]
-    return ModelSize(parameters, config["num_hidden_layers"], config["hidden_size"],
-                     config.get("intermediate_size", 4 * config["hidden_size"]), config["vocab_size"],
-                     config["num_hidden_layers"] * 2 * heads * head_width(config) * 2)
+    return ModelSize(
+        parameters,
+        config["num_hidden_layers"],
+        config["hidden_size"],
+        config.get("intermediate_size", 4 * config["hidden_size"]),
+        config["vocab_size"],
+        config["num_hidden_layers"] * 2 * heads * head_width(config) * 2,
+    )
 
 
 def adapter_parameters(size: ModelSize, rank: int) -> int:
-    """Parameters of low-rank adapters on all linear layers of a Llama-like model whose heads together are as wide as it is."""
+    """Parameters of low-rank adapters on all linear layers of a Llama-like model whose heads
+    together are as wide as it is."""
     keys = size.cache_bytes_per_token // (size.layers * 2 * 2)
-    widths = 2 * (size.hidden + size.hidden) + 2 * (size.hidden + keys) + 3 * (size.hidden + size.intermediate)
+    widths = (
+        2 * (size.hidden + size.hidden)
+        + 2 * (size.hidden + keys)
+        + 3 * (size.hidden + size.intermediate)
+    )
     return size.layers * rank * widths
 
 
@@ -59,19 +74,23 @@ def head_width(config: dict[str, Any]) -> int:
 
 
 def counted(folder: Path) -> int | None:
-    """Parameters in the safetensors files, read from their headers; None if there are no such files."""
+    """Parameters in the safetensors files, read from their headers; None if there are no such
+    files."""
     files = sorted(folder.glob("*.safetensors"))
     total = 0
     for file in files:
         with file.open("rb") as stream:
             (length,) = struct.unpack("<Q", stream.read(8))
             header = json.loads(stream.read(length))
-        total += sum(prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+        total += sum(
+            prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__"
+        )
     return total if files else None
 
 
 def from_shapes(config: dict[str, Any]) -> int | None:
-    """Parameters of a Llama-like model by its shapes; None for a type of model that is not known."""
+    """Parameters of a Llama-like model by its shapes; None for a type of model that is not
+    known."""
     kind = config.get("model_type")
     if kind not in KINDS:
         return None
@@ -85,12 +104,15 @@ def from_shapes(config: dict[str, Any]) -> int | None:
         attention += queries + 2 * keys + hidden
     norms = 2 * hidden + (2 * width if kind == "qwen3" else 0)
     layer = attention + 3 * hidden * config["intermediate_size"] + norms
-    embeddings = config["vocab_size"] * hidden * (1 if config.get("tie_word_embeddings", False) else 2)
+    embeddings = (
+        config["vocab_size"] * hidden * (1 if config.get("tie_word_embeddings", False) else 2)
+    )
     return int(embeddings + config["num_hidden_layers"] * layer + hidden)
 
 
 def model_folder(model: str | CheckpointSource) -> Path | None:
-    """Where a model lies on this machine: its folder, or the hub's cache; None if it is not here (yet)."""
+    """Where a model lies on this machine: its folder, or the hub's cache; None if it is not here
+    (yet)."""
     if isinstance(model, CheckpointSource):
         found = sorted(Path(model.folder).glob("checkpoints/[!.]*/model/config.json"))
         return found[0].parent if found else None
@@ -106,5 +128,3 @@ def model_folder(model: str | CheckpointSource) -> Path | None:
     except HFValidationError:
         return None
     return Path(path).parent if isinstance(path, str) else None
-
-

@@ -1,4 +1,5 @@
-"""A private single-node Ray: joins no other Ray, can be joined by none, and leaves nothing behind."""
+"""A private single-node Ray: joins no other Ray, can be joined by none, and leaves nothing
+behind."""
 
 from __future__ import annotations
 
@@ -25,21 +26,38 @@ TEMP_DIR_LIMIT = 43
 
 @contextlib.contextmanager
 def ray_session(cpus: int, gpus: int, stop: Stop) -> Iterator[Path]:
-    """Start Ray in this process's own temporary folder (which is yielded), give the signals back to ``stop``, and shut it down at the end.
+    """Start Ray in this process's own temporary folder (which is yielded), give the signals back to
+    ``stop``, and shut it down at the end.
 
-    Never ``ray stop``: it would end every Ray of this user on the machine. ``address="local"`` never joins another job's Ray.
+    Never ``ray stop``: it would end every Ray of this user on the machine. ``address="local"``
+    never joins another job's Ray.
     """
     os.environ.pop("RAY_ADDRESS", None)
-    os.environ |= {"RAY_worker_niceness": "0",  # Ray's default of 15 makes training wait for everything else on the machine
-                   "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32),  # per job: Ray's ports listen everywhere
-                   "RAY_USAGE_STATS_ENABLED": "0", "RAY_DEDUP_LOGS": "0", "RAY_memory_monitor_refresh_ms": "0",
-                   "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    os.environ |= {
+        # Ray's default of 15 makes training wait for everything else on the machine
+        "RAY_worker_niceness": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),  # per job: Ray's ports listen everywhere
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DEDUP_LOGS": "0",
+        "RAY_memory_monitor_refresh_ms": "0",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    }
     import ray
 
     folder = temporary_folder()
     try:
-        ray.init(address="local", num_cpus=cpus, num_gpus=gpus, object_store_memory=OBJECT_STORE_BYTES, include_dashboard=False,
-                 _temp_dir=str(folder), log_to_driver=True, logging_level="WARNING")
+        ray.init(
+            address="local",
+            num_cpus=cpus,
+            num_gpus=gpus,
+            object_store_memory=OBJECT_STORE_BYTES,
+            include_dashboard=False,
+            _temp_dir=str(folder),
+            log_to_driver=True,
+            logging_level="WARNING",
+        )
         stop.listen()  # ray.init replaced the handlers
         yield folder
     finally:
@@ -49,14 +67,19 @@ def ray_session(cpus: int, gpus: int, stop: Stop) -> Iterator[Path]:
 
 
 def temporary_folder() -> Path:
-    """A new folder of this user with a short path, where a job's own TMPDIR may be too long; ``r<pid>-...``.
+    """A new folder of this user with a short path, where a job's own TMPDIR may be too long;
+    ``r<pid>-...``.
 
     What a run that was killed has left there is removed: its process is gone.
     """
     for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes it private
         for old in Path(parent).glob("r*-*"):
             pid = old.name[1:].partition("-")[0]
-            if pid.isdigit() and not Path(f"/proc/{pid}").exists() and old.stat().st_uid == os.getuid():
+            if (
+                pid.isdigit()
+                and not Path(f"/proc/{pid}").exists()
+                and old.stat().st_uid == os.getuid()
+            ):
                 shutil.rmtree(old, ignore_errors=True)
         folder = tempfile.mkdtemp(prefix=f"r{os.getpid()}-", dir=parent)
         if len(os.fsencode(folder)) <= TEMP_DIR_LIMIT:
@@ -66,14 +89,26 @@ def temporary_folder() -> Path:
 
 
 class Actors:
-    """Ray actors of one kind whose calls wait for all answers, but not for ever. They are never restarted: the job is."""
+    """Ray actors of one kind whose calls wait for all answers, but not for ever. They are never
+    restarted: the job is."""
 
-    def __init__(self, kind: type, arguments: Sequence[tuple[Any, ...]], *, cpus: int, gpus: int, patience: Patience) -> None:
+    def __init__(
+        self,
+        kind: type,
+        arguments: Sequence[tuple[Any, ...]],
+        *,
+        cpus: int,
+        gpus: int,
+        patience: Patience,
+    ) -> None:
         """One actor per tuple of arguments, each with ``cpus`` and ``gpus`` of its own."""
         import ray
 
         self.patience = patience
-        self.handles = [ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(kind).remote(*each) for each in arguments]
+        self.handles = [
+            ray.remote(num_cpus=cpus, num_gpus=gpus, max_restarts=0)(kind).remote(*each)
+            for each in arguments
+        ]
 
     def __len__(self) -> int:
         return len(self.handles)
@@ -82,23 +117,32 @@ class Actors:
         """Call a method of all with the same arguments; the answer of the first."""
         return self.each(method, [arguments] * len(self))[0]
 
-    def each(self, method: str, arguments: Sequence[tuple[Any, ...]], work: str | None = None) -> list[Any]:
+    def each(
+        self, method: str, arguments: Sequence[tuple[Any, ...]], work: str | None = None
+    ) -> list[Any]:
         """Call a method of all, each with its own arguments, and wait for all answers.
 
-        RuntimeError when the patience with that kind of work (the method, if not named) is at its end; an error inside an actor
-        comes out as it is.
+        RuntimeError when the patience with that kind of work (the method, if not named) is at its
+        end; an error inside an actor comes out as it is.
         """
         import ray
 
         kind = work or method
         limit, began = self.patience.seconds(kind), time.monotonic()
-        calls = [getattr(handle, method).remote(*each) for handle, each in zip(self.handles, arguments, strict=True)]
+        calls = [
+            getattr(handle, method).remote(*each)
+            for handle, each in zip(self.handles, arguments, strict=True)
+        ]
         try:
             answers: list[Any] = ray.get(calls, timeout=limit)
         except ray.exceptions.GetTimeoutError as error:
             usual = self.patience.usual(kind)
-            raise RuntimeError(f"{kind} did not answer within {limit:.0f} s" + (f"; it usually takes {usual:.1f} s" if usual else "")
-                               + ": the trainer hangs; start it again to continue (the longest wait is step_timeout_minutes)") from error
+            raise RuntimeError(
+                f"{kind} did not answer within {limit:.0f} s"
+                + (f"; it usually takes {usual:.1f} s" if usual else "")
+                + ": the trainer hangs; start it again to continue (the longest wait is "
+                "step_timeout_minutes)"
+            ) from error
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, ConfigError):  # a line for the user, not a traceback
                 raise error.cause from None

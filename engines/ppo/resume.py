@@ -1,7 +1,9 @@
-"""Where a run stands, on disk: checkpoints for others, and a state to continue from after a stop or a crash.
+"""Where a run stands, on disk: checkpoints for others, and a state to continue from after a stop or
+a crash.
 
-``checkpoints/epoch-000005/`` holds ``model/`` (Hugging Face), ``state/`` (optimizer, loop). Between two checkpoints the newest
-state lies in ``resume/checkpoints/``, of the same form, so that the list of checkpoints does not depend on interruptions.
+``checkpoints/epoch-000005/`` holds ``model/`` (Hugging Face), ``state/`` (optimizer, loop). Between
+two checkpoints the newest state lies in ``resume/checkpoints/``, of the same form, so that the list
+of checkpoints does not depend on interruptions.
 """
 
 from __future__ import annotations
@@ -22,14 +24,27 @@ from engines.ppo.ray_session import Actors
 
 RANK_BY = "validation_reward_mean"
 
-FREE_KEYS = frozenset({"wandb", "wandb_project", "step_timeout_minutes", "keep_checkpoints", "save_state_every_steps",
-                       "probe_every_steps", "scoring_workers", "kv_cache_gb", "gpu_memory_fraction", "sampler_sleeps"})
+FREE_KEYS = frozenset(
+    {
+        "wandb",
+        "wandb_project",
+        "step_timeout_minutes",
+        "keep_checkpoints",
+        "save_state_every_steps",
+        "probe_every_steps",
+        "scoring_workers",
+        "kv_cache_gb",
+        "gpu_memory_fraction",
+        "sampler_sleeps",
+    }
+)
 """Keys that may change between a stop and its continuation: they do not decide the result."""
 
 
 @dataclass(frozen=True)
 class Point:
-    """Where the loop stands. ``model`` and ``state`` are where it was read from; ``state`` is None at the beginning."""
+    """Where the loop stands. ``model`` and ``state`` are where it was read from; ``state`` is None
+    at the beginning."""
 
     model: Path
     state: Path | None = None
@@ -57,16 +72,26 @@ class Point:
 
 
 def find_start(config: Config, out: Path) -> Point:
-    """The newest complete state below ``out``, else the configured model at step 0. ConfigError if the config has changed."""
-    found = [one for one in [*checkpoints.complete(out), *checkpoints.complete(out / "resume")]
-             if (one.path / "state" / "loop.json").is_file()]
+    """The newest complete state below ``out``, else the configured model at step 0. ConfigError if
+    the config has changed."""
+    found = [
+        one
+        for one in [*checkpoints.complete(out), *checkpoints.complete(out / "resume")]
+        if (one.path / "state" / "loop.json").is_file()
+    ]
     if not found:
         return Point(model=base_model(config))
     newest = max(found, key=lambda one: one.manifest.step)
     loop = json.loads((newest.path / "state" / "loop.json").read_text())
     same_config(config, loop["config"], FREE_KEYS, newest.path)
-    return Point(model=newest.model, state=newest.path / "state", step=newest.manifest.step, ended=loop["ended"],
-                 validations=[Validation(**values) for values in loop["validations"]], failures=loop["failures"])
+    return Point(
+        model=newest.model,
+        state=newest.path / "state",
+        step=newest.manifest.step,
+        ended=loop["ended"],
+        validations=[Validation(**values) for values in loop["validations"]],
+        failures=loop["failures"],
+    )
 
 
 def base_model(config: Config) -> Path:
@@ -82,11 +107,16 @@ def base_model(config: Config) -> Path:
     try:
         return Path(snapshot_download(config.model, local_files_only=True))
     except (HFValidationError, LocalEntryNotFoundError) as error:
-        raise ConfigError(f"model: {config.model} is neither a Hugging Face folder nor in this machine's Hugging Face cache; "
-                          f"run 'hf download {config.model}' first") from error
+        raise ConfigError(
+            f"model: {config.model} is neither a Hugging Face folder nor in this "
+            "machine's Hugging Face cache; "
+            f"run 'hf download {config.model}' first"
+        ) from error
 
 
-def save_checkpoint(config: Config, out: Path, point: Point, epoch: int, ranks: Actors, prompts: Prompts) -> None:
+def save_checkpoint(
+    config: Config, out: Path, point: Point, epoch: int, ranks: Actors, prompts: Prompts
+) -> None:
     """Save the checkpoint of an epoch, drop what is superseded."""
     _save(config, out, f"epoch-{epoch:06d}", point, epoch, ranks, prompts, RANK_BY)
     shutil.rmtree(out / "resume", ignore_errors=True)
@@ -95,8 +125,11 @@ def save_checkpoint(config: Config, out: Path, point: Point, epoch: int, ranks: 
         shutil.rmtree(old.path / "state", ignore_errors=True)
 
 
-def save_continuation(config: Config, out: Path, point: Point, ranks: Actors, prompts: Prompts) -> None:
-    """Save a state to continue from, drop the one before it. Nothing to do where a checkpoint has just been saved."""
+def save_continuation(
+    config: Config, out: Path, point: Point, ranks: Actors, prompts: Prompts
+) -> None:
+    """Save a state to continue from, drop the one before it. Nothing to do where a checkpoint has
+    just been saved."""
     if any(one.manifest.step == point.step for one in checkpoints.complete(out)):
         return
     last = point.validations[-1].epoch
@@ -104,16 +137,41 @@ def save_continuation(config: Config, out: Path, point: Point, ranks: Actors, pr
     checkpoints.rotate(out / "resume", 1)
 
 
-def _save(config: Config, out: Path, name: str, point: Point, epoch: int, ranks: Actors, prompts: Prompts,
-          rank_by: str | None = None) -> None:
+def _save(
+    config: Config,
+    out: Path,
+    name: str,
+    point: Point,
+    epoch: int,
+    ranks: Actors,
+    prompts: Prompts,
+    rank_by: str | None = None,
+) -> None:
     metrics = {RANK_BY: point.validations[-1].mean}
-    metrics |= {f"validation_reward/{task}": value for task, value in point.validations[-1].tasks.items()}
+    metrics |= {
+        f"validation_reward/{task}": value for task, value in point.validations[-1].tasks.items()
+    }
 
     def write(folder: Path) -> None:
         ranks.call("save", str(folder))
-        write_json(folder / "state" / "loop.json", {
-            "config": config.model_dump(mode="json"), "ended": point.ended, "failures": point.failures,
-            "validations": [asdict(validation) for validation in point.validations]})
+        write_json(
+            folder / "state" / "loop.json",
+            {
+                "config": config.model_dump(mode="json"),
+                "ended": point.ended,
+                "failures": point.failures,
+                "validations": [asdict(validation) for validation in point.validations],
+            },
+        )
 
     probe = {"token_ids": list(prompts.probe), "logprobs": ranks.call("probe_logprobs")}
-    checkpoints.save(out, name, write, step=point.step, epoch=epoch, metrics=metrics, rank_by=rank_by, probe=probe)
+    checkpoints.save(
+        out,
+        name,
+        write,
+        step=point.step,
+        epoch=epoch,
+        metrics=metrics,
+        rank_by=rank_by,
+        probe=probe,
+    )

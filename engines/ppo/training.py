@@ -1,4 +1,5 @@
-"""The training loop: epochs, validations, checkpoints, early stopping, continuation. No torch here; the rank has it."""
+"""The training loop: epochs, validations, checkpoints, early stopping, continuation. No torch here;
+the rank has it."""
 
 from __future__ import annotations
 
@@ -44,15 +45,28 @@ def train(config: Config, out: Path, stop: Stop) -> None:
     run.announce()
     gpus = visible_gpus() if config.device != "cpu" else 0
     if gpus and gpus < config.ranks:
-        raise ConfigError(f"ranks: {config.ranks} processes need a GPU each, and there are {gpus}; ask for more GPUs")
+        raise ConfigError(
+            f"ranks: {config.ranks} processes need a GPU each, and there are {gpus}; ask "
+            "for more GPUs"
+        )
     run.check_budget(look_at(out, config.ranks if gpus else 0))
     with ExitStack() as stack:
         cpus = config.cpu_threads or cpu_count()
         temporary = stack.enter_context(ray_session(max(cpus, config.ranks), gpus, stop))
         run.pool = stack.enter_context(ScoringPool(config.scoring_workers, config.scoring_seconds))
-        shared = (config.model_copy(update={"cpu_threads": cpus}), str(start.model), prompts.probe, start.state and str(start.state))
-        run.ranks = Actors(Rank, [(*shared, index, str(temporary / "store")) for index in range(config.ranks)],
-                           cpus=max(1, cpus // config.ranks), gpus=min(gpus, 1), patience=Patience(SETUP_SECONDS))
+        shared = (
+            config.model_copy(update={"cpu_threads": cpus}),
+            str(start.model),
+            prompts.probe,
+            start.state and str(start.state),
+        )
+        run.ranks = Actors(
+            Rank,
+            [(*shared, index, str(temporary / "store")) for index in range(config.ranks)],
+            cpus=max(1, cpus // config.ranks),
+            gpus=min(gpus, 1),
+            patience=Patience(SETUP_SECONDS),
+        )
         facts = run.ranks.call("start")
         run.ranks.patience = Patience(config.step_timeout_minutes * 60)
         print(f"ready after {time.time() - started:.1f} s: {facts}", flush=True)
@@ -71,17 +85,29 @@ def visible_gpus() -> int:
 
 
 class Training:
-    """One run of the loop. ``point`` is where it stands: everything that a continuation must know."""
+    """One run of the loop. ``point`` is where it stands: everything that a continuation must
+    know."""
 
     ranks: Actors
     pool: ScoringPool
 
-    def __init__(self, config: Config, out: Path, stop: Stop, prompts: Prompts, start: Point) -> None:
-        self.config, self.out, self.stop, self.prompts, self.point = config, out, stop, prompts, start
-        self.sampler: TaskSampler[Problem] = TaskSampler(prompts.train, config.prompts_per_task, config.seed)
+    def __init__(
+        self, config: Config, out: Path, stop: Stop, prompts: Prompts, start: Point
+    ) -> None:
+        self.config, self.out, self.stop, self.prompts, self.point = (
+            config,
+            out,
+            stop,
+            prompts,
+            start,
+        )
+        self.sampler: TaskSampler[Problem] = TaskSampler(
+            prompts.train, config.prompts_per_task, config.seed
+        )
         self.steps_per_epoch = config.steps_per_epoch or self.sampler.steps_per_epoch
         self.total_steps = config.epochs * self.steps_per_epoch
-        # Without a saved state even the line of step 0 (validation before training) is written anew.
+        # Without a saved state even the line of step 0 (validation before training) is written
+        # anew.
         self.progress = Progress(out, keep_until=start.step if start.state is not None else -1)
         self.tracker = Tracker(config, out)
 
@@ -89,31 +115,55 @@ class Training:
         """Say how big the run is before it starts."""
         config = self.config
         samples = len(self.prompts.train) * config.prompts_per_task * config.samples_per_prompt
-        sizes = ", ".join(f"{task} {len(problems)}" for task, problems in self.prompts.train.items())
-        print(f"training problems: {sizes}; left out as longer than {config.max_prompt_tokens} tokens: {self.prompts.left_out}\n"
-              f"a pass over them takes {self.sampler.steps_per_epoch} steps, an epoch is {self.steps_per_epoch}; {config.epochs} epochs = "
-              f"{self.total_steps} steps "
-              f"of {samples} samples, at most {samples * config.max_response_tokens:,} response tokens per step and "
-              f"{samples * config.max_response_tokens * self.total_steps:,} in all\n"
-              f"gradients: {config.mtl.method}; starting at step {self.point.step}", flush=True)
+        sizes = ", ".join(
+            f"{task} {len(problems)}" for task, problems in self.prompts.train.items()
+        )
+        print(
+            f"training problems: {sizes}; left out as longer than "
+            f"{config.max_prompt_tokens} tokens: {self.prompts.left_out}\n"
+            f"a pass over them takes {self.sampler.steps_per_epoch} steps, an epoch is "
+            f"{self.steps_per_epoch}; {config.epochs} epochs = "
+            f"{self.total_steps} steps "
+            f"of {samples} samples, at most {samples * config.max_response_tokens:,} "
+            "response tokens per step and "
+            f"{samples * config.max_response_tokens * self.total_steps:,} in all\n"
+            f"gradients: {config.mtl.method}; starting at step {self.point.step}",
+            flush=True,
+        )
 
     def check_budget(self, machine: Machine) -> None:
-        """Print what the run will take; ConfigError with the setting to change for what cannot fit."""
+        """Print what the run will take; ConfigError with the setting to change for what cannot
+        fit."""
         config, train, size = self.config, self.prompts.train, model_size(self.point.model)
         if size is None:
             print("memory plan: not known for this kind of model", flush=True)
             return
         needed_disk = config.checkpoints_gb(size) * 1e9
-        lengths = [len(self.prompts.token_ids[problem.item_id]) for problems in train.values() for problem in problems]
-        costs = work(config, size, machine, self.total_steps - self.point.step, len(train), fmean(lengths))
-        hours = (f"{costs.hours:,.1f} hours of updates at {UTILISATION:.0%} of the peak of {machine.gpu_name}, generation not included"
-                 if costs.hours is not None else "hours not estimated for this device")
-        print(f"{table(memory_plan(config, size, len(train), machine), machine, needed_disk)}\n"
-              f"to do: at most {costs.tokens:,.0f} tokens through the trainer, {costs.flop:.2g} FLOP; {hours}", flush=True)
+        lengths = [
+            len(self.prompts.token_ids[problem.item_id])
+            for problems in train.values()
+            for problem in problems
+        ]
+        costs = work(
+            config, size, machine, self.total_steps - self.point.step, len(train), fmean(lengths)
+        )
+        hours = (
+            f"{costs.hours:,.1f} hours of updates at {UTILISATION:.0%} of the peak of "
+            f"{machine.gpu_name}, generation not included"
+            if costs.hours is not None
+            else "hours not estimated for this device"
+        )
+        print(
+            f"{table(memory_plan(config, size, len(train), machine), machine, needed_disk)}\n"
+            f"to do: at most {costs.tokens:,.0f} tokens through the trainer, "
+            f"{costs.flop:.2g} FLOP; {hours}",
+            flush=True,
+        )
         refuse(config, size, len(train), machine, needed_disk)
 
     def loop(self) -> None:
-        """Train until the last epoch, early stopping, or a request to stop (then: save and raise Interrupted)."""
+        """Train until the last epoch, early stopping, or a request to stop (then: save and raise
+        Interrupted)."""
         if not self.point.validations:
             self.validate(epoch=0, counted=True)
         while self.point.step < self.total_steps and not self.point.ended:
@@ -121,67 +171,111 @@ class Training:
             epoch, rest = divmod(self.point.step, self.steps_per_epoch)
             if rest == 0:
                 self.end_epoch(epoch)
-            elif self.config.save_state_every_steps and self.point.step % self.config.save_state_every_steps == 0:
+            elif (
+                self.config.save_state_every_steps
+                and self.point.step % self.config.save_state_every_steps == 0
+            ):
                 save_continuation(self.config, self.out, self.point, self.ranks, self.prompts)
             if self.stop.requested and self.point.step < self.total_steps and not self.point.ended:
                 save_continuation(self.config, self.out, self.point, self.ranks, self.prompts)
-                raise Interrupted(f"after step {self.point.step} of {self.total_steps}; start it again to continue from there")
+                raise Interrupted(
+                    f"after step {self.point.step} of {self.total_steps}; start it again "
+                    "to continue from there"
+                )
 
     def train_step(self) -> None:
         """Sample, score, update."""
         begin, step = time.monotonic(), self.point.step
         batch = self.sampler.batch(step)
-        seeds = {task: [sample_seed(self.config.seed, "rollout", step, task, i) for i in range(len(problems))]
-                 for task, problems in batch.items()}
-        requests = [self.request(problem, self.config.samples_per_prompt, self.config.temperature, seed)
-                    for task, problems in batch.items() for problem, seed in zip(problems, seeds[task], strict=True)]
+        seeds = {
+            task: [
+                sample_seed(self.config.seed, "rollout", step, task, i)
+                for i in range(len(problems))
+            ]
+            for task, problems in batch.items()
+        }
+        requests = [
+            self.request(problem, self.config.samples_per_prompt, self.config.temperature, seed)
+            for task, problems in batch.items()
+            for problem, seed in zip(problems, seeds[task], strict=True)
+        ]
         generations = self.generate(requests)
         generated = time.monotonic()
         verdicts = self.score(batch, generations)
         scored = time.monotonic()
-        groups = iter([Group(request.token_ids, tuple(samples), tuple(map(reward, found)))
-                       for request, samples, found in zip(requests, generations, verdicts, strict=True)])
+        groups = iter(
+            [
+                Group(request.token_ids, tuple(samples), tuple(map(reward, found)))
+                for request, samples, found in zip(requests, generations, verdicts, strict=True)
+            ]
+        )
         tasks = {task: [next(groups) for _ in problems] for task, problems in batch.items()}
         count = len(self.ranks)
-        shares = [({task: found[k::count] for task, found in tasks.items()}, step) for k in range(count)]
+        shares = [
+            ({task: found[k::count] for task, found in tasks.items()}, step) for k in range(count)
+        ]
         metrics = self.ranks.each("update", shares)[0]
         self.point = self.point.stepped()
         metrics |= reward_metrics(tasks) | status_metrics(batch, verdicts)
-        metrics |= {"seconds_generate": generated - begin, "seconds_score": scored - generated, "seconds_step": time.monotonic() - begin}
+        metrics |= {
+            "seconds_generate": generated - begin,
+            "seconds_score": scored - generated,
+            "seconds_step": time.monotonic() - begin,
+        }
         self.report(metrics, "train")
         check_probabilities(metrics, step)
         check_memory(memory(), step)
 
     def generate(self, requests: list[Request], work: str = "generate") -> list[list[Generation]]:
-        """Samples of every request; each rank's sampler takes every n-th one. ``work`` tells how long it usually takes."""
+        """Samples of every request; each rank's sampler takes every n-th one. ``work`` tells how
+        long it usually takes."""
         count = len(self.ranks)
         answers = self.ranks.each("generate", [(requests[k::count],) for k in range(count)], work)
         return [answers[place % count][place // count] for place in range(len(requests))]
 
     def request(self, problem: Problem, samples: int, temperature: float, seed: int) -> Request:
         """The request for one problem's samples."""
-        return Request(self.prompts.token_ids[problem.item_id], samples, seed, temperature, self.config.max_response_tokens)
+        return Request(
+            self.prompts.token_ids[problem.item_id],
+            samples,
+            seed,
+            temperature,
+            self.config.max_response_tokens,
+        )
 
-    def score(self, tasks: dict[str, list[Problem]], generations: list[list[Generation]]) -> list[list[Verdict]]:
-        """Verdict on every sample, per problem, in the order of ``tasks``; failures of the scorers are counted per task.
+    def score(
+        self, tasks: dict[str, list[Problem]], generations: list[list[Generation]]
+    ) -> list[list[Verdict]]:
+        """Verdict on every sample, per problem, in the order of ``tasks``; failures of the scorers
+        are counted per task.
 
         RuntimeError if the sandbox does not work here.
         """
         listed = [(task, problem) for task, problems in tasks.items() for problem in problems]
-        pairs = [(problem, sample.text) for (_, problem), samples in zip(listed, generations, strict=True) for sample in samples]
+        pairs = [
+            (problem, sample.text)
+            for (_, problem), samples in zip(listed, generations, strict=True)
+            for sample in samples
+        ]
         verdicts = iter(self.pool.score_many(pairs))
         found = [[next(verdicts) for _ in samples] for samples in generations]
         for (task, _), own in zip(listed, found, strict=True):
             broken = [verdict for verdict in own if verdict.status == "sandbox_error"]
             if broken:
-                raise RuntimeError(f"the sandbox for scoring does not work here: {broken[0].detail}")
+                raise RuntimeError(
+                    f"the sandbox for scoring does not work here: {broken[0].detail}"
+                )
             self.point.count_failures(task, [verdict.status for verdict in own])
         return found
 
     def end_epoch(self, epoch: int) -> None:
         """Validate and save when it is time; decide whether to go on."""
         config = self.config
-        check_rewards(read_progress(self.out), self.steps_per_epoch, config.prompts_per_task * config.samples_per_prompt)
+        check_rewards(
+            read_progress(self.out),
+            self.steps_per_epoch,
+            config.prompts_per_task * config.samples_per_prompt,
+        )
         scheduled = epoch % config.validate_every_epochs == 0
         last = epoch == config.epochs
         due = last or epoch % config.checkpoint_every_epochs == 0
@@ -196,13 +290,21 @@ class Training:
     def validate(self, epoch: int, counted: bool) -> None:
         """Mean reward of greedy answers to the validation problems, per task."""
         flat = [problem for problems in self.prompts.validation.values() for problem in problems]
-        generations = self.generate([self.request(problem, 1, 0.0, 0) for problem in flat], "validation")
+        generations = self.generate(
+            [self.request(problem, 1, 0.0, 0) for problem in flat], "validation"
+        )
         verdicts = iter(self.score(self.prompts.validation, generations))
-        tasks = {task: fmean(reward(next(verdicts)[0]) for _ in problems) for task, problems in self.prompts.validation.items()}
+        tasks = {
+            task: fmean(reward(next(verdicts)[0]) for _ in problems)
+            for task, problems in self.prompts.validation.items()
+        }
         validation = Validation(epoch, self.point.step, fmean(tasks.values()), tasks, counted)
         self.point.validations.append(validation)
-        self.report({"validation_reward_mean": validation.mean}
-                    | {f"validation_reward/{task}": value for task, value in tasks.items()}, "validate")
+        self.report(
+            {"validation_reward_mean": validation.mean}
+            | {f"validation_reward/{task}": value for task, value in tasks.items()},
+            "validate",
+        )
 
     def report(self, metrics: dict[str, float], phase: str) -> None:
         """One line of progress, one line to read, one point for the tracker."""
@@ -210,51 +312,93 @@ class Training:
         metrics = {"epoch": step / self.steps_per_epoch, **metrics}
         self.progress.write(step, self.total_steps, metrics, phase)
         self.tracker.log(metrics, step)
-        shown = ("validation_reward_mean", "train_reward_mean", "loss", "conflict_rate", "response_tokens", "seconds_step")
+        shown = (
+            "validation_reward_mean",
+            "train_reward_mean",
+            "loss",
+            "conflict_rate",
+            "response_tokens",
+            "seconds_step",
+        )
         text = ", ".join(f"{name} {metrics[name]:.3f}" for name in shown if name in metrics)
         print(f"step {step}/{self.total_steps} {phase}: {text}", flush=True)
 
     def rows(self) -> list[Row]:
-        """The results: validation before, after and at its best, and how often gradients were in conflict."""
+        """The results: validation before, after and at its best, and how often gradients were in
+        conflict."""
         validations = self.point.validations
         best = max(validations, key=lambda validation: (validation.mean, -validation.step))
-        rows = [row for moment, validation in (("before", validations[0]), ("after", validations[-1]), ("best", best))
-                for row in validation_rows(moment, validation, self.prompts)]
-        rates = [line["metrics"]["conflict_rate"] for line in read_progress(self.out)
-                 if line["phase"] == "train" and "conflict_rate" in line["metrics"]]
+        rows = [
+            row
+            for moment, validation in (
+                ("before", validations[0]),
+                ("after", validations[-1]),
+                ("best", best),
+            )
+            for row in validation_rows(moment, validation, self.prompts)
+        ]
+        rates = [
+            line["metrics"]["conflict_rate"]
+            for line in read_progress(self.out)
+            if line["phase"] == "train" and "conflict_rate" in line["metrics"]
+        ]
         if rates:
             spread = stdev(rates) / len(rates) ** 0.5 if len(rates) > 1 else None
-            return [*rows, Row(metric="conflict_rate", value=fmean(rates), n=len(rates), spread=spread)]
-        return [*rows, Row(metric="conflict_rate", value=None, n=0, error="no step had a finite gradient")]
+            return [
+                *rows,
+                Row(metric="conflict_rate", value=fmean(rates), n=len(rates), spread=spread),
+            ]
+        return [
+            *rows,
+            Row(metric="conflict_rate", value=None, n=0, error="no step had a finite gradient"),
+        ]
 
     def facts(self) -> dict[str, Any]:
         """What the report says beside the rows."""
-        return {"steps": self.point.step, "steps_per_epoch": self.steps_per_epoch, "stopped_early": self.point.ended,
-                "problems": {task: len(problems) for task, problems in self.prompts.train.items()},
-                "prompts_left_out": self.prompts.left_out, "test_data": self.prompts.test_data, "scoring_failures": self.point.failures}
+        return {
+            "steps": self.point.step,
+            "steps_per_epoch": self.steps_per_epoch,
+            "stopped_early": self.point.ended,
+            "problems": {task: len(problems) for task, problems in self.prompts.train.items()},
+            "prompts_left_out": self.prompts.left_out,
+            "test_data": self.prompts.test_data,
+            "scoring_failures": self.point.failures,
+        }
 
 
 def reward(verdict: Verdict) -> float:
-    """What training takes a verdict for: an answer that could not be judged has earned nothing. It is counted elsewhere."""
+    """What training takes a verdict for: an answer that could not be judged has earned nothing. It
+    is counted elsewhere."""
     return verdict.value if verdict.value is not None else 0.0
 
 
-def status_metrics(tasks: dict[str, list[Problem]], verdicts: list[list[Verdict]]) -> dict[str, float]:
-    """Per task, the share of samples without an answer, and of those whose scorer timed out or failed."""
+def status_metrics(
+    tasks: dict[str, list[Problem]], verdicts: list[list[Verdict]]
+) -> dict[str, float]:
+    """Per task, the share of samples without an answer, and of those whose scorer timed out or
+    failed."""
     groups = iter(verdicts)
     metrics = {}
     for task, problems in tasks.items():
         statuses = [verdict.status for _ in problems for verdict in next(groups)]
         metrics[f"no_answer_rate/{task}"] = fmean(status == "no_answer" for status in statuses)
-        metrics[f"not_judged_rate/{task}"] = fmean(status not in ("ok", "no_answer") for status in statuses)
+        metrics[f"not_judged_rate/{task}"] = fmean(
+            status not in ("ok", "no_answer") for status in statuses
+        )
     return metrics
 
 
 def reward_metrics(tasks: dict[str, list[Group]]) -> dict[str, float]:
-    """Mean reward, length, and share of groups whose samples all got the same reward (they have no gradient)."""
-    metrics = {f"train_reward/{task}": fmean(value for group in groups for value in group.rewards)
-               for task, groups in tasks.items()}
-    metrics |= {f"equal_groups_rate/{task}": fmean(len(set(group.rewards)) == 1 for group in groups) for task, groups in tasks.items()}
+    """Mean reward, length, and share of groups whose samples all got the same reward (they have no
+    gradient)."""
+    metrics = {
+        f"train_reward/{task}": fmean(value for group in groups for value in group.rewards)
+        for task, groups in tasks.items()
+    }
+    metrics |= {
+        f"equal_groups_rate/{task}": fmean(len(set(group.rewards)) == 1 for group in groups)
+        for task, groups in tasks.items()
+    }
     groups = [group for task in tasks.values() for group in task]
     samples = [sample for group in groups for sample in group.samples]
     return metrics | {
@@ -267,8 +411,16 @@ def reward_metrics(tasks: dict[str, list[Group]]) -> dict[str, float]:
 
 def validation_rows(moment: str, validation: Validation, prompts: Prompts) -> Iterator[Row]:
     """Rows of one validation: the mean over tasks, and each task."""
-    axes: dict[str, str | int | float | bool] = {"moment": moment, "epoch": validation.epoch, "step": validation.step}
+    axes: dict[str, str | int | float | bool] = {
+        "moment": moment,
+        "epoch": validation.epoch,
+        "step": validation.step,
+    }
     sizes = {task: len(problems) for task, problems in prompts.validation.items()}
-    yield Row(metric="validation_reward_mean", value=validation.mean, n=sum(sizes.values()), axes=axes)
+    yield Row(
+        metric="validation_reward_mean", value=validation.mean, n=sum(sizes.values()), axes=axes
+    )
     for task, value in validation.tasks.items():
-        yield Row(metric="validation_reward", value=value, n=sizes[task], axes={**axes, "task": task})
+        yield Row(
+            metric="validation_reward", value=value, n=sizes[task], axes={**axes, "task": task}
+        )

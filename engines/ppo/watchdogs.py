@@ -1,4 +1,5 @@
-"""What ends a run with one clear line before it wastes days: disagreement, silence, full memory, a hang. No torch here."""
+"""What ends a run with one clear line before it wastes days: disagreement, silence, full memory, a
+hang. No torch here."""
 
 from __future__ import annotations
 
@@ -10,26 +11,37 @@ from statistics import median
 from typing import Any, ClassVar
 
 PROBABILITY_GAP = 0.01
-"""Mean difference of a token's probability between trainer and sampler above which the sampler computes something else."""
+"""Mean difference of a token's probability between trainer and sampler above which the sampler
+computes something else."""
 
 SILENT_SAMPLES = 512
-"""Fewest samples of one task without any reward that prove something: the chance of a reward is then below 0.6 % (95 % sure)."""
+"""Fewest samples of one task without any reward that prove something: the chance of a reward is
+then below 0.6 % (95 % sure)."""
 
 MEMORY_SHARE = 0.95
-"""Share of the memory limit above which the next allocation may be answered by the kernel's killer."""
+"""Share of the memory limit above which the next allocation may be answered by the kernel's
+killer."""
 
 
 def check_probabilities(metrics: Mapping[str, float], step: int) -> None:
-    """RuntimeError if trainer and sampler disagree about the rollouts of ``step`` (from 0); NaN is disagreement, too."""
+    """RuntimeError if trainer and sampler disagree about the rollouts of ``step`` (from 0); NaN is
+    disagreement, too."""
     gap = metrics.get("probability_difference_mean")
     if gap is not None and not gap <= PROBABILITY_GAP:
-        raise RuntimeError(f"step {step + 1}: trainer and sampler give a token probabilities that differ by {gap:.3g} on average (at "
-                         f"most {PROBABILITY_GAP:g} is rounding): rewards would train another policy than the one that answered; "
-                         "check the versions of vLLM and transformers, and its attention backend")
+        raise RuntimeError(
+            f"step {step + 1}: trainer and sampler give a token probabilities that differ "
+            f"by {gap:.3g} on average (at "
+            f"most {PROBABILITY_GAP:g} is rounding): rewards would train another policy "
+            "than the one that answered; "
+            "check the versions of vLLM and transformers, and its attention backend"
+        )
 
 
-def check_rewards(lines: Sequence[Mapping[str, Any]], steps_per_epoch: int, samples_per_step: int) -> None:
-    """RuntimeError if some task got no reward at all for a whole epoch and for ``SILENT_SAMPLES`` samples, whichever is longer.
+def check_rewards(
+    lines: Sequence[Mapping[str, Any]], steps_per_epoch: int, samples_per_step: int
+) -> None:
+    """RuntimeError if some task got no reward at all for a whole epoch and for ``SILENT_SAMPLES``
+    samples, whichever is longer.
 
     ``lines`` are those of ``progress.jsonl``, ``samples_per_step`` counts one task's.
     """
@@ -38,29 +50,44 @@ def check_rewards(lines: Sequence[Mapping[str, Any]], steps_per_epoch: int, samp
     if len(last) < steps:
         return
     names = [name for name in last[-1] if name.startswith("train_reward/")]
-    silent = [name.removeprefix("train_reward/") for name in names if all(metrics.get(name) == 0.0 for metrics in last)]
+    silent = [
+        name.removeprefix("train_reward/")
+        for name in names
+        if all(metrics.get(name) == 0.0 for metrics in last)
+    ]
     if silent:
-        raise RuntimeError(f"{', '.join(silent)}: no sample of the last {steps} steps ({steps * samples_per_step} samples of the task) "
-                         "got a reward, so there is nothing to learn from; check the scorer and the form of the answers, or take "
-                         "the task out of data and validation_data")
+        raise RuntimeError(
+            f"{', '.join(silent)}: no sample of the last {steps} steps "
+            f"({steps * samples_per_step} samples of the task) "
+            "got a reward, so there is nothing to learn from; check the scorer and the "
+            "form of the answers, or take "
+            "the task out of data and validation_data"
+        )
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory of the control group that binds first, bytes; page cache, which the kernel gives back, is not counted as used."""
+    """Memory of the control group that binds first, bytes; page cache, which the kernel gives back,
+    is not counted as used."""
 
     used: int
     limit: int
 
 
-def memory(table: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> Memory | None:
-    """The fullest control group that this process lies in (version 1 or 2), or None without a limit."""
-    found = [one for folder in memory_groups(table, root) if (one := read_group(folder)) is not None]
+def memory(
+    table: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")
+) -> Memory | None:
+    """The fullest control group that this process lies in (version 1 or 2), or None without a
+    limit."""
+    found = [
+        one for folder in memory_groups(table, root) if (one := read_group(folder)) is not None
+    ]
     return max(found, key=lambda one: one.used / one.limit, default=None)
 
 
 def memory_groups(table: Path, root: Path) -> list[Path]:
-    """Folders of the memory control group of this process and of those around it, innermost first."""
+    """Folders of the memory control group of this process and of those around it, innermost
+    first."""
     found: list[Path] = []
     for line in table.read_text().splitlines() if table.is_file() else []:
         _, controllers, name = line.split(":", 2)
@@ -68,19 +95,28 @@ def memory_groups(table: Path, root: Path) -> list[Path]:
             continue
         top = root / controllers
         inner = top / name.lstrip("/")
-        # In a container the name may be the host's; then only the top is seen, and the top is the container's own.
-        found += [folder for folder in (inner, *inner.parents) if folder.is_relative_to(top) and folder.is_dir()]
+        # In a container the name may be the host's; then only the top is seen, and the top is the
+        # container's own.
+        found += [
+            folder
+            for folder in (inner, *inner.parents)
+            if folder.is_relative_to(top) and folder.is_dir()
+        ]
     return found
 
 
 def read_group(folder: Path) -> Memory | None:
     """Use and limit of one group; None where it has no limit."""
-    for limit_name, used_name, prefix in (("memory.max", "memory.current", ""),
-                                          ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_")):
+    for limit_name, used_name, prefix in (
+        ("memory.max", "memory.current", ""),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_"),
+    ):
         if not (folder / limit_name).is_file() or not (folder / used_name).is_file():
             continue
         limit = (folder / limit_name).read_text().strip()
-        if limit == "max" or int(limit) >= 1 << 60:  # version 1 writes the largest page-aligned number for "none"
+        if (
+            limit == "max" or int(limit) >= 1 << 60
+        ):  # version 1 writes the largest page-aligned number for "none"
             return None
         counts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
         cache = int(counts[f"{prefix}inactive_file"]) + int(counts[f"{prefix}active_file"])
@@ -89,18 +125,25 @@ def read_group(folder: Path) -> Memory | None:
 
 
 def check_memory(found: Memory | None, step: int) -> None:
-    """RuntimeError above ``MEMORY_SHARE`` of the limit: a clear end instead of a kill that leaves no word."""
+    """RuntimeError above ``MEMORY_SHARE`` of the limit: a clear end instead of a kill that leaves
+    no word."""
     if found is not None and found.used > MEMORY_SHARE * found.limit:
-        raise RuntimeError(f"step {step + 1}: {found.used / 1e9:.1f} of {found.limit / 1e9:.1f} GB of memory are in use (more than "
-                         f"{MEMORY_SHARE:.0%}), the kernel would soon kill the job; ask for more memory_gb, or lower "
-                         "micro_batch_tokens or kv_cache_gb")
+        raise RuntimeError(
+            f"step {step + 1}: {found.used / 1e9:.1f} of {found.limit / 1e9:.1f} GB of "
+            "memory are in use (more than "
+            f"{MEMORY_SHARE:.0%}), the kernel would soon kill the job; ask for more "
+            "memory_gb, or lower "
+            "micro_batch_tokens or kv_cache_gb"
+        )
 
 
 @dataclass
 class Patience:
-    """How long to wait for an answer: ``factor`` times the usual time of that kind of work, never below ``floor_seconds``.
+    """How long to wait for an answer: ``factor`` times the usual time of that kind of work, never
+    below ``floor_seconds``.
 
-    ``ceiling_seconds`` bounds it, and is all there is until a kind of work has been seen ``FEWEST`` times.
+    ``ceiling_seconds`` bounds it, and is all there is until a kind of work has been seen ``FEWEST``
+    times.
     """
 
     ceiling_seconds: float
@@ -119,8 +162,12 @@ class Patience:
     def seconds(self, work: str) -> float:
         """Longest wait for the next ``work``."""
         usual = self.usual(work)
-        return self.ceiling_seconds if usual is None else min(self.ceiling_seconds, max(self.floor_seconds, self.factor * usual))
+        return (
+            self.ceiling_seconds
+            if usual is None
+            else min(self.ceiling_seconds, max(self.floor_seconds, self.factor * usual))
+        )
 
     def took(self, work: str, seconds: float) -> None:
         """Remember how long ``work`` took; only the newest ``KEPT`` times count."""
-        self.seen[work] = [*self.seen.get(work, []), seconds][-self.KEPT:]
+        self.seen[work] = [*self.seen.get(work, []), seconds][-self.KEPT :]

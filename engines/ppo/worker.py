@@ -1,7 +1,9 @@
-"""What lives beside the GPU: the trained model, the sampler, and the way of the weights from one to the other.
+"""What lives beside the GPU: the trained model, the sampler, and the way of the weights from one to
+the other.
 
-A Ray actor holds one ``Rank``; all its methods take and return plain values, so that the driver needs no torch. With several ranks every
-method but ``generate`` is called in all of them at once.
+A Ray actor holds one ``Rank``; all its methods take and return plain values, so that the driver
+needs no torch. With several ranks every method but ``generate`` is called in all of them at
+once.
 """
 
 from __future__ import annotations
@@ -23,18 +25,30 @@ BFLOAT16_TOLERANCE = 0.5
 class Rank:
     """Trainer and sampler on one device, rank ``index`` of ``config.ranks``.
 
-    ``folder`` is the Hugging Face folder to start from, ``state`` what lies beside it to continue from; the ranks meet over ``store``.
+    ``folder`` is the Hugging Face folder to start from, ``state`` what lies beside it to continue
+    from; the ranks meet over ``store``.
     """
 
-    def __init__(self, config: Config, folder: str, probe: Sequence[int], state: str | None, index: int, store: str) -> None:
+    def __init__(
+        self,
+        config: Config,
+        folder: str,
+        probe: Sequence[int],
+        state: str | None,
+        index: int,
+        store: str,
+    ) -> None:
         self.config, self.probe = config, list(probe)
         self.folder, self.state, self.index, self.store = folder, state, index, store
 
     def start(self) -> dict[str, Any]:
-        """Load model and sampler; returns facts for the results: versions, device, sizes, seconds to start."""
+        """Load model and sampler; returns facts for the results: versions, device, sizes, seconds
+        to start."""
         config, folder = self.config, self.folder
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
-            signal.signal(number, signal.SIG_IGN)  # a signal to the whole group is the driver's business; Ray ends this process
+            signal.signal(
+                number, signal.SIG_IGN
+            )  # a signal to the whole group is the driver's business; Ray ends this process
         threads = max(1, (config.cpu_threads or len(os.sched_getaffinity(0))) // config.ranks)
         os.environ["OMP_NUM_THREADS"] = str(threads)
         import torch
@@ -51,10 +65,18 @@ class Rank:
             world = join(self.device, self.index, config.ranks, Path(self.store))
         batch = 512 if self.device.type == "cpu" else 256
         self.sampler = VllmSampler(
-            folder, seed=config.seed, max_model_len=config.max_prompt_tokens + config.max_response_tokens + 1,
-            kv_cache_gb=config.kv_cache_gb, gpu_memory_fraction=config.gpu_memory_fraction, max_sequences=batch, threads=threads,
-            launched=world.sharded, sleeps=config.sampler_sleeps)
-        # Read now: the folder may be a state to continue from, which is deleted when the next one is there.
+            folder,
+            seed=config.seed,
+            max_model_len=config.max_prompt_tokens + config.max_response_tokens + 1,
+            kv_cache_gb=config.kv_cache_gb,
+            gpu_memory_fraction=config.gpu_memory_fraction,
+            max_sequences=batch,
+            threads=threads,
+            launched=world.sharded,
+            sleeps=config.sampler_sleeps,
+        )
+        # Read now: the folder may be a state to continue from, which is deleted when the next one
+        # is there.
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.policy = self._load_policy(world)
         if self.state is not None:
@@ -63,7 +85,8 @@ class Rank:
         return self._facts() | {"start_seconds": round(time.monotonic() - started, 1)}
 
     def _load_policy(self, world: Any) -> Any:
-        """The trained model, and what stands beside it: the first model for the divergence, the critic."""
+        """The trained model, and what stands beside it: the first model for the divergence, the
+        critic."""
         import torch
 
         from engines.ppo.resume import base_model
@@ -71,12 +94,23 @@ class Rank:
         from engines.ppo.update.policy import Policy, load_model
 
         config = self.config
-        # Shards are cut from whole parameters, which a GPU may not hold: they are loaded into host memory then.
+        # Shards are cut from whole parameters, which a GPU may not hold: they are loaded into host
+        # memory then.
         place = torch.device("cpu") if world.sharded else self.device
-        critic = Critic(load_model(base_model(config), place), config, world) if config.estimator == "gae" else None
-        if config.lora is not None:  # the frozen part is where the training began; nothing is added to it: a GPU needs no float32 of it
+        critic = (
+            Critic(load_model(base_model(config), place), config, world)
+            if config.estimator == "gae"
+            else None
+        )
+        if (
+            config.lora is not None
+            # the frozen part is where the training began; nothing is added to it: a GPU needs no
+            # float32 of it
+        ):
             frozen = torch.bfloat16 if self.device.type == "cuda" else torch.float32
-            return Policy(load_model(base_model(config), place, frozen), config, world, critic=critic)
+            return Policy(
+                load_model(base_model(config), place, frozen), config, world, critic=critic
+            )
         # The divergence is measured from where the training began, also after it was continued.
         reference = load_model(base_model(config), place) if config.kl_coefficient > 0 else None
         return Policy(load_model(Path(self.folder), place), config, world, reference, critic)
@@ -86,44 +120,64 @@ class Rank:
         import transformers
         import vllm
 
-        return {"torch": torch.__version__, "vllm": vllm.__version__, "transformers": transformers.__version__,
-                "device": str(self.device), "threads": torch.get_num_threads(),
-                "parameters": sum(parameter.numel() for parameter in self.policy.parameters)}
+        return {
+            "torch": torch.__version__,
+            "vllm": vllm.__version__,
+            "transformers": transformers.__version__,
+            "device": str(self.device),
+            "threads": torch.get_num_threads(),
+            "parameters": sum(parameter.numel() for parameter in self.policy.parameters),
+        }
 
     def generate(self, requests: list[Request]) -> list[list[Generation]]:
-        """Samples of each request. The prefix cache starts empty, so that a continued run computes the same numbers."""
+        """Samples of each request. The prefix cache starts empty, so that a continued run computes
+        the same numbers."""
         self.sampler.llm.reset_prefix_cache()
         return self.sampler.generate(requests)
 
     def update(self, tasks: dict[str, list[Any]], step: int) -> dict[str, float]:
-        """One optimizer step (``step`` from 0) on ``{task: [Group]}``, then the new weights to the sampler; returns metrics.
+        """One optimizer step (``step`` from 0) on ``{task: [Group]}``, then the new weights to the
+        sampler; returns metrics.
 
         RuntimeError if trainer and sampler disagree about the rollouts, on average, or the probe.
         """
         started = time.monotonic()
         self.sampler.sleep()
         metrics: dict[str, float] = self.policy.step(tasks, step)
-        # The mean: a model that is almost sure of everything can magnify the rounding of a single token to a tenth of a nat.
+        # The mean: a model that is almost sure of everything can magnify the rounding of a single
+        # token to a tenth of a nat.
         self._check("on the rollouts, on average", metrics["logprob_difference_mean"])
         updated = time.monotonic()
         metrics |= self.synchronize(check=(step + 1) % self.config.probe_every_steps == 0)
-        return metrics | {"seconds_update": updated - started, "seconds_sync": time.monotonic() - updated}
+        return metrics | {
+            "seconds_update": updated - started,
+            "seconds_sync": time.monotonic() - updated,
+        }
 
     def synchronize(self, check: bool) -> dict[str, float]:
         """Give the sampler the trainer's weights; with ``check``, compare both on the probe."""
         self.sampler.load_weights(self.policy.named_weights())
         if not check:
             return {}
-        ours, theirs = self.policy.prompt_logprobs(self.probe), self.sampler.prompt_logprobs(self.probe)
+        ours, theirs = (
+            self.policy.prompt_logprobs(self.probe),
+            self.sampler.prompt_logprobs(self.probe),
+        )
         difference = max(abs(a - b) for a, b in zip(ours, theirs, strict=True))
         self._check("on the probe after new weights", difference)
         return {"probe_difference_max": difference}
 
     def _check(self, where: str, difference: float) -> None:
-        tolerance = self.config.logprob_tolerance if self.device.type == "cpu" else BFLOAT16_TOLERANCE
+        tolerance = (
+            self.config.logprob_tolerance if self.device.type == "cpu" else BFLOAT16_TOLERANCE
+        )
         if not difference <= tolerance:
-            raise RuntimeError(f"log-probabilities of trainer and sampler differ by {difference:.3g} {where} (at most "
-                               f"{tolerance:g} is rounding): the sampler lacks the trainer's weights; check the vLLM version")
+            raise RuntimeError(
+                f"log-probabilities of trainer and sampler differ by {difference:.3g} "
+                f"{where} (at most "
+                f"{tolerance:g} is rounding): the sampler lacks the trainer's weights; "
+                "check the vLLM version"
+            )
 
     def save(self, folder: str) -> None:
         """Write ``model/`` and ``state/`` below ``folder``."""
@@ -148,5 +202,7 @@ def choose_device(wanted: str) -> Any:
     from engines.contract.config import ConfigError
 
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device: cuda, but torch sees no GPU here; ask for one (gpus: 1) or set device: cpu")
+        raise ConfigError(
+            "device: cuda, but torch sees no GPU here; ask for one (gpus: 1) or set device: cpu"
+        )
     return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")

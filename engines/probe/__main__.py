@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def run(config: Config, out: Path, stop: Stop) -> None:
-    """Probe every checkpoint, then the untrained network; quick enough to start over after a stop."""
+    """Probe every checkpoint, then the untrained network; quick enough to start over after a
+    stop."""
     started = time.monotonic()
     import torch
 
@@ -34,25 +35,41 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     chosen = checkpoints.chosen(config.models)
     architecture, which = read_description(chosen[0].model)
     if config.sequences > min(which.validation, which.test):
-        raise ConfigError(f"sequences: {config.sequences} asked for, the data set has {which.validation} to fit on and {which.test} to "
-                          "judge on; lower it")
+        raise ConfigError(
+            f"sequences: {config.sequences} asked for, the data set has "
+            f"{which.validation} to fit on and {which.test} to "
+            "judge on; lower it"
+        )
     data = load(which, Path(config.cache) if config.cache else out / "data")
-    networks = {one.manifest.name: {name: tensor[None] for name, tensor in read_weights(one.model).items()} for one in chosen}
+    networks = {
+        one.manifest.name: {name: tensor[None] for name, tensor in read_weights(one.model).items()}
+        for one in chosen
+    }
     networks["untrained"] = initial(architecture, which.machines.states, [config.seed], 1.0)
     model, progress, rows = Model(architecture, stacked=False), Progress(out), list[Row]()
     unfinished = 0
     for number, (name, weights) in enumerate(networks.items(), start=1):
-        parts: list[Features] = [features(model, weights, samples, fixed_order(samples, which, split)[: config.sequences])
-                                 for split, samples in (("validation", data.validation), ("test", data.test))]
+        parts: list[Features] = [
+            features(
+                model, weights, samples, fixed_order(samples, which, split)[: config.sequences]
+            )
+            for split, samples in (("validation", data.validation), ("test", data.test))
+        ]
         more, open_fits = probe(config, which, name, parts[0], parts[1], stop)
         rows, unfinished = rows + more, unfinished + open_fits
         progress.write(number, len(networks), {"done": float(number)}, phase="probe")
-    write_results(out, "probe", config, rows, time.monotonic() - started, facts(config, which, unfinished))
+    write_results(
+        out, "probe", config, rows, time.monotonic() - started, facts(config, which, unfinished)
+    )
 
 
 def facts(config: Config, which: DataSet, unfinished: int) -> dict[str, object]:
     """What a report says beside the rows."""
-    return {"data": which.model_dump(), "fits_that_reached_the_iteration_limit": unfinished, "iterations": config.iterations}
+    return {
+        "data": which.model_dump(),
+        "fits_that_reached_the_iteration_limit": unfinished,
+        "iterations": config.iterations,
+    }
 
 
 if __name__ == "__main__":

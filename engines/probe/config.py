@@ -1,9 +1,12 @@
-"""Linear probes: what the states of a frozen sequence model say about a finite-state machine, by layer and position.
+"""Linear probes: what the states of a frozen sequence model say about a finite-state machine, by
+layer and position.
 
-Light on purpose. ``python -m engines.probe CONFIG --out FOLDER`` computes each layer's states once, fits multinomial logistic probes
-on the validation machines of the data set that the model was trained on, and judges them on its test machines. Beside each probe stand
-the same probe on an untrained network, and a control task (Hewitt & Liang 2019): labels that a random function of state and action
-gives, another function for every sequence, so that no context tells them. Selectivity is accuracy minus that of the control.
+Light on purpose. ``python -m engines.probe CONFIG --out FOLDER`` computes each layer's states once,
+fits multinomial logistic probes on the validation machines of the data set that the model was
+trained on, and judges them on its test machines. Beside each probe stand the same probe on an
+untrained network, and a control task (Hewitt & Liang 2019): labels that a random function of state
+and action gives, another function for every sequence, so that no context tells them. Selectivity is
+accuracy minus that of the control.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from engines.contract.config import CheckpointsSource, EngineConfig
 Target = Literal["next_state", "current_state", "seen"]
 TARGETS: tuple[Target, ...] = ("next_state", "current_state", "seen")
 WARM = ("engines.shared.automata.weights", "engines.probe.features", "engines.probe.fit")
-"""What a process may import once and then fork for each job of a pack: this starts no thread, touches no GPU and draws no random number."""
+"""What a process may import once and then fork for each job of a pack: this starts no thread,
+touches no GPU and draws no random number."""
 
 
 class Config(EngineConfig):
@@ -26,7 +30,8 @@ class Config(EngineConfig):
     models: CheckpointsSource
     """Checkpoints of one job of the engine ``fsm``."""
     targets: list[Target] = Field(default=list(TARGETS), min_length=1)
-    """``next_state`` is what the model was trained on; ``current_state``; ``seen``: did this state and action occur before."""
+    """``next_state`` is what the model was trained on; ``current_state``; ``seen``: did this state
+    and action occur before."""
     sequences: int = Field(default=200, ge=2)
     """Sequences to fit on and to judge on, each; all their transitions count."""
     penalty: float = Field(default=1e-4, ge=0)

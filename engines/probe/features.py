@@ -1,4 +1,5 @@
-"""A frozen model's states at every transition, computed once, and what probes are asked about them."""
+"""A frozen model's states at every transition, computed once, and what probes are asked about
+them."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ AT_ONCE = 50
 
 @dataclass(frozen=True)
 class Features:
-    """M transitions of N sequences, in order; the state is the one after reading state and action."""
+    """M transitions of N sequences, in order; the state is the one after reading state and
+    action."""
 
     layers: list[torch.Tensor]
     """Embedding and each layer's output, (M, d)."""
@@ -38,16 +40,37 @@ def features(model: Model, parameters: Parameters, samples: Samples, order: Arra
     with torch.no_grad():
         for start in range(0, len(order), AT_ONCE):
             rows = np.arange(start, min(start + AT_ONCE, len(order)))
-            batch = store.batch(torch.from_numpy(rows), torch.from_numpy(order[rows]), store.longest(rows, order[rows]))
+            batch = store.batch(
+                torch.from_numpy(rows),
+                torch.from_numpy(order[rows]),
+                store.longest(rows, order[rows]),
+            )
             outputs = model.layers(parameters, batch.inputs.unsqueeze(0))
             layers.append([output[0][batch.scored] for output in outputs])
             before = batch.inputs.roll(1, dims=1)
             number = torch.from_numpy(rows).unsqueeze(1).expand_as(batch.inputs)
-            columns = (number, batch.scored.cumsum(1), before, batch.inputs - FIRST_ACTION, batch.targets)
+            columns = (
+                number,
+                batch.scored.cumsum(1),
+                before,
+                batch.inputs - FIRST_ACTION,
+                batch.targets,
+            )
             facts.append(torch.stack([column[batch.scored] for column in columns]))
     sequence, position, state, action, following = torch.cat(facts, dim=1).numpy()
-    labels = {"next_state": following, "current_state": state, "seen": seen_before(sequence, state, action)}
-    return Features([torch.cat(parts) for parts in zip(*layers, strict=True)], sequence, position, state, action, labels)
+    labels = {
+        "next_state": following,
+        "current_state": state,
+        "seen": seen_before(sequence, state, action),
+    }
+    return Features(
+        [torch.cat(parts) for parts in zip(*layers, strict=True)],
+        sequence,
+        position,
+        state,
+        action,
+        labels,
+    )
 
 
 def seen_before(sequence: Array, state: Array, action: Array) -> Array:
@@ -59,9 +82,12 @@ def seen_before(sequence: Array, state: Array, action: Array) -> Array:
 
 
 def control(found: Features, target: str, which: DataSet, random: np.random.Generator) -> Array:
-    """Labels of the control task: one random function of state and action per sequence, drawn with the target's own frequencies."""
+    """Labels of the control task: one random function of state and action per sequence, drawn with
+    the target's own frequencies."""
     labels, machines = found.labels[target], which.machines
     frequencies = np.bincount(labels) / len(labels)
     size = (int(found.sequence.max()) + 1, machines.states, machines.actions)
-    drawn: Array = random.choice(len(frequencies), size, p=frequencies)[found.sequence, found.state, found.action]
+    drawn: Array = random.choice(len(frequencies), size, p=frequencies)[
+        found.sequence, found.state, found.action
+    ]
     return drawn

@@ -18,7 +18,8 @@ Axes = dict[str, str | int | float | bool]
 
 
 def per_sequence(right: Array, found: Features, chosen: Array) -> tuple[Array, Array]:
-    """How many of the chosen transitions are right in each sequence that has any, and how many there are."""
+    """How many of the chosen transitions are right in each sequence that has any, and how many
+    there are."""
     count = int(found.sequence.max()) + 1
     whole = np.bincount(found.sequence[chosen], minlength=count).astype(float)
     part = np.bincount(found.sequence[chosen], weights=right[chosen], minlength=count)
@@ -33,36 +34,58 @@ def share_row(metric: str, right: Array, found: Features, chosen: Array, axes: A
 
 
 def blocks(found: Features) -> dict[int, Array]:
-    """First transition -> which transitions: 1, 2-3, 4-7, 8-15, ... counted in the whole sequence."""
+    """First transition -> which transitions: 1, 2-3, 4-7, 8-15, ... counted in the whole
+    sequence."""
     exponent = np.log2(found.position).astype(int)
     return {2**k: exponent == k for k in range(int(exponent.max()) + 1)}
 
 
-def probe(config: Config, which: DataSet, network: str, fit: Features, test: Features, stop: Stop) -> tuple[list[Row], int]:
+def probe(
+    config: Config, which: DataSet, network: str, fit: Features, test: Features, stop: Stop
+) -> tuple[list[Row], int]:
     """Rows of one network, and how many fits reached the limit of iterations."""
     rows: list[Row] = []
     unfinished = 0
     everything = np.ones(len(test.sequence), bool)
     for target in config.targets:
         random = np.random.default_rng([config.seed, len(target)])
-        labels = {"task": (fit.labels[target], test.labels[target]),
-                  "control": (control(fit, target, which, random), control(test, target, which, random))}
+        labels = {
+            "task": (fit.labels[target], test.labels[target]),
+            "control": (control(fit, target, which, random), control(test, target, which, random)),
+        }
         classes = 2 if target == "seen" else which.machines.states
         common = int(np.bincount(fit.labels[target]).argmax())
-        rows.append(share_row("majority_accuracy", test.labels[target] == common, test, everything,
-                              {"checkpoint": network, "target": target}))
+        rows.append(
+            share_row(
+                "majority_accuracy",
+                test.labels[target] == common,
+                test,
+                everything,
+                {"checkpoint": network, "target": target},
+            )
+        )
         for layer, (known, unknown) in enumerate(zip(fit.layers, test.layers, strict=True)):
             if stop.requested:
                 raise Interrupted("the probes are not fitted; start it again")
             axes: Axes = {"checkpoint": network, "target": target, "layer": layer}
             right = {}
             for name, (ours, theirs) in labels.items():
-                fitted = Probe(known, torch.from_numpy(ours), classes, config.penalty, config.iterations)
+                fitted = Probe(
+                    known, torch.from_numpy(ours), classes, config.penalty, config.iterations
+                )
                 unfinished += not fitted.converged
                 right[name] = (fitted.predict(unknown).numpy() == theirs).astype(float)
-            rows += [share_row("probe_accuracy", right["task"], test, everything, axes),
-                     share_row("probe_control_accuracy", right["control"], test, everything, axes),
-                     share_row("probe_selectivity", right["task"] - right["control"], test, everything, axes),
-                     *(share_row("probe_accuracy", right["task"], test, chosen, {**axes, "position": first})
-                       for first, chosen in blocks(test).items())]
+            rows += [
+                share_row("probe_accuracy", right["task"], test, everything, axes),
+                share_row("probe_control_accuracy", right["control"], test, everything, axes),
+                share_row(
+                    "probe_selectivity", right["task"] - right["control"], test, everything, axes
+                ),
+                *(
+                    share_row(
+                        "probe_accuracy", right["task"], test, chosen, {**axes, "position": first}
+                    )
+                    for first, chosen in blocks(test).items()
+                ),
+            ]
     return rows, unfinished

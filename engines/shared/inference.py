@@ -1,7 +1,9 @@
-"""One vLLM engine inside this process: sampling with log-probabilities, and new weights without a restart.
+"""One vLLM engine inside this process: sampling with log-probabilities, and new weights without a
+restart.
 
-``ppo`` samples its rollouts with it, ``evaluation`` scores many checkpoints with one start. Exercised on the CPU backend
-(float32); the CUDA path (bfloat16, CUDA graphs) goes through the same calls but has not been run by the tests here.
+``ppo`` samples its rollouts with it, ``evaluation`` scores many checkpoints with one start.
+Exercised on the CPU backend (float32); the CUDA path (bfloat16, CUDA graphs) goes through the same
+calls but has not been run by the tests here.
 """
 
 from __future__ import annotations
@@ -28,7 +30,8 @@ class Request:
     token_ids: tuple[int, ...]
     samples: int
     seed: int
-    """Sample k of this request uses a seed derived from (seed, k): independent of the other requests and of their order."""
+    """Sample k of this request uses a seed derived from (seed, k): independent of the other
+    requests and of their order."""
     temperature: float
     """0 is greedy."""
     max_tokens: int
@@ -45,7 +48,8 @@ class Generation:
     token_ids: tuple[int, ...]
     """The response, its end-of-text token included if it came."""
     logprobs: tuple[float, ...]
-    """Natural log-probability of each token under the distribution it was drawn from (temperature applied); empty if not asked for."""
+    """Natural log-probability of each token under the distribution it was drawn from (temperature
+    applied); empty if not asked for."""
     text: str
     """The response without special tokens."""
     finish_reason: str
@@ -59,71 +63,115 @@ def sample_seed(*parts: int | str) -> int:
 
 
 def set_environment(kv_cache_gb: int) -> None:
-    """What vLLM reads from the environment when it is imported; call it before the first ``import vllm``."""
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # one process: tensors reach the engine without serialization
+    """What vLLM reads from the environment when it is imported; call it before the first ``import
+    vllm``."""
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = (
+        "0"  # one process: tensors reach the engine without serialization
+    )
     os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(kv_cache_gb)
     os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # several engines may share the cores
     os.environ["VLLM_NO_USAGE_STATS"] = "1"
-    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")  # each reload warns that the rotary table is not in the checkpoint
+    os.environ.setdefault(
+        "VLLM_LOGGING_LEVEL", "ERROR"
+    )  # each reload warns that the rotary table is not in the checkpoint
 
 
 def check_libnuma() -> None:
-    """ConfigError without the library that vLLM's CPU kernels are linked against; vLLM itself dies of a missing attribute then."""
+    """ConfigError without the library that vLLM's CPU kernels are linked against; vLLM itself dies
+    of a missing attribute then."""
     try:
         ctypes.CDLL("libnuma.so.1")
     except OSError as error:
-        raise ConfigError("vLLM on a CPU needs the system library libnuma.so.1: install the package libnuma1") from error
+        raise ConfigError(
+            "vLLM on a CPU needs the system library libnuma.so.1: install the package libnuma1"
+        ) from error
 
 
 class VllmSampler:
     """A vLLM engine in this process.
 
-    ``model_path`` is a Hugging Face folder; ``kv_cache_gb`` bounds the cache on the CPU, ``gpu_memory_fraction`` is vLLM's share
-    of the GPU. ``threads`` is the number of CPU threads of this process (torch is set to it). ``launched``: a process group of
-    torch is there already, and each of its processes has an engine of its own. ``sleeps``: it can give its GPU memory back between
-    generations. ``tensor_parallel`` GPUs share one copy of the model, each in a process that vLLM starts. ``max_sequences``: samples at a
-    time; None: what vLLM finds good for the device. ``logprobs``: whether requests may ask for them; vLLM else spends nothing on them.
+    ``model_path`` is a Hugging Face folder; ``kv_cache_gb`` bounds the cache on the CPU,
+    ``gpu_memory_fraction`` is vLLM's share of the GPU. ``threads`` is the number of CPU threads of
+    this process (torch is set to it). ``launched``: a process group of torch is there already, and
+    each of its processes has an engine of its own. ``sleeps``: it can give its GPU memory back
+    between generations. ``tensor_parallel`` GPUs share one copy of the model, each in a process
+    that vLLM starts. ``max_sequences``: samples at a time; None: what vLLM finds good for the
+    device. ``logprobs``: whether requests may ask for them; vLLM else spends nothing on them.
     ConfigError if there is no model.
     """
 
-    def __init__(self, model_path: str | Path, *, seed: int, max_model_len: int, kv_cache_gb: int = 1,
-                 gpu_memory_fraction: float = 0.4, max_sequences: int | None = 256,
-                 threads: int | None = None, launched: bool = False, sleeps: bool = False, tensor_parallel: int = 1,
-                 logprobs: bool = True) -> None:
+    def __init__(
+        self,
+        model_path: str | Path,
+        *,
+        seed: int,
+        max_model_len: int,
+        kv_cache_gb: int = 1,
+        gpu_memory_fraction: float = 0.4,
+        max_sequences: int | None = 256,
+        threads: int | None = None,
+        launched: bool = False,
+        sleeps: bool = False,
+        tensor_parallel: int = 1,
+        logprobs: bool = True,
+    ) -> None:
         check_model_folder(Path(model_path))
         set_environment(kv_cache_gb)
         import torch
 
         if threads is not None:
-            torch.set_num_threads(threads)  # before vLLM: on the CPU it makes later calls do nothing
+            torch.set_num_threads(
+                threads
+            )  # before vLLM: on the CPU it makes later calls do nothing
         from vllm import LLM
 
         self.on_gpu = torch.cuda.is_available()
         if not self.on_gpu:
             check_libnuma()
-            # vLLM compiles small functions on first use; on the CPU that takes a C++ compiler and seconds, and gains nothing here.
+            # vLLM compiles small functions on first use; on the CPU that takes a C++ compiler and
+            # seconds, and gains nothing here.
             os.environ["TORCHDYNAMO_DISABLE"] = "1"
-        device: dict[str, Any] = {"dtype": "bfloat16", "gpu_memory_utilization": gpu_memory_fraction} if self.on_gpu else {
-            "dtype": "float32", "enforce_eager": True}
-        # Whole prompts only: vLLM rewinds the generator of a chunked, seeded request, which a CPU generator cannot do.
+        device: dict[str, Any] = (
+            {"dtype": "bfloat16", "gpu_memory_utilization": gpu_memory_fraction}
+            if self.on_gpu
+            else {"dtype": "float32", "enforce_eager": True}
+        )
+        # Whole prompts only: vLLM rewinds the generator of a chunked, seeded request, which a CPU
+        # generator cannot do.
         device["enable_chunked_prefill"] = False
         if sleeps and self.on_gpu:  # an allocator of vLLM's own, which only CUDA has
             device["enable_sleep_mode"] = True
         self.sleeps = sleeps
         device["max_num_batched_tokens"] = max(8192, max_model_len)
         self.config_hash = model_config_hash(Path(model_path))
-        self.llm = LLM(model=str(model_path), seed=seed, max_model_len=max_model_len, max_num_seqs=max_sequences,
-                       logprobs_mode="processed_logprobs" if logprobs else "raw_logprobs", async_scheduling=False if logprobs else None,
-                       distributed_executor_backend="external_launcher" if launched else "uni" if tensor_parallel == 1 else "mp",
-                       tensor_parallel_size=tensor_parallel, disable_log_stats=True, **device)
+        self.llm = LLM(
+            model=str(model_path),
+            seed=seed,
+            max_model_len=max_model_len,
+            max_num_seqs=max_sequences,
+            logprobs_mode="processed_logprobs" if logprobs else "raw_logprobs",
+            async_scheduling=False if logprobs else None,
+            distributed_executor_backend="external_launcher"
+            if launched
+            else "uni"
+            if tensor_parallel == 1
+            else "mp",
+            tensor_parallel_size=tensor_parallel,
+            disable_log_stats=True,
+            **device,
+        )
         self.max_sequences = int(self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
         self._requests = 0
 
-    def generate(self, requests: Sequence[Request],
-                 on_finished: Callable[[int, int, Generation], None] | None = None) -> list[list[Generation]]:
+    def generate(
+        self,
+        requests: Sequence[Request],
+        on_finished: Callable[[int, int, Generation], None] | None = None,
+    ) -> list[list[Generation]]:
         """All samples of all requests: ``result[i][k]`` is sample k of ``requests[i]``.
 
-        ``on_finished(i, k, generation)`` is called as each sample ends, in the order in which they end.
+        ``on_finished(i, k, generation)`` is called as each sample ends, in the order in which they
+        end.
         """
         where: dict[str, tuple[int, int]] = {}
         found: list[list[Generation | None]] = [[None] * request.samples for request in requests]
@@ -139,10 +187,16 @@ class VllmSampler:
         return [[_present(generation) for generation in samples] for samples in found]
 
     def prompt_logprobs(self, token_ids: Sequence[int]) -> list[float]:
-        """Log-probabilities at temperature 1 of ``token_ids[1:]``, each given what precedes it: one number less than ids."""
+        """Log-probabilities at temperature 1 of ``token_ids[1:]``, each given what precedes it: one
+        number less than ids."""
         from vllm import SamplingParams
 
-        self._submit(token_ids, SamplingParams(max_tokens=1, temperature=1.0, prompt_logprobs=0, seed=0, detokenize=False))
+        self._submit(
+            token_ids,
+            SamplingParams(
+                max_tokens=1, temperature=1.0, prompt_logprobs=0, seed=0, detokenize=False
+            ),
+        )
         outputs: list[Any] = []
         while self.busy():
             outputs += self._finished()
@@ -151,23 +205,31 @@ class VllmSampler:
         return [row[token].logprob for row, token in zip(rows, token_ids[1:], strict=True)]
 
     def sleep(self) -> None:
-        """Give back the memory of weights and cache, if the engine ``sleeps``; new weights wake it. On a CPU it only stops to schedule."""
+        """Give back the memory of weights and cache, if the engine ``sleeps``; new weights wake it.
+        On a CPU it only stops to schedule."""
         if self.sleeps:
             self.llm.sleep(level=2)
 
     def load_weights(self, weights: Iterable[tuple[str, torch.Tensor]]) -> None:
-        """Take over weights under their Hugging Face names, drop the prefix cache (it was made by the old weights)."""
+        """Take over weights under their Hugging Face names, drop the prefix cache (it was made by
+        the old weights)."""
         self._reload(weights_iterator=_detached(weights))
 
     def load_checkpoint(self, model_folder: Path) -> None:
-        """Take over the weights of a Hugging Face folder; ConfigError unless its config.json describes the same model."""
+        """Take over the weights of a Hugging Face folder; ConfigError unless its config.json
+        describes the same model."""
         check_model_folder(model_folder)
         if model_config_hash(model_folder) != self.config_hash:
-            raise ConfigError(f"{model_folder}: config.json differs from the loaded model's; it needs an engine of its own")
+            raise ConfigError(
+                f"{model_folder}: config.json differs from the loaded model's; it needs "
+                "an engine of its own"
+            )
         self._reload(weights_path=str(model_folder))
 
     def _reload(self, **source: Any) -> None:
-        if self.sleeps:  # the cache comes back after the weights: what loading them takes is not there twice
+        if (
+            self.sleeps
+        ):  # the cache comes back after the weights: what loading them takes is not there twice
             self.llm.wake_up(tags=["weights"])
         self.llm.collective_rpc("reload_weights", kwargs=source)
         self.llm.apply_model(_repack_tied_head)
@@ -180,9 +242,17 @@ class VllmSampler:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        return self._submit(request.token_ids, SamplingParams(
-            temperature=request.temperature, top_p=request.top_p, max_tokens=request.max_tokens, logprobs=0 if request.logprobs else None,
-            seed=sample_seed(request.seed, sample) if request.temperature else None, output_kind=RequestOutputKind.FINAL_ONLY))
+        return self._submit(
+            request.token_ids,
+            SamplingParams(
+                temperature=request.temperature,
+                top_p=request.top_p,
+                max_tokens=request.max_tokens,
+                logprobs=0 if request.logprobs else None,
+                seed=sample_seed(request.seed, sample) if request.temperature else None,
+                output_kind=RequestOutputKind.FINAL_ONLY,
+            ),
+        )
 
     def step(self) -> list[tuple[str, Generation]]:
         """One step of the engine for all queued samples; those that ended with it, by name."""
@@ -213,11 +283,14 @@ IRRELEVANT = ("transformers_version", "_name_or_path", "use_cache", "dtype", "to
 def check_model_folder(folder: Path) -> None:
     """ConfigError unless ``folder`` holds config.json and safetensors."""
     if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
-        raise ConfigError(f"{folder}: no Hugging Face model folder (needs config.json and *.safetensors)")
+        raise ConfigError(
+            f"{folder}: no Hugging Face model folder (needs config.json and *.safetensors)"
+        )
 
 
 def model_config_hash(folder: Path) -> str:
-    """Hash of what config.json says about the architecture; library versions and file names do not count."""
+    """Hash of what config.json says about the architecture; library versions and file names do not
+    count."""
     values = json.loads((folder / "config.json").read_text())
     kept = {key: value for key, value in values.items() if key not in IRRELEVANT}
     return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
@@ -229,7 +302,8 @@ def _detached(weights: Iterable[tuple[str, torch.Tensor]]) -> Iterator[tuple[str
 
 
 def _repack_tied_head(model: Any) -> None:
-    """The CPU backend packs a tied lm_head at load time and keeps the old pack on a reload: pack it again."""
+    """The CPU backend packs a tied lm_head at load time and keeps the old pack on a reload: pack it
+    again."""
     head = getattr(model, "lm_head", None)
     config = getattr(model, "config", None)
     if head is not None and getattr(config, "tie_word_embeddings", False):
@@ -238,7 +312,11 @@ def _repack_tied_head(model: Any) -> None:
 
 def _generation(output: Any) -> Generation:
     ids = tuple(output.token_ids)
-    logprobs = () if output.logprobs is None else tuple(row[token].logprob for row, token in zip(output.logprobs, ids, strict=True))
+    logprobs = (
+        ()
+        if output.logprobs is None
+        else tuple(row[token].logprob for row, token in zip(output.logprobs, ids, strict=True))
+    )
     return Generation(ids, logprobs, output.text, str(output.finish_reason))
 
 

@@ -1,6 +1,7 @@
 """What would let jobs die in their first second, looked for before anything is submitted.
 
-Two of five jobs that died in the projects this program replaces died of a variable, a path or a size that the login node knew.
+Two of five jobs that died in the projects this program replaces died of a variable, a path or a
+size that the login node knew.
 """
 
 from __future__ import annotations
@@ -32,15 +33,29 @@ PATH_KEYS = ("data", "validation_data", "test_data", "model", "models", "suite")
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 """A model or data set on the Hugging Face hub: ``organisation/name``."""
 
-def check(plan: Plan, profile: Profile, script: Script | None = None, runs: Path = Path("runs"),
-          tell: Callable[[str], None] = lambda _: None) -> list[str]:
-    """Everything that is not as the plan needs it, one line each with what to do; empty if all is well.
 
-    ``script`` makes the script that would be submitted, for `sbatch --test-only`; ``runs`` is where runs will lie. ``tell`` gets when Slurm
-    would start a job of each kind.
+def check(
+    plan: Plan,
+    profile: Profile,
+    script: Script | None = None,
+    runs: Path = Path("runs"),
+    tell: Callable[[str], None] = lambda _: None,
+) -> list[str]:
+    """Everything that is not as the plan needs it, one line each with what to do; empty if all is
+    well.
+
+    ``script`` makes the script that would be submitted, for `sbatch --test-only`; ``runs`` is where
+    runs will lie. ``tell`` gets when Slurm would start a job of each kind.
     """
-    problems = [*variables(profile), *secrets(plan, profile), *wrapper(profile), *paths(plan), *commands(plan, profile), *disk(plan, runs),
-                *snapshot(plan)]
+    problems = [
+        *variables(profile),
+        *secrets(plan, profile),
+        *wrapper(profile),
+        *paths(plan),
+        *commands(plan, profile),
+        *disk(plan, runs),
+        *snapshot(plan),
+    ]
     plan = in_packs(plan)
     problems = [*sizes(plan, profile), *problems]
     if profile.kind == "slurm":
@@ -51,8 +66,15 @@ def check(plan: Plan, profile: Profile, script: Script | None = None, runs: Path
 def in_packs(plan: Plan) -> Plan:
     """The plan with what each job's allocation asks for."""
     counts = Counter(job.stage for job in plan.jobs)
-    return replace(plan, jobs=tuple(replace(job, resources=job.resources.shared_by(min(job.pack, counts[job.stage])))
-                                    if job.pack > 1 else job for job in plan.jobs))
+    return replace(
+        plan,
+        jobs=tuple(
+            replace(job, resources=job.resources.shared_by(min(job.pack, counts[job.stage])))
+            if job.pack > 1
+            else job
+            for job in plan.jobs
+        ),
+    )
 
 
 def sizes(plan: Plan, profile: Profile) -> Iterator[str]:
@@ -63,24 +85,36 @@ def sizes(plan: Plan, profile: Profile) -> Iterator[str]:
         for key, asked, most in profile.over_limits(resources):
             together = jobs[0].pack > 1 and key in ("cpus", "memory_gb")
             lower = "pack=1" if together else f"resources.{key}={most}"
-            yield (f"{who(jobs)}: {key}={asked}{', of a pack together,' if together else ''} is more than the {most} that cluster "
-                   f"'{profile.name}' has: lower it with --set {jobs[0].stage}.{lower}, or choose a preset or cluster that fits")
+            yield (
+                f"{who(jobs)}: {key}={asked}{', of a pack together,' if together else ''} "
+                f"is more than the {most} that cluster "
+                f"'{profile.name}' has: lower it with --set {jobs[0].stage}.{lower}, or "
+                "choose a preset or cluster that fits"
+            )
         if profile.kind == "local" and resources.nodes > 1:
-            yield f"{who(jobs)}: nodes={resources.nodes}, and this machine is one: --set {jobs[0].stage}.resources.nodes=1"
+            yield (
+                f"{who(jobs)}: nodes={resources.nodes}, and this machine is one: --set "
+                f"{jobs[0].stage}.resources.nodes=1"
+            )
 
 
 def this_machine(profile: Profile) -> Profile:
     """A local profile with what the machine has, where the file does not set less."""
+
     def least(value: int | None, has: int) -> int:
         return has if value is None else min(value, has)
 
-    return replace(profile, cpus_per_node=least(profile.cpus_per_node, machine.cpu_count()),
-                   memory_gb_per_node=least(profile.memory_gb_per_node, machine.memory_gb()),
-                   gpus_per_node=least(profile.gpus_per_node, machine.gpu_count()))
+    return replace(
+        profile,
+        cpus_per_node=least(profile.cpus_per_node, machine.cpu_count()),
+        memory_gb_per_node=least(profile.memory_gb_per_node, machine.memory_gb()),
+        gpus_per_node=least(profile.gpus_per_node, machine.gpu_count()),
+    )
 
 
 def variables(profile: Profile) -> Iterator[str]:
-    """Environment variables that the profile uses and that are not set, or that would not reach the jobs."""
+    """Environment variables that the profile uses and that are not set, or that would not reach the
+    jobs."""
     try:
         profile.check_environment()
     except CheckError as error:
@@ -88,23 +122,39 @@ def variables(profile: Profile) -> Iterator[str]:
     passed = str(profile.sbatch.get("export", os.environ.get("SBATCH_EXPORT", "ALL"))).split(",")
     left = [name for name in profile.variables() if name not in (*EVERYWHERE, *passed)]
     if profile.kind == "slurm" and "ALL" not in passed and left:
-        yield (f"profile '{profile.name}': environment uses ${left[0]}, and sbatch's export={','.join(passed)} leaves it behind: name it "
-               f"there too, as in sbatch: {{export: '{','.join([*passed, *left])}'}}")
+        yield (
+            f"profile '{profile.name}': environment uses ${left[0]}, and sbatch's "
+            f"export={','.join(passed)} leaves it behind: name it "
+            f"there too, as in sbatch: {{export: '{','.join([*passed, *left])}'}}"
+        )
 
 
 def secrets(plan: Plan, profile: Profile) -> Iterator[str]:
     """Secrets that would be written into scripts and the run's folder."""
     for key, value in profile.environment.items():
         if is_secret(key) and "$" not in value and len(value) >= SHORTEST and value[0] not in "/~":
-            yield (f"profile '{profile.name}': environment: {key} holds its value, which would be written into scripts: write "
-                   f"{key}: ${key}, and export it where orch runs")
+            yield (
+                f"profile '{profile.name}': environment: {key} holds its value, which "
+                "would be written into scripts: write "
+                f"{key}: ${key}, and export it where orch runs"
+            )
     known = secret_values()
-    texts = {f"profile '{profile.name}'": json.dumps(asdict(profile)), "the experiment": json.dumps(plan.to_json())} if known else {}
+    texts = (
+        {
+            f"profile '{profile.name}'": json.dumps(asdict(profile)),
+            "the experiment": json.dumps(plan.to_json()),
+        }
+        if known
+        else {}
+    )
     for value, name in known.items():
         for where, text in texts.items():
             if json.dumps(value)[1:-1] in text:
-                yield (f"{where} holds the value of ${name}, which would be written into the run's folder: take it out; jobs have the "
-                       "variable in their environment")
+                yield (
+                    f"{where} holds the value of ${name}, which would be written into the "
+                    "run's folder: take it out; jobs have the "
+                    "variable in their environment"
+                )
 
 
 def wrapper(profile: Profile) -> Iterator[str]:
@@ -112,51 +162,84 @@ def wrapper(profile: Profile) -> Iterator[str]:
     if not profile.wrap:
         return
     if not profile.setup and shutil.which(profile.wrap[0]) is None:
-        yield f"profile '{profile.name}': wrap: no program '{profile.wrap[0]}' on PATH: load its module in 'setup', or write its whole path"
+        yield (
+            f"profile '{profile.name}': wrap: no program '{profile.wrap[0]}' on PATH: load "
+            "its module in 'setup', or write its whole path"
+        )
     for argument in profile.wrap[1:]:
         if argument.endswith((".sif", ".simg", ".sqsh")) and not Path(argument).is_file():
-            yield f"profile '{profile.name}': wrap: no image {argument}: put it there, or write its whole path (no shell reads 'wrap')"
+            yield (
+                f"profile '{profile.name}': wrap: no image {argument}: put it there, or write "
+                "its whole path (no shell reads 'wrap')"
+            )
 
 
 def paths(plan: Plan) -> Iterator[str]:
-    """Files that configs name and that are not there. What an earlier job makes is left out, and models of the hub."""
+    """Files that configs name and that are not there. What an earlier job makes is left out, and
+    models of the hub."""
     missing: dict[tuple[str, str, str], list[Job]] = {}
     for job in plan.jobs:
         for key in PATH_KEYS if job.config else ():
             for path in named_paths(job.config.get(key)):
-                if not path.startswith(f"{RUN}/") and not Path(path).expanduser().exists() and not elsewhere(key, path, job):
+                if (
+                    not path.startswith(f"{RUN}/")
+                    and not Path(path).expanduser().exists()
+                    and not elsewhere(key, path, job)
+                ):
                     missing.setdefault((job.stage, key, path), []).append(job)
     for (stage, key, path), jobs in missing.items():
-        yield f"{who(jobs)}: {key}: {path} is not here: put it there, or name another path with --set {stage}.config.{key}=..."
+        yield (
+            f"{who(jobs)}: {key}: {path} is not here: put it there, or name another path with "
+            f"--set {stage}.config.{key}=..."
+        )
 
 
 def elsewhere(key: str, path: str, job: Job) -> bool:
-    """Whether a path that is not here is a name: of a model or a suite's data on the hub, or of a suite that comes with the program."""
+    """Whether a path that is not here is a name: of a model or a suite's data on the hub, or of a
+    suite that comes with the program."""
     if key == "suite":
         return not path.endswith((".yaml", ".yml"))
     if key == "data":  # data/guru, in a folder data that is here, was meant as a path
-        return bool(job.config.get("suite") and HUB_NAME.fullmatch(path)) and not Path(path).parent.exists()
+        return (
+            bool(job.config.get("suite") and HUB_NAME.fullmatch(path))
+            and not Path(path).parent.exists()
+        )
     return key.startswith("model") and HUB_NAME.fullmatch(path) is not None
 
 
 def named_paths(value: Any) -> list[str]:
-    """The paths in a config's value: one, one or several per task, or the folder that a checkpoint comes from."""
+    """The paths in a config's value: one, one or several per task, or the folder that a checkpoint
+    comes from."""
     if isinstance(value, dict):
         named = [value["folder"]] if "folder" in value else list(value.values())
-        return [path for paths in named for path in (paths if isinstance(paths, list) else [paths]) if isinstance(path, str)]
+        return [
+            path
+            for paths in named
+            for path in (paths if isinstance(paths, list) else [paths])
+            if isinstance(path, str)
+        ]
     return [value] if isinstance(value, str) else []
 
 
 def commands(plan: Plan, profile: Profile) -> Iterator[str]:
     """Programs and scripts of command stages that are not there."""
     which = cache(shutil.which)
-    for stage, program, first in dict.fromkeys((job.stage, job.command[0], job.command[1:2]) for job in plan.jobs if job.command):
-        # Lines of set-up may bring a program (a module, an environment), so only a profile without any can be judged here.
+    for stage, program, first in dict.fromkeys(
+        (job.stage, job.command[0], job.command[1:2]) for job in plan.jobs if job.command
+    ):
+        # Lines of set-up may bring a program (a module, an environment), so only a profile without
+        # any can be judged here.
         if not profile.setup and not profile.wrap and which(program) is None:
-            yield f"stage '{stage}': command: no program '{program}' on PATH: install it, or write its whole path"
+            yield (
+                f"stage '{stage}': command: no program '{program}' on PATH: install it, or "
+                "write its whole path"
+            )
         for argument in first:
             if argument.endswith((".py", ".sh")) and not Path(argument).is_file():
-                yield f"stage '{stage}': command: no file {argument} in {Path.cwd()}: call orch where it lies"
+                yield (
+                    f"stage '{stage}': command: no file {argument} in {Path.cwd()}: call orch "
+                    "where it lies"
+                )
 
 
 def disk(plan: Plan, runs: Path) -> Iterator[str]:
@@ -164,24 +247,41 @@ def disk(plan: Plan, runs: Path) -> Iterator[str]:
     needed = 0.0
     for job in plan.jobs:
         kind: Any = config_class(job.engine) if job.engine else None
-        needed += (kind.model_validate(job.config).disk_gb() or 0.0) if hasattr(kind, "disk_gb") else 0.0
+        needed += (
+            (kind.model_validate(job.config).disk_gb() or 0.0) if hasattr(kind, "disk_gb") else 0.0
+        )
     place = runs.resolve()
     while not place.exists():
         place = place.parent
     free = shutil.disk_usage(place).free / 1e9
     if needed > free:
-        yield (f"the experiment writes about {needed:.0f} GB and {place} has {free:.0f} GB free: delete old runs, keep fewer "
-               "checkpoints, or point ORCH_RUNS at a larger disk")
+        yield (
+            f"the experiment writes about {needed:.0f} GB and {place} has {free:.0f} GB "
+            "free: delete old runs, keep fewer "
+            "checkpoints, or point ORCH_RUNS at a larger disk"
+        )
 
 
 def snapshot(plan: Plan) -> list[str]:
-    """Whether the folder can be copied, where the experiment wants that; and scripts that would not come with it."""
+    """Whether the folder can be copied, where the experiment wants that; and scripts that would not
+    come with it."""
     if not plan.snapshot:
         return []
     try:
         names, _ = measured(Path.cwd())
     except CheckError as error:
         return list(error.lines)
-    scripts = {argument for job in plan.jobs if job.command for argument in job.command[1:2] if argument.endswith((".py", ".sh"))}
-    return [f"snapshot: true leaves {script} out, because git ignores it: let git know it" for script in sorted(scripts)
-            if not Path(script).is_absolute() and Path(script).is_file() and str(Path(script)) not in names]
+    scripts = {
+        argument
+        for job in plan.jobs
+        if job.command
+        for argument in job.command[1:2]
+        if argument.endswith((".py", ".sh"))
+    }
+    return [
+        f"snapshot: true leaves {script} out, because git ignores it: let git know it"
+        for script in sorted(scripts)
+        if not Path(script).is_absolute()
+        and Path(script).is_file()
+        and str(Path(script)) not in names
+    ]

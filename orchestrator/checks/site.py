@@ -67,7 +67,10 @@ def answer(*command: str) -> str:
     """What one of Slurm's programs says. CheckError if it fails."""
     code, text, trouble = ask(command)
     if code != 0:
-        raise CheckError(f"Slurm: {command[0]} failed ({trouble}): ask again later, or write the profile by hand (slurm_templates/)")
+        raise CheckError(
+            f"Slurm: {command[0]} failed ({trouble}): ask again later, or write the "
+            "profile by hand (slurm_templates/)"
+        )
     return text
 
 
@@ -75,46 +78,92 @@ def ask_site() -> Site:
     """Ask Slurm. A cluster without accounting has no associations."""
     nodes = parse_nodes(answer("sinfo", "--noheader", "--format=%R|%c|%m|%G"))
     partitions = parse_partitions(answer("scontrol", "show", "partition", "--oneliner"))
-    code, associations, trouble = ask(["sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={getpass.getuser()}",
-                                       "format=account,partition,qos,maxsubmitjobs"])
+    code, associations, trouble = ask(
+        [
+            "sacctmgr",
+            "--noheader",
+            "--parsable2",
+            "show",
+            "associations",
+            f"user={getpass.getuser()}",
+            "format=account,partition,qos,maxsubmitjobs",
+        ]
+    )
     if code != 0 and "accounting_storage" not in trouble:
         raise CheckError(f"Slurm: sacctmgr failed ({trouble}): accounts cannot be asked; try again")
-    qos = answer("sacctmgr", "--noheader", "--parsable2", "show", "qos", "format=name,maxsubmitjobsperuser,maxwall") if code == 0 else ""
+    qos = (
+        answer(
+            "sacctmgr",
+            "--noheader",
+            "--parsable2",
+            "show",
+            "qos",
+            "format=name,maxsubmitjobsperuser,maxwall",
+        )
+        if code == 0
+        else ""
+    )
     rows = [line.split("|") for line in qos.splitlines()]
-    return Site(nodes, partitions, parse_associations(associations if code == 0 else ""),
-                {row[0]: int(row[1]) for row in rows if row[1].isdigit()},
-                {row[0]: found for row in rows if (found := minutes(row[2])) is not None})
+    return Site(
+        nodes,
+        partitions,
+        parse_associations(associations if code == 0 else ""),
+        {row[0]: int(row[1]) for row in rows if row[1].isdigit()},
+        {row[0]: found for row in rows if (found := minutes(row[2])) is not None},
+    )
 
 
 def parse_nodes(text: str) -> tuple[Nodes, ...]:
-    """``partition|cores|MB|gres`` of ``sinfo``; ``64+`` counts as 64. Of several kinds of GPU in a node each counts."""
+    """``partition|cores|MB|gres`` of ``sinfo``; ``64+`` counts as 64. Of several kinds of GPU in a
+    node each counts."""
     found = []
     for line in text.splitlines():
         partition, cpus, memory, gres = line.split("|", 3)
         kinds = re.findall(r"\bgpu(?::([A-Za-z][\w.-]*))?:(\d+)", gres) or [("", "0")]
-        found += [Nodes(partition, int(cpus.rstrip("+")), int(memory.rstrip("+")) // 1024, int(count), kind or None)
-                  for kind, count in kinds]
+        found += [
+            Nodes(
+                partition,
+                int(cpus.rstrip("+")),
+                int(memory.rstrip("+")) // 1024,
+                int(count),
+                kind or None,
+            )
+            for kind, count in kinds
+        ]
     return tuple(found)
 
 
 def parse_partitions(text: str) -> dict[str, dict[str, str]]:
     """Partitions by name, from ``scontrol show partition --oneliner``."""
-    lines = [dict(word.split("=", 1) for word in line.split() if "=" in word) for line in text.splitlines()]
+    lines = [
+        dict(word.split("=", 1) for word in line.split() if "=" in word)
+        for line in text.splitlines()
+    ]
     return {line["PartitionName"]: line for line in lines if "PartitionName" in line}
 
 
 def parse_associations(text: str) -> tuple[Association, ...]:
     """``account|partition|qos,qos|maximum`` of ``sacctmgr``."""
     rows = [line.split("|") for line in text.splitlines()]
-    return tuple(Association(row[0], row[1], tuple(filter(None, row[2].split(","))), int(row[3]) if row[3].isdigit() else None)
-                 for row in rows)
+    return tuple(
+        Association(
+            row[0],
+            row[1],
+            tuple(filter(None, row[2].split(","))),
+            int(row[3]) if row[3].isdigit() else None,
+        )
+        for row in rows
+    )
 
 
 def chosen(what: str, option: str, wanted: str | None, choices: Mapping[str, str]) -> str | None:
-    """The one that is wanted, or the only one; CheckError names the choices. None if there is none."""
+    """The one that is wanted, or the only one; CheckError names the choices. None if there is
+    none."""
     if wanted is not None:
         if wanted not in choices:
-            raise CheckError(f"{option} {wanted}: no such {what} for you here{near(wanted, choices)}")
+            raise CheckError(
+                f"{option} {wanted}: no such {what} for you here{near(wanted, choices)}"
+            )
         return wanted
     if len(choices) > 1:
         told = "; ".join(f"{name} ({about})" if about else name for name, about in choices.items())
@@ -123,44 +172,85 @@ def chosen(what: str, option: str, wanted: str | None, choices: Mapping[str, str
 
 
 def usable(site: Site) -> list[str]:
-    """Partitions that are up and take one of the user's accounts; of these those with GPUs, if there are any."""
+    """Partitions that are up and take one of the user's accounts; of these those with GPUs, if
+    there are any."""
     accounts = {one.account for one in site.associations}
     found = []
     for name, values in site.partitions.items():
         allowed = values.get("AllowAccounts", "ALL")
-        if values.get("State", "UP") == "UP" and (allowed == "ALL" or not accounts or accounts & set(allowed.split(","))):
+        if values.get("State", "UP") == "UP" and (
+            allowed == "ALL" or not accounts or accounts & set(allowed.split(","))
+        ):
             found.append(name)
-    return [name for name in found if any(one.partition == name and one.gpus for one in site.nodes)] or found
+    return [
+        name for name in found if any(one.partition == name and one.gpus for one in site.nodes)
+    ] or found
 
 
 def about(site: Site, partition: str) -> str:
     """A partition in a few words."""
-    kinds = {f"{one.gpus} {one.gpu_type or 'GPU'}" for one in site.nodes if one.partition == partition and one.gpus}
-    return f"{', '.join(sorted(kinds)) or 'no GPU'}, up to {site.partitions[partition].get('MaxTime', '?')}"
+    kinds = {
+        f"{one.gpus} {one.gpu_type or 'GPU'}"
+        for one in site.nodes
+        if one.partition == partition and one.gpus
+    }
+    return (
+        f"{', '.join(sorted(kinds)) or 'no GPU'}, up to "
+        f"{site.partitions[partition].get('MaxTime', '?')}"
+    )
 
 
 def profile_of(site: Site, wanted: Wanted) -> Profile:
     """The profile. CheckError where there is a choice that was not made."""
     names = list(site.partitions) if wanted.partition else usable(site)
-    partition = chosen("partition", "--partition", wanted.partition, {name: about(site, name) for name in names})
+    partition = chosen(
+        "partition", "--partition", wanted.partition, {name: about(site, name) for name in names}
+    )
     if partition is None:
-        raise CheckError("Slurm shows no partition that you may use: ask the site's support, or look at scontrol show partition")
+        raise CheckError(
+            "Slurm shows no partition that you may use: ask the site's support, or look "
+            "at scontrol show partition"
+        )
     allowed = site.partitions[partition].get("AllowAccounts", "ALL").split(",")
-    mine = [one for one in site.associations if one.partition in ("", partition) and (allowed == ["ALL"] or one.account in allowed)]
+    mine = [
+        one
+        for one in site.associations
+        if one.partition in ("", partition) and (allowed == ["ALL"] or one.account in allowed)
+    ]
     account = chosen("account", "--account", wanted.account, {one.account: "" for one in mine})
     mine = [one for one in mine if one.account == account]
     classes = [name for one in mine for name in one.qos]
     # Without --qos Slurm takes the association's default one.
     qos = chosen("QOS", "--qos", wanted.qos, dict.fromkeys(classes, "")) if wanted.qos else None
     nodes = [one for one in site.nodes if one.partition == partition]
-    gpu_type = chosen("GPU type", "--gpu-type", wanted.gpu_type, {one.gpu_type: "" for one in nodes if one.gpu_type})
+    gpu_type = chosen(
+        "GPU type",
+        "--gpu-type",
+        wanted.gpu_type,
+        {one.gpu_type: "" for one in nodes if one.gpu_type},
+    )
     nodes = [one for one in nodes if gpu_type is None or one.gpu_type == gpu_type]
-    times = [minutes(site.partitions[partition].get("MaxTime", "")), site.qos_minutes.get(qos or "")]
-    submit = [*(one.max_submit for one in mine), site.qos_max_submit.get(qos or (classes[0] if len(classes) == 1 else ""))]
-    return Profile(kind="slurm", about=f"Partition {partition}: {about(site, partition)}", partition=partition, account=account, qos=qos,
-                   gpu_type=gpu_type, cpus_per_node=max((one.cpus for one in nodes), default=None),
-                   memory_gb_per_node=max((one.memory_gb for one in nodes), default=None),
-                   gpus_per_node=max((one.gpus for one in nodes), default=None), max_minutes=least(times), max_jobs=least(submit))
+    times = [
+        minutes(site.partitions[partition].get("MaxTime", "")),
+        site.qos_minutes.get(qos or ""),
+    ]
+    submit = [
+        *(one.max_submit for one in mine),
+        site.qos_max_submit.get(qos or (classes[0] if len(classes) == 1 else "")),
+    ]
+    return Profile(
+        kind="slurm",
+        about=f"Partition {partition}: {about(site, partition)}",
+        partition=partition,
+        account=account,
+        qos=qos,
+        gpu_type=gpu_type,
+        cpus_per_node=max((one.cpus for one in nodes), default=None),
+        memory_gb_per_node=max((one.memory_gb for one in nodes), default=None),
+        gpus_per_node=max((one.gpus for one in nodes), default=None),
+        max_minutes=least(times),
+        max_jobs=least(submit),
+    )
 
 
 def least(values: Sequence[int | None]) -> int | None:
@@ -170,20 +260,49 @@ def least(values: Sequence[int | None]) -> int | None:
 
 def text_of(profile: Profile) -> str:
     """The profile's file."""
-    keys = ("kind", "about", "partition", "account", "qos", "gpu_type", "cpus_per_node", "memory_gb_per_node", "gpus_per_node",
-            "max_minutes", "max_jobs")
-    values: dict[str, Any] = {key: getattr(profile, key) for key in keys if getattr(profile, key) is not None}
-    return ("# Written by `orch profile init` from what sinfo, scontrol and sacctmgr say. docs/reference.md has every key.\n"
-            + yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-            + "# Lines that every job runs first, and the Python they bring; without them jobs use orch's own:\n"
-              "# setup:\n#   - module load cuda\n#   - source \"$HOME/orch-env/bin/activate\"\n# python: python\n")
+    keys = (
+        "kind",
+        "about",
+        "partition",
+        "account",
+        "qos",
+        "gpu_type",
+        "cpus_per_node",
+        "memory_gb_per_node",
+        "gpus_per_node",
+        "max_minutes",
+        "max_jobs",
+    )
+    values: dict[str, Any] = {
+        key: getattr(profile, key) for key in keys if getattr(profile, key) is not None
+    }
+    return (
+        "# Written by `orch profile init` from what sinfo, scontrol and sacctmgr say. "
+        "docs/reference.md has every key.\n"
+        + yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        + "# Lines that every job runs first, and the Python they bring; without them jobs "
+        "use orch's own:\n"
+        '# setup:\n#   - module load cuda\n#   - source "$HOME/orch-env/bin/activate"\n# '
+        "python: python\n"
+    )
 
 
 def prove(profile: Profile) -> str:
-    """Have Slurm judge a small job, without submitting it; one line of what it takes. CheckError if it would refuse."""
+    """Have Slurm judge a small job, without submitting it; one line of what it takes. CheckError if
+    it would refuse."""
     resources = Resources(cpus=1, memory_gb=1, minutes=10, gpus=min(1, profile.gpus_per_node or 0))
-    job = Job(name="trial", stage="trial", axes={}, engine=None, command=("true",), config={}, resources=resources)
-    plan = Plan(experiment="trial", about="", preset=None, source=Path("trial"), jobs=(job,), identity="")
+    job = Job(
+        name="trial",
+        stage="trial",
+        axes={},
+        engine=None,
+        command=("true",),
+        config={},
+        resources=resources,
+    )
+    plan = Plan(
+        experiment="trial", about="", preset=None, source=Path("trial"), jobs=(job,), identity=""
+    )
     problems = check(plan, profile)
     if problems:
         raise CheckError(*problems, "nothing was written")
@@ -191,9 +310,12 @@ def prove(profile: Profile) -> str:
 
 
 def init(out: Path, force: bool, wanted: Wanted) -> list[str]:
-    """Write the profile; returns what there is to say. CheckError if there is one already, or a choice to make."""
+    """Write the profile; returns what there is to say. CheckError if there is one already, or a
+    choice to make."""
     if out.exists() and not force:
-        raise CheckError(f"{out} is there already: --force overwrites it, --out writes another file")
+        raise CheckError(
+            f"{out} is there already: --force overwrites it, --out writes another file"
+        )
     made = profile_of(ask_site(), wanted)
     proof = prove(replace(made, name=out.stem))
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
-"""What Slurm itself says of a plan before anything is submitted: partition, GPU type, time limit, account, and trial submissions."""
+"""What Slurm itself says of a plan before anything is submitted: partition, GPU type, time limit,
+account, and trial submissions."""
 
 from __future__ import annotations
 
@@ -24,8 +25,11 @@ Script = Callable[[Job], str]
 """A job's sbatch script, as it would be submitted."""
 
 
-def slurm(plan: Plan, profile: Profile, script: Script, tell: Callable[[str], None] = lambda _: None) -> list[str]:
-    """What Slurm itself says: partition, GPU type, time limit, account, and a trial submission of each kind of job."""
+def slurm(
+    plan: Plan, profile: Profile, script: Script, tell: Callable[[str], None] = lambda _: None
+) -> list[str]:
+    """What Slurm itself says: partition, GPU type, time limit, account, and a trial submission of
+    each kind of job."""
     problems: list[str] = []
     try:
         problems += partition(plan, profile)
@@ -41,19 +45,36 @@ def ask(arguments: Sequence[str], text: str | None = None) -> tuple[int, str, st
     """Run one Slurm program; (exit code, stdout, stderr). CheckError if it cannot be asked."""
     call_budget.spend(Profile.calls_per_minute)
     try:
-        answer = subprocess.run(list(arguments), input=text, capture_output=True, text=True, timeout=ASK_SECONDS, check=False)
+        answer = subprocess.run(
+            list(arguments),
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=ASK_SECONDS,
+            check=False,
+        )
     except FileNotFoundError as error:
-        raise CheckError(f"Slurm: no program '{arguments[0]}' on this machine: run orch on the cluster's login node, or use "
-                         "--cluster local") from error
+        raise CheckError(
+            f"Slurm: no program '{arguments[0]}' on this machine: run orch on the "
+            "cluster's login node, or use "
+            "--cluster local"
+        ) from error
     except subprocess.TimeoutExpired as error:
-        raise CheckError(f"Slurm: {arguments[0]} gave no answer in {ASK_SECONDS:.0f} s: the controller may be down; try again "
-                         "later, or ask with `scontrol ping`") from error
+        raise CheckError(
+            f"Slurm: {arguments[0]} gave no answer in {ASK_SECONDS:.0f} s: the controller "
+            "may be down; try again "
+            "later, or ask with `scontrol ping`"
+        ) from error
     return answer.returncode, answer.stdout.strip(), " ".join(answer.stderr.split())
 
 
 def who(jobs: Sequence[Job]) -> str:
     """``job 'a'``, ``jobs 'a' and 5 more``."""
-    return f"job '{jobs[0].name}'" if len(jobs) == 1 else f"jobs '{jobs[0].name}' and {len(jobs) - 1} more"
+    return (
+        f"job '{jobs[0].name}'"
+        if len(jobs) == 1
+        else f"jobs '{jobs[0].name}' and {len(jobs) - 1} more"
+    )
 
 
 def shapes(plan: Plan) -> dict[Resources, list[Job]]:
@@ -68,22 +89,37 @@ def partition(plan: Plan, profile: Profile) -> list[str]:
     """The partition exists, is up, and takes the time limits."""
     code, text, trouble = ask(["scontrol", "show", "partition", "--oneliner"])
     if code != 0:
-        raise CheckError(f"Slurm: scontrol failed ({trouble}): the controller cannot be asked; look with `scontrol ping`")
-    known = {match[1]: line for line in text.splitlines() if (match := re.match(r"PartitionName=(\S+)", line))}
+        raise CheckError(
+            f"Slurm: scontrol failed ({trouble}): the controller cannot be asked; look "
+            "with `scontrol ping`"
+        )
+    known = {
+        match[1]: line
+        for line in text.splitlines()
+        if (match := re.match(r"PartitionName=(\S+)", line))
+    }
     if profile.partition is None:
         return []
     if profile.partition not in known:
-        raise CheckError(f"profile '{profile.name}': this cluster has no partition '{profile.partition}'"
-                         f"{near(profile.partition, known)}")
+        raise CheckError(
+            f"profile '{profile.name}': this cluster has no partition '{profile.partition}'"
+            f"{near(profile.partition, known)}"
+        )
     fields = dict(word.split("=", 1) for word in known[profile.partition].split() if "=" in word)
     problems = []
     if fields.get("State", "UP") != "UP":
-        problems.append(f"partition '{profile.partition}' is {fields['State']}: jobs would wait; choose another one")
+        problems.append(
+            f"partition '{profile.partition}' is {fields['State']}: jobs would wait; "
+            "choose another one"
+        )
     longest = minutes(fields.get("MaxTime", "UNLIMITED"))
     for resources, jobs in shapes(plan).items():
         if longest is not None and resources.minutes > longest:
-            problems.append(f"{who(jobs)}: minutes={resources.minutes} is more than the {longest} that partition "
-                            f"'{profile.partition}' takes: --set {jobs[0].stage}.resources.minutes={longest}")
+            problems.append(
+                f"{who(jobs)}: minutes={resources.minutes} is more than the {longest} "
+                "that partition "
+                f"'{profile.partition}' takes: --set {jobs[0].stage}.resources.minutes={longest}"
+            )
     return problems
 
 
@@ -101,37 +137,67 @@ def gpu_type(plan: Plan, profile: Profile) -> list[str]:
     chosen = ["--partition", profile.partition] if profile.partition else []
     code, text, trouble = ask(["sinfo", "--noheader", *chosen, "--Format", "Gres:200"])
     if code != 0:
-        raise CheckError(f"Slurm: sinfo failed ({trouble}): GPU types cannot be asked; try again, or `scontrol ping`")
+        raise CheckError(
+            f"Slurm: sinfo failed ({trouble}): GPU types cannot be asked; try again, or "
+            "`scontrol ping`"
+        )
     found = re.findall(r"\bgpu(?::([A-Za-z][\w.-]*))?:\d+", text)
     where = f"partition '{profile.partition}'" if profile.partition else "this cluster"
     if not found:
-        return [f"{who(jobs)}: GPUs are asked for, and {where} has no node with GPUs: choose another partition in the profile"]
+        return [
+            f"{who(jobs)}: GPUs are asked for, and {where} has no node with GPUs: choose "
+            "another partition in the profile"
+        ]
     if profile.gpu_type and profile.gpu_type not in found:
         named = [name for name in found if name]
-        return [f"profile '{profile.name}': {where} has no GPU of type '{profile.gpu_type}'{near(profile.gpu_type, named)}"]
+        return [
+            f"profile '{profile.name}': {where} has no GPU of type "
+            f"'{profile.gpu_type}'{near(profile.gpu_type, named)}"
+        ]
     return []
 
 
 def account(profile: Profile) -> list[str]:
-    """The user may use the account and the QOS. A cluster without accounting ignores both, so there is nothing to check."""
+    """The user may use the account and the QOS. A cluster without accounting ignores both, so there
+    is nothing to check."""
     if profile.account is None and profile.qos is None:
         return []
     user = getpass.getuser()
-    code, text, trouble = ask(["sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={user}", "format=account,qos"])
+    code, text, trouble = ask(
+        [
+            "sacctmgr",
+            "--noheader",
+            "--parsable2",
+            "show",
+            "associations",
+            f"user={user}",
+            "format=account,qos",
+        ]
+    )
     if code != 0 and "accounting_storage" in trouble:
         return []
     if code != 0:
-        return [f"Slurm: sacctmgr failed ({trouble}): account and QOS could not be checked; try again"]
+        return [
+            f"Slurm: sacctmgr failed ({trouble}): account and QOS could not be checked; try again"
+        ]
     known: dict[str, set[str]] = {}
     for line in text.splitlines():
         name, _, classes = line.partition("|")
         known.setdefault(name, set()).update(filter(None, classes.split(",")))
     if profile.account is not None and profile.account not in known:
-        return [f"profile '{profile.name}': user {user} has no account '{profile.account}'{near(profile.account, sorted(known))}"]
-    allowed = known[profile.account] if profile.account is not None else set().union(*known.values())
+        return [
+            f"profile '{profile.name}': user {user} has no account "
+            f"'{profile.account}'{near(profile.account, sorted(known))}"
+        ]
+    allowed = (
+        known[profile.account] if profile.account is not None else set().union(*known.values())
+    )
     if profile.qos is not None and profile.qos not in allowed:
         place = f" with account '{profile.account}'" if profile.account else ""
-        return [f"profile '{profile.name}': user {user} has no QOS '{profile.qos}'{place}{near(profile.qos, sorted(allowed))}"]
+        return [
+            f"profile '{profile.name}': user {user} has no QOS "
+            f"'{profile.qos}'{place}{near(profile.qos, sorted(allowed))}"
+        ]
     return []
 
 
@@ -140,11 +206,18 @@ def trials(plan: Plan, script: Script, tell: Callable[[str], None] = lambda _: N
     problems = []
     for jobs in shapes(plan).values():
         code, _, trouble = ask(["sbatch", "--test-only"], script(jobs[0]))
-        if code != 0 and limit_named(trouble) is None:  # a limit on how many jobs are queued means wait
+        if (
+            code != 0 and limit_named(trouble) is None
+        ):  # a limit on how many jobs are queued means wait
             reason = trouble.replace("sbatch: error: ", "").replace("allocation failure: ", "")
-            problems.append(f"{who(jobs)}: Slurm would refuse: {reason}: change the stage's resources or the cluster profile")
+            problems.append(
+                f"{who(jobs)}: Slurm would refuse: {reason}: change the stage's resources "
+                "or the cluster profile"
+            )
         elif (found := re.search(r"to start at (\S+)", trouble)) is not None:
-            tell(f"{who(jobs)}: submitted now, Slurm would start it at {found[1].replace('T', ' ')}")
+            tell(
+                f"{who(jobs)}: submitted now, Slurm would start it at {found[1].replace('T', ' ')}"
+            )
     return problems
 
 

@@ -1,5 +1,4 @@
-"""Start `orch`: a user's mistake is one line on standard error and exit code 2.
-"""
+"""Start `orch`: a user's mistake is one line on standard error and exit code 2."""
 
 from __future__ import annotations
 
@@ -31,5 +30,3 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
-
-

@@ -1,4 +1,5 @@
-"""`orch`: parse, call one function, print what it returns. Heavy imports happen inside the commands, so that `--help` is fast."""
+"""`orch`: parse, call one function, print what it returns. Heavy imports happen inside the
+commands, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -30,9 +31,13 @@ from orchestrator.cli.commands.watch import watch
 from orchestrator.cli.commands.why import why
 
 SETTINGS: dict[str, Any] = {
-    "help": "Describe a machine-learning experiment once and run it whole, on Slurm or on this machine.", "no_args_is_help": True,
-    "pretty_exceptions_enable": False, "rich_markup_mode": None, "context_settings": {"help_option_names": ["-h", "--help"]}}
-
+    "help": "Describe a machine-learning experiment once and run it whole, on Slurm or on this "
+    "machine.",
+    "no_args_is_help": True,
+    "pretty_exceptions_enable": False,
+    "rich_markup_mode": None,
+    "context_settings": {"help_option_names": ["-h", "--help"]},
+}
 
 
 app = typer.Typer(**SETTINGS)
@@ -44,8 +49,26 @@ app.add_typer(data_app, name="data")
 app.add_typer(profile_app, name="profile")
 
 
-for command in (plan, check, launch, status, watch, logs, list_runs, cancel, advance, override, why, retry, costs, page, report,
-                evolve, compare, results, rerun, diff):  # what a run needs first: help lists them in this order
+for command in (
+    plan,
+    check,
+    launch,
+    status,
+    watch,
+    logs,
+    list_runs,
+    cancel,
+    advance,
+    override,
+    why,
+    retry,
+    costs,
+    page,
+    report,
+    evolve,
+    compare,
+    results,
+    rerun,
+    diff,
+):  # what a run needs first: help lists them in this order
     app.command("list" if command is list_runs else None)(command)
-
-

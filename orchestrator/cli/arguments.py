@@ -8,16 +8,54 @@ import typer
 
 from orchestrator.cli import completion
 
-Experiment = Annotated[str, typer.Argument(help="Name of an experiment in ./jobs or a shipped one, or the path of a .yaml file.",
-                                            autocompletion=completion.experiments)]
-Preset = Annotated[str | None, typer.Option(help="A preset of the experiment file, such as smoke.", autocompletion=completion.presets)]
-Set = Annotated[list[str] | None, typer.Option("--set", help="Override a key: train.config.epochs=5. May be repeated.")]
-ClusterName = Annotated[str | None, typer.Option("--cluster", help="Cluster profile: a name, a .yaml file, or local.",
-                                                     autocompletion=completion.clusters)]
-RunName = Annotated[str | None, typer.Argument(help="experiment, experiment/run, or a run's folder; the newest run without it.",
-                                                   autocompletion=completion.runs)]
-Jobs = Annotated[list[str] | None, typer.Option("--job", help="Only this job or stage, and what depends on it. May be repeated.",
-                                                    autocompletion=completion.jobs)]
+Experiment = Annotated[
+    str,
+    typer.Argument(
+        help="Name of an experiment in ./jobs or a shipped one, or the path of a .yaml file.",
+        autocompletion=completion.experiments,
+    ),
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        help="A preset of the experiment file, such as smoke.", autocompletion=completion.presets
+    ),
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a key: train.config.epochs=5. May be repeated."),
+]
+ClusterName = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        help="Cluster profile: a name, a .yaml file, or local.",
+        autocompletion=completion.clusters,
+    ),
+]
+RunName = Annotated[
+    str | None,
+    typer.Argument(
+        help="experiment, experiment/run, or a run's folder; the newest run without it.",
+        autocompletion=completion.runs,
+    ),
+]
+Jobs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--job",
+        help="Only this job or stage, and what depends on it. May be repeated.",
+        autocompletion=completion.jobs,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-JobName = Annotated[str, typer.Argument(help="A job's name, or a part of it that only one job has.", autocompletion=completion.jobs)]
-OfRun = Annotated[str | None, typer.Option("--run", help="The run; the newest without it.", autocompletion=completion.runs)]
+JobName = Annotated[
+    str,
+    typer.Argument(
+        help="A job's name, or a part of it that only one job has.", autocompletion=completion.jobs
+    ),
+]
+OfRun = Annotated[
+    str | None,
+    typer.Option("--run", help="The run; the newest without it.", autocompletion=completion.runs),
+]

@@ -1,6 +1,8 @@
-"""What the shell offers after TAB: runs, jobs, stages, experiments, presets, clusters. Read from names of files and the state file alone.
+"""What the shell offers after TAB: runs, jobs, stages, experiments, presets, clusters. Read from
+names of files and the state file alone.
 
-Fast, because a person waits for it: no plan is read whole, no scheduler asked, and a mistake offers nothing in place of a message.
+Fast, because a person waits for it: no plan is read whole, no scheduler asked, and a mistake offers
+nothing in place of a message.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from typing import Any
 VARIABLE = "_ORCH_COMPLETE"
 BREAKS = "=:"
 """bash takes these for the end of a word; job names hold them."""
-NAME_AND_STAGE = re.compile(r'^\{"name": ?("(?:[^"\\]|\\.)*"), ?"stage": ?("(?:[^"\\]|\\.)*")', re.MULTILINE)
+NAME_AND_STAGE = re.compile(
+    r'^\{"name": ?("(?:[^"\\]|\\.)*"), ?"stage": ?("(?:[^"\\]|\\.)*")', re.MULTILINE
+)
 
 
 def runs_root() -> Path:
@@ -30,7 +34,11 @@ def run_names(incomplete: str) -> list[str]:
     """``experiment/run``, newest last, and experiments that have a run."""
     folders = [path.parent for path in runs_root().glob("*/*/plan.json")]
     names = [f"{folder.parent.name}/{folder.name}" for folder in folders]
-    return [name for name in [*sorted({folder.parent.name for folder in folders}), *sorted(names)] if name.startswith(incomplete)]
+    return [
+        name
+        for name in [*sorted({folder.parent.name for folder in folders}), *sorted(names)]
+        if name.startswith(incomplete)
+    ]
 
 
 def state_file(run: str | None) -> Path | None:
@@ -38,21 +46,38 @@ def state_file(run: str | None) -> Path | None:
     if run and (Path(run) / "state.json").is_file():
         return Path(run) / "state.json"
     plans = sorted(runs_root().glob("*/*/plan.json"), key=lambda path: path.stat().st_mtime)
-    fitting = [path.with_name("state.json") for path in plans
-               if run in (None, path.parent.parent.name, f"{path.parent.parent.name}/{path.parent.name}", path.parent.name)]
+    fitting = [
+        path.with_name("state.json")
+        for path in plans
+        if run
+        in (
+            None,
+            path.parent.parent.name,
+            f"{path.parent.parent.name}/{path.parent.name}",
+            path.parent.name,
+        )
+    ]
     return fitting[-1] if fitting and fitting[-1].is_file() else None
 
 
 def job_names(run: str | None, incomplete: str) -> list[str]:
     """Stages, then jobs of a run."""
     path = state_file(run)
-    pairs = [(json.loads(name), json.loads(stage)) for name, stage in NAME_AND_STAGE.findall(path.read_text())] if path else []
+    pairs = (
+        [
+            (json.loads(name), json.loads(stage))
+            for name, stage in NAME_AND_STAGE.findall(path.read_text())
+        ]
+        if path
+        else []
+    )
     names = list(dict.fromkeys([*(stage for _, stage in pairs), *(name for name, _ in pairs)]))
     return [name for name in names if name.startswith(incomplete)]
 
 
 def argument(ctx: Any, name: str) -> str | None:
-    """The command's first argument. It is among the rest where the line ends in an option that has no value yet."""
+    """The command's first argument. It is among the rest where the line ends in an option that has
+    no value yet."""
     found: str | None = ctx.params.get(name) or next(iter(ctx.args), None)
     return found
 
@@ -99,13 +124,17 @@ def clusters(incomplete: str) -> list[str]:
 def rejoined(words: list[str], place: int) -> tuple[list[str], int, int]:
     """Words as a person typed them, from those that bash made of them.
 
-    Returns them with the place of the one to complete, and how many of its letters bash keeps by itself.
+    Returns them with the place of the one to complete, and how many of its letters bash keeps by
+    itself.
     """
     found: list[str] = []
     here, kept = 0, 0
     for number, word in enumerate(words):
         is_break = bool(word) and not word.strip(BREAKS)
-        glued = bool(found) and (is_break or (number > 1 and bool(words[number - 1]) and not words[number - 1].strip(BREAKS)))
+        glued = bool(found) and (
+            is_break
+            or (number > 1 and bool(words[number - 1]) and not words[number - 1].strip(BREAKS))
+        )
         if glued:
             found[-1] += word
         else:
@@ -118,11 +147,15 @@ def rejoined(words: list[str], place: int) -> tuple[list[str], int, int]:
 
 
 def complete(app: Callable[[], object]) -> None:
-    """Answer the shell; for bash, whose words end at ``=`` and ``:``, with what comes after the last of these."""
+    """Answer the shell; for bash, whose words end at ``=`` and ``:``, with what comes after the
+    last of these."""
     if os.environ[VARIABLE] != "complete_bash":
         app()
         return
-    words, place = os.environ.get("COMP_WORDS", "").split("\n"), int(os.environ.get("COMP_CWORD", "0"))
+    words, place = (
+        os.environ.get("COMP_WORDS", "").split("\n"),
+        int(os.environ.get("COMP_CWORD", "0")),
+    )
     if len(words) == 1:
         words = words[0].split(" ")
     words, place, kept = rejoined(words, place)

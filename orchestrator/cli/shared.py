@@ -1,5 +1,5 @@
-"""What several commands do first: read an experiment into a plan, and check it against a cluster.
-"""
+"""What several commands do first: read an experiment into a plan, and check it against a
+cluster."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ def planned(experiment: str, preset: str | None, overrides: list[str] | None) ->
     return make_plan(find_experiment(experiment), preset, overrides or [])
 
 
-
-def problems(plan: Plan, profile: Profile, tell: Callable[[str], None] = lambda _: None) -> list[str]:
+def problems(
+    plan: Plan, profile: Profile, tell: Callable[[str], None] = lambda _: None
+) -> list[str]:
     """Everything that check finds; ``tell`` gets when Slurm would start a job of each kind."""
     from orchestrator.checks.launch import check as check_plan
     from orchestrator.runs.lookup import runs_root
 
     return check_plan(plan, profile, runs=runs_root(), tell=tell)
-
-

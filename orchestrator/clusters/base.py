@@ -17,7 +17,8 @@ class Cluster(Protocol):
     """Why the last question could not be answered; empty if it was."""
 
     queued: int | None
-    """How many jobs of the user, of whatever run, were queued or running in the last answer and were submitted since; None: not known."""
+    """How many jobs of the user, of whatever run, were queued or running in the last answer and
+    were submitted since; None: not known."""
     looks: int
     """How many more of them only look at gates and backlogs."""
 
@@ -28,7 +29,8 @@ class Cluster(Protocol):
         """The exact text that would be submitted."""
 
     def submit(self, batch: Batch, waits: Waits) -> str:
-        """Submit and return the job id. SubmitError: refused, NoRoom for now. AmbiguousSubmit: perhaps submitted."""
+        """Submit and return the job id. SubmitError: refused, NoRoom for now. AmbiguousSubmit:
+        perhaps submitted."""
 
     def most_jobs(self) -> int | None:
         """How many jobs of this user the scheduler takes at most; None: it does not say."""
@@ -46,15 +48,16 @@ class Cluster(Protocol):
         """Tell a running pack, by SIGUSR1, that one of its members is to end."""
 
     def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
-        """Keep waiting jobs from starting, or let them go. False if the scheduler cannot be asked."""
+        """Keep waiting jobs from starting, or let them go. False if the scheduler cannot be
+        asked."""
 
     def cancel(self, job_ids: Sequence[str]) -> None:
         """End these jobs. SubmitError if the scheduler cannot be asked."""
 
     def look_after(self, records: Sequence[Record]) -> None:
-        """See that `orch advance` runs once these active jobs have ended, well or not. Called again it changes nothing."""
+        """See that `orch advance` runs once these active jobs have ended, well or not. Called again
+        it changes nothing."""
 
     def look_again(self, records: Sequence[Record]) -> None:
-        """See that `orch advance` runs once one of these active jobs has ended, because others wait for room; without any, in a while."""
-
-
+        """See that `orch advance` runs once one of these active jobs has ended, because others wait
+        for room; without any, in a while."""

@@ -16,7 +16,8 @@ from orchestrator.runs.record import Record, allocation, split_token
 
 @dataclass(frozen=True)
 class Batch:
-    """Jobs that one call submits: a single job, a pack, or the elements of an array, each of them a job or a pack."""
+    """Jobs that one call submits: a single job, a pack, or the elements of an array, each of them a
+    job or a pack."""
 
     jobs: tuple[Job, ...]
     records: tuple[Record, ...]
@@ -30,7 +31,13 @@ class Batch:
     @cached_property
     def indexes(self) -> list[int]:
         """Index of each element; empty for a single job or pack."""
-        return list(dict.fromkeys(index for record in self.records if (index := split_token(record.token)[1]) is not None))
+        return list(
+            dict.fromkeys(
+                index
+                for record in self.records
+                if (index := split_token(record.token)[1]) is not None
+            )
+        )
 
     @property
     def packed(self) -> bool:
@@ -52,17 +59,19 @@ class Batch:
 
     @property
     def title(self) -> str:
-        """``train/arm=pcgrad,seed=0``, ``train[0-5]``, or ``train[0-5] of 24 jobs`` where each element is a pack."""
+        """``train/arm=pcgrad,seed=0``, ``train[0-5]``, or ``train[0-5] of 24 jobs`` where each
+        element is a pack."""
         if not self.indexes and not self.packed:
             return self.jobs[0].name
         elements = f"[{ranges(self.indexes)}]" if self.indexes else ""
-        return f"{self.jobs[0].stage}{elements}" + (f" of {len(self.jobs)} jobs" if self.packed else "")
+        return f"{self.jobs[0].stage}{elements}" + (
+            f" of {len(self.jobs)} jobs" if self.packed else ""
+        )
 
     def ids(self, job_id: str) -> list[str]:
         """Id of each member when the scheduler gave ``job_id``; the members of a pack share one."""
         indexes = [split_token(record.token)[1] for record in self.records]
         return [job_id if index is None else f"{job_id}_{index}" for index in indexes]
-
 
 
 @dataclass(frozen=True)
@@ -74,12 +83,13 @@ class Waits:
     same_index: tuple[str, ...] = ()
     """Arrays: each member waits for the element with its own index."""
     ended: tuple[str, ...] = ()
-    """Every member waits for the end of these, and sees on its node whether what it needs is there: a pack may end with members that
-    failed, and not every member of a pack needs all that its neighbours need."""
+    """Every member waits for the end of these, and sees on its node whether what it needs is there:
+    a pack may end with members that failed, and not every member of a pack needs all that its
+    neighbours need."""
     same_pack: str | None = None
-    """An array of packs, and nothing else beside it: each member waits for the success of the element with its own index, or for the end
-    of the whole array. A pack that was ended from outside has members that had finished, and what waits for these goes on."""
-
+    """An array of packs, and nothing else beside it: each member waits for the success of the
+    element with its own index, or for the end of the whole array. A pack that was ended from
+    outside has members that had finished, and what waits for these goes on."""
 
 
 def ranges(numbers: Iterable[int]) -> str:
@@ -91,7 +101,6 @@ def ranges(numbers: Iterable[int]) -> str:
         else:
             spans.append([number, number])
     return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in spans)
-
 
 
 def expanded(job_id: str) -> list[str]:
@@ -109,9 +118,11 @@ def expanded(job_id: str) -> list[str]:
         if match is None or not inside.endswith("]"):
             raise ValueError(f"the array {job_id} is not listed whole")
         first = int(match[1])
-        found += [f"{head}{number}" for number in range(first, int(match[2] or first) + 1, int(match[3] or 1))]
+        found += [
+            f"{head}{number}"
+            for number in range(first, int(match[2] or first) + 1, int(match[3] or 1))
+        ]
     return found
-
 
 
 def compressed(job_ids: Iterable[str]) -> list[str]:
@@ -125,5 +136,3 @@ def compressed(job_ids: Iterable[str]) -> list[str]:
         else:
             elements.setdefault(head, []).append(index)
     return singles + [f"{head}_[{ranges(indexes)}]" for head, indexes in elements.items()]
-
-

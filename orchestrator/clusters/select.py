@@ -1,5 +1,4 @@
-"""Which scheduler runs a run's jobs: Slurm, or this machine.
-"""
+"""Which scheduler runs a run's jobs: Slurm, or this machine."""
 
 from __future__ import annotations
 
@@ -16,5 +15,3 @@ def cluster_of(run: Run) -> Cluster:
     from orchestrator.clusters.slurm.cluster import SlurmCluster
 
     return SlurmCluster(run)
-
-

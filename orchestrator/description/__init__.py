@@ -1,1 +1,2 @@
-"""What people write - experiment, gates, profile, notifications - read and checked, every mistake with its line."""
+"""What people write - experiment, gates, profile, notifications - read and checked, every mistake
+with its line."""

@@ -1,4 +1,5 @@
-"""Cluster profiles: which partition, account and GPU type to ask for, and how large its nodes are. Data, no logic."""
+"""Cluster profiles: which partition, account and GPU type to ask for, and how large its nodes are.
+Data, no logic."""
 
 from __future__ import annotations
 
@@ -49,30 +50,40 @@ class Profile:
     max_minutes: int | None = None
     """Longest time limit the partition takes, in minutes."""
     max_jobs: int | None = None
-    """How many jobs of yours, of whatever run, may be queued and running at once; the others wait, and whoever looks next submits them."""
+    """How many jobs of yours, of whatever run, may be queued and running at once; the others wait,
+    and whoever looks next submits them."""
     calls_per_minute: int = 120
-    """How often a minute all your `orch` processes together may call squeue, sacct, sbatch, scancel and scontrol; more wait."""
+    """How often a minute all your `orch` processes together may call squeue, sacct, sbatch, scancel
+    and scontrol; more wait."""
     throttle: int | None = None
-    """How many jobs of one array may run at once (`sbatch --array=...%N`); without it as many as fit."""
+    """How many jobs of one array may run at once (`sbatch --array=...%N`); without it as many as
+    fit."""
     setup: list[str] = field(default_factory=list)
     """Shell lines that a job runs before anything else: `module load`, `source .../activate`."""
     python: str | None = None
-    """Python of the jobs, with the engines installed: a path, or `python` for the one that `setup` activates; without it orch's own."""
+    """Python of the jobs, with the engines installed: a path, or `python` for the one that `setup`
+    activates; without it orch's own."""
     environment: dict[str, str] = field(default_factory=dict)
-    """Environment variables of every job. `$NAME` in a value is that variable where `orch` runs: it reaches the job with its environment
-    and is written nowhere, so this is the place for tokens (`HF_TOKEN: $HF_TOKEN`)."""
+    """Environment variables of every job. `$NAME` in a value is that variable where `orch` runs: it
+    reaches the job with its environment and is written nowhere, so this is the place for tokens
+    (`HF_TOKEN: $HF_TOKEN`)."""
     submit_from_nodes: bool = True
-    """Whether jobs may call sbatch here; if not, what a gate lets through waits for the next `orch` command."""
+    """Whether jobs may call sbatch here; if not, what a gate lets through waits for the next `orch`
+    command."""
     notify: dict[str, Any] = field(default_factory=dict)
-    """Who is told when a run ends, jobs die, or it waits for a decision: `{on: [end, fail, decision], command: [...], webhook_env: NAME,
-    mail: ADDRESS}`; an experiment's own goes before it, without it `~/.config/orch/notify.yaml` holds."""
+    """Who is told when a run ends, jobs die, or it waits for a decision: `{on: [end, fail,
+    decision], command: [...], webhook_env: NAME, mail: ADDRESS}`; an experiment's own goes before
+    it, without it `~/.config/orch/notify.yaml` holds."""
     sbatch: dict[str, str | int | bool] = field(default_factory=dict)
-    """Further sbatch options by their long name: `{constraint: a100-80gb, reservation: course, exclusive: true}`."""
+    """Further sbatch options by their long name: `{constraint: a100-80gb, reservation: course,
+    exclusive: true}`."""
     memory_per: Literal["node", "gpu", "cpu"] = "node"
-    """What the site counts memory by: a job's `memory_gb` is asked for as `--mem`, or divided among its GPUs (`--mem-per-gpu`) or CPUs."""
+    """What the site counts memory by: a job's `memory_gb` is asked for as `--mem`, or divided among
+    its GPUs (`--mem-per-gpu`) or CPUs."""
     wrap: list[str] = field(default_factory=list)
-    """Program and arguments that every engine or command is started through, such as a container: `[apptainer, exec, --nv, /x/image.sif]`.
-    `python` is then the one inside (`python3` without it). No shell reads it: write whole paths."""
+    """Program and arguments that every engine or command is started through, such as a container:
+    `[apptainer, exec, --nv, /x/image.sif]`. `python` is then the one inside (`python3` without it).
+    No shell reads it: write whole paths."""
 
     @property
     def host_python(self) -> str:
@@ -81,49 +92,102 @@ class Profile:
 
     def variables(self) -> list[str]:
         """Names of the variables that ``environment`` uses."""
-        return list(dict.fromkeys(match[1] or match[2] for value in self.environment.values() for match in VARIABLE.finditer(value)))
+        return list(
+            dict.fromkeys(
+                match[1] or match[2]
+                for value in self.environment.values()
+                for match in VARIABLE.finditer(value)
+            )
+        )
 
     def check_environment(self) -> None:
         """CheckError names a variable that is not set here."""
-        lines = [f"profile '{self.name}': environment: {key}={value} uses a variable that is not set here; export it, or write "
-                 "the value" for key, value in self.environment.items()
-                 if "$" in VARIABLE.sub(lambda match: "" if (match[1] or match[2]) in os.environ else "$", value)]
+        lines = [
+            f"profile '{self.name}': environment: {key}={value} uses a variable that is "
+            "not set here; export it, or write "
+            "the value"
+            for key, value in self.environment.items()
+            if "$"
+            in VARIABLE.sub(
+                lambda match: "" if (match[1] or match[2]) in os.environ else "$", value
+            )
+        ]
         if lines:
             raise CheckError(*lines)
 
     def exports(self) -> list[str]:
-        """Shell lines that set ``environment`` on a node. Names of variables stay names there: the values come with the job's environment.
+        """Shell lines that set ``environment`` on a node. Names of variables stay names there: the
+        values come with the job's environment.
 
         Without one of them the job ends at once, and its log says which.
         """
         self.check_environment()
-        needed = [f'"${{{name}?is not set in the environment of this job; its profile needs it}}"'
-                  for name in self.variables() if name not in EVERYWHERE]
+        needed = [
+            f'"${{{name}?is not set in the environment of this job; its profile needs it}}"'
+            for name in self.variables()
+            if name not in EVERYWHERE
+        ]
         given = [f"{key}={double_quoted(value)}" for key, value in self.environment.items()]
         if self.wrap:
-            given += [f"ORCH_WRAP={shlex.quote(json.dumps(self.wrap))}", f"ORCH_PYTHON={shlex.quote(self.python or 'python3')}"]
-        # One export for all: a value means the variable as it was, not as another line here sets it.
-        return ([f": {' '.join(needed)}"] if needed else []) + (["export " + " \\\n    ".join(given)] if given else [])
+            given += [
+                f"ORCH_WRAP={shlex.quote(json.dumps(self.wrap))}",
+                f"ORCH_PYTHON={shlex.quote(self.python or 'python3')}",
+            ]
+        # One export for all: a value means the variable as it was, not as another line here sets
+        # it.
+        return ([f": {' '.join(needed)}"] if needed else []) + (
+            ["export " + " \\\n    ".join(given)] if given else []
+        )
 
     def limits(self) -> dict[str, int | None]:
         """The largest request one node can take, by key of ``Resources``."""
-        return {"cpus": self.cpus_per_node, "memory_gb": self.memory_gb_per_node, "gpus": self.gpus_per_node,
-                "minutes": self.max_minutes}
+        return {
+            "cpus": self.cpus_per_node,
+            "memory_gb": self.memory_gb_per_node,
+            "gpus": self.gpus_per_node,
+            "minutes": self.max_minutes,
+        }
 
     def over_limits(self, resources: Resources) -> list[tuple[str, int, int]]:
         """(key, asked for, most) for each request that no node of this cluster can meet."""
         asked = {key: int(getattr(resources, key)) for key in self.limits()}
-        return [(key, asked[key], most) for key, most in self.limits().items() if most is not None and asked[key] > most]
+        return [
+            (key, asked[key], most)
+            for key, most in self.limits().items()
+            if most is not None and asked[key] > most
+        ]
 
 
 VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)
 """``$NAME`` or ``${NAME}``."""
 EVERYWHERE = ("HOME", "USER", "LOGNAME", "SHELL")
 """Variables that every job has."""
-RESERVED = ("job-name", "output", "error", "array", "dependency", "kill-on-invalid-dep", "signal", "requeue", "no-requeue", "parsable",
-            "wrap", "chdir", "test-only", "wait")
+RESERVED = (
+    "job-name",
+    "output",
+    "error",
+    "array",
+    "dependency",
+    "kill-on-invalid-dep",
+    "signal",
+    "requeue",
+    "no-requeue",
+    "parsable",
+    "wrap",
+    "chdir",
+    "test-only",
+    "wait",
+)
 """Options of sbatch that orch's own bookkeeping hangs on."""
-COUNTS = ("cpus_per_node", "memory_gb_per_node", "gpus_per_node", "max_minutes", "max_jobs", "throttle", "calls_per_minute")
+COUNTS = (
+    "cpus_per_node",
+    "memory_gb_per_node",
+    "gpus_per_node",
+    "max_minutes",
+    "max_jobs",
+    "throttle",
+    "calls_per_minute",
+)
 """Keys that are whole numbers; the plain ones left are text."""
 
 
@@ -141,7 +205,8 @@ def known_profiles() -> dict[str, Path]:
 
 
 def load_profile(name: str | None = None) -> Profile:
-    """The profile called ``name`` (or in that file); without a name the user's own, or ``local`` where there is no sbatch.
+    """The profile called ``name`` (or in that file); without a name the user's own, or ``local``
+    where there is no sbatch.
 
     CheckError has one line per mistake in the file.
     """
@@ -152,8 +217,10 @@ def load_profile(name: str | None = None) -> Profile:
     if not (path.suffix in (".yaml", ".yml") and path.is_file()):
         known = known_profiles()
         if name not in known:
-            raise CheckError(f"no cluster profile '{name}'{near(name, known)} (a file ending in .yaml, one in "
-                             f"{USER_FILE.parent}, or a shipped one)")
+            raise CheckError(
+                f"no cluster profile '{name}'{near(name, known)} (a file ending in .yaml, one in "
+                f"{USER_FILE.parent}, or a shipped one)"
+            )
         path = known[name]
     mistakes = Mistakes()
     root = read_file(path, mistakes)
@@ -173,8 +240,11 @@ def default_name() -> str:
         return str(USER_FILE.expanduser())
     if shutil.which("sbatch") is None:
         return "local"
-    raise CheckError("this machine has sbatch but there is no profile of the cluster: write one with `orch profile "
-                     f"init` ({USER_FILE}), or name one: --cluster local")
+    raise CheckError(
+        "this machine has sbatch but there is no profile of the cluster: write one with "
+        "`orch profile "
+        f"init` ({USER_FILE}), or name one: --cluster local"
+    )
 
 
 def profile_values(root: Node, mistakes: Mistakes) -> dict[str, Any]:
@@ -188,7 +258,10 @@ def profile_values(root: Node, mistakes: Mistakes) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for key, node in root.value.items():
         if key not in known:
-            mistakes.add(node.where, f"profile: unknown key '{key}' (value {shown(node.plain())}){near(key, known)}")
+            mistakes.add(
+                node.where,
+                f"profile: unknown key '{key}' (value {shown(node.plain())}){near(key, known)}",
+            )
         elif key == "notify" and node.value is not None:
             from orchestrator.description.notifications import read_notify
 
@@ -197,10 +270,16 @@ def profile_values(root: Node, mistakes: Mistakes) -> dict[str, Any]:
             mistakes.add(node.where, f"profile: {key} must be {wrong}, got {shown(node.plain())}")
         elif node.value is not None:
             values[key] = node.plain()
-    required = [item.name for item in fields(Profile) if item.default is MISSING and item.default_factory is MISSING]
+    required = [
+        item.name
+        for item in fields(Profile)
+        if item.default is MISSING and item.default_factory is MISSING
+    ]
     for key in required:
         if key not in root.value:
-            mistakes.add(root.where, f"profile: '{key}' is missing; write kind: slurm or kind: local")
+            mistakes.add(
+                root.where, f"profile: '{key}' is missing; write kind: slurm or kind: local"
+            )
     return values
 
 
@@ -212,14 +291,34 @@ def wrong_type(key: str, value: Any) -> str | None:
         return None
     if key in ("setup", "wrap"):
         good = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        return None if good else "a list of shell lines" if key == "setup" else "a list: a program and its arguments"
+        return (
+            None
+            if good
+            else "a list of shell lines"
+            if key == "setup"
+            else "a list: a program and its arguments"
+        )
     if key == "environment":
-        good = isinstance(value, dict) and all(isinstance(item, str) for pair in value.items() for item in pair)
+        good = isinstance(value, dict) and all(
+            isinstance(item, str) for pair in value.items() for item in pair
+        )
         return None if good else "a mapping NAME: text (quote numbers)"
     if key == "sbatch":
-        good = isinstance(value, dict) and all(isinstance(item, str | int) for item in value.values())
-        ours = [option for option in value if str(option).replace("_", "-") in RESERVED] if good else []
-        return f"without '{ours[0]}', which orch sets itself" if ours else None if good else "a mapping option: value"
+        good = isinstance(value, dict) and all(
+            isinstance(item, str | int) for item in value.values()
+        )
+        ours = (
+            [option for option in value if str(option).replace("_", "-") in RESERVED]
+            if good
+            else []
+        )
+        return (
+            f"without '{ours[0]}', which orch sets itself"
+            if ours
+            else None
+            if good
+            else "a mapping option: value"
+        )
     if key == "calls_per_minute":
         return None if type(value) is int and value > 0 else "a whole number from 1 on"
     if key == "memory_per":

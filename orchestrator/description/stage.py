@@ -12,22 +12,33 @@ from orchestrator.description.yaml_lines import Node
 
 STAGE_KEYS: dict[str, str] = {
     "engine": "The program each job of the stage runs: `ppo` stands for `python -m engines.ppo`.",
-    "command": "A command of your own instead of an engine: a text that is split at spaces, or a list of arguments; `{axis}` is replaced "
-               "by the job's value, and no shell reads it.",
-    "matrix": "Axes whose product gives the jobs: a list sets the config key of its name, a mapping brings config.",
+    "command": "A command of your own instead of an engine: a text that is split at spaces, or a "
+    "list of arguments; `{axis}` is replaced "
+    "by the job's value, and no shell reads it.",
+    "matrix": "Axes whose product gives the jobs: a list sets the config key of its name, a "
+    "mapping brings config.",
     "exclude": "Combinations of axis values to leave out of the product.",
-    "for_each": "A stage; this one gets a job per job of that stage, started when that job is done.",
+    "for_each": "A stage; this one gets a job per job of that stage, started when that job is "
+    "done.",
     "after": "A stage or a list of stages; every job here waits for all jobs there.",
-    "when": "A gate, or a list of them: the stage runs if the results of another stage reach a threshold; else its jobs are SKIPPED.",
-    "unless": "A gate the other way round: the stage runs if the results do not reach the threshold.",
-    "checkpoints": "Which checkpoints of the `for_each` job to use: last, best, all, every:N, or a list of epochs.",
-    "resources": "What one job asks for: nodes, gpus and cpus (per node), memory_gb (per node), minutes (time limit).",
-    "pack": "How many jobs of the stage share one allocation. It asks for CPUs and memory for each of them and for GPUs once, which "
-            "they share; each keeps its own state, log and retry.",
-    "canary": "true: the first job runs alone, the others start when it has succeeded. A mapping of config keys: a short variant of "
-              "the first job does, and is thrown away.",
-    "config": "The engine's config; `{of: STAGE, path: P}` and `{of: STAGE, checkpoint: C}` stand for what a job there leaves, "
-              "`\"{axis}\"` for the job's value on an axis that comes from `for_each`.",
+    "when": "A gate, or a list of them: the stage runs if the results of another stage reach a "
+    "threshold; else its jobs are SKIPPED.",
+    "unless": "A gate the other way round: the stage runs if the results do not reach the "
+    "threshold.",
+    "checkpoints": "Which checkpoints of the `for_each` job to use: last, best, all, every:N, or a "
+    "list "
+    "of epochs.",
+    "resources": "What one job asks for: nodes, gpus and cpus (per node), memory_gb (per node), "
+    "minutes (time limit).",
+    "pack": "How many jobs of the stage share one allocation. It asks for CPUs and memory for "
+    "each of them and for GPUs once, which "
+    "they share; each keeps its own state, log and retry.",
+    "canary": "true: the first job runs alone, the others start when it has succeeded. A mapping "
+    "of config keys: a short variant of "
+    "the first job does, and is thrown away.",
+    "config": "The engine's config; `{of: STAGE, path: P}` and `{of: STAGE, checkpoint: C}` stand "
+    "for what a job there leaves, "
+    '`"{axis}"` for the job\'s value on an axis that comes from `for_each`.',
 }
 """Every key of a stage, and what it does."""
 
@@ -42,16 +53,20 @@ class Axis:
     nodes: tuple[Node, ...]
     """For each value its place, and for an axis written as a mapping the config it brings."""
     brings_config: bool
-    """Written as a mapping ``value -> config``; else a list, which sets the config key of the axis' name."""
+    """Written as a mapping ``value -> config``; else a list, which sets the config key of the axis'
+    name."""
 
     def node(self, value: Scalar) -> Node:
         """The place of ``value``, and the config it brings."""
-        return next(node for known, node in zip(self.values, self.nodes, strict=True) if same(known, value))
+        return next(
+            node for known, node in zip(self.values, self.nodes, strict=True) if same(known, value)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """A stage as written, checked on its own; what names other stages is checked in ``description``."""
+    """A stage as written, checked on its own; what names other stages is checked in
+    ``description``."""
 
     name: str
     node: Node
@@ -79,7 +94,10 @@ class Stage:
     @property
     def needs(self) -> tuple[str, ...]:
         """The stages it waits for."""
-        return (*((self.for_each,) if self.for_each else ()), *(name for name in self.after if name != self.for_each))
+        return (
+            *((self.for_each,) if self.for_each else ()),
+            *(name for name in self.after if name != self.for_each),
+        )
 
     @property
     def follows(self) -> tuple[str, ...]:

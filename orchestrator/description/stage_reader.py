@@ -16,25 +16,45 @@ from orchestrator.description.yaml_lines import Mistakes, Node, near, shown
 
 
 def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
-    """Check every key of a stage; what is wrong is left out of the result, which is then not ``sound``."""
+    """Check every key of a stage; what is wrong is left out of the result, which is then not
+    ``sound``."""
     before = len(mistakes.lines)
     reader = _Reader(name, node, mistakes)
     for key, value in (node.value if isinstance(node.value, dict) else {}).items():
         if key not in STAGE_KEYS:
-            reader.add(value, f"unknown key '{key}' (value {shown(value.plain())}){near(key, STAGE_KEYS)}")
+            reader.add(
+                value, f"unknown key '{key}' (value {shown(value.plain())}){near(key, STAGE_KEYS)}"
+            )
     if not isinstance(node.value, dict):
-        reader.add(node, f"must be a mapping with an engine or a command, got {shown(node.plain())}")
+        reader.add(
+            node, f"must be a mapping with an engine or a command, got {shown(node.plain())}"
+        )
     engine, command = reader.text("engine"), reader.command()
-    if (node.child("engine") is None) == (node.child("command") is None) and isinstance(node.value, dict):
+    if (node.child("engine") is None) == (node.child("command") is None) and isinstance(
+        node.value, dict
+    ):
         reader.add(node, "needs exactly one of 'engine' and 'command'; keep one of the two")
     matrix, resources = reader.matrix(), reader.resources()
     stage_values: dict[str, Any] = {
-        "for_each": reader.text("for_each"), "after": reader.names("after"), "gates": reader.gates(), "checkpoints": reader.checkpoints(),
-        "exclude": reader.exclude(), "resources": resources, "config": reader.config(),
-        "pack": reader.pack(resources), "canary": reader.canary(),
+        "for_each": reader.text("for_each"),
+        "after": reader.names("after"),
+        "gates": reader.gates(),
+        "checkpoints": reader.checkpoints(),
+        "exclude": reader.exclude(),
+        "resources": resources,
+        "config": reader.config(),
+        "pack": reader.pack(resources),
+        "canary": reader.canary(),
     }
-    return Stage(name=name, node=node, engine=engine, command=command, matrix=matrix,
-                 sound=len(mistakes.lines) == before, **stage_values)
+    return Stage(
+        name=name,
+        node=node,
+        engine=engine,
+        command=command,
+        matrix=matrix,
+        sound=len(mistakes.lines) == before,
+        **stage_values,
+    )
 
 
 class _Reader:
@@ -62,23 +82,37 @@ class _Reader:
         items = node.value if isinstance(node.value, list) else [node]
         for item in items:
             if not isinstance(item.value, str):
-                self.add(item, f"'{key}' must be a stage or a list of stages, got {shown(item.plain())}")
+                self.add(
+                    item, f"'{key}' must be a stage or a list of stages, got {shown(item.plain())}"
+                )
         return tuple(dict.fromkeys(item.value for item in items if isinstance(item.value, str)))
 
     def command(self) -> tuple[str, ...] | None:
-        """The argument list: as it is written, or a text split as a shell would; ``{axis}`` is filled in later, one argument at a time."""
+        """The argument list: as it is written, or a text split as a shell would; ``{axis}`` is
+        filled in later, one argument at a time."""
         node = self.node.child("command")
         if node is not None and isinstance(node.value, list):
             wrong = [item for item in node.value if not isinstance(item.value, str | int | float)]
             for item in wrong or ([] if node.value else [node]):
-                self.add(item, f"'command' must be a text or a list of arguments, each a text or a number, got {shown(item.plain())}")
-            arguments = tuple(literal(item.value) for item in node.value) if not wrong and node.value else None
+                self.add(
+                    item,
+                    "'command' must be a text or a list of arguments, each a text or a "
+                    f"number, got {shown(item.plain())}",
+                )
+            arguments = (
+                tuple(literal(item.value) for item in node.value)
+                if not wrong and node.value
+                else None
+            )
         elif (text := self.text("command")) is not None and node is not None:
             arguments = self.split(text, node)
         else:
             return None
         if self.node.child("config") is not None:
-            self.add(self.node.value["config"], "a command has no 'config'; give the values as arguments: --lr {lr}")
+            self.add(
+                self.node.value["config"],
+                "a command has no 'config'; give the values as arguments: --lr {lr}",
+            )
         return arguments
 
     def split(self, text: str, node: Node) -> tuple[str, ...] | None:
@@ -86,7 +120,11 @@ class _Reader:
         try:
             return tuple(shlex.split(text))
         except ValueError as error:
-            self.add(node, f"'command' cannot be split into arguments ({error}): {shown(text)}; close the quote, or write a list")
+            self.add(
+                node,
+                f"'command' cannot be split into arguments ({error}): {shown(text)}; "
+                "close the quote, or write a list",
+            )
             return None
 
     def matrix(self) -> dict[str, Axis]:
@@ -95,7 +133,10 @@ class _Reader:
         if node is None:
             return {}
         if not isinstance(node.value, dict) or not node.value:
-            self.add(node, f"'matrix' must name at least one axis with its values, got {shown(node.plain())}")
+            self.add(
+                node,
+                f"'matrix' must name at least one axis with its values, got {shown(node.plain())}",
+            )
             return {}
         axes = {name: self.axis(name, values) for name, values in node.value.items()}
         return {name: axis for name, axis in axes.items() if axis}
@@ -106,33 +147,64 @@ class _Reader:
             self.add(node, f"axis {name!r} must be a word of letters, digits, '_' and '-'")
             return None
         if not isinstance(node.value, dict | list):
-            self.add(node, f"axis '{name}' must be a list of values, got {shown(node.plain())}; write [{node.plain()}]")
+            self.add(
+                node,
+                f"axis '{name}' must be a list of values, got {shown(node.plain())}; "
+                f"write [{node.plain()}]",
+            )
             return None
         if not node.value:
-            self.add(node, f"axis '{name}' is empty, so the stage has no job; give it a value or take it out")
+            self.add(
+                node,
+                f"axis '{name}' is empty, so the stage has no job; give it a value or take it out",
+            )
             return None
-        pairs = list(node.value.items()) if isinstance(node.value, dict) else [(item.value, item) for item in node.value]
+        pairs = (
+            list(node.value.items())
+            if isinstance(node.value, dict)
+            else [(item.value, item) for item in node.value]
+        )
         brings = isinstance(node.value, dict)
         seen: set[str] = set()
         for value, item in pairs:
             self.axis_value(name, value, item, seen, brings)
         good = [(value, item) for value, item in pairs if isinstance(value, str | int | float)]
-        return Axis(values=tuple(v for v, _ in good), nodes=tuple(n for _, n in good), brings_config=brings) if good else None
+        return (
+            Axis(
+                values=tuple(v for v, _ in good),
+                nodes=tuple(n for _, n in good),
+                brings_config=brings,
+            )
+            if good
+            else None
+        )
 
     def axis_value(self, name: str, value: Any, item: Node, seen: set[str], brings: bool) -> None:
         """Check one value of an axis."""
         if not isinstance(value, str | int | float):
-            self.add(item, f"axis '{name}': {shown(item.plain() if not brings else value)} is no text, number or boolean; "
-                           "give such values names: {name: {key: value}}")
+            self.add(
+                item,
+                f"axis '{name}': {shown(item.plain() if not brings else value)} is no "
+                "text, number or boolean; "
+                "give such values names: {name: {key: value}}",
+            )
             return
         if value_text(value) in seen:
             self.add(item, f"axis '{name}' has the value {value_text(value)} twice; remove one")
         seen.add(value_text(value))
         if brings and item.value is not None and not isinstance(item.value, dict):
-            self.add(item, f"axis '{name}', value {value_text(value)}: must bring a mapping of config keys, got "
-                           f"{shown(item.plain())}")
+            self.add(
+                item,
+                f"axis '{name}', value {value_text(value)}: must bring a mapping of "
+                "config keys, got "
+                f"{shown(item.plain())}",
+            )
         if brings and item.value and self.node.child("command"):
-            self.add(item, f"axis '{name}', value {value_text(value)}: a command has no config; use a list of values")
+            self.add(
+                item,
+                f"axis '{name}', value {value_text(value)}: a command has no config; use "
+                "a list of values",
+            )
 
     def exclude(self) -> tuple[Point, ...]:
         """Entries of ``exclude``; whether their axes exist is known once the parents are."""
@@ -141,11 +213,18 @@ class _Reader:
             return ()
         entries = node.value if isinstance(node.value, list) else []
         if not entries:
-            self.add(node, f"'exclude' must be a list of mappings axis: value, got {shown(node.plain())}")
+            self.add(
+                node, f"'exclude' must be a list of mappings axis: value, got {shown(node.plain())}"
+            )
         for entry in entries:
             if not isinstance(entry.value, dict) or not entry.value:
-                self.add(entry, f"'exclude' entry must be a mapping axis: value, got {shown(entry.plain())}")
-        return tuple(entry.plain() for entry in entries if isinstance(entry.value, dict) and entry.value)
+                self.add(
+                    entry,
+                    f"'exclude' entry must be a mapping axis: value, got {shown(entry.plain())}",
+                )
+        return tuple(
+            entry.plain() for entry in entries if isinstance(entry.value, dict) and entry.value
+        )
 
     def gates(self) -> tuple[Written, ...]:
         """The gates that are well formed."""
@@ -162,10 +241,16 @@ class _Reader:
         if node is None:
             return None
         value = node.plain()
-        epochs = isinstance(value, list) and value and all(type(item) is int and item >= 0 for item in value)
+        epochs = (
+            isinstance(value, list)
+            and value
+            and all(type(item) is int and item >= 0 for item in value)
+        )
         try:
             if not epochs and not isinstance(value, str):
-                raise ConfigError(f"checkpoints: {value!r} is none of last, best, all, every:N, [epoch, ...]")
+                raise ConfigError(
+                    f"checkpoints: {value!r} is none of last, best, all, every:N, [epoch, ...]"
+                )
             check_selector(value)
         except ConfigError as error:
             self.add(node, str(error))
@@ -182,15 +267,27 @@ class _Reader:
         if node is None or node.value is None:
             return Resources()
         if not isinstance(node.value, dict):
-            self.add(node, f"'resources' must be a mapping, got {shown(node.plain())}; known keys: {', '.join(known)}")
+            self.add(
+                node,
+                f"'resources' must be a mapping, got {shown(node.plain())}; known keys: "
+                f"{', '.join(known)}",
+            )
             return Resources()
         good: dict[str, int] = {}
         for key, value in node.value.items():
             least = 0 if key == "gpus" else 1
             if key not in known:
-                self.add(value, f"resources: unknown key '{key}' (value {shown(value.plain())}){near(key, known)}")
+                self.add(
+                    value,
+                    f"resources: unknown key '{key}' (value "
+                    f"{shown(value.plain())}){near(key, known)}",
+                )
             elif type(value.value) is not int or value.value < least:
-                self.add(value, f"resources: {key} must be a whole number of at least {least}, got {shown(value.plain())}")
+                self.add(
+                    value,
+                    f"resources: {key} must be a whole number of at least {least}, got "
+                    f"{shown(value.plain())}",
+                )
             else:
                 good[key] = value.value
         return Resources(**good)
@@ -201,10 +298,16 @@ class _Reader:
         if node is None:
             return 1
         if type(node.value) is not int or node.value < 1:
-            self.add(node, f"'pack' must be a whole number of at least 1, got {shown(node.plain())}")
+            self.add(
+                node, f"'pack' must be a whole number of at least 1, got {shown(node.plain())}"
+            )
             return 1
         if node.value > 1 and resources.nodes > 1:
-            self.add(node, f"'pack' puts several jobs on one node, and each asks for {resources.nodes} nodes; take one of the two out")
+            self.add(
+                node,
+                "'pack' puts several jobs on one node, and each asks for "
+                f"{resources.nodes} nodes; take one of the two out",
+            )
         return node.value
 
     def canary(self) -> Node | None:
@@ -213,7 +316,11 @@ class _Reader:
         if node is None or node.value is False:
             return None
         if node.value is not True and (not isinstance(node.value, dict) or not node.value):
-            self.add(node, f"'canary' must be true, or config keys for a short first job such as {{epochs: 1}}, got {shown(node.plain())}")
+            self.add(
+                node,
+                "'canary' must be true, or config keys for a short first job such as "
+                f"{{epochs: 1}}, got {shown(node.plain())}",
+            )
             return None
         if isinstance(node.value, dict) and self.node.child("command") is not None:
             self.add(node, "a command has no config to shorten; write canary: true")
@@ -231,16 +338,29 @@ class _Reader:
 
 
 def check_axes(stage: Stage, axes: dict[str, tuple[Scalar, ...]], mistakes: Mistakes) -> None:
-    """What can only be said once the axes of the ``for_each`` parent are known too: ``exclude`` and ``{axis}`` in a command."""
+    """What can only be said once the axes of the ``for_each`` parent are known too: ``exclude`` and
+    ``{axis}`` in a command."""
     excludes = stage.node.child("exclude")
     for entry in excludes.value if excludes and isinstance(excludes.value, list) else ():
         for axis, value in (entry.value if isinstance(entry.value, dict) else {}).items():
             if axis not in axes:
-                mistakes.add(value.where, f"stage '{stage.name}': exclude: no axis '{axis}'{near(axis, axes)}")
+                mistakes.add(
+                    value.where,
+                    f"stage '{stage.name}': exclude: no axis '{axis}'{near(axis, axes)}",
+                )
             elif not any(same(value.value, known) for known in axes[axis]):
-                mistakes.add(value.where, f"stage '{stage.name}': exclude: axis '{axis}' has no value {shown(value.plain())}; "
-                                          f"its values: {', '.join(map(repr, axes[axis]))}")
-    for name in dict.fromkeys(name for argument in stage.command or () for name in placeholders(argument)):
+                mistakes.add(
+                    value.where,
+                    f"stage '{stage.name}': exclude: axis '{axis}' has no value "
+                    f"{shown(value.plain())}; "
+                    f"its values: {', '.join(map(repr, axes[axis]))}",
+                )
+    for name in dict.fromkeys(
+        name for argument in stage.command or () for name in placeholders(argument)
+    ):
         if name not in axes:
-            mistakes.add(stage.place("command"), f"stage '{stage.name}': command: no axis '{name}' to put in "
-                                                 f"place of {{{name}}}{near(name, axes)} (for a literal: {{{{{name}}}}})")
+            mistakes.add(
+                stage.place("command"),
+                f"stage '{stage.name}': command: no axis '{name}' to put in "
+                f"place of {{{name}}}{near(name, axes)} (for a literal: {{{{{name}}}}})",
+            )

@@ -1,7 +1,9 @@
-"""YAML that remembers its lines: every value knows the file and line (or the ``--set`` argument) it came from.
+"""YAML that remembers its lines: every value knows the file and line (or the ``--set`` argument) it
+came from.
 
-YAML 1.1, which PyYAML reads, has traps that cost cluster hours: ``1e-4`` is a string, ``12:30:00`` a number, ``off`` is false, a
-duplicate key wins in silence. Here scalars follow the core schema of YAML 1.2 and duplicate keys are mistakes.
+YAML 1.1, which PyYAML reads, has traps that cost cluster hours: ``1e-4`` is a string, ``12:30:00``
+a number, ``off`` is false, a duplicate key wins in silence. Here scalars follow the core schema of
+YAML 1.2 and duplicate keys are mistakes.
 """
 
 from __future__ import annotations
@@ -20,14 +22,20 @@ SCALARS: tuple[tuple[str, str, str], ...] = (
     ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", "~nN\0"),
     ("tag:yaml.org,2002:bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
     ("tag:yaml.org,2002:int", r"[-+]?[0-9]+|0x[0-9a-fA-F]+", "-+0123456789"),
-    ("tag:yaml.org,2002:float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", "-+.0123456789"),
+    (
+        "tag:yaml.org,2002:float",
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan",
+        "-+.0123456789",
+    ),
 )
-"""Tag, pattern of the whole scalar, first characters: the core schema of YAML 1.2 without octal numbers."""
+"""Tag, pattern of the whole scalar, first characters: the core schema of YAML 1.2 without octal
+numbers."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """A value with its place. Mappings hold Nodes by key, lists hold Nodes; anything else is a plain scalar."""
+    """A value with its place. Mappings hold Nodes by key, lists hold Nodes; anything else is a
+    plain scalar."""
 
     value: Any
     where: str
@@ -89,6 +97,7 @@ class Mistakes:
 
     def in_file_order(self) -> list[str]:
         """By line of the file; what has no line, such as ``--set``, comes last."""
+
         def line_number(line: str) -> float:
             found = re.match(r"[^:]*:(\d+): ", line)
             return int(found[1]) if found else float("inf")
@@ -122,16 +131,24 @@ def compose(text: str) -> yaml.Node | None:
 
 
 def read(text: str, name: str, mistakes: Mistakes, where: str | None = None) -> Node | None:
-    """Parse ``text``; ``name`` stands in the places. With ``where`` every value has that one place. None if it is not YAML."""
+    """Parse ``text``; ``name`` stands in the places. With ``where`` every value has that one place.
+    None if it is not YAML."""
     try:
         root = compose(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = where or (f"{name}:{mark.line + 1}" if mark else name)
-        mistakes.add(place, f"not YAML: {error.problem or error.context}; check indentation, quotes and colons there")
+        mistakes.add(
+            place,
+            f"not YAML: {error.problem or error.context}; check indentation, quotes and "
+            "colons there",
+        )
         return None
     except yaml.YAMLError as error:
-        mistakes.add(where or name, f"not YAML: {' '.join(str(error).split())}; save the file as plain UTF-8 text")
+        mistakes.add(
+            where or name,
+            f"not YAML: {' '.join(str(error).split())}; save the file as plain UTF-8 text",
+        )
         return None
     if root is None:
         return Node(None, where or f"{name}:1")
@@ -139,7 +156,8 @@ def read(text: str, name: str, mistakes: Mistakes, where: str | None = None) -> 
 
 
 def read_file(path: Path, mistakes: Mistakes) -> Node | None:
-    """Parse a file; places name it as a person would: relative to the current folder where it lies below."""
+    """Parse a file; places name it as a person would: relative to the current folder where it lies
+    below."""
     name = display(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -152,7 +170,9 @@ def read_file(path: Path, mistakes: Mistakes) -> Node | None:
 def display(path: Path) -> str:
     """``path`` relative to the current folder if it lies below it."""
     absolute = path.resolve()
-    return str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
+    return (
+        str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
+    )
 
 
 class _Builder:
@@ -166,7 +186,8 @@ class _Builder:
         return self.where or f"{self.name}:{node.start_mark.line + 1}"
 
     def build(self, node: yaml.Node, inside: tuple[int, ...], where: str | None = None) -> Node:
-        """``where`` is the place of the key that holds this value: a mistake in a value is looked for at its key."""
+        """``where`` is the place of the key that holds this value: a mistake in a value is looked
+        for at its key."""
         where = where or self.place(node)
         if id(node) in inside:
             self.mistakes.add(where, "an alias that contains itself; write the values out")
@@ -188,7 +209,10 @@ class _Builder:
                 continue
             key = self.scalar(key_node, where)
             if key in values:
-                self.mistakes.add(where, f"key '{key}' is here twice, first at {lines[key]}; remove one of the two")
+                self.mistakes.add(
+                    where,
+                    f"key '{key}' is here twice, first at {lines[key]}; remove one of the two",
+                )
                 continue
             lines[key] = where
             values[key] = self.build(value_node, inside, where)
@@ -205,16 +229,23 @@ class _Builder:
         if kind == "int":
             return int(text, 16) if text.lower().startswith("0x") else int(text)
         if kind == "float":
-            return float(text.replace(".inf", "inf").replace(".nan", "nan") if text[-1:].isalpha() else text)
+            return float(
+                text.replace(".inf", "inf").replace(".nan", "nan") if text[-1:].isalpha() else text
+            )
         if kind != "str":
-            self.mistakes.add(where, f"tag '{node.tag}' is not known (value {text!r}); write the value without a tag")
+            self.mistakes.add(
+                where,
+                f"tag '{node.tag}' is not known (value {text!r}); write the value without a tag",
+            )
         return text
 
 
 def merge(base: Node, over: Node, null_removes: bool) -> Node:
-    """``over`` on top of ``base``: mappings merge, scalars and lists replace, a reference ``{of: ..}`` is replaced whole.
+    """``over`` on top of ``base``: mappings merge, scalars and lists replace, a reference ``{of:
+    ..}`` is replaced whole.
 
-    With ``null_removes`` a null takes the key out if it is there, but for engines' configs, where null is a value of its own.
+    With ``null_removes`` a null takes the key out if it is there, but for engines' configs, where
+    null is a value of its own.
     """
     mappings = isinstance(base.value, dict) and isinstance(over.value, dict)
     if not mappings or "of" in base.value or "of" in over.value:
@@ -231,7 +262,8 @@ def merge(base: Node, over: Node, null_removes: bool) -> Node:
 
 
 def put(root: Node, path: tuple[str, ...], value: Node) -> Node:
-    """``root`` with ``value`` at ``path``; mappings on the way are made. Raises KeyError naming what is not a mapping."""
+    """``root`` with ``value`` at ``path``; mappings on the way are made. Raises KeyError naming
+    what is not a mapping."""
     if not path:
         return value
     if root.value is not None and not isinstance(root.value, dict):

@@ -1,9 +1,10 @@
 """Which jobs go to the scheduler together, as one array, and how the scheduler writes arrays down.
 
-Jobs of one stage that ask for the same and wait for alike parents become one array. Each keeps its own record, attempt folder, claim,
-log and exit record; its token is ``<token of the array>_<index>``, so it is looked up like any other. Slurm caps the index, not the
-number of elements, so every array counts from 0. Where the stage says ``pack: N``, an element is an allocation that N jobs share, and
-a member's token is ``<token of the allocation>+<member>``.
+Jobs of one stage that ask for the same and wait for alike parents become one array. Each keeps its
+own record, attempt folder, claim, log and exit record; its token is ``<token of the
+array>_<index>``, so it is looked up like any other. Slurm caps the index, not the number of
+elements, so every array counts from 0. Where the stage says ``pack: N``, an element is an
+allocation that N jobs share, and a member's token is ``<token of the allocation>+<member>``.
 """
 
 from __future__ import annotations
@@ -22,22 +23,33 @@ from orchestrator.runs.run import Run
 
 def waits_for(batch: Batch, by_name: Mapping[str, Record]) -> Waits:
     """The active parents of a batch. A whole array that every member waits for is named once."""
-    needed = {job.name: {name: by_name[name] for name in active_parents(job, by_name)} for job in batch.jobs}
-    units = [{str(r.job_id): r for job in unit for r in needed[job.name].values()} for unit in batch.units]
+    needed = {
+        job.name: {name: by_name[name] for name in active_parents(job, by_name)}
+        for job in batch.jobs
+    }
+    units = [
+        {str(r.job_id): r for job in unit for r in needed[job.name].values()}
+        for unit in batch.units
+    ]
     shared = {job_id: r for job_id, r in units[0].items() if all(job_id in unit for unit in units)}
     own = sorted({job_id for unit in units for job_id in unit} - shared.keys())
-    by_all = set.intersection(*({str(r.job_id) for r in parents.values()} for parents in needed.values()))
+    by_all = set.intersection(
+        *({str(r.job_id) for r in parents.values()} for parents in needed.values())
+    )
     sure = [job_id for job_id, r in shared.items() if job_id in by_all and "+" not in r.token]
     unsure = [job_id for job_id in shared if job_id not in sure]
     heads = dict.fromkeys(split_token(job_id)[0] for job_id in own)
-    packs_of = {split_token(job_id)[0] for unit in units for job_id, r in unit.items() if "+" in r.token}
+    packs_of = {
+        split_token(job_id)[0] for unit in units for job_id, r in unit.items() if "+" in r.token
+    }
     packed = [head for head in heads if head in packs_of]
     if packed and not sure and not unsure and len(heads) == 1:
         return Waits(same_pack=packed[0])
     # Slurm does not mix "or" with "and": beside anything else the end of all packs is waited for.
     ended = whole([job_id for job_id in unsure if split_token(job_id)[0] not in packed], by_name)
-    return Waits(whole(sure, by_name), tuple(head for head in heads if head not in packed), (*ended, *packed))
-
+    return Waits(
+        whole(sure, by_name), tuple(head for head in heads if head not in packed), (*ended, *packed)
+    )
 
 
 def whole(ids: Sequence[str], by_name: Mapping[str, Record]) -> tuple[str, ...]:
@@ -50,27 +62,38 @@ def whole(ids: Sequence[str], by_name: Mapping[str, Record]) -> tuple[str, ...]:
         if record.job_id and (head := split_token(record.job_id)[0]) in known:
             known[head].add(record.job_id)
     heads = ((job_id, split_token(job_id)[0]) for job_id in ids)
-    return tuple(dict.fromkeys(head if "_" in job_id and listed[head] == known[head] else job_id for job_id, head in heads))
-
+    return tuple(
+        dict.fromkeys(
+            head if "_" in job_id and listed[head] == known[head] else job_id
+            for job_id, head in heads
+        )
+    )
 
 
 def active_parents(job: Job, by_name: Mapping[str, Record]) -> list[str]:
     """Jobs that a job still has to wait for."""
-    return [name for name in job.waits_for if by_name[name].state not in (JobState.COMPLETED, JobState.SKIPPED)]
-
+    return [
+        name
+        for name in job.waits_for
+        if by_name[name].state not in (JobState.COMPLETED, JobState.SKIPPED)
+    ]
 
 
 def make_batches(run: Run, records: Sequence[Record], chosen: set[str], size: int) -> list[Batch]:
-    """Deal the chosen jobs into batches of at most ``size`` elements, parents before children, each record with its attempt and token.
+    """Deal the chosen jobs into batches of at most ``size`` elements, parents before children, each
+    record with its attempt and token.
 
-    A record that has a token keeps it, so that a late arrival of an earlier try and its repetition share one claim.
+    A record that has a token keeps it, so that a late arrival of an earlier try and its repetition
+    share one claim.
     """
     by_name = {record.name: record for record in records}
     planned = [asked(job, by_name[job.name]) for job in run.plan.jobs]
     depth: dict[str, int] = {}
     for job in run.plan.jobs:
         if job.name in chosen:
-            depth[job.name] = max((depth[name] + 1 for name in job.waits_for if name in depth), default=0)
+            depth[job.name] = max(
+                (depth[name] + 1 for name in job.waits_for if name in depth), default=0
+            )
     levels: dict[int, list[Job]] = {}
     for job in planned:
         if job.name in depth:
@@ -88,11 +111,12 @@ def make_batches(run: Run, records: Sequence[Record], chosen: set[str], size: in
     return batches
 
 
-
 def packs(jobs: Sequence[Job], by_name: Mapping[str, Record]) -> list[list[Job]]:
-    """The jobs by allocation: those of a stage that ask for the same, ``pack`` at a time; those that have a token as they were.
+    """The jobs by allocation: those of a stage that ask for the same, ``pack`` at a time; those
+    that have a token as they were.
 
-    Jobs that wait for the same are packed first; what is left over of these waits for all that any of its pack waits for.
+    Jobs that wait for the same are packed first; what is left over of these waits for all that any
+    of its pack waits for.
     """
     kept: dict[str, list[Job]] = {}
     alike: dict[object, dict[frozenset[str], list[Job]]] = {}
@@ -101,18 +125,23 @@ def packs(jobs: Sequence[Job], by_name: Mapping[str, Record]) -> list[list[Job]]
         if record.token:
             kept.setdefault(allocation(record.token), []).append(job)
         else:
-            alike.setdefault(company(job, record), {}).setdefault(parents_of([job], by_name), []).append(job)
+            alike.setdefault(company(job, record), {}).setdefault(
+                parents_of([job], by_name), []
+            ).append(job)
     found = list(kept.values())
     for groups in alike.values():
         left: list[Job] = []
         for group in groups.values():
             most = group[0].pack
             full = len(group) // most * most
-            found += [group[first:first + most] for first in range(0, full, most)]
+            found += [group[first : first + most] for first in range(0, full, most)]
             left += group[full:]
-        found += [left[first:first + left[0].pack] for first in range(0, len(left), left[0].pack)] if left else []
+        found += (
+            [left[first : first + left[0].pack] for first in range(0, len(left), left[0].pack)]
+            if left
+            else []
+        )
     return found
-
 
 
 def company(job: Job, record: Record) -> object:
@@ -120,15 +149,16 @@ def company(job: Job, record: Record) -> object:
     return job.name if job.pack < 2 else (job.stage, job.resources, record.exclude)
 
 
-
 def parents_of(unit: Sequence[Job], by_name: Mapping[str, Record]) -> frozenset[str]:
     """The allocations that any of these jobs waits for, by token."""
-    return frozenset(allocation(by_name[name].token) for job in unit for name in active_parents(job, by_name))
-
+    return frozenset(
+        allocation(by_name[name].token) for job in unit for name in active_parents(job, by_name)
+    )
 
 
 def likeness(unit: Sequence[Job], by_name: Mapping[str, Record], size: int) -> object:
-    """Equal for what may share an array: stage, resources, the arrays their parents are in, the token they already have."""
+    """Equal for what may share an array: stage, resources, the arrays their parents are in, the
+    token they already have."""
     job = unit[0]
     token, index = split_token(by_name[job.name].token)
     if size < 2 or (token and index is None):
@@ -136,19 +166,26 @@ def likeness(unit: Sequence[Job], by_name: Mapping[str, Record], size: int) -> o
     parents = [split_token(parent) for parent in parents_of(unit, by_name)]
     arrays = tuple(sorted(head for head, index in parents if index is not None))
     singles = tuple(sorted(head for head, index in parents if index is None))
-    return job.stage, job.resources, by_name[job.name].exclude, token, arrays, singles, 0 if token else len(unit)
-
+    return (
+        job.stage,
+        job.resources,
+        by_name[job.name].exclude,
+        token,
+        arrays,
+        singles,
+        0 if token else len(unit),
+    )
 
 
 Dealt = tuple[list[list[Job]], list[int] | None]
 """Elements of one array, and their indexes where these are not free."""
 
 
-
 def deal(units: list[list[Job]], by_name: Mapping[str, Record], size: int) -> list[Dealt]:
     """Split alike jobs or packs into arrays whose parents Slurm can express.
 
-    Either all elements have the same parents (afterok), or each has the parents of its own index (aftercorr); whichever needs fewer.
+    Either all elements have the same parents (afterok), or each has the parents of its own index
+    (aftercorr); whichever needs fewer.
     """
     lists = [parents_of(unit, by_name) for unit in units]
     shared = frozenset.intersection(*lists)
@@ -165,11 +202,19 @@ def deal(units: list[list[Job]], by_name: Mapping[str, Record], size: int) -> li
             place[index] = unit
     if len(apart) > 1 and len(rounds) < len(apart) and sum(map(len, rounds)) == len(units):
         return [([taken[index] for index in sorted(taken)], sorted(taken)) for taken in rounds]
-    return [(group[first:first + size], None) for group in apart.values() for first in range(0, len(group), size)]
+    return [
+        (group[first : first + size], None)
+        for group in apart.values()
+        for first in range(0, len(group), size)
+    ]
 
 
-
-def with_tokens(run: Run, units: Sequence[Sequence[Job]], indexes: Sequence[int] | None, by_name: Mapping[str, Record]) -> Batch:
+def with_tokens(
+    run: Run,
+    units: Sequence[Sequence[Job]],
+    indexes: Sequence[int] | None,
+    by_name: Mapping[str, Record],
+) -> Batch:
     """A batch of these jobs with attempts and tokens."""
     jobs = tuple(job for unit in units for job in unit)
     records = [by_name[job.name] for job in jobs]
@@ -183,7 +228,10 @@ def with_tokens(run: Run, units: Sequence[Sequence[Job]], indexes: Sequence[int]
     tokens = []
     for index, unit in zip(indexes or range(len(units)), units, strict=True):
         element = head if len(units) == 1 else f"{head}_{index}"
-        tokens += [f"{element}+{place}" for place in range(len(unit))] if len(unit) > 1 else [element]
-    return Batch(jobs, tuple(replace(record, token=token) for record, token in zip(records, tokens, strict=True)))
-
-
+        tokens += (
+            [f"{element}+{place}" for place in range(len(unit))] if len(unit) > 1 else [element]
+        )
+    return Batch(
+        jobs,
+        tuple(replace(record, token=token) for record, token in zip(records, tokens, strict=True)),
+    )

@@ -1,9 +1,12 @@
-"""Tell a person when a run ends, when jobs of it die, and when it waits for a decision. Nobody waits for it: whoever notices first sends.
+"""Tell a person when a run ends, when jobs of it die, and when it waits for a decision. Nobody
+waits for it: whoever notices first sends.
 
-Noticed by every orch command that looks at the run, by the scheduler of the cluster `local`, and on Slurm by a job of one core after the
-last ones. Each message is noted in ``<run>/notified.json`` before it is sent, under the run's lock, so nobody sends it twice. One that was
-certainly not delivered (refused, exit code, error status) is tried again by the next who looks, three times in all; one whose sender died,
-or that was not answered in time, may have arrived and is not. So a message comes at most once.
+Noticed by every orch command that looks at the run, by the scheduler of the cluster `local`, and on
+Slurm by a job of one core after the last ones. Each message is noted in ``<run>/notified.json``
+before it is sent, under the run's lock, so nobody sends it twice. One that was certainly not
+delivered (refused, exit code, error status) is tried again by the next who looks, three times in
+all; one whose sender died, or that was not answered in time, may have arrived and is not. So a
+message comes at most once.
 """
 
 from __future__ import annotations
@@ -32,10 +35,8 @@ SEND_SECONDS = 20.0
 TRIES = 3
 
 
-
 class NotDelivered(Exception):
     """It certainly did not arrive; it may be sent again."""
-
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,6 @@ class Event:
     text: str
 
 
-
 def events(run: Run, records: Sequence[Record]) -> list[Event]:
     """What has happened, as far as the records tell. Pure."""
     if not any(record.attempt for record in records):
@@ -57,52 +57,85 @@ def events(run: Run, records: Sequence[Record]) -> list[Event]:
     found = failures(run, records)
     waits = decisions(run, records)
     found += waits
-    if not waits and all(one.state in FAILED or one.state in (JobState.COMPLETED, JobState.SKIPPED, JobState.WAITING) for one in records):
+    if not waits and all(
+        one.state in FAILED or one.state in (JobState.COMPLETED, JobState.SKIPPED, JobState.WAITING)
+        for one in records
+    ):
         counts = Counter(str(one.state) for one in records)
-        dead = [one for one in records if one.state in FAILED and one.cause and one.state is not JobState.CANCELLED]
-        text = f"{run.name} has ended: {', '.join(f'{count} {state}' for state, count in sorted(counts.items()))}"
+        dead = [
+            one
+            for one in records
+            if one.state in FAILED and one.cause and one.state is not JobState.CANCELLED
+        ]
+        text = (
+            f"{run.name} has ended: "
+            f"{', '.join(f'{count} {state}' for state, count in sorted(counts.items()))}"
+        )
         text += f"; {dead[0].name}: {dead[0].reason}" if dead else ""
-        found.append(Event("end", f"end/{digest((one.name, one.attempt, one.restarts, one.state) for one in records)}", text))
+        found.append(
+            Event(
+                "end",
+                f"end/{digest((one.name, one.attempt, one.restarts, one.state) for one in records)}",
+                text,
+            )
+        )
     return found
 
 
-
 def failures(run: Run, records: Sequence[Record]) -> list[Event]:
-    """One event for the jobs of a stage that died of the same kind of cause in the same attempt; more of them are not told again."""
+    """One event for the jobs of a stage that died of the same kind of cause in the same attempt;
+    more of them are not told again."""
     groups: dict[tuple[str, str, int], list[Record]] = {}
     for one in records:
         if one.state in FAILED and one.state is not JobState.CANCELLED:
             groups.setdefault((one.stage, one.cause or str(one.state), one.attempt), []).append(one)
-    return [Event("fail", f"fail/{stage}/{cause}/{attempt}",
-                  f"{run.name}: {dead[0].name}" + (f" and {len(dead) - 1} more of {stage}" if len(dead) > 1 else "")
-                  + f" {dead[0].state}: {dead[0].reason or cause}")
-            for (stage, cause, attempt), dead in groups.items()]
-
+    return [
+        Event(
+            "fail",
+            f"fail/{stage}/{cause}/{attempt}",
+            f"{run.name}: {dead[0].name}"
+            + (f" and {len(dead) - 1} more of {stage}" if len(dead) > 1 else "")
+            + f" {dead[0].state}: {dead[0].reason or cause}",
+        )
+        for (stage, cause, attempt), dead in groups.items()
+    ]
 
 
 def decisions(run: Run, records: Sequence[Record]) -> list[Event]:
-    """One event per stage that goes on only if a person says how: a gate without values to come, or jobs held back."""
+    """One event per stage that goes on only if a person says how: a gate without values to come, or
+    jobs held back."""
     stages: dict[str, list[Record]] = {}
     for one in records:
-        gate = one.state is JobState.WAITING and one.source == SOURCE and "nothing more will come" in one.reason
+        gate = (
+            one.state is JobState.WAITING
+            and one.source == SOURCE
+            and "nothing more will come" in one.reason
+        )
         if gate or one.held or one.reason.startswith("held:"):
             stages.setdefault(one.stage, []).append(one)
     newest = {stage: max(one.attempt for one in records if one.stage == stage) for stage in stages}
     whole = max(one.attempt for one in records)
-    return [Event("decision", f"decision/{stage}/{newest[stage]}/{whole}",
-                  f"{run.name} waits for a decision: {len(mine)} jobs of {stage}: {mine[0].reason}; orch why {mine[0].name}")
-            for stage, mine in stages.items()]
-
+    return [
+        Event(
+            "decision",
+            f"decision/{stage}/{newest[stage]}/{whole}",
+            f"{run.name} waits for a decision: {len(mine)} jobs of {stage}: "
+            f"{mine[0].reason}; orch why {mine[0].name}",
+        )
+        for stage, mine in stages.items()
+    ]
 
 
 def digest(values: Any) -> str:
     """A short hash of plain values."""
-    return hashlib.sha256(json.dumps([list(map(str, one)) for one in values]).encode()).hexdigest()[:16]
-
+    return hashlib.sha256(json.dumps([list(map(str, one)) for one in values]).encode()).hexdigest()[
+        :16
+    ]
 
 
 def look(run: Run, records: Sequence[Record]) -> None:
-    """Send what is due and was not sent. Call without the lock. A message that cannot be sent changes nothing else."""
+    """Send what is due and was not sent. Call without the lock. A message that cannot be sent
+    changes nothing else."""
     wanted = wanted_by(run)
     if not wanted:
         return
@@ -119,8 +152,14 @@ def look(run: Run, records: Sequence[Record]) -> None:
         known = noted(run)
         mine = [(key, one, send) for key, one, send in due if not done(known.get(key))]
         for key, one, _ in mine:
-            known[key] = {"event": one.kind, "text": one.text, "time": time.time(), "state": "sending",
-                          "by": f"{socket.gethostname()}, process {os.getpid()}", "tries": known.get(key, {}).get("tries", 0) + 1}
+            known[key] = {
+                "event": one.kind,
+                "text": one.text,
+                "time": time.time(),
+                "state": "sending",
+                "by": f"{socket.gethostname()}, process {os.getpid()}",
+                "tries": known.get(key, {}).get("tries", 0) + 1,
+            }
         write_json(path_of(run), known)
     for key, one, send in mine:
         outcome = deliver(send, one)
@@ -128,7 +167,6 @@ def look(run: Run, records: Sequence[Record]) -> None:
             known = noted(run)
             known[key] |= outcome
             write_json(path_of(run), known)
-
 
 
 def deliver(send: Callable[[Event], None], event: Event) -> dict[str, str]:
@@ -142,17 +180,14 @@ def deliver(send: Callable[[Event], None], event: Event) -> dict[str, str]:
     return {"state": "sent"}
 
 
-
 def done(note: Mapping[str, Any] | None) -> bool:
     """Whether a message needs nobody any more."""
     return note is not None and (note["state"] != "not delivered" or note["tries"] >= TRIES)
 
 
-
 def path_of(run: Run) -> Path:
     """Where a run's messages are noted."""
     return run.folder / "notified.json"
-
 
 
 def noted(run: Run) -> dict[str, dict[str, Any]]:
@@ -162,12 +197,19 @@ def noted(run: Run) -> dict[str, dict[str, Any]]:
     return found
 
 
-
 def senders(run: Run, wanted: Mapping[str, Any]) -> list[tuple[str, Callable[[Event], None]]]:
-    """The ways that work here, by name; what lacks its variable or program is left to somebody elsewhere."""
+    """The ways that work here, by name; what lacks its variable or program is left to somebody
+    elsewhere."""
     found: list[tuple[str, Callable[[Event], None]]] = []
     if "command" in wanted:
-        found.append(("command", lambda event: run_command([filled(word, run, event) for word in wanted["command"]], event)))
+        found.append(
+            (
+                "command",
+                lambda event: run_command(
+                    [filled(word, run, event) for word in wanted["command"]], event
+                ),
+            )
+        )
     if "webhook_env" in wanted and os.environ.get(wanted["webhook_env"]):
         found.append(("webhook", lambda event: post(os.environ[wanted["webhook_env"]], event)))
     if "mail" in wanted and (shutil.which("mail") or shutil.which("sendmail")):
@@ -175,26 +217,37 @@ def senders(run: Run, wanted: Mapping[str, Any]) -> list[tuple[str, Callable[[Ev
     return found
 
 
-
 def filled(word: str, run: Run, event: Event) -> str:
     """An argument with its place-holders filled in."""
-    for name, value in (("{event}", event.kind), ("{run}", run.name), ("{folder}", str(run.folder)), ("{text}", event.text)):
+    for name, value in (
+        ("{event}", event.kind),
+        ("{run}", run.name),
+        ("{folder}", str(run.folder)),
+        ("{text}", event.text),
+    ):
         word = word.replace(name, value)
     return word
-
 
 
 def run_command(command: Sequence[str], event: Event, said: str | None = None) -> None:
     """Run a program with the message as its standard input."""
     try:
-        result = subprocess.run(command, input=(said or event.text) + "\n", capture_output=True, text=True, timeout=SEND_SECONDS)
+        result = subprocess.run(
+            command,
+            input=(said or event.text) + "\n",
+            capture_output=True,
+            text=True,
+            timeout=SEND_SECONDS,
+        )
     except subprocess.TimeoutExpired as error:
         raise TimeoutError from error
     except OSError as error:
         raise NotDelivered(f"cannot start {command[0]}: {error.strerror}") from error
     if result.returncode:
-        raise NotDelivered(f"{command[0]} ended with exit code {result.returncode}: {' '.join(result.stderr.split())[:200]}")
-
+        raise NotDelivered(
+            f"{command[0]} ended with exit code {result.returncode}: "
+            f"{' '.join(result.stderr.split())[:200]}"
+        )
 
 
 def mail(address: str, run: Run, event: Event) -> None:
@@ -206,15 +259,18 @@ def mail(address: str, run: Run, event: Event) -> None:
         run_command(["sendmail", "-t"], event, f"To: {address}\nSubject: {subject}\n\n{event.text}")
 
 
-
 def post(url: str, event: Event) -> None:
-    """The message as JSON, ``{"text": ...}``. What goes wrong is told without the URL: it is a secret."""
+    """The message as JSON, ``{"text": ...}``. What goes wrong is told without the URL: it is a
+    secret."""
     if not url.startswith(("https://", "http://")):
         raise NotDelivered("the variable does not hold a URL that begins with https://")
-    import urllib.error  # what they import in turn would be a tenth of an `orch status` that tells nobody anything
+    # what they import in turn would be a tenth of an `orch status` that tells nobody anything
+    import urllib.error
     import urllib.request
 
-    request = urllib.request.Request(url, json.dumps({"text": event.text}).encode(), {"Content-Type": "application/json"})  # noqa: S310
+    body = json.dumps({"text": event.text}).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, body, headers)  # noqa: S310  # https, as checked above
     try:
         with urllib.request.urlopen(request, timeout=SEND_SECONDS):  # noqa: S310  # http or https, as checked above
             pass
@@ -223,12 +279,14 @@ def post(url: str, event: Event) -> None:
     except urllib.error.URLError as error:
         if isinstance(error.reason, TimeoutError):
             raise error.reason from error
-        raise NotDelivered(f"the server cannot be reached ({type(error.reason).__name__})") from error
-
+        raise NotDelivered(
+            f"the server cannot be reached ({type(error.reason).__name__})"
+        ) from error
 
 
 def awaited(run: Run, records: Sequence[Record]) -> list[list[Record]]:
-    """The active jobs after which a job of one core has to look, because nobody else may; an array counts as one."""
+    """The active jobs after which a job of one core has to look, because nobody else may; an array
+    counts as one."""
     if not wanted_by(run):
         return []
     heads: dict[str, Record] = {}
@@ -237,5 +295,3 @@ def awaited(run: Run, records: Sequence[Record]) -> list[list[Record]]:
             head = split_token(one.job_id)[0]
             heads.setdefault(head, replace(one, job_id=head, token=split_token(one.token)[0]))
     return [list(heads.values())] if heads else []
-
-

@@ -1,4 +1,5 @@
-"""A look at a run: every source asked once and weighed, what died explained, what would die held, what is in doubt settled."""
+"""A look at a run: every source asked once and weighed, what died explained, what would die held,
+what is in doubt settled."""
 
 from __future__ import annotations
 
@@ -11,7 +12,15 @@ from orchestrator.lifecycle import gates
 from orchestrator.lifecycle.failure_causes import Kind, cause_of
 from orchestrator.lifecycle.retry_policy import doomed
 from orchestrator.node.system import tail
-from orchestrator.runs.reconcile import LIMIT, NOWHERE, REBUILT, SCHEDULER_SECONDS, Answer, ExitRecord, reconcile
+from orchestrator.runs.reconcile import (
+    LIMIT,
+    NOWHERE,
+    REBUILT,
+    SCHEDULER_SECONDS,
+    Answer,
+    ExitRecord,
+    reconcile,
+)
 from orchestrator.runs.record import FAILED, SOURCE, JobState, Record, allocation, split_token
 from orchestrator.runs.run import Run
 
@@ -20,44 +29,95 @@ SETTLE_SECONDS = 5.0
 BETWEEN_LOOKS_SECONDS = 2.0
 """Time between the two looks that settle that a token is not there."""
 CANCELLED = "cancelled"
-"""How the reason of a job begins that a person has cancelled before it started: only a person brings it back."""
+"""How the reason of a job begins that a person has cancelled before it started: only a person
+brings it back."""
 
 
-def update(run: Run, records: Sequence[Record], cluster: Cluster, now: float, thorough: bool = False, shared: bool = False) -> list[Record]:
-    """Ask every source once and weigh the answers. Accounting is asked only if the queue has lost sight of a job.
+def update(
+    run: Run,
+    records: Sequence[Record],
+    cluster: Cluster,
+    now: float,
+    thorough: bool = False,
+    shared: bool = False,
+) -> list[Record]:
+    """Ask every source once and weigh the answers. Accounting is asked only if the queue has lost
+    sight of a job.
 
-    With the lock held. Ids that a killed launch had noted, or that the scheduler shows for a token, are taken over here.
-    ``thorough``: see that the results of completed jobs are still there, which on a network file system takes seconds for thousands.
-    ``shared``: what the scheduler told another process a few seconds ago will do; nothing may be submitted on the strength of it.
+    With the lock held. Ids that a killed launch had noted, or that the scheduler shows for a token,
+    are taken over here. ``thorough``: see that the results of completed jobs are still there, which
+    on a network file system takes seconds for thousands. ``shared``: what the scheduler told
+    another process a few seconds ago will do; nothing may be submitted on the strength of it.
     """
     noted = run.journalled()
     if noted:
-        records = [dataclasses.replace(r, job_id=noted[r.token]) if r.job_id is None and r.token in noted else r for r in records]
-    settled = set() if thorough else {r.name for r in records if r.state is JobState.COMPLETED and r.ended is not None}
-    perhaps_open = [r for r in records if r.token and r.name not in settled and r.state not in FAILED]
+        records = [
+            dataclasses.replace(r, job_id=noted[r.token])
+            if r.job_id is None and r.token in noted
+            else r
+            for r in records
+        ]
+    settled = (
+        set()
+        if thorough
+        else {r.name for r in records if r.state is JobState.COMPLETED and r.ended is not None}
+    )
+    perhaps_open = [
+        r for r in records if r.token and r.name not in settled and r.state not in FAILED
+    ]
     # A backlog needs to know how many jobs of other runs are queued.
-    active = cluster.ask_active(shared) if perhaps_open or any(r.source == LIMIT for r in records) else {}
+    active = (
+        cluster.ask_active(shared)
+        if perhaps_open or any(r.source == LIMIT for r in records)
+        else {}
+    )
     still = set() if thorough else {r.name for r in perhaps_open if waits_as_before(r, active)}
     looked_at = [r for r in records if r.name not in settled and r.name not in still]
     exits, done = run.exits(looked_at), run.done(looked_at) | settled
     open_ones = [r for r in perhaps_open if r.name not in done]
     lost = [r for r in open_ones if active is not None and allocation(r.token) not in active]
     final: Answer = None
-    if any(r.name not in exits or exits[r.name].token != r.token or not exits[r.name].results for r in lost):
+    if any(
+        r.name not in exits or exits[r.name].token != r.token or not exits[r.name].results
+        for r in lost
+    ):
         final = cluster.ask_final(min(r.submitted or run.created for r in lost), shared)
     # What ended while the scheduler was asked has its files by now.
     exits |= run.exits(lost)
-    weighed = reconcile([r for r in records if r.name not in settled], active, final, exits, done | run.done(lost), now)
+    weighed = reconcile(
+        [r for r in records if r.name not in settled],
+        active,
+        final,
+        exits,
+        done | run.done(lost),
+        now,
+    )
     fallen = {r.name for r in weighed if r.state in FAILED}
-    weighed = weighed if final is None else [never_started(run, record, now, fallen) for record in weighed]
+    weighed = (
+        weighed
+        if final is None
+        else [never_started(run, record, now, fallen) for record in weighed]
+    )
     left = iter(weighed)
-    return gates.apply(run, [r if r.name in settled else with_cause(run, next(left), exits.get(r.name)) for r in records])
+    return gates.apply(
+        run,
+        [
+            r if r.name in settled else with_cause(run, next(left), exits.get(r.name))
+            for r in records
+        ],
+    )
 
 
 def waits_as_before(record: Record, active: Answer) -> bool:
-    """Whether a job waits in the queue as it did at the last look. It has left no files since, and on NFS looking for them takes long."""
+    """Whether a job waits in the queue as it did at the last look. It has left no files since, and
+    on NFS looking for them takes long."""
     queued = active.get(allocation(record.token)) if active else None
-    return record.state is JobState.PENDING and record.restarts == 0 and queued is not None and queued.state is JobState.PENDING
+    return (
+        record.state is JobState.PENDING
+        and record.restarts == 0
+        and queued is not None
+        and queued.state is JobState.PENDING
+    )
 
 
 def with_cause(run: Run, record: Record, left: ExitRecord | None) -> Record:
@@ -65,12 +125,17 @@ def with_cause(run: Run, record: Record, left: ExitRecord | None) -> Record:
     if record.state not in FAILED:
         return dataclasses.replace(record, cause="", died_of="") if record.cause else record
     if not record.cause:
-        log = [line.decode(errors="replace") for line in tail(run.log(record)) if not line.startswith(b"orch: ")]
+        log = [
+            line.decode(errors="replace")
+            for line in tail(run.log(record))
+            if not line.startswith(b"orch: ")
+        ]
         mine = left if left is not None and left.token == record.token else None
         cause = cause_of(record.state, record.reason, mine, log)
         died_of = "" if cause.kind in (Kind.UNKNOWN, Kind.CANCELLED) else str(cause)
         if cause.kind is Kind.UNKNOWN and mine is not None and mine.reason and mine.exit_code > 0:
-            died_of = f"exit code {mine.exit_code}: {record.reason}"  # a last line alone does not say that it was the last
+            # a last line alone does not say that it was the last
+            died_of = f"exit code {mine.exit_code}: {record.reason}"
         record = dataclasses.replace(record, cause=str(cause.kind), died_of=died_of)
     return dataclasses.replace(record, reason=record.died_of) if record.died_of else record
 
@@ -79,30 +144,53 @@ def hold_back(records: list[Record], cluster: Cluster) -> list[Record]:
     """Hold what would die as others of its stage have, and let go what is held for nothing."""
     fates = doomed(records)
     waiting = [r for r in records if r.state is JobState.PENDING and r.job_id]
-    for release, wanted in ((False, [r for r in waiting if r.name in fates and not r.held]),
-                            (True, [r for r in waiting if r.held and r.name not in fates])):
+    for release, wanted in (
+        (False, [r for r in waiting if r.name in fates and not r.held]),
+        (True, [r for r in waiting if r.held and r.name not in fates]),
+    ):
         if wanted and cluster.hold([str(r.job_id) for r in wanted], release):
             names = {r.name for r in wanted}
-            records = [dataclasses.replace(r, held=not release) if r.name in names else r for r in records]
-    return [dataclasses.replace(r, reason=fates[r.name])
-            if r.name in fates and (r.held or (r.state is JobState.WAITING and r.source != SOURCE)) else r for r in records]
+            records = [
+                dataclasses.replace(r, held=not release) if r.name in names else r for r in records
+            ]
+    return [
+        dataclasses.replace(r, reason=fates[r.name])
+        if r.name in fates and (r.held or (r.state is JobState.WAITING and r.source != SOURCE))
+        else r
+        for r in records
+    ]
 
 
 def never_started(run: Run, record: Record, now: float, fallen: Set[str] = frozenset()) -> Record:
-    """An element of an array that is cancelled while it waits leaves no trace, neither in squeue nor in sacct.
+    """An element of an array that is cancelled while it waits leaves no trace, neither in squeue
+    nor in sacct.
 
-    One that was in the queue, has been nowhere for a minute, and was never claimed on a node has not run and never will. If a job that it
-    waited for is among the ``fallen``, Slurm has cancelled it for that, and there is no minute to wait.
+    One that was in the queue, has been nowhere for a minute, and was never claimed on a node has
+    not run and never will. If a job that it waited for is among the ``fallen``, Slurm has cancelled
+    it for that, and there is no minute to wait.
     """
     expected = not fallen.isdisjoint(run.by_name[record.name].waits_for)
-    if (record.state is not JobState.UNKNOWN or record.reason != NOWHERE or record.job_id is None or "_" not in record.job_id
-            or (now - record.seen < SCHEDULER_SECONDS and not expected) or (run.attempt_folder(record) / "claim.json").exists()):
+    if (
+        record.state is not JobState.UNKNOWN
+        or record.reason != NOWHERE
+        or record.job_id is None
+        or "_" not in record.job_id
+        or (now - record.seen < SCHEDULER_SECONDS and not expected)
+        or (run.attempt_folder(record) / "claim.json").exists()
+    ):
         return record
-    return dataclasses.replace(record, state=JobState.CANCELLED, seen=now, ended=record.seen, reason="left the queue before it started")
+    return dataclasses.replace(
+        record,
+        state=JobState.CANCELLED,
+        seen=now,
+        ended=record.seen,
+        reason="left the queue before it started",
+    )
 
 
 def explain(run: Run, records: Sequence[Record]) -> list[Record]:
-    """Say of each job that was not submitted, and of each that was cancelled for a dependency, what it waits for or fell with."""
+    """Say of each job that was not submitted, and of each that was cancelled for a dependency, what
+    it waits for or fell with."""
     by_name = {record.name: record for record in records}
     explained = []
     for record in records:
@@ -112,13 +200,29 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
         job = run.by_name[record.name]
         parents = [by_name[name] for name in job.waits_for]
         failed = [parent for parent in parents if parent.state in FAILED]
-        if record.state is JobState.WAITING and parents and record.source != SOURCE and (failed or record.source != LIMIT):
-            waits = failed or [parent for parent in parents if parent.state not in (JobState.COMPLETED, JobState.SKIPPED)]
-            record = dataclasses.replace(record, reason="; ".join(f"{p.name} {p.state}" for p in waits[:3])
-                                         + (f" and {len(waits) - 3} more" if len(waits) > 3 else ""))
+        if (
+            record.state is JobState.WAITING
+            and parents
+            and record.source != SOURCE
+            and (failed or record.source != LIMIT)
+        ):
+            waits = failed or [
+                parent
+                for parent in parents
+                if parent.state not in (JobState.COMPLETED, JobState.SKIPPED)
+            ]
+            record = dataclasses.replace(
+                record,
+                reason="; ".join(f"{p.name} {p.state}" for p in waits[:3])
+                + (f" and {len(waits) - 3} more" if len(waits) > 3 else ""),
+            )
         elif record.state is JobState.CANCELLED and failed and not record.host:
-            record = dataclasses.replace(record, reason=f"needs {failed[0].name}, which is {failed[0].state}")
-        idle = record.state is JobState.CANCELLED or (record.state is JobState.WAITING and record.source != SOURCE)
+            record = dataclasses.replace(
+                record, reason=f"needs {failed[0].name}, which is {failed[0].state}"
+            )
+        idle = record.state is JobState.CANCELLED or (
+            record.state is JobState.WAITING and record.source != SOURCE
+        )
         if failed and failed[-1].name == job.canary and idle and not record.host:
             record = behind_canary(record, failed[-1])
         explained.append(record)
@@ -127,20 +231,37 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
 
 def by_hand(record: Record) -> bool:
     """Whether a person has cancelled it while it waited."""
-    return record.state is JobState.CANCELLED and record.source == "orch" and record.reason.startswith(CANCELLED)
+    return (
+        record.state is JobState.CANCELLED
+        and record.source == "orch"
+        and record.reason.startswith(CANCELLED)
+    )
 
 
 def behind_canary(record: Record, canary: Record) -> Record:
-    """A job that was not started because the first of its stage has died: it waits until that one is tried again."""
-    told = f"held: the canary {canary.name} is {canary.state}" + (f": {canary.reason}" if canary.reason else "")
+    """A job that was not started because the first of its stage has died: it waits until that one
+    is tried again."""
+    told = f"held: the canary {canary.name} is {canary.state}" + (
+        f": {canary.reason}" if canary.reason else ""
+    )
     if record.state is JobState.WAITING and not record.token:
         return dataclasses.replace(record, reason=told)
-    return dataclasses.replace(record, state=JobState.WAITING, source="orch", token="", job_id=None, reason=told, cause="", died_of="",
-                               held=False)
+    return dataclasses.replace(
+        record,
+        state=JobState.WAITING,
+        source="orch",
+        token="",
+        job_id=None,
+        reason=told,
+        cause="",
+        died_of="",
+        held=False,
+    )
 
 
 def settle(run: Run, records: list[Record], cluster: Cluster) -> list[Record]:
-    """Find out about intents without an id: adopted where the scheduler knows the token, open again where two looks say it does not.
+    """Find out about intents without an id: adopted where the scheduler knows the token, open again
+    where two looks say it does not.
 
     If the scheduler cannot be asked they stay in doubt, and nothing of theirs is submitted.
     """
@@ -150,34 +271,62 @@ def settle(run: Run, records: list[Record], cluster: Cluster) -> list[Record]:
             return records
         young = max((r.submitted or 0.0) for r in doubtful) + SETTLE_SECONDS - time.time()
         time.sleep(max(BETWEEN_LOOKS_SECONDS, young))
-        active, final = cluster.ask_active(), cluster.ask_final(min(r.submitted or run.created for r in doubtful))
+        active, final = (
+            cluster.ask_active(),
+            cluster.ask_final(min(r.submitted or run.created for r in doubtful)),
+        )
         if active is None or final is None:
             return [in_doubt(r) if is_doubtful(r) else r for r in records]
-        records = with_siblings(reconcile(records, active, final, run.exits(records), run.done(records), time.time()))
-    return [dataclasses.replace(r, state=JobState.WAITING, reason="its submission never arrived") if is_doubtful(r) else r
-            for r in records]
+        records = with_siblings(
+            reconcile(records, active, final, run.exits(records), run.done(records), time.time())
+        )
+    return [
+        dataclasses.replace(r, state=JobState.WAITING, reason="its submission never arrived")
+        if is_doubtful(r)
+        else r
+        for r in records
+    ]
 
 
 def is_doubtful(record: Record) -> bool:
     """Whether an intent is on disk and nobody has noted an id for it."""
-    return bool(record.token) and record.job_id is None and record.state in (JobState.UNKNOWN, JobState.PENDING)
+    return (
+        bool(record.token)
+        and record.job_id is None
+        and record.state in (JobState.UNKNOWN, JobState.PENDING)
+    )
 
 
 def cut_off(records: Sequence[Record]) -> set[str]:
-    """Names of jobs that an orch process was submitting when it was killed; what was read from the folders alone may be older."""
+    """Names of jobs that an orch process was submitting when it was killed; what was read from the
+    folders alone may be older."""
     return {record.name for record in records if is_doubtful(record) and record.reason != REBUILT}
 
 
 def with_siblings(records: list[Record]) -> list[Record]:
-    """An array arrives whole: an element that neither queue nor accounting shows has the id of the ones submitted with it."""
+    """An array arrives whole: an element that neither queue nor accounting shows has the id of the
+    ones submitted with it."""
+
     def key(record: Record) -> tuple[str, float | None]:
         return split_token(record.token)[0], record.submitted
 
-    heads = {key(r): split_token(r.job_id)[0] for r in records if r.job_id and r.token != split_token(r.token)[0]}
-    return [dataclasses.replace(r, job_id=heads[key(r)] + allocation(r.token).removeprefix(split_token(r.token)[0]))
-            if r.job_id is None and key(r) in heads else r for r in records]
+    heads = {
+        key(r): split_token(r.job_id)[0]
+        for r in records
+        if r.job_id and r.token != split_token(r.token)[0]
+    }
+    return [
+        dataclasses.replace(
+            r, job_id=heads[key(r)] + allocation(r.token).removeprefix(split_token(r.token)[0])
+        )
+        if r.job_id is None and key(r) in heads
+        else r
+        for r in records
+    ]
 
 
 def in_doubt(record: Record) -> Record:
     """An intent of which nobody can say whether it was submitted."""
-    return dataclasses.replace(record, state=JobState.UNKNOWN, reason="perhaps submitted; the scheduler could not be asked")
+    return dataclasses.replace(
+        record, state=JobState.UNKNOWN, reason="perhaps submitted; the scheduler could not be asked"
+    )

@@ -1,8 +1,9 @@
-"""Jobs that could be submitted but for a limit on how many may be queued: they wait here, and whoever looks next submits what fits.
+"""Jobs that could be submitted but for a limit on how many may be queued: they wait here, and
+whoever looks next submits what fits.
 
-Two limits: ``max_jobs`` of the profile, and the cluster's own, learnt from a refusal of sbatch and kept in ``<run>/limit.json``. Both count
-all jobs of the user, of whatever run, as Slurm does: an array by its elements, a pack once. A backlogged job is WAITING with the source
-"limit".
+Two limits: ``max_jobs`` of the profile, and the cluster's own, learnt from a refusal of sbatch and
+kept in ``<run>/limit.json``. Both count all jobs of the user, of whatever run, as Slurm does: an
+array by its elements, a pack once. A backlogged job is WAITING with the source "limit".
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ KEPT_SECONDS = 3600.0
 
 
 class Allocations:
-    """How many allocations the jobs make that were added so far, parents first: what a limit on queued jobs counts."""
+    """How many allocations the jobs make that were added so far, parents first: what a limit on
+    queued jobs counts."""
 
     def __init__(self, by_name: Mapping[str, Record]) -> None:
         self.by_name = by_name
@@ -50,13 +52,21 @@ class Allocations:
         self.depth[job.name] = self.below(job)
 
     def place(self, job: Job) -> tuple[object, int | None]:
-        """Equal for the jobs that share allocations with this one, and how many share one; None: all of them, as submitted before."""
+        """Equal for the jobs that share allocations with this one, and how many share one; None:
+        all of them, as submitted before."""
         record = self.by_name[job.name]
-        return (allocation(record.token), None) if record.token else ((company(asked(job, record), record), self.below(job)), job.pack)
+        return (
+            (allocation(record.token), None)
+            if record.token
+            else ((company(asked(job, record), record), self.below(job)), job.pack)
+        )
 
     def below(self, job: Job) -> int:
-        """How many jobs of these it waits for, one after the other: only jobs of one depth are submitted together."""
-        return max((self.depth[name] + 1 for name in job.waits_for if name in self.depth), default=0)
+        """How many jobs of these it waits for, one after the other: only jobs of one depth are
+        submitted together."""
+        return max(
+            (self.depth[name] + 1 for name in job.waits_for if name in self.depth), default=0
+        )
 
 
 def limit_file(run: Run) -> Path:
@@ -79,13 +89,18 @@ def forget(run: Run) -> None:
 
 
 def room(run: Run, records: Sequence[Record], cluster: Cluster) -> int | None:
-    """How many allocations may be submitted now; None: no limit is known. If the queue cannot be asked, what our records say counts."""
+    """How many allocations may be submitted now; None: no limit is known. If the queue cannot be
+    asked, what our records say counts."""
     known = kept(run)
     if known is None and run.profile.max_jobs is None:
         return None
     if cluster.queued is None:
         cluster.ask_active(shared=True)
-    queued = len({allocation(record.token) for record in records if record.state in ACTIVE}) if cluster.queued is None else cluster.queued
+    queued = (
+        len({allocation(record.token) for record in records if record.state in ACTIVE})
+        if cluster.queued is None
+        else cluster.queued
+    )
     found = [] if run.profile.max_jobs is None else [run.profile.max_jobs - queued]
     if known is not None:
         # The job that looks at the backlog needs room itself.
@@ -96,7 +111,8 @@ def room(run: Run, records: Sequence[Record], cluster: Cluster) -> int | None:
 def after_refusal(run: Run, cluster: Cluster, error: NoRoom) -> int:
     """How many jobs to try instead of those that were refused; 0: wait, and the limit is noted.
 
-    Raises the refusal itself if it is not about how many jobs there are, or no job of the user ends and makes room.
+    Raises the refusal itself if it is not about how many jobs there are, or no job of the user ends
+    and makes room.
     """
     if cluster.queued is None:
         cluster.ask_active()
@@ -109,20 +125,38 @@ def after_refusal(run: Run, cluster: Cluster, error: NoRoom) -> int:
     if fits == 0 and queued == 0:
         raise error
     if most is not None or fits == 0:
-        write_json(limit_file(run), {"most": queued if most is None else most, "name": error.name, "time": time.time()})
+        write_json(
+            limit_file(run),
+            {"most": queued if most is None else most, "name": error.name, "time": time.time()},
+        )
     return fits
 
 
 def marked(run: Run, records: Sequence[Record], names: set[str]) -> list[Record]:
     """The records with these jobs in the backlog, each with the limit it waits for."""
     known = kept(run)
-    limits = [] if run.profile.max_jobs is None else [f"max_jobs of the profile: {run.profile.max_jobs}"]
+    limits = (
+        [] if run.profile.max_jobs is None else [f"max_jobs of the profile: {run.profile.max_jobs}"]
+    )
     limits += [] if known is None else [f"{known[1]}: {known[0]}"]
-    reason = f"waits for room among your queued jobs ({', '.join(limits)}); submitted by whoever looks next"
-    return [dataclasses.replace(r, source=LIMIT, reason=reason) if r.name in names
-            else dataclasses.replace(r, source="orch") if r.source == LIMIT and r.state is not JobState.WAITING else r for r in records]
+    reason = (
+        f"waits for room among your queued jobs ({', '.join(limits)}); submitted by whoever "
+        "looks next"
+    )
+    return [
+        dataclasses.replace(r, source=LIMIT, reason=reason)
+        if r.name in names
+        else dataclasses.replace(r, source="orch")
+        if r.source == LIMIT and r.state is not JobState.WAITING
+        else r
+        for r in records
+    ]
 
 
 def waiting(records: Sequence[Record]) -> set[str]:
     """Names of the jobs in the backlog."""
-    return {record.name for record in records if record.source == LIMIT and record.state is JobState.WAITING}
+    return {
+        record.name
+        for record in records
+        if record.source == LIMIT and record.state is JobState.WAITING
+    }

@@ -1,7 +1,7 @@
 """Start one job, or a pack of jobs, on a node.
 
-    python -I -S -u RUNS/.code/HASH/orchestrator/node/__main__.py JOB_FOLDER ATTEMPT TOKEN
-    python -I -S -u RUNS/.code/HASH/orchestrator/node/__main__.py ARRAY_FOLDER    which element: SLURM_ARRAY_TASK_ID, if it is set
+python -I -S -u RUNS/.code/HASH/orchestrator/node/__main__.py JOB_FOLDER ATTEMPT TOKEN
+python -I -S -u RUNS/.code/HASH/orchestrator/node/__main__.py ARRAY_FOLDER    which element: SLURM_ARRAY_TASK_ID, if it is set
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from orchestrator.node.system import read_json, requeue
 
 
 def arguments() -> tuple[list[Entry], list[str] | None]:
-    """What to work on, from the command line and the list in an array's folder; for a pack with the modules to start warm with."""
+    """What to work on, from the command line and the list in an array's folder; for a pack with the
+    modules to start warm with."""
     if len(sys.argv) > 3:
         return [(sys.argv[1], int(sys.argv[2]), sys.argv[3])], None
     folder, index = sys.argv[1], os.environ.get("SLURM_ARRAY_TASK_ID", "")
@@ -27,9 +28,9 @@ def arguments() -> tuple[list[Entry], list[str] | None]:
     return [(listed[0], listed[1], f"{os.path.basename(folder)}_{index}")], None
 
 
-
 def main() -> int:
-    """Run one attempt, or a pack of them. Exit code 0: results are there, or another job has the attempt; else the engine's, at least 1."""
+    """Run one attempt, or a pack of them. Exit code 0: results are there, or another job has the
+    attempt; else the engine's, at least 1."""
     entries, warm = arguments()
     if warm is not None:
         from orchestrator.node.pack import run_pack
@@ -45,5 +46,3 @@ def main() -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
-
-

@@ -1,7 +1,9 @@
-"""Several jobs in one allocation: a process per member, each with its own claim, log, signals and exit record.
+"""Several jobs in one allocation: a process per member, each with its own claim, log, signals and
+exit record.
 
-Members whose engine allows it start warm: this process imports what takes seconds once, and each engine is a fork of it, a twentieth
-of a second. A member that dies does not take its neighbours; the allocation is requeued as long as one of them goes on.
+Members whose engine allows it start warm: this process imports what takes seconds once, and each
+engine is a fork of it, a twentieth of a second. A member that dies does not take its neighbours;
+the allocation is requeued as long as one of them goes on.
 """
 
 from __future__ import annotations
@@ -63,7 +65,8 @@ class Forked:
 
 
 def module_as_program(command: list[str], cwd: str, environment: dict[str, str]) -> int:
-    """Run ``python -P -u -m MODULE ARGUMENTS`` in this process, which is a fresh fork, as that command would; returns its exit code."""
+    """Run ``python -P -u -m MODULE ARGUMENTS`` in this process, which is a fresh fork, as that
+    command would; returns its exit code."""
     import runpy
 
     os.setsid()
@@ -86,7 +89,9 @@ def module_as_program(command: list[str], cwd: str, environment: dict[str, str])
         runpy.run_module(command[module], run_name="__main__", alter_sys=True)
     except SystemExit as error:
         code = error.code
-    except BaseException:  # the top of a program, which may raise anything: told in the member's log, as python itself does
+    # the top of a program, which may raise anything: told in the member's log, as python itself
+    # does
+    except BaseException:
         traceback.print_exc()
         code = 1
     if isinstance(code, str):
@@ -95,7 +100,8 @@ def module_as_program(command: list[str], cwd: str, environment: dict[str, str])
 
 
 def finished(code: object) -> int:
-    """End a program as python does: wait for its threads, run its exit functions, flush. Returns the exit code."""
+    """End a program as python does: wait for its threads, run its exit functions, flush. Returns
+    the exit code."""
     import atexit
     import threading
 
@@ -109,21 +115,28 @@ def finished(code: object) -> int:
 
 
 def warmed(modules: list[str]) -> bool:
-    """Import the modules, and see that a fork of this process is safe; False, and why, if it is not."""
+    """Import the modules, and see that a fork of this process is safe; False, and why, if it is
+    not."""
     try:
         for name in modules:
             importlib.import_module(name)
-    except Exception as error:  # an engine's import may raise anything: told here, and by each member, which meets it again, in its own log
+    # an engine's import may raise anything: told here, and by each member, which meets it again, in
+    # its own log
+    except Exception as error:
         print(f"orch: not started warm: {type(error).__name__}: {error}", flush=True)
         return False
-    # A fork has only the thread that forks. OpenBLAS ends its own ones for that, so a first fork shows which others there are.
+    # A fork has only the thread that forks. OpenBLAS ends its own ones for that, so a first fork
+    # shows which others there are.
     pid = os.fork()
     if pid == 0:
         os._exit(0)
     os.waitpid(pid, 0)
     threads = len(os.listdir("/proc/self/task"))
     if threads > 1:
-        print(f"orch: not started warm: {', '.join(modules)} left {threads - 1} threads running", flush=True)
+        print(
+            f"orch: not started warm: {', '.join(modules)} left {threads - 1} threads running",
+            flush=True,
+        )
         return False
     gc.collect()
     gc.freeze()
@@ -131,12 +144,13 @@ def warmed(modules: list[str]) -> bool:
 
 
 def share_of_cpus(place: int, count: int) -> set[int] | None:
-    """The processors of one member, where Slurm has confined the allocation; a program that looks sees what it would see alone."""
+    """The processors of one member, where Slurm has confined the allocation; a program that looks
+    sees what it would see alone."""
     mine = sorted(os.sched_getaffinity(0))
     if "SLURM_JOB_ID" not in os.environ or len(mine) < count or len(mine) == os.cpu_count():
         return None
     size = len(mine) // count
-    return set(mine[place * size:(place + 1) * size])
+    return set(mine[place * size : (place + 1) * size])
 
 
 class Pack:
@@ -192,9 +206,18 @@ class Pack:
             pid, status = os.waitpid(-1, 0)
             attempt = self.running.pop(pid)
             code = os.waitstatus_to_exitcode(status)
-            if code < 0 or (code > 0 and not os.path.exists(os.path.join(attempt.path, "exit.json"))):
-                attempt.restart, attempt.measured = claims_before(attempt), False  # what it has used went with it
-                told = f"its process was ended by signal {-code}, sent from outside" if code < 0 else ""
+            if code < 0 or (
+                code > 0 and not os.path.exists(os.path.join(attempt.path, "exit.json"))
+            ):
+                attempt.restart, attempt.measured = (
+                    claims_before(attempt),
+                    False,
+                )  # what it has used went with it
+                told = (
+                    f"its process was ended by signal {-code}, sent from outside"
+                    if code < 0
+                    else ""
+                )
                 attempt.leave(code, requeued=False, reason=told)
 
 
@@ -212,12 +235,17 @@ def claims_before(attempt: Attempt) -> int:
 
 
 def has_ended(attempt: Attempt) -> bool:
-    """Whether a member has nothing left to do: its exit record says that it ended by itself, or that it was cancelled."""
+    """Whether a member has nothing left to do: its exit record says that it ended by itself, or
+    that it was cancelled."""
     try:
         left = read_json(os.path.join(attempt.path, "exit.json"))
     except FileNotFoundError:
         return False
-    return bool(left["results"] or left["state"] or not (left["requeued"] or {"SIGTERM", "SIGINT"}.intersection(left["signals"])))
+    return bool(
+        left["results"]
+        or left["state"]
+        or not (left["requeued"] or {"SIGTERM", "SIGINT"}.intersection(left["signals"]))
+    )
 
 
 def as_member(attempt: Attempt, cpus: set[int] | None) -> int:
@@ -227,22 +255,28 @@ def as_member(attempt: Attempt, cpus: set[int] | None) -> int:
         die_with_parent()
         for number in (signal.SIGUSR1, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGUSR1, signal.SIGALRM))  # the others once the member has its own handlers
+        signal.pthread_sigmask(
+            signal.SIG_UNBLOCK, (signal.SIGUSR1, signal.SIGALRM)
+        )  # the others once the member has its own handlers
         log = os.open(attempt.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         for stream in (1, 2):
             os.dup2(log, stream)
         if cpus is not None:
             os.sched_setaffinity(0, cpus)
         code, _ = attempt.work()
-    except BaseException:  # the top of a fork, which must not return into the pack: told in the member's log, its exit record follows
+    # the top of a fork, which must not return into the pack: told in the member's log, its exit
+    # record follows
+    except BaseException:
         traceback.print_exc()
     return code
 
 
 def run_pack(entries: list[Entry], warm: list[str]) -> int:
-    """Run the members of a pack to their ends. Exit code 0: each has an exit record, which says how it ended; 1: asked to stop.
+    """Run the members of a pack to their ends. Exit code 0: each has an exit record, which says how
+    it ended; 1: asked to stop.
 
-    That one of them failed is not the allocation's failure: what waits for it may need another member, and looks itself.
+    That one of them failed is not the allocation's failure: what waits for it may need another
+    member, and looks itself.
     """
     from orchestrator.node.attempt import Attempt, popen
 
@@ -257,10 +291,18 @@ def run_pack(entries: list[Entry], warm: list[str]) -> int:
     pack.start()
     pack.wait()
     records = [os.path.join(attempt.path, "exit.json") for attempt in pack.attempts]
-    again = [attempt for attempt, path in zip(pack.attempts, records, strict=True) if os.path.exists(path) and read_json(path)["requeued"]]
+    again = [
+        attempt
+        for attempt, path in zip(pack.attempts, records, strict=True)
+        if os.path.exists(path) and read_json(path)["requeued"]
+    ]
     if again and (trouble := requeue(again[0].job_id)):
         print(f"orch-error: could not be requeued: {trouble}", flush=True)
         for attempt in again:
-            attempt.restart, attempt.measured, attempt.signals = claims_before(attempt), False, ["SIGUSR2"]
+            attempt.restart, attempt.measured, attempt.signals = (
+                claims_before(attempt),
+                False,
+                ["SIGUSR2"],
+            )
             attempt.leave(CONTINUES, requeued=False, reason=f"could not be requeued: {trouble}")
     return int(any(number != signal.SIGUSR2 for number in pack.signals))

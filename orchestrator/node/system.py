@@ -1,6 +1,8 @@
-"""What the program on a node is made of: files by rename, processes, the end of a log. The orchestrator uses some of it too.
+"""What the program on a node is made of: files by rename, processes, the end of a log. The
+orchestrator uses some of it too.
 
-It starts with every job, so it imports few modules: no pathlib, tempfile or socket, whose import is half of what an empty job takes.
+It starts with every job, so it imports few modules: no pathlib, tempfile or socket, whose import is
+half of what an empty job takes.
 """
 
 from __future__ import annotations
@@ -25,9 +27,11 @@ LOG_TAIL_BYTES = 64_000
 CODE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """The copy of the code that this process runs."""
 CONTINUES = 75
-"""Exit code of a program that was asked to stop, has saved where it stands, and goes on from there when started again."""
+"""Exit code of a program that was asked to stop, has saved where it stands, and goes on from there
+when started again."""
 CANCEL = "cancel"
-"""File in the attempt folder of a member of a pack that alone is to end; SIGUSR1 to the pack says that there is one."""
+"""File in the attempt folder of a member of a pack that alone is to end; SIGUSR1 to the pack says
+that there is one."""
 REQUEUE_SECONDS = 60.0
 """Longest wait for scontrol."""
 
@@ -56,7 +60,8 @@ def read_json(path: AnyPath) -> dict[str, Any]:
 
 
 def process_fields(pid: int | str) -> list[str] | None:
-    """What /proc/<pid>/stat tells after the name: state, parent, process group, session, ...; None if the process is gone."""
+    """What /proc/<pid>/stat tells after the name: state, parent, process group, session, ...; None
+    if the process is gone."""
     try:
         with open(f"/proc/{pid}/stat") as file:
             return file.read().rpartition(")")[2].split()
@@ -65,7 +70,8 @@ def process_fields(pid: int | str) -> list[str] | None:
 
 
 def process_start(pid: int) -> str | None:
-    """When a process started, in clock ticks since boot; None if it is gone. Tells a process from a later one of the same pid."""
+    """When a process started, in clock ticks since boot; None if it is gone. Tells a process from a
+    later one of the same pid."""
     fields = process_fields(pid)
     return None if fields is None or fields[0] in ("Z", "X") else fields[19]
 
@@ -96,33 +102,46 @@ def members(leader: int, field: int) -> list[int]:
 
 
 def oom_kills() -> int | None:
-    """How many processes of this control group (version 2 or 1) the kernel has killed for want of memory; None: it does not say."""
+    """How many processes of this control group (version 2 or 1) the kernel has killed for want of
+    memory; None: it does not say."""
     with open("/proc/self/cgroup") as file:
         groups = [line.strip().split(":", 2)[1:] for line in file]
     for controllers, path in groups:
-        place = {"": f"/sys/fs/cgroup{path}/memory.events", "memory": f"/sys/fs/cgroup/memory{path}/memory.oom_control"}.get(controllers)
+        place = {
+            "": f"/sys/fs/cgroup{path}/memory.events",
+            "memory": f"/sys/fs/cgroup/memory{path}/memory.oom_control",
+        }.get(controllers)
         if place is not None and os.path.exists(place):
             with open(place) as file:
-                return next((int(line.split()[1]) for line in file if line.startswith("oom_kill ")), None)
+                return next(
+                    (int(line.split()[1]) for line in file if line.startswith("oom_kill ")), None
+                )
     return None
 
 
 def job_group() -> str | None:
-    """The folder of the scheduler's own control group of this job; None where a job has none of its own."""
+    """The folder of the scheduler's own control group of this job; None where a job has none of its
+    own."""
     with open("/proc/self/cgroup") as file:
         groups = [line.strip().split(":", 2)[1:] for line in file]
     for controllers, path in groups:
         head, found, rest = path.partition("/job_")
         root = {"": "/sys/fs/cgroup", "memory": "/sys/fs/cgroup/memory"}.get(controllers)
-        if found and root is not None and os.path.isdir(f"{root}{head}{found}{rest.partition('/')[0]}"):
+        if (
+            found
+            and root is not None
+            and os.path.isdir(f"{root}{head}{found}{rest.partition('/')[0]}")
+        ):
             return f"{root}{head}{found}{rest.partition('/')[0]}"
     return None
 
 
 def memory_peak(alone: bool) -> tuple[float, str]:
-    """Most memory so far in GB (2^30 bytes), and of what: ``job`` by its control group, else of the ``largest process``.
+    """Most memory so far in GB (2^30 bytes), and of what: ``job`` by its control group, else of the
+    ``largest process``.
 
-    ``alone``: whether the job has its allocation for itself; else the group's memory is that of its neighbours too.
+    ``alone``: whether the job has its allocation for itself; else the group's memory is that of its
+    neighbours too.
     """
     import resource
 
@@ -135,9 +154,15 @@ def memory_peak(alone: bool) -> tuple[float, str]:
 
 
 def gpu_use() -> tuple[float, float] | None:
-    """Mean percentage of time that this job's GPUs were busy just now, and their memory in GB; None if nvidia-smi does not say."""
+    """Mean percentage of time that this job's GPUs were busy just now, and their memory in GB; None
+    if nvidia-smi does not say."""
     ids = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    command = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used", "--format=csv,noheader,nounits", *(["-i", ids] if ids else [])]
+    command = [
+        "nvidia-smi",
+        "--query-gpu=utilization.gpu,memory.used",
+        "--format=csv,noheader,nounits",
+        *(["-i", ids] if ids else []),
+    ]
     import subprocess
 
     try:
@@ -145,30 +170,55 @@ def gpu_use() -> tuple[float, float] | None:
         rows = [[float(cell) for cell in line.split(",")] for line in told.stdout.splitlines()]
     except (OSError, subprocess.TimeoutExpired, ValueError):  # no such program, or [N/A] in a cell
         return None
-    return (sum(row[0] for row in rows) / len(rows), sum(row[1] for row in rows) / 1024) if rows else None
+    return (
+        (sum(row[0] for row in rows) / len(rows), sum(row[1] for row in rows) / 1024)
+        if rows
+        else None
+    )
 
 
 def usage(gpu_uses: list[tuple[float, float]], alone: bool) -> dict[str, Any]:
-    """What the program has used: CPU seconds (of what has ended), memory, and how busy its GPUs were on average."""
+    """What the program has used: CPU seconds (of what has ended), memory, and how busy its GPUs
+    were on average."""
     import resource
 
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
     memory, of = memory_peak(alone)
-    gpu = {} if not gpu_uses else {"gpu_percent": sum(use[0] for use in gpu_uses) / len(gpu_uses),
-                                   "gpu_memory_gb": max(use[1] for use in gpu_uses)}
-    return {"cpu_seconds": spent.ru_utime + spent.ru_stime, "memory_gb": memory, "memory_of": of, **gpu}
+    gpu = (
+        {}
+        if not gpu_uses
+        else {
+            "gpu_percent": sum(use[0] for use in gpu_uses) / len(gpu_uses),
+            "gpu_memory_gb": max(use[1] for use in gpu_uses),
+        }
+    )
+    return {
+        "cpu_seconds": spent.ru_utime + spent.ru_stime,
+        "memory_gb": memory,
+        "memory_of": of,
+        **gpu,
+    }
 
 
 def claim_of(token: str, job_id: str) -> dict[str, Any]:
     """A claim on an attempt: who takes it, for which job of the scheduler."""
-    return {"token": token, "job_id": job_id, "host": os.uname().nodename, "pid": os.getpid(), "start": process_start(os.getpid()),
-            "started": time.time(), "restart": 0, "code": os.path.basename(CODE)}
+    return {
+        "token": token,
+        "job_id": job_id,
+        "host": os.uname().nodename,
+        "pid": os.getpid(),
+        "start": process_start(os.getpid()),
+        "started": time.time(),
+        "restart": 0,
+        "code": os.path.basename(CODE),
+    }
 
 
 def take(attempt: AnyPath, mine: dict[str, Any]) -> bool:
     """Take an attempt that nobody has; False if somebody has.
 
-    The claim is one exclusive creation, by hard link so that it is atomic on NFS and never half written.
+    The claim is one exclusive creation, by hard link so that it is atomic on NFS and never half
+    written.
     """
     draft = os.path.join(attempt, f".claim.{mine['host']}.{mine['pid']}")
     with open(draft, "w") as file:
@@ -193,20 +243,28 @@ def tail(path: AnyPath) -> list[bytes]:
 
 
 def error_line(log: AnyPath) -> str:
-    """The line of a log that most likely says why a job died: the last one that looks like an error, else the last one."""
+    """The line of a log that most likely says why a job died: the last one that looks like an
+    error, else the last one."""
     import re
 
     lines = [line.decode(errors="replace").strip() for line in tail(log) if line.strip()]
     lines = [line for line in lines if not line.startswith("orch:")]
     suspects = [line for line in lines if re.search(ERROR_LINE, line, re.IGNORECASE)]
-    # A traceback ends in "SomeError: what"; that line says more than a log message that merely holds the word.
-    exceptions = [line for line in suspects if re.match(r"[\w.]*(Error|Exception|Interrupt|Exit)\b", line) or line.startswith("engines.")]
+    # A traceback ends in "SomeError: what"; that line says more than a log message that merely
+    # holds the word.
+    exceptions = [
+        line
+        for line in suspects
+        if re.match(r"[\w.]*(Error|Exception|Interrupt|Exit)\b", line)
+        or line.startswith("engines.")
+    ]
     chosen = (exceptions or suspects or lines)[-1:]
     return chosen[0][:300] if chosen else ""
 
 
 def has_children() -> bool:
-    """Whether a child lives. A look at every process of a node takes ten times as long as this question."""
+    """Whether a child lives. A look at every process of a node takes ten times as long as this
+    question."""
     try:
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
@@ -216,7 +274,8 @@ def has_children() -> bool:
 
 
 def die_with_parent() -> None:
-    """In the child: be killed when this process is. An engine without its node process would write beside its successor."""
+    """In the child: be killed when this process is. An engine without its node process would write
+    beside its successor."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
@@ -230,7 +289,8 @@ def last_step(out: str) -> int | None:
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[str]:
-    """A folder for what libraries leave behind, removed at the end. Its path is short: Ray's sockets lie below."""
+    """A folder for what libraries leave behind, removed at the end. Its path is short: Ray's
+    sockets lie below."""
     base = os.environ.get("TMPDIR", "/tmp")  # noqa: S108  # the folder below has a random name and is ours alone
     path = os.path.join(base if os.path.isdir(base) else "/tmp", f"orch-{os.urandom(4).hex()}")  # noqa: S108
     os.mkdir(path, 0o700)
@@ -253,13 +313,16 @@ def own_id() -> str:
 
 
 def requeue(job_id: str) -> str:
-    """Ask the scheduler to start this job again; returns what went wrong, or "". The local scheduler reads the exit record instead."""
+    """Ask the scheduler to start this job again; returns what went wrong, or "". The local
+    scheduler reads the exit record instead."""
     if "SLURM_JOB_ID" not in os.environ:
         return ""
     import subprocess
 
     try:
-        result = subprocess.run(["scontrol", "requeue", job_id], capture_output=True, text=True, timeout=REQUEUE_SECONDS)
+        result = subprocess.run(
+            ["scontrol", "requeue", job_id], capture_output=True, text=True, timeout=REQUEUE_SECONDS
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     return "" if result.returncode == 0 else " ".join(result.stderr.split())

@@ -13,7 +13,13 @@ from pydantic import BaseModel
 from jobs.gates import Condition
 from jobs.spec import Job
 from jobs.stages import Point, Scalar, fill, folder_names, identity, job_name, points
-from orchestrator.description.engine_config import config_class, known_engines, missing, validate, wants_results
+from orchestrator.description.engine_config import (
+    config_class,
+    known_engines,
+    missing,
+    validate,
+    wants_results,
+)
 from orchestrator.description.gate_reader import Written, resolve
 from orchestrator.description.stage import Stage
 from orchestrator.description.stage_reader import check_axes
@@ -35,7 +41,8 @@ class Draft:
 
     @property
     def stage_name(self) -> str:
-        """The stage's name; a short first job is a stage of its own, so that nothing takes its results for the stage's."""
+        """The stage's name; a short first job is a stage of its own, so that nothing takes its
+        results for the stage's."""
         return trial_name(self.stage) if self.trial else self.stage.name
 
 
@@ -44,8 +51,11 @@ def trial_name(stage: Stage) -> str:
     return f"{stage.name}-canary"
 
 
-def expand(stages: Sequence[Stage], mistakes: Mistakes) -> tuple[list[Job], dict[str, tuple[Condition, ...]]]:
-    """All jobs, in runnable order if ``stages`` are, and the gates by stage. With mistakes the result is not complete."""
+def expand(
+    stages: Sequence[Stage], mistakes: Mistakes
+) -> tuple[list[Job], dict[str, tuple[Condition, ...]]]:
+    """All jobs, in runnable order if ``stages`` are, and the gates by stage. With mistakes the
+    result is not complete."""
     expansion = _Expansion(stages, mistakes)
     return expansion.jobs(), expansion.gates()
 
@@ -67,12 +77,25 @@ class _Expansion:
 
     def jobs(self) -> list[Job]:
         for stage in self.stages.values():
-            self.sound[stage.name] = stage.sound and all(self.sound.get(name, False) for name in stage.needs)
+            self.sound[stage.name] = stage.sound and all(
+                self.sound.get(name, False) for name in stage.needs
+            )
             self.drafts[stage.name] = self.draft(stage)
             if self.trial(stage) and trial_name(stage) in self.stages:
-                self.add(stage.place("canary"), stage, f"'canary' makes a job '{trial_name(stage)}', and a stage has that name; rename it")
-        self.by_name = {draft.name: draft for stage in self.stages.values() for draft in (*self.trial(stage), *self.drafts[stage.name])}
-        self.folders = {name: f"jobs/{slug}" for name, slug in folder_names(list(self.by_name)).items()}
+                self.add(
+                    stage.place("canary"),
+                    stage,
+                    f"'canary' makes a job '{trial_name(stage)}', and a stage has that "
+                    "name; rename it",
+                )
+        self.by_name = {
+            draft.name: draft
+            for stage in self.stages.values()
+            for draft in (*self.trial(stage), *self.drafts[stage.name])
+        }
+        self.folders = {
+            name: f"jobs/{slug}" for name, slug in folder_names(list(self.by_name)).items()
+        }
         for stage in self.stages.values():
             kind = self.engine(stage)
             for draft in (*self.trial(stage), *self.drafts[stage.name]):
@@ -84,7 +107,9 @@ class _Expansion:
         """Each gated stage's conditions."""
         found: dict[str, tuple[Condition, ...]] = {}
         for stage in self.stages.values():
-            conditions = [self.condition(stage, gate) for gate in stage.gates if self.sound.get(gate.of)]
+            conditions = [
+                self.condition(stage, gate) for gate in stage.gates if self.sound.get(gate.of)
+            ]
             if conditions:
                 names = [stage.name, *(draft.stage_name for draft in self.trial(stage))]
                 found |= dict.fromkeys(names, tuple(one for one in conditions if one is not None))
@@ -108,7 +133,12 @@ class _Expansion:
     def condition(self, stage: Stage, gate: Written) -> Condition | None:
         """A gate on the jobs of the stage that it judges; a command's results have no metrics."""
         if self.stages[gate.of].engine is None:
-            self.add(gate.place("of").where, stage, f"{gate.key}: stage '{gate.of}' is a command, which has no metrics; name an engine's")
+            self.add(
+                gate.place("of").where,
+                stage,
+                f"{gate.key}: stage '{gate.of}' is a command, which has no metrics; name "
+                "an engine's",
+            )
             return None
         jobs = [(draft.name, draft.point) for draft in self.drafts[gate.of]]
         return resolve(gate, jobs, lambda node, text: self.add(node.where, stage, text))
@@ -122,40 +152,74 @@ class _Expansion:
                 seen.setdefault(axis, {})[type(value), value] = value
         axes = {axis: tuple(values.values()) for axis, values in seen.items()}
         for axis in stage.matrix.keys() & axes.keys():
-            self.add(stage.place("matrix"), stage, f"axis '{axis}' comes from '{stage.for_each}' already; rename it")
+            self.add(
+                stage.place("matrix"),
+                stage,
+                f"axis '{axis}' comes from '{stage.for_each}' already; rename it",
+            )
         own = {axis: entry.values for axis, entry in stage.matrix.items()}
         if self.sound[stage.name]:
             check_axes(stage, {**axes, **own}, self.mistakes)
-        waits = tuple(draft.name for name in stage.after if name != stage.for_each for draft in self.drafts.get(name, ()))
+        waits = tuple(
+            draft.name
+            for name in stage.after
+            if name != stage.for_each
+            for draft in self.drafts.get(name, ())
+        )
         drafts = []
-        origins: list[tuple[str | None, Point]] = [(parent.name, parent.point) for parent in parents] or [(None, {})]
+        origins: list[tuple[str | None, Point]] = [
+            (parent.name, parent.point) for parent in parents
+        ] or [(None, {})]
         for parent_name, parent_point in origins:
             after = (parent_name, *waits) if parent_name else waits
-            drafts += [Draft(name=job_name(stage.name, point), stage=stage, point=point, parent=parent_name, after=after)
-                       for point in points(own, stage.exclude, [parent_point])]
+            drafts += [
+                Draft(
+                    name=job_name(stage.name, point),
+                    stage=stage,
+                    point=point,
+                    parent=parent_name,
+                    after=after,
+                )
+                for point in points(own, stage.exclude, [parent_point])
+            ]
         if not drafts and self.sound[stage.name]:
-            self.add(stage.place("exclude"), stage, "'exclude' leaves no job; exclude less, or take the stage out")
+            self.add(
+                stage.place("exclude"),
+                stage,
+                "'exclude' leaves no job; exclude less, or take the stage out",
+            )
         return drafts
 
     def engine(self, stage: Stage) -> type[BaseModel] | None:
         """The stage's ``Config``, and the checks that need only it."""
         if stage.engine is None:
             if stage.checkpoints is not None:
-                self.add(stage.place("checkpoints"), stage, "a command takes no 'checkpoints'; only engines do")
+                self.add(
+                    stage.place("checkpoints"),
+                    stage,
+                    "a command takes no 'checkpoints'; only engines do",
+                )
             return None
         if stage.engine not in known_engines():
             return None  # told when the file was read
         kind = config_class(stage.engine)
         for axis, entry in stage.matrix.items():
             if not entry.brings_config and axis not in kind.model_fields:
-                self.add(entry.nodes[0].where if entry.nodes else stage.place("matrix"), stage,
-                         f"axis '{axis}' sets the config key '{axis}', which no engine '{stage.engine}' reads"
-                         f"{near(axis, kind.model_fields)}")
+                self.add(
+                    entry.nodes[0].where if entry.nodes else stage.place("matrix"),
+                    stage,
+                    f"axis '{axis}' sets the config key '{axis}', which no engine "
+                    f"'{stage.engine}' reads"
+                    f"{near(axis, kind.model_fields)}",
+                )
         if stage.checkpoints is not None:
             self.check_checkpoints(stage, kind)
         if wants_results(kind) and stage.config.child("inputs"):
-            self.add(stage.config.value["inputs"].where, stage,
-                     "config: 'inputs' is filled in from 'after'; take it out and name the stages there")
+            self.add(
+                stage.config.value["inputs"].where,
+                stage,
+                "config: 'inputs' is filled in from 'after'; take it out and name the stages there",
+            )
         return kind
 
     def check_checkpoints(self, stage: Stage, kind: type[BaseModel]) -> None:
@@ -163,12 +227,24 @@ class _Expansion:
         where = stage.place("checkpoints")
         parent = self.stages.get(stage.for_each or "")
         if "models" not in kind.model_fields:
-            self.add(where, stage, f"engine '{stage.engine}' takes no 'checkpoints': it has no config key 'models'")
+            self.add(
+                where,
+                stage,
+                f"engine '{stage.engine}' takes no 'checkpoints': it has no config key 'models'",
+            )
         if parent is not None and parent.engine is None:
-            self.add(where, stage, f"stage '{parent.name}' is a command, which leaves no checkpoints; name an engine's stage")
+            self.add(
+                where,
+                stage,
+                f"stage '{parent.name}' is a command, which leaves no checkpoints; name "
+                "an engine's stage",
+            )
         if stage.config.child("models"):
-            self.add(stage.config.value["models"].where, stage,
-                     "config: 'models' is set by 'checkpoints' already; keep one of the two")
+            self.add(
+                stage.config.value["models"].where,
+                stage,
+                "config: 'models' is set by 'checkpoints' already; keep one of the two",
+            )
 
     def finish(self, draft: Draft, kind: type[BaseModel] | None) -> None:
         """Make the job of a draft, if nothing is wrong with it."""
@@ -185,18 +261,33 @@ class _Expansion:
             config = checked.model_dump(mode="json")
         elif stage.command is not None:
             command = fill(stage.command, draft.point)
-        if not sound or len(self.mistakes.lines) > before or any(name not in self.finished for name in draft.after):
+        if (
+            not sound
+            or len(self.mistakes.lines) > before
+            or any(name not in self.finished for name in draft.after)
+        ):
             return
         parents = [self.finished[name].identity for name in draft.after]
         self.finished[draft.name] = Job(
-            name=draft.name, stage=draft.stage_name, axes=draft.point, engine=stage.engine, command=command, config=config,
-            resources=stage.resources, after=draft.after, requires=self.requires(draft), folder=self.folders[draft.name],
-            identity=identity(stage.engine, command, config, parents, self.identities), pack=1 if draft.trial else stage.pack,
-            canary=self.canary(draft))
+            name=draft.name,
+            stage=draft.stage_name,
+            axes=draft.point,
+            engine=stage.engine,
+            command=command,
+            config=config,
+            resources=stage.resources,
+            after=draft.after,
+            requires=self.requires(draft),
+            folder=self.folders[draft.name],
+            identity=identity(stage.engine, command, config, parents, self.identities),
+            pack=1 if draft.trial else stage.pack,
+            canary=self.canary(draft),
+        )
         self.identities[f"{{run}}/{self.folders[draft.name]}"] = self.finished[draft.name].identity
 
     def config(self, draft: Draft, kind: type[BaseModel]) -> Node:
-        """The stage's config with the job's axis values, checkpoints, references and inputs put in."""
+        """The stage's config with the job's axis values, checkpoints, references and inputs put
+        in."""
         stage, config = draft.stage, draft.stage.config
         for axis, entry in stage.matrix.items():
             node = entry.node(draft.point[axis])
@@ -232,12 +323,25 @@ class _Expansion:
             if name not in wanted:
                 wanted.add(name)
                 left += names[name].after
-        return [{"job": name, "stage": names[name].stage.name, "axes": names[name].point, "folder": self.out(name)}
-                for name in names if name in wanted]
+        return [
+            {
+                "job": name,
+                "stage": names[name].stage.name,
+                "axes": names[name].point,
+                "folder": self.out(name),
+            }
+            for name in names
+            if name in wanted
+        ]
 
     def resolve(self, node: Node, draft: Draft, key: str) -> Node:
-        """``node`` with every ``{of: STAGE, ..}`` below it replaced, and every ``"{axis}"`` by the job's value on that axis."""
-        if isinstance(node.value, str) and (axis := re.fullmatch(r"\{(\w+)\}", node.value)) and axis[1] in draft.point:
+        """``node`` with every ``{of: STAGE, ..}`` below it replaced, and every ``"{axis}"`` by the
+        job's value on that axis."""
+        if (
+            isinstance(node.value, str)
+            and (axis := re.fullmatch(r"\{(\w+)\}", node.value))
+            and axis[1] in draft.point
+        ):
             return Node(draft.point[axis[1]], node.where)
         if isinstance(node.value, list):
             return Node([self.resolve(item, draft, key) for item in node.value], node.where)
@@ -245,15 +349,23 @@ class _Expansion:
             return node
         if "of" in node.value:
             return self.reference(node, draft, key)
-        return Node({name: self.resolve(item, draft, f"{key}.{name}") for name, item in node.value.items()}, node.where)
+        return Node(
+            {name: self.resolve(item, draft, f"{key}.{name}") for name, item in node.value.items()},
+            node.where,
+        )
 
     def reference(self, node: Node, draft: Draft, key: str) -> Node:
-        """A path into another job's folder, or a checkpoint of that job; the reference as it is where that is not possible."""
+        """A path into another job's folder, or a checkpoint of that job; the reference as it is
+        where that is not possible."""
         values, stage = node.plain(), draft.stage
         words = all(isinstance(value, str) for value in values.values())
         if len(values) != 2 or not values.keys() <= {"of", "path", "checkpoint"} or not words:
-            self.add(node.where, stage, f"{key}: a reference is {{of: STAGE, path: P}} or {{of: STAGE, checkpoint: C}}, "
-                                        f"got {shown(values)}")
+            self.add(
+                node.where,
+                stage,
+                f"{key}: a reference is {{of: STAGE, path: P}} or {{of: STAGE, checkpoint: C}}, "
+                f"got {shown(values)}",
+            )
             return missing(node)
         job = self.referred(node, draft, key, values["of"])
         if job is None:
@@ -263,7 +375,12 @@ class _Expansion:
             return wrap({"folder": self.out(job), "checkpoint": values["checkpoint"]}, node.where)
         path = PurePosixPath(values["path"])
         if path.is_absolute() or ".." in path.parts:
-            self.add(node.where, stage, f"{key}: path {values['path']!r} must lie below what the job leaves: no '/' in front, no '..'")
+            self.add(
+                node.where,
+                stage,
+                f"{key}: path {values['path']!r} must lie below what the job leaves: no "
+                "'/' in front, no '..'",
+            )
         return wrap(f"{self.out(job)}/{path}", node.where)
 
     def referred(self, node: Node, draft: Draft, key: str, name: str) -> str | None:
@@ -271,17 +388,36 @@ class _Expansion:
         stage, target = draft.stage, self.stages.get(name)
         if name not in stage.needs:
             hint = near(name, self.stages) if target is None else f"; add '{name}' to its 'after'"
-            self.add(node.where, stage, f"{key}: refers to stage '{name}', which stage '{stage.name}' does not wait for{hint}")
+            self.add(
+                node.where,
+                stage,
+                f"{key}: refers to stage '{name}', which stage '{stage.name}' does not "
+                f"wait for{hint}",
+            )
             return None
         if target is None:
             return None  # told where the stage names it
         if target.engine is None:
-            self.add(node.where, stage, f"{key}: stage '{name}' is a command, whose files orch does not know; write the path itself")
+            self.add(
+                node.where,
+                stage,
+                f"{key}: stage '{name}' is a command, whose files orch does not know; "
+                "write the path itself",
+            )
             return None
-        jobs = [draft.parent] if name == stage.for_each else [other.name for other in self.drafts[name]]
+        jobs = (
+            [draft.parent]
+            if name == stage.for_each
+            else [other.name for other in self.drafts[name]]
+        )
         if len(jobs) != 1 and self.sound[name]:
-            self.add(node.where, stage, f"{key}: refers to stage '{name}', which has {len(jobs)} jobs and a reference means one; "
-                                        f"use for_each: {name}")
+            self.add(
+                node.where,
+                stage,
+                f"{key}: refers to stage '{name}', which has {len(jobs)} jobs and a "
+                "reference means one; "
+                f"use for_each: {name}",
+            )
         return jobs[0] if len(jobs) == 1 else None
 
     def same_content(self) -> None:
@@ -295,5 +431,9 @@ class _Expansion:
             if other is not job:
                 told[pair] = told.get(pair, 0) + 1
             if other is not job and told[pair] == 1:
-                self.add(stage.place("matrix"), stage, f"jobs '{other.name}' and '{job.name}' have the same content; "
-                         "take one out, or let what tells them apart reach the config or the command")
+                self.add(
+                    stage.place("matrix"),
+                    stage,
+                    f"jobs '{other.name}' and '{job.name}' have the same content; "
+                    "take one out, or let what tells them apart reach the config or the command",
+                )

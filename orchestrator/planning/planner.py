@@ -1,5 +1,4 @@
-"""From an experiment to a plan: the one function that reads, expands and hashes.
-"""
+"""From an experiment to a plan: the one function that reads, expands and hashes."""
 
 from __future__ import annotations
 
@@ -11,9 +10,13 @@ from jobs.stages import digest
 from orchestrator.planning.plan import Plan
 
 
-def make_plan(path: str | os.PathLike[str], preset: str | None = None, overrides: Sequence[str] = ()) -> Plan:
-    """Read an experiment file and plan it. DescriptionError carries one line per mistake, in the order of the file."""
-    # Reading descriptions needs the engines' checked configs; a plan that was made needs none of it, and `orch status` none of the time.
+def make_plan(
+    path: str | os.PathLike[str], preset: str | None = None, overrides: Sequence[str] = ()
+) -> Plan:
+    """Read an experiment file and plan it. DescriptionError carries one line per mistake, in the
+    order of the file."""
+    # Reading descriptions needs the engines' checked configs; a plan that was made needs none of
+    # it, and `orch status` none of the time.
     from orchestrator.description.experiment import read_experiment
     from orchestrator.description.yaml_lines import Mistakes
     from orchestrator.errors import DescriptionError
@@ -24,8 +27,15 @@ def make_plan(path: str | os.PathLike[str], preset: str | None = None, overrides
     jobs, gates = expand(experiment.stages, mistakes) if experiment else ([], {})
     if mistakes.lines or experiment is None:
         raise DescriptionError(*mistakes.in_file_order())
-    return Plan(experiment=experiment.name, about=experiment.about, preset=experiment.preset, source=experiment.source,
-                jobs=tuple(jobs), gates=gates, overrides=tuple(overrides), snapshot=experiment.snapshot, notify=experiment.notify,
-                identity=digest([experiment.name, sorted([job.name, job.identity] for job in jobs)]))
-
-
+    return Plan(
+        experiment=experiment.name,
+        about=experiment.about,
+        preset=experiment.preset,
+        source=experiment.source,
+        jobs=tuple(jobs),
+        gates=gates,
+        overrides=tuple(overrides),
+        snapshot=experiment.snapshot,
+        notify=experiment.notify,
+        identity=digest([experiment.name, sorted([job.name, job.identity] for job in jobs)]),
+    )

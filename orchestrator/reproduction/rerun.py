@@ -1,6 +1,7 @@
-"""`orch rerun`: a recorded experiment once more, as a run of its own, with the present code or with the one it was launched with.
+"""`orch rerun`: a recorded experiment once more, as a run of its own, with the present code or with
+the one it was launched with.
 
-    python -P -m orchestrator.reproduction.rerun < REQUEST    the engines that come first on PYTHONPATH plan and check a description; JSON in and out
+python -P -m orchestrator.reproduction.rerun < REQUEST    the engines that come first on PYTHONPATH plan and check a description; JSON in and out
 """
 
 from __future__ import annotations
@@ -29,40 +30,73 @@ from orchestrator.scores import evolution
 
 
 def recorded(run: Run) -> tuple[Path, dict[str, Any]]:
-    """The experiment file that a run keeps, and the launch it is of. RunError if there is none, or not all of it."""
+    """The experiment file that a run keeps, and the launch it is of. RunError if there is none, or
+    not all of it."""
     if evolution.read(run.folder) is not None:
-        raise RunError(f"{run.name} is an evolution, which has no experiment file: call orch evolve again")
-    kept = [one for one in launches(run.folder) if (Path(one["folder"]) / "experiment.yaml").exists()]
+        raise RunError(
+            f"{run.name} is an evolution, which has no experiment file: call orch evolve again"
+        )
+    kept = [
+        one for one in launches(run.folder) if (Path(one["folder"]) / "experiment.yaml").exists()
+    ]
     if not kept:
-        raise RunError(f"{run.name} was launched by an orch that kept no experiment file: launch {run.plan.source} instead")
+        raise RunError(
+            f"{run.name} was launched by an orch that kept no experiment file: launch "
+            f"{run.plan.source} instead"
+        )
     path = Path(kept[-1]["folder"]) / "experiment.yaml"
     if "<secret>" in path.read_text():
-        raise RunError(f"{path}: a secret was taken out of it: launch {run.plan.source} instead, and pass secrets by the environment")
+        raise RunError(
+            f"{path}: a secret was taken out of it: launch {run.plan.source} instead, and "
+            "pass secrets by the environment"
+        )
     return path, kept[-1]
 
 
-def launched_plan(run: Run, overrides: Sequence[str], profile: Profile, root: Path) -> tuple[Plan, list[str]]:
-    """The recorded plan, or with ``overrides`` that of the kept description, and what the launched code finds wrong with it.
+def launched_plan(
+    run: Run, overrides: Sequence[str], profile: Profile, root: Path
+) -> tuple[Plan, list[str]]:
+    """The recorded plan, or with ``overrides`` that of the kept description, and what the launched
+    code finds wrong with it.
 
-    The planner is the present one; the engines' configs, with their checks and defaults, are those of the copy of the code.
+    The planner is the present one; the engines' configs, with their checks and defaults, are those
+    of the copy of the code.
     """
     path, launch = recorded(run)
-    jobs = tuple(dataclasses.replace(job, config=moved(job.config, str(run.folder), RUN)) for job in run.plan.jobs)
+    jobs = tuple(
+        dataclasses.replace(job, config=moved(job.config, str(run.folder), RUN))
+        for job in run.plan.jobs
+    )
     plan = dataclasses.replace(run.plan, jobs=jobs, source=path)
-    request = {"plan": None if overrides else plan.to_json(), "path": str(path), "preset": launch["preset"],
-               "overrides": [*launch["overrides"], *overrides], "profile": dataclasses.asdict(profile), "runs": str(root)}
+    request = {
+        "plan": None if overrides else plan.to_json(),
+        "path": str(path),
+        "preset": launch["preset"],
+        "overrides": [*launch["overrides"], *overrides],
+        "profile": dataclasses.asdict(profile),
+        "runs": str(root),
+    }
     with tempfile.TemporaryDirectory() as first:
-        # The copy itself has a part of orchestrator/ too, which is not to stand before the whole one.
+        # The copy itself has a part of orchestrator/ too, which is not to stand before the whole
+        # one.
         (Path(first) / "engines").symlink_to(code_of(run.folder).folder / "engines")
         places = [first, str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
-        done = subprocess.run([sys.executable, "-P", "-m", "orchestrator.reproduction.rerun"], input=json.dumps(request), capture_output=True, text=True,
-                              env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))})
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "orchestrator.reproduction.rerun"],
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))},
+        )
     if done.returncode == 2:
         raise CheckError(*done.stderr.splitlines())
     if done.returncode:
         said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise RunError(f"{run.name}: this orch cannot plan with the engines that it was launched with ({said}); rerun it with the present "
-                       "code, or with the orch of that time")
+        raise RunError(
+            f"{run.name}: this orch cannot plan with the engines that it was launched "
+            f"with ({said}); rerun it with the present "
+            "code, or with the orch of that time"
+        )
     answer = json.loads(done.stdout)
     return Plan.from_json(answer["plan"]) if overrides else plan, answer["problems"]
 
@@ -71,13 +105,24 @@ def launched_plan(run: Run, overrides: Sequence[str], profile: Profile, root: Pa
 def where_launched(run: Run) -> Iterator[None]:
     """Relative paths begin where the run was launched. RunError if that is gone."""
     if not Path(run.cwd).is_dir():
-        raise RunError(f"{run.name} was launched in {run.cwd}, which is gone: make it again, or launch {run.plan.source} elsewhere")
+        raise RunError(
+            f"{run.name} was launched in {run.cwd}, which is gone: make it again, or "
+            f"launch {run.plan.source} elsewhere"
+        )
     with contextlib.chdir(run.cwd):
         yield
 
 
-def rerun(run: Run, root: Path, overrides: Sequence[str], profile: Profile | None, launched: bool, tell: Tell) -> Run:
-    """Make the new run, ``<preset>-<plan hash>-rerun-<n>``; nothing is submitted. CheckError if it could not run here."""
+def rerun(
+    run: Run,
+    root: Path,
+    overrides: Sequence[str],
+    profile: Profile | None,
+    launched: bool,
+    tell: Tell,
+) -> Run:
+    """Make the new run, ``<preset>-<plan hash>-rerun-<n>``; nothing is submitted. CheckError if it
+    could not run here."""
     profile = profile or run.profile
     with where_launched(run):
         if launched:
@@ -102,15 +147,23 @@ def rerun(run: Run, root: Path, overrides: Sequence[str], profile: Profile | Non
             if again["work"]:
                 copy_launched(run.folder / "work", again["work"], folder / "work")
         made = create_run(plan, profile, root, tell, f"-rerun-{number}", again)
-    tell(f"{made.name}: {run.name} once more, with {'the code it was launched with' if launched else 'the present code'}")
+    tell(
+        f"{made.name}: {run.name} once more, with "
+        f"{'the code it was launched with' if launched else 'the present code'}"
+    )
     return made
 
 
 def main() -> int:
-    """Answer one request of ``launched_plan``; exit code 2 and one line per mistake if the description is wrong."""
+    """Answer one request of ``launched_plan``; exit code 2 and one line per mistake if the
+    description is wrong."""
     request = json.load(sys.stdin)
     try:
-        plan = Plan.from_json(request["plan"]) if request["plan"] else make_plan(request["path"], request["preset"], request["overrides"])
+        plan = (
+            Plan.from_json(request["plan"])
+            if request["plan"]
+            else make_plan(request["path"], request["preset"], request["overrides"])
+        )
         problems = check(plan, Profile(**request["profile"]), runs=Path(request["runs"]))
     except OrchError as error:
         print("\n".join(error.lines), file=sys.stderr)

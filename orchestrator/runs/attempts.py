@@ -1,4 +1,5 @@
-"""What lies on disk of an attempt before it is submitted: its folder, its log, what the members of an array or a pack find there."""
+"""What lies on disk of an attempt before it is submitted: its folder, its log, what the members of
+an array or a pack find there."""
 
 from __future__ import annotations
 
@@ -15,10 +16,15 @@ from orchestrator.runs.run import Run
 
 
 def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
-    """Make what a batch needs on disk before it is submitted; ``jobs``: with what these attempts ask for."""
+    """Make what a batch needs on disk before it is submitted; ``jobs``: with what these attempts
+    ask for."""
     work = run.code().work
     for job, record in zip(jobs, records, strict=True):
-        changed: dict[str, Any] = {} if job.resources == run.by_name[job.name].resources else {"resources": asdict(job.resources)}
+        changed: dict[str, Any] = (
+            {}
+            if job.resources == run.by_name[job.name].resources
+            else {"resources": asdict(job.resources)}
+        )
         if work is not None and job.command is not None:
             changed["cwd"] = str(work)
         if changed:
@@ -43,7 +49,8 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
 
 
 def write_members(run: Run, engine: str | None, records: Sequence[Record]) -> None:
-    """Tell the elements of an array, or one pack, what is theirs; what the file says of other elements stays."""
+    """Tell the elements of an array, or one pack, what is theirs; what the file says of other
+    elements stays."""
     path = run.array_folder(split_token(records[0].token)[0]) / "members.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}

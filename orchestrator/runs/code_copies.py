@@ -1,4 +1,5 @@
-"""What the nodes run is what was launched: copies of the code, made before anything is submitted and never changed.
+"""What the nodes run is what was launched: copies of the code, made before anything is submitted
+and never changed.
 
     runs/.code/<hash>/                     the engines and the program of the nodes; one copy per distinct code, of all runs
     runs/<experiment>/<run>/work/<hash>/   with ``snapshot: true`` the files of the folder orch was called in; commands run there
@@ -54,13 +55,19 @@ def hash_of(contents: Mapping[str, bytes]) -> str:
 
 
 def take_engines(root: Path) -> str:
-    """Keep the code as it is now below ``root`` (the runs' folder); returns its hash. A copy that is there is compared, and mended."""
+    """Keep the code as it is now below ``root`` (the runs' folder); returns its hash. A copy that
+    is there is compared, and mended."""
     contents = {name: path.read_bytes() for name, path in engine_files().items()}
     name = hash_of(contents)
     place = root / CODE / name
 
     def whole() -> bool:
-        return hash_of({path: (place / path).read_bytes() for path in contents if (place / path).is_file()}) == name
+        return (
+            hash_of(
+                {path: (place / path).read_bytes() for path in contents if (place / path).is_file()}
+            )
+            == name
+        )
 
     if place.exists() and whole():
         return name
@@ -73,7 +80,8 @@ def take_engines(root: Path) -> str:
 
 
 def put_in_place(draft: Path, place: Path, whole: Callable[[], bool] = lambda: True) -> None:
-    """Give a finished copy its name; another process may have been faster. A copy that is not ``whole`` (lost power) makes room."""
+    """Give a finished copy its name; another process may have been faster. A copy that is not
+    ``whole`` (lost power) makes room."""
     try:
         draft.rename(place)
         return
@@ -90,42 +98,73 @@ def put_in_place(draft: Path, place: Path, whole: Callable[[], bool] = lambda: T
 
 def changed_files(root: Path, before: str, after: str) -> list[str]:
     """Files that differ between two kept codes; a code that is gone counts as empty."""
+
     def files(name: str) -> dict[str, bytes]:
         place = root / CODE / name
-        return {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*")
-                if path.is_file() and "__pycache__" not in path.parts}
+        return {
+            str(path.relative_to(place)): path.read_bytes()
+            for path in place.rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        }
 
     old, new = files(before), files(after)
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
 def folder_files(folder: Path) -> tuple[list[str], list[str]]:
-    """Files of a folder that git tracks, and untracked ones that it does not ignore; and those left out. CheckError without git."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=folder,
-                            capture_output=True, check=False) if shutil.which("git") else None
+    """Files of a folder that git tracks, and untracked ones that it does not ignore; and those left
+    out. CheckError without git."""
+    listed = (
+        subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=folder,
+            capture_output=True,
+            check=False,
+        )
+        if shutil.which("git")
+        else None
+    )
     if listed is None or listed.returncode != 0:
-        raise CheckError(f"snapshot: true copies the files that git knows, and {folder} is in no git repository: git init, or take "
-                         "'snapshot' out of the experiment file")
+        raise CheckError(
+            f"snapshot: true copies the files that git knows, and {folder} is in no git "
+            "repository: git init, or take "
+            "'snapshot' out of the experiment file"
+        )
     names = list(dict.fromkeys(os.fsdecode(name) for name in listed.stdout.split(b"\0") if name))
-    private = [name for name in names if name.rpartition("/")[2] in PRIVATE or name.endswith(PRIVATE_ENDS)]
-    left_out = [*private, *(name for name in names if (folder / name).is_dir() and not (folder / name).is_symlink())]
-    there = [name for name in names if name not in set(left_out) and ((folder / name).is_symlink() or (folder / name).is_file())]
+    private = [
+        name for name in names if name.rpartition("/")[2] in PRIVATE or name.endswith(PRIVATE_ENDS)
+    ]
+    left_out = [
+        *private,
+        *(name for name in names if (folder / name).is_dir() and not (folder / name).is_symlink()),
+    ]
+    there = [
+        name
+        for name in names
+        if name not in set(left_out) and ((folder / name).is_symlink() or (folder / name).is_file())
+    ]
     return there, left_out
 
 
 def measured(folder: Path) -> tuple[list[str], list[str]]:
-    """The files that a copy of ``folder`` would hold, and those left out. CheckError if they are too much, or unknown."""
+    """The files that a copy of ``folder`` would hold, and those left out. CheckError if they are
+    too much, or unknown."""
     names, left_out = folder_files(folder)
     sizes = {name: (folder / name).lstat().st_size for name in names}
     if (total := sum(sizes.values())) > MOST_MEGABYTES * 2**20:
         largest = sorted(names, key=lambda name: -sizes[name])[:3]
-        raise CheckError(f"snapshot: true would copy {total / 2**20:.0f} MB of {folder}, more than {MOST_MEGABYTES} MB: let git ignore "
-                         f"the largest files ({', '.join(largest)}), or take 'snapshot' out of the experiment file")
+        raise CheckError(
+            f"snapshot: true would copy {total / 2**20:.0f} MB of {folder}, more than "
+            f"{MOST_MEGABYTES} MB: let git ignore "
+            f"the largest files ({', '.join(largest)}), or take 'snapshot' out of the "
+            "experiment file"
+        )
     return names, left_out
 
 
 def take_folder(folder: Path, work: Path) -> str:
-    """Copy what git knows of ``folder`` to ``work/<hash>``; returns the hash. CheckError as of ``measured``."""
+    """Copy what git knows of ``folder`` to ``work/<hash>``; returns the hash. CheckError as of
+    ``measured``."""
     names, left_out = measured(folder)
     contents = {name: content_of(folder, name) for name in names}
     digest = hash_of(contents)
@@ -135,13 +174,22 @@ def take_folder(folder: Path, work: Path) -> str:
             copy_one(folder, draft, name)
         draft.mkdir(parents=True, exist_ok=True)  # of an empty folder
         put_in_place(draft, work / digest)
-        write_json(work / f"{digest}.json", {"from": str(folder), "left_out": left_out, "files": {
-            name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}})
+        write_json(
+            work / f"{digest}.json",
+            {
+                "from": str(folder),
+                "left_out": left_out,
+                "files": {
+                    name: hashlib.sha256(content).hexdigest() for name, content in contents.items()
+                },
+            },
+        )
     return digest
 
 
 def content_of(folder: Path, name: str) -> bytes:
-    """What counts of a file: its content and whether it may be executed; of a link where it leads."""
+    """What counts of a file: its content and whether it may be executed; of a link where it
+    leads."""
     path = folder / name
     if path.is_symlink():
         return b"-> " + os.fsencode(link_target(folder, path))
@@ -149,7 +197,8 @@ def content_of(folder: Path, name: str) -> bytes:
 
 
 def link_target(folder: Path, link: Path) -> str:
-    """Where a link leads from the copy: the same place in it, or, outside of the folder, the place itself."""
+    """Where a link leads from the copy: the same place in it, or, outside of the folder, the place
+    itself."""
     inside = link.resolve().is_relative_to(folder.resolve()) and not link.readlink().is_absolute()
     return str(link.readlink()) if inside else str(link.resolve())
 
@@ -165,13 +214,21 @@ def copy_one(folder: Path, target: Path, name: str) -> None:
 
 
 def copy_launched(work: Path, digest: str, target: Path) -> None:
-    """Copy a run's snapshot into another run, from what was kept. RunError if what ran there has changed one of its files."""
+    """Copy a run's snapshot into another run, from what was kept. RunError if what ran there has
+    changed one of its files."""
     manifest = json.loads((work / f"{digest}.json").read_text())
-    changed = [name for name, sha in manifest["files"].items()
-               if not os.path.lexists(work / digest / name) or hashlib.sha256(content_of(work / digest, name)).hexdigest() != sha]
+    changed = [
+        name
+        for name, sha in manifest["files"].items()
+        if not os.path.lexists(work / digest / name)
+        or hashlib.sha256(content_of(work / digest, name)).hexdigest() != sha
+    ]
     if changed:
-        raise RunError(f"{work / digest}: {', '.join(changed[:3])} was changed by what ran there: rerun with the present code instead "
-                       "(without --code launched)")
+        raise RunError(
+            f"{work / digest}: {', '.join(changed[:3])} was changed by what ran there: "
+            "rerun with the present code instead "
+            "(without --code launched)"
+        )
     draft = target / f".{digest}.{os.getpid()}"
     for name in manifest["files"]:
         copy_one(work / digest, draft, name)

@@ -26,34 +26,54 @@ from orchestrator.runs.provenance import Tell, code_of, quiet
 from orchestrator.runs.run import Run, locked, waiting
 
 
-def create_run(plan: Plan, profile: Profile, root: Path, tell: Tell = quiet, suffix: str = "",
-               again: dict[str, Any] | None = None) -> Run:
-    """Make the run's folder with plan.json and the jobs' files; a run that is there is opened and takes the new resources.
+def create_run(
+    plan: Plan,
+    profile: Profile,
+    root: Path,
+    tell: Tell = quiet,
+    suffix: str = "",
+    again: dict[str, Any] | None = None,
+) -> Run:
+    """Make the run's folder with plan.json and the jobs' files; a run that is there is opened and
+    takes the new resources.
 
-    Either way the code is kept as it is now, and what is submitted next runs it. ``suffix``: of the folder's name; ``again``: a launch
-    whose code is taken instead.
+    Either way the code is kept as it is now, and what is submitted next runs it. ``suffix``: of the
+    folder's name; ``again``: a launch whose code is taken instead.
     """
     folder = root / plan.experiment / f"{plan.preset or 'full'}-{plan.identity[:8]}{suffix}"
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):  # two terminals that launch at once make one run, with one uid
         if not (folder / "plan.json").exists():
-            provenance.note(folder, plan, Path.cwd(), "launch" if not suffix else "rerun", tell, again)
-            held = PlanFile(plan=plan.below(folder), profile=asdict(profile), uid=secrets.token_hex(8), cwd=str(Path.cwd()),
-                            created=time.time())
+            provenance.note(
+                folder, plan, Path.cwd(), "launch" if not suffix else "rerun", tell, again
+            )
+            held = PlanFile(
+                plan=plan.below(folder),
+                profile=asdict(profile),
+                uid=secrets.token_hex(8),
+                cwd=str(Path.cwd()),
+                created=time.time(),
+            )
             write_jobs(folder, held.plan)
             write_plan(folder, held)
             run = run_of(folder, held)
-            run.save(map(waiting, run.plan.jobs))  # without it a look at every job's folder would tell the same
+            run.save(
+                map(waiting, run.plan.jobs)
+            )  # without it a look at every job's folder would tell the same
             return run
     return opened_again(folder, plan, profile, tell)
 
 
 def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
-    """The run that is there. Resources are not part of a job's identity: more time or memory for it is what a relaunch may bring."""
+    """The run that is there. Resources are not part of a job's identity: more time or memory for it
+    is what a relaunch may bring."""
     run = open_run(folder)
     if run.profile.kind != profile.kind:
-        raise RunError(f"{run.name} was launched on '{run.profile.name}'; continue it there (--cluster {run.profile.name}), or set "
-                       "ORCH_RUNS to another folder to run it a second time")
+        raise RunError(
+            f"{run.name} was launched on '{run.profile.name}'; continue it there "
+            f"(--cluster {run.profile.name}), or set "
+            "ORCH_RUNS to another folder to run it a second time"
+        )
     with run.lock():
         provenance.note(folder, plan, Path(run.cwd), "launch", tell)
         held = replace(read_plan(folder), plan=plan.below(folder), profile=asdict(profile))
@@ -61,7 +81,9 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
         for job in plan.jobs:
             path = folder / job.folder / "job.json"
             if msgspec.json.decode(path.read_bytes(), type=Asked).resources != job.resources:
-                write_json(path, {**json.loads(path.read_text()), "resources": asdict(job.resources)})
+                write_json(
+                    path, {**json.loads(path.read_text()), "resources": asdict(job.resources)}
+                )
     return run_of(folder, held)
 
 
@@ -81,9 +103,13 @@ def write_jobs(folder: Path, plan: Plan) -> None:
         place = folders[job.name]
         with contextlib.suppress(FileExistsError):
             os.mkdir(place)  # noqa: PTH102  # thousands of them
-        # Not flushed to the disk one by one: plan.json comes last, and without it the next launch writes all of them again.
+        # Not flushed to the disk one by one: plan.json comes last, and without it the next launch
+        # writes all of them again.
         values = job_values(job, folders, cwd if work is None or job.engine else str(work))
-        for name, document in (("job.json", values), *((("config.json", job.config),) if job.engine is not None else ())):
+        for name, document in (
+            ("job.json", values),
+            *((("config.json", job.config),) if job.engine is not None else ()),
+        ):
             with open(f"{place}/{name}", "wb") as file:  # noqa: PTH123
                 file.write(indented(document))
 
@@ -98,6 +124,14 @@ def indented(document: dict[str, Any]) -> bytes:
 
 def job_values(job: Job, folders: dict[str, str], cwd: str) -> dict[str, Any]:
     """What job.json holds."""
-    return {"name": job.name, "stage": job.stage, "axes": job.axes, "engine": job.engine, "command": job.command,
-            "needs": {name: folders[name] for name in job.after}, "cwd": cwd, "identity": job.identity,
-            "resources": dict(vars(job.resources))}
+    return {
+        "name": job.name,
+        "stage": job.stage,
+        "axes": job.axes,
+        "engine": job.engine,
+        "command": job.command,
+        "needs": {name: folders[name] for name in job.after},
+        "cwd": cwd,
+        "identity": job.identity,
+        "resources": dict(vars(job.resources)),
+    }

@@ -1,4 +1,5 @@
-"""``plan.json``: a run's plan, the profile of its cluster, and where and with what it was launched. A job per line."""
+"""``plan.json``: a run's plan, the profile of its cluster, and where and with what it was launched.
+A job per line."""
 
 from __future__ import annotations
 
@@ -35,11 +36,15 @@ def read_plan(run_folder: Path) -> PlanFile:
     content = path.read_bytes()
     try:
         return msgspec.json.decode(content, type=PlanFile, dec_hook=path_of)
-    except msgspec.DecodeError:  # not one of ours, or it has a number that is none in strict JSON: NaN, Infinity
+    except (
+        msgspec.DecodeError
+    ):  # not one of ours, or it has a number that is none in strict JSON: NaN, Infinity
         try:
             return msgspec.convert(json.loads(content), PlanFile, dec_hook=path_of)
         except (ValueError, msgspec.ValidationError) as error:
-            raise RunError(f"{path}: not a plan file ({error}): launch the experiment again") from error
+            raise RunError(
+                f"{path}: not a plan file ({error}): launch the experiment again"
+            ) from error
 
 
 def write_plan(run_folder: Path, held: PlanFile) -> None:
@@ -47,4 +52,7 @@ def write_plan(run_folder: Path, held: PlanFile) -> None:
     rest = {"profile": held.profile, "uid": held.uid, "cwd": held.cwd, "created": held.created}
     plan = json.dumps(held.plan.head())
     jobs = ",\n".join(json.dumps(job.to_dict()) for job in held.plan.jobs)
-    write_text(run_folder / NAME, f'{json.dumps(rest)[:-1]},\n"plan": {plan[:-1]}, "jobs": [\n{jobs}\n]}}}}\n')
+    write_text(
+        run_folder / NAME,
+        f'{json.dumps(rest)[:-1]},\n"plan": {plan[:-1]}, "jobs": [\n{jobs}\n]}}}}\n',
+    )

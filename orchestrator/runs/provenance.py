@@ -1,12 +1,13 @@
-"""What a run was launched with: commit and uncommitted changes, description, environment, and the copy of the code that its jobs run.
+"""What a run was launched with: commit and uncommitted changes, description, environment, and the
+copy of the code that its jobs run.
 
     code.json                      the newest copy of the code, which what is submitted next runs
     provenance/<n>/launch.json     launch n: when, by which command, git, environment of orch, code
     provenance/<n>/changes.patch   what differed from the commit; binary files are named, secrets left out
     provenance/<n>/experiment.yaml the experiment file as it was
 
-A launch that brings nothing new adds nothing. What a job itself ran with is in its ``out/environment.json`` (engines) and the ``code`` of
-its ``attempt-<n>/claim.json``.
+A launch that brings nothing new adds nothing. What a job itself ran with is in its
+``out/environment.json`` (engines) and the ``code`` of its ``attempt-<n>/claim.json``.
 """
 
 from __future__ import annotations
@@ -62,16 +63,24 @@ def quiet(_line: str) -> None:
 
 
 def code_of(run_folder: Path) -> Code:
-    """The copy that the newest launch or retry made. RunError if it is gone; of a run of before there were copies it is made now."""
+    """The copy that the newest launch or retry made. RunError if it is gone; of a run of before
+    there were copies it is made now."""
     path = run_folder / "code.json"
     root = run_folder.parent.parent
     if not path.exists():
         write_json(path, {"code": take_engines(root), "work": None})
     values = json.loads(path.read_text())
-    code = Code(values["code"], root / CODE / values["code"], run_folder / "work" / values["work"] if values["work"] else None)
+    code = Code(
+        values["code"],
+        root / CODE / values["code"],
+        run_folder / "work" / values["work"] if values["work"] else None,
+    )
     if not code.program.exists():
-        raise RunError(f"{code.folder}: the code that this run was launched with is gone; take the present one: orch retry "
-                       f"{run_folder.parent.name}/{run_folder.name}")
+        raise RunError(
+            f"{code.folder}: the code that this run was launched with is gone; take the "
+            "present one: orch retry "
+            f"{run_folder.parent.name}/{run_folder.name}"
+        )
     return code
 
 
@@ -80,31 +89,50 @@ def git(folder: Path, *arguments: str) -> bytes | None:
     if shutil.which("git") is None:
         return None
     try:
-        done = subprocess.run(["git", "--no-optional-locks", *arguments], cwd=folder, capture_output=True, timeout=GIT_SECONDS,
-                              stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            ["git", "--no-optional-locks", *arguments],
+            cwd=folder,
+            capture_output=True,
+            timeout=GIT_SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
     except (subprocess.TimeoutExpired, FileNotFoundError):
         return None
     return done.stdout if done.returncode == 0 else None
 
 
 def git_state(folder: Path) -> tuple[dict[str, Any] | None, str]:
-    """Commit, branch, changed and untracked files of the repository that ``folder`` lies in, and the changes as a patch."""
+    """Commit, branch, changed and untracked files of the repository that ``folder`` lies in, and
+    the changes as a patch."""
     status = git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=normal", "-z")
     if status is None:
         return None, ""
     entries = os.fsdecode(status).split("\0")
-    heads = dict(entry[2:].split(" ", 1) for entry in entries if entry.startswith("# ") and " " in entry[2:])
+    heads = dict(
+        entry[2:].split(" ", 1) for entry in entries if entry.startswith("# ") and " " in entry[2:]
+    )
     untracked = [entry[2:] for entry in entries if entry.startswith("? ")]
     commit = None if heads["branch.oid"] == "(initial)" else heads["branch.oid"]
     patch = ""
     if commit and any(entry[:2] in ("1 ", "2 ", "u ") for entry in entries):
-        patch = (git(folder, "diff", "HEAD", "--no-ext-diff", "--no-textconv", "--no-color") or b"").decode(errors="replace")
-    remote = (git(folder, "config", "--get", "remote.origin.url") or b"").decode(errors="replace").strip()
-    return {"commit": commit, "branch": heads.get("branch.head"), "remote": re.sub(r"://[^/@]*@", "://", remote) or None,
-            "changed": re.findall(r"^diff --git a/.* b/(.*)$", patch, re.MULTILINE),
-            "binary": re.findall(r"^Binary files .*? and b/(.*) differ$", patch, re.MULTILINE),
-            "untracked": untracked[:UNTRACKED], "untracked_more": max(0, len(untracked) - UNTRACKED),
-            "patch_cut": len(patch.encode()) > PATCH_BYTES}, redacted(cut(patch))
+        patch = (
+            git(folder, "diff", "HEAD", "--no-ext-diff", "--no-textconv", "--no-color") or b""
+        ).decode(errors="replace")
+    remote = (
+        (git(folder, "config", "--get", "remote.origin.url") or b"")
+        .decode(errors="replace")
+        .strip()
+    )
+    return {
+        "commit": commit,
+        "branch": heads.get("branch.head"),
+        "remote": re.sub(r"://[^/@]*@", "://", remote) or None,
+        "changed": re.findall(r"^diff --git a/.* b/(.*)$", patch, re.MULTILINE),
+        "binary": re.findall(r"^Binary files .*? and b/(.*) differ$", patch, re.MULTILINE),
+        "untracked": untracked[:UNTRACKED],
+        "untracked_more": max(0, len(untracked) - UNTRACKED),
+        "patch_cut": len(patch.encode()) > PATCH_BYTES,
+    }, redacted(cut(patch))
 
 
 def cut(patch: str) -> str:
@@ -112,40 +140,72 @@ def cut(patch: str) -> str:
     if len(patch.encode()) <= PATCH_BYTES:
         return patch
     head = patch.encode()[:PATCH_BYTES].decode(errors="ignore")
-    return head[:head.rfind("\ndiff --git ") + 1]
+    return head[: head.rfind("\ndiff --git ") + 1]
 
 
 def launches(run_folder: Path) -> list[dict[str, Any]]:
     """What each launch noted, oldest first; each with its ``folder``."""
-    paths = sorted((run_folder / "provenance").glob("*/launch.json"), key=lambda path: int(path.parent.name))
+    paths = sorted(
+        (run_folder / "provenance").glob("*/launch.json"), key=lambda path: int(path.parent.name)
+    )
     return [json.loads(path.read_text()) | {"folder": str(path.parent)} for path in paths]
 
 
-def note(run_folder: Path, plan: Plan, cwd: Path, action: str, tell: Tell = quiet, again: dict[str, Any] | None = None) -> None:
-    """Keep the code as it is now and what it was launched with. Jobs submitted from now on run this code; queued ones keep theirs.
+def note(
+    run_folder: Path,
+    plan: Plan,
+    cwd: Path,
+    action: str,
+    tell: Tell = quiet,
+    again: dict[str, Any] | None = None,
+) -> None:
+    """Keep the code as it is now and what it was launched with. Jobs submitted from now on run this
+    code; queued ones keep theirs.
 
     ``again``: a launch of another run whose code is taken instead of the present one.
     """
     root = run_folder.parent.parent
     if again is None:
-        name, work = take_engines(root), take_folder(cwd, run_folder / "work") if plan.snapshot else None
+        name, work = (
+            take_engines(root),
+            take_folder(cwd, run_folder / "work") if plan.snapshot else None,
+        )
         state, patch = git_state(cwd)
     else:
-        name, work, state, patch = again["code"], again["work"], again["git"], kept(again, "changes.patch")
+        name, work, state, patch = (
+            again["code"],
+            again["work"],
+            again["git"],
+            kept(again, "changes.patch"),
+        )
     told: dict[str, Any] = {
-        "action": action, "code": name, "work": work, "preset": plan.preset, "overrides": list(plan.overrides), "git": state,
-        "environment": environment(), "orchestrator": str(Path(__file__).parents[1]), "user": getpass.getuser()}
+        "action": action,
+        "code": name,
+        "work": work,
+        "preset": plan.preset,
+        "overrides": list(plan.overrides),
+        "git": state,
+        "environment": environment(),
+        "orchestrator": str(Path(__file__).parents[1]),
+        "user": getpass.getuser(),
+    }
     before = launches(run_folder)[-1:]
     text = kept(before[0], "experiment.yaml") if action == "retry" and before else description(plan)
-    if before and all(before[0].get(key) == told[key] for key in told if key != "action") and (
-            kept(before[0], "changes.patch"), kept(before[0], "experiment.yaml")) == (patch, text):
+    if (
+        before
+        and all(before[0].get(key) == told[key] for key in told if key != "action")
+        and (kept(before[0], "changes.patch"), kept(before[0], "experiment.yaml")) == (patch, text)
+    ):
         return
     folder = run_folder / "provenance" / str(len(launches(run_folder)) + 1)
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in (("changes.patch", patch), ("experiment.yaml", text)):
         if content:
             write_text(folder / file, content)
-    write_json(folder / "launch.json", {**told, "time": time.time(), "host": socket.gethostname(), "cwd": str(cwd)})
+    write_json(
+        folder / "launch.json",
+        {**told, "time": time.time(), "host": socket.gethostname(), "cwd": str(cwd)},
+    )
     write_json(run_folder / "code.json", {"code": name, "work": work})
     if before:
         tell_changes(root, before[0], told, tell)
@@ -155,10 +215,16 @@ def tell_changes(root: Path, before: dict[str, Any], now: dict[str, Any], tell: 
     """Say that other code runs from now on."""
     if before["code"] != now["code"]:
         files = changed_files(root, before["code"], now["code"])
-        tell(f"code: {sentence(files)} changed since the last launch; what is submitted from now on runs the present code "
-             f"({now['code']}), what is queued keeps {before['code']}")
+        tell(
+            f"code: {sentence(files)} changed since the last launch; what is submitted "
+            "from now on runs the present code "
+            f"({now['code']}), what is queued keeps {before['code']}"
+        )
     if before["work"] != now["work"]:
-        tell(f"code: files of the folder changed since the last launch; commands submitted from now on run in work/{now['work']}")
+        tell(
+            "code: files of the folder changed since the last launch; commands submitted "
+            f"from now on run in work/{now['work']}"
+        )
 
 
 def kept(launch: dict[str, Any], file: str) -> str:
@@ -168,7 +234,8 @@ def kept(launch: dict[str, Any], file: str) -> str:
 
 
 def description(plan: Plan) -> str:
-    """The experiment file as it is now, without secrets; empty for a plan that was made without one (an evolution)."""
+    """The experiment file as it is now, without secrets; empty for a plan that was made without one
+    (an evolution)."""
     if plan.source.suffix not in (".yaml", ".yml") or not plan.source.exists():
         return ""
     return redacted(plan.source.read_text(encoding="utf-8"))
@@ -181,4 +248,7 @@ def summary(launch: dict[str, Any]) -> str:
         return f"code {launch['code']}, no git repository"
     files: Sequence[str] = state["changed"]
     changes = f" with changes in {sentence(files)}" if files else ""
-    return f"code {launch['code']}, commit {(state['commit'] or 'none')[:10]} ({state['branch']}){changes}"
+    return (
+        f"code {launch['code']}, commit {(state['commit'] or 'none')[:10]} "
+        f"({state['branch']}){changes}"
+    )

@@ -1,6 +1,7 @@
 """What is known of one job, and how its tokens read.
 
-msgspec reads and writes ten thousand of them in a tenth of the time that json and dataclasses take, at every look (docs/performance.md).
+msgspec reads and writes ten thousand of them in a tenth of the time that json and dataclasses take,
+at every look (docs/performance.md).
 """
 
 from __future__ import annotations
@@ -50,14 +51,29 @@ class JobState(StrEnum):
 ACTIVE = frozenset({JobState.PENDING, JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED})
 
 
-FAILED = frozenset({JobState.FAILED, JobState.CANCELLED, JobState.TIMEOUT, JobState.OUT_OF_MEMORY, JobState.NODE_FAIL,
-                    JobState.PREEMPTED})
+FAILED = frozenset(
+    {
+        JobState.FAILED,
+        JobState.CANCELLED,
+        JobState.TIMEOUT,
+        JobState.OUT_OF_MEMORY,
+        JobState.NODE_FAIL,
+        JobState.PREEMPTED,
+    }
+)
 
 
 FINAL = FAILED | {JobState.COMPLETED, JobState.SKIPPED}
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True, gc=False):
+class Record(
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    omit_defaults=True,
+    forbid_unknown_fields=True,
+    gc=False,
+):
     """What the state file says of one job; ``dataclasses.replace`` changes it."""
 
     name: str
@@ -71,9 +87,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     """Last part of the scheduler's job name; empty while it was never submitted."""
     job_id: str | None = None
     """The scheduler's id; None while it is not known."""
-    state: JobState = msgspec.field(default_factory=lambda: JobState.WAITING)  # a factory's default is written all the same
+    state: JobState = msgspec.field(
+        default_factory=lambda: JobState.WAITING
+    )  # a factory's default is written all the same
     source: str = "orch"
-    """Where the state comes from: results, exit record, sacct, squeue, scheduler, gate, limit or orch."""
+    """Where the state comes from: results, exit record, sacct, squeue, scheduler, gate, limit or
+    orch."""
     seen: float = 0.0
     """When the source said so, in Unix seconds."""
     reason: str = ""
@@ -84,9 +103,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     exit_code: int | None = None
     host: str | None = None
     restarts: int = 0
-    """How often the scheduler has started this attempt again: after a time limit, a preemption or a failed node."""
+    """How often the scheduler has started this attempt again: after a time limit, a preemption or a
+    failed node."""
     cause: str = ""
-    """Kind of death of the newest attempt (orchestrator/lifecycle/failure_causes.py); empty while it has not died."""
+    """Kind of death of the newest attempt (orchestrator/lifecycle/failure_causes.py); empty while
+    it has not died."""
     died_of: str = ""
     """The kind with the line it was read from and what to do; shown as the reason."""
     memory_gb: int | None = None
@@ -98,7 +119,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
     expected_start: float | None = None
     """When the scheduler thought last that it would start; it may have been wrong."""
     held: bool = False
-    """Whether it waits in the queue, held back because others of its stage died of what it would die of."""
+    """Whether it waits in the queue, held back because others of its stage died of what it would
+    die of."""
 
     __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]] = {}
     """What ``dataclasses.replace`` looks at."""
@@ -108,21 +130,25 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forb
         return asdict(self)
 
 
-MADE = dataclasses.make_dataclass("MADE", Record.__struct_fields__, init=False, repr=False, eq=False)
+MADE = dataclasses.make_dataclass(
+    "MADE", Record.__struct_fields__, init=False, repr=False, eq=False
+)
 
 
 Record.__dataclass_fields__.update({item.name: item for item in dataclasses.fields(MADE)})
 
 
 def split_token(token: str) -> tuple[str, int | None]:
-    """The scheduler's part of a token, or of a job id, and the index in its array (None: not in one)."""
+    """The scheduler's part of a token, or of a job id, and the index in its array (None: not in
+    one)."""
     whole = allocation(token)
     head, _, index = whole.rpartition("_")
     return (head, int(index)) if index.isdigit() and head else (whole, None)
 
 
 def allocation(token: str) -> str:
-    """The token of the job that the scheduler knows: members of a pack share one, as ``<token>+<member>``."""
+    """The token of the job that the scheduler knows: members of a pack share one, as
+    ``<token>+<member>``."""
     if "+" not in token:
         return token
     head, plus, place = token.rpartition("+")
@@ -133,13 +159,13 @@ AGED_SECONDS = 60.0
 
 
 def unchanged(before: Sequence[Record], after: Sequence[Record]) -> bool:
-    """Whether a look found nothing new but that what was known is still so; after a minute that is new enough to be written down."""
+    """Whether a look found nothing new but that what was known is still so; after a minute that is
+    new enough to be written down."""
     return len(before) == len(after) and all(
         old is new or (new.seen - old.seen < AGED_SECONDS and replace(old, seen=new.seen) == new)
-        for old, new in zip(before, after, strict=True))
+        for old, new in zip(before, after, strict=True)
+    )
 
 
 SOURCE = "gate"
 """The source of a record that a gate holds or has skipped."""
-
-

@@ -1,12 +1,13 @@
-"""A run: one launch of an experiment and its folder. The only place that knows where things lie in it.
+"""A run: one launch of an experiment and its folder. The only place that knows where things lie in
+it.
 
-    runs/<experiment>/<preset>-<plan hash>/
-        plan.json          the plan, the cluster profile, where and with what it was launched; a relaunch may change resources
-        state.json         what is known of every job; written only by orch, whole, by rename, under state.lock
-        submitted.jsonl    journal of job ids, one flushed line per submission
-        code.json          which copy of the code (runs/.code/<hash>/) is submitted next; provenance/ has what it was launched with
-        jobs/<job>/        job.json, config.json (of an engine), out/, attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
-        arrays/<token>/    of an array or a pack: script.sh, members.json and a log per job, which the log.txt of its attempt is a link to
+runs/<experiment>/<preset>-<plan hash>/
+    plan.json          the plan, the cluster profile, where and with what it was launched; a relaunch may change resources
+    state.json         what is known of every job; written only by orch, whole, by rename, under state.lock
+    submitted.jsonl    journal of job ids, one flushed line per submission
+    code.json          which copy of the code (runs/.code/<hash>/) is submitted next; provenance/ has what it was launched with
+    jobs/<job>/        job.json, config.json (of an engine), out/, attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
+    arrays/<token>/    of an array or a pack: script.sh, members.json and a log per job, which the log.txt of its attempt is a link to
 """
 
 from __future__ import annotations
@@ -84,7 +85,8 @@ class Run:
         return self.folder / record.folder / f"attempt-{record.attempt}"
 
     def log(self, record: Record) -> Path:
-        """The log of a job's newest attempt; of a member of a pack that has not started that of its allocation."""
+        """The log of a job's newest attempt; of a member of a pack that has not started that of its
+        allocation."""
         own = self.attempt_folder(record) / "log.txt"
         if "+" not in record.token or own.exists():
             return own
@@ -100,8 +102,11 @@ class Run:
         return hashlib.sha256(f"{self.uid}/{job.name}/{attempt}".encode()).hexdigest()[:10]
 
     def look_token(self, tokens: Sequence[str]) -> str:
-        """The token of the job that looks at gates once the attempts with these tokens have ended."""
-        return hashlib.sha256("/".join([self.uid, "look", *sorted(tokens)]).encode()).hexdigest()[:10]
+        """The token of the job that looks at gates once the attempts with these tokens have
+        ended."""
+        return hashlib.sha256("/".join([self.uid, "look", *sorted(tokens)]).encode()).hexdigest()[
+            :10
+        ]
 
     def scheduler_name(self, record: Record) -> str:
         """The job's name for the scheduler: readable, and ending in the token."""
@@ -116,20 +121,26 @@ class Run:
         return self.folder / "arrays" / token
 
     def node_command(self, job: Job, record: Record) -> list[str]:
-        """What a scheduler starts for one attempt; for an element of an array or a pack the same for all, with their folder.
+        """What a scheduler starts for one attempt; for an element of an array or a pack the same
+        for all, with their folder.
 
-        The copy of the program that was launched, run without the environment's start-up files: these cost more than all the rest
-        (docs/performance.md).
+        The copy of the program that was launched, run without the environment's start-up files:
+        these cost more than all the rest (docs/performance.md).
         """
         python = self.profile.host_python
         head = split_token(record.token)[0]
-        what = [str(self.array_folder(head))] if head != record.token else \
-            [str(self.job_folder(job)), str(record.attempt), record.token]
+        what = (
+            [str(self.array_folder(head))]
+            if head != record.token
+            else [str(self.job_folder(job)), str(record.attempt), record.token]
+        )
         return [python, "-I", "-S", "-u", str(self.code().program), *what]
 
     def code(self) -> Code:
         """The copy of the code that the next submissions start."""
-        from orchestrator.runs.provenance import code_of  # `orch status` has no need of git, packages and hashes
+        from orchestrator.runs.provenance import (
+            code_of,
+        )  # `orch status` has no need of git, packages and hashes
 
         return code_of(self.folder)
 
@@ -141,21 +152,28 @@ class Run:
         try:
             # Of a job that ran on the cluster `local` older versions wrote a list here.
             content = path.read_bytes().replace(b'"ended": [], ', b"")
-            known = {record.name: record for record in msgspec.json.decode(content, type=StateFile).jobs}
+            known = {
+                record.name: record for record in msgspec.json.decode(content, type=StateFile).jobs
+            }
         except msgspec.DecodeError as error:
-            raise RunError(f"{path}: not a state file ({error}); rebuild it from the jobs' folders and the scheduler: "
-                           f"orch status {self.name} --rescan") from error
+            raise RunError(
+                f"{path}: not a state file ({error}); rebuild it from the jobs' folders "
+                "and the scheduler: "
+                f"orch status {self.name} --rescan"
+            ) from error
         return [known.get(job.name) or waiting(job) for job in self.plan.jobs]
 
     def rescanned(self) -> list[Record]:
-        """The records without the state file, which is kept as ``state.json.old`` if there is one. With the lock held."""
+        """The records without the state file, which is kept as ``state.json.old`` if there is one.
+        With the lock held."""
         known = {record.name: record for record in self.rebuilt()}
         with contextlib.suppress(FileNotFoundError):
             (self.folder / "state.json").replace(self.folder / "state.json.old")
         return [known.get(job.name) or waiting(job) for job in self.plan.jobs]
 
     def rebuilt(self) -> Iterator[Record]:
-        """Records from the job folders alone: the newest attempt of each job and its token. The scheduler fills in the rest."""
+        """Records from the job folders alone: the newest attempt of each job and its token. The
+        scheduler fills in the rest."""
         for job in self.plan.jobs:
             attempts = attempts_in(f"{self.folder}/{job.folder}")
             if attempts:
@@ -164,41 +182,88 @@ class Run:
                 element = log.readlink() if log.is_symlink() else None
                 token = self.token(job, number)
                 if element is not None:
-                    token = element.stem if "+" in element.stem else f"{element.parent.name}_{element.stem}"
-                yield Record(name=job.name, stage=job.stage, identity=job.identity, folder=job.folder, attempt=number,
-                             token=token, state=JobState.UNKNOWN, reason=REBUILT, submitted=self.created)
+                    token = (
+                        element.stem
+                        if "+" in element.stem
+                        else f"{element.parent.name}_{element.stem}"
+                    )
+                yield Record(
+                    name=job.name,
+                    stage=job.stage,
+                    identity=job.identity,
+                    folder=job.folder,
+                    attempt=number,
+                    token=token,
+                    state=JobState.UNKNOWN,
+                    reason=REBUILT,
+                    submitted=self.created,
+                )
 
     def save(self, records: Iterable[Record]) -> None:
         """Write the state file whole, a job per line. Only with the lock held."""
         mine = list(records)
-        lines = b",\n".join(map(msgspec.json.Encoder().encode, [*mine, *self.newer({record.name for record in mine})]))
-        write_text(self.folder / "state.json", f'{{"run": {json.dumps(self.name)}, "jobs": [\n{lines.decode()}\n]}}\n')
-        (self.folder / "submitted.jsonl").unlink(missing_ok=True)  # what it held is in the state file now
+        lines = b",\n".join(
+            map(
+                msgspec.json.Encoder().encode,
+                [*mine, *self.newer({record.name for record in mine})],
+            )
+        )
+        write_text(
+            self.folder / "state.json",
+            f'{{"run": {json.dumps(self.name)}, "jobs": [\n{lines.decode()}\n]}}\n',
+        )
+        (self.folder / "submitted.jsonl").unlink(
+            missing_ok=True
+        )  # what it held is in the state file now
 
     def newer(self, known: set[str]) -> list[Record]:
-        """What the state file says of jobs that an evolution's plan got after this process read it; they stay as they are."""
+        """What the state file says of jobs that an evolution's plan got after this process read it;
+        they stay as they are."""
         path = self.folder / "state.json"
         if not (self.folder / EVOLUTION).exists() or not path.exists():
             return []
-        return [record for record in msgspec.json.decode(path.read_bytes(), type=StateFile).jobs if record.name not in known]
+        return [
+            record
+            for record in msgspec.json.decode(path.read_bytes(), type=StateFile).jobs
+            if record.name not in known
+        ]
 
     def end_member(self, record: Record) -> bool:
-        """Have one member of a pack end. True if it had not started, and now never will; else its node looks for this at SIGUSR1."""
+        """Have one member of a pack end. True if it had not started, and now never will; else its
+        node looks for this at SIGUSR1."""
         attempt = self.attempt_folder(record)
         (attempt / CANCEL).touch()
         if not take(attempt, claim_of(record.token, "orch")):
             return False
         now = time.time()
-        write_json(attempt / "exit.json", {
-            "token": record.token, "job_id": "orch", "pid": os.getpid(), "exit_code": 1, "host": socket.gethostname(), "started": now,
-            "ended": now, "results": False, "requeued": False, "signals": [], "state": str(JobState.CANCELLED),
-            "reason": "cancelled before it started"})
+        write_json(
+            attempt / "exit.json",
+            {
+                "token": record.token,
+                "job_id": "orch",
+                "pid": os.getpid(),
+                "exit_code": 1,
+                "host": socket.gethostname(),
+                "started": now,
+                "ended": now,
+                "results": False,
+                "requeued": False,
+                "signals": [],
+                "state": str(JobState.CANCELLED),
+                "reason": "cancelled before it started",
+            },
+        )
         return True
 
     def journal(self, records: Iterable[Record]) -> None:
         """Note job ids at once, before the next submission."""
         with (self.folder / "submitted.jsonl").open("a") as file:
-            file.write("".join(json.dumps({"token": record.token, "job_id": record.job_id}) + "\n" for record in records))
+            file.write(
+                "".join(
+                    json.dumps({"token": record.token, "job_id": record.job_id}) + "\n"
+                    for record in records
+                )
+            )
             file.flush()
             os.fsync(file.fileno())
 
@@ -207,7 +272,9 @@ class Run:
         path = self.folder / "submitted.jsonl"
         found = {}
         for line in path.read_text().splitlines() if path.exists() else []:
-            with contextlib.suppress(json.JSONDecodeError):  # torn by a kill; its token is looked up instead
+            with contextlib.suppress(
+                json.JSONDecodeError
+            ):  # torn by a kill; its token is looked up instead
                 values = json.loads(line)
                 found[values["token"]] = values["job_id"]
         return found
@@ -223,12 +290,18 @@ class Run:
 
     def done(self, records: Iterable[Record]) -> set[str]:
         """Names of jobs whose results are complete."""
-        return {r.name for r in records if os.path.exists(f"{self.folder}/{r.folder}/out/results.json")}  # noqa: PTH110  # as above
+        found = set()
+        for record in records:
+            # As above: making Path objects for ten thousand jobs takes longer than looking.
+            if os.path.exists(f"{self.folder}/{record.folder}/out/results.json"):  # noqa: PTH110
+                found.add(record.name)
+        return found
 
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run's folder: a POSIX lock, which NFS passes on to the server. RunError names who has it after a minute."""
+    """Hold the lock of a run's folder: a POSIX lock, which NFS passes on to the server. RunError
+    names who has it after a minute."""
     path = folder / "state.lock"
     with path.open("a+") as file:
         deadline = time.monotonic() + LOCK_SECONDS
@@ -239,7 +312,10 @@ def locked(folder: Path) -> Iterator[None]:
             except OSError as error:
                 if time.monotonic() > deadline:
                     holder = path.read_text().strip() or "another orch process"
-                    raise RunError(f"{path}: {holder} has had the lock for {LOCK_SECONDS:.0f} s; wait for it, or end it") from error
+                    raise RunError(
+                        f"{path}: {holder} has had the lock for {LOCK_SECONDS:.0f} s; "
+                        "wait for it, or end it"
+                    ) from error
                 time.sleep(0.05)
         file.truncate(0)
         file.write(f"orch on {socket.gethostname()}, process {os.getpid()}")
@@ -269,7 +345,8 @@ def look_folder(run: Run) -> Path:
 
 
 def wanted_by(run: Run) -> dict[str, Any]:
-    """Who is told of what: the experiment file's word, else the profile's (or the user's own file's, taken in at launch)."""
+    """Who is told of what: the experiment file's word, else the profile's (or the user's own
+    file's, taken in at launch)."""
     return run.plan.notify or run.profile.notify
 
 
@@ -282,9 +359,10 @@ def named(run: Run, names: Iterable[str] | None) -> set[str] | None:
         fitting = [job.name for job in run.plan.jobs if name in (job.name, job.stage)]
         fitting = fitting or [job.name for job in run.plan.jobs if name in job.name]
         if not fitting:
-            raise RunError(f"{run.name} has no job '{name}'; it has: {', '.join(job.name for job in run.plan.jobs[:12])}"
-                           + (" ..." if len(run.plan.jobs) > 12 else ""))
+            raise RunError(
+                f"{run.name} has no job '{name}'; it has: "
+                f"{', '.join(job.name for job in run.plan.jobs[:12])}"
+                + (" ..." if len(run.plan.jobs) > 12 else "")
+            )
         found |= set(fitting)
     return found
-
-

@@ -1,7 +1,9 @@
-"""What an evolution knows (``evolution.json``), which checkpoints it takes, and the jobs that follow from it. Pure, but for the file.
+"""What an evolution knows (``evolution.json``), which checkpoints it takes, and the jobs that
+follow from it. Pure, but for the file.
 
-An evolution scores the checkpoints of trainings while they run and after. It is a run like any other, whose plan grows: every look adds
-the checkpoints that are new. A checkpoint is its content: the same weights are scored once, whoever made them, however often one looks.
+An evolution scores the checkpoints of trainings while they run and after. It is a run like any
+other, whose plan grows: every look adds the checkpoints that are new. A checkpoint is its content:
+the same weights are scored once, whoever made them, however often one looks.
 """
 
 from __future__ import annotations
@@ -109,7 +111,10 @@ class Evolution(BaseModel):
 
     def of(self, training: str) -> list[Known]:
         """The checkpoints of one training, lowest step first."""
-        return sorted((one for one in self.known if one.training == training), key=lambda one: (one.step, one.checkpoint))
+        return sorted(
+            (one for one in self.known if one.training == training),
+            key=lambda one: (one.step, one.checkpoint),
+        )
 
     def forget(self, part: Part, checkpoint: str) -> None:
         """Take a checkpoint out again that was deleted before its weights could be linked."""
@@ -131,21 +136,25 @@ def write(folder: Path, evolution: Evolution) -> None:
 
 
 def selector_of(text: str) -> str | list[int]:
-    """``all``, ``best``, ``last``, ``every:N``, or epochs (steps, of foreign checkpoints): ``5,10``. RunError for anything else."""
+    """``all``, ``best``, ``last``, ``every:N``, or epochs (steps, of foreign checkpoints):
+    ``5,10``. RunError for anything else."""
     if re.fullmatch(r"\d+(,\d+)*", text):
         return [int(word) for word in text.split(",")]
     try:
         check_selector(text)
     except ConfigError as error:
-        raise RunError(f"--checkpoints {text}: must be all, best, last, every:N, or epochs such as 5,10") from error
+        raise RunError(
+            f"--checkpoints {text}: must be all, best, last, every:N, or epochs such as 5,10"
+        ) from error
     return text
 
 
 def choose(known: Sequence[Known], selector: str | list[int], over: bool) -> list[Known]:
-    """Those of one training's checkpoints that ``selector`` names; the start is a point of every curve but of ``last`` and ``best``.
+    """Those of one training's checkpoints that ``selector`` names; the start is a point of every
+    curve but of ``last`` and ``best``.
 
-    ``every:N`` counts from the first that was ever seen, so that a later look adds and never shifts; of a training that is ``over``
-    the last is always among them.
+    ``every:N`` counts from the first that was ever seen, so that a later look adds and never
+    shifts; of a training that is ``over`` the last is always among them.
     """
     start = [one for one in known if one.checkpoint == START]
     made = [one for one in known if one.checkpoint != START]
@@ -158,46 +167,84 @@ def choose(known: Sequence[Known], selector: str | list[int], over: bool) -> lis
     if selector == "best":
         return best(made)
     step = int(selector.removeprefix("every:"))
-    return [*start, *(one for place, one in enumerate(made, 1) if place % step == 0 or (over and place == len(made)))]
+    return [
+        *start,
+        *(
+            one
+            for place, one in enumerate(made, 1)
+            if place % step == 0 or (over and place == len(made))
+        ),
+    ]
 
 
 def best(made: Sequence[Known]) -> list[Known]:
     """The one whose own metric is best, of equals the earliest. RunError if none carries one."""
     ranked = [one for one in made if one.rank_by in one.metrics]
     if made and not ranked:
-        raise RunError(f"{made[0].training}: no checkpoint carries the metric that 'best' ranks by; name last, all or epochs")
+        raise RunError(
+            f"{made[0].training}: no checkpoint carries the metric that 'best' ranks by; "
+            "name last, all or epochs"
+        )
     sign = -1.0 if ranked and METRICS[str(ranked[0].rank_by)].higher_is_better is False else 1.0
     return sorted(ranked, key=lambda one: (-sign * one.metrics[str(one.rank_by)], one.step))[:1]
 
 
-def assign(evolution: Evolution, training: str, axes: Point, wanted: Sequence[Known], per_job: int | None) -> list[Part]:
-    """Put those of ``wanted`` that nobody scores yet into new jobs of at most ``per_job``; None: one job."""
-    new: dict[str, Known] = {one.fingerprint: one for one in reversed(wanted) if one.fingerprint not in evolution.scored}
+def assign(
+    evolution: Evolution, training: str, axes: Point, wanted: Sequence[Known], per_job: int | None
+) -> list[Part]:
+    """Put those of ``wanted`` that nobody scores yet into new jobs of at most ``per_job``; None:
+    one job."""
+    new: dict[str, Known] = {
+        one.fingerprint: one for one in reversed(wanted) if one.fingerprint not in evolution.scored
+    }
     left = sorted(new.values(), key=lambda one: (one.step, one.checkpoint))
     size = per_job or max(1, len(left))
     made = []
     for k in range(math.ceil(len(left) / size)):
-        chunk = left[k * size:(k + 1) * size]
+        chunk = left[k * size : (k + 1) * size]
         taken = {part.folder for part in evolution.parts}
         point = {**axes, "part": 1 + sum(part.training == training for part in evolution.parts)}
         name = job_name("evaluate", point)
         folder = f"jobs/{folder_names([name])[name]}"
         folder = folder if folder not in taken else f"{folder}-{len(taken)}"
-        part = Part(name=name, training=training, axes=point, folder=folder, checkpoints={one.checkpoint: one.fingerprint for one in chunk})
+        part = Part(
+            name=name,
+            training=training,
+            axes=point,
+            folder=folder,
+            checkpoints={one.checkpoint: one.fingerprint for one in chunk},
+        )
         evolution.parts.append(part)
         made.append(part)
         for one in chunk:
-            evolution.scored[one.fingerprint] = Scored(folder=f"{RUN}/{folder}/out", checkpoint=one.checkpoint, job=name)
-    evolution.taken += [key for one in wanted if (key := (training, one.checkpoint)) not in evolution.taken]
+            evolution.scored[one.fingerprint] = Scored(
+                folder=f"{RUN}/{folder}/out", checkpoint=one.checkpoint, job=name
+            )
+    evolution.taken += [
+        key for one in wanted if (key := (training, one.checkpoint)) not in evolution.taken
+    ]
     return made
 
 
 def evaluate_job(part: Part, config: dict[str, Any], resources: Resources) -> Job:
-    """The job that scores a part's checkpoints; its identity holds their content, not where they lie."""
+    """The job that scores a part's checkpoints; its identity holds their content, not where they
+    lie."""
     whole = {**config, "models": {"folder": f"{RUN}/{part.folder}/models", "checkpoints": "all"}}
-    decides = {**{key: value for key, value in config.items() if key != "reuse"}, "models": sorted(part.checkpoints.values())}
-    return Job(name=part.name, stage="evaluate", axes=part.axes, engine="evaluation", command=None, config=whole, resources=resources,
-               folder=part.folder, identity=identity("evaluation", None, decides, [], {}))
+    decides = {
+        **{key: value for key, value in config.items() if key != "reuse"},
+        "models": sorted(part.checkpoints.values()),
+    }
+    return Job(
+        name=part.name,
+        stage="evaluate",
+        axes=part.axes,
+        engine="evaluation",
+        command=None,
+        config=whole,
+        resources=resources,
+        folder=part.folder,
+        identity=identity("evaluation", None, decides, [], {}),
+    )
 
 
 def points(evolution: Evolution) -> list[dict[str, Any]]:
@@ -207,31 +254,66 @@ def points(evolution: Evolution) -> list[dict[str, Any]]:
     for training, checkpoint in evolution.taken:
         one = known[training, checkpoint]
         scored = evolution.scored[one.fingerprint]
-        found.append({"training": training, "axes": one.axes, "checkpoint": checkpoint, "step": one.step, "epoch": one.epoch,
-                      "folder": scored.folder, "evaluated_as": scored.checkpoint})
+        found.append(
+            {
+                "training": training,
+                "axes": one.axes,
+                "checkpoint": checkpoint,
+                "step": one.step,
+                "epoch": one.epoch,
+                "folder": scored.folder,
+                "evaluated_as": scored.checkpoint,
+            }
+        )
     return found
 
 
-def new_report(evolution: Evolution, trainings: list[dict[str, Any]], config: dict[str, Any]) -> Report | None:
-    """A report on all taken checkpoints, if there is none yet; it follows the evaluations that it needs."""
-    if any(report.count == len(evolution.taken) for report in evolution.reports) or not evolution.taken:
+def new_report(
+    evolution: Evolution, trainings: list[dict[str, Any]], config: dict[str, Any]
+) -> Report | None:
+    """A report on all taken checkpoints, if there is none yet; it follows the evaluations that it
+    needs."""
+    if (
+        any(report.count == len(evolution.taken) for report in evolution.reports)
+        or not evolution.taken
+    ):
         return None
     known = {(one.training, one.checkpoint): one.fingerprint for one in evolution.known}
     needed = {evolution.scored[known[key]].job for key in evolution.taken}
-    whole = {**config, "points": points(evolution), "trainings": trainings, "pruned": evolution.pruned}
-    report = Report(count=len(evolution.taken), config=whole, after=tuple(part.name for part in evolution.parts if part.name in needed))
+    whole = {
+        **config,
+        "points": points(evolution),
+        "trainings": trainings,
+        "pruned": evolution.pruned,
+    }
+    report = Report(
+        count=len(evolution.taken),
+        config=whole,
+        after=tuple(part.name for part in evolution.parts if part.name in needed),
+    )
     evolution.reports.append(report)
     return report
 
 
-def jobs_of(evolution: Evolution, config: dict[str, Any], evaluate: Resources, report: Resources) -> list[Job]:
+def jobs_of(
+    evolution: Evolution, config: dict[str, Any], evaluate: Resources, report: Resources
+) -> list[Job]:
     """Every job of the evolution as it is now."""
     made = {part.name: evaluate_job(part, config, evaluate) for part in evolution.parts}
     for one in evolution.reports:
         point: Point = {"checkpoints": one.count}
         parents = [made[name].identity for name in one.after]
         name = job_name("report", point)
-        made[name] = Job(name=name, stage="report", axes=point, engine=REPORT, command=None, config=one.config, resources=report,
-                         after=one.after, folder=f"jobs/report.checkpoints-{one.count}",
-                         identity=identity(REPORT, None, one.config, parents, {}))
+        made[name] = Job(
+            name=name,
+            stage="report",
+            axes=point,
+            engine=REPORT,
+            command=None,
+            config=one.config,
+            resources=report,
+            after=one.after,
+            folder=f"jobs/report.checkpoints-{one.count}",
+            identity=identity(REPORT, None, one.config, parents, {}),
+        )
     return list(made.values())

@@ -24,7 +24,9 @@ def one_job(run: Run, name: str, records: list[Record]) -> Record:
     """The job that a person means. RunError lists the candidates if there are several."""
     fitting = named(run, [name]) or set()
     if len(fitting) > 1:
-        raise RunError(f"'{name}' fits {len(fitting)} jobs: {', '.join(sorted(fitting)[:12])}; name one")
+        raise RunError(
+            f"'{name}' fits {len(fitting)} jobs: {', '.join(sorted(fitting)[:12])}; name one"
+        )
     return next(record for record in records if record.name in fitting)
 
 
@@ -34,7 +36,10 @@ def print_log(run: Run, name: str, follow: bool) -> None:
     record = one_job(run, name, records)
     path = run.log(record)
     if not path.exists() and not (follow and record.state in ACTIVE):
-        raise RunError(f"{record.name} is {record.state} and has no log yet{': ' + record.reason if record.reason else ''}")
+        raise RunError(
+            f"{record.name} is {record.state} and has no log "
+            f"yet{': ' + record.reason if record.reason else ''}"
+        )
     position = 0
     while True:
         position = copy_from(path, position)
@@ -64,25 +69,41 @@ def runs_table(root: Path) -> Table:
     for folder in all_runs(root):
         run = open_run(folder)
         counts = Counter(str(record.state) for record in run.load())
-        table.add_row(run.name, run.profile.name or run.profile.kind, f"{clock(time.time() - run.created)} ago",
-                      ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+        table.add_row(
+            run.name,
+            run.profile.name or run.profile.kind,
+            f"{clock(time.time() - run.created)} ago",
+            ", ".join(f"{count} {state}" for state, count in sorted(counts.items())),
+        )
     if not table.row_count:
-        raise RunError(f"{root}: no run here yet; launch one: orch launch EXPERIMENT (or set ORCH_RUNS to where your runs are)")
+        raise RunError(
+            f"{root}: no run here yet; launch one: orch launch EXPERIMENT (or set "
+            "ORCH_RUNS to where your runs are)"
+        )
     return table
 
 
 def print_report(run: Run) -> None:
-    """Print report.txt of the run's analysis jobs and say where the page is; RunError says what is missing."""
+    """Print report.txt of the run's analysis jobs and say where the page is; RunError says what is
+    missing."""
     records, _ = refresh(run)
     reports = [record for record in records if run.by_name[record.name].engine in REPORTS]
     # An evolution writes a report at every growth; the newest one shows all that the others do.
-    reports += [record for record in records if run.by_name[record.name].engine == "analysis.evolution"][-1:]
+    reports += [
+        record for record in records if run.by_name[record.name].engine == "analysis.evolution"
+    ][-1:]
     if not reports:
-        raise RunError(f"{run.name} has no stage with an engine that writes reports: {', '.join(REPORTS)}")
+        raise RunError(
+            f"{run.name} has no stage with an engine that writes reports: {', '.join(REPORTS)}"
+        )
     for record in reports:
         out = run.folder / record.folder / "out"
         if record.state is not JobState.COMPLETED:
-            unfinished = [f"{r.name} {r.state}" for r in records if r.state not in (JobState.COMPLETED, JobState.SKIPPED)]
+            unfinished = [
+                f"{r.name} {r.state}"
+                for r in records
+                if r.state not in (JobState.COMPLETED, JobState.SKIPPED)
+            ]
             raise RunError(f"{run.name} has no report yet; not done: {', '.join(unfinished[:8])}")
         print((out / "report.txt").read_text())
         print(f"HTML report with its figures: {out / 'report.html'}")

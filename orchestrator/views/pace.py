@@ -1,4 +1,5 @@
-"""How fast a running job goes: its step, when it ends, whether its time limit comes first, whether it has stopped getting on.
+"""How fast a running job goes: its step, when it ends, whether its time limit comes first, whether
+it has stopped getting on.
 
 ``pace`` is pure; only the end of ``progress.jsonl`` is read for it, however long the job has run.
 """
@@ -18,14 +19,24 @@ from typing import Any
 from orchestrator.node.system import tail
 
 TAIL_BYTES = 32_768
-SHOWN_METRICS = ("validation_reward_mean", "validation_accuracy", "train_reward_mean", "done", "tokens_per_second", "loss")
-"""Metrics worth a place in a table; the first two of them that a line of progress holds are shown."""
+SHOWN_METRICS = (
+    "validation_reward_mean",
+    "validation_accuracy",
+    "train_reward_mean",
+    "done",
+    "tokens_per_second",
+    "loss",
+)
+"""Metrics worth a place in a table; the first two of them that a line of progress holds are
+shown."""
 STALLED_STEPS = 10
-"""A job that took this many times as long as its usual step, and wrote nothing, is called stalled,"""
+"""A job that took this many times as long as its usual step, and wrote nothing, is called
+stalled,"""
 STALLED_SECONDS = 300.0
 """but not before this long, and not before twice its longest step (a validation, a checkpoint)."""
 SILENT_SECONDS = 1800.0
-"""An engine that has written neither progress nor a log line for this long after its start is called stalled, too."""
+"""An engine that has written neither progress nor a log line for this long after its start is
+called stalled, too."""
 WARNING_SECONDS = 120.0
 """A job is asked to stop this long before its time limit."""
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
@@ -51,7 +62,8 @@ class Pace:
     stalled_seconds: float | None = None
     """How long it has not got on; None while it does."""
     log_line: str | None = None
-    """The last line that a running command of the user's own has printed; engines write progress instead."""
+    """The last line that a running command of the user's own has printed; engines write progress
+    instead."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -70,7 +82,7 @@ def last_progress(out: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     found = []
-    for line in lines[1 if start else 0:]:
+    for line in lines[1 if start else 0 :]:
         try:
             found.append(json.loads(line))
         except ValueError:
@@ -78,7 +90,9 @@ def last_progress(out: Path) -> list[dict[str, Any]]:
     return found
 
 
-def pace(lines: Sequence[dict[str, Any]], started: float | None, limit_seconds: float, now: float) -> Pace:
+def pace(
+    lines: Sequence[dict[str, Any]], started: float | None, limit_seconds: float, now: float
+) -> Pace:
     """What the last lines of progress say.
 
     Args:
@@ -90,23 +104,50 @@ def pace(lines: Sequence[dict[str, Any]], started: float | None, limit_seconds: 
         return Pace(phase="starting")
     last, began = lines[-1], started if started is not None else lines[0]["time"]
     shown = {key: last["metrics"][key] for key in SHOWN_METRICS if key in last["metrics"]}
-    told = Pace(step=last["step"], total=last["total"], phase=last["phase"], metrics=dict(list(shown.items())[:2]))
-    gaps = [after["time"] - before["time"] for before, after in itertools.pairwise(lines)
-            if not before["time"] < began <= after["time"]]
+    told = Pace(
+        step=last["step"],
+        total=last["total"],
+        phase=last["phase"],
+        metrics=dict(list(shown.items())[:2]),
+    )
+    gaps = [
+        after["time"] - before["time"]
+        for before, after in itertools.pairwise(lines)
+        if not before["time"] < began <= after["time"]
+    ]
     newest = max(last["time"], began)
     silent = now - newest
-    if gaps and silent > max(STALLED_STEPS * statistics.median(gaps), 2 * max(gaps), STALLED_SECONDS):
+    if gaps and silent > max(
+        STALLED_STEPS * statistics.median(gaps), 2 * max(gaps), STALLED_SECONDS
+    ):
         return Pace(**{**vars(told), "stalled_seconds": silent})
-    step_seconds = seconds_per_step([line for line in lines if line["phase"] == last["phase"]], began)
-    left = last["metrics"].get("seconds_left")  # an engine that knows how long its steps are knows better than their number
+    step_seconds = seconds_per_step(
+        [line for line in lines if line["phase"] == last["phase"]], began
+    )
+    left = last["metrics"].get(
+        "seconds_left"
+    )  # an engine that knows how long its steps are knows better than their number
     if left is None and step_seconds is not None:
         left = step_seconds * (last["total"] - last["step"])
     if left is None:
         return told
     needed = None if step_seconds is None else step_seconds * last["total"]
-    start_up = max(0.0, min(line["time"] for line in lines if line["time"] >= began) - began) if last["time"] >= began else 0.0
-    return Pace(**{**vars(told), "expected_end": newest + left, "step_seconds": step_seconds, "needed_seconds": needed,
-                   "requeues_expected": requeues(left, began + limit_seconds - newest, limit_seconds, start_up)})
+    start_up = (
+        max(0.0, min(line["time"] for line in lines if line["time"] >= began) - began)
+        if last["time"] >= began
+        else 0.0
+    )
+    return Pace(
+        **{
+            **vars(told),
+            "expected_end": newest + left,
+            "step_seconds": step_seconds,
+            "needed_seconds": needed,
+            "requeues_expected": requeues(
+                left, began + limit_seconds - newest, limit_seconds, start_up
+            ),
+        }
+    )
 
 
 def seconds_per_step(lines: Sequence[dict[str, Any]], began: float) -> float | None:
@@ -127,14 +168,19 @@ def requeues(left: float, until_limit: float, limit: float, start_up: float) -> 
 
 
 def last_line(log: Path) -> str | None:
-    """The last line of a log that holds anything, without colours and secrets; of a progress bar its newest state."""
+    """The last line of a log that holds anything, without colours and secrets; of a progress bar
+    its newest state."""
     from orchestrator.runs.redaction import redacted  # most looks find no running command
 
     for line in reversed(tail(log)):
-        text = "".join(character for character in ESCAPE.sub("", line.decode(errors="replace")) if character.isprintable()).strip()
+        text = "".join(
+            character
+            for character in ESCAPE.sub("", line.decode(errors="replace"))
+            if character.isprintable()
+        ).strip()
         if text and not text.startswith("orch: "):
             text = redacted(text)  # before it is cut: nobody would know half a secret for one
-            return text if len(text) <= LINE_CHARACTERS else f"{text[:LINE_CHARACTERS - 3]}..."
+            return text if len(text) <= LINE_CHARACTERS else f"{text[: LINE_CHARACTERS - 3]}..."
     return None
 
 

@@ -15,14 +15,30 @@ from rich.text import Text
 
 from orchestrator.runs.record import FAILED, JobState, Record, allocation
 from orchestrator.runs.run import Run
-from orchestrator.views.pace import STALLED_SECONDS, WARNING_SECONDS, Pace, last_line, last_progress, pace, silent_since
+from orchestrator.views.pace import (
+    STALLED_SECONDS,
+    WARNING_SECONDS,
+    Pace,
+    last_line,
+    last_progress,
+    pace,
+    silent_since,
+)
 
 FRESH_SECONDS = 10.0
 """A fact of now needs no age beside it; the heading says when the table was made."""
 WHOLE_JOBS = 100
 """A run of more jobs has a line for like jobs together."""
-COLOURS = {JobState.COMPLETED: "green", JobState.RUNNING: "cyan", JobState.COMPLETING: "cyan", JobState.PENDING: "yellow",
-           JobState.SUSPENDED: "yellow", JobState.WAITING: "dim", JobState.SKIPPED: "dim", JobState.UNKNOWN: "magenta"}
+COLOURS = {
+    JobState.COMPLETED: "green",
+    JobState.RUNNING: "cyan",
+    JobState.COMPLETING: "cyan",
+    JobState.PENDING: "yellow",
+    JobState.SUSPENDED: "yellow",
+    JobState.WAITING: "dim",
+    JobState.SKIPPED: "dim",
+    JobState.UNKNOWN: "magenta",
+}
 
 
 def progress_of(run: Run, record: Record, now: float) -> Pace:
@@ -30,7 +46,12 @@ def progress_of(run: Run, record: Record, now: float) -> Pace:
     if record.state not in (JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED):
         return Pace()
     job = run.by_name[record.name]
-    found = pace(last_progress(run.folder / record.folder / "out"), record.started, 60 * (record.minutes or job.resources.minutes), now)
+    found = pace(
+        last_progress(run.folder / record.folder / "out"),
+        record.started,
+        60 * (record.minutes or job.resources.minutes),
+        now,
+    )
     if record.state is not JobState.RUNNING:
         return replace(found, stalled_seconds=None)
     if found.step is None and job.engine is not None:
@@ -46,7 +67,10 @@ def stalled_jobs(run: Run, records: Sequence[Record], now: float) -> set[str]:
     for record in (one for one in records if one.state is JobState.RUNNING):
         path = f"{run.folder}/{record.folder}/out/progress.jsonl"
         written = os.stat(path).st_mtime if os.path.exists(path) else record.started or now  # noqa: PTH110, PTH116  # thousands of jobs
-        if now - written > STALLED_SECONDS and progress_of(run, record, now).stalled_seconds is not None:
+        if (
+            now - written > STALLED_SECONDS
+            and progress_of(run, record, now).stalled_seconds is not None
+        ):
             found.add(record.name)
     return found
 
@@ -58,7 +82,11 @@ def status_rows(run: Run, records: Sequence[Record], now: float) -> list[dict[st
 
 def elapsed(record: Record, now: float) -> float | None:
     """How long a job has run, in seconds; None if it has not, or nobody knows until when."""
-    ended = record.ended if record.ended is not None else (now if record.state is JobState.RUNNING else None)
+    ended = (
+        record.ended
+        if record.ended is not None
+        else (now if record.state is JobState.RUNNING else None)
+    )
     return ended - record.started if record.started and ended else None
 
 
@@ -67,14 +95,29 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
     job = run.by_name[record.name]
     resources = job.resources
     return {
-        "job": record.name, "stage": record.stage, "id": record.job_id, "state": str(record.state), "source": record.source,
-        "age_seconds": max(0.0, now - record.seen) if record.seen else None, "reason": record.reason, "attempt": record.attempt,
+        "job": record.name,
+        "stage": record.stage,
+        "id": record.job_id,
+        "state": str(record.state),
+        "source": record.source,
+        "age_seconds": max(0.0, now - record.seen) if record.seen else None,
+        "reason": record.reason,
+        "attempt": record.attempt,
         "restarts": record.restarts,
-        "elapsed_seconds": elapsed(record, now), "submitted": record.submitted, "started": record.started, "ended": record.ended,
-        "exit_code": record.exit_code, "host": record.host, "gpus": resources.gpus * resources.nodes,
-        "cpus": resources.cpus * resources.nodes, "limit_seconds": 60 * (record.minutes or resources.minutes),
-        "log": str(run.log(record)) if record.attempt else None, "engine": job.engine,
-        "expected_start": record.expected_start if record.state is JobState.PENDING else None, **progress_of(run, record, now).to_dict()}
+        "elapsed_seconds": elapsed(record, now),
+        "submitted": record.submitted,
+        "started": record.started,
+        "ended": record.ended,
+        "exit_code": record.exit_code,
+        "host": record.host,
+        "gpus": resources.gpus * resources.nodes,
+        "cpus": resources.cpus * resources.nodes,
+        "limit_seconds": 60 * (record.minutes or resources.minutes),
+        "log": str(run.log(record)) if record.attempt else None,
+        "engine": job.engine,
+        "expected_start": record.expected_start if record.state is JobState.PENDING else None,
+        **progress_of(run, record, now).to_dict(),
+    }
 
 
 def clock(seconds: float | None) -> str:
@@ -89,7 +132,8 @@ def clock(seconds: float | None) -> str:
 
 
 def state_text(values: dict[str, Any]) -> Text:
-    """The state in its colour, with its source and the age of a fact that may have changed since."""
+    """The state in its colour, with its source and the age of a fact that may have changed
+    since."""
     state = JobState(values["state"])
     colour = COLOURS.get(state, "red" if state in FAILED else "")
     text = Text(values["state"], style=colour)
@@ -103,7 +147,8 @@ def state_text(values: dict[str, Any]) -> Text:
 
 
 def progress_text(values: dict[str, Any], now: float) -> str:
-    """``train 12/30, validation reward 0.41, ends in 2:10``, the last line of a command, or when a waiting job is expected to start."""
+    """``train 12/30, validation reward 0.41, ends in 2:10``, the last line of a command, or when a
+    waiting job is expected to start."""
     if values["expected_start"] is not None and values["expected_start"] > now:
         waits = f"{values['reason']}, " if values["reason"] else ""
         return f"{waits}starts in {clock(values['expected_start'] - now)} (Slurm's estimate)"
@@ -112,7 +157,10 @@ def progress_text(values: dict[str, Any], now: float) -> str:
     if values["step"] is None:
         return values["log_line"] or str(values["phase"])
     parts = [f"{values['phase']} {values['step']}/{values['total']}"]
-    parts += [f"{key.removesuffix('_mean').replace('_', ' ')} {value:.3g}" for key, value in values["metrics"].items()]
+    parts += [
+        f"{key.removesuffix('_mean').replace('_', ' ')} {value:.3g}"
+        for key, value in values["metrics"].items()
+    ]
     if values["requeues_expected"]:
         parts.append(over_limit_text(values))
     elif values["expected_end"] is not None and values["expected_end"] > now:
@@ -132,28 +180,50 @@ def over_limit_text(values: dict[str, Any]) -> str:
     return f"{needs}will requeue {'once' if times == 1 else f'{times} times'}"
 
 
-def header(run: Run, records: Sequence[Record], trouble: str, now: float, stalled: Set[str] = frozenset()) -> Text:
+def header(
+    run: Run, records: Sequence[Record], trouble: str, now: float, stalled: Set[str] = frozenset()
+) -> Text:
     """Run, cluster, counts, cost so far; how many are stalled; and what is old, and why."""
     counts = Counter(record.state for record in records)
     lasted = {record.name: elapsed(record, now) or 0.0 for record in records if record.started}
     resources = {name: run.by_name[name].resources for name in lasted}
     tokens = {record.name: allocation(record.token) or record.name for record in records}
     share = Counter(tokens[name] for name in lasted)
-    gpu_hours = sum(seconds * resources[name].gpus * resources[name].nodes / share[tokens[name]] for name, seconds in lasted.items()) / 3600
-    text = Text.assemble((run.name, "bold"), f" on {run.profile.name or run.profile.kind}: ",
-                         ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "no jobs yet")
+    gpu_hours = (
+        sum(
+            seconds * resources[name].gpus * resources[name].nodes / share[tokens[name]]
+            for name, seconds in lasted.items()
+        )
+        / 3600
+    )
+    text = Text.assemble(
+        (run.name, "bold"),
+        f" on {run.profile.name or run.profile.kind}: ",
+        ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "no jobs yet",
+    )
     if stalled:
         text.append(f", {len(stalled)} stalled", style="bold red")
-    text.append(f"; {clock(sum(lasted.values()))} of job time, at {time.strftime('%H:%M:%S')}"
-                + (f", {gpu_hours:.2f} GPU-hours" if gpu_hours else ""))
+    text.append(
+        f"; {clock(sum(lasted.values()))} of job time, at {time.strftime('%H:%M:%S')}"
+        + (f", {gpu_hours:.2f} GPU-hours" if gpu_hours else "")
+    )
     if trouble:
-        oldest = min((record.seen for record in records if record.seen and record.state not in FAILED), default=now)
-        text.append(f"\ncould not ask: {trouble}; what is shown is up to {clock(now - oldest)} old", style="bold red")
+        oldest = min(
+            (record.seen for record in records if record.seen and record.state not in FAILED),
+            default=now,
+        )
+        text.append(
+            f"\ncould not ask: {trouble}; what is shown is up to {clock(now - oldest)} old",
+            style="bold red",
+        )
     return text
 
 
-def render(run: Run, records: Sequence[Record], trouble: str, now: float, width: int, every: bool = False) -> RenderableType:
-    """The table; on a narrow terminal the stage and the id give way. Of a large run like jobs share a line, unless ``every``."""
+def render(
+    run: Run, records: Sequence[Record], trouble: str, now: float, width: int, every: bool = False
+) -> RenderableType:
+    """The table; on a narrow terminal the stage and the id give way. Of a large run like jobs share
+    a line, unless ``every``."""
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     columns = ["stage", "job", "id", "state", "elapsed", "progress, or why"]
     if width < 120:
@@ -162,7 +232,12 @@ def render(run: Run, records: Sequence[Record], trouble: str, now: float, width:
         columns.remove("id")
     for name in columns:
         right = name == "elapsed"
-        table.add_column(name, overflow="fold", no_wrap=right or name in ("id", "stage"), justify="right" if right else "left")
+        table.add_column(
+            name,
+            overflow="fold",
+            no_wrap=right or name in ("id", "stage"),
+            justify="right" if right else "left",
+        )
     stalled = stalled_jobs(run, records, now)
     for like in folded(records, every, stalled):
         values = row(run, like[0], now)
@@ -171,26 +246,57 @@ def render(run: Run, records: Sequence[Record], trouble: str, now: float, width:
         times = [f"{word} {count}" for word, count, told_from in counts if count >= told_from]
         attempt = f" [{', '.join(times)}]" if times else ""
         style = "red" if JobState(values["state"]) in FAILED else ""
-        cells = {"stage": values["stage"], "job": values["job"] + attempt, "id": values["id"] or "", "state": state_text(values),
-                 "elapsed": clock(values["elapsed_seconds"]), "progress, or why": Text(told, style=style)}
+        cells = {
+            "stage": values["stage"],
+            "job": values["job"] + attempt,
+            "id": values["id"] or "",
+            "state": state_text(values),
+            "elapsed": clock(values["elapsed_seconds"]),
+            "progress, or why": Text(told, style=style),
+        }
         if len(like) > 1:
-            cells |= {"job": f"{len(like)} jobs, {like[0].name} to {like[-1].name}{attempt}", "id": "", "elapsed": ""}
-        table.add_row(*[Text(cell) if isinstance(cell, str) else cell for cell in (cells[name] for name in columns)])
+            cells |= {
+                "job": f"{len(like)} jobs, {like[0].name} to {like[-1].name}{attempt}",
+                "id": "",
+                "elapsed": "",
+            }
+        table.add_row(
+            *[
+                Text(cell) if isinstance(cell, str) else cell
+                for cell in (cells[name] for name in columns)
+            ]
+        )
     return Group(header(run, records, trouble, now, stalled), table)
 
 
-def folded(records: Sequence[Record], every: bool, stalled: Set[str] = frozenset()) -> list[list[Record]]:
-    """What goes on each line: one job, or the jobs of a large run that are of one stage, in one state, for one reason."""
+def folded(
+    records: Sequence[Record], every: bool, stalled: Set[str] = frozenset()
+) -> list[list[Record]]:
+    """What goes on each line: one job, or the jobs of a large run that are of one stage, in one
+    state, for one reason."""
     if every or len(records) <= WHOLE_JOBS:
         return [[record] for record in records]
     lines: dict[object, list[Record]] = {}
     for record in records:
-        key = (record.stage, record.state, record.source, record.reason, record.attempt, record.restarts, record.name in stalled)
+        key = (
+            record.stage,
+            record.state,
+            record.source,
+            record.reason,
+            record.attempt,
+            record.restarts,
+            record.name in stalled,
+        )
         lines.setdefault(key, []).append(record)
     return list(lines.values())
 
 
 def document(run: Run, records: Sequence[Record], trouble: str) -> dict[str, Any]:
     """What `--json` prints."""
-    return {"run": run.name, "folder": str(run.folder), "cluster": run.profile.name or run.profile.kind, "trouble": trouble,
-            "jobs": status_rows(run, records, time.time())}
+    return {
+        "run": run.name,
+        "folder": str(run.folder),
+        "cluster": run.profile.name or run.profile.kind,
+        "trouble": trouble,
+        "jobs": status_rows(run, records, time.time()),
+    }

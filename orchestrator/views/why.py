@@ -17,25 +17,42 @@ SHOWN = 8
 
 
 def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
-    """Lines for a person: the state and its source, the gate with its values, the jobs it needs, the log."""
+    """Lines for a person: the state and its source, the gate with its values, the jobs it needs,
+    the log."""
     age = f", {clock(time.time() - record.seen)} ago" if record.seen else ""
-    lines = [f"{record.name} is {record.state} ({record.source}{age})" + (f": {record.reason}" if record.reason else "")]
+    lines = [
+        f"{record.name} is {record.state} ({record.source}{age})"
+        + (f": {record.reason}" if record.reason else "")
+    ]
     lines += pace_lines(row(run, record, time.time()))
     overridden = gates.read_overrides(run).get(record.name)
     if overridden is not None:
-        lines.append(f"override: {overridden['decision']}, by {overridden['by']} at {moment(overridden['time'])}: {overridden['reason']}")
+        lines.append(
+            f"override: {overridden['decision']}, by {overridden['by']} at "
+            f"{moment(overridden['time'])}: {overridden['reason']}"
+        )
     decided = gates.kept(run, record.stage)
     if decided is not None and record.stage in run.plan.gates:
         lines += gate_lines(decided)
     lines += parent_lines(run, record, {one.name: one for one in records})
-    beside = [one.name for one in records if one is not record and "+" in one.token and allocation(one.token) == allocation(record.token)]
+    beside = [
+        one.name
+        for one in records
+        if one is not record
+        and "+" in one.token
+        and allocation(one.token) == allocation(record.token)
+    ]
     if beside:
-        lines.append(f"shares the allocation {record.job_id} with {', '.join(beside[:SHOWN])}"
-                     + (f" and {len(beside) - SHOWN} more" if len(beside) > SHOWN else ""))
+        lines.append(
+            f"shares the allocation {record.job_id} with {', '.join(beside[:SHOWN])}"
+            + (f" and {len(beside) - SHOWN} more" if len(beside) > SHOWN else "")
+        )
     if record.state in FAILED and record.attempt and run.log(record).exists():
         lines.append(f"log: {run.log(record)}")
     if record.state in (JobState.WAITING, JobState.SKIPPED) and record.source == SOURCE:
-        lines.append(f"to decide it yourself: orch override {record.name} --run|--skip --reason TEXT")
+        lines.append(
+            f"to decide it yourself: orch override {record.name} --run|--skip --reason TEXT"
+        )
     return lines
 
 
@@ -45,36 +62,64 @@ def pace_lines(values: dict[str, Any]) -> list[str]:
     known = values["phase"] is not None or (values["expected_start"] or 0.0) > now
     lines = [f"progress: {progress_text({**values, 'reason': ''}, now)}"] if known else []
     if values["stalled_seconds"] is not None:
-        lines += [f"stalled: nothing new for {clock(values['stalled_seconds'])}; read the end of its log: {values['log']}",
-                  f"to start it again from its newest checkpoint: orch cancel --job {values['job']}, then orch retry --job {values['job']}"]
+        lines += [
+            f"stalled: nothing new for {clock(values['stalled_seconds'])}; read the end "
+            f"of its log: {values['log']}",
+            "to start it again from its newest checkpoint: orch cancel --job "
+            f"{values['job']}, then orch retry --job {values['job']}",
+        ]
     return lines
 
 
 def parent_lines(run: Run, record: Record, by_name: Mapping[str, Record]) -> list[str]:
-    """The jobs before it that are not done, those first that it cannot do without; of many the first ones."""
+    """The jobs before it that are not done, those first that it cannot do without; of many the
+    first ones."""
     job = run.by_name[record.name]
-    open_ones = [name for name in (*job.requires, *(name for name in job.waits_for if name not in job.requires))
-                 if by_name[name].state is not JobState.COMPLETED]
+    open_ones = [
+        name
+        for name in (*job.requires, *(name for name in job.waits_for if name not in job.requires))
+        if by_name[name].state is not JobState.COMPLETED
+    ]
     lines = []
     for name in open_ones[:SHOWN]:
         parent = by_name[name]
         told = f": {parent.reason}" if parent.reason else ""
-        word = "needs" if name in job.requires else "starts when the canary has succeeded:" if name == job.canary else "comes after"
+        word = (
+            "needs"
+            if name in job.requires
+            else "starts when the canary has succeeded:"
+            if name == job.canary
+            else "comes after"
+        )
         lines.append(f"{word} {name} ({parent.state}{told})")
     return [*lines, *([f"and {len(open_ones) - SHOWN} more"] if len(open_ones) > SHOWN else [])]
 
 
 def gate_lines(decided: dict[str, Any]) -> list[str]:
-    """The decision, then each condition with the value of every job and its file, then earlier decisions."""
+    """The decision, then each condition with the value of every job and its file, then earlier
+    decisions."""
     lines = [f"gate: {decided['decision']}, decided at {moment(decided['time'])}"]
     for entry in decided["inputs"]:
-        condition, findings = Condition.from_dict(entry["condition"]), [Finding(**finding) for finding in entry["findings"]]
-        answer = {True: "holds", False: "does not hold", None: "is open"}[holds(condition, findings)]
+        condition, findings = (
+            Condition.from_dict(entry["condition"]),
+            [Finding(**finding) for finding in entry["findings"]],
+        )
+        answer = {True: "holds", False: "does not hold", None: "is open"}[
+            holds(condition, findings)
+        ]
         lines.append(f"  {condition.asks}: {answer}")
         for one in findings:
-            value = one.why if one.value is None else f"{number(one.value)}, {'reaches it' if condition.reached(one.value) else 'does not'}"
+            value = (
+                one.why
+                if one.value is None
+                else f"{number(one.value)}, "
+                f"{'reaches it' if condition.reached(one.value) else 'does not'}"
+            )
             lines.append(f"    {one.job}: {value}" + (f" ({one.file})" if one.file else ""))
-    lines += [f"  before: {old['decision']} at {moment(old['time'])}: {old['text']}" for old in decided["history"][-3:]]
+    lines += [
+        f"  before: {old['decision']} at {moment(old['time'])}: {old['text']}"
+        for old in decided["history"][-3:]
+    ]
     return lines
 
 

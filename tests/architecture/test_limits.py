@@ -1,4 +1,5 @@
-"""How long functions and files may be. The number of arguments and of branches is ruff's to check (pyproject.toml)."""
+"""How long functions and files may be. The number of arguments and of branches is ruff's to check
+(pyproject.toml)."""
 
 from __future__ import annotations
 

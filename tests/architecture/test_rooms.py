@@ -1,4 +1,5 @@
-"""Who may import whom, and which package alone may know a thing. docs/architecture.md shows the same as a picture."""
+"""Who may import whom, and which package alone may know a thing. docs/architecture.md shows the
+same as a picture."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ FLOORS = (
 PROGRAMS = {path.parent.name for path in (ROOT / "engines").glob("*/__main__.py")}
 
 LATE_IMPORTS = {
-    "rich": "a tenth of a second of every start; a command that prints JSON or plain text needs none of it",
+    "rich": "a tenth of a second of every start; a command that prints JSON or plain text needs "
+    "none of it",
     "textual": "half a second; only `orch watch` on a terminal draws with it",
     "submitit": "a tenth of a second; only what writes a script needs it",
     "urllib": "TLS and all; only a webhook needs it",
@@ -204,9 +206,12 @@ def test_no_decision_hangs_on_the_text_of_a_reason() -> None:
             compared = []
             if isinstance(node, ast.Compare):
                 compared = [node.left, *node.comparators]
-            elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                if node.func.attr in ("startswith", "endswith", "isupper", "find", "partition"):
-                    compared = [node.func.value]
+            elif (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in ("startswith", "endswith", "isupper", "find", "partition")
+            ):
+                compared = [node.func.value]
             if any(
                 isinstance(part, ast.Attribute) and part.attr in ("reason", "why")
                 for part in compared

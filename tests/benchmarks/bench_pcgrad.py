@@ -1,10 +1,11 @@
-"""What PCGrad costs: CPU time and memory of one optimizer step, against the plain sum and against the usual ways to do it.
+"""What PCGrad costs: CPU time and memory of one optimizer step, against the plain sum and against
+the usual ways to do it.
 
     make bench-pcgrad
 
-Every variant has its own process and one thread; the processes take turns, one step each, so that ratios compare the same minutes.
-Each gets the same rollouts of a Qwen2 made on the spot. Memory is the largest resident size less that of the process with the libraries
-loaded and no model yet.
+Every variant has its own process and one thread; the processes take turns, one step each, so that
+ratios compare the same minutes. Each gets the same rollouts of a Qwen2 made on the spot. Memory is
+the largest resident size less that of the process with the libraries loaded and no model yet.
 """
 
 from __future__ import annotations
@@ -32,26 +33,43 @@ from engines.shared.inference import Generation
 from tests.support.models import qwen2
 
 STEPS = 5
-"""Measured steps of each variant, after one that is not counted; the fastest counts, for neighbours on the machine only add to it."""
+"""Measured steps of each variant, after one that is not counted; the fastest counts, for neighbours
+on the machine only add to it."""
 
 ROWS, PROMPT, RESPONSE = 16, 16, 48
-"""Samples per task, tokens of a prompt, tokens of a response. PCGrad's cost grows with the parameters, not with these; they are few, so
-that its share shows."""
+"""Samples per task, tokens of a prompt, tokens of a response. PCGrad's cost grows with the
+parameters, not with these; they are few, so that its share shows."""
 
 Tasks = dict[str, list[Group]]
 
 
 def make_policy(method: Any) -> Policy:
     """A Qwen2 of 7.9 million parameters with AdamW."""
-    model = qwen2(vocab_size=4096, hidden_size=256, intermediate_size=1024, num_hidden_layers=6, num_attention_heads=4,
-                  num_key_value_heads=2, tie_word_embeddings=False)
-    config = Config(model="made here", data="made here", validation_data="made here", mtl=MultiTask(method=method), device="cpu",
-                    max_prompt_tokens=PROMPT, max_response_tokens=RESPONSE, micro_batch_tokens=4 * (PROMPT + RESPONSE))
+    model = qwen2(
+        vocab_size=4096,
+        hidden_size=256,
+        intermediate_size=1024,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=False,
+    )
+    config = Config(
+        model="made here",
+        data="made here",
+        validation_data="made here",
+        mtl=MultiTask(method=method),
+        device="cpu",
+        max_prompt_tokens=PROMPT,
+        max_response_tokens=RESPONSE,
+        micro_batch_tokens=4 * (PROMPT + RESPONSE),
+    )
     return Policy(model, config, World(torch.device("cpu")))
 
 
 def make_tasks(count: int) -> Tasks:
-    """Random rollouts; the response of one task is rewarded for what it is not in the next, so that gradients are in conflict."""
+    """Random rollouts; the response of one task is rewarded for what it is not in the next, so that
+    gradients are in conflict."""
     draw = random.Random(0)
 
     def group(task: int) -> Group:
@@ -76,27 +94,51 @@ def make_tasks(count: int) -> Tasks:
 def loss_of(policy: Policy, batch: MicroBatch, tokens: int) -> torch.Tensor:
     """The loss of one micro-batch, as the engine computes it."""
     config = policy.config
-    return policy_loss(policy.logprobs(policy.scorer, batch, config.temperature), batch.sampler_logprobs, batch.advantages, batch.mask,
-                       denominator=tokens, clip_low=config.clip_low, clip_high=config.clip_high, clip_c=config.clip_c,
-                       importance_cap=config.truncated_importance_cap)
+    return policy_loss(
+        policy.logprobs(policy.scorer, batch, config.temperature),
+        batch.sampler_logprobs,
+        batch.advantages,
+        batch.mask,
+        denominator=tokens,
+        clip_low=config.clip_low,
+        clip_high=config.clip_high,
+        clip_c=config.clip_c,
+        importance_cap=config.truncated_importance_cap,
+    )
 
 
 def task_losses(policy: Policy, tasks: Tasks) -> list[torch.Tensor]:
     """The loss of each task, with the graphs of all of them."""
     tokens = sum(count_tokens(groups) for groups in tasks.values())
     rows = [sequences_to_train(groups, policy.config.estimator) for groups in tasks.values()]
-    return [torch.stack([loss_of(policy, batch, tokens) for batch in micro_batches(own, policy.config.micro_batch_tokens)]).sum()
-            for own in rows]
+    return [
+        torch.stack(
+            [
+                loss_of(policy, batch, tokens)
+                for batch in micro_batches(own, policy.config.micro_batch_tokens)
+            ]
+        ).sum()
+        for own in rows
+    ]
 
 
 def flatten_and_keep_graphs(policy: Policy, tasks: Tasks) -> None:
-    """The usual implementation: all graphs alive, a flat gradient per task, copies of it, and the algorithm on whole vectors."""
+    """The usual implementation: all graphs alive, a flat gradient per task, copies of it, and the
+    algorithm on whole vectors."""
     losses = task_losses(policy, tasks)
     gradients = []
     for loss in losses:
         policy.optimizer.zero_grad(set_to_none=True)
         loss.backward(retain_graph=True)
-        gradients.append(torch.cat([parameter.grad.flatten() for parameter in policy.parameters if parameter.grad is not None]))
+        gradients.append(
+            torch.cat(
+                [
+                    parameter.grad.flatten()
+                    for parameter in policy.parameters
+                    if parameter.grad is not None
+                ]
+            )
+        )
     projected = copy.deepcopy(gradients)
     for mine in projected:
         others = list(gradients)
@@ -108,13 +150,14 @@ def flatten_and_keep_graphs(policy: Policy, tasks: Tasks) -> None:
     whole = torch.stack(projected).sum(0)
     start = 0
     for parameter in policy.parameters:
-        parameter.grad = whole[start:start + parameter.numel()].view_as(parameter).clone()
+        parameter.grad = whole[start : start + parameter.numel()].view_as(parameter).clone()
         start += parameter.numel()
     finish(policy)
 
 
 def torchjd_backward(policy: Policy, tasks: Tasks) -> None:
-    """TorchJD's own way: the Jacobian of the losses, and its PCGrad aggregator. One backward pass at a time."""
+    """TorchJD's own way: the Jacobian of the losses, and its PCGrad aggregator. One backward pass
+    at a time."""
     from torchjd.aggregation import PCGrad
     from torchjd.autojac import backward, jac_to_grad
 
@@ -151,9 +194,11 @@ def resident_gib() -> float:
 
 
 def serve(pipe: Connection, name: str, count: int) -> None:
-    """A variant's process: one step per message; answers with (CPU seconds, GiB above the empty process)."""
+    """A variant's process: one step per message; answers with (CPU seconds, GiB above the empty
+    process)."""
     torch.set_num_threads(1)
     import transformers  # noqa: F401 - its libraries are not the step's memory
+
     idle = resident_gib()
     method, step = VARIANTS[name]
     policy, tasks = make_policy(method), make_tasks(count)
@@ -183,7 +228,10 @@ def measure(count: int) -> dict[str, tuple[float, float]]:
     for pipe, process in zip(pipes.values(), processes, strict=True):
         pipe.send(False)
         process.join()
-    print(f"\n{count} tasks, {parameters:,} parameters, {count * ROWS * (PROMPT + RESPONSE):,} tokens a step, fastest of {STEPS} steps")
+    print(
+        f"\n{count} tasks, {parameters:,} parameters, "
+        f"{count * ROWS * (PROMPT + RESPONSE):,} tokens a step, fastest of {STEPS} steps"
+    )
     return {name: (min(values), memory[name]) for name, values in seconds.items()}
 
 
@@ -193,9 +241,16 @@ def main() -> int:
     for count in [int(word) for word in sys.argv[1:]] or [2, 6]:
         found = measure(count)
         plain_seconds, plain_memory = found["plain sum (mtl.method: off)"]
-        print(f"| {count} tasks | CPU s/step | ratio | peak GiB | ratio |\n| --- | --- | --- | --- | --- |")
+        print(
+            f"| {count} tasks | CPU s/step | ratio | peak GiB | ratio |\n| --- | --- | "
+            "--- | --- | --- |"
+        )
         for name, (seconds, memory) in found.items():
-            print(f"| {name} | {seconds:.2f} | {seconds / plain_seconds:.2f} | {memory:.2f} | {memory / plain_memory:.2f} |", flush=True)
+            print(
+                f"| {name} | {seconds:.2f} | {seconds / plain_seconds:.2f} | {memory:.2f} "
+                f"| {memory / plain_memory:.2f} |",
+                flush=True,
+            )
     return 0
 
 

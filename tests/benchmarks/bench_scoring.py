@@ -1,7 +1,8 @@
 """Time of the scorers on real gold answers, and of the two sandboxes per program.
 
-``python -m tests.benchmarks.bench_scoring FOLDER_OF_BENCHMARK_FILES``. Processor time of this process and of what it starts stands
-beside wall time: on a shared machine only the first says something.
+``python -m tests.benchmarks.bench_scoring FOLDER_OF_BENCHMARK_FILES``. Processor time of this
+process and of what it starts stands beside wall time: on a shared machine only the first says
+something.
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ def golds(path: Path) -> list[tuple[Problem, str]]:
     """Problems of a file with responses that give the right answer."""
     problems = read_problems(path)
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    rows = {row["task_id"]: row for row in map(json.loads, raw.splitlines())} if path.name in ("HumanEval.jsonl.gz", "mbpp.jsonl") else {}
+    rows = (
+        {row["task_id"]: row for row in map(json.loads, raw.splitlines())}
+        if path.name in ("HumanEval.jsonl.gz", "mbpp.jsonl")
+        else {}
+    )
 
     def response(problem: Problem) -> str:
         kind, truth = kind_of(problem.data_source), problem.ground_truth
@@ -38,7 +43,9 @@ def golds(path: Path) -> list[tuple[Problem, str]]:
             return f"```python\n{row['code'] if 'code' in row else row['prompt'] + row['canonical_solution']}\n```"
         if kind == "crux":
             return f"```python\nassert f({truth['input']}) == {truth['output']}\n```"
-        return {"grid": f"<answer>{truth}</answer>", "instructions": "Lorem ipsum. " * 200}.get(kind, f"\\boxed{{{truth}}}")
+        return {"grid": f"<answer>{truth}</answer>", "instructions": "Lorem ipsum. " * 200}.get(
+            kind, f"\\boxed{{{truth}}}"
+        )
 
     return [(problem, response(problem)) for problem in problems]
 
@@ -54,7 +61,9 @@ class Clock:
 
     def per(self, count: int) -> tuple[float, float]:
         """Wall and processor milliseconds for each of ``count``."""
-        return (time.perf_counter() - self.wall) / count * 1e3, (self.spent() - self.processor) / count * 1e3
+        return (time.perf_counter() - self.wall) / count * 1e3, (
+            self.spent() - self.processor
+        ) / count * 1e3
 
 
 def repeated(function: Callable[[], object]) -> tuple[float, float]:
@@ -69,7 +78,9 @@ def repeated(function: Callable[[], object]) -> tuple[float, float]:
 def show(name: str, version: str, count: int, right: int, clock: Clock) -> None:
     """Print one line."""
     wall, processor = clock.per(count)
-    print(f"{name:<26} {version:<7} {count:>6} {right:>6} {wall:>8.2f} {processor:>13.2f}", flush=True)
+    print(
+        f"{name:<26} {version:<7} {count:>6} {right:>6} {wall:>8.2f} {processor:>13.2f}", flush=True
+    )
 
 
 def main(folder: Path) -> None:
@@ -78,12 +89,20 @@ def main(folder: Path) -> None:
     for kind in KINDS[:2]:  # what judges below is the first that holds
         os.environ[CHOICE] = kind
         wall, processor = repeated(lambda: run_program("pass", 5))
-        print(f"{self_test()}: an empty program {wall:.1f} ms, {processor:.1f} ms of processor time")
+        print(
+            f"{self_test()}: an empty program {wall:.1f} ms, {processor:.1f} ms of processor time"
+        )
     del os.environ[CHOICE]
-    print(f"{'file':<26} {'version':<7} {'items':>6} {'right':>6} {'ms each':>8} {'processor ms':>13}")
+    print(
+        f"{'file':<26} {'version':<7} {'items':>6} {'right':>6} {'ms each':>8} {'processor ms':>13}"
+    )
     for path in (folder / name for name in KNOWN_FILES if (folder / name).is_file()):
         items = golds(path)
-        items = items[::len(items) // PROGRAMS | 1] if kind_of(items[0][0].data_source) in IN_SANDBOX else items
+        items = (
+            items[:: len(items) // PROGRAMS | 1]
+            if kind_of(items[0][0].data_source) in IN_SANDBOX
+            else items
+        )
         for version in VERSIONS:
             judge = scorer(kind_of(items[0][0].data_source), version)
             judge(*items[0])  # imports
@@ -94,7 +113,10 @@ def main(folder: Path) -> None:
     for version in VERSIONS:  # another problem's answer: equality is not seen from the text alone
         clock = Clock()
         judge = scorer("mathematics", version)
-        right = sum(judge(problem, text).value == 1.0 for (problem, _), (_, text) in itertools.pairwise(items))
+        right = sum(
+            judge(problem, text).value == 1.0
+            for (problem, _), (_, text) in itertools.pairwise(items)
+        )
         show("math500, the next answer", version, len(items) - 1, right, clock)
 
 

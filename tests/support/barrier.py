@@ -1,4 +1,5 @@
-"""Work that twenty processes begin at the same moment. In a file of its own, because each of them imports it."""
+"""Work that twenty processes begin at the same moment. In a file of its own, because each of them
+imports it."""
 
 from __future__ import annotations
 
@@ -25,6 +26,7 @@ def take_five() -> int:
 
 def ask_slowly(note: str) -> str | None:
     """The shared answer to a question that takes a while; who asks it writes that down."""
+
     def ask() -> Said:
         with Path(note).open("a") as file:
             file.write("asked\n")

@@ -18,18 +18,36 @@ from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run, waiting
 
 PLANNED = Profile(name="local", kind="local", max_jobs=0)
-"""A cluster on which nothing may be submitted: everything up to the submission is real, and no engine starts."""
+"""A cluster on which nothing may be submitted: everything up to the submission is real, and no
+engine starts."""
 
 
-def job(name: str = "train/0", after: tuple[str, ...] = (), command: tuple[str, ...] | None = None, **resources: int) -> Job:
+def job(
+    name: str = "train/0",
+    after: tuple[str, ...] = (),
+    command: tuple[str, ...] | None = None,
+    **resources: int,
+) -> Job:
     """A job of the engine ppo, or of a command."""
-    return Job(name=name, stage=name.partition("/")[0], axes={}, engine=None if command else "ppo", command=command, config={},
-               resources=Resources(**resources), after=after, identity=name, folder=f"jobs/{name.replace('/', '.')}")
+    return Job(
+        name=name,
+        stage=name.partition("/")[0],
+        axes={},
+        engine=None if command else "ppo",
+        command=command,
+        config={},
+        resources=Resources(**resources),
+        after=after,
+        identity=name,
+        folder=f"jobs/{name.replace('/', '.')}",
+    )
 
 
 def plan_of(*jobs: Job) -> Plan:
     """A plan of these jobs."""
-    return Plan(experiment="e", about="", preset=None, source=Path("e.yaml"), jobs=jobs, identity="i")
+    return Plan(
+        experiment="e", about="", preset=None, source=Path("e.yaml"), jobs=jobs, identity="i"
+    )
 
 
 def run_of(*jobs: Job) -> Run:
@@ -44,8 +62,11 @@ def planned(description: dict[str, Any], folder: Path, **arguments: Any) -> Plan
     return make_plan(path, **arguments)
 
 
-def submitted(run: Run, size: int = 1000, done: frozenset[str] = frozenset()) -> tuple[list[Batch], dict[str, Record], list[str]]:
-    """Batches as a launch submits them, under the ids 1, 2, ..., and each one's --dependency in words."""
+def submitted(
+    run: Run, size: int = 1000, done: frozenset[str] = frozenset()
+) -> tuple[list[Batch], dict[str, Record], list[str]]:
+    """Batches as a launch submits them, under the ids 1, 2, ..., and each one's --dependency in
+    words."""
     by_name = {item.name: waiting(item) for item in run.plan.jobs}
     for name in done:
         by_name[name] = dataclasses.replace(by_name[name], state=JobState.COMPLETED)

@@ -1,7 +1,9 @@
-"""`orch` as a person calls it: experiment files to launch, the command itself, what its status says, and waiting for a state.
+"""`orch` as a person calls it: experiment files to launch, the command itself, what its status
+says, and waiting for a state.
 
-A test calls ``describe`` and ``launch`` (or ``orch`` with any command) in a folder of its own, which holds the file, the runs and
-all that the jobs write; ``jobs`` and ``until`` then read ``orch status --json`` there.
+A test calls ``describe`` and ``launch`` (or ``orch`` with any command) in a folder of its own,
+which holds the file, the runs and all that the jobs write; ``jobs`` and ``until`` then read ``orch
+status --json`` there.
 """
 
 from __future__ import annotations
@@ -27,17 +29,23 @@ trap 'touch saved; exit 75' USR2
 touch ready
 while :; do sleep 0.1; done
 """
-"""A shell program that never ends by itself: warned, it saves and asks to be started again, and then it is done."""
+"""A shell program that never ends by itself: warned, it saves and asks to be started again, and
+then it is done."""
 
 Rows = dict[str, dict[str, Any]]
 """The jobs of a status by name."""
 
 
 def tiny_stage(data_seed: int) -> str:
-    """The keys of a stage that trains a very small model in a second; stages with unlike seeds are unlike jobs."""
-    return ("engine: fsm, resources: {cpus: 1, memory_gb: 1, minutes: 5}, config: {machines: {states: 3, actions: 3, "
-            "demonstration_length: 4, query_length: 4}, architecture: {kind: rnn, width: 4, layers: 1}, train_sequences: 16, "
-            f"validation_sequences: 4, test_sequences: 4, epochs: 1, data_seed: {data_seed}}}")
+    """The keys of a stage that trains a very small model in a second; stages with unlike seeds are
+    unlike jobs."""
+    return (
+        "engine: fsm, resources: {cpus: 1, memory_gb: 1, minutes: 5}, config: {machines: "
+        "{states: 3, actions: 3, "
+        "demonstration_length: 4, query_length: 4}, architecture: {kind: rnn, width: 4, "
+        "layers: 1}, train_sequences: 16, "
+        f"validation_sequences: 4, test_sequences: 4, epochs: 1, data_seed: {data_seed}}}"
+    )
 
 
 def describe(folder: Path, stages: str, top: str = "") -> Path:
@@ -47,8 +55,14 @@ def describe(folder: Path, stages: str, top: str = "") -> Path:
     return path
 
 
-def orch(folder: Path | None, *arguments: str | Path, path: str = "", program: Path | None = None, timeout: float = 600,
-         **environment: str) -> subprocess.CompletedProcess[str]:
+def orch(
+    folder: Path | None,
+    *arguments: str | Path,
+    path: str = "",
+    program: Path | None = None,
+    timeout: float = 600,
+    **environment: str,
+) -> subprocess.CompletedProcess[str]:
     """Run a command of `orch` in a folder, with its runs and temporary files there.
 
     Args:
@@ -61,19 +75,34 @@ def orch(folder: Path | None, *arguments: str | Path, path: str = "", program: P
     """
     variables = {**os.environ, "COLUMNS": "250", "PATH": path + os.environ["PATH"]}
     if folder is not None:
-        # A cache for each call, so that none gets an answer of Slurm that another was given, nor waits for its budget.
-        variables |= {"ORCH_RUNS": str(folder / "runs"), "TMPDIR": str(folder), "ORCH_CACHE": str(folder / "cache" / secrets.token_hex(4))}
+        # A cache for each call, so that none gets an answer of Slurm that another was given, nor
+        # waits for its budget.
+        variables |= {
+            "ORCH_RUNS": str(folder / "runs"),
+            "TMPDIR": str(folder),
+            "ORCH_CACHE": str(folder / "cache" / secrets.token_hex(4)),
+        }
     command = [ORCH]
     if program is not None:
         command = [sys.executable, "-P", "-m", "orchestrator.cli"]
         variables["PYTHONPATH"] = str(program)
-    return subprocess.run([*command, *map(str, arguments)], cwd=folder, env={**variables, **environment}, capture_output=True, text=True,
-                          timeout=timeout)
+    return subprocess.run(
+        [*command, *map(str, arguments)],
+        cwd=folder,
+        env={**variables, **environment},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
 
 
-def launch(folder: Path, stages: str, watch: str = "--watch", **environment: Any) -> subprocess.CompletedProcess[str]:
+def launch(
+    folder: Path, stages: str, watch: str = "--watch", **environment: Any
+) -> subprocess.CompletedProcess[str]:
     """Describe stages and launch them on this machine."""
-    return orch(folder, "launch", describe(folder, stages), "--cluster", "local", watch, **environment)
+    return orch(
+        folder, "launch", describe(folder, stages), "--cluster", "local", watch, **environment
+    )
 
 
 def the_run(folder: Path) -> Path:
@@ -98,19 +127,27 @@ def until(folder: Path, met: Callable[[Rows], bool], seconds: float = 240) -> Ro
     """Ask for the status until it is so; returns the last answer."""
     deadline = time.monotonic() + seconds
     while not met(found := jobs(folder)):
-        assert time.monotonic() < deadline, {name: (job["state"], job["source"], job["reason"]) for name, job in found.items()}
+        assert time.monotonic() < deadline, {
+            name: (job["state"], job["source"], job["reason"]) for name, job in found.items()
+        }
         time.sleep(0.3)
     return found
 
 
 def over(found: Rows) -> bool:
     """Whether nothing waits in the queue or runs."""
-    return all(job["state"] not in ("PENDING", "RUNNING", "COMPLETING", "UNKNOWN") for job in found.values())
+    return all(
+        job["state"] not in ("PENDING", "RUNNING", "COMPLETING", "UNKNOWN")
+        for job in found.values()
+    )
 
 
 def wrapper(folder: Path, program: str, text: str) -> str:
-    """A program of that name in front of the real one, which it calls as $real; returns the start of PATH."""
-    real = subprocess.run(["which", program], capture_output=True, text=True, check=True).stdout.strip()
+    """A program of that name in front of the real one, which it calls as $real; returns the start
+    of PATH."""
+    real = subprocess.run(
+        ["which", program], capture_output=True, text=True, check=True
+    ).stdout.strip()
     bin_folder = folder / "bin"
     bin_folder.mkdir(exist_ok=True)
     (bin_folder / program).write_text(f"#!/bin/bash\nreal={real}\n{text}\n")
@@ -122,7 +159,9 @@ def launched_later(folder: Path, slurm: PrivateSlurm, count: int, more: str) -> 
     """Launch so many jobs that do not start within the hour; ``more``: lines of the profile."""
     later = folder / "later.yaml"
     later.write_text(f"{slurm.profile.read_text()}sbatch: {{begin: now+1hour}}\n{more}\n")
-    file = describe(folder, f"  a: {{command: \"echo {{n}}\", matrix: {{n: {list(range(count))}}}, {SMALL}}}\n")
+    file = describe(
+        folder, f'  a: {{command: "echo {{n}}", matrix: {{n: {list(range(count))}}}, {SMALL}}}\n'
+    )
     assert orch(folder, "launch", file, "--cluster", later).returncode == 0
 
 

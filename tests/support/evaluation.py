@@ -16,8 +16,11 @@ from engines.evaluation.tasks import Item
 from engines.shared.data.problems import make_problem, user
 
 
-def item(name: str, ids: tuple[int, ...] = (3, 4, 5), task: str = "math", rows: int = 1, **sampled: Any) -> Item:
-    """A problem of a task, whose prompt has these tokens; ``sampled``: settings of the task that are not the plain ones."""
+def item(
+    name: str, ids: tuple[int, ...] = (3, 4, 5), task: str = "math", rows: int = 1, **sampled: Any
+) -> Item:
+    """A problem of a task, whose prompt has these tokens; ``sampled``: settings of the task that
+    are not the plain ones."""
     problem = make_problem("math__miniature", user(name), name)
     return Item(task, problem, ids, "math", changed(PLAIN, sampled), rows)
 
@@ -27,25 +30,46 @@ def config_of(**values: Any) -> Config:
     return Config.model_validate({"models": "m", "data": "d", **values})
 
 
-def desk_of(out: Path, items: list[Item], models: Sequence[str | Model] = ("m",), stop: Stop | None = None, **values: Any) -> Desk:
+def desk_of(
+    out: Path,
+    items: list[Item],
+    models: Sequence[str | Model] = ("m",),
+    stop: Stop | None = None,
+    **values: Any,
+) -> Desk:
     """The store of samples in ``out``."""
     out.mkdir(parents=True, exist_ok=True)
-    return Desk(config_of(**values), out, [model if isinstance(model, Model) else Model(model, out, None) for model in models], items,
-                stop or Stop(), Progress(out, keep_until=10**9))
+    return Desk(
+        config_of(**values),
+        out,
+        [model if isinstance(model, Model) else Model(model, out, None) for model in models],
+        items,
+        stop or Stop(),
+        Progress(out, keep_until=10**9),
+    )
 
 
 def samples_of(portion: Portion, tokens: int = 5) -> list[Sample]:
     """Samples as an engine would give them back."""
-    return [Sample(portion.model, index, number, "x", tokens, "stop") for index, number, _ in portion.requests]
+    return [
+        Sample(portion.model, index, number, "x", tokens, "stop")
+        for index, number, _ in portion.requests
+    ]
 
 
 def texts(out: Path) -> dict[tuple[str, str, str, int], str]:
     """Every sample on disk with its text."""
-    return {(path.parent.name, path.stem, line["item_id"], line["sample"]): line["text"]
-            for path in (out / "generations").glob("*/*.jsonl") for line in read_lines(path)}
+    return {
+        (path.parent.name, path.stem, line["item_id"], line["sample"]): line["text"]
+        for path in (out / "generations").glob("*/*.jsonl")
+        for line in read_lines(path)
+    }
 
 
 def keys(out: Path) -> Counter[tuple[str, str, str, int]]:
     """How often each sample is on disk."""
-    return Counter((path.parent.name, path.stem, line["item_id"], line["sample"])
-                   for path in sorted((out / "generations").glob("*/*.jsonl")) for line in read_lines(path))
+    return Counter(
+        (path.parent.name, path.stem, line["item_id"], line["sample"])
+        for path in sorted((out / "generations").glob("*/*.jsonl"))
+        for line in read_lines(path)
+    )

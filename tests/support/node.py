@@ -11,8 +11,13 @@ from orchestrator.node import attempt as node_program
 
 
 def start_node(log: Path, *arguments: str | Path, job_id: str) -> subprocess.Popen[bytes]:
-    """Start it with these arguments as the job of that number; its output goes to the end of ``log``."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_")} | {"ORCH_JOB_ID": job_id}
+    """Start it with these arguments as the job of that number; its output goes to the end of
+    ``log``."""
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith("SLURM_")
+    } | {"ORCH_JOB_ID": job_id}
     command = [sys.executable, "-I", "-S", "-u", node_program.__file__, *map(str, arguments)]
     with log.open("ab") as out:
-        return subprocess.Popen(command, env=environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL)
+        return subprocess.Popen(
+            command, env=environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL
+        )

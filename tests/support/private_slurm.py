@@ -1,8 +1,10 @@
-"""A real Slurm of one's own on this machine: munge, MariaDB, slurmdbd, slurmctld and two nodes whose A100s are counted, not there.
+"""A real Slurm of one's own on this machine: munge, MariaDB, slurmdbd, slurmctld and two nodes
+whose A100s are counted, not there.
 
     python -m tests.support.private_slurm        starts one and keeps it until Ctrl-C; prints the profile to use
 
-Needs root and the Debian packages slurm-wlm, slurmdbd, munge and mariadb-server. Everything lies in one temporary folder.
+Needs root and the Debian packages slurm-wlm, slurmdbd, munge and mariadb-server. Everything lies in
+one temporary folder.
 """
 
 from __future__ import annotations
@@ -100,20 +102,31 @@ max_minutes: 1440
 
 def missing() -> str | None:
     """Why a private Slurm cannot be started here, or None."""
-    absent = [name for name in PROGRAMS if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
+    absent = [
+        name
+        for name in PROGRAMS
+        if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None
+    ]
     if absent:
-        return f"the private Slurm needs {', '.join(absent)} (Debian packages slurm-wlm slurmdbd munge mariadb-server)"
+        return (
+            f"the private Slurm needs {', '.join(absent)} (Debian packages slurm-wlm slurmdbd "
+            "munge mariadb-server)"
+        )
     if os.geteuid() != 0:
         return "the private Slurm needs root"
     if ETC.is_dir() and (ETC / "slurm.conf").exists() and not (ETC / "slurm.conf").is_symlink():
         return f"this machine has a Slurm of its own ({ETC / 'slurm.conf'})"
     if other_session():
-        return f"another private Slurm runs here ({(ETC / 'slurm.conf').readlink().parent}); wait for it to end"
+        return (
+            f"another private Slurm runs here ({(ETC / 'slurm.conf').readlink().parent}); "
+            "wait for it to end"
+        )
     return None
 
 
 def other_session() -> bool:
-    """Whether the link in /etc/slurm belongs to a controller that is alive; a killed session leaves a link behind that may be taken."""
+    """Whether the link in /etc/slurm belongs to a controller that is alive; a killed session leaves
+    a link behind that may be taken."""
     link = ETC / "slurm.conf"
     if not link.is_symlink():
         return False
@@ -150,8 +163,18 @@ class PrivateSlurm:
         """munged, MariaDB, slurmdbd, slurmctld, account, nodes."""
         ctld, dbd, sql, node1, node2 = free_ports(5)
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
-        values = {"folder": self.folder, "host": socket.gethostname().partition(".")[0], "ctld": ctld, "dbd": dbd, "sql": sql,
-                  "node1": node1, "node2": node2, "memory": memory, "memory_gb": memory // 1024, "password": secrets.token_hex(8)}
+        values = {
+            "folder": self.folder,
+            "host": socket.gethostname().partition(".")[0],
+            "ctld": ctld,
+            "dbd": dbd,
+            "sql": sql,
+            "node1": node1,
+            "node2": node2,
+            "memory": memory,
+            "memory_gb": memory // 1024,
+            "password": secrets.token_hex(8),
+        }
         for name in ("state", "spool-a100-1", "spool-a100-2"):
             (self.folder / name).mkdir()
         (self.folder / "slurm.conf").write_text(SLURM_CONF.format(**values))
@@ -161,7 +184,8 @@ class PrivateSlurm:
         self.profile.write_text(PROFILE.format(**values))
         os.environ["SLURM_CONF"] = str(self.folder / "slurm.conf")
         os.environ["PATH"] += ":/usr/sbin:/sbin"
-        # Slurm's programs drop SLURM_* from a job's environment, so jobs find it in the usual place.
+        # Slurm's programs drop SLURM_* from a job's environment, so jobs find it in the usual
+        # place.
         ETC.mkdir(exist_ok=True)
         for name in ("slurm.conf", "gres.conf"):
             (ETC / name).unlink(missing_ok=True)
@@ -172,22 +196,51 @@ class PrivateSlurm:
         self.wait("slurmdbd", ["sacctmgr", "-i", "-n", "show", "cluster"])
         self.command("sacctmgr", "-i", "add", "cluster", "private", check=False)
         self.command("sacctmgr", "-i", "add", "account", "llmalignment", "cluster=private")
-        self.command("sacctmgr", "-i", "add", "user", getpass.getuser(), "account=llmalignment", "cluster=private")
+        self.command(
+            "sacctmgr",
+            "-i",
+            "add",
+            "user",
+            getpass.getuser(),
+            "account=llmalignment",
+            "cluster=private",
+        )
         self.daemon("slurmctld", "-D", "-i")
         for node in ("a100-1", "a100-2"):
             self.daemon("slurmd", "-D", "-N", node)
-        self.wait("nodes", ["sbatch", "--test-only", "--account=llmalignment", "--gres=gpu:a100:4", "--nodes=2", "--wrap=true"])
+        self.wait(
+            "nodes",
+            [
+                "sbatch",
+                "--test-only",
+                "--account=llmalignment",
+                "--gres=gpu:a100:4",
+                "--nodes=2",
+                "--wrap=true",
+            ],
+        )
         return self
 
     def start_again_now(self, job_id: str) -> None:
         """Let a requeued job start without the two minutes that Slurm waits.
 
-        A node cannot start a job while what ran of it before is being cleaned up there, so that is waited for.
+        A node cannot start a job while what ran of it before is being cleaned up there, so that is
+        waited for.
         """
-        shown = subprocess.run(["scontrol", "--oneliner", "show", "job", job_id], capture_output=True, text=True, check=True).stdout
+        shown = subprocess.run(
+            ["scontrol", "--oneliner", "show", "job", job_id],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
         step = f"slurmstepd: [{shown.split()[0].removeprefix('JobId=')}.batch]"
         deadline = time.monotonic() + 60
-        while step in subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout:
+        while (
+            step
+            in subprocess.run(
+                ["ps", "-eo", "args"], capture_output=True, text=True, check=True
+            ).stdout
+        ):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{step} is still there")
             time.sleep(0.2)
@@ -204,33 +257,77 @@ class PrivateSlurm:
         for path in (home, key):
             os.chown(path, owner.pw_uid, owner.pw_gid)
         # munged refuses a socket folder that others may write to; ours belongs to root.
-        self.daemon("munged", "--foreground", "--force", f"--socket={self.folder}/munge.socket", f"--key-file={key}",
-                    f"--log-file={home}/log", f"--pid-file={home}/pid", f"--seed-file={home}/seed")
+        self.daemon(
+            "munged",
+            "--foreground",
+            "--force",
+            f"--socket={self.folder}/munge.socket",
+            f"--key-file={key}",
+            f"--log-file={home}/log",
+            f"--pid-file={home}/pid",
+            f"--seed-file={home}/seed",
+        )
         self.wait("munged", ["munge", "-n", f"--socket={self.folder}/munge.socket"])
 
     def database(self, port: int, password: str) -> None:
         """MariaDB bound to this machine, with one user for slurmdbd."""
         data = self.folder / "mysql"
-        self.command("mariadb-install-db", "--no-defaults", f"--datadir={data}", "--user=root", "--auth-root-authentication-method=normal",
-                     "--skip-test-db")
-        self.daemon("mariadbd", "--no-defaults", f"--datadir={data}", "--user=root", f"--socket={data}/sock", f"--port={port}",
-                    "--bind-address=127.0.0.1", f"--pid-file={data}/pid", "--innodb-lock-wait-timeout=900")
+        self.command(
+            "mariadb-install-db",
+            "--no-defaults",
+            f"--datadir={data}",
+            "--user=root",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+        )
+        self.daemon(
+            "mariadbd",
+            "--no-defaults",
+            f"--datadir={data}",
+            "--user=root",
+            f"--socket={data}/sock",
+            f"--port={port}",
+            "--bind-address=127.0.0.1",
+            f"--pid-file={data}/pid",
+            "--innodb-lock-wait-timeout=900",
+        )
         client = ["mariadb", "--no-defaults", f"--socket={data}/sock", "-u", "root", "-e"]
         self.wait("mariadbd", [*client, "select 1"])
-        grant = f"create user slurm@'127.0.0.1' identified by '{password}'; grant all on *.* to slurm@'127.0.0.1'; "
-        self.command(*client, grant + f"create user slurm@localhost identified by '{password}'; grant all on *.* to slurm@localhost")
+        grant = (
+            f"create user slurm@'127.0.0.1' identified by '{password}'; grant all on *.* to "
+            "slurm@'127.0.0.1'; "
+        )
+        self.command(
+            *client,
+            grant + f"create user slurm@localhost identified by '{password}'; grant all on *.* to "
+            "slurm@localhost",
+        )
 
     def daemon(self, *arguments: str) -> None:
         """Start one program that stays; its output goes into a file of the folder."""
         with (self.folder / f"{arguments[0]}-{len(self.processes)}.out").open("wb") as out:
-            self.processes.append(subprocess.Popen(arguments, stdout=out, stderr=out, stdin=subprocess.DEVNULL, start_new_session=True))
+            self.processes.append(
+                subprocess.Popen(
+                    arguments,
+                    stdout=out,
+                    stderr=out,
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+            )
 
     def end(self, name: str) -> list[str]:
         """End the newest program of that name; returns how it was started."""
-        process = next(p for p in reversed(self.processes) if isinstance(p.args, tuple) and p.args[0] == name and p.poll() is None)
+        process = next(
+            p
+            for p in reversed(self.processes)
+            if isinstance(p.args, tuple) and p.args[0] == name and p.poll() is None
+        )
         process.terminate()
         process.wait(timeout=20)
-        return [str(argument) for argument in process.args] if isinstance(process.args, tuple) else []
+        return (
+            [str(argument) for argument in process.args] if isinstance(process.args, tuple) else []
+        )
 
     def command(self, *arguments: str, check: bool = True) -> None:
         """Run one program to its end."""
@@ -243,7 +340,9 @@ class PrivateSlurm:
         deadline = time.monotonic() + START_SECONDS
         while (result := subprocess.run(question, capture_output=True, text=True)).returncode:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{what} does not start: {result.stdout}{result.stderr} (see {self.folder})")
+                raise RuntimeError(
+                    f"{what} does not start: {result.stdout}{result.stderr} (see {self.folder})"
+                )
             time.sleep(0.1)
 
     def stop(self) -> None:
@@ -279,7 +378,9 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     with contextlib.suppress(KeyboardInterrupt), started() as slurm:
-        print(f"export SLURM_CONF={slurm.folder}/slurm.conf ORCH_CLUSTER={slurm.profile}", flush=True)
+        print(
+            f"export SLURM_CONF={slurm.folder}/slurm.conf ORCH_CLUSTER={slurm.profile}", flush=True
+        )
         while True:
             time.sleep(3600)
 

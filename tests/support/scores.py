@@ -16,11 +16,25 @@ def share(right: int, n: int = 40) -> list[float | None]:
 
 def write_scores(out: Path, checkpoint: str, values: Columns, tokens: int = 3) -> None:
     """The scores of one checkpoint, as an evaluation writes them into its folder ``out``."""
-    lines = [{"item_id": f"{task}{i}", "sample": 0, "domain": task, "task": task, "value": value, "extracted": "", "tokens": tokens,
-              "finish_reason": "stop", "status": "error" if value is None else "ok"}
-             for task, column in values.items() for i, value in enumerate(column)]
+    lines = [
+        {
+            "item_id": f"{task}{i}",
+            "sample": 0,
+            "domain": task,
+            "task": task,
+            "value": value,
+            "extracted": "",
+            "tokens": tokens,
+            "finish_reason": "stop",
+            "status": "error" if value is None else "ok",
+        }
+        for task, column in values.items()
+        for i, value in enumerate(column)
+    ]
     (out / "scores").mkdir(parents=True, exist_ok=True)
-    (out / "scores" / f"{checkpoint}.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (out / "scores" / f"{checkpoint}.jsonl").write_text(
+        "".join(json.dumps(line) + "\n" for line in lines)
+    )
 
 
 def boxed(answer: str) -> str:

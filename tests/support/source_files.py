@@ -1,4 +1,5 @@
-"""The product's Python files as the tests of its architecture read them: what each imports, wherever the import stands."""
+"""The product's Python files as the tests of its architecture read them: what each imports,
+wherever the import stands."""
 
 from __future__ import annotations
 
@@ -77,5 +78,7 @@ def text_constants(path: Path) -> list[tuple[str, int]]:
     return [
         (node.value, node.lineno)
         for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in docstrings
     ]

@@ -1,4 +1,5 @@
-"""How scores change over the checkpoints of trainings: curves, where to stop, what is lost on the way. Light on purpose."""
+"""How scores change over the checkpoints of trainings: curves, where to stop, what is lost on the
+way. Light on purpose."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ class Scored(EngineConfig):
     folder: str
     """Output folder of the evaluation."""
     evaluated_as: str
-    """The checkpoint's name there; equal weights are scored once, under the name that came first."""
+    """The checkpoint's name there; equal weights are scored once, under the name that came
+    first."""
 
 
 class Config(EngineConfig):

@@ -31,11 +31,15 @@ class Point:
     right: dict[tuple[str, str, int], bool]
     """(task, item_id, sample) -> judged right; samples without a score are left out."""
     means: dict[Task, dict[str, float]] = field(default_factory=dict)
-    """task -> item_id -> mean over its samples, of the problems that every checkpoint of the training has a score of."""
+    """task -> item_id -> mean over its samples, of the problems that every checkpoint of the
+    training has a score of."""
 
     def __post_init__(self) -> None:
         """Take the means once."""
-        self.means = {task: {item: float(np.mean(found)) for item, found in items.items() if found} for task, items in self.scores.items()}
+        self.means = {
+            task: {item: float(np.mean(found)) for item, found in items.items() if found}
+            for task, items in self.scores.items()
+        }
 
 
 @dataclass
@@ -78,9 +82,12 @@ class Evolved:
         return found
 
     def weights(self, domain: str | None) -> tuple[list[Task], list[float]]:
-        """Tasks and their weights: of a domain the mean over its tasks, of None the mean over domains."""
+        """Tasks and their weights: of a domain the mean over its tasks, of None the mean over
+        domains."""
         parts = [tasks for name, tasks in self.domains().items() if domain in (None, name)]
-        return [task for tasks in parts for task in tasks], [1 / len(tasks) / len(parts) for tasks in parts for _ in tasks]
+        return [task for tasks in parts for task in tasks], [
+            1 / len(tasks) / len(parts) for tasks in parts for _ in tasks
+        ]
 
 
 def read_point(scored: Scored, config: Config, found: Found) -> Point | None:
@@ -92,14 +99,25 @@ def read_point(scored: Scored, config: Config, found: Found) -> Point | None:
     _, document = read_results(out)
     path = out / "scores" / f"{scored.evaluated_as}.jsonl"
     if not path.is_file():
-        raise ConfigError(f"{told}: {path} is not there, although its evaluation is done; evaluate it again")
+        raise ConfigError(
+            f"{told}: {path} is not there, although its evaluation is done; evaluate it again"
+        )
     behaviour: dict[Task, Behaviour] = {}
     scores = read_scores(path, config.metric, behaviour, found.missing, told)
-    right = {(line["task"], line["item_id"], line["sample"]): line["value"] == 1.0 for line in lines_of(path) if line["value"] is not None}
+    right = {
+        (line["task"], line["item_id"], line["sample"]): line["value"] == 1.0
+        for line in lines_of(path)
+        if line["value"] is not None
+    }
     for file in (out / "results.json", path):
         found.source("scores", file)
     found.settings.append((told, settings_of(document)))
-    found.made_with.append((told, {**document["facts"].get("versions", {}), "sandbox": document["facts"].get("sandbox")}))
+    found.made_with.append(
+        (
+            told,
+            {**document["facts"].get("versions", {}), "sandbox": document["facts"].get("sandbox")},
+        )
+    )
     for said in document["facts"].get("remarks", []):
         found.remarks.setdefault(said, []).append(told)
     return Point(scored, scores, behaviour, right)
@@ -107,7 +125,10 @@ def read_point(scored: Scored, config: Config, found: Found) -> Point | None:
 
 def label_of(scored: Scored) -> str:
     """The training's axes, or the last part of its name."""
-    return ", ".join(f"{axis}={value}" for axis, value in scored.axes.items()) or Path(scored.training).name
+    return (
+        ", ".join(f"{axis}={value}" for axis, value in scored.axes.items())
+        or Path(scored.training).name
+    )
 
 
 def read_evolution(config: Config) -> Evolved:
@@ -121,9 +142,22 @@ def read_evolution(config: Config) -> Evolved:
     if not points:
         raise ConfigError("points: none of them is scored; nothing can be reported")
     check_settings(found)
-    check_items({name: {point.scored.checkpoint: point.scores for point in one} for name, one in points.items()}, "")
-    series = [series_of(name, sorted(one, key=lambda point: (point.scored.step, point.scored.checkpoint)), config, found)
-              for name, one in points.items()]
+    check_items(
+        {
+            name: {point.scored.checkpoint: point.scores for point in one}
+            for name, one in points.items()
+        },
+        "",
+    )
+    series = [
+        series_of(
+            name,
+            sorted(one, key=lambda point: (point.scored.step, point.scored.checkpoint)),
+            config,
+            found,
+        )
+        for name, one in points.items()
+    ]
     return Evolved(config, found, series)
 
 
@@ -134,27 +168,50 @@ def series_of(name: str, points: list[Point], config: Config, found: Found) -> S
         common = set.intersection(*(set(point.means[task]) for point in points))
         total = len(points[0].scores[task])
         if len(common) < total:
-            found.missing.append(f"{name}: {task[1]}: {len(common)} of {total} problems have a score at every checkpoint")
+            found.missing.append(
+                f"{name}: {task[1]}: {len(common)} of {total} problems have a score at "
+                "every checkpoint"
+            )
         for point in points:
-            point.means[task] = {item: value for item, value in point.means[task].items() if item in common}
+            point.means[task] = {
+                item: value for item, value in point.means[task].items() if item in common
+            }
     rewards: list[tuple[int, float]] = []
     for source in config.trainings:
         if source.job == name:
-            lines = [line for line in read_progress(Path(source.folder)) if REWARD in line["metrics"]]
+            lines = [
+                line for line in read_progress(Path(source.folder)) if REWARD in line["metrics"]
+            ]
             rewards = [(line["step"], line["metrics"][REWARD]) for line in lines]
             if lines:
                 found.source("curves", Path(source.folder) / "progress.jsonl")
     if not rewards:
-        found.missing.append(f"{name}: no progress.jsonl has {REWARD}, so overfitting cannot be told from any other fall")
+        found.missing.append(
+            f"{name}: no progress.jsonl has {REWARD}, so overfitting cannot be told from "
+            "any other fall"
+        )
     return Series(name, label_of(first), str(first.axes.get(config.axis, name)), points, rewards)
 
 
-def values(point: Point, tasks: list[Task], keep: dict[Task, set[str]] | None = None) -> list[Array]:
+def values(
+    point: Point, tasks: list[Task], keep: dict[Task, set[str]] | None = None
+) -> list[Array]:
     """Per task the means of the problems (of those in ``keep``) that have a score."""
-    return [np.array([value for item, value in sorted(point.means[task].items()) if keep is None or item in keep[task]]) for task in tasks]
+    return [
+        np.array(
+            [
+                value
+                for item, value in sorted(point.means[task].items())
+                if keep is None or item in keep[task]
+            ]
+        )
+        for task in tasks
+    ]
 
 
-def differences(before: Point, after: Point, tasks: list[Task], keep: dict[Task, set[str]] | None = None) -> list[Array]:
+def differences(
+    before: Point, after: Point, tasks: list[Task], keep: dict[Task, set[str]] | None = None
+) -> list[Array]:
     """Per task ``after`` minus ``before`` on the problems that both could score."""
     found = []
     for task in tasks:

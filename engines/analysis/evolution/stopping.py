@@ -1,7 +1,8 @@
-"""Where to stop, and what went wrong on the way. Chosen on one half of the problems, reported on the other.
+"""Where to stop, and what went wrong on the way. Chosen on one half of the problems, reported on
+the other.
 
-The best of several checkpoints that are all equally good looks better than it is (by 5 points for ten on 200 problems): whatever is
-chosen by a score must not be reported by it.
+The best of several checkpoints that are all equally good looks better than it is (by 5 points for
+ten on 200 problems): whatever is chosen by a score must not be reported by it.
 """
 
 from __future__ import annotations
@@ -25,12 +26,20 @@ from engines.shared.reporting.statistics import (
 )
 
 RULES = {
-    "stopping point": "the earliest checkpoint whose macro mean on the choosing half is less than one standard error (of the paired "
-                      "difference) below the best one's; its score is reported on the other half.",
-    "plateau": "the checkpoints next to the best one, on both sides, that are less than one standard error below it.",
-    "overfitting": "a domain's last checkpoint is below its best one (chosen on one half, compared on the other: paired interval below 0, "
-                   "p below the level after Holm over domains) while the reward in training did not fall between the two.",
-    "forgetting": "a domain's last checkpoint is below its first by more than the difference that so many problems detect with 80 % power.",
+    "stopping point": "the earliest checkpoint whose macro mean on the choosing half is less than "
+    "one "
+    "standard error (of the paired "
+    "difference) below the best one's; its score is reported on the other half.",
+    "plateau": "the checkpoints next to the best one, on both sides, that are less than one "
+    "standard error below it.",
+    "overfitting": "a domain's last checkpoint is below its best one (chosen on one half, compared "
+    "on "
+    "the other: paired interval below 0, "
+    "p below the level after Holm over domains) while the reward in training did not "
+    "fall between the two.",
+    "forgetting": "a domain's last checkpoint is below its first by more than the difference that "
+    "so "
+    "many problems detect with 80 % power.",
 }
 
 
@@ -91,7 +100,11 @@ def weighted(groups: list[Array], weights: list[float]) -> float:
 
 def empty(tasks: list[Task], keep: dict[Task, set[str]], series: Series) -> list[str]:
     """Tasks without a problem in ``keep`` that every checkpoint has a score of."""
-    return [task[1] for task, group in zip(tasks, values(series.points[0], tasks, keep), strict=True) if not len(group)]
+    return [
+        task[1]
+        for task, group in zip(tasks, values(series.points[0], tasks, keep), strict=True)
+        if not len(group)
+    ]
 
 
 def split(evolved: Evolved) -> tuple[dict[Task, set[str]], dict[Task, set[str]]]:
@@ -100,8 +113,11 @@ def split(evolved: Evolved) -> tuple[dict[Task, set[str]], dict[Task, set[str]]]
     return halves({task: list(scores[task]) for task in evolved.tasks}, evolved.config.seed)
 
 
-def near_best(series: Series, best: int, tasks: list[Task], weights: list[float], keep: dict[Task, set[str]]) -> list[bool]:
-    """Which checkpoints are less than one standard error of the paired difference below the best one; those that equal it are."""
+def near_best(
+    series: Series, best: int, tasks: list[Task], weights: list[float], keep: dict[Task, set[str]]
+) -> list[bool]:
+    """Which checkpoints are less than one standard error of the paired difference below the best
+    one; those that equal it are."""
     found = []
     for point in series.points:
         apart = differences(point, series.points[best], tasks, keep)
@@ -112,7 +128,8 @@ def near_best(series: Series, best: int, tasks: list[Task], weights: list[float]
 
 
 def stopping(evolved: Evolved, series: Series) -> Stopping | str:
-    """The one-standard-error rule (Breiman et al. 1984) on paired differences; in words, why it cannot be applied."""
+    """The one-standard-error rule (Breiman et al. 1984) on paired differences; in words, why it
+    cannot be applied."""
     choosing, reporting = split(evolved)
     tasks, weights = evolved.weights(None)
     points, config = series.points, evolved.config
@@ -132,24 +149,52 @@ def stopping(evolved: Evolved, series: Series) -> Stopping | str:
     chosen, last = near.index(True), len(points) - 1
     to_last = None
     if chosen != last:
-        to_last = paired_bootstrap(differences(points[chosen], points[last], tasks, reporting), config.seed, config.draws, weights)
+        to_last = paired_bootstrap(
+            differences(points[chosen], points[last], tasks, reporting),
+            config.seed,
+            config.draws,
+            weights,
+        )
     shown = values(points[chosen], tasks, reporting)
-    return Stopping(chosen, best, (left, right), tuple(scores), sum(map(len, shown)), score_of(shown, weights, config.seed, config.draws),
-                    weighted(values(points[best], tasks, reporting), weights), to_last)
+    return Stopping(
+        chosen,
+        best,
+        (left, right),
+        tuple(scores),
+        sum(map(len, shown)),
+        score_of(shown, weights, config.seed, config.draws),
+        weighted(values(points[best], tasks, reporting), weights),
+        to_last,
+    )
 
 
-def p_of(apart: list[Array], before: Point, after: Point, tasks: list[Task], weights: list[float], evolved: Evolved) -> float:
-    """Exact McNemar for one task of one 0/1 sample per problem, else the randomisation test over signs."""
-    single = len(tasks) == 1 and all(len(found) == 1 for point in (before, after) for found in point.scores[tasks[0]].values() if found)
+def p_of(
+    apart: list[Array],
+    before: Point,
+    after: Point,
+    tasks: list[Task],
+    weights: list[float],
+    evolved: Evolved,
+) -> float:
+    """Exact McNemar for one task of one 0/1 sample per problem, else the randomisation test over
+    signs."""
+    single = len(tasks) == 1 and all(
+        len(found) == 1
+        for point in (before, after)
+        for found in point.scores[tasks[0]].values()
+        if found
+    )
     if single and bool(np.isin(apart[0], (-1.0, 0.0, 1.0)).all()):
         return mcnemar(apart[0])
     return sign_flip(apart, evolved.config.seed, evolved.config.draws, weights)
 
 
 def reward_until(series: Series, place: int) -> float | None:
-    """Mean training reward of the steps between the checkpoint before and this one; None where none is known.
+    """Mean training reward of the steps between the checkpoint before and this one; None where none
+    is known.
 
-    The first checkpoint has the reward of the step after it, whose rollouts it made, if there are none before.
+    The first checkpoint has the reward of the step after it, whose rollouts it made, if there are
+    none before.
     """
     steps = series.steps
     after = steps[place - 1] if place > 0 else -1
@@ -167,19 +212,38 @@ def overfitting(evolved: Evolved, series: Series) -> list[Check]:
         tasks, weights = evolved.weights(domain)
         if last == 0 or empty(tasks, choosing, series) or empty(tasks, reporting, series):
             continue  # told by `stopping`
-        peak = int(np.argmax([weighted(values(point, tasks, choosing), weights) for point in series.points]))
+        peak = int(
+            np.argmax(
+                [weighted(values(point, tasks, choosing), weights) for point in series.points]
+            )
+        )
         if peak == last:
             continue
         before, after = series.points[peak], series.points[last]
         apart = differences(before, after, tasks, reporting)
         difference = paired_bootstrap(apart, evolved.config.seed, evolved.config.draws, weights)
         then, now = reward_until(series, peak), reward_until(series, last)
-        checks.append(Check(series.name, domain, "overfitting", peak, last, sum(map(len, apart)), difference,
-                            p_of(apart, before, after, tasks, weights, evolved), detectable=minimum_detectable(apart, weights),
-                            rewards=None if then is None or now is None else (then, now)))
+        checks.append(
+            Check(
+                series.name,
+                domain,
+                "overfitting",
+                peak,
+                last,
+                sum(map(len, apart)),
+                difference,
+                p_of(apart, before, after, tasks, weights, evolved),
+                detectable=minimum_detectable(apart, weights),
+                rewards=None if then is None or now is None else (then, now),
+            )
+        )
     adjusted = holm([check.p_value or 0.0 for check in checks])
-    return [replace(check, adjusted=p, verdict=overfitted(replace(check, adjusted=p), evolved.config.level))
-            for check, p in zip(checks, adjusted, strict=True)]
+    return [
+        replace(
+            check, adjusted=p, verdict=overfitted(replace(check, adjusted=p), evolved.config.level)
+        )
+        for check, p in zip(checks, adjusted, strict=True)
+    ]
 
 
 def overfitted(check: Check, level: float) -> str:
@@ -189,12 +253,16 @@ def overfitted(check: Check, level: float) -> str:
     if check.rewards is None:
         return "alarm: the domain fell; whether the training reward did is unknown"
     if check.rewards[1] < check.rewards[0]:
-        return "alarm: the domain fell, and the training reward with it: not overfitting but a collapse"
+        return (
+            "alarm: the domain fell, and the training reward with it: not overfitting but a "
+            "collapse"
+        )
     return "alarm: overfitting"
 
 
 def forgetting(evolved: Evolved, series: Series) -> list[Check]:
-    """Every domain, first against last checkpoint, on all problems: neither end was chosen by a score."""
+    """Every domain, first against last checkpoint, on all problems: neither end was chosen by a
+    score."""
     last, checks = len(series.points) - 1, []
     for domain in evolved.domains():
         tasks, weights = evolved.weights(domain)
@@ -204,8 +272,19 @@ def forgetting(evolved: Evolved, series: Series) -> list[Check]:
         difference = paired_bootstrap(apart, evolved.config.seed, evolved.config.draws, weights)
         detectable = minimum_detectable(apart, weights)
         fell = difference.high < 0 if detectable is None else difference.value < -detectable
-        checks.append(Check(series.name, domain, "forgetting", 0, last, sum(map(len, apart)), difference, detectable=detectable,
-                            verdict="alarm: forgetting" if fell else "no"))
+        checks.append(
+            Check(
+                series.name,
+                domain,
+                "forgetting",
+                0,
+                last,
+                sum(map(len, apart)),
+                difference,
+                detectable=detectable,
+                verdict="alarm: forgetting" if fell else "no",
+            )
+        )
     return checks
 
 
@@ -221,5 +300,12 @@ class Flips:
 
 def flips(before: Point, after: Point) -> Flips:
     """Counts over the samples that both checkpoints have a score of."""
-    pairs = [(before.right[key], after.right[key]) for key in before.right.keys() & after.right.keys()]
-    return Flips(*(pairs.count(kind) for kind in ((False, True), (True, False), (True, True), (False, False))))
+    pairs = [
+        (before.right[key], after.right[key]) for key in before.right.keys() & after.right.keys()
+    ]
+    return Flips(
+        *(
+            pairs.count(kind)
+            for kind in ((False, True), (True, False), (True, True), (False, False))
+        )
+    )

@@ -1,4 +1,5 @@
-"""Problems that are in two sets which must have none in common: training and validation, training and what the evaluation uses."""
+"""Problems that are in two sets which must have none in common: training and validation, training
+and what the evaluation uses."""
 
 from __future__ import annotations
 
@@ -16,15 +17,20 @@ def refuse_shared(train: Tasks, validation: Tasks) -> None:
     for task, problems in validation.items():
         shared = [problem for problem in problems if content_key(problem) in owner]
         if shared:
-            raise ConfigError(f"task {task}: {len(shared)} validation problems are in training too, such as {quoted(shared[0])} in task "
-                              f"{owner[content_key(shared[0])]}: give other files, or split with 'orch data prepare'")
+            raise ConfigError(
+                f"task {task}: {len(shared)} validation problems are in training too, "
+                f"such as {quoted(shared[0])} in task "
+                f"{owner[content_key(shared[0])]}: give other files, or split with 'orch "
+                "data prepare'"
+            )
 
 
 def check_test_data(config: Config, train: Tasks, validation: Tasks) -> dict[str, Any] | None:
     """How many problems of each task are in ``test_data`` too; None if there is none to check.
 
-    ConfigError if there is one in training and ``allow_test_data`` does not say that this is meant. A problem of the validation is
-    counted only: the published suites validate on what they test on.
+    ConfigError if there is one in training and ``allow_test_data`` does not say that this is
+    meant. A problem of the validation is counted only: the published suites validate on what
+    they test on.
     """
     if config.test_data is None:
         return None
@@ -35,11 +41,19 @@ def check_test_data(config: Config, train: Tasks, validation: Tasks) -> dict[str
     if first is not None:
         told = ", ".join(f"{task} {count}" for task, count in counts.items() if count)
         if not config.allow_test_data:
-            raise ConfigError(f"data: training problems that the evaluation uses too (test_data): {told}; such as {quoted(first)}: take "
-                              "them out of the training files, or set allow_test_data: true")
+            raise ConfigError(
+                "data: training problems that the evaluation uses too (test_data): "
+                f"{told}; such as {quoted(first)}: take "
+                "them out of the training files, or set allow_test_data: true"
+            )
         print(f"trained on although the evaluation uses them (allow_test_data): {told}", flush=True)
-    return {"problems": len(tested), "in_training": counts,
-            "in_validation": {task: len(problems) for task, problems in shared_with(validation, tested).items()}}
+    return {
+        "problems": len(tested),
+        "in_training": counts,
+        "in_validation": {
+            task: len(problems) for task, problems in shared_with(validation, tested).items()
+        },
+    }
 
 
 def quoted(problem: Problem) -> str:

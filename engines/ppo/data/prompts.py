@@ -13,8 +13,14 @@ from engines.ppo.data.contamination import check_test_data, refuse_shared
 from engines.shared.data.contamination import data_files
 from engines.shared.data.problems import Problem, prompt_token_ids, read_problems
 
-NEEDS = {"mgda": ("torchjd",), "imtl_g": ("torchjd",), "aligned_mtl": ("torchjd",), "upgrad": ("torchjd", "qpsolvers", "quadprog"),
-         "dualproj": ("torchjd", "qpsolvers", "quadprog"), "cagrad": ("torchjd", "cvxpy", "clarabel")}
+NEEDS = {
+    "mgda": ("torchjd",),
+    "imtl_g": ("torchjd",),
+    "aligned_mtl": ("torchjd",),
+    "upgrad": ("torchjd", "qpsolvers", "quadprog"),
+    "dualproj": ("torchjd", "qpsolvers", "quadprog"),
+    "cagrad": ("torchjd", "cvxpy", "clarabel"),
+}
 """Packages that a method of combining gradients takes from elsewhere."""
 
 PROBE_TOKENS = 64
@@ -33,11 +39,13 @@ class Prompts:
     left_out: int
     """Problems whose prompt is longer than ``max_prompt_tokens``."""
     test_data: dict[str, Any] | None
-    """How many problems of training and validation the evaluation uses too; None where ``test_data`` is not given."""
+    """How many problems of training and validation the evaluation uses too; None where
+    ``test_data`` is not given."""
 
 
 def read_prompts(config: Config, model: Path) -> Prompts:
-    """Read and encode all problems; ConfigError for a missing file, tasks that do not match, or a problem where it must not be."""
+    """Read and encode all problems; ConfigError for a missing file, tasks that do not match, or a
+    problem where it must not be."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(model, local_files_only=True)
@@ -45,20 +53,40 @@ def read_prompts(config: Config, model: Path) -> Prompts:
     train, short = _read(config, "train", tokenizer, token_ids)
     validation, shorter = _read(config, "validation", tokenizer, token_ids)
     if set(train) != set(validation):
-        raise ConfigError(f"training tasks {sorted(train)} and validation tasks {sorted(validation)} differ: give both the same")
-    missing = [name for name in NEEDS.get(config.mtl.method, ()) if importlib.util.find_spec(name) is None]
+        raise ConfigError(
+            f"training tasks {sorted(train)} and validation tasks {sorted(validation)} "
+            "differ: give both the same"
+        )
+    missing = [
+        name for name in NEEDS.get(config.mtl.method, ()) if importlib.util.find_spec(name) is None
+    ]
     if missing:
-        raise ConfigError(f"mtl.method {config.mtl.method} needs {', '.join(missing)}; run: pip install {' '.join(missing)}")
+        raise ConfigError(
+            f"mtl.method {config.mtl.method} needs {', '.join(missing)}; run: pip install "
+            f"{' '.join(missing)}"
+        )
     if config.mtl.method not in ("off", "sum", "equal") and len(train) < 2:
-        raise ConfigError(f"mtl.method {config.mtl.method} needs two tasks or more, data has {sorted(train)}")
+        raise ConfigError(
+            f"mtl.method {config.mtl.method} needs two tasks or more, data has {sorted(train)}"
+        )
     refuse_shared(train, validation)
     first = next(iter(validation.values()))[0]
-    return Prompts(train, validation, token_ids, token_ids[first.item_id][:PROBE_TOKENS], short + shorter,
-                   check_test_data(config, train, validation))
+    return Prompts(
+        train,
+        validation,
+        token_ids,
+        token_ids[first.item_id][:PROBE_TOKENS],
+        short + shorter,
+        check_test_data(config, train, validation),
+    )
 
 
-def _read(config: Config, split: Literal["train", "validation"], tokenizer: Any,
-          token_ids: dict[str, tuple[int, ...]]) -> tuple[dict[str, list[Problem]], int]:
+def _read(
+    config: Config,
+    split: Literal["train", "validation"],
+    tokenizer: Any,
+    token_ids: dict[str, tuple[int, ...]],
+) -> tuple[dict[str, list[Problem]], int]:
     source = config.data if split == "train" else config.validation_data
     files = data_files(source, split)
     if not files:
@@ -68,12 +96,21 @@ def _read(config: Config, split: Literal["train", "validation"], tokenizer: Any,
     left_out = 0
     for task, paths in files.items():
         problems = [problem for path in paths for problem in read_problems(path)]
-        encoded = {problem.item_id: tuple(prompt_token_ids(problem, tokenizer)) for problem in problems}
-        fitting = [problem for problem in problems if 1 < len(encoded[problem.item_id]) <= config.max_prompt_tokens]
+        encoded = {
+            problem.item_id: tuple(prompt_token_ids(problem, tokenizer)) for problem in problems
+        }
+        fitting = [
+            problem
+            for problem in problems
+            if 1 < len(encoded[problem.item_id]) <= config.max_prompt_tokens
+        ]
         left_out += len(problems) - len(fitting)
         if not fitting:
-            raise ConfigError(f"{', '.join(map(str, paths))}: no problem has a prompt of 2 to max_prompt_tokens = "
-                              f"{config.max_prompt_tokens} tokens")
+            raise ConfigError(
+                f"{', '.join(map(str, paths))}: no problem has a prompt of 2 to "
+                "max_prompt_tokens = "
+                f"{config.max_prompt_tokens} tokens"
+            )
         found[task] = fitting[:limit]
         token_ids |= encoded
     return found, left_out

@@ -1,1 +1,2 @@
-"""One update of the policy: log-probabilities, losses, the tasks' gradients combined, the optimizer's step."""
+"""One update of the policy: log-probabilities, losses, the tasks' gradients combined, the
+optimizer's step."""

@@ -31,7 +31,8 @@ class Rollout:
 
 @dataclass(frozen=True)
 class MicroBatch:
-    """T tokens of whole sequences one after the other, without padding; R of the tokens are responses."""
+    """T tokens of whole sequences one after the other, without padding; R of the tokens are
+    responses."""
 
     input_ids: torch.Tensor
     """(T,) token ids."""
@@ -52,34 +53,56 @@ class MicroBatch:
 
     def to(self, device: torch.device) -> MicroBatch:
         """The same on ``device``."""
-        return MicroBatch(**{name: value if isinstance(value, tuple) else value.to(device) for name, value in vars(self).items()})
+        return MicroBatch(
+            **{
+                name: value if isinstance(value, tuple) else value.to(device)
+                for name, value in vars(self).items()
+            }
+        )
 
 
-def sequences_to_train(groups: Sequence[Group], estimator: Estimator, keep_all: bool = False) -> list[Rollout]:
+def sequences_to_train(
+    groups: Sequence[Group], estimator: Estimator, keep_all: bool = False
+) -> list[Rollout]:
     """All samples whose advantage is not 0, longest first so that those of one length lie together.
 
-    The others have no gradient at all, unless the loss has a part that does not depend on the advantage (``keep_all``). With ``gae``
-    all are kept, and the advantages are the critic's to fill in.
+    The others have no gradient at all, unless the loss has a part that does not depend on the
+    advantage (``keep_all``). With ``gae`` all are kept, and the advantages are the critic's to fill
+    in.
     """
     found = []
     for group in groups:
         if estimator == "gae":
             advantages = [0.0] * len(group.samples)
         else:
-            advantages = group_advantages(torch.tensor(group.rewards, dtype=torch.float64), estimator).tolist()
-        found += [Rollout(group.prompt, sample.token_ids, sample.logprobs, (advantage,) * len(sample.token_ids), reward)
-                  for sample, advantage, reward in zip(group.samples, advantages, group.rewards, strict=True)
-                  if keep_all or estimator == "gae" or advantage != 0.0]
+            advantages = group_advantages(
+                torch.tensor(group.rewards, dtype=torch.float64), estimator
+            ).tolist()
+        found += [
+            Rollout(
+                group.prompt,
+                sample.token_ids,
+                sample.logprobs,
+                (advantage,) * len(sample.token_ids),
+                reward,
+            )
+            for sample, advantage, reward in zip(
+                group.samples, advantages, group.rewards, strict=True
+            )
+            if keep_all or estimator == "gae" or advantage != 0.0
+        ]
     return sorted(found, key=len, reverse=True)
 
 
 def count_tokens(groups: Sequence[Group]) -> int:
-    """Response tokens, those of samples without a gradient included: the denominator of the loss."""
+    """Response tokens, those of samples without a gradient included: the denominator of the
+    loss."""
     return sum(len(sample.token_ids) for group in groups for sample in group.samples)
 
 
 def micro_batches(sequences: Sequence[Rollout], tokens: int) -> Iterator[MicroBatch]:
-    """Cut ``sequences`` (longest first) into batches of at most ``tokens`` tokens; a longer sequence is a batch of its own."""
+    """Cut ``sequences`` (longest first) into batches of at most ``tokens`` tokens; a longer
+    sequence is a batch of its own."""
     part: list[Rollout] = []
     for row in sequences:
         if part and sum(map(len, part)) + len(row) > tokens:
@@ -103,10 +126,19 @@ def pack(rows: Sequence[Rollout]) -> MicroBatch:
     return MicroBatch(
         input_ids=torch.tensor([token for row in rows for token in (*row.prompt, *row.response)]),
         lengths=tuple(map(len, rows)),
-        positions=torch.cat([torch.arange(end - len(row.response), end) - 1 for row, end in zip(rows, ends, strict=True)]),
+        positions=torch.cat(
+            [
+                torch.arange(end - len(row.response), end) - 1
+                for row, end in zip(rows, ends, strict=True)
+            ]
+        ),
         targets=torch.tensor(targets),
         mask=torch.ones(len(targets), dtype=torch.bool),
-        sampler_logprobs=torch.tensor([value for row in rows for value in row.sampler_logprobs], dtype=torch.float32),
-        advantages=torch.tensor([value for row in rows for value in row.advantages], dtype=torch.float32),
+        sampler_logprobs=torch.tensor(
+            [value for row in rows for value in row.sampler_logprobs], dtype=torch.float32
+        ),
+        advantages=torch.tensor(
+            [value for row in rows for value in row.advantages], dtype=torch.float32
+        ),
         returns=torch.tensor([value for row in rows for value in row.returns], dtype=torch.float32),
     )

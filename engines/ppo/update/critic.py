@@ -1,4 +1,5 @@
-"""A critic for generalized advantage estimation: what reward a response, as far as it goes, will have in the end."""
+"""A critic for generalized advantage estimation: what reward a response, as far as it goes, will
+have in the end."""
 
 from __future__ import annotations
 
@@ -20,42 +21,59 @@ WHITENING_EPSILON = 1e-8
 
 
 class ValueModel(PackedModel):
-    """The body of a causal language model with one number per position; the number is 0 everywhere at first."""
+    """The body of a causal language model with one number per position; the number is 0 everywhere
+    at first."""
 
     def __init__(self, model: Any) -> None:
         """``model`` is a transformers model without a head."""
         super().__init__(model)
-        self.head = torch.nn.Linear(model.config.hidden_size, 1, device=next(model.parameters()).device)
+        self.head = torch.nn.Linear(
+            model.config.hidden_size, 1, device=next(model.parameters()).device
+        )
         torch.nn.init.zeros_(self.head.weight)
         torch.nn.init.zeros_(self.head.bias)
 
-    def forward(self, input_ids: torch.Tensor, lengths: Sequence[int], positions: torch.Tensor) -> torch.Tensor:
+    def forward(
+        self, input_ids: torch.Tensor, lengths: Sequence[int], positions: torch.Tensor
+    ) -> torch.Tensor:
         """Value at each of ``positions`` (R,) of ``input_ids`` (T,): (R,), float32."""
         values: torch.Tensor = self.head(self.hidden(input_ids, lengths, positions))
         return values[:, 0].float().clone()  # FSDP2 hooks what comes out, which must not be a view
 
 
 class Critic:
-    """A value model with AdamW of its own, trained on the returns of the same rollouts as the policy."""
+    """A value model with AdamW of its own, trained on the returns of the same rollouts as the
+    policy."""
 
     def __init__(self, model: Any, config: Config, world: World) -> None:
-        """``model`` is the causal language model that training began with; only its body is used."""
+        """``model`` is the causal language model that training began with; only its body is
+        used."""
         self.config, self.settings, self.world = config, config.critic or CriticSettings(), world
         model.config.use_cache = False
         self.model = ValueModel(model.base_model.train())
-        if world.device.type == "cuda" if config.gradient_checkpointing is None else config.gradient_checkpointing:
-            model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        if (
+            world.device.type == "cuda"
+            if config.gradient_checkpointing is None
+            else config.gradient_checkpointing
+        ):
+            model.gradient_checkpointing_enable(
+                gradient_checkpointing_kwargs={"use_reentrant": False}
+            )
         if world.sharded:
             world.shard(self.model, self.model.layers, config.offload)
         self.names = [name for name, _ in self.model.named_parameters()]
         self.parameters = [parameter for _, parameter in self.model.named_parameters()]
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=self.settings.learning_rate, weight_decay=0.0)
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=self.settings.learning_rate, weight_decay=0.0
+        )
 
     def values(self, batch: MicroBatch) -> torch.Tensor:
         """Value before each response token: (R,), float32."""
         device = self.world.device
         with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
-            found: torch.Tensor = self.model(batch.input_ids.to(device), batch.lengths, batch.positions.to(device))
+            found: torch.Tensor = self.model(
+                batch.input_ids.to(device), batch.lengths, batch.positions.to(device)
+            )
         return found
 
     def judge(self, tasks: Mapping[str, Sequence[Rollout]]) -> dict[str, list[Rollout]]:
@@ -63,57 +81,101 @@ class Critic:
 
         The advantages are whitened over all response tokens of the batch, in all processes.
         """
-        estimates = {task: [(gae(row.reward, value, self.settings.gamma, self.settings.lam), value)
-                            for row, value in zip(rows, self._values_of(rows), strict=True)] for task, rows in tasks.items()}
-        mean, deviation = self._moments([one for pairs in estimates.values() for found, _ in pairs for one in found.tolist()])
+        estimates = {
+            task: [
+                (gae(row.reward, value, self.settings.gamma, self.settings.lam), value)
+                for row, value in zip(rows, self._values_of(rows), strict=True)
+            ]
+            for task, rows in tasks.items()
+        }
+        mean, deviation = self._moments(
+            [one for pairs in estimates.values() for found, _ in pairs for one in found.tolist()]
+        )
 
         def filled(row: Rollout, found: torch.Tensor, value: torch.Tensor) -> Rollout:
-            return replace(row, advantages=tuple(((found - mean) / (deviation + WHITENING_EPSILON)).tolist()),
-                           returns=tuple((found + value).tolist()))
+            return replace(
+                row,
+                advantages=tuple(((found - mean) / (deviation + WHITENING_EPSILON)).tolist()),
+                returns=tuple((found + value).tolist()),
+            )
 
-        return {task: [filled(row, *pair) for row, pair in zip(rows, estimates[task], strict=True)] for task, rows in tasks.items()}
+        return {
+            task: [filled(row, *pair) for row, pair in zip(rows, estimates[task], strict=True)]
+            for task, rows in tasks.items()
+        }
 
     def _values_of(self, rows: Sequence[Rollout]) -> list[torch.Tensor]:
         """Values before each token of each rollout, float64 on the CPU, without gradient."""
         with torch.no_grad():
             parts = [self.values(batch).double().cpu() for batch in self._batches(rows)]
         sizes = [len(row.response) for row in rows]
-        return list(torch.cat([*parts, torch.zeros(0, dtype=torch.float64)])[:sum(sizes)].split(sizes)) if sizes else []
+        return (
+            list(
+                torch.cat([*parts, torch.zeros(0, dtype=torch.float64)])[: sum(sizes)].split(sizes)
+            )
+            if sizes
+            else []
+        )
 
     def _batches(self, rows: Sequence[Rollout]) -> list[MicroBatch]:
-        """Micro-batches, as many in every process: the collectives inside a pass wait for each other."""
+        """Micro-batches, as many in every process: the collectives inside a pass wait for each
+        other."""
         batches = list(micro_batches(rows, self.config.micro_batch_tokens))
         return batches + [empty_batch()] * (int(self.world.largest(len(batches))) - len(batches))
 
     def _moments(self, values: Sequence[float]) -> tuple[float, float]:
         """Mean and standard deviation over all processes."""
-        sums = torch.tensor([len(values), math.fsum(values), math.fsum(value * value for value in values)], dtype=torch.float64)
+        sums = torch.tensor(
+            [len(values), math.fsum(values), math.fsum(value * value for value in values)],
+            dtype=torch.float64,
+        )
         count, first, second = self.world.sum(sums).tolist()
         mean = first / max(count, 1.0)
         return mean, math.sqrt(max(second / max(count, 1.0) - mean * mean, 0.0))
 
     def step(self, tasks: Mapping[str, Sequence[Rollout]]) -> dict[str, float]:
-        """One optimizer step towards the returns; metrics: loss, and share of the returns' variance that the values before it explain."""
+        """One optimizer step towards the returns; metrics: loss, and share of the returns' variance
+        that the values before it explain."""
         rows = sorted((row for own in tasks.values() for row in own), key=len, reverse=True)
         _, deviation = self._moments([value for row in rows for value in row.returns])
-        tokens = float(self.world.sum(torch.tensor(float(sum(len(row.response) for row in rows)), dtype=torch.float64)))
+        tokens = float(
+            self.world.sum(
+                torch.tensor(float(sum(len(row.response) for row in rows)), dtype=torch.float64)
+            )
+        )
         loss = torch.zeros((), dtype=torch.float64)
         for batch in self._batches(rows):
-            part = value_loss(self.values(batch), batch.returns.to(self.world.device), batch.mask.to(self.world.device), tokens)
-            (part * self.world.size).backward()  # FSDP takes the mean over processes, the loss is a sum
+            part = value_loss(
+                self.values(batch),
+                batch.returns.to(self.world.device),
+                batch.mask.to(self.world.device),
+                tokens,
+            )
+            (
+                part * self.world.size
+            ).backward()  # FSDP takes the mean over processes, the loss is a sum
             loss += part.item()
         norm = self._clip()
         if math.isfinite(norm):
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         error = 2 * float(self.world.sum(loss))
-        explained = {"critic/explained_variance": 1 - error / deviation ** 2} if deviation > 0 else {}
-        return {"critic/loss": error / 2, "critic/gradient_norm": norm, **explained} if math.isfinite(norm) else {}
+        explained = {"critic/explained_variance": 1 - error / deviation**2} if deviation > 0 else {}
+        return (
+            {"critic/loss": error / 2, "critic/gradient_norm": norm, **explained}
+            if math.isfinite(norm)
+            else {}
+        )
 
     def _clip(self) -> float:
         """Norm of the gradient over all processes; afterwards it is at most ``gradient_clip``."""
-        gradients = [local(parameter.grad) for parameter in self.parameters if parameter.grad is not None]
-        squares = sum((gradient.double().square().sum().cpu() for gradient in gradients), torch.zeros((), dtype=torch.float64))
+        gradients = [
+            local(parameter.grad) for parameter in self.parameters if parameter.grad is not None
+        ]
+        squares = sum(
+            (gradient.double().square().sum().cpu() for gradient in gradients),
+            torch.zeros((), dtype=torch.float64),
+        )
         norm = math.sqrt(self.world.sum(squares))
         for gradient in gradients:
             gradient.mul_(min(1.0, self.config.gradient_clip / (norm + 1e-6)))
@@ -124,7 +186,10 @@ class Critic:
         kept = {}
         for name, parameter in zip(self.names, self.parameters, strict=True):
             values = {"weight": parameter, **self.optimizer.state[parameter]}
-            kept[name] = {key: self.world.full(value).cpu() if value.dim() else value for key, value in values.items()}
+            kept[name] = {
+                key: self.world.full(value).cpu() if value.dim() else value
+                for key, value in values.items()
+            }
         if self.world.index == 0:
             torch.save(kept, state / "critic.pt")
 
@@ -135,4 +200,7 @@ class Critic:
             values = dict(kept[name])
             with torch.no_grad():
                 local(parameter).copy_(local(cut(parameter, values.pop("weight"))))
-            self.optimizer.state[parameter] = {key: cut(parameter, value) if value.dim() else value for key, value in values.items()}
+            self.optimizer.state[parameter] = {
+                key: cut(parameter, value) if value.dim() else value
+                for key, value in values.items()
+            }

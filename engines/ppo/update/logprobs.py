@@ -1,4 +1,5 @@
-"""Log-probabilities of response tokens by a causal language model, without ever holding all logits."""
+"""Log-probabilities of response tokens by a causal language model, without ever holding all
+logits."""
 
 from __future__ import annotations
 
@@ -13,21 +14,40 @@ from engines.contract.config import ConfigError
 from engines.ppo.estimates import LOGIT_ROWS as ROWS
 
 
-def packed_attention(_module: Any, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, _mask: None, *,
-                     runs: Sequence[tuple[int, int]], scaling: float | None = None, **options: Any) -> tuple[torch.Tensor, None]:
-    """Causal attention inside each of the sequences that lie one after the other: (1, heads, T, width) -> (1, T, heads, width).
+def packed_attention(
+    _module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    _mask: None,
+    *,
+    runs: Sequence[tuple[int, int]],
+    scaling: float | None = None,
+    **options: Any,
+) -> tuple[torch.Tensor, None]:
+    """Causal attention inside each of the sequences that lie one after the other: (1, heads, T,
+    width) -> (1, T, heads, width).
 
-    ``runs`` are (count, length) of neighbours of one length, one call each: no padding, and no work between sequences. ConfigError for
-    a kind of attention that is more than softmax of scaled products.
+    ``runs`` are (count, length) of neighbours of one length, one call each: no padding, and no work
+    between sequences. ConfigError for a kind of attention that is more than softmax of scaled
+    products.
     """
     unknown = [name for name in ("softcap", "s_aux") if options.get(name) is not None]
     if unknown:
-        raise ConfigError(f"model: its attention has {unknown[0]}, which training does not have; choose a model like Qwen2 or Llama")
+        raise ConfigError(
+            f"model: its attention has {unknown[0]}, which training does not have; choose "
+            "a model like Qwen2 or Llama"
+        )
     found, start = [], 0
     for count, length in runs:
         stop = start + count * length
-        parts = [tensor[0, :, start:stop].unflatten(1, (count, length)).transpose(0, 1) for tensor in (query, key, value)]
-        one = torch.nn.functional.scaled_dot_product_attention(*parts, is_causal=True, scale=scaling, enable_gqa=True)
+        parts = [
+            tensor[0, :, start:stop].unflatten(1, (count, length)).transpose(0, 1)
+            for tensor in (query, key, value)
+        ]
+        one = torch.nn.functional.scaled_dot_product_attention(
+            *parts, is_causal=True, scale=scaling, enable_gqa=True
+        )
         found.append(one.transpose(1, 2).flatten(0, 1))
         start = stop
     return torch.cat(found)[None], None
@@ -36,22 +56,30 @@ def packed_attention(_module: Any, query: torch.Tensor, key: torch.Tensor, value
 class PackedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not followed by mypy here
     """A transformers model on sequences that lie one after the other.
 
-    A module of its own because FSDP2 gathers parameters around a forward pass: body and head must be one.
+    A module of its own because FSDP2 gathers parameters around a forward pass: body and head must
+    be one.
     """
 
     def __init__(self, model: Any) -> None:
         from transformers import AttentionInterface
 
         super().__init__()
-        AttentionInterface.register("packed", packed_attention)  # a name without a mask function: transformers builds no mask
+        AttentionInterface.register(
+            "packed", packed_attention
+        )  # a name without a mask function: transformers builds no mask
         model.set_attn_implementation("packed")
         self.model = model
 
-    def hidden(self, input_ids: torch.Tensor, lengths: Sequence[int], positions: torch.Tensor) -> torch.Tensor:
-        """Last hidden states at ``positions`` (R,) of ``input_ids`` (T,), which are sequences of ``lengths``; none sees another: (R, H)."""
+    def hidden(
+        self, input_ids: torch.Tensor, lengths: Sequence[int], positions: torch.Tensor
+    ) -> torch.Tensor:
+        """Last hidden states at ``positions`` (R,) of ``input_ids`` (T,), which are sequences of
+        ``lengths``; none sees another: (R, H)."""
         places = torch.cat([torch.arange(length, device=input_ids.device) for length in lengths])
         runs = [(len(list(run)), length) for length, run in itertools.groupby(lengths)]
-        states: torch.Tensor = self.model.base_model(input_ids=input_ids[None], position_ids=places[None], runs=runs).last_hidden_state
+        states: torch.Tensor = self.model.base_model(
+            input_ids=input_ids[None], position_ids=places[None], runs=runs
+        ).last_hidden_state
         return states[0, positions]
 
     @property
@@ -64,12 +92,27 @@ class PackedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not follow
 class Scorer(PackedModel):
     """A causal language model, its head applied to response positions only, in chunks."""
 
-    def forward(self, input_ids: torch.Tensor, lengths: Sequence[int], positions: torch.Tensor, targets: torch.Tensor,
-                temperature: float) -> torch.Tensor:
-        """Log-probability of each of ``targets`` (R,), predicted at ``positions`` (R,) of ``input_ids`` (T,): (R,), float32."""
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        lengths: Sequence[int],
+        positions: torch.Tensor,
+        targets: torch.Tensor,
+        temperature: float,
+    ) -> torch.Tensor:
+        """Log-probability of each of ``targets`` (R,), predicted at ``positions`` (R,) of
+        ``input_ids`` (T,): (R,), float32."""
         hidden = self.hidden(input_ids, lengths, positions)
-        pieces = [checkpoint(self.head, hidden[i:i + ROWS], targets[i:i + ROWS], temperature, use_reentrant=False)
-                  for i in range(0, len(hidden), ROWS)]
+        pieces = [
+            checkpoint(
+                self.head,
+                hidden[i : i + ROWS],
+                targets[i : i + ROWS],
+                temperature,
+                use_reentrant=False,
+            )
+            for i in range(0, len(hidden), ROWS)
+        ]
         return torch.cat(pieces)
 
     def head(self, hidden: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:

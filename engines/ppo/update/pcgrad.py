@@ -1,7 +1,8 @@
 """Gradient surgery (PCGrad, Yu et al. 2020, arXiv 2001.06782) from inner products alone.
 
-All that PCGrad does stays in the span of the task gradients g_1..g_T, so the T x T Gramian decides T weights, and the result is
-sum_t w_t g_t = (sum_t g_t) + sum_t (w_t - 1) g_t. Without a conflict every weight is 1 and the sum is untouched, bit for bit.
+All that PCGrad does stays in the span of the task gradients g_1..g_T, so the T x T Gramian decides
+T weights, and the result is sum_t w_t g_t = (sum_t g_t) + sum_t (w_t - 1) g_t. Without a conflict
+every weight is 1 and the sum is untouched, bit for bit.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ CHUNK = 1 << 16
 
 
 def gramians(gradients: Sequence[Gradient], groups: Sequence[str]) -> dict[str, torch.Tensor]:
-    """G[i, j] = <g_i, g_j> over the parameters of each group, accumulated in fp64: {group: (T, T)} on the CPU.
+    """G[i, j] = <g_i, g_j> over the parameters of each group, accumulated in fp64: {group: (T, T)}
+    on the CPU.
 
     ``groups`` names the group of each parameter. The global Gramian is the sum over groups.
     """
@@ -32,7 +34,7 @@ def gramians(gradients: Sequence[Gradient], groups: Sequence[str]) -> dict[str, 
     for group, *tensors in zip(groups, *gradients, strict=True):
         flat = [tensor.reshape(-1) for tensor in tensors]
         for start in range(0, flat[0].numel(), CHUNK):
-            block = torch.stack([vector[start:start + CHUNK].double() for vector in flat])
+            block = torch.stack([vector[start : start + CHUNK].double() for vector in flat])
             found[group] += (block @ block.T).cpu()
     return found
 
@@ -43,9 +45,11 @@ def gramian(gradients: Sequence[Gradient]) -> torch.Tensor:
 
 
 def group_names(names: Sequence[str], group: Grouping) -> list[str]:
-    """The group of each parameter by its name: one for all, one per layer, or one per attention and feed-forward block.
+    """The group of each parameter by its name: one for all, one per layer, or one per attention and
+    feed-forward block.
 
-    Projecting per module instead of globally: arXiv 2602.02301. What lies outside the layers (embeddings, head, last norm) is one each.
+    Projecting per module instead of globally: arXiv 2602.02301. What lies outside the layers
+    (embeddings, head, last norm) is one each.
     """
     found = []
     for name in names:
@@ -60,10 +64,12 @@ def group_names(names: Sequence[str], group: Grouping) -> list[str]:
 
 
 def pcgrad_weights(products: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """The weights w with PCGrad(g) = sum_t w_t g_t, from the Gramian ``products`` (T, T): fp64 (T,), every one >= 1.
+    """The weights w with PCGrad(g) = sum_t w_t g_t, from the Gramian ``products`` (T, T): fp64
+    (T,), every one >= 1.
 
-    Algorithm 1: each task's gradient is projected off every other task's ORIGINAL gradient that it has a negative inner product
-    with, in random order; the projected gradients are summed. ``generator`` (CPU) decides the orders.
+    Algorithm 1: each task's gradient is projected off every other task's ORIGINAL gradient that it
+    has a negative inner product with, in random order; the projected gradients are summed.
+    ``generator`` (CPU) decides the orders.
     """
     products = products.double()
     tasks = len(products)
@@ -79,8 +85,14 @@ def pcgrad_weights(products: torch.Tensor, generator: torch.Generator) -> torch.
     return weights
 
 
-TORCHJD = {"upgrad": "UPGradWeighting", "mgda": "MGDAWeighting", "cagrad": "CAGradWeighting", "imtl_g": "IMTLGWeighting",
-           "aligned_mtl": "AlignedMTLWeighting", "dualproj": "DualProjWeighting"}
+TORCHJD = {
+    "upgrad": "UPGradWeighting",
+    "mgda": "MGDAWeighting",
+    "cagrad": "CAGradWeighting",
+    "imtl_g": "IMTLGWeighting",
+    "aligned_mtl": "AlignedMTLWeighting",
+    "dualproj": "DualProjWeighting",
+}
 """Methods that TorchJD computes from the Gramian, and the names of its classes."""
 
 TORCHJD_ARGUMENTS = {"cagrad": {"c": 0.5}}
@@ -88,32 +100,42 @@ TORCHJD_ARGUMENTS = {"cagrad": {"c": 0.5}}
 
 
 def task_weights(method: str, products: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Weights of the task gradients: all one for ``sum`` and ``equal``, else from the Gramian ``products``: fp64 (T,)."""
+    """Weights of the task gradients: all one for ``sum`` and ``equal``, else from the Gramian
+    ``products``: fp64 (T,)."""
     if method == "pcgrad":
         return pcgrad_weights(products, generator)
     if method in TORCHJD:
         import torchjd.aggregation
 
-        weighting = getattr(torchjd.aggregation, TORCHJD[method])(**TORCHJD_ARGUMENTS.get(method, {}))
+        weighting = getattr(torchjd.aggregation, TORCHJD[method])(
+            **TORCHJD_ARGUMENTS.get(method, {})
+        )
         # These weights form a mean of gradients; the loss here is a sum over tasks.
         weights: torch.Tensor = weighting(products.double()) * len(products)
         return weights.double()
     return torch.ones(len(products), dtype=torch.float64)
 
 
-def combine(total: Sequence[torch.Tensor], gradients: Sequence[Gradient], weights: Sequence[torch.Tensor]) -> None:
-    """Turn ``total`` = sum_t g_t into sum_t w_t g_t, in place; ``weights`` (T,) per parameter. Tasks of weight 1 are not touched."""
+def combine(
+    total: Sequence[torch.Tensor], gradients: Sequence[Gradient], weights: Sequence[torch.Tensor]
+) -> None:
+    """Turn ``total`` = sum_t g_t into sum_t w_t g_t, in place; ``weights`` (T,) per parameter.
+    Tasks of weight 1 are not touched."""
     for whole, parts, shares in zip(total, zip(*gradients, strict=True), weights, strict=True):
         for part, share in zip(parts, shares.tolist(), strict=True):
             if share != 1.0:
                 whole.add_(part.to(whole), alpha=share - 1.0)
 
 
-def conflict_metrics(tasks: Sequence[str], products: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor]) -> dict[str, float]:
-    """What to log: conflict rate, cosines, norms, weights, and the length of the result relative to the plain sum.
+def conflict_metrics(
+    tasks: Sequence[str], products: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor]
+) -> dict[str, float]:
+    """What to log: conflict rate, cosines, norms, weights, and the length of the result relative to
+    the plain sum.
 
-    ``products`` and ``weights`` go by group of parameters; a task's weight is the mean over groups, each counted by the square of its
-    gradient there. A task without a gradient (every group of samples got one reward) has cosine 0 with all others.
+    ``products`` and ``weights`` go by group of parameters; a task's weight is the mean over groups,
+    each counted by the square of its gradient there. A task without a gradient (every group of
+    samples got one reward) has cosine 0 with all others.
     """
     whole = torch.stack(list(products.values())).sum(0)
     norms = whole.diagonal().clamp(min=0).sqrt()
@@ -123,8 +145,14 @@ def conflict_metrics(tasks: Sequence[str], products: Mapping[str, torch.Tensor],
     pairs = list(itertools.combinations(range(len(tasks)), 2))
     metrics = {f"cosine/{tasks[i]}|{tasks[j]}": float(cosines[i, j]) for i, j in pairs}
     metrics["conflict_rate"] = sum(bool(whole[i, j] < 0) for i, j in pairs) / max(len(pairs), 1)
-    metrics |= {f"gradient_norm/{task}": float(norm) for task, norm in zip(tasks, norms, strict=True)}
-    share = sum((weights[group] - 1) * products[group].diagonal() for group in products) / whole.diagonal().clamp(min=tiny) + 1
+    metrics |= {
+        f"gradient_norm/{task}": float(norm) for task, norm in zip(tasks, norms, strict=True)
+    }
+    share = (
+        sum((weights[group] - 1) * products[group].diagonal() for group in products)
+        / whole.diagonal().clamp(min=tiny)
+        + 1
+    )
     metrics |= {f"weight/{task}": float(weight) for task, weight in zip(tasks, share, strict=True)}
     plain = float(whole.sum())
     length = sum(float(weights[group] @ products[group] @ weights[group]) for group in products)

@@ -1,4 +1,5 @@
-"""The model that is trained: log-probabilities of responses, gradients per task, one optimizer step."""
+"""The model that is trained: log-probabilities of responses, gradients per task, one optimizer
+step."""
 
 from __future__ import annotations
 
@@ -14,7 +15,14 @@ import torch
 from engines.contract.config import ConfigError
 from engines.ppo.config import Config
 from engines.ppo.data.task_sampler import Group
-from engines.ppo.update.batch import MicroBatch, Rollout, count_tokens, empty_batch, micro_batches, sequences_to_train
+from engines.ppo.update.batch import (
+    MicroBatch,
+    Rollout,
+    count_tokens,
+    empty_batch,
+    micro_batches,
+    sequences_to_train,
+)
 from engines.ppo.update.critic import Critic
 from engines.ppo.update.logprobs import Scorer
 from engines.ppo.update.lora import ADAPTER, LoraLinear, adapt, adapters_off
@@ -31,14 +39,25 @@ def load_model(folder: Path, device: torch.device, dtype: torch.dtype = torch.fl
     """The causal language model of a Hugging Face folder."""
     from transformers import AutoModelForCausalLM
 
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(device)
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(
+        device
+    )
 
 
 class Policy:
-    """A causal language model with AdamW. Parameters are float32; on a GPU the passes run in bfloat16."""
+    """A causal language model with AdamW. Parameters are float32; on a GPU the passes run in
+    bfloat16."""
 
-    def __init__(self, model: Any, config: Config, world: World, reference: Any = None, critic: Critic | None = None) -> None:
-        """``model`` and ``reference`` (kept as it is, for the divergence) are transformers models, the same in all processes.
+    def __init__(
+        self,
+        model: Any,
+        config: Config,
+        world: World,
+        reference: Any = None,
+        critic: Critic | None = None,
+    ) -> None:
+        """``model`` and ``reference`` (kept as it is, for the divergence) are transformers models,
+        the same in all processes.
 
         With ``lora``, ``model`` is the one that training began with; it is its own reference, then.
         """
@@ -50,30 +69,55 @@ class Policy:
         self.device = world.device
         self.model = model.train()
         self.model.config.use_cache = False
-        if self.device.type == "cuda" if config.gradient_checkpointing is None else config.gradient_checkpointing:
-            self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        dropped = [name for name, module in self.model.named_modules() if isinstance(module, torch.nn.Dropout) and module.p > 0]
+        if (
+            self.device.type == "cuda"
+            if config.gradient_checkpointing is None
+            else config.gradient_checkpointing
+        ):
+            self.model.gradient_checkpointing_enable(
+                gradient_checkpointing_kwargs={"use_reentrant": False}
+            )
+        dropped = [
+            name
+            for name, module in self.model.named_modules()
+            if isinstance(module, torch.nn.Dropout) and module.p > 0
+        ]
         if dropped:
-            raise ConfigError(f"model: {dropped[0]} has dropout; trainer and sampler would compute different probabilities")
+            raise ConfigError(
+                f"model: {dropped[0]} has dropout; trainer and sampler would compute "
+                "different probabilities"
+            )
         window = getattr(self.model.config, "sliding_window", None)
         if window is not None and window < config.max_prompt_tokens + config.max_response_tokens:
-            raise ConfigError(f"model: attends to the last {window} tokens only; lower max_prompt_tokens + max_response_tokens to that")
+            raise ConfigError(
+                f"model: attends to the last {window} tokens only; lower "
+                "max_prompt_tokens + max_response_tokens to that"
+            )
         if config.lora is not None:
             adapt(self.model, config.lora, config.seed)
         self.scorer = Scorer(self.model)
-        self.reference = None if reference is None else Scorer(reference.requires_grad_(False).eval())
+        self.reference = (
+            None if reference is None else Scorer(reference.requires_grad_(False).eval())
+        )
         for scorer in (self.scorer, self.reference):
             if scorer is not None and world.sharded:
                 world.shard(scorer, scorer.layers, config.offload)
-        named = [(name, parameter) for name, parameter in self.model.named_parameters() if parameter.requires_grad]
+        named = [
+            (name, parameter)
+            for name, parameter in self.model.named_parameters()
+            if parameter.requires_grad
+        ]
         self.names = [name for name, _ in named]
         self.parameters = [parameter for _, parameter in named]
         self.groups = group_names(self.names, config.mtl.group)
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay)
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=config.learning_rate, weight_decay=config.weight_decay
+        )
         self.skipped = 0
 
     def named_weights(self) -> Iterator[tuple[str, torch.Tensor]]:
-        """Whole weights under their Hugging Face names, tied ones once, adapters merged; every process must take them all."""
+        """Whole weights under their Hugging Face names, tied ones once, adapters merged; every
+        process must take them all."""
         return self._whole_weights(torch.bfloat16 if self.device.type == "cuda" else torch.float32)
 
     def _whole_weights(self, dtype: torch.dtype) -> Iterator[tuple[str, torch.Tensor]]:
@@ -83,18 +127,27 @@ class Policy:
                 continue
             layer = self.model.get_submodule(owner)
             if kind == "weight" and isinstance(layer, LoraLinear):
-                yield name, layer.merged(*map(self.world.full, (parameter, layer.lora_down, layer.lora_up))).to(dtype)
+                yield (
+                    name,
+                    layer.merged(
+                        *map(self.world.full, (parameter, layer.lora_down, layer.lora_up))
+                    ).to(dtype),
+                )
             else:
                 yield name, self.world.full(parameter, dtype)
 
     def logprobs(self, scorer: Scorer, batch: MicroBatch, temperature: float) -> torch.Tensor:
-        """Log-probability of each response token at ``temperature``: (R,), float32, garbage where the mask is False."""
+        """Log-probability of each response token at ``temperature``: (R,), float32, garbage where
+        the mask is False."""
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-            found: torch.Tensor = scorer(batch.input_ids, batch.lengths, batch.positions, batch.targets, temperature)
+            found: torch.Tensor = scorer(
+                batch.input_ids, batch.lengths, batch.positions, batch.targets, temperature
+            )
         return found
 
     def reference_logprobs(self, batch: MicroBatch) -> torch.Tensor | None:
-        """``logprobs`` of the model that training began with, without gradient; None if the loss has no divergence from it."""
+        """``logprobs`` of the model that training began with, without gradient; None if the loss
+        has no divergence from it."""
         if self.config.kl_coefficient == 0:
             return None
         with torch.no_grad(), contextlib.ExitStack() as stack:
@@ -106,30 +159,49 @@ class Policy:
         """Log-probabilities at temperature 1 of ``token_ids[1:]``."""
         ids = torch.tensor(list(token_ids), device=self.device)
         places = torch.arange(len(ids) - 1, device=self.device)
-        with torch.no_grad(), torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+        with (
+            torch.no_grad(),
+            torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"),
+        ):
             values: list[float] = self.scorer(ids, (len(ids),), places, ids[1:], 1.0).tolist()
         return values
 
     def rollouts(self, tasks: dict[str, list[Group]]) -> dict[str, list[Rollout]]:
         """What to train on, with the advantages of the estimator.
 
-        ``tasks`` holds this process's groups; the order of tasks must be the same in all: RuntimeError if it is not, because gradients
-        of different tasks would be added up.
+        ``tasks`` holds this process's groups; the order of tasks must be the same in all:
+        RuntimeError if it is not, because gradients of different tasks would be added up.
         """
-        if not self.world.same(int.from_bytes(hashlib.sha256("|".join(tasks).encode()).digest()[:6])):
-            raise RuntimeError(f"the processes disagree about the order of tasks; this one has {', '.join(tasks)}")
-        found = {task: sequences_to_train(groups, self.config.estimator, keep_all=self.config.kl_coefficient > 0)
-                 for task, groups in tasks.items()}
+        if not self.world.same(
+            int.from_bytes(hashlib.sha256("|".join(tasks).encode()).digest()[:6])
+        ):
+            raise RuntimeError(
+                f"the processes disagree about the order of tasks; this one has {', '.join(tasks)}"
+            )
+        found = {
+            task: sequences_to_train(
+                groups, self.config.estimator, keep_all=self.config.kl_coefficient > 0
+            )
+            for task, groups in tasks.items()
+        }
         return found if self.critic is None else self.critic.judge(found)
 
-    def task_gradients(self, tasks: dict[str, list[Group]], rollouts: dict[str, list[Rollout]] | None = None) -> TaskGradients:
-        """The gradient of the whole loss, each task's share of it (this process's shards), and metrics. The shares add up to the whole.
+    def task_gradients(
+        self, tasks: dict[str, list[Group]], rollouts: dict[str, list[Rollout]] | None = None
+    ) -> TaskGradients:
+        """The gradient of the whole loss, each task's share of it (this process's shards), and
+        metrics. The shares add up to the whole.
 
-        Task after task, micro-batches of one task only; nothing is computed twice and no graph outlives its micro-batch. With
-        ``mtl.method: off`` no share is kept. ``rollouts`` are those of ``tasks``, if they are known already.
+        Task after task, micro-batches of one task only; nothing is computed twice and no graph
+        outlives its micro-batch. With ``mtl.method: off`` no share is kept. ``rollouts`` are those
+        of ``tasks``, if they are known already.
         """
         config, world = self.config, self.world
-        sizes = world.sum(torch.tensor([self._denominator(groups) for groups in tasks.values()], dtype=torch.float64)).tolist()
+        sizes = world.sum(
+            torch.tensor(
+                [self._denominator(groups) for groups in tasks.values()], dtype=torch.float64
+            )
+        ).tolist()
         total = [torch.zeros_like(local(parameter)) for parameter in self.parameters]
         snapshots: list[list[torch.Tensor]] = []
         sums, differences = torch.zeros(5, dtype=torch.float64), [0.0]
@@ -138,7 +210,8 @@ class Policy:
             # equal: each task is the mean over its own tokens, and the loss the mean over tasks.
             denominator = size * len(tasks) if config.mtl.method == "equal" else sum(sizes)
             batches = list(micro_batches(rows, config.micro_batch_tokens))
-            # Every process must run as many passes as the one with the most, or the collectives inside them wait for ever.
+            # Every process must run as many passes as the one with the most, or the collectives
+            # inside them wait for ever.
             batches += [empty_batch()] * (int(world.largest(len(batches))) - len(batches))
             for batch in batches:
                 part, apart = self._backward(batch, denominator)
@@ -148,75 +221,128 @@ class Policy:
             if config.mtl.method != "off":
                 snapshots.append(kept)
         loss, diverged, gap, chances, tokens = world.sum(sums).tolist()
-        return total, snapshots, {"loss": loss, "logprob_difference_max": world.largest(max(differences)),
-                                  "logprob_difference_mean": gap / max(tokens, 1.0),
-                                  "probability_difference_mean": chances / max(tokens, 1.0),
-                                  **({"divergence": diverged} if config.kl_coefficient > 0 else {})}
+        return (
+            total,
+            snapshots,
+            {
+                "loss": loss,
+                "logprob_difference_max": world.largest(max(differences)),
+                "logprob_difference_mean": gap / max(tokens, 1.0),
+                "probability_difference_mean": chances / max(tokens, 1.0),
+                **({"divergence": diverged} if config.kl_coefficient > 0 else {}),
+            },
+        )
 
     def _denominator(self, groups: list[Group]) -> float:
-        """What a sum over tokens is divided by: response tokens, for dr_grpo samples times the longest answer."""
+        """What a sum over tokens is divided by: response tokens, for dr_grpo samples times the
+        longest answer."""
         if self.config.estimator == "dr_grpo":
             return sum(len(group.samples) for group in groups) * self.config.max_response_tokens
         return count_tokens(groups)
 
     def _backward(self, batch: MicroBatch, denominator: float) -> tuple[torch.Tensor, float]:
-        """Sums over this micro-batch and the largest difference of a log-probability between trainer and sampler.
+        """Sums over this micro-batch and the largest difference of a log-probability between
+        trainer and sampler.
 
-        The sums: its shares of loss and divergence, differences of log-probability and of probability between the two, tokens.
+        The sums: its shares of loss and divergence, differences of log-probability and of
+        probability between the two, tokens.
         """
         config = self.config
         batch = batch.to(self.device)
         reference = self.reference_logprobs(batch)
         logprobs = self.logprobs(self.scorer, batch, config.temperature)
-        loss = policy_loss(logprobs, batch.sampler_logprobs, batch.advantages, batch.mask, denominator=denominator,
-                           clip_low=config.clip_low, clip_high=config.clip_high, clip_c=config.clip_c,
-                           importance_cap=config.truncated_importance_cap, reference_logprobs=reference,
-                           kl_coefficient=config.kl_coefficient)
+        loss = policy_loss(
+            logprobs,
+            batch.sampler_logprobs,
+            batch.advantages,
+            batch.mask,
+            denominator=denominator,
+            clip_low=config.clip_low,
+            clip_high=config.clip_high,
+            clip_c=config.clip_c,
+            importance_cap=config.truncated_importance_cap,
+            reference_logprobs=reference,
+            kl_coefficient=config.kl_coefficient,
+        )
         (loss * self.world.size).backward()  # FSDP takes the mean over processes, the loss is a sum
         logprobs = logprobs.detach()
         apart = torch.where(batch.mask, (logprobs - batch.sampler_logprobs).abs(), 0.0)
         chances = (logprobs.exp() - batch.sampler_logprobs.exp()).abs()
-        diverged = 0.0 if reference is None else float(masked_sum(divergence(logprobs, reference), batch.mask)) / denominator
-        part = [loss.item(), diverged, apart.sum().item(), masked_sum(chances, batch.mask).item(), batch.mask.sum().item()]
+        diverged = (
+            0.0
+            if reference is None
+            else float(masked_sum(divergence(logprobs, reference), batch.mask)) / denominator
+        )
+        part = [
+            loss.item(),
+            diverged,
+            apart.sum().item(),
+            masked_sum(chances, batch.mask).item(),
+            batch.mask.sum().item(),
+        ]
         return torch.tensor(part, dtype=torch.float64), apart.max().item()
 
     def _add_to(self, total: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Add this task's gradient to ``total``; returns it: float32 on the CPU, bfloat16 in host memory for a GPU."""
+        """Add this task's gradient to ``total``; returns it: float32 on the CPU, bfloat16 in host
+        memory for a GPU."""
         kept = []
         keep = self.config.mtl.method != "off"
         for whole, parameter in zip(total, self.parameters, strict=True):
-            gradient = local(parameter.grad) if parameter.grad is not None else torch.zeros_like(whole)
+            gradient = (
+                local(parameter.grad) if parameter.grad is not None else torch.zeros_like(whole)
+            )
             whole.add_(gradient)
             if keep:
-                kept.append(gradient.to("cpu", torch.bfloat16) if self.device.type == "cuda" else gradient)
+                kept.append(
+                    gradient.to("cpu", torch.bfloat16) if self.device.type == "cuda" else gradient
+                )
             parameter.grad = None
         return kept
 
-    def resolve(self, tasks: list[str], total: list[torch.Tensor], snapshots: list[list[torch.Tensor]], step: int) -> dict[str, float]:
-        """Turn the sum of the task gradients into what ``mtl.method`` makes of them, in place; returns metrics, none if not finite."""
-        products = {group: self.world.sum(product) for group, product in gramians(snapshots, self.groups).items()}
+    def resolve(
+        self,
+        tasks: list[str],
+        total: list[torch.Tensor],
+        snapshots: list[list[torch.Tensor]],
+        step: int,
+    ) -> dict[str, float]:
+        """Turn the sum of the task gradients into what ``mtl.method`` makes of them, in place;
+        returns metrics, none if not finite."""
+        products = {
+            group: self.world.sum(product)
+            for group, product in gramians(snapshots, self.groups).items()
+        }
         if not all(bool(torch.isfinite(product).all()) for product in products.values()):
             return {}
         weights = {}
         for place, (group, product) in enumerate(products.items()):
-            generator = torch.Generator().manual_seed(sample_seed(self.config.seed, "pcgrad", step, place))
+            generator = torch.Generator().manual_seed(
+                sample_seed(self.config.seed, "pcgrad", step, place)
+            )
             weights[group] = task_weights(self.config.mtl.method, product, generator)
         combine(total, snapshots, [weights[group] for group in self.groups])
         return conflict_metrics(tasks, products, weights)
 
     def step(self, tasks: dict[str, list[Group]], step: int) -> dict[str, float]:
-        """One optimizer step (``step`` counts from 0) on the rollouts of all tasks; returns its metrics.
+        """One optimizer step (``step`` counts from 0) on the rollouts of all tasks; returns its
+        metrics.
 
-        A gradient that is not finite is skipped and counted; RuntimeError after ``max_skipped_steps``.
+        A gradient that is not finite is skipped and counted; RuntimeError after
+        ``max_skipped_steps``.
         """
         rollouts = self.rollouts(tasks)
         total, snapshots, metrics = self.task_gradients(tasks, rollouts)
         if snapshots:
             metrics |= self.resolve(list(tasks), total, snapshots, step)
-        squares = sum((gradient.double().square().sum().cpu() for gradient in total), torch.zeros((), dtype=torch.float64))
+        squares = sum(
+            (gradient.double().square().sum().cpu() for gradient in total),
+            torch.zeros((), dtype=torch.float64),
+        )
         norm = math.sqrt(self.world.sum(squares))
         for parameter, gradient in zip(self.parameters, total, strict=True):
-            parameter.grad = like(parameter, gradient.mul_(min(1.0, self.config.gradient_clip / (norm + 1e-6))))
+            parameter.grad = like(
+                parameter, gradient.mul_(min(1.0, self.config.gradient_clip / (norm + 1e-6)))
+            )
         if math.isfinite(norm):
             for group in self.optimizer.param_groups:
                 group["lr"] = self.learning_rate(step)
@@ -227,20 +353,28 @@ class Policy:
         self.optimizer.zero_grad(set_to_none=True)
         if self.critic is not None:
             metrics |= self.critic.step(rollouts)
-        return metrics | {"learning_rate": self.learning_rate(step), "skipped_steps": float(self.skipped)}
+        return metrics | {
+            "learning_rate": self.learning_rate(step),
+            "skipped_steps": float(self.skipped),
+        }
 
     def _skip(self, step: int) -> None:
         self.skipped += 1
         if self.skipped > self.config.max_skipped_steps:
-            raise RuntimeError(f"step {step + 1}: the gradient is not finite, {self.skipped} times so far (max_skipped_steps = "
-                               f"{self.config.max_skipped_steps}); lower learning_rate, look at loss and gradient_norm")
+            raise RuntimeError(
+                f"step {step + 1}: the gradient is not finite, {self.skipped} times so "
+                "far (max_skipped_steps = "
+                f"{self.config.max_skipped_steps}); lower learning_rate, look at loss and "
+                "gradient_norm"
+            )
 
     def learning_rate(self, step: int) -> float:
         """Linear warm-up from 0, then constant."""
         return self.config.learning_rate * min(1.0, (step + 1) / max(self.config.warmup_steps, 1))
 
     def save(self, model: Path, state: Path, tokenizer: Any) -> None:
-        """Write the Hugging Face folder (float32) and what an exact continuation needs beside it; every process must call it.
+        """Write the Hugging Face folder (float32) and what an exact continuation needs beside it;
+        every process must call it.
 
         The state holds whole tensors by name, so that it continues on any number of processes.
         """
@@ -250,7 +384,10 @@ class Policy:
             if first:
                 weights[name] = whole.cpu()
         for name, parameter in zip(self.names, self.parameters, strict=True):
-            values = {key: self.world.full(value) if value.dim() else value for key, value in self.optimizer.state[parameter].items()}
+            values = {
+                key: self.world.full(value) if value.dim() else value
+                for key, value in self.optimizer.state[parameter].items()
+            }
             if first:
                 moments[name] = {key: value.cpu() for key, value in values.items()}
             if self.config.lora is not None:
@@ -259,16 +396,22 @@ class Policy:
             self.model.save_pretrained(model, state_dict=weights)
             tokenizer.save_pretrained(model)
             state.mkdir(parents=True)
-            torch.save({"optimizer": moments, "adapters": adapters, "skipped": self.skipped}, state / "optimizer.pt")
+            torch.save(
+                {"optimizer": moments, "adapters": adapters, "skipped": self.skipped},
+                state / "optimizer.pt",
+            )
         if self.critic is not None:
             self.critic.save(state)
 
     def load_state(self, state: Path) -> None:
-        """Continue from ``state``; tensors only, no foreign pickle. The weights lie in the model folder beside it, adapters here."""
+        """Continue from ``state``; tensors only, no foreign pickle. The weights lie in the model
+        folder beside it, adapters here."""
         values = torch.load(state / "optimizer.pt", map_location="cpu", weights_only=True)
         for name, parameter in zip(self.names, self.parameters, strict=True):
-            self.optimizer.state[parameter] = {key: cut(parameter, value) if value.dim() else value
-                                               for key, value in values["optimizer"][name].items()}
+            self.optimizer.state[parameter] = {
+                key: cut(parameter, value) if value.dim() else value
+                for key, value in values["optimizer"][name].items()
+            }
             if self.config.lora is not None:
                 with torch.no_grad():
                     local(parameter).copy_(local(cut(parameter, values["adapters"][name])))

@@ -1,4 +1,5 @@
-"""The processes that train one model together: sums over them, and parameters cut into shards (FSDP2).
+"""The processes that train one model together: sums over them, and parameters cut into shards
+(FSDP2).
 
 With one process nothing is cut and every function is the identity, so the policy is written once.
 """
@@ -23,7 +24,8 @@ class World:
     index: int = 0
     size: int = 1
     sharded: bool = False
-    """Whether parameters are cut; those of one process alone only to rest in host memory. vLLM makes a process group in any case."""
+    """Whether parameters are cut; those of one process alone only to rest in host memory. vLLM
+    makes a process group in any case."""
 
     def sum(self, values: torch.Tensor) -> torch.Tensor:
         """Element by element over all processes; CPU tensors."""
@@ -47,12 +49,14 @@ class World:
         tensor = tensor.detach()
         if not isinstance(tensor, DTensor):
             return tensor.to(dtype)
-        # Cast and moved before it travels: half the bytes, and NCCL instead of Gloo for shards that rest in host memory.
+        # Cast and moved before it travels: half the bytes, and NCCL instead of Gloo for shards that
+        # rest in host memory.
         local = tensor.to_local().to(self.device, dtype)
         return like(tensor, local, mesh_device=self.device).full_tensor()
 
     def shard(self, module: torch.nn.Module, layers: list[torch.nn.Module], offload: bool) -> None:
-        """Cut the parameters of ``module`` over the processes, layer by layer; on a GPU the passes run in bfloat16.
+        """Cut the parameters of ``module`` over the processes, layer by layer; on a GPU the passes
+        run in bfloat16.
 
         With ``offload`` the shards, their gradients and the optimizer rest in host memory.
         """
@@ -61,7 +65,9 @@ class World:
 
         kind: dict[str, Any] = {"mesh": init_device_mesh(self.device.type, (self.size,))}
         if self.device.type == "cuda":
-            kind["mp_policy"] = MixedPrecisionPolicy(param_dtype=torch.bfloat16, reduce_dtype=torch.float32)
+            kind["mp_policy"] = MixedPrecisionPolicy(
+                param_dtype=torch.bfloat16, reduce_dtype=torch.float32
+            )
         if offload:
             kind["offload_policy"] = CPUOffloadPolicy()
         for layer in layers:
@@ -70,7 +76,8 @@ class World:
 
 
 def join(device: torch.device, index: int, size: int, store: Path) -> World:
-    """Meet the other processes over a file in the job's own temporary folder: no port that another job could have.
+    """Meet the other processes over a file in the job's own temporary folder: no port that another
+    job could have.
 
     The variables are what vLLM's external launcher reads; each process sees one GPU, its number 0.
     """
@@ -85,7 +92,9 @@ def local(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.to_local() if isinstance(tensor, DTensor) else tensor
 
 
-def like(parameter: torch.Tensor, shard: torch.Tensor, mesh_device: torch.device | None = None) -> Any:
+def like(
+    parameter: torch.Tensor, shard: torch.Tensor, mesh_device: torch.device | None = None
+) -> Any:
     """A shard as a tensor cut like ``parameter``."""
     if not isinstance(parameter, DTensor):
         return shard
@@ -94,11 +103,20 @@ def like(parameter: torch.Tensor, shard: torch.Tensor, mesh_device: torch.device
         from torch.distributed.device_mesh import init_device_mesh
 
         mesh = init_device_mesh(mesh_device.type, (mesh.size(),))
-    return DTensor.from_local(shard, mesh, parameter.placements, run_check=False, shape=parameter.shape, stride=parameter.stride())
+    return DTensor.from_local(
+        shard,
+        mesh,
+        parameter.placements,
+        run_check=False,
+        shape=parameter.shape,
+        stride=parameter.stride(),
+    )
 
 
 def cut(parameter: torch.Tensor, whole: torch.Tensor) -> torch.Tensor:
     """A whole tensor cut like ``parameter``."""
     if not isinstance(parameter, DTensor):
         return whole.to(parameter.device)
-    return distribute_tensor(whole.to(parameter.device_mesh.device_type), parameter.device_mesh, parameter.placements)
+    return distribute_tensor(
+        whole.to(parameter.device_mesh.device_type), parameter.device_mesh, parameter.placements
+    )

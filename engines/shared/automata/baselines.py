@@ -1,7 +1,9 @@
-"""What can be known: the exact in-context predictor, and the best that counting can do, on the very sequences a model is judged on.
+"""What can be known: the exact in-context predictor, and the best that counting can do, on the very
+sequences a model is judged on.
 
-A pair (state, action) that occurred in the demonstrations or earlier in the query has a known next state. For any other pair the
-posterior under the uniform prior decides: 1/S for every state, more for staying where that state may be the absorbing one.
+A pair (state, action) that occurred in the demonstrations or earlier in the query has a known next
+state. For any other pair the posterior under the uniform prior decides: 1/S for every state, more
+for staying where that state may be the absorbing one.
 """
 
 from __future__ import annotations
@@ -13,26 +15,36 @@ from engines.shared.automata.description import FIRST_ACTION, MAX_STATES, DataSe
 
 
 def transitions(samples: Samples, order: Array) -> tuple[Array, Array]:
-    """The transitions of each sequence, demonstrations first: (N, K, 3) of state, action, next state, -1 where there is none.
+    """The transitions of each sequence, demonstrations first: (N, K, 3) of state, action, next
+    state, -1 where there is none.
 
-    The second value is (N, K), True for the transitions of the query. The query's transitions all begin at the same column.
+    The second value is (N, K), True for the transitions of the query. The query's transitions all
+    begin at the same column.
     """
     found = []
     for column in order.T:
-        tokens = np.take_along_axis(samples.segments, column[:, None, None], axis=1)[:, 0].astype(np.int64)
+        tokens = np.take_along_axis(samples.segments, column[:, None, None], axis=1)[:, 0].astype(
+            np.int64
+        )
         if column[0] == samples.segments.shape[1] - 1:
             tokens = tokens[:, 1:]  # the query mark
         tokens = tokens[:, : (tokens.shape[1] - 1) // 2 * 2 + 1]
-        triples = np.stack([tokens[:, 0:-2:2], tokens[:, 1:-1:2] - FIRST_ACTION, tokens[:, 2::2]], axis=-1)
+        triples = np.stack(
+            [tokens[:, 0:-2:2], tokens[:, 1:-1:2] - FIRST_ACTION, tokens[:, 2::2]], axis=-1
+        )
         triples[triples[:, :, 2] >= MAX_STATES] = -1
         found.append(triples)
-    is_query = np.concatenate([np.full(part.shape[:2], index == len(found) - 1) for index, part in enumerate(found)], axis=1)
+    is_query = np.concatenate(
+        [np.full(part.shape[:2], index == len(found) - 1) for index, part in enumerate(found)],
+        axis=1,
+    )
     joined = np.concatenate(found, axis=1)
     return joined, is_query & (joined[:, :, 0] >= 0)
 
 
 def exact(samples: Samples, order: Array, which: DataSet) -> Array:
-    """Probability that the exact predictor is right at each query transition: (N, K), nan beyond a query's end."""
+    """Probability that the exact predictor is right at each query transition: (N, K), nan beyond a
+    query's end."""
     steps, is_query = transitions(samples, order)
     count, states = len(samples), which.machines.states
     seen = np.zeros(samples.tables.shape, bool)
@@ -44,7 +56,11 @@ def exact(samples: Samples, order: Array, which: DataSet) -> Array:
         asked = is_query[rows, k]
         if asked.any():
             known = seen[rows, state, action]
-            stay = _stay(seen[rows], leaves[rows], state) if which.machines.absorbing else np.zeros(len(rows))
+            stay = (
+                _stay(seen[rows], leaves[rows], state)
+                if which.machines.absorbing
+                else np.zeros(len(rows))
+            )
             result[rows[asked], k] = np.where(known, 1.0, stay + (1 - stay) / states)[asked]
         seen[rows, state, action] = True
         leaves[rows, state] |= following != state
@@ -52,17 +68,20 @@ def exact(samples: Samples, order: Array, which: DataSet) -> Array:
 
 
 def _stay(seen: Array, leaves: Array, state: Array) -> Array:
-    """Posterior probability that ``state`` is absorbing: proportional to S^(distinct actions seen) where all of them stayed."""
+    """Posterior probability that ``state`` is absorbing: proportional to S^(distinct actions seen)
+    where all of them stayed."""
     weight: Array = np.where(leaves, 0.0, float(seen.shape[1]) ** seen.sum(axis=2))
     weight /= weight.sum(axis=1, keepdims=True)
     return np.take_along_axis(weight, state[:, None], axis=1)[:, 0]
 
 
 def counting(samples: Samples, order: Array, states: int, by: str) -> Array:
-    """Whether the most frequent next state so far is right at each query transition: (N, K), nan beyond a query's end.
+    """Whether the most frequent next state so far is right at each query transition: (N, K), nan
+    beyond a query's end.
 
-    ``by``: ``state`` counts after the same state, ``action`` after the same action, ``nothing`` all. Of equals the lowest state.
-    A model that scores as much as one of these has learned to count, not to look up.
+    ``by``: ``state`` counts after the same state, ``action`` after the same action, ``nothing``
+    all. Of equals the lowest state. A model that scores as much as one of these has learned to
+    count, not to look up.
     """
     steps, is_query = transitions(samples, order)
     rows_of_counts = {"state": states, "action": samples.tables.shape[2], "nothing": 1}[by]

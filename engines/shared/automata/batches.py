@@ -1,7 +1,8 @@
 """Sequences put together on the device: whole data set there, no copy and no wait per step.
 
-Shapes: S models, B sequences, T tokens. Position t of ``inputs`` holds token t - 1 of the sequence (the first token stands twice), so
-a model's output at t predicts token t from what came before it.
+Shapes: S models, B sequences, T tokens. Position t of ``inputs`` holds token t - 1 of the sequence
+    (the first token stands twice), so a model's output at t predicts token t from what came before
+    it.
 """
 
 from __future__ import annotations
@@ -39,11 +40,13 @@ class Store:
         self.device = device
 
     def longest(self, rows: Array, order: Array) -> int:
-        """Tokens of the longest of these sequences; computed on the host, so that nothing waits for the device."""
+        """Tokens of the longest of these sequences; computed on the host, so that nothing waits for
+        the device."""
         return int(np.take_along_axis(self.host_lengths[rows], order, axis=-1).sum(-1).max())
 
     def batch(self, rows: torch.Tensor, order: torch.Tensor, longest: int) -> Batch:
-        """The sequences of samples ``rows`` (..., B) with segments in ``order`` (..., B, demonstrations + 1)."""
+        """The sequences of samples ``rows`` (..., B) with segments in ``order`` (..., B,
+        demonstrations + 1)."""
         lengths = self.lengths[rows].gather(-1, order)
         ends = lengths.cumsum(-1)
         position = torch.arange(longest, device=self.device).expand(*rows.shape, longest)
@@ -53,7 +56,9 @@ class Store:
         offset = position - (ends - lengths).gather(-1, which)
         offset = offset.clamp(max=self.segments.shape[-1] - 1)
         tokens = self.segments[rows.unsqueeze(-1), order.gather(-1, which), offset].long()
-        tokens = tokens.masked_fill(~inside, PADDING)  # a number in torch.where may be copied to the device, which nothing can record
+        tokens = tokens.masked_fill(
+            ~inside, PADDING
+        )  # a number in torch.where may be copied to the device, which nothing can record
         inputs = torch.cat([tokens[..., :1], tokens[..., :-1]], dim=-1)
         scored = (inputs >= FIRST_ACTION) & (inputs < FIRST_ACTION + MAX_ACTIONS) & inside
         return Batch(inputs, tokens, scored, scored & (which == last))

@@ -1,10 +1,11 @@
 """Random machines and their walks, made from parameters and a seed, and the cache that holds them.
 
-The transition table is uniform: every entry is an independent uniform state. Under this prior the predictor of ``ceiling`` is exactly
-Bayes' (a spanning tree for connectivity would shift it by 3e-5 in this layout). No two machines of a data set have the same table.
+The transition table is uniform: every entry is an independent uniform state. Under this prior the
+predictor of ``ceiling`` is exactly Bayes' (a spanning tree for connectivity would shift it by 3e-5
+in this layout). No two machines of a data set have the same table.
 
-A sample's segments are its demonstrations ``s a s a ... s <end>``, one per start state, and its query
-``<query> s a s a ... s <end>``; a sequence is some demonstrations and the query.
+A sample's segments are its demonstrations ``s a s a ... s <end>``, one per start state, and its
+query ``<query> s a s a ... s <end>``; a sequence is some demonstrations and the query.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ from typing import Any
 import numpy as np
 
 from engines.contract.config import ConfigError
-from engines.shared.automata.description import END, FIRST_ACTION, PADDING, QUERY, DataSet, longest_walk, shortest_walk
+from engines.shared.automata.description import (
+    END,
+    FIRST_ACTION,
+    PADDING,
+    QUERY,
+    DataSet,
+    longest_walk,
+    shortest_walk,
+)
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -59,7 +68,9 @@ class Data:
 
 def key_of(which: DataSet) -> str:
     """Hash of every parameter that decides the data."""
-    return hashlib.sha256(json.dumps([RECIPE, which.model_dump()], sort_keys=True).encode()).hexdigest()[:24]
+    return hashlib.sha256(
+        json.dumps([RECIPE, which.model_dump()], sort_keys=True).encode()
+    ).hexdigest()[:24]
 
 
 def make_tables(which: DataSet, random: np.random.Generator) -> Array:
@@ -77,11 +88,17 @@ def make_tables(which: DataSet, random: np.random.Generator) -> Array:
         found = both[first][:wanted]
         if len(found) == wanted:
             return found
-    raise ConfigError(f"machines: {wanted} different ones asked for, {len(found)} found; ask for fewer, or for more states or actions")
+    raise ConfigError(
+        f"machines: {wanted} different ones asked for, {len(found)} found; ask for fewer, "
+        "or for more states or actions"
+    )
 
 
-def walk(tables: Array, start: Array, base: int, random: np.random.Generator) -> tuple[Array, Array]:
-    """Walks with uniform actions from ``start`` (N,): tokens ``s a s ... s <end>`` (N, 2 longest + 2) padded, and their lengths (N,)."""
+def walk(
+    tables: Array, start: Array, base: int, random: np.random.Generator
+) -> tuple[Array, Array]:
+    """Walks with uniform actions from ``start`` (N,): tokens ``s a s ... s <end>`` (N, 2 longest +
+    2) padded, and their lengths (N,)."""
     count, longest = len(tables), longest_walk(base)
     transitions = random.integers(shortest_walk(base), longest + 1, count)
     actions = random.integers(0, tables.shape[2], (count, longest), dtype=np.uint8)
@@ -101,11 +118,16 @@ def walk(tables: Array, start: Array, base: int, random: np.random.Generator) ->
 def make_samples(tables: Array, which: DataSet, random: np.random.Generator) -> Samples:
     """A demonstration from each state and a query from a random one for every table."""
     machines, (count, states, _) = which.machines, tables.shape
-    width = max(2 * longest_walk(machines.demonstration_length) + 2, 2 * longest_walk(machines.query_length) + 3)
+    width = max(
+        2 * longest_walk(machines.demonstration_length) + 2,
+        2 * longest_walk(machines.query_length) + 3,
+    )
     segments = np.full((count, states + 1, width), PADDING, np.uint8)
     lengths = np.zeros((count, states + 1), np.int64)
     for state in range(states):
-        tokens, lengths[:, state] = walk(tables, np.full(count, state), machines.demonstration_length, random)
+        tokens, lengths[:, state] = walk(
+            tables, np.full(count, state), machines.demonstration_length, random
+        )
         segments[:, state, : tokens.shape[1]] = tokens
     tokens, walked = walk(tables, random.integers(0, states, count), machines.query_length, random)
     segments[:, states, 0] = QUERY
@@ -122,27 +144,40 @@ def make_data(which: DataSet) -> Data:
 
 
 def split(samples: Samples, which: DataSet) -> Data:
-    """Cut into train, validation and test, in this order; ValueError if a machine is in two of them."""
+    """Cut into train, validation and test, in this order; ValueError if a machine is in two of
+    them."""
     ends = np.cumsum([0, which.train, which.validation, which.test])
     if len(samples) != ends[-1]:
-        raise ValueError(f"{len(samples)} samples, but train, validation and test ask for {ends[-1]}")
+        raise ValueError(
+            f"{len(samples)} samples, but train, validation and test ask for {ends[-1]}"
+        )
     different = len(np.unique(samples.tables.reshape(len(samples), -1), axis=0))
     if different != len(samples):
-        raise ValueError(f"train, validation and test overlap: {len(samples)} machines, {different} different ones")
-    train, validation, test = (Samples(samples.tables[a:b], samples.segments[a:b], samples.lengths[a:b]) for a, b in pairwise(ends))
+        raise ValueError(
+            f"train, validation and test overlap: {len(samples)} machines, {different} "
+            "different ones"
+        )
+    train, validation, test = (
+        Samples(samples.tables[a:b], samples.segments[a:b], samples.lengths[a:b])
+        for a, b in pairwise(ends)
+    )
     return Data(train, validation, test, key_of(which))
 
 
 def load(which: DataSet, folder: Path) -> Data:
     """The data set from the cache in ``folder``, made and kept there if it is not in it.
 
-    The file's name is the hash of all parameters, and the parameters stand in the file as well; ConfigError if they differ.
+    The file's name is the hash of all parameters, and the parameters stand in the file as well;
+    ConfigError if they differ.
     """
     path = folder / f"{key_of(which)}.npz"
     if not path.exists():
         made = make_data(which)
         parts = (made.train, made.validation, made.test)
-        arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ("tables", "segments", "lengths")}
+        arrays = {
+            name: np.concatenate([getattr(part, name) for part in parts])
+            for name in ("tables", "segments", "lengths")
+        }
         folder.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         with temporary.open("wb") as file:
@@ -152,7 +187,9 @@ def load(which: DataSet, folder: Path) -> Data:
         temporary.replace(path)
     with np.load(path, allow_pickle=False) as file:
         if str(file["parameters"]) != _text(which):
-            raise ConfigError(f"{path}: holds {file['parameters']}, wanted {_text(which)}; delete the file")
+            raise ConfigError(
+                f"{path}: holds {file['parameters']}, wanted {_text(which)}; delete the file"
+            )
         return split(Samples(file["tables"], file["segments"], file["lengths"]), which)
 
 
@@ -161,7 +198,8 @@ def _text(which: DataSet) -> str:
 
 
 def draw_order(count: int, states: int, demonstrations: int, random: np.random.Generator) -> Array:
-    """Which demonstrations stand before each query, without replacement, then the query: (count, demonstrations + 1)."""
+    """Which demonstrations stand before each query, without replacement, then the query: (count,
+    demonstrations + 1)."""
     order = random.permuted(np.tile(np.arange(states), (count, 1)), axis=1)[:, :demonstrations]
     return np.concatenate([order, np.full((count, 1), states)], axis=1)
 

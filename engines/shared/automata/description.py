@@ -1,9 +1,11 @@
-"""Random finite-state machines, their token sequences, and the small sequence models that learn them in context.
+"""Random finite-state machines, their token sequences, and the small sequence models that learn
+them in context.
 
-Shared by the engines that train such models and that look into them. Light on purpose: sizes and names only, no torch, no numpy.
+Shared by the engines that train such models and that look into them. Light on purpose: sizes and
+names only, no torch, no numpy.
 
-Tokens, the same for every size, so that a model trained on small machines can go on with larger ones: states 0-7, actions 8-17,
-end 18, query 19, padding 20.
+Tokens, the same for every size, so that a model trained on small machines can go on with larger
+ones: states 0-7, actions 8-17, end 18, query 19, padding 20.
 """
 
 from __future__ import annotations
@@ -24,7 +26,8 @@ VOCABULARY = END + 3
 
 
 class Machines(EngineConfig):
-    """What the machines are and how a sequence shows one. A walk of base length b has uniformly int(0.8 b) to int(1.2 b) transitions."""
+    """What the machines are and how a sequence shows one. A walk of base length b has uniformly
+    int(0.8 b) to int(1.2 b) transitions."""
 
     states: int = Field(ge=2, le=MAX_STATES)
     """States of a machine."""
@@ -42,13 +45,20 @@ class Machines(EngineConfig):
     @model_validator(mode="after")
     def _fits(self) -> Machines:
         if self.demonstrations > self.states:
-            raise ValueError(f"demonstrations ({self.demonstrations}) start from different states; there are {self.states}")
+            raise ValueError(
+                f"demonstrations ({self.demonstrations}) start from different states; "
+                f"there are {self.states}"
+            )
         return self
 
     @property
     def longest(self) -> int:
         """Tokens of the longest sequence."""
-        return self.demonstrations * (2 * longest_walk(self.demonstration_length) + 2) + 2 * longest_walk(self.query_length) + 3
+        return (
+            self.demonstrations * (2 * longest_walk(self.demonstration_length) + 2)
+            + 2 * longest_walk(self.query_length)
+            + 3
+        )
 
 
 def shortest_walk(base: int) -> int:
@@ -67,7 +77,9 @@ MACHINES: dict[str, Machines] = {
     "5s5a": Machines(states=5, actions=5, demonstration_length=80, query_length=80),
     "5s8a": Machines(states=5, actions=8, demonstration_length=70, query_length=147),
     "8s8a": Machines(states=8, actions=8, demonstration_length=80, query_length=266),
-    "absorbing": Machines(states=5, actions=5, demonstration_length=60, query_length=80, absorbing=True),
+    "absorbing": Machines(
+        states=5, actions=5, demonstration_length=60, query_length=80, absorbing=True
+    ),
 }
 """Named settings: states x actions; ``absorbing`` is 5s5a with an absorbing state."""
 
@@ -89,15 +101,26 @@ class Architecture(EngineConfig):
     @model_validator(mode="after")
     def _fits(self) -> Architecture:
         if self.kind == "transformer" and self.width % (2 * self.heads):
-            raise ValueError(f"width ({self.width}) must be heads ({self.heads}) times an even number")
+            raise ValueError(
+                f"width ({self.width}) must be heads ({self.heads}) times an even number"
+            )
         return self
 
     def outputs(self, states: int) -> int:
-        """Rows of the head: the transformer always has one per state of the vocabulary, the recurrent models one per state in use."""
+        """Rows of the head: the transformer always has one per state of the vocabulary, the
+        recurrent models one per state in use."""
         return MAX_STATES if self.kind == "transformer" else states
 
 
-ArchitectureName = Literal["lstm-large", "lstm-small", "rnn-large", "rnn-small", "rnn-deep", "rnn-matched", "transformer-small"]
+ArchitectureName = Literal[
+    "lstm-large",
+    "lstm-small",
+    "rnn-large",
+    "rnn-small",
+    "rnn-deep",
+    "rnn-matched",
+    "transformer-small",
+]
 ARCHITECTURES: dict[str, Architecture] = {
     "lstm-large": Architecture(kind="lstm", width=256),
     "lstm-small": Architecture(kind="lstm", width=64),
@@ -107,7 +130,8 @@ ARCHITECTURES: dict[str, Architecture] = {
     "rnn-matched": Architecture(kind="rnn", width=127),
     "transformer-small": Architecture(kind="transformer", width=64),
 }
-"""Named models. ``rnn-deep`` has the parameters of ``lstm-large``, ``rnn-matched`` those of ``lstm-small`` (within 0.3 %)."""
+"""Named models. ``rnn-deep`` has the parameters of ``lstm-large``, ``rnn-matched`` those of
+``lstm-small`` (within 0.3 %)."""
 
 
 class DataSet(EngineConfig):
@@ -128,7 +152,13 @@ class DataSet(EngineConfig):
     def _fits(self) -> DataSet:
         size = self.machines
         free = (size.states - 1) * size.actions if size.absorbing else size.states * size.actions
-        wanted, there = self.train + self.validation + self.test, size.states**free * (size.states if size.absorbing else 1)
+        wanted, there = (
+            self.train + self.validation + self.test,
+            size.states**free * (size.states if size.absorbing else 1),
+        )
         if wanted > 9 * there // 10:
-            raise ValueError(f"{wanted} different machines asked for; there are {there}, and at most nine tenths of them are taken")
+            raise ValueError(
+                f"{wanted} different machines asked for; there are {there}, and at most "
+                "nine tenths of them are taken"
+            )
         return self

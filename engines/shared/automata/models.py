@@ -1,11 +1,14 @@
-"""LSTM, vanilla RNN and transformer as functions of their parameters; every parameter has a leading axis of S models.
+"""LSTM, vanilla RNN and transformer as functions of their parameters; every parameter has a leading
+axis of S models.
 
-One set of tensors serves both ways of computing: ``fused`` runs torch's own recurrent kernels (oneDNN, cuDNN) model by model,
-``stacked`` one batched product per time step for all models. Which is faster depends on the device; the results are the same to
-rounding. The transformer has one way: all its operations are batched over the models.
+One set of tensors serves both ways of computing: ``fused`` runs torch's own recurrent kernels
+(oneDNN, cuDNN) model by model, ``stacked`` one batched product per time step for all models. Which
+is faster depends on the device; the results are the same to rounding. The transformer has one way:
+all its operations are batched over the models.
 
-Shapes: S models, B sequences, T tokens, d width. LSTM: Hochreiter & Schmidhuber 1997 in torch's gate order i, f, g, o. Transformer:
-pre-norm (Xiong et al. 2020), rotary positions (Su et al. 2021), tanh-approximated GELU.
+Shapes: S models, B sequences, T tokens, d width. LSTM: Hochreiter & Schmidhuber 1997 in torch's
+    gate order i, f, g, o. Transformer: pre-norm (Xiong et al. 2020), rotary positions (Su et al.
+    2021), tanh-approximated GELU.
 """
 
 from __future__ import annotations
@@ -23,17 +26,33 @@ ROTARY_BASE = 10_000.0
 
 
 def shapes(architecture: Architecture, states: int) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every parameter of one model, in the order of use. The vanilla RNN has one bias per layer, the LSTM two."""
+    """Name and shape of every parameter of one model, in the order of use. The vanilla RNN has one
+    bias per layer, the LSTM two."""
     d, ff = architecture.width, architecture.feed_forward
     found: dict[str, tuple[int, ...]] = {"embedding": (VOCABULARY, d)}
     for n in range(architecture.layers):
         if architecture.kind == "transformer":
-            found |= {f"{n}.norm1.weight": (d,), f"{n}.norm1.bias": (d,), f"{n}.qkv.weight": (3 * d, d), f"{n}.qkv.bias": (3 * d,),
-                      f"{n}.out.weight": (d, d), f"{n}.out.bias": (d,), f"{n}.norm2.weight": (d,), f"{n}.norm2.bias": (d,),
-                      f"{n}.up.weight": (ff, d), f"{n}.up.bias": (ff,), f"{n}.down.weight": (d, ff), f"{n}.down.bias": (d,)}
+            found |= {
+                f"{n}.norm1.weight": (d,),
+                f"{n}.norm1.bias": (d,),
+                f"{n}.qkv.weight": (3 * d, d),
+                f"{n}.qkv.bias": (3 * d,),
+                f"{n}.out.weight": (d, d),
+                f"{n}.out.bias": (d,),
+                f"{n}.norm2.weight": (d,),
+                f"{n}.norm2.bias": (d,),
+                f"{n}.up.weight": (ff, d),
+                f"{n}.up.bias": (ff,),
+                f"{n}.down.weight": (d, ff),
+                f"{n}.down.bias": (d,),
+            }
             continue
         gates = 4 * d if architecture.kind == "lstm" else d
-        found |= {f"{n}.weight_ih": (gates, d), f"{n}.weight_hh": (gates, d), f"{n}.bias_ih": (gates,)}
+        found |= {
+            f"{n}.weight_ih": (gates, d),
+            f"{n}.weight_hh": (gates, d),
+            f"{n}.bias_ih": (gates,),
+        }
         if architecture.kind == "lstm":
             found[f"{n}.bias_hh"] = (gates,)
     if architecture.kind == "transformer":
@@ -47,9 +66,11 @@ def count(architecture: Architecture, states: int) -> int:
     return sum(torch.Size(shape).numel() for shape in shapes(architecture, states).values())
 
 
-def initial(architecture: Architecture, states: int, seeds: Sequence[int], embedding_scale: float) -> Parameters:
-    """Fresh parameters, each model from its own seed: embedding N(0, embedding_scale^2), recurrent weights orthogonal, others Xavier
-    uniform (Glorot & Bengio 2010), biases 0, norms 1."""
+def initial(
+    architecture: Architecture, states: int, seeds: Sequence[int], embedding_scale: float
+) -> Parameters:
+    """Fresh parameters, each model from its own seed: embedding N(0, embedding_scale^2), recurrent
+    weights orthogonal, others Xavier uniform (Glorot & Bengio 2010), biases 0, norms 1."""
     models = []
     for seed in seeds:
         random = torch.Generator().manual_seed(seed)
@@ -72,21 +93,36 @@ def initial(architecture: Architecture, states: int, seeds: Sequence[int], embed
 class Model:
     """How parameters become logits.
 
-    ``layers(...)`` returns what each layer puts out, embedding first: (S, B, T, d) each; ``logits`` (S, B, T, outputs).
-    ``masks``, if given, are the scaled dropout masks of ``dropout_masks``.
+    ``layers(...)`` returns what each layer puts out, embedding first: (S, B, T, d) each; ``logits``
+    (S, B, T, outputs). ``masks``, if given, are the scaled dropout masks of ``dropout_masks``.
     """
 
     def __init__(self, architecture: Architecture, stacked: bool) -> None:
         self.architecture = architecture
         self.stacked = stacked or architecture.kind == "transformer"
 
-    def layers(self, parameters: Parameters, inputs: torch.Tensor, masks: torch.Tensor | None = None) -> list[torch.Tensor]:
+    def layers(
+        self, parameters: Parameters, inputs: torch.Tensor, masks: torch.Tensor | None = None
+    ) -> list[torch.Tensor]:
         """Embedding and the output of every layer for ``inputs`` (S, B, T)."""
-        x = torch.stack([F.embedding(one, table) for one, table in zip(inputs, parameters["embedding"], strict=True)])
+        x = torch.stack(
+            [
+                F.embedding(one, table)
+                for one, table in zip(inputs, parameters["embedding"], strict=True)
+            ]
+        )
         found = [_masked(x, masks, 0)]
-        rotary = _rotary(inputs.shape[-1], self.architecture, x.device) if self.architecture.kind == "transformer" else None
+        rotary = (
+            _rotary(inputs.shape[-1], self.architecture, x.device)
+            if self.architecture.kind == "transformer"
+            else None
+        )
         for n in range(self.architecture.layers):
-            own = {name.removeprefix(f"{n}."): value for name, value in parameters.items() if name.startswith(f"{n}.")}
+            own = {
+                name.removeprefix(f"{n}."): value
+                for name, value in parameters.items()
+                if name.startswith(f"{n}.")
+            }
             if rotary is not None:
                 x = _block(own, found[-1], rotary, self.architecture.heads)
             elif self.stacked:
@@ -102,18 +138,34 @@ class Model:
             x = _norm(x, parameters["norm.weight"], parameters["norm.bias"])
         return _linear(x, parameters["head"], None)
 
-    def logits(self, parameters: Parameters, inputs: torch.Tensor, masks: torch.Tensor | None = None) -> torch.Tensor:
+    def logits(
+        self, parameters: Parameters, inputs: torch.Tensor, masks: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """(S, B, T) -> (S, B, T, outputs)."""
         return self.read_out(parameters, self.layers(parameters, inputs, masks)[-1])
 
 
-def dropout_masks(architecture: Architecture, seeds: Sequence[int], batch: int, longest: int, share: float,
-                  device: torch.device) -> torch.Tensor:
-    """(layers + 1, S, B, longest, d): 0 with probability ``share``, else 1 / (1 - share); model s's masks hang on ``seeds[s]`` alone."""
+def dropout_masks(
+    architecture: Architecture,
+    seeds: Sequence[int],
+    batch: int,
+    longest: int,
+    share: float,
+    device: torch.device,
+) -> torch.Tensor:
+    """(layers + 1, S, B, longest, d): 0 with probability ``share``, else 1 / (1 - share); model s's
+    masks hang on ``seeds[s]`` alone."""
     made = []
     for seed in seeds:
         random = torch.Generator(device=device).manual_seed(seed)
-        made.append(torch.rand((architecture.layers + 1, batch, longest, architecture.width), generator=random, device=device) >= share)
+        made.append(
+            torch.rand(
+                (architecture.layers + 1, batch, longest, architecture.width),
+                generator=random,
+                device=device,
+            )
+            >= share
+        )
     return torch.stack(made, dim=1).float().div_(1 - share)
 
 
@@ -124,7 +176,11 @@ def _masked(x: torch.Tensor, masks: torch.Tensor | None, layer: int) -> torch.Te
 def _linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """(S, B, T, in) with (S, out, in) -> (S, B, T, out)."""
     flat = x.reshape(x.shape[0], -1, x.shape[-1])
-    product = torch.bmm(flat, weight.mT) if bias is None else torch.baddbmm(bias.unsqueeze(1), flat, weight.mT)
+    product = (
+        torch.bmm(flat, weight.mT)
+        if bias is None
+        else torch.baddbmm(bias.unsqueeze(1), flat, weight.mT)
+    )
     return product.view(*x.shape[:-1], -1)
 
 
@@ -135,7 +191,12 @@ def _fused_layer(own: Parameters, x: torch.Tensor) -> torch.Tensor:
     for s, one in enumerate(x.unbind(0)):
         start = torch.zeros(1, one.shape[0], one.shape[-1], device=x.device, dtype=x.dtype)
         bias = own["bias_ih"][s]
-        weights = [own["weight_ih"][s], own["weight_hh"][s], bias, own["bias_hh"][s] if is_lstm else torch.zeros_like(bias)]
+        weights = [
+            own["weight_ih"][s],
+            own["weight_hh"][s],
+            bias,
+            own["bias_hh"][s] if is_lstm else torch.zeros_like(bias),
+        ]
         if is_lstm:
             output, _, _ = torch.lstm(one, [start, start], weights, True, 1, 0.0, True, False, True)
         else:
@@ -145,7 +206,8 @@ def _fused_layer(own: Parameters, x: torch.Tensor) -> torch.Tensor:
 
 
 def _stacked_layer(own: Parameters, x: torch.Tensor) -> torch.Tensor:
-    """One recurrent layer of all models: the input's part in one product, then one batched product per time step."""
+    """One recurrent layer of all models: the input's part in one product, then one batched product
+    per time step."""
     bias = own["bias_ih"] + own["bias_hh"] if "bias_hh" in own else own["bias_ih"]
     step = _lstm_step if "bias_hh" in own else _rnn_step
     hidden = torch.zeros(x.shape[0], x.shape[1], x.shape[3], device=x.device, dtype=x.dtype)
@@ -172,7 +234,9 @@ def _norm(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Te
     return F.layer_norm(x, x.shape[-1:]) * weight[:, None, None] + bias[:, None, None]
 
 
-def _rotary(longest: int, architecture: Architecture, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def _rotary(
+    longest: int, architecture: Architecture, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Cosines and sines (T, head width / 2)."""
     half = architecture.width // architecture.heads // 2
     frequency = ROTARY_BASE ** (-torch.arange(half, device=device) / half)
@@ -186,12 +250,18 @@ def _turn(x: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor]) -> torch.T
     return torch.cat([a * rotary[0] - b * rotary[1], a * rotary[1] + b * rotary[0]], dim=-1)
 
 
-def _block(own: Parameters, x: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor], heads: int) -> torch.Tensor:
+def _block(
+    own: Parameters, x: torch.Tensor, rotary: tuple[torch.Tensor, torch.Tensor], heads: int
+) -> torch.Tensor:
     """One transformer layer; attention folds the models into the batch."""
     models, batch, longest, width = x.shape
-    qkv = _linear(_norm(x, own["norm1.weight"], own["norm1.bias"]), own["qkv.weight"], own["qkv.bias"])
+    qkv = _linear(
+        _norm(x, own["norm1.weight"], own["norm1.bias"]), own["qkv.weight"], own["qkv.bias"]
+    )
     parts = qkv.view(models * batch, longest, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
-    mixed = F.scaled_dot_product_attention(_turn(parts[0], rotary), _turn(parts[1], rotary), parts[2], is_causal=True)
+    mixed = F.scaled_dot_product_attention(
+        _turn(parts[0], rotary), _turn(parts[1], rotary), parts[2], is_causal=True
+    )
     mixed = mixed.transpose(1, 2).reshape(models, batch, longest, width)
     x = x + _linear(mixed, own["out.weight"], own["out.bias"])
     up = _linear(_norm(x, own["norm2.weight"], own["norm2.bias"]), own["up.weight"], own["up.bias"])

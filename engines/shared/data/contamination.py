@@ -18,27 +18,40 @@ OTHER_SPLITS = (".train.parquet", ".validation.parquet")
 
 def listed(source: dict[str, str | list[str]]) -> dict[str, list[Path]]:
     """Files of each task of a mapping, in the order of the tasks' names."""
-    return {task: [Path(file) for file in ([named] if isinstance(named, str) else named)] for task, named in sorted(source.items())}
+    return {
+        task: [Path(file) for file in ([named] if isinstance(named, str) else named)]
+        for task, named in sorted(source.items())
+    }
 
 
 def data_files(source: Files, split: Literal["train", "validation"]) -> dict[str, list[Path]]:
-    """Files of each task, in the order of their names: from a mapping, or from a folder's ``<task>.<split>.parquet``."""
+    """Files of each task, in the order of their names: from a mapping, or from a folder's
+    ``<task>.<split>.parquet``."""
     if isinstance(source, dict):
         return listed(source)
     ending = f".{split}.parquet"
-    return {path.name.removesuffix(ending): [path] for path in sorted(Path(source).glob(f"*{ending}"))}
+    return {
+        path.name.removesuffix(ending): [path] for path in sorted(Path(source).glob(f"*{ending}"))
+    }
 
 
 def test_files(source: Files) -> list[Path]:
-    """Files of a mapping, or those of a folder that an evaluation reads: parquet but for the other splits, and known benchmarks."""
+    """Files of a mapping, or those of a folder that an evaluation reads: parquet but for the other
+    splits, and known benchmarks."""
     if isinstance(source, dict):
         return [path for paths in listed(source).values() for path in paths]
     if not Path(source).is_dir():
         raise ConfigError(f"test_data: {source} is no folder; give one, or {{task: file}}")
-    found = [path for path in sorted(Path(source).iterdir())
-             if path.name in KNOWN_FILES or (path.suffix == ".parquet" and not path.name.endswith(OTHER_SPLITS))]
+    found = [
+        path
+        for path in sorted(Path(source).iterdir())
+        if path.name in KNOWN_FILES
+        or (path.suffix == ".parquet" and not path.name.endswith(OTHER_SPLITS))
+    ]
     if not found:
-        raise ConfigError(f"test_data: {source} has no <task>.test.parquet and none of {', '.join(KNOWN_FILES)}")
+        raise ConfigError(
+            f"test_data: {source} has no <task>.test.parquet and none of {', '.join(KNOWN_FILES)}"
+        )
     return found
 
 
@@ -49,13 +62,23 @@ def keys_of(paths: Iterable[Path]) -> set[str]:
 
 def shared_with(tasks: Tasks, tested: set[str]) -> dict[str, list[Problem]]:
     """Per task the problems that are in ``tested`` too."""
-    return {task: [problem for problem in problems if content_key(problem) in tested] for task, problems in tasks.items()}
+    return {
+        task: [problem for problem in problems if content_key(problem) in tested]
+        for task, problems in tasks.items()
+    }
 
 
 def overlap(training: Files, evaluation: Files) -> dict[str, Any]:
-    """How many training problems of each task the evaluation uses too. ConfigError or OSError for files that cannot be read."""
+    """How many training problems of each task the evaluation uses too. ConfigError or OSError for
+    files that cannot be read."""
     tested = keys_of(test_files(evaluation))
-    tasks = {task: [problem for path in paths for problem in read_problems(path)] for task, paths in data_files(training, "train").items()}
+    tasks = {
+        task: [problem for path in paths for problem in read_problems(path)]
+        for task, paths in data_files(training, "train").items()
+    }
     if not tasks:
         raise ConfigError(f"data: {training} has no <task>.train.parquet")
-    return {"problems": len(tested), "in_training": {task: len(found) for task, found in shared_with(tasks, tested).items()}}
+    return {
+        "problems": len(tested),
+        "in_training": {task: len(found) for task, found in shared_with(tasks, tested).items()},
+    }

@@ -1,4 +1,5 @@
-"""Structures that a file holds as text: JSON, or a Python literal as ``str()`` leaves it. Parsed, never evaluated."""
+"""Structures that a file holds as text: JSON, or a Python literal as ``str()`` leaves it. Parsed,
+never evaluated."""
 
 from __future__ import annotations
 
@@ -8,9 +9,11 @@ from typing import Any
 
 
 def literal(value: Any) -> Any:
-    """The structure that ``value`` stands for if it is text: JSON first, then a Python literal. ValueError or SyntaxError if neither.
+    """The structure that ``value`` stands for if it is text: JSON first, then a Python literal.
+    ValueError or SyntaxError if neither.
 
-    Casting a data frame to text leaves ``array([...], dtype=object)`` and ``nan`` inside of literals: they become a list and None.
+    Casting a data frame to text leaves ``array([...], dtype=object)`` and ``nan`` inside of
+    literals: they become a list and None.
     """
     if not isinstance(value, str):
         return value
@@ -21,7 +24,8 @@ def literal(value: Any) -> Any:
 
 
 class _Plain(ast.NodeTransformer):
-    """Rewrites what numpy and pandas print into a plain literal; whatever else is no literal is left for literal_eval to refuse."""
+    """Rewrites what numpy and pandas print into a plain literal; whatever else is no literal is
+    left for literal_eval to refuse."""
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
         """``array([...], dtype=...)`` is its list."""
@@ -36,30 +40,44 @@ class _Plain(ast.NodeTransformer):
     def visit_Constant(self, node: ast.Constant) -> ast.AST:
         """Long arrays are printed with their middle left out."""
         if node.value is Ellipsis:
-            raise ValueError("an array was shortened to '...' when it was written as text: the values are lost")
+            raise ValueError(
+                "an array was shortened to '...' when it was written as text: the values are lost"
+            )
         return node
 
 
 def chat_messages(value: Any) -> list[dict[str, str]]:
-    """Chat messages of a prompt: a list of them, the same as text, or a bare question, which becomes the user's message."""
+    """Chat messages of a prompt: a list of them, the same as text, or a bare question, which
+    becomes the user's message."""
     if isinstance(value, str):
         value = _messages_in(value) or [{"role": "user", "content": value}]
-    if not isinstance(value, list) or not value or not all(isinstance(part, dict) and {"role", "content"} <= part.keys() for part in value):
+    if (
+        not isinstance(value, list)
+        or not value
+        or not all(isinstance(part, dict) and {"role", "content"} <= part.keys() for part in value)
+    ):
         raise ValueError(f"prompt is no list of messages with role and content: {_short(value)}")
     return value
 
 
 def _messages_in(text: str) -> list[dict[str, str]] | None:
-    """Messages that are written as text; None if it is a question, which may well begin with a bracket of its own."""
+    """Messages that are written as text; None if it is a question, which may well begin with a
+    bracket of its own."""
     if not text.lstrip().startswith("["):
         return None
     try:
         found = literal(text)
     except (ValueError, SyntaxError):
         if text.lstrip().startswith("[{") and "'role'" in text + text.replace('"', "'"):
-            raise ValueError(f"prompt looks like messages and cannot be parsed: {_short(text)}") from None
+            raise ValueError(
+                f"prompt looks like messages and cannot be parsed: {_short(text)}"
+            ) from None
         return None
-    is_messages = isinstance(found, list) and found and all(isinstance(part, dict) and "role" in part for part in found)
+    is_messages = (
+        isinstance(found, list)
+        and found
+        and all(isinstance(part, dict) and "role" in part for part in found)
+    )
     return found if is_messages else None
 
 
@@ -78,7 +96,15 @@ def flag(value: Any, default: bool) -> bool:
     """A truth value, also as text; ``default`` where it is missing."""
     if value is None or isinstance(value, bool):
         return default if value is None else value
-    known = {"true": True, "1": True, "false": False, "0": False, "": default, "none": default, "nan": default}
+    known = {
+        "true": True,
+        "1": True,
+        "false": False,
+        "0": False,
+        "": default,
+        "none": default,
+        "nan": default,
+    }
     word = str(value).strip().lower().removesuffix(".0")
     if word not in known:
         raise ValueError(f"no truth value: {_short(value)}")

@@ -1,7 +1,9 @@
-"""Problems with verifiable answers: GURU parquet files, and some benchmarks as their authors publish them.
+"""Problems with verifiable answers: GURU parquet files, and some benchmarks as their authors
+publish them.
 
-A GURU row has the columns data_source, prompt (chat messages), ability, apply_chat_template, reward_model {style, ground_truth} and
-extra_info; some files in circulation hold them as text (``engines.shared.data.literals``), and only source, prompt and reward_model must be there.
+A GURU row has the columns data_source, prompt (chat messages), ability, apply_chat_template,
+reward_model {style, ground_truth} and extra_info; some files in circulation hold them as text
+(``engines.shared.data.literals``), and only source, prompt and reward_model must be there.
 """
 
 from __future__ import annotations
@@ -40,13 +42,28 @@ class Problem:
     extra_info: dict[str, Any] = field(default_factory=dict)
 
 
-def make_problem(data_source: str, prompt: Sequence[dict[str, str]], ground_truth: Any, *, ability: str = "",
-                 apply_chat_template: bool = True, extra_info: dict[str, Any] | None = None) -> Problem:
+def make_problem(
+    data_source: str,
+    prompt: Sequence[dict[str, str]],
+    ground_truth: Any,
+    *,
+    ability: str = "",
+    apply_chat_template: bool = True,
+    extra_info: dict[str, Any] | None = None,
+) -> Problem:
     """A problem with its id and domain filled in."""
     messages = tuple({"role": str(m["role"]), "content": str(m["content"])} for m in prompt)
     key = json.dumps([data_source, messages, ground_truth], sort_keys=True, default=str)
-    return Problem(hashlib.sha256(key.encode()).hexdigest()[:16], data_source, data_source.partition("__")[0], messages, ability,
-                   apply_chat_template, ground_truth, extra_info or {})
+    return Problem(
+        hashlib.sha256(key.encode()).hexdigest()[:16],
+        data_source,
+        data_source.partition("__")[0],
+        messages,
+        ability,
+        apply_chat_template,
+        ground_truth,
+        extra_info or {},
+    )
 
 
 def user(content: str) -> list[dict[str, str]]:
@@ -55,10 +72,17 @@ def user(content: str) -> list[dict[str, str]]:
 
 
 def read_problems(path: Path) -> list[Problem]:
-    """Problems of a parquet file, or of one of ``KNOWN_FILES``. ConfigError if it is none of these."""
+    """Problems of a parquet file, or of one of ``KNOWN_FILES``. ConfigError if it is none of
+    these."""
     if not path.is_file():
-        near = sorted(other.name for other in path.parent.glob("*") if other.is_file())[:8] if path.parent.is_dir() else []
-        raise ConfigError(f"{path}: no such file" + (f"; the folder has {', '.join(near)}" if near else ""))
+        near = (
+            sorted(other.name for other in path.parent.glob("*") if other.is_file())[:8]
+            if path.parent.is_dir()
+            else []
+        )
+        raise ConfigError(
+            f"{path}: no such file" + (f"; the folder has {', '.join(near)}" if near else "")
+        )
     if path.suffix == ".parquet":
         return list(read_parquet(path))
     if path.name in KNOWN_FILES:
@@ -74,54 +98,91 @@ def read_parquet(path: Path) -> Iterator[Problem]:
     try:
         file = pyarrow.parquet.ParquetFile(path)
     except pyarrow.ArrowInvalid as error:
-        raise ConfigError(f"{path}: no whole parquet file: {' '.join(str(error).split())}; fetch it again") from error
+        raise ConfigError(
+            f"{path}: no whole parquet file: {' '.join(str(error).split())}; fetch it again"
+        ) from error
     present = [name for name in COLUMNS if name in file.schema_arrow.names]
     missing = {"data_source", "prompt", "reward_model"} - set(present)
     if missing:
-        raise ConfigError(f"{path}: columns {', '.join(sorted(missing))} are missing; it has {', '.join(file.schema_arrow.names)}")
+        raise ConfigError(
+            f"{path}: columns {', '.join(sorted(missing))} are missing; it has "
+            f"{', '.join(file.schema_arrow.names)}"
+        )
     number = 0
     for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=present):
         for row in batch.to_pylist():
             try:
                 yield problem_of(row)
             except (KeyError, TypeError, ValueError, SyntaxError, RecursionError) as error:
-                raise ConfigError(f"{path}: row {number} (from 0) is not a GURU row: {type(error).__name__}: {error}") from error
+                raise ConfigError(
+                    f"{path}: row {number} (from 0) is not a GURU row: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
             number += 1
 
 
 def problem_of(row: dict[str, Any]) -> Problem:
-    """One GURU row as a problem; text that stands for a structure is parsed. ValueError, KeyError or SyntaxError if it is none."""
+    """One GURU row as a problem; text that stands for a structure is parsed. ValueError, KeyError
+    or SyntaxError if it is none."""
     ability = row.get("ability")
-    return make_problem(row["data_source"], chat_messages(row["prompt"]), mapping(row["reward_model"], "reward_model")["ground_truth"],
-                        ability=ability if ability and ability != "nan" else "",
-                        apply_chat_template=flag(row.get("apply_chat_template"), default=True),
-                        extra_info=mapping(row.get("extra_info"), "extra_info"))
+    return make_problem(
+        row["data_source"],
+        chat_messages(row["prompt"]),
+        mapping(row["reward_model"], "reward_model")["ground_truth"],
+        ability=ability if ability and ability != "nan" else "",
+        apply_chat_template=flag(row.get("apply_chat_template"), default=True),
+        extra_info=mapping(row.get("extra_info"), "extra_info"),
+    )
 
 
 def content_key(problem: Problem) -> str:
-    """Hash of what is asked, whoever asks it and in which file: messages but the system's, without regard to case and white space.
+    """Hash of what is asked, whoever asks it and in which file: messages but the system's, without
+    regard to case and white space.
 
     Problems that differ in more than that, such as a reworded one, have different keys.
     """
-    asked = " ".join(message["content"] for message in problem.prompt if message["role"] != "system")
-    return hashlib.sha256(" ".join(unicodedata.normalize("NFC", asked).casefold().split()).encode()).hexdigest()
+    asked = " ".join(
+        message["content"] for message in problem.prompt if message["role"] != "system"
+    )
+    return hashlib.sha256(
+        " ".join(unicodedata.normalize("NFC", asked).casefold().split()).encode()
+    ).hexdigest()
 
 
 def write_problems(path: Path, problems: Iterable[Problem]) -> None:
     """Write problems as a GURU parquet file, by rename.
 
-    reward_model and extra_info are JSON text: ground truths of different shapes fit into one file, and none gains a key that only
-    another one has.
+    reward_model and extra_info are JSON text: ground truths of different shapes fit into one file,
+    and none gains a key that only another one has.
     """
     import pyarrow
     import pyarrow.parquet
 
-    text, message = pyarrow.string(), pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())])
-    schema = pyarrow.schema([("data_source", text), ("prompt", pyarrow.list_(message)), ("ability", text),
-                             ("apply_chat_template", pyarrow.bool_()), ("reward_model", text), ("extra_info", text)])
-    rows = [{"data_source": p.data_source, "prompt": list(p.prompt), "ability": p.ability, "apply_chat_template": p.apply_chat_template,
-             "reward_model": json.dumps({"style": "rule", "ground_truth": p.ground_truth}), "extra_info": json.dumps(p.extra_info)}
-            for p in problems]
+    text, message = (
+        pyarrow.string(),
+        pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())]),
+    )
+    schema = pyarrow.schema(
+        [
+            ("data_source", text),
+            ("prompt", pyarrow.list_(message)),
+            ("ability", text),
+            ("apply_chat_template", pyarrow.bool_()),
+            ("reward_model", text),
+            ("extra_info", text),
+        ]
+    )
+    rows = [
+        {
+            "data_source": p.data_source,
+            "prompt": list(p.prompt),
+            "ability": p.ability,
+            "apply_chat_template": p.apply_chat_template,
+            "reward_model": json.dumps({"style": "rule", "ground_truth": p.ground_truth}),
+            "extra_info": json.dumps(p.extra_info),
+        }
+        for p in problems
+    ]
     temporary = path.with_name(f".{path.name}.tmp")
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), temporary)
     temporary.replace(path)
@@ -130,15 +191,22 @@ def write_problems(path: Path, problems: Iterable[Problem]) -> None:
 def prompt_token_ids(problem: Problem, tokenizer: Any) -> list[int]:
     """The prompt as token ids: through the chat template, or the last message as plain text.
 
-    A beginning-of-text token comes once: from the template if there is one, else from the tokenizer unless the text brings it.
+    A beginning-of-text token comes once: from the template if there is one, else from the tokenizer
+    unless the text brings it.
     """
     if problem.apply_chat_template and tokenizer.chat_template is not None:
-        text = tokenizer.apply_chat_template(list(problem.prompt), add_generation_prompt=True, tokenize=False)
+        text = tokenizer.apply_chat_template(
+            list(problem.prompt), add_generation_prompt=True, tokenize=False
+        )
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
     text = problem.prompt[-1]["content"]
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     first = tokenizer(text)["input_ids"][:1]
-    begins = tokenizer.bos_token_id is not None and first == [tokenizer.bos_token_id] and ids[:1] != first
+    begins = (
+        tokenizer.bos_token_id is not None
+        and first == [tokenizer.bos_token_id]
+        and ids[:1] != first
+    )
     return [*first, *ids] if begins else ids
 
 
@@ -153,16 +221,29 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def math500(rows: list[dict[str, Any]]) -> Iterable[Problem]:
     """MATH500: the answer goes into a box."""
     for row in rows:
-        yield make_problem("math__math_500", user(f"{row['problem']} Please output the final answer within \\boxed{{}}."), row["answer"],
-                           ability="math")
+        yield make_problem(
+            "math__math_500",
+            user(f"{row['problem']} Please output the final answer within \\boxed{{}}."),
+            row["answer"],
+            ability="math",
+        )
 
 
 def human_eval(rows: list[dict[str, Any]]) -> Iterable[Problem]:
     """HumanEval: a function to complete, judged by its tests."""
     for row in rows:
-        asked = f"Complete this Python function. Answer with the whole function in one fenced code block.\n```python\n{row['prompt']}\n```"
+        asked = (
+            "Complete this Python function. Answer with the whole function in one fenced "
+            f"code block.\n```python\n{row['prompt']}\n```"
+        )
         truth = {"prefix": row["prompt"], "tests": f"{row['test']}\ncheck({row['entry_point']})\n"}
-        yield make_problem("codegen__humaneval", user(asked), truth, ability="codegen", extra_info={"task_id": row["task_id"]})
+        yield make_problem(
+            "codegen__humaneval",
+            user(asked),
+            truth,
+            ability="codegen",
+            extra_info={"task_id": row["task_id"]},
+        )
 
 
 def mbpp(rows: list[dict[str, Any]]) -> Iterable[Problem]:
@@ -171,61 +252,124 @@ def mbpp(rows: list[dict[str, Any]]) -> Iterable[Problem]:
         if not 11 <= row["task_id"] <= 510:
             continue
         tests = "\n".join(row["test_list"])
-        asked = (f"{row['text']}\nAnswer with one self-contained function in one fenced code block. It must pass:\n"
-                 f"```python\n{tests}\n```")
+        asked = (
+            f"{row['text']}\nAnswer with one self-contained function in one fenced code "
+            "block. It must pass:\n"
+            f"```python\n{tests}\n```"
+        )
         truth = {"prefix": "", "tests": f"{row.get('test_setup_code', '')}\n{tests}\n"}
-        yield make_problem("codegen__mbpp", user(asked), truth, ability="codegen", extra_info={"task_id": row["task_id"]})
+        yield make_problem(
+            "codegen__mbpp",
+            user(asked),
+            truth,
+            ability="codegen",
+            extra_info={"task_id": row["task_id"]},
+        )
 
 
 def competition(name: str) -> Callable[[list[dict[str, Any]]], Iterable[Problem]]:
-    """Reader of a mathematics competition: problem and answer; whole answers written as 27.0 become 27."""
+    """Reader of a mathematics competition: problem and answer; whole answers written as 27.0 become
+    27."""
+
     def read(rows: list[dict[str, Any]]) -> Iterable[Problem]:
         for row in rows:
             answer = row["answer"]
             whole = isinstance(answer, float) and answer.is_integer()
-            yield make_problem(f"math__{name}", user(f"{row['problem']} Please output the final answer within \\boxed{{}}."),
-                               str(int(answer) if whole else answer), ability="math")
+            yield make_problem(
+                f"math__{name}",
+                user(f"{row['problem']} Please output the final answer within \\boxed{{}}."),
+                str(int(answer) if whole else answer),
+                ability="math",
+            )
+
     return read
 
 
 def arc_agi(rows: list[dict[str, Any]]) -> Iterable[Problem]:
     """ARC-AGI: the output of a task's first test input."""
     for row in rows:
-        pairs = "\n\n".join(f"Input:\n{pair['input']}\nOutput:\n{pair['output']}" for pair in row["train"])
-        asked = (f"Each pair of grids follows one rule.\n\n{pairs}\n\nFind the output for this input:\n{row['test'][0]['input']}\n"
-                 "Give it as a list of lists between <answer> and </answer>.")
-        yield make_problem("simulation__arcagi1", user(asked), row["test"][0]["output"], ability="reasoning",
-                           extra_info={"task_id": row["task_id"]})
+        pairs = "\n\n".join(
+            f"Input:\n{pair['input']}\nOutput:\n{pair['output']}" for pair in row["train"]
+        )
+        asked = (
+            f"Each pair of grids follows one rule.\n\n{pairs}\n\nFind the output for this "
+            f"input:\n{row['test'][0]['input']}\n"
+            "Give it as a list of lists between <answer> and </answer>."
+        )
+        yield make_problem(
+            "simulation__arcagi1",
+            user(asked),
+            row["test"][0]["output"],
+            ability="reasoning",
+            extra_info={"task_id": row["task_id"]},
+        )
 
 
 def cruxeval(rows: list[dict[str, Any]]) -> Iterable[Problem]:
-    """CRUXEval: for every function one problem that asks for the output (-o) and one that asks for an input (-i)."""
+    """CRUXEval: for every function one problem that asks for the output (-o) and one that asks for
+    an input (-i)."""
     for row in rows:
         truth = {"functional": row["code"], "input": row["input"], "output": row["output"]}
-        for kind, asked in (("o", f"assert f({row['input']}) == ??"), ("i", f"assert f(??) == {row['output']}")):
-            prompt = (f"```python\n{row['code']}\n{asked}\n```\n"
-                      "Write the last line with ?? replaced by a value for which it holds, in a ```python block.")
-            yield make_problem(f"simulation__cruxeval-{kind}", user(prompt), truth, ability="simulation", extra_info={"id": row["id"]})
+        for kind, asked in (
+            ("o", f"assert f({row['input']}) == ??"),
+            ("i", f"assert f(??) == {row['output']}"),
+        ):
+            prompt = (
+                f"```python\n{row['code']}\n{asked}\n```\n"
+                "Write the last line with ?? replaced by a value for which it holds, in "
+                "a ```python block."
+            )
+            yield make_problem(
+                f"simulation__cruxeval-{kind}",
+                user(prompt),
+                truth,
+                ability="simulation",
+                extra_info={"id": row["id"]},
+            )
 
 
 def ifeval(rows: list[dict[str, Any]]) -> Iterable[Problem]:
     """IFEval: a prompt and the instructions in it that a program can check."""
     for row in rows:
-        yield make_problem("ood__ifeval", user(row["prompt"]), row["kwargs"], ability="ood",
-                           extra_info={"instruction_id_list": row["instruction_id_list"], "prompt": row["prompt"]})
+        yield make_problem(
+            "ood__ifeval",
+            user(row["prompt"]),
+            row["kwargs"],
+            ability="ood",
+            extra_info={"instruction_id_list": row["instruction_id_list"], "prompt": row["prompt"]},
+        )
 
 
 def convfinqa(rows: list[dict[str, Any]]) -> Iterable[Problem]:
-    """ConvFinQA: questions about a company's table that build on one another; the last one's answer counts."""
+    """ConvFinQA: questions about a company's table that build on one another; the last one's answer
+    counts."""
     for row in rows:
-        questions = "\n".join(f"{number}. {question}" for number, question in enumerate(row["questions"], 1))
-        asked = (f"{row['text']}\n\n{row['table']}\n\n{questions}\nAnswer the last question, a percentage as its hundredth. "
-                 "Please output the final answer within \\boxed{}.")
-        yield make_problem("table__convfinqa", user(asked), str(row["answer"]), ability="table", extra_info={"id": row["id"]})
+        questions = "\n".join(
+            f"{number}. {question}" for number, question in enumerate(row["questions"], 1)
+        )
+        asked = (
+            f"{row['text']}\n\n{row['table']}\n\n{questions}\nAnswer the last question, a "
+            "percentage as its hundredth. "
+            "Please output the final answer within \\boxed{}."
+        )
+        yield make_problem(
+            "table__convfinqa",
+            user(asked),
+            str(row["answer"]),
+            ability="table",
+            extra_info={"id": row["id"]},
+        )
 
 
 KNOWN_FILES: dict[str, Callable[[list[dict[str, Any]]], Iterable[Problem]]] = {
-    "math500.jsonl": math500, "aime24.jsonl": competition("aime24"), "amc23.jsonl": competition("amc23"), "HumanEval.jsonl.gz": human_eval,
-    "mbpp.jsonl": mbpp, "arc_agi_1_evaluation.jsonl": arc_agi, "cruxeval.jsonl": cruxeval, "ifeval.jsonl": ifeval,
-    "convfinqa_dev.json": convfinqa}
+    "math500.jsonl": math500,
+    "aime24.jsonl": competition("aime24"),
+    "amc23.jsonl": competition("amc23"),
+    "HumanEval.jsonl.gz": human_eval,
+    "mbpp.jsonl": mbpp,
+    "arc_agi_1_evaluation.jsonl": arc_agi,
+    "cruxeval.jsonl": cruxeval,
+    "ifeval.jsonl": ifeval,
+    "convfinqa_dev.json": convfinqa,
+}
 """Benchmarks that are read as their authors publish them."""

@@ -1,6 +1,8 @@
-"""Figures of reports: drawn once, as SVG whose lines and words take the page's own colour, and as PNG. Colours after Okabe and Ito.
+"""Figures of reports: drawn once, as SVG whose lines and words take the page's own colour, and as
+PNG. Colours after Okabe and Ito.
 
-Shared by the engines that write reports. The import is light; matplotlib is loaded when something is drawn.
+Shared by the engines that write reports. The import is light; matplotlib is loaded when something
+is drawn.
 """
 
 from __future__ import annotations
@@ -34,9 +36,21 @@ def prepare() -> None:
     import matplotlib as mpl
 
     mpl.use("Agg")
-    mpl.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "font.size": 10, "figure.dpi": 130, "svg.fonttype": "none",
-                         "svg.hashsalt": "report", "font.family": "sans-serif",
-                         **dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK)})
+    mpl.rcParams.update(
+        {
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "font.size": 10,
+            "figure.dpi": 130,
+            "svg.fonttype": "none",
+            "svg.hashsalt": "report",
+            "font.family": "sans-serif",
+            **dict.fromkeys(
+                ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"),
+                INK,
+            ),
+        }
+    )
 
 
 def save(figure: Any, path: Path, caption: str, source: str) -> Figure:
@@ -45,12 +59,15 @@ def save(figure: Any, path: Path, caption: str, source: str) -> Figure:
 
     figure.savefig(path.with_suffix(".png"), bbox_inches="tight", facecolor="white")
     text = io.StringIO()
-    figure.savefig(text, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None})
+    figure.savefig(
+        text, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None}
+    )
     plt.close(figure)
     path.with_suffix(".svg").write_text(text.getvalue().replace(INK, "#000000"))
-    svg = text.getvalue()[text.getvalue().index("<svg"):].replace(INK, "currentColor")
+    svg = text.getvalue()[text.getvalue().index("<svg") :].replace(INK, "currentColor")
     svg = svg.replace(BLUE, "var(--baseline)").replace(ORANGE, "var(--treatment)")
-    # Several drawings share one page: their ids must not meet. Nothing outside the page is named, not even by a comment.
+    # Several drawings share one page: their ids must not meet. Nothing outside the page is named,
+    # not even by a comment.
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'(id="|url\(#|href="#)', rf"\g<1>{path.name}-", svg)
     return Figure(path.name, caption, svg, source)

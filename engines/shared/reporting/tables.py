@@ -1,4 +1,5 @@
-"""Tables of reports as plain text, Markdown and HTML, and the style of their pages. Shared by the engines that write reports."""
+"""Tables of reports as plain text, Markdown and HTML, and the style of their pages. Shared by the
+engines that write reports."""
 
 from __future__ import annotations
 
@@ -35,32 +36,50 @@ article pre{background:#8881;padding:.4rem .6rem;border-radius:4px}
 summary{cursor:pointer;margin:.8rem 0;font-weight:600}
 """
 MANY, LONG, TOO_LONG = 9, 100, 115
-"""Columns and characters that a line of a table holds on a page of normal width; characters that it holds when set smaller."""
+"""Columns and characters that a line of a table holds on a page of normal width; characters that it
+holds when set smaller."""
 SENTENCE = 32
 """A cell of more characters is broken into lines."""
 INTERVAL = re.compile(r" (?=\[[^\]]*\]$)")
 
 
 def rows(head: list[str], body: list[list[str]], kinds: list[str] | None = None) -> str:
-    """A table; ``kinds`` are classes of its rows. A wide one is set smaller, a wider one has intervals below their values."""
+    """A table; ``kinds`` are classes of its rows. A wide one is set smaller, a wider one has
+    intervals below their values."""
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     classes = kinds or [""] * len(body)
     characters = sum(min(max(map(len, column)), SENTENCE) for column in zip(*body, strict=True))
     between = "<br>" if characters > TOO_LONG else " "
-    lines = [f"<tr{f' class={kind}' if kind else ''}>"
-             + "".join(f"<td{' class=words' if len(c) > SENTENCE else ''}>{INTERVAL.sub(between, escape(c))}</td>" for c in row) + "</tr>"
-             for row, kind in zip(body, classes, strict=True)]
+    lines = [
+        f"<tr{f' class={kind}' if kind else ''}>"
+        + "".join(
+            f"<td{' class=words' if len(c) > SENTENCE else ''}>{INTERVAL.sub(between, escape(c))}</td>"
+            for c in row
+        )
+        + "</tr>"
+        for row, kind in zip(body, classes, strict=True)
+    ]
     size = "wide many" if len(head) > MANY or characters > LONG else "wide"
-    return f'<div class="{size}"><table><thead><tr>{top}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    return (
+        "<div "
+        f'class="{size}"><table><thead><tr>{top}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    )
 
 
 def table(rows: list[list[str]]) -> str:
     """Aligned columns: first left, the others right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join("  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))).rstrip()
-                     for row in rows)
+    return "\n".join(
+        "  ".join(
+            c.ljust(w) if i == 0 else c.rjust(w)
+            for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    )
 
 
 def markdown_table(head: list[str], rows: list[list[str]]) -> str:
     """First column left, the others right."""
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] + ["---:"] * (len(head) - 1), *rows])
+    return "\n".join(
+        "| " + " | ".join(row) + " |" for row in [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
+    )

@@ -1,10 +1,13 @@
-"""Model-written code runs here and nowhere else: no network, no files, limited time, memory and processes.
+"""Model-written code runs here and nowhere else: no network, no files, limited time, memory and
+processes.
 
-Three kinds, found out once per job and said in its results: ``bubblewrap``; where it does not work ``landlock`` (with seccomp, rlimits and
-a supervisor, ``engines.shared.sandbox.landlock``); and only if the config allows it ``limits``: what of the second this kernel has.
+Three kinds, found out once per job and said in its results: ``bubblewrap``; where it does not work
+``landlock`` (with seccomp, rlimits and a supervisor, ``engines.shared.sandbox.landlock``); and only
+if the config allows it ``limits``: what of the second this kernel has.
 
-Of the machine only ``/usr`` and the Python installation can be read. In bubblewrap ``/tmp`` and ``/dev/shm`` are empty memory file systems
-of 64 MiB; else an empty folder of a program's own is all that can be written. The sandbox dies with its parent, with all it has started.
+Of the machine only ``/usr`` and the Python installation can be read. In bubblewrap ``/tmp`` and
+``/dev/shm`` are empty memory file systems of 64 MiB; else an empty folder of a program's own is all
+that can be written. The sandbox dies with its parent, with all it has started.
 """
 
 from __future__ import annotations
@@ -30,16 +33,19 @@ NOBODY = 65534
 
 KINDS = ("bubblewrap", "landlock", "limits")
 CHOICE = "ORCH_SANDBOX"
-"""The environment variable with the kind that was chosen, for the processes that score; one may also set it to try no other."""
+"""The environment variable with the kind that was chosen, for the processes that score; one may
+also set it to try no other."""
 
 OUTPUT_BYTES = 1 << 20
 """More output than this ends a program; what it wrote until then is returned."""
 
 STARTED = b"started\n"
-"""The first thing on standard output: what comes before it is the sandbox's doing, what comes after is the program's."""
+"""The first thing on standard output: what comes before it is the sandbox's doing, what comes after
+is the program's."""
 
 WALL_FACTOR = 3
-"""Wall time allowed, in CPU time allowed: a busy machine is slow, a program that sleeps is stopped all the same."""
+"""Wall time allowed, in CPU time allowed: a busy machine is slow, a program that sleeps is stopped
+all the same."""
 
 START_SECONDS = 30.0
 """How long a sandbox may take to start."""
@@ -59,8 +65,8 @@ def take(size):
     return data
 exec(compile(take(int(take(10))).decode(), "program", "exec"), {{"__name__": "__main__"}})
 """
-"""Sets the limits and runs the program: ten digits of length and the text, read without buffering, so that what follows on standard
-input is the program's own to read."""
+"""Sets the limits and runs the program: ten digits of length and the text, read without buffering,
+so that what follows on standard input is the program's own to read."""
 
 
 class SandboxError(RuntimeError):
@@ -77,18 +83,25 @@ class Execution:
 
 
 def interpreter() -> Path:
-    """The Python that programs run with: this one, or the system's where the sandbox's user cannot reach this one."""
+    """The Python that programs run with: this one, or the system's where the sandbox's user cannot
+    reach this one."""
     python = Path(sys.executable).resolve()
-    if os.geteuid() != 0 or all(folder.stat().st_mode & 0o005 == 0o005 for folder in [python.parent, *python.parents]):
+    if os.geteuid() != 0 or all(
+        folder.stat().st_mode & 0o005 == 0o005 for folder in [python.parent, *python.parents]
+    ):
         return python
     system = Path("/usr/bin/python3")
     if not system.exists():
-        raise ConfigError(f"run as root, the sandbox needs a Python that others may read: {python} is not, and there is no {system}")
+        raise ConfigError(
+            f"run as root, the sandbox needs a Python that others may read: {python} is "
+            f"not, and there is no {system}"
+        )
     return system.resolve()
 
 
 def readable() -> list[str]:
-    """What a program may read: the system's programs and libraries, and a Python of one's own, such as pyenv's or conda's."""
+    """What a program may read: the system's programs and libraries, and a Python of one's own, such
+    as pyenv's or conda's."""
     found = [name for name in ("/usr", "/lib", "/lib64", "/bin") if Path(name).exists()]
     return found if interpreter().is_relative_to("/usr") else [*found, sys.base_prefix]
 
@@ -101,11 +114,41 @@ def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
         raise SandboxError("bubblewrap is not here; install the package bubblewrap on the nodes")
     binds = [word for path in readable() for word in ("--ro-bind", path, path)]
     limits = LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds, processes=32)
-    return (bwrap, "--unshare-all", "--as-pid-1", "--die-with-parent", "--new-session", "--cap-drop", "ALL", "--clearenv",
-            *(word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)),
-            *binds, "--proc", "/proc", "--dev", "/dev", "--size", str(64 << 20), "--tmpfs", "/dev/shm",  # noqa: S108
-            "--size", str(64 << 20), "--tmpfs", "/tmp", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp",  # noqa: S108
-            str(interpreter()), "-I", "-S", "-c", limits)
+    return (
+        bwrap,
+        "--unshare-all",
+        "--as-pid-1",
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+        "--clearenv",
+        *(word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)),
+        *binds,
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "--size",
+        str(64 << 20),
+        "--tmpfs",
+        "/dev/shm",  # noqa: S108
+        "--size",
+        str(64 << 20),
+        "--tmpfs",
+        "/tmp",  # noqa: S108
+        "--remount-ro",
+        "/dev",
+        "--remount-ro",
+        "/",
+        "--chdir",
+        "/tmp",  # noqa: S108
+        str(interpreter()),
+        "-I",
+        "-S",
+        "-c",
+        limits,
+    )
 
 
 ENVIRONMENT = {"PATH": "/usr/bin", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -113,17 +156,30 @@ ENVIRONMENT = {"PATH": "/usr/bin", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS
 
 
 @contextlib.contextmanager
-def in_bubblewrap(memory_gb: int, cpu_seconds: int, complaints: IO[bytes]) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], None]]]:
+def in_bubblewrap(
+    memory_gb: int, cpu_seconds: int, complaints: IO[bytes]
+) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], None]]]:
     """A process of bubblewrap, and what ends it with all that it started."""
     user = as_user()
-    with subprocess.Popen(command(memory_gb, cpu_seconds), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, user=user,
-                          group=user, extra_groups=None if user is None else [], cwd="/") as process:
+    with subprocess.Popen(
+        command(memory_gb, cpu_seconds),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+        user=user,
+        group=user,
+        extra_groups=None if user is None else [],
+        cwd="/",
+    ) as process:
         yield process, process.kill
 
 
 @contextlib.contextmanager
-def confined(memory_gb: int, cpu_seconds: int, complaints: IO[bytes]) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], None]]]:
-    """A supervisor with its program, and what makes it end all; it does the same when this process is gone."""
+def confined(
+    memory_gb: int, cpu_seconds: int, complaints: IO[bytes]
+) -> Iterator[tuple[subprocess.Popen[bytes], Callable[[], None]]]:
+    """A supervisor with its program, and what makes it end all; it does the same when this process
+    is gone."""
     user = as_user()
     limits = LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds, processes="PROCESSES")
     leash, held = os.pipe()
@@ -131,36 +187,69 @@ def confined(memory_gb: int, cpu_seconds: int, complaints: IO[bytes]) -> Iterato
     with tempfile.TemporaryDirectory(prefix="program-") as folder, hand:
         if user is not None:
             os.chown(folder, user, user)
-        arguments = landlock.arguments(interpreter(), limits, readable(), leash, os.geteuid() if user is None else user)
-        with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, user=user, group=user,
-                              extra_groups=None if user is None else [], cwd=folder, env={**ENVIRONMENT, "TMPDIR": folder},
-                              pass_fds=(leash,), start_new_session=True) as process:
+        arguments = landlock.arguments(
+            interpreter(), limits, readable(), leash, os.geteuid() if user is None else user
+        )
+        with subprocess.Popen(
+            arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
+            cwd=folder,
+            env={**ENVIRONMENT, "TMPDIR": folder},
+            pass_fds=(leash,),
+            start_new_session=True,
+        ) as process:
             os.close(leash)
             yield process, hand.close
             hand.close()
 
 
 def as_user() -> int | None:
-    """Whose a program is: limits on processes do not hold for root, so root's run as nobody; else our own (None)."""
+    """Whose a program is: limits on processes do not hold for root, so root's run as nobody; else
+    our own (None)."""
     return NOBODY if os.geteuid() == 0 else None
 
 
-def run_program(program: str, seconds: float, memory_gb: int = 4, standard_input: bytes = b"",
-                output_bytes: int = OUTPUT_BYTES) -> Execution:
-    """Run a Python program. CPU time is limited to ``seconds``, wall time to ``WALL_FACTOR`` times that. SandboxError if it did not start.
+def run_program(
+    program: str,
+    seconds: float,
+    memory_gb: int = 4,
+    standard_input: bytes = b"",
+    output_bytes: int = OUTPUT_BYTES,
+) -> Execution:
+    """Run a Python program. CPU time is limited to ``seconds``, wall time to ``WALL_FACTOR`` times
+    that. SandboxError if it did not start.
 
     Output beyond ``output_bytes`` ends the program; what it wrote until then is returned.
     """
     sandbox = in_bubblewrap if chosen() == "bubblewrap" else confined
     text = program.encode(errors="replace")
-    with tempfile.TemporaryFile() as complaints, sandbox(memory_gb, max(1, round(seconds)), complaints) as (process, end):
+    with (
+        tempfile.TemporaryFile() as complaints,
+        sandbox(memory_gb, max(1, round(seconds)), complaints) as (process, end),
+    ):
         assert process.stdin is not None
         assert process.stdout is not None
-        feeder = threading.Thread(target=feed, args=(process.stdin, b"%010d" % len(text) + text + standard_input), daemon=True)
+        feeder = threading.Thread(
+            target=feed,
+            args=(process.stdin, b"%010d" % len(text) + text + standard_input),
+            daemon=True,
+        )
         feeder.start()
-        select.select([process.stdout], [], [], START_SECONDS)  # a busy machine starts slowly: that is not the program's time
-        # `head` ends the pipe after the limit, so endless output cannot fill our memory; the writer then dies of SIGPIPE.
-        reader = subprocess.Popen(["head", "-c", str(len(STARTED) + output_bytes)], stdin=process.stdout, stdout=subprocess.PIPE)
+        select.select(
+            [process.stdout], [], [], START_SECONDS
+        )  # a busy machine starts slowly: that is not the program's time
+        # `head` ends the pipe after the limit, so endless output cannot fill our memory; the writer
+        # then dies of SIGPIPE.
+        reader = subprocess.Popen(
+            ["head", "-c", str(len(STARTED) + output_bytes)],
+            stdin=process.stdout,
+            stdout=subprocess.PIPE,
+        )
         process.stdout.close()
         timed_out = False
         try:
@@ -174,9 +263,11 @@ def run_program(program: str, seconds: float, memory_gb: int = 4, standard_input
         feeder.join()
         if not stdout.startswith(STARTED):
             complaints.seek(0)
-            reason = complaints.read(8000).decode(errors="replace").strip().splitlines() or [f"exit code {process.returncode}"]
+            reason = complaints.read(8000).decode(errors="replace").strip().splitlines() or [
+                f"exit code {process.returncode}"
+            ]
             raise SandboxError(f"the sandbox does not start here: {reason[-1][:200]}")
-        return Execution(stdout[len(STARTED):], process.returncode, timed_out)
+        return Execution(stdout[len(STARTED) :], process.returncode, timed_out)
 
 
 def feed(pipe: IO[bytes], data: bytes) -> None:
@@ -240,22 +331,28 @@ except OSError:
     os._exit(0)
 os._exit(0)
 """
-"""Says so if it may have many processes; where it may not, it cannot make them or is killed for them."""
+"""Says so if it may have many processes; where it may not, it cannot make them or is killed for
+them."""
 
 
 def reached(kind: str) -> str | None:
-    """What a program can do in this kind of sandbox that it must not; None if it holds. SandboxError if it does not start."""
+    """What a program can do in this kind of sandbox that it must not; None if it holds.
+    SandboxError if it does not start."""
     if kind == "landlock" and (trouble := landlock.trouble()):
         raise SandboxError(trouble)
     execution = run_program(PROBE, seconds=5)
     if execution.stdout != b"[]" and kind != "limits":
-        return f"a program reaches {execution.stdout[-200:].decode(errors='replace')}, exit code {execution.exit_code}"
+        return (
+            f"a program reaches {execution.stdout[-200:].decode(errors='replace')}, exit code "
+            f"{execution.exit_code}"
+        )
     return run_program(MANY, seconds=5).stdout.decode() or None
 
 
 @functools.cache
 def tested(kind: str) -> str:
-    """Name and version of a kind of sandbox that holds on this machine. SandboxError says why it does not."""
+    """Name and version of a kind of sandbox that holds on this machine. SandboxError says why it
+    does not."""
     before = os.environ.get(CHOICE)
     os.environ[CHOICE] = kind
     try:
@@ -267,13 +364,22 @@ def tested(kind: str) -> str:
         else:
             os.environ[CHOICE] = before
     if kind == "bubblewrap":
-        return subprocess.run(["bwrap", "--version"], capture_output=True, text=True, check=False).stdout.strip() or kind
-    parts = f"landlock {landlock.landlock_version()}, {'seccomp' if landlock.filter_program() else 'no seccomp'}, rlimits"
+        return (
+            subprocess.run(
+                ["bwrap", "--version"], capture_output=True, text=True, check=False
+            ).stdout.strip()
+            or kind
+        )
+    parts = (
+        f"landlock {landlock.landlock_version()}, "
+        f"{'seccomp' if landlock.filter_program() else 'no seccomp'}, rlimits"
+    )
     return parts if kind == "landlock" else f"weak: {parts}"
 
 
 def chosen() -> str:
-    """The kind in use here: what a process before this one found out, else found out now. SandboxError if none holds."""
+    """The kind in use here: what a process before this one found out, else found out now.
+    SandboxError if none holds."""
     kind = os.environ.get(CHOICE)
     if kind is None:
         try:
@@ -287,10 +393,12 @@ def chosen() -> str:
 
 
 def self_test(weak: bool = False) -> str:
-    """Choose a sandbox that holds on this machine, for this process and those that it starts; its name and version.
+    """Choose a sandbox that holds on this machine, for this process and those that it starts; its
+    name and version.
 
-    It must run a program, and the program must reach no file, network, process or writable folder, and be few processes only; ``weak``:
-    one of which only the last is true is better than none. ConfigError if there is none.
+    It must run a program, and the program must reach no file, network, process or writable folder,
+    and be few processes only; ``weak``: one of which only the last is true is better than none.
+    ConfigError if there is none.
     """
     set_before = os.environ.get(CHOICE)
     reasons = []
@@ -304,5 +412,8 @@ def self_test(weak: bool = False) -> str:
             continue
         os.environ[CHOICE] = kind
         return name
-    raise ConfigError(f"model-written code cannot be run safely on this machine ({'; '.join(reasons) or 'no sandbox but limits'}): install "
-                      "bubblewrap or ask for user namespaces, score on another node, or set allow_weak_sandbox")
+    raise ConfigError(
+        "model-written code cannot be run safely on this machine "
+        f"({'; '.join(reasons) or 'no sandbox but limits'}): install "
+        "bubblewrap or ask for user namespaces, score on another node, or set allow_weak_sandbox"
+    )

@@ -1,7 +1,9 @@
-"""The sandbox where bubblewrap does not work: landlock for files, seccomp for system calls, rlimits, and a supervisor that ends it.
+"""The sandbox where bubblewrap does not work: landlock for files, seccomp for system calls,
+rlimits, and a supervisor that ends it.
 
-Linux 6.12 and later: landlock before its sixth version lets a program send signals to every process of its user. What is weaker than
-bubblewrap: whether a path exists can be seen, and the program's folder lies on a real disk (64 MiB, looked at forty times a second).
+Linux 6.12 and later: landlock before its sixth version lets a program send signals to every process
+of its user. What is weaker than bubblewrap: whether a path exists can be seen, and the program's
+folder lies on a real disk (64 MiB, looked at forty times a second).
 """
 
 from __future__ import annotations
@@ -24,52 +26,144 @@ from engines.shared.sandbox import supervisor
 LANDLOCK = 6
 """The oldest version of landlock that keeps signals inside."""
 SPARE_PROCESSES = 256
-"""Processes that the user may have beyond those that there are: a bound for the moment until the supervisor looks."""
+"""Processes that the user may have beyond those that there are: a bound for the moment until the
+supervisor looks."""
 COUNT_SECONDS = 10
 FORBIDDEN = (
-    "socket", "connect", "bind", "listen", "accept", "accept4", "ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd",
+    "socket",
+    "connect",
+    "bind",
+    "listen",
+    "accept",
+    "accept4",
+    "ptrace",
+    "process_vm_readv",
+    "process_vm_writev",
+    "kcmp",
+    "pidfd_getfd",
     "process_madvise",
-    "mount", "umount2", "pivot_root", "chroot", "unshare", "setns", "open_by_handle_at", "name_to_handle_at", "fanotify_init", "quotactl",
-    "acct", "swapon", "swapoff", "reboot",
-    "chmod", "fchmod", "fchmodat", "chown", "fchown", "lchown", "fchownat", "utime", "utimes", "utimensat", "futimesat",
-    "setxattr", "lsetxattr", "fsetxattr", "removexattr", "lremovexattr", "fremovexattr",
-    "keyctl", "add_key", "request_key", "bpf", "perf_event_open", "userfaultfd", "io_setup", "io_submit", "io_uring_setup",
-    "io_uring_enter", "io_uring_register",
-    "init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "iopl", "ioperm", "modify_ldt", "syslog",
-    "settimeofday", "clock_settime",
-    "clock_adjtime", "adjtimex", "sethostname", "setdomainname", "nfsservctl", "vhangup", "lookup_dcookie",
-    "shmget", "shmat", "shmctl", "semget", "semop", "semctl", "semtimedop", "msgget", "msgsnd", "msgrcv", "msgctl", "mq_open", "mq_unlink",
-    "setpriority", "sched_setscheduler", "sched_setparam", "sched_setattr", "ioprio_set", "migrate_pages", "move_pages", "mbind",
+    "mount",
+    "umount2",
+    "pivot_root",
+    "chroot",
+    "unshare",
+    "setns",
+    "open_by_handle_at",
+    "name_to_handle_at",
+    "fanotify_init",
+    "quotactl",
+    "acct",
+    "swapon",
+    "swapoff",
+    "reboot",
+    "chmod",
+    "fchmod",
+    "fchmodat",
+    "chown",
+    "fchown",
+    "lchown",
+    "fchownat",
+    "utime",
+    "utimes",
+    "utimensat",
+    "futimesat",
+    "setxattr",
+    "lsetxattr",
+    "fsetxattr",
+    "removexattr",
+    "lremovexattr",
+    "fremovexattr",
+    "keyctl",
+    "add_key",
+    "request_key",
+    "bpf",
+    "perf_event_open",
+    "userfaultfd",
+    "io_setup",
+    "io_submit",
+    "io_uring_setup",
+    "io_uring_enter",
+    "io_uring_register",
+    "init_module",
+    "finit_module",
+    "delete_module",
+    "kexec_load",
+    "kexec_file_load",
+    "iopl",
+    "ioperm",
+    "modify_ldt",
+    "syslog",
+    "settimeofday",
+    "clock_settime",
+    "clock_adjtime",
+    "adjtimex",
+    "sethostname",
+    "setdomainname",
+    "nfsservctl",
+    "vhangup",
+    "lookup_dcookie",
+    "shmget",
+    "shmat",
+    "shmctl",
+    "semget",
+    "semop",
+    "semctl",
+    "semtimedop",
+    "msgget",
+    "msgsnd",
+    "msgrcv",
+    "msgctl",
+    "mq_open",
+    "mq_unlink",
+    "setpriority",
+    "sched_setscheduler",
+    "sched_setparam",
+    "sched_setattr",
+    "ioprio_set",
+    "migrate_pages",
+    "move_pages",
+    "mbind",
     "set_mempolicy",
 )
-"""Calls that reach other processes, the network, or what landlock does not watch (owners, modes and times of files)."""
+"""Calls that reach other processes, the network, or what landlock does not watch (owners, modes and
+times of files)."""
 SELF_ONLY = ("prlimit64", "sched_setaffinity")
 """Calls whose first argument must be 0: this process."""
 NAMESPACES = (0x80, 0x20000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
 """Flags of clone that make a namespace."""
 NEW_FROM = 424
-"""Calls from this number on have the same number everywhere, and libraries do without them where they are not there."""
+"""Calls from this number on have the same number everywhere, and libraries do without them where
+they are not there."""
 NEW_ALLOWED = (424, 434, 436, 437, 439, 441, 449, 451, 454, 455, 456, 462)
-"""pidfd_send_signal, pidfd_open, close_range, openat2, faccessat2, epoll_pwait2, futex_waitv, cachestat, the three futex calls, mseal."""
+"""pidfd_send_signal, pidfd_open, close_range, openat2, faccessat2, epoll_pwait2, futex_waitv,
+cachestat, the three futex calls, mseal."""
 ALLOW, ERROR = 0x7FFF0000, 0x00050000
 NOT_EQUAL, MASKED_EQUAL = 1, 7
 
 
 def landlock_version() -> int:
     """The version of landlock of this kernel; 0 if there is none, or it is switched off."""
-    found = ctypes.CDLL(None).syscall(ctypes.c_long(supervisor.CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint(1))
+    found = ctypes.CDLL(None).syscall(
+        ctypes.c_long(supervisor.CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint(1)
+    )
     return max(0, int(found))
 
 
 class Comparison(ctypes.Structure):
     """libseccomp's ``struct scmp_arg_cmp``."""
 
-    _fields_ = (("argument", ctypes.c_uint), ("operator", ctypes.c_int), ("a", ctypes.c_uint64), ("b", ctypes.c_uint64))
+    _fields_ = (
+        ("argument", ctypes.c_uint),
+        ("operator", ctypes.c_int),
+        ("a", ctypes.c_uint64),
+        ("b", ctypes.c_uint64),
+    )
 
 
 @functools.cache
 def filter_program() -> bytes | None:
-    """The seccomp program (8 bytes an instruction); None where libseccomp is not installed. OSError if it cannot be made."""
+    """The seccomp program (8 bytes an instruction); None where libseccomp is not installed. OSError
+    if it cannot be made."""
     name = ctypes.util.find_library("seccomp") or "libseccomp.so.2"
     try:
         library = ctypes.CDLL(name)
@@ -80,10 +174,18 @@ def filter_program() -> bytes | None:
 
     def forbid(call: str, *comparisons: Comparison) -> None:
         number = library.seccomp_syscall_resolve_name(call.encode())
-        if number < 0:  # not of this architecture, or newer than the library: those are all forbidden below
+        if (
+            number < 0
+        ):  # not of this architecture, or newer than the library: those are all forbidden below
             return
         held = (Comparison * len(comparisons))(*comparisons)
-        failed = library.seccomp_rule_add_array(made, ctypes.c_uint32(ERROR | errno.EPERM), number, ctypes.c_uint(len(comparisons)), held)
+        failed = library.seccomp_rule_add_array(
+            made,
+            ctypes.c_uint32(ERROR | errno.EPERM),
+            number,
+            ctypes.c_uint(len(comparisons)),
+            held,
+        )
         if failed:
             raise OSError(-failed, f"libseccomp: no rule for {call}")
 
@@ -106,7 +208,8 @@ def filter_program() -> bytes | None:
 
 
 def no_new_calls() -> bytes:
-    """The first instructions: calls newer than libseccomp may know do not exist, but for a few. So libc falls back to the old ones."""
+    """The first instructions: calls newer than libseccomp may know do not exist, but for a few. So
+    libc falls back to the old ones."""
     count = len(NEW_ALLOWED)
     load, is_equal, at_least, give_back = 0x20, 0x15, 0x35, 0x06
     code = [(load, 0, 0, 0), (at_least, 0, count + 1, NEW_FROM)]
@@ -138,9 +241,25 @@ def tasks_of(user: int, _moment: int) -> int:
     return count
 
 
-def arguments(python: Path, limits: str, readable: Sequence[str], leash: int, user: int) -> tuple[str, ...]:
-    """The call of the supervisor. ``limits`` sets the limits (``PROCESSES`` is put in there) and runs the program."""
+def arguments(
+    python: Path, limits: str, readable: Sequence[str], leash: int, user: int
+) -> tuple[str, ...]:
+    """The call of the supervisor. ``limits`` sets the limits (``PROCESSES`` is put in there) and
+    runs the program."""
     found = filter_program()
-    plan = {"landlock": landlock_version(), "filter": base64.b64encode(found).decode() if found else "", "read": list(readable),
-            "leash": leash, "processes": tasks_of(user, int(time.monotonic() / COUNT_SECONDS)) + SPARE_PROCESSES, "run": limits}
-    return (str(python), "-I", "-S", "-c", f"{inspect.getsource(supervisor)}\nmain()", json.dumps(plan))
+    plan = {
+        "landlock": landlock_version(),
+        "filter": base64.b64encode(found).decode() if found else "",
+        "read": list(readable),
+        "leash": leash,
+        "processes": tasks_of(user, int(time.monotonic() / COUNT_SECONDS)) + SPARE_PROCESSES,
+        "run": limits,
+    }
+    return (
+        str(python),
+        "-I",
+        "-S",
+        "-c",
+        f"{inspect.getsource(supervisor)}\nmain()",
+        json.dumps(plan),
+    )

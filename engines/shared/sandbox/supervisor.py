@@ -1,9 +1,11 @@
-"""What watches a program where there is no bubblewrap. The text of this file is run by a fresh Python, of any version from 3.10 on.
+"""What watches a program where there is no bubblewrap. The text of this file is run by a fresh
+Python, of any version from 3.10 on.
 
-Two processes: the *supervisor* stays outside and can end everything that the program started; the program's gives up, for good, what it
-must not have: files (landlock), system calls (seccomp), resources (rlimits). The supervisor is in a landlock domain of its own, of which
-the program's is a part: nobody in it can send a signal out of it, so one ``kill(-1)`` ends whatever the program started, at once, and
-nothing else.
+Two processes: the *supervisor* stays outside and can end everything that the program started; the
+program's gives up, for good, what it must not have: files (landlock), system calls (seccomp),
+resources (rlimits). The supervisor is in a landlock domain of its own, of which the program's is a
+part: nobody in it can send a signal out of it, so one ``kill(-1)`` ends whatever the program
+started, at once, and nothing else.
 """
 
 from __future__ import annotations
@@ -57,20 +59,30 @@ def rights(abi: int) -> int:
 
 
 def restrict(abi: int, files: int, allowed: list[tuple[str, int]]) -> None:
-    """Enter a landlock domain that takes away ``files`` but below the paths ``allowed`` (path -> rights), TCP and signals to outside."""
-    fields = struct.pack("QQQ", files, 3 if files and abi >= 4 else 0, SCOPE if abi >= 6 else 0)[:8 if abi < 4 else 16 if abi < 6 else 24]
+    """Enter a landlock domain that takes away ``files`` but below the paths ``allowed`` (path ->
+    rights), TCP and signals to outside."""
+    fields = struct.pack("QQQ", files, 3 if files and abi >= 4 else 0, SCOPE if abi >= 6 else 0)[
+        : 8 if abi < 4 else 16 if abi < 6 else 24
+    ]
     ruleset = call(CREATE_RULESET, fields, ctypes.c_size_t(len(fields)), ctypes.c_uint(0))
     for path, granted in allowed:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
         granted &= files if stat.S_ISDIR(os.fstat(place).st_mode) else files & OF_FILES
-        call(ADD_RULE, ctypes.c_int(ruleset), ctypes.c_int(1), struct.pack("=Qi", granted, place), ctypes.c_uint(0))
+        call(
+            ADD_RULE,
+            ctypes.c_int(ruleset),
+            ctypes.c_int(1),
+            struct.pack("=Qi", granted, place),
+            ctypes.c_uint(0),
+        )
         os.close(place)
     call(RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint(0))
     os.close(ruleset)
 
 
 def give_up(plan: dict[str, Any]) -> None:
-    """The program's process: no files but those of the plan, no system calls that reach out. Never comes back."""
+    """The program's process: no files but those of the plan, no system calls that reach out. Never
+    comes back."""
     abi = plan["landlock"]
     if abi:
         every = rights(abi)
@@ -109,7 +121,8 @@ def folder_bytes() -> int:
 
 
 def watch(child: int, leash: int) -> int:
-    """Wait until the program ends, takes too much, or the other end of ``leash`` is gone; its exit code."""
+    """Wait until the program ends, takes too much, or the other end of ``leash`` is gone; its exit
+    code."""
     handle = os.pidfd_open(child)
     poller = select.poll()
     poller.register(handle, select.POLLIN)
@@ -123,8 +136,11 @@ def watch(child: int, leash: int) -> int:
 
 
 def reap_others(child: int) -> None:
-    """Forget what was left by processes of the program's and has ended; the program itself stays to be asked for its exit code."""
-    while (ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)) and ended.si_pid != child:
+    """Forget what was left by processes of the program's and has ended; the program itself stays to
+    be asked for its exit code."""
+    while (
+        ended := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    ) and ended.si_pid != child:
         os.waitpid(ended.si_pid, 0)
 
 
@@ -155,7 +171,9 @@ def main() -> None:
     if scoped:
         restrict(abi, 0, [])
     hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
-    processes = plan["processes"] if hard == resource.RLIM_INFINITY else min(hard, plan["processes"])
+    processes = (
+        plan["processes"] if hard == resource.RLIM_INFINITY else min(hard, plan["processes"])
+    )
     child = os.fork()
     if child == 0:
         os.close(leash)

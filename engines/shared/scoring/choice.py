@@ -15,7 +15,8 @@ ENDS = ("</s>", "<|im_end|>", "<|endoftext|>")
 
 
 def strict(problem: Problem, text: str) -> Verdict:
-    """1.0 if the letter in the last box is the right one; ``C``, ``(C)`` and ``C. Apple`` are C. Without a box, ``Answer: C`` counts."""
+    """1.0 if the letter in the last box is the right one; ``C``, ``(C)`` and ``C. Apple`` are C.
+    Without a box, ``Answer: C`` counts."""
     boxed = last_boxed(text)
     if boxed is not None:
         match = LETTER.fullmatch(without_latex(boxed))
@@ -31,20 +32,31 @@ def strict(problem: Problem, text: str) -> Verdict:
 def guru(problem: Problem, text: str) -> Verdict:
     """GURU's reading: the alphabetically first letter of A to J anywhere in the box.
 
-    Where GURU draws one of ten letters by chance, the value is the expectation, 0.1. Sources with ``no_box`` are read by ``Answer: X``.
+    Where GURU draws one of ten letters by chance, the value is the expectation, 0.1. Sources with
+    ``no_box`` are read by ``Answer: X``.
     """
     truth = str(problem.ground_truth)
     if "no_box" in problem.data_source:
         match = re.search(r"(?i)Answer[ \t]*:[ \t]*\$?([A-D])\$?", text)
-        return Verdict(float(match[1] == truth), "ok", match[1]) if match else Verdict(0.0, "no_answer", detail="no 'Answer: X'")
+        return (
+            Verdict(float(match[1] == truth), "ok", match[1])
+            if match
+            else Verdict(0.0, "no_answer", detail="no 'Answer: X'")
+        )
     text = text.rpartition("Assistant:")[2]
     for end in ENDS:
         text = text.partition(end)[0]
     answer = last_boxed(text)
     if not answer:
-        lines = re.findall(r"Final Answer:([^\n]*)\n", text) or re.findall(r"The answer is:([^\n]*)\n", text)
+        lines = re.findall(r"Final Answer:([^\n]*)\n", text) or re.findall(
+            r"The answer is:([^\n]*)\n", text
+        )
         answer = lines[-1] if lines else ""
     letter = next((option for option in OPTIONS if option in answer), None)
     if letter is None:
-        return Verdict(1 / len(OPTIONS), "no_answer", detail="GURU guesses one of ten letters; this is the expectation")
+        return Verdict(
+            1 / len(OPTIONS),
+            "no_answer",
+            detail="GURU guesses one of ten letters; this is the expectation",
+        )
     return Verdict(float(letter == truth), "ok", letter)

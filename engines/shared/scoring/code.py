@@ -1,7 +1,9 @@
-"""Programs, judged in the sandbox: by asserts (HumanEval, MBPP, LiveCodeBench's functions) or by what they print (its others).
+"""Programs, judged in the sandbox: by asserts (HumanEval, MBPP, LiveCodeBench's functions) or by
+what they print (its others).
 
-Asserts run in a process of their own that asks the candidate's process for plain results (``engines.shared.scoring.harness``), and print a
-secret when all of them hold. Output is compared here, so the program never meets what is expected. An exit code says nothing.
+Asserts run in a process of their own that asks the candidate's process for plain results
+(``engines.shared.scoring.harness``), and print a secret when all of them hold. Output is compared
+here, so the program never meets what is expected. An exit code says nothing.
 """
 
 from __future__ import annotations
@@ -24,41 +26,62 @@ GURU_SECONDS = 30.0
 RUN_SECONDS = 6
 """CPU time of one run on one input."""
 ALL_RUNS_SECONDS = 40.0
-"""CPU time of the process that starts the runs; with the wall time that goes with it, the limit of all runs together is 120 s."""
+"""CPU time of the process that starts the runs; with the wall time that goes with it, the limit of
+all runs together is 120 s."""
 INSIDE = inspect.getsource(harness)
 FLOAT = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?")
 TOLERANCE = 1e-6
 
 
 def code_of(text: str) -> str | None:
-    """All fenced blocks of Python, or of no named language, or the response itself if it is plain code."""
+    """All fenced blocks of Python, or of no named language, or the response itself if it is plain
+    code."""
     blocks = fenced(text)
-    chosen = [content for language, content in blocks if language.lower() in ("python", "py", "python3", "")]
+    chosen = [
+        content
+        for language, content in blocks
+        if language.lower() in ("python", "py", "python3", "")
+    ]
     if blocks:
         return "\n\n".join(chosen) or None
     return text if re.search(r"^\s*(def|class|import|from)\s", text, re.MULTILINE) else None
 
 
 def tests_of(problem: Problem) -> dict[str, Any]:
-    """``tests``: asserts; or ``inputs`` and ``outputs``. ValueError if the ground truth is neither."""
-    truth = json.loads(problem.ground_truth) if isinstance(problem.ground_truth, str) else problem.ground_truth
+    """``tests``: asserts; or ``inputs`` and ``outputs``. ValueError if the ground truth is
+    neither."""
+    truth = (
+        json.loads(problem.ground_truth)
+        if isinstance(problem.ground_truth, str)
+        else problem.ground_truth
+    )
     tests = truth.get("tests") or truth.get("functional")
     if tests:
         return {"tests": tests}
     if truth.get("inputs") is None or truth.get("outputs") is None:
-        raise ValueError(f"the ground truth has neither tests nor inputs and outputs, but {', '.join(sorted(truth))}")
+        raise ValueError(
+            "the ground truth has neither tests nor inputs and outputs, but "
+            f"{', '.join(sorted(truth))}"
+        )
     return {"inputs": list(truth["inputs"]), "outputs": list(truth["outputs"])}
 
 
-def run_inside(entry: str, seconds: float, blocks: list[str], output_bytes: int = OUTPUT_BYTES) -> Execution:
+def run_inside(
+    entry: str, seconds: float, blocks: list[str], output_bytes: int = OUTPUT_BYTES
+) -> Execution:
     """Run a function of ``inside`` in the sandbox, with these texts on its standard input.
 
-    A program that used up its wall time without using up its CPU time gets a second go: the machine may have been busy.
+    A program that used up its wall time without using up its CPU time gets a second go: the machine
+    may have been busy.
     """
     given = b"".join(map(harness.block, blocks))
-    execution = run_program(f"{INSIDE}\n{entry}()", seconds, standard_input=given, output_bytes=output_bytes)
+    execution = run_program(
+        f"{INSIDE}\n{entry}()", seconds, standard_input=given, output_bytes=output_bytes
+    )
     if execution.timed_out:
-        execution = run_program(f"{INSIDE}\n{entry}()", seconds, standard_input=given, output_bytes=output_bytes)
+        execution = run_program(
+            f"{INSIDE}\n{entry}()", seconds, standard_input=given, output_bytes=output_bytes
+        )
     return execution
 
 
@@ -69,7 +92,12 @@ def by_secret(entry: str, seconds: float, code: str, *others: str) -> Verdict:
     if execution.stdout == secret.encode():
         return Verdict(1.0, "ok", code)
     said = execution.stdout.decode(errors="replace")[:300]
-    return Verdict(0.0, "ok", code, "time limit" if execution.timed_out else said or "ended, or was killed, before its tests")
+    return Verdict(
+        0.0,
+        "ok",
+        code,
+        "time limit" if execution.timed_out else said or "ended, or was killed, before its tests",
+    )
 
 
 def strict(problem: Problem, text: str) -> Verdict:
@@ -84,7 +112,8 @@ def strict(problem: Problem, text: str) -> Verdict:
 
 
 def guru(problem: Problem, text: str) -> Verdict:
-    """GURU's reading: all fenced blocks, whatever their language; the program and its tests are one, and right if it ends well.
+    """GURU's reading: all fenced blocks, whatever their language; the program and its tests are
+    one, and right if it ends well.
 
     Hence ``sys.exit(0)`` passes here. Never the headline.
     """
@@ -110,10 +139,19 @@ def by_output(code: str, tests: dict[str, Any], same: Any, run_seconds: int) -> 
     for number, expected in enumerate(tests["outputs"]):
         if number >= len(outputs):
             why = f"all runs together took more than their time, {number} done"
-            return Verdict(None, "timeout", code, why) if execution.timed_out else Verdict(0.0, "ok", code, f"run {number} left no output")
+            return (
+                Verdict(None, "timeout", code, why)
+                if execution.timed_out
+                else Verdict(0.0, "ok", code, f"run {number} left no output")
+            )
         state, output = outputs[number]
         if state != 0 or not same(output, expected):
-            return Verdict(0.0, "ok", code, f"run {number}: {('other output', 'failed', 'time limit')[min(state, 2)]}")
+            return Verdict(
+                0.0,
+                "ok",
+                code,
+                f"run {number}: {('other output', 'failed', 'time limit')[min(state, 2)]}",
+            )
     return Verdict(1.0, "ok", code)
 
 
@@ -121,8 +159,8 @@ def runs(printed: bytes) -> list[tuple[int, str]]:
     """Status and output of every run; a torn last one is left out."""
     found, position = [], 0
     while position + 11 <= len(printed):
-        size = int(printed[position + 1:position + 11])
-        content = printed[position + 11:position + 11 + size]
+        size = int(printed[position + 1 : position + 11])
+        content = printed[position + 11 : position + 11 + size]
         if len(content) < size:
             break
         found.append((printed[position], content.decode(errors="replace")))
@@ -131,19 +169,32 @@ def runs(printed: bytes) -> list[tuple[int, str]]:
 
 
 def same_output(output: str, expected: str) -> bool:
-    """Equality line by line and word by word; where a number with a decimal point is expected, within 1e-6, absolute or relative."""
-    lines, wanted = ([line.split() for line in side.strip().splitlines()] for side in (output, expected))
+    """Equality line by line and word by word; where a number with a decimal point is expected,
+    within 1e-6, absolute or relative."""
+    lines, wanted = (
+        [line.split() for line in side.strip().splitlines()] for side in (output, expected)
+    )
     return len(lines) == len(wanted) and all(
-        len(line) == len(target) and all(map(same_word, line, target)) for line, target in zip(lines, wanted, strict=True))
+        len(line) == len(target) and all(map(same_word, line, target))
+        for line, target in zip(lines, wanted, strict=True)
+    )
 
 
 def same_word(word: str, expected: str) -> bool:
     """Equality of two words."""
     if word == expected:
         return True
-    if not FLOAT.fullmatch(expected) or not re.fullmatch(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?", word) or word.count(".") > 1:
+    if (
+        not FLOAT.fullmatch(expected)
+        or not re.fullmatch(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?", word)
+        or word.count(".") > 1
+    ):
         return False
-    return math.isclose(float(word), float(expected), rel_tol=TOLERANCE, abs_tol=TOLERANCE) if word.strip("+-.") else False
+    return (
+        math.isclose(float(word), float(expected), rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+        if word.strip("+-.")
+        else False
+    )
 
 
 def guru_same_output(output: str, expected: str) -> bool:
@@ -151,8 +202,14 @@ def guru_same_output(output: str, expected: str) -> bool:
     lines, wanted = (side.strip().replace("\r\n", "\n").split("\n") for side in (output, expected))
     if len(lines) != len(wanted):
         return False
-    return all(line == target or (len(line.split()) == len(target.split()) and all(map(guru_same_word, line.split(), target.split())))
-               for line, target in zip(lines, wanted, strict=True))
+    return all(
+        line == target
+        or (
+            len(line.split()) == len(target.split())
+            and all(map(guru_same_word, line.split(), target.split()))
+        )
+        for line, target in zip(lines, wanted, strict=True)
+    )
 
 
 def guru_same_word(word: str, expected: str) -> bool:

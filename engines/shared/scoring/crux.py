@@ -1,6 +1,8 @@
-"""CRUXEval: completing ``assert f(INPUT) == OUTPUT`` for a given function, by predicting the output (-o) or an input (-i).
+"""CRUXEval: completing ``assert f(INPUT) == OUTPUT`` for a given function, by predicting the output
+(-o) or an input (-i).
 
-The benchmark's function runs in the sandbox; what it returns is compared here with what is asked for.
+The benchmark's function runs in the sandbox; what it returns is compared here with what is asked
+for.
 """
 
 from __future__ import annotations
@@ -18,10 +20,45 @@ from engines.shared.scoring.verdict import Verdict
 
 SECONDS = 5.0
 GURU_SECONDS = 3.0
-BUILDERS = {"dict", "set", "list", "tuple", "frozenset", "range", "str", "int", "float", "bytes", "bool"}
-METHODS = {name for kind in (str, list, dict, set, bytes) for name in dir(kind) if not name.startswith("_")} - {"format", "format_map"}
-NODES = (ast.Constant, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop, ast.Name, ast.Load,
-         ast.Call, ast.keyword, ast.Attribute, ast.Subscript, ast.Slice, ast.Lambda, ast.arguments, ast.arg, ast.Compare, ast.cmpop)
+BUILDERS = {
+    "dict",
+    "set",
+    "list",
+    "tuple",
+    "frozenset",
+    "range",
+    "str",
+    "int",
+    "float",
+    "bytes",
+    "bool",
+}
+METHODS = {
+    name for kind in (str, list, dict, set, bytes) for name in dir(kind) if not name.startswith("_")
+} - {"format", "format_map"}
+NODES = (
+    ast.Constant,
+    ast.Tuple,
+    ast.List,
+    ast.Set,
+    ast.Dict,
+    ast.BinOp,
+    ast.UnaryOp,
+    ast.operator,
+    ast.unaryop,
+    ast.Name,
+    ast.Load,
+    ast.Call,
+    ast.keyword,
+    ast.Attribute,
+    ast.Subscript,
+    ast.Slice,
+    ast.Lambda,
+    ast.arguments,
+    ast.arg,
+    ast.Compare,
+    ast.cmpop,
+)
 
 
 def strict(problem: Problem, text: str) -> Verdict:
@@ -47,14 +84,17 @@ def strict(problem: Problem, text: str) -> Verdict:
     if not harmless(call):
         return Verdict(0.0, "ok", extracted, "the input is more than values")
     try:
-        returned = result(code, ", ".join(ast.unparse(part) for part in [*call.args, *call.keywords]))
+        returned = result(
+            code, ", ".join(ast.unparse(part) for part in [*call.args, *call.keywords])
+        )
     except ValueError as error:
         return Verdict(0.0, "ok", extracted, str(error))
     return Verdict(float(equal(returned, said)), "ok", extracted)
 
 
 def guru(problem: Problem, text: str) -> Verdict:
-    """GURU's reading: function and first fenced block are run; no exception means right. Hence ``pass`` is right. Never the headline."""
+    """GURU's reading: function and first fenced block are run; no exception means right. Hence
+    ``pass`` is right. Never the headline."""
     blocks = re.findall(r"```python\s*\n(.*?)```", text, re.DOTALL)
     if not blocks:
         return Verdict(0.0, "no_answer", detail="no ```python block")
@@ -62,11 +102,17 @@ def guru(problem: Problem, text: str) -> Verdict:
 
 
 def asked(problem: Problem) -> tuple[str, str | None, str | None]:
-    """The function, the input if the output is asked for, and the output as far as it is known. ValueError if they are not to be found.
+    """The function, the input if the output is asked for, and the output as far as it is known.
+    ValueError if they are not to be found.
 
-    The ground truth may name ``input`` and ``output``; GURU's does not, and then the prompt's last assertion with ``??`` tells.
+    The ground truth may name ``input`` and ``output``; GURU's does not, and then the prompt's last
+    assertion with ``??`` tells.
     """
-    truth = json.loads(problem.ground_truth) if isinstance(problem.ground_truth, str) else problem.ground_truth
+    truth = (
+        json.loads(problem.ground_truth)
+        if isinstance(problem.ground_truth, str)
+        else problem.ground_truth
+    )
     code = truth["functional"]
     of_output = problem.data_source.startswith("simulation__cruxeval-o")
     if "output" in truth:
@@ -79,15 +125,25 @@ def asked(problem: Problem) -> tuple[str, str | None, str | None]:
 
 
 def assertion(text: str) -> tuple[ast.Call, ast.expr] | None:
-    """Call and value of the last ``assert f(...) == ...`` in the last fenced block, or in the response if there is none."""
-    blocks = [content for _, content in fenced(text)] or re.findall(r"\[ANSWER\](.*?)\[/ANSWER\]", text, re.DOTALL) or [text]
+    """Call and value of the last ``assert f(...) == ...`` in the last fenced block, or in the
+    response if there is none."""
+    blocks = (
+        [content for _, content in fenced(text)]
+        or re.findall(r"\[ANSWER\](.*?)\[/ANSWER\]", text, re.DOTALL)
+        or [text]
+    )
     for line in reversed(re.findall(r"assert f\(.*", blocks[-1])):
         try:
             statement = ast.parse(line.strip().strip("`")).body[0]
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             continue
         test = statement.test if isinstance(statement, ast.Assert) else None
-        if isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq) and isinstance(test.left, ast.Call):
+        if (
+            isinstance(test, ast.Compare)
+            and len(test.ops) == 1
+            and isinstance(test.ops[0], ast.Eq)
+            and isinstance(test.left, ast.Call)
+        ):
             return test.left, test.comparators[0]
     return None
 
@@ -103,7 +159,10 @@ def same_arguments(call: ast.Call, given: str) -> bool:
         return True
     try:
         values = [[ast.literal_eval(part) for part in side.args] for side in (call, wanted)]
-        named = [{part.arg: ast.literal_eval(part.value) for part in side.keywords} for side in (call, wanted)]
+        named = [
+            {part.arg: ast.literal_eval(part.value) for part in side.keywords}
+            for side in (call, wanted)
+        ]
     except (ValueError, TypeError, RecursionError, MemoryError):
         return False
     return equal(values[0], values[1]) and equal(named[0], named[1])
@@ -112,21 +171,30 @@ def same_arguments(call: ast.Call, given: str) -> bool:
 def harmless(call: ast.Call) -> bool:
     """Whether the arguments are values, or made of values by methods of plain types."""
     for node in [inner for part in [*call.args, *call.keywords] for inner in ast.walk(part)]:
-        if not isinstance(node, NODES) or (isinstance(node, ast.Attribute) and node.attr not in METHODS):
+        if not isinstance(node, NODES) or (
+            isinstance(node, ast.Attribute) and node.attr not in METHODS
+        ):
             return False
         if isinstance(node, ast.Name) and node.id.startswith("_"):
             return False
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id not in BUILDERS:
+        if (
+            isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Name)
+            and node.func.id not in BUILDERS
+        ):
             return False
     return True
 
 
 def result(code: str, arguments: str) -> Any:
-    """What ``f`` returns, as plain data. ValueError if it returns nothing that is, or nothing at all."""
+    """What ``f`` returns, as plain data. ValueError if it returns nothing that is, or nothing at
+    all."""
     execution = run_inside("call", SECONDS, [code, "f", f"take({arguments})"])
     if execution.timed_out or not execution.stdout:
         raise ValueError("the function does not return for this input")
-    return harness.Codec(lambda _: object()).decode(json.loads(execution.stdout))  # what is not plain data equals nothing
+    return harness.Codec(lambda _: object()).decode(
+        json.loads(execution.stdout)
+    )  # what is not plain data equals nothing
 
 
 def equal(one: Any, other: Any) -> bool:

@@ -13,7 +13,8 @@ GRID = re.compile(r"\[(?:\[[\d,]*\],?)+\]")
 
 
 def strict(problem: Problem, text: str) -> Verdict:
-    """1.0 if the last grid in the last ``<answer>`` equals the right one, in shape and in every cell."""
+    """1.0 if the last grid in the last ``<answer>`` equals the right one, in shape and in every
+    cell."""
     tagged = last_tag(text)
     grids = GRID.findall(re.sub(r"\s+", "", tagged)) if tagged is not None else []
     if not grids:
@@ -26,15 +27,22 @@ def strict(problem: Problem, text: str) -> Verdict:
 
 
 def guru(problem: Problem, text: str) -> Verdict:
-    """GURU's reading: the first ``[[`` to the next ``]]``, cells made integers; what cannot be read is the grid ``[[0]]``."""
+    """GURU's reading: the first ``[[`` to the next ``]]``, cells made integers; what cannot be read
+    is the grid ``[[0]]``."""
     tagged = last_tag(text)
     grid = integers(first_grid(tagged)) if tagged is not None else None
-    return Verdict(float((grid or [[0]]) == rows_of(problem.ground_truth)), "ok" if grid else "no_answer", str(grid) if grid else None)
+    return Verdict(
+        float((grid or [[0]]) == rows_of(problem.ground_truth)),
+        "ok" if grid else "no_answer",
+        str(grid) if grid else None,
+    )
 
 
 def rows_of(truth: Any) -> list[list[int]]:
     """The right grid, which may have been written as text."""
-    return [[int(cell) for cell in row] for row in (literal(truth) if isinstance(truth, str) else truth)]
+    return [
+        [int(cell) for cell in row] for row in (literal(truth) if isinstance(truth, str) else truth)
+    ]
 
 
 def first_grid(text: str) -> Any:
@@ -45,7 +53,7 @@ def first_grid(text: str) -> Any:
     if start < 0 or end < 0:
         return None
     try:
-        return literal(flat[start:end + 2])
+        return literal(flat[start : end + 2])
     except ValueError:
         return None
 

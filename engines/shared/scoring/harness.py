@@ -1,9 +1,12 @@
-"""What runs inside the sandbox. The text of this file is sent there; it uses the standard library only, of any Python from 3.10 on.
+"""What runs inside the sandbox. The text of this file is sent there; it uses the standard library
+only, of any Python from 3.10 on.
 
-Two processes share a sandbox. The *candidate's* runs the response and nothing of ours that matters; the *judge's* runs the tests. Every
-name of the candidate's that a test uses is a ``Remote``: a call goes through a pipe to the candidate's process, and its result comes
-back as plain data. So no object of the candidate's ever enters a comparison, no walk through frames finds an expected value, and
-``sys.exit(0)`` ends the wrong process. The judge prints a secret that it reads after the processes have parted.
+Two processes share a sandbox. The *candidate's* runs the response and nothing of ours that matters;
+the *judge's* runs the tests. Every name of the candidate's that a test uses is a ``Remote``: a call
+goes through a pipe to the candidate's process, and its result comes back as plain data. So no
+object of the candidate's ever enters a comparison, no walk through frames finds an expected value,
+and ``sys.exit(0)`` ends the wrong process. The judge prints a secret that it reads after the
+processes have parted.
 """
 
 from __future__ import annotations
@@ -56,7 +59,7 @@ def put(descriptor: int, data: bytes) -> None:
     """Write all of it."""
     view = memoryview(data)
     while view:
-        view = view[os.write(descriptor, view):]
+        view = view[os.write(descriptor, view) :]
 
 
 def silence() -> None:
@@ -72,14 +75,16 @@ def part() -> None:
 
 
 class Codec:
-    """Values to JSON and back. What is not plain data becomes a number in ``objects``, and a stand-in on the other side."""
+    """Values to JSON and back. What is not plain data becomes a number in ``objects``, and a
+    stand-in on the other side."""
 
     def __init__(self, stand_in: Callable[[int], Any]) -> None:
         self.objects: list[Any] = []
         self.stand_in = stand_in
 
     def encode(self, value: Any) -> list[Any]:
-        """Tag and content. Subclasses of plain types lose what makes them special; equality of mappings does not ask for their class."""
+        """Tag and content. Subclasses of plain types lose what makes them special; equality of
+        mappings does not ask for their class."""
         if value is None or isinstance(value, (bool, bytes, complex)):
             return ["p", ascii(value)]
         if isinstance(value, int):
@@ -88,7 +93,13 @@ class Codec:
             return ["p", ascii(str(value))]
         if isinstance(value, float):
             return ["f", repr(float(value))]
-        for tag, kind in (("l", list), ("t", tuple), ("s", set), ("z", frozenset), ("q", collections.deque)):
+        for tag, kind in (
+            ("l", list),
+            ("t", tuple),
+            ("s", set),
+            ("z", frozenset),
+            ("q", collections.deque),
+        ):
             if isinstance(value, kind):
                 return [tag, [self.encode(item) for item in value]]
         if isinstance(value, dict):
@@ -116,7 +127,9 @@ class Codec:
             return self.objects[content]
         if tag == "mine":
             return self.stand_in(content)
-        return {"l": list, "t": tuple, "s": set, "z": frozenset, "q": collections.deque}[tag](map(self.decode, content))
+        return {"l": list, "t": tuple, "s": set, "z": frozenset, "q": collections.deque}[tag](
+            map(self.decode, content)
+        )
 
 
 class Remote:
@@ -151,12 +164,19 @@ class Remote:
 
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
-    "call": lambda function, arguments, named: function(*arguments, **named), "get": getattr, "set": setattr, "list": list, "len": len,
-    "item": lambda container, key: container[key], "str": str}
+    "call": lambda function, arguments, named: function(*arguments, **named),
+    "get": getattr,
+    "set": setattr,
+    "list": list,
+    "len": len,
+    "item": lambda container, key: container[key],
+    "str": str,
+}
 
 
 def serve(code: str, hear: int, say: int) -> None:
-    """The candidate's process: run the response, then do what the judge asks for, until the pipe closes."""
+    """The candidate's process: run the response, then do what the judge asks for, until the pipe
+    closes."""
     space: dict[str, Any] = {"__name__": "__main__"}
     codec = Codec(lambda number: callback(codec, number, hear, say))
     exec(compile(take_block(hear), "imports", "exec"), space)  # noqa: S102  # this is the sandbox
@@ -171,14 +191,21 @@ def serve(code: str, hear: int, say: int) -> None:
 
 
 def done(codec: Codec, space: dict[str, Any], operation: str, arguments: list[Any]) -> list[Any]:
-    """The reply to one request: a value and the arguments if the call changed them, or an exception's name and text."""
+    """The reply to one request: a value and the arguments if the call changed them, or an
+    exception's name and text."""
     try:
         if operation == "global":
             value = space[arguments[0]]
-            return ["module", value.__name__] if isinstance(value, types.ModuleType) else ["value", codec.encode(value), None]
+            return (
+                ["module", value.__name__]
+                if isinstance(value, types.ModuleType)
+                else ["value", codec.encode(value), None]
+            )
         values = [codec.decode(argument) for argument in arguments]
         result = codec.encode(OPERATIONS[operation](*values))
-        after = [codec.encode(argument) for argument in values[1][:]] if operation == "call" else None
+        after = (
+            [codec.encode(argument) for argument in values[1][:]] if operation == "call" else None
+        )
         return ["value", result, after if after is not None and after != arguments[1][1] else None]
     except Exception as error:  # whatever the candidate raises is what the judge is told
         return ["raised", type(error).__name__, str(error)[:200]]
@@ -202,12 +229,17 @@ class Judge:
         self.codec = Codec(lambda number: Remote(self.ask, number))
 
     def ask(self, operation: str, number: int, *arguments: Any) -> Any:
-        """Have something done to an object of the candidate's; changed lists, dictionaries and sets are changed here too."""
+        """Have something done to an object of the candidate's; changed lists, dictionaries and sets
+        are changed here too."""
         request = [operation, ["yours", number], *map(self.codec.encode, arguments)]
         reply = self.exchange(request)
         if reply[0] == "raised":
             kind = getattr(builtins, str(reply[1]), None)
-            ordinary = isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, UnicodeError)
+            ordinary = (
+                isinstance(kind, type)
+                and issubclass(kind, Exception)
+                and not issubclass(kind, UnicodeError)
+            )
             raise (kind if ordinary else RuntimeError)(reply[2])  # type: ignore[misc]
         _, value, after = reply
         if after is not None:
@@ -223,13 +255,20 @@ class Judge:
             if reply[0] != "callback":
                 return reply
             arguments = self.codec.decode(reply[2])
-            put(self.say, block(json.dumps(self.codec.encode(self.codec.objects[reply[1]](*arguments)))))
+            put(
+                self.say,
+                block(json.dumps(self.codec.encode(self.codec.objects[reply[1]](*arguments)))),
+            )
 
     def value_of(self, name: str) -> Any:
         """A global of the candidate's; a module of the standard library is the judge's own."""
         reply = self.exchange(["global", name])
         if reply[0] == "module":
-            return importlib.import_module(reply[1]) if reply[1].partition(".")[0] in sys.stdlib_module_names else None
+            return (
+                importlib.import_module(reply[1])
+                if reply[1].partition(".")[0] in sys.stdlib_module_names
+                else None
+            )
         return self.codec.decode(reply[1])
 
 
@@ -244,17 +283,28 @@ def update(argument: Any, changed: Any) -> None:
 
 def names_used(tests: ast.Module) -> list[str]:
     """Names that the tests use and do not define, builtins only if there are no others."""
-    bound = {node.id for node in ast.walk(tests) if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    bound = {
+        node.id
+        for node in ast.walk(tests)
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)
+    }
     bound |= {node.arg for node in ast.walk(tests) if isinstance(node, ast.arg)}
-    bound |= {node.name for node in ast.walk(tests) if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    bound |= {(alias.asname or alias.name).partition(".")[0] for node in ast.walk(tests)
-              if isinstance(node, (ast.Import, ast.ImportFrom)) for alias in node.names}
+    bound |= {
+        node.name for node in ast.walk(tests) if isinstance(node, (ast.FunctionDef, ast.ClassDef))
+    }
+    bound |= {
+        (alias.asname or alias.name).partition(".")[0]
+        for node in ast.walk(tests)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+    }
     free = sorted({node.id for node in ast.walk(tests) if isinstance(node, ast.Name)} - bound)
     return [name for name in free if not hasattr(builtins, name)] or free
 
 
 def judge_asserts() -> None:
-    """Standard input: the response, the secret, the tests. Prints the secret if the tests pass, else why not."""
+    """Standard input: the response, the secret, the tests. Prints the secret if the tests pass,
+    else why not."""
     code = take_block()
     part()
     hear, say_candidate = os.pipe()
@@ -277,7 +327,8 @@ def judge_asserts() -> None:
         space = {"__name__": "__main__"}
         space.update({name: judge.value_of(name) for name in names_used(tests) if name in there})
         exec(compile(tests, "tests", "exec"), space)  # noqa: S102  # the benchmark's own tests
-    except BaseException as error:  # a failed assertion is an outcome, as is all else that tests may raise: the scorer is told
+    # a failed assertion is an outcome, as is all else that tests may raise: the scorer is told
+    except BaseException as error:
         put(1, f"{type(error).__name__}: {error}"[:300].encode(errors="replace"))
     else:
         put(1, secret.encode())
@@ -285,7 +336,8 @@ def judge_asserts() -> None:
 
 
 def judge_exit() -> None:
-    """Standard input: program, secret. Prints the secret if the program ends as Python programs do when all is well."""
+    """Standard input: program, secret. Prints the secret if the program ends as Python programs do
+    when all is well."""
     code = take_block()
     part()
     child = os.fork()
@@ -299,8 +351,13 @@ def judge_exit() -> None:
 
 
 def judge_output() -> None:
-    """Standard input: program, seconds per run, inputs as JSON. Prints a status byte and the output of every run, up to the first bad."""
-    code, seconds, inputs = compile(take_block(), "program", "exec"), int(take_block()), json.loads(take_block())
+    """Standard input: program, seconds per run, inputs as JSON. Prints a status byte and the output
+    of every run, up to the first bad."""
+    code, seconds, inputs = (
+        compile(take_block(), "program", "exec"),
+        int(take_block()),
+        json.loads(take_block()),
+    )
     part()
     for text in inputs:
         state, output = one_run(code, seconds, text)
@@ -340,7 +397,8 @@ def one_run(code: types.CodeType, seconds: int, text: str) -> tuple[bytes, bytes
 
 
 def call() -> None:
-    """Standard input: a function's module, the function's name, arguments as an expression. Prints the encoded result."""
+    """Standard input: a function's module, the function's name, arguments as an expression. Prints
+    the encoded result."""
     code, name, expression = take_block(), take_block(), take_block()
     out = os.dup(1)
     silence()
@@ -348,9 +406,18 @@ def call() -> None:
     exec(compile(code, "function", "exec"), space)  # noqa: S102  # the benchmark's own function
     function = space[name]
     # The expression sees neither the function nor anything that could change it.
-    seen = {key: value for key, value in space.items()
-            if not key.startswith("_") and not callable(value) and not isinstance(value, types.ModuleType)}
-    known = {kind.__name__: kind for kind in (dict, set, list, tuple, frozenset, range, str, int, float, bytes, bool)}
-    arguments, named = eval(expression, {**seen, **known, "__builtins__": {}, "take": lambda *a, **k: (a, k)})  # noqa: S307  # the sandbox
+    seen = {
+        key: value
+        for key, value in space.items()
+        if not key.startswith("_")
+        and not callable(value)
+        and not isinstance(value, types.ModuleType)
+    }
+    known = {
+        kind.__name__: kind
+        for kind in (dict, set, list, tuple, frozenset, range, str, int, float, bytes, bool)
+    }
+    names = {**seen, **known, "__builtins__": {}, "take": lambda *a, **k: (a, k)}
+    arguments, named = eval(expression, names)  # noqa: S307  # this runs inside the sandbox
     put(out, json.dumps(Codec(lambda _: None).encode(function(*arguments, **named))).encode())
     os._exit(0)

@@ -1,7 +1,9 @@
-"""IFEval: 25 kinds of instructions that a program can check (Zhou et al. 2023, arXiv:2311.07911). A response follows all of them, or not.
+"""IFEval: 25 kinds of instructions that a program can check (Zhou et al. 2023, arXiv:2311.07911). A
+response follows all of them, or not.
 
-Sentences and words are divided here by rules of our own instead of NLTK's trained models, in both versions; a count at the edge of its
-limit may come out otherwise than there. Languages are told apart by langdetect with a fixed seed.
+Sentences and words are divided here by rules of our own instead of NLTK's trained models, in both
+versions; a count at the edge of its limit may come out otherwise than there. Languages are told
+apart by langdetect with a fixed seed.
 """
 
 from __future__ import annotations
@@ -16,34 +18,50 @@ from engines.shared.scoring.text import literal
 from engines.shared.scoring.verdict import Verdict
 
 Check = Callable[[str, dict[str, Any]], bool | None]
-"""Whether a response follows an instruction with these parameters; None if that cannot be told here."""
+"""Whether a response follows an instruction with these parameters; None if that cannot be told
+here."""
 
-ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|e\.g|i\.e|Inc|Ltd|Co|Corp|No|Fig|approx|a\.m|p\.m|U\.S|[A-Z])\.")
+ABBREVIATION = re.compile(
+    r"\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|e\.g|i\.e|Inc|Ltd|Co|Corp|No|Fig|approx|a\.m|p\.m|U\.S|[A-Z])\."
+)
 SENTENCE_END = re.compile(r"[.!?]+[\"')\]*_\u201d\u2019]*(?=\s|$)")
 CONSTRAINED = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 
 
 def strict(problem: Problem, text: str) -> Verdict:
-    """1.0 if the response follows all instructions of the problem, literally: a keyword is a text and no pattern."""
+    """1.0 if the response follows all instructions of the problem, literally: a keyword is a text
+    and no pattern."""
     return judged(problem, text, STRICT)
 
 
 def guru(problem: Problem, text: str) -> Verdict:
-    """The benchmark's own checks: keywords are patterns, a rule of dashes is a bullet, an undetectable language is the right one."""
+    """The benchmark's own checks: keywords are patterns, a rule of dashes is a bullet, an
+    undetectable language is the right one."""
     return judged(problem, text, GURU)
 
 
 def judged(problem: Problem, text: str, checks: dict[str, Check]) -> Verdict:
-    """The verdict of a set of checks. Value None if an instruction is not known or cannot be checked here, and no other has failed."""
+    """The verdict of a set of checks. Value None if an instruction is not known or cannot be
+    checked here, and no other has failed."""
     if not text.strip():
         return Verdict(0.0, "no_answer", detail="empty response")
     names = problem.extra_info.get("instruction_id_list")
-    truth = literal(problem.ground_truth) if isinstance(problem.ground_truth, str) else problem.ground_truth
+    truth = (
+        literal(problem.ground_truth)
+        if isinstance(problem.ground_truth, str)
+        else problem.ground_truth
+    )
     if names is None or len(names) != len(truth):
-        return Verdict(None, "error", detail="extra_info has no instruction_id_list that fits the ground truth")
+        return Verdict(
+            None, "error", detail="extra_info has no instruction_id_list that fits the ground truth"
+        )
     failed, unknown = [], []
     for name, parameters in zip(names, truth, strict=True):
-        given = {key: int(value) if isinstance(value, float) else value for key, value in (parameters or {}).items() if value is not None}
+        given = {
+            key: int(value) if isinstance(value, float) else value
+            for key, value in (parameters or {}).items()
+            if value is not None
+        }
         check = checks.get(name)
         follows = check(text, given) if check else None
         if follows is None:
@@ -53,7 +71,12 @@ def judged(problem: Problem, text: str, checks: dict[str, Check]) -> Verdict:
     if failed:
         return Verdict(0.0, "ok", detail=f"not followed: {', '.join(failed)}")
     if unknown:
-        return Verdict(None, "error", detail=f"cannot be checked here: {', '.join(unknown)}; for languages install langdetect")
+        return Verdict(
+            None,
+            "error",
+            detail=f"cannot be checked here: {', '.join(unknown)}; for languages install "
+            "langdetect",
+        )
     return Verdict(1.0, "ok")
 
 
@@ -68,7 +91,8 @@ def words(text: str) -> list[str]:
 
 
 def sentences(text: str) -> int:
-    """Number of sentences: ends of ``.``, ``!`` or ``?`` before white space, abbreviations left out, and an unfinished last one."""
+    """Number of sentences: ends of ``.``, ``!`` or ``?`` before white space, abbreviations left
+    out, and an unfinished last one."""
     lowered = ABBREVIATION.sub(lambda match: match[0].replace(".", ""), text)
     parts = [part for part in SENTENCE_END.split(lowered) if re.search(r"\w", part)]
     return len(parts)
@@ -88,18 +112,21 @@ def language(text: str) -> str | None:
 
 
 def is_language(text: str, wanted: str, undetected: bool) -> bool | None:
-    """Whether a text is in a language; ``undetected`` if it has no features, None if it cannot be told."""
+    """Whether a text is in a language; ``undetected`` if it has no features, None if it cannot be
+    told."""
     found = language(text)
     return None if found is None else found == wanted if found else undetected
 
 
 def in_case(right_case: bool, text: str, undetected: bool) -> bool | None:
-    """Whether an English text is in the right case. The case is looked at first: it needs no library."""
+    """Whether an English text is in the right case. The case is looked at first: it needs no
+    library."""
     return right_case and is_language(text, "en", undetected)
 
 
 def parts_between(text: str, divider: str) -> list[str] | None:
-    """What lies between dividers, nothing allowed before the first and after the last; None if something between is empty."""
+    """What lies between dividers, nothing allowed before the first and after the last; None if
+    something between is empty."""
     parts = [part.strip() for part in re.split(divider, text)]
     inner = [part for number, part in enumerate(parts) if part or 0 < number < len(parts) - 1]
     return inner if all(inner) else None
@@ -115,7 +142,11 @@ def first_word(text: str, given: dict[str, Any]) -> bool:
     """So many paragraphs divided by empty lines, and the n-th begins with a word."""
     parts = text.split("\n\n")
     number = given["nth_paragraph"]
-    if sum(bool(part.strip()) for part in parts) != given["num_paragraphs"] or number > len(parts) or not parts[number - 1].strip():
+    if (
+        sum(bool(part.strip()) for part in parts) != given["num_paragraphs"]
+        or number > len(parts)
+        or not parts[number - 1].strip()
+    ):
         return False
     begin = parts[number - 1].split()[0].lstrip("'").lstrip('"')
     return re.split(r"[.,?!'\"]", begin)[0].lower() == str(given["first_word"]).lower()
@@ -125,7 +156,13 @@ def postscript(text: str, given: dict[str, Any]) -> bool:
     """A postscript with its marker at the beginning of a line's end."""
     patterns = {"P.P.S": r"\s*p\.\s?p\.\s?s.*$", "P.S.": r"\s*p\.\s?s\..*$"}
     marker = given["postscript_marker"]
-    return bool(re.search(patterns.get(marker, r"\s*" + re.escape(marker.lower()) + r".*$"), text.lower(), re.MULTILINE))
+    return bool(
+        re.search(
+            patterns.get(marker, r"\s*" + re.escape(marker.lower()) + r".*$"),
+            text.lower(),
+            re.MULTILINE,
+        )
+    )
 
 
 def highlights(text: str, given: dict[str, Any]) -> bool:
@@ -137,7 +174,9 @@ def highlights(text: str, given: dict[str, Any]) -> bool:
 
 def sections(text: str, given: dict[str, Any]) -> bool:
     """So many sections, each begun by the word and a number."""
-    return len(re.findall(rf"\s?{re.escape(given['section_spliter'])}\s?\d+\s?", text)) >= int(given["num_sections"])
+    return len(re.findall(rf"\s?{re.escape(given['section_spliter'])}\s?\d+\s?", text)) >= int(
+        given["num_sections"]
+    )
 
 
 def is_json(text: str, _: dict[str, Any]) -> bool:
@@ -175,25 +214,42 @@ def titled(text: str, _: dict[str, Any]) -> bool:
 
 SHARED: dict[str, Check] = {
     "change_case:capital_word_frequency": capitals,
-    "combination:repeat_prompt": lambda text, given: text.strip().lower().startswith(given["prompt_to_repeat"].strip().lower()),
+    "combination:repeat_prompt": lambda text, given: (
+        text.strip().lower().startswith(given["prompt_to_repeat"].strip().lower())
+    ),
     "combination:two_responses": two_responses,
-    "detectable_content:number_placeholders": lambda text, given: len(re.findall(r"\[.*?\]", text)) >= given["num_placeholders"],
+    "detectable_content:number_placeholders": lambda text, given: (
+        len(re.findall(r"\[.*?\]", text)) >= given["num_placeholders"]
+    ),
     "detectable_content:postscript": postscript,
-    "detectable_format:constrained_response": lambda text, _: any(answer in text for answer in CONSTRAINED),
+    "detectable_format:constrained_response": lambda text, _: any(
+        answer in text for answer in CONSTRAINED
+    ),
     "detectable_format:json_format": is_json,
     "detectable_format:multiple_sections": sections,
     "detectable_format:number_highlighted_sections": highlights,
     "detectable_format:title": titled,
-    "keywords:forbidden_words": lambda text, given: not any(
-        re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE) for word in given["forbidden_words"]),
+    "keywords:forbidden_words": lambda text, given: (
+        not any(
+            re.search(rf"\b{re.escape(word)}\b", text, re.IGNORECASE)
+            for word in given["forbidden_words"]
+        )
+    ),
     "keywords:letter_frequency": lambda text, given: compared(
-        text.lower().count(given["letter"].lower()), given["let_relation"], given["let_frequency"]),
+        text.lower().count(given["letter"].lower()), given["let_relation"], given["let_frequency"]
+    ),
     "length_constraints:nth_paragraph_first_word": first_word,
     "length_constraints:number_paragraphs": paragraphs,
-    "length_constraints:number_sentences": lambda text, given: compared(sentences(text), given["relation"], given["num_sentences"]),
-    "length_constraints:number_words": lambda text, given: compared(len(words(text)), given["relation"], given["num_words"]),
+    "length_constraints:number_sentences": lambda text, given: compared(
+        sentences(text), given["relation"], given["num_sentences"]
+    ),
+    "length_constraints:number_words": lambda text, given: compared(
+        len(words(text)), given["relation"], given["num_words"]
+    ),
     "punctuation:no_comma": lambda text, _: "," not in text,
-    "startend:end_checker": lambda text, given: text.strip().strip('"').lower().endswith(given["end_phrase"].strip().lower()),
+    "startend:end_checker": lambda text, given: (
+        text.strip().strip('"').lower().endswith(given["end_phrase"].strip().lower())
+    ),
     "startend:quotation": quoted,
 }
 """The checks that both versions share."""
@@ -201,21 +257,42 @@ SHARED: dict[str, Check] = {
 STRICT: dict[str, Check] = SHARED | {
     "change_case:english_capital": lambda text, _: in_case(text.isupper(), text, False),
     "change_case:english_lowercase": lambda text, _: in_case(text.islower(), text, False),
-    "detectable_format:number_bullet_lists": lambda text, given: len(
-        [line for line in re.findall(r"^\s*[*-]\s+\S.*$", text, re.MULTILINE) if line.strip("*- \t\n")]) == given["num_bullets"],
-    "keywords:existence": lambda text, given: all(word.lower() in text.lower() for word in given["keywords"]),
+    "detectable_format:number_bullet_lists": lambda text, given: (
+        len(
+            [
+                line
+                for line in re.findall(r"^\s*[*-]\s+\S.*$", text, re.MULTILINE)
+                if line.strip("*- \t\n")
+            ]
+        )
+        == given["num_bullets"]
+    ),
+    "keywords:existence": lambda text, given: all(
+        word.lower() in text.lower() for word in given["keywords"]
+    ),
     "keywords:frequency": lambda text, given: compared(
-        text.lower().count(given["keyword"].lower()), given["relation"], given["frequency"]),
+        text.lower().count(given["keyword"].lower()), given["relation"], given["frequency"]
+    ),
     "language:response_language": lambda text, given: is_language(text, given["language"], False),
 }
 
 GURU: dict[str, Check] = SHARED | {
     "change_case:english_capital": lambda text, _: in_case(text.isupper(), text, True),
     "change_case:english_lowercase": lambda text, _: in_case(text.islower(), text, True),
-    "detectable_format:number_bullet_lists": lambda text, given: len(
-        re.findall(r"^\s*\*[^*].*$", text, re.MULTILINE) + re.findall(r"^\s*-.*$", text, re.MULTILINE)) == given["num_bullets"],
-    "keywords:existence": lambda text, given: all(re.search(word, text, re.IGNORECASE) for word in given["keywords"]),
+    "detectable_format:number_bullet_lists": lambda text, given: (
+        len(
+            re.findall(r"^\s*\*[^*].*$", text, re.MULTILINE)
+            + re.findall(r"^\s*-.*$", text, re.MULTILINE)
+        )
+        == given["num_bullets"]
+    ),
+    "keywords:existence": lambda text, given: all(
+        re.search(word, text, re.IGNORECASE) for word in given["keywords"]
+    ),
     "keywords:frequency": lambda text, given: compared(
-        len(re.findall(given["keyword"], text, re.IGNORECASE)), given["relation"], given["frequency"]),
+        len(re.findall(given["keyword"], text, re.IGNORECASE)),
+        given["relation"],
+        given["frequency"],
+    ),
     "language:response_language": lambda text, given: is_language(text, given["language"], True),
 }

@@ -1,4 +1,5 @@
-"""Predicting the input or the output of a program as JSON (CodeI/O). The right value is ``"output": <json>`` or ``"input": <json>``."""
+"""Predicting the input or the output of a program as JSON (CodeI/O). The right value is ``"output":
+<json>`` or ``"input": <json>``."""
 
 from __future__ import annotations
 
@@ -15,9 +16,11 @@ RELATIVE_TOLERANCE = 1e-6
 
 
 def strict(problem: Problem, text: str) -> Verdict:
-    """1.0 if the last JSON value equals the right one: in a fence, a box or braces, with or without the key ``output`` or ``input``.
+    """1.0 if the last JSON value equals the right one: in a fence, a box or braces, with or without
+    the key ``output`` or ``input``.
 
-    Numbers are equal within a relative 1e-6; a truth value, a number and a text are three different things.
+    Numbers are equal within a relative 1e-6; a truth value, a number and a text are three different
+    things.
     """
     key, truth = keyed(str(problem.ground_truth))
     for candidate in candidates(text):
@@ -47,12 +50,13 @@ def last_braces(text: str) -> str | None:
             depth += 1
         elif sign == "}" and depth:
             depth -= 1
-            found = text[start:position + 1] if depth == 0 else found
+            found = text[start : position + 1] if depth == 0 else found
     return found
 
 
 def keyed(text: str, key: str | None = None) -> tuple[str | None, Any]:
-    """Key and value of ``"key": value``, of ``{"key": value}``, or of a value alone. ValueError if it is no value."""
+    """Key and value of ``"key": value``, of ``{"key": value}``, or of a value alone. ValueError if
+    it is no value."""
     pair = re.match(r"""\s*["'](input|output)["']\s*:""", text)
     value = literal("{" + text.strip().rstrip(",") + "}" if pair else text)
     for name in ("output", "input") if key is None else (key,):
@@ -75,9 +79,11 @@ def same(one: Any, other: Any) -> bool:
 
 
 def guru(problem: Problem, text: str) -> Verdict:
-    """GURU's reading: the first fence, or the last braces in it; texts that spell JSON or a truth value are read as such.
+    """GURU's reading: the first fence, or the last braces in it; texts that spell JSON or a truth
+    value are read as such.
 
-    Hence a right ``"output": false`` without braces is wrong, and no answer is right where ``null`` is.
+    Hence a right ``"output": false`` without braces is wrong, and no answer is right where ``null``
+    is.
     """
     given = str(problem.ground_truth)
     found = guru_answer(text)
@@ -85,7 +91,11 @@ def guru(problem: Problem, text: str) -> Verdict:
     for spellings in (["True", "true", True], ["False", "false", False]):
         if value in spellings and given in spellings:
             return Verdict(1.0, "ok", str(value))
-    return Verdict(float(value == truth), "no_answer" if found is None else "ok", None if found is None else str(found))
+    return Verdict(
+        float(value == truth),
+        "no_answer" if found is None else "ok",
+        None if found is None else str(found),
+    )
 
 
 def guru_answer(text: str) -> Any:
@@ -105,7 +115,9 @@ def guru_answer(text: str) -> Any:
 
 def guru_truth(text: str) -> Any:
     """The right value as GURU reads it."""
-    bare = ('"input":' in text or '"output":' in text) and not (text.strip().startswith("{") and text.strip().endswith("}"))
+    bare = ('"input":' in text or '"output":' in text) and not (
+        text.strip().startswith("{") and text.strip().endswith("}")
+    )
     try:
         value = literal("{" + text + "}" if bare else text)
     except ValueError:
@@ -126,4 +138,6 @@ def normal(value: Any) -> Any:
         return inner.lower() == "true" if inner.lower() in ("true", "false") else value
     if isinstance(value, list):
         return [normal(item) for item in value]
-    return {name: normal(item) for name, item in value.items()} if isinstance(value, dict) else value
+    return (
+        {name: normal(item) for name, item in value.items()} if isinstance(value, dict) else value
+    )

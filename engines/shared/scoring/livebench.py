@@ -1,6 +1,8 @@
-"""LiveBench's reasoning, language and data analysis tasks. ``extra_info`` names the ``task`` and the release ``date``.
+"""LiveBench's reasoning, language and data analysis tasks. ``extra_info`` names the ``task`` and
+the release ``date``.
 
-The answer format of two tasks changed with the release of 2024-11-25: bold words before, ``<solution>`` from then on.
+The answer format of two tasks changed with the release of 2024-11-25: bold words before,
+``<solution>`` from then on.
 """
 
 from __future__ import annotations
@@ -16,9 +18,34 @@ from engines.shared.scoring.text import last_boxed, last_tag
 from engines.shared.scoring.verdict import Verdict
 
 NEW_FORMAT = "2024-11-25"
-NUMBERS = {name: str(number) for number, name in enumerate((
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen",
-    "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"))}
+NUMBERS = {
+    name: str(number)
+    for number, name in enumerate(
+        (
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+            "twenty",
+        )
+    )
+}
 SHAPES = ("tetrahedra", "tetrahedron", "triangle", "square")
 TRUTHS = ("yes", "no", "unknown")
 
@@ -27,12 +54,14 @@ Task = Callable[[Problem, str, bool], float | None]
 
 
 def strict(problem: Problem, text: str) -> Verdict:
-    """The task's own score, in 0 to 1: partial for connections, plot unscrambling, newer zebra puzzles and table joins, else 0 or 1."""
+    """The task's own score, in 0 to 1: partial for connections, plot unscrambling, newer zebra
+    puzzles and table joins, else 0 or 1."""
     return judged(problem, text, True)
 
 
 def guru(problem: Problem, text: str) -> Verdict:
-    """GURU's reading: every zebra puzzle by the older rules, and every reformatted table wrong (a misspelt task name)."""
+    """GURU's reading: every zebra puzzle by the older rules, and every reformatted table wrong (a
+    misspelt task name)."""
     return judged(problem, text, False)
 
 
@@ -40,9 +69,18 @@ def judged(problem: Problem, text: str, careful: bool) -> Verdict:
     """The verdict of the task's function. Value None if the task is not known."""
     task = TASKS.get(str(problem.extra_info.get("task")))
     if task is None:
-        return Verdict(None, "error", detail=f"extra_info.task is {problem.extra_info.get('task')!r}; known are {', '.join(sorted(TASKS))}")
+        return Verdict(
+            None,
+            "error",
+            detail=f"extra_info.task is {problem.extra_info.get('task')!r}; known are "
+            f"{', '.join(sorted(TASKS))}",
+        )
     value = task(problem, text, careful)
-    return Verdict(0.0, "no_answer", detail="nothing in the format asked for") if value is None else Verdict(value, "ok")
+    return (
+        Verdict(0.0, "no_answer", detail="nothing in the format asked for")
+        if value is None
+        else Verdict(value, "ok")
+    )
 
 
 def is_new(problem: Problem) -> bool:
@@ -67,11 +105,16 @@ def solution(text: str) -> str | None:
 
 
 def web_of_lies(problem: Problem, text: str, _: bool) -> float | None:
-    """Three of yes, no and unknown: in ``<solution>``, else the last three in bold, else in a box, else the last such list."""
+    """Three of yes, no and unknown: in ``<solution>``, else the last three in bold, else in a box,
+    else the last such list."""
     tagged = last_tag(text, "solution")
     bold = truths(" ".join(re.findall(r"\*\*(.*?)\*\*", text)))[-3:]
     plain = re.findall(rf"(?:{'|'.join(TRUTHS)})(?:, (?:{'|'.join(TRUTHS)})){{2}}", text.lower())
-    found = truths(tagged) if tagged is not None else bold or truths(bare_box(text) or "") or truths(plain[-1] if plain else "")
+    found = (
+        truths(tagged)
+        if tagged is not None
+        else bold or truths(bare_box(text) or "") or truths(plain[-1] if plain else "")
+    )
     return float(found == truths(truth_of(problem))) if found else None
 
 
@@ -81,17 +124,22 @@ def truths(text: str) -> list[str]:
 
 
 def spatial(problem: Problem, text: str, _: bool) -> float | None:
-    """One of the last three bold phrases: the answer, its number in words, or a shape with one word more."""
+    """One of the last three bold phrases: the answer, its number in words, or a shape with one word
+    more."""
     phrases = [phrase.strip().lower() for phrase in re.findall(r"\*\*([^*]+)\*\*", text)][-3:]
     truth = truth_of(problem).lower()
     shape = truth in SHAPES
-    right = any(truth in (phrase, NUMBERS.get(phrase)) or (shape and truth in phrase and len(phrase) < 2 * len(truth) + 5)
-                for phrase in phrases)
+    right = any(
+        truth in (phrase, NUMBERS.get(phrase))
+        or (shape and truth in phrase and len(phrase) < 2 * len(truth) + 5)
+        for phrase in phrases
+    )
     return float(right) if phrases else None
 
 
 def zebra(problem: Problem, text: str, careful: bool) -> float | None:
-    """The older form: the last word in ``***`` or at the end. The newer: a list, half for its share of right entries, half for all."""
+    """The older form: the last word in ``***`` or at the end. The newer: a list, half for its share
+    of right entries, half for all."""
     if is_new(problem) and careful:
         return zebra_list(problem, text)
     starred = re.findall(r"\*\*\*(\w+)\*\*\*", text) or re.findall(r"\b\w+\b", text)
@@ -106,39 +154,59 @@ def zebra_list(problem: Problem, text: str) -> float | None:
     """The newer zebra puzzles."""
     golds = [gold.strip().lower().replace("-", " ") for gold in truth_of(problem).split(",")]
     given = solution(text)
-    if given is None and (lines := text.strip().splitlines()) and lines[-1].count(",") == len(golds) - 1:
+    if (
+        given is None
+        and (lines := text.strip().splitlines())
+        and lines[-1].count(",") == len(golds) - 1
+    ):
         given = lines[-1]
     if given is None:
         return None
-    answers = [answer.strip().lower().replace("-", " ").replace("position", "").strip() for answer in given.split(",")]
-    right = sum(answer == gold or NUMBERS.get(answer) == gold for answer, gold in zip(answers, golds, strict=False))
+    answers = [
+        answer.strip().lower().replace("-", " ").replace("position", "").strip()
+        for answer in given.split(",")
+    ]
+    right = sum(
+        answer == gold or NUMBERS.get(answer) == gold
+        for answer, gold in zip(answers, golds, strict=False)
+    )
     return ((right == len(golds)) + right / len(golds)) / 2
 
 
 def connections(problem: Problem, text: str, _: bool) -> float | None:
-    """Share of the groups of four words that were found; in the older form the best list in bold counts."""
+    """Share of the groups of four words that were found; in the older form the best list in bold
+    counts."""
     if is_new(problem):
         given = solution(text)
         lists = [given] if given is not None else []
     else:
         lists = re.findall(r"\*\*(.*?)\*\*", text.replace("\n", ""))
     wanted = groups(truth_of(problem))
-    return max((sum(group in groups(words) for group in wanted) / len(wanted) for words in lists), default=None)
+    return max(
+        (sum(group in groups(words) for group in wanted) / len(wanted) for words in lists),
+        default=None,
+    )
 
 
 def groups(words: str) -> list[frozenset[str]]:
     """Words divided by commas, four to a group."""
     each = [word.strip().lower() for word in words.split(",")]
-    return [frozenset(each[start:start + 4]) for start in range(0, len(each), 4)]
+    return [frozenset(each[start : start + 4]) for start in range(0, len(each), 4)]
 
 
 def plot_unscrambling(problem: Problem, text: str, _: bool) -> float | None:
     """1 minus the edit distance of the sentences' order over their number."""
     marked = text.partition("<PLOT_SUMMARY>")
-    golds, answers = (split_sentences(side) for side in (truth_of(problem), marked[2] if marked[1] else text))
+    golds, answers = (
+        split_sentences(side) for side in (truth_of(problem), marked[2] if marked[1] else text)
+    )
     if not answers:
         return None
-    order = [answers.index(match) for gold in golds for match in difflib.get_close_matches(gold, answers, n=1, cutoff=0.0)]
+    order = [
+        answers.index(match)
+        for gold in golds
+        for match in difflib.get_close_matches(gold, answers, n=1, cutoff=0.0)
+    ]
     return 1 - edit_distance(list(range(len(golds))), order) / len(golds)
 
 
@@ -159,12 +227,18 @@ def edit_distance(one: list[int], other: list[int]) -> int:
 
 def typos(problem: Problem, text: str, _: bool) -> float | None:
     """The corrected text, somewhere in the response; line breaks do not matter."""
-    return float(truth_of(problem) in " ".join(line for line in text.split("\n") if line)) if text.strip() else None
+    return (
+        float(truth_of(problem) in " ".join(line for line in text.split("\n") if line))
+        if text.strip()
+        else None
+    )
 
 
 def column_type(problem: Problem, text: str, _: bool) -> float | None:
     """The name of a column's type: the box, or the whole response; case and signs do not matter."""
-    answer, truth = (re.sub(r"\W", "", side.lower()) for side in (bare_box(text) or text, truth_of(problem)))
+    answer, truth = (
+        re.sub(r"\W", "", side.lower()) for side in (bare_box(text) or text, truth_of(problem))
+    )
     return float(answer == truth) if answer else None
 
 
@@ -186,5 +260,13 @@ def prompt_of(problem: Problem) -> str:
 
 
 TASKS: dict[str, Task] = {
-    "web_of_lies_v2": web_of_lies, "spatial": spatial, "zebra_puzzle": zebra, "connections": connections,
-    "plot_unscrambling": plot_unscrambling, "typos": typos, "cta": column_type, "tablejoin": join, "tablereformat": reformat}
+    "web_of_lies_v2": web_of_lies,
+    "spatial": spatial,
+    "zebra_puzzle": zebra,
+    "connections": connections,
+    "plot_unscrambling": plot_unscrambling,
+    "typos": typos,
+    "cta": column_type,
+    "tablejoin": join,
+    "tablereformat": reformat,
+}

@@ -21,8 +21,14 @@ def table_join(truth: Any, text: str) -> float | None:
     """F1 of the last dictionary of a response against the right mapping; None if there is none."""
     wanted = literal(truth) if isinstance(truth, str) else truth
     blocks = fenced(text)
-    named = [content for language, content in blocks if language == "python"] or [content for _, content in blocks]
-    candidates = [*named[-1:], (last_boxed(text) or "").replace("\\", ""), text[text.rfind("{"):text.rfind("}") + 1]]
+    named = [content for language, content in blocks if language == "python"] or [
+        content for _, content in blocks
+    ]
+    candidates = [
+        *named[-1:],
+        (last_boxed(text) or "").replace("\\", ""),
+        text[text.rfind("{") : text.rfind("}") + 1],
+    ]
     found = next((value for value in map(dictionary, candidates) if value), None)
     if found is None:
         return None
@@ -42,18 +48,24 @@ def dictionary(text: str) -> dict[Any, Any] | None:
 
 
 def table_reformat(prompt: str, truth: str, text: str) -> float | None:
-    """1.0 if a response holds the right table in the format asked for; None without an answer, ValueError if no format is asked for.
+    """1.0 if a response holds the right table in the format asked for; None without an answer,
+    ValueError if no format is asked for.
 
     The order of the columns and a column ``index`` do not matter, the order of the rows does.
     """
-    asked = re.findall(r"Target Format:\s*(\w+)", prompt) or re.findall(r"convert the Input Table from \S+ format to (\w+) format", prompt)
+    asked = re.findall(r"Target Format:\s*(\w+)", prompt) or re.findall(
+        r"convert the Input Table from \S+ format to (\w+) format", prompt
+    )
     if not asked:
         raise ValueError("the prompt names no target format")
     kind = asked[-1].lower()
     wanted = read(kind, truth)
     answer = last_tag(text, "solution") or text
     blocks = fenced(answer)
-    for candidate in [content for _, content in blocks[-1:]] or [answer, from_header(answer, truth)]:
+    for candidate in [content for _, content in blocks[-1:]] or [
+        answer,
+        from_header(answer, truth),
+    ]:
         try:
             rows = read(kind, candidate)
         except (ValueError, KeyError, TypeError, csv.Error, RecursionError):
@@ -82,7 +94,9 @@ def read(kind: str, text: str) -> Rows:
     if kind == "markdown":
         lines = [line.strip() for line in text.splitlines() if line.strip().startswith("|")]
         cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-        return sheet([row for row in cells if not all(re.fullmatch(r":?-+:?", cell) for cell in row)])
+        return sheet(
+            [row for row in cells if not all(re.fullmatch(r":?-+:?", cell) for cell in row)]
+        )
     if kind == "html":
         parser = Cells()
         parser.feed(text)
@@ -98,7 +112,8 @@ def checked(row: Any) -> dict[str, Any]:
 
 
 def objects(value: Any) -> Rows:
-    """JSON's three ways to write a table: records, records by index, columns and data under ``data``."""
+    """JSON's three ways to write a table: records, records by index, columns and data under
+    ``data``."""
     if isinstance(value, dict) and isinstance(value.get("data"), list):
         value = value["data"]
     return [checked(row) for row in (value.values() if isinstance(value, dict) else value)]
@@ -142,11 +157,13 @@ def same_rows(rows: Rows, wanted: Rows) -> bool:
     """Equality of two tables, cell by cell."""
     return len(rows) == len(wanted) and all(
         row.keys() == target.keys() and all(same_cell(row[key], target[key]) for key in row)
-        for row, target in zip(rows, wanted, strict=True))
+        for row, target in zip(rows, wanted, strict=True)
+    )
 
 
 def same_cell(one: Any, other: Any) -> bool:
-    """Equality as numbers within 1e-6 if both are some, else as text; nothing is written in many ways."""
+    """Equality as numbers within 1e-6 if both are some, else as text; nothing is written in many
+    ways."""
     first, second = str(one).strip(), str(other).strip()
     if first.lower() in MISSING and second.lower() in MISSING:
         return True

@@ -1,7 +1,7 @@
 """Mathematical answers: the last ``\\boxed{...}`` against the gold answer, by math-verify.
 
-Run it in a ``ScoringPool``: math-verify's own time-outs use signals, which fail silently outside a main thread, so they are off here
-and the pool's killable process is the limit.
+Run it in a ``ScoringPool``: math-verify's own time-outs use signals, which fail silently outside a
+main thread, so they are off here and the pool's killable process is the limit.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from engines.shared.scoring.verdict import Verdict
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 FRACTION = re.compile(r"(-?)(?:\\frac\{(\d+)\}\{(\d+)\}|(\d+)/(\d+))")
-UNITS = re.compile(r"(?:degree|cm|centimeter|meter|mile|second|minute|hour|day|week|month|year|foot|feet|inch|yard|liter)"
-                   r"(?:es)?s? *(?:\^\d+)?")
+UNITS = re.compile(
+    r"(?:degree|cm|centimeter|meter|mile|second|minute|hour|day|week|month|year|foot|feet|inch|yard|liter)"
+    r"(?:es)?s? *(?:\^\d+)?"
+)
 
 
 def strict(problem: Problem, text: str) -> Verdict:
@@ -29,7 +31,9 @@ def strict(problem: Problem, text: str) -> Verdict:
     if plain(answer) == plain(gold):
         return Verdict(1.0, "ok", answer)
     # math-verify may accept a sum one of whose terms is the gold number; a number equals a number.
-    several = re.search(r"[+*]|(?<=.)-|,", plain(answer)) and not NUMBER.fullmatch(plain(answer).replace(",", ""))
+    several = re.search(r"[+*]|(?<=.)-|,", plain(answer)) and not NUMBER.fullmatch(
+        plain(answer).replace(",", "")
+    )
     if several and NUMBER.fullmatch(plain(gold)):
         return Verdict(0.0, "ok", answer, "several terms where a number is asked for")
     return Verdict(float(equivalent(gold, answer)), "ok", answer)
@@ -57,17 +61,24 @@ def parsed(answer: str) -> list[Any]:
     """math-verify's readings of an answer."""
     from math_verify import LatexExtractionConfig, parse
 
-    readings: list[Any] = parse(f"\\boxed{{{answer}}}", [LatexExtractionConfig()], parsing_timeout=None)
+    readings: list[Any] = parse(
+        f"\\boxed{{{answer}}}", [LatexExtractionConfig()], parsing_timeout=None
+    )
     return readings
 
 
 def guru(problem: Problem, text: str) -> Verdict:
-    """GURU's reading: without a box the whole text is the answer; 10 % equals 0.1 and 10; a fraction must be written as the gold one.
+    """GURU's reading: without a box the whole text is the answer; 10 % equals 0.1 and 10; a
+    fraction must be written as the gold one.
 
     The symbolic step is math-verify's instead of sympy's parser, which evaluates what it reads.
     """
     boxed = last_boxed(text)
-    return Verdict(float(guru_equal(boxed or text.strip(), gold_of(problem))), "ok" if boxed else "no_answer", boxed)
+    return Verdict(
+        float(guru_equal(boxed or text.strip(), gold_of(problem))),
+        "ok" if boxed else "no_answer",
+        boxed,
+    )
 
 
 def guru_equal(answer: str, gold: str) -> bool:
@@ -90,17 +101,28 @@ def guru_equal(answer: str, gold: str) -> bool:
 
 
 def numbers_close(answer: str | float, gold: str, tolerance: float) -> bool | None:
-    """Whether two numbers are equal within a relative tolerance, a factor of 100 either way allowed; None if they are no numbers."""
+    """Whether two numbers are equal within a relative tolerance, a factor of 100 either way
+    allowed; None if they are no numbers."""
     try:
-        value, wanted = (float(re.sub(r"\{,\}|,|^\$|\\?%$", "", str(side).strip())) for side in (answer, gold))
+        value, wanted = (
+            float(re.sub(r"\{,\}|,|^\$|\\?%$", "", str(side).strip())) for side in (answer, gold)
+        )
     except ValueError:
         return None
-    return any(math.isclose(reading, value, rel_tol=tolerance) for reading in (wanted / 100, wanted, wanted * 100))
+    return any(
+        math.isclose(reading, value, rel_tol=tolerance)
+        for reading in (wanted / 100, wanted, wanted * 100)
+    )
 
 
 def normal(answer: str) -> str:
-    """The usual normal form of MATH answers: spacing, units in text, spellings of fractions and roots."""
-    text = re.sub(r"\\(?:[,;! ]|left|right|\$|%|text\{[^{}]*\}$)|\s|\$|%|\^\\circ|\^\{\\circ\}|\.$", "", answer)
+    """The usual normal form of MATH answers: spacing, units in text, spellings of fractions and
+    roots."""
+    text = re.sub(
+        r"\\(?:[,;! ]|left|right|\$|%|text\{[^{}]*\}$)|\s|\$|%|\^\\circ|\^\{\\circ\}|\.$",
+        "",
+        answer,
+    )
     text = re.sub(r"\\[td]frac", r"\\frac", text)
     text = re.sub(r"\\text\{([^{}]*)\}", r"\1", text)
     text = re.sub(r"\\frac(\d)(\d)", r"\\frac{\1}{\2}", text)
@@ -114,7 +136,8 @@ def normal(answer: str) -> str:
 
 
 def everyday(answer: str) -> str:
-    """A second normal form: no units, no case, whole numbers without thousands' commas and decimals."""
+    """A second normal form: no units, no case, whole numbers without thousands' commas and
+    decimals."""
     text = re.sub(r"^\\text\{(.+?)\}$", r"\1", answer)
     text = re.sub(r"\\?[%$]|\^ *\\circ|,\\! *", "", text)
     text = UNITS.sub("", re.sub(r" (?:or|and) ", " , ", text)).strip()

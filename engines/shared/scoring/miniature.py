@@ -1,4 +1,5 @@
-"""The miniature domains: the whole response is the answer, equal or not. Programs are judged by what they compute."""
+"""The miniature domains: the whole response is the answer, equal or not. Programs are judged by
+what they compute."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ INPUTS = range(10)
 
 
 def run_program(program: str, x: int) -> int:
-    """Interpret a program such as ``x+3``: one operation with one digit. ValueError if it is not one."""
+    """Interpret a program such as ``x+3``: one operation with one digit. ValueError if it is not
+    one."""
     match = PROGRAM.fullmatch(program)
     if match is None:
         raise ValueError(f"not a program: {program!r}")
@@ -21,7 +23,8 @@ def run_program(program: str, x: int) -> int:
 
 
 def strict(problem: Problem, text: str) -> Verdict:
-    """Equality after stripping white space; for the domain ``code`` equality of the outputs on ten inputs."""
+    """Equality after stripping white space; for the domain ``code`` equality of the outputs on ten
+    inputs."""
     answer = text.strip()
     if not answer:
         return Verdict(0.0, "no_answer", detail="empty response")

@@ -11,16 +11,20 @@ from engines.shared.scoring.verdict import Verdict
 
 
 def strict(problem: Problem, text: str) -> Verdict:
-    """1.0 if the list has the right names in the right order; quotes are optional, case does not matter."""
+    """1.0 if the list has the right names in the right order; quotes are optional, case does not
+    matter."""
     tagged = last_tag(text)
     names = names_of(tagged) if tagged is not None else None
     if names is None:
         return Verdict(0.0, "no_answer", tagged, "no list between <answer> tags")
-    return Verdict(float(names == [str(name).strip().casefold() for name in truth_of(problem)]), "ok", tagged)
+    return Verdict(
+        float(names == [str(name).strip().casefold() for name in truth_of(problem)]), "ok", tagged
+    )
 
 
 def guru(problem: Problem, text: str) -> Verdict:
-    """GURU's reading: the tag on one line, the first bracket's runs of letters, digits and spaces; hyphens and apostrophes divide."""
+    """GURU's reading: the tag on one line, the first bracket's runs of letters, digits and spaces;
+    hyphens and apostrophes divide."""
     tagged = last_tag(text, one_line=True)
     brackets = re.findall(r"\[([^\]]*)\]", tagged) if tagged is not None else []
     whole = next((inner for inner in brackets if all(inner.split(","))), None)
@@ -32,7 +36,11 @@ def guru(problem: Problem, text: str) -> Verdict:
 
 def truth_of(problem: Problem) -> Any:
     """The right order, which may have been written as text."""
-    return literal(problem.ground_truth) if isinstance(problem.ground_truth, str) else problem.ground_truth
+    return (
+        literal(problem.ground_truth)
+        if isinstance(problem.ground_truth, str)
+        else problem.ground_truth
+    )
 
 
 def names_of(text: str) -> list[str] | None:
@@ -43,4 +51,8 @@ def names_of(text: str) -> list[str] | None:
         if not re.fullmatch(r"\[[^\[\]]+\]", text):
             return None
         value = [name.strip().strip("'\"") for name in text[1:-1].split(",")]
-    return [str(name).strip().casefold() for name in value] if isinstance(value, list | tuple) else None
+    return (
+        [str(name).strip().casefold() for name in value]
+        if isinstance(value, list | tuple)
+        else None
+    )

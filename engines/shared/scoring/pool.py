@@ -1,4 +1,5 @@
-"""Processes that score, and can be killed. One item that hangs, crashes or fills its memory costs that item."""
+"""Processes that score, and can be killed. One item that hangs, crashes or fills its memory costs
+that item."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def work(connection: Connection, version: Version) -> None:
             return
         try:
             verdict = score(problem, text, version)
-        except Exception as error:  # a third-party parser may raise anything: told in this item's verdict, which has no score
+        # a third-party parser may raise anything: told in this item's verdict, which has no score
+        except Exception as error:
             verdict = Verdict(None, "error", detail=f"{type(error).__name__}: {error}"[:300])
         connection.send(verdict)
 
@@ -47,23 +49,32 @@ class Worker:
 
 
 class ScoringPool:
-    """A pool of ``workers`` processes with ``seconds`` per item that runs no program. Processes start when the first item needs one."""
+    """A pool of ``workers`` processes with ``seconds`` per item that runs no program. Processes
+    start when the first item needs one."""
 
     def __init__(self, workers: int, seconds: float, version: Version = "strict") -> None:
         if workers < 1 or seconds <= 0:
-            raise ValueError(f"a scoring pool needs a worker and time, got workers={workers}, seconds={seconds}")
+            raise ValueError(
+                f"a scoring pool needs a worker and time, got workers={workers}, seconds={seconds}"
+            )
         self.limit = workers
         self.seconds = seconds
         self.version = version
         self.workers: list[Worker] = []
-        # A fresh interpreter: a fork of a process that holds vLLM or Ray would inherit their threads' locks.
+        # A fresh interpreter: a fork of a process that holds vLLM or Ray would inherit their
+        # threads' locks.
         self.context = multiprocessing.get_context("spawn")
 
     def __enter__(self) -> ScoringPool:
         """Nothing is started yet."""
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         """Kill what is left."""
         while self.workers:
             self.end(self.workers[-1])
@@ -104,8 +115,14 @@ class ScoringPool:
                 idle = [worker for worker in self.workers if worker not in busy]
                 worker = idle[0] if idle else self.start()
                 worker.index = todo.pop()
-                worker.seconds = SANDBOX_SECONDS if kind_of(items[worker.index][0].data_source) in IN_SANDBOX else self.seconds
-                worker.deadline = time.monotonic() + worker.seconds + (0.0 if idle else START_SECONDS)
+                worker.seconds = (
+                    SANDBOX_SECONDS
+                    if kind_of(items[worker.index][0].data_source) in IN_SANDBOX
+                    else self.seconds
+                )
+                worker.deadline = (
+                    time.monotonic() + worker.seconds + (0.0 if idle else START_SECONDS)
+                )
                 worker.connection.send(items[worker.index])
                 busy.append(worker)
             for worker, verdict in self.finished(busy):
@@ -114,7 +131,8 @@ class ScoringPool:
         return [verdict for verdict in verdicts if verdict is not None]
 
     def finished(self, busy: list[Worker]) -> list[tuple[Worker, Verdict]]:
-        """Wait for the next verdicts; a worker that died or is over its time is replaced, and its item says so."""
+        """Wait for the next verdicts; a worker that died or is over its time is replaced, and its
+        item says so."""
         pause = max(0.0, min(worker.deadline for worker in busy) - time.monotonic())
         ready = wait([worker.connection for worker in busy], timeout=pause)
         found = []
@@ -124,8 +142,22 @@ class ScoringPool:
                     found.append((worker, worker.connection.recv()))
                 except (EOFError, ConnectionResetError):
                     self.end(worker)
-                    found.append((worker, Verdict(None, "error", detail=f"the scorer died (exit code {worker.process.exitcode})")))
+                    found.append(
+                        (
+                            worker,
+                            Verdict(
+                                None,
+                                "error",
+                                detail=f"the scorer died (exit code {worker.process.exitcode})",
+                            ),
+                        )
+                    )
             elif time.monotonic() >= worker.deadline:
                 self.end(worker)
-                found.append((worker, Verdict(None, "timeout", detail=f"no verdict within {worker.seconds:g} s")))
+                found.append(
+                    (
+                        worker,
+                        Verdict(None, "timeout", detail=f"no verdict within {worker.seconds:g} s"),
+                    )
+                )
         return found

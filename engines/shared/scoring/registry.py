@@ -1,11 +1,13 @@
-"""Scorers: a problem and a response in, a verdict out. Pure, deterministic, and never 0.0 for "could not".
+"""Scorers: a problem and a response in, a verdict out. Pure, deterministic, and never 0.0 for
+"could not".
 
-Each kind of answer is a module with two functions, ``strict`` and ``guru``. ``strict`` says what is right; ``guru`` gives the value that
-the published GURU scorer gives, its defects included, for comparison with published numbers, but runs nothing outside the sandbox and
-draws nothing by chance. Both see a response without its thinking.
+Each kind of answer is a module with two functions, ``strict`` and ``guru``. ``strict`` says what is
+right; ``guru`` gives the value that the published GURU scorer gives, its defects included, for
+comparison with published numbers, but runs nothing outside the sandbox and draws nothing by chance.
+Both see a response without its thinking.
 
-``score`` judges in this process; a ``ScoringPool`` judges in processes that can be killed: an expression that hangs costs its own time
-limit and nothing else.
+``score`` judges in this process; a ``ScoringPool`` judges in processes that can be killed: an
+expression that hangs costs its own time limit and nothing else.
 """
 
 from __future__ import annotations
@@ -29,12 +31,25 @@ IN_SANDBOX = frozenset({"code", "crux"})
 """Kinds that run programs. The sandbox has limits of its own, and theirs hold."""
 
 KINDS = (
-    ("math__", "mathematics"), ("codegen__", "code"), ("stem__gpqa", "choice"), ("stem__supergpqa", "choice"),
-    ("simulation__arcagi", "grid"), ("simulation__barc", "grid"), ("logic__zebra_puzzle", "zebra"), ("logic__ordering_puzzle", "ordering"),
-    ("logic__graph", "word"), ("simulation__codeio", "json_answer"), ("simulation__cruxeval", "crux"), ("table__", "table"),
-    ("ood__ifeval", "instructions"), ("ood__livebench", "livebench"),
+    ("math__", "mathematics"),
+    ("codegen__", "code"),
+    ("stem__gpqa", "choice"),
+    ("stem__supergpqa", "choice"),
+    ("simulation__arcagi", "grid"),
+    ("simulation__barc", "grid"),
+    ("logic__zebra_puzzle", "zebra"),
+    ("logic__ordering_puzzle", "ordering"),
+    ("logic__graph", "word"),
+    ("simulation__codeio", "json_answer"),
+    ("simulation__cruxeval", "crux"),
+    ("table__", "table"),
+    ("ood__ifeval", "instructions"),
+    ("ood__livebench", "livebench"),
     # GURU's own generators leave the domain out.
-    ("zebra_puzzle", "zebra"), ("ordering_puzzle", "ordering"), ("graph_logical", "word"))
+    ("zebra_puzzle", "zebra"),
+    ("ordering_puzzle", "ordering"),
+    ("graph_logical", "word"),
+)
 """Scorer by the beginning of a data source."""
 
 
@@ -45,12 +60,15 @@ def kind_of(data_source: str) -> str:
     for prefix, kind in KINDS:
         if data_source.startswith(prefix):
             return kind
-    raise ConfigError(f"no scorer for the data source '{data_source}'; there are scorers for the miniature domains and for "
-                      + ", ".join(f"{prefix}*" for prefix, _ in KINDS))
+    raise ConfigError(
+        f"no scorer for the data source '{data_source}'; there are scorers for the "
+        "miniature domains and for " + ", ".join(f"{prefix}*" for prefix, _ in KINDS)
+    )
 
 
 def answer_text(text: str) -> str | None:
-    """The part of a response after its thinking: after the last ``</think>``; None if the thinking never ends."""
+    """The part of a response after its thinking: after the last ``</think>``; None if the thinking
+    never ends."""
     before, closed, after = text.rpartition("</think>")
     if "<think>" in after:
         return None
@@ -58,7 +76,8 @@ def answer_text(text: str) -> str | None:
 
 
 def score(problem: Problem, text: str, version: Version = "strict") -> Verdict:
-    """Judge one response in this process. Where it could not be judged, the value is None and the status says why."""
+    """Judge one response in this process. Where it could not be judged, the value is None and the
+    status says why."""
     judge = scorer(kind_of(problem.data_source), version)
     answer = answer_text(text)
     if answer is None:
@@ -75,4 +94,3 @@ def scorer(kind: str, version: Version = "strict") -> Scorer:
     """The function behind a kind; imported when it is needed."""
     found: Scorer = getattr(importlib.import_module(f"engines.shared.scoring.{kind}"), version)
     return found
-

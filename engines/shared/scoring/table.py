@@ -1,4 +1,5 @@
-"""Answers about tables: a number, a phrase, or several of them divided by ``|`` in any order (HiTab, MultiHiertt, FinQA)."""
+"""Answers about tables: a number, a phrase, or several of them divided by ``|`` in any order
+(HiTab, MultiHiertt, FinQA)."""
 
 from __future__ import annotations
 
@@ -19,14 +20,20 @@ WHOLE_TOLERANCE = 0.005
 NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
 LONGEST_EXPRESSION = 200
 OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv, ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod}
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+    ast.FloorDiv: operator.floordiv,
+    ast.Mod: operator.mod,
+}
 
 
 def strict(problem: Problem, text: str) -> Verdict:
     """1.0 if the boxed answers are the right ones, each once.
 
-    Numbers: within a relative 1e-3; where the right one is whole, within 0.005. Only a percent sign allows a factor of 100.
+    Numbers: within a relative 1e-3; where the right one is whole, within 0.005. Only a percent sign
+        allows a factor of 100.
     """
     boxed = last_boxed(text)
     if not boxed:
@@ -37,7 +44,8 @@ def strict(problem: Problem, text: str) -> Verdict:
 
 
 def matched(answers: list[str], golds: list[str], same: Callable[[str, str], bool]) -> bool:
-    """Whether every right answer is met by one answer of its own; near numbers may fit twice, hence the search."""
+    """Whether every right answer is met by one answer of its own; near numbers may fit twice, hence
+    the search."""
     if len(answers) != len(golds):
         return False
     partner: dict[int, int] = {}  # answer -> gold
@@ -67,11 +75,16 @@ def equal(answer: str, gold: str) -> bool:
 
 def near(value: float, gold: float) -> bool:
     """Equality within the tolerance that the gold number's kind allows."""
-    return abs(value - gold) < WHOLE_TOLERANCE if float(gold).is_integer() else math.isclose(value, gold, rel_tol=RELATIVE_TOLERANCE)
+    return (
+        abs(value - gold) < WHOLE_TOLERANCE
+        if float(gold).is_integer()
+        else math.isclose(value, gold, rel_tol=RELATIVE_TOLERANCE)
+    )
 
 
 def readings(answer: str) -> list[float]:
-    """The number that an answer is; with a percent sign also its hundredth. Empty if it is no number or no fraction of two."""
+    """The number that an answer is; with a percent sign also its hundredth. Empty if it is no
+    number or no fraction of two."""
     bare = re.sub(r"\\?[$€£]|[{}]?,[{}]?|\s", "", answer.strip().rstrip("."))
     percent = bare.endswith("%")
     bare = bare.removesuffix("%").removesuffix("\\")
@@ -90,14 +103,21 @@ def words(answer: str) -> str:
 
 
 def guru(problem: Problem, text: str) -> Verdict:
-    """GURU's reading: without a box the whole text; arithmetic is worked out, here by a parser; a factor of 100 is allowed."""
+    """GURU's reading: without a box the whole text; arithmetic is worked out, here by a parser; a
+    factor of 100 is allowed."""
     lowered, gold = text.lower(), str(problem.ground_truth).lower()
     boxed = last_boxed(lowered)
-    answer = re.sub(r"\\\\", "", re.sub(r"\\\\text\{([^}]*)\}", r"\1", boxed)) if boxed is not None else lowered
+    answer = (
+        re.sub(r"\\\\", "", re.sub(r"\\\\text\{([^}]*)\}", r"\1", boxed))
+        if boxed is not None
+        else lowered
+    )
     if "|" not in gold:
         right = guru_equal(answer, gold)
     else:
-        golds, answers = (sorted(part.strip() for part in side.split("|")) for side in (gold, answer))
+        golds, answers = (
+            sorted(part.strip() for part in side.split("|")) for side in (gold, answer)
+        )
         right = len(golds) == len(answers) and all(map(guru_equal, answers, golds))
     return Verdict(float(right), "ok" if boxed is not None else "no_answer", boxed)
 
@@ -113,7 +133,8 @@ def guru_equal(answer: str, gold: str) -> bool:
 
 
 def arithmetic(expression: str) -> float:
-    """The value of a short sum of numbers. ValueError if it is anything else; nothing is evaluated but + - * / // % and powers."""
+    """The value of a short sum of numbers. ValueError if it is anything else; nothing is evaluated
+    but + - * / // % and powers."""
     if len(expression) > LONGEST_EXPRESSION:
         raise ValueError("too long for an answer")
     try:

@@ -26,7 +26,8 @@ def last_boxed(text: str) -> str | None:
 
 
 def last_tag(text: str, tag: str = "answer", one_line: bool = False) -> str | None:
-    """What the last complete ``<tag>...</tag>`` holds; with ``one_line`` those that span lines do not count."""
+    """What the last complete ``<tag>...</tag>`` holds; with ``one_line`` those that span lines do
+    not count."""
     found = re.findall(rf"<{tag}>(.*?)</{tag}>", text, 0 if one_line else re.DOTALL)
     return str(found[-1]).strip() if found else None
 
@@ -37,12 +38,15 @@ def fenced(text: str) -> list[tuple[str, str]]:
 
 
 def literal(text: str) -> Any:
-    """The Python or JSON value that a text spells out. ValueError if it is neither, too long or nested too deep."""
+    """The Python or JSON value that a text spells out. ValueError if it is neither, too long or
+    nested too deep."""
     if len(text) > LONGEST_LITERAL:
         raise ValueError(f"{len(text)} characters are too many for an answer")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)  # about 1is, "\\d": the model's spelling, not ours
+            warnings.simplefilter(
+                "ignore", SyntaxWarning
+            )  # about 1is, "\\d": the model's spelling, not ours
             return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         pass
@@ -53,6 +57,14 @@ def literal(text: str) -> Any:
 
 
 def without_latex(text: str) -> str:
-    """An answer in words or a number without ``\\text{}``, dollar signs, escapes and a final full stop."""
+    """An answer in words or a number without ``\\text{}``, dollar signs, escapes and a final full
+    stop."""
     inner = re.sub(r"\\(?:text|textbf|textit|mathrm|mathbf)\s*\{([^{}]*)\}", r"\1", text)
-    return re.sub(r"\\[,;! ]", " ", inner).replace("\\", "").replace("$", "").strip().removesuffix(".").strip()
+    return (
+        re.sub(r"\\[,;! ]", " ", inner)
+        .replace("\\", "")
+        .replace("$", "")
+        .strip()
+        .removesuffix(".")
+        .strip()
+    )

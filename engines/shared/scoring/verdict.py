@@ -15,7 +15,8 @@ class Verdict:
     value: float | None
     """0.0 to 1.0; None if the response could not be judged (timeout, error, sandbox_error)."""
     status: Status
-    """``no_answer``: nothing that could be an answer was found; its value is 0.0 in the strict version."""
+    """``no_answer``: nothing that could be an answer was found; its value is 0.0 in the strict
+    version."""
     extracted: str | None = None
     """The answer as it was read."""
     detail: str = ""

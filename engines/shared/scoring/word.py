@@ -10,7 +10,8 @@ from engines.shared.scoring.verdict import Verdict
 
 
 def strict(problem: Problem, text: str) -> Verdict:
-    """1.0 if the last ``<answer>`` is the right word; case, quotes and a full stop around it do not matter."""
+    """1.0 if the last ``<answer>`` is the right word; case, quotes and a full stop around it do not
+    matter."""
     tagged = last_tag(text)
     word = tagged.strip(" \n\t'\"`*.").casefold() if tagged is not None else ""
     if not word:

@@ -1,4 +1,5 @@
-"""Zebra puzzles: a table ``{"header": [...], "rows": [[...]]}`` between ``<answer>`` tags; the value is the share of right cells."""
+"""Zebra puzzles: a table ``{"header": [...], "rows": [[...]]}`` between ``<answer>`` tags; the
+value is the share of right cells."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ Table = tuple[list[str], list[list[str]]]
 
 
 def strict(problem: Problem, text: str) -> Verdict:
-    """Share of right cells, in 0 to 1. Case, number or text, order of the columns and line breaks do not matter; cells too many do."""
+    """Share of right cells, in 0 to 1. Case, number or text, order of the columns and line breaks
+    do not matter; cells too many do."""
     tagged = last_tag(text)
     if tagged is None:
         return Verdict(0.0, "no_answer", detail="no <answer>")
@@ -23,22 +25,30 @@ def strict(problem: Problem, text: str) -> Verdict:
     right_header, right_rows = table(truth_of(problem))
     if sorted(header) == sorted(right_header) and len(set(header)) == len(header):
         order = [header.index(name) for name in right_header]
-        rows = [[row[k] for k in order if k < len(row)] + row[len(order):] for row in rows]
+        rows = [[row[k] for k in order if k < len(row)] + row[len(order) :] for row in rows]
     cells = max(sum(map(len, right_rows)), sum(map(len, rows)))
-    right = sum(cell == wanted for row, wanted_row in zip(rows, right_rows, strict=False)
-                for cell, wanted in zip(row, wanted_row, strict=False))
+    right = sum(
+        cell == wanted
+        for row, wanted_row in zip(rows, right_rows, strict=False)
+        for cell, wanted in zip(row, wanted_row, strict=False)
+    )
     return Verdict(right / cells, "ok", tagged, f"{right} of {cells} cells")
 
 
 def guru(problem: Problem, text: str) -> Verdict:
-    """GURU's reading: the tag must be on one line, cells are compared by position, case and type."""
+    """GURU's reading: the tag must be on one line, cells are compared by position, case and
+    type."""
     tagged = last_tag(text, one_line=True)
     if tagged is None:
         return Verdict(0.0, "no_answer", detail="no <answer> on one line")
     truth = truth_of(problem)
     try:
         rows = literal(tagged)["rows"]
-        found = [rows[i][j] == truth["rows"][i][j] for i in range(len(truth["rows"])) for j in range(len(truth["header"]))]
+        found = [
+            rows[i][j] == truth["rows"][i][j]
+            for i in range(len(truth["rows"]))
+            for j in range(len(truth["header"]))
+        ]
     except (ValueError, KeyError, IndexError, TypeError) as error:
         return Verdict(0.0, "ok", tagged, f"not the table asked for: {error}")
     return Verdict(sum(found) / len(found), "ok", tagged)
@@ -46,16 +56,26 @@ def guru(problem: Problem, text: str) -> Verdict:
 
 def truth_of(problem: Problem) -> Any:
     """The right table, which may have been written as text."""
-    return literal(problem.ground_truth) if isinstance(problem.ground_truth, str) else problem.ground_truth
+    return (
+        literal(problem.ground_truth)
+        if isinstance(problem.ground_truth, str)
+        else problem.ground_truth
+    )
 
 
 def table(value: Any) -> Table:
     """Header and rows as comparable text. ValueError if the value is no table."""
-    if not isinstance(value, dict) or not isinstance(value.get("rows"), list) or not isinstance(value.get("header", []), list):
+    if (
+        not isinstance(value, dict)
+        or not isinstance(value.get("rows"), list)
+        or not isinstance(value.get("header", []), list)
+    ):
         raise ValueError("not a dictionary with a header and rows")
     if not all(isinstance(row, list) for row in value["rows"]):
         raise ValueError("a row is not a list")
-    return [plain(name) for name in value.get("header", [])], [[plain(cell) for cell in row] for row in value["rows"]]
+    return [plain(name) for name in value.get("header", [])], [
+        [plain(cell) for cell in row] for row in value["rows"]
+    ]
 
 
 def plain(cell: Any) -> str:

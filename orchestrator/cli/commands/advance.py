@@ -9,7 +9,8 @@ from orchestrator.errors import SubmitError
 
 
 def advance(run: RunName = None) -> None:
-    """Look at gates and limits, and submit what they let through. Other commands do it too; on Slurm a job of one core calls this one."""
+    """Look at gates and limits, and submit what they let through. Other commands do it too; on
+    Slurm a job of one core calls this one."""
     import time
 
     from orchestrator.lifecycle.refresh import advance as look
@@ -21,10 +22,10 @@ def advance(run: RunName = None) -> None:
     records, trouble = look(found, told.append)
     deadline = time.monotonic() + SETTLE_SECONDS
     while "SLURM_JOB_ID" in os.environ and settling(records) and time.monotonic() < deadline:
-        time.sleep(5.0)  # this job came because others have ended: what became of them is known within a minute
+        time.sleep(
+            5.0
+        )  # this job came because others have ended: what became of them is known within a minute
         records, trouble = look(found, told.append)
     print("\n".join(told) or f"{found.name}: nothing to submit")
     if trouble:
         raise SubmitError(f"could not ask: {trouble}")
-
-

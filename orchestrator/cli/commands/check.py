@@ -7,8 +7,14 @@ from orchestrator.cli.shared import planned, problems
 from orchestrator.errors import CheckError
 
 
-def check(experiment: Experiment, preset: Preset = None, overrides: Set = None, cluster: ClusterName = None) -> None:
-    """Check what a launch needs: partition, account, GPU type, time limit, paths, variables, batch arithmetic, disk."""
+def check(
+    experiment: Experiment,
+    preset: Preset = None,
+    overrides: Set = None,
+    cluster: ClusterName = None,
+) -> None:
+    """Check what a launch needs: partition, account, GPU type, time limit, paths, variables, batch
+    arithmetic, disk."""
     from orchestrator.description.profile import load_profile
 
     made, profile = planned(experiment, preset, overrides), load_profile(cluster)
@@ -18,5 +24,3 @@ def check(experiment: Experiment, preset: Preset = None, overrides: Set = None, 
         raise CheckError(*found)
     print("\n".join(starts), end="\n" if starts else "")
     print(f"{made.experiment}: {len(made.jobs)} jobs, nothing missing on '{profile.name}'")
-
-

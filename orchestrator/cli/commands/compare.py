@@ -10,21 +10,52 @@ import typer
 
 
 def compare(
-        baseline: Annotated[str, typer.Argument(help="RUN[:JOB][@CHECKPOINT], :JOB of the newest run, or an evaluation's output folder. "
-                                                "CHECKPOINT: last (without it), best, a name or a step.")],
-        treatment: Annotated[str, typer.Argument(help="The other side, as the first; differences are this one minus the first.")],
-        specialist: Annotated[list[str] | None, typer.Option(help="An evaluation of a model trained for less; the best of them on each "
-                                                             "domain is what the treatment is expected to reach. May be repeated.")] = None,
-        metric: Annotated[str, typer.Option(help="accuracy, or score with its partial credit.")] = "accuracy",
-        out: Annotated[Path | None, typer.Option(help="Folder for the report; one in comparisons/ beside the runs without it.")] = None,
-        fail_if: Annotated[list[str] | None, typer.Option("--fail-if", help="A gate: exit code 3 if this holds, as in 'domain=math "
-                                                          "difference<-0.02' or 'accuracy<0.5'. May be repeated.")] = None) -> None:
-    """Compare two evaluations problem by problem: differences, tests, flipped examples. Exit code 0, 3 where a gate fails, 2 bad input."""
+    baseline: Annotated[
+        str,
+        typer.Argument(
+            help="RUN[:JOB][@CHECKPOINT], :JOB of the newest run, or an evaluation's output "
+            "folder. "
+            "CHECKPOINT: last (without it), best, a name or a step."
+        ),
+    ],
+    treatment: Annotated[
+        str,
+        typer.Argument(
+            help="The other side, as the first; differences are this one minus the first."
+        ),
+    ],
+    specialist: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="An evaluation of a model trained for less; the best of them on each "
+            "domain is what the treatment is expected to reach. May be repeated."
+        ),
+    ] = None,
+    metric: Annotated[
+        str, typer.Option(help="accuracy, or score with its partial credit.")
+    ] = "accuracy",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the report; one in comparisons/ beside the runs without it."),
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-if",
+            help="A gate: exit code 3 if this holds, as in 'domain=math "
+            "difference<-0.02' or 'accuracy<0.5'. May be repeated.",
+        ),
+    ] = None,
+) -> None:
+    """Compare two evaluations problem by problem: differences, tests, flipped examples. Exit code
+    0, 3 where a gate fails, 2 bad input."""
     from orchestrator.scores.compare import compare as report_on
     from orchestrator.scores.compare import condition, holds
 
     asked = [condition(text) for text in fail_if or []]
-    folder = report_on(baseline, treatment, specialist or [], metric, out.resolve() if out else None)
+    folder = report_on(
+        baseline, treatment, specialist or [], metric, out.resolve() if out else None
+    )
     print((folder / "report.txt").read_text())
     print(f"HTML report with its figures: {folder / 'report.html'}")
     failed = [told for one in asked if (told := holds(one, folder))]
@@ -32,5 +63,3 @@ def compare(
         print(f"gate: {told}", file=sys.stderr)
     if failed:
         raise typer.Exit(3)
-
-

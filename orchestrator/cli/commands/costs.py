@@ -10,9 +10,18 @@ import typer
 from orchestrator.cli.arguments import AsJson, RunName
 
 
-def costs(run: RunName = None, by: Annotated[list[str] | None, typer.Option("--by", help="Axis to tell apart, such as seed; arm "
-          "without it. May be repeated.")] = None, as_json: AsJson = False) -> None:
-    """Show GPU- or CPU-hours asked for, used and wasted, what jobs used of what they held, and what to ask for next time."""
+def costs(
+    run: RunName = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--by", help="Axis to tell apart, such as seed; arm without it. May be repeated."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show GPU- or CPU-hours asked for, used and wasted, what jobs used of what they held, and what
+    to ask for next time."""
     import time
 
     from rich.console import Console
@@ -28,5 +37,3 @@ def costs(run: RunName = None, by: Annotated[list[str] | None, typer.Option("--b
         print(json.dumps({**document(found, seen), "trouble": trouble}, indent=1))
         return
     Console().print(render(found, seen))
-
-

@@ -11,5 +11,3 @@ def list_runs() -> None:
     from orchestrator.views.logs import runs_table
 
     Console().print(runs_table(runs_root()))
-
-

@@ -9,13 +9,15 @@ import typer
 from orchestrator.cli.arguments import JobName, OfRun
 
 
-def logs(job: JobName,
-         follow_log: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job ends.")] = False,
-         run: OfRun = None) -> None:
+def logs(
+    job: JobName,
+    follow_log: Annotated[
+        bool, typer.Option("-f", "--follow", help="Go on until the job ends.")
+    ] = False,
+    run: OfRun = None,
+) -> None:
     """Print the log of a job's newest attempt."""
     from orchestrator.runs.lookup import find_run
     from orchestrator.views.logs import print_log
 
     print_log(find_run(run), job, follow_log)
-
-

@@ -9,15 +9,32 @@ import typer
 from orchestrator.cli import completion
 
 
-def override(job: Annotated[str, typer.Argument(help="A job's name, or a stage for all of its jobs.", autocompletion=completion.jobs)],
-             reason: Annotated[str, typer.Option(help="Why; it is kept with the decision.")],
-             runs: Annotated[bool, typer.Option("--run/--skip", help="Let the jobs run whatever their gate says, or skip them.")],
-             run: Annotated[str | None, typer.Option("--in", metavar="RUN", help="The run; the newest without it.",
-                                                    autocompletion=completion.runs)] = None) -> None:
+def override(
+    job: Annotated[
+        str,
+        typer.Argument(
+            help="A job's name, or a stage for all of its jobs.", autocompletion=completion.jobs
+        ),
+    ],
+    reason: Annotated[str, typer.Option(help="Why; it is kept with the decision.")],
+    runs: Annotated[
+        bool,
+        typer.Option(
+            "--run/--skip", help="Let the jobs run whatever their gate says, or skip them."
+        ),
+    ],
+    run: Annotated[
+        str | None,
+        typer.Option(
+            "--in",
+            metavar="RUN",
+            help="The run; the newest without it.",
+            autocompletion=completion.runs,
+        ),
+    ] = None,
+) -> None:
     """Decide in place of a gate. The reason is kept, and shown by orch why."""
     from orchestrator.lifecycle.interventions import override as decide
     from orchestrator.runs.lookup import find_run
 
     print("\n".join(decide(find_run(run), job, runs, reason)))
-
-

@@ -6,7 +6,8 @@ from orchestrator.cli.arguments import RunName
 
 
 def page(run: RunName = None) -> None:
-    """Write the run as one HTML page that needs no network: stages, timeline, curves, costs, causes of death."""
+    """Write the run as one HTML page that needs no network: stages, timeline, curves, costs, causes
+    of death."""
     import time
 
     from orchestrator.lifecycle.refresh import refresh
@@ -16,5 +17,3 @@ def page(run: RunName = None) -> None:
     found = find_run(run)
     records, trouble = refresh(found)
     print(write_page(found, records, trouble, time.time()))
-
-

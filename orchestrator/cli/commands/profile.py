@@ -7,29 +7,41 @@ from typing import Annotated
 
 import typer
 
-Named = Annotated[str, typer.Argument(help="experiment (its newest run), experiment/run, or a run's folder.")]
-
+Named = Annotated[
+    str, typer.Argument(help="experiment (its newest run), experiment/run, or a run's folder.")
+]
 
 
 profile_app = typer.Typer(help="Cluster profiles.", no_args_is_help=True)
 
 
-
 @profile_app.command("init")
 def profile_init(
-        out: Annotated[Path | None, typer.Option("--out", help="File to write; ~/.config/orch/cluster.yaml without it.")] = None,
-        partition: Annotated[str | None, typer.Option(help="Which partition, where there are several.")] = None,
-        account: Annotated[str | None, typer.Option(help="Which account, where you have several.")] = None,
-        qos: Annotated[str | None, typer.Option(help="A quality of service other than Slurm's default for you.")] = None,
-        gpu_type: Annotated[str | None, typer.Option(help="Which GPU type, where the partition has several.")] = None,
-        force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False) -> None:
-    """Write a profile of this cluster from what sinfo, scontrol and sacctmgr say. Where there is a choice it names the choices."""
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="File to write; ~/.config/orch/cluster.yaml without it."),
+    ] = None,
+    partition: Annotated[
+        str | None, typer.Option(help="Which partition, where there are several.")
+    ] = None,
+    account: Annotated[
+        str | None, typer.Option(help="Which account, where you have several.")
+    ] = None,
+    qos: Annotated[
+        str | None, typer.Option(help="A quality of service other than Slurm's default for you.")
+    ] = None,
+    gpu_type: Annotated[
+        str | None, typer.Option(help="Which GPU type, where the partition has several.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
+) -> None:
+    """Write a profile of this cluster from what sinfo, scontrol and sacctmgr say. Where there is a
+    choice it names the choices."""
     from orchestrator.checks.site import Wanted, init
     from orchestrator.description.profile import USER_FILE
 
     wanted = Wanted(partition=partition, account=account, qos=qos, gpu_type=gpu_type)
     print("\n".join(init(out or USER_FILE.expanduser(), force, wanted)))
-
 
 
 @profile_app.command("list")
@@ -44,5 +56,3 @@ def profile_list() -> None:
         except OrchError as error:
             about = f"cannot be used: {error.lines[0]}"
         print(f"{name}: {about}")
-
-

@@ -11,5 +11,3 @@ def report(run: RunName = None) -> None:
     from orchestrator.views.logs import print_report
 
     print_report(find_run(run))
-
-

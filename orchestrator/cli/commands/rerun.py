@@ -10,18 +10,33 @@ from orchestrator.cli.arguments import ClusterName, Set
 from orchestrator.cli.commands.profile import Named
 
 
-def rerun(run: Named, overrides: Set = None,
-          code: Annotated[Literal["present", "launched"], typer.Option(help="The code as it is now, or as it was launched.")] = "present",
-          cluster: ClusterName = None) -> None:
-    """Run a recorded experiment once more, as a run of its own, from the description that the run keeps."""
+def rerun(
+    run: Named,
+    overrides: Set = None,
+    code: Annotated[
+        Literal["present", "launched"],
+        typer.Option(help="The code as it is now, or as it was launched."),
+    ] = "present",
+    cluster: ClusterName = None,
+) -> None:
+    """Run a recorded experiment once more, as a run of its own, from the description that the run
+    keeps."""
     from orchestrator.description.profile import load_profile
     from orchestrator.lifecycle.retry import submit_eligible
     from orchestrator.reproduction.rerun import rerun as again
     from orchestrator.runs.lookup import find_run, runs_root
 
     found = find_run(run)
-    made = again(found, runs_root(), overrides or [], load_profile(cluster) if cluster else None, code == "launched", print)
+    made = again(
+        found,
+        runs_root(),
+        overrides or [],
+        load_profile(cluster) if cluster else None,
+        code == "launched",
+        print,
+    )
     records = submit_eligible(made, print)
-    print(f"{made.name}: {len(records)} jobs; look at it: orch status {made.name}; compare: orch diff {found.name} {made.name}")
-
-
+    print(
+        f"{made.name}: {len(records)} jobs; look at it: orch status {made.name}; compare: "
+        f"orch diff {found.name} {made.name}"
+    )

@@ -13,13 +13,23 @@ from orchestrator.cli.arguments import AsJson, RunName
 from orchestrator.cli.commands.evolve import UNFOLDED
 
 
-def results(run: RunName = None,
-            job: Annotated[list[str] | None, typer.Option("--job", help="Only this job or stage. May be repeated.")] = None,
-            metric: Annotated[list[str] | None, typer.Option(help="Only this metric. May be repeated.")] = None,
-            csv: Annotated[Path | None, typer.Option("--csv", help="Write the rows to a CSV file.")] = None,
-            parquet: Annotated[Path | None, typer.Option("--parquet", help="Write the rows to a parquet file (needs pyarrow).")] = None,
-            as_json: AsJson = False) -> None:
-    """Print or export every result of a run as tidy rows: job, axes, metric, value, n, spread; a missing one with its reason."""
+def results(
+    run: RunName = None,
+    job: Annotated[
+        list[str] | None, typer.Option("--job", help="Only this job or stage. May be repeated.")
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Only this metric. May be repeated.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the rows to a CSV file.")] = None,
+    parquet: Annotated[
+        Path | None,
+        typer.Option("--parquet", help="Write the rows to a parquet file (needs pyarrow)."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print or export every result of a run as tidy rows: job, axes, metric, value, n, spread; a
+    missing one with its reason."""
     from orchestrator.runs.lookup import find_run
     from orchestrator.scores.results import gather, reasons, render_results, write_table
 
@@ -43,6 +53,7 @@ def results(run: RunName = None,
         else:
             Console(width=UNFOLDED).print(render_results(lines, None))
     if unfinished:
-        print(f"{found.name}: no results yet of {len(unfinished)} jobs: {', '.join(unfinished[:8])}", file=sys.stderr)
-
-
+        print(
+            f"{found.name}: no results yet of {len(unfinished)} jobs: {', '.join(unfinished[:8])}",
+            file=sys.stderr,
+        )

@@ -8,7 +8,8 @@ from orchestrator.cli.arguments import Jobs, RunName
 
 
 def retry(run: RunName = None, job: Jobs = None) -> None:
-    """Submit failed jobs again, and what waited for them. Training continues from its newest checkpoint."""
+    """Submit failed jobs again, and what waited for them. Training continues from its newest
+    checkpoint."""
     from orchestrator.lifecycle.retry import retry as again
     from orchestrator.runs.lookup import find_run
     from orchestrator.runs.provenance import note
@@ -19,5 +20,3 @@ def retry(run: RunName = None, job: Jobs = None) -> None:
         note(found.folder, found.plan, Path(found.cwd), "retry", told.append)
     again(found, job, told.append)
     print("\n".join(told) or f"{found.name}: nothing to retry")
-
-

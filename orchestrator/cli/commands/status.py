@@ -1,4 +1,5 @@
-"""The commands that look at a run: `orch status`, `watch`, `logs`, `list`, `why`, `costs`, `page`, `report`."""
+"""The commands that look at a run: `orch status`, `watch`, `logs`, `list`, `why`, `costs`, `page`,
+`report`."""
 
 from __future__ import annotations
 
@@ -11,10 +12,18 @@ from orchestrator.cli.arguments import AsJson, RunName
 from orchestrator.cli.commands.watch import follow
 
 
-def status(run: RunName = None, watch: Annotated[bool, typer.Option("--watch", help="Live until the run is over.")] = False,
-           every: Annotated[bool, typer.Option("--all", help="A line per job in a run of more than a hundred, too.")] = False,
-           rescan: Annotated[bool, typer.Option("--rescan", help="Make the state file anew, from job folders and scheduler.")] = False,
-           as_json: AsJson = False) -> None:
+def status(
+    run: RunName = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Live until the run is over.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="A line per job in a run of more than a hundred, too.")
+    ] = False,
+    rescan: Annotated[
+        bool,
+        typer.Option("--rescan", help="Make the state file anew, from job folders and scheduler."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """Show every job: state with source and age, why it waits or died, progress, expected end."""
     import time
 
@@ -33,5 +42,3 @@ def status(run: RunName = None, watch: Annotated[bool, typer.Option("--watch", h
 
     console, now = Console(), time.time()
     console.print(render(found, records, trouble, now, console.width, every))
-
-

@@ -14,15 +14,16 @@ if TYPE_CHECKING:
 
 
 def follow(run: Run) -> int:
-    """Live view until the run is over; exit code 0 if everything completed. Ctrl-C leaves the run alone."""
+    """Live view until the run is over; exit code 0 if everything completed. Ctrl-C leaves the run
+    alone."""
     from orchestrator.views.watch.follow import watch_run
 
     return watch_run(run)
 
 
-
 def watch(run: RunName = None) -> None:
-    """Watch a run full-screen: jobs, progress, logs; filter, cancel, retry. Without a terminal: a line per change, as launch --watch."""
+    """Watch a run full-screen: jobs, progress, logs; filter, cancel, retry. Without a terminal: a
+    line per change, as launch --watch."""
     from orchestrator.runs.lookup import find_run
 
     found = find_run(run)
@@ -31,5 +32,3 @@ def watch(run: RunName = None) -> None:
     from orchestrator.views.watch.app import watch as live
 
     live(found)
-
-

@@ -6,7 +6,8 @@ from orchestrator.cli.arguments import JobName, OfRun
 
 
 def why(job: JobName, run: OfRun = None) -> None:
-    """Explain where a job stands: what it waits for, what its gate saw in which file, why it was skipped or died."""
+    """Explain where a job stands: what it waits for, what its gate saw in which file, why it was
+    skipped or died."""
     from orchestrator.lifecycle.refresh import refresh
     from orchestrator.runs.lookup import find_run
     from orchestrator.views.logs import one_job
@@ -14,6 +15,11 @@ def why(job: JobName, run: OfRun = None) -> None:
 
     found = find_run(run)
     records, trouble = refresh(found)
-    print("\n".join([*explain(found, one_job(found, job, records), records), *([f"could not ask: {trouble}"] if trouble else [])]))
-
-
+    print(
+        "\n".join(
+            [
+                *explain(found, one_job(found, job, records), records),
+                *([f"could not ask: {trouble}"] if trouble else []),
+            ]
+        )
+    )

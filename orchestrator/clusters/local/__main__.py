@@ -1,5 +1,5 @@
-"""Start the scheduler of the cluster `local` for one run: ``python -P -m orchestrator.clusters.local RUN_FOLDER``.
-"""
+"""Start the scheduler of the cluster `local` for one run: ``python -P -m
+orchestrator.clusters.local RUN_FOLDER``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ def only_one(folder: Path) -> Iterator[bool]:
         yield True
 
 
-
 def main() -> int:
     """Schedule until nothing is queued or running."""
     run = open_run(Path(sys.argv[1]))
@@ -40,7 +39,9 @@ def main() -> int:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         scheduler = Scheduler(run)
         idle = 0
-        while idle < 10:  # a launch submits job by job: a queue that is empty for a moment is not the end
+        while (
+            idle < 10
+        ):  # a launch submits job by job: a queue that is empty for a moment is not the end
             idle = 0 if scheduler.round() else idle + 1
             time.sleep(POLL_SECONDS)
     return 0
@@ -48,5 +49,3 @@ def main() -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
-
-

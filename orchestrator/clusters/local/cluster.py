@@ -1,10 +1,12 @@
-"""The cluster `local`: a queue on this machine with Slurm's states, dependencies and time limits, and slots for what it has.
+"""The cluster `local`: a queue on this machine with Slurm's states, dependencies and time limits,
+and slots for what it has.
 
     python -P -m orchestrator.clusters.local RUN_FOLDER
 
-The scheduler is a process of its own session: it goes on when the terminal closes and ends with the run. Everything it knows lies in
-``<run>/scheduler/``: ``queue/<token>.json`` (what was submitted), ``table.json`` (the state of each job), ``cancel/<id>``. Jobs run in
-sessions of their own through ``orchestrator.node``. When the scheduler is killed they go on, and the scheduler that the next orch
+The scheduler is a process of its own session: it goes on when the terminal closes and ends with the
+run. Everything it knows lies in ``<run>/scheduler/``: ``queue/<token>.json`` (what was submitted),
+``table.json`` (the state of each job), ``cancel/<id>``. Jobs run in sessions of their own through
+``orchestrator.node``. When the scheduler is killed they go on, and the scheduler that the next orch
 command starts adopts them by process id and start time.
 """
 
@@ -37,7 +39,6 @@ START_SECONDS = 120.0
 """Longest wait for a scheduler to take its lock."""
 
 
-
 class LocalCluster:
     """What orch sees of the scheduler of one run: files."""
 
@@ -61,10 +62,18 @@ class LocalCluster:
         job, record, resources = batch.jobs[0], batch.records[0], batch.resources
         parents = (*waits.all, *waits.ended)
         after = f"# after {' '.join(parents)}\n" if parents else ""
-        limits = f"# {resources.cpus} CPUs, {resources.memory_gb} GB, {resources.gpus} GPUs, {resources.minutes} minutes\n"
-        exports = "".join(f"export {key}={shlex.quote(value)}\n" for key, value in self.environment(job).items())
+        limits = (
+            f"# {resources.cpus} CPUs, {resources.memory_gb} GB, {resources.gpus} GPUs, "
+            f"{resources.minutes} minutes\n"
+        )
+        exports = "".join(
+            f"export {key}={shlex.quote(value)}\n" for key, value in self.environment(job).items()
+        )
         profile = self.run.profile
-        setup = "".join(f"{line}\n" for line in [*profile.exports(), *(["set -e", *profile.setup] if profile.setup else [])])
+        setup = "".join(
+            f"{line}\n"
+            for line in [*profile.exports(), *(["set -e", *profile.setup] if profile.setup else [])]
+        )
         command = self.run.node_command(job, record)
         return f"#!/bin/bash\n{limits}{after}{exports}{setup}exec {shlex.join(command)}\n"
 
@@ -73,29 +82,50 @@ class LocalCluster:
         return {"PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": str(job.resources.cpus)}
 
     def submit(self, batch: Batch, waits: Waits) -> str:
-        """Put the job in the queue and see that a scheduler runs. SubmitError if it can never run here."""
-        record, resources, token = batch.records[0], batch.resources, allocation(batch.records[0].token)
+        """Put the job in the queue and see that a scheduler runs. SubmitError if it can never run
+        here."""
+        record, resources, token = (
+            batch.records[0],
+            batch.resources,
+            allocation(batch.records[0].token),
+        )
         refusal = this_machine().refusal(resources)
         if refusal:
             raise SubmitError(f"{batch.title} {refusal}")
-        script = (self.run.array_folder(token) if batch.packed else self.run.attempt_folder(record)) / "script.sh"
+        script = (
+            self.run.array_folder(token) if batch.packed else self.run.attempt_folder(record)
+        ) / "script.sh"
         log = self.run.allocation_log(token) if batch.packed else self.run.log(record)
         script.write_text(self.script(batch, waits))
         (self.folder / "queue").mkdir(parents=True, exist_ok=True)
         (self.folder / "cancel").mkdir(exist_ok=True)
         job_id = f"L-{token}"
         exits = [str(self.run.attempt_folder(record) / "exit.json") for record in batch.records]
-        write_json(self.folder / "queue" / f"{token}.json", {
-            "job_id": job_id, "token": token, "name": batch.title, "script": str(script), "log": str(log),
-            **({"exits": exits} if batch.packed else {"exit": exits[0]}), "after": list(waits.all), "ended": list(waits.ended),
-            "submitted": time.time(), "cwd": self.run.cwd,
-            "resources": {key: getattr(resources, key) for key in ("gpus", "cpus", "memory_gb", "minutes")}})
+        write_json(
+            self.folder / "queue" / f"{token}.json",
+            {
+                "job_id": job_id,
+                "token": token,
+                "name": batch.title,
+                "script": str(script),
+                "log": str(log),
+                **({"exits": exits} if batch.packed else {"exit": exits[0]}),
+                "after": list(waits.all),
+                "ended": list(waits.ended),
+                "submitted": time.time(),
+                "cwd": self.run.cwd,
+                "resources": {
+                    key: getattr(resources, key) for key in ("gpus", "cpus", "memory_gb", "minutes")
+                },
+            },
+        )
         self.queued = None if self.queued is None else self.queued + 1
         self.wake()
         return job_id
 
     def table(self) -> dict[str, dict[str, Any]]:
-        """States by token, as the scheduler wrote them last, and queued jobs it has not seen yet."""
+        """States by token, as the scheduler wrote them last, and queued jobs it has not seen
+        yet."""
         table = read_table(self.folder)
         for queued in (self.folder / "queue").glob("*.json"):
             if not queued.name.startswith("."):
@@ -109,23 +139,49 @@ class LocalCluster:
         while not alive(self.folder):
             if process is None or process.poll() is not None:
                 if time.monotonic() > deadline:
-                    raise SubmitError(f"the local scheduler does not start; see {self.folder / 'log.txt'}")
+                    raise SubmitError(
+                        f"the local scheduler does not start; see {self.folder / 'log.txt'}"
+                    )
                 with (self.folder / "log.txt").open("ab") as log:
-                    process = subprocess.Popen([sys.executable, "-P", "-m", "orchestrator.clusters.local", str(self.run.folder)], stdout=log,
-                                               stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, cwd=self.run.folder)
+                    process = subprocess.Popen(
+                        [
+                            sys.executable,
+                            "-P",
+                            "-m",
+                            "orchestrator.clusters.local",
+                            str(self.run.folder),
+                        ],
+                        stdout=log,
+                        stderr=log,
+                        stdin=subprocess.DEVNULL,
+                        start_new_session=True,
+                        cwd=self.run.folder,
+                    )
             time.sleep(0.02)
 
     def ask(self, wanted: frozenset[JobState]) -> Answer:
-        """Jobs in one of these states, by token. A scheduler that was killed with work left is started again here."""
+        """Jobs in one of these states, by token. A scheduler that was killed with work left is
+        started again here."""
         table = self.table()
-        if any(JobState(row["state"]) in ACTIVE for row in table.values()) and not alive(self.folder):
+        if any(JobState(row["state"]) in ACTIVE for row in table.values()) and not alive(
+            self.folder
+        ):
             self.wake()
             table = self.table()
         # Until a job has ended its row's "ended" holds the jobs whose end it waits for.
-        return {token: Seen(job_id=row["job_id"], token=token, state=JobState(row["state"]), reason=row.get("reason", ""),
-                            started=row.get("started"), ended=row.get("ended") if JobState(row["state"]) in FINAL else None,
-                            exit_code=row.get("exit_code"))
-                for token, row in table.items() if JobState(row["state"]) in wanted}
+        return {
+            token: Seen(
+                job_id=row["job_id"],
+                token=token,
+                state=JobState(row["state"]),
+                reason=row.get("reason", ""),
+                started=row.get("started"),
+                ended=row.get("ended") if JobState(row["state"]) in FINAL else None,
+                exit_code=row.get("exit_code"),
+            )
+            for token, row in table.items()
+            if JobState(row["state"]) in wanted
+        }
 
     def ask_active(self, shared: bool = False) -> Answer:  # noqa: ARG002  # it costs nothing to read the table anew
         """Queued and running jobs."""
@@ -139,7 +195,14 @@ class LocalCluster:
 
     def nudge(self, job_id: str) -> None:
         """SIGUSR1 to the process of a pack."""
-        row = next((row for row in self.table().values() if row["job_id"] == job_id and row["state"] == "RUNNING"), None)
+        row = next(
+            (
+                row
+                for row in self.table().values()
+                if row["job_id"] == job_id and row["state"] == "RUNNING"
+            ),
+            None,
+        )
         if row is not None:
             send(row, signal.SIGUSR1)
 
@@ -147,7 +210,9 @@ class LocalCluster:
         """Keep waiting jobs from starting, or let them go."""
         (self.folder / "hold").mkdir(exist_ok=True)
         for job_id in job_ids:
-            (self.folder / "hold" / job_id).unlink(missing_ok=True) if release else (self.folder / "hold" / job_id).touch()
+            (self.folder / "hold" / job_id).unlink(missing_ok=True) if release else (
+                self.folder / "hold" / job_id
+            ).touch()
         return True
 
     def look_after(self, records: Sequence[Record]) -> None:
@@ -164,9 +229,11 @@ class LocalCluster:
         deadline = time.monotonic() + START_SECONDS
         while any((self.folder / "cancel" / job_id).exists() for job_id in job_ids):
             if time.monotonic() > deadline:
-                raise SubmitError(f"the local scheduler has not taken note of the cancel; see {self.folder / 'log.txt'}")
+                raise SubmitError(
+                    "the local scheduler has not taken note of the cancel; see "
+                    f"{self.folder / 'log.txt'}"
+                )
             time.sleep(0.05)
-
 
 
 def alive(folder: Path) -> bool:
@@ -180,5 +247,3 @@ def alive(folder: Path) -> bool:
         except BlockingIOError:
             return True
     return False
-
-

@@ -14,9 +14,13 @@ def cpu_count() -> int:
 
 
 def memory_gb() -> int:
-    """Memory in GB (2^30 bytes): what the machine has, or the control group's limit if that is less."""
+    """Memory in GB (2^30 bytes): what the machine has, or the control group's limit if that is
+    less."""
     limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    for path in (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")):
+    for path in (
+        Path("/sys/fs/cgroup/memory.max"),
+        Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+    ):
         text = path.read_text().strip() if path.is_file() else "max"
         limits += [int(text)] if text.isdigit() else []
     return min(limits) // 2**30
@@ -29,5 +33,11 @@ def gpu_count() -> int:
         return len([device for device in visible.split(",") if device.strip() not in ("", "-1")])
     if shutil.which("nvidia-smi") is None:
         return 0
-    answer = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=False)
-    return len([line for line in answer.stdout.splitlines() if line.startswith("GPU ")]) if answer.returncode == 0 else 0
+    answer = subprocess.run(
+        ["nvidia-smi", "-L"], capture_output=True, text=True, timeout=30, check=False
+    )
+    return (
+        len([line for line in answer.stdout.splitlines() if line.startswith("GPU ")])
+        if answer.returncode == 0
+        else 0
+    )

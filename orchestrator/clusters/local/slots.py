@@ -1,7 +1,8 @@
 """CPUs, memory and GPUs of this machine, shared by all runs on it.
 
-A ledger file under a lock holds who has what. An entry counts only while its process lives, so nothing has to be given back after
-a kill. Free memory is counted from what jobs asked for, not measured.
+A ledger file under a lock holds who has what. An entry counts only while its process lives, so
+nothing has to be given back after a kill. Free memory is counted from what jobs asked for, not
+measured.
 """
 
 from __future__ import annotations
@@ -34,14 +35,24 @@ class Machine:
 
     def refusal(self, resources: Resources) -> str | None:
         """Why a job can never run here, or None."""
-        asked = (("cpus", resources.cpus, self.cpus), ("memory_gb", resources.memory_gb, self.memory_gb),
-                 ("gpus", resources.gpus, len(self.gpus)), ("nodes", resources.nodes, 1))
+        asked = (
+            ("cpus", resources.cpus, self.cpus),
+            ("memory_gb", resources.memory_gb, self.memory_gb),
+            ("gpus", resources.gpus, len(self.gpus)),
+            ("nodes", resources.nodes, 1),
+        )
         over = [f"{key} {want} (it has {have})" for key, want, have in asked if want > have]
-        return f"asks for more than this machine has: {', '.join(over)}; ask for less with --set STAGE.resources.KEY=N" if over else None
+        return (
+            f"asks for more than this machine has: {', '.join(over)}; ask for less with "
+            "--set STAGE.resources.KEY=N"
+            if over
+            else None
+        )
 
 
 def this_machine() -> Machine:
-    """CPUs this process may use, memory of the machine or the cgroup, GPUs by CUDA_VISIBLE_DEVICES or nvidia-smi."""
+    """CPUs this process may use, memory of the machine or the cgroup, GPUs by CUDA_VISIBLE_DEVICES
+    or nvidia-smi."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = Path("/sys/fs/cgroup/memory.max")
     if limit.exists() and limit.read_text().strip().isdigit():
@@ -50,8 +61,14 @@ def this_machine() -> Machine:
     if visible is not None:
         gpus = tuple(part for part in visible.split(",") if part)
     elif shutil.which("nvidia-smi"):
-        listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=60)
-        gpus = tuple(str(number) for number in range(len(listed.stdout.splitlines()))) if listed.returncode == 0 else ()
+        listed = subprocess.run(
+            ["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=60
+        )
+        gpus = (
+            tuple(str(number) for number in range(len(listed.stdout.splitlines())))
+            if listed.returncode == 0
+            else ()
+        )
     else:
         gpus = ()
     return Machine(len(os.sched_getaffinity(0)), max(1, round(memory / 2**30)), gpus)
@@ -70,7 +87,11 @@ def ledger() -> Iterator[list[dict[str, Any]]]:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         text = file.read()
-        entries = [entry for entry in (json.loads(text) if text else []) if process_start(entry["pid"]) == entry["start"]]
+        entries = [
+            entry
+            for entry in (json.loads(text) if text else [])
+            if process_start(entry["pid"]) == entry["start"]
+        ]
         yield entries
         file.seek(0)
         file.truncate()
@@ -85,9 +106,15 @@ def fits(machine: Machine, resources: Resources, entries: list[dict[str, Any]]) 
     free = [gpu for gpu in machine.gpus if gpu not in taken]
     if resources.cpus > cpus or resources.memory_gb > memory or resources.gpus > len(free):
         return None
-    return free[:resources.gpus]
+    return free[: resources.gpus]
 
 
 def entry(pid: int, resources: Resources, gpus: list[str]) -> dict[str, Any]:
     """A ledger entry of a process."""
-    return {"pid": pid, "start": process_start(pid), "cpus": resources.cpus, "memory_gb": resources.memory_gb, "gpus": gpus}
+    return {
+        "pid": pid,
+        "start": process_start(pid),
+        "cpus": resources.cpus,
+        "memory_gb": resources.memory_gb,
+        "gpus": gpus,
+    }

@@ -1,11 +1,13 @@
-"""What all orch processes of a user share about Slurm: how often its programs were called, and the newest answers.
+"""What all orch processes of a user share about Slurm: how often its programs were called, and the
+newest answers.
 
     ~/.cache/orch/calls             one time stamp for each call of the last minute
                  /changed           when a job was last submitted, ended or held: an older answer is not used any more
                  /<hash>.answer     what squeue or sacct said, and when it was asked
 
-It lies in the home folder (or ``ORCH_CACHE``) and not with the runs, because the budget is the user's: terminals with different
-folders of runs, and the jobs that look at gates, take from the same one. Removing the folder at any time does no harm.
+It lies in the home folder (or ``ORCH_CACHE``) and not with the runs, because the budget is the
+user's: terminals with different folders of runs, and the jobs that look at gates, take from the
+same one. Removing the folder at any time does no harm.
 """
 
 from __future__ import annotations
@@ -27,7 +29,8 @@ MINUTE_SECONDS = 60.0
 SHARED_SECONDS = 5.0
 """An answer this young is as good as a new one to whoever only wants to look."""
 SUBMITTING_SHARE = 0.8
-"""Part of the budget that submissions may use up; the rest is for whoever wants to see what became of them."""
+"""Part of the budget that submissions may use up; the rest is for whoever wants to see what became
+of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +51,18 @@ def folder() -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise RunError(f"{path}: cannot be made ({error.strerror}); orch counts its calls of Slurm there: set ORCH_CACHE to a folder "
-                       "that you may write to") from error
+        raise RunError(
+            f"{path}: cannot be made ({error.strerror}); orch counts its calls of Slurm "
+            "there: set ORCH_CACHE to a folder "
+            "that you may write to"
+        ) from error
     return path
 
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[IO[str]]:
-    """A file, opened to be read and written anew by one process at a time; the lock goes with the process."""
+    """A file, opened to be read and written anew by one process at a time; the lock goes with the
+    process."""
     with path.open("a+") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)
         file.seek(0)
@@ -78,7 +85,11 @@ def take(per_minute: int, submits: bool = False) -> float:
     most = max(1, int(per_minute * SUBMITTING_SHARE)) if submits else per_minute
     with locked(folder() / "calls") as file:
         now = time.time()
-        recent = sorted(stamp for line in file if (stamp := number(line)) is not None and abs(now - stamp) < MINUTE_SECONDS)
+        recent = sorted(
+            stamp
+            for line in file
+            if (stamp := number(line)) is not None and abs(now - stamp) < MINUTE_SECONDS
+        )
         if len(recent) >= most:
             return max(0.01, recent[-most] + MINUTE_SECONDS - now)
         rewrite(file, "".join(f"{stamp!r}\n" for stamp in [*recent, now]))
@@ -106,14 +117,19 @@ def changed() -> None:
 
 
 def shared(question: str, ask: Callable[[], Said]) -> Said:
-    """The answer to a question by whoever of the user's processes asked it last, or a new one if that is too old.
+    """The answer to a question by whoever of the user's processes asked it last, or a new one if
+    that is too old.
 
-    Who comes while another process asks waits for its answer; that it could not ask is an answer too, so twenty terminals do not wait
-    for a dead controller one after the other.
+    Who comes while another process asks waits for its answer; that it could not ask is an answer
+    too, so twenty terminals do not wait for a dead controller one after the other.
     """
     with locked(folder() / f"{hashlib.sha256(question.encode()).hexdigest()[:16]}.answer") as file:
         said = read(file.read())
-        if said is None or not 0.0 <= time.time() - said.asked < SHARED_SECONDS or said.asked <= last_change():
+        if (
+            said is None
+            or not 0.0 <= time.time() - said.asked < SHARED_SECONDS
+            or said.asked <= last_change()
+        ):
             said = ask()
             rewrite(file, json.dumps(asdict(said)))
         return said

@@ -1,4 +1,5 @@
-"""How Slurm's programs are called: never through a shell, with a time limit, within the user's budget, an answer shared where it may be."""
+"""How Slurm's programs are called: never through a shell, with a time limit, within the user's
+budget, an answer shared where it may be."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from orchestrator.clusters.slurm.call_budget import Said
 from orchestrator.description.profile import Profile
 
 COMMAND_SECONDS = 60.0
-"""Longest wait for one of Slurm's programs; they give up on a dead controller after about 9 s by themselves."""
+"""Longest wait for one of Slurm's programs; they give up on a dead controller after about 9 s by
+themselves."""
 
 CHANGE = frozenset({"sbatch", "scancel", "scontrol"})
 """Programs after which an older answer of squeue is not used any more."""
@@ -22,7 +24,10 @@ class Calls:
 
     def __init__(self, profile: Profile) -> None:
         self.per_minute = profile.calls_per_minute
-        self.cluster = f"{os.environ.get('SLURM_CONF', '')} {profile.name} {profile.partition} {profile.account}"
+        self.cluster = (
+            f"{os.environ.get('SLURM_CONF', '')} {profile.name} {profile.partition} "
+            f"{profile.account}"
+        )
         """Two clusters that share a home folder do not share answers."""
 
     def run(self, command: list[str], cwd: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -36,24 +41,37 @@ class Calls:
                 call_budget.changed()
 
     def ask(self, command: list[str], paid: bool = False) -> Said:
-        """The output of a program that succeeds, or why there is none; ``paid``: the budget has been asked already."""
+        """The output of a program that succeeds, or why there is none; ``paid``: the budget has
+        been asked already."""
         asked = time.time()
         try:
             result = call(command) if paid else self.run(command)
         except subprocess.TimeoutExpired:
-            return Said(asked=asked, text=None, trouble=f"{command[0]} did not answer within {COMMAND_SECONDS:.0f} s")
+            return Said(
+                asked=asked,
+                text=None,
+                trouble=f"{command[0]} did not answer within {COMMAND_SECONDS:.0f} s",
+            )
         except FileNotFoundError:
             return Said(asked=asked, text=None, trouble=f"there is no {command[0]} here")
         if result.returncode != 0:
-            return Said(asked=asked, text=None, trouble=f"{command[0]}: {' '.join(result.stderr.split())[:200]}")
+            return Said(
+                asked=asked,
+                text=None,
+                trouble=f"{command[0]}: {' '.join(result.stderr.split())[:200]}",
+            )
         return Said(asked=asked, text=result.stdout)
 
     def ask_shared(self, command: list[str]) -> Said:
         """The same; an answer of the last seconds will do, and nobody waits for the budget."""
+
         def anew() -> Said:
             seconds = call_budget.take(self.per_minute)
             if seconds > 0:
-                told = f"{self.per_minute} calls of Slurm a minute are used up (calls_per_minute); {command[0]} is asked in {seconds:.0f} s"
+                told = (
+                    f"{self.per_minute} calls of Slurm a minute are used up "
+                    f"(calls_per_minute); {command[0]} is asked in {seconds:.0f} s"
+                )
                 return Said(asked=time.time(), text=None, trouble=told)
             return self.ask(command, paid=True)
 
@@ -61,8 +79,20 @@ class Calls:
 
 
 def call(command: list[str], cwd: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a program with a time limit and an argument list, never a shell. Lists of array elements come whole (64 letters else)."""
+    """Run a program with a time limit and an argument list, never a shell. Lists of array elements
+    come whole (64 letters else)."""
     # Inside a job SLURM_* describe that job, and sbatch would hand them on to the next one.
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("SLURM_") or key == "SLURM_CONF"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_SECONDS, cwd=cwd, stdin=subprocess.DEVNULL,
-                          env=environment | {"SLURM_BITSTR_LEN": "0"})
+    environment = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("SLURM_") or key == "SLURM_CONF"
+    }
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_SECONDS,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        env=environment | {"SLURM_BITSTR_LEN": "0"},
+    )

@@ -13,23 +13,42 @@ from orchestrator.runs.reconcile import Seen
 from orchestrator.runs.record import JobState
 
 STATES = {
-    "PENDING": JobState.PENDING, "CONFIGURING": JobState.PENDING, "REQUEUED": JobState.PENDING, "REQUEUE_HOLD": JobState.PENDING,
-    "REQUEUE_FED": JobState.PENDING, "SPECIAL_EXIT": JobState.PENDING, "RESV_DEL_HOLD": JobState.PENDING,
-    "RUNNING": JobState.RUNNING, "RESIZING": JobState.RUNNING, "SIGNALING": JobState.RUNNING, "STAGE_OUT": JobState.RUNNING,
-    "COMPLETING": JobState.COMPLETING, "SUSPENDED": JobState.SUSPENDED, "STOPPED": JobState.SUSPENDED,
-    "COMPLETED": JobState.COMPLETED, "FAILED": JobState.FAILED, "BOOT_FAIL": JobState.NODE_FAIL, "NODE_FAIL": JobState.NODE_FAIL,
-    "CANCELLED": JobState.CANCELLED, "REVOKED": JobState.CANCELLED, "DEADLINE": JobState.TIMEOUT, "TIMEOUT": JobState.TIMEOUT,
-    "OUT_OF_MEMORY": JobState.OUT_OF_MEMORY, "PREEMPTED": JobState.PREEMPTED,
+    "PENDING": JobState.PENDING,
+    "CONFIGURING": JobState.PENDING,
+    "REQUEUED": JobState.PENDING,
+    "REQUEUE_HOLD": JobState.PENDING,
+    "REQUEUE_FED": JobState.PENDING,
+    "SPECIAL_EXIT": JobState.PENDING,
+    "RESV_DEL_HOLD": JobState.PENDING,
+    "RUNNING": JobState.RUNNING,
+    "RESIZING": JobState.RUNNING,
+    "SIGNALING": JobState.RUNNING,
+    "STAGE_OUT": JobState.RUNNING,
+    "COMPLETING": JobState.COMPLETING,
+    "SUSPENDED": JobState.SUSPENDED,
+    "STOPPED": JobState.SUSPENDED,
+    "COMPLETED": JobState.COMPLETED,
+    "FAILED": JobState.FAILED,
+    "BOOT_FAIL": JobState.NODE_FAIL,
+    "NODE_FAIL": JobState.NODE_FAIL,
+    "CANCELLED": JobState.CANCELLED,
+    "REVOKED": JobState.CANCELLED,
+    "DEADLINE": JobState.TIMEOUT,
+    "TIMEOUT": JobState.TIMEOUT,
+    "OUT_OF_MEMORY": JobState.OUT_OF_MEMORY,
+    "PREEMPTED": JobState.PREEMPTED,
 }
 
 SQUEUE_FORMAT = "%i\x1f%j\x1f%T\x1f%r\x1f%S\x1f%N"
 SACCT_STATES = "CA,CD,F,TO,OOM,NF,PR,BF,DL,RV,PD,R,S,RQ"
-"""Naming the states, and an end, makes sacct show jobs too that were cancelled before they could ever have started."""
+"""Naming the states, and an end, makes sacct show jobs too that were cancelled before they could
+ever have started."""
 SACCT_FIELDS = "JobID,JobName%500,State,ExitCode,Start,End,NodeList,Reason"
 
 
 def job_state(text: str) -> JobState:
-    """Slurm's word as a state: ``CANCELLED by 1000`` and ``RUNNING+`` too. A word we do not know is UNKNOWN, never a failure."""
+    """Slurm's word as a state: ``CANCELLED by 1000`` and ``RUNNING+`` too. A word we do not know is
+    UNKNOWN, never a failure."""
     return STATES.get(re.split(r"[ +]", text.strip(), maxsplit=1)[0], JobState.UNKNOWN)
 
 
@@ -44,7 +63,8 @@ def seconds(text: str) -> float | None:
 def parse_squeue(text: str, asked: float | None = None) -> dict[str, Seen]:
     """Jobs by token from squeue in SQUEUE_FORMAT. A job that is waiting shows why.
 
-    Elements of an array that are alike share a line (``123_[4-9,12%3]``). ValueError if a line cannot be read whole.
+    Elements of an array that are alike share a line (``123_[4-9,12%3]``). ValueError if a line
+    cannot be read whole.
     """
     found = {}
     for line in text.splitlines():
@@ -52,9 +72,20 @@ def parse_squeue(text: str, asked: float | None = None) -> dict[str, Seen]:
         known = job_state(state)
         token = name.rpartition(".")[2]
         why = "" if reason == "None" or known is not JobState.PENDING else reason
-        started, expected = (None, seconds(start)) if known is JobState.PENDING else (seconds(start), None)
-        first = Seen(job_id=job_id, token=token, state=known, reason=why, started=started, expected_start=expected, host=nodes or None,
-                     source="squeue", asked=asked)
+        started, expected = (
+            (None, seconds(start)) if known is JobState.PENDING else (seconds(start), None)
+        )
+        first = Seen(
+            job_id=job_id,
+            token=token,
+            state=known,
+            reason=why,
+            started=started,
+            expected_start=expected,
+            host=nodes or None,
+            source="squeue",
+            asked=asked,
+        )
         for one in expanded(job_id):
             whole = element_token(token, one)
             found[whole] = replace(first, job_id=one, token=whole)
@@ -68,7 +99,8 @@ def element_token(token: str, job_id: str) -> str:
 
 
 def parse_sacct(text: str, asked: float | None = None) -> dict[str, Seen]:
-    """Jobs by token from sacct -P with SACCT_FIELDS. Of several rows with one token the last submitted counts."""
+    """Jobs by token from sacct -P with SACCT_FIELDS. Of several rows with one token the last
+    submitted counts."""
     found: dict[str, Seen] = {}
     for line in text.splitlines():
         fields = line.split("|")
@@ -78,36 +110,64 @@ def parse_sacct(text: str, asked: float | None = None) -> dict[str, Seen]:
         known = job_state(state)
         token = name.rpartition(".")[2]
         code, _, number = exit_code.partition(":")
-        why = {JobState.TIMEOUT: "time limit reached", JobState.OUT_OF_MEMORY: "out of memory (host)",
-               JobState.NODE_FAIL: "node failed", JobState.PREEMPTED: "preempted"}.get(known, "")
+        why = {
+            JobState.TIMEOUT: "time limit reached",
+            JobState.OUT_OF_MEMORY: "out of memory (host)",
+            JobState.NODE_FAIL: "node failed",
+            JobState.PREEMPTED: "preempted",
+        }.get(known, "")
         if known is JobState.CANCELLED:
             why = state.strip().lower() if " by " in state else "cancelled"
         if known is JobState.FAILED:
             why = f"ended by signal {number}" if number not in ("", "0") else f"exit code {code}"
-        if reason not in ("", "None", "Dependency", "Priority", "Resources") and known is not JobState.COMPLETED:
+        if (
+            reason not in ("", "None", "Dependency", "Priority", "Resources")
+            and known is not JobState.COMPLETED
+        ):
             why = f"{why} ({reason})" if why else reason
         for one in expanded(job_id):
             whole = element_token(token, one)
-            found[whole] = Seen(job_id=one, token=whole, state=known, reason=why, started=seconds(start), ended=seconds(end),
-                                host=None if nodes in ("", "None assigned") else nodes, source="sacct",
-                                exit_code=int(code) if code.isdigit() else None, asked=asked)
+            found[whole] = Seen(
+                job_id=one,
+                token=whole,
+                state=known,
+                reason=why,
+                started=seconds(start),
+                ended=seconds(end),
+                host=None if nodes in ("", "None assigned") else nodes,
+                source="sacct",
+                exit_code=int(code) if code.isdigit() else None,
+                asked=asked,
+            )
     return found
 
 
 def count_jobs(text: str) -> tuple[int, int]:
-    """How many jobs squeue lists in SQUEUE_FORMAT, an array by its elements, and how many of them only look (``gates``, ``backlog``)."""
-    counts = [(len(expanded(line.partition("\x1f")[0])), ".look." in line.split("\x1f")[1]) for line in text.splitlines()]
+    """How many jobs squeue lists in SQUEUE_FORMAT, an array by its elements, and how many of them
+    only look (``gates``, ``backlog``)."""
+    counts = [
+        (len(expanded(line.partition("\x1f")[0])), ".look." in line.split("\x1f")[1])
+        for line in text.splitlines()
+    ]
     return sum(count for count, _ in counts), sum(count for count, looks in counts if looks)
 
 
 def most_jobs(associations: str, rules: str, profile: Profile) -> int | None:
-    """The least of the limits on how many jobs one user may have that hold for this profile; None: there is none.
+    """The least of the limits on how many jobs one user may have that hold for this profile; None:
+    there is none.
 
-    ``associations``: lines of account, partition, limit and default QOS from sacctmgr; ``rules``: of QOS and limit.
+    ``associations``: lines of account, partition, limit and default QOS from sacctmgr; ``rules``:
+    of QOS and limit.
     """
-    by_rule = {name: int(limit) for name, limit in (line.split("|") for line in rules.splitlines()) if limit}
+    by_rule = {
+        name: int(limit)
+        for name, limit in (line.split("|") for line in rules.splitlines())
+        if limit
+    }
     found = []
-    for account, partition, limit, default in (line.split("|") for line in associations.splitlines()):
+    for account, partition, limit, default in (
+        line.split("|") for line in associations.splitlines()
+    ):
         if profile.account in (None, account) and (not partition or partition == profile.partition):
             found += [int(limit)] if limit else []
             rule = profile.qos or default or "normal"

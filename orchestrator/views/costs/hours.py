@@ -1,8 +1,10 @@
-"""What a run has cost: GPU- and CPU-hours asked for, used and wasted, per stage and arm; and what its jobs used of what they held.
+"""What a run has cost: GPU- and CPU-hours asked for, used and wasted, per stage and arm; and what
+its jobs used of what they held.
 
-Everything after ``read_starts`` is pure. A start is one time that a scheduler started an attempt: a requeued attempt has several. Hours are
-what a start held (its time by its CPUs or GPUs), as sites charge them. Wasted is the time of a start that left no results, since the last
-moment that a later start went on from, or could go on from.
+Everything after ``read_starts`` is pure. A start is one time that a scheduler started an attempt: a
+requeued attempt has several. Hours are what a start held (its time by its CPUs or GPUs), as sites
+charge them. Wasted is the time of a start that left no results, since the last moment that a later
+start went on from, or could go on from.
 """
 
 from __future__ import annotations
@@ -30,9 +32,11 @@ class Start:
     restart: int
     started: float
     ended: float | None
-    """Unix seconds; of one that runs now, now. None: it left no exit record and nobody knows until when it ran."""
+    """Unix seconds; of one that runs now, now. None: it left no exit record and nobody knows until
+    when it ran."""
     outcome: str
-    """``running``, ``results``, ``requeued`` (it had saved its state), ``stopped`` (the same, by a person or a preemption), ``died``."""
+    """``running``, ``results``, ``requeued`` (it had saved its state), ``stopped`` (the same, by a
+    person or a preemption), ``died``."""
     resources: Resources
     job_id: str = ""
     neighbours: int = 0
@@ -77,32 +81,66 @@ def read_starts(run: Run, records: Sequence[Record], now: float) -> list[Start]:
     return found
 
 
-def attempt_starts(record: Record, folder: Path, number: int, asked: Resources, now: float) -> list[Start]:
-    """The starts of one attempt: ``exit.json``, a numbered copy for each start before a requeue, and ``claim.json`` of the newest."""
+def attempt_starts(
+    record: Record, folder: Path, number: int, asked: Resources, now: float
+) -> list[Start]:
+    """The starts of one attempt: ``exit.json``, a numbered copy for each start before a requeue,
+    and ``claim.json`` of the newest."""
     names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    left = [json.loads((folder / name).read_text()) for name in names if re.fullmatch(r"exit(-\d+)?\.json", name)]
-    starts = {one["restart"]: Start(
-        job=record.name, attempt=number, restart=one["restart"], started=one["started"], ended=one["ended"], outcome=outcome(one),
-        resources=Resources(**one["resources"]) if one.get("resources") else asked, job_id=one["job_id"],
-        usage=one.get("usage") or {}, neighbours=one.get("neighbours", 0)) for one in left}
+    left = [
+        json.loads((folder / name).read_text())
+        for name in names
+        if re.fullmatch(r"exit(-\d+)?\.json", name)
+    ]
+    starts = {
+        one["restart"]: Start(
+            job=record.name,
+            attempt=number,
+            restart=one["restart"],
+            started=one["started"],
+            ended=one["ended"],
+            outcome=outcome(one),
+            resources=Resources(**one["resources"]) if one.get("resources") else asked,
+            job_id=one["job_id"],
+            usage=one.get("usage") or {},
+            neighbours=one.get("neighbours", 0),
+        )
+        for one in left
+    }
     if "claim.json" in names:
         claim = json.loads((folder / "claim.json").read_text())
         newest = number == record.attempt
-        running = newest and record.state in (JobState.RUNNING, JobState.SUSPENDED, JobState.COMPLETING)
+        running = newest and record.state in (
+            JobState.RUNNING,
+            JobState.SUSPENDED,
+            JobState.COMPLETING,
+        )
         if claim["restart"] not in starts:
-            ended = now if running else record.ended if newest and record.state not in ACTIVE else None
-            complete = newest and record.state is JobState.COMPLETED  # its node was lost between the results and the exit record
+            ended = (
+                now if running else record.ended if newest and record.state not in ACTIVE else None
+            )
+            complete = (
+                newest and record.state is JobState.COMPLETED
+            )  # its node was lost between the results and the exit record
             if complete and ended is None:
                 ended = written(folder.parent / "out" / "results.json")
             starts[claim["restart"]] = Start(
-                job=record.name, attempt=number, restart=claim["restart"], started=claim["started"], ended=ended,
-                outcome="running" if running else "results" if complete else "died", resources=asked, job_id=claim["job_id"],
-                neighbours=claim.get("neighbours", 0))
+                job=record.name,
+                attempt=number,
+                restart=claim["restart"],
+                started=claim["started"],
+                ended=ended,
+                outcome="running" if running else "results" if complete else "died",
+                resources=asked,
+                job_id=claim["job_id"],
+                neighbours=claim.get("neighbours", 0),
+            )
     return [starts[key] for key in sorted(starts)]
 
 
 def written(results: Path) -> float | None:
-    """When results were written, which is the last that an engine does, in Unix seconds; None if they are not there."""
+    """When results were written, which is the last that an engine does, in Unix seconds; None if
+    they are not there."""
     return results.stat().st_mtime if results.exists() else None
 
 
@@ -115,11 +153,14 @@ def outcome(left: Mapping[str, Any]) -> str:
     return "stopped" if left["exit_code"] == CONTINUES else "died"
 
 
-def wasted_seconds(start: Start, kept: Sequence[float], saved: Sequence[float], later: bool) -> float:
+def wasted_seconds(
+    start: Start, kept: Sequence[float], saved: Sequence[float], later: bool
+) -> float:
     """How much of a start's time was for nothing.
 
     Args:
-        kept: times of the lines in ``progress.jsonl``: a start that goes on removes what it does again.
+        kept: times of the lines in ``progress.jsonl``: a start that goes on removes what it does
+            again.
         saved: when checkpoints were written that are still there.
         later: whether another start came after this one.
     """
@@ -133,8 +174,11 @@ def wasted_seconds(start: Start, kept: Sequence[float], saved: Sequence[float], 
     return start.ended - max(inside, default=start.started)
 
 
-def wasted(run: Run, records: Sequence[Record], starts: Iterable[Start]) -> dict[tuple[str, int, int], float]:
-    """Wasted seconds of each start that wasted any, by (job, attempt, restart). Reads the progress of those jobs alone."""
+def wasted(
+    run: Run, records: Sequence[Record], starts: Iterable[Start]
+) -> dict[tuple[str, int, int], float]:
+    """Wasted seconds of each start that wasted any, by (job, attempt, restart). Reads the progress
+    of those jobs alone."""
     folders = {record.name: run.folder / record.folder / "out" for record in records}
     by_job: dict[str, list[Start]] = {}
     for start in starts:
@@ -158,8 +202,13 @@ def group_of(run: Run, name: str, by: Sequence[str]) -> tuple[str, tuple[tuple[s
     return job.stage, tuple((axis, job.axes[axis]) for axis in by if axis in job.axes)
 
 
-def costs(run: Run, records: Sequence[Record], starts: Sequence[Start], lost: Mapping[tuple[str, int, int], float],
-          by: Sequence[str] = ("arm",)) -> list[Cost]:
+def costs(
+    run: Run,
+    records: Sequence[Record],
+    starts: Sequence[Start],
+    lost: Mapping[tuple[str, int, int], float],
+    by: Sequence[str] = ("arm",),
+) -> list[Cost]:
     """Hours per stage and axis, in the order of the plan. ``lost``: as ``wasted`` gives it."""
     groups: dict[tuple[str, tuple[tuple[str, Any], ...]], list[Record]] = {}
     for record in records:
@@ -167,28 +216,66 @@ def costs(run: Run, records: Sequence[Record], starts: Sequence[Start], lost: Ma
     of_job: dict[str, list[Start]] = {}
     for start in starts:
         of_job.setdefault(start.job, []).append(start)
-    return [one_cost(run, stage, dict(axes), members, of_job, lost) for (stage, axes), members in groups.items()]
+    return [
+        one_cost(run, stage, dict(axes), members, of_job, lost)
+        for (stage, axes), members in groups.items()
+    ]
 
 
-def one_cost(run: Run, stage: str, axes: Mapping[str, Any], members: Sequence[Record], of_job: Mapping[str, Sequence[Start]],
-             lost: Mapping[tuple[str, int, int], float]) -> Cost:
+def one_cost(
+    run: Run,
+    stage: str,
+    axes: Mapping[str, Any],
+    members: Sequence[Record],
+    of_job: Mapping[str, Sequence[Start]],
+    lost: Mapping[tuple[str, int, int], float],
+) -> Cost:
     """Hours of one group."""
     mine = [start for record in members for start in of_job.get(record.name, ())]
-    asked = [(run.by_name[record.name], record) for record in members if record.state is not JobState.SKIPPED]
+    asked = [
+        (run.by_name[record.name], record)
+        for record in members
+        if record.state is not JobState.SKIPPED
+    ]
     hours = {}
     for kind in ("gpus", "cpus"):
-        hours[kind] = (sum(units(one.resources, kind, one.pack - 1) * (record.minutes or one.resources.minutes) / 60
-                           for one, record in asked),
-                       sum(units(start.resources, kind, start.neighbours) * start.seconds for start in mine) / 3600,
-                       sum(units(s.resources, kind, s.neighbours) * lost.get((s.job, s.attempt, s.restart), 0.0) for s in mine) / 3600)
+        hours[kind] = (
+            sum(
+                units(one.resources, kind, one.pack - 1)
+                * (record.minutes or one.resources.minutes)
+                / 60
+                for one, record in asked
+            ),
+            sum(units(start.resources, kind, start.neighbours) * start.seconds for start in mine)
+            / 3600,
+            sum(
+                units(s.resources, kind, s.neighbours)
+                * lost.get((s.job, s.attempt, s.restart), 0.0)
+                for s in mine
+            )
+            / 3600,
+        )
     known: dict[tuple[str, int], int] = {}
     for start in mine:
-        known[start.job, start.attempt] = max(known.get((start.job, start.attempt), 0), start.restart)
-    starts = sum(newest + 1 for newest in known.values())  # a start before a requeue that left nothing is known by its number
-    return Cost(stage=stage, axes=axes, jobs=len(members), starts=starts,
-                gpu_hours_asked=hours["gpus"][0], gpu_hours_used=hours["gpus"][1], gpu_hours_wasted=hours["gpus"][2],
-                cpu_hours_asked=hours["cpus"][0], cpu_hours_used=hours["cpus"][1], cpu_hours_wasted=hours["cpus"][2],
-                unknown=starts - len(mine) + sum(start.ended is None for start in mine))
+        known[start.job, start.attempt] = max(
+            known.get((start.job, start.attempt), 0), start.restart
+        )
+    starts = sum(
+        newest + 1 for newest in known.values()
+    )  # a start before a requeue that left nothing is known by its number
+    return Cost(
+        stage=stage,
+        axes=axes,
+        jobs=len(members),
+        starts=starts,
+        gpu_hours_asked=hours["gpus"][0],
+        gpu_hours_used=hours["gpus"][1],
+        gpu_hours_wasted=hours["gpus"][2],
+        cpu_hours_asked=hours["cpus"][0],
+        cpu_hours_used=hours["cpus"][1],
+        cpu_hours_wasted=hours["cpus"][2],
+        unknown=starts - len(mine) + sum(start.ended is None for start in mine),
+    )
 
 
 def units(resources: Resources, kind: str, neighbours: int = 0) -> float:
@@ -199,5 +286,9 @@ def units(resources: Resources, kind: str, neighbours: int = 0) -> float:
 
 def total(parts: Sequence[Cost]) -> Cost:
     """The sum of all groups."""
-    sums = {key: sum(getattr(part, key) for part in parts) for key in asdict(parts[0]) if key not in ("stage", "axes")}
+    sums = {
+        key: sum(getattr(part, key) for part in parts)
+        for key in asdict(parts[0])
+        if key not in ("stage", "axes")
+    }
     return Cost(stage="all", axes={}, **sums)

@@ -42,15 +42,28 @@ def spent(run: Run, records: Sequence[Record], now: float, by: Sequence[str] = (
 
 
 def cost_rows(found: Spent) -> tuple[str, list[list[str]]]:
-    """The unit, and a row of COST_HEAD per group, the sum last. GPU-hours where any job asks for GPUs, else CPU-hours."""
+    """The unit, and a row of COST_HEAD per group, the sum last. GPU-hours where any job asks for
+    GPUs, else CPU-hours."""
     kind = "gpu" if found.sum.gpu_hours_asked or found.sum.gpu_hours_used else "cpu"
 
     def row(part: Cost, name: str) -> list[str]:
         hours = [getattr(part, f"{kind}_hours_{word}") for word in ("asked", "used", "wasted")]
         least = "≥ " if part.unknown else ""
-        return [name, str(part.jobs), str(part.starts), f"{hours[0]:.2f}", f"{least}{hours[1]:.2f}", f"{least}{hours[2]:.2f}"]
+        return [
+            name,
+            str(part.jobs),
+            str(part.starts),
+            f"{hours[0]:.2f}",
+            f"{least}{hours[1]:.2f}",
+            f"{least}{hours[2]:.2f}",
+        ]
 
-    body = [row(part, ", ".join([part.stage, *(f"{axis}={value}" for axis, value in part.axes.items())])) for part in found.parts]
+    body = [
+        row(
+            part, ", ".join([part.stage, *(f"{axis}={value}" for axis, value in part.axes.items())])
+        )
+        for part in found.parts
+    ]
     return f"{kind.upper()}-hours", [*body, row(found.sum, "all")]
 
 
@@ -59,10 +72,28 @@ def use_rows(found: Spent) -> list[list[str]]:
     rows = []
     for one in found.used:
         least = "≥ " if one.memory_of != "job" else ""
-        memory = "-" if one.memory_peak_gb is None else f"{least}{one.memory_peak_gb:.1f} of {one.memory_gb}"
+        memory = (
+            "-"
+            if one.memory_peak_gb is None
+            else f"{least}{one.memory_peak_gb:.1f} of {one.memory_gb}"
+        )
         cpus = "-" if one.cpus_busy is None else f"{one.cpus_busy:.1f} of {one.cpus}"
-        gpus = "" if not one.gpus else "-" if one.gpu_percent is None else f"{one.gpu_percent:.0f} % of {one.gpus}"
-        rows.append([one.stage, cpus, memory, gpus, f"{one.longest_minutes:.0f} of {one.minutes}" if one.longest_minutes else "-"])
+        gpus = (
+            ""
+            if not one.gpus
+            else "-"
+            if one.gpu_percent is None
+            else f"{one.gpu_percent:.0f} % of {one.gpus}"
+        )
+        rows.append(
+            [
+                one.stage,
+                cpus,
+                memory,
+                gpus,
+                f"{one.longest_minutes:.0f} of {one.minutes}" if one.longest_minutes else "-",
+            ]
+        )
     return rows
 
 
@@ -75,7 +106,9 @@ def notes(found: Spent) -> list[str]:
     """What a reader must know to read the tables rightly."""
     lines = ["wasted: time of starts that left no results, since the last moment that was saved"]
     if found.sum.unknown:
-        lines.append(f"≥: {found.sum.unknown} starts left no exit record; the true figures are higher")
+        lines.append(
+            f"≥: {found.sum.unknown} starts left no exit record; the true figures are higher"
+        )
     if any(one.memory_of != "job" and one.memory_peak_gb is not None for one in found.used):
         lines.append("memory with ≥ is that of the largest process alone")
     return lines
@@ -84,9 +117,15 @@ def notes(found: Spent) -> list[str]:
 def render(run: Run, found: Spent) -> RenderableType:
     """Both tables and the advice."""
     unit, body = cost_rows(found)
-    parts: list[RenderableType] = [Text.assemble((run.name, "bold"), f": {unit}"), table(COST_HEAD, body, last_bold=True)]
+    parts: list[RenderableType] = [
+        Text.assemble((run.name, "bold"), f": {unit}"),
+        table(COST_HEAD, body, last_bold=True),
+    ]
     if found.used:
-        parts += [Text("\nused at most, of what was asked for", style="bold"), table(USE_HEAD, use_rows(found))]
+        parts += [
+            Text("\nused at most, of what was asked for", style="bold"),
+            table(USE_HEAD, use_rows(found)),
+        ]
     parts += [Text(f"advice: {line}", style="yellow") for line in advice_lines(found)]
     return Group(*parts, *(Text(line, style="dim") for line in notes(found)))
 
@@ -103,6 +142,10 @@ def table(head: Sequence[str], body: Sequence[Sequence[str]], last_bold: bool = 
 
 def document(run: Run, found: Spent) -> dict[str, Any]:
     """What `--json` prints."""
-    return {"run": run.name, "groups": [asdict(part) for part in found.parts], "all": asdict(found.sum),
-            "used": [asdict(one) for one in found.used],
-            "starts": [{**asdict(start), "seconds": start.seconds} for start in found.starts]}
+    return {
+        "run": run.name,
+        "groups": [asdict(part) for part in found.parts],
+        "all": asdict(found.sum),
+        "used": [asdict(one) for one in found.used],
+        "starts": [{**asdict(start), "seconds": start.seconds} for start in found.starts],
+    }

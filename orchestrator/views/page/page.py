@@ -1,6 +1,8 @@
-"""`orch page`: one HTML file that shows a run, readable without a network, a script or this program.
+"""`orch page`: one HTML file that shows a run, readable without a network, a script or this
+program.
 
-``gather`` reads, ``page`` is pure. A run of ten thousand jobs gives a page of the same size as one of a hundred.
+``gather`` reads, ``page`` is pure. A run of ten thousand jobs gives a page of the same size as one
+of a hundred.
 """
 
 from __future__ import annotations
@@ -23,8 +25,26 @@ from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.redaction import redacted
 from orchestrator.runs.run import Run
 from orchestrator.views.costs.hours import Start
-from orchestrator.views.costs.tables import COST_HEAD, USE_HEAD, Spent, advice_lines, cost_rows, notes, spent, use_rows
-from orchestrator.views.page.drawings import ROWS, Bar, Curve, StageBox, colour, graph, plot, timeline
+from orchestrator.views.costs.tables import (
+    COST_HEAD,
+    USE_HEAD,
+    Spent,
+    advice_lines,
+    cost_rows,
+    notes,
+    spent,
+    use_rows,
+)
+from orchestrator.views.page.drawings import (
+    ROWS,
+    Bar,
+    Curve,
+    StageBox,
+    colour,
+    graph,
+    plot,
+    timeline,
+)
 from orchestrator.views.status import clock, elapsed, folded, progress_text, row
 
 METRICS = ("validation_reward_mean", "validation_accuracy", "train_reward_mean", "loss")
@@ -33,8 +53,13 @@ SAMPLED = 48
 """Jobs of a stage whose progress is read for its curves, spread over the stage."""
 LISTED = 400
 """Lines of the table of jobs; failed jobs come first."""
-OUTCOMES = {"running": JobState.RUNNING, "results": JobState.COMPLETED, "requeued": JobState.PENDING, "stopped": JobState.PREEMPTED,
-            "died": JobState.FAILED}
+OUTCOMES = {
+    "running": JobState.RUNNING,
+    "results": JobState.COMPLETED,
+    "requeued": JobState.PENDING,
+    "stopped": JobState.PREEMPTED,
+    "died": JobState.FAILED,
+}
 PAGE_STYLE = """:root{--ok:#2b8a3e;--run:#1971c2;--wait:#e0a100;--bad:#c92a2a;--odd:#9c36b5;--none:#868e96;--card:#8881}
 @media (prefers-color-scheme:dark){:root{--ok:#51cf66;--run:#4dabf7;--wait:#ffd43b;--bad:#ff6b6b;--odd:#da77f2;--none:#909296}}
 body{max-width:66rem}svg{max-width:100%;height:auto;font:12px system-ui,sans-serif}.keep svg{max-width:none}
@@ -73,13 +98,27 @@ class Facts:
 
 
 def gather(run: Run, records: Sequence[Record], trouble: str, now: float) -> Facts:
-    """Read everything that the page shows. It is for others to read, so secrets that a job has printed are taken out of the reasons."""
+    """Read everything that the page shows. It is for others to read, so secrets that a job has
+    printed are taken out of the reasons."""
     clean = {reason: redacted(reason) for reason in {record.reason for record in records}}
-    records = [record if clean[record.reason] == record.reason else replace(record, reason=clean[record.reason]) for record in records]
+    records = [
+        record
+        if clean[record.reason] == record.reason
+        else replace(record, reason=clean[record.reason])
+        for record in records
+    ]
     launched = launches(run.folder)
     decided = [found for stage in run.plan.gates if (found := gates.kept(run, stage)) is not None]
-    return Facts(run=run, records=records, trouble=trouble, now=now, spent=spent(run, records, now), curves=read_curves(run, records),
-                 gates=decided, launches=[(one["time"], one["action"], summary(one)) for one in launched])
+    return Facts(
+        run=run,
+        records=records,
+        trouble=trouble,
+        now=now,
+        spent=spent(run, records, now),
+        curves=read_curves(run, records),
+        gates=decided,
+        launches=[(one["time"], one["action"], summary(one)) for one in launched],
+    )
 
 
 def read_curves(run: Run, records: Sequence[Record]) -> dict[tuple[str, str], list[Curve]]:
@@ -90,17 +129,32 @@ def read_curves(run: Run, records: Sequence[Record]) -> dict[tuple[str, str], li
             stages.setdefault(record.stage, []).append(record)
     found: dict[tuple[str, str], list[Curve]] = {}
     for stage, mine in stages.items():
-        for record in mine[::max(1, -(-len(mine) // SAMPLED))]:
+        for record in mine[:: max(1, -(-len(mine) // SAMPLED))]:
             lines = read_progress(run.folder / record.folder / "out")
-            for metric in [name for name in METRICS if any(name in line["metrics"] for line in lines)][:2]:
-                points = [(float(line["step"]), float(line["metrics"][metric])) for line in lines if metric in line["metrics"]]
-                found.setdefault((stage, metric), []).append(Curve(label=label(run, record), points=points))
+            for metric in [
+                name for name in METRICS if any(name in line["metrics"] for line in lines)
+            ][:2]:
+                points = [
+                    (float(line["step"]), float(line["metrics"][metric]))
+                    for line in lines
+                    if metric in line["metrics"]
+                ]
+                found.setdefault((stage, metric), []).append(
+                    Curve(label=label(run, record), points=points)
+                )
     return found
 
 
 def label(run: Run, record: Record) -> str:
     """What tells a curve apart: the job's axes but for the seed."""
-    return ", ".join(f"{axis}={value}" for axis, value in run.by_name[record.name].axes.items() if axis != "seed") or record.stage
+    return (
+        ", ".join(
+            f"{axis}={value}"
+            for axis, value in run.by_name[record.name].axes.items()
+            if axis != "seed"
+        )
+        or record.stage
+    )
 
 
 def stage_boxes(run: Run, records: Iterable[Record]) -> list[StageBox]:
@@ -112,9 +166,19 @@ def stage_boxes(run: Run, records: Iterable[Record]) -> list[StageBox]:
     needs: dict[str, set[str]] = {}
     for job in run.plan.jobs:
         needs.setdefault(job.stage, set()).update(stage_of[name] for name in job.after)
-    judged = {stage: frozenset(stage_of[name] for one in conditions for name in one.jobs) for stage, conditions in run.plan.gates.items()}
-    return [StageBox(name=stage, counts=dict(found), needs=frozenset(needs[stage] - {stage}), gates=judged.get(stage, frozenset()))
-            for stage, found in counts.items()]
+    judged = {
+        stage: frozenset(stage_of[name] for one in conditions for name in one.jobs)
+        for stage, conditions in run.plan.gates.items()
+    }
+    return [
+        StageBox(
+            name=stage,
+            counts=dict(found),
+            needs=frozenset(needs[stage] - {stage}),
+            gates=judged.get(stage, frozenset()),
+        )
+        for stage, found in counts.items()
+    ]
 
 
 def bars(facts: Facts) -> list[Bar]:
@@ -122,12 +186,26 @@ def bars(facts: Facts) -> list[Bar]:
     by_name = {record.name: record for record in facts.records}
     found = []
     for start in facts.spent.starts:
-        record, ended = by_name[start.job], start.ended if start.ended is not None else start.started
+        record, ended = (
+            by_name[start.job],
+            start.ended if start.ended is not None else start.started,
+        )
         state = OUTCOMES[start.outcome]
         if state is JobState.FAILED and start.attempt == record.attempt and record.state in FAILED:
             state = record.state
-        found.append(Bar(job=start.job, stage=record.stage, started=start.started, ended=ended, state=state, told=told(start, record),
-                         submitted=record.submitted if start.attempt == record.attempt and not start.restart else None))
+        found.append(
+            Bar(
+                job=start.job,
+                stage=record.stage,
+                started=start.started,
+                ended=ended,
+                state=state,
+                told=told(start, record),
+                submitted=record.submitted
+                if start.attempt == record.attempt and not start.restart
+                else None,
+            )
+        )
     return found
 
 
@@ -135,7 +213,11 @@ def told(start: Start, record: Record) -> str:
     """One line on a start: job, which attempt, how it ended, how long it took."""
     again = f", attempt {start.attempt}" if start.attempt > 1 else ""
     again += f", restart {start.restart}" if start.restart else ""
-    ended = record.reason if start.outcome == "died" and start.attempt == record.attempt and record.reason else start.outcome
+    ended = (
+        record.reason
+        if start.outcome == "died" and start.attempt == record.attempt and record.reason
+        else start.outcome
+    )
     return f"{start.job}{again}: {clock(start.seconds)}, {ended}"
 
 
@@ -144,16 +226,23 @@ def deaths(facts: Facts) -> list[list[str]]:
     groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in facts.records:
         if record.state in FAILED:
-            groups.setdefault((record.stage, str(record.state), alike(record.reason)), []).append(record)
+            groups.setdefault((record.stage, str(record.state), alike(record.reason)), []).append(
+                record
+            )
     lines = []
     for (stage, state, _), mine in sorted(groups.items(), key=lambda item: -len(item[1])):
-        names = mine[0].name if len(mine) == 1 else f"{len(mine)} jobs of {stage}, such as {mine[0].name}"
+        names = (
+            mine[0].name
+            if len(mine) == 1
+            else f"{len(mine)} jobs of {stage}, such as {mine[0].name}"
+        )
         lines.append([names, state, mine[0].reason or "no reason is known"])
     return lines
 
 
 def job_rows(facts: Facts) -> list[list[str]]:
-    """The table of jobs: state, host, time, progress or reason; like jobs of a large run share a line."""
+    """The table of jobs: state, host, time, progress or reason; like jobs of a large run share a
+    line."""
     ordered = sorted(facts.records, key=lambda record: record.state not in FAILED)
     lines = []
     for like in folded(ordered, every=False)[:LISTED]:
@@ -161,15 +250,29 @@ def job_rows(facts: Facts) -> list[list[str]]:
         one = len(like) == 1
         said = (progress_text(values, facts.now) if one else "") or values["reason"]
         name = values["job"] if one else f"{len(like)} jobs, {like[0].name} to {like[-1].name}"
-        lines.append([name, values["state"], clock(elapsed(like[0], facts.now)) if one else "", values["host"] or "" if one else "", said])
+        lines.append(
+            [
+                name,
+                values["state"],
+                clock(elapsed(like[0], facts.now)) if one else "",
+                values["host"] or "" if one else "",
+                said,
+            ]
+        )
     return lines
 
 
 def pills(records: Sequence[Record]) -> str:
     """Counts of states."""
     counts = Counter(record.state for record in records)
-    return '<ul class="pills">' + "".join(
-        f'<li><b>{count}</b> <span class="{colour(state)}">{state}</span></li>' for state, count in sorted(counts.items())) + "</ul>"
+    return (
+        '<ul class="pills">'
+        + "".join(
+            f'<li><b>{count}</b> <span class="{colour(state)}">{state}</span></li>'
+            for state, count in sorted(counts.items())
+        )
+        + "</ul>"
+    )
 
 
 def left(table: str, kind: str = "") -> str:
@@ -186,7 +289,9 @@ def curve_section(facts: Facts) -> str:
     for (stage, metric), curves in facts.curves.items():
         few = f", {len(curves)} of {sizes[stage]} jobs" if len(curves) < sizes[stage] else ""
         caption = f"{stage}: {metric.replace('_', ' ')}{few}"
-        drawn.append(f"<figure>{plot(curves, caption)}<figcaption>{escape(caption)}</figcaption></figure>")
+        drawn.append(
+            f"<figure>{plot(curves, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
+        )
     return f'<h2>Progress</h2><div class="plots">{"".join(drawn)}</div>'
 
 
@@ -203,42 +308,93 @@ def cost_section(facts: Facts) -> str:
     unit, body = cost_rows(facts.spent)
     parts = [f"<h2>Costs, in {unit}</h2>", rows(COST_HEAD, body, [""] * (len(body) - 1) + ["sum"])]
     if facts.spent.used:
-        parts += ["<h3>Used at most, of what was asked for</h3>", rows(USE_HEAD, use_rows(facts.spent))]
+        parts += [
+            "<h3>Used at most, of what was asked for</h3>",
+            rows(USE_HEAD, use_rows(facts.spent)),
+        ]
     advice = "".join(f"<li><code>{escape(line)}</code></li>" for line in advice_lines(facts.spent))
     parts += [f"<p>Next time:</p><ul>{advice}</ul>"] if advice else []
-    return "".join([*parts, *(f'<p class="read">{escape(line)}</p>' for line in notes(facts.spent))])
+    return "".join(
+        [*parts, *(f'<p class="read">{escape(line)}</p>' for line in notes(facts.spent))]
+    )
 
 
 def death_section(facts: Facts) -> str:
     """Causes of death, if any job died."""
     found = deaths(facts)
-    return "<h2>What died, and of what</h2>" + left(rows(["job", "state", "cause, and what to do"], found)) if found else ""
+    return (
+        "<h2>What died, and of what</h2>"
+        + left(rows(["job", "state", "cause, and what to do"], found))
+        if found
+        else ""
+    )
 
 
 def page(facts: Facts) -> str:
     """The whole document."""
     run, records = facts.run, facts.records
     drawn = bars(facts)
-    first = min([run.created, *(bar.submitted if bar.submitted is not None else bar.started for bar in drawn)])
+    first = min(
+        [
+            run.created,
+            *(bar.submitted if bar.submitted is not None else bar.started for bar in drawn),
+        ]
+    )
     last = max([bar.ended for bar in drawn], default=facts.now)
     moment = time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(facts.now))
     where = run.profile.name or run.profile.kind
-    known = [[time.strftime("%Y-%m-%d %H:%M", time.localtime(moment)), action, said] for moment, action, said in facts.launches]
-    names = (("ok", "completed"), ("run", "running"), ("wait", "waiting, or requeued"), ("bad", "died"), ("none", "skipped"))
+    known = [
+        [time.strftime("%Y-%m-%d %H:%M", time.localtime(moment)), action, said]
+        for moment, action, said in facts.launches
+    ]
+    names = (
+        ("ok", "completed"),
+        ("run", "running"),
+        ("wait", "waiting, or requeued"),
+        ("bad", "died"),
+        ("none", "skipped"),
+    )
     key = "".join(f'<span class="{kind}"><i></i>{name}</span>' for kind, name in names)
-    return "\n".join(filter(None, [
-        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>{escape(run.name)}</title><style>{STYLE}{PAGE_STYLE}</style><h1>{escape(run.name)}</h1>",
-        f'<p class="lead">{escape(run.plan.about)}</p>' if run.plan.about else "", pills(records),
-        f"<p>{len(records)} jobs on {escape(where)}; launched {time.strftime('%Y-%m-%d %H:%M', time.localtime(run.created))}, "
-        f"from the first wait to the last end {clock(last - first)}. As of {moment}.</p>",
-        f'<p class="bad">could not ask: {escape(facts.trouble)}</p>' if facts.trouble else "",
-        death_section(facts), f'<h2>Stages</h2><div class="wide keep">{graph(stage_boxes(run, records))}</div>',
-        f'<h2>Timeline</h2><p class="key read">{key}</p>{timeline(drawn, first, last)}', curve_section(facts), gate_section(facts),
-        cost_section(facts), f"<h2>Jobs</h2><details{' open' if len(records) <= ROWS else ''}><summary>{len(records)} jobs</summary>",
-        left(rows(["job", "state", "time", "host", "progress, or why"], job_rows(facts)), "jobs"), "</details>",
-        "<h2>Launches</h2>" + left(rows(["when", "by", "from"], known)) if known else "",
-        f"<footer>{escape(str(run.folder))}, plan {run.plan.identity[:12]}</footer></html>"])) + "\n"
+    return (
+        "\n".join(
+            filter(
+                None,
+                [
+                    '<!doctype html><html lang="en"><meta charset="utf-8"><meta '
+                    'name="viewport" content="width=device-width">'
+                    f"<title>{escape(run.name)}</title><style>{STYLE}{PAGE_STYLE}</style><h1>{escape(run.name)}</h1>",
+                    f'<p class="lead">{escape(run.plan.about)}</p>' if run.plan.about else "",
+                    pills(records),
+                    f"<p>{len(records)} jobs on {escape(where)}; launched "
+                    f"{time.strftime('%Y-%m-%d %H:%M', time.localtime(run.created))}, "
+                    f"from the first wait to the last end {clock(last - first)}. As of "
+                    f"{moment}.</p>",
+                    f'<p class="bad">could not ask: {escape(facts.trouble)}</p>'
+                    if facts.trouble
+                    else "",
+                    death_section(facts),
+                    '<h2>Stages</h2><div class="wide '
+                    f'keep">{graph(stage_boxes(run, records))}</div>',
+                    f'<h2>Timeline</h2><p class="key read">{key}</p>{timeline(drawn, first, last)}',
+                    curve_section(facts),
+                    gate_section(facts),
+                    cost_section(facts),
+                    f"<h2>Jobs</h2><details{' open' if len(records) <= ROWS else ''}><summary>{len(records)} jobs</summary>",
+                    left(
+                        rows(["job", "state", "time", "host", "progress, or why"], job_rows(facts)),
+                        "jobs",
+                    ),
+                    "</details>",
+                    "<h2>Launches</h2>" + left(rows(["when", "by", "from"], known))
+                    if known
+                    else "",
+                    f"<footer>{escape(str(run.folder))}, plan "
+                    f"{run.plan.identity[:12]}</footer></html>",
+                ],
+            )
+        )
+        + "\n"
+    )
 
 
 def write_page(run: Run, records: Sequence[Record], trouble: str, now: float) -> Path:

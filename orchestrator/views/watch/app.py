@@ -1,6 +1,8 @@
-"""`orch watch` on a terminal: runs, jobs, progress, the log of the chosen job; filter, cancel, retry. Keeps nothing on disk.
+"""`orch watch` on a terminal: runs, jobs, progress, the log of the chosen job; filter, cancel,
+retry. Keeps nothing on disk.
 
-The scheduler is asked in a thread, at the pace of ``pause_of``; files of the chosen job are looked at every second.
+The scheduler is asked in a thread, at the pace of ``pause_of``; files of the chosen job are looked
+at every second.
 """
 
 from __future__ import annotations
@@ -58,9 +60,17 @@ class Watch(App[None]):
     OptionList { width: 60; max-width: 100%; height: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "search", "filter", key_display="/"), Binding("s", "states", "states"), Binding("l", "whole_log", "log"),
-        Binding("w", "why", "why"), Binding("c", "cancel_job", "cancel"), Binding("t", "retry_job", "retry"), Binding("r", "runs", "runs"),
-        Binding("u", "update", "update"), Binding("q", "quit", "quit"), Binding("escape", "clear", "clear filter", show=False)]
+        Binding("slash", "search", "filter", key_display="/"),
+        Binding("s", "states", "states"),
+        Binding("l", "whole_log", "log"),
+        Binding("w", "why", "why"),
+        Binding("c", "cancel_job", "cancel"),
+        Binding("t", "retry_job", "retry"),
+        Binding("r", "runs", "runs"),
+        Binding("u", "update", "update"),
+        Binding("q", "quit", "quit"),
+        Binding("escape", "clear", "clear filter", show=False),
+    ]
 
     def __init__(self, run: Run) -> None:
         super().__init__()
@@ -72,9 +82,16 @@ class Watch(App[None]):
         self.explains = False
         self.alone = threading.Lock()  # the run's own lock is one of processes, not of threads
         # Kept here because a query finds nothing of this screen while a question lies over it.
-        self.head, self.title_line, self.log_pane = Static(id="head"), Static(id="title"), Static(id="log")
+        self.head, self.title_line, self.log_pane = (
+            Static(id="head"),
+            Static(id="title"),
+            Static(id="log"),
+        )
         self.table: DataTable[Text] = DataTable(id="jobs", cursor_type="row", zebra_stripes=True)
-        self.field = Input(placeholder="part of a job's name or of its reason; Enter keeps it, Esc takes it away", id="filter")
+        self.field = Input(
+            placeholder="part of a job's name or of its reason; Enter keeps it, Esc takes it away",
+            id="filter",
+        )
 
     def compose(self) -> ComposeResult:
         """Heading, jobs, log, keys."""
@@ -122,7 +139,11 @@ class Watch(App[None]):
         now, wanted = time.time(), chosen(self.records, self.states, self.text)
         table, room = self.table, max(20, self.size.width - STATE_WIDTH - TIME_WIDTH - MARGINS)
         name_width = min(max((len(one.name) for one in wanted), default=10) + 4, room // 2)
-        for column, width in zip(table.ordered_columns, (name_width, STATE_WIDTH, TIME_WIDTH, room - name_width), strict=True):
+        for column, width in zip(
+            table.ordered_columns,
+            (name_width, STATE_WIDTH, TIME_WIDTH, room - name_width),
+            strict=True,
+        ):
             column.auto_width, column.width = False, width
         if [str(key.value) for key in table.rows] != [one.name for one in wanted]:
             before = self.chosen_job
@@ -156,7 +177,16 @@ class Watch(App[None]):
         """The heading, with the age of the answer."""
         age = time.time() - self.looked if self.looked else 0.0
         self.head.update(
-            heading(self.run_shown, self.records, self.trouble, age, self.table.row_count, self.states, self.text))
+            heading(
+                self.run_shown,
+                self.records,
+                self.trouble,
+                age,
+                self.table.row_count,
+                self.states,
+                self.text,
+            )
+        )
 
     def show_log(self) -> None:
         """The end of the chosen job's log, or where the job stands and why."""
@@ -168,10 +198,18 @@ class Watch(App[None]):
         elif self.explains:
             lines = why(self.run_shown, job, self.records)
         else:
-            lines = [line.decode(errors="replace") for line in tail(self.run_shown.log(job))] if job.attempt else []
+            lines = (
+                [line.decode(errors="replace") for line in tail(self.run_shown.log(job))]
+                if job.attempt
+                else []
+            )
             lines = lines or [f"{job.state}, no log yet{': ' + job.reason if job.reason else ''}"]
         room = max(pane.size.height, 1)
-        pane.update(Text("\n".join(lines[:room])) if self.explains else log_text(lines[-room:], pane.size.width))
+        pane.update(
+            Text("\n".join(lines[:room]))
+            if self.explains
+            else log_text(lines[-room:], pane.size.width)
+        )
 
     @on(DataTable.RowHighlighted)
     def moved(self) -> None:
@@ -233,14 +271,18 @@ class Watch(App[None]):
         """End the chosen job, after a question."""
         if (job := self.chosen_job) is not None:
             run, name = self.run_shown, job.name
-            self.ask(f"Cancel {name}? It is {job.state}.",
-                     lambda: [f"cancelled {one}" for one in cancel(run, [name])] or [f"{name} was over"])
+            self.ask(
+                f"Cancel {name}? It is {job.state}.",
+                lambda: [f"cancelled {one}" for one in cancel(run, [name])] or [f"{name} was over"],
+            )
 
     def action_retry_job(self) -> None:
         """Submit the chosen job again, after a question."""
         job = self.chosen_job
         if job is None or job.state not in FAILED:
-            self.notify("only a job that died can be tried again" if job is not None else "no job is chosen")
+            self.notify(
+                "only a job that died can be tried again" if job is not None else "no job is chosen"
+            )
             return
         run, name, told = self.run_shown, job.name, list[str]()
 
@@ -252,6 +294,7 @@ class Watch(App[None]):
 
     def ask(self, question: str, act: Callable[[], list[str]]) -> None:
         """Do it if the answer is yes."""
+
         def answered(yes: bool | None) -> None:
             if yes:
                 self.act(act)
@@ -266,7 +309,12 @@ class Watch(App[None]):
                 told, grave = act(), False
         except OrchError as error:
             told, grave = list(error.lines), True
-        self.call_from_thread(self.notify, "\n".join(told[:6]), severity="error" if grave else "information", markup=False)
+        self.call_from_thread(
+            self.notify,
+            "\n".join(told[:6]),
+            severity="error" if grave else "information",
+            markup=False,
+        )
         self.call_from_thread(self.look)
 
     def action_runs(self) -> None:

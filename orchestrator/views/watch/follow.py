@@ -25,17 +25,23 @@ def pause_of(run: Run) -> float:
 
 
 def settling(records: list[Record]) -> bool:
-    """Whether nothing runs or waits for a node any more, and yet what became of some is not known."""
-    return not over(records) and all(record.state not in (JobState.PENDING, JobState.RUNNING, JobState.SUSPENDED) for record in records)
+    """Whether nothing runs or waits for a node any more, and yet what became of some is not
+    known."""
+    return not over(records) and all(
+        record.state not in (JobState.PENDING, JobState.RUNNING, JobState.SUSPENDED)
+        for record in records
+    )
 
 
 def over(records: list[Record]) -> bool:
-    """Whether nothing will change by itself: no job is active or unknown, and none that waits can still be submitted."""
+    """Whether nothing will change by itself: no job is active or unknown, and none that waits can
+    still be submitted."""
     return all(record.state in FINAL or record.state is JobState.WAITING for record in records)
 
 
 def watch_run(run: Run) -> int:
-    """Show the run until it is over. Returns 0 if every job completed or was skipped, else 1; Ctrl-C leaves the run alone: 130."""
+    """Show the run until it is over. Returns 0 if every job completed or was skipped, else 1;
+    Ctrl-C leaves the run alone: 130."""
     pause = pause_of(run)
     console = Console()
     try:
@@ -43,7 +49,9 @@ def watch_run(run: Run) -> int:
     except KeyboardInterrupt:
         print(f"\nthe run goes on; look at it: orch status {run.name}")
         return 130
-    if (run.folder / "jobs").exists() and all(record.state in (JobState.COMPLETED, JobState.SKIPPED) for record in records):
+    if (run.folder / "jobs").exists() and all(
+        record.state in (JobState.COMPLETED, JobState.SKIPPED) for record in records
+    ):
         return 0
     return 1
 
@@ -72,7 +80,10 @@ def lines(run: Run, pause: float) -> list[Record]:
                 shown[record.name] = record.state
                 lasted = record.ended - record.started if record.started and record.ended else None
                 told = " ".join(filter(None, [clock(lasted), record.reason]))
-                print(f"{time.strftime('%H:%M:%S')} {record.name} {record.state} {told}".rstrip(), flush=True)
+                print(
+                    f"{time.strftime('%H:%M:%S')} {record.name} {record.state} {told}".rstrip(),
+                    flush=True,
+                )
         if over(records):
             return records
         time.sleep(pause)

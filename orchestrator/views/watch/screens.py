@@ -18,7 +18,10 @@ from orchestrator.runs.lookup import all_runs, runs_root
 class Question(ModalScreen[bool]):
     """Yes or no before something is done."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "answer(True)", "yes"), Binding("n,escape", "answer(False)", "no")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "yes"),
+        Binding("n,escape", "answer(False)", "no"),
+    ]
 
     def __init__(self, text: str) -> None:
         super().__init__()

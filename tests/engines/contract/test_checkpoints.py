@@ -17,8 +17,15 @@ def write(out: Path, epoch: int, reward: float | None = None) -> checkpoints.Che
         (folder / "model" / "model.safetensors").write_bytes(bytes([epoch % 256]) * 64)
 
     metrics = {} if reward is None else {"validation_reward_mean": reward}
-    return checkpoints.save(out, f"epoch-{epoch:06d}", fill, step=epoch * 3, epoch=epoch, metrics=metrics,
-                            rank_by="validation_reward_mean")
+    return checkpoints.save(
+        out,
+        f"epoch-{epoch:06d}",
+        fill,
+        step=epoch * 3,
+        epoch=epoch,
+        metrics=metrics,
+        rank_by="validation_reward_mean",
+    )
 
 
 def epochs(found: list[checkpoints.Checkpoint]) -> list[int]:
@@ -58,9 +65,15 @@ def test_selectors_name_the_checkpoints(tmp_path: Path) -> None:
 def test_a_config_names_several_checkpoints_or_one_by_its_name_and_not_both(tmp_path: Path) -> None:
     for epoch in (5, 10, 15):
         write(tmp_path, epoch)
-    assert epochs(checkpoints.chosen(CheckpointsSource(folder=str(tmp_path), checkpoints="all"))) == [5, 10, 15]
-    assert epochs(checkpoints.chosen(CheckpointsSource(folder=str(tmp_path), checkpoint="epoch-000010"))) == [10]
-    again = CheckpointsSource.model_validate(CheckpointsSource(folder=str(tmp_path), checkpoint="last").model_dump())  # as a plan keeps it
+    assert epochs(
+        checkpoints.chosen(CheckpointsSource(folder=str(tmp_path), checkpoints="all"))
+    ) == [5, 10, 15]
+    assert epochs(
+        checkpoints.chosen(CheckpointsSource(folder=str(tmp_path), checkpoint="epoch-000010"))
+    ) == [10]
+    again = CheckpointsSource.model_validate(
+        CheckpointsSource(folder=str(tmp_path), checkpoint="last").model_dump()
+    )  # as a plan keeps it
     assert epochs(checkpoints.chosen(again)) == [15]
     with pytest.raises(ValidationError, match="keep one of the two"):
         CheckpointsSource(folder=str(tmp_path), checkpoint="last", checkpoints="all")
@@ -74,7 +87,9 @@ def test_unknown_selector_says_what_it_may_be(selector: str) -> None:
 
 def test_missing_epoch_is_an_error_that_lists_what_is_there(tmp_path: Path) -> None:
     write(tmp_path, 5)
-    with pytest.raises(ConfigError, match=r"no complete checkpoint of epochs \[10\]; there are \[5\]"):
+    with pytest.raises(
+        ConfigError, match=r"no complete checkpoint of epochs \[10\]; there are \[5\]"
+    ):
         checkpoints.select(tmp_path, [5, 10])
 
 
@@ -86,7 +101,9 @@ def test_best_without_a_metric_is_an_error_not_a_guess(tmp_path: Path) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(rewards=st.lists(st.floats(0, 1), min_size=1, max_size=8), keep=st.integers(2, 5))
-def test_rotation_keeps_the_last_and_the_best(tmp_path_factory: pytest.TempPathFactory, rewards: list[float], keep: int) -> None:
+def test_rotation_keeps_the_last_and_the_best(
+    tmp_path_factory: pytest.TempPathFactory, rewards: list[float], keep: int
+) -> None:
     out = tmp_path_factory.mktemp("run")
     for number, reward in enumerate(rewards, start=1):
         write(out, number, reward)

@@ -26,20 +26,30 @@ def load(tmp_path: Path, text: str) -> Config:
     return load_config(tmp_path / "config.yaml", Config)
 
 
-def test_a_state_is_continued_by_a_version_that_knows_one_key_more_and_not_with_another_value(tmp_path: Path) -> None:
+def test_a_state_is_continued_by_a_version_that_knows_one_key_more_and_not_with_another_value(
+    tmp_path: Path,
+) -> None:
     now = Config(learning_rate=0.1)
-    same_config(now, {"learning_rate": 0.1}, frozenset(), tmp_path)  # made before there were epochs, of which there are 3 by default
+    same_config(
+        now, {"learning_rate": 0.1}, frozenset(), tmp_path
+    )  # made before there were epochs, of which there are 3 by default
     same_config(now, {"learning_rate": 0.2, "epochs": 3}, frozenset({"learning_rate"}), tmp_path)
-    with pytest.raises(ConfigError, match="an older version of the program, which did not keep its config"):
+    with pytest.raises(
+        ConfigError, match="an older version of the program, which did not keep its config"
+    ):
         same_config(now, "the hash of a config", frozenset(), tmp_path)
     with pytest.raises(ConfigError, match=r"another config \(epochs: 4, now 3\); restore it"):
         same_config(now, {"learning_rate": 0.1, "epochs": 4}, frozenset(), tmp_path)
-    with pytest.raises(ConfigError, match=r"another version of the program \(unknown key 'momentum'"):
+    with pytest.raises(
+        ConfigError, match=r"another version of the program \(unknown key 'momentum'"
+    ):
         same_config(now, {"learning_rate": 0.1, "momentum": 0.9}, frozenset(), tmp_path)
 
 
 def test_unknown_key_names_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="unknown key 'learnin_rate', did you mean 'learning_rate'"):
+    with pytest.raises(
+        ConfigError, match="unknown key 'learnin_rate', did you mean 'learning_rate'"
+    ):
         load(tmp_path, "{learning_rate: 0.1, learnin_rate: 0.2}")
 
 
@@ -64,18 +74,27 @@ def test_row_needs_a_value_or_a_reason() -> None:
 
 
 def test_results_round_trip_and_unregistered_metrics_are_refused(tmp_path: Path) -> None:
-    rows = [Row(metric="accuracy", value=0.25, n=4, spread=0.2, axes={"task": "math", "seed": 0}),
-            Row(metric="accuracy", value=None, n=0, axes={"task": "code"}, error="sandbox missing")]
+    rows = [
+        Row(metric="accuracy", value=0.25, n=4, spread=0.2, axes={"task": "math", "seed": 0}),
+        Row(metric="accuracy", value=None, n=0, axes={"task": "code"}, error="sandbox missing"),
+    ]
     write_results(tmp_path, "test", Config(learning_rate=0.1), rows, seconds=1.0)
     assert read_results(tmp_path)[0] == rows
     with pytest.raises(ValueError, match="not registered"):
-        write_results(tmp_path, "test", Config(learning_rate=0.1), [Row(metric="acuracy", value=1.0, n=1)], seconds=1.0)
+        write_results(
+            tmp_path,
+            "test",
+            Config(learning_rate=0.1),
+            [Row(metric="acuracy", value=1.0, n=1)],
+            seconds=1.0,
+        )
 
 
 @settings(max_examples=30, deadline=None)
 @given(steps=st.integers(1, 12), kept=st.integers(0, 12), torn=st.integers(0, 40))
 def test_progress_after_a_kill_and_a_resume_equals_the_uninterrupted_one(
-        tmp_path_factory: pytest.TempPathFactory, steps: int, kept: int, torn: int) -> None:
+    tmp_path_factory: pytest.TempPathFactory, steps: int, kept: int, torn: int
+) -> None:
     out = tmp_path_factory.mktemp("out")
     first = Progress(out)
     for step in range(1, steps + 1):
@@ -108,8 +127,19 @@ PROGRAM = textwrap.dedent("""
 
 def start(tmp_path: Path, config: str) -> subprocess.Popen[str]:
     (tmp_path / "config.yaml").write_text(config)
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path / "config.yaml"), "--out", str(tmp_path / "out")],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            PROGRAM,
+            str(tmp_path / "config.yaml"),
+            "--out",
+            str(tmp_path / "out"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_second_run_of_a_program_does_nothing(tmp_path: Path) -> None:
@@ -120,7 +150,9 @@ def test_second_run_of_a_program_does_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2, signal.SIGINT])
-def test_a_stopped_program_says_that_it_can_be_continued(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_stopped_program_says_that_it_can_be_continued(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     process = start(tmp_path, "wait: true")
     assert process.stdout is not None
     process.stdout.readline()

@@ -1,4 +1,5 @@
-"""Generation with a real engine: interrupted, continued, shared by processes, the result is the same; and the program as a whole."""
+"""Generation with a real engine: interrupted, continued, shared by processes, the result is the
+same; and the program as a whole."""
 
 import json
 import os
@@ -28,18 +29,38 @@ def tiny_model(folder, seed):
     from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
 
     torch.manual_seed(seed)
-    words = {word: i for i, word in enumerate(["<pad>", "<eos>", "<unk>", *map(chr, range(97, 122))])}
+    words = {
+        word: i for i, word in enumerate(["<pad>", "<eos>", "<unk>", *map(chr, range(97, 122))])
+    }
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<unk>"))
-    PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<eos>", pad_token="<pad>", unk_token="<unk>").save_pretrained(folder)
-    config = Qwen2Config(vocab_size=len(words), hidden_size=64, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
-                         num_key_value_heads=2, max_position_embeddings=64, eos_token_id=1, pad_token_id=0, tie_word_embeddings=False)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<eos>", pad_token="<pad>", unk_token="<unk>"
+    ).save_pretrained(folder)
+    config = Qwen2Config(
+        vocab_size=len(words),
+        hidden_size=64,
+        intermediate_size=64,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        max_position_embeddings=64,
+        eos_token_id=1,
+        pad_token_id=0,
+        tie_word_embeddings=False,
+    )
     Qwen2ForCausalLM(config).save_pretrained(folder)
 
 
 def two_checkpoints(out):
     for epoch in (1, 2):
-        checkpoints.save(out, f"epoch-{epoch}", lambda folder, seed=epoch: tiny_model(folder / "model", seed), step=epoch, epoch=epoch,
-                         metrics={})
+        checkpoints.save(
+            out,
+            f"epoch-{epoch}",
+            lambda folder, seed=epoch: tiny_model(folder / "model", seed),
+            step=epoch,
+            epoch=epoch,
+            metrics={},
+        )
     return [Model(c.manifest.name, c.model, c.manifest) for c in checkpoints.complete(out)]
 
 
@@ -54,13 +75,33 @@ def test_a_checkpoint_whose_weights_are_not_those_of_its_manifest_is_refused(tmp
 
 def test_a_model_without_positions_for_the_suite_is_told_so(tmp_path):
     models = two_checkpoints(tmp_path / "train")
-    assert context_length(desk_of(tmp_path / "a", [item("a", max_prompt_tokens=32, max_response_tokens=32)], models)) == 64
-    with pytest.raises(ConfigError, match="has positions for 64 tokens, and max_prompt_tokens and max_response_tokens together ask for 65"):
-        context_length(desk_of(tmp_path / "b", [item("a", max_prompt_tokens=32, max_response_tokens=33)], models))
+    assert (
+        context_length(
+            desk_of(
+                tmp_path / "a", [item("a", max_prompt_tokens=32, max_response_tokens=32)], models
+            )
+        )
+        == 64
+    )
+    with pytest.raises(
+        ConfigError,
+        match="has positions for 64 tokens, and max_prompt_tokens and max_response_tokens "
+        "together ask for 65",
+    ):
+        context_length(
+            desk_of(
+                tmp_path / "b", [item("a", max_prompt_tokens=32, max_response_tokens=33)], models
+            )
+        )
 
 
 SAMPLED = {"temperature": 1.0, "max_prompt_tokens": 8, "samples_per_prompt": 2}
-ITEMS = [item(f"p{i}", (3 + i, 4 + i, 5), task="ab"[i % 2], max_response_tokens=4 + 4 * (i % 2), **SAMPLED) for i in range(6)]
+ITEMS = [
+    item(
+        f"p{i}", (3 + i, 4 + i, 5), task="ab"[i % 2], max_response_tokens=4 + 4 * (i % 2), **SAMPLED
+    )
+    for i in range(6)
+]
 
 
 class StopAfter(Stop):
@@ -88,17 +129,24 @@ def whole(tmp_path_factory):
 
 @pytest.mark.engine
 @pytest.mark.timeout(600)
-def test_an_interrupted_generation_continued_is_the_uninterrupted_one_and_checkpoints_differ(whole, tmp_path):
+def test_an_interrupted_generation_continued_is_the_uninterrupted_one_and_checkpoints_differ(
+    whole, tmp_path
+):
     out, models, sampler = whole
     wanted = texts(out)
     assert len(wanted) == 2 * 6 * 2
-    one, other = ({key[1:]: text for key, text in wanted.items() if key[0] == model.name} for model in models)
+    one, other = (
+        {key[1:]: text for key, text in wanted.items() if key[0] == model.name} for model in models
+    )
     assert one.keys() == other.keys()
     assert one != other
     for count, seconds in ((5, 0.0), (14, 60.0), (999, 0.0)):
-        desk = desk_of(tmp_path, ITEMS, models, stop=StopAfter(tmp_path, count), drain_seconds=seconds)
+        desk = desk_of(
+            tmp_path, ITEMS, models, stop=StopAfter(tmp_path, count), drain_seconds=seconds
+        )
         worker = Worker(desk.config, models, 16, desk)
-        worker.sampler = sampler  # which holds the other checkpoint's weights: the first thing to happen is a swap
+        # which holds the other checkpoint's weights: the first thing to happen is a swap
+        worker.sampler = sampler
         worker.run()
         desk.close()
         assert not worker.on_the_way
@@ -124,7 +172,9 @@ def test_two_processes_make_the_samples_of_one(whole, tmp_path):
 
 @pytest.mark.engine
 @pytest.mark.timeout(600)
-def test_a_wrong_checkpoint_in_a_process_of_its_own_is_one_error_and_nothing_is_left_running(tmp_path):
+def test_a_wrong_checkpoint_in_a_process_of_its_own_is_one_error_and_nothing_is_left_running(
+    tmp_path,
+):
     models = two_checkpoints(tmp_path / "train")
     file = next(models[0].folder.glob("*.safetensors"))
     file.write_bytes(file.read_bytes()[:-1] + b"\x01")
@@ -157,14 +207,26 @@ def test_a_model_shared_by_two_processes_says_what_pytorch_says_also_after_a_swa
 
     models = two_checkpoints(tmp_path / "train")
     (tmp_path / "shared.py").write_text(SHARED)
-    done = subprocess.run([sys.executable, str(tmp_path / "shared.py"), *(str(model.folder) for model in models)], capture_output=True,
-                          text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
-    (line,) = [text for text in done.stdout.splitlines() if text.startswith("found ")] or [done.stderr]
-    for (logprobs, greedy), model in zip(json.loads(line.removeprefix("found ")), models, strict=True):
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "shared.py"), *(str(model.folder) for model in models)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    (line,) = [text for text in done.stdout.splitlines() if text.startswith("found ")] or [
+        done.stderr
+    ]
+    for (logprobs, greedy), model in zip(
+        json.loads(line.removeprefix("found ")), models, strict=True
+    ):
         network = Qwen2ForCausalLM.from_pretrained(model.folder)
         said = torch.log_softmax(network(torch.tensor([[3, 4, 5, 6]])).logits[0, :-1], dim=-1)
-        assert logprobs == pytest.approx([float(said[place, token]) for place, token in enumerate((4, 5, 6))], abs=1e-4)
-        ids = network.generate(torch.tensor([[3, 4, 5]]), max_new_tokens=8, do_sample=False)[0, 3:].tolist()
+        assert logprobs == pytest.approx(
+            [float(said[place, token]) for place, token in enumerate((4, 5, 6))], abs=1e-4
+        )
+        ids = network.generate(torch.tensor([[3, 4, 5]]), max_new_tokens=8, do_sample=False)[
+            0, 3:
+        ].tolist()
         assert greedy == ids
 
 
@@ -187,13 +249,27 @@ def test_the_program_stops_on_a_signal_with_75_and_goes_on_to_complete_results(t
     two_checkpoints(tmp_path / "train")
     (tmp_path / "data").mkdir()
     for task, repeat in (("first", 2), ("second", 1)):
-        problems = [make_problem(f"math__miniature_{task}__miniature", user("abc"[number % 3] * (1 + number % 7) + chr(100 + number)), "a")
-                    for number in range(20 * 2 // repeat)]
+        problems = [
+            make_problem(
+                f"math__miniature_{task}__miniature",
+                user("abc"[number % 3] * (1 + number % 7) + chr(100 + number)),
+                "a",
+            )
+            for number in range(20 * 2 // repeat)
+        ]
         write_problems(tmp_path / "data" / f"math__{task}_x.parquet", problems * repeat)
     (tmp_path / "suite.yaml").write_text(SUITE)
     config = tmp_path / "config.json"
-    config.write_text(json.dumps({"models": {"folder": str(tmp_path / "train"), "checkpoints": "all"}, "data": str(tmp_path / "data"),
-                                  "suite": str(tmp_path / "suite.yaml"), "drain_seconds": 0.0}))
+    config.write_text(
+        json.dumps(
+            {
+                "models": {"folder": str(tmp_path / "train"), "checkpoints": "all"},
+                "data": str(tmp_path / "data"),
+                "suite": str(tmp_path / "suite.yaml"),
+                "drain_seconds": 0.0,
+            }
+        )
+    )
     out = tmp_path / "out"
     running = subprocess.Popen(program(config, out), stderr=subprocess.PIPE, text=True)
     while running.poll() is None and not list((out / "generations").glob("*/*.jsonl")):
@@ -210,15 +286,24 @@ def test_the_program_stops_on_a_signal_with_75_and_goes_on_to_complete_results(t
     assert before <= after
     found, document = read_results(out)
     facts = document["facts"]["tasks"]
-    assert [(facts[task]["rows"], facts[task]["problems"], facts[task]["samples"]) for task in facts] == [(40, 20, 120), (40, 40, 40)]
-    assert document["facts"]["remarks"] == [f"second: {facts['second']['file']} has 40 rows, the suite expects 41: not the published file"]
+    assert [
+        (facts[task]["rows"], facts[task]["problems"], facts[task]["samples"]) for task in facts
+    ] == [(40, 20, 120), (40, 40, 40)]
+    assert document["facts"]["remarks"] == [
+        f"second: {facts['second']['file']} has 40 rows, the suite expects 41: not the "
+        "published file"
+    ]
     assert document["facts"]["remarks"][0] in done.stdout
     suite = {row.axes["checkpoint"]: row for row in found if row.metric == "suite_score"}
     assert set(suite) == {"epoch-1", "epoch-2"}
-    means = {row.axes["task"]: row.value for row in found if row.metric == "accuracy" and row.axes["checkpoint"] == "epoch-1"
-             and "task" in row.axes}
+    means = {
+        row.axes["task"]: row.value
+        for row in found
+        if row.metric == "accuracy" and row.axes["checkpoint"] == "epoch-1" and "task" in row.axes
+    }
     assert suite["epoch-1"].value == pytest.approx(sum(means.values()) / 2)
     assert {row.axes["k"] for row in found if row.metric == "pass_at_k"} == {2, 4}
     assert {line["phase"] for line in read_progress(out)} == {"evaluate", "score"}
-    assert [line["step"] for line in read_progress(out)] == sorted(line["step"] for line in read_progress(out))
-
+    assert [line["step"] for line in read_progress(out)] == sorted(
+        line["step"] for line in read_progress(out)
+    )

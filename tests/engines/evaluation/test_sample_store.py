@@ -24,7 +24,13 @@ def test_a_torn_last_line_is_cut_and_its_sample_is_made_again(tmp_path):
     items = [item("a"), item("b")]
     path = tmp_path / "generations" / "m" / "math.jsonl"
     path.parent.mkdir(parents=True)
-    whole = {"item_id": items[0].problem.item_id, "sample": 0, "text": "x", "tokens": 3, "finish_reason": "stop"}
+    whole = {
+        "item_id": items[0].problem.item_id,
+        "sample": 0,
+        "text": "x",
+        "tokens": 3,
+        "finish_reason": "stop",
+    }
     path.write_text(json.dumps(whole) + "\n" + '{"item_id": "b", "sa')
     desk = desk_of(tmp_path, items)
     assert [(index, number) for index, number, _ in desk.take(9).requests] == [(1, 0)]
@@ -34,18 +40,34 @@ def test_a_torn_last_line_is_cut_and_its_sample_is_made_again(tmp_path):
 
 @settings(max_examples=20, deadline=None)
 @given(st.data())
-def test_every_sample_is_made_once_whatever_takes_it_and_however_often_it_is_interrupted(tmp_path_factory, data):
+def test_every_sample_is_made_once_whatever_takes_it_and_however_often_it_is_interrupted(
+    tmp_path_factory, data
+):
     out = tmp_path_factory.mktemp("desk")
-    items = [item(str(number), task=task, rows=data.draw(st.integers(1, 3)), temperature=1.0, samples_per_prompt=2)
-             for number, task in enumerate(["a", "a", "b"])]
-    wanted = Counter((model, each.task, each.problem.item_id, number) for model in ("m", "n") for each in items
-                     for number in range(each.samples))
+    items = [
+        item(
+            str(number),
+            task=task,
+            rows=data.draw(st.integers(1, 3)),
+            temperature=1.0,
+            samples_per_prompt=2,
+        )
+        for number, task in enumerate(["a", "a", "b"])
+    ]
+    wanted = Counter(
+        (model, each.task, each.problem.item_id, number)
+        for model in ("m", "n")
+        for each in items
+        for number in range(each.samples)
+    )
     for _ in range(4):
         desk = desk_of(out, items, models=("m", "n"))
         desk.processes = data.draw(st.integers(1, 3))
         for _ in range(data.draw(st.integers(1, 6))):
             portion = desk.take(data.draw(st.integers(1, 7)))
-            for sample in data.draw(st.permutations(samples_of(portion)))[:data.draw(st.integers(0, 7))]:  # the rest is lost
+            for sample in data.draw(st.permutations(samples_of(portion)))[
+                : data.draw(st.integers(0, 7))
+            ]:  # the rest is lost
                 desk.give(sample)
         desk.close()
     desk = desk_of(out, items, models=("m", "n"))
@@ -58,28 +80,49 @@ def test_every_sample_is_made_once_whatever_takes_it_and_however_often_it_is_int
 
 def test_a_samples_seed_hangs_on_its_problem_and_number_alone(tmp_path):
     items = [item("a", samples_per_prompt=2), item("b", samples_per_prompt=2)]
-    seeds = [{(index, number): request.seed for index, number, request in desk_of(tmp_path / str(turn), part).take(9).requests}
-             for turn, part in enumerate((items, items[::-1]))]
+    seeds = [
+        {
+            (index, number): request.seed
+            for index, number, request in desk_of(tmp_path / str(turn), part).take(9).requests
+        }
+        for turn, part in enumerate((items, items[::-1]))
+    ]
     assert len(set(seeds[0].values())) == 4
     assert seeds[0] == {(1 - index, number): seed for (index, number), seed in seeds[1].items()}
 
 
 def test_the_longest_are_sent_first_by_what_the_suite_says_then_by_what_was_seen(tmp_path):
-    items = [item("a", task="short"), item("b", task="long", expected_tokens=9000), item("c", task="short", expected_tokens=10),
-             item("d", task="long", expected_tokens=9000)]
+    items = [
+        item("a", task="short"),
+        item("b", task="long", expected_tokens=9000),
+        item("c", task="short", expected_tokens=10),
+        item("d", task="long", expected_tokens=9000),
+    ]
     desk = desk_of(tmp_path, items, models=("m", "n"))
     first = desk.take(9)
-    assert [items[index].problem.prompt[-1]["content"] for index, _, _ in first.requests] == ["d", "b", "a", "c"]
+    assert [items[index].problem.prompt[-1]["content"] for index, _, _ in first.requests] == [
+        "d",
+        "b",
+        "a",
+        "c",
+    ]
     assert first.first
     for sample, tokens in zip(samples_of(first), (50, 40, 7, 800), strict=True):
         desk.give(Sample(sample.model, sample.item, sample.number, "x", tokens, "stop"))
     then = desk.take(9)
     assert (then.model, then.first) == (1, True)
-    assert [items[index].problem.prompt[-1]["content"] for index, _, _ in then.requests] == ["c", "d", "b", "a"]
+    assert [items[index].problem.prompt[-1]["content"] for index, _, _ in then.requests] == [
+        "c",
+        "d",
+        "b",
+        "a",
+    ]
     desk.close()
 
 
-def test_several_processes_take_less_and_less_and_go_on_with_the_next_model_without_waiting(tmp_path):
+def test_several_processes_take_less_and_less_and_go_on_with_the_next_model_without_waiting(
+    tmp_path,
+):
     desk = desk_of(tmp_path, [item(str(number)) for number in range(40)], models=("m", "n"))
     desk.processes = 2
     sizes = []
@@ -109,44 +152,93 @@ def test_samples_of_other_data_or_settings_are_not_mixed_and_speed_may_change(tm
     (tmp_path / "generations/m").mkdir(parents=True)
     (tmp_path / "generations/m/math.jsonl").write_text("{}\n")
     same_as_before(config_of(gpus_per_model=2, scoring_workers=3), tmp_path, [], facts)
-    with pytest.raises(ConfigError, match=r"other settings \(limit\); put those back, or delete that folder"):
+    with pytest.raises(
+        ConfigError, match=r"other settings \(limit\); put those back, or delete that folder"
+    ):
         same_as_before(config_of(limit=3), tmp_path, [], facts)
     with pytest.raises(ConfigError, match="the tasks and their files"):
-        same_as_before(config_of(), tmp_path, [], {"math": {"sha256": "2", "settings": {"temperature": 0.0}}})
+        same_as_before(
+            config_of(), tmp_path, [], {"math": {"sha256": "2", "settings": {"temperature": 0.0}}}
+        )
 
 
 def test_samples_of_the_same_weights_files_and_settings_are_taken_over_and_others_are_not(tmp_path):
-    items, versions = [item("a", temperature=0.5, samples_per_prompt=2), item("b", temperature=0.5, samples_per_prompt=2)], {"vllm": "1"}
-    manifest = checkpoints.Manifest(name="epoch-1", step=1, epoch=1, format="huggingface", fingerprint="f", metrics={})
-    there = desk_of(tmp_path / "there", items, models=[Model("as-called-there", tmp_path, manifest)])
+    items, versions = (
+        [
+            item("a", temperature=0.5, samples_per_prompt=2),
+            item("b", temperature=0.5, samples_per_prompt=2),
+        ],
+        {"vllm": "1"},
+    )
+    manifest = checkpoints.Manifest(
+        name="epoch-1", step=1, epoch=1, format="huggingface", fingerprint="f", metrics={}
+    )
+    there = desk_of(
+        tmp_path / "there", items, models=[Model("as-called-there", tmp_path, manifest)]
+    )
     for sample in samples_of(there.take(3)):
         there.give(sample)
     there.close()
     facts = {"math": {"sha256": "s", "settings": {"temperature": 0.5, "metric": "accuracy"}}}
-    write_results(tmp_path / "there", "evaluation", config_of(), [], 1.0, {"checkpoints": [{"name": "as-called-there", "fingerprint": "f"}],
-                                                                         "tasks": facts, "versions": versions})
+    write_results(
+        tmp_path / "there",
+        "evaluation",
+        config_of(),
+        [],
+        1.0,
+        {
+            "checkpoints": [{"name": "as-called-there", "fingerprint": "f"}],
+            "tasks": facts,
+            "versions": versions,
+        },
+    )
     mine = Model("epoch-1", tmp_path, manifest)
 
     def taken(name, seed=0, changed=facts, with_=versions, model=mine):
         out = tmp_path / name
         out.mkdir(exist_ok=True)
-        said = take_over([str(tmp_path / "nowhere"), str(tmp_path / "there"), str(out)], out, [model], items, changed, seed, with_)
+        said = take_over(
+            [str(tmp_path / "nowhere"), str(tmp_path / "there"), str(out)],
+            out,
+            [model],
+            items,
+            changed,
+            seed,
+            with_,
+        )
         return said, desk_of(out, items, models=[model]).done
 
     said, done = taken("here")
     assert done == 3
-    assert said == [f"epoch-1: 3 samples were taken over from {tmp_path / 'there'}: the same weights, files and settings"]
+    assert said == [
+        f"epoch-1: 3 samples were taken over from {tmp_path / 'there'}: the same weights, "
+        "files and settings"
+    ]
     assert taken("here") == (said, 3)
-    other_file, other_settings = ({"math": {**facts["math"], **change}} for change in ({"sha256": "t"}, {"settings": {"temperature": 1.0}}))
-    assert taken("b", seed=1) == taken("c", changed=other_file) == taken("d", changed=other_settings) == ([], 0)
+    other_file, other_settings = (
+        {"math": {**facts["math"], **change}}
+        for change in ({"sha256": "t"}, {"settings": {"temperature": 1.0}})
+    )
+    assert (
+        taken("b", seed=1)
+        == taken("c", changed=other_file)
+        == taken("d", changed=other_settings)
+        == ([], 0)
+    )
     assert taken("e", with_={"vllm": "2"}) == ([], 0)
-    assert taken("f", model=Model("epoch-1", tmp_path, manifest.model_copy(update={"fingerprint": "g"}))) == ([], 0)
+    assert taken(
+        "f", model=Model("epoch-1", tmp_path, manifest.model_copy(update={"fingerprint": "g"}))
+    ) == ([], 0)
     rest = desk_of(tmp_path / "here", items, models=[mine])
-    assert [each[:2] for each in rest.take(9).requests] == [each[:2] for each in there.take(9).requests]
+    assert [each[:2] for each in rest.take(9).requests] == [
+        each[:2] for each in there.take(9).requests
+    ]
 
 
 def test_the_start_of_each_prompt_is_kept_for_reading(tmp_path):
-    problem = make_problem("math__x", [{"role": "system", "content": "be brief"}, *user("why? " * 300)], "1")
+    problem = make_problem(
+        "math__x", [{"role": "system", "content": "be brief"}, *user("why? " * 300)], "1"
+    )
     write_prompts(tmp_path, [Item("math", problem, (1, 2), "math")])
     kept = read_lines(tmp_path / "problems.jsonl")
     assert kept == [{"task": "math", "item_id": problem.item_id, "prompt": ("why? " * 300)[:500]}]

@@ -1,6 +1,5 @@
 """Samples are scored once, and what cannot be scored has a reason."""
 
-
 import pytest
 
 from engines.contract.program import Interrupted, Stop
@@ -13,8 +12,16 @@ from tests.support.evaluation import desk_of, item, samples_of
 
 
 def line(item, value, status="ok"):
-    return {"item_id": item, "sample": 0, "task": "math", "value": value, "status": status, "detail": "why", "tokens": 3,
-            "finish_reason": "stop"}
+    return {
+        "item_id": item,
+        "sample": 0,
+        "task": "math",
+        "value": value,
+        "status": status,
+        "detail": "why",
+        "tokens": 3,
+        "finish_reason": "stop",
+    }
 
 
 def test_scoring_goes_on_where_it_was_stopped_and_unclosed_thinking_is_no_answer(tmp_path):
@@ -23,14 +30,19 @@ def test_scoring_goes_on_where_it_was_stopped_and_unclosed_thinking_is_no_answer
     stop = Stop()
     desk = desk_of(tmp_path, items, stop=stop)
     for sample in samples_of(desk.take(9)):
-        desk.give(Sample(0, sample.item, 0, texts[items[sample.item].problem.ground_truth], 3, "stop"))
+        desk.give(
+            Sample(0, sample.item, 0, texts[items[sample.item].problem.ground_truth], 3, "stop")
+        )
     desk.close()
     stop.requested = True
     with pytest.raises(Interrupted, match="0 of 3 of 'm' are scored"):
         score_model(desk, desk.models[0], 3)
     stop.requested = False
     lines = {line["item_id"]: line for line in score_model(desk, desk.models[0], 3)}
-    found = [(lines[each.problem.item_id]["value"], lines[each.problem.item_id]["status"]) for each in items]
+    found = [
+        (lines[each.problem.item_id]["value"], lines[each.problem.item_id]["status"])
+        for each in items
+    ]
     assert found == [(1.0, "ok"), (0.0, "no_answer"), (1.0, "ok")]
     assert read_progress(tmp_path)[-1]["step"] == 6
     stop.requested = True
@@ -39,7 +51,9 @@ def test_scoring_goes_on_where_it_was_stopped_and_unclosed_thinking_is_no_answer
 
 def test_errors_are_left_out_of_the_mean_and_a_task_of_errors_has_a_reason():
     base = {"checkpoint": "c", "epoch": 1, "step": 1}
-    mixed = rows([line("a", 1.0), line("b", 0.0), line("c", None, "timeout")], {"math": "math"}, base)[0]
+    mixed = rows(
+        [line("a", 1.0), line("b", 0.0), line("c", None, "timeout")], {"math": "math"}, base
+    )[0]
     assert (mixed.value, mixed.n, mixed.spread) == (0.5, 2, pytest.approx(0.5))
     none = rows([line("a", None, "error")], {"math": "math"}, base)[0]
     assert none.value is None

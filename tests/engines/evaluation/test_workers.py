@@ -1,4 +1,5 @@
-"""Processes that generate side by side: each sees its GPUs, takes from one store, stops when told, and may die."""
+"""Processes that generate side by side: each sees its GPUs, takes from one store, stops when told,
+and may die."""
 
 import multiprocessing
 import os
@@ -14,7 +15,8 @@ from tests.support.evaluation import desk_of, item, keys, samples_of, texts
 
 
 def hand_in(connection):
-    """What a generating process does, without an engine: waits for the word to stop before it hands in the rest."""
+    """What a generating process does, without an engine: waits for the word to stop before it hands
+    in the rest."""
     pipe = Pipe(connection)
     pipe.ready()
     portion = pipe.take(3)
@@ -48,7 +50,8 @@ SEEN = os.environ.get("CUDA_VISIBLE_DEVICES")
 
 
 def make_slowly(connection, config, models, length):
-    """A process of a group without an engine: says which GPUs it sees; after the word to stop it hands in no more than it has begun."""
+    """A process of a group without an engine: says which GPUs it sees; after the word to stop it
+    hands in no more than it has begun."""
     place, count = Path(os.environ["GATHER_AT"]), int(os.environ["GATHER"])
     (place / str(os.getpid())).touch()
     while len(list(place.iterdir())) < count:  # none is done before the last has started
@@ -63,7 +66,9 @@ def make_slowly(connection, config, models, length):
                 break
 
 
-def test_processes_of_one_queue_each_see_their_gpus_stop_when_told_and_others_go_on_without_doubles(tmp_path, monkeypatch):
+def test_processes_of_one_queue_each_see_their_gpus_stop_when_told_and_others_go_on_without_doubles(
+    tmp_path, monkeypatch
+):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7,8,9")
     (tmp_path / "gathered").mkdir()
     monkeypatch.setenv("GATHER_AT", str(tmp_path / "gathered"))
@@ -88,7 +93,11 @@ def test_processes_of_one_queue_each_see_their_gpus_stop_when_told_and_others_go
     again.close()
     assert set(keys(tmp_path).values()) == {1}
     assert (again.done, sum(keys(tmp_path).values())) == (200, 200)
-    groups = {line["text"] for path in (tmp_path / "generations").glob("*/*.jsonl") for line in read_lines(path)}
+    groups = {
+        line["text"]
+        for path in (tmp_path / "generations").glob("*/*.jsonl")
+        for line in read_lines(path)
+    }
     assert groups == {"4,5", "6,7", "8,9", "4,5,6", "7,8,9"}
 
 

@@ -1,5 +1,6 @@
-"""A recorded step replayed over static buffers trains as plain steps do. Without a GPU the recorder is torch's tracer of tensor operations:
-like a CUDA graph it keeps operations and buffers and nothing of Python, so whatever hung on a step's own Python values would go wrong."""
+"""A recorded step replayed over static buffers trains as plain steps do. Without a GPU the recorder
+is torch's tracer of tensor operations: like a CUDA graph it keeps operations and buffers and
+nothing of Python, so whatever hung on a step's own Python values would go wrong."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,15 +15,33 @@ from engines.fsm.resume import Point, find_start
 from engines.fsm.step import PLAIN_STEPS, Record, Stepper
 from engines.fsm.training import plan_epoch, prepare
 
-TINY = {"machines": {"states": 3, "actions": 3, "demonstrations": 1, "demonstration_length": 4, "query_length": 4}, "train_sequences": 43,
-        "validation_sequences": 10, "test_sequences": 20, "epochs": 3, "batch_size": 8, "learning_rate": [0.01, 0.003], "warmup_steps": 4,
-        "decay": "linear", "weight_decay": 0.1, "embedding_scale": 1.0, "dropout": 0.1}
+TINY = {
+    "machines": {
+        "states": 3,
+        "actions": 3,
+        "demonstrations": 1,
+        "demonstration_length": 4,
+        "query_length": 4,
+    },
+    "train_sequences": 43,
+    "validation_sequences": 10,
+    "test_sequences": 20,
+    "epochs": 3,
+    "batch_size": 8,
+    "learning_rate": [0.01, 0.003],
+    "warmup_steps": 4,
+    "decay": "linear",
+    "weight_decay": 0.1,
+    "embedding_scale": 1.0,
+    "dropout": 0.1,
+}
 WAITS = ("_local_scalar_dense", "lift_fresh", "nonzero", "masked_select")
 """Operations that wait for the device, or copy to it what Python holds."""
 
 
 class Tracer:
-    """Records what a step does to tensors. Tracing runs the step, unlike a CUDA graph's recording, so what it changed is put back."""
+    """Records what a step does to tensors. Tracing runs the step, unlike a CUDA graph's recording,
+    so what it changed is put back."""
 
     def __init__(self, point: Point) -> None:
         self.point, self.operations, self.replays = point, set[str](), 0
@@ -37,7 +56,9 @@ class Tracer:
             return nothing + 1
 
         graph = make_fx(traced)(torch.zeros(()))
-        self.operations = {str(node.target) for node in graph.graph.nodes if node.op == "call_function"}
+        self.operations = {
+            str(node.target) for node in graph.graph.nodes if node.op == "call_function"
+        }
         for tensor, old in zip(changed, before, strict=True):
             tensor.copy_(old)
 
@@ -49,7 +70,9 @@ class Tracer:
         return replay
 
 
-def trained(config: Config, folder: Path, recorder: Callable[[Point], Record | None], epochs: int = 2) -> tuple[Point, Stepper]:
+def trained(
+    config: Config, folder: Path, recorder: Callable[[Point], Record | None], epochs: int = 2
+) -> tuple[Point, Stepper]:
     setting = prepare(config, folder)
     point = find_start(config, folder, torch.device("cpu"))
     stepper = Stepper(setting, point, recorder(point))
@@ -61,7 +84,8 @@ def trained(config: Config, folder: Path, recorder: Callable[[Point], Record | N
 
 
 def same(ours: Point, theirs: Point) -> None:
-    """Equal to rounding: padding adds zeros to the sums of the gradient, and sums of other lengths are added up in another order."""
+    """Equal to rounding: padding adds zeros to the sums of the gradient, and sums of other lengths
+    are added up in another order."""
     assert ours.step == theirs.step
     torch.testing.assert_close(ours.flat.values, theirs.flat.values, atol=1e-5, rtol=1e-4)
     torch.testing.assert_close(ours.flat.first, theirs.flat.first, atol=1e-6, rtol=1e-4)
@@ -70,9 +94,18 @@ def same(ours: Point, theirs: Point) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")
-@pytest.mark.parametrize(("kind", "backend"), [("lstm", "fused"), ("rnn", "fused"), ("rnn", "stacked"), ("transformer", "auto")])
+@pytest.mark.parametrize(
+    ("kind", "backend"),
+    [("lstm", "fused"), ("rnn", "fused"), ("rnn", "stacked"), ("transformer", "auto")],
+)
 def test_replayed_steps_end_where_plain_ones_do(tmp_path: Path, kind: str, backend: str) -> None:
-    config = Config.model_validate({**TINY, "architecture": {"kind": kind, "width": 8, "heads": 2, "layers": 1}, "backend": backend})
+    config = Config.model_validate(
+        {
+            **TINY,
+            "architecture": {"kind": kind, "width": 8, "heads": 2, "layers": 1},
+            "backend": backend,
+        }
+    )
     tracers: list[Tracer] = []
 
     def recorder(point: Point) -> Record:
@@ -84,17 +117,23 @@ def test_replayed_steps_end_where_plain_ones_do(tmp_path: Path, kind: str, backe
         replayed, stepper = trained(config, tmp_path, recorder)
     (tracer,) = tracers
     assert stepper.setting.steps_per_epoch == 6
-    assert tracer.replays == 2 * 5 - PLAIN_STEPS  # neither the first three nor the smaller batch at the end of each epoch
+    assert (
+        tracer.replays == 2 * 5 - PLAIN_STEPS
+    )  # neither the first three nor the smaller batch at the end of each epoch
     assert not [name for name in tracer.operations if any(part in name for part in WAITS)]
     same(replayed, plain)
 
 
-def test_a_step_that_cannot_be_recorded_goes_on_plainly_and_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_step_that_cannot_be_recorded_goes_on_plainly_and_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     config = Config.model_validate({**TINY, "architecture": {"kind": "lstm", "width": 8}})
     plain, _ = trained(config, tmp_path, lambda _: None)
     refused, stepper = trained(config, tmp_path, lambda _: record)  # torch without CUDA refuses
     assert (stepper.record, stepper.replay) == (None, None)
     errors = capsys.readouterr().err
-    assert errors.startswith("engines.fsm: goes on without a CUDA graph, the step could not be recorded:")
+    assert errors.startswith(
+        "engines.fsm: goes on without a CUDA graph, the step could not be recorded:"
+    )
     assert errors.count("\n") == 1
     same(refused, plain)

@@ -1,4 +1,5 @@
-"""The engine that teaches finite-state machines: alone or several at once, interrupted or not, the result is the same; and it learns."""
+"""The engine that teaches finite-state machines: alone or several at once, interrupted or not, the
+result is the same; and it learns."""
 
 import json
 import os
@@ -30,10 +31,18 @@ from engines.shared.automata.description import ARCHITECTURES
 from engines.shared.automata.models import initial
 from engines.shared.reporting.statistics import ratio, standard_error
 
-TINY = {"architecture": {"kind": "lstm", "width": 8, "layers": 2},
-        "machines": {"states": 3, "actions": 3, "demonstration_length": 6, "query_length": 8},
-        "train_sequences": 40, "validation_sequences": 10, "test_sequences": 20, "epochs": 3, "batch_size": 8, "learning_rate": 0.01,
-        "embedding_scale": 1.0, "dropout": 0.1}
+TINY = {
+    "architecture": {"kind": "lstm", "width": 8, "layers": 2},
+    "machines": {"states": 3, "actions": 3, "demonstration_length": 6, "query_length": 8},
+    "train_sequences": 40,
+    "validation_sequences": 10,
+    "test_sequences": 20,
+    "epochs": 3,
+    "batch_size": 8,
+    "learning_rate": 0.01,
+    "embedding_scale": 1.0,
+    "dropout": 0.1,
+}
 
 
 def tiny(**changes: object) -> Config:
@@ -43,8 +52,13 @@ def tiny(**changes: object) -> Config:
 def start(config: dict[str, object], out: Path) -> subprocess.Popen[str]:
     path = out.with_suffix(".json")
     path.write_text(json.dumps(config))
-    return subprocess.Popen([sys.executable, "-m", "engines.fsm", str(path), "--out", str(out)], text=True, stderr=subprocess.PIPE,
-                            stdout=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return subprocess.Popen(
+        [sys.executable, "-m", "engines.fsm", str(path), "--out", str(out)],
+        text=True,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -52,39 +66,93 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def values(out: Path, metric: str, **axes: object) -> list[Row]:
-    return [row for row in read_results(out)[0] if row.metric == metric and axes.items() <= row.axes.items()]
+    return [
+        row
+        for row in read_results(out)[0]
+        if row.metric == metric and axes.items() <= row.axes.items()
+    ]
 
 
 def timeless(out: Path) -> list[object]:
-    return [(line["step"], {k: v for k, v in line["metrics"].items() if k != "tokens_per_second"}) for line in read_progress(out)]
+    return [
+        (line["step"], {k: v for k, v in line["metrics"].items() if k != "tokens_per_second"})
+        for line in read_progress(out)
+    ]
 
 
-@pytest.mark.parametrize(("architecture", "backend"), [
-    ({"kind": "lstm", "width": 8}, "fused"), ({"kind": "lstm", "width": 8}, "stacked"), ({"kind": "rnn", "width": 8}, "stacked"),
-    ({"kind": "transformer", "width": 8, "heads": 2}, "auto")])
-def test_models_trained_together_end_as_each_would_alone(tmp_path: Path, architecture: dict[str, object], backend: str) -> None:
-    train(tiny(architecture=architecture, backend=backend, seeds=[3, 5], learning_rate=[0.01, 0.02]), tmp_path / "all", Stop())
+@pytest.mark.parametrize(
+    ("architecture", "backend"),
+    [
+        ({"kind": "lstm", "width": 8}, "fused"),
+        ({"kind": "lstm", "width": 8}, "stacked"),
+        ({"kind": "rnn", "width": 8}, "stacked"),
+        ({"kind": "transformer", "width": 8, "heads": 2}, "auto"),
+    ],
+)
+def test_models_trained_together_end_as_each_would_alone(
+    tmp_path: Path, architecture: dict[str, object], backend: str
+) -> None:
+    train(
+        tiny(architecture=architecture, backend=backend, seeds=[3, 5], learning_rate=[0.01, 0.02]),
+        tmp_path / "all",
+        Stop(),
+    )
     for seed, rate in ((3, 0.01), (5, 0.02)):
         alone = tmp_path / f"{seed}"
-        train(tiny(architecture=architecture, backend="fused", seed=seed, learning_rate=rate), alone, Stop())
-        for name, tensor in weights(tmp_path / "all" / "models" / f"seed-{seed}_learning_rate-{rate}").items():
+        train(
+            tiny(architecture=architecture, backend="fused", seed=seed, learning_rate=rate),
+            alone,
+            Stop(),
+        )
+        for name, tensor in weights(
+            tmp_path / "all" / "models" / f"seed-{seed}_learning_rate-{rate}"
+        ).items():
             torch.testing.assert_close(tensor, weights(alone)[name], atol=2e-4, rtol=1e-3)
         for checkpoint in ("best", "last"):
-            (ours,) = [r for r in values(tmp_path / "all", "test_accuracy", seed=seed, learning_rate=rate, checkpoint=checkpoint)
-                       if "position" not in r.axes]
-            (theirs,) = [r for r in values(alone, "test_accuracy", checkpoint=checkpoint) if "position" not in r.axes]
+            (ours,) = [
+                r
+                for r in values(
+                    tmp_path / "all",
+                    "test_accuracy",
+                    seed=seed,
+                    learning_rate=rate,
+                    checkpoint=checkpoint,
+                )
+                if "position" not in r.axes
+            ]
+            (theirs,) = [
+                r
+                for r in values(alone, "test_accuracy", checkpoint=checkpoint)
+                if "position" not in r.axes
+            ]
             assert ours.value == pytest.approx(theirs.value, abs=0.03)
 
 
 @settings(max_examples=20, deadline=None)
-@given(seed=st.integers(0, 100), decay=st.sampled_from([0.0, 0.1]), clip=st.sampled_from([0.01, 1.0, 100.0]))
-def test_a_step_is_torchs_adamw_with_each_models_own_clipping(seed: int, decay: float, clip: float) -> None:
+@given(
+    seed=st.integers(0, 100),
+    decay=st.sampled_from([0.0, 0.1]),
+    clip=st.sampled_from([0.01, 1.0, 100.0]),
+)
+def test_a_step_is_torchs_adamw_with_each_models_own_clipping(
+    seed: int, decay: float, clip: float
+) -> None:
     random = torch.Generator().manual_seed(seed)
-    parameters = {"a": torch.randn(2, 3, 4, generator=random), "b": torch.randn(2, 5, generator=random)}
-    flat = Flat.of({name: tensor.clone() for name, tensor in parameters.items()}, torch.device("cpu"))
+    parameters = {
+        "a": torch.randn(2, 3, 4, generator=random),
+        "b": torch.randn(2, 5, generator=random),
+    }
+    flat = Flat.of(
+        {name: tensor.clone() for name, tensor in parameters.items()}, torch.device("cpu")
+    )
     rates = [0.01, 0.3]
-    models = [[tensor[s].clone().requires_grad_() for tensor in parameters.values()] for s in range(2)]
-    theirs = [torch.optim.AdamW(one, lr=rate / 2, weight_decay=decay) for one, rate in zip(models, rates, strict=True)]
+    models = [
+        [tensor[s].clone().requires_grad_() for tensor in parameters.values()] for s in range(2)
+    ]
+    theirs = [
+        torch.optim.AdamW(one, lr=rate / 2, weight_decay=decay)
+        for one, rate in zip(models, rates, strict=True)
+    ]
     pace = Pace.of(2, torch.device("cpu"))
     for number in range(1, 5):
         pace.set(torch.tensor(rates)[:, None], 0.5, number)
@@ -100,7 +168,9 @@ def test_a_step_is_torchs_adamw_with_each_models_own_clipping(seed: int, decay: 
             torch.testing.assert_close(ours[s], expected, atol=1e-5, rtol=1e-4)
 
 
-def test_a_run_killed_at_any_moment_ends_bit_for_bit_like_an_uninterrupted_one(tmp_path: Path) -> None:
+def test_a_run_killed_at_any_moment_ends_bit_for_bit_like_an_uninterrupted_one(
+    tmp_path: Path,
+) -> None:
     config = {**TINY, "epochs": 30, "save_state_every_steps": 2, "seeds": [0, 1]}
     whole = start(config, tmp_path / "whole")
     assert whole.wait(300) == 0, whole.stderr.read() if whole.stderr else ""
@@ -117,8 +187,13 @@ def test_a_run_killed_at_any_moment_ends_bit_for_bit_like_an_uninterrupted_one(t
     assert timeless(out) == timeless(tmp_path / "whole")
     assert read_results(out)[0] == read_results(tmp_path / "whole")[0]
     for seed in (0, 1):
-        names = [[(c.manifest.name, c.manifest.fingerprint) for c in checkpoints.complete(folder / "models" / f"seed-{seed}")]
-                 for folder in (out, tmp_path / "whole")]
+        names = [
+            [
+                (c.manifest.name, c.manifest.fingerprint)
+                for c in checkpoints.complete(folder / "models" / f"seed-{seed}")
+            ]
+            for folder in (out, tmp_path / "whole")
+        ]
         assert names[0] == names[1]
 
 
@@ -142,11 +217,18 @@ def test_sigterm_saves_and_exits_with_75_and_another_config_is_refused(tmp_path:
 
 def test_the_program_loads_no_compiler(tmp_path: Path) -> None:
     (tmp_path / "c.json").write_text(json.dumps({**TINY, "epochs": 1}))
-    code = ("import sys; from pathlib import Path; from engines.fsm.__main__ import run\n"
-            "from engines.fsm import Config; from engines.contract.config import load_config; from engines.contract.program import Stop\n"
-            f"run(load_config(Path({str(tmp_path / 'c.json')!r}), Config), Path({str(tmp_path)!r}), Stop())\n"
-            "print(sorted({'torch._dynamo', 'torch._inductor', 'sympy', 'transformers'} & sys.modules.keys()))")
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False)
+    code = (
+        "import sys; from pathlib import Path; from engines.fsm.__main__ import run\n"
+        "from engines.fsm import Config; from engines.contract.config import "
+        "load_config; from engines.contract.program import Stop\n"
+        f"run(load_config(Path({str(tmp_path / 'c.json')!r}), Config), "
+        f"Path({str(tmp_path)!r}), Stop())\n"
+        "print(sorted({'torch._dynamo', 'torch._inductor', 'sympy', 'transformers'} & "
+        "sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False
+    )
     assert done.stdout.splitlines()[-1:] == ["[]"], done.stderr
 
 
@@ -162,7 +244,11 @@ def test_a_larger_machine_starts_from_the_weights_of_a_smaller_one(tmp_path: Pat
         assert torch.equal(got["head"][index, 3:], fresh["head"][index, 3:])
         assert all(torch.equal(got[name][index], given[name]) for name in given if name != "head")
     train(config, tmp_path / "hard", Stop())
-    for wrong in ({"kind": "lstm", "width": 8, "layers": 3}, {"kind": "lstm", "width": 12}, {"kind": "rnn", "width": 8}):
+    for wrong in (
+        {"kind": "lstm", "width": 8, "layers": 3},
+        {"kind": "lstm", "width": 12},
+        {"kind": "rnn", "width": 8},
+    ):
         with pytest.raises(ConfigError, match="another architecture"):
             start_weights(tiny(architecture=wrong, initial=source.model_dump()))
 
@@ -181,15 +267,27 @@ def test_rows_stand_beside_what_could_be_known(tmp_path: Path) -> None:
     config = tiny()
     train(config, tmp_path, Stop())
     (top,) = [row for row in values(tmp_path, "ceiling_accuracy") if not row.axes]
-    (best,) = [row for row in values(tmp_path, "test_accuracy", checkpoint="best") if "position" not in row.axes]
+    (best,) = [
+        row
+        for row in values(tmp_path, "test_accuracy", checkpoint="best")
+        if "position" not in row.axes
+    ]
     (share,) = values(tmp_path, "ceiling_share", checkpoint="best")
     assert best.n == top.n == config.test_sequences
     assert share.value == pytest.approx((best.value or 0) / (top.value or 1))
     assert [row.value for row in values(tmp_path, "chance_accuracy")] == [1 / 3]
-    assert {row.axes["position"] for row in values(tmp_path, "test_accuracy") if "position" in row.axes} == {1, 9}
-    assert [row.axes["by"] for row in values(tmp_path, "counting_accuracy")] == ["state", "action", "nothing"]
+    assert {
+        row.axes["position"] for row in values(tmp_path, "test_accuracy") if "position" in row.axes
+    } == {1, 9}
+    assert [row.axes["by"] for row in values(tmp_path, "counting_accuracy")] == [
+        "state",
+        "action",
+        "nothing",
+    ]
     ranked = checkpoints.select(tmp_path, "best")[0].manifest
-    curve = {line["step"]: line["metrics"]["validation_accuracy"] for line in read_progress(tmp_path)}
+    curve = {
+        line["step"]: line["metrics"]["validation_accuracy"] for line in read_progress(tmp_path)
+    }
     assert curve[ranked.step] == ranked.metrics["validation_accuracy"] == max(curve.values())
 
 
@@ -218,42 +316,88 @@ def test_the_error_of_a_ratio_is_that_of_repeated_draws() -> None:
 
 def test_the_learning_rate_warms_up_and_falls() -> None:
     config = tiny(warmup_steps=4, decay="linear")
-    assert [rate_factor(config, step, 100) for step in (0, 3, 50, 99)] == pytest.approx([0.25, 0.97, 0.5, 0.01])
+    assert [rate_factor(config, step, 100) for step in (0, 3, 50, 99)] == pytest.approx(
+        [0.25, 0.97, 0.5, 0.01]
+    )
     assert rate_factor(tiny(), 99, 100) == 1.0
 
 
 def test_a_recipe_fills_what_is_not_given_and_says_what_departs_from_it() -> None:
     published, tuned = Config(), Config.model_validate({"recipe": "tuned"})
-    assert (published.learning_rate, published.loss, published.settings) == (1e-3, "query", "published")
-    assert (tuned.learning_rate, tuned.loss, tuned.embedding_scale, tuned.settings) == (1e-2, "all", 1.0, "tuned")
-    other = Config.model_validate({"recipe": "tuned", "architecture": {"kind": "lstm", "width": 256}, "dropout": 0.1})
+    assert (published.learning_rate, published.loss, published.settings) == (
+        1e-3,
+        "query",
+        "published",
+    )
+    assert (tuned.learning_rate, tuned.loss, tuned.embedding_scale, tuned.settings) == (
+        1e-2,
+        "all",
+        1.0,
+        "tuned",
+    )
+    other = Config.model_validate(
+        {"recipe": "tuned", "architecture": {"kind": "lstm", "width": 256}, "dropout": 0.1}
+    )
     assert (other.learning_rate, other.settings) == (3e-3, "tuned but dropout 0.1")
-    rates = {name: Config.model_validate({"recipe": "tuned", "architecture": name}).learning_rate for name in ARCHITECTURES}
-    assert rates == {"lstm-large": 3e-3, "lstm-small": 1e-2, "rnn-large": 3e-3, "rnn-small": 1e-2, "rnn-deep": 1e-3, "rnn-matched": 3e-3,
-                     "transformer-small": 3e-3}
+    rates = {
+        name: Config.model_validate({"recipe": "tuned", "architecture": name}).learning_rate
+        for name in ARCHITECTURES
+    }
+    assert rates == {
+        "lstm-large": 3e-3,
+        "lstm-small": 1e-2,
+        "rnn-large": 3e-3,
+        "rnn-small": 1e-2,
+        "rnn-deep": 1e-3,
+        "rnn-matched": 3e-3,
+        "transformer-small": 3e-3,
+    }
     for config in (published, tuned, other):
         assert Config.model_validate(config.model_dump()) == config
     with pytest.raises(ValueError, match="architecture"):
         Config.model_validate({"recipe": "tuned", "architecture": "lstm-smal"})
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"seeds": [1, 1]}, "the same model twice"), ({"seeds": []}, "at least 1"), ({"learning_rate": 0.0}, "must be positive"),
-    ({"machines": "9s9a"}, "machines"), ({"architecture": {"kind": "transformer", "width": 10}}, "even number"),
-    ({"train_sequences": 20_000}, "there are 19683")])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seeds": [1, 1]}, "the same model twice"),
+        ({"seeds": []}, "at least 1"),
+        ({"learning_rate": 0.0}, "must be positive"),
+        ({"machines": "9s9a"}, "machines"),
+        ({"architecture": {"kind": "transformer", "width": 10}}, "even number"),
+        ({"train_sequences": 20_000}, "there are 19683"),
+    ],
+)
 def test_a_config_that_cannot_run_says_why(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         tiny(**changes)
 
 
 def test_a_small_transformer_learns_to_look_up_what_it_has_seen(tmp_path: Path) -> None:
-    config = Config.model_validate({
-        "architecture": {"kind": "transformer", "width": 32, "heads": 2},
-        "machines": {"states": 3, "actions": 3, "demonstration_length": 10, "query_length": 10},
-        "train_sequences": 3000, "validation_sequences": 200, "test_sequences": 400, "epochs": 5, "batch_size": 16,
-        "learning_rate": 3e-3, "warmup_steps": 20, "decay": "linear", "dropout": 0.0, "embedding_scale": 1.0, "loss": "all"})
+    config = Config.model_validate(
+        {
+            "architecture": {"kind": "transformer", "width": 32, "heads": 2},
+            "machines": {"states": 3, "actions": 3, "demonstration_length": 10, "query_length": 10},
+            "train_sequences": 3000,
+            "validation_sequences": 200,
+            "test_sequences": 400,
+            "epochs": 5,
+            "batch_size": 16,
+            "learning_rate": 3e-3,
+            "warmup_steps": 20,
+            "decay": "linear",
+            "dropout": 0.0,
+            "embedding_scale": 1.0,
+            "loss": "all",
+        }
+    )
     train(config, tmp_path, Stop())
-    (best,) = [row for row in values(tmp_path, "test_accuracy", checkpoint="best") if "position" not in row.axes]
+    (best,) = [
+        row
+        for row in values(tmp_path, "test_accuracy", checkpoint="best")
+        if "position" not in row.axes
+    ]
     counted = max(row.value or 0 for row in values(tmp_path, "counting_accuracy"))
     (top,) = [row for row in values(tmp_path, "ceiling_accuracy") if not row.axes]
     assert counted < 0.8

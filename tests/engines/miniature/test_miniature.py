@@ -1,4 +1,5 @@
-"""The miniature domains: different problems, the same for the same seed, and an engine that runs once."""
+"""The miniature domains: different problems, the same for the same seed, and an engine that runs
+once."""
 
 import json
 import subprocess
@@ -12,7 +13,14 @@ from hypothesis import strategies as st
 from engines.contract import checkpoints
 from engines.contract.config import ConfigError
 from engines.miniature.domains import GENERATORS, splits
-from engines.shared.data.problems import make_problem, problem_of, prompt_token_ids, read_problems, user, write_problems
+from engines.shared.data.problems import (
+    make_problem,
+    problem_of,
+    prompt_token_ids,
+    read_problems,
+    user,
+    write_problems,
+)
 
 
 @settings(max_examples=20, deadline=None)
@@ -33,11 +41,22 @@ def test_asking_for_more_problems_than_there_are_is_an_error() -> None:
 
 
 def test_problems_survive_parquet_and_stringified_columns(tmp_path: Path) -> None:
-    problems = [make_problem("math__x", user("1+1="), "2", extra_info={"index": 0}), make_problem("math__x", user("1+2="), "3")]
+    problems = [
+        make_problem("math__x", user("1+1="), "2", extra_info={"index": 0}),
+        make_problem("math__x", user("1+2="), "3"),
+    ]
     write_problems(tmp_path / "p.parquet", problems)
-    assert [p.item_id for p in read_problems(tmp_path / "p.parquet")] == [p.item_id for p in problems]
-    row = {"data_source": "math__x", "prompt": str(user("1+1=")), "ability": "math", "apply_chat_template": "True",
-           "reward_model": str({"style": "rule", "ground_truth": "2"}), "extra_info": None}
+    assert [p.item_id for p in read_problems(tmp_path / "p.parquet")] == [
+        p.item_id for p in problems
+    ]
+    row = {
+        "data_source": "math__x",
+        "prompt": str(user("1+1=")),
+        "ability": "math",
+        "apply_chat_template": "True",
+        "reward_model": str({"style": "rule", "ground_truth": "2"}),
+        "extra_info": None,
+    }
     assert problem_of(row).item_id == problems[0].item_id
 
 
@@ -49,16 +68,34 @@ def test_a_file_that_is_not_there_names_its_neighbours(tmp_path: Path) -> None:
 
 @pytest.mark.engine
 def test_engine_makes_data_and_a_model_once(tmp_path: Path) -> None:
-    small = {"warmup_steps": 3, "warmup_batch": 6, "validation_problems": 2, "hidden_size": 32, "heads": 1, "layers": 1, "cpu_threads": 1}
+    small = {
+        "warmup_steps": 3,
+        "warmup_batch": 6,
+        "validation_problems": 2,
+        "hidden_size": 32,
+        "heads": 1,
+        "layers": 1,
+        "cpu_threads": 1,
+    }
     (tmp_path / "config.json").write_text(json.dumps(small))
 
     def run(folder: str) -> str:
-        command = [sys.executable, "-m", "engines.miniature", str(tmp_path / "config.json"), "--out", str(tmp_path / folder)]
+        command = [
+            sys.executable,
+            "-m",
+            "engines.miniature",
+            str(tmp_path / "config.json"),
+            "--out",
+            str(tmp_path / folder),
+        ]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
     run("a")
     run("b")
-    (warm,), (again,) = checkpoints.select(tmp_path / "a", "last"), checkpoints.select(tmp_path / "b", "last")
+    (warm,), (again,) = (
+        checkpoints.select(tmp_path / "a", "last"),
+        checkpoints.select(tmp_path / "b", "last"),
+    )
     assert warm.manifest.fingerprint == again.manifest.fingerprint
     assert warm.manifest.probe is not None
     from transformers import AutoTokenizer

@@ -17,9 +17,19 @@ from tests.support.models import qwen2
 
 
 def policy(tied=False, **changes):
-    values = {"model": "x", "data": "x", "validation_data": "x", "max_prompt_tokens": 8, "max_response_tokens": 8, "warmup_steps": 0,
-              "learning_rate": 1e-2, "lora": {"rank": 3, "alpha": 6}} | changes
-    return Policy(qwen2(tie_word_embeddings=tied), Config.model_validate(values), World(torch.device("cpu")))
+    values = {
+        "model": "x",
+        "data": "x",
+        "validation_data": "x",
+        "max_prompt_tokens": 8,
+        "max_response_tokens": 8,
+        "warmup_steps": 0,
+        "learning_rate": 1e-2,
+        "lora": {"rank": 3, "alpha": 6},
+    } | changes
+    return Policy(
+        qwen2(tie_word_embeddings=tied), Config.model_validate(values), World(torch.device("cpu"))
+    )
 
 
 def rollouts(step):
@@ -51,11 +61,15 @@ def test_at_first_the_adapters_change_nothing_and_only_they_are_trained():
     adapted = [name for name, module in own.model.named_modules() if isinstance(module, LoraLinear)]
     assert len(adapted) == 2 * 7
     assert all(".layers." in name for name in adapted)
-    assert sum(parameter.numel() for parameter in own.parameters) == 2 * 3 * (32 + 24 + 24 + 32 + 3 * 48)
+    assert sum(parameter.numel() for parameter in own.parameters) == 2 * 3 * (
+        32 + 24 + 24 + 32 + 3 * 48
+    )
 
 
 @pytest.mark.parametrize("tied", [False, True])
-def test_samplers_and_checkpoints_get_a_plain_model_that_computes_what_the_adapted_one_does(tmp_path, tied):
+def test_samplers_and_checkpoints_get_a_plain_model_that_computes_what_the_adapted_one_does(
+    tmp_path, tied
+):
     own, _ = trained(tied=tied)
     weights = dict(own.named_weights())
     plain = qwen2(tie_word_embeddings=tied)
@@ -65,11 +79,19 @@ def test_samplers_and_checkpoints_get_a_plain_model_that_computes_what_the_adapt
     assert moved == {name for name in weights if name.endswith("proj.weight")}
     plain.load_state_dict(weights, strict=False)
     ids = [1, 5, 9, 13, 2]
-    expected = plain(torch.tensor([ids])).logits.log_softmax(-1)[0, torch.arange(4), torch.tensor(ids[1:])]
+    expected = plain(torch.tensor([ids])).logits.log_softmax(-1)[
+        0, torch.arange(4), torch.tensor(ids[1:])
+    ]
     assert own.prompt_logprobs(ids) == pytest.approx(expected.tolist(), abs=1e-5)
 
-    own.save(tmp_path / "model", tmp_path / "state", transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer()))
-    read = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "model", dtype=torch.float32)
+    own.save(
+        tmp_path / "model",
+        tmp_path / "state",
+        transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer()),
+    )
+    read = transformers.AutoModelForCausalLM.from_pretrained(
+        tmp_path / "model", dtype=torch.float32
+    )
     assert all(torch.equal(tensor, weights[name]) for name, tensor in read.named_parameters())
 
 
@@ -82,7 +104,11 @@ def tokenizer():
 def test_adapters_that_were_saved_continue_bit_for_bit(tmp_path: Path):
     whole, metrics = trained(steps=4)
     half, _ = trained(steps=2)
-    half.save(tmp_path / "model", tmp_path / "state", transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer()))
+    half.save(
+        tmp_path / "model",
+        tmp_path / "state",
+        transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer()),
+    )
     other = policy()
     other.load_state(tmp_path / "state")
     assert [other.step(rollouts(step), step) for step in (2, 3)] == metrics[2:]
@@ -98,7 +124,9 @@ def test_the_model_without_its_adapters_is_the_reference_of_the_divergence():
     expected = frozen.logprobs(frozen.scorer, batch, 1.0).detach()
     torch.testing.assert_close(own.reference_logprobs(batch), expected, rtol=0, atol=1e-6)
     with adapters_off(own.model):
-        torch.testing.assert_close(own.logprobs(own.scorer, batch, 1.0).detach(), expected, rtol=0, atol=1e-6)
+        torch.testing.assert_close(
+            own.logprobs(own.scorer, batch, 1.0).detach(), expected, rtol=0, atol=1e-6
+        )
     assert not torch.allclose(own.logprobs(own.scorer, batch, 1.0), expected, atol=1e-4)
 
 
@@ -111,5 +139,15 @@ def test_the_gradient_of_an_adapter_follows_from_that_of_the_merged_weight():
     whole = dict(zip(full.names, full.task_gradients(rollouts(5))[0], strict=True))
     name = "model.layers.1.mlp.up_proj"
     layer = own.model.get_submodule(name)
-    torch.testing.assert_close(total[f"{name}.lora_up"], 2 * whole[f"{name}.weight"] @ layer.lora_down.T, rtol=1e-3, atol=1e-6)
-    torch.testing.assert_close(total[f"{name}.lora_down"], 2 * layer.lora_up.T @ whole[f"{name}.weight"], rtol=1e-3, atol=1e-6)
+    torch.testing.assert_close(
+        total[f"{name}.lora_up"],
+        2 * whole[f"{name}.weight"] @ layer.lora_down.T,
+        rtol=1e-3,
+        atol=1e-6,
+    )
+    torch.testing.assert_close(
+        total[f"{name}.lora_down"],
+        2 * layer.lora_up.T @ whole[f"{name}.weight"],
+        rtol=1e-3,
+        atol=1e-6,
+    )

@@ -15,7 +15,15 @@ from engines.ppo.config import Config, EarlyStopping
 from engines.ppo.data.task_sampler import Group, TaskSampler
 from engines.ppo.early_stopping import Validation, should_stop
 from engines.ppo.update.batch import Rollout, count_tokens, micro_batches, sequences_to_train
-from engines.ppo.update.losses import clipped_surrogate, divergence, gae, group_advantages, masked_sum, policy_loss, truncated_importance
+from engines.ppo.update.losses import (
+    clipped_surrogate,
+    divergence,
+    gae,
+    group_advantages,
+    masked_sum,
+    policy_loss,
+    truncated_importance,
+)
 from engines.shared.inference import Generation, sample_seed
 from tests.support.models import qwen2
 
@@ -32,9 +40,15 @@ def surrogate(logprob, old, advantage, low, high, c):
 @settings(max_examples=200, deadline=None)
 @given(logprob=FINITE, old=FINITE, advantage=FINITE)
 def test_clipped_surrogate_follows_the_equation_of_each_token(logprob, old, advantage):
-    found = clipped_surrogate(*(torch.tensor([value], dtype=torch.float64) for value in (logprob, old, advantage)),
-                              clip_low=0.2, clip_high=0.3, clip_c=3.0)
-    assert found.item() == pytest.approx(surrogate(logprob, old, advantage, 0.2, 0.3, 3.0), rel=1e-12, abs=1e-12)
+    found = clipped_surrogate(
+        *(torch.tensor([value], dtype=torch.float64) for value in (logprob, old, advantage)),
+        clip_low=0.2,
+        clip_high=0.3,
+        clip_c=3.0,
+    )
+    assert found.item() == pytest.approx(
+        surrogate(logprob, old, advantage, 0.2, 0.3, 3.0), rel=1e-12, abs=1e-12
+    )
 
 
 @settings(max_examples=100, deadline=None)
@@ -43,18 +57,29 @@ def test_group_advantages_are_standard_scores_of_the_group(rewards):
     found = group_advantages(torch.tensor([rewards], dtype=torch.float64), "grpo")[0].tolist()
     mean = sum(rewards) / len(rewards)
     deviation = math.sqrt(sum((reward - mean) ** 2 for reward in rewards) / (len(rewards) - 1))
-    expected = [0.0] * len(rewards) if len(set(rewards)) == 1 else [(reward - mean) / (deviation + 1e-6) for reward in rewards]
+    expected = (
+        [0.0] * len(rewards)
+        if len(set(rewards)) == 1
+        else [(reward - mean) / (deviation + 1e-6) for reward in rewards]
+    )
     assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 @settings(max_examples=100, deadline=None)
-@given(values=st.lists(FINITE, min_size=1, max_size=12), reward=FINITE, gamma=st.floats(0.1, 1.0), lam=st.floats(0.0, 1.0))
+@given(
+    values=st.lists(FINITE, min_size=1, max_size=12),
+    reward=FINITE,
+    gamma=st.floats(0.1, 1.0),
+    lam=st.floats(0.0, 1.0),
+)
 def test_gae_is_the_discounted_sum_of_the_errors_of_the_values(values, reward, gamma, lam):
     n = len(values)
     rewards = [0.0] * (n - 1) + [reward]
     errors = [rewards[t] + gamma * ([*values, 0.0][t + 1]) - values[t] for t in range(n)]
     expected = [sum((gamma * lam) ** k * errors[t + k] for k in range(n - t)) for t in range(n)]
-    assert gae(reward, torch.tensor(values, dtype=torch.float64), gamma, lam).tolist() == pytest.approx(expected, abs=1e-9)
+    assert gae(
+        reward, torch.tensor(values, dtype=torch.float64), gamma, lam
+    ).tolist() == pytest.approx(expected, abs=1e-9)
 
 
 def test_gae_without_discount_and_decay_is_what_is_still_to_come_less_the_value():
@@ -69,7 +94,9 @@ def test_dr_grpo_and_rloo_are_differences_from_the_group_and_from_the_others(rew
     tensor = torch.tensor([rewards], dtype=torch.float64)
     plain = [reward - sum(rewards) / n for reward in rewards]
     assert group_advantages(tensor, "dr_grpo")[0].tolist() == pytest.approx(plain, abs=1e-9)
-    others = [reward - sum(rewards[:i] + rewards[i + 1:]) / (n - 1) for i, reward in enumerate(rewards)]
+    others = [
+        reward - sum(rewards[:i] + rewards[i + 1 :]) / (n - 1) for i, reward in enumerate(rewards)
+    ]
     assert group_advantages(tensor, "rloo")[0].tolist() == pytest.approx(others, abs=1e-9)
     assert others == pytest.approx([n / (n - 1) * value for value in plain], abs=1e-9)
 
@@ -77,7 +104,9 @@ def test_dr_grpo_and_rloo_are_differences_from_the_group_and_from_the_others(rew
 @settings(max_examples=100, deadline=None)
 @given(logprob=FINITE, reference=FINITE)
 def test_the_divergence_follows_its_equation_and_is_never_negative(logprob, reference):
-    found = divergence(torch.tensor([logprob], dtype=torch.float64), torch.tensor([reference], dtype=torch.float64)).item()
+    found = divergence(
+        torch.tensor([logprob], dtype=torch.float64), torch.tensor([reference], dtype=torch.float64)
+    ).item()
     d = reference - logprob
     assert found == pytest.approx(min(math.exp(d) - d - 1, 10.0), rel=1e-9, abs=1e-12)
     assert found >= 0
@@ -87,9 +116,23 @@ def test_the_divergence_adds_to_the_loss_with_its_coefficient_and_stays_inside_t
     logprobs = torch.tensor([[-1.0, -2.0, float("nan")]], requires_grad=True)
     mask = torch.tensor([[True, True, False]])
     reference = torch.tensor([[-1.5, -2.0, float("nan")]])
-    arguments = {"clip_low": 0.2, "clip_high": 0.2, "clip_c": 10.0, "importance_cap": 2.0, "denominator": 2.0}
+    arguments = {
+        "clip_low": 0.2,
+        "clip_high": 0.2,
+        "clip_c": 10.0,
+        "importance_cap": 2.0,
+        "denominator": 2.0,
+    }
     sampler, advantages = logprobs.detach().clone(), torch.zeros(1, 3)
-    loss = policy_loss(logprobs, sampler, advantages, mask, reference_logprobs=reference, kl_coefficient=0.1, **arguments)
+    loss = policy_loss(
+        logprobs,
+        sampler,
+        advantages,
+        mask,
+        reference_logprobs=reference,
+        kl_coefficient=0.1,
+        **arguments,
+    )
     assert loss.item() == pytest.approx(0.1 * (math.exp(-0.5) + 0.5 - 1) / 2, rel=1e-6)
     loss.backward()
     assert torch.isfinite(logprobs.grad).all()
@@ -115,8 +158,17 @@ def test_policy_loss_is_the_token_mean_over_the_whole_batch_and_its_gradient_the
     sampler = logprobs.detach() + 0.1 * torch.randn(3, 4, dtype=torch.float64)
     advantages = torch.tensor([1.5, -0.5, 2.0], dtype=torch.float64)
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]]).bool()
-    loss = policy_loss(logprobs, sampler, advantages[:, None].expand(3, 4), mask, clip_low=0.2, clip_high=0.2, clip_c=10.0,
-                       importance_cap=2.0, denominator=20)
+    loss = policy_loss(
+        logprobs,
+        sampler,
+        advantages[:, None].expand(3, 4),
+        mask,
+        clip_low=0.2,
+        clip_high=0.2,
+        clip_c=10.0,
+        importance_cap=2.0,
+        denominator=20,
+    )
     loss.backward()
     expected, gradient = 0.0, torch.zeros(3, 4, dtype=torch.float64)
     for b in range(3):
@@ -130,11 +182,22 @@ def test_policy_loss_is_the_token_mean_over_the_whole_batch_and_its_gradient_the
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf"), -float("inf")])
-def test_what_is_not_finite_outside_the_mask_leaks_neither_into_the_loss_nor_into_the_gradient(poison):
+def test_what_is_not_finite_outside_the_mask_leaks_neither_into_the_loss_nor_into_the_gradient(
+    poison,
+):
     logprobs = torch.tensor([[-1.0, poison]], requires_grad=True)
     mask = torch.tensor([[True, False]])
-    loss = policy_loss(logprobs, torch.tensor([[-1.0, poison]]), torch.ones(1, 2), mask, clip_low=0.2, clip_high=0.2,
-                       clip_c=10.0, importance_cap=2.0, denominator=1)
+    loss = policy_loss(
+        logprobs,
+        torch.tensor([[-1.0, poison]]),
+        torch.ones(1, 2),
+        mask,
+        clip_low=0.2,
+        clip_high=0.2,
+        clip_c=10.0,
+        importance_cap=2.0,
+        denominator=1,
+    )
     loss.backward()
     assert loss.item() == pytest.approx(-1.0)
     assert logprobs.grad.tolist() == [[-1.0, 0.0]]
@@ -142,7 +205,9 @@ def test_what_is_not_finite_outside_the_mask_leaks_neither_into_the_loss_nor_int
 
 
 def group(prompt, responses, rewards):
-    samples = tuple(Generation(tuple(ids), tuple(-0.5 for _ in ids), "", "stop") for ids in responses)
+    samples = tuple(
+        Generation(tuple(ids), tuple(-0.5 for _ in ids), "", "stop") for ids in responses
+    )
     return Group(tuple(prompt), samples, tuple(rewards))
 
 
@@ -154,11 +219,25 @@ def test_samples_without_advantage_are_left_out_but_their_tokens_count_in_the_de
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(st.integers(1, 6), st.integers(1, 5)), min_size=1, max_size=12), st.integers(11, 60))
+@given(
+    st.lists(st.tuples(st.integers(1, 6), st.integers(1, 5)), min_size=1, max_size=12),
+    st.integers(11, 60),
+)
 def test_micro_batches_hold_every_token_once_within_the_budget_and_no_padding(shapes, budget):
-    rows = sorted([Rollout(tuple(range(1, p + 1)), tuple(range(50, 50 + r)), (-0.1 * r,) * r, (float(p),) * r, 1.0)
-                   for p, r in shapes], key=len,
-                  reverse=True)
+    rows = sorted(
+        [
+            Rollout(
+                tuple(range(1, p + 1)),
+                tuple(range(50, 50 + r)),
+                (-0.1 * r,) * r,
+                (float(p),) * r,
+                1.0,
+            )
+            for p, r in shapes
+        ],
+        key=len,
+        reverse=True,
+    )
     batches = list(micro_batches(rows, budget))
     assert all(sum(batch.lengths) == len(batch.input_ids) <= budget for batch in batches)
     assert all(len(a.input_ids) + b.lengths[0] > budget for a, b in itertools.pairwise(batches))
@@ -170,11 +249,18 @@ def test_micro_batches_hold_every_token_once_within_the_budget_and_no_padding(sh
             assert (length, ids.tolist()) == (len(row), [*row.prompt, *row.response])
             n = len(row.response)
             (targets, batch_targets), (values, batch_values), (advantages, batch_advantages) = (
-                (tensor[:n], tensor[n:]) for tensor in (batch.targets, batch.sampler_logprobs, batch.advantages))
+                (tensor[:n], tensor[n:])
+                for tensor in (batch.targets, batch.sampler_logprobs, batch.advantages)
+            )
             assert targets.tolist() == list(row.response)
             assert values.tolist() == pytest.approx(row.sampler_logprobs)
             assert advantages.tolist() == list(row.advantages)
-            batch = replace(batch, targets=batch_targets, sampler_logprobs=batch_values, advantages=batch_advantages)
+            batch = replace(
+                batch,
+                targets=batch_targets,
+                sampler_logprobs=batch_values,
+                advantages=batch_advantages,
+            )
     assert rows == []
 
 
@@ -186,7 +272,13 @@ def tiny_policy(reference=None, **changes):
     from engines.ppo.update.sharding import World
 
     model = qwen2()
-    values = {"model": "x", "data": "x", "validation_data": "x", "max_prompt_tokens": 8, "max_response_tokens": 8} | changes
+    values = {
+        "model": "x",
+        "data": "x",
+        "validation_data": "x",
+        "max_prompt_tokens": 8,
+        "max_response_tokens": 8,
+    } | changes
     config, world = Config.model_validate(values), World(torch.device("cpu"))
     critic = Critic(copy.deepcopy(model), config, world) if config.estimator == "gae" else None
     return Policy(model, config, world, reference, critic)
@@ -198,8 +290,13 @@ def rollouts():
     def ids(n):
         return torch.randint(1, 64, (n,), generator=generator).tolist()
 
-    return {task: [group(ids(3 + i), [ids(1 + (i + k) % 5) for k in range(4)], [0.0, 1.0, 0.0, 0.5]) for i in range(3)]
-            for task in ("logic", "math")}
+    return {
+        task: [
+            group(ids(3 + i), [ids(1 + (i + k) % 5) for k in range(4)], [0.0, 1.0, 0.0, 0.5])
+            for i in range(3)
+        ]
+        for task in ("logic", "math")
+    }
 
 
 def test_the_gradients_of_the_tasks_add_up_to_the_whole_gradient_bit_for_bit():
@@ -225,7 +322,9 @@ def test_off_takes_the_same_step_as_sum_bit_for_bit_and_measures_nothing():
 def test_equal_gives_each_task_the_mean_over_its_own_tokens():
     shares = tiny_policy(mtl={"method": "equal"}).task_gradients(rollouts())[1]
     for place, task in enumerate(("logic", "math")):
-        alone = tiny_policy().task_gradients({task: rollouts()[task]})[0]  # one task: its tokens are the whole denominator
+        alone = tiny_policy().task_gradients({task: rollouts()[task]})[
+            0
+        ]  # one task: its tokens are the whole denominator
         for part, gradient in zip(shares[place], alone, strict=True):
             torch.testing.assert_close(part * 2, gradient, rtol=1e-5, atol=1e-8)
 
@@ -242,9 +341,13 @@ def test_pcgrad_per_group_is_pcgrad_on_the_parameters_of_each_group_alone(groupi
     for place, group in enumerate(dict.fromkeys(policy.groups)):
         chosen = [i for i, name in enumerate(policy.groups) if name == group]
         parts = [[share[i] for i in chosen] for share in shares]
-        weights = pcgrad_weights(gramian(parts), torch.Generator().manual_seed(sample_seed(0, "pcgrad", 3, place)))
+        weights = pcgrad_weights(
+            gramian(parts), torch.Generator().manual_seed(sample_seed(0, "pcgrad", 3, place))
+        )
         for k, i in enumerate(chosen):
-            expected = plain[i] + sum((float(weight) - 1) * part[k] for weight, part in zip(weights, parts, strict=True))
+            expected = plain[i] + sum(
+                (float(weight) - 1) * part[k] for weight, part in zip(weights, parts, strict=True)
+            )
             torch.testing.assert_close(total[i], expected, rtol=1e-5, atol=1e-8)
     assert metrics["weight/math"] >= 1 - 1e-9
 
@@ -264,7 +367,9 @@ def test_a_critic_that_knows_nothing_gives_whitened_rewards_and_learns_the_mean(
     assert len(rows) == 24, "a rollout was dropped"
     tokens = torch.tensor([row.reward for row in rows for _ in row.response], dtype=torch.float64)
     whitened = (tokens - tokens.mean()) / (tokens.std(unbiased=False) + 1e-8)
-    assert [value for row in rows for value in row.advantages] == pytest.approx(whitened.tolist(), abs=1e-6)
+    assert [value for row in rows for value in row.advantages] == pytest.approx(
+        whitened.tolist(), abs=1e-6
+    )
     assert all(row.returns == (row.reward,) * len(row.response) for row in rows)
     losses = [policy.step(rollouts(), step)["critic/loss"] for step in range(40)]
     assert losses[0] == pytest.approx(float(tokens.square().mean()) / 2, rel=1e-5)
@@ -273,7 +378,12 @@ def test_a_critic_that_knows_nothing_gives_whitened_rewards_and_learns_the_mean(
 
 
 def test_dr_grpo_divides_by_samples_times_the_longest_answer():
-    tokens = sum(len(sample.token_ids) for groups in rollouts().values() for g in groups for sample in g.samples)
+    tokens = sum(
+        len(sample.token_ids)
+        for groups in rollouts().values()
+        for g in groups
+        for sample in g.samples
+    )
     samples = sum(len(g.samples) for groups in rollouts().values() for g in groups)
     policy = tiny_policy(estimator="dr_grpo")
     assert sum(policy._denominator(groups) for groups in rollouts().values()) == samples * 8
@@ -290,13 +400,19 @@ def test_the_divergence_from_the_model_itself_is_zero_and_grows_when_it_moves():
 
 
 def padded_logprobs(model, rows, temperature):
-    """Of each response, by transformers' own attention on a batch padded to the right: a list of tensors."""
+    """Of each response, by transformers' own attention on a batch padded to the right: a list of
+    tensors."""
     length = max(map(len, rows))
     ids = torch.tensor([[*row.prompt, *row.response, *[0] * (length - len(row))] for row in rows])
     mask = torch.tensor([[1] * len(row) + [0] * (length - len(row)) for row in rows])
     model.set_attn_implementation("sdpa")
     table = (model(input_ids=ids, attention_mask=mask).logits / temperature).log_softmax(-1)
-    return [torch.stack([table[i, len(row.prompt) - 1 + k, token] for k, token in enumerate(row.response)]) for i, row in enumerate(rows)]
+    return [
+        torch.stack(
+            [table[i, len(row.prompt) - 1 + k, token] for k, token in enumerate(row.response)]
+        )
+        for i, row in enumerate(rows)
+    ]
 
 
 @pytest.mark.parametrize("chunk", [3, 2048])
@@ -307,7 +423,9 @@ def test_packed_logprobs_are_those_of_a_padded_batch_and_of_whole_logits(monkeyp
     (batch,) = micro_batches(rows, 4096)
     assert len(set(batch.lengths)) > 2
     found = policy.logprobs(policy.scorer, batch, temperature=0.7).detach()
-    torch.testing.assert_close(found, torch.cat(padded_logprobs(policy.model, rows, 0.7)), rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        found, torch.cat(padded_logprobs(policy.model, rows, 0.7)), rtol=0, atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
@@ -321,9 +439,17 @@ def test_packing_changes_neither_the_loss_nor_the_gradient(tokens, checkpointing
     count = sum(count_tokens(groups) for groups in rollouts().values())
     loss = torch.zeros(())
     for row, values in zip(rows, padded_logprobs(model, rows, config.temperature), strict=True):
-        loss = loss + policy_loss(values, torch.tensor(row.sampler_logprobs), torch.tensor(row.advantages, dtype=torch.float32),
-                                  torch.ones_like(values).bool(), clip_low=config.clip_low, clip_high=config.clip_high,
-                                  clip_c=config.clip_c, importance_cap=config.truncated_importance_cap, denominator=count)
+        loss = loss + policy_loss(
+            values,
+            torch.tensor(row.sampler_logprobs),
+            torch.tensor(row.advantages, dtype=torch.float32),
+            torch.ones_like(values).bool(),
+            clip_low=config.clip_low,
+            clip_high=config.clip_high,
+            clip_c=config.clip_c,
+            importance_cap=config.truncated_importance_cap,
+            denominator=count,
+        )
     loss.backward()
     assert metrics["loss"] == pytest.approx(loss.item(), rel=1e-5)
     for gradient, parameter in zip(total, model.parameters(), strict=True):
@@ -340,30 +466,49 @@ def test_a_model_whose_attention_looks_back_less_far_than_the_answers_are_long_i
 def test_a_gradient_that_is_not_finite_is_skipped_and_counted_and_too_many_end_the_run():
     policy = tiny_policy(max_skipped_steps=1)
     before = [parameter.detach().clone() for parameter in policy.parameters]
-    broken = {task: [Group(g.prompt, g.samples, (float("inf"), 0.0, 0.0, 1.0)) for g in groups]
-              for task, groups in rollouts().items()}
+    broken = {
+        task: [Group(g.prompt, g.samples, (float("inf"), 0.0, 0.0, 1.0)) for g in groups]
+        for task, groups in rollouts().items()
+    }
     assert policy.step(broken, 0)["skipped_steps"] == 1.0
     assert all(torch.equal(a, b) for a, b in zip(before, policy.parameters, strict=True))
-    with pytest.raises(RuntimeError, match=r"step 2: the gradient is not finite, 2 times so far \(max_skipped_steps = 1\)"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"step 2: the gradient is not finite, 2 times so far \(max_skipped_steps = 1\)",
+    ):
         policy.step(broken, 1)
 
 
 @settings(max_examples=40, deadline=None)
-@given(sizes=st.lists(st.integers(1, 23), min_size=1, max_size=4), prompts=st.integers(1, 9), seed=st.integers(0, 99))
+@given(
+    sizes=st.lists(st.integers(1, 23), min_size=1, max_size=4),
+    prompts=st.integers(1, 9),
+    seed=st.integers(0, 99),
+)
 def test_every_problem_comes_once_per_pass_and_every_task_equally_often(sizes, prompts, seed):
     problems = {f"task{i}": [f"{i}:{k}" for k in range(size)] for i, size in enumerate(sizes)}
     sampler = TaskSampler(problems, prompts, seed)
     assert sampler.steps_per_epoch == math.ceil(max(sizes) / prompts)
     for task, own in problems.items():
-        seen = [problem for step in range(3 * sampler.steps_per_epoch) for problem in sampler.batch(step)[task]]
+        seen = [
+            problem
+            for step in range(3 * sampler.steps_per_epoch)
+            for problem in sampler.batch(step)[task]
+        ]
         assert len(seen) == 3 * sampler.steps_per_epoch * prompts
         for start in range(0, len(seen) - len(own) + 1, len(own)):
-            assert sorted(seen[start:start + len(own)]) == sorted(own)
+            assert sorted(seen[start : start + len(own)]) == sorted(own)
     assert TaskSampler(problems, prompts, seed).batch(2) == sampler.batch(2)
 
 
 def test_seeds_of_samples_depend_on_every_part():
-    seeds = {sample_seed(seed, "rollout", step, task, i) for seed in (0, 1) for step in (0, 1) for task in "ab" for i in (0, 1)}
+    seeds = {
+        sample_seed(seed, "rollout", step, task, i)
+        for seed in (0, 1)
+        for step in (0, 1)
+        for task in "ab"
+        for i in (0, 1)
+    }
     assert len(seeds) == 16
     assert all(0 <= seed < 2**63 for seed in seeds)
 
@@ -372,14 +517,17 @@ def validations(*means, every=3):
     return [Validation(i * every, i, mean, {"math": mean}, True) for i, mean in enumerate(means)]
 
 
-@pytest.mark.parametrize(("means", "stops"), [
-    ((0.5, 0.5, 0.5, 0.5), False),               # epoch 9: before min_epochs
-    ((0.5, 0.5, 0.5, 0.5, 0.5), True),           # epoch 12, nothing better than before training
-    ((0.1, 0.5, 0.5, 0.5, 0.5), True),
-    ((0.1, 0.2, 0.3, 0.4, 0.5), False),
-    ((0.5, 0.4, 0.4, 0.502, 0.4), False),        # one improvement starts the count anew
-    ((0.5, 0.5005, 0.5009, 0.501, 0.501), True), # not more than min_delta
-])
+@pytest.mark.parametrize(
+    ("means", "stops"),
+    [
+        ((0.5, 0.5, 0.5, 0.5), False),  # epoch 9: before min_epochs
+        ((0.5, 0.5, 0.5, 0.5, 0.5), True),  # epoch 12, nothing better than before training
+        ((0.1, 0.5, 0.5, 0.5, 0.5), True),
+        ((0.1, 0.2, 0.3, 0.4, 0.5), False),
+        ((0.5, 0.4, 0.4, 0.502, 0.4), False),  # one improvement starts the count anew
+        ((0.5, 0.5005, 0.5009, 0.501, 0.501), True),  # not more than min_delta
+    ],
+)
 def test_early_stopping_counts_validations_without_improvement(means, stops):
     assert should_stop(EarlyStopping(), validations(*means)) is stops
     assert should_stop(None, validations(*means)) is False
@@ -390,14 +538,23 @@ def test_a_validation_that_is_no_number_is_a_failure():
         Validation(3, 30, float("nan"), {}, True)
 
 
-@pytest.mark.parametrize(("changes", "says"), [
-    ({"micro_batch_tokens": 8}, "must hold one sequence"),
-    ({"samples_per_prompt": 1}, "greater than or equal to 2"),
-    ({"clip_c": 0.9}, "greater than 1"),
-    ({"data": {"math": "a"}, "validation_data": {"code": "b"}}, "name the same"),
-    ({"mtl": {"method": "average"}}, "'sum', 'equal', 'pcgrad'"),
-])
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"micro_batch_tokens": 8}, "must hold one sequence"),
+        ({"samples_per_prompt": 1}, "greater than or equal to 2"),
+        ({"clip_c": 0.9}, "greater than 1"),
+        ({"data": {"math": "a"}, "validation_data": {"code": "b"}}, "name the same"),
+        ({"mtl": {"method": "average"}}, "'sum', 'equal', 'pcgrad'"),
+    ],
+)
 def test_a_config_that_cannot_run_is_refused_without_heavy_imports(changes, says):
-    values = {"model": "x", "data": "x", "validation_data": "x", "max_prompt_tokens": 8, "max_response_tokens": 8}
+    values = {
+        "model": "x",
+        "data": "x",
+        "validation_data": "x",
+        "max_prompt_tokens": 8,
+        "max_response_tokens": 8,
+    }
     with pytest.raises(ValueError, match=says):
         Config.model_validate(values | changes)

@@ -1,4 +1,5 @@
-"""PCGrad from inner products: against the algorithm on vectors, against TorchJD, against the closed form for two tasks."""
+"""PCGrad from inner products: against the algorithm on vectors, against TorchJD, against the closed
+form for two tasks."""
 
 import random
 
@@ -7,7 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.ppo.update.pcgrad import combine, conflict_metrics, gramian, pcgrad_weights, task_weights
+from engines.ppo.update.pcgrad import (
+    combine,
+    conflict_metrics,
+    gramian,
+    pcgrad_weights,
+    task_weights,
+)
 
 
 def literal_pcgrad(vectors, orders):
@@ -35,11 +42,15 @@ def seeded(seed):
 @given(tasks=st.integers(1, 7), seed=st.integers(0, 2**31), correlation=st.floats(-0.9, 0.9))
 def test_weighted_sum_equals_the_literal_algorithm_on_vectors(tasks, seed, correlation):
     torch.manual_seed(seed)
-    vectors = torch.randn(tasks, 13, dtype=torch.float64) + correlation * torch.randn(13, dtype=torch.float64)
+    vectors = torch.randn(tasks, 13, dtype=torch.float64) + correlation * torch.randn(
+        13, dtype=torch.float64
+    )
     generator = seeded(seed)
     orders = [torch.randperm(tasks, generator=generator).tolist() for _ in range(tasks)]
     weights = pcgrad_weights(gramian([split(vector) for vector in vectors]), seeded(seed))
-    torch.testing.assert_close(weights @ vectors, literal_pcgrad(vectors, orders), rtol=0, atol=1e-10)
+    torch.testing.assert_close(
+        weights @ vectors, literal_pcgrad(vectors, orders), rtol=0, atol=1e-10
+    )
     assert (weights >= 1 - 1e-12).all()
 
 
@@ -57,17 +68,29 @@ def test_weights_equal_those_of_torchjd(seed):
 
 
 @settings(max_examples=50, deadline=None)
-@given(a=st.floats(0.1, 10), b=st.floats(0.1, 10), cosine=st.floats(-0.99, 0.99), seed=st.integers(0, 1000))
+@given(
+    a=st.floats(0.1, 10),
+    b=st.floats(0.1, 10),
+    cosine=st.floats(-0.99, 0.99),
+    seed=st.integers(0, 1000),
+)
 def test_two_tasks_follow_the_closed_form(a, b, cosine, seed):
     cross = cosine * a * b
-    weights = pcgrad_weights(torch.tensor([[a * a, cross], [cross, b * b]], dtype=torch.float64), seeded(seed))
+    weights = pcgrad_weights(
+        torch.tensor([[a * a, cross], [cross, b * b]], dtype=torch.float64), seeded(seed)
+    )
     expected = [1 - cross / a**2, 1 - cross / b**2] if cross < 0 else [1.0, 1.0]
-    torch.testing.assert_close(weights, torch.tensor(expected, dtype=torch.float64), rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(
+        weights, torch.tensor(expected, dtype=torch.float64), rtol=1e-10, atol=1e-12
+    )
 
 
 def gradients_without_conflict():
     generator = seeded(3)
-    return [[torch.rand(5, generator=generator), torch.rand(4, 3, generator=generator)] for _ in range(4)]
+    return [
+        [torch.rand(5, generator=generator), torch.rand(4, 3, generator=generator)]
+        for _ in range(4)
+    ]
 
 
 def total_of(gradients):
@@ -110,11 +133,17 @@ def test_same_generator_gives_same_weights_and_the_global_generators_do_not_matt
     assert torch.equal(first, pcgrad_weights(products, seeded(7)))
     torch.manual_seed(1)
     assert torch.equal(state, torch.get_rng_state())
-    assert any(not torch.equal(first, pcgrad_weights(products, seeded(other))) for other in range(20))
+    assert any(
+        not torch.equal(first, pcgrad_weights(products, seeded(other))) for other in range(20)
+    )
 
 
 def test_a_task_without_gradient_is_harmless():
-    gradients = [[torch.zeros(4)], [torch.tensor([1.0, -1, 0, 2])], [torch.tensor([-1.0, 0.5, 1, -1])]]
+    gradients = [
+        [torch.zeros(4)],
+        [torch.tensor([1.0, -1, 0, 2])],
+        [torch.tensor([-1.0, 0.5, 1, -1])],
+    ]
     products = gramian(gradients)
     weights = pcgrad_weights(products, seeded(0))
     assert weights[0] == 1.0
@@ -136,4 +165,6 @@ def test_norm_ratio_is_the_length_of_the_result_relative_to_the_sum():
     products = gramian([[vector] for vector in vectors])
     weights = pcgrad_weights(products, seeded(0))
     expected = (weights @ vectors).norm() / vectors.sum(0).norm()
-    assert conflict_metrics(["a", "b"], {"all": products}, {"all": weights})["norm_ratio"] == pytest.approx(float(expected))
+    assert conflict_metrics(["a", "b"], {"all": products}, {"all": weights})[
+        "norm_ratio"
+    ] == pytest.approx(float(expected))

@@ -32,9 +32,19 @@ if __name__ == "__main__":
 def start(folder: Path, name: str) -> subprocess.Popen[str]:
     (folder / "driver.py").write_text(DRIVER)
     # A Ray of somebody else that must not be joined.
-    environment = {**os.environ, "TEST_RAY_OF": f"{folder.name}-{name}", "RAY_ADDRESS": "127.0.0.1:1"}
-    return subprocess.Popen([sys.executable, str(folder / "driver.py"), name], env=environment, text=True, stdin=subprocess.PIPE,
-                            stdout=subprocess.PIPE, start_new_session=True)
+    environment = {
+        **os.environ,
+        "TEST_RAY_OF": f"{folder.name}-{name}",
+        "RAY_ADDRESS": "127.0.0.1:1",
+    }
+    return subprocess.Popen(
+        [sys.executable, str(folder / "driver.py"), name],
+        env=environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def line_of(process: subprocess.Popen[str]) -> str:
@@ -57,11 +67,16 @@ def processes_of(mark: str) -> list[str]:
 
 @pytest.mark.engine
 @pytest.mark.timeout(240)
-def test_two_run_side_by_side_and_a_killed_one_leaves_no_process_and_its_folder_goes(tmp_path: Path) -> None:
+def test_two_run_side_by_side_and_a_killed_one_leaves_no_process_and_its_folder_goes(
+    tmp_path: Path,
+) -> None:
     one, two = start(tmp_path, "one"), start(tmp_path, "two")
     answers = [line_of(one), line_of(two)]
     assert [answer.split()[0] for answer in answers] == ["one", "two"]
-    folders = {process: list(Path(tempfile.gettempdir()).glob(f"r{process.pid}-*")) for process in (one, two)}
+    folders = {
+        process: list(Path(tempfile.gettempdir()).glob(f"r{process.pid}-*"))
+        for process in (one, two)
+    }
     assert [len(found) for found in folders.values()] == [1, 1]
     os.kill(one.pid, signal.SIGKILL)
     one.wait()

@@ -14,7 +14,11 @@ CASES: dict[str, dict[str, Any]] = {
     "per module, tied": {"mtl": {"method": "pcgrad", "group": "module"}, "tied": True},
     "adapters": {"mtl": {"method": "pcgrad"}, "lora": {"rank": 4}, "kl_coefficient": 0.1},
     "divergence": {"mtl": {"method": "equal"}, "estimator": "dr_grpo", "kl_coefficient": 0.1},
-    "critic": {"mtl": {"method": "pcgrad"}, "estimator": "gae", "critic": {"learning_rate": 1e-2, "lam": 0.9}},
+    "critic": {
+        "mtl": {"method": "pcgrad"},
+        "estimator": "gae",
+        "critic": {"learning_rate": 1e-2, "lam": 0.9},
+    },
 }
 
 PROCESS = """
@@ -84,10 +88,26 @@ if size > 1:
 def train(folder: Path, size: int, cases: Mapping[str, Any]) -> list[str]:
     """Run all cases in ``size`` processes; what each printed, ``""`` for one that ended well."""
     (folder / "process.py").write_text(PROCESS)
-    started = [subprocess.Popen([sys.executable, str(folder / "process.py"), str(folder), str(index), str(size), json.dumps(cases)],
-                                text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for index in range(size)]
+    started = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                str(folder / "process.py"),
+                str(folder),
+                str(index),
+                str(size),
+                json.dumps(cases),
+            ],
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for index in range(size)
+    ]
     said = [process.communicate(timeout=240)[0] for process in started]
-    return ["" if process.returncode == 0 else text for process, text in zip(started, said, strict=True)]
+    return [
+        "" if process.returncode == 0 else text for process, text in zip(started, said, strict=True)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -105,16 +125,23 @@ def test_two_processes_take_the_steps_of_one(trained: Path, case: str) -> None:
     import torch
     from safetensors.torch import load_file
 
-    one, two = (load_file(trained / case / size / "model" / "model.safetensors") for size in ("1", "2"))
+    one, two = (
+        load_file(trained / case / size / "model" / "model.safetensors") for size in ("1", "2")
+    )
     assert one.keys() == two.keys()
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=1e-5, atol=1e-5)
-    first, second = (json.loads((trained / case / size / "metrics.json").read_text()) for size in ("1", "2"))
+    first, second = (
+        json.loads((trained / case / size / "metrics.json").read_text()) for size in ("1", "2")
+    )
     assert first.keys() == second.keys()
     for key in first:
         assert second[key] == pytest.approx(first[key], rel=1e-3, abs=1e-5), key
     for file in ("optimizer.pt", *(["critic.pt"] if case == "critic" else [])):
-        mine, other = (torch.load(trained / case / size / "state" / file, weights_only=True) for size in ("1", "2"))
+        mine, other = (
+            torch.load(trained / case / size / "state" / file, weights_only=True)
+            for size in ("1", "2")
+        )
         moments, others = (values.get("optimizer", values) for values in (mine, other))
         assert moments.keys() == others.keys()
         for name in moments:

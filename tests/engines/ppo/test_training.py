@@ -22,19 +22,50 @@ def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ppo")
     make_model(folder / "model", tied=False)
     make_data(folder / "data")
-    (folder / "config.json").write_text(json.dumps({
-        "model": str(folder / "model"), "data": str(folder / "data"), "validation_data": str(folder / "data"), "epochs": 4,
-        "mtl": {"method": "pcgrad"}, "prompts_per_task": 4, "samples_per_prompt": 8, "learning_rate": 3e-3, "warmup_steps": 2,
-        "max_prompt_tokens": 16, "max_response_tokens": 4, "micro_batch_tokens": 512, "validate_every_epochs": 1,
-        "checkpoint_every_epochs": 1, "save_state_every_steps": 1, "early_stopping": {"min_epochs": 1, "patience": 3},
-        "cpu_threads": 2, "device": "cpu", "sampler_sleeps": True}))
+    (folder / "config.json").write_text(
+        json.dumps(
+            {
+                "model": str(folder / "model"),
+                "data": str(folder / "data"),
+                "validation_data": str(folder / "data"),
+                "epochs": 4,
+                "mtl": {"method": "pcgrad"},
+                "prompts_per_task": 4,
+                "samples_per_prompt": 8,
+                "learning_rate": 3e-3,
+                "warmup_steps": 2,
+                "max_prompt_tokens": 16,
+                "max_response_tokens": 4,
+                "micro_batch_tokens": 512,
+                "validate_every_epochs": 1,
+                "checkpoint_every_epochs": 1,
+                "save_state_every_steps": 1,
+                "early_stopping": {"min_epochs": 1, "patience": 3},
+                "cpu_threads": 2,
+                "device": "cpu",
+                "sampler_sleeps": True,
+            }
+        )
+    )
     return folder
 
 
 def start(place: Path, out: str, config: str = "config.json") -> subprocess.Popen:
     with (place / f"{out}.log").open("a") as log:
-        return subprocess.Popen([sys.executable, "-P", "-u", "-m", "engines.ppo", str(place / config), "--out", str(place / out)],
-                                stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            [
+                sys.executable,
+                "-P",
+                "-u",
+                "-m",
+                "engines.ppo",
+                str(place / config),
+                "--out",
+                str(place / out),
+            ],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
 
 
 def finish(place: Path, out: str, expected: int = 0, config: str = "config.json") -> None:
@@ -60,20 +91,39 @@ def finished(place):
 @pytest.mark.engine
 def test_a_run_leaves_results_progress_and_checkpoints_that_say_what_happened(finished):
     rows, document = read_results(finished)
-    assert {row.axes["moment"] for row in rows if row.metric == "validation_reward"} == {"before", "after", "best"}
+    assert {row.axes["moment"] for row in rows if row.metric == "validation_reward"} == {
+        "before",
+        "after",
+        "best",
+    }
     assert document["facts"]["steps"] == 12
     assert document["facts"]["device"] == "cpu"
     lines = [line["metrics"] for line in read_progress(finished) if line["phase"] == "train"]
     assert len(lines) == 12
-    assert all(line["logprob_difference_max"] <= 1e-4 and line["probe_difference_max"] <= 1e-4 for line in lines)
-    assert all({"conflict_rate", "cosine/code|math", "gradient_norm/math", "weight/code"} <= line.keys() for line in lines)
+    assert all(
+        line["logprob_difference_max"] <= 1e-4 and line["probe_difference_max"] <= 1e-4
+        for line in lines
+    )
+    assert all(
+        {"conflict_rate", "cosine/code|math", "gradient_norm/math", "weight/code"} <= line.keys()
+        for line in lines
+    )
     assert any(line["gradient_norm/math"] > 0 for line in lines)
-    manifests = [json.loads(path.read_text()) for path in sorted(finished.glob("checkpoints/epoch-*/manifest.json"))]
-    assert [(one["name"], one["step"]) for one in manifests] == [(f"epoch-{epoch:06d}", 3 * epoch) for epoch in (1, 2, 3, 4)]
-    assert all(len(one["probe"]["logprobs"]) == len(one["probe"]["token_ids"]) - 1 for one in manifests)
+    manifests = [
+        json.loads(path.read_text())
+        for path in sorted(finished.glob("checkpoints/epoch-*/manifest.json"))
+    ]
+    assert [(one["name"], one["step"]) for one in manifests] == [
+        (f"epoch-{epoch:06d}", 3 * epoch) for epoch in (1, 2, 3, 4)
+    ]
+    assert all(
+        len(one["probe"]["logprobs"]) == len(one["probe"]["token_ids"]) - 1 for one in manifests
+    )
     assert not (finished / "resume").exists()
     values = [one["metrics"]["validation_reward_mean"] for one in manifests]
-    assert (finished / "checkpoints" / "best").resolve().name == manifests[values.index(max(values))]["name"]
+    assert (finished / "checkpoints" / "best").resolve().name == manifests[
+        values.index(max(values))
+    ]["name"]
 
 
 @pytest.mark.engine
@@ -87,14 +137,24 @@ def test_a_second_run_does_nothing(place, finished):
 
 def comparable(out: Path) -> list:
     """Progress without times."""
-    return [(line["step"], line["phase"], {key: value for key, value in line["metrics"].items() if not key.startswith("seconds")})
-            for line in read_progress(out)]
+    return [
+        (
+            line["step"],
+            line["phase"],
+            {key: value for key, value in line["metrics"].items() if not key.startswith("seconds")},
+        )
+        for line in read_progress(out)
+    ]
 
 
 @pytest.mark.engine
-def test_killed_then_stopped_then_continued_it_ends_bit_for_bit_like_an_uninterrupted_run(place, finished):
+def test_killed_then_stopped_then_continued_it_ends_bit_for_bit_like_an_uninterrupted_run(
+    place, finished
+):
     out = place / "broken"
-    (place / "watched.json").write_text(json.dumps(json.loads((place / "config.json").read_text()) | {"wandb": "offline"}))
+    (place / "watched.json").write_text(
+        json.dumps(json.loads((place / "config.json").read_text()) | {"wandb": "offline"})
+    )
     process = start(place, "broken", "watched.json")
     wait_for(process, lambda: any(out.glob("resume/checkpoints/step-0000000[78]/manifest.json")))
     os.kill(process.pid, signal.SIGKILL)
@@ -105,7 +165,10 @@ def test_killed_then_stopped_then_continued_it_ends_bit_for_bit_like_an_uninterr
     wait_for(process, lambda: (place / "broken.log").read_text().count("ready after") == 2)
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=120) == INTERRUPTED
-    assert "starting at step 0" not in (place / "broken.log").read_text().split("starting at step", 1)[1]
+    assert (
+        "starting at step 0"
+        not in (place / "broken.log").read_text().split("starting at step", 1)[1]
+    )
     finish(place, "broken", config="watched.json")
     runs = list(out.glob("wandb/offline-run-*"))
     assert len(runs) == 3
@@ -115,18 +178,24 @@ def test_killed_then_stopped_then_continued_it_ends_bit_for_bit_like_an_uninterr
     for epoch in (1, 2, 3, 4):
         name = f"checkpoints/epoch-{epoch:06d}/model/model.safetensors"
         assert (out / name).read_bytes() == (finished / name).read_bytes()
-    assert [row.model_dump() for row in read_results(out)[0]] == [row.model_dump() for row in read_results(finished)[0]]
+    assert [row.model_dump() for row in read_results(out)[0]] == [
+        row.model_dump() for row in read_results(finished)[0]
+    ]
 
 
 @pytest.mark.engine
 def test_two_ranks_sample_and_train_what_one_does(place, finished):
     from safetensors.torch import load_file
 
-    (place / "two.json").write_text(json.dumps(json.loads((place / "config.json").read_text()) | {"ranks": 2, "epochs": 2}))
-    assert start(place, "two", "two.json").wait(timeout=240) == 0, (place / "two.log").read_text()[-3000:]
+    (place / "two.json").write_text(
+        json.dumps(json.loads((place / "config.json").read_text()) | {"ranks": 2, "epochs": 2})
+    )
+    assert start(place, "two", "two.json").wait(timeout=240) == 0, (place / "two.log").read_text()[
+        -3000:
+    ]
     ours, theirs = comparable(place / "two"), comparable(finished)
     assert 0 < len(ours) < len(theirs)  # half of the epochs suffice
-    theirs = theirs[:len(ours)]
+    theirs = theirs[: len(ours)]
     assert [line[:2] for line in ours] == [line[:2] for line in theirs]
     for (_, _, mine), (_, _, other) in zip(ours, theirs, strict=True):
         for key in ("train_reward_mean", "validation_reward_mean", "response_tokens"):
@@ -143,7 +212,9 @@ def test_a_changed_config_does_not_continue_another_run(place, finished):
     (place / "changed.json").write_text(json.dumps(changed))
     try:
         assert start(place, "straight", "changed.json").wait(timeout=60) == 2
-        assert "was made with another config (learning_rate: " in (place / "straight.log").read_text()
+        assert (
+            "was made with another config (learning_rate: " in (place / "straight.log").read_text()
+        )
     finally:
         (finished / "kept.json").rename(finished / "results.json")
 
@@ -158,10 +229,25 @@ def test_after_every_step_the_sampler_has_the_trainers_weights_with_tied_embeddi
     from engines.shared.inference import Request
 
     make_model(tmp_path / "tied", tied=True)
-    config = Config(model="unused", data="unused", validation_data="unused", max_prompt_tokens=16, max_response_tokens=4,
-                    micro_batch_tokens=256, learning_rate=1e-2, warmup_steps=0, device="cpu", sampler_sleeps=True)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)}
-    rank = Rank(config, str(tmp_path / "tied"), [10, 20, 30, 40, 50, 60], None, 0, str(tmp_path / "store"))
+    config = Config(
+        model="unused",
+        data="unused",
+        validation_data="unused",
+        max_prompt_tokens=16,
+        max_response_tokens=4,
+        micro_batch_tokens=256,
+        learning_rate=1e-2,
+        warmup_steps=0,
+        device="cpu",
+        sampler_sleeps=True,
+    )
+    handlers = {
+        number: signal.getsignal(number)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+    }
+    rank = Rank(
+        config, str(tmp_path / "tied"), [10, 20, 30, 40, 50, 60], None, 0, str(tmp_path / "store")
+    )
     rank.start()
     for number, handler in handlers.items():
         signal.signal(number, handler)
@@ -171,8 +257,10 @@ def test_after_every_step_the_sampler_has_the_trainers_weights_with_tied_embeddi
     assert rank.generate(requests) == first
     for step in range(3):
         samples = rank.generate(requests)
-        groups = [Group(request.token_ids, tuple(own), (0.0, 1.0, 0.5, 0.0))
-                  for request, own in zip(requests, samples, strict=True)]
+        groups = [
+            Group(request.token_ids, tuple(own), (0.0, 1.0, 0.5, 0.0))
+            for request, own in zip(requests, samples, strict=True)
+        ]
         metrics = rank.update({"a": groups[:2], "b": groups[2:]}, step)
         assert metrics["probe_difference_max"] <= 1e-4
         assert metrics["logprob_difference_max"] <= 1e-4
@@ -184,19 +272,40 @@ def test_after_every_step_the_sampler_has_the_trainers_weights_with_tied_embeddi
     assert not engine.is_scheduler_paused()
     with torch.no_grad():
         rank.policy.model.get_input_embeddings().weight.mul_(1.5)
-    with pytest.raises(RuntimeError, match=r"log-probabilities of trainer and sampler differ by .* on the rollouts, on average"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"log-probabilities of trainer and sampler differ by .* on the rollouts, on average",
+    ):
         rank.update({"a": groups[:2], "b": groups[2:]}, 3)
 
 
-@pytest.mark.parametrize(("changes", "says"), [
-    ({"learning_rat": 1e-3}, "unknown key 'learning_rat', did you mean 'learning_rate'?"),
-    ({"model": "no/such-model"}, "neither a Hugging Face folder nor in this machine's Hugging Face cache"),
-    ({"micro_batch_tokens": 5}, "must hold one sequence of max_prompt_tokens"),
-])
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"learning_rat": 1e-3}, "unknown key 'learning_rat', did you mean 'learning_rate'?"),
+        (
+            {"model": "no/such-model"},
+            "neither a Hugging Face folder nor in this machine's Hugging Face cache",
+        ),
+        ({"micro_batch_tokens": 5}, "must hold one sequence of max_prompt_tokens"),
+    ],
+)
 def test_a_bad_config_is_one_line_and_exit_code_2(tmp_path, changes, says):
-    config = {"model": str(tmp_path), "data": str(tmp_path), "validation_data": str(tmp_path)} | changes
+    config = {
+        "model": str(tmp_path),
+        "data": str(tmp_path),
+        "validation_data": str(tmp_path),
+    } | changes
     (tmp_path / "config.json").write_text(json.dumps(config))
-    command = [sys.executable, "-P", "-m", "engines.ppo", str(tmp_path / "config.json"), "--out", str(tmp_path / "out")]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "engines.ppo",
+        str(tmp_path / "config.json"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1

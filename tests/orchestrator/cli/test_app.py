@@ -7,13 +7,58 @@ import pytest
 
 from tests.support.cli import describe, orch
 
-ROW = {"job", "stage", "id", "state", "source", "age_seconds", "reason", "attempt", "restarts", "elapsed_seconds",
-       "submitted", "started", "ended", "exit_code", "host", "gpus", "cpus", "log", "step", "total", "phase", "metrics", "expected_end",
-       "engine", "limit_seconds", "expected_start", "step_seconds", "needed_seconds", "requeues_expected", "stalled_seconds", "log_line"}
+ROW = {
+    "job",
+    "stage",
+    "id",
+    "state",
+    "source",
+    "age_seconds",
+    "reason",
+    "attempt",
+    "restarts",
+    "elapsed_seconds",
+    "submitted",
+    "started",
+    "ended",
+    "exit_code",
+    "host",
+    "gpus",
+    "cpus",
+    "log",
+    "step",
+    "total",
+    "phase",
+    "metrics",
+    "expected_end",
+    "engine",
+    "limit_seconds",
+    "expected_start",
+    "step_seconds",
+    "needed_seconds",
+    "requeues_expected",
+    "stalled_seconds",
+    "log_line",
+}
 
 
-@pytest.mark.parametrize("command", ["", "plan", "check", "launch", "status", "logs", "list", "cancel", "retry", "report", "data",
-                                     "data prepare"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "",
+        "plan",
+        "check",
+        "launch",
+        "status",
+        "logs",
+        "list",
+        "cancel",
+        "retry",
+        "report",
+        "data",
+        "data prepare",
+    ],
+)
 def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:
     result = orch(tmp_path, *command.split(), "--help")
     assert result.returncode == 0, result.stderr
@@ -21,15 +66,27 @@ def test_every_command_explains_itself(tmp_path: Path, command: str) -> None:
 
 
 def test_status_and_logs_tell_programs_and_people_the_same(tmp_path: Path) -> None:
-    file = describe(tmp_path, "  a: {command: sh -c 'echo the answer; exit 3', resources: {cpus: 1, memory_gb: 1, minutes: 1}}\n"
-                              "  b: {command: 'true', after: [a], resources: {cpus: 1, memory_gb: 1, minutes: 1}}\n")
+    file = describe(
+        tmp_path,
+        "  a: {command: sh -c 'echo the answer; exit 3', resources: {cpus: 1, memory_gb: "
+        "1, minutes: 1}}\n"
+        "  b: {command: 'true', after: [a], resources: {cpus: 1, memory_gb: 1, minutes: 1}}\n",
+    )
     assert orch(tmp_path, "launch", file, "--cluster", "local", "--watch").returncode == 1
     document = json.loads(orch(tmp_path, "status", "--json").stdout)
     assert set(document) == {"run", "folder", "cluster", "trouble", "jobs"}
     assert all(set(row) == ROW for row in document["jobs"])
     first, second = document["jobs"]
-    assert (first["job"], first["state"], first["source"], first["exit_code"]) == ("a", "FAILED", "exit record", 3)
-    assert (first["reason"], second["reason"]) == ("exit code 3: the answer", "needs a, which is FAILED")
+    assert (first["job"], first["state"], first["source"], first["exit_code"]) == (
+        "a",
+        "FAILED",
+        "exit record",
+        3,
+    )
+    assert (first["reason"], second["reason"]) == (
+        "exit code 3: the answer",
+        "needs a, which is FAILED",
+    )
     assert Path(first["log"]).read_text() == "the answer\n"
     assert "the answer" in orch(tmp_path, "logs", "a").stdout
     shown = orch(tmp_path, "status").stdout
@@ -48,8 +105,17 @@ def test_mistakes_of_a_file_are_one_line_each_and_nothing_is_made(tmp_path: Path
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize("arguments", [["status", "nothing"], ["cancel", "nothing"], ["retry", "nothing"], ["report", "nothing"],
-                                       ["launch", "nothing"], ["launch", "hello-command", "--cluster", "nowhere"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["status", "nothing"],
+        ["cancel", "nothing"],
+        ["retry", "nothing"],
+        ["report", "nothing"],
+        ["launch", "nothing"],
+        ["launch", "hello-command", "--cluster", "nowhere"],
+    ],
+)
 def test_what_is_not_there_is_named_in_one_line(tmp_path: Path, arguments: list[str]) -> None:
     result = orch(tmp_path, *arguments)
     assert result.returncode == 2

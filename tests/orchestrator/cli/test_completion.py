@@ -14,8 +14,10 @@ from tests.support.cli import ORCH
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    for experiment, name, jobs in (("old", "full-1", ["a"]),
-                                   ("mtl", "smoke-2", ["train/arm=base,seed=0", "train/arm=pcgrad,seed=0", "report"])):
+    for experiment, name, jobs in (
+        ("old", "full-1", ["a"]),
+        ("mtl", "smoke-2", ["train/arm=base,seed=0", "train/arm=pcgrad,seed=0", "report"]),
+    ):
         folder = tmp_path / "runs" / experiment / name
         folder.mkdir(parents=True)
         (folder / "plan.json").write_text("{}")
@@ -26,10 +28,22 @@ def runs(tmp_path: Path) -> Path:
 
 
 def ask(folder: Path, *words: str, shell: str = "bash") -> list[str]:
-    asked = {"_ORCH_COMPLETE": f"complete_{shell}", "ORCH_RUNS": str(folder / "runs"), "HOME": str(folder)}
-    asked |= {"COMP_WORDS": "\n".join(["orch", *words]), "COMP_CWORD": str(len(words))} if shell == "bash" else {
-        "_TYPER_COMPLETE_ARGS": " ".join(["orch", *words]), "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
-    result = subprocess.run([ORCH], cwd=folder, env={**os.environ, **asked}, capture_output=True, text=True, timeout=300)
+    asked = {
+        "_ORCH_COMPLETE": f"complete_{shell}",
+        "ORCH_RUNS": str(folder / "runs"),
+        "HOME": str(folder),
+    }
+    asked |= (
+        {"COMP_WORDS": "\n".join(["orch", *words]), "COMP_CWORD": str(len(words))}
+        if shell == "bash"
+        else {
+            "_TYPER_COMPLETE_ARGS": " ".join(["orch", *words]),
+            "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        }
+    )
+    result = subprocess.run(
+        [ORCH], cwd=folder, env={**os.environ, **asked}, capture_output=True, text=True, timeout=300
+    )
     assert result.stderr == ""
     return [line.split("\t")[0] for line in result.stdout.splitlines()]
 
@@ -51,13 +65,22 @@ def test_bash_gets_what_comes_after_its_own_end_of_a_word(runs: Path) -> None:
     assert ask(runs, "logs", "train/arm=p", shell="fish") == ["train/arm=pcgrad,seed=0"]
 
 
-@pytest.mark.parametrize(("words", "place", "expected"), [
-    (["orch", "logs", "a"], 2, (["orch", "logs", "a"], 2, 0)),
-    (["orch", "logs", "a", "=", "b"], 4, (["orch", "logs", "a=b"], 2, 2)),
-    (["orch", "logs", "a", "=", "b,c", "=", ""], 6, (["orch", "logs", "a=b,c="], 2, 6)),
-    (["orch", "logs", "a", "=", "b", "--run", "x"], 6, (["orch", "logs", "a=b", "--run", "x"], 4, 0)),
-])
-def test_words_that_bash_broke_are_one_again(words: list[str], place: int, expected: tuple[list[str], int, int]) -> None:
+@pytest.mark.parametrize(
+    ("words", "place", "expected"),
+    [
+        (["orch", "logs", "a"], 2, (["orch", "logs", "a"], 2, 0)),
+        (["orch", "logs", "a", "=", "b"], 4, (["orch", "logs", "a=b"], 2, 2)),
+        (["orch", "logs", "a", "=", "b,c", "=", ""], 6, (["orch", "logs", "a=b,c="], 2, 6)),
+        (
+            ["orch", "logs", "a", "=", "b", "--run", "x"],
+            6,
+            (["orch", "logs", "a=b", "--run", "x"], 4, 0),
+        ),
+    ],
+)
+def test_words_that_bash_broke_are_one_again(
+    words: list[str], place: int, expected: tuple[list[str], int, int]
+) -> None:
     assert rejoined(words, place) == expected
 
 
@@ -71,8 +94,17 @@ def test_ten_thousand_jobs_take_little_more_than_three(runs: Path) -> None:
     assert ask(runs, "logs", "rep") == ["report"]
     few = work() - begin
     path = runs / "runs" / "mtl" / "smoke-2" / "state.json"
-    rest = {"identity": "0" * 64, "folder": "jobs/x", "state": "COMPLETED", "reason": "x" * 100, "token": "0" * 10}
-    lines = ",\n".join(json.dumps({"name": f"train/n={number}", "stage": "train", **rest}) for number in range(10_000))
+    rest = {
+        "identity": "0" * 64,
+        "folder": "jobs/x",
+        "state": "COMPLETED",
+        "reason": "x" * 100,
+        "token": "0" * 10,
+    }
+    lines = ",\n".join(
+        json.dumps({"name": f"train/n={number}", "stage": "train", **rest})
+        for number in range(10_000)
+    )
     path.write_text(f'{{"run": "x", "jobs": [\n{lines}]}}\n')
     assert len(ask(runs, "logs", "train/n", "=", "99")) == 111
     assert work() - begin - few < few + 0.3

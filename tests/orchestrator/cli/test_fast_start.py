@@ -13,11 +13,34 @@ from orchestrator.errors import OrchError
 
 NAMES = [info.name or info.callback.__name__ for info in app.registered_commands]
 LINES = [
-    "status --help", "status nope", "status a b", "status nope --al", "status --bogus", "statu", "", "--help", "-h", "nope --help", "logs",
+    "status --help",
+    "status nope",
+    "status a b",
+    "status nope --al",
+    "status --bogus",
+    "statu",
+    "",
+    "--help",
+    "-h",
+    "nope --help",
+    "logs",
     "logs x --run nope",
-    "cancel nope --job a --job b", "cancel --job", "override x --reason r", "override x --skip", "launch", "launch nope",
-    "launch nope --set a=1 --set b=2 --preset p", "compare a", "evolve --per-job x", "evolve --per-job 0", "rerun nope --code other",
-    "data", "data prepare", "profile list --help", "results nope --csv x --metric a"]
+    "cancel nope --job a --job b",
+    "cancel --job",
+    "override x --reason r",
+    "override x --skip",
+    "launch",
+    "launch nope",
+    "launch nope --set a=1 --set b=2 --preset p",
+    "compare a",
+    "evolve --per-job x",
+    "evolve --per-job 0",
+    "rerun nope --code other",
+    "data",
+    "data prepare",
+    "profile list --help",
+    "results nope --csv x --metric a",
+]
 
 
 def said(program, words: list[str], capsys) -> tuple[object, str, str]:
@@ -37,17 +60,32 @@ def said(program, words: list[str], capsys) -> tuple[object, str, str]:
 def test_a_command_alone_says_what_it_says_among_all(line, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = line.split()
-    assert said(fast_start.program(app, words, **SETTINGS), words, capsys) == said(app, words, capsys)
+    assert said(fast_start.program(app, words, **SETTINGS), words, capsys) == said(
+        app, words, capsys
+    )
 
 
 def test_every_command_is_found_by_its_name():
     assert all(fast_start.program(app, [name], **SETTINGS) is not app for name in NAMES)
 
 
-@pytest.mark.parametrize("line", ["status", "status nope", "why x", "cancel nope --job x", "logs x", "retry"])
+@pytest.mark.parametrize(
+    "line", ["status", "status nope", "why x", "cancel nope --job x", "logs x", "retry"]
+)
 def test_a_look_at_a_run_loads_neither_pydantic_nor_yaml_nor_a_web_client(line, tmp_path):
-    code = ("import sys; from orchestrator.cli.__main__ import main; import orchestrator.lifecycle.submission, orchestrator.views.status, orchestrator.clusters.slurm.cluster\n"
-            "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 2, end.code\n"
-            "print(sorted({'pydantic', 'yaml', 'urllib.request', 'ssl', 'numpy', 'submitit'} & set(sys.modules)))")
-    done = subprocess.run([sys.executable, "-c", code, *line.split()], cwd=tmp_path, capture_output=True, text=True, check=True)
+    code = (
+        "import sys; from orchestrator.cli.__main__ import main; import "
+        "orchestrator.lifecycle.submission, orchestrator.views.status, "
+        "orchestrator.clusters.slurm.cluster\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 2, end.code\n"
+        "print(sorted({'pydantic', 'yaml', 'urllib.request', 'ssl', 'numpy', 'submitit'} "
+        "& set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *line.split()],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.splitlines()[-1] == "[]", done.stdout

@@ -15,32 +15,49 @@ from tests.support.cli import SAVES, SMALL, jobs, launch, orch, until
 
 def scheduler_of(folder: Path) -> int:
     (run,) = (folder / "runs").glob("[!.]*/*")
-    found = subprocess.run(["pgrep", "-f", f"orchestrator.clusters.local {run.resolve()}"], capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        ["pgrep", "-f", f"orchestrator.clusters.local {run.resolve()}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return int(found.stdout.split()[0])
 
 
 def test_jobs_that_need_the_whole_machine_never_overlap(tmp_path: Path) -> None:
     cpus = len(os.sched_getaffinity(0))
     # Three jobs with the same content would be a mistake, so the command carries n.
-    stages = ("  a: {command: \"sh -c 'true {n}; echo + >> log; sleep 0.3; echo - >> log'\", matrix: {n: [1, 2, 3]}, "
-              f"resources: {{cpus: {cpus}, memory_gb: 1, minutes: 1}}}}\n")
+    stages = (
+        "  a: {command: \"sh -c 'true {n}; echo + >> log; sleep 0.3; echo - >> log'\", "
+        "matrix: {n: [1, 2, 3]}, "
+        f"resources: {{cpus: {cpus}, memory_gb: 1, minutes: 1}}}}\n"
+    )
     result = launch(tmp_path, stages)
     assert result.returncode == 0, result.stderr + result.stdout
     assert (tmp_path / "log").read_text().split() == ["+", "-"] * 3
 
 
 def test_each_job_gets_gpus_of_its_own(tmp_path: Path) -> None:
-    stages = ("  a: {command: \"sh -c 'echo $CUDA_VISIBLE_DEVICES > gpu-{n}; sleep 1'\", matrix: {n: [1, 2]}, "
-              "resources: {gpus: 2, cpus: 1, memory_gb: 1, minutes: 1}}\n")
+    stages = (
+        "  a: {command: \"sh -c 'echo $CUDA_VISIBLE_DEVICES > gpu-{n}; sleep 1'\", "
+        "matrix: {n: [1, 2]}, "
+        "resources: {gpus: 2, cpus: 1, memory_gb: 1, minutes: 1}}\n"
+    )
     result = launch(tmp_path, stages, CUDA_VISIBLE_DEVICES="4,5,6,7")
     assert result.returncode == 0, result.stderr + result.stdout
-    assert sorted((tmp_path / f"gpu-{n}").read_text().strip() for n in (1, 2)) in (["4,5", "6,7"], ["4,5", "4,5"])
+    assert sorted((tmp_path / f"gpu-{n}").read_text().strip() for n in (1, 2)) in (
+        ["4,5", "6,7"],
+        ["4,5", "4,5"],
+    )
     if len(os.sched_getaffinity(0)) > 1:
         assert (tmp_path / "gpu-1").read_text() != (tmp_path / "gpu-2").read_text()
 
 
 def test_a_failure_cancels_what_needed_it_and_retry_completes_it(tmp_path: Path) -> None:
-    stages = f"  a: {{command: cat weights, {SMALL}}}\n  b: {{command: 'sh -c \"echo b >> ran\"', after: [a], {SMALL}}}\n"
+    stages = (
+        f"  a: {{command: cat weights, {SMALL}}}\n  b: {{command: 'sh -c \"echo b >> ran\"', "
+        f"after: [a], {SMALL}}}\n"
+    )
     assert launch(tmp_path, stages).returncode == 1
     found = jobs(tmp_path)
     assert (found["a"]["state"], found["b"]["state"]) == ("FAILED", "CANCELLED")
@@ -52,14 +69,23 @@ def test_a_failure_cancels_what_needed_it_and_retry_completes_it(tmp_path: Path)
     assert (tmp_path / "ran").read_text() == "b\n"
 
 
-def test_a_death_that_nothing_explains_shows_its_exit_and_the_end_of_its_log(tmp_path: Path) -> None:
-    launch(tmp_path, "  says: {command: \"sh -c 'echo usage: mine FILE; exit 3'\", " + SMALL + "}\n"
-                     "  mute: {command: \"sh -c 'exit 4'\", " + SMALL + "}\n"
-                     "  crash: {command: \"sh -c 'kill -SEGV $$'\", " + SMALL + "}\n"
-                     "  well: {command: \"true\", " + SMALL + "}\n")
+def test_a_death_that_nothing_explains_shows_its_exit_and_the_end_of_its_log(
+    tmp_path: Path,
+) -> None:
+    launch(
+        tmp_path,
+        "  says: {command: \"sh -c 'echo usage: mine FILE; exit 3'\", " + SMALL + "}\n"
+        "  mute: {command: \"sh -c 'exit 4'\", " + SMALL + "}\n"
+        "  crash: {command: \"sh -c 'kill -SEGV $$'\", " + SMALL + "}\n"
+        '  well: {command: "true", ' + SMALL + "}\n",
+    )
     reasons = {name: row["reason"] for name, row in jobs(tmp_path).items()}
-    assert reasons == {"says": "exit code 3: usage: mine FILE", "mute": "exit code 4",
-                       "crash": "ended by signal 11 (SIGSEGV)", "well": ""}
+    assert reasons == {
+        "says": "exit code 3: usage: mine FILE",
+        "mute": "exit code 4",
+        "crash": "ended by signal 11 (SIGSEGV)",
+        "well": "",
+    }
     retried = orch(tmp_path, "retry", "--job", "well")
     assert (retried.returncode, retried.stdout) == (0, "not submitted again: well is COMPLETED\n")
 
@@ -75,15 +101,20 @@ def test_a_relaunch_takes_failed_jobs_and_new_resources(tmp_path: Path) -> None:
 
 
 def test_a_killed_scheduler_loses_nothing_and_runs_nothing_twice(tmp_path: Path) -> None:
-    stages = (f"  a: {{command: \"sh -c 'echo {{n}} >> ran; sleep 2'\", matrix: {{n: [1, 2, 3, 4]}}, {SMALL}}}\n"
-              f"  b: {{command: 'sh -c \"echo b >> ran\"', after: [a], {SMALL}}}\n").replace("{{n}}", "{n}")
+    stages = (
+        f"  a: {{command: \"sh -c 'echo {{n}} >> ran; sleep 2'\", matrix: {{n: [1, 2, 3, "
+        f"4]}}, {SMALL}}}\n"
+        f"  b: {{command: 'sh -c \"echo b >> ran\"', after: [a], {SMALL}}}\n"
+    ).replace("{{n}}", "{n}")
     assert launch(tmp_path, stages, "--no-watch").returncode == 0
     until(tmp_path, lambda now: any(job["state"] == "RUNNING" for job in now.values()))
     os.kill(scheduler_of(tmp_path), signal.SIGKILL)
     time.sleep(2.5)  # what was running ends while no scheduler looks
     until(tmp_path, lambda now: {job["state"] for job in now.values()} == {"COMPLETED"})
     assert sorted((tmp_path / "ran").read_text().split()) == ["1", "2", "3", "4", "b"]
-    again = orch(tmp_path, "launch", str(tmp_path / "trial.yaml"), "--cluster", "local", "--no-watch")
+    again = orch(
+        tmp_path, "launch", str(tmp_path / "trial.yaml"), "--cluster", "local", "--no-watch"
+    )
     assert "0 jobs submitted, 5 of 5 done before" in again.stdout
 
 
@@ -94,11 +125,22 @@ def test_cancel_ends_the_active_and_says_so(tmp_path: Path) -> None:
     until(tmp_path, lambda now: now["a"]["state"] == "CANCELLED")
 
 
-@pytest.mark.parametrize(("arguments", "said"), [
-    (["plan", "mtl-comparisson"], "mtl-comparison"), (["status"], "no run here yet"),
-    (["launch", "mtl-comparison", "--preset", "smok"], "smoke"),
-    (["plan", "mtl-comparison", "--preset", "smoke", "--set", "train.config.epoch=5"], "epochs"), (["logs", "x"], "no run here yet")])
-def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path, arguments: list[str], said: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["plan", "mtl-comparisson"], "mtl-comparison"),
+        (["status"], "no run here yet"),
+        (["launch", "mtl-comparison", "--preset", "smok"], "smoke"),
+        (
+            ["plan", "mtl-comparison", "--preset", "smoke", "--set", "train.config.epoch=5"],
+            "epochs",
+        ),
+        (["logs", "x"], "no run here yet"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(
+    tmp_path: Path, arguments: list[str], said: str
+) -> None:
     result = orch(tmp_path, *arguments)
     assert result.returncode == 2
     assert said in result.stderr
@@ -107,32 +149,61 @@ def test_a_mistake_is_one_line_and_exit_code_2(tmp_path: Path, arguments: list[s
 
 
 def test_no_command_of_the_orchestrator_loads_torch(tmp_path: Path) -> None:
-    code = ("import sys; from orchestrator.cli.app import app\ntry:\n    app(sys.argv[1:], standalone_mode=False)\nexcept Exception as error:\n"
-            "    print(type(error))\nassert not {'torch', 'ray', 'vllm', 'transformers'} & set(sys.modules)")
+    code = (
+        "import sys; from orchestrator.cli.app import app\ntry:\n    app(sys.argv[1:], "
+        "standalone_mode=False)\nexcept Exception as error:\n"
+        "    print(type(error))\nassert not {'torch', 'ray', 'vllm', 'transformers'} & "
+        "set(sys.modules)"
+    )
     environment = {**os.environ, "ORCH_RUNS": str(tmp_path)}
     dry_run = ["launch", "mtl-comparison", "--cluster", "a100_normal_q", "--dry-run"]
     for arguments in (["plan", "mtl-comparison"], dry_run, ["status"], ["list"]):
-        result = subprocess.run([sys.executable, "-c", code, *arguments], env=environment, capture_output=True, text=True)
+        result = subprocess.run(
+            [sys.executable, "-c", code, *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
         assert result.returncode == 0, result.stderr
 
 
 def test_a_job_that_saves_itself_on_the_warning_is_started_again(tmp_path: Path) -> None:
     (tmp_path / "saves.sh").write_text(SAVES)
-    stages = f"  a: {{command: bash saves.sh, {SMALL}}}\n  b: {{command: touch after, after: [a], {SMALL}}}\n"
+    stages = (
+        f"  a: {{command: bash saves.sh, {SMALL}}}\n  b: {{command: touch after, after: [a], "
+        f"{SMALL}}}\n"
+    )
     assert launch(tmp_path, stages, "--no-watch").returncode == 0
     until(tmp_path, lambda _: (tmp_path / "ready").exists())
     (claim,) = tmp_path.glob("runs/[!.]*/*/jobs/a/attempt-1/claim.json")
     os.kill(json.loads(claim.read_text())["pid"], signal.SIGUSR2)
     found = until(tmp_path, lambda now: now["b"]["state"] == "COMPLETED")
-    assert (found["a"]["state"], found["a"]["attempt"], found["a"]["restarts"]) == ("COMPLETED", 1, 1)
+    assert (found["a"]["state"], found["a"]["attempt"], found["a"]["restarts"]) == (
+        "COMPLETED",
+        1,
+        1,
+    )
 
 
 def test_jobs_run_under_the_python_that_the_profile_activates(tmp_path: Path) -> None:
     (tmp_path / "env").mkdir()
-    (tmp_path / "env" / "python").write_text(f'#!/bin/sh\necho used >> {tmp_path}/used\nexec {sys.executable} "$@"\n')
+    (tmp_path / "env" / "python").write_text(
+        f'#!/bin/sh\necho used >> {tmp_path}/used\nexec {sys.executable} "$@"\n'
+    )
     (tmp_path / "env" / "python").chmod(0o755)
-    (tmp_path / "mine.yaml").write_text(f"kind: local\nsetup: ['export PATH={tmp_path}/env:$PATH']\npython: python\n")
-    (tmp_path / "trial.yaml").write_text(f"experiment: trial\nabout: trial\nstages:\n  a: {{command: 'true', {SMALL}}}\n")
-    result = orch(tmp_path, "launch", str(tmp_path / "trial.yaml"), "--cluster", str(tmp_path / "mine.yaml"), "--watch")
+    (tmp_path / "mine.yaml").write_text(
+        f"kind: local\nsetup: ['export PATH={tmp_path}/env:$PATH']\npython: python\n"
+    )
+    (tmp_path / "trial.yaml").write_text(
+        f"experiment: trial\nabout: trial\nstages:\n  a: {{command: 'true', {SMALL}}}\n"
+    )
+    result = orch(
+        tmp_path,
+        "launch",
+        str(tmp_path / "trial.yaml"),
+        "--cluster",
+        str(tmp_path / "mine.yaml"),
+        "--watch",
+    )
     assert result.returncode == 0, result.stderr + result.stdout
     assert (tmp_path / "used").read_text() == "used\n"

@@ -64,18 +64,22 @@ def test_every_mistake_is_told_at_once_with_its_line() -> None:
     assert engines.startswith("x.yaml:13: stage 'c': unknown engine 'no_such_engine'; known: ")
     assert lines == [
         "x.yaml:2: unknown key 'abuot' (value 'what'); did you mean 'about'?",
-        "x.yaml:6: stage 'train': unknown key 'matrx' (value {'lr': [0.0001]}); did you mean 'matrix'?",
-        "x.yaml:7: stage 'train': axis 'lr' is empty, so the stage has no job; give it a value or take it out",
+        "x.yaml:6: stage 'train': unknown key 'matrx' (value {'lr': [0.0001]}); did you "
+        "mean 'matrix'?",
+        "x.yaml:7: stage 'train': axis 'lr' is empty, so the stage has no job; give it a "
+        "value or take it out",
         "x.yaml:7: stage 'train': axis 'seed' has the value 0 twice; remove one",
         "x.yaml:8: stage 'train': resources: unknown key 'cpu' (value 2); did you mean 'cpus'?",
         "x.yaml:8: stage 'train': resources: gpus must be a whole number of at least 0, got 'two'",
         "x.yaml:8: stage 'train': resources: minutes must be a whole number of at least 1, got 0",
         "x.yaml:9: stage 'train': after: no stage 'nobody'; known: a, b, c, train",
         "x.yaml:10: stage 'a' waits for itself: a -> b -> a; take one of them out of 'after'",
-        "x.yaml:14: stage 'c': checkpoints: 'evry:2' is none of last, best, all, every:N, [epoch, ...]",
+        "x.yaml:14: stage 'c': checkpoints: 'evry:2' is none of last, best, all, "
+        "every:N, [epoch, ...]",
         "x.yaml:16: key 'after' is here twice, first at x.yaml:15; remove one of the two",
         "x.yaml:17: no preset 'smok'; did you mean 'smoke'?",
-        "x.yaml:18: preset 'full': not a name for a preset ('full' means no preset); use another word",
+        "x.yaml:18: preset 'full': not a name for a preset ('full' means no preset); use "
+        "another word",
         "x.yaml:19: preset 'smoke': unknown key 'stage' (value {}); did you mean 'stages'?",
         "--set trai.config.x=1: no stage 'trai'; did you mean 'train'?",
         "--set train.confg.x=2: stage 'train' has no key 'confg'; did you mean 'config'?",
@@ -86,44 +90,100 @@ def test_every_mistake_is_told_at_once_with_its_line() -> None:
 HEAD = "experiment: x\nstages:\n"
 
 
-@pytest.mark.parametrize(("text", "line"), [
-    (HEAD + "  a: {command: 'echo {lr} {sed}', matrix: {lr: [1], seed: [0]}}",
-     "x.yaml:3: stage 'a': command: no axis 'sed' to put in place of {sed}; did you mean 'seed'? (for a literal: {{sed}})"),
-    (HEAD + "  a:\n    command: echo {lr}\n    matrix: {lr: [1, 2], seed: [0, 1]}",
-     "x.yaml:5: stage 'a': jobs 'a/lr=1,seed=0' and 'a/lr=1,seed=1' have the same content; "
-     "take one out, or let what tells them apart reach the config or the command"),
-    (HEAD + "  a: {command: echo hi}\n  b: {command: echo hi}",
-     "x.yaml:4: stage 'b': jobs 'a' and 'b' have the same content; "
-     "take one out, or let what tells them apart reach the config or the command"),
-    (HEAD + "  a: {command: 'echo {s}', matrix: {s: [0]}, exclude: [{s: 0}]}",
-     "x.yaml:3: stage 'a': 'exclude' leaves no job; exclude less, or take the stage out"),
-    (HEAD + "  a: {command: 'echo {s}', matrix: {s: [0, 1]}, exclude: [{s: 2}]}",
-     "x.yaml:3: stage 'a': exclude: axis 's' has no value 2; its values: 0, 1"),
-    (HEAD + "  a: {command: \"echo 'open\"}",
-     "x.yaml:3: stage 'a': 'command' cannot be split into arguments (No closing quotation): \"echo 'open\"; "
-     "close the quote, or write a list"),
-    (HEAD + "  a: {command: echo, zz: {metric: x}}",
-     f"x.yaml:3: stage 'a': unknown key 'zz' (value {{'metric': 'x'}}); known: {', '.join(sorted(STAGE_KEYS))}"),
-    (HEAD + "  a: {resources: {cpus: 1}}",
-     "x.yaml:3: stage 'a': needs exactly one of 'engine' and 'command'; keep one of the two"),
-    (HEAD + "  a: {command: echo, checkpoints: all}",
-     "x.yaml:3: stage 'a': 'checkpoints' needs 'for_each', which says whose checkpoints"),
-    (HEAD + "  a: {command: echo 1}\n  b: {command: echo, for_each: a, checkpoints: [5, x]}",
-     "x.yaml:4: stage 'b': checkpoints: [5, 'x'] is none of last, best, all, every:N, [epoch, ...]"),
-    ("experiment: a b\nstages: {a: {command: echo}}",
-     "x.yaml:1: 'experiment' must be a name of letters, digits, '_' and '-', got 'a b'"),
-    ("experiment: a\nstages: {}", "x.yaml:2: 'stages' must name at least one stage"),
-    ("", "x.yaml:1: must be a mapping with the keys experiment, about, stages, notify, snapshot, presets, got None"),
-    ("a: [1\nb: 2", "x.yaml:2: not YAML: expected ',' or ']', but got ':'; check indentation, quotes and colons there"),
-    (HEAD + "  a: &a {command: echo, config: *a}", "x.yaml:3: an alias that contains itself; write the values out"),
-])
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            HEAD + "  a: {command: 'echo {lr} {sed}', matrix: {lr: [1], seed: [0]}}",
+            "x.yaml:3: stage 'a': command: no axis 'sed' to put in place of {sed}; did "
+            "you mean 'seed'? (for a literal: {{sed}})",
+        ),
+        (
+            HEAD + "  a:\n    command: echo {lr}\n    matrix: {lr: [1, 2], seed: [0, 1]}",
+            "x.yaml:5: stage 'a': jobs 'a/lr=1,seed=0' and 'a/lr=1,seed=1' have the same content; "
+            "take one out, or let what tells them apart reach the config or the command",
+        ),
+        (
+            HEAD + "  a: {command: echo hi}\n  b: {command: echo hi}",
+            "x.yaml:4: stage 'b': jobs 'a' and 'b' have the same content; "
+            "take one out, or let what tells them apart reach the config or the command",
+        ),
+        (
+            HEAD + "  a: {command: 'echo {s}', matrix: {s: [0]}, exclude: [{s: 0}]}",
+            "x.yaml:3: stage 'a': 'exclude' leaves no job; exclude less, or take the stage out",
+        ),
+        (
+            HEAD + "  a: {command: 'echo {s}', matrix: {s: [0, 1]}, exclude: [{s: 2}]}",
+            "x.yaml:3: stage 'a': exclude: axis 's' has no value 2; its values: 0, 1",
+        ),
+        (
+            HEAD + '  a: {command: "echo \'open"}',
+            "x.yaml:3: stage 'a': 'command' cannot be split into arguments (No closing "
+            'quotation): "echo \'open"; '
+            "close the quote, or write a list",
+        ),
+        (
+            HEAD + "  a: {command: echo, zz: {metric: x}}",
+            f"x.yaml:3: stage 'a': unknown key 'zz' (value {{'metric': 'x'}}); known: "
+            f"{', '.join(sorted(STAGE_KEYS))}",
+        ),
+        (
+            HEAD + "  a: {resources: {cpus: 1}}",
+            "x.yaml:3: stage 'a': needs exactly one of 'engine' and 'command'; keep one of the two",
+        ),
+        (
+            HEAD + "  a: {command: echo, checkpoints: all}",
+            "x.yaml:3: stage 'a': 'checkpoints' needs 'for_each', which says whose checkpoints",
+        ),
+        (
+            HEAD + "  a: {command: echo 1}\n  b: {command: echo, for_each: a, checkpoints: [5, x]}",
+            "x.yaml:4: stage 'b': checkpoints: [5, 'x'] is none of last, best, all, "
+            "every:N, [epoch, ...]",
+        ),
+        (
+            "experiment: a b\nstages: {a: {command: echo}}",
+            "x.yaml:1: 'experiment' must be a name of letters, digits, '_' and '-', got 'a b'",
+        ),
+        ("experiment: a\nstages: {}", "x.yaml:2: 'stages' must name at least one stage"),
+        (
+            "",
+            "x.yaml:1: must be a mapping with the keys experiment, about, stages, "
+            "notify, snapshot, presets, got None",
+        ),
+        (
+            "a: [1\nb: 2",
+            "x.yaml:2: not YAML: expected ',' or ']', but got ':'; check indentation, "
+            "quotes and colons there",
+        ),
+        (
+            HEAD + "  a: &a {command: echo, config: *a}",
+            "x.yaml:3: an alias that contains itself; write the values out",
+        ),
+    ],
+)
 def test_a_mistake_is_one_line_with_place_value_and_remedy(text: str, line: str) -> None:
     assert line in mistakes(text)
 
 
 def test_scalars_are_read_as_a_person_means_them() -> None:
-    assert values("[1e-4, 12:30:00, off, no, yes, true, ~, 010, 0x10, 1.10, .5, 2020-01-01, 3e, -.inf]") == [
-        0.0001, "12:30:00", "off", "no", "yes", True, None, 10, 16, 1.1, 0.5, "2020-01-01", "3e", float("-inf")]
+    assert values(
+        "[1e-4, 12:30:00, off, no, yes, true, ~, 010, 0x10, 1.10, .5, 2020-01-01, 3e, -.inf]"
+    ) == [
+        0.0001,
+        "12:30:00",
+        "off",
+        "no",
+        "yes",
+        True,
+        None,
+        10,
+        16,
+        1.1,
+        0.5,
+        "2020-01-01",
+        "3e",
+        float("-inf"),
+    ]
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -161,7 +221,9 @@ def test_a_preset_merges_replaces_removes_and_adds() -> None:
 
 def test_set_comes_after_the_preset_and_reads_yaml() -> None:
     Path("x.yaml").write_text(PRESETS)
-    plan = make_plan("x.yaml", "small", ["a.resources.cpus=7", "a.matrix={s: [1e-3]}", "a.command=echo {s}"])
+    plan = make_plan(
+        "x.yaml", "small", ["a.resources.cpus=7", "a.matrix={s: [1e-3]}", "a.command=echo {s}"]
+    )
     assert plan.jobs[0].resources.cpus == 7
     assert plan.jobs[0].command == ("echo", "0.001")
 

@@ -1,4 +1,5 @@
-"""Arrays: how jobs are dealt into them, what they wait for, and how Slurm's short forms of them are read."""
+"""Arrays: how jobs are dealt into them, what they wait for, and how Slurm's short forms of them are
+read."""
 
 import dataclasses
 import json
@@ -35,17 +36,28 @@ def test_like_jobs_are_one_array_and_children_follow_their_own_parent() -> None:
 
 
 def test_jobs_that_ask_for_other_resources_are_not_in_one_array() -> None:
-    batches, _, _ = submitted(run_of(job("train/a", gpus=1), job("train/b", gpus=2), job("train/c", gpus=1)))
-    assert [[member.name for member in batch.jobs] for batch in batches] == [["train/a", "train/c"], ["train/b"]]
+    batches, _, _ = submitted(
+        run_of(job("train/a", gpus=1), job("train/b", gpus=2), job("train/c", gpus=1))
+    )
+    assert [[member.name for member in batch.jobs] for batch in batches] == [
+        ["train/a", "train/c"],
+        ["train/b"],
+    ]
 
 
 def test_every_array_counts_from_zero_and_stays_under_the_largest_index() -> None:
     batches, _, _ = submitted(run_of(*[job(f"train/{n}") for n in range(25)]), size=10)
-    assert [batch.indexes for batch in batches] == [list(range(10)), list(range(10)), list(range(5))]
+    assert [batch.indexes for batch in batches] == [
+        list(range(10)),
+        list(range(10)),
+        list(range(5)),
+    ]
     assert len({batch.token for batch in batches}) == 3
 
 
-def test_many_children_of_few_parents_are_an_array_per_parent_and_few_of_many_one_per_round() -> None:
+def test_many_children_of_few_parents_are_an_array_per_parent_and_few_of_many_one_per_round() -> (
+    None
+):
     trains = [job(f"train/{n}") for n in range(2)]
     many = [job(f"evaluate/{n},{k}", after=(f"train/{n}",)) for n in range(2) for k in range(5)]
     assert submitted(run_of(*trains, *many))[2] == ["", "1_0", "1_1"]
@@ -70,7 +82,10 @@ def test_parents_that_are_done_are_not_named_and_a_partly_done_array_not_whole()
 def test_an_element_that_is_submitted_again_keeps_its_token_and_index() -> None:
     run = run_of(*[job(f"train/{n}") for n in range(4)])
     first, by_name, _ = submitted(run)
-    again = [dataclasses.replace(record, job_id=None, state=JobState.WAITING) for record in by_name.values()]
+    again = [
+        dataclasses.replace(record, job_id=None, state=JobState.WAITING)
+        for record in by_name.values()
+    ]
     (second,) = make_batches(run, again, {"train/1", "train/3"}, 1000)
     assert (second.token, second.indexes, second.records[0].attempt) == (first[0].token, [1, 3], 1)
     (alone,) = make_batches(run, again, {"train/3"}, 1000)
@@ -83,8 +98,14 @@ def graphs(draw: st.DrawFn) -> list[Job]:
     jobs: list[Job] = []
     before: list[str] = []
     for layer in range(draw(st.integers(1, 3))):
-        now = [job(f"s{layer}/{n}", after=tuple(draw(st.sets(st.sampled_from(before), max_size=3))) if before else (),
-                   gpus=draw(st.integers(0, 1))) for n in range(draw(st.integers(1, 6)))]
+        now = [
+            job(
+                f"s{layer}/{n}",
+                after=tuple(draw(st.sets(st.sampled_from(before), max_size=3))) if before else (),
+                gpus=draw(st.integers(0, 1)),
+            )
+            for n in range(draw(st.integers(1, 6)))
+        ]
         jobs += now
         before = [item.name for item in now]
     return jobs
@@ -92,12 +113,18 @@ def graphs(draw: st.DrawFn) -> list[Job]:
 
 @settings(max_examples=60, deadline=None)
 @given(jobs=graphs(), size=st.integers(1, 4), data=st.data())
-def test_every_job_is_submitted_once_after_exactly_its_active_parents(jobs: list[Job], size: int, data: st.DataObject) -> None:
+def test_every_job_is_submitted_once_after_exactly_its_active_parents(
+    jobs: list[Job], size: int, data: st.DataObject
+) -> None:
     done = frozenset(item.name for item in jobs if not item.after and data.draw(st.booleans()))
     batches, by_name, words = submitted(run_of(*jobs), size, done)
-    assert sorted(member.name for batch in batches for member in batch.jobs) == sorted({item.name for item in jobs} - done)
-    elements = {head: [name for name, r in by_name.items() if (r.job_id or "").partition("_")[0] == head] for head in
-                {(r.job_id or "").partition("_")[0] for r in by_name.values()}}
+    assert sorted(member.name for batch in batches for member in batch.jobs) == sorted(
+        {item.name for item in jobs} - done
+    )
+    elements = {
+        head: [name for name, r in by_name.items() if (r.job_id or "").partition("_")[0] == head]
+        for head in {(r.job_id or "").partition("_")[0] for r in by_name.values()}
+    }
     by_id = {record.job_id: name for name, record in by_name.items()}
     for batch, waits in zip(batches, words, strict=True):
         assert len(batch.jobs) <= size
@@ -121,57 +148,97 @@ def test_ranges_and_their_expansion_are_inverse(numbers: set[int]) -> None:
 
 
 def test_squeue_and_sacct_lines_of_arrays_are_read_element_by_element() -> None:
-    text = "\n".join(UNIT.join(parts) for parts in [
-        ("123_[4-9,12%3]", "e.train.aaaaaaaaaa", "PENDING", "JobArrayTaskLimit", "N/A", ""),
-        ("123_2", "e.train.aaaaaaaaaa", "RUNNING", "None", "2026-01-02T03:04:05", "a100-1")])
+    text = "\n".join(
+        UNIT.join(parts)
+        for parts in [
+            ("123_[4-9,12%3]", "e.train.aaaaaaaaaa", "PENDING", "JobArrayTaskLimit", "N/A", ""),
+            ("123_2", "e.train.aaaaaaaaaa", "RUNNING", "None", "2026-01-02T03:04:05", "a100-1"),
+        ]
+    )
     found = parse_squeue(text)
-    assert {seen.job_id for seen in found.values()} == {f"123_{n}" for n in (2, 4, 5, 6, 7, 8, 9, 12)}
-    assert (found["aaaaaaaaaa_12"].state, found["aaaaaaaaaa_12"].reason) == (JobState.PENDING, "JobArrayTaskLimit")
+    assert {seen.job_id for seen in found.values()} == {
+        f"123_{n}" for n in (2, 4, 5, 6, 7, 8, 9, 12)
+    }
+    assert (found["aaaaaaaaaa_12"].state, found["aaaaaaaaaa_12"].reason) == (
+        JobState.PENDING,
+        "JobArrayTaskLimit",
+    )
     assert (found["aaaaaaaaaa_2"].state, found["aaaaaaaaaa_2"].host) == (JobState.RUNNING, "a100-1")
-    over = parse_sacct("123_1|e.train.aaaaaaaaaa|FAILED|3:0|2026-01-02T03:04:05|2026-01-02T03:04:06|a100-1|NonZeroExitCode\n"
-                       "123_[4-5%3]|e.train.aaaaaaaaaa|CANCELLED by 0|0:0|Unknown|2026-01-02T03:04:06|None assigned|None")
+    over = parse_sacct(
+        "123_1|e.train.aaaaaaaaaa|FAILED|3:0|2026-01-02T03:04:05|2026-01-02T03:04:06|a100-1|NonZeroExitCode\n"
+        "123_[4-5%3]|e.train.aaaaaaaaaa|CANCELLED by "
+        "0|0:0|Unknown|2026-01-02T03:04:06|None assigned|None"
+    )
     assert {token: seen.state for token, seen in over.items()} == {
-        "aaaaaaaaaa_1": JobState.FAILED, "aaaaaaaaaa_4": JobState.CANCELLED, "aaaaaaaaaa_5": JobState.CANCELLED}
+        "aaaaaaaaaa_1": JobState.FAILED,
+        "aaaaaaaaaa_4": JobState.CANCELLED,
+        "aaaaaaaaaa_5": JobState.CANCELLED,
+    }
 
 
 def test_a_list_of_elements_that_was_cut_off_is_no_answer() -> None:
     with pytest.raises(ValueError, match="not listed whole"):
-        parse_squeue(UNIT.join(["123_[1,3,5,...]", "e.train.aaaaaaaaaa", "PENDING", "None", "N/A", ""]))
+        parse_squeue(
+            UNIT.join(["123_[1,3,5,...]", "e.train.aaaaaaaaaa", "PENDING", "None", "N/A", ""])
+        )
 
 
 def test_the_script_of_an_array_has_its_indexes_its_throttle_and_a_log_per_element() -> None:
     run = run_of(*[job(f"train/{n}") for n in range(4)])
     (batch,), by_name, _ = submitted(run)
-    text = script_text(Profile(kind="slurm", throttle=2), batch.jobs[0], "e.train.t", Path("/runs/100%/arrays/t/%a.log"),
-                       dependency(waits_for(batch, by_name)), ["true"], batch.indexes)
+    text = script_text(
+        Profile(kind="slurm", throttle=2),
+        batch.jobs[0],
+        "e.train.t",
+        Path("/runs/100%/arrays/t/%a.log"),
+        dependency(waits_for(batch, by_name)),
+        ["true"],
+        batch.indexes,
+    )
     assert "#SBATCH --array=0-3%2\n" in text
     assert "#SBATCH --output=/runs/100%%/arrays/t/%a.log\n" in text
 
 
-def test_an_element_that_is_nowhere_and_was_never_claimed_was_cancelled_before_it_started(tmp_path: Path) -> None:
+def test_an_element_that_is_nowhere_and_was_never_claimed_was_cancelled_before_it_started(
+    tmp_path: Path,
+) -> None:
     run = dataclasses.replace(run_of(job("train/0"), job("train/1")), folder=tmp_path)
-    lost = dataclasses.replace(submitted(run)[1]["train/0"], state=JobState.UNKNOWN, reason=NOWHERE, seen=100.0)
+    lost = dataclasses.replace(
+        submitted(run)[1]["train/0"], state=JobState.UNKNOWN, reason=NOWHERE, seen=100.0
+    )
     run.attempt_folder(lost).mkdir(parents=True)
     assert never_started(run, lost, 130.0) is lost
     assert never_started(run, lost, 200.0).state is JobState.CANCELLED
     alone = dataclasses.replace(lost, job_id="17")
-    assert never_started(run, alone, 200.0) is alone, "accounting tells of a single job what became of it"
+    assert never_started(run, alone, 200.0) is alone, (
+        "accounting tells of a single job what became of it"
+    )
     (run.attempt_folder(lost) / "claim.json").write_text("{}")
     assert never_started(run, lost, 200.0) is lost
 
 
 def test_an_id_that_slurm_has_given_out_again_is_another_job() -> None:
-    rows = ("17|e.a.aaaaaaaaaa|FAILED|1:0|2026-01-02T03:04:05|2026-01-02T03:04:06|a100-1|None\n"
-            "17|other.x.bbbbbbbbbb|RUNNING|0:0|2026-02-02T03:04:05|Unknown|a100-1|None")
+    rows = (
+        "17|e.a.aaaaaaaaaa|FAILED|1:0|2026-01-02T03:04:05|2026-01-02T03:04:06|a100-1|None\n"
+        "17|other.x.bbbbbbbbbb|RUNNING|0:0|2026-02-02T03:04:05|Unknown|a100-1|None"
+    )
     found = parse_sacct(rows)
-    assert (found["aaaaaaaaaa"].state, found["bbbbbbbbbb"].state) == (JobState.FAILED, JobState.RUNNING)
+    assert (found["aaaaaaaaaa"].state, found["bbbbbbbbbb"].state) == (
+        JobState.FAILED,
+        JobState.RUNNING,
+    )
 
 
-def test_a_launch_that_was_killed_while_it_made_the_folders_of_an_array_can_be_repeated(tmp_path: Path) -> None:
+def test_a_launch_that_was_killed_while_it_made_the_folders_of_an_array_can_be_repeated(
+    tmp_path: Path,
+) -> None:
     run = dataclasses.replace(run_of(job("train/0"), job("train/1")), folder=tmp_path)
     (batch,), _, _ = submitted(run)
     run.array_folder(batch.token).mkdir(parents=True)
     for _ in range(2):
         prepare(run, batch.jobs, batch.records)
-    assert set(json.loads((run.array_folder(batch.token) / "members.json").read_text())) == {"0", "1"}
+    assert set(json.loads((run.array_folder(batch.token) / "members.json").read_text())) == {
+        "0",
+        "1",
+    }
     assert run.log(batch.records[1]).readlink().name == "1.log"

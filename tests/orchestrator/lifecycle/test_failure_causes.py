@@ -1,62 +1,151 @@
-"""What a job died of, read from log texts as torch, vLLM, Ray, NCCL, Slurm, Python and bash write them."""
+"""What a job died of, read from log texts as torch, vLLM, Ray, NCCL, Slurm, Python and bash write
+them."""
 
-# ruff: noqa: E501  # log lines are as long as they are
+# log lines are as long as they are
 import importlib.util
 from pathlib import Path
 
 import pytest
 
-from orchestrator.lifecycle.failure_causes import ADVICE, PATTERNS, Cause, Kind, alike, cause_of, from_log
+from orchestrator.lifecycle.failure_causes import (
+    ADVICE,
+    PATTERNS,
+    Cause,
+    Kind,
+    alike,
+    cause_of,
+    from_log,
+)
 from orchestrator.runs.reconcile import ExitRecord
 from orchestrator.runs.record import JobState
 
 TRACEBACK = ["Traceback (most recent call last):", '  File "train.py", line 3, in <module>']
 
 REAL = [
-    (Kind.GPU_MEMORY, "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 22.78 GiB. GPU 0 has a total capacity of 31.47 GiB of "
-                      "which 12.73 GiB is free. Including non-PyTorch memory, this process has 18.73 GiB memory in use."),
+    (
+        Kind.GPU_MEMORY,
+        "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 22.78 GiB. GPU 0 "
+        "has a total capacity of 31.47 GiB of "
+        "which 12.73 GiB is free. Including non-PyTorch memory, this process has 18.73 "
+        "GiB memory in use.",
+    ),
     (Kind.GPU_MEMORY, "RuntimeError: CUDA error: out of memory"),
-    (Kind.CACHE_BLOCKS, "ValueError: No available memory for the cache blocks. Try increasing `gpu_memory_utilization` when initializing the "
-                        "engine (this flag also controls CPU memory reservation on the CPU backend, despite its name)."),
-    (Kind.CACHE_BLOCKS, "ValueError: To serve at least one request with the model's max seq len (32768), (4.0 GiB KV cache is needed, which "
-                        "is larger than the available KV cache memory (1.2 GiB). Based on the available memory, the estimated maximum model "
-                        "length is 9824."),
-    (Kind.CACHE_BLOCKS, "(EngineCore_0 pid=4321) ERROR 11-21 09:12:01 [core.py:708] ValueError: Free memory on device cuda:0 (3.1/79.1 GiB) "
-                        "on startup is less than desired GPU memory utilization (0.9, 71.2 GiB). Decrease GPU memory utilization or reduce "
-                        "GPU memory used by other processes."),
-    (Kind.HOST_MEMORY, "RuntimeError: [enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to "
-                       "allocate 4000000000000000 bytes. Error code 12 (Cannot allocate memory)"),
+    (
+        Kind.CACHE_BLOCKS,
+        "ValueError: No available memory for the cache blocks. Try increasing "
+        "`gpu_memory_utilization` when initializing the "
+        "engine (this flag also controls CPU memory reservation on the CPU backend, "
+        "despite its name).",
+    ),
+    (
+        Kind.CACHE_BLOCKS,
+        "ValueError: To serve at least one request with the model's max seq len (32768), "
+        "(4.0 GiB KV cache is needed, which "
+        "is larger than the available KV cache memory (1.2 GiB). Based on the available "
+        "memory, the estimated maximum model "
+        "length is 9824.",
+    ),
+    (
+        Kind.CACHE_BLOCKS,
+        "(EngineCore_0 pid=4321) ERROR 11-21 09:12:01 [core.py:708] ValueError: Free "
+        "memory on device cuda:0 (3.1/79.1 GiB) "
+        "on startup is less than desired GPU memory utilization (0.9, 71.2 GiB). "
+        "Decrease GPU memory utilization or reduce "
+        "GPU memory used by other processes.",
+    ),
+    (
+        Kind.HOST_MEMORY,
+        "RuntimeError: [enforce fail at alloc_cpu.cpp:127] err == 0. "
+        "DefaultCPUAllocator: can't allocate memory: you tried to "
+        "allocate 4000000000000000 bytes. Error code 12 (Cannot allocate memory)",
+    ),
     (Kind.HOST_MEMORY, "MemoryError"),
-    (Kind.HOST_MEMORY, "slurmstepd: error: Detected 1 oom_kill event in StepId=11300781.batch. Some of the step tasks have been OOM Killed."),
-    (Kind.HOST_MEMORY, "slurmstepd: error: Detected 2 oom-kill event(s) in step 3756240.batch cgroup."),
-    (Kind.HOST_MEMORY, "(raylet) 1 worker(s) were killed due to the node running low on memory. Memory on the node was 60.8GB / 64.0GB"),
-    (Kind.COMMUNICATION, "[rank0]:[E321 02:07:08.408271257 ProcessGroupNCCL.cpp:607] [Rank 0] Watchdog caught collective operation timeout: "
-                         "WorkNCCL(SeqNum=1580, OpType=ALLREDUCE, Timeout(ms)=600000) ran for 600060 milliseconds before timing out."),
-    (Kind.COMMUNICATION, "[rank3]: torch.distributed.DistBackendError: NCCL error in: /opt/pytorch/ProcessGroupNCCL.cpp:3763, remote process "
-                         "exited or there was a network error, NCCL version 2.28.8"),
-    (Kind.RAY, "ray.exceptions.ActorDiedError: The actor died unexpectedly before finishing this task."),
-    (Kind.NOT_A_NUMBER, "RuntimeError: probability tensor contains either `inf`, `nan` or element < 0"),
-    (Kind.NOT_A_NUMBER, "RuntimeError: step 12: the gradient is not finite, 4 times so far (max_skipped_steps = 3)"),
+    (
+        Kind.HOST_MEMORY,
+        "slurmstepd: error: Detected 1 oom_kill event in StepId=11300781.batch. Some of "
+        "the step tasks have been OOM Killed.",
+    ),
+    (
+        Kind.HOST_MEMORY,
+        "slurmstepd: error: Detected 2 oom-kill event(s) in step 3756240.batch cgroup.",
+    ),
+    (
+        Kind.HOST_MEMORY,
+        "(raylet) 1 worker(s) were killed due to the node running low on memory. Memory "
+        "on the node was 60.8GB / 64.0GB",
+    ),
+    (
+        Kind.COMMUNICATION,
+        "[rank0]:[E321 02:07:08.408271257 ProcessGroupNCCL.cpp:607] [Rank 0] Watchdog "
+        "caught collective operation timeout: "
+        "WorkNCCL(SeqNum=1580, OpType=ALLREDUCE, Timeout(ms)=600000) ran for 600060 "
+        "milliseconds before timing out.",
+    ),
+    (
+        Kind.COMMUNICATION,
+        "[rank3]: torch.distributed.DistBackendError: NCCL error in: "
+        "/opt/pytorch/ProcessGroupNCCL.cpp:3763, remote process "
+        "exited or there was a network error, NCCL version 2.28.8",
+    ),
+    (
+        Kind.RAY,
+        "ray.exceptions.ActorDiedError: The actor died unexpectedly before finishing this task.",
+    ),
+    (
+        Kind.NOT_A_NUMBER,
+        "RuntimeError: probability tensor contains either `inf`, `nan` or element < 0",
+    ),
+    (
+        Kind.NOT_A_NUMBER,
+        "RuntimeError: step 12: the gradient is not finite, 4 times so far (max_skipped_steps = 3)",
+    ),
     (Kind.PACKAGE, "ModuleNotFoundError: No module named 'flash_attn'"),
     (Kind.PACKAGE, "bash: line 1: nvcc: command not found"),
-    (Kind.IMPORT, "ImportError: cannot import name 'Foo' from 'transformers' (/opt/env/lib/python3.11/site-packages/transformers/__init__.py)"),
+    (
+        Kind.IMPORT,
+        "ImportError: cannot import name 'Foo' from 'transformers' "
+        "(/opt/env/lib/python3.11/site-packages/transformers/__init__.py)",
+    ),
     (Kind.IMPORT, "RuntimeError: operator torchvision::nms does not exist"),
     (Kind.VARIABLE, "KeyError: 'HF_TOKEN'"),
     (Kind.VARIABLE, "/var/spool/slurmd/job00017/slurm_script: line 14: SCRATCH: unbound variable"),
-    (Kind.FILE, "FileNotFoundError: [Errno 2] No such file or directory: '/scratch/data/train.parquet'"),
+    (
+        Kind.FILE,
+        "FileNotFoundError: [Errno 2] No such file or directory: '/scratch/data/train.parquet'",
+    ),
     (Kind.FILE, "cat: weights.bin: No such file or directory"),
     (Kind.DISK, "OSError: [Errno 28] No space left on device"),
-    (Kind.DISK, "OSError: [Errno 122] Disk quota exceeded: '/home/me/checkpoints/step-10/model.safetensors'"),
-    (Kind.NODE, "slurmstepd: error: *** JOB 17 ON a100-1 CANCELLED AT 2026-11-21T09:00:00 DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS ***"),
-    (Kind.TIME_LIMIT, "slurmstepd: error: *** JOB 17 ON a100-1 CANCELLED AT 2026-11-21T09:00:00 DUE TO TIME LIMIT ***"),
-    (Kind.PREEMPTED, "slurmstepd: error: *** JOB 17 ON a100-1 CANCELLED AT 2026-11-21T09:00:00 DUE TO PREEMPTION ***"),
+    (
+        Kind.DISK,
+        "OSError: [Errno 122] Disk quota exceeded: "
+        "'/home/me/checkpoints/step-10/model.safetensors'",
+    ),
+    (
+        Kind.NODE,
+        "slurmstepd: error: *** JOB 17 ON a100-1 CANCELLED AT 2026-11-21T09:00:00 DUE TO "
+        "NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS ***",
+    ),
+    (
+        Kind.TIME_LIMIT,
+        "slurmstepd: error: *** JOB 17 ON a100-1 CANCELLED AT 2026-11-21T09:00:00 DUE TO "
+        "TIME LIMIT ***",
+    ),
+    (
+        Kind.PREEMPTED,
+        "slurmstepd: error: *** JOB 17 ON a100-1 CANCELLED AT 2026-11-21T09:00:00 DUE TO "
+        "PREEMPTION ***",
+    ),
     (Kind.CODE, "TypeError: forward() got an unexpected keyword argument 'labels'"),
 ]
 
 
-@pytest.mark.parametrize(("kind", "line"), REAL, ids=[f"{kind}-{number}" for number, (kind, _) in enumerate(REAL)])
+@pytest.mark.parametrize(
+    ("kind", "line"), REAL, ids=[f"{kind}-{number}" for number, (kind, _) in enumerate(REAL)]
+)
 def test_real_lines_name_their_cause_and_are_quoted(kind: Kind, line: str) -> None:
-    cause = cause_of(JobState.FAILED, "exit code 1", None, ["step 4 of 30, loss 0.31", *TRACEBACK, line])
+    cause = cause_of(
+        JobState.FAILED, "exit code 1", None, ["step 4 of 30, loss 0.31", *TRACEBACK, line]
+    )
     assert cause.kind is kind
     assert cause.line
     assert cause.line.removesuffix("...") in line
@@ -64,32 +153,68 @@ def test_real_lines_name_their_cause_and_are_quoted(kind: Kind, line: str) -> No
 
 
 def test_what_the_first_failure_drags_behind_it_is_not_the_cause() -> None:
-    gpu, watchdog, ray = (next(line for found, line in REAL if found is kind) for kind in (Kind.GPU_MEMORY, Kind.COMMUNICATION, Kind.RAY))
-    assert from_log([gpu, watchdog, ray, "engines.ppo: error: the actor died"]).kind is Kind.GPU_MEMORY
-    assert from_log([ray, "ray.exceptions.RayTaskError(FileNotFoundError): No such file or directory: 'x'"]).kind is Kind.FILE
+    gpu, watchdog, ray = (
+        next(line for found, line in REAL if found is kind)
+        for kind in (Kind.GPU_MEMORY, Kind.COMMUNICATION, Kind.RAY)
+    )
+    assert (
+        from_log([gpu, watchdog, ray, "engines.ppo: error: the actor died"]).kind is Kind.GPU_MEMORY
+    )
+    assert (
+        from_log(
+            [ray, "ray.exceptions.RayTaskError(FileNotFoundError): No such file or directory: 'x'"]
+        ).kind
+        is Kind.FILE
+    )
     assert from_log([watchdog, "ModuleNotFoundError: No module named 'yaml'"]).kind is Kind.PACKAGE
 
 
 def test_warnings_that_nothing_died_of_are_not_causes() -> None:
-    log = ["WARNING 11-21 09:12:01 [x.py:7] ModuleNotFoundError: No module named 'flash_attn', falling back",
-           "INFO 11-21 09:12:02 [x.py:9] FileNotFoundError for the optional cache, going on", *TRACEBACK, "ValueError: seed must be at least 0"]
+    log = [
+        "WARNING 11-21 09:12:01 [x.py:7] ModuleNotFoundError: No module named "
+        "'flash_attn', falling back",
+        "INFO 11-21 09:12:02 [x.py:9] FileNotFoundError for the optional cache, going on",
+        *TRACEBACK,
+        "ValueError: seed must be at least 0",
+    ]
     assert from_log(log) == Cause(Kind.CODE, "ValueError: seed must be at least 0")
     assert from_log(["all is well", "step 3"]) == Cause(Kind.UNKNOWN, "")
 
 
-@pytest.mark.parametrize(("state", "kind"), [
-    (JobState.TIMEOUT, Kind.TIME_LIMIT), (JobState.OUT_OF_MEMORY, Kind.HOST_MEMORY), (JobState.PREEMPTED, Kind.PREEMPTED),
-    (JobState.NODE_FAIL, Kind.NODE), (JobState.CANCELLED, Kind.CANCELLED)])
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        (JobState.TIMEOUT, Kind.TIME_LIMIT),
+        (JobState.OUT_OF_MEMORY, Kind.HOST_MEMORY),
+        (JobState.PREEMPTED, Kind.PREEMPTED),
+        (JobState.NODE_FAIL, Kind.NODE),
+        (JobState.CANCELLED, Kind.CANCELLED),
+    ],
+)
 def test_the_schedulers_word_stands_above_the_log(state: JobState, kind: Kind) -> None:
-    cause = cause_of(state, "so says sacct", None, [*TRACEBACK, "KeyboardInterrupt", "ValueError: half a batch"])
+    cause = cause_of(
+        state, "so says sacct", None, [*TRACEBACK, "KeyboardInterrupt", "ValueError: half a batch"]
+    )
     assert (cause.kind, cause.line) == (kind, "so says sacct")
 
 
 def test_the_kernels_memory_killer_explains_a_death_without_words() -> None:
-    left = ExitRecord(token="t", job_id="7", host="n", pid=1, exit_code=-9, started=1.0, ended=2.0, results=False, oom_kills=2)
+    left = ExitRecord(
+        token="t",
+        job_id="7",
+        host="n",
+        pid=1,
+        exit_code=-9,
+        started=1.0,
+        ended=2.0,
+        results=False,
+        oom_kills=2,
+    )
     cause = cause_of(JobState.FAILED, "ended by signal 9", left, ["step 3"])
     assert (cause.kind, "killed 2 of its processes" in cause.line) == (Kind.HOST_MEMORY, True)
-    assert cause_of(JobState.FAILED, "ended by signal 9", None, ["step 3"]) == Cause(Kind.UNKNOWN, "ended by signal 9")
+    assert cause_of(JobState.FAILED, "ended by signal 9", None, ["step 3"]) == Cause(
+        Kind.UNKNOWN, "ended by signal 9"
+    )
 
 
 def test_the_messages_of_the_installed_vllm_are_the_ones_we_look_for() -> None:
@@ -97,7 +222,9 @@ def test_the_messages_of_the_installed_vllm_are_the_ones_we_look_for() -> None:
     if spec is None or not spec.submodule_search_locations:
         pytest.skip("vllm is not installed")
     root = Path(spec.submodule_search_locations[0]) / "v1"
-    source = (root / "core" / "kv_cache_utils.py").read_text() + (root / "worker" / "utils.py").read_text()
+    source = (root / "core" / "kv_cache_utils.py").read_text() + (
+        root / "worker" / "utils.py"
+    ).read_text()
     assert "No available memory for the cache blocks" in source
     assert "is less than desired GPU memory utilization" in source
     assert "cache is needed, which is larger than the available KV cache" in source

@@ -21,19 +21,42 @@ from tests.support.cli import jobs, orch
 
 
 def dead(kind: Kind, **values: Any) -> Record:
-    usual = {"name": "train/0", "stage": "train", "identity": "i", "folder": "jobs/train.0", "attempt": 1, "token": "t", "job_id": "7",
-             "state": JobState.FAILED, "cause": str(kind), "reason": f"{kind}: line 3; advice", "host": "a100-1"}
+    usual = {
+        "name": "train/0",
+        "stage": "train",
+        "identity": "i",
+        "folder": "jobs/train.0",
+        "attempt": 1,
+        "token": "t",
+        "job_id": "7",
+        "state": JobState.FAILED,
+        "cause": str(kind),
+        "reason": f"{kind}: line 3; advice",
+        "host": "a100-1",
+    }
     return Record(**usual | values)
 
 
 @settings(deadline=None, max_examples=50)
-@given(memory=st.integers(1, 500), limit=st.none() | st.integers(1, 1000), kind=st.sampled_from([Kind.HOST_MEMORY, Kind.TIME_LIMIT]))
-def test_retries_ask_for_more_up_to_the_bound_and_are_refused_at_it(memory: int, limit: int | None, kind: Kind) -> None:
-    key, profile_key = ("memory_gb", "memory_gb_per_node") if kind is Kind.HOST_MEMORY else ("minutes", "max_minutes")
+@given(
+    memory=st.integers(1, 500),
+    limit=st.none() | st.integers(1, 1000),
+    kind=st.sampled_from([Kind.HOST_MEMORY, Kind.TIME_LIMIT]),
+)
+def test_retries_ask_for_more_up_to_the_bound_and_are_refused_at_it(
+    memory: int, limit: int | None, kind: Kind
+) -> None:
+    key, profile_key = (
+        ("memory_gb", "memory_gb_per_node")
+        if kind is Kind.HOST_MEMORY
+        else ("minutes", "max_minutes")
+    )
     plan, profile = job(**{key: memory}), Profile(kind="slurm", **{profile_key: limit})
     record, asks = dead(kind), [memory]
     while not refusal(plan, record, profile, dataclasses.asdict(asked(plan, record).resources)):
-        record = dataclasses.replace(again(plan, record, profile), state=JobState.FAILED, cause=str(kind))
+        record = dataclasses.replace(
+            again(plan, record, profile), state=JobState.FAILED, cause=str(kind)
+        )
         asks.append(getattr(asked(plan, record).resources, key))
         assert asks[-2] < asks[-1] <= max(GROWTH * asks[-2] + 1, memory)
     assert asks[-1] <= MOST * memory
@@ -43,12 +66,19 @@ def test_retries_ask_for_more_up_to_the_bound_and_are_refused_at_it(memory: int,
 
 def test_a_failed_node_is_left_out_next_time_and_the_ones_before_it_too() -> None:
     record = again(job(), dead(Kind.NODE, exclude="a100-7"), Profile(kind="slurm"))
-    assert (record.exclude, record.state, record.cause, record.token) == ("a100-1,a100-7", JobState.WAITING, "", "")
+    assert (record.exclude, record.state, record.cause, record.token) == (
+        "a100-1,a100-7",
+        JobState.WAITING,
+        "",
+        "",
+    )
     assert again(job(), dead(Kind.PREEMPTED), Profile(kind="slurm")).exclude == ""
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-def test_what_stays_wrong_is_not_tried_again_unless_a_person_asks_for_something_else(kind: Kind) -> None:
+def test_what_stays_wrong_is_not_tried_again_unless_a_person_asks_for_something_else(
+    kind: Kind,
+) -> None:
     plan, profile = job(memory_gb=8), Profile(kind="slurm")
     same, other = dataclasses.asdict(plan.resources), dataclasses.asdict(Resources(memory_gb=4))
     assert bool(refusal(plan, dead(kind), profile, same)) == (kind not in AGAIN)
@@ -56,24 +86,47 @@ def test_what_stays_wrong_is_not_tried_again_unless_a_person_asks_for_something_
 
 
 def test_siblings_are_held_after_two_like_deaths_of_the_code_and_only_then() -> None:
-    waiting = [dead(Kind.UNKNOWN, name=f"train/{n}", state=JobState.PENDING, cause="", reason="Priority") for n in (2, 3)]
+    waiting = [
+        dead(Kind.UNKNOWN, name=f"train/{n}", state=JobState.PENDING, cause="", reason="Priority")
+        for n in (2, 3)
+    ]
     other = dead(Kind.UNKNOWN, name="report", stage="report", state=JobState.WAITING, cause="")
-    one, two = (dead(Kind.CODE, name=f"train/{n}", reason=f"TypeError: bad seed {n}") for n in (0, 1))
+    one, two = (
+        dead(Kind.CODE, name=f"train/{n}", reason=f"TypeError: bad seed {n}") for n in (0, 1)
+    )
     assert doomed([one, *waiting, other]) == {}
     held = doomed([one, two, *waiting, other])
     assert set(held) == {"train/2", "train/3"}
     assert held["train/2"] == "held: train/0 and 1 more died of TypeError: bad seed 0"
     assert doomed([one, dataclasses.replace(two, reason="ValueError: other"), *waiting]) == {}
-    assert doomed([dataclasses.replace(r, cause=str(Kind.NODE)) for r in (one, two)] + waiting) == {}
-    assert doomed([one, two, *waiting, dead(Kind.UNKNOWN, name="train/9", state=JobState.COMPLETED, cause="")]) == {}
+    assert (
+        doomed([dataclasses.replace(r, cause=str(Kind.NODE)) for r in (one, two)] + waiting) == {}
+    )
+    assert (
+        doomed(
+            [
+                one,
+                two,
+                *waiting,
+                dead(Kind.UNKNOWN, name="train/9", state=JobState.COMPLETED, cause=""),
+            ]
+        )
+        == {}
+    )
 
 
-def test_a_code_error_holds_the_siblings_in_the_queue_until_a_person_retries(tmp_path: Path) -> None:
-    (tmp_path / "train.py").write_text("import sys, time\nraise TypeError(f'bad seed {sys.argv[1]}')\n")
+def test_a_code_error_holds_the_siblings_in_the_queue_until_a_person_retries(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "train.py").write_text(
+        "import sys, time\nraise TypeError(f'bad seed {sys.argv[1]}')\n"
+    )
     (tmp_path / "trial.yaml").write_text(
-        f"experiment: trial\nabout: trial\nstages:\n  train: {{command: '{sys.executable} train.py {{n}}', "
+        f"experiment: trial\nabout: trial\nstages:\n  train: {{command: '{sys.executable} "
+        f"train.py {{n}}', "
         "matrix: {n: [1, 2, 3, 4, 5, 6, 7, 8]}, "
-        "resources: {cpus: 1, memory_gb: 1, minutes: 2}}\n")
+        "resources: {cpus: 1, memory_gb: 1, minutes: 2}}\n"
+    )
     one_core = tmp_path / "two.yaml"
     one_core.write_text("kind: local\nmax_jobs: 2\n")
     assert orch(tmp_path, "launch", "trial.yaml", "--cluster", str(one_core)).returncode == 0
@@ -82,11 +135,17 @@ def test_a_code_error_holds_the_siblings_in_the_queue_until_a_person_retries(tmp
         assert time.monotonic() < deadline
         time.sleep(0.3)
     found = jobs(tmp_path)
-    assert found["train/n=1"]["reason"].startswith("error in code or config: TypeError: bad seed 1; mend it")
-    held = r"held: train/n=1 and \d more died of error in code or config: TypeError"  # one or two may have slipped in between
+    assert found["train/n=1"]["reason"].startswith(
+        "error in code or config: TypeError: bad seed 1; mend it"
+    )
+    # one or two may have slipped in between
+    held = r"held: train/n=1 and \d more died of error in code or config: TypeError"
     assert re.match(held, found["train/n=8"]["reason"]), found["train/n=8"]
     relaunched = orch(tmp_path, "launch", "trial.yaml", "--cluster", str(one_core))
-    assert "not submitted again: train/n=1 died of something that another attempt does not change" in relaunched.stdout
+    assert (
+        "not submitted again: train/n=1 died of something that another attempt does not change"
+        in relaunched.stdout
+    )
     assert "0 jobs submitted" in relaunched.stdout, relaunched.stdout
     (tmp_path / "train.py").write_text("")
     assert "submitted train/n=1" in orch(tmp_path, "retry", "--job", "train").stdout

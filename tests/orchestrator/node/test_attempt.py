@@ -1,4 +1,5 @@
-"""The program on the node: one claim, signals passed on and waited for, an exit record that names the cause."""
+"""The program on the node: one claim, signals passed on and waited for, an exit record that names
+the cause."""
 
 import json
 import os
@@ -23,8 +24,18 @@ def job_folder(folder: Path, command: list[str], needs: dict[str, str] | None = 
     """What orch leaves for a node before it submits a command job."""
     path = folder / "jobs" / "a"
     (path / "attempt-1").mkdir(parents=True)
-    (path / "job.json").write_text(json.dumps({
-        "name": "a", "engine": None, "command": command, "needs": needs or {}, "cwd": str(folder), "identity": "i"}))
+    (path / "job.json").write_text(
+        json.dumps(
+            {
+                "name": "a",
+                "engine": None,
+                "command": command,
+                "needs": needs or {},
+                "cwd": str(folder),
+                "identity": "i",
+            }
+        )
+    )
     return path
 
 
@@ -42,7 +53,10 @@ def test_of_eight_processes_with_one_attempt_exactly_one_runs_it(tmp_path: Path)
     assert [racer.wait(timeout=SECONDS) for racer in racers] == [0] * 8
     assert (tmp_path / "ran").read_text() == "ran\n"
     assert exit_record(path)["results"]
-    assert exit_record(path)["job_id"] == json.loads((path / "attempt-1" / "claim.json").read_text())["job_id"]
+    assert (
+        exit_record(path)["job_id"]
+        == json.loads((path / "attempt-1" / "claim.json").read_text())["job_id"]
+    )
     assert (path / "attempt-1" / "log.txt").read_text().count("ends without work") == 7
     assert not list((path / "attempt-1").glob(".*"))
 
@@ -82,7 +96,15 @@ def test_a_killed_node_takes_its_child_with_it(tmp_path: Path) -> None:
 
 
 def test_sigusr2_is_passed_on_and_the_end_is_waited_for(tmp_path: Path) -> None:
-    path = job_folder(tmp_path, ["bash", "-c", "trap 'sleep 1; echo saved > saved; exit 1' USR2; touch ready; while :; do sleep 0.1; done"])
+    path = job_folder(
+        tmp_path,
+        [
+            "bash",
+            "-c",
+            "trap 'sleep 1; echo saved > saved; exit 1' USR2; touch ready; while :; do "
+            "sleep 0.1; done",
+        ],
+    )
     process = node(path, "7")
     wait_for(tmp_path / "ready")
     process.send_signal(signal.SIGUSR2)
@@ -107,11 +129,17 @@ def test_sigterm_ends_a_command_that_does_not_handle_it(tmp_path: Path) -> None:
     wait_for(tmp_path / "ready")
     process.terminate()
     assert process.wait(timeout=SECONDS) == 1
-    assert (exit_record(path)["exit_code"], exit_record(path)["signals"]) == (-signal.SIGTERM, ["SIGTERM"])
+    assert (exit_record(path)["exit_code"], exit_record(path)["signals"]) == (
+        -signal.SIGTERM,
+        ["SIGTERM"],
+    )
 
 
 def test_the_exit_record_holds_the_exception_and_not_the_last_line(tmp_path: Path) -> None:
-    code = "import atexit; atexit.register(lambda: print('bye')); raise RuntimeError('disk quota exceeded on /scratch')"
+    code = (
+        "import atexit; atexit.register(lambda: print('bye')); raise RuntimeError('disk "
+        "quota exceeded on /scratch')"
+    )
     path = job_folder(tmp_path, [sys.executable, "-c", code])
     assert node(path, "7").wait(timeout=SECONDS) == 1
     assert exit_record(path)["reason"] == "RuntimeError: disk quota exceeded on /scratch"
@@ -151,8 +179,11 @@ def test_each_attempt_has_a_temporary_folder_that_goes_with_it(tmp_path: Path) -
     assert not Path((tmp_path / "where").read_text().strip()).exists()
 
 
-def test_a_signal_for_a_program_that_has_just_been_waited_for_is_not_an_error(tmp_path: Path) -> None:
-    """The handler runs between the system's word that it has ended and Python's note of it: Popen's lock is held, poll cannot tell."""
+def test_a_signal_for_a_program_that_has_just_been_waited_for_is_not_an_error(
+    tmp_path: Path,
+) -> None:
+    """The handler runs between the system's word that it has ended and Python's note of it: Popen's
+    lock is held, poll cannot tell."""
     attempt = node_program.Attempt(str(job_folder(tmp_path, ["true"])), 1, TOKEN)
     child = subprocess.Popen(["true"], start_new_session=True)
     with child._waitpid_lock:  # type: ignore[attr-defined]

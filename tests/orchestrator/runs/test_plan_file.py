@@ -1,4 +1,5 @@
-"""plan.json and state.json: what is written is read again, what is not ours is refused with a remedy."""
+"""plan.json and state.json: what is written is read again, what is not ours is refused with a
+remedy."""
 
 from __future__ import annotations
 
@@ -26,25 +27,69 @@ TIME = st.none() | st.floats(0, 2e9)
 
 def made(folder: Path, config: dict[str, object] | None = None) -> Run:
     """A run of two jobs, read from its folder."""
-    jobs = tuple(Job(name=f"a/n={n}", stage="a", axes={"n": n}, engine="x" if config else None, command=None if config else ("true", "ä"),
-                     config=config or {}, resources=Resources(cpus=2), identity=f"i{n}", folder=f"jobs/a.n-{n}", after=("z",) * n)
-                 for n in range(2))
-    plan = Plan(experiment="e", about="", preset=None, source=Path("e.yaml"), jobs=jobs, identity="p")
-    write_plan(folder, PlanFile(plan=plan, profile={"kind": "local"}, uid="u", cwd="/", created=1.0))
+    jobs = tuple(
+        Job(
+            name=f"a/n={n}",
+            stage="a",
+            axes={"n": n},
+            engine="x" if config else None,
+            command=None if config else ("true", "ä"),
+            config=config or {},
+            resources=Resources(cpus=2),
+            identity=f"i{n}",
+            folder=f"jobs/a.n-{n}",
+            after=("z",) * n,
+        )
+        for n in range(2)
+    )
+    plan = Plan(
+        experiment="e", about="", preset=None, source=Path("e.yaml"), jobs=jobs, identity="p"
+    )
+    write_plan(
+        folder, PlanFile(plan=plan, profile={"kind": "local"}, uid="u", cwd="/", created=1.0)
+    )
     assert read_plan(folder).plan == plan or config is not None
     return open_run(folder)
 
 
-@given(st.lists(st.tuples(TEXT, TEXT, st.sampled_from(JobState), TIME, st.booleans(), st.none() | st.integers(0, 255)),
-                min_size=2, max_size=2))
-def test_records_are_read_as_they_were_written(tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple]) -> None:
+@given(
+    st.lists(
+        st.tuples(
+            TEXT,
+            TEXT,
+            st.sampled_from(JobState),
+            TIME,
+            st.booleans(),
+            st.none() | st.integers(0, 255),
+        ),
+        min_size=2,
+        max_size=2,
+    )
+)
+def test_records_are_read_as_they_were_written(
+    tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple]
+) -> None:
     run = made(tmp_path_factory.mktemp("run"))
-    records = [Record(name=job.name, stage=job.stage, identity=job.identity, folder=job.folder, reason=reason, host=host, state=state,
-                      ended=ended, held=held, exit_code=code)
-               for job, (reason, host, state, ended, held, code) in zip(run.plan.jobs, drawn, strict=True)]
+    records = [
+        Record(
+            name=job.name,
+            stage=job.stage,
+            identity=job.identity,
+            folder=job.folder,
+            reason=reason,
+            host=host,
+            state=state,
+            ended=ended,
+            held=held,
+            exit_code=code,
+        )
+        for job, (reason, host, state, ended, held, code) in zip(run.plan.jobs, drawn, strict=True)
+    ]
     run.save(records)
     assert run.load() == records
-    assert all("state" in job for job in json.loads((run.folder / "state.json").read_text())["jobs"])
+    assert all(
+        "state" in job for job in json.loads((run.folder / "state.json").read_text())["jobs"]
+    )
 
 
 def test_a_job_has_a_line_after_every_save_so_that_the_shell_finds_it(tmp_path: Path) -> None:
@@ -55,9 +100,18 @@ def test_a_job_has_a_line_after_every_save_so_that_the_shell_finds_it(tmp_path: 
     assert [json.loads(name) for name, _ in found] == [job.name for job in run.plan.jobs]
 
 
-@pytest.mark.parametrize(("before", "after"), [('"stage":', '"stag":'), ('"WAITING"', '"WAITIN"'),
-                                               ('"folder":"', '"folder":7,"x":"'), ("]}", "")])
-def test_a_state_file_that_is_none_names_the_remedy(tmp_path: Path, before: str, after: str) -> None:
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ('"stage":', '"stag":'),
+        ('"WAITING"', '"WAITIN"'),
+        ('"folder":"', '"folder":7,"x":"'),
+        ("]}", ""),
+    ],
+)
+def test_a_state_file_that_is_none_names_the_remedy(
+    tmp_path: Path, before: str, after: str
+) -> None:
     run = made(tmp_path)
     run.save(run.load())
     path = tmp_path / "state.json"
@@ -67,7 +121,9 @@ def test_a_state_file_that_is_none_names_the_remedy(tmp_path: Path, before: str,
 
 
 def test_a_number_that_strict_json_has_not_is_read_again(tmp_path: Path) -> None:
-    config = made(tmp_path, {"most": math.inf, "none": math.nan, "large": 2**80}).plan.jobs[1].config
+    config = (
+        made(tmp_path, {"most": math.inf, "none": math.nan, "large": 2**80}).plan.jobs[1].config
+    )
     assert (config["most"], math.isnan(config["none"]), config["large"]) == (math.inf, True, 2**80)
     (tmp_path / "plan.json").write_text("{}")
     with pytest.raises(RunError, match="not a plan file"):
@@ -77,7 +133,11 @@ def test_a_number_that_strict_json_has_not_is_read_again(tmp_path: Path) -> None
 def test_a_record_is_changed_as_a_dataclass_is() -> None:
     record = Record(name="a", stage="a", identity="i", folder="f", seen=1.0)
     later = dataclasses.replace(record, seen=30.0)
-    assert (later.seen, later.name, dataclasses.replace(later, seen=1.0) == record) == (30.0, "a", True)
+    assert (later.seen, later.name, dataclasses.replace(later, seen=1.0) == record) == (
+        30.0,
+        "a",
+        True,
+    )
     assert unchanged([record], [later])
     assert not unchanged([record], [dataclasses.replace(later, seen=90.0)])
     assert not unchanged([record], [dataclasses.replace(later, state=JobState.FAILED)])

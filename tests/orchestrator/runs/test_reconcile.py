@@ -1,4 +1,5 @@
-"""The weighing of sources: no order, loss or repetition of answers loses a finished job or invents a failure."""
+"""The weighing of sources: no order, loss or repetition of answers loses a finished job or invents
+a failure."""
 
 import dataclasses
 from pathlib import Path
@@ -16,30 +17,64 @@ TOKEN = "0123456789"
 
 
 def record(state: JobState = JobState.PENDING) -> Record:
-    return Record(name="train", stage="train", identity="i", folder="jobs/train", attempt=1, token=TOKEN, job_id="7", state=state,
-                  submitted=1.0)
+    return Record(
+        name="train",
+        stage="train",
+        identity="i",
+        folder="jobs/train",
+        attempt=1,
+        token=TOKEN,
+        job_id="7",
+        state=state,
+        submitted=1.0,
+    )
 
 
 def seen(state: JobState) -> Seen:
     return Seen(job_id="7", token=TOKEN, state=state)
 
 
-def left(code: int, results: bool, ended: float = 50.0, signals: tuple[str, ...] = ()) -> ExitRecord:
-    return ExitRecord(token=TOKEN, job_id="7", host="n", pid=1, exit_code=code, started=2.0, ended=ended, results=results, reason="why",
-                      signals=signals)
+def left(
+    code: int, results: bool, ended: float = 50.0, signals: tuple[str, ...] = ()
+) -> ExitRecord:
+    return ExitRecord(
+        token=TOKEN,
+        job_id="7",
+        host="n",
+        pid=1,
+        exit_code=code,
+        started=2.0,
+        ended=ended,
+        results=results,
+        reason="why",
+        signals=signals,
+    )
 
 
 ACTIVE_ANSWERS: list[Answer] = [
-    None, {}, {TOKEN: seen(JobState.PENDING)}, {TOKEN: seen(JobState.RUNNING)}, {TOKEN: seen(JobState.UNKNOWN)}]
+    None,
+    {},
+    {TOKEN: seen(JobState.PENDING)},
+    {TOKEN: seen(JobState.RUNNING)},
+    {TOKEN: seen(JobState.UNKNOWN)},
+]
 FINAL_ANSWERS: list[Answer] = [
-    None, {}, {TOKEN: seen(JobState.COMPLETED)}, {TOKEN: seen(JobState.RUNNING)}, {TOKEN: seen(JobState.PENDING)}]
-answers = st.lists(st.tuples(st.sampled_from(ACTIVE_ANSWERS), st.sampled_from(FINAL_ANSWERS)), max_size=8)
+    None,
+    {},
+    {TOKEN: seen(JobState.COMPLETED)},
+    {TOKEN: seen(JobState.RUNNING)},
+    {TOKEN: seen(JobState.PENDING)},
+]
+answers = st.lists(
+    st.tuples(st.sampled_from(ACTIVE_ANSWERS), st.sampled_from(FINAL_ANSWERS)), max_size=8
+)
 
 
 @settings(deadline=None)
 @given(before=answers, after=answers)
 def test_results_end_the_matter_whatever_the_scheduler_says(
-        before: list[tuple[Answer, Answer]], after: list[tuple[Answer, Answer]]) -> None:
+    before: list[tuple[Answer, Answer]], after: list[tuple[Answer, Answer]]
+) -> None:
     now = [record()]
     for active, final in before:
         now = reconcile(now, active, final, {}, set(), 100.0)
@@ -50,7 +85,9 @@ def test_results_end_the_matter_whatever_the_scheduler_says(
 
 
 @settings(deadline=None)
-@given(history=st.lists(st.sampled_from(ACTIVE_ANSWERS), max_size=8), final=st.sampled_from([None, {}]))
+@given(
+    history=st.lists(st.sampled_from(ACTIVE_ANSWERS), max_size=8), final=st.sampled_from([None, {}])
+)
 def test_absent_is_never_failed(history: list[Answer], final: Answer) -> None:
     now = [record()]
     for active in history:
@@ -59,27 +96,56 @@ def test_absent_is_never_failed(history: list[Answer], final: Answer) -> None:
 
 
 @settings(deadline=None)
-@given(state=st.sampled_from([JobState.PENDING, JobState.RUNNING, JobState.UNKNOWN, JobState.FAILED, JobState.WAITING]))
+@given(
+    state=st.sampled_from(
+        [JobState.PENDING, JobState.RUNNING, JobState.UNKNOWN, JobState.FAILED, JobState.WAITING]
+    )
+)
 def test_could_not_ask_changes_nothing(state: JobState) -> None:
     assert reconcile([record(state)], None, None, {}, set(), 100.0) == [record(state)]
 
 
 def test_an_exit_record_of_an_earlier_attempt_says_nothing() -> None:
     old = ExitRecord(**{**left(1, False).__dict__, "token": "anothertok"})
-    assert reconcile([record()], {TOKEN: seen(JobState.RUNNING)}, None, {"train": old}, set(), 100.0)[0].state is JobState.RUNNING
+    assert (
+        reconcile([record()], {TOKEN: seen(JobState.RUNNING)}, None, {"train": old}, set(), 100.0)[
+            0
+        ].state
+        is JobState.RUNNING
+    )
 
 
 def test_the_cause_is_the_log_line_and_the_word_of_accounting() -> None:
-    (now,) = reconcile([record()], {}, {TOKEN: Seen(job_id="7", token=TOKEN, state=JobState.TIMEOUT, reason="time limit reached")},
-                       {"train": left(-15, False, signals=("SIGTERM",))}, set(), 100.0)
+    (now,) = reconcile(
+        [record()],
+        {},
+        {TOKEN: Seen(job_id="7", token=TOKEN, state=JobState.TIMEOUT, reason="time limit reached")},
+        {"train": left(-15, False, signals=("SIGTERM",))},
+        set(),
+        100.0,
+    )
     assert (now.state, now.reason) == (JobState.TIMEOUT, "time limit reached; why")
 
 
 def test_of_a_failure_the_nodes_word_is_told_once() -> None:
     said = Seen(job_id="7", token=TOKEN, state=JobState.FAILED, reason="exit code 3")
-    (now,) = reconcile([record()], {}, {TOKEN: said}, {"train": dataclasses.replace(left(3, False), reason="")}, set(), 100.0)
+    (now,) = reconcile(
+        [record()],
+        {},
+        {TOKEN: said},
+        {"train": dataclasses.replace(left(3, False), reason="")},
+        set(),
+        100.0,
+    )
     assert (now.state, now.reason) == (JobState.FAILED, "exit code 3")
-    (now,) = reconcile([record()], {}, {TOKEN: said}, {"train": dataclasses.replace(left(-11, False), reason="")}, set(), 100.0)
+    (now,) = reconcile(
+        [record()],
+        {},
+        {TOKEN: said},
+        {"train": dataclasses.replace(left(-11, False), reason="")},
+        set(),
+        100.0,
+    )
     assert now.reason == "ended by signal 11 (SIGSEGV)"
 
 
@@ -100,17 +166,39 @@ def test_failed_states_are_final() -> None:
 
 def test_a_requeued_job_is_waiting_until_the_queue_shows_it_and_older_records_fall() -> None:
     saved = ExitRecord(**{**left(75, False, signals=("SIGUSR2",)).__dict__, "requeued": True})
+
     def state(active: Answer, final: Answer) -> Record:
-        return reconcile([record(JobState.RUNNING)], active, final, {"train": saved}, set(), 1000.0)[0]
+        return reconcile(
+            [record(JobState.RUNNING)], active, final, {"train": saved}, set(), 1000.0
+        )[0]
+
     for active in (None, {}):
         assert (state(active, None).state, state(active, None).restarts) == (JobState.PENDING, 1)
         assert state(active, None).reason == "requeued: why"
-    pending = Seen(job_id="7", token=TOKEN, state=JobState.PENDING, reason="BeginTime", source="squeue")
-    assert (state({TOKEN: pending}, None).reason, state({TOKEN: pending}, None).source) == ("requeued: why; BeginTime", "squeue")
+    pending = Seen(
+        job_id="7", token=TOKEN, state=JobState.PENDING, reason="BeginTime", source="squeue"
+    )
+    assert (state({TOKEN: pending}, None).reason, state({TOKEN: pending}, None).source) == (
+        "requeued: why; BeginTime",
+        "squeue",
+    )
     again = Seen(job_id="7", token=TOKEN, state=JobState.RUNNING, started=60.0)
-    assert (state({TOKEN: again}, None).state, state({TOKEN: again}, None).restarts) == (JobState.RUNNING, 1)
-    dead = Seen(job_id="7", token=TOKEN, state=JobState.OUT_OF_MEMORY, reason="out of memory (host)", started=60.0, ended=70.0)
-    assert (state({}, {TOKEN: dead}).state, state({}, {TOKEN: dead}).reason) == (JobState.OUT_OF_MEMORY, "out of memory (host)")
+    assert (state({TOKEN: again}, None).state, state({TOKEN: again}, None).restarts) == (
+        JobState.RUNNING,
+        1,
+    )
+    dead = Seen(
+        job_id="7",
+        token=TOKEN,
+        state=JobState.OUT_OF_MEMORY,
+        reason="out of memory (host)",
+        started=60.0,
+        ended=70.0,
+    )
+    assert (state({}, {TOKEN: dead}).state, state({}, {TOKEN: dead}).reason) == (
+        JobState.OUT_OF_MEMORY,
+        "out of memory (host)",
+    )
     early = reconcile([record(JobState.RUNNING)], {}, None, {"train": saved}, {"train"}, 1000.0)
     final = ExitRecord(**{**left(0, True).__dict__, "restart": 1})
     assert reconcile(early, {}, None, {"train": final}, {"train"}, 1001.0)[0].restarts == 1
@@ -118,7 +206,8 @@ def test_a_requeued_job_is_waiting_until_the_queue_shows_it_and_older_records_fa
 
 @dataclasses.dataclass(frozen=True)
 class World:
-    """The truth about one job, of which sources tell late or not at all. Times in seconds after its submission."""
+    """The truth about one job, of which sources tell late or not at all. Times in seconds after its
+    submission."""
 
     start: float
     end: float
@@ -135,8 +224,15 @@ class World:
         if now >= self.end:
             return {}
         running = now >= self.start
-        return {TOKEN: Seen(job_id="7", token=TOKEN, state=JobState.RUNNING if running else JobState.PENDING,
-                            started=self.start if running else None, source="squeue")}
+        return {
+            TOKEN: Seen(
+                job_id="7",
+                token=TOKEN,
+                state=JobState.RUNNING if running else JobState.PENDING,
+                started=self.start if running else None,
+                source="squeue",
+            )
+        }
 
     def final(self, now: float) -> Answer:
         if not self.accounting:
@@ -145,8 +241,23 @@ class World:
         if then < 0:
             return {}
         if then < self.end:
-            return {TOKEN: Seen(job_id="7", token=TOKEN, state=JobState.RUNNING if then >= self.start else JobState.PENDING)}
-        return {TOKEN: Seen(job_id="7", token=TOKEN, state=self.state, started=self.start, ended=self.end, source="sacct")}
+            return {
+                TOKEN: Seen(
+                    job_id="7",
+                    token=TOKEN,
+                    state=JobState.RUNNING if then >= self.start else JobState.PENDING,
+                )
+            }
+        return {
+            TOKEN: Seen(
+                job_id="7",
+                token=TOKEN,
+                state=self.state,
+                started=self.start,
+                ended=self.end,
+                source="sacct",
+            )
+        }
 
     def files(self, now: float) -> tuple[dict[str, ExitRecord], set[str]]:
         if now < self.end + self.files_late:
@@ -154,22 +265,57 @@ class World:
         good = self.state is JobState.COMPLETED
         signals = ("SIGTERM",) if self.state in (JobState.TIMEOUT, JobState.CANCELLED) else ()
         record = left(0 if good else 1, good, ended=self.end, signals=signals)
-        return {"train": dataclasses.replace(record, started=self.start)} if self.leaves or good else {}, {"train"} if good else set()
+        return {
+            "train": dataclasses.replace(record, started=self.start)
+        } if self.leaves or good else {}, {"train"} if good else set()
 
 
-ENDS = [JobState.COMPLETED, JobState.FAILED, JobState.TIMEOUT, JobState.OUT_OF_MEMORY, JobState.CANCELLED]
-worlds = st.builds(World, start=st.floats(0, 50), end=st.floats(50, 200), leaves=st.booleans(), state=st.sampled_from(ENDS),
-                   files_late=st.floats(0, SCHEDULER_SECONDS - 5), accounting_late=st.sampled_from([0.0, 5.0, 500.0]),
-                   accounting=st.booleans())
-looks = st.lists(st.tuples(st.floats(0, 30), st.floats(0, 4), st.floats(0, 4), st.sampled_from(["both", "squeue", "none"])), max_size=25)
+ENDS = [
+    JobState.COMPLETED,
+    JobState.FAILED,
+    JobState.TIMEOUT,
+    JobState.OUT_OF_MEMORY,
+    JobState.CANCELLED,
+]
+worlds = st.builds(
+    World,
+    start=st.floats(0, 50),
+    end=st.floats(50, 200),
+    leaves=st.booleans(),
+    state=st.sampled_from(ENDS),
+    files_late=st.floats(0, SCHEDULER_SECONDS - 5),
+    accounting_late=st.sampled_from([0.0, 5.0, 500.0]),
+    accounting=st.booleans(),
+)
+looks = st.lists(
+    st.tuples(
+        st.floats(0, 30),
+        st.floats(0, 4),
+        st.floats(0, 4),
+        st.sampled_from(["both", "squeue", "none"]),
+    ),
+    max_size=25,
+)
 
 
 @settings(max_examples=300, deadline=None)
-@example(world=World(start=0.0, end=50.0, state=JobState.OUT_OF_MEMORY, leaves=True, files_late=0.0, accounting_late=0.0, accounting=True),
-         moments=[(12.0, 4.0, 4.0, "both"), (30.0, 0.0, 0.0, "both"), (0.0, 0.0, 0.0, "squeue")], repeat=1)
+@example(
+    world=World(
+        start=0.0,
+        end=50.0,
+        state=JobState.OUT_OF_MEMORY,
+        leaves=True,
+        files_late=0.0,
+        accounting_late=0.0,
+        accounting=True,
+    ),
+    moments=[(12.0, 4.0, 4.0, "both"), (30.0, 0.0, 0.0, "both"), (0.0, 0.0, 0.0, "squeue")],
+    repeat=1,
+)
 @given(world=worlds, moments=looks, repeat=st.integers(1, 2))
 def test_no_order_delay_or_loss_of_answers_loses_a_finished_job_or_lets_one_run_twice(
-        world: World, moments: list[tuple[float, float, float, str]], repeat: int) -> None:
+    world: World, moments: list[tuple[float, float, float, str]], repeat: int
+) -> None:
     now = [record()]
     clock = 0.0
     for pause, between, later, answering in [*moments, *[(100.0, 0.0, 0.0, "both")] * 8]:
@@ -186,7 +332,9 @@ def test_no_order_delay_or_loss_of_answers_loses_a_finished_job_or_lets_one_run_
         alive = clock < world.end
         assert told.state is not JobState.WAITING, "it would be submitted again"
         if before.state in FAILED and before.source == "sacct":
-            assert told.state is before.state, "what accounting said is taken back because it was not asked again"
+            assert told.state is before.state, (
+                "what accounting said is taken back because it was not asked again"
+            )
         if alive or world.state is JobState.COMPLETED:
             assert told.state not in FAILED, "it would be submitted again"
     if world.state is JobState.COMPLETED:
@@ -198,12 +346,27 @@ def test_no_order_delay_or_loss_of_answers_loses_a_finished_job_or_lets_one_run_
 
 
 def test_a_job_that_slurm_calls_completed_has_a_minute_to_show_its_results() -> None:
-    over: Answer = {TOKEN: Seen(job_id="7", token=TOKEN, state=JobState.COMPLETED, started=10.0, ended=90.0, source="sacct")}
+    over: Answer = {
+        TOKEN: Seen(
+            job_id="7",
+            token=TOKEN,
+            state=JobState.COMPLETED,
+            started=10.0,
+            ended=90.0,
+            source="sacct",
+        )
+    }
     (soon,) = reconcile([record()], {}, over, {}, set(), 100.0)
-    assert (soon.state, soon.reason) == (JobState.COMPLETING, "ended; its results are not seen here yet")
+    assert (soon.state, soon.reason) == (
+        JobState.COMPLETING,
+        "ended; its results are not seen here yet",
+    )
     assert reconcile([soon], {}, over, {}, {"train"}, 110.0)[0].state is JobState.COMPLETED
     (late,) = reconcile([soon], {}, over, {}, set(), 200.0)
-    assert (late.state, late.reason) == (JobState.FAILED, "the scheduler says COMPLETED, but there are no results and no exit record")
+    assert (late.state, late.reason) == (
+        JobState.FAILED,
+        "the scheduler says COMPLETED, but there are no results and no exit record",
+    )
 
 
 @pytest.mark.parametrize("state", [JobState.SUSPENDED, JobState.RUNNING, JobState.COMPLETING])

@@ -1,4 +1,5 @@
-"""`orch evolve`: every checkpoint once, by its content, also while the training runs and deletes what it made before."""
+"""`orch evolve`: every checkpoint once, by its content, also while the training runs and deletes
+what it made before."""
 
 import hashlib
 import json
@@ -48,24 +49,56 @@ def weights(folder: Path, seed: int, *, described: bool = True) -> Path:
 
 
 def save(out: Path, epoch: int, seed: int, value: float = 0.0) -> None:
-    checkpoints.save(out, f"epoch-{epoch:06d}", lambda folder: weights(folder / "model", seed) and None, step=2 * epoch, epoch=epoch,
-                     metrics={"validation_reward_mean": value}, rank_by="validation_reward_mean")
+    checkpoints.save(
+        out,
+        f"epoch-{epoch:06d}",
+        lambda folder: weights(folder / "model", seed) and None,
+        step=2 * epoch,
+        epoch=epoch,
+        metrics={"validation_reward_mean": value},
+        rank_by="validation_reward_mean",
+    )
 
 
-def training_run(root: Path, arms: tuple[str, ...] = ("a", "b"), profile: Profile = PLANNED, **train: Any) -> Run:
+def training_run(
+    root: Path, arms: tuple[str, ...] = ("a", "b"), profile: Profile = PLANNED, **train: Any
+) -> Run:
     """A run with a training per arm and an evaluation, as it is before anything ran."""
     data = root / "data"
     data.mkdir(parents=True, exist_ok=True)
     (data / "math.test.parquet").touch()
     weights(root / "base", 0)
     path = root / "x.yaml"
-    path.write_text(yaml.safe_dump({
-        "experiment": "x", "about": "y", "stages": {
-            "train": {"engine": "ppo", "matrix": {"arm": {arm: {"learning_rate": 1e-3 + i} for i, arm in enumerate(arms)}},
-                      "config": {"model": str(root / "base"), "data": str(data), "validation_data": str(data),
-                                 "checkpoint_every_epochs": 1, **train}},
-            "evaluate": {"engine": "evaluation", "for_each": "train", "checkpoints": "last", "resources": {"minutes": 7},
-                         "config": {"data": "data", "limit": 5}}}}))
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "experiment": "x",
+                "about": "y",
+                "stages": {
+                    "train": {
+                        "engine": "ppo",
+                        "matrix": {
+                            "arm": {arm: {"learning_rate": 1e-3 + i} for i, arm in enumerate(arms)}
+                        },
+                        "config": {
+                            "model": str(root / "base"),
+                            "data": str(data),
+                            "validation_data": str(data),
+                            "checkpoint_every_epochs": 1,
+                            **train,
+                        },
+                    },
+                    "evaluate": {
+                        "engine": "evaluation",
+                        "for_each": "train",
+                        "checkpoints": "last",
+                        "resources": {"minutes": 7},
+                        "config": {"data": "data", "limit": 5},
+                    },
+                },
+            }
+        )
+    )
     return create_run(make_plan(path), profile, root / "runs")
 
 
@@ -73,15 +106,31 @@ def out_of(run: Run, arm: str, stage: str = "train") -> Path:
     return run.job_folder(run.by_name[f"{stage}/arm={arm}"]) / "out"
 
 
-def finish(out: Path, names: dict[str, str], engine: str = "evaluation", data: Path | None = None) -> None:
+def finish(
+    out: Path, names: dict[str, str], engine: str = "evaluation", data: Path | None = None
+) -> None:
     """An evaluation that has scored these checkpoints (name -> fingerprint)."""
     out.mkdir(parents=True, exist_ok=True)
     for place, name in enumerate(names):
         write_scores(out, name, {"math": share(2 * place + 2, 20)})
-    write_results(out, engine, EvaluationConfig(models="m", data="data", limit=5), [], 1.0, {
-        "checkpoints": [{"name": name, "step": place, "epoch": place, "fingerprint": print_} for place, (name, print_) in
-                        enumerate(names.items())],
-        "tasks": {} if data is None else {"math": {"file": str(data), "sha256": hashlib.sha256(data.read_bytes()).hexdigest()}}})
+    write_results(
+        out,
+        engine,
+        EvaluationConfig(models="m", data="data", limit=5),
+        [],
+        1.0,
+        {
+            "checkpoints": [
+                {"name": name, "step": place, "epoch": place, "fingerprint": print_}
+                for place, (name, print_) in enumerate(names.items())
+            ],
+            "tasks": {}
+            if data is None
+            else {
+                "math": {"file": str(data), "sha256": hashlib.sha256(data.read_bytes()).hexdigest()}
+            },
+        },
+    )
 
 
 def again(run: Run, **request: Any) -> tuple[Run, list[str]]:
@@ -93,11 +142,16 @@ def again(run: Run, **request: Any) -> tuple[Run, list[str]]:
 
 def scored(made: Run) -> list[list[str]]:
     """The checkpoints of each evaluation job, as its folder holds them."""
-    return [sorted(path.name for path in (made.job_folder(job) / "models" / "checkpoints").iterdir())
-            for job in made.plan.jobs if job.engine == "evaluation"]
+    return [
+        sorted(path.name for path in (made.job_folder(job) / "models" / "checkpoints").iterdir())
+        for job in made.plan.jobs
+        if job.engine == "evaluation"
+    ]
 
 
-def test_each_checkpoint_goes_to_one_job_and_a_second_call_adds_only_what_is_new(tmp_path: Path) -> None:
+def test_each_checkpoint_goes_to_one_job_and_a_second_call_adds_only_what_is_new(
+    tmp_path: Path,
+) -> None:
     run = training_run(tmp_path)
     save(out_of(run, "a"), 1, 11)
     save(out_of(run, "b"), 1, 21)
@@ -111,16 +165,22 @@ def test_each_checkpoint_goes_to_one_job_and_a_second_call_adds_only_what_is_new
     save(out_of(run, "a"), 2, 12)
     save(out_of(run, "b"), 2, 12)  # the same weights as the other arm's
     grown, _ = again(run)
-    assert [job.name for job in grown.plan.jobs if job.name not in made.by_name] == ["evaluate/arm=a,part=2", "report/checkpoints=6"]
-    points = {(point["training"], point["checkpoint"]): (point["folder"], point["evaluated_as"])
-              for point in grown.by_name["report/checkpoints=6"].config["points"]}
+    assert [job.name for job in grown.plan.jobs if job.name not in made.by_name] == [
+        "evaluate/arm=a,part=2",
+        "report/checkpoints=6",
+    ]
+    points = {
+        (point["training"], point["checkpoint"]): (point["folder"], point["evaluated_as"])
+        for point in grown.by_name["report/checkpoints=6"].config["points"]
+    }
     assert len(points) == 6
     assert points["train/arm=b", "epoch-000002"] == points["train/arm=a", "epoch-000002"]
     assert points["train/arm=b", "start"] == points["train/arm=a", "start"]
 
 
 def test_the_evaluation_is_the_runs_own_and_its_paths_begin_where_the_run_was_launched(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = training_run(tmp_path)
     save(out_of(run, "a"), 1, 11)
     (tmp_path / "elsewhere").mkdir()
@@ -132,7 +192,9 @@ def test_the_evaluation_is_the_runs_own_and_its_paths_begin_where_the_run_was_la
     assert Path(job.config["models"]["folder"]).is_dir()
 
 
-def test_a_checkpoint_that_the_training_deletes_stays_for_the_job_that_waits_and_goes_when_it_is_scored(tmp_path: Path) -> None:
+def test_a_checkpoint_that_the_training_deletes_stays_for_the_job_that_waits_and_goes_when_it_is_scored(
+    tmp_path: Path,
+) -> None:
     run = training_run(tmp_path, ("a",))
     out = out_of(run, "a")
     save(out, 1, 11)
@@ -141,10 +203,22 @@ def test_a_checkpoint_that_the_training_deletes_stays_for_the_job_that_waits_and
     save(out, 2, 12)
     made, _ = again(run)
     first = made.by_name["evaluate/arm=a,part=1"]
-    kept_here = {one.manifest.name: one for one in checkpoints.complete(made.job_folder(first) / "models")}
-    assert checkpoints.fingerprint(kept_here["epoch-000001"].model) == kept_here["epoch-000001"].manifest.fingerprint
-    assert {path.name for path in kept_here["epoch-000001"].model.iterdir()} == {"model.safetensors", "config.json", "tokenizer.json"}
-    finish(made.job_folder(first) / "out", {name: one.manifest.fingerprint for name, one in kept_here.items()})
+    kept_here = {
+        one.manifest.name: one for one in checkpoints.complete(made.job_folder(first) / "models")
+    }
+    assert (
+        checkpoints.fingerprint(kept_here["epoch-000001"].model)
+        == kept_here["epoch-000001"].manifest.fingerprint
+    )
+    assert {path.name for path in kept_here["epoch-000001"].model.iterdir()} == {
+        "model.safetensors",
+        "config.json",
+        "tokenizer.json",
+    }
+    finish(
+        made.job_folder(first) / "out",
+        {name: one.manifest.fingerprint for name, one in kept_here.items()},
+    )
     made, told = again(run)
     assert not (made.job_folder(first) / "models" / "checkpoints").exists()
     assert "train/arm=a: 2 checkpoints on disk, 0 new to the evolution, 0 to score" in told
@@ -170,25 +244,39 @@ def test_a_checkpoint_that_is_being_written_is_not_taken(tmp_path: Path) -> None
     assert scored(made) == [["epoch-000001", "start"]]
 
 
-def test_what_the_run_itself_has_scored_with_the_same_settings_is_taken_over(tmp_path: Path) -> None:
+def test_what_the_run_itself_has_scored_with_the_same_settings_is_taken_over(
+    tmp_path: Path,
+) -> None:
     run = training_run(tmp_path, ("a",))
     save(out_of(run, "a"), 1, 11)
-    prints = {one.manifest.name: one.manifest.fingerprint for one in checkpoints.complete(out_of(run, "a"))}
+    prints = {
+        one.manifest.name: one.manifest.fingerprint
+        for one in checkpoints.complete(out_of(run, "a"))
+    }
     finish(out_of(run, "a", "evaluate"), prints)
     made, _ = again(run)
     assert scored(made) == [["start"]]
-    (point,) = [one for one in made.by_name["report/checkpoints=2"].config["points"] if one["checkpoint"] != "start"]
+    (point,) = [
+        one
+        for one in made.by_name["report/checkpoints=2"].config["points"]
+        if one["checkpoint"] != "start"
+    ]
     assert point["folder"] == str(out_of(run, "a", "evaluate"))
     other, _ = again(run, overrides=("evaluate.config.limit=3",))
     assert other.folder != made.folder
     assert scored(other) == [["epoch-000001", "start"]]
 
 
-def test_what_the_run_has_scored_is_said_and_counts_only_while_its_files_are_the_same(tmp_path: Path) -> None:
+def test_what_the_run_has_scored_is_said_and_counts_only_while_its_files_are_the_same(
+    tmp_path: Path,
+) -> None:
     run = training_run(tmp_path, ("a",))
     save(out_of(run, "a"), 1, 11)
     data = tmp_path / "data" / "math.test.parquet"
-    prints = {one.manifest.name: one.manifest.fingerprint for one in checkpoints.complete(out_of(run, "a"))}
+    prints = {
+        one.manifest.name: one.manifest.fingerprint
+        for one in checkpoints.complete(out_of(run, "a"))
+    }
     finish(out_of(run, "a", "evaluate"), prints, data=data)
     data.write_text("another benchmark")
     made, told = again(run)
@@ -198,7 +286,10 @@ def test_what_the_run_has_scored_is_said_and_counts_only_while_its_files_are_the
     (tmp_path / "runs" / "x-evolution").rename(tmp_path / "before")
     made, told = again(run)
     assert scored(made) == [["start"]]
-    assert "evaluate/arm=a of the run has scored epoch-000001 with the same settings: taken over, not scored again" in told
+    assert (
+        "evaluate/arm=a of the run has scored epoch-000001 with the same settings: taken "
+        "over, not scored again" in told
+    )
 
 
 def test_evaluations_know_of_each_others_samples_whichever_runs_first(tmp_path: Path) -> None:
@@ -211,12 +302,21 @@ def test_evaluations_know_of_each_others_samples_whichever_runs_first(tmp_path: 
     assert job.config["reuse"] == [str(out_of(run, "a", "evaluate"))]
     waiting = json.loads((out_of(run, "b", "evaluate").parent / "config.json").read_text())
     assert str(made.job_folder(job) / "out") in waiting["reuse"]
-    assert "reuse" not in run.by_name["evaluate/arm=b"].config or not run.by_name["evaluate/arm=b"].config["reuse"]
+    assert (
+        "reuse" not in run.by_name["evaluate/arm=b"].config
+        or not run.by_name["evaluate/arm=b"].config["reuse"]
+    )
     finish(made.job_folder(job) / "out", {})
     later, _ = again(run, overrides=("evaluate.config.limit=4",))
     assert later.folder != made.folder
-    assert str(made.job_folder(job) / "out") in next(job for job in later.plan.jobs if job.engine == "evaluation").config["reuse"]
-    assert again(run, overrides=("evaluate.config.limit=3",))[0].by_name[job.name].identity == job.identity
+    assert (
+        str(made.job_folder(job) / "out")
+        in next(job for job in later.plan.jobs if job.engine == "evaluation").config["reuse"]
+    )
+    assert (
+        again(run, overrides=("evaluate.config.limit=3",))[0].by_name[job.name].identity
+        == job.identity
+    )
 
 
 def test_jobs_are_packed_as_asked(tmp_path: Path) -> None:
@@ -243,21 +343,45 @@ def test_best_is_the_trainings_own_and_mistakes_are_one_line(tmp_path: Path) -> 
     with pytest.raises(DescriptionError, match=r"unknown key 'limt' .* did you mean 'limit'"):
         again(run, overrides=("evaluate.config.limt=1",))
     save(out_of(run, "a"), 3, 99)
-    with pytest.raises(RunError, match="other weights than those that were scored as 'epoch-000003'"):
+    with pytest.raises(
+        RunError, match="other weights than those that were scored as 'epoch-000003'"
+    ):
         again(run, checkpoints="best")
 
 
-def test_an_evaluation_of_one_named_checkpoint_does_not_make_its_source_a_training_to_follow(tmp_path: Path) -> None:
+def test_an_evaluation_of_one_named_checkpoint_does_not_make_its_source_a_training_to_follow(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "math.test.parquet").touch()
     data = {"of": "prepare", "path": "data"}
-    described = {"experiment": "x", "about": "y", "stages": {
-        "prepare": {"engine": "miniature", "config": {}},
-        "warmed": {"engine": "evaluation", "after": "prepare",
-                   "config": {"data": "data", "models": {"of": "prepare", "checkpoint": "warm"}}},
-        "train": {"engine": "ppo", "after": "prepare", "config": {
-            "model": {"of": "prepare", "checkpoint": "warm"}, "data": data, "validation_data": data}},
-        "evaluate": {"engine": "evaluation", "for_each": "train", "checkpoints": "all", "config": {"data": "data"}}}}
+    described = {
+        "experiment": "x",
+        "about": "y",
+        "stages": {
+            "prepare": {"engine": "miniature", "config": {}},
+            "warmed": {
+                "engine": "evaluation",
+                "after": "prepare",
+                "config": {"data": "data", "models": {"of": "prepare", "checkpoint": "warm"}},
+            },
+            "train": {
+                "engine": "ppo",
+                "after": "prepare",
+                "config": {
+                    "model": {"of": "prepare", "checkpoint": "warm"},
+                    "data": data,
+                    "validation_data": data,
+                },
+            },
+            "evaluate": {
+                "engine": "evaluation",
+                "for_each": "train",
+                "checkpoints": "all",
+                "config": {"data": "data"},
+            },
+        },
+    }
     (tmp_path / "x.yaml").write_text(yaml.safe_dump(described))
     run = create_run(make_plan(tmp_path / "x.yaml"), PLANNED, tmp_path / "runs")
     assert [one.name for one in trainings(Request(source=run))] == ["train"]
@@ -277,7 +401,9 @@ def test_an_evolution_leads_back_to_the_run_it_follows(tmp_path: Path) -> None:
     assert source_of(run) is run
 
 
-def test_a_process_with_an_older_plan_does_not_wipe_the_records_of_newer_jobs(tmp_path: Path) -> None:
+def test_a_process_with_an_older_plan_does_not_wipe_the_records_of_newer_jobs(
+    tmp_path: Path,
+) -> None:
     run = training_run(tmp_path, ("a",))
     save(out_of(run, "a"), 1, 11)
     old, _ = again(run)
@@ -285,46 +411,90 @@ def test_a_process_with_an_older_plan_does_not_wipe_the_records_of_newer_jobs(tm
     new, _ = again(run)
     with old.lock():
         old.save(old.load())
-    assert [record.name for record in open_run(new.folder).load()] == [job.name for job in new.plan.jobs]
+    assert [record.name for record in open_run(new.folder).load()] == [
+        job.name for job in new.plan.jobs
+    ]
     written = json.loads((new.folder / "state.json").read_text())["jobs"]
     assert {record["name"] for record in written} == {job.name for job in new.plan.jobs}
 
 
 def known(epochs: list[int]) -> list[Known]:
-    return [Known(training="t", axes={}, checkpoint=f"e{epoch}", step=epoch, epoch=epoch, fingerprint=f"f{epoch}", model="", stamp="")
-            for epoch in epochs]
+    return [
+        Known(
+            training="t",
+            axes={},
+            checkpoint=f"e{epoch}",
+            step=epoch,
+            epoch=epoch,
+            fingerprint=f"f{epoch}",
+            model="",
+            stamp="",
+        )
+        for epoch in epochs
+    ]
 
 
-@given(st.lists(st.integers(1, 60), unique=True, min_size=1, max_size=20).map(sorted), st.integers(1, 6), st.data())
-def test_every_nth_of_a_growing_training_adds_and_never_shifts(epochs: list[int], n: int, data: st.DataObject) -> None:
+@given(
+    st.lists(st.integers(1, 60), unique=True, min_size=1, max_size=20).map(sorted),
+    st.integers(1, 6),
+    st.data(),
+)
+def test_every_nth_of_a_growing_training_adds_and_never_shifts(
+    epochs: list[int], n: int, data: st.DataObject
+) -> None:
     seen = known(epochs)
-    early = choose(seen[:data.draw(st.integers(0, len(seen)))], f"every:{n}", over=False)
+    early = choose(seen[: data.draw(st.integers(0, len(seen)))], f"every:{n}", over=False)
     late = choose(seen, f"every:{n}", over=True)
     assert [one for one in late if one in early] == early
     assert len(late) == -(-len(seen) // n)
     assert late[-1] == seen[-1]
 
 
-@given(st.lists(st.lists(st.tuples(st.sampled_from("ab"), st.integers(1, 9), st.integers(0, 12)), max_size=5), max_size=6),
-       st.sampled_from([None, 1, 2, 3]))
+@given(
+    st.lists(
+        st.lists(
+            st.tuples(st.sampled_from("ab"), st.integers(1, 9), st.integers(0, 12)), max_size=5
+        ),
+        max_size=6,
+    ),
+    st.sampled_from([None, 1, 2, 3]),
+)
 @settings(max_examples=60)
-def test_however_often_one_looks_weights_are_scored_once(looks: list[list[tuple[str, int, int]]], per_job: int | None) -> None:
+def test_however_often_one_looks_weights_are_scored_once(
+    looks: list[list[tuple[str, int, int]]], per_job: int | None
+) -> None:
     evolution = Evolution(source=None, folders=[])
     for look in looks:
         for training, epoch, content in look:
             if not any((one.training, one.epoch) == (training, epoch) for one in evolution.known):
-                evolution.known.append(Known(training=training, axes={"arm": training}, checkpoint=f"e{epoch}", step=epoch, epoch=epoch,
-                                             fingerprint=str(content), model="", stamp=""))
+                evolution.known.append(
+                    Known(
+                        training=training,
+                        axes={"arm": training},
+                        checkpoint=f"e{epoch}",
+                        step=epoch,
+                        epoch=epoch,
+                        fingerprint=str(content),
+                        model="",
+                        stamp="",
+                    )
+                )
         for training in "ab":
             assign(evolution, training, {"arm": training}, evolution.of(training), per_job)
     contents = [print_ for part in evolution.parts for print_ in part.checkpoints.values()]
     assert sorted(contents) == sorted({one.fingerprint for one in evolution.known})
-    assert len({part.name for part in evolution.parts}) == len({part.folder for part in evolution.parts}) == len(evolution.parts)
+    assert (
+        len({part.name for part in evolution.parts})
+        == len({part.folder for part in evolution.parts})
+        == len(evolution.parts)
+    )
     assert set(evolution.taken) == {(one.training, one.checkpoint) for one in evolution.known}
     assert all(1 <= len(part.checkpoints) <= (per_job or 99) for part in evolution.parts)
 
 
-def test_checkpoints_of_other_programs_are_found_and_what_is_not_whole_is_named(tmp_path: Path) -> None:
+def test_checkpoints_of_other_programs_are_found_and_what_is_not_whole_is_named(
+    tmp_path: Path,
+) -> None:
     root = tmp_path / "verl"
     for step in (10, 20, 30):
         weights(root / f"global_step_{step}" / "actor" / "huggingface", step)
@@ -333,7 +503,10 @@ def test_checkpoints_of_other_programs_are_found_and_what_is_not_whole_is_named(
     shards.mkdir(parents=True)
     (shards / "config.json").write_text("{}")
     found, told = locate(root)
-    assert [(one.name, one.step) for one in found] == [("global_step_10", 10), ("global_step_20", 20)]
+    assert [(one.name, one.step) for one in found] == [
+        ("global_step_10", 10),
+        ("global_step_20", 20),
+    ]
     assert any("still being written" in line for line in told)
     assert any("merge the shards with verl's model_merger" in line for line in told)
     plain = tmp_path / "plain"
@@ -343,33 +516,48 @@ def test_checkpoints_of_other_programs_are_found_and_what_is_not_whole_is_named(
     torn = weights(plain / "checkpoint-200", 4) / "model.safetensors"
     torn.write_bytes(torn.read_bytes()[:-3])
     index = weights(plain / "checkpoint-300", 5)
-    write_json(index / "model.safetensors.index.json", {"weight_map": {"w": "model.safetensors", "v": "gone.safetensors"}})
+    write_json(
+        index / "model.safetensors.index.json",
+        {"weight_map": {"w": "model.safetensors", "v": "gone.safetensors"}},
+    )
     (weights(plain / "checkpoint-400", 6) / "training_args.bin").touch()
     (plain / "old").mkdir()
     (plain / "old" / "pytorch_model.bin").touch()
     found, told = locate(plain)
-    assert [(one.name, one.format) for one in found] == [("checkpoint-20", "huggingface"), ("weights-30", "state_dict"),
-                                                         ("checkpoint-100", "huggingface")]
+    assert [(one.name, one.format) for one in found] == [
+        ("checkpoint-20", "huggingface"),
+        ("weights-30", "state_dict"),
+        ("checkpoint-100", "huggingface"),
+    ]
     assert sorted(line.rpartition(": ")[2] for line in told) == [
-        "1 of 2 weight files are missing, such as gone.safetensors", "model.safetensors is not as long as its header says",
+        "1 of 2 weight files are missing, such as gone.safetensors",
+        "model.safetensors is not as long as its header says",
         "pytorch_model.bin is a pickle, which is not opened; save it as safetensors",
-        "transformers writes trainer_state.json last, and it is not there"]
+        "transformers writes trainer_state.json last, and it is not there",
+    ]
     alone, _ = locate(plain / "checkpoint-100")
     assert [one.name for one in alone] == ["checkpoint-100"]
 
 
-def test_before_the_first_checkpoint_there_is_nothing_to_do_and_that_is_no_mistake(tmp_path: Path) -> None:
+def test_before_the_first_checkpoint_there_is_nothing_to_do_and_that_is_no_mistake(
+    tmp_path: Path,
+) -> None:
     run = training_run(tmp_path, ("a",))
     shutil.rmtree(tmp_path / "base")
     shown = orch(None, "evolve", run.name)
-    assert (shown.returncode, "there is no checkpoint yet; call again" in shown.stdout) == (0, True), shown.stderr
+    assert (shown.returncode, "there is no checkpoint yet; call again" in shown.stdout) == (
+        0,
+        True,
+    ), shown.stderr
     assert "no jobs yet" in orch(None, "status", "x-evolution").stdout
     assert find_run(None).name == run.name, "an evolution without a job is nobody's newest run"
     with pytest.raises(RunError, match="no such folder"):
         evolve(Request(source=None, folders=(tmp_path / "gone",)), lambda _: None)
 
 
-def test_a_folder_is_followed_with_settings_of_its_own_and_weights_alone_need_a_base(tmp_path: Path) -> None:
+def test_a_folder_is_followed_with_settings_of_its_own_and_weights_alone_need_a_base(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "data").mkdir()
     root = tmp_path / "plain"
     weights(root / "checkpoint-10", 1)
@@ -378,18 +566,35 @@ def test_a_folder_is_followed_with_settings_of_its_own_and_weights_alone_need_a_
     with pytest.raises(RunError, match="there is no evaluation whose settings could be taken"):
         evolve(Request(source=None, folders=(root,), profile=PLANNED), told.append)
     (tmp_path / "config.yaml").write_text("data: data\nlimit: 3\n")
-    request: dict[str, Any] = {"source": None, "folders": (root,), "profile": PLANNED, "config_file": tmp_path / "config.yaml"}
+    request: dict[str, Any] = {
+        "source": None,
+        "folders": (root,),
+        "profile": PLANNED,
+        "config_file": tmp_path / "config.yaml",
+    }
     made, _ = evolve(Request(**request), told.append)
     assert scored(made) == [["checkpoint-10"]]
-    assert any("weights alone; give the folder that holds their config.json" in line for line in told)
+    assert any(
+        "weights alone; give the folder that holds their config.json" in line for line in told
+    )
     made, _ = evolve(Request(**request, base=weights(tmp_path / "base", 9)), told.append)
     assert scored(made) == [["checkpoint-10"], ["weights-20"]]
     (second,) = checkpoints.complete(made.job_folder(made.plan.jobs[1]) / "models")
-    assert {path.name for path in second.model.iterdir()} == {"config.json", "tokenizer.json", "model.safetensors"}
-    assert checkpoints.fingerprint(second.model) == second.manifest.fingerprint == checkpoints.fingerprint(root / "weights-20")
+    assert {path.name for path in second.model.iterdir()} == {
+        "config.json",
+        "tokenizer.json",
+        "model.safetensors",
+    }
+    assert (
+        checkpoints.fingerprint(second.model)
+        == second.manifest.fingerprint
+        == checkpoints.fingerprint(root / "weights-20")
+    )
 
 
-def test_the_commands_work_on_an_evolution_and_its_report_program_runs_on_its_config(tmp_path: Path) -> None:
+def test_the_commands_work_on_an_evolution_and_its_report_program_runs_on_its_config(
+    tmp_path: Path,
+) -> None:
     run = training_run(tmp_path)
     for arm, seed in (("a", 10), ("b", 20)):
         for epoch in (1, 2):
@@ -397,38 +602,72 @@ def test_the_commands_work_on_an_evolution_and_its_report_program_runs_on_its_co
     made, _ = again(run)
     for job in made.plan.jobs:
         if job.engine == "evaluation":
-            one = {c.manifest.name: c.manifest.fingerprint for c in checkpoints.complete(made.job_folder(job) / "models")}
+            one = {
+                c.manifest.name: c.manifest.fingerprint
+                for c in checkpoints.complete(made.job_folder(job) / "models")
+            }
             finish(made.job_folder(job) / "out", one)
     shown = orch(None, "status", made.name, "--json")
     assert {row["job"]: row["state"] for row in json.loads(shown.stdout)["jobs"]} == {
-        "evaluate/arm=a,part=1": "COMPLETED", "evaluate/arm=b,part=1": "COMPLETED", "report/checkpoints=6": "WAITING"}
+        "evaluate/arm=a,part=1": "COMPLETED",
+        "evaluate/arm=b,part=1": "COMPLETED",
+        "report/checkpoints=6": "WAITING",
+    }
     assert "not done: report/checkpoints=6 WAITING" in orch(None, "report", made.name).stderr
     report = made.job_folder(made.by_name["report/checkpoints=6"])
-    done = subprocess.run([sys.executable, "-m", "engines.analysis.evolution", str(report / "config.json"), "--out", str(report / "out")],
-                          capture_output=True, text=True, cwd=ROOT)
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "engines.analysis.evolution",
+            str(report / "config.json"),
+            "--out",
+            str(report / "out"),
+        ],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
     assert done.returncode == 0, done.stderr
     assert "arm=a: stop at" in orch(None, "report", made.name).stdout
     listed = orch(None, "results", made.name, "--metric", "accuracy", "--json")
-    rows = [row for row in json.loads(listed.stdout) if row["domain"] == "macro mean" and not row["at"]]
+    rows = [
+        row for row in json.loads(listed.stdout) if row["domain"] == "macro mean" and not row["at"]
+    ]
     assert len(rows) == 6
     assert all(row["low"] <= row["value"] <= row["high"] for row in rows)
 
 
 @pytest.mark.slurm
 @pytest.mark.timeout(300)
-def test_on_slurm_the_report_of_what_is_scored_is_a_job_like_any_other(slurm: PrivateSlurm, tmp_path: Path) -> None:
+def test_on_slurm_the_report_of_what_is_scored_is_a_job_like_any_other(
+    slurm: PrivateSlurm, tmp_path: Path
+) -> None:
     run = training_run(tmp_path, profile=load_profile(str(slurm.profile)))
     shutil.rmtree(tmp_path / "base")  # so that nothing is left to score, and no engine has to start
     for arm, seed in (("a", 10), ("b", 20)):
         for epoch in (1, 2):
             save(out_of(run, arm), epoch, seed + epoch)
         made = checkpoints.complete(out_of(run, arm))
-        finish(out_of(run, arm, "evaluate"), {one.manifest.name: one.manifest.fingerprint for one in made})
-    begun = orch(None, "evolve", run.name, "--set", "report.resources.memory_gb=1", "--set", "report.resources.minutes=4")
+        finish(
+            out_of(run, arm, "evaluate"),
+            {one.manifest.name: one.manifest.fingerprint for one in made},
+        )
+    begun = orch(
+        None,
+        "evolve",
+        run.name,
+        "--set",
+        "report.resources.memory_gb=1",
+        "--set",
+        "report.resources.minutes=4",
+    )
     assert "submitted report/checkpoints=4" in begun.stdout, begun.stderr
     assert "1 jobs submitted" in begun.stdout
     deadline = time.monotonic() + 200
-    while (row := json.loads(orch(None, "status", "--json").stdout)["jobs"][0])["state"] != "COMPLETED":
+    while (row := json.loads(orch(None, "status", "--json").stdout)["jobs"][0])[
+        "state"
+    ] != "COMPLETED":
         assert row["state"] in ("PENDING", "RUNNING", "COMPLETING"), row
         assert time.monotonic() < deadline
         time.sleep(1.0)
@@ -472,11 +711,17 @@ stages:
 
 @pytest.mark.engine
 @pytest.mark.timeout(1800)
-def test_an_evolution_of_a_running_training_picks_up_its_new_checkpoints_and_repeats_nothing(tmp_path: Path) -> None:
+def test_an_evolution_of_a_running_training_picks_up_its_new_checkpoints_and_repeats_nothing(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "tiny.yaml").write_text(TINY)
     assert orch(None, "launch", "tiny.yaml", "--cluster", "local", "--no-watch").returncode == 0
     deadline = time.monotonic() + 900
-    while not (first := list(tmp_path.glob("runs/tiny/*/jobs/train/out/checkpoints/epoch-000001/manifest.json"))):
+    while not (
+        first := list(
+            tmp_path.glob("runs/tiny/*/jobs/train/out/checkpoints/epoch-000001/manifest.json")
+        )
+    ):
         assert time.monotonic() < deadline
         time.sleep(0.5)
     begun = orch(None, "evolve", "tiny")
@@ -493,13 +738,21 @@ def test_an_evolution_of_a_running_training_picks_up_its_new_checkpoints_and_rep
     tokens = {path: path.read_text() for path in evolved.glob("jobs/*/attempt-*/claim.json")}
     nothing = orch(None, "evolve", "tiny")
     assert "0 jobs submitted" in nothing.stdout
-    assert {path: path.read_text() for path in evolved.glob("jobs/*/attempt-*/claim.json")} == tokens
-    prints = [entry["fingerprint"] for path in evolved.glob("jobs/evaluate*/out/results.json")
-              for entry in json.loads(path.read_text())["facts"]["checkpoints"]]
+    assert {
+        path: path.read_text() for path in evolved.glob("jobs/*/attempt-*/claim.json")
+    } == tokens
+    prints = [
+        entry["fingerprint"]
+        for path in evolved.glob("jobs/evaluate*/out/results.json")
+        for entry in json.loads(path.read_text())["facts"]["checkpoints"]
+    ]
     assert len(prints) == len(set(prints)) >= 3
     report = orch(None, "report", "tiny-evolution")
     assert report.returncode == 0, report.stderr
     for name in ("start", "epoch-000001", "epoch-000003"):
         assert name in report.stdout
-    # The training keeps its best checkpoint and its last: the one between was scored, or is named as deleted before anyone looked.
-    assert "epoch-000002" in report.stdout or "epoch 2: deleted before anyone looked" in " ".join(report.stdout.split())
+    # The training keeps its best checkpoint and its last: the one between was scored, or is named
+    # as deleted before anyone looked.
+    assert "epoch-000002" in report.stdout or "epoch 2: deleted before anyone looked" in " ".join(
+        report.stdout.split()
+    )

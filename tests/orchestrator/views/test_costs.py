@@ -1,4 +1,5 @@
-"""Hours asked, used and wasted; use against request; on made-up starts with known answers, and on real runs."""
+"""Hours asked, used and wasted; use against request; on made-up starts with known answers, and on
+real runs."""
 
 import json
 import sys
@@ -19,71 +20,151 @@ from tests.support.private_slurm import PrivateSlurm
 
 def start(started: float, ended: float | None, outcome: str, **values: Any) -> Start:
     resources = values.pop("resources", Resources(gpus=2, cpus=4, memory_gb=64, minutes=120))
-    return Start(job="train", attempt=1, restart=0, started=started, ended=ended, outcome=outcome, resources=resources, **values)
+    return Start(
+        job="train",
+        attempt=1,
+        restart=0,
+        started=started,
+        ended=ended,
+        outcome=outcome,
+        resources=resources,
+        **values,
+    )
 
 
 def test_what_was_saved_before_a_death_is_not_wasted() -> None:
     died = start(100, 1000, "died")
     assert wasted_seconds(died, [], [], later=False) == 900
-    assert wasted_seconds(died, [200, 900], [], later=False) == 900, "progress that no checkpoint holds is lost"
+    assert wasted_seconds(died, [200, 900], [], later=False) == 900, (
+        "progress that no checkpoint holds is lost"
+    )
     assert wasted_seconds(died, [200, 900], [600.0], later=False) == 400
-    assert wasted_seconds(died, [200, 550], [600.0, 5000.0], later=True) == 450, "the next start went on from the line at 550"
+    assert wasted_seconds(died, [200, 550], [600.0, 5000.0], later=True) == 450, (
+        "the next start went on from the line at 550"
+    )
     assert wasted_seconds(start(100, 1000, "stopped"), [990.0], [], later=False) == 0
     assert wasted_seconds(start(100, 1000, "stopped"), [], [], later=False) == 900
-    assert wasted_seconds(start(100, None, "died"), [], [], later=False) == 0, "nobody knows, so it is not counted but named"
+    assert wasted_seconds(start(100, None, "died"), [], [], later=False) == 0, (
+        "nobody knows, so it is not counted but named"
+    )
 
 
 @settings(deadline=None, max_examples=60)
-@given(times=st.lists(st.floats(0, 2000), max_size=8), outcome=st.sampled_from(["running", "results", "requeued", "stopped", "died"]),
-       later=st.booleans())
+@given(
+    times=st.lists(st.floats(0, 2000), max_size=8),
+    outcome=st.sampled_from(["running", "results", "requeued", "stopped", "died"]),
+    later=st.booleans(),
+)
 def test_no_start_wastes_more_than_it_took(times: list[float], outcome: str, later: bool) -> None:
     assert 0 <= wasted_seconds(start(100, 1000, outcome), times, times, later) <= 900
 
 
 def test_sacct_is_read_by_job_with_its_steps() -> None:
     text = "7|01:00.500|\n7.batch|01:00.500|2097152K\n7.extern|00:00|0\n8_3|1-02:00:00|\n8_3.batch|1-02:00:00|3.5G\n9|00:00:00|\n"
-    assert from_sacct(text) == {"7": {"cpu_seconds": 60.5, "memory_gb": 2.0, "memory_of": "job"},
-                                "8_3": {"cpu_seconds": 93600.0, "memory_gb": 3.5, "memory_of": "job"}}
+    assert from_sacct(text) == {
+        "7": {"cpu_seconds": 60.5, "memory_gb": 2.0, "memory_of": "job"},
+        "8_3": {"cpu_seconds": 93600.0, "memory_gb": 3.5, "memory_of": "job"},
+    }
     assert cpu_seconds("") is None
 
 
 def test_accounting_stands_over_the_node_but_not_for_a_job_that_was_requeued() -> None:
-    once, twice = start(0, 100, "results", job_id="7", usage={"cpu_seconds": 1.0}), start(0, 100, "died", job_id="8")
-    found = with_accounting([once, twice, twice], {"7": {"cpu_seconds": 9.0}, "8": {"cpu_seconds": 9.0}})
+    once, twice = (
+        start(0, 100, "results", job_id="7", usage={"cpu_seconds": 1.0}),
+        start(0, 100, "died", job_id="8"),
+    )
+    found = with_accounting(
+        [once, twice, twice], {"7": {"cpu_seconds": 9.0}, "8": {"cpu_seconds": 9.0}}
+    )
     assert [dict(one.usage) for one in found] == [{"cpu_seconds": 9.0}, {}, {}]
 
 
 def test_the_advice_names_the_key_and_a_number_that_leaves_room() -> None:
-    small = of_stage("train", [start(0, 600, "results", usage={"cpu_seconds": 600.0, "memory_gb": 10.0, "memory_of": "job",
-                                                                "gpu_percent": 12.0, "gpu_memory_gb": 8.0})])
-    assert [line.split()[0] for line in small.advice] == ["train.resources.cpus=2", "train.resources.memory_gb=13", "train:",
-                                                          "train.resources.minutes=15"]
-    tight = of_stage("train", [start(0, 7000, "results", usage={"cpu_seconds": 28_000.0, "memory_gb": 62.0,
-                                                                 "memory_of": "largest process"})])
-    assert [line.split()[0] for line in tight.advice] == ["train.resources.memory_gb=78:", "train.resources.minutes=146:"]
-    part = of_stage("train", [start(0, 6000, "results", usage={"memory_gb": 3.0, "memory_of": "largest process"})])
+    small = of_stage(
+        "train",
+        [
+            start(
+                0,
+                600,
+                "results",
+                usage={
+                    "cpu_seconds": 600.0,
+                    "memory_gb": 10.0,
+                    "memory_of": "job",
+                    "gpu_percent": 12.0,
+                    "gpu_memory_gb": 8.0,
+                },
+            )
+        ],
+    )
+    assert [line.split()[0] for line in small.advice] == [
+        "train.resources.cpus=2",
+        "train.resources.memory_gb=13",
+        "train:",
+        "train.resources.minutes=15",
+    ]
+    tight = of_stage(
+        "train",
+        [
+            start(
+                0,
+                7000,
+                "results",
+                usage={"cpu_seconds": 28_000.0, "memory_gb": 62.0, "memory_of": "largest process"},
+            )
+        ],
+    )
+    assert [line.split()[0] for line in tight.advice] == [
+        "train.resources.memory_gb=78:",
+        "train.resources.minutes=146:",
+    ]
+    part = of_stage(
+        "train",
+        [start(0, 6000, "results", usage={"memory_gb": 3.0, "memory_of": "largest process"})],
+    )
     assert part.advice == (), "the largest process alone does not say that less memory is enough"
 
 
 @pytest.mark.slurm
-def test_slurm_says_when_a_job_will_start_and_what_it_used(slurm: PrivateSlurm, tmp_path: Path) -> None:
-    burn = ("import sys, time; x = bytearray(200 << 20); end = time.time() + (40 if sys.argv[1] == '1' else 2)\n"
-            "while time.time() < end: sum(range(10**6))")
+def test_slurm_says_when_a_job_will_start_and_what_it_used(
+    slurm: PrivateSlurm, tmp_path: Path
+) -> None:
+    burn = (
+        "import sys, time; x = bytearray(200 << 20); end = time.time() + (40 if "
+        "sys.argv[1] == '1' else 2)\n"
+        "while time.time() < end: sum(range(10**6))"
+    )
     (tmp_path / "burn.py").write_text(burn)
     (tmp_path / "trial.yaml").write_text(
-        f"experiment: trial\nstages:\n  burn: {{command: \"{sys.executable} burn.py {{n}}\", matrix: {{n: [1, 2]}}, "
-        "resources: {cpus: 1, memory_gb: 1, minutes: 3}}\n")
-    (tmp_path / "alone.yaml").write_text(slurm.profile.read_text() + "sbatch: {exclusive: true, nodelist: a100-1}\n")
-    done = orch(tmp_path, "launch", "trial.yaml", "--cluster", str(tmp_path / "alone.yaml"), "--no-watch")
+        f'experiment: trial\nstages:\n  burn: {{command: "{sys.executable} burn.py '
+        f'{{n}}", matrix: {{n: [1, 2]}}, '
+        "resources: {cpus: 1, memory_gb: 1, minutes: 3}}\n"
+    )
+    (tmp_path / "alone.yaml").write_text(
+        slurm.profile.read_text() + "sbatch: {exclusive: true, nodelist: a100-1}\n"
+    )
+    done = orch(
+        tmp_path, "launch", "trial.yaml", "--cluster", str(tmp_path / "alone.yaml"), "--no-watch"
+    )
     assert done.returncode == 0, done.stderr
     deadline, expected = time.monotonic() + 120, None
     while expected is None:
         assert time.monotonic() < deadline
         jobs = json.loads(orch(tmp_path, "status", "--json").stdout)["jobs"]
-        expected = next((one["expected_start"] for one in jobs if one["state"] == "PENDING" and one["expected_start"]), None)
+        expected = next(
+            (
+                one["expected_start"]
+                for one in jobs
+                if one["state"] == "PENDING" and one["expected_start"]
+            ),
+            None,
+        )
     assert time.time() - 60 < expected < time.time() + 240
     assert "starts in" in orch(tmp_path, "status").stdout
-    while any(one["state"] != "COMPLETED" for one in json.loads(orch(tmp_path, "status", "--json").stdout)["jobs"]):
+    while any(
+        one["state"] != "COMPLETED"
+        for one in json.loads(orch(tmp_path, "status", "--json").stdout)["jobs"]
+    ):
         assert time.monotonic() < deadline + 200
         time.sleep(2)
     document = json.loads(orch(tmp_path, "costs", "--json").stdout)
@@ -94,13 +175,19 @@ def test_slurm_says_when_a_job_will_start_and_what_it_used(slurm: PrivateSlurm, 
 
 
 def test_a_failed_attempt_is_wasted_and_the_node_measures_what_a_job_uses(tmp_path: Path) -> None:
-    burn = "import time; x = bytearray(200 << 20); end = time.process_time() + 1.0\nwhile time.process_time() < end: pass"
+    burn = (
+        "import time; x = bytearray(200 << 20); end = time.process_time() + 1.0\nwhile "
+        "time.process_time() < end: pass"
+    )
     (tmp_path / "burn.py").write_text(burn)
     (tmp_path / "trial.yaml").write_text(
         "experiment: trial\nstages:\n"
-        f"  burn: {{command: {sys.executable} burn.py, resources: {{cpus: 1, memory_gb: 1, minutes: 2}}}}\n"
-        "  once:\n    command: \"sh -c 'true {arm}; test -e {arm} && exit 0; touch {arm}; sleep 1; exit 3'\"\n"
-        "    matrix: {arm: [left, right]}\n    resources: {cpus: 1, memory_gb: 1, minutes: 2}\n")
+        f"  burn: {{command: {sys.executable} burn.py, resources: {{cpus: 1, memory_gb: "
+        f"1, minutes: 2}}}}\n"
+        "  once:\n    command: \"sh -c 'true {arm}; test -e {arm} && exit 0; touch "
+        "{arm}; sleep 1; exit 3'\"\n"
+        "    matrix: {arm: [left, right]}\n    resources: {cpus: 1, memory_gb: 1, minutes: 2}\n"
+    )
     assert orch(tmp_path, "launch", "trial.yaml", "--cluster", "local", "--watch").returncode == 1
     assert orch(tmp_path, "retry", "--job", "once/arm=left").returncode == 0
     orch(tmp_path, "status", "--watch")
@@ -110,7 +197,9 @@ def test_a_failed_attempt_is_wasted_and_the_node_measures_what_a_job_uses(tmp_pa
     left = groups["once", "left"]
     assert (left["starts"], groups["once", "right"]["starts"]) == (2, 1)
     assert 1 / 3600 <= left["cpu_hours_wasted"] < left["cpu_hours_used"]
-    assert groups["once", "right"]["cpu_hours_wasted"] == pytest.approx(groups["once", "right"]["cpu_hours_used"])
+    assert groups["once", "right"]["cpu_hours_wasted"] == pytest.approx(
+        groups["once", "right"]["cpu_hours_used"]
+    )
     assert groups["burn", None]["cpu_hours_wasted"] == 0
     assert document["all"]["cpu_hours_asked"] == pytest.approx(3 * 2 / 60)
     (usage,) = (one["usage"] for one in document["starts"] if one["job"] == "burn")

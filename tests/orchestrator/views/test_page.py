@@ -1,4 +1,5 @@
-"""The page of a run: one file, no network, no script, the same size for ten thousand jobs as for a hundred."""
+"""The page of a run: one file, no network, no script, the same size for ten thousand jobs as for a
+hundred."""
 
 import json
 import os
@@ -15,7 +16,19 @@ from orchestrator.description.profile import Profile
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.record import JobState
-from orchestrator.views.page.drawings import Bar, Curve, StageBox, counts_at, depths, direct, graph, plot, span_text, thinned, timeline
+from orchestrator.views.page.drawings import (
+    Bar,
+    Curve,
+    StageBox,
+    counts_at,
+    depths,
+    direct,
+    graph,
+    plot,
+    span_text,
+    thinned,
+    timeline,
+)
 from orchestrator.views.page.page import bars, gather, page
 from tests.support.cli import SMALL, orch
 
@@ -32,7 +45,11 @@ class Checker(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         assert tag not in ("script", "link", "iframe", "img"), tag
-        assert not any(name in ("src", "href") or (value or "").startswith("http") for name, value in attrs if name != "xmlns"), attrs
+        assert not any(
+            name in ("src", "href") or (value or "").startswith("http")
+            for name, value in attrs
+            if name != "xmlns"
+        ), attrs
         if tag not in VOID:
             self.stack.append(tag)
 
@@ -46,19 +63,30 @@ class Checker(HTMLParser):
 
 
 def svgs(text: str) -> list[ElementTree.Element]:
-    return [ElementTree.fromstring(found) for found in re.findall(r"<svg.*?</svg>", text, re.DOTALL)]
+    return [
+        ElementTree.fromstring(found) for found in re.findall(r"<svg.*?</svg>", text, re.DOTALL)
+    ]
 
 
 def bar(number: int, state: JobState = JobState.COMPLETED, job: str | None = None) -> Bar:
-    return Bar(job=job or f"train/n={number}", stage="train", submitted=float(number), started=number + 5.0, ended=number + 50.0,
-               state=state, told="<told & more>")
+    return Bar(
+        job=job or f"train/n={number}",
+        stage="train",
+        submitted=float(number),
+        started=number + 5.0,
+        ended=number + 50.0,
+        state=state,
+        told="<told & more>",
+    )
 
 
 def test_the_page_of_a_real_run_shows_its_death_its_stages_and_its_hours(tmp_path: Path) -> None:
     (tmp_path / "trial.yaml").write_text(
-        f"experiment: trial\nabout: a <b>bold</b> claim\nstages:\n  good: {{command: 'true', {SMALL}}}\n"
-        f"  bad: {{command: \"sh -c 'echo \\\"RuntimeError: 3 < 4\\\"; exit 3'\", {SMALL}}}\n"
-        f"  last: {{command: 'true', after: [good, bad], {SMALL}}}\n")
+        f"experiment: trial\nabout: a <b>bold</b> claim\nstages:\n  good: {{command: "
+        f"'true', {SMALL}}}\n"
+        f'  bad: {{command: "sh -c \'echo \\"RuntimeError: 3 < 4\\"; exit 3\'", {SMALL}}}\n'
+        f"  last: {{command: 'true', after: [good, bad], {SMALL}}}\n"
+    )
     orch(tmp_path, "launch", "trial.yaml", "--cluster", "local", "--watch")
     done = orch(tmp_path, "page")
     assert done.returncode == 0, done.stderr
@@ -76,7 +104,10 @@ def test_the_page_of_a_real_run_shows_its_death_its_stages_and_its_hours(tmp_pat
 
 
 def test_ten_thousand_jobs_give_a_drawing_of_the_size_of_a_hundred() -> None:
-    few, many = timeline([bar(n) for n in range(100)], 0.0, 200.0), timeline([bar(n) for n in range(10_000)], 0.0, 10_100.0)
+    few, many = (
+        timeline([bar(n) for n in range(100)], 0.0, 200.0),
+        timeline([bar(n) for n in range(10_000)], 0.0, 10_100.0),
+    )
     assert len(many) < 2 * len(few)
     assert svgs(many)
     assert "10000 jobs" in many
@@ -87,15 +118,32 @@ def test_every_drawing_is_well_formed_whatever_it_shows() -> None:
     assert svgs(timeline(bars, 0.0, 60.0))
     assert svgs(timeline([bar(n, JobState.FAILED) for n in range(200)], 0.0, 300.0))
     assert "No job" in timeline([], 0.0, 0.0)
-    assert svgs(plot([Curve(label="<arm>", points=[(1.0, 2.0)]), Curve(label="b", points=[(1.0, -2.0), (5.0, 3.0)])], "loss"))
+    assert svgs(
+        plot(
+            [
+                Curve(label="<arm>", points=[(1.0, 2.0)]),
+                Curve(label="b", points=[(1.0, -2.0), (5.0, 3.0)]),
+            ],
+            "loss",
+        )
+    )
     assert svgs(plot([Curve(label="flat", points=[(0.0, 0.0)])], "loss"))
 
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.sets(st.integers(0, 7)), min_size=1, max_size=8))
-def test_stages_stand_right_of_what_they_need_and_no_arrow_says_what_a_longer_way_says(needs: list[set[int]]) -> None:
-    stages = [StageBox(name=str(n), counts={JobState.COMPLETED: 1}, needs=frozenset(str(m) for m in before if m < n), gates=frozenset())
-              for n, before in enumerate(needs)]
+def test_stages_stand_right_of_what_they_need_and_no_arrow_says_what_a_longer_way_says(
+    needs: list[set[int]],
+) -> None:
+    stages = [
+        StageBox(
+            name=str(n),
+            counts={JobState.COMPLETED: 1},
+            needs=frozenset(str(m) for m in before if m < n),
+            gates=frozenset(),
+        )
+        for n, before in enumerate(needs)
+    ]
     column, arrows = depths(stages), {(a, b) for a, b, _ in direct(stages)}
     assert all(column[a] < column[b] for a, b in arrows)
 
@@ -116,7 +164,9 @@ def test_stages_stand_right_of_what_they_need_and_no_arrow_says_what_a_longer_wa
 def test_jobs_at_once_are_as_many_as_a_loop_counts(pairs: list[tuple[float, float]]) -> None:
     spans = [(min(pair), max(pair)) for pair in pairs]
     width = 100 / 240
-    counted = [sum(int(a / width) <= place <= int(b / width) for a, b in spans) for place in range(240)]
+    counted = [
+        sum(int(a / width) <= place <= int(b / width) for a, b in spans) for place in range(240)
+    ]
     assert counts_at(spans, 0.0, width)[:239] == counted[:239]
 
 
@@ -125,21 +175,39 @@ def test_jobs_at_once_are_as_many_as_a_loop_counts(pairs: list[tuple[float, floa
 def test_thinning_keeps_the_range_and_the_mean(values: list[float]) -> None:
     points = thinned([(float(x), y) for x, y in enumerate(values)])
     assert len(points) <= 160
-    assert min(values) - 1e-6 <= min(y for _, y in points) <= max(y for _, y in points) <= max(values) + 1e-6
+    assert (
+        min(values) - 1e-6
+        <= min(y for _, y in points)
+        <= max(y for _, y in points)
+        <= max(values) + 1e-6
+    )
 
 
 def test_times_read_as_people_say_them() -> None:
-    assert [span_text(seconds) for seconds in (0, 30, 90, 7200, 172_800)] == ["0", "30 s", "1.5 min", "2 h", "2 d"]
+    assert [span_text(seconds) for seconds in (0, 30, 90, 7200, 172_800)] == [
+        "0",
+        "30 s",
+        "1.5 min",
+        "2 h",
+        "2 d",
+    ]
 
 
-def test_a_completed_job_without_an_exit_record_is_not_drawn_as_one_that_died(tmp_path: Path) -> None:
-    """Its node was lost between the results and the exit record; its results tell when it was done."""
+def test_a_completed_job_without_an_exit_record_is_not_drawn_as_one_that_died(
+    tmp_path: Path,
+) -> None:
+    """Its node was lost between the results and the exit record; its results tell when it was
+    done."""
     run = create_run(make_plan(a_sweep(tmp_path)), Profile(kind="local"), tmp_path / "runs")
     records = []
-    for record, state in zip(run.load(), (JobState.COMPLETED, JobState.FAILED, JobState.COMPLETING), strict=True):
+    for record, state in zip(
+        run.load(), (JobState.COMPLETED, JobState.FAILED, JobState.COMPLETING), strict=True
+    ):
         attempt = run.folder / record.folder / "attempt-1"
         attempt.mkdir(parents=True)
-        (attempt / "claim.json").write_text(json.dumps({"restart": 0, "started": 1000.0, "job_id": "7"}))
+        (attempt / "claim.json").write_text(
+            json.dumps({"restart": 0, "started": 1000.0, "job_id": "7"})
+        )
         records.append(replace(record, attempt=1, token=record.name, state=state))
     results = run.folder / records[0].folder / "out" / "results.json"
     results.parent.mkdir()
@@ -147,7 +215,10 @@ def test_a_completed_job_without_an_exit_record_is_not_drawn_as_one_that_died(tm
     os.utime(results, (1060.0, 1060.0))
     facts = gather(run, records, "", 1100.0)
     assert [(drawn.state, drawn.ended) for drawn in bars(facts)] == [
-        (JobState.COMPLETED, 1060.0), (JobState.FAILED, 1000.0), (JobState.RUNNING, 1100.0)]
+        (JobState.COMPLETED, 1060.0),
+        (JobState.FAILED, 1000.0),
+        (JobState.RUNNING, 1100.0),
+    ]
     (drawing,) = [one for one in svgs(page(facts)) if "timeline" in one.attrib["aria-label"]]
     marks = [one.attrib["class"] for one in drawing.iter() if one.tag.endswith("rect")]
     assert marks == ["ok", "bad", "run"]
@@ -156,5 +227,7 @@ def test_a_completed_job_without_an_exit_record_is_not_drawn_as_one_that_died(tm
 
 def a_sweep(folder: Path) -> Path:
     path = folder / "trial.yaml"
-    path.write_text("experiment: trial\nstages:\n  a: {command: 'echo {n}', matrix: {n: [1, 2, 3]}}\n")
+    path.write_text(
+        "experiment: trial\nstages:\n  a: {command: 'echo {n}', matrix: {n: [1, 2, 3]}}\n"
+    )
     return path

@@ -18,9 +18,11 @@ from orchestrator.views.watch.screens import Question, Runs
 from tests.support.cli import ORCH
 
 HOUR = "resources: {cpus: 1, memory_gb: 1, minutes: 60}"
-STAGES = (f"  quick: {{command: \"sh -c 'echo hello {{n}}'\", matrix: {{n: [1, 2]}}, {HOUR}}}\n"
-          f"  broken: {{command: sh -c 'echo the answer is wrong; exit 3', {HOUR}}}\n"
-          f"  long: {{command: \"sh -c 'echo it runs; sleep 3000'\", after: [quick], {HOUR}}}\n")
+STAGES = (
+    f"  quick: {{command: \"sh -c 'echo hello {{n}}'\", matrix: {{n: [1, 2]}}, {HOUR}}}\n"
+    f"  broken: {{command: sh -c 'echo the answer is wrong; exit 3', {HOUR}}}\n"
+    f"  long: {{command: \"sh -c 'echo it runs; sleep 3000'\", after: [quick], {HOUR}}}\n"
+)
 
 
 @pytest.fixture
@@ -29,7 +31,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "trial.yaml").write_text(f"experiment: trial\nstages:\n{STAGES}")
-    done = subprocess.run([ORCH, "launch", "trial.yaml", "--cluster", "local", "--no-watch"], capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [ORCH, "launch", "trial.yaml", "--cluster", "local", "--no-watch"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     return next((tmp_path / "runs").glob("[!.]*/*"))
 
@@ -47,10 +54,16 @@ def text(pilot: Pilot[None], where: str) -> str:
 
 
 def states_shown(app: Watch) -> dict[str, str]:
-    return {str(row.key.value): str(app.table.get_row(row.key)[1]) for row in app.table.ordered_rows}
+    return {
+        str(row.key.value): str(app.table.get_row(row.key)[1]) for row in app.table.ordered_rows
+    }
 
 
-def drive(folder: Path, steps: Callable[[Watch, Pilot[None]], Awaitable[None]], size: tuple[int, int] = (80, 24)) -> None:
+def drive(
+    folder: Path,
+    steps: Callable[[Watch, Pilot[None]], Awaitable[None]],
+    size: tuple[int, int] = (80, 24),
+) -> None:
     async def whole() -> None:
         app = Watch(open_run(folder))
         async with app.run_test(size=size) as pilot:
@@ -61,7 +74,12 @@ def drive(folder: Path, steps: Callable[[Watch, Pilot[None]], Awaitable[None]], 
 
 def test_jobs_logs_filters_cancel_and_retry_on_a_real_run(folder: Path) -> None:
     async def steps(app: Watch, pilot: Pilot[None]) -> None:
-        whole = {"quick/n=1": "COMPLETED", "quick/n=2": "COMPLETED", "broken": "FAILED", "long": "RUNNING"}
+        whole = {
+            "quick/n=1": "COMPLETED",
+            "quick/n=2": "COMPLETED",
+            "broken": "FAILED",
+            "long": "RUNNING",
+        }
         await until(pilot, lambda: states_shown(app) == whole)
         assert "1 FAILED" in text(pilot, "#head")
         assert "hello 1" in text(pilot, "#log")
@@ -70,7 +88,13 @@ def test_jobs_logs_filters_cancel_and_retry_on_a_real_run(folder: Path) -> None:
         await pilot.press("w")
         assert "broken is FAILED" in text(pilot, "#log")
         await pilot.press("w", "slash", *"ong")
-        await until(pilot, lambda: list(states_shown(app)) == ["long", "broken"] or list(states_shown(app)) == ["broken", "long"])
+        await until(
+            pilot,
+            lambda: (
+                list(states_shown(app)) == ["long", "broken"]
+                or list(states_shown(app)) == ["broken", "long"]
+            ),
+        )
         await pilot.press("backspace", "backspace", "backspace", *"lon", "enter")
         await until(pilot, lambda: list(states_shown(app)) == ["long"])
         await pilot.press("c")
@@ -88,7 +112,13 @@ def test_jobs_logs_filters_cancel_and_retry_on_a_real_run(folder: Path) -> None:
         await pilot.press("down", "down", "t")
         assert isinstance(app.screen, Question)
         await pilot.press("y")
-        await until(pilot, lambda: any(one.name == "broken" and one.attempt == 2 and one.state is JobState.FAILED for one in app.records))
+        await until(
+            pilot,
+            lambda: any(
+                one.name == "broken" and one.attempt == 2 and one.state is JobState.FAILED
+                for one in app.records
+            ),
+        )
         await pilot.press("r")
         assert isinstance(app.screen, Runs)
         await pilot.press("enter")
@@ -97,34 +127,69 @@ def test_jobs_logs_filters_cancel_and_retry_on_a_real_run(folder: Path) -> None:
 
     drive(folder, steps)
     assert not (folder.parent.parent / "watch").exists()
-    left = {path.name for path in folder.iterdir()} - {"plan.json", "state.json", "state.lock", "submitted.jsonl", "jobs", "scheduler",
-                                                       "code.json", "provenance"}
+    left = {path.name for path in folder.iterdir()} - {
+        "plan.json",
+        "state.json",
+        "state.lock",
+        "submitted.jsonl",
+        "jobs",
+        "scheduler",
+        "code.json",
+        "provenance",
+    }
     assert left == set(), "it left something"
     subprocess.run([ORCH, "cancel"], stdout=subprocess.DEVNULL, timeout=300, check=True)
 
 
 def test_without_a_terminal_it_prints_a_line_per_change(folder: Path) -> None:
-    with subprocess.Popen([ORCH, "watch"], stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [ORCH, "watch"], stdout=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL
+    ) as process:
         assert process.stdout is not None
         seen = ""
         while "long RUNNING" not in seen:
             line = process.stdout.readline()
             assert line, seen
             seen += line
-        assert subprocess.run([ORCH, "cancel"], stdout=subprocess.DEVNULL, timeout=300, check=True).returncode == 0
+        assert (
+            subprocess.run(
+                [ORCH, "cancel"], stdout=subprocess.DEVNULL, timeout=300, check=True
+            ).returncode
+            == 0
+        )
         assert process.wait(timeout=300) == 1
     assert "quick/n=1 COMPLETED" in seen
     assert "\x1b" not in seen
 
 
 def test_a_log_line_takes_one_line_whatever_a_program_printed() -> None:
-    shown = log_text(["10 %\r 55 %\r100 %\r", "\x1b[31mred\x1b[0m \x1b[2Jcleared", "x" * 200, "[bold]not markup"], 20)
+    shown = log_text(
+        [
+            "10 %\r 55 %\r100 %\r",
+            "\x1b[31mred\x1b[0m \x1b[2Jcleared",
+            "x" * 200,
+            "[bold]not markup",
+        ],
+        20,
+    )
     assert shown.plain.splitlines() == ["100 %", "red cleared", "x" * 19 + "…", "[bold]not markup"]
 
 
 def test_of_ten_thousand_jobs_those_that_matter_now_are_shown() -> None:
-    records = [Record(name=f"train/n={n}", stage="train", identity="i", folder="f", state=JobState.COMPLETED) for n in range(10_000)]
-    records[7_000] = Record(name="train/n=7000", stage="train", identity="i", folder="f", state=JobState.FAILED, reason="NaN")
+    records = [
+        Record(
+            name=f"train/n={n}", stage="train", identity="i", folder="f", state=JobState.COMPLETED
+        )
+        for n in range(10_000)
+    ]
+    records[7_000] = Record(
+        name="train/n=7000",
+        stage="train",
+        identity="i",
+        folder="f",
+        state=JobState.FAILED,
+        reason="NaN",
+    )
     shown = chosen(records, "all", "")
     assert len(shown) == MOST
     assert shown[0].name == "train/n=7000"

@@ -33,7 +33,9 @@ def test_where_all_problems_agree_the_interval_is_that_of_none_seen_in_n(n, valu
     found = paired_bootstrap([np.full(n, value)], seed=0)
     unseen = 1 - 0.025 ** (1 / n)  # Clopper and Pearson's upper end at 0 of n
     assert found.value == value
-    assert (found.low, found.high) == pytest.approx((value - unseen * (value + 1), value + unseen * (1 - value)))
+    assert (found.low, found.high) == pytest.approx(
+        (value - unseen * (value + 1), value + unseen * (1 - value))
+    )
     assert (1 - unseen) ** n == pytest.approx(0.025)
 
 
@@ -44,7 +46,8 @@ def test_the_bootstrap_of_two_problems_is_its_four_equally_likely_draws():
 
 
 def test_the_bootstrap_redraws_within_each_group():
-    # Between the groups there is a difference of 1, within them almost none: redrawing over all problems would be far wider.
+    # Between the groups there is a difference of 1, within them almost none: redrawing over all
+    # problems would be far wider.
     groups = [np.array([0.0] * 99 + [0.01]), np.array([1.0] * 99 + [0.99])]
     found = paired_bootstrap(groups, seed=0, draws=500)
     assert 0.499 < found.low <= found.value <= found.high < 0.501
@@ -59,7 +62,9 @@ def test_swapping_the_arms_mirrors_the_interval(values):
 def test_the_t_interval_of_two_seeds_and_the_detectable_difference_are_their_closed_forms():
     assert t_interval([0.0, 2.0]).high == pytest.approx(1 + 12.706)
     values = np.array([0.0, 1.0, 0.0, 1.0])
-    assert minimum_detectable([values]) == pytest.approx(2.8015852 * values.std(ddof=1) / math.sqrt(4))
+    assert minimum_detectable([values]) == pytest.approx(
+        2.8015852 * values.std(ddof=1) / math.sqrt(4)
+    )
 
 
 def test_mcnemar_is_the_binomial_tail_of_a_fair_coin():
@@ -70,7 +75,11 @@ def test_mcnemar_is_the_binomial_tail_of_a_fair_coin():
 @given(st.integers(0, 9), st.integers(0, 9), st.integers(0, 5))
 def test_mcnemar_is_the_share_of_sign_patterns_at_least_as_lopsided(up, down, ties):
     n, values = up + down, np.array([1.0] * up + [-1.0] * down + [0.0] * ties)
-    patterns = [abs(2 * bin(bits).count("1") - n) >= abs(up - down) for bits in range(2 ** min(n, 10))] if n <= 10 else None
+    patterns = (
+        [abs(2 * bin(bits).count("1") - n) >= abs(up - down) for bits in range(2 ** min(n, 10))]
+        if n <= 10
+        else None
+    )
     if patterns is not None and n > 0:
         assert mcnemar(values) == pytest.approx(sum(patterns) / len(patterns))
     assert mcnemar(values) == mcnemar(-values)

@@ -1,4 +1,5 @@
-"""Programs written to escape, to cheat or to stay are contained, and nothing of them is left running."""
+"""Programs written to escape, to cheat or to stay are contained, and nothing of them is left
+running."""
 
 import json
 import os
@@ -25,7 +26,8 @@ from engines.shared.scoring.verdict import Verdict
 
 MISSING: dict[str, Any] = {
     "bubblewrap": sandbox.shutil.which("bwrap") is None and os.environ.get("CI") != "true",
-    "landlock": landlock.trouble()}
+    "landlock": landlock.trouble(),
+}
 GOOD = "def f(x):\n    return x * x"
 TESTS = "assert f(3) == 9\nassert f(4) == 16\nassert f(-1) == 1"
 
@@ -40,13 +42,16 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     return name
 
 
-MOSTLY_BUBBLEWRAP = pytest.mark.parametrize("kind", ["bubblewrap", pytest.param("landlock", marks=pytest.mark.long)], indirect=True)
+MOSTLY_BUBBLEWRAP = pytest.mark.parametrize(
+    "kind", ["bubblewrap", pytest.param("landlock", marks=pytest.mark.long)], indirect=True
+)
 """What a verdict is does not depend on the means; each of these takes a second or more."""
 
 
 @pytest.fixture
 def mark() -> Iterator[str]:
-    """A name for a program's processes, which its children inherit; afterwards none of that name is left on this machine."""
+    """A name for a program's processes, which its children inherit; afterwards none of that name is
+    left on this machine."""
     name = "sbx" + secrets.token_hex(5)
     yield name
     deadline = time.monotonic() + 2.0
@@ -77,8 +82,10 @@ def judged(program: str, tests: str = TESTS) -> Verdict:
 
 def test_the_mark_finds_what_is_left_running() -> None:
     name = "sbx" + secrets.token_hex(5)
-    with subprocess.Popen([sys.executable, "-c", named(name, "import time\nprint('up', flush=True)\ntime.sleep(60)")],
-                          stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", named(name, "import time\nprint('up', flush=True)\ntime.sleep(60)")],
+        stdout=subprocess.PIPE,
+    ) as process:
         assert process.stdout is not None
         process.stdout.readline()
         assert alive(name) == [str(process.pid)]
@@ -86,8 +93,13 @@ def test_the_mark_finds_what_is_left_running() -> None:
 
 
 BAD = {
-    "fork bomb": "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        pass",
-    "sleeping fork bomb": "import os, time\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n        time.sleep(0.1)",
+    "fork bomb": "import os\nwhile True:\n    try:\n        os.fork()\n    except OSError:\n     "
+    "   "
+    "pass",
+    "sleeping fork bomb": "import os, time\nwhile True:\n    try:\n        os.fork()\n    except "
+    "OSError:\n "
+    "   "
+    "    time.sleep(0.1)",
     "memory": "x = []\nwhile True:\n    x.append(bytearray(100 << 20))",
     "memory at once": "x = bytearray(6 << 30)",
     "endless loop": "while True: pass",
@@ -95,18 +107,28 @@ BAD = {
     "endless output": "while True: print('x' * 100000)",
     "endless complaints": "import sys\nwhile True: sys.stderr.write('x' * 100000)",
     "endless file": "with open('/tmp/x', 'wb') as f:\n    while True: f.write(b'x' * 1000000)",
-    "deaf to signals": "import signal\nfor n in range(1, 65):\n    try: signal.signal(n, signal.SIG_IGN)\n"
-                       "    except (OSError, ValueError): pass\nwhile True: pass",
+    "deaf to signals": "import signal\nfor n in range(1, 65):\n    try: signal.signal(n, "
+    "signal.SIG_IGN)\n"
+    "    except (OSError, ValueError): pass\nwhile True: pass",
     "recursion": "import sys\nsys.setrecursionlimit(10**9)\ndef g(x): return g(x + 1) + 1\ng(0)",
     "crash": "import ctypes\nctypes.string_at(0)",
-    "double fork": "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(60)\n    os._exit(0)\n"
-                   "time.sleep(60)",
-    "many files": "import itertools\nfor n in itertools.count():\n    with open(str(n), 'wb') as f: f.write(b'x' * 10_000_000)",
-    "double fork and leave": "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n        time.sleep(60)\n"
-                             "    os._exit(0)",
+    "double fork": "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == "
+    "0:\n   "
+    "   "
+    "  time.sleep(60)\n    os._exit(0)\n"
+    "time.sleep(60)",
+    "many files": "import itertools\nfor n in itertools.count():\n    with open(str(n), 'wb') as "
+    "f: "
+    "f.write(b'x' * 10_000_000)",
+    "double fork and leave": "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == "
+    "0:\n   "
+    "   "
+    "  time.sleep(60)\n"
+    "    os._exit(0)",
     "kill all": "import os, signal\nos.kill(-1, signal.SIGKILL)\nwhile True: pass",
-    "threads": "import threading, time\nwhile True:\n    try: threading.Thread(target=time.sleep, args=(60,)).start()\n"
-               "    except RuntimeError: time.sleep(0.1)",
+    "threads": "import threading, time\nwhile True:\n    try: threading.Thread(target=time.sleep, "
+    "args=(60,)).start()\n"
+    "    except RuntimeError: time.sleep(0.1)",
 }
 
 
@@ -119,23 +141,36 @@ def test_a_bad_program_ends_and_leaves_nothing(name: str, mark: str) -> None:
 
 
 @MOSTLY_BUBBLEWRAP
-@pytest.mark.parametrize("name", sorted(BAD.keys() - {"sleeping fork bomb", "threads", "double fork"}))
-def test_a_bad_program_is_wrong_and_not_an_error(name: str, mark: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "name", sorted(BAD.keys() - {"sleeping fork bomb", "threads", "double fork"})
+)
+def test_a_bad_program_is_wrong_and_not_an_error(
+    name: str, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(code, "SECONDS", 1.0)
     verdict = judged(named(mark, f"def f(x):\n    exec({BAD[name]!r}, {{}})\n    return x"))
     assert (verdict.value, verdict.status) == (0.0, "ok")
 
 
 def test_a_fork_bomb_gets_few_processes(kind: str) -> None:
-    program = ("import os, time\ncount = 0\ntry:\n    while count < 500:\n        if os.fork() == 0:\n            time.sleep(5)\n"
-               "            os._exit(0)\n        count += 1\nexcept OSError:\n    pass\nprint(count, flush=True)\nos._exit(0)")
+    program = (
+        "import os, time\ncount = 0\ntry:\n    while count < 500:\n        if os.fork() "
+        "== 0:\n            time.sleep(5)\n"
+        "            os._exit(0)\n        count += 1\nexcept OSError:\n    "
+        "pass\nprint(count, flush=True)\nos._exit(0)"
+    )
     said = sandbox.run_program(program, seconds=3).stdout
-    assert said == b"" if kind == "landlock" else int(said) < 40  # the one is ended for it, the other cannot have them
+    assert (
+        said == b"" if kind == "landlock" else int(said) < 40
+    )  # the one is ended for it, the other cannot have them
 
 
 def test_a_program_that_outlives_its_caller_dies_with_it(mark: str) -> None:
     inner = named(mark, "import time\nprint('up', flush=True)\ntime.sleep(60)")
-    caller = f"from engines.shared.sandbox.execution import run_program\nrun_program({inner!r}, seconds=30)"
+    caller = (
+        f"from engines.shared.sandbox.execution import run_program\nrun_program({inner!r}, "
+        "seconds=30)"
+    )
     with subprocess.Popen([sys.executable, "-c", caller]) as process:
         deadline = time.monotonic() + 20
         while not alive(mark) and time.monotonic() < deadline:
@@ -144,8 +179,11 @@ def test_a_program_that_outlives_its_caller_dies_with_it(mark: str) -> None:
         process.kill()
 
 
-ALWAYS = ("class A{base}:\n    def __eq__(self, other): return True\n    def __ne__(self, other): return False\n"
-          "    def __bool__(self): return True\n    __hash__ = None\ndef f(x): return {value}")
+ALWAYS = (
+    "class A{base}:\n    def __eq__(self, other): return True\n    def __ne__(self, "
+    "other): return False\n"
+    "    def __bool__(self): return True\n    __hash__ = None\ndef f(x): return {value}"
+)
 WALK = """
 import gc, os, sys
 def walk():
@@ -167,19 +205,33 @@ def f(x):
     os._exit(0)
 """
 CHEATS = {
-    "exit": "import sys\nsys.exit(0)", "hard exit": "import os\nos._exit(0)", "raise exit": "raise SystemExit",
-    "exit in the call": "import os\ndef f(x): os._exit(0)", "frame walk": WALK,
-    "always equal": ALWAYS.format(base="", value="A()"), "always equal number": ALWAYS.format(base="(int)", value="A(7)"),
-    "always equal list": ALWAYS.format(base="(list)", value="A()"), "mock": "from unittest.mock import ANY\ndef f(x): return ANY",
-    "patched builtins": "import builtins\nbuiltins.exec = builtins.compile = lambda *a, **k: None\nbuiltins.AssertionError = int\n"
-                        "def f(x): return 0",
-    "patched json": "import json\njson.dumps = lambda *a, **k: '[\"value\", [\"i\", \"0x9\"], null]'\ndef f(x): return 0",
-    "forged reply": "import os\nfor k in range(64):\n    try:\n        os.write(k, b'?passed')\n    except OSError:\n        pass\n"
-                    "os._exit(0)",
+    "exit": "import sys\nsys.exit(0)",
+    "hard exit": "import os\nos._exit(0)",
+    "raise exit": "raise SystemExit",
+    "exit in the call": "import os\ndef f(x): os._exit(0)",
+    "frame walk": WALK,
+    "always equal": ALWAYS.format(base="", value="A()"),
+    "always equal number": ALWAYS.format(base="(int)", value="A(7)"),
+    "always equal list": ALWAYS.format(base="(list)", value="A()"),
+    "mock": "from unittest.mock import ANY\ndef f(x): return ANY",
+    "patched builtins": "import builtins\nbuiltins.exec = builtins.compile = lambda *a, **k: "
+    "None\nbuiltins.AssertionError = int\n"
+    "def f(x): return 0",
+    "patched json": 'import json\njson.dumps = lambda *a, **k: \'["value", ["i", "0x9"], '
+    "null]'\ndef "
+    "f(x): return 0",
+    "forged reply": "import os\nfor k in range(64):\n    try:\n        os.write(k, b'?passed')\n "
+    "   "
+    "except OSError:\n        pass\n"
+    "os._exit(0)",
     "tracing": "import sys\nsys.settrace(lambda *a: None)\ndef f(x): return 0",
-    "at exit": "import atexit, os\natexit.register(lambda: os.write(1, b'passed'))\ndef f(x): return 0",
-    "shell": "import posix\nposix.system('echo passed')\nos = None", "shadowed": "def f(x): return 0\ndef assert_(x): pass\ntrue = True",
-    "kills the judge": "import os\nos.kill(os.getppid(), 9)\nos._exit(0)", "prints": "while True:\n    print('x' * 10000)"}
+    "at exit": "import atexit, os\natexit.register(lambda: os.write(1, b'passed'))\ndef f(x): "
+    "return 0",
+    "shell": "import posix\nposix.system('echo passed')\nos = None",
+    "shadowed": "def f(x): return 0\ndef assert_(x): pass\ntrue = True",
+    "kills the judge": "import os\nos.kill(os.getppid(), 9)\nos._exit(0)",
+    "prints": "while True:\n    print('x' * 10000)",
+}
 
 
 @MOSTLY_BUBBLEWRAP
@@ -231,7 +283,9 @@ def f(x): return tried()
 """
 
 
-def test_a_program_reaches_no_file_no_network_no_process_and_not_its_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_program_reaches_no_file_no_network_no_process_and_not_its_judge(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as local:
         unix = str(tmp_path / "s")
         local.bind(unix)
@@ -239,7 +293,9 @@ def test_a_program_reaches_no_file_no_network_no_process_and_not_its_judge(tmp_p
         monkeypatch.setenv("SECRET_OF_OURS", "x")
         monkeypatch.chdir(tmp_path)
         (tmp_path / "mine").write_text("kept")
-        program = LOOK.format(own=str(tmp_path), port=server.getsockname()[1], unix=unix, pid=os.getpid())
+        program = LOOK.format(
+            own=str(tmp_path), port=server.getsockname()[1], unix=unix, pid=os.getpid()
+        )
         assert judged(program, "assert f(0) == []").detail == ""
         assert (tmp_path / "mine").read_text() == "kept"
         # The probe is able to see what it looks for.
@@ -250,12 +306,24 @@ def test_a_program_reaches_no_file_no_network_no_process_and_not_its_judge(tmp_p
 
 def test_signals_stay_inside_also_those_that_end_it() -> None:
     user = sandbox.as_user()
-    with subprocess.Popen(["sleep", "60"], user=user, group=user, cwd="/") as other:  # of the same user as the program
+    with subprocess.Popen(
+        ["sleep", "60"], user=user, group=user, cwd="/"
+    ) as other:  # of the same user as the program
         try:
-            look = f"import os\ntry: os.kill({other.pid}, 0); print('reached')\nexcept OSError as error: print(type(error).__name__)"
-            assert sandbox.run_program(look, seconds=5).stdout in (b"PermissionError\n", b"ProcessLookupError\n")
+            look = (
+                f"import os\ntry: os.kill({other.pid}, 0); print('reached')\nexcept OSError "
+                "as error: print(type(error).__name__)"
+            )
+            assert sandbox.run_program(look, seconds=5).stdout in (
+                b"PermissionError\n",
+                b"ProcessLookupError\n",
+            )
             bad = BAD["endless sleep"]
-            for program in ("import os\nos.fork()\nos.kill(-1, 9)", bad, "import os\nos.kill(os.getppid(), 9)\nprint('on')"):
+            for program in (
+                "import os\nos.fork()\nos.kill(-1, 9)",
+                bad,
+                "import os\nos.kill(os.getppid(), 9)\nprint('on')",
+            ):
                 sandbox.run_program(program, seconds=1)
             assert other.poll() is None
         finally:
@@ -281,27 +349,56 @@ def test_the_right_outputs_are_nowhere_in_the_candidates_process() -> None:
 REMOTE = {
     "changed in place": ("def f(a): a.sort()", "x = [3, 1, 2]\nf(x)\nassert x == [1, 2, 3]"),
     "changed dictionary": ("def f(a): a['k'] = 1", "x = {}\nf(x)\nassert x == {'k': 1}"),
-    "class": ("class Solution:\n    def add(self, a, b): return a + b",
-              "assert Solution().add(1, 2) == 3\nassert Solution().add(a='x', b='y') == 'xy'"),
-    "objects": ("class Node:\n    def __init__(self, v): self.v, self.left = v, None\n"
-                "def total(n): return n.v + (total(n.left) if n.left else 0)",
-                "root = Node(1)\nroot.left = Node(2)\nassert total(root) == 3\nassert root.left.v == 2"),
-    "generator": ("def f(n):\n    yield from range(n)", "assert list(f(3)) == [0, 1, 2]\nassert tuple(f(2)) == (0, 1)"),
-    "callback": ("def f(g, xs): return [g(x) for x in xs]", "assert f(lambda x: x + 1, [1, 2]) == [2, 3]"),
-    "exception": ("def f(x):\n    if x < 0: raise ValueError('negative')\n    return x",
-                  "try:\n    f(-1)\n    assert False\nexcept ValueError as error:\n    assert 'negative' in str(error)"),
-    "own exception": ("class Mine(Exception): pass\ndef f(x): raise Mine('m')",
-                      "try:\n    f(1)\nexcept Exception:\n    pass\nelse:\n    assert False"),
-    "its module": ("import math\ndef f(x): return math.sqrt(x)", "assert math.isclose(f(2), 2 ** 0.5)"),
-    "imports of the tests": ("def f(x: List[int]) -> Optional[int]: return sqrt(4)",
-                             "from typing import *\nfrom math import sqrt\nassert f([]) == 2"),
+    "class": (
+        "class Solution:\n    def add(self, a, b): return a + b",
+        "assert Solution().add(1, 2) == 3\nassert Solution().add(a='x', b='y') == 'xy'",
+    ),
+    "objects": (
+        "class Node:\n    def __init__(self, v): self.v, self.left = v, None\n"
+        "def total(n): return n.v + (total(n.left) if n.left else 0)",
+        "root = Node(1)\nroot.left = Node(2)\nassert total(root) == 3\nassert root.left.v == 2",
+    ),
+    "generator": (
+        "def f(n):\n    yield from range(n)",
+        "assert list(f(3)) == [0, 1, 2]\nassert tuple(f(2)) == (0, 1)",
+    ),
+    "callback": (
+        "def f(g, xs): return [g(x) for x in xs]",
+        "assert f(lambda x: x + 1, [1, 2]) == [2, 3]",
+    ),
+    "exception": (
+        "def f(x):\n    if x < 0: raise ValueError('negative')\n    return x",
+        "try:\n    f(-1)\n    assert False\nexcept ValueError as error:\n    assert "
+        "'negative' in str(error)",
+    ),
+    "own exception": (
+        "class Mine(Exception): pass\ndef f(x): raise Mine('m')",
+        "try:\n    f(1)\nexcept Exception:\n    pass\nelse:\n    assert False",
+    ),
+    "its module": (
+        "import math\ndef f(x): return math.sqrt(x)",
+        "assert math.isclose(f(2), 2 ** 0.5)",
+    ),
+    "imports of the tests": (
+        "def f(x: List[int]) -> Optional[int]: return sqrt(4)",
+        "from typing import *\nfrom math import sqrt\nassert f([]) == 2",
+    ),
     "a builtin's name": ("def sum(a, b): return a * b", "assert sum(2, 3) == 6"),
-    "many kinds": ("def f(x): return x",
-                   "for x in (1, -1.5, 1j, 'a', b'a', None, True, (1, (2,)), {1, 2}, frozenset({1}), {1: [2]}, range(3), 10**40):\n"
-                   "    assert f(x) == x and type(f(x)) is type(x)"),
-    "subclasses": ("import collections\ndef f(x): return collections.Counter(x)", "assert f('aab') == {'a': 2, 'b': 1}"),
+    "many kinds": (
+        "def f(x): return x",
+        "for x in (1, -1.5, 1j, 'a', b'a', None, True, (1, (2,)), {1, 2}, "
+        "frozenset({1}), {1: [2]}, range(3), 10**40):\n"
+        "    assert f(x) == x and type(f(x)) is type(x)",
+    ),
+    "subclasses": (
+        "import collections\ndef f(x): return collections.Counter(x)",
+        "assert f('aab') == {'a': 2, 'b': 1}",
+    ),
     "deep": ("def f(n): return 0 if n == 0 else 1 + f(n - 1)", "assert f(900) == 900"),
-    "shared state": ("seen = []\ndef f(x):\n    seen.append(x)\n    return len(seen)", "assert f(1) == 1\nassert f(1) == 2"),
+    "shared state": (
+        "seen = []\ndef f(x):\n    seen.append(x)\n    return len(seen)",
+        "assert f(1) == 1\nassert f(1) == 2",
+    ),
 }
 
 
@@ -312,8 +409,12 @@ def test_tests_reach_across_to_the_candidate(name: str) -> None:
     assert judged(program, tests + "\nassert 1 == 2").value == 0.0
 
 
-def printing(program: str, inputs: list[str], outputs: list[str], version: Any = "strict") -> Verdict:
-    task = make_problem("codegen__livecodebench", user("?"), json.dumps({"inputs": inputs, "outputs": outputs}))
+def printing(
+    program: str, inputs: list[str], outputs: list[str], version: Any = "strict"
+) -> Verdict:
+    task = make_problem(
+        "codegen__livecodebench", user("?"), json.dumps({"inputs": inputs, "outputs": outputs})
+    )
     return score(task, f"```python\n{program}\n```", version)
 
 
@@ -321,19 +422,43 @@ def printing(program: str, inputs: list[str], outputs: list[str], version: Any =
 def test_programs_are_judged_by_what_they_print(version: Any) -> None:
     square = "import sys\nfor line in sys.stdin:\n    print(int(line) ** 2)"
     assert printing(square, ["3\n4\n", "5"], ["9\n16\n", "25"], version).value == 1.0
-    assert printing(square, ["3\n4\n", "5"], ["9\n16\n", "26"], version).detail == "run 1: other output"
+    assert (
+        printing(square, ["3\n4\n", "5"], ["9\n16\n", "26"], version).detail
+        == "run 1: other output"
+    )
     assert printing("print(input())\nexit(0)", ["a", "b"], ["a", "b"], version).value == 1.0
     assert printing("print(input())\nexit(3)", ["a"], ["a"], version).value == 0.0
-    assert printing("if __name__ == '__main__':\n    print(input())", ["a"], ["a"], version).value == 1.0
+    assert (
+        printing("if __name__ == '__main__':\n    print(input())", ["a"], ["a"], version).value
+        == 1.0
+    )
     assert printing("print(input()", ["a"], ["a"], version).value == 0.0
-    assert printing("global seen\nseen = globals().get('seen', 0) + 1\nprint(seen)", ["", ""], ["1", "1"], version).value == 1.0
+    assert (
+        printing(
+            "global seen\nseen = globals().get('seen', 0) + 1\nprint(seen)",
+            ["", ""],
+            ["1", "1"],
+            version,
+        ).value
+        == 1.0
+    )
 
 
-@pytest.mark.parametrize("program", [
-    "while True: print('9' * 100000)", "import os\nos.write(1, b'0' * 100)\nos.kill(os.getppid(), 9)", "while True: pass",
-    "import os, time\nos.fork()\ntime.sleep(60)", "import os\nfor p in os.listdir('/proc'):\n    try: os.kill(int(p), 9)\n"
-    "    except (ValueError, OSError): pass", "open('/proc/1/fd/1', 'w').write('x')"])
-def test_programs_that_print_cannot_cheat_either(program: str, mark: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "program",
+    [
+        "while True: print('9' * 100000)",
+        "import os\nos.write(1, b'0' * 100)\nos.kill(os.getppid(), 9)",
+        "while True: pass",
+        "import os, time\nos.fork()\ntime.sleep(60)",
+        "import os\nfor p in os.listdir('/proc'):\n    try: os.kill(int(p), 9)\n"
+        "    except (ValueError, OSError): pass",
+        "open('/proc/1/fd/1', 'w').write('x')",
+    ],
+)
+def test_programs_that_print_cannot_cheat_either(
+    program: str, mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(code, "RUN_SECONDS", 1)
     monkeypatch.setattr(code, "ALL_RUNS_SECONDS", 3.0)
     verdict = printing(named(mark, program), ["3"] * 2, ["9"] * 2)
@@ -348,14 +473,21 @@ def test_runs_that_take_too_long_together_have_no_verdict(monkeypatch: pytest.Mo
 
 def test_a_published_verdict_is_an_exit_code_and_ours_is_not() -> None:
     task = make_problem("codegen__mbpp", user("square"), json.dumps({"functional": TESTS}))
-    for program, published in ((GOOD, 1.0), ("import sys\nsys.exit(0)", 1.0), ("exit(1)", 0.0), ("def f(x): return x", 0.0)):
+    for program, published in (
+        (GOOD, 1.0),
+        ("import sys\nsys.exit(0)", 1.0),
+        ("exit(1)", 0.0),
+        ("def f(x): return x", 0.0),
+    ):
         assert score(task, f"```python\n{program}\n```", "guru").value == published
         assert score(task, f"```python\n{program}\n```").value == float(program == GOOD)
 
 
 @pytest.mark.long
 def test_an_endless_program_is_wrong_and_not_a_timeout_in_a_pool_of_shorter_patience() -> None:
-    task = make_problem("codegen__mbpp", user("square"), {"prefix": "", "tests": "assert f(3) == 9"})
+    task = make_problem(
+        "codegen__mbpp", user("square"), {"prefix": "", "tests": "assert f(3) == 9"}
+    )
     with ScoringPool(workers=1, seconds=1.0) as pool:
         verdict = pool.score_many([(task, "```python\nwhile True: pass\n```")])[0]
     assert (verdict.value, verdict.status) == (0.0, "ok")
@@ -367,20 +499,34 @@ def test_the_sandbox_proves_itself_and_says_what_it_is(kind: str) -> None:
 
 
 def test_a_forbidden_call_is_an_error_and_not_the_end(kind: str) -> None:
-    calls = {"unshare": "unshare(0x10000000)", "ptrace": "ptrace(0, 0, 0, 0)", "mount": "mount(b'x', b'/tmp', b'tmpfs', 0, 0)",
-             "keyctl": "syscall(250, 0, -3)", "io_uring": "syscall(425, 1, 0)", "namespace": "syscall(56, 0x10000011, 0, 0, 0, 0)",
-             "limits of another": "syscall(302, os.getppid(), 7, 0, 0)", "setxattrat": "syscall(463, -100, b'.', 0, 0, 0, 0)"}
+    calls = {
+        "unshare": "unshare(0x10000000)",
+        "ptrace": "ptrace(0, 0, 0, 0)",
+        "mount": "mount(b'x', b'/tmp', b'tmpfs', 0, 0)",
+        "keyctl": "syscall(250, 0, -3)",
+        "io_uring": "syscall(425, 1, 0)",
+        "namespace": "syscall(56, 0x10000011, 0, 0, 0, 0)",
+        "limits of another": "syscall(302, os.getppid(), 7, 0, 0)",
+        "setxattrat": "syscall(463, -100, b'.', 0, 0, 0, 0)",
+    }
     if kind == "bubblewrap" or os.uname().machine != "x86_64":
         pytest.skip("other means, or other numbers")
     program = "import ctypes, os\nlibc = ctypes.CDLL(None, use_errno=True)\nfound = []\n"
-    program += "".join(f"if libc.{call} != -1: found.append({name!r})\n" for name, call in calls.items())
+    program += "".join(
+        f"if libc.{call} != -1: found.append({name!r})\n" for name, call in calls.items()
+    )
     assert sandbox.run_program(f"{program}print(found)", seconds=2).stdout == b"[]\n"
 
 
 def test_a_programs_folder_is_its_own_and_gone_afterwards() -> None:
-    program = "import os, tempfile\nopen('x', 'w').write('y')\nwith tempfile.TemporaryFile() as f: f.write(b'z')\n"
+    program = (
+        "import os, tempfile\nopen('x', 'w').write('y')\nwith tempfile.TemporaryFile() as f: "
+        "f.write(b'z')\n"
+    )
     program += "print(os.getcwd(), os.listdir('.'))"
-    first, second = (sandbox.run_program(program, seconds=5).stdout.split(maxsplit=1) for _ in range(2))
+    first, second = (
+        sandbox.run_program(program, seconds=5).stdout.split(maxsplit=1) for _ in range(2)
+    )
     assert first[1] == second[1] == b"['x']\n"
     assert not list(Path(first[0].decode()).glob("x"))
 
@@ -398,8 +544,9 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("unset")
-def test_without_bubblewrap_landlock_is_taken_and_the_processes_that_score_take_it_too(kind: str, tmp_path: Path,
-                                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_bubblewrap_landlock_is_taken_and_the_processes_that_score_take_it_too(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if MISSING["landlock"]:
         pytest.skip(str(MISSING["landlock"]))
     if kind == "landlock":  # of no bubblewrap; else of one that does not work
@@ -414,10 +561,14 @@ def test_without_bubblewrap_landlock_is_taken_and_the_processes_that_score_take_
 
 
 @pytest.mark.usefixtures("unset")
-def test_where_nothing_holds_programs_are_refused_unless_the_config_allows_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nothing_holds_programs_are_refused_unless_the_config_allows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(sandbox.shutil, "which", lambda _: None)
     monkeypatch.setattr(landlock, "landlock_version", lambda: 0)
-    with pytest.raises(ConfigError, match=r"bubblewrap is not here.*version 0, 6 is needed.*allow_weak_sandbox"):
+    with pytest.raises(
+        ConfigError, match=r"bubblewrap is not here.*version 0, 6 is needed.*allow_weak_sandbox"
+    ):
         sandbox.self_test()
     assert judged(GOOD).status == "sandbox_error"
     assert sandbox.self_test(weak=True) == "weak: landlock 0, seccomp, rlimits"
@@ -426,7 +577,9 @@ def test_where_nothing_holds_programs_are_refused_unless_the_config_allows_it(mo
 
 
 @pytest.mark.usefixtures("unset")
-def test_what_a_weak_sandbox_starts_is_ended_too(mark: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_weak_sandbox_starts_is_ended_too(
+    mark: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(landlock, "landlock_version", lambda: 0)
     monkeypatch.setenv(sandbox.CHOICE, "limits")
     for name in ("double fork", "double fork and leave", "sleeping fork bomb", "threads"):
@@ -438,7 +591,9 @@ def broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """A bubblewrap that may not make namespaces, as on nodes where they are switched off."""
     tmp_path.chmod(0o755)
     for folder in tmp_path.parents[:3]:
-        folder.chmod(folder.stat().st_mode | 0o055) if str(folder).startswith("/tmp/pytest") else None
+        folder.chmod(folder.stat().st_mode | 0o055) if str(folder).startswith(
+            "/tmp/pytest"
+        ) else None
     fake = tmp_path / "bwrap"
     fake.write_text("#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2\nexit 1\n")
     fake.chmod(0o755)

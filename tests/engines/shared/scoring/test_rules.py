@@ -1,4 +1,5 @@
-"""What each scorer accepts, strictly and as published: one line per rule, and properties that hold for all."""
+"""What each scorer accepts, strictly and as published: one line per rule, and properties that hold
+for all."""
 
 import json
 import random
@@ -49,29 +50,77 @@ CASES: list[tuple[str, Any, str, float, float]] = [
     ("simulation__arcagi1", GRID, "[[1,2],[3,4]]", 0, 0),
     ("simulation__arcagi1", [[0]], "no idea", 0, 1),  # published: no grid is the grid of one zero
     ("logic__zebra_puzzle_dataset", TABLE, f"<answer>{TABLE}</answer>", 1, 1),
-    ("logic__zebra_puzzle_dataset", TABLE, f"<answer>\n{json.dumps(TABLE)}\n</answer>", 1, 0),  # published: one line only
+    (
+        "logic__zebra_puzzle_dataset",
+        TABLE,
+        f"<answer>\n{json.dumps(TABLE)}\n</answer>",
+        1,
+        0,
+    ),  # published: one line only
     ("zebra_puzzle_dataset", TABLE, f"<answer>{TABLE}</answer>".replace("Ann", "ANN"), 1, 5 / 6),
-    ("logic__zebra_puzzle_dataset", TABLE, f"<answer>{TABLE}</answer>".replace("'1'", "1"), 1, 5 / 6),
-    ("logic__zebra_puzzle_dataset", TABLE, f"<answer>{TABLE}</answer>".replace("cat", "fox"), 5 / 6, 5 / 6),
-    ("logic__zebra_puzzle_dataset", TABLE,
-     "<answer>{'header': ['House', 'Pet', 'Name'], 'rows': [['1', 'cat', 'Ann'], ['2', 'dog', 'Bob']]}</answer>", 1, 2 / 6),
+    (
+        "logic__zebra_puzzle_dataset",
+        TABLE,
+        f"<answer>{TABLE}</answer>".replace("'1'", "1"),
+        1,
+        5 / 6,
+    ),
+    (
+        "logic__zebra_puzzle_dataset",
+        TABLE,
+        f"<answer>{TABLE}</answer>".replace("cat", "fox"),
+        5 / 6,
+        5 / 6,
+    ),
+    (
+        "logic__zebra_puzzle_dataset",
+        TABLE,
+        "<answer>{'header': ['House', 'Pet', 'Name'], 'rows': [['1', 'cat', 'Ann'], "
+        "['2', 'dog', 'Bob']]}</answer>",
+        1,
+        2 / 6,
+    ),
     ("logic__zebra_puzzle_dataset", TABLE, "<answer>{'header': [], 'rows': []}</answer>", 0, 0),
     ("logic__zebra_puzzle_dataset", TABLE, "<answer>__import__('os')</answer>", 0, 0),
     ("logic__ordering_puzzle_dataset", ["owl", "hen"], "<answer>['owl', 'hen']</answer>", 1, 1),
     ("logic__ordering_puzzle_dataset", ["owl", "hen"], "<answer>\n[Owl, Hen]\n</answer>", 1, 0),
     ("logic__ordering_puzzle_dataset", ["owl", "hen"], "<answer>[Owl, Hen]</answer>", 1, 1),
     ("logic__ordering_puzzle_dataset", ["owl", "hen"], "<answer>['hen', 'owl']</answer>", 0, 0),
-    ("logic__ordering_puzzle_dataset", ["pied-crow", "hen"], "<answer>['pied-crow', 'hen']</answer>", 1, 0),
+    (
+        "logic__ordering_puzzle_dataset",
+        ["pied-crow", "hen"],
+        "<answer>['pied-crow', 'hen']</answer>",
+        1,
+        0,
+    ),
     ("logic__graph_logical", "Lima", "<answer>lima</answer>", 1, 1),
     ("logic__graph_logical", "Lima", "<answer>\nLima.\n</answer>", 1, 0),
     ("logic__graph_logical", "Lima", "<answer>Rome</answer>", 0, 0),
     ("simulation__codeio", '"output": {"a": 1}', '```json\n{"output": {"a": 1}}\n```', 1, 1),
     ("simulation__codeio", '"output": {"a": 1}', '```json\n"output": {"a": 1}\n```', 1, 1),
-    ("simulation__codeio", FALSE, '```json\n"output": false\n```', 1, 0),  # published: the format that the prompt shows is not read
+    (
+        "simulation__codeio",
+        FALSE,
+        '```json\n"output": false\n```',
+        1,
+        0,
+    ),  # published: the format that the prompt shows is not read
     ("simulation__codeio", FALSE, '\\boxed{\\{"output": false\\}}', 1, 0),
-    ("simulation__codeio", '"output": 1', '```json\n{"output": 2}\n```\nno:\n```json\n{"output": 1}\n```', 1, 0),
+    (
+        "simulation__codeio",
+        '"output": 1',
+        '```json\n{"output": 2}\n```\nno:\n```json\n{"output": 1}\n```',
+        1,
+        0,
+    ),
     ("simulation__codeio", '"output": null', "no idea", 0, 1),
-    ("simulation__codeio", '"output": {"a": "true"}', '```json\n{"output": {"a": true}}\n```', 0, 1),
+    (
+        "simulation__codeio",
+        '"output": {"a": "true"}',
+        '```json\n{"output": {"a": true}}\n```',
+        0,
+        1,
+    ),
     ("simulation__codeio", '"output": {"a": true}', '```json\n{"output": {"a": 1}}\n```', 0, 1),
     ("simulation__codeio", '"input": {"n": 3}', '```json\n{"n": 3}\n```', 1, 1),
     ("simulation__codeio", '"input": {"n": 3}', '```json\n{"input": {"n": 4}}\n```', 0, 0),
@@ -100,14 +149,24 @@ CASES: list[tuple[str, Any, str, float, float]] = [
 ]
 
 
-@pytest.mark.parametrize(("source", "truth", "text", "strict", "published"), CASES, ids=[f"{k}-{c[0]}" for k, c in enumerate(CASES)])
+@pytest.mark.parametrize(
+    ("source", "truth", "text", "strict", "published"),
+    CASES,
+    ids=[f"{k}-{c[0]}" for k, c in enumerate(CASES)],
+)
 def test_the_rules(source: str, truth: Any, text: str, strict: float, published: float) -> None:
     asked = problem(source, truth)
     assert score(asked, text).value == pytest.approx(strict)
     assert score(asked, text, "guru").value == pytest.approx(published)
     # Thinking does not count, whatever it holds, and unfinished thinking is no answer.
-    assert score(asked, f"<think>\\boxed{{A}} <answer>[[0]]</answer></think>{text}") == score(asked, text)
-    assert score(asked, f"<think>{text}").status == score(asked, f"done</think> <think>{text}").status == "no_answer"
+    assert score(asked, f"<think>\\boxed{{A}} <answer>[[0]]</answer></think>{text}") == score(
+        asked, text
+    )
+    assert (
+        score(asked, f"<think>{text}").status
+        == score(asked, f"done</think> <think>{text}").status
+        == "no_answer"
+    )
 
 
 LIVEBENCH: list[tuple[str, str, str, str, float, float]] = [
@@ -125,79 +184,222 @@ LIVEBENCH: list[tuple[str, str, str, str, float, float]] = [
     ("zebra_puzzle", "2024-11-25", "cat, 3, tea", "<solution>cat, 2, tea</solution>", 1 / 3, 0),
     ("connections", "2024-06-24", "a,b,c,d,e,f,g,h", "**b,a,c,d,e,f,g,x**", 0.5, 0.5),
     ("connections", "2024-11-25", "a,b,c,d,e,f,g,h", "<solution>h,g,f,e,a,b,c,d</solution>", 1, 1),
-    ("plot_unscrambling", "2024-06-24", "One came. Two saw. Three won.", "<PLOT_SUMMARY>One came. Two saw. Three won.", 1, 1),
-    ("plot_unscrambling", "2024-06-24", "One came. Two saw. Three won.", "<PLOT_SUMMARY>Two saw. One came. Three won.", 1 / 3, 1 / 3),
+    (
+        "plot_unscrambling",
+        "2024-06-24",
+        "One came. Two saw. Three won.",
+        "<PLOT_SUMMARY>One came. Two saw. Three won.",
+        1,
+        1,
+    ),
+    (
+        "plot_unscrambling",
+        "2024-06-24",
+        "One came. Two saw. Three won.",
+        "<PLOT_SUMMARY>Two saw. One came. Three won.",
+        1 / 3,
+        1 / 3,
+    ),
     ("typos", "2024-06-24", "We saw it. Then left.", "Here:\nWe saw it.\nThen left.", 1, 1),
     ("typos", "2024-06-24", "We saw it.", "We see it.", 0, 0),
     ("cta", "2024-06-24", "Date of Birth", "date of birth.", 1, 1),
     ("cta", "2024-06-24", "Country", "\\boxed{\\text{Country}}", 1, 1),
-    ("tablejoin", "2024-06-24", "{'a': 'x', 'b': 'y', 'c': 'z'}", "```python\n{'a': 'x', 'b': 'y', 'c': 'w'}\n```", 2 / 3, 0.67),
+    (
+        "tablejoin",
+        "2024-06-24",
+        "{'a': 'x', 'b': 'y', 'c': 'z'}",
+        "```python\n{'a': 'x', 'b': 'y', 'c': 'w'}\n```",
+        2 / 3,
+        0.67,
+    ),
     ("tablejoin", "2024-06-24", "{'a': 'x'}", "{'a': 'x'}", 1, 1),
-    ("tablereformat", "2024-06-24", "a,b\n1,x\n2,y\n", "Here is the table:\n```csv\na,b\n1.0,x\n2,y\n```", 1, 0),
-    ("tablereformat", "2024-06-24", "a,b\n1,x\n2,y\n", "Here is the table:\na,b\n1,x\n2,y\n\nDone.", 1, 0),
+    (
+        "tablereformat",
+        "2024-06-24",
+        "a,b\n1,x\n2,y\n",
+        "Here is the table:\n```csv\na,b\n1.0,x\n2,y\n```",
+        1,
+        0,
+    ),
+    (
+        "tablereformat",
+        "2024-06-24",
+        "a,b\n1,x\n2,y\n",
+        "Here is the table:\na,b\n1,x\n2,y\n\nDone.",
+        1,
+        0,
+    ),
     ("tablereformat", "2024-06-24", "a,b\n1,x\n2,y\n", "a,b\n2,y\n1,x\n", 0, 0),
 ]
 
 
 @pytest.mark.parametrize(("task", "date", "truth", "text", "strict", "published"), LIVEBENCH)
-def test_livebench(task: str, date: str, truth: str, text: str, strict: float, published: float) -> None:
+def test_livebench(
+    task: str, date: str, truth: str, text: str, strict: float, published: float
+) -> None:
     prompt = "Please convert the Input Table from JSON format to CSV format."
     asked = problem("ood__livebench", truth, prompt=prompt, task=task, date=date)
     assert score(asked, text).value == pytest.approx(strict)
     assert score(asked, text, "guru").value == pytest.approx(published)
 
 
-@pytest.mark.parametrize(("kind", "text"), [
-    ("tsv", "a\tb\n1\tx\n\t y\n"), ("jsonl", '{"a": 1, "b": "x"}\n{"b": "y", "a": null}'),
-    ("json", '{"0": {"a": 1, "b": "x"}, "1": {"a": null, "b": "y"}}'), ("json", '[{"a": 1, "b": "x"}, {"a": NaN, "b": "y"}]'),
-    ("markdown", "Table:\n\n|  a | b   |\n|--:|:---|\n| 1 | x |\n|    | y |"),
-    ("html", "<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>x</td></tr><tr><td></td><td>y</td></tr></table>")])
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("tsv", "a\tb\n1\tx\n\t y\n"),
+        ("jsonl", '{"a": 1, "b": "x"}\n{"b": "y", "a": null}'),
+        ("json", '{"0": {"a": 1, "b": "x"}, "1": {"a": null, "b": "y"}}'),
+        ("json", '[{"a": 1, "b": "x"}, {"a": NaN, "b": "y"}]'),
+        ("markdown", "Table:\n\n|  a | b   |\n|--:|:---|\n| 1 | x |\n|    | y |"),
+        (
+            "html",
+            "<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>x</td></tr><tr><td></td><td>y</td></tr></table>",
+        ),
+    ],
+)
 def test_every_table_format_is_read_and_a_changed_cell_seen(kind: str, text: str) -> None:
-    truth = {"csv": "a,b\n1,x\n,y\n", "tsv": "a\tb\n1\tx\n\ty\n", "jsonl": '{"a":1,"b":"x"}\n{"a":null,"b":"y"}',
-             "json": '[{"a":1,"b":"x"},{"a":null,"b":"y"}]', "markdown": "| a | b |\n|---|---|\n| 1 | x |\n|  | y |",
-             "html": "<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>x</td></tr><tr><td>nan</td><td>y</td></tr></table>"}
-    asked = problem("ood__livebench", truth[kind], prompt=f"Target Format: {kind}", task="tablereformat", date="2024-06-24")
+    truth = {
+        "csv": "a,b\n1,x\n,y\n",
+        "tsv": "a\tb\n1\tx\n\ty\n",
+        "jsonl": '{"a":1,"b":"x"}\n{"a":null,"b":"y"}',
+        "json": '[{"a":1,"b":"x"},{"a":null,"b":"y"}]',
+        "markdown": "| a | b |\n|---|---|\n| 1 | x |\n|  | y |",
+        "html": "<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>x</td></tr><tr><td>nan</td><td>y</td></tr></table>",
+    }
+    asked = problem(
+        "ood__livebench",
+        truth[kind],
+        prompt=f"Target Format: {kind}",
+        task="tablereformat",
+        date="2024-06-24",
+    )
     assert score(asked, text).value == 1.0
     assert score(asked, text.replace("x", "z")).value == 0.0
 
 
 FOLLOWING: list[tuple[str, dict[str, Any], str, str]] = [
     # instruction, parameters, a response that follows it, one that does not
-    ("change_case:capital_word_frequency", {"capital_frequency": 2, "capital_relation": "at least"}, "GO NOW please", "GO now"),
-    ("change_case:english_capital", {}, "THIS IS A SENTENCE IN THE ENGLISH LANGUAGE AND NOTHING ELSE", "This is English"),
-    ("change_case:english_lowercase", {}, "this is a sentence in the english language and nothing else", "This is English"),
+    (
+        "change_case:capital_word_frequency",
+        {"capital_frequency": 2, "capital_relation": "at least"},
+        "GO NOW please",
+        "GO now",
+    ),
+    (
+        "change_case:english_capital",
+        {},
+        "THIS IS A SENTENCE IN THE ENGLISH LANGUAGE AND NOTHING ELSE",
+        "This is English",
+    ),
+    (
+        "change_case:english_lowercase",
+        {},
+        "this is a sentence in the english language and nothing else",
+        "This is English",
+    ),
     ("combination:repeat_prompt", {"prompt_to_repeat": "Say hi."}, "say hi. Hi!", "Hi!"),
     ("combination:two_responses", {}, "One\n******\nTwo", "One\n******\nOne"),
-    ("detectable_content:number_placeholders", {"num_placeholders": 2}, "[name] and [street]", "[name]"),
+    (
+        "detectable_content:number_placeholders",
+        {"num_placeholders": 2},
+        "[name] and [street]",
+        "[name]",
+    ),
     ("detectable_content:postscript", {"postscript_marker": "P.S."}, "Bye.\nP.S. More", "Bye."),
-    ("detectable_content:postscript", {"postscript_marker": "P.P.S"}, "Bye.\np. p. s more", "P.S. more"),
+    (
+        "detectable_content:postscript",
+        {"postscript_marker": "P.P.S"},
+        "Bye.\np. p. s more",
+        "P.S. more",
+    ),
     ("detectable_format:constrained_response", {}, "My answer is no.", "No."),
     ("detectable_format:json_format", {}, '```json\n{"a": 1}\n```', "{a: 1}"),
-    ("detectable_format:multiple_sections", {"num_sections": 2, "section_spliter": "SECTION"}, "SECTION 1 a SECTION 2 b", "SECTION 1"),
-    ("detectable_format:number_bullet_lists", {"num_bullets": 2}, "* one\n- two", "* one\n- two\n* three"),
-    ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "*one* and *two*", "*one* and * *"),
+    (
+        "detectable_format:multiple_sections",
+        {"num_sections": 2, "section_spliter": "SECTION"},
+        "SECTION 1 a SECTION 2 b",
+        "SECTION 1",
+    ),
+    (
+        "detectable_format:number_bullet_lists",
+        {"num_bullets": 2},
+        "* one\n- two",
+        "* one\n- two\n* three",
+    ),
+    (
+        "detectable_format:number_highlighted_sections",
+        {"num_highlights": 2},
+        "*one* and *two*",
+        "*one* and * *",
+    ),
     ("detectable_format:title", {}, "<<Song>>", "<< >>"),
     ("keywords:existence", {"keywords": ["cat", "dog"]}, "Cats and dogs", "Cats"),
     ("keywords:forbidden_words", {"forbidden_words": ["cat"]}, "category", "A CAT."),
-    ("keywords:frequency", {"keyword": "cat", "frequency": 2, "relation": "at least"}, "cat, Cat", "cat"),
-    ("keywords:frequency", {"keyword": "cat", "frequency": 2, "relation": "less than"}, "cat", "cat cat"),
-    ("keywords:letter_frequency", {"letter": "e", "let_frequency": 2, "let_relation": "at least"}, "Eel", "el"),
-    ("language:response_language", {"language": "de"}, "Das ist ein Satz in deutscher Sprache, und er ist lang genug.", "This one is not."),
-    ("length_constraints:nth_paragraph_first_word", {"first_word": "then", "nth_paragraph": 2, "num_paragraphs": 2},
-     "One.\n\nThen, two.", "Then"),
+    (
+        "keywords:frequency",
+        {"keyword": "cat", "frequency": 2, "relation": "at least"},
+        "cat, Cat",
+        "cat",
+    ),
+    (
+        "keywords:frequency",
+        {"keyword": "cat", "frequency": 2, "relation": "less than"},
+        "cat",
+        "cat cat",
+    ),
+    (
+        "keywords:letter_frequency",
+        {"letter": "e", "let_frequency": 2, "let_relation": "at least"},
+        "Eel",
+        "el",
+    ),
+    (
+        "language:response_language",
+        {"language": "de"},
+        "Das ist ein Satz in deutscher Sprache, und er ist lang genug.",
+        "This one is not.",
+    ),
+    (
+        "length_constraints:nth_paragraph_first_word",
+        {"first_word": "then", "nth_paragraph": 2, "num_paragraphs": 2},
+        "One.\n\nThen, two.",
+        "Then",
+    ),
     ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "One\n***\nTwo", "One\n\nTwo"),
-    ("length_constraints:number_sentences", {"num_sentences": 3, "relation": "less than"}, "Dr. A came. He left!", "One. Two. Three."),
-    ("length_constraints:number_words", {"num_words": 3, "relation": "at least"}, "one two three", "one two"),
+    (
+        "length_constraints:number_sentences",
+        {"num_sentences": 3, "relation": "less than"},
+        "Dr. A came. He left!",
+        "One. Two. Three.",
+    ),
+    (
+        "length_constraints:number_words",
+        {"num_words": 3, "relation": "at least"},
+        "one two three",
+        "one two",
+    ),
     ("punctuation:no_comma", {}, "one two", "one, two"),
-    ("startend:end_checker", {"end_phrase": "The end."}, 'So it goes. the end."', "The end. Or not"),
+    (
+        "startend:end_checker",
+        {"end_phrase": "The end."},
+        'So it goes. the end."',
+        "The end. Or not",
+    ),
     ("startend:quotation", {}, '"All of it"', '"Part" of it'),
 ]
 
 
-@pytest.mark.parametrize(("name", "parameters", "good", "bad"), FOLLOWING, ids=[f"{k}-{c[0]}" for k, c in enumerate(FOLLOWING)])
+@pytest.mark.parametrize(
+    ("name", "parameters", "good", "bad"),
+    FOLLOWING,
+    ids=[f"{k}-{c[0]}" for k, c in enumerate(FOLLOWING)],
+)
 def test_instructions(name: str, parameters: dict[str, Any], good: str, bad: str) -> None:
-    # In parquet files all parameters of all instructions are there, most of them null, and numbers may be floats.
-    every = {"num_words": None, "keywords": None} | {key: float(n) if isinstance(n, int) else n for key, n in parameters.items()}
+    # In parquet files all parameters of all instructions are there, most of them null, and numbers
+    # may be floats.
+    every = {"num_words": None, "keywords": None} | {
+        key: float(n) if isinstance(n, int) else n for key, n in parameters.items()
+    }
     asked = problem("ood__ifeval", [every], instruction_id_list=[name])
     for version in VERSIONS:
         assert score(asked, good, version).value == 1.0
@@ -210,18 +412,33 @@ def test_every_instruction_has_a_case_and_both_versions_know_all() -> None:
 
 
 def test_instructions_differ_where_the_published_ones_are_careless() -> None:
-    dotted = problem("ood__ifeval", [{"keywords": ["c.t"]}], instruction_id_list=["keywords:existence"])
+    dotted = problem(
+        "ood__ifeval", [{"keywords": ["c.t"]}], instruction_id_list=["keywords:existence"]
+    )
     assert (score(dotted, "cat").value, score(dotted, "cat", "guru").value) == (0.0, 1.0)
-    ruled = problem("ood__ifeval", [{"num_bullets": 1}], instruction_id_list=["detectable_format:number_bullet_lists"])
+    ruled = problem(
+        "ood__ifeval",
+        [{"num_bullets": 1}],
+        instruction_id_list=["detectable_format:number_bullet_lists"],
+    )
     for text in ("* one\n---", "- **One**: first\n\n*so it is*\n* * *"):
         assert (score(ruled, text).value, score(ruled, text, "guru").value) == (1.0, 0.0)
 
 
-@pytest.mark.parametrize(("asked", "hint"), [
-    (problem("ood__ifeval", [{}]), "instruction_id_list"), (problem("ood__ifeval", [{}], instruction_id_list=["new:one"]), "new:one"),
-    (problem("codegen__humaneval", '{"pytest": 1}'), "neither tests nor inputs"),
-    (problem("simulation__cruxeval-o", '{"functional": "def f(x): return x"}'), "no assertion with"),
-    (problem("ood__livebench", "x", task="poetry"), "poetry"), (problem("ood__livebench", "x"), "known are")])
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        (problem("ood__ifeval", [{}]), "instruction_id_list"),
+        (problem("ood__ifeval", [{}], instruction_id_list=["new:one"]), "new:one"),
+        (problem("codegen__humaneval", '{"pytest": 1}'), "neither tests nor inputs"),
+        (
+            problem("simulation__cruxeval-o", '{"functional": "def f(x): return x"}'),
+            "no assertion with",
+        ),
+        (problem("ood__livebench", "x", task="poetry"), "poetry"),
+        (problem("ood__livebench", "x"), "known are"),
+    ],
+)
 def test_what_cannot_be_judged_has_no_value_and_says_why(asked: Problem, hint: str) -> None:
     for version in VERSIONS:
         verdict = score(asked, "```python\nimport os\nassert f(1) == 1\n```", version)
@@ -231,22 +448,54 @@ def test_what_cannot_be_judged_has_no_value_and_says_why(asked: Problem, hint: s
         assert hint in verdict.detail
 
 
-@given(text=st.text(alphabet=string.ascii_letters + string.digits + " {}[]()\\<>/=*'\"`,.:|-+\n", max_size=80), seed=st.integers(0, 10**6))
+@given(
+    text=st.text(
+        alphabet=string.ascii_letters + string.digits + " {}[]()\\<>/=*'\"`,.:|-+\n", max_size=80
+    ),
+    seed=st.integers(0, 10**6),
+)
 def test_no_text_makes_a_scorer_fail_or_change_its_mind(text: str, seed: int) -> None:
     generator = random.Random(seed)
-    wrapper = generator.choice(["{}", "\\boxed{{{}}}", "<answer>{}</answer>", "```json\n{}\n```", "**{}**", "<solution>{}</solution>"])
+    wrapper = generator.choice(
+        [
+            "{}",
+            "\\boxed{{{}}}",
+            "<answer>{}</answer>",
+            "```json\n{}\n```",
+            "**{}**",
+            "<solution>{}</solution>",
+        ]
+    )
     response = wrapper.format(text)
-    for source, truth in (("stem__supergpqa", "C"), ("simulation__arcagi1", GRID), ("logic__zebra_puzzle", TABLE), ("logic__graph", "Lima"),
-                          ("logic__ordering_puzzle", ["owl", "hen"]), ("simulation__codeio", '"output": 3'), ("table__hitab", "12|7.5"),
-                          ("table__finqa", "0.075")):
+    for source, truth in (
+        ("stem__supergpqa", "C"),
+        ("simulation__arcagi1", GRID),
+        ("logic__zebra_puzzle", TABLE),
+        ("logic__graph", "Lima"),
+        ("logic__ordering_puzzle", ["owl", "hen"]),
+        ("simulation__codeio", '"output": 3'),
+        ("table__hitab", "12|7.5"),
+        ("table__finqa", "0.075"),
+    ):
         for version in VERSIONS:
             verdict = score(problem(source, truth), response, version)
             assert verdict == score(problem(source, truth), response, version)
             assert verdict.value is not None
             assert 0.0 <= verdict.value <= 1.0
-    for task in ("web_of_lies_v2", "spatial", "zebra_puzzle", "connections", "plot_unscrambling", "typos", "cta", "tablejoin"):
+    for task in (
+        "web_of_lies_v2",
+        "spatial",
+        "zebra_puzzle",
+        "connections",
+        "plot_unscrambling",
+        "typos",
+        "cta",
+        "tablejoin",
+    ):
         for date in ("2024-06-24", "2024-11-25"):
-            verdict = score(problem("ood__livebench", "{'yes': 'no'}", task=task, date=date), response)
+            verdict = score(
+                problem("ood__livebench", "{'yes': 'no'}", task=task, date=date), response
+            )
             assert verdict.value is not None
             assert 0.0 <= verdict.value <= 1.0
 
@@ -258,15 +507,29 @@ def test_only_the_right_letter_scores(letters: list[str]) -> None:
     assert {score(asked, f"\\boxed{{{letter}}}").value for letter in letters[1:]} == {0.0}
 
 
-@given(names=st.lists(st.text(string.ascii_lowercase, min_size=1, max_size=6), min_size=2, max_size=6, unique=True), data=st.data())
-def test_an_order_scores_if_and_only_if_it_is_the_right_one(names: list[str], data: st.DataObject) -> None:
+@given(
+    names=st.lists(
+        st.text(string.ascii_lowercase, min_size=1, max_size=6), min_size=2, max_size=6, unique=True
+    ),
+    data=st.data(),
+)
+def test_an_order_scores_if_and_only_if_it_is_the_right_one(
+    names: list[str], data: st.DataObject
+) -> None:
     other = data.draw(st.permutations(names))
     for version in VERSIONS:
-        assert score(problem("logic__ordering_puzzle", names), f"<answer>{other}</answer>", version).value == float(other == names)
+        assert score(
+            problem("logic__ordering_puzzle", names), f"<answer>{other}</answer>", version
+        ).value == float(other == names)
 
 
-@given(answers=st.lists(st.decimals(0, 10**6, places=2).map(str), min_size=1, max_size=5), data=st.data())
-def test_table_answers_score_in_any_order_and_not_with_one_changed(answers: list[str], data: st.DataObject) -> None:
+@given(
+    answers=st.lists(st.decimals(0, 10**6, places=2).map(str), min_size=1, max_size=5),
+    data=st.data(),
+)
+def test_table_answers_score_in_any_order_and_not_with_one_changed(
+    answers: list[str], data: st.DataObject
+) -> None:
     asked = problem("table__hitab", "|".join(answers))
     shuffled = data.draw(st.permutations(answers))
     assert score(asked, f"\\boxed{{{'|'.join(shuffled)}}}").value == 1.0
@@ -274,19 +537,35 @@ def test_table_answers_score_in_any_order_and_not_with_one_changed(answers: list
     assert score(asked, f"\\boxed{{{'|'.join(changed)}}}").value == 0.0
 
 
-@given(rows=st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=3), min_size=1, max_size=5), data=st.data())
-def test_a_zebra_table_scores_its_share_of_right_cells(rows: list[list[int]], data: st.DataObject) -> None:
+@given(
+    rows=st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=3), min_size=1, max_size=5),
+    data=st.data(),
+)
+def test_a_zebra_table_scores_its_share_of_right_cells(
+    rows: list[list[int]], data: st.DataObject
+) -> None:
     header = ["a", "b", "c"]
     asked = problem("logic__zebra_puzzle", {"header": header, "rows": rows})
     given_rows = [[data.draw(st.integers(0, 9)) for _ in row] for row in rows]
-    right = sum(x == y for row, other in zip(rows, given_rows, strict=True) for x, y in zip(row, other, strict=True))
+    right = sum(
+        x == y
+        for row, other in zip(rows, given_rows, strict=True)
+        for x, y in zip(row, other, strict=True)
+    )
     for version in VERSIONS:
-        found = score(asked, f"<answer>{ {'header': header, 'rows': given_rows} }</answer>", version)
+        found = score(
+            asked, f"<answer>{ {'header': header, 'rows': given_rows} }</answer>", version
+        )
         assert found.value == pytest.approx(right / (3 * len(rows)))
 
 
-JSON = st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=4),
-                    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3), max_leaves=6)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
 
 
 @given(value=JSON, other=JSON)
@@ -294,12 +573,20 @@ def test_json_golds_score_and_equality_is_symmetric(value: Any, other: Any) -> N
     asked = problem("simulation__codeio", f'"output": {json.dumps(value)}')
     assert score(asked, f"```json\n{json.dumps({'output': value})}\n```").value == 1.0
     assert same(value, other) == same(other, value)
-    assert score(asked, f"```json\n{json.dumps({'output': other})}\n```").value == float(same(value, other))
+    assert score(asked, f"```json\n{json.dumps({'output': other})}\n```").value == float(
+        same(value, other)
+    )
 
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
-    lambda inner: st.lists(inner) | st.tuples(inner, inner) | st.dictionaries(st.text() | st.integers(), inner), max_leaves=8)
+    lambda inner: (
+        st.lists(inner)
+        | st.tuples(inner, inner)
+        | st.dictionaries(st.text() | st.integers(), inner)
+    ),
+    max_leaves=8,
+)
 
 
 @given(value=PLAIN)
@@ -309,8 +596,15 @@ def test_plain_data_passes_the_sandbox_wall_unchanged(value: Any) -> None:
     assert repr(back) == repr(value)
 
 
-@given(lines=st.lists(st.lists(st.sampled_from(["1", "-2", "3.5", "yes", "x"]), max_size=4), max_size=4), data=st.data())
-def test_printed_output_is_compared_word_by_word(lines: list[list[str]], data: st.DataObject) -> None:
+@given(
+    lines=st.lists(
+        st.lists(st.sampled_from(["1", "-2", "3.5", "yes", "x"]), max_size=4), max_size=4
+    ),
+    data=st.data(),
+)
+def test_printed_output_is_compared_word_by_word(
+    lines: list[list[str]], data: st.DataObject
+) -> None:
     text = "\n".join(" ".join(line) for line in lines)
     assert same_output(text + "\n", text)
     assert guru_same_output(text + "\n", text)
@@ -320,10 +614,20 @@ def test_printed_output_is_compared_word_by_word(lines: list[list[str]], data: s
     assert not same_output(text.replace("3.5", "3.51"), text) or "3.5" not in text
 
 
-@pytest.mark.parametrize(("output", "expected", "strict", "published"), [
-    ("YES", "yes", False, True), ("1.0", "1", False, True), ("1", "1.0", True, True), ("1e-9", "0.0", True, True),
-    ("nan", "1.0", False, False), ("a  b ", "a b", True, True), ("a\nb", "a b", False, False), ("1000000.5", "1000000.0", True, False),
-    ("...", "1.0", False, False)])
+@pytest.mark.parametrize(
+    ("output", "expected", "strict", "published"),
+    [
+        ("YES", "yes", False, True),
+        ("1.0", "1", False, True),
+        ("1", "1.0", True, True),
+        ("1e-9", "0.0", True, True),
+        ("nan", "1.0", False, False),
+        ("a  b ", "a b", True, True),
+        ("a\nb", "a b", False, False),
+        ("1000000.5", "1000000.0", True, False),
+        ("...", "1.0", False, False),
+    ],
+)
 def test_printed_numbers(output: str, expected: str, strict: bool, published: bool) -> None:
     assert same_output(output, expected) is strict
     assert guru_same_output(output, expected) is published
@@ -343,7 +647,14 @@ def test_boxes_tags_and_literals_at_their_edges() -> None:
     assert last_boxed("\\boxed{\\frac{1}{2}} and \\boxed{open") == "\\frac{1}{2}"
     assert last_tag("<answer>a</answer><answer>b</answer>") == "b"
     assert literal('{"a": true}') == {"a": True}
-    for text in ("(" * 5000, "-" * 50_000 + "1", "[" * 100_000, "{}" * 200_000, "1 if", "9" * 10_000):
+    for text in (
+        "(" * 5000,
+        "-" * 50_000 + "1",
+        "[" * 100_000,
+        "{}" * 200_000,
+        "1 if",
+        "9" * 10_000,
+    ):
         with pytest.raises(ValueError, match=r"neither a Python nor a JSON value|too many"):
             literal(text)
 
@@ -355,7 +666,9 @@ def test_every_kind_has_both_versions() -> None:
     assert all(callable(scorer(kind, version)) for _, kind in KINDS for version in VERSIONS)
 
 
-def test_languages_need_their_library_only_where_nothing_else_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_languages_need_their_library_only_where_nothing_else_decides(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     names = ["language:response_language", "punctuation:no_comma"]
     asked = problem("ood__ifeval", [{"language": "de"}, {}], instruction_id_list=names)
     mixed = "Das ist gut und this is good and c'est bon"

@@ -21,7 +21,10 @@ from tests.support.paths import DATA
 from tests.support.scores import boxed
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no benchmark files (ORCH_TEST_DATA)")
-needs_sandbox = pytest.mark.skipif(execution.shutil.which("bwrap") is None and os.environ.get("CI") != "true", reason="bubblewrap missing")
+needs_sandbox = pytest.mark.skipif(
+    execution.shutil.which("bwrap") is None and os.environ.get("CI") != "true",
+    reason="bubblewrap missing",
+)
 
 
 def share_right(items: list[tuple[Problem, str]]) -> float:
@@ -38,7 +41,11 @@ def test_every_gold_answer_of_math500_passes_and_no_shuffled_one_does() -> None:
     order = list(range(500))
     random.Random(0).shuffle(order)
     # A shuffled answer that is the same answer is no wrong answer.
-    wrong = [(p, boxed(golds[k])) for p, k in zip(problems, order, strict=True) if golds[k].strip() != p.ground_truth.strip()]
+    wrong = [
+        (p, boxed(golds[k]))
+        for p, k in zip(problems, order, strict=True)
+        if golds[k].strip() != p.ground_truth.strip()
+    ]
     assert len(wrong) > 450
     assert share_right(wrong) == 0.0
 
@@ -47,11 +54,20 @@ def test_every_gold_answer_of_math500_passes_and_no_shuffled_one_does() -> None:
 @needs_sandbox
 def test_canonical_solutions_of_human_eval_pass_and_cheats_fail() -> None:
     problems = read_problems(DATA / "HumanEval.jsonl.gz")
-    rows = [json.loads(line) for line in gzip.decompress((DATA / "HumanEval.jsonl.gz").read_bytes()).splitlines()]
-    solved = [(p, f"```python\n{row['prompt']}{row['canonical_solution']}\n```") for p, row in zip(problems, rows, strict=True)]
+    rows = [
+        json.loads(line)
+        for line in gzip.decompress((DATA / "HumanEval.jsonl.gz").read_bytes()).splitlines()
+    ]
+    solved = [
+        (p, f"```python\n{row['prompt']}{row['canonical_solution']}\n```")
+        for p, row in zip(problems, rows, strict=True)
+    ]
     assert len(solved) == 164
     assert share_right(solved) == 1.0
-    empty = [(p, f"```python\n{row['prompt']}    return None\n```") for p, row in list(zip(problems, rows, strict=True))[:20]]
+    empty = [
+        (p, f"```python\n{row['prompt']}    return None\n```")
+        for p, row in list(zip(problems, rows, strict=True))[:20]
+    ]
     assert share_right(empty) == 0.0
 
 
@@ -60,9 +76,17 @@ def test_canonical_solutions_of_human_eval_pass_and_cheats_fail() -> None:
 @pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.long)])
 def test_reference_programs_of_mbpp_pass(every: int) -> None:
     problems = read_problems(DATA / "mbpp.jsonl")
-    codes = {row["task_id"]: row["code"] for row in map(json.loads, (DATA / "mbpp.jsonl").read_text().splitlines())}
+    codes = {
+        row["task_id"]: row["code"]
+        for row in map(json.loads, (DATA / "mbpp.jsonl").read_text().splitlines())
+    }
     assert len(problems) == 500
-    assert share_right([(p, f"```python\n{codes[p.extra_info['task_id']]}\n```") for p in problems[::every]]) == 1.0
+    assert (
+        share_right(
+            [(p, f"```python\n{codes[p.extra_info['task_id']]}\n```") for p in problems[::every]]
+        )
+        == 1.0
+    )
 
 
 @given(domain=st.sampled_from(sorted(GENERATORS)), seed=st.integers(0, 10**6))
@@ -83,9 +107,19 @@ def test_a_wrong_miniature_answer_never_scores(text: str) -> None:
     assert verdict == score(problem("tabular", drawn), text)
 
 
-@pytest.mark.parametrize(("text", "value"), [
-    ("\\boxed{4\\sqrt{2}+8}", 0.0), ("\\boxed{8}", 1.0), ("\\boxed{-8}", 0.0), ("first \\boxed{8} then \\boxed{9}", 0.0),
-    ("<think>\\boxed{8}", 0.0), ("<think>\\boxed{9}</think>\\boxed{\\frac{16}{2}}", 1.0), ("8", 0.0), ("\\boxed{", 0.0)])
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("\\boxed{4\\sqrt{2}+8}", 0.0),
+        ("\\boxed{8}", 1.0),
+        ("\\boxed{-8}", 0.0),
+        ("first \\boxed{8} then \\boxed{9}", 0.0),
+        ("<think>\\boxed{8}", 0.0),
+        ("<think>\\boxed{9}</think>\\boxed{\\frac{16}{2}}", 1.0),
+        ("8", 0.0),
+        ("\\boxed{", 0.0),
+    ],
+)
 def test_boxed_answers(text: str, value: float) -> None:
     assert score(make_problem("math__math_500", user("?"), "8"), text).value == value
 
@@ -108,7 +142,9 @@ def test_an_item_that_hangs_costs_its_own_time_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(("version", "value"), [("strict", 0.0), ("guru", 1.0)])
-def test_an_evaluation_scores_by_the_version_that_its_config_names(version: str, value: float, tmp_path: Path) -> None:
+def test_an_evaluation_scores_by_the_version_that_its_config_names(
+    version: str, value: float, tmp_path: Path
+) -> None:
     from engines.contract.program import Stop
     from engines.contract.progress import Progress
     from engines.evaluation.config import Config
@@ -119,9 +155,17 @@ def test_an_evaluation_scores_by_the_version_that_its_config_names(version: str,
     task = make_problem("table__finqa", user("?"), "0.075")
     folder = tmp_path / "generations" / "model"
     folder.mkdir(parents=True)
-    line = {"item_id": task.item_id, "sample": 0, "text": boxed("7.5"), "tokens": 3, "finish_reason": "stop"}
+    line = {
+        "item_id": task.item_id,
+        "sample": 0,
+        "text": boxed("7.5"),
+        "tokens": 3,
+        "finish_reason": "stop",
+    }
     (folder / "finqa.jsonl").write_text(json.dumps(line) + "\n")
     config = Config.model_validate({"models": "m", "data": "d", "scoring": version})
     model = Model("model", tmp_path, None)
-    desk = Desk(config, tmp_path, [model], [Item("finqa", task, (1,), "table")], Stop(), Progress(tmp_path))
+    desk = Desk(
+        config, tmp_path, [model], [Item("finqa", task, (1,), "table")], Stop(), Progress(tmp_path)
+    )
     assert [line["value"] for line in score_model(desk, model, 1)] == [value]

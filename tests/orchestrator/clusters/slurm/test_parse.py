@@ -5,20 +5,49 @@ from orchestrator.runs.record import JobState
 
 
 def test_squeue_answers_are_read_by_token_and_unknown_words_are_not_failures() -> None:
-    text = "\n".join("\x1f".join(parts) for parts in [
-        ("17", "e.train/arm=a,seed=0.aaaaaaaaaa", "RUNNING", "None", "2026-01-02T03:04:05", "a100-1"),
-        ("18", "e.train.bbbbbbbbbb", "PENDING", "Dependency", "N/A", ""), ("19", "e.c.cccccccccc", "POWERING_DOWN", "None", "N/A", "")])
+    text = "\n".join(
+        "\x1f".join(parts)
+        for parts in [
+            (
+                "17",
+                "e.train/arm=a,seed=0.aaaaaaaaaa",
+                "RUNNING",
+                "None",
+                "2026-01-02T03:04:05",
+                "a100-1",
+            ),
+            ("18", "e.train.bbbbbbbbbb", "PENDING", "Dependency", "N/A", ""),
+            ("19", "e.c.cccccccccc", "POWERING_DOWN", "None", "N/A", ""),
+        ]
+    )
     found = parse_squeue(text)
-    assert (found["aaaaaaaaaa"].state, found["aaaaaaaaaa"].job_id, found["aaaaaaaaaa"].host) == (JobState.RUNNING, "17", "a100-1")
-    assert (found["bbbbbbbbbb"].state, found["bbbbbbbbbb"].reason, found["bbbbbbbbbb"].started) == (JobState.PENDING, "Dependency", None)
+    assert (found["aaaaaaaaaa"].state, found["aaaaaaaaaa"].job_id, found["aaaaaaaaaa"].host) == (
+        JobState.RUNNING,
+        "17",
+        "a100-1",
+    )
+    assert (found["bbbbbbbbbb"].state, found["bbbbbbbbbb"].reason, found["bbbbbbbbbb"].started) == (
+        JobState.PENDING,
+        "Dependency",
+        None,
+    )
     assert found["cccccccccc"].state is JobState.UNKNOWN
 
 
 def test_sacct_answers_are_read_with_odd_states_and_names() -> None:
-    text = ("17|e.a|b.aaaaaaaaaa|CANCELLED by 1000|0:0|2026-01-02T03:04:05|2026-01-02T03:05:05|a100-1|None\n"
-            "18|e.b.bbbbbbbbbb|OUT_OF_MEMORY|0:125|2026-01-02T03:04:05|Unknown|a100-1|None\n"
-            "19|e.c.cccccccccc|FAILED|3:0|2026-01-02T03:04:05|2026-01-02T03:04:06|a100-1|NonZeroExitCode")
+    text = (
+        "17|e.a|b.aaaaaaaaaa|CANCELLED by "
+        "1000|0:0|2026-01-02T03:04:05|2026-01-02T03:05:05|a100-1|None\n"
+        "18|e.b.bbbbbbbbbb|OUT_OF_MEMORY|0:125|2026-01-02T03:04:05|Unknown|a100-1|None\n"
+        "19|e.c.cccccccccc|FAILED|3:0|2026-01-02T03:04:05|2026-01-02T03:04:06|a100-1|NonZeroExitCode"
+    )
     found = parse_sacct(text)
-    assert (found["aaaaaaaaaa"].state, found["aaaaaaaaaa"].reason) == (JobState.CANCELLED, "cancelled by 1000")
+    assert (found["aaaaaaaaaa"].state, found["aaaaaaaaaa"].reason) == (
+        JobState.CANCELLED,
+        "cancelled by 1000",
+    )
     assert found["bbbbbbbbbb"].state is JobState.OUT_OF_MEMORY
-    assert (found["cccccccccc"].exit_code, found["cccccccccc"].reason) == (3, "exit code 3 (NonZeroExitCode)")
+    assert (found["cccccccccc"].exit_code, found["cccccccccc"].reason) == (
+        3,
+        "exit code 3 (NonZeroExitCode)",
+    )

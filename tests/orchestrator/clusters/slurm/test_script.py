@@ -38,11 +38,30 @@ exec python -m orchestrator.node '/runs/my run' 1 0123456789
 
 
 def test_the_script_is_what_slurm_should_read() -> None:
-    profile = Profile(name="p", kind="slurm", partition="a100_normal_q", account="llmalignment", gpu_type="a100",
-                      setup=["module load cuda"], environment={"HF_HOME": "/scratch/my models"})
-    job = Job(name="train", stage="train", axes={}, engine="ppo", command=None, config={},
-              resources=Resources(gpus=2, cpus=32, memory_gb=128, minutes=720))
-    text = script_text(profile, job, "mtl-comparison.train/arm=pcgrad,seed=0.0123456789", Path("/runs/my run/100%/log.txt"),
-                       "afterok:17:18",
-                       ["python", "-m", "orchestrator.node", "/runs/my run", "1", "0123456789"])
+    profile = Profile(
+        name="p",
+        kind="slurm",
+        partition="a100_normal_q",
+        account="llmalignment",
+        gpu_type="a100",
+        setup=["module load cuda"],
+        environment={"HF_HOME": "/scratch/my models"},
+    )
+    job = Job(
+        name="train",
+        stage="train",
+        axes={},
+        engine="ppo",
+        command=None,
+        config={},
+        resources=Resources(gpus=2, cpus=32, memory_gb=128, minutes=720),
+    )
+    text = script_text(
+        profile,
+        job,
+        "mtl-comparison.train/arm=pcgrad,seed=0.0123456789",
+        Path("/runs/my run/100%/log.txt"),
+        "afterok:17:18",
+        ["python", "-m", "orchestrator.node", "/runs/my run", "1", "0123456789"],
+    )
     assert text == GOLDEN
