@@ -1,7 +1,10 @@
-"""`orch rerun`: a recorded experiment once more, as a run of its own, with the present code or with
-the one it was launched with.
+"""`orch rerun`: launch a recorded experiment once more, as a run of its own.
 
-python -P -m orchestrator.reproduction.rerun < REQUEST    the engines that come first on PYTHONPATH plan and check a description; JSON in and out
+It runs with the present code, or with the copy of the code that it was launched with. For the second, a
+process of its own plans and checks the description with the engines of that copy, which come first on
+PYTHONPATH; it reads a request as JSON and writes its answer as JSON:
+
+    python -P -m orchestrator.reproduction.rerun < REQUEST
 """
 
 from __future__ import annotations
