@@ -185,7 +185,7 @@ def test_a_wrong_checkpoint_in_a_process_of_its_own_is_one_error_and_nothing_is_
 SHARED = """
 import json, sys
 from pathlib import Path
-from engines.inference import Request, VllmSampler
+from engines.shared.inference import Request, VllmSampler
 if __name__ == "__main__":
     folders = [Path(name) for name in sys.argv[1:]]
     sampler = VllmSampler(folders[0], seed=0, max_model_len=32, tensor_parallel=2, threads=1)
@@ -221,6 +221,7 @@ def test_a_model_shared_by_two_processes_says_what_pytorch_says_also_after_a_swa
     ):
         network = Qwen2ForCausalLM.from_pretrained(model.folder)
         said = torch.log_softmax(network(torch.tensor([[3, 4, 5, 6]])).logits[0, :-1], dim=-1)
+        # Rounding of float32, in nats, as much as a training allows between its two models.
         assert logprobs == pytest.approx(
             [float(said[place, token]) for place, token in enumerate((4, 5, 6))], abs=1e-4
         )
