@@ -9,21 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from engines.contract.checkpoints import chosen
-from engines.contract.config import ConfigError
+from engines.contract.config import ConfigError, changed_keys
 from engines.contract.files import write_json, write_text
 from engines.contract.program import Stop, program
 from engines.contract.progress import Progress
 from engines.contract.results import Row, write_results
 from engines.evaluation.aggregate import Axes, Line, over_suite, rows
-from engines.evaluation.config import FREE_KEYS, Config
+from engines.evaluation.config import Config
 from engines.evaluation.reuse import take_over
 from engines.evaluation.sample_store import Desk, Model
 from engines.evaluation.score import score_model
+from engines.evaluation.suite import PLAIN
 from engines.evaluation.tasks import Item, read_items, remarks
 from engines.evaluation.workers import generate
 
 PROMPT_CHARACTERS = 500
 """How much of a prompt is kept for reading."""
+
+WEIGHTS = "the models' weights"
+FILES = "the tasks and their files"
+"""What stands in ``settings.json`` beside the keys of the config."""
 
 
 def models_of(config: Config) -> list[Model]:
@@ -51,26 +56,37 @@ def same_as_before(
     config: Config, out: Path, models: list[Model], facts: dict[str, dict[str, Any]]
 ) -> None:
     """ConfigError if the samples in ``out`` were made with other settings, data or weights: they
-    must not be mixed."""
+    must not be mixed. Writes ``settings.json`` for the next start."""
     path = out / "settings.json"
-    settings = {
-        **{key: value for key, value in config.model_dump().items() if key not in FREE_KEYS},
-        "the models' weights": {
-            m.name: m.manifest.fingerprint if m.manifest else None for m in models
-        },
-        "the tasks and their files": {
-            task: [fact["sha256"], fact["settings"]] for task, fact in facts.items()
-        },
+    weights = {
+        model.name: model.manifest.fingerprint if model.manifest else None for model in models
     }
+    files = {task: [fact["sha256"], fact["settings"]] for task, fact in facts.items()}
     begun = any(one.stat().st_size for one in out.glob("generations/*/*.jsonl"))
-    if begun and path.exists() and (before := json.loads(path.read_text())) != settings:
-        changed = [key for key in settings if before.get(key) != settings[key]]
-        raise ConfigError(
-            f"{out} holds samples made with other settings ({', '.join(changed)}); put "
-            "those back, or delete that folder to "
-            "begin anew"
-        )
-    write_json(path, settings)
+    if begun and path.exists():
+        before = json.loads(path.read_text())
+        weights_before, files_before = before.pop(WEIGHTS, None), before.pop(FILES, None)
+        changed = list(changed_keys(config, before, path))
+        if weights_before != weights:
+            changed.append(WEIGHTS)
+        if with_defaults(files_before) != with_defaults(files):
+            changed.append(FILES)
+        if changed:
+            raise ConfigError(
+                f"{out} holds samples made with other settings ({', '.join(changed)}); put "
+                "those back, or delete that folder to "
+                "begin anew"
+            )
+    write_json(path, {**config.model_dump(mode="json"), WEIGHTS: weights, FILES: files})
+
+
+def with_defaults(files: dict[str, list[Any]] | None) -> dict[str, list[Any]]:
+    """Hash and settings of each task's file; a setting that an older version did not know has its
+    default."""
+    return {
+        task: [sha256, {**PLAIN.model_dump(), **settings}]
+        for task, (sha256, settings) in (files or {}).items()
+    }
 
 
 def versions() -> dict[str, str]:
@@ -177,6 +193,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
         found,
         time.monotonic() - start,
         {
+            "must_be_equal": config.must_be_equal(),
             "checkpoints": checkpoints,
             "too_long_prompts": {task: fact["too_long_prompts"] for task, fact in facts.items()},
             "tasks": facts,

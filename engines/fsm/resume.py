@@ -24,8 +24,6 @@ from engines.shared.automata.models import initial
 from engines.shared.automata.weights import read_weights, write_weights
 
 RANK_BY = "validation_accuracy"
-FREE_KEYS = frozenset({"cache", "keep_checkpoints", "save_state_every_steps", "cuda_graphs"})
-"""Keys that may change between a stop and its continuation: they do not decide the result."""
 
 
 @dataclass
@@ -62,7 +60,7 @@ def find_start(config: Config, out: Path, device: torch.device) -> Point:
         return Point(flat, torch.zeros(len(config.members), device=device))
     newest = found[-1]
     loop = json.loads((newest.path / "state" / "loop.json").read_text())
-    same_config(config, loop["config"], FREE_KEYS, newest.path)
+    same_config(config, loop["config"], newest.path)
     from safetensors.torch import load_file
 
     flat = Flat.of(read_weights(newest.model), device)

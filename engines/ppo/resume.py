@@ -24,22 +24,6 @@ from engines.ppo.ray_session import Actors
 
 RANK_BY = "validation_reward_mean"
 
-FREE_KEYS = frozenset(
-    {
-        "wandb",
-        "wandb_project",
-        "step_timeout_minutes",
-        "keep_checkpoints",
-        "save_state_every_steps",
-        "probe_every_steps",
-        "scoring_workers",
-        "kv_cache_gb",
-        "gpu_memory_fraction",
-        "sampler_sleeps",
-    }
-)
-"""Keys that may change between a stop and its continuation: they do not decide the result."""
-
 
 @dataclass(frozen=True)
 class Point:
@@ -83,7 +67,7 @@ def find_start(config: Config, out: Path) -> Point:
         return Point(model=base_model(config))
     newest = max(found, key=lambda one: one.manifest.step)
     loop = json.loads((newest.path / "state" / "loop.json").read_text())
-    same_config(config, loop["config"], FREE_KEYS, newest.path)
+    same_config(config, loop["config"], newest.path)
     return Point(
         model=newest.model,
         state=newest.path / "state",

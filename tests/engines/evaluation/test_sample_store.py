@@ -15,6 +15,7 @@ from engines.contract.results import write_results
 from engines.evaluation.__main__ import same_as_before, write_prompts
 from engines.evaluation.reuse import take_over
 from engines.evaluation.sample_store import Model, Sample, read_lines
+from engines.evaluation.suite import PLAIN
 from engines.evaluation.tasks import Item
 from engines.shared.data.problems import make_problem, user
 from tests.support.evaluation import config_of, desk_of, item, keys, samples_of
@@ -160,6 +161,28 @@ def test_samples_of_other_data_or_settings_are_not_mixed_and_speed_may_change(tm
         same_as_before(
             config_of(), tmp_path, [], {"math": {"sha256": "2", "settings": {"temperature": 0.0}}}
         )
+
+
+def test_samples_of_an_earlier_version_go_on_and_what_decides_none_of_them_may_change(tmp_path):
+    facts = {"math": {"sha256": "1", "settings": PLAIN.model_dump()}}
+    path = tmp_path / "settings.json"
+    same_as_before(config_of(probe_tolerance=0.05), tmp_path, [], facts)
+    (tmp_path / "generations/m").mkdir(parents=True)
+    (tmp_path / "generations/m/math.jsonl").write_text("{}\n")
+    same_as_before(config_of(probe_tolerance=0.1), tmp_path, [], facts)
+
+    # As version 0.1.0 wrote it, before it knew of a key of the config and of one of the sampling.
+    written = json.loads(path.read_text())
+    for key in ("kv_cache_gb", "reuse", "drain_seconds", "scoring_seconds"):
+        del written[key]
+    del written["the tasks and their files"]["math"][1]["top_p"]
+    path.write_text(json.dumps(written))
+    same_as_before(config_of(), tmp_path, [], facts)
+    assert json.loads(path.read_text())["scoring_seconds"] == 10.0
+
+    path.write_text(json.dumps(written))
+    with pytest.raises(ConfigError, match=r"other settings \(scoring_seconds\); put those back"):
+        same_as_before(config_of(scoring_seconds=20.0), tmp_path, [], facts)
 
 
 def test_samples_of_the_same_weights_files_and_settings_are_taken_over_and_others_are_not(tmp_path):
