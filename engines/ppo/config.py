@@ -9,15 +9,11 @@ in host memory) is written out but has not been run on a GPU.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
 from engines.contract.config import DECIDES_NO_RESULT, CheckpointSource, EngineConfig
-from engines.ppo.model_size import model_folder
-
-if TYPE_CHECKING:
-    from engines.ppo.model_size import ModelSize
 
 KEEP_STATES = 2
 """Newest checkpoints that keep their optimizer state (twice the size of the model)."""
@@ -237,41 +233,3 @@ class Config(EngineConfig):
                 f"{sorted(self.validation_data)}: name the same"
             )
         return self
-
-    def estimate(self, gpus: int, minutes: int) -> str | None:
-        """What a training takes at most, in one line for ``orch plan``; None where model or length
-        is not known, or without a GPU."""
-        from engines.ppo.estimates import estimate
-
-        return estimate(self, gpus, minutes)
-
-    def disk_gb(self) -> float | None:
-        """Disk that the checkpoints take at most, GB; None while the model is not there or of an
-        unknown kind."""
-        from engines.ppo.model_size import model_size
-
-        folder = model_folder(self.model)
-        size = model_size(folder) if folder is not None else None
-        if size is None:
-            return None
-        return self.checkpoints_gb(size)
-
-    def checkpoints_gb(self, size: ModelSize) -> float:
-        """Disk that the checkpoints of a model of this size take at most, GB."""
-        from engines.ppo.model_size import adapter_parameters
-
-        made = -(-self.epochs // self.checkpoint_every_epochs)
-        # The last one is written while a state to continue from and all that is kept of the others
-        # still lie there.
-        models = (
-            min(max(self.keep_checkpoints, 2), made - 1) + 2
-        )  # the newest and the best one always stay
-        optimizers = min(KEEP_STATES, made - 1) + 2
-        # float32; AdamW keeps two moments, and adapters lie beside them.
-        state = (
-            8 * size.parameters
-            if self.lora is None
-            else 12 * adapter_parameters(size, self.lora.rank)
-        )
-        state += 12 * size.parameters if self.estimator == "gae" else 0
-        return (4 * models * size.parameters + optimizers * state) / 1e9
