@@ -10,9 +10,9 @@ from typing import Any
 
 from engines.analysis.config import Config
 from engines.analysis.costs import Cost, read_cost
-from engines.contract.config import ConfigError, ResultSource
+from engines.contract.config import ConfigError
 from engines.contract.progress import read_progress
-from engines.contract.results import Row, read_results
+from engines.contract.results import ResultSource, Row, read_results
 from engines.shared.data.contamination import overlap
 
 MUST_BE_EQUAL = (

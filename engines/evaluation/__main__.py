@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engines.contract.checkpoints import chosen
+from engines.contract.checkpoints import selected_by
 from engines.contract.config import ConfigError, changed_keys
 from engines.contract.files import write_json, write_text
 from engines.contract.program import Stop, program
@@ -35,7 +35,7 @@ def models_of(config: Config) -> list[Model]:
     """The models to evaluate, oldest checkpoint first."""
     if isinstance(config.models, str):
         return [Model("model", Path(config.models), None)]
-    return [Model(one.manifest.name, one.model, one.manifest) for one in chosen(config.models)]
+    return [Model(one.manifest.name, one.model, one.manifest) for one in selected_by(config.models)]
 
 
 def write_prompts(out: Path, items: list[Item]) -> None:

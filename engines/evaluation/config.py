@@ -8,13 +8,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from engines.contract.config import (
-    DECIDES_NO_RESULT,
-    CheckpointsSource,
-    ConfigError,
-    EngineConfig,
-    keys_that_decide,
-)
+from engines.contract.checkpoints import CheckpointsSource
+from engines.contract.config import DECIDES_NO_RESULT, ConfigError, EngineConfig, keys_that_decide
 from engines.evaluation.suite import PlannedSuite, Settings, Suite, is_file, load_suite
 
 

@@ -63,15 +63,14 @@ def run(config: Config, out: Path, stop: Stop) -> None:
         model.save_pretrained(folder / "model", safe_serialization=True)
         tokenizer.save_pretrained(folder / "model")
 
-    checkpoints.save(
-        out,
-        "warm",
-        write,
+    description = checkpoints.Description(
+        name="warm",
         step=0,
         epoch=0,
         metrics={row.axes["task"]: row.value or 0.0 for row in rows[1:]},  # type: ignore[misc]
         probe={"token_ids": probe, "logprobs": probe_logprobs(model, probe)},
     )
+    checkpoints.save(out, description, write)
     parameters = sum(parameter.numel() for parameter in model.parameters())
     write_results(
         out,

@@ -31,7 +31,7 @@ def make(folder: Path, out: Path, name: str, size: dict[str, int], seed: int) ->
     """One checkpoint with fresh weights."""
     import torch
 
-    from engines.contract.checkpoints import save
+    from engines.contract.checkpoints import Description, save
     from engines.miniature.config import Config
     from engines.miniature.model import make_model, make_tokenizer
 
@@ -43,7 +43,7 @@ def make(folder: Path, out: Path, name: str, size: dict[str, int], seed: int) ->
         model.save_pretrained(place / "model")
         tokenizer.save_pretrained(place / "model")
 
-    save(folder / out, name, write, step=seed, epoch=seed, metrics={})
+    save(folder / out, Description(name=name, step=seed, epoch=seed, metrics={}), write)
 
 
 def make_everything(folder: Path) -> None:

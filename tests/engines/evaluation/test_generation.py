@@ -55,11 +55,8 @@ def two_checkpoints(out):
     for epoch in (1, 2):
         checkpoints.save(
             out,
-            f"epoch-{epoch}",
+            checkpoints.Description(name=f"epoch-{epoch}", step=epoch, epoch=epoch, metrics={}),
             lambda folder, seed=epoch: tiny_model(folder / "model", seed),
-            step=epoch,
-            epoch=epoch,
-            metrics={},
         )
     return [Model(c.manifest.name, c.model, c.manifest) for c in checkpoints.complete(out)]
 
