@@ -20,7 +20,7 @@ from engines.evaluation.config import Config
 from engines.evaluation.inputs import Inputs, Model
 from engines.evaluation.sample_store import Sample
 from engines.evaluation.work_queue import Chunk
-from engines.shared.inference import VllmSampler
+from engines.shared.inference import SamplerSettings, VllmSampler
 
 QUEUED_AHEAD = 1.125
 """Samples in vLLM, as a multiple of those that it works on at a time: some wait, so that it never
@@ -145,8 +145,7 @@ class Worker:
     def load(self, model: Model) -> VllmSampler:
         """The engine with this model's weights."""
         if self.sampler is None:
-            self.sampler = VllmSampler(
-                model.folder,
+            settings = SamplerSettings(
                 seed=self.config.seed,
                 max_model_len=self.length,
                 kv_cache_gb=self.config.kv_cache_gb,
@@ -155,6 +154,7 @@ class Worker:
                 tensor_parallel=self.config.gpus_per_model,
                 logprobs=False,
             )
+            self.sampler = VllmSampler(model.folder, settings)
             self.source.engine_started()
         else:
             self.sampler.load_checkpoint(model.folder)

@@ -182,10 +182,12 @@ def test_a_wrong_checkpoint_in_a_process_of_its_own_is_one_error_and_nothing_is_
 SHARED = """
 import json, sys
 from pathlib import Path
-from engines.shared.inference import Request, VllmSampler
+from engines.shared.inference import Request, SamplerSettings, VllmSampler
 if __name__ == "__main__":
     folders = [Path(name) for name in sys.argv[1:]]
-    sampler = VllmSampler(folders[0], seed=0, max_model_len=32, tensor_parallel=2, threads=1)
+    sampler = VllmSampler(
+        folders[0], SamplerSettings(seed=0, max_model_len=32, tensor_parallel=2, threads=1)
+    )
     found = []
     for index, folder in enumerate(folders):
         if index:
