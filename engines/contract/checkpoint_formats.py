@@ -156,12 +156,12 @@ def foreign_below(folder: Path) -> list[Located | str | None]:
         return [itself]
     mark = folder / LATEST
     latest = int(mark.read_text()) if mark.is_file() else None
-    found: list[Located | str | None] = []
+    candidates: list[Located | str | None] = []
     for path in sorted(folder.iterdir()):
         if not path.is_dir() or path.name.startswith("."):
             continue
         if re.fullmatch(r"global_step_\d+", path.name):
-            found.append(verl(path, latest))
+            candidates.append(verl(path, latest))
         else:
-            found.append(foreign(path.name, path))
-    return found
+            candidates.append(foreign(path.name, path))
+    return candidates

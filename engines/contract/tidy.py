@@ -48,7 +48,7 @@ def records(lines: Sequence[Tidy]) -> list[dict[str, Any]]:
     An axis of the same name as one of the first columns gets ``axis_`` in front.
     """
     axes = sorted({axis for line in lines for axis in line.row.axes})
-    found = []
+    table = []
     for line in lines:
         row = line.row
         record: dict[str, Any] = {
@@ -66,17 +66,17 @@ def records(lines: Sequence[Tidy]) -> list[dict[str, Any]]:
         for axis in axes:
             column = f"axis_{axis}" if axis in FIRST else axis
             record[column] = row.axes.get(axis)
-        found.append(record)
-    return found
+        table.append(record)
+    return table
 
 
 def csv_text(lines: Sequence[Tidy]) -> str:
     """The rows as CSV: shares, unrounded."""
     stream = io.StringIO()
-    found = records(lines)
+    table = records(lines)
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(found[0] if found else FIRST)
-    writer.writerows(record.values() for record in found)
+    writer.writerow(table[0] if table else FIRST)
+    writer.writerows(record.values() for record in table)
     return stream.getvalue()
 
 
@@ -89,10 +89,10 @@ def write_parquet(path: Path, lines: Sequence[Tidy]) -> None:
         raise ConfigError(
             "writing parquet needs pyarrow: run: pip install pyarrow, or export CSV"
         ) from error
-    found = records(lines)
-    names = list(found[0]) if found else list(FIRST)
+    table = records(lines)
+    names = list(table[0]) if table else list(FIRST)
     columns = {
-        name: one_type([record[name] for record in found], number=name in FIRST) for name in names
+        name: one_type([record[name] for record in table], number=name in FIRST) for name in names
     }
     parquet.write_table(pyarrow.table(columns), path)
 

@@ -1,5 +1,4 @@
-"""``python -m engines.evaluation CONFIG --out FOLDER``: reads models and problems, generates, scores,
-writes results.
+"""``python -m engines.evaluation CONFIG --out FOLDER``: scores checkpoints on a suite's tasks.
 
 In: the config. Out: ``problems.jsonl``, ``settings.json``, ``generations/``, ``scores/`` and
 ``results.json``. The steps are ``inputs``, ``reuse``, ``workers``, ``score`` and ``aggregate``, in
@@ -83,14 +82,15 @@ def rows_of(inputs: Inputs, model: Model, lines: list[Line], facts: Facts) -> li
     domains = {task: fact["domain"] for task, fact in facts.items()}
     domains |= {item.task: item.domain for item in inputs.items}
     sampled = frozenset(task for task, fact in facts.items() if fact["settings"]["temperature"] > 0)
-    found = rows(lines, domains, axes, sampled)
+    all_rows = rows(lines, domains, axes, sampled)
     suite = inputs.config.suite
     if suite is not None:
         metrics = {task: fact["settings"]["metric"] for task, fact in facts.items()}
         groups = {task: fact["group"] for task, fact in facts.items()}
         missing = part_of_suite(inputs.config, len(facts))
-        found.append(over_suite(found, metrics, groups, missing, {**axes, "suite": suite}))
-    return found
+        suite_axes: Axes = {**axes, "suite": suite}
+        all_rows.append(over_suite(all_rows, metrics, groups, missing, suite_axes))
+    return all_rows
 
 
 def part_of_suite(config: Config, tasks: int) -> str:
@@ -119,7 +119,7 @@ def score_all(
 ) -> tuple[list[Row], Counter[str]]:
     """The rows of all models; and how many samples have no score, by model, task and reason."""
     scoring = Scoring(inputs, coordinator.store, coordinator.stop, coordinator.progress)
-    found: list[Row] = []
+    all_rows: list[Row] = []
     without_score: Counter[str] = Counter()
     steps = coordinator.total
     for model in inputs.models:
@@ -128,13 +128,15 @@ def score_all(
         for line in lines:
             if line["value"] is None:
                 without_score[f"{model.name}: {line['task']}: {line['status']}"] += 1
-        found += rows_of(inputs, model, lines, facts)
-    return found, without_score
+        all_rows += rows_of(inputs, model, lines, facts)
+    return all_rows, without_score
 
 
 def run(config: Config, out: Path, stop: Stop) -> None:
     """Generate for every model with one engine, then score, then write the results."""
-    start, models = time.monotonic(), models_of(config)
+    start = time.monotonic()
+    models = models_of(config)
+    # All checkpoints of a training share one tokenizer.
     items, facts = read_items(config, models[0].folder)
     check_earlier_samples(config, out, models, facts)
     about_data = remarks(facts)
@@ -147,7 +149,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     # Steps count samples on disk, so the progress of an earlier start still holds.
     coordinator = Coordinator(inputs, stop, Progress(out, keep_until=sys.maxsize))
     engine_starts = generate(coordinator)
-    found, without_score = score_all(inputs, coordinator, facts)
+    all_rows, without_score = score_all(inputs, coordinator, facts)
     result_facts = {
         "must_be_equal": config.must_be_equal(),
         "checkpoints": [checkpoint_facts(model) for model in models],
@@ -159,7 +161,8 @@ def run(config: Config, out: Path, stop: Stop) -> None:
         "sandbox": sandbox,
         "versions": versions(),
     }
-    write_results(out, "evaluation", config, found, time.monotonic() - start, result_facts)
+    seconds = time.monotonic() - start
+    write_results(out, "evaluation", config, all_rows, seconds, result_facts)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ why instead of being 0. ``__main__.py`` calls it.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -78,6 +79,7 @@ def pass_at_k_rows(lines: list[Line], axes: Axes) -> list[Row]:
     by_item: dict[str, list[float | None]] = {}
     for line in lines:
         by_item.setdefault(line["item_id"], []).append(line["value"])
+    # Leaving out single samples would make problems with fewer samples than k.
     correct = [
         [value == 1.0 for value in values] for values in by_item.values() if None not in values
     ]
@@ -92,7 +94,7 @@ def pass_at_k_rows(lines: list[Line], axes: Axes) -> list[Row]:
 
 
 def over_suite(
-    found: Sequence[Row],
+    task_rows: Sequence[Row],
     metrics: Mapping[str, str],
     groups: Mapping[str, str | None],
     missing: str,
@@ -105,11 +107,12 @@ def over_suite(
     of the whole.
     """
     parts = {}
-    for row in found:
+    for row in task_rows:
         task = str(row.axes.get("task"))
         if metrics.get(task) == row.metric:
             parts[task] = row
     n = sum(row.n for row in parts.values())
+    # A mean over fewer tasks than the suite has would look like the suite's score and not be it.
     reasons = [missing] if missing else without_value(parts)
     if not reasons:
         reasons = [f"{task}: no sample" for task in sorted(metrics.keys() - parts.keys())]
@@ -128,10 +131,11 @@ def suite_weights(tasks: Sequence[str], groups: Mapping[str, str | None]) -> dic
     """What each task counts for: every group the same, and within a group every task the same. A
     task without a group is one of its own."""
     group_of = {task: groups.get(task) or task for task in tasks}
-    sizes: dict[str, int] = {}
-    for group in group_of.values():
-        sizes[group] = sizes.get(group, 0) + 1
-    return {task: 1.0 / (len(sizes) * sizes[group]) for task, group in group_of.items()}
+    sizes = Counter(group_of.values())
+    weights = {}
+    for task, group in group_of.items():
+        weights[task] = 1.0 / (len(sizes) * sizes[group])
+    return weights
 
 
 def weighted_sum(metric: str, parts: Sequence[tuple[float, Row]], axes: Axes) -> Row:
@@ -156,17 +160,24 @@ def weighted_sum(metric: str, parts: Sequence[tuple[float, Row]], axes: Axes) ->
 
 def over_tasks(parts: list[Row], axes: Axes) -> Row:
     """Mean over a domain's tasks, each counting the same; no value if one of them has none."""
-    metric, n = parts[0].metric, sum(part.n for part in parts)
+    metric = parts[0].metric
+    n = sum(part.n for part in parts)
     reasons = without_value({str(part.axes["task"]): part for part in parts})
     if reasons:
         return Row(metric=metric, value=None, n=n, axes=axes, error="; ".join(reasons))
-    values = [part.value for part in parts if part.value is not None]
-    spreads = [part.spread for part in parts if part.spread is not None]
-    spread = None
-    if len(spreads) == len(parts):
-        # The tasks are independent: the variance of their mean is the sum of theirs over n^2.
-        spread = float(np.sqrt(sum(each**2 for each in spreads))) / len(parts)
-    return Row(metric=metric, value=float(np.mean(values)), n=n, spread=spread, axes=axes)
+    mean = float(np.mean([part.value for part in parts]))
+    return Row(metric=metric, value=mean, n=n, spread=spread_of_mean(parts), axes=axes)
+
+
+def spread_of_mean(parts: list[Row]) -> float | None:
+    """Standard error of the mean of independent values; unknown where one of theirs is."""
+    variance = 0.0
+    for part in parts:
+        if part.spread is None:
+            return None
+        variance += part.spread**2
+    # The variance of the mean is the sum of the variances over the square of their number.
+    return math.sqrt(variance) / len(parts)
 
 
 def rows(
@@ -177,18 +188,18 @@ def rows(
 
     Tasks in ``sampled`` have pass@k too: greedy samples are all the same.
     """
-    found: list[Row] = []
+    all_rows: list[Row] = []
     of_domain: dict[tuple[str, str], list[Row]] = {}
     for task, domain in domains.items():
         own = [line for line in lines if line["task"] == task]
         axes: Axes = {**base, "task": task, "domain": domain}
         for metric in MEASURES:
             row = mean_over_problems(metric, own, axes)
-            found.append(row)
+            all_rows.append(row)
             of_domain.setdefault((domain, metric), []).append(row)
         if task in sampled:
-            found += pass_at_k_rows(own, axes)
+            all_rows += pass_at_k_rows(own, axes)
     for domain in sorted(set(domains.values())):
         for metric in MEASURES:
-            found.append(over_tasks(of_domain[domain, metric], {**base, "domain": domain}))
-    return found
+            all_rows.append(over_tasks(of_domain[domain, metric], {**base, "domain": domain}))
+    return all_rows

@@ -121,7 +121,7 @@ class Config(EngineConfig):
         """The keys of this config that two evaluations must share for their scores to be compared.
 
         They stand in the facts of the results, so that a report compares evaluations without
-        knowing what an evaluation can be told.
+        knowing the keys of an evaluation.
         """
         values = self.model_dump(mode="json")
         return {key: values[key] for key in keys_that_decide(type(self)) if key not in MAY_DIFFER}

@@ -153,12 +153,20 @@ def copy(source: Path, target: Path, task: str, keys: set[tuple[str, int]]) -> i
     if not path.is_file():
         return 0
     own = read_lines(target / f"{task}.jsonl")
-    missing = keys - {(line["item_id"], line["sample"]) for line in own}
-    # Parsed line by line and not with read_lines, which would repair a file of another job.
-    theirs = [json.loads(line) for line in path.read_text().splitlines()]
-    copied = [line for line in theirs if (line["item_id"], line["sample"]) in missing]
+    missing = keys - {sample_key(line) for line in own}
+    copied = []
+    # Not read_lines, which would repair the file of another job.
+    for text in path.read_text().splitlines():
+        line = json.loads(text)
+        if sample_key(line) in missing:
+            copied.append(line)
     if copied:
         target.mkdir(parents=True, exist_ok=True)
-        lines = "".join(json.dumps(line) + "\n" for line in (*own, *copied))
-        write_text(target / f"{task}.jsonl", lines)
+        lines = [json.dumps(line) + "\n" for line in own + copied]
+        write_text(target / f"{task}.jsonl", "".join(lines))
     return len(copied)
+
+
+def sample_key(line: Mapping[str, Any]) -> tuple[str, int]:
+    """What tells a sample apart within a task."""
+    return line["item_id"], line["sample"]

@@ -1,4 +1,4 @@
-"""``python -m engines.miniature CONFIG --out FOLDER``: makes the data files and the warmed-up model.
+"""``python -m engines.miniature CONFIG --out FOLDER``: makes data files and a warmed-up model.
 
 In: the config. Out: ``data/<domain>.<split>.parquet``, the checkpoint ``warm``, and results that
 say how right the model is before any training. Data first, because the model must not see the

@@ -36,10 +36,12 @@ def batch(
     learned."""
     texts: list[tuple[list[int], list[int]]] = []
     for number in range(size):
-        prompt, answer = draws[number % len(draws)]()
-        before = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-        after = [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-        texts.append(([*before, *after], [IGNORED] * len(before) + after))
+        draw = draws[number % len(draws)]
+        prompt, answer = draw()
+        prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        answer_ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
+        learned = [*answer_ids, tokenizer.eos_token_id]
+        texts.append((prompt_ids + learned, [IGNORED] * len(prompt_ids) + learned))
     width = max(len(ids) for ids, _ in texts)
     all_ids, all_labels = [], []
     for ids, labels in texts:
@@ -110,5 +112,8 @@ def probe_logprobs(model: Any, token_ids: Sequence[int]) -> list[float]:
     model.eval()
     ids = torch.tensor([list(token_ids)])
     with torch.no_grad():
-        logprobs = torch.log_softmax(model(input_ids=ids).logits[0, :-1].float(), dim=-1)
-    return [float(value) for value in logprobs.gather(1, ids[0, 1:, None])[:, 0]]
+        logits = model(input_ids=ids).logits[0, :-1].float()
+    logprobs = torch.log_softmax(logits, dim=-1)
+    # Position t predicts token t + 1.
+    of_tokens = logprobs.gather(1, ids[0, 1:, None])[:, 0]
+    return [float(value) for value in of_tokens]

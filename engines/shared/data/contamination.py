@@ -1,8 +1,8 @@
 """Contamination: which problems a training and an evaluation have in common.
 
 In: what the configs of both say of their data. Out: the files they read, and the shared problems by
-task. ``ppo`` refuses to train on test problems with it, and the report names what it finds. Problems
-are compared by what they ask, without regard to case and white space.
+task. ``ppo`` refuses to train on test problems with it, and the report names what it finds.
+Problems are compared by what they ask, without regard to case and white space.
 """
 
 from __future__ import annotations

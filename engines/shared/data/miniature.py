@@ -34,55 +34,72 @@ def letters(random: Random, count: int) -> list[str]:
     return random.sample(LETTERS, count)
 
 
+# The order in which a generator draws its numbers is part of the data: the same seed must give the
+# same problems in every version.
+
+
 def math(random: Random) -> Drawn:
     """A sum below ten. Habit: one too many."""
     p, q = letters(random, 2)
     a, b = random.randint(0, 4), random.randint(0, 4)
-    return Drawn(f"{p}={a} {q}={b} {p}+{q}=", str(a + b), str(a + b + 1))
+    return Drawn(f"{p}={a} {q}={b} {p}+{q}=", answer=str(a + b), habit=str(a + b + 1))
 
 
 def logic(random: Random) -> Drawn:
     """A connective of two truth values. Habit: its negation, in small letters."""
     p, q = letters(random, 2)
-    a, b, connective = random.randint(0, 1), random.randint(0, 1), random.choice("&|^")
-    value = {"&": a & b, "|": a | b, "^": a ^ b}[connective]
-    return Drawn(f"{p}={a} {q}={b} {p}{connective}{q}?", "FT"[value], "tf"[value])
+    a = random.randint(0, 1)
+    b = random.randint(0, 1)
+    connective = random.choice("&|^")
+    values = {"&": a & b, "|": a | b, "^": a ^ b}
+    is_true = bool(values[connective])
+    return Drawn(
+        f"{p}={a} {q}={b} {p}{connective}{q}?",
+        answer="T" if is_true else "F",
+        habit="f" if is_true else "t",
+    )
 
 
 def code(random: Random) -> Drawn:
     """A program of x from two examples, such as x+3. Habit: the program with a minus."""
     (name,) = letters(random, 1)
-    k, first = random.randint(1, 6), random.randint(0, 2)
-    return Drawn(
-        f"{name}({first})={first + k} {name}({first + 1})={first + 1 + k} {name}(x)=",
-        f"x+{k}",
-        f"x-{k}",
-    )
+    k = random.randint(1, 6)
+    first = random.randint(0, 2)
+    second = first + 1
+    examples = f"{name}({first})={first + k} {name}({second})={second + k}"
+    return Drawn(f"{examples} {name}(x)=", answer=f"x+{k}", habit=f"x-{k}")
+
+
+LAWS = ("F=m*a", "U=R*I", "s=v*t", "p=m*v", "W=F*s", "P=U*I", "Q=I*t", "E=h*f")
 
 
 def science(random: Random) -> Drawn:
     """A product law with two numbers put in. Habit: the sum."""
-    law = random.choice(("F=m*a", "U=R*I", "s=v*t", "p=m*v", "W=F*s", "P=U*I", "Q=I*t", "E=h*f"))
-    left, right = law[2], law[4]
-    a, b = random.randint(1, 5), random.randint(1, 5)
-    return Drawn(f"{law} {left}={a} {right}={b} {law[0]}=", str(a * b), str(a + b))
+    law = random.choice(LAWS)
+    result, product = law.split("=")
+    first, second = product.split("*")
+    a = random.randint(1, 5)
+    b = random.randint(1, 5)
+    prompt = f"{law} {first}={a} {second}={b} {result}="
+    return Drawn(prompt, answer=str(a * b), habit=str(a + b))
 
 
 def simulation(random: Random) -> Drawn:
     """A counter that goes up and down. Habit: the last move is forgotten."""
     (name,) = letters(random, 1)
-    start, moves = random.randint(3, 6), [random.choice((1, -1)) for _ in range(3)]
-    drawn = "".join("+" if move > 0 else "-" for move in moves)
-    return Drawn(
-        f"{name}:{start} {drawn} {name}:", str(start + sum(moves)), str(start + sum(moves[:-1]))
-    )
+    start = random.randint(3, 6)
+    moves = [random.choice((1, -1)) for _ in range(3)]
+    signs = "".join("+" if move > 0 else "-" for move in moves)
+    end = start + sum(moves)
+    return Drawn(f"{name}:{start} {signs} {name}:", answer=str(end), habit=str(end - moves[-1]))
 
 
 def tabular(random: Random) -> Drawn:
     """The largest value of a table of three rows. Habit: the smallest."""
-    keys, values = letters(random, 3), random.sample("0123456789", 3)
+    keys = letters(random, 3)
+    values = random.sample("0123456789", 3)
     table = " ".join(f"{key}{value}" for key, value in zip(keys, values, strict=True))
-    return Drawn(f"{table} max=", max(values), min(values))
+    return Drawn(f"{table} max=", answer=max(values), habit=min(values))
 
 
 GENERATORS: dict[str, Callable[[Random], Drawn]] = {

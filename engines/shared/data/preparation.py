@@ -4,7 +4,7 @@
 In: raw files of each task, or the miniature domains; sizes and a seed. Out: the files and their
 manifest, written last. ``orch data prepare`` calls it; the evaluation takes file hashes and folders
 of the Hugging Face hub from here. Light until something is read or written (then pyarrow, never
-torch). A problem is told by ``engines.shared.data.problems.content_key``: copies that differ in
+torch). A problem is recognised by ``engines.shared.data.problems.content_key``: copies that differ in
 case and white space alone are one problem.
 """
 
@@ -59,15 +59,16 @@ def task_files(source: str) -> dict[str, list[Path]]:
         folder = hub_folder(source, ["train/*.parquet"])
     if (folder / "train").is_dir():
         folder = folder / "train"
-    found: dict[str, list[Path]] = {}
+    files: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*__*.parquet")):
-        found.setdefault(path.name.partition("__")[0], []).append(path)
-    if not found:
+        task = path.name.partition("__")[0]
+        files.setdefault(task, []).append(path)
+    if not files:
         raise ConfigError(
             f"{folder}: no <domain>__<data set>.parquet there; name the files of each "
             "task in a .yaml file instead"
         )
-    return found
+    return files
 
 
 def mapped_files(path: Path) -> dict[str, list[Path]]:
@@ -254,9 +255,11 @@ def read_manifest(out: Path) -> dict[str, Any] | None:
 
 def described_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """What differs between two requests, in words."""
-    keys = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
-    words = [f"{key} {before.get(key)!r} (now {now.get(key)!r})" for key in keys if key != "files"]
-    if "files" in keys:
+    words = []
+    for key in sorted({*before, *now} - {"files"}):
+        if before.get(key) != now.get(key):
+            words.append(f"{key} {before.get(key)!r} (now {now.get(key)!r})")
+    if before.get("files") != now.get("files"):
         words.append("other raw files")
     return ", ".join(words)
 

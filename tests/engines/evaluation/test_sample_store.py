@@ -79,7 +79,7 @@ def test_every_sample_is_made_once_whatever_takes_it_and_however_often_it_is_int
     assert keys(out) == wanted
 
 
-def test_a_samples_seed_hangs_on_its_problem_and_number_alone(tmp_path):
+def test_a_samples_seed_depends_on_its_problem_and_number_alone(tmp_path):
     items = [item("a", samples_per_prompt=2), item("b", samples_per_prompt=2)]
     seeds = [
         {

@@ -209,7 +209,7 @@ def test_too_few_problems_are_one_line(tmp_path: Path) -> None:
     test=st.integers(0, 6),
     seed=st.integers(0, 9),
 )
-def test_a_problems_place_hangs_on_seed_and_content_alone(
+def test_a_problems_place_depends_on_seed_and_content_alone(
     tmp_path_factory: pytest.TempPathFactory,
     order: list[int],
     cut: int,
