@@ -33,46 +33,46 @@ class Config(EngineConfig):
     nothing that was launched before."""
     tasks: list[str] | None = None
     """Only these tasks; None is all."""
-    samples_per_prompt: int | None = Field(None, ge=1)
+    samples_per_prompt: int | None = Field(default=None, ge=1)
     """Samples of each problem, for all tasks; None is what the suite says, 1 without a suite."""
-    temperature: float | None = Field(None, ge=0)
+    temperature: float | None = Field(default=None, ge=0)
     """0 is greedy. None is what the suite says, 0 without a suite."""
-    top_p: float | None = Field(None, gt=0, le=1)
+    top_p: float | None = Field(default=None, gt=0, le=1)
     """Share of the probability that tokens are drawn from; None is what the suite says, 1 without a
     suite."""
-    max_prompt_tokens: int | None = Field(None, ge=1)
+    max_prompt_tokens: int | None = Field(default=None, ge=1)
     """Longer prompts are counted and not sent; never cut. None is what the suite says, 4096 without
     a suite."""
-    max_response_tokens: int | None = Field(None, ge=1)
+    max_response_tokens: int | None = Field(default=None, ge=1)
     """Token limit of a response; None is what the suite says, 4096 without a suite."""
     seed: int = 0
     """Seed of the samples."""
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(default=None, ge=1)
     """Only the first so many problems of each task."""
     scoring: Literal["strict", "guru"] = "strict"
     """``strict`` says what is right; ``guru`` gives the published GURU scorer's value, defects
     included."""
-    scoring_seconds: float = Field(10.0, gt=0)
+    scoring_seconds: float = Field(default=10.0, gt=0)
     """Time limit of scoring one sample; programs in the sandbox have their own."""
-    scoring_workers: int = Field(1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
+    scoring_workers: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """Scoring processes at a time."""
-    allow_weak_sandbox: bool = Field(False, json_schema_extra=DECIDES_NO_RESULT)
+    allow_weak_sandbox: bool = Field(default=False, json_schema_extra=DECIDES_NO_RESULT)
     """Where neither bubblewrap nor landlock holds: run model-written code with limits on time
     and memory only, rather than not at all. It may then read and write your files. The results
     say so."""
-    gpus_per_model: int = Field(1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
+    gpus_per_model: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """GPUs that share one copy of the model (tensor parallel); the GPUs of the job are divided into
     groups of so many."""
-    kv_cache_gb: int = Field(1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
+    kv_cache_gb: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """Size of vLLM's cache on the CPU."""
     reuse: list[str] = Field(default_factory=list, json_schema_extra=DECIDES_NO_RESULT)
     """Output folders of other evaluations: samples that one of them has made of the same weights,
     on the same files, with the same settings are taken over instead of being made again. `orch
     evolve` fills it in."""
-    drain_seconds: float = Field(20.0, ge=0, json_schema_extra=DECIDES_NO_RESULT)
+    drain_seconds: float = Field(default=20.0, ge=0, json_schema_extra=DECIDES_NO_RESULT)
     """How long samples that are on their way may go on after a signal to stop; then they are given
     up and made again later."""
-    probe_tolerance: float = Field(0.05, gt=0, json_schema_extra=DECIDES_NO_RESULT)
+    probe_tolerance: float = Field(default=0.05, gt=0, json_schema_extra=DECIDES_NO_RESULT)
     """Largest difference of a probe log-probability (nats) after a swap."""
 
     @model_validator(mode="before")

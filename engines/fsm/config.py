@@ -88,7 +88,7 @@ class Config(EngineConfig):
     """Machines that decide which checkpoint is best."""
     test_sequences: int = Field(default=2000, ge=2)
     """Machines that results are reported on."""
-    cache: str | None = Field(None, json_schema_extra=DECIDES_NO_RESULT)
+    cache: str | None = Field(default=None, json_schema_extra=DECIDES_NO_RESULT)
     """Folder for data sets, each named by the hash of all its parameters; null: ``data`` in the
     output folder."""
     initial: CheckpointSource | None = None
@@ -132,7 +132,7 @@ class Config(EngineConfig):
     """Checkpoints to keep; the best and the last one always stay."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto`` takes the GPU if there is one."""
-    cuda_graphs: Literal["auto", "off"] = Field("auto", json_schema_extra=DECIDES_NO_RESULT)
+    cuda_graphs: Literal["auto", "off"] = Field(default="auto", json_schema_extra=DECIDES_NO_RESULT)
     """``auto`` records a step on a GPU once and replays it, with every batch padded to the longest
     sequence that there can be; ``off`` launches it kernel by kernel. A step that cannot be recorded
     goes on without, and the log says why. Never run on a GPU so far."""

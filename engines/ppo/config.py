@@ -167,7 +167,7 @@ class Config(EngineConfig):
     rounding: of any token of the probe, of the rollouts on average; in bfloat16 0.5 is used."""
     gpu_memory_fraction: float = Field(default=0.4, gt=0, lt=1, json_schema_extra=DECIDES_NO_RESULT)
     """vLLM's share of the GPU."""
-    sampler_sleeps: bool = Field(False, json_schema_extra=DECIDES_NO_RESULT)
+    sampler_sleeps: bool = Field(default=False, json_schema_extra=DECIDES_NO_RESULT)
     """vLLM gives its GPU memory back during the update (its sleep level 2), and gets cache and
     weights anew afterwards."""
     kv_cache_gb: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
@@ -190,9 +190,11 @@ class Config(EngineConfig):
     step_timeout_minutes: float = Field(default=120.0, gt=0, json_schema_extra=DECIDES_NO_RESULT)
     """Longest wait for one call to the trainer; a hang ends the run with an error. Once the usual
     time of a call is known, ten times that is enough (but ten minutes at least)."""
-    wandb: Literal["off", "offline", "online"] = Field("off", json_schema_extra=DECIDES_NO_RESULT)
+    wandb: Literal["off", "offline", "online"] = Field(
+        default="off", json_schema_extra=DECIDES_NO_RESULT
+    )
     """Weights & Biases; credentials come from the environment or ~/.netrc, never from here."""
-    wandb_project: str = Field("orch", json_schema_extra=DECIDES_NO_RESULT)
+    wandb_project: str = Field(default="orch", json_schema_extra=DECIDES_NO_RESULT)
     """Project name at Weights & Biases."""
 
     @model_validator(mode="after")

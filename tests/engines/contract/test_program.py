@@ -28,7 +28,7 @@ from engines.contract.results import Row, read_results, write_results
 class Config(EngineConfig):
     learning_rate: float
     epochs: int = 3
-    workers: int = Field(1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
+    workers: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
 
 
 def load(tmp_path: Path, text: str) -> Config:
