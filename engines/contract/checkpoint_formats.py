@@ -44,6 +44,7 @@ def whole_file(path: Path) -> bool:
     size = path.stat().st_size
     with path.open("rb") as file:
         header_length = int.from_bytes(file.read(8), "little")
+        # A damaged file may name a header of any length: it is not read into memory then.
         if size < 8 or header_length > min(size, LONGEST_HEADER):
             return False
         try:
@@ -60,6 +61,7 @@ def trouble_with(folder: Path) -> str:
     index = folder / "model.safetensors.index.json"
     files = sorted(folder.glob("*.safetensors"))
     if index.is_file():
+        # Weights in several files: the index names all of them, so a missing one is noticed.
         try:
             weight_map = json.loads(index.read_text())["weight_map"]
         except (ValueError, KeyError) as error:

@@ -117,6 +117,7 @@ def save(out: Path, description: Description, write: Callable[[Path], None]) -> 
     """
     final = out / "checkpoints" / description.name
     temporary = out / "checkpoints" / f".{description.name}.tmp"
+    # Hidden until it is whole: after a kill in here nobody takes it for a checkpoint.
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     write(temporary)
@@ -136,6 +137,7 @@ def mark_best(out: Path) -> None:
     if ranked:
         temporary = out / "checkpoints" / ".best.tmp"
         temporary.unlink(missing_ok=True)
+        # Relative, so that the link still holds when the whole folder is moved.
         temporary.symlink_to(best(ranked).path.name)
         temporary.replace(out / "checkpoints" / BEST)
 
@@ -174,6 +176,7 @@ def best(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
         value = one.manifest.metrics[str(one.manifest.rank_by)]
         return sign * value, -one.manifest.step
 
+    # max takes the first of equals, and -step makes the earliest the largest of them.
     return max(ranked, key=rank)
 
 
@@ -208,6 +211,7 @@ def select(out: Path, selector: str | list[int]) -> list[Checkpoint]:
         return checkpoints
     if isinstance(selector, str):
         interval = int(selector.removeprefix("every:"))
+        # Counted from the end and put back into their order.
         return checkpoints[::-1][::interval][::-1]
     by_epoch = {one.manifest.epoch: one for one in checkpoints}
     missing = [epoch for epoch in selector if epoch not in by_epoch]

@@ -59,9 +59,11 @@ def program(
         a signal, start it again to continue. Anything else that goes wrong keeps its traceback.
     """
     config_file, out = parse(engine, arguments)
+    # Before the config is read: what is done stays done, whatever became of its config.
     if (out / "results.json").exists():
         print(f"{out / 'results.json'} is there: nothing to do")
         return 0
+    # From here on a signal is noticed and no longer kills: heavy imports take seconds.
     stop = Stop()
     stop.listen()
     try:

@@ -52,6 +52,8 @@ def mean_over_problems(metric: str, lines: list[Line], axes: Axes) -> Row:
         return Row(
             metric=metric, value=None, n=0, axes=axes, error=f"no sample could be scored: {why}"
         )
+    # Problems are the independent units: samples of one problem are alike, and counting each would
+    # make the standard error too small.
     means = [float(np.mean(values)) for values in by_item.values()]
     return mean_row(metric, means, axes)
 

@@ -61,6 +61,7 @@ class Coordinator:
         self.store.add(sample)
         self.queue.finish(sample)
         self.tokens += sample.tokens
+        # A sync for every sample would wait for the disk hundreds of times a second.
         now = time.monotonic()
         if now - self.last_sync > SYNC_SECONDS:
             self.store.sync()

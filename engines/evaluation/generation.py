@@ -126,6 +126,7 @@ class Worker:
     def run(self) -> None:
         """Make samples model after model: an engine must be empty when its weights change."""
         while (chunk := self.source.take(self.capacity)).requests:
+            # Reading all files takes long, so one worker does it for all.
             if chunk.first_of_model:
                 check_weights(self.models[chunk.model])
             sampler = self.load(self.models[chunk.model])
@@ -179,6 +180,8 @@ class Worker:
                 if now >= deadline:
                     sampler.give_up(list(self.in_engine))
                     self.in_engine.clear()
+            # Filled up only when the reserve is used up: each request to a coordinator in another
+            # process costs a round trip.
             if has_more and len(self.in_engine) <= sampler.max_sequences:
                 chunk = self.source.take(self.capacity - len(self.in_engine), model)
                 has_more = bool(chunk.requests)

@@ -33,7 +33,7 @@ KNOWN = {
     "ifeval": "ifeval.jsonl",
     "convfinqa": "convfinqa_dev.json",
 }
-
+"""Benchmarks under their authors' file names: task -> file."""
 
 Facts = dict[str, dict[str, Any]]
 """What is to be said of each task's file: its path, sha256, rows, problems (repeated rows are one),
@@ -272,6 +272,7 @@ def read_task(
     """The problems of one task whose prompt fits, and the facts of its file."""
     problems = read_problems(file.path)
     rows = Counter(problem.item_id for problem in problems)
+    # Some published files repeat a row to ask for several samples of it.
     by_id = {problem.item_id: problem for problem in problems}
     distinct = list(by_id.values())[:limit]
     fitting = []

@@ -48,6 +48,7 @@ class Scoring:
             return read_lines(final)
         partial = final.with_name(f".{final.name}.partial")
         final.parent.mkdir(exist_ok=True)
+        # What an earlier start has judged is not judged again; programs can take minutes.
         samples = self.samples_of(model)
         scored = {key_of(line): line for line in read_lines(partial)}
         todo = [line for line in samples if key_of(line) not in scored]

@@ -123,9 +123,11 @@ def generate_in_processes(
                 for pipe in workers:
                     ask_to_stop(pipe)
             ready = wait(list(workers), timeout=POLL_SECONDS)
+            # A copy: serving a worker that has ended takes it out of the table.
             for pipe in [pipe for pipe in workers if pipe in ready]:
                 serve(coordinator, pipe, workers)
     finally:
+        # Whoever still runs here was cut off by an error of another worker.
         for pipe, process in workers.items():
             process.kill()
             process.join()
@@ -149,6 +151,7 @@ def start_workers(
         )
         with visible(group):
             process.start()
+        # The worker holds the only other end now, so the pipe breaks when it dies.
         theirs.close()
         workers[ours] = process
 

@@ -212,6 +212,7 @@ class VllmSampler:
         # loading them takes.
         if self.sleeps:
             self.llm.wake_up(tags=["weights"])
+        # Inside the engine's processes: with tensor parallelism each holds its part.
         self.llm.collective_rpc("reload_weights", kwargs=source)
         self.llm.apply_model(_repack_tied_head)
         if self.sleeps:

@@ -107,6 +107,7 @@ def hub_folder(name: str, patterns: Sequence[str]) -> Path:
             f"{name}: no such folder; to fetch it from the Hugging Face hub run: pip "
             "install huggingface_hub"
         ) from error
+    # For the message alone: the command that fetches the same files on a machine with a network.
     included = " ".join(f"'{pattern}'" for pattern in patterns)
     try:
         return Path(snapshot_download(name, repo_type="dataset", allow_patterns=list(patterns)))
@@ -145,6 +146,7 @@ def split_files(
                 f"of validation, {test} of test and "
                 "one of training; ask for fewer with --validation and --test"
             )
+        # A shuffle that does not depend on the order of rows: by a hash of seed and content.
         order = sorted(own, key=lambda key: hashlib.sha256(f"{seed}/{key}".encode()).digest())
         shuffled = [own[key] for key in order]
         parts[task] = {
