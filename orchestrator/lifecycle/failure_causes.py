@@ -13,8 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from msgspec.structs import replace
+
 from orchestrator.runs.reconcile import ExitRecord
-from orchestrator.runs.record import JobState
+from orchestrator.runs.record import FAILED, JobState, Record
 
 
 class Kind(StrEnum):
@@ -198,6 +200,31 @@ class Cause:
             if self.line
             else f"{self.kind}; {self.advice}"
         )
+
+
+def with_cause(record: Record, left: ExitRecord | None, log: Sequence[bytes]) -> Record:
+    """A failed record with what it died of, found once; one that has not failed (any more) without.
+
+    Args:
+        left: the exit record of the newest attempt that left one.
+        log: the last lines of its log.
+    """
+    if record.state not in FAILED:
+        return replace(record, cause="", died_of="") if record.cause else record
+    if not record.cause:
+        own = left if left is not None and left.token == record.token else None
+        lines = [line.decode(errors="replace") for line in log if not line.startswith(b"orch: ")]
+        cause = cause_of(record.state, record.reason, own, lines)
+        record = replace(record, cause=str(cause.kind), died_of=explanation(record, cause, own))
+    return replace(record, reason=record.died_of) if record.died_of else record
+
+
+def explanation(record: Record, cause: Cause, left: ExitRecord | None) -> str:
+    """What is shown as the reason; empty where the record's own reason says as much."""
+    if cause.kind is Kind.UNKNOWN and left is not None and left.reason and left.exit_code > 0:
+        # A last line alone does not say that it was the last.
+        return f"exit code {left.exit_code}: {record.reason}"
+    return "" if cause.kind in (Kind.UNKNOWN, Kind.CANCELLED) else str(cause)
 
 
 def cause_of(state: JobState, said: str, left: ExitRecord | None, log: Sequence[str]) -> Cause:

@@ -104,6 +104,14 @@ class Run:
             :10
         ]
 
+    def results_file(self, record: Record) -> Path:
+        """Where a job's results are once it is done."""
+        return self.folder / record.folder / "out" / "results.json"
+
+    def is_claimed(self, record: Record) -> bool:
+        """Whether the newest attempt has started on a node."""
+        return (self.attempt_folder(record) / "claim.json").exists()
+
     def lock(self) -> contextlib.AbstractContextManager[None]:
         """Hold the run's lock."""
         return locked(self.folder)
@@ -141,6 +149,10 @@ class Run:
             return self.rescanned()
         known = {record.name: record for record in read_state(path, self.name)}
         return [known.get(job.name) or waiting(job) for job in self.plan.jobs]
+
+    def has_state(self) -> bool:
+        """Whether the state file is there."""
+        return (self.folder / STATE).exists()
 
     def rescanned(self) -> list[Record]:
         """The records without the state file, which is kept as ``state.json.old`` if there is one.

@@ -110,7 +110,7 @@ def gather(run: Run, records: Sequence[Record], trouble: str, now: float) -> Fac
         for record in records
     ]
     launched = launches(run.folder)
-    decided = [found for stage in run.plan.gates if (found := gates.kept(run, stage)) is not None]
+    decided = [found for stage in run.plan.gates if (found := gates.load_decision(run, stage)) is not None]
     return Facts(
         run=run,
         records=records,
