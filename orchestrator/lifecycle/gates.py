@@ -1,10 +1,11 @@
-"""Gates at work: what they judge is read, the decision is made and kept with its inputs, and jobs are
-held, let through or SKIPPED.
+"""Gates at work: what they judge is read, the decision is made and kept with its inputs, and jobs
+are held, let through or SKIPPED.
 
     runs/<experiment>/<run>/
-        gates/<stage>.json      the decision with every value and its file, and the decisions before it
+        gates/<stage>.json      the decision with every value and its file, and earlier decisions
         gates/overrides.json    what a person decided instead, with the reason
-        jobs/<job>/skipped.json the job will not run; jobs that can do without it look at this file on their node
+        jobs/<job>/skipped.json the job will not run; jobs that can do without it read this file
+                                on their node
 
 ``read_inputs`` reads, ``judge`` decides (pure: records and inputs in, records and decisions out),
 ``write`` keeps what was decided. All of it is written by orch, with the run's lock held. A decision
@@ -235,11 +236,11 @@ def write(run: Run, records: Sequence[Record], decisions: Mapping[str, Decision]
 
 def mark_skipped(run: Run, record: Record) -> None:
     """Make ``skipped.json`` in a job's folder say what its record says."""
-    path = run.folder / record.folder / "skipped.json"
+    path, reason = run.folder / record.folder / "skipped.json", record.reason
     if record.state is not JobState.SKIPPED:
         path.unlink(missing_ok=True)
-    elif not path.exists() or json.loads(path.read_text())["reason"] != record.reason:
-        write_json(path, {"reason": record.reason, "time": time.time()})
+    elif not path.exists() or json.loads(path.read_text())["reason"] != reason:
+        write_json(path, {"reason": reason, "time": time.time()})
 
 
 def decision_file(run: Run, stage: str) -> Path:

@@ -1,7 +1,7 @@
 """Ask every source once what has become of a run's jobs.
 
-In go the records as they were saved; out come an ``Observation`` (the answers, nothing decided) and,
-by ``as_observed``, the records as the answers make them. Every pass over a run begins here
+In go the records as they were saved; out come an ``Observation`` (the answers, nothing decided)
+and, by ``as_observed``, the records as the answers make them. Every pass over a run begins here
 (orchestrator/lifecycle/refresh.py). ``resolve`` asks again about submissions of which nobody knows
 whether they arrived.
 """
@@ -72,14 +72,11 @@ def observe(
     """Ask every source once. With the lock held.
 
     Args:
-        thorough: see that the results of completed jobs are still there, which on a network file
-            system takes seconds for thousands.
+        thorough: see that results are still there; for thousands of jobs this takes seconds on NFS.
         shared: what the scheduler told another process a few seconds ago will do.
-        accounting: ask accounting in any case; else it is asked only if the queue has lost sight
-            of a job.
+        accounting: ask it in any case; else only if the queue has lost sight of a job.
     """
     now = time.time()
-    journal = run.journalled()
     closed = frozenset[str]() if thorough else closed_jobs(records)
     expected = [r for r in records if r.token and r.name not in closed and r.state not in FAILED]
     asks = expected or queue_limits.may_matter(run, records, thorough)
@@ -88,8 +85,8 @@ def observe(
     read = [r for r in records if r.name not in closed and r.name not in unmoved]
     exits, done = run.exits(read), run.done(read) | closed
     lost = [r for r in expected if r.name not in done and is_lost(r, queue)]
-    final: Answer = None
     asked_about = expected if accounting else [r for r in lost if not has_ended_well(r, exits)]
+    final: Answer = None
     if asked_about:
         since = min(r.submitted or run.created for r in (*lost, *asked_about))
         final = cluster.ask_final(since, shared)
@@ -100,13 +97,13 @@ def observe(
     return Observation(
         now=now,
         fresh=not shared,
-        journal=journal,
+        journal=run.journalled(),
         queue=queue,
         accounting=final,
         exits=exits,
         done=done,
         closed=closed,
-        claimed={r.name for r in lost if run.is_claimed(r)} if final is not None else frozenset(),
+        claimed=frozenset(r.name for r in lost if final is not None and run.is_claimed(r)),
         logs={r.name: tail(run.log(r)) for r in dead},
         gates=gates.read_inputs(run, records),
         room=queue_limits.room(run, records, cluster),

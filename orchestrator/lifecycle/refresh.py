@@ -1,8 +1,8 @@
 """One pass over a run: observe (ask every source once), decide (pure), act, save once.
 
-``refresh`` is what `orch status` and every command that shows a run does first, ``advance`` is `orch
-advance`; launch, retry, cancel and override make their passes of the same steps
-(orchestrator/lifecycle/retry.py, interventions.py).
+In goes a run; out come its records as they are after the pass. ``refresh`` is what `orch status`
+and every command that shows a run does first, ``advance`` is `orch advance`; launch, retry, cancel
+and override make their passes of the same steps (retry.py, interventions.py).
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
 
 
 def is_due(decision: Decision, cluster: Cluster) -> bool:
-    """Whether there is something to submit, as far as an answer can tell that may be seconds old."""
+    """Whether there is something to submit, as far as an answer tells that may be seconds old."""
     if cut_off(decision.records):
         return not cluster.trouble
     return bool(decision.submit)

@@ -2,12 +2,20 @@
 it.
 
 runs/<experiment>/<preset>-<plan hash>/
-    plan.json          the plan, the cluster profile, where and with what it was launched; a relaunch may change resources
-    state.json         what is known of every job; written only by orch, whole, by rename, under state.lock
+    plan.json          the plan, the cluster profile, where and with what it was launched; a
+                       relaunch may change resources
+    state.json         what is known of every job; written only by orch, whole, by rename, under
+                       state.lock
     submitted.jsonl    journal of job ids, one flushed line per submission
-    code.json          which copy of the code (runs/.code/<hash>/) is submitted next; provenance/ has what it was launched with
-    jobs/<job>/        job.json, config.json (of an engine), out/, attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
-    arrays/<token>/    of an array or a pack: script.sh, members.json and a log per job, which the log.txt of its attempt is a link to
+    code.json          which copy of the code (runs/.code/<hash>/) is submitted next; provenance/
+                       has what it was launched with
+    jobs/<job>/        job.json, config.json (of an engine), out/,
+                       attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
+    arrays/<token>/    of an array or a pack: script.sh, members.json and a log per job, which the
+                       log.txt of its attempt is a link to
+
+runs/lookup.py opens runs, runs/create.py makes them; the lifecycle, the clusters and the views work
+on them.
 """
 
 from __future__ import annotations
