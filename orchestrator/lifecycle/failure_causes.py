@@ -1,11 +1,11 @@
 """What a job died of: one kind, the line it was read from, and what to do. Pure.
 
 In go a record that has failed, its exit record and the last lines of its log; out comes a
-``Cause``, or by ``with_cause`` the record that says it. It weighs, in this order: the scheduler's final state,
-what the node saw of the kernel's memory killer, the log. One failure drags others behind it (a rank
-out of GPU memory ends as a dead actor and a broken collective elsewhere), so of several kinds in a
-log the one that explains the others counts, whatever stands last. Every pass calls it
-(orchestrator/lifecycle/observe.py); what follows from a kind is decided in retry_policy.py.
+``Cause``, or by ``with_cause`` the record that says it. What counts is, in this order, the
+scheduler's final state, what the node saw of the kernel's memory killer, the log. One failure drags
+others behind it (a rank out of GPU memory ends as a dead actor and a broken collective elsewhere),
+so of several kinds in a log the one that explains the others counts, whatever stands last. Every
+pass calls it (orchestrator/lifecycle/observe.py); retry_policy.py decides what follows.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ whether they arrived.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -72,7 +73,7 @@ def observe(
     """Ask every source once. With the lock held.
 
     Args:
-        thorough: see that results are still there; for thousands of jobs this takes seconds on NFS.
+        thorough: see that results are still there; for thousands of jobs that takes long on NFS.
         shared: what the scheduler told another process a few seconds ago will do.
         accounting: ask it in any case; else only if the queue has lost sight of a job.
     """
@@ -81,34 +82,46 @@ def observe(
     expected = [r for r in records if r.token and r.name not in closed and r.state not in FAILED]
     asks = expected or queue_limits.may_matter(run, records, thorough)
     queue = cluster.ask_active(shared) if asks else {}
-    unmoved = {r.name for r in expected if not thorough and waits_as_before(r, queue)}
-    read = [r for r in records if r.name not in closed and r.name not in unmoved]
+    moved = records if thorough else [r for r in records if not waits_as_before(r, queue)]
+    read = [r for r in moved if r.name not in closed]
     exits, done = run.exits(read), run.done(read) | closed
     lost = [r for r in expected if r.name not in done and is_lost(r, queue)]
-    asked_about = expected if accounting else [r for r in lost if not has_ended_well(r, exits)]
-    final: Answer = None
-    if asked_about:
-        since = min(r.submitted or run.created for r in (*lost, *asked_about))
-        final = cluster.ask_final(since, shared)
-    # What ended while the scheduler was asked has its files by now.
-    exits |= run.exits(lost)
-    done |= run.done(lost)
-    dead = [r for r in read if r.name not in done and may_have_died(r, queue, final, exits)]
-    return Observation(
+    in_question = expected if accounting else [r for r in lost if not has_ended_well(r, exits)]
+    final = ask_accounting(run, cluster, [*lost, *in_question], shared) if in_question else None
+    seen = Observation(
         now=now,
         fresh=not shared,
         journal=run.journalled(),
         queue=queue,
         accounting=final,
-        exits=exits,
-        done=done,
+        # What ended while the scheduler was asked has its files by now.
+        exits=exits | run.exits(lost),
+        done=done | run.done(lost),
         closed=closed,
-        claimed=frozenset(r.name for r in lost if final is not None and run.is_claimed(r)),
-        logs={r.name: tail(run.log(r)) for r in dead},
         gates=gates.read_inputs(run, records),
         room=queue_limits.room(run, records, cluster),
         limits=queue_limits.reason(run),
     )
+    return with_logs(run, seen, read, lost)
+
+
+def with_logs(
+    run: Run, seen: Observation, read: Sequence[Record], lost: Sequence[Record]
+) -> Observation:
+    """An observation with the logs of jobs that may have died, and with which of the lost ones have
+    ever started."""
+    in_question = lost if seen.accounting is not None else []
+    return dataclasses.replace(
+        seen,
+        claimed=frozenset(r.name for r in in_question if run.is_claimed(r)),
+        logs={r.name: tail(run.log(r)) for r in read if may_have_died(r, seen)},
+    )
+
+
+def ask_accounting(run: Run, cluster: Cluster, records: Sequence[Record], shared: bool) -> Answer:
+    """What accounting says of the jobs that have ended since the first of these was submitted."""
+    since = min(record.submitted or run.created for record in records)
+    return cluster.ask_final(since, shared)
 
 
 def closed_jobs(records: Sequence[Record]) -> frozenset[str]:
@@ -141,18 +154,19 @@ def has_ended_well(record: Record, exits: Mapping[str, ExitRecord]) -> bool:
     return exit_record is not None and exit_record.token == record.token and exit_record.results
 
 
-def may_have_died(
-    record: Record, queue: Answer, final: Answer, exits: Mapping[str, ExitRecord]
-) -> bool:
+def may_have_died(record: Record, seen: Observation) -> bool:
     """Whether the log of a job is worth reading: it has no results, and nobody has said yet what it
     died of, if it did."""
-    if record.cause or not record.token:
-        return record.state in FAILED and not record.cause
-    if not record.packed and queue is not None and record.allocation in queue:
+    if record.cause or record.name in seen.done:
         return False
-    exit_record = exits.get(record.name)
-    left_an_exit = exit_record is not None and exit_record.token == record.token
-    return record.state in FAILED or left_an_exit or bool(final and record.allocation in final)
+    if record.state in FAILED:
+        return True
+    in_queue = seen.queue is not None and record.allocation in seen.queue
+    if not record.token or (in_queue and not record.packed):
+        return False
+    exit_record = seen.exits.get(record.name)
+    has_exit = exit_record is not None and exit_record.token == record.token
+    return has_exit or bool(seen.accounting and record.allocation in seen.accounting)
 
 
 def as_observed(run: Run, records: Sequence[Record], seen: Observation) -> list[Record]:

@@ -7,8 +7,8 @@ does: an array by its elements, a pack once. A job in the backlog is WAITING on
 ``Wait.QUEUE_LIMIT``.
 
 ``room`` says how many allocations fit now (orchestrator/lifecycle/observe.py asks it),
-``Allocations`` counts how many the chosen jobs would make (decide.py), ``after_refusal`` learns from
-a refusal (refresh.py).
+``Allocations`` counts how many the chosen jobs would make (decide.py), ``after_refusal`` learns
+from a refusal (refresh.py).
 """
 
 from __future__ import annotations
