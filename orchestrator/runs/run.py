@@ -242,24 +242,21 @@ class Run:
 
     def journal(self, records: Iterable[Record]) -> None:
         """Note job ids at once, before the next submission."""
+        ids = [{"token": record.token, "job_id": record.job_id} for record in records]
         with (self.folder / "submitted.jsonl").open("a") as file:
-            file.write(
-                "".join(
-                    json.dumps({"token": record.token, "job_id": record.job_id}) + "\n"
-                    for record in records
-                )
-            )
+            file.write("".join(f"{json.dumps(one)}\n" for one in ids))
             file.flush()
             os.fsync(file.fileno())
 
     def journalled(self) -> dict[str, str]:
         """Job ids by token that a killed launch had noted."""
         path = self.folder / "submitted.jsonl"
+        if not path.exists():
+            return {}
         found = {}
-        for line in path.read_text().splitlines() if path.exists() else []:
-            with contextlib.suppress(
-                json.JSONDecodeError
-            ):  # torn by a kill; its token is looked up instead
+        for line in path.read_text().splitlines():
+            # A line that a kill has torn is left out; its token is looked up instead.
+            with contextlib.suppress(json.JSONDecodeError):
                 values = json.loads(line)
                 found[values["token"]] = values["job_id"]
         return found
