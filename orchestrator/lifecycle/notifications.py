@@ -1,12 +1,14 @@
-"""Tell a person when a run ends, when jobs of it die, and when it waits for a decision. Nobody
-waits for it: whoever notices first sends.
+"""Tell a person when a run ends, when jobs of it die, and when it waits for a decision. Nothing
+waits for that: whoever notices it first sends the message.
 
-Noticed by every orch command that looks at the run, by the scheduler of the cluster `local`, and on
-Slurm by a job of one core after the last ones. Each message is noted in ``<run>/notified.json``
-before it is sent, under the run's lock, so nobody sends it twice. One that was certainly not
-delivered (refused, exit code, error status) is tried again by the next who looks, three times in
-all; one whose sender died, or that was not answered in time, may have arrived and is not. So a
-message comes at most once.
+Records go in. ``events`` says what there is to tell (pure), ``send`` sends what was not sent yet;
+every pass ends with it (orchestrator/lifecycle/refresh.py), also the passes of the scheduler of the
+cluster `local` and of the one-core job that Slurm starts after the last ones.
+
+A message comes at most once. It is noted in ``<run>/notified.json`` before it is sent, under the
+run's lock. One that was certainly not delivered (refused, exit code, error status) is tried again
+in the next pass, three times in all; one whose sender died, or that was not answered in time, may
+have arrived and is not sent again.
 """
 
 from __future__ import annotations
@@ -24,15 +26,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from orchestrator.description.notifications import EVENTS
+from orchestrator.lifecycle.retry_policy import doomed
 from orchestrator.node.system import write_json
-from orchestrator.runs.record import ACTIVE, FAILED, SOURCE, JobState, Record, split_token
+from orchestrator.runs.record import ACTIVE, FAILED, JobId, JobState, Record, Wait
 from orchestrator.runs.run import Run, wanted_by
 
 SEND_SECONDS = 20.0
-
+"""How long a program or a server may take over one message."""
 
 TRIES = 3
+"""How often a message is sent that does not arrive."""
+
+
+LEFT_TO_A_PERSON = frozenset({Wait.NOTHING_MORE, Wait.CANARY, Wait.SIBLINGS})
+"""Waits that end only when a person decides how to go on."""
 
 
 class NotDelivered(Exception):
@@ -50,36 +60,39 @@ class Event:
     text: str
 
 
+Send = Callable[[Event], None]
+"""One way to tell a person. NotDelivered or TimeoutError if that has failed."""
+
+AT_REST = FAILED | {JobState.COMPLETED, JobState.SKIPPED, JobState.WAITING}
+"""States in which nothing happens to a job by itself."""
+
+
 def events(run: Run, records: Sequence[Record]) -> list[Event]:
     """What has happened, as far as the records tell. Pure."""
     if not any(record.attempt for record in records):
         return []
-    found = failures(run, records)
     waits = decisions(run, records)
-    found += waits
-    if not waits and all(
-        one.state in FAILED or one.state in (JobState.COMPLETED, JobState.SKIPPED, JobState.WAITING)
-        for one in records
-    ):
-        counts = Counter(str(one.state) for one in records)
-        dead = [
-            one
-            for one in records
-            if one.state in FAILED and one.cause and one.state is not JobState.CANCELLED
-        ]
-        text = (
-            f"{run.name} has ended: "
-            f"{', '.join(f'{count} {state}' for state, count in sorted(counts.items()))}"
-        )
-        text += f"; {dead[0].name}: {dead[0].reason}" if dead else ""
-        found.append(
-            Event(
-                "end",
-                f"end/{digest((one.name, one.attempt, one.restarts, one.state) for one in records)}",
-                text,
-            )
-        )
+    found = [*failures(run, records), *waits]
+    if not waits and all(one.state in AT_REST for one in records):
+        found.append(end(run, records))
     return found
+
+
+def end(run: Run, records: Sequence[Record]) -> Event:
+    """The end of a run, another one whenever a job has run since."""
+    counts = Counter(str(one.state) for one in records)
+    counted = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    text = f"{run.name} has ended: {counted}"
+    dead = next((one for one in records if has_died(one) and one.cause), None)
+    if dead is not None:
+        text += f"; {dead.name}: {dead.reason}"
+    told = digest((one.name, one.attempt, one.restarts, one.state) for one in records)
+    return Event("end", f"end/{told}", text)
+
+
+def has_died(record: Record) -> bool:
+    """Whether a job has failed, and was not only cancelled."""
+    return record.state in FAILED and record.state is not JobState.CANCELLED
 
 
 def failures(run: Run, records: Sequence[Record]) -> list[Event]:
@@ -87,92 +100,112 @@ def failures(run: Run, records: Sequence[Record]) -> list[Event]:
     more of them are not told again."""
     groups: dict[tuple[str, str, int], list[Record]] = {}
     for one in records:
-        if one.state in FAILED and one.state is not JobState.CANCELLED:
-            groups.setdefault((one.stage, one.cause or str(one.state), one.attempt), []).append(one)
-    return [
-        Event(
-            "fail",
-            f"fail/{stage}/{cause}/{attempt}",
-            f"{run.name}: {dead[0].name}"
-            + (f" and {len(dead) - 1} more of {stage}" if len(dead) > 1 else "")
-            + f" {dead[0].state}: {dead[0].reason or cause}",
-        )
-        for (stage, cause, attempt), dead in groups.items()
-    ]
+        if has_died(one):
+            group = (one.stage, one.cause or str(one.state), one.attempt)
+            groups.setdefault(group, []).append(one)
+    found = []
+    for (stage, cause, attempt), dead in groups.items():
+        first = dead[0]
+        more = f" and {len(dead) - 1} more of {stage}" if len(dead) > 1 else ""
+        text = f"{run.name}: {first.name}{more} {first.state}: {first.reason or cause}"
+        found.append(Event("fail", f"fail/{stage}/{cause}/{attempt}", text))
+    return found
 
 
 def decisions(run: Run, records: Sequence[Record]) -> list[Event]:
     """One event per stage that goes on only if a person says how: a gate without values to come, or
     jobs held back."""
+    fates = doomed(records)
     stages: dict[str, list[Record]] = {}
     for one in records:
-        gate = (
-            one.state is JobState.WAITING
-            and one.source == SOURCE
-            and "nothing more will come" in one.reason
-        )
-        if gate or one.held or one.reason.startswith("held:"):
+        # A job that waits for room too would not be submitted if there were some.
+        queued_in_vain = one.waits_on is Wait.QUEUE_LIMIT and one.name in fates
+        if one.held or one.waits_on in LEFT_TO_A_PERSON or queued_in_vain:
             stages.setdefault(one.stage, []).append(one)
-    newest = {stage: max(one.attempt for one in records if one.stage == stage) for stage in stages}
-    whole = max(one.attempt for one in records)
-    return [
-        Event(
-            "decision",
-            f"decision/{stage}/{newest[stage]}/{whole}",
-            f"{run.name} waits for a decision: {len(mine)} jobs of {stage}: "
-            f"{mine[0].reason}; orch why {mine[0].name}",
+    newest_of_all = max(one.attempt for one in records)
+    found = []
+    for stage, waiting in stages.items():
+        newest = max(one.attempt for one in records if one.stage == stage)
+        text = (
+            f"{run.name} waits for a decision: {len(waiting)} jobs of {stage}: "
+            f"{waiting[0].reason}; orch why {waiting[0].name}"
         )
-        for stage, mine in stages.items()
-    ]
+        found.append(Event("decision", f"decision/{stage}/{newest}/{newest_of_all}", text))
+    return found
 
 
 def digest(values: Any) -> str:
     """A short hash of plain values."""
-    return hashlib.sha256(json.dumps([list(map(str, one)) for one in values]).encode()).hexdigest()[
-        :16
-    ]
+    plain = [list(map(str, one)) for one in values]
+    return hashlib.sha256(json.dumps(plain).encode()).hexdigest()[:16]
 
 
-def look(run: Run, records: Sequence[Record]) -> None:
+@dataclass(frozen=True)
+class Message:
+    """An event on its way to a person."""
+
+    key: str
+    """What it is noted by: the event's key and the way it takes."""
+    event: Event
+    send: Send
+
+
+def send(run: Run, records: Sequence[Record]) -> None:
     """Send what is due and was not sent. Call without the lock. A message that cannot be sent
     changes nothing else."""
     wanted = wanted_by(run)
     if not wanted:
         return
-    on = wanted.get("on") or EVENTS
-    from orchestrator.runs.redaction import redacted  # most runs tell nobody
-
-    # A reason is a line of a log, and a message leaves the machine.
-    told = [replace(one, text=redacted(one.text)) for one in events(run, records) if one.kind in on]
-    due = [(f"{one.key} {name}", one, send) for one in told for name, send in senders(run, wanted)]
+    due = messages(run, records, wanted)
     known = noted(run)
-    if all(done(known.get(key)) for key, _, _ in due):
+    if all(is_over(known.get(message.key)) for message in due):
         return
     with run.lock():
         known = noted(run)
-        mine = [(key, one, send) for key, one, send in due if not done(known.get(key))]
-        for key, one, _ in mine:
-            known[key] = {
-                "event": one.kind,
-                "text": one.text,
-                "time": time.time(),
-                "state": "sending",
-                "by": f"{socket.gethostname()}, process {os.getpid()}",
-                "tries": known.get(key, {}).get("tries", 0) + 1,
-            }
+        # Another process may have sent some since.
+        unsent = [message for message in due if not is_over(known.get(message.key))]
+        for message in unsent:
+            known[message.key] = note(message.event, known.get(message.key))
         write_json(path_of(run), known)
-    for key, one, send in mine:
-        outcome = deliver(send, one)
+    for message in unsent:
+        outcome = deliver(message)
         with run.lock():
             known = noted(run)
-            known[key] |= outcome
+            known[message.key] |= outcome
             write_json(path_of(run), known)
 
 
-def deliver(send: Callable[[Event], None], event: Event) -> dict[str, str]:
+def messages(run: Run, records: Sequence[Record], wanted: Mapping[str, Any]) -> list[Message]:
+    """What there is to tell, by every way that works here."""
+    from orchestrator.runs.redaction import redacted  # most runs tell nobody
+
+    kinds = wanted.get("on") or EVENTS
+    ways = senders(run, wanted)
+    found = []
+    for event in events(run, records):
+        if event.kind in kinds:
+            # A reason is a line of a log, and a message leaves the machine.
+            clean = replace(event, text=redacted(event.text))
+            found += [Message(f"{clean.key} {name}", clean, way) for name, way in ways]
+    return found
+
+
+def note(event: Event, before: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What is written down of a message before it is sent."""
+    return {
+        "event": event.kind,
+        "text": event.text,
+        "time": time.time(),
+        "state": "sending",
+        "by": f"{socket.gethostname()}, process {os.getpid()}",
+        "tries": (before or {}).get("tries", 0) + 1,
+    }
+
+
+def deliver(message: Message) -> dict[str, str]:
     """Send one message; what became of it."""
     try:
-        send(event)
+        message.send(message.event)
     except NotDelivered as error:
         return {"state": "not delivered", "error": str(error)}
     except TimeoutError:
@@ -180,8 +213,8 @@ def deliver(send: Callable[[Event], None], event: Event) -> dict[str, str]:
     return {"state": "sent"}
 
 
-def done(note: Mapping[str, Any] | None) -> bool:
-    """Whether a message needs nobody any more."""
+def is_over(note: Mapping[str, Any] | None) -> bool:
+    """Whether a message was sent, or has been tried often enough."""
     return note is not None and (note["state"] != "not delivered" or note["tries"] >= TRIES)
 
 
@@ -197,23 +230,26 @@ def noted(run: Run) -> dict[str, dict[str, Any]]:
     return found
 
 
-def senders(run: Run, wanted: Mapping[str, Any]) -> list[tuple[str, Callable[[Event], None]]]:
+def senders(run: Run, wanted: Mapping[str, Any]) -> list[tuple[str, Send]]:
     """The ways that work here, by name; what lacks its variable or program is left to somebody
     elsewhere."""
-    found: list[tuple[str, Callable[[Event], None]]] = []
+
+    def by_command(event: Event) -> None:
+        run_command([filled(word, run, event) for word in wanted["command"]], event)
+
+    def by_webhook(event: Event) -> None:
+        post(os.environ[wanted["webhook_env"]], event)
+
+    def by_mail(event: Event) -> None:
+        mail(wanted["mail"], run, event)
+
+    found: list[tuple[str, Send]] = []
     if "command" in wanted:
-        found.append(
-            (
-                "command",
-                lambda event: run_command(
-                    [filled(word, run, event) for word in wanted["command"]], event
-                ),
-            )
-        )
+        found.append(("command", by_command))
     if "webhook_env" in wanted and os.environ.get(wanted["webhook_env"]):
-        found.append(("webhook", lambda event: post(os.environ[wanted["webhook_env"]], event)))
+        found.append(("webhook", by_webhook))
     if "mail" in wanted and (shutil.which("mail") or shutil.which("sendmail")):
-        found.append(("mail", lambda event: mail(wanted["mail"], run, event)))
+        found.append(("mail", by_mail))
     return found
 
 
@@ -284,14 +320,14 @@ def post(url: str, event: Event) -> None:
         ) from error
 
 
-def awaited(run: Run, records: Sequence[Record]) -> list[list[Record]]:
-    """The active jobs after which a job of one core has to look, because nobody else may; an array
-    counts as one."""
+def jobs_to_watch(run: Run, records: Sequence[Record]) -> list[list[Record]]:
+    """The active jobs after whose end another pass has to notice it, because nobody else may; an
+    array counts as one."""
     if not wanted_by(run):
         return []
     heads: dict[str, Record] = {}
     for one in records:
         if one.state in ACTIVE and one.job_id:
-            head = split_token(one.job_id)[0]
-            heads.setdefault(head, replace(one, job_id=head, token=split_token(one.token)[0]))
+            head = JobId.parse(one.job_id).head
+            heads.setdefault(head, structs.replace(one, job_id=head, token=one.parsed_token.head))
     return [list(heads.values())] if heads else []

@@ -1,14 +1,18 @@
-"""Jobs that could be submitted but for a limit on how many may be queued: they wait here, and
-whoever looks next submits what fits.
+"""Limits on how many jobs a user may have queued. Jobs that could be submitted but for them wait
+here, and whoever polls the run next submits what fits.
 
-Two limits: ``max_jobs`` of the profile, and the cluster's own, learnt from a refusal of sbatch and
-kept in ``<run>/limit.json``. Both count all jobs of the user, of whatever run, as Slurm does: an
-array by its elements, a pack once. A backlogged job is WAITING with the source "limit".
+There are two limits: ``max_jobs`` of the profile, and the cluster's own, learnt from a refusal of
+sbatch and kept in ``<run>/limit.json``. Both count all jobs of the user, of whatever run, as Slurm
+does: an array by its elements, a pack once. A job in the backlog is WAITING on
+``Wait.QUEUE_LIMIT``.
+
+``room`` says how many allocations fit now (orchestrator/lifecycle/observe.py asks it),
+``Allocations`` counts how many the chosen jobs would make (decide.py), ``after_refusal`` learns
+from a refusal (refresh.py).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -20,8 +24,7 @@ from orchestrator.errors import NoRoom
 from orchestrator.lifecycle.batching import company
 from orchestrator.lifecycle.retry_policy import asked
 from orchestrator.node.system import write_json
-from orchestrator.runs.reconcile import LIMIT
-from orchestrator.runs.record import ACTIVE, JobState, Record, allocation
+from orchestrator.runs.record import ACTIVE, JobState, Record, Wait
 from orchestrator.runs.run import Run
 
 KEPT_SECONDS = 3600.0
@@ -35,38 +38,35 @@ class Allocations:
     def __init__(self, by_name: Mapping[str, Record]) -> None:
         self.by_name = by_name
         self.count = 0
-        self.depth: dict[str, int] = {}
+        self.level: dict[str, int] = {}
         self.members: dict[object, int] = {}
 
     def opens(self, job: Job) -> bool:
         """Whether this job would need an allocation that none of the others has."""
-        key, size = self.place(job)
+        key, size = self.group(job)
         members = self.members.get(key, 0)
         return members == 0 or (size is not None and members % size == 0)
 
     def add(self, job: Job) -> None:
         """Take a job in."""
-        key, _ = self.place(job)
+        key, _ = self.group(job)
         self.count += self.opens(job)
         self.members[key] = self.members.get(key, 0) + 1
-        self.depth[job.name] = self.below(job)
+        self.level[job.name] = self.level_of(job)
 
-    def place(self, job: Job) -> tuple[object, int | None]:
+    def group(self, job: Job) -> tuple[object, int | None]:
         """Equal for the jobs that share allocations with this one, and how many share one; None:
         all of them, as submitted before."""
         record = self.by_name[job.name]
-        return (
-            (allocation(record.token), None)
-            if record.token
-            else ((company(asked(job, record), record), self.below(job)), job.pack)
-        )
+        if record.token:
+            return record.allocation, None
+        return (company(asked(job, record), record), self.level_of(job)), job.pack
 
-    def below(self, job: Job) -> int:
-        """How many jobs of these it waits for, one after the other: only jobs of one depth are
+    def level_of(self, job: Job) -> int:
+        """How many jobs of these it waits for, one after the other: only jobs of one level are
         submitted together."""
-        return max(
-            (self.depth[name] + 1 for name in job.waits_for if name in self.depth), default=0
-        )
+        parents = [self.level[name] for name in job.waits_for if name in self.level]
+        return max(parents) + 1 if parents else 0
 
 
 def limit_file(run: Run) -> Path:
@@ -74,7 +74,7 @@ def limit_file(run: Run) -> Path:
     return run.folder / "limit.json"
 
 
-def kept(run: Run) -> tuple[int, str] | None:
+def load(run: Run) -> tuple[int, str] | None:
     """The cluster's limit as far as it is known: how many jobs at most, and what Slurm calls it."""
     path = limit_file(run)
     if not path.exists():
@@ -88,24 +88,34 @@ def forget(run: Run) -> None:
     limit_file(run).unlink(missing_ok=True)
 
 
+def may_matter(run: Run, records: Sequence[Record], thorough: bool) -> bool:
+    """Whether it has to be known how many jobs of the user are queued, of other runs too.
+
+    ``thorough``: failed jobs may be submitted again in this pass.
+    """
+    if any(record.waits_on is Wait.QUEUE_LIMIT for record in records):
+        return True
+    if run.profile.max_jobs is None and load(run) is None:
+        return False
+    return thorough or any(record.state is JobState.WAITING for record in records)
+
+
 def room(run: Run, records: Sequence[Record], cluster: Cluster) -> int | None:
-    """How many allocations may be submitted now; None: no limit is known. If the queue cannot be
-    asked, what our records say counts."""
-    known = kept(run)
-    if known is None and run.profile.max_jobs is None:
+    """How many allocations may be submitted now, by the cluster's last answer; None: no limit is
+    known. If the queue could not be asked, what our records say counts."""
+    limit = load(run)
+    if limit is None and run.profile.max_jobs is None:
         return None
-    if cluster.queued is None:
-        cluster.ask_active(shared=True)
-    queued = (
-        len({allocation(record.token) for record in records if record.state in ACTIVE})
-        if cluster.queued is None
-        else cluster.queued
-    )
-    found = [] if run.profile.max_jobs is None else [run.profile.max_jobs - queued]
-    if known is not None:
-        # The job that looks at the backlog needs room itself.
-        found.append(known[0] - queued - cluster.looks - int(run.profile.submit_from_nodes))
-    return max(0, min(found))
+    queued = cluster.queued
+    if queued is None:
+        queued = len({record.allocation for record in records if record.state in ACTIVE})
+    free = []
+    if run.profile.max_jobs is not None:
+        free.append(run.profile.max_jobs - queued)
+    if limit is not None:
+        # The job that polls for the backlog needs room itself.
+        free.append(limit[0] - queued - cluster.looks - int(run.profile.submit_from_nodes))
+    return max(0, min(free))
 
 
 def after_refusal(run: Run, cluster: Cluster, error: NoRoom) -> int:
@@ -117,46 +127,36 @@ def after_refusal(run: Run, cluster: Cluster, error: NoRoom) -> int:
     if cluster.queued is None:
         cluster.ask_active()
     queued, most = (cluster.queued or 0) + cluster.looks, cluster.most_jobs()
-    fits = None if most is None else max(0, most - queued - int(run.profile.submit_from_nodes))
-    if fits is None or fits >= error.jobs:  # another limit, or another rule
+    # The job that polls for the backlog takes a place itself.
+    reserved = int(run.profile.submit_from_nodes)
+    fits = None if most is None else max(0, most - queued - reserved)
+    if fits is None or fits >= error.jobs:
+        # It is not the limit that accounting tells of: another limit, or another rule.
         if not error.sure:
             raise error
         most, fits = None, error.jobs // 2
     if fits == 0 and queued == 0:
         raise error
     if most is not None or fits == 0:
-        write_json(
-            limit_file(run),
-            {"most": queued if most is None else most, "name": error.name, "time": time.time()},
-        )
+        limit = queued if most is None else most
+        write_json(limit_file(run), {"most": limit, "name": error.name, "time": time.time()})
     return fits
 
 
-def marked(run: Run, records: Sequence[Record], names: set[str]) -> list[Record]:
-    """The records with these jobs in the backlog, each with the limit it waits for."""
-    known = kept(run)
-    limits = (
-        [] if run.profile.max_jobs is None else [f"max_jobs of the profile: {run.profile.max_jobs}"]
-    )
-    limits += [] if known is None else [f"{known[1]}: {known[0]}"]
-    reason = (
+def reason(run: Run) -> str:
+    """Why a job waits in the backlog: the limits that are known."""
+    limits = []
+    if run.profile.max_jobs is not None:
+        limits.append(f"max_jobs of the profile: {run.profile.max_jobs}")
+    limit = load(run)
+    if limit is not None:
+        limits.append(f"{limit[1]}: {limit[0]}")
+    return (
         f"waits for room among your queued jobs ({', '.join(limits)}); submitted by whoever "
         "looks next"
     )
-    return [
-        dataclasses.replace(r, source=LIMIT, reason=reason)
-        if r.name in names
-        else dataclasses.replace(r, source="orch")
-        if r.source == LIMIT and r.state is not JobState.WAITING
-        else r
-        for r in records
-    ]
 
 
-def waiting(records: Sequence[Record]) -> set[str]:
-    """Names of the jobs in the backlog."""
-    return {
-        record.name
-        for record in records
-        if record.source == LIMIT and record.state is JobState.WAITING
-    }
+def backlog(records: Sequence[Record]) -> set[str]:
+    """Names of the jobs that wait for room."""
+    return {record.name for record in records if record.waits_on is Wait.QUEUE_LIMIT}

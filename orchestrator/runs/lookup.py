@@ -1,4 +1,8 @@
-"""Find a run by what a person typed, and list all runs."""
+"""Find a run by what a person typed, and list all runs.
+
+In goes a name, a path or nothing; out comes a ``Run``. Every command that works on a run calls
+``find_run``.
+"""
 
 from __future__ import annotations
 
@@ -48,22 +52,21 @@ def find_run(name: str | None, root: Path | None = None) -> Run:
             f"{root}: no run here yet; launch one: orch launch EXPERIMENT (or set "
             "ORCH_RUNS to where your runs are)"
         )
-    fitting = [
-        path
-        for path in runs
-        if name in (None, path.parent.name, f"{path.parent.name}/{path.name}", path.name)
-    ]
+    fitting = [path for path in runs if name is None or name in names_of(path)]
     if not fitting:
         from orchestrator.description.yaml_lines import near
 
-        known = {
-            *(f"{path.parent.name}/{path.name}" for path in runs),
-            *(path.parent.name for path in runs),
-        }
-        raise RunError(f"no run '{name}' in {root}{near(name, known)}")
-    if name is None:  # an evolution before its first checkpoint is no run that anybody means
-        return next(
-            (run for path in reversed(fitting) if (run := open_run(path)).plan.jobs),
-            open_run(fitting[-1]),
-        )
+        known = {known for path in runs for known in names_of(path)[:2]}
+        raise RunError(f"no run '{name}' in {root}{near(name or '', known)}")
+    if name is None:
+        # An evolution before its first checkpoint is no run that anybody means.
+        for path in reversed(fitting):
+            run = open_run(path)
+            if run.plan.jobs:
+                return run
     return open_run(fitting[-1])
+
+
+def names_of(path: Path) -> tuple[str, str, str]:
+    """What a run may be called: by its experiment, in full, or by its folder alone."""
+    return path.parent.name, f"{path.parent.name}/{path.name}", path.name

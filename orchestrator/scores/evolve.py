@@ -29,7 +29,7 @@ from orchestrator.description.profile import Profile, load_profile
 from orchestrator.description.stage_reader import read_stage
 from orchestrator.description.yaml_lines import Mistakes, Node, put, read_file, wrap
 from orchestrator.errors import CheckError, DescriptionError, RunError
-from orchestrator.lifecycle.retry import submit_eligible
+from orchestrator.lifecycle.retry import launch
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
 from orchestrator.runs import provenance
@@ -88,7 +88,7 @@ def evaluations(run: Run) -> list[Job]:
     return [
         job
         for job in run.plan.jobs
-        if job.engine == "evaluation" and job.name not in run.plan.trials
+        if job.engine == "evaluation" and job.name not in run.plan.short_canaries
     ]
 
 
@@ -107,7 +107,7 @@ def trainings(request: Request) -> list[Training]:
         }
         for job in run.plan.jobs:
             out = run.job_folder(job) / "out"
-            if wanted is None and job.name in run.plan.trials:
+            if wanted is None and job.name in run.plan.short_canaries:
                 continue
             if (
                 job.name in wanted
@@ -422,4 +422,4 @@ def evolve(request: Request, tell: Tell) -> tuple[Run, list[Record]]:
             if source is not None:
                 hand_over(run, evolution, source)
     run = open_run(run.folder)
-    return run, submit_eligible(run, tell)
+    return run, launch(run, tell)

@@ -8,7 +8,7 @@ from typing import Any
 
 from jobs.gates import Condition, Finding, holds, number
 from orchestrator.lifecycle import gates
-from orchestrator.runs.record import FAILED, SOURCE, JobState, Record, allocation
+from orchestrator.runs.record import FAILED, GATED, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.status import clock, progress_text, row
 
@@ -31,7 +31,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
             f"override: {overridden['decision']}, by {overridden['by']} at "
             f"{moment(overridden['time'])}: {overridden['reason']}"
         )
-    decided = gates.kept(run, record.stage)
+    decided = gates.load_decision(run, record.stage)
     if decided is not None and record.stage in run.plan.gates:
         lines += gate_lines(decided)
     lines += parent_lines(run, record, {one.name: one for one in records})
@@ -39,8 +39,8 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
         one.name
         for one in records
         if one is not record
-        and "+" in one.token
-        and allocation(one.token) == allocation(record.token)
+        and one.packed
+        and one.allocation == record.allocation
     ]
     if beside:
         lines.append(
@@ -49,7 +49,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
         )
     if record.state in FAILED and record.attempt and run.log(record).exists():
         lines.append(f"log: {run.log(record)}")
-    if record.state in (JobState.WAITING, JobState.SKIPPED) and record.source == SOURCE:
+    if record.state is JobState.SKIPPED or record.waits_on in GATED:
         lines.append(
             f"to decide it yourself: orch override {record.name} --run|--skip --reason TEXT"
         )
@@ -102,7 +102,7 @@ def gate_lines(decided: dict[str, Any]) -> list[str]:
     for entry in decided["inputs"]:
         condition, findings = (
             Condition.from_dict(entry["condition"]),
-            [Finding(**finding) for finding in entry["findings"]],
+            [Finding.from_dict(finding) for finding in entry["findings"]],
         )
         answer = {True: "holds", False: "does not hold", None: "is open"}[
             holds(condition, findings)
@@ -110,7 +110,7 @@ def gate_lines(decided: dict[str, Any]) -> list[str]:
         lines.append(f"  {condition.asks}: {answer}")
         for one in findings:
             value = (
-                one.why
+                one.state or one.why
                 if one.value is None
                 else f"{number(one.value)}, "
                 f"{'reaches it' if condition.reached(one.value) else 'does not'}"
