@@ -17,12 +17,11 @@ from orchestrator.runs.reconcile import (
     NOWHERE,
     REBUILT,
     SCHEDULER_SECONDS,
-    Answer,
-    ExitRecord,
     reconcile,
 )
 from orchestrator.runs.record import FAILED, SOURCE, JobState, Record, allocation, split_token
 from orchestrator.runs.run import Run
+from orchestrator.runs.sources import Answer, ExitRecord
 
 SETTLE_SECONDS = 5.0
 """An intent younger than this may still be on its way to the scheduler."""

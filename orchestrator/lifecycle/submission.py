@@ -202,6 +202,7 @@ def intent(record: Record, now: float) -> Record:
         job_id=None,
         state=JobState.PENDING,
         source="orch",
+        rule="",
         seen=now,
         submitted=now,
         started=None,

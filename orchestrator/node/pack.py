@@ -16,7 +16,14 @@ import signal
 import sys
 import traceback
 
-from orchestrator.node.system import CANCEL, CONTINUES, die_with_parent, read_json, requeue
+from orchestrator.node.system import (
+    CANCEL,
+    CONTINUES,
+    die_with_parent,
+    ended_by_itself,
+    read_json,
+    requeue,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -241,11 +248,7 @@ def has_ended(attempt: Attempt) -> bool:
         left = read_json(os.path.join(attempt.path, "exit.json"))
     except FileNotFoundError:
         return False
-    return bool(
-        left["results"]
-        or left["state"]
-        or not (left["requeued"] or {"SIGTERM", "SIGINT"}.intersection(left["signals"]))
-    )
+    return ended_by_itself(left["results"], left["state"], left["requeued"], left["signals"])
 
 
 def as_member(attempt: Attempt, cpus: set[int] | None) -> int:

@@ -232,6 +232,15 @@ def take(attempt: AnyPath, mine: dict[str, Any]) -> bool:
     return True
 
 
+def ended_by_itself(
+    results: bool, state: str, requeued: bool, signals: list[str] | tuple[str, ...]
+) -> bool:
+    """Whether what an exit record says of a member of a pack is final: the member was not ended with
+    all the others, or it alone was. Else it is started again with its allocation."""
+    ended_from_outside = "SIGTERM" in signals or "SIGINT" in signals
+    return results or bool(state) or not (requeued or ended_from_outside)
+
+
 def tail(path: AnyPath) -> list[bytes]:
     """The lines at the end of a file; none if it is not there."""
     try:

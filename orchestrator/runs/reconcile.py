@@ -1,68 +1,37 @@
-"""Where it is known from what became of every job, and how the sources are weighed.
+"""Where a job stands, by everything that is known of it.
 
-``reconcile`` is pure: records and what each source said go in, new records come out. Truth, in this
-order: complete results and the job's own exit record, a final state of the scheduler's accounting
-(sacct), an active state of its queue (squeue), unknown. Absent is not failed, and "could not ask"
-(None) changes nothing.
+``reconcile`` is pure: records and what each source said go in, new records come out. Whoever
+observes a run calls it (``orchestrator/lifecycle/observe.py``).
+
+Each job is weighed in two steps. ``current`` leaves out what is out of date, such as an exit record
+from before a requeue. Then the rules are asked one after the other, and the first that answers
+decides; the record keeps its name, which `orch why` shows. ``RULES`` has them in the order of
+truth:
+
+1. complete results, and the job's own exit record;
+2. a final state of the scheduler's accounting (sacct);
+3. an active state of its queue (squeue);
+4. unknown.
+
+An exit record says that and how a program ended, but not why it was ended from outside: there the
+scheduler is waited for first. Absent is not failed, and "could not ask" (None) changes nothing.
 """
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from msgspec.structs import replace
 
-from orchestrator.runs.record import (
-    ACTIVE,
-    FAILED,
-    FINAL,
-    JobState,
-    Record,
-    allocation,
-    split_token,
-    unchanged,
-)
-
-__all__ = [
-    "ACTIVE",
-    "FAILED",
-    "FINAL",
-    "JobState",
-    "Record",
-    "allocation",
-    "split_token",
-    "unchanged",
-]
-"""With what is below: all that others need to know of jobs' states."""
-
-
-class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a scheduler says of one job."""
-
-    job_id: str
-    token: str
-    state: JobState
-    reason: str = ""
-    started: float | None = None
-    expected_start: float | None = None
-    """Of a pending job, where the scheduler has an idea."""
-    ended: float | None = None
-    host: str | None = None
-    exit_code: int | None = None
-    source: str = "scheduler"
-    asked: float | None = None
-    """When the scheduler was asked, in Unix seconds; None: now."""
-
+from orchestrator.runs.record import ACTIVE, FAILED, FINAL, JobState, Record, allocation
+from orchestrator.runs.sources import Answer, ExitRecord, SchedulerRecord, exit_of_this_start
 
 SCHEDULER_SECONDS = 60.0
 """How long after a signal the scheduler's word on its cause is waited for, and after a job's end
 its results."""
-
-SIGNALS = {number.value: number.name for number in signal.Signals}
 
 LIMIT = "limit"
 """The source of a record that waits for room among the user's queued jobs."""
@@ -73,50 +42,25 @@ NOWHERE = "neither queue nor accounting knows it (yet)"
 REBUILT = "rebuilt from the job's folder"
 """Reason of a job of which only the folders of its attempts told."""
 
-Answer = dict[str, Seen] | None
-"""What the scheduler says, by token; None: it could not be asked."""
 
+class Sources(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What is known of one job at one moment, without what is out of date."""
 
-@dataclass(frozen=True, kw_only=True)
-class ExitRecord:
-    """``exit.json``: what the node wrote when an attempt ended."""
-
-    token: str
-    job_id: str
-    host: str
-    pid: int
-    exit_code: int
-    """Of the engine; negative: ended by that signal."""
-    started: float
-    ended: float
+    record: Record
+    """What was known before."""
     results: bool
-    """Whether the results were there."""
-    reason: str = ""
-    """The log line that says why it failed."""
-    signals: tuple[str, ...] = ()
-    """Signals the attempt received, in order."""
-    restart: int = 0
-    """How often the scheduler had started this attempt before."""
-    requeued: bool = False
-    """Whether it saved its state before its time limit and asked to be started again."""
-    resources: Mapping[str, int] | None = None
-    """What the attempt had asked for; None in a run that an older version prepared."""
-    oom_kills: int | None = None
-    """How many of its processes the kernel killed for want of memory; None: the node could not
-    tell."""
-    state: str = ""
-    """CANCELLED where only the node knows: what it needs is not there, or it alone of its pack was
-    ended."""
-    neighbours: int = 0
-    """How many other jobs shared its allocation."""
-    usage: Mapping[str, Any] | None = None
-    """CPU seconds, peak memory and GPU use as the node measured them (``usage`` in
-    orchestrator/node/system.py)."""
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ExitRecord:
-        """From the JSON document."""
-        return cls(**{**values, "signals": tuple(values["signals"])})
+    """Whether its results are complete."""
+    exit_record: ExitRecord | None
+    """Of the newest start of its newest attempt."""
+    earlier_exit: ExitRecord | None
+    """Of the start before a requeue, where the newest has left none."""
+    queue: SchedulerRecord | None
+    accounting: SchedulerRecord | None
+    queue_answered: bool
+    """Whether the queue could be asked."""
+    accounting_answered: bool
+    """Whether accounting was asked and answered."""
+    now: float
 
 
 def reconcile(
@@ -129,150 +73,313 @@ def reconcile(
 ) -> list[Record]:
     """Weigh every source and return the records as they are now.
 
-    ``exits`` and ``done`` (results complete) go by job name and are read from the newest attempt's
-    folder; ``active`` and ``final`` go by token. An exit record of another token belongs to an
-    earlier attempt and says nothing.
+    Args:
+        active: what the queue says, by token.
+        final: what accounting says, by token.
+        exits: exit records of the newest attempts, by job name.
+        done: names of the jobs whose results are complete.
     """
     return [
-        weigh(record, active, final, exits.get(record.name), record.name in done, now)
+        weigh(current(record, active, final, exits.get(record.name), record.name in done, now))
         for record in records
     ]
 
 
-def weigh(
-    record: Record, active: Answer, final: Answer, left: ExitRecord | None, done: bool, now: float
-) -> Record:
-    """One record against its sources; see ``reconcile``."""
-    if left is not None and left.token != record.token:
-        left = None
-    if done:
-        return completed(record, left, now)
-    queued = active.get(allocation(record.token)) if active and record.token else None
-    over = final.get(allocation(record.token)) if final and record.token else None
-    if record.state is JobState.COMPLETED:
-        # Its results were removed by somebody: say so, and let a launch submit it again.
-        return change(
-            record,
-            now,
-            state=JobState.WAITING,
-            source="orch",
-            reason="its results are gone",
-            token="",
-            job_id=None,
-        )
-    if not record.token:
-        return record
-    if left is not None and "+" in record.token and by_itself(left):
-        if not left.results:
-            return ended_alone(record, left, now)
-        queued = over = None  # the allocation goes on, or ended as others of it did
-    # Requeued under the same id: an exit record of before the requeue is older than what squeue
-    # says now.
-    if queued is not None and (
-        left is None or queued.state is JobState.PENDING or (queued.started or 0.0) > left.ended
-    ):
-        return restarted(from_scheduler(record, queued, None, now), left)
-    if left is not None and over is not None and (over.started or 0.0) > left.ended:
-        left = None  # of before a requeue; the time after it left none
-    if left is not None and left.state and not left.results:
-        return ended_alone(record, left, now)
-    if over is not None and over.state in FAILED:
-        return from_scheduler(record, over, left, now)
-    if (
-        over is None
-        and record.state in FAILED
-        and left is not None
-        and (left.signals or record.source == "sacct")
-    ):
-        return record  # the scheduler has said what ended it; not asked again is not taken back
-    if left is not None and left.requeued:
-        return restarted(
-            change(
-                record,
-                now,
-                state=JobState.PENDING,
-                source="exit record",
-                started=None,
-                exit_code=None,
-            ),
-            left,
-        )
-    if (
-        left is not None
-        and left.signals
-        and (over is None or over.state in ACTIVE)
-        and now - left.ended < SCHEDULER_SECONDS
-    ):
-        # Somebody ended it: cancel, time limit and preemption look alike from inside, and the
-        # scheduler will say which it was.
-        return change(
-            record,
-            now,
-            state=JobState.COMPLETING,
-            source="exit record",
-            reason=f"got {' '.join(left.signals)}",
-            ended=left.ended,
-            exit_code=left.exit_code,
-        )
-    ended = left.ended if left is not None and left.results else None
-    if over is not None and over.state is JobState.COMPLETED:
-        ended = over.ended
-    if ended is not None and now - ended < SCHEDULER_SECONDS:
-        # It may have ended between two questions, and a network file system may show its files
-        # later here than there.
-        return change(
-            record,
-            now,
-            state=JobState.COMPLETING,
-            source=over.source if over is not None else "exit record",
-            reason="ended; its results are not seen here yet",
-        )
-    if left is not None:
-        return ended_alone(record, left, now)
-    if over is not None:
-        if over.state is JobState.COMPLETED:
-            reason = "the scheduler says COMPLETED, but there are no results and no exit record"
-            return change(
-                from_scheduler(record, over, None, now), now, state=JobState.FAILED, reason=reason
-            )
-        return from_scheduler(record, over, None, now)
-    if record.state in FINAL or record.state is JobState.WAITING or active is None:
-        return record
-    if final is None:
-        return (
-            record
-            if record.state is JobState.UNKNOWN
-            else change(
-                record,
-                now,
-                state=JobState.UNKNOWN,
-                source="orch",
-                reason="no longer in the queue, and accounting could not be asked",
-            )
-        )
-    if record.state is JobState.UNKNOWN:
-        return record
-    return change(record, now, state=JobState.UNKNOWN, source="orch", reason=NOWHERE)
+def current(
+    record: Record,
+    active: Answer,
+    final: Answer,
+    exit_record: ExitRecord | None,
+    results: bool,
+    now: float,
+) -> Sources:
+    """The sources of one job without what is out of date."""
+    token = allocation(record.token)
+    queue = active.get(token) if active and token else None
+    accounting = final.get(token) if final and token else None
+    if exit_record is not None and exit_record.token != record.token:
+        exit_record = None  # of an earlier attempt
+    if exit_record is not None and "+" in record.token and exit_record.by_itself:
+        # The scheduler speaks of the whole pack, which goes on without this member, or ended as
+        # other members of it did.
+        queue = accounting = None
 
+    newest = exit_record
+    if queue is not None:
+        # A job that waits in the queue will be started at some later time.
+        began = math.inf if queue.state is JobState.PENDING else queue.started
+        newest = exit_of_this_start(exit_record, began=began)
+        if newest is None:
+            accounting = None  # of a start before, or asked a moment too early: the queue shows it
+        else:
+            queue = None  # it has ended since the queue was asked
+    if queue is None and accounting is not None:
+        newest = exit_of_this_start(exit_record, began=accounting.started)
 
-def by_itself(left: ExitRecord) -> bool:
-    """Whether a member of a pack will not be started again with it: it was not ended with all of
-    them, or it alone was."""
-    return (
-        left.results
-        or bool(left.state)
-        or not (left.requeued or {"SIGTERM", "SIGINT"}.intersection(left.signals))
+    return Sources(
+        record=record,
+        results=results,
+        exit_record=newest,
+        earlier_exit=exit_record if newest is None else None,
+        queue=queue,
+        accounting=accounting,
+        queue_answered=active is not None,
+        accounting_answered=final is not None,
+        now=now,
     )
 
 
-def ended_alone(record: Record, left: ExitRecord, now: float) -> Record:
+def weigh(sources: Sources) -> Record:
+    """The record of one job as it is now, with the name of the rule that decided. A record that
+    stays as it was keeps the name of the rule that had decided it."""
+    rule, decided = decide(sources)
+    return decided if decided is sources.record else replace(decided, rule=rule)
+
+
+def decide(sources: Sources) -> tuple[str, Record]:
+    """The name of the first rule that answers, and its answer."""
+    for rule in RULES:
+        decided = rule(sources)
+        if decided is not None:
+            return rule.__name__, decided
+    raise AssertionError("the last rule answers always")
+
+
+def results_complete(sources: Sources) -> Record | None:
+    """Complete results end the matter, whatever else is said."""
+    if not sources.results:
+        return None
+    record = sources.record
+    # The results come a moment before the exit record that goes with them. One without results is
+    # from before a requeue.
+    left = sources.exit_record or sources.earlier_exit
+    if left is not None and not left.results:
+        left = None
+    if record.state is JobState.COMPLETED and (record.ended is not None or left is None):
+        return record
+    completed = change(record, sources.now, state=JobState.COMPLETED, source="results", reason="")
+    if left is None:
+        return completed
+    return replace(
+        completed,
+        started=left.started,
+        ended=left.ended,
+        exit_code=left.exit_code,
+        host=left.host,
+        job_id=record.job_id or left.job_id,
+        restarts=left.restart,
+    )
+
+
+def results_removed(sources: Sources) -> Record | None:
+    """A completed job whose results somebody has removed: a launch submits it again."""
+    if sources.record.state is not JobState.COMPLETED:
+        return None
+    return change(
+        sources.record,
+        sources.now,
+        state=JobState.WAITING,
+        source="orch",
+        reason="its results are gone",
+        token="",
+        job_id=None,
+    )
+
+
+def never_submitted(sources: Sources) -> Record | None:
+    """A job without a token is known to nobody but orch, which has said what it waits for."""
+    return None if sources.record.token else sources.record
+
+
+def pack_member_ended(sources: Sources) -> Record | None:
+    """A member of a pack that ended by itself will not be started again, whatever becomes of its
+    allocation."""
+    left = sources.exit_record
+    if left is None or "+" not in sources.record.token or left.results or not left.by_itself:
+        return None
+    return ended_as_recorded(sources.record, left, sources.now)
+
+
+def node_named_the_state(sources: Sources) -> Record | None:
+    """The node cancelled it: what it needs was not there, or it was to end alone of its pack. A
+    scheduler sees no more than that its program failed."""
+    left = sources.exit_record
+    if left is None or left.results or not left.state:
+        return None
+    return ended_as_recorded(sources.record, left, sources.now)
+
+
+def accounting_failed(sources: Sources) -> Record | None:
+    """Accounting knows what ended it: a time limit, its memory, its node, a person. From inside
+    these look alike."""
+    accounting = sources.accounting
+    if accounting is None or accounting.state not in FAILED:
+        return None
+    return from_scheduler(sources.record, accounting, sources.exit_record, sources.now)
+
+
+def failure_stands(sources: Sources) -> Record | None:
+    """The scheduler has said what ended it. That it was not asked again takes nothing back."""
+    record, left = sources.record, sources.exit_record
+    if left is None or sources.accounting is not None or record.state not in FAILED:
+        return None
+    return record if left.signals or record.source == "sacct" else None
+
+
+def requeue_requested(sources: Sources) -> Record | None:
+    """It saved its state before its time limit and asked to be started again; the queue does not
+    show it yet."""
+    left = sources.exit_record
+    if left is None or not left.requeued:
+        return None
+    pending = change(
+        sources.record,
+        sources.now,
+        state=JobState.PENDING,
+        source="exit record",
+        started=None,
+        exit_code=None,
+    )
+    return restarted(pending, left)
+
+
+def signal_unexplained(sources: Sources) -> Record | None:
+    """Somebody ended it a moment ago: cancel, time limit and preemption look alike from inside, and
+    the scheduler will say which it was."""
+    left = sources.exit_record
+    if left is None or not left.signals or sources.now - left.ended >= SCHEDULER_SECONDS:
+        return None
+    if sources.accounting is not None and sources.accounting.state not in ACTIVE:
+        return None
+    return change(
+        sources.record,
+        sources.now,
+        state=JobState.COMPLETING,
+        source="exit record",
+        reason=f"got {' '.join(left.signals)}",
+        ended=left.ended,
+        exit_code=left.exit_code,
+    )
+
+
+def results_awaited(sources: Sources) -> Record | None:
+    """It ended well a moment ago, by accounting or by its exit record, and its results are not seen
+    yet: a network file system may show files later here than there."""
+    accounting, left = sources.accounting, sources.exit_record
+    if accounting is not None and accounting.state is JobState.COMPLETED:
+        ended = accounting.ended
+    elif left is not None and left.results:
+        ended = left.ended
+    else:
+        return None
+    if ended is None or sources.now - ended >= SCHEDULER_SECONDS:
+        return None
+    return change(
+        sources.record,
+        sources.now,
+        state=JobState.COMPLETING,
+        source="exit record" if accounting is None else accounting.source,
+        reason="ended; its results are not seen here yet",
+    )
+
+
+def exit_recorded(sources: Sources) -> Record | None:
+    """It ended without results, and nobody knows more of it than its exit record."""
+    left = sources.exit_record
+    return None if left is None else ended_as_recorded(sources.record, left, sources.now)
+
+
+def completed_without_results(sources: Sources) -> Record | None:
+    """The scheduler saw it end well, but it has left nothing."""
+    accounting = sources.accounting
+    if accounting is None or accounting.state is not JobState.COMPLETED:
+        return None
+    return replace(
+        from_scheduler(sources.record, accounting, None, sources.now),
+        seen=sources.now,
+        state=JobState.FAILED,
+        reason="the scheduler says COMPLETED, but there are no results and no exit record",
+    )
+
+
+def accounting_active(sources: Sources) -> Record | None:
+    """The queue does not show it (any more), and accounting has not noted its end yet."""
+    if sources.accounting is None:
+        return None
+    return from_scheduler(sources.record, sources.accounting, None, sources.now)
+
+
+def in_the_queue(sources: Sources) -> Record | None:
+    """The queue shows it: waiting, running, or started again after a requeue."""
+    if sources.queue is None:
+        return None
+    active = from_scheduler(sources.record, sources.queue, None, sources.now)
+    left = sources.earlier_exit
+    return active if left is None else restarted(active, left)
+
+
+def nothing_new(sources: Sources) -> Record | None:
+    """It had ended or was not submitted, and nobody says otherwise; or the queue could not be
+    asked."""
+    record = sources.record
+    settled = record.state in FINAL or record.state is JobState.WAITING
+    return record if settled or not sources.queue_answered else None
+
+
+def accounting_not_asked(sources: Sources) -> Record | None:
+    """It has left the queue, and what became of it is not known before accounting answers."""
+    if sources.accounting_answered:
+        return None
+    reason = "no longer in the queue, and accounting could not be asked"
+    return unknown(sources, reason)
+
+
+def nowhere(sources: Sources) -> Record | None:
+    """Neither queue nor accounting shows it: not there yet, or forgotten."""
+    return unknown(sources, NOWHERE)
+
+
+RULES: tuple[Callable[[Sources], Record | None], ...] = (
+    # complete results and exit record
+    results_complete,
+    results_removed,
+    never_submitted,
+    pack_member_ended,
+    node_named_the_state,
+    # a final state of accounting, and the exit record where accounting has none
+    accounting_failed,
+    failure_stands,
+    requeue_requested,
+    signal_unexplained,
+    results_awaited,
+    exit_recorded,
+    completed_without_results,
+    accounting_active,
+    # an active state of the queue
+    in_the_queue,
+    # unknown
+    nothing_new,
+    accounting_not_asked,
+    nowhere,
+)
+"""In the order of truth; the first that answers decides."""
+
+
+def unknown(sources: Sources, reason: str) -> Record:
+    """A record of which no source knows; the time since when, and the first reason, stay."""
+    if sources.record.state is JobState.UNKNOWN:
+        return sources.record
+    return change(sources.record, sources.now, state=JobState.UNKNOWN, source="orch", reason=reason)
+
+
+def ended_as_recorded(record: Record, left: ExitRecord, now: float) -> Record:
     """A record that ended without results as its exit record tells."""
     return change(
         record,
         now,
         state=JobState(left.state or "FAILED"),
         source="exit record",
-        reason=why(left),
+        reason=left.cause,
         started=left.started,
         ended=left.ended,
         exit_code=left.exit_code,
@@ -281,76 +388,45 @@ def ended_alone(record: Record, left: ExitRecord, now: float) -> Record:
     )
 
 
-def completed(record: Record, left: ExitRecord | None, now: float) -> Record:
-    """A record whose results are complete."""
-    if left is not None and not left.results:
-        # of before a requeue; the one that goes with the results comes a moment after them
-        left = None
-    if record.state is JobState.COMPLETED and (record.ended is not None or left is None):
-        # the results come just before the exit record: its times are filled in when it is there
-        return record
-    times = (
-        {}
-        if left is None
-        else {
-            "started": left.started,
-            "ended": left.ended,
-            "exit_code": left.exit_code,
-            "host": left.host,
-            "job_id": record.job_id or left.job_id,
-            "restarts": left.restart,
-        }
-    )
-    return change(record, now, state=JobState.COMPLETED, source="results", reason="", **times)
-
-
-def restarted(record: Record, left: ExitRecord | None) -> Record:
-    """An active record with what its exit record of before a requeue says."""
-    if left is None:
-        return record
-    waits = f"; {record.reason}" if record.reason else ""
-    reason = f"requeued: {why(left)}{waits}" if record.state is JobState.PENDING else record.reason
+def restarted(record: Record, left: ExitRecord) -> Record:
+    """An active record with what its exit record from before the requeue says."""
+    reason = record.reason
+    if record.state is JobState.PENDING:
+        reason = f"requeued: {left.cause}" + (f"; {reason}" if reason else "")
     return replace(record, restarts=left.restart + 1, reason=reason)
 
 
-def from_scheduler(record: Record, seen: Seen, left: ExitRecord | None, now: float) -> Record:
+def from_scheduler(
+    record: Record, said: SchedulerRecord, left: ExitRecord | None, now: float
+) -> Record:
     """A record as the scheduler tells it; the node's own log line, if there is one, says more than
     the scheduler's reason."""
     if left is None:
-        reason = seen.reason
-    elif seen.state is JobState.FAILED:
-        reason = why(left)  # the scheduler saw the node's program end, which says no more
+        reason = said.reason
+    elif said.state is JobState.FAILED:
+        reason = left.cause  # the scheduler saw the node's program end, which says no more
     else:
-        reason = "; ".join(part for part in (seen.reason, why(left)) if part)
+        reason = "; ".join(part for part in (said.reason, left.cause) if part)
+    started = said.started
+    if not started and left is not None:
+        started = left.started
+    if not started and said.state in FINAL:
+        started = record.started
     return change(
         record,
-        now if seen.asked is None else seen.asked,
-        state=seen.state,
-        source=seen.source,
+        now if said.asked is None else said.asked,
+        state=said.state,
+        source=said.source,
         reason=reason,
-        job_id=seen.job_id,
-        started=seen.started
-        or (left.started if left else None)
-        or (record.started if seen.state in FINAL else None),
-        ended=seen.ended,
-        host=seen.host or record.host,
-        expected_start=seen.expected_start,
-        exit_code=seen.exit_code if left is None else left.exit_code,
+        job_id=said.job_id,
+        started=started or None,
+        ended=said.ended,
+        host=said.host or record.host,
+        expected_start=said.expected_start,
+        exit_code=said.exit_code if left is None else left.exit_code,
     )
 
 
-def why(left: ExitRecord) -> str:
-    """One line: the cause an exit record names, else how the program ended."""
-    if left.reason:
-        return left.reason
-    if left.exit_code < 0:
-        return (
-            "ended by signal "
-            f"{-left.exit_code}{f' ({name})' if (name := SIGNALS.get(-left.exit_code)) else ''}"
-        )
-    return f"exit code {left.exit_code}" if left.exit_code else "exit code 0, but no results"
-
-
-def change(record: Record, now: float, **values: Any) -> Record:
-    """A record with new values, seen now."""
-    return replace(record, seen=now, **values)
+def change(record: Record, seen: float, **values: Any) -> Record:
+    """A record with new values, and when its source said so."""
+    return replace(record, seen=seen, **values)

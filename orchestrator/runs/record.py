@@ -95,6 +95,8 @@ class Record(
     orch."""
     seen: float = 0.0
     """When the source said so, in Unix seconds."""
+    rule: str = ""
+    """Which rule of ``reconcile`` decided the state; empty in what older versions wrote."""
     reason: str = ""
     """Why it waits or died."""
     submitted: float | None = None

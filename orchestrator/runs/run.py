@@ -31,8 +31,9 @@ from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.node.system import CANCEL, claim_of, take, write_json, write_text
 from orchestrator.planning.plan import Plan
-from orchestrator.runs.reconcile import REBUILT, ExitRecord
+from orchestrator.runs.reconcile import REBUILT
 from orchestrator.runs.record import JobState, Record, split_token
+from orchestrator.runs.sources import ExitRecord
 
 if TYPE_CHECKING:
     from orchestrator.runs.provenance import Code

@@ -8,12 +8,31 @@ from typing import Any
 
 from jobs.gates import Condition, Finding, holds, number
 from orchestrator.lifecycle import gates
+from orchestrator.runs.reconcile import LIMIT
 from orchestrator.runs.record import FAILED, SOURCE, JobState, Record, allocation
 from orchestrator.runs.run import Run
 from orchestrator.views.status import clock, progress_text, row
 
 SHOWN = 8
 """Jobs before it that are named."""
+
+DECIDED_BY = {
+    "results_complete": "its complete results",
+    "pack_member_ended": "the exit record on the node: this member of the pack ended by itself",
+    "node_named_the_state": "the exit record on the node, which names the state",
+    "accounting_failed": "a final state in the scheduler's accounting",
+    "requeue_requested": "the exit record on the node, which asked to be started again",
+    "signal_unexplained": "the exit record on the node, until the scheduler says who ended it",
+    "results_awaited": "its end; its results have a minute to appear",
+    "exit_recorded": "the exit record on the node",
+    "completed_without_results": "the scheduler's accounting, against missing results",
+    "accounting_active": "an active state in the scheduler's accounting; the queue does not show it",
+    "in_the_queue": "an active state in the scheduler's queue",
+    "accounting_not_asked": "its absence from the queue; accounting could not be asked",
+    "nowhere": "its absence from both the queue and accounting",
+}
+"""Rules of ``orchestrator.runs.reconcile`` in plain words. The others keep what was known before, or
+give a state that is orch's own."""
 
 
 def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
@@ -24,6 +43,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
         f"{record.name} is {record.state} ({record.source}{age})"
         + (f": {record.reason}" if record.reason else "")
     ]
+    lines += decided_lines(record)
     lines += pace_lines(row(run, record, time.time()))
     overridden = gates.read_overrides(run).get(record.name)
     if overridden is not None:
@@ -54,6 +74,15 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
             f"to decide it yourself: orch override {record.name} --run|--skip --reason TEXT"
         )
     return lines
+
+
+def decided_lines(record: Record) -> list[str]:
+    """Which of the sources decided the state. What a gate, a limit or orch itself has decided since
+    is explained by its reason, unless no source knows of the job."""
+    own = record.source in (SOURCE, LIMIT, "orch")
+    if record.rule not in DECIDED_BY or (own and record.state is not JobState.UNKNOWN):
+        return []
+    return [f"decided by: {DECIDED_BY[record.rule]}"]
 
 
 def pace_lines(values: dict[str, Any]) -> list[str]:

@@ -28,9 +28,9 @@ from orchestrator.clusters.local.scheduler import read_table, send
 from orchestrator.clusters.local.slots import this_machine
 from orchestrator.errors import SubmitError
 from orchestrator.node.system import write_json
-from orchestrator.runs.reconcile import Answer, Seen
 from orchestrator.runs.record import ACTIVE, FINAL, JobState, Record, allocation
 from orchestrator.runs.run import Run
+from orchestrator.runs.sources import Answer, SchedulerRecord
 
 POLL_SECONDS = 0.2
 
@@ -170,7 +170,7 @@ class LocalCluster:
             table = self.table()
         # Until a job has ended its row's "ended" holds the jobs whose end it waits for.
         return {
-            token: Seen(
+            token: SchedulerRecord(
                 job_id=row["job_id"],
                 token=token,
                 state=JobState(row["state"]),

@@ -35,9 +35,9 @@ from orchestrator.clusters.slurm.script import dependency, script_text
 from orchestrator.description.profile import Profile
 from orchestrator.errors import AmbiguousSubmit, NoRoom, SubmitError
 from orchestrator.node.system import write_json
-from orchestrator.runs.reconcile import Answer, Seen
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import look_folder
+from orchestrator.runs.sources import Answer, SchedulerRecord
 
 if TYPE_CHECKING:
     from orchestrator.runs.run import Run
@@ -233,7 +233,9 @@ class SlurmCluster:
         self.trouble = answer.trouble or self.trouble
         return answer
 
-    def read(self, answer: Said, parse: Callable[[str, float], dict[str, Seen]]) -> Answer:
+    def read(
+        self, answer: Said, parse: Callable[[str, float], dict[str, SchedulerRecord]]
+    ) -> Answer:
         """An answer by token; one that cannot be read whole counts as none: what is missing in it
         is not gone."""
         if answer.text is None:
@@ -286,7 +288,7 @@ class SlurmCluster:
             token, "?".join(f"afterany:{record.job_id}" for record in soon), later
         )
         if job_id is not None:
-            self.active[token] = Seen(job_id=job_id, token=token, state=JobState.PENDING)
+            self.active[token] = SchedulerRecord(job_id=job_id, token=token, state=JobState.PENDING)
 
     def submit_look(self, token: str, after: str, profile: Profile) -> str | None:
         """Submit `orch advance` as a job of one core; None, and ``trouble``, if that cannot be."""

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from orchestrator.clusters.batch import expanded
 from orchestrator.description.profile import Profile
-from orchestrator.runs.reconcile import Seen
 from orchestrator.runs.record import JobState
+from orchestrator.runs.sources import SchedulerRecord
 
 STATES = {
     "PENDING": JobState.PENDING,
@@ -60,7 +60,7 @@ def seconds(text: str) -> float | None:
         return None
 
 
-def parse_squeue(text: str, asked: float | None = None) -> dict[str, Seen]:
+def parse_squeue(text: str, asked: float | None = None) -> dict[str, SchedulerRecord]:
     """Jobs by token from squeue in SQUEUE_FORMAT. A job that is waiting shows why.
 
     Elements of an array that are alike share a line (``123_[4-9,12%3]``). ValueError if a line
@@ -75,7 +75,7 @@ def parse_squeue(text: str, asked: float | None = None) -> dict[str, Seen]:
         started, expected = (
             (None, seconds(start)) if known is JobState.PENDING else (seconds(start), None)
         )
-        first = Seen(
+        first = SchedulerRecord(
             job_id=job_id,
             token=token,
             state=known,
@@ -98,10 +98,10 @@ def element_token(token: str, job_id: str) -> str:
     return f"{token}_{index}" if index else token
 
 
-def parse_sacct(text: str, asked: float | None = None) -> dict[str, Seen]:
+def parse_sacct(text: str, asked: float | None = None) -> dict[str, SchedulerRecord]:
     """Jobs by token from sacct -P with SACCT_FIELDS. Of several rows with one token the last
     submitted counts."""
-    found: dict[str, Seen] = {}
+    found: dict[str, SchedulerRecord] = {}
     for line in text.splitlines():
         fields = line.split("|")
         # A job name may hold the delimiter; nothing else in the line can.
@@ -127,7 +127,7 @@ def parse_sacct(text: str, asked: float | None = None) -> dict[str, Seen]:
             why = f"{why} ({reason})" if why else reason
         for one in expanded(job_id):
             whole = element_token(token, one)
-            found[whole] = Seen(
+            found[whole] = SchedulerRecord(
                 job_id=one,
                 token=whole,
                 state=known,
