@@ -82,7 +82,7 @@ def decision(run: Run, conditions: Sequence[Condition], by_name: Mapping[str, Re
 
 def finding(run: Run, condition: Condition, record: Record) -> Finding:
     """What one judged job says."""
-    path = run.folder / record.folder / "out" / "results.json"
+    path = run.results(record)
     if not path.exists():
         return Finding(
             job=record.name,
@@ -233,7 +233,7 @@ def override(
             )
         said += [
             f"{one} has run without {name} and keeps its results; to make them again "
-            f"remove {by_name[one].folder}/out/results.json"
+            f"remove {run.results(by_name[one]).relative_to(run.folder)}"
             for one in late
         ]
     path = run.folder / "gates" / "overrides.json"

@@ -178,7 +178,7 @@ def of_environment(a: Run, b: Run) -> Iterator[Difference]:
                     flat(read_json(path))
                     for job in run.plan.jobs
                     if job.stage == stage
-                    and (path := run.job_folder(job) / "out" / "environment.json").exists()
+                    and (path := run.out_folder(job) / "environment.json").exists()
                 ),
                 None,
             )

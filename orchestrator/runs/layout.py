@@ -12,6 +12,8 @@ OUT = "out"
 """The folder in a job's folder that its engine or command writes into."""
 RESULTS = "results.json"
 """Written last of all into that folder: the job is done."""
+EXIT = "exit.json"
+"""In an attempt's folder: what the node wrote when its newest start to end ended."""
 
 
 def out_folder(run_folder: Path, job_folder: str) -> Path:

@@ -86,9 +86,17 @@ class Run:
         """What a job has written: progress, checkpoints, results."""
         return layout.out_folder(self.folder, job.folder)
 
+    def results(self, job: Job | Record) -> Path:
+        """The file that is there once a job has done its work."""
+        return self.out_folder(job) / layout.RESULTS
+
     def attempt_folder(self, record: Record) -> Path:
         """The folder of a job's newest attempt."""
         return layout.attempt_folder(self.folder, record.folder, record.attempt)
+
+    def exit_file(self, record: Record) -> Path:
+        """The exit record of a job's newest attempt."""
+        return self.attempt_folder(record) / layout.EXIT
 
     def log(self, record: Record) -> Path:
         """The log of a job's newest attempt; of a member of a pack that has not started that of its
@@ -254,6 +262,7 @@ class Run:
                 "ended": now,
                 "results": False,
                 "requeued": False,
+                "restart": 0,
                 "signals": [],
                 "state": str(JobState.CANCELLED),
                 "reason": "cancelled before it started",

@@ -82,8 +82,10 @@ class ExitRecord:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ExitRecord:
-        """From the JSON document."""
-        return cls(**{**values, "signals": tuple(values["signals"])})
+        """From the JSON document. Keys that a newer version wrote are left out."""
+        known = {key: value for key, value in values.items() if key in cls.__dataclass_fields__}
+        known["signals"] = tuple(values["signals"])
+        return cls(**known)
 
     @property
     def by_itself(self) -> bool:
