@@ -26,21 +26,12 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from orchestrator.runs.record import ACTIVE, FAILED, FINAL, JobState, Record, allocation
+from orchestrator.runs.record import ACTIVE, FAILED, FINAL, Doubt, JobState, Record
 from orchestrator.runs.sources import Answer, ExitRecord, SchedulerRecord, exit_of_this_start
 
 SCHEDULER_SECONDS = 60.0
 """How long after a signal the scheduler's word on its cause is waited for, and after a job's end
 its results."""
-
-LIMIT = "limit"
-"""The source of a record that waits for room among the user's queued jobs."""
-
-NOWHERE = "neither queue nor accounting knows it (yet)"
-"""Reason of a job that was submitted and is nowhere to be seen."""
-
-REBUILT = "rebuilt from the job's folder"
-"""Reason of a job of which only the folders of its attempts told."""
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -94,12 +85,11 @@ def current(
     now: float,
 ) -> Sources:
     """The sources of one job without what is out of date."""
-    token = allocation(record.token)
-    queue = active.get(token) if active and token else None
-    accounting = final.get(token) if final and token else None
+    queue = active.get(record.allocation) if active and record.token else None
+    accounting = final.get(record.allocation) if final and record.token else None
     if exit_record is not None and exit_record.token != record.token:
         exit_record = None  # of an earlier attempt
-    if exit_record is not None and "+" in record.token and exit_record.by_itself:
+    if exit_record is not None and record.packed and exit_record.by_itself:
         # The scheduler speaks of the whole pack, which goes on without this member, or ended as
         # other members of it did.
         queue = accounting = None
@@ -195,7 +185,7 @@ def pack_member_ended(sources: Sources) -> Record | None:
     """A member of a pack that ended by itself will not be started again, whatever becomes of its
     allocation."""
     left = sources.exit_record
-    if left is None or "+" not in sources.record.token or left.results or not left.by_itself:
+    if left is None or not sources.record.packed or left.results or not left.by_itself:
         return None
     return ended_as_recorded(sources.record, left, sources.now)
 
@@ -331,12 +321,12 @@ def accounting_not_asked(sources: Sources) -> Record | None:
     if sources.accounting_answered:
         return None
     reason = "no longer in the queue, and accounting could not be asked"
-    return unknown(sources, reason)
+    return unknown(sources, Doubt.UNASKED, reason)
 
 
 def nowhere(sources: Sources) -> Record | None:
     """Neither queue nor accounting shows it: not there yet, or forgotten."""
-    return unknown(sources, NOWHERE)
+    return unknown(sources, Doubt.NOWHERE, "neither queue nor accounting knows it (yet)")
 
 
 RULES: tuple[Callable[[Sources], Record | None], ...] = (
@@ -365,11 +355,18 @@ RULES: tuple[Callable[[Sources], Record | None], ...] = (
 """In the order of truth; the first that answers decides."""
 
 
-def unknown(sources: Sources, reason: str) -> Record:
+def unknown(sources: Sources, doubt: Doubt, reason: str) -> Record:
     """A record of which no source knows; the time since when, and the first reason, stay."""
     if sources.record.state is JobState.UNKNOWN:
         return sources.record
-    return change(sources.record, sources.now, state=JobState.UNKNOWN, source="orch", reason=reason)
+    return change(
+        sources.record,
+        sources.now,
+        state=JobState.UNKNOWN,
+        source="orch",
+        reason=reason,
+        doubt=doubt,
+    )
 
 
 def ended_as_recorded(record: Record, left: ExitRecord, now: float) -> Record:
@@ -428,5 +425,6 @@ def from_scheduler(
 
 
 def change(record: Record, seen: float, **values: Any) -> Record:
-    """A record with new values, and when its source said so."""
-    return replace(record, seen=seen, **values)
+    """A record with new values, and when its source said so. What was waited for or in doubt before
+    is over, unless the new values say otherwise."""
+    return replace(record, **{"waits_on": None, "doubt": None, "seen": seen, **values})

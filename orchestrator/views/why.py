@@ -8,8 +8,7 @@ from typing import Any
 
 from jobs.gates import Condition, Finding, holds, number
 from orchestrator.lifecycle import gates
-from orchestrator.runs.reconcile import LIMIT
-from orchestrator.runs.record import FAILED, SOURCE, JobState, Record, allocation
+from orchestrator.runs.record import FAILED, GATED, Doubt, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.status import clock, progress_text, row
 
@@ -31,8 +30,11 @@ DECIDED_BY = {
     "accounting_not_asked": "its absence from the queue; accounting could not be asked",
     "nowhere": "its absence from both the queue and accounting",
 }
-"""Rules of ``orchestrator.runs.reconcile`` in plain words. The others keep what was known before, or
+"""Rules of ``orchestrator/runs/reconcile.py`` in plain words. The others keep what was known before, or
 give a state that is orch's own."""
+
+OUTSIDE = ("results", "exit record", "sacct", "squeue", "scheduler")
+"""Sources of a record that are not orch itself."""
 
 
 def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
@@ -58,9 +60,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     beside = [
         one.name
         for one in records
-        if one is not record
-        and "+" in one.token
-        and allocation(one.token) == allocation(record.token)
+        if one is not record and one.packed and one.allocation == record.allocation
     ]
     if beside:
         lines.append(
@@ -69,7 +69,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
         )
     if record.state in FAILED and record.attempt and run.log(record).exists():
         lines.append(f"log: {run.log(record)}")
-    if record.state in (JobState.WAITING, JobState.SKIPPED) and record.source == SOURCE:
+    if record.state is JobState.SKIPPED or record.waits_on in GATED:
         lines.append(
             f"to decide it yourself: orch override {record.name} --run|--skip --reason TEXT"
         )
@@ -77,10 +77,10 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
 
 
 def decided_lines(record: Record) -> list[str]:
-    """Which of the sources decided the state. What a gate, a limit or orch itself has decided since
-    is explained by its reason, unless no source knows of the job."""
-    own = record.source in (SOURCE, LIMIT, "orch")
-    if record.rule not in DECIDED_BY or (own and record.state is not JobState.UNKNOWN):
+    """Which of the sources decided the state. What orch itself has decided since, such as a gate or
+    a new attempt, is explained by its reason alone."""
+    from_outside = record.source in OUTSIDE or record.doubt in (Doubt.NOWHERE, Doubt.UNASKED)
+    if record.rule not in DECIDED_BY or not from_outside:
         return []
     return [f"decided by: {DECIDED_BY[record.rule]}"]
 
@@ -131,7 +131,7 @@ def gate_lines(decided: dict[str, Any]) -> list[str]:
     for entry in decided["inputs"]:
         condition, findings = (
             Condition.from_dict(entry["condition"]),
-            [Finding(**finding) for finding in entry["findings"]],
+            [Finding.from_dict(finding) for finding in entry["findings"]],
         )
         answer = {True: "holds", False: "does not hold", None: "is open"}[
             holds(condition, findings)
@@ -139,7 +139,7 @@ def gate_lines(decided: dict[str, Any]) -> list[str]:
         lines.append(f"  {condition.asks}: {answer}")
         for one in findings:
             value = (
-                one.why
+                one.state or one.why
                 if one.value is None
                 else f"{number(one.value)}, "
                 f"{'reaches it' if condition.reached(one.value) else 'does not'}"

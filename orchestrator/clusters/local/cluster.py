@@ -30,7 +30,7 @@ from orchestrator.clusters.local.scheduler import read_table, send
 from orchestrator.clusters.local.slots import this_machine
 from orchestrator.errors import SubmitError
 from orchestrator.node.system import write_json
-from orchestrator.runs.record import ACTIVE, FINAL, JobState, Record, allocation
+from orchestrator.runs.record import ACTIVE, FINAL, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import Answer, SchedulerRecord
 
@@ -82,7 +82,7 @@ class LocalCluster:
             raise SubmitError(f"{batch.title} {refusal}")
         (self.folder / "queue").mkdir(parents=True, exist_ok=True)
         (self.folder / "cancel").mkdir(exist_ok=True)
-        token = allocation(batch.records[0].token)
+        token = batch.records[0].allocation
         row = self.row(token, batch, waits)
         Path(row["script"]).write_text(self.script(batch, waits))
         write_json(self.folder / "queue" / f"{token}.json", row)

@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from orchestrator.description.profile import Profile
 from orchestrator.runs.create import create_run
-from orchestrator.runs.reconcile import LIMIT, RULES, reconcile
-from orchestrator.runs.record import SOURCE, JobState, Record
+from orchestrator.runs.reconcile import RULES, reconcile
+from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import ExitRecord
 from orchestrator.views.why import DECIDED_BY, why
@@ -66,9 +66,15 @@ def test_it_is_named_from_the_state_file_too(run: Run) -> None:
     assert decided(run, loaded) == ["decided by: the exit record on the node"]
 
 
-@pytest.mark.parametrize("source", [SOURCE, LIMIT, "orch"])
+@pytest.mark.parametrize("source", ["gate", "limit", "orch"])
 def test_what_orch_itself_has_decided_since_has_its_reason_alone(run: Run, source: str) -> None:
     assert decided(run, replace(died(run), state=JobState.WAITING, source=source)) == []
+
+
+def test_of_a_job_that_is_nowhere_it_is_said_who_was_asked(run: Run) -> None:
+    before = replace(run.load()[0], token="0123456789", state=JobState.RUNNING, source="squeue")
+    (after,) = reconcile([before], {}, {}, {}, set(), time.time())
+    assert decided(run, after) == ["decided by: its absence from both the queue and accounting"]
 
 
 def test_a_record_of_an_older_version_names_none(run: Run) -> None:
