@@ -144,7 +144,7 @@ def look(run: Run, records: Sequence[Record]) -> None:
     if not wanted:
         return
     on = wanted.get("on") or EVENTS
-    from orchestrator.runs.redaction import redacted  # most runs tell nobody
+    from orchestrator.runs.provenance.redaction import redacted  # most runs tell nobody
 
     # A reason is a line of a log, and a message leaves the machine.
     told = [replace(one, text=redacted(one.text)) for one in events(run, records) if one.kind in on]

@@ -19,10 +19,9 @@ from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
-from orchestrator.runs import provenance
 from orchestrator.runs.lookup import open_run, run_of
 from orchestrator.runs.plan_file import PlanFile, read_plan, write_plan
-from orchestrator.runs.provenance import Tell, code_of, quiet
+from orchestrator.runs.provenance.launches import Tell, code_of, note, quiet
 from orchestrator.runs.run import Run, locked, waiting
 
 
@@ -44,9 +43,7 @@ def create_run(
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):  # two terminals that launch at once make one run, with one uid
         if not (folder / "plan.json").exists():
-            provenance.note(
-                folder, plan, Path.cwd(), "launch" if not suffix else "rerun", tell, again
-            )
+            note(folder, plan, Path.cwd(), "launch" if not suffix else "rerun", tell, again)
             held = PlanFile(
                 plan=plan.below(folder),
                 profile=asdict(profile),
@@ -75,7 +72,7 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
             "ORCH_RUNS to another folder to run it a second time"
         )
     with run.lock():
-        provenance.note(folder, plan, Path(run.cwd), "launch", tell)
+        note(folder, plan, Path(run.cwd), "launch", tell)
         held = replace(read_plan(folder), plan=plan.below(folder), profile=asdict(profile))
         write_plan(folder, held)
         for job in plan.jobs:

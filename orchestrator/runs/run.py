@@ -38,7 +38,7 @@ from orchestrator.runs.state_file import NAME as STATE
 from orchestrator.runs.state_file import read_state, write_state
 
 if TYPE_CHECKING:
-    from orchestrator.runs.provenance import Code
+    from orchestrator.runs.provenance.launches import Code
 
 
 EVOLUTION = "evolution.json"
@@ -141,7 +141,7 @@ class Run:
 
     def code(self) -> Code:
         """The copy of the code that the next submissions start."""
-        from orchestrator.runs.provenance import (
+        from orchestrator.runs.provenance.launches import (
             code_of,
         )  # `orch status` has no need of git, packages and hashes
 

@@ -22,9 +22,9 @@ from engines.shared.reporting.tables import STYLE, rows
 from orchestrator.lifecycle import gates
 from orchestrator.lifecycle.failure_causes import alike
 from orchestrator.node.system import write_text
-from orchestrator.runs.provenance import launches, summary
+from orchestrator.runs.provenance.launches import launches, summary
+from orchestrator.runs.provenance.redaction import redacted
 from orchestrator.runs.record import FAILED, JobState, Record
-from orchestrator.runs.redaction import redacted
 from orchestrator.runs.run import Run
 from orchestrator.views.costs.hours import Start
 from orchestrator.views.costs.tables import (

@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from engines.contract.environment import cpu_count, environment, packages
 from orchestrator.errors import CheckError, RunError
 from orchestrator.runs.attempts import prepare
-from orchestrator.runs.code_copies import (
+from orchestrator.runs.create import create_run
+from orchestrator.runs.provenance.code_copies import (
     CODE,
     MOST_MEGABYTES,
     copy_launched,
@@ -24,9 +25,8 @@ from orchestrator.runs.code_copies import (
     take_engines,
     take_folder,
 )
-from orchestrator.runs.create import create_run
-from orchestrator.runs.provenance import PATCH_BYTES, cut, git_state
-from orchestrator.runs.redaction import is_secret, redacted
+from orchestrator.runs.provenance.launches import PATCH_BYTES, cut, git_state
+from orchestrator.runs.provenance.redaction import is_secret, redacted
 from tests.support.builders import PLANNED, planned
 from tests.support.cli import SMALL, describe, orch, the_run
 from tests.support.paths import ROOT, wait_for
@@ -505,7 +505,7 @@ def test_a_changed_config_with_the_launched_code_is_checked_by_that_code(
     folder = tmp_path / "here"
     folder.mkdir()
     config, main = (
-        program / "engines" / "miniature" / name for name in ("__init__.py", "__main__.py")
+        program / "engines" / "miniature" / name for name in ("config.py", "__main__.py")
     )
     before = config.read_text()
     config.write_text(before + '\n    warmth: int = 5\n    """Degrees."""\n')

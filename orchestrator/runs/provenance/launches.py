@@ -29,8 +29,14 @@ from engines.contract.environment import environment
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_json, write_text
 from orchestrator.planning.plan import Plan
-from orchestrator.runs.code_copies import CODE, changed_files, sentence, take_engines, take_folder
-from orchestrator.runs.redaction import redacted
+from orchestrator.runs.provenance.code_copies import (
+    CODE,
+    changed_files,
+    sentence,
+    take_engines,
+    take_folder,
+)
+from orchestrator.runs.provenance.redaction import redacted
 
 PATCH_BYTES = 1_000_000
 """More of uncommitted changes is cut off, and said to be."""
@@ -186,7 +192,7 @@ def note(
         "overrides": list(plan.overrides),
         "git": state,
         "environment": environment(),
-        "orchestrator": str(Path(__file__).parents[1]),
+        "orchestrator": str(Path(__file__).parents[2]),
         "user": getpass.getuser(),
     }
     before = launches(run_folder)[-1:]
