@@ -13,11 +13,9 @@ from orchestrator.lifecycle import gates
 from orchestrator.lifecycle.failure_causes import Kind, cause_of
 from orchestrator.lifecycle.retry_policy import doomed
 from orchestrator.node.system import tail
-from orchestrator.runs.reconcile import (
-    SCHEDULER_SECONDS,
-    reconcile,
-)
+from orchestrator.runs.reconcile import reconcile
 from orchestrator.runs.record import FAILED, GATED, Doubt, JobId, JobState, Record, Wait
+from orchestrator.runs.rules import SCHEDULER_SECONDS
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import Answer, ExitRecord
 

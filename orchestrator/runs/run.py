@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -32,14 +32,11 @@ from orchestrator.errors import RunError
 from orchestrator.node.system import CANCEL, claim_of, take, write_json
 from orchestrator.planning.plan import Plan
 from orchestrator.runs import layout
+from orchestrator.runs.provenance.launches import Code, code_of
 from orchestrator.runs.record import Doubt, JobState, Record, Token
 from orchestrator.runs.sources import ExitRecord
 from orchestrator.runs.state_file import NAME as STATE
 from orchestrator.runs.state_file import read_state, write_state
-
-if TYPE_CHECKING:
-    from orchestrator.runs.provenance.launches import Code
-
 
 EVOLUTION = "evolution.json"
 """Is in the folder of a run whose plan grows: what `orch evolve` has seen and taken."""
@@ -141,10 +138,6 @@ class Run:
 
     def code(self) -> Code:
         """The copy of the code that the next submissions start."""
-        from orchestrator.runs.provenance.launches import (
-            code_of,
-        )  # `orch status` has no need of git, packages and hashes
-
         return code_of(self.folder)
 
     def load(self) -> list[Record]:

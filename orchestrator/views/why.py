@@ -30,7 +30,7 @@ DECIDED_BY = {
     "accounting_not_asked": "its absence from the queue; accounting could not be asked",
     "nowhere": "its absence from both the queue and accounting",
 }
-"""Rules of ``orchestrator/runs/reconcile.py`` in plain words. The others keep what was known before, or
+"""Rules of ``orchestrator/runs/rules.py`` in plain words. The others keep what was known before, or
 give a state that is orch's own."""
 
 OUTSIDE = ("results", "exit record", "sacct", "squeue", "scheduler")

@@ -15,7 +15,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from jobs.spec import Resources
 from orchestrator.clusters.batch import Batch, Waits, compressed
@@ -38,13 +38,8 @@ from orchestrator.description.profile import Profile
 from orchestrator.errors import AmbiguousSubmit, NoRoom, SubmitError
 from orchestrator.node.system import write_json
 from orchestrator.runs.record import JobState, Record
-from orchestrator.runs.run import look_folder
+from orchestrator.runs.run import Run, look_folder
 from orchestrator.runs.sources import Answer, SchedulerRecord
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from orchestrator.runs.run import Run
 
 LOOK = Resources(cpus=1, memory_gb=1, minutes=10)
 """What the job that looks at gates asks for; it takes seconds."""

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from engines.contract.progress import Progress, read_progress
-from orchestrator.runs.reconcile import RULES, SCHEDULER_SECONDS, current, decide, reconcile
+from orchestrator.runs.reconcile import current, decide, reconcile
 from orchestrator.runs.record import FAILED, FINAL, JobState, Record
+from orchestrator.runs.rules import RULES, SCHEDULER_SECONDS
 from orchestrator.runs.sources import Answer, ExitRecord, SchedulerRecord, exit_of_this_start
 from orchestrator.views.pace import last_progress, pace
 

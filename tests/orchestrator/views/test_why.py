@@ -8,8 +8,9 @@ from msgspec.structs import replace
 
 from orchestrator.description.profile import Profile
 from orchestrator.runs.create import create_run
-from orchestrator.runs.reconcile import RULES, reconcile
+from orchestrator.runs.reconcile import reconcile
 from orchestrator.runs.record import JobState, Record
+from orchestrator.runs.rules import RULES
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import ExitRecord
 from orchestrator.views.why import DECIDED_BY, why
