@@ -108,7 +108,7 @@ def this_machine(profile: Profile) -> Profile:
         profile,
         cpus_per_node=least(profile.cpus_per_node, machine.cpu_count()),
         memory_gb_per_node=least(profile.memory_gb_per_node, machine.memory_gb()),
-        gpus_per_node=least(profile.gpus_per_node, machine.gpu_count()),
+        gpus_per_node=least(profile.gpus_per_node, len(machine.gpu_ids())),
     )
 
 

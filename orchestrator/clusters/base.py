@@ -1,4 +1,8 @@
-"""What orch asks of a scheduler: Slurm's, or the one of this machine."""
+"""What orch asks of a scheduler: Slurm's, or the one of this machine.
+
+In: batches, job ids, records. Out: job ids, and answers by token. Called by the lifecycle, which
+knows no more of a scheduler than this; ``cluster_of`` (select.py) gives the one of a run.
+"""
 
 from __future__ import annotations
 

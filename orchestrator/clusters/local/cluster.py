@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.clusters.batch import Batch, Waits
+from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.scheduler import read_table, send
-from orchestrator.clusters.local.slots import this_machine
 from orchestrator.errors import SubmitError
 from orchestrator.node.system import write_json
 from orchestrator.runs.record import ACTIVE, FINAL, JobState, Record

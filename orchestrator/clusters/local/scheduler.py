@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from jobs.spec import Resources
-from orchestrator.clusters.local.slots import entry, fits, ledger, this_machine
+from orchestrator.clusters.local.machine import this_machine
+from orchestrator.clusters.local.slots import entry, fits, ledger
 from orchestrator.node.system import process_fields, process_start, read_json, write_json
 from orchestrator.runs.layout import OUT, RESULTS
 from orchestrator.runs.record import ACTIVE, FINAL, JobState

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from jobs.spec import Resources
 from orchestrator.clusters.batch import Batch, Waits, compressed
-from orchestrator.clusters.slurm.call_budget import Said
+from orchestrator.clusters.slurm.call_budget import CachedAnswer
 from orchestrator.clusters.slurm.calls import COMMAND_SECONDS, Calls
 from orchestrator.clusters.slurm.parse import (
     SACCT_FIELDS,
@@ -172,14 +172,14 @@ class SlurmCluster:
         command += [f"--state={SACCT_STATES}", f"--format={SACCT_FIELDS}"]
         return self.read(self.said(command, shared), parse_sacct)
 
-    def said(self, command: list[str], shared: bool) -> Said:
+    def said(self, command: list[str], shared: bool) -> CachedAnswer:
         """An answer, new or shared, with ``trouble`` set if there is none."""
         answer = self.calls.ask_shared(command) if shared else self.calls.ask(command)
         self.trouble = answer.trouble or self.trouble
         return answer
 
     def read(
-        self, answer: Said, parse: Callable[[str, float], dict[str, SchedulerRecord]]
+        self, answer: CachedAnswer, parse: Callable[[str, float], dict[str, SchedulerRecord]]
     ) -> Answer:
         """An answer by token; one that cannot be read whole counts as none: what is missing in it
         is not gone."""
