@@ -1,8 +1,8 @@
 """Stage an attempt: make what lies on disk of it before it is submitted.
 
 In: the run, the jobs with what these attempts ask for, and their records. Out: the folder of each
-attempt, a link to its log, and ``members.json`` for an array or a pack. Called by the lifecycle just
-before it submits a batch.
+attempt, a link to its log, and ``members.json`` for an array or a pack. Called by the lifecycle
+just before it submits a batch.
 """
 
 from __future__ import annotations

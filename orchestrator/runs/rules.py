@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from orchestrator.runs.record import ACTIVE, FAILED, FINAL, Doubt, JobState, Record
-from orchestrator.runs.sources import ExitRecord, SchedulerRecord
+from orchestrator.runs.sources import ACCOUNTING, EXIT_RECORD, RESULTS, ExitRecord, SchedulerRecord
 
 SCHEDULER_SECONDS = 60.0
 """How long after a signal the scheduler's word on its cause is waited for, and after a job's end
@@ -53,7 +53,7 @@ def results_complete(sources: Sources) -> Record | None:
         left = None
     if record.state is JobState.COMPLETED and (record.ended is not None or left is None):
         return record
-    completed = change(record, sources.now, state=JobState.COMPLETED, source="results", reason="")
+    completed = change(record, sources.now, state=JobState.COMPLETED, source=RESULTS, reason="")
     if left is None:
         return completed
     return replace(
@@ -119,7 +119,7 @@ def failure_stands(sources: Sources) -> Record | None:
     record, left = sources.record, sources.exit_record
     if left is None or sources.accounting is not None or record.state not in FAILED:
         return None
-    return record if left.signals or record.source == "sacct" else None
+    return record if left.signals or record.source == ACCOUNTING else None
 
 
 def requeue_requested(sources: Sources) -> Record | None:
@@ -132,7 +132,7 @@ def requeue_requested(sources: Sources) -> Record | None:
         sources.record,
         sources.now,
         state=JobState.PENDING,
-        source="exit record",
+        source=EXIT_RECORD,
         started=None,
         exit_code=None,
     )
@@ -151,7 +151,7 @@ def signal_unexplained(sources: Sources) -> Record | None:
         sources.record,
         sources.now,
         state=JobState.COMPLETING,
-        source="exit record",
+        source=EXIT_RECORD,
         reason=f"got {' '.join(left.signals)}",
         ended=left.ended,
         exit_code=left.exit_code,
@@ -174,7 +174,7 @@ def results_awaited(sources: Sources) -> Record | None:
         sources.record,
         sources.now,
         state=JobState.COMPLETING,
-        source="exit record" if accounting is None else accounting.source,
+        source=EXIT_RECORD if accounting is None else accounting.source,
         reason="ended; its results are not seen here yet",
     )
 
@@ -281,7 +281,7 @@ def ended_as_recorded(record: Record, left: ExitRecord, now: float) -> Record:
         record,
         now,
         state=JobState(left.state or "FAILED"),
-        source="exit record",
+        source=EXIT_RECORD,
         reason=left.cause,
         started=left.started,
         ended=left.ended,

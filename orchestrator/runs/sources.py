@@ -19,6 +19,12 @@ import msgspec
 from orchestrator.node.system import ended_by_itself, read_json
 from orchestrator.runs.record import JobState
 
+RESULTS, EXIT_RECORD = "results", "exit record"
+QUEUE, ACCOUNTING, SCHEDULER = "squeue", "sacct", "scheduler"
+"""Sources of a state as a record and `orch status` name them: what the job has left, Slurm's queue
+and accounting, and the scheduler of this machine. What orch itself decides has others."""
+OUTSIDE = (RESULTS, EXIT_RECORD, QUEUE, ACCOUNTING, SCHEDULER)
+
 SIGNALS = {number.value: number.name for number in signal.Signals}
 
 
@@ -35,7 +41,7 @@ class SchedulerRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ended: float | None = None
     host: str | None = None
     exit_code: int | None = None
-    source: str = "scheduler"
+    source: str = SCHEDULER
     asked: float | None = None
     """When the scheduler was asked, in Unix seconds; None: now."""
 
@@ -134,7 +140,7 @@ def read_exit(path: Path) -> ExitRecord | None:
 
 
 def read_exit_of_this_start(path: Path) -> ExitRecord | None:
-    """The exit record at ``path`` if the newest start left it, by the claim beside it; else None."""
+    """The exit record at ``path`` if the newest start left it, by the claim beside it."""
     claim = path.with_name("claim.json")
     if not claim.exists():
         return None

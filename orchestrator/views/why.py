@@ -10,6 +10,7 @@ from jobs.gates import Condition, Finding, holds, number
 from orchestrator.lifecycle import gates
 from orchestrator.runs.record import FAILED, GATED, Doubt, JobState, Record
 from orchestrator.runs.run import Run
+from orchestrator.runs.sources import OUTSIDE
 from orchestrator.views.status import clock, progress_text, row
 
 SHOWN = 8
@@ -32,9 +33,6 @@ DECIDED_BY = {
 }
 """Rules of ``orchestrator/runs/rules.py`` in plain words. The others keep what was known before, or
 give a state that is orch's own."""
-
-OUTSIDE = ("results", "exit record", "sacct", "squeue", "scheduler")
-"""Sources of a record that are not orch itself."""
 
 
 def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:

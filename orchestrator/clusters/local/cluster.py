@@ -8,9 +8,9 @@ through ``cluster_of`` (``orchestrator/clusters/select.py``), as it calls Slurm.
 
 The scheduler is a process of its own session: it goes on when the terminal closes and ends with the
 run. Everything it knows lies in ``<run>/scheduler/``: ``queue/<token>.json`` (what was submitted),
-``table.json`` (the state of each job), ``cancel/<id>``, ``hold/<id>``. Jobs run in sessions of their
-own through ``orchestrator.node``. When the scheduler is killed they go on, and the scheduler that
-the next orch command starts adopts them by process id and start time.
+``table.json`` (the state of each job), ``cancel/<id>``, ``hold/<id>``. Jobs run in sessions of
+their own through ``orchestrator.node``. When the scheduler is killed they go on, and the scheduler
+that the next orch command starts adopts them by process id and start time.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""Call Slurm's programs: never through a shell, with a time limit, within the user's limit on calls,
-an answer shared where it may be.
+"""Call Slurm's programs: never through a shell, with a time limit, within the user's limit on
+calls, an answer shared where it may be.
 
 In: a command as a list. Out: its output, or why there is none. Called by ``SlurmCluster``
 (cluster.py); queries.py uses ``call``.

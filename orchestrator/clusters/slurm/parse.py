@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from orchestrator.clusters.batch import expanded
 from orchestrator.description.profile import Profile
 from orchestrator.runs.record import JobState
-from orchestrator.runs.sources import SchedulerRecord
+from orchestrator.runs.sources import ACCOUNTING, QUEUE, SchedulerRecord
 
 STATES = {
     "PENDING": JobState.PENDING,
@@ -85,7 +85,7 @@ def parse_squeue(text: str, asked: float | None = None) -> dict[str, SchedulerRe
             started=None if pending else time,
             expected_start=time if pending else None,
             host=nodes or None,
-            source="squeue",
+            source=QUEUE,
             asked=asked,
         )
         found |= by_element(of_line)
@@ -130,7 +130,7 @@ def parse_sacct(text: str, asked: float | None = None) -> dict[str, SchedulerRec
             started=seconds(start),
             ended=seconds(end),
             host=None if nodes in ("", "None assigned") else nodes,
-            source="sacct",
+            source=ACCOUNTING,
             exit_code=int(code) if code.isdigit() else None,
             asked=asked,
         )
@@ -203,7 +203,7 @@ def most_jobs(associations: str, rules: str, profile: Profile) -> int | None:
 
 
 def largest_array(config: str) -> int | None:
-    """How many elements one array may have, by ``scontrol show config``; None if it does not say."""
+    """How many elements one array may have, by ``scontrol show config``; None: it does not say."""
     pattern = r"(?:^MaxArraySize\s*=\s*|max_array_tasks=)(\d+)"
     return min(map(int, re.findall(pattern, config, re.MULTILINE)), default=None)
 

@@ -7,7 +7,7 @@ made before anything is submitted and never changed:
                                    code, of all runs
     runs/<experiment>/<run>/work/<hash>/       with ``snapshot: true`` the files of the folder that
                                    orch was called in; commands run there
-    runs/<experiment>/<run>/work/<hash>.json   what was copied, by path, with the sha256 of each file
+    runs/<experiment>/<run>/work/<hash>.json   what was copied: path and sha256 of each file
 
 The hash is over names and contents. A copy appears by rename, so it is whole or not there. Called
 by launches.py, `orch check` (how large a copy would be) and `orch rerun`.

@@ -1,8 +1,8 @@
 """Take secrets out of a text before it is written down: values of variables whose names say that
 they are secret, and texts that look like keys.
 
-In: a text, and the environment. Out: the text with ``<NAME>`` or ``<secret>`` in their place. Called
-wherever something is kept or shown that a person or a job wrote: launches, logs, messages, pages.
+In: a text, and the environment. Out: the text with ``<NAME>`` or ``<secret>`` in their place.
+Called wherever something is kept or shown that a person or a job wrote: launches, logs, messages, pages.
 """
 
 from __future__ import annotations
