@@ -31,6 +31,7 @@ from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.node.system import CANCEL, claim_of, take, write_json, write_text
 from orchestrator.planning.plan import Plan
+from orchestrator.runs import layout
 from orchestrator.runs.reconcile import REBUILT, ExitRecord
 from orchestrator.runs.record import JobState, Record, split_token
 
@@ -80,9 +81,13 @@ class Run:
         """The folder of a job."""
         return self.folder / job.folder
 
+    def out_folder(self, job: Job | Record) -> Path:
+        """What a job has written: progress, checkpoints, results."""
+        return layout.out_folder(self.folder, job.folder)
+
     def attempt_folder(self, record: Record) -> Path:
         """The folder of a job's newest attempt."""
-        return self.folder / record.folder / f"attempt-{record.attempt}"
+        return layout.attempt_folder(self.folder, record.folder, record.attempt)
 
     def log(self, record: Record) -> Path:
         """The log of a job's newest attempt; of a member of a pack that has not started that of its
