@@ -13,7 +13,8 @@ from rich.text import Text
 from orchestrator.errors import RunError
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
-from orchestrator.views.costs.hours import Cost, Start, costs, read_starts, total, wasted
+from orchestrator.views.costs.hours import Cost, costs, read_wasted, total
+from orchestrator.views.costs.starts import Start, read_starts
 from orchestrator.views.costs.usage import Used, ask_sacct, used, with_accounting
 
 COST_HEAD = ["stage", "jobs", "starts", "asked", "used", "wasted"]
@@ -37,7 +38,7 @@ def spent(run: Run, records: Sequence[Record], now: float, by: Sequence[str] = (
     starts = read_starts(run, records, now)
     if run.profile.kind == "slurm":
         starts = with_accounting(starts, ask_sacct(starts))
-    parts = costs(run, records, starts, wasted(run, records, starts), by)
+    parts = costs(run, records, starts, read_wasted(run, records, starts), by)
     return Spent(parts, total(parts), used(run, starts), starts)
 
 

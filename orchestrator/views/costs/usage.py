@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.runs.run import Run
-from orchestrator.views.costs.hours import Start
+from orchestrator.views.costs.starts import Start
 
 SHORT_SECONDS = 60.0
 """Jobs shorter than this say nothing about what the next ones need."""

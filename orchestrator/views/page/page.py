@@ -24,7 +24,7 @@ from orchestrator.runs.provenance import launches, summary
 from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.redaction import redacted
 from orchestrator.runs.run import Run
-from orchestrator.views.costs.hours import Start
+from orchestrator.views.costs.starts import Start
 from orchestrator.views.costs.tables import (
     COST_HEAD,
     USE_HEAD,
