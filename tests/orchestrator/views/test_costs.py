@@ -292,7 +292,8 @@ def test_the_node_leaves_the_cost_that_the_table_shows(tmp_path: Path) -> None:
     """Alone, in a pack, and by a second attempt."""
     stages = (
         f"  pair: {{command: \"sh -c 'sleep 0.{{n}}'\", matrix: {{n: [1, 2]}}, pack: 2, {SMALL}}}\n"
-        "  twice:\n    command: \"sh -c 'cat $ORCH_OUT/../cost.json > first; test -e again && exit 0; "
+        "  twice:\n    command: \"sh -c 'cat $ORCH_OUT/../cost.json > first; "
+        f"test -e again && exit 0; "
         f"touch again; exit 3'\"\n    {SMALL}\n"
     )
     launch(tmp_path, stages)
