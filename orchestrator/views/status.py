@@ -20,7 +20,7 @@ from rich.text import Text
 
 from orchestrator.node.cost import units_held
 from orchestrator.runs.layout import OUT
-from orchestrator.runs.record import FAILED, JobState, Record, allocation
+from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.pace import (
     STALLED_SECONDS,
@@ -242,7 +242,7 @@ def header(
 def gpu_hours_so_far(run: Run, records: Sequence[Record], seconds: Mapping[str, float]) -> float:
     """GPU-hours of the newest starts, which took so many seconds: what the records alone say.
     `orch costs` reads every start of every job."""
-    allocations = {record.name: allocation(record.token) or record.name for record in records}
+    allocations = {record.name: record.allocation or record.name for record in records}
     sharing = Counter(allocations[name] for name in seconds)
     gpu_seconds = 0.0
     for name, lasted in seconds.items():

@@ -12,7 +12,7 @@ from typing import Any
 
 from jobs.gates import Condition, Finding, holds, number
 from orchestrator.lifecycle import gates
-from orchestrator.runs.record import FAILED, SOURCE, JobState, Record, allocation
+from orchestrator.runs.record import FAILED, GATED, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.status import clock, progress_text, row
 
@@ -42,7 +42,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     lines += allocation_lines(record, records)
     if record.state in FAILED and record.attempt and run.log(record).exists():
         lines.append(f"log: {run.log(record)}")
-    if record.state in (JobState.WAITING, JobState.SKIPPED) and record.source == SOURCE:
+    if record.state is JobState.SKIPPED or record.waits_on in GATED:
         lines.append(
             f"to decide it yourself: orch override {record.name} --run|--skip --reason TEXT"
         )
@@ -66,10 +66,9 @@ def pace_lines(values: dict[str, Any]) -> list[str]:
 
 def allocation_lines(record: Record, records: Sequence[Record]) -> list[str]:
     """The other jobs of its pack."""
-    own = allocation(record.token)
     sharing = []
     for one in records:
-        if one is not record and "+" in one.token and allocation(one.token) == own:
+        if one is not record and one.packed and one.allocation == record.allocation:
             sharing.append(one.name)
     if not sharing:
         return []
@@ -105,7 +104,7 @@ def gate_lines(decided: dict[str, Any]) -> list[str]:
     lines = [f"gate: {decided['decision']}, decided at {moment(decided['time'])}"]
     for entry in decided["inputs"]:
         condition = Condition.from_dict(entry["condition"])
-        findings = [Finding(**finding) for finding in entry["findings"]]
+        findings = [Finding.from_dict(finding) for finding in entry["findings"]]
         lines.append(f"  {condition.asks}: {ANSWERS[holds(condition, findings)]}")
         lines += [finding_line(condition, finding) for finding in findings]
     for old in decided["history"][-EARLIER_DECISIONS:]:
@@ -115,7 +114,7 @@ def gate_lines(decided: dict[str, Any]) -> list[str]:
 
 def finding_line(condition: Condition, finding: Finding) -> str:
     """What one judged job says: its value, or why there is none, and the file."""
-    value = finding.why
+    value = finding.state or finding.why
     if finding.value is not None:
         reached = "reaches it" if condition.reached(finding.value) else "does not"
         value = f"{number(finding.value)}, {reached}"

@@ -4,13 +4,13 @@ real runs."""
 import json
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from jobs.spec import Resources
 from orchestrator.description.profile import Profile
