@@ -12,6 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from engines.analysis.__main__ import run as report
+from engines.analysis.config import Config
+from engines.contract.program import Stop
+from engines.contract.results import write_results
+from engines.evaluation.config import Config as EvaluationConfig
 from jobs.spec import Resources
 from orchestrator.description.profile import Profile
 from orchestrator.node.cost import cost_so_far, write_cost
@@ -24,6 +29,7 @@ from orchestrator.views.costs.tables import spent
 from orchestrator.views.costs.usage import cpu_seconds, from_sacct, of_stage, with_accounting
 from tests.support.cli import SMALL, launch, orch, the_run
 from tests.support.private_slurm import PrivateSlurm
+from tests.support.scores import share, write_scores
 
 
 def start(started: float, ended: float | None, outcome: str, **values: Any) -> Start:
@@ -225,19 +231,27 @@ def exit_record(restart: int, started: float, ended: float, **values: Any) -> di
     return record | outcome | values
 
 
+def an_evaluation(out: Path, job: str, arm: Any) -> dict[str, Any]:
+    """Make a job's output that of a finished evaluation; returns it as an input of the report."""
+    write_scores(out, "last", {"math": share(5, 10)})
+    facts = {"checkpoints": [{"name": "last", "step": 1, "epoch": 1}]}
+    write_results(out, "evaluation", EvaluationConfig(models="m", data="d"), [], 1.0, facts)
+    axes = {"arm": arm, "seed": 0}
+    return {"job": job, "stage": "evaluate", "axes": axes, "folder": str(out)}
+
+
 def test_two_jobs_of_a_pack_on_one_gpu_for_an_hour_cost_one_gpu_hour(tmp_path: Path) -> None:
-    """`orch costs` says so, and what each job's report will find beside its results adds up to
-    it."""
+    """`orch costs` says so, and so does the report, which reads what the node has left."""
     (tmp_path / "trial.yaml").write_text(
-        "experiment: trial\nstages:\n  train: {command: 'echo {n}', matrix: {n: [1, 2]}, pack: 2, "
+        "experiment: trial\nstages:\n  train: {command: 'echo {arm}', matrix: {arm: [one, two]}, pack: 2, "
         "resources: {gpus: 1, cpus: 3, memory_gb: 4, minutes: 90}}\n"
     )
     plan = make_plan(tmp_path / "trial.yaml")
     run = create_run(plan, Profile(kind="local"), tmp_path / "runs")
     asked = vars(plan.jobs[0].resources)
-    records, told = [], []
-    for record in run.load():
-        record = replace(record, attempt=1, token=f"a+{record.name[-1]}", state=JobState.COMPLETED)
+    records, told, inputs = [], [], []
+    for place, record in enumerate(run.load()):
+        record = replace(record, attempt=1, token=f"a+{place}", state=JobState.COMPLETED)
         attempt, out = run.attempt_folder(record), run.out_folder(record)
         attempt.mkdir(parents=True)
         out.mkdir()
@@ -246,10 +260,16 @@ def test_two_jobs_of_a_pack_on_one_gpu_for_an_hour_cost_one_gpu_hour(tmp_path: P
         write_cost(str(run.job_folder(record)), str(out), asked)
         records.append(record)
         told.append(json.loads((out / "cost.json").read_text()))
+        inputs.append(an_evaluation(out, record.name, run.by_name[record.name].axes["arm"]))
     cost = spent(run, records, 5000.0).sum
     assert cost.gpu_hours_used == 1.0
     assert [one["gpu_hours"] for one in told] == [0.5, 0.5]
     assert cost.cpu_hours_used == sum(one["cpu_hours"] for one in told) == 6.0
+    config = {"inputs": inputs, "compare": {"baseline": "one", "treatment": "two"}}
+    (tmp_path / "report").mkdir()
+    report(Config.model_validate(config), tmp_path / "report", Stop())
+    text = (tmp_path / "report" / "report.txt").read_text()
+    assert "Spent on 2 jobs: 2.000 hours, 6.000 CPU-hours, 1.000 GPU-hours." in text
     assert told[0] == {
         "schema": 1,
         "seconds": 3600.0,
