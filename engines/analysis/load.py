@@ -9,11 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from engines.analysis.config import Config
-from engines.analysis.costs import Cost, read_cost
-from engines.contract.config import MAY_DIFFER, ConfigError, ResultSource
+from engines.contract.config import ConfigError
+from engines.contract.cost import COST_FILE, Cost, read_cost
 from engines.contract.progress import read_progress
-from engines.contract.results import Row, read_results
+from engines.contract.results import ResultSource, Row, read_results
 from engines.shared.data.contamination import overlap
+
+MUST_BE_EQUAL = (
+    "suite",
+    "tasks",
+    "samples_per_prompt",
+    "temperature",
+    "top_p",
+    "max_prompt_tokens",
+    "max_response_tokens",
+    "limit",
+    "scoring",
+    "scoring_seconds",
+)
+"""Read from the config of evaluations that were made before they said it in their facts; newer ones
+are compared by ``must_be_equal`` there."""
 
 Scores = dict[tuple[str, str], dict[str, list[float]]]
 """(domain, task) -> item_id -> values of its samples."""
@@ -62,7 +77,8 @@ class Found:
     """Specialist -> seed -> scores."""
     curves: dict[str, list[tuple[str, list[dict[str, Any]]]]] = field(default_factory=dict)
     """arm -> [(job, lines of progress.jsonl)]."""
-    costs: list[Cost] = field(default_factory=list)
+    costs: list[tuple[str, Cost | None]] = field(default_factory=list)
+    """(job, what it has cost; None: not known)."""
     results: list[tuple[ResultSource, list[Row]]] = field(default_factory=list)
     """Every finished job's own rows."""
     missing: list[str] = field(default_factory=list)
@@ -159,10 +175,13 @@ def read_evaluation(
 
 
 def settings_of(document: dict[str, Any]) -> dict[str, Any]:
-    """What must be the same in all evaluations: the config, and what each task was sampled with
-    (the suite says some of it)."""
-    tasks = {task: fact["settings"] for task, fact in document["facts"].get("tasks", {}).items()}
-    settings = {key: value for key, value in document["config"].items() if key not in MAY_DIFFER}
+    """What must be the same in all evaluations: what the evaluation says of its config, and what
+    each task was sampled with (the suite says some of it)."""
+    facts, config = document["facts"], document["config"]
+    tasks = {task: fact["settings"] for task, fact in facts.get("tasks", {}).items()}
+    settings: dict[str, Any] = dict(facts.get("must_be_equal", ()))
+    if not settings:
+        settings = {key: config[key] for key in MUST_BE_EQUAL if key in config}
     for key in {key for each in tasks.values() for key in each}:
         values = {task: each[key] for task, each in tasks.items()}
         same = len(set(values.values())) == 1
@@ -252,6 +271,19 @@ def check_settings(found: Found) -> None:
         )
 
 
+def read_cost_of(source: ResultSource, found: Found) -> None:
+    """Add what a job has cost; what is not known of it is named in ``missing``."""
+    out = Path(source.folder)
+    cost = read_cost(out)
+    if isinstance(cost, str):
+        found.costs.append((source.job, None))
+        found.missing.append(f"cost of {source.job}: {cost}")
+        return
+    found.costs.append((source.job, cost))
+    found.missing += [f"cost of {source.job}: {reason}" for reason in cost.unknown]
+    found.source("costs", out / COST_FILE)
+
+
 def labels(numbers: list[int]) -> str:
     """Source numbers as text, runs joined: [1-3, 7]."""
     spans: list[list[int]] = []
@@ -293,11 +325,8 @@ def read_jobs(config: Config) -> Found:
     found.missing += found.trained_on_test
     read_specialists(config, found)
     check_settings(found)
-    found.costs = [read_cost(source.job, Path(source.folder)) for source in config.inputs]
-    for cost in found.costs:
-        found.missing += [f"cost of {cost.job}: {reason}" for reason in cost.unknown]
-        for path in cost.files:
-            found.source("costs", path)
+    for source in config.inputs:
+        read_cost_of(source, found)
     for source, _ in found.results:
         found.source("rows", Path(source.folder) / "results.json")
     return found

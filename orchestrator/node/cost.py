@@ -1,7 +1,7 @@
 """What a job has cost so far, in the file ``cost.json`` beside its results.
 
 In: the claims and exit records in the attempt folders of one job. Out: ``cost.json``, whose form
-docs/reference.md gives; a report on the job reads it there, because it may start before any
+docs/architecture.md gives; a report on the job reads it there, because it may start before any
 ``orch`` command has seen the job end. Called by the program on the node (attempt.py); `orch costs`
 (orchestrator/views/costs) takes the records and the division of shared GPUs from here too.
 """
@@ -48,7 +48,8 @@ def attempt_records(attempt: AnyPath) -> tuple[dict[int, dict[str, Any]], dict[s
         with contextlib.suppress(ValueError):
             if is_exit:
                 record = read_json(os.path.join(attempt, name))
-                ended[record["restart"]] = record
+                # Older versions left the number out where orch ended a member before it started.
+                ended[record.get("restart", 0)] = record
             elif name == "claim.json":
                 claim = read_json(os.path.join(attempt, name))
     return ended, claim
