@@ -1,16 +1,21 @@
-"""Which jobs go to the scheduler together, as one array, and how the scheduler writes arrays down.
+"""Which jobs go to the scheduler together, as one array, and what they wait for there. Pure.
 
 Jobs of one stage that ask for the same and wait for alike parents become one array. Each keeps its
 own record, attempt folder, claim, log and exit record; its token is ``<token of the
 array>_<index>``, so it is looked up like any other. Slurm caps the index, not the number of
 elements, so every array counts from 0. Where the stage says ``pack: N``, an element is an
 allocation that N jobs share, and a member's token is ``<token of the allocation>+<member>``.
+
+``make_batches`` turns the chosen jobs into batches, ``waits_for`` says what a batch waits for; the
+submission (orchestrator/lifecycle/act.py) and `orch launch --dry-run` call them. A *unit* here is
+what one allocation holds: a job, or the jobs of a pack.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from msgspec.structs import replace
 
@@ -21,55 +26,133 @@ from orchestrator.runs.record import JobId, JobState, Record, Token
 from orchestrator.runs.run import Run
 
 
+@dataclass(frozen=True, kw_only=True)
+class Parents:
+    """The active parents of a batch, by job id."""
+
+    shared: Mapping[str, Record]
+    """Those that every unit waits for."""
+    own: Sequence[str]
+    """Those that some units wait for and others do not: each for the element with its index."""
+    by_every_job: frozenset[str]
+    """Those that every single job waits for, also within packs."""
+    packs: frozenset[str]
+    """The arrays, or allocations, among them that hold packs."""
+
+    @property
+    def own_arrays(self) -> list[str]:
+        """The arrays that ``own`` are elements of."""
+        return list(dict.fromkeys(JobId.parse(job_id).head for job_id in self.own))
+
+
 def waits_for(batch: Batch, by_name: Mapping[str, Record]) -> Waits:
-    """The active parents of a batch. A whole array that every member waits for is named once."""
-    needed = {
-        job.name: {name: by_name[name] for name in active_parents(job, by_name)}
+    """What a batch waits for, in the four words of Slurm's dependency language that fit a graph of
+    jobs. A whole array that every member waits for is named once."""
+    parents = parents_of_batch(batch, by_name)
+    alone = same_pack(parents)
+    if alone is not None:
+        return Waits(same_pack=alone)
+    # Slurm does not mix "or" with "and": beside anything else the end of all packs is waited for.
+    packs = [head for head in parents.own_arrays if head in parents.packs]
+    return Waits(
+        all=whole(success_of(parents), by_name),
+        same_index=same_index(parents),
+        ended=(*whole(end_of(parents), by_name), *packs),
+    )
+
+
+def parents_of_batch(batch: Batch, by_name: Mapping[str, Record]) -> Parents:
+    """The active parents of a batch, sorted by who waits for them."""
+    by_job = {
+        job.name: {
+            str(by_name[name].job_id): by_name[name] for name in active_parents(job, by_name)
+        }
         for job in batch.jobs
     }
-    units = [
-        {str(r.job_id): r for job in unit for r in needed[job.name].values()}
-        for unit in batch.units
-    ]
-    shared = {job_id: r for job_id, r in units[0].items() if all(job_id in unit for unit in units)}
-    own = sorted({job_id for unit in units for job_id in unit} - shared.keys())
-    by_all = set.intersection(
-        *({str(r.job_id) for r in parents.values()} for parents in needed.values())
-    )
-    sure = [job_id for job_id, r in shared.items() if job_id in by_all and not r.packed]
-    unsure = [job_id for job_id in shared if job_id not in sure]
-    heads = dict.fromkeys(JobId.parse(job_id).head for job_id in own)
-    packs_of = {
-        JobId.parse(job_id).head for unit in units for job_id, r in unit.items() if r.packed
+    by_unit = []
+    for unit in batch.units:
+        of_unit: dict[str, Record] = {}
+        for job in unit:
+            of_unit |= by_job[job.name]
+        by_unit.append(of_unit)
+    every = {job_id: record for of_unit in by_unit for job_id, record in of_unit.items()}
+    shared = {
+        job_id: record
+        for job_id, record in by_unit[0].items()
+        if all(job_id in of_unit for of_unit in by_unit)
     }
-    packed = [head for head in heads if head in packs_of]
-    if packed and not sure and not unsure and len(heads) == 1:
-        return Waits(same_pack=packed[0])
-    # Slurm does not mix "or" with "and": beside anything else the end of all packs is waited for.
-    ended = whole([job_id for job_id in unsure if JobId.parse(job_id).head not in packed], by_name)
-    return Waits(
-        whole(sure, by_name), tuple(head for head in heads if head not in packed), (*ended, *packed)
+    packed = [job_id for job_id, record in every.items() if record.packed]
+    return Parents(
+        shared=shared,
+        own=sorted(every.keys() - shared.keys()),
+        by_every_job=frozenset.intersection(*map(frozenset, by_job.values())),
+        packs=frozenset(JobId.parse(job_id).head for job_id in packed),
     )
+
+
+def success_of(parents: Parents) -> list[str]:
+    """``afterok``: parents that every job waits for. ``report`` after three trainings that were
+    submitted as 17, 18 and 19: ``afterok:17:18:19``."""
+    return [
+        job_id
+        for job_id, record in parents.shared.items()
+        if job_id in parents.by_every_job and not record.packed
+    ]
+
+
+def end_of(parents: Parents) -> list[str]:
+    """``afterany``: parents whose success is not to be asked for. A pack ends with an error if one
+    of its members fails, though the member that is waited for has not: after a pack 17,
+    ``afterany:17``, and the node looks whether what the job needs is there."""
+    succeeded = success_of(parents)
+    arrays = parents.own_arrays
+    return [
+        job_id
+        for job_id in parents.shared
+        if job_id not in succeeded
+        # Where the whole array of packs is waited for, its elements need not be named.
+        and not (JobId.parse(job_id).head in parents.packs and JobId.parse(job_id).head in arrays)
+    ]
+
+
+def same_index(parents: Parents) -> tuple[str, ...]:
+    """``aftercorr``: arrays of which each element waits for the one with its own index.
+    ``evaluate/seed=2`` after ``train/seed=2``, where the trainings are the array 17:
+    ``aftercorr:17``."""
+    return tuple(head for head in parents.own_arrays if head not in parents.packs)
+
+
+def same_pack(parents: Parents) -> str | None:
+    """``aftercorr?afterany``: an array of packs, if it is all that is waited for. Element 3 after
+    the pack 17_3: ``aftercorr:17?afterany:17``, at once if it succeeds, and else when the array has
+    ended, because some members of that pack may have finished."""
+    arrays = parents.own_arrays
+    if parents.shared or len(arrays) != 1 or arrays[0] not in parents.packs:
+        return None
+    return arrays[0]
 
 
 def whole(ids: Sequence[str], by_name: Mapping[str, Record]) -> tuple[str, ...]:
     """The ids, with an array of which all elements are named by its own id."""
-    listed: dict[str, set[str]] = {}
+    listed = by_array(ids)
+    if not listed:
+        return tuple(dict.fromkeys(ids))
+    known = by_array(record.job_id for record in by_name.values() if record.job_id)
+    short = []
     for job_id in ids:
-        listed.setdefault(JobId.parse(job_id).head, set()).add(job_id)
-    known: dict[str, set[str]] = {head: set() for head in listed}
-    for record in (
-        by_name.values() if any(JobId.parse(job_id).index is not None for job_id in ids) else ()
-    ):
-        if record.job_id and (head := JobId.parse(record.job_id).head) in known:
-            known[head].add(record.job_id)
-    heads = ((job_id, JobId.parse(job_id).head) for job_id in ids)
-    return tuple(
-        dict.fromkeys(
-            head if head != job_id and listed[head] == known[head] else job_id
-            for job_id, head in heads
-        )
-    )
+        head = JobId.parse(job_id).head
+        short.append(head if head in listed and listed[head] == known[head] else job_id)
+    return tuple(dict.fromkeys(short))
+
+
+def by_array(ids: Iterable[str]) -> dict[str, set[str]]:
+    """Those of the ids that are elements of arrays, by array."""
+    found: dict[str, set[str]] = {}
+    for job_id in ids:
+        parsed = JobId.parse(job_id)
+        if parsed.index is not None:
+            found.setdefault(parsed.head, set()).add(job_id)
+    return found
 
 
 def active_parents(job: Job, by_name: Mapping[str, Record]) -> list[str]:
@@ -89,21 +172,11 @@ def make_batches(run: Run, records: Sequence[Record], chosen: set[str], size: in
     share one claim.
     """
     by_name = {record.name: record for record in records}
-    planned = [asked(job, by_name[job.name]) for job in run.plan.jobs]
-    depth: dict[str, int] = {}
-    for job in run.plan.jobs:
-        if job.name in chosen:
-            depth[job.name] = max(
-                (depth[name] + 1 for name in job.waits_for if name in depth), default=0
-            )
-    levels: dict[int, list[Job]] = {}
-    for job in planned:
-        if job.name in depth:
-            levels.setdefault(depth[job.name], []).append(job)
     batches = []
-    for level in sorted(levels):
+    for level in levels(run, chosen):
+        jobs = [asked(job, by_name[job.name]) for job in level]
         alike: dict[object, list[list[Job]]] = {}
-        for unit in packs(levels[level], by_name):
+        for unit in packs(jobs, by_name):
             alike.setdefault(likeness(unit, by_name, size), []).append(unit)
         for units in alike.values():
             for part, indexes in deal(units, by_name, size):
@@ -113,6 +186,23 @@ def make_batches(run: Run, records: Sequence[Record], chosen: set[str], size: in
     return batches
 
 
+def levels(run: Run, chosen: set[str]) -> list[list[Job]]:
+    """The chosen jobs by how many of them come before each, one after the other. Only jobs of one
+    level are submitted together: the next one names their ids."""
+    depth: dict[str, int] = {}
+    found: list[list[Job]] = []
+    for job in run.plan.jobs:
+        if job.name not in chosen:
+            continue
+        parents = [depth[name] for name in job.waits_for if name in depth]
+        level = max(parents) + 1 if parents else 0
+        depth[job.name] = level
+        if level == len(found):
+            found.append([])
+        found[level].append(job)
+    return found
+
+
 def packs(jobs: Sequence[Job], by_name: Mapping[str, Record]) -> list[list[Job]]:
     """The jobs by allocation: those of a stage that ask for the same, ``pack`` at a time; those
     that have a token as they were.
@@ -120,30 +210,30 @@ def packs(jobs: Sequence[Job], by_name: Mapping[str, Record]) -> list[list[Job]]
     Jobs that wait for the same are packed first; what is left over of these waits for all that any
     of its pack waits for.
     """
-    kept: dict[str, list[Job]] = {}
+    as_before: dict[str, list[Job]] = {}
     alike: dict[object, dict[frozenset[str], list[Job]]] = {}
     for job in jobs:
         record = by_name[job.name]
         if record.token:
-            kept.setdefault(record.allocation, []).append(job)
+            as_before.setdefault(record.allocation, []).append(job)
         else:
-            alike.setdefault(company(job, record), {}).setdefault(
-                parents_of([job], by_name), []
-            ).append(job)
-    found = list(kept.values())
-    for groups in alike.values():
-        left: list[Job] = []
-        for group in groups.values():
-            most = group[0].pack
-            full = len(group) // most * most
-            found += [group[first : first + most] for first in range(0, full, most)]
-            left += group[full:]
-        found += (
-            [left[first : first + left[0].pack] for first in range(0, len(left), left[0].pack)]
-            if left
-            else []
-        )
-    return found
+            by_parents = alike.setdefault(company(job, record), {})
+            by_parents.setdefault(parents_of([job], by_name), []).append(job)
+    units = list(as_before.values())
+    for by_parents in alike.values():
+        rest: list[Job] = []
+        for group in by_parents.values():
+            full = len(group) - len(group) % group[0].pack
+            units += cut(group[:full], group[0].pack)
+            rest += group[full:]
+        if rest:
+            units += cut(rest, rest[0].pack)
+    return units
+
+
+def cut(jobs: list[Job], size: int) -> list[list[Job]]:
+    """The jobs in runs of at most ``size``."""
+    return [jobs[first : first + size] for first in range(0, len(jobs), size)]
 
 
 def company(job: Job, record: Record) -> object:
@@ -184,31 +274,47 @@ Dealt = tuple[list[list[Job]], list[int] | None]
 
 
 def deal(units: list[list[Job]], by_name: Mapping[str, Record], size: int) -> list[Dealt]:
-    """Split alike jobs or packs into arrays whose parents Slurm can express.
+    """Split alike units into arrays whose parents Slurm can express.
 
     Either all elements have the same parents (afterok), or each has the parents of its own index
-    (aftercorr); whichever needs fewer.
+    (aftercorr); whichever needs fewer arrays.
     """
-    lists = [parents_of(unit, by_name) for unit in units]
-    shared = frozenset.intersection(*lists)
-    apart: dict[frozenset[str], list[list[Job]]] = {}
-    rounds: list[dict[int, list[Job]]] = []
-    for unit, parents in zip(units, lists, strict=True):
-        apart.setdefault(parents, []).append(unit)
-        own = {Token.parse(token).index for token in parents - shared}
-        index = own.pop() if len(own) == 1 else None
-        if index is not None and by_name[unit[0].name].parsed_token.index in (None, index):
-            place = next((taken for taken in rounds if index not in taken), None)
-            if place is None:
-                rounds.append(place := {})
-            place[index] = unit
-    if len(apart) > 1 and len(rounds) < len(apart) and sum(map(len, rounds)) == len(units):
-        return [([taken[index] for index in sorted(taken)], sorted(taken)) for taken in rounds]
+    parents = [parents_of(unit, by_name) for unit in units]
+    alike: dict[frozenset[str], list[list[Job]]] = {}
+    for unit, of_unit in zip(units, parents, strict=True):
+        alike.setdefault(of_unit, []).append(unit)
+    rounds = rounds_by_index(units, parents, by_name)
+    if len(alike) > 1 and rounds is not None and len(rounds) < len(alike):
+        return [([by_index[i] for i in sorted(by_index)], sorted(by_index)) for by_index in rounds]
     return [
         (group[first : first + size], None)
-        for group in apart.values()
+        for group in alike.values()
         for first in range(0, len(group), size)
     ]
+
+
+def rounds_by_index(
+    units: Sequence[list[Job]],
+    parents: Sequence[frozenset[str]],
+    by_name: Mapping[str, Record],
+) -> list[dict[int, list[Job]]] | None:
+    """The units by the index of the one parent that is theirs alone, each index once a round; None
+    if one of them has none or several, or has another index already."""
+    shared = frozenset.intersection(*parents)
+    rounds: list[dict[int, list[Job]]] = []
+    for unit, of_unit in zip(units, parents, strict=True):
+        indexes = {Token.parse(token).index for token in of_unit - shared}
+        if len(indexes) != 1:
+            return None
+        index = indexes.pop()
+        if index is None or by_name[unit[0].name].parsed_token.index not in (None, index):
+            return None
+        free = next((by_index for by_index in rounds if index not in by_index), None)
+        if free is None:
+            free = {}
+            rounds.append(free)
+        free[index] = unit
+    return rounds
 
 
 def with_tokens(
@@ -227,13 +333,12 @@ def with_tokens(
         return Batch(jobs, (replace(records[0], token=run.token(jobs[0], records[0].attempt)),))
     members = "".join(f"/{record.name}/{record.attempt}" for record in records)
     head = hashlib.sha256(f"{run.uid}{members}".encode()).hexdigest()[:10]
-    tokens = []
+    tokens: list[Token] = []
     for index, unit in zip(indexes or range(len(units)), units, strict=True):
-        element = head if len(units) == 1 else f"{head}_{index}"
-        tokens += (
-            [f"{element}+{place}" for place in range(len(unit))] if len(unit) > 1 else [element]
-        )
-    return Batch(
-        jobs,
-        tuple(replace(record, token=token) for record, token in zip(records, tokens, strict=True)),
-    )
+        element = Token(head, index if len(units) > 1 else None)
+        if len(unit) > 1:
+            tokens += [Token(head, element.index, member) for member in range(len(unit))]
+        else:
+            tokens.append(element)
+    named = zip(records, tokens, strict=True)
+    return Batch(jobs, tuple(replace(record, token=str(token)) for record, token in named))

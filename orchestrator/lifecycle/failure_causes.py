@@ -1,9 +1,11 @@
-"""What a job died of: one kind, the line it was read from, and what to do.
+"""What a job died of: one kind, the line it was read from, and what to do. Pure.
 
-``cause_of`` is pure. It weighs, in this order: the scheduler's final state, what the node saw of
-the kernel's memory killer, the log. One failure drags others behind it (a rank out of GPU memory
-ends as a dead actor and a broken collective elsewhere), so of several kinds in a log the one that
-explains the others counts, whatever stands last.
+In go a record that has failed, its exit record and the last lines of its log; out comes a
+``Cause``, or by ``with_cause`` the record that says it. It weighs, in this order: the scheduler's final state,
+what the node saw of the kernel's memory killer, the log. One failure drags others behind it (a rank
+out of GPU memory ends as a dead actor and a broken collective elsewhere), so of several kinds in a
+log the one that explains the others counts, whatever stands last. Every pass calls it
+(orchestrator/lifecycle/observe.py); what follows from a kind is decided in retry_policy.py.
 """
 
 from __future__ import annotations
@@ -13,7 +15,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.runs.record import JobState
+from msgspec.structs import replace
+
+from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.sources import ExitRecord
 
 
@@ -41,23 +45,25 @@ class Kind(StrEnum):
 
 ADVICE = {
     Kind.HOST_MEMORY: "orch retry asks for half as much memory again",
-    Kind.GPU_MEMORY: "smaller micro-batches, shorter sequences or more GPUs; the same again dies "
-    "again",
-    Kind.CACHE_BLOCKS: "raise gpu_memory_utilization, shorten max_model_len, or see who else is on "
-    "the "
-    "GPU",
+    Kind.GPU_MEMORY: (
+        "smaller micro-batches, shorter sequences or more GPUs; the same again dies again"
+    ),
+    Kind.CACHE_BLOCKS: (
+        "raise gpu_memory_utilization, shorten max_model_len, or see who else is on the GPU"
+    ),
     Kind.TIME_LIMIT: "orch retry asks for half as much time again",
     Kind.PREEMPTED: "orch retry starts it again",
     Kind.NODE: "orch retry leaves this node out",
-    Kind.COMMUNICATION: "orch retry leaves this node out; if it comes back, look at the first rank "
-    "that "
-    "ended",
+    Kind.COMMUNICATION: (
+        "orch retry leaves this node out; if it comes back, look at the first rank that ended"
+    ),
     Kind.RAY: "orch retry starts it again; if it comes back, look into Ray's log",
     Kind.DISK: "make room (df, quota), then orch retry",
     Kind.NOT_A_NUMBER: "lower the learning rate or clip gradients; the same again dies again",
-    Kind.PACKAGE: "install it in the environment of the jobs (the profile's setup and python), "
-    "then "
-    "orch retry --job",
+    Kind.PACKAGE: (
+        "install it in the environment of the jobs (the profile's setup and python), then"
+        " orch retry --job"
+    ),
     Kind.IMPORT: "two packages do not fit together; mend the environment, then orch retry --job",
     Kind.VARIABLE: "set it in the profile's environment or setup, then orch retry",
     Kind.FILE: "put it there or correct the path, then orch retry",
@@ -65,6 +71,7 @@ ADVICE = {
     Kind.CANCELLED: "orch retry starts it again",
     Kind.UNKNOWN: "read the log: orch logs",
 }
+"""What to do about each kind."""
 
 BY_STATE = {
     JobState.OUT_OF_MEMORY: Kind.HOST_MEMORY,
@@ -107,70 +114,117 @@ LIKE_SIBLINGS = frozenset(
 """Kinds that come from the code, the config or the environment: jobs of the same stage would die of
 them too."""
 
-PATTERNS: tuple[tuple[Kind, str], ...] = (
-    (Kind.DISK, r"No space left on device|Disk quota exceeded|\[Errno (?:28|122)\]"),
-    (
-        Kind.GPU_MEMORY,
-        r"CUDA out of memory|CUDA error: out of memory|HIP out of memory|CUBLAS_STATUS_ALLOC_FAILED",
+
+def any_of(*patterns: str) -> str:
+    """A pattern that matches what one of these matches. It is compiled when a log is read: most
+    commands read none."""
+    return "|".join(patterns)
+
+
+PATTERNS: dict[Kind, str] = {
+    Kind.DISK: any_of(
+        r"No space left on device",
+        r"Disk quota exceeded",
+        r"\[Errno (?:28|122)\]",
     ),
-    (
-        Kind.CACHE_BLOCKS,
-        r"No available memory for the cache blocks|KV cache is needed, which is larger than the available"
-        r"|Free memory on device .* on startup is less than desired GPU memory utilization",
+    Kind.GPU_MEMORY: any_of(
+        r"CUDA out of memory",
+        r"CUDA error: out of memory",
+        r"HIP out of memory",
+        r"CUBLAS_STATUS_ALLOC_FAILED",
     ),
-    (
-        Kind.HOST_MEMORY,
-        r"[Dd]etected \d+ oom[-_]kill event|DefaultCPUAllocator: can't allocate memory|^(?:\S+: )?MemoryError\b"
-        r"|killed due to the node running low on memory|[Cc]annot allocate memory|^ray\.exceptions\.OutOfMemoryError"
-        r"|Exceeded job memory limit",
+    Kind.CACHE_BLOCKS: any_of(
+        r"No available memory for the cache blocks",
+        r"KV cache is needed, which is larger than the available",
+        r"Free memory on device .* on startup is less than desired GPU memory utilization",
     ),
-    (
-        Kind.NODE,
-        r"CANCELLED AT \S+ DUE TO NODE FAILURE|uncorrectable ECC error|CUDA error: device-side.*Xid|GPU has fallen off the bus"
-        r"|CUDA-capable device\(s\) is/are busy or unavailable|No CUDA GPUs are available",
+    Kind.HOST_MEMORY: any_of(
+        r"[Dd]etected \d+ oom[-_]kill event",
+        r"DefaultCPUAllocator: can't allocate memory",
+        r"^(?:\S+: )?MemoryError\b",
+        r"killed due to the node running low on memory",
+        r"[Cc]annot allocate memory",
+        r"^ray\.exceptions\.OutOfMemoryError",
+        r"Exceeded job memory limit",
     ),
-    (Kind.TIME_LIMIT, r"CANCELLED AT \S+ DUE TO TIME LIMIT"),
-    (Kind.PREEMPTED, r"CANCELLED AT \S+ DUE TO PREEMPTION"),
-    (
-        Kind.NOT_A_NUMBER,
-        r"the gradient is not finite|[Ll]oss is (?:nan|inf)|probability tensor contains either `?inf`?, `?nan`?"
-        r"|returned nan values|contains NaN|(?:nan|NaN) (?:loss|gradient)",
+    Kind.NODE: any_of(
+        r"CANCELLED AT \S+ DUE TO NODE FAILURE",
+        r"uncorrectable ECC error",
+        r"CUDA error: device-side.*Xid",
+        r"GPU has fallen off the bus",
+        r"CUDA-capable device\(s\) is/are busy or unavailable",
+        r"No CUDA GPUs are available",
     ),
-    (
-        Kind.PACKAGE,
-        r"ModuleNotFoundError: No module named|PackageNotFoundError|: command not found$|cannot start .*No such file",
+    Kind.TIME_LIMIT: any_of(
+        r"CANCELLED AT \S+ DUE TO TIME LIMIT",
     ),
-    (
-        Kind.IMPORT,
-        r"^(?:\S*\bImportError|OSError: .*undefined symbol)|undefined symbol: |operator torchvision::nms does not exist"
-        r"|cannot open shared object file",
+    Kind.PREEMPTED: any_of(
+        r"CANCELLED AT \S+ DUE TO PREEMPTION",
     ),
-    (
-        Kind.VARIABLE,
-        r"unbound variable$|environment variable .*(?:not set|required|missing)|uses a variable that is not set",
+    Kind.NOT_A_NUMBER: any_of(
+        r"the gradient is not finite",
+        r"[Ll]oss is (?:nan|inf)",
+        r"probability tensor contains either `?inf`?, `?nan`?",
+        r"returned nan values",
+        r"contains NaN",
+        r"(?:nan|NaN) (?:loss|gradient)",
     ),
-    (
-        Kind.FILE,
-        r"No such file or directory|FileNotFoundError|(?:does not|doesn't) exist|not a local folder and is not a valid model",
+    Kind.PACKAGE: any_of(
+        r"ModuleNotFoundError: No module named",
+        r"PackageNotFoundError",
+        r": command not found$",
+        r"cannot start .*No such file",
     ),
-    (
-        Kind.COMMUNICATION,
-        r"Watchdog caught collective operation timeout|\bNCCL error\b|ncclRemoteError|ncclSystemError|ncclInternalError"
-        r"|ncclUnhandledCudaError|DistBackendError|DistNetworkError|DistStoreError|Connection closed by peer",
+    Kind.IMPORT: any_of(
+        r"^(?:\S*\bImportError|OSError: .*undefined symbol)",
+        r"undefined symbol: ",
+        r"operator torchvision::nms does not exist",
+        r"cannot open shared object file",
     ),
-    (
-        Kind.RAY,
-        r"ray\.exceptions\.|^(?:The|A) (?:actor|worker) died|Raylet .*(?:died|exit)|GCS .*(?:unavailable|fail)"
-        r"|Failed to (?:start|connect to) (?:the )?(?:GCS|raylet|Ray)",
+    Kind.VARIABLE: any_of(
+        r"unbound variable$",
+        r"environment variable .*(?:not set|required|missing)",
+        r"uses a variable that is not set",
     ),
-)
+    Kind.FILE: any_of(
+        r"No such file or directory",
+        r"FileNotFoundError",
+        r"(?:does not|doesn't) exist",
+        r"not a local folder and is not a valid model",
+    ),
+    Kind.COMMUNICATION: any_of(
+        r"Watchdog caught collective operation timeout",
+        r"\bNCCL error\b",
+        r"ncclRemoteError",
+        r"ncclSystemError",
+        r"ncclInternalError",
+        r"ncclUnhandledCudaError",
+        r"DistBackendError",
+        r"DistNetworkError",
+        r"DistStoreError",
+        r"Connection closed by peer",
+    ),
+    Kind.RAY: any_of(
+        r"ray\.exceptions\.",
+        r"^(?:The|A) (?:actor|worker) died",
+        r"Raylet .*(?:died|exit)",
+        r"GCS .*(?:unavailable|fail)",
+        r"Failed to (?:start|connect to) (?:the )?(?:GCS|raylet|Ray)",
+    ),
+}
 """Kinds by what their lines hold, the one that explains the others first."""
 
 ERROR = re.compile(
-    r"^(?:[\w.]*(?:Error|Exception)\b|orch-error: |engines\.\w+: |Traceback |Segmentation fault|.*\(core dumped\))"
+    r"^(?:[\w.]*(?:Error|Exception)\b|orch-error: |engines\.\w+: |Traceback "
+    r"|Segmentation fault|.*\(core dumped\))"
 )
+"""Lines that tell of an error."""
 PREFIX = re.compile(
-    r"^(?:\[(?:rank|Rank )?\d+\]:?\s?|\(\w[^)]*pid=\d+[^)]*\)\s|(?:ERROR|CRITICAL)\s[\d-]+ [\d:.]+ \[[^\]]+\]\s)+"
+    r"^(?:"
+    r"\[(?:rank|Rank )?\d+\]:?\s?"  # torchrun: [rank0]:
+    r"|\(\w[^)]*pid=\d+[^)]*\)\s"  # Ray: (Worker pid=17)
+    r"|(?:ERROR|CRITICAL)\s[\d-]+ [\d:.]+ \[[^\]]+\]\s"  # vLLM: ERROR 01-02 03:04:05 [core.py:7]
+    r")+"
 )
 """What torchrun, Ray and vLLM put before a line."""
 QUIET = re.compile(r"^\s*(?:\S+\s){0,4}(?:WARN(?:ING)?|INFO|DEBUG)\b(?! .*NCCL)")
@@ -193,19 +247,41 @@ class Cause:
         return ADVICE[self.kind]
 
     def __str__(self) -> str:
-        return (
-            f"{self.kind}: {self.line}; {self.advice}"
-            if self.line
-            else f"{self.kind}; {self.advice}"
-        )
+        named = f"{self.kind}: {self.line}" if self.line else str(self.kind)
+        return f"{named}; {self.advice}"
+
+
+def with_cause(record: Record, left: ExitRecord | None, log: Sequence[bytes]) -> Record:
+    """A failed record with what it died of, found once; one that has not failed (any more) without.
+
+    Args:
+        left: the exit record of the newest attempt that left one.
+        log: the last lines of its log.
+    """
+    if record.state not in FAILED:
+        return replace(record, cause="", died_of="") if record.cause else record
+    if not record.cause:
+        own = left if left is not None and left.token == record.token else None
+        lines = [line.decode(errors="replace") for line in log if not line.startswith(b"orch: ")]
+        cause = cause_of(record.state, record.reason, own, lines)
+        record = replace(record, cause=str(cause.kind), died_of=explanation(record, cause, own))
+    return replace(record, reason=record.died_of) if record.died_of else record
+
+
+def explanation(record: Record, cause: Cause, left: ExitRecord | None) -> str:
+    """What is shown as the reason; empty where the record's own reason says as much."""
+    if cause.kind is Kind.UNKNOWN and left is not None and left.reason and left.exit_code > 0:
+        # A last line alone does not say that it was the last.
+        return f"exit code {left.exit_code}: {record.reason}"
+    return "" if cause.kind in (Kind.UNKNOWN, Kind.CANCELLED) else str(cause)
 
 
 def cause_of(state: JobState, said: str, left: ExitRecord | None, log: Sequence[str]) -> Cause:
     """The cause of a job that did not complete.
 
     Args:
-        state: its final state; ``said``: what came with it (the reason of the scheduler or of the
-            exit record).
+        state: its final state.
+        said: what came with it: the reason of the scheduler or of the exit record.
         left: the exit record, None if it left none.
         log: the last lines of its log, in order.
     """
@@ -213,31 +289,29 @@ def cause_of(state: JobState, said: str, left: ExitRecord | None, log: Sequence[
     if state in BY_STATE:
         kind = BY_STATE[state]
         return Cause(kind, found.line if found.kind is kind else said)
-    if (
-        left is not None
-        and left.oom_kills
-        and found.kind in (Kind.UNKNOWN, Kind.RAY, Kind.CODE, Kind.COMMUNICATION)
-    ):
+    # What a process says last when another one of its job was killed.
+    may_follow_a_kill = found.kind in (Kind.UNKNOWN, Kind.RAY, Kind.CODE, Kind.COMMUNICATION)
+    if left is not None and left.oom_kills and may_follow_a_kill:
         return Cause(
             Kind.HOST_MEMORY,
             f"the kernel killed {left.oom_kills} of its processes for want of memory",
         )
-    if found.kind is not Kind.UNKNOWN:
-        return found
-    return Cause(Kind.UNKNOWN, said)
+    return Cause(Kind.UNKNOWN, said) if found.kind is Kind.UNKNOWN else found
 
 
 def from_log(log: Sequence[str]) -> Cause:
     """The cause that a log's last lines name."""
     lines = [PREFIX.sub("", line.strip()) for line in log if not QUIET.match(line)]
-    for kind, pattern in PATTERNS:
-        told = [line for line in lines if re.search(pattern, line)]
+    for kind, pattern in PATTERNS.items():
+        fitting = [line for line in lines if re.search(pattern, line)]
         if kind is Kind.VARIABLE:
-            told += [line for line in lines if ENVIRON.match(line)]
-        if told:
-            return Cause(kind, shortened(told[-1]))
+            fitting += [line for line in lines if ENVIRON.match(line)]
+        if fitting:
+            return Cause(kind, shortened(fitting[-1]))
     errors = [line for line in lines if ERROR.match(line) and not line.startswith("Traceback ")]
-    return Cause(Kind.CODE, shortened(errors[-1])) if errors else Cause(Kind.UNKNOWN, "")
+    if errors:
+        return Cause(Kind.CODE, shortened(errors[-1]))
+    return Cause(Kind.UNKNOWN, "")
 
 
 def shortened(line: str, most: int = 300) -> str:

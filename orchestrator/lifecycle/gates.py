@@ -1,36 +1,60 @@
-"""Gates at work: results are read, the decision is kept with its inputs, jobs are held, let through
-or SKIPPED.
+"""Gates at work: what they judge is read, the decision is made and kept with its inputs, and jobs
+are held, let through or SKIPPED.
 
     runs/<experiment>/<run>/
-        gates/<stage>.json      the decision with every value and its file, and the decisions before it
+        gates/<stage>.json      the decision with every value and its file, and earlier decisions
         gates/overrides.json    what a person decided instead, with the reason
-        jobs/<job>/skipped.json the job will not run; jobs that can do without it look at this file on their node
+        jobs/<job>/skipped.json the job will not run; jobs that can do without it read this file
+                                on their node
 
-All of it is written by orch, with the run's lock held. A decision is looked at again as long as a
-job of the stage is not submitted.
+``read_inputs`` reads, ``judge`` decides (pure: records and inputs in, records and decisions out),
+``write`` keeps what was decided. All of it is written by orch, with the run's lock held. A decision
+is made anew as long as a job of the stage is not submitted.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import getpass
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
-from jobs.gates import Condition, Finding, decide, holds, pick, summary
+from jobs.gates import Condition, Finding, holds, pick, summary
+from jobs.gates import decide as decide_together
 from jobs.spec import Job
-from orchestrator.errors import RunError
 from orchestrator.node.system import write_json
-from orchestrator.runs.record import ACTIVE, FAILED, GATED, JobState, Record, Wait
+from orchestrator.planning.plan import Plan
+from orchestrator.runs.record import ACTIVE, GATED, JobState, Record, Wait
 from orchestrator.runs.run import Run
 
 OPEN = frozenset({JobState.WAITING, JobState.SKIPPED})
 """States that a gate may change: nothing was submitted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What the results file of a judged job holds."""
+
+    file: str
+    """Relative to the run folder."""
+    rows: Sequence[Mapping[str, Any]] = ()
+    error: str = ""
+    """Why it cannot be read; empty if it can."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """What the gates of a run are decided by, beside the states of jobs."""
+
+    results: Mapping[str, Results] = field(default_factory=dict)
+    """Of the judged jobs that have some, by job name."""
+    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What a person has decided, by job name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,37 +69,81 @@ class Decision:
     judged: tuple[tuple[Condition, tuple[Finding, ...]], ...]
 
 
-def apply(run: Run, records: Sequence[Record]) -> list[Record]:
-    """Decide every gate that is not settled, and hold, let through or skip what hangs on it. With
-    the lock held."""
-    overrides = read_overrides(run)
-    if not run.plan.gates and not overrides:
-        return list(records)
+def read_inputs(run: Run, records: Sequence[Record]) -> Inputs:
+    """What the gates judge that may still change anything: results files and overrides."""
+    if not run.plan.gates:
+        return Inputs(overrides=read_overrides(run))
     by_name = {record.name: record for record in records}
-    decisions: dict[str, Decision | None] = {}
-    for job in run.plan.jobs:  # judged stages come before those that hang on them
+    undecided = {record.stage for record in records if record.state in OPEN}
+    judged = {
+        name: by_name[name]
+        for stage, conditions in run.plan.gates.items()
+        if stage in undecided
+        for condition in conditions
+        for name in condition.jobs
+        if name in by_name
+    }
+    results = {name: read_results(run, record) for name, record in judged.items()}
+    return Inputs(
+        results={name: found for name, found in results.items() if found is not None},
+        overrides=read_overrides(run),
+    )
+
+
+def read_results(run: Run, record: Record) -> Results | None:
+    """The rows of a job's results; None if it has none yet."""
+    path = run.results_file(record)
+    if not path.exists():
+        return None
+    file = str(path.relative_to(run.folder))
+    try:
+        return Results(file=file, rows=json.loads(path.read_text())["rows"])
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        return Results(file=file, error=unreadable(error))
+
+
+def unreadable(error: Exception) -> str:
+    """What is said of results that are not as they should be."""
+    return f"has results that cannot be read ({type(error).__name__}: {error})"
+
+
+def judge(
+    plan: Plan, records: Sequence[Record], inputs: Inputs, now: float
+) -> tuple[list[Record], dict[str, Decision]]:
+    """Decide every gate that a job which is not submitted depends on, and hold, let through or skip
+    these jobs. Pure. Returns the records and the decisions by stage."""
+    decisions: dict[str, Decision] = {}
+    if not plan.gates and not inputs.overrides:
+        return list(records), decisions
+    by_name = {record.name: record for record in records}
+    # Judged stages come before those that depend on them, so a skipped stage is seen as such.
+    for job in plan.jobs:
         if by_name[job.name].state not in OPEN:
             continue
-        if job.stage in run.plan.gates and job.stage not in decisions:
-            decisions[job.stage] = decision(run, run.plan.gates[job.stage], by_name)
-            keep(run, job.stage, decisions[job.stage])
-        by_name[job.name] = settled(
-            run, job, by_name, decisions.get(job.stage), overrides.get(job.name)
+        if job.stage in plan.gates and job.stage not in decisions:
+            decisions[job.stage] = decide(plan.gates[job.stage], by_name, inputs.results)
+        by_name[job.name] = judged_record(
+            job, by_name, decisions.get(job.stage), inputs.overrides.get(job.name), now
         )
-    return [by_name[record.name] for record in records]
+    return [by_name[record.name] for record in records], decisions
 
 
-def decision(run: Run, conditions: Sequence[Condition], by_name: Mapping[str, Record]) -> Decision:
-    """Judge the conditions of one stage by what lies in the jobs' folders now."""
+def decide(
+    conditions: Sequence[Condition],
+    by_name: Mapping[str, Record],
+    results: Mapping[str, Results],
+) -> Decision:
+    """Judge the conditions of one stage."""
     judged = tuple(
-        (one, tuple(finding(run, one, by_name[name]) for name in one.jobs)) for one in conditions
+        (one, tuple(finding(one, by_name[name], results.get(name)) for name in one.jobs))
+        for one in conditions
     )
     answers = [holds(condition, findings) for condition, findings in judged]
-    runs = decide(answers)
-    shown = [pair for pair, answer in zip(judged, answers, strict=True) if answer is runs]
-    text = "; ".join(summary(*pair) for pair in shown)
+    runs = decide_together(answers)
+    decisive = [pair for pair, answer in zip(judged, answers, strict=True) if answer is runs]
+    text = "; ".join(summary(*pair) for pair in decisive)
     missing = [
-        by_name[one.job].state for _, findings in shown for one in findings if one.value is None
+        by_name[one.job].state for _, findings in decisive for one in findings if one.value is None
     ]
     to_come = any(state in ACTIVE | OPEN or state is JobState.UNKNOWN for state in missing)
     if runs is None and not to_come:
@@ -83,107 +151,126 @@ def decision(run: Run, conditions: Sequence[Condition], by_name: Mapping[str, Re
     return Decision(runs=runs, final=not to_come, text=text, judged=judged)
 
 
-def finding(run: Run, condition: Condition, record: Record) -> Finding:
+def finding(condition: Condition, record: Record, results: Results | None) -> Finding:
     """What one judged job says."""
-    path = run.results(record)
-    if not path.exists():
-        return Finding(
-            job=record.name,
-            value=None,
-            state=str(record.state),
-            skipped=record.state is JobState.SKIPPED,
-        )
-    try:
-        rows = json.loads(path.read_text())["rows"]
-        value, why = pick(rows, condition.metric, condition.where)
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        value, why = None, f"has results that cannot be read ({type(error).__name__}: {error})"
-    return Finding(job=record.name, value=value, why=why, file=str(path.relative_to(run.folder)))
+    if results is None:
+        skipped = record.state is JobState.SKIPPED
+        return Finding(job=record.name, value=None, state=str(record.state), skipped=skipped)
+    value, why = None, results.error
+    if not why:
+        try:
+            value, why = pick(results.rows, condition.metric, condition.where)
+        except (KeyError, TypeError) as error:
+            why = unreadable(error)
+    return Finding(job=record.name, value=value, why=why, file=results.file)
 
 
-def settled(
-    run: Run,
+def judged_record(
     job: Job,
     by_name: Mapping[str, Record],
     gate: Decision | None,
     override: Mapping[str, Any] | None,
+    now: float,
 ) -> Record:
     """The record of a job that was not submitted: skipped, held, or free to be submitted."""
     record = by_name[job.name]
-    given_up = [name for name in job.requires if by_name[name].state is JobState.SKIPPED]
-    if (
-        not given_up
-        and job.after
-        and all(by_name[name].state is JobState.SKIPPED for name in job.after)
-    ):
-        given_up = [job.after[0]]
     if override is not None and override["decision"] == "skip":
-        return skipped(run, record, f"skipped by {override['by']}: {override['reason']}")
-    if given_up:
-        return skipped(run, record, f"needs {given_up[0]}, which is SKIPPED")
-    if gate is not None and override is None and gate.runs is False:
-        return skipped(run, record, f"gate says no: {gate.text}")
-    (run.folder / record.folder / "skipped.json").unlink(missing_ok=True)
-    if gate is not None and override is None and gate.runs is None:
+        return skipped(record, f"skipped by {override['by']}: {override['reason']}", now)
+    missing = skipped_parent(job, by_name)
+    if missing is not None:
+        return skipped(record, f"needs {missing}, which is SKIPPED", now)
+    counts = gate is not None and override is None
+    if gate is not None and counts and gate.runs is False:
+        return skipped(record, f"gate says no: {gate.text}", now)
+    if gate is not None and counts and gate.runs is None:
         return changed(
             record,
+            now,
             state=JobState.WAITING,
             source="gate",
             reason=f"gate is open: {gate.text}",
             waits_on=Wait.NOTHING_MORE if gate.final else Wait.GATE,
         )
-    if held_by_gate(record):
-        return changed(record, state=JobState.WAITING, source="orch", reason="", waits_on=None)
+    if is_kept_back(record):
+        return changed(record, now, state=JobState.WAITING, source="orch", reason="", waits_on=None)
     return record
 
 
-def held_by_gate(record: Record) -> bool:
+def skipped_parent(job: Job, by_name: Mapping[str, Record]) -> str | None:
+    """A job without which this one cannot run and that will not run: one that it requires, or, if
+    all that it comes after are skipped, the first of these."""
+    for name in job.requires:
+        if by_name[name].state is JobState.SKIPPED:
+            return name
+    if job.after and all(by_name[name].state is JobState.SKIPPED for name in job.after):
+        return job.after[0]
+    return None
+
+
+def is_kept_back(record: Record) -> bool:
     """Whether a gate, or a person in its place, keeps the job from being submitted."""
     return record.state is JobState.SKIPPED or record.waits_on in GATED
 
 
-def skipped(run: Run, record: Record, reason: str) -> Record:
-    """A record of a job that will not run; its folder says so too."""
-    path = run.folder / record.folder / "skipped.json"
-    if not path.exists() or json.loads(path.read_text())["reason"] != reason:
-        write_json(path, {"reason": reason, "time": time.time()})
-    return changed(record, state=JobState.SKIPPED, source="gate", reason=reason, waits_on=None)
+def skipped(record: Record, reason: str, now: float) -> Record:
+    """A record of a job that will not run."""
+    return changed(record, now, state=JobState.SKIPPED, source="gate", reason=reason, waits_on=None)
 
 
-def changed(record: Record, **values: Any) -> Record:
+def changed(record: Record, now: float, **values: Any) -> Record:
     """A record with new values, seen now if they are new."""
     new = replace(record, **values)
-    return record if new == record else replace(new, seen=time.time())
+    return record if new == record else replace(new, seen=now)
 
 
-def keep(run: Run, stage: str, decided: Decision | None) -> None:
+def write(run: Run, records: Sequence[Record], decisions: Mapping[str, Decision]) -> None:
+    """Keep the decisions, and say in the folder of each job whether it is skipped."""
+    for stage, decision in decisions.items():
+        keep(run, stage, decision)
+    if not run.plan.gates and not read_overrides(run):
+        return
+    for record in records:
+        if record.state in OPEN:
+            mark_skipped(run, record)
+
+
+def mark_skipped(run: Run, record: Record) -> None:
+    """Make ``skipped.json`` in a job's folder say what its record says."""
+    path, reason = run.folder / record.folder / "skipped.json", record.reason
+    if record.state is not JobState.SKIPPED:
+        path.unlink(missing_ok=True)
+    elif not path.exists() or json.loads(path.read_text())["reason"] != reason:
+        write_json(path, {"reason": reason, "time": time.time()})
+
+
+def decision_file(run: Run, stage: str) -> Path:
+    """Where the decision of a stage is kept."""
+    return run.folder / "gates" / f"{stage}.json"
+
+
+def keep(run: Run, stage: str, decision: Decision) -> None:
     """Write the decision of a stage if it is not the one that is there; earlier ones stay in its
     history."""
-    if decided is None:
-        return
-    path = run.folder / "gates" / f"{stage}.json"
-    word = {True: "run", False: "skip", None: "open"}[decided.runs]
+    word = {True: "run", False: "skip", None: "open"}[decision.runs]
     inputs = [
         {"condition": one.to_dict(), "findings": [dataclasses.asdict(f) for f in findings]}
-        for one, findings in decided.judged
+        for one, findings in decision.judged
     ]
-    old = json.loads(path.read_text()) if path.exists() else None
-    if old is not None and (old["decision"], old["text"], old["inputs"]) == (
-        word,
-        decided.text,
-        json.loads(json.dumps(inputs)),
-    ):
+    old = load_decision(run, stage)
+    new = (word, decision.text, json.loads(json.dumps(inputs)))
+    if old is not None and (old["decision"], old["text"], old["inputs"]) == new:
         return
     history = [] if old is None else old["history"]
     if old is not None and old["decision"] != word:
         history = [*history, {key: old[key] for key in ("time", "decision", "text")}]
+    path = decision_file(run, stage)
     path.parent.mkdir(exist_ok=True)
     write_json(
         path,
         {
             "stage": stage,
             "decision": word,
-            "text": decided.text,
+            "text": decision.text,
             "time": time.time(),
             "inputs": inputs,
             "history": history,
@@ -191,108 +278,45 @@ def keep(run: Run, stage: str, decided: Decision | None) -> None:
     )
 
 
-def kept(run: Run, stage: str) -> dict[str, Any] | None:
-    """The decision that is on disk."""
-    path = run.folder / "gates" / f"{stage}.json"
+def load_decision(run: Run, stage: str) -> dict[str, Any] | None:
+    """The decision of a stage that is on disk."""
+    path = decision_file(run, stage)
     found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
     return found
 
 
+def overrides_file(run: Run) -> Path:
+    """Where it is kept what persons decided."""
+    return run.folder / "gates" / "overrides.json"
+
+
 def read_overrides(run: Run) -> dict[str, dict[str, Any]]:
     """What persons decided, by job: the newest word counts."""
-    path = run.folder / "gates" / "overrides.json"
+    path = overrides_file(run)
     lines: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
     return {line["job"]: line for line in lines}
 
 
-def override(
-    run: Run, records: Sequence[Record], names: Iterable[str], runs: bool, reason: str
-) -> list[str]:
-    """Note that these jobs run, or do not, whatever the gate says; returns what else there is to
-    say. With the lock held."""
-    if not reason.strip():
-        raise RunError(
-            "an override needs a reason: --reason TEXT says why to whoever reads the run later"
-        )
-    by_name, wanted, said = {record.name: record for record in records}, set(names), []
-    for name in sorted(wanted):
-        record = by_name[name]
-        if record.state is JobState.CANCELLED and not record.attempt:
-            raise RunError(
-                f"{name} is {record.state}; bring it back first: orch retry --job {name}"
-            )
-        if record.state not in OPEN:
-            raise RunError(
-                f"{name} is {record.state}, so it was let through already; an override is "
-                "for a job that was not submitted"
-                + (f" (orch cancel --job {name} ends it)" if record.state in ACTIVE else "")
-            )
-        if runs and record.stage not in run.plan.gates and not held_by_gate(record):
-            raise RunError(
-                f"{name} has no gate and is not skipped; it waits: "
-                f"{record.reason or 'for orch launch'}"
-            )
-        late = [
-            job.name
-            for job in run.plan.jobs
-            if name in job.after and runs and by_name[job.name].state not in OPEN | FAILED
-        ]
-        if any(by_name[one].state in ACTIVE for one in late):
-            raise RunError(
-                f"{late[0]} is {by_name[late[0]].state} and was submitted to run without "
-                f"{name}; end it first: "
-                f"orch cancel --job {late[0]}, then orch override, then orch retry"
-            )
-        said += [
-            f"{one} has run without {name} and keeps its results; to make them again "
-            f"remove {run.results(by_name[one]).relative_to(run.folder)}"
-            for one in late
-        ]
-    path = run.folder / "gates" / "overrides.json"
-    lines = json.loads(path.read_text()) if path.exists() else []
-    path.parent.mkdir(exist_ok=True)
-    write_json(
-        path,
-        [
-            *lines,
-            *(
-                {
-                    "job": name,
-                    "decision": "run" if runs else "skip",
-                    "reason": reason,
-                    "by": getpass.getuser(),
-                    "time": time.time(),
-                }
-                for name in sorted(wanted)
-            ),
-        ],
-    )
-    return said
-
-
-def behind(run: Run) -> set[str]:
+def jobs_behind(plan: Plan) -> set[str]:
     """Jobs that a gate keeps from being submitted at launch: those of gated stages, and all that
     come after them."""
     found: set[str] = set()
-    for job in run.plan.jobs:
-        if job.stage in run.plan.gates or found.intersection(job.after):
+    for job in plan.jobs:
+        if job.stage in plan.gates or found.intersection(job.after):
             found.add(job.name)
     return found
 
 
-def awaited(run: Run, records: Sequence[Record]) -> list[list[Record]]:
+def jobs_to_watch(plan: Plan, records: Sequence[Record]) -> list[list[Record]]:
     """For each open gate the active jobs whose end may decide it."""
     by_name = {record.name: record for record in records}
+    held = {record.stage for record in records if record.waits_on in GATED}
     found: dict[tuple[str, ...], list[Record]] = {}
-    for stage, conditions in run.plan.gates.items():
-        if not any(r.stage == stage and r.waits_on in GATED for r in records):
+    for stage, conditions in plan.gates.items():
+        if stage not in held:
             continue
-        active = [
-            by_name[name]
-            for one in conditions
-            for name in one.jobs
-            if by_name[name].state in ACTIVE and by_name[name].job_id
-        ]
+        judged = [by_name[name] for condition in conditions for name in condition.jobs]
+        active = [record for record in judged if record.state in ACTIVE and record.job_id]
         if active:
             found.setdefault(tuple(sorted({record.token for record in active})), active)
     return list(found.values())

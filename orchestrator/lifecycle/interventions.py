@@ -1,20 +1,28 @@
-"""What a person decides in place of the scheduler or a gate: to end jobs, to let them run or to
-skip them."""
+"""What a person decides in place of the scheduler or a gate: to end jobs (`orch cancel`), to let
+them run or to skip them (`orch override`).
+
+Both begin like every pass: they observe, and resolve what is in doubt.
+"""
 
 from __future__ import annotations
 
+import getpass
+import json
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace as changed
 
 from msgspec.structs import replace
 
 from orchestrator.clusters.base import Cluster
 from orchestrator.clusters.select import cluster_of
-from orchestrator.errors import SubmitError
+from orchestrator.errors import RunError, SubmitError
 from orchestrator.lifecycle import gates
-from orchestrator.lifecycle.observe import explain, is_doubtful, settle, update
-from orchestrator.lifecycle.submission import submit_waiting
-from orchestrator.runs.record import ACTIVE, JobState, Record, Wait
+from orchestrator.lifecycle.decide import Request, decide, described
+from orchestrator.lifecycle.observe import is_intent, resolve
+from orchestrator.lifecycle.refresh import GO_ON, poll, step
+from orchestrator.node.system import write_json
+from orchestrator.runs.record import ACTIVE, FAILED, JobState, Record, Wait
 from orchestrator.runs.run import Run, named
 
 
@@ -27,76 +35,149 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
     wanted = named(run, names)
     cluster = cluster_of(run)
     with run.lock():
-        records = update(run, run.load(), cluster, time.time())
-        if any(is_doubtful(r) for r in records if wanted is None or r.name in wanted):
-            records = settle(run, records, cluster)
-        mine = [r for r in records if wanted is None or r.name in wanted]
-        if (doubtful := next((r for r in mine if is_doubtful(r)), None)) is not None:
-            raise SubmitError(
-                f"cannot cancel {doubtful.name}: {doubtful.reason} ({cluster.trouble}); try again"
-            )
-        ended = [r for r in mine if r.state in ACTIVE and r.job_id]
-        gone = dict.fromkeys(end_jobs(run, records, ended, cluster), "cancelled")
-        waiting = [r for r in mine if r.state is JobState.WAITING]
-        gone |= dict.fromkeys((r.name for r in waiting), "cancelled before it was submitted")
-        records = [
-            replace(
-                r,
-                state=JobState.CANCELLED,
-                source="orch",
-                seen=time.time(),
-                ended=time.time(),
-                reason=gone[r.name],
-                waits_on=Wait.PERSON,
-                doubt=None,
-            )
-            if r.name in gone
-            else r
-            for r in records
-        ]
-        run.save(explain(run, records))
-    return [record.name for record in [*ended, *waiting]]
+        records, seen = poll(run, run.load(), cluster)
+        if any(is_intent(r) for r in records if wanted is None or r.name in wanted):
+            records, seen = resolve(run, records, cluster, seen)
+        decision = decide(run, records, seen, GO_ON)
+        gates.write(run, decision.records, decision.gates)
+        meant = [r for r in decision.records if wanted is None or r.name in wanted]
+        for record in meant:
+            if is_intent(record):
+                raise SubmitError(
+                    f"cannot cancel {record.name}: {record.reason} ({cluster.trouble}); try again"
+                )
+        active = [r for r in meant if r.state in ACTIVE and r.job_id]
+        waiting = [r for r in meant if r.state is JobState.WAITING]
+        reasons = dict.fromkeys(end_jobs(run, decision.records, active, cluster), "cancelled")
+        reasons |= dict.fromkeys((r.name for r in waiting), "cancelled before it was submitted")
+        ended = [with_end(record, reasons.get(record.name)) for record in decision.records]
+        run.save(described(run, ended))
+    return [record.name for record in [*active, *waiting]]
+
+
+def with_end(record: Record, reason: str | None) -> Record:
+    """A record of a job that a person has ended for this reason; None: it is not one."""
+    if reason is None:
+        return record
+    now = time.time()
+    return replace(
+        record,
+        state=JobState.CANCELLED,
+        source="orch",
+        seen=now,
+        ended=now,
+        reason=reason,
+        waits_on=Wait.PERSON,
+        doubt=None,
+    )
 
 
 def end_jobs(
     run: Run, records: Sequence[Record], ended: Sequence[Record], cluster: Cluster
 ) -> set[str]:
-    """End these jobs; a member of a pack of which others go on by itself. Returns those that no
-    other source will tell of."""
+    """End these jobs; a member of a pack of which others go on by itself. Returns the names of
+    those of which no other source will tell that they have ended."""
     names = {r.name for r in ended}
-    neighbours = {
-        r.job_id for r in records if r.state in ACTIVE and r.packed and r.name not in names
-    }
-    whole = [r for r in ended if r.job_id not in neighbours]
+    go_on = {r.job_id for r in records if r.state in ACTIVE and r.packed and r.name not in names}
+    whole = [r for r in ended if r.job_id not in go_on]
     if whole:
         cluster.cancel([str(r.job_id) for r in whole])
-    members = [r for r in ended if r.job_id in neighbours]
+    members = [r for r in ended if r.job_id in go_on]
     unstarted = {r.name for r in members if run.end_member(r)}
     for job_id in {str(r.job_id) for r in members if r.name not in unstarted}:
         cluster.nudge(job_id)
     # Of an element that was waiting Slurm keeps no record: what became of it is known now or never.
-    return unstarted | {
+    traceless = {
         r.name for r in whole if r.state is JobState.PENDING and r.parsed_token.index is not None
     }
+    return unstarted | traceless
 
 
 def override(run: Run, name: str, runs: bool, reason: str) -> list[str]:
     """Decide for a job or the jobs of a stage in place of their gate, and submit what may run now.
     Returns what there is to say."""
-    cluster, told = cluster_of(run), list[str]()
+    cluster, said = cluster_of(run), list[str]()
     with run.lock():
-        looked = time.time()
-        records = settle(run, update(run, run.load(), cluster, looked), cluster)
+        records, seen = poll(run, run.load(), cluster)
+        records, seen = resolve(run, records, cluster, seen)
+        decision = decide(run, records, seen, GO_ON)
+        gates.write(run, decision.records, decision.gates)
         wanted = named(run, [name]) or set()
-        told += gates.override(run, records, wanted, runs, reason)
-        records = submit_waiting(
-            run, gates.apply(run, records), cluster, told.append, looked, gates.behind(run) | wanted
+        said += note_override(run, decision.records, wanted, runs, reason)
+        # What was just decided is one more input of the gates.
+        inputs = changed(seen.gates, overrides=gates.read_overrides(run))
+        seen = changed(seen, gates=inputs)
+        records = step(run, decision.records, seen, cluster, Request(also=wanted), said.append)
+    states = [
+        f"{r.name} {r.state}" + (f": {r.reason}" if r.reason else "")
+        for r in records
+        if r.name in wanted
+    ]
+    return [*states, *said]
+
+
+def note_override(
+    run: Run, records: Sequence[Record], names: Iterable[str], runs: bool, reason: str
+) -> list[str]:
+    """Note that these jobs run, or do not, whatever the gate says; returns what else there is to
+    say. With the lock held."""
+    if not reason.strip():
+        raise RunError(
+            "an override needs a reason: --reason TEXT says why to whoever reads the run later"
+        )
+    by_name, wanted = {record.name: record for record in records}, sorted(set(names))
+    said = []
+    for name in wanted:
+        refuse_late(run, by_name[name], runs)
+        if runs:
+            said += already_without(run, name, by_name)
+    path = gates.overrides_file(run)
+    lines = json.loads(path.read_text()) if path.exists() else []
+    lines += [
+        {
+            "job": name,
+            "decision": "run" if runs else "skip",
+            "reason": reason,
+            "by": getpass.getuser(),
+            "time": time.time(),
+        }
+        for name in wanted
+    ]
+    path.parent.mkdir(exist_ok=True)
+    write_json(path, lines)
+    return said
+
+
+def refuse_late(run: Run, record: Record, runs: bool) -> None:
+    """RunError if there is nothing left to decide for a job."""
+    name = record.name
+    if record.state is JobState.CANCELLED and not record.attempt:
+        raise RunError(f"{name} is {record.state}; bring it back first: orch retry --job {name}")
+    if record.state not in gates.OPEN:
+        ends_it = f" (orch cancel --job {name} ends it)" if record.state in ACTIVE else ""
+        raise RunError(
+            f"{name} is {record.state}, so it was let through already; an override is "
+            f"for a job that was not submitted{ends_it}"
+        )
+    if runs and record.stage not in run.plan.gates and not gates.is_kept_back(record):
+        raise RunError(
+            f"{name} has no gate and is not skipped; it waits: {record.reason or 'for orch launch'}"
+        )
+
+
+def already_without(run: Run, name: str, by_name: Mapping[str, Record]) -> list[str]:
+    """What to say of jobs that come after this one and have run without it. RunError if one of them
+    is at it now."""
+    after = [by_name[job.name] for job in run.plan.jobs if name in job.after]
+    late = [record for record in after if record.state not in gates.OPEN | FAILED]
+    if any(record.state in ACTIVE for record in late):
+        raise RunError(
+            f"{late[0].name} is {late[0].state} and was submitted to run without "
+            f"{name}; end it first: "
+            f"orch cancel --job {late[0].name}, then orch override, then orch retry"
         )
     return [
-        *(
-            f"{r.name} {r.state}" + (f": {r.reason}" if r.reason else "")
-            for r in records
-            if r.name in wanted
-        ),
-        *told,
+        f"{record.name} has run without {name} and keeps its results; to make them again "
+        f"remove {run.results_file(record).relative_to(run.folder)}"
+        for record in late
     ]

@@ -137,7 +137,7 @@ def digest(values: Any) -> str:
     ]
 
 
-def look(run: Run, records: Sequence[Record]) -> None:
+def send(run: Run, records: Sequence[Record]) -> None:
     """Send what is due and was not sent. Call without the lock. A message that cannot be sent
     changes nothing else."""
     wanted = wanted_by(run)
@@ -288,7 +288,7 @@ def post(url: str, event: Event) -> None:
         ) from error
 
 
-def awaited(run: Run, records: Sequence[Record]) -> list[list[Record]]:
+def jobs_to_watch(run: Run, records: Sequence[Record]) -> list[list[Record]]:
     """The active jobs after which a job of one core has to look, because nobody else may; an array
     counts as one."""
     if not wanted_by(run):

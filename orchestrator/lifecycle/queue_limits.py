@@ -13,8 +13,6 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from jobs.spec import Job
 from orchestrator.clusters.base import Cluster
 from orchestrator.errors import NoRoom
@@ -74,7 +72,7 @@ def limit_file(run: Run) -> Path:
     return run.folder / "limit.json"
 
 
-def kept(run: Run) -> tuple[int, str] | None:
+def load(run: Run) -> tuple[int, str] | None:
     """The cluster's limit as far as it is known: how many jobs at most, and what Slurm calls it."""
     path = limit_file(run)
     if not path.exists():
@@ -88,24 +86,34 @@ def forget(run: Run) -> None:
     limit_file(run).unlink(missing_ok=True)
 
 
+def may_matter(run: Run, records: Sequence[Record], thorough: bool) -> bool:
+    """Whether it has to be known how many jobs of the user are queued, of other runs too.
+
+    ``thorough``: failed jobs may be submitted again in this pass.
+    """
+    if any(record.waits_on is Wait.QUEUE_LIMIT for record in records):
+        return True
+    if run.profile.max_jobs is None and load(run) is None:
+        return False
+    return thorough or any(record.state is JobState.WAITING for record in records)
+
+
 def room(run: Run, records: Sequence[Record], cluster: Cluster) -> int | None:
-    """How many allocations may be submitted now; None: no limit is known. If the queue cannot be
-    asked, what our records say counts."""
-    known = kept(run)
-    if known is None and run.profile.max_jobs is None:
+    """How many allocations may be submitted now, by the cluster's last answer; None: no limit is
+    known. If the queue could not be asked, what our records say counts."""
+    limit = load(run)
+    if limit is None and run.profile.max_jobs is None:
         return None
-    if cluster.queued is None:
-        cluster.ask_active(shared=True)
-    queued = (
-        len({record.allocation for record in records if record.state in ACTIVE})
-        if cluster.queued is None
-        else cluster.queued
-    )
-    found = [] if run.profile.max_jobs is None else [run.profile.max_jobs - queued]
-    if known is not None:
-        # The job that looks at the backlog needs room itself.
-        found.append(known[0] - queued - cluster.looks - int(run.profile.submit_from_nodes))
-    return max(0, min(found))
+    queued = cluster.queued
+    if queued is None:
+        queued = len({record.allocation for record in records if record.state in ACTIVE})
+    free = []
+    if run.profile.max_jobs is not None:
+        free.append(run.profile.max_jobs - queued)
+    if limit is not None:
+        # The job that polls for the backlog needs room itself.
+        free.append(limit[0] - queued - cluster.looks - int(run.profile.submit_from_nodes))
+    return max(0, min(free))
 
 
 def after_refusal(run: Run, cluster: Cluster, error: NoRoom) -> int:
@@ -132,29 +140,20 @@ def after_refusal(run: Run, cluster: Cluster, error: NoRoom) -> int:
     return fits
 
 
-def marked(run: Run, records: Sequence[Record], names: set[str]) -> list[Record]:
-    """The records with these jobs in the backlog, each with the limit it waits for."""
-    known = kept(run)
-    limits = (
-        [] if run.profile.max_jobs is None else [f"max_jobs of the profile: {run.profile.max_jobs}"]
-    )
-    limits += [] if known is None else [f"{known[1]}: {known[0]}"]
-    reason = (
+def reason(run: Run) -> str:
+    """Why a job waits in the backlog: the limits that are known."""
+    limits = []
+    if run.profile.max_jobs is not None:
+        limits.append(f"max_jobs of the profile: {run.profile.max_jobs}")
+    limit = load(run)
+    if limit is not None:
+        limits.append(f"{limit[1]}: {limit[0]}")
+    return (
         f"waits for room among your queued jobs ({', '.join(limits)}); submitted by whoever "
         "looks next"
     )
-    return [
-        replace(r, source="limit", reason=reason, waits_on=Wait.QUEUE_LIMIT)
-        if r.name in names
-        else r
-        for r in records
-    ]
 
 
-def waiting(records: Sequence[Record]) -> set[str]:
-    """Names of the jobs in the backlog."""
-    return {
-        record.name
-        for record in records
-        if record.waits_on is Wait.QUEUE_LIMIT and record.state is JobState.WAITING
-    }
+def backlog(records: Sequence[Record]) -> set[str]:
+    """Names of the jobs that wait for room."""
+    return {record.name for record in records if record.waits_on is Wait.QUEUE_LIMIT}

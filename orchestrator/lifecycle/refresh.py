@@ -1,78 +1,126 @@
-"""Look at a run and take its next step: what `orch status` and every other command does first."""
+"""One pass over a run: observe (ask every source once), decide (pure), act, save once.
+
+In goes a run; out come its records as they are after the pass. ``refresh`` is what `orch status`
+and every command that shows a run does first, ``advance`` is `orch advance`; launch, retry, cancel
+and override make their passes of the same steps (retry.py, interventions.py).
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 from orchestrator.clusters.base import Cluster
 from orchestrator.clusters.select import cluster_of
 from orchestrator.errors import SubmitError
 from orchestrator.lifecycle import gates, notifications, queue_limits
-from orchestrator.lifecycle.observe import cut_off, explain, hold_back, settle, update
-from orchestrator.lifecycle.retry_policy import doomed
-from orchestrator.lifecycle.submission import choose, submit_waiting, watch_over
+from orchestrator.lifecycle.act import Tell, carry_out, hold_and_release, schedule_passes
+from orchestrator.lifecycle.decide import Decision, Request, decide, described, passes_after
+from orchestrator.lifecycle.observe import Observation, as_observed, cut_off, observe, resolve
 from orchestrator.runs.record import Record, unchanged
 from orchestrator.runs.run import Run
+
+GO_ON = Request()
+"""What every pass submits without being asked to: what was wanted before and had to wait."""
+
+
+def quiet(_: str) -> None:
+    """Tells nobody."""
 
 
 def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
     """The records as they are now, saved; and why something is old, if a source could not be asked.
 
-    What a gate or a limit has let through since the last look, and what a killed process had begun
-    to submit, is submitted: whoever looks first. ``rescan``: as if the state file were lost, from
+    What a gate or a limit has let through since the last pass, and what a killed process had begun
+    to submit, is submitted by whoever comes first. ``rescan``: as if the state file were lost, from
     the jobs' folders and the scheduler.
     """
     cluster = cluster_of(run)
     with run.lock():
         before = run.rescanned() if rescan else run.load()
-        records = hold_back(
-            explain(run, update(run, before, cluster, time.time(), shared=not rescan)), cluster
-        )
-        if not rescan and due(run, records, cluster):
+        # An answer that another process got a few seconds ago is enough to show the run, and to
+        # see whether there may be something to do.
+        seen = observe(run, before, cluster, shared=not rescan)
+        decision = decide(run, as_observed(run, before, seen), seen, GO_ON)
+        if not rescan and is_due(decision, cluster):
             try:
-                records = go_on(run, records, cluster, lambda _: None, time.time())
+                records = go_on(run, decision.records, cluster, quiet)
             except SubmitError as error:
                 return run.load(), str(error)
-        if not unchanged(before, records) or not (run.folder / "state.json").exists():
-            run.save(records)
-        watch_over(run, records, cluster)
-    notifications.look(run, records)
+        else:
+            records = show(run, before, decision, cluster)
+    notifications.send(run, records)
     return records, cluster.trouble
 
 
-def due(run: Run, records: Sequence[Record], cluster: Cluster) -> bool:
-    """Whether there is something to submit without being asked to, as far as a look that may be
-    seconds old can tell."""
-    if cut_off(records):
+def is_due(decision: Decision, cluster: Cluster) -> bool:
+    """Whether there is something to submit, as far as an answer tells that may be seconds old."""
+    if cut_off(decision.records):
         return not cluster.trouble
-    among = gates.behind(run) | queue_limits.waiting(records)
-    return bool(
-        among
-        and choose(
-            run, records, 0.0, among, set(doomed(records)), queue_limits.room(run, records, cluster)
-        )
-    )
+    return bool(decision.submit)
 
 
-def go_on(
-    run: Run, records: list[Record], cluster: Cluster, tell: Callable[[str], None], looked: float
-) -> list[Record]:
-    """Look anew, and submit what gates and limits let through and what a killed process had begun
-    to. With the lock held."""
-    records = update(run, records, cluster, looked)
-    begun = cut_off(records)
-    records = settle(run, records, cluster)
-    among = gates.behind(run) | queue_limits.waiting(records) | begun
-    return hold_back(submit_waiting(run, records, cluster, tell, looked, among), cluster)
+def show(run: Run, before: Sequence[Record], decision: Decision, cluster: Cluster) -> list[Record]:
+    """The end of a pass that submits nothing: saved only if something is new."""
+    gates.write(run, decision.records, decision.gates)
+    records = described(run, hold_and_release(decision.records, cluster))
+    if not unchanged(before, records) or not run.has_state():
+        run.save(records)
+    schedule_passes(cluster, passes_after(run, records, submitted=False))
+    return records
 
 
-def advance(run: Run, tell: Callable[[str], None] = lambda _: None) -> tuple[list[Record], str]:
-    """Look at every gate and limit and submit what they let through. SubmitError if that cannot be
-    submitted."""
+def advance(run: Run, tell: Tell = quiet) -> tuple[list[Record], str]:
+    """Submit what gates and limits let through; returns what ``refresh`` does. SubmitError if that
+    cannot be submitted."""
     cluster = cluster_of(run)
     with run.lock():
-        records = go_on(run, run.load(), cluster, tell, time.time())
-        run.save(records)
-    notifications.look(run, records)
+        records = go_on(run, run.load(), cluster, tell)
+    notifications.send(run, records)
     return records, cluster.trouble
+
+
+def go_on(run: Run, records: Sequence[Record], cluster: Cluster, tell: Tell) -> list[Record]:
+    """Observe anew, and submit what gates and limits let through and what a killed process had
+    begun to. With the lock held."""
+    now_known, seen = poll(run, records, cluster)
+    begun = cut_off(now_known)
+    resolved, seen = resolve(run, now_known, cluster, seen)
+    return step(run, resolved, seen, cluster, Request(also=begun), tell)
+
+
+def poll(
+    run: Run, records: Sequence[Record], cluster: Cluster, thorough: bool = False
+) -> tuple[list[Record], Observation]:
+    """The records as the sources make them now, and what these said; nothing shared."""
+    seen = observe(run, records, cluster, thorough)
+    return as_observed(run, records, seen), seen
+
+
+def step(
+    run: Run,
+    records: list[Record],
+    seen: Observation,
+    cluster: Cluster,
+    request: Request,
+    tell: Tell,
+) -> list[Record]:
+    """Decide and act, again with less room as long as the scheduler refuses for want of it; then
+    save. Returns the records. With the lock held.
+
+    Args:
+        records: as observed, without unresolved intents, where they can be resolved.
+    """
+    submitted = False
+    while True:
+        decision = decide(run, records, seen, request)
+        submitted = submitted or bool(decision.submit)
+        records, refusal = carry_out(run, cluster, decision, tell)
+        if refusal is None:
+            break
+        room = queue_limits.after_refusal(run, cluster, refusal)
+        seen = replace(seen, room=room, limits=queue_limits.reason(run))
+    records = described(run, hold_and_release(records, cluster))
+    run.save(records)
+    schedule_passes(cluster, passes_after(run, records, submitted))
+    return records

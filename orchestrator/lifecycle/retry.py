@@ -1,81 +1,98 @@
-"""Launch and retry: choose which jobs get a new attempt, then submit them."""
+"""Launch and retry: choose which jobs get a new attempt, then submit them and all that waits.
+
+`orch launch`, `rerun` and `evolve` call ``launch``, `orch retry` calls ``retry``. Both are passes
+(orchestrator/lifecycle/refresh.py) that submit everything they can.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence, Set
 
+from orchestrator.clusters.base import Cluster
 from orchestrator.clusters.select import cluster_of
-from orchestrator.lifecycle import gates, queue_limits
-from orchestrator.lifecycle.observe import hold_back, settle, update
+from orchestrator.lifecycle import queue_limits
+from orchestrator.lifecycle.act import Tell
+from orchestrator.lifecycle.decide import Request
+from orchestrator.lifecycle.observe import Observation, resolve
+from orchestrator.lifecycle.refresh import poll, quiet, step
 from orchestrator.lifecycle.retry_policy import again, refusal
-from orchestrator.lifecycle.submission import submit_waiting
 from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run, named
 
 
-def submit_eligible(run: Run, tell: Callable[[str], None] = lambda _: None) -> list[Record]:
+def launch(run: Run, tell: Tell = quiet) -> list[Record]:
     """Submit every job that is neither done nor active, parents first; failed ones get a new
-    attempt. Returns all records."""
-    return retry(run, None, tell)
+    attempt if it may end otherwise. Returns all records."""
+    cluster = cluster_of(run)
+    with run.lock():
+        records, seen = poll_thoroughly(run, cluster, tell)
+        failed = {record.name for record in records if record.state in FAILED}
+        chosen = failed - refused(run, records, failed, seen, tell)
+        return submit_again(run, records, seen, cluster, chosen, tell)
 
 
-def retry(
-    run: Run, names: Sequence[str] | None = None, tell: Callable[[str], None] = lambda _: None
-) -> list[Record]:
+def retry(run: Run, names: Sequence[str] | None = None, tell: Tell = quiet) -> list[Record]:
     """Submit failed jobs again (all, or the named ones) and what waits. Training continues from its
     newest checkpoint."""
     wanted = named(run, names)
+    if wanted is None:
+        return launch(run, tell)
     cluster = cluster_of(run)
     with run.lock():
-        looked = time.time()
-        queue_limits.forget(run)
-        records = settle(run, update(run, run.load(), cluster, looked, thorough=True), cluster)
-        if cluster.trouble:
-            tell(
-                f"could not ask: {cluster.trouble}; what depends on jobs that may be "
-                "active is not submitted now"
-            )
-        chosen = {
-            r.name for r in records if r.state in FAILED and (wanted is None or r.name in wanted)
-        }
-        if wanted is None:
-            chosen -= refused(run, records, chosen, tell)
-        else:
-            # Naming a job whose fate is unknown is the user's word that it is gone; naming any,
-            # that it is worth another attempt.
-            chosen |= {r.name for r in records if r.state is JobState.UNKNOWN and r.name in wanted}
-            chosen |= ancestors_failed(run, records, chosen)
-            for record in (r for r in records if r.name in (names or ()) and r.name not in chosen):
+        records, seen = poll_thoroughly(run, cluster, tell)
+        # Naming a job whose fate is unknown is the user's word that it is gone; naming any, that
+        # it is worth another attempt.
+        over = FAILED | {JobState.UNKNOWN}
+        chosen = {r.name for r in records if r.state in over and r.name in wanted}
+        chosen |= failed_ancestors(run, records, chosen)
+        for record in records:
+            if record.name in (names or ()) and record.name not in chosen:
                 tell(f"not submitted again: {record.name} is {record.state}")
-        # One that was cancelled behind a gate waits for the gate again.
-        records = gates.apply(
-            run,
-            [
-                again(run.by_name[r.name], r, run.profile) if r.name in chosen else r
-                for r in records
-            ],
+        return submit_again(run, records, seen, cluster, chosen, tell)
+
+
+def poll_thoroughly(run: Run, cluster: Cluster, tell: Tell) -> tuple[list[Record], Observation]:
+    """The records as they are now, also of jobs that were done before, with every submission that
+    was in doubt resolved as far as that is possible."""
+    # Somebody submits anew: what is known of a limit is tried again.
+    queue_limits.forget(run)
+    records, seen = poll(run, run.load(), cluster, thorough=True)
+    records, seen = resolve(run, records, cluster, seen)
+    if cluster.trouble:
+        tell(
+            f"could not ask: {cluster.trouble}; what depends on jobs that may be "
+            "active is not submitted now"
         )
-        records = submit_waiting(run, records, cluster, tell, looked, named=chosen)
-        records = hold_back(records, cluster)
-        run.save(records)
-        return records
+    return records, seen
+
+
+def submit_again(
+    run: Run,
+    records: Sequence[Record],
+    seen: Observation,
+    cluster: Cluster,
+    chosen: Set[str],
+    tell: Tell,
+) -> list[Record]:
+    """Submit the chosen failed jobs and all that waits."""
+    ready = [
+        again(run.by_name[record.name], record, run.profile) if record.name in chosen else record
+        for record in records
+    ]
+    return step(run, ready, seen, cluster, Request(everything=True, insisted=chosen), tell)
 
 
 def refused(
-    run: Run, records: Sequence[Record], names: set[str], tell: Callable[[str], None]
+    run: Run, records: Sequence[Record], names: Set[str], seen: Observation, tell: Tell
 ) -> set[str]:
     """Those of the named jobs that another attempt would not help; says which, and why."""
-    exits = run.exits(r for r in records if r.name in names)
     found = set()
-    for record in (r for r in records if r.name in names):
-        left = exits.get(record.name)
-        why_not = refusal(
-            run.by_name[record.name],
-            record,
-            run.profile,
-            left.resources if left is not None else None,
-        )
+    for record in records:
+        if record.name not in names:
+            continue
+        exit_record = seen.exits.get(record.name)
+        asked_for = exit_record.resources if exit_record is not None else None
+        why_not = refusal(run.by_name[record.name], record, run.profile, asked_for)
         if why_not:
             tell(
                 f"not submitted again: {why_not}; orch retry --job {record.name} does it "
@@ -85,7 +102,7 @@ def refused(
     return found
 
 
-def ancestors_failed(run: Run, records: Sequence[Record], names: set[str]) -> set[str]:
+def failed_ancestors(run: Run, records: Sequence[Record], names: Set[str]) -> set[str]:
     """Failed jobs that the named ones need; without them a retry could not start."""
     failed = {record.name for record in records if record.state in FAILED}
     found: set[str] = set()

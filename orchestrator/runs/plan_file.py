@@ -18,7 +18,7 @@ NAME = "plan.json"
 
 
 FORMAT = 1
-"""The number of the file's present format. Format 0 differs in nothing but that it has no number."""
+"""The number of the present format. Format 0 differs in nothing but that it has no number."""
 
 
 class PlanFile(msgspec.Struct, frozen=True, kw_only=True):

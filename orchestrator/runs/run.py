@@ -2,12 +2,20 @@
 it.
 
 runs/<experiment>/<preset>-<plan hash>/
-    plan.json          the plan, the cluster profile, where and with what it was launched; a relaunch may change resources
-    state.json         what is known of every job; written only by orch, whole, by rename, under state.lock
+    plan.json          the plan, the cluster profile, where and with what it was launched; a
+                       relaunch may change resources
+    state.json         what is known of every job; written only by orch, whole, by rename, under
+                       state.lock
     submitted.jsonl    journal of job ids, one flushed line per submission
-    code.json          which copy of the code (runs/.code/<hash>/) is submitted next; provenance/ has what it was launched with
-    jobs/<job>/        job.json, config.json (of an engine), out/, attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
-    arrays/<token>/    of an array or a pack: script.sh, members.json and a log per job, which the log.txt of its attempt is a link to
+    code.json          which copy of the code (runs/.code/<hash>/) is submitted next; provenance/
+                       has what it was launched with
+    jobs/<job>/        job.json, config.json (of an engine), out/,
+                       attempt-<n>/{script.sh, claim.json, exit.json, log.txt}
+    arrays/<token>/    of an array or a pack: script.sh, members.json and a log per job, which the
+                       log.txt of its attempt is a link to
+
+runs/lookup.py opens runs, runs/create.py makes them; the lifecycle, the clusters and the views work
+on them.
 """
 
 from __future__ import annotations
@@ -114,6 +122,14 @@ class Run:
             :10
         ]
 
+    def results_file(self, record: Record) -> Path:
+        """Where a job's results are once it is done."""
+        return self.folder / record.folder / "out" / "results.json"
+
+    def is_claimed(self, record: Record) -> bool:
+        """Whether the newest attempt has started on a node."""
+        return (self.attempt_folder(record) / "claim.json").exists()
+
     def lock(self) -> contextlib.AbstractContextManager[None]:
         """Hold the run's lock."""
         return locked(self.folder)
@@ -147,6 +163,10 @@ class Run:
             return self.rescanned()
         known = {record.name: record for record in read_state(path, self.name)}
         return [known.get(job.name) or waiting(job) for job in self.plan.jobs]
+
+    def has_state(self) -> bool:
+        """Whether the state file is there."""
+        return (self.folder / STATE).exists()
 
     def rescanned(self) -> list[Record]:
         """The records without the state file, which is kept as ``state.json.old`` if there is one.

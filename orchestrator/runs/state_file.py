@@ -1,8 +1,8 @@
 """``state.json``: what is known of every job of a run, a job per line.
 
-``Run.load`` and ``Run.save`` call ``read_state`` and ``write_state``; only orch writes the file, with
-the run's lock held. A file that an older version wrote is brought to the present format when it is
-read (``STEPS``), and stays as it is on disk until something new is known.
+``Run.load`` and ``Run.save`` call ``read_state`` and ``write_state``; only orch writes the file,
+with the run's lock held. A file that an older version wrote is brought to the present format when
+it is read (``STEPS``), and stays as it is on disk until something new is known.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def write_state(path: Path, run: str, records: Sequence[Record]) -> None:
 
 
 def from_prose(values: dict[str, Any]) -> None:
-    """Format 0 to 1. What a job waits for, and why its state is unknown, stood in its reason and its
-    source alone; now fields say it."""
+    """Format 0 to 1. What a job waits for, and why its state is unknown, stood in its reason and
+    its source alone; now fields say it."""
     jobs = values.get("jobs")
     for job in jobs if isinstance(jobs, list) else []:
         if not isinstance(job, dict):

@@ -24,7 +24,7 @@ from jobs.stages import digest
 from orchestrator.checks.launch import check
 from orchestrator.description.profile import Profile, load_profile
 from orchestrator.errors import CheckError, RunError
-from orchestrator.lifecycle.retry import submit_eligible
+from orchestrator.lifecycle.retry import launch
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.create import create_run, write_jobs
@@ -66,7 +66,7 @@ def evolve(request: Request, tell: Tell) -> tuple[Run, list[Record]]:
             if source is not None:
                 hand_over(run, evolution, source)
     run = open_run(run.folder)
-    return run, submit_eligible(run, tell)
+    return run, launch(run, tell)
 
 
 def empty_plan(request: Request, made: Settings) -> Plan:

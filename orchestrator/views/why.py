@@ -54,7 +54,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
             f"override: {overridden['decision']}, by {overridden['by']} at "
             f"{moment(overridden['time'])}: {overridden['reason']}"
         )
-    decided = gates.kept(run, record.stage)
+    decided = gates.load_decision(run, record.stage)
     if decided is not None and record.stage in run.plan.gates:
         lines += gate_lines(decided)
     lines += parent_lines(run, record, {one.name: one for one in records})

@@ -36,7 +36,7 @@ def launch(
     """Submit an experiment whole. Launched again, it submits only what is neither done nor
     active."""
     from orchestrator.description.profile import load_profile
-    from orchestrator.lifecycle.retry import submit_eligible
+    from orchestrator.lifecycle import retry
     from orchestrator.runs.create import create_run
     from orchestrator.runs.lookup import runs_root
 
@@ -50,7 +50,7 @@ def launch(
     quiet = as_json or (watch is not False and sys.stdout.isatty())
     tell = (lambda _: None) if quiet else print
     run = create_run(made, profile, runs_root(), tell)
-    records = submit_eligible(run, tell)
+    records = retry.launch(run, tell)
     if as_json:
         from orchestrator.views.status import document
 

@@ -22,7 +22,7 @@ def rerun(
     """Run a recorded experiment once more, as a run of its own, from the description that the run
     keeps."""
     from orchestrator.description.profile import load_profile
-    from orchestrator.lifecycle.retry import submit_eligible
+    from orchestrator.lifecycle.retry import launch
     from orchestrator.reproduction.rerun import rerun as again
     from orchestrator.runs.lookup import find_run, runs_root
 
@@ -35,7 +35,7 @@ def rerun(
         code == "launched",
         print,
     )
-    records = submit_eligible(made, print)
+    records = launch(made, print)
     print(
         f"{made.name}: {len(records)} jobs; look at it: orch status {made.name}; compare: "
         f"orch diff {found.name} {made.name}"

@@ -72,7 +72,7 @@ def gather(run: Run, records: Sequence[Record], trouble: str, now: float) -> Fac
             shown.append(record)
         else:
             shown.append(replace(record, reason=clean[record.reason]))
-    decisions = [gates.kept(run, stage) for stage in run.plan.gates]
+    decisions = [gates.load_decision(run, stage) for stage in run.plan.gates]
     return Facts(
         run=run,
         records=shown,

@@ -75,7 +75,7 @@ def test_every_command_is_found_by_its_name():
 def test_a_look_at_a_run_loads_neither_pydantic_nor_yaml_nor_a_web_client(line, tmp_path):
     code = (
         "import sys; from orchestrator.cli.__main__ import main; import "
-        "orchestrator.lifecycle.submission, orchestrator.views.status, "
+        "orchestrator.lifecycle.act, orchestrator.views.status, "
         "orchestrator.clusters.slurm.cluster\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 2, end.code\n"
         "print(sorted({'pydantic', 'yaml', 'urllib.request', 'ssl', 'numpy', 'submitit'} "

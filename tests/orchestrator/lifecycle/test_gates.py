@@ -14,7 +14,8 @@ from jobs.gates import Condition, Finding, holds, pick, summary
 from orchestrator.description.profile import Profile
 from orchestrator.errors import DescriptionError, RunError
 from orchestrator.lifecycle import gates
-from orchestrator.lifecycle.submission import choose
+from orchestrator.lifecycle.decide import choose
+from orchestrator.lifecycle.interventions import note_override
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.planner import make_plan
@@ -207,17 +208,24 @@ def finish(run: Run, records: list[Record], name: str, value: float | None) -> l
     ]
 
 
+def judged(run: Run, records: list[Record]) -> list[Record]:
+    """The records as the gates make them, with the decisions on disk."""
+    now, decisions = gates.judge(run.plan, records, gates.read_inputs(run, records), time.time())
+    gates.write(run, now, decisions)
+    return now
+
+
 def look(run: Run, values: list[float | None]) -> dict[str, Record]:
     records = run.load()
     for seed, value in enumerate(values):
         records = finish(run, records, f"a/seed={seed}", value)
-    records = gates.apply(run, records)
+    records = judged(run, records)
     run.save(records)
     return {record.name: record for record in records}
 
 
 def to_submit(run: Run) -> set[str]:
-    return choose(run, run.load(), time.time())
+    return choose(run, run.load())
 
 
 def test_yes_lets_the_stage_run_and_skips_the_fallback_and_what_hangs_on_it_alone(
@@ -269,7 +277,7 @@ def test_results_that_cannot_be_read_leave_the_gate_open(tmp_path: Path, text: s
     run = new_run(tmp_path)
     look(run, [0.95, 0.2, 0.2])
     (run.folder / "jobs/a.seed-1/out/results.json").write_text(text)
-    found = {record.name: record for record in gates.apply(run, run.load())}
+    found = {record.name: record for record in judged(run, run.load())}
     assert found["b/seed=0"].state is JobState.WAITING
     assert "a/seed=1 has results that cannot be read" in found["b/seed=0"].reason
 
@@ -287,7 +295,7 @@ def test_a_gate_on_a_skipped_stage_skips_in_both_directions(tmp_path: Path) -> N
 def test_an_override_is_kept_with_its_reason_and_may_be_taken_back(tmp_path: Path) -> None:
     run = new_run(tmp_path)
     look(run, [0.1, 0.1, 0.1])
-    gates.override(run, run.load(), {"b/seed=1"}, True, "close enough")
+    note_override(run, run.load(), {"b/seed=1"}, True, "close enough")
     found = look(run, [0.1, 0.1, 0.1])
     assert [str(found[f"b/seed={seed}"].state) for seed in range(3)] == [
         "SKIPPED",
@@ -296,7 +304,7 @@ def test_an_override_is_kept_with_its_reason_and_may_be_taken_back(tmp_path: Pat
     ]
     assert found["c/seed=1"].state is JobState.WAITING
     assert not (run.folder / "jobs/b.seed-1/skipped.json").exists()
-    gates.override(run, run.load(), {"b/seed=1"}, False, "changed my mind")
+    note_override(run, run.load(), {"b/seed=1"}, False, "changed my mind")
     assert "changed my mind" in look(run, [0.1, 0.1, 0.1])["b/seed=1"].reason
     kept = json.loads((run.folder / "gates/overrides.json").read_text())
     assert [line["reason"] for line in kept] == ["close enough", "changed my mind"]
@@ -311,7 +319,7 @@ def test_an_override_of_what_has_run_or_has_no_gate_is_refused(tmp_path: Path) -
         ("b/seed=0", " ", "needs a reason"),
     ):
         with pytest.raises(RunError, match=said):
-            gates.override(run, run.load(), {name}, True, reason)
+            note_override(run, run.load(), {name}, True, reason)
 
 
 def test_why_names_what_is_open_and_every_value_of_the_gate(tmp_path: Path) -> None:

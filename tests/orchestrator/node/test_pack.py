@@ -23,7 +23,7 @@ from orchestrator.clusters.slurm.script import dependency
 from orchestrator.description.profile import Profile
 from orchestrator.errors import DescriptionError
 from orchestrator.lifecycle.batching import make_batches
-from orchestrator.lifecycle.submission import choose
+from orchestrator.lifecycle.decide import choose
 from orchestrator.node.system import process_start
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.reconcile import reconcile
@@ -258,10 +258,10 @@ def test_a_limit_counts_the_allocations_that_the_jobs_are_dealt_into(
 ) -> None:
     run = run_of(*plan)
     records = [waiting(item) for item in plan]
-    chosen = choose(run, records, 0.0, room=room)
+    chosen = choose(run, records, room=room)
     batches = make_batches(run, records, chosen, size)
     assert sum(len(batch.units) for batch in batches) <= room
-    every = choose(run, records, 0.0)
+    every = choose(run, records)
     assert every == {item.name for item in plan}
     if chosen != every:
         assert sum(len(batch.units) for batch in batches) == room

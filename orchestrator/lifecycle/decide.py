@@ -1,0 +1,267 @@
+"""Decide what a pass over a run does. Pure: the records as observed and the observation go in; new
+records and what is to be submitted come out (``decide``), then what is to be held or released
+(``holds``) and after which jobs another pass has to come (``passes_after``).
+
+Called by orchestrator/lifecycle/refresh.py; orchestrator/lifecycle/act.py carries it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
+
+from jobs.spec import Job
+from orchestrator.lifecycle import gates, notifications, queue_limits
+from orchestrator.lifecycle.observe import Observation
+from orchestrator.lifecycle.retry_policy import doomed
+from orchestrator.runs.record import ACTIVE, FAILED, GATED, JobState, Record, Wait
+from orchestrator.runs.run import Run
+
+OVER = frozenset({JobState.COMPLETED, JobState.SKIPPED})
+"""States of a parent that a child need not wait for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a command wants of a pass."""
+
+    everything: bool = False
+    """Submit all that can be submitted: a launch or a retry. Else only what was wanted before and
+    had to wait, for a gate, for room, or because the process that submitted it was killed."""
+    also: Set[str] = frozenset()
+    """Further jobs that may be submitted."""
+    insisted: Set[str] = frozenset()
+    """Jobs to submit even if others of their stage died of what they may die of."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What a pass does next."""
+
+    records: list[Record]
+    """As they are now, before anything is submitted."""
+    submit: frozenset[str] = frozenset()
+    """Jobs to submit now."""
+    gates: Mapping[str, gates.Decision] = field(default_factory=dict)
+    """What gates say, by stage; to be kept on disk."""
+
+
+def decide(run: Run, records: Sequence[Record], seen: Observation, request: Request) -> Decision:
+    """What there is to do.
+
+    Args:
+        records: as observed (``observe.as_observed``).
+    """
+    judged, decisions = gates.judge(run.plan, records, seen.gates, seen.now)
+    current = freed_from_canaries(run, judged)
+    among = None if request.everything else may_go_on(run, current) | request.also
+    held = set(doomed(current)) - request.insisted
+    confirmed = confirmed_jobs(current, seen)
+    eligible = choose(run, current, confirmed, among, held)
+    chosen = eligible
+    if seen.room is not None:
+        chosen = choose(run, current, confirmed, among, held, seen.room)
+    if seen.fresh:
+        current = [
+            waits_for_room(record, seen) if record.name in eligible - chosen else record
+            for record in current
+        ]
+    return Decision(records=described(run, current), submit=frozenset(chosen), gates=decisions)
+
+
+def may_go_on(run: Run, records: Sequence[Record]) -> set[str]:
+    """Jobs that were wanted before, and that whoever polls the run may submit."""
+    return gates.jobs_behind(run.plan) | queue_limits.backlog(records)
+
+
+def confirmed_jobs(records: Sequence[Record], seen: Observation) -> set[str]:
+    """Names of the active jobs that the queue showed in this observation, or that were submitted
+    since. A child may name these as a dependency; an older word on a parent is not enough, because
+    Slurm takes afterok on a failed job that it has forgotten, and runs the child."""
+    queue = seen.queue or {}
+    return {
+        record.name
+        for record in records
+        if record.state in ACTIVE
+        and record.job_id is not None
+        and (record.allocation in queue or (record.submitted or 0.0) >= seen.now)
+    }
+
+
+def choose(
+    run: Run,
+    records: Sequence[Record],
+    confirmed: Set[str] = frozenset(),
+    among: Set[str] | None = None,
+    held: Set[str] = frozenset(),
+    room: int | None = None,
+) -> set[str]:
+    """Names of jobs to submit now, parents first, not more than fit into ``room`` allocations.
+
+    They are not done, not active, not held by a gate, and each parent is done, skipped, chosen too,
+    or ``confirmed`` to be active.
+
+    Args:
+        among: only these; None: all.
+        held: none of these.
+    """
+    chosen: set[str] = set()
+    by_name = {record.name: record for record in records}
+    going = {r.name for r in records if r.state in OVER} | confirmed
+    taken = queue_limits.Allocations(by_name)
+    for job in run.plan.jobs:
+        if job.name in held or (among is not None and job.name not in among):
+            continue
+        record = by_name[job.name]
+        if record.state is not JobState.WAITING or record.waits_on in GATED:
+            continue
+        if not all(name in chosen or name in going for name in job.waits_for):
+            continue
+        if room is not None:
+            if taken.count >= room and taken.opens(job):
+                break
+            taken.add(job)
+        chosen.add(job.name)
+    return chosen
+
+
+def waits_for_room(record: Record, seen: Observation) -> Record:
+    """A record of a job that could be submitted but for a limit on queued jobs."""
+    return replace(record, source="limit", reason=seen.limits, waits_on=Wait.QUEUE_LIMIT)
+
+
+def freed_from_canaries(run: Run, records: Sequence[Record]) -> list[Record]:
+    """The records with those jobs WAITING again that the scheduler has cancelled because the first
+    of their stage died: they wait until that one is tried again."""
+    by_name = {record.name: record for record in records}
+    return [
+        freed(record)
+        if record.state is JobState.CANCELLED
+        and record.waits_on is not Wait.PERSON
+        and dead_canary(run.by_name[record.name], record, by_name) is not None
+        else record
+        for record in records
+    ]
+
+
+def freed(record: Record) -> Record:
+    """A record as if it had not been submitted; the attempt's number stays used."""
+    return replace(
+        record,
+        state=JobState.WAITING,
+        source="orch",
+        token="",
+        job_id=None,
+        waits_on=Wait.CANARY,
+        cause="",
+        died_of="",
+        held=False,
+    )
+
+
+def dead_canary(job: Job, record: Record, by_name: Mapping[str, Record]) -> Record | None:
+    """The first job of its stage, if it has died and this one was not started for that reason."""
+    failed = [name for name in job.waits_for if by_name[name].state in FAILED]
+    if not failed or failed[-1] != job.canary or record.host:
+        return None
+    return by_name[failed[-1]]
+
+
+def described(run: Run, records: Sequence[Record]) -> list[Record]:
+    """The records, each saying what it waits for: of every job that was not submitted or is held,
+    and of those that were cancelled with a job that they needed."""
+    by_name = {record.name: record for record in records}
+    fates = doomed(records)
+    return [
+        with_wait(run.by_name[record.name], record, by_name, fates.get(record.name))
+        for record in records
+    ]
+
+
+def with_wait(job: Job, record: Record, by_name: Mapping[str, Record], fate: str | None) -> Record:
+    """One record with what it waits for. ``fate``: what others of its stage have died of, if that
+    keeps it from being started."""
+    if record.state is JobState.CANCELLED and record.waits_on is not Wait.PERSON:
+        return with_lost_parent(job, record, by_name)
+    if record.state is JobState.WAITING and record.waits_on not in GATED:
+        record = with_parents(job, record, by_name)
+    elif not record.held:
+        return record
+    if fate is not None:
+        limited = record.waits_on is Wait.QUEUE_LIMIT
+        return replace(record, reason=fate, waits_on=record.waits_on if limited else Wait.SIBLINGS)
+    if record.waits_on is Wait.SIBLINGS:
+        return replace(record, reason="", waits_on=None)
+    return record
+
+
+def with_lost_parent(job: Job, record: Record, by_name: Mapping[str, Record]) -> Record:
+    """A job that was cancelled before it started, with the job that it needed."""
+    failed = [name for name in job.waits_for if by_name[name].state in FAILED]
+    if not failed or record.host:
+        return record
+    return replace(record, reason=f"needs {failed[0]}, which is {by_name[failed[0]].state}")
+
+
+def with_parents(job: Job, record: Record, by_name: Mapping[str, Record]) -> Record:
+    """A job that was not submitted, with the jobs before it that it waits for."""
+    canary = dead_canary(job, record, by_name)
+    if canary is not None:
+        of = f": {canary.reason}" if canary.reason else ""
+        reason = f"held: the canary {canary.name} is {canary.state}{of}"
+        return replace(record, reason=reason, waits_on=Wait.CANARY)
+    parents = [by_name[name] for name in job.waits_for]
+    failed = [parent for parent in parents if parent.state in FAILED]
+    limited = record.waits_on is Wait.QUEUE_LIMIT
+    if not parents or (limited and not failed):
+        return record
+    missing = failed or [parent for parent in parents if parent.state not in OVER]
+    reason = "; ".join(f"{parent.name} {parent.state}" for parent in missing[:3])
+    if len(missing) > 3:
+        reason += f" and {len(missing) - 3} more"
+    if limited:
+        # It stays wanted: once its parents can run, whoever polls next submits it.
+        return replace(record, reason=reason)
+    return replace(record, reason=reason, waits_on=Wait.PARENTS if missing else None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holds:
+    """Queued jobs to hold back, and held ones to let go."""
+
+    hold: list[Record]
+    release: list[Record]
+
+
+def holds(records: Sequence[Record]) -> Holds:
+    """Hold what would die as others of its stage have, and let go what is held for nothing."""
+    fates = doomed(records)
+    queued = [r for r in records if r.state is JobState.PENDING and r.job_id]
+    return Holds(
+        hold=[r for r in queued if r.name in fates and not r.held],
+        release=[r for r in queued if r.held and r.name not in fates],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passes:
+    """When somebody has to poll the run again, because nobody else may."""
+
+    after_all: list[list[Record]]
+    """For each of these groups once all of its jobs have ended."""
+    after_one: list[Record] | None
+    """Once one of these has ended, and makes room for the backlog; None: there is no backlog."""
+
+
+def passes_after(run: Run, records: Sequence[Record], submitted: bool) -> Passes:
+    """The passes to schedule now. ``submitted``: jobs were submitted in this pass, so that the
+    end of the run, of which somebody wants to be told, is another one."""
+    groups = gates.jobs_to_watch(run.plan, records)
+    if submitted:
+        groups += notifications.jobs_to_watch(run, records)
+    if not queue_limits.backlog(records):
+        return Passes(after_all=groups, after_one=None)
+    active = [record for record in records if record.state in ACTIVE and record.job_id]
+    return Passes(after_all=groups, after_one=active)
