@@ -2,7 +2,8 @@
 they are secret, and texts that look like keys.
 
 In: a text, and the environment. Out: the text with ``<NAME>`` or ``<secret>`` in their place.
-Called wherever something is kept or shown that a person or a job wrote: launches, logs, messages, pages.
+Called wherever something is kept or shown that a person or a job wrote: launches, logs, messages,
+pages.
 """
 
 from __future__ import annotations
