@@ -9,9 +9,10 @@ docs/architecture.md gives; a report on the job reads it there, because it may s
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 
-from orchestrator.node.system import read_json, write_json
+from orchestrator.node.system import read_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,8 +121,13 @@ def _over_all_nodes(resources: Mapping[str, int] | None) -> dict[str, int | None
 def write_cost(folder: str, out: str, resources: Mapping[str, int] | None) -> None:
     """Write ``cost.json`` of the job in ``folder`` into its output folder. That it cannot be
     written is told, and no reason for the job to fail."""
+    draft = os.path.join(out, f".{COST_FILE}.{os.getpid()}.tmp")
     try:
-        write_json(os.path.join(out, COST_FILE), cost_so_far(folder, resources))
+        # By rename, but not forced to disk, which would take longer than the rest of an empty job:
+        # after a power cut the cost may be unknown.
+        with open(draft, "w") as file:
+            file.write(json.dumps(cost_so_far(folder, resources), indent=1))
+        os.replace(draft, os.path.join(out, COST_FILE))
     except OSError as error:
         print(f"orch: {COST_FILE} could not be written: {error}", flush=True)
 

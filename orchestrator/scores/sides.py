@@ -7,7 +7,7 @@ training seed. Called by compare.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ def resolve(spec: str) -> Side:
     """``RUN[:JOB][@CHECKPOINT]``, ``:JOB`` of the newest run, or an evaluation's output folder.
     RunError lists what it may have meant."""
     place, checkpoint = spec, "last"
+    # A folder may have an @ in its name; then it is no checkpoint that follows.
     if "@" in spec and not Path(spec).exists():
         place, _, checkpoint = spec.rpartition("@")
     if (Path(place) / RESULTS).is_file():
@@ -71,15 +72,28 @@ def resolve(spec: str) -> Side:
         found = of_run(find_run(run_name or None), job)
     by_axes: dict[tuple[Any, ...], list[Candidate]] = {}
     for one in found:
-        by_axes.setdefault(tuple(sorted(one.axes.items())), []).append(one)
-    arms = {tuple(pair for pair in axes if pair[0] != "seed") for axes in by_axes}
-    if len(arms) > 1:
-        names = sorted({one.job for one in found})
-        raise RunError(
-            f"{spec}: {len(arms)} arms; name one, as in "
-            f"{place.partition(':')[0]}:{names[0]}; there are: {', '.join(names[:SHOWN])}"
-        )
-    return Side(spec, tuple(pick(group, checkpoint, spec) for group in by_axes.values()))
+        axes = tuple(sorted(one.axes.items()))
+        by_axes.setdefault(axes, []).append(one)
+    refuse_several_arms(spec, place, by_axes)
+    chosen = [pick(group, checkpoint, spec) for group in by_axes.values()]
+    return Side(spec, tuple(chosen))
+
+
+def refuse_several_arms(
+    spec: str, place: str, by_axes: Mapping[tuple[Any, ...], Sequence[Candidate]]
+) -> None:
+    """RunError where the candidates differ in more than the seed: a side is one arm."""
+    arms = set()
+    for axes in by_axes:
+        arms.add(tuple((axis, value) for axis, value in axes if axis != "seed"))
+    if len(arms) <= 1:
+        return
+    names = sorted({one.job for group in by_axes.values() for one in group})
+    run_name = place.partition(":")[0]
+    raise RunError(
+        f"{spec}: {len(arms)} arms; name one, as in {run_name}:{names[0]}; there are: "
+        f"{', '.join(names[:SHOWN])}"
+    )
 
 
 def of_run(run: Run, job: str) -> list[Candidate]:

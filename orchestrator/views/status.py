@@ -246,8 +246,9 @@ def gpu_hours_so_far(run: Run, records: Sequence[Record], seconds: Mapping[str, 
     sharing = Counter(allocations[name] for name in seconds)
     gpu_seconds = 0.0
     for name, lasted in seconds.items():
+        resources = run.by_name[name].resources
         neighbours = sharing[allocations[name]] - 1
-        gpu_seconds += lasted * units_held(vars(run.by_name[name].resources), "gpus", neighbours)
+        gpu_seconds += lasted * units_held(vars(resources), "gpus", neighbours)
     return gpu_seconds / 3600
 
 

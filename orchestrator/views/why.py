@@ -129,12 +129,15 @@ def parent_lines(run: Run, record: Record, by_name: Mapping[str, Record]) -> lis
 def gate_lines(decided: dict[str, Any]) -> list[str]:
     """The decision, then each condition with the value of every job and its file, then earlier
     decisions."""
-    lines = [f"gate: {decided['decision']}, decided at {moment(decided['time'])}"]
+    decision, when = decided["decision"], moment(decided["time"])
+    lines = [f"gate: {decision}, decided at {when}"]
     for entry in decided["inputs"]:
         condition = Condition.from_dict(entry["condition"])
         findings = [Finding.from_dict(finding) for finding in entry["findings"]]
-        lines.append(f"  {condition.asks}: {ANSWERS[holds(condition, findings)]}")
-        lines += [finding_line(condition, finding) for finding in findings]
+        answer = ANSWERS[holds(condition, findings)]
+        lines.append(f"  {condition.asks}: {answer}")
+        for finding in findings:
+            lines.append(finding_line(condition, finding))
     for old in decided["history"][-EARLIER_DECISIONS:]:
         lines.append(f"  before: {old['decision']} at {moment(old['time'])}: {old['text']}")
     return lines

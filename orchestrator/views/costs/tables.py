@@ -41,8 +41,11 @@ def spent(run: Run, records: Sequence[Record], now: float, by: Sequence[str] = (
         raise RunError(f"{run.name} has no job yet")
     starts = read_starts(run, records, now)
     if run.profile.kind == "slurm":
-        starts = with_accounting(starts, ask_sacct(starts))
-    parts = costs(run, records, starts, read_wasted(run, records, starts), by)
+        # Accounting measures all processes of a job; the node only those that it started.
+        measured = ask_sacct(starts)
+        starts = with_accounting(starts, measured)
+    wasted = read_wasted(run, records, starts)
+    parts = costs(run, records, starts, wasted, by)
     return Spent(parts, total(parts), used(run, starts), starts)
 
 
@@ -52,8 +55,10 @@ def cost_rows(found: Spent) -> tuple[str, list[list[str]]]:
     kind = "gpu" if found.sum.gpu_hours_asked or found.sum.gpu_hours_used else "cpu"
     body = []
     for part in found.parts:
-        axes = [f"{axis}={value}" for axis, value in part.axes.items()]
-        body.append(cost_row(part, ", ".join([part.stage, *axes]), kind))
+        words = [part.stage]
+        for axis, value in part.axes.items():
+            words.append(f"{axis}={value}")
+        body.append(cost_row(part, ", ".join(words), kind))
     body.append(cost_row(found.sum, "all", kind))
     return f"{kind.upper()}-hours", body
 

@@ -24,6 +24,9 @@ SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a
 """Colours of curves after Okabe and Ito."""
 THICK, THIN, DOT = 1.6, 1, 5
 """Width of a line among few, among many, and of a curve that is a single point."""
+VALUE_GAP, VALUE_LINE = 6, 4
+"""Of a value beside its grid line: to the left of the plot, and its base line below the grid
+line."""
 STEPS_LINE = 16
 """Base line of the words at the axis, below the plot."""
 KEY_TOP, KEY_LINE = 34, 16
@@ -32,6 +35,8 @@ LETTER_WIDTH = 6.6
 """Of the font on average; the key breaks its lines by it."""
 SWATCH_WIDTH, SWATCH_HEIGHT = 12, 4
 SWATCH_GAP = 4
+SWATCH_RISE, WORDS_RISE = 8, 3
+"""Of the swatch and of the words, from the bottom of a line of the key up."""
 KEY_GAP = 8
 """Between two entries of the key."""
 
@@ -53,20 +58,26 @@ def plot(curves: Sequence[Curve], name: str) -> str:
     """Curves of one metric, a colour for each label, with a key."""
     lines = [(curve.label, thinned(curve.points)) for curve in curves if curve.points]
     area = area_of(lines)
-    if len({label for label, _ in lines}) > len(SERIES):
-        # Too many to tell apart: what can be seen is what they do together.
-        lines = [(f"{len(lines)} jobs", points) for _, points in lines]
     labels = list(dict.fromkeys(label for label, _ in lines))
-    colours = {label: SERIES[number % len(SERIES)] for number, label in enumerate(labels)}
-    body = grid(area)
+    if len(labels) > len(SERIES):
+        # Too many to tell apart: what can be seen is what they do together.
+        labels = [f"{len(lines)} jobs"]
+        lines = [(labels[0], points) for _, points in lines]
+    colours = dict(zip(labels, SERIES, strict=False))
+    # About two seeds of each arm can be followed with the eye; more are a band.
     width = THICK if len(lines) <= 2 * len(labels) else THIN
+    body = grid(area)
     for label, points in lines:
         body.append(polyline(area, points, colours[label], width))
-    steps = f"step, 0 to {last_step(lines):g}"
-    middle = (LEFT_MARGIN + WIDTH) / 2
-    body.append(text(middle, area.bottom + STEPS_LINE, steps, "small", "middle"))
+    body.append(steps_text(area, last_step(lines)))
     entries, bottom = key(colours)
     return svg(WIDTH, bottom + KEY_GAP, [*body, *entries], name)
+
+
+def steps_text(area: Plot, last: float) -> str:
+    """What the axis of the steps spans."""
+    middle = (LEFT_MARGIN + WIDTH) / 2
+    return text(middle, area.bottom + STEPS_LINE, f"step, 0 to {last:g}", "small", "middle")
 
 
 def area_of(lines: Sequence[Line]) -> Plot:
@@ -93,12 +104,14 @@ def last_step(lines: Sequence[Line]) -> float:
 def grid(area: Plot) -> list[str]:
     """Horizontal lines with their values."""
     low, high = area.y_range
+    height = area.bottom - area.top
     drawn = []
     for part in GRID:
-        y = area.bottom - part * (area.bottom - area.top)
+        y = area.bottom - part * height
+        value = low + part * (high - low)
         ends = f'x1="{area.left}" x2="{area.right}" y1="{y:.1f}" y2="{y:.1f}"'
         drawn.append(f'<line class="grid" {ends}/>')
-        drawn.append(text(area.left - 6, y + 4, f"{low + part * (high - low):.3g}", "small", "end"))
+        drawn.append(text(area.left - VALUE_GAP, y + VALUE_LINE, f"{value:.3g}", "small", "end"))
     return drawn
 
 
@@ -118,12 +131,15 @@ def key(colours: dict[str, str]) -> tuple[list[str], float]:
     drawn = []
     x, y = float(LEFT_MARGIN), float(PLOT_BOTTOM + KEY_TOP)
     for label, colour in colours.items():
-        width = SWATCH_WIDTH + SWATCH_GAP + LETTER_WIDTH * len(label) + KEY_GAP
+        words_from = SWATCH_WIDTH + SWATCH_GAP
+        width = words_from + LETTER_WIDTH * len(label) + KEY_GAP
         if x + width > WIDTH:
-            x, y = float(LEFT_MARGIN), y + KEY_LINE
+            x = float(LEFT_MARGIN)
+            y += KEY_LINE
+        place = f'x="{x:.1f}" y="{y - SWATCH_RISE}"'
         size = f'width="{SWATCH_WIDTH}" height="{SWATCH_HEIGHT}"'
-        drawn.append(f'<rect x="{x:.1f}" y="{y - 8}" {size} fill="{colour}"/>')
-        drawn.append(text(x + SWATCH_WIDTH + SWATCH_GAP, y - 3, label, "small"))
+        drawn.append(f'<rect {place} {size} fill="{colour}"/>')
+        drawn.append(text(x + words_from, y - WORDS_RISE, label, "small"))
         x += width
     return drawn, y
 

@@ -101,14 +101,18 @@ def direct_arrows(stages: Sequence[StageBox]) -> list[Arrow]:
 def curve(source: tuple[int, int], target: tuple[int, int], gate: bool) -> str:
     """From the right side of one box to the left side of another; given are their upper left
     corners."""
-    x0, y0 = source[0] + BOX_WIDTH, source[1] + BOX_HEIGHT / 2
-    x1, y1 = target[0], target[1] + BOX_HEIGHT / 2
-    # It bends in the free space before the target, so that it passes no box in between.
+    x0, x1 = source[0] + BOX_WIDTH, target[0]
+    y0 = source[1] + BOX_HEIGHT / 2
+    y1 = target[1] + BOX_HEIGHT / 2
+    # It bends in the free space before the target, so that it passes no box in between. The bend is
+    # the x of both control points of a cubic curve.
     bend = x1 - (COLUMN_WIDTH - BOX_WIDTH) / 2
     kind = "edge gate" if gate else "edge"
     start = f"M{x0:.0f} {y0:.0f}"
-    rest = f"C{bend:.0f} {y0:.0f} {bend:.0f} {y1:.0f} {x1:.0f} {y1:.0f}"
-    return f'<path class="{kind}" marker-end="url(#tip)" d="{start}{rest}"/>'
+    control_points = f"C{bend:.0f} {y0:.0f} {bend:.0f} {y1:.0f}"
+    end = f" {x1:.0f} {y1:.0f}"
+    path = start + control_points + end
+    return f'<path class="{kind}" marker-end="url(#tip)" d="{path}"/>'
 
 
 def box(stage: StageBox, x: int, y: int) -> str:

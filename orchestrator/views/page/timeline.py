@@ -170,24 +170,26 @@ def bands(bars: Sequence[Bar], first: float, last: float) -> str:
 def band(plot: Plot, stage: str, bars: Sequence[Bar], bottom: int) -> list[str]:
     """The band of one stage: how many jobs ran, above them how many waited, deaths, its name."""
     first, last = plot.x_range
-    seconds = (last - first) / BINS
+    bin_seconds = (last - first) / BINS
+    runs = [(bar.started, bar.ended) for bar in bars]
     waits = [(bar.submitted, bar.started) for bar in bars if bar.submitted is not None]
-    running = counts_at([(bar.started, bar.ended) for bar in bars], first, seconds)
-    waiting = counts_at(waits, first, seconds)
+    running = counts_at(runs, first, bin_seconds)
+    waiting = counts_at(waits, first, bin_seconds)
     both = [ran + waited for ran, waited in zip(running, waiting, strict=True)]
     most = max(*both, 1)
+    # The area of those that ran covers the lower part of the area of both.
     drawn = [steps("wait faint", both, most, bottom), steps("run", running, most, bottom)]
-    bin_width = (plot.right - plot.left) / BINS
-    died = {int((bar.ended - first) / seconds) for bar in bars if bar.state in FAILED}
-    for place in sorted(died):
-        drawn.append(
-            f'<rect class="bad" x="{plot.left + bin_width * place:.1f}" y="{bottom - BAND_HEIGHT}" '
-            f'width="{DEATH_WIDTH}" height="{DEATH_HEIGHT}"/>'
-        )
+    died = {int((bar.ended - first) / bin_seconds) for bar in bars if bar.state in FAILED}
+    for number in sorted(died):
+        x = plot.left + (plot.right - plot.left) / BINS * number
+        place = f'x="{x:.1f}" y="{bottom - BAND_HEIGHT}"'
+        size = f'width="{DEATH_WIDTH}" height="{DEATH_HEIGHT}"'
+        drawn.append(f'<rect class="bad" {place} {size}/>')
     jobs = len({bar.job for bar in bars})
     counts = f"{jobs} jobs, at most {max(running)} at once"
     right = NAMES_WIDTH - NAMES_GAP
-    drawn.append(text(right, bottom - BAND_NAME, shortened(stage, BAND_LETTERS), "name", "end"))
+    name = shortened(stage, BAND_LETTERS)
+    drawn.append(text(right, bottom - BAND_NAME, name, "name", "end"))
     drawn.append(text(right, bottom - BAND_COUNT, counts, "small", "end"))
     return drawn
 
