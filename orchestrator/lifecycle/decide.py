@@ -59,13 +59,12 @@ def decide(run: Run, records: Sequence[Record], seen: Observation, request: Requ
     among = None if request.everything else may_go_on(run, current) | request.also
     held = set(doomed(current)) - request.insisted
     confirmed = confirmed_jobs(current, seen)
-    eligible = choose(run, current, confirmed, among, held)
-    chosen = eligible
-    if seen.room is not None:
-        chosen = choose(run, current, confirmed, among, held, seen.room)
-    if seen.fresh:
+    chosen = choose(run, current, confirmed, among, held, seen.room)
+    if seen.fresh and seen.room is not None:
+        without_limit = choose(run, current, confirmed, among, held)
+        crowded_out = without_limit - chosen
         current = [
-            waits_for_room(record, seen) if record.name in eligible - chosen else record
+            waits_for_room(record, seen) if record.name in crowded_out else record
             for record in current
         ]
     return Decision(records=described(run, current), submit=frozenset(chosen), gates=decisions)

@@ -1,9 +1,14 @@
-"""Jobs that could be submitted but for a limit on how many may be queued: they wait here, and
-whoever looks next submits what fits.
+"""Limits on how many jobs a user may have queued. Jobs that could be submitted but for them wait
+here, and whoever polls the run next submits what fits.
 
-Two limits: ``max_jobs`` of the profile, and the cluster's own, learnt from a refusal of sbatch and
-kept in ``<run>/limit.json``. Both count all jobs of the user, of whatever run, as Slurm does: an
-array by its elements, a pack once. A job in the backlog is WAITING on ``Wait.QUEUE_LIMIT``.
+There are two limits: ``max_jobs`` of the profile, and the cluster's own, learnt from a refusal of
+sbatch and kept in ``<run>/limit.json``. Both count all jobs of the user, of whatever run, as Slurm
+does: an array by its elements, a pack once. A job in the backlog is WAITING on
+``Wait.QUEUE_LIMIT``.
+
+``room`` says how many allocations fit now (orchestrator/lifecycle/observe.py asks it),
+``Allocations`` counts how many the chosen jobs would make (decide.py), ``after_refusal`` learns from
+a refusal (refresh.py).
 """
 
 from __future__ import annotations
@@ -33,38 +38,35 @@ class Allocations:
     def __init__(self, by_name: Mapping[str, Record]) -> None:
         self.by_name = by_name
         self.count = 0
-        self.depth: dict[str, int] = {}
+        self.level: dict[str, int] = {}
         self.members: dict[object, int] = {}
 
     def opens(self, job: Job) -> bool:
         """Whether this job would need an allocation that none of the others has."""
-        key, size = self.place(job)
+        key, size = self.group(job)
         members = self.members.get(key, 0)
         return members == 0 or (size is not None and members % size == 0)
 
     def add(self, job: Job) -> None:
         """Take a job in."""
-        key, _ = self.place(job)
+        key, _ = self.group(job)
         self.count += self.opens(job)
         self.members[key] = self.members.get(key, 0) + 1
-        self.depth[job.name] = self.below(job)
+        self.level[job.name] = self.level_of(job)
 
-    def place(self, job: Job) -> tuple[object, int | None]:
+    def group(self, job: Job) -> tuple[object, int | None]:
         """Equal for the jobs that share allocations with this one, and how many share one; None:
         all of them, as submitted before."""
         record = self.by_name[job.name]
-        return (
-            (record.allocation, None)
-            if record.token
-            else ((company(asked(job, record), record), self.below(job)), job.pack)
-        )
+        if record.token:
+            return record.allocation, None
+        return (company(asked(job, record), record), self.level_of(job)), job.pack
 
-    def below(self, job: Job) -> int:
-        """How many jobs of these it waits for, one after the other: only jobs of one depth are
+    def level_of(self, job: Job) -> int:
+        """How many jobs of these it waits for, one after the other: only jobs of one level are
         submitted together."""
-        return max(
-            (self.depth[name] + 1 for name in job.waits_for if name in self.depth), default=0
-        )
+        parents = [self.level[name] for name in job.waits_for if name in self.level]
+        return max(parents) + 1 if parents else 0
 
 
 def limit_file(run: Run) -> Path:
@@ -125,18 +127,19 @@ def after_refusal(run: Run, cluster: Cluster, error: NoRoom) -> int:
     if cluster.queued is None:
         cluster.ask_active()
     queued, most = (cluster.queued or 0) + cluster.looks, cluster.most_jobs()
-    fits = None if most is None else max(0, most - queued - int(run.profile.submit_from_nodes))
-    if fits is None or fits >= error.jobs:  # another limit, or another rule
+    # The job that polls for the backlog takes a place itself.
+    reserved = int(run.profile.submit_from_nodes)
+    fits = None if most is None else max(0, most - queued - reserved)
+    if fits is None or fits >= error.jobs:
+        # It is not the limit that accounting tells of: another limit, or another rule.
         if not error.sure:
             raise error
         most, fits = None, error.jobs // 2
     if fits == 0 and queued == 0:
         raise error
     if most is not None or fits == 0:
-        write_json(
-            limit_file(run),
-            {"most": queued if most is None else most, "name": error.name, "time": time.time()},
-        )
+        limit = queued if most is None else most
+        write_json(limit_file(run), {"most": limit, "name": error.name, "time": time.time()})
     return fits
 
 

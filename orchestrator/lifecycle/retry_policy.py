@@ -1,8 +1,12 @@
 """What follows from a cause of death: ask for more, leave a node out, try again, leave it to a
-person; and whom it concerns too.
+person; and which other jobs would die of it too. Pure.
 
-Bounds: a retry asks for 1.5 times as much memory or time as the attempt that died, at most four
-    times what the plan asks for, and never more than the cluster's profile says a node has.
+Records that have failed go in; ``refusal`` says why another attempt would not help, ``again`` makes
+a record ready for one, ``doomed`` names the jobs of the same stage that would die alike. Launch and
+retry call the first two (retry.py), every pass the last (decide.py).
+
+A retry asks for 1.5 times as much memory or time as the attempt that died, at most four times what
+the plan asks for, and never more than the cluster's profile says a node has.
 """
 
 from __future__ import annotations
@@ -23,7 +27,9 @@ GROWTH, MOST = 1.5, 4
 ALIKE = 2
 """So many jobs of a stage that died alike hold the others back."""
 GROWS = {Kind.HOST_MEMORY: "memory_gb", Kind.TIME_LIMIT: "minutes"}
+"""Of what the next attempt asks for more."""
 LEAVES = frozenset({Kind.NODE, Kind.COMMUNICATION})
+"""Kinds after which the next attempt leaves the node out."""
 
 
 def asked(job: Job, record: Record) -> Job:
@@ -40,10 +46,14 @@ def asked(job: Job, record: Record) -> Job:
 
 
 def refusal(job: Job, record: Record, profile: Profile, used: Mapping[str, int] | None) -> str:
-    """Why another attempt would end like the last one; empty if it may not. ``used``: what the last
-    one had asked for."""
+    """Why another attempt would end like the last one; empty if it may not.
+
+    Args:
+        used: what the last attempt had asked for; None: not known.
+    """
     kind = kind_of(record)
-    if used is not None and dict(used) != dataclasses.asdict(asked(job, record).resources):
+    now = dataclasses.asdict(asked(job, record).resources)
+    if used is not None and dict(used) != now:
         return ""  # a person asks for something else now
     if kind not in AGAIN:
         return (
@@ -51,27 +61,18 @@ def refusal(job: Job, record: Record, profile: Profile, used: Mapping[str, int] 
             f"({record.reason})"
         )
     key = GROWS.get(kind)
-    if key is not None and grown(job, record, profile, key) <= getattr(
-        asked(job, record).resources, key
-    ):
-        return (
-            f"{record.name} has asked for {key}={getattr(asked(job, record).resources, key)}, "
-            "the most that may be asked for"
-        )
+    if key is not None and grown(job, record, profile, key) <= now[key]:
+        return f"{record.name} has asked for {key}={now[key]}, the most that may be asked for"
     return ""
 
 
 def again(job: Job, record: Record, profile: Profile) -> Record:
     """A failed record made ready for its next attempt."""
     kind = kind_of(record)
-    key = GROWS.get(kind)
-    more = grown(job, record, profile, key) if key is not None else None
-    hosts = {
-        name
-        for name in [*record.exclude.split(","), record.host or "" if kind in LEAVES else ""]
-        if name
-    }
-    record = replace(
+    hosts = {name for name in record.exclude.split(",") if name}
+    if kind in LEAVES and record.host:
+        hosts.add(record.host)
+    ready = replace(
         record,
         state=JobState.WAITING,
         token="",
@@ -84,19 +85,19 @@ def again(job: Job, record: Record, profile: Profile) -> Record:
         held=False,
         exclude=",".join(sorted(hosts)),
     )
-    if key == "memory_gb":
-        return replace(record, memory_gb=more)
-    return replace(record, minutes=more) if key == "minutes" else record
+    key = GROWS.get(kind)
+    if key is None:
+        return ready
+    return replace(ready, **{key: grown(job, record, profile, key)})
 
 
 def grown(job: Job, record: Record, profile: Profile, key: str) -> int:
     """What a retry asks for of one resource, within the bounds; never less than before."""
-    before, planned = (
-        int(getattr(asked(job, record).resources, key)),
-        int(getattr(job.resources, key)),
-    )
+    before = int(getattr(asked(job, record).resources, key))
+    most = MOST * int(getattr(job.resources, key))
     limit = profile.limits()[key]
-    most = min(MOST * planned, limit) if limit is not None else MOST * planned
+    if limit is not None:
+        most = min(most, limit)
     return max(before, min(math.ceil(GROWTH * before), most))
 
 
@@ -114,22 +115,25 @@ def doomed(records: Sequence[Record]) -> dict[str, str]:
     stages: dict[str, list[Record]] = {}
     for record in records:
         stages.setdefault(record.stage, []).append(record)
-    found = {}
+    found: dict[str, str] = {}
     for stage in stages.values():
-        if any(record.state is JobState.COMPLETED for record in stage):
+        dead = died_alike(stage)
+        if len(dead) < ALIKE:
             continue
-        dead: dict[tuple[str, str], list[Record]] = {}
+        fate = f"held: {dead[0].name} and {len(dead) - 1} more died of {dead[0].reason}"
         for record in stage:
-            if record.state in FAILED and kind_of(record) in LIKE_SIBLINGS:
-                dead.setdefault((record.cause, alike(record.reason)), []).append(record)
-        worst = max(dead.values(), key=len, default=[])
-        if len(worst) >= ALIKE:
-            told = f"held: {worst[0].name} and {len(worst) - 1} more died of {worst[0].reason}"
-            found.update(
-                {
-                    record.name: told
-                    for record in stage
-                    if record.state in (JobState.WAITING, JobState.PENDING)
-                }
-            )
+            if record.state in (JobState.WAITING, JobState.PENDING):
+                found[record.name] = fate
     return found
+
+
+def died_alike(stage: Sequence[Record]) -> list[Record]:
+    """The largest group of a stage's jobs that died of the same, and of something that the others
+    would die of too; none if one of the stage has lived."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in stage:
+        if record.state is JobState.COMPLETED:
+            return []
+        if record.state in FAILED and kind_of(record) in LIKE_SIBLINGS:
+            groups.setdefault((record.cause, alike(record.reason)), []).append(record)
+    return max(groups.values(), key=len, default=[])
