@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from engines.analysis.config import Config
-from engines.analysis.costs import Cost, read_cost
 from engines.contract.config import ConfigError
+from engines.contract.cost import COST_FILE, Cost, read_cost
 from engines.contract.progress import read_progress
 from engines.contract.results import ResultSource, Row, read_results
 from engines.shared.data.contamination import overlap
@@ -77,7 +77,8 @@ class Found:
     """Specialist -> seed -> scores."""
     curves: dict[str, list[tuple[str, list[dict[str, Any]]]]] = field(default_factory=dict)
     """arm -> [(job, lines of progress.jsonl)]."""
-    costs: list[Cost] = field(default_factory=list)
+    costs: list[tuple[str, Cost | None]] = field(default_factory=list)
+    """(job, what it has cost; None: not known)."""
     results: list[tuple[ResultSource, list[Row]]] = field(default_factory=list)
     """Every finished job's own rows."""
     missing: list[str] = field(default_factory=list)
@@ -270,6 +271,19 @@ def check_settings(found: Found) -> None:
         )
 
 
+def read_cost_of(source: ResultSource, found: Found) -> None:
+    """Add what a job has cost; what is not known of it is named in ``missing``."""
+    out = Path(source.folder)
+    cost = read_cost(out)
+    if isinstance(cost, str):
+        found.costs.append((source.job, None))
+        found.missing.append(f"cost of {source.job}: {cost}")
+        return
+    found.costs.append((source.job, cost))
+    found.missing += [f"cost of {source.job}: {reason}" for reason in cost.unknown]
+    found.source("costs", out / COST_FILE)
+
+
 def labels(numbers: list[int]) -> str:
     """Source numbers as text, runs joined: [1-3, 7]."""
     spans: list[list[int]] = []
@@ -311,11 +325,8 @@ def read_jobs(config: Config) -> Found:
     found.missing += found.trained_on_test
     read_specialists(config, found)
     check_settings(found)
-    found.costs = [read_cost(source.job, Path(source.folder)) for source in config.inputs]
-    for cost in found.costs:
-        found.missing += [f"cost of {cost.job}: {reason}" for reason in cost.unknown]
-        for path in cost.files:
-            found.source("costs", path)
+    for source in config.inputs:
+        read_cost_of(source, found)
     for source, _ in found.results:
         found.source("rows", Path(source.folder) / "results.json")
     return found

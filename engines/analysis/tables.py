@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from statistics import fmean
 
 from engines.analysis.comparison import Line
-from engines.analysis.costs import Cost
 from engines.analysis.load import labels
 from engines.analysis.report import Report
+from engines.contract.cost import COST_FILE, Cost
 from engines.shared.reporting.statistics import Interval
 
 HEAD = ["domain", "n", "baseline", "treatment", "difference [95 %]", "p adjusted", "detectable"]
@@ -130,37 +132,30 @@ def macro_mean(values: dict[tuple[str, str], float]) -> float:
 
 
 def cost_rows(report: Report) -> list[list[str]]:
-    """One row per job, then the sum; a bound where a start left no record."""
+    """One row per job, then the sum."""
     found = report.found
-    rows = [
-        [
-            cost.job,
-            ", ".join(cost.hosts) or "unknown",
-            *map(said, (cost.cpus, cost.gpus, cost.memory_gb)),
-            *hours_of([cost]),
-            str(cost.attempts),
-            str(cost.requeues),
-            labels([found.source("costs", path) for path in cost.files]),
-        ]
-        for cost in found.costs
-    ]
-    attempts, requeues = (
-        sum(getattr(cost, name) for cost in found.costs) for name in ("attempts", "requeues")
-    )
-    return [
-        *rows,
-        [
-            "sum",
-            "",
-            "",
-            "",
-            "",
-            *hours_of(found.costs),
-            str(attempts),
-            str(requeues),
-            labels(found.uses.get("costs", [])),
-        ],
-    ]
+    paths = {source.job: Path(source.folder) / COST_FILE for source in report.config.inputs}
+    rows = []
+    for job, cost in found.costs:
+        if cost is None:
+            rows.append([job, *["unknown"] * (len(COSTS) - 2), ""])
+            continue
+        rows.append(
+            [
+                job,
+                ", ".join(cost.hosts) or "unknown",
+                said(cost.cpus),
+                said(cost.gpus),
+                said(cost.memory_gb),
+                *hours_of([cost]),
+                str(cost.attempts),
+                str(cost.requeues),
+                labels([found.source("costs", paths[job])]),
+            ]
+        )
+    costs = [cost for _, cost in found.costs]
+    sources = labels(found.uses.get("costs", []))
+    return [*rows, ["sum", "", "", "", "", *hours_of(costs), *starts_of(costs), sources]]
 
 
 def flip_rows(report: Report) -> list[list[str]]:
@@ -208,19 +203,32 @@ def said(value: int | None) -> str:
     return "unknown" if value is None else str(value)
 
 
-def hours_of(costs: list[Cost]) -> list[str]:
-    """Hours, CPU-hours and GPU-hours in sum. A lower bound is marked, nothing known is not zero,
-    and no GPU asked for is zero."""
-    unknown = any(cost.unknown for cost in costs)
-    bounds = {
-        "hours": unknown,
-        "cpu_hours": unknown,
-        "gpu_hours": any(cost.unknown and cost.gpus != 0 for cost in costs),
-    }
-    found = []
-    for name, at_least in bounds.items():
-        value = sum(getattr(cost, name) for cost in costs)
-        found.append(
-            f"{value:.3f}" if not at_least else f"\u2265 {value:.3f}" if value > 0 else "unknown"
-        )
-    return found
+def total(value: float, digits: int, lower_bound: bool) -> str:
+    """A sum. A lower bound is marked as one, and one that adds up to nothing is unknown, not 0."""
+    if not lower_bound:
+        return f"{value:.{digits}f}"
+    return f"\u2265 {value:.{digits}f}" if value > 0 else "unknown"
+
+
+def hours_of(costs: Sequence[Cost | None]) -> list[str]:
+    """Hours, CPU-hours and GPU-hours in sum."""
+    known = [cost for cost in costs if cost is not None]
+    unknown_jobs = len(known) < len(costs)
+    unknown_starts = any(cost.unknown for cost in known)
+    # Who asked for no GPU has used none, however long a start without an exit record went on.
+    unknown_starts_with_gpus = any(cost.unknown and cost.gpus != 0 for cost in known)
+    return [
+        total(sum(cost.seconds for cost in known) / 3600, 3, unknown_jobs or unknown_starts),
+        total(sum(cost.cpu_hours for cost in known), 3, unknown_jobs or unknown_starts),
+        total(sum(cost.gpu_hours for cost in known), 3, unknown_jobs or unknown_starts_with_gpus),
+    ]
+
+
+def starts_of(costs: Sequence[Cost | None]) -> list[str]:
+    """Attempts and requeues in sum."""
+    known = [cost for cost in costs if cost is not None]
+    unknown_jobs = len(known) < len(costs)
+    return [
+        total(sum(cost.attempts for cost in known), 0, unknown_jobs),
+        total(sum(cost.requeues for cost in known), 0, unknown_jobs),
+    ]

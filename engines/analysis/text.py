@@ -183,7 +183,7 @@ def flipped(report: Report) -> str:
 
 def spent(report: Report) -> str:
     """The sum of the costs in a sentence."""
-    hours, cpu_hours, gpu_hours = hours_of(report.found.costs)
+    hours, cpu_hours, gpu_hours = hours_of([cost for _, cost in report.found.costs])
     return (
         f"Spent on {len(report.found.costs)} jobs: {hours} hours, {cpu_hours} CPU-hours, "
         f"{gpu_hours} GPU-hours."

@@ -25,8 +25,8 @@ from orchestrator.description.engine_config import config_class
 from orchestrator.description.profile import EVERYWHERE, Profile
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import RUN, Plan
-from orchestrator.runs.code_copies import measured
-from orchestrator.runs.redaction import SHORTEST, is_secret, secret_values
+from orchestrator.runs.provenance.code_copies import measured
+from orchestrator.runs.provenance.redaction import SHORTEST, is_secret, secret_values
 
 PATH_KEYS = ("data", "validation_data", "test_data", "model", "models", "suite")
 """Keys of engines' configs whose values are paths."""
@@ -109,7 +109,7 @@ def this_machine(profile: Profile) -> Profile:
         profile,
         cpus_per_node=least(profile.cpus_per_node, machine.cpu_count()),
         memory_gb_per_node=least(profile.memory_gb_per_node, machine.memory_gb()),
-        gpus_per_node=least(profile.gpus_per_node, machine.gpu_count()),
+        gpus_per_node=least(profile.gpus_per_node, len(machine.gpu_ids())),
     )
 
 

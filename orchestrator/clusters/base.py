@@ -1,4 +1,8 @@
-"""What orch asks of a scheduler: Slurm's, or the one of this machine."""
+"""What orch asks of a scheduler: Slurm's, or the one of this machine.
+
+In: batches, job ids, records. Out: job ids, and answers by token. Called by the lifecycle, which
+knows no more of a scheduler than this; ``cluster_of`` (select.py) gives the one of a run.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from orchestrator.clusters.batch import Batch, Waits
-from orchestrator.runs.reconcile import Answer
 from orchestrator.runs.record import Record
+from orchestrator.runs.sources import Answer
 
 
 class Cluster(Protocol):

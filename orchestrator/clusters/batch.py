@@ -1,6 +1,7 @@
 """Jobs that are submitted together, what they wait for, and how Slurm writes the ids of arrays.
 
-Pure. The lifecycle makes batches; a cluster submits them.
+In: jobs and records. Out: a ``Batch`` and its ``Waits``. Pure. The lifecycle makes them
+(``orchestrator/lifecycle/batching.py``); a cluster submits them.
 """
 
 from __future__ import annotations
@@ -59,9 +60,8 @@ class Batch:
         if not self.indexes and not self.packed:
             return self.jobs[0].name
         elements = f"[{ranges(self.indexes)}]" if self.indexes else ""
-        return f"{self.jobs[0].stage}{elements}" + (
-            f" of {len(self.jobs)} jobs" if self.packed else ""
-        )
+        members = f" of {len(self.jobs)} jobs" if self.packed else ""
+        return f"{self.jobs[0].stage}{elements}{members}"
 
     def ids(self, job_id: str) -> list[str]:
         """Id of each member when the scheduler gave ``job_id``; the members of a pack share one."""
@@ -95,7 +95,12 @@ def ranges(numbers: Iterable[int]) -> str:
             spans[-1][1] = number
         else:
             spans.append([number, number])
-    return ",".join(f"{first}-{last}" if last > first else f"{first}" for first, last in spans)
+    texts = [f"{first}-{last}" if last > first else f"{first}" for first, last in spans]
+    return ",".join(texts)
+
+
+SPAN = re.compile(r"(\d+)(?:-(\d+))?(?::(\d+))?")
+"""``4``, ``4-9`` or ``4-9:2``."""
 
 
 def expanded(job_id: str) -> list[str]:
@@ -103,20 +108,18 @@ def expanded(job_id: str) -> list[str]:
 
     ValueError if it was cut off (``...``): what it stood for would look as if it were not there.
     """
-    head, bracket, inside = job_id.partition("[")
+    head, bracket, listed = job_id.partition("[")
     if not bracket:
         return [job_id]
-    listed, _, _throttle = inside.removesuffix("]").partition("%")
+    spans, _, _throttle = listed.removesuffix("]").partition("%")
     found = []
-    for part in listed.split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?(?::(\d+))?", part)
-        if match is None or not inside.endswith("]"):
+    for span in spans.split(","):
+        match = SPAN.fullmatch(span)
+        if match is None or not listed.endswith("]"):
             raise ValueError(f"the array {job_id} is not listed whole")
-        first = int(match[1])
-        found += [
-            f"{head}{number}"
-            for number in range(first, int(match[2] or first) + 1, int(match[3] or 1))
-        ]
+        first, last, step = match.groups()
+        indexes = range(int(first), int(last or first) + 1, int(step or 1))
+        found += [f"{head}{index}" for index in indexes]
     return found
 
 
@@ -124,7 +127,7 @@ def compressed(job_ids: Iterable[str]) -> list[str]:
     """Ids with the elements of each array as one ``123_[0-4,7]``."""
     elements: dict[str, list[int]] = {}
     singles = []
-    for job_id in dict.fromkeys(job_ids):
+    for job_id in dict.fromkeys(job_ids):  # each once, in their order
         parsed = JobId.parse(job_id)
         if parsed.index is None:
             singles.append(job_id)

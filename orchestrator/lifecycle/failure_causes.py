@@ -17,8 +17,8 @@ from enum import StrEnum
 
 from msgspec.structs import replace
 
-from orchestrator.runs.reconcile import ExitRecord
 from orchestrator.runs.record import FAILED, JobState, Record
+from orchestrator.runs.sources import ExitRecord
 
 
 class Kind(StrEnum):

@@ -177,7 +177,7 @@ def send(run: Run, records: Sequence[Record]) -> None:
 
 def messages(run: Run, records: Sequence[Record], wanted: Mapping[str, Any]) -> list[Message]:
     """What there is to tell, by every way that works here."""
-    from orchestrator.runs.redaction import redacted  # most runs tell nobody
+    from orchestrator.runs.provenance.redaction import redacted  # most runs tell nobody
 
     kinds = wanted.get("on") or EVENTS
     ways = senders(run, wanted)

@@ -19,9 +19,11 @@ from orchestrator.clusters.base import Cluster
 from orchestrator.lifecycle import gates, queue_limits
 from orchestrator.lifecycle.failure_causes import with_cause
 from orchestrator.node.system import tail
-from orchestrator.runs.reconcile import SCHEDULER_SECONDS, Answer, ExitRecord, reconcile
+from orchestrator.runs.reconcile import reconcile
 from orchestrator.runs.record import FAILED, Doubt, JobId, JobState, Record
+from orchestrator.runs.rules import SCHEDULER_SECONDS
 from orchestrator.runs.run import Run
+from orchestrator.runs.sources import Answer, ExitRecord
 
 SETTLE_SECONDS = 5.0
 """An intent younger than this may still be on its way to the scheduler."""

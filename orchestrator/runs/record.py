@@ -133,6 +133,8 @@ class Record(
     """Who said so: results, exit record, sacct, squeue, scheduler, gate, limit or orch."""
     seen: float = 0.0
     """When the source said so, in Unix seconds."""
+    rule: str = ""
+    """Which rule of ``reconcile`` decided the state; empty in what older versions wrote."""
     reason: str = ""
     """Why it waits or died, for people; what the program decides hangs on the two fields below."""
     waits_on: Wait | None = None

@@ -30,7 +30,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -39,14 +39,12 @@ from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.node.system import CANCEL, claim_of, take, write_json
 from orchestrator.planning.plan import Plan
-from orchestrator.runs.reconcile import ExitRecord
+from orchestrator.runs import layout
+from orchestrator.runs.provenance.launches import Code, code_of
 from orchestrator.runs.record import Doubt, JobState, Record, Token
+from orchestrator.runs.sources import ExitRecord
 from orchestrator.runs.state_file import NAME as STATE
 from orchestrator.runs.state_file import read_state, write_state
-
-if TYPE_CHECKING:
-    from orchestrator.runs.provenance import Code
-
 
 EVOLUTION = "evolution.json"
 """Is in the folder of a run whose plan grows: what `orch evolve` has seen and taken."""
@@ -83,9 +81,21 @@ class Run:
         """The folder of a job."""
         return self.folder / job.folder
 
+    def out_folder(self, job: Job | Record) -> Path:
+        """What a job has written: progress, checkpoints, results."""
+        return layout.out_folder(self.folder, job.folder)
+
+    def results(self, job: Job | Record) -> Path:
+        """The file that is there once a job has done its work."""
+        return self.out_folder(job) / layout.RESULTS
+
     def attempt_folder(self, record: Record) -> Path:
         """The folder of a job's newest attempt."""
-        return self.folder / record.folder / f"attempt-{record.attempt}"
+        return layout.attempt_folder(self.folder, record.folder, record.attempt)
+
+    def exit_file(self, record: Record) -> Path:
+        """The exit record of a job's newest attempt."""
+        return self.attempt_folder(record) / layout.EXIT
 
     def log(self, record: Record) -> Path:
         """The log of a job's newest attempt; of a member of a pack that has not started that of its
@@ -144,10 +154,6 @@ class Run:
 
     def code(self) -> Code:
         """The copy of the code that the next submissions start."""
-        from orchestrator.runs.provenance import (
-            code_of,
-        )  # `orch status` has no need of git, packages and hashes
-
         return code_of(self.folder)
 
     def load(self) -> list[Record]:
@@ -233,6 +239,7 @@ class Run:
                 "ended": now,
                 "results": False,
                 "requeued": False,
+                "restart": 0,
                 "signals": [],
                 "state": str(JobState.CANCELLED),
                 "reason": "cancelled before it started",

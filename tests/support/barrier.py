@@ -8,7 +8,7 @@ from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 from orchestrator.clusters.slurm import call_budget
-from orchestrator.clusters.slurm.call_budget import Said
+from orchestrator.clusters.slurm.call_budget import CachedAnswer
 
 _together: list[Barrier] = []
 
@@ -27,11 +27,11 @@ def take_five() -> int:
 def ask_slowly(note: str) -> str | None:
     """The shared answer to a question that takes a while; who asks it writes that down."""
 
-    def ask() -> Said:
+    def ask() -> CachedAnswer:
         with Path(note).open("a") as file:
             file.write("asked\n")
         time.sleep(0.3)
-        return Said(asked=time.time(), text="the queue")
+        return CachedAnswer(asked=time.time(), text="the queue")
 
     _together[0].wait(timeout=120)
     return call_budget.shared("squeue", ask).text

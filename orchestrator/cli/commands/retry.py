@@ -12,7 +12,7 @@ def retry(run: RunName = None, job: Jobs = None) -> None:
     checkpoint."""
     from orchestrator.lifecycle.retry import retry as again
     from orchestrator.runs.lookup import find_run
-    from orchestrator.runs.provenance import note
+    from orchestrator.runs.provenance.launches import note
 
     found = find_run(run)
     told: list[str] = []

@@ -6,8 +6,8 @@ from orchestrator.cli.arguments import JobName, OfRun
 
 
 def why(job: JobName, run: OfRun = None) -> None:
-    """Explain where a job stands: what it waits for, what its gate saw in which file, why it was
-    skipped or died."""
+    """Explain where a job stands: which source decided its state, what it waits for, what its gate
+    saw in which file, why it was skipped or died."""
     from orchestrator.lifecycle.refresh import refresh
     from orchestrator.runs.lookup import find_run
     from orchestrator.views.logs import one_job

@@ -1,5 +1,9 @@
-"""Start the scheduler of the cluster `local` for one run: ``python -P -m
-orchestrator.clusters.local RUN_FOLDER``."""
+"""Run the scheduler of the cluster `local` for one run, until nothing is queued or running.
+
+    python -P -m orchestrator.clusters.local RUN_FOLDER
+
+``LocalCluster`` (cluster.py) starts it whenever none has the run's lock.
+"""
 
 from __future__ import annotations
 
@@ -39,9 +43,8 @@ def main() -> int:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         scheduler = Scheduler(run)
         idle = 0
-        while (
-            idle < 10
-        ):  # a launch submits job by job: a queue that is empty for a moment is not the end
+        # A launch submits job by job: a queue that is empty for a moment is not the end.
+        while idle < 10:
             idle = 0 if scheduler.round() else idle + 1
             time.sleep(POLL_SECONDS)
     return 0

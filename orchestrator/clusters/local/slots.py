@@ -1,4 +1,7 @@
-"""CPUs, memory and GPUs of this machine, shared by all runs on it.
+"""Share CPUs, memory and GPUs of this machine between the jobs of all runs on it.
+
+In: what the machine has and what a job asks for. Out: the GPUs that it gets, or None while it does
+not fit. Called by the local scheduler.
 
 A ledger file under a lock holds who has what. An entry counts only while its process lives, so
 nothing has to be given back after a kill. Free memory is counted from what jobs asked for, not
@@ -10,68 +13,15 @@ from __future__ import annotations
 import fcntl
 import getpass
 import json
-import os
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from jobs.spec import Resources
+from orchestrator.clusters.local.machine import Machine
 from orchestrator.node.system import process_start
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What jobs may share here."""
-
-    cpus: int
-    memory_gb: int
-    gpus: tuple[str, ...]
-    """Ids as in CUDA_VISIBLE_DEVICES."""
-
-    def refusal(self, resources: Resources) -> str | None:
-        """Why a job can never run here, or None."""
-        asked = (
-            ("cpus", resources.cpus, self.cpus),
-            ("memory_gb", resources.memory_gb, self.memory_gb),
-            ("gpus", resources.gpus, len(self.gpus)),
-            ("nodes", resources.nodes, 1),
-        )
-        over = [f"{key} {want} (it has {have})" for key, want, have in asked if want > have]
-        return (
-            f"asks for more than this machine has: {', '.join(over)}; ask for less with "
-            "--set STAGE.resources.KEY=N"
-            if over
-            else None
-        )
-
-
-def this_machine() -> Machine:
-    """CPUs this process may use, memory of the machine or the cgroup, GPUs by CUDA_VISIBLE_DEVICES
-    or nvidia-smi."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limit = Path("/sys/fs/cgroup/memory.max")
-    if limit.exists() and limit.read_text().strip().isdigit():
-        memory = min(memory, int(limit.read_text()))
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None:
-        gpus = tuple(part for part in visible.split(",") if part)
-    elif shutil.which("nvidia-smi"):
-        listed = subprocess.run(
-            ["nvidia-smi", "--list-gpus"], capture_output=True, text=True, timeout=60
-        )
-        gpus = (
-            tuple(str(number) for number in range(len(listed.stdout.splitlines())))
-            if listed.returncode == 0
-            else ()
-        )
-    else:
-        gpus = ()
-    return Machine(len(os.sched_getaffinity(0)), max(1, round(memory / 2**30)), gpus)
 
 
 def ledger_path() -> Path:
@@ -87,11 +37,8 @@ def ledger() -> Iterator[list[dict[str, Any]]]:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
         text = file.read()
-        entries = [
-            entry
-            for entry in (json.loads(text) if text else [])
-            if process_start(entry["pid"]) == entry["start"]
-        ]
+        noted = json.loads(text) if text else []
+        entries = [entry for entry in noted if process_start(entry["pid"]) == entry["start"]]
         yield entries
         file.seek(0)
         file.truncate()

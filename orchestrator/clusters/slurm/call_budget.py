@@ -1,11 +1,15 @@
-"""What all orch processes of a user share about Slurm: how often its programs were called, and the
-newest answers.
+"""Limit how often all orch processes of a user call Slurm's programs, and share the newest answers
+between them.
+
+In: how many calls a minute are allowed, or a question and how to ask it. Out: when a call may be
+made, or an answer. Called by calls.py and queries.py. The files:
 
     ~/.cache/orch/calls             one time stamp for each call of the last minute
-                 /changed           when a job was last submitted, ended or held: an older answer is not used any more
+                 /changed           when a job was last submitted, ended or held: an older answer
+                                    is not used any more
                  /<hash>.answer     what squeue or sacct said, and when it was asked
 
-It lies in the home folder (or ``ORCH_CACHE``) and not with the runs, because the budget is the
+They lie in the home folder (or ``ORCH_CACHE``) and not with the runs, because the limit is the
 user's: terminals with different folders of runs, and the jobs that look at gates, take from the
 same one. Removing the folder at any time does no harm.
 """
@@ -27,14 +31,14 @@ from orchestrator.errors import RunError
 
 MINUTE_SECONDS = 60.0
 SHARED_SECONDS = 5.0
-"""An answer this young is as good as a new one to whoever only wants to look."""
+"""An answer this young is as good as a new one to a command that only shows it."""
 SUBMITTING_SHARE = 0.8
-"""Part of the budget that submissions may use up; the rest is for whoever wants to see what became
+"""Part of the calls that submissions may use up; the rest is for whoever wants to see what became
 of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Said:
+class CachedAnswer:
     """An answer of one of Slurm's programs."""
 
     asked: float
@@ -85,10 +89,10 @@ def take(per_minute: int, submits: bool = False) -> float:
     most = max(1, int(per_minute * SUBMITTING_SHARE)) if submits else per_minute
     with locked(folder() / "calls") as file:
         now = time.time()
+        stamps = [number(line) for line in file]
+        # A stamp far in the future is from before the clock was set back.
         recent = sorted(
-            stamp
-            for line in file
-            if (stamp := number(line)) is not None and abs(now - stamp) < MINUTE_SECONDS
+            stamp for stamp in stamps if stamp is not None and abs(now - stamp) < MINUTE_SECONDS
         )
         if len(recent) >= most:
             return max(0.01, recent[-most] + MINUTE_SECONDS - now)
@@ -116,7 +120,7 @@ def changed() -> None:
         rewrite(file, repr(time.time()))
 
 
-def shared(question: str, ask: Callable[[], Said]) -> Said:
+def shared(question: str, ask: Callable[[], CachedAnswer]) -> CachedAnswer:
     """The answer to a question by whoever of the user's processes asked it last, or a new one if
     that is too old.
 
@@ -124,21 +128,23 @@ def shared(question: str, ask: Callable[[], Said]) -> Said:
     too, so twenty terminals do not wait for a dead controller one after the other.
     """
     with locked(folder() / f"{hashlib.sha256(question.encode()).hexdigest()[:16]}.answer") as file:
-        said = read(file.read())
-        if (
-            said is None
-            or not 0.0 <= time.time() - said.asked < SHARED_SECONDS
-            or said.asked <= last_change()
-        ):
-            said = ask()
-            rewrite(file, json.dumps(asdict(said)))
-        return said
+        answer = read(file.read())
+        if answer is None or not is_fresh(answer):
+            answer = ask()
+            rewrite(file, json.dumps(asdict(answer)))
+        return answer
 
 
-def read(text: str) -> Said | None:
+def is_fresh(answer: CachedAnswer) -> bool:
+    """Whether an answer is young enough, and nothing was changed since."""
+    young = 0.0 <= time.time() - answer.asked < SHARED_SECONDS
+    return young and answer.asked > last_change()
+
+
+def read(text: str) -> CachedAnswer | None:
     """An answer from its file; None if there is none, or a kill has torn it."""
     try:
-        return Said(**json.loads(text))
+        return CachedAnswer(**json.loads(text))
     except (ValueError, TypeError):
         return None
 

@@ -1,5 +1,9 @@
-"""How Slurm's programs are called: never through a shell, with a time limit, within the user's
-budget, an answer shared where it may be."""
+"""Call Slurm's programs: never through a shell, with a time limit, within the user's limit on
+calls, an answer shared where it may be.
+
+In: a command as a list. Out: its output, or why there is none. Called by ``SlurmCluster``
+(cluster.py); queries.py uses ``call``.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import subprocess
 import time
 
 from orchestrator.clusters.slurm import call_budget
-from orchestrator.clusters.slurm.call_budget import Said
+from orchestrator.clusters.slurm.call_budget import CachedAnswer
 from orchestrator.description.profile import Profile
 
 COMMAND_SECONDS = 60.0
@@ -40,39 +44,39 @@ class Calls:
             if submits:
                 call_budget.changed()
 
-    def ask(self, command: list[str], paid: bool = False) -> Said:
+    def ask(self, command: list[str], paid: bool = False) -> CachedAnswer:
         """The output of a program that succeeds, or why there is none; ``paid``: the budget has
         been asked already."""
         asked = time.time()
         try:
             result = call(command) if paid else self.run(command)
         except subprocess.TimeoutExpired:
-            return Said(
+            return CachedAnswer(
                 asked=asked,
                 text=None,
                 trouble=f"{command[0]} did not answer within {COMMAND_SECONDS:.0f} s",
             )
         except FileNotFoundError:
-            return Said(asked=asked, text=None, trouble=f"there is no {command[0]} here")
+            return CachedAnswer(asked=asked, text=None, trouble=f"there is no {command[0]} here")
         if result.returncode != 0:
-            return Said(
+            return CachedAnswer(
                 asked=asked,
                 text=None,
                 trouble=f"{command[0]}: {' '.join(result.stderr.split())[:200]}",
             )
-        return Said(asked=asked, text=result.stdout)
+        return CachedAnswer(asked=asked, text=result.stdout)
 
-    def ask_shared(self, command: list[str]) -> Said:
+    def ask_shared(self, command: list[str]) -> CachedAnswer:
         """The same; an answer of the last seconds will do, and nobody waits for the budget."""
 
-        def anew() -> Said:
+        def anew() -> CachedAnswer:
             seconds = call_budget.take(self.per_minute)
             if seconds > 0:
-                told = (
+                trouble = (
                     f"{self.per_minute} calls of Slurm a minute are used up "
                     f"(calls_per_minute); {command[0]} is asked in {seconds:.0f} s"
                 )
-                return Said(asked=time.time(), text=None, trouble=told)
+                return CachedAnswer(asked=time.time(), text=None, trouble=trouble)
             return self.ask(command, paid=True)
 
         return call_budget.shared(f"{self.cluster} {' '.join(command)}", anew)

@@ -222,50 +222,84 @@ def test_mcnemar_is_not_used_where_a_value_is_a_mean_over_seeds(tmp_path):
     assert "Test by sign flips: math, macro mean." in " ".join(text.split())
 
 
-def test_what_ran_where_counts_every_start_and_every_table_row_names_its_source(tmp_path):
+def cost(source: dict, **known) -> None:
+    """What a job has cost, as the program on the node leaves it."""
+    document = {
+        "schema": 1,
+        "seconds": 3600.0,
+        "cpu_hours": 8.0,
+        "gpu_hours": 0.0,
+        "attempts": 1,
+        "requeues": 0,
+        "hosts": ["n1"],
+        "cpus": 8,
+        "gpus": 0,
+        "memory_gb": 16,
+        "unknown": [],
+        "a key of a later version": 1,
+    }
+    (Path(source["folder"]) / "cost.json").write_text(json.dumps({**document, **known}))
+
+
+def test_what_ran_where_is_shown_as_handed_over_and_every_table_row_names_its_source(tmp_path):
     inputs = [
         evaluated(tmp_path, "baseline", {"math": [0, 1]}),
         evaluated(tmp_path, "pcgrad", {"math": [1, 1]}),
     ]
-    record = {
-        "token": "t",
-        "host": "a100-1",
-        "started": 0.0,
-        "resources": {"nodes": 1, "gpus": 2, "cpus": 8, "memory_gb": 64},
-    }
-    for number, restart in (("exit-0.json", 0), ("exit.json", 1)):
-        path = Path(inputs[0]["folder"]).parent / "attempt-1" / number
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps({**record, "restart": restart, "ended": 1800.0 * (restart + 1)}))
+    spent = {"seconds": 5400.0, "cpu_hours": 12.0, "gpu_hours": 3.0, "gpus": 2, "memory_gb": 64}
+    cost(inputs[0], **spent, hosts=["a100-1", "a100-2"], requeues=1)
+    cost(inputs[1])
     text = (report(tmp_path, inputs) / "report.md").read_text()
     assert (
-        "| evaluate/arm=baseline,seed=0 | a100-1 | 8 | 2 | 64 | 1.500 | 12.000 | 3.000 | "
-        "1 | 1 | [5-6] |" in text
+        "| evaluate/arm=baseline,seed=0 | a100-1, a100-2 | 8 | 2 | 64 | 1.500 | 12.000 | 3.000 | "
+        "1 | 1 | [5] |" in text
     )
-    assert (
-        "| evaluate/arm=pcgrad,seed=0 | unknown | unknown | unknown | unknown | unknown |" in text
-    )
-    assert "| sum |  |  |  |  | ≥ 1.500 | ≥ 12.000 | ≥ 3.000 | 1 | 1 | [5-6] |" in text
+    assert "| sum |  |  |  |  | 2.500 | 20.000 | 3.000 | 2 | 1 | [5-6] |" in text
     assert "Scores from [1-4]." in text
     assert "| math | 2 | 50.0 | 100.0 | +50.0 [+0.0, +100.0] | 1.000 | 140.1 | [1-4] |" in text
     assert "](figures/differences.png)\n\nPaired differences" in text
     assert "- [2] evaluate-baseline-0/out/scores/epoch-000002.jsonl" in text
+    assert "- [5] evaluate-baseline-0/out/cost.json" in text
+
+
+def test_two_jobs_of_a_pack_that_share_a_gpu_for_an_hour_make_one_gpu_hour(tmp_path):
+    inputs = [evaluated(tmp_path, arm, {"math": [0, 1]}) for arm in ("baseline", "pcgrad")]
+    for source in inputs:
+        cost(source, gpus=1, gpu_hours=0.5)
+    out = report(tmp_path, inputs)
+    assert "| sum |  |  |  |  | 2.000 | 16.000 | 1.000 | 2 | 0 |" in (out / "report.md").read_text()
+    assert (
+        "Spent on 2 jobs: 2.000 hours, 16.000 CPU-hours, 1.000 GPU-hours."
+        in (out / "report.txt").read_text()
+    )
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        (None, "its output folder has no cost.json"),
+        ('{"schema": 2, "price": 3}', "cost.json cannot be read by this version"),
+    ],
+)
+def test_a_cost_that_is_not_known_is_named_and_never_zero(tmp_path, left, said):
+    inputs = [evaluated(tmp_path, arm, {"math": [0, 1]}) for arm in ("baseline", "pcgrad")]
+    cost(inputs[0])
+    if left is not None:
+        (Path(inputs[1]["folder"]) / "cost.json").write_text(left)
+    text = (report(tmp_path, inputs) / "report.md").read_text()
+    assert "| evaluate/arm=pcgrad,seed=0 |" + " unknown |" * 9 + "  |" in text
+    assert "| sum |  |  |  |  | ≥ 1.000 | ≥ 8.000 | unknown | ≥ 1 | unknown | [5] |" in text
+    assert re.search(rf"- cost of evaluate/arm=pcgrad,seed=0: .*{said}", text)
 
 
 def test_a_start_without_an_end_makes_the_sum_a_lower_bound_and_is_named(tmp_path):
     inputs = [evaluated(tmp_path, arm, {"math": [0, 1]}) for arm in ("baseline", "pcgrad")]
-    for source, ended in zip(inputs, (True, False), strict=True):
-        folder = Path(source["folder"]).parent
-        (folder / "job.json").write_text(
-            json.dumps({"resources": {"nodes": 2, "gpus": 0, "cpus": 4, "memory_gb": 8}})
-        )
-        (folder / "attempt-1").mkdir()
-        claim = {"token": "t", "host": "n1", "started": 0.0, "restart": 0}
-        (folder / "attempt-1" / "claim.json").write_text(json.dumps(claim))
-        if ended:  # as an older version wrote it: what was asked for is in job.json alone
-            (folder / "attempt-1" / "exit.json").write_text(json.dumps({**claim, "ended": 3600.0}))
+    cost(inputs[0])
+    nothing = {"seconds": 0.0, "cpu_hours": 0.0, "gpu_hours": 0.0}
+    cost(inputs[1], **nothing, unknown=["attempt-1 started on n1 and left no exit record"])
     text = (report(tmp_path, inputs) / "report.md").read_text()
     assert "| n1 | 8 | 0 | 16 | 1.000 | 8.000 | 0.000 | 1 | 0 |" in text
+    assert "| n1 | 8 | 0 | 16 | unknown | unknown | 0.000 | 1 | 0 |" in text
     assert "| sum |  |  |  |  | ≥ 1.000 | ≥ 8.000 | 0.000 | 2 | 0 |" in text
     assert (
         "- cost of evaluate/arm=pcgrad,seed=0: attempt-1 started on n1 and left no exit record"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.clusters.slurm import call_budget
-from orchestrator.clusters.slurm.call_budget import Said
+from orchestrator.clusters.slurm.call_budget import CachedAnswer
 from tests.support.barrier import ask_slowly, meet, take_five
 
 PROCESSES = 20
@@ -81,9 +81,9 @@ def test_an_answer_is_not_used_after_a_submission_nor_when_it_is_old_or_torn(
 ) -> None:
     asked = []
 
-    def ask() -> Said:
+    def ask() -> CachedAnswer:
         asked.append(time.time())
-        return Said(asked=asked[-1], text=None, trouble="squeue is not there")
+        return CachedAnswer(asked=asked[-1], text=None, trouble="squeue is not there")
 
     assert call_budget.shared("q", ask) == call_budget.shared("q", ask)
     assert len(asked) == 1  # that it could not be asked is shared too

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from jobs.spec import Job
 from orchestrator.clusters.batch import Batch, compressed, expanded, ranges
 from orchestrator.clusters.slurm.parse import parse_sacct, parse_squeue
-from orchestrator.clusters.slurm.script import dependency, script_text
+from orchestrator.clusters.slurm.script import JobScript, dependency, script_text
 from orchestrator.description.profile import Profile
 from orchestrator.lifecycle.batching import make_batches, waits_for
 from orchestrator.lifecycle.observe import Observation, never_started
@@ -185,12 +185,14 @@ def test_the_script_of_an_array_has_its_indexes_its_throttle_and_a_log_per_eleme
     (batch,), by_name, _ = submitted(run)
     text = script_text(
         Profile(kind="slurm", throttle=2),
-        batch.jobs[0],
-        "e.train.t",
-        Path("/runs/100%/arrays/t/%a.log"),
-        dependency(waits_for(batch, by_name)),
-        ["true"],
-        batch.indexes,
+        batch.jobs[0].resources,
+        JobScript(
+            name="e.train.t",
+            log=Path("/runs/100%/arrays/t/%a.log"),
+            dependency=dependency(waits_for(batch, by_name)),
+            command=["true"],
+            indexes=batch.indexes,
+        ),
     )
     assert "#SBATCH --array=0-3%2\n" in text
     assert "#SBATCH --output=/runs/100%%/arrays/t/%a.log\n" in text

@@ -20,9 +20,9 @@ from orchestrator.lifecycle.decide import (
 )
 from orchestrator.lifecycle.failure_causes import Kind
 from orchestrator.lifecycle.observe import Observation, as_observed, is_intent, with_siblings
-from orchestrator.runs.reconcile import ExitRecord, Seen
 from orchestrator.runs.record import ACTIVE, Doubt, JobState, Record, Wait
 from orchestrator.runs.run import Run, waiting
+from orchestrator.runs.sources import ExitRecord, SchedulerRecord
 from tests.support.builders import job, run_of
 
 EVERYTHING = Request(everything=True)
@@ -38,10 +38,10 @@ def submitted(name: str, state: JobState = JobState.RUNNING) -> dict[str, Any]:
     return {"state": state, "token": f"t-{name}", "job_id": f"1{name}", "attempt": 1, "seen": 5.0}
 
 
-def in_queue(*names: str) -> dict[str, Seen]:
+def in_queue(*names: str) -> dict[str, SchedulerRecord]:
     """The queue's answer that shows these jobs running."""
     return {
-        f"t-{name}": Seen(job_id=f"1{name}", token=f"t-{name}", state=JobState.RUNNING)
+        f"t-{name}": SchedulerRecord(job_id=f"1{name}", token=f"t-{name}", state=JobState.RUNNING)
         for name in names
     }
 
@@ -131,7 +131,7 @@ def test_jobs_that_would_die_as_others_have_are_held_until_one_has_lived() -> No
 
 @pytest.mark.parametrize("queue", [None, {}])
 def test_a_job_that_left_the_queue_is_in_doubt_for_the_reason_that_there_is(
-    queue: dict[str, Seen] | None,
+    queue: dict[str, SchedulerRecord] | None,
 ) -> None:
     run = run_of(job("a"))
     records = records_of(run, a=submitted("a"))

@@ -26,9 +26,10 @@ from orchestrator.lifecycle.batching import make_batches
 from orchestrator.lifecycle.decide import choose
 from orchestrator.node.system import process_start
 from orchestrator.planning.plan import Plan
-from orchestrator.runs.reconcile import Answer, ExitRecord, Seen, reconcile
+from orchestrator.runs.reconcile import reconcile
 from orchestrator.runs.record import JobId, JobState, Record, Token
 from orchestrator.runs.run import waiting
+from orchestrator.runs.sources import Answer, ExitRecord, SchedulerRecord
 from tests.support.builders import job, planned, run_of, submitted
 from tests.support.cli import SAVES, SMALL, jobs, launch, orch, until
 from tests.support.node import start_node
@@ -315,7 +316,7 @@ def left(place: int, code: int, **values: Any) -> ExitRecord:
 
 
 def word(state: JobState) -> Answer:
-    return {f"{HEAD}_3": Seen(job_id="7_3", token=f"{HEAD}_3", state=state, started=1.0)}
+    return {f"{HEAD}_3": SchedulerRecord(job_id="7_3", token=f"{HEAD}_3", state=state, started=1.0)}
 
 
 @pytest.mark.parametrize(
