@@ -19,8 +19,10 @@ from engines.contract.checkpoints import Manifest, selected_by
 from engines.contract.config import ConfigError
 from engines.evaluation.config import Config
 from engines.evaluation.suite import PLAIN, Settings, Suite, Task, changed
+from engines.shared.data.benchmarks import KNOWN_FILES
 from engines.shared.data.preparation import file_hash, hub_folder
-from engines.shared.data.problems import KNOWN_FILES, Problem, prompt_token_ids, read_problems
+from engines.shared.data.problem_files import read_problems
+from engines.shared.data.problems import Problem, prompt_token_ids
 
 KNOWN = {
     "math500": "math500.jsonl",

@@ -19,7 +19,8 @@ from engines.contract.progress import Progress
 from engines.contract.results import Row, write_results
 from engines.miniature.config import Config
 from engines.shared.data.miniature import DOMAINS, splits
-from engines.shared.data.problems import Problem, write_problems
+from engines.shared.data.problem_files import write_problems
+from engines.shared.data.problems import Problem
 
 Data = dict[str, dict[str, list[Problem]]]
 """Problems of each domain and split."""

@@ -17,7 +17,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from engines.shared.data.problems import KNOWN_FILES, Problem, read_problems
+from engines.shared.data.benchmarks import KNOWN_FILES
+from engines.shared.data.problem_files import read_problems
+from engines.shared.data.problems import Problem
 from engines.shared.sandbox.execution import CHOICE, KINDS, run_program, self_test
 from engines.shared.scoring.registry import IN_SANDBOX, VERSIONS, kind_of, scorer
 

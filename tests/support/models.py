@@ -83,7 +83,8 @@ def make_model(folder: Path, tied: bool) -> None:
 
 def make_data(folder: Path) -> None:
     """Training and validation files of the tasks."""
-    from engines.shared.data.problems import Problem, write_problems
+    from engines.shared.data.problem_files import write_problems
+    from engines.shared.data.problems import Problem
     from engines.shared.scoring.registry import score
 
     folder.mkdir()

@@ -11,7 +11,8 @@ from engines.contract.config import ConfigError
 from engines.ppo.config import Config
 from engines.ppo.data.contamination import check_test_data, refuse_shared
 from engines.shared.data.contamination import data_files
-from engines.shared.data.problems import Problem, prompt_token_ids, read_problems
+from engines.shared.data.problem_files import read_problems
+from engines.shared.data.problems import Problem, prompt_token_ids
 
 NEEDS = {
     "mgda": ("torchjd",),

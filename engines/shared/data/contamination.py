@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engines.contract.config import ConfigError
-from engines.shared.data.problems import KNOWN_FILES, Problem, content_key, read_problems
+from engines.shared.data.benchmarks import KNOWN_FILES
+from engines.shared.data.problem_files import read_problems
+from engines.shared.data.problems import Problem, content_key
 
 Tasks = Mapping[str, Sequence[Problem]]
 Files = str | dict[str, str | list[str]]

@@ -24,7 +24,8 @@ import yaml
 from engines.contract.config import ConfigError
 from engines.contract.files import write_json
 from engines.shared.data.miniature import DOMAINS, SIZES, splits
-from engines.shared.data.problems import Problem, content_key, read_problems, write_problems
+from engines.shared.data.problem_files import read_problems, write_problems
+from engines.shared.data.problems import Problem, content_key
 
 SPLITS = ("train", "validation", "test")
 

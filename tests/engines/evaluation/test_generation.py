@@ -18,7 +18,8 @@ from engines.contract.results import read_results
 from engines.evaluation.generation import Worker, check_weights, context_length
 from engines.evaluation.inputs import Model
 from engines.evaluation.workers import generate_in_processes
-from engines.shared.data.problems import make_problem, user, write_problems
+from engines.shared.data.problem_files import write_problems
+from engines.shared.data.problems import make_problem, user
 from tests.support.evaluation import coordinator_of, item, keys, texts
 from tests.support.paths import ROOT
 

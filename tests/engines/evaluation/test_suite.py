@@ -20,7 +20,8 @@ from engines.evaluation.config import Config
 from engines.evaluation.inputs import read_items, remarks, task_files
 from engines.evaluation.suite import load_suite
 from engines.shared.data.preparation import file_hash
-from engines.shared.data.problems import make_problem, prompt_token_ids, user, write_problems
+from engines.shared.data.problem_files import write_problems
+from engines.shared.data.problems import make_problem, prompt_token_ids, user
 from tests.support.paths import ROOT
 
 ONLINE = {

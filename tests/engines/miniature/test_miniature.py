@@ -13,14 +13,8 @@ from hypothesis import strategies as st
 from engines.contract import checkpoints
 from engines.contract.config import ConfigError
 from engines.shared.data.miniature import GENERATORS, splits
-from engines.shared.data.problems import (
-    make_problem,
-    problem_of,
-    prompt_token_ids,
-    read_problems,
-    user,
-    write_problems,
-)
+from engines.shared.data.problem_files import problem_of, read_problems, write_problems
+from engines.shared.data.problems import make_problem, prompt_token_ids, user
 
 
 @settings(max_examples=20, deadline=None)

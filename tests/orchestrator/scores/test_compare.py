@@ -21,7 +21,8 @@ from engines.contract.tidy import Tidy, csv_text, records, write_parquet
 from engines.evaluation.config import Config as EvaluationConfig
 from engines.ppo.config import Config as TrainingConfig
 from engines.shared.data.contamination import overlap
-from engines.shared.data.problems import make_problem, user, write_problems
+from engines.shared.data.problem_files import write_problems
+from engines.shared.data.problems import make_problem, user
 from orchestrator.errors import RunError
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run

@@ -13,7 +13,8 @@ from engines.contract.config import ConfigError
 from engines.ppo.config import Config
 from engines.ppo.data.contamination import check_test_data, refuse_shared
 from engines.shared.data.contamination import test_files as files_of_test_data
-from engines.shared.data.problems import Problem, make_problem, user, write_problems
+from engines.shared.data.problem_files import write_problems
+from engines.shared.data.problems import Problem, make_problem, user
 
 
 def asked(*questions: str, source: str = "math__x") -> list[Problem]:

@@ -21,14 +21,8 @@ from engines.shared.data.preparation import (
     task_files,
     write_prepared,
 )
-from engines.shared.data.problems import (
-    Problem,
-    content_key,
-    make_problem,
-    read_problems,
-    user,
-    write_problems,
-)
+from engines.shared.data.problem_files import read_problems, write_problems
+from engines.shared.data.problems import Problem, content_key, make_problem, user
 from orchestrator.cli.commands.data import prepare
 from orchestrator.errors import DataError
 from tests.support.cli import orch

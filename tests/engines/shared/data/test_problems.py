@@ -13,14 +13,8 @@ from hypothesis import strategies as st
 
 from engines.contract.config import ConfigError
 from engines.shared.data.literals import flag, literal
-from engines.shared.data.problems import (
-    content_key,
-    make_problem,
-    problem_of,
-    read_problems,
-    user,
-    write_problems,
-)
+from engines.shared.data.problem_files import problem_of, read_problems, write_problems
+from engines.shared.data.problems import content_key, make_problem, user
 from tests.support.paths import DATA
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.text()

@@ -8,7 +8,8 @@ import random
 
 import pytest
 
-from engines.shared.data.problems import Problem, read_problems
+from engines.shared.data.problem_files import read_problems
+from engines.shared.data.problems import Problem
 from engines.shared.sandbox import execution
 from engines.shared.scoring.pool import ScoringPool
 from engines.shared.scoring.registry import VERSIONS, Version, score

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from engines.contract.config import ConfigError
 from engines.shared.data.miniature import GENERATORS, problem
-from engines.shared.data.problems import Problem, make_problem, read_problems, user
+from engines.shared.data.problem_files import read_problems
+from engines.shared.data.problems import Problem, make_problem, user
 from engines.shared.sandbox import execution
 from engines.shared.scoring.pool import ScoringPool
 from engines.shared.scoring.registry import score

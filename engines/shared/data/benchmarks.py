@@ -1,0 +1,182 @@
+"""Benchmarks as their authors publish them: one reader for each file.
+
+In: the rows of a JSON or JSON-lines file. Out: problems, with the question that this program makes
+of each row. ``problem_files.py`` finds the reader of a file by its name in ``KNOWN_FILES``.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from engines.shared.data.problems import Problem, make_problem, user
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects of a JSON-lines file, gzipped or not, or of a JSON list."""
+    raw = path.read_bytes()
+    if path.suffix == ".gz":
+        raw = gzip.decompress(raw)
+    if path.suffix == ".json":
+        return list(json.loads(raw))
+    return [json.loads(line) for line in raw.decode().splitlines() if line.strip()]
+
+
+def math500(rows: list[dict[str, Any]]) -> Iterable[Problem]:
+    """MATH500: the answer goes into a box."""
+    for row in rows:
+        yield make_problem(
+            "math__math_500",
+            user(f"{row['problem']} Please output the final answer within \\boxed{{}}."),
+            row["answer"],
+            ability="math",
+        )
+
+
+def human_eval(rows: list[dict[str, Any]]) -> Iterable[Problem]:
+    """HumanEval: a function to complete, judged by its tests."""
+    for row in rows:
+        asked = (
+            "Complete this Python function. Answer with the whole function in one fenced "
+            f"code block.\n```python\n{row['prompt']}\n```"
+        )
+        truth = {"prefix": row["prompt"], "tests": f"{row['test']}\ncheck({row['entry_point']})\n"}
+        yield make_problem(
+            "codegen__humaneval",
+            user(asked),
+            truth,
+            ability="codegen",
+            extra_info={"task_id": row["task_id"]},
+        )
+
+
+def mbpp(rows: list[dict[str, Any]]) -> Iterable[Problem]:
+    """MBPP's test split, task ids 11 to 510: a description and its asserts."""
+    for row in rows:
+        if not 11 <= row["task_id"] <= 510:
+            continue
+        tests = "\n".join(row["test_list"])
+        asked = (
+            f"{row['text']}\nAnswer with one self-contained function in one fenced code "
+            "block. It must pass:\n"
+            f"```python\n{tests}\n```"
+        )
+        truth = {"prefix": "", "tests": f"{row.get('test_setup_code', '')}\n{tests}\n"}
+        yield make_problem(
+            "codegen__mbpp",
+            user(asked),
+            truth,
+            ability="codegen",
+            extra_info={"task_id": row["task_id"]},
+        )
+
+
+def competition(name: str) -> Callable[[list[dict[str, Any]]], Iterable[Problem]]:
+    """Reader of a mathematics competition: problem and answer; whole answers written as 27.0 become
+    27."""
+
+    def read(rows: list[dict[str, Any]]) -> Iterable[Problem]:
+        for row in rows:
+            answer = row["answer"]
+            whole = isinstance(answer, float) and answer.is_integer()
+            yield make_problem(
+                f"math__{name}",
+                user(f"{row['problem']} Please output the final answer within \\boxed{{}}."),
+                str(int(answer) if whole else answer),
+                ability="math",
+            )
+
+    return read
+
+
+def arc_agi(rows: list[dict[str, Any]]) -> Iterable[Problem]:
+    """ARC-AGI: the output of a task's first test input."""
+    for row in rows:
+        pairs = "\n\n".join(
+            f"Input:\n{pair['input']}\nOutput:\n{pair['output']}" for pair in row["train"]
+        )
+        asked = (
+            f"Each pair of grids follows one rule.\n\n{pairs}\n\nFind the output for this "
+            f"input:\n{row['test'][0]['input']}\n"
+            "Give it as a list of lists between <answer> and </answer>."
+        )
+        yield make_problem(
+            "simulation__arcagi1",
+            user(asked),
+            row["test"][0]["output"],
+            ability="reasoning",
+            extra_info={"task_id": row["task_id"]},
+        )
+
+
+def cruxeval(rows: list[dict[str, Any]]) -> Iterable[Problem]:
+    """CRUXEval: for every function one problem that asks for the output (-o) and one that asks for
+    an input (-i)."""
+    for row in rows:
+        truth = {"functional": row["code"], "input": row["input"], "output": row["output"]}
+        for kind, asked in (
+            ("o", f"assert f({row['input']}) == ??"),
+            ("i", f"assert f(??) == {row['output']}"),
+        ):
+            prompt = (
+                f"```python\n{row['code']}\n{asked}\n```\n"
+                "Write the last line with ?? replaced by a value for which it holds, in "
+                "a ```python block."
+            )
+            yield make_problem(
+                f"simulation__cruxeval-{kind}",
+                user(prompt),
+                truth,
+                ability="simulation",
+                extra_info={"id": row["id"]},
+            )
+
+
+def ifeval(rows: list[dict[str, Any]]) -> Iterable[Problem]:
+    """IFEval: a prompt and the instructions in it that a program can check."""
+    for row in rows:
+        yield make_problem(
+            "ood__ifeval",
+            user(row["prompt"]),
+            row["kwargs"],
+            ability="ood",
+            extra_info={"instruction_id_list": row["instruction_id_list"], "prompt": row["prompt"]},
+        )
+
+
+def convfinqa(rows: list[dict[str, Any]]) -> Iterable[Problem]:
+    """ConvFinQA: questions about a company's table that build on one another; the last one's answer
+    counts."""
+    for row in rows:
+        questions = "\n".join(
+            f"{number}. {question}" for number, question in enumerate(row["questions"], 1)
+        )
+        asked = (
+            f"{row['text']}\n\n{row['table']}\n\n{questions}\nAnswer the last question, a "
+            "percentage as its hundredth. "
+            "Please output the final answer within \\boxed{}."
+        )
+        yield make_problem(
+            "table__convfinqa",
+            user(asked),
+            str(row["answer"]),
+            ability="table",
+            extra_info={"id": row["id"]},
+        )
+
+
+KNOWN_FILES: dict[str, Callable[[list[dict[str, Any]]], Iterable[Problem]]] = {
+    "math500.jsonl": math500,
+    "aime24.jsonl": competition("aime24"),
+    "amc23.jsonl": competition("amc23"),
+    "HumanEval.jsonl.gz": human_eval,
+    "mbpp.jsonl": mbpp,
+    "arc_agi_1_evaluation.jsonl": arc_agi,
+    "cruxeval.jsonl": cruxeval,
+    "ifeval.jsonl": ifeval,
+    "convfinqa_dev.json": convfinqa,
+}
+"""Benchmarks that are read as their authors publish them."""
