@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from engines.contract.nearest import did_you_mean
+
 
 class EngineConfig(BaseModel):
     """Base of every engine's ``Config``: unknown keys and wrong types are errors, values never
@@ -118,19 +120,13 @@ def load_config(path: Path, kind: type[C]) -> C:
 def describe(error: ValidationError, kind: type[BaseModel]) -> list[str]:
     """One short line per mistake, with the dotted key, the value, and the nearest known key for an
     unknown one."""
-    import difflib
-
     lines = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "the config"
         if item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(str(item["loc"][-1]), list(kind.model_fields), n=1)
-            hint = (
-                f", did you mean '{near[0]}'?"
-                if near
-                else f"; known keys: {', '.join(kind.model_fields)}"
-            )
-            lines.append(f"unknown key '{key}'{hint}")
+            hint = did_you_mean(item["loc"][-1], kind.model_fields, sign=",")
+            all_known = f"; known keys: {', '.join(kind.model_fields)}"
+            lines.append(f"unknown key '{key}'{hint or all_known}")
         elif item["type"] == "missing":
             lines.append(f"key '{key}' is missing")
         else:

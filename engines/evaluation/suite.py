@@ -7,7 +7,6 @@ for a GPU.
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from engines.contract.config import ConfigError, EngineConfig, describe
+from engines.contract.nearest import did_you_mean
 
 SHIPPED = Path(__file__).parent / "suites"
 
@@ -124,11 +124,9 @@ def load_suite(name: str, seen: tuple[Path, ...] = (), beside: Path = Path()) ->
         beside / Path(name).expanduser() if is_file(name) else SHIPPED / f"{name}.yaml"
     ).resolve()
     if not is_file(name) and name not in shipped():
-        near = difflib.get_close_matches(name, shipped(), n=1)
         raise ConfigError(
-            f"suite: there is no '{name}'"
-            + (f", did you mean '{near[0]}'?" if near else "")
-            + f"; there are {', '.join(shipped())}, or the path of a .yaml file of your own"
+            f"suite: there is no '{name}'{did_you_mean(name, shipped(), sign=',')}; there are "
+            f"{', '.join(shipped())}, or the path of a .yaml file of your own"
         )
     if path in seen:
         raise ConfigError(f"{path}: includes itself")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import sys
 from collections import Counter
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.contract.config import ConfigError
+from engines.contract.nearest import nearest
 from engines.evaluation.config import Config
 from engines.evaluation.suite import PLAIN, Settings, Suite, Task, changed
 from engines.shared.data.preparation import file_hash, hub_folder
@@ -187,9 +187,7 @@ def missing(task: str, entry: Task, names: list[str]) -> str:
     """What was looked for, and the files that look most like it."""
     like = [name for name in names if task.lower() in name.lower()]
     like += [
-        name
-        for prefix in entry.prefixes
-        for name in difflib.get_close_matches(prefix, names, n=2, cutoff=0.5)
+        name for prefix in entry.prefixes for name in nearest(prefix, names, most=2, likeness=0.5)
     ]
     near = ", ".join(dict.fromkeys(like))
     return f"no file {' or '.join(f'{prefix}*' for prefix in entry.prefixes)}" + (

@@ -11,11 +11,11 @@ from typing import Any
 
 import yaml
 
+from engines.contract.nearest import near
 from jobs.spec import Job, Resources, asks_for
 from orchestrator.checks.launch import check
 from orchestrator.checks.slurm import ask, minutes
 from orchestrator.description.profile import Profile
-from orchestrator.description.yaml_lines import near
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import Plan
 

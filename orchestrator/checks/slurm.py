@@ -9,12 +9,12 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from engines.contract.nearest import near
 from jobs.spec import Job, Resources
 from orchestrator.clusters.slurm import call_budget
 from orchestrator.clusters.slurm.cluster import limit_named
 from orchestrator.clusters.slurm.script import script_text
 from orchestrator.description.profile import Profile
-from orchestrator.description.yaml_lines import near
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import Plan
 

@@ -14,8 +14,9 @@ from pydantic_core import ErrorDetails
 
 import engines
 from engines.contract.config import ResultSource
+from engines.contract.nearest import near
 from orchestrator.description.stage import Stage
-from orchestrator.description.yaml_lines import Mistakes, Node, near, shown
+from orchestrator.description.yaml_lines import Mistakes, Node, shown
 
 UNRESOLVED = "{run}/unresolved"
 """Stands where a reference could not be resolved."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engines.contract.nearest import near
 from orchestrator.description.engine_config import known_engines
 from orchestrator.description.stage import NAME, STAGE_KEYS, Stage
 from orchestrator.description.stage_reader import read_stage
@@ -16,7 +17,6 @@ from orchestrator.description.yaml_lines import (
     Mistakes,
     Node,
     merge,
-    near,
     put,
     read,
     read_file,

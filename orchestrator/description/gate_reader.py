@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engines.contract.metrics import METRICS
+from engines.contract.nearest import near
 from jobs.gates import Condition
 from jobs.stages import Point, Scalar, literal, same
-from orchestrator.description.yaml_lines import Node, near
+from orchestrator.description.yaml_lines import Node
 
 GATE_KEYS: dict[str, str] = {
     "metric": "A metric of the results.",

@@ -210,7 +210,8 @@ def load_profile(name: str | None = None) -> Profile:
 
     CheckError has one line per mistake in the file.
     """
-    from orchestrator.description.yaml_lines import Mistakes, near, read_file
+    from engines.contract.nearest import near
+    from orchestrator.description.yaml_lines import Mistakes, read_file
 
     name = name or os.environ.get("ORCH_CLUSTER") or default_name()
     path = Path(name).expanduser()
@@ -249,7 +250,8 @@ def default_name() -> str:
 
 def profile_values(root: Node, mistakes: Mistakes) -> dict[str, Any]:
     """The values of a profile file, checked key by key."""
-    from orchestrator.description.yaml_lines import near, shown
+    from engines.contract.nearest import near
+    from orchestrator.description.yaml_lines import shown
 
     if not isinstance(root.value, dict):
         mistakes.add(root.where, f"a profile must be a mapping, got {shown(root.plain())}")

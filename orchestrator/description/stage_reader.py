@@ -8,11 +8,12 @@ from typing import Any
 
 from engines.contract.checkpoints import check_selector
 from engines.contract.config import ConfigError
+from engines.contract.nearest import near
 from jobs.spec import Resources
 from jobs.stages import Point, Scalar, literal, placeholders, same, value_text
 from orchestrator.description.gate_reader import Written, read_gates
 from orchestrator.description.stage import NAME, STAGE_KEYS, Axis, Stage
-from orchestrator.description.yaml_lines import Mistakes, Node, near, shown
+from orchestrator.description.yaml_lines import Mistakes, Node, shown
 
 
 def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:

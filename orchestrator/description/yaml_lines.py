@@ -8,9 +8,8 @@ YAML 1.2 and duplicate keys are mistakes.
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,13 +67,6 @@ def wrap(value: Any, where: str) -> Node:
     if isinstance(value, list):
         return Node([wrap(item, where) for item in value], where)
     return Node(value, where)
-
-
-def near(word: object, known: Iterable[str]) -> str:
-    """The end of an error line: the nearest known word, or all of them."""
-    names = sorted(known)
-    found = difflib.get_close_matches(str(word), names, n=1)
-    return f"; did you mean '{found[0]}'?" if found else f"; known: {', '.join(names) or 'none'}"
 
 
 def shown(value: Any) -> str:

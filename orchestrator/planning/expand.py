@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from engines.contract.nearest import near
 from jobs.gates import Condition
 from jobs.spec import Job
 from jobs.stages import Point, Scalar, fill, folder_names, identity, job_name, points
@@ -23,7 +24,7 @@ from orchestrator.description.engine_config import (
 from orchestrator.description.gate_reader import Written, resolve
 from orchestrator.description.stage import Stage
 from orchestrator.description.stage_reader import check_axes
-from orchestrator.description.yaml_lines import Mistakes, Node, merge, near, put, shown, wrap
+from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, shown, wrap
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from engines.contract.nearest import near
 from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.runs.plan_file import PlanFile, read_plan
@@ -54,8 +55,6 @@ def find_run(name: str | None, root: Path | None = None) -> Run:
         if name in (None, path.parent.name, f"{path.parent.name}/{path.name}", path.name)
     ]
     if not fitting:
-        from orchestrator.description.yaml_lines import near
-
         known = {
             *(f"{path.parent.name}/{path.name}" for path in runs),
             *(path.parent.name for path in runs),
