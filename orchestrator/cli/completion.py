@@ -103,7 +103,8 @@ def presets(ctx: Any, incomplete: str) -> list[str]:
     """For ``--preset``: those in the experiment's file."""
     import yaml
 
-    from orchestrator.description.experiment import WHOLE, find_experiment
+    from orchestrator.description.experiment import find_experiment
+    from orchestrator.description.experiment_file import WHOLE
     from orchestrator.errors import OrchError
 
     try:
@@ -116,7 +117,7 @@ def presets(ctx: Any, incomplete: str) -> list[str]:
 
 def clusters(incomplete: str) -> list[str]:
     """For ``--cluster``."""
-    from orchestrator.description.profile import known_profiles
+    from orchestrator.description.profile_reader import known_profiles
 
     return [name for name in sorted(known_profiles()) if name.startswith(incomplete)]
 

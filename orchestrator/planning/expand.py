@@ -14,14 +14,9 @@ from engines.contract.nearest import near
 from jobs.gates import Condition
 from jobs.spec import Job
 from jobs.stages import Point, Scalar, fill, folder_names, identity, job_name, points
-from orchestrator.description.engine_config import (
-    config_class,
-    known_engines,
-    missing,
-    validate,
-    wants_results,
-)
-from orchestrator.description.gate_reader import Written, resolve
+from orchestrator.description.engine_config import missing, validate, wants_results
+from orchestrator.description.engine_lookup import config_class, known_engines
+from orchestrator.description.gate_reader import GateSpec, resolve
 from orchestrator.description.stage import Stage
 from orchestrator.description.stage_reader import check_axes
 from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, shown, wrap
@@ -131,7 +126,7 @@ class _Expansion:
         first = next((trial.name for trial in self.trial(stage)), self.drafts[stage.name][0].name)
         return None if first == draft.name else first
 
-    def condition(self, stage: Stage, gate: Written) -> Condition | None:
+    def condition(self, stage: Stage, gate: GateSpec) -> Condition | None:
         """A gate on the jobs of the stage that it judges; a command's results have no metrics."""
         if self.stages[gate.of].engine is None:
             self.add(

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from jobs.spec import Job
+from orchestrator.description.engine_lookup import warm_modules
 from orchestrator.node.system import write_json
 from orchestrator.runs.record import Record, split_token
 from orchestrator.runs.run import Run
@@ -57,8 +58,6 @@ def write_members(run: Run, engine: str | None, records: Sequence[Record]) -> No
     mine: dict[str, Any] = {}
     warm: list[str] = []
     if engine is not None and any("+" in record.token for record in records):
-        from orchestrator.description.engine_config import warm_modules
-
         warm = warm_modules(engine)
     for record in records:
         index = split_token(record.token)[1]

@@ -23,9 +23,11 @@ from engines.contract.results import read_results
 from jobs.spec import Job, Resources
 from jobs.stages import digest
 from orchestrator.checks.launch import check
-from orchestrator.description.engine_config import config_class, validate
+from orchestrator.description.engine_config import validate
+from orchestrator.description.engine_lookup import config_class
 from orchestrator.description.experiment import with_overrides
-from orchestrator.description.profile import Profile, load_profile
+from orchestrator.description.profile import Profile
+from orchestrator.description.profile_reader import load_profile
 from orchestrator.description.stage_reader import read_stage
 from orchestrator.description.yaml_lines import Mistakes, Node, put, read_file, wrap
 from orchestrator.errors import CheckError, DescriptionError, RunError

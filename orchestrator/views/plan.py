@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from jobs.spec import asks_for
-from orchestrator.description.engine_config import config_class
+from orchestrator.description.engine_lookup import config_class
 from orchestrator.planning.plan import Plan
 
 

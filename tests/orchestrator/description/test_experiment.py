@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.description.experiment import KEYS, find_experiment, known_experiments
-from orchestrator.description.stage import STAGE_KEYS
+from orchestrator.description.checking import keys_of
+from orchestrator.description.experiment import find_experiment, known_experiments
+from orchestrator.description.experiment_file import StageFile
 from orchestrator.description.yaml_lines import Mistakes, read
 from orchestrator.errors import DescriptionError
 from orchestrator.planning.planner import make_plan
@@ -125,7 +126,7 @@ HEAD = "experiment: x\nstages:\n"
         (
             HEAD + "  a: {command: echo, zz: {metric: x}}",
             f"x.yaml:3: stage 'a': unknown key 'zz' (value {{'metric': 'x'}}); known: "
-            f"{', '.join(sorted(STAGE_KEYS))}",
+            f"{', '.join(sorted(keys_of(StageFile)))}",
         ),
         (
             HEAD + "  a: {resources: {cpus: 1}}",
@@ -240,7 +241,3 @@ def test_an_experiment_in_the_jobs_folder_here_hides_the_packaged_one() -> None:
     Path("jobs").mkdir()
     Path("jobs/hello-command.yaml").write_text("experiment: mine\nstages: {a: {command: echo}}\n")
     assert make_plan(find_experiment("hello-command")).experiment == "mine"
-
-
-def test_every_key_has_a_sentence() -> None:
-    assert all(text.endswith(".") for text in (*KEYS.values(), *STAGE_KEYS.values()))

@@ -1,0 +1,314 @@
+"""Hold what a person wrote against a pydantic model; every mistake becomes one line.
+
+What goes in: a model of a file, or of a part of one, and the YAML nodes that were read. What comes
+out: the checked model, made of the parts that are right, and for each part that is not a line with
+its place, what it should have been and what it is. Called by the readers of experiments, stages and
+profiles; ``engine_config`` does the same for an engine's config, in the engine's own words.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from engines.contract.nearest import near
+from orchestrator.description.yaml_lines import Node, shown
+
+Tell = Callable[[Node, str], None]
+"""Takes the place of a mistake and what is wrong there."""
+Path = tuple[Any, ...]
+"""Keys and list indices from the root of a file (or part) to a value."""
+
+
+class FileModel(BaseModel):
+    """Base of every part of a file that people write: unknown keys and wrong types are mistakes,
+    values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    MUST: ClassVar[str] = ""
+    """What must be written where this part belongs: ``be a mapping such as ...``."""
+    QUOTED: ClassVar[bool] = True
+    """Whether messages put the keys of this part in quotes."""
+
+    CALLED: ClassVar[str] = "{key}"
+    """What messages call the part that stands under ``key``; a whole file has no key."""
+
+    @classmethod
+    def called(cls, path: Path) -> str:
+        """What messages call the part at ``path``."""
+        key = next((part for part in reversed(path) if isinstance(part, str)), "")
+        return cls.CALLED.format(key=key)
+
+
+@dataclass(frozen=True)
+class Must:
+    """Put on a field: the words of "'pack' must ..." where its value is of the wrong kind."""
+
+    text: str
+    at_item: bool = False
+    """Show the item of a list or mapping that is wrong, not the whole value."""
+    got: bool = True
+    """Whether showing the value helps."""
+
+
+class Told(ValueError):
+    """Raised by a validator that words its message itself: ``{key}`` is the key that the value
+    stands under, ``{name}`` the same in quotes, ``{path[1]}`` the second key on the way there,
+    ``{value}`` what was written."""
+
+    def __init__(self, text: str, **values: object) -> None:
+        super().__init__(text)
+        self.values = values
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where an error of pydantic lies, in the file and in its model."""
+
+    node: Node
+    """The deepest value on the way that is in the file."""
+    path: Path
+    """Where ``node`` lies below the root."""
+    parts: tuple[type[BaseModel], ...]
+    """What may stand there, as far as that is models."""
+    field: FieldInfo | None
+    """The innermost field on the way; None at the root."""
+    field_node: Node
+    field_path: Path
+    heads: tuple[tuple[type[BaseModel], Path], ...]
+    """The parts of the file that hold the field, the outermost first."""
+
+
+M = TypeVar("M", bound=FileModel)
+
+
+def checked(kind: type[M], node: Node, tell: Tell) -> tuple[M | None, Node]:
+    """A file or a part of one, checked; every mistake is told.
+
+    Returns the model and the nodes it was made of: those that are right. The model is None where
+    ``node`` is no mapping, or lacks a key that it must have.
+    """
+    rest = node
+    first = True
+    while True:
+        try:
+            return kind.model_validate(rest.plain()), rest
+        except ValidationError as error:
+            found = located(kind, rest, error.errors())
+        if first:
+            for detail, spot in in_order_of_the_file(rest, found):
+                tell(*message(kind, detail, spot))
+        first = False
+        wrong = {spot.path for _, spot in found}
+        if () in wrong:
+            return None, rest
+        rest = without(rest, wrong)
+
+
+def located(
+    kind: type[BaseModel], node: Node, details: Sequence[ErrorDetails]
+) -> list[tuple[ErrorDetails, Spot]]:
+    """Each error with its place. Of a type with several branches, only the errors of the branch
+    that was meant: the one that fits but for what lies deeper."""
+    found = [(detail, spot_for(kind, node, detail)) for detail in details]
+    paths = []
+    for detail, spot in found:
+        absent = (detail["loc"][-1],) if detail["type"] == "missing" else ()
+        paths.append((*spot.path, *absent))
+    kept = []
+    for (detail, spot), path in zip(found, paths, strict=True):
+        deeper = any(len(other) > len(path) and other[: len(path)] == path for other in paths)
+        if not deeper or detail["type"] == "extra_forbidden":
+            kept.append((detail, spot))
+    return kept
+
+
+def spot_for(kind: type[BaseModel], root: Node, detail: ErrorDetails) -> Spot:
+    """The place of one error. A key that is missing or unknown belongs to the part that holds it."""
+    if detail["type"] not in ("missing", "extra_forbidden"):
+        return spot_of(kind, root, detail["loc"])
+    *loc, key = detail["loc"]
+    holder = spot_of(kind, root, loc)
+    heads = (*holder.heads, *((part, holder.path) for part in holder.parts[:1]))
+    holder = replace(holder, heads=heads)
+    value = child_of(holder.node, key)
+    if value is None:
+        return holder
+    return replace(holder, node=value[1], path=(*holder.path, value[0]))
+
+
+def spot_of(kind: type[BaseModel], root: Node, loc: Sequence[int | str]) -> Spot:
+    """Follow pydantic's ``loc`` through file and model. Words of it that only name a branch of a
+    type are in neither, and are passed over."""
+    node = root
+    path: Path = ()
+    parts: tuple[type[BaseModel], ...] = (kind,)
+    field, field_node, field_path = None, root, path
+    heads: tuple[tuple[type[BaseModel], Path], ...] = ()
+    for word in loc:
+        holder = next((part for part in parts if word in keys_of(part)), None)
+        holder_path = path
+        below = child_of(node, word)
+        if below is not None:
+            path, node = (*path, below[0]), below[1]
+        if holder is not None:
+            heads = (*heads, (holder, holder_path))
+            field, field_node, field_path = keys_of(holder)[str(word)], node, path
+            parts = tuple(models_in(field.annotation))
+        else:
+            parts = tuple(part for part in parts if part.__name__ == word) or parts
+    return Spot(node, path, parts, field, field_node, field_path, heads)
+
+
+def keys_of(kind: type[BaseModel]) -> dict[str, FieldInfo]:
+    """A model's fields by the key that stands in the file."""
+    return {field.alias or name: field for name, field in kind.model_fields.items()}
+
+
+def child_of(node: Node, word: int | str) -> tuple[Any, Node] | None:
+    """The key and the value below ``node`` that pydantic calls ``word``: it writes numbers among
+    the keys of a mapping as text."""
+    if isinstance(node.value, list) and isinstance(word, int) and word < len(node.value):
+        return word, node.value[word]
+    if not isinstance(node.value, dict):
+        return None
+    if word in node.value:
+        return word, node.value[word]
+    return next(((key, value) for key, value in node.value.items() if str(key) == word), None)
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Every model in a type, such as the two of ``list[A] | B``."""
+    if isinstance(annotation, type) and not typing.get_args(annotation):
+        if issubclass(annotation, BaseModel):
+            yield annotation
+        return
+    for part in typing.get_args(annotation):
+        yield from models_in(part)
+
+
+def in_order_of_the_file(
+    root: Node, found: list[tuple[ErrorDetails, Spot]]
+) -> list[tuple[ErrorDetails, Spot]]:
+    """Mistakes as a reader meets them; pydantic puts unknown keys behind all others."""
+    order = {id(node): place for place, node in enumerate(root.walk())}
+    return sorted(found, key=lambda item: order.get(id(item[1].node), 0))
+
+
+def without(node: Node, wrong: set[Path], path: Path = ()) -> Node:
+    """``node`` without the values at the paths ``wrong``."""
+    if isinstance(node.value, dict):
+        values = {
+            key: without(value, wrong, (*path, key))
+            for key, value in node.value.items()
+            if (*path, key) not in wrong
+        }
+        return Node(values, node.where)
+    if isinstance(node.value, list):
+        items = [
+            without(item, wrong, (*path, place))
+            for place, item in enumerate(node.value)
+            if (*path, place) not in wrong
+        ]
+        return Node(items, node.where)
+    return node
+
+
+def message(kind: type[FileModel], detail: ErrorDetails, spot: Spot) -> tuple[Node, str]:
+    """Where one mistake is told, and the line."""
+    head = head_of(kind, spot)
+    if detail["type"] == "extra_forbidden":
+        key = spot.path[-1]
+        known = {name for part in spot.parts for name in keys_of(part)}
+        value = shown(spot.node.plain())
+        return spot.node, f"{head}unknown key '{key}' (value {value}){near(key, known)}"
+    if detail["type"] == "missing":
+        key = str(detail["loc"][-1])
+        field = next(keys_of(part)[key] for part in spot.parts if key in keys_of(part))
+        return spot.node, f"{head}'{key}' is missing; it must {must_of(field).text}"
+    if detail["type"] in ("value_error", "assertion_error"):
+        return spot.node, head + own_words(detail["ctx"]["error"], spot)
+    if detail["type"] in ("model_type", "model_attributes_type"):
+        return spot.node, not_a_mapping(kind, head, spot)
+    return wrong_value(head, spot)
+
+
+def head_of(kind: type[FileModel], spot: Spot) -> str:
+    """What stands before a message: the parts of the file that it lies in."""
+    names = [part.called(path) for part, path in spot.heads or ((kind, ()),) if is_part(part)]
+    return "".join(f"{name}: " for name in names if name)
+
+
+def is_part(kind: type[BaseModel]) -> typing.TypeGuard[type[FileModel]]:
+    """Whether a model is one of a file that people write."""
+    return issubclass(kind, FileModel)
+
+
+def called(spot: Spot) -> str:
+    """What the part that stands at a spot is called."""
+    part = next((part for part in spot.parts if is_part(part)), FileModel)
+    return part.called(spot.path)
+
+
+def own_words(error: Exception, spot: Spot) -> str:
+    """The message of a validator that words it itself."""
+    if not isinstance(error, Told):
+        return str(error)
+    key = next((part for part in reversed(spot.path) if not isinstance(part, int)), "")
+    value = shown(spot.node.plain())
+    name = f"'{key}'" if key else "the file"
+    return str(error).format(key=key, name=name, path=spot.path, value=value, **error.values)
+
+
+def not_a_mapping(kind: type[FileModel], head: str, spot: Spot) -> str:
+    """A part of the file that should have been a mapping."""
+    part = next((part for part in spot.parts if is_part(part)), kind)
+    name = called(spot) if spot.path else ""
+    quoted = f"'{name}' " if name.isidentifier() else f"{name} " if name else ""
+    wanted = part.MUST or f"be a mapping with the keys {', '.join(keys_of(part))}"
+    return f"{head}{quoted}must {wanted}, got {shown(spot.node.plain())}"
+
+
+def wrong_value(head: str, spot: Spot) -> tuple[Node, str]:
+    """A value of the wrong kind."""
+    assert spot.field is not None  # the whole file is a model: its errors are told elsewhere
+    must = must_of(spot.field)
+    holder = spot.heads[-1][0]
+    name = str(spot.field_path[-1])
+    quoted = f"'{name}'" if is_part(holder) and holder.QUOTED else name
+    node = spot.node if must.at_item else spot.field_node
+    got = f", got {shown(node.plain())}" if must.got else ""
+    return node, f"{head}{quoted} must {must.text}{got}"
+
+
+def must_of(field: FieldInfo) -> Must:
+    """What a field must be: the words put on it, or those that its type says."""
+    own = next((item for item in field.metadata if isinstance(item, Must)), None)
+    if own is not None:
+        return own
+    kinds = [kind for kind in branches(field.annotation) if kind is not types.NoneType]
+    if typing.get_origin(kinds[0]) is Literal:
+        *words, last = typing.get_args(kinds[0])
+        return Must(f"be {', '.join(words)} or {last}")
+    if kinds[0] is int:
+        least = next((item.ge for item in field.metadata if hasattr(item, "ge")), None)
+        return Must("be a whole number" + ("" if least is None else f" of at least {least}"))
+    if isinstance(kinds[0], type) and issubclass(kinds[0], FileModel):
+        return Must(kinds[0].MUST or f"be a mapping with the keys {', '.join(keys_of(kinds[0]))}")
+    plain = {bool: "be true or false", float: "be a number", str: "be text"}
+    return Must(plain.get(kinds[0], "be a mapping"))
+
+
+def branches(annotation: Any) -> tuple[Any, ...]:
+    """The types of a union, or the type alone."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return typing.get_args(annotation)
+    return (annotation,)
