@@ -44,7 +44,8 @@ class FileModel(BaseModel):
     @classmethod
     def called(cls, path: Path) -> str:
         """What messages call the part at ``path``."""
-        key = next((part for part in reversed(path) if isinstance(part, str)), "")
+        words = [part for part in path if isinstance(part, str)]
+        key = words[-1] if words else ""
         return cls.CALLED.format(key=key)
 
 
@@ -106,6 +107,8 @@ def checked(kind: type[M], node: Node, tell: Tell) -> tuple[M | None, Node]:
         if first:
             for detail, spot in in_order_of_the_file(rest, found):
                 tell(*message(kind, detail, spot))
+        # What is wrong is taken out and the rest is checked again. What is wrong then, such as a
+        # mapping that has become empty, follows from what has been told.
         first = False
         wrong = {spot.path for _, spot in found}
         if () in wrong:
@@ -132,7 +135,8 @@ def located(
 
 
 def spot_for(kind: type[BaseModel], root: Node, detail: ErrorDetails) -> Spot:
-    """The place of one error. A key that is missing or unknown belongs to the part that holds it."""
+    """The place of one error. A key that is missing or unknown is judged with the part that holds
+    it."""
     if detail["type"] not in ("missing", "extra_forbidden"):
         return spot_of(kind, root, detail["loc"])
     *loc, key = detail["loc"]
@@ -243,8 +247,12 @@ def message(kind: type[FileModel], detail: ErrorDetails, spot: Spot) -> tuple[No
 
 def head_of(kind: type[FileModel], spot: Spot) -> str:
     """What stands before a message: the parts of the file that it lies in."""
-    names = [part.called(path) for part, path in spot.heads or ((kind, ()),) if is_part(part)]
-    return "".join(f"{name}: " for name in names if name)
+    head = ""
+    for part, path in spot.heads or ((kind, ()),):
+        name = part.called(path) if is_part(part) else ""
+        if name:
+            head += f"{name}: "
+    return head
 
 
 def is_part(kind: type[BaseModel]) -> typing.TypeGuard[type[FileModel]]:
@@ -252,17 +260,14 @@ def is_part(kind: type[BaseModel]) -> typing.TypeGuard[type[FileModel]]:
     return issubclass(kind, FileModel)
 
 
-def called(spot: Spot) -> str:
-    """What the part that stands at a spot is called."""
-    part = next((part for part in spot.parts if is_part(part)), FileModel)
-    return part.called(spot.path)
-
-
 def own_words(error: Exception, spot: Spot) -> str:
     """The message of a validator that words it itself."""
     if not isinstance(error, Told):
         return str(error)
-    key = next((part for part in reversed(spot.path) if not isinstance(part, int)), "")
+    key = ""
+    for part in spot.path:
+        if not isinstance(part, int):  # a place in a list is no key
+            key = part
     value = shown(spot.node.plain())
     name = f"'{key}'" if key else "the file"
     return str(error).format(key=key, name=name, path=spot.path, value=value, **error.values)
@@ -271,10 +276,16 @@ def own_words(error: Exception, spot: Spot) -> str:
 def not_a_mapping(kind: type[FileModel], head: str, spot: Spot) -> str:
     """A part of the file that should have been a mapping."""
     part = next((part for part in spot.parts if is_part(part)), kind)
-    name = called(spot) if spot.path else ""
-    quoted = f"'{name}' " if name.isidentifier() else f"{name} " if name else ""
-    wanted = part.MUST or f"be a mapping with the keys {', '.join(keys_of(part))}"
-    return f"{head}{quoted}must {wanted}, got {shown(spot.node.plain())}"
+    name = part.called(spot.path) if spot.path else ""
+    if name.isidentifier():
+        name = f"'{name}'"  # a key; a name of several words says itself what it is
+    subject = f"{name} must" if name else "must"
+    return f"{head}{subject} {part_must(part)}, got {shown(spot.node.plain())}"
+
+
+def part_must(part: type[FileModel]) -> str:
+    """The words of "must ..." for a part of a file."""
+    return part.MUST or f"be a mapping with the keys {', '.join(keys_of(part))}"
 
 
 def wrong_value(head: str, spot: Spot) -> tuple[Node, str]:
@@ -295,16 +306,17 @@ def must_of(field: FieldInfo) -> Must:
     if own is not None:
         return own
     kinds = [kind for kind in branches(field.annotation) if kind is not types.NoneType]
-    if typing.get_origin(kinds[0]) is Literal:
-        *words, last = typing.get_args(kinds[0])
+    kind = kinds[0]
+    if typing.get_origin(kind) is Literal:
+        *words, last = typing.get_args(kind)
         return Must(f"be {', '.join(words)} or {last}")
-    if kinds[0] is int:
-        least = next((item.ge for item in field.metadata if hasattr(item, "ge")), None)
-        return Must("be a whole number" + ("" if least is None else f" of at least {least}"))
-    if isinstance(kinds[0], type) and issubclass(kinds[0], FileModel):
-        return Must(kinds[0].MUST or f"be a mapping with the keys {', '.join(keys_of(kinds[0]))}")
+    if kind is int:
+        least = [item.ge for item in field.metadata if hasattr(item, "ge")]
+        return Must(f"be a whole number of at least {least[0]}" if least else "be a whole number")
+    if isinstance(kind, type) and issubclass(kind, FileModel):
+        return Must(part_must(kind))
     plain = {bool: "be true or false", float: "be a number", str: "be text"}
-    return Must(plain.get(kinds[0], "be a mapping"))
+    return Must(plain.get(kind, "be a mapping"))
 
 
 def branches(annotation: Any) -> tuple[Any, ...]:

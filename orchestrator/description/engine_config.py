@@ -1,8 +1,8 @@
 """An engine's config as an experiment file says it, held against the engine's own ``Config``.
 
-What goes in: the ``Config`` of an engine and the YAML nodes of one job's config. What comes out: the
-checked config, or one line per mistake at the line of its key. Called by the planner for every job,
-and by `orch evolve`.
+What goes in: the ``Config`` of an engine and the YAML nodes of one job's config. What comes out:
+the checked config, or one line per mistake at the line of its key. Called by the planner for every
+job, and by `orch evolve`.
 """
 
 from __future__ import annotations

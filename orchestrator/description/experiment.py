@@ -1,9 +1,9 @@
 """An experiment file -> Experiment: read, presets and ``--set`` merged in, checked.
 
-What goes in: a file, the name of a preset and ``--set`` arguments. What comes out: an ``Experiment``
-whose stages are in an order in which each follows the ones it needs, and every mistake at once with
-its line. Called by the planner; `orch launch`, `orch list` and the shell's completion find files
-here.
+What goes in: a file, the name of a preset and ``--set`` arguments. What comes out: an
+``Experiment`` whose stages are in an order in which each follows the ones it needs, and every
+mistake at once with its line. Called by the planner; the commands and the shell's completion find
+files here.
 """
 
 from __future__ import annotations

@@ -8,13 +8,13 @@ results. Called by ``stage_reader`` and, once the jobs are known, by the planner
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engines.contract.metrics import METRICS, Metric
 from engines.contract.nearest import near
 from jobs.gates import Condition
-from jobs.stages import Point, Scalar, literal, same
+from jobs.stages import Point, fits, literal
 from orchestrator.description.checking import Tell
 from orchestrator.description.experiment_file import GateFile, StageFile
 from orchestrator.description.yaml_lines import Node
@@ -161,8 +161,3 @@ def values_by_axis(points: Sequence[Point]) -> dict[str, set[str]]:
         for axis, value in point.items():
             axes.setdefault(axis, set()).add(literal(value))
     return axes
-
-
-def fits(point: Point, chosen: Mapping[str, Scalar]) -> bool:
-    """Whether a job has these values on these axes."""
-    return all(axis in point and same(point[axis], value) for axis, value in chosen.items())

@@ -1,8 +1,8 @@
 """A cluster's profile: which partition, account and GPU type to ask for, and how large its nodes
 are.
 
-``profile_reader`` makes one of a file and this of its fields the keys that a file may have; runs keep
-it with their plan, and everything that asks a scheduler for something looks here. Light: reading a
+Its fields are the keys that a profile's file may have; ``profile_reader`` reads one. Runs keep it
+with their plan, and everything that asks a scheduler for something looks here. Light: reading a
 profile needs pydantic and YAML, using one does not.
 """
 
@@ -91,27 +91,23 @@ class Profile:
         return self.python if self.python and not self.wrap else sys.executable
 
     def variables(self) -> list[str]:
-        """Names of the variables that ``environment`` uses."""
-        return list(
-            dict.fromkeys(
-                match[1] or match[2]
-                for value in self.environment.values()
-                for match in VARIABLE.finditer(value)
-            )
-        )
+        """Names of the variables that ``environment`` uses, each once."""
+        names = []
+        for value in self.environment.values():
+            names += variables_in(value)
+        return list(dict.fromkeys(names))
 
     def check_environment(self) -> None:
         """CheckError names a variable that is not set here."""
-        lines = [
-            f"profile '{self.name}': environment: {key}={value} uses a variable that is "
-            "not set here; export it, or write "
-            "the value"
-            for key, value in self.environment.items()
-            if "$"
-            in VARIABLE.sub(
-                lambda match: "" if (match[1] or match[2]) in os.environ else "$", value
-            )
-        ]
+        lines = []
+        for key, value in self.environment.items():
+            all_set = all(name in os.environ for name in variables_in(value))
+            # A `$` that begins no name would be read as one by the shell of the job.
+            if not all_set or "$" in VARIABLE.sub("", value):
+                lines.append(
+                    f"profile '{self.name}': environment: {key}={value} uses a variable that is "
+                    "not set here; export it, or write the value"
+                )
         if lines:
             raise CheckError(*lines)
 
@@ -135,9 +131,12 @@ class Profile:
             ]
         # One export for all: a value means the variable as it was, not as another line here sets
         # it.
-        return ([f": {' '.join(needed)}"] if needed else []) + (
-            ["export " + " \\\n    ".join(given)] if given else []
-        )
+        lines = []
+        if needed:
+            lines.append(f": {' '.join(needed)}")
+        if given:
+            lines.append("export " + " \\\n    ".join(given))
+        return lines
 
     def limits(self) -> dict[str, int | None]:
         """The largest request one node can take, by key of ``Resources``."""
@@ -150,18 +149,23 @@ class Profile:
 
     def over_limits(self, resources: Resources) -> list[tuple[str, int, int]]:
         """(key, asked for, most) for each request that no node of this cluster can meet."""
-        asked = {key: int(getattr(resources, key)) for key in self.limits()}
-        return [
-            (key, asked[key], most)
-            for key, most in self.limits().items()
-            if most is not None and asked[key] > most
-        ]
+        over = []
+        for key, most in self.limits().items():
+            asked = int(getattr(resources, key))
+            if most is not None and asked > most:
+                over.append((key, asked, most))
+        return over
 
 
 VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)
 """``$NAME`` or ``${NAME}``."""
 EVERYWHERE = ("HOME", "USER", "LOGNAME", "SHELL")
 """Variables that every job has."""
+
+
+def variables_in(value: str) -> list[str]:
+    """Names of the variables in a text."""
+    return [match[1] or match[2] for match in VARIABLE.finditer(value)]
 
 
 def double_quoted(value: str) -> str:

@@ -1,7 +1,7 @@
 """Find and read cluster profiles, and the user's own choice of messages.
 
-What goes in: the name of a profile or a file. What comes out: a ``Profile``, or a CheckError with one
-line per mistake. Called by the commands that launch or check.
+What goes in: the name of a profile or a file. What comes out: a ``Profile``, or a CheckError with
+one line per mistake. Called by the commands that launch or check.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ class ProfilePart(FileModel):
 
 
 def profile_file() -> type[ProfilePart]:
-    """The model of a profile's file: the fields of ``Profile`` but its name, which is the file's."""
+    """The model of a profile's file: the fields of ``Profile`` but its name, which is the file's
+    own."""
     types = typing.get_type_hints(Profile)
     types["notify"] = NotifyFile
     keys: dict[str, Any] = {}
@@ -108,7 +109,8 @@ def known_profiles() -> dict[str, Path]:
     """Profiles by name: those in ``~/.config/orch`` hide shipped ones of the same name."""
     shipped = Path(str(importlib.resources.files("slurm_templates")))
     own = USER_FILE.expanduser().parent
-    return {path.stem: path for folder in (shipped, own) for path in sorted(folder.glob("*.yaml"))}
+    files = [*sorted(shipped.glob("*.yaml")), *sorted(own.glob("*.yaml"))]
+    return {path.stem: path for path in files}
 
 
 def load_profile(name: str | None = None) -> Profile:

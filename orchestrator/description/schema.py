@@ -4,8 +4,8 @@ What goes in: the models that the readers check files against, and the ``Config`
 engine. What comes out: one schema for each kind of file. They are shipped as files beside what they
 describe (``PATHS``, written by scripts/reference.py), and `orch schema` prints them.
 
-A schema says less than the readers do: what depends on several stages is theirs. Stages are judged as
-they stand without a preset.
+A schema says less than the readers do: what depends on several stages is theirs. Stages are judged
+as they stand without a preset.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def schema_of_model(kind: type[BaseModel]) -> Schema:
     """The schema of a model and of those in it, with the sentence of each key."""
     schema: Schema = without_titles(kind.model_json_schema())
     describe(schema, kind)
+    models = {model.__name__: model for model in nested_models(kind)}
     for name, part in schema.get("$defs", {}).items():
-        models = {model.__name__: model for model in nested_models(kind)}
         describe(part, models[name])
     return schema
 
@@ -136,7 +136,9 @@ def config_of(engine: str) -> Schema:
 def stage_changes(stage: Schema) -> Schema:
     """A stage in a preset: the same keys, any of them, and any part of their values; what comes of
     it is checked when it has been merged."""
-    keys = {key: {"description": part["description"]} for key, part in stage["properties"].items()}
+    keys = {}
+    for key, part in stage["properties"].items():
+        keys[key] = {"description": part["description"]}
     return {"type": "object", "properties": keys, "additionalProperties": False}
 
 

@@ -29,9 +29,10 @@ class Axis:
 
     def node(self, value: Scalar) -> Node:
         """The place of ``value``, and the config it brings."""
-        return next(
-            node for known, node in zip(self.values, self.nodes, strict=True) if same(known, value)
-        )
+        for known, node in zip(self.values, self.nodes, strict=True):
+            if same(known, value):
+                return node
+        raise KeyError(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,15 +66,15 @@ class Stage:
     @property
     def needs(self) -> tuple[str, ...]:
         """The stages it waits for."""
-        return (
-            *((self.for_each,) if self.for_each else ()),
-            *(name for name in self.after if name != self.for_each),
-        )
+        if self.for_each is None:
+            return self.after
+        return self.for_each, *(name for name in self.after if name != self.for_each)
 
     @property
     def follows(self) -> tuple[str, ...]:
         """The stages that come before it: those it waits for, and those that its gates judge."""
-        return tuple(dict.fromkeys((*self.needs, *(gate.of for gate in self.gates))))
+        judged = [gate.of for gate in self.gates]
+        return tuple(dict.fromkeys([*self.needs, *judged]))
 
 
 def in_order(stages: Mapping[str, Stage], mistakes: Mistakes) -> tuple[Stage, ...]:
@@ -98,9 +99,9 @@ def in_order(stages: Mapping[str, Stage], mistakes: Mistakes) -> tuple[Stage, ..
 
 def check_names(stage: Stage, stages: Mapping[str, Stage], mistakes: Mistakes) -> None:
     """Every stage that a stage names is there."""
-    for name in (stage.for_each,) if stage.for_each else ():
-        if name not in stages:
-            mistakes.add(stage.place("for_each"), no_stage(stage, "for_each", name, stages))
+    parent = stage.for_each
+    if parent is not None and parent not in stages:
+        mistakes.add(stage.place("for_each"), no_stage(stage, "for_each", parent, stages))
     for name in stage.after:
         if name not in stages:
             mistakes.add(stage.place("after"), no_stage(stage, "after", name, stages))

@@ -1,8 +1,8 @@
 """One stage of an experiment file: checked, every mistake told with its line.
 
-What goes in: the nodes of a stage. What comes out: a ``Stage`` of what is right in it. What a single
-key may be is said by the model (``experiment_file.StageFile``); what several keys say together is
-checked here. Called by ``experiment``, and by `orch evolve` for its own two stages.
+What goes in: the nodes of a stage. What comes out: a ``Stage`` of what is right in it. What a
+single key may be is said by the model (``experiment_file.StageFile``); what several keys say
+together is checked here. Called by ``experiment``, and by `orch evolve` for its own two stages.
 """
 
 from __future__ import annotations
@@ -82,7 +82,8 @@ def check_program(node: Node, tell: Tell) -> None:
 
 
 def check_values(matrix: Mapping[str, Axis], node: Node, tell: Tell) -> None:
-    """No axis has a value twice, as it would stand in the jobs' names; a command takes no config."""
+    """No axis has a value twice, as it would stand in the jobs' names; a command takes no
+    config."""
     for name, axis in matrix.items():
         seen: set[str] = set()
         for value, place in zip(axis.values, axis.nodes, strict=True):

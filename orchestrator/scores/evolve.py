@@ -93,7 +93,7 @@ def evaluations(run: Run) -> list[Job]:
     return [
         job
         for job in run.plan.jobs
-        if job.engine == "evaluation" and job.name not in run.plan.trials
+        if job.engine == "evaluation" and job.name not in run.plan.short_canaries
     ]
 
 
@@ -112,7 +112,7 @@ def trainings(request: Request) -> list[Training]:
         }
         for job in run.plan.jobs:
             out = run.job_folder(job) / "out"
-            if wanted is None and job.name in run.plan.trials:
+            if wanted is None and job.name in run.plan.short_canaries:
                 continue
             if (
                 job.name in wanted

@@ -1,15 +1,16 @@
 """What a person writes and what they are told when it is wrong."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.description.checking import keys_of
 from orchestrator.description.experiment import find_experiment, known_experiments
-from orchestrator.description.experiment_file import StageFile
+from orchestrator.description.experiment_file import ExperimentFile, StageFile
 from orchestrator.description.yaml_lines import Mistakes, read
 from orchestrator.errors import DescriptionError
 from orchestrator.planning.planner import make_plan
@@ -241,3 +242,56 @@ def test_an_experiment_in_the_jobs_folder_here_hides_the_packaged_one() -> None:
     Path("jobs").mkdir()
     Path("jobs/hello-command.yaml").write_text("experiment: mine\nstages: {a: {command: echo}}\n")
     assert make_plan(find_experiment("hello-command")).experiment == "mine"
+
+
+@pytest.mark.parametrize("text", ["!!int two", "!!float 1,5", "1" * 5000])
+def test_a_number_that_is_none_is_one_line(text: str) -> None:
+    found = Mistakes()
+    read(f"x: {text}", "x.yaml", found)
+    assert len(found.lines) == 1
+    assert found.lines[0].startswith("x.yaml:1: ")
+
+
+def mapping(values: Any) -> Any:
+    """Mappings of the words that mean something somewhere in a file."""
+    names = ["of", "metric", "at_least", "for", "where", "path", "seed", "gpus", "on", "mail", "a"]
+    return st.dictionaries(st.sampled_from(names) | st.integers(0, 1), values, max_size=3)
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-1, 3)
+    | st.floats(0, 2)
+    | st.sampled_from(["a", "{x}"]),
+    lambda below: st.lists(below, max_size=2) | mapping(below),
+    max_leaves=6,
+)
+
+
+def some_of(right: dict[str, Any], keys: list[str]) -> Any:
+    """``right`` with some of its values, and some of ``keys``, set to anything."""
+    changes = st.dictionaries(st.sampled_from([*right, *keys]), ANYTHING, max_size=3)
+    return changes.map(lambda changed: {**right, **changed})
+
+
+STAGE = some_of({"engine": "probe", "config": {}}, list(keys_of(StageFile))) | some_of(
+    {"command": "echo {x}", "matrix": {"x": [1]}}, list(keys_of(StageFile))
+)
+DOCUMENT = st.dictionaries(st.sampled_from(["a", "b"]), STAGE | ANYTHING, min_size=1).flatmap(
+    lambda stages: some_of({"experiment": "x", "stages": stages}, list(keys_of(ExperimentFile)))
+)
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(DOCUMENT)
+def test_whatever_a_file_says_it_is_planned_or_its_mistakes_are_told(document: Any) -> None:
+    Path("any.yaml").write_text(json.dumps(document))
+    told: list[str] = []
+    jobs: tuple[Any, ...] = ()
+    try:
+        jobs = make_plan("any.yaml").jobs
+    except DescriptionError as error:
+        told += error.lines
+    assert bool(jobs) != bool(told)
+    assert [line for line in told if not line.startswith("any.yaml:1: ")] == []

@@ -84,8 +84,8 @@ def test_a_short_canary_is_a_job_that_nothing_else_sees(tmp_path: Path) -> None:
         planned(SWEEP, tmp_path),
         planned(changed("train", canary={"epochs": 1}), tmp_path),
     )
-    trial, *rest = short.jobs
-    assert (trial.name, trial.stage, trial.config["epochs"], short.trials) == (
+    canary, *rest = short.jobs
+    assert (canary.name, canary.stage, canary.config["epochs"], short.short_canaries) == (
         "train-canary",
         "train-canary",
         1,
