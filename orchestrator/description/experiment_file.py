@@ -136,7 +136,7 @@ def share_of_jobs(value: Any) -> Any:
 
 def metric_name(value: Any) -> Any:
     """A metric that engines may report."""
-    if value not in METRICS:
+    if not isinstance(value, str) or value not in METRICS:
         raise Told("unknown metric {wrong!r}{near}", wrong=value, near=near(value, METRICS))
     return value
 

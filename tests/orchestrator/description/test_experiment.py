@@ -167,6 +167,64 @@ def test_a_mistake_is_one_line_with_place_value_and_remedy(text: str, line: str)
     assert line in mistakes(text)
 
 
+LINES = """\
+experiment: x
+stages:
+  a:
+    command:
+      - echo
+      - [lr]
+    matrix:
+      lr:
+        - 1
+        - {x: 1}
+        - 1
+      model:
+        lstm: 5
+    exclude:
+      - {lr: 1}
+      - lr
+    after:
+      - b
+      - 3
+    when:
+      - metric: accuracy
+        of: b
+        at_least: 0.5
+        for: two
+      - metric: accuracy
+        of: b
+    resources:
+      gpus: 1
+      cpu: 2
+notify:
+  mail: a@b
+  on:
+    - done
+"""
+
+
+def test_a_mistake_inside_a_list_or_mapping_is_told_at_its_own_line() -> None:
+    assert mistakes(LINES) == [
+        "x.yaml:6: stage 'a': 'command' must be a text or a list of arguments, each a text "
+        "or a number, got ['lr']",
+        "x.yaml:10: stage 'a': axis 'lr': {'x': 1} is no text, number or boolean; give such "
+        "values names: {name: {key: value}}",
+        "x.yaml:11: stage 'a': axis 'lr' has the value 1 twice; remove one",
+        "x.yaml:13: stage 'a': axis 'model', value lstm: must bring a mapping of config keys, "
+        "got 5",
+        "x.yaml:16: stage 'a': 'exclude' must be a list of mappings axis: value, got 'lr'",
+        "x.yaml:17: stage 'a': after: no stage 'b'; known: a",
+        "x.yaml:19: stage 'a': 'after' must be a stage or a list of stages, got 3",
+        "x.yaml:22: stage 'a': when: no stage 'b'; known: a",
+        "x.yaml:24: stage 'a': when: 'for' must be such as 2 of 3, got 'two'",
+        "x.yaml:25: stage 'a': when: needs exactly one of 'at_least' and 'at_most', got none",
+        "x.yaml:26: stage 'a': when: no stage 'b'; known: a",
+        "x.yaml:29: stage 'a': resources: unknown key 'cpu' (value 2); did you mean 'cpus'?",
+        "x.yaml:32: notify: 'on' must be a list of end, fail, decision, got ['done']",
+    ]
+
+
 def test_scalars_are_read_as_a_person_means_them() -> None:
     assert values(
         "[1e-4, 12:30:00, off, no, yes, true, ~, 010, 0x10, 1.10, .5, 2020-01-01, 3e, -.inf]"
