@@ -119,19 +119,26 @@ def checked(kind: type[M], node: Node, tell: Tell) -> tuple[M | None, Node]:
 def located(
     kind: type[BaseModel], node: Node, details: Sequence[ErrorDetails]
 ) -> list[tuple[ErrorDetails, Spot]]:
-    """Each error with its place. Of a type with several branches, only the errors of the branch
-    that was meant: the one that fits but for what lies deeper."""
+    """Each error with its place.
+
+    Of ``str | CheckpointSource`` and a mapping with a typo pydantic says that it is no text, and
+    that the mapping has an unknown key. Only what lies deepest is kept: that branch was meant.
+    """
     found = [(detail, spot_for(kind, node, detail)) for detail in details]
     paths = []
     for detail, spot in found:
-        absent = (detail["loc"][-1],) if detail["type"] == "missing" else ()
-        paths.append((*spot.path, *absent))
+        missing_key = (detail["loc"][-1],) if detail["type"] == "missing" else ()
+        paths.append((*spot.path, *missing_key))
     kept = []
     for (detail, spot), path in zip(found, paths, strict=True):
-        deeper = any(len(other) > len(path) and other[: len(path)] == path for other in paths)
-        if not deeper or detail["type"] == "extra_forbidden":
+        if detail["type"] == "extra_forbidden" or not any(lies_below(path, it) for it in paths):
             kept.append((detail, spot))
     return kept
+
+
+def lies_below(path: Path, other: Path) -> bool:
+    """Whether ``other`` leads further down from where ``path`` ends."""
+    return len(other) > len(path) and other[: len(path)] == path
 
 
 def spot_for(kind: type[BaseModel], root: Node, detail: ErrorDetails) -> Spot:
@@ -141,17 +148,18 @@ def spot_for(kind: type[BaseModel], root: Node, detail: ErrorDetails) -> Spot:
         return spot_of(kind, root, detail["loc"])
     *loc, key = detail["loc"]
     holder = spot_of(kind, root, loc)
-    heads = (*holder.heads, *((part, holder.path) for part in holder.parts[:1]))
-    holder = replace(holder, heads=heads)
-    value = child_of(holder.node, key)
-    if value is None:
+    if holder.parts:
+        holder = replace(holder, heads=(*holder.heads, (holder.parts[0], holder.path)))
+    child = child_of(holder.node, key)
+    if child is None:
         return holder
-    return replace(holder, node=value[1], path=(*holder.path, value[0]))
+    own_key, value = child
+    return replace(holder, node=value, path=(*holder.path, own_key))
 
 
 def spot_of(kind: type[BaseModel], root: Node, loc: Sequence[int | str]) -> Spot:
-    """Follow pydantic's ``loc`` through file and model. Words of it that only name a branch of a
-    type are in neither, and are passed over."""
+    """Follow pydantic's ``loc`` through file and model, such as ``("model", "CheckpointSource",
+    "folder")``. Words of it that name a branch of a type are not in the file."""
     node = root
     path: Path = ()
     parts: tuple[type[BaseModel], ...] = (kind,)
@@ -162,12 +170,14 @@ def spot_of(kind: type[BaseModel], root: Node, loc: Sequence[int | str]) -> Spot
         holder_path = path
         below = child_of(node, word)
         if below is not None:
-            path, node = (*path, below[0]), below[1]
+            key, node = below
+            path = (*path, key)
         if holder is not None:
             heads = (*heads, (holder, holder_path))
             field, field_node, field_path = keys_of(holder)[str(word)], node, path
             parts = tuple(models_in(field.annotation))
         else:
+            # The name of a branch leaves one model of several; any other word leaves them all.
             parts = tuple(part for part in parts if part.__name__ == word) or parts
     return Spot(node, path, parts, field, field_node, field_path, heads)
 
@@ -186,7 +196,10 @@ def child_of(node: Node, word: int | str) -> tuple[Any, Node] | None:
         return None
     if word in node.value:
         return word, node.value[word]
-    return next(((key, value) for key, value in node.value.items() if str(key) == word), None)
+    for key, value in node.value.items():
+        if str(key) == word:
+            return key, value
+    return None
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -204,24 +217,27 @@ def in_order_of_the_file(
 ) -> list[tuple[ErrorDetails, Spot]]:
     """Mistakes as a reader meets them; pydantic puts unknown keys behind all others."""
     order = {id(node): place for place, node in enumerate(root.walk())}
-    return sorted(found, key=lambda item: order.get(id(item[1].node), 0))
+
+    def place(mistake: tuple[ErrorDetails, Spot]) -> int:
+        _, spot = mistake
+        return order[id(spot.node)]
+
+    return sorted(found, key=place)
 
 
 def without(node: Node, wrong: set[Path], path: Path = ()) -> Node:
     """``node`` without the values at the paths ``wrong``."""
     if isinstance(node.value, dict):
-        values = {
-            key: without(value, wrong, (*path, key))
-            for key, value in node.value.items()
-            if (*path, key) not in wrong
-        }
+        values = {}
+        for key, value in node.value.items():
+            if (*path, key) not in wrong:
+                values[key] = without(value, wrong, (*path, key))
         return Node(values, node.where)
     if isinstance(node.value, list):
-        items = [
-            without(item, wrong, (*path, place))
-            for place, item in enumerate(node.value)
-            if (*path, place) not in wrong
-        ]
+        items = []
+        for place, item in enumerate(node.value):
+            if (*path, place) not in wrong:
+                items.append(without(item, wrong, (*path, place)))
         return Node(items, node.where)
     return node
 

@@ -30,6 +30,8 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
     if written is None:
         written, good = StageFile(), Node({}, node.where)
     matrix = axes_of(good)
+    # These look at what was written, not at what is right: an engine of a wrong kind beside a
+    # command is two programs all the same.
     if isinstance(node.value, dict):
         check_program(node, tell)
         check_values(matrix, node, tell)

@@ -145,10 +145,11 @@ def check_stage_axes(
 
 
 def axes_of(drafts: Sequence[Draft]) -> Axes:
-    """The axes of some jobs with their values, each once; 1, 1.0 and true are three values."""
+    """The axes of some jobs with their values, each once."""
     values: dict[str, dict[tuple[type, Scalar], Scalar]] = {}
     for draft in drafts:
         for axis, value in draft.point.items():
+            # To Python 1, 1.0 and True are the same key; as values of an axis they are three.
             values.setdefault(axis, {})[type(value), value] = value
     return {axis: tuple(each.values()) for axis, each in values.items()}
 

@@ -39,6 +39,7 @@ class JobConfig:
         """The whole config."""
         draft, stage = self.draft, self.draft.stage
         config = self.resolve(self.with_axes(kind), "config")
+        # Below here the paths are the planner's own and need no resolving.
         if stage.checkpoints is not None and draft.parent and "models" in kind.model_fields:
             source = {"folder": self.drafts.out(draft.parent), "checkpoints": stage.checkpoints}
             config = put(config, ("models",), wrap(source, stage.place("checkpoints")))
