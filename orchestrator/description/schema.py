@@ -19,6 +19,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from engines.contract.config import DECIDES_NO_RESULT
 from orchestrator.description.checking import keys_of, models_in
 from orchestrator.description.engine_lookup import config_class, known_engines
 from orchestrator.description.experiment_file import ExperimentFile, StageFile
@@ -175,15 +176,15 @@ def renamed(value: Any, engine: str) -> Any:
 
 
 def without_titles(value: Any, names: bool = False) -> Any:
-    """A schema without the titles that pydantic makes of every key; where ``names`` the keys of
-    ``value`` are names that people chose."""
+    """A schema without the titles that pydantic makes of every key, and without the marks that
+    engines put on theirs; where ``names`` the keys of ``value`` are names that people chose."""
     if isinstance(value, list):
         return [without_titles(item) for item in value]
     if not isinstance(value, dict):
         return value
     found = {}
     for key, item in value.items():
-        if names or key != "title":
+        if names or key not in ("title", *DECIDES_NO_RESULT):
             found[key] = without_titles(item, not names and key in ("properties", "$defs"))
     return found
 

@@ -20,9 +20,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from orchestrator.node import attempt
 from tests.benchmarks.bench_launch import drained, timed
 from tests.support.cli import ORCH
+from tests.support.node import PROGRAM
 from tests.support.private_slurm import started
 
 JOBS, PACK, MODELS = 315, 15, 16
@@ -85,7 +85,7 @@ def trained(folder: Path, warm: list[str]) -> tuple[float, float]:
     )
     before, started = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     subprocess.run(
-        [sys.executable, "-I", "-S", "-u", attempt.__file__, str(folder / "arrays" / HEAD)],
+        [sys.executable, "-I", "-S", "-u", str(PROGRAM), str(folder / "arrays" / HEAD)],
         check=True,
         env={**os.environ, "ORCH_JOB_ID": "1"},
     )

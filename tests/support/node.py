@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from orchestrator.node import attempt as node_program
+from tests.support.paths import ROOT
+
+PROGRAM = ROOT / "orchestrator" / "node" / "__main__.py"
 
 
 def start_node(log: Path, *arguments: str | Path, job_id: str) -> subprocess.Popen[bytes]:
@@ -16,7 +18,7 @@ def start_node(log: Path, *arguments: str | Path, job_id: str) -> subprocess.Pop
     environment = {
         key: value for key, value in os.environ.items() if not key.startswith("SLURM_")
     } | {"ORCH_JOB_ID": job_id}
-    command = [sys.executable, "-I", "-S", "-u", node_program.__file__, *map(str, arguments)]
+    command = [sys.executable, "-I", "-S", "-u", str(PROGRAM), *map(str, arguments)]
     with log.open("ab") as out:
         return subprocess.Popen(
             command, env=environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL

@@ -28,13 +28,16 @@ TINY = {
     "test_sequences": 20,
     "epochs": 3,
     "batch_size": 8,
-    "learning_rate": [0.01, 0.003],
+    "learning_rate": [1.0, 0.3],
     "warmup_steps": 4,
     "decay": "linear",
     "weight_decay": 0.1,
     "embedding_scale": 1.0,
     "dropout": 0.1,
 }
+TOLERANCE = 1000 * 2.0**-23
+"""In float32, relative to the norm: some tens of operations per time step and layer, on sums of
+tens of terms."""
 WAITS = ("_local_scalar_dense", "lift_fresh", "nonzero", "masked_select")
 """Operations that wait for the device, or copy to it what Python holds."""
 
@@ -70,6 +73,17 @@ class Tracer:
         return replay
 
 
+@pytest.fixture(autouse=True)
+def smooth_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AdamW divides by the root of the second moment plus its epsilon.
+
+    With the usual 1e-8, an element whose gradient is small moves by a share of the learning rate
+    that rounding decides. With one as large as a clipped gradient, a step is as exact as the
+    gradient.
+    """
+    monkeypatch.setattr("engines.fsm.optimizer.EPSILON", 1.0)
+
+
 def trained(
     config: Config, folder: Path, recorder: Callable[[Point], Record | None], epochs: int = 2
 ) -> tuple[Point, Stepper]:
@@ -87,10 +101,13 @@ def same(ours: Point, theirs: Point) -> None:
     """Equal to rounding: padding adds zeros to the sums of the gradient, and sums of other lengths
     are added up in another order."""
     assert ours.step == theirs.step
-    torch.testing.assert_close(ours.flat.values, theirs.flat.values, atol=1e-5, rtol=1e-4)
-    torch.testing.assert_close(ours.flat.first, theirs.flat.first, atol=1e-6, rtol=1e-4)
-    torch.testing.assert_close(ours.flat.second, theirs.flat.second, atol=1e-8, rtol=1e-3)
-    torch.testing.assert_close(ours.losses, theirs.losses, atol=1e-4, rtol=1e-5)
+    for found, expected in (
+        (ours.flat.values, theirs.flat.values),
+        (ours.flat.first, theirs.flat.first),
+        (ours.flat.second.sqrt(), theirs.flat.second.sqrt()),
+        (ours.losses, theirs.losses),
+    ):
+        assert (found - expected).detach().norm() <= TOLERANCE * expected.detach().norm()
 
 
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")
@@ -132,8 +149,8 @@ def test_a_step_that_cannot_be_recorded_goes_on_plainly_and_says_so(
     refused, stepper = trained(config, tmp_path, lambda _: record)  # torch without CUDA refuses
     assert (stepper.record, stepper.replay) == (None, None)
     errors = capsys.readouterr().err
-    assert errors.startswith(
-        "engines.fsm: goes on without a CUDA graph, the step could not be recorded:"
-    )
-    assert errors.count("\n") == 1
+    says = "engines.fsm: goes on without a CUDA graph, the step could not be recorded:"
+    assert [
+        line.startswith(says) for line in errors.splitlines() if line.startswith("engines.fsm")
+    ] == [True]
     same(refused, plain)

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from engines.contract import checkpoints
-from engines.contract.config import CheckpointSource, ConfigError
+from engines.contract.checkpoints import CheckpointSource
+from engines.contract.config import ConfigError
 from engines.contract.program import Stop
 from engines.contract.progress import read_progress
 from engines.contract.results import Row, read_results
@@ -43,6 +44,25 @@ TINY = {
     "embedding_scale": 1.0,
     "dropout": 0.1,
 }
+
+
+SMOOTH = 1.0
+"""AdamW's epsilon where two ways to train are compared. It divides by the root of the second moment
+plus this; with the usual 1e-8, an element whose gradient is small moves by a share of the learning
+rate that rounding decides. With this, as large as a clipped gradient, a step is as exact as the
+gradient."""
+TOLERANCE = 1000 * 2.0**-23
+"""In float32, relative to the norm of each tensor: some tens of operations per time step and layer,
+whose sums are added up in another order when models are stacked or padded: roundings in the
+hundreds."""
+
+
+def assert_equal_but_for_rounding(
+    ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor]
+) -> None:
+    assert ours.keys() == theirs.keys()
+    for name, tensor in ours.items():
+        assert (tensor - theirs[name]).norm() <= TOLERANCE * theirs[name].norm(), name
 
 
 def tiny(**changes: object) -> Config:
@@ -90,24 +110,23 @@ def timeless(out: Path) -> list[object]:
     ],
 )
 def test_models_trained_together_end_as_each_would_alone(
-    tmp_path: Path, architecture: dict[str, object], backend: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: dict[str, object], backend: str
 ) -> None:
+    monkeypatch.setattr("engines.fsm.optimizer.EPSILON", SMOOTH)
     train(
-        tiny(architecture=architecture, backend=backend, seeds=[3, 5], learning_rate=[0.01, 0.02]),
+        tiny(architecture=architecture, backend=backend, seeds=[3, 5], learning_rate=[0.5, 1.5]),
         tmp_path / "all",
         Stop(),
     )
-    for seed, rate in ((3, 0.01), (5, 0.02)):
+    for seed, rate in ((3, 0.5), (5, 1.5)):
         alone = tmp_path / f"{seed}"
         train(
             tiny(architecture=architecture, backend="fused", seed=seed, learning_rate=rate),
             alone,
             Stop(),
         )
-        for name, tensor in weights(
-            tmp_path / "all" / "models" / f"seed-{seed}_learning_rate-{rate}"
-        ).items():
-            torch.testing.assert_close(tensor, weights(alone)[name], atol=2e-4, rtol=1e-3)
+        together = tmp_path / "all" / "models" / f"seed-{seed}_learning_rate-{rate}"
+        assert_equal_but_for_rounding(weights(together), weights(alone))
         for checkpoint in ("best", "last"):
             (ours,) = [
                 r
@@ -125,6 +144,7 @@ def test_models_trained_together_end_as_each_would_alone(
                 for r in values(alone, "test_accuracy", checkpoint=checkpoint)
                 if "position" not in r.axes
             ]
+            # Of some 160 predictions a few may hang on two scores that are equal but for rounding.
             assert ours.value == pytest.approx(theirs.value, abs=0.03)
 
 
@@ -165,7 +185,8 @@ def test_a_step_is_torchs_adamw_with_each_models_own_clipping(
             theirs[s].step()
     for s in range(2):
         for ours, expected in zip(flat.named().values(), models[s], strict=True):
-            torch.testing.assert_close(ours[s], expected, atol=1e-5, rtol=1e-4)
+            # Both get the same gradients: four steps of up to 0.15, each a handful of roundings.
+            torch.testing.assert_close(ours[s], expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_run_killed_at_any_moment_ends_bit_for_bit_like_an_uninterrupted_one(
@@ -211,8 +232,9 @@ def test_sigterm_saves_and_exits_with_75_and_another_config_is_refused(tmp_path:
     other = start({**config, "learning_rate": 0.02}, out)
     errors = other.communicate(timeout=300)[1]
     assert other.returncode == 2
-    assert "was made with another config (learning_rate: 0.01, now 0.02); restore it" in errors
-    assert errors.count("\n") == 1
+    (said,) = [line for line in errors.splitlines() if line.startswith("engines.fsm: ")]
+    assert "was made with another config (learning_rate: 0.01, now 0.02); restore it" in said
+    assert "Traceback" not in errors
 
 
 def test_the_program_loads_no_compiler(tmp_path: Path) -> None:
@@ -253,14 +275,17 @@ def test_a_larger_machine_starts_from_the_weights_of_a_smaller_one(tmp_path: Pat
             start_weights(tiny(architecture=wrong, initial=source.model_dump()))
 
 
-def test_a_model_that_diverges_is_an_error_in_its_row_and_harms_no_other(tmp_path: Path) -> None:
-    train(tiny(learning_rate=[0.01, 1e38]), tmp_path / "both", Stop())
-    train(tiny(), tmp_path / "alone", Stop())
+def test_a_model_that_diverges_is_an_error_in_its_row_and_harms_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.fsm.optimizer.EPSILON", SMOOTH)
+    train(tiny(learning_rate=[0.5, 1e38]), tmp_path / "both", Stop())
+    train(tiny(learning_rate=0.5), tmp_path / "alone", Stop())
     (broken,) = values(tmp_path / "both", "test_accuracy", learning_rate=1e38, checkpoint="last")
     assert broken.value is None
     assert "not finite" in str(broken.error)
-    for name, tensor in weights(tmp_path / "both" / "models" / "seed-0_learning_rate-0.01").items():
-        torch.testing.assert_close(tensor, weights(tmp_path / "alone")[name], atol=2e-4, rtol=1e-3)
+    together = tmp_path / "both" / "models" / "seed-0_learning_rate-0.5"
+    assert_equal_but_for_rounding(weights(together), weights(tmp_path / "alone"))
 
 
 def test_rows_stand_beside_what_could_be_known(tmp_path: Path) -> None:
@@ -311,6 +336,7 @@ def test_the_error_of_a_ratio_is_that_of_repeated_draws() -> None:
         share, error = ratio(part, whole)
         draws.append(share)
         errors.append(error)
+    # The deviation of 400 draws is known to 1 / sqrt(800), 3.5 %.
     assert np.mean(errors) == pytest.approx(np.std(draws), rel=0.15)
 
 

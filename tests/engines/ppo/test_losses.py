@@ -29,6 +29,19 @@ from tests.support.models import qwen2
 
 FINITE = st.floats(-5, 5, allow_nan=False)
 
+EPSILON = 2.0**-23
+"""One rounding in float32, relative."""
+
+
+def assert_equal_but_for_rounding(found, expected):
+    """Relative to the norm: single elements may be what is left where larger terms cancel.
+
+    A gradient lies some sixty operations from the weights, on sums of up to hundreds of terms that
+    padded and packed batches add up in another order: roundings in the hundreds.
+    """
+    apart = (found - expected).detach().norm()
+    assert apart <= 1000 * EPSILON * expected.detach().norm()
+
 
 def surrogate(logprob, old, advantage, low, high, c):
     ratio = math.exp(max(-20.0, min(20.0, logprob - old)))
@@ -46,6 +59,7 @@ def test_clipped_surrogate_follows_the_equation_of_each_token(logprob, old, adva
         clip_high=0.3,
         clip_c=3.0,
     )
+    # Float64: a handful of roundings of 1e-16.
     assert found.item() == pytest.approx(
         surrogate(logprob, old, advantage, 0.2, 0.3, 3.0), rel=1e-12, abs=1e-12
     )
@@ -62,7 +76,8 @@ def test_group_advantages_are_standard_scores_of_the_group(rewards):
         if len(set(rewards)) == 1
         else [(reward - mean) / (deviation + 1e-6) for reward in rewards]
     )
-    assert found == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    # The mean of nine numbers up to 5 is right to 1e-14, and the least divisor is 1e-6.
+    assert found == pytest.approx(expected, rel=1e-9, abs=1e-7)
 
 
 @settings(max_examples=100, deadline=None)
@@ -77,6 +92,7 @@ def test_gae_is_the_discounted_sum_of_the_errors_of_the_values(values, reward, g
     rewards = [0.0] * (n - 1) + [reward]
     errors = [rewards[t] + gamma * ([*values, 0.0][t + 1]) - values[t] for t in range(n)]
     expected = [sum((gamma * lam) ** k * errors[t + k] for k in range(n - t)) for t in range(n)]
+    # Float64: sums of twelve terms up to 10, so 1e-13.
     assert gae(
         reward, torch.tensor(values, dtype=torch.float64), gamma, lam
     ).tolist() == pytest.approx(expected, abs=1e-9)
@@ -93,6 +109,7 @@ def test_dr_grpo_and_rloo_are_differences_from_the_group_and_from_the_others(rew
     n = len(rewards)
     tensor = torch.tensor([rewards], dtype=torch.float64)
     plain = [reward - sum(rewards) / n for reward in rewards]
+    # Float64: sums of nine terms up to 5, so 1e-14.
     assert group_advantages(tensor, "dr_grpo")[0].tolist() == pytest.approx(plain, abs=1e-9)
     others = [
         reward - sum(rewards[:i] + rewards[i + 1 :]) / (n - 1) for i, reward in enumerate(rewards)
@@ -108,6 +125,7 @@ def test_the_divergence_follows_its_equation_and_is_never_negative(logprob, refe
         torch.tensor([logprob], dtype=torch.float64), torch.tensor([reference], dtype=torch.float64)
     ).item()
     d = reference - logprob
+    # Float64: exp(d) - d - 1 loses up to 1e-16 of the 1 that it subtracts.
     assert found == pytest.approx(min(math.exp(d) - d - 1, 10.0), rel=1e-9, abs=1e-12)
     assert found >= 0
 
@@ -133,7 +151,7 @@ def test_the_divergence_adds_to_the_loss_with_its_coefficient_and_stays_inside_t
         kl_coefficient=0.1,
         **arguments,
     )
-    assert loss.item() == pytest.approx(0.1 * (math.exp(-0.5) + 0.5 - 1) / 2, rel=1e-6)
+    assert loss.item() == pytest.approx(0.1 * (math.exp(-0.5) + 0.5 - 1) / 2, rel=100 * EPSILON)
     loss.backward()
     assert torch.isfinite(logprobs.grad).all()
 
@@ -148,7 +166,7 @@ def test_a_group_of_equal_rewards_has_advantage_exactly_zero(reward, estimator):
 def test_importance_weights_are_capped_and_carry_no_gradient():
     logprobs = torch.tensor([-1.0, -1.0, 100.0], requires_grad=True)
     weights = truncated_importance(logprobs, torch.tensor([-1.5, -3.0, 0.0]), cap=2.0)
-    assert weights.tolist() == pytest.approx([math.exp(0.5), 2.0, 2.0])
+    assert weights.tolist() == pytest.approx([math.exp(0.5), 2.0, 2.0], rel=100 * EPSILON)
     assert not weights.requires_grad
 
 
@@ -177,6 +195,7 @@ def test_policy_loss_is_the_token_mean_over_the_whole_batch_and_its_gradient_the
                 weight = min(math.exp(logprobs[b, s].item() - sampler[b, s].item()), 2.0)
                 expected += -advantages[b].item() * weight / 20
                 gradient[b, s] = -advantages[b] * weight / 20
+    # Float64: sums of seven terms.
     assert loss.item() == pytest.approx(expected, rel=1e-12)
     torch.testing.assert_close(logprobs.grad, gradient, rtol=1e-12, atol=1e-12)
 
@@ -302,6 +321,7 @@ def rollouts():
 def test_the_gradients_of_the_tasks_add_up_to_the_whole_gradient_bit_for_bit():
     total, shares, _ = tiny_policy(micro_batch_tokens=64).task_gradients(rollouts())
     assert len(shares) == 2
+    # One addition per element, which every processor rounds alike.
     assert all(torch.equal(whole, a + b) for whole, a, b in zip(total, *shares, strict=True))
 
 
@@ -314,6 +334,7 @@ def parameters_after_a_step(**changes):
 def test_off_takes_the_same_step_as_sum_bit_for_bit_and_measures_nothing():
     off, nothing = parameters_after_a_step(mtl={"method": "off"})
     plain, measured = parameters_after_a_step(mtl={"method": "sum"})
+    # The same operations in the same order in one process; no weight differs from 1.
     assert all(torch.equal(a, b) for a, b in zip(off, plain, strict=True))
     assert "conflict_rate" in measured
     assert not any(key.startswith(("conflict_rate", "cosine/", "weight/")) for key in nothing)
@@ -326,7 +347,7 @@ def test_equal_gives_each_task_the_mean_over_its_own_tokens():
             0
         ]  # one task: its tokens are the whole denominator
         for part, gradient in zip(shares[place], alone, strict=True):
-            torch.testing.assert_close(part * 2, gradient, rtol=1e-5, atol=1e-8)
+            assert_equal_but_for_rounding(part * 2, gradient)
 
 
 @pytest.mark.parametrize("grouping", ["layer", "module"])
@@ -348,8 +369,8 @@ def test_pcgrad_per_group_is_pcgrad_on_the_parameters_of_each_group_alone(groupi
             expected = plain[i] + sum(
                 (float(weight) - 1) * part[k] for weight, part in zip(weights, parts, strict=True)
             )
-            torch.testing.assert_close(total[i], expected, rtol=1e-5, atol=1e-8)
-    assert metrics["weight/math"] >= 1 - 1e-9
+            assert_equal_but_for_rounding(total[i], expected)
+    assert metrics["weight/math"] >= 1 - 1e-9  # float64
 
 
 @pytest.mark.parametrize("method", ["mgda", "imtl_g", "aligned_mtl"])
@@ -367,12 +388,13 @@ def test_a_critic_that_knows_nothing_gives_whitened_rewards_and_learns_the_mean(
     assert len(rows) == 24, "a rollout was dropped"
     tokens = torch.tensor([row.reward for row in rows for _ in row.response], dtype=torch.float64)
     whitened = (tokens - tokens.mean()) / (tokens.std(unbiased=False) + 1e-8)
+    # Float64 but for the values, which are exactly 0.
     assert [value for row in rows for value in row.advantages] == pytest.approx(
         whitened.tolist(), abs=1e-6
     )
     assert all(row.returns == (row.reward,) * len(row.response) for row in rows)
     losses = [policy.step(rollouts(), step)["critic/loss"] for step in range(40)]
-    assert losses[0] == pytest.approx(float(tokens.square().mean()) / 2, rel=1e-5)
+    assert losses[0] == pytest.approx(float(tokens.square().mean()) / 2, rel=100 * EPSILON)
     assert losses[-1] < float(tokens.var(unbiased=False)) / 2, "it has not even learned the mean"
     assert policy.step(rollouts(), 40)["critic/explained_variance"] > 0.3
 
@@ -392,6 +414,8 @@ def test_dr_grpo_divides_by_samples_times_the_longest_answer():
 
 def test_the_divergence_from_the_model_itself_is_zero_and_grows_when_it_moves():
     same = tiny_policy(reference=tiny_policy().model, kl_coefficient=0.1)
+    # It is half the square of a difference: rounding of log-probabilities near -4, 1e-6, leaves
+    # 1e-12.
     assert same.task_gradients(rollouts())[2]["divergence"] == pytest.approx(0.0, abs=1e-7)
     with torch.no_grad():
         for parameter in same.parameters:
@@ -423,9 +447,7 @@ def test_packed_logprobs_are_those_of_a_padded_batch_and_of_whole_logits(monkeyp
     (batch,) = micro_batches(rows, 4096)
     assert len(set(batch.lengths)) > 2
     found = policy.logprobs(policy.scorer, batch, temperature=0.7).detach()
-    torch.testing.assert_close(
-        found, torch.cat(padded_logprobs(policy.model, rows, 0.7)), rtol=0, atol=1e-5
-    )
+    assert_equal_but_for_rounding(found, torch.cat(padded_logprobs(policy.model, rows, 0.7)))
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
@@ -451,9 +473,10 @@ def test_packing_changes_neither_the_loss_nor_the_gradient(tokens, checkpointing
             denominator=count,
         )
     loss.backward()
-    assert metrics["loss"] == pytest.approx(loss.item(), rel=1e-5)
+    # Its terms, advantages times weights of e^-3.7, cancel to a fiftieth of their size.
+    assert metrics["loss"] == pytest.approx(loss.item(), rel=0, abs=100 * EPSILON * 0.05)
     for gradient, parameter in zip(total, model.parameters(), strict=True):
-        torch.testing.assert_close(gradient, parameter.grad, rtol=1e-4, atol=1e-7)
+        assert_equal_but_for_rounding(gradient, parameter.grad)
 
 
 def test_a_model_whose_attention_looks_back_less_far_than_the_answers_are_long_is_refused():

@@ -48,6 +48,8 @@ def test_weighted_sum_equals_the_literal_algorithm_on_vectors(tasks, seed, corre
     generator = seeded(seed)
     orders = [torch.randperm(tasks, generator=generator).tolist() for _ in range(tasks)]
     weights = pcgrad_weights(gramian([split(vector) for vector in vectors]), seeded(seed))
+    # Float64: up to 42 projections of vectors shorter than 20, each a few roundings; a projection
+    # that rounding decides is one by almost nothing.
     torch.testing.assert_close(
         weights @ vectors, literal_pcgrad(vectors, orders), rtol=0, atol=1e-10
     )
@@ -64,7 +66,9 @@ def test_weights_equal_those_of_torchjd(seed):
         torch.manual_seed(seed)  # TorchJD draws from the global generator
         expected = torchjd.PCGradWeighting()(products)
     found = pcgrad_weights(products, seeded(seed))
-    torch.testing.assert_close(found, expected.double(), rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(
+        found, expected.double(), rtol=1e-10, atol=1e-10
+    )  # the same in float64
 
 
 @settings(max_examples=50, deadline=None)
@@ -80,6 +84,7 @@ def test_two_tasks_follow_the_closed_form(a, b, cosine, seed):
         torch.tensor([[a * a, cross], [cross, b * b]], dtype=torch.float64), seeded(seed)
     )
     expected = [1 - cross / a**2, 1 - cross / b**2] if cross < 0 else [1.0, 1.0]
+    # Float64, a few operations.
     torch.testing.assert_close(
         weights, torch.tensor(expected, dtype=torch.float64), rtol=1e-10, atol=1e-12
     )
@@ -157,6 +162,7 @@ def test_gramian_does_not_depend_on_how_parameters_are_cut_into_chunks(monkeypat
     gradients = [[torch.randn(50, generator=seeded(task)).bfloat16()] for task in range(3)]
     whole = gramian(gradients)
     monkeypatch.setattr("engines.ppo.update.pcgrad.CHUNK", 7)
+    # Float64: sums of 50 terms, added up in another order.
     torch.testing.assert_close(gramian(gradients), whole, rtol=1e-12, atol=1e-12)
 
 

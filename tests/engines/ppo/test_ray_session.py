@@ -12,8 +12,8 @@ import pytest
 
 DRIVER = """
 import os, sys, time
-from engines.io import Stop
-from engines.ppo.guards import Patience
+from engines.contract.program import Stop
+from engines.ppo.watchdogs import Patience
 from engines.ppo.ray_session import Actors, ray_session
 
 class Remembers:

@@ -1,6 +1,7 @@
 """Training cut over two processes (FSDP2 over Gloo) is the training of one."""
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -8,6 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+EPSILON = 2.0**-23
+"""One rounding in float32, relative."""
+TOLERANCE = 1000 * EPSILON
+"""How far two correct computations of one gradient may lie apart, relative to its norm. Between
+a weight and its gradient lie some sixty operations in a row, each on sums of up to a few hundred
+terms that two processes add up in another order: roundings in the hundreds, of which most
+cancel."""
 
 CASES: dict[str, dict[str, Any]] = {
     "pcgrad": {"mtl": {"method": "pcgrad"}},
@@ -17,7 +26,7 @@ CASES: dict[str, dict[str, Any]] = {
     "critic": {
         "mtl": {"method": "pcgrad"},
         "estimator": "gae",
-        "critic": {"learning_rate": 1e-2, "lam": 0.9},
+        "critic": {"learning_rate": 1.0, "lam": 0.9},
     },
 }
 
@@ -26,12 +35,12 @@ import json, sys
 from pathlib import Path
 import torch
 import transformers
-from engines.inference import Generation
 from engines.ppo import Config
-from engines.ppo.critic import Critic
-from engines.ppo.parallel import World, join
-from engines.ppo.policy import Policy
-from engines.ppo.sampler import Group
+from engines.ppo.data.task_sampler import Group
+from engines.ppo.update.critic import Critic
+from engines.ppo.update.policy import Policy
+from engines.ppo.update.sharding import World, join
+from engines.shared.inference import Generation
 
 folder, index, size, cases = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), json.loads(sys.argv[4])
 torch.set_num_threads(1)
@@ -59,12 +68,18 @@ class NoTokenizer:
 
 def train(values, crossed=False, tied=False, state=None):
     config = Config.model_validate({"model": "x", "data": "x", "validation_data": "x", "max_prompt_tokens": 8, "max_response_tokens": 8,
-                                    "micro_batch_tokens": 48, "learning_rate": 1e-2, "warmup_steps": 0, "ranks": size, **values})
+                                    "micro_batch_tokens": 48, "learning_rate": 1.0, "warmup_steps": 0, "ranks": size, **values})
     reference = model(1) if config.kl_coefficient and config.lora is None else None
     critic = Critic(model(0), config, world) if config.estimator == "gae" else None
     policy = Policy(model(0, tied), config, world, reference, critic)
     if state is not None:
         policy.load_state(folder / state)
+    # AdamW divides by the root of the second moment plus its epsilon. With the usual 1e-8 an element
+    # whose gradient is small moves by a share of the learning rate that rounding decides. With one as
+    # large as the clipped gradient, a step is as exact as the gradient it follows.
+    for learner in (policy, critic):
+        if learner is not None:
+            learner.optimizer.param_groups[0]["eps"] = 1.0
     for step in range(3):
         tasks = rollouts(step)
         if crossed and index == 1:
@@ -119,6 +134,21 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def assert_equal_but_for_rounding(
+    one: Mapping[str, Any], two: Mapping[str, Any], what: str
+) -> None:
+    """Each tensor against its own norm.
+
+    One rounding of all tensors together is allowed on top: some gradients are what is left where
+    larger ones cancel, such as those of the keys' biases.
+    """
+    assert one.keys() == two.keys()
+    whole = math.sqrt(sum(float(tensor.square().sum()) for tensor in one.values()))
+    for name, tensor in one.items():
+        apart = float((two[name] - tensor).norm())
+        assert apart <= TOLERANCE * float(tensor.norm()) + EPSILON * whole, f"{what} of {name}"
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_take_the_steps_of_one(trained: Path, case: str) -> None:
@@ -128,15 +158,14 @@ def test_two_processes_take_the_steps_of_one(trained: Path, case: str) -> None:
     one, two = (
         load_file(trained / case / size / "model" / "model.safetensors") for size in ("1", "2")
     )
-    assert one.keys() == two.keys()
-    for name, tensor in one.items():
-        torch.testing.assert_close(two[name], tensor, rtol=1e-5, atol=1e-5)
+    assert_equal_but_for_rounding(one, two, "weight")
     first, second = (
         json.loads((trained / case / size / "metrics.json").read_text()) for size in ("1", "2")
     )
     assert first.keys() == second.keys()
     for key in first:
-        assert second[key] == pytest.approx(first[key], rel=1e-3, abs=1e-5), key
+        # Sums of terms of order one, which may cancel: the loss is near 0.
+        assert second[key] == pytest.approx(first[key], rel=TOLERANCE, abs=100 * EPSILON), key
     for file in ("optimizer.pt", *(["critic.pt"] if case == "critic" else [])):
         mine, other = (
             torch.load(trained / case / size / "state" / file, weights_only=True)
@@ -144,8 +173,15 @@ def test_two_processes_take_the_steps_of_one(trained: Path, case: str) -> None:
         )
         moments, others = (values.get("optimizer", values) for values in (mine, other))
         assert moments.keys() == others.keys()
-        for name in moments:
-            torch.testing.assert_close(others[name], moments[name], rtol=1e-3, atol=1e-5)
+        for key in next(iter(moments.values())):
+            mean, also = (
+                {name: values[key] for name, values in own.items()} for own in (moments, others)
+            )
+            if key == "exp_avg_sq":  # its root is as exact as the gradients
+                mean, also = (
+                    {name: value.sqrt() for name, value in own.items()} for own in (mean, also)
+                )
+            assert_equal_but_for_rounding(mean, also, key)
 
 
 @pytest.mark.timeout(300)

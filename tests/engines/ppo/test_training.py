@@ -100,6 +100,7 @@ def test_a_run_leaves_results_progress_and_checkpoints_that_say_what_happened(fi
     assert document["facts"]["device"] == "cpu"
     lines = [line["metrics"] for line in read_progress(finished) if line["phase"] == "train"]
     assert len(lines) == 12
+    # Rounding of float32 over two layers, in nats: logprob_tolerance, beyond which a run ends.
     assert all(
         line["logprob_difference_max"] <= 1e-4 and line["probe_difference_max"] <= 1e-4
         for line in lines
@@ -202,7 +203,10 @@ def test_two_ranks_sample_and_train_what_one_does(place, finished):
             assert mine.get(key) == other.get(key), key
     name = "checkpoints/epoch-000002/model/model.safetensors"
     one, two = load_file(finished / name), load_file(place / "two" / name)
-    assert max(float((one[key] - two[key]).abs().max()) for key in one) < 1e-3
+    # In units of a step: AdamW moves an element with almost no gradient by a share of the learning
+    # rate that rounding decides, but there are few of those; a fault moves all of them otherwise.
+    squares = sum(float((one[key] - two[key]).square().sum()) for key in one)
+    assert (squares / sum(tensor.numel() for tensor in one.values())) ** 0.5 < 0.1 * 3e-3
 
 
 @pytest.mark.engine
@@ -308,5 +312,6 @@ def test_a_bad_config_is_one_line_and_exit_code_2(tmp_path, changes, says):
     ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert says in done.stderr
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("engines.ppo: ")]
+    assert says in said
+    assert "Traceback" not in done.stderr

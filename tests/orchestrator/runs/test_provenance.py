@@ -492,9 +492,9 @@ def test_a_changed_config_with_the_launched_code_is_checked_by_that_code(
             (folder / "runs" / "trial").glob("*-rerun-1"), key=lambda path: path.stat().st_ctime
         )
         wait_for(made / "jobs" / "data" / "attempt-1" / "exit.json")
-        assert (
-            made / "jobs" / "data" / "attempt-1" / "log.txt"
-        ).read_text() == f"warmth {warmth}\n"
+        assert (made / "jobs" / "data" / "attempt-1" / "log.txt").read_text().splitlines().count(
+            f"warmth {warmth}"
+        ) == 1
         assert launch_of(made)["code"] == launch_of(first)["code"]
     wrong = orch(
         folder,
@@ -506,8 +506,10 @@ def test_a_changed_config_with_the_launched_code_is_checked_by_that_code(
         "data.config.warmth=hot",
         program=program,
     )
-    assert (wrong.returncode, len(wrong.stderr.splitlines())) == (2, 1)
-    assert "config.warmth must be a valid integer" in wrong.stderr
+    assert wrong.returncode == 2
+    (said,) = [line for line in wrong.stderr.splitlines() if line.startswith("orch: ")]
+    assert "config.warmth must be a valid integer" in said
+    assert "Traceback" not in wrong.stderr
     unknown = orch(folder, "rerun", first.name, "--set", "data.config.warmth=7", program=program)
     assert "unknown key 'warmth'" in unknown.stderr
 

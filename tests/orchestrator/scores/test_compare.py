@@ -152,10 +152,8 @@ def test_two_arms_of_a_run_are_compared_and_the_gate_decides_the_exit_code(tmp_p
         "--fail-if",
         "domain=code difference<=0",
     )
-    assert (failed.returncode, failed.stderr.strip()) == (
-        3,
-        "gate: domain=code difference<=0: difference is 0.0000",
-    )
+    assert failed.returncode == 3
+    assert "gate: domain=code difference<=0: difference is 0.0000" in failed.stderr.splitlines()
     wrong = orch(
         None,
         "compare",
@@ -180,17 +178,18 @@ def test_what_cannot_be_compared_is_refused_in_one_line(tmp_path: Path) -> None:
     evaluated(tmp_path / "c", [{"math": share(10, 39)}], max_response_tokens=8)
     settings = orch(None, "compare", "a", "b")
     assert settings.returncode == 2
-    assert settings.stderr.startswith(
+    assert (
         "orch: not comparable: max_response_tokens is 8 in a@epoch-000001 [a] and 9 in "
-        "b@epoch-000001 [b]"
+        "b@epoch-000001 [b]" in settings.stderr
     )
     problems = orch(None, "compare", "a", "c")
-    assert problems.stderr.startswith(
+    assert (
         "orch: not comparable: math has 40 problems in a, seed 0 and 39 in c, seed 0"
+        in problems.stderr
     )
     assert (
-        orch(None, "compare", "a", "a").stderr
-        == "orch: a and a are the same evaluation; name two\n"
+        "orch: a and a are the same evaluation; name two"
+        in orch(None, "compare", "a", "a").stderr.splitlines()
     )
 
 

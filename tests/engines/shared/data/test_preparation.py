@@ -156,9 +156,9 @@ def test_miniature_files_are_those_of_the_engine_and_a_training_can_read_them(
     tmp_path: Path,
 ) -> None:
     from engines.miniature.__main__ import write_data
-    from engines.miniature.config import DOMAINS, Config
-    from engines.miniature.domains import splits
+    from engines.miniature.config import Config
     from engines.shared.data.contamination import data_files
+    from engines.shared.data.miniature import DOMAINS, splits
 
     done = orch(None, "data", "prepare", "miniature", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
@@ -189,11 +189,12 @@ def test_too_few_problems_are_one_line(tmp_path: Path) -> None:
         "5",
     )
     assert done.returncode == 2
-    assert done.stderr.splitlines() == [
+    assert [line for line in done.stderr.splitlines() if line.startswith("orch: ")] == [
         "orch: task logic: 20 different problems are too few for 15 of validation, 5 of "
         "test and one of "
         "training; ask for fewer with --validation and --test"
     ]
+    assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
     with pytest.raises(
         DataError, match="the domain science has not 224 different problems; ask for fewer"
@@ -209,7 +210,7 @@ def test_too_few_problems_are_one_line(tmp_path: Path) -> None:
     test=st.integers(0, 6),
     seed=st.integers(0, 9),
 )
-def test_a_problems_place_hangs_on_seed_and_content_alone(
+def test_a_problems_place_depends_on_seed_and_content_alone(
     tmp_path_factory: pytest.TempPathFactory,
     order: list[int],
     cut: int,
@@ -346,10 +347,8 @@ def test_a_data_set_that_cannot_be_fetched_is_one_line_with_the_command_to_run(
         **environment,
     )
     assert done.returncode == 2
-    assert (
-        "run: hf download some/guru --repo-type dataset --include 'train/*.parquet'"
-        in done.stderr.splitlines()[-1]
-    )
+    (said,) = [line for line in done.stderr.splitlines() if line.startswith("orch: ")]
+    assert "run: hf download some/guru --repo-type dataset --include 'train/*.parquet'" in said
     assert "Traceback" not in done.stderr
 
 
@@ -373,7 +372,7 @@ def test_orch_loads_no_torch_for_it_and_no_pyarrow_before_it(tmp_path: Path) -> 
     lines = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     ).stdout.splitlines()
-    assert (lines[0], lines[-1]) == ("[]", "[]")
+    assert [line for line in lines if line.startswith("[")] == ["[]", "[]"]
     assert (tmp_path / "out" / "data.json").is_file()
 
 

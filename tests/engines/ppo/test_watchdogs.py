@@ -74,7 +74,9 @@ def test_a_sampler_that_reports_other_probabilities_than_the_trainer_computes_is
     )
     policy = Policy(model, config, World(torch.device("cpu")))
     metrics = policy.task_gradients(rollouts(policy, temperature))[2]
-    assert (metrics["probability_difference_mean"] <= 1e-6) == agrees
+    # Rounding: logits of tens in float32, whose roundings of 1e-6 add up over two layers, of
+    # probabilities up to 1.
+    assert (metrics["probability_difference_mean"] <= 1e-4) == agrees
     if agrees:
         check_probabilities(metrics, 0)
     else:
@@ -212,8 +214,9 @@ def test_patience_stays_between_what_is_usual_and_its_ceiling(
 
 SLEEPER = """
 import time
-from engines.io import ConfigError, Stop
-from engines.ppo.guards import Patience
+from engines.contract.config import ConfigError
+from engines.contract.program import Stop
+from engines.ppo.watchdogs import Patience
 from engines.ppo.ray_session import Actors, ray_session
 
 class Sleeper:
@@ -254,7 +257,9 @@ def test_a_trainer_that_hangs_ends_the_run_after_a_multiple_of_the_usual_time_an
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    refusal, hang = done.stdout.strip().splitlines()[-2:]
+    refusal, hang = [
+        line for line in done.stdout.splitlines() if re.match(r"\d+\.\d \w+Error ", line)
+    ]
     assert refusal.split(maxsplit=1)[1] == "ConfigError learning_rate: must be small"
     seconds, said = hang.split(maxsplit=1)
     assert 1.9 < float(seconds) < 30
