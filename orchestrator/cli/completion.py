@@ -94,7 +94,7 @@ def jobs(ctx: Any, incomplete: str) -> list[str]:
 
 def experiments(incomplete: str) -> list[str]:
     """For an argument that names an experiment; files are offered by the shell itself."""
-    from orchestrator.description.experiment import known_experiments
+    from orchestrator.description.catalogue import known_experiments
 
     return [name for name in known_experiments() if name.startswith(incomplete)]
 
@@ -103,8 +103,7 @@ def presets(ctx: Any, incomplete: str) -> list[str]:
     """For ``--preset``: those in the experiment's file."""
     import yaml
 
-    from orchestrator.description.experiment import find_experiment
-    from orchestrator.description.experiment_file import WHOLE
+    from orchestrator.description.catalogue import WHOLE, find_experiment
     from orchestrator.errors import OrchError
 
     try:

@@ -8,20 +8,18 @@ files here.
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from engines.contract.nearest import near
+from orchestrator.description.catalogue import WHOLE, known_engines
 from orchestrator.description.checking import checked, keys_of
-from orchestrator.description.engine_lookup import known_engines
-from orchestrator.description.experiment_file import WHOLE, ExperimentFile, PresetFile, StageFile
+from orchestrator.description.experiment_file import ExperimentFile, PresetFile, StageFile
 from orchestrator.description.stage import Stage, in_order
 from orchestrator.description.stage_reader import read_stage
 from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, read, read_file
-from orchestrator.errors import DescriptionError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,34 +34,6 @@ class Experiment:
     snapshot: bool = False
     notify: dict[str, Any] = field(default_factory=dict)
     """Empty: as the cluster's profile says."""
-
-
-def known_experiments() -> dict[str, Path]:
-    """Experiments by name: those of ``./jobs`` hide packaged ones of the same name."""
-    packaged = Path(str(importlib.resources.files("jobs")))
-    found = {
-        path.stem: path
-        for folder in (packaged, Path("jobs"))
-        for path in sorted(folder.glob("*.yaml"))
-    }
-    return dict(sorted(found.items()))
-
-
-def find_experiment(name: str) -> Path:
-    """The file of an experiment given by name or path. DescriptionError lists the known ones."""
-    path = Path(name)
-    if path.is_file():
-        return path
-    if path.suffix in (".yaml", ".yml"):
-        raise DescriptionError(
-            f"{name}: no such file; `orch list` and jobs/*.yaml show what there is"
-        )
-    known = known_experiments()
-    if name not in known:
-        raise DescriptionError(
-            f"no experiment '{name}' in ./jobs or among the packaged ones{near(name, known)}"
-        )
-    return known[name]
 
 
 def read_experiment(

@@ -19,14 +19,13 @@ from engines.contract.metrics import METRICS
 from engines.contract.nearest import near
 from jobs.spec import Resources
 from jobs.stages import Scalar
+from orchestrator.description.catalogue import WHOLE
 from orchestrator.description.checking import FileModel, Must, Told
 
 NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
 """What may be the name of an experiment, a stage, a preset or an axis."""
 SHARE = r"^([0-9]+) of ([0-9]+)$"
 """How many jobs of how many a gate asks for."""
-WHOLE = "full"
-"""The experiment without a preset; the word stands in the run's name."""
 
 Name = Annotated[str, Field(pattern=NAME)]
 

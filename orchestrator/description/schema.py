@@ -20,8 +20,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from engines.contract.config import DECIDES_NO_RESULT
+from orchestrator.description.catalogue import config_class, known_engines
 from orchestrator.description.checking import keys_of, models_in
-from orchestrator.description.engine_lookup import config_class, known_engines
 from orchestrator.description.experiment_file import ExperimentFile, StageFile
 from orchestrator.description.profile import Profile
 from orchestrator.description.profile_reader import ProfileFile

@@ -16,8 +16,8 @@ from engines.contract.nearest import near
 from jobs.gates import Condition
 from jobs.spec import Job
 from jobs.stages import fill, identity
+from orchestrator.description.catalogue import config_class, known_engines
 from orchestrator.description.engine_config import validate, wants_results
-from orchestrator.description.engine_lookup import config_class, known_engines
 from orchestrator.description.gate_reader import GateSpec, resolve
 from orchestrator.description.stage import Stage
 from orchestrator.description.yaml_lines import Mistakes, Node

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from jobs.spec import Job
-from orchestrator.description.engine_lookup import warm_modules
+from orchestrator.description.catalogue import warm_modules
 from orchestrator.node.system import write_json
 from orchestrator.runs.record import Record, split_token
 from orchestrator.runs.run import Run

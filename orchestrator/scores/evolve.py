@@ -23,8 +23,8 @@ from engines.contract.results import read_results
 from jobs.spec import Job, Resources
 from jobs.stages import digest
 from orchestrator.checks.launch import check
+from orchestrator.description.catalogue import config_class
 from orchestrator.description.engine_config import validate
-from orchestrator.description.engine_lookup import config_class
 from orchestrator.description.experiment import with_overrides
 from orchestrator.description.profile import Profile
 from orchestrator.description.profile_reader import load_profile

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from orchestrator.description.catalogue import find_experiment, known_experiments
 from orchestrator.description.checking import keys_of
-from orchestrator.description.experiment import find_experiment, known_experiments
 from orchestrator.description.experiment_file import ExperimentFile, StageFile
 from orchestrator.description.yaml_lines import Mistakes, read
 from orchestrator.errors import DescriptionError
