@@ -1,4 +1,7 @@
-"""A job: one run of one engine (or of a user's command), with resources and what it waits for."""
+"""A job: one run of one engine (or of a user's command), with resources and what it waits for.
+
+The planner makes jobs, plans keep them (``Job.to_dict``), and everything behind reads them. Pure.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ class Resources:
     gpus: int = 0
     """GPUs per node; the type comes from the cluster's profile."""
     cpus: int = 1
+    """CPU cores per node."""
     memory_gb: int = 4
+    """Memory per node."""
     minutes: int = 60
     """Time limit."""
 
@@ -26,7 +31,8 @@ class Resources:
     def shared_by(self, members: int) -> Resources:
         """What so many jobs ask for together in one allocation: CPUs and memory for each, GPUs that
         they share, the same time."""
-        return replace(self, cpus=self.cpus * members, memory_gb=self.memory_gb * members)
+        cpus, memory_gb = self.cpus * members, self.memory_gb * members
+        return replace(self, cpus=cpus, memory_gb=memory_gb)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +50,7 @@ class Job:
     """Argument list of a user's command; None for an engine. Run in the folder where orch was
     called, as it is: no shell."""
     config: dict[str, Any]
-    """The engine's whole config. A string ``{"of": ..}`` reference has become a path below the run
+    """The engine's whole config. A reference ``{of: ..}`` has become a path below the run's
     folder."""
     resources: Resources
     after: tuple[str, ...] = ()
@@ -81,10 +87,9 @@ class Job:
 
 def asks_for(resources: Resources) -> str:
     """``2 nodes x 8 GPUs, 32 CPUs, 250 GB``."""
-    parts = [
-        f"{number} {unit}{'s' if number > 1 else ''}"
-        for number, unit in ((resources.gpus, "GPU"), (resources.cpus, "CPU"))
-        if number
-    ]
-    parts.append(f"{resources.memory_gb} GB")
-    return (f"{resources.nodes} nodes x " if resources.nodes > 1 else "") + ", ".join(parts)
+    parts = []
+    for number, unit in ((resources.gpus, "GPU"), (resources.cpus, "CPU")):
+        if number:
+            parts.append(f"{number} {unit}{'s' if number > 1 else ''}")
+    text = ", ".join([*parts, f"{resources.memory_gb} GB"])
+    return f"{resources.nodes} nodes x {text}" if resources.nodes > 1 else text

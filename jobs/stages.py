@@ -1,5 +1,9 @@
-"""A stage -> its jobs' points: the product of a matrix, copies per parent job, names and folders.
-Pure, no I/O."""
+"""What tells the jobs of a stage apart: points of a matrix, names, folders, identities.
+
+What goes in: the axes of a stage and the points of its parents. What comes out: one point per job,
+and for a point its name, its arguments and the hash of what it does. Pure, no I/O. Called by the
+planner and by whatever else makes jobs (`orch evolve`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import hashlib
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -26,10 +31,12 @@ def same(a: object, b: object) -> bool:
 
 def excluded(point: Point, exclude: Sequence[Mapping[str, Scalar]]) -> bool:
     """Whether one of the ``exclude`` entries matches on all of its axes."""
-    return any(
-        all(name in point and same(point[name], value) for name, value in entry.items())
-        for entry in exclude
-    )
+    return any(fits(point, entry) for entry in exclude)
+
+
+def fits(point: Point, wanted: Mapping[str, Scalar]) -> bool:
+    """Whether a job has these values on these axes."""
+    return all(axis in point and same(point[axis], value) for axis, value in wanted.items())
 
 
 def points(
@@ -39,11 +46,16 @@ def points(
 ) -> list[Point]:
     """The product of the axes for each parent's point, without what is excluded; the last axis
     varies fastest."""
-    product = [
-        dict(zip(matrix, values, strict=True)) for values in itertools.product(*matrix.values())
-    ]
-    joined = [{**parent, **own} for parent in parents for own in product]
-    return [point for point in joined if not excluded(point, exclude)]
+    product = []
+    for values in itertools.product(*matrix.values()):
+        product.append(dict(zip(matrix, values, strict=True)))
+    found = []
+    for parent in parents:
+        for own in product:
+            point = {**parent, **own}
+            if not excluded(point, exclude):
+                found.append(point)
+    return found
 
 
 def literal(value: Scalar) -> str:
@@ -59,11 +71,10 @@ def value_text(value: Scalar) -> str:
 
 def job_name(stage: str, point: Point) -> str:
     """``train/arm=pcgrad,seed=0``; a stage of one job is its own name."""
-    return (
-        f"{stage}/{','.join(f'{axis}={value_text(value)}' for axis, value in point.items())}"
-        if point
-        else stage
-    )
+    if not point:
+        return stage
+    parts = [f"{axis}={value_text(value)}" for axis, value in point.items()]
+    return f"{stage}/{','.join(parts)}"
 
 
 def folder_names(names: Sequence[str]) -> dict[str, str]:
@@ -72,19 +83,18 @@ def folder_names(names: Sequence[str]) -> dict[str, str]:
     A name that is too long for a file system, or that reads like another one, gets eight digits of
     its hash.
     """
-    plain = {
-        name: re.sub(r"[^A-Za-z0-9._+-]", "-", name.replace("/", ".", 1).replace(",", "_"))
-        for name in names
-    }
-    taken: dict[str, int] = {}
-    for slug in plain.values():
-        taken[slug.lower()] = taken.get(slug.lower(), 0) + 1
-    return {
-        name: slug
-        if taken[slug.lower()] == 1 and len(slug) <= 100
-        else f"{slug[:80]}-{digest(name)[:8]}"
-        for name, slug in plain.items()
-    }
+    plain = {}
+    for name in names:
+        readable = name.replace("/", ".", 1).replace(",", "_")
+        plain[name] = re.sub(r"[^A-Za-z0-9._+-]", "-", readable)
+    # Compared without case: there are file systems that do not tell it apart.
+    taken = Counter(folder.lower() for folder in plain.values())
+    folders = {}
+    for name, folder in plain.items():
+        if taken[folder.lower()] > 1 or len(folder) > 100:
+            folder = f"{folder[:80]}-{digest(name)[:8]}"
+        folders[name] = folder
+    return folders
 
 
 def placeholders(argument: str) -> list[str]:
@@ -106,9 +116,8 @@ def fill(arguments: Sequence[str], point: Point) -> tuple[str, ...]:
 
 def digest(value: object) -> str:
     """sha256 of the canonical JSON of ``value``: the order of keys does not count."""
-    return hashlib.sha256(
-        json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
-    ).hexdigest()
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def identity(
@@ -140,6 +149,8 @@ def _abstract(value: Any, folders: Mapping[str, str]) -> Any:
     if isinstance(value, list | tuple):
         return [_abstract(item, folders) for item in value]
     if isinstance(value, str) and value.startswith("{run}/"):
-        head, tail = "/".join(value.split("/")[:3]), value.split("/")[3:]
-        return "/".join([f"<{folders[head]}>", *tail]) if head in folders else value
+        parts = value.split("/")
+        folder = "/".join(parts[:3])  # {run}/jobs/NAME
+        if folder in folders:
+            return "/".join([f"<{folders[folder]}>", *parts[3:]])
     return value

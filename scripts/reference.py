@@ -1,8 +1,8 @@
 """Write docs/reference.md from the code: every command and option, every key of an experiment file,
-profile and engine config.
+profile and engine config. With it the JSON schemas for editors, which come from the same models.
 
-    python scripts/reference.py            writes docs/reference.md
-    python scripts/reference.py --check    exit 1 if the file is not what the code says
+    python scripts/reference.py            writes docs/reference.md and the schemas
+    python scripts/reference.py --check    exit 1 if a file is not what the code says
 
 The sentences are the code's own help texts and the docstrings beneath the fields, so they cannot
 drift apart.
@@ -24,6 +24,17 @@ from pydantic import BaseModel
 from typer.main import get_command
 
 from engines.contract.metrics import METRICS
+from orchestrator.description.checking import keys_of, models_in
+from orchestrator.description.experiment_file import (
+    ExperimentFile,
+    GateFile,
+    NotifyFile,
+    ResourcesFile,
+    StageFile,
+)
+from orchestrator.description.profile import Profile
+from orchestrator.description.schema import PATHS, field_docstrings, schema_text, sentences
+from orchestrator.runs.record import JobState
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINES = (
@@ -38,20 +49,6 @@ ENGINES = (
 )
 
 
-def field_docstrings(kind: type) -> dict[str, str]:
-    """The string beneath each annotated field of a class, on one line."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    found = {}
-    for field, below in zip(body.body, [*body.body[1:], None], strict=True):
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-            text = ""
-            if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
-                text = " ".join(str(below.value.value).split())
-            found[field.target.id] = text
-    return found
-
-
 def cell(value: object) -> str:
     """Text that may stand in a cell of a Markdown table."""
     return str(value).replace("|", "\\|")
@@ -64,9 +61,12 @@ def type_name(annotation: object) -> str:
         if isinstance(annotation, type) and not hasattr(annotation, "__args__")
         else str(annotation)
     )
+    # A package below another one first, so that no rest of its name stays.
     packages = [
-        f"engines.{name}." for name in sorted(ENGINES, reverse=True)
-    ]  # a package below another one first
+        f"engines.{name}.{inner}"
+        for name in sorted(ENGINES, reverse=True)
+        for inner in ("config.", "suite.", "")
+    ]
     for noise in (
         "typing.",
         "engines.contract.checkpoints.",
@@ -83,14 +83,11 @@ def type_name(annotation: object) -> str:
 def model_table(kind: type[BaseModel], seen: set[type]) -> Iterator[str]:
     """One row per key of a config, then the configs nested in it."""
     seen.add(kind)
-    texts: dict[str, str] = {}
-    for base in reversed(kind.__mro__):
-        if base is not BaseModel and issubclass(base, BaseModel):
-            texts |= field_docstrings(base)
+    texts = sentences(kind)
     yield "| key | type | default | |"
     yield "| --- | --- | --- | --- |"
     nested: list[type[BaseModel]] = []
-    for name, field in kind.model_fields.items():
+    for name, field in keys_of(kind).items():
         default = (
             "required"
             if field.is_required()
@@ -102,22 +99,26 @@ def model_table(kind: type[BaseModel], seen: set[type]) -> Iterator[str]:
             f"| `{name}` | `{cell(type_name(field.annotation))}` | {cell(default)} | "
             f"{cell(texts.get(name, ''))} |"
         )
-        nested += [part for part in model_parts(field.annotation) if part not in seen]
+        nested += [part for part in models_in(field.annotation) if part not in seen]
     for part in nested:
         if part not in seen:
             yield ""
-            yield f"`{part.__name__}`: {(inspect.getdoc(part) or '').splitlines()[0]}"
+            yield f"`{part.__name__}`: {first_paragraph(part)}"
             yield ""
             yield from model_table(part, seen)
 
 
-def model_parts(annotation: Any) -> list[type[BaseModel]]:
-    """The configs inside a type such as ``list[X] | None``."""
-    if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
-        return [annotation] if issubclass(annotation, BaseModel) else []
-    return [
-        part for argument in getattr(annotation, "__args__", ()) for part in model_parts(argument)
-    ]
+def first_paragraph(thing: object) -> str:
+    """What a docstring says first, on one line."""
+    return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+
+
+def keys_table(kind: type[BaseModel]) -> Iterator[str]:
+    """One row per key of a part of a file."""
+    yield "| key | |"
+    yield "| --- | --- |"
+    for key, text in sentences(kind).items():
+        yield f"| `{key}` | {cell(text)} |"
 
 
 def dataclass_table(kind: type) -> Iterator[str]:
@@ -163,10 +164,6 @@ def commands() -> Iterator[str]:
 
 def reference() -> str:
     """The whole page."""
-    description = importlib.import_module("orchestrator.description.experiment")
-    profile = importlib.import_module("orchestrator.description.profile")
-    spec = importlib.import_module("jobs.spec")
-    state = importlib.import_module("orchestrator.runs.record")
     lines = [
         "# Reference",
         "",
@@ -175,26 +172,24 @@ def reference() -> str:
     ]
     lines += ["## Commands", ""]
     lines += commands()
-    lines += ["## Experiment file", "", "| key | |", "| --- | --- |"]
-    lines += [f"| `{key}` | {cell(text)} |" for key, text in description.KEYS.items()]
-    lines += ["", "### Stage", "", "| key | |", "| --- | --- |"]
-    lines += [f"| `{key}` | {cell(text)} |" for key, text in description.STAGE_KEYS.items()]
-    gate = importlib.import_module("orchestrator.description.gate_reader")
-    lines += ["", "### `when` and `unless`", "", "| key | |", "| --- | --- |"]
-    lines += [f"| `{key}` | {cell(text)} |" for key, text in gate.GATE_KEYS.items()]
-    lines += ["", "### `resources`", "", *dataclass_table(spec.Resources)]
-    lines += ["", "## Cluster profile", "", *dataclass_table(profile.Profile)]
-    notify = importlib.import_module("orchestrator.description.notifications")
-    lines += ["", "### `notify`", "", "| key | |", "| --- | --- |"]
-    lines += [f"| `{key}` | {cell(text)} |" for key, text in notify.KEYS.items()]
+    lines += ["## Experiment file", "", *keys_table(ExperimentFile)]
+    lines += ["", "### Stage", "", *keys_table(StageFile)]
+    lines += ["", "### `when` and `unless`", "", *keys_table(GateFile)]
+    lines += ["", "### `resources`", "", *model_table(ResourcesFile, set())]
+    lines += ["", "## Cluster profile", "", *dataclass_table(Profile)]
+    lines += ["", "### `notify`", "", *keys_table(NotifyFile)]
     lines += ["", "## States", "", "| state | |", "| --- | --- |"]
-    lines += [
-        f"| {name} | {cell(text)} |" for name, text in field_assignments(state.JobState).items()
-    ]
+    lines += [f"| {name} | {cell(text)} |" for name, text in field_assignments(JobState).items()]
     for name in ENGINES:
         module = importlib.import_module(f"engines.{name}")
-        about = (inspect.getdoc(module) or "").splitlines()[0]
-        lines += ["", f"## Engine `{name}`", "", about, "", *model_table(module.Config, set())]
+        lines += [
+            "",
+            f"## Engine `{name}`",
+            "",
+            first_paragraph(module),
+            "",
+            *model_table(module.Config, set()),
+        ]
     lines += [
         "",
         "## Metrics",
@@ -229,19 +224,21 @@ def field_assignments(kind: type) -> dict[str, str]:
 
 
 def main() -> int:
-    """Write the page, or with ``--check`` say whether it is up to date."""
-    path = ROOT / "docs" / "reference.md"
-    text = reference()
-    if "--check" in sys.argv[1:]:
-        if path.read_text() != text:
-            print(
-                "docs/reference.md is not what the code says: run python scripts/reference.py",
-                file=sys.stderr,
-            )
-            return 1
+    """Write the files, or with ``--check`` say whether they are up to date."""
+    texts = {"docs/reference.md": reference()}
+    texts |= {path: schema_text(kind) for kind, path in PATHS.items()}
+    if "--check" not in sys.argv[1:]:
+        for path, text in texts.items():
+            (ROOT / path).write_text(text)
         return 0
-    path.write_text(text)
-    return 0
+    old = [
+        path
+        for path, text in texts.items()
+        if not (ROOT / path).is_file() or (ROOT / path).read_text() != text
+    ]
+    for path in old:
+        print(f"{path} is not what the code says: run python scripts/reference.py", file=sys.stderr)
+    return 1 if old else 0
 
 
 if __name__ == "__main__":

@@ -7,13 +7,14 @@ in it. Engines read their config with it, ``orch`` checks experiment files again
 
 from __future__ import annotations
 
-import difflib
 import json
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from engines.contract.nearest import did_you_mean
 
 
 class EngineConfig(BaseModel):
@@ -112,8 +113,9 @@ def describe(error: ValidationError, kind: type[BaseModel]) -> list[str]:
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "the config"
         if item["type"] == "extra_forbidden":
-            last = str(item["loc"][-1])
-            lines.append(f"unknown key '{key}'{nearest(last, list(kind.model_fields))}")
+            hint = did_you_mean(item["loc"][-1], kind.model_fields, sign=",")
+            all_known = f"; known keys: {', '.join(kind.model_fields)}"
+            lines.append(f"unknown key '{key}'{hint or all_known}")
         elif item["type"] == "missing":
             lines.append(f"key '{key}' is missing")
         else:
@@ -121,11 +123,3 @@ def describe(error: ValidationError, kind: type[BaseModel]) -> list[str]:
                 f"{key}: {item['msg'].removeprefix('Value error, ')}, got {item['input']!r}"
             )
     return lines
-
-
-def nearest(key: str, known: list[str]) -> str:
-    """What to say of an unknown key: the known one that looks most like it, else all of them."""
-    close = difflib.get_close_matches(key, known, n=1)
-    if close:
-        return f", did you mean '{close[0]}'?"
-    return f"; known keys: {', '.join(known)}"

@@ -6,7 +6,6 @@ calls it before anything is generated; everything that is wrong with the data is
 
 from __future__ import annotations
 
-import difflib
 import json
 import sys
 from collections import Counter
@@ -17,6 +16,7 @@ from typing import Any
 
 from engines.contract.checkpoints import Manifest, selected_by
 from engines.contract.config import ConfigError
+from engines.contract.nearest import nearest
 from engines.evaluation.config import Config
 from engines.evaluation.suite import PLAIN, Settings, Suite, Task, changed
 from engines.shared.data.benchmarks import KNOWN_FILES
@@ -241,7 +241,7 @@ def no_file(task: str, entry: Task, names: list[str]) -> str:
     """What was looked for, and the files that look most like it."""
     alike = [name for name in names if task.lower() in name.lower()]
     for prefix in entry.prefixes:
-        alike += difflib.get_close_matches(prefix, names, n=2, cutoff=0.5)
+        alike += nearest(prefix, names, most=2, likeness=0.5)
     sought = " or ".join(f"{prefix}*" for prefix in entry.prefixes)
     there = f" (there is {', '.join(dict.fromkeys(alike))})" if alike else ""
     return f"no file {sought}{there}"

@@ -8,7 +8,6 @@ before a job waits for a GPU.
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +15,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from engines.contract.config import ConfigError, EngineConfig, describe
+from engines.contract.nearest import did_you_mean
 
 SHIPPED = Path(__file__).parent / "suites"
 
@@ -154,10 +154,8 @@ def suite_path(name: str, beside: Path) -> Path:
         return (beside / Path(name).expanduser()).resolve()
     known = shipped()
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f", did you mean '{close[0]}'?" if close else ""
         raise ConfigError(
-            f"suite: there is no '{name}'{hint}"
+            f"suite: there is no '{name}'{did_you_mean(name, known, sign=',')}"
             f"; there are {', '.join(known)}, or the path of a .yaml file of your own"
         )
     return (SHIPPED / f"{name}.yaml").resolve()

@@ -21,7 +21,7 @@ from engines.contract.estimates import estimates_of
 from jobs.spec import Job
 from orchestrator.checks.slurm import Script, header, shapes, slurm, who
 from orchestrator.clusters.local import machine
-from orchestrator.description.engine_config import config_class
+from orchestrator.description.catalogue import config_class
 from orchestrator.description.profile import EVERYWHERE, Profile
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import RUN, Plan

@@ -10,13 +10,13 @@ from typing import Any
 
 import yaml
 
+from engines.contract.nearest import near
 from jobs.spec import Job, Resources, asks_for
 from orchestrator.checks.launch import check
 from orchestrator.checks.slurm import minutes
 from orchestrator.clusters.slurm import queries
 from orchestrator.clusters.slurm.queries import Reply
 from orchestrator.description.profile import Profile
-from orchestrator.description.yaml_lines import near
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import Plan
 

@@ -8,12 +8,12 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from engines.contract.nearest import near
 from jobs.spec import Job, Resources
 from orchestrator.clusters.slurm import queries
 from orchestrator.clusters.slurm.parse import limit_named
 from orchestrator.clusters.slurm.script import JobScript, script_text
 from orchestrator.description.profile import Profile
-from orchestrator.description.yaml_lines import near
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import Plan
 

@@ -15,6 +15,7 @@ from orchestrator.cli.commands.costs import costs
 from orchestrator.cli.commands.data import data_app
 from orchestrator.cli.commands.diff import diff
 from orchestrator.cli.commands.evolve import evolve
+from orchestrator.cli.commands.init import init
 from orchestrator.cli.commands.launch import launch
 from orchestrator.cli.commands.list import list_runs
 from orchestrator.cli.commands.logs import logs
@@ -26,6 +27,7 @@ from orchestrator.cli.commands.report import report
 from orchestrator.cli.commands.rerun import rerun
 from orchestrator.cli.commands.results import results
 from orchestrator.cli.commands.retry import retry
+from orchestrator.cli.commands.schema import schema
 from orchestrator.cli.commands.status import status
 from orchestrator.cli.commands.watch import watch
 from orchestrator.cli.commands.why import why
@@ -50,6 +52,7 @@ app.add_typer(profile_app, name="profile")
 
 
 for command in (
+    init,
     plan,
     check,
     launch,
@@ -70,5 +73,6 @@ for command in (
     results,
     rerun,
     diff,
+    schema,
 ):  # what a run needs first: help lists them in this order
     app.command("list" if command is list_runs else None)(command)

@@ -94,7 +94,7 @@ def jobs(ctx: Any, incomplete: str) -> list[str]:
 
 def experiments(incomplete: str) -> list[str]:
     """For an argument that names an experiment; files are offered by the shell itself."""
-    from orchestrator.description.experiment import known_experiments
+    from orchestrator.description.catalogue import known_experiments
 
     return [name for name in known_experiments() if name.startswith(incomplete)]
 
@@ -103,7 +103,7 @@ def presets(ctx: Any, incomplete: str) -> list[str]:
     """For ``--preset``: those in the experiment's file."""
     import yaml
 
-    from orchestrator.description.experiment import WHOLE, find_experiment
+    from orchestrator.description.catalogue import WHOLE, find_experiment
     from orchestrator.errors import OrchError
 
     try:
@@ -116,7 +116,7 @@ def presets(ctx: Any, incomplete: str) -> list[str]:
 
 def clusters(incomplete: str) -> list[str]:
     """For ``--cluster``."""
-    from orchestrator.description.profile import known_profiles
+    from orchestrator.description.profile_reader import known_profiles
 
     return [name for name in sorted(known_profiles()) if name.startswith(incomplete)]
 

@@ -1,58 +1,25 @@
-"""An experiment file -> Experiment: strict keys, presets and ``--set`` applied, every mistake found
-at once with its line."""
+"""An experiment file -> Experiment: read, presets and ``--set`` merged in, checked.
+
+What goes in: a file, the name of a preset and ``--set`` arguments. What comes out: an
+``Experiment`` whose stages are in an order in which each follows the ones it needs, and every
+mistake at once with its line. Called by the planner; the commands and the shell's completion find
+files here.
+"""
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.description.engine_config import known_engines
-from orchestrator.description.stage import NAME, STAGE_KEYS, Stage
+from engines.contract.nearest import near
+from orchestrator.description.catalogue import WHOLE, known_engines
+from orchestrator.description.checking import checked, keys_of
+from orchestrator.description.experiment_file import ExperimentFile, PresetFile, StageFile
+from orchestrator.description.stage import Stage, in_order
 from orchestrator.description.stage_reader import read_stage
-from orchestrator.description.yaml_lines import (
-    Mistakes,
-    Node,
-    merge,
-    near,
-    put,
-    read,
-    read_file,
-    shown,
-)
-from orchestrator.errors import DescriptionError
-
-__all__ = [
-    "KEYS",
-    "STAGE_KEYS",
-    "Experiment",
-    "find_experiment",
-    "known_experiments",
-    "read_experiment",
-]
-
-KEYS: dict[str, str] = {
-    "experiment": "The experiment's name; its runs lie in `runs/<experiment>/`.",
-    "about": "One sentence for people: what is compared, on what.",
-    "stages": "The stages by name; the keys of a stage are below.",
-    "notify": "Who is told when a run ends, when jobs die and when it waits for a decision; goes "
-    "before what the cluster's profile says. "
-    "Its keys are below.",
-    "snapshot": "`true`: commands run in a copy of the files of this folder that git tracks or "
-    "does "
-    "not ignore, made at launch.",
-    "presets": "Variants by name, each with `stages` (and `about`) that are merged over the ones "
-    "above: mappings merge, "
-    "scalars and lists replace, null takes a key out (inside `config` it is a value), "
-    "new stages may appear.",
-}
-"""Every key of an experiment file, and what it does."""
-
-PRESET_KEYS = ("about", "stages")
-WHOLE = "full"
-"""The experiment without a preset; the word stands in the run's name."""
+from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, read, read_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,34 +36,6 @@ class Experiment:
     """Empty: as the cluster's profile says."""
 
 
-def known_experiments() -> dict[str, Path]:
-    """Experiments by name: those of ``./jobs`` hide packaged ones of the same name."""
-    packaged = Path(str(importlib.resources.files("jobs")))
-    found = {
-        path.stem: path
-        for folder in (packaged, Path("jobs"))
-        for path in sorted(folder.glob("*.yaml"))
-    }
-    return dict(sorted(found.items()))
-
-
-def find_experiment(name: str) -> Path:
-    """The file of an experiment given by name or path. DescriptionError lists the known ones."""
-    path = Path(name)
-    if path.is_file():
-        return path
-    if path.suffix in (".yaml", ".yml"):
-        raise DescriptionError(
-            f"{name}: no such file; `orch list` and jobs/*.yaml show what there is"
-        )
-    known = known_experiments()
-    if name not in known:
-        raise DescriptionError(
-            f"no experiment '{name}' in ./jobs or among the packaged ones{near(name, known)}"
-        )
-    return known[name]
-
-
 def read_experiment(
     path: Path, preset: str | None, overrides: Sequence[str], mistakes: Mistakes
 ) -> Experiment | None:
@@ -105,21 +44,33 @@ def read_experiment(
     root = read_file(path, mistakes)
     if root is None:
         return None
-    if not isinstance(root.value, dict):
-        mistakes.add(
-            root.where,
-            f"must be a mapping with the keys {', '.join(KEYS)}, got {shown(root.plain())}",
-        )
-        return None
-    check_keys(root, KEYS, "", mistakes)
     chosen = None if preset == WHOLE else preset
-    merged = with_overrides(with_preset(root, chosen, mistakes), overrides, mistakes)
-    stages_node = merged.child("stages")
-    if stages_node is None or not isinstance(stages_node.value, dict) or not stages_node.value:
-        mistakes.add((stages_node or root).where, "'stages' must name at least one stage")
+    merged = root
+    if isinstance(root.value, dict):
+        merged = with_overrides(with_preset(root, chosen, mistakes), overrides, mistakes)
+    written, good = checked(
+        ExperimentFile, merged, lambda place, text: mistakes.add(place.where, text)
+    )
+    stage_nodes = merged.child("stages")
+    if stage_nodes is None or not isinstance(stage_nodes.value, dict) or not stage_nodes.value:
         return None
+    stages = read_stages(stage_nodes, mistakes)
+    notify = good.child("notify")
+    return Experiment(
+        name=written.experiment if written else "",
+        about=written.about if written else "",
+        preset=chosen,
+        source=path.resolve(),
+        stages=in_order(stages, mistakes),
+        snapshot=written is not None and written.snapshot,
+        notify=notify.plain() if notify else {},
+    )
+
+
+def read_stages(nodes: Node, mistakes: Mistakes) -> dict[str, Stage]:
+    """All stages by name, and whether there are the engines that they name."""
     stages = {
-        str(name): read_stage(str(name), node, mistakes) for name, node in stages_node.value.items()
+        str(name): read_stage(str(name), node, mistakes) for name, node in nodes.value.items()
     }
     engines = known_engines()
     for stage in stages.values():
@@ -129,103 +80,24 @@ def read_experiment(
                 stage.place("engine"),
                 f"stage '{stage.name}': unknown engine '{stage.engine}'{hint}",
             )
-    for name, node in stages_node.value.items():
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            mistakes.add(
-                node.where,
-                f"stage name {name!r} must be letters, digits, '_' and '-', starting with a letter",
-            )
-    return Experiment(
-        name=text_of(merged, "experiment", mistakes, name=True),
-        about=text_of(merged, "about", mistakes),
-        preset=chosen,
-        source=path.resolve(),
-        stages=in_order(stages, mistakes),
-        snapshot=wants_snapshot(merged, mistakes),
-        notify=messages(merged, mistakes),
-    )
-
-
-def wants_snapshot(root: Node, mistakes: Mistakes) -> bool:
-    """The key ``snapshot``; false where it is not there."""
-    node = root.child("snapshot")
-    if node is not None and not isinstance(node.value, bool):
-        mistakes.add(node.where, f"'snapshot' must be true or false, got {shown(node.plain())}")
-    return node is not None and node.value is True
-
-
-def messages(root: Node, mistakes: Mistakes) -> dict[str, Any]:
-    """The key ``notify``; empty where it is not there, or wrong."""
-    from orchestrator.description.notifications import (
-        read_notify,
-    )  # what it is built on needs the plan
-
-    node = root.child("notify")
-    return {} if node is None else read_notify(node, "'notify'", mistakes)
-
-
-def check_keys(node: Node, known: Any, inside: str, mistakes: Mistakes) -> None:
-    """Every key of ``node`` must be known."""
-    for key, value in node.value.items():
-        if key not in known:
-            mistakes.add(
-                value.where,
-                f"{inside}unknown key '{key}' (value {shown(value.plain())}){near(key, known)}",
-            )
-
-
-def text_of(root: Node, key: str, mistakes: Mistakes, name: bool = False) -> str:
-    """A text at the top of the file; with ``name`` it must be there and fit for a folder's name."""
-    node = root.child(key)
-    value = node.value if node else None
-    if not name and node is None:
-        return ""
-    if not isinstance(value, str) or (name and not NAME.fullmatch(value)):
-        rule = "a name of letters, digits, '_' and '-'" if name else "text"
-        mistakes.add((node or root).where, f"'{key}' must be {rule}, got {shown(value)}")
-        return ""
-    return value
+    return stages
 
 
 def with_preset(root: Node, preset: str | None, mistakes: Mistakes) -> Node:
-    """The file with one of its presets merged in. The other presets are checked for their keys
-    only."""
+    """The file with one of its presets merged in."""
     presets = root.child("presets")
     known: dict[str, Node] = presets.value if presets and isinstance(presets.value, dict) else {}
-    if presets and presets.value is not None and not isinstance(presets.value, dict):
-        mistakes.add(
-            presets.where,
-            f"'presets' must be a mapping from a name to its changes, got {shown(presets.plain())}",
-        )
-    for name, node in known.items():
-        if name == WHOLE or not isinstance(name, str) or not NAME.fullmatch(name):
-            mistakes.add(
-                node.where,
-                f"preset {name!r}: not a name for a preset ('{WHOLE}' means no preset); "
-                "use another word",
-            )
-        elif not isinstance(node.value, dict):
-            mistakes.add(
-                node.where, f"preset '{name}' must be a mapping, got {shown(node.plain())}"
-            )
-        else:
-            check_keys(node, PRESET_KEYS, f"preset '{name}': ", mistakes)
     if preset is None:
         return root
     if preset not in known:
-        mistakes.add(
-            (presets or root).where,
-            f"no preset '{preset}'{near(preset, [WHOLE, *map(str, known)])}",
-        )
+        names = [WHOLE, *map(str, known)]
+        mistakes.add((presets or root).where, f"no preset '{preset}'{near(preset, names)}")
         return root
     chosen = known[preset]
     if not isinstance(chosen.value, dict):
         return root
-    return merge(
-        root,
-        Node({key: chosen.value[key] for key in PRESET_KEYS if key in chosen.value}, chosen.where),
-        True,
-    )
+    changes = {key: chosen.value[key] for key in keys_of(PresetFile) if key in chosen.value}
+    return merge(root, Node(changes, chosen.where), True)
 
 
 def with_overrides(root: Node, overrides: Sequence[str], mistakes: Mistakes) -> Node:
@@ -249,10 +121,9 @@ def with_override(root: Node, argument: str, mistakes: Mistakes) -> Node:
     if words[0] not in known:
         mistakes.add(where, f"no stage '{words[0]}'{near(words[0], map(str, known))}")
         return root
-    if words[1] not in STAGE_KEYS:
-        mistakes.add(
-            where, f"stage '{words[0]}' has no key '{words[1]}'{near(words[1], STAGE_KEYS)}"
-        )
+    keys = keys_of(StageFile)
+    if words[1] not in keys:
+        mistakes.add(where, f"stage '{words[0]}' has no key '{words[1]}'{near(words[1], keys)}")
         return root
     value = read(text, "", mistakes, where)
     if value is None:
@@ -265,73 +136,3 @@ def with_override(root: Node, argument: str, mistakes: Mistakes) -> Node:
             f"'{error.args[0]}' lies below a value that is not a mapping; set that value whole",
         )
         return root
-
-
-def in_order(stages: dict[str, Stage], mistakes: Mistakes) -> tuple[Stage, ...]:
-    """Stages so that each follows what it needs, in the file's order where that is free. Cycles and
-    unknown names are mistakes.
-
-    Stages of a cycle, and those that need one, are left out.
-    """
-    for stage in stages.values():
-        for key, names in (
-            ("for_each", [stage.for_each] if stage.for_each else []),
-            ("after", stage.after),
-        ):
-            for name in names:
-                if name not in stages:
-                    mistakes.add(
-                        stage.place(key),
-                        f"stage '{stage.name}': {key}: no stage '{name}'{near(name, stages)}",
-                    )
-        for gate in stage.gates:
-            if gate.of not in stages:
-                mistakes.add(
-                    gate.place("of").where,
-                    f"stage '{stage.name}': {gate.key}: no stage "
-                    f"'{gate.of}'{near(gate.of, stages)}",
-                )
-    ordered: dict[str, Stage] = {}
-    while True:
-        ready = next(
-            (
-                stage
-                for stage in stages.values()
-                if stage.name not in ordered
-                and all(name in ordered or name not in stages for name in stage.follows)
-            ),
-            None,
-        )
-        if ready is None:
-            break
-        ordered[ready.name] = ready
-    left = {name: stage for name, stage in stages.items() if name not in ordered}
-    if left:
-        cycle = find_cycle(left)
-        first = stages[cycle[0]]
-        key = next(
-            key
-            for key, names in (
-                ("after", first.after),
-                ("for_each", (first.for_each,)),
-                *((gate.key, (gate.of,)) for gate in first.gates),
-            )
-            if cycle[1] in names
-        )
-        mistakes.add(
-            first.place(key),
-            f"stage '{first.name}' waits for itself: {' -> '.join(cycle)}; take one of "
-            f"them out of '{key}'",
-        )
-    return tuple(ordered.values())
-
-
-def find_cycle(stages: dict[str, Stage]) -> list[str]:
-    """A cycle among stages that all need one another or a cycle: follow needs until a name comes
-    back."""
-    trail = [next(iter(stages))]
-    while True:
-        following = next(name for name in stages[trail[-1]].follows if name in stages)
-        if following in trail:
-            return [*trail[trail.index(following) :], following]
-        trail.append(following)

@@ -1,33 +1,29 @@
-"""``when`` and ``unless`` of a stage: read, checked, and turned into conditions on jobs."""
+"""``when`` and ``unless`` of a stage: checked, and turned into conditions on jobs.
+
+What goes in: the gates of a stage as the model of the file has checked them, and later the jobs of
+the stage that they judge. What comes out: conditions (``jobs.gates``) that a run can decide from
+results. Called by ``stage_reader`` and, once the jobs are known, by the planner.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from engines.contract.metrics import METRICS
+from engines.contract.metrics import METRICS, Metric
+from engines.contract.nearest import near
 from jobs.gates import Condition
-from jobs.stages import Point, Scalar, literal, same
-from orchestrator.description.yaml_lines import Node, near
+from jobs.stages import Point, fits, literal
+from orchestrator.description.checking import Tell
+from orchestrator.description.experiment_file import GateFile, StageFile
+from orchestrator.description.yaml_lines import Node
 
-GATE_KEYS: dict[str, str] = {
-    "metric": "A metric of the results.",
-    "of": "The stage whose jobs are judged.",
-    "at_least": "The value a job must reach.",
-    "at_most": "The value a job must not exceed; instead of `at_least`.",
-    "for": "`2 of 3`: at least that share of the jobs, of five jobs four; without it all of them.",
-    "where": "Axes that choose jobs (`seed`) or rows of their results (`checkpoint`, `task`); of "
-    "checkpoints `best` counts without it.",
-}
-"""Every key of a gate, and what it does."""
-
-Add = Callable[[Node, str], None]
+LIMITS = ("at_least", "at_most")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Written:
+class GateSpec:
     """One gate as it stands in the file, checked on its own."""
 
     node: Node
@@ -36,166 +32,132 @@ class Written:
     at_least: float | None
     at_most: float | None
     share: tuple[int, int] | None
-    where: Point = field(default_factory=dict)
-    negated: bool = False
+    """``for: 2 of 3`` is (2, 3)."""
+    where: Point
+    key: str
+    """``when`` or ``unless``: the key of the stage under which it stands."""
 
     @property
-    def key(self) -> str:
-        """The key of the stage under which it stands."""
-        return "unless" if self.negated else "when"
+    def negated(self) -> bool:
+        """Whether the stage runs if the results do not reach the threshold."""
+        return self.key == "unless"
 
     def place(self, key: str) -> Node:
         """Where a key stands, or the gate."""
         return self.node.child(key) or self.node
 
 
-def read_gates(node: Node, negated: bool, add: Add) -> tuple[Written, ...]:
-    """One gate or a list of them; what is wrong is told and left out."""
-    items = node.value if isinstance(node.value, list) else [node]
-    key = "unless" if negated else "when"
-    if not items:
-        add(node, f"'{key}' is empty; give a gate or take it out")
-    return tuple(gate for item in items if (gate := read_gate(item, key, negated, add)) is not None)
+def read_gates(stage: StageFile, good: Node) -> tuple[GateSpec, ...]:
+    """The gates of a stage; ``good`` are the nodes that the stage was made of."""
+    specs = []
+    for key, gates in (("when", stage.when), ("unless", stage.unless)):
+        for gate, node in zip(gates, gate_nodes(good, key), strict=True):
+            specs.append(read_gate(gate, node, key))
+    return tuple(specs)
 
 
-def read_gate(node: Node, key: str, negated: bool, add: Add) -> Written | None:
-    """One gate, or None with every mistake told."""
-    if not isinstance(node.value, dict):
-        add(
-            node,
-            f"'{key}' must be a mapping such as {{metric: test_accuracy, of: STAGE, "
-            f"at_least: 0.9}}, got {node.plain()!r}",
-        )
-        return None
-    wrong: list[tuple[Node, str]] = [
-        (value, f"unknown key '{name}' (value {value.plain()!r}){near(name, GATE_KEYS)}")
-        for name, value in node.value.items()
-        if name not in GATE_KEYS
-    ]
-    values = node.plain()
-    metric, of = values.get("metric"), values.get("of")
-    if metric not in METRICS:
-        wrong.append(
-            (
-                node.child("metric") or node,
-                f"unknown metric {metric!r}{near(metric, METRICS)}"
-                if "metric" in values
-                else "'metric' is missing; name a metric of the results",
-            )
-        )
-    if not isinstance(of, str):
-        wrong.append(
-            (node.child("of") or node, f"'of' must name the stage whose results count, got {of!r}")
-        )
-    wrong += wrong_limits(node, values)
-    share = read_share(values.get("for"))
-    if "for" in values and share is None:
-        wrong.append((node.value["for"], f"'for' must be such as 2 of 3, got {values['for']!r}"))
-    where = values.get("where", {})
-    if not isinstance(where, dict) or not all(
-        isinstance(value, str | int | float) for value in where.values()
-    ):
-        wrong.append((node.value["where"], f"'where' must be a mapping axis: value, got {where!r}"))
-    for place, text in wrong:
-        add(place, f"{key}: {text}")
-    if wrong:
-        return None
-    return Written(
+def read_gate(gate: GateFile, node: Node, key: str) -> GateSpec:
+    """One gate."""
+    wanted, of = gate.share.split(" of ") if gate.share else ("", "")
+    return GateSpec(
         node=node,
-        metric=str(metric),
-        of=str(of),
-        at_least=values.get("at_least"),
-        at_most=values.get("at_most"),
-        share=share,
-        where=where,
-        negated=negated,
+        key=key,
+        metric=gate.metric,
+        of=gate.of,
+        at_least=gate.at_least,
+        at_most=gate.at_most,
+        share=(int(wanted), int(of)) if gate.share else None,
+        where=gate.where,
     )
 
 
-def wrong_limits(node: Node, values: Mapping[str, Any]) -> list[tuple[Node, str]]:
-    """Exactly one threshold, a number that the metric can have."""
-    given = [name for name in ("at_least", "at_most") if name in values]
+def gate_nodes(stage: Node, key: str) -> list[Node]:
+    """One gate or a list of them, as nodes."""
+    node = stage.child(key)
+    if node is None:
+        return []
+    return list(node.value) if isinstance(node.value, list) else [node]
+
+
+def check_limits(stage: Node, tell: Tell) -> None:
+    """Every gate has exactly one threshold, and one that its metric can reach."""
+    for key in ("when", "unless"):
+        for gate in gate_nodes(stage, key):
+            mistake = limit_mistake(gate) if isinstance(gate.value, dict) else None
+            if mistake is not None:
+                place, text = mistake
+                tell(place, f"{key}: {text}")
+
+
+def limit_mistake(gate: Node) -> tuple[Node, str] | None:
+    """What is wrong with the threshold of one gate; that it is a number is checked elsewhere."""
+    given = [name for name in LIMITS if name in gate.value]
     if len(given) != 1:
-        return [
-            (
-                node,
-                f"needs exactly one of 'at_least' and 'at_most', got {', '.join(given) or 'none'}",
-            )
-        ]
-    value, metric = values[given[0]], METRICS.get(values.get("metric", ""))
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return [(node.value[given[0]], f"{given[0]} must be a number, got {value!r}")]
-    below = metric is not None and metric.low is not None and value < metric.low
-    above = metric is not None and metric.high is not None and value > metric.high
-    if metric is not None and (below or above):
-        bounds = (
-            f"{metric.low if metric.low is not None else ''} to "
-            f"{metric.high if metric.high is not None else ''}"
-        )
-        return [
-            (
-                node.value[given[0]],
-                f"{given[0]}: {value} is outside the range of {values['metric']} "
-                f"({bounds}, unit {metric.unit})",
-            )
-        ]
-    return []
-
-
-def read_share(value: object) -> tuple[int, int] | None:
-    """``2 of 3`` as (2, 3)."""
-    found = re.fullmatch(r"(\d+) of (\d+)", value) if isinstance(value, str) else None
-    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        names = ", ".join(given) or "none"
+        return gate, f"needs exactly one of 'at_least' and 'at_most', got {names}"
+    limit, metric = gate.value[given[0]], metric_of(gate)
+    is_number = isinstance(limit.value, int | float) and not isinstance(limit.value, bool)
+    if metric is None or not is_number:
         return None
-    return int(found[1]), int(found[2])
+    low = "" if metric.low is None else metric.low
+    high = "" if metric.high is None else metric.high
+    below = metric.low is not None and limit.value < metric.low
+    above = metric.high is not None and limit.value > metric.high
+    if not below and not above:
+        return None
+    name = gate.value["metric"].value
+    return limit, (
+        f"{given[0]}: {limit.value} is outside the range of {name} "
+        f"({low} to {high}, unit {metric.unit})"
+    )
 
 
-def resolve(gate: Written, jobs: Sequence[tuple[str, Point]], add: Add) -> Condition | None:
-    """A written gate on the jobs of its stage, or None with the mistake told."""
-    key = gate.key
-    axes = {
-        axis: dict.fromkeys(literal(point[axis]) for _, point in jobs if axis in point)
-        for axis in {a for _, p in jobs for a in p}
-    }
+def metric_of(gate: Node) -> Metric | None:
+    """The metric that a gate names, if there is one of that name."""
+    name = gate.child("metric")
+    return METRICS.get(name.value) if name is not None and isinstance(name.value, str) else None
+
+
+def resolve(gate: GateSpec, jobs: Sequence[tuple[str, Point]], tell: Tell) -> Condition | None:
+    """A gate as a condition on the jobs of its stage, or None with the mistake told."""
+    axes = values_by_axis([point for _, point in jobs])
     chosen = {axis: value for axis, value in gate.where.items() if axis in axes}
+    place = gate.place("where")
     for axis, value in chosen.items():
         if literal(value) not in axes[axis]:
-            add(
-                gate.place("where"),
-                f"{key}: where: axis '{axis}' of '{gate.of}' has no value "
-                f"{value!r}{near(value, axes[axis])}",
-            )
+            hint = near(value, axes[axis])
+            text = f"where: axis '{axis}' of '{gate.of}' has no value {value!r}{hint}"
+            tell(place, f"{gate.key}: {text}")
             return None
     names = tuple(name for name, point in jobs if fits(point, chosen))
     if not names:
-        add(
-            gate.place("where"),
-            f"{key}: where: {chosen} fits no job of '{gate.of}'; its jobs: "
-            f"{', '.join(name for name, _ in jobs[:6])}",
-        )
+        some = ", ".join(name for name, _ in jobs[:6])
+        text = f"where: {chosen} fits no job of '{gate.of}'; its jobs: {some}"
+        tell(place, f"{gate.key}: {text}")
         return None
     wanted, of = gate.share or (len(names), len(names))
     if of > len(names):
-        add(
-            gate.place("for"),
-            f"{key}: for: {wanted} of {of} asked for, '{gate.of}' has {len(names)} such jobs",
-        )
+        text = f"for: {wanted} of {of} asked for, '{gate.of}' has {len(names)} such jobs"
+        tell(gate.place("for"), f"{gate.key}: {text}")
         return None
-    need = -(-wanted * len(names) // of)  # rounded up
-    where = {axis: value for axis, value in gate.where.items() if axis not in chosen}
     return Condition(
         metric=gate.metric,
         stage=gate.of,
         jobs=names,
         chosen=chosen,
-        where=where,
+        # Axes that no job has are those of a row in its results, such as `checkpoint`.
+        where={axis: value for axis, value in gate.where.items() if axis not in chosen},
         at_least=gate.at_least,
         at_most=gate.at_most,
-        need=need,
+        need=math.ceil(wanted * len(names) / of),
         negated=gate.negated,
     )
 
 
-def fits(point: Point, chosen: Mapping[str, Scalar]) -> bool:
-    """Whether a job has these values on these axes."""
-    return all(axis in point and same(point[axis], value) for axis, value in chosen.items())
+def values_by_axis(points: Sequence[Point]) -> dict[str, set[str]]:
+    """Every axis of some jobs with the values that it takes there, as they are written."""
+    axes: dict[str, set[str]] = {}
+    for point in points:
+        for axis, value in point.items():
+            axes.setdefault(axis, set()).add(literal(value))
+    return axes

@@ -1,26 +1,26 @@
-"""Cluster profiles: which partition, account and GPU type to ask for, and how large its nodes are.
-Data, no logic."""
+"""A cluster's profile: which partition, account and GPU type to ask for, and how large its nodes
+are.
+
+Its fields are the keys that a profile's file may have; ``profile_reader`` reads one. Runs keep it
+with their plan, and everything that asks a scheduler for something looks here. Light: reading a
+profile needs pydantic and YAML, using one does not.
+"""
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 import os
 import re
 import shlex
-import shutil
 import sys
-from dataclasses import MISSING, dataclass, field, fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from jobs.spec import Resources
 from orchestrator.errors import CheckError
 
-if TYPE_CHECKING:
-    from orchestrator.description.yaml_lines import Mistakes, Node
-
-USER_FILE = Path("~/.config/orch/cluster.yaml")
+EVENTS = ("end", "fail", "decision")
+"""What a person may be told of: a run ended, jobs died, a run waits for a decision."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,27 +91,23 @@ class Profile:
         return self.python if self.python and not self.wrap else sys.executable
 
     def variables(self) -> list[str]:
-        """Names of the variables that ``environment`` uses."""
-        return list(
-            dict.fromkeys(
-                match[1] or match[2]
-                for value in self.environment.values()
-                for match in VARIABLE.finditer(value)
-            )
-        )
+        """Names of the variables that ``environment`` uses, each once."""
+        names = []
+        for value in self.environment.values():
+            names += variables_in(value)
+        return list(dict.fromkeys(names))
 
     def check_environment(self) -> None:
         """CheckError names a variable that is not set here."""
-        lines = [
-            f"profile '{self.name}': environment: {key}={value} uses a variable that is "
-            "not set here; export it, or write "
-            "the value"
-            for key, value in self.environment.items()
-            if "$"
-            in VARIABLE.sub(
-                lambda match: "" if (match[1] or match[2]) in os.environ else "$", value
-            )
-        ]
+        lines = []
+        for key, value in self.environment.items():
+            all_set = all(name in os.environ for name in variables_in(value))
+            # A `$` that begins no name would be read as one by the shell of the job.
+            if not all_set or "$" in VARIABLE.sub("", value):
+                lines.append(
+                    f"profile '{self.name}': environment: {key}={value} uses a variable that is "
+                    "not set here; export it, or write the value"
+                )
         if lines:
             raise CheckError(*lines)
 
@@ -135,9 +131,12 @@ class Profile:
             ]
         # One export for all: a value means the variable as it was, not as another line here sets
         # it.
-        return ([f": {' '.join(needed)}"] if needed else []) + (
-            ["export " + " \\\n    ".join(given)] if given else []
-        )
+        lines = []
+        if needed:
+            lines.append(f": {' '.join(needed)}")
+        if given:
+            lines.append("export " + " \\\n    ".join(given))
+        return lines
 
     def set_up_lines(self, **own: str) -> list[str]:
         """Shell lines of a job script before the command, on Slurm and on one machine alike. One
@@ -164,181 +163,26 @@ class Profile:
 
     def over_limits(self, resources: Resources) -> list[tuple[str, int, int]]:
         """(key, asked for, most) for each request that no node of this cluster can meet."""
-        asked = {key: int(getattr(resources, key)) for key in self.limits()}
-        return [
-            (key, asked[key], most)
-            for key, most in self.limits().items()
-            if most is not None and asked[key] > most
-        ]
+        over = []
+        for key, most in self.limits().items():
+            asked = int(getattr(resources, key))
+            if most is not None and asked > most:
+                over.append((key, asked, most))
+        return over
 
 
 VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)
 """``$NAME`` or ``${NAME}``."""
 EVERYWHERE = ("HOME", "USER", "LOGNAME", "SHELL")
 """Variables that every job has."""
-RESERVED = (
-    "job-name",
-    "output",
-    "error",
-    "array",
-    "dependency",
-    "kill-on-invalid-dep",
-    "signal",
-    "requeue",
-    "no-requeue",
-    "parsable",
-    "wrap",
-    "chdir",
-    "test-only",
-    "wait",
-)
-"""Options of sbatch that orch's own bookkeeping hangs on."""
-COUNTS = (
-    "cpus_per_node",
-    "memory_gb_per_node",
-    "gpus_per_node",
-    "max_minutes",
-    "max_jobs",
-    "throttle",
-    "calls_per_minute",
-)
-"""Keys that are whole numbers; the plain ones left are text."""
+
+
+def variables_in(value: str) -> list[str]:
+    """Names of the variables in a text."""
+    return [match[1] or match[2] for match in VARIABLE.finditer(value)]
 
 
 def double_quoted(value: str) -> str:
     """A word for a shell in which variables alone are put in."""
     quoted = re.sub(r'([\\"`])', r"\\\1", value)
     return f'"{quoted}"' if VARIABLE.search(value) else shlex.quote(value)
-
-
-def known_profiles() -> dict[str, Path]:
-    """Profiles by name: those in ``~/.config/orch`` hide shipped ones of the same name."""
-    shipped = Path(str(importlib.resources.files("slurm_templates")))
-    own = USER_FILE.expanduser().parent
-    return {path.stem: path for folder in (shipped, own) for path in sorted(folder.glob("*.yaml"))}
-
-
-def load_profile(name: str | None = None) -> Profile:
-    """The profile called ``name`` (or in that file); without a name the user's own, or ``local``
-    where there is no sbatch.
-
-    CheckError has one line per mistake in the file.
-    """
-    from orchestrator.description.yaml_lines import Mistakes, near, read_file
-
-    name = name or os.environ.get("ORCH_CLUSTER") or default_name()
-    path = Path(name).expanduser()
-    if not (path.suffix in (".yaml", ".yml") and path.is_file()):
-        known = known_profiles()
-        if name not in known:
-            raise CheckError(
-                f"no cluster profile '{name}'{near(name, known)} (a file ending in .yaml, one in "
-                f"{USER_FILE.parent}, or a shipped one)"
-            )
-        path = known[name]
-    mistakes = Mistakes()
-    root = read_file(path, mistakes)
-    values = profile_values(root, mistakes) if root else {}
-    if mistakes.lines:
-        raise CheckError(*mistakes.in_file_order())
-    if "notify" not in values:
-        from orchestrator.description.notifications import user_file
-
-        values["notify"] = user_file()
-    return Profile(name=path.stem, **values)
-
-
-def default_name() -> str:
-    """Which profile to take when none is named."""
-    if USER_FILE.expanduser().is_file():
-        return str(USER_FILE.expanduser())
-    if shutil.which("sbatch") is None:
-        return "local"
-    raise CheckError(
-        "this machine has sbatch but there is no profile of the cluster: write one with "
-        "`orch profile "
-        f"init` ({USER_FILE}), or name one: --cluster local"
-    )
-
-
-def profile_values(root: Node, mistakes: Mistakes) -> dict[str, Any]:
-    """The values of a profile file, checked key by key."""
-    from orchestrator.description.yaml_lines import near, shown
-
-    if not isinstance(root.value, dict):
-        mistakes.add(root.where, f"a profile must be a mapping, got {shown(root.plain())}")
-        return {}
-    known = [item.name for item in fields(Profile) if item.name != "name"]
-    values: dict[str, Any] = {}
-    for key, node in root.value.items():
-        if key not in known:
-            mistakes.add(
-                node.where,
-                f"profile: unknown key '{key}' (value {shown(node.plain())}){near(key, known)}",
-            )
-        elif key == "notify" and node.value is not None:
-            from orchestrator.description.notifications import read_notify
-
-            values[key] = read_notify(node, "profile: notify", mistakes)
-        elif (wrong := wrong_type(key, node.plain())) is not None:
-            mistakes.add(node.where, f"profile: {key} must be {wrong}, got {shown(node.plain())}")
-        elif node.value is not None:
-            values[key] = node.plain()
-    required = [
-        item.name
-        for item in fields(Profile)
-        if item.default is MISSING and item.default_factory is MISSING
-    ]
-    for key in required:
-        if key not in root.value:
-            mistakes.add(
-                root.where, f"profile: '{key}' is missing; write kind: slurm or kind: local"
-            )
-    return values
-
-
-def wrong_type(key: str, value: Any) -> str | None:
-    """What the value should have been, or None if it is right."""
-    if key == "kind":
-        return None if value in ("slurm", "local") else "slurm or local"
-    if value is None:
-        return None
-    if key in ("setup", "wrap"):
-        good = isinstance(value, list) and all(isinstance(item, str) for item in value)
-        return (
-            None
-            if good
-            else "a list of shell lines"
-            if key == "setup"
-            else "a list: a program and its arguments"
-        )
-    if key == "environment":
-        good = isinstance(value, dict) and all(
-            isinstance(item, str) for pair in value.items() for item in pair
-        )
-        return None if good else "a mapping NAME: text (quote numbers)"
-    if key == "sbatch":
-        good = isinstance(value, dict) and all(
-            isinstance(item, str | int) for item in value.values()
-        )
-        ours = (
-            [option for option in value if str(option).replace("_", "-") in RESERVED]
-            if good
-            else []
-        )
-        return (
-            f"without '{ours[0]}', which orch sets itself"
-            if ours
-            else None
-            if good
-            else "a mapping option: value"
-        )
-    if key == "calls_per_minute":
-        return None if type(value) is int and value > 0 else "a whole number from 1 on"
-    if key == "memory_per":
-        return None if value in ("node", "gpu", "cpu") else "node, gpu or cpu"
-    if key in COUNTS:
-        return None if type(value) is int and value >= 0 else "a whole number"
-    if key == "submit_from_nodes":
-        return None if isinstance(value, bool) else "true or false"
-    return None if isinstance(value, str) else "text"

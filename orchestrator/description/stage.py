@@ -1,48 +1,19 @@
-"""A stage of an experiment as it is written; orchestrator/description/stage_reader.py reads it."""
+"""A stage of an experiment as it was written, and the order of stages.
+
+``stage_reader`` makes one of each stage of a file, ``experiment`` puts them in order, and the
+planner turns them into jobs.
+"""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engines.contract.nearest import near
 from jobs.spec import Resources
 from jobs.stages import Point, Scalar, same
-from orchestrator.description.gate_reader import Written
-from orchestrator.description.yaml_lines import Node
-
-STAGE_KEYS: dict[str, str] = {
-    "engine": "The program each job of the stage runs: `ppo` stands for `python -m engines.ppo`.",
-    "command": "A command of your own instead of an engine: a text that is split at spaces, or a "
-    "list of arguments; `{axis}` is replaced "
-    "by the job's value, and no shell reads it.",
-    "matrix": "Axes whose product gives the jobs: a list sets the config key of its name, a "
-    "mapping brings config.",
-    "exclude": "Combinations of axis values to leave out of the product.",
-    "for_each": "A stage; this one gets a job per job of that stage, started when that job is "
-    "done.",
-    "after": "A stage or a list of stages; every job here waits for all jobs there.",
-    "when": "A gate, or a list of them: the stage runs if the results of another stage reach a "
-    "threshold; else its jobs are SKIPPED.",
-    "unless": "A gate the other way round: the stage runs if the results do not reach the "
-    "threshold.",
-    "checkpoints": "Which checkpoints of the `for_each` job to use: last, best, all, every:N, or a "
-    "list "
-    "of epochs.",
-    "resources": "What one job asks for: nodes, gpus and cpus (per node), memory_gb (per node), "
-    "minutes (time limit).",
-    "pack": "How many jobs of the stage share one allocation. It asks for CPUs and memory for "
-    "each of them and for GPUs once, which "
-    "they share; each keeps its own state, log and retry.",
-    "canary": "true: the first job runs alone, the others start when it has succeeded. A mapping "
-    "of config keys: a short variant of "
-    "the first job does, and is thrown away.",
-    "config": "The engine's config; `{of: STAGE, path: P}` and `{of: STAGE, checkpoint: C}` stand "
-    "for what a job there leaves, "
-    '`"{axis}"` for the job\'s value on an axis that comes from `for_each`.',
-}
-"""Every key of a stage, and what it does."""
-
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+from orchestrator.description.gate_reader import GateSpec
+from orchestrator.description.yaml_lines import Mistakes, Node
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +29,10 @@ class Axis:
 
     def node(self, value: Scalar) -> Node:
         """The place of ``value``, and the config it brings."""
-        return next(
-            node for known, node in zip(self.values, self.nodes, strict=True) if same(known, value)
-        )
+        for known, node in zip(self.values, self.nodes, strict=True):
+            if same(known, value):
+                return node
+        raise KeyError(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +48,7 @@ class Stage:
     exclude: tuple[Point, ...]
     for_each: str | None
     after: tuple[str, ...]
-    gates: tuple[Written, ...]
+    gates: tuple[GateSpec, ...]
     checkpoints: str | list[int] | None
     resources: Resources
     pack: int
@@ -94,12 +66,87 @@ class Stage:
     @property
     def needs(self) -> tuple[str, ...]:
         """The stages it waits for."""
-        return (
-            *((self.for_each,) if self.for_each else ()),
-            *(name for name in self.after if name != self.for_each),
-        )
+        if self.for_each is None:
+            return self.after
+        return self.for_each, *(name for name in self.after if name != self.for_each)
 
     @property
     def follows(self) -> tuple[str, ...]:
         """The stages that come before it: those it waits for, and those that its gates judge."""
-        return tuple(dict.fromkeys((*self.needs, *(gate.of for gate in self.gates))))
+        judged = [gate.of for gate in self.gates]
+        return tuple(dict.fromkeys([*self.needs, *judged]))
+
+
+def in_order(stages: Mapping[str, Stage], mistakes: Mistakes) -> tuple[Stage, ...]:
+    """Stages so that each follows what it needs, in the file's order where that is free. Cycles and
+    unknown names are mistakes.
+
+    Stages of a cycle, and those that need one, are left out.
+    """
+    for stage in stages.values():
+        check_names(stage, stages, mistakes)
+    ordered: dict[str, Stage] = {}
+    while True:
+        ready = next_ready(stages, ordered)
+        if ready is None:
+            break
+        ordered[ready.name] = ready
+    left = {name: stage for name, stage in stages.items() if name not in ordered}
+    if left:
+        tell_cycle(find_cycle(left), stages, mistakes)
+    return tuple(ordered.values())
+
+
+def check_names(stage: Stage, stages: Mapping[str, Stage], mistakes: Mistakes) -> None:
+    """Every stage that a stage names is there."""
+    parent = stage.for_each
+    if parent is not None and parent not in stages:
+        mistakes.add(stage.place("for_each"), no_stage(stage, "for_each", parent, stages))
+    for name in stage.after:
+        if name not in stages:
+            mistakes.add(stage.place("after"), no_stage(stage, "after", name, stages))
+    for gate in stage.gates:
+        if gate.of not in stages:
+            mistakes.add(gate.place("of").where, no_stage(stage, gate.key, gate.of, stages))
+
+
+def no_stage(stage: Stage, key: str, name: str, stages: Mapping[str, Stage]) -> str:
+    """The line for a stage that is not there."""
+    return f"stage '{stage.name}': {key}: no stage '{name}'{near(name, stages)}"
+
+
+def next_ready(stages: Mapping[str, Stage], ordered: Mapping[str, Stage]) -> Stage | None:
+    """The first stage that is not in order yet and follows only stages that are; a stage that is
+    not there holds nothing up."""
+    for stage in stages.values():
+        waits = any(name in stages and name not in ordered for name in stage.follows)
+        if stage.name not in ordered and not waits:
+            return stage
+    return None
+
+
+def tell_cycle(cycle: list[str], stages: Mapping[str, Stage], mistakes: Mistakes) -> None:
+    """A cycle is told at the key of its first stage that names the second."""
+    first, second = stages[cycle[0]], cycle[1]
+    if second in first.after:
+        key = "after"
+    elif second == first.for_each:
+        key = "for_each"
+    else:
+        key = next(gate.key for gate in first.gates if gate.of == second)
+    mistakes.add(
+        first.place(key),
+        f"stage '{first.name}' waits for itself: {' -> '.join(cycle)}; "
+        f"take one of them out of '{key}'",
+    )
+
+
+def find_cycle(stages: Mapping[str, Stage]) -> list[str]:
+    """A cycle among stages that all need one another or a cycle: follow needs until a name comes
+    back."""
+    trail = [next(iter(stages))]
+    while True:
+        following = next(name for name in stages[trail[-1]].follows if name in stages)
+        if following in trail:
+            return [*trail[trail.index(following) :], following]
+        trail.append(following)

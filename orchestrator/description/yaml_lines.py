@@ -1,6 +1,9 @@
 """YAML that remembers its lines: every value knows the file and line (or the ``--set`` argument) it
 came from.
 
+What goes in: a file or a text. What comes out: a tree of ``Node``, and the mistakes with their
+places. Called by whatever reads a file that a person wrote.
+
 YAML 1.1, which PyYAML reads, has traps that cost cluster hours: ``1e-4`` is a string, ``12:30:00``
 a number, ``off`` is false, a duplicate key wins in silence. Here scalars follow the core schema of
 YAML 1.2 and duplicate keys are mistakes.
@@ -8,7 +11,6 @@ YAML 1.2 and duplicate keys are mistakes.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -56,8 +58,12 @@ class Node:
     def walk(self) -> Iterator[Node]:
         """This node and all below it."""
         yield self
-        below = self.value.values() if isinstance(self.value, dict) else self.value
-        for node in below if isinstance(self.value, dict | list) else ():
+        below: Iterable[Node] = ()
+        if isinstance(self.value, dict):
+            below = self.value.values()
+        elif isinstance(self.value, list):
+            below = self.value
+        for node in below:
             yield from node.walk()
 
 
@@ -68,13 +74,6 @@ def wrap(value: Any, where: str) -> Node:
     if isinstance(value, list):
         return Node([wrap(item, where) for item in value], where)
     return Node(value, where)
-
-
-def near(word: object, known: Iterable[str]) -> str:
-    """The end of an error line: the nearest known word, or all of them."""
-    names = sorted(known)
-    found = difflib.get_close_matches(str(word), names, n=1)
-    return f"; did you mean '{found[0]}'?" if found else f"; known: {', '.join(names) or 'none'}"
 
 
 def shown(value: Any) -> str:
@@ -169,10 +168,8 @@ def read_file(path: Path, mistakes: Mistakes) -> Node | None:
 
 def display(path: Path) -> str:
     """``path`` relative to the current folder if it lies below it."""
-    absolute = path.resolve()
-    return (
-        str(absolute.relative_to(Path.cwd())) if absolute.is_relative_to(Path.cwd()) else str(path)
-    )
+    absolute, here = path.resolve(), Path.cwd()
+    return str(absolute.relative_to(here)) if absolute.is_relative_to(here) else str(path)
 
 
 class _Builder:
@@ -226,18 +223,25 @@ class _Builder:
             return None
         if kind == "bool":
             return text.lower() == "true"
-        if kind == "int":
-            return int(text, 16) if text.lower().startswith("0x") else int(text)
-        if kind == "float":
-            return float(
-                text.replace(".inf", "inf").replace(".nan", "nan") if text[-1:].isalpha() else text
-            )
+        if kind in ("int", "float"):
+            return self.number(text, kind, where)
         if kind != "str":
             self.mistakes.add(
                 where,
                 f"tag '{node.tag}' is not known (value {text!r}); write the value without a tag",
             )
         return text
+
+    def number(self, text: str, kind: str, where: str) -> int | float | None:
+        """A number; text that its writer tagged as one may be none."""
+        try:
+            if kind == "float":
+                # YAML writes .inf and .nan, Python inf and nan.
+                return float(text.replace(".inf", "inf").replace(".nan", "nan"))
+            return int(text, 16) if text.lower().startswith("0x") else int(text)
+        except ValueError:
+            self.mistakes.add(where, f"{shown(text)} is no number that can be read")
+            return None
 
 
 def merge(base: Node, over: Node, null_removes: bool) -> Node:

@@ -28,7 +28,7 @@ from typing import Any
 
 from msgspec import structs
 
-from orchestrator.description.notifications import EVENTS
+from orchestrator.description.profile import EVENTS
 from orchestrator.lifecycle.retry_policy import doomed
 from orchestrator.node.system import write_json
 from orchestrator.runs.record import ACTIVE, FAILED, JobId, JobState, Record, Wait

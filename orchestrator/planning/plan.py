@@ -1,5 +1,9 @@
-"""Experiment -> Plan: the jobs in an order in which they can run, each with its whole config,
-identity and folder."""
+"""What one launch does: the jobs in an order in which they can run, each with its whole config,
+identity and folder.
+
+``planner`` makes a plan of an experiment; runs keep it (``runs/plan_file.py``), and everything that
+submits, judges or shows jobs reads it. Light: no YAML, no pydantic.
+"""
 
 from __future__ import annotations
 
@@ -46,44 +50,49 @@ class Plan:
         """GPU-hours asked for, if every job used its whole time limit; those of a pack share
         theirs."""
         sizes = Counter(job.stage for job in self.jobs)
-        return sum(job.resources.gpu_hours / min(job.pack, sizes[job.stage]) for job in self.jobs)
+        hours = 0.0
+        for job in self.jobs:
+            members = min(job.pack, sizes[job.stage])
+            hours += job.resources.gpu_hours / members
+        return hours
 
     @cached_property
     def short_canaries(self) -> set[str]:
-        """Names of the short first jobs, whose results count for nothing."""
+        """Names of the short canaries, whose results count for nothing; a canary that is the first
+        job of its own stage counts like the others."""
         stages = {job.name: job.stage for job in self.jobs}
-        return {
-            job.canary
-            for job in self.jobs
-            if job.canary is not None and stages[job.canary] != job.stage
-        }
+        names = set()
+        for job in self.jobs:
+            if job.canary is not None and stages[job.canary] != job.stage:
+                names.add(job.canary)
+        return names
 
     @property
     def gated_jobs(self) -> set[str]:
-        """Names of the jobs that a gate may skip, itself or with what they hang on."""
+        """Names of the jobs that a gate may skip, itself or with what they depend on."""
         names: set[str] = set()
         for job in self.jobs:
-            if (
-                job.stage in self.gates
-                or any(name in names for name in job.requires)
-                or (job.after and names.issuperset(job.after))
-            ):
+            own_gate = job.stage in self.gates
+            needs_one = any(name in names for name in job.requires)
+            nothing_else = bool(job.after) and names.issuperset(job.after)
+            if own_gate or needs_one or nothing_else:
                 names.add(job.name)
         return names
 
     def below(self, run_folder: Path) -> Plan:
         """The plan with absolute paths to other jobs' files."""
         folder = str(run_folder.resolve())
-        return replace(
-            self,
-            jobs=tuple(
-                replace(job, config=moved(job.config, RUN, folder)) if job.config else job
-                for job in self.jobs
-            ),
-        )
+        jobs = []
+        for job in self.jobs:
+            config = moved(job.config, RUN, folder)
+            jobs.append(replace(job, config=config) if config else job)
+        return replace(self, jobs=tuple(jobs))
 
     def head(self) -> dict[str, Any]:
         """Plain JSON values, without the jobs."""
+        gates = {}
+        for stage, conditions in self.gates.items():
+            gates[stage] = [condition.to_dict() for condition in conditions]
         return {
             "experiment": self.experiment,
             "about": self.about,
@@ -94,10 +103,7 @@ class Plan:
             "overrides": list(self.overrides),
             "snapshot": self.snapshot,
             "notify": self.notify,
-            "gates": {
-                stage: [one.to_dict() for one in conditions]
-                for stage, conditions in self.gates.items()
-            },
+            "gates": gates,
         }
 
     def to_json(self) -> dict[str, Any]:

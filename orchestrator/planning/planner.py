@@ -1,4 +1,10 @@
-"""From an experiment to a plan: the one function that reads, expands and hashes."""
+"""Make a plan of an experiment file.
+
+What goes in: the file, the name of a preset and ``--set`` arguments. What comes out: a ``Plan``, or
+a DescriptionError with every mistake. Called by the commands that plan, check, launch or rerun,
+never by those that look at a run: reading descriptions loads YAML and the engines' checked
+configs.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +13,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from jobs.stages import digest
+from orchestrator.description.experiment import read_experiment
+from orchestrator.description.yaml_lines import Mistakes
+from orchestrator.errors import DescriptionError
+from orchestrator.planning.expand import expand
 from orchestrator.planning.plan import Plan
 
 
@@ -15,13 +25,6 @@ def make_plan(
 ) -> Plan:
     """Read an experiment file and plan it. DescriptionError carries one line per mistake, in the
     order of the file."""
-    # Reading descriptions needs the engines' checked configs; a plan that was made needs none of
-    # it, and `orch status` none of the time.
-    from orchestrator.description.experiment import read_experiment
-    from orchestrator.description.yaml_lines import Mistakes
-    from orchestrator.errors import DescriptionError
-    from orchestrator.planning.expand import expand
-
     mistakes = Mistakes()
     experiment = read_experiment(Path(path), preset, overrides, mistakes)
     jobs, gates = expand(experiment.stages, mistakes) if experiment else ([], {})

@@ -7,7 +7,6 @@ just before it submits a batch.
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.spec import Job
+from orchestrator.description.catalogue import warm_modules
 from orchestrator.node.system import write_json
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
@@ -100,9 +100,3 @@ def write_members(run: Run, engine: str | None, records: Sequence[Record]) -> No
             added[key] = entry
     if before | added != before:
         write_json(path, before | added)
-
-
-def warm_modules(engine: str) -> list[str]:
-    """What a process may import once and then fork for each job of a pack
-    (``engines.<name>.WARM``); nothing where that is not safe."""
-    return list(getattr(importlib.import_module(f"engines.{engine}"), "WARM", ()))

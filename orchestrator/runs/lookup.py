@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from engines.contract.nearest import near
 from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.runs.plan_file import PlanFile, read_plan
@@ -54,8 +55,6 @@ def find_run(name: str | None, root: Path | None = None) -> Run:
         )
     fitting = [path for path in runs if name is None or name in names_of(path)]
     if not fitting:
-        from orchestrator.description.yaml_lines import near
-
         known = {known for path in runs for known in names_of(path)[:2]}
         raise RunError(f"no run '{name}' in {root}{near(name or '', known)}")
     if name is None:

@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from engines.contract.config import keys_that_decide
 from jobs.spec import Job, Resources
-from orchestrator.description.engine_config import config_class, validate
+from orchestrator.description.catalogue import config_class
+from orchestrator.description.engine_config import validate
 from orchestrator.description.experiment import with_overrides
 from orchestrator.description.stage_reader import read_stage
 from orchestrator.description.yaml_lines import Mistakes, Node, put, read_file, wrap

@@ -22,7 +22,8 @@ from engines.contract.checkpoint_formats import Located
 from engines.contract.results import read_results
 from jobs.stages import digest
 from orchestrator.checks.launch import check
-from orchestrator.description.profile import Profile, load_profile
+from orchestrator.description.profile import Profile
+from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import CheckError, RunError
 from orchestrator.lifecycle.retry import launch
 from orchestrator.node.system import write_json

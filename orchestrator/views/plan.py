@@ -12,7 +12,7 @@ from rich.table import Table
 
 from engines.contract.estimates import estimates_of
 from jobs.spec import asks_for
-from orchestrator.description.engine_config import config_class
+from orchestrator.description.catalogue import config_class
 from orchestrator.planning.plan import Plan
 
 RUNS_LETTERS = 40

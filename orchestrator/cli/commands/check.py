@@ -15,7 +15,7 @@ def check(
 ) -> None:
     """Check what a launch needs: partition, account, GPU type, time limit, paths, variables, batch
     arithmetic, disk."""
-    from orchestrator.description.profile import load_profile
+    from orchestrator.description.profile_reader import load_profile
 
     made, profile = planned(experiment, preset, overrides), load_profile(cluster)
     starts: list[str] = []

@@ -68,7 +68,7 @@ def evolve(
     Called again it adds what is new. The evolution is a run of its own: status, logs, retry, cancel
     and report work on it.
     """
-    from orchestrator.description.profile import load_profile
+    from orchestrator.description.profile_reader import load_profile
     from orchestrator.runs.lookup import find_run
     from orchestrator.scores.evolve import evolve as begin
     from orchestrator.scores.trainings import Request, source_of

@@ -35,7 +35,7 @@ def launch(
 ) -> None:
     """Submit an experiment whole. Launched again, it submits only what is neither done nor
     active."""
-    from orchestrator.description.profile import load_profile
+    from orchestrator.description.profile_reader import load_profile
     from orchestrator.lifecycle import retry
     from orchestrator.runs.create import create_run
     from orchestrator.runs.lookup import runs_root

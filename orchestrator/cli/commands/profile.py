@@ -38,7 +38,7 @@ def profile_init(
     """Write a profile of this cluster from what sinfo, scontrol and sacctmgr say. Where there is a
     choice it names the choices."""
     from orchestrator.checks.site import Wanted, init
-    from orchestrator.description.profile import USER_FILE
+    from orchestrator.description.profile_reader import USER_FILE
 
     wanted = Wanted(partition=partition, account=account, qos=qos, gpu_type=gpu_type)
     print("\n".join(init(out or USER_FILE.expanduser(), force, wanted)))
@@ -47,7 +47,7 @@ def profile_init(
 @profile_app.command("list")
 def profile_list() -> None:
     """List the profiles: your own in ~/.config/orch, and the shipped ones."""
-    from orchestrator.description.profile import known_profiles, load_profile
+    from orchestrator.description.profile_reader import known_profiles, load_profile
     from orchestrator.errors import OrchError
 
     for name, path in known_profiles().items():

@@ -21,7 +21,7 @@ def rerun(
 ) -> None:
     """Run a recorded experiment once more, as a run of its own, from the description that the run
     keeps."""
-    from orchestrator.description.profile import load_profile
+    from orchestrator.description.profile_reader import load_profile
     from orchestrator.lifecycle.retry import launch
     from orchestrator.reproduction.rerun import rerun as again
     from orchestrator.runs.lookup import find_run, runs_root

@@ -11,7 +11,8 @@ from jobs.spec import Job, Resources
 from orchestrator.checks.launch import check, paths
 from orchestrator.checks.slurm import header, minutes
 from orchestrator.clusters.local import machine
-from orchestrator.description.profile import Profile, load_profile
+from orchestrator.description.profile import Profile
+from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import CheckError
 from tests.support.builders import job, plan_of
 from tests.support.paths import ROOT

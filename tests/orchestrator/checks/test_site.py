@@ -27,7 +27,8 @@ from orchestrator.checks.site import (
     text_of,
 )
 from orchestrator.clusters.slurm.script import JobScript, script_text
-from orchestrator.description.profile import Profile, load_profile
+from orchestrator.description.profile import Profile
+from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.planner import make_plan

@@ -1,14 +1,16 @@
 """What a person writes and what they are told when it is wrong."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.description.experiment import KEYS, find_experiment, known_experiments
-from orchestrator.description.stage import STAGE_KEYS
+from orchestrator.description.catalogue import find_experiment, known_experiments
+from orchestrator.description.checking import keys_of
+from orchestrator.description.experiment_file import ExperimentFile, StageFile
 from orchestrator.description.yaml_lines import Mistakes, read
 from orchestrator.errors import DescriptionError
 from orchestrator.planning.planner import make_plan
@@ -125,7 +127,7 @@ HEAD = "experiment: x\nstages:\n"
         (
             HEAD + "  a: {command: echo, zz: {metric: x}}",
             f"x.yaml:3: stage 'a': unknown key 'zz' (value {{'metric': 'x'}}); known: "
-            f"{', '.join(sorted(STAGE_KEYS))}",
+            f"{', '.join(sorted(keys_of(StageFile)))}",
         ),
         (
             HEAD + "  a: {resources: {cpus: 1}}",
@@ -163,6 +165,64 @@ HEAD = "experiment: x\nstages:\n"
 )
 def test_a_mistake_is_one_line_with_place_value_and_remedy(text: str, line: str) -> None:
     assert line in mistakes(text)
+
+
+LINES = """\
+experiment: x
+stages:
+  a:
+    command:
+      - echo
+      - [lr]
+    matrix:
+      lr:
+        - 1
+        - {x: 1}
+        - 1
+      model:
+        lstm: 5
+    exclude:
+      - {lr: 1}
+      - lr
+    after:
+      - b
+      - 3
+    when:
+      - metric: accuracy
+        of: b
+        at_least: 0.5
+        for: two
+      - metric: accuracy
+        of: b
+    resources:
+      gpus: 1
+      cpu: 2
+notify:
+  mail: a@b
+  on:
+    - done
+"""
+
+
+def test_a_mistake_inside_a_list_or_mapping_is_told_at_its_own_line() -> None:
+    assert mistakes(LINES) == [
+        "x.yaml:6: stage 'a': 'command' must be a text or a list of arguments, each a text "
+        "or a number, got ['lr']",
+        "x.yaml:10: stage 'a': axis 'lr': {'x': 1} is no text, number or boolean; give such "
+        "values names: {name: {key: value}}",
+        "x.yaml:11: stage 'a': axis 'lr' has the value 1 twice; remove one",
+        "x.yaml:13: stage 'a': axis 'model', value lstm: must bring a mapping of config keys, "
+        "got 5",
+        "x.yaml:16: stage 'a': 'exclude' must be a list of mappings axis: value, got 'lr'",
+        "x.yaml:17: stage 'a': after: no stage 'b'; known: a",
+        "x.yaml:19: stage 'a': 'after' must be a stage or a list of stages, got 3",
+        "x.yaml:22: stage 'a': when: no stage 'b'; known: a",
+        "x.yaml:24: stage 'a': when: 'for' must be such as 2 of 3, got 'two'",
+        "x.yaml:25: stage 'a': when: needs exactly one of 'at_least' and 'at_most', got none",
+        "x.yaml:26: stage 'a': when: no stage 'b'; known: a",
+        "x.yaml:29: stage 'a': resources: unknown key 'cpu' (value 2); did you mean 'cpus'?",
+        "x.yaml:32: notify: 'on' must be a list of end, fail, decision, got ['done']",
+    ]
 
 
 def test_scalars_are_read_as_a_person_means_them() -> None:
@@ -242,5 +302,54 @@ def test_an_experiment_in_the_jobs_folder_here_hides_the_packaged_one() -> None:
     assert make_plan(find_experiment("hello-command")).experiment == "mine"
 
 
-def test_every_key_has_a_sentence() -> None:
-    assert all(text.endswith(".") for text in (*KEYS.values(), *STAGE_KEYS.values()))
+@pytest.mark.parametrize("text", ["!!int two", "!!float 1,5", "1" * 5000])
+def test_a_number_that_is_none_is_one_line(text: str) -> None:
+    found = Mistakes()
+    read(f"x: {text}", "x.yaml", found)
+    assert len(found.lines) == 1
+    assert found.lines[0].startswith("x.yaml:1: ")
+
+
+def mapping(values: Any) -> Any:
+    """Mappings of the words that mean something somewhere in a file."""
+    names = ["of", "metric", "at_least", "for", "where", "path", "seed", "gpus", "on", "mail", "a"]
+    return st.dictionaries(st.sampled_from(names) | st.integers(0, 1), values, max_size=3)
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-1, 3)
+    | st.floats(0, 2)
+    | st.sampled_from(["a", "{x}"]),
+    lambda below: st.lists(below, max_size=2) | mapping(below),
+    max_leaves=6,
+)
+
+
+def some_of(right: dict[str, Any], keys: list[str]) -> Any:
+    """``right`` with some of its values, and some of ``keys``, set to anything."""
+    changes = st.dictionaries(st.sampled_from([*right, *keys]), ANYTHING, max_size=3)
+    return changes.map(lambda changed: {**right, **changed})
+
+
+STAGE = some_of({"engine": "probe", "config": {}}, list(keys_of(StageFile))) | some_of(
+    {"command": "echo {x}", "matrix": {"x": [1]}}, list(keys_of(StageFile))
+)
+DOCUMENT = st.dictionaries(st.sampled_from(["a", "b"]), STAGE | ANYTHING, min_size=1).flatmap(
+    lambda stages: some_of({"experiment": "x", "stages": stages}, list(keys_of(ExperimentFile)))
+)
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(DOCUMENT)
+def test_whatever_a_file_says_it_is_planned_or_its_mistakes_are_told(document: Any) -> None:
+    Path("any.yaml").write_text(json.dumps(document))
+    told: list[str] = []
+    jobs: tuple[Any, ...] = ()
+    try:
+        jobs = make_plan("any.yaml").jobs
+    except DescriptionError as error:
+        told += error.lines
+    assert bool(jobs) != bool(told)
+    assert [line for line in told if not line.startswith("any.yaml:1: ")] == []

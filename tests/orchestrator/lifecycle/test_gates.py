@@ -135,6 +135,14 @@ FALLBACK = (
     [
         ("when: {metric: test_acuracy, of: a, at_least: 0.9}", "did you mean 'test_accuracy'?"),
         (
+            "when: {metric: [test_accuracy], of: a, at_least: 0.9}",
+            "unknown metric ['test_accuracy']",
+        ),
+        (
+            "when: {of: a, at_least: 0.9}",
+            "'metric' is missing; it must name a metric of the results",
+        ),
+        (
             "when: {metric: test_accuracy, of: aa, at_least: 0.9}",
             "when: no stage 'aa'; did you mean 'a'?",
         ),

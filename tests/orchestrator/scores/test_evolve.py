@@ -22,7 +22,8 @@ from engines.contract.checkpoint_formats import locate
 from engines.contract.files import write_json
 from engines.contract.results import write_results
 from engines.evaluation.config import Config as EvaluationConfig
-from orchestrator.description.profile import Profile, load_profile
+from orchestrator.description.profile import Profile
+from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import DescriptionError, RunError
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run

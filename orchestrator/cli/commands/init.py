@@ -1,0 +1,51 @@
+"""`orch init`: a small experiment file to begin with."""
+
+from __future__ import annotations
+
+import importlib.resources
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Template(StrEnum):
+    """What the file begins with; each is a file in jobs/templates."""
+
+    command = "command"
+    sweep = "sweep"
+
+
+def init(
+    name: Annotated[str, typer.Argument(help="the experiment's name; its file is jobs/NAME.yaml.")],
+    template: Annotated[
+        Template,
+        typer.Option(
+            help="command: one program, run per seed; sweep: a grid, and what follows it."
+        ),
+    ] = Template.command,
+) -> None:
+    """Write a small experiment file, jobs/NAME.yaml, that runs as it is with --cluster local. A
+    file that is there stays as it is."""
+    from orchestrator.description.experiment_file import is_name
+    from orchestrator.errors import DescriptionError
+
+    if not is_name(name):
+        raise DescriptionError(
+            f"'{name}' must be a name of letters, digits, '_' and '-', starting with a letter"
+        )
+    packaged = importlib.resources.files("jobs")
+    text = (packaged / "templates" / f"{template.value}.yaml").read_text(encoding="utf-8")
+    schema = Path(str(packaged / "experiment.schema.json")).resolve()
+    text = text.replace("../experiment.schema.json", str(schema)).replace("NAME", name)
+    path = Path("jobs") / f"{name}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise DescriptionError(
+            f"{path}: is there already; take another name, or remove it first"
+        ) from error
+    print(f"wrote {path}; run it here: orch launch {name} --cluster local --watch")

@@ -1,0 +1,73 @@
+"""Which experiments and engines there are: names in, files and programs out.
+
+Light: the shell asks for these names while a person waits, and reading what is in the files takes
+pydantic and the engines' configs; no engine is imported before it is asked for. Called by the
+commands that plan, by completion, by the readers of descriptions, by the checks before a launch and
+by the preparation of a pack.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import engines
+from engines.contract.nearest import near
+from orchestrator.errors import DescriptionError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+WHOLE = "full"
+"""The experiment without a preset; the word stands in the run's name."""
+
+
+def known_experiments() -> dict[str, Path]:
+    """Experiments by name: those of ``./jobs`` hide packaged ones of the same name."""
+    packaged = Path(str(importlib.resources.files("jobs")))
+    found = {
+        path.stem: path
+        for folder in (packaged, Path("jobs"))
+        for path in sorted(folder.glob("*.yaml"))
+    }
+    return dict(sorted(found.items()))
+
+
+def find_experiment(name: str) -> Path:
+    """The file of an experiment given by name or path. DescriptionError lists the known ones."""
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.suffix in (".yaml", ".yml"):
+        raise DescriptionError(
+            f"{name}: no such file; `orch list` and jobs/*.yaml show what there is"
+        )
+    known = known_experiments()
+    if name not in known:
+        raise DescriptionError(
+            f"no experiment '{name}' in ./jobs or among the packaged ones{near(name, known)}"
+        )
+    return known[name]
+
+
+def known_engines() -> list[str]:
+    """Names of the installed engines: the packages below ``engines`` that are programs."""
+    return sorted(
+        path.parent.name
+        for folder in engines.__path__
+        for path in Path(folder).glob("*/__main__.py")
+    )
+
+
+def config_class(engine: str) -> type[BaseModel]:
+    """The ``Config`` of a known engine; its import is light."""
+    kind: type[BaseModel] = importlib.import_module(f"engines.{engine}").Config
+    return kind
+
+
+def warm_modules(engine: str) -> list[str]:
+    """What a process may import once and then fork for each job of a pack
+    (``engines.<name>.WARM``); nothing where that is not safe."""
+    return list(getattr(importlib.import_module(f"engines.{engine}"), "WARM", ()))

@@ -1,0 +1,333 @@
+"""What may stand in an experiment file: one model for each part of it, with a sentence per key.
+
+The readers check files against these models (``checking``), ``schema`` makes the JSON schema for
+editors of them, and docs/reference.md prints their sentences. What can only be judged by looking at
+several keys or stages stands in the readers: ``stage_reader``, ``gate_reader``, ``experiment``.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, SkipValidation, Tag, model_validator
+
+from engines.contract.checkpoints import check_selector
+from engines.contract.config import ConfigError
+from engines.contract.metrics import METRICS
+from engines.contract.nearest import near
+from jobs.spec import Resources
+from jobs.stages import Scalar
+from orchestrator.description.catalogue import WHOLE
+from orchestrator.description.checking import FileModel, Must, Told
+
+NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
+"""What may be the name of an experiment, a stage, a preset or an axis."""
+SHARE = r"^([0-9]+) of ([0-9]+)$"
+"""How many jobs of how many a gate asks for."""
+
+Name = Annotated[str, Field(pattern=NAME)]
+
+
+def is_name(value: object) -> bool:
+    """Whether a key may be a name."""
+    return isinstance(value, str) and re.match(NAME, value) is not None
+
+
+def stage_name(value: Any) -> Any:
+    """A key of ``stages``."""
+    if not is_name(value):
+        raise Told(
+            "stage name {wrong!r} must be letters, digits, '_' and '-', starting with a letter",
+            wrong=value,
+        )
+    return value
+
+
+def preset_name(value: Any) -> Any:
+    """A key of ``presets``."""
+    if value == WHOLE or not is_name(value):
+        raise Told(
+            f"preset {{wrong!r}}: not a name for a preset ('{WHOLE}' means no preset); "
+            "use another word",
+            wrong=value,
+        )
+    return value
+
+
+def axis_name(value: Any) -> Any:
+    """A key of ``matrix``."""
+    if not is_name(value):
+        raise Told("axis {wrong!r} must be a word of letters, digits, '_' and '-'", wrong=value)
+    return value
+
+
+def axis_of_values(value: Any) -> Any:
+    """An axis is a list of values or a mapping of them, and has at least one."""
+    if not isinstance(value, dict | list):
+        raise Told(
+            "axis '{key}' must be a list of values, got {value}; write [{plain}]", plain=value
+        )
+    if not value:
+        raise Told("axis '{key}' is empty, so the stage has no job; give it a value or take it out")
+    return value
+
+
+def axis_value(value: Any) -> Any:
+    """One value of an axis."""
+    if not isinstance(value, Scalar):
+        raise Told(
+            "axis '{path[1]}': {wrong!r} is no text, number or boolean; "
+            "give such values names: {{name: {{key: value}}}}",
+            wrong=value,
+        )
+    return value
+
+
+def config_of_value(value: Any) -> Any:
+    """What a value of an axis brings, where the axis is written as a mapping."""
+    if value is not None and not isinstance(value, dict):
+        raise Told(
+            "axis '{path[1]}', value {path[2]}: must bring a mapping of config keys, got {value}"
+        )
+    return value
+
+
+def listed(value: Any) -> Any:
+    """One of a kind counts as a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def arguments(value: Any) -> Any:
+    """A command line as a list of arguments, split as a shell would; ``{axis}`` is filled in later,
+    one argument at a time."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return shlex.split(value)
+    except ValueError as error:
+        raise Told(
+            "'command' cannot be split into arguments ({error}): {value}; "
+            "close the quote, or write a list",
+            error=error,
+        ) from error
+
+
+def selector(value: Any) -> Any:
+    """Which checkpoints: a word, or epochs."""
+    epochs = isinstance(value, list) and value and all(type(epoch) is int for epoch in value)
+    if not isinstance(value, str) and not (epochs and min(value) >= 0):
+        raise ConfigError(
+            f"checkpoints: {value!r} is none of last, best, all, every:N, [epoch, ...]"
+        )
+    check_selector(value)
+    return value
+
+
+def share_of_jobs(value: Any) -> Any:
+    """``2 of 3``."""
+    found = re.match(SHARE, value) if isinstance(value, str) else None
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise Told("'for' must be such as 2 of 3, got {value}")
+    return value
+
+
+def metric_name(value: Any) -> Any:
+    """A metric that engines may report."""
+    if not isinstance(value, str) or value not in METRICS:
+        raise Told("unknown metric {wrong!r}{near}", wrong=value, near=near(value, METRICS))
+    return value
+
+
+class ResourcesFile(FileModel):
+    """``resources`` of a stage."""
+
+    QUOTED = False
+
+    nodes: int = Field(default=Resources.nodes, ge=1)
+    """Nodes of the job; everything below is for each of them."""
+    gpus: int = Field(default=Resources.gpus, ge=0)
+    """GPUs per node; the type comes from the cluster's profile."""
+    cpus: int = Field(default=Resources.cpus, ge=1)
+    """CPU cores per node."""
+    memory_gb: int = Field(default=Resources.memory_gb, ge=1)
+    """Memory per node, in GB."""
+    minutes: int = Field(default=Resources.minutes, ge=1)
+    """Time limit."""
+
+
+class GateFile(FileModel):
+    """``when`` and ``unless`` of a stage."""
+
+    MUST = "be a mapping such as {metric: test_accuracy, of: STAGE, at_least: 0.9}"
+
+    metric: Annotated[
+        str,
+        BeforeValidator(metric_name),
+        Field(json_schema_extra={"enum": sorted(METRICS)}),
+        Must("name a metric of the results"),
+    ]
+    """A metric of the results."""
+    of: Annotated[str, Must("name the stage whose results count")]
+    """The stage whose jobs are judged."""
+    at_least: float | None = None
+    """The value a job must reach."""
+    at_most: float | None = None
+    """The value a job must not exceed; instead of `at_least`."""
+    share: Annotated[
+        str | None,
+        BeforeValidator(share_of_jobs),
+        Field(alias="for", pattern=SHARE),
+    ] = None
+    """`2 of 3`: at least that share of the jobs, of five jobs four; without it all of them."""
+    where: Annotated[dict[str, Scalar], Must("be a mapping axis: value")] = Field(
+        default_factory=dict
+    )
+    """Axes that choose jobs (`seed`) or rows of their results (`checkpoint`, `task`); of
+    checkpoints `best` counts without it."""
+
+
+Gates = Annotated[
+    list[GateFile],
+    BeforeValidator(listed, json_schema_input_type=GateFile | list[GateFile]),
+    Field(min_length=1),
+    Must("be a gate or a list of gates"),
+]
+
+Axis = Annotated[
+    Annotated[list[Annotated[Scalar, BeforeValidator(axis_value)]], Tag("a list")]
+    | Annotated[
+        dict[Scalar, Annotated[dict[str, Any] | None, BeforeValidator(config_of_value)]],
+        Tag("a mapping"),
+    ],
+    Discriminator(lambda value: "a mapping" if isinstance(value, dict) else "a list"),
+    BeforeValidator(axis_of_values),
+]
+
+
+class StageFile(FileModel):
+    """A stage, by its name below ``stages``."""
+
+    MUST = "be a mapping with an engine or a command"
+
+    engine: Annotated[str, Field(min_length=1), Must("be a name")] = ""
+    """The program each job of the stage runs: `ppo` stands for `python -m engines.ppo`."""
+    command: Annotated[
+        list[Scalar],
+        BeforeValidator(arguments, json_schema_input_type=str | list[Scalar]),
+        Must("be a text or a list of arguments, each a text or a number", at_item=True),
+    ] = Field(default_factory=list, min_length=1)
+    """A command of your own instead of an engine: a text that is split at spaces, or a list of
+    arguments; `{axis}` is replaced by the job's value, and no shell reads it."""
+    matrix: Annotated[
+        dict[Annotated[str, BeforeValidator(axis_name)], Axis],
+        Must("name at least one axis with its values"),
+    ] = Field(default_factory=dict, min_length=1)
+    """Axes whose product gives the jobs: a list sets the config key of its name, a mapping brings
+    config."""
+    exclude: Annotated[
+        list[Annotated[dict[str, Scalar], Field(min_length=1)]],
+        Must("be a list of mappings axis: value", at_item=True),
+    ] = Field(default_factory=list, min_length=1)
+    """Combinations of axis values to leave out of the product."""
+    for_each: Annotated[str, Field(min_length=1), Must("be a name")] = ""
+    """A stage; this one gets a job per job of that stage, started when that job is done."""
+    after: Annotated[
+        list[str],
+        BeforeValidator(listed, json_schema_input_type=str | list[str]),
+        Must("be a stage or a list of stages", at_item=True),
+    ] = Field(default_factory=list)
+    """A stage or a list of stages; every job here waits for all jobs there."""
+    when: Gates = Field(default_factory=list)
+    """A gate, or a list of them: the stage runs if the results of another stage reach a threshold;
+    else its jobs are SKIPPED."""
+    unless: Gates = Field(default_factory=list)
+    """A gate the other way round: the stage runs if the results do not reach the threshold."""
+    checkpoints: Annotated[str | list[int], BeforeValidator(selector)] = ""
+    """Which checkpoints of the `for_each` job to use: last, best, all, every:N, or a list of
+    epochs."""
+    resources: ResourcesFile | None = None
+    """What one job asks for: nodes, gpus and cpus (per node), memory_gb (per node), minutes (time
+    limit)."""
+    pack: int = Field(default=1, ge=1)
+    """How many jobs of the stage share one allocation. It asks for CPUs and memory for each of them
+    and for GPUs once, which they share; each keeps its own state, log and retry."""
+    canary: Annotated[
+        bool | Annotated[dict[str, Any], Field(min_length=1)],
+        Must("be true, or config keys for a short first job such as {epochs: 1}"),
+    ] = False
+    """true: the first job runs alone, the others start when it has succeeded. A mapping of config
+    keys: a short variant of the first job does, and is thrown away."""
+    config: dict[str, Any] | None = None
+    """The engine's config; `{of: STAGE, path: P}` and `{of: STAGE, checkpoint: C}` stand for what a
+    job there leaves, `"{axis}"` for the job's value on an axis that comes from `for_each`."""
+
+
+class NotifyFile(FileModel):
+    """``notify`` of an experiment file or a profile, and ~/.config/orch/notify.yaml."""
+
+    on: Annotated[
+        list[Literal["end", "fail", "decision"]], Must("be a list of end, fail, decision")
+    ] = Field(default_factory=list)
+    """Of which events, a list of `end`, `fail` and `decision`; all of them without it."""
+    command: Annotated[list[str], Must("be a list of words")] = Field(
+        default_factory=list, min_length=1
+    )
+    """A program with its arguments, a list: `{event}`, `{run}`, `{text}` and `{folder}` are filled
+    in. No shell."""
+    webhook_env: str = ""
+    """Name of the environment variable that holds the URL of a webhook (Slack, Mattermost); the URL
+    is written nowhere."""
+    mail: str = ""
+    """Address that gets a mail, through `mail` or `sendmail` where there is one."""
+
+    @model_validator(mode="after")
+    def _says_how(self) -> NotifyFile:
+        if not self.model_fields_set - {"on"}:
+            raise Told(
+                "{name} must be a mapping that says how: command, webhook_env or mail, got {value}"
+            )
+        return self
+
+
+class PresetFile(FileModel):
+    """A preset, by its name below ``presets``. Its stages are checked when they have been merged
+    over the experiment's own."""
+
+    CALLED = "preset '{key}'"
+
+    about: str = ""
+    """One sentence for people."""
+    stages: Any = None
+    """Changes to stages, by name, and new stages."""
+
+
+class ExperimentFile(FileModel):
+    """An experiment file."""
+
+    experiment: Annotated[
+        str, Field(pattern=NAME), Must("be a name of letters, digits, '_' and '-'")
+    ]
+    """The experiment's name; its runs lie in `runs/<experiment>/`."""
+    about: str = ""
+    """One sentence for people: what is compared, on what."""
+    stages: Annotated[
+        dict[Annotated[str, BeforeValidator(stage_name)], SkipValidation[StageFile]],
+        Field(min_length=1),
+        Must("name at least one stage", got=False),
+    ]
+    """The stages by name; the keys of a stage are below."""
+    notify: NotifyFile | None = None
+    """Who is told when a run ends, when jobs die and when it waits for a decision; goes before what
+    the cluster's profile says. Its keys are below."""
+    snapshot: bool = False
+    """`true`: commands run in a copy of the files of this folder that git tracks or does not
+    ignore, made at launch."""
+    presets: Annotated[
+        dict[Annotated[str, BeforeValidator(preset_name)], PresetFile] | None,
+        Must("be a mapping from a name to its changes"),
+    ] = None
+    """Variants by name, each with `stages` (and `about`) that are merged over the ones above:
+    mappings merge, scalars and lists replace, null takes a key out (inside `config` it is a value),
+    new stages may appear."""

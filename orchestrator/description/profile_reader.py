@@ -1,0 +1,180 @@
+"""Find and read cluster profiles, and the user's own choice of messages.
+
+What goes in: the name of a profile or a file. What comes out: a ``Profile``, or a CheckError with
+one line per mistake. Called by the commands that launch or check.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+import shutil
+import typing
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, create_model
+
+from engines.contract.nearest import near
+from orchestrator.description.checking import FileModel, Must, Told, checked
+from orchestrator.description.experiment_file import NotifyFile
+from orchestrator.description.profile import Profile
+from orchestrator.description.yaml_lines import Mistakes, Node, read_file
+from orchestrator.errors import CheckError
+
+USER_FILE = Path("~/.config/orch/cluster.yaml")
+USER_MESSAGES = Path("~/.config/orch/notify.yaml")
+
+RESERVED = (
+    "job-name",
+    "output",
+    "error",
+    "array",
+    "dependency",
+    "kill-on-invalid-dep",
+    "signal",
+    "requeue",
+    "no-requeue",
+    "parsable",
+    "wrap",
+    "chdir",
+    "test-only",
+    "wait",
+)
+"""Options of sbatch that orch's own bookkeeping depends on."""
+
+
+def own_options(value: Any) -> Any:
+    """Options of sbatch that a profile may set."""
+    for option in value if isinstance(value, dict) else ():
+        if str(option).replace("_", "-") in RESERVED:
+            raise Told(
+                "sbatch must be without '{option}', which orch sets itself, got {value}",
+                option=option,
+            )
+    return value
+
+
+COUNT = (Field(ge=0), Must("be a whole number"))
+RULES: dict[str, tuple[Any, ...]] = {
+    "cpus_per_node": COUNT,
+    "memory_gb_per_node": COUNT,
+    "gpus_per_node": COUNT,
+    "max_minutes": COUNT,
+    "max_jobs": COUNT,
+    "throttle": COUNT,
+    "calls_per_minute": (Field(ge=1),),
+    "setup": (Must("be a list of shell lines"),),
+    "wrap": (Must("be a list: a program and its arguments"),),
+    "environment": (Must("be a mapping NAME: text (quote numbers)"),),
+    "sbatch": (BeforeValidator(own_options), Must("be a mapping option: value")),
+}
+"""What a value must be beyond its type in ``Profile``."""
+
+
+class ProfilePart(FileModel):
+    """Base of the model of a profile's file."""
+
+    QUOTED = False
+    CALLED = "profile"
+
+
+def profile_file() -> type[ProfilePart]:
+    """The model of a profile's file: the fields of ``Profile`` but its name, which is the file's
+    own."""
+    types = typing.get_type_hints(Profile)
+    types["notify"] = NotifyFile
+    keys: dict[str, Any] = {}
+    for item in fields(Profile):
+        if item.name == "name":
+            continue
+        if item.default is not MISSING:
+            default: Any = item.default
+        elif item.default_factory is not MISSING:
+            default = Field(default_factory=item.default_factory)
+        else:
+            default = ...  # it has to be given
+        kind = types[item.name]
+        for rule in RULES.get(item.name, ()):
+            kind = Annotated[kind, rule]
+        keys[item.name] = (kind, default)
+    return create_model("ProfileFile", __base__=ProfilePart, __doc__="A cluster profile.", **keys)
+
+
+ProfileFile = profile_file()
+
+
+def known_profiles() -> dict[str, Path]:
+    """Profiles by name: those in ``~/.config/orch`` hide shipped ones of the same name."""
+    shipped = Path(str(importlib.resources.files("slurm_templates")))
+    own = USER_FILE.expanduser().parent
+    files = [*sorted(shipped.glob("*.yaml")), *sorted(own.glob("*.yaml"))]
+    return {path.stem: path for path in files}
+
+
+def load_profile(name: str | None = None) -> Profile:
+    """The profile called ``name`` (or in that file); without a name the user's own, or ``local``
+    where there is no sbatch.
+
+    CheckError has one line per mistake in the file.
+    """
+    name = name or os.environ.get("ORCH_CLUSTER") or default_name()
+    path = Path(name).expanduser()
+    if not (path.suffix in (".yaml", ".yml") and path.is_file()):
+        known = known_profiles()
+        if name not in known:
+            raise CheckError(
+                f"no cluster profile '{name}'{near(name, known)} (a file ending in .yaml, one in "
+                f"{USER_FILE.parent}, or a shipped one)"
+            )
+        path = known[name]
+    mistakes = Mistakes()
+    root = read_file(path, mistakes)
+    values = profile_values(root, mistakes) if root else {}
+    if mistakes.lines:
+        raise CheckError(*mistakes.in_file_order())
+    if "notify" not in values:
+        values["notify"] = user_messages()
+    return Profile(name=path.stem, **values)
+
+
+def default_name() -> str:
+    """Which profile to take when none is named."""
+    if USER_FILE.expanduser().is_file():
+        return str(USER_FILE.expanduser())
+    if shutil.which("sbatch") is None:
+        return "local"
+    raise CheckError(
+        "this machine has sbatch but there is no profile of the cluster: write one with "
+        f"`orch profile init` ({USER_FILE}), or name one: --cluster local"
+    )
+
+
+def profile_values(root: Node, mistakes: Mistakes) -> dict[str, Any]:
+    """The values of a profile file, checked; a key without a value is as good as not there."""
+    if isinstance(root.value, dict):
+        known = ProfileFile.model_fields
+        given = {
+            key: node
+            for key, node in root.value.items()
+            if node.value is not None or key not in known
+        }
+        root = Node(given, root.where)
+    checked(ProfileFile, root, lambda place, text: mistakes.add(place.where, text))
+    return {} if mistakes.lines else dict(root.plain())
+
+
+def user_messages() -> dict[str, Any]:
+    """Who is told of what, for experiments and profiles without `notify`: the user's own file.
+    Empty: there is none. CheckError if it is wrong."""
+    path = USER_MESSAGES.expanduser()
+    if not path.is_file():
+        return {}
+    mistakes = Mistakes()
+    root = read_file(path, mistakes)
+    if root is not None:
+        checked(NotifyFile, root, lambda place, text: mistakes.add(place.where, text))
+    if root is None or mistakes.lines:
+        raise CheckError(*mistakes.in_file_order())
+    return dict(root.plain())

@@ -1,0 +1,181 @@
+"""Stages -> drafts: which jobs there will be, before the config of any is made.
+
+What goes in: the stages of an experiment, each behind the ones it needs. What comes out: a draft
+per job with its name, its point and the jobs it waits for. Called by ``expand``, which needs all
+drafts at hand when it makes the first config: a config may refer to jobs of other stages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from jobs.stages import Point, Scalar, folder_names, job_name, points
+from orchestrator.description.stage import Stage
+from orchestrator.description.stage_reader import check_axes
+from orchestrator.description.yaml_lines import Mistakes
+
+Axes = dict[str, tuple[Scalar, ...]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A job to be: where it stands, before its config is made."""
+
+    name: str
+    stage: Stage
+    point: Point
+    parent: str | None
+    """The job of the ``for_each`` stage that this one follows."""
+    after: tuple[str, ...]
+    short: bool = False
+    """A short variant of the stage's first job, made for its ``canary``."""
+
+    @property
+    def stage_name(self) -> str:
+        """The stage's name; a short canary is a stage of its own, so that nothing takes its results
+        for the stage's."""
+        return canary_name(self.stage) if self.short else self.stage.name
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drafts:
+    """All jobs to be."""
+
+    stages: Mapping[str, Stage]
+    by_stage: Mapping[str, Sequence[Draft]]
+    """The points of each stage; a short canary is not among them."""
+    canaries: Mapping[str, Draft]
+    """The short canary of each stage that has one."""
+    sound: Mapping[str, bool]
+    """Of each stage whether it and all it needs are without a mistake: what follows from another
+    mistake is not worth telling."""
+    by_name: Mapping[str, Draft]
+    """In the order of the plan: a short canary before its stage."""
+    folders: Mapping[str, str]
+    """Each job's folder below the run's."""
+
+    def out(self, name: str) -> str:
+        """Where a job leaves its files."""
+        return f"{{run}}/{self.folders[name]}/out"
+
+
+def canary_name(stage: Stage) -> str:
+    """Name of the short first job of a stage."""
+    return f"{stage.name}-canary"
+
+
+def draft_all(stages: Sequence[Stage], mistakes: Mistakes) -> Drafts:
+    """The drafts of all stages."""
+    by_stage: dict[str, list[Draft]] = {}
+    canaries: dict[str, Draft] = {}
+    sound: dict[str, bool] = {}
+    names = {stage.name for stage in stages}
+    for stage in stages:
+        sound[stage.name] = stage.sound and all(sound.get(name, False) for name in stage.needs)
+        by_stage[stage.name] = draft_stage(stage, by_stage, sound[stage.name], mistakes)
+        canary = short_canary(stage, by_stage[stage.name])
+        if canary is not None:
+            canaries[stage.name] = canary
+            check_canary_name(stage, names, mistakes)
+    ordered: list[Draft] = []
+    for stage in stages:
+        if stage.name in canaries:
+            ordered.append(canaries[stage.name])
+        ordered += by_stage[stage.name]
+    folders = folder_names([draft.name for draft in ordered])
+    return Drafts(
+        stages={stage.name: stage for stage in stages},
+        by_stage=by_stage,
+        canaries=canaries,
+        sound=sound,
+        by_name={draft.name: draft for draft in ordered},
+        folders={name: f"jobs/{folder}" for name, folder in folders.items()},
+    )
+
+
+def draft_stage(
+    stage: Stage, drafted: Mapping[str, Sequence[Draft]], sound: bool, mistakes: Mistakes
+) -> list[Draft]:
+    """The points of a stage: its own product, for each job of its parent."""
+    parents = drafted.get(stage.for_each or "", ())
+    own = {axis: entry.values for axis, entry in stage.matrix.items()}
+    check_stage_axes(stage, parents, own, sound, mistakes)
+    waits = []
+    for name in stage.after:
+        if name != stage.for_each:
+            waits += [draft.name for draft in drafted.get(name, ())]
+    drafts = []
+    if parents:
+        for parent in parents:
+            after = (parent.name, *waits)
+            for point in points(own, stage.exclude, [parent.point]):
+                drafts.append(draft_of(stage, point, parent.name, after))
+    else:
+        for point in points(own, stage.exclude):
+            drafts.append(draft_of(stage, point, None, tuple(waits)))
+    if not drafts and sound:
+        mistakes.add(
+            stage.place("exclude"),
+            f"stage '{stage.name}': 'exclude' leaves no job; exclude less, or take the stage out",
+        )
+    return drafts
+
+
+def draft_of(stage: Stage, point: Point, parent: str | None, after: tuple[str, ...]) -> Draft:
+    """One job to be."""
+    name = job_name(stage.name, point)
+    return Draft(name=name, stage=stage, point=point, parent=parent, after=after)
+
+
+def check_stage_axes(
+    stage: Stage, parents: Sequence[Draft], own: Axes, sound: bool, mistakes: Mistakes
+) -> None:
+    """The stage's own axes go together with those that come from its parents."""
+    inherited = axes_of(parents)
+    for axis in stage.matrix:
+        if axis in inherited:
+            mistakes.add(
+                stage.place("matrix"),
+                f"stage '{stage.name}': axis '{axis}' comes from '{stage.for_each}' already; "
+                "rename it",
+            )
+    if sound:
+        check_axes(stage, {**inherited, **own}, mistakes)
+
+
+def axes_of(drafts: Sequence[Draft]) -> Axes:
+    """The axes of some jobs with their values, each once."""
+    values: dict[str, dict[tuple[type, Scalar], Scalar]] = {}
+    for draft in drafts:
+        for axis, value in draft.point.items():
+            # To Python 1, 1.0 and True are the same key; as values of an axis they are three.
+            values.setdefault(axis, {})[type(value), value] = value
+    return {axis: tuple(each.values()) for axis, each in values.items()}
+
+
+def short_canary(stage: Stage, drafts: Sequence[Draft]) -> Draft | None:
+    """The short first job of a stage whose ``canary`` says how to shorten it."""
+    if stage.canary is None or not isinstance(stage.canary.value, dict) or not drafts:
+        return None
+    return replace(drafts[0], name=canary_name(stage), short=True)
+
+
+def check_canary_name(stage: Stage, names: set[str], mistakes: Mistakes) -> None:
+    """No other stage has the name of a short canary."""
+    name = canary_name(stage)
+    if name in names:
+        mistakes.add(
+            stage.place("canary"),
+            f"stage '{stage.name}': 'canary' makes a job '{name}', and a stage has that name; "
+            "rename it",
+        )
+
+
+def canary_of(draft: Draft, drafts: Drafts) -> str | None:
+    """The job that must succeed before this one starts."""
+    stage = draft.stage
+    if stage.canary is None or draft.short:
+        return None
+    first = drafts.canaries.get(stage.name, drafts.by_stage[stage.name][0])
+    return None if first.name == draft.name else first.name

@@ -1,0 +1,159 @@
+"""The config of one job: what its stage says, with the values of its axes, its checkpoints, what it
+refers to and its inputs put in.
+
+What goes in: a draft, all other drafts and the engine's ``Config``. What comes out: the config as
+nodes, so that a mistake in it is still told at the line it comes from, and the jobs it refers to.
+Called by ``expand``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+from typing import Any
+
+from pydantic import BaseModel
+
+from engines.contract.nearest import near
+from orchestrator.description.engine_config import missing, wants_results
+from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, shown, wrap
+from orchestrator.planning.drafts import Draft, Drafts
+
+OF_AXIS = re.compile(r"\{(\w+)\}")
+"""A value that stands for the job's value on an axis."""
+
+
+class JobConfig:
+    """Makes the config of one job."""
+
+    def __init__(self, draft: Draft, drafts: Drafts, mistakes: Mistakes) -> None:
+        self.draft, self.drafts, self.mistakes = draft, drafts, mistakes
+        self.references: set[str] = set()
+        """Names of the jobs whose files the config names."""
+
+    def add(self, where: str, text: str) -> None:
+        """Tell a mistake."""
+        self.mistakes.add(where, f"stage '{self.draft.stage.name}': {text}")
+
+    def make(self, kind: type[BaseModel]) -> Node:
+        """The whole config."""
+        draft, stage = self.draft, self.draft.stage
+        config = self.resolve(self.with_axes(kind), "config")
+        # Below here the paths are the planner's own and need no resolving.
+        if stage.checkpoints is not None and draft.parent and "models" in kind.model_fields:
+            source = {"folder": self.drafts.out(draft.parent), "checkpoints": stage.checkpoints}
+            config = put(config, ("models",), wrap(source, stage.place("checkpoints")))
+        if wants_results(kind):
+            config = put(config, ("inputs",), wrap(self.inputs(), stage.place("after")))
+        return config
+
+    def with_axes(self, kind: type[BaseModel]) -> Node:
+        """What the stage says, with what the values of the axes set or bring."""
+        draft, stage = self.draft, self.draft.stage
+        config = stage.config
+        for axis, entry in stage.matrix.items():
+            value = draft.point[axis]
+            brought = entry.node(value)
+            if entry.brings_config and brought.value is not None:
+                config = merge(config, brought, False)
+            elif not entry.brings_config and axis in kind.model_fields:
+                config = put(config, (axis,), Node(value, brought.where))
+        if draft.short and stage.canary is not None:
+            config = merge(config, stage.canary, False)
+        return config
+
+    def inputs(self) -> list[dict[str, Any]]:
+        """Every job that this one follows, however far back: what a ``ResultSource`` holds."""
+        by_name = self.drafts.by_name
+        wanted: set[str] = set()
+        waiting = list(self.draft.after)
+        while waiting:
+            name = waiting.pop()
+            if name not in wanted:
+                wanted.add(name)
+                waiting += by_name[name].after
+        return [
+            {
+                "job": name,
+                "stage": other.stage.name,
+                "axes": other.point,
+                "folder": self.drafts.out(name),
+            }
+            for name, other in by_name.items()
+            if name in wanted
+        ]
+
+    def resolve(self, node: Node, key: str) -> Node:
+        """``node`` with every ``{of: STAGE, ..}`` below it replaced, and every ``"{axis}"`` by the
+        job's value on that axis."""
+        value = node.value
+        if isinstance(value, str):
+            axis = OF_AXIS.fullmatch(value)
+            if axis is not None and axis[1] in self.draft.point:
+                return Node(self.draft.point[axis[1]], node.where)
+            return node
+        if isinstance(value, list):
+            return Node([self.resolve(item, key) for item in value], node.where)
+        if not isinstance(value, dict):
+            return node
+        if "of" in value:
+            return self.reference(node, key)
+        below = {name: self.resolve(item, f"{key}.{name}") for name, item in value.items()}
+        return Node(below, node.where)
+
+    def reference(self, node: Node, key: str) -> Node:
+        """A path into another job's folder, or a checkpoint of that job."""
+        values = node.plain()
+        words = all(isinstance(value, str) for value in values.values())
+        if len(values) != 2 or not values.keys() <= {"of", "path", "checkpoint"} or not words:
+            self.add(
+                node.where,
+                f"{key}: a reference is {{of: STAGE, path: P}} or {{of: STAGE, checkpoint: C}}, "
+                f"got {shown(values)}",
+            )
+            return missing(node)
+        job = self.referred(node, key, values["of"])
+        if job is None:
+            return missing(node)
+        self.references.add(job)
+        out = self.drafts.out(job)
+        if "checkpoint" in values:
+            return wrap({"folder": out, "checkpoint": values["checkpoint"]}, node.where)
+        path = PurePosixPath(values["path"])
+        if path.is_absolute() or ".." in path.parts:
+            self.add(
+                node.where,
+                f"{key}: path {values['path']!r} must lie below what the job leaves: "
+                "no '/' in front, no '..'",
+            )
+        return wrap(f"{out}/{path}", node.where)
+
+    def referred(self, node: Node, key: str, name: str) -> str | None:
+        """The one job of stage ``name`` that a reference means."""
+        stage, target = self.draft.stage, self.drafts.stages.get(name)
+        refers = f"{key}: refers to stage '{name}', which"
+        if name not in stage.needs:
+            known = self.drafts.stages
+            hint = near(name, known) if target is None else f"; add '{name}' to its 'after'"
+            self.add(node.where, f"{refers} stage '{stage.name}' does not wait for{hint}")
+            return None
+        if target is None:
+            return None  # told where the stage names it
+        if target.engine is None:
+            self.add(
+                node.where,
+                f"{key}: stage '{name}' is a command, whose files orch does not know; "
+                "write the path itself",
+            )
+            return None
+        if name == stage.for_each:
+            return self.draft.parent
+        jobs = self.drafts.by_stage[name]
+        if len(jobs) == 1:
+            return jobs[0].name
+        if self.drafts.sound[name]:
+            self.add(
+                node.where,
+                f"{refers} has {len(jobs)} jobs and a reference means one; use for_each: {name}",
+            )
+        return None
