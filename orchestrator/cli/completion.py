@@ -17,6 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import OrchError
+
 VARIABLE = "_ORCH_COMPLETE"
 BREAKS = "=:"
 """bash takes these for the end of a word; job names hold them."""
@@ -94,7 +96,7 @@ def jobs(ctx: Any, incomplete: str) -> list[str]:
 
 def experiments(incomplete: str) -> list[str]:
     """For an argument that names an experiment; files are offered by the shell itself."""
-    from orchestrator.description.experiment import known_experiments
+    from orchestrator.description.catalogue import known_experiments
 
     return [name for name in known_experiments() if name.startswith(incomplete)]
 
@@ -103,8 +105,7 @@ def presets(ctx: Any, incomplete: str) -> list[str]:
     """For ``--preset``: those in the experiment's file."""
     import yaml
 
-    from orchestrator.description.experiment import WHOLE, find_experiment
-    from orchestrator.errors import OrchError
+    from orchestrator.description.catalogue import WHOLE, find_experiment
 
     try:
         values = yaml.safe_load(find_experiment(argument(ctx, "experiment") or "").read_text())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def planned(experiment: str, preset: str | None, overrides: list[str] | None) -> Plan:
     """The plan of an experiment given by name or path."""
-    from orchestrator.description.experiment import find_experiment
+    from orchestrator.description.catalogue import find_experiment
     from orchestrator.planning.planner import make_plan
 
     return make_plan(find_experiment(experiment), preset, overrides or [])

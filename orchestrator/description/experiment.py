@@ -3,12 +3,12 @@ at once with its line."""
 
 from __future__ import annotations
 
-import importlib.resources
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.description.catalogue import WHOLE
 from orchestrator.description.engine_config import known_engines
 from orchestrator.description.stage import NAME, STAGE_KEYS, Stage
 from orchestrator.description.stage_reader import read_stage
@@ -22,14 +22,11 @@ from orchestrator.description.yaml_lines import (
     read_file,
     shown,
 )
-from orchestrator.errors import DescriptionError
 
 __all__ = [
     "KEYS",
     "STAGE_KEYS",
     "Experiment",
-    "find_experiment",
-    "known_experiments",
     "read_experiment",
 ]
 
@@ -51,8 +48,6 @@ KEYS: dict[str, str] = {
 """Every key of an experiment file, and what it does."""
 
 PRESET_KEYS = ("about", "stages")
-WHOLE = "full"
-"""The experiment without a preset; the word stands in the run's name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,34 +62,6 @@ class Experiment:
     snapshot: bool = False
     notify: dict[str, Any] = field(default_factory=dict)
     """Empty: as the cluster's profile says."""
-
-
-def known_experiments() -> dict[str, Path]:
-    """Experiments by name: those of ``./jobs`` hide packaged ones of the same name."""
-    packaged = Path(str(importlib.resources.files("jobs")))
-    found = {
-        path.stem: path
-        for folder in (packaged, Path("jobs"))
-        for path in sorted(folder.glob("*.yaml"))
-    }
-    return dict(sorted(found.items()))
-
-
-def find_experiment(name: str) -> Path:
-    """The file of an experiment given by name or path. DescriptionError lists the known ones."""
-    path = Path(name)
-    if path.is_file():
-        return path
-    if path.suffix in (".yaml", ".yml"):
-        raise DescriptionError(
-            f"{name}: no such file; `orch list` and jobs/*.yaml show what there is"
-        )
-    known = known_experiments()
-    if name not in known:
-        raise DescriptionError(
-            f"no experiment '{name}' in ./jobs or among the packaged ones{near(name, known)}"
-        )
-    return known[name]
 
 
 def read_experiment(

@@ -20,6 +20,9 @@ from orchestrator.errors import CheckError
 if TYPE_CHECKING:
     from orchestrator.description.yaml_lines import Mistakes, Node
 
+EVENTS = ("end", "fail", "decision")
+"""What a person may be told of: a run ended, jobs died, a run waits for a decision."""
+
 USER_FILE = Path("~/.config/orch/cluster.yaml")
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.description.notifications import EVENTS
+from orchestrator.description.profile import EVENTS
 from orchestrator.node.system import write_json
 from orchestrator.runs.record import ACTIVE, FAILED, SOURCE, JobState, Record, split_token
 from orchestrator.runs.run import Run, wanted_by

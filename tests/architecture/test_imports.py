@@ -75,7 +75,7 @@ def test_importing_the_orchestrator_and_planning_every_shipped_experiment_loads_
         if not module.endswith("__main__")
     )
     code += (
-        "\nfrom orchestrator.description.experiment import known_experiments"
+        "\nfrom orchestrator.description.catalogue import known_experiments"
         "\nfrom orchestrator.planning.planner import make_plan"
         "\nfor path in known_experiments().values(): make_plan(path)"
     )

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.description.experiment import KEYS, find_experiment, known_experiments
+from orchestrator.description.catalogue import find_experiment, known_experiments
+from orchestrator.description.experiment import KEYS
 from orchestrator.description.stage import STAGE_KEYS
 from orchestrator.description.yaml_lines import Mistakes, read
 from orchestrator.errors import DescriptionError

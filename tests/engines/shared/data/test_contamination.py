@@ -200,7 +200,7 @@ def test_a_training_stops_before_it_begins_and_allowed_it_puts_the_counts_into_i
 
 
 def test_the_comparison_checks_its_training_against_what_it_evaluates() -> None:
-    from orchestrator.description.experiment import known_experiments
+    from orchestrator.description.catalogue import known_experiments
     from orchestrator.planning.planner import make_plan
 
     for preset in (None, "smoke"):
