@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from typer.main import get_command
 
 from engines.contract.metrics import METRICS
+from orchestrator.cli.app import COMMANDS, load
 
 ROOT = Path(__file__).resolve().parent.parent
 ENGINES = (
@@ -52,6 +52,12 @@ def field_docstrings(kind: type) -> dict[str, str]:
     return found
 
 
+def first_paragraph(documented: object) -> str:
+    """The first paragraph of a docstring, on one line."""
+    text = inspect.getdoc(documented) or ""
+    return " ".join(text.split("\n\n")[0].split())
+
+
 def cell(value: object) -> str:
     """Text that may stand in a cell of a Markdown table."""
     return str(value).replace("|", "\\|")
@@ -64,9 +70,9 @@ def type_name(annotation: object) -> str:
         if isinstance(annotation, type) and not hasattr(annotation, "__args__")
         else str(annotation)
     )
-    packages = [
-        f"engines.{name}." for name in sorted(ENGINES, reverse=True)
-    ]  # a package below another one first
+    packages = []
+    for name in sorted(ENGINES, reverse=True):  # a package below another one first
+        packages += [f"engines.{name}.config.", f"engines.{name}."]
     for noise in (
         "typing.",
         "engines.contract.config.",
@@ -105,7 +111,7 @@ def model_table(kind: type[BaseModel], seen: set[type]) -> Iterator[str]:
     for part in nested:
         if part not in seen:
             yield ""
-            yield f"`{part.__name__}`: {(inspect.getdoc(part) or '').splitlines()[0]}"
+            yield f"`{part.__name__}`: {first_paragraph(part)}"
             yield ""
             yield from model_table(part, seen)
 
@@ -131,12 +137,13 @@ def dataclass_table(kind: type) -> Iterator[str]:
 
 def commands() -> Iterator[str]:
     """Every command with its arguments and options; those of a group are named with it."""
-    group: Any = get_command(importlib.import_module("orchestrator.cli.app").app)
-    parts: list[tuple[str, Any]] = [
-        (f"{name} {part}" if part else name, command)
-        for name, outer in group.commands.items()
-        for part, command in getattr(outer, "commands", {"": outer}).items()
-    ]
+    parts: list[tuple[str, Any]] = []
+    for name in COMMANDS:
+        command = load(name)
+        if hasattr(command, "commands"):
+            parts += [(f"{name} {part}", inner) for part, inner in command.commands.items()]
+        else:
+            parts.append((name, command))
     for name, command in sorted(parts):
         if command.hidden:
             continue
@@ -192,7 +199,7 @@ def reference() -> str:
     ]
     for name in ENGINES:
         module = importlib.import_module(f"engines.{name}")
-        about = (inspect.getdoc(module) or "").splitlines()[0]
+        about = first_paragraph(importlib.import_module(module.Config.__module__))
         lines += ["", f"## Engine `{name}`", "", about, "", *model_table(module.Config, set())]
     lines += [
         "",

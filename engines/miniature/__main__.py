@@ -11,8 +11,8 @@ from engines.contract.environment import cpu_count
 from engines.contract.program import Stop, program
 from engines.contract.progress import Progress
 from engines.contract.results import Row, write_results
-from engines.miniature.config import DOMAINS, Config
-from engines.miniature.domains import splits
+from engines.miniature.config import Config
+from engines.shared.data.miniature_domains import DOMAINS, splits
 from engines.shared.data.problems import Problem, write_problems
 
 

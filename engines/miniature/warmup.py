@@ -12,7 +12,7 @@ import torch
 from engines.contract.program import Interrupted, Stop
 from engines.contract.progress import Progress
 from engines.miniature.config import Config
-from engines.miniature.domains import GENERATORS, warm_up_texts
+from engines.shared.data.miniature_domains import GENERATORS, warm_up_texts
 from engines.shared.data.problems import Problem, prompt_token_ids
 from engines.shared.scoring.registry import score
 

@@ -50,8 +50,7 @@ def make_everything(folder: Path) -> None:
     """``data/``, six checkpoints of a tiny model in ``train/`` and one of a larger one in
     ``larger/``."""
     from engines.miniature.__main__ import write_data
-    from engines.miniature.config import DOMAINS
-    from engines.miniature.domains import splits
+    from engines.shared.data.miniature_domains import DOMAINS, splits
 
     write_data(
         folder / "data", {domain: splits(domain, {"test": PROBLEMS}, 0) for domain in DOMAINS}

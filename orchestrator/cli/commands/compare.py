@@ -1,4 +1,4 @@
-"""`orch compare`: compare the scores of two sides."""
+"""`orch compare`: compare the scores of two evaluations, and check conditions on the result."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Annotated
 
 import typer
 
+import orchestrator.scores.compare
+from orchestrator.scores.compare import condition, holds
+
 
 def compare(
     baseline: Annotated[
         str,
         typer.Argument(
             help="RUN[:JOB][@CHECKPOINT], :JOB of the newest run, or an evaluation's output "
-            "folder. "
-            "CHECKPOINT: last (without it), best, a name or a step."
+            "folder. CHECKPOINT: last (without it), best, a name or a step."
         ),
     ],
     treatment: Annotated[
@@ -49,17 +51,14 @@ def compare(
 ) -> None:
     """Compare two evaluations problem by problem: differences, tests, flipped examples. Exit code
     0, 3 where a gate fails, 2 bad input."""
-    from orchestrator.scores.compare import compare as report_on
-    from orchestrator.scores.compare import condition, holds
-
-    asked = [condition(text) for text in fail_if or []]
-    folder = report_on(
+    gates = [condition(text) for text in fail_if or []]
+    folder = orchestrator.scores.compare.compare(
         baseline, treatment, specialist or [], metric, out.resolve() if out else None
     )
     print((folder / "report.txt").read_text())
     print(f"HTML report with its figures: {folder / 'report.html'}")
-    failed = [told for one in asked if (told := holds(one, folder))]
-    for told in failed:
-        print(f"gate: {told}", file=sys.stderr)
-    if failed:
+    failures = list(filter(None, (holds(gate, folder) for gate in gates)))
+    for failure in failures:
+        print(f"gate: {failure}", file=sys.stderr)
+    if failures:
         raise typer.Exit(3)

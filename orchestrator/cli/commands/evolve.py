@@ -1,4 +1,4 @@
-"""The commands on scores: `orch evolve`, `orch compare`, `orch results`."""
+"""`orch evolve`: score the checkpoints of trainings as they come."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.arguments import ClusterName, RunName
-
-UNFOLDED = 100_000
-"""Characters of a line in a pipe or a file, where nothing is folded."""
+from orchestrator.cli.shared import submitted_and_done
+from orchestrator.description.profile import load_profile
+from orchestrator.runs.lookup import find_run
 
 
 def evolve(
@@ -68,11 +68,10 @@ def evolve(
     Called again it adds what is new. The evolution is a run of its own: status, logs, retry, cancel
     and report work on it.
     """
-    from orchestrator.description.profile import load_profile
-    from orchestrator.runs.lookup import find_run
+    import orchestrator.scores.evolve
     from orchestrator.scores.evolve import Request, source_of
-    from orchestrator.scores.evolve import evolve as begin
 
+    # Folders alone need no run; without either it is the newest run.
     source = source_of(find_run(run)) if run is not None or not folder else None
     request = Request(
         source=source,
@@ -85,17 +84,14 @@ def evolve(
         overrides=tuple(overrides or ()),
         profile=load_profile(cluster) if cluster else None,
     )
-    made, records = begin(request, print)
+    evolution, records = orchestrator.scores.evolve.evolve(request, print)
     if not records:
-        print(f"{made.name}: there is no checkpoint yet; call again once a training has made one")
+        print(
+            f"{evolution.name}: there is no checkpoint yet; call again once a training has made one"
+        )
         return
-    submitted = sum(record.source == "orch" and record.state == "PENDING" for record in records)
-    done = sum(record.state == "COMPLETED" for record in records)
-    print(
-        f"{made.name}: {submitted} jobs submitted, {done} of {len(records)} done before; "
-        f"look at it: orch status {made.name}"
-    )
+    print(submitted_and_done(evolution, records))
     if watch:
         from orchestrator.views.watch.follow import watch_run
 
-        raise typer.Exit(watch_run(made))
+        raise typer.Exit(watch_run(evolution))

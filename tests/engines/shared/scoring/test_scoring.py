@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.contract.config import ConfigError
-from engines.miniature.domains import GENERATORS, problem
+from engines.shared.data.miniature_domains import GENERATORS, problem
 from engines.shared.data.problems import Problem, make_problem, read_problems, user
 from engines.shared.sandbox import execution
 from engines.shared.scoring.pool import ScoringPool

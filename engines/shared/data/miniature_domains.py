@@ -10,6 +10,11 @@ from random import Random
 
 from engines.shared.data.problems import Problem, make_problem, user
 
+DOMAINS = ("code", "logic", "math", "science", "simulation", "tabular")
+
+SIZES = {"train": 64, "validation": 40, "test": 60}
+"""Problems of each split per domain, if nothing else is said."""
+
 LETTERS = string.ascii_lowercase.replace("x", "")
 
 
