@@ -75,6 +75,7 @@ def type_name(annotation: object) -> str:
         packages += [f"engines.{name}.config.", f"engines.{name}."]
     for noise in (
         "typing.",
+        "engines.contract.checkpoints.",
         "engines.contract.config.",
         "engines.contract.results.",
         "engines.shared.automata.description.",

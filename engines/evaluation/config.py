@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from engines.contract.config import CheckpointsSource, ConfigError, EngineConfig
+from engines.contract.checkpoints import CheckpointsSource
+from engines.contract.config import DECIDES_NO_RESULT, ConfigError, EngineConfig, keys_that_decide
 from engines.evaluation.suite import PlannedSuite, Settings, Suite, is_file, load_suite
 
 
@@ -50,25 +51,25 @@ class Config(EngineConfig):
     included."""
     scoring_seconds: float = Field(10.0, gt=0)
     """Time limit of scoring one sample; programs in the sandbox have their own."""
-    scoring_workers: int = Field(1, ge=1)
+    scoring_workers: int = Field(1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """Scoring processes at a time."""
-    allow_weak_sandbox: bool = False
+    allow_weak_sandbox: bool = Field(False, json_schema_extra=DECIDES_NO_RESULT)
     """Where neither bubblewrap nor landlock holds: run model-written code with limits on time
     and memory only, rather than not at all. It may then read and write your files. The results
     say so."""
-    gpus_per_model: int = Field(1, ge=1)
+    gpus_per_model: int = Field(1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """GPUs that share one copy of the model (tensor parallel); the GPUs of the job are divided into
     groups of so many."""
-    kv_cache_gb: int = Field(1, ge=1)
+    kv_cache_gb: int = Field(1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """Size of vLLM's cache on the CPU."""
-    reuse: list[str] = Field(default_factory=list)
+    reuse: list[str] = Field(default_factory=list, json_schema_extra=DECIDES_NO_RESULT)
     """Output folders of other evaluations: samples that one of them has made of the same weights,
     on the same files, with the same settings are taken over instead of being made again. `orch
     evolve` fills it in."""
-    drain_seconds: float = Field(20.0, ge=0)
+    drain_seconds: float = Field(20.0, ge=0, json_schema_extra=DECIDES_NO_RESULT)
     """How long samples that are on their way may go on after a signal to stop; then they are given
     up and made again later."""
-    probe_tolerance: float = Field(0.05, gt=0)
+    probe_tolerance: float = Field(0.05, gt=0, json_schema_extra=DECIDES_NO_RESULT)
     """Largest difference of a probe log-probability (nats) after a swap."""
 
     @model_validator(mode="before")
@@ -114,16 +115,17 @@ class Config(EngineConfig):
             if (value := getattr(self, key, None)) is not None
         }
 
+    def must_be_equal(self) -> dict[str, Any]:
+        """The keys of this config that two evaluations must share for their scores to be compared.
 
-FREE_KEYS = frozenset(
-    {
-        "allow_weak_sandbox",
-        "reuse",
-        "scoring_workers",
-        "kv_cache_gb",
-        "gpus_per_model",
-        "drain_seconds",
-    }
-)
-"""Keys of the config that decide how fast the samples are made and not which: a restart may change
-them."""
+        They stand in the facts of the results, so that a report compares evaluations without
+        knowing what an evaluation can be told.
+        """
+        values = self.model_dump(mode="json")
+        return {key: values[key] for key in keys_that_decide(type(self)) if key not in MAY_DIFFER}
+
+
+MAY_DIFFER = ("models", "data", "seed", "planned_suite")
+"""Keys that decide the result and may differ between evaluations that are compared: the models are
+what is compared, that the problems are the same is seen from their ids, and what a suite's file
+said of the sampling stands in the facts of each task."""

@@ -17,11 +17,11 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from engines.contract.config import EngineConfig
-from engines.shared.data.miniature_domains import SIZES
+from engines.shared.data.miniature import SIZES
 
 
 class Config(EngineConfig):
-    """What is made. Every random choice hangs on ``seed``."""
+    """What is made. Every random choice depends on ``seed``."""
 
     seed: int = Field(default=0, ge=0)
     """Decides problems, initial weights and warm-up texts."""

@@ -157,7 +157,7 @@ def test_miniature_files_are_those_of_the_engine_and_a_training_can_read_them(
     from engines.miniature.__main__ import write_data
     from engines.miniature.config import Config
     from engines.shared.data.contamination import data_files
-    from engines.shared.data.miniature_domains import DOMAINS, splits
+    from engines.shared.data.miniature import DOMAINS, splits
 
     done = orch(None, "data", "prepare", "miniature", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr

@@ -1,5 +1,10 @@
-"""The six domains: a problem is drawn from a generator, with its answer and with the answer that
-the bad habit gives."""
+"""Six miniature reasoning domains: each draws a problem with its answer, and with the answer of a
+bad habit.
+
+In: a seed and how many problems. Out: problems cut into splits without one in common, and texts for
+the warm-up of a tiny model that never show a held-out problem. The engine ``miniature`` makes its
+data and its model with it, ``orch data prepare miniature`` the data alone.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +15,7 @@ from random import Random
 
 from engines.shared.data.problems import Problem, make_problem, user
 
-DOMAINS = ("code", "logic", "math", "science", "simulation", "tabular")
-
-SIZES = {"train": 64, "validation": 40, "test": 60}
-"""Problems of each split per domain, if nothing else is said."""
+DRAWS_PER_PROBLEM = 200
 
 LETTERS = string.ascii_lowercase.replace("x", "")
 
@@ -92,6 +94,11 @@ GENERATORS: dict[str, Callable[[Random], Drawn]] = {
     "tabular": tabular,
 }
 
+DOMAINS = tuple(GENERATORS)
+
+SIZES = {"train": 64, "validation": 40, "test": 60}
+"""Problems of each split of a domain, if nothing else is said."""
+
 
 def problem(domain: str, drawn: Drawn) -> Problem:
     """A drawn problem in the project's form."""
@@ -107,28 +114,37 @@ def problem(domain: str, drawn: Drawn) -> Problem:
 def splits(domain: str, sizes: dict[str, int], seed: int) -> dict[str, list[Problem]]:
     """Problems of each split, all different. ValueError if the domain has not that many."""
     random = Random(f"{seed}/{domain}")
-    found: dict[str, Problem] = {}
+    by_id: dict[str, Problem] = {}
     wanted = sum(sizes.values())
-    for _ in range(200 * wanted):
-        if len(found) == wanted:
+    # A domain is finite, and the same problem may be drawn again: give up after many draws.
+    for _ in range(DRAWS_PER_PROBLEM * wanted):
+        if len(by_id) == wanted:
             break
-        made = problem(domain, GENERATORS[domain](random))
-        found.setdefault(made.item_id, made)
-    if len(found) < wanted:
+        drawn = problem(domain, GENERATORS[domain](random))
+        by_id.setdefault(drawn.item_id, drawn)
+    if len(by_id) < wanted:
         raise ValueError(f"the domain {domain} has not {wanted} different problems; ask for fewer")
-    rest = iter(found.values())
-    return {split: [next(rest) for _ in range(size)] for split, size in sizes.items()}
+    problems = list(by_id.values())
+    parts: dict[str, list[Problem]] = {}
+    start = 0
+    for split, size in sizes.items():
+        parts[split] = problems[start : start + size]
+        start += size
+    return parts
 
 
 def warm_up_texts(
     domain: str, forbidden: set[str], habit_share: float, random: Random
 ) -> Callable[[], tuple[str, str]]:
-    """A source of (prompt, answer) for the warm-up; prompts in ``forbidden`` never come."""
+    """A source of (prompt, answer) for the warm-up; prompts in ``forbidden`` never come, and
+    ``habit_share`` of the answers are those of the bad habit."""
 
     def draw() -> tuple[str, str]:
         while True:
             drawn = GENERATORS[domain](random)
-            if drawn.prompt not in forbidden:
-                return drawn.prompt, drawn.habit if random.random() < habit_share else drawn.answer
+            if drawn.prompt in forbidden:
+                continue
+            shows_habit = random.random() < habit_share
+            return drawn.prompt, drawn.habit if shows_habit else drawn.answer
 
     return draw
