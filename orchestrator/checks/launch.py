@@ -25,8 +25,8 @@ from orchestrator.description.engine_config import config_class
 from orchestrator.description.profile import EVERYWHERE, Profile
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import RUN, Plan
-from orchestrator.runs.code_copies import measured
-from orchestrator.runs.redaction import SHORTEST, is_secret, secret_values
+from orchestrator.runs.provenance.code_copies import measured
+from orchestrator.runs.provenance.redaction import SHORTEST, is_secret, secret_values
 
 PATH_KEYS = ("data", "validation_data", "test_data", "model", "models", "suite")
 """Keys of engines' configs whose values are paths."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +12,9 @@ import yaml
 
 from jobs.spec import Job, Resources, asks_for
 from orchestrator.checks.launch import check
-from orchestrator.checks.slurm import ask, minutes
+from orchestrator.checks.slurm import minutes
+from orchestrator.clusters.slurm import queries
+from orchestrator.clusters.slurm.queries import Reply
 from orchestrator.description.profile import Profile
 from orchestrator.description.yaml_lines import near
 from orchestrator.errors import CheckError
@@ -63,51 +64,31 @@ class Wanted:
     gpu_type: str | None = None
 
 
-def answer(*command: str) -> str:
-    """What one of Slurm's programs says. CheckError if it fails."""
-    code, text, trouble = ask(command)
-    if code != 0:
+def answer(reply: Reply) -> str:
+    """What one of Slurm's programs says. CheckError if it failed."""
+    if reply.failed:
         raise CheckError(
-            f"Slurm: {command[0]} failed ({trouble}): ask again later, or write the "
+            f"Slurm: {reply.program} failed ({reply.trouble}): ask again later, or write the "
             "profile by hand (slurm_templates/)"
         )
-    return text
+    return reply.text
 
 
 def ask_site() -> Site:
     """Ask Slurm. A cluster without accounting has no associations."""
-    nodes = parse_nodes(answer("sinfo", "--noheader", "--format=%R|%c|%m|%G"))
-    partitions = parse_partitions(answer("scontrol", "show", "partition", "--oneliner"))
-    code, associations, trouble = ask(
-        [
-            "sacctmgr",
-            "--noheader",
-            "--parsable2",
-            "show",
-            "associations",
-            f"user={getpass.getuser()}",
-            "format=account,partition,qos,maxsubmitjobs",
-        ]
-    )
-    if code != 0 and "accounting_storage" not in trouble:
-        raise CheckError(f"Slurm: sacctmgr failed ({trouble}): accounts cannot be asked; try again")
-    qos = (
-        answer(
-            "sacctmgr",
-            "--noheader",
-            "--parsable2",
-            "show",
-            "qos",
-            "format=name,maxsubmitjobsperuser,maxwall",
+    nodes = parse_nodes(answer(queries.nodes()))
+    partitions = parse_partitions(answer(queries.partitions()))
+    accounts = queries.associations("account", "partition", "qos", "maxsubmitjobs")
+    if accounts.failed and not accounts.no_accounting:
+        raise CheckError(
+            f"Slurm: sacctmgr failed ({accounts.trouble}): accounts cannot be asked; try again"
         )
-        if code == 0
-        else ""
-    )
+    qos = "" if accounts.failed else answer(queries.qos_limits())
     rows = [line.split("|") for line in qos.splitlines()]
     return Site(
         nodes,
         partitions,
-        parse_associations(associations if code == 0 else ""),
+        parse_associations("" if accounts.failed else accounts.text),
         {row[0]: int(row[1]) for row in rows if row[1].isdigit()},
         {row[0]: found for row in rows if (found := minutes(row[2])) is not None},
     )

@@ -5,21 +5,17 @@ from __future__ import annotations
 
 import getpass
 import re
-import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from jobs.spec import Job, Resources
-from orchestrator.clusters.slurm import call_budget
-from orchestrator.clusters.slurm.cluster import limit_named
-from orchestrator.clusters.slurm.script import script_text
+from orchestrator.clusters.slurm import queries
+from orchestrator.clusters.slurm.parse import limit_named
+from orchestrator.clusters.slurm.script import JobScript, script_text
 from orchestrator.description.profile import Profile
 from orchestrator.description.yaml_lines import near
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import Plan
-
-ASK_SECONDS = 60.0
-"""How long one question to Slurm may take."""
 
 Script = Callable[[Job], str]
 """A job's sbatch script, as it would be submitted."""
@@ -41,33 +37,6 @@ def slurm(
     return problems
 
 
-def ask(arguments: Sequence[str], text: str | None = None) -> tuple[int, str, str]:
-    """Run one Slurm program; (exit code, stdout, stderr). CheckError if it cannot be asked."""
-    call_budget.spend(Profile.calls_per_minute)
-    try:
-        answer = subprocess.run(
-            list(arguments),
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=ASK_SECONDS,
-            check=False,
-        )
-    except FileNotFoundError as error:
-        raise CheckError(
-            f"Slurm: no program '{arguments[0]}' on this machine: run orch on the "
-            "cluster's login node, or use "
-            "--cluster local"
-        ) from error
-    except subprocess.TimeoutExpired as error:
-        raise CheckError(
-            f"Slurm: {arguments[0]} gave no answer in {ASK_SECONDS:.0f} s: the controller "
-            "may be down; try again "
-            "later, or ask with `scontrol ping`"
-        ) from error
-    return answer.returncode, answer.stdout.strip(), " ".join(answer.stderr.split())
-
-
 def who(jobs: Sequence[Job]) -> str:
     """``job 'a'``, ``jobs 'a' and 5 more``."""
     return (
@@ -87,15 +56,15 @@ def shapes(plan: Plan) -> dict[Resources, list[Job]]:
 
 def partition(plan: Plan, profile: Profile) -> list[str]:
     """The partition exists, is up, and takes the time limits."""
-    code, text, trouble = ask(["scontrol", "show", "partition", "--oneliner"])
-    if code != 0:
+    reply = queries.partitions()
+    if reply.failed:
         raise CheckError(
-            f"Slurm: scontrol failed ({trouble}): the controller cannot be asked; look "
+            f"Slurm: scontrol failed ({reply.trouble}): the controller cannot be asked; look "
             "with `scontrol ping`"
         )
     known = {
         match[1]: line
-        for line in text.splitlines()
+        for line in reply.text.splitlines()
         if (match := re.match(r"PartitionName=(\S+)", line))
     }
     if profile.partition is None:
@@ -134,14 +103,13 @@ def gpu_type(plan: Plan, profile: Profile) -> list[str]:
     jobs = [job for job in plan.jobs if job.resources.gpus]
     if not jobs:
         return []
-    chosen = ["--partition", profile.partition] if profile.partition else []
-    code, text, trouble = ask(["sinfo", "--noheader", *chosen, "--Format", "Gres:200"])
-    if code != 0:
+    reply = queries.gpus(profile.partition)
+    if reply.failed:
         raise CheckError(
-            f"Slurm: sinfo failed ({trouble}): GPU types cannot be asked; try again, or "
+            f"Slurm: sinfo failed ({reply.trouble}): GPU types cannot be asked; try again, or "
             "`scontrol ping`"
         )
-    found = re.findall(r"\bgpu(?::([A-Za-z][\w.-]*))?:\d+", text)
+    found = re.findall(r"\bgpu(?::([A-Za-z][\w.-]*))?:\d+", reply.text)
     where = f"partition '{profile.partition}'" if profile.partition else "this cluster"
     if not found:
         return [
@@ -163,25 +131,16 @@ def account(profile: Profile) -> list[str]:
     if profile.account is None and profile.qos is None:
         return []
     user = getpass.getuser()
-    code, text, trouble = ask(
-        [
-            "sacctmgr",
-            "--noheader",
-            "--parsable2",
-            "show",
-            "associations",
-            f"user={user}",
-            "format=account,qos",
-        ]
-    )
-    if code != 0 and "accounting_storage" in trouble:
+    reply = queries.associations("account", "qos")
+    if reply.no_accounting:
         return []
-    if code != 0:
+    if reply.failed:
         return [
-            f"Slurm: sacctmgr failed ({trouble}): account and QOS could not be checked; try again"
+            f"Slurm: sacctmgr failed ({reply.trouble}): account and QOS could not be checked; "
+            "try again"
         ]
     known: dict[str, set[str]] = {}
-    for line in text.splitlines():
+    for line in reply.text.splitlines():
         name, _, classes = line.partition("|")
         known.setdefault(name, set()).update(filter(None, classes.split(",")))
     if profile.account is not None and profile.account not in known:
@@ -205,16 +164,17 @@ def trials(plan: Plan, script: Script, tell: Callable[[str], None] = lambda _: N
     """`sbatch --test-only` of one job of each shape: Slurm's own word, without submitting."""
     problems = []
     for jobs in shapes(plan).values():
-        code, _, trouble = ask(["sbatch", "--test-only"], script(jobs[0]))
-        if (
-            code != 0 and limit_named(trouble) is None
-        ):  # a limit on how many jobs are queued means wait
-            reason = trouble.replace("sbatch: error: ", "").replace("allocation failure: ", "")
+        reply = queries.trial_submission(script(jobs[0]))
+        # A limit on how many jobs are queued means wait.
+        if reply.failed and limit_named(reply.trouble) is None:
+            reason = reply.trouble.replace("sbatch: error: ", "").replace(
+                "allocation failure: ", ""
+            )
             problems.append(
                 f"{who(jobs)}: Slurm would refuse: {reason}: change the stage's resources "
                 "or the cluster profile"
             )
-        elif (found := re.search(r"to start at (\S+)", trouble)) is not None:
+        elif (found := re.search(r"to start at (\S+)", reply.trouble)) is not None:
             tell(
                 f"{who(jobs)}: submitted now, Slurm would start it at {found[1].replace('T', ' ')}"
             )
@@ -223,4 +183,5 @@ def trials(plan: Plan, script: Script, tell: Callable[[str], None] = lambda _: N
 
 def header(job: Job, profile: Profile) -> str:
     """The script that would be submitted, but for what it runs and waits for."""
-    return script_text(profile, job, f"check.{job.stage}", Path("/dev/null"), "", ["true"])
+    trial = JobScript(name=f"check.{job.stage}", log=Path("/dev/null"), command=["true"])
+    return script_text(profile, job.resources, trial)

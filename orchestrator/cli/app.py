@@ -34,8 +34,8 @@ COMMANDS = {
     "advance": "Look at gates and limits, and submit what they let through.",
     "override": "Decide in place of a gate.",
     "why": (
-        "Explain where a job stands: what it waits for, what its gate saw in which file, why it "
-        "was skipped or died."
+        "Explain where a job stands: which source decided its state, what it waits for, what its "
+        "gate saw in which file, why it was skipped or died."
     ),
     "retry": "Submit failed jobs again, and what waited for them.",
     "costs": (

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from orchestrator.clusters.batch import Batch, Waits
-from orchestrator.runs.reconcile import Answer
 from orchestrator.runs.record import Record
+from orchestrator.runs.sources import Answer
 
 
 class Cluster(Protocol):

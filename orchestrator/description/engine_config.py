@@ -36,12 +36,6 @@ def config_class(engine: str) -> type[BaseModel]:
     return kind
 
 
-def warm_modules(engine: str) -> list[str]:
-    """What a process may import once and then fork for each job of a pack
-    (``engines.<name>.WARM``); nothing where that is not safe."""
-    return list(getattr(importlib.import_module(f"engines.{engine}"), "WARM", ()))
-
-
 def wants_results(kind: type[BaseModel]) -> bool:
     """Whether the planner fills in ``inputs``: the results of the jobs before."""
     field = kind.model_fields.get("inputs")

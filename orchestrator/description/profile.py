@@ -142,6 +142,20 @@ class Profile:
             ["export " + " \\\n    ".join(given)] if given else []
         )
 
+    def set_up_lines(self, **own: str) -> list[str]:
+        """Shell lines of a job script before the command, on Slurm and on one machine alike. One
+        of ``setup`` that fails ends the job, and its message is the last line of the log.
+
+        Args:
+            own: variables that the cluster sets for the job, besides the profile's.
+        """
+        lines = ["export PYTHONSAFEPATH=1"]
+        lines += [f"export {name}={shlex.quote(value)}" for name, value in own.items()]
+        lines += self.exports()
+        if self.setup:
+            lines += ["set -e", *self.setup]
+        return lines
+
     def limits(self) -> dict[str, int | None]:
         """The largest request one node can take, by key of ``Resources``."""
         return {

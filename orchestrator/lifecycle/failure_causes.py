@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.runs.reconcile import ExitRecord
 from orchestrator.runs.record import JobState
+from orchestrator.runs.sources import ExitRecord
 
 
 class Kind(StrEnum):

@@ -1,7 +1,11 @@
 """Start one job, or a pack of jobs, on a node.
 
-python -I -S -u RUNS/.code/HASH/orchestrator/node/__main__.py JOB_FOLDER ATTEMPT TOKEN
-python -I -S -u RUNS/.code/HASH/orchestrator/node/__main__.py ARRAY_FOLDER    which element: SLURM_ARRAY_TASK_ID, if it is set
+    python -I -S -u RUNS/.code/HASH/orchestrator/node/__main__.py JOB_FOLDER ATTEMPT TOKEN
+    python -I -S -u RUNS/.code/HASH/orchestrator/node/__main__.py ARRAY_FOLDER
+
+In the second form ``members.json`` in the folder says which jobs: those of the element
+SLURM_ARRAY_TASK_ID, or of the only pack there is. Slurm and the local scheduler call it, from a
+script that orch has written (``Run.node_command``).
 """
 
 from __future__ import annotations
@@ -20,12 +24,15 @@ def arguments() -> tuple[list[Entry], list[str] | None]:
     """What to work on, from the command line and the list in an array's folder; for a pack with the
     modules to start warm with."""
     if len(sys.argv) > 3:
-        return [(sys.argv[1], int(sys.argv[2]), sys.argv[3])], None
+        _, job_folder, number, token = sys.argv[:4]
+        return [(job_folder, int(number), token)], None
     folder, index = sys.argv[1], os.environ.get("SLURM_ARRAY_TASK_ID", "")
     listed = read_json(os.path.join(folder, "members.json"))[index]
     if isinstance(listed, dict):
-        return [(job, number, token) for job, number, token in listed["pack"]], listed["warm"]
-    return [(listed[0], listed[1], f"{os.path.basename(folder)}_{index}")], None
+        entries = [(job_folder, number, token) for job_folder, number, token in listed["pack"]]
+        return entries, listed["warm"]
+    job_folder, number = listed
+    return [(job_folder, number, f"{os.path.basename(folder)}_{index}")], None
 
 
 def main() -> int:
@@ -38,7 +45,8 @@ def main() -> int:
         return run_pack(entries, warm)
     attempt = Attempt(*entries[0])
     code, again = attempt.work()
-    if again and (trouble := requeue(attempt.job_id)):
+    trouble = requeue(attempt.job_id) if again else ""
+    if trouble:
         print(f"orch-error: could not be requeued: {trouble}", flush=True)
         attempt.leave(code, requeued=False)
     return code

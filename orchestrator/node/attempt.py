@@ -1,17 +1,18 @@
-"""On the node: claim the job, run its engine as a child process, pass signals on, leave an exit
-record.
+"""Run one attempt at a job on the node: claim it, run its engine as a child process, pass signals
+on, leave an exit record.
 
-Slurm and the local scheduler start the same program, a copy of this file and of those it imports;
-the engines that it starts lie in the same copy. It needs nothing but the job's folder, which is
-complete before anything is submitted, and it starts in milliseconds: few modules, of the standard
-library only. Its output is the attempt's ``log.txt``. Several jobs in one allocation:
-``orchestrator/node/pack.py``, which only they import.
+In: the job's folder, which is complete before anything is submitted, and the number and token of
+the attempt. Out: ``claim.json`` and ``exit.json`` in the attempt's folder; what the engine writes;
+an exit code. Called by ``orchestrator/node/__main__.py``, and by ``pack.py`` for each member.
+
+Slurm and the local scheduler start the same program, a copy of this package; the engines that it
+starts lie in that copy. It starts with every job and is ready in milliseconds: few modules, of
+the standard library alone. Its output is the attempt's ``log.txt``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import signal
@@ -19,12 +20,14 @@ import subprocess
 import sys
 import time
 
+from orchestrator.node.cost import write_cost
 from orchestrator.node.system import (
     CANCEL,
     CODE,
     CONTINUES,
     PROCESS_GROUP,
     SESSION,
+    adopt_orphans,
     claim_of,
     die_with_parent,
     error_line,
@@ -99,8 +102,8 @@ def claim(attempt: str, token: str, job_id: str, neighbours: int = 0) -> int | N
             flush=True,
         )
         return None
-    # The scheduler started the same job again (requeue): it is ours to continue. What the time
-    # before left is kept.
+    # The scheduler started the same job again (requeue): it is ours to continue. The exit record of
+    # the start before is kept under its number.
     with contextlib.suppress(FileNotFoundError, FileExistsError):
         os.link(
             os.path.join(attempt, "exit.json"),
@@ -154,19 +157,25 @@ class Attempt:
         self.oom_kills = oom_kills()
         self.gpu_uses: list[tuple[float, float]] = []
 
+    def watch_gpus(self) -> None:
+        """Measure from now on how busy the GPUs are, if the job has any."""
+        if (self.job.get("resources") or {}).get("gpus"):
+            signal.signal(signal.SIGALRM, self.look_at_gpus)
+            signal.setitimer(signal.ITIMER_REAL, GPU_SECONDS)
+
     def look_at_gpus(self, _number: int, _frame: FrameType | None) -> None:
         """Note how busy the GPUs are, again after a while."""
-        if (use := gpu_use()) is not None:
+        use = gpu_use()
+        if use is not None:
             self.gpu_uses.append(use)
             signal.setitimer(signal.ITIMER_REAL, GPU_SECONDS)
 
     def forward(self, number: int, _frame: FrameType | None) -> None:
-        """Pass a signal on; the wait in ``run`` goes on."""
+        """Pass a signal on; the wait in ``run_program`` goes on."""
         self.signals.append(signal.Signals(number).name)
         if self.child is None:
-            self.unsent.append(
-                number
-            )  # the child may be starting at this moment: it gets it as soon as it is there
+            # The child may be starting at this moment: it gets it as soon as it is there.
+            self.unsent.append(number)
         else:
             self.send(self.child, number)
 
@@ -175,19 +184,21 @@ class Attempt:
         if child.poll() is not None:
             return
         # An engine saves its state with the help of its own children, so only the engine itself is
-        # told. A command may be a shell that passes nothing on. SIGUSR2 is a warning: a program
-        # without a handler would die of it, minutes before its time is up.
+        # told. A command may be a shell that passes nothing on, so its whole group is.
         engine = self.job["command"] is None
         if number == signal.SIGUSR2:
+            # A warning: a program without a handler would die of it, minutes before its time is up.
             for pid in [child.pid] if engine else members(child.pid, PROCESS_GROUP):
                 if handles(pid, number):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, number)
-        else:
-            with contextlib.suppress(
-                ProcessLookupError
-            ):  # ended at this moment, and the wait that this signal interrupts has taken note
-                (os.kill if engine else os.killpg)(child.pid, number)
+            return
+        # It may end at this moment; the wait that this signal interrupts has taken note then.
+        with contextlib.suppress(ProcessLookupError):
+            if engine:
+                os.kill(child.pid, number)
+            else:
+                os.killpg(child.pid, number)
 
     def missing_inputs(self) -> list[str]:
         """Jobs this one needs whose results are not there; a job that a gate skipped leaves
@@ -200,44 +211,38 @@ class Attempt:
         ]
 
     def command(self) -> list[str]:
-        """What to run: the engine as a program, or the user's command."""
+        """What to run: the engine as a program, or the user's command; in a container where the
+        profile wraps it."""
         wrap = json.loads(os.environ.get("ORCH_WRAP", "[]"))
         if self.job["command"] is not None:
             return [*wrap, *self.job["command"]]
-        python, config = (
-            os.environ.get("ORCH_PYTHON") or sys.executable,
-            os.path.join(self.folder, "config.json"),
-        )
-        return [
-            *wrap,
-            python,
-            "-P",
-            "-u",
-            "-m",
-            f"engines.{self.job['engine']}",
-            config,
-            "--out",
-            self.out,
-        ]
+        python = os.environ.get("ORCH_PYTHON") or sys.executable
+        engine = f"engines.{self.job['engine']}"
+        config = os.path.join(self.folder, "config.json")
+        return [*wrap, python, "-P", "-u", "-m", engine, config, "--out", self.out]
 
     def environment(self, temporary: str) -> dict[str, str]:
         """The program's environment: engines come from the copy, also in processes that they start;
         a command is told what it is."""
-        own = {
-            key: value
-            for key, value in os.environ.items()
-            if key not in ("ORCH_WRAP", "ORCH_PYTHON")
-        } | {"TMPDIR": temporary}
+        environment = dict(os.environ)
+        environment.pop("ORCH_WRAP", None)
+        environment.pop("ORCH_PYTHON", None)
+        environment["TMPDIR"] = temporary
         if self.job["command"] is None:
-            return own | {
-                "PYTHONPATH": os.pathsep.join(filter(None, [CODE, own.get("PYTHONPATH")]))
-            }
+            given = environment.get("PYTHONPATH")
+            environment["PYTHONPATH"] = f"{CODE}{os.pathsep}{given}" if given else CODE
+        else:
+            environment.update(self.variables_of_a_command())
+        return environment
+
+    def variables_of_a_command(self) -> dict[str, str]:
+        """What a user's command is told of its job."""
         files = os.path.join(self.out, "files")
         os.makedirs(files, exist_ok=True)
         needs = {
             name: os.path.join(folder, "out", "files") for name, folder in self.job["needs"].items()
         }
-        return own | {
+        return {
             "ORCH_JOB": self.job["name"],
             "ORCH_OUT": files,
             "ORCH_NEEDS": json.dumps(needs),
@@ -251,9 +256,8 @@ class Attempt:
         whether it is to be started again."""
         for number in FORWARDED:
             signal.signal(number, self.forward)
-        signal.pthread_sigmask(
-            signal.SIG_UNBLOCK, FORWARDED
-        )  # a pack starts its members with these held back
+        # A pack starts its members with these held back.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
         restart = claim(self.path, self.token, self.job_id, self.neighbours)
         if restart is None:
             return 0, False
@@ -267,9 +271,7 @@ class Attempt:
     def run(self) -> int:
         """Run to the end and return the exit code of the engine; a command's results are its exit
         code 0."""
-        ctypes.CDLL(None).prctl(
-            36, 1
-        )  # PR_SET_CHILD_SUBREAPER: what the program leaves behind becomes a child of this process
+        adopt_orphans()
         if os.path.exists(self.results):
             print("orch: the results are there: nothing to do", flush=True)
             return 0
@@ -282,45 +284,50 @@ class Attempt:
             self.state = CANCELLED
             return 1
         os.makedirs(self.out, exist_ok=True)
+        # If this node is lost, whoever reads the cost sees that a start has left no exit record.
+        write_cost(self.folder, self.out, self.job.get("resources"))
         if self.signals:
             return 1  # asked to stop before anything was started
         with temporary_folder() as temporary:
-            try:
-                self.child = self.start(
-                    self.command(), self.job["cwd"], self.environment(temporary)
-                )
-            except (
-                OSError,
-                ValueError,
-            ) as error:  # not there, or an argument that no program takes
-                print(f"orch-error: cannot start {self.command()[0]}: {error}", flush=True)
-                return 127
-            if (self.job.get("resources") or {}).get("gpus"):
-                signal.signal(signal.SIGALRM, self.look_at_gpus)
-                signal.setitimer(signal.ITIMER_REAL, GPU_SECONDS)
-            for early in self.unsent:
-                self.send(self.child, early)
-            code = self.child.wait()
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            if has_children():
-                for pid in members(self.child.pid, SESSION)[1:]:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(
-                            pid, signal.SIGKILL
-                        )  # what a crashed program left running would hold GPU and memory
+            code = self.run_program(temporary)
         if code == 0 and self.job["command"] is not None:
-            write_json(
-                self.results,
-                {
-                    "schema": 1,
-                    "engine": "command",
-                    "config": {},
-                    "rows": [],
-                    "seconds": time.time() - self.started,
-                    "facts": {"command": self.job["command"]},
-                },
-            )
+            self.write_results_of_a_command()
         return code
+
+    def run_program(self, temporary: str) -> int:
+        """Start the program and wait for its end; its exit code, or 127 if it cannot be started."""
+        try:
+            child = self.start(self.command(), self.job["cwd"], self.environment(temporary))
+        except (OSError, ValueError) as error:
+            # It is not there, or has an argument that no program takes.
+            print(f"orch-error: cannot start {self.command()[0]}: {error}", flush=True)
+            return 127
+        self.child = child
+        self.watch_gpus()
+        for early in self.unsent:
+            self.send(child, early)
+        code = child.wait()
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if has_children():
+            # What a crashed program left running would hold GPU and memory.
+            for pid in members(child.pid, SESSION)[1:]:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        return code
+
+    def write_results_of_a_command(self) -> None:
+        """The results that a command need not write by itself: that it has ended well."""
+        write_json(
+            self.results,
+            {
+                "schema": 1,
+                "engine": "command",
+                "config": {},
+                "rows": [],
+                "seconds": time.time() - self.started,
+                "facts": {"command": self.job["command"]},
+            },
+        )
 
     def goes_on(self, code: int) -> bool:
         """Whether the scheduler should start this job again: it was warned, saved its state, and
@@ -344,11 +351,11 @@ class Attempt:
     def leave(self, code: int, requeued: bool, reason: str = "") -> bool:
         """Write the exit record; returns whether the results are there."""
         results = os.path.exists(self.results)
-        kills = oom_kills()
-        if self.neighbours and code not in (-signal.SIGKILL, 128 + signal.SIGKILL):
-            kills = self.oom_kills  # whom the kernel killed was a neighbour
         if not results and os.path.exists(os.path.join(self.path, CANCEL)):
             self.state, reason = CANCELLED, "cancelled"
+        if not results and not reason:
+            reason = error_line(self.log).removeprefix("orch-error: ")
+        measured = usage(self.gpu_uses, alone=not self.neighbours) if self.measured else None
         write_json(
             os.path.join(self.path, "exit.json"),
             {
@@ -365,14 +372,23 @@ class Attempt:
                 "requeued": requeued,
                 "resources": self.job.get("resources"),
                 "state": "" if results else self.state,
-                "usage": usage(self.gpu_uses, alone=not self.neighbours) if self.measured else None,
+                "usage": measured,
                 "neighbours": self.neighbours,
-                "oom_kills": None
-                if kills is None or self.oom_kills is None
-                else kills - self.oom_kills,
-                "reason": ""
-                if results
-                else reason or error_line(self.log).removeprefix("orch-error: "),
+                "oom_kills": self.own_oom_kills(code),
+                "reason": "" if results else reason,
             },
         )
+        if os.path.isdir(self.out):
+            write_cost(self.folder, self.out, self.job.get("resources"))
         return results
+
+    def own_oom_kills(self, code: int) -> int | None:
+        """How many of its processes the kernel killed for want of memory; None: it does not say."""
+        kills = oom_kills()
+        if kills is None or self.oom_kills is None:
+            return None
+        if self.neighbours and code not in (-signal.SIGKILL, 128 + signal.SIGKILL):
+            return (
+                0  # the control group is the whole pack's: whom the kernel killed was a neighbour
+            )
+        return kills - self.oom_kills

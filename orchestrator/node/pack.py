@@ -1,7 +1,11 @@
-"""Several jobs in one allocation: a process per member, each with its own claim, log, signals and
-exit record.
+"""Run several jobs in one allocation: a process per member, each with its own claim, log, signals
+and exit record.
 
-Members whose engine allows it start warm: this process imports what takes seconds once, and each
+In: the entries of ``members.json`` and the modules to import before. Out: what each member leaves,
+and the exit code of the allocation. Called by ``orchestrator/node/__main__.py``, which imports it
+only for a pack.
+
+Members whose engine allows it start warm: this process imports once what takes seconds, and each
 engine is a fork of it, a twentieth of a second. A member that dies does not take its neighbours;
 the allocation is requeued as long as one of them goes on.
 """
@@ -16,7 +20,14 @@ import signal
 import sys
 import traceback
 
-from orchestrator.node.system import CANCEL, CONTINUES, die_with_parent, read_json, requeue
+from orchestrator.node.system import (
+    CANCEL,
+    CONTINUES,
+    die_with_parent,
+    ended_by_itself,
+    read_json,
+    requeue,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,8 +100,8 @@ def module_as_program(command: list[str], cwd: str, environment: dict[str, str])
         runpy.run_module(command[module], run_name="__main__", alter_sys=True)
     except SystemExit as error:
         code = error.code
-    # the top of a program, which may raise anything: told in the member's log, as python itself
-    # does
+    # The top of a program, which may raise anything: printed into the member's log, as Python
+    # itself does.
     except BaseException:
         traceback.print_exc()
         code = 1
@@ -120,8 +131,8 @@ def warmed(modules: list[str]) -> bool:
     try:
         for name in modules:
             importlib.import_module(name)
-    # an engine's import may raise anything: told here, and by each member, which meets it again, in
-    # its own log
+    # An engine's import may raise anything. It is said here, and in the log of each member, which
+    # meets it again.
     except Exception as error:
         print(f"orch: not started warm: {type(error).__name__}: {error}", flush=True)
         return False
@@ -144,13 +155,14 @@ def warmed(modules: list[str]) -> bool:
 
 
 def share_of_cpus(place: int, count: int) -> set[int] | None:
-    """The processors of one member, where Slurm has confined the allocation; a program that looks
-    sees what it would see alone."""
-    mine = sorted(os.sched_getaffinity(0))
-    if "SLURM_JOB_ID" not in os.environ or len(mine) < count or len(mine) == os.cpu_count():
+    """The processors of member ``place`` of ``count``, where Slurm has confined the allocation, so
+    that its program sees what it would see alone; None: no share of its own."""
+    allowed = sorted(os.sched_getaffinity(0))
+    confined = "SLURM_JOB_ID" in os.environ and len(allowed) != os.cpu_count()
+    if not confined or len(allowed) < count:
         return None
-    size = len(mine) // count
-    return set(mine[place * size : (place + 1) * size])
+    size = len(allowed) // count
+    return set(allowed[place * size : (place + 1) * size])
 
 
 class Pack:
@@ -160,7 +172,7 @@ class Pack:
         self.attempts = attempts
         self.running: dict[int, Attempt] = {}
         self.signals: list[int] = []
-        self.told: set[int] = set()
+        self.ending: set[int] = set()
         for number in FORWARDED:
             signal.signal(number, self.forward)
         signal.signal(signal.SIGUSR1, self.look_for_cancels)
@@ -170,20 +182,20 @@ class Pack:
         """Pass a signal on to every member, also to those that start later."""
         self.signals.append(number)
         for pid in self.running:
-            tell(pid, number)
+            send(pid, number)
 
     def look_for_cancels(self, _number: int = 0, _frame: FrameType | None = None) -> None:
         """End the members that alone are to end."""
         for pid, attempt in self.running.items():
-            if pid not in self.told and os.path.exists(os.path.join(attempt.path, CANCEL)):
-                self.told.add(pid)
-                tell(pid, signal.SIGTERM)
+            if pid not in self.ending and os.path.exists(os.path.join(attempt.path, CANCEL)):
+                self.ending.add(pid)
+                send(pid, signal.SIGTERM)
                 signal.alarm(KILL_SECONDS)
 
     def kill_cancelled(self, _number: int, _frame: FrameType | None) -> None:
         """A member that was told to end and has not."""
-        for pid in self.told & self.running.keys():
-            tell(pid, signal.SIGKILL)
+        for pid in self.ending & self.running.keys():
+            send(pid, signal.SIGKILL)
 
     def start(self) -> None:
         """Start the members that have not ended by themselves before a requeue."""
@@ -196,7 +208,7 @@ class Pack:
                 os._exit(as_member(attempt, share_of_cpus(place, len(self.attempts))))
             self.running[pid] = attempt
             for number in self.signals:
-                tell(pid, number)
+                send(pid, number)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
         self.look_for_cancels()
 
@@ -206,22 +218,16 @@ class Pack:
             pid, status = os.waitpid(-1, 0)
             attempt = self.running.pop(pid)
             code = os.waitstatus_to_exitcode(status)
-            if code < 0 or (
-                code > 0 and not os.path.exists(os.path.join(attempt.path, "exit.json"))
-            ):
-                attempt.restart, attempt.measured = (
-                    claims_before(attempt),
-                    False,
-                )  # what it has used went with it
-                told = (
-                    f"its process was ended by signal {-code}, sent from outside"
-                    if code < 0
-                    else ""
-                )
-                attempt.leave(code, requeued=False, reason=told)
+            killed = code < 0
+            died = code > 0 and not os.path.exists(os.path.join(attempt.path, "exit.json"))
+            if killed or died:
+                attempt.restart = claims_before(attempt)
+                attempt.measured = False  # what it has used went with it
+                reason = f"its process was ended by signal {-code}, sent from outside"
+                attempt.leave(code, requeued=False, reason=reason if killed else "")
 
 
-def tell(pid: int, number: int) -> None:
+def send(pid: int, number: int) -> None:
     """Signal a process that may have ended."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
@@ -241,11 +247,7 @@ def has_ended(attempt: Attempt) -> bool:
         left = read_json(os.path.join(attempt.path, "exit.json"))
     except FileNotFoundError:
         return False
-    return bool(
-        left["results"]
-        or left["state"]
-        or not (left["requeued"] or {"SIGTERM", "SIGINT"}.intersection(left["signals"]))
-    )
+    return ended_by_itself(left["results"], left["state"], left["requeued"], left["signals"])
 
 
 def as_member(attempt: Attempt, cpus: set[int] | None) -> int:
@@ -255,17 +257,16 @@ def as_member(attempt: Attempt, cpus: set[int] | None) -> int:
         die_with_parent()
         for number in (signal.SIGUSR1, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(
-            signal.SIG_UNBLOCK, (signal.SIGUSR1, signal.SIGALRM)
-        )  # the others once the member has its own handlers
+        # The others are held back until the member has its own handlers.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGUSR1, signal.SIGALRM))
         log = os.open(attempt.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
         for stream in (1, 2):
             os.dup2(log, stream)
         if cpus is not None:
             os.sched_setaffinity(0, cpus)
         code, _ = attempt.work()
-    # the top of a fork, which must not return into the pack: told in the member's log, its exit
-    # record follows
+    # The top of a fork, which must not return into the pack: printed into the member's log; its
+    # exit record follows.
     except BaseException:
         traceback.print_exc()
     return code
@@ -290,19 +291,19 @@ def run_pack(entries: list[Entry], warm: list[str]) -> int:
     pack.attempts = [Attempt(*entry, start=start, neighbours=len(entries) - 1) for entry in entries]
     pack.start()
     pack.wait()
-    records = [os.path.join(attempt.path, "exit.json") for attempt in pack.attempts]
-    again = [
-        attempt
-        for attempt, path in zip(pack.attempts, records, strict=True)
-        if os.path.exists(path) and read_json(path)["requeued"]
-    ]
-    if again and (trouble := requeue(again[0].job_id)):
+    again = [attempt for attempt in pack.attempts if wants_requeue(attempt)]
+    trouble = requeue(again[0].job_id) if again else ""
+    if trouble:
         print(f"orch-error: could not be requeued: {trouble}", flush=True)
-        for attempt in again:
-            attempt.restart, attempt.measured, attempt.signals = (
-                claims_before(attempt),
-                False,
-                ["SIGUSR2"],
-            )
-            attempt.leave(CONTINUES, requeued=False, reason=f"could not be requeued: {trouble}")
+    for attempt in again if trouble else []:
+        attempt.restart = claims_before(attempt)
+        attempt.measured = False
+        attempt.signals = ["SIGUSR2"]
+        attempt.leave(CONTINUES, requeued=False, reason=f"could not be requeued: {trouble}")
     return int(any(number != signal.SIGUSR2 for number in pack.signals))
+
+
+def wants_requeue(attempt: Attempt) -> bool:
+    """Whether a member has saved its state and asks to be started again."""
+    path = os.path.join(attempt.path, "exit.json")
+    return os.path.exists(path) and bool(read_json(path)["requeued"])

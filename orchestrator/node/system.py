@@ -1,5 +1,7 @@
-"""What the program on a node is made of: files by rename, processes, the end of a log. The
-orchestrator uses some of it too.
+"""Files, processes, measurements and the scheduler, as the program on a node needs them.
+
+In: paths, process ids, log files. Out: documents, numbers, one line on an error. Called by the rest
+of this package, and by the orchestrator (files by rename, claims, the end of a log).
 
 It starts with every job, so it imports few modules: no pathlib, tempfile or socket, whose import is
 half of what an empty job takes.
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 
     AnyPath = str | os.PathLike[str]
 
-ERROR_LINE = r"error|exception|killed|no such file|not found|cannot|failed|denied|refused|out of memory|no space|stopped:"
+ERROR_LINE = (
+    r"error|exception|killed|no such file|not found|cannot|failed|denied|refused"
+    r"|out of memory|no space|stopped:"
+)
 """What makes a log line a suspect; case does not count."""
 LOG_TAIL_BYTES = 64_000
 CODE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -101,38 +106,42 @@ def members(leader: int, field: int) -> list[int]:
     return found
 
 
+CGROUP_ROOTS = {"": "/sys/fs/cgroup", "memory": "/sys/fs/cgroup/memory"}
+"""Where control groups lie that count memory: of version 2, which has no controllers in
+/proc/self/cgroup, and of version 1."""
+
+
+def memory_groups() -> list[tuple[str, str]]:
+    """Controller and path of each control group of this process that may count memory."""
+    with open("/proc/self/cgroup") as file:
+        fields = [line.strip().split(":", 2) for line in file]
+    return [(controller, path) for _, controller, path in fields if controller in CGROUP_ROOTS]
+
+
 def oom_kills() -> int | None:
     """How many processes of this control group (version 2 or 1) the kernel has killed for want of
     memory; None: it does not say."""
-    with open("/proc/self/cgroup") as file:
-        groups = [line.strip().split(":", 2)[1:] for line in file]
-    for controllers, path in groups:
-        place = {
-            "": f"/sys/fs/cgroup{path}/memory.events",
-            "memory": f"/sys/fs/cgroup/memory{path}/memory.oom_control",
-        }.get(controllers)
-        if place is not None and os.path.exists(place):
-            with open(place) as file:
-                return next(
-                    (int(line.split()[1]) for line in file if line.startswith("oom_kill ")), None
-                )
+    for controller, path in memory_groups():
+        name = "memory.oom_control" if controller else "memory.events"
+        counts = f"{CGROUP_ROOTS[controller]}{path}/{name}"
+        if os.path.exists(counts):
+            with open(counts) as file:
+                for line in file:
+                    if line.startswith("oom_kill "):
+                        return int(line.split()[1])
+            return None
     return None
 
 
 def job_group() -> str | None:
     """The folder of the scheduler's own control group of this job; None where a job has none of its
     own."""
-    with open("/proc/self/cgroup") as file:
-        groups = [line.strip().split(":", 2)[1:] for line in file]
-    for controllers, path in groups:
-        head, found, rest = path.partition("/job_")
-        root = {"": "/sys/fs/cgroup", "memory": "/sys/fs/cgroup/memory"}.get(controllers)
-        if (
-            found
-            and root is not None
-            and os.path.isdir(f"{root}{head}{found}{rest.partition('/')[0]}")
-        ):
-            return f"{root}{head}{found}{rest.partition('/')[0]}"
+    for controller, path in memory_groups():
+        # Slurm's is .../job_<id>, and steps lie below it.
+        head, mark, rest = path.partition("/job_")
+        group = f"{CGROUP_ROOTS[controller]}{head}{mark}{rest.partition('/')[0]}"
+        if mark and os.path.isdir(group):
+            return group
     return None
 
 
@@ -166,15 +175,14 @@ def gpu_use() -> tuple[float, float] | None:
     import subprocess
 
     try:
-        told = subprocess.run(command, capture_output=True, text=True, timeout=30)
-        rows = [[float(cell) for cell in line.split(",")] for line in told.stdout.splitlines()]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        rows = [[float(cell) for cell in line.split(",")] for line in said.stdout.splitlines()]
     except (OSError, subprocess.TimeoutExpired, ValueError):  # no such program, or [N/A] in a cell
         return None
-    return (
-        (sum(row[0] for row in rows) / len(rows), sum(row[1] for row in rows) / 1024)
-        if rows
-        else None
-    )
+    if not rows:
+        return None
+    busy = sum(percent for percent, _ in rows) / len(rows)
+    return busy, sum(megabytes for _, megabytes in rows) / 1024
 
 
 def usage(gpu_uses: list[tuple[float, float]], alone: bool) -> dict[str, Any]:
@@ -183,21 +191,16 @@ def usage(gpu_uses: list[tuple[float, float]], alone: bool) -> dict[str, Any]:
     import resource
 
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    memory, of = memory_peak(alone)
-    gpu = (
-        {}
-        if not gpu_uses
-        else {
-            "gpu_percent": sum(use[0] for use in gpu_uses) / len(gpu_uses),
-            "gpu_memory_gb": max(use[1] for use in gpu_uses),
-        }
-    )
-    return {
+    memory, memory_of = memory_peak(alone)
+    used: dict[str, Any] = {
         "cpu_seconds": spent.ru_utime + spent.ru_stime,
         "memory_gb": memory,
-        "memory_of": of,
-        **gpu,
+        "memory_of": memory_of,
     }
+    if gpu_uses:
+        used["gpu_percent"] = sum(percent for percent, _ in gpu_uses) / len(gpu_uses)
+        used["gpu_memory_gb"] = max(gigabytes for _, gigabytes in gpu_uses)
+    return used
 
 
 def claim_of(token: str, job_id: str) -> dict[str, Any]:
@@ -214,15 +217,15 @@ def claim_of(token: str, job_id: str) -> dict[str, Any]:
     }
 
 
-def take(attempt: AnyPath, mine: dict[str, Any]) -> bool:
+def take(attempt: AnyPath, claim: dict[str, Any]) -> bool:
     """Take an attempt that nobody has; False if somebody has.
 
     The claim is one exclusive creation, by hard link so that it is atomic on NFS and never half
     written.
     """
-    draft = os.path.join(attempt, f".claim.{mine['host']}.{mine['pid']}")
+    draft = os.path.join(attempt, f".claim.{claim['host']}.{claim['pid']}")
     with open(draft, "w") as file:
-        file.write(json.dumps(mine))
+        file.write(json.dumps(claim))
     try:
         os.link(draft, os.path.join(attempt, "claim.json"))
     except FileExistsError:
@@ -230,6 +233,15 @@ def take(attempt: AnyPath, mine: dict[str, Any]) -> bool:
     finally:
         os.unlink(draft)
     return True
+
+
+def ended_by_itself(
+    results: bool, state: str, requeued: bool, signals: list[str] | tuple[str, ...]
+) -> bool:
+    """Whether what an exit record says of a member of a pack is final: the member was not ended
+    with all the others, or it alone was. Else it is started again with its allocation."""
+    ended_from_outside = "SIGTERM" in signals or "SIGINT" in signals
+    return results or bool(state) or not (requeued or ended_from_outside)
 
 
 def tail(path: AnyPath) -> list[bytes]:
@@ -247,19 +259,15 @@ def error_line(log: AnyPath) -> str:
     error, else the last one."""
     import re
 
-    lines = [line.decode(errors="replace").strip() for line in tail(log) if line.strip()]
-    lines = [line for line in lines if not line.startswith("orch:")]
+    lines = [line.decode(errors="replace").strip() for line in tail(log)]
+    lines = [line for line in lines if line and not line.startswith("orch:")]
     suspects = [line for line in lines if re.search(ERROR_LINE, line, re.IGNORECASE)]
     # A traceback ends in "SomeError: what"; that line says more than a log message that merely
     # holds the word.
-    exceptions = [
-        line
-        for line in suspects
-        if re.match(r"[\w.]*(Error|Exception|Interrupt|Exit)\b", line)
-        or line.startswith("engines.")
-    ]
-    chosen = (exceptions or suspects or lines)[-1:]
-    return chosen[0][:300] if chosen else ""
+    exception = re.compile(r"[\w.]*(Error|Exception|Interrupt|Exit)\b|engines\.")
+    exceptions = [line for line in suspects if exception.match(line)]
+    chosen = exceptions or suspects or lines
+    return chosen[-1][:300] if chosen else ""
 
 
 def has_children() -> bool:
@@ -277,6 +285,11 @@ def die_with_parent() -> None:
     """In the child: be killed when this process is. An engine without its node process would write
     beside its successor."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def adopt_orphans() -> None:
+    """Have what the program leaves behind become a child of this process, which then can end it."""
+    ctypes.CDLL(None).prctl(36, 1)  # PR_SET_CHILD_SUBREAPER
 
 
 def last_step(out: str) -> int | None:

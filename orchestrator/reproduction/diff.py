@@ -17,8 +17,8 @@ from rich.text import Text
 
 from orchestrator.node.system import read_json
 from orchestrator.planning.plan import RUN, moved
-from orchestrator.runs.code_copies import CODE, changed_files
-from orchestrator.runs.provenance import kept, launches
+from orchestrator.runs.provenance.code_copies import CODE, changed_files
+from orchestrator.runs.provenance.launches import kept, launches
 from orchestrator.runs.run import Run
 from orchestrator.scores.results import gather
 
@@ -178,7 +178,7 @@ def of_environment(a: Run, b: Run) -> Iterator[Difference]:
                     flat(read_json(path))
                     for job in run.plan.jobs
                     if job.stage == stage
-                    and (path := run.job_folder(job) / "out" / "environment.json").exists()
+                    and (path := run.out_folder(job) / "environment.json").exists()
                 ),
                 None,
             )

@@ -25,9 +25,9 @@ from orchestrator.description.profile import Profile
 from orchestrator.errors import CheckError, OrchError, RunError
 from orchestrator.planning.plan import RUN, Plan, moved
 from orchestrator.planning.planner import make_plan
-from orchestrator.runs.code_copies import copy_launched
 from orchestrator.runs.create import create_run
-from orchestrator.runs.provenance import Tell, code_of, launches
+from orchestrator.runs.provenance.code_copies import copy_launched
+from orchestrator.runs.provenance.launches import Tell, code_of, launches
 from orchestrator.runs.run import Run
 from orchestrator.scores import evolution
 

@@ -1,72 +1,108 @@
-"""What lies on disk of an attempt before it is submitted: its folder, its log, what the members of
-an array or a pack find there."""
+"""Stage an attempt: make what lies on disk of it before it is submitted.
+
+In: the run, the jobs with what these attempts ask for, and their records. Out: the folder of each
+attempt, a link to its log, and ``members.json`` for an array or a pack. Called by the lifecycle just
+before it submits a batch.
+"""
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from jobs.spec import Job
 from orchestrator.node.system import write_json
-from orchestrator.runs.record import Record, split_token
+from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
 
 
 def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
-    """Make what a batch needs on disk before it is submitted; ``jobs``: with what these attempts
-    ask for."""
+    """Make what a batch needs on disk before it is submitted.
+
+    Args:
+        jobs: with what these attempts ask for, which may be more than the plan says.
+        records: of the same jobs.
+    """
     work = run.code().work
     for job, record in zip(jobs, records, strict=True):
-        changed: dict[str, Any] = (
-            {}
-            if job.resources == run.by_name[job.name].resources
-            else {"resources": asdict(job.resources)}
-        )
-        if work is not None and job.command is not None:
-            changed["cwd"] = str(work)
-        if changed:
-            path = run.job_folder(job) / "job.json"
-            write_json(path, {**json.loads(path.read_text()), **changed})
+        update_job_file(run, job, work)
         attempt = f"{run.folder}/{record.folder}/attempt-{record.attempt}"
-        # os instead of Path: thousands of jobs are submitted at once.
-        try:
-            os.mkdir(attempt)  # noqa: PTH102
-        except FileNotFoundError:
-            os.makedirs(attempt)  # noqa: PTH103
-        except FileExistsError:
-            if os.path.islink(f"{attempt}/log.txt"):  # noqa: PTH114
-                os.unlink(f"{attempt}/log.txt")  # noqa: PTH108  # of an intent that was dropped before anything was submitted
-        token, index = split_token(record.token)
-        if record.token != token:
-            name = record.token if "+" in record.token else index
-            up = "../" * (record.folder.count("/") + 2)
-            os.symlink(f"{up}arrays/{token}/{name}.log", f"{attempt}/log.txt")  # noqa: PTH211
-    if records[0].token != split_token(records[0].token)[0]:
+        make_attempt_folder(attempt)
+        link_log(attempt, record)
+    if records[0].token != records[0].parsed_token.head:
         write_members(run, jobs[0].engine, records)
 
 
+def update_job_file(run: Run, job: Job, work: Path | None) -> None:
+    """Note in ``job.json`` what differs from the launch: resources that a retry has raised, and the
+    newest copy of the folder that a command runs in."""
+    changed: dict[str, Any] = {}
+    if job.resources != run.by_name[job.name].resources:
+        changed["resources"] = asdict(job.resources)
+    if work is not None and job.command is not None:
+        changed["cwd"] = str(work)
+    if changed:
+        path = run.job_folder(job) / "job.json"
+        write_json(path, {**json.loads(path.read_text()), **changed})
+
+
+def make_attempt_folder(attempt: str) -> None:
+    """Make the folder. It may be there: an intent that was dropped before anything was submitted
+    leaves one, perhaps with a link to a log."""
+    # os instead of Path: thousands of jobs are submitted at once.
+    try:
+        os.mkdir(attempt)  # noqa: PTH102
+    except FileNotFoundError:
+        os.makedirs(attempt)  # noqa: PTH103
+    except FileExistsError:
+        if os.path.islink(f"{attempt}/log.txt"):  # noqa: PTH114
+            os.unlink(f"{attempt}/log.txt")  # noqa: PTH108
+
+
+def link_log(attempt: str, record: Record) -> None:
+    """Let the log of an element of an array, or of a member of a pack, be found in its attempt: the
+    scheduler writes it into the folder that they share."""
+    token = record.parsed_token
+    if record.token == token.head:
+        return
+    name = token.index if token.member is None else record.token
+    up = "../" * (record.folder.count("/") + 2)
+    os.symlink(f"{up}arrays/{token.head}/{name}.log", f"{attempt}/log.txt")  # noqa: PTH211
+
+
 def write_members(run: Run, engine: str | None, records: Sequence[Record]) -> None:
-    """Tell the elements of an array, or one pack, what is theirs; what the file says of other
-    elements stays."""
-    path = run.array_folder(split_token(records[0].token)[0]) / "members.json"
+    """Tell the elements of an array, or one pack, which job is theirs; what the file says of other
+    elements stays.
+
+    The key is the index of the element, "" where there is no array. The value is a job's folder and
+    attempt, or for a pack those of every member.
+    """
+    path = run.array_folder(records[0].parsed_token.head) / "members.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    mine: dict[str, Any] = {}
     warm: list[str] = []
-    if engine is not None and any("+" in record.token for record in records):
-        from orchestrator.description.engine_config import warm_modules
-
+    if engine is not None and any(record.packed for record in records):
         warm = warm_modules(engine)
+    added: dict[str, Any] = {}
     for record in records:
-        index = split_token(record.token)[1]
-        entry = [f"{run.folder}/{record.folder}", record.attempt]
+        index = record.parsed_token.index
         key = "" if index is None else str(index)
-        if "+" in record.token:
-            mine.setdefault(key, {"pack": [], "warm": warm})["pack"].append([*entry, record.token])
+        entry = [f"{run.folder}/{record.folder}", record.attempt]
+        if record.packed:
+            pack = added.setdefault(key, {"pack": [], "warm": warm})
+            pack["pack"].append([*entry, record.token])
         else:
-            mine[key] = entry
-    if before | mine != before:
-        write_json(path, before | mine)
+            added[key] = entry
+    if before | added != before:
+        write_json(path, before | added)
+
+
+def warm_modules(engine: str) -> list[str]:
+    """What a process may import once and then fork for each job of a pack
+    (``engines.<name>.WARM``); nothing where that is not safe."""
+    return list(getattr(importlib.import_module(f"engines.{engine}"), "WARM", ()))

@@ -1,4 +1,9 @@
-"""Make the folder of a run: its plan, its jobs' files, and what it was launched with."""
+"""Make the folder of a run: its plan, its jobs' files, and what it was launched with.
+
+In: a plan, the profile of the cluster, and the folder of the runs. Out: a ``Run``, everything of
+which is on disk; a run that was there takes the new resources. Called by `orch launch`, `orch
+evolve` and `orch rerun` before anything is submitted.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +24,9 @@ from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
-from orchestrator.runs import provenance
 from orchestrator.runs.lookup import open_run, run_of
 from orchestrator.runs.plan_file import PlanFile, read_plan, write_plan
-from orchestrator.runs.provenance import Tell, code_of, quiet
+from orchestrator.runs.provenance.launches import Tell, code_of, note, quiet
 from orchestrator.runs.run import Run, locked, waiting
 
 
@@ -37,31 +41,38 @@ def create_run(
     """Make the run's folder with plan.json and the jobs' files; a run that is there is opened and
     takes the new resources.
 
-    Either way the code is kept as it is now, and what is submitted next runs it. ``suffix``: of the
-    folder's name; ``again``: a launch whose code is taken instead.
+    Either way the code is kept as it is now, and what is submitted next runs it.
+
+    Args:
+        suffix: what the folder's name ends in; a rerun has one.
+        again: a launch of another run whose code is taken instead.
     """
     folder = root / plan.experiment / f"{plan.preset or 'full'}-{plan.identity[:8]}{suffix}"
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):  # two terminals that launch at once make one run, with one uid
+    # Two terminals that launch at once make one run, with one uid.
+    with locked(folder):
         if not (folder / "plan.json").exists():
-            provenance.note(
-                folder, plan, Path.cwd(), "launch" if not suffix else "rerun", tell, again
-            )
-            held = PlanFile(
-                plan=plan.below(folder),
-                profile=asdict(profile),
-                uid=secrets.token_hex(8),
-                cwd=str(Path.cwd()),
-                created=time.time(),
-            )
-            write_jobs(folder, held.plan)
-            write_plan(folder, held)
-            run = run_of(folder, held)
-            run.save(
-                map(waiting, run.plan.jobs)
-            )  # without it a look at every job's folder would tell the same
-            return run
+            note(folder, plan, Path.cwd(), "rerun" if suffix else "launch", tell, again)
+            return new_run(folder, plan, profile)
     return opened_again(folder, plan, profile, tell)
+
+
+def new_run(folder: Path, plan: Plan, profile: Profile) -> Run:
+    """Fill the folder. plan.json comes last of what a launch needs: without it the next launch
+    begins anew."""
+    held = PlanFile(
+        plan=plan.below(folder),
+        profile=asdict(profile),
+        uid=secrets.token_hex(8),
+        cwd=str(Path.cwd()),
+        created=time.time(),
+    )
+    write_jobs(folder, held.plan)
+    write_plan(folder, held)
+    run = run_of(folder, held)
+    # Without a state file every job's folder would be searched, to find the same.
+    run.save(map(waiting, run.plan.jobs))
+    return run
 
 
 def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
@@ -75,7 +86,7 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
             "ORCH_RUNS to another folder to run it a second time"
         )
     with run.lock():
-        provenance.note(folder, plan, Path(run.cwd), "launch", tell)
+        note(folder, plan, Path(run.cwd), "launch", tell)
         held = replace(read_plan(folder), plan=plan.below(folder), profile=asdict(profile))
         write_plan(folder, held)
         for job in plan.jobs:
@@ -100,18 +111,22 @@ def write_jobs(folder: Path, plan: Plan) -> None:
     folders = {job.name: f"{root}/{job.folder}" for job in plan.jobs}
     (folder / "jobs").mkdir(exist_ok=True)
     for job in plan.jobs:
-        place = folders[job.name]
+        job_folder = folders[job.name]
         with contextlib.suppress(FileExistsError):
-            os.mkdir(place)  # noqa: PTH102  # thousands of them
-        # Not flushed to the disk one by one: plan.json comes last, and without it the next launch
-        # writes all of them again.
-        values = job_values(job, folders, cwd if work is None or job.engine else str(work))
-        for name, document in (
-            ("job.json", values),
-            *((("config.json", job.config),) if job.engine is not None else ()),
-        ):
-            with open(f"{place}/{name}", "wb") as file:  # noqa: PTH123
-                file.write(indented(document))
+            os.mkdir(job_folder)  # noqa: PTH102  # thousands of them
+        in_copy = work is not None and job.engine is None
+        write_unflushed(
+            f"{job_folder}/job.json", job_values(job, folders, str(work) if in_copy else cwd)
+        )
+        if job.engine is not None:
+            write_unflushed(f"{job_folder}/config.json", job.config)
+
+
+def write_unflushed(path: str, document: dict[str, Any]) -> None:
+    """Write JSON without waiting for the disk, as thousands of files one by one would have to.
+    plan.json comes last, and without it the next launch writes all of them again."""
+    with open(path, "wb") as file:  # noqa: PTH123
+        file.write(indented(document))
 
 
 def indented(document: dict[str, Any]) -> bytes:

@@ -87,7 +87,7 @@ def of_run(run: Run, job: str) -> list[Candidate]:
             one
             for one in run.plan.jobs
             if one.engine == "evaluation"
-            and one.name not in run.plan.trials
+            and one.name not in run.plan.short_canaries
             and (run.job_folder(one) / "out" / "results.json").exists()
         ]
         wanted = named(run, [job]) if job else None

@@ -32,10 +32,10 @@ from orchestrator.errors import CheckError, DescriptionError, RunError
 from orchestrator.lifecycle.retry import submit_eligible
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
-from orchestrator.runs import provenance
 from orchestrator.runs.create import create_run, write_jobs
 from orchestrator.runs.lookup import open_run, runs_root
 from orchestrator.runs.plan_file import read_plan, write_plan
+from orchestrator.runs.provenance.launches import note
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run, named
 from orchestrator.scores import evolution as kept
@@ -88,7 +88,7 @@ def evaluations(run: Run) -> list[Job]:
     return [
         job
         for job in run.plan.jobs
-        if job.engine == "evaluation" and job.name not in run.plan.trials
+        if job.engine == "evaluation" and job.name not in run.plan.short_canaries
     ]
 
 
@@ -107,7 +107,7 @@ def trainings(request: Request) -> list[Training]:
         }
         for job in run.plan.jobs:
             out = run.job_folder(job) / "out"
-            if wanted is None and job.name in run.plan.trials:
+            if wanted is None and job.name in run.plan.short_canaries:
                 continue
             if (
                 job.name in wanted
@@ -412,7 +412,7 @@ def evolve(request: Request, tell: Tell) -> tuple[Run, list[Record]]:
             trouble = check(plan, profile, runs=root)
             if trouble:
                 raise CheckError(*trouble, "nothing was submitted")
-            provenance.note(run.folder, plan, Path.cwd(), "evolve", tell)
+            note(run.folder, plan, Path.cwd(), "evolve", tell)
             plan = plan.below(run.folder)
             write_jobs(run.folder, plan)
             write_plan(

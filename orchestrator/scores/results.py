@@ -32,7 +32,7 @@ def gather(
     lines: list[Tidy] = []
     unfinished = []
     for job in run.plan.jobs:
-        if job.name in run.plan.trials if wanted is None else job.name not in wanted:
+        if job.name in run.plan.short_canaries if wanted is None else job.name not in wanted:
             continue
         path = run.job_folder(job) / "out" / "results.json"
         if not path.exists():

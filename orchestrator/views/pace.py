@@ -170,7 +170,9 @@ def requeues(left: float, until_limit: float, limit: float, start_up: float) -> 
 def last_line(log: Path) -> str | None:
     """The last line of a log that holds anything, without colours and secrets; of a progress bar
     its newest state."""
-    from orchestrator.runs.redaction import redacted  # most looks find no running command
+    from orchestrator.runs.provenance.redaction import (
+        redacted,  # most looks find no running command
+    )
 
     for line in reversed(tail(log)):
         text = "".join(

@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.runs.record import FAILED, JobState, Record, allocation
+from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.pace import (
     STALLED_SECONDS,
@@ -187,7 +187,7 @@ def header(
     counts = Counter(record.state for record in records)
     lasted = {record.name: elapsed(record, now) or 0.0 for record in records if record.started}
     resources = {name: run.by_name[name].resources for name in lasted}
-    tokens = {record.name: allocation(record.token) or record.name for record in records}
+    tokens = {record.name: record.allocation or record.name for record in records}
     share = Counter(tokens[name] for name in lasted)
     gpu_hours = (
         sum(

@@ -8,12 +8,33 @@ from typing import Any
 
 from jobs.gates import Condition, Finding, holds, number
 from orchestrator.lifecycle import gates
-from orchestrator.runs.record import FAILED, SOURCE, JobState, Record, allocation
+from orchestrator.runs.record import FAILED, GATED, Doubt, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.status import clock, progress_text, row
 
 SHOWN = 8
 """Jobs before it that are named."""
+
+DECIDED_BY = {
+    "results_complete": "its complete results",
+    "pack_member_ended": "the exit record on the node: this member of the pack ended by itself",
+    "node_named_the_state": "the exit record on the node, which names the state",
+    "accounting_failed": "a final state in the scheduler's accounting",
+    "requeue_requested": "the exit record on the node, which asked to be started again",
+    "signal_unexplained": "the exit record on the node, until the scheduler says who ended it",
+    "results_awaited": "its end; its results have a minute to appear",
+    "exit_recorded": "the exit record on the node",
+    "completed_without_results": "the scheduler's accounting, against missing results",
+    "accounting_active": "an active state in the scheduler's accounting; the queue does not show it",
+    "in_the_queue": "an active state in the scheduler's queue",
+    "accounting_not_asked": "its absence from the queue; accounting could not be asked",
+    "nowhere": "its absence from both the queue and accounting",
+}
+"""Rules of ``orchestrator/runs/rules.py`` in plain words. The others keep what was known before, or
+give a state that is orch's own."""
+
+OUTSIDE = ("results", "exit record", "sacct", "squeue", "scheduler")
+"""Sources of a record that are not orch itself."""
 
 
 def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
@@ -24,6 +45,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
         f"{record.name} is {record.state} ({record.source}{age})"
         + (f": {record.reason}" if record.reason else "")
     ]
+    lines += decided_lines(record)
     lines += pace_lines(row(run, record, time.time()))
     overridden = gates.read_overrides(run).get(record.name)
     if overridden is not None:
@@ -38,9 +60,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     beside = [
         one.name
         for one in records
-        if one is not record
-        and "+" in one.token
-        and allocation(one.token) == allocation(record.token)
+        if one is not record and one.packed and one.allocation == record.allocation
     ]
     if beside:
         lines.append(
@@ -49,11 +69,20 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
         )
     if record.state in FAILED and record.attempt and run.log(record).exists():
         lines.append(f"log: {run.log(record)}")
-    if record.state in (JobState.WAITING, JobState.SKIPPED) and record.source == SOURCE:
+    if record.state is JobState.SKIPPED or record.waits_on in GATED:
         lines.append(
             f"to decide it yourself: orch override {record.name} --run|--skip --reason TEXT"
         )
     return lines
+
+
+def decided_lines(record: Record) -> list[str]:
+    """Which of the sources decided the state. What orch itself has decided since, such as a gate or
+    a new attempt, is explained by its reason alone."""
+    from_outside = record.source in OUTSIDE or record.doubt in (Doubt.NOWHERE, Doubt.UNASKED)
+    if record.rule not in DECIDED_BY or not from_outside:
+        return []
+    return [f"decided by: {DECIDED_BY[record.rule]}"]
 
 
 def pace_lines(values: dict[str, Any]) -> list[str]:
@@ -102,7 +131,7 @@ def gate_lines(decided: dict[str, Any]) -> list[str]:
     for entry in decided["inputs"]:
         condition, findings = (
             Condition.from_dict(entry["condition"]),
-            [Finding(**finding) for finding in entry["findings"]],
+            [Finding.from_dict(finding) for finding in entry["findings"]],
         )
         answer = {True: "holds", False: "does not hold", None: "is open"}[
             holds(condition, findings)
@@ -110,7 +139,7 @@ def gate_lines(decided: dict[str, Any]) -> list[str]:
         lines.append(f"  {condition.asks}: {answer}")
         for one in findings:
             value = (
-                one.why
+                one.state or one.why
                 if one.value is None
                 else f"{number(one.value)}, "
                 f"{'reaches it' if condition.reached(one.value) else 'does not'}"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from orchestrator.cli.arguments import AsJson, ClusterName, Experiment, Preset, Set
 from orchestrator.cli.shared import planned, problems, submitted_and_done

@@ -7,7 +7,7 @@ from pathlib import Path
 import orchestrator.lifecycle.retry
 from orchestrator.cli.arguments import Jobs, RunName
 from orchestrator.runs.lookup import find_run
-from orchestrator.runs.provenance import note
+from orchestrator.runs.provenance.launches import note
 
 
 def retry(run: RunName = None, job: Jobs = None) -> None:

@@ -10,8 +10,8 @@ from orchestrator.views.logs import one_job
 
 
 def why(job: JobName, run: OfRun = None) -> None:
-    """Explain where a job stands: what it waits for, what its gate saw in which file, why it was
-    skipped or died."""
+    """Explain where a job stands: which source decided its state, what it waits for, what its gate
+    saw in which file, why it was skipped or died."""
     found = find_run(run)
     records, trouble = refresh(found)
     for line in orchestrator.views.why.why(found, one_job(found, job, records), records):

@@ -3,11 +3,14 @@ and slots for what it has.
 
     python -P -m orchestrator.clusters.local RUN_FOLDER
 
+In: batches to submit, ids to cancel or hold. Out: job ids, and the state of each job. orch calls it
+through ``cluster_of`` (``orchestrator/clusters/select.py``), as it calls Slurm.
+
 The scheduler is a process of its own session: it goes on when the terminal closes and ends with the
 run. Everything it knows lies in ``<run>/scheduler/``: ``queue/<token>.json`` (what was submitted),
-``table.json`` (the state of each job), ``cancel/<id>``. Jobs run in sessions of their own through
-``orchestrator.node``. When the scheduler is killed they go on, and the scheduler that the next orch
-command starts adopts them by process id and start time.
+``table.json`` (the state of each job), ``cancel/<id>``, ``hold/<id>``. Jobs run in sessions of their
+own through ``orchestrator.node``. When the scheduler is killed they go on, and the scheduler that
+the next orch command starts adopts them by process id and start time.
 """
 
 from __future__ import annotations
@@ -22,19 +25,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jobs.spec import Job
 from orchestrator.clusters.batch import Batch, Waits
 from orchestrator.clusters.local.scheduler import read_table, send
 from orchestrator.clusters.local.slots import this_machine
 from orchestrator.errors import SubmitError
 from orchestrator.node.system import write_json
-from orchestrator.runs.reconcile import Answer, Seen
-from orchestrator.runs.record import ACTIVE, FINAL, JobState, Record, allocation
+from orchestrator.runs.record import ACTIVE, FINAL, JobState, Record
 from orchestrator.runs.run import Run
+from orchestrator.runs.sources import Answer, SchedulerRecord
 
 POLL_SECONDS = 0.2
-
-
+"""Time between two rounds of the scheduler."""
 START_SECONDS = 120.0
 """Longest wait for a scheduler to take its lock."""
 
@@ -60,68 +61,61 @@ class LocalCluster:
     def script(self, batch: Batch, waits: Waits) -> str:
         """The command that the scheduler starts, as a script to read."""
         job, record, resources = batch.jobs[0], batch.records[0], batch.resources
-        parents = (*waits.all, *waits.ended)
-        after = f"# after {' '.join(parents)}\n" if parents else ""
-        limits = (
+        lines = [
+            "#!/bin/bash",
             f"# {resources.cpus} CPUs, {resources.memory_gb} GB, {resources.gpus} GPUs, "
-            f"{resources.minutes} minutes\n"
-        )
-        exports = "".join(
-            f"export {key}={shlex.quote(value)}\n" for key, value in self.environment(job).items()
-        )
-        profile = self.run.profile
-        setup = "".join(
-            f"{line}\n"
-            for line in [*profile.exports(), *(["set -e", *profile.setup] if profile.setup else [])]
-        )
-        command = self.run.node_command(job, record)
-        return f"#!/bin/bash\n{limits}{after}{exports}{setup}exec {shlex.join(command)}\n"
-
-    def environment(self, job: Job) -> dict[str, str]:
-        """What the job's environment has beside orch's own."""
-        return {"PYTHONSAFEPATH": "1", "OMP_NUM_THREADS": str(job.resources.cpus)}
+            f"{resources.minutes} minutes",
+        ]
+        parents = (*waits.all, *waits.ended)
+        if parents:
+            lines.append(f"# after {' '.join(parents)}")
+        # Each job keeps to its own CPUs, which nothing on this machine enforces.
+        lines += self.run.profile.set_up_lines(OMP_NUM_THREADS=str(job.resources.cpus))
+        lines.append(f"exec {shlex.join(self.run.node_command(job, record))}")
+        return "".join(f"{line}\n" for line in lines)
 
     def submit(self, batch: Batch, waits: Waits) -> str:
         """Put the job in the queue and see that a scheduler runs. SubmitError if it can never run
         here."""
-        record, resources, token = (
-            batch.records[0],
-            batch.resources,
-            allocation(batch.records[0].token),
-        )
-        refusal = this_machine().refusal(resources)
+        refusal = this_machine().refusal(batch.resources)
         if refusal:
             raise SubmitError(f"{batch.title} {refusal}")
-        script = (
-            self.run.array_folder(token) if batch.packed else self.run.attempt_folder(record)
-        ) / "script.sh"
-        log = self.run.allocation_log(token) if batch.packed else self.run.log(record)
-        script.write_text(self.script(batch, waits))
         (self.folder / "queue").mkdir(parents=True, exist_ok=True)
         (self.folder / "cancel").mkdir(exist_ok=True)
-        job_id = f"L-{token}"
-        exits = [str(self.run.attempt_folder(record) / "exit.json") for record in batch.records]
-        write_json(
-            self.folder / "queue" / f"{token}.json",
-            {
-                "job_id": job_id,
-                "token": token,
-                "name": batch.title,
-                "script": str(script),
-                "log": str(log),
-                **({"exits": exits} if batch.packed else {"exit": exits[0]}),
-                "after": list(waits.all),
-                "ended": list(waits.ended),
-                "submitted": time.time(),
-                "cwd": self.run.cwd,
-                "resources": {
-                    key: getattr(resources, key) for key in ("gpus", "cpus", "memory_gb", "minutes")
-                },
-            },
-        )
-        self.queued = None if self.queued is None else self.queued + 1
+        token = batch.records[0].allocation
+        row = self.row(token, batch, waits)
+        Path(row["script"]).write_text(self.script(batch, waits))
+        write_json(self.folder / "queue" / f"{token}.json", row)
+        if self.queued is not None:
+            self.queued += 1
         self.wake()
-        return job_id
+        return str(row["job_id"])
+
+    def row(self, token: str, batch: Batch, waits: Waits) -> dict[str, Any]:
+        """What the scheduler is told of a batch."""
+        record, resources = batch.records[0], batch.resources
+        exit_files = [str(self.run.exit_file(member)) for member in batch.records]
+        if batch.packed:
+            folder = self.run.array_folder(token)
+            log = self.run.allocation_log(token)
+        else:
+            folder = self.run.attempt_folder(record)
+            log = self.run.log(record)
+        return {
+            "job_id": f"L-{token}",
+            "token": token,
+            "name": batch.title,
+            "script": str(folder / "script.sh"),
+            "log": str(log),
+            **({"exits": exit_files} if batch.packed else {"exit": exit_files[0]}),
+            "after": list(waits.all),
+            "ended": list(waits.ended),
+            "submitted": time.time(),
+            "cwd": self.run.cwd,
+            "resources": {
+                key: getattr(resources, key) for key in ("gpus", "cpus", "memory_gb", "minutes")
+            },
+        }
 
     def table(self) -> dict[str, dict[str, Any]]:
         """States by token, as the scheduler wrote them last, and queued jobs it has not seen
@@ -142,43 +136,32 @@ class LocalCluster:
                     raise SubmitError(
                         f"the local scheduler does not start; see {self.folder / 'log.txt'}"
                     )
-                with (self.folder / "log.txt").open("ab") as log:
-                    process = subprocess.Popen(
-                        [
-                            sys.executable,
-                            "-P",
-                            "-m",
-                            "orchestrator.clusters.local",
-                            str(self.run.folder),
-                        ],
-                        stdout=log,
-                        stderr=log,
-                        stdin=subprocess.DEVNULL,
-                        start_new_session=True,
-                        cwd=self.run.folder,
-                    )
+                process = self.start_scheduler()
             time.sleep(0.02)
+
+    def start_scheduler(self) -> subprocess.Popen[bytes]:
+        """Start one in a session of its own. If another has the lock it ends at once."""
+        command = [sys.executable, "-P", "-m", "orchestrator.clusters.local", str(self.run.folder)]
+        with (self.folder / "log.txt").open("ab") as log:
+            return subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                cwd=self.run.folder,
+            )
 
     def ask(self, wanted: frozenset[JobState]) -> Answer:
         """Jobs in one of these states, by token. A scheduler that was killed with work left is
         started again here."""
         table = self.table()
-        if any(JobState(row["state"]) in ACTIVE for row in table.values()) and not alive(
-            self.folder
-        ):
+        work_left = any(JobState(row["state"]) in ACTIVE for row in table.values())
+        if work_left and not alive(self.folder):
             self.wake()
             table = self.table()
-        # Until a job has ended its row's "ended" holds the jobs whose end it waits for.
         return {
-            token: Seen(
-                job_id=row["job_id"],
-                token=token,
-                state=JobState(row["state"]),
-                reason=row.get("reason", ""),
-                started=row.get("started"),
-                ended=row.get("ended") if JobState(row["state"]) in FINAL else None,
-                exit_code=row.get("exit_code"),
-            )
+            token: scheduler_record(token, row)
             for token, row in table.items()
             if JobState(row["state"]) in wanted
         }
@@ -195,24 +178,20 @@ class LocalCluster:
 
     def nudge(self, job_id: str) -> None:
         """SIGUSR1 to the process of a pack."""
-        row = next(
-            (
-                row
-                for row in self.table().values()
-                if row["job_id"] == job_id and row["state"] == "RUNNING"
-            ),
-            None,
-        )
-        if row is not None:
-            send(row, signal.SIGUSR1)
+        for row in self.table().values():
+            if row["job_id"] == job_id and row["state"] == "RUNNING":
+                send(row, signal.SIGUSR1)
+                return
 
     def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
         """Keep waiting jobs from starting, or let them go."""
         (self.folder / "hold").mkdir(exist_ok=True)
         for job_id in job_ids:
-            (self.folder / "hold" / job_id).unlink(missing_ok=True) if release else (
-                self.folder / "hold" / job_id
-            ).touch()
+            mark = self.folder / "hold" / job_id
+            if release:
+                mark.unlink(missing_ok=True)
+            else:
+                mark.touch()
         return True
 
     def look_after(self, records: Sequence[Record]) -> None:
@@ -227,6 +206,7 @@ class LocalCluster:
             (self.folder / "cancel" / job_id).touch()
         self.wake()
         deadline = time.monotonic() + START_SECONDS
+        # The scheduler removes each file once the table says that its job is ending.
         while any((self.folder / "cancel" / job_id).exists() for job_id in job_ids):
             if time.monotonic() > deadline:
                 raise SubmitError(
@@ -234,6 +214,21 @@ class LocalCluster:
                     f"{self.folder / 'log.txt'}"
                 )
             time.sleep(0.05)
+
+
+def scheduler_record(token: str, row: dict[str, Any]) -> SchedulerRecord:
+    """What a row of the scheduler's table says of a job."""
+    state = JobState(row["state"])
+    return SchedulerRecord(
+        job_id=row["job_id"],
+        token=token,
+        state=state,
+        reason=row.get("reason", ""),
+        started=row.get("started"),
+        # Until a job has ended its row's "ended" holds the jobs whose end it waits for.
+        ended=row.get("ended") if state in FINAL else None,
+        exit_code=row.get("exit_code"),
+    )
 
 
 def alive(folder: Path) -> bool:

@@ -1,40 +1,54 @@
 """The process behind the queue of the cluster `local`: it starts jobs that fit, holds them to their
 time limits and notes their ends.
 
-``orchestrator/clusters/local/cluster.py`` is what orch sees of it. Jobs run in sessions of their
-own through ``orchestrator.node``. When the scheduler is killed they go on, and the next one adopts
-them by process id and start time.
+In: the files that ``orchestrator/clusters/local/cluster.py`` puts into ``<run>/scheduler/``
+(``queue/``, ``cancel/``, ``hold/``), and the claims and exit records of the jobs. Out:
+``table.json``, a row per job. ``python -m orchestrator.clusters.local`` makes one ``Scheduler`` and
+calls ``round`` again and again.
+
+Jobs run in sessions of their own through ``orchestrator.node``. When the scheduler is killed they
+go on, and the next one adopts them by process id and start time.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from jobs.spec import Resources
 from orchestrator.clusters.local.slots import entry, fits, ledger, this_machine
-from orchestrator.node.system import process_fields, process_start, write_json
+from orchestrator.node.system import process_fields, process_start, read_json, write_json
+from orchestrator.runs.layout import OUT, RESULTS
 from orchestrator.runs.record import ACTIVE, FINAL, JobState
 from orchestrator.runs.run import Run, wanted_by
+from orchestrator.runs.sources import read_exit_of_this_start
 
 WARNING_SECONDS = 120.0
 """SIGUSR2 comes this long before the time limit, or after half of a shorter one."""
 KILL_SECONDS = 30.0
 """From SIGTERM to SIGKILL, as Slurm's KillWait."""
+NO_EXIT_RECORD = "its process ended without an exit record (killed from outside, or out of memory)"
+
+Row = dict[str, Any]
+"""What is known of a job: what ``LocalCluster.submit`` wrote, and how it stands."""
 
 
-def read_table(folder: Path) -> dict[str, dict[str, Any]]:
+def read_table(folder: Path) -> dict[str, Row]:
     """What the scheduler wrote last of each job, by token."""
     path = folder / "table.json"
-    found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
-    return found
+    return read_json(path) if path.exists() else {}
+
+
+def is_over(row: Row) -> bool:
+    """Whether a job has ended."""
+    return JobState(row["state"]) in FINAL
 
 
 class Scheduler:
@@ -58,20 +72,15 @@ class Scheduler:
         """Change a row; the table is written once per round."""
         self.table[token].update(values)
         self.changed = True
-        self.look_wanted |= self.looks and JobState(self.table[token]["state"]) in FINAL
+        self.look_wanted |= self.looks and is_over(self.table[token])
+
+    def write_table(self) -> None:
+        """Write the table, by rename."""
+        write_json(self.folder / "table.json", self.table)
 
     def round(self) -> bool:
-        """One look at everything. Returns whether work is left."""
-        for path in sorted(
-            (self.folder / "queue").glob("*.json"), key=lambda path: path.stat().st_mtime
-        ):
-            if path.stem not in self.table and not path.name.startswith("."):
-                self.table[path.stem] = {
-                    **json.loads(path.read_text()),
-                    "state": "PENDING",
-                    "reason": "",
-                }
-                self.changed = True
+        """One pass over everything. Returns whether work is left."""
+        self.take_submitted()
         self.take_cancels()
         for token, row in list(self.table.items()):
             if row["state"] == "RUNNING":
@@ -80,26 +89,32 @@ class Scheduler:
             if row["state"] == "PENDING":
                 self.start_if_possible(token, row)
         if self.changed:
-            write_json(self.folder / "table.json", self.table)
+            self.write_table()
             self.changed = False
-        return self.look() or any(JobState(row["state"]) in ACTIVE for row in self.table.values())
+        looking = self.look()
+        return looking or any(JobState(row["state"]) in ACTIVE for row in self.table.values())
+
+    def take_submitted(self) -> None:
+        """A row for each job that was put into the queue since the last round, oldest first."""
+        queued = (self.folder / "queue").glob("*.json")
+        for path in sorted(queued, key=lambda path: path.stat().st_mtime):
+            unfinished = path.name.startswith(".")
+            if path.stem in self.table or unfinished:
+                continue
+            self.table[path.stem] = {**read_json(path), "state": "PENDING", "reason": ""}
+            self.changed = True
 
     def look(self) -> bool:
-        """Let `orch advance` look at gates and backlog once a job has ended, as a process of its
-        own; returns whether one is at it."""
+        """Let `orch advance` look at gates and waiting jobs once a job has ended, as a process of
+        its own. Returns whether one is running."""
         if self.looker is not None and self.looker.poll() is not None:
             self.looker = None
         if self.looker is None and self.look_wanted:
             self.look_wanted = False
-            command = [
-                sys.executable,
-                "-P",
-                "-m",
-                "orchestrator.cli",
-                "advance",
-                str(self.run.folder),
-            ]
-            self.looker = subprocess.Popen(command, stdin=subprocess.DEVNULL, cwd=self.run.folder)
+            command = [sys.executable, "-P", "-m", "orchestrator.cli", "advance"]
+            self.looker = subprocess.Popen(
+                [*command, str(self.run.folder)], stdin=subprocess.DEVNULL, cwd=self.run.folder
+            )
         return self.looker is not None
 
     def take_cancels(self) -> None:
@@ -107,152 +122,118 @@ class Scheduler:
         by_id = {row["job_id"]: token for token, row in self.table.items()}
         for path in (self.folder / "cancel").glob("L-*"):
             token = by_id.get(path.name)
-            row = self.table[token] if token else None
-            if token and row and row["state"] == "PENDING":
-                self.set(token, state="CANCELLED", reason="cancelled", ended=time.time())
-            elif token and row and row["state"] == "RUNNING" and not row.get("ending"):
-                self.set(
-                    token, ending="CANCELLED", reason="cancelled", killed=time.time() + KILL_SECONDS
-                )
-                send(row, signal.SIGTERM)
-            write_json(self.folder / "table.json", self.table)
+            if token is not None:
+                self.cancel(token, self.table[token])
+            # The table first: the file's absence tells orch that the cancel is noted.
+            self.write_table()
             path.unlink()
 
-    def watch(self, token: str, row: dict[str, Any]) -> None:
+    def cancel(self, token: str, row: Row) -> None:
+        """End a job that a person cancelled; nothing if it has ended, or is ending already."""
+        if row["state"] == "PENDING":
+            self.set(token, state="CANCELLED", reason="cancelled", ended=time.time())
+        elif row["state"] == "RUNNING" and not row.get("ending"):
+            self.stop(token, row, "CANCELLED", "cancelled")
+
+    def stop(self, token: str, row: Row, state: str, reason: str) -> None:
+        """Ask a running job to end; it will be killed after a while, and then have this state."""
+        self.set(token, ending=state, reason=reason, killed=time.time() + KILL_SECONDS)
+        send(row, signal.SIGTERM)
+
+    def watch(self, token: str, row: Row) -> None:
         """Notice the end of a running job, and hold it to its time limit."""
-        now = time.time()
         child = self.children.get(token)
-        if (child is not None and child.poll() is not None) or process_start(row["pid"]) != row[
-            "start"
-        ]:
+        child_ended = child is not None and child.poll() is not None
+        if child_ended or process_start(row["pid"]) != row["start"]:
             self.end(token, row)
             return
+        now = time.time()
         limit = row["resources"]["minutes"] * 60
-        if not row.get("warned") and now > row["started"] + limit - min(WARNING_SECONDS, limit / 2):
+        warning = row["started"] + limit - min(WARNING_SECONDS, limit / 2)
+        if not row.get("warned") and now > warning:
             self.set(token, warned=True)
             send(row, signal.SIGUSR2)
         if not row.get("ending") and now > row["started"] + limit:
-            self.set(
-                token, ending="TIMEOUT", reason="time limit reached", killed=now + KILL_SECONDS
-            )
-            send(row, signal.SIGTERM)
+            self.stop(token, row, "TIMEOUT", "time limit reached")
         if row.get("ending") and now > row["killed"]:
             with suppress(ProcessLookupError):
                 os.killpg(row["pid"], signal.SIGKILL)
 
-    def end(self, token: str, row: dict[str, Any]) -> None:
+    def end(self, token: str, row: Row) -> None:
         """Note how a job ended: by its exit record, and without one by what is known of its
         process."""
         self.children.pop(token, None)
         if "exits" in row:
             self.end_pack(token, row)
             return
-        path = Path(row["exit"])
-        claim = path.with_name("claim.json")
-        if claim.exists() and not path.exists():
-            held = json.loads(claim.read_text())
-            if held["pid"] != row["pid"] and held["start"] == process_start(held["pid"]):
+        exit_file = Path(row["exit"])
+        if not exit_file.exists():
+            worker = other_worker(exit_file.with_name("claim.json"), row["pid"])
+            if worker is not None:
                 # A scheduler that was killed had started the job and not noted it; ours ended
                 # without work. That one is the job.
-                self.set(token, pid=held["pid"], start=held["start"], started=held["started"])
+                self.set(token, **worker)
                 return
-        left = json.loads(path.read_text()) if path.exists() else None
-        if left is not None and left["restart"] != json.loads(claim.read_text())["restart"]:
-            left = None  # of before a requeue; the time after it left none
-        if left is not None and left["requeued"] and not row.get("ending"):
-            self.set(token, state="PENDING", reason="requeued at its time limit", warned=False)
-            return
-        if (path.parent.parent / "out" / "results.json").exists():
-            self.set(
-                token,
-                state="COMPLETED",
-                reason="",
-                ended=left["ended"] if left else time.time(),
-                exit_code=0,
-            )
+        left = read_exit_of_this_start(exit_file)
+        if left is not None and left.requeued and not row.get("ending"):
+            self.requeue(token)
+        elif (exit_file.parent.parent / OUT / RESULTS).exists():
+            ended = time.time() if left is None else left.ended
+            self.set(token, state="COMPLETED", reason="", ended=ended, exit_code=0)
         elif row.get("ending"):
             self.set(token, state=row["ending"], ended=time.time())
+        elif left is not None:
+            self.fail(token, "", left.exit_code)
         else:
-            reason = (
-                ""
-                if left
-                else "its process ended without an exit record (killed from outside, or out "
-                "of memory)"
-            )
-            self.set(
-                token,
-                state="FAILED",
-                reason=reason,
-                ended=time.time(),
-                exit_code=left["exit_code"] if left else None,
-            )
+            self.fail(token, NO_EXIT_RECORD, None)
 
-    def end_pack(self, token: str, row: dict[str, Any]) -> None:
+    def end_pack(self, token: str, row: Row) -> None:
         """Note how a pack ended; how each of its members did is in their own exit records."""
-        left = [left_by(Path(path)) for path in row["exits"]]
-        for path in [
-            Path(path) for path, record in zip(row["exits"], left, strict=True) if record is None
-        ]:
+        exit_files = [Path(path) for path in row["exits"]]
+        left = [read_exit_of_this_start(path) for path in exit_files]
+        for path, exit_record in zip(exit_files, left, strict=True):
+            if exit_record is not None:
+                continue
             parent = pack_of(path.with_name("claim.json"), str(Path(row["script"]).parent))
-            if (
-                parent is not None
-                # a scheduler that was killed had started this pack and not noted it; that one is
-                # the job
-            ):
+            if parent is not None:
+                # A scheduler that was killed had started this pack and not noted it. That one is
+                # the job.
                 self.set(token, pid=parent, start=process_start(parent))
                 return
         if row.get("ending"):
             self.set(token, state=row["ending"], ended=time.time())
-        elif any(record is not None and record["requeued"] for record in left):
-            self.set(token, state="PENDING", reason="requeued at its time limit", warned=False)
+        elif any(exit_record is not None and exit_record.requeued for exit_record in left):
+            self.requeue(token)
         elif None in left:
-            self.set(
-                token,
-                state="FAILED",
-                reason="its process ended without an exit record (killed from outside, or out "
-                "of memory)",
-                ended=time.time(),
-            )
+            self.set(token, state="FAILED", reason=NO_EXIT_RECORD, ended=time.time())
         else:
             self.set(token, state="COMPLETED", reason="", ended=time.time(), exit_code=0)
 
-    def start_if_possible(self, token: str, row: dict[str, Any]) -> None:
+    def requeue(self, token: str) -> None:
+        """Put a job that saved its state before its time limit back into the queue."""
+        self.set(token, state="PENDING", reason="requeued at its time limit", warned=False)
+
+    def fail(self, token: str, reason: str, exit_code: int | None) -> None:
+        """Note that a job ended without results."""
+        self.set(token, state="FAILED", reason=reason, ended=time.time(), exit_code=exit_code)
+
+    def start_if_possible(self, token: str, row: Row) -> None:
         """Start a job whose parents are done and that fits; cancel one whose parent failed, as
         kill-on-invalid-dep does."""
         parents = [other for other in self.table.values() if other["job_id"] in row["after"]]
-        fallen = [
-            p["name"]
-            for p in parents
-            if JobState(p["state"]) in FINAL and p["state"] != "COMPLETED"
-        ]
-        if fallen:
-            self.set(
-                token,
-                state="CANCELLED",
-                reason=f"needs {fallen[0]}, which did not complete",
-                ended=time.time(),
-            )
-            return
-        ended = [other for other in self.table.values() if other["job_id"] in row.get("ended", ())]
-        if any(p["state"] != "COMPLETED" for p in parents) or any(
-            JobState(p["state"]) not in FINAL for p in ended
-        ):
-            if row["reason"] != "Dependency":
-                self.set(token, reason="Dependency")
-            return
-        if (self.folder / "hold" / row["job_id"]).exists():
-            if row["reason"] != "held":
-                self.set(token, reason="held")
-            return
-        resources = Resources(**row["resources"])
-        with ledger() as entries:
-            gpus = fits(self.machine, resources, entries)
-            if gpus is not None:
-                child = self.start(row, gpus)
-                entries.append(entry(child.pid, resources, gpus))
-        if gpus is None:
-            if row["reason"] != "Resources":
-                self.set(token, reason="Resources")
+        for parent in parents:
+            if is_over(parent) and parent["state"] != "COMPLETED":
+                reason = f"needs {parent['name']}, which did not complete"
+                self.set(token, state="CANCELLED", reason=reason, ended=time.time())
+                return
+        reason = self.waits_for(row, parents)
+        child: subprocess.Popen[bytes] | None = None
+        if not reason:
+            child = self.start_if_it_fits(row)
+            reason = "" if child is not None else "Resources"
+        if child is None:
+            if row["reason"] != reason:
+                self.set(token, reason=reason)
             return
         self.children[token] = child
         self.set(
@@ -263,17 +244,31 @@ class Scheduler:
             start=process_start(child.pid),
             started=time.time(),
         )
-        write_json(
-            self.folder / "table.json", self.table
-        )  # at once: whoever comes after a kill must know the process
+        self.write_table()  # at once: whoever comes after a kill must know the process
 
-    def start(self, row: dict[str, Any], gpus: list[str]) -> subprocess.Popen[bytes]:
+    def waits_for(self, row: Row, parents: Sequence[Row]) -> str:
+        """Why a job may not start yet, in Slurm's words; empty if it may."""
+        if any(parent["state"] != "COMPLETED" for parent in parents):
+            return "Dependency"
+        for other in self.table.values():
+            if other["job_id"] in row.get("ended", ()) and not is_over(other):
+                return "Dependency"
+        return "held" if (self.folder / "hold" / row["job_id"]).exists() else ""
+
+    def start_if_it_fits(self, row: Row) -> subprocess.Popen[bytes] | None:
+        """Start a job on CPUs, memory and GPUs that nobody has; None if there are not enough."""
+        resources = Resources(**row["resources"])
+        with ledger() as entries:
+            gpus = fits(self.machine, resources, entries)
+            if gpus is None:
+                return None
+            child = self.start(row, gpus)
+            entries.append(entry(child.pid, resources, gpus))
+        return child
+
+    def start(self, row: Row, gpus: list[str]) -> subprocess.Popen[bytes]:
         """Start one job in a session of its own."""
-        environment = {
-            **os.environ,
-            "ORCH_JOB_ID": row["job_id"],
-            "CUDA_VISIBLE_DEVICES": ",".join(gpus),
-        }
+        own = {"ORCH_JOB_ID": row["job_id"], "CUDA_VISIBLE_DEVICES": ",".join(gpus)}
         with Path(row["log"]).open("ab") as log:
             return subprocess.Popen(
                 ["/bin/bash", row["script"]],
@@ -282,35 +277,41 @@ class Scheduler:
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
                 cwd=row["cwd"],
-                env=environment,
+                env={**os.environ, **own},
             )
 
 
-def left_by(path: Path) -> dict[str, Any] | None:
-    """The exit record of a member of a pack; None if it left none the last time it was started."""
-    claim = path.with_name("claim.json")
-    if not path.exists() or not claim.exists():
+def living_claim(claim: Path) -> Row | None:
+    """A claim whose process lives; None if there is none."""
+    if not claim.exists():
         return None
-    left: dict[str, Any] = json.loads(path.read_text())
-    return left if left.get("restart", 0) == json.loads(claim.read_text())["restart"] else None
+    held = read_json(claim)
+    return held if held["start"] == process_start(held["pid"]) else None
+
+
+def other_worker(claim: Path, pid: int) -> Row | None:
+    """The process other than ``pid`` that holds the claim and lives, as values of a row."""
+    held = living_claim(claim)
+    if held is None or held["pid"] == pid:
+        return None
+    return {key: held[key] for key in ("pid", "start", "started")}
 
 
 def pack_of(claim: Path, folder: str) -> int | None:
     """The process that works on the pack in ``folder`` and has a living member with this claim."""
-    if not claim.exists():
-        return None
-    held = json.loads(claim.read_text())
-    fields = process_fields(held["pid"]) if held["start"] == process_start(held["pid"]) else None
+    held = living_claim(claim)
+    fields = None if held is None else process_fields(held["pid"])
     if fields is None:
         return None
+    parent = fields[1]
     try:
-        words = Path(f"/proc/{fields[1]}/cmdline").read_text().split("\0")
+        words = Path(f"/proc/{parent}/cmdline").read_text().split("\0")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    return int(fields[1]) if folder in words else None
+    return int(parent) if folder in words else None
 
 
-def send(row: dict[str, Any], number: signal.Signals) -> None:
+def send(row: Row, number: signal.Signals) -> None:
     """Signal a job's node process, which passes it on; it may be gone already."""
     if process_start(row["pid"]) == row["start"]:
         with suppress(ProcessLookupError):

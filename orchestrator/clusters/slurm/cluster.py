@@ -1,9 +1,9 @@
-"""The cluster `slurm`: sbatch scripts by submitit, and what squeue and sacct say. The only place
-that knows Slurm's programs.
+"""The cluster `slurm`: submits batches with sbatch, and says what squeue and sacct know of them.
 
-submitit turns parameters into the head of an sbatch script. The script's last line, the call of
-sbatch and the reading of states are ours: submitit's own submission needs a pickle that it renames
-after sbatch has answered, and its states may be minutes old (docs/decisions.md).
+In: batches, ids, and the profile of the run. Out: job ids, and answers by token. orch calls it
+through ``cluster_of`` (``orchestrator/clusters/select.py``). Its programs are named in this package
+alone: scripts are script.py's, what they print is read in parse.py, how often they are called is
+decided in call_budget.py.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import datetime
 import getpass
 import json
 import os
-import re
 import subprocess
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from jobs.spec import Job, Resources
+from jobs.spec import Resources
 from orchestrator.clusters.batch import Batch, Waits, compressed
 from orchestrator.clusters.slurm.call_budget import Said
 from orchestrator.clusters.slurm.calls import COMMAND_SECONDS, Calls
@@ -27,67 +26,33 @@ from orchestrator.clusters.slurm.parse import (
     SACCT_STATES,
     SQUEUE_FORMAT,
     count_jobs,
+    largest_array,
+    limit_named,
     most_jobs,
     parse_sacct,
     parse_squeue,
+    perhaps_submitted,
 )
-from orchestrator.clusters.slurm.script import dependency, script_text
+from orchestrator.clusters.slurm.script import JobScript, dependency, script_text
 from orchestrator.description.profile import Profile
 from orchestrator.errors import AmbiguousSubmit, NoRoom, SubmitError
 from orchestrator.node.system import write_json
-from orchestrator.runs.reconcile import Answer, Seen
 from orchestrator.runs.record import JobState, Record
-from orchestrator.runs.run import look_folder
-
-if TYPE_CHECKING:
-    from orchestrator.runs.run import Run
+from orchestrator.runs.run import Run, look_folder
+from orchestrator.runs.sources import Answer, SchedulerRecord
 
 LOOK = Resources(cpus=1, memory_gb=1, minutes=10)
 """What the job that looks at gates asks for; it takes seconds."""
 
 
-AMBIGUOUS = re.compile(
-    r"socket timed out|temporarily unable|unable to contact|connection (refused|reset|timed out)|communication"
-    r"|zero bytes|timeout|unexpected message",
-    re.IGNORECASE,
-)
-"""Errors of sbatch after which the job may be in the queue all the same."""
-
-
-LIMITS = re.compile(r"\b(?:QOS|Assoc)\w*Submit\w*Limit\b")
-"""How Slurm calls its limits on the number of a user's jobs."""
-
-
-POLICY = re.compile(r"violates accounting/QOS policy", re.IGNORECASE)
-"""What it says when such a limit is reached, and when a request can never be met."""
-
-
-OTHER_RULE = re.compile(r"\b(?:QOS|Assoc)\w+\b")
-
-
 LOOK_AGAIN_SECONDS = 60
-"""A backlog is looked at once a minute at most."""
-
-
+"""Jobs that wait for room are looked at once a minute at most."""
 LOOK_ALONE_SECONDS = 600
-"""If all the room is taken by jobs of other programs, it is looked at this often."""
-
-
+"""If all the room is taken by jobs of other programs, they are looked at this often."""
 LOOK_AGAIN_AFTER = 100
-"""The end of any of so many jobs starts it, running ones first."""
-
-
+"""The end of any of so many jobs starts the look, running ones first."""
 DEFAULT_ARRAY_SIZE = 1001
 """MaxArraySize of a Slurm that does not say another."""
-
-
-def limit_named(said: str) -> str | None:
-    """The limit on the number of jobs that sbatch names; "" if it may mean one, or another rule;
-    None: it means something else."""
-    limit = LIMITS.search(said)
-    if limit is not None:
-        return limit[0]
-    return "" if POLICY.search(said) and not OTHER_RULE.search(said) else None
 
 
 class SlurmCluster:
@@ -106,46 +71,38 @@ class SlurmCluster:
         """Slurm's MaxArraySize, or max_array_tasks where that is less; Slurm's default where it
         cannot be asked."""
         answer = self.ask(["scontrol", "show", "config"]) or ""
-        sizes = [
-            int(number)
-            for number in re.findall(
-                r"(?:^MaxArraySize\s*=\s*|max_array_tasks=)(\d+)", answer, re.MULTILINE
-            )
-        ]
-        return min(sizes, default=DEFAULT_ARRAY_SIZE)
+        return largest_array(answer) or DEFAULT_ARRAY_SIZE
 
     def script(self, batch: Batch, waits: Waits) -> str:
         """The exact script of one batch."""
         job, record = batch.jobs[0], batch.records[0]
-        name = f"{self.run.plan.experiment}.{job.stage if batch.indexes or batch.packed else job.name}.{batch.token}"
-        log = (
-            self.run.allocation_log(batch.token)
-            if batch.packed
-            else self.run.attempt_folder(record) / "log.txt"
-        )
+        title = job.stage if batch.indexes or batch.packed else job.name
         if batch.indexes:
             log = self.run.array_folder(batch.token) / "%a.log"
-        job = dataclasses.replace(job, resources=batch.resources)
-        return script_text(
-            self.run.profile,
-            job,
-            name,
-            log,
-            dependency(waits),
-            self.run.node_command(job, record),
-            batch.indexes,
-            record.exclude,
+        elif batch.packed:
+            log = self.run.allocation_log(batch.token)
+        else:
+            log = self.run.attempt_folder(record) / "log.txt"
+        script = JobScript(
+            name=f"{self.run.plan.experiment}.{title}.{batch.token}",
+            log=log,
+            command=self.run.node_command(job, record),
+            dependency=dependency(waits),
+            indexes=batch.indexes,
+            exclude=record.exclude,
         )
+        return script_text(self.run.profile, batch.resources, script)
+
+    def folder_of(self, batch: Batch) -> Path:
+        """Where the script of a batch lies."""
+        if batch.indexes or batch.packed:
+            return self.run.array_folder(batch.token)
+        return self.run.attempt_folder(batch.records[0])
 
     def submit(self, batch: Batch, waits: Waits) -> str:
         """sbatch. An id together with an error, a time-out or a lost connection is ambiguous;
         anything else that fails is refused."""
-        folder = (
-            self.run.array_folder(batch.token)
-            if batch.indexes or batch.packed
-            else self.run.attempt_folder(batch.records[0])
-        )
-        path = folder / "script.sh"
+        path = self.folder_of(batch) / "script.sh"
         path.write_text(self.script(batch, waits))
         try:
             result = self.calls.run(["sbatch", "--parsable", str(path)], cwd=self.run.cwd)
@@ -158,22 +115,28 @@ class SlurmCluster:
                 f"{batch.title}: there is no sbatch here; log in to the cluster, or use "
                 "--cluster local"
             ) from error
-        answer, said = result.stdout.strip().split(";")[0], " ".join(result.stderr.split())
-        if result.returncode == 0 and answer.isdigit():
-            self.queued = None if self.queued is None else self.queued + len(batch.units)
-            return answer
-        if answer or AMBIGUOUS.search(said) or result.returncode == 0:
+        job_id = self.id_in_answer(batch, result)
+        if self.queued is not None:
+            self.queued += len(batch.units)
+        return job_id
+
+    def id_in_answer(self, batch: Batch, result: subprocess.CompletedProcess[str]) -> str:
+        """The job id that sbatch printed, ``ID`` or ``ID;CLUSTER``; an error if it took no job, or
+        perhaps one."""
+        job_id = result.stdout.strip().split(";")[0]
+        said = " ".join(result.stderr.split())
+        if result.returncode == 0 and job_id.isdigit():
+            return job_id
+        if job_id or result.returncode == 0 or perhaps_submitted(said):
             raise AmbiguousSubmit(
-                f"{batch.title}: sbatch's answer is unclear: {answer!r} {said}; orch "
+                f"{batch.title}: sbatch's answer is unclear: {job_id!r} {said}; orch "
                 "launch again looks it up"
             )
-        told, limit = (
-            f"{batch.title}: sbatch refused: {said.removeprefix('sbatch: error: ')}",
-            limit_named(said),
-        )
-        if limit is not None:
-            raise NoRoom(told, len(batch.units), limit or "accounting/QOS policy", sure=bool(limit))
-        raise SubmitError(told)
+        refusal = f"{batch.title}: sbatch refused: {said.removeprefix('sbatch: error: ')}"
+        limit = limit_named(said)
+        if limit is None:
+            raise SubmitError(refusal)
+        raise NoRoom(refusal, len(batch.units), limit or "accounting/QOS policy", sure=bool(limit))
 
     def most_jobs(self) -> int | None:
         """MaxSubmitJobs of the user's association and of the QOS, whichever is less, by sacctmgr.
@@ -182,16 +145,12 @@ class SlurmCluster:
         the others take.
         """
         shown = ["sacctmgr", "--noheader", "--parsable2", "show"]
-        owner = self.ask(
-            [
-                *shown,
-                "associations",
-                f"user={getpass.getuser()}",
-                "format=account,partition,maxsubmitjobs,defaultqos",
-            ]
-        )
+        columns = "format=account,partition,maxsubmitjobs,defaultqos"
+        owner = self.ask([*shown, "associations", f"user={getpass.getuser()}", columns])
         rules = self.ask([*shown, "qos", "format=name,maxsubmitjobsperuser"])
-        return None if owner is None or rules is None else most_jobs(owner, rules, self.run.profile)
+        if owner is None or rules is None:
+            return None
+        return most_jobs(owner, rules, self.run.profile)
 
     def ask_active(self, shared: bool = False) -> Answer:
         """squeue for all of the user's jobs, once."""
@@ -207,25 +166,11 @@ class SlurmCluster:
     def ask_final(self, since: float, shared: bool = False) -> Answer:
         """sacct for all of the user's jobs since then, once. The start is set a minute earlier for
         clocks that differ."""
-        start = (
-            datetime.datetime.fromtimestamp(since - 60).astimezone().strftime("%Y-%m-%dT%H:%M:%S")
-        )
-        return self.read(
-            self.said(
-                [
-                    "sacct",
-                    "--allocations",
-                    "--parsable2",
-                    "--noheader",
-                    f"--starttime={start}",
-                    "--endtime=now+1hour",
-                    f"--state={SACCT_STATES}",
-                    f"--format={SACCT_FIELDS}",
-                ],
-                shared,
-            ),
-            parse_sacct,
-        )
+        start = datetime.datetime.fromtimestamp(since - 60).astimezone()
+        command = ["sacct", "--allocations", "--parsable2", "--noheader"]
+        command += [f"--starttime={start:%Y-%m-%dT%H:%M:%S}", "--endtime=now+1hour"]
+        command += [f"--state={SACCT_STATES}", f"--format={SACCT_FIELDS}"]
+        return self.read(self.said(command, shared), parse_sacct)
 
     def said(self, command: list[str], shared: bool) -> Said:
         """An answer, new or shared, with ``trouble`` set if there is none."""
@@ -233,7 +178,9 @@ class SlurmCluster:
         self.trouble = answer.trouble or self.trouble
         return answer
 
-    def read(self, answer: Said, parse: Callable[[str, float], dict[str, Seen]]) -> Answer:
+    def read(
+        self, answer: Said, parse: Callable[[str, float], dict[str, SchedulerRecord]]
+    ) -> Answer:
         """An answer by token; one that cannot be read whole counts as none: what is missing in it
         is not gone."""
         if answer.text is None:
@@ -255,11 +202,7 @@ class SlurmCluster:
             return
         token = self.run.look_token([record.token for record in records])
         note = look_folder(self.run) / f"{token}.json"
-        # The one that is looking at this moment is as good as gone: a requeued job that it waited
-        # for is active again.
-        if note.exists() and json.loads(note.read_text())["job_id"] != os.environ.get(
-            "SLURM_JOB_ID"
-        ):
+        if note.exists() and not is_this_job(json.loads(note.read_text())["job_id"]):
             return
         ids = ":".join(sorted({str(record.job_id) for record in records}))
         job_id = self.submit_look(token, f"afterany:{ids}", self.run.profile)
@@ -273,38 +216,31 @@ class SlurmCluster:
             return
         token = self.run.look_token(["backlog"])
         queued = self.active.get(token)
-        if queued is not None and queued.job_id != os.environ.get("SLURM_JOB_ID"):
+        if queued is not None and not is_this_job(queued.job_id):
             return
-        soon = sorted(records, key=lambda record: record.state is JobState.PENDING)[
-            :LOOK_AGAIN_AFTER
-        ]
+        running_first = sorted(records, key=lambda record: record.state is JobState.PENDING)
+        soon = running_first[:LOOK_AGAIN_AFTER]
         begin = f"now+{LOOK_AGAIN_SECONDS if soon else LOOK_ALONE_SECONDS}"
         later = dataclasses.replace(
             self.run.profile, sbatch={**self.run.profile.sbatch, "begin": begin}
         )
-        job_id = self.submit_look(
-            token, "?".join(f"afterany:{record.job_id}" for record in soon), later
-        )
+        after = "?".join(f"afterany:{record.job_id}" for record in soon)
+        job_id = self.submit_look(token, after, later)
         if job_id is not None:
-            self.active[token] = Seen(job_id=job_id, token=token, state=JobState.PENDING)
+            self.active[token] = SchedulerRecord(job_id=job_id, token=token, state=JobState.PENDING)
 
     def submit_look(self, token: str, after: str, profile: Profile) -> str | None:
         """Submit `orch advance` as a job of one core; None, and ``trouble``, if that cannot be."""
         folder = look_folder(self.run)
         path = folder / f"{token}.sh"
-        job = Job(
-            name="look", stage="look", axes={}, engine=None, command=None, config={}, resources=LOOK
+        command = [profile.host_python, "-P", "-m", "orchestrator.cli", "advance"]
+        script = JobScript(
+            name=f"{self.run.plan.experiment}.look.{token}",
+            log=folder / f"{token}.log",
+            command=[*command, str(self.run.folder)],
+            dependency=after,
         )
-        command = [
-            profile.host_python,
-            "-P",
-            "-m",
-            "orchestrator.cli",
-            "advance",
-            str(self.run.folder),
-        ]
-        name = f"{self.run.plan.experiment}.look.{token}"
-        path.write_text(script_text(profile, job, name, folder / f"{token}.log", after, command))
+        path.write_text(script_text(profile, LOOK, script))
         answer = self.ask(["sbatch", "--parsable", f"--chdir={self.run.cwd}", str(path)])
         if answer is None:
             self.trouble += "; no job will look when these have ended: run orch advance"
@@ -329,3 +265,9 @@ class SlurmCluster:
         return all(
             self.ask(["scontrol", word, job_id]) is not None for job_id in compressed(job_ids)
         )
+
+
+def is_this_job(job_id: str) -> bool:
+    """Whether this process runs in that job. A job that is looking at this moment does not count as
+    one that will look: a requeued job that it waited for is active again."""
+    return job_id == os.environ.get("SLURM_JOB_ID")

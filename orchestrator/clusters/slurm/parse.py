@@ -1,4 +1,8 @@
-"""What squeue, sacct and sacctmgr say, read. Pure: text in, values out."""
+"""Read what Slurm's programs print.
+
+In: text of squeue, sacct, sacctmgr, scontrol and sbatch. Out: scheduler records by token, limits,
+and what an error means. Pure. Called by ``SlurmCluster`` (cluster.py) and by `orch check`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,8 @@ from msgspec.structs import replace
 
 from orchestrator.clusters.batch import expanded
 from orchestrator.description.profile import Profile
-from orchestrator.runs.reconcile import Seen
 from orchestrator.runs.record import JobState
+from orchestrator.runs.sources import SchedulerRecord
 
 STATES = {
     "PENDING": JobState.PENDING,
@@ -60,36 +64,46 @@ def seconds(text: str) -> float | None:
         return None
 
 
-def parse_squeue(text: str, asked: float | None = None) -> dict[str, Seen]:
+def parse_squeue(text: str, asked: float | None = None) -> dict[str, SchedulerRecord]:
     """Jobs by token from squeue in SQUEUE_FORMAT. A job that is waiting shows why.
 
     Elements of an array that are alike share a line (``123_[4-9,12%3]``). ValueError if a line
     cannot be read whole.
     """
-    found = {}
+    found: dict[str, SchedulerRecord] = {}
     for line in text.splitlines():
         job_id, name, state, reason, start, nodes = line.split("\x1f")
         known = job_state(state)
-        token = name.rpartition(".")[2]
-        why = "" if reason == "None" or known is not JobState.PENDING else reason
-        started, expected = (
-            (None, seconds(start)) if known is JobState.PENDING else (seconds(start), None)
-        )
-        first = Seen(
+        pending = known is JobState.PENDING
+        # Of a job that waits, squeue shows when it expects to start it.
+        time = seconds(start)
+        of_line = SchedulerRecord(
             job_id=job_id,
-            token=token,
+            token=token_in(name),
             state=known,
-            reason=why,
-            started=started,
-            expected_start=expected,
+            reason=reason if pending and reason != "None" else "",
+            started=None if pending else time,
+            expected_start=time if pending else None,
             host=nodes or None,
             source="squeue",
             asked=asked,
         )
-        for one in expanded(job_id):
-            whole = element_token(token, one)
-            found[whole] = replace(first, job_id=one, token=whole)
+        found |= by_element(of_line)
     return found
+
+
+def token_in(name: str) -> str:
+    """The token that a job's name ends in."""
+    return name.rpartition(".")[2]
+
+
+def by_element(of_line: SchedulerRecord) -> dict[str, SchedulerRecord]:
+    """A record of each job that a line stands for, by token: itself, or elements of an array."""
+    records = {}
+    for job_id in expanded(of_line.job_id):
+        token = element_token(of_line.token, job_id)
+        records[token] = replace(of_line, job_id=job_id, token=token)
+    return records
 
 
 def element_token(token: str, job_id: str) -> str:
@@ -98,78 +112,123 @@ def element_token(token: str, job_id: str) -> str:
     return f"{token}_{index}" if index else token
 
 
-def parse_sacct(text: str, asked: float | None = None) -> dict[str, Seen]:
+def parse_sacct(text: str, asked: float | None = None) -> dict[str, SchedulerRecord]:
     """Jobs by token from sacct -P with SACCT_FIELDS. Of several rows with one token the last
     submitted counts."""
-    found: dict[str, Seen] = {}
+    found: dict[str, SchedulerRecord] = {}
     for line in text.splitlines():
         fields = line.split("|")
         # A job name may hold the delimiter; nothing else in the line can.
         job_id, name, rest = fields[0], "|".join(fields[1:-6]), fields[-6:]
         state, exit_code, start, end, nodes, reason = rest
-        known = job_state(state)
-        token = name.rpartition(".")[2]
-        code, _, number = exit_code.partition(":")
-        why = {
-            JobState.TIMEOUT: "time limit reached",
-            JobState.OUT_OF_MEMORY: "out of memory (host)",
-            JobState.NODE_FAIL: "node failed",
-            JobState.PREEMPTED: "preempted",
-        }.get(known, "")
-        if known is JobState.CANCELLED:
-            why = state.strip().lower() if " by " in state else "cancelled"
-        if known is JobState.FAILED:
-            why = f"ended by signal {number}" if number not in ("", "0") else f"exit code {code}"
-        if (
-            reason not in ("", "None", "Dependency", "Priority", "Resources")
-            and known is not JobState.COMPLETED
-        ):
-            why = f"{why} ({reason})" if why else reason
-        for one in expanded(job_id):
-            whole = element_token(token, one)
-            found[whole] = Seen(
-                job_id=one,
-                token=whole,
-                state=known,
-                reason=why,
-                started=seconds(start),
-                ended=seconds(end),
-                host=None if nodes in ("", "None assigned") else nodes,
-                source="sacct",
-                exit_code=int(code) if code.isdigit() else None,
-                asked=asked,
-            )
+        code, _, signal = exit_code.partition(":")
+        of_line = SchedulerRecord(
+            job_id=job_id,
+            token=token_in(name),
+            state=job_state(state),
+            reason=why_it_ended(state, code, signal, reason),
+            started=seconds(start),
+            ended=seconds(end),
+            host=None if nodes in ("", "None assigned") else nodes,
+            source="sacct",
+            exit_code=int(code) if code.isdigit() else None,
+            asked=asked,
+        )
+        found |= by_element(of_line)
     return found
+
+
+ENDED_BY = {
+    JobState.TIMEOUT: "time limit reached",
+    JobState.OUT_OF_MEMORY: "out of memory (host)",
+    JobState.NODE_FAIL: "node failed",
+    JobState.PREEMPTED: "preempted",
+}
+"""What a state of sacct says by itself."""
+
+
+def why_it_ended(state: str, code: str, signal: str, reason: str) -> str:
+    """One line from a row of sacct: its state, the two parts of its exit code, and Slurm's reason
+    where it says more. Empty for a job that goes on or ended well."""
+    known = job_state(state)
+    why = ENDED_BY.get(known, "")
+    if known is JobState.CANCELLED:
+        why = state.strip().lower() if " by " in state else "cancelled"
+    elif known is JobState.FAILED:
+        why = f"exit code {code}" if signal in ("", "0") else f"ended by signal {signal}"
+    says_nothing = reason in ("", "None", "Dependency", "Priority", "Resources")
+    if says_nothing or known is JobState.COMPLETED:
+        return why
+    return f"{why} ({reason})" if why else reason
 
 
 def count_jobs(text: str) -> tuple[int, int]:
     """How many jobs squeue lists in SQUEUE_FORMAT, an array by its elements, and how many of them
     only look (``gates``, ``backlog``)."""
-    counts = [
-        (len(expanded(line.partition("\x1f")[0])), ".look." in line.split("\x1f")[1])
-        for line in text.splitlines()
-    ]
-    return sum(count for count, _ in counts), sum(count for count, looks in counts if looks)
+    everything = looks = 0
+    for line in text.splitlines():
+        job_id, name = line.split("\x1f")[:2]
+        count = len(expanded(job_id))
+        everything += count
+        if ".look." in name:
+            looks += count
+    return everything, looks
 
 
 def most_jobs(associations: str, rules: str, profile: Profile) -> int | None:
     """The least of the limits on how many jobs one user may have that hold for this profile; None:
     there is none.
 
-    ``associations``: lines of account, partition, limit and default QOS from sacctmgr; ``rules``:
-    of QOS and limit.
+    Args:
+        associations: lines of account, partition, limit and default QOS from sacctmgr.
+        rules: lines of QOS and limit.
     """
-    by_rule = {
-        name: int(limit)
-        for name, limit in (line.split("|") for line in rules.splitlines())
-        if limit
-    }
-    found = []
-    for account, partition, limit, default in (
-        line.split("|") for line in associations.splitlines()
-    ):
-        if profile.account in (None, account) and (not partition or partition == profile.partition):
-            found += [int(limit)] if limit else []
-            rule = profile.qos or default or "normal"
-            found += [by_rule[rule]] if rule in by_rule else []
-    return min(found, default=None)
+    by_rule = {}
+    for line in rules.splitlines():
+        name, limit = line.split("|")
+        if limit:
+            by_rule[name] = int(limit)
+    limits = []
+    for line in associations.splitlines():
+        account, partition, limit, default = line.split("|")
+        its_account = profile.account in (None, account)
+        if not its_account or partition not in ("", profile.partition):
+            continue
+        if limit:
+            limits.append(int(limit))
+        rule = profile.qos or default or "normal"
+        if rule in by_rule:
+            limits.append(by_rule[rule])
+    return min(limits, default=None)
+
+
+def largest_array(config: str) -> int | None:
+    """How many elements one array may have, by ``scontrol show config``; None if it does not say."""
+    pattern = r"(?:^MaxArraySize\s*=\s*|max_array_tasks=)(\d+)"
+    return min(map(int, re.findall(pattern, config, re.MULTILINE)), default=None)
+
+
+AMBIGUOUS = re.compile(
+    r"socket timed out|temporarily unable|unable to contact|communication|zero bytes|timeout"
+    r"|connection (refused|reset|timed out)|unexpected message",
+    re.IGNORECASE,
+)
+LIMITS = re.compile(r"\b(?:QOS|Assoc)\w*Submit\w*Limit\b")
+"""What Slurm calls its limits on the number of a user's jobs."""
+POLICY = re.compile(r"violates accounting/QOS policy", re.IGNORECASE)
+"""What it says when such a limit is reached, and when a request can never be met."""
+OTHER_RULE = re.compile(r"\b(?:QOS|Assoc)\w+\b")
+
+
+def perhaps_submitted(said: str) -> bool:
+    """Whether the job may be in the queue although sbatch printed this error."""
+    return AMBIGUOUS.search(said) is not None
+
+
+def limit_named(said: str) -> str | None:
+    """The limit on the number of jobs that sbatch names; "" if it may mean one, or another rule;
+    None: it means something else."""
+    limit = LIMITS.search(said)
+    if limit is not None:
+        return limit[0]
+    return "" if POLICY.search(said) and not OTHER_RULE.search(said) else None

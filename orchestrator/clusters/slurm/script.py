@@ -1,7 +1,9 @@
-"""The sbatch script of a batch, written through submitit, and the dependency that it asks for.
+"""The sbatch script of a job, an array or a pack, written through submitit, and the dependency that
+it asks for.
 
-A batch and what it waits for go in, the text of the script comes out; the cluster submits it, `orch
-launch --dry-run` prints it.
+In: the cluster's profile, resources, and a ``JobScript``. Out: the text of the script. Called by
+``SlurmCluster`` (cluster.py), which submits it or prints it for `orch launch --dry-run`, and by the
+trial submissions of `orch check`.
 """
 
 from __future__ import annotations
@@ -9,20 +11,18 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jobs.spec import Job, Resources
+from jobs.spec import Resources
 from orchestrator.clusters.batch import Waits, ranges
 from orchestrator.description.profile import Profile
 
 WARNING_SECONDS = 120
-"""How long before the time limit a job gets SIGUSR2; a job of a few minutes gets it after half of
-its time at the earliest."""
-
-
+"""How long before the time limit a job gets SIGUSR2."""
 LOOK_SECONDS = 30
-"""Slurm looks at time limits this often, and warns that much earlier rather than late."""
+"""Slurm checks time limits this often, and warns that much earlier rather than late."""
 
 
 def dependency(waits: Waits) -> str:
@@ -33,58 +33,79 @@ def dependency(waits: Waits) -> str:
     return ",".join(f"{kind}:{':'.join(ids)}" for kind, ids in kinds.items() if ids)
 
 
-def script_text(
-    profile: Profile,
-    job: Job,
-    name: str,
-    log: Path,
-    after: str,
-    command: Sequence[str],
-    indexes: Sequence[int] = (),
-    exclude: str = "",
-) -> str:
-    """The sbatch script: submitit's text, with the profile's set-up and one command that takes the
-    shell's place.
+@dataclass(frozen=True, kw_only=True)
+class JobScript:
+    """What one sbatch script says besides the profile and the resources."""
 
-    No srun (``use_srun=False``), hence ``B:`` so that the signal reaches the batch step; the time
-    limit is an int because submitit multiplies it; no wckey, which sites that enforce wckeys would
-    refuse.
-    """
+    name: str
+    log: Path
+    """``%a`` in its name: the index of an array's element."""
+    command: Sequence[str]
+    """Takes the place of the script's shell."""
+    dependency: str = ""
+    """In the words of ``sbatch --dependency``; empty: none."""
+    indexes: Sequence[int] = ()
+    """Of the elements of an array; empty: a single job or pack."""
+    exclude: str = ""
+    """Nodes that it may not run on, with commas between."""
+
+
+def script_text(profile: Profile, resources: Resources, job: JobScript) -> str:
+    """The sbatch script: submitit's text, with the profile's set-up and one command."""
+    # submitit's own submission is not used (docs/decisions.md), and the function that makes the
+    # text has no public name. pyproject.toml bounds the version for it.
     from submitit.slurm.slurm import _make_sbatch_string
 
-    resources = job.resources
-    gpu = (
-        f"gpu:{profile.gpu_type}:{resources.gpus}" if profile.gpu_type else f"gpu:{resources.gpus}"
-    )
-    warning = min(WARNING_SECONDS, max(1, resources.minutes * 30 - LOOK_SECONDS))
-    output = str(log.parent).replace("%", "%%") + f"/{log.name}"
-    further: dict[str, Any] = {"output": output, "signal": f"B:USR2@{warning}", "requeue": True}
-    if indexes:
-        further["array"] = ranges(indexes) + (f"%{profile.throttle}" if profile.throttle else "")
-    if after:
-        further["kill-on-invalid-dep"] = "yes"
     text: str = _make_sbatch_string(
-        command=f"exec {shlex.join(command)}",
-        folder=log.parent,
-        job_name=name,
-        time=resources.minutes,
+        command=f"exec {shlex.join(job.command)}",
+        folder=job.log.parent,
+        job_name=job.name,
+        time=resources.minutes,  # an int: submitit multiplies it
         nodes=resources.nodes,
         ntasks_per_node=1,
         cpus_per_task=resources.cpus,
         **memory(profile, resources),
-        gres=gpu if resources.gpus else None,
+        gres=gres(profile, resources),
         partition=profile.partition,
         account=profile.account,
         qos=profile.qos,
-        dependency=after or None,
-        exclude=exclude or None,
-        setup=set_up(profile),
-        wckey=None,
+        dependency=job.dependency or None,
+        exclude=job.exclude or None,
+        setup=profile.set_up_lines(),
+        wckey=None,  # sites that enforce wckeys would refuse one
         stderr_to_stdout=True,
         use_srun=False,
-        additional_parameters={**further, **profile.sbatch},
+        additional_parameters={**own_options(profile, resources, job), **profile.sbatch},
     )
     return text
+
+
+def own_options(profile: Profile, resources: Resources, job: JobScript) -> dict[str, Any]:
+    """Options of sbatch that submitit has no parameters for. The profile's come after them."""
+    # A job of a few minutes is warned after half of its time at the earliest.
+    warning = min(WARNING_SECONDS, max(1, resources.minutes * 30 - LOOK_SECONDS))
+    # In the folder's name a percent sign is none of Slurm's patterns.
+    folder = str(job.log.parent).replace("%", "%%")
+    options: dict[str, Any] = {
+        "output": f"{folder}/{job.log.name}",
+        # B: the batch step gets the signal. There is no srun, hence no other step.
+        "signal": f"B:USR2@{warning}",
+        "requeue": True,
+    }
+    if job.indexes:
+        throttle = f"%{profile.throttle}" if profile.throttle else ""
+        options["array"] = ranges(job.indexes) + throttle
+    if job.dependency:
+        options["kill-on-invalid-dep"] = "yes"
+    return options
+
+
+def gres(profile: Profile, resources: Resources) -> str | None:
+    """The GPUs that a job asks for on each node; None without any."""
+    if not resources.gpus:
+        return None
+    kind = f"gpu:{profile.gpu_type}" if profile.gpu_type else "gpu"
+    return f"{kind}:{resources.gpus}"
 
 
 def memory(profile: Profile, resources: Resources) -> dict[str, str]:
@@ -94,13 +115,3 @@ def memory(profile: Profile, resources: Resources) -> dict[str, str]:
     if not parts:
         return {"mem": f"{resources.memory_gb}G"}
     return {f"mem_per_{profile.memory_per}": f"{math.ceil(resources.memory_gb * 1024 / parts)}M"}
-
-
-def set_up(profile: Profile) -> list[str]:
-    """Shell lines before the command. One that fails ends the job, and its message is the last line
-    of the log."""
-    return [
-        "export PYTHONSAFEPATH=1",
-        *profile.exports(),
-        *(["set -e", *profile.setup] if profile.setup else []),
-    ]

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from orchestrator.clusters.slurm.queries import job_usage
 from orchestrator.runs.run import Run
 from orchestrator.views.costs.hours import Start
 
@@ -72,28 +73,11 @@ def cpu_seconds(text: str) -> float | None:
 def ask_sacct(starts: Sequence[Start]) -> dict[str, dict[str, Any]]:
     """What accounting measured of these jobs, by job id; one call. Empty if it cannot be asked: the
     nodes' own measure stays."""
-    import subprocess
-
-    from orchestrator.clusters.slurm.calls import call
-
     heads = sorted(
         {start.job_id.partition("_")[0] for start in starts if start.job_id[:1].isdigit()}
     )
-    if not heads:
-        return {}
-    try:
-        answer = call(
-            [
-                "sacct",
-                "--parsable2",
-                "--noheader",
-                f"--jobs={','.join(heads)}",
-                "--format=JobID,TotalCPU,MaxRSS",
-            ]
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
-    return from_sacct(answer.stdout) if answer.returncode == 0 else {}
+    text = job_usage(heads) if heads else None
+    return {} if text is None else from_sacct(text)
 
 
 def with_accounting(

@@ -10,19 +10,21 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from engines.contract.progress import read_progress
 from engines.shared.reporting.tables import STYLE, rows
 from orchestrator.lifecycle import gates
 from orchestrator.lifecycle.failure_causes import alike
 from orchestrator.node.system import write_text
-from orchestrator.runs.provenance import launches, summary
+from orchestrator.runs.provenance.launches import launches, summary
+from orchestrator.runs.provenance.redaction import redacted
 from orchestrator.runs.record import FAILED, JobState, Record
-from orchestrator.runs.redaction import redacted
 from orchestrator.runs.run import Run
 from orchestrator.views.costs.hours import Start
 from orchestrator.views.costs.tables import (

@@ -26,7 +26,7 @@ from orchestrator.checks.site import (
     profile_of,
     text_of,
 )
-from orchestrator.clusters.slurm.script import script_text
+from orchestrator.clusters.slurm.script import JobScript, script_text
 from orchestrator.description.profile import Profile, load_profile
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import Plan
@@ -48,7 +48,8 @@ JOB = Job(
 
 
 def script(profile: Profile, job: Job = JOB) -> str:
-    return script_text(profile, job, "x.train.0123456789", Path("/runs/x/log.txt"), "", ["true"])
+    script = JobScript(name="x.train.0123456789", log=Path("/runs/x/log.txt"), command=["true"])
+    return script_text(profile, job.resources, script)
 
 
 @pytest.mark.parametrize("name", ["a100_normal_q", "conda_mem_per_gpu", "apptainer_exclusive"])

@@ -16,8 +16,8 @@ from orchestrator.lifecycle.failure_causes import (
     cause_of,
     from_log,
 )
-from orchestrator.runs.reconcile import ExitRecord
 from orchestrator.runs.record import JobState
+from orchestrator.runs.sources import ExitRecord
 
 TRACEBACK = ["Traceback (most recent call last):", '  File "train.py", line 3, in <module>']
 

@@ -11,10 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from engines.contract.environment import cpu_count, environment, packages
 from orchestrator.errors import CheckError, RunError
-from orchestrator.runs.code_copies import (
+from orchestrator.runs.attempts import prepare
+from orchestrator.runs.create import create_run
+from orchestrator.runs.provenance.code_copies import (
     CODE,
     MOST_MEGABYTES,
     copy_launched,
@@ -22,8 +25,9 @@ from orchestrator.runs.code_copies import (
     take_engines,
     take_folder,
 )
-from orchestrator.runs.provenance import PATCH_BYTES, cut, git_state
-from orchestrator.runs.redaction import is_secret, redacted
+from orchestrator.runs.provenance.launches import PATCH_BYTES, cut, git_state
+from orchestrator.runs.provenance.redaction import is_secret, redacted
+from tests.support.builders import PLANNED, planned
 from tests.support.cli import SMALL, describe, orch, the_run
 from tests.support.paths import ROOT, wait_for
 
@@ -68,6 +72,40 @@ def test_one_copy_per_distinct_code_and_a_torn_one_is_mended(tmp_path: Path) -> 
         ROOT / "engines" / "contract" / "config.py"
     ).read_text()
     assert [path.name for path in (tmp_path / CODE).iterdir()] == [name]
+
+
+def as_older_versions_made_it(code: Path) -> None:
+    """Give a copy of the code the form of before the node's program was a package: a file node.py
+    beside others."""
+    package = code / "orchestrator" / "node"
+    for path in package.glob("*.py"):
+        text = path.read_text().replace("orchestrator.node.", "orchestrator.node_parts.")
+        path.write_text(text)
+    package.rename(package.with_name("node_parts"))
+    (code / "orchestrator" / "node.py").write_text(
+        "import os, sys\n"
+        "sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.abspath(__file__)))]\n"
+        "from orchestrator.node_parts.__main__ import main\n"
+        "sys.exit(main())\n"
+    )
+
+
+def test_a_copy_that_an_older_version_made_is_still_started(tmp_path: Path) -> None:
+    stages = {"a": {"command": "true", "resources": {"cpus": 1, "minutes": 1}}}
+    plan = planned({"experiment": "x", "stages": stages}, tmp_path)
+    run = create_run(plan, PLANNED, tmp_path / "runs")
+    as_older_versions_made_it(run.code().folder)
+    (job,) = run.plan.jobs
+    record = replace(run.load()[0], attempt=1, token=run.token(job, 1))
+    prepare(run, [job], [record])
+    command = run.node_command(job, record)
+    assert command[-4].endswith("orchestrator/node.py")
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert run.results(job).exists()
+    assert run.exits([record])["a"].results
+    claim = json.loads((run.attempt_folder(record) / "claim.json").read_text())
+    assert claim["code"] == run.code().name
 
 
 def test_of_two_that_make_the_same_copy_the_first_stays_in_place(tmp_path: Path) -> None:
@@ -467,7 +505,7 @@ def test_a_changed_config_with_the_launched_code_is_checked_by_that_code(
     folder = tmp_path / "here"
     folder.mkdir()
     config, main = (
-        program / "engines" / "miniature" / name for name in ("__init__.py", "__main__.py")
+        program / "engines" / "miniature" / name for name in ("config.py", "__main__.py")
     )
     before = config.read_text()
     config.write_text(before + '\n    warmth: int = 5\n    """Degrees."""\n')

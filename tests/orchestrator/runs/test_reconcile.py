@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from engines.contract.progress import Progress, read_progress
-from orchestrator.runs.reconcile import SCHEDULER_SECONDS, Answer, ExitRecord, Seen, reconcile
+from orchestrator.runs.reconcile import current, decide, reconcile
 from orchestrator.runs.record import FAILED, FINAL, JobState, Record
+from orchestrator.runs.rules import RULES, SCHEDULER_SECONDS
+from orchestrator.runs.sources import Answer, ExitRecord, SchedulerRecord, exit_of_this_start
 from orchestrator.views.pace import last_progress, pace
 
 TOKEN = "0123456789"
@@ -30,8 +33,8 @@ def record(state: JobState = JobState.PENDING) -> Record:
     )
 
 
-def seen(state: JobState) -> Seen:
-    return Seen(job_id="7", token=TOKEN, state=state)
+def seen(state: JobState) -> SchedulerRecord:
+    return SchedulerRecord(job_id="7", token=TOKEN, state=state)
 
 
 def left(
@@ -119,7 +122,11 @@ def test_the_cause_is_the_log_line_and_the_word_of_accounting() -> None:
     (now,) = reconcile(
         [record()],
         {},
-        {TOKEN: Seen(job_id="7", token=TOKEN, state=JobState.TIMEOUT, reason="time limit reached")},
+        {
+            TOKEN: SchedulerRecord(
+                job_id="7", token=TOKEN, state=JobState.TIMEOUT, reason="time limit reached"
+            )
+        },
         {"train": left(-15, False, signals=("SIGTERM",))},
         set(),
         100.0,
@@ -128,7 +135,7 @@ def test_the_cause_is_the_log_line_and_the_word_of_accounting() -> None:
 
 
 def test_of_a_failure_the_nodes_word_is_told_once() -> None:
-    said = Seen(job_id="7", token=TOKEN, state=JobState.FAILED, reason="exit code 3")
+    said = SchedulerRecord(job_id="7", token=TOKEN, state=JobState.FAILED, reason="exit code 3")
     (now,) = reconcile(
         [record()],
         {},
@@ -172,22 +179,23 @@ def test_a_requeued_job_is_waiting_until_the_queue_shows_it_and_older_records_fa
             [record(JobState.RUNNING)], active, final, {"train": saved}, set(), 1000.0
         )[0]
 
-    for active in (None, {}):
+    unseen: list[Answer] = [None, {}]
+    for active in unseen:
         assert (state(active, None).state, state(active, None).restarts) == (JobState.PENDING, 1)
         assert state(active, None).reason == "requeued: why"
-    pending = Seen(
+    pending = SchedulerRecord(
         job_id="7", token=TOKEN, state=JobState.PENDING, reason="BeginTime", source="squeue"
     )
     assert (state({TOKEN: pending}, None).reason, state({TOKEN: pending}, None).source) == (
         "requeued: why; BeginTime",
         "squeue",
     )
-    again = Seen(job_id="7", token=TOKEN, state=JobState.RUNNING, started=60.0)
+    again = SchedulerRecord(job_id="7", token=TOKEN, state=JobState.RUNNING, started=60.0)
     assert (state({TOKEN: again}, None).state, state({TOKEN: again}, None).restarts) == (
         JobState.RUNNING,
         1,
     )
-    dead = Seen(
+    dead = SchedulerRecord(
         job_id="7",
         token=TOKEN,
         state=JobState.OUT_OF_MEMORY,
@@ -225,7 +233,7 @@ class World:
             return {}
         running = now >= self.start
         return {
-            TOKEN: Seen(
+            TOKEN: SchedulerRecord(
                 job_id="7",
                 token=TOKEN,
                 state=JobState.RUNNING if running else JobState.PENDING,
@@ -242,14 +250,14 @@ class World:
             return {}
         if then < self.end:
             return {
-                TOKEN: Seen(
+                TOKEN: SchedulerRecord(
                     job_id="7",
                     token=TOKEN,
                     state=JobState.RUNNING if then >= self.start else JobState.PENDING,
                 )
             }
         return {
-            TOKEN: Seen(
+            TOKEN: SchedulerRecord(
                 job_id="7",
                 token=TOKEN,
                 state=self.state,
@@ -347,7 +355,7 @@ def test_no_order_delay_or_loss_of_answers_loses_a_finished_job_or_lets_one_run_
 
 def test_a_job_that_slurm_calls_completed_has_a_minute_to_show_its_results() -> None:
     over: Answer = {
-        TOKEN: Seen(
+        TOKEN: SchedulerRecord(
             job_id="7",
             token=TOKEN,
             state=JobState.COMPLETED,
@@ -372,6 +380,115 @@ def test_a_job_that_slurm_calls_completed_has_a_minute_to_show_its_results() -> 
 @pytest.mark.parametrize("state", [JobState.SUSPENDED, JobState.RUNNING, JobState.COMPLETING])
 def test_the_queue_is_believed_about_what_is_active(state: JobState) -> None:
     assert reconcile([record()], {TOKEN: seen(state)}, None, {}, set(), 100.0)[0].state is state
+
+
+COMPLETE = {"train": left(0, True)}
+EXAMPLES: dict[str, tuple[Record, Answer, Answer, dict[str, ExitRecord], set[str], float]] = {
+    "results_complete": (record(), {TOKEN: seen(JobState.RUNNING)}, None, COMPLETE, {"train"}, 99),
+    "results_removed": (record(JobState.COMPLETED), {}, {}, {}, set(), 99),
+    "never_submitted": (replace(record(JobState.WAITING), token=""), {}, {}, {}, set(), 99),
+    "pack_member_ended": (
+        replace(record(), token=f"{TOKEN}+1"),
+        {TOKEN: seen(JobState.RUNNING)},
+        None,
+        {"train": dataclasses.replace(left(1, False), token=f"{TOKEN}+1")},
+        set(),
+        99,
+    ),
+    "node_named_the_state": (
+        record(),
+        {},
+        {TOKEN: seen(JobState.FAILED)},
+        {"train": dataclasses.replace(left(1, False), state="CANCELLED")},
+        set(),
+        99,
+    ),
+    "accounting_failed": (
+        record(),
+        {},
+        {TOKEN: seen(JobState.TIMEOUT)},
+        {"train": left(-15, False, signals=("SIGTERM",))},
+        set(),
+        99,
+    ),
+    "failure_stands": (
+        record(JobState.TIMEOUT),
+        {},
+        None,
+        {"train": left(-15, False, signals=("SIGTERM",))},
+        set(),
+        99,
+    ),
+    "requeue_requested": (
+        record(JobState.RUNNING),
+        {},
+        None,
+        {"train": dataclasses.replace(left(75, False), requeued=True)},
+        set(),
+        99,
+    ),
+    "signal_unexplained": (
+        record(),
+        {},
+        {},
+        {"train": left(-15, False, signals=("SIGTERM",))},
+        set(),
+        99,
+    ),
+    "results_awaited": (record(), {}, {}, COMPLETE, set(), 99),
+    "exit_recorded": (record(), {}, {}, {"train": left(3, False)}, set(), 99),
+    "completed_without_results": (
+        record(),
+        {},
+        {TOKEN: seen(JobState.COMPLETED)},
+        {},
+        set(),
+        99,
+    ),
+    "accounting_active": (record(), {}, {TOKEN: seen(JobState.RUNNING)}, {}, set(), 99),
+    "in_the_queue": (record(), {TOKEN: seen(JobState.RUNNING)}, None, {}, set(), 99),
+    "nothing_new": (record(), None, None, {}, set(), 99),
+    "accounting_not_asked": (record(), {}, None, {}, set(), 99),
+    "nowhere": (record(), {}, {}, {}, set(), 99),
+}
+"""For each rule sources that it decides."""
+
+
+@pytest.mark.parametrize("rule", EXAMPLES)
+def test_every_rule_decides_somewhere_and_is_kept_with_what_it_decided(rule: str) -> None:
+    before, active, final, exits, done, now = EXAMPLES[rule]
+    sources = current(before, active, final, exits.get("train"), bool(done), now)
+    name, decided = decide(sources)
+    assert name == rule
+    (after,) = reconcile([before], active, final, exits, done, now)
+    if decided is before:
+        assert after is before, "a record that stays keeps the rule that had decided it"
+    else:
+        assert after.rule == rule
+
+
+def test_there_is_an_example_of_every_rule() -> None:
+    assert [rule.__name__ for rule in RULES] == list(EXAMPLES)
+
+
+def test_every_rule_says_when_it_applies() -> None:
+    assert all(rule.__doc__ for rule in RULES)
+
+
+def test_what_is_kept_of_a_record_is_the_rule_that_had_decided_it() -> None:
+    (running,) = reconcile([record()], {TOKEN: seen(JobState.RUNNING)}, None, {}, set(), 99.0)
+    (later,) = reconcile([running], None, None, {}, set(), 100.0)
+    assert (later.state, later.rule) == (JobState.RUNNING, "in_the_queue")
+
+
+def test_an_exit_record_is_of_the_newest_start_by_its_number_or_by_the_time() -> None:
+    old = dataclasses.replace(left(75, False, ended=50.0), restart=1)
+    assert exit_of_this_start(None, restart=0) is None
+    assert exit_of_this_start(old, restart=1) is old
+    assert exit_of_this_start(old, restart=2) is None
+    assert exit_of_this_start(old, began=49.0) is old
+    assert exit_of_this_start(old, began=51.0) is None
+    assert exit_of_this_start(old) is old, "nothing is known of a later start"
 
 
 def test_an_engine_that_knows_how_long_it_takes_is_believed(tmp_path: Path) -> None:

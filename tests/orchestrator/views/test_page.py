@@ -5,12 +5,12 @@ import json
 import os
 import re
 import xml.etree.ElementTree as ElementTree
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orchestrator.description.profile import Profile
 from orchestrator.planning.planner import make_plan

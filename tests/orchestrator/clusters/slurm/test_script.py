@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from jobs.spec import Job, Resources
-from orchestrator.clusters.slurm.script import script_text
+from jobs.spec import Resources
+from orchestrator.clusters.slurm.script import JobScript, script_text
 from orchestrator.description.profile import Profile
 
 GOLDEN = """#!/bin/bash
@@ -47,21 +47,14 @@ def test_the_script_is_what_slurm_should_read() -> None:
         setup=["module load cuda"],
         environment={"HF_HOME": "/scratch/my models"},
     )
-    job = Job(
-        name="train",
-        stage="train",
-        axes={},
-        engine="ppo",
-        command=None,
-        config={},
-        resources=Resources(gpus=2, cpus=32, memory_gb=128, minutes=720),
-    )
     text = script_text(
         profile,
-        job,
-        "mtl-comparison.train/arm=pcgrad,seed=0.0123456789",
-        Path("/runs/my run/100%/log.txt"),
-        "afterok:17:18",
-        ["python", "-m", "orchestrator.node", "/runs/my run", "1", "0123456789"],
+        Resources(gpus=2, cpus=32, memory_gb=128, minutes=720),
+        JobScript(
+            name="mtl-comparison.train/arm=pcgrad,seed=0.0123456789",
+            log=Path("/runs/my run/100%/log.txt"),
+            dependency="afterok:17:18",
+            command=["python", "-m", "orchestrator.node", "/runs/my run", "1", "0123456789"],
+        ),
     )
     assert text == GOLDEN

@@ -1,11 +1,16 @@
-"""What the nodes run is what was launched: copies of the code, made before anything is submitted
-and never changed.
+"""Copy the code when something is launched, so that the nodes run what was launched.
 
-    runs/.code/<hash>/                     the engines and the program of the nodes; one copy per distinct code, of all runs
-    runs/<experiment>/<run>/work/<hash>/   with ``snapshot: true`` the files of the folder orch was called in; commands run there
-    runs/<experiment>/<run>/work/<hash>.json    what was copied, by path, with the sha256 of each file
+In: the installed packages, or the folder that orch was called in. Out: the hash of a copy, which is
+made before anything is submitted and never changed:
 
-The hash is over names and contents. A copy appears by rename, so it is whole or not there.
+    runs/.code/<hash>/             the engines and the program of the nodes; one copy per distinct
+                                   code, of all runs
+    runs/<experiment>/<run>/work/<hash>/       with ``snapshot: true`` the files of the folder that
+                                   orch was called in; commands run there
+    runs/<experiment>/<run>/work/<hash>.json   what was copied, by path, with the sha256 of each file
+
+The hash is over names and contents. A copy appears by rename, so it is whole or not there. Called
+by launches.py, `orch check` (how large a copy would be) and `orch rerun`.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from orchestrator.node import attempt
 from orchestrator.node.system import write_json
 
 CODE = ".code"
+"""Folder of the copies, below that of the runs."""
 MOST_MEGABYTES = 100
 """Largest folder that ``snapshot: true`` copies."""
 PRIVATE = (".env", ".netrc", ".pgpass", "id_rsa", "id_ed25519", "credentials.json")
@@ -62,12 +68,12 @@ def take_engines(root: Path) -> str:
     place = root / CODE / name
 
     def whole() -> bool:
-        return (
-            hash_of(
-                {path: (place / path).read_bytes() for path in contents if (place / path).is_file()}
-            )
-            == name
-        )
+        """Whether the copy holds what its name says; after a power cut it may not."""
+        copied = {}
+        for path in contents:
+            if (place / path).is_file():
+                copied[path] = (place / path).read_bytes()
+        return hash_of(copied) == name
 
     if place.exists() and whole():
         return name
@@ -114,36 +120,32 @@ def changed_files(root: Path, before: str, after: str) -> list[str]:
 def folder_files(folder: Path) -> tuple[list[str], list[str]]:
     """Files of a folder that git tracks, and untracked ones that it does not ignore; and those left
     out. CheckError without git."""
-    listed = (
-        subprocess.run(
-            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=folder,
-            capture_output=True,
-            check=False,
-        )
-        if shutil.which("git")
-        else None
-    )
+    there, private, repositories = [], [], []
+    for name in files_known_to_git(folder):
+        path = folder / name
+        base = name.rpartition("/")[2]
+        if base in PRIVATE or name.endswith(PRIVATE_ENDS):
+            private.append(name)
+        elif path.is_symlink() or path.is_file():
+            there.append(name)
+        elif path.is_dir():
+            repositories.append(name)  # in this one; git names no other folders
+    return there, [*private, *repositories]
+
+
+def files_known_to_git(folder: Path) -> list[str]:
+    """Paths that git tracks or would take, each once; some may be gone."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = None
+    if shutil.which("git"):
+        listed = subprocess.run(command, cwd=folder, capture_output=True, check=False)
     if listed is None or listed.returncode != 0:
         raise CheckError(
             f"snapshot: true copies the files that git knows, and {folder} is in no git "
-            "repository: git init, or take "
-            "'snapshot' out of the experiment file"
+            "repository: git init, or take 'snapshot' out of the experiment file"
         )
-    names = list(dict.fromkeys(os.fsdecode(name) for name in listed.stdout.split(b"\0") if name))
-    private = [
-        name for name in names if name.rpartition("/")[2] in PRIVATE or name.endswith(PRIVATE_ENDS)
-    ]
-    left_out = [
-        *private,
-        *(name for name in names if (folder / name).is_dir() and not (folder / name).is_symlink()),
-    ]
-    there = [
-        name
-        for name in names
-        if name not in set(left_out) and ((folder / name).is_symlink() or (folder / name).is_file())
-    ]
-    return there, left_out
+    names = [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
+    return list(dict.fromkeys(names))
 
 
 def measured(folder: Path) -> tuple[list[str], list[str]]:
@@ -151,7 +153,8 @@ def measured(folder: Path) -> tuple[list[str], list[str]]:
     too much, or unknown."""
     names, left_out = folder_files(folder)
     sizes = {name: (folder / name).lstat().st_size for name in names}
-    if (total := sum(sizes.values())) > MOST_MEGABYTES * 2**20:
+    total = sum(sizes.values())
+    if total > MOST_MEGABYTES * 2**20:
         largest = sorted(names, key=lambda name: -sizes[name])[:3]
         raise CheckError(
             f"snapshot: true would copy {total / 2**20:.0f} MB of {folder}, more than "
@@ -174,15 +177,9 @@ def take_folder(folder: Path, work: Path) -> str:
             copy_one(folder, draft, name)
         draft.mkdir(parents=True, exist_ok=True)  # of an empty folder
         put_in_place(draft, work / digest)
+        hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
         write_json(
-            work / f"{digest}.json",
-            {
-                "from": str(folder),
-                "left_out": left_out,
-                "files": {
-                    name: hashlib.sha256(content).hexdigest() for name, content in contents.items()
-                },
-            },
+            work / f"{digest}.json", {"from": str(folder), "left_out": left_out, "files": hashes}
         )
     return digest
 
@@ -217,12 +214,11 @@ def copy_launched(work: Path, digest: str, target: Path) -> None:
     """Copy a run's snapshot into another run, from what was kept. RunError if what ran there has
     changed one of its files."""
     manifest = json.loads((work / f"{digest}.json").read_text())
-    changed = [
-        name
-        for name, sha in manifest["files"].items()
-        if not os.path.lexists(work / digest / name)
-        or hashlib.sha256(content_of(work / digest, name)).hexdigest() != sha
-    ]
+    changed = []
+    for name, sha in manifest["files"].items():
+        gone = not os.path.lexists(work / digest / name)
+        if gone or hashlib.sha256(content_of(work / digest, name)).hexdigest() != sha:
+            changed.append(name)
     if changed:
         raise RunError(
             f"{work / digest}: {', '.join(changed[:3])} was changed by what ran there: "

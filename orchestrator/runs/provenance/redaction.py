@@ -1,5 +1,9 @@
-"""What must not be written down: values of variables whose names say that they are secret, and
-texts that look like keys."""
+"""Take secrets out of a text before it is written down: values of variables whose names say that
+they are secret, and texts that look like keys.
+
+In: a text, and the environment. Out: the text with ``<NAME>`` or ``<secret>`` in their place. Called
+wherever something is kept or shown that a person or a job wrote: launches, logs, messages, pages.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +12,26 @@ import re
 from collections.abc import Mapping
 
 NAMES = re.compile(
-    r"(?:^|_)(?:[A-Z0-9]*TOKENS?|[A-Z0-9]*KEYS?|[A-Z0-9]*SECRETS?|[A-Z0-9]*PASSWORDS?|PASSWD|PASSPHRASE|CREDENTIALS?|WEBHOOK"
-    r"|PAT)(?:_|$)",
+    r"(?:^|_)(?:[A-Z0-9]*TOKENS?|[A-Z0-9]*KEYS?|[A-Z0-9]*SECRETS?|[A-Z0-9]*PASSWORDS?"
+    r"|PASSWD|PASSPHRASE|CREDENTIALS?|WEBHOOK|PAT)(?:_|$)",
     re.IGNORECASE,
 )
 """Names of variables whose values are secrets."""
 SHORTEST = 8
 """A value of fewer letters is in too many texts by chance."""
 KNOWN = re.compile(
-    r"hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}"
+    r"hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}"
+    r"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}"
     r"|AKIA[0-9A-Z]{16}|xox[abprs]-[\w-]{10,}|https://hooks\.slack\.com/services/[\w/]+"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[^-]*(?:-----END [A-Z ]*PRIVATE KEY-----)?"
 )
 """How keys of common services begin."""
+# A key is long and has both letters and digits; a path or a sentence has not.
 RANDOM = r"(?=[^\s'\"]*\d)(?=[^\s'\"]*[A-Za-z])[\w./+=-]{16,}"
 ASSIGNED = re.compile(
     rf"(\b[A-Z0-9_]*(?:TOKEN|KEY)[A-Z0-9_]*['\"]?\s*[:=]\s*['\"]?){RANDOM}"
-    r"|(\b[A-Z0-9_]*(?:SECRET|PASSWORD|PASSWD|PASSPHRASE)[A-Z0-9_]*['\"]?\s*[:=]\s*['\"]?)[^\s'\"$(]{8,}"
+    r"|(\b[A-Z0-9_]*(?:SECRET|PASSWORD|PASSWD|PASSPHRASE)[A-Z0-9_]*['\"]?\s*[:=]\s*['\"]?)"
+    r"[^\s'\"$(]{8,}"
 )
 """``HF_TOKEN = "..."``, as it stands in a script or a .env file; ``EOS_TOKEN = "<|end|>"`` is
 none."""
@@ -38,11 +45,12 @@ def is_secret(name: str) -> bool:
 def secret_values(environment: Mapping[str, str] | None = None) -> dict[str, str]:
     """Values of secret variables -> name, longest first. The path of a file with a secret is
     none."""
-    found = {
-        value: name
-        for name, value in (os.environ if environment is None else environment).items()
-        if len(value) >= SHORTEST and not value.startswith("/") and is_secret(name)
-    }
+    found = {}
+    for name, value in (os.environ if environment is None else environment).items():
+        is_path = value.startswith("/")
+        if len(value) >= SHORTEST and not is_path and is_secret(name):
+            found[value] = name
+    # The longest first: one value may be a part of another.
     return dict(sorted(found.items(), key=lambda pair: -len(pair[0])))
 
 
@@ -50,6 +58,5 @@ def redacted(text: str, environment: Mapping[str, str] | None = None) -> str:
     """``text`` without secrets; what stands in their place says whose value it was."""
     for value, name in secret_values(environment).items():
         text = text.replace(value, f"<{name}>")
-    return ASSIGNED.sub(
-        lambda match: f"{match[1] or match[2]}<secret>", KNOWN.sub("<secret>", text)
-    )
+    text = KNOWN.sub("<secret>", text)
+    return ASSIGNED.sub(lambda match: f"{match[1] or match[2]}<secret>", text)

@@ -1,13 +1,17 @@
-"""What a run was launched with: commit and uncommitted changes, description, environment, and the
-copy of the code that its jobs run.
+"""Note what a run was launched with: commit and uncommitted changes, description, environment, and
+the copy of the code that its jobs run.
+
+In: the run's folder and its plan. Out, in the run's folder:
 
     code.json                      the newest copy of the code, which what is submitted next runs
     provenance/<n>/launch.json     launch n: when, by which command, git, environment of orch, code
-    provenance/<n>/changes.patch   what differed from the commit; binary files are named, secrets left out
+    provenance/<n>/changes.patch   what differed from the commit; binary files are named, secrets
+                                   left out
     provenance/<n>/experiment.yaml the experiment file as it was
 
-A launch that brings nothing new adds nothing. What a job itself ran with is in its
-``out/environment.json`` (engines) and the ``code`` of its ``attempt-<n>/claim.json``.
+Called by every command that submits (launch, retry, evolve, rerun). A launch that brings nothing
+new adds nothing. What a job itself ran with is in its ``out/environment.json`` (engines) and the
+``code`` of its ``attempt-<n>/claim.json``.
 """
 
 from __future__ import annotations
@@ -29,15 +33,25 @@ from engines.contract.environment import environment
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_json, write_text
 from orchestrator.planning.plan import Plan
-from orchestrator.runs.code_copies import CODE, changed_files, sentence, take_engines, take_folder
-from orchestrator.runs.redaction import redacted
+from orchestrator.runs.provenance.code_copies import (
+    CODE,
+    changed_files,
+    sentence,
+    take_engines,
+    take_folder,
+)
+from orchestrator.runs.provenance.redaction import redacted
 
 PATCH_BYTES = 1_000_000
 """More of uncommitted changes is cut off, and said to be."""
 GIT_SECONDS = 30.0
+"""Longest wait for one call of git."""
 UNTRACKED = 200
 """So many untracked files are listed."""
 Tell = Callable[[str], None]
+"""Takes a line for the person who launches."""
+PATCH, DESCRIPTION = "changes.patch", "experiment.yaml"
+"""Files of a launch beside its ``launch.json``."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +77,7 @@ def quiet(_line: str) -> None:
 
 
 def code_of(run_folder: Path) -> Code:
-    """The copy that the newest launch or retry made. RunError if it is gone; of a run of before
+    """The copy that the newest launch or retry made. RunError if it is gone. For a run from before
     there were copies it is made now."""
     path = run_folder / "code.json"
     root = run_folder.parent.parent
@@ -103,29 +117,25 @@ def git(folder: Path, *arguments: str) -> bytes | None:
 
 def git_state(folder: Path) -> tuple[dict[str, Any] | None, str]:
     """Commit, branch, changed and untracked files of the repository that ``folder`` lies in, and
-    the changes as a patch."""
+    the changes as a patch; None and "" outside of one."""
     status = git(folder, "status", "--porcelain=v2", "--branch", "--untracked-files=normal", "-z")
     if status is None:
         return None, ""
     entries = os.fsdecode(status).split("\0")
-    heads = dict(
-        entry[2:].split(" ", 1) for entry in entries if entry.startswith("# ") and " " in entry[2:]
-    )
+    # "# branch.oid 1a2b...", "1 .M N... path" for a changed file, "? path" for an untracked one.
+    heads = [entry[2:] for entry in entries if entry.startswith("# ") and " " in entry[2:]]
+    branch = dict(head.split(" ", 1) for head in heads)
     untracked = [entry[2:] for entry in entries if entry.startswith("? ")]
-    commit = None if heads["branch.oid"] == "(initial)" else heads["branch.oid"]
+    commit = None if branch["branch.oid"] == "(initial)" else branch["branch.oid"]
     patch = ""
     if commit and any(entry[:2] in ("1 ", "2 ", "u ") for entry in entries):
-        patch = (
-            git(folder, "diff", "HEAD", "--no-ext-diff", "--no-textconv", "--no-color") or b""
-        ).decode(errors="replace")
-    remote = (
-        (git(folder, "config", "--get", "remote.origin.url") or b"")
-        .decode(errors="replace")
-        .strip()
-    )
+        options = ("--no-ext-diff", "--no-textconv", "--no-color")
+        patch = git_text(folder, "diff", "HEAD", *options)
+    remote = git_text(folder, "config", "--get", "remote.origin.url").strip()
     return {
         "commit": commit,
-        "branch": heads.get("branch.head"),
+        "branch": branch.get("branch.head"),
+        # Without the user and the password that an address may hold.
         "remote": re.sub(r"://[^/@]*@", "://", remote) or None,
         "changed": re.findall(r"^diff --git a/.* b/(.*)$", patch, re.MULTILINE),
         "binary": re.findall(r"^Binary files .*? and b/(.*) differ$", patch, re.MULTILINE),
@@ -133,6 +143,11 @@ def git_state(folder: Path) -> tuple[dict[str, Any] | None, str]:
         "untracked_more": max(0, len(untracked) - UNTRACKED),
         "patch_cut": len(patch.encode()) > PATCH_BYTES,
     }, redacted(cut(patch))
+
+
+def git_text(folder: Path, *arguments: str) -> str:
+    """What git says as text; empty if it says nothing."""
+    return (git(folder, *arguments) or b"").decode(errors="replace")
 
 
 def cut(patch: str) -> str:
@@ -162,53 +177,67 @@ def note(
     """Keep the code as it is now and what it was launched with. Jobs submitted from now on run this
     code; queued ones keep theirs.
 
-    ``again``: a launch of another run whose code is taken instead of the present one.
+    Args:
+        cwd: where the person called orch, whose repository is described.
+        action: the command, such as ``launch`` or ``retry``.
+        again: a launch of another run whose code is taken instead of the present one.
     """
-    root = run_folder.parent.parent
     if again is None:
-        name, work = (
-            take_engines(root),
-            take_folder(cwd, run_folder / "work") if plan.snapshot else None,
-        )
-        state, patch = git_state(cwd)
+        code, patch = present_code(run_folder, plan, cwd)
     else:
-        name, work, state, patch = (
-            again["code"],
-            again["work"],
-            again["git"],
-            kept(again, "changes.patch"),
-        )
-    told: dict[str, Any] = {
-        "action": action,
-        "code": name,
-        "work": work,
-        "preset": plan.preset,
-        "overrides": list(plan.overrides),
-        "git": state,
-        "environment": environment(),
-        "orchestrator": str(Path(__file__).parents[1]),
-        "user": getpass.getuser(),
-    }
-    before = launches(run_folder)[-1:]
-    text = kept(before[0], "experiment.yaml") if action == "retry" and before else description(plan)
-    if (
-        before
-        and all(before[0].get(key) == told[key] for key in told if key != "action")
-        and (kept(before[0], "changes.patch"), kept(before[0], "experiment.yaml")) == (patch, text)
-    ):
+        code, patch = launched_code(again)
+    launch = {"action": action, **code, **circumstances(plan)}
+    earlier = launches(run_folder)
+    newest = earlier[-1] if earlier else None
+    text = description(plan)
+    if action == "retry" and newest is not None:
+        # It takes the plan that is there, whatever the experiment file says by now.
+        text = kept(newest, DESCRIPTION)
+    if newest is not None and same_launch(newest, launch, patch, text):
         return
-    folder = run_folder / "provenance" / str(len(launches(run_folder)) + 1)
+    folder = run_folder / "provenance" / str(len(earlier) + 1)
     folder.mkdir(parents=True, exist_ok=True)
-    for file, content in (("changes.patch", patch), ("experiment.yaml", text)):
+    for file, content in ((PATCH, patch), (DESCRIPTION, text)):
         if content:
             write_text(folder / file, content)
     write_json(
         folder / "launch.json",
-        {**told, "time": time.time(), "host": socket.gethostname(), "cwd": str(cwd)},
+        {**launch, "time": time.time(), "host": socket.gethostname(), "cwd": str(cwd)},
     )
-    write_json(run_folder / "code.json", {"code": name, "work": work})
-    if before:
-        tell_changes(root, before[0], told, tell)
+    write_json(run_folder / "code.json", {"code": launch["code"], "work": launch["work"]})
+    if newest is not None:
+        tell_changes(run_folder.parent.parent, newest, launch, tell)
+
+
+def circumstances(plan: Plan) -> dict[str, Any]:
+    """With which preset and overrides, in which environment and by whom it is launched."""
+    return {
+        "preset": plan.preset,
+        "overrides": list(plan.overrides),
+        "environment": environment(),
+        "orchestrator": str(Path(__file__).parents[2]),
+        "user": getpass.getuser(),
+    }
+
+
+def present_code(run_folder: Path, plan: Plan, cwd: Path) -> tuple[dict[str, Any], str]:
+    """Copies of the code as it is now, what git says of it, and the uncommitted changes."""
+    code = take_engines(run_folder.parent.parent)
+    work = take_folder(cwd, run_folder / "work") if plan.snapshot else None
+    state, patch = git_state(cwd)
+    return {"code": code, "work": work, "git": state}, patch
+
+
+def launched_code(launch: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The same of a launch of another run."""
+    return {key: launch[key] for key in ("code", "work", "git")}, kept(launch, PATCH)
+
+
+def same_launch(before: dict[str, Any], now: dict[str, Any], patch: str, text: str) -> bool:
+    """Whether a launch brings nothing new, whatever command made it."""
+    if any(before.get(key) != now[key] for key in now if key != "action"):
+        return False
+    return kept(before, PATCH) == patch and kept(before, DESCRIPTION) == text
 
 
 def tell_changes(root: Path, before: dict[str, Any], now: dict[str, Any], tell: Tell) -> None:

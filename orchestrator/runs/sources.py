@@ -1,0 +1,141 @@
+"""What the sources say of a job: the scheduler's queue and accounting, and the job's own exit
+record.
+
+Clusters make ``SchedulerRecord``, the run's folder gives ``ExitRecord``; ``reconcile`` weighs them,
+``orch costs`` adds up the hours of exit records.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from orchestrator.node.system import ended_by_itself, read_json
+from orchestrator.runs.record import JobState
+
+SIGNALS = {number.value: number.name for number in signal.Signals}
+
+
+class SchedulerRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a scheduler says of one job."""
+
+    job_id: str
+    token: str
+    state: JobState
+    reason: str = ""
+    started: float | None = None
+    expected_start: float | None = None
+    """Of a pending job, where the scheduler has an idea."""
+    ended: float | None = None
+    host: str | None = None
+    exit_code: int | None = None
+    source: str = "scheduler"
+    asked: float | None = None
+    """When the scheduler was asked, in Unix seconds; None: now."""
+
+
+Answer = dict[str, SchedulerRecord] | None
+"""What the scheduler says, by token; None: it could not be asked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExitRecord:
+    """``exit.json``: what the node wrote when a start of an attempt ended."""
+
+    token: str
+    job_id: str
+    host: str
+    pid: int
+    exit_code: int
+    """Of the engine; negative: ended by that signal."""
+    started: float
+    ended: float
+    results: bool
+    """Whether the results were there."""
+    reason: str = ""
+    """The log line that says why it failed."""
+    signals: tuple[str, ...] = ()
+    """Signals the attempt received, in order."""
+    restart: int = 0
+    """How often the scheduler had started this attempt before."""
+    requeued: bool = False
+    """Whether it saved its state before its time limit and asked to be started again."""
+    resources: Mapping[str, int] | None = None
+    """What the attempt had asked for; None in a run that an older version prepared."""
+    oom_kills: int | None = None
+    """How many of its processes the kernel killed for want of memory; None: the node could not
+    tell."""
+    state: str = ""
+    """CANCELLED where only the node knows: what it needs is not there, or it alone of its pack was
+    ended."""
+    neighbours: int = 0
+    """How many other jobs shared its allocation."""
+    usage: Mapping[str, Any] | None = None
+    """CPU seconds, peak memory and GPU use as the node measured them (``usage`` in
+    orchestrator/node/system.py)."""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ExitRecord:
+        """From the JSON document. Keys that a newer version wrote are left out."""
+        known = {key: value for key, value in values.items() if key in cls.__dataclass_fields__}
+        known["signals"] = tuple(values["signals"])
+        return cls(**known)
+
+    @property
+    def by_itself(self) -> bool:
+        """Whether a member of a pack ended by itself, and not because its allocation was ended."""
+        return ended_by_itself(self.results, self.state, self.requeued, self.signals)
+
+    @property
+    def cause(self) -> str:
+        """One line: the cause that the record names, else how the program ended."""
+        if self.reason:
+            return self.reason
+        if self.exit_code < 0:
+            number = -self.exit_code
+            name = f" ({SIGNALS[number]})" if number in SIGNALS else ""
+            return f"ended by signal {number}{name}"
+        if self.exit_code > 0:
+            return f"exit code {self.exit_code}"
+        return "exit code 0, but no results"
+
+
+def exit_of_this_start(
+    exit_record: ExitRecord | None, *, restart: int | None = None, began: float | None = None
+) -> ExitRecord | None:
+    """The exit record if the newest start of its attempt left it; None if it is from before a
+    requeue.
+
+    A requeued job is started again in the same folder, and until that start ends the ``exit.json``
+    of the one before lies there.
+
+    Args:
+        restart: the number of the newest start, which its claim holds.
+        began: where only the scheduler tells of the newest start: when it began.
+    """
+    if exit_record is None:
+        return None
+    if restart is not None and exit_record.restart != restart:
+        return None
+    if began is not None and began > exit_record.ended:
+        return None
+    return exit_record
+
+
+def read_exit(path: Path) -> ExitRecord | None:
+    """The exit record in a file; None if there is none."""
+    return ExitRecord.from_dict(json.loads(path.read_text())) if path.exists() else None
+
+
+def read_exit_of_this_start(path: Path) -> ExitRecord | None:
+    """The exit record at ``path`` if the newest start left it, by the claim beside it; else None."""
+    claim = path.with_name("claim.json")
+    if not claim.exists():
+        return None
+    return exit_of_this_start(read_exit(path), restart=read_json(claim)["restart"])
