@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.checks.site import Wanted, init
+from orchestrator.checks.new_profile import Wanted, init
 from orchestrator.description.profile import USER_FILE, known_profiles, load_profile
 from orchestrator.errors import OrchError
 
