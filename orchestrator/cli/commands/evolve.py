@@ -12,55 +12,58 @@ from orchestrator.cli.shared import submitted_and_done
 from orchestrator.description.profile import load_profile
 from orchestrator.runs.lookup import find_run
 
+Checkpoints = Annotated[
+    str,
+    typer.Option(
+        help="all, best, last, every:N, or epochs: 5,10. The model that a training began with "
+        "is a point of every curve."
+    ),
+]
+Folders = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Follow the checkpoints below a folder: an output folder, Hugging Face "
+        "folders, verl's global_step_N. May be repeated."
+    ),
+]
+TrainingJobs = Annotated[
+    list[str] | None,
+    typer.Option("--job", help="Only this training job or stage of the run. May be repeated."),
+]
+PerJob = Annotated[
+    int | None,
+    typer.Option(min=1, help="Checkpoints per evaluation job; one job per training without it."),
+]
+Base = Annotated[
+    Path | None,
+    typer.Option(help="Folder with config.json and tokenizer, for folders of weights alone."),
+]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(help="YAML file with the config of engine evaluation; without it the run's own."),
+]
+EvolutionSet = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Override a key: evaluate.config.limit=50, evaluate.resources.gpus=1, "
+        "report.config.axis=arm. May be repeated.",
+    ),
+]
+Watch = Annotated[bool, typer.Option("--watch", help="Live until the evolution is over.")]
+
 
 def evolve(
     run: RunName = None,
-    checkpoints: Annotated[
-        str,
-        typer.Option(
-            help="all, best, last, every:N, or epochs: 5,10. The model that a training began with "
-            "is a point of every curve."
-        ),
-    ] = "all",
-    folder: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Follow the checkpoints below a folder: an output folder, Hugging Face "
-            "folders, verl's global_step_N. May be repeated."
-        ),
-    ] = None,
-    job: Annotated[
-        list[str] | None,
-        typer.Option("--job", help="Only this training job or stage of the run. May be repeated."),
-    ] = None,
-    per_job: Annotated[
-        int | None,
-        typer.Option(
-            min=1, help="Checkpoints per evaluation job; one job per training without it."
-        ),
-    ] = None,
-    base: Annotated[
-        Path | None,
-        typer.Option(help="Folder with config.json and tokenizer, for folders of weights alone."),
-    ] = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            help="YAML file with the config of engine evaluation; without it the run's own."
-        ),
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="Override a key: evaluate.config.limit=50, "
-            "evaluate.resources.gpus=1, report.config.axis=arm. May be repeated.",
-        ),
-    ] = None,
+    checkpoints: Checkpoints = "all",
+    folder: Folders = None,
+    job: TrainingJobs = None,
+    per_job: PerJob = None,
+    base: Base = None,
+    config: ConfigFile = None,
+    overrides: EvolutionSet = None,
     cluster: ClusterName = None,
-    watch: Annotated[
-        bool, typer.Option("--watch", help="Live until the evolution is over.")
-    ] = False,
+    watch: Watch = False,
 ) -> None:
     """Score every checkpoint of a run's trainings once, also while they still run, and report how
     they evolved.
@@ -71,10 +74,10 @@ def evolve(
     import orchestrator.scores.evolve
     from orchestrator.scores.evolve import Request, source_of
 
-    # Folders alone need no run; without either it is the newest run.
-    source = source_of(find_run(run)) if run is not None or not folder else None
+    # Folders alone need no run. Without either, the newest run is followed.
+    follows_run = run is not None or not folder
     request = Request(
-        source=source,
+        source=source_of(find_run(run)) if follows_run else None,
         folders=tuple(path.resolve() for path in folder or ()),
         checkpoints=checkpoints,
         per_job=per_job,
@@ -84,14 +87,12 @@ def evolve(
         overrides=tuple(overrides or ()),
         profile=load_profile(cluster) if cluster else None,
     )
-    evolution, records = orchestrator.scores.evolve.evolve(request, print)
+    made, records = orchestrator.scores.evolve.evolve(request, print)
     if not records:
-        print(
-            f"{evolution.name}: there is no checkpoint yet; call again once a training has made one"
-        )
+        print(f"{made.name}: there is no checkpoint yet; call again once a training has made one")
         return
-    print(submitted_and_done(evolution, records))
+    print(submitted_and_done(made, records))
     if watch:
         from orchestrator.views.watch.follow import watch_run
 
-        raise typer.Exit(watch_run(evolution))
+        raise typer.Exit(watch_run(made))

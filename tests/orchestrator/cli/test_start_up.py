@@ -103,7 +103,8 @@ def imported_by(tmp_path, code: str, *words: str, expected: int) -> set[str]:
     """Every module in a fresh interpreter after ``code`` and `orch` with these words."""
     program = (
         f"import sys\nfrom orchestrator.cli.__main__ import main\n{code}\n"
-        f"try:\n    main()\nexcept SystemExit as end:\n    assert end.code == {expected}, end.code\n"
+        "try:\n    main()\nexcept SystemExit as end:\n"
+        f"    assert end.code == {expected}, end.code\n"
         "print(*sys.modules)"
     )
     done = subprocess.run(
