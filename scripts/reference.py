@@ -15,7 +15,7 @@ import importlib
 import inspect
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from pathlib import Path
 from typing import Any
@@ -97,17 +97,15 @@ def model_table(kind: type[BaseModel], seen: set[type]) -> Iterator[str]:
     yield "| --- | --- | --- | --- |"
     nested: list[type[BaseModel]] = []
     for name, field in kind.model_fields.items():
-        default = (
-            "required"
-            if field.is_required()
-            else f"`{field.get_default(call_default_factory=True)!r}`"
-        )
-        if isinstance(field.get_default(call_default_factory=True), BaseModel):
+        value = field.get_default(call_default_factory=True)
+        if field.is_required():
+            default = "required"
+        elif isinstance(value, BaseModel):
             default = "as below"
-        yield (
-            f"| `{name}` | `{cell(type_name(field.annotation))}` | {cell(default)} | "
-            f"{cell(texts.get(name, ''))} |"
-        )
+        else:
+            default = f"`{value!r}`"
+        type_text, about = cell(type_name(field.annotation)), cell(texts.get(name, ""))
+        yield f"| `{name}` | `{type_text}` | {cell(default)} | {about} |"
         nested += [part for part in model_parts(field.annotation) if part not in seen]
     for part in nested:
         if part not in seen:
@@ -148,11 +146,11 @@ def commands() -> Iterator[str]:
     for name, command in sorted(parts):
         if command.hidden:
             continue
-        words = [
-            p.name.upper() if p.required else f"[{p.name.upper()}]"
-            for p in command.params
-            if p.param_type_name == "argument"
-        ]
+        words = []
+        for parameter in command.params:
+            if parameter.param_type_name == "argument":
+                word = parameter.name.upper()
+                words.append(word if parameter.required else f"[{word}]")
         yield f"### `{' '.join(['orch', name, *words])}`"
         yield ""
         yield " ".join((command.help or "").split())
@@ -168,54 +166,66 @@ def commands() -> Iterator[str]:
         yield ""
 
 
-def reference() -> str:
-    """The whole page."""
-    description = importlib.import_module("orchestrator.description.experiment")
+def key_table(texts: Mapping[str, str]) -> list[str]:
+    """A table of keys and what they do."""
+    rows = [f"| `{key}` | {cell(text)} |" for key, text in texts.items()]
+    return ["| key | |", "| --- | --- |", *rows]
+
+
+def description() -> Iterator[str]:
+    """The keys of an experiment file, of a cluster's profile, and the states of a job."""
+    experiment = importlib.import_module("orchestrator.description.experiment")
+    gate = importlib.import_module("orchestrator.description.gate_reader")
+    notify = importlib.import_module("orchestrator.description.notifications")
     profile = importlib.import_module("orchestrator.description.profile")
     spec = importlib.import_module("jobs.spec")
-    state = importlib.import_module("orchestrator.runs.record")
+    record = importlib.import_module("orchestrator.runs.record")
+    yield from ["## Experiment file", "", *key_table(experiment.KEYS)]
+    yield from ["", "### Stage", "", *key_table(experiment.STAGE_KEYS)]
+    yield from ["", "### `when` and `unless`", "", *key_table(gate.GATE_KEYS)]
+    yield from ["", "### `resources`", "", *dataclass_table(spec.Resources)]
+    yield from ["", "## Cluster profile", "", *dataclass_table(profile.Profile)]
+    yield from ["", "### `notify`", "", *key_table(notify.KEYS)]
+    yield from ["", "## States", "", "| state | |", "| --- | --- |"]
+    for name, text in field_assignments(record.JobState).items():
+        yield f"| {name} | {cell(text)} |"
+
+
+def engines() -> Iterator[str]:
+    """The keys of every engine's config."""
+    for name in ENGINES:
+        config = importlib.import_module(f"engines.{name}").Config
+        about = first_paragraph(importlib.import_module(config.__module__))
+        yield from ["", f"## Engine `{name}`", "", about, "", *model_table(config, set())]
+
+
+def metrics() -> Iterator[str]:
+    """Every metric that results may have."""
+    yield from ["", "## Metrics", ""]
+    yield from ["| metric | unit | range | better | |", "| --- | --- | --- | --- | --- |"]
+    words = {True: "higher", False: "lower", None: ""}
+    for name, metric in METRICS.items():
+        low = "" if metric.low is None else metric.low
+        high = "" if metric.high is None else metric.high
+        better = words[metric.higher_is_better]
+        about = cell(metric.about)
+        yield f"| `{name}` | {metric.unit} | {low} to {high} | {better} | {about} |"
+
+
+def reference() -> str:
+    """The whole page."""
     lines = [
         "# Reference",
         "",
         "Written by `python scripts/reference.py` from the code; a test fails when the two differ.",
         "",
-    ]
-    lines += ["## Commands", ""]
-    lines += commands()
-    lines += ["## Experiment file", "", "| key | |", "| --- | --- |"]
-    lines += [f"| `{key}` | {cell(text)} |" for key, text in description.KEYS.items()]
-    lines += ["", "### Stage", "", "| key | |", "| --- | --- |"]
-    lines += [f"| `{key}` | {cell(text)} |" for key, text in description.STAGE_KEYS.items()]
-    gate = importlib.import_module("orchestrator.description.gate_reader")
-    lines += ["", "### `when` and `unless`", "", "| key | |", "| --- | --- |"]
-    lines += [f"| `{key}` | {cell(text)} |" for key, text in gate.GATE_KEYS.items()]
-    lines += ["", "### `resources`", "", *dataclass_table(spec.Resources)]
-    lines += ["", "## Cluster profile", "", *dataclass_table(profile.Profile)]
-    notify = importlib.import_module("orchestrator.description.notifications")
-    lines += ["", "### `notify`", "", "| key | |", "| --- | --- |"]
-    lines += [f"| `{key}` | {cell(text)} |" for key, text in notify.KEYS.items()]
-    lines += ["", "## States", "", "| state | |", "| --- | --- |"]
-    lines += [
-        f"| {name} | {cell(text)} |" for name, text in field_assignments(state.JobState).items()
-    ]
-    for name in ENGINES:
-        module = importlib.import_module(f"engines.{name}")
-        about = first_paragraph(importlib.import_module(module.Config.__module__))
-        lines += ["", f"## Engine `{name}`", "", about, "", *model_table(module.Config, set())]
-    lines += [
+        "## Commands",
         "",
-        "## Metrics",
-        "",
-        "| metric | unit | range | better | |",
-        "| --- | --- | --- | --- | --- |",
+        *commands(),
+        *description(),
+        *engines(),
+        *metrics(),
     ]
-    for name, metric in METRICS.items():
-        better = {True: "higher", False: "lower", None: ""}[metric.higher_is_better]
-        bounds = (
-            f"{'' if metric.low is None else metric.low} to "
-            f"{'' if metric.high is None else metric.high}"
-        )
-        lines.append(f"| `{name}` | {metric.unit} | {bounds} | {better} | {cell(metric.about)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.checks.slurm import minutes
+from orchestrator.checks.slurm import minutes, parse_partitions
 from orchestrator.clusters.slurm import queries
 from orchestrator.clusters.slurm.queries import Reply
 from orchestrator.errors import CheckError
@@ -97,16 +97,6 @@ def parse_nodes(text: str) -> tuple[Nodes, ...]:
                 )
             )
     return tuple(found)
-
-
-def parse_partitions(text: str) -> dict[str, dict[str, str]]:
-    """Partitions by name, from ``scontrol show partition --oneliner``."""
-    found = {}
-    for line in text.splitlines():
-        fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        if "PartitionName" in fields:
-            found[fields["PartitionName"]] = fields
-    return found
 
 
 def parse_associations(text: str) -> tuple[Association, ...]:

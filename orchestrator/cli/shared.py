@@ -1,5 +1,9 @@
-"""What several commands share: reading an experiment into a plan, checking it, and what is said
-after a launch. Called by the commands that plan or launch."""
+"""What several commands share: reading an experiment into a plan, checking it, what is said after a
+launch, and following it.
+
+Called by the commands that plan or launch. What reads descriptions or draws is imported late: the
+shell imports a command for every TAB after its name.
+"""
 
 from __future__ import annotations
 
@@ -37,3 +41,11 @@ def submitted_and_done(run: Run, records: Sequence[Record]) -> str:
         f"{run.name}: {submitted} jobs submitted, {done} of {len(records)} done before; "
         f"look at it: orch status {run.name}"
     )
+
+
+def follow(run: Run) -> int:
+    """Show a run live until it is over; exit code 0 if everything completed. Ctrl-C leaves the run
+    alone."""
+    from orchestrator.views.watch.follow import watch_run
+
+    return watch_run(run)

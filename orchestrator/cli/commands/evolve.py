@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.arguments import ClusterName, RunName
-from orchestrator.cli.shared import submitted_and_done
+from orchestrator.cli.shared import follow, submitted_and_done
 from orchestrator.description.profile import load_profile
 from orchestrator.runs.lookup import find_run
 
@@ -93,6 +93,4 @@ def evolve(
         return
     print(submitted_and_done(made, records))
     if watch:
-        from orchestrator.views.watch.follow import watch_run
-
-        raise typer.Exit(watch_run(made))
+        raise typer.Exit(follow(made))

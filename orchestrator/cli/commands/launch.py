@@ -12,7 +12,7 @@ import typer
 from msgspec.structs import replace
 
 from orchestrator.cli.arguments import AsJson, ClusterName, Experiment, Preset, Set
-from orchestrator.cli.shared import planned, problems, submitted_and_done
+from orchestrator.cli.shared import follow, planned, problems, submitted_and_done
 from orchestrator.clusters.select import cluster_of
 from orchestrator.description.profile import Profile, load_profile
 from orchestrator.errors import CheckError
@@ -59,9 +59,7 @@ def launch(
         return
     print(submitted_and_done(run, records))
     if watch or (watch is None and on_terminal):
-        from orchestrator.views.watch.follow import watch_run
-
-        raise typer.Exit(watch_run(run))
+        raise typer.Exit(follow(run))
 
 
 def say_nothing(_: str) -> None:

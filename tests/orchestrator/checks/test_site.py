@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from jobs.spec import Job, Resources
 from orchestrator.checks.launch import check, variables, wrapper
 from orchestrator.checks.new_profile import Wanted, profile_of, text_of
-from orchestrator.checks.site import Site, parse_associations, parse_nodes, parse_partitions
+from orchestrator.checks.site import Site, parse_associations, parse_nodes
+from orchestrator.checks.slurm import parse_partitions
 from orchestrator.clusters.slurm.script import JobScript, script_text
 from orchestrator.description.profile import Profile, load_profile
 from orchestrator.errors import CheckError
