@@ -1,7 +1,7 @@
 """Write pictures of a run for the documentation: what the terminal shows of it.
 
-ORCH_RUNS=... python scripts/picture.py docs/img/demo.svg              launch and report of a finished run
-ORCH_RUNS=... python scripts/picture.py docs/img/watch.svg KEY...      orch watch, after these keys
+ORCH_RUNS=... python scripts/picture.py docs/img/demo.svg          a finished run and its report
+ORCH_RUNS=... python scripts/picture.py docs/img/watch.svg KEY...  orch watch, after these keys
 """
 
 from __future__ import annotations
@@ -37,12 +37,9 @@ def demo(path: Path) -> None:
     )
     console.print(render(run, records, "", now, WIDTH))
     console.print(Text("\n$ orch report", style="bold"))
-    (report,) = (
-        run.folder / record.folder / "out" / "report.txt"
-        for record in records
-        if record.stage == "report"
-    )
-    console.print(Text(report.read_text().split("How to read")[0].rstrip()))
+    (report,) = (job for job in run.plan.jobs if job.stage == "report")
+    text = (run.out_folder(report) / "report.txt").read_text()
+    console.print(Text(text.split("How to read")[0].rstrip()))
     console.save_svg(str(path), title="orch")
 
 

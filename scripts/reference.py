@@ -21,9 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from typer.main import get_command
 
 from engines.contract.metrics import METRICS
+from orchestrator.cli.app import COMMANDS, load
 from orchestrator.description.checking import keys_of, models_in
 from orchestrator.description.experiment_file import (
     ExperimentFile,
@@ -133,20 +133,21 @@ def dataclass_table(kind: type) -> Iterator[str]:
 
 def commands() -> Iterator[str]:
     """Every command with its arguments and options; those of a group are named with it."""
-    group: Any = get_command(importlib.import_module("orchestrator.cli.app").app)
-    parts: list[tuple[str, Any]] = [
-        (f"{name} {part}" if part else name, command)
-        for name, outer in group.commands.items()
-        for part, command in getattr(outer, "commands", {"": outer}).items()
-    ]
+    parts: list[tuple[str, Any]] = []
+    for name in COMMANDS:
+        command = load(name)
+        if hasattr(command, "commands"):
+            parts += [(f"{name} {part}", inner) for part, inner in command.commands.items()]
+        else:
+            parts.append((name, command))
     for name, command in sorted(parts):
         if command.hidden:
             continue
-        words = [
-            p.name.upper() if p.required else f"[{p.name.upper()}]"
-            for p in command.params
-            if p.param_type_name == "argument"
-        ]
+        words = []
+        for parameter in command.params:
+            if parameter.param_type_name == "argument":
+                word = parameter.name.upper()
+                words.append(word if parameter.required else f"[{word}]")
         yield f"### `{' '.join(['orch', name, *words])}`"
         yield ""
         yield " ".join((command.help or "").split())

@@ -1,4 +1,7 @@
-"""What would let jobs die in their first second, looked for before anything is submitted.
+"""Look for what would let jobs die in their first second, before anything is submitted.
+
+In: a plan and a cluster's profile. Out: one line for each thing that is not as the plan needs it,
+with what to do. Called by `orch check`, and by every command that launches.
 
 Two of five jobs that died in the projects this program replaces died of a variable, a path or a
 size that the login node knew.
@@ -67,15 +70,14 @@ def check(
 def in_packs(plan: Plan) -> Plan:
     """The plan with what each job's allocation asks for."""
     counts = Counter(job.stage for job in plan.jobs)
-    return replace(
-        plan,
-        jobs=tuple(
-            replace(job, resources=job.resources.shared_by(min(job.pack, counts[job.stage])))
-            if job.pack > 1
-            else job
-            for job in plan.jobs
-        ),
-    )
+    jobs = []
+    for job in plan.jobs:
+        if job.pack > 1:
+            # A stage with fewer jobs than a pack takes is one smaller pack.
+            members = min(job.pack, counts[job.stage])
+            job = replace(job, resources=job.resources.shared_by(members))
+        jobs.append(job)
+    return replace(plan, jobs=tuple(jobs))
 
 
 def sizes(plan: Plan, profile: Profile) -> Iterator[str]:
@@ -84,11 +86,13 @@ def sizes(plan: Plan, profile: Profile) -> Iterator[str]:
         profile = this_machine(profile)
     for resources, jobs in shapes(plan).items():
         for key, asked, most in profile.over_limits(resources):
+            # The members of a pack need cores and memory together, so that no value of one job
+            # alone is too large.
             together = jobs[0].pack > 1 and key in ("cpus", "memory_gb")
+            of_pack = ", of a pack together," if together else ""
             lower = "pack=1" if together else f"resources.{key}={most}"
             yield (
-                f"{who(jobs)}: {key}={asked}{', of a pack together,' if together else ''} "
-                f"is more than the {most} that cluster "
+                f"{who(jobs)}: {key}={asked}{of_pack} is more than the {most} that cluster "
                 f"'{profile.name}' has: lower it with --set {jobs[0].stage}.{lower}, or "
                 "choose a preset or cluster that fits"
             )
@@ -121,40 +125,41 @@ def variables(profile: Profile) -> Iterator[str]:
     except CheckError as error:
         yield from error.lines
     passed = str(profile.sbatch.get("export", os.environ.get("SBATCH_EXPORT", "ALL"))).split(",")
-    left = [name for name in profile.variables() if name not in (*EVERYWHERE, *passed)]
-    if profile.kind == "slurm" and "ALL" not in passed and left:
+    missing = [name for name in profile.variables() if name not in (*EVERYWHERE, *passed)]
+    if profile.kind == "slurm" and "ALL" not in passed and missing:
         yield (
-            f"profile '{profile.name}': environment uses ${left[0]}, and sbatch's "
+            f"profile '{profile.name}': environment uses ${missing[0]}, and sbatch's "
             f"export={','.join(passed)} leaves it behind: name it "
-            f"there too, as in sbatch: {{export: '{','.join([*passed, *left])}'}}"
+            f"there too, as in sbatch: {{export: '{','.join([*passed, *missing])}'}}"
         )
 
 
 def secrets(plan: Plan, profile: Profile) -> Iterator[str]:
     """Secrets that would be written into scripts and the run's folder."""
     for key, value in profile.environment.items():
-        if is_secret(key) and "$" not in value and len(value) >= SHORTEST and value[0] not in "/~":
+        is_reference = "$" in value
+        is_path = value[:1] in ("/", "~")
+        if is_secret(key) and len(value) >= SHORTEST and not is_reference and not is_path:
             yield (
                 f"profile '{profile.name}': environment: {key} holds its value, which "
                 "would be written into scripts: write "
                 f"{key}: ${key}, and export it where orch runs"
             )
     known = secret_values()
-    texts = (
-        {
-            f"profile '{profile.name}'": json.dumps(asdict(profile)),
-            "the experiment": json.dumps(plan.to_json()),
-        }
-        if known
-        else {}
-    )
+    if not known:
+        # A large plan takes a while to write as text.
+        return
+    texts = {
+        f"profile '{profile.name}'": json.dumps(asdict(profile)),
+        "the experiment": json.dumps(plan.to_json()),
+    }
     for value, name in known.items():
         for where, text in texts.items():
+            # In JSON a value with quotes or backslashes looks otherwise.
             if json.dumps(value)[1:-1] in text:
                 yield (
                     f"{where} holds the value of ${name}, which would be written into the "
-                    "run's folder: take it out; jobs have the "
-                    "variable in their environment"
+                    "run's folder: take it out; jobs have the variable in their environment"
                 )
 
 
@@ -182,11 +187,9 @@ def paths(plan: Plan) -> Iterator[str]:
     for job in plan.jobs:
         for key in PATH_KEYS if job.config else ():
             for path in named_paths(job.config.get(key)):
-                if (
-                    not path.startswith(f"{RUN}/")
-                    and not Path(path).expanduser().exists()
-                    and not elsewhere(key, path, job)
-                ):
+                if path.startswith(f"{RUN}/") or Path(path).expanduser().exists():
+                    continue
+                if not elsewhere(key, path, job):
                     missing.setdefault((job.stage, key, path), []).append(job)
     for (stage, key, path), jobs in missing.items():
         yield (
@@ -200,47 +203,52 @@ def elsewhere(key: str, path: str, job: Job) -> bool:
     suite that comes with the program."""
     if key == "suite":
         return not path.endswith((".yaml", ".yml"))
-    if key == "data":  # data/guru, in a folder data that is here, was meant as a path
-        return (
-            bool(job.config.get("suite") and HUB_NAME.fullmatch(path))
-            and not Path(path).parent.exists()
-        )
-    return key.startswith("model") and HUB_NAME.fullmatch(path) is not None
+    is_hub_name = HUB_NAME.fullmatch(path) is not None
+    if key == "data":
+        # data/guru looks like a name of the hub, but is meant as a path where a folder data is.
+        of_a_suite = bool(job.config.get("suite"))
+        return of_a_suite and is_hub_name and not Path(path).parent.exists()
+    return key.startswith("model") and is_hub_name
 
 
 def named_paths(value: Any) -> list[str]:
     """The paths in a config's value: one, one or several per task, or the folder that a checkpoint
     comes from."""
-    if isinstance(value, dict):
-        named = [value["folder"]] if "folder" in value else list(value.values())
-        return [
-            path
-            for paths in named
-            for path in (paths if isinstance(paths, list) else [paths])
-            if isinstance(path, str)
-        ]
-    return [value] if isinstance(value, str) else []
+    if isinstance(value, str):
+        return [value]
+    if not isinstance(value, dict):
+        return []
+    found = []
+    for named in [value["folder"]] if "folder" in value else value.values():
+        several = named if isinstance(named, list) else [named]
+        found += [path for path in several if isinstance(path, str)]
+    return found
 
 
 def commands(plan: Plan, profile: Profile) -> Iterator[str]:
     """Programs and scripts of command stages that are not there."""
     which = cache(shutil.which)
-    for stage, program, first in dict.fromkeys(
-        (job.stage, job.command[0], job.command[1:2]) for job in plan.jobs if job.command
-    ):
+    # Thousands of jobs of a stage mostly begin with the same two words.
+    beginnings = dict.fromkeys((job.stage, job.command[:2]) for job in plan.jobs if job.command)
+    for stage, words in beginnings:
         # Lines of set-up may bring a program (a module, an environment), so only a profile without
         # any can be judged here.
-        if not profile.setup and not profile.wrap and which(program) is None:
+        if not profile.setup and not profile.wrap and which(words[0]) is None:
             yield (
-                f"stage '{stage}': command: no program '{program}' on PATH: install it, or "
+                f"stage '{stage}': command: no program '{words[0]}' on PATH: install it, or "
                 "write its whole path"
             )
-        for argument in first:
-            if argument.endswith((".py", ".sh")) and not Path(argument).is_file():
+        for script in scripts_in(words):
+            if not Path(script).is_file():
                 yield (
-                    f"stage '{stage}': command: no file {argument} in {Path.cwd()}: call orch "
+                    f"stage '{stage}': command: no file {script} in {Path.cwd()}: call orch "
                     "where it lies"
                 )
+
+
+def scripts_in(command: tuple[str, ...]) -> list[str]:
+    """The script that a command's program is given first, if it looks like one."""
+    return [argument for argument in command[1:2] if argument.endswith((".py", ".sh"))]
 
 
 def disk(plan: Plan, runs: Path) -> Iterator[str]:
@@ -251,15 +259,14 @@ def disk(plan: Plan, runs: Path) -> Iterator[str]:
         if known is not None and job.engine is not None:
             config = config_class(job.engine).model_validate(job.config)
             needed += known.disk_gb(config) or 0.0
-    place = runs.resolve()
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free / 1e9
+    folder = runs.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free / 1e9
     if needed > free:
         yield (
-            f"the experiment writes about {needed:.0f} GB and {place} has {free:.0f} GB "
-            "free: delete old runs, keep fewer "
-            "checkpoints, or point ORCH_RUNS at a larger disk"
+            f"the experiment writes about {needed:.0f} GB and {folder} has {free:.0f} GB "
+            "free: delete old runs, keep fewer checkpoints, or point ORCH_RUNS at a larger disk"
         )
 
 
@@ -272,17 +279,12 @@ def snapshot(plan: Plan) -> list[str]:
         names, _ = measured(Path.cwd())
     except CheckError as error:
         return list(error.lines)
-    scripts = {
-        argument
-        for job in plan.jobs
-        if job.command
-        for argument in job.command[1:2]
-        if argument.endswith((".py", ".sh"))
-    }
-    return [
-        f"snapshot: true leaves {script} out, because git ignores it: let git know it"
-        for script in sorted(scripts)
-        if not Path(script).is_absolute()
-        and Path(script).is_file()
-        and str(Path(script)) not in names
-    ]
+    scripts = {script for job in plan.jobs for script in scripts_in(job.command or ())}
+    problems = []
+    for script in sorted(scripts):
+        path = Path(script)
+        if not path.is_absolute() and path.is_file() and str(path) not in names:
+            problems.append(
+                f"snapshot: true leaves {script} out, because git ignores it: let git know it"
+            )
+    return problems

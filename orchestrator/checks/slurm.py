@@ -1,5 +1,9 @@
-"""What Slurm itself says of a plan before anything is submitted: partition, GPU type, time limit,
-account, and trial submissions."""
+"""Ask Slurm about a plan before anything is submitted: partition, GPU type, time limit, account,
+and a trial submission of each kind of job.
+
+In: a plan and a profile. Out: one line for each thing that would not work, with what to do. Called
+by ``orchestrator.checks.launch``.
+"""
 
 from __future__ import annotations
 
@@ -39,11 +43,10 @@ def slurm(
 
 def who(jobs: Sequence[Job]) -> str:
     """``job 'a'``, ``jobs 'a' and 5 more``."""
-    return (
-        f"job '{jobs[0].name}'"
-        if len(jobs) == 1
-        else f"jobs '{jobs[0].name}' and {len(jobs) - 1} more"
-    )
+    first = jobs[0].name
+    if len(jobs) == 1:
+        return f"job '{first}'"
+    return f"jobs '{first}' and {len(jobs) - 1} more"
 
 
 def shapes(plan: Plan) -> dict[Resources, list[Job]]:
@@ -62,11 +65,7 @@ def partition(plan: Plan, profile: Profile) -> list[str]:
             f"Slurm: scontrol failed ({reply.trouble}): the controller cannot be asked; look "
             "with `scontrol ping`"
         )
-    known = {
-        match[1]: line
-        for line in reply.text.splitlines()
-        if (match := re.match(r"PartitionName=(\S+)", line))
-    }
+    known = parse_partitions(reply.text)
     if profile.partition is None:
         return []
     if profile.partition not in known:
@@ -74,7 +73,7 @@ def partition(plan: Plan, profile: Profile) -> list[str]:
             f"profile '{profile.name}': this cluster has no partition '{profile.partition}'"
             f"{near(profile.partition, known)}"
         )
-    fields = dict(word.split("=", 1) for word in known[profile.partition].split() if "=" in word)
+    fields = known[profile.partition]
     problems = []
     if fields.get("State", "UP") != "UP":
         problems.append(
@@ -85,17 +84,30 @@ def partition(plan: Plan, profile: Profile) -> list[str]:
     for resources, jobs in shapes(plan).items():
         if longest is not None and resources.minutes > longest:
             problems.append(
-                f"{who(jobs)}: minutes={resources.minutes} is more than the {longest} "
-                "that partition "
-                f"'{profile.partition}' takes: --set {jobs[0].stage}.resources.minutes={longest}"
+                f"{who(jobs)}: minutes={resources.minutes} is more than the {longest} that "
+                f"partition '{profile.partition}' takes: "
+                f"--set {jobs[0].stage}.resources.minutes={longest}"
             )
     return problems
 
 
+def parse_partitions(text: str) -> dict[str, dict[str, str]]:
+    """Partitions by name, from ``scontrol show partition --oneliner``."""
+    found = {}
+    for line in text.splitlines():
+        fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        if "PartitionName" in fields:
+            found[fields["PartitionName"]] = fields
+    return found
+
+
 def minutes(text: str) -> int | None:
     """Slurm's ``[days-]hours:minutes:seconds`` in minutes; None for UNLIMITED and the like."""
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):(\d+)", text)
-    return int(match[1] or 0) * 1440 + int(match[2]) * 60 + int(match[3]) if match else None
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):\d+", text)
+    if match is None:
+        return None
+    days, hours, rest = match.groups()
+    return (int(days or 0) * 24 + int(hours)) * 60 + int(rest)
 
 
 def gpu_type(plan: Plan, profile: Profile) -> list[str]:

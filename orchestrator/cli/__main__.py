@@ -1,4 +1,8 @@
-"""Start `orch`: a user's mistake is one line on standard error and exit code 2."""
+"""Start `orch`, and turn errors of the user into one line each on standard error and exit code 2.
+
+In: the command line, or the variables with which a shell asks for completions. Out: the exit code.
+Called by the script `orch` and by queued jobs, as ``python -P -m orchestrator.cli``.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,8 @@ import gc
 import os
 import sys
 
-from orchestrator.cli import completion, fast_start
-from orchestrator.cli.app import SETTINGS, app
+from orchestrator.cli import completion
+from orchestrator.cli.app import app
 from orchestrator.errors import OrchError
 
 
@@ -18,7 +22,7 @@ def main() -> None:
         if completion.VARIABLE in os.environ:
             completion.complete(app)
             return
-        fast_start.program(app, sys.argv[1:], **SETTINGS)()
+        app()
     except OrchError as error:
         for line in error.lines:
             print(f"orch: {line}", file=sys.stderr)

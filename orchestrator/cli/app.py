@@ -1,40 +1,80 @@
-"""`orch`: parse, call one function, print what it returns. Heavy imports happen inside the
-commands, so that `--help` is fast."""
+"""The table of the commands of `orch`, and the group that imports a command when it is called.
+
+In: the words of a command line. Out: the called command, which typer makes from the function of
+that name in ``orchestrator/cli/commands/<name>.py``. Help and completion of names read the table
+alone, so that a start imports one command at most. Called by ``orchestrator.cli.__main__``.
+"""
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from orchestrator.cli.commands.advance import advance
-from orchestrator.cli.commands.cancel import cancel
-from orchestrator.cli.commands.check import check
-from orchestrator.cli.commands.compare import compare
-from orchestrator.cli.commands.costs import costs
-from orchestrator.cli.commands.data import data_app
-from orchestrator.cli.commands.diff import diff
-from orchestrator.cli.commands.evolve import evolve
-from orchestrator.cli.commands.init import init
-from orchestrator.cli.commands.launch import launch
-from orchestrator.cli.commands.list import list_runs
-from orchestrator.cli.commands.logs import logs
-from orchestrator.cli.commands.override import override
-from orchestrator.cli.commands.page import page
-from orchestrator.cli.commands.plan import plan
-from orchestrator.cli.commands.profile import profile_app
-from orchestrator.cli.commands.report import report
-from orchestrator.cli.commands.rerun import rerun
-from orchestrator.cli.commands.results import results
-from orchestrator.cli.commands.retry import retry
-from orchestrator.cli.commands.schema import schema
-from orchestrator.cli.commands.status import status
-from orchestrator.cli.commands.watch import watch
-from orchestrator.cli.commands.why import why
+from orchestrator.cli.plain_text import keep_text
+
+COMMANDS = {
+    "init": "Write a small experiment file, jobs/NAME.yaml, that runs as it is with --cluster local.",
+    "plan": (
+        "Show the jobs of an experiment, what waits for what, resources and GPU-hours asked for."
+    ),
+    "check": (
+        "Check what a launch needs: partition, account, GPU type, time limit, paths, variables, "
+        "batch arithmetic, disk."
+    ),
+    "launch": "Submit an experiment whole.",
+    "status": (
+        "Show every job: state with source and age, why it waits or died, progress, expected end."
+    ),
+    "watch": "Watch a run full-screen: jobs, progress, logs; filter, cancel, retry.",
+    "logs": "Print the log of a job's newest attempt.",
+    "list": "List the runs in ./runs (or ORCH_RUNS), newest last, as they were last seen.",
+    "cancel": "End active jobs, and those that wait.",
+    "advance": "Look at gates and limits, and submit what they let through.",
+    "override": "Decide in place of a gate.",
+    "why": (
+        "Explain where a job stands: which source decided its state, what it waits for, what its "
+        "gate saw in which file, why it was skipped or died."
+    ),
+    "retry": "Submit failed jobs again, and what waited for them.",
+    "costs": (
+        "Show GPU- or CPU-hours asked for, used and wasted, what jobs used of what they held, and "
+        "what to ask for next time."
+    ),
+    "page": (
+        "Write the run as one HTML page that needs no network: stages, timeline, curves, costs, "
+        "causes of death."
+    ),
+    "report": "Print the report of a run and where its HTML page lies.",
+    "evolve": (
+        "Score every checkpoint of a run's trainings once, also while they still run, and report "
+        "how they evolved."
+    ),
+    "compare": "Compare two evaluations problem by problem: differences, tests, flipped examples.",
+    "results": (
+        "Print or export every result of a run as tidy rows: job, axes, metric, value, n, spread; "
+        "a missing one with its reason."
+    ),
+    "rerun": (
+        "Run a recorded experiment once more, as a run of its own, from the description that the "
+        "run keeps."
+    ),
+    "diff": (
+        "Show what differs between two runs: jobs, configs, resources, cluster, code, packages, "
+        "results."
+    ),
+    "schema": (
+        "Print the JSON schema of experiment files, or of cluster profiles, for editors: completion, "
+        "help and warnings."
+    ),
+    "data": "Prepare the data that training and evaluation read.",
+    "profile": "Cluster profiles.",
+}
+"""Every command, in the order of the help, with the first sentence of its docstring."""
 
 SETTINGS: dict[str, Any] = {
-    "help": "Describe a machine-learning experiment once and run it whole, on Slurm or on this "
-    "machine.",
     "no_args_is_help": True,
     "pretty_exceptions_enable": False,
     "rich_markup_mode": None,
@@ -42,37 +82,58 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-app = typer.Typer(**SETTINGS)
+class Command(TyperCommand):
+    """A command whose text arguments and options are taken as they are."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its parameters, and ``--help``, which typer adds here."""
+        parameters = super().get_params(ctx)
+        keep_text(parameters)
+        return parameters
 
 
-app.add_typer(data_app, name="data")
+def load(name: str) -> Any:
+    """Import one command and have typer make it.
+
+    Its module holds, under the command's own name, a function, or a `typer.Typer` for a group of
+    commands such as ``orch data``.
+    """
+    entry = getattr(importlib.import_module(f"orchestrator.cli.commands.{name}"), name)
+    alone = typer.Typer(**SETTINGS)
+    if isinstance(entry, typer.Typer):
+        alone.add_typer(entry, name=name)
+    else:
+        alone.command(name, cls=Command)(entry)
+    return typer.main.get_group(alone).commands[name]
 
 
-app.add_typer(profile_app, name="profile")
+class LazyGroup(TyperGroup):
+    """A group that knows its commands by the table, and imports the one that is called.
+
+    What it lists are commands of a name and a line of help, which is all that ``--help``, the
+    completion of names and "did you mean" ask for. Only a call resolves one of them.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for name, line in COMMANDS.items():
+            self.add_command(TyperCommand(name=name, help=line))
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its own options, such as ``--show-completion``."""
+        parameters = super().get_params(ctx)
+        keep_text(parameters)
+        return parameters
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The called command and its arguments; typer answers a name that is not in the table."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        return name, load(name) if name and listed else None, rest
 
 
-for command in (
-    init,
-    plan,
-    check,
-    launch,
-    status,
-    watch,
-    logs,
-    list_runs,
-    cancel,
-    advance,
-    override,
-    why,
-    retry,
-    costs,
-    page,
-    report,
-    evolve,
-    compare,
-    results,
-    rerun,
-    diff,
-    schema,
-):  # what a run needs first: help lists them in this order
-    app.command("list" if command is list_runs else None)(command)
+app = typer.Typer(cls=LazyGroup, **SETTINGS)
+
+
+@app.callback()
+def orch() -> None:
+    """Describe a machine-learning experiment once and run it whole, on Slurm or on this machine."""

@@ -1,4 +1,4 @@
-"""Arguments that several commands share."""
+"""Arguments and options that several commands share, with their help and their completion."""
 
 from __future__ import annotations
 
@@ -39,6 +39,9 @@ RunName = Annotated[
         help="experiment, experiment/run, or a run's folder; the newest run without it.",
         autocompletion=completion.runs,
     ),
+]
+RecordedRun = Annotated[
+    str, typer.Argument(help="experiment (its newest run), experiment/run, or a run's folder.")
 ]
 Jobs = Annotated[
     list[str] | None,

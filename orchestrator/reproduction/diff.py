@@ -1,5 +1,9 @@
-"""`orch diff`: what two runs do not share: jobs, configs, resources, cluster, code, environment,
-results."""
+"""Find what differs between two runs, for `orch diff`: jobs, configs, resources, gates, cluster,
+code, environment, results.
+
+In: two runs, whose folders are read. Out: a `Difference` each, and a table of them for people. The
+function of each kind of difference yields them; ``differences`` puts them together.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +29,8 @@ from orchestrator.scores.results import gather
 SHOWN_ROWS = 40
 """So many differing results are shown; --json has all."""
 NONE = "-"
+CELL_LETTERS = 80
+"""Longer values are cut in the table."""
 
 
 @dataclass(frozen=True)
@@ -42,50 +48,52 @@ class Difference:
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:
     """Nested mappings as dotted keys."""
-    if isinstance(value, Mapping) and value:
-        return {
-            name: leaf
-            for key, below in value.items()
-            for name, leaf in flat(below, f"{prefix}.{key}" if prefix else str(key)).items()
-        }
-    return {prefix: value}
+    if not isinstance(value, Mapping) or not value:
+        return {prefix: value}
+    leaves: dict[str, Any] = {}
+    for key, below in value.items():
+        leaves |= flat(below, f"{prefix}.{key}" if prefix else str(key))
+    return leaves
 
 
 def unequal(a: Mapping[str, Any], b: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
     """Keys whose values differ, with both; None where there is none."""
-    for key in [*a, *(key for key in b if key not in a)]:
-        if a.get(key) != b.get(key) or (key in a) != (key in b):
+    for key in {**a, **b}:
+        # A key that is absent differs from one whose value is None.
+        if (key in a) != (key in b) or a.get(key) != b.get(key):
             yield key, a.get(key), b.get(key)
 
 
 def of_jobs(a: Run, b: Run) -> Iterator[Difference]:
-    """Jobs that only one has, and what differs in those that both have; what all jobs of a stage
-    share is told once."""
+    """Jobs that only one has, and what differs in those that both have."""
     for stage in dict.fromkeys(job.stage for run in (a, b) for job in run.plan.jobs):
-        names = [{job.name for job in run.plan.jobs if job.stage == stage} for run in (a, b)]
-        for index, own in enumerate((names[0] - names[1], names[1] - names[0])):
-            for name in sorted(own):
-                yield Difference(
-                    "jobs",
-                    stage,
-                    name,
-                    *(("only here", None) if index == 0 else (None, "only here")),
-                )
-        both = sorted(names[0] & names[1])
+        names_a = {job.name for job in a.plan.jobs if job.stage == stage}
+        names_b = {job.name for job in b.plan.jobs if job.stage == stage}
+        for name in sorted(names_a - names_b):
+            yield Difference("jobs", stage, name, "only here", None)
+        for name in sorted(names_b - names_a):
+            yield Difference("jobs", stage, name, None, "only here")
         for what in ("config", "resources"):
-            found: dict[str, list[str]] = {}
-            values: dict[str, tuple[str, Any, Any]] = {}
-            for name in both:
-                for one in unequal(part(a, name, what), part(b, name, what)):
-                    found.setdefault(json.dumps(one, default=str), []).append(name)
-                    values[json.dumps(one, default=str)] = one
-            for same, jobs in found.items():
-                more = f" and {len(jobs) - 2} more" if len(jobs) > 2 else ""
-                yield Difference(
-                    what,
-                    stage if len(jobs) == len(both) else ", ".join(jobs[:2]) + more,
-                    *values[same],
-                )
+            yield from of_shared_jobs(a, b, stage, sorted(names_a & names_b), what)
+
+
+def of_shared_jobs(a: Run, b: Run, stage: str, names: list[str], what: str) -> Iterator[Difference]:
+    """What differs in jobs that both have, each difference once for all jobs that show it.
+
+    It is said of the stage where all of its jobs show it.
+    """
+    jobs_with: dict[str, list[str]] = {}
+    values: dict[str, tuple[str, Any, Any]] = {}
+    for name in names:
+        for difference in unequal(part(a, name, what), part(b, name, what)):
+            # Values such as lists cannot be keys of a mapping; their text can.
+            text = json.dumps(difference, default=str)
+            jobs_with.setdefault(text, []).append(name)
+            values[text] = difference
+    for text, jobs in jobs_with.items():
+        more = f" and {len(jobs) - 2} more" if len(jobs) > 2 else ""
+        where = stage if len(jobs) == len(names) else ", ".join(jobs[:2]) + more
+        yield Difference(what, where, *values[text])
 
 
 def part(run: Run, name: str, what: str) -> dict[str, Any]:
@@ -100,126 +108,129 @@ def part(run: Run, name: str, what: str) -> dict[str, Any]:
 
 def of_settings(a: Run, b: Run) -> Iterator[Difference]:
     """Gates, and the cluster's profile."""
-    gates = [
-        {
-            stage: "; ".join(json.dumps(one.to_dict()) for one in conditions)
-            for stage, conditions in run.plan.gates.items()
-        }
-        for run in (a, b)
-    ]
-    for stage, one, other in unequal(*gates):
-        yield Difference("gates", stage, "when", one, other)
-    for key, one, other in unequal(flat(asdict(a.profile)), flat(asdict(b.profile))):
-        yield Difference(
-            "cluster",
-            a.profile.name
-            if a.profile.name == b.profile.name
-            else f"{a.profile.name}, {b.profile.name}",
-            key,
-            one,
-            other,
-        )
+    for stage, value_a, value_b in unequal(gates_of(a), gates_of(b)):
+        yield Difference("gates", stage, "when", value_a, value_b)
+    names = dict.fromkeys((a.profile.name, b.profile.name))
+    for key, value_a, value_b in unequal(flat(asdict(a.profile)), flat(asdict(b.profile))):
+        yield Difference("cluster", ", ".join(names), key, value_a, value_b)
+
+
+def gates_of(run: Run) -> dict[str, str]:
+    """The conditions of each gated stage as one text."""
+    texts = {}
+    for stage, conditions in run.plan.gates.items():
+        texts[stage] = "; ".join(json.dumps(condition.to_dict()) for condition in conditions)
+    return texts
 
 
 def of_code(a: Run, b: Run) -> Iterator[Difference]:
     """Commit, uncommitted changes, and files of the kept code with the lines that they differ
     by."""
-    noted = [launches(run.folder) for run in (a, b)]
-    if not all(noted):
+    launches_a, launches_b = launches(a.folder), launches(b.folder)
+    if not launches_a or not launches_b:
         return
-    last = [launched[-1] for launched in noted]
-    git = [one["git"] or {} for one in last]
+    last_a, last_b = launches_a[-1], launches_b[-1]
+    yield from of_git(last_a, last_b)
+    if last_a["code"] != last_b["code"]:
+        yield from of_kept_code(a, b, last_a["code"], last_b["code"])
+    if last_a["work"] != last_b["work"]:
+        yield Difference("code", "work", "snapshot", last_a["work"], last_b["work"])
+
+
+def of_git(last_a: dict[str, Any], last_b: dict[str, Any]) -> Iterator[Difference]:
+    """Commit, branch, remote and uncommitted changes of two launches."""
+    git_a, git_b = last_a["git"] or {}, last_b["git"] or {}
     for key in ("commit", "branch", "remote"):
-        if git[0].get(key) != git[1].get(key):
-            yield Difference("code", "git", key, git[0].get(key), git[1].get(key))
-    if kept(last[0], "changes.patch") != kept(last[1], "changes.patch"):
-        yield Difference(
-            "code",
-            "git",
-            "uncommitted changes",
-            *("; ".join(one.get("changed", [])) or None for one in git),
-        )
-    roots = [run.folder.parent.parent for run in (a, b)]
-    if last[0]["code"] != last[1]["code"] and roots[0] == roots[1]:
-        for file in changed_files(roots[0], last[0]["code"], last[1]["code"]):
-            gone, come = lines_between(
-                *(root / CODE / one["code"] / file for root, one in zip(roots, last, strict=True))
-            )
-            yield Difference("code", file, "lines", f"-{gone}", f"+{come}")
-    elif last[0]["code"] != last[1]["code"]:
-        yield Difference("code", "engines", "code", last[0]["code"], last[1]["code"])
-    if last[0]["work"] != last[1]["work"]:
-        yield Difference("code", "work", "snapshot", last[0]["work"], last[1]["work"])
+        if git_a.get(key) != git_b.get(key):
+            yield Difference("code", "git", key, git_a.get(key), git_b.get(key))
+    if kept(last_a, "changes.patch") != kept(last_b, "changes.patch"):
+        changed_a = "; ".join(git_a.get("changed", [])) or None
+        changed_b = "; ".join(git_b.get("changed", [])) or None
+        yield Difference("code", "git", "uncommitted changes", changed_a, changed_b)
+
+
+def of_kept_code(a: Run, b: Run, code_a: str, code_b: str) -> Iterator[Difference]:
+    """Files that differ between two copies of the code; only that they differ if they lie in
+    different folders of runs."""
+    root = a.folder.parent.parent
+    if b.folder.parent.parent != root:
+        yield Difference("code", "engines", "code", code_a, code_b)
+        return
+    for file in changed_files(root, code_a, code_b):
+        removed, added = lines_between(root / CODE / code_a / file, root / CODE / code_b / file)
+        yield Difference("code", file, "lines", f"-{removed}", f"+{added}")
 
 
 def lines_between(before: Path, after: Path) -> tuple[int, int]:
     """How many lines are gone and how many have come."""
-    old, new = (
-        path.read_bytes().decode(errors="replace").splitlines() if path.exists() else []
-        for path in (before, after)
-    )
-    found = [
-        line[0] for line in list(difflib.unified_diff(old, new, n=0))[2:]
-    ]  # after the names of the files
-    return found.count("-"), found.count("+")
+    difference = list(difflib.unified_diff(lines_of(before), lines_of(after), n=0))
+    # Two lines of headings with the names of the files come first.
+    signs = [line[0] for line in difference[2:]]
+    return signs.count("-"), signs.count("+")
+
+
+def lines_of(path: Path) -> list[str]:
+    """The lines of a file; none if it is not there."""
+    if not path.exists():
+        return []
+    return path.read_bytes().decode(errors="replace").splitlines()
 
 
 def of_environment(a: Run, b: Run) -> Iterator[Difference]:
     """Python, driver, modules and packages: of orch, and of the first job of each stage that noted
     them."""
-    own = [
-        flat((launches(run.folder) or [{"environment": {}}])[-1]["environment"]) for run in (a, b)
-    ]
-    places: dict[str, list[dict[str, Any]]] = {"orch": own}
+    places = {"orch": (orch_environment(a), orch_environment(b))}
     for stage in dict.fromkeys(job.stage for job in a.plan.jobs):
-        noted = [
-            next(
-                (
-                    flat(read_json(path))
-                    for job in run.plan.jobs
-                    if job.stage == stage
-                    and (path := run.out_folder(job) / "environment.json").exists()
-                ),
-                None,
-            )
-            for run in (a, b)
-        ]
-        if noted[0] is not None and noted[1] is not None:
-            places[f"jobs of {stage}"] = [one for one in noted if one is not None]
-    told: set[str] = set()
-    for place, (one, other) in places.items():
-        for difference in unequal(one, other):
-            if json.dumps(difference) not in told and difference[0] != "":
-                told.add(json.dumps(difference))
+        noted_a, noted_b = stage_environment(a, stage), stage_environment(b, stage)
+        if noted_a is not None and noted_b is not None:
+            places[f"jobs of {stage}"] = (noted_a, noted_b)
+    # Jobs mostly run in the environment of orch, and what differs there is listed once.
+    listed = set()
+    for place, (noted_a, noted_b) in places.items():
+        for difference in unequal(noted_a, noted_b):
+            text = json.dumps(difference)
+            if text not in listed and difference[0] != "":
+                listed.add(text)
                 yield Difference("environment", place, *difference)
+
+
+def orch_environment(run: Run) -> dict[str, Any]:
+    """What the newest launch noted of the Python that orch ran in."""
+    noted = launches(run.folder)
+    return flat(noted[-1]["environment"] if noted else {})
+
+
+def stage_environment(run: Run, stage: str) -> dict[str, Any] | None:
+    """What the first job of a stage that noted its environment says; None if none has."""
+    for job in run.plan.jobs:
+        path = run.out_folder(job) / "environment.json"
+        if job.stage == stage and path.exists():
+            return flat(read_json(path))
+    return None
 
 
 def of_results(a: Run, b: Run) -> Iterator[Difference]:
     """Rows whose values differ, by job, metric and axes."""
-    found = []
-    for run in (a, b):
-        lines, _ = gather(run, None, None)
-        found.append(
-            {
-                (
-                    line.job,
-                    line.row.metric,
-                    json.dumps(line.row.axes, sort_keys=True),
-                ): line.row.value if line.row.value is not None else line.row.error
-                for line in lines
-            }
-        )
-    for key in [*found[0], *(key for key in found[1] if key not in found[0])]:
-        if found[0].get(key) != found[1].get(key):
+    results_a, results_b = results_of(a), results_of(b)
+    for key in {**results_a, **results_b}:
+        value_a, value_b = results_a.get(key), results_b.get(key)
+        if value_a != value_b:
             job, metric, axes = key
-            rest = ", ".join(
-                f"{name}={value}"
-                for name, value in json.loads(axes).items()
-                if f"{name}={value}" not in job
-            )
-            yield Difference(
-                "results", job, f"{metric} {rest}".strip(), found[0].get(key), found[1].get(key)
-            )
+            # Axes that the job's name holds are not repeated.
+            words = [f"{axis}={value}" for axis, value in json.loads(axes).items()]
+            rest = ", ".join(word for word in words if word not in job)
+            yield Difference("results", job, f"{metric} {rest}".strip(), value_a, value_b)
+
+
+def results_of(run: Run) -> dict[tuple[str, str, str], Any]:
+    """Value, or why there is none, by job, metric and axes as JSON."""
+    lines, _ = gather(run, None, None)
+    values: dict[tuple[str, str, str], Any] = {}
+    for line in lines:
+        row = line.row
+        key = (line.job, row.metric, json.dumps(row.axes, sort_keys=True))
+        values[key] = row.error if row.value is None else row.value
+    return values
 
 
 def differences(a: Run, b: Run) -> list[Difference]:
@@ -237,41 +248,37 @@ def cell(value: Any) -> str:
     """A value for a table."""
     if value is None:
         return NONE
-    text = (
-        f"{value:.6g}"
-        if isinstance(value, float)
-        else value
-        if isinstance(value, str)
-        else json.dumps(value)
-    )
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    if isinstance(value, float):
+        text = f"{value:.6g}"
+    elif isinstance(value, str):
+        text = value
+    else:
+        text = json.dumps(value)
+    return text if len(text) <= CELL_LETTERS else f"{text[: CELL_LETTERS - 3]}..."
 
 
 def render(a: Run, b: Run, found: list[Difference]) -> Group:
     """A table for people."""
-    heading = Text.assemble(
-        (a.name, "bold"),
-        " (A) against ",
-        (b.name, "bold"),
-        " (B)",
-        "" if found else ": nothing differs",
-    )
+    heading = Text.assemble((a.name, "bold"), " (A) against ", (b.name, "bold"), " (B)")
+    if not found:
+        return Group(heading.append(": nothing differs"))
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
     for name in ("what", "where", "key", "A", "B"):
         table.add_column(name, overflow="fold", no_wrap=name == "what")
-    results = [one for one in found if one.what == "results"]
+    results = [difference for difference in found if difference.what == "results"]
+    others = [difference for difference in found if difference.what != "results"]
     before = ""
-    for one in [*(one for one in found if one.what != "results"), *results[:SHOWN_ROWS]]:
+    for difference in [*others, *results[:SHOWN_ROWS]]:
         table.add_row(
-            Text("" if one.what == before else one.what, style="bold"),
-            *(Text(cell(value)) for value in (one.where, one.key)),
-            Text(cell(one.a), style="red"),
-            Text(cell(one.b), style="green"),
+            Text("" if difference.what == before else difference.what, style="bold"),
+            Text(cell(difference.where)),
+            Text(cell(difference.key)),
+            Text(cell(difference.a), style="red"),
+            Text(cell(difference.b), style="green"),
         )
-        before = one.what
+        before = difference.what
+    parts: list[Text | Table] = [heading, table]
     more = len(results) - SHOWN_ROWS
-    return Group(
-        heading,
-        *([table] if found else []),
-        *([Text(f"{more} more results differ: --json", style="dim")] if more > 0 else []),
-    )
+    if more > 0:
+        parts.append(Text(f"{more} more results differ: --json", style="dim"))
+    return Group(*parts)

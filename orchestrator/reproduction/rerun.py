@@ -1,8 +1,9 @@
-"""`orch rerun`: launch a recorded experiment once more, as a run of its own.
+"""Launch a recorded experiment once more, as a run of its own, for `orch rerun`.
 
-It runs with the present code, or with the copy of the code that it was launched with. For the second, a
-process of its own plans and checks the description with the engines of that copy, which come first on
-PYTHONPATH; it reads a request as JSON and writes its answer as JSON:
+In: a run, overrides and a profile. Out: a new run, which the command then submits. It runs with the
+present code, or with the copy of the code that the first one was launched with. For the second, a
+process of its own checks the description with the engines of that copy, which come first on
+PYTHONPATH. It reads a request as JSON and writes its answer as JSON:
 
     python -P -m orchestrator.reproduction.rerun < REQUEST
 """
@@ -39,21 +40,23 @@ def recorded(run: Run) -> tuple[Path, dict[str, Any]]:
         raise RunError(
             f"{run.name} is an evolution, which has no experiment file: call orch evolve again"
         )
-    kept = [
-        one for one in launches(run.folder) if (Path(one["folder"]) / "experiment.yaml").exists()
-    ]
-    if not kept:
+    complete = []
+    for launch in launches(run.folder):
+        if (Path(launch["folder"]) / "experiment.yaml").exists():
+            complete.append(launch)
+    if not complete:
         raise RunError(
             f"{run.name} was launched by an orch that kept no experiment file: launch "
             f"{run.plan.source} instead"
         )
-    path = Path(kept[-1]["folder"]) / "experiment.yaml"
+    newest = complete[-1]
+    path = Path(newest["folder"]) / "experiment.yaml"
     if "<secret>" in path.read_text():
         raise RunError(
             f"{path}: a secret was taken out of it: launch {run.plan.source} instead, and "
             "pass secrets by the environment"
         )
-    return path, kept[-1]
+    return path, newest
 
 
 def launched_plan(
@@ -66,22 +69,41 @@ def launched_plan(
     of the copy of the code.
     """
     path, launch = recorded(run)
-    jobs = tuple(
-        dataclasses.replace(job, config=moved(job.config, str(run.folder), RUN))
-        for job in run.plan.jobs
+    plan = without_folder(run, path)
+    answer = ask_launched_code(
+        run,
+        {
+            "plan": None if overrides else plan.to_json(),
+            "path": str(path),
+            "preset": launch["preset"],
+            "overrides": [*launch["overrides"], *overrides],
+            "profile": dataclasses.asdict(profile),
+            "runs": str(root),
+        },
     )
-    plan = dataclasses.replace(run.plan, jobs=jobs, source=path)
-    request = {
-        "plan": None if overrides else plan.to_json(),
-        "path": str(path),
-        "preset": launch["preset"],
-        "overrides": [*launch["overrides"], *overrides],
-        "profile": dataclasses.asdict(profile),
-        "runs": str(root),
-    }
+    if overrides:
+        plan = Plan.from_json(answer["plan"])
+    return plan, answer["problems"]
+
+
+def without_folder(run: Run, source: Path) -> Plan:
+    """The run's plan as it was before it had a folder, read from another file."""
+    jobs = []
+    for job in run.plan.jobs:
+        jobs.append(dataclasses.replace(job, config=moved(job.config, str(run.folder), RUN)))
+    return dataclasses.replace(run.plan, jobs=tuple(jobs), source=source)
+
+
+def ask_launched_code(run: Run, request: dict[str, Any]) -> dict[str, Any]:
+    """The answer of ``main`` below, in a process with the engines that the run was launched with.
+
+    Raises:
+        CheckError: The description is wrong.
+        RunError: That code cannot answer.
+    """
     with tempfile.TemporaryDirectory() as first:
         # The copy itself has a part of orchestrator/ too, which is not to stand before the whole
-        # one.
+        # one, so that a folder with its engines alone comes first.
         (Path(first) / "engines").symlink_to(code_of(run.folder).folder / "engines")
         places = [first, str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         done = subprocess.run(
@@ -94,14 +116,14 @@ def launched_plan(
     if done.returncode == 2:
         raise CheckError(*done.stderr.splitlines())
     if done.returncode:
-        said = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        error_lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise RunError(
             f"{run.name}: this orch cannot plan with the engines that it was launched "
-            f"with ({said}); rerun it with the present "
+            f"with ({error_lines[-1]}); rerun it with the present "
             "code, or with the orch of that time"
         )
-    answer = json.loads(done.stdout)
-    return Plan.from_json(answer["plan"]) if overrides else plan, answer["problems"]
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
 
 
 @contextlib.contextmanager
@@ -124,8 +146,19 @@ def rerun(
     launched: bool,
     tell: Tell,
 ) -> Run:
-    """Make the new run, ``<preset>-<plan hash>-rerun-<n>``; nothing is submitted. CheckError if it
-    could not run here."""
+    """Make the new run, ``<preset>-<plan hash>-rerun-<n>``; nothing is submitted.
+
+    Args:
+        run: The recorded one.
+        root: Folder of all runs.
+        overrides: ``--set`` arguments, after those of the launch.
+        profile: The cluster; None: that of the run.
+        launched: With the code as it was launched, not as it is now.
+        tell: Gets a line for the user.
+
+    Raises:
+        CheckError: It could not run here.
+    """
     profile = profile or run.profile
     with where_launched(run):
         if launched:
@@ -136,25 +169,45 @@ def rerun(
             problems = check(plan, profile, runs=root)
         if problems:
             raise CheckError(*problems, "nothing was submitted")
-        name, number = f"{plan.preset or 'full'}-{plan.identity[:8]}", 1
-        while True:
-            folder = root / plan.experiment / f"{name}-rerun-{number}"
-            try:
-                folder.mkdir(parents=True)
-                break
-            except FileExistsError:
-                number += 1
-        again = launches(run.folder)[-1] if launched else None
-        if again is not None:
-            code_of(run.folder)  # is it there?
-            if again["work"]:
-                copy_launched(run.folder / "work", again["work"], folder / "work")
-        made = create_run(plan, profile, root, tell, f"-rerun-{number}", again)
-    tell(
-        f"{made.name}: {run.name} once more, with "
-        f"{'the code it was launched with' if launched else 'the present code'}"
-    )
+        folder, suffix = new_folder(root, plan)
+        kept_code = copy_code(run, folder) if launched else None
+        made = create_run(plan, profile, root, tell, suffix, kept_code)
+    code = "the code it was launched with" if launched else "the present code"
+    tell(f"{made.name}: {run.name} once more, with {code}")
     return made
+
+
+def new_folder(root: Path, plan: Plan) -> tuple[Path, str]:
+    """Make the folder of the next rerun of a plan; also what follows the run's name in its name."""
+    name = f"{plan.preset or 'full'}-{plan.identity[:8]}"
+    number = 1
+    while True:
+        suffix = f"-rerun-{number}"
+        folder = root / plan.experiment / f"{name}{suffix}"
+        try:
+            # Making it is the test, so that two reruns at once get different ones.
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            number += 1
+        else:
+            return folder, suffix
+
+
+def copy_code(run: Run, folder: Path) -> dict[str, Any]:
+    """Copy the files that the run's commands were launched with, if it kept some, and return what
+    was noted of that launch. RunError if the code is gone."""
+    launch = launches(run.folder)[-1]
+    code_of(run.folder)  # refuses if it is gone
+    if launch["work"]:
+        copy_launched(run.folder / "work", launch["work"], folder / "work")
+    return launch
+
+
+def requested_plan(request: dict[str, Any]) -> Plan:
+    """The plan of a request, or that of the description that it names."""
+    if request["plan"]:
+        return Plan.from_json(request["plan"])
+    return make_plan(request["path"], request["preset"], request["overrides"])
 
 
 def main() -> int:
@@ -162,11 +215,7 @@ def main() -> int:
     description is wrong."""
     request = json.load(sys.stdin)
     try:
-        plan = (
-            Plan.from_json(request["plan"])
-            if request["plan"]
-            else make_plan(request["path"], request["preset"], request["overrides"])
-        )
+        plan = requested_plan(request)
         problems = check(plan, Profile(**request["profile"]), runs=Path(request["runs"]))
     except OrchError as error:
         print("\n".join(error.lines), file=sys.stderr)

@@ -11,6 +11,7 @@ case and white space alone are one problem.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import re
 import tempfile
@@ -30,6 +31,12 @@ from engines.shared.data.problems import Problem, content_key
 SPLITS = ("train", "validation", "test")
 
 MANIFEST = "data.json"
+
+MINIATURE = "miniature"
+"""The source that is made on the spot."""
+
+HELD_OUT = 200
+"""Problems of validation and of test per task of raw files, if nothing is said."""
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 
@@ -299,3 +306,79 @@ def write_prepared(
     }
     write_json(out / MANIFEST, manifest)
     return manifest
+
+
+def prepare(
+    source: str, out: Path, validation: int | None, test: int | None, seed: int
+) -> tuple[dict[str, Any], bool]:
+    """Prepare data in ``out``, unless the same request did so before.
+
+    Args:
+        source: Raw files, as ``task_files`` takes them, or "miniature".
+        out: Folder of the files and the manifest.
+        validation: Problems per task; None: as many as is usual for the source.
+        test: The same of the test split.
+        seed: Decides which problem goes into which split.
+
+    Returns:
+        The manifest, and whether it was there before.
+
+    Raises:
+        ConfigError: What the user can mend.
+    """
+    if importlib.util.find_spec("pyarrow") is None:
+        raise ConfigError("reading and writing parquet needs pyarrow: run: pip install pyarrow")
+    if source == MINIATURE:
+        return prepare_miniature(out, validation, test, seed)
+    return prepare_files(
+        source,
+        out,
+        HELD_OUT if validation is None else validation,
+        HELD_OUT if test is None else test,
+        seed,
+    )
+
+
+def prepare_files(
+    source: str, out: Path, validation: int, test: int, seed: int
+) -> tuple[dict[str, Any], bool]:
+    """Split raw files. The request holds what they contain, so that a copy of them elsewhere is the
+    same source."""
+    files = task_files(source)
+    hashes: dict[str, list[dict[str, str]]] = {}
+    for paths in files.values():
+        for path in paths:
+            if not path.is_file():
+                raise ConfigError(f"{source}: {path} is not there")
+    for task, paths in files.items():
+        hashes[task] = [{"name": path.name, "sha256": file_hash(path)} for path in paths]
+    request = {
+        "source": "files",
+        "validation": validation,
+        "test": test,
+        "seed": seed,
+        "files": hashes,
+    }
+    manifest = prepared(out, request)
+    if manifest is not None:
+        return manifest, True
+    parts, dropped = split_files(files, validation, test, seed)
+    return write_prepared(out, request, parts, dropped), False
+
+
+def prepare_miniature(
+    out: Path, validation: int | None, test: int | None, seed: int
+) -> tuple[dict[str, Any], bool]:
+    """Write the six miniature domains, of the sizes that the engine `miniature` makes if nothing
+    else is said."""
+    sizes = miniature_sizes(validation, test)
+    request = {"source": MINIATURE, **sizes, "seed": seed}
+    manifest = prepared(out, request)
+    if manifest is not None:
+        return manifest, True
+    try:
+        parts = miniature_parts(sizes, seed)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    dropped = {domain: Dropped() for domain in parts}
+    return write_prepared(out, request, parts, dropped), False

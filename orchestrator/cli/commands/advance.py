@@ -1,31 +1,37 @@
-"""`orch advance`: submit what gates and limits let through."""
+"""`orch advance`: submit what gates and limits let through.
+
+People rarely call it: other commands do the same, and on Slurm a queued job of one core calls it
+when the jobs that a gate judges have ended.
+"""
 
 from __future__ import annotations
 
 import os
+import time
 
+import orchestrator.lifecycle.refresh
 from orchestrator.cli.arguments import RunName
 from orchestrator.errors import SubmitError
+from orchestrator.runs.lookup import find_run
+from orchestrator.views.watch.follow import SETTLE_SECONDS, settling
+
+POLL_SECONDS = 5.0
+"""Between two looks at jobs whose end is not known yet."""
 
 
 def advance(run: RunName = None) -> None:
     """Look at gates and limits, and submit what they let through. Other commands do it too; on
     Slurm a job of one core calls this one."""
-    import time
-
-    from orchestrator.lifecycle.refresh import advance as look
-    from orchestrator.runs.lookup import find_run
-    from orchestrator.views.watch.follow import SETTLE_SECONDS, settling
-
     found = find_run(run)
-    told: list[str] = []
-    records, trouble = look(found, told.append)
+    messages: list[str] = []
+    records, trouble = orchestrator.lifecycle.refresh.advance(found, messages.append)
+    # A queued job calls this because other jobs have ended. How they ended is known within a
+    # minute, so it is worth waiting for here; a person can call again.
+    in_a_job = "SLURM_JOB_ID" in os.environ
     deadline = time.monotonic() + SETTLE_SECONDS
-    while "SLURM_JOB_ID" in os.environ and settling(records) and time.monotonic() < deadline:
-        time.sleep(
-            5.0
-        )  # this job came because others have ended: what became of them is known within a minute
-        records, trouble = look(found, told.append)
-    print("\n".join(told) or f"{found.name}: nothing to submit")
+    while in_a_job and settling(records) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+        records, trouble = orchestrator.lifecycle.refresh.advance(found, messages.append)
+    print("\n".join(messages) or f"{found.name}: nothing to submit")
     if trouble:
         raise SubmitError(f"could not ask: {trouble}")

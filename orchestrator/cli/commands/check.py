@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.cli.arguments import ClusterName, Experiment, Preset, Set
 from orchestrator.cli.shared import planned, problems
+from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import CheckError
 
 
@@ -15,12 +16,11 @@ def check(
 ) -> None:
     """Check what a launch needs: partition, account, GPU type, time limit, paths, variables, batch
     arithmetic, disk."""
-    from orchestrator.description.profile_reader import load_profile
-
-    made, profile = planned(experiment, preset, overrides), load_profile(cluster)
-    starts: list[str] = []
-    found = problems(made, profile, starts.append)
+    plan, profile = planned(experiment, preset, overrides), load_profile(cluster)
+    expected_starts: list[str] = []
+    found = problems(plan, profile, expected_starts.append)
     if found:
         raise CheckError(*found)
-    print("\n".join(starts), end="\n" if starts else "")
-    print(f"{made.experiment}: {len(made.jobs)} jobs, nothing missing on '{profile.name}'")
+    for line in expected_starts:
+        print(line)
+    print(f"{plan.experiment}: {len(plan.jobs)} jobs, nothing missing on '{profile.name}'")

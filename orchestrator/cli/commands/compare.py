@@ -1,4 +1,4 @@
-"""`orch compare`: compare the scores of two sides."""
+"""`orch compare`: compare the scores of two evaluations, and check conditions on the result."""
 
 from __future__ import annotations
 
@@ -8,58 +8,61 @@ from typing import Annotated
 
 import typer
 
+import orchestrator.scores.compare
+from orchestrator.scores.compare import condition, holds
+
+Baseline = Annotated[
+    str,
+    typer.Argument(
+        help="RUN[:JOB][@CHECKPOINT], :JOB of the newest run, or an evaluation's output folder. "
+        "CHECKPOINT: last (without it), best, a name or a step."
+    ),
+]
+Treatment = Annotated[
+    str,
+    typer.Argument(help="The other side, as the first; differences are this one minus the first."),
+]
+Specialists = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="An evaluation of a model trained for less; the best of them on each "
+        "domain is what the treatment is expected to reach. May be repeated."
+    ),
+]
+Metric = Annotated[str, typer.Option(help="accuracy, or score with its partial credit.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Folder for the report; one in comparisons/ beside the runs without it."),
+]
+Gates = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fail-if",
+        help="A gate: exit code 3 if this holds, as in 'domain=math "
+        "difference<-0.02' or 'accuracy<0.5'. May be repeated.",
+    ),
+]
+
 
 def compare(
-    baseline: Annotated[
-        str,
-        typer.Argument(
-            help="RUN[:JOB][@CHECKPOINT], :JOB of the newest run, or an evaluation's output "
-            "folder. "
-            "CHECKPOINT: last (without it), best, a name or a step."
-        ),
-    ],
-    treatment: Annotated[
-        str,
-        typer.Argument(
-            help="The other side, as the first; differences are this one minus the first."
-        ),
-    ],
-    specialist: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="An evaluation of a model trained for less; the best of them on each "
-            "domain is what the treatment is expected to reach. May be repeated."
-        ),
-    ] = None,
-    metric: Annotated[
-        str, typer.Option(help="accuracy, or score with its partial credit.")
-    ] = "accuracy",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the report; one in comparisons/ beside the runs without it."),
-    ] = None,
-    fail_if: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--fail-if",
-            help="A gate: exit code 3 if this holds, as in 'domain=math "
-            "difference<-0.02' or 'accuracy<0.5'. May be repeated.",
-        ),
-    ] = None,
+    baseline: Baseline,
+    treatment: Treatment,
+    specialist: Specialists = None,
+    metric: Metric = "accuracy",
+    out: Out = None,
+    fail_if: Gates = None,
 ) -> None:
     """Compare two evaluations problem by problem: differences, tests, flipped examples. Exit code
     0, 3 where a gate fails, 2 bad input."""
-    from orchestrator.scores.compare import compare as report_on
-    from orchestrator.scores.compare import condition, holds
-
-    asked = [condition(text) for text in fail_if or []]
-    folder = report_on(
+    # Read first: a mistake in a gate is told before minutes of comparison.
+    gates = [condition(text) for text in fail_if or []]
+    folder = orchestrator.scores.compare.compare(
         baseline, treatment, specialist or [], metric, out.resolve() if out else None
     )
     print((folder / "report.txt").read_text())
     print(f"HTML report with its figures: {folder / 'report.html'}")
-    failed = [told for one in asked if (told := holds(one, folder))]
-    for told in failed:
-        print(f"gate: {told}", file=sys.stderr)
-    if failed:
+    failures = list(filter(None, (holds(gate, folder) for gate in gates)))
+    for failure in failures:
+        print(f"gate: {failure}", file=sys.stderr)
+    if failures:
         raise typer.Exit(3)

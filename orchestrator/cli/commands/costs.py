@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli.arguments import AsJson, RunName
+from orchestrator.lifecycle.refresh import refresh
+from orchestrator.runs.lookup import find_run
+from orchestrator.views.costs.tables import document, render, spent
 
 
 def costs(
@@ -22,18 +26,12 @@ def costs(
 ) -> None:
     """Show GPU- or CPU-hours asked for, used and wasted, what jobs used of what they held, and what
     to ask for next time."""
-    import time
-
-    from rich.console import Console
-
-    from orchestrator.lifecycle.refresh import refresh
-    from orchestrator.runs.lookup import find_run
-    from orchestrator.views.costs.tables import document, render, spent
-
     found = find_run(run)
     records, trouble = refresh(found)
     seen = spent(found, records, time.time(), by or ("arm",))
     if as_json:
         print(json.dumps({**document(found, seen), "trouble": trouble}, indent=1))
         return
+    from rich.console import Console
+
     Console().print(render(found, seen))

@@ -5,26 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
-from orchestrator.cli.arguments import AsJson
-from orchestrator.cli.commands.profile import Named
+from orchestrator.cli.arguments import AsJson, RecordedRun
+from orchestrator.runs.lookup import find_run
 
 
-def diff(a: Named, b: Named, as_json: AsJson = False) -> None:
+def diff(a: RecordedRun, b: RecordedRun, as_json: AsJson = False) -> None:
     """Show what differs between two runs: jobs, configs, resources, cluster, code, packages,
     results."""
     from orchestrator.reproduction.diff import differences, render
-    from orchestrator.runs.lookup import find_run
 
-    one, other = find_run(a), find_run(b)
-    found = differences(one, other)
+    run_a, run_b = find_run(a), find_run(b)
+    found = differences(run_a, run_b)
     if as_json:
-        print(
-            json.dumps(
-                {"a": one.name, "b": other.name, "differences": [asdict(each) for each in found]},
-                indent=1,
-            )
-        )
+        rows = [asdict(difference) for difference in found]
+        print(json.dumps({"a": run_a.name, "b": run_b.name, "differences": rows}, indent=1))
         return
     from rich.console import Console
 
-    Console().print(render(one, other, found))
+    Console().print(render(run_a, run_b, found))

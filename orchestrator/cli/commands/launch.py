@@ -1,22 +1,27 @@
-"""`orch launch`: submit an experiment whole."""
+"""`orch launch`: submit an experiment whole, or print what would be submitted."""
 
 from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from msgspec.structs import replace
 
 from orchestrator.cli.arguments import AsJson, ClusterName, Experiment, Preset, Set
-from orchestrator.cli.commands.watch import follow
-from orchestrator.cli.shared import planned, problems
+from orchestrator.cli.shared import follow, planned, problems, submitted_and_done
+from orchestrator.clusters.select import cluster_of
+from orchestrator.description.profile import Profile
+from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import CheckError
-
-if TYPE_CHECKING:
-    from orchestrator.description.profile import Profile
-    from orchestrator.planning.plan import Plan
+from orchestrator.lifecycle import retry
+from orchestrator.lifecycle.batching import make_batches, waits_for
+from orchestrator.planning.plan import Plan
+from orchestrator.runs.create import create_run
+from orchestrator.runs.lookup import runs_root
 
 
 def launch(
@@ -35,69 +40,49 @@ def launch(
 ) -> None:
     """Submit an experiment whole. Launched again, it submits only what is neither done nor
     active."""
-    from orchestrator.description.profile_reader import load_profile
-    from orchestrator.lifecycle import retry
-    from orchestrator.runs.create import create_run
-    from orchestrator.runs.lookup import runs_root
-
-    made, profile = planned(experiment, preset, overrides), load_profile(cluster)
+    plan, profile = planned(experiment, preset, overrides), load_profile(cluster)
     if dry_run:
-        print_scripts(made, profile)
+        print_scripts(plan, profile)
         return
-    found = problems(made, profile)
+    found = problems(plan, profile)
     if found:
         raise CheckError(*found, "nothing was submitted")
-    quiet = as_json or (watch is not False and sys.stdout.isatty())
-    tell = (lambda _: None) if quiet else print
-    run = create_run(made, profile, runs_root(), tell)
+    on_terminal = sys.stdout.isatty()
+    # JSON has to be the only output, and the live view shows what the messages would say.
+    quiet = as_json or (watch is not False and on_terminal)
+    tell = say_nothing if quiet else print
+    run = create_run(plan, profile, runs_root(), tell)
     records = retry.launch(run, tell)
     if as_json:
         from orchestrator.views.status import document
 
         print(json.dumps(document(run, records, ""), indent=1))
         return
-    submitted = sum(record.source == "orch" and record.state == "PENDING" for record in records)
-    done = sum(record.state == "COMPLETED" for record in records)
-    print(
-        f"{run.name}: {submitted} jobs submitted, {done} of {len(records)} done before; "
-        f"look at it: orch status {run.name}"
-    )
-    if watch or (watch is None and sys.stdout.isatty()):
+    print(submitted_and_done(run, records))
+    if watch or (watch is None and on_terminal):
         raise typer.Exit(follow(run))
 
 
-def print_scripts(made: Plan, profile: Profile) -> None:
+def say_nothing(_: str) -> None:
+    """Take a message and drop it."""
+
+
+def print_scripts(plan: Plan, profile: Profile) -> None:
     """Every script as a launch would submit it, an array's once, with the ids of earlier jobs as
     names."""
-    import tempfile
-
-    from msgspec.structs import replace
-
-    from orchestrator.clusters.select import cluster_of
-    from orchestrator.lifecycle.batching import make_batches, waits_for
-    from orchestrator.runs.create import create_run
-    from orchestrator.runs.lookup import runs_root
-
     with tempfile.TemporaryDirectory() as folder:
-        run = create_run(made, profile, Path(folder))
+        run = create_run(plan, profile, Path(folder))
         cluster = cluster_of(run)
         by_name = {record.name: record for record in run.load()}
-        for batch in make_batches(run, list(by_name.values()), set(by_name), cluster.array_size()):
+        batches = make_batches(run, list(by_name.values()), set(by_name), cluster.array_size())
+        for batch in batches:
             ids = batch.ids(f"<id of {batch.title}>")
-            text = cluster.script(batch, waits_for(batch, by_name))
-            by_name.update(
-                (record.name, replace(record, job_id=own))
-                for record, own in zip(batch.records, ids, strict=True)
-            )
-            print(
-                "# ---- "
-                f"{batch.title}\n{text.replace(str(run.folder.parent.parent), str(runs_root()))}"
-            )
+            script = cluster.script(batch, waits_for(batch, by_name))
+            # Later scripts name these ids in their dependencies.
+            for record, job_id in zip(batch.records, ids, strict=True):
+                by_name[record.name] = replace(record, job_id=job_id)
+            script = script.replace(str(run.folder.parent.parent), str(runs_root()))
+            print(f"# ---- {batch.title}\n{script}")
             if batch.indexes or batch.packed:
-                print(
-                    "".join(
-                        f"# {own}: {record.name}\n"
-                        for record, own in zip(batch.records, ids, strict=True)
-                    ),
-                    end="",
-                )
+                for record, job_id in zip(batch.records, ids, strict=True):
+                    print(f"# {job_id}: {record.name}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from rich.console import Console
 
-def list_runs() -> None:
+from orchestrator.runs.lookup import runs_root
+from orchestrator.views.logs import runs_table
+
+
+def list() -> None:
     """List the runs in ./runs (or ORCH_RUNS), newest last, as they were last seen."""
-    from rich.console import Console
-
-    from orchestrator.runs.lookup import runs_root
-    from orchestrator.views.logs import runs_table
-
     Console().print(runs_table(runs_root()))

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.arguments import JobName, OfRun
+from orchestrator.runs.lookup import find_run
+from orchestrator.views.logs import print_log
 
 
 def logs(
@@ -17,7 +19,4 @@ def logs(
     run: OfRun = None,
 ) -> None:
     """Print the log of a job's newest attempt."""
-    from orchestrator.runs.lookup import find_run
-    from orchestrator.views.logs import print_log
-
     print_log(find_run(run), job, follow_log)

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import completion
+from orchestrator.lifecycle import interventions
+from orchestrator.runs.lookup import find_run
 
 
 def override(
@@ -34,7 +36,4 @@ def override(
     ] = None,
 ) -> None:
     """Decide in place of a gate. The reason is kept, and shown by orch why."""
-    from orchestrator.lifecycle.interventions import override as decide
-    from orchestrator.runs.lookup import find_run
-
-    print("\n".join(decide(find_run(run), job, runs, reason)))
+    print("\n".join(interventions.override(find_run(run), job, runs, reason)))

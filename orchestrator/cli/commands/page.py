@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 from orchestrator.cli.arguments import RunName
+from orchestrator.lifecycle.refresh import refresh
+from orchestrator.runs.lookup import find_run
+from orchestrator.views.page.page import write_page
 
 
 def page(run: RunName = None) -> None:
     """Write the run as one HTML page that needs no network: stages, timeline, curves, costs, causes
     of death."""
-    import time
-
-    from orchestrator.lifecycle.refresh import refresh
-    from orchestrator.runs.lookup import find_run
-    from orchestrator.views.page.page import write_page
-
     found = find_run(run)
     records, trouble = refresh(found)
     print(write_page(found, records, trouble, time.time()))

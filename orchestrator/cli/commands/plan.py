@@ -7,6 +7,9 @@ import json
 from orchestrator.cli.arguments import AsJson, Experiment, Preset, Set
 from orchestrator.cli.shared import planned
 
+JSON_KEYS = ("name", "stage", "axes", "after", "resources", "pack", "canary")
+"""What --json prints of a job."""
+
 
 def plan(
     experiment: Experiment, preset: Preset = None, overrides: Set = None, as_json: AsJson = False
@@ -15,12 +18,8 @@ def plan(
     Submits nothing."""
     made = planned(experiment, preset, overrides)
     if as_json:
-        keys = ("name", "stage", "axes", "after", "resources", "pack", "canary")
-        print(
-            json.dumps(
-                [{key: job[key] for key in keys} for job in made.to_json()["jobs"]], indent=1
-            )
-        )
+        jobs = made.to_json()["jobs"]
+        print(json.dumps([{key: job[key] for key in JSON_KEYS} for job in jobs], indent=1))
         return
     from rich.console import Console
 

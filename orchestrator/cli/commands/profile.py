@@ -1,4 +1,4 @@
-"""`orch rerun`, `orch diff` and `orch profile`."""
+"""`orch profile init` and `orch profile list`: profiles of clusters."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
-Named = Annotated[
-    str, typer.Argument(help="experiment (its newest run), experiment/run, or a run's folder.")
-]
+from orchestrator.checks.new_profile import Wanted, init
+from orchestrator.description.profile_reader import USER_FILE, known_profiles, load_profile
+from orchestrator.errors import OrchError
+
+profile = typer.Typer(help="Cluster profiles.", no_args_is_help=True)
 
 
-profile_app = typer.Typer(help="Cluster profiles.", no_args_is_help=True)
-
-
-@profile_app.command("init")
+@profile.command("init")
 def profile_init(
     out: Annotated[
         Path | None,
@@ -37,19 +36,13 @@ def profile_init(
 ) -> None:
     """Write a profile of this cluster from what sinfo, scontrol and sacctmgr say. Where there is a
     choice it names the choices."""
-    from orchestrator.checks.site import Wanted, init
-    from orchestrator.description.profile_reader import USER_FILE
-
     wanted = Wanted(partition=partition, account=account, qos=qos, gpu_type=gpu_type)
     print("\n".join(init(out or USER_FILE.expanduser(), force, wanted)))
 
 
-@profile_app.command("list")
+@profile.command("list")
 def profile_list() -> None:
     """List the profiles: your own in ~/.config/orch, and the shipped ones."""
-    from orchestrator.description.profile_reader import known_profiles, load_profile
-    from orchestrator.errors import OrchError
-
     for name, path in known_profiles().items():
         try:
             about = load_profile(str(path)).about

@@ -6,12 +6,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from orchestrator.cli.arguments import ClusterName, Set
-from orchestrator.cli.commands.profile import Named
+from orchestrator.cli.arguments import ClusterName, RecordedRun, Set
+from orchestrator.description.profile_reader import load_profile
+from orchestrator.lifecycle.retry import launch
+from orchestrator.runs.lookup import find_run, runs_root
 
 
 def rerun(
-    run: Named,
+    run: RecordedRun,
     overrides: Set = None,
     code: Annotated[
         Literal["present", "launched"],
@@ -21,19 +23,16 @@ def rerun(
 ) -> None:
     """Run a recorded experiment once more, as a run of its own, from the description that the run
     keeps."""
-    from orchestrator.description.profile_reader import load_profile
-    from orchestrator.lifecycle.retry import launch
-    from orchestrator.reproduction.rerun import rerun as again
-    from orchestrator.runs.lookup import find_run, runs_root
+    import orchestrator.reproduction.rerun
 
     found = find_run(run)
-    made = again(
+    made = orchestrator.reproduction.rerun.rerun(
         found,
         runs_root(),
         overrides or [],
         load_profile(cluster) if cluster else None,
-        code == "launched",
-        print,
+        launched=code == "launched",
+        tell=print,
     )
     records = launch(made, print)
     print(

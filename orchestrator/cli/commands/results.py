@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli.arguments import AsJson, RunName
-from orchestrator.cli.commands.evolve import UNFOLDED
+from orchestrator.runs.lookup import find_run
+
+if TYPE_CHECKING:
+    from engines.contract.tidy import Tidy
+
+UNFOLDED = 100_000
+"""Characters of a line in a pipe or a file, where nothing is folded."""
 
 
 def results(
@@ -30,8 +36,8 @@ def results(
 ) -> None:
     """Print or export every result of a run as tidy rows: job, axes, metric, value, n, spread; a
     missing one with its reason."""
-    from orchestrator.runs.lookup import find_run
-    from orchestrator.scores.results import gather, reasons, render_results, write_table
+    from engines.contract.tidy import records
+    from orchestrator.scores.results import gather, write_table
 
     found = find_run(run)
     lines, unfinished = gather(found, job, metric)
@@ -39,21 +45,26 @@ def results(
         write_table(path, lines, parquet=path == parquet)
         print(f"{len(lines)} rows: {path}", file=sys.stderr)
     if as_json:
-        from engines.contract.tidy import records
-
         print(json.dumps(records(lines), indent=1))
     elif not (csv or parquet):
-        from rich.console import Console
-
-        console = Console()
-        if console.is_terminal:
-            console.print(render_results(lines, console.width))
-            for line in reasons(lines):
-                console.print(line, markup=False, highlight=False)
-        else:
-            Console(width=UNFOLDED).print(render_results(lines, None))
+        print_rows(lines)
     if unfinished:
         print(
             f"{found.name}: no results yet of {len(unfinished)} jobs: {', '.join(unfinished[:8])}",
             file=sys.stderr,
         )
+
+
+def print_rows(lines: list[Tidy]) -> None:
+    """The rows as a table; on a terminal as wide as it is, and with the reasons below it."""
+    from rich.console import Console
+
+    from orchestrator.scores.results import reasons, render_results
+
+    console = Console()
+    if not console.is_terminal:
+        Console(width=UNFOLDED).print(render_results(lines, None))
+        return
+    console.print(render_results(lines, console.width))
+    for line in reasons(lines):
+        console.print(line, markup=False, highlight=False)

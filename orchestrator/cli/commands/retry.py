@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import orchestrator.lifecycle.retry
 from orchestrator.cli.arguments import Jobs, RunName
+from orchestrator.runs.lookup import find_run
+from orchestrator.runs.provenance.launches import note
 
 
 def retry(run: RunName = None, job: Jobs = None) -> None:
     """Submit failed jobs again, and what waited for them. Training continues from its newest
     checkpoint."""
-    from orchestrator.lifecycle.retry import retry as again
-    from orchestrator.runs.lookup import find_run
-    from orchestrator.runs.provenance.launches import note
-
     found = find_run(run)
-    told: list[str] = []
+    messages: list[str] = []
     with found.lock():
-        note(found.folder, found.plan, Path(found.cwd), "retry", told.append)
-    again(found, job, told.append)
-    print("\n".join(told) or f"{found.name}: nothing to retry")
+        note(found.folder, found.plan, Path(found.cwd), "retry", messages.append)
+    orchestrator.lifecycle.retry.retry(found, job, messages.append)
+    print("\n".join(messages) or f"{found.name}: nothing to retry")

@@ -1,15 +1,18 @@
-"""The commands that look at a run: `orch status`, `watch`, `logs`, `list`, `why`, `costs`, `page`,
-`report`."""
+"""`orch status`: every job of a run, once or live."""
 
 from __future__ import annotations
 
 import json
+import time
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli.arguments import AsJson, RunName
-from orchestrator.cli.commands.watch import follow
+from orchestrator.lifecycle.refresh import refresh
+from orchestrator.runs.lookup import find_run
+from orchestrator.views.status import document, render
+from orchestrator.views.watch.follow import watch_run
 
 
 def status(
@@ -25,20 +28,14 @@ def status(
     as_json: AsJson = False,
 ) -> None:
     """Show every job: state with source and age, why it waits or died, progress, expected end."""
-    import time
-
-    from orchestrator.lifecycle.refresh import refresh
-    from orchestrator.runs.lookup import find_run
-    from orchestrator.views.status import document, render
-
     found = find_run(run)
     if watch:
-        raise typer.Exit(follow(found))
+        raise typer.Exit(watch_run(found))
     records, trouble = refresh(found, rescan)
     if as_json:
         print(json.dumps(document(found, records, trouble), indent=1))
         return
     from rich.console import Console
 
-    console, now = Console(), time.time()
-    console.print(render(found, records, trouble, now, console.width, every))
+    console = Console()
+    console.print(render(found, records, trouble, time.time(), console.width, every))

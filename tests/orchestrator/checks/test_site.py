@@ -17,15 +17,9 @@ from hypothesis import strategies as st
 
 from jobs.spec import Job, Resources
 from orchestrator.checks.launch import check, variables, wrapper
-from orchestrator.checks.site import (
-    Site,
-    Wanted,
-    parse_associations,
-    parse_nodes,
-    parse_partitions,
-    profile_of,
-    text_of,
-)
+from orchestrator.checks.new_profile import Wanted, profile_of, text_of
+from orchestrator.checks.site import Site, parse_associations, parse_nodes
+from orchestrator.checks.slurm import parse_partitions
 from orchestrator.clusters.slurm.script import JobScript, script_text
 from orchestrator.description.profile import Profile
 from orchestrator.description.profile_reader import load_profile

@@ -16,6 +16,7 @@ from engines.contract.config import ConfigError
 from engines.shared.data.preparation import (
     Dropped,
     check_disjoint,
+    prepare,
     prepared,
     split_files,
     task_files,
@@ -23,8 +24,6 @@ from engines.shared.data.preparation import (
 )
 from engines.shared.data.problem_files import read_problems, write_problems
 from engines.shared.data.problems import Problem, content_key, make_problem, user
-from orchestrator.cli.commands.data import prepare
-from orchestrator.errors import DataError
 from tests.support.cli import orch
 from tests.support.paths import DATA
 
@@ -118,14 +117,14 @@ def test_other_parameters_into_the_same_folder_are_one_error(
     guru, out = write_guru(tmp_path / "guru"), tmp_path / "out"
     prepare(str(guru), out, 2, 2, 0)
     before = contents(out)
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(ConfigError, match=says):
         prepare(str(guru), out, validation, test, seed)
     with pytest.raises(
-        DataError, match=r"was prepared with source 'files' \(now 'miniature'\)|other raw files"
+        ConfigError, match=r"was prepared with source 'files' \(now 'miniature'\)|other raw files"
     ):
         prepare("miniature", out, None, None, 0)
     write_problems(guru / "train" / "math__two_12.parquet", sums(range(50, 60)))
-    with pytest.raises(DataError, match="was prepared with other raw files: give another --out"):
+    with pytest.raises(ConfigError, match="was prepared with other raw files: give another --out"):
         prepare(str(guru), out, 2, 2, 0)
     assert contents(out) == before
 
@@ -133,16 +132,16 @@ def test_other_parameters_into_the_same_folder_are_one_error(
 def test_files_that_are_not_ours_or_were_changed_are_left_alone(tmp_path: Path) -> None:
     write_problems(tmp_path / "math.train.parquet", sums(range(3)))
     with pytest.raises(
-        DataError, match=r"has math\.train\.parquet and no data\.json: nothing is overwritten"
+        ConfigError, match=r"has math\.train\.parquet and no data\.json: nothing is overwritten"
     ):
         prepare("miniature", tmp_path, 1, 1, 0)
     out = tmp_path / "out"
     prepare("miniature", out, 1, 1, 0)
     write_problems(out / "math.test.parquet", sums(range(3)))
-    with pytest.raises(DataError, match=r"math\.test\.parquet: is not what was prepared; delete"):
+    with pytest.raises(ConfigError, match=r"math\.test\.parquet: is not what was prepared; delete"):
         prepare("miniature", out, 1, 1, 0)
     (out / "data.json").write_text("{")
-    with pytest.raises(DataError, match=r"data\.json: cannot be read"):
+    with pytest.raises(ConfigError, match=r"data\.json: cannot be read"):
         prepare("miniature", out, 1, 1, 0)
 
 
@@ -191,7 +190,7 @@ def test_too_few_problems_are_one_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
     with pytest.raises(
-        DataError, match="the domain science has not 224 different problems; ask for fewer"
+        ConfigError, match="the domain science has not 224 different problems; ask for fewer"
     ):
         prepare("miniature", tmp_path / "out", 100, 60, 0)
 
@@ -289,10 +288,11 @@ def test_a_mapping_names_the_tasks_with_one_file_or_several(tmp_path: Path) -> N
 )
 def test_a_mapping_that_cannot_be_used_is_one_error(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "tasks.yaml").write_text(text)
-    with pytest.raises(DataError, match=says) as caught:
+    with pytest.raises(ConfigError, match=says) as caught:
         prepare(str(tmp_path / "tasks.yaml"), tmp_path / "out", 0, 0, 0)
-    assert len(caught.value.lines) == 1
-    assert "\n" not in caught.value.lines[0]
+    done = orch(tmp_path, "data", "prepare", tmp_path / "tasks.yaml", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr == f"orch: {' '.join(str(caught.value).split())}\n"
 
 
 def test_a_data_set_of_the_hub_is_read_from_this_machines_cache_without_a_network(
@@ -347,7 +347,9 @@ def test_a_data_set_that_cannot_be_fetched_is_one_line_with_the_command_to_run(
 
 
 def test_neither_folder_nor_hub_name_is_one_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="no such folder, and no data set on the Hugging Face hub"):
+    with pytest.raises(
+        ConfigError, match="no such folder, and no data set on the Hugging Face hub"
+    ):
         prepare(str(tmp_path / "absent"), tmp_path / "out", None, None, 0)
     with pytest.raises(ConfigError, match="no <domain>__<data set>"):
         task_files(str(tmp_path))

@@ -1,0 +1,251 @@
+"""Write a cluster profile from what Slurm says of the site, for `orch profile init`.
+
+In: a `Site`, and what a person chose. Out: the profile's file, once Slurm has taken a small job of
+it on trial. Where there is more than one partition, account or GPU type and none was chosen, the
+error names the choices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from engines.contract.nearest import near
+from jobs.spec import Job, Resources, asks_for
+from orchestrator.checks.launch import check
+from orchestrator.checks.site import Association, Nodes, Site, ask_site
+from orchestrator.checks.slurm import minutes
+from orchestrator.description.profile import Profile
+from orchestrator.errors import CheckError
+from orchestrator.planning.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a person has chosen; None: the only one there is."""
+
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    gpu_type: str | None = None
+
+
+def chosen(what: str, option: str, wanted: str | None, choices: Mapping[str, str]) -> str | None:
+    """The one that is wanted, or the only one; None if there is none to choose from.
+
+    Args:
+        what: What is chosen, for the error.
+        option: How to choose it on the command line, for the error.
+        wanted: A person's choice.
+        choices: Names, with a few words on each or an empty text.
+
+    Raises:
+        CheckError: There is no such one, or several and none is wanted; names the choices.
+    """
+    if wanted is not None:
+        if wanted not in choices:
+            raise CheckError(
+                f"{option} {wanted}: no such {what} for you here{near(wanted, choices)}"
+            )
+        return wanted
+    if len(choices) > 1:
+        listed = []
+        for name, about in choices.items():
+            listed.append(f"{name} ({about})" if about else name)
+        raise CheckError(
+            f"there are {len(choices)} {what}s: choose one with {option}: {'; '.join(listed)}"
+        )
+    return next(iter(choices), None)
+
+
+def usable(site: Site) -> list[str]:
+    """Partitions that are up and take one of the user's accounts; of these those with GPUs, if
+    there are any."""
+    accounts = {association.account for association in site.associations}
+    names = []
+    for name, fields in site.partitions.items():
+        allowed = allowed_accounts(site, name)
+        # A cluster without accounting lists no accounts, and then refuses none.
+        open_to_user = allowed is None or not accounts or bool(accounts & allowed)
+        if fields.get("State", "UP") == "UP" and open_to_user:
+            names.append(name)
+    with_gpus = {nodes.partition for nodes in site.nodes if nodes.gpus}
+    return [name for name in names if name in with_gpus] or names
+
+
+def allowed_accounts(site: Site, partition: str) -> set[str] | None:
+    """The accounts that a partition takes; None: all."""
+    listed = site.partitions[partition].get("AllowAccounts", "ALL")
+    return None if listed == "ALL" else set(listed.split(","))
+
+
+def about(site: Site, partition: str) -> str:
+    """A partition in a few words."""
+    kinds = set()
+    for nodes in site.nodes:
+        if nodes.partition == partition and nodes.gpus:
+            kinds.add(f"{nodes.gpus} {nodes.gpu_type or 'GPU'}")
+    longest = site.partitions[partition].get("MaxTime", "?")
+    return f"{', '.join(sorted(kinds)) or 'no GPU'}, up to {longest}"
+
+
+def profile_of(site: Site, wanted: Wanted) -> Profile:
+    """The profile. CheckError where there is a choice that was not made."""
+    partition = choose_partition(site, wanted.partition)
+    associations = choose_account(site, partition, wanted.account)
+    qos = choose_qos(associations, wanted.qos)
+    nodes = choose_nodes(site, partition, wanted.gpu_type)
+    return Profile(
+        kind="slurm",
+        about=f"Partition {partition}: {about(site, partition)}",
+        partition=partition,
+        account=associations[0].account if associations else None,
+        qos=qos,
+        # All nodes are of one type, or none was there to choose.
+        gpu_type=next((each.gpu_type for each in nodes if each.gpu_type), None),
+        cpus_per_node=max((each.cpus for each in nodes), default=None),
+        memory_gb_per_node=max((each.memory_gb for each in nodes), default=None),
+        gpus_per_node=max((each.gpus for each in nodes), default=None),
+        max_minutes=longest_minutes(site, partition, qos),
+        max_jobs=most_queued_jobs(site, associations, qos),
+    )
+
+
+def choose_partition(site: Site, wanted: str | None) -> str:
+    """The wanted partition, whichever it is, or the only one that the user can use."""
+    names = list(site.partitions) if wanted else usable(site)
+    choices = {name: about(site, name) for name in names}
+    partition = chosen("partition", "--partition", wanted, choices)
+    if partition is None:
+        raise CheckError(
+            "Slurm shows no partition that you may use: ask the site's support, or look "
+            "at scontrol show partition"
+        )
+    return partition
+
+
+def choose_account(site: Site, partition: str, wanted: str | None) -> list[Association]:
+    """What the user may use in the partition with one account; empty without accounting."""
+    allowed = allowed_accounts(site, partition)
+    associations = []
+    for association in site.associations:
+        is_here = association.partition in ("", partition)
+        if is_here and (allowed is None or association.account in allowed):
+            associations.append(association)
+    choices = {association.account: "" for association in associations}
+    account = chosen("account", "--account", wanted, choices)
+    return [association for association in associations if association.account == account]
+
+
+def choose_qos(associations: Sequence[Association], wanted: str | None) -> str | None:
+    """The wanted QOS. Without a wish None: Slurm then takes the association's default one."""
+    if not wanted:
+        return None
+    return chosen("QOS", "--qos", wanted, dict.fromkeys(all_qos(associations), ""))
+
+
+def all_qos(associations: Sequence[Association]) -> list[str]:
+    """Every quality of service that the associations allow."""
+    return [name for association in associations for name in association.qos]
+
+
+def choose_nodes(site: Site, partition: str, wanted: str | None) -> list[Nodes]:
+    """The partition's nodes: those with the wanted GPU type, or with the only one there is."""
+    nodes = [each for each in site.nodes if each.partition == partition]
+    choices = {each.gpu_type: "" for each in nodes if each.gpu_type}
+    gpu_type = chosen("GPU type", "--gpu-type", wanted, choices)
+    if gpu_type is None:
+        return nodes
+    return [each for each in nodes if each.gpu_type == gpu_type]
+
+
+def longest_minutes(site: Site, partition: str, qos: str | None) -> int | None:
+    """The longest time limit that both the partition and the QOS take."""
+    of_partition = minutes(site.partitions[partition].get("MaxTime", ""))
+    return least([of_partition, site.qos_minutes.get(qos or "")])
+
+
+def most_queued_jobs(
+    site: Site, associations: Sequence[Association], qos: str | None
+) -> int | None:
+    """How many jobs the user may have in the queue, by the associations and by the QOS."""
+    names = all_qos(associations)
+    if qos is None and len(names) == 1:
+        # The only one there is must be the default one.
+        qos = names[0]
+    limits = [association.max_submit for association in associations]
+    return least([*limits, site.qos_max_submit.get(qos or "")])
+
+
+def least(values: Sequence[int | None]) -> int | None:
+    """The smallest of those that are known."""
+    return min((value for value in values if value is not None), default=None)
+
+
+def text_of(profile: Profile) -> str:
+    """The profile's file."""
+    keys = (
+        "kind",
+        "about",
+        "partition",
+        "account",
+        "qos",
+        "gpu_type",
+        "cpus_per_node",
+        "memory_gb_per_node",
+        "gpus_per_node",
+        "max_minutes",
+        "max_jobs",
+    )
+    values: dict[str, Any] = {
+        key: getattr(profile, key) for key in keys if getattr(profile, key) is not None
+    }
+    return (
+        "# Written by `orch profile init` from what sinfo, scontrol and sacctmgr say. "
+        "docs/reference.md has every key.\n"
+        + yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        + "# Lines that every job runs first, and the Python they bring; without them jobs "
+        "use orch's own:\n"
+        '# setup:\n#   - module load cuda\n#   - source "$HOME/orch-env/bin/activate"\n# '
+        "python: python\n"
+    )
+
+
+def prove(profile: Profile) -> str:
+    """Have Slurm judge a small job, without submitting it; one line of what it takes. CheckError if
+    it would refuse."""
+    resources = Resources(cpus=1, memory_gb=1, minutes=10, gpus=min(1, profile.gpus_per_node or 0))
+    job = Job(
+        name="trial",
+        stage="trial",
+        axes={},
+        engine=None,
+        command=("true",),
+        config={},
+        resources=resources,
+    )
+    plan = Plan(
+        experiment="trial", about="", preset=None, source=Path("trial"), jobs=(job,), identity=""
+    )
+    problems = check(plan, profile)
+    if problems:
+        raise CheckError(*problems, "nothing was written")
+    return f"Slurm takes a job of {asks_for(resources)} on partition '{profile.partition}'"
+
+
+def init(out: Path, force: bool, wanted: Wanted) -> list[str]:
+    """Write the profile; returns what there is to say. CheckError if there is one already, or a
+    choice to make."""
+    if out.exists() and not force:
+        raise CheckError(
+            f"{out} is there already: --force overwrites it, --out writes another file"
+        )
+    made = profile_of(ask_site(), wanted)
+    proof = prove(replace(made, name=out.stem))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text_of(made))
+    return [f"{out}: {made.about}" + (f", account {made.account}" if made.account else ""), proof]
