@@ -26,11 +26,10 @@ class Question(EngineConfig):
 
     @model_validator(mode="after")
     def _fits(self) -> Question:
-        if (self.second is None) != (self.kind == "learned"):
-            raise ValueError(
-                f"'{self.kind}' asks "
-                f"{'one group: take out second' if self.kind == 'learned' else 'two groups: name second'}"
-            )
+        if self.kind == "learned" and self.second is not None:
+            raise ValueError("'learned' asks one group: take out second")
+        if self.kind != "learned" and self.second is None:
+            raise ValueError(f"'{self.kind}' asks two groups: name second")
         return self
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 BLUE, ORANGE = "#0072b2", "#d55e00"
 """First and second series; a page lightens them for its dark scheme."""
+GREEN, GREY = "#009e73", "#888888"
 INK = "#010203"
 """Stands for the page's text colour while matplotlib draws."""
 
