@@ -1,17 +1,19 @@
-"""What every engine does the same way: read a config, report progress, write results, stop when
-asked.
+"""Configs of engines: read from a file, checked, and compared with that of an earlier start.
 
-Light on purpose (no torch): the login node imports it too.
+In: a YAML or JSON file, and the engine's ``Config``. Out: its values, or one line with every error
+in it. Engines read their config with it, ``orch`` checks experiment files against the same
+``Config``. Light on purpose (no torch): the login node imports it.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class EngineConfig(BaseModel):
@@ -87,42 +89,6 @@ def same_config(config: EngineConfig, before: Any, where: Path) -> None:
         )
 
 
-class CheckpointSource(EngineConfig):
-    """A checkpoint of another job, named by that job's output folder."""
-
-    folder: str
-    """The output folder of the job that made it; ``checkpoints/`` lies below."""
-    checkpoint: str = "last"
-    """``last``, ``best``, or a checkpoint's name."""
-
-
-class CheckpointsSource(EngineConfig):
-    """Several checkpoints of another job."""
-
-    folder: str
-    """The output folder of the job that made them; ``checkpoints/`` lies below."""
-    checkpoints: str | list[int] = "last"
-    """``last``, ``best``, ``all``, ``every:N``, or a list of epochs."""
-    checkpoint: str | None = None
-    """In place of ``checkpoints``: a single one, ``last``, ``best``, or a checkpoint's name."""
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> CheckpointsSource:
-        if self.checkpoint is not None and self.checkpoints != "last":
-            raise ConfigError("checkpoint and checkpoints: keep one of the two")
-        return self
-
-
-class ResultSource(EngineConfig):
-    """The output folder of one job and what tells it apart. The planner fills these in."""
-
-    job: str
-    """Job name, such as ``evaluate/arm=pcgrad,seed=0``."""
-    stage: str
-    axes: dict[str, str | int | float | bool]
-    folder: str
-
-
 C = TypeVar("C", bound=EngineConfig)
 
 
@@ -140,21 +106,14 @@ def load_config(path: Path, kind: type[C]) -> C:
 
 
 def describe(error: ValidationError, kind: type[BaseModel]) -> list[str]:
-    """One short line per mistake, with the dotted key, the value, and the nearest known key for an
+    """One short line per error, with the dotted key, the value, and the nearest known key for an
     unknown one."""
-    import difflib
-
     lines = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "the config"
         if item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(str(item["loc"][-1]), list(kind.model_fields), n=1)
-            hint = (
-                f", did you mean '{near[0]}'?"
-                if near
-                else f"; known keys: {', '.join(kind.model_fields)}"
-            )
-            lines.append(f"unknown key '{key}'{hint}")
+            last = str(item["loc"][-1])
+            lines.append(f"unknown key '{key}'{nearest(last, list(kind.model_fields))}")
         elif item["type"] == "missing":
             lines.append(f"key '{key}' is missing")
         else:
@@ -162,3 +121,11 @@ def describe(error: ValidationError, kind: type[BaseModel]) -> list[str]:
                 f"{key}: {item['msg'].removeprefix('Value error, ')}, got {item['input']!r}"
             )
     return lines
+
+
+def nearest(key: str, known: list[str]) -> str:
+    """What to say of an unknown key: the known one that looks most like it, else all of them."""
+    close = difflib.get_close_matches(key, known, n=1)
+    if close:
+        return f", did you mean '{close[0]}'?"
+    return f"; known keys: {', '.join(known)}"

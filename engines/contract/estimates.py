@@ -16,7 +16,7 @@ from typing import Any, Protocol, cast
 class Estimates(Protocol):
     """The functions of ``engines/<name>/estimates.py``. ``config`` is the engine's own ``Config``.
 
-    None means that it cannot be told, such as for a model whose files are not here yet.
+    None means that it is not known, such as for a model whose files are not here yet.
     """
 
     def estimate(self, config: Any, gpus: int, minutes: int) -> str | None:

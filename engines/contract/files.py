@@ -1,4 +1,7 @@
-"""Files that appear whole or not at all: written under another name, then renamed."""
+"""Files that appear whole or not at all: written under another name, then renamed.
+
+Every file that another process may read while it is written goes through here; engines call it.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""Scores checkpoints on the tasks of a suite or of a data folder, with one vLLM start for all of
-them."""
+"""Config of the evaluation: which models are scored on which tasks, and how they are sampled.
+
+Light on purpose: the login node checks a config with it, the tasks of a suite included. ``python -m
+engines.evaluation CONFIG --out FOLDER`` scores all checkpoints with one vLLM start.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from engines.contract.config import (
-    DECIDES_NO_RESULT,
-    CheckpointsSource,
-    ConfigError,
-    EngineConfig,
-    keys_that_decide,
-)
+from engines.contract.checkpoints import CheckpointsSource
+from engines.contract.config import DECIDES_NO_RESULT, ConfigError, EngineConfig, keys_that_decide
 from engines.evaluation.suite import PlannedSuite, Settings, Suite, is_file, load_suite
 
 
@@ -87,8 +85,10 @@ class Config(EngineConfig):
         if isinstance(planned, dict) and planned.get("file") == name:
             return values
         values = {key: value for key, value in values.items() if key != "planned_suite"}
-        if not isinstance(name, str) or not is_file(name) or not Path(name).expanduser().is_file():
-            return values  # a file that is missing is told by whoever needs it
+        if not isinstance(name, str) or not is_file(name):
+            return values
+        if not Path(name).expanduser().is_file():
+            return values  # the next check says that it is missing
         return {**values, "planned_suite": {"file": name, "suite": load_suite(name).model_dump()}}
 
     @model_validator(mode="after")
@@ -108,23 +108,20 @@ class Config(EngineConfig):
     def whole_suite(self) -> Suite:
         """The suite, as it was when the evaluation was planned."""
         assert self.suite is not None
-        return (
-            self.planned_suite.suite if self.planned_suite is not None else load_suite(self.suite)
-        )
+        if self.planned_suite is not None:
+            return self.planned_suite.suite
+        return load_suite(self.suite)
 
     def over(self) -> dict[str, int | float]:
         """The settings that this config names itself, which hold for all tasks."""
-        return {
-            key: value
-            for key in Settings.model_fields
-            if (value := getattr(self, key, None)) is not None
-        }
+        values = {key: getattr(self, key, None) for key in Settings.model_fields}
+        return {key: value for key, value in values.items() if value is not None}
 
     def must_be_equal(self) -> dict[str, Any]:
         """The keys of this config that two evaluations must share for their scores to be compared.
 
         They stand in the facts of the results, so that a report compares evaluations without
-        knowing what an evaluation can be told.
+        knowing the keys of an evaluation.
         """
         values = self.model_dump(mode="json")
         return {key: values[key] for key in keys_that_decide(type(self)) if key not in MAY_DIFFER}

@@ -14,7 +14,8 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from engines.contract.config import DECIDES_NO_RESULT, CheckpointSource, EngineConfig
+from engines.contract.checkpoints import CheckpointSource
+from engines.contract.config import DECIDES_NO_RESULT, EngineConfig
 from engines.shared.automata.description import (
     ARCHITECTURES,
     MACHINES,

@@ -119,15 +119,14 @@ def save_state(config: Config, out: Path, point: Point, epoch: int) -> None:
             {"config": config.model_dump(mode="json"), "diverged": point.diverged},
         )
 
-    checkpoints.save(
-        out / "resume",
-        f"step-{point.step:08d}",
-        write,
+    description = checkpoints.Description(
+        name=f"step-{point.step:08d}",
         step=point.step,
         epoch=epoch,
         metrics={},
         format="state_dict",
     )
+    checkpoints.save(out / "resume", description, write)
     checkpoints.rotate(out / "resume", 1)
 
 
@@ -144,14 +143,13 @@ def publish(config: Config, out: Path, point: Point, epoch: int, accuracies: lis
         def write(target: Path, own: dict[str, torch.Tensor] = own) -> None:
             write_weights(target / "model", own, config.model, config.data_set)
 
-        checkpoints.save(
-            folder,
-            f"epoch-{epoch:06d}",
-            write,
+        description = checkpoints.Description(
+            name=f"epoch-{epoch:06d}",
             step=point.step,
             epoch=epoch,
             metrics={RANK_BY: accuracy},
             rank_by=RANK_BY,
             format="state_dict",
         )
+        checkpoints.save(folder, description, write)
         checkpoints.rotate(folder, config.keep_checkpoints)

@@ -13,7 +13,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from engines.contract.config import DECIDES_NO_RESULT, CheckpointSource, EngineConfig
+from engines.contract.checkpoints import CheckpointSource
+from engines.contract.config import DECIDES_NO_RESULT, EngineConfig
 
 KEEP_STATES = 2
 """Newest checkpoints that keep their optimizer state (twice the size of the model)."""

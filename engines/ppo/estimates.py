@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from engines.contract.config import CheckpointSource, ConfigError
+from engines.contract.checkpoints import CheckpointSource
+from engines.contract.config import ConfigError
 from engines.ppo.config import KEEP_STATES, Config
 from engines.ppo.model_size import ModelSize, adapter_parameters, model_folder, model_size
 from engines.ppo.watchdogs import memory

@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from engines.contract import checkpoints
-from engines.contract.config import CheckpointSource, ConfigError, same_config
+from engines.contract.checkpoints import CheckpointSource
+from engines.contract.config import ConfigError, same_config
 from engines.contract.files import write_json
 from engines.ppo.config import KEEP_STATES, Config
 from engines.ppo.data.prompts import Prompts
@@ -149,13 +150,12 @@ def _save(
         )
 
     probe = {"token_ids": list(prompts.probe), "logprobs": ranks.call("probe_logprobs")}
-    checkpoints.save(
-        out,
-        name,
-        write,
+    description = checkpoints.Description(
+        name=name,
         step=point.step,
         epoch=epoch,
         metrics=metrics,
         rank_by=rank_by,
         probe=probe,
     )
+    checkpoints.save(out, description, write)

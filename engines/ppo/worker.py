@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.ppo.config import Config
-from engines.shared.inference import Generation, Request, VllmSampler
+from engines.shared.inference import Generation, Request, SamplerSettings, VllmSampler
 
 BFLOAT16_TOLERANCE = 0.5
 """Largest difference of one token's log-probability seen as rounding in bfloat16."""
@@ -64,8 +64,7 @@ class Rank:
         if config.ranks > 1 or config.offload:
             world = join(self.device, self.index, config.ranks, Path(self.store))
         batch = 512 if self.device.type == "cpu" else 256
-        self.sampler = VllmSampler(
-            folder,
+        settings = SamplerSettings(
             seed=config.seed,
             max_model_len=config.max_prompt_tokens + config.max_response_tokens + 1,
             kv_cache_gb=config.kv_cache_gb,
@@ -75,6 +74,7 @@ class Rank:
             launched=world.sharded,
             sleeps=config.sampler_sleeps,
         )
+        self.sampler = VllmSampler(folder, settings)
         # Read now: the folder may be a state to continue from, which is deleted when the next one
         # is there.
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
