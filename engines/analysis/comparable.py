@@ -44,9 +44,10 @@ class Conditions:
     def add(self, job: str, document: dict[str, Any]) -> None:
         """One finished evaluation."""
         facts = document["facts"]
+        made_with = dict(facts.get("versions", {}))
+        made_with["sandbox"] = facts.get("sandbox")
         self.settings.append((job, settings_of(document)))
-        versions = facts.get("versions", {})
-        self.made_with.append((job, {**versions, "sandbox": facts.get("sandbox")}))
+        self.made_with.append((job, made_with))
         for remark in facts.get("remarks", []):
             self.remarks.setdefault(remark, []).append(job)
 
@@ -71,27 +72,34 @@ class Conditions:
 
     def unlike_versions(self) -> list[str]:
         """Programs whose version is not the same in all evaluations."""
-        found = []
-        for name in sorted({name for _, made_with in self.made_with for name in made_with}):
+        programs: set[str] = set()
+        for _, made_with in self.made_with:
+            programs.update(made_with)
+        unlike = []
+        for name in sorted(programs):
             values = sorted({str(made_with.get(name)) for _, made_with in self.made_with})
             if len(values) > 1:
-                found.append(f"the evaluations were made with unlike {name}: {', '.join(values)}")
-        return found
+                unlike.append(f"the evaluations were made with unlike {name}: {', '.join(values)}")
+        return unlike
 
     def unlike_steps(self) -> list[str]:
         """That the compared checkpoints were not trained equally long."""
-        if len({checkpoint for seeds in self.steps.values() for checkpoint in seeds}) < 2:
+        compared: set[str] = set()
+        arms = []
+        for arm, checkpoints in self.steps.items():
+            compared.update(checkpoints)
+            arms.append(f"{arm} {', '.join(sorted(checkpoints))}")
+        if len(compared) < 2:
             return []
-        arms = [f"{arm} {', '.join(sorted(seeds))}" for arm, seeds in self.steps.items()]
         return [f"the compared checkpoints are not of the same step: {'; '.join(arms)}"]
 
     def all_remarks(self) -> list[str]:
         """What the evaluations say, each remark once, with those that say it."""
-        found = []
+        said = []
         for remark, jobs in sorted(self.remarks.items()):
-            everywhere = len(jobs) == len(self.settings)
-            found.append(f"{remark} ({'all evaluations' if everywhere else ', '.join(jobs)})")
-        return found
+            by_all = len(jobs) == len(self.settings)
+            said.append(f"{remark} ({'all evaluations' if by_all else ', '.join(jobs)})")
+        return said
 
 
 def settings_of(document: dict[str, Any]) -> dict[str, Any]:
@@ -101,14 +109,18 @@ def settings_of(document: dict[str, Any]) -> dict[str, Any]:
     settings: dict[str, Any] = dict(facts.get("must_be_equal", ()))
     if not settings:
         settings = {key: config[key] for key in MUST_BE_EQUAL if key in config}
-    sampled = {task: fact["settings"] for task, fact in facts.get("tasks", {}).items()}
-    for key in {key for each in sampled.values() for key in each}:
-        values = {task: each[key] for task, each in sampled.items()}
-        different = set(values.values())
+    # The values of each key, task by task.
+    by_key: dict[str, dict[str, Any]] = {}
+    for task, fact in facts.get("tasks", {}).items():
+        for key, value in fact["settings"].items():
+            by_key.setdefault(key, {})[task] = value
+    for key, tasks in by_key.items():
+        different = set(tasks.values())
         if len(different) == 1:
             settings[key] = different.pop()
         else:
-            settings |= {f"{key} of {task}": value for task, value in values.items()}
+            for task, value in tasks.items():
+                settings[f"{key} of {task}"] = value
     return settings
 
 

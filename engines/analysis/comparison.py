@@ -150,16 +150,23 @@ def line_of(name: str, pairs: list[Pair], weights: list[float], config: Config) 
     else:
         p_value = sign_flip(differences, config.seed, config.draws, weights)
         test = "sign flips"
-    worst = sum(weight * pair.extremes[0] for pair, weight in zip(pairs, weights, strict=True))
-    best = sum(weight * pair.extremes[1] for pair, weight in zip(pairs, weights, strict=True))
+    worst = best = 0.0
+    for pair, weight in zip(pairs, weights, strict=True):
+        worst += weight * pair.extremes[0]
+        best += weight * pair.extremes[1]
     return Line(
         name,
+        # Problems with a score in both arms, of ``total``.
         n=sum(len(values) for values in baseline),
+        # Each arm's score, with an interval over the choice of problems.
         baseline=score_of(baseline, weights, config.seed, config.draws),
         treatment=score_of(treatment, weights, config.seed, config.draws),
+        # Treatment minus baseline; narrower than the two above where the arms solve alike problems.
         difference=paired_bootstrap(differences, config.seed, config.draws, weights),
-        detectable=minimum_detectable(differences, weights),
+        # How often arms that are equal would differ by so much; ``adjust`` corrects it.
         p_value=p_value,
+        # The true difference that so many problems find with 80 % power.
+        detectable=minimum_detectable(differences, weights),
         total=sum(pair.total for pair in pairs),
         extremes=(worst, best),
         test=test,
@@ -229,13 +236,16 @@ def _one_sample(seeds: dict[str, Scores], task: Task, problems: list[str]) -> bo
 def adjust(lines: list[Line]) -> list[Line]:
     """Correct p-values for how many were looked at: domains among domains (Holm), tasks among tasks
     (Benjamini and Hochberg)."""
-    tested = [place for place, line in enumerate(lines) if line.p_value is not None]
-    domains = [place for place in tested if not lines[place].task]
-    tasks = [place for place in tested if lines[place].task]
+    domains: dict[int, float] = {}
+    tasks: dict[int, float] = {}
+    for place, line in enumerate(lines):
+        if line.p_value is not None:
+            family = tasks if line.task else domains
+            family[place] = line.p_value
     adjusted = list(lines)
-    for places, correct in ((domains, holm), (tasks, benjamini_hochberg)):
-        p_values = [lines[place].p_value or 0.0 for place in places]
-        for place, p_value in zip(places, correct(p_values), strict=True):
+    for family, correct in ((domains, holm), (tasks, benjamini_hochberg)):
+        corrected = correct(list(family.values()))
+        for place, p_value in zip(family, corrected, strict=True):
             adjusted[place] = replace(lines[place], adjusted=p_value)
     return adjusted
 
@@ -243,11 +253,11 @@ def adjust(lines: list[Line]) -> list[Line]:
 def check_items(arms: Arms, word: str = "seed ") -> None:
     """ConfigError unless every evaluation saw the same problems; ``word`` says what tells the
     evaluations of an arm apart."""
-    evaluations = [
-        (f"{arm}, {word}{seed}", {task: set(problems) for task, problems in scores.items()})
-        for arm, seeds in arms.items()
-        for seed, scores in seeds.items()
-    ]
+    evaluations: list[tuple[str, dict[Task, set[str]]]] = []
+    for arm, seeds in arms.items():
+        for seed, scores in seeds.items():
+            problems = {task: set(items) for task, items in scores.items()}
+            evaluations.append((f"{arm}, {word}{seed}", problems))
     first_name, first = evaluations[0]
     for name, problems in evaluations[1:]:
         for task in sorted(problems.keys() | first.keys()):

@@ -77,9 +77,11 @@ def expect(
 
 def scored_by_all(tasks: list[Task], models: list[Values]) -> Problems:
     """Per task the problems that every model has a score of."""
-    return {
-        task: sorted(set.intersection(*(set(values[task]) for values in models))) for task in tasks
-    }
+    common = {}
+    for task in tasks:
+        scored = [set(values[task]) for values in models]
+        common[task] = sorted(set.intersection(*scored))
+    return common
 
 
 def in_order(problems: dict[Task, set[str]]) -> Problems:
@@ -109,7 +111,8 @@ def line_of(
     for name in sorted(others):
         means = [group.mean() for group in groups(others[name], tasks, choosing)]
         scores[name] = float(np.mean(means))
-    best = max(scores, key=lambda name: scores[name])  # of equals the first by name
+    # Of equals the first by name.
+    best = max(scores, key=lambda name: scores[name])
     weights = [1 / len(tasks)] * len(tasks)
     left = groups(others[best], tasks, reporting)
     right = groups(actual, tasks, reporting)

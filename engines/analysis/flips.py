@@ -117,8 +117,10 @@ def sample_pairs(
 ) -> Iterator[SamplePair]:
     """The samples of one seed that both arms have a score of; each place is an evaluation's output
     folder and its checkpoint."""
-    left, right = scored_samples(*baseline), scored_samples(*treatment)
-    for key in sorted(left.keys() & right.keys()):
+    left = scored_samples(*baseline)
+    right = scored_samples(*treatment)
+    common = left.keys() & right.keys()
+    for key in sorted(common):
         yield SamplePair(seed, key, left[key], right[key])
 
 

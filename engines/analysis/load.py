@@ -122,9 +122,12 @@ def arm_of(source: ResultSource, config: Config) -> str:
 
 def read_curve(source: ResultSource, config: Config, inputs: Inputs) -> None:
     """Add the progress of one training of a compared arm, finished or not."""
-    out, arm = Path(source.folder), arm_of(source, config)
+    arm = arm_of(source, config)
+    if arm not in inputs.scores:
+        return
+    out = Path(source.folder)
     progress = [line for line in read_progress(out) if line["phase"] not in NOT_TRAINING]
-    if progress and arm in inputs.scores:
+    if progress:
         inputs.curves.setdefault(arm, []).append((source.job, progress))
         inputs.sources.add("curves", out / "progress.jsonl")
 
@@ -152,7 +155,8 @@ def read_evaluation(
     out = Path(source.folder)
     wanted = config.checkpoints.get(source.job, config.checkpoint)
     checkpoint = choose_checkpoint(document, wanted, source.job)
-    name, path = str(checkpoint["name"]), out / "scores" / f"{checkpoint['name']}.jsonl"
+    name = str(checkpoint["name"])
+    path = out / "scores" / f"{name}.jsonl"
     scores, lost = read_scores(path, config.metric, inputs.behaviour[arm])
     inputs.scores[arm][seed] = scores
     inputs.missing += [f"{source.job}: {what}" for what in lost]
@@ -166,15 +170,14 @@ def read_evaluation(
 def choose_checkpoint(document: dict[str, Any], wanted: str, job: str) -> dict[str, Any]:
     """The evaluated checkpoint to compare, with its name and step; ConfigError if it was not
     evaluated."""
-    evaluated: dict[str, dict[str, Any]] = {
-        entry["name"]: entry for entry in document["facts"].get("checkpoints", [])
-    }
+    evaluated: list[dict[str, Any]] = document["facts"].get("checkpoints", [])
     if wanted == "last" and evaluated:
-        return max(evaluated.values(), key=lambda entry: (entry["step"], entry["name"]))
-    if wanted not in evaluated:
-        there = sorted(evaluated) or "none"
-        raise ConfigError(f"{job}: checkpoint '{wanted}' was not evaluated; there are {there}")
-    return evaluated[wanted]
+        return max(evaluated, key=lambda entry: (entry["step"], entry["name"]))
+    for entry in evaluated:
+        if entry["name"] == wanted:
+            return entry
+    there = sorted(entry["name"] for entry in evaluated) or "none"
+    raise ConfigError(f"{job}: checkpoint '{wanted}' was not evaluated; there are {there}")
 
 
 def json_lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -198,16 +201,19 @@ def read_scores(
         values = scores.setdefault(task, {}).setdefault(line["item_id"], [])
         behaviour.setdefault(task, Behaviour()).add(line)
         if line["value"] is None:
+            # The problem stays, with one value less: a score that is missing is not a 0.
             reason = f"{line['task']}: {line['status']}"
             lost[reason] = lost.get(reason, 0) + 1
         elif metric == "accuracy":
+            # Partial credit counts as wrong.
             values.append(float(line["value"] == 1.0))
         else:
             values.append(float(line["value"]))
-    return scores, [
-        f"{count} sample{'s' if count > 1 else ''} without a score ({reason})"
-        for reason, count in sorted(lost.items())
-    ]
+    sentences = []
+    for reason, count in sorted(lost.items()):
+        samples = "1 sample" if count == 1 else f"{count} samples"
+        sentences.append(f"{samples} without a score ({reason})")
+    return scores, sentences
 
 
 def read_specialists(config: Config, inputs: Inputs) -> None:
@@ -235,7 +241,8 @@ def check_training_data(
     checked here, while its files are there.
     """
     if "test_data" not in document["facts"]:
-        return  # of an engine that does not train on problems
+        # Of an engine that does not train on problems.
+        return
     test_data = document["facts"]["test_data"]
     if test_data is None:
         try:

@@ -117,12 +117,12 @@ def behaviour_table(report: Report) -> Table:
         "source",
     ]
     source = report.inputs.sources.label("scores")
-    scores = (report.macro.baseline, report.macro.treatment)
-    rows = [
-        [*behaviour_row(arm, score, tasks), source]
-        for (arm, tasks), score in zip(report.inputs.behaviour.items(), scores, strict=True)
-        if tasks
-    ]
+    names, macro, rows = report.config.compare, report.macro, []
+    for arm, score in ((names.baseline, macro.baseline), (names.treatment, macro.treatment)):
+        tasks = report.inputs.behaviour[arm]
+        # An arm without a finished evaluation has no row.
+        if tasks:
+            rows.append([*behaviour_row(arm, score, tasks), source])
     return Table(head, rows)
 
 
@@ -142,11 +142,12 @@ def behaviour_row(arm: str, score: Interval | None, tasks: dict[Task, Behaviour]
 def mean_behaviour(tasks: dict[Task, Behaviour]) -> tuple[float, float, float]:
     """Tokens per answer, share cut at the limit, share without an answer: means over a domain's
     tasks, then over domains, as the score beside them is."""
-    return (
-        macro_mean({task: part.tokens / part.samples for task, part in tasks.items()}),
-        macro_mean({task: part.cut / part.samples for task, part in tasks.items()}),
-        macro_mean({task: part.no_answer / part.samples for task, part in tasks.items()}),
-    )
+    tokens, cut, no_answer = {}, {}, {}
+    for task, part in tasks.items():
+        tokens[task] = part.tokens / part.samples
+        cut[task] = part.cut / part.samples
+        no_answer[task] = part.no_answer / part.samples
+    return macro_mean(tokens), macro_mean(cut), macro_mean(no_answer)
 
 
 def macro_mean(values: dict[Task, float]) -> float:

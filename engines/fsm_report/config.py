@@ -1,5 +1,9 @@
 """The report on models that learned finite-state machines: scores over seeds beside what could be
-known, curves, probes, answers."""
+known, curves, probes, answers.
+
+In: an experiment file's ``config``, to which the planner adds the inputs. Out: ``Config``. Light:
+the login node checks it before anything is queued.
+"""
 
 from __future__ import annotations
 

@@ -26,13 +26,14 @@ def page(report: Report, tables: Tables, figures: Sequence[Figure]) -> str:
     """``report.html``."""
     answers = "".join(answer_item(answer) for answer in report.answers)
     parts = [f'<p class="lead">{escape(headline(report))}</p><ul>{answers}</ul>']
-    parts += [f"<h2>{heading}</h2>{table.html()}" for heading, table in tables.items()]
+    for heading, table in tables.items():
+        parts.append(f"<h2>{heading}</h2>{table.html()}")
     parts += [f"<p>{escape(READING)}</p>", "<h2>Figures</h2>"]
     parts.append("".join(picture(figure, figure.caption) for figure in figures))
-    lists = [
-        f"<h2>{heading}</h2><ul>{items(texts)}</ul>" for heading, texts in left_out(report).items()
-    ]
-    parts += ["".join(lists), sources(report)]
+    lists = ""
+    for heading, texts in left_out(report).items():
+        lists += f"<h2>{heading}</h2><ul>{items(texts)}</ul>"
+    parts += [lists, sources(report)]
     asked = report.config.model_dump_json(indent=1, exclude={"inputs"})
     parts.append(
         f"<details><summary>Questions and thresholds</summary><pre>{escape(asked)}</pre></details>"

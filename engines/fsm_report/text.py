@@ -43,8 +43,11 @@ def left_out(report: Report) -> dict[str, list[str]]:
 def plain(report: Report, tables: Tables) -> str:
     """``report.txt``: what `orch report` prints."""
     parts = [headline(report)]
-    parts += [paragraph(answer.sentence, "   ") for answer in report.answers]
-    parts += [f"{heading}:\n{table.plain()}" for heading, table in tables.items()]
+    for answer in report.answers:
+        parts.append(paragraph(answer.sentence, "   "))
+    for heading, table in tables.items():
+        parts.append(f"{heading}:\n{table.plain()}")
     parts.append(paragraph(READING))
-    parts += [bullets(f"{heading}:", items) for heading, items in left_out(report).items()]
+    for heading, items in left_out(report).items():
+        parts.append(bullets(f"{heading}:", items))
     return "\n\n".join(parts) + "\n"

@@ -150,11 +150,11 @@ def what_is_drawn(curves: list[Curve]) -> str:
 def draw_curve(axis: Any, report: Report, curve: Curve, domain: str | None, band: bool) -> None:
     """One curve in one panel: a training with its interval over problems, or the mean over seeds
     with its own and every seed thin."""
-    for one in curve.group.series:
+    for training in curve.group.series:
         scores = {}
-        for place, step in enumerate(one.steps):
-            if (one.name, place, domain) in report.scores:
-                scores[step] = report.scores[one.name, place, domain]
+        for place, step in enumerate(training.steps):
+            if (training.name, place, domain) in report.scores:
+                scores[step] = report.scores[training.name, place, domain]
         if curve.alone:
             draw_thick(axis, scores, curve, band)
         else:
@@ -167,19 +167,19 @@ def draw_curve(axis: Any, report: Report, curve: Curve, domain: str | None, band
                 alpha=0.55,
             )
         if domain is None:
-            draw_star(axis, report, curve, one)
+            draw_star(axis, report, curve, training)
     if not curve.alone:
         draw_thick(axis, over_seeds(report.scores, curve.group, domain), curve, band)
 
 
-def draw_star(axis: Any, report: Report, curve: Curve, one: Series) -> None:
+def draw_star(axis: Any, report: Report, curve: Curve, training: Series) -> None:
     """The stopping point of a training, on its macro mean."""
-    stop = report.stops[one.name]
-    if isinstance(stop, str) or (one.name, stop.chosen, None) not in report.scores:
+    stop = report.stops[training.name]
+    if isinstance(stop, str) or (training.name, stop.chosen, None) not in report.scores:
         return
     axis.plot(
-        one.steps[stop.chosen],
-        100 * report.scores[one.name, stop.chosen, None].value,
+        training.steps[stop.chosen],
+        100 * report.scores[training.name, stop.chosen, None].value,
         "*",
         color=curve.colour,
         markersize=13 if curve.alone else 9,
@@ -215,11 +215,15 @@ def draw_thick(axis: Any, scores: dict[int, Interval], curve: Curve, band: bool)
 def fit_scale(axis: Any) -> None:
     """As much of the scale as the curves need: the band of two seeds may be many times as high as
     what there is to see."""
-    seen = [float(value) for line in axis.lines for value in line.get_ydata()]
-    if seen:
-        low, high = min(seen), max(seen)
-        margin = max(4.0, 0.3 * (high - low))
-        axis.set_ylim(max(-2.0, low - margin), min(102.0, high + margin))
+    seen: list[float] = []
+    for line in axis.lines:
+        seen += [float(value) for value in line.get_ydata()]
+    if not seen:
+        return
+    low, high = min(seen), max(seen)
+    # Flat curves get some room too, and per cent end at 0 and 100.
+    margin = max(4.0, 0.3 * (high - low))
+    axis.set_ylim(max(-2.0, low - margin), min(102.0, high + margin))
 
 
 def answers(report: Report, path: Path) -> Figure:
@@ -228,7 +232,7 @@ def answers(report: Report, path: Path) -> Figure:
     import matplotlib.pyplot as plt
 
     titles = ["macro mean, per cent", "tokens per answer", "cut or without an answer, per cent"]
-    if any(one.rewards for one in report.series):
+    if any(training.rewards for training in report.series):
         titles.append("training reward")
     figure, grid = plt.subplots(
         1, len(titles), figsize=(2.5 * len(titles), 2.8), squeeze=False, layout="constrained"
@@ -240,10 +244,10 @@ def answers(report: Report, path: Path) -> Figure:
     curves = curves_of(report)
     for curve in curves:
         draw_curve(panels[0], report, curve, None, band=len(curves) <= BANDS)
-        for one in curve.group.series:
-            draw_behaviour(panels[1], panels[2], curve, one)
-            if one.rewards:
-                steps, rewards = zip(*one.rewards, strict=True)
+        for training in curve.group.series:
+            draw_behaviour(panels[1], panels[2], curve, training)
+            if training.rewards:
+                steps, rewards = zip(*training.rewards, strict=True)
                 panels[3].plot(
                     steps, rewards, color=curve.colour, linestyle=curve.line, linewidth=1
                 )
@@ -258,17 +262,17 @@ def answers(report: Report, path: Path) -> Figure:
     return save(figure, path, caption, "scores")
 
 
-def draw_behaviour(lengths: Any, lost: Any, curve: Curve, one: Series) -> None:
+def draw_behaviour(lengths: Any, lost: Any, curve: Curve, training: Series) -> None:
     """How the checkpoints of one training answer: their length in one panel, what was cut or
     without an answer in the other."""
-    behaviour = [mean_behaviour(point.behaviour) for point in one.points]
+    behaviour = [mean_behaviour(point.behaviour) for point in training.points]
     shown: dict[str, Any] = {
         "color": curve.colour,
         "linewidth": 1.6 if curve.alone else 0.8,
         "markersize": 3,
         "linestyle": curve.line,
     }
-    lengths.plot(one.steps, [tokens for tokens, _, _ in behaviour], marker="o", **shown)
-    lost.plot(one.steps, [100 * cut for _, cut, _ in behaviour], marker="o", **shown)
+    lengths.plot(training.steps, [tokens for tokens, _, _ in behaviour], marker="o", **shown)
+    lost.plot(training.steps, [100 * cut for _, cut, _ in behaviour], marker="o", **shown)
     no_answer = [100 * silent for _, _, silent in behaviour]
-    lost.plot(one.steps, no_answer, marker="x", alpha=0.6, **shown)
+    lost.plot(training.steps, no_answer, marker="x", alpha=0.6, **shown)

@@ -41,9 +41,11 @@ class Point:
     def __post_init__(self) -> None:
         """Take the means once."""
         for task, items in self.scores.items():
-            self.means[task] = {
-                item: float(np.mean(samples)) for item, samples in items.items() if samples
-            }
+            means = self.means[task] = {}
+            for item, samples in items.items():
+                # A problem whose samples all lack a score has no mean.
+                if samples:
+                    means[item] = float(np.mean(samples))
 
     @property
     def name(self) -> str:
@@ -145,11 +147,11 @@ def read_point(scored: Scored, inputs: Inputs, conditions: Conditions) -> Point 
     behaviour: dict[Task, Behaviour] = {}
     scores, lost = read_scores(path, inputs.config.metric, behaviour)
     inputs.missing += [f"{name}: {what}" for what in lost]
-    right = {
-        (line["task"], line["item_id"], line["sample"]): line["value"] == 1.0
-        for line in json_lines(path)
-        if line["value"] is not None
-    }
+    right = {}
+    for line in json_lines(path):
+        if line["value"] is not None:
+            key = (line["task"], line["item_id"], line["sample"])
+            right[key] = line["value"] == 1.0
     for file in (out / "results.json", path):
         inputs.sources.add("scores", file)
     conditions.add(name, document)
@@ -191,13 +193,14 @@ def read_rewards(name: str, inputs: Inputs) -> list[tuple[int, float]]:
     """(step, mean reward) of a training's rollouts; empty if none is known."""
     rewards: list[tuple[int, float]] = []
     for source in inputs.config.trainings:
-        if source.job == name:
-            lines = [
-                line for line in read_progress(Path(source.folder)) if REWARD in line["metrics"]
-            ]
-            rewards = [(line["step"], line["metrics"][REWARD]) for line in lines]
-            if lines:
-                inputs.sources.add("curves", Path(source.folder) / "progress.jsonl")
+        if source.job != name:
+            continue
+        out = Path(source.folder)
+        for line in read_progress(out):
+            if REWARD in line["metrics"]:
+                rewards.append((line["step"], line["metrics"][REWARD]))
+        if rewards:
+            inputs.sources.add("curves", out / "progress.jsonl")
     return rewards
 
 
@@ -205,10 +208,11 @@ def values(
     point: Point, tasks: list[Task], keep: dict[Task, set[str]] | None = None
 ) -> list[Array]:
     """Per task the means of the problems (of those in ``keep``) that have a score."""
-    return [
-        np.array([point.means[task][item] for item in problems(point, task, keep)])
-        for task in tasks
-    ]
+    by_task = []
+    for task in tasks:
+        means = point.means[task]
+        by_task.append(np.array([means[item] for item in problems(point, task, keep)]))
+    return by_task
 
 
 def differences(
@@ -217,9 +221,9 @@ def differences(
     """Per task ``after`` minus ``before`` on the problems that both could score."""
     by_task = []
     for task in tasks:
-        a, b = before.means[task], after.means[task]
-        common = [item for item in problems(before, task, keep) if item in b]
-        by_task.append(np.array([b[item] - a[item] for item in common]))
+        first, second = before.means[task], after.means[task]
+        common = [item for item in problems(before, task, keep) if item in second]
+        by_task.append(np.array([second[item] - first[item] for item in common]))
     return by_task
 
 

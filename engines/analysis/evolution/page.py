@@ -22,15 +22,17 @@ def page(report: Report, tables: Tables, figures: list[Figure]) -> str:
     domains, answers = (
         picture(figure, f"{figure.caption} {sources.label(figure.source)}") for figure in figures
     )
-    parts = [f'<p class="lead">{escape(sentence(report, one))}</p>' for one in report.series]
+    parts = [
+        f'<p class="lead">{escape(sentence(report, training))}</p>' for training in report.series
+    ]
     parts.append(domains)
     if tables.seeds is not None:
         parts += ["<h2>Means over seeds</h2>", tables.seeds.html()]
     parts += ["<h2>Where to stop</h2>", tables.stopping.html(), f"<p>{escape(READING)}</p>"]
     parts += ["<h2>Alarms</h2>", f"<ul>{rules()}</ul>"]
-    for one in report.series:
-        checks = tables.checks_of.get(one.name)
-        heading = f"<h3>{escape(one.label)}</h3>"
+    for training in report.series:
+        checks = tables.checks_of.get(training.name)
+        heading = f"<h3>{escape(training.label)}</h3>"
         parts.append("" if checks is None else heading + checks.without("training").html())
     parts.append(f"<p>{escape(''.join(detectable_line(report)))}</p>")
     parts += ["<h2>How the models answer</h2>", answers, tables.checkpoints.html()]

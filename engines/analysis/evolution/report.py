@@ -40,16 +40,16 @@ class Report:
 
     def training(self, name: str) -> Series:
         """A training by its name."""
-        return next(one for one in self.series if one.name == name)
+        return next(training for training in self.series if training.name == name)
 
 
 def make_report(config: Config) -> Report:
     """Read every checkpoint and apply every rule to every training."""
     inputs = read_inputs(config)
-    stops = {one.name: stopping(inputs, one) for one in inputs.series}
+    stops = {training.name: stopping(inputs, training) for training in inputs.series}
     checks: list[Check] = []
-    for one in inputs.series:
-        checks += [*overfitting(inputs, one), *forgetting(inputs, one)]
+    for training in inputs.series:
+        checks += [*overfitting(inputs, training), *forgetting(inputs, training)]
     groups = groups_of(inputs.series)
     inputs.missing += uneven(groups)
     return Report(config, inputs, stops, checks, score_table(inputs), groups)
@@ -60,11 +60,11 @@ def score_table(inputs: Inputs) -> ScoreTable:
     config, scores = inputs.config, {}
     for domain in (*inputs.domains(), None):
         tasks, weights = inputs.weights(domain)
-        for one in inputs.series:
-            for place, point in enumerate(one.points):
+        for training in inputs.series:
+            for place, point in enumerate(training.points):
                 groups = values(point, tasks)
                 if all(len(group) for group in groups):
-                    scores[one.name, place, domain] = score_of(
+                    scores[training.name, place, domain] = score_of(
                         groups, weights, config.seed, config.draws
                     )
     return scores

@@ -27,12 +27,12 @@ def all_rows(report: Report) -> list[Tidy]:
     """Scores per checkpoint and domain, how it answers, the stopping points, the means over seeds,
     the checks."""
     rows = []
-    for one in report.series:
-        for place, point in enumerate(one.points):
-            rows += point_rows(report, one, place, point)
-        stop = report.stops[one.name]
+    for training in report.series:
+        for place, point in enumerate(training.points):
+            rows += point_rows(report, training, place, point)
+        stop = report.stops[training.name]
         if not isinstance(stop, str):
-            rows += stopping_rows(report, one, stop)
+            rows += stopping_rows(report, training, stop)
     for group in report.groups:
         rows += seed_rows(report, group)
     rows += [check_row(report, check) for check in report.checks]
@@ -62,18 +62,20 @@ def source_of(point: Point) -> str:
     return f"{point.scored.folder}/scores/{point.scored.evaluated_as}.jsonl"
 
 
-def point_rows(report: Report, one: Series, place: int, point: Point) -> list[Tidy]:
+def point_rows(report: Report, training: Series, place: int, point: Point) -> list[Tidy]:
     """All of one checkpoint: its scores, then how it answers."""
     rows = []
+    metric = report.config.metric
     for domain in (*report.inputs.domains(), None):
         tasks, _ = report.inputs.weights(domain)
         n = sum(len(point.means[task]) for task in tasks)
-        interval = report.scores.get((one.name, place, domain))
-        rows.append(score_row(report.config.metric, point, domain or MACRO, n, interval))
+        interval = report.scores.get((training.name, place, domain))
+        rows.append(score_row(metric, point, domain or MACRO, n, interval))
+    axes: Axes = {**axes_of(point), "domain": MACRO}
     samples = sum(part.samples for part in point.behaviour.values())
     for name, value in zip(BEHAVIOUR, mean_behaviour(point.behaviour), strict=True):
-        axes: Axes = {**axes_of(point), "domain": MACRO}
-        rows.append(Tidy(Row(metric=name, value=value, n=samples, axes=axes), source_of(point)))
+        row = Row(metric=name, value=value, n=samples, axes=axes)
+        rows.append(Tidy(row, source_of(point)))
     return rows
 
 
@@ -83,12 +85,13 @@ def score_row(metric: str, point: Point, domain: str, n: int, interval: Interval
     if interval is not None:
         return tidy(metric, n, interval, axes, source_of(point))
     reason = "a task has no problem with a score everywhere"
-    return Tidy(Row(metric=metric, value=None, n=0, axes=axes, error=reason), source_of(point))
+    row = Row(metric=metric, value=None, n=0, axes=axes, error=reason)
+    return Tidy(row, source_of(point))
 
 
-def stopping_rows(report: Report, one: Series, stop: Stopping) -> list[Tidy]:
+def stopping_rows(report: Report, training: Series, stop: Stopping) -> list[Tidy]:
     """The chosen checkpoint on the half that did not choose it."""
-    metric, point = report.config.metric, one.points[stop.chosen]
+    metric, point = report.config.metric, training.points[stop.chosen]
     source = source_of(point)
     axes: Axes = {
         **axes_of(point),
@@ -98,24 +101,27 @@ def stopping_rows(report: Report, one: Series, stop: Stopping) -> list[Tidy]:
     }
     rows = [tidy(metric, stop.n, stop.reported, axes, source)]
     if stop.to_last is not None:
-        to_last: Axes = {**axes, "to": one.points[one.last].name}
+        to_last: Axes = {**axes, "to": training.points[training.last].name}
         rows.append(tidy(f"{metric}_difference", stop.n, stop.to_last, to_last, source))
     return rows
 
 
 def seed_rows(report: Report, group: Group) -> list[Tidy]:
     """The mean over the seeds of an arm at every step; n counts seeds."""
-    folders: dict[str, None] = {}
-    for one in group.series:
-        folders |= dict.fromkeys(f"{point.scored.folder}/scores" for point in one.points)
+    folders: list[str] = []
+    for training in group.series:
+        for point in training.points:
+            folder = f"{point.scored.folder}/scores"
+            if folder not in folders:
+                folders.append(folder)
     source = ";".join(folders)
-    first = group.series[0].points[0].scored
-    arm: Axes = {name: value for name, value in first.axes.items() if name != SEED}
-    rows = []
+    arm: Axes = dict(group.series[0].points[0].scored.axes)
+    arm.pop(SEED, None)
+    metric, seeds, rows = report.config.metric, len(group.series), []
     for domain in (*report.inputs.domains(), None):
         for step, mean in over_seeds(report.scores, group, domain).items():
             axes: Axes = {**arm, "step": step, "domain": domain or MACRO, "mean": "over seeds"}
-            rows.append(tidy(report.config.metric, len(group.series), mean, axes, source))
+            rows.append(tidy(metric, seeds, mean, axes, source))
     return rows
 
 
@@ -147,22 +153,22 @@ def facts(report: Report) -> dict[str, Any]:
         for check in report.alarms
     ]
     return {
-        "headline": " ".join(sentence(report, one) for one in report.series),
-        "stopping": {one.name: stop_facts(report, one) for one in report.series},
+        "headline": " ".join(sentence(report, training) for training in report.series),
+        "stopping": {training.name: stop_facts(report, training) for training in report.series},
         "alarms": alarms,
         "missing": report.inputs.missing,
     }
 
 
-def stop_facts(report: Report, one: Series) -> dict[str, Any]:
+def stop_facts(report: Report, training: Series) -> dict[str, Any]:
     """Where one training should have stopped, or why that cannot be said."""
-    stop = report.stops[one.name]
+    stop = report.stops[training.name]
     if isinstance(stop, str):
         return {"reason": stop}
     return {
-        "checkpoint": one.points[stop.chosen].name,
-        "step": one.steps[stop.chosen],
-        "best": one.points[stop.best].name,
-        "plateau": [one.steps[place] for place in stop.plateau],
+        "checkpoint": training.points[stop.chosen].name,
+        "step": training.steps[stop.chosen],
+        "best": training.points[stop.best].name,
+        "plateau": [training.steps[place] for place in stop.plateau],
         "optimism": stop.optimism,
     }

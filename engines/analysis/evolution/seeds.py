@@ -47,18 +47,18 @@ class Group:
     def steps(self) -> list[int]:
         """The steps at which every one of them has a checkpoint: a mean over now these and now
         those seeds would jump."""
-        return sorted(set.intersection(*(set(one.steps) for one in self.series)))
+        return sorted(set.intersection(*(set(training.steps) for training in self.series)))
 
 
 def groups_of(series: list[Series]) -> list[Group]:
     """All trainings, those of one arm together, in the order in which they come."""
     groups: dict[tuple[tuple[str, object], ...], list[Series]] = {}
-    for one in series:
-        axes = one.points[0].scored.axes
+    for training in series:
+        axes = training.points[0].scored.axes
         arm = tuple(sorted((name, value) for name, value in axes.items() if name != SEED))
         # A training without a seed is a group of its own.
-        key = arm if SEED in axes else (("training", one.name),)
-        groups.setdefault(key, []).append(one)
+        key = arm if SEED in axes else (("training", training.name),)
+        groups.setdefault(key, []).append(training)
     return [
         Group(", ".join(f"{name}={value}" for name, value in key), tuple(same))
         for key, same in groups.items()
@@ -72,7 +72,10 @@ def over_seeds(scores: ScoreTable, group: Group, domain: str | None) -> dict[int
         return {}
     means = {}
     for step in group.steps:
-        at_step = [scores.get((one.name, one.steps.index(step), domain)) for one in group.series]
+        at_step = [
+            scores.get((training.name, training.steps.index(step), domain))
+            for training in group.series
+        ]
         known = [score.value for score in at_step if score is not None]
         if len(known) == len(at_step):
             means[step] = t_interval(known)
@@ -83,7 +86,7 @@ def uneven(groups: list[Group]) -> list[str]:
     """Steps that count in no mean, in words."""
     said = []
     for group in groups:
-        every_step = {step for one in group.series for step in one.steps}
+        every_step = {step for training in group.series for step in training.steps}
         left_out = sorted(every_step - set(group.steps))
         if left_out:
             said.append(

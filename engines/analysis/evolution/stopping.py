@@ -121,6 +121,7 @@ def near_best(
     one; those that equal it are."""
     near = []
     for point in series.points:
+        # Paired, problem by problem: the error of a difference, not of two scores.
         apart = differences(point, series.points[best], tasks, half)
         error = weighted_error(apart, weights)
         behind = weighted(apart, weights)
@@ -146,9 +147,7 @@ def stopping(inputs: Inputs, series: Series) -> Stopping | str:
     points, config = series.points, inputs.config
     if len(points) < 2:
         return "one checkpoint: nothing to choose from"
-    without = {
-        task for half in (choosing, reporting) for task in tasks_without(half, tasks, series)
-    }
+    without = {*tasks_without(choosing, tasks, series), *tasks_without(reporting, tasks, series)}
     if without:
         return f"too few scored problems to halve: {', '.join(sorted(without))}"
     # Choose on the first half: the earliest that is as good as the best one.
@@ -182,11 +181,16 @@ def reward_until(series: Series, place: int) -> float | None:
     none before.
     """
     steps = series.steps
-    after = steps[place - 1] if place > 0 else -1
-    rewards = [reward for step, reward in series.rewards if after < step <= steps[place]]
+    first = steps[place - 1] + 1 if place > 0 else 0
+    rewards = rewards_between(series, first, steps[place])
     if place == 0 and not rewards:
-        rewards = [reward for step, reward in series.rewards if step == steps[0] + 1]
+        rewards = rewards_between(series, steps[0] + 1, steps[0] + 1)
     return float(np.mean(rewards)) if rewards else None
+
+
+def rewards_between(series: Series, first: int, last: int) -> list[float]:
+    """Rewards of the steps from ``first`` to ``last``, both included."""
+    return [reward for step, reward in series.rewards if first <= step <= last]
 
 
 def overfitting(inputs: Inputs, series: Series) -> list[Check]:
@@ -220,6 +224,7 @@ def fall_from_best(
     best = int(np.argmax(scores))
     if best == series.last:
         return None
+    # Compared on the other half: on the one that chose it, the best would always seem to fall.
     before, after = series.points[best], series.points[series.last]
     apart = differences(before, after, tasks, reporting)
     then, now = reward_until(series, best), reward_until(series, series.last)

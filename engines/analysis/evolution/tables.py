@@ -71,10 +71,10 @@ class Tables:
 def make_tables(report: Report) -> Tables:
     """Render every table of the report."""
     checks_of = {}
-    for one in report.series:
-        of_training = [check for check in report.checks if check.series == one.name]
+    for training in report.series:
+        of_training = [check for check in report.checks if check.series == training.name]
         if of_training:
-            checks_of[one.name] = checks_table(report, of_training)
+            checks_of[training.name] = checks_table(report, of_training)
     return Tables(
         stopping_table(report),
         checkpoints_table(report),
@@ -93,7 +93,7 @@ def score(interval: Interval | None) -> str:
 
 def stopping_table(report: Report) -> Table:
     """Where each training should have stopped."""
-    return Table(STOPPING, [stopping_row(report, one) for one in report.series])
+    return Table(STOPPING, [stopping_row(report, training) for training in report.series])
 
 
 def stopping_row(report: Report, series: Series) -> list[str]:
@@ -118,13 +118,15 @@ def stopping_row(report: Report, series: Series) -> list[str]:
 def checkpoints_table(report: Report) -> Table:
     """How every checkpoint scores and answers."""
     rows = []
-    for one in report.series:
-        for place, point in enumerate(one.points):
-            macro = report.scores.get((one.name, place, None))
+    for training in report.series:
+        for place, point in enumerate(training.points):
+            macro = report.scores.get((training.name, place, None))
             changed = ["", ""]
             if place > 0:
-                changed = [str(count) for count in gained_and_lost(one.points[place - 1], point)]
-            rows.append([one.label, *checkpoint_row(point, macro), *changed])
+                changed = [
+                    str(count) for count in gained_and_lost(training.points[place - 1], point)
+                ]
+            rows.append([training.label, *checkpoint_row(point, macro), *changed])
     return Table(CHECKPOINTS, rows)
 
 
@@ -154,10 +156,12 @@ def domains_table(report: Report) -> Table:
     """One row per checkpoint, one column per domain."""
     domains = list(report.inputs.domains())
     rows = []
-    for one in report.series:
-        for place, point in enumerate(one.points):
-            scores = [score(report.scores.get((one.name, place, domain))) for domain in domains]
-            rows.append([one.label, point.name, *scores])
+    for training in report.series:
+        for place, point in enumerate(training.points):
+            scores = [
+                score(report.scores.get((training.name, place, domain))) for domain in domains
+            ]
+            rows.append([training.label, point.name, *scores])
     return Table(["training", "checkpoint", *domains], rows)
 
 

@@ -26,12 +26,7 @@ READING = (
 
 def sentence(report: Report, series: Series) -> str:
     """Where one training should have stopped, and what went wrong."""
-    raised = [
-        f"{check.domain} ({check.finding})"
-        for check in report.alarms
-        if check.series == series.name
-    ]
-    alarms = f"alarms: {'; '.join(raised)}" if raised else "no alarm"
+    alarms = alarms_of(report, series)
     stop = report.stops[series.name]
     if isinstance(stop, str):
         return f"{series.label}: no stopping point: {stop}; {alarms}."
@@ -43,6 +38,14 @@ def sentence(report: Report, series: Series) -> str:
         f"{series.label}: {where}: {score(stop.reported)} on the problems that did not choose "
         f"it; {plateau(stop, series)}; {alarms}."
     )
+
+
+def alarms_of(report: Report, series: Series) -> str:
+    """The alarms of one training."""
+    raised = [check for check in report.alarms if check.series == series.name]
+    if not raised:
+        return "no alarm"
+    return f"alarms: {'; '.join(f'{check.domain} ({check.finding})' for check in raised)}"
 
 
 def plateau(stop: Stopping, series: Series) -> str:
@@ -60,14 +63,14 @@ def detectable_line(report: Report) -> list[str]:
     """The difference between first and last checkpoint that so many problems could find; nothing
     if no training has two checkpoints."""
     trainings = []
-    for one in report.series:
+    for training in report.series:
         domains = [
             f"{check.domain} {detectable(check)}"
             for check in report.checks
-            if check.series == one.name and check.rule == "forgetting"
+            if check.series == training.name and check.rule == "forgetting"
         ]
         if domains:
-            trainings.append(f"{one.label}: {', '.join(domains)}")
+            trainings.append(f"{training.label}: {', '.join(domains)}")
     if not trainings:
         return []
     return [
@@ -78,14 +81,15 @@ def detectable_line(report: Report) -> list[str]:
 
 def plain(report: Report, tables: Tables) -> str:
     """``report.txt``: what `orch report` prints."""
-    parts = [paragraph(sentence(report, one), "  ") for one in report.series]
+    parts = [paragraph(sentence(report, training), "  ") for training in report.series]
     if tables.seeds is not None:
         parts.append(tables.seeds.plain())
     parts += [tables.stopping.without("best").plain(), tables.checkpoints.plain()]
     if tables.alarms is not None:
         parts.append(tables.alarms.without("from", "to", "n", "verdict").plain())
-    parts += [paragraph(f"{name}: {rule}") for name, rule in RULES.items()]
-    parts += [paragraph(line) for line in (*detectable_line(report), READING)]
+    lines = [f"{name}: {rule}" for name, rule in RULES.items()]
+    lines += [*detectable_line(report), READING]
+    parts += [paragraph(line) for line in lines]
     if report.inputs.missing:
         parts.append(bullets("Missing or uneven:", report.inputs.missing))
     return "\n\n".join(parts) + "\n"
@@ -95,7 +99,7 @@ def markdown(report: Report, tables: Tables, figures: Sequence[Figure]) -> str:
     """``report.md``; the figures are linked."""
     sources = report.inputs.sources
     parts = [
-        *(f"**{sentence(report, one)}**" for one in report.series),
+        *(f"**{sentence(report, training)}**" for training in report.series),
         tables.stopping.markdown(),
         f"Scores from {sources.label('scores')}.",
         tables.checkpoints.markdown(),

@@ -102,8 +102,10 @@ def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
 def rows(head: list[str], body: list[list[str]], kinds: list[str] | None = None) -> str:
     """A table of a page; ``kinds`` are classes of its rows. A wide one is set smaller, a wider one
     has intervals below their values."""
-    columns = list(zip(*body, strict=True))
-    characters = sum(min(max(len(cell) for cell in column), SENTENCE) for column in columns)
+    characters = 0
+    for column in zip(*body, strict=True):
+        # A longer cell is broken into lines.
+        characters += min(max(len(cell) for cell in column), SENTENCE)
     value_and_interval = "<br>" if characters > TOO_LONG else " "
     size = "wide many" if len(head) > MANY or characters > LONG else "wide"
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
