@@ -7,6 +7,7 @@ taking a missing value for a bad one.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -76,12 +77,22 @@ class Finding:
 
     job: str
     value: float | None
+    state: str = ""
+    """The job's state, if it has no results."""
     why: str = ""
-    """Why there is no value: the job's state, or what is wrong with its rows."""
+    """What is wrong with its results, if it has some but not the value."""
     skipped: bool = False
     """The job will not run: a gate said no."""
     file: str = ""
     """Where the value was read."""
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Finding:
+        """From the JSON of a decision that was kept. Older ones say the state of a job without
+        results under ``why``."""
+        if "state" not in values and values["value"] is None and not values["file"]:
+            values = {**values, "state": values["why"], "why": ""}
+        return cls(**values)
 
 
 def met(condition: Condition, findings: Sequence[Finding]) -> int:
@@ -117,24 +128,24 @@ def decide(judged: Sequence[bool | None]) -> bool | None:
     return None if any(one is None for one in judged) else True
 
 
-def told(condition: Condition, findings: Sequence[Finding]) -> str:
+def summary(condition: Condition, findings: Sequence[Finding]) -> str:
     """``test_accuracy of hard: 0.95, 0.41 < 0.9; 1 of 3, 2 needed; 1 RUNNING``; what went wrong in
     a job is said with its name."""
-    sign, limit = (
-        ("<", condition.at_least) if condition.at_least is not None else (">", condition.at_most)
-    )
-    values = [
-        number(f.value) if condition.reached(f.value) else f"{number(f.value)} {sign} {limit:g}"
-        for f in findings
-        if f.value is not None
-    ]
-    states = [f.why for f in findings if f.value is None and f.why.isupper()]
-    open_ = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
-    open_ += [f"{f.job} {f.why}" for f in findings if f.value is None and not f.why.isupper()]
+    sign, limit = ("<", condition.at_least)
+    if condition.at_least is None:
+        sign, limit = (">", condition.at_most)
+    values = []
+    for finding in findings:
+        if finding.value is not None:
+            reached = condition.reached(finding.value)
+            shortfall = "" if reached else f" {sign} {limit:g}"
+            values.append(f"{number(finding.value)}{shortfall}")
+    states = Counter(finding.state for finding in findings if finding.state)
+    missing = [f"{count} {state}" for state, count in states.items()]
+    missing += [f"{finding.job} {finding.why}" for finding in findings if finding.why]
     counted = f"{met(condition, findings)} of {len(findings)}, {condition.need} needed"
-    return f"{condition.whose}: " + "; ".join(
-        part for part in (", ".join(values), counted, ", ".join(open_)) if part
-    )
+    parts = [", ".join(values), counted, ", ".join(missing)]
+    return f"{condition.whose}: " + "; ".join(part for part in parts if part)
 
 
 def number(value: float) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from jobs.spec import Job, Resources
-from orchestrator.runs.record import Record, allocation, split_token
+from orchestrator.runs.record import JobId, Record
 
 
 @dataclass(frozen=True)
@@ -26,30 +26,25 @@ class Batch:
     @property
     def token(self) -> str:
         """What the scheduler's job name ends in."""
-        return split_token(self.records[0].token)[0]
+        return self.records[0].parsed_token.head
 
     @cached_property
     def indexes(self) -> list[int]:
         """Index of each element; empty for a single job or pack."""
-        return list(
-            dict.fromkeys(
-                index
-                for record in self.records
-                if (index := split_token(record.token)[1]) is not None
-            )
-        )
+        indexes = dict.fromkeys(record.parsed_token.index for record in self.records)
+        return [index for index in indexes if index is not None]
 
     @property
     def packed(self) -> bool:
         """Whether several jobs share one allocation."""
-        return "+" in self.records[0].token
+        return self.records[0].packed
 
     @cached_property
     def units(self) -> list[list[Job]]:
         """The jobs by allocation."""
         found: dict[str, list[Job]] = {}
         for job, record in zip(self.jobs, self.records, strict=True):
-            found.setdefault(allocation(record.token), []).append(job)
+            found.setdefault(record.allocation, []).append(job)
         return list(found.values())
 
     @property
@@ -70,7 +65,7 @@ class Batch:
 
     def ids(self, job_id: str) -> list[str]:
         """Id of each member when the scheduler gave ``job_id``; the members of a pack share one."""
-        indexes = [split_token(record.token)[1] for record in self.records]
+        indexes = [record.parsed_token.index for record in self.records]
         return [job_id if index is None else f"{job_id}_{index}" for index in indexes]
 
 
@@ -130,9 +125,9 @@ def compressed(job_ids: Iterable[str]) -> list[str]:
     elements: dict[str, list[int]] = {}
     singles = []
     for job_id in dict.fromkeys(job_ids):
-        head, index = split_token(job_id)
-        if index is None:
+        parsed = JobId.parse(job_id)
+        if parsed.index is None:
             singles.append(job_id)
         else:
-            elements.setdefault(head, []).append(index)
+            elements.setdefault(parsed.head, []).append(parsed.index)
     return singles + [f"{head}_[{ranges(indexes)}]" for head, indexes in elements.items()]

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from jobs.spec import Job
 from orchestrator.clusters.batch import Batch, Waits
 from orchestrator.lifecycle.retry_policy import asked
-from orchestrator.runs.record import JobState, Record, allocation, split_token
+from orchestrator.runs.record import JobId, JobState, Record, Token
 from orchestrator.runs.run import Run
 
 
@@ -36,17 +36,17 @@ def waits_for(batch: Batch, by_name: Mapping[str, Record]) -> Waits:
     by_all = set.intersection(
         *({str(r.job_id) for r in parents.values()} for parents in needed.values())
     )
-    sure = [job_id for job_id, r in shared.items() if job_id in by_all and "+" not in r.token]
+    sure = [job_id for job_id, r in shared.items() if job_id in by_all and not r.packed]
     unsure = [job_id for job_id in shared if job_id not in sure]
-    heads = dict.fromkeys(split_token(job_id)[0] for job_id in own)
+    heads = dict.fromkeys(JobId.parse(job_id).head for job_id in own)
     packs_of = {
-        split_token(job_id)[0] for unit in units for job_id, r in unit.items() if "+" in r.token
+        JobId.parse(job_id).head for unit in units for job_id, r in unit.items() if r.packed
     }
     packed = [head for head in heads if head in packs_of]
     if packed and not sure and not unsure and len(heads) == 1:
         return Waits(same_pack=packed[0])
     # Slurm does not mix "or" with "and": beside anything else the end of all packs is waited for.
-    ended = whole([job_id for job_id in unsure if split_token(job_id)[0] not in packed], by_name)
+    ended = whole([job_id for job_id in unsure if JobId.parse(job_id).head not in packed], by_name)
     return Waits(
         whole(sure, by_name), tuple(head for head in heads if head not in packed), (*ended, *packed)
     )
@@ -56,15 +56,17 @@ def whole(ids: Sequence[str], by_name: Mapping[str, Record]) -> tuple[str, ...]:
     """The ids, with an array of which all elements are named by its own id."""
     listed: dict[str, set[str]] = {}
     for job_id in ids:
-        listed.setdefault(split_token(job_id)[0], set()).add(job_id)
+        listed.setdefault(JobId.parse(job_id).head, set()).add(job_id)
     known: dict[str, set[str]] = {head: set() for head in listed}
-    for record in by_name.values() if any("_" in job_id for job_id in ids) else ():
-        if record.job_id and (head := split_token(record.job_id)[0]) in known:
+    for record in (
+        by_name.values() if any(JobId.parse(job_id).index is not None for job_id in ids) else ()
+    ):
+        if record.job_id and (head := JobId.parse(record.job_id).head) in known:
             known[head].add(record.job_id)
-    heads = ((job_id, split_token(job_id)[0]) for job_id in ids)
+    heads = ((job_id, JobId.parse(job_id).head) for job_id in ids)
     return tuple(
         dict.fromkeys(
-            head if "_" in job_id and listed[head] == known[head] else job_id
+            head if head != job_id and listed[head] == known[head] else job_id
             for job_id, head in heads
         )
     )
@@ -123,7 +125,7 @@ def packs(jobs: Sequence[Job], by_name: Mapping[str, Record]) -> list[list[Job]]
     for job in jobs:
         record = by_name[job.name]
         if record.token:
-            kept.setdefault(allocation(record.token), []).append(job)
+            kept.setdefault(record.allocation, []).append(job)
         else:
             alike.setdefault(company(job, record), {}).setdefault(
                 parents_of([job], by_name), []
@@ -152,7 +154,7 @@ def company(job: Job, record: Record) -> object:
 def parents_of(unit: Sequence[Job], by_name: Mapping[str, Record]) -> frozenset[str]:
     """The allocations that any of these jobs waits for, by token."""
     return frozenset(
-        allocation(by_name[name].token) for job in unit for name in active_parents(job, by_name)
+        by_name[name].allocation for job in unit for name in active_parents(job, by_name)
     )
 
 
@@ -160,20 +162,20 @@ def likeness(unit: Sequence[Job], by_name: Mapping[str, Record], size: int) -> o
     """Equal for what may share an array: stage, resources, the arrays their parents are in, the
     token they already have."""
     job = unit[0]
-    token, index = split_token(by_name[job.name].token)
-    if size < 2 or (token and index is None):
+    token = by_name[job.name].parsed_token
+    if size < 2 or (token.head and token.index is None):
         return job.name
-    parents = [split_token(parent) for parent in parents_of(unit, by_name)]
-    arrays = tuple(sorted(head for head, index in parents if index is not None))
-    singles = tuple(sorted(head for head, index in parents if index is None))
+    parents = [Token.parse(parent) for parent in parents_of(unit, by_name)]
+    arrays = tuple(sorted(parent.head for parent in parents if parent.index is not None))
+    singles = tuple(sorted(parent.head for parent in parents if parent.index is None))
     return (
         job.stage,
         job.resources,
         by_name[job.name].exclude,
-        token,
+        token.head,
         arrays,
         singles,
-        0 if token else len(unit),
+        0 if token.head else len(unit),
     )
 
 
@@ -193,9 +195,9 @@ def deal(units: list[list[Job]], by_name: Mapping[str, Record], size: int) -> li
     rounds: list[dict[int, list[Job]]] = []
     for unit, parents in zip(units, lists, strict=True):
         apart.setdefault(parents, []).append(unit)
-        own = {split_token(token)[1] for token in parents - shared}
+        own = {Token.parse(token).index for token in parents - shared}
         index = own.pop() if len(own) == 1 else None
-        if index is not None and split_token(by_name[unit[0].name].token)[1] in (None, index):
+        if index is not None and by_name[unit[0].name].parsed_token.index in (None, index):
             place = next((taken for taken in rounds if index not in taken), None)
             if place is None:
                 rounds.append(place := {})

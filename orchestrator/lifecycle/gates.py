@@ -20,11 +20,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.gates import Condition, Finding, decide, holds, pick, told
+from msgspec.structs import replace
+
+from jobs.gates import Condition, Finding, decide, holds, pick, summary
 from jobs.spec import Job
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_json
-from orchestrator.runs.record import ACTIVE, FAILED, SOURCE, JobState, Record
+from orchestrator.runs.record import ACTIVE, FAILED, GATED, JobState, Record, Wait
 from orchestrator.runs.run import Run
 
 OPEN = frozenset({JobState.WAITING, JobState.SKIPPED})
@@ -37,6 +39,8 @@ class Decision:
 
     runs: bool | None
     """None: open, values are missing."""
+    final: bool
+    """Whether no job is left whose end could still change it."""
     text: str
     judged: tuple[tuple[Condition, tuple[Finding, ...]], ...]
 
@@ -69,15 +73,14 @@ def decision(run: Run, conditions: Sequence[Condition], by_name: Mapping[str, Re
     answers = [holds(condition, findings) for condition, findings in judged]
     runs = decide(answers)
     shown = [pair for pair, answer in zip(judged, answers, strict=True) if answer is runs]
-    text = "; ".join(told(*pair) for pair in shown)
+    text = "; ".join(summary(*pair) for pair in shown)
     missing = [
         by_name[one.job].state for _, findings in shown for one in findings if one.value is None
     ]
-    if runs is None and not any(
-        state in ACTIVE | OPEN or state is JobState.UNKNOWN for state in missing
-    ):
+    to_come = any(state in ACTIVE | OPEN or state is JobState.UNKNOWN for state in missing)
+    if runs is None and not to_come:
         text += "; nothing more will come: orch retry, or orch override"
-    return Decision(runs=runs, text=text, judged=judged)
+    return Decision(runs=runs, final=not to_come, text=text, judged=judged)
 
 
 def finding(run: Run, condition: Condition, record: Record) -> Finding:
@@ -87,7 +90,7 @@ def finding(run: Run, condition: Condition, record: Record) -> Finding:
         return Finding(
             job=record.name,
             value=None,
-            why=str(record.state),
+            state=str(record.state),
             skipped=record.state is JobState.SKIPPED,
         )
     try:
@@ -123,11 +126,20 @@ def settled(
     (run.folder / record.folder / "skipped.json").unlink(missing_ok=True)
     if gate is not None and override is None and gate.runs is None:
         return changed(
-            record, state=JobState.WAITING, source=SOURCE, reason=f"gate is open: {gate.text}"
+            record,
+            state=JobState.WAITING,
+            source="gate",
+            reason=f"gate is open: {gate.text}",
+            waits_on=Wait.NOTHING_MORE if gate.final else Wait.GATE,
         )
-    if record.source == SOURCE:
-        return changed(record, state=JobState.WAITING, source="orch", reason="")
+    if held_by_gate(record):
+        return changed(record, state=JobState.WAITING, source="orch", reason="", waits_on=None)
     return record
+
+
+def held_by_gate(record: Record) -> bool:
+    """Whether a gate, or a person in its place, keeps the job from being submitted."""
+    return record.state is JobState.SKIPPED or record.waits_on in GATED
 
 
 def skipped(run: Run, record: Record, reason: str) -> Record:
@@ -135,13 +147,13 @@ def skipped(run: Run, record: Record, reason: str) -> Record:
     path = run.folder / record.folder / "skipped.json"
     if not path.exists() or json.loads(path.read_text())["reason"] != reason:
         write_json(path, {"reason": reason, "time": time.time()})
-    return changed(record, state=JobState.SKIPPED, source=SOURCE, reason=reason)
+    return changed(record, state=JobState.SKIPPED, source="gate", reason=reason, waits_on=None)
 
 
 def changed(record: Record, **values: Any) -> Record:
     """A record with new values, seen now if they are new."""
-    new = dataclasses.replace(record, **values)
-    return record if new == record else dataclasses.replace(new, seen=time.time())
+    new = replace(record, **values)
+    return record if new == record else replace(new, seen=time.time())
 
 
 def keep(run: Run, stage: str, decided: Decision | None) -> None:
@@ -215,7 +227,7 @@ def override(
                 "for a job that was not submitted"
                 + (f" (orch cancel --job {name} ends it)" if record.state in ACTIVE else "")
             )
-        if runs and record.stage not in run.plan.gates and record.source != SOURCE:
+        if runs and record.stage not in run.plan.gates and not held_by_gate(record):
             raise RunError(
                 f"{name} has no gate and is not skipped; it waits: "
                 f"{record.reason or 'for orch launch'}"
@@ -273,9 +285,7 @@ def awaited(run: Run, records: Sequence[Record]) -> list[list[Record]]:
     by_name = {record.name: record for record in records}
     found: dict[tuple[str, ...], list[Record]] = {}
     for stage, conditions in run.plan.gates.items():
-        if not any(
-            r.stage == stage and r.state is JobState.WAITING and r.source == SOURCE for r in records
-        ):
+        if not any(r.stage == stage and r.waits_on in GATED for r in records):
             continue
         active = [
             by_name[name]

@@ -3,17 +3,18 @@ skip them."""
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterable, Sequence
+
+from msgspec.structs import replace
 
 from orchestrator.clusters.base import Cluster
 from orchestrator.clusters.select import cluster_of
 from orchestrator.errors import SubmitError
 from orchestrator.lifecycle import gates
-from orchestrator.lifecycle.observe import CANCELLED, explain, is_doubtful, settle, update
+from orchestrator.lifecycle.observe import explain, is_doubtful, settle, update
 from orchestrator.lifecycle.submission import submit_waiting
-from orchestrator.runs.record import ACTIVE, JobState, Record
+from orchestrator.runs.record import ACTIVE, JobState, Record, Wait
 from orchestrator.runs.run import Run, named
 
 
@@ -35,17 +36,19 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
                 f"cannot cancel {doubtful.name}: {doubtful.reason} ({cluster.trouble}); try again"
             )
         ended = [r for r in mine if r.state in ACTIVE and r.job_id]
-        gone = dict.fromkeys(end_jobs(run, records, ended, cluster), CANCELLED)
+        gone = dict.fromkeys(end_jobs(run, records, ended, cluster), "cancelled")
         waiting = [r for r in mine if r.state is JobState.WAITING]
-        gone |= dict.fromkeys((r.name for r in waiting), f"{CANCELLED} before it was submitted")
+        gone |= dict.fromkeys((r.name for r in waiting), "cancelled before it was submitted")
         records = [
-            dataclasses.replace(
+            replace(
                 r,
                 state=JobState.CANCELLED,
                 source="orch",
                 seen=time.time(),
                 ended=time.time(),
                 reason=gone[r.name],
+                waits_on=Wait.PERSON,
+                doubt=None,
             )
             if r.name in gone
             else r
@@ -62,7 +65,7 @@ def end_jobs(
     other source will tell of."""
     names = {r.name for r in ended}
     neighbours = {
-        r.job_id for r in records if r.state in ACTIVE and "+" in r.token and r.name not in names
+        r.job_id for r in records if r.state in ACTIVE and r.packed and r.name not in names
     }
     whole = [r for r in ended if r.job_id not in neighbours]
     if whole:
@@ -72,7 +75,9 @@ def end_jobs(
     for job_id in {str(r.job_id) for r in members if r.name not in unstarted}:
         cluster.nudge(job_id)
     # Of an element that was waiting Slurm keeps no record: what became of it is known now or never.
-    return unstarted | {r.name for r in whole if r.state is JobState.PENDING and "_" in r.token}
+    return unstarted | {
+        r.name for r in whole if r.state is JobState.PENDING and r.parsed_token.index is not None
+    }
 
 
 def override(run: Run, name: str, runs: bool, reason: str) -> list[str]:

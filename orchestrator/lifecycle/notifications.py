@@ -24,15 +24,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from orchestrator.description.notifications import EVENTS
+from orchestrator.lifecycle.retry_policy import doomed
 from orchestrator.node.system import write_json
-from orchestrator.runs.record import ACTIVE, FAILED, SOURCE, JobState, Record, split_token
+from orchestrator.runs.record import ACTIVE, FAILED, JobId, JobState, Record, Wait
 from orchestrator.runs.run import Run, wanted_by
 
 SEND_SECONDS = 20.0
 
 
 TRIES = 3
+
+
+LEFT_TO_A_PERSON = frozenset({Wait.NOTHING_MORE, Wait.CANARY, Wait.SIBLINGS})
+"""Waits that end only when a person decides how to go on."""
 
 
 class NotDelivered(Exception):
@@ -105,13 +112,10 @@ def decisions(run: Run, records: Sequence[Record]) -> list[Event]:
     """One event per stage that goes on only if a person says how: a gate without values to come, or
     jobs held back."""
     stages: dict[str, list[Record]] = {}
+    fates = doomed(records)
     for one in records:
-        gate = (
-            one.state is JobState.WAITING
-            and one.source == SOURCE
-            and "nothing more will come" in one.reason
-        )
-        if gate or one.held or one.reason.startswith("held:"):
+        queued_in_vain = one.waits_on is Wait.QUEUE_LIMIT and one.name in fates
+        if one.held or one.waits_on in LEFT_TO_A_PERSON or queued_in_vain:
             stages.setdefault(one.stage, []).append(one)
     newest = {stage: max(one.attempt for one in records if one.stage == stage) for stage in stages}
     whole = max(one.attempt for one in records)
@@ -292,6 +296,6 @@ def awaited(run: Run, records: Sequence[Record]) -> list[list[Record]]:
     heads: dict[str, Record] = {}
     for one in records:
         if one.state in ACTIVE and one.job_id:
-            head = split_token(one.job_id)[0]
-            heads.setdefault(head, replace(one, job_id=head, token=split_token(one.token)[0]))
+            head = JobId.parse(one.job_id).head
+            heads.setdefault(head, structs.replace(one, job_id=head, token=one.parsed_token.head))
     return [list(heads.values())] if heads else []

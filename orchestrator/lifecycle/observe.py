@@ -3,9 +3,10 @@ what is in doubt settled."""
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Sequence, Set
+
+from msgspec.structs import replace
 
 from orchestrator.clusters.base import Cluster
 from orchestrator.lifecycle import gates
@@ -13,24 +14,18 @@ from orchestrator.lifecycle.failure_causes import Kind, cause_of
 from orchestrator.lifecycle.retry_policy import doomed
 from orchestrator.node.system import tail
 from orchestrator.runs.reconcile import (
-    LIMIT,
-    NOWHERE,
-    REBUILT,
     SCHEDULER_SECONDS,
     Answer,
     ExitRecord,
     reconcile,
 )
-from orchestrator.runs.record import FAILED, SOURCE, JobState, Record, allocation, split_token
+from orchestrator.runs.record import FAILED, GATED, Doubt, JobId, JobState, Record, Wait
 from orchestrator.runs.run import Run
 
 SETTLE_SECONDS = 5.0
 """An intent younger than this may still be on its way to the scheduler."""
 BETWEEN_LOOKS_SECONDS = 2.0
 """Time between the two looks that settle that a token is not there."""
-CANCELLED = "cancelled"
-"""How the reason of a job begins that a person has cancelled before it started: only a person
-brings it back."""
 
 
 def update(
@@ -52,9 +47,7 @@ def update(
     noted = run.journalled()
     if noted:
         records = [
-            dataclasses.replace(r, job_id=noted[r.token])
-            if r.job_id is None and r.token in noted
-            else r
+            replace(r, job_id=noted[r.token]) if r.job_id is None and r.token in noted else r
             for r in records
         ]
     settled = (
@@ -68,14 +61,14 @@ def update(
     # A backlog needs to know how many jobs of other runs are queued.
     active = (
         cluster.ask_active(shared)
-        if perhaps_open or any(r.source == LIMIT for r in records)
+        if perhaps_open or any(r.waits_on is Wait.QUEUE_LIMIT for r in records)
         else {}
     )
     still = set() if thorough else {r.name for r in perhaps_open if waits_as_before(r, active)}
     looked_at = [r for r in records if r.name not in settled and r.name not in still]
     exits, done = run.exits(looked_at), run.done(looked_at) | settled
     open_ones = [r for r in perhaps_open if r.name not in done]
-    lost = [r for r in open_ones if active is not None and allocation(r.token) not in active]
+    lost = [r for r in open_ones if active is not None and r.allocation not in active]
     final: Answer = None
     if any(
         r.name not in exits or exits[r.name].token != r.token or not exits[r.name].results
@@ -111,7 +104,7 @@ def update(
 def waits_as_before(record: Record, active: Answer) -> bool:
     """Whether a job waits in the queue as it did at the last look. It has left no files since, and
     on NFS looking for them takes long."""
-    queued = active.get(allocation(record.token)) if active else None
+    queued = active.get(record.allocation) if active else None
     return (
         record.state is JobState.PENDING
         and record.restarts == 0
@@ -123,7 +116,7 @@ def waits_as_before(record: Record, active: Answer) -> bool:
 def with_cause(run: Run, record: Record, left: ExitRecord | None) -> Record:
     """A failed record with what it died of; its log is read once."""
     if record.state not in FAILED:
-        return dataclasses.replace(record, cause="", died_of="") if record.cause else record
+        return replace(record, cause="", died_of="") if record.cause else record
     if not record.cause:
         log = [
             line.decode(errors="replace")
@@ -136,8 +129,8 @@ def with_cause(run: Run, record: Record, left: ExitRecord | None) -> Record:
         if cause.kind is Kind.UNKNOWN and mine is not None and mine.reason and mine.exit_code > 0:
             # a last line alone does not say that it was the last
             died_of = f"exit code {mine.exit_code}: {record.reason}"
-        record = dataclasses.replace(record, cause=str(cause.kind), died_of=died_of)
-    return dataclasses.replace(record, reason=record.died_of) if record.died_of else record
+        record = replace(record, cause=str(cause.kind), died_of=died_of)
+    return replace(record, reason=record.died_of) if record.died_of else record
 
 
 def hold_back(records: list[Record], cluster: Cluster) -> list[Record]:
@@ -150,15 +143,19 @@ def hold_back(records: list[Record], cluster: Cluster) -> list[Record]:
     ):
         if wanted and cluster.hold([str(r.job_id) for r in wanted], release):
             names = {r.name for r in wanted}
-            records = [
-                dataclasses.replace(r, held=not release) if r.name in names else r for r in records
-            ]
-    return [
-        dataclasses.replace(r, reason=fates[r.name])
-        if r.name in fates and (r.held or (r.state is JobState.WAITING and r.source != SOURCE))
-        else r
-        for r in records
-    ]
+            records = [replace(r, held=not release) if r.name in names else r for r in records]
+    return [with_fate(record, fates.get(record.name)) for record in records]
+
+
+def with_fate(record: Record, fate: str | None) -> Record:
+    """A record with what it would die of as the reason why it waits."""
+    waits = record.state is JobState.WAITING and record.waits_on not in GATED
+    if fate is not None and (record.held or waits):
+        limited = record.waits_on is Wait.QUEUE_LIMIT
+        return replace(record, reason=fate, waits_on=record.waits_on if limited else Wait.SIBLINGS)
+    if fate is None and record.waits_on is Wait.SIBLINGS:
+        return replace(record, reason="", waits_on=None)
+    return record
 
 
 def never_started(run: Run, record: Record, now: float, fallen: Set[str] = frozenset()) -> Record:
@@ -172,19 +169,20 @@ def never_started(run: Run, record: Record, now: float, fallen: Set[str] = froze
     expected = not fallen.isdisjoint(run.by_name[record.name].waits_for)
     if (
         record.state is not JobState.UNKNOWN
-        or record.reason != NOWHERE
+        or record.doubt is not Doubt.NOWHERE
         or record.job_id is None
-        or "_" not in record.job_id
+        or JobId.parse(record.job_id).index is None
         or (now - record.seen < SCHEDULER_SECONDS and not expected)
         or (run.attempt_folder(record) / "claim.json").exists()
     ):
         return record
-    return dataclasses.replace(
+    return replace(
         record,
         state=JobState.CANCELLED,
         seen=now,
         ended=record.seen,
         reason="left the queue before it started",
+        doubt=None,
     )
 
 
@@ -203,25 +201,25 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
         if (
             record.state is JobState.WAITING
             and parents
-            and record.source != SOURCE
-            and (failed or record.source != LIMIT)
+            and record.waits_on not in GATED
+            and (failed or record.waits_on is not Wait.QUEUE_LIMIT)
         ):
             waits = failed or [
                 parent
                 for parent in parents
                 if parent.state not in (JobState.COMPLETED, JobState.SKIPPED)
             ]
-            record = dataclasses.replace(
+            by_others = record.waits_on is Wait.QUEUE_LIMIT
+            record = replace(
                 record,
                 reason="; ".join(f"{p.name} {p.state}" for p in waits[:3])
                 + (f" and {len(waits) - 3} more" if len(waits) > 3 else ""),
+                waits_on=record.waits_on if by_others else Wait.PARENTS if waits else None,
             )
         elif record.state is JobState.CANCELLED and failed and not record.host:
-            record = dataclasses.replace(
-                record, reason=f"needs {failed[0].name}, which is {failed[0].state}"
-            )
+            record = replace(record, reason=f"needs {failed[0].name}, which is {failed[0].state}")
         idle = record.state is JobState.CANCELLED or (
-            record.state is JobState.WAITING and record.source != SOURCE
+            record.state is JobState.WAITING and record.waits_on not in GATED
         )
         if failed and failed[-1].name == job.canary and idle and not record.host:
             record = behind_canary(record, failed[-1])
@@ -231,11 +229,7 @@ def explain(run: Run, records: Sequence[Record]) -> list[Record]:
 
 def by_hand(record: Record) -> bool:
     """Whether a person has cancelled it while it waited."""
-    return (
-        record.state is JobState.CANCELLED
-        and record.source == "orch"
-        and record.reason.startswith(CANCELLED)
-    )
+    return record.state is JobState.CANCELLED and record.waits_on is Wait.PERSON
 
 
 def behind_canary(record: Record, canary: Record) -> Record:
@@ -245,14 +239,15 @@ def behind_canary(record: Record, canary: Record) -> Record:
         f": {canary.reason}" if canary.reason else ""
     )
     if record.state is JobState.WAITING and not record.token:
-        return dataclasses.replace(record, reason=told)
-    return dataclasses.replace(
+        return replace(record, reason=told, waits_on=Wait.CANARY)
+    return replace(
         record,
         state=JobState.WAITING,
         source="orch",
         token="",
         job_id=None,
         reason=told,
+        waits_on=Wait.CANARY,
         cause="",
         died_of="",
         held=False,
@@ -281,7 +276,7 @@ def settle(run: Run, records: list[Record], cluster: Cluster) -> list[Record]:
             reconcile(records, active, final, run.exits(records), run.done(records), time.time())
         )
     return [
-        dataclasses.replace(r, state=JobState.WAITING, reason="its submission never arrived")
+        replace(r, state=JobState.WAITING, reason="its submission never arrived", doubt=None)
         if is_doubtful(r)
         else r
         for r in records
@@ -300,7 +295,11 @@ def is_doubtful(record: Record) -> bool:
 def cut_off(records: Sequence[Record]) -> set[str]:
     """Names of jobs that an orch process was submitting when it was killed; what was read from the
     folders alone may be older."""
-    return {record.name for record in records if is_doubtful(record) and record.reason != REBUILT}
+    return {
+        record.name
+        for record in records
+        if is_doubtful(record) and record.doubt is not Doubt.REBUILT
+    }
 
 
 def with_siblings(records: list[Record]) -> list[Record]:
@@ -308,17 +307,15 @@ def with_siblings(records: list[Record]) -> list[Record]:
     ones submitted with it."""
 
     def key(record: Record) -> tuple[str, float | None]:
-        return split_token(record.token)[0], record.submitted
+        return record.parsed_token.head, record.submitted
 
     heads = {
-        key(r): split_token(r.job_id)[0]
+        key(r): JobId.parse(r.job_id).head
         for r in records
-        if r.job_id and r.token != split_token(r.token)[0]
+        if r.job_id and r.token != r.parsed_token.head
     }
     return [
-        dataclasses.replace(
-            r, job_id=heads[key(r)] + allocation(r.token).removeprefix(split_token(r.token)[0])
-        )
+        replace(r, job_id=heads[key(r)] + r.allocation.removeprefix(r.parsed_token.head))
         if r.job_id is None and key(r) in heads
         else r
         for r in records
@@ -327,6 +324,9 @@ def with_siblings(records: list[Record]) -> list[Record]:
 
 def in_doubt(record: Record) -> Record:
     """An intent of which nobody can say whether it was submitted."""
-    return dataclasses.replace(
-        record, state=JobState.UNKNOWN, reason="perhaps submitted; the scheduler could not be asked"
+    return replace(
+        record,
+        state=JobState.UNKNOWN,
+        reason="perhaps submitted; the scheduler could not be asked",
+        doubt=Doubt.AMBIGUOUS,
     )

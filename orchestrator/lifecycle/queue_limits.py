@@ -3,16 +3,17 @@ whoever looks next submits what fits.
 
 Two limits: ``max_jobs`` of the profile, and the cluster's own, learnt from a refusal of sbatch and
 kept in ``<run>/limit.json``. Both count all jobs of the user, of whatever run, as Slurm does: an
-array by its elements, a pack once. A backlogged job is WAITING with the source "limit".
+array by its elements, a pack once. A job in the backlog is WAITING on ``Wait.QUEUE_LIMIT``.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from jobs.spec import Job
 from orchestrator.clusters.base import Cluster
@@ -20,8 +21,7 @@ from orchestrator.errors import NoRoom
 from orchestrator.lifecycle.batching import company
 from orchestrator.lifecycle.retry_policy import asked
 from orchestrator.node.system import write_json
-from orchestrator.runs.reconcile import LIMIT
-from orchestrator.runs.record import ACTIVE, JobState, Record, allocation
+from orchestrator.runs.record import ACTIVE, JobState, Record, Wait
 from orchestrator.runs.run import Run
 
 KEPT_SECONDS = 3600.0
@@ -56,7 +56,7 @@ class Allocations:
         all of them, as submitted before."""
         record = self.by_name[job.name]
         return (
-            (allocation(record.token), None)
+            (record.allocation, None)
             if record.token
             else ((company(asked(job, record), record), self.below(job)), job.pack)
         )
@@ -97,7 +97,7 @@ def room(run: Run, records: Sequence[Record], cluster: Cluster) -> int | None:
     if cluster.queued is None:
         cluster.ask_active(shared=True)
     queued = (
-        len({allocation(record.token) for record in records if record.state in ACTIVE})
+        len({record.allocation for record in records if record.state in ACTIVE})
         if cluster.queued is None
         else cluster.queued
     )
@@ -144,10 +144,8 @@ def marked(run: Run, records: Sequence[Record], names: set[str]) -> list[Record]
         "looks next"
     )
     return [
-        dataclasses.replace(r, source=LIMIT, reason=reason)
+        replace(r, source="limit", reason=reason, waits_on=Wait.QUEUE_LIMIT)
         if r.name in names
-        else dataclasses.replace(r, source="orch")
-        if r.source == LIMIT and r.state is not JobState.WAITING
         else r
         for r in records
     ]
@@ -158,5 +156,5 @@ def waiting(records: Sequence[Record]) -> set[str]:
     return {
         record.name
         for record in records
-        if record.source == LIMIT and record.state is JobState.WAITING
+        if record.waits_on is Wait.QUEUE_LIMIT and record.state is JobState.WAITING
     }

@@ -11,6 +11,8 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
+from msgspec.structs import replace
+
 from jobs.spec import Job
 from orchestrator.description.profile import Profile
 from orchestrator.lifecycle.failure_causes import AGAIN, LIKE_SIBLINGS, Kind, alike
@@ -69,20 +71,22 @@ def again(job: Job, record: Record, profile: Profile) -> Record:
         for name in [*record.exclude.split(","), record.host or "" if kind in LEAVES else ""]
         if name
     }
-    record = dataclasses.replace(
+    record = replace(
         record,
         state=JobState.WAITING,
         token="",
         job_id=None,
         reason="",
+        waits_on=None,
+        doubt=None,
         cause="",
         died_of="",
         held=False,
         exclude=",".join(sorted(hosts)),
     )
     if key == "memory_gb":
-        return dataclasses.replace(record, memory_gb=more)
-    return dataclasses.replace(record, minutes=more) if key == "minutes" else record
+        return replace(record, memory_gb=more)
+    return replace(record, minutes=more) if key == "minutes" else record
 
 
 def grown(job: Job, record: Record, profile: Profile, key: str) -> int:

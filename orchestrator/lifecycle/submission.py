@@ -22,7 +22,7 @@ from orchestrator.lifecycle.batching import make_batches, waits_for
 from orchestrator.lifecycle.observe import explain, in_doubt, settle
 from orchestrator.lifecycle.retry_policy import doomed
 from orchestrator.runs.attempts import prepare
-from orchestrator.runs.record import ACTIVE, SOURCE, JobState, Record, split_token
+from orchestrator.runs.record import ACTIVE, GATED, JobId, JobState, Record
 from orchestrator.runs.run import Run
 
 SAW_IT = frozenset({"squeue", "scheduler", "orch"})
@@ -121,7 +121,7 @@ def submit_chosen(
 
 def told(batch: Batch, submitted: Sequence[Record]) -> str:
     """One line on what was submitted, and as what."""
-    job_id = split_token(str(submitted[0].job_id))[0]
+    job_id = JobId.parse(str(submitted[0].job_id)).head
     return f"submitted {batch.title} as {job_id}" + (
         f", an array of {len(batch.indexes)}" if batch.indexes else ""
     )
@@ -149,7 +149,13 @@ def submit_batch(
             ) from error  # the token is kept: the first try might still arrive
     return [
         replace(
-            record, job_id=own, state=JobState.PENDING, source="orch", seen=time.time(), reason=""
+            record,
+            job_id=own,
+            state=JobState.PENDING,
+            source="orch",
+            seen=time.time(),
+            reason="",
+            doubt=None,
         )
         for record, own in zip(records, batch.ids(job_id), strict=True)
     ]
@@ -182,7 +188,7 @@ def choose(
         ready = all(parent in chosen or parent in known for parent in job.waits_for)
         free = (
             by_name[job.name].state is JobState.WAITING
-            and by_name[job.name].source != SOURCE
+            and by_name[job.name].waits_on not in GATED
             and job.name not in held
         )
         if not (free and ready and (among is None or job.name in among)):
@@ -209,6 +215,8 @@ def intent(record: Record, now: float) -> Record:
         exit_code=None,
         host=None,
         reason="being submitted",
+        waits_on=None,
+        doubt=None,
         cause="",
         died_of="",
         held=False,
@@ -217,4 +225,6 @@ def intent(record: Record, now: float) -> Record:
 
 def withdrawn(record: Record) -> Record:
     """An intent that was not submitted after all; the attempt stays, and is used next time."""
-    return replace(record, state=JobState.WAITING, reason="not submitted", submitted=None)
+    return replace(
+        record, state=JobState.WAITING, reason="not submitted", waits_on=None, submitted=None
+    )

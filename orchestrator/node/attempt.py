@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 
+from orchestrator.node.cost import write_cost
 from orchestrator.node.system import (
     CANCEL,
     CODE,
@@ -282,6 +283,8 @@ class Attempt:
             self.state = CANCELLED
             return 1
         os.makedirs(self.out, exist_ok=True)
+        # If this node is lost, whoever reads the cost sees that a start has left no exit record.
+        write_cost(self.folder, self.out, self.job.get("resources"))
         if self.signals:
             return 1  # asked to stop before anything was started
         with temporary_folder() as temporary:
@@ -375,4 +378,6 @@ class Attempt:
                 else reason or error_line(self.log).removeprefix("orch-error: "),
             },
         )
+        if os.path.isdir(self.out):
+            write_cost(self.folder, self.out, self.job.get("resources"))
         return results

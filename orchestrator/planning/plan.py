@@ -49,7 +49,7 @@ class Plan:
         return sum(job.resources.gpu_hours / min(job.pack, sizes[job.stage]) for job in self.jobs)
 
     @cached_property
-    def trials(self) -> set[str]:
+    def short_canaries(self) -> set[str]:
         """Names of the short first jobs, whose results count for nothing."""
         stages = {job.name: job.stage for job in self.jobs}
         return {

@@ -29,13 +29,13 @@ from orchestrator.runs.code_copies import copy_launched
 from orchestrator.runs.create import create_run
 from orchestrator.runs.provenance import Tell, code_of, launches
 from orchestrator.runs.run import Run
-from orchestrator.scores import evolution
+from orchestrator.scores.evolution import read_evolution
 
 
 def recorded(run: Run) -> tuple[Path, dict[str, Any]]:
     """The experiment file that a run keeps, and the launch it is of. RunError if there is none, or
     not all of it."""
-    if evolution.read(run.folder) is not None:
+    if read_evolution(run.folder) is not None:
         raise RunError(
             f"{run.name} is an evolution, which has no experiment file: call orch evolve again"
         )

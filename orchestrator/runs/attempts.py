@@ -11,7 +11,7 @@ from typing import Any
 
 from jobs.spec import Job
 from orchestrator.node.system import write_json
-from orchestrator.runs.record import Record, split_token
+from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
 
 
@@ -39,32 +39,32 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
         except FileExistsError:
             if os.path.islink(f"{attempt}/log.txt"):  # noqa: PTH114
                 os.unlink(f"{attempt}/log.txt")  # noqa: PTH108  # of an intent that was dropped before anything was submitted
-        token, index = split_token(record.token)
-        if record.token != token:
-            name = record.token if "+" in record.token else index
+        token = record.parsed_token
+        if record.token != token.head:
+            name = token.index if token.member is None else record.token
             up = "../" * (record.folder.count("/") + 2)
-            os.symlink(f"{up}arrays/{token}/{name}.log", f"{attempt}/log.txt")  # noqa: PTH211
-    if records[0].token != split_token(records[0].token)[0]:
+            os.symlink(f"{up}arrays/{token.head}/{name}.log", f"{attempt}/log.txt")  # noqa: PTH211
+    if records[0].token != records[0].parsed_token.head:
         write_members(run, jobs[0].engine, records)
 
 
 def write_members(run: Run, engine: str | None, records: Sequence[Record]) -> None:
     """Tell the elements of an array, or one pack, what is theirs; what the file says of other
     elements stays."""
-    path = run.array_folder(split_token(records[0].token)[0]) / "members.json"
+    path = run.array_folder(records[0].parsed_token.head) / "members.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     mine: dict[str, Any] = {}
     warm: list[str] = []
-    if engine is not None and any("+" in record.token for record in records):
+    if engine is not None and any(record.packed for record in records):
         from orchestrator.description.engine_config import warm_modules
 
         warm = warm_modules(engine)
     for record in records:
-        index = split_token(record.token)[1]
+        index = record.parsed_token.index
         entry = [f"{run.folder}/{record.folder}", record.attempt]
         key = "" if index is None else str(index)
-        if "+" in record.token:
+        if record.packed:
             mine.setdefault(key, {"pack": [], "warm": warm})["pack"].append([*entry, record.token])
         else:
             mine[key] = entry

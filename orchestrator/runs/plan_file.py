@@ -12,8 +12,13 @@ import msgspec
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_text
 from orchestrator.planning.plan import Plan, path_of
+from orchestrator.runs.versions import refuse_newer
 
 NAME = "plan.json"
+
+
+FORMAT = 1
+"""The number of the file's present format. Format 0 differs in nothing but that it has no number."""
 
 
 class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,28 +33,43 @@ class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
     """Where orch was called: commands run there, relative paths in configs start there."""
     created: float
     """Unix seconds."""
+    version: int = 0
+    """The number of its format; older files have none."""
 
 
 def read_plan(run_folder: Path) -> PlanFile:
-    """The plan file of a run. RunError if it is none."""
+    """The plan file of a run. RunError if it is none, or a newer version has written it."""
     path = run_folder / NAME
     content = path.read_bytes()
     try:
-        return msgspec.json.decode(content, type=PlanFile, dec_hook=path_of)
-    except (
-        msgspec.DecodeError
-    ):  # not one of ours, or it has a number that is none in strict JSON: NaN, Infinity
-        try:
-            return msgspec.convert(json.loads(content), PlanFile, dec_hook=path_of)
-        except (ValueError, msgspec.ValidationError) as error:
-            raise RunError(
-                f"{path}: not a plan file ({error}): launch the experiment again"
-            ) from error
+        held = msgspec.json.decode(content, type=PlanFile, dec_hook=path_of)
+    except msgspec.DecodeError:
+        held = read_leniently(path, content)
+    refuse_newer(path, held.version, FORMAT)
+    return held
+
+
+def read_leniently(path: Path, content: bytes) -> PlanFile:
+    """A file that is not as it should be: it may have a number that strict JSON has not (NaN,
+    Infinity), be of a newer format, or be none of ours."""
+    try:
+        values = json.loads(content)
+        if isinstance(values, dict) and isinstance(values.get("version"), int):
+            refuse_newer(path, values["version"], FORMAT)
+        return msgspec.convert(values, PlanFile, dec_hook=path_of)
+    except (ValueError, msgspec.ValidationError) as error:
+        raise RunError(f"{path}: not a plan file ({error}): launch the experiment again") from error
 
 
 def write_plan(run_folder: Path, held: PlanFile) -> None:
     """Write it whole, by rename: from then on the run is there."""
-    rest = {"profile": held.profile, "uid": held.uid, "cwd": held.cwd, "created": held.created}
+    rest = {
+        "version": FORMAT,
+        "profile": held.profile,
+        "uid": held.uid,
+        "cwd": held.cwd,
+        "created": held.created,
+    }
     plan = json.dumps(held.plan.head())
     jobs = ",\n".join(json.dumps(job.to_dict()) for job in held.plan.jobs)
     write_text(

@@ -20,24 +20,10 @@ from orchestrator.runs.record import (
     ACTIVE,
     FAILED,
     FINAL,
+    Doubt,
     JobState,
     Record,
-    allocation,
-    split_token,
-    unchanged,
 )
-
-__all__ = [
-    "ACTIVE",
-    "FAILED",
-    "FINAL",
-    "JobState",
-    "Record",
-    "allocation",
-    "split_token",
-    "unchanged",
-]
-"""With what is below: all that others need to know of jobs' states."""
 
 
 class Seen(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -63,15 +49,6 @@ SCHEDULER_SECONDS = 60.0
 its results."""
 
 SIGNALS = {number.value: number.name for number in signal.Signals}
-
-LIMIT = "limit"
-"""The source of a record that waits for room among the user's queued jobs."""
-
-NOWHERE = "neither queue nor accounting knows it (yet)"
-"""Reason of a job that was submitted and is nowhere to be seen."""
-
-REBUILT = "rebuilt from the job's folder"
-"""Reason of a job of which only the folders of its attempts told."""
 
 Answer = dict[str, Seen] | None
 """What the scheduler says, by token; None: it could not be asked."""
@@ -147,8 +124,8 @@ def weigh(
         left = None
     if done:
         return completed(record, left, now)
-    queued = active.get(allocation(record.token)) if active and record.token else None
-    over = final.get(allocation(record.token)) if final and record.token else None
+    queued = active.get(record.allocation) if active and record.token else None
+    over = final.get(record.allocation) if final and record.token else None
     if record.state is JobState.COMPLETED:
         # Its results were removed by somebody: say so, and let a launch submit it again.
         return change(
@@ -162,7 +139,7 @@ def weigh(
         )
     if not record.token:
         return record
-    if left is not None and "+" in record.token and by_itself(left):
+    if left is not None and record.packed and by_itself(left):
         if not left.results:
             return ended_alone(record, left, now)
         queued = over = None  # the allocation goes on, or ended as others of it did
@@ -248,11 +225,19 @@ def weigh(
                 state=JobState.UNKNOWN,
                 source="orch",
                 reason="no longer in the queue, and accounting could not be asked",
+                doubt=Doubt.UNASKED,
             )
         )
     if record.state is JobState.UNKNOWN:
         return record
-    return change(record, now, state=JobState.UNKNOWN, source="orch", reason=NOWHERE)
+    return change(
+        record,
+        now,
+        state=JobState.UNKNOWN,
+        source="orch",
+        reason="neither queue nor accounting knows it (yet)",
+        doubt=Doubt.NOWHERE,
+    )
 
 
 def by_itself(left: ExitRecord) -> bool:
@@ -352,5 +337,6 @@ def why(left: ExitRecord) -> str:
 
 
 def change(record: Record, now: float, **values: Any) -> Record:
-    """A record with new values, seen now."""
-    return replace(record, seen=now, **values)
+    """A record with new values, seen now. What was waited for or in doubt before is over, unless
+    the new values say otherwise."""
+    return replace(record, **{"waits_on": None, "doubt": None, "seen": now, **values})

@@ -1,15 +1,17 @@
-"""What is known of one job, and how its tokens read.
+"""What is known of one job: its record, the states it can have, and how its token reads.
 
-msgspec reads and writes ten thousand of them in a tenth of the time that json and dataclasses take,
-at every look (docs/performance.md).
+The state file holds a record per job, the lifecycle turns old records into new ones, the views show
+them. Records are msgspec structs, changed by ``msgspec.structs.replace``: ten thousand of them are
+read and written in a tenth of the time that json and dataclasses take (docs/performance.md).
 """
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 from msgspec.structs import asdict, replace
@@ -66,6 +68,42 @@ FAILED = frozenset(
 FINAL = FAILED | {JobState.COMPLETED, JobState.SKIPPED}
 
 
+class Wait(StrEnum):
+    """What a job that is not submitted, or that is held in the queue, waits for."""
+
+    PARENTS = "parents"
+    """Jobs that come before it."""
+    GATE = "gate"
+    """A gate that is open, because values are missing which are still to come."""
+    NOTHING_MORE = "nothing_more"
+    """A gate that is open although no more values will come: a person retries or overrides."""
+    QUEUE_LIMIT = "queue_limit"
+    """Room among the user's queued jobs; whoever polls the run next submits what fits."""
+    CANARY = "canary"
+    """The first job of its stage has died: a person tries that one again."""
+    SIBLINGS = "siblings"
+    """Jobs of its stage have died of something that it would die of too."""
+    PERSON = "person"
+    """A person has cancelled it before it ran; only a person brings it back."""
+
+
+GATED = frozenset({Wait.GATE, Wait.NOTHING_MORE})
+"""A gate keeps the job from being submitted."""
+
+
+class Doubt(StrEnum):
+    """Why it is not known what has become of a job that was submitted, or was about to be."""
+
+    NOWHERE = "nowhere"
+    """Queue and accounting were asked, and neither knows it (yet)."""
+    UNASKED = "unasked"
+    """It has left the queue, and accounting could not be asked."""
+    AMBIGUOUS = "ambiguous"
+    """The answer to its submission was unclear, and the scheduler could not be asked since."""
+    REBUILT = "rebuilt"
+    """Only the folders of its attempts are known; they may be old."""
+
+
 class Record(
     msgspec.Struct,
     frozen=True,
@@ -74,7 +112,7 @@ class Record(
     forbid_unknown_fields=True,
     gc=False,
 ):
-    """What the state file says of one job; ``dataclasses.replace`` changes it."""
+    """What the state file says of one job; ``msgspec.structs.replace`` makes a changed one."""
 
     name: str
     stage: str
@@ -84,19 +122,23 @@ class Record(
     attempt: int = 0
     """How often it was submitted; attempt n lies in ``<folder>/attempt-<n>``."""
     token: str = ""
-    """Last part of the scheduler's job name; empty while it was never submitted."""
+    """Last part of the scheduler's job name, as text (see ``Token``); empty while it was never
+    submitted."""
     job_id: str | None = None
     """The scheduler's id; None while it is not known."""
     state: JobState = msgspec.field(
         default_factory=lambda: JobState.WAITING
     )  # a factory's default is written all the same
     source: str = "orch"
-    """Where the state comes from: results, exit record, sacct, squeue, scheduler, gate, limit or
-    orch."""
+    """Who said so: results, exit record, sacct, squeue, scheduler, gate, limit or orch."""
     seen: float = 0.0
     """When the source said so, in Unix seconds."""
     reason: str = ""
-    """Why it waits or died."""
+    """Why it waits or died, for people; what the program decides hangs on the two fields below."""
+    waits_on: Wait | None = None
+    """What it waits for, as long as it is not submitted or is held; None: nothing, or it runs."""
+    doubt: Doubt | None = None
+    """Why its state is UNKNOWN; None: it is not."""
     submitted: float | None = None
     started: float | None = None
     ended: float | None = None
@@ -122,50 +164,88 @@ class Record(
     """Whether it waits in the queue, held back because others of its stage died of what it would
     die of."""
 
-    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]] = {}
-    """What ``dataclasses.replace`` looks at."""
-
     def to_dict(self) -> dict[str, Any]:
         """Values by key, all of them."""
         return asdict(self)
 
+    @property
+    def parsed_token(self) -> Token:
+        """The token in its parts."""
+        return Token.parse(self.token)
 
-MADE = dataclasses.make_dataclass(
-    "MADE", Record.__struct_fields__, init=False, repr=False, eq=False
-)
+    @property
+    def allocation(self) -> str:
+        """The token of the job that the scheduler knows: members of a pack share one."""
+        # Asked of ten thousand records at a time, and few are in a pack.
+        return self.token if "+" not in self.token else self.parsed_token.allocation
+
+    @property
+    def packed(self) -> bool:
+        """Whether it shares its allocation with other jobs."""
+        return "+" in self.token and self.parsed_token.member is not None
 
 
-Record.__dataclass_fields__.update({item.name: item for item in dataclasses.fields(MADE)})
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What a submission is known by: written ``<head>``, ``<head>_<index>`` as an element of an
+    array, and ``...+<member>`` as one of several jobs in an allocation.
+
+    The head ends the scheduler's job name; the index is the scheduler's own.
+    """
+
+    head: str
+    index: int | None = None
+    member: int | None = None
+
+    @staticmethod
+    @functools.cache
+    def parse(text: str) -> Token:
+        """The parts of a token that stands as text in a record or a file."""
+        allocation, plus, member = text.rpartition("+")
+        if not (plus and member.isdigit()):
+            allocation, member = text, ""
+        head, index = head_and_index(allocation)
+        return Token(head, index, int(member) if member else None)
+
+    @property
+    def allocation(self) -> str:
+        """The token without the member: what the scheduler knows."""
+        return self.head if self.index is None else f"{self.head}_{self.index}"
+
+    def __str__(self) -> str:
+        return self.allocation if self.member is None else f"{self.allocation}+{self.member}"
 
 
-def split_token(token: str) -> tuple[str, int | None]:
-    """The scheduler's part of a token, or of a job id, and the index in its array (None: not in
-    one)."""
-    whole = allocation(token)
-    head, _, index = whole.rpartition("_")
-    return (head, int(index)) if index.isdigit() and head else (whole, None)
+@dataclass(frozen=True, slots=True)
+class JobId:
+    """A scheduler's job id: ``17``, or ``17_3`` for an element of the array 17."""
+
+    head: str
+    index: int | None = None
+
+    @staticmethod
+    def parse(text: str) -> JobId:
+        """The parts of a job id."""
+        return JobId(*head_and_index(text))
 
 
-def allocation(token: str) -> str:
-    """The token of the job that the scheduler knows: members of a pack share one, as
-    ``<token>+<member>``."""
-    if "+" not in token:
-        return token
-    head, plus, place = token.rpartition("+")
-    return head if plus and place.isdigit() else token
+def head_and_index(text: str) -> tuple[str, int | None]:
+    """``17_3`` as ("17", 3); what is no element of an array has no index."""
+    head, _, index = text.rpartition("_")
+    return (head, int(index)) if head and index.isdigit() else (text, None)
 
 
 AGED_SECONDS = 60.0
 
 
 def unchanged(before: Sequence[Record], after: Sequence[Record]) -> bool:
-    """Whether a look found nothing new but that what was known is still so; after a minute that is
+    """Whether a poll found nothing new but that what was known is still so. After a minute that is
     new enough to be written down."""
-    return len(before) == len(after) and all(
-        old is new or (new.seen - old.seen < AGED_SECONDS and replace(old, seen=new.seen) == new)
-        for old, new in zip(before, after, strict=True)
-    )
+    if len(before) != len(after):
+        return False
+    return all(old is new or same_facts(old, new) for old, new in zip(before, after, strict=True))
 
 
-SOURCE = "gate"
-"""The source of a record that a gate holds or has skipped."""
+def same_facts(old: Record, new: Record) -> bool:
+    """Whether two records differ in nothing but when they were seen, and that by little."""
+    return new.seen - old.seen < AGED_SECONDS and replace(old, seen=new.seen) == new

@@ -29,10 +29,13 @@ import msgspec
 from jobs.spec import Job
 from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
-from orchestrator.node.system import CANCEL, claim_of, take, write_json, write_text
+from orchestrator.node.system import CANCEL, claim_of, take, write_json
 from orchestrator.planning.plan import Plan
-from orchestrator.runs.reconcile import REBUILT, ExitRecord
-from orchestrator.runs.record import JobState, Record, split_token
+from orchestrator.runs import layout
+from orchestrator.runs.reconcile import ExitRecord
+from orchestrator.runs.record import Doubt, JobState, Record, Token
+from orchestrator.runs.state_file import NAME as STATE
+from orchestrator.runs.state_file import read_state, write_state
 
 if TYPE_CHECKING:
     from orchestrator.runs.provenance import Code
@@ -44,13 +47,6 @@ EVOLUTION = "evolution.json"
 
 LOCK_SECONDS = 60.0
 """How long to wait for another orch process that has the run's lock."""
-
-
-class StateFile(msgspec.Struct):
-    """What ``state.json`` holds."""
-
-    run: str
-    jobs: list[Record]
 
 
 @dataclass(frozen=True)
@@ -80,22 +76,27 @@ class Run:
         """The folder of a job."""
         return self.folder / job.folder
 
+    def out_folder(self, job: Job | Record) -> Path:
+        """What a job has written: progress, checkpoints, results."""
+        return layout.out_folder(self.folder, job.folder)
+
     def attempt_folder(self, record: Record) -> Path:
         """The folder of a job's newest attempt."""
-        return self.folder / record.folder / f"attempt-{record.attempt}"
+        return layout.attempt_folder(self.folder, record.folder, record.attempt)
 
     def log(self, record: Record) -> Path:
         """The log of a job's newest attempt; of a member of a pack that has not started that of its
         allocation."""
         own = self.attempt_folder(record) / "log.txt"
-        if "+" not in record.token or own.exists():
+        if not record.packed or own.exists():
             return own
         return self.allocation_log(record.token)
 
     def allocation_log(self, token: str) -> Path:
         """What an allocation says before its members start."""
-        head, index = split_token(token)
-        return self.array_folder(head) / ("log.txt" if index is None else f"{index}.log")
+        parsed = Token.parse(token)
+        name = "log.txt" if parsed.index is None else f"{parsed.index}.log"
+        return self.array_folder(parsed.head) / name
 
     def token(self, job: Job, attempt: int) -> str:
         """The token of an attempt: the same however often it is asked for."""
@@ -107,10 +108,6 @@ class Run:
         return hashlib.sha256("/".join([self.uid, "look", *sorted(tokens)]).encode()).hexdigest()[
             :10
         ]
-
-    def scheduler_name(self, record: Record) -> str:
-        """The job's name for the scheduler: readable, and ending in the token."""
-        return f"{self.plan.experiment}.{record.name}.{record.token}"
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
         """Hold the run's lock."""
@@ -128,12 +125,10 @@ class Run:
         these cost more than all the rest (docs/performance.md).
         """
         python = self.profile.host_python
-        head = split_token(record.token)[0]
-        what = (
-            [str(self.array_folder(head))]
-            if head != record.token
-            else [str(self.job_folder(job)), str(record.attempt), record.token]
-        )
+        head = record.parsed_token.head
+        what = [str(self.array_folder(head))]
+        if head == record.token:
+            what = [str(self.job_folder(job)), str(record.attempt), record.token]
         return [python, "-I", "-S", "-u", str(self.code().program), *what]
 
     def code(self) -> Code:
@@ -146,21 +141,10 @@ class Run:
 
     def load(self) -> list[Record]:
         """The records of the state file, in plan order; a job it does not know is WAITING."""
-        path = self.folder / "state.json"
+        path = self.folder / STATE
         if not path.exists():
             return self.rescanned()
-        try:
-            # Of a job that ran on the cluster `local` older versions wrote a list here.
-            content = path.read_bytes().replace(b'"ended": [], ', b"")
-            known = {
-                record.name: record for record in msgspec.json.decode(content, type=StateFile).jobs
-            }
-        except msgspec.DecodeError as error:
-            raise RunError(
-                f"{path}: not a state file ({error}); rebuild it from the jobs' folders "
-                "and the scheduler: "
-                f"orch status {self.name} --rescan"
-            ) from error
+        known = {record.name: record for record in read_state(path, self.name)}
         return [known.get(job.name) or waiting(job) for job in self.plan.jobs]
 
     def rescanned(self) -> list[Record]:
@@ -168,7 +152,7 @@ class Run:
         With the lock held."""
         known = {record.name: record for record in self.rebuilt()}
         with contextlib.suppress(FileNotFoundError):
-            (self.folder / "state.json").replace(self.folder / "state.json.old")
+            (self.folder / STATE).replace(self.folder / f"{STATE}.old")
         return [known.get(job.name) or waiting(job) for job in self.plan.jobs]
 
     def rebuilt(self) -> Iterator[Record]:
@@ -178,55 +162,41 @@ class Run:
             attempts = attempts_in(f"{self.folder}/{job.folder}")
             if attempts:
                 number = max(attempts)
-                log = self.job_folder(job) / f"attempt-{number}" / "log.txt"
-                element = log.readlink() if log.is_symlink() else None
-                token = self.token(job, number)
-                if element is not None:
-                    token = (
-                        element.stem
-                        if "+" in element.stem
-                        else f"{element.parent.name}_{element.stem}"
-                    )
-                yield Record(
-                    name=job.name,
-                    stage=job.stage,
-                    identity=job.identity,
-                    folder=job.folder,
+                yield msgspec.structs.replace(
+                    waiting(job),
                     attempt=number,
-                    token=token,
+                    token=self.token_on_disk(job, number),
                     state=JobState.UNKNOWN,
-                    reason=REBUILT,
+                    reason="rebuilt from the job's folder",
+                    doubt=Doubt.REBUILT,
                     submitted=self.created,
                 )
 
+    def token_on_disk(self, job: Job, attempt: int) -> str:
+        """The token of an attempt by its log: in an array or a pack that is a link to the array's
+        folder, and its name tells the element."""
+        log = self.job_folder(job) / f"attempt-{attempt}" / "log.txt"
+        if not log.is_symlink():
+            return self.token(job, attempt)
+        target = log.readlink()
+        in_a_pack = Token.parse(target.stem).member is not None
+        return target.stem if in_a_pack else f"{target.parent.name}_{target.stem}"
+
     def save(self, records: Iterable[Record]) -> None:
         """Write the state file whole, a job per line. Only with the lock held."""
-        mine = list(records)
-        lines = b",\n".join(
-            map(
-                msgspec.json.Encoder().encode,
-                [*mine, *self.newer({record.name for record in mine})],
-            )
-        )
-        write_text(
-            self.folder / "state.json",
-            f'{{"run": {json.dumps(self.name)}, "jobs": [\n{lines.decode()}\n]}}\n',
-        )
-        (self.folder / "submitted.jsonl").unlink(
-            missing_ok=True
-        )  # what it held is in the state file now
+        known = list(records)
+        added = self.added_since({record.name for record in known})
+        write_state(self.folder / STATE, self.name, [*known, *added])
+        # The ids that it held are in the state file now.
+        (self.folder / "submitted.jsonl").unlink(missing_ok=True)
 
-    def newer(self, known: set[str]) -> list[Record]:
+    def added_since(self, known: set[str]) -> list[Record]:
         """What the state file says of jobs that an evolution's plan got after this process read it;
         they stay as they are."""
-        path = self.folder / "state.json"
+        path = self.folder / STATE
         if not (self.folder / EVOLUTION).exists() or not path.exists():
             return []
-        return [
-            record
-            for record in msgspec.json.decode(path.read_bytes(), type=StateFile).jobs
-            if record.name not in known
-        ]
+        return [record for record in read_state(path, self.name) if record.name not in known]
 
     def end_member(self, record: Record) -> bool:
         """Have one member of a pack end. True if it had not started, and now never will; else its

@@ -1,11 +1,15 @@
 """The checkpoints of a followed training: which are on disk, which were deleted, and links that
-keep them for jobs that wait."""
+keep them for jobs that wait.
+
+In: a training's output folder. Out: what is new goes into the evolution; links go below its run
+folder. Called by evolve.py with the run's lock held.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +20,13 @@ from engines.contract.config import ConfigError
 from jobs.stages import Point, digest
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_json
-from orchestrator.scores.evolution import START, Evolution, Known
+from orchestrator.runs.layout import RESULTS, out_folder
+from orchestrator.runs.provenance import Tell
+from orchestrator.scores.evolution import START, Evolution, SeenCheckpoint
 
-Tell = Callable[[str], None]
+LISTINGS = 3
+"""How often a folder is listed in which checkpoints are deleted meanwhile."""
+STAMP_LETTERS = 16
 
 
 @dataclass(frozen=True)
@@ -29,73 +37,81 @@ class Training:
     axes: Point
     out: Path
     config: dict[str, Any]
+    """Empty where the checkpoints are not of a job of ours."""
     over: bool
+    """Whether no more checkpoints will come."""
 
 
 def stamp(folder: Path) -> str:
     """Sizes and times of the weight files."""
-    return digest(
-        [
-            [path.name, path.stat().st_size, path.stat().st_mtime_ns]
-            for path in sorted(folder.glob("*.safetensors"))
-        ]
-    )[:16]
+    files = []
+    for path in sorted(folder.glob("*.safetensors")):
+        files.append([path.name, path.stat().st_size, path.stat().st_mtime_ns])
+    return digest(files)[:STAMP_LETTERS]
 
 
 def on_disk(training: Training, tell: Tell) -> list[Located]:
-    """The complete checkpoints of a training; asked again where one was deleted while it was
-    read."""
-    for last in (False, False, True):
-        try:
-            here, troubles = locate(training.out) if training.out.is_dir() else ([], [])
-        except FileNotFoundError:
-            if last:
-                raise
-            continue
-        break
-    if not training.config:  # of our own trainings what is not complete is being written
-        for line in troubles:
+    """The complete checkpoints of a training, and the model it began with."""
+    located, problems = listed(training.out)
+    if not training.config:  # what is not complete in a training of ours is being written
+        for line in problems:
             tell(line)
-    begun = start_of(training)
-    return [*([begun] if begun else []), *here]
+    start = start_of(training)
+    return located if start is None else [start, *located]
 
 
-def look(evolution: Evolution, training: Training, tell: Tell) -> dict[str, Located]:
+def listed(folder: Path) -> tuple[list[Located], list[str]]:
+    """The checkpoints below a folder; listed again where one was deleted while it was read."""
+    for left in reversed(range(LISTINGS)):
+        try:
+            return locate(folder) if folder.is_dir() else ([], [])
+        except FileNotFoundError:
+            if left == 0:
+                raise
+    raise AssertionError  # the loop has returned or raised
+
+
+def note_new(evolution: Evolution, training: Training, tell: Tell) -> dict[str, Located]:
     """Note every complete checkpoint of a training that is new; returns those that are on disk now,
-    by name."""
-    found = {one.name: one for one in on_disk(training, tell)}
-    before = {one.checkpoint: one for one in evolution.of(training.name)}
-    for name, one in found.items():
+    by name. RunError if a name stands for other weights than before."""
+    here = {one.name: one for one in on_disk(training, tell)}
+    seen = {one.checkpoint: one for one in evolution.of(training.name)}
+    for name, one in here.items():
+        # A manifest says the fingerprint; without one, sizes and times tell whether to read again.
         mark = "" if one.manifest else stamp(one.model)
-        same = name in before and (
-            before[name].fingerprint == one.manifest.fingerprint
-            if one.manifest
-            else before[name].stamp == mark
-        )
-        if same:
-            continue
-        if name in before:
+        if name not in seen:
+            evolution.known.append(as_seen(training, one, mark, tell))
+        elif not is_same(seen[name], one, mark):
             raise RunError(
                 f"{one.model}: other weights than those that were scored as '{name}'; "
                 "save them under another name"
             )
-        if one.manifest is None:
-            tell(f"{one.model}: reading the weights for their fingerprint")
-        evolution.known.append(
-            Known(
-                training=training.name,
-                axes=training.axes,
-                checkpoint=name,
-                step=one.step,
-                epoch=one.epoch,
-                model=str(one.model),
-                stamp=mark,
-                fingerprint=one.manifest.fingerprint if one.manifest else fingerprint(one.model),
-                metrics=one.manifest.metrics if one.manifest else {},
-                rank_by=one.manifest.rank_by if one.manifest else None,
-            )
-        )
-    return found
+    return here
+
+
+def is_same(seen: SeenCheckpoint, one: Located, mark: str) -> bool:
+    """Whether a checkpoint on disk has the weights that were seen."""
+    if one.manifest is not None:
+        return seen.fingerprint == one.manifest.fingerprint
+    return seen.stamp == mark
+
+
+def as_seen(training: Training, one: Located, mark: str, tell: Tell) -> SeenCheckpoint:
+    """What the evolution remembers of a checkpoint; without a manifest its weights are read."""
+    if one.manifest is None:
+        tell(f"{one.model}: reading the weights for their fingerprint")
+    return SeenCheckpoint(
+        training=training.name,
+        axes=training.axes,
+        checkpoint=one.name,
+        step=one.step,
+        epoch=one.epoch,
+        model=str(one.model),
+        stamp=mark,
+        fingerprint=one.manifest.fingerprint if one.manifest else fingerprint(one.model),
+        metrics=one.manifest.metrics if one.manifest else {},
+        rank_by=one.manifest.rank_by if one.manifest else None,
+    )
 
 
 def start_of(training: Training) -> Located | None:
@@ -107,70 +123,129 @@ def start_of(training: Training) -> Located | None:
         except ConfigError:
             return None  # the job that makes it is not done
         return Located(START, 0, 0, found.model, found.manifest.format, found.manifest)
-    if (
-        isinstance(model, str)
-        and (Path(model) / "config.json").is_file()
-        and not trouble_with(Path(model))
-    ):
-        return Located(START, 0, 0, Path(model).absolute(), "huggingface")
+    if not isinstance(model, str):
+        return None
+    folder = Path(model)
+    if (folder / "config.json").is_file() and not trouble_with(folder):
+        return Located(START, 0, 0, folder.absolute(), "huggingface")
     return None
 
 
 def pruned(evolution: Evolution, training: Training, here: dict[str, Located]) -> list[str]:
     """In words: checkpoints that were made, by what is known, and deleted before they were
     scored."""
-    known = evolution.of(training.name)
-    gone = [
-        one.checkpoint
-        for one in known
-        if one.checkpoint not in here and one.fingerprint not in evolution.scored
-    ]
-    every, made = (
-        training.config.get("checkpoint_every_epochs"),
-        [one.epoch for one in known if one.checkpoint != START],
-    )
-    missed = sorted(set(range(every, max(made), every)) - set(made)) if every and made else []
-    told = [f"{training.name}: {name} was deleted before it was scored" for name in gone]
+    seen = evolution.of(training.name)
+    lines = []
+    for one in seen:
+        if one.checkpoint not in here and one.fingerprint not in evolution.scored:
+            lines.append(f"{training.name}: {one.checkpoint} was deleted before it was scored")
+    epochs = {one.epoch for one in seen if one.checkpoint != START}
+    every = training.config.get("checkpoint_every_epochs")
+    if not every or not epochs:
+        return lines
+    missed = sorted(set(range(every, max(epochs), every)) - epochs)
     if missed:
-        told.append(
-            f"{training.name}: epoch{'s' if len(missed) > 1 else ''} "
-            f"{', '.join(map(str, missed))}: deleted before anyone looked "
-            "(keep_checkpoints)"
+        plural = "s" if len(missed) > 1 else ""
+        lines.append(
+            f"{training.name}: epoch{plural} {', '.join(map(str, missed))}: "
+            "deleted before anyone looked (keep_checkpoints)"
         )
-    return told
+    return lines
 
 
-def take(source: Located | None, print_: str, target: Path, base: Path | None) -> None:
-    """Make ``target`` the same checkpoint by hard links (symbolic ones across file systems).
+def usable(
+    wanted: Sequence[SeenCheckpoint],
+    here: dict[str, Located],
+    base: Path | None,
+    evolution: Evolution,
+    tell: Tell,
+) -> list[SeenCheckpoint]:
+    """Those that are scored, or can be: on disk, with a configuration beside the weights."""
+    found = []
+    for one in wanted:
+        if one.fingerprint in evolution.scored:
+            found.append(one)
+        elif one.checkpoint not in here:
+            continue
+        elif here[one.checkpoint].format == "state_dict" and base is None:
+            tell(
+                f"{one.model}: weights alone; give the folder that holds their "
+                "config.json and tokenizer: --base FOLDER"
+            )
+        else:
+            found.append(one)
+    return found
+
+
+def link_all(
+    run_folder: Path,
+    evolution: Evolution,
+    here: dict[str, dict[str, Located]],
+    base: Path | None,
+    tell: Tell,
+) -> None:
+    """Links for every part that is not done; the links of a part that is done go. What was deleted
+    meanwhile is forgotten, and told.
+
+    Args:
+        here: the checkpoints on disk by training and name.
+        base: configuration and tokenizer for folders that hold weights alone.
+    """
+    for part in evolution.parts:
+        models = run_folder / part.folder / "models" / "checkpoints"
+        if (out_folder(run_folder, part.folder) / RESULTS).exists():
+            shutil.rmtree(models, ignore_errors=True)
+            continue
+        models.mkdir(parents=True, exist_ok=True)
+        on_disk_now = here.get(part.training, {})
+        for name, content in list(part.checkpoints.items()):
+            if (models / name / "manifest.json").exists():
+                continue
+            try:
+                link_checkpoint(on_disk_now.get(name), content, models / name, base)
+            except FileNotFoundError:
+                tell(f"{part.training}: {name} was deleted before it could be linked")
+                evolution.forget(part, name)
+    evolution.parts = [part for part in evolution.parts if part.checkpoints]
+
+
+def link_checkpoint(source: Located | None, content: str, target: Path, base: Path | None) -> None:
+    """Make ``target`` the same checkpoint by links; ``content`` is its fingerprint.
     FileNotFoundError if it is just deleted."""
     if source is None:
         raise FileNotFoundError(target.name)
     draft = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(draft, ignore_errors=True)
     (draft / "model").mkdir(parents=True)
-    files = {
-        path.name: path
-        for folder in ([base] if base else [])
-        for path in folder.iterdir()
-        if path.is_file() and not path.name.startswith("model") and path.suffix != ".safetensors"
-    }
-    files |= {path.name: path for path in source.model.iterdir() if path.is_file()}
+    files = {path.name: path for path in source.model.iterdir() if path.is_file()}
+    if base is not None:
+        files = described_by(base) | files
     for name, path in files.items():
         link(path.resolve(strict=True), draft / "model" / name)
+    # It may have been deleted file by file while the links were made.
     if any(not path.exists() for path in files.values()) or trouble_with(draft / "model"):
         raise FileNotFoundError(source.model)
-    probe = source.manifest.probe if source.manifest else None
     manifest = Manifest(
         name=target.name,
         step=source.step,
         epoch=source.epoch,
         format="huggingface",
-        fingerprint=print_,
+        fingerprint=content,
         metrics={},
-        probe=probe,
+        probe=source.manifest.probe if source.manifest else None,
     )
     write_json(draft / "manifest.json", manifest.model_dump())
     draft.rename(target)
+
+
+def described_by(base: Path) -> dict[str, Path]:
+    """Configuration and tokenizer of a folder: all of its files but the weights."""
+    files = {}
+    for path in base.iterdir():
+        is_weights = path.name.startswith("model") or path.suffix == ".safetensors"
+        if path.is_file() and not is_weights:
+            files[path.name] = path
+    return files
 
 
 def link(path: Path, target: Path) -> None:
@@ -181,53 +256,3 @@ def link(path: Path, target: Path) -> None:
         raise
     except OSError:
         target.symlink_to(path)
-
-
-def gather(
-    folder: Path,
-    evolution: Evolution,
-    found: dict[str, dict[str, Located]],
-    base: Path | None,
-    tell: Tell,
-) -> None:
-    """Links for every part that is not done; of the parts that are, the links go. What was deleted
-    meanwhile is forgotten, and told."""
-    for part in evolution.parts:
-        models = folder / part.folder / "models" / "checkpoints"
-        if (folder / part.folder / "out" / "results.json").exists():
-            shutil.rmtree(models, ignore_errors=True)
-            continue
-        models.mkdir(parents=True, exist_ok=True)
-        for name, print_ in list(part.checkpoints.items()):
-            source = found.get(part.training, {}).get(name)
-            try:
-                if not (models / name / "manifest.json").exists():
-                    take(source, print_, models / name, base)
-            except FileNotFoundError:
-                tell(f"{part.training}: {name} was deleted before it could be linked")
-                evolution.forget(part, name)
-    evolution.parts = [part for part in evolution.parts if part.checkpoints]
-
-
-def usable(
-    known: Sequence[Known],
-    here: dict[str, Located],
-    base: Path | None,
-    evolution: Evolution,
-    tell: Tell,
-) -> list[Known]:
-    """Those that are scored, or can be: on disk, with a configuration beside the weights."""
-    good = []
-    for one in known:
-        if one.fingerprint in evolution.scored:
-            good.append(one)
-        elif (
-            one.checkpoint in here and here[one.checkpoint].format == "state_dict" and base is None
-        ):
-            tell(
-                f"{one.model}: weights alone; give the folder that holds their "
-                "config.json and tokenizer: --base FOLDER"
-            )
-        elif one.checkpoint in here:
-            good.append(one)
-    return good

@@ -1,9 +1,14 @@
-"""`orch results`: the tidy rows of everything that ran, whatever the engine."""
+"""`orch results`: the tidy rows of everything that ran, whatever the engine.
+
+In: a run, and which of its jobs and metrics. Out: rows, as a table on the terminal or in a file.
+Called by the commands `orch results` and `orch diff`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
@@ -12,6 +17,7 @@ from engines.contract.files import write_text
 from engines.contract.results import Row, read_results
 from engines.contract.tidy import Tidy, csv_text, records, write_parquet
 from orchestrator.errors import RunError
+from orchestrator.runs.layout import RESULTS
 from orchestrator.runs.run import Run, named
 
 Axes = dict[str, str | int | float | bool]
@@ -32,31 +38,40 @@ def gather(
     lines: list[Tidy] = []
     unfinished = []
     for job in run.plan.jobs:
-        if job.name in run.plan.trials if wanted is None else job.name not in wanted:
+        # The short canary of a stage has rows of no use, but may be asked for by its name.
+        asked = job.name not in run.plan.short_canaries if wanted is None else job.name in wanted
+        if not asked:
             continue
-        path = run.job_folder(job) / "out" / "results.json"
-        if not path.exists():
+        out = run.out_folder(job)
+        if not (out / RESULTS).exists():
             unfinished.append(job.name)
             continue
-        rows, _ = read_results(path.parent)
-        lines += [tidy(row, dict(job.axes), path, job.name, job.stage) for row in rows]
+        rows, _ = read_results(out)
+        for row in rows:
+            lines.append(tidy(row, dict(job.axes), out / RESULTS, job.name, job.stage))
+    if not metrics:
+        return lines, unfinished
     known = {line.row.metric for line in lines}
-    if metrics and (absent := sorted(set(metrics) - known)):
+    absent = sorted(set(metrics) - known)
+    if absent:
         raise RunError(
             f"{run.name}: no result has the metric {', '.join(absent)}; there are: "
             f"{', '.join(sorted(known)) or 'none yet'}"
         )
-    return [line for line in lines if not metrics or line.row.metric in metrics], unfinished
+    return [line for line in lines if line.row.metric in metrics], unfinished
 
 
 def tidy(row: Row, axes: Axes, path: Path, job: str, stage: str) -> Tidy:
     """One row with its job; the ends of an interval become columns of their own."""
     own = {name: value for name, value in row.axes.items() if name not in BOUNDS}
-    low, high = (
-        float(value) if isinstance(value := row.axes.get(name), int | float) else None
-        for name in BOUNDS
-    )
+    low, high = (bound(row, name) for name in BOUNDS)
     return Tidy(row.model_copy(update={"axes": {**axes, **own}}), str(path), low, high, job, stage)
+
+
+def bound(row: Row, name: str) -> float | None:
+    """One end of a row's interval; None if it has none."""
+    value = row.axes.get(name)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def write_table(path: Path, lines: Sequence[Tidy], parquet: bool) -> None:
@@ -72,7 +87,9 @@ def write_table(path: Path, lines: Sequence[Tidy], parquet: bool) -> None:
 
 def number(value: float | None) -> str:
     """Four digits after the point, whole numbers as they are."""
-    return "" if value is None else f"{value:g}" if float(value).is_integer() else f"{value:.4f}"
+    if value is None:
+        return ""
+    return f"{value:g}" if float(value).is_integer() else f"{value:.4f}"
 
 
 def render_results(lines: Sequence[Tidy], width: int | None) -> Table:
@@ -84,11 +101,8 @@ def render_results(lines: Sequence[Tidy], width: int | None) -> Table:
     """
     rows = records(lines)
     axes = sorted({name for line in lines for name in line.row.axes})
-    same = {
-        name: rows[0][name]
-        for name in axes
-        if len(rows) > 1 and all(row.get(name) == rows[0].get(name) for row in rows)
-    }
+    same = same_in_all(rows, axes)
+    said_once = ", ".join(f"{name}={value}" for name, value in same.items())
     table = Table(
         box=None,
         pad_edge=False,
@@ -97,51 +111,57 @@ def render_results(lines: Sequence[Tidy], width: int | None) -> Table:
         width=width,
         title_justify="left",
         title_style="dim",
-        title=f"all: {', '.join(f'{name}={value}' for name, value in same.items())}"
-        if same
-        else None,
+        title=f"all: {said_once}" if same else None,
     )
-    shown = (
-        "job",
-        "metric",
-        *NUMBERS,
-        *(name for name in axes if name not in same),
-        *(["error"] if width is None else []),
-    )
-    used = [name for name in shown if any(row.get(name) is not None for row in rows)]
-    for name in used:
-        longest = max(len(str(row.get(name))) for row in rows)
-        whole = (
-            width is None
-            or name in NUMBERS
-            or (name in ("job", "metric") and longest <= width // 3)
-        )
+    columns = ["job", "metric", *NUMBERS, *(name for name in axes if name not in same)]
+    if width is None:
+        columns.append("error")
+    columns = [name for name in columns if any(row.get(name) is not None for row in rows)]
+    for name in columns:
+        is_number = name in NUMBERS
         table.add_column(
-            name, justify="right" if name in NUMBERS else "left", overflow="fold", no_wrap=whole
+            name,
+            justify="right" if is_number else "left",
+            overflow="fold",
+            no_wrap=is_number or width is None or fits(name, rows, width),
         )
     for row in rows:
-        table.add_row(
-            *(
-                ""
-                if row[name] is None
-                else number(row[name])
-                if name in NUMBERS and name != "n"
-                else str(row[name])
-                for name in used
-            )
-        )
+        table.add_row(*[cell(name, row[name]) for name in columns])
     return table
+
+
+def same_in_all(rows: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> dict[str, Any]:
+    """The axes that have one value in all rows, if there are several."""
+    if len(rows) < 2:
+        return {}
+    first = rows[0]
+    return {
+        name: first[name] for name in axes if all(row.get(name) == first.get(name) for row in rows)
+    }
+
+
+def fits(name: str, rows: Sequence[Mapping[str, Any]], width: int) -> bool:
+    """Whether the names of jobs or metrics are short enough to be never cut."""
+    longest = max(len(str(row.get(name))) for row in rows)
+    return name in ("job", "metric") and longest <= width // 3
+
+
+def cell(name: str, value: Any) -> str:
+    """A value of a column as text."""
+    if value is None:
+        return ""
+    return number(value) if name in NUMBERS and name != "n" else str(value)
 
 
 def reasons(lines: Sequence[Tidy]) -> list[str]:
     """Why values are missing: a line for each reason."""
-    found: dict[str, list[str]] = {}
+    missing: dict[str, list[str]] = {}
     for line in lines:
         if line.row.value is None:
-            found.setdefault(line.row.error or "unknown", []).append(
-                f"{line.row.metric} of {line.job}"
-            )
-    return [
-        f"no value: {whose[0]}{f' and {len(whose) - 1} more' if whose[1:] else ''}: {reason}"
-        for reason, whose in found.items()
-    ]
+            reason = line.row.error or "unknown"
+            missing.setdefault(reason, []).append(f"{line.row.metric} of {line.job}")
+    found = []
+    for reason, values in missing.items():
+        more = f" and {len(values) - 1} more" if len(values) > 1 else ""
+        found.append(f"no value: {values[0]}{more}: {reason}")
+    return found

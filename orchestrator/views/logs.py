@@ -1,4 +1,8 @@
-"""Logs, reports and the list of runs: what a person reads of a run beside its status."""
+"""Logs, reports and the list of runs: what a person reads of a run beside its status.
+
+In: a run, or the folder of all runs. Out: printed text, or a table. Called by the commands `orch
+logs`, `orch list` and `orch report`.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from orchestrator.lifecycle.refresh import refresh
 from orchestrator.runs.lookup import all_runs, open_run
 from orchestrator.runs.record import ACTIVE, JobState, Record
 from orchestrator.runs.run import Run, named
-from orchestrator.views.status import clock
+from orchestrator.views.status import clock, counts_text
 
 REPORTS = ("analysis", "fsm_report")
 """Engines that leave report.txt and report.html."""
@@ -36,10 +40,8 @@ def print_log(run: Run, name: str, follow: bool) -> None:
     record = one_job(run, name, records)
     path = run.log(record)
     if not path.exists() and not (follow and record.state in ACTIVE):
-        raise RunError(
-            f"{record.name} is {record.state} and has no log "
-            f"yet{': ' + record.reason if record.reason else ''}"
-        )
+        reason = f": {record.reason}" if record.reason else ""
+        raise RunError(f"{record.name} is {record.state} and has no log yet{reason}")
     position = 0
     while True:
         position = copy_from(path, position)
@@ -73,7 +75,7 @@ def runs_table(root: Path) -> Table:
             run.name,
             run.profile.name or run.profile.kind,
             f"{clock(time.time() - run.created)} ago",
-            ", ".join(f"{count} {state}" for state, count in sorted(counts.items())),
+            counts_text(counts),
         )
     if not table.row_count:
         raise RunError(
@@ -97,13 +99,12 @@ def print_report(run: Run) -> None:
             f"{run.name} has no stage with an engine that writes reports: {', '.join(REPORTS)}"
         )
     for record in reports:
-        out = run.folder / record.folder / "out"
+        out = run.out_folder(record)
         if record.state is not JobState.COMPLETED:
-            unfinished = [
-                f"{r.name} {r.state}"
-                for r in records
-                if r.state not in (JobState.COMPLETED, JobState.SKIPPED)
-            ]
+            unfinished = []
+            for one in records:
+                if one.state not in (JobState.COMPLETED, JobState.SKIPPED):
+                    unfinished.append(f"{one.name} {one.state}")
             raise RunError(f"{run.name} has no report yet; not done: {', '.join(unfinished[:8])}")
         print((out / "report.txt").read_text())
         print(f"HTML report with its figures: {out / 'report.html'}")

@@ -1,7 +1,8 @@
 """How fast a running job goes: its step, when it ends, whether its time limit comes first, whether
-it has stopped getting on.
+it is stalled.
 
-``pace`` is pure; only the end of ``progress.jsonl`` is read for it, however long the job has run.
+In: the end of ``progress.jsonl``, however long the job has run, and of the log. Out: a ``Pace``.
+``pace`` itself is pure. Called by status.py for the table, `orch watch` and `orch why`.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import math
 import re
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator.node.system import tail
+from orchestrator.runs.redaction import redacted
 
 TAIL_BYTES = 32_768
 SHOWN_METRICS = (
@@ -27,13 +29,15 @@ SHOWN_METRICS = (
     "tokens_per_second",
     "loss",
 )
-"""Metrics worth a place in a table; the first two of them that a line of progress holds are
-shown."""
+"""Metrics worth a place in a table; the first two of these that the last line of progress reports
+are shown."""
+SHOWN_AT_ONCE = 2
 STALLED_STEPS = 10
-"""A job that took this many times as long as its usual step, and wrote nothing, is called
-stalled,"""
+"""A job is called stalled when it has written nothing for this many of its usual steps."""
+STALLED_LONGEST = 2
+"""Nor before this many times its longest step, which may be a validation or a checkpoint."""
 STALLED_SECONDS = 300.0
-"""but not before this long, and not before twice its longest step (a validation, a checkpoint)."""
+"""Nor before this long."""
 SILENT_SECONDS = 1800.0
 """An engine that has written neither progress nor a log line for this long after its start is
 called stalled, too."""
@@ -81,8 +85,10 @@ def last_progress(out: Path) -> list[dict[str, Any]]:
             lines = file.read().splitlines()
     except FileNotFoundError:
         return []
+    if start:
+        del lines[0]  # read from somewhere in its middle
     found = []
-    for line in lines[1 if start else 0 :]:
+    for line in lines:
         try:
             found.append(json.loads(line))
         except ValueError:
@@ -102,59 +108,78 @@ def pace(
     """
     if not lines:
         return Pace(phase="starting")
-    last, began = lines[-1], started if started is not None else lines[0]["time"]
-    shown = {key: last["metrics"][key] for key in SHOWN_METRICS if key in last["metrics"]}
-    told = Pace(
+    last = lines[-1]
+    began = lines[0]["time"] if started is None else started
+    shown = [name for name in SHOWN_METRICS if name in last["metrics"]][:SHOWN_AT_ONCE]
+    found = Pace(
         step=last["step"],
         total=last["total"],
         phase=last["phase"],
-        metrics=dict(list(shown.items())[:2]),
+        metrics={name: last["metrics"][name] for name in shown},
     )
-    gaps = [
-        after["time"] - before["time"]
-        for before, after in itertools.pairwise(lines)
-        if not before["time"] < began <= after["time"]
-    ]
     newest = max(last["time"], began)
-    silent = now - newest
-    if gaps and silent > max(
-        STALLED_STEPS * statistics.median(gaps), 2 * max(gaps), STALLED_SECONDS
-    ):
-        return Pace(**{**vars(told), "stalled_seconds": silent})
-    step_seconds = seconds_per_step(
-        [line for line in lines if line["phase"] == last["phase"]], began
+    if is_stalled(lines, began, now - newest):
+        return replace(found, stalled_seconds=now - newest)
+    step_seconds = seconds_per_step(lines, began)
+    left = seconds_left(last, step_seconds)
+    if left is None:
+        return found
+    until_limit = began + limit_seconds - newest
+    start_up = start_up_seconds(lines, began)
+    return replace(
+        found,
+        expected_end=newest + left,
+        step_seconds=step_seconds,
+        needed_seconds=None if step_seconds is None else step_seconds * last["total"],
+        requeues_expected=requeues(left, until_limit, limit_seconds, start_up),
     )
-    left = last["metrics"].get(
-        "seconds_left"
-    )  # an engine that knows how long its steps are knows better than their number
+
+
+def is_stalled(lines: Sequence[dict[str, Any]], began: float, silent: float) -> bool:
+    """Whether ``silent`` seconds without a line are too many, by the time between the lines."""
+    gaps: list[float] = [
+        after["time"] - before["time"] for before, after in of_one_start(lines, began)
+    ]
+    if not gaps:
+        return False
+    usual = STALLED_STEPS * statistics.median(gaps)
+    return silent > max(usual, STALLED_LONGEST * max(gaps), STALLED_SECONDS)
+
+
+def seconds_left(last: dict[str, Any], step_seconds: float | None) -> float | None:
+    """From the last line to the end of the work; None if nobody knows."""
+    # An engine that knows how long its steps are knows better than their number.
+    left: float | None = last["metrics"].get("seconds_left")
     if left is None and step_seconds is not None:
         left = step_seconds * (last["total"] - last["step"])
-    if left is None:
-        return told
-    needed = None if step_seconds is None else step_seconds * last["total"]
-    start_up = (
-        max(0.0, min(line["time"] for line in lines if line["time"] >= began) - began)
-        if last["time"] >= began
-        else 0.0
-    )
-    return Pace(
-        **{
-            **vars(told),
-            "expected_end": newest + left,
-            "step_seconds": step_seconds,
-            "needed_seconds": needed,
-            "requeues_expected": requeues(
-                left, began + limit_seconds - newest, limit_seconds, start_up
-            ),
-        }
-    )
+    return left
+
+
+def start_up_seconds(lines: Sequence[dict[str, Any]], began: float) -> float:
+    """From the start to its first line; 0 while it has written none."""
+    own = [line["time"] for line in lines if line["time"] >= began]
+    if lines[-1]["time"] < began:
+        return 0.0
+    return float(max(0.0, min(own) - began))
+
+
+def of_one_start(
+    lines: Sequence[dict[str, Any]], began: float
+) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each line with the next one, but for the pair that the present start lies between."""
+    pairs = []
+    for before, after in itertools.pairwise(lines):
+        if not before["time"] < began <= after["time"]:
+            pairs.append((before, after))
+    return pairs
 
 
 def seconds_per_step(lines: Sequence[dict[str, Any]], began: float) -> float | None:
-    """Mean time of a step over lines of one phase, without the time between two starts."""
+    """Mean time of a step in the phase of the last line, without the time between two starts."""
+    phase = [line for line in lines if line["phase"] == lines[-1]["phase"]]
     steps, seconds = 0, 0.0
-    for before, after in itertools.pairwise(lines):
-        if after["step"] > before["step"] and not before["time"] < began <= after["time"]:
+    for before, after in of_one_start(phase, began):
+        if after["step"] > before["step"]:
             steps += after["step"] - before["step"]
             seconds += after["time"] - before["time"]
     return seconds / steps if steps else None
@@ -162,22 +187,21 @@ def seconds_per_step(lines: Sequence[dict[str, Any]], began: float) -> float | N
 
 def requeues(left: float, until_limit: float, limit: float, start_up: float) -> int:
     """How often the time limit comes before ``left`` seconds of work are done; all in seconds."""
-    usable = limit - min(WARNING_SECONDS, limit / 2) - min(start_up, limit / 4)
-    over = left - (until_limit - min(WARNING_SECONDS, limit / 2))
-    return max(0, math.ceil(over / usable)) if over > 0 else 0
+    # A start of half its limit or less would be nothing but warning and start-up: cut both.
+    warning = min(WARNING_SECONDS, limit / 2)
+    over = left - (until_limit - warning)
+    if over <= 0:
+        return 0
+    usable = limit - warning - min(start_up, limit / 4)
+    return max(0, math.ceil(over / usable))
 
 
 def last_line(log: Path) -> str | None:
     """The last line of a log that holds anything, without colours and secrets; of a progress bar
     its newest state."""
-    from orchestrator.runs.redaction import redacted  # most looks find no running command
-
     for line in reversed(tail(log)):
-        text = "".join(
-            character
-            for character in ESCAPE.sub("", line.decode(errors="replace"))
-            if character.isprintable()
-        ).strip()
+        plain = ESCAPE.sub("", line.decode(errors="replace"))
+        text = "".join(character for character in plain if character.isprintable()).strip()
         if text and not text.startswith("orch: "):
             text = redacted(text)  # before it is cut: nobody would know half a secret for one
             return text if len(text) <= LINE_CHARACTERS else f"{text[: LINE_CHARACTERS - 3]}..."

@@ -1,8 +1,12 @@
-"""A plan as a table for people."""
+"""A plan as a table for people.
+
+In: a plan. Out: the table that `orch plan`, `orch check` and `orch launch --dry-run` print.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.table import Table
 
@@ -11,23 +15,16 @@ from jobs.spec import asks_for
 from orchestrator.description.engine_config import config_class
 from orchestrator.planning.plan import Plan
 
+RUNS_LETTERS = 40
+"""Of an engine's name or a command, in the table."""
+
 
 def render_plan(plan: Plan) -> Table:
     """Every job, what it waits for, and what it asks for."""
-    hours, gated = (
-        f"{plan.gpu_hours:g} GPU-hours asked for" if plan.gpu_hours else "no GPU",
-        plan.gated_jobs,
-    )
-    if gated:
-        behind = sum(job.resources.gpu_hours for job in plan.jobs if job.name in gated)
-        hours += (
-            f"; {len(gated)} of the jobs"
-            + (f" ({behind:g} GPU-hours)" if behind else "")
-            + " only if their gates say so"
-        )
     caption = "\n".join([*([plan.about] if plan.about else []), *estimates(plan)])
+    name = f"{plan.experiment} ({plan.preset or 'full'})"
     table = Table(
-        title=f"{plan.experiment} ({plan.preset or 'full'}): {len(plan.jobs)} jobs, {hours}",
+        title=f"{name}: {len(plan.jobs)} jobs, {hours_text(plan)}",
         caption=caption or None,
         title_justify="left",
         caption_justify="left",
@@ -35,26 +32,32 @@ def render_plan(plan: Plan) -> Table:
     for heading in ("job", "runs", "waits for", "resources", "time limit"):
         table.add_column(heading, overflow="fold")
     stages = {job.name: job.stage for job in plan.jobs}
-    sizes = {stage: list(stages.values()).count(stage) for stage in stages.values()}
+    sizes = Counter(stages.values())
     for job in plan.jobs:
         runs = job.engine or " ".join(job.command or ())
-        waits = (
-            [waits_for(job.waits_for, stages, sizes)]
-            if job.waits_for or job.stage not in plan.gates
-            else []
-        )
-        gates = [
-            one.asks if one.negated else f"when {one.asks}" for one in plan.gates.get(job.stage, ())
-        ]
-        table.add_row(
-            job.name,
-            runs if len(runs) <= 40 else f"{runs[:37]}...",
-            "\n".join([*waits, *gates]),
-            asks_for(job.resources)
-            + (f"\n{job.pack} of them share a node" if job.pack > 1 else ""),
-            clock(job.resources.minutes),
-        )
+        if len(runs) > RUNS_LETTERS:
+            runs = f"{runs[: RUNS_LETTERS - 3]}..."
+        waits = []
+        if job.waits_for or job.stage not in plan.gates:
+            waits.append(waits_for(job.waits_for, stages, sizes))
+        for condition in plan.gates.get(job.stage, ()):
+            waits.append(condition.asks if condition.negated else f"when {condition.asks}")
+        resources = asks_for(job.resources)
+        if job.pack > 1:
+            resources += f"\n{job.pack} of them share a node"
+        table.add_row(job.name, runs, "\n".join(waits), resources, clock(job.resources.minutes))
     return table
+
+
+def hours_text(plan: Plan) -> str:
+    """GPU-hours of the whole plan, and how much of it the gates decide about."""
+    hours = f"{plan.gpu_hours:g} GPU-hours asked for" if plan.gpu_hours else "no GPU"
+    gated = plan.gated_jobs
+    if not gated:
+        return hours
+    behind = sum(job.resources.gpu_hours for job in plan.jobs if job.name in gated)
+    part = f" ({behind:g} GPU-hours)" if behind else ""
+    return f"{hours}; {len(gated)} of the jobs{part} only if their gates say so"
 
 
 def estimates(plan: Plan) -> Iterator[str]:
@@ -70,12 +73,17 @@ def estimates(plan: Plan) -> Iterator[str]:
             yield f"{job.stage}, each job: {found}"
 
 
-def waits_for(after: tuple[str, ...], stages: dict[str, str], sizes: dict[str, int]) -> str:
+def waits_for(after: Sequence[str], stages: Mapping[str, str], sizes: Mapping[str, int]) -> str:
     """Parents by name; a whole stage of several jobs as ``train (6 jobs)``."""
+    parents: dict[str, list[str]] = {}
+    for name in after:
+        parents.setdefault(stages[name], []).append(name)
     words = []
-    for stage in dict.fromkeys(stages[name] for name in after):
-        names = [name for name in after if stages[name] == stage]
-        words += [f"{stage} ({len(names)} jobs)"] if len(names) == sizes[stage] > 1 else names
+    for stage, names in parents.items():
+        if len(names) == sizes[stage] > 1:
+            words.append(f"{stage} ({len(names)} jobs)")
+        else:
+            words += names
     return ", ".join(words) or "-"
 
 

@@ -1,11 +1,16 @@
-"""What `orch status` shows: one table, every fact with its source and age."""
+"""What `orch status` shows: one table, every fact with its source and age.
+
+In: a run, its records, and the progress and logs of running jobs. Out: a table for people, rows of
+plain values for programs, and the words for times, states and progress that the other views use
+too. Called by `orch status`, `orch watch`, `orch why` and the page.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +18,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.runs.record import FAILED, JobState, Record, allocation
+from orchestrator.node.cost import units_held
+from orchestrator.runs.layout import OUT
+from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.pace import (
     STALLED_SECONDS,
@@ -25,6 +32,8 @@ from orchestrator.views.pace import (
     silent_since,
 )
 
+WITH_STAGE, WITH_ID = 120, 96
+"""Narrower terminals have no column for the stage, or for the id."""
 FRESH_SECONDS = 10.0
 """A fact of now needs no age beside it; the heading says when the table was made."""
 WHOLE_JOBS = 100
@@ -46,33 +55,38 @@ def progress_of(run: Run, record: Record, now: float) -> Pace:
     if record.state not in (JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED):
         return Pace()
     job = run.by_name[record.name]
-    found = pace(
-        last_progress(run.folder / record.folder / "out"),
-        record.started,
-        60 * (record.minutes or job.resources.minutes),
-        now,
-    )
+    limit_seconds = 60 * (record.minutes or job.resources.minutes)
+    lines = last_progress(run.out_folder(record))
+    found = pace(lines, record.started, limit_seconds, now)
     if record.state is not JobState.RUNNING:
+        # A job that is suspended or ends is not expected to get on.
         return replace(found, stalled_seconds=None)
-    if found.step is None and job.engine is not None:
-        found = replace(found, stalled_seconds=silent_since(run.log(record), record.started, now))
-    if found.step is None and job.engine is None:
-        found = replace(found, log_line=last_line(run.log(record)))
-    return found
+    if found.step is not None:
+        return found
+    # Without progress, an engine's log tells whether it lives; a command's last line is its progress.
+    log = run.log(record)
+    if job.engine is not None:
+        return replace(found, stalled_seconds=silent_since(log, record.started, now))
+    return replace(found, log_line=last_line(log))
 
 
 def stalled_jobs(run: Run, records: Sequence[Record], now: float) -> set[str]:
-    """Names of running jobs that do not get on. Of most one look at the age of a file is enough."""
-    found = set()
-    for record in (one for one in records if one.state is JobState.RUNNING):
-        path = f"{run.folder}/{record.folder}/out/progress.jsonl"
-        written = os.stat(path).st_mtime if os.path.exists(path) else record.started or now  # noqa: PTH110, PTH116  # thousands of jobs
-        if (
-            now - written > STALLED_SECONDS
-            and progress_of(run, record, now).stalled_seconds is not None
-        ):
-            found.add(record.name)
-    return found
+    """Names of running jobs that do not get on. The age of a file rules most of them out."""
+    stalled = set()
+    for record in records:
+        if record.state is not JobState.RUNNING:
+            continue
+        # os instead of Path: there may be thousands of jobs.
+        path = f"{run.folder}/{record.folder}/{OUT}/progress.jsonl"
+        try:
+            written = os.stat(path).st_mtime  # noqa: PTH116
+        except FileNotFoundError:
+            written = record.started or now
+        if now - written <= STALLED_SECONDS:
+            continue
+        if progress_of(run, record, now).stalled_seconds is not None:
+            stalled.add(record.name)
+    return stalled
 
 
 def status_rows(run: Run, records: Sequence[Record], now: float) -> list[dict[str, Any]]:
@@ -82,12 +96,12 @@ def status_rows(run: Run, records: Sequence[Record], now: float) -> list[dict[st
 
 def elapsed(record: Record, now: float) -> float | None:
     """How long a job has run, in seconds; None if it has not, or nobody knows until when."""
-    ended = (
-        record.ended
-        if record.ended is not None
-        else (now if record.state is JobState.RUNNING else None)
-    )
-    return ended - record.started if record.started and ended else None
+    ended = record.ended
+    if ended is None and record.state is JobState.RUNNING:
+        ended = now
+    if not record.started or not ended:
+        return None
+    return ended - record.started
 
 
 def row(run: Run, record: Record, now: float) -> dict[str, Any]:
@@ -135,45 +149,63 @@ def state_text(values: dict[str, Any]) -> Text:
     """The state in its colour, with its source and the age of a fact that may have changed
     since."""
     state = JobState(values["state"])
-    colour = COLOURS.get(state, "red" if state in FAILED else "")
-    text = Text(values["state"], style=colour)
+    text = Text(values["state"], style=state_colour(state))
     if values["stalled_seconds"] is not None:
         text.append(f" stalled {clock(values['stalled_seconds'])}", style="bold red")
-    if state is not JobState.WAITING:
-        age = values["age_seconds"]
-        fresh = state in FAILED or state is JobState.COMPLETED or age is None or age < FRESH_SECONDS
-        text.append(f" ({values['source']}{'' if fresh else f', {clock(age)} ago'})", style="dim")
+    if state is JobState.WAITING:
+        return text  # nothing has been submitted, so no source was asked
+    origin = values["source"]
+    age = values["age_seconds"]
+    is_final = state in FAILED or state is JobState.COMPLETED
+    if not is_final and age is not None and age >= FRESH_SECONDS:
+        origin += f", {clock(age)} ago"
+    text.append(f" ({origin})", style="dim")
     return text
+
+
+def state_colour(state: JobState) -> str:
+    """The colour of a state on a terminal."""
+    return "red" if state in FAILED else COLOURS.get(state, "")
+
+
+def counts_text(counts: Mapping[Any, int]) -> str:
+    """``3 COMPLETED, 1 RUNNING``."""
+    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
 
 
 def progress_text(values: dict[str, Any], now: float) -> str:
     """``train 12/30, validation reward 0.41, ends in 2:10``, the last line of a command, or when a
     waiting job is expected to start."""
-    if values["expected_start"] is not None and values["expected_start"] > now:
+    starts = values["expected_start"]
+    if starts is not None and starts > now:
         waits = f"{values['reason']}, " if values["reason"] else ""
-        return f"{waits}starts in {clock(values['expected_start'] - now)} (Slurm's estimate)"
+        return f"{waits}starts in {clock(starts - now)} (Slurm's estimate)"
     if values["phase"] is None:
         return ""
     if values["step"] is None:
         return values["log_line"] or str(values["phase"])
     parts = [f"{values['phase']} {values['step']}/{values['total']}"]
-    parts += [
-        f"{key.removesuffix('_mean').replace('_', ' ')} {value:.3g}"
-        for key, value in values["metrics"].items()
-    ]
+    for metric, value in values["metrics"].items():
+        name = metric.removesuffix("_mean").replace("_", " ")
+        parts.append(f"{name} {value:.3g}")
+    ends = values["expected_end"]
     if values["requeues_expected"]:
         parts.append(over_limit_text(values))
-    elif values["expected_end"] is not None and values["expected_end"] > now:
-        parts.append(f"ends in {clock(values['expected_end'] - now)}")
+    elif ends is not None and ends > now:
+        parts.append(f"ends in {clock(ends - now)}")
     return ", ".join(parts)
 
 
 def over_limit_text(values: dict[str, Any]) -> str:
-    """What a job that does not fit into its time limit will see of it."""
-    needs, (needed, limit) = "", (values["needed_seconds"], values["limit_seconds"])
-    if needed:  # a job is warned before its limit: one that needs hardly less does not fit either
-        warned = "" if needed > limit else f" less {clock(min(WARNING_SECONDS, limit / 2))} to save"
-        needs = f"needs {clock(needed)}, limit {clock(limit)}{warned}: "
+    """What becomes of a job that does not fit into its time limit."""
+    needed, limit = values["needed_seconds"], values["limit_seconds"]
+    needs = ""
+    if needed:
+        needs = f"needs {clock(needed)}, limit {clock(limit)}"
+        if needed <= limit:
+            # A job is warned before its limit: one that needs hardly less does not fit either.
+            needs += f" less {clock(min(WARNING_SECONDS, limit / 2))} to save"
+        needs += ": "
     if values["engine"] is None:
         return f"{needs}its time limit comes first"
     times = values["requeues_expected"]
@@ -185,38 +217,39 @@ def header(
 ) -> Text:
     """Run, cluster, counts, cost so far; how many are stalled; and what is old, and why."""
     counts = Counter(record.state for record in records)
-    lasted = {record.name: elapsed(record, now) or 0.0 for record in records if record.started}
-    resources = {name: run.by_name[name].resources for name in lasted}
-    tokens = {record.name: allocation(record.token) or record.name for record in records}
-    share = Counter(tokens[name] for name in lasted)
-    gpu_hours = (
-        sum(
-            seconds * resources[name].gpus * resources[name].nodes / share[tokens[name]]
-            for name, seconds in lasted.items()
-        )
-        / 3600
-    )
     text = Text.assemble(
         (run.name, "bold"),
         f" on {run.profile.name or run.profile.kind}: ",
-        ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "no jobs yet",
+        counts_text(counts) or "no jobs yet",
     )
     if stalled:
         text.append(f", {len(stalled)} stalled", style="bold red")
-    text.append(
-        f"; {clock(sum(lasted.values()))} of job time, at {time.strftime('%H:%M:%S')}"
-        + (f", {gpu_hours:.2f} GPU-hours" if gpu_hours else "")
-    )
+    seconds = {record.name: elapsed(record, now) or 0.0 for record in records if record.started}
+    spent = f"; {clock(sum(seconds.values()))} of job time, at {time.strftime('%H:%M:%S')}"
+    gpu_hours = gpu_hours_so_far(run, records, seconds)
+    if gpu_hours:
+        spent += f", {gpu_hours:.2f} GPU-hours"
+    text.append(spent)
     if trouble:
-        oldest = min(
-            (record.seen for record in records if record.seen and record.state not in FAILED),
-            default=now,
-        )
+        seen = [record.seen for record in records if record.seen and record.state not in FAILED]
+        age = clock(now - min(seen, default=now))
         text.append(
-            f"\ncould not ask: {trouble}; what is shown is up to {clock(now - oldest)} old",
-            style="bold red",
+            f"\ncould not ask: {trouble}; what is shown is up to {age} old", style="bold red"
         )
     return text
+
+
+def gpu_hours_so_far(run: Run, records: Sequence[Record], seconds: Mapping[str, float]) -> float:
+    """GPU-hours of the newest starts, which took so many seconds: what the records alone say.
+    `orch costs` reads every start of every job."""
+    allocations = {record.name: record.allocation or record.name for record in records}
+    sharing = Counter(allocations[name] for name in seconds)
+    gpu_seconds = 0.0
+    for name, lasted in seconds.items():
+        resources = run.by_name[name].resources
+        neighbours = sharing[allocations[name]] - 1
+        gpu_seconds += lasted * units_held(vars(resources), "gpus", neighbours)
+    return gpu_seconds / 3600
 
 
 def render(
@@ -224,49 +257,52 @@ def render(
 ) -> RenderableType:
     """The table; on a narrow terminal the stage and the id give way. Of a large run like jobs share
     a line, unless ``every``."""
+    columns = ["job", "state", "elapsed", "progress, or why"]
+    if width >= WITH_ID:
+        columns.insert(1, "id")
+    if width >= WITH_STAGE:
+        columns.insert(0, "stage")
     table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    columns = ["stage", "job", "id", "state", "elapsed", "progress, or why"]
-    if width < 120:
-        columns.remove("stage")
-    if width < 96:
-        columns.remove("id")
     for name in columns:
-        right = name == "elapsed"
         table.add_column(
             name,
             overflow="fold",
-            no_wrap=right or name in ("id", "stage"),
-            justify="right" if right else "left",
+            no_wrap=name in ("elapsed", "id", "stage"),
+            justify="right" if name == "elapsed" else "left",
         )
     stalled = stalled_jobs(run, records, now)
-    for like in folded(records, every, stalled):
-        values = row(run, like[0], now)
-        told = values["reason"] if len(like) > 1 else progress_text(values, now) or values["reason"]
-        counts = (("attempt", values["attempt"], 2), ("restart", values["restarts"], 1))
-        times = [f"{word} {count}" for word, count, told_from in counts if count >= told_from]
-        attempt = f" [{', '.join(times)}]" if times else ""
-        style = "red" if JobState(values["state"]) in FAILED else ""
-        cells = {
-            "stage": values["stage"],
-            "job": values["job"] + attempt,
-            "id": values["id"] or "",
-            "state": state_text(values),
-            "elapsed": clock(values["elapsed_seconds"]),
-            "progress, or why": Text(told, style=style),
-        }
-        if len(like) > 1:
-            cells |= {
-                "job": f"{len(like)} jobs, {like[0].name} to {like[-1].name}{attempt}",
-                "id": "",
-                "elapsed": "",
-            }
-        table.add_row(
-            *[
-                Text(cell) if isinstance(cell, str) else cell
-                for cell in (cells[name] for name in columns)
-            ]
-        )
+    for alike in folded(records, every, stalled):
+        cells = table_cells(run, alike, now)
+        table.add_row(*[cells[name] for name in columns])
     return Group(header(run, records, trouble, now, stalled), table)
+
+
+def table_cells(run: Run, alike: Sequence[Record], now: float) -> dict[str, Text]:
+    """A line of the table by its columns: one job, or several that are alike."""
+    first = alike[0]
+    values = row(run, first, now)
+    name, job_id = first.name, values["id"] or ""
+    lasted = clock(values["elapsed_seconds"])
+    words = progress_text(values, now) or values["reason"]
+    if len(alike) > 1:
+        name = f"{len(alike)} jobs, {first.name} to {alike[-1].name}"
+        job_id = lasted = ""
+        words = values["reason"]
+    again = []
+    if first.attempt > 1:
+        again.append(f"attempt {first.attempt}")
+    if first.restarts:
+        again.append(f"restart {first.restarts}")
+    if again:
+        name += f" [{', '.join(again)}]"
+    return {
+        "stage": Text(first.stage),
+        "job": Text(name),
+        "id": Text(job_id),
+        "state": state_text(values),
+        "elapsed": Text(lasted),
+        "progress, or why": Text(words, style="red" if first.state in FAILED else ""),
+    }
 
 
 def folded(
@@ -278,7 +314,7 @@ def folded(
         return [[record] for record in records]
     lines: dict[object, list[Record]] = {}
     for record in records:
-        key = (
+        shown = (
             record.stage,
             record.state,
             record.source,
@@ -287,7 +323,7 @@ def folded(
             record.restarts,
             record.name in stalled,
         )
-        lines.setdefault(key, []).append(record)
+        lines.setdefault(shown, []).append(record)
     return list(lines.values())
 
 

@@ -1,4 +1,8 @@
-"""`orch why JOB`: everything that decides where a job stands, with its values."""
+"""`orch why JOB`: everything that decides where a job stands, with its values.
+
+In: a run, the record of the job and those of all others. Out: lines for a person. Called by the
+command `orch why` and by `orch watch`.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +12,22 @@ from typing import Any
 
 from jobs.gates import Condition, Finding, holds, number
 from orchestrator.lifecycle import gates
-from orchestrator.runs.record import FAILED, SOURCE, JobState, Record, allocation
+from orchestrator.runs.record import FAILED, GATED, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.status import clock, progress_text, row
 
 SHOWN = 8
-"""Jobs before it that are named."""
+"""Jobs of a list that are named; of the others only how many."""
+EARLIER_DECISIONS = 3
+ANSWERS = {True: "holds", False: "does not hold", None: "is open"}
 
 
 def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     """Lines for a person: the state and its source, the gate with its values, the jobs it needs,
     the log."""
     age = f", {clock(time.time() - record.seen)} ago" if record.seen else ""
-    lines = [
-        f"{record.name} is {record.state} ({record.source}{age})"
-        + (f": {record.reason}" if record.reason else "")
-    ]
+    reason = f": {record.reason}" if record.reason else ""
+    lines = [f"{record.name} is {record.state} ({record.source}{age}){reason}"]
     lines += pace_lines(row(run, record, time.time()))
     overridden = gates.read_overrides(run).get(record.name)
     if overridden is not None:
@@ -35,21 +39,10 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     if decided is not None and record.stage in run.plan.gates:
         lines += gate_lines(decided)
     lines += parent_lines(run, record, {one.name: one for one in records})
-    beside = [
-        one.name
-        for one in records
-        if one is not record
-        and "+" in one.token
-        and allocation(one.token) == allocation(record.token)
-    ]
-    if beside:
-        lines.append(
-            f"shares the allocation {record.job_id} with {', '.join(beside[:SHOWN])}"
-            + (f" and {len(beside) - SHOWN} more" if len(beside) > SHOWN else "")
-        )
+    lines += allocation_lines(record, records)
     if record.state in FAILED and record.attempt and run.log(record).exists():
         lines.append(f"log: {run.log(record)}")
-    if record.state in (JobState.WAITING, JobState.SKIPPED) and record.source == SOURCE:
+    if record.state is JobState.SKIPPED or record.waits_on in GATED:
         lines.append(
             f"to decide it yourself: orch override {record.name} --run|--skip --reason TEXT"
         )
@@ -71,56 +64,65 @@ def pace_lines(values: dict[str, Any]) -> list[str]:
     return lines
 
 
+def allocation_lines(record: Record, records: Sequence[Record]) -> list[str]:
+    """The other jobs of its pack."""
+    sharing = []
+    for one in records:
+        if one is not record and one.packed and one.allocation == record.allocation:
+            sharing.append(one.name)
+    if not sharing:
+        return []
+    more = f" and {len(sharing) - SHOWN} more" if len(sharing) > SHOWN else ""
+    return [f"shares the allocation {record.job_id} with {', '.join(sharing[:SHOWN])}{more}"]
+
+
 def parent_lines(run: Run, record: Record, by_name: Mapping[str, Record]) -> list[str]:
     """The jobs before it that are not done, those first that it cannot do without; of many the
     first ones."""
     job = run.by_name[record.name]
-    open_ones = [
-        name
-        for name in (*job.requires, *(name for name in job.waits_for if name not in job.requires))
-        if by_name[name].state is not JobState.COMPLETED
-    ]
+    before = [*job.requires, *(name for name in job.waits_for if name not in job.requires)]
+    unfinished = [name for name in before if by_name[name].state is not JobState.COMPLETED]
     lines = []
-    for name in open_ones[:SHOWN]:
+    for name in unfinished[:SHOWN]:
         parent = by_name[name]
-        told = f": {parent.reason}" if parent.reason else ""
-        word = (
-            "needs"
-            if name in job.requires
-            else "starts when the canary has succeeded:"
-            if name == job.canary
-            else "comes after"
-        )
-        lines.append(f"{word} {name} ({parent.state}{told})")
-    return [*lines, *([f"and {len(open_ones) - SHOWN} more"] if len(open_ones) > SHOWN else [])]
+        reason = f": {parent.reason}" if parent.reason else ""
+        if name in job.requires:
+            relation = "needs"
+        elif name == job.canary:
+            relation = "starts when the canary has succeeded:"
+        else:
+            relation = "comes after"
+        lines.append(f"{relation} {name} ({parent.state}{reason})")
+    if len(unfinished) > SHOWN:
+        lines.append(f"and {len(unfinished) - SHOWN} more")
+    return lines
 
 
 def gate_lines(decided: dict[str, Any]) -> list[str]:
     """The decision, then each condition with the value of every job and its file, then earlier
     decisions."""
-    lines = [f"gate: {decided['decision']}, decided at {moment(decided['time'])}"]
+    decision, when = decided["decision"], moment(decided["time"])
+    lines = [f"gate: {decision}, decided at {when}"]
     for entry in decided["inputs"]:
-        condition, findings = (
-            Condition.from_dict(entry["condition"]),
-            [Finding(**finding) for finding in entry["findings"]],
-        )
-        answer = {True: "holds", False: "does not hold", None: "is open"}[
-            holds(condition, findings)
-        ]
+        condition = Condition.from_dict(entry["condition"])
+        findings = [Finding.from_dict(finding) for finding in entry["findings"]]
+        answer = ANSWERS[holds(condition, findings)]
         lines.append(f"  {condition.asks}: {answer}")
-        for one in findings:
-            value = (
-                one.why
-                if one.value is None
-                else f"{number(one.value)}, "
-                f"{'reaches it' if condition.reached(one.value) else 'does not'}"
-            )
-            lines.append(f"    {one.job}: {value}" + (f" ({one.file})" if one.file else ""))
-    lines += [
-        f"  before: {old['decision']} at {moment(old['time'])}: {old['text']}"
-        for old in decided["history"][-3:]
-    ]
+        for finding in findings:
+            lines.append(finding_line(condition, finding))
+    for old in decided["history"][-EARLIER_DECISIONS:]:
+        lines.append(f"  before: {old['decision']} at {moment(old['time'])}: {old['text']}")
     return lines
+
+
+def finding_line(condition: Condition, finding: Finding) -> str:
+    """What one judged job says: its value, or why there is none, and the file."""
+    value = finding.state or finding.why
+    if finding.value is not None:
+        reached = "reaches it" if condition.reached(finding.value) else "does not"
+        value = f"{number(finding.value)}, {reached}"
+    file = f" ({finding.file})" if finding.file else ""
+    return f"    {finding.job}: {value}{file}"
 
 
 def moment(seconds: float) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import yaml
+from msgspec.structs import replace
 
 from jobs.spec import Job, Resources
 from orchestrator.clusters.batch import Batch
@@ -69,12 +69,12 @@ def submitted(
     words."""
     by_name = {item.name: waiting(item) for item in run.plan.jobs}
     for name in done:
-        by_name[name] = dataclasses.replace(by_name[name], state=JobState.COMPLETED)
+        by_name[name] = replace(by_name[name], state=JobState.COMPLETED)
     batches = make_batches(run, list(by_name.values()), set(by_name) - done, size)
     words = []
     for number, batch in enumerate(batches, start=1):
         waits = waits_for(batch, by_name)
         words.append(" ".join([*waits.all, *(f"corr:{head}" for head in waits.same_index)]))
         for record, own in zip(batch.records, batch.ids(str(number)), strict=True):
-            by_name[record.name] = dataclasses.replace(record, job_id=own, state=JobState.PENDING)
+            by_name[record.name] = replace(record, job_id=own, state=JobState.PENDING)
     return batches, by_name, words

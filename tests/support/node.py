@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from orchestrator.node import attempt as node_program
+from orchestrator.node import __main__ as node_program
 
 
 def start_node(log: Path, *arguments: str | Path, job_id: str) -> subprocess.Popen[bytes]:

@@ -70,8 +70,8 @@ def evolve(
     """
     from orchestrator.description.profile import load_profile
     from orchestrator.runs.lookup import find_run
-    from orchestrator.scores.evolve import Request, source_of
     from orchestrator.scores.evolve import evolve as begin
+    from orchestrator.scores.trainings import Request, source_of
 
     source = source_of(find_run(run)) if run is not None or not folder else None
     request = Request(

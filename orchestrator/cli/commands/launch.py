@@ -70,7 +70,8 @@ def print_scripts(made: Plan, profile: Profile) -> None:
     """Every script as a launch would submit it, an array's once, with the ids of earlier jobs as
     names."""
     import tempfile
-    from dataclasses import replace
+
+    from msgspec.structs import replace
 
     from orchestrator.clusters.select import cluster_of
     from orchestrator.lifecycle.batching import make_batches, waits_for

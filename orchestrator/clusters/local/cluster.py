@@ -29,7 +29,7 @@ from orchestrator.clusters.local.slots import this_machine
 from orchestrator.errors import SubmitError
 from orchestrator.node.system import write_json
 from orchestrator.runs.reconcile import Answer, Seen
-from orchestrator.runs.record import ACTIVE, FINAL, JobState, Record, allocation
+from orchestrator.runs.record import ACTIVE, FINAL, JobState, Record
 from orchestrator.runs.run import Run
 
 POLL_SECONDS = 0.2
@@ -87,7 +87,7 @@ class LocalCluster:
         record, resources, token = (
             batch.records[0],
             batch.resources,
-            allocation(batch.records[0].token),
+            batch.records[0].allocation,
         )
         refusal = this_machine().refusal(resources)
         if refusal:

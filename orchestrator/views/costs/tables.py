@@ -1,4 +1,8 @@
-"""`orch costs`: hours and use as tables for people and as one document for programs."""
+"""`orch costs`: hours and use as tables for people and as one document for programs.
+
+In: a run and its records; ``spent`` reads the rest. Out: rows of cells, which the terminal and the
+page show, and plain values. Called by the command `orch costs` and by the page.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,8 @@ from rich.text import Text
 from orchestrator.errors import RunError
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
-from orchestrator.views.costs.hours import Cost, Start, costs, read_starts, total, wasted
+from orchestrator.views.costs.hours import Cost, costs, read_wasted, total
+from orchestrator.views.costs.starts import Start, read_starts
 from orchestrator.views.costs.usage import Used, ask_sacct, used, with_accounting
 
 COST_HEAD = ["stage", "jobs", "starts", "asked", "used", "wasted"]
@@ -36,8 +41,11 @@ def spent(run: Run, records: Sequence[Record], now: float, by: Sequence[str] = (
         raise RunError(f"{run.name} has no job yet")
     starts = read_starts(run, records, now)
     if run.profile.kind == "slurm":
-        starts = with_accounting(starts, ask_sacct(starts))
-    parts = costs(run, records, starts, wasted(run, records, starts), by)
+        # Accounting measures all processes of a job; the node only those that it started.
+        measured = ask_sacct(starts)
+        starts = with_accounting(starts, measured)
+    wasted = read_wasted(run, records, starts)
+    parts = costs(run, records, starts, wasted, by)
     return Spent(parts, total(parts), used(run, starts), starts)
 
 
@@ -45,56 +53,51 @@ def cost_rows(found: Spent) -> tuple[str, list[list[str]]]:
     """The unit, and a row of COST_HEAD per group, the sum last. GPU-hours where any job asks for
     GPUs, else CPU-hours."""
     kind = "gpu" if found.sum.gpu_hours_asked or found.sum.gpu_hours_used else "cpu"
+    body = []
+    for part in found.parts:
+        words = [part.stage]
+        for axis, value in part.axes.items():
+            words.append(f"{axis}={value}")
+        body.append(cost_row(part, ", ".join(words), kind))
+    body.append(cost_row(found.sum, "all", kind))
+    return f"{kind.upper()}-hours", body
 
-    def row(part: Cost, name: str) -> list[str]:
-        hours = [getattr(part, f"{kind}_hours_{word}") for word in ("asked", "used", "wasted")]
-        least = "≥ " if part.unknown else ""
-        return [
-            name,
-            str(part.jobs),
-            str(part.starts),
-            f"{hours[0]:.2f}",
-            f"{least}{hours[1]:.2f}",
-            f"{least}{hours[2]:.2f}",
-        ]
 
-    body = [
-        row(
-            part, ", ".join([part.stage, *(f"{axis}={value}" for axis, value in part.axes.items())])
-        )
-        for part in found.parts
+def cost_row(part: Cost, name: str, kind: str) -> list[str]:
+    """The cells of one group: hours of ``gpu`` or ``cpu``."""
+    asked, used, wasted = (
+        getattr(part, f"{kind}_hours_{word}") for word in ("asked", "used", "wasted")
+    )
+    at_least = "≥ " if part.unknown else ""
+    return [
+        name,
+        str(part.jobs),
+        str(part.starts),
+        f"{asked:.2f}",
+        f"{at_least}{used:.2f}",
+        f"{at_least}{wasted:.2f}",
     ]
-    return f"{kind.upper()}-hours", [*body, row(found.sum, "all")]
 
 
 def use_rows(found: Spent) -> list[list[str]]:
     """A row of USE_HEAD per stage: the most that was used, of what was asked for."""
-    rows = []
-    for one in found.used:
-        least = "≥ " if one.memory_of != "job" else ""
-        memory = (
-            "-"
-            if one.memory_peak_gb is None
-            else f"{least}{one.memory_peak_gb:.1f} of {one.memory_gb}"
-        )
-        cpus = "-" if one.cpus_busy is None else f"{one.cpus_busy:.1f} of {one.cpus}"
-        gpus = (
-            ""
-            if not one.gpus
-            else "-"
-            if one.gpu_percent is None
-            else f"{one.gpu_percent:.0f} % of {one.gpus}"
-        )
-        rows.append(
-            [
-                one.stage,
-                cpus,
-                memory,
-                gpus,
-                f"{one.longest_minutes:.0f} of {one.minutes}" if one.longest_minutes else "-",
-            ]
-        )
-    return rows
+    return [use_row(one) for one in found.used]
+
+
+def use_row(one: Used) -> list[str]:
+    """The cells of one stage; ``-``: nobody measured it, and nothing where there was no GPU."""
+    cpus = memory = minutes = "-"
+    if one.cpus_busy is not None:
+        cpus = f"{one.cpus_busy:.1f} of {one.cpus}"
+    if one.memory_peak_gb is not None:
+        at_least = "≥ " if one.memory_of != "job" else ""
+        memory = f"{at_least}{one.memory_peak_gb:.1f} of {one.memory_gb}"
+    gpus = "-" if one.gpus else ""
+    if one.gpus and one.gpu_percent is not None:
+        gpus = f"{one.gpu_percent:.0f} % of {one.gpus}"
+    if one.longest_minutes:
+        minutes = f"{one.longest_minutes:.0f} of {one.minutes}"
+    return [one.stage, cpus, memory, gpus, minutes]
 
 
 def advice_lines(found: Spent) -> list[str]:
@@ -133,10 +136,13 @@ def render(run: Run, found: Spent) -> RenderableType:
 def table(head: Sequence[str], body: Sequence[Sequence[str]], last_bold: bool = False) -> Table:
     """First column left, the others right."""
     made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for place, name in enumerate(head):
-        made.add_column(name, justify="right" if place else "left", overflow="fold")
-    for place, row in enumerate(body):
-        made.add_row(*row, style="bold" if last_bold and place == len(body) - 1 else None)
+    first, *others = head
+    made.add_column(first, justify="left", overflow="fold")
+    for name in others:
+        made.add_column(name, justify="right", overflow="fold")
+    for number, row in enumerate(body, start=1):
+        is_last = number == len(body)
+        made.add_row(*row, style="bold" if last_bold and is_last else None)
     return made
 
 

@@ -1,21 +1,33 @@
-"""What jobs used of the CPUs, memory, GPUs and time they asked for, and what to ask for next time.
-Pure, but for the one call of sacct."""
+"""Resources used against resources requested, per stage, and what to request next time.
+
+In: the starts of a run's jobs (starts.py), and on Slurm what accounting measured of them. Out: a
+``Used`` per stage. Pure, but for ``ask_sacct``. Called by ``spent`` in tables.py.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.runs.run import Run
-from orchestrator.views.costs.hours import Start
+from orchestrator.views.costs.starts import Start
 
 SHORT_SECONDS = 60.0
 """Jobs shorter than this say nothing about what the next ones need."""
 ROOM = 1.25
-"""What is asked for next time: this much more than was used at most."""
+"""What is advised is this much more than was used at most."""
+TIGHT = 0.9
+"""Whoever used more than this part of what was requested is advised to request more."""
+IDLE_GPU_PERCENT = 30
+"""GPUs that were busy for less of the time are worth a line."""
+SHORTER_MINUTES = 60
+"""Time limits below this are not worth shortening."""
+SHORTER_ROOM, SHORTEST_MINUTES = 1.5, 10
+"""A shorter time limit: this much more than was used, and not below this."""
 UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 
 
@@ -44,20 +56,21 @@ class Used:
 
 
 def from_sacct(text: str) -> dict[str, dict[str, Any]]:
-    """CPU seconds and peak memory by job id, from ``sacct -P --format=JobID,TotalCPU,MaxRSS``: its
-    steps belong to their job."""
-    found: dict[str, dict[str, Any]] = {}
+    """CPU seconds and peak memory by job id, from ``sacct -P --format=JobID,TotalCPU,MaxRSS``. The
+    lines of a job's steps belong to the job; the largest value counts."""
+    jobs: dict[str, dict[str, Any]] = {}
     for line in text.splitlines():
-        name, cpu, memory = line.split("|")
-        job = found.setdefault(name.partition(".")[0], {})
-        if (seconds := cpu_seconds(cpu)) is not None and seconds > 0:
+        step, cpu, memory = line.split("|")
+        job = jobs.setdefault(step.partition(".")[0], {})
+        seconds = cpu_seconds(cpu)
+        if seconds:
             job["cpu_seconds"] = max(job.get("cpu_seconds", 0.0), seconds)
-        if (size := re.fullmatch(r"([\d.]+)([KMGT]?)", memory)) and float(size[1]) > 0:
-            job["memory_gb"] = max(
-                job.get("memory_gb", 0.0), float(size[1]) * UNITS[size[2]] / 2**30
-            )
+        size = re.fullmatch(r"([\d.]+)([KMGT]?)", memory)
+        if size is not None and float(size[1]) > 0:
+            gigabytes = float(size[1]) * UNITS[size[2]] / 2**30
+            job["memory_gb"] = max(job.get("memory_gb", 0.0), gigabytes)
             job["memory_of"] = "job"
-    return {name: values for name, values in found.items() if values}
+    return {job_id: measured for job_id, measured in jobs.items() if measured}
 
 
 def cpu_seconds(text: str) -> float | None:
@@ -100,16 +113,14 @@ def with_accounting(
     starts: Sequence[Start], measured: Mapping[str, Mapping[str, Any]]
 ) -> list[Start]:
     """Starts with what accounting says in place of what the node measured. A job id that was
-    started more than once keeps the node's."""
-    counts: dict[str, int] = {}
+    started more than once keeps the node's: accounting has one number for all its starts."""
+    counts = Counter(start.job_id for start in starts)
+    found = []
     for start in starts:
-        counts[start.job_id] = counts.get(start.job_id, 0) + 1
-    return [
-        replace(start, usage={**start.usage, **measured[start.job_id]})
-        if start.job_id in measured and counts[start.job_id] == 1
-        else start
-        for start in starts
-    ]
+        if start.job_id in measured and counts[start.job_id] == 1:
+            start = replace(start, usage={**start.usage, **measured[start.job_id]})
+        found.append(start)
+    return found
 
 
 def used(run: Run, starts: Sequence[Start]) -> list[Used]:
@@ -118,79 +129,87 @@ def used(run: Run, starts: Sequence[Start]) -> list[Used]:
     for start in starts:
         if start.seconds >= SHORT_SECONDS and start.outcome != "running":
             by_stage.setdefault(run.by_name[start.job].stage, []).append(start)
-    return [of_stage(stage, mine) for stage, mine in by_stage.items()]
+    return [of_stage(stage, members) for stage, members in by_stage.items()]
 
 
 def of_stage(stage: str, starts: Sequence[Start]) -> Used:
-    """What the starts of one stage used."""
-    asked = starts[-1].resources
-    busy = [
+    """What the starts of one stage used, with the advice that follows from it."""
+    requested = starts[-1].resources
+    cpus_busy = [
         start.usage["cpu_seconds"] / start.seconds
         for start in starts
         if "cpu_seconds" in start.usage
     ]
-    peaks = [start.usage["memory_gb"] for start in starts if "memory_gb" in start.usage]
+    memory = [start.usage["memory_gb"] for start in starts if "memory_gb" in start.usage]
     gpu = [start.usage["gpu_percent"] for start in starts if "gpu_percent" in start.usage]
     whole = all(start.usage.get("memory_of") == "job" for start in starts)
-    seen = Used(
+    completed = [start.seconds for start in starts if start.outcome == "results"]
+    found = Used(
         stage=stage,
         starts=len(starts),
-        cpus=asked.cpus,
-        cpus_busy=max(busy, default=None),
-        memory_gb=asked.memory_gb,
-        memory_peak_gb=max(peaks, default=None),
+        cpus=requested.cpus,
+        cpus_busy=max(cpus_busy, default=None),
+        memory_gb=requested.memory_gb,
+        memory_peak_gb=max(memory, default=None),
         memory_of="job" if whole else "largest process",
-        gpus=asked.gpus,
+        gpus=requested.gpus,
         gpu_percent=sum(gpu) / len(gpu) if gpu else None,
-        minutes=asked.minutes,
-        longest_minutes=max(
-            (start.seconds for start in starts if start.outcome == "results"), default=0.0
-        )
-        / 60,
+        minutes=requested.minutes,
+        longest_minutes=max(completed, default=0.0) / 60,
         advice=(),
     )
-    return replace(seen, advice=tuple(advice(seen)))
+    return replace(found, advice=tuple(advice(found)))
 
 
 def advice(seen: Used) -> list[str]:
-    """What to ask for next time, in the words of an experiment file; nothing where the request was
+    """What to request next time, in the words of an experiment file; nothing where the request was
     right or nobody measured."""
-    lines = []
-    key = f"{seen.stage}.resources"
+    return [*cpu_advice(seen), *memory_advice(seen), *gpu_advice(seen), *time_advice(seen)]
+
+
+def cpu_advice(seen: Used) -> Iterator[str]:
+    """Fewer CPUs, where half of them were idle."""
     if seen.cpus_busy is not None and seen.cpus > 1 and seen.cpus_busy < seen.cpus / 2:
         enough = max(1, math.ceil(seen.cpus_busy * ROOM))
-        lines.append(
-            f"{key}.cpus={enough} is enough: at most {seen.cpus_busy:.1f} of {seen.cpus} were busy"
+        yield (
+            f"{seen.stage}.resources.cpus={enough} is enough: at most {seen.cpus_busy:.1f} of "
+            f"{seen.cpus} were busy"
         )
-    if seen.memory_peak_gb is not None:
-        least = max(1, math.ceil(seen.memory_peak_gb * ROOM))
-        if seen.memory_peak_gb > 0.9 * seen.memory_gb:
-            lines.append(
-                f"{key}.memory_gb={max(least, seen.memory_gb + 1)}: "
-                f"{seen.memory_peak_gb:.1f} of {seen.memory_gb} GB were used, "
-                "which is close to the limit"
-            )
-        elif seen.memory_of == "job" and least < seen.memory_gb / 2:
-            lines.append(
-                f"{key}.memory_gb={least} is enough: at most {seen.memory_peak_gb:.1f} of "
-                f"{seen.memory_gb} GB were used"
-            )
-    if seen.gpu_percent is not None and seen.gpu_percent < 30:
-        lines.append(
+
+
+def memory_advice(seen: Used) -> Iterator[str]:
+    """More memory, where it was close to the limit; less, where half of it was not used. A bound
+    from below, of the largest process alone, does not say that less is enough."""
+    if seen.memory_peak_gb is None:
+        return
+    key = f"{seen.stage}.resources.memory_gb"
+    peak = f"{seen.memory_peak_gb:.1f} of {seen.memory_gb} GB were used"
+    enough = max(1, math.ceil(seen.memory_peak_gb * ROOM))
+    if seen.memory_peak_gb > TIGHT * seen.memory_gb:
+        more = max(enough, seen.memory_gb + 1)
+        yield f"{key}={more}: {peak}, which is close to the limit"
+    elif seen.memory_of == "job" and enough < seen.memory_gb / 2:
+        yield f"{key}={enough} is enough: at most {peak}"
+
+
+def gpu_advice(seen: Used) -> Iterator[str]:
+    """What to do about GPUs that were idle most of the time."""
+    if seen.gpu_percent is not None and seen.gpu_percent < IDLE_GPU_PERCENT:
+        yield (
             f"{seen.stage}: its GPUs were busy {seen.gpu_percent:.0f} % of the time; "
-            "fewer GPUs, larger batches, or more CPUs to "
-            "feed them"
+            "fewer GPUs, larger batches, or more CPUs to feed them"
         )
-    if 0 < seen.longest_minutes < seen.minutes / 3 and seen.minutes >= 60:
-        lines.append(
-            f"{key}.minutes={max(10, math.ceil(seen.longest_minutes * 1.5))} is enough "
-            f"(it took {seen.longest_minutes:.0f} of "
-            f"{seen.minutes}): shorter jobs start earlier"
+
+
+def time_advice(seen: Used) -> Iterator[str]:
+    """A longer time limit, where it was close; a shorter one, where a third of it was enough."""
+    key = f"{seen.stage}.resources.minutes"
+    took = seen.longest_minutes
+    if 0 < took < seen.minutes / 3 and seen.minutes >= SHORTER_MINUTES:
+        enough = max(SHORTEST_MINUTES, math.ceil(took * SHORTER_ROOM))
+        yield (
+            f"{key}={enough} is enough (it took {took:.0f} of {seen.minutes}): "
+            "shorter jobs start earlier"
         )
-    elif seen.longest_minutes > 0.9 * seen.minutes:
-        lines.append(
-            f"{key}.minutes={math.ceil(seen.longest_minutes * ROOM)}: it took "
-            f"{seen.longest_minutes:.0f} of {seen.minutes} "
-            "minutes"
-        )
-    return lines
+    elif took > TIGHT * seen.minutes:
+        yield f"{key}={math.ceil(took * ROOM)}: it took {took:.0f} of {seen.minutes} minutes"

@@ -1,8 +1,9 @@
 """`orch watch` on a terminal: runs, jobs, progress, the log of the chosen job; filter, cancel,
-retry. Keeps nothing on disk.
+retry.
 
-The scheduler is asked in a thread, at the pace of ``pause_of``; files of the chosen job are looked
-at every second.
+In: a run, and keys. Out: the screen; nothing is kept on disk. The scheduler is asked in a thread,
+at the pace of ``pause_of``; the files of the chosen job are read every second. Called by the
+command `orch watch`.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from rich.text import Text
 from textual import events, on, work
@@ -29,15 +31,19 @@ from orchestrator.runs.lookup import open_run
 from orchestrator.runs.record import FAILED, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.watch.follow import pause_of
-from orchestrator.views.watch.rows import FILTERS, cells, chosen, heading, log_text
+from orchestrator.views.watch.rows import STATES, Filter, cells, chosen, heading, log_text
 from orchestrator.views.watch.screens import Question, Runs
 from orchestrator.views.why import why
 
 LEAST_SECONDS = 5.0
-"""Between two looks that a person asks for."""
+"""Between two polls that a person asks for."""
 STATE_WIDTH, TIME_WIDTH = 11, 8
 MARGINS = 4 * 2 + 1
 """What stands beside the text of four columns, and the scroll bar."""
+LEAST_ROOM = 20
+"""Of the other two columns together."""
+NOTICE_LINES = 6
+"""Of what came of an action, at the edge of the screen."""
 
 
 class Watch(App[None]):
@@ -54,8 +60,8 @@ class Watch(App[None]):
     #filter.open { display: block; }
     .whole #jobs { display: none; }
     ModalScreen { align: center middle; }
-    ModalScreen Vertical { width: auto; max-width: 90%; height: auto; max-height: 80%; padding: 1 2; border: round $accent;
-        background: $surface; }
+    ModalScreen Vertical { width: auto; max-width: 90%; height: auto; max-height: 80%; padding: 1 2;
+        border: round $accent; background: $surface; }
     ModalScreen Label { width: auto; max-width: 100%; }
     OptionList { width: 60; max-width: 100%; height: auto; }
     """
@@ -77,16 +83,16 @@ class Watch(App[None]):
         self.run_shown = run
         self.records: list[Record] = []
         self.trouble = ""
-        self.looked = 0.0
-        self.states, self.text = "all", ""
+        self.polled = 0.0
+        self.filter = Filter()
         self.explains = False
-        self.alone = threading.Lock()  # the run's own lock is one of processes, not of threads
+        """Whether `orch why` stands in place of the log."""
+        # The run's own lock is one of processes, not of threads.
+        self.one_at_a_time = threading.Lock()
         # Kept here because a query finds nothing of this screen while a question lies over it.
-        self.head, self.title_line, self.log_pane = (
-            Static(id="head"),
-            Static(id="title"),
-            Static(id="log"),
-        )
+        self.head = Static(id="head")
+        self.title_line = Static(id="title")
+        self.log_pane = Static(id="log")
         self.table: DataTable[Text] = DataTable(id="jobs", cursor_type="row", zebra_stripes=True)
         self.field = Input(
             placeholder="part of a job's name or of its reason; Enter keeps it, Esc takes it away",
@@ -102,22 +108,22 @@ class Watch(App[None]):
         self.table.add_columns("job", "state", Text("time", justify="right"), "progress, or why")
         self.records = self.run_shown.load()
         self.show()
-        self.look()
+        self.poll()
         self.table.focus()
         self.set_interval(1.0, self.tick)
 
     def tick(self) -> None:
         """Every second: the log and the age; the scheduler when its time has come."""
-        if time.time() - self.looked > pause_of(self.run_shown):
-            self.looked = time.time()
-            self.look()
+        if time.time() - self.polled > pause_of(self.run_shown):
+            self.polled = time.time()
+            self.poll()
         self.show_head()
         self.show_log()
 
-    @work(thread=True, group="look")
-    def look(self) -> None:
-        """Ask the scheduler, in a thread; nothing if somebody is at it."""
-        if not self.alone.acquire(blocking=False):
+    @work(thread=True, group="poll")
+    def poll(self) -> None:
+        """Ask the scheduler, in a thread; nothing if another thread is at it."""
+        if not self.one_at_a_time.acquire(blocking=False):
             return
         run = self.run_shown
         try:
@@ -125,44 +131,51 @@ class Watch(App[None]):
         except OrchError as error:
             records, trouble = self.records, "; ".join(error.lines)
         finally:
-            self.alone.release()
-        self.call_from_thread(self.take, run, records, trouble)
+            self.one_at_a_time.release()
+        self.call_from_thread(self.show_answer, run, records, trouble)
 
-    def take(self, run: Run, records: list[Record], trouble: str) -> None:
-        """Show an answer, unless another run was chosen meanwhile."""
+    def show_answer(self, run: Run, records: list[Record], trouble: str) -> None:
+        """Show what the scheduler has said, unless another run was chosen meanwhile."""
         if run is self.run_shown:
-            self.records, self.trouble, self.looked = records, trouble, time.time()
+            self.records, self.trouble, self.polled = records, trouble, time.time()
             self.show()
 
     def show(self) -> None:
         """Bring the table in line with the records; the chosen job stays chosen."""
-        now, wanted = time.time(), chosen(self.records, self.states, self.text)
-        table, room = self.table, max(20, self.size.width - STATE_WIDTH - TIME_WIDTH - MARGINS)
-        name_width = min(max((len(one.name) for one in wanted), default=10) + 4, room // 2)
-        for column, width in zip(
-            table.ordered_columns,
-            (name_width, STATE_WIDTH, TIME_WIDTH, room - name_width),
-            strict=True,
-        ):
-            column.auto_width, column.width = False, width
-        if [str(key.value) for key in table.rows] != [one.name for one in wanted]:
-            before = self.chosen_job
-            table.clear()
-            for one in wanted:
-                table.add_row(*cells(self.run_shown, one, now), key=one.name)
-            if before is not None and before.name in {one.name for one in wanted}:
-                table.move_cursor(row=table.get_row_index(before.name))
+        now = time.time()
+        wanted = chosen(self.records, self.filter)
+        self.fit_columns(max((len(one.name) for one in wanted), default=10))
+        if [str(key.value) for key in self.table.rows] == [one.name for one in wanted]:
+            for number, one in enumerate(wanted):
+                self.renew(number, cells(self.run_shown, one, now))
         else:
-            for place, one in enumerate(wanted):
-                self.renew(place, cells(self.run_shown, one, now))
+            self.fill(wanted, now)
         self.show_head()
         self.show_log()
 
-    def renew(self, place: int, new: tuple[Text, ...]) -> None:
+    def fit_columns(self, longest: int) -> None:
+        """Give the names what they need, but no more than half; the reasons have the rest."""
+        room = max(LEAST_ROOM, self.size.width - STATE_WIDTH - TIME_WIDTH - MARGINS)
+        name_width = min(longest + 4, room // 2)
+        widths = (name_width, STATE_WIDTH, TIME_WIDTH, room - name_width)
+        for column, width in zip(self.table.ordered_columns, widths, strict=True):
+            column.auto_width, column.width = False, width
+
+    def fill(self, wanted: list[Record], now: float) -> None:
+        """Fill the table with other jobs than it has."""
+        before = self.chosen_job
+        self.table.clear()
+        for one in wanted:
+            self.table.add_row(*cells(self.run_shown, one, now), key=one.name)
+        if before is not None and before.name in {one.name for one in wanted}:
+            self.table.move_cursor(row=self.table.get_row_index(before.name))
+
+    def renew(self, number: int, new: tuple[Text, ...]) -> None:
         """Change the cells of a line that are not what they were."""
-        for column, (old, value) in enumerate(zip(self.table.get_row_at(place), new, strict=True)):
-            if old != value:
-                self.table.update_cell_at((place, column), value)  # type: ignore[arg-type]
+        old = self.table.get_row_at(number)
+        for column, (before, now) in enumerate(zip(old, new, strict=True)):
+            if before != now:
+                self.table.update_cell_at((number, column), now)  # type: ignore[arg-type]
 
     @property
     def chosen_job(self) -> Record | None:
@@ -175,41 +188,36 @@ class Watch(App[None]):
 
     def show_head(self) -> None:
         """The heading, with the age of the answer."""
-        age = time.time() - self.looked if self.looked else 0.0
+        age = time.time() - self.polled if self.polled else 0.0
+        shown = self.table.row_count
         self.head.update(
-            heading(
-                self.run_shown,
-                self.records,
-                self.trouble,
-                age,
-                self.table.row_count,
-                self.states,
-                self.text,
-            )
+            heading(self.run_shown, self.records, self.trouble, age, shown, self.filter)
         )
 
     def show_log(self) -> None:
         """The end of the chosen job's log, or where the job stands and why."""
         job, pane = self.chosen_job, self.log_pane
-        title = "no job" if job is None else f"{'why' if self.explains else 'log'}: {job.name}"
-        self.title_line.update(Text(title))
         if job is None:
-            lines = []
-        elif self.explains:
-            lines = why(self.run_shown, job, self.records)
-        else:
-            lines = (
-                [line.decode(errors="replace") for line in tail(self.run_shown.log(job))]
-                if job.attempt
-                else []
-            )
-            lines = lines or [f"{job.state}, no log yet{': ' + job.reason if job.reason else ''}"]
+            self.title_line.update(Text("no job"))
+            pane.update(Text(""))
+            return
         room = max(pane.size.height, 1)
-        pane.update(
-            Text("\n".join(lines[:room]))
-            if self.explains
-            else log_text(lines[-room:], pane.size.width)
-        )
+        if self.explains:
+            self.title_line.update(Text(f"why: {job.name}"))
+            lines = why(self.run_shown, job, self.records)
+            pane.update(Text("\n".join(lines[:room])))
+        else:
+            self.title_line.update(Text(f"log: {job.name}"))
+            pane.update(log_text(self.log_lines(job)[-room:], pane.size.width))
+
+    def log_lines(self, job: Record) -> list[str]:
+        """The end of a job's log, or why there is none."""
+        if job.attempt:
+            lines = [line.decode(errors="replace") for line in tail(self.run_shown.log(job))]
+            if lines:
+                return lines
+        reason = f": {job.reason}" if job.reason else ""
+        return [f"{job.state}, no log yet{reason}"]
 
     @on(DataTable.RowHighlighted)
     def moved(self) -> None:
@@ -229,11 +237,11 @@ class Watch(App[None]):
     @on(Input.Changed)
     def narrowed(self, event: Input.Changed) -> None:
         """Filter while it is typed."""
-        self.text = event.value
+        self.filter = replace(self.filter, text=event.value)
         self.show()
 
     @on(Input.Submitted)
-    def kept(self) -> None:
+    def filter_entered(self) -> None:
         """Back to the jobs, with the filter."""
         self.field.remove_class("open")
         self.table.focus()
@@ -241,14 +249,15 @@ class Watch(App[None]):
     def action_clear(self) -> None:
         """Back to the jobs, all of them."""
         self.field.value = ""
-        self.states, self.text = "all", ""
-        self.kept()
+        self.filter = Filter()
+        self.filter_entered()
         self.show()
 
     def action_states(self) -> None:
         """The next group of states."""
-        names = list(FILTERS)
-        self.states = names[(names.index(self.states) + 1) % len(names)]
+        names = list(STATES)
+        following = names[(names.index(self.filter.states) + 1) % len(names)]
+        self.filter = replace(self.filter, states=following)
         self.show()
 
     def action_whole_log(self) -> None:
@@ -264,31 +273,37 @@ class Watch(App[None]):
 
     def action_update(self) -> None:
         """Ask the scheduler now, if it was not asked just now."""
-        if time.time() - self.looked > LEAST_SECONDS:
-            self.look()
+        if time.time() - self.polled > LEAST_SECONDS:
+            self.poll()
 
     def action_cancel_job(self) -> None:
         """End the chosen job, after a question."""
-        if (job := self.chosen_job) is not None:
-            run, name = self.run_shown, job.name
-            self.ask(
-                f"Cancel {name}? It is {job.state}.",
-                lambda: [f"cancelled {one}" for one in cancel(run, [name])] or [f"{name} was over"],
-            )
+        job = self.chosen_job
+        if job is None:
+            return
+        run, name = self.run_shown, job.name
+
+        def end() -> list[str]:
+            ended = [f"cancelled {one}" for one in cancel(run, [name])]
+            return ended or [f"{name} was over"]
+
+        self.ask(f"Cancel {name}? It is {job.state}.", end)
 
     def action_retry_job(self) -> None:
         """Submit the chosen job again, after a question."""
         job = self.chosen_job
-        if job is None or job.state not in FAILED:
-            self.notify(
-                "only a job that died can be tried again" if job is not None else "no job is chosen"
-            )
+        if job is None:
+            self.notify("no job is chosen")
             return
-        run, name, told = self.run_shown, job.name, list[str]()
+        if job.state not in FAILED:
+            self.notify("only a job that died can be tried again")
+            return
+        run, name = self.run_shown, job.name
 
         def again() -> list[str]:
-            retry(run, [name], told.append)
-            return told or [f"{name}: nothing to retry"]
+            lines: list[str] = []
+            retry(run, [name], lines.append)
+            return lines or [f"{name}: nothing to retry"]
 
         self.ask(f"Submit {name} again? It is {job.state}.", again)
 
@@ -303,31 +318,28 @@ class Watch(App[None]):
 
     @work(thread=True, group="act")
     def act(self, act: Callable[[], list[str]]) -> None:
-        """Do it in a thread, say what came of it, and look."""
+        """Do it in a thread, say what came of it, and ask the scheduler."""
+        severity: Literal["information", "error"] = "information"
         try:
-            with self.alone:
-                told, grave = act(), False
+            with self.one_at_a_time:
+                lines = act()
         except OrchError as error:
-            told, grave = list(error.lines), True
-        self.call_from_thread(
-            self.notify,
-            "\n".join(told[:6]),
-            severity="error" if grave else "information",
-            markup=False,
-        )
-        self.call_from_thread(self.look)
+            lines, severity = list(error.lines), "error"
+        notice = "\n".join(lines[:NOTICE_LINES])
+        self.call_from_thread(self.notify, notice, severity=severity, markup=False)
+        self.call_from_thread(self.poll)
 
     def action_runs(self) -> None:
         """Choose another run."""
         self.push_screen(Runs(), self.change_run)
 
     def change_run(self, folder: Path | None) -> None:
-        """Look at another run."""
+        """Show another run."""
         if folder is not None:
             self.run_shown = open_run(folder)
-            self.records, self.looked, self.trouble = self.run_shown.load(), 0.0, ""
+            self.records, self.polled, self.trouble = self.run_shown.load(), 0.0, ""
             self.show()
-            self.look()
+            self.poll()
 
 
 def watch(run: Run) -> None:

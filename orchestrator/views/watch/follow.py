@@ -1,4 +1,8 @@
-"""The live view of a run."""
+"""A run followed live without a full screen: the table drawn anew, or a line per change.
+
+In: a run. Out: what is printed, and the exit code of the command. Called by `orch launch --watch`,
+`orch status --watch`, and by `orch watch` where there is no terminal.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,15 @@ from orchestrator.views.status import clock, render
 
 LOCAL_SECONDS = 1.0
 SLURM_SECONDS = 15.0
-"""Between two looks at Slurm: a login node is shared."""
+"""Between two polls of Slurm: a login node is shared."""
 SETTLE_SECONDS = 90.0
 """Longest time from the end of a job until the scheduler has said how it ended."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C."""
 
 
 def pause_of(run: Run) -> float:
-    """Seconds between two looks at a run's scheduler."""
+    """Seconds between two polls of a run's scheduler."""
     return LOCAL_SECONDS if run.profile.kind == "local" else SLURM_SECONDS
 
 
@@ -48,12 +54,9 @@ def watch_run(run: Run) -> int:
         records = live(run, console, pause) if console.is_terminal else lines(run, pause)
     except KeyboardInterrupt:
         print(f"\nthe run goes on; look at it: orch status {run.name}")
-        return 130
-    if (run.folder / "jobs").exists() and all(
-        record.state in (JobState.COMPLETED, JobState.SKIPPED) for record in records
-    ):
-        return 0
-    return 1
+        return INTERRUPTED
+    succeeded = all(record.state in (JobState.COMPLETED, JobState.SKIPPED) for record in records)
+    return 0 if succeeded and (run.folder / "jobs").exists() else 1
 
 
 def live(run: Run, console: Console, pause: float) -> list[Record]:
@@ -78,12 +81,17 @@ def lines(run: Run, pause: float) -> list[Record]:
         for record in records:
             if shown.get(record.name) != record.state:
                 shown[record.name] = record.state
-                lasted = record.ended - record.started if record.started and record.ended else None
-                told = " ".join(filter(None, [clock(lasted), record.reason]))
-                print(
-                    f"{time.strftime('%H:%M:%S')} {record.name} {record.state} {told}".rstrip(),
-                    flush=True,
-                )
+                print(change_line(record), flush=True)
         if over(records):
             return records
         time.sleep(pause)
+
+
+def change_line(record: Record) -> str:
+    """When, which job, its new state, how long it took, why."""
+    words = [time.strftime("%H:%M:%S"), record.name, str(record.state)]
+    if record.started and record.ended:
+        words.append(clock(record.ended - record.started))
+    if record.reason:
+        words.append(record.reason)
+    return " ".join(words)

@@ -1,28 +1,34 @@
-"""Which jobs `orch watch` shows, in which order, and what stands in their lines. Pure, but for the
-progress of running jobs."""
+"""Which jobs `orch watch` shows, in which order, and what stands in their lines.
+
+In: records, a filter, the end of a log. Out: cells and lines of text. Pure, but for the progress of
+running jobs. Called by app.py.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.text import Text
 
 from orchestrator.runs.record import ACTIVE, FAILED, JobState, Record
 from orchestrator.runs.run import Run
-from orchestrator.views.status import COLOURS, clock, progress_text, row
+from orchestrator.views.status import clock, progress_text, row, state_colour
 
-MOST = 500
+MOST_LINES = 500
 """Lines of the table; a filter brings the others up."""
-FILTERS: Mapping[str, frozenset[JobState]] = {
+LEAST_WIDTH = 10
+"""Columns that a line of a log is given on the narrowest screen."""
+STATES: Mapping[str, frozenset[JobState]] = {
     "all": frozenset(JobState),
     "active": ACTIVE | {JobState.UNKNOWN},
     "failed": FAILED,
     "waiting": frozenset({JobState.WAITING, JobState.PENDING}),
     "done": frozenset({JobState.COMPLETED, JobState.SKIPPED}),
 }
-"""What the key s goes through."""
-FIRST = {
+"""Groups of states by name, in the order that the key s goes through."""
+URGENCY = {
     JobState.RUNNING: 0,
     JobState.COMPLETING: 0,
     JobState.SUSPENDED: 0,
@@ -35,77 +41,92 @@ FIRST = {
 """Order of a run that is too large to be shown whole: what died comes with what runs."""
 
 
-def chosen(records: Sequence[Record], states: str, text: str) -> list[Record]:
-    """The jobs that fit both filters, in plan order; of too many those that matter now."""
-    wanted = text.casefold()
-    fitting = [
-        one
-        for one in records
-        if one.state in FILTERS[states]
-        and (wanted in one.name.casefold() or wanted in one.reason.casefold())
-    ]
-    return (
-        fitting
-        if len(fitting) <= MOST
-        else sorted(fitting, key=lambda one: FIRST.get(one.state, 0))[:MOST]
-    )
+@dataclass(frozen=True)
+class Filter:
+    """Which jobs a person wants to see."""
+
+    states: str = "all"
+    """A name of STATES."""
+    text: str = ""
+    """Part of a job's name or of its reason."""
+
+    def fits(self, record: Record) -> bool:
+        """Whether a job is wanted."""
+        if record.state not in STATES[self.states]:
+            return False
+        text = self.text.casefold()
+        return text in record.name.casefold() or text in record.reason.casefold()
+
+
+def chosen(records: Sequence[Record], wanted: Filter) -> list[Record]:
+    """The jobs that fit, in plan order; of too many those that matter now."""
+    fitting = [record for record in records if wanted.fits(record)]
+    if len(fitting) <= MOST_LINES:
+        return fitting
+    fitting.sort(key=lambda record: URGENCY.get(record.state, 0))
+    return fitting[:MOST_LINES]
 
 
 def cells(run: Run, record: Record, now: float) -> tuple[Text, Text, Text, Text]:
     """Job, state, elapsed time, progress or reason."""
     values = row(run, record, now)
-    state = "STALLED" if values["stalled_seconds"] is not None else str(record.state)
-    colour = (
-        "red" if record.state in FAILED or state == "STALLED" else COLOURS.get(record.state, "")
-    )
-    said = progress_text(values, now) or record.reason
-    if state == "STALLED":
-        said = f"nothing new for {clock(values['stalled_seconds'])}, {said}"
+    state, colour = str(record.state), state_colour(record.state)
+    words = progress_text(values, now) or record.reason
+    stalled = values["stalled_seconds"]
+    if stalled is not None:
+        state, colour = "STALLED", "red"
+        words = f"nothing new for {clock(stalled)}, {words}"
     again = f" [{record.attempt}]" if record.attempt > 1 else ""
     return (
         Text(record.name + again),
         Text(state, style=colour),
         Text(clock(values["elapsed_seconds"]), justify="right"),
-        Text(said, style="red" if record.state in FAILED else ""),
+        Text(words, style="red" if record.state in FAILED else ""),
     )
 
 
 def heading(
-    run: Run,
-    records: Sequence[Record],
-    trouble: str,
-    age: float,
-    shown: int,
-    states: str,
-    text: str,
+    run: Run, records: Sequence[Record], trouble: str, age: float, shown: int, wanted: Filter
 ) -> Text:
-    """Run, counts, how old this is, and which filters hold."""
-    counts = Counter(record.state for record in records)
+    """Run, counts, how old this is, and which filters hold.
+
+    Args:
+        trouble: why the scheduler could not be asked, if so.
+        age: of the last answer, in seconds.
+        shown: how many jobs are in the table.
+    """
     line = Text.assemble((run.name, "bold"), f" on {run.profile.name or run.profile.kind}  ")
+    counts = Counter(record.state for record in records)
     for state, count in sorted(counts.items()):
-        line.append(
-            f"{count} {state}  ", style="red" if state in FAILED else COLOURS.get(state, "")
-        )
+        line.append(f"{count} {state}  ", style=state_colour(state))
     if trouble:
         line.append(f"could not ask: {trouble}; ", style="bold red")
     line.append(f"{clock(age)} old", style="dim")
-    if states != "all" or text or shown < len(records):
+    if wanted != Filter() or shown < len(records):
         line.append(f"\n{shown} of {len(records)} jobs shown", style="bold yellow")
-        line.append(
-            (f", {states}" if states != "all" else "")
-            + (f", with '{text}'" if text else "")
-            + (f"; at most {MOST} at once, / narrows" if shown == MOST else ""),
-            style="yellow",
-        )
+        line.append(filter_text(wanted, shown), style="yellow")
     return line
+
+
+def filter_text(wanted: Filter, shown: int) -> str:
+    """Why not all jobs are shown."""
+    words = ""
+    if wanted.states != "all":
+        words += f", {wanted.states}"
+    if wanted.text:
+        words += f", with '{wanted.text}'"
+    if shown == MOST_LINES:
+        words += f"; at most {MOST_LINES} at once, / narrows"
+    return words
 
 
 def log_text(lines: Sequence[str], width: int) -> Text:
     """Lines of a log, each on one line of the screen: of a progress bar its newest state, colours
     as colours, no other control code."""
-    cut = [
-        Text.from_ansi(line.rstrip("\r").rpartition("\r")[2].expandtabs(), end="") for line in lines
-    ]
-    for line in cut:
-        line.truncate(max(width, 10), overflow="ellipsis")
+    cut = []
+    for line in lines:
+        newest = line.rstrip("\r").rpartition("\r")[2]
+        text = Text.from_ansi(newest.expandtabs(), end="")
+        text.truncate(max(width, LEAST_WIDTH), overflow="ellipsis")
+        cut.append(text)
     return Text("\n").join(cut)

@@ -1,4 +1,8 @@
-"""The screens that `orch watch` lays over its view: a question, and the list of runs."""
+"""The screens that `orch watch` lays over its view: a question, and the list of runs.
+
+In: the text of the question; the runs on disk. Out: yes or no; the folder of the chosen run.
+Called by app.py.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +43,7 @@ class Question(ModalScreen[bool]):
 
 
 class Runs(ModalScreen[Path | None]):
-    """Which run to look at."""
+    """Which run to show."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "leave", "back")]
 
@@ -51,7 +55,7 @@ class Runs(ModalScreen[Path | None]):
             yield OptionList(*[f"{folder.parent.name}/{folder.name}" for folder in self.folders])
 
     @on(OptionList.OptionSelected)
-    def take(self, event: OptionList.OptionSelected) -> None:
+    def selected(self, event: OptionList.OptionSelected) -> None:
         """Close with the run."""
         self.dismiss(self.folders[event.option_index])
 

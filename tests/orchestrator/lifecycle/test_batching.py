@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from jobs.spec import Job
 from orchestrator.clusters.batch import Batch, compressed, expanded, ranges
@@ -17,8 +18,7 @@ from orchestrator.description.profile import Profile
 from orchestrator.lifecycle.batching import make_batches, waits_for
 from orchestrator.lifecycle.observe import never_started
 from orchestrator.runs.attempts import prepare
-from orchestrator.runs.reconcile import NOWHERE
-from orchestrator.runs.record import JobState
+from orchestrator.runs.record import Doubt, JobState
 from tests.support.builders import job, run_of, submitted
 
 UNIT = "\x1f"
@@ -72,7 +72,7 @@ def test_parents_that_are_done_are_not_named_and_a_partly_done_array_not_whole()
     evaluations = [job(f"evaluate/{n}", after=(f"train/{n}",)) for n in range(3)]
     run = run_of(*trains, report, *evaluations)
     by_name = submitted(run)[1]
-    by_name["train/1"] = dataclasses.replace(by_name["train/1"], state=JobState.COMPLETED)
+    by_name["train/1"] = replace(by_name["train/1"], state=JobState.COMPLETED)
     assert waits_for(Batch((report,), (by_name["report"],)), by_name).all == ("1_0", "1_2")
     batches, _, words = submitted(run, done=frozenset({"train/1"}))
     assert words == ["", "", "1", "corr:1"]
@@ -82,10 +82,7 @@ def test_parents_that_are_done_are_not_named_and_a_partly_done_array_not_whole()
 def test_an_element_that_is_submitted_again_keeps_its_token_and_index() -> None:
     run = run_of(*[job(f"train/{n}") for n in range(4)])
     first, by_name, _ = submitted(run)
-    again = [
-        dataclasses.replace(record, job_id=None, state=JobState.WAITING)
-        for record in by_name.values()
-    ]
+    again = [replace(record, job_id=None, state=JobState.WAITING) for record in by_name.values()]
     (second,) = make_batches(run, again, {"train/1", "train/3"}, 1000)
     assert (second.token, second.indexes, second.records[0].attempt) == (first[0].token, [1, 3], 1)
     (alone,) = make_batches(run, again, {"train/3"}, 1000)
@@ -203,13 +200,13 @@ def test_an_element_that_is_nowhere_and_was_never_claimed_was_cancelled_before_i
     tmp_path: Path,
 ) -> None:
     run = dataclasses.replace(run_of(job("train/0"), job("train/1")), folder=tmp_path)
-    lost = dataclasses.replace(
-        submitted(run)[1]["train/0"], state=JobState.UNKNOWN, reason=NOWHERE, seen=100.0
+    lost = replace(
+        submitted(run)[1]["train/0"], state=JobState.UNKNOWN, doubt=Doubt.NOWHERE, seen=100.0
     )
     run.attempt_folder(lost).mkdir(parents=True)
     assert never_started(run, lost, 130.0) is lost
     assert never_started(run, lost, 200.0).state is JobState.CANCELLED
-    alone = dataclasses.replace(lost, job_id="17")
+    alone = replace(lost, job_id="17")
     assert never_started(run, alone, 200.0) is alone, (
         "accounting tells of a single job what became of it"
     )

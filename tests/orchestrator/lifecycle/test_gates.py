@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.gates import Condition, Finding, holds, pick, told
+from jobs.gates import Condition, Finding, holds, pick, summary
 from orchestrator.description.profile import Profile
 from orchestrator.errors import DescriptionError, RunError
 from orchestrator.lifecycle import gates
@@ -41,7 +41,7 @@ def condition(need: int, count: int, negated: bool = False) -> Condition:
 
 def findings(values: list[float | None]) -> list[Finding]:
     return [
-        Finding(job=f"a/seed={n}", value=value, why="" if value is not None else "RUNNING")
+        Finding(job=f"a/seed={n}", value=value, state="" if value is not None else "RUNNING")
         for n, value in enumerate(values)
     ]
 
@@ -63,7 +63,7 @@ def test_a_gate_is_open_exactly_while_the_missing_values_could_change_the_answer
 
 def test_the_text_shows_every_value_beside_the_threshold() -> None:
     assert (
-        told(condition(2, 3), findings([0.95, 0.41, None]))
+        summary(condition(2, 3), findings([0.95, 0.41, None]))
         == "test_accuracy of a: 0.95, 0.41 < 0.9; 1 of 3, 2 needed; 1 RUNNING"
     )
 

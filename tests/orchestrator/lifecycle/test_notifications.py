@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.description.notifications import mistake
 from orchestrator.lifecycle.notifications import decisions, events, failures
@@ -199,9 +200,7 @@ def test_a_retry_makes_new_events_and_held_jobs_ask_for_a_decision(tmp_path: Pat
     held = [
         one
         if one.name == "bad"
-        else type(one)(
-            **{**vars_of(one), "state": JobState.PENDING, "held": True, "reason": "held: x"}
-        )
+        else replace(one, state=JobState.PENDING, held=True, reason="held: x")
         for one in second
     ]
     (asked,) = decisions(run, held)
@@ -211,27 +210,12 @@ def test_a_retry_makes_new_events_and_held_jobs_ask_for_a_decision(tmp_path: Pat
         "what waits for a decision has not ended"
     )
     many = [
-        type(one)(
-            **{
-                **vars_of(one),
-                "stage": "s",
-                "name": str(number),
-                "state": JobState.FAILED,
-                "cause": "NaN",
-                "reason": "NaN",
-            }
-        )
+        replace(one, stage="s", name=str(number), state=JobState.FAILED, cause="NaN", reason="NaN")
         for number, one in enumerate(second * 50)
     ]
     assert len(failures(run, many)) == 2, (
         "a hundred jobs that died alike are one message per attempt"
     )
-
-
-def vars_of(record: object) -> dict[str, object]:
-    import dataclasses
-
-    return dataclasses.asdict(record)  # type: ignore[call-overload,no-any-return]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from jobs.spec import Resources
 from orchestrator.description.profile import Profile
@@ -54,9 +55,7 @@ def test_retries_ask_for_more_up_to_the_bound_and_are_refused_at_it(
     plan, profile = job(**{key: memory}), Profile(kind="slurm", **{profile_key: limit})
     record, asks = dead(kind), [memory]
     while not refusal(plan, record, profile, dataclasses.asdict(asked(plan, record).resources)):
-        record = dataclasses.replace(
-            again(plan, record, profile), state=JobState.FAILED, cause=str(kind)
-        )
+        record = replace(again(plan, record, profile), state=JobState.FAILED, cause=str(kind))
         asks.append(getattr(asked(plan, record).resources, key))
         assert asks[-2] < asks[-1] <= max(GROWTH * asks[-2] + 1, memory)
     assert asks[-1] <= MOST * memory
@@ -98,10 +97,8 @@ def test_siblings_are_held_after_two_like_deaths_of_the_code_and_only_then() -> 
     held = doomed([one, two, *waiting, other])
     assert set(held) == {"train/2", "train/3"}
     assert held["train/2"] == "held: train/0 and 1 more died of TypeError: bad seed 0"
-    assert doomed([one, dataclasses.replace(two, reason="ValueError: other"), *waiting]) == {}
-    assert (
-        doomed([dataclasses.replace(r, cause=str(Kind.NODE)) for r in (one, two)] + waiting) == {}
-    )
+    assert doomed([one, replace(two, reason="ValueError: other"), *waiting]) == {}
+    assert doomed([replace(r, cause=str(Kind.NODE)) for r in (one, two)] + waiting) == {}
     assert (
         doomed(
             [

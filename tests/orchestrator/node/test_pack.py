@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from jobs.spec import Job, Resources
 from orchestrator.checks.launch import in_packs, sizes
@@ -26,7 +27,7 @@ from orchestrator.lifecycle.submission import choose
 from orchestrator.node.system import process_start
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.reconcile import Answer, ExitRecord, Seen, reconcile
-from orchestrator.runs.record import JobState, Record, allocation, split_token
+from orchestrator.runs.record import JobId, JobState, Record, Token
 from orchestrator.runs.run import waiting
 from tests.support.builders import job, planned, run_of, submitted
 from tests.support.cli import SAVES, SMALL, jobs, launch, orch, until
@@ -84,8 +85,8 @@ def test_a_short_canary_is_a_job_that_nothing_else_sees(tmp_path: Path) -> None:
         planned(SWEEP, tmp_path),
         planned(changed("train", canary={"epochs": 1}), tmp_path),
     )
-    trial, *rest = short.jobs
-    assert (trial.name, trial.stage, trial.config["epochs"], short.trials) == (
+    canary, *rest = short.jobs
+    assert (canary.name, canary.stage, canary.config["epochs"], short.short_canaries) == (
         "train-canary",
         "train-canary",
         1,
@@ -166,7 +167,7 @@ def test_every_job_is_in_one_pack_of_its_like_after_at_least_its_parents(
         assert not any(
             "+" in r.token
             for r in by_name.values()
-            if split_token(r.job_id or "")[0] in waits["corr"]
+            if JobId.parse(r.job_id or "").head in waits["corr"]
         )
         for place, unit in enumerate(batch.units):
             assert len(unit) <= unit[0].pack
@@ -201,7 +202,7 @@ def submitted_with_ends(
             }
         )
         for record, own in zip(batch.records, batch.ids(str(number)), strict=True):
-            by_name[record.name] = dataclasses.replace(record, job_id=own, state=JobState.PENDING)
+            by_name[record.name] = replace(record, job_id=own, state=JobState.PENDING)
     return batches, by_name, words
 
 
@@ -210,7 +211,7 @@ def with_elements(ids: set[str], by_name: dict[str, Record]) -> set[str | None]:
     return {
         r.job_id
         for r in by_name.values()
-        if r.job_id in ids or split_token(r.job_id or "")[0] in ids
+        if r.job_id in ids or JobId.parse(r.job_id or "").head in ids
     }
 
 
@@ -268,18 +269,13 @@ def test_a_limit_counts_the_allocations_that_the_jobs_are_dealt_into(
 def test_one_failed_member_is_submitted_again_alone_and_a_dropped_submission_as_it_was() -> None:
     run = run_of(*[packed(f"train/{n}", 3) for n in range(3)])
     first, by_name, _ = submitted(run)
-    lost = [
-        dataclasses.replace(record, job_id=None, state=JobState.WAITING)
-        for record in by_name.values()
-    ]
+    lost = [replace(record, job_id=None, state=JobState.WAITING) for record in by_name.values()]
     (again,) = make_batches(run, lost, {"train/0", "train/2"}, 1000)
     assert {record.token for record in again.records} == {
         f"{first[0].token}+0",
         f"{first[0].token}+2",
     }
-    failed = [
-        dataclasses.replace(record, token="", state=JobState.WAITING) for record in by_name.values()
-    ]
+    failed = [replace(record, token="", state=JobState.WAITING) for record in by_name.values()]
     (alone,) = make_batches(run, failed, {"train/1"}, 1000)
     assert (alone.title, alone.packed, alone.records[0].attempt) == ("train/1", False, 2)
 
@@ -556,7 +552,9 @@ def test_one_member_is_cancelled_on_this_machine_and_the_state_file_can_be_made_
     assert found["a/n=1"]["id"] == found["a/n=2"]["id"]
     (state,) = tmp_path.glob("runs/[!.]*/*/state.json")
     tokens = [job["token"] for job in json.loads(state.read_text())["jobs"]]
-    assert [allocation(token) for token in tokens] == [allocation(tokens[0])] * 2
+    assert [Token.parse(token).allocation for token in tokens] == [
+        Token.parse(tokens[0]).allocation
+    ] * 2
     assert "cancelled a/n=2" in orch(tmp_path, "cancel", "--job", "a/n=2").stdout
     assert (
         until(tmp_path, lambda now: now["a/n=2"]["state"] == "CANCELLED")["a/n=1"]["state"]

@@ -3,7 +3,6 @@ remedy."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from jobs.spec import Job, Resources
 from orchestrator.cli.completion import NAME_AND_STAGE
@@ -130,14 +130,14 @@ def test_a_number_that_strict_json_has_not_is_read_again(tmp_path: Path) -> None
         read_plan(tmp_path)
 
 
-def test_a_record_is_changed_as_a_dataclass_is() -> None:
+def test_a_record_that_was_only_seen_again_is_unchanged() -> None:
     record = Record(name="a", stage="a", identity="i", folder="f", seen=1.0)
-    later = dataclasses.replace(record, seen=30.0)
-    assert (later.seen, later.name, dataclasses.replace(later, seen=1.0) == record) == (
+    later = replace(record, seen=30.0)
+    assert (later.seen, later.name, replace(later, seen=1.0) == record) == (
         30.0,
         "a",
         True,
     )
     assert unchanged([record], [later])
-    assert not unchanged([record], [dataclasses.replace(later, seen=90.0)])
-    assert not unchanged([record], [dataclasses.replace(later, state=JobState.FAILED)])
+    assert not unchanged([record], [replace(later, seen=90.0)])
+    assert not unchanged([record], [replace(later, state=JobState.FAILED)])

@@ -26,8 +26,9 @@ from orchestrator.errors import RunError
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.run import Run
-from orchestrator.scores.compare import COLUMNS, OPERATORS, condition, holds, pick, resolve
+from orchestrator.scores.compare import COLUMNS, OPERATORS, condition, holds
 from orchestrator.scores.results import reasons, render_results
+from orchestrator.scores.sides import pick, resolve
 from tests.support.builders import PLANNED
 from tests.support.cli import orch
 from tests.support.scores import Columns, share, write_scores

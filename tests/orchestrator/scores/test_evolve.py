@@ -28,9 +28,11 @@ from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.lookup import find_run, open_run
 from orchestrator.runs.run import Run
-from orchestrator.scores import evolution as kept
-from orchestrator.scores.evolution import Evolution, Known, assign, choose
-from orchestrator.scores.evolve import Request, evolve, source_of, trainings
+from orchestrator.scores.evaluation_jobs import assign, points
+from orchestrator.scores.evolution import Evolution, SeenCheckpoint, read_evolution
+from orchestrator.scores.evolve import evolve
+from orchestrator.scores.selection import choose
+from orchestrator.scores.trainings import Request, source_of, trainings
 from tests.support.builders import PLANNED
 from tests.support.cli import orch
 from tests.support.paths import ROOT
@@ -221,7 +223,7 @@ def test_a_checkpoint_that_the_training_deletes_stays_for_the_job_that_waits_and
     made, told = again(run)
     assert not (made.job_folder(first) / "models" / "checkpoints").exists()
     assert "train/arm=a: 2 checkpoints on disk, 0 new to the evolution, 0 to score" in told
-    assert len(kept.points(kept.read(made.folder) or pytest.fail("no evolution"))) == 3
+    assert len(points(read_evolution(made.folder) or pytest.fail("no evolution"))) == 3
 
 
 def test_what_was_deleted_before_anyone_looked_is_named(tmp_path: Path) -> None:
@@ -417,9 +419,9 @@ def test_a_process_with_an_older_plan_does_not_wipe_the_records_of_newer_jobs(
     assert {record["name"] for record in written} == {job.name for job in new.plan.jobs}
 
 
-def known(epochs: list[int]) -> list[Known]:
+def known(epochs: list[int]) -> list[SeenCheckpoint]:
     return [
-        Known(
+        SeenCheckpoint(
             training="t",
             axes={},
             checkpoint=f"e{epoch}",
@@ -467,7 +469,7 @@ def test_however_often_one_looks_weights_are_scored_once(
         for training, epoch, content in look:
             if not any((one.training, one.epoch) == (training, epoch) for one in evolution.known):
                 evolution.known.append(
-                    Known(
+                    SeenCheckpoint(
                         training=training,
                         axes={"arm": training},
                         checkpoint=f"e{epoch}",

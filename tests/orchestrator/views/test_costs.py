@@ -10,12 +10,26 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from engines.analysis.__main__ import run as report
+from engines.analysis.config import Config
+from engines.contract.program import Stop
+from engines.contract.results import write_results
+from engines.evaluation.config import Config as EvaluationConfig
 from jobs.spec import Resources
-from orchestrator.views.costs.hours import Start, wasted_seconds
+from orchestrator.description.profile import Profile
+from orchestrator.node.cost import cost_so_far, write_cost
+from orchestrator.planning.planner import make_plan
+from orchestrator.runs.create import create_run
+from orchestrator.runs.record import JobState
+from orchestrator.views.costs.hours import wasted_seconds
+from orchestrator.views.costs.starts import Start
+from orchestrator.views.costs.tables import spent
 from orchestrator.views.costs.usage import cpu_seconds, from_sacct, of_stage, with_accounting
-from tests.support.cli import orch
+from tests.support.cli import SMALL, launch, orch, the_run
 from tests.support.private_slurm import PrivateSlurm
+from tests.support.scores import share, write_scores
 
 
 def start(started: float, ended: float | None, outcome: str, **values: Any) -> Start:
@@ -208,3 +222,115 @@ def test_a_failed_attempt_is_wasted_and_the_node_measures_what_a_job_uses(tmp_pa
     shown = orch(tmp_path, "costs").stdout
     assert "once, arm=left" in shown
     assert "CPU-hours" in shown
+
+
+def exit_record(restart: int, started: float, ended: float, **values: Any) -> dict[str, Any]:
+    """What the node leaves at the end of a start."""
+    record = {"restart": restart, "started": started, "ended": ended, "host": "n1", "job_id": "7"}
+    outcome = {"results": True, "requeued": False, "exit_code": 0, "neighbours": 0}
+    return record | outcome | values
+
+
+def an_evaluation(out: Path, job: str, arm: Any) -> dict[str, Any]:
+    """Make a job's output that of a finished evaluation; returns it as an input of the report."""
+    write_scores(out, "last", {"math": share(5, 10)})
+    facts = {"checkpoints": [{"name": "last", "step": 1, "epoch": 1}]}
+    write_results(out, "evaluation", EvaluationConfig(models="m", data="d"), [], 1.0, facts)
+    axes = {"arm": arm, "seed": 0}
+    return {"job": job, "stage": "evaluate", "axes": axes, "folder": str(out)}
+
+
+def test_two_jobs_of_a_pack_on_one_gpu_for_an_hour_cost_one_gpu_hour(tmp_path: Path) -> None:
+    """`orch costs` says so, and so does the report, which reads what the node has left."""
+    (tmp_path / "trial.yaml").write_text(
+        "experiment: trial\nstages:\n  train: {command: 'echo {arm}', matrix: {arm: [one, two]}, pack: 2, "
+        "resources: {gpus: 1, cpus: 3, memory_gb: 4, minutes: 90}}\n"
+    )
+    plan = make_plan(tmp_path / "trial.yaml")
+    run = create_run(plan, Profile(kind="local"), tmp_path / "runs")
+    asked = vars(plan.jobs[0].resources)
+    records, told, inputs = [], [], []
+    for place, record in enumerate(run.load()):
+        record = replace(record, attempt=1, token=f"a+{place}", state=JobState.COMPLETED)
+        attempt, out = run.attempt_folder(record), run.out_folder(record)
+        attempt.mkdir(parents=True)
+        out.mkdir()
+        left = exit_record(0, 1000.0, 4600.0, neighbours=1, resources=asked)
+        (attempt / "exit.json").write_text(json.dumps(left))
+        write_cost(str(run.job_folder(record)), str(out), asked)
+        records.append(record)
+        told.append(json.loads((out / "cost.json").read_text()))
+        inputs.append(an_evaluation(out, record.name, run.by_name[record.name].axes["arm"]))
+    cost = spent(run, records, 5000.0).sum
+    assert cost.gpu_hours_used == 1.0
+    assert [one["gpu_hours"] for one in told] == [0.5, 0.5]
+    assert cost.cpu_hours_used == sum(one["cpu_hours"] for one in told) == 6.0
+    config = {"inputs": inputs, "compare": {"baseline": "one", "treatment": "two"}}
+    (tmp_path / "report").mkdir()
+    report(Config.model_validate(config), tmp_path / "report", Stop())
+    text = (tmp_path / "report" / "report.txt").read_text()
+    assert "Spent on 2 jobs: 2.000 hours, 6.000 CPU-hours, 1.000 GPU-hours." in text
+    assert told[0] == {
+        "schema": 1,
+        "seconds": 3600.0,
+        "cpu_hours": 3.0,
+        "gpu_hours": 0.5,
+        "attempts": 1,
+        "requeues": 0,
+        "hosts": ["n1"],
+        "cpus": 3,
+        "gpus": 1,
+        "memory_gb": 4,
+        "unknown": [],
+    }
+
+
+def test_every_start_of_a_job_counts_in_its_cost_and_a_lost_one_is_named(tmp_path: Path) -> None:
+    small = vars(Resources(gpus=1, cpus=2, memory_gb=4))
+    large = vars(Resources(gpus=4, cpus=2, memory_gb=8, nodes=2))
+    for number in (1, 2, 10):
+        (tmp_path / f"attempt-{number}").mkdir()
+    (tmp_path / "attempt-1" / "exit-0.json").write_text(json.dumps(exit_record(0, 0.0, 3600.0)))
+    (tmp_path / "attempt-1" / "exit.json").write_text(json.dumps(exit_record(1, 0.0, 1800.0)))
+    lost = {"restart": 0, "started": 0.0, "host": "n2", "job_id": "8"}
+    (tmp_path / "attempt-2" / "claim.json").write_text(json.dumps(lost))
+    (tmp_path / "attempt-2" / "exit.json").write_text('{"restart": 0, "star')
+    newest = exit_record(0, 0.0, 7200.0, host="n3", resources=large)
+    (tmp_path / "attempt-10" / "exit.json").write_text(json.dumps(newest))
+    found = cost_so_far(str(tmp_path), small)
+    assert found["gpu_hours"] == pytest.approx(1.5 + 2 * 8)
+    assert found["cpu_hours"] == pytest.approx(1.5 * 2 + 2 * 4)
+    assert (found["attempts"], found["requeues"], found["seconds"]) == (3, 1, 12600.0)
+    assert found["hosts"] == ["n1", "n2", "n3"]
+    assert (found["gpus"], found["cpus"], found["memory_gb"]) == (8, 4, 16)
+    assert found["unknown"] == ["attempt-2 started on n2 and left no exit record"]
+    unknown = cost_so_far(str(tmp_path / "nowhere"), None)
+    assert (unknown["gpus"], unknown["gpu_hours"]) == (None, 0.0)
+
+
+def test_the_node_leaves_the_cost_that_the_table_shows(tmp_path: Path) -> None:
+    """Alone, in a pack, and by a second attempt."""
+    stages = (
+        f"  pair: {{command: \"sh -c 'sleep 0.{{n}}'\", matrix: {{n: [1, 2]}}, pack: 2, {SMALL}}}\n"
+        "  twice:\n    command: \"sh -c 'cat $ORCH_OUT/../cost.json > first; "
+        f"test -e again && exit 0; "
+        f"touch again; exit 3'\"\n    {SMALL}\n"
+    )
+    launch(tmp_path, stages)
+    first = json.loads((tmp_path / "first").read_text())
+    assert first["unknown"] == [
+        f"attempt-1 started on {first['hosts'][0]} and left no exit record"
+    ], "while it runs"
+    assert orch(tmp_path, "retry").returncode == 0
+    orch(tmp_path, "status", "--watch")
+    document = json.loads(orch(tmp_path, "costs", "--json").stdout)
+    left = {
+        path.parent.parent.name: json.loads(path.read_text())
+        for path in the_run(tmp_path).glob("jobs/*/out/cost.json")
+    }
+    assert len(left) == 3
+    assert sum(one["attempts"] for one in left.values()) == document["all"]["starts"] == 4
+    assert sum(one["cpu_hours"] for one in left.values()) == pytest.approx(
+        document["all"]["cpu_hours_used"]
+    )
+    assert not any(one["unknown"] for one in left.values())

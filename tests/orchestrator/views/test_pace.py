@@ -1,6 +1,5 @@
 """How fast a job goes, whether its time limit comes first, and when it is called stalled."""
 
-import dataclasses
 import json
 import math
 import os
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.console import Console
 
 from orchestrator.description.profile import Profile
@@ -129,7 +129,7 @@ def test_status_why_and_json_call_a_stalled_job_stalled_also_among_many(tmp_path
         "seen": now,
         "source": "squeue",
     }
-    records = [dataclasses.replace(one, **running) for one in run.load()]
+    records = [replace(one, **running) for one in run.load()]
     for record, silent in zip(records, (3600.0, 5.0), strict=False):
         path = run.folder / record.folder / "out" / "progress.jsonl"
         path.parent.mkdir(parents=True)

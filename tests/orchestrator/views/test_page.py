@@ -5,31 +5,22 @@ import json
 import os
 import re
 import xml.etree.ElementTree as ElementTree
-from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from orchestrator.description.profile import Profile
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.record import JobState
-from orchestrator.views.page.drawings import (
-    Bar,
-    Curve,
-    StageBox,
-    counts_at,
-    depths,
-    direct,
-    graph,
-    plot,
-    span_text,
-    thinned,
-    timeline,
-)
-from orchestrator.views.page.page import bars, gather, page
+from orchestrator.views.page.curves import Curve, plot, thinned
+from orchestrator.views.page.facts import bars, gather
+from orchestrator.views.page.graph import StageBox, columns, direct_arrows, graph
+from orchestrator.views.page.page import page
+from orchestrator.views.page.timeline import Bar, counts_at, span_text, timeline
 from tests.support.cli import SMALL, orch
 
 VOID = {"meta", "link", "br", "img"}
@@ -76,7 +67,7 @@ def bar(number: int, state: JobState = JobState.COMPLETED, job: str | None = Non
         started=number + 5.0,
         ended=number + 50.0,
         state=state,
-        told="<told & more>",
+        hint="<told & more>",
     )
 
 
@@ -144,7 +135,7 @@ def test_stages_stand_right_of_what_they_need_and_no_arrow_says_what_a_longer_wa
         )
         for n, before in enumerate(needs)
     ]
-    column, arrows = depths(stages), {(a, b) for a, b, _ in direct(stages)}
+    column, arrows = columns(stages), {(a, b) for a, b, _ in direct_arrows(stages)}
     assert all(column[a] < column[b] for a, b in arrows)
 
     def reach(edges: set[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -13,7 +13,7 @@ from textual.widgets import Static
 from orchestrator.runs.lookup import open_run
 from orchestrator.runs.record import JobState, Record
 from orchestrator.views.watch.app import Watch
-from orchestrator.views.watch.rows import MOST, chosen, log_text
+from orchestrator.views.watch.rows import MOST_LINES, Filter, chosen, log_text
 from orchestrator.views.watch.screens import Question, Runs
 from tests.support.cli import ORCH
 
@@ -190,8 +190,8 @@ def test_of_ten_thousand_jobs_those_that_matter_now_are_shown() -> None:
         state=JobState.FAILED,
         reason="NaN",
     )
-    shown = chosen(records, "all", "")
-    assert len(shown) == MOST
+    shown = chosen(records, Filter())
+    assert len(shown) == MOST_LINES
     assert shown[0].name == "train/n=7000"
-    assert [one.name for one in chosen(records, "all", "nan")] == ["train/n=7000"]
-    assert chosen(records, "active", "") == []
+    assert [one.name for one in chosen(records, Filter(text="nan"))] == ["train/n=7000"]
+    assert chosen(records, Filter(states="active")) == []

@@ -1,0 +1,173 @@
+"""The jobs of an evolution: which evaluation scores which checkpoints, and what the report shows.
+
+In: the evolution, the checkpoints that are wanted, and how they are scored. Out: new parts and
+reports in the evolution, and the jobs that follow from all of them. Pure. Called by evolve.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from jobs.spec import Job, Resources
+from jobs.stages import Point, folder_names, identity, job_name
+from orchestrator.planning.plan import RUN
+from orchestrator.runs.layout import OUT
+from orchestrator.scores.evolution import (
+    EvaluationPart,
+    Evolution,
+    ReportJob,
+    ScoreLocation,
+    SeenCheckpoint,
+)
+
+REPORT = "analysis.evolution"
+"""The engine that writes the report."""
+
+
+def assign(
+    evolution: Evolution,
+    training: str,
+    axes: Point,
+    wanted: Sequence[SeenCheckpoint],
+    per_job: int | None,
+) -> list[EvaluationPart]:
+    """Take the wanted checkpoints of a training into the report, and put those that nobody scores
+    yet into new jobs of at most ``per_job``; None: one job."""
+    unscored: dict[str, SeenCheckpoint] = {}
+    for one in reversed(wanted):  # of the same weights the earliest checkpoint is scored
+        if one.fingerprint not in evolution.scored:
+            unscored[one.fingerprint] = one
+    left = sorted(unscored.values(), key=lambda one: (one.step, one.checkpoint))
+    size = per_job or max(1, len(left))
+    parts = []
+    for first in range(0, len(left), size):
+        parts.append(add_part(evolution, training, axes, left[first : first + size]))
+    for one in wanted:
+        key = (training, one.checkpoint)
+        if key not in evolution.taken:
+            evolution.taken.append(key)
+    return parts
+
+
+def add_part(
+    evolution: Evolution, training: str, axes: Point, checkpoints: Sequence[SeenCheckpoint]
+) -> EvaluationPart:
+    """One new evaluation job for these checkpoints."""
+    number = 1 + sum(part.training == training for part in evolution.parts)
+    point = {**axes, "part": number}
+    name = job_name("evaluate", point)
+    folders = {part.folder for part in evolution.parts}
+    folder = f"jobs/{folder_names([name])[name]}"
+    if folder in folders:  # two trainings with the same axes
+        folder = f"{folder}-{len(folders)}"
+    part = EvaluationPart(
+        name=name,
+        training=training,
+        axes=point,
+        folder=folder,
+        checkpoints={one.checkpoint: one.fingerprint for one in checkpoints},
+    )
+    evolution.parts.append(part)
+    for one in checkpoints:
+        evolution.scored[one.fingerprint] = ScoreLocation(
+            folder=f"{RUN}/{folder}/{OUT}", checkpoint=one.checkpoint, job=name
+        )
+    return part
+
+
+def points(evolution: Evolution) -> list[dict[str, Any]]:
+    """The taken checkpoints, each with the place of its scores, as the report's config has them."""
+    found = []
+    for one in evolution.shown():
+        location = evolution.scored[one.fingerprint]
+        found.append(
+            {
+                "training": one.training,
+                "axes": one.axes,
+                "checkpoint": one.checkpoint,
+                "step": one.step,
+                "epoch": one.epoch,
+                "folder": location.folder,
+                "evaluated_as": location.checkpoint,
+            }
+        )
+    return found
+
+
+def new_report(
+    evolution: Evolution, trainings: list[dict[str, Any]], config: dict[str, Any]
+) -> ReportJob | None:
+    """A report on all taken checkpoints, if there is none yet; it follows the evaluations that it
+    needs."""
+    count = len(evolution.taken)
+    if count == 0 or any(report.count == count for report in evolution.reports):
+        return None
+    needed = {evolution.scored[one.fingerprint].job for one in evolution.shown()}
+    report = ReportJob(
+        count=count,
+        config={
+            **config,
+            "points": points(evolution),
+            "trainings": trainings,
+            "pruned": evolution.pruned,
+        },
+        after=tuple(part.name for part in evolution.parts if part.name in needed),
+    )
+    evolution.reports.append(report)
+    return report
+
+
+def jobs_of(
+    evolution: Evolution, config: dict[str, Any], evaluate: Resources, report: Resources
+) -> list[Job]:
+    """Every job of the evolution as it is now.
+
+    Args:
+        config: of the evaluations, but for the models.
+        evaluate: what an evaluation asks for.
+        report: what a report asks for.
+    """
+    jobs = {part.name: evaluate_job(part, config, evaluate) for part in evolution.parts}
+    for one in evolution.reports:
+        parents = [jobs[name].identity for name in one.after]
+        job = report_job(one, parents, report)
+        jobs[job.name] = job
+    return list(jobs.values())
+
+
+def evaluate_job(part: EvaluationPart, config: dict[str, Any], resources: Resources) -> Job:
+    """The job that scores a part's checkpoints; its identity holds their content, not where they
+    lie."""
+    models = {"folder": f"{RUN}/{part.folder}/models", "checkpoints": "all"}
+    # Samples that are reused are the same as new ones.
+    decides: dict[str, Any] = {key: value for key, value in config.items() if key != "reuse"}
+    decides["models"] = sorted(part.checkpoints.values())
+    return Job(
+        name=part.name,
+        stage="evaluate",
+        axes=part.axes,
+        engine="evaluation",
+        command=None,
+        config={**config, "models": models},
+        resources=resources,
+        folder=part.folder,
+        identity=identity("evaluation", None, decides, [], {}),
+    )
+
+
+def report_job(report: ReportJob, parents: list[str], resources: Resources) -> Job:
+    """The job that writes a report; ``parents``: identities of the evaluations it follows."""
+    point: Point = {"checkpoints": report.count}
+    return Job(
+        name=job_name("report", point),
+        stage="report",
+        axes=point,
+        engine=REPORT,
+        command=None,
+        config=report.config,
+        resources=resources,
+        after=report.after,
+        folder=f"jobs/report.checkpoints-{report.count}",
+        identity=identity(REPORT, None, report.config, parents, {}),
+    )

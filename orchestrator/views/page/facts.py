@@ -1,0 +1,215 @@
+"""What a run's page shows, before it is HTML.
+
+In: a run, its records, and what lies in its folder. Out: ``Facts``, and from them the stages, bars
+and tables of the page. Called by page.py. A run of ten thousand jobs gives tables and drawings of
+the same size as one of a hundred.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from msgspec.structs import replace
+
+from engines.contract.progress import read_progress
+from orchestrator.lifecycle import gates
+from orchestrator.lifecycle.failure_causes import alike
+from orchestrator.runs.provenance import launches, summary
+from orchestrator.runs.record import FAILED, JobState, Record
+from orchestrator.runs.redaction import redacted
+from orchestrator.runs.run import Run
+from orchestrator.views.costs.starts import Start
+from orchestrator.views.costs.tables import Spent, spent
+from orchestrator.views.page.curves import Curve
+from orchestrator.views.page.graph import StageBox
+from orchestrator.views.page.timeline import Bar
+from orchestrator.views.status import clock, elapsed, folded, progress_text, row
+
+METRICS = ("validation_reward_mean", "validation_accuracy", "train_reward_mean", "loss")
+"""The first two of these that a job's progress reports are drawn."""
+DRAWN_METRICS = 2
+SAMPLED = 48
+"""Jobs of a stage whose progress is read for its curves, spread over the stage."""
+LISTED = 400
+"""Lines of the table of jobs; failed jobs come first."""
+OUTCOMES = {
+    "running": JobState.RUNNING,
+    "results": JobState.COMPLETED,
+    "requeued": JobState.PENDING,
+    "stopped": JobState.PREEMPTED,
+    "died": JobState.FAILED,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """All that a page shows."""
+
+    run: Run
+    records: Sequence[Record]
+    trouble: str
+    """Why the scheduler could not be asked, if so."""
+    now: float
+    spent: Spent
+    curves: dict[tuple[str, str], list[Curve]]
+    """By stage and metric."""
+    gates: Sequence[dict[str, Any]]
+    """Decisions, as the gates keep them."""
+    launches: Sequence[tuple[float, str, str]]
+    """When, by which command, from which code."""
+
+
+def gather(run: Run, records: Sequence[Record], trouble: str, now: float) -> Facts:
+    """Read everything that the page shows. It is for others to read, so secrets that a job has
+    printed are taken out of the reasons."""
+    clean = {reason: redacted(reason) for reason in {record.reason for record in records}}
+    shown = []
+    for record in records:
+        if clean[record.reason] == record.reason:
+            shown.append(record)
+        else:
+            shown.append(replace(record, reason=clean[record.reason]))
+    decisions = [gates.kept(run, stage) for stage in run.plan.gates]
+    return Facts(
+        run=run,
+        records=shown,
+        trouble=trouble,
+        now=now,
+        spent=spent(run, shown, now),
+        curves=read_curves(run, shown),
+        gates=[decision for decision in decisions if decision is not None],
+        launches=[(one["time"], one["action"], summary(one)) for one in launches(run.folder)],
+    )
+
+
+def read_curves(run: Run, records: Sequence[Record]) -> dict[tuple[str, str], list[Curve]]:
+    """Curves by stage and metric, of a sample of the jobs of a large stage."""
+    started: dict[str, list[Record]] = {}
+    for record in records:
+        if record.attempt:
+            started.setdefault(record.stage, []).append(record)
+    curves: dict[tuple[str, str], list[Curve]] = {}
+    for stage, members in started.items():
+        every = max(1, -(-len(members) // SAMPLED))
+        for record in members[::every]:
+            for metric, curve in job_curves(run, record):
+                curves.setdefault((stage, metric), []).append(curve)
+    return curves
+
+
+def job_curves(run: Run, record: Record) -> list[tuple[str, Curve]]:
+    """The curves of one job, with their metrics."""
+    lines = read_progress(run.out_folder(record))
+    reported = [name for name in METRICS if any(name in line["metrics"] for line in lines)]
+    curves = []
+    for metric in reported[:DRAWN_METRICS]:
+        points = []
+        for line in lines:
+            if metric in line["metrics"]:
+                points.append((float(line["step"]), float(line["metrics"][metric])))
+        curves.append((metric, Curve(label=label(run, record), points=points)))
+    return curves
+
+
+def label(run: Run, record: Record) -> str:
+    """What tells a curve apart: the job's axes but for the seed."""
+    axes = run.by_name[record.name].axes
+    words = [f"{axis}={value}" for axis, value in axes.items() if axis != "seed"]
+    return ", ".join(words) or record.stage
+
+
+def stage_boxes(run: Run, records: Iterable[Record]) -> list[StageBox]:
+    """The stages in the order of the plan."""
+    counts: dict[str, Counter[JobState]] = {}
+    for record in records:
+        counts.setdefault(record.stage, Counter())[record.state] += 1
+    stage_of = {job.name: job.stage for job in run.plan.jobs}
+    needs: dict[str, set[str]] = {}
+    for job in run.plan.jobs:
+        needs.setdefault(job.stage, set()).update(stage_of[name] for name in job.after)
+    judged: dict[str, set[str]] = {}
+    for stage, conditions in run.plan.gates.items():
+        for condition in conditions:
+            judged.setdefault(stage, set()).update(stage_of[name] for name in condition.jobs)
+    return [
+        StageBox(
+            name=stage,
+            counts=dict(states),
+            needs=frozenset(needs[stage] - {stage}),
+            gates=frozenset(judged.get(stage, ())),
+        )
+        for stage, states in counts.items()
+    ]
+
+
+def bars(facts: Facts) -> list[Bar]:
+    """Every start, with the wait before the first one of a job's newest attempt."""
+    by_name = {record.name: record for record in facts.records}
+    drawn = []
+    for start in facts.spent.starts:
+        record = by_name[start.job]
+        newest = start.attempt == record.attempt
+        state = OUTCOMES[start.outcome]
+        if state is JobState.FAILED and newest and record.state in FAILED:
+            state = record.state  # the scheduler may know better how it died
+        drawn.append(
+            Bar(
+                job=start.job,
+                stage=record.stage,
+                submitted=record.submitted if newest and not start.restart else None,
+                started=start.started,
+                ended=start.started if start.ended is None else start.ended,
+                state=state,
+                hint=hint(start, record),
+            )
+        )
+    return drawn
+
+
+def hint(start: Start, record: Record) -> str:
+    """One line on a start: job, which attempt, how it ended, how long it took."""
+    again = f", attempt {start.attempt}" if start.attempt > 1 else ""
+    if start.restart:
+        again += f", restart {start.restart}"
+    ended = start.outcome
+    if start.outcome == "died" and start.attempt == record.attempt and record.reason:
+        ended = record.reason
+    return f"{start.job}{again}: {clock(start.seconds)}, {ended}"
+
+
+def death_rows(facts: Facts) -> list[list[str]]:
+    """Which jobs died, how, and why; jobs of a stage that died of the same cause share a line."""
+    groups: dict[tuple[str, str, str], list[Record]] = {}
+    for record in facts.records:
+        if record.state in FAILED:
+            cause = record.stage, str(record.state), alike(record.reason)
+            groups.setdefault(cause, []).append(record)
+    lines = []
+    for (stage, state, _), members in sorted(groups.items(), key=lambda item: -len(item[1])):
+        first = members[0]
+        names = first.name
+        if len(members) > 1:
+            names = f"{len(members)} jobs of {stage}, such as {first.name}"
+        lines.append([names, state, first.reason or "no reason is known"])
+    return lines
+
+
+def job_rows(facts: Facts) -> list[list[str]]:
+    """The table of jobs: name, state, time, host, progress or reason; like jobs of a large run
+    share a line."""
+    ordered = sorted(facts.records, key=lambda record: record.state not in FAILED)
+    lines = []
+    for members in folded(ordered, every=False)[:LISTED]:
+        first = members[0]
+        values = row(facts.run, first, facts.now)
+        if len(members) == 1:
+            words = progress_text(values, facts.now) or values["reason"]
+            lasted = clock(elapsed(first, facts.now))
+            lines.append([first.name, values["state"], lasted, values["host"] or "", words])
+        else:
+            names = f"{len(members)} jobs, {first.name} to {members[-1].name}"
+            lines.append([names, values["state"], "", "", values["reason"]])
+    return lines
