@@ -81,7 +81,7 @@ class Table:
 
     def html(self) -> str:
         """A table of a page; a class of its row sets a task in."""
-        return rows(self.head, self.rows, self.kinds)
+        return html_table(self.head, self.rows, self.kinds)
 
     def _set_in(self) -> list[list[str]]:
         """The rows with a dash before those that a page would set in."""
@@ -99,7 +99,7 @@ def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([first, *others]).rstrip()
 
 
-def rows(head: list[str], body: list[list[str]], kinds: list[str] | None = None) -> str:
+def html_table(head: list[str], body: list[list[str]], kinds: list[str] | None = None) -> str:
     """A table of a page; ``kinds`` are classes of its rows. A wide one is set smaller, a wider one
     has intervals below their values."""
     characters = 0
