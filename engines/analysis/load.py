@@ -16,9 +16,15 @@ from typing import Any
 from engines.analysis.comparable import Conditions
 from engines.analysis.config import Config
 from engines.contract.config import ConfigError
-from engines.contract.cost import COST_FILE, Cost, read_cost
 from engines.contract.progress import read_progress
-from engines.contract.results import ResultSource, Row, read_results
+from engines.contract.results import (
+    COST_FILE,
+    Cost,
+    ResultSource,
+    Row,
+    read_cost,
+    read_results,
+)
 from engines.shared.data.contamination import overlap
 from engines.shared.reporting.sources import Sources
 

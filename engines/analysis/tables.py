@@ -13,7 +13,7 @@ from engines.analysis.comparison import MACRO, Line
 from engines.analysis.expected import Expected
 from engines.analysis.load import Behaviour, JobCost, Task
 from engines.analysis.report import Report
-from engines.contract.cost import Cost
+from engines.contract.results import Cost
 from engines.shared.reporting.sources import labels
 from engines.shared.reporting.statistics import Interval
 from engines.shared.reporting.tables import Table
