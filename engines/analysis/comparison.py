@@ -1,4 +1,9 @@
-"""Compares the two arms, problem by problem: domains, their tasks, and the macro mean."""
+"""Compares the two arms, problem by problem: domains, their tasks, and the macro mean.
+
+In: the scores of both arms, seed by seed. Out: one ``Line`` per row of the main table, with the
+score of each arm, their difference, and its p-value. Called by report.py; expected.py and the
+evolution use ``pooled`` and ``score_of``.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engines.analysis.config import Config
-from engines.analysis.load import Scores
+from engines.analysis.load import Scores, Task
 from engines.contract.config import ConfigError
 from engines.shared.reporting.statistics import (
     Array,
@@ -24,6 +29,9 @@ from engines.shared.reporting.statistics import (
 MACRO = "macro mean"
 LEVEL = 0.05
 """A p-value below it counts as evidence."""
+NOTHING_SCORED = "no problem was scored in both arms"
+Arms = dict[str, dict[str, Scores]]
+"""arm -> seed -> scores; the baseline first."""
 
 
 @dataclass(frozen=True)
@@ -55,41 +63,11 @@ class Line:
     """Why there is no difference; empty if there is one."""
 
 
-def check_items(found: dict[str, dict[str, Scores]], word: str = "seed ") -> None:
-    """ConfigError unless every evaluation saw the same problems; ``word`` says what tells the
-    evaluations of an arm apart."""
-    sets = [
-        (f"{arm}, {word}{seed}", {task: set(items) for task, items in scores.items()})
-        for arm, seeds in found.items()
-        for seed, scores in seeds.items()
-    ]
-    for name, items in sets[1:]:
-        for task in sorted(items.keys() | sets[0][1].keys()):
-            ours, first = items.get(task, set()), sets[0][1].get(task, set())
-            if ours != first:
-                raise ConfigError(
-                    f"not comparable: {task[1]} has {len(first)} problems in {sets[0][0]} "
-                    f"and {len(ours)} in {name}, "
-                    f"{len(ours & first)} in common; evaluate both on the same data"
-                )
-
-
-def pooled(seeds: dict[str, Scores], task: tuple[str, str]) -> dict[str, float]:
-    """Mean over samples, then over seeds, of each problem that every seed could score."""
-    first = next(iter(seeds.values()))
-    means = {
-        item: [np.mean(s[task][item]) for s in seeds.values() if s[task][item]]
-        for item in first[task]
-    }
-    return {
-        item: float(np.mean(values)) for item, values in means.items() if len(values) == len(seeds)
-    }
-
-
 @dataclass(frozen=True)
 class Pair:
-    """Both arms' values on the problems that both could score."""
+    """Both arms' values on the problems of one task that both could score."""
 
+    task: str
     baseline: Array
     treatment: Array
     total: int
@@ -100,145 +78,193 @@ class Pair:
     """Mean difference over all ``total`` problems, with 0 or 1 in the place of a missing score
     (Manski 1989)."""
 
+    @property
+    def empty(self) -> bool:
+        """Whether no problem has a score in both arms."""
+        return len(self.baseline) == 0
+
+
+def compare(arms: Arms, config: Config, missing: list[str]) -> list[Line]:
+    """One line per domain (and per task where it has several), then the macro mean over domains.
+
+    A domain is the mean over its tasks, the macro mean the mean over domains. What cannot be
+    compared is named, and so is the macro; problems left out are counted in ``missing``.
+    """
+    domains: dict[str, list[Task]] = {}
+    for task in sorted(_any_scores(arms)):
+        domains.setdefault(task[0], []).append(task)
+    lines: list[Line] = []
+    pairs: list[Pair] = []
+    weights: list[float] = []
+    for domain, tasks in domains.items():
+        of_domain = [paired(arms, task, missing) for task in tasks]
+        lines += domain_lines(domain, of_domain, config)
+        pairs += of_domain
+        weights += [1 / len(tasks) / len(domains)] * len(tasks)
+    without = [line.name for line in lines if line.missing and not line.task]
+    if without or not pairs:
+        reason = f"no macro mean: missing domains {', '.join(without) or '(all)'}"
+        return [*adjust(lines), Line(MACRO, 0, missing=reason)]
+    macro = line_of(MACRO, pairs, weights, config)
+    return [*adjust(lines), replace(macro, adjusted=macro.p_value)]
+
+
+def _any_scores(arms: Arms) -> Scores:
+    """The scores of one evaluation: all have the same tasks and problems."""
+    seeds = next(iter(arms.values()))
+    return next(iter(seeds.values()))
+
+
+def domain_lines(domain: str, pairs: list[Pair], config: Config) -> list[Line]:
+    """The line of a domain, then those of its tasks where it has several."""
+    empty = [pair.task for pair in pairs if pair.empty]
+    if empty:
+        which = f": {', '.join(empty)}" if len(pairs) > 1 else ""
+        total = sum(pair.total for pair in pairs)
+        lines = [Line(domain, 0, missing=NOTHING_SCORED + which, total=total)]
+    else:
+        lines = [line_of(domain, pairs, [1 / len(pairs)] * len(pairs), config)]
+    if len(pairs) == 1:
+        return lines
+    for pair in pairs:
+        line = Line(pair.task, 0, missing=NOTHING_SCORED, total=pair.total)
+        if not pair.empty:
+            line = line_of(pair.task, [pair], [1.0], config)
+        lines.append(replace(line, task=True))
+    return lines
+
+
+def line_of(name: str, pairs: list[Pair], weights: list[float], config: Config) -> Line:
+    """The numbers of one line, from its groups of problems (one per task) and their weights.
+
+    Every number estimates the same thing: the weighted mean over tasks of the mean over a task's
+    problems. The weights sum to one.
+    """
+    baseline = [pair.baseline for pair in pairs]
+    treatment = [pair.treatment for pair in pairs]
+    # Problem by problem: what makes a problem hard is in both arms, and cancels.
+    differences = [pair.treatment - pair.baseline for pair in pairs]
+    exact = len(pairs) == 1 and pairs[0].single and _zeros_and_ones(*baseline, *treatment)
+    if exact:
+        p_value, test = mcnemar(differences[0]), "McNemar, exact"
+    else:
+        p_value = sign_flip(differences, config.seed, config.draws, weights)
+        test = "sign flips"
+    worst = best = 0.0
+    for pair, weight in zip(pairs, weights, strict=True):
+        worst += weight * pair.extremes[0]
+        best += weight * pair.extremes[1]
+    return Line(
+        name,
+        # Problems with a score in both arms, of ``total``.
+        n=sum(len(values) for values in baseline),
+        # Each arm's score, with an interval over the choice of problems.
+        baseline=score_of(baseline, weights, config.seed, config.draws),
+        treatment=score_of(treatment, weights, config.seed, config.draws),
+        # Treatment minus baseline; narrower than the two above where the arms solve alike problems.
+        difference=paired_bootstrap(differences, config.seed, config.draws, weights),
+        # How often arms that are equal would differ by so much; ``adjust`` corrects it.
+        p_value=p_value,
+        # The true difference that so many problems find with 80 % power.
+        detectable=minimum_detectable(differences, weights),
+        total=sum(pair.total for pair in pairs),
+        extremes=(worst, best),
+        test=test,
+    )
+
 
 def score_of(groups: list[Array], weights: list[float], seed: int, draws: int) -> Interval:
     """One arm's score: Wilson for a single group of 0/1 values, else bootstrap."""
-    if len(groups) == 1 and bool(np.isin(groups[0], (0.0, 1.0)).all()):
+    if len(groups) == 1 and _zeros_and_ones(groups[0]):
         return wilson(float(groups[0].sum()), len(groups[0]))
     return paired_bootstrap(groups, seed, draws, weights, low=0.0)
 
 
-def line_of(
-    name: str, pairs: list[Pair], weights: list[float], config: Config, task: bool = False
-) -> Line:
-    """Scores of both arms and their difference, each group of problems with its weight."""
-    left, right = [pair.baseline for pair in pairs], [pair.treatment for pair in pairs]
-    apart = [b - a for a, b in zip(left, right, strict=True)]
-    exact = (
-        len(pairs) == 1
-        and pairs[0].single
-        and bool(np.isin(np.concatenate([*left, *right]), (0.0, 1.0)).all())
-    )
-    p_value = mcnemar(apart[0]) if exact else sign_flip(apart, config.seed, config.draws, weights)
-    worst, best = (
-        sum(weight * pair.extremes[side] for pair, weight in zip(pairs, weights, strict=True))
-        for side in (0, 1)
-    )
-    baseline, treatment = (
-        score_of(side, weights, config.seed, config.draws) for side in (left, right)
-    )
-    return Line(
-        name,
-        sum(map(len, left)),
-        baseline,
-        treatment,
-        paired_bootstrap(apart, config.seed, config.draws, weights),
-        minimum_detectable(apart, weights),
-        p_value,
-        task=task,
-        total=sum(pair.total for pair in pairs),
-        extremes=(worst, best),
-        test="McNemar, exact" if exact else "sign flips",
-    )
+def _zeros_and_ones(*groups: Array) -> bool:
+    """Whether every value is 0 or 1."""
+    return all(bool(np.isin(group, (0.0, 1.0)).all()) for group in groups)
 
 
-def paired(arms: dict[str, dict[str, Scores]], task: tuple[str, str], missing: list[str]) -> Pair:
+def paired(arms: Arms, task: Task, missing: list[str]) -> Pair:
     """Both arms' values on the problems that both could score; the others are counted in
     ``missing``, arm by arm."""
     values = {arm: pooled(seeds, task) for arm, seeds in arms.items()}
     left, right = values.values()
     common = sorted(left.keys() & right.keys())
-    items = next(iter(next(iter(arms.values())).values()))[task]
-    total = len(items)
-    if len(common) < total:
-        gone = [
-            f"{total - len(found)} without a score in {arm}"
-            for arm, found in values.items()
-            if len(found) < total
+    problems = list(_any_scores(arms)[task])
+    if len(common) < len(problems):
+        without = [
+            f"{len(problems) - len(scored)} without a score in {arm}"
+            for arm, scored in values.items()
+            if len(scored) < len(problems)
         ]
-        missing.append(f"{task[1]}: {len(common)} of {total} problems: {', '.join(gone)}")
-    single = all(
-        len(seeds) == 1
-        and all(len(scores[task][item]) == 1 for scores in seeds.values() for item in common)
-        for seeds in arms.values()
-    )
-    worst, best = (
-        float(np.mean([right.get(item, full) - left.get(item, 1 - full) for item in items]))
-        for full in (0.0, 1.0)
-    )
+        missing.append(
+            f"{task[1]}: {len(common)} of {len(problems)} problems: {', '.join(without)}"
+        )
+    # A score that is missing counts 0 where it would help the treatment, then where it would not.
+    worst = [right.get(problem, 0.0) - left.get(problem, 1.0) for problem in problems]
+    best = [right.get(problem, 1.0) - left.get(problem, 0.0) for problem in problems]
     return Pair(
-        np.array([left[item] for item in common]),
-        np.array([right[item] for item in common]),
-        total,
-        single,
-        (worst, best),
+        task=task[1],
+        baseline=np.array([left[problem] for problem in common]),
+        treatment=np.array([right[problem] for problem in common]),
+        total=len(problems),
+        single=all(_one_sample(seeds, task, common) for seeds in arms.values()),
+        extremes=(float(np.mean(worst)), float(np.mean(best))),
     )
 
 
-def compare(arms: dict[str, dict[str, Scores]], config: Config, missing: list[str]) -> list[Line]:
-    """One line per domain (and per task where it has several), then the macro mean over domains;
-    ``arms`` are baseline and treatment.
+def pooled(seeds: dict[str, Scores], task: Task) -> dict[str, float]:
+    """Mean over samples, then over seeds, of each problem that every seed could score."""
+    first = next(iter(seeds.values()))
+    means = {}
+    for problem in first[task]:
+        samples = [scores[task][problem] for scores in seeds.values()]
+        if all(samples):
+            means[problem] = float(np.mean([np.mean(values) for values in samples]))
+    return means
 
-    A domain is the mean over its tasks, the macro mean the mean over domains. What cannot be
-    compared is named, and so is the macro.
-    """
-    tasks: dict[str, list[tuple[str, str]]] = {}
-    for task in sorted(next(iter(next(iter(arms.values())).values()))):
-        tasks.setdefault(task[0], []).append(task)
-    lines: list[Line] = []
-    pairs: list[Pair] = []
-    weights: list[float] = []
-    for domain, members in tasks.items():
-        found = [paired(arms, task, missing) for task in members]
-        empty = [
-            task[1] for task, pair in zip(members, found, strict=True) if not len(pair.baseline)
-        ]
-        if empty:
-            which = f": {', '.join(empty)}" if len(members) > 1 else ""
-            lines.append(
-                Line(
-                    domain,
-                    0,
-                    missing=f"no problem was scored in both arms{which}",
-                    total=sum(pair.total for pair in found),
-                )
-            )
-        else:
-            lines.append(line_of(domain, found, [1 / len(found)] * len(found), config))
-        if len(members) > 1:
-            lines += [
-                line_of(task[1], [pair], [1.0], config, task=True)
-                if len(pair.baseline)
-                else Line(
-                    task[1],
-                    0,
-                    missing="no problem was scored in both arms",
-                    task=True,
-                    total=pair.total,
-                )
-                for task, pair in zip(members, found, strict=True)
-            ]
-        pairs += found
-        weights += [1 / len(found) / len(tasks)] * len(found)
-    gone = [line.name for line in lines if line.missing and not line.task]
-    if gone or not pairs:
-        return [
-            *adjust(lines),
-            Line(MACRO, 0, missing=f"no macro mean: missing domains {', '.join(gone) or '(all)'}"),
-        ]
-    macro = line_of(MACRO, pairs, weights, config)
-    return [*adjust(lines), replace(macro, adjusted=macro.p_value)]
+
+def _one_sample(seeds: dict[str, Scores], task: Task, problems: list[str]) -> bool:
+    """Whether an arm has one seed, and one sample of each problem."""
+    if len(seeds) > 1:
+        return False
+    (scores,) = seeds.values()
+    return all(len(scores[task][problem]) == 1 for problem in problems)
 
 
 def adjust(lines: list[Line]) -> list[Line]:
-    """Correct p-values for how many were looked at: domains among domains, tasks among tasks."""
-    domains = [i for i, line in enumerate(lines) if line.p_value is not None and not line.task]
-    tasks = [i for i, line in enumerate(lines) if line.p_value is not None and line.task]
-    adjusted = dict(zip(domains, holm([lines[i].p_value or 0.0 for i in domains]), strict=True))
-    adjusted |= zip(
-        tasks, benjamini_hochberg([lines[i].p_value or 0.0 for i in tasks]), strict=True
-    )
-    return [
-        replace(line, adjusted=adjusted[i]) if i in adjusted else line
-        for i, line in enumerate(lines)
-    ]
+    """Correct p-values for how many were looked at: domains among domains (Holm), tasks among tasks
+    (Benjamini and Hochberg)."""
+    domains: dict[int, float] = {}
+    tasks: dict[int, float] = {}
+    for place, line in enumerate(lines):
+        if line.p_value is not None:
+            family = tasks if line.task else domains
+            family[place] = line.p_value
+    adjusted = list(lines)
+    for family, correct in ((domains, holm), (tasks, benjamini_hochberg)):
+        corrected = correct(list(family.values()))
+        for place, p_value in zip(family, corrected, strict=True):
+            adjusted[place] = replace(lines[place], adjusted=p_value)
+    return adjusted
+
+
+def check_items(arms: Arms, word: str = "seed ") -> None:
+    """ConfigError unless every evaluation saw the same problems; ``word`` says what tells the
+    evaluations of an arm apart."""
+    evaluations: list[tuple[str, dict[Task, set[str]]]] = []
+    for arm, seeds in arms.items():
+        for seed, scores in seeds.items():
+            problems = {task: set(items) for task, items in scores.items()}
+            evaluations.append((f"{arm}, {word}{seed}", problems))
+    first_name, first = evaluations[0]
+    for name, problems in evaluations[1:]:
+        for task in sorted(problems.keys() | first.keys()):
+            here, there = problems.get(task, set()), first.get(task, set())
+            if here != there:
+                raise ConfigError(
+                    f"not comparable: {task[1]} has {len(there)} problems in {first_name} "
+                    f"and {len(here)} in {name}, {len(here & there)} in common; "
+                    "evaluate both on the same data"
+                )

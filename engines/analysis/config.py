@@ -1,5 +1,9 @@
 """The report of an experiment: two arms compared problem by problem, curves over training, what ran
-where."""
+where.
+
+In: an experiment file's ``config``, to which the planner adds the inputs. Out: ``Config``. Light:
+the login node checks it before anything is queued.
+"""
 
 from __future__ import annotations
 

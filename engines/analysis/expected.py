@@ -1,5 +1,9 @@
 """Expected against actual: does a model trained on several tasks beat the best of the models
-trained on one?"""
+trained on one?
+
+In: the scores of the specialists and of the treatment. Out: one ``Expected`` per domain. Called by
+report.py.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ import numpy as np
 
 from engines.analysis.comparison import pooled, score_of
 from engines.analysis.config import Config
-from engines.analysis.load import Scores
+from engines.analysis.load import Scores, Task
 from engines.shared.reporting.statistics import (
     Array,
     Interval,
@@ -19,9 +23,10 @@ from engines.shared.reporting.statistics import (
     sign_flip,
 )
 
-Task = tuple[str, str]
 Values = dict[Task, dict[str, float]]
 """task -> item_id -> mean over samples and seeds."""
+Problems = dict[Task, list[str]]
+"""task -> item_ids, sorted."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +48,6 @@ class Expected:
     """``p_value`` after Holm over domains."""
 
 
-def groups(values: Values, tasks: list[Task], items: dict[Task, list[str]]) -> list[Array]:
-    """Per task the values of ``items``."""
-    return [np.array([values[task][item] for item in items[task]]) for task in tasks]
-
-
 def expect(
     specialists: dict[str, dict[str, Scores]], treatment: dict[str, Scores], config: Config
 ) -> list[Expected]:
@@ -63,21 +63,35 @@ def expect(
     others = {
         name: {task: pooled(seeds, task) for task in tasks} for name, seeds in specialists.items()
     }
-    common = {
-        task: sorted(set(actual[task]).intersection(*(values[task] for values in others.values())))
-        for task in tasks
-    }
-    halved = [
-        {task: sorted(items) for task, items in half.items()}
-        for half in halves(common, config.seed)
-    ]
+    common = scored_by_all(tasks, [actual, *others.values()])
+    choosing, reporting = halves(common, config.seed)
+    halved = (in_order(choosing), in_order(reporting))
     lines = []
     for domain in sorted({task[0] for task in tasks}):
         members = [task for task in tasks if task[0] == domain]
         if all(len(common[task]) > 1 for task in members):
-            lines.append(line_of(domain, members, actual, others, halved[0], halved[1], config))
+            lines.append(line_of(domain, members, actual, others, halved, config))
     adjusted = holm([line.p_value for line in lines])
     return [replace(line, adjusted=p) for line, p in zip(lines, adjusted, strict=True)]
+
+
+def scored_by_all(tasks: list[Task], models: list[Values]) -> Problems:
+    """Per task the problems that every model has a score of."""
+    common = {}
+    for task in tasks:
+        scored = [set(values[task]) for values in models]
+        common[task] = sorted(set.intersection(*scored))
+    return common
+
+
+def in_order(problems: dict[Task, set[str]]) -> Problems:
+    """The problems of each task, sorted, so that two models' values are paired by place."""
+    return {task: sorted(items) for task, items in problems.items()}
+
+
+def groups(values: Values, tasks: list[Task], problems: Problems) -> list[Array]:
+    """Per task the values of ``problems``."""
+    return [np.array([values[task][item] for item in problems[task]]) for task in tasks]
 
 
 def line_of(
@@ -85,25 +99,30 @@ def line_of(
     tasks: list[Task],
     actual: Values,
     others: dict[str, Values],
-    choosing: dict[Task, list[str]],
-    reporting: dict[Task, list[str]],
+    halved: tuple[Problems, Problems],
     config: Config,
 ) -> Expected:
-    """Choose the domain's specialist, then compare; of equals the first by name."""
+    """Choose the domain's specialist on the first half, then compare on the second.
+
+    A domain is the mean over its tasks, whatever their number of problems.
+    """
+    choosing, reporting = halved
+    scores = {}
+    for name in sorted(others):
+        means = [group.mean() for group in groups(others[name], tasks, choosing)]
+        scores[name] = float(np.mean(means))
+    # Of equals the first by name.
+    best = max(scores, key=lambda name: scores[name])
     weights = [1 / len(tasks)] * len(tasks)
-    scores = {
-        name: float(np.mean([group.mean() for group in groups(values, tasks, choosing)]))
-        for name, values in sorted(others.items())
-    }
-    name = max(scores, key=lambda one: scores[one])
-    left, right = groups(others[name], tasks, reporting), groups(actual, tasks, reporting)
-    apart = [b - a for a, b in zip(left, right, strict=True)]
+    left = groups(others[best], tasks, reporting)
+    right = groups(actual, tasks, reporting)
+    differences = [b - a for a, b in zip(left, right, strict=True)]
     return Expected(
         domain,
-        name,
-        sum(map(len, left)),
-        score_of(left, weights, config.seed, config.draws),
-        score_of(right, weights, config.seed, config.draws),
-        paired_bootstrap(apart, config.seed, config.draws, weights),
-        sign_flip(apart, config.seed, config.draws, weights),
+        best,
+        n=sum(len(group) for group in left),
+        expected=score_of(left, weights, config.seed, config.draws),
+        actual=score_of(right, weights, config.seed, config.draws),
+        gain=paired_bootstrap(differences, config.seed, config.draws, weights),
+        p_value=sign_flip(differences, config.seed, config.draws, weights),
     )

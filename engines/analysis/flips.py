@@ -1,8 +1,11 @@
-"""Samples that one arm got right and the other did not: how many, and some of them to read."""
+"""Samples that one arm got right and the other did not: how many, and some of them to read.
+
+In: the scores files of both arms, and what the models wrote. Out: ``Flips``. Called by report.py;
+what stands in the way is named in the inputs' ``missing``.
+"""
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,10 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from engines.analysis.config import Config
-from engines.analysis.load import Found
+from engines.analysis.load import Inputs, json_lines
 
 SHOWN = 10
 """Examples per direction."""
+DIRECTIONS = {
+    (False, True): "gained",
+    (True, False): "lost",
+    (True, True): "both right",
+    (False, False): "neither",
+}
+"""(right in the baseline, right in the treatment) -> what became of the sample."""
 Key = tuple[str, str, int]
 """(task, item_id, sample)."""
 
@@ -57,11 +67,67 @@ class Flips:
         return sum(count[name] for count in self.counts.values())
 
 
-def lines_of(path: Path) -> Iterator[dict[str, Any]]:
-    """The objects of a JSON-lines file, one at a time: answers can be long."""
-    with path.open() as file:
-        for text in file:
-            yield json.loads(text)
+@dataclass(frozen=True)
+class SamplePair:
+    """One sample that both arms have a score of: its line in both scores files."""
+
+    seed: str
+    key: Key
+    baseline: dict[str, Any]
+    treatment: dict[str, Any]
+
+    @property
+    def direction(self) -> str:
+        """Gained, lost, both right, or neither."""
+        return DIRECTIONS[self.baseline["value"] == 1.0, self.treatment["value"] == 1.0]
+
+
+def find_flips(inputs: Inputs, config: Config) -> Flips:
+    """Pair the samples of the arms by seed, problem and number."""
+    baseline = inputs.evaluations.get(config.compare.baseline, {})
+    treatment = inputs.evaluations.get(config.compare.treatment, {})
+    flips = Flips()
+    candidates: dict[str, list[SamplePair]] = {"gained": [], "lost": []}
+    for seed in sorted(baseline.keys() & treatment.keys()):
+        for pair in sample_pairs(seed, baseline[seed], treatment[seed]):
+            domain = pair.baseline["domain"]
+            count = flips.counts.setdefault(domain, dict.fromkeys(DIRECTIONS.values(), 0))
+            count[pair.direction] += 1
+            if pair.direction in candidates:
+                candidates[pair.direction].append(pair)
+    if baseline and treatment and not flips.counts:
+        inputs.missing.append("flipped examples: the arms share no seed with scored samples")
+    for direction, examples in (("gained", flips.gained), ("lost", flips.lost)):
+        pairs = candidates[direction]
+        drawn = random.Random(f"{config.seed} {direction}").sample(pairs, min(SHOWN, len(pairs)))
+        for pair in drawn:
+            places = (baseline[pair.seed], treatment[pair.seed])
+            examples.append(read_flip(pair, places, inputs))
+    without_prompt = sum(flip.prompt is None for flip in [*flips.gained, *flips.lost])
+    if without_prompt:
+        inputs.missing.append(
+            f"prompts of {without_prompt} flipped examples: the evaluation, of an older version, "
+            "kept no problems.jsonl"
+        )
+    return flips
+
+
+def sample_pairs(
+    seed: str, baseline: tuple[Path, str], treatment: tuple[Path, str]
+) -> Iterator[SamplePair]:
+    """The samples of one seed that both arms have a score of; each place is an evaluation's output
+    folder and its checkpoint."""
+    left = scored_samples(*baseline)
+    right = scored_samples(*treatment)
+    common = left.keys() & right.keys()
+    for key in sorted(common):
+        yield SamplePair(seed, key, left[key], right[key])
+
+
+def scored_samples(out: Path, checkpoint: str) -> dict[Key, dict[str, Any]]:
+    """The lines of a scores file that have a value."""
+    lines = json_lines(out / "scores" / f"{checkpoint}.jsonl")
+    return {key_of(line, line["task"]): line for line in lines if line["value"] is not None}
 
 
 def key_of(line: dict[str, Any], task: str) -> Key:
@@ -69,94 +135,35 @@ def key_of(line: dict[str, Any], task: str) -> Key:
     return task, line["item_id"], line["sample"]
 
 
-def find_flips(found: Found, config: Config) -> Flips:
-    """Pair the samples of the arms by seed, problem and number; what stands in the way is named in
-    ``found.missing``."""
-    flips = Flips()
-    left, right = (
-        found.evaluations.get(arm, {})
-        for arm in (config.compare.baseline, config.compare.treatment)
-    )
-    candidates: dict[str, list[tuple[str, Key, dict[str, Any], dict[str, Any]]]] = {
-        "gained": [],
-        "lost": [],
-    }
-    for seed in sorted(left.keys() & right.keys()):
-        scored = [
-            {
-                key_of(line, line["task"]): line
-                for line in lines_of(out / "scores" / f"{checkpoint}.jsonl")
-            }
-            for out, checkpoint in (left[seed], right[seed])
-        ]
-        for key in sorted(scored[0].keys() & scored[1].keys()):
-            a, b = scored[0][key], scored[1][key]
-            if a["value"] is None or b["value"] is None:
-                continue
-            name = {(0, 1): "gained", (1, 0): "lost", (1, 1): "both right", (0, 0): "neither"}[
-                a["value"] == 1.0, b["value"] == 1.0
-            ]
-            count = flips.counts.setdefault(
-                a["domain"], dict.fromkeys(("gained", "lost", "both right", "neither"), 0)
-            )
-            count[name] += 1
-            if name in candidates:
-                candidates[name].append((seed, key, a, b))
-    if left and right and not flips.counts:
-        found.missing.append("flipped examples: the arms share no seed with scored samples")
-    for name, shown in (("gained", flips.gained), ("lost", flips.lost)):
-        drawn = random.Random(f"{config.seed} {name}").sample(
-            candidates[name], min(SHOWN, len(candidates[name]))
-        )
-        shown += [
-            read_flip(seed, key, (a, b), (left[seed], right[seed]), found)
-            for seed, key, a, b in drawn
-        ]
-    unread = sum(flip.prompt is None for flip in [*flips.gained, *flips.lost])
-    if unread:
-        found.missing.append(
-            f"prompts of {unread} flipped examples: the evaluation, of an older version, "
-            "kept no problems.jsonl"
-        )
-    return flips
-
-
 def read_flip(
-    seed: str,
-    key: Key,
-    lines: tuple[dict[str, Any], dict[str, Any]],
-    places: tuple[tuple[Path, str], tuple[Path, str]],
-    found: Found,
+    pair: SamplePair, places: tuple[tuple[Path, str], tuple[Path, str]], inputs: Inputs
 ) -> Flip:
     """The prompt and both texts of one sample."""
-    answers = [
-        Answer(
-            text_of(out / "generations" / checkpoint / f"{key[0]}.jsonl", key, found),
-            line["value"],
-            line["status"],
-            str(line["extracted"] or ""),
-            line["tokens"],
-        )
-        for line, (out, checkpoint) in zip(lines, places, strict=True)
-    ]
+    task, item_id, _ = pair.key
+    baseline = read_answer(pair.key, pair.baseline, *places[0], inputs)
+    treatment = read_answer(pair.key, pair.treatment, *places[1], inputs)
     path = places[0][0] / "problems.jsonl"
     prompt = None
     if path.is_file():
-        found.source("flips", path)
-        prompt = next(
-            (
-                line["prompt"]
-                for line in lines_of(path)
-                if (line["task"], line["item_id"]) == key[:2]
-            ),
-            None,
-        )
-    return Flip(seed, key[0], key[1], prompt, *answers)
+        inputs.sources.add("flips", path)
+        for line in json_lines(path):
+            if (line["task"], line["item_id"]) == (task, item_id):
+                prompt = line["prompt"]
+                break
+    return Flip(pair.seed, task, item_id, prompt, baseline, treatment)
 
 
-def text_of(path: Path, key: Key, found: Found) -> str | None:
-    """The text of one sample."""
-    if not path.is_file():
-        return None
-    found.source("flips", path)
-    return next((str(line["text"]) for line in lines_of(path) if key_of(line, key[0]) == key), None)
+def read_answer(
+    key: Key, scored: dict[str, Any], out: Path, checkpoint: str, inputs: Inputs
+) -> Answer:
+    """One arm's answer: ``scored`` is its line in the scores file."""
+    path = out / "generations" / checkpoint / f"{key[0]}.jsonl"
+    text = None
+    if path.is_file():
+        inputs.sources.add("flips", path)
+        for line in json_lines(path):
+            if key_of(line, key[0]) == key:
+                text = str(line["text"])
+                break
+    extracted = str(scored["extracted"] or "")
+    return Answer(text, scored["value"], scored["status"], extracted, scored["tokens"])

@@ -1,37 +1,39 @@
-"""Reads what the jobs left: scores by problem, curves over training, what ran where; every file
-read is a numbered source."""
+"""Reads what the jobs left: scores by problem, curves over training, what ran where.
+
+In: the output folders that the config names. Out: one ``Inputs``; what is not there is named in its
+``missing``, and every file read is a numbered source. Called by report.py; the evolution's load.py
+reads scores with the same functions.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from engines.analysis.comparable import Conditions
 from engines.analysis.config import Config
 from engines.contract.config import ConfigError
-from engines.contract.cost import COST_FILE, Cost, read_cost
 from engines.contract.progress import read_progress
-from engines.contract.results import ResultSource, Row, read_results
-from engines.shared.data.contamination import overlap
-
-MUST_BE_EQUAL = (
-    "suite",
-    "tasks",
-    "samples_per_prompt",
-    "temperature",
-    "top_p",
-    "max_prompt_tokens",
-    "max_response_tokens",
-    "limit",
-    "scoring",
-    "scoring_seconds",
+from engines.contract.results import (
+    COST_FILE,
+    Cost,
+    ResultSource,
+    Row,
+    read_cost,
+    read_results,
 )
-"""Read from the config of evaluations that were made before they said it in their facts; newer ones
-are compared by ``must_be_equal`` there."""
+from engines.shared.data.contamination import overlap
+from engines.shared.reporting.sources import Sources
 
-Scores = dict[tuple[str, str], dict[str, list[float]]]
+Task = tuple[str, str]
+"""(domain, task)."""
+Scores = dict[Task, dict[str, list[float]]]
 """(domain, task) -> item_id -> values of its samples."""
+NOT_TRAINING = ("evaluate", "score")
+"""Phases of progress that an evaluation reports."""
 
 
 @dataclass
@@ -54,21 +56,25 @@ class Behaviour:
 
 
 @dataclass
-class Found:
+class JobCost:
+    """What one job has cost."""
+
+    job: str
+    cost: Cost | None
+    """None: not known."""
+    source: int | None
+    """The number of the file that says so."""
+
+
+@dataclass
+class Inputs:
     """Everything that the jobs left."""
 
     scores: dict[str, dict[str, Scores]] = field(default_factory=dict)
     """arm -> seed -> scores."""
-    behaviour: dict[str, dict[tuple[str, str], Behaviour]] = field(default_factory=dict)
+    behaviour: dict[str, dict[Task, Behaviour]] = field(default_factory=dict)
     """arm -> (domain, task) -> how it answers."""
-    settings: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """(job, what must be the same in all evaluations)."""
-    made_with: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    """(job, versions and sandbox)."""
-    steps: dict[str, dict[str, int]] = field(default_factory=dict)
-    """arm -> compared checkpoint, with how many seeds."""
-    remarks: dict[str, list[str]] = field(default_factory=dict)
-    """What an evaluation says of its data, such as problems left out -> the jobs that do."""
+    conditions: Conditions = field(default_factory=Conditions)
     trained_on_test: list[str] = field(default_factory=list)
     """Trainings that used problems of the evaluation, and how many."""
     evaluations: dict[str, dict[str, tuple[Path, str]]] = field(default_factory=dict)
@@ -77,25 +83,42 @@ class Found:
     """Specialist -> seed -> scores."""
     curves: dict[str, list[tuple[str, list[dict[str, Any]]]]] = field(default_factory=dict)
     """arm -> [(job, lines of progress.jsonl)]."""
-    costs: list[tuple[str, Cost | None]] = field(default_factory=list)
-    """(job, what it has cost; None: not known)."""
+    costs: list[JobCost] = field(default_factory=list)
     results: list[tuple[ResultSource, list[Row]]] = field(default_factory=list)
     """Every finished job's own rows."""
     missing: list[str] = field(default_factory=list)
     """What is not there, or not alike in both arms."""
-    files: list[Path] = field(default_factory=list)
-    """Source number k is ``files[k - 1]``."""
-    uses: dict[str, list[int]] = field(default_factory=dict)
-    """What is shown (scores, curves, costs) -> numbers of its sources."""
+    sources: Sources = field(default_factory=Sources)
 
-    def source(self, use: str, path: Path) -> int:
-        """The number of a file, which is given one at its first use."""
-        if path not in self.files:
-            self.files.append(path)
-        number = self.files.index(path) + 1
-        if number not in self.uses.setdefault(use, []):
-            self.uses[use].append(number)
-        return number
+
+def read_jobs(config: Config) -> Inputs:
+    """Read every input; ConfigError if the evaluations cannot be compared."""
+    inputs = Inputs()
+    for arm in (config.compare.baseline, config.compare.treatment):
+        inputs.scores[arm], inputs.behaviour[arm] = {}, {}
+    trainings: list[tuple[ResultSource, dict[str, Any]]] = []
+    evaluated_data: Any = None
+    for source in config.inputs:
+        read_curve(source, config, inputs)
+        document = read_finished(source, inputs)
+        if document is None:
+            continue
+        if document["engine"] != "evaluation":
+            trainings.append((source, document))
+        elif arm_of(source, config) in inputs.scores:
+            read_evaluation(source, document, config, inputs)
+            evaluated_data = document["config"].get("data")
+    # Only now: what the trainings used is held against the data of the evaluations.
+    for source, document in trainings:
+        check_training_data(source, document, evaluated_data, inputs)
+    inputs.missing += inputs.trained_on_test
+    read_specialists(config, inputs)
+    inputs.missing += inputs.conditions.check()
+    for source in config.inputs:
+        read_cost_of(source, inputs)
+    for source, _ in inputs.results:
+        inputs.sources.add("rows", Path(source.folder) / "results.json")
+    return inputs
 
 
 def arm_of(source: ResultSource, config: Config) -> str:
@@ -103,230 +126,166 @@ def arm_of(source: ResultSource, config: Config) -> str:
     return str(source.axes.get(config.compare.axis, ""))
 
 
-def choose_checkpoint(document: dict[str, Any], wanted: str, job: str) -> str:
-    """Name of the evaluated checkpoint to compare; ConfigError if it was not evaluated."""
-    found = {entry["name"]: entry for entry in document["facts"].get("checkpoints", [])}
-    if wanted == "last" and found:
-        return str(max(found.values(), key=lambda entry: (entry["step"], entry["name"]))["name"])
-    if wanted not in found:
-        raise ConfigError(
-            f"{job}: checkpoint '{wanted}' was not evaluated; there are {sorted(found) or 'none'}"
-        )
-    return wanted
+def read_curve(source: ResultSource, config: Config, inputs: Inputs) -> None:
+    """Add the progress of one training of a compared arm, finished or not."""
+    arm = arm_of(source, config)
+    if arm not in inputs.scores:
+        return
+    out = Path(source.folder)
+    progress = [line for line in read_progress(out) if line["phase"] not in NOT_TRAINING]
+    if progress:
+        inputs.curves.setdefault(arm, []).append((source.job, progress))
+        inputs.sources.add("curves", out / "progress.jsonl")
 
 
-def read_scores(
-    path: Path,
-    metric: str,
-    behaviour: dict[tuple[str, str], Behaviour],
-    missing: list[str],
-    job: str,
-) -> Scores:
-    """Values by task and problem. Samples that could not be scored are left out and named in
-    ``missing``."""
-    scores: Scores = {}
-    failed: dict[str, int] = {}
-    for text in path.read_text().splitlines():
-        line = json.loads(text)
-        key = (line["domain"], line["task"])
-        values = scores.setdefault(key, {}).setdefault(line["item_id"], [])
-        behaviour.setdefault(key, Behaviour()).add(line)
-        if line["value"] is None:
-            reason = f"{line['task']}: {line['status']}"
-            failed[reason] = failed.get(reason, 0) + 1
-            continue
-        values.append(float(line["value"] == 1.0) if metric == "accuracy" else float(line["value"]))
-    missing += [
-        f"{job}: {count} sample{'s' if count > 1 else ''} without a score ({reason})"
-        for reason, count in sorted(failed.items())
-    ]
-    return scores
+def read_finished(source: ResultSource, inputs: Inputs) -> dict[str, Any] | None:
+    """Add the rows of one job and return its results; None, and named, if it is not done."""
+    out = Path(source.folder)
+    if not (out / "results.json").exists():
+        inputs.missing.append(f"{source.job}: no results.json, the job is not done")
+        return None
+    rows, document = read_results(out)
+    inputs.results.append((source, rows))
+    return document
 
 
 def read_evaluation(
-    source: ResultSource, document: dict[str, Any], config: Config, found: Found
+    source: ResultSource, document: dict[str, Any], config: Config, inputs: Inputs
 ) -> None:
     """Add one finished evaluation to its arm."""
     arm, seed = arm_of(source, config), str(source.axes.get("seed", "0"))
-    if seed in found.scores[arm]:
+    if seed in inputs.scores[arm]:
         raise ConfigError(
             f"not comparable: two evaluations of arm={arm}, seed={seed}; the second is {source.job}"
         )
-    out, facts = Path(source.folder), document["facts"]
-    checkpoint = choose_checkpoint(
-        document, config.checkpoints.get(source.job, config.checkpoint), source.job
-    )
-    path = out / "scores" / f"{checkpoint}.jsonl"
-    found.scores[arm][seed] = read_scores(
-        path, config.metric, found.behaviour[arm], found.missing, source.job
-    )
-    found.evaluations.setdefault(arm, {})[seed] = (out, checkpoint)
+    out = Path(source.folder)
+    wanted = config.checkpoints.get(source.job, config.checkpoint)
+    checkpoint = choose_checkpoint(document, wanted, source.job)
+    name = str(checkpoint["name"])
+    path = out / "scores" / f"{name}.jsonl"
+    scores, lost = read_scores(path, config.metric, inputs.behaviour[arm])
+    inputs.scores[arm][seed] = scores
+    inputs.missing += [f"{source.job}: {what}" for what in lost]
+    inputs.evaluations.setdefault(arm, {})[seed] = (out, name)
     for file in (out / "results.json", path):
-        found.source("scores", file)
-    found.settings.append((source.job, settings_of(document)))
-    found.made_with.append(
-        (source.job, {**facts.get("versions", {}), "sandbox": facts.get("sandbox")})
-    )
-    step = next(entry["step"] for entry in facts["checkpoints"] if entry["name"] == checkpoint)
-    shown = f"{checkpoint} (step {step})"
-    found.steps.setdefault(arm, {})[shown] = found.steps.setdefault(arm, {}).get(shown, 0) + 1
-    for said in facts.get("remarks", []):
-        found.remarks.setdefault(said, []).append(source.job)
+        inputs.sources.add("scores", file)
+    inputs.conditions.add(source.job, document)
+    inputs.conditions.add_step(arm, name, checkpoint["step"])
 
 
-def settings_of(document: dict[str, Any]) -> dict[str, Any]:
-    """What must be the same in all evaluations: what the evaluation says of its config, and what
-    each task was sampled with (the suite says some of it)."""
-    facts, config = document["facts"], document["config"]
-    tasks = {task: fact["settings"] for task, fact in facts.get("tasks", {}).items()}
-    settings: dict[str, Any] = dict(facts.get("must_be_equal", ()))
-    if not settings:
-        settings = {key: config[key] for key in MUST_BE_EQUAL if key in config}
-    for key in {key for each in tasks.values() for key in each}:
-        values = {task: each[key] for task, each in tasks.items()}
-        same = len(set(values.values())) == 1
-        settings |= (
-            {key: next(iter(values.values()))}
-            if same
-            else {f"{key} of {task}": value for task, value in values.items()}
-        )
-    return settings
+def choose_checkpoint(document: dict[str, Any], wanted: str, job: str) -> dict[str, Any]:
+    """The evaluated checkpoint to compare, with its name and step; ConfigError if it was not
+    evaluated."""
+    evaluated: list[dict[str, Any]] = document["facts"].get("checkpoints", [])
+    if wanted == "last" and evaluated:
+        return max(evaluated, key=lambda entry: (entry["step"], entry["name"]))
+    for entry in evaluated:
+        if entry["name"] == wanted:
+            return entry
+    there = sorted(entry["name"] for entry in evaluated) or "none"
+    raise ConfigError(f"{job}: checkpoint '{wanted}' was not evaluated; there are {there}")
 
 
-def read_specialists(config: Config, found: Found) -> None:
+def json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a JSON-lines file, one at a time: answers can be long."""
+    with path.open() as file:
+        for text in file:
+            yield json.loads(text)
+
+
+def read_scores(
+    path: Path, metric: str, behaviour: dict[Task, Behaviour]
+) -> tuple[Scores, list[str]]:
+    """Values by task and problem; then how many samples have none and are left out, by reason.
+
+    How each task is answered is added to ``behaviour``, those samples included.
+    """
+    scores: Scores = {}
+    lost: dict[str, int] = {}
+    for line in json_lines(path):
+        task = (line["domain"], line["task"])
+        values = scores.setdefault(task, {}).setdefault(line["item_id"], [])
+        behaviour.setdefault(task, Behaviour()).add(line)
+        if line["value"] is None:
+            # The problem stays, with one value less: a score that is missing is not a 0.
+            reason = f"{line['task']}: {line['status']}"
+            lost[reason] = lost.get(reason, 0) + 1
+        elif metric == "accuracy":
+            # Partial credit counts as wrong.
+            values.append(float(line["value"] == 1.0))
+        else:
+            values.append(float(line["value"]))
+    sentences = []
+    for reason, count in sorted(lost.items()):
+        samples = "1 sample" if count == 1 else f"{count} samples"
+        sentences.append(f"{samples} without a score ({reason})")
+    return scores, sentences
+
+
+def read_specialists(config: Config, inputs: Inputs) -> None:
     """Add the evaluations of the specialists; they must be comparable with the others."""
-    other = Found()
+    specialists = Inputs()
     for source in config.specialists:
-        other.scores.setdefault(arm_of(source, config), {})
-        other.behaviour.setdefault(arm_of(source, config), {})
-        read_evaluation(source, read_results(Path(source.folder))[1], config, other)
-    found.specialists = other.scores
-    found.settings += other.settings
-    found.made_with += other.made_with
-    found.missing += other.missing
-    for said, jobs in other.remarks.items():
-        found.remarks.setdefault(said, []).extend(jobs)
-    for file in other.files:
-        found.source("specialists", file)
+        arm = arm_of(source, config)
+        specialists.scores.setdefault(arm, {})
+        specialists.behaviour.setdefault(arm, {})
+        _, document = read_results(Path(source.folder))
+        read_evaluation(source, document, config, specialists)
+    inputs.specialists = specialists.scores
+    inputs.conditions.add_specialists(specialists.conditions)
+    inputs.missing += specialists.missing
+    for file in specialists.sources.files:
+        inputs.sources.add("specialists", file)
 
 
-def read_training(
-    source: ResultSource, document: dict[str, Any], tested: Any, found: Found
+def check_training_data(
+    source: ResultSource, document: dict[str, Any], evaluated_data: Any, inputs: Inputs
 ) -> None:
-    """Name the problems of the evaluation that a training used, or that nobody could look.
+    """Name the problems of the evaluation that a training used, or that nobody could check.
 
-    A training that was not told what the evaluation uses (``tested``, its ``data``) is looked at
-    here, while its files are there.
+    A training that was not told what the evaluation uses (``evaluated_data``, its ``data``) is
+    checked here, while its files are there.
     """
     if "test_data" not in document["facts"]:
-        return  # of an engine that does not train on problems
+        # Of an engine that does not train on problems.
+        return
     test_data = document["facts"]["test_data"]
     if test_data is None:
         try:
-            if tested is None:
+            if evaluated_data is None:
                 raise ConfigError("no test_data is given")
-            test_data = overlap(document["config"]["data"], tested)
+            test_data = overlap(document["config"]["data"], evaluated_data)
         except (ConfigError, OSError) as error:
-            found.missing.append(
+            inputs.missing.append(
                 f"{source.job}: whether it trained on problems of the evaluation was not "
                 f"checked: {error}"
             )
             return
-    for name, told in (("in_training", found.trained_on_test), ("in_validation", found.missing)):
-        shared = ", ".join(
-            f"{task} {count}" for task, count in test_data.get(name, {}).items() if count
+    in_training = shared_problems(test_data.get("in_training", {}))
+    if in_training:
+        inputs.trained_on_test.append(
+            f"{source.job}: problems of the evaluation in training: {in_training}"
         )
-        if shared:
-            told.append(
-                f"{source.job}: problems of the evaluation {name.replace('_', ' ')}: {shared}"
-            )
-
-
-def check_settings(found: Found) -> None:
-    """ConfigError unless all evaluations sampled and scored alike; unlike versions and checkpoints
-    are named in ``missing``."""
-    for job, settings in found.settings[1:]:
-        first_job, first = found.settings[0]
-        changed = [
-            f"{key} is {first.get(key)!r} in {first_job} and {settings.get(key)!r} in {job}"
-            for key in sorted(first.keys() | settings.keys())
-            if first.get(key) != settings.get(key)
-        ]
-        if changed:
-            raise ConfigError(
-                f"not comparable: {'; '.join(changed)}; evaluate both with the same settings"
-            )
-    for name in sorted({name for _, made in found.made_with for name in made}):
-        values = sorted({str(made.get(name)) for _, made in found.made_with})
-        if len(values) > 1:
-            found.missing.append(
-                f"the evaluations were made with unlike {name}: {', '.join(values)}"
-            )
-    if len({name for shown in found.steps.values() for name in shown}) > 1:
-        each = "; ".join(f"{arm} {', '.join(sorted(shown))}" for arm, shown in found.steps.items())
-        found.missing.append(f"the compared checkpoints are not of the same step: {each}")
-    for said, jobs in sorted(found.remarks.items()):
-        found.missing.append(
-            f"{said} ({'all evaluations' if len(jobs) == len(found.settings) else ', '.join(jobs)})"
+    in_validation = shared_problems(test_data.get("in_validation", {}))
+    if in_validation:
+        inputs.missing.append(
+            f"{source.job}: problems of the evaluation in validation: {in_validation}"
         )
 
 
-def read_cost_of(source: ResultSource, found: Found) -> None:
+def shared_problems(counts: dict[str, int]) -> str:
+    """How many problems of each task were found, in words; "" for none."""
+    return ", ".join(f"{task} {count}" for task, count in counts.items() if count)
+
+
+def read_cost_of(source: ResultSource, inputs: Inputs) -> None:
     """Add what a job has cost; what is not known of it is named in ``missing``."""
     out = Path(source.folder)
     cost = read_cost(out)
     if isinstance(cost, str):
-        found.costs.append((source.job, None))
-        found.missing.append(f"cost of {source.job}: {cost}")
+        inputs.costs.append(JobCost(source.job, None, None))
+        inputs.missing.append(f"cost of {source.job}: {cost}")
         return
-    found.costs.append((source.job, cost))
-    found.missing += [f"cost of {source.job}: {reason}" for reason in cost.unknown]
-    found.source("costs", out / COST_FILE)
-
-
-def labels(numbers: list[int]) -> str:
-    """Source numbers as text, runs joined: [1-3, 7]."""
-    spans: list[list[int]] = []
-    for number in sorted(numbers):
-        if spans and number == spans[-1][1] + 1:
-            spans[-1][1] = number
-        else:
-            spans.append([number, number])
-    return f"[{', '.join(str(a) if a == b else f'{a}-{b}' for a, b in spans)}]" if spans else ""
-
-
-def read_jobs(config: Config) -> Found:
-    """Read every input; what is not there is named in ``missing``."""
-    found = Found()
-    for arm in (config.compare.baseline, config.compare.treatment):
-        found.scores[arm], found.behaviour[arm] = {}, {}
-    trainings: list[tuple[ResultSource, dict[str, Any]]] = []
-    tested: Any = None
-    for source in config.inputs:
-        out = Path(source.folder)
-        progress = [
-            line for line in read_progress(out) if line["phase"] not in ("evaluate", "score")
-        ]
-        if progress and arm_of(source, config) in found.scores:
-            found.curves.setdefault(arm_of(source, config), []).append((source.job, progress))
-            found.source("curves", out / "progress.jsonl")
-        if not (out / "results.json").exists():
-            found.missing.append(f"{source.job}: no results.json, the job is not done")
-            continue
-        rows, document = read_results(out)
-        found.results.append((source, rows))
-        if document["engine"] == "evaluation" and arm_of(source, config) in found.scores:
-            read_evaluation(source, document, config, found)
-            tested = document["config"].get("data")
-        if document["engine"] != "evaluation":
-            trainings.append((source, document))
-    for source, document in trainings:
-        read_training(source, document, tested, found)
-    found.missing += found.trained_on_test
-    read_specialists(config, found)
-    check_settings(found)
-    for source in config.inputs:
-        read_cost_of(source, found)
-    for source, _ in found.results:
-        found.source("rows", Path(source.folder) / "results.json")
-    return found
+    number = inputs.sources.add("costs", out / COST_FILE)
+    inputs.costs.append(JobCost(source.job, cost, number))
+    inputs.missing += [f"cost of {source.job}: {reason}" for reason in cost.unknown]

@@ -1,18 +1,34 @@
-"""The report's tables as rows of text, the same for plain text, Markdown and HTML."""
+"""The report's tables, each made once and written out by the text, the Markdown and the page.
+
+In: the report. Out: ``Tables``. Called by ``__main__``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
 from statistics import fmean
 
-from engines.analysis.comparison import Line
-from engines.analysis.load import labels
+from engines.analysis.comparison import MACRO, Line
+from engines.analysis.expected import Expected
+from engines.analysis.load import Behaviour, JobCost, Task
 from engines.analysis.report import Report
-from engines.contract.cost import COST_FILE, Cost
+from engines.contract.results import Cost
+from engines.shared.reporting.sources import labels
 from engines.shared.reporting.statistics import Interval
+from engines.shared.reporting.tables import Table
+from engines.shared.reporting.text import percent, points, probability
 
-HEAD = ["domain", "n", "baseline", "treatment", "difference [95 %]", "p adjusted", "detectable"]
+COMPARISON = [
+    "domain",
+    "n",
+    "baseline",
+    "treatment",
+    "difference [95 %]",
+    "p adjusted",
+    "detectable",
+    "source",
+]
 EXPECTED = [
     "domain",
     "best specialist",
@@ -35,58 +51,63 @@ COSTS = [
     "requeues",
     "source",
 ]
+DIRECTIONS = ("gained", "lost", "both right", "neither")
 
 
-def apart(interval: Interval) -> str:
-    """A difference in percentage points."""
-    return f"{100 * interval.value:+.1f} [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+@dataclass(frozen=True)
+class Tables:
+    """The tables of one report; None where there is nothing to show."""
+
+    comparison: Table
+    behaviour: Table
+    expected: Table | None
+    flips: Table | None
+    costs: Table
 
 
-def probability(value: float | None) -> str:
-    """A p-value, never rounded to zero."""
-    return "" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+def make_tables(report: Report) -> Tables:
+    """Render every table of the report."""
+    return Tables(
+        comparison_table(report),
+        behaviour_table(report),
+        expected_table(report.expected) if report.expected else None,
+        flips_table(report) if report.flips.counts else None,
+        costs_table(report),
+    )
 
 
-def equals(value: float) -> str:
-    """A p-value in a sentence."""
-    return probability(value) if value < 0.001 else f"= {probability(value)}"
+def comparison_table(report: Report) -> Table:
+    """The main table: both arms, domain by domain."""
+    source = report.inputs.sources.label("scores")
+    rows, kinds = [], []
+    for line in report.lines:
+        rows.append([*comparison_row(line), source])
+        if line.task:
+            kinds.append("task")
+        else:
+            kinds.append("macro" if line.name == MACRO else "")
+    return Table(COMPARISON, rows, kinds)
 
 
-def problems(line: Line) -> str:
-    """How many problems are compared: ``60``, or ``58 of 60``."""
-    return str(line.n) if line.n == line.total else f"{line.n} of {line.total}"
-
-
-def cells(line: Line) -> list[str]:
-    """One table row; a task is set in below its domain."""
-    name, n = f"- {line.name}" if line.task else line.name, problems(line)
+def comparison_row(line: Line) -> list[str]:
+    """One line of the comparison, without its sources."""
+    n = str(line.n) if line.n == line.total else f"{line.n} of {line.total}"
     if line.missing or not (line.baseline and line.treatment and line.difference):
-        return [name, n, "missing", "missing", line.missing, "", ""]
-    detectable = "unknown" if line.detectable is None else f"{100 * line.detectable:.1f}"
+        return [line.name, n, "missing", "missing", line.missing, "", ""]
     return [
-        name,
+        line.name,
         n,
-        f"{100 * line.baseline.value:.1f}",
-        f"{100 * line.treatment.value:.1f}",
-        apart(line.difference),
+        percent(line.baseline.value),
+        percent(line.treatment.value),
+        points(line.difference),
         probability(line.adjusted),
-        detectable,
+        "unknown" if line.detectable is None else percent(line.detectable),
     ]
 
 
-def scores_from(report: Report) -> str:
-    """Numbers of the files that the scores come from."""
-    return labels(report.found.uses.get("scores", []))
-
-
-def comparison_rows(report: Report) -> list[list[str]]:
-    """The main table, each row with its sources; its column names are HEAD and "source"."""
-    return [[*cells(line), scores_from(report)] for line in report.lines]
-
-
-def behaviour_head(report: Report) -> list[str]:
-    """Column names of ``behaviour``."""
-    return [
+def behaviour_table(report: Report) -> Table:
+    """How long each arm answers, and how often it is cut or says nothing: a score can hide both."""
+    head = [
         "arm",
         report.config.metric,
         "samples",
@@ -95,84 +116,69 @@ def behaviour_head(report: Report) -> list[str]:
         "no answer",
         "source",
     ]
+    source = report.inputs.sources.label("scores")
+    names, macro, rows = report.config.compare, report.macro, []
+    for arm, score in ((names.baseline, macro.baseline), (names.treatment, macro.treatment)):
+        tasks = report.inputs.behaviour[arm]
+        # An arm without a finished evaluation has no row.
+        if tasks:
+            rows.append([*behaviour_row(arm, score, tasks), source])
+    return Table(head, rows)
 
 
-def behaviour(report: Report) -> list[list[str]]:
-    """How long each arm answers, and how often it is cut or says nothing: a score can hide both.
-    Means over tasks, then domains."""
-    rows, macro = [], report.lines[-1]
-    for arm, score in zip(report.found.behaviour, (macro.baseline, macro.treatment), strict=True):
-        sums = report.found.behaviour[arm]
-        if not sums:
-            continue
-        tokens, cut, silent = (
-            macro_mean({task: getattr(part, name) / part.samples for task, part in sums.items()})
-            for name in ("tokens", "cut", "no_answer")
-        )
-        rows.append(
-            [
-                arm,
-                "missing" if score is None else f"{100 * score.value:.1f}",
-                str(sum(part.samples for part in sums.values())),
-                f"{tokens:.1f}",
-                f"{100 * cut:.1f} %",
-                f"{100 * silent:.1f} %",
-                scores_from(report),
-            ]
-        )
-    return rows
-
-
-def macro_mean(values: dict[tuple[str, str], float]) -> float:
-    """Mean over domains of the mean over a domain's tasks; keys are (domain, task)."""
-    return fmean(
-        fmean(value for (domain, _), value in values.items() if domain == name)
-        for name in {domain for domain, _ in values}
-    )
-
-
-def cost_rows(report: Report) -> list[list[str]]:
-    """One row per job, then the sum."""
-    found = report.found
-    paths = {source.job: Path(source.folder) / COST_FILE for source in report.config.inputs}
-    rows = []
-    for job, cost in found.costs:
-        if cost is None:
-            rows.append([job, *["unknown"] * (len(COSTS) - 2), ""])
-            continue
-        rows.append(
-            [
-                job,
-                ", ".join(cost.hosts) or "unknown",
-                said(cost.cpus),
-                said(cost.gpus),
-                said(cost.memory_gb),
-                *hours_of([cost]),
-                str(cost.attempts),
-                str(cost.requeues),
-                labels([found.source("costs", paths[job])]),
-            ]
-        )
-    costs = [cost for _, cost in found.costs]
-    sources = labels(found.uses.get("costs", []))
-    return [*rows, ["sum", "", "", "", "", *hours_of(costs), *starts_of(costs), sources]]
-
-
-def flip_rows(report: Report) -> list[list[str]]:
-    """Samples that changed from wrong to right, from right to wrong, or not at all, per domain."""
-    flips, names = report.flips, ("gained", "lost", "both right", "neither")
-    source = scores_from(report)
-    rows = [
-        [domain, *[str(count[name]) for name in names], source]
-        for domain, count in sorted(flips.counts.items())
-    ]
-    return [*rows, ["all", *[str(flips.total(name)) for name in names], source]] if rows else []
-
-
-def flip_head(report: Report) -> list[str]:
-    """Column names of ``flip_rows``."""
-    names = report.config.compare
+def behaviour_row(arm: str, score: Interval | None, tasks: dict[Task, Behaviour]) -> list[str]:
+    """One arm, without its sources."""
+    tokens, cut, no_answer = mean_behaviour(tasks)
     return [
+        arm,
+        "missing" if score is None else percent(score.value),
+        str(sum(part.samples for part in tasks.values())),
+        f"{tokens:.1f}",
+        f"{percent(cut)} %",
+        f"{percent(no_answer)} %",
+    ]
+
+
+def mean_behaviour(tasks: dict[Task, Behaviour]) -> tuple[float, float, float]:
+    """Tokens per answer, share cut at the limit, share without an answer: means over a domain's
+    tasks, then over domains, as the score beside them is."""
+    tokens, cut, no_answer = {}, {}, {}
+    for task, part in tasks.items():
+        tokens[task] = part.tokens / part.samples
+        cut[task] = part.cut / part.samples
+        no_answer[task] = part.no_answer / part.samples
+    return macro_mean(tokens), macro_mean(cut), macro_mean(no_answer)
+
+
+def macro_mean(values: dict[Task, float]) -> float:
+    """Mean over domains of the mean over a domain's tasks."""
+    domains: dict[str, list[float]] = {}
+    for (domain, _), value in values.items():
+        domains.setdefault(domain, []).append(value)
+    return fmean(fmean(tasks) for tasks in domains.values())
+
+
+def expected_table(lines: Sequence[Expected]) -> Table:
+    """What the best specialist of each domain reaches, and what the treatment does."""
+    rows = [
+        [
+            line.domain,
+            line.specialist,
+            str(line.n),
+            percent(line.expected.value),
+            percent(line.actual.value),
+            points(line.gain),
+            probability(line.adjusted),
+        ]
+        for line in lines
+    ]
+    return Table(EXPECTED, rows)
+
+
+def flips_table(report: Report) -> Table:
+    """Samples that changed from wrong to right, from right to wrong, or not at all, per domain."""
+    flips, names = report.flips, report.config.compare
+    head = [
         "samples right in",
         f"{names.treatment} only",
         f"{names.baseline} only",
@@ -180,34 +186,40 @@ def flip_head(report: Report) -> list[str]:
         "neither",
         "source",
     ]
+    source = report.inputs.sources.label("scores")
+    rows = []
+    for domain, count in sorted(flips.counts.items()):
+        rows.append([domain, *(str(count[direction]) for direction in DIRECTIONS), source])
+    totals = [str(flips.total(direction)) for direction in DIRECTIONS]
+    kinds = [""] * len(rows) + ["sum"]
+    return Table(head, [*rows, ["all", *totals, source]], kinds)
 
 
-def expected_rows(report: Report) -> list[list[str]]:
-    """What the best specialist of each domain reaches, and what the treatment does."""
+def costs_table(report: Report) -> Table:
+    """One row per job, then the sum."""
+    costs = report.inputs.costs
+    rows = [cost_row(cost) for cost in costs]
+    kinds = [""] * len(rows) + ["sum"]
+    sources = report.inputs.sources.label("costs")
+    known = [cost.cost for cost in costs]
+    in_sum = ["sum", "", "", "", "", *hours_of(known), *starts_of(known), sources]
+    return Table(COSTS, [*rows, in_sum], kinds)
+
+
+def cost_row(line: JobCost) -> list[str]:
+    """One job: what it asked for, where it ran, what it took."""
+    cost = line.cost
+    if cost is None or line.source is None:
+        return [line.job, *["unknown"] * (len(COSTS) - 2), ""]
+    asked = (cost.cpus, cost.gpus, cost.memory_gb)
     return [
-        [
-            line.domain,
-            line.specialist,
-            str(line.n),
-            f"{100 * line.expected.value:.1f}",
-            f"{100 * line.actual.value:.1f}",
-            apart(line.gain),
-            probability(line.adjusted),
-        ]
-        for line in report.expected
+        line.job,
+        ", ".join(cost.hosts) or "unknown",
+        *("unknown" if value is None else str(value) for value in asked),
+        *hours_of([cost]),
+        *starts_of([cost]),
+        labels([line.source]),
     ]
-
-
-def said(value: int | None) -> str:
-    """A whole number, or that it is unknown."""
-    return "unknown" if value is None else str(value)
-
-
-def total(value: float, digits: int, lower_bound: bool) -> str:
-    """A sum. A lower bound is marked as one, and one that adds up to nothing is unknown, not 0."""
-    if not lower_bound:
-        return f"{value:.{digits}f}"
-    return f"\u2265 {value:.{digits}f}" if value > 0 else "unknown"
 
 
 def hours_of(costs: Sequence[Cost | None]) -> list[str]:
@@ -232,3 +244,10 @@ def starts_of(costs: Sequence[Cost | None]) -> list[str]:
         total(sum(cost.attempts for cost in known), 0, unknown_jobs),
         total(sum(cost.requeues for cost in known), 0, unknown_jobs),
     ]
+
+
+def total(value: float, digits: int, lower_bound: bool) -> str:
+    """A sum. A lower bound is marked as one, and one that adds up to nothing is unknown, not 0."""
+    if not lower_bound:
+        return f"{value:.{digits}f}"
+    return f"\u2265 {value:.{digits}f}" if value > 0 else "unknown"

@@ -1,8 +1,11 @@
-"""``results.json``, the last file that an engine writes.
+"""What lies in a job's output folder when it is done: its results, and what it has cost.
 
-In: rows (metric, value, n, spread, axes), the config, and facts that a report wants to show. Out:
-one JSON file by rename; that it is there means that the job is done. Engines write it; reports and
-``orch`` read it.
+``results.json`` is the last file that an engine writes. In: rows (metric, value, n, spread, axes),
+the config, and facts that a report wants to show. Out: one JSON file by rename; that it is there
+means that the job is done. Engines write it; reports and ``orch`` read it.
+
+``cost.json`` is written by the program on the node, because a report may start before any ``orch``
+command has seen its jobs end. Reports read it; no engine works out a cost from any other file.
 """
 
 from __future__ import annotations
@@ -10,13 +13,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from engines.contract.config import EngineConfig
 from engines.contract.files import write_json
 from engines.contract.metrics import METRICS
+
+COST_FILE = "cost.json"
 
 
 class Row(BaseModel):
@@ -89,3 +94,44 @@ def read_results(out: Path) -> tuple[list[Row], dict[str, Any]]:
     not done."""
     document = json.loads((out / "results.json").read_text())
     return [Row.model_validate(row) for row in document["rows"]], document
+
+
+class Cost(BaseModel):
+    """One job: what it asked for, where it ran, for how long.
+
+    Sums over every start that left an exit record, failed ones included. While ``unknown`` is not
+    empty they are lower bounds. A key that this version does not know is ignored.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_version: Literal[1] = Field(alias="schema")
+    seconds: float
+    """Wall time."""
+    cpu_hours: float
+    """CPUs over all nodes, times time."""
+    gpu_hours: float
+    """GPUs over all nodes, times time; the jobs of a pack divide the GPUs that they share."""
+    attempts: int
+    """How often it was submitted."""
+    requeues: int
+    """How often the scheduler started an attempt again."""
+    hosts: list[str]
+    """Where its starts ran."""
+    cpus: int | None
+    gpus: int | None
+    memory_gb: int | None
+    """What the newest start asked for, over all nodes; None: no record says."""
+    unknown: list[str]
+    """Sentences, what is not known."""
+
+
+def read_cost(out: Path) -> Cost | str:
+    """The cost of the job with the output folder ``out``; in words, why it is not known."""
+    path = out / COST_FILE
+    try:
+        return Cost.model_validate_json(path.read_text())
+    except FileNotFoundError:
+        return f"its output folder has no {COST_FILE}"
+    except (OSError, UnicodeDecodeError, ValidationError):
+        return f"{path} cannot be read by this version"

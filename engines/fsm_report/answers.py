@@ -3,6 +3,8 @@
 A group is compared with another one by the 95 % interval of the difference of their means over
 seeds: equal if it lies within the margin, better or worse if it lies on one side of 0, and
 otherwise the seeds are too few to say.
+
+In: a question of the config, and what the jobs left. Out: an ``Answer``. Called by report.py.
 """
 
 from __future__ import annotations
@@ -11,22 +13,27 @@ import math
 from dataclasses import dataclass, replace
 
 from engines.fsm_report.config import Config, Question
-from engines.fsm_report.load import Found, Group
+from engines.fsm_report.load import Group, Inputs
 from engines.fsm_report.summary import (
     BEST,
+    UNTRAINED,
     Summary,
     counting,
     difference,
+    last_layer,
     looked_up,
     probed,
     summarise,
-    trained,
 )
 from engines.shared.reporting.statistics import Interval
+from engines.shared.reporting.text import percent, percent_with_interval, points
 
+ACCURACY = "test accuracy"
+PROBE = "next state read by a probe from the last layer"
 LOOKED_UP = "way from counting to the ceiling"
 """What groups are compared by that were judged on unlike machines, whose accuracies are not
 comparable."""
+NOT_DECIDED = "not decided"
 
 
 @dataclass(frozen=True)
@@ -39,84 +46,37 @@ class Answer:
     text: str
     """The figures."""
 
-
-def points(value: float) -> str:
-    """A share in per cent."""
-    return f"{100 * value:.1f}"
-
-
-def spread(found: Summary) -> str:
-    """``96.1 [95.2, 97.0], n = 3``; of one seed the value alone."""
-    between = (
-        ""
-        if found.interval is None
-        else f" [{points(found.interval.low)}, {points(found.interval.high)}]"
-    )
-    return f"{points(found.mean)}{between}, n = {found.n}"
+    @property
+    def sentence(self) -> str:
+        """The question and its answer in a line."""
+        return f"{self.question.ask} {self.verdict.capitalize()}: {self.text}."
 
 
-def measured(first: Group, second: Group) -> tuple[str, list[float], list[float]]:
-    """What two groups are compared by, and its values."""
-    if first.engine == "probe":
-        values = [
-            probed(group, "probe_accuracy", "next_state", trained(group)[0][1])
-            for group in (first, second)
-        ]
-        return "next state read by a probe from the last layer", values[0], values[1]
-    if first.machines == second.machines:
-        return (
-            "test accuracy",
-            first.values("test_accuracy", BEST),
-            second.values("test_accuracy", BEST),
-        )
-    return LOOKED_UP, looked_up(first), looked_up(second)
-
-
-def beside(first: Group, second: Group, what: str) -> str:
-    """What a comparison is read against: untrained networks and selectivity of probes, counting
-    where neither model does better."""
-    if first.engine == "probe":
-        parts = []
-        for name, metric, network in (
-            ("untrained", "probe_accuracy", "untrained"),
-            ("selectivity", "probe_selectivity", "trained"),
-        ):
-            values = [
-                summarise(probed(group, metric, "next_state", trained(group)[0][1], network), -1.0)
-                for group in (first, second)
-            ]
-            parts.append(f"{name} {' and '.join(points(value.mean) for value in values if value)}")
-        return f" ({', '.join(parts)})"
-    floors = [summarise(counting(group)) for group in (first, second)]
-    reached = [summarise(group.values("test_accuracy", BEST)) for group in (first, second)]
-    below = all(
-        floor and value and value.mean <= floor.mean
-        for floor, value in zip(floors, reached, strict=True)
-    )
-    return (
-        f" (neither does better than counting, {points(floors[0].mean)})"
-        if below and floors[0] and what == "test accuracy"
-        else ""
-    )
-
-
-def answer(question: Question, found: Found, config: Config) -> Answer:
+def answer(question: Question, inputs: Inputs, config: Config) -> Answer:
     """Answer one question."""
     for name in filter(None, (question.first, question.second)):
-        group = found.groups.get(name)
-        if group is None:
-            return Answer(question, "not decided", f"no job of {name} was planned")
-        if not group.finished:
-            why = f"skipped, {group.skipped[0]}" if group.skipped else "no job of it is done"
-            return Answer(question, "not decided", f"{name}: {why}")
-    first = found.groups[question.first]
-    second = found.groups[question.second] if question.second else None
-    plain = (
-        learned(question, first, config)
-        if second is None
-        else compared(question, first, second, config)
-    )
-    return replace(plain, text=f"{plain.text}; {under(first, second)}; {on(first, second)}")
+        reason = why_not_judged(name, inputs)
+        if reason:
+            return Answer(question, NOT_DECIDED, reason)
+    first = inputs.groups[question.first]
+    if question.second:
+        second = inputs.groups[question.second]
+        given = compared(question, first, second, config)
+    else:
+        second, given = None, learned(question, first, config)
+    return replace(given, text=f"{given.text}; {under(first, second)}; {on(first, second)}")
+
+
+def why_not_judged(name: str, inputs: Inputs) -> str:
+    """Why nothing can be said of a group; "" if something can."""
+    group = inputs.groups.get(name)
+    if group is None:
+        return f"no job of {name} was planned"
+    if group.finished:
+        return ""
+    if group.skipped:
+        return f"{name}: skipped, {group.skipped[0]}"
+    return f"{name}: no job of it is done"
 
 
 def under(first: Group, second: Group | None) -> str:
@@ -128,11 +88,9 @@ def under(first: Group, second: Group | None) -> str:
 
 def on(first: Group, second: Group | None) -> str:
     """Which machines an answer holds for."""
-    kinds = list(
-        dict.fromkeys(
-            group.machines.partition(" (")[0] for group in (first, second) if group is not None
-        )
-    )
+    kinds = [first.kind_of_machines]
+    if second is not None and second.kind_of_machines not in kinds:
+        kinds.append(second.kind_of_machines)
     return f"machines: {' against '.join(kinds)}"
 
 
@@ -141,48 +99,109 @@ def learned(question: Question, group: Group, config: Config) -> Answer:
     values = group.values("test_accuracy", BEST)
     summary, top = summarise(values), summarise(group.values("ceiling_accuracy", {}))
     if summary is None or top is None:
-        return Answer(question, "not decided", f"{group.name}: no test accuracy could be computed")
+        text = f"{group.name}: no test accuracy could be computed"
+        return Answer(question, NOT_DECIDED, text)
     reached = sum(value >= config.learned for value in values)
     text = (
-        f"test accuracy {spread(summary)}, ceiling {points(top.mean)}; {reached} of "
-        f"{len(values)} seeds reach {points(config.learned)}"
+        f"test accuracy {spread(summary)}, ceiling {percent(top.mean)}; {reached} of "
+        f"{len(values)} seeds reach {percent(config.learned)}"
     )
-    if summary.interval is None:
-        return Answer(question, "not decided", f"n too small; {text}")
-    if summary.interval.low >= config.learned:
-        return Answer(question, "yes", text)
-    return Answer(
-        question,
-        "no" if summary.interval.high < config.learned else "not decided",
-        text if summary.interval.high < config.learned else f"n too small; {text}",
-    )
+    if summary.interval is not None:
+        if summary.interval.low >= config.learned:
+            return Answer(question, "yes", text)
+        if summary.interval.high < config.learned:
+            return Answer(question, "no", text)
+    return Answer(question, NOT_DECIDED, f"n too small; {text}")
 
 
 def compared(question: Question, first: Group, second: Group, config: Config) -> Answer:
     """Whether ``first`` matches, or is better than, ``second``."""
     what, ours, theirs = measured(first, second)
-    low = -math.inf if what == LOOKED_UP else 0.0  # who does worse than count is below 0
+    # Who does worse than counting is below 0 on the way from there to the ceiling.
+    low = -math.inf if what == LOOKED_UP else 0.0
     left, right = summarise(ours, low), summarise(theirs, low)
     if left is None or right is None:
-        return Answer(question, "not decided", f"no {what} could be computed")
-    text = f"{what} {spread(left)} against {spread(right)}{beside(first, second, what)}"
+        return Answer(question, NOT_DECIDED, f"no {what} could be computed")
+    beside = ""
+    if what == PROBE:
+        beside = beside_probes(first, second)
+    elif what == ACCURACY:
+        beside = beside_counting(first, second)
+    text = f"{what} {spread(left)} against {spread(right)}{beside}"
     if min(left.n, right.n) < 2:
-        return Answer(question, "not decided", f"n too small; {text}")
+        return Answer(question, NOT_DECIDED, f"n too small; {text}")
     apart = difference(ours, theirs)
-    shown = (
-        f"{text}: {100 * apart.value:+.1f} points [{100 * apart.low:+.1f}, {100 * apart.high:+.1f}]"
-    )
-    return Answer(question, *judge(question.kind, apart, config.margin, shown))
+    value, _, interval = points(apart).partition(" ")
+    verdict, text = judge(question.kind, apart, config.margin, f"{text}: {value} points {interval}")
+    return Answer(question, verdict, text)
+
+
+def measured(first: Group, second: Group) -> tuple[str, list[float], list[float]]:
+    """What two groups are compared by, and its values."""
+    if first.engine == "probe":
+        ours, theirs = (
+            probed(group, "probe_accuracy", "next_state", last_layer(group))
+            for group in (first, second)
+        )
+        return PROBE, ours, theirs
+    if first.machines == second.machines:
+        ours, theirs = (group.values("test_accuracy", BEST) for group in (first, second))
+        return ACCURACY, ours, theirs
+    return LOOKED_UP, looked_up(first), looked_up(second)
+
+
+def beside_probes(first: Group, second: Group) -> str:
+    """What probes are read against: the untrained networks, and selectivity."""
+    parts = []
+    for name, metric, network in (
+        (UNTRAINED, "probe_accuracy", UNTRAINED),
+        ("selectivity", "probe_selectivity", "trained"),
+    ):
+        means = []
+        for group in (first, second):
+            values = probed(group, metric, "next_state", last_layer(group), network)
+            summary = summarise(values, -1.0)
+            if summary:
+                means.append(percent(summary.mean))
+        parts.append(f"{name} {' and '.join(means)}")
+    return f" ({', '.join(parts)})"
+
+
+def beside_counting(first: Group, second: Group) -> str:
+    """That neither model does better than counting, where that is so; else ""."""
+    floors = []
+    for group in (first, second):
+        floor = summarise(counting(group))
+        reached = summarise(group.values("test_accuracy", BEST))
+        if floor is None or reached is None or reached.mean > floor.mean:
+            return ""
+        floors.append(floor.mean)
+    return f" (neither does better than counting, {percent(floors[0])})"
+
+
+def spread(summary: Summary) -> str:
+    """``96.1 [95.2, 97.0], n = 3``; of one seed the value alone."""
+    return f"{mean_and_interval(summary)}, n = {summary.n}"
+
+
+def mean_and_interval(summary: Summary) -> str:
+    """``96.1 [95.2, 97.0]``; of one seed the value alone."""
+    if summary.interval is None:
+        return percent(summary.mean)
+    return percent_with_interval(summary.interval)
 
 
 def judge(kind: str, apart: Interval, margin: float, shown: str) -> tuple[str, str]:
     """Verdict and text from the interval of a difference."""
+    equal = -margin < apart.low and apart.high < margin
     if kind == "better" and apart.low > 0:
         return "yes", shown
-    if kind == "match" and apart.low > -margin and (apart.low > 0 or apart.high < margin):
-        return "yes", shown + ("" if apart.low <= 0 else ", it is the better one")
+    if kind == "match" and apart.low > 0:
+        return "yes", f"{shown}, it is the better one"
+    if kind == "match" and equal:
+        return "yes", shown
     if apart.high < 0:
         return "no", shown
-    if kind == "better" and -margin < apart.low and apart.high < margin:
+    if kind == "better" and equal:
         return "no", f"{shown}, equal within {100 * margin:g} points"
-    return "not decided", f"n too small; {shown}"
+    return NOT_DECIDED, f"n too small; {shown}"

@@ -1,5 +1,9 @@
 """The report on models that learned finite-state machines: scores over seeds beside what could be
-known, curves, probes, answers."""
+known, curves, probes, answers.
+
+In: an experiment file's ``config``, to which the planner adds the inputs. Out: ``Config``. Light:
+the login node checks it before anything is queued.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +31,10 @@ class Question(EngineConfig):
 
     @model_validator(mode="after")
     def _fits(self) -> Question:
-        if (self.second is None) != (self.kind == "learned"):
-            raise ValueError(
-                f"'{self.kind}' asks "
-                f"{'one group: take out second' if self.kind == 'learned' else 'two groups: name second'}"
-            )
+        if self.kind == "learned" and self.second is not None:
+            raise ValueError("'learned' asks one group: take out second")
+        if self.kind != "learned" and self.second is None:
+            raise ValueError(f"'{self.kind}' asks two groups: name second")
         return self
 
 

@@ -1,20 +1,40 @@
-"""The figures: learning curves with bands, accuracy against position, probes by layer."""
+"""The figures: learning curves with bands, accuracy against position, probes by layer.
+
+In: what the jobs left. Out: three figures, as files in the folder ``figures/`` and as SVG for the
+page. Called by ``__main__``.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 from typing import Any
 
-from engines.fsm_report.load import Found, Group
-from engines.fsm_report.summary import Summary, probed, summarise, trained
-from engines.shared.reporting.figures import BLUE, INK, ORANGE, Figure, prepare, save
+from engines.fsm_report.load import Axes, Group, Inputs
+from engines.fsm_report.summary import (
+    BEST,
+    UNTRAINED,
+    Summary,
+    last_layer,
+    probed,
+    summarise,
+)
+from engines.shared.reporting.figures import (
+    BLUE,
+    GREEN,
+    INK,
+    ORANGE,
+    Figure,
+    prepare,
+    save,
+)
 
 COLOURS = (
     BLUE,
     ORANGE,
-    "#009e73",
+    GREEN,
     "#cc79a7",
     "#e69f00",
     "#56b4e9",
@@ -22,115 +42,218 @@ COLOURS = (
     "#8c564b",
     "#6a3d9a",
 )
-LOOKS = tuple(zip(COLOURS, "osD^vP*X<", strict=True))
+STYLES = tuple(zip(COLOURS, "osD^vP*X<", strict=True))
 """A line's colour and marker."""
-DRAWN = (
+PROBE_LINES = (
     ("probe_accuracy", "trained", "-"),
-    ("probe_accuracy", "untrained", "--"),
+    ("probe_accuracy", UNTRAINED, "--"),
     ("probe_control_accuracy", "trained", ":"),
 )
-"""Metric, network and line style of the probes' figure."""
+"""Metric, network and kind of line of the probes' figure."""
 COLUMNS = 2
 WIDE = 28
 """Characters of a label of which two fit beside each other below a panel."""
+MARKERS = 12
+"""Markers on a line, at most."""
+NO_LABEL = "_"
+"""A label that begins so is in no legend of matplotlib's."""
 Series = dict[float, Summary]
 """Place on the horizontal axis -> value over seeds."""
 
 
-def draw(found: Found, folder: Path) -> list[Figure]:
+@dataclass(frozen=True)
+class Plot:
+    """A figure with one panel per kind of machines."""
+
+    name: str
+    series_of: Callable[[Group], Series]
+    ceiling_of: Callable[[Group], Series]
+    across: str
+    up: str
+    caption: str
+
+
+def draw(inputs: Inputs, folder: Path) -> list[Figure]:
     """All figures that the data allow; also written to ``folder``. What has no data is named in
-    ``found.missing``."""
+    ``inputs.missing``."""
     prepare()
     folder.mkdir(parents=True, exist_ok=True)
-    made = [
-        by_machines(
-            found,
-            folder / "curves",
-            curve,
-            "epoch",
-            "validation accuracy",
-            "Accuracy on validation machines over training",
-        ),
-        by_machines(
-            found,
-            folder / "positions",
-            positions,
-            "first transition of a block of the query",
-            "test accuracy",
-            "Accuracy of the best checkpoint along the query, in blocks of transitions",
-        ),
-        probes(found, folder / "probes"),
-    ]
-    return [figure for figure in made if figure is not None]
+    figures = [*(by_machines(inputs, folder, plot) for plot in PLOTS), probes(inputs, folder)]
+    return [figure for figure in figures if figure is not None]
 
 
 def curve(group: Group) -> Series:
-    """Epoch -> validation accuracy over the seeds that came so far."""
-    courses = [
-        [
-            line["metrics"]["validation_accuracy"]
-            for line in one.progress
-            if "validation_accuracy" in line["metrics"]
-        ]
-        for one in group.finished
-    ]
-    epochs = min((len(course) for course in courses), default=0)
-    return {
-        epoch + 1.0: summary
-        for epoch in range(epochs)
-        if (summary := summarise([course[epoch] for course in courses]))
-    }
+    """Epoch -> validation accuracy over the seeds, as far as the shortest of them came."""
+    seeds = []
+    for job in group.finished:
+        metrics = [line["metrics"] for line in job.progress]
+        seeds.append([m["validation_accuracy"] for m in metrics if "validation_accuracy" in m])
+    series = {}
+    for epoch, values in enumerate(zip(*seeds, strict=False), start=1):
+        summary = summarise(values)
+        if summary is not None:
+            series[float(epoch)] = summary
+    return series
 
 
-def along(group: Group, metric: str, axes: dict[str, str | int | float | bool]) -> Series:
+def along_query(group: Group, metric: str, axes: Axes) -> Series:
     """Place in the query -> a metric over seeds."""
-    places = sorted(
-        {
-            int(row.axes["position"])
-            for one in group.finished
-            for row in one.rows
-            if row.metric == metric and "position" in row.axes
-        }
-    )
-    return {
-        float(place): summary
-        for place in places
-        if (summary := summarise(group.values(metric, {**axes, "position": place})))
-    }
+    places: set[int] = set()
+    for job in group.finished:
+        of_metric = [row.axes for row in job.rows if row.metric == metric]
+        places.update(int(found["position"]) for found in of_metric if "position" in found)
+    series = {}
+    for place in sorted(places):
+        summary = summarise(group.values(metric, {**axes, "position": place}))
+        if summary is not None:
+            series[float(place)] = summary
+    return series
 
 
 def positions(group: Group) -> Series:
     """Place in the query -> accuracy of the best checkpoint over seeds."""
-    return along(group, "test_accuracy", {"checkpoint": "best"})
+    return along_query(group, "test_accuracy", BEST)
 
 
-def line(axis: Any, series: Series, look: tuple[str, str], label: str, style: str = "-") -> None:
+def ceiling_by_position(group: Group) -> Series:
+    """Place in the query -> the ceiling."""
+    return along_query(group, "ceiling_accuracy", {})
+
+
+def level_ceiling(group: Group) -> Series:
+    """The ceiling as a level line below the whole curve."""
+    top, epochs = summarise(group.values("ceiling_accuracy", {})), curve(group)
+    return {} if top is None else {min(epochs): top, max(epochs): top}
+
+
+PLOTS = (
+    Plot(
+        "curves",
+        curve,
+        level_ceiling,
+        across="epoch",
+        up="validation accuracy",
+        caption="Accuracy on validation machines over training",
+    ),
+    Plot(
+        "positions",
+        positions,
+        ceiling_by_position,
+        across="first transition of a block of the query",
+        up="test accuracy",
+        caption="Accuracy of the best checkpoint along the query, in blocks of transitions",
+    ),
+)
+
+
+def by_machines(inputs: Inputs, folder: Path, plot: Plot) -> Figure | None:
+    """One panel per kind of machines, one line per group, the ceiling dashed."""
+    groups = [group for group in inputs.of("fsm") if plot.series_of(group)]
+    if not groups:
+        inputs.missing.append(
+            f"figure of {plot.up} by {plot.across}: no training has left what it shows"
+        )
+        return None
+    panels: dict[str, list[Group]] = {}
+    for group in groups:
+        panels.setdefault(panel_name(group, groups), []).append(group)
+    figure, axes = subplots(len(panels), 3.6)
+    for axis, (name, shown) in zip(axes, panels.items(), strict=True):
+        for style, group in zip(cycle(STYLES), shown, strict=False):
+            draw_line(axis, plot.series_of(group), style, short_name(group, shown))
+        top = plot.ceiling_of(shown[0])
+        axis.plot(
+            list(top),
+            [summary.mean for summary in top.values()],
+            "--",
+            color=INK,
+            linewidth=1,
+            label="exact predictor",
+        )
+        axis.set_title(name, fontsize=10)
+        label_axes(axis, plot.across, plot.up)
+        legend(axis)
+    seeds = max(len(group.finished) for group in groups)
+    over = ", one seed"
+    if seeds > 1:
+        over = f", mean of up to {seeds} seeds; band: 95 % interval over seeds (Student's t)"
+    caption = f"{plot.caption}{over}; dashed: the exact in-context predictor."
+    return save(figure, folder / plot.name, caption, "results")
+
+
+def panel_name(group: Group, groups: Sequence[Group]) -> str:
+    """The kind of machines; with the optimiser's recipe where one panel would hold more lines than
+    there are colours."""
+    beside = [other for other in groups if other.machines == group.machines]
+    if len(beside) <= len(COLOURS):
+        return group.machines
+    return f"{group.machines}, {group.recipe} settings"
+
+
+def short_name(group: Group, beside: Sequence[Group]) -> str:
+    """A group's name in a legend: without the stage where all are of one stage, without the arm
+    where all have one recipe."""
+    stage, _, axes = group.name.partition("/")
+    one_stage = len({other.name.partition("/")[0] for other in beside}) == 1
+    one_recipe = len({other.recipe for other in beside}) == 1 and group.engine == "fsm"
+    values = []
+    for part in axes.split(","):
+        axis, _, value = part.partition("=")
+        if part and not (one_recipe and axis == "arm"):
+            values.append(value)
+    words = ", ".join(values)
+    if one_stage:
+        return words or stage
+    return f"{stage.removeprefix('probe-')} {words}".strip()
+
+
+def subplots(count: int, height: float) -> tuple[Any, list[Any]]:
+    """A figure with ``count`` panels, two in a row."""
+    import matplotlib.pyplot as plt
+
+    rows, columns = -(-count // COLUMNS), min(count, COLUMNS)
+    figure, grid = plt.subplots(
+        rows,
+        columns,
+        figsize=(4.4 * columns, height * rows),
+        squeeze=False,
+        layout="constrained",
+    )
+    for axis in grid.flat[count:]:
+        axis.set_visible(False)
+    return figure, list(grid.flat[:count])
+
+
+def draw_line(
+    axis: Any, series: Series, style: tuple[str, str], label: str, line: str = "-"
+) -> None:
     """Means as a line of a colour and a marker; the intervals of a solid one as a band."""
-    colour, marker = look
-    places, values = list(series), list(series.values())
+    colour, marker = style
+    places, summaries = list(series), list(series.values())
     axis.plot(
         places,
-        [value.mean for value in values],
-        style,
+        [summary.mean for summary in summaries],
+        line,
         color=colour,
         linewidth=1.8,
         label=label,
-        marker=marker if style == "-" else None,
+        marker=marker if line == "-" else None,
         markersize=4,
-        markevery=max(1, len(places) // 12),
+        markevery=max(1, len(places) // MARKERS),
     )
-    if style == "-" and all(value.interval is not None for value in values):
+    intervals = [summary.interval for summary in summaries if summary.interval is not None]
+    if line == "-" and len(intervals) == len(summaries):
         axis.fill_between(
             places,
-            [v.interval.low for v in values if v.interval],
-            [v.interval.high for v in values if v.interval],
+            [interval.low for interval in intervals],
+            [interval.high for interval in intervals],
             color=colour,
             alpha=0.15,
             linewidth=0,
         )
 
 
-def finish(axis: Any, across: str, up: str) -> None:
+def label_axes(axis: Any, across: str, up: str) -> None:
     """Per cent from 0 to 100, whole numbers across."""
     from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -153,138 +276,48 @@ def legend(axis: Any) -> None:
     )
 
 
-def panels(count: int, height: float) -> tuple[Any, list[Any]]:
-    """A figure with ``count`` panels, two in a row."""
-    import matplotlib.pyplot as plt
-
-    rows = -(-count // COLUMNS)
-    figure, grid = plt.subplots(
-        rows,
-        min(count, COLUMNS),
-        figsize=(4.4 * min(count, COLUMNS), height * rows),
-        squeeze=False,
-        layout="constrained",
-    )
-    for axis in grid.flat[count:]:
-        axis.set_visible(False)
-    return figure, list(grid.flat[:count])
-
-
-def by_machines(
-    found: Found,
-    path: Path,
-    series_of: Callable[[Group], Series],
-    across: str,
-    up: str,
-    caption: str,
-) -> Figure | None:
-    """One panel per kind of machines, one line per group, the ceiling dashed."""
-    groups = [group for group in found.of("fsm") if series_of(group)]
-    if not groups:
-        found.missing.append(f"figure of {up} by {across}: no training has left what it shows")
-        return None
-    named = {group.name: panel_name(group, groups) for group in groups}
-    kinds = list(dict.fromkeys(named.values()))
-    figure, axes = panels(len(kinds), 3.6)
-    for axis, kind in zip(axes, kinds, strict=True):
-        shown = [group for group in groups if named[group.name] == kind]
-        for look, group in zip(cycle(LOOKS), shown, strict=False):
-            line(axis, series_of(group), look, short(group, shown))
-        top = (
-            along(shown[0], "ceiling_accuracy", {})
-            if series_of is positions
-            else level(shown[0], series_of(shown[0]))
-        )
-        axis.plot(
-            list(top),
-            [value.mean for value in top.values()],
-            "--",
-            color=INK,
-            linewidth=1,
-            label="exact predictor",
-        )
-        axis.set_title(kind, fontsize=10)
-        finish(axis, across, up)
-        legend(axis)
-    seeds = max(len(group.finished) for group in groups)
-    band = (
-        f", mean of up to {seeds} seeds; band: 95 % interval over seeds (Student's t)"
-        if seeds > 1
-        else ", one seed"
-    )
-    return save(
-        figure, path, f"{caption}{band}; dashed: the exact in-context predictor.", "results"
-    )
-
-
-def panel_name(group: Group, groups: Sequence[Group]) -> str:
-    """The kind of machines; with the optimiser's recipe where one panel would hold more lines than
-    there are colours."""
-    beside = [other for other in groups if other.machines == group.machines]
-    return (
-        group.machines
-        if len(beside) <= len(COLOURS)
-        else f"{group.machines}, {group.recipe} settings"
-    )
-
-
-def level(group: Group, series: Series) -> Series:
-    """The ceiling as a level line."""
-    top = summarise(group.values("ceiling_accuracy", {}))
-    return dict.fromkeys((min(series), max(series)), top) if top else {}
-
-
-def short(group: Group, beside: Sequence[Group]) -> str:
-    """A group's name in a legend: without the stage where all are of one stage, without the arm
-    where all have one recipe."""
-    stage, _, axes = group.name.partition("/")
-    same = len({other.name.partition("/")[0] for other in beside}) == 1
-    alike = len({other.recipe for other in beside}) == 1 and group.engine == "fsm"
-    words = ", ".join(
-        part.partition("=")[2]
-        for part in axes.split(",")
-        if part and not (alike and part.startswith("arm="))
-    )
-    return (words or stage) if same else f"{stage.removeprefix('probe-')} {words}".strip()
-
-
-def probes(found: Found, path: Path) -> Figure | None:
+def probes(inputs: Inputs, folder: Path) -> Figure | None:
     """Probes by layer, one panel per target: trained, the control task dotted, the untrained
     network dashed."""
-    groups = found.of("probe")
+    groups = inputs.of("probe")
     if not groups:
-        found.missing.append("figure of probes: no probe is done")
+        inputs.missing.append("figure of probes: no probe is done")
         return None
-    targets = list(dict.fromkeys(target for group in groups for target in group.config["targets"]))
-    figure, axes = panels(len(targets), 3.4)
+    targets: dict[str, None] = {}
+    for group in groups:
+        targets |= dict.fromkeys(group.config["targets"])
+    figure, axes = subplots(len(targets), 3.4)
     for axis, target in zip(axes, targets, strict=True):
-        for look, group in zip(cycle(LOOKS), groups, strict=False):
-            for metric, network, style in DRAWN:
-                series = layers(group, metric, target, network)
-                if series:
-                    line(axis, series, look, short(group, groups) if style == "-" else "_", style)
+        for style, group in zip(cycle(STYLES), groups, strict=False):
+            draw_probe(axis, group, target, style, short_name(group, groups))
         axis.set_title(target.replace("_", " "), fontsize=10)
-        finish(axis, "layer (0: embedding)", "probe accuracy")
-    for style, label in (("--", "untrained network"), (":", "control task")):
-        axes[-1].plot([], [], style, color=INK, linewidth=1.8, label=label)
+        label_axes(axis, "layer (0: embedding)", "probe accuracy")
+    for line, label in (("--", "untrained network"), (":", "control task")):
+        axes[-1].plot([], [], line, color=INK, linewidth=1.8, label=label)
     handles, labels = axes[-1].get_legend_handles_labels()
     figure.legend(handles, labels, fontsize=8, frameon=False, ncols=2, loc="outside lower center")
     seeds = max(len(group.finished) for group in groups)
-    return save(
-        figure,
-        path,
-        f"What a linear probe reads from each layer's states, mean over up to {seeds} "
-        "seeds with 95 % intervals: "
-        "solid the trained network, dashed an untrained one, dotted the control task.",
-        "results",
+    caption = (
+        f"What a linear probe reads from each layer's states, mean over up to {seeds} seeds with "
+        "95 % intervals: solid the trained network, dashed an untrained one, dotted the control "
+        "task."
     )
+    return save(figure, folder / "probes", caption, "results")
 
 
-def layers(group: Group, metric: str, target: str, network: str) -> Series:
+def draw_probe(axis: Any, group: Group, target: str, style: tuple[str, str], label: str) -> None:
+    """The lines of one group in the panel of one target."""
+    for metric, network, line in PROBE_LINES:
+        series = by_layer(group, metric, target, network)
+        if series:
+            draw_line(axis, series, style, label if line == "-" else NO_LABEL, line)
+
+
+def by_layer(group: Group, metric: str, target: str, network: str) -> Series:
     """Layer -> a probe's value over seeds."""
-    last = trained(group)[0][1]
-    return {
-        float(layer): summary
-        for layer in range(last + 1)
-        if (summary := summarise(probed(group, metric, target, layer, network)))
-    }
+    series = {}
+    for layer in range(last_layer(group) + 1):
+        summary = summarise(probed(group, metric, target, layer, network))
+        if summary is not None:
+            series[float(layer)] = summary
+    return series

@@ -1,4 +1,8 @@
-"""Reads what the jobs left and puts those together that differ only in their seed."""
+"""Reads what the jobs left and puts those together that differ only in their seed.
+
+In: the output folders that the config names. Out: one ``Inputs`` with a ``Group`` per set of seeds;
+what is not there is named in its ``missing``. Called by report.py.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import Any
 from engines.contract.progress import read_progress
 from engines.contract.results import ResultSource, Row, read_results
 from engines.fsm_report.config import Config
+from engines.shared.reporting.sources import Sources
 
 Axes = dict[str, str | int | float | bool]
 
@@ -26,9 +31,10 @@ class Finished:
     def value(self, metric: str, axes: Axes) -> float | None:
         """The value of the row with exactly these axes; None if there is none or it could not be
         computed."""
-        return next(
-            (row.value for row in self.rows if row.metric == metric and row.axes == axes), None
-        )
+        for row in self.rows:
+            if row.metric == metric and row.axes == axes:
+                return row.value
+        return None
 
 
 @dataclass
@@ -49,13 +55,14 @@ class Group:
 
     def values(self, metric: str, axes: Axes) -> list[float]:
         """One value per seed that has it."""
-        return [value for one in self.finished if (value := one.value(metric, axes)) is not None]
+        values = [job.value(metric, axes) for job in self.finished]
+        return [value for value in values if value is not None]
 
     @property
     def config(self) -> dict[str, Any]:
         """The config of its first job."""
-        found: dict[str, Any] = self.finished[0].document["config"]
-        return found
+        config: dict[str, Any] = self.finished[0].document["config"]
+        return config
 
     @property
     def recipe(self) -> str:
@@ -75,24 +82,38 @@ class Group:
         return str(document["facts"].get("settings", "unknown"))
 
     @property
+    def kind_of_machines(self) -> str:
+        """What it was trained on: ``5s5a``, with ``absorbing`` where that is so."""
+        sizes = self._sizes
+        absorbing = " absorbing" if sizes["absorbing"] else ""
+        return f"{sizes['states']}s{sizes['actions']}a{absorbing}"
+
+    @property
     def machines(self) -> str:
-        """What it was trained on: ``5s5a``, with ``absorbing`` where that is so; sizes of its own
-        show the walks' lengths too."""
+        """The same; sizes of its own, which have no name, show the walks' lengths too."""
+        if isinstance(self.config.get("machines", ""), str):
+            return self.kind_of_machines
+        walks, query = self._sizes["demonstration_length"], self._sizes["query_length"]
+        return f"{self.kind_of_machines} (walks of {walks}, query of {query})"
+
+    @property
+    def _sizes(self) -> dict[str, Any]:
+        """The sizes of its machines; of probes those of the data that they saw."""
         facts = self.finished[0].document["facts"]
-        sizes = facts["data"]["machines"] if self.engine == "probe" else facts["machines"]
-        lengths = f" (walks of {sizes['demonstration_length']}, query of {sizes['query_length']})"
-        named = isinstance(self.config.get("machines", ""), str)
-        return f"{sizes['states']}s{sizes['actions']}a{' absorbing' if sizes['absorbing'] else ''}{'' if named else lengths}"
+        sizes: dict[str, Any] = (
+            facts["data"]["machines"] if self.engine == "probe" else facts["machines"]
+        )
+        return sizes
 
 
 @dataclass
-class Found:
+class Inputs:
     """Everything that the jobs left."""
 
     groups: dict[str, Group] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     """What is not there or could not be computed, in words."""
-    files: list[Path] = field(default_factory=list)
+    sources: Sources = field(default_factory=Sources)
 
     @property
     def skipped(self) -> list[str]:
@@ -108,6 +129,17 @@ class Found:
         return [group for group in self.groups.values() if group.engine == engine]
 
 
+def read_jobs(config: Config) -> Inputs:
+    """Read every input; what is not there is named."""
+    inputs = Inputs()
+    for source in config.inputs:
+        name = group_name(source.job)
+        group = inputs.groups.setdefault(name, Group(name))
+        group.planned += 1
+        read_job(source, group, inputs)
+    return inputs
+
+
 def group_name(job: str) -> str:
     """A job's name without its seed."""
     stage, _, point = job.partition("/")
@@ -115,28 +147,18 @@ def group_name(job: str) -> str:
     return f"{stage}/{axes}" if axes else stage
 
 
-def read_jobs(config: Config) -> Found:
-    """Read every input; what is not there is named."""
-    found = Found()
-    for source in config.inputs:
-        group = found.groups.setdefault(group_name(source.job), Group(group_name(source.job)))
-        group.planned += 1
-        read_job(source, group, found)
-    return found
-
-
-def read_job(source: ResultSource, group: Group, found: Found) -> None:
+def read_job(source: ResultSource, group: Group, inputs: Inputs) -> None:
     """Add one job to its group."""
     out = Path(source.folder)
     given_up = out.parent / "skipped.json"
     if (out / "results.json").exists():
         rows, document = read_results(out)
-        found.files.append(out / "results.json")
-        found.missing += [
-            f"{source.job}: {row.metric}: {row.error}" for row in rows if row.error is not None
-        ]
+        inputs.sources.add("results", out / "results.json")
+        for row in rows:
+            if row.error is not None:
+                inputs.missing.append(f"{source.job}: {row.metric}: {row.error}")
         group.finished.append(Finished(source.job, rows, document, read_progress(out)))
     elif given_up.exists():
         group.skipped.append(json.loads(given_up.read_text())["reason"])
     else:
-        found.missing.append(f"{source.job}: no results.json, the job is not done")
+        inputs.missing.append(f"{source.job}: no results.json, the job is not done")

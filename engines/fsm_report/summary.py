@@ -1,4 +1,8 @@
-"""A group in numbers: mean, spread and interval over seeds, beside what could be known."""
+"""A group in numbers: mean, spread and interval over seeds, beside what could be known.
+
+In: the values of a group's seeds. Out: ``Summary``, and one value per seed where several rows are
+put together. Called by answers.py, tables.py, figures.py and rows.py.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ from engines.fsm_report.load import Axes, Group
 from engines.shared.reporting.statistics import T95, Z95, Interval, t_interval
 
 BEST: Axes = {"checkpoint": "best"}
+UNTRAINED = "untrained"
+"""The name that probes give to the network before training, in the place of a checkpoint's."""
 
 
 @dataclass(frozen=True)
@@ -32,13 +38,9 @@ def summarise(values: Sequence[float], low: float = 0.0, high: float = 1.0) -> S
         return None
     if len(values) == 1:
         return Summary(1, values[0], None, None)
-    found = t_interval(values)
-    return Summary(
-        len(values),
-        found.value,
-        stdev(values),
-        Interval(found.value, max(low, found.low), min(high, found.high)),
-    )
+    mean = t_interval(values)
+    interval = Interval(mean.value, max(low, mean.low), min(high, mean.high))
+    return Summary(len(values), mean.value, stdev(values), interval)
 
 
 def difference(first: Sequence[float], second: Sequence[float]) -> Interval:
@@ -48,54 +50,63 @@ def difference(first: Sequence[float], second: Sequence[float]) -> Interval:
         raise ValueError(
             f"difference: needs two seeds on both sides, got {len(first)} and {len(second)}"
         )
+    value = fmean(first) - fmean(second)
+    # Squared standard errors of the two means.
     parts = [variance(values) / len(values) for values in (first, second)]
-    value, error = fmean(first) - fmean(second), math.sqrt(sum(parts))
+    error = math.sqrt(sum(parts))
     if error == 0:
         return Interval(value, value, value)
-    shares = [part / sum(parts) for part in parts]  # the squares of tiny variances would be 0
-    freedom = 1 / sum(
+    # Shares of the whole: the squares of tiny variances themselves would be 0.
+    shares = [part / sum(parts) for part in parts]
+    inverse_freedom = sum(
         share**2 / (len(values) - 1) for share, values in zip(shares, (first, second), strict=True)
     )
-    whole = math.floor(freedom + 1e-6)  # rounding errors must not cost one of few
-    half = error * (T95[whole - 1] if whole <= len(T95) else Z95)
+    # Rounding errors must not cost one of few degrees of freedom.
+    freedom = math.floor(1 / inverse_freedom + 1e-6)
+    half = error * (T95[freedom - 1] if freedom <= len(T95) else Z95)
     return Interval(value, value - half, value + half)
 
 
 def counting(group: Group) -> list[float]:
     """Per seed the best accuracy that counting reaches."""
-    found = []
-    for one in group.finished:
+    best = []
+    for job in group.finished:
         values = [
             row.value
-            for row in one.rows
+            for row in job.rows
             if row.metric == "counting_accuracy" and row.value is not None
         ]
         if values:
-            found.append(max(values))
-    return found
+            best.append(max(values))
+    return best
 
 
 def looked_up(group: Group) -> list[float]:
     """Per seed how far the accuracy came from the best counting (0) to the exact predictor (1)."""
-    found = []
-    for one, floor in zip(group.finished, counting(group), strict=True):
-        accuracy, top = one.value("test_accuracy", BEST), one.value("ceiling_accuracy", {})
+    shares = []
+    for job, floor in zip(group.finished, counting(group), strict=True):
+        accuracy, top = job.value("test_accuracy", BEST), job.value("ceiling_accuracy", {})
         if accuracy is not None and top is not None:
-            found.append((accuracy - floor) / (top - floor))
-    return found
+            shares.append((accuracy - floor) / (top - floor))
+    return shares
 
 
 def trained(group: Group) -> list[tuple[str, int]]:
     """Per seed of probes: the name of the probed checkpoint and the number of its last layer."""
     found = []
-    for one in group.finished:
+    for job in group.finished:
         layers = [
             (str(row.axes["checkpoint"]), int(row.axes["layer"]))
-            for row in one.rows
-            if row.metric == "probe_accuracy" and row.axes["checkpoint"] != "untrained"
+            for row in job.rows
+            if row.metric == "probe_accuracy" and row.axes["checkpoint"] != UNTRAINED
         ]
         found.append(max(layers))
     return found
+
+
+def last_layer(group: Group) -> int:
+    """The number of the last layer that probes read; all seeds have as many."""
+    return trained(group)[0][1]
 
 
 def probed(
@@ -103,16 +114,30 @@ def probed(
 ) -> list[float]:
     """Per seed a probe's value at a layer, counted from the embedding (0), of the trained or the
     untrained network."""
-    found = []
-    for one, (checkpoint, _) in zip(group.finished, trained(group), strict=True):
-        value = one.value(
-            metric,
-            {
-                "checkpoint": checkpoint if network == "trained" else network,
-                "target": target,
-                "layer": layer,
-            },
-        )
+    values = []
+    for job, (checkpoint, _) in zip(group.finished, trained(group), strict=True):
+        axes: Axes = {
+            "checkpoint": checkpoint if network == "trained" else network,
+            "target": target,
+            "layer": layer,
+        }
+        value = job.value(metric, axes)
         if value is not None:
-            found.append(value)
-    return found
+            values.append(value)
+    return values
+
+
+def most_frequent(group: Group, target: str) -> list[float]:
+    """Per seed of probes the accuracy of always naming the most frequent label."""
+    values = []
+    for job in group.finished:
+        found = [
+            row.value
+            for row in job.rows
+            if row.metric == "majority_accuracy"
+            and row.axes["target"] == target
+            and row.axes["checkpoint"] != UNTRAINED
+        ]
+        if found and found[0] is not None:
+            values.append(found[0])
+    return values

@@ -1,5 +1,8 @@
 """How scores change over the checkpoints of trainings: curves, where to stop, what is lost on the
-way. Light on purpose."""
+way.
+
+In: a file that `orch evolve` writes. Out: ``Config``. Light: the login node makes it.
+"""
 
 from __future__ import annotations
 

@@ -1,13 +1,20 @@
 """The figures of an evolution: scores per domain with their intervals, and how the models answer,
-over training."""
+over training.
+
+In: the report. Out: two figures, as files in the folder ``figures/`` and as SVG for the page.
+Called by ``__main__``.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engines.analysis.evolution.seeds import Group, groups, over_seeds
-from engines.analysis.evolution.text import Told, behaviour_of
+from engines.analysis.evolution.load import Series
+from engines.analysis.evolution.report import Report
+from engines.analysis.evolution.seeds import Group, over_seeds
+from engines.analysis.tables import mean_behaviour
 from engines.shared.reporting.figures import BLUE, INK, ORANGE, Figure, prepare, save
 from engines.shared.reporting.statistics import Interval
 
@@ -18,64 +25,88 @@ BANDS = 4
 """With more curves than this the bands would hide each other."""
 FEW = 8
 """Checkpoints up to which each is marked by a dot."""
+COLUMNS = 3
+"""Panels beside each other, and at most as many names in a row of the legend."""
+LEGEND_WIDTH, HANDLE_WIDTH = 100, 8
+"""Characters that a row of the legend holds, and that a sample of a line takes."""
 
 
-def styles(told: Told) -> list[tuple[Group, str, str]]:
-    """Every group with its colour (one per arm) and kind of line (one per group of that arm)."""
-    every = groups(told)
-    arms = list(dict.fromkeys(group.colour for group in every))
-    return [
-        (
-            group,
-            COLOURS[arms.index(group.colour) % len(COLOURS)],
-            LINES[
-                [other.label for other in every if other.colour == group.colour].index(group.label)
-                % len(LINES)
-            ],
-        )
-        for group in every
-    ]
+@dataclass(frozen=True)
+class Curve:
+    """A group of trainings as one curve, in its colour (one per arm) and kind of line (one per
+    group of that arm)."""
+
+    group: Group
+    colour: str
+    line: str
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is one training, not a mean over seeds."""
+        return len(self.group.series) == 1
 
 
-def draw(told: Told, folder: Path) -> list[Figure]:
+def curves_of(report: Report) -> list[Curve]:
+    """Every group of trainings."""
+    arms: dict[str, list[Group]] = {}
+    for group in report.groups:
+        arms.setdefault(group.colour, []).append(group)
+    places = {arm: place for place, arm in enumerate(arms)}
+    curves = []
+    for group in report.groups:
+        labels = [other.label for other in arms[group.colour]]
+        colour = COLOURS[places[group.colour] % len(COLOURS)]
+        line = LINES[labels.index(group.label) % len(LINES)]
+        curves.append(Curve(group, colour, line))
+    return curves
+
+
+def draw(report: Report, folder: Path) -> list[Figure]:
     """All figures, written to ``folder`` as SVG and PNG."""
     prepare()
     folder.mkdir(parents=True, exist_ok=True)
-    return [domains(told, folder / "domains"), answers(told, folder / "answers")]
+    return [domains(report, folder / "domains"), answers(report, folder / "answers")]
 
 
-def legend(figure: Any, told: Told) -> None:
+def legend(figure: Any, curves: list[Curve]) -> None:
     """Names of the trainings, above the panels."""
     from matplotlib.lines import Line2D
 
-    handles = [
-        Line2D([], [], color=colour, linestyle=kind, marker="o", markersize=3, label=group.label)
-        for group, colour, kind in styles(told)
-    ]
-    columns = max(
-        1,
-        min(3, len(handles), 100 // (8 + max(len(str(handle.get_label())) for handle in handles))),
-    )
+    handles = []
+    for curve in curves:
+        handles.append(
+            Line2D(
+                [],
+                [],
+                color=curve.colour,
+                linestyle=curve.line,
+                marker="o",
+                markersize=3,
+                label=curve.group.label,
+            )
+        )
+    longest = max(len(curve.group.label) for curve in curves)
+    fitting = LEGEND_WIDTH // (HANDLE_WIDTH + longest)
     figure.legend(
         handles=handles,
         loc="outside upper left",
-        ncols=columns,
+        ncols=max(1, min(COLUMNS, len(handles), fitting)),
         frameon=False,
         fontsize=9,
         labelcolor=INK,
     )
 
 
-def domains(told: Told, path: Path) -> Figure:
+def domains(report: Report, path: Path) -> Figure:
     """The macro mean and every domain, one panel each, all trainings in each; the stopping point is
     a star on the macro mean."""
     import matplotlib.pyplot as plt
 
-    names: list[str | None] = [None, *told.evolved.domains()]
-    height = (len(names) + 2) // 3
+    names: list[str | None] = [None, *report.inputs.domains()]
+    height = (len(names) + COLUMNS - 1) // COLUMNS
     figure, grid = plt.subplots(
         height,
-        3,
+        COLUMNS,
         figsize=(7.5, 2.2 * height + 0.4),
         squeeze=False,
         sharex=True,
@@ -83,159 +114,165 @@ def domains(told: Told, path: Path) -> Figure:
     )
     for axis in grid.flat[len(names) :]:
         axis.set_visible(False)
+    curves = curves_of(report)
     for place, (axis, domain) in enumerate(zip(grid.flat, names, strict=False)):
-        axis.tick_params(labelbottom=place + 3 >= len(names))
-        axis.set_title(
-            domain or "macro mean", fontsize=10, fontweight="bold" if domain is None else "normal"
-        )
-        for group, colour, kind in styles(told):
-            curve(axis, told, group, domain, colour, kind)
-        room(axis)
-    legend(figure, told)
+        # Steps are written below the lowest panel of each column.
+        axis.tick_params(labelbottom=place + COLUMNS >= len(names))
+        weight = "bold" if domain is None else "normal"
+        axis.set_title(domain or "macro mean", fontsize=10, fontweight=weight)
+        for curve in curves:
+            draw_curve(axis, report, curve, domain, band=len(curves) <= BANDS)
+        fit_scale(axis)
+    legend(figure, curves)
     figure.supxlabel("optimizer step", fontsize=10, color=INK)
-    figure.supylabel(f"{told.evolved.config.metric}, per cent", fontsize=10, color=INK)
-    return save(
-        figure,
-        path,
-        f"Scores over training, per domain; {bands(told)}star: stopping point by the "
-        "one-standard-error rule.",
-        "scores",
+    figure.supylabel(f"{report.config.metric}, per cent", fontsize=10, color=INK)
+    caption = (
+        f"Scores over training, per domain; {what_is_drawn(curves)}star: stopping point by the "
+        "one-standard-error rule."
     )
+    return save(figure, path, caption, "scores")
 
 
-def bands(told: Told) -> str:
-    """What the bands and the thin lines are."""
-    sizes = {len(group.series) for group, _, _ in styles(told)}
-    thin = "thick: mean over seeds, thin: each seed; " if max(sizes) > 1 else ""
-    if len(styles(told)) > BANDS:
+def what_is_drawn(curves: list[Curve]) -> str:
+    """What the bands and the thin lines are, in words."""
+    several = [not curve.alone for curve in curves]
+    thin = "thick: mean over seeds, thin: each seed; " if any(several) else ""
+    if len(curves) > BANDS:
         return thin
-    over = (
-        "over seeds (Student's t)"
-        if min(sizes) > 1
-        else "over problems"
-        if max(sizes) == 1
-        else "over seeds where there are several"
-    )
+    over = "over seeds where there are several"
+    if all(several):
+        over = "over seeds (Student's t)"
+    elif not any(several):
+        over = "over problems"
     return f"{thin}bands: 95 % intervals {over}; "
 
 
-def curve(axis: Any, told: Told, group: Group, domain: str | None, colour: str, kind: str) -> None:
-    """One group in one panel: a training with its interval over problems, or the mean over seeds
+def draw_curve(axis: Any, report: Report, curve: Curve, domain: str | None, band: bool) -> None:
+    """One curve in one panel: a training with its interval over problems, or the mean over seeds
     with its own and every seed thin."""
-    alone = len(group.series) == 1
-    for one in group.series:
-        places = [
-            place for place in range(len(one.points)) if (one.name, place, domain) in told.scores
-        ]
-        found = {one.steps[place]: told.scores[one.name, place, domain] for place in places}
-        if alone:
-            thick(axis, found, colour, kind, len(styles(told)) <= BANDS)
+    for training in curve.group.series:
+        scores = {}
+        for place, step in enumerate(training.steps):
+            if (training.name, place, domain) in report.scores:
+                scores[step] = report.scores[training.name, place, domain]
+        if curve.alone:
+            draw_thick(axis, scores, curve, band)
         else:
             axis.plot(
-                list(found),
-                [100 * each.value for each in found.values()],
-                color=colour,
-                linestyle=kind,
+                list(scores),
+                [100 * score.value for score in scores.values()],
+                color=curve.colour,
+                linestyle=curve.line,
                 linewidth=0.7,
                 alpha=0.55,
             )
-        stop = told.stops[one.name]
-        if domain is None and not isinstance(stop, str) and stop.chosen in places:
-            value = told.scores[one.name, stop.chosen, None].value
-            axis.plot(
-                one.steps[stop.chosen],
-                100 * value,
-                "*",
-                color=colour,
-                markersize=13 if alone else 9,
-                zorder=5,
-                markeredgecolor="white",
-                markeredgewidth=0.6,
-            )
-    if not alone:
-        thick(axis, over_seeds(told, group, domain), colour, kind, len(styles(told)) <= BANDS)
+        if domain is None:
+            draw_star(axis, report, curve, training)
+    if not curve.alone:
+        draw_thick(axis, over_seeds(report.scores, curve.group, domain), curve, band)
 
 
-def thick(axis: Any, found: dict[int, Interval], colour: str, kind: str, band: bool) -> None:
+def draw_star(axis: Any, report: Report, curve: Curve, training: Series) -> None:
+    """The stopping point of a training, on its macro mean."""
+    stop = report.stops[training.name]
+    if isinstance(stop, str) or (training.name, stop.chosen, None) not in report.scores:
+        return
+    axis.plot(
+        training.steps[stop.chosen],
+        100 * report.scores[training.name, stop.chosen, None].value,
+        "*",
+        color=curve.colour,
+        markersize=13 if curve.alone else 9,
+        zorder=5,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+    )
+
+
+def draw_thick(axis: Any, scores: dict[int, Interval], curve: Curve, band: bool) -> None:
     """A curve with its band."""
-    steps = list(found)
+    steps = list(scores)
     if band:
         axis.fill_between(
             steps,
-            [100 * each.low for each in found.values()],
-            [100 * each.high for each in found.values()],
-            color=colour,
+            [100 * score.low for score in scores.values()],
+            [100 * score.high for score in scores.values()],
+            color=curve.colour,
             alpha=0.15,
             linewidth=0,
         )
     axis.plot(
         steps,
-        [100 * each.value for each in found.values()],
-        color=colour,
-        linestyle=kind,
+        [100 * score.value for score in scores.values()],
+        color=curve.colour,
+        linestyle=curve.line,
         linewidth=1.8,
         marker="o" if len(steps) <= FEW else "",
         markersize=3.5,
     )
 
 
-def room(axis: Any) -> None:
+def fit_scale(axis: Any) -> None:
     """As much of the scale as the curves need: the band of two seeds may be many times as high as
     what there is to see."""
-    seen = [float(value) for line in axis.lines for value in line.get_ydata()]
-    if seen:
-        low, high = min(seen), max(seen)
-        margin = max(4.0, 0.3 * (high - low))
-        axis.set_ylim(max(-2.0, low - margin), min(102.0, high + margin))
+    seen: list[float] = []
+    for line in axis.lines:
+        seen += [float(value) for value in line.get_ydata()]
+    if not seen:
+        return
+    low, high = min(seen), max(seen)
+    # Flat curves get some room too, and per cent end at 0 and 100.
+    margin = max(4.0, 0.3 * (high - low))
+    axis.set_ylim(max(-2.0, low - margin), min(102.0, high + margin))
 
 
-def answers(told: Told, path: Path) -> Figure:
+def answers(report: Report, path: Path) -> Figure:
     """Score, length, truncation and training reward beside one another: a score may rise because
     answers are cut less often."""
     import matplotlib.pyplot as plt
 
-    rewards = any(one.rewards for one in told.evolved.series)
-    titles = [
-        "macro mean, per cent",
-        "tokens per answer",
-        "cut or without an answer, per cent",
-        *(["training reward"] if rewards else []),
-    ]
+    titles = ["macro mean, per cent", "tokens per answer", "cut or without an answer, per cent"]
+    if any(training.rewards for training in report.series):
+        titles.append("training reward")
     figure, grid = plt.subplots(
         1, len(titles), figsize=(2.5 * len(titles), 2.8), squeeze=False, layout="constrained"
     )
-    for axis, title in zip(grid.flat, titles, strict=True):
+    panels = list(grid.flat)
+    for axis, title in zip(panels, titles, strict=True):
         axis.set_title(title, fontsize=9)
         axis.tick_params(labelsize=8)
-    for group, colour, kind in styles(told):
-        curve(grid.flat[0], told, group, None, colour, kind)
-        for one in group.series:
-            parts = [behaviour_of(point) for point in one.points]
-            width = 1.6 if len(group.series) == 1 else 0.8
-            shown: dict[str, Any] = {
-                "color": colour,
-                "linewidth": width,
-                "markersize": 3,
-                "linestyle": kind,
-            }
-            grid.flat[1].plot(one.steps, [part[0] for part in parts], marker="o", **shown)
-            grid.flat[2].plot(one.steps, [100 * part[1] for part in parts], marker="o", **shown)
-            grid.flat[2].plot(
-                one.steps, [100 * part[2] for part in parts], marker="x", alpha=0.6, **shown
-            )
-            if one.rewards:
-                grid.flat[3].plot(
-                    *zip(*one.rewards, strict=True), color=colour, linestyle=kind, linewidth=1
+    curves = curves_of(report)
+    for curve in curves:
+        draw_curve(panels[0], report, curve, None, band=len(curves) <= BANDS)
+        for training in curve.group.series:
+            draw_behaviour(panels[1], panels[2], curve, training)
+            if training.rewards:
+                steps, rewards = zip(*training.rewards, strict=True)
+                panels[3].plot(
+                    steps, rewards, color=curve.colour, linestyle=curve.line, linewidth=1
                 )
-    room(grid.flat[0])
-    grid.flat[2].set_ylim(-1.5, max(5.0, grid.flat[2].get_ylim()[1]))
-    legend(figure, told)
+    fit_scale(panels[0])
+    panels[2].set_ylim(-1.5, max(5.0, panels[2].get_ylim()[1]))
+    legend(figure, curves)
     figure.supxlabel("optimizer step", fontsize=10, color=INK)
-    return save(
-        figure,
-        path,
-        "How the models answer beside how often they are right; circles in the third "
-        "panel: cut at the token limit, "
-        "crosses: no answer.",
-        "scores",
+    caption = (
+        "How the models answer beside how often they are right; circles in the third panel: cut at "
+        "the token limit, crosses: no answer."
     )
+    return save(figure, path, caption, "scores")
+
+
+def draw_behaviour(lengths: Any, lost: Any, curve: Curve, training: Series) -> None:
+    """How the checkpoints of one training answer: their length in one panel, what was cut or
+    without an answer in the other."""
+    behaviour = [mean_behaviour(point.behaviour) for point in training.points]
+    shown: dict[str, Any] = {
+        "color": curve.colour,
+        "linewidth": 1.6 if curve.alone else 0.8,
+        "markersize": 3,
+        "linestyle": curve.line,
+    }
+    lengths.plot(training.steps, [tokens for tokens, _, _ in behaviour], marker="o", **shown)
+    lost.plot(training.steps, [100 * cut for _, cut, _ in behaviour], marker="o", **shown)
+    no_answer = [100 * silent for _, _, silent in behaviour]
+    lost.plot(training.steps, no_answer, marker="x", alpha=0.6, **shown)

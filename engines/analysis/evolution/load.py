@@ -1,4 +1,9 @@
-"""Reads the scores of every checkpoint, sample by sample, and the rewards of the trainings."""
+"""Reads the scores of every checkpoint, sample by sample, and the rewards of the trainings.
+
+In: the evaluations and trainings that the config names. Out: one ``Inputs`` with a ``Series`` of
+checkpoints per training; what is not there is named in its ``missing``, and every file read is a
+numbered source. Called by report.py.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +12,16 @@ from pathlib import Path
 
 import numpy as np
 
+from engines.analysis.comparable import Conditions
 from engines.analysis.comparison import check_items
 from engines.analysis.evolution.config import Config, Scored
-from engines.analysis.flips import lines_of
-from engines.analysis.load import Behaviour, Found, Scores, check_settings, read_scores, settings_of
+from engines.analysis.load import Behaviour, Scores, Task, json_lines, read_scores
 from engines.contract.config import ConfigError
 from engines.contract.progress import read_progress
 from engines.contract.results import read_results
+from engines.shared.reporting.sources import Sources
 from engines.shared.reporting.statistics import Array
 
-Task = tuple[str, str]
-"""(domain, task)."""
 REWARD = "train_reward_mean"
 
 
@@ -36,10 +40,17 @@ class Point:
 
     def __post_init__(self) -> None:
         """Take the means once."""
-        self.means = {
-            task: {item: float(np.mean(found)) for item, found in items.items() if found}
-            for task, items in self.scores.items()
-        }
+        for task, items in self.scores.items():
+            means = self.means[task] = {}
+            for item, samples in items.items():
+                # A problem whose samples all lack a score has no mean.
+                if samples:
+                    means[item] = float(np.mean(samples))
+
+    @property
+    def name(self) -> str:
+        """The checkpoint as the training calls it."""
+        return self.scored.checkpoint
 
 
 @dataclass
@@ -60,14 +71,20 @@ class Series:
         """Optimizer steps of the checkpoints."""
         return [point.scored.step for point in self.points]
 
+    @property
+    def last(self) -> int:
+        """The place of the last checkpoint."""
+        return len(self.points) - 1
+
 
 @dataclass
-class Evolved:
+class Inputs:
     """All that was read."""
 
     config: Config
-    found: Found
     series: list[Series]
+    missing: list[str] = field(default_factory=list)
+    sources: Sources = field(default_factory=Sources)
 
     @property
     def tasks(self) -> list[Task]:
@@ -76,146 +93,140 @@ class Evolved:
 
     def domains(self) -> dict[str, list[Task]]:
         """domain -> its tasks."""
-        found: dict[str, list[Task]] = {}
+        domains: dict[str, list[Task]] = {}
         for task in self.tasks:
-            found.setdefault(task[0], []).append(task)
-        return found
+            domains.setdefault(task[0], []).append(task)
+        return domains
 
     def weights(self, domain: str | None) -> tuple[list[Task], list[float]]:
-        """Tasks and their weights: of a domain the mean over its tasks, of None the mean over
-        domains."""
-        parts = [tasks for name, tasks in self.domains().items() if domain in (None, name)]
-        return [task for tasks in parts for task in tasks], [
-            1 / len(tasks) / len(parts) for tasks in parts for _ in tasks
-        ]
+        """Tasks and their weights: of a domain the mean over its tasks, of None (the macro mean)
+        the mean over domains."""
+        domains = [tasks for name, tasks in self.domains().items() if domain in (None, name)]
+        members: list[Task] = []
+        weights: list[float] = []
+        for tasks in domains:
+            members += tasks
+            weights += [1 / len(tasks) / len(domains)] * len(tasks)
+        return members, weights
 
 
-def read_point(scored: Scored, config: Config, found: Found) -> Point | None:
+def read_inputs(config: Config) -> Inputs:
+    """Everything; ConfigError if nothing is scored, or if what is there cannot be compared."""
+    inputs = Inputs(config, [], list(config.pruned))
+    conditions = Conditions()
+    trainings: dict[str, list[Point]] = {}
+    for scored in config.points:
+        point = read_point(scored, inputs, conditions)
+        if point is not None:
+            trainings.setdefault(scored.training, []).append(point)
+    if not trainings:
+        raise ConfigError("points: none of them is scored; nothing can be reported")
+    inputs.missing += conditions.check()
+    scores = {
+        name: {point.name: point.scores for point in points} for name, points in trainings.items()
+    }
+    check_items(scores, word="")
+    for name, points in trainings.items():
+        points.sort(key=lambda point: (point.scored.step, point.name))
+        inputs.series.append(series_of(name, points, inputs))
+    return inputs
+
+
+def read_point(scored: Scored, inputs: Inputs, conditions: Conditions) -> Point | None:
     """One checkpoint's scores; None, and named, if its evaluation left none."""
-    out, told = Path(scored.folder), f"{scored.training}, {scored.checkpoint}"
+    out, name = Path(scored.folder), f"{scored.training}, {scored.checkpoint}"
     if not (out / "results.json").is_file():
-        found.missing.append(f"{told}: {out} has no results.json: its evaluation is not done")
+        inputs.missing.append(f"{name}: {out} has no results.json: its evaluation is not done")
         return None
     _, document = read_results(out)
     path = out / "scores" / f"{scored.evaluated_as}.jsonl"
     if not path.is_file():
         raise ConfigError(
-            f"{told}: {path} is not there, although its evaluation is done; evaluate it again"
+            f"{name}: {path} is not there, although its evaluation is done; evaluate it again"
         )
     behaviour: dict[Task, Behaviour] = {}
-    scores = read_scores(path, config.metric, behaviour, found.missing, told)
-    right = {
-        (line["task"], line["item_id"], line["sample"]): line["value"] == 1.0
-        for line in lines_of(path)
-        if line["value"] is not None
-    }
+    scores, lost = read_scores(path, inputs.config.metric, behaviour)
+    inputs.missing += [f"{name}: {what}" for what in lost]
+    right = {}
+    for line in json_lines(path):
+        if line["value"] is not None:
+            key = (line["task"], line["item_id"], line["sample"])
+            right[key] = line["value"] == 1.0
     for file in (out / "results.json", path):
-        found.source("scores", file)
-    found.settings.append((told, settings_of(document)))
-    found.made_with.append(
-        (
-            told,
-            {**document["facts"].get("versions", {}), "sandbox": document["facts"].get("sandbox")},
-        )
-    )
-    for said in document["facts"].get("remarks", []):
-        found.remarks.setdefault(said, []).append(told)
+        inputs.sources.add("scores", file)
+    conditions.add(name, document)
     return Point(scored, scores, behaviour, right)
 
 
-def label_of(scored: Scored) -> str:
-    """The training's axes, or the last part of its name."""
-    return (
-        ", ".join(f"{axis}={value}" for axis, value in scored.axes.items())
-        or Path(scored.training).name
-    )
-
-
-def read_evolution(config: Config) -> Evolved:
-    """Everything; ConfigError if nothing is scored, or if what is there cannot be compared."""
-    found = Found(missing=list(config.pruned))
-    points: dict[str, list[Point]] = {}
-    for scored in config.points:
-        point = read_point(scored, config, found)
-        if point is not None:
-            points.setdefault(scored.training, []).append(point)
-    if not points:
-        raise ConfigError("points: none of them is scored; nothing can be reported")
-    check_settings(found)
-    check_items(
-        {
-            name: {point.scored.checkpoint: point.scores for point in one}
-            for name, one in points.items()
-        },
-        "",
-    )
-    series = [
-        series_of(
-            name,
-            sorted(one, key=lambda point: (point.scored.step, point.scored.checkpoint)),
-            config,
-            found,
-        )
-        for name, one in points.items()
-    ]
-    return Evolved(config, found, series)
-
-
-def series_of(name: str, points: list[Point], config: Config, found: Found) -> Series:
+def series_of(name: str, points: list[Point], inputs: Inputs) -> Series:
     """One training's checkpoints with the rewards of its rollouts."""
-    first = points[0].scored
+    keep_common_problems(name, points, inputs)
+    rewards = read_rewards(name, inputs)
+    if not rewards:
+        inputs.missing.append(
+            f"{name}: no progress.jsonl has {REWARD}, so overfitting cannot be told from "
+            "any other fall"
+        )
+    axes = points[0].scored.axes
+    label = ", ".join(f"{axis}={value}" for axis, value in axes.items()) or Path(name).name
+    colour = str(axes.get(inputs.config.axis, name))
+    return Series(name, label, colour, points, rewards)
+
+
+def keep_common_problems(name: str, points: list[Point], inputs: Inputs) -> None:
+    """Leave out the problems that some checkpoint has no score of: a mean over now these and now
+    those problems would jump."""
     for task in points[0].means:
         common = set.intersection(*(set(point.means[task]) for point in points))
         total = len(points[0].scores[task])
         if len(common) < total:
-            found.missing.append(
+            inputs.missing.append(
                 f"{name}: {task[1]}: {len(common)} of {total} problems have a score at "
                 "every checkpoint"
             )
         for point in points:
-            point.means[task] = {
-                item: value for item, value in point.means[task].items() if item in common
-            }
+            means = point.means[task]
+            point.means[task] = {item: means[item] for item in means if item in common}
+
+
+def read_rewards(name: str, inputs: Inputs) -> list[tuple[int, float]]:
+    """(step, mean reward) of a training's rollouts; empty if none is known."""
     rewards: list[tuple[int, float]] = []
-    for source in config.trainings:
-        if source.job == name:
-            lines = [
-                line for line in read_progress(Path(source.folder)) if REWARD in line["metrics"]
-            ]
-            rewards = [(line["step"], line["metrics"][REWARD]) for line in lines]
-            if lines:
-                found.source("curves", Path(source.folder) / "progress.jsonl")
-    if not rewards:
-        found.missing.append(
-            f"{name}: no progress.jsonl has {REWARD}, so overfitting cannot be told from "
-            "any other fall"
-        )
-    return Series(name, label_of(first), str(first.axes.get(config.axis, name)), points, rewards)
+    for source in inputs.config.trainings:
+        if source.job != name:
+            continue
+        out = Path(source.folder)
+        for line in read_progress(out):
+            if REWARD in line["metrics"]:
+                rewards.append((line["step"], line["metrics"][REWARD]))
+        if rewards:
+            inputs.sources.add("curves", out / "progress.jsonl")
+    return rewards
 
 
 def values(
     point: Point, tasks: list[Task], keep: dict[Task, set[str]] | None = None
 ) -> list[Array]:
     """Per task the means of the problems (of those in ``keep``) that have a score."""
-    return [
-        np.array(
-            [
-                value
-                for item, value in sorted(point.means[task].items())
-                if keep is None or item in keep[task]
-            ]
-        )
-        for task in tasks
-    ]
+    by_task = []
+    for task in tasks:
+        means = point.means[task]
+        by_task.append(np.array([means[item] for item in problems(point, task, keep)]))
+    return by_task
 
 
 def differences(
     before: Point, after: Point, tasks: list[Task], keep: dict[Task, set[str]] | None = None
 ) -> list[Array]:
     """Per task ``after`` minus ``before`` on the problems that both could score."""
-    found = []
+    by_task = []
     for task in tasks:
-        a, b = before.means[task], after.means[task]
-        items = sorted(item for item in a.keys() & b.keys() if keep is None or item in keep[task])
-        found.append(np.array([b[item] - a[item] for item in items]))
-    return found
+        first, second = before.means[task], after.means[task]
+        common = [item for item in problems(before, task, keep) if item in second]
+        by_task.append(np.array([second[item] - first[item] for item in common]))
+    return by_task
+
+
+def problems(point: Point, task: Task, keep: dict[Task, set[str]] | None) -> list[str]:
+    """The problems of a task (of those in ``keep``) that have a score, sorted."""
+    return [item for item in sorted(point.means[task]) if keep is None or item in keep[task]]

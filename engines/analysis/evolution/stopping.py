@@ -3,6 +3,9 @@ the other.
 
 The best of several checkpoints that are all equally good looks better than it is (by 5 points for
 ten on 200 problems): whatever is chosen by a score must not be reported by it.
+
+In: the trainings with the scores of their checkpoints. Out: a ``Stopping`` per training, and a
+``Check`` per rule and domain. Called by report.py.
 """
 
 from __future__ import annotations
@@ -12,7 +15,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from engines.analysis.comparison import score_of
-from engines.analysis.evolution.load import Evolved, Point, Series, Task, differences, values
+from engines.analysis.evolution.load import Inputs, Point, Series, differences, values
+from engines.analysis.load import Task
 from engines.shared.reporting.statistics import (
     Array,
     Interval,
@@ -27,20 +31,18 @@ from engines.shared.reporting.statistics import (
 
 RULES = {
     "stopping point": "the earliest checkpoint whose macro mean on the choosing half is less than "
-    "one "
-    "standard error (of the paired "
-    "difference) below the best one's; its score is reported on the other half.",
+    "one standard error (of the paired difference) below the best one's; its score is reported on "
+    "the other half.",
     "plateau": "the checkpoints next to the best one, on both sides, that are less than one "
     "standard error below it.",
     "overfitting": "a domain's last checkpoint is below its best one (chosen on one half, compared "
-    "on "
-    "the other: paired interval below 0, "
-    "p below the level after Holm over domains) while the reward in training did not "
-    "fall between the two.",
+    "on the other: paired interval below 0, p below the level after Holm over domains) while the "
+    "reward in training did not fall between the two.",
     "forgetting": "a domain's last checkpoint is below its first by more than the difference that "
-    "so "
-    "many problems detect with 80 % power.",
+    "so many problems detect with 80 % power.",
 }
+Half = dict[Task, set[str]]
+"""task -> the problems of one half."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,15 @@ class Check:
     detectable: float | None = None
     rewards: tuple[float, float] | None = None
     """Mean training reward up to ``before`` and up to ``after``."""
-    verdict: str = ""
-    """``alarm: ...``, or why it is none."""
+    raised: bool = False
+    """Whether it is an alarm."""
+    finding: str = ""
+    """What the alarm says, or why there is none."""
 
     @property
-    def raised(self) -> bool:
-        """Whether it is an alarm."""
-        return self.verdict.startswith("alarm")
+    def verdict(self) -> str:
+        """``alarm: ...``, or why it is none."""
+        return f"alarm: {self.finding}" if self.raised else self.finding
 
 
 def weighted(groups: list[Array], weights: list[float]) -> float:
@@ -98,95 +102,75 @@ def weighted(groups: list[Array], weights: list[float]) -> float:
     return sum(weight * float(group.mean()) for group, weight in zip(groups, weights, strict=True))
 
 
-def empty(tasks: list[Task], keep: dict[Task, set[str]], series: Series) -> list[str]:
-    """Tasks without a problem in ``keep`` that every checkpoint has a score of."""
-    return [
-        task[1]
-        for task, group in zip(tasks, values(series.points[0], tasks, keep), strict=True)
-        if not len(group)
-    ]
+def tasks_without(half: Half, tasks: list[Task], series: Series) -> list[str]:
+    """Tasks without a problem in this half that every checkpoint has a score of."""
+    groups = values(series.points[0], tasks, half)
+    return [task[1] for task, group in zip(tasks, groups, strict=True) if not len(group)]
 
 
-def split(evolved: Evolved) -> tuple[dict[Task, set[str]], dict[Task, set[str]]]:
+def split(inputs: Inputs) -> tuple[Half, Half]:
     """The two halves of all problems."""
-    scores = evolved.series[0].points[0].scores
-    return halves({task: list(scores[task]) for task in evolved.tasks}, evolved.config.seed)
+    scores = inputs.series[0].points[0].scores
+    return halves({task: list(scores[task]) for task in inputs.tasks}, inputs.config.seed)
 
 
 def near_best(
-    series: Series, best: int, tasks: list[Task], weights: list[float], keep: dict[Task, set[str]]
+    series: Series, best: int, tasks: list[Task], weights: list[float], half: Half
 ) -> list[bool]:
     """Which checkpoints are less than one standard error of the paired difference below the best
     one; those that equal it are."""
-    found = []
+    near = []
     for point in series.points:
-        apart = differences(point, series.points[best], tasks, keep)
+        # Paired, problem by problem: the error of a difference, not of two scores.
+        apart = differences(point, series.points[best], tasks, half)
         error = weighted_error(apart, weights)
         behind = weighted(apart, weights)
-        found.append(behind <= 0 or (error is not None and behind < error))
-    return found
+        near.append(behind <= 0 or (error is not None and behind < error))
+    return near
 
 
-def stopping(evolved: Evolved, series: Series) -> Stopping | str:
+def plateau_around(best: int, near: list[bool]) -> tuple[int, int]:
+    """First and last of the checkpoints next to the best one that are near it."""
+    first = last = best
+    while first > 0 and near[first - 1]:
+        first -= 1
+    while last + 1 < len(near) and near[last + 1]:
+        last += 1
+    return first, last
+
+
+def stopping(inputs: Inputs, series: Series) -> Stopping | str:
     """The one-standard-error rule (Breiman et al. 1984) on paired differences; in words, why it
     cannot be applied."""
-    choosing, reporting = split(evolved)
-    tasks, weights = evolved.weights(None)
-    points, config = series.points, evolved.config
+    choosing, reporting = split(inputs)
+    tasks, weights = inputs.weights(None)
+    points, config = series.points, inputs.config
     if len(points) < 2:
         return "one checkpoint: nothing to choose from"
-    gone = sorted({task for half in (choosing, reporting) for task in empty(tasks, half, series)})
-    if gone:
-        return f"too few scored problems to halve: {', '.join(gone)}"
+    without = {*tasks_without(choosing, tasks, series), *tasks_without(reporting, tasks, series)}
+    if without:
+        return f"too few scored problems to halve: {', '.join(sorted(without))}"
+    # Choose on the first half: the earliest that is as good as the best one.
     scores = [weighted(values(point, tasks, choosing), weights) for point in points]
     best = int(np.argmax(scores))
     near = near_best(series, best, tasks, weights, choosing)
-    left = right = best
-    while left > 0 and near[left - 1]:
-        left -= 1
-    while right + 1 < len(points) and near[right + 1]:
-        right += 1
-    chosen, last = near.index(True), len(points) - 1
-    to_last = None
-    if chosen != last:
-        to_last = paired_bootstrap(
-            differences(points[chosen], points[last], tasks, reporting),
-            config.seed,
-            config.draws,
-            weights,
-        )
+    chosen = near.index(True)
+    # Report on the second, which has not seen the choice.
     shown = values(points[chosen], tasks, reporting)
+    to_last = None
+    if chosen != series.last:
+        apart = differences(points[chosen], points[series.last], tasks, reporting)
+        to_last = paired_bootstrap(apart, config.seed, config.draws, weights)
     return Stopping(
-        chosen,
-        best,
-        (left, right),
-        tuple(scores),
-        sum(map(len, shown)),
-        score_of(shown, weights, config.seed, config.draws),
-        weighted(values(points[best], tasks, reporting), weights),
-        to_last,
+        chosen=chosen,
+        best=best,
+        plateau=plateau_around(best, near),
+        choosing=tuple(scores),
+        n=sum(len(group) for group in shown),
+        reported=score_of(shown, weights, config.seed, config.draws),
+        reported_best=weighted(values(points[best], tasks, reporting), weights),
+        to_last=to_last,
     )
-
-
-def p_of(
-    apart: list[Array],
-    before: Point,
-    after: Point,
-    tasks: list[Task],
-    weights: list[float],
-    evolved: Evolved,
-) -> float:
-    """Exact McNemar for one task of one 0/1 sample per problem, else the randomisation test over
-    signs."""
-    single = len(tasks) == 1 and all(
-        len(found) == 1
-        for point in (before, after)
-        for found in point.scores[tasks[0]].values()
-        if found
-    )
-    if single and bool(np.isin(apart[0], (-1.0, 0.0, 1.0)).all()):
-        return mcnemar(apart[0])
-    return sign_flip(apart, evolved.config.seed, evolved.config.draws, weights)
 
 
 def reward_until(series: Series, place: int) -> float | None:
@@ -197,115 +181,121 @@ def reward_until(series: Series, place: int) -> float | None:
     none before.
     """
     steps = series.steps
-    after = steps[place - 1] if place > 0 else -1
-    found = [reward for step, reward in series.rewards if after < step <= steps[place]]
-    if place == 0 and not found:
-        found = [reward for step, reward in series.rewards if step == steps[0] + 1]
-    return float(np.mean(found)) if found else None
+    first = steps[place - 1] + 1 if place > 0 else 0
+    rewards = rewards_between(series, first, steps[place])
+    if place == 0 and not rewards:
+        rewards = rewards_between(series, steps[0] + 1, steps[0] + 1)
+    return float(np.mean(rewards)) if rewards else None
 
 
-def overfitting(evolved: Evolved, series: Series) -> list[Check]:
+def rewards_between(series: Series, first: int, last: int) -> list[float]:
+    """Rewards of the steps from ``first`` to ``last``, both included."""
+    return [reward for step, reward in series.rewards if first <= step <= last]
+
+
+def overfitting(inputs: Inputs, series: Series) -> list[Check]:
     """Every domain whose best checkpoint is not the last, held against the rule."""
-    choosing, reporting = split(evolved)
-    last, checks = len(series.points) - 1, []
-    for domain in evolved.domains():
-        tasks, weights = evolved.weights(domain)
-        if last == 0 or empty(tasks, choosing, series) or empty(tasks, reporting, series):
-            continue  # told by `stopping`
-        peak = int(
-            np.argmax(
-                [weighted(values(point, tasks, choosing), weights) for point in series.points]
-            )
-        )
-        if peak == last:
-            continue
-        before, after = series.points[peak], series.points[last]
-        apart = differences(before, after, tasks, reporting)
-        difference = paired_bootstrap(apart, evolved.config.seed, evolved.config.draws, weights)
-        then, now = reward_until(series, peak), reward_until(series, last)
-        checks.append(
-            Check(
-                series.name,
-                domain,
-                "overfitting",
-                peak,
-                last,
-                sum(map(len, apart)),
-                difference,
-                p_of(apart, before, after, tasks, weights, evolved),
-                detectable=minimum_detectable(apart, weights),
-                rewards=None if then is None or now is None else (then, now),
-            )
-        )
+    halved = split(inputs)
+    checks = []
+    for domain in inputs.domains():
+        check = fall_from_best(inputs, series, domain, halved)
+        if check is not None:
+            checks.append(check)
     adjusted = holm([check.p_value or 0.0 for check in checks])
-    return [
-        replace(
-            check, adjusted=p, verdict=overfitted(replace(check, adjusted=p), evolved.config.level)
-        )
-        for check, p in zip(checks, adjusted, strict=True)
-    ]
+    judged = []
+    for check, p_value in zip(checks, adjusted, strict=True):
+        raised, finding = overfitted(check, p_value, inputs.config.level)
+        judged.append(replace(check, adjusted=p_value, raised=raised, finding=finding))
+    return judged
 
 
-def overfitted(check: Check, level: float) -> str:
-    """The rule's verdict."""
-    if check.difference.high >= 0 or (check.adjusted or 0.0) >= level:
-        return "no: the fall is within what these problems can show"
+def fall_from_best(
+    inputs: Inputs, series: Series, domain: str, halved: tuple[Half, Half]
+) -> Check | None:
+    """One domain's last checkpoint against its best one, without a verdict.
+
+    None where the last is the best, or where a task cannot be halved, which `stopping` says.
+    """
+    choosing, reporting = halved
+    tasks, weights = inputs.weights(domain)
+    if series.last == 0 or any(tasks_without(half, tasks, series) for half in halved):
+        return None
+    scores = [weighted(values(point, tasks, choosing), weights) for point in series.points]
+    best = int(np.argmax(scores))
+    if best == series.last:
+        return None
+    # Compared on the other half: on the one that chose it, the best would always seem to fall.
+    before, after = series.points[best], series.points[series.last]
+    apart = differences(before, after, tasks, reporting)
+    then, now = reward_until(series, best), reward_until(series, series.last)
+    single = len(tasks) == 1 and all(one_sample(point, tasks[0]) for point in (before, after))
+    return Check(
+        series.name,
+        domain,
+        "overfitting",
+        before=best,
+        after=series.last,
+        n=sum(len(group) for group in apart),
+        difference=paired_bootstrap(apart, inputs.config.seed, inputs.config.draws, weights),
+        p_value=p_value_of(apart, single, weights, inputs),
+        detectable=minimum_detectable(apart, weights),
+        rewards=None if then is None or now is None else (then, now),
+    )
+
+
+def one_sample(point: Point, task: Task) -> bool:
+    """Whether every scored problem of a task has one sample."""
+    return all(len(samples) == 1 for samples in point.scores[task].values() if samples)
+
+
+def p_value_of(apart: list[Array], single: bool, weights: list[float], inputs: Inputs) -> float:
+    """Exact McNemar for one task of one 0/1 sample per problem (``single``), else the randomisation
+    test over signs."""
+    if single and bool(np.isin(apart[0], (-1.0, 0.0, 1.0)).all()):
+        return mcnemar(apart[0])
+    return sign_flip(apart, inputs.config.seed, inputs.config.draws, weights)
+
+
+def overfitted(check: Check, adjusted: float, level: float) -> tuple[bool, str]:
+    """The rule's verdict: whether it is an alarm, and what it says."""
+    if check.difference.high >= 0 or adjusted >= level:
+        return False, "no: the fall is within what these problems can show"
     if check.rewards is None:
-        return "alarm: the domain fell; whether the training reward did is unknown"
-    if check.rewards[1] < check.rewards[0]:
-        return (
-            "alarm: the domain fell, and the training reward with it: not overfitting but a "
-            "collapse"
+        return True, "the domain fell; whether the training reward did is unknown"
+    then, now = check.rewards
+    if now < then:
+        return True, (
+            "the domain fell, and the training reward with it: not overfitting but a collapse"
         )
-    return "alarm: overfitting"
+    return True, "overfitting"
 
 
-def forgetting(evolved: Evolved, series: Series) -> list[Check]:
+def forgetting(inputs: Inputs, series: Series) -> list[Check]:
     """Every domain, first against last checkpoint, on all problems: neither end was chosen by a
     score."""
-    last, checks = len(series.points) - 1, []
-    for domain in evolved.domains():
-        tasks, weights = evolved.weights(domain)
-        apart = differences(series.points[0], series.points[last], tasks)
-        if last == 0 or any(not len(group) for group in apart):
+    if series.last == 0:
+        return []
+    config, checks = inputs.config, []
+    for domain in inputs.domains():
+        tasks, weights = inputs.weights(domain)
+        apart = differences(series.points[0], series.points[series.last], tasks)
+        if any(not len(group) for group in apart):
             continue
-        difference = paired_bootstrap(apart, evolved.config.seed, evolved.config.draws, weights)
+        difference = paired_bootstrap(apart, config.seed, config.draws, weights)
         detectable = minimum_detectable(apart, weights)
+        # Nothing is detectable where no two problems changed differently: then the interval says.
         fell = difference.high < 0 if detectable is None else difference.value < -detectable
-        checks.append(
-            Check(
-                series.name,
-                domain,
-                "forgetting",
-                0,
-                last,
-                sum(map(len, apart)),
-                difference,
-                detectable=detectable,
-                verdict="alarm: forgetting" if fell else "no",
-            )
+        check = Check(
+            series.name,
+            domain,
+            "forgetting",
+            before=0,
+            after=series.last,
+            n=sum(len(group) for group in apart),
+            difference=difference,
+            detectable=detectable,
+            raised=fell,
+            finding="forgetting" if fell else "no",
         )
+        checks.append(check)
     return checks
-
-
-@dataclass(frozen=True)
-class Flips:
-    """Samples that changed between two neighbouring checkpoints."""
-
-    gained: int
-    lost: int
-    both_right: int
-    neither: int
-
-
-def flips(before: Point, after: Point) -> Flips:
-    """Counts over the samples that both checkpoints have a score of."""
-    pairs = [
-        (before.right[key], after.right[key]) for key in before.right.keys() & after.right.keys()
-    ]
-    return Flips(
-        *(
-            pairs.count(kind)
-            for kind in ((False, True), (True, False), (True, True), (False, False))
-        )
-    )

@@ -1,8 +1,8 @@
 """Figures of reports: drawn once, as SVG whose lines and words take the page's own colour, and as
-PNG. Colours after Okabe and Ito.
+PNG.
 
-Shared by the engines that write reports. The import is light; matplotlib is loaded when something
-is drawn.
+In: a figure of matplotlib's. Out: its files, and a ``Figure`` with the SVG for a page. Called by the
+figures of every report engine. Light: matplotlib is loaded when something is drawn.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+# Colours that the colour-blind tell apart, after Okabe and Ito.
 BLUE, ORANGE = "#0072b2", "#d55e00"
 """First and second series; a page lightens them for its dark scheme."""
+GREEN, GREY = "#009e73", "#888888"
 INK = "#010203"
 """Stands for the page's text colour while matplotlib draws."""
 
@@ -54,17 +56,25 @@ def prepare() -> None:
 
 
 def save(figure: Any, path: Path, caption: str, source: str) -> Figure:
-    """Write both forms, close, and return the SVG for a page."""
+    """Write both forms, close, and return the SVG for a page.
+
+    Args:
+        path: without an ending.
+        source: which of the report's sources it shows.
+    """
     import matplotlib.pyplot as plt
 
     figure.savefig(path.with_suffix(".png"), bbox_inches="tight", facecolor="white")
-    text = io.StringIO()
+    stream = io.StringIO()
+    # Without a date the same figure is the same file.
     figure.savefig(
-        text, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None}
+        stream, format="svg", bbox_inches="tight", transparent=True, metadata={"Date": None}
     )
     plt.close(figure)
-    path.with_suffix(".svg").write_text(text.getvalue().replace(INK, "#000000"))
-    svg = text.getvalue()[text.getvalue().index("<svg") :].replace(INK, "currentColor")
+    drawn = stream.getvalue()
+    path.with_suffix(".svg").write_text(drawn.replace(INK, "#000000"))
+    # A page takes the element alone, and says the colours itself.
+    svg = drawn[drawn.index("<svg") :].replace(INK, "currentColor")
     svg = svg.replace(BLUE, "var(--baseline)").replace(ORANGE, "var(--treatment)")
     # Several drawings share one page: their ids must not meet. Nothing outside the page is named,
     # not even by a comment.

@@ -1,4 +1,9 @@
-"""Intervals and paired differences; the unit is always the problem, never the sample."""
+"""Intervals, paired differences and tests; the unit is always the problem, never the sample.
+
+In: arrays of values, one value per problem, one array per group of problems (a task). Out: intervals
+and p-values. Called by the report engines, and for single standard errors by the engines that
+score.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +52,8 @@ T95 = (
     2.042,
 )
 """0.975 quantile of Student's t for 1 to 30 degrees of freedom."""
+INDICES_AT_A_TIME = 2_000_000
+"""Random numbers that one block of draws holds: 16 MB."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +70,18 @@ def wilson(successes: float, n: int) -> Interval:
     if n < 1:
         raise ValueError(f"wilson: needs at least one trial, got n={n}")
     share, z2 = successes / n, Z95 * Z95
-    centre = (share + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 / (1 + z2 / n) * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    shrink = 1 + z2 / n
+    centre = (share + z2 / (2 * n)) / shrink
+    half = Z95 / shrink * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    # Rounding errors may leave the range of a share.
     return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
 
 
 def standard_error(values: Sequence[float] | Array) -> float | None:
     """sd / sqrt(n) over problems; None for fewer than two."""
-    return float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+    if len(values) < 2:
+        return None
+    return float(np.std(values, ddof=1) / math.sqrt(len(values)))
 
 
 def ratio(part: Array, whole: Array) -> tuple[float, float | None]:
@@ -81,8 +92,11 @@ def ratio(part: Array, whole: Array) -> tuple[float, float | None]:
     than two units.
     """
     share = float(part.sum() / whole.sum())
+    # What a unit has more or less than its trials times the share.
     error = standard_error(part - share * whole)
-    return share, None if error is None else error / float(whole.mean())
+    if error is None:
+        return share, None
+    return share, error / float(whole.mean())
 
 
 def equal_weights(groups: Sequence[Array]) -> list[float]:
@@ -108,22 +122,26 @@ def paired_bootstrap(
     shares = equal_weights(differences) if weights is None else weights
     if all(bool((group == group[0]).all()) for group in differences):
         return unvaried(differences, shares, low, high)
-    total = np.zeros(draws)
+    value = 0.0
+    resampled = np.zeros(draws)
     for index, (group, share) in enumerate(zip(differences, shares, strict=True)):
-        random = np.random.default_rng([seed, index])
-        block = max(1, 2_000_000 // len(group))  # at most 16 MB of indices at a time
-        means = [
-            group[random.integers(0, len(group), (min(block, draws - start), len(group)))].mean(
-                axis=1
-            )
-            for start in range(0, draws, block)
-        ]
-        total += share * np.concatenate(means)
-    below, above = np.quantile(total, [0.025, 0.975])
-    value = sum(
-        share * float(group.mean()) for group, share in zip(differences, shares, strict=True)
-    )
+        value += share * float(group.mean())
+        # A generator per group: one group more or less changes no other group's draws.
+        resampled += share * resampled_means(group, np.random.default_rng([seed, index]), draws)
+    below, above = np.quantile(resampled, [0.025, 0.975])
     return Interval(value, float(below), float(above))
+
+
+def resampled_means(group: Array, random: np.random.Generator, draws: int) -> Array:
+    """The means of ``draws`` samples, each as large as the group, drawn from it with
+    replacement."""
+    at_a_time = max(1, INDICES_AT_A_TIME // len(group))
+    means = []
+    for start in range(0, draws, at_a_time):
+        count = min(at_a_time, draws - start)
+        chosen = random.integers(0, len(group), (count, len(group)))
+        means.append(group[chosen].mean(axis=1))
+    return np.concatenate(means)
 
 
 def unvaried(
@@ -135,13 +153,14 @@ def unvaried(
     (Clopper and Pearson 1934 at 0 of n); the interval reaches as far as such problems could move
     the mean, all of them at ``low`` or all at ``high``.
     """
-    unseen = [1 - 0.025 ** (1 / len(group)) for group in groups]
-    parts = list(zip([float(group[0]) for group in groups], weights, unseen, strict=True))
-    return Interval(
-        sum(w * v for v, w, _ in parts),
-        sum(w * (v - u * (v - low)) for v, w, u in parts),
-        sum(w * (v + u * (high - v)) for v, w, u in parts),
-    )
+    mean = mean_low = mean_high = 0.0
+    for group, weight in zip(groups, weights, strict=True):
+        value = float(group[0])
+        unseen = 1 - 0.025 ** (1 / len(group))
+        mean += weight * value
+        mean_low += weight * (value - unseen * (value - low))
+        mean_high += weight * (value + unseen * (high - value))
+    return Interval(mean, mean_low, mean_high)
 
 
 def weighted_error(
@@ -152,10 +171,9 @@ def weighted_error(
     if any(len(group) < 2 for group in differences):
         return None
     shares = equal_weights(differences) if weights is None else weights
-    variance = sum(
-        share**2 * float(np.var(group, ddof=1)) / len(group)
-        for group, share in zip(differences, shares, strict=True)
-    )
+    variance = 0.0
+    for group, share in zip(differences, shares, strict=True):
+        variance += share**2 * float(np.var(group, ddof=1)) / len(group)
     return math.sqrt(variance)
 
 
@@ -169,11 +187,15 @@ def halves(
     """
     choosing, reporting = {}, {}
     for task, items in problems.items():
-        order = sorted(
-            items, key=lambda item: hashlib.sha256(f"{seed} {task[1]} {item}".encode()).digest()
-        )
+        hashes = {item: _hash(f"{seed} {task[1]} {item}") for item in items}
+        order = sorted(hashes, key=lambda item: hashes[item])
         choosing[task], reporting[task] = set(order[::2]), set(order[1::2])
     return choosing, reporting
+
+
+def _hash(text: str) -> bytes:
+    """Bytes that are the same on every machine, and as good as random."""
+    return hashlib.sha256(text.encode()).digest()
 
 
 def minimum_detectable(
@@ -194,10 +216,12 @@ def mcnemar(differences: Array) -> float:
 
     Of the discordant pairs, as many go one way as a fair coin would give; no discordant pair: 1.
     """
-    up, down = int((differences > 0).sum()), int((differences < 0).sum())
-    n = up + down
-    tail = sum(math.comb(n, k) for k in range(min(up, down) + 1))
-    return min(1.0, float(2 * tail / 2**n))
+    up = int((differences > 0).sum())
+    down = int((differences < 0).sum())
+    # Ways in which a coin thrown once per discordant pair lands so far to one side, or further.
+    tail = sum(math.comb(up + down, k) for k in range(min(up, down) + 1))
+    # Both sides count; where up equals down they overlap, hence at most 1.
+    return min(1.0, float(2 * tail / 2 ** (up + down)))
 
 
 def sign_flip(
@@ -212,39 +236,53 @@ def sign_flip(
     (1 + flips at least as far from 0 as the data) / (1 + draws), which is never 0.
     """
     shares = equal_weights(differences) if weights is None else weights
-    total, observed = np.zeros(draws), 0.0
+    observed = 0.0
+    flipped = np.zeros(draws)
     for index, (group, share) in enumerate(zip(differences, shares, strict=True)):
-        random = np.random.default_rng([seed, 1, index])
-        moved = group[group != 0]
         observed += share * float(group.sum()) / len(group)
-        block = max(1, 2_000_000 // max(1, len(moved)))  # at most 16 MB of signs at a time
-        sums = [
-            (random.integers(0, 2, (min(block, draws - start), len(moved))) * 2 - 1) @ moved
-            for start in range(0, draws, block)
-        ]
-        total += share * np.concatenate(sums) / len(group)
-    return (1 + int((np.abs(total) >= abs(observed) - 1e-12).sum())) / (1 + draws)
+        # Another stream than that of the bootstrap.
+        random = np.random.default_rng([seed, 1, index])
+        flipped += share * flipped_sums(group[group != 0], random, draws) / len(group)
+    # Sums of the same numbers in another order may differ by a rounding error.
+    as_far = np.abs(flipped) >= abs(observed) - 1e-12
+    return (1 + int(as_far.sum())) / (1 + draws)
+
+
+def flipped_sums(values: Array, random: np.random.Generator, draws: int) -> Array:
+    """``draws`` sums of the values, each value with a sign of its own from a coin."""
+    at_a_time = max(1, INDICES_AT_A_TIME // max(1, len(values)))
+    sums = []
+    for start in range(0, draws, at_a_time):
+        count = min(at_a_time, draws - start)
+        signs = random.integers(0, 2, (count, len(values))) * 2 - 1
+        sums.append(signs @ values)
+    return np.concatenate(sums)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted p-values that keep the chance of any false finding at the level (Holm 1979), in the
     order given."""
+    # From the smallest to the largest, each times how many are not smaller; none may be below the
+    # one before.
     order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    adjusted, running = [0.0] * len(p_values), 0.0
+    adjusted, largest = [0.0] * len(p_values), 0.0
     for rank, i in enumerate(order):
-        running = max(running, min(1.0, (len(p_values) - rank) * p_values[i]))
-        adjusted[i] = running
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = largest
     return adjusted
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """Adjusted p-values that keep the expected share of false findings at the level (Benjamini and
     Hochberg 1995)."""
+    # From the largest to the smallest, each times n over its rank; none may be above the one
+    # before.
     order = sorted(range(len(p_values)), key=lambda i: p_values[i], reverse=True)
-    adjusted, running = [0.0] * len(p_values), 1.0
+    adjusted, smallest = [0.0] * len(p_values), 1.0
     for place, i in enumerate(order):
-        running = min(running, p_values[i] * len(p_values) / (len(p_values) - place))
-        adjusted[i] = running
+        rank = len(p_values) - place
+        smallest = min(smallest, p_values[i] * len(p_values) / rank)
+        adjusted[i] = smallest
     return adjusted
 
 
@@ -252,6 +290,8 @@ def t_interval(values: Sequence[float]) -> Interval:
     """Student's t interval of a mean over training seeds; ValueError for fewer than two."""
     if len(values) < 2:
         raise ValueError(f"t interval: needs at least two seeds, got {len(values)}")
-    mean, error = float(np.mean(values)), standard_error(list(values)) or 0.0
-    half = (T95[len(values) - 2] if len(values) <= len(T95) + 1 else Z95) * error
-    return Interval(mean, mean - half, mean + half)
+    mean = float(np.mean(values))
+    error = standard_error(list(values)) or 0.0
+    freedom = len(values) - 1
+    quantile = T95[freedom - 1] if freedom <= len(T95) else Z95
+    return Interval(mean, mean - quantile * error, mean + quantile * error)

@@ -1,9 +1,14 @@
-"""Tables of reports as plain text, Markdown and HTML, and the style of their pages. Shared by the
-engines that write reports."""
+"""Tables of reports as plain text, Markdown and HTML, and the style of their pages.
+
+In: column names and cells, already text. Out: the table in one of the three forms. Called by the
+report engines, and for the page of a run by orchestrator/views/page.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from html import escape
 
 STYLE = """:root{color-scheme:light dark;--line:#8884;--baseline:#0072b2;--treatment:#d55e00}
@@ -43,43 +48,79 @@ SENTENCE = 32
 INTERVAL = re.compile(r" (?=\[[^\]]*\]$)")
 
 
-def rows(head: list[str], body: list[list[str]], kinds: list[str] | None = None) -> str:
-    """A table; ``kinds`` are classes of its rows. A wide one is set smaller, a wider one has
-    intervals below their values."""
-    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-    classes = kinds or [""] * len(body)
-    characters = sum(min(max(map(len, column)), SENTENCE) for column in zip(*body, strict=True))
-    between = "<br>" if characters > TOO_LONG else " "
-    lines = [
-        f"<tr{f' class={kind}' if kind else ''}>"
-        + "".join(
-            f"<td{' class=words' if len(c) > SENTENCE else ''}>{INTERVAL.sub(between, escape(c))}</td>"
-            for c in row
+@dataclass(frozen=True)
+class Table:
+    """A table whose cells are made once; each form writes out the same cells."""
+
+    head: list[str]
+    rows: list[list[str]]
+    kinds: list[str] | None = None
+    """What each row is, as a class of the page's style: ``task`` is set in below the row before,
+    ``macro`` and ``sum`` are bold, "" is a row like others. None: all are."""
+
+    def without(self, *columns: str) -> Table:
+        """The same table without some columns; a narrow form has no room for all."""
+        kept = [place for place, name in enumerate(self.head) if name not in columns]
+        return replace(
+            self,
+            head=[self.head[place] for place in kept],
+            rows=[[row[place] for place in kept] for row in self.rows],
         )
-        + "</tr>"
-        for row, kind in zip(body, classes, strict=True)
-    ]
+
+    def plain(self) -> str:
+        """Aligned columns: first left, the others right."""
+        lines = [self.head, *self._set_in()]
+        widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
+        return "\n".join(_aligned(line, widths) for line in lines)
+
+    def markdown(self) -> str:
+        """First column left, the others right."""
+        rule = ["---"] + ["---:"] * (len(self.head) - 1)
+        lines = [self.head, rule, *self._set_in()]
+        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+    def html(self) -> str:
+        """A table of a page; a class of its row sets a task in."""
+        return html_table(self.head, self.rows, self.kinds)
+
+    def _set_in(self) -> list[list[str]]:
+        """The rows with a dash before those that a page would set in."""
+        kinds = self.kinds or [""] * len(self.rows)
+        return [
+            [f"- {row[0]}", *row[1:]] if kind == "task" else row
+            for row, kind in zip(self.rows, kinds, strict=True)
+        ]
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
+    """One line of a plain table."""
+    first = line[0].ljust(widths[0])
+    others = [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
+    return "  ".join([first, *others]).rstrip()
+
+
+def html_table(head: list[str], body: list[list[str]], kinds: list[str] | None = None) -> str:
+    """A table of a page; ``kinds`` are classes of its rows. A wide one is set smaller, a wider one
+    has intervals below their values."""
+    characters = 0
+    for column in zip(*body, strict=True):
+        # A longer cell is broken into lines.
+        characters += min(max(len(cell) for cell in column), SENTENCE)
+    value_and_interval = "<br>" if characters > TOO_LONG else " "
     size = "wide many" if len(head) > MANY or characters > LONG else "wide"
+    top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
+    lines = []
+    for row, kind in zip(body, kinds or [""] * len(body), strict=True):
+        opening = f"<tr class={kind}>" if kind else "<tr>"
+        cells = "".join(_cell(cell, value_and_interval) for cell in row)
+        lines.append(f"{opening}{cells}</tr>")
     return (
-        "<div "
-        f'class="{size}"><table><thead><tr>{top}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+        f'<div class="{size}"><table><thead><tr>{top}</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 
-def table(rows: list[list[str]]) -> str:
-    """Aligned columns: first left, the others right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            c.ljust(w) if i == 0 else c.rjust(w)
-            for i, (c, w) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
-
-
-def markdown_table(head: list[str], rows: list[list[str]]) -> str:
-    """First column left, the others right."""
-    return "\n".join(
-        "| " + " | ".join(row) + " |" for row in [head, ["---"] + ["---:"] * (len(head) - 1), *rows]
-    )
+def _cell(text: str, value_and_interval: str) -> str:
+    """One cell of a page's table; ``value_and_interval`` is what stands between the two."""
+    opening = "<td class=words>" if len(text) > SENTENCE else "<td>"
+    return f"{opening}{INTERVAL.sub(value_and_interval, escape(text))}</td>"

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from engines.shared.reporting.tables import STYLE, rows
+from engines.shared.reporting.tables import STYLE, html_table
 from orchestrator.node.system import write_text
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
@@ -121,7 +121,7 @@ def death_section(facts: Facts) -> str:
     body = death_rows(facts)
     if not body:
         return ""
-    table = rows(["job", "state", "cause, and what to do"], body)
+    table = html_table(["job", "state", "cause, and what to do"], body)
     return f"<h2>What died, and of what</h2>{of_words(table)}"
 
 
@@ -145,17 +145,17 @@ def gate_section(facts: Facts) -> str:
     if not facts.gates:
         return ""
     body = [[one["stage"], one["decision"], one["text"]] for one in facts.gates]
-    return f"<h2>Gates</h2>{of_words(rows(['stage', 'decision', 'why'], body))}"
+    return f"<h2>Gates</h2>{of_words(html_table(['stage', 'decision', 'why'], body))}"
 
 
 def cost_section(facts: Facts) -> str:
     """Hours, use, advice."""
     unit, body = cost_rows(facts.spent)
     kinds = [""] * (len(body) - 1) + ["sum"]
-    parts = [f"<h2>Costs, in {unit}</h2>", rows(COST_HEAD, body, kinds)]
+    parts = [f"<h2>Costs, in {unit}</h2>", html_table(COST_HEAD, body, kinds)]
     if facts.spent.used:
         parts.append("<h3>Used at most, of what was asked for</h3>")
-        parts.append(rows(USE_HEAD, use_rows(facts.spent)))
+        parts.append(html_table(USE_HEAD, use_rows(facts.spent)))
     advice = [f"<li><code>{escape(line)}</code></li>" for line in advice_lines(facts.spent)]
     if advice:
         parts.append(f"<p>Next time:</p><ul>{''.join(advice)}</ul>")
@@ -167,7 +167,7 @@ def job_section(facts: Facts) -> list[str]:
     """The table of jobs; that of a large run is folded away."""
     count = len(facts.records)
     is_open = " open" if count <= WHOLE_JOBS else ""
-    table = rows(["job", "state", "time", "host", "progress, or why"], job_rows(facts))
+    table = html_table(["job", "state", "time", "host", "progress, or why"], job_rows(facts))
     return [
         f"<h2>Jobs</h2><details{is_open}><summary>{count} jobs</summary>",
         of_words(table, "jobs"),
@@ -180,4 +180,4 @@ def launch_section(facts: Facts) -> str:
     if not facts.launches:
         return ""
     body = [[minute(seconds), action, code] for seconds, action, code in facts.launches]
-    return f"<h2>Launches</h2>{of_words(rows(['when', 'by', 'from'], body))}"
+    return f"<h2>Launches</h2>{of_words(html_table(['when', 'by', 'from'], body))}"

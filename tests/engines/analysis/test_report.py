@@ -339,7 +339,8 @@ def test_evaluations_with_other_sampling_are_refused(tmp_path):
     inputs = [sampled("baseline", 4096), sampled("pcgrad", 99)]
     with pytest.raises(
         ConfigError,
-        match=r"not comparable: max_response_tokens is 4096 in evaluate/arm=baseline,seed=0 and 99 in \S+;",
+        match=r"not comparable: max_response_tokens is 4096 in "
+        r"evaluate/arm=baseline,seed=0 and 99 in \S+;",
     ):
         report(tmp_path, inputs)
 

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 
 from engines.analysis.evolution.__main__ import run
 from engines.analysis.evolution.config import Config, Scored
-from engines.analysis.evolution.load import Evolved, Point, Series
+from engines.analysis.evolution.load import Inputs, Point, Series
 from engines.analysis.evolution.stopping import overfitting, stopping
-from engines.analysis.load import Found
 from engines.contract.config import ConfigError
 from engines.contract.program import Stop
 from engines.contract.progress import Progress
@@ -320,7 +319,7 @@ def test_an_evaluation_that_is_not_done_is_named_and_the_rest_is_reported(tmp_pa
     assert "train/arm=a, epoch-000009:" in text_of(report(tmp_path, points))
 
 
-def simulated(columns: list[dict[str, list[float]]], draws: int = 200) -> Evolved:
+def simulated(columns: list[dict[str, list[float]]], draws: int = 200) -> Inputs:
     """An evolution of one training from values per checkpoint, without files."""
     points = []
     for place, values in enumerate(columns):
@@ -340,7 +339,7 @@ def simulated(columns: list[dict[str, list[float]]], draws: int = 200) -> Evolve
         points.append(Point(scored, scores, {}, {}))
     rewards = [(place, float(place)) for place in range(len(columns))]
     config = Config(points=[], draws=draws)
-    return Evolved(config, Found(), [Series("t", "t", "t", points, rewards)])
+    return Inputs(config, [Series("t", "t", "t", points, rewards)])
 
 
 def test_of_equal_checkpoints_the_reported_score_is_right_and_the_choosing_half_flatters() -> None:

@@ -1,0 +1,1 @@
+"""The figures of the report: differences, curves over training, cosines between gradients."""

@@ -1,0 +1,192 @@
+"""The figures of metrics over training: one metric of both arms, and the reward task by task.
+
+In: the lines of progress that the trainings left. Out: one figure each. Called by draw.py;
+cosines.py reads its series here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from engines.analysis.report import Report
+from engines.contract.metrics import METRICS
+from engines.shared.reporting.figures import BLUE, INK, ORANGE, Figure, save
+from engines.shared.reporting.statistics import t_interval
+
+WINDOWS = 12
+"""Windows of steps that a dense series is averaged in; a single step is mostly noise."""
+DENSE = 24
+"""More points than this are shown as means of windows."""
+COLUMNS = 3
+"""Panels beside each other."""
+NAME_GAP = 0.08
+"""Least distance between two names, as a share of the axis."""
+Series = dict[int, float]
+"""step -> value, of one training seed."""
+
+
+def series_of(report: Report, key: str) -> dict[str, list[Series]]:
+    """arm -> one series per seed that has the metric; arms without it are left out."""
+    found = {}
+    for arm, jobs in sorted(report.inputs.curves.items()):
+        seeds = []
+        for _, lines in jobs:
+            values = {
+                line["step"]: line["metrics"][key] for line in lines if key in line["metrics"]
+            }
+            if values:
+                seeds.append(values)
+        if seeds:
+            found[arm] = seeds
+    return found
+
+
+def keys_with(report: Report, prefix: str) -> list[str]:
+    """Metric keys with ``prefix`` that any progress line has."""
+    keys: set[str] = set()
+    for jobs in report.inputs.curves.values():
+        for _, lines in jobs:
+            for line in lines:
+                keys.update(key for key in line["metrics"] if key.startswith(prefix))
+    return sorted(keys)
+
+
+def colour_of(report: Report, arm: str) -> str:
+    """Orange for the treatment, blue for the baseline."""
+    return ORANGE if arm == report.config.compare.treatment else BLUE
+
+
+def curve(report: Report, key: str, label: str, path: Path) -> Figure | None:
+    """One metric over training: every seed thin, their mean thick, its 95 % interval as a band
+    where there are two seeds."""
+    import matplotlib.pyplot as plt
+
+    arms = series_of(report, key)
+    if not arms:
+        report.missing.append(f"curve of {key}: no progress.jsonl has it")
+        return None
+    for arm in report.inputs.scores:
+        if arm not in arms:
+            report.missing.append(f"curve of {key} of {arm}: no progress.jsonl has it")
+    dense = max(len(series) for seeds in arms.values() for series in seeds) > DENSE
+    figure, axis = plt.subplots(figsize=(6.6, 3.2))
+    ends: list[tuple[float, str]] = []
+    for arm, seeds in arms.items():
+        colour = colour_of(report, arm)
+        if not dense:
+            for series in seeds:
+                axis.plot(
+                    list(series), list(series.values()), color=colour, linewidth=0.8, alpha=0.5
+                )
+        last = draw_mean(axis, seeds, key, colour, arm)
+        if last is not None:
+            ends.append((last, arm))
+    name_lines(axis, report, ends)
+    axis.set_xlabel("optimizer step")
+    axis.set_ylabel(label)
+    count = max(len(seeds) for seeds in arms.values())
+    caption = f"{label.capitalize()}, over training: {what_is_drawn(dense, count)}."
+    return save(figure, path, caption, "curves")
+
+
+def draw_mean(axis: Any, seeds: Sequence[Series], key: str, colour: str, arm: str) -> float | None:
+    """The mean over seeds with its band; returns where it ends, None if the seeds share no step.
+
+    The band is cut at the ends of the metric's range, never at those of the picture.
+    """
+    import numpy as np
+
+    steps, values = shared_steps(seeds)
+    if not steps:
+        return None
+    means = [sum(at_step) / len(at_step) for at_step in values]
+    if len(seeds) > 1:
+        bands = [t_interval(at_step) for at_step in values]
+        ends = [[band.low for band in bands], [band.high for band in bands]]
+        low, high = np.clip(ends, METRICS[key].low, METRICS[key].high)
+        axis.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+    axis.plot(steps, means, color=colour, linewidth=2.2, marker="o", markersize=3, label=arm)
+    return means[-1]
+
+
+def what_is_drawn(dense: bool, seeds: int) -> str:
+    """What the lines and the band of a curve are, in words."""
+    if dense:
+        lines = f"means over windows of steps, {seeds} seed{'s' if seeds > 1 else ''}"
+    else:
+        lines = f"{seeds} seeds thin, their mean thick" if seeds > 1 else "one seed"
+    if seeds > 1:
+        lines += "; band: 95 % interval over seeds (Student's t)"
+    return lines
+
+
+def shared_steps(seeds: Sequence[Series]) -> tuple[list[float], list[list[float]]]:
+    """Steps that every seed has, and each seed's value there: one list of values per step.
+
+    Many steps become windows, each at the mean of its steps and with each seed's mean value.
+    """
+    steps = sorted(set.intersection(*(set(series) for series in seeds)))
+    windows = [[step] for step in steps]
+    if len(steps) > DENSE:
+        # Every step is in one window; their sizes differ by one at most.
+        ends = [number * len(steps) // WINDOWS for number in range(WINDOWS + 1)]
+        windows = [steps[first:last] for first, last in pairwise(ends)]
+    centres = [sum(window) / len(window) for window in windows]
+    values = []
+    for window in windows:
+        values.append([sum(series[step] for step in window) / len(window) for series in seeds])
+    return centres, values
+
+
+def name_lines(axis: Any, report: Report, ends: Sequence[tuple[float, str]]) -> None:
+    """Each arm's name at the end of its line, moved apart where the arms end alike."""
+    low, high = axis.get_ylim()
+    gap, place = NAME_GAP * (high - low), -float("inf")
+    for value, arm in sorted(ends):
+        place = max(value, place + gap)
+        axis.annotate(
+            arm,
+            (1.01, place),
+            xycoords=("axes fraction", "data"),
+            color=colour_of(report, arm),
+            va="center",
+        )
+
+
+def curves_by_task(report: Report, path: Path) -> Figure | None:
+    """Validation reward of each task over training, one small panel per task."""
+    import matplotlib.pyplot as plt
+
+    keys = keys_with(report, "validation_reward/")
+    if not keys:
+        report.missing.append("curves per task: no progress.jsonl has validation_reward/<task>")
+        return None
+    height = (len(keys) + COLUMNS - 1) // COLUMNS
+    figure, grid = plt.subplots(
+        height,
+        COLUMNS,
+        figsize=(7.5, 2.1 * height),
+        squeeze=False,
+        sharex=True,
+        sharey=True,
+        layout="constrained",
+    )
+    for axis in grid.flat[len(keys) :]:
+        axis.set_visible(False)
+    for axis, key in zip(grid.flat, keys, strict=False):
+        axis.set_title(key.partition("/")[2], fontsize=10)
+        for arm, seeds in series_of(report, key).items():
+            colour = colour_of(report, arm)
+            for series in seeds:
+                axis.plot(list(series), list(series.values()), color=colour, linewidth=1.2)
+    figure.supxlabel("optimizer step", fontsize=10, color=INK)
+    figure.supylabel("validation reward", fontsize=10, color=INK)
+    arms = report.config.compare
+    caption = (
+        f"Validation reward per task, one line a seed: {arms.treatment} orange, {arms.baseline} "
+        "blue."
+    )
+    return save(figure, path, caption, "curves")
