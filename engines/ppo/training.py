@@ -187,18 +187,7 @@ class Training:
         """Sample, score, update."""
         begin, step = time.monotonic(), self.point.step
         batch = self.sampler.batch(step)
-        seeds = {
-            task: [
-                sample_seed(self.config.seed, "rollout", step, task, i)
-                for i in range(len(problems))
-            ]
-            for task, problems in batch.items()
-        }
-        requests = [
-            self.request(problem, self.config.samples_per_prompt, self.config.temperature, seed)
-            for task, problems in batch.items()
-            for problem, seed in zip(problems, seeds[task], strict=True)
-        ]
+        requests = self.rollout_requests(batch, step)
         generations = self.generate(requests)
         generated = time.monotonic()
         verdicts = self.score(batch, generations)
@@ -225,6 +214,19 @@ class Training:
         self.report(metrics, "train")
         check_probabilities(metrics, step)
         check_memory(memory(), step)
+
+    def rollout_requests(self, batch: dict[str, list[Problem]], step: int) -> list[Request]:
+        """A request for every problem of a step, task by task; its seed depends on the step, the
+        task and the place in it alone, so a continued run draws the same samples."""
+        config = self.config
+        requests = []
+        for task, problems in batch.items():
+            for place, problem in enumerate(problems):
+                seed = sample_seed(config.seed, "rollout", step, task, place)
+                requests.append(
+                    self.request(problem, config.samples_per_prompt, config.temperature, seed)
+                )
+        return requests
 
     def generate(self, requests: list[Request], work: str = "generate") -> list[list[Generation]]:
         """Samples of every request; each rank's sampler takes every n-th one. ``work`` tells how
