@@ -69,6 +69,7 @@ def type_name(annotation: object) -> str:
     ]  # a package below another one first
     for noise in (
         "typing.",
+        "engines.contract.checkpoints.",
         "engines.contract.config.",
         "engines.contract.results.",
         "engines.shared.automata.description.",

@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from engines.contract.config import EngineConfig, ResultSource
+from engines.contract.config import EngineConfig
+from engines.contract.results import ResultSource
 
 WARM = ("engines.analysis.__main__",)
 """What a process may import once and then fork for each job of a pack: this starts no thread,

@@ -10,10 +10,25 @@ from typing import Any
 
 from engines.analysis.config import Config
 from engines.analysis.costs import Cost, read_cost
-from engines.contract.config import MAY_DIFFER, ConfigError, ResultSource
+from engines.contract.config import ConfigError
 from engines.contract.progress import read_progress
-from engines.contract.results import Row, read_results
+from engines.contract.results import ResultSource, Row, read_results
 from engines.shared.data.contamination import overlap
+
+MUST_BE_EQUAL = (
+    "suite",
+    "tasks",
+    "samples_per_prompt",
+    "temperature",
+    "top_p",
+    "max_prompt_tokens",
+    "max_response_tokens",
+    "limit",
+    "scoring",
+    "scoring_seconds",
+)
+"""Read from the config of evaluations that were made before they said it in their facts; newer ones
+are compared by ``must_be_equal`` there."""
 
 Scores = dict[tuple[str, str], dict[str, list[float]]]
 """(domain, task) -> item_id -> values of its samples."""
@@ -159,10 +174,13 @@ def read_evaluation(
 
 
 def settings_of(document: dict[str, Any]) -> dict[str, Any]:
-    """What must be the same in all evaluations: the config, and what each task was sampled with
-    (the suite says some of it)."""
-    tasks = {task: fact["settings"] for task, fact in document["facts"].get("tasks", {}).items()}
-    settings = {key: value for key, value in document["config"].items() if key not in MAY_DIFFER}
+    """What must be the same in all evaluations: what the evaluation says of its config, and what
+    each task was sampled with (the suite says some of it)."""
+    facts, config = document["facts"], document["config"]
+    tasks = {task: fact["settings"] for task, fact in facts.get("tasks", {}).items()}
+    settings: dict[str, Any] = dict(facts.get("must_be_equal", ()))
+    if not settings:
+        settings = {key: config[key] for key in MUST_BE_EQUAL if key in config}
     for key in {key for each in tasks.values() for key in each}:
         values = {task: each[key] for task, each in tasks.items()}
         same = len(set(values.values())) == 1

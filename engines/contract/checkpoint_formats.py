@@ -1,5 +1,9 @@
 """Checkpoints below any folder: ours, plain Hugging Face folders, weights alone, and those of verl.
-Light on purpose (no torch)."""
+
+In: a folder that a program wrote, ours or not. Out: every complete checkpoint in it, and one line
+for each folder that looks like one and is not complete. ``orch evolve`` lists the checkpoints of
+trainings with it. Light on purpose (no torch): only names and headers of files are read.
+"""
 
 from __future__ import annotations
 
@@ -32,18 +36,24 @@ class Located:
 
 
 def whole_file(path: Path) -> bool:
-    """Whether a safetensors file is as long as its header says."""
+    """Whether a safetensors file is as long as its header says.
+
+    The file is the length of the header (8 bytes), the header as JSON, and the tensors, whose ends
+    the header names.
+    """
     size = path.stat().st_size
     with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        if size < 8 or length > min(size, LONGEST_HEADER):
+        header_length = int.from_bytes(file.read(8), "little")
+        # A damaged file may name a header of any length: it is not read into memory then.
+        if size < 8 or header_length > min(size, LONGEST_HEADER):
             return False
         try:
-            header = json.loads(file.read(length))
+            header = json.loads(file.read(header_length))
         except ValueError:
             return False
-    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-    return size == 8 + length + max(ends, default=0)
+    tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+    data_length = max((entry["data_offsets"][1] for entry in tensors), default=0)
+    return size == 8 + header_length + int(data_length)
 
 
 def trouble_with(folder: Path) -> str:
@@ -51,18 +61,22 @@ def trouble_with(folder: Path) -> str:
     index = folder / "model.safetensors.index.json"
     files = sorted(folder.glob("*.safetensors"))
     if index.is_file():
+        # Weights in several files: the index names all of them, so a missing one is noticed.
         try:
-            names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
+            weight_map = json.loads(index.read_text())["weight_map"]
         except (ValueError, KeyError) as error:
             return f"{index.name} cannot be read ({error})"
+        names = sorted(set(weight_map.values()))
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             return f"{len(missing)} of {len(names)} weight files are missing, such as {missing[0]}"
         files = [folder / name for name in names]
     if not files:
         return "no safetensors file"
-    torn = [path.name for path in files if not whole_file(path)]
-    return f"{torn[0]} is not as long as its header says" if torn else ""
+    for path in files:
+        if not whole_file(path):
+            return f"{path.name} is not as long as its header says"
+    return ""
 
 
 def step_of(name: str) -> int:
@@ -72,32 +86,34 @@ def step_of(name: str) -> int:
 
 
 def foreign(name: str, folder: Path) -> Located | str | None:
-    """The checkpoint in a folder, why it is none, or None where nothing looks like one."""
-    described, weights = (folder / "config.json").is_file(), any(folder.glob("*.safetensors"))
-    if not described and not weights:
-        pickled = [
-            path.name
-            for pattern in ("*.bin", "*.pt", "*.pth")
-            for path in sorted(folder.glob(pattern))
-        ]
-        return (
-            f"{folder}: {pickled[0]} is a pickle, which is not opened; save it as safetensors"
-            if pickled
-            else None
-        )
+    """The checkpoint that another program left in a folder; in words why it is none; None where
+    nothing looks like one."""
+    has_config = (folder / "config.json").is_file()
+    if not has_config and not any(folder.glob("*.safetensors")):
+        return pickled(folder)
     trouble = trouble_with(folder)
     if (folder / "training_args.bin").is_file() and not (folder / "trainer_state.json").is_file():
         trouble = "transformers writes trainer_state.json last, and it is not there"
     if trouble:
         return f"{folder}: not a complete checkpoint: {trouble}"
-    return Located(
-        name, step_of(name), step_of(name), folder, "huggingface" if described else "state_dict"
-    )
+    step = step_of(name)
+    return Located(name, step, step, folder, "huggingface" if has_config else "state_dict")
+
+
+def pickled(folder: Path) -> str | None:
+    """In words that a folder holds its weights as a pickle; None if it does not."""
+    for pattern in ("*.bin", "*.pt", "*.pth"):
+        for path in sorted(folder.glob(pattern)):
+            return f"{folder}: {path.name} is a pickle, which is not opened; save it as safetensors"
+    return None
 
 
 def verl(folder: Path, latest: int | None) -> Located | str | None:
-    """The checkpoint of a ``global_step_N``: ``actor/huggingface`` below it. Not one that verl has
-    not finished."""
+    """The checkpoint in a ``global_step_N`` of verl, which lies in ``actor/huggingface``; in words
+    why there is none.
+
+    ``latest`` is the step that verl has finished last, None if it does not say.
+    """
     step, model = step_of(folder.name), folder / "actor" / "huggingface"
     if latest is not None and step > latest:
         return f"{folder}: {LATEST} says {latest}: it is still being written"
@@ -118,32 +134,36 @@ def locate(folder: Path) -> tuple[list[Located], list[str]]:
     ``folder`` is an output folder of ours, holds one folder per checkpoint, or is a checkpoint
     itself.
     """
-    ours = complete(folder)
-    if ours:
-        found: list[Located | str | None] = [
-            Located(
-                one.manifest.name,
-                one.manifest.step,
-                one.manifest.epoch,
-                one.model,
-                one.manifest.format,
-                one.manifest,
-            )
-            for one in ours
-        ]
-    elif (itself := foreign(folder.name, folder)) is not None:
-        found = [itself]
-    else:
-        mark = folder / LATEST
-        latest = int(mark.read_text()) if mark.is_file() else None
-        found = [
-            verl(path, latest)
-            if re.fullmatch(r"global_step_\d+", path.name)
-            else foreign(path.name, path)
-            for path in sorted(folder.iterdir())
-            if path.is_dir() and not path.name.startswith(".")
-        ]
-    whole = [one for one in found if isinstance(one, Located)]
-    return sorted(whole, key=lambda one: (one.step, one.name)), [
-        one for one in found if isinstance(one, str)
+    own = [
+        Located(
+            one.manifest.name,
+            one.manifest.step,
+            one.manifest.epoch,
+            one.model,
+            one.manifest.format,
+            one.manifest,
+        )
+        for one in complete(folder)
     ]
+    candidates = own or foreign_below(folder)
+    located = [one for one in candidates if isinstance(one, Located)]
+    problems = [one for one in candidates if isinstance(one, str)]
+    return sorted(located, key=lambda one: (one.step, one.name)), problems
+
+
+def foreign_below(folder: Path) -> list[Located | str | None]:
+    """The same of a folder that another program wrote: itself, or the folders in it."""
+    itself = foreign(folder.name, folder)
+    if itself is not None:
+        return [itself]
+    mark = folder / LATEST
+    latest = int(mark.read_text()) if mark.is_file() else None
+    candidates: list[Located | str | None] = []
+    for path in sorted(folder.iterdir()):
+        if not path.is_dir() or path.name.startswith("."):
+            continue
+        if re.fullmatch(r"global_step_\d+", path.name):
+            candidates.append(verl(path, latest))
+        else:
+            candidates.append(foreign(path.name, path))
+    return candidates

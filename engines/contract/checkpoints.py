@@ -1,8 +1,9 @@
-"""Typed checkpoints: written beside and renamed, found by scanning the folder, never guessed.
+"""Checkpoints: the folder ``checkpoints/<name>/`` with a ``manifest.json`` that is written last.
 
-A checkpoint is the folder ``checkpoints/<name>/`` with ``manifest.json``, which is written last. A
-folder without a manifest is not a checkpoint. Light on purpose (no torch): the login node lists
-checkpoints too.
+Trainings save them; evaluations, later trainings and ``orch`` find them by listing the folder. A
+folder without a manifest is not a checkpoint, so a half-written one is never taken for a whole one.
+In: an output folder and what names a checkpoint in it (``last``, ``best``, an epoch, ...). Out: the
+complete checkpoints. Light on purpose (no torch): the login node lists checkpoints too.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from engines.contract.config import CheckpointsSource, ConfigError
+from engines.contract.config import ConfigError, EngineConfig
 from engines.contract.files import write_json
 from engines.contract.metrics import METRICS
 
@@ -25,8 +26,8 @@ BEST = "best"
 """Name of the link to the best checkpoint."""
 
 
-class Manifest(BaseModel):
-    """What is known of one complete checkpoint."""
+class Description(BaseModel):
+    """What its maker says of a checkpoint."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,16 +35,21 @@ class Manifest(BaseModel):
     step: int
     """Optimizer steps taken."""
     epoch: int
-    format: Literal["huggingface", "state_dict"]
-    fingerprint: str
-    """sha256 over the model's weight files."""
     metrics: dict[str, float]
     """Metrics at that moment, such as ``validation_reward_mean``."""
+    format: Literal["huggingface", "state_dict"] = "huggingface"
     rank_by: str | None = None
     """The metric that ``best`` ranks by."""
     probe: dict[str, Any] | None = None
     """``{"token_ids": [...], "logprobs": [...]}`` of a fixed prompt by the trainer; a sampler must
     reproduce it after loading."""
+
+
+class Manifest(Description):
+    """What is known of one complete checkpoint: ``manifest.json``."""
+
+    fingerprint: str
+    """sha256 over the model's weight files."""
     complete: Literal[True] = True
 
 
@@ -63,12 +69,38 @@ class Checkpoint(BaseModel):
         return self.path / "model"
 
 
+class CheckpointSource(EngineConfig):
+    """A checkpoint of another job, named by that job's output folder."""
+
+    folder: str
+    """The output folder of the job that made it; ``checkpoints/`` lies below."""
+    checkpoint: str = "last"
+    """``last``, ``best``, or a checkpoint's name."""
+
+
+class CheckpointsSource(EngineConfig):
+    """Several checkpoints of another job."""
+
+    folder: str
+    """The output folder of the job that made them; ``checkpoints/`` lies below."""
+    checkpoints: str | list[int] = "last"
+    """``last``, ``best``, ``all``, ``every:N``, or a list of epochs."""
+    checkpoint: str | None = None
+    """In place of ``checkpoints``: a single one, ``last``, ``best``, or a checkpoint's name."""
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> CheckpointsSource:
+        if self.checkpoint is not None and self.checkpoints != "last":
+            raise ConfigError("checkpoint and checkpoints: keep one of the two")
+        return self
+
+
 def fingerprint(folder: Path) -> str:
     """sha256 over the names and bytes of the safetensors files in ``folder``."""
-    digest = hashlib.sha256()
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise FileNotFoundError(f"{folder}: no safetensors file to take a fingerprint of")
+    digest = hashlib.sha256()
     for file in files:
         digest.update(file.name.encode())
         with file.open("rb") as stream:
@@ -77,38 +109,19 @@ def fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def save(
-    out: Path,
-    name: str,
-    write: Callable[[Path], None],
-    *,
-    step: int,
-    epoch: int,
-    metrics: dict[str, float],
-    rank_by: str | None = None,
-    probe: dict[str, Any] | None = None,
-    format: Literal["huggingface", "state_dict"] = "huggingface",
-) -> Checkpoint:
-    """Save one checkpoint: ``write(folder)`` fills ``folder/model`` (and more), the manifest
-    follows, the rename ends it.
+def save(out: Path, description: Description, write: Callable[[Path], None]) -> Checkpoint:
+    """Save one checkpoint below ``out``: ``write(folder)`` fills ``folder/model`` (and more), the
+    manifest follows, the rename ends it.
 
-    A folder of that name left by an earlier attempt is replaced.
+    A folder of that name from an earlier attempt is replaced.
     """
-    final = out / "checkpoints" / name
-    temporary = out / "checkpoints" / f".{name}.tmp"
+    final = out / "checkpoints" / description.name
+    temporary = out / "checkpoints" / f".{description.name}.tmp"
+    # Hidden until it is whole: after a kill in here nobody takes it for a checkpoint.
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     write(temporary)
-    manifest = Manifest(
-        name=name,
-        step=step,
-        epoch=epoch,
-        format=format,
-        metrics=metrics,
-        rank_by=rank_by,
-        fingerprint=fingerprint(temporary / "model"),
-        probe=probe,
-    )
+    manifest = Manifest(**description.model_dump(), fingerprint=fingerprint(temporary / "model"))
     write_json(temporary / "manifest.json", manifest.model_dump())
     if final.exists():
         shutil.rmtree(final)
@@ -119,44 +132,52 @@ def save(
 
 def mark_best(out: Path) -> None:
     """``checkpoints/best``: a link to the best complete checkpoint, for people and other programs.
-    Without a metric there is none."""
-    found = [
-        checkpoint
-        for checkpoint in complete(out)
-        if checkpoint.manifest.rank_by in checkpoint.manifest.metrics
-    ]
-    if found:
+    Without a metric to rank by there is none."""
+    ranked = with_rank(complete(out))
+    if ranked:
         temporary = out / "checkpoints" / ".best.tmp"
         temporary.unlink(missing_ok=True)
-        temporary.symlink_to(best(found).path.name)
+        # Relative, so that the link still holds when the whole folder is moved.
+        temporary.symlink_to(best(ranked).path.name)
         temporary.replace(out / "checkpoints" / BEST)
 
 
 def complete(out: Path) -> list[Checkpoint]:
-    """All complete checkpoints below ``out``, oldest step first."""
-    found = [
-        Checkpoint(path=path.parent, manifest=Manifest.model_validate(json.loads(path.read_text())))
-        for path in (out / "checkpoints").glob("*/manifest.json")
-        if not path.parent.name.startswith(".") and path.parent.name != BEST
-    ]
-    return sorted(
-        found, key=lambda checkpoint: (checkpoint.manifest.step, checkpoint.manifest.name)
-    )
+    """All complete checkpoints below ``out``, lowest step first."""
+    checkpoints = []
+    for path in (out / "checkpoints").glob("*/manifest.json"):
+        folder = path.parent
+        # Hidden folders are still being written; the link to the best one leads to a folder that
+        # is listed already.
+        if folder.name.startswith(".") or folder.name == BEST:
+            continue
+        manifest = Manifest.model_validate(json.loads(path.read_text()))
+        checkpoints.append(Checkpoint(path=folder, manifest=manifest))
+    return sorted(checkpoints, key=lambda one: (one.manifest.step, one.manifest.name))
+
+
+def with_rank(checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:
+    """Those that carry the metric that ``best`` ranks by."""
+    return [one for one in checkpoints if one.manifest.rank_by in one.manifest.metrics]
 
 
 def best(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
     """The checkpoint whose ``rank_by`` metric is best; of equals the earliest. ConfigError if none
     says what to rank by."""
-    ranked = [c for c in checkpoints if c.manifest.rank_by in c.manifest.metrics]
+    ranked = with_rank(checkpoints)
     if not ranked:
         raise ConfigError(
             "no checkpoint carries the metric that 'best' ranks by; name 'last' or an epoch instead"
         )
     metric = METRICS[str(ranked[0].manifest.rank_by)]
     sign = 1.0 if metric.higher_is_better else -1.0
-    return max(
-        ranked, key=lambda c: (sign * c.manifest.metrics[str(c.manifest.rank_by)], -c.manifest.step)
-    )
+
+    def rank(one: Checkpoint) -> tuple[float, int]:
+        value = one.manifest.metrics[str(one.manifest.rank_by)]
+        return sign * value, -one.manifest.step
+
+    # max takes the first of equals, and -step makes the earliest the largest of them.
+    return max(ranked, key=rank)
 
 
 def check_selector(selector: str | list[int]) -> None:
@@ -173,24 +194,26 @@ def check_selector(selector: str | list[int]) -> None:
 
 
 def select(out: Path, selector: str | list[int]) -> list[Checkpoint]:
-    """The checkpoints that ``selector`` names, oldest first; ConfigError if one of them is missing.
+    """The checkpoints that ``selector`` names, lowest step first; ConfigError if one is missing.
 
     ``every:N`` takes each N-th complete checkpoint counted back from the last, so that the last is
     always among them.
     """
     check_selector(selector)
-    found = complete(out)
-    if not found:
+    checkpoints = complete(out)
+    if not checkpoints:
         raise ConfigError(f"{out / 'checkpoints'}: no complete checkpoint")
     if selector == "last":
-        return found[-1:]
+        return checkpoints[-1:]
     if selector == "best":
-        return [best(found)]
+        return [best(checkpoints)]
     if selector == "all":
-        return found
+        return checkpoints
     if isinstance(selector, str):
-        return found[::-1][:: int(selector.removeprefix("every:"))][::-1]
-    by_epoch = {checkpoint.manifest.epoch: checkpoint for checkpoint in found}
+        interval = int(selector.removeprefix("every:"))
+        # Counted from the end and put back into their order.
+        return checkpoints[::-1][::interval][::-1]
+    by_epoch = {one.manifest.epoch: one for one in checkpoints}
     missing = [epoch for epoch in selector if epoch not in by_epoch]
     if missing:
         raise ConfigError(
@@ -200,37 +223,40 @@ def select(out: Path, selector: str | list[int]) -> list[Checkpoint]:
     return [by_epoch[epoch] for epoch in sorted(selector)]
 
 
-def chosen(source: CheckpointsSource) -> list[Checkpoint]:
-    """The checkpoints that a config names, oldest first; ConfigError if one of them is missing."""
+def selected_by(source: CheckpointsSource) -> list[Checkpoint]:
+    """The checkpoints that a config names, lowest step first; ConfigError if one is missing."""
+    folder = Path(source.folder)
     if source.checkpoint is not None:
-        return [named(Path(source.folder), source.checkpoint)]
-    return select(Path(source.folder), source.checkpoints)
+        return [named(folder, source.checkpoint)]
+    return select(folder, source.checkpoints)
 
 
 def named(out: Path, name: str) -> Checkpoint:
     """The checkpoint ``last``, ``best``, or of that name; ConfigError if it is missing."""
     if name in ("last", "best"):
         return select(out, name)[0]
-    found = {one.manifest.name: one for one in complete(out)}
-    if name not in found:
-        raise ConfigError(f"{out}: no complete checkpoint '{name}'; there are {sorted(found)}")
-    return found[name]
+    by_name = {one.manifest.name: one for one in complete(out)}
+    if name not in by_name:
+        raise ConfigError(f"{out}: no complete checkpoint '{name}'; there are {sorted(by_name)}")
+    return by_name[name]
 
 
 def rotate(out: Path, keep: int) -> None:
-    """Delete the oldest complete checkpoints so that ``keep`` remain; the best one stays and counts
-    among them.
+    """Delete the oldest complete checkpoints so that ``keep`` remain; the best and the last one
+    stay and count among them.
 
-    Looks at the folder, not at memory, so a resumed run also rotates what earlier attempts left.
+    It lists the folder and remembers nothing, so a resumed run also removes checkpoints of earlier
+    attempts.
     """
-    found = complete(out)
-    protected = {found[-1].path} if found else set()
-    if any(c.manifest.rank_by in c.manifest.metrics for c in found):
-        protected.add(best(found).path)
-    surplus = len(found) - keep
-    for checkpoint in found:
+    checkpoints = complete(out)
+    protected = {one.path for one in checkpoints[-1:]}
+    ranked = with_rank(checkpoints)
+    if ranked:
+        protected.add(best(ranked).path)
+    surplus = len(checkpoints) - keep
+    for one in checkpoints:
         if surplus <= 0:
             return
-        if checkpoint.path not in protected:
-            shutil.rmtree(checkpoint.path)
+        if one.path not in protected:
+            shutil.rmtree(one.path)
             surplus -= 1

@@ -1,18 +1,19 @@
-"""What every engine does the same way: read a config, report progress, write results, stop when
-asked.
+"""Configs of engines: read from a file, checked, and compared with that of an earlier start.
 
-Light on purpose (no torch): the login node imports it too.
+In: a YAML or JSON file, and the engine's ``Config``. Out: its values, or one line with every error
+in it. Engines read their config with it, ``orch`` checks experiment files against the same
+``Config``. Light on purpose (no torch): the login node imports it.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Set
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 
 class EngineConfig(BaseModel):
@@ -22,81 +23,70 @@ class EngineConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+DECIDES_NO_RESULT: dict[str, Any] = {"decides": False}
+"""Marks a key of a config that changes how fast or where an engine works, and not what comes out:
+``workers: int = Field(default=1, json_schema_extra=DECIDES_NO_RESULT)``. Such a key may change between a
+stop and its continuation."""
+
+
 class ConfigError(ValueError):
     """A config that cannot run; the message is one line for the user."""
 
 
-def same_config(config: EngineConfig, before: Any, free: Set[str], where: Path) -> None:
-    """ConfigError unless the config that ``where`` was made with (as JSON values) decides the same;
-    ``free`` keys decide nothing.
+def keys_that_decide(kind: type[BaseModel]) -> list[str]:
+    """Keys of a config whose values decide the result, in their order."""
+    return [
+        name
+        for name, field in kind.model_fields.items()
+        if field.json_schema_extra != DECIDES_NO_RESULT
+    ]
 
-    A key that the program did not know then counts with its default, so a newer version goes on
-    with what an older one began.
+
+def changed_keys(config: EngineConfig, before: Any, where: Path) -> dict[str, str]:
+    """Keys that decide the result and had another value when ``where`` was made.
+
+    ``before`` is the config of that time, as JSON values. A key that the program did not know then
+    counts with its default, so a newer version goes on with what an older one began. Each key comes
+    with its two values in words, such as ``4, now 3``. ConfigError if ``before`` is no config that
+    this version understands.
     """
-    now = config.model_dump(mode="json")
     if not isinstance(before, dict):
         raise ConfigError(
             f"{where}: was made by an older version of the program, which did not keep "
             "its config; go on with that one, or "
             "give a new --out folder"
         )
+    kind = type(config)
+    deciding = keys_that_decide(kind)
+    now = config.model_dump(mode="json")
+    # Keys that decide nothing are taken from today's config: whether the earlier value is still a
+    # valid one must not matter.
+    earlier = {**before, **{key: value for key, value in now.items() if key not in deciding}}
     try:
-        old = type(config).model_validate(
-            {**before, **{key: now[key] for key in free & now.keys()}}
-        )
+        then = kind.model_validate(earlier).model_dump(mode="json")
     except ValidationError as error:
         raise ConfigError(
             f"{where}: was made by another version of the program "
-            f"({'; '.join(describe(error, type(config)))}); go on with "
+            f"({'; '.join(describe(error, kind))}); go on with "
             "that one, or give a new --out folder"
         ) from error
-    then = old.model_dump(mode="json")
-    changed = [
-        f"{key}: {json.dumps(then[key])}, now {json.dumps(now[key])}"
-        for key in now
-        if key not in free and then[key] != now[key]
-    ]
+    return {
+        key: f"{json.dumps(then[key])}, now {json.dumps(now[key])}"
+        for key in deciding
+        if then[key] != now[key]
+    }
+
+
+def same_config(config: EngineConfig, before: Any, where: Path) -> None:
+    """ConfigError unless ``where``, made with the config ``before``, may be continued with
+    ``config``; see ``changed_keys``."""
+    changed = changed_keys(config, before, where)
     if changed:
+        values = "; ".join(f"{key}: {both}" for key, both in changed.items())
         raise ConfigError(
-            f"{where}: was made with another config ({'; '.join(changed)}); restore it, "
+            f"{where}: was made with another config ({values}); restore it, "
             "or give a new --out folder"
         )
-
-
-class CheckpointSource(EngineConfig):
-    """A checkpoint of another job, named by that job's output folder."""
-
-    folder: str
-    """The output folder of the job that made it; ``checkpoints/`` lies below."""
-    checkpoint: str = "last"
-    """``last``, ``best``, or a checkpoint's name."""
-
-
-class CheckpointsSource(EngineConfig):
-    """Several checkpoints of another job."""
-
-    folder: str
-    """The output folder of the job that made them; ``checkpoints/`` lies below."""
-    checkpoints: str | list[int] = "last"
-    """``last``, ``best``, ``all``, ``every:N``, or a list of epochs."""
-    checkpoint: str | None = None
-    """In place of ``checkpoints``: a single one, ``last``, ``best``, or a checkpoint's name."""
-
-    @model_validator(mode="after")
-    def _one_of_two(self) -> CheckpointsSource:
-        if self.checkpoint is not None and self.checkpoints != "last":
-            raise ConfigError("checkpoint and checkpoints: keep one of the two")
-        return self
-
-
-class ResultSource(EngineConfig):
-    """The output folder of one job and what tells it apart. The planner fills these in."""
-
-    job: str
-    """Job name, such as ``evaluate/arm=pcgrad,seed=0``."""
-    stage: str
-    axes: dict[str, str | int | float | bool]
-    folder: str
 
 
 C = TypeVar("C", bound=EngineConfig)
@@ -116,21 +106,14 @@ def load_config(path: Path, kind: type[C]) -> C:
 
 
 def describe(error: ValidationError, kind: type[BaseModel]) -> list[str]:
-    """One short line per mistake, with the dotted key, the value, and the nearest known key for an
+    """One short line per error, with the dotted key, the value, and the nearest known key for an
     unknown one."""
-    import difflib
-
     lines = []
     for item in error.errors():
         key = ".".join(str(part) for part in item["loc"]) or "the config"
         if item["type"] == "extra_forbidden":
-            near = difflib.get_close_matches(str(item["loc"][-1]), list(kind.model_fields), n=1)
-            hint = (
-                f", did you mean '{near[0]}'?"
-                if near
-                else f"; known keys: {', '.join(kind.model_fields)}"
-            )
-            lines.append(f"unknown key '{key}'{hint}")
+            last = str(item["loc"][-1])
+            lines.append(f"unknown key '{key}'{nearest(last, list(kind.model_fields))}")
         elif item["type"] == "missing":
             lines.append(f"key '{key}' is missing")
         else:
@@ -140,20 +123,9 @@ def describe(error: ValidationError, kind: type[BaseModel]) -> list[str]:
     return lines
 
 
-MAY_DIFFER = frozenset(
-    {
-        "models",
-        "data",
-        "seed",
-        "scoring_workers",
-        "kv_cache_gb",
-        "probe_tolerance",
-        "gpus_per_model",
-        "drain_seconds",
-        "allow_weak_sandbox",
-        "reuse",
-        "planned_suite",
-    }
-)
-"""Keys of an evaluation's config that may differ between the arms; that the problems are the same
-is seen from their ids, and how each task was sampled from its facts."""
+def nearest(key: str, known: list[str]) -> str:
+    """What to say of an unknown key: the known one that looks most like it, else all of them."""
+    close = difflib.get_close_matches(key, known, n=1)
+    if close:
+        return f", did you mean '{close[0]}'?"
+    return f"; known keys: {', '.join(known)}"

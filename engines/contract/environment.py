@@ -1,5 +1,8 @@
-"""What a program runs with: Python, packages, driver, modules. Names of variables that hold secrets
-are never looked at."""
+"""What a program runs with: Python, packages, driver, modules, and the CPUs that are its own.
+
+Out: JSON values for ``environment.json`` of a job and for the record of a launch; engines and
+``orch`` call it. Names of variables that hold secrets are never looked at.
+"""
 
 from __future__ import annotations
 
@@ -29,12 +32,12 @@ def cpu_count() -> int:
     Threads beyond that are worse than idle: those of OpenMP spin where they wait, on cores that
     other jobs were given.
     """
-    given = [
-        value
-        for name in ("SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS")
-        if (value := os.environ.get(name, "")).isdigit() and value != "0"
-    ]
-    return min([len(os.sched_getaffinity(0)), *map(int, given)])
+    limits = [len(os.sched_getaffinity(0))]
+    for name in ("SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS"):
+        value = os.environ.get(name, "")
+        if value.isdigit() and value != "0":
+            limits.append(int(value))
+    return min(limits)
 
 
 def packages(path: Iterable[str] | None = None) -> dict[str, str]:
@@ -44,19 +47,25 @@ def packages(path: Iterable[str] | None = None) -> dict[str, str]:
     Reading every package's metadata, as ``pip freeze`` does, says the same and takes a hundred
     times as long.
     """
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for folder in sys.path if path is None else path:
-        names = os.listdir(folder) if folder and os.path.isdir(folder) else []  # noqa: PTH208, PTH112  # starts with every job
-        for name in names:
-            match = re.fullmatch(r"(.+?)-([^-]+)\.dist-info", name)
-            if match:  # the first on the path is the one that is imported
-                found.setdefault(re.sub(r"[-_.]+", "-", match[1]).lower(), match[2])
-    return dict(sorted(found.items()))
+        # os and not pathlib: this runs at the start of every job.
+        if not folder or not os.path.isdir(folder):  # noqa: PTH112
+            continue
+        for entry in os.listdir(folder):  # noqa: PTH208
+            match = re.fullmatch(r"(.+?)-([^-]+)\.dist-info", entry)
+            if match is None:
+                continue
+            name = re.sub(r"[-_.]+", "-", match[1]).lower()
+            versions.setdefault(name, match[2])  # the first on the path is the one imported
+    return dict(sorted(versions.items()))
 
 
 def driver() -> str | None:
     """Version of the NVIDIA driver; None where there is none."""
-    match = re.search(r"\b(\d+\.\d+(?:\.\d+)?)\b", DRIVER.read_text()) if DRIVER.exists() else None
+    if not DRIVER.exists():
+        return None
+    match = re.search(r"\b(\d+\.\d+(?:\.\d+)?)\b", DRIVER.read_text())
     return match[1] if match else None
 
 

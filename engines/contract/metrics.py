@@ -1,5 +1,8 @@
-"""Every metric that may appear in a result, with unit, range and direction. Registered once,
-here."""
+"""Every metric that may appear in a result, with its meaning, unit, range and direction.
+
+A name that is not registered here cannot be written into ``results.json``. Reports take a metric's
+words and direction from here, checkpoints what ``best`` means.
+"""
 
 from __future__ import annotations
 

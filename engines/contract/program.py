@@ -1,11 +1,13 @@
-"""How every engine runs: ``program`` reads the config, calls the engine, and turns its end into an
-exit code.
+"""How every engine runs: reads its config, does its work, and turns its end into an exit code.
 
-Every ``engines/<name>/__main__.py`` calls it; nothing else does.
+In: ``CONFIG --out FOLDER`` on the command line, and the engine's function. Out: what the engine
+writes, and the exit code that the orchestrator reads. Every ``engines/<name>/__main__.py`` calls
+``program``; nothing else does.
 """
 
 from __future__ import annotations
 
+import argparse
 import signal
 import sys
 from collections.abc import Callable
@@ -19,7 +21,6 @@ from engines.contract.files import write_json
 INTERRUPTED = 75
 """Exit code of an engine that stopped on a signal and continues from its newest checkpoint when
 started again."""
-
 
 BAD_CONFIG = 2
 """Exit code of an engine whose config is wrong; one line on stderr says what."""
@@ -57,22 +58,16 @@ def program(
     0: results are there (also when they were there before); 2: bad config, one line; 75: stopped on
         a signal, start it again to continue. Anything else that goes wrong keeps its traceback.
     """
-    import argparse
-
-    parser = argparse.ArgumentParser(prog=f"python -m engines.{engine}")
-    parser.add_argument("config", type=Path, help="YAML or JSON file with the engine's config")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="folder to write to; finished work in it is kept"
-    )
-    parsed = parser.parse_args(arguments)
-    out: Path = parsed.out
+    config_file, out = parse(engine, arguments)
+    # Before the config is read: what is done stays done, whatever became of its config.
     if (out / "results.json").exists():
         print(f"{out / 'results.json'} is there: nothing to do")
         return 0
+    # From here on a signal is noticed and no longer kills: heavy imports take seconds.
     stop = Stop()
     stop.listen()
     try:
-        config = load_config(parsed.config, kind)
+        config = load_config(config_file, kind)
         out.mkdir(parents=True, exist_ok=True)
         write_json(out / "environment.json", environment())
         run(config, out, stop)
@@ -83,3 +78,14 @@ def program(
         print(f"engines.{engine}: stopped: {error}", file=sys.stderr)
         return INTERRUPTED
     return 0
+
+
+def parse(engine: str, arguments: list[str] | None) -> tuple[Path, Path]:
+    """Config file and output folder from the command line."""
+    parser = argparse.ArgumentParser(prog=f"python -m engines.{engine}")
+    parser.add_argument("config", type=Path, help="YAML or JSON file with the engine's config")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder to write to; finished work in it is kept"
+    )
+    parsed = parser.parse_args(arguments)
+    return parsed.config, parsed.out

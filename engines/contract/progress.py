@@ -1,6 +1,7 @@
-"""``progress.jsonl``, one line per step while an engine works.
+"""``progress.jsonl``: one line per step while an engine works.
 
-Engines write it; `orch status`, curves and reports read it.
+In: step, total and metrics, as the engine goes. Out: lines that can be read meanwhile. Engines
+write it; ``orch status``, curves and reports read it.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from engines.contract.files import write_text
 
 
 class Progress:
-    """``progress.jsonl``: one line per step, readable while the engine runs.
+    """The writer of ``progress.jsonl`` in an output folder.
 
     A line is ``{"step", "total", "time", "phase", "metrics"}``; time is Unix seconds. Opening it
-    with ``keep_until`` drops the lines after that step, so that a resumed run leaves the same file
-    as an uninterrupted one (but for the times).
+    drops the lines after the step ``keep_until``, so that a resumed run leaves the same file as an
+    uninterrupted one (but for the times).
     """
 
     def __init__(self, out: Path, keep_until: int = 0) -> None:

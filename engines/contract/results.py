@@ -1,6 +1,8 @@
-"""``results.json``, the last file that an engine writes: rows of metric, value, n, spread and axes.
+"""``results.json``, the last file that an engine writes.
 
-Engines write it; reports and the orchestrator read it.
+In: rows (metric, value, n, spread, axes), the config, and facts that a report wants to show. Out:
+one JSON file by rename; that it is there means that the job is done. Engines write it; reports and
+``orch`` read it.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from engines.contract.config import EngineConfig
 from engines.contract.files import write_json
+from engines.contract.metrics import METRICS
 
 
 class Row(BaseModel):
@@ -41,6 +45,16 @@ class Row(BaseModel):
             )
 
 
+class ResultSource(EngineConfig):
+    """The output folder of one job and what tells it apart. The planner fills these in."""
+
+    job: str
+    """Job name, such as ``evaluate/arm=pcgrad,seed=0``."""
+    stage: str
+    axes: dict[str, str | int | float | bool]
+    folder: str
+
+
 def write_results(
     out: Path,
     engine: str,
@@ -52,10 +66,8 @@ def write_results(
     """Write ``results.json``, last of all, by rename.
 
     ``facts`` are what a report wants to say beside the rows: versions, sizes, file names below
-    ``out``, scorer, sandbox.
+    ``out``, scorer, sandbox. ValueError for a metric that is not registered.
     """
-    from engines.contract.metrics import METRICS
-
     unknown = sorted({row.metric for row in rows} - METRICS.keys())
     if unknown:
         raise ValueError(f"metrics not registered in engines.contract.metrics: {unknown}")

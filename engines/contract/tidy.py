@@ -1,5 +1,9 @@
-"""Tidy rows of many jobs as one table: CSV, parquet. Light on purpose: parquet alone asks for
-pyarrow."""
+"""Rows of many jobs as one table in tidy form (one value per line): CSV and parquet.
+
+In: rows of ``results.json`` with the job and the file that each comes from. Out: CSV text, or a
+parquet file. The reports write ``tidy.csv`` with it, ``orch results`` exports. Light on purpose:
+parquet alone asks for pyarrow.
+"""
 
 from __future__ import annotations
 
@@ -31,8 +35,10 @@ class Tidy:
 
 def with_ends(line: Tidy) -> Row:
     """The row for ``results.json``; the ends of its interval are among its axes."""
-    ends = {} if line.low is None or line.high is None else {"low": line.low, "high": line.high}
-    return line.row.model_copy(update={"axes": {**line.row.axes, **ends}})
+    if line.low is None or line.high is None:
+        return line.row
+    axes = {**line.row.axes, "low": line.low, "high": line.high}
+    return line.row.model_copy(update={"axes": axes})
 
 
 def records(lines: Sequence[Tidy]) -> list[dict[str, Any]]:
@@ -41,45 +47,41 @@ def records(lines: Sequence[Tidy]) -> list[dict[str, Any]]:
 
     An axis of the same name as one of the first columns gets ``axis_`` in front.
     """
-    names = sorted({name for line in lines for name in line.row.axes})
-    columns = {name: f"axis_{name}" if name in FIRST else name for name in names}
-    found = []
+    axes = sorted({axis for line in lines for axis in line.row.axes})
+    table = []
     for line in lines:
         row = line.row
-        first = (
-            line.job,
-            line.stage,
-            row.metric,
-            row.value,
-            row.n,
-            line.low,
-            line.high,
-            row.spread,
-            row.error,
-            line.source,
-        )
-        found.append(
-            {
-                **dict(zip(FIRST, first, strict=True)),
-                **{columns[name]: row.axes.get(name) for name in names},
-            }
-        )
-    return found
+        record: dict[str, Any] = {
+            "job": line.job,
+            "stage": line.stage,
+            "metric": row.metric,
+            "value": row.value,
+            "n": row.n,
+            "low": line.low,
+            "high": line.high,
+            "spread": row.spread,
+            "error": row.error,
+            "source": line.source,
+        }
+        for axis in axes:
+            column = f"axis_{axis}" if axis in FIRST else axis
+            record[column] = row.axes.get(axis)
+        table.append(record)
+    return table
 
 
 def csv_text(lines: Sequence[Tidy]) -> str:
     """The rows as CSV: shares, unrounded."""
     stream = io.StringIO()
-    found = records(lines)
+    table = records(lines)
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(found[0] if found else FIRST)
-    writer.writerows(record.values() for record in found)
+    writer.writerow(table[0] if table else FIRST)
+    writer.writerows(record.values() for record in table)
     return stream.getvalue()
 
 
 def write_parquet(path: Path, lines: Sequence[Tidy]) -> None:
-    """The rows as parquet; an axis whose values are of several types is text. ConfigError without
-    pyarrow."""
+    """The rows as parquet. ConfigError without pyarrow."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -87,15 +89,20 @@ def write_parquet(path: Path, lines: Sequence[Tidy]) -> None:
         raise ConfigError(
             "writing parquet needs pyarrow: run: pip install pyarrow, or export CSV"
         ) from error
-    found = records(lines)
-    columns: dict[str, list[Any]] = {
-        name: [record[name] for record in found] for name in (found[0] if found else FIRST)
+    table = records(lines)
+    names = list(table[0]) if table else list(FIRST)
+    columns = {
+        name: one_type([record[name] for record in table], number=name in FIRST) for name in names
     }
-    for name, values in columns.items():
-        if len({type(value) for value in values if value is not None}) > 1:
-            columns[name] = (
-                [float(value) for value in values]
-                if name in FIRST
-                else [None if v is None else str(v) for v in values]
-            )
     parquet.write_table(pyarrow.table(columns), path)
+
+
+def one_type(values: list[Any], number: bool) -> list[Any]:
+    """The values of a column, all of one type, as parquet asks for: where there are several,
+    numbers as floats, axes as text."""
+    types = {type(value) for value in values if value is not None}
+    if len(types) <= 1:
+        return values
+    if number:
+        return [float(value) for value in values]
+    return [None if value is None else str(value) for value in values]

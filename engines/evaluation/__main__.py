@@ -1,39 +1,37 @@
-"""``python -m engines.evaluation CONFIG --out FOLDER``."""
+"""``python -m engines.evaluation CONFIG --out FOLDER``: scores checkpoints on a suite's tasks.
+
+In: the config. Out: ``problems.jsonl``, ``settings.json``, ``generations/``, ``scores/`` and
+``results.json``. The steps are ``inputs``, ``reuse``, ``workers``, ``score`` and ``aggregate``, in
+this order; each goes on where an earlier start of the same folder ended.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engines.contract.checkpoints import chosen
-from engines.contract.config import ConfigError
-from engines.contract.files import write_json, write_text
+from engines.contract.files import write_text
 from engines.contract.program import Stop, program
 from engines.contract.progress import Progress
 from engines.contract.results import Row, write_results
 from engines.evaluation.aggregate import Axes, Line, over_suite, rows
-from engines.evaluation.config import FREE_KEYS, Config
-from engines.evaluation.reuse import take_over
-from engines.evaluation.sample_store import Desk, Model
-from engines.evaluation.score import score_model
-from engines.evaluation.tasks import Item, read_items, remarks
+from engines.evaluation.config import Config
+from engines.evaluation.coordinator import Coordinator
+from engines.evaluation.inputs import Facts, Inputs, Item, Model, models_of, read_items, remarks
+from engines.evaluation.reuse import check_earlier_samples, take_over
+from engines.evaluation.score import Scoring
 from engines.evaluation.workers import generate
 
 PROMPT_CHARACTERS = 500
 """How much of a prompt is kept for reading."""
 
 
-def models_of(config: Config) -> list[Model]:
-    """The models to evaluate, oldest checkpoint first."""
-    if isinstance(config.models, str):
-        return [Model("model", Path(config.models), None)]
-    return [Model(one.manifest.name, one.model, one.manifest) for one in chosen(config.models)]
-
-
-def write_prompts(out: Path, items: list[Item]) -> None:
+def write_prompts(out: Path, items: Sequence[Item]) -> None:
     """``problems.jsonl``: the start of each prompt, so that a report can show what was asked after
     the data have moved."""
     lines = [
@@ -45,32 +43,6 @@ def write_prompts(out: Path, items: list[Item]) -> None:
         for item in items
     ]
     write_text(out / "problems.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-
-
-def same_as_before(
-    config: Config, out: Path, models: list[Model], facts: dict[str, dict[str, Any]]
-) -> None:
-    """ConfigError if the samples in ``out`` were made with other settings, data or weights: they
-    must not be mixed."""
-    path = out / "settings.json"
-    settings = {
-        **{key: value for key, value in config.model_dump().items() if key not in FREE_KEYS},
-        "the models' weights": {
-            m.name: m.manifest.fingerprint if m.manifest else None for m in models
-        },
-        "the tasks and their files": {
-            task: [fact["sha256"], fact["settings"]] for task, fact in facts.items()
-        },
-    }
-    begun = any(one.stat().st_size for one in out.glob("generations/*/*.jsonl"))
-    if begun and path.exists() and (before := json.loads(path.read_text())) != settings:
-        changed = [key for key in settings if before.get(key) != settings[key]]
-        raise ConfigError(
-            f"{out} holds samples made with other settings ({', '.join(changed)}); put "
-            "those back, or delete that folder to "
-            "begin anew"
-        )
-    write_json(path, settings)
 
 
 def versions() -> dict[str, str]:
@@ -87,106 +59,110 @@ def vllm_version() -> str:
     return str(vllm.__version__)
 
 
-def sandbox_of(items: list[Item], weak: bool) -> str | None:
+def sandbox_of(items: Sequence[Item], weak: bool) -> str | None:
     """Name of the sandbox, tested, if some problem needs one; found out before anything is
     generated."""
     from engines.shared.sandbox.execution import self_test
     from engines.shared.scoring.registry import IN_SANDBOX, kind_of
 
-    return (
-        self_test(weak)
-        if any(kind_of(item.problem.data_source) in IN_SANDBOX for item in items)
-        else None
-    )
+    if not any(kind_of(item.problem.data_source) in IN_SANDBOX for item in items):
+        return None
+    return self_test(weak)
 
 
-def rows_of(
-    config: Config, desk: Desk, model: Model, lines: list[Line], facts: dict[str, dict[str, Any]]
-) -> list[Row]:
+def rows_of(inputs: Inputs, model: Model, lines: list[Line], facts: Facts) -> list[Row]:
     """All rows of one model."""
-    epoch, step = (model.manifest.epoch, model.manifest.step) if model.manifest else (0, 0)
-    axes: Axes = {"checkpoint": model.name, "epoch": epoch, "step": step}
-    # One whose every prompt is too long has no item, and rows without a value that say so.
-    tasks = {task: fact["domain"] for task, fact in facts.items()} | {
-        item.task: item.domain for item in desk.items
+    manifest = model.manifest
+    axes: Axes = {
+        "checkpoint": model.name,
+        "epoch": manifest.epoch if manifest else 0,
+        "step": manifest.step if manifest else 0,
     }
+    # A task whose every prompt is too long has no item: its rows have no value and say so.
+    domains = {task: fact["domain"] for task, fact in facts.items()}
+    domains |= {item.task: item.domain for item in inputs.items}
     sampled = frozenset(task for task, fact in facts.items() if fact["settings"]["temperature"] > 0)
-    found = rows(lines, tasks, axes, sampled)
-    if config.suite is not None:
-        wanted = config.whole_suite().tasks
-        part = (
-            f"only {len(facts)} of the {len(wanted)} tasks of {config.suite} were evaluated"
-            if len(facts) < len(wanted)
-            else ""
-        )
-        part = part or (
-            f"only the first {config.limit} problems of each task were evaluated"
-            if config.limit
-            else ""
-        )
-        found.append(
-            over_suite(
-                found,
-                {task: fact["settings"]["metric"] for task, fact in facts.items()},
-                {task: fact["group"] for task, fact in facts.items()},
-                part,
-                {**axes, "suite": config.suite},
-            )
-        )
-    return found
+    all_rows = rows(lines, domains, axes, sampled)
+    suite = inputs.config.suite
+    if suite is not None:
+        metrics = {task: fact["settings"]["metric"] for task, fact in facts.items()}
+        groups = {task: fact["group"] for task, fact in facts.items()}
+        missing = part_of_suite(inputs.config, len(facts))
+        suite_axes: Axes = {**axes, "suite": suite}
+        all_rows.append(over_suite(all_rows, metrics, groups, missing, suite_axes))
+    return all_rows
+
+
+def part_of_suite(config: Config, tasks: int) -> str:
+    """What of the suite was not evaluated, in words; "" if it was evaluated whole."""
+    all_tasks = len(config.whole_suite().tasks)
+    if tasks < all_tasks:
+        return f"only {tasks} of the {all_tasks} tasks of {config.suite} were evaluated"
+    if config.limit:
+        return f"only the first {config.limit} problems of each task were evaluated"
+    return ""
+
+
+def checkpoint_facts(model: Model) -> dict[str, Any]:
+    """What the results say of a model."""
+    manifest = model.manifest
+    return {
+        "name": model.name,
+        "step": manifest.step if manifest else 0,
+        "epoch": manifest.epoch if manifest else 0,
+        "fingerprint": manifest.fingerprint if manifest else None,
+    }
+
+
+def score_all(
+    inputs: Inputs, coordinator: Coordinator, facts: Facts
+) -> tuple[list[Row], Counter[str]]:
+    """The rows of all models; and how many samples have no score, by model, task and reason."""
+    scoring = Scoring(inputs, coordinator.store, coordinator.stop, coordinator.progress)
+    all_rows: list[Row] = []
+    without_score: Counter[str] = Counter()
+    steps = coordinator.total
+    for model in inputs.models:
+        lines = scoring.score(model, steps)
+        steps += len(lines)
+        for line in lines:
+            if line["value"] is None:
+                without_score[f"{model.name}: {line['task']}: {line['status']}"] += 1
+        all_rows += rows_of(inputs, model, lines, facts)
+    return all_rows, without_score
 
 
 def run(config: Config, out: Path, stop: Stop) -> None:
     """Generate for every model with one engine, then score, then write the results."""
-    start, models = time.monotonic(), models_of(config)
+    start = time.monotonic()
+    models = models_of(config)
+    # All checkpoints of a training share one tokenizer.
     items, facts = read_items(config, models[0].folder)
-    same_as_before(config, out, models, facts)
-    said = remarks(facts)
-    print("".join(f"{line}\n" for line in said), end="", flush=True)
+    check_earlier_samples(config, out, models, facts)
+    about_data = remarks(facts)
+    print("".join(f"{line}\n" for line in about_data), end="", flush=True)
     write_prompts(out, items)
-    reused = take_over(config.reuse, out, models, items, facts, config.seed, versions())
+    inputs = Inputs(config, out, models, items)
+    reused = take_over(config.reuse, inputs, facts, versions())
     print("".join(f"{line}\n" for line in reused), end="", flush=True)
     sandbox = sandbox_of(items, config.allow_weak_sandbox)
-    # Steps count samples on disk, so what an earlier start wrote still holds.
-    desk = Desk(config, out, models, items, stop, Progress(out, keep_until=sys.maxsize))
-    starts = generate(desk)
-    found: list[Row] = []
-    errors: dict[str, int] = {}
-    scored = desk.total
-    for model in models:
-        lines = score_model(desk, model, scored)
-        scored += len(lines)
-        for line in lines:
-            if line["value"] is None:
-                key = f"{model.name}: {line['task']}: {line['status']}"
-                errors[key] = errors.get(key, 0) + 1
-        found += rows_of(config, desk, model, lines, facts)
-    checkpoints = [
-        {
-            "name": m.name,
-            "step": m.manifest.step if m.manifest else 0,
-            "epoch": m.manifest.epoch if m.manifest else 0,
-            "fingerprint": m.manifest.fingerprint if m.manifest else None,
-        }
-        for m in models
-    ]
-    write_results(
-        out,
-        "evaluation",
-        config,
-        found,
-        time.monotonic() - start,
-        {
-            "checkpoints": checkpoints,
-            "too_long_prompts": {task: fact["too_long_prompts"] for task, fact in facts.items()},
-            "tasks": facts,
-            "remarks": [*said, *reused],
-            "engine_starts": starts,
-            "samples_without_score": errors,
-            "sandbox": sandbox,
-            "versions": versions(),
-        },
-    )
+    # Steps count samples on disk, so the progress of an earlier start still holds.
+    coordinator = Coordinator(inputs, stop, Progress(out, keep_until=sys.maxsize))
+    engine_starts = generate(coordinator)
+    all_rows, without_score = score_all(inputs, coordinator, facts)
+    result_facts = {
+        "must_be_equal": config.must_be_equal(),
+        "checkpoints": [checkpoint_facts(model) for model in models],
+        "too_long_prompts": {task: fact["too_long_prompts"] for task, fact in facts.items()},
+        "tasks": facts,
+        "remarks": [*about_data, *reused],
+        "engine_starts": engine_starts,
+        "samples_without_score": dict(without_score),
+        "sandbox": sandbox,
+        "versions": versions(),
+    }
+    seconds = time.monotonic() - start
+    write_results(out, "evaluation", config, all_rows, seconds, result_facts)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,15 @@
-"""From verdicts to rows: means over problems, errors left out and counted; pass@k; the mean over a
-suite."""
+"""From verdicts to rows: means over problems, pass@k, means over domains and over a suite.
+
+In: one line per sample with its verdict. Out: the rows of ``results.json``. A sample that could not
+be scored is left out of the mean and counted elsewhere; where nothing could be measured, a row says
+why instead of being 0. ``__main__.py`` calls it.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,35 +19,52 @@ from engines.shared.reporting.statistics import standard_error
 
 Line = dict[str, Any]
 Axes = dict[str, str | int | float | bool]
-MEASURES: dict[str, Callable[[Line], float | None]] = {
-    "accuracy": lambda line: None if line["value"] is None else float(line["value"] == 1.0),
-    "score": lambda line: line["value"],
-    "no_answer_rate": lambda line: float(line["status"] == "no_answer"),
-    "truncated_rate": lambda line: float(line["finish_reason"] == "length"),
-    "response_tokens": lambda line: float(line["tokens"]),
-}
+
+MEASURES = ("accuracy", "score", "no_answer_rate", "truncated_rate", "response_tokens")
+"""The metrics of every task and domain."""
 
 
-def measure(metric: str, lines: list[Line], axes: Axes) -> Row:
+def measured(metric: str, line: Line) -> float | None:
+    """The value of one sample; None if it could not be scored."""
+    if metric in ("accuracy", "score"):
+        value: float | None = line["value"]
+        if value is None or metric == "score":
+            return value
+        return float(value == 1.0)
+    if metric == "no_answer_rate":
+        return float(line["status"] == "no_answer")
+    if metric == "truncated_rate":
+        return float(line["finish_reason"] == "length")
+    return float(line["tokens"])
+
+
+def mean_over_problems(metric: str, lines: list[Line], axes: Axes) -> Row:
     """Mean over problems of the mean over samples; a row with the reason if nothing could be
     measured."""
-    items: dict[str, list[float]] = {}
+    by_item: dict[str, list[float]] = {}
     for line in lines:
-        value = MEASURES[metric](line)
+        value = measured(metric, line)
         if value is not None:
-            items.setdefault(line["item_id"], []).append(value)
-    if not items:
+            by_item.setdefault(line["item_id"], []).append(value)
+    if not by_item:
         reasons = sorted({f"{line['status']}: {line['detail']}" for line in lines})[:3]
         why = "; ".join(reasons) or "every prompt is too long"
         return Row(
             metric=metric, value=None, n=0, axes=axes, error=f"no sample could be scored: {why}"
         )
-    means = [float(np.mean(values)) for values in items.values()]
+    # Problems are the independent units: samples of one problem are alike, and counting each would
+    # make the standard error too small.
+    means = [float(np.mean(values)) for values in by_item.values()]
+    return mean_row(metric, means, axes)
+
+
+def mean_row(metric: str, values: list[float], axes: Axes) -> Row:
+    """A row with the mean of independent values and its standard error."""
     return Row(
         metric=metric,
-        value=float(np.mean(means)),
-        n=len(means),
-        spread=standard_error(means),
+        value=float(np.mean(values)),
+        n=len(values),
+        spread=standard_error(values),
         axes=axes,
     )
 
@@ -53,31 +75,28 @@ def pass_at_k(samples: int, correct: int, k: int) -> float:
     return 1.0 - math.comb(samples - correct, k) / math.comb(samples, k)
 
 
-def passes(lines: list[Line], axes: Axes) -> list[Row]:
+def pass_at_k_rows(lines: list[Line], axes: Axes) -> list[Row]:
     """Rows of pass@k for k = 2, 4, ... up to the samples of each problem; problems with a sample
     that has no score are left out."""
-    items: dict[str, list[float | None]] = {}
+    by_item: dict[str, list[float | None]] = {}
     for line in lines:
-        items.setdefault(line["item_id"], []).append(line["value"])
-    whole = [[value == 1.0 for value in values] for values in items.values() if None not in values]
-    found = []
-    samples = min(map(len, whole), default=1)
-    for k in (2**power for power in range(1, samples.bit_length())):
-        means = [pass_at_k(len(values), sum(values), k) for values in whole]
-        found.append(
-            Row(
-                metric="pass_at_k",
-                value=float(np.mean(means)),
-                n=len(means),
-                spread=standard_error(means),
-                axes={**axes, "k": k},
-            )
-        )
-    return found
+        by_item.setdefault(line["item_id"], []).append(line["value"])
+    # Leaving out single samples would make problems with fewer samples than k.
+    correct = [
+        [value == 1.0 for value in values] for values in by_item.values() if None not in values
+    ]
+    fewest_samples = min(map(len, correct), default=1)
+    rows_of_k = []
+    k = 2
+    while k <= fewest_samples:
+        chances = [pass_at_k(len(values), sum(values), k) for values in correct]
+        rows_of_k.append(mean_row("pass_at_k", chances, {**axes, "k": k}))
+        k *= 2
+    return rows_of_k
 
 
 def over_suite(
-    found: Sequence[Row],
+    task_rows: Sequence[Row],
     metrics: Mapping[str, str],
     groups: Mapping[str, str | None],
     missing: str,
@@ -89,85 +108,100 @@ def over_suite(
     ``missing`` says what of the suite was left out, "" if nothing: a part of a suite has no score
     of the whole.
     """
-    parts = [row for row in found if metrics.get(str(row.axes.get("task"))) == row.metric]
-    n = sum(part.n for part in parts)
-    gone = (
-        [missing]
-        if missing
-        else [f"{part.axes['task']}: {part.error}" for part in parts if part.value is None]
-    )
-    gone = gone or [
-        f"{task}: no sample"
-        for task in sorted(metrics.keys() - {part.axes["task"] for part in parts})
-    ]
-    if gone:
-        return Row(metric="suite_score", value=None, n=n, axes=axes, error="; ".join(gone))
-    size: dict[str, int] = {}
-    name = {task: groups.get(task) or task for task in metrics}
-    for task in metrics:
-        size[name[task]] = size.get(name[task], 0) + 1
-    weights = [1.0 / (len(size) * size[name[str(part.axes["task"])]]) for part in parts]
-    spreads = [part.spread for part in parts]
-    spread = (
-        None
-        if None in spreads
-        else math.sqrt(
-            sum((w * s) ** 2 for w, s in zip(weights, spreads, strict=True) if s is not None)
-        )
-    )
-    value = sum(
-        w * part.value for w, part in zip(weights, parts, strict=True) if part.value is not None
-    )
-    return Row(metric="suite_score", value=value, n=n, spread=spread, axes=axes)
+    parts = {}
+    for row in task_rows:
+        task = str(row.axes.get("task"))
+        if metrics.get(task) == row.metric:
+            parts[task] = row
+    n = sum(row.n for row in parts.values())
+    # A mean over fewer tasks than the suite has would look like the suite's score and not be it.
+    reasons = [missing] if missing else without_value(parts)
+    if not reasons:
+        reasons = [f"{task}: no sample" for task in sorted(metrics.keys() - parts.keys())]
+    if reasons:
+        return Row(metric="suite_score", value=None, n=n, axes=axes, error="; ".join(reasons))
+    weights = suite_weights(list(metrics), groups)
+    return weighted_sum("suite_score", [(weights[task], row) for task, row in parts.items()], axes)
 
 
-def over_tasks(parts: list[Row], axes: Axes) -> Row:
-    """Mean over a domain's tasks, each counting the same; no value if one of them has none."""
-    metric, n = parts[0].metric, sum(part.n for part in parts)
-    values, spreads = [part.value for part in parts], [part.spread for part in parts]
-    gone = [f"{part.axes['task']}: {part.error}" for part in parts if part.value is None]
-    if gone:
-        return Row(metric=metric, value=None, n=n, axes=axes, error="; ".join(gone))
-    spread = (
-        None
-        if None in spreads
-        else float(np.sqrt(sum(s**2 for s in spreads if s is not None))) / len(parts)
-    )
+def without_value(parts: Mapping[str, Row]) -> list[str]:
+    """Why there is no value, of each task that has none."""
+    return [f"{task}: {row.error}" for task, row in parts.items() if row.value is None]
+
+
+def suite_weights(tasks: Sequence[str], groups: Mapping[str, str | None]) -> dict[str, float]:
+    """What each task counts for: every group the same, and within a group every task the same. A
+    task without a group is one of its own."""
+    group_of = {task: groups.get(task) or task for task in tasks}
+    sizes = Counter(group_of.values())
+    weights = {}
+    for task, group in group_of.items():
+        weights[task] = 1.0 / (len(sizes) * sizes[group])
+    return weights
+
+
+def weighted_sum(metric: str, parts: Sequence[tuple[float, Row]], axes: Axes) -> Row:
+    """The sum of independent values with their weights; its standard error is unknown where one of
+    theirs is."""
+    value, variance = 0.0, 0.0
+    spread_known = True
+    for weight, row in parts:
+        value += weight * (row.value or 0.0)
+        if row.spread is None:
+            spread_known = False
+        else:
+            variance += (weight * row.spread) ** 2
     return Row(
         metric=metric,
-        value=float(np.mean([v for v in values if v is not None])),
-        n=n,
-        spread=spread,
+        value=value,
+        n=sum(row.n for _, row in parts),
+        spread=math.sqrt(variance) if spread_known else None,
         axes=axes,
     )
 
 
+def over_tasks(parts: list[Row], axes: Axes) -> Row:
+    """Mean over a domain's tasks, each counting the same; no value if one of them has none."""
+    metric = parts[0].metric
+    n = sum(part.n for part in parts)
+    reasons = without_value({str(part.axes["task"]): part for part in parts})
+    if reasons:
+        return Row(metric=metric, value=None, n=n, axes=axes, error="; ".join(reasons))
+    mean = float(np.mean([part.value for part in parts]))
+    return Row(metric=metric, value=mean, n=n, spread=spread_of_mean(parts), axes=axes)
+
+
+def spread_of_mean(parts: list[Row]) -> float | None:
+    """Standard error of the mean of independent values; unknown where one of theirs is."""
+    variance = 0.0
+    for part in parts:
+        if part.spread is None:
+            return None
+        variance += part.spread**2
+    # The variance of the mean is the sum of the variances over the square of their number.
+    return math.sqrt(variance) / len(parts)
+
+
 def rows(
-    lines: list[Line], tasks: dict[str, str], base: Axes, sampled: frozenset[str] = frozenset()
+    lines: list[Line], domains: dict[str, str], base: Axes, sampled: frozenset[str] = frozenset()
 ) -> list[Row]:
     """Rows of one checkpoint, per task (task -> domain) and per domain (task axis absent): the mean
     over its tasks.
 
     Tasks in ``sampled`` have pass@k too: greedy samples are all the same.
     """
-    found: list[Row] = []
-    for task, domain in tasks.items():
-        part = [line for line in lines if line["task"] == task]
-        found += [
-            measure(metric, part, {**base, "task": task, "domain": domain}) for metric in MEASURES
-        ]
+    all_rows: list[Row] = []
+    of_domain: dict[tuple[str, str], list[Row]] = {}
+    for task, domain in domains.items():
+        own = [line for line in lines if line["task"] == task]
+        axes: Axes = {**base, "task": task, "domain": domain}
+        for metric in MEASURES:
+            row = mean_over_problems(metric, own, axes)
+            all_rows.append(row)
+            of_domain.setdefault((domain, metric), []).append(row)
         if task in sampled:
-            found += passes(part, {**base, "task": task, "domain": domain})
-    for domain in sorted(set(tasks.values())):
-        found += [
-            over_tasks(
-                [
-                    row
-                    for row in found
-                    if row.metric == metric and row.axes["domain"] == domain and "task" in row.axes
-                ],
-                {**base, "domain": domain},
-            )
-            for metric in MEASURES
-        ]
-    return found
+            all_rows += pass_at_k_rows(own, axes)
+    for domain in sorted(set(domains.values())):
+        for metric in MEASURES:
+            all_rows.append(over_tasks(of_domain[domain, metric], {**base, "domain": domain}))
+    return all_rows

@@ -1,5 +1,8 @@
-"""Scores checkpoints on the tasks of a suite or of a data folder, with one vLLM start for all of
-them."""
+"""Config of the evaluation: which models are scored on which tasks, and how they are sampled.
+
+Light on purpose: the login node checks a config with it, the tasks of a suite included. ``python -m
+engines.evaluation CONFIG --out FOLDER`` scores all checkpoints with one vLLM start.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,8 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from engines.contract.config import CheckpointsSource, ConfigError, EngineConfig
+from engines.contract.checkpoints import CheckpointsSource
+from engines.contract.config import DECIDES_NO_RESULT, ConfigError, EngineConfig, keys_that_decide
 from engines.evaluation.suite import PlannedSuite, Settings, Suite, is_file, load_suite
 
 
@@ -29,46 +33,46 @@ class Config(EngineConfig):
     nothing that was launched before."""
     tasks: list[str] | None = None
     """Only these tasks; None is all."""
-    samples_per_prompt: int | None = Field(None, ge=1)
+    samples_per_prompt: int | None = Field(default=None, ge=1)
     """Samples of each problem, for all tasks; None is what the suite says, 1 without a suite."""
-    temperature: float | None = Field(None, ge=0)
+    temperature: float | None = Field(default=None, ge=0)
     """0 is greedy. None is what the suite says, 0 without a suite."""
-    top_p: float | None = Field(None, gt=0, le=1)
+    top_p: float | None = Field(default=None, gt=0, le=1)
     """Share of the probability that tokens are drawn from; None is what the suite says, 1 without a
     suite."""
-    max_prompt_tokens: int | None = Field(None, ge=1)
+    max_prompt_tokens: int | None = Field(default=None, ge=1)
     """Longer prompts are counted and not sent; never cut. None is what the suite says, 4096 without
     a suite."""
-    max_response_tokens: int | None = Field(None, ge=1)
+    max_response_tokens: int | None = Field(default=None, ge=1)
     """Token limit of a response; None is what the suite says, 4096 without a suite."""
     seed: int = 0
     """Seed of the samples."""
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(default=None, ge=1)
     """Only the first so many problems of each task."""
     scoring: Literal["strict", "guru"] = "strict"
     """``strict`` says what is right; ``guru`` gives the published GURU scorer's value, defects
     included."""
-    scoring_seconds: float = Field(10.0, gt=0)
+    scoring_seconds: float = Field(default=10.0, gt=0)
     """Time limit of scoring one sample; programs in the sandbox have their own."""
-    scoring_workers: int = Field(1, ge=1)
+    scoring_workers: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """Scoring processes at a time."""
-    allow_weak_sandbox: bool = False
+    allow_weak_sandbox: bool = Field(default=False, json_schema_extra=DECIDES_NO_RESULT)
     """Where neither bubblewrap nor landlock holds: run model-written code with limits on time
     and memory only, rather than not at all. It may then read and write your files. The results
     say so."""
-    gpus_per_model: int = Field(1, ge=1)
+    gpus_per_model: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """GPUs that share one copy of the model (tensor parallel); the GPUs of the job are divided into
     groups of so many."""
-    kv_cache_gb: int = Field(1, ge=1)
+    kv_cache_gb: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """Size of vLLM's cache on the CPU."""
-    reuse: list[str] = Field(default_factory=list)
+    reuse: list[str] = Field(default_factory=list, json_schema_extra=DECIDES_NO_RESULT)
     """Output folders of other evaluations: samples that one of them has made of the same weights,
     on the same files, with the same settings are taken over instead of being made again. `orch
     evolve` fills it in."""
-    drain_seconds: float = Field(20.0, ge=0)
+    drain_seconds: float = Field(default=20.0, ge=0, json_schema_extra=DECIDES_NO_RESULT)
     """How long samples that are on their way may go on after a signal to stop; then they are given
     up and made again later."""
-    probe_tolerance: float = Field(0.05, gt=0)
+    probe_tolerance: float = Field(default=0.05, gt=0, json_schema_extra=DECIDES_NO_RESULT)
     """Largest difference of a probe log-probability (nats) after a swap."""
 
     @model_validator(mode="before")
@@ -81,8 +85,10 @@ class Config(EngineConfig):
         if isinstance(planned, dict) and planned.get("file") == name:
             return values
         values = {key: value for key, value in values.items() if key != "planned_suite"}
-        if not isinstance(name, str) or not is_file(name) or not Path(name).expanduser().is_file():
-            return values  # a file that is missing is told by whoever needs it
+        if not isinstance(name, str) or not is_file(name):
+            return values
+        if not Path(name).expanduser().is_file():
+            return values  # the next check says that it is missing
         return {**values, "planned_suite": {"file": name, "suite": load_suite(name).model_dump()}}
 
     @model_validator(mode="after")
@@ -102,28 +108,26 @@ class Config(EngineConfig):
     def whole_suite(self) -> Suite:
         """The suite, as it was when the evaluation was planned."""
         assert self.suite is not None
-        return (
-            self.planned_suite.suite if self.planned_suite is not None else load_suite(self.suite)
-        )
+        if self.planned_suite is not None:
+            return self.planned_suite.suite
+        return load_suite(self.suite)
 
     def over(self) -> dict[str, int | float]:
         """The settings that this config names itself, which hold for all tasks."""
-        return {
-            key: value
-            for key in Settings.model_fields
-            if (value := getattr(self, key, None)) is not None
-        }
+        values = {key: getattr(self, key, None) for key in Settings.model_fields}
+        return {key: value for key, value in values.items() if value is not None}
+
+    def must_be_equal(self) -> dict[str, Any]:
+        """The keys of this config that two evaluations must share for their scores to be compared.
+
+        They stand in the facts of the results, so that a report compares evaluations without
+        knowing the keys of an evaluation.
+        """
+        values = self.model_dump(mode="json")
+        return {key: values[key] for key in keys_that_decide(type(self)) if key not in MAY_DIFFER}
 
 
-FREE_KEYS = frozenset(
-    {
-        "allow_weak_sandbox",
-        "reuse",
-        "scoring_workers",
-        "kv_cache_gb",
-        "gpus_per_model",
-        "drain_seconds",
-    }
-)
-"""Keys of the config that decide how fast the samples are made and not which: a restart may change
-them."""
+MAY_DIFFER = ("models", "data", "seed", "planned_suite")
+"""Keys that decide the result and may differ between evaluations that are compared: the models are
+what is compared, that the problems are the same is seen from their ids, and what a suite's file
+said of the sampling stands in the facts of each task."""

@@ -1,50 +1,58 @@
-"""Generation: one vLLM engine for all tasks and checkpoints, fed without a break, with guarded
-swaps of its weights."""
+"""Generation: one vLLM engine for all tasks and checkpoints, never short of work.
+
+In: chunks of samples to make, model after model. Out: the samples. Between two checkpoints the
+engine keeps running and only its weights are swapped; files and a probe are checked, so that no
+sample is made by another checkpoint than it is said to be. ``workers.py`` runs a ``Worker`` in this
+process or one per group of GPUs.
+"""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 from engines.contract.checkpoints import fingerprint
 from engines.contract.config import ConfigError
 from engines.evaluation.config import Config
-from engines.evaluation.sample_store import Desk, Model, Portion, Sample
-from engines.shared.inference import VllmSampler
+from engines.evaluation.inputs import Inputs, Model
+from engines.evaluation.sample_store import Sample
+from engines.evaluation.work_queue import Chunk
+from engines.shared.inference import SamplerSettings, VllmSampler
 
-AHEAD = 1.125
-"""Samples in vLLM, of those that it works on at a time: some wait, so that it never runs out of
-work between two looks."""
-FIRST = 256
+QUEUED_AHEAD = 1.125
+"""Samples in vLLM, as a multiple of those that it works on at a time: some wait, so that it never
+runs out of work between two steps."""
+FIRST_CHUNK = 256
 """Samples that are taken before there is an engine to say how many it works on at a time."""
 GPU_MEMORY_FRACTION = 0.9
 """Nothing else uses the GPU during an evaluation."""
 
 
-class Source(Protocol):
-    """Where samples to make come from and go to: the desk itself, or a pipe to it."""
+class WorkSource(Protocol):
+    """Where samples to make come from and go to: the coordinator itself, or a pipe to it."""
 
-    def ready(self) -> None:
-        """The engine has started."""
+    def engine_started(self) -> None:
+        """Hear that the engine has started."""
 
-    def take(self, count: int, model: int | None = None) -> Portion:
-        """Samples to make."""
+    def take(self, limit: int, model: int | None = None) -> Chunk:
+        """Give samples to make."""
 
-    def give(self, sample: Sample) -> None:
-        """One sample that was made."""
+    def add(self, sample: Sample) -> None:
+        """Take a sample that was made."""
 
-    def stopping(self) -> bool:
-        """Whether to stop."""
+    def stop_requested(self) -> bool:
+        """Say whether to stop."""
 
 
 def check_weights(model: Model) -> None:
     """ConfigError unless the weight files are those of the manifest."""
-    if (
-        model.manifest is not None
-        and (found := fingerprint(model.folder)) != model.manifest.fingerprint
-    ):
+    if model.manifest is None:
+        return
+    found = fingerprint(model.folder)
+    if found != model.manifest.fingerprint:
         raise ConfigError(
             f"checkpoint '{model.name}': weights in {model.folder} have fingerprint "
             f"{found[:12]}, its manifest says "
@@ -57,14 +65,14 @@ def check_probe(sampler: VllmSampler, model: Model, tolerance: float) -> None:
     probe = model.manifest.probe if model.manifest else None
     if probe is None:
         return
-    found, wanted = sampler.prompt_logprobs(probe["token_ids"]), probe["logprobs"]
-    if len(found) != len(wanted):
+    found, expected = sampler.prompt_logprobs(probe["token_ids"]), probe["logprobs"]
+    if len(found) != len(expected):
         raise ConfigError(
-            f"checkpoint '{model.name}': its probe has {len(wanted)} log-probabilities, "
+            f"checkpoint '{model.name}': its probe has {len(expected)} log-probabilities, "
             f"{len(found)} were expected"
         )
-    worst = max(abs(a - b) for a, b in zip(found, wanted, strict=True))
-    if not worst <= tolerance:
+    worst = max(abs(a - b) for a, b in zip(found, expected, strict=True))
+    if not worst <= tolerance:  # so that a difference that is not a number fails as well
         raise ConfigError(
             f"checkpoint '{model.name}': after loading, a probe log-probability is off by "
             f"{worst:.4f} nats (tolerance "
@@ -72,24 +80,15 @@ def check_probe(sampler: VllmSampler, model: Model, tolerance: float) -> None:
         )
 
 
-def context_length(desk: Desk) -> int:
+def context_length(inputs: Inputs) -> int:
     """Tokens of the longest prompt and response together. ConfigError if the models have no
     positions for so many."""
     needed = max(
-        item.settings.max_prompt_tokens + item.settings.max_response_tokens for item in desk.items
+        item.settings.max_prompt_tokens + item.settings.max_response_tokens for item in inputs.items
     )
-    for model in desk.models:
-        config = (
-            json.loads((model.folder / "config.json").read_text())
-            if (model.folder / "config.json").is_file()
-            else {}
-        )
-        positions = config.get("max_position_embeddings")
-        scaled = (
-            config.get("rope_scaling")
-            or (config.get("rope_parameters") or {}).get("rope_type", "default") != "default"
-        )
-        if positions is not None and not scaled and needed > positions:
+    for model in inputs.models:
+        positions = fixed_positions(model.folder)
+        if positions is not None and needed > positions:
             raise ConfigError(
                 f"{model.folder} has positions for {positions} tokens, and "
                 "max_prompt_tokens and max_response_tokens "
@@ -98,39 +97,56 @@ def context_length(desk: Desk) -> int:
     return needed
 
 
+def fixed_positions(folder: Path) -> int | None:
+    """Positions of the model in a Hugging Face folder; None where config.json does not say, or says
+    that they are scaled beyond it."""
+    path = folder / "config.json"
+    if not path.is_file():
+        return None
+    config = json.loads(path.read_text())
+    rope_type = (config.get("rope_parameters") or {}).get("rope_type", "default")
+    if config.get("rope_scaling") or rope_type != "default":
+        return None
+    positions: int | None = config.get("max_position_embeddings")
+    return positions
+
+
 class Worker:
-    """One engine: takes samples to make from ``source`` until there are none; starts vLLM with the
-    first of them."""
+    """One engine: takes samples to make from ``source`` until there are none. vLLM is started with
+    the first of them."""
 
     def __init__(
-        self, config: Config, models: Sequence[Model], length: int, source: Source
+        self, config: Config, models: Sequence[Model], length: int, source: WorkSource
     ) -> None:
         self.config, self.models, self.length, self.source = config, models, length, source
         self.sampler: VllmSampler | None = None
-        self.on_the_way: dict[str, tuple[int, int]] = {}
+        self.in_engine: dict[str, tuple[int, int]] = {}
+        """vLLM's name of a request -> index of the problem and number of the sample."""
 
     def run(self) -> None:
         """Make samples model after model: an engine must be empty when its weights change."""
-        while (portion := self.source.take(self.room)).requests:
-            if portion.first:
-                check_weights(self.models[portion.model])
-            sampler = self.load(self.models[portion.model])
-            if self.source.stopping():
+        while (chunk := self.source.take(self.capacity)).requests:
+            # Reading all files takes long, so one worker does it for all.
+            if chunk.first_of_model:
+                check_weights(self.models[chunk.model])
+            sampler = self.load(self.models[chunk.model])
+            if self.source.stop_requested():
                 return  # asked while the engine started: nothing is begun
-            self.send(sampler, portion)
-            self.generate(sampler, portion.model)
+            self.send(sampler, chunk)
+            self.generate(sampler, chunk.model)
 
     @property
-    def room(self) -> int:
-        """How many samples may be on the way; few before the engine says how many it works on at a
+    def capacity(self) -> int:
+        """How many samples may be in the engine; few before it says how many it works on at a
         time."""
-        return FIRST if self.sampler is None else round(AHEAD * self.sampler.max_sequences)
+        if self.sampler is None:
+            return FIRST_CHUNK
+        return round(QUEUED_AHEAD * self.sampler.max_sequences)
 
     def load(self, model: Model) -> VllmSampler:
         """The engine with this model's weights."""
         if self.sampler is None:
-            self.sampler = VllmSampler(
-                model.folder,
+            settings = SamplerSettings(
                 seed=self.config.seed,
                 max_model_len=self.length,
                 kv_cache_gb=self.config.kv_cache_gb,
@@ -139,33 +155,42 @@ class Worker:
                 tensor_parallel=self.config.gpus_per_model,
                 logprobs=False,
             )
-            self.source.ready()
+            self.sampler = VllmSampler(model.folder, settings)
+            self.source.engine_started()
         else:
             self.sampler.load_checkpoint(model.folder)
         check_probe(self.sampler, model, self.config.probe_tolerance)
         return self.sampler
 
-    def send(self, sampler: VllmSampler, portion: Portion) -> None:
+    def send(self, sampler: VllmSampler, chunk: Chunk) -> None:
         """Queue samples in the engine."""
-        for item, number, request in portion.requests:
-            self.on_the_way[sampler.add(request)] = (item, number)
+        for item, number, request in chunk.requests:
+            self.in_engine[sampler.add(request)] = (item, number)
 
     def generate(self, sampler: VllmSampler, model: int) -> None:
-        """Finish what is on the way, filling up as long as this model has more. After a signal it
-        has ``drain_seconds``."""
-        more, deadline = True, None
-        while self.on_the_way:
-            for name, made in sampler.step():
-                item, number = self.on_the_way.pop(name)
-                self.source.give(
-                    Sample(model, item, number, made.text, len(made.token_ids), made.finish_reason)
-                )
-            if self.source.stopping():
-                more, deadline = False, deadline or time.monotonic() + self.config.drain_seconds
-                if time.monotonic() >= deadline:
-                    sampler.give_up(list(self.on_the_way))
-                    self.on_the_way.clear()
-            if more and len(self.on_the_way) <= sampler.max_sequences:
-                portion = self.source.take(self.room - len(self.on_the_way), model)
-                more = bool(portion.requests)
-                self.send(sampler, portion)
+        """Finish what is in the engine, filling it up as long as this model has more. After a
+        request to stop it has ``drain_seconds``."""
+        has_more, deadline = True, None
+        while self.in_engine:
+            self.step(sampler, model)
+            if self.source.stop_requested():
+                has_more = False
+                now = time.monotonic()
+                deadline = deadline or now + self.config.drain_seconds
+                if now >= deadline:
+                    sampler.give_up(list(self.in_engine))
+                    self.in_engine.clear()
+            # Filled up only when the reserve is used up: each request to a coordinator in another
+            # process costs a round trip.
+            if has_more and len(self.in_engine) <= sampler.max_sequences:
+                chunk = self.source.take(self.capacity - len(self.in_engine), model)
+                has_more = bool(chunk.requests)
+                self.send(sampler, chunk)
+
+    def step(self, sampler: VllmSampler, model: int) -> None:
+        """One step of the engine; the samples that ended with it are handed in."""
+        for name, made in sampler.step():
+            item, number = self.in_engine.pop(name)
+            self.source.add(
+                Sample(model, item, number, made.text, len(made.token_ids), made.finish_reason)
+            )

@@ -1,80 +1,139 @@
-"""Samples that a finished evaluation has made already: the same weights, files and settings give
-the same samples, so they are taken over.
+"""Samples that were made before: those of an earlier start, and those of other evaluations.
 
-By content: the checkpoint's fingerprint, the hash of the task's file, how the task is sampled, the
-seed, the versions of what samples.
+An earlier start is continued only if its settings, data and weights were the same. Samples of
+another evaluation are copied instead of being made again, where everything that decides them is the
+same: the checkpoint's fingerprint, the hash of the task's file, how the task is sampled, the seed,
+and the versions of the packages that sample. ``__main__.py`` calls both before it generates.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engines.contract.config import ConfigError, changed_keys
 from engines.contract.files import write_json, write_text
 from engines.contract.results import read_results
-from engines.evaluation.sample_store import Model, read_lines
-from engines.evaluation.tasks import Item
+from engines.evaluation.config import Config
+from engines.evaluation.inputs import Facts, Inputs, Item, Model
+from engines.evaluation.sample_store import read_lines
+from engines.evaluation.suite import PLAIN
+
+WEIGHTS = "the models' weights"
+FILES = "the tasks and their files"
+"""What stands in ``settings.json`` beside the keys of the config."""
 
 NOTE = "reused.json"
+"""Which samples were copied, so that the results say it after an interruption as well."""
+
+
+def check_earlier_samples(config: Config, out: Path, models: Sequence[Model], facts: Facts) -> None:
+    """ConfigError if the samples in ``out`` were made with other settings, data or weights: they
+    must not be mixed. Writes ``settings.json`` for the next start."""
+    path = out / "settings.json"
+    weights = {
+        model.name: model.manifest.fingerprint if model.manifest else None for model in models
+    }
+    files = {task: [fact["sha256"], fact["settings"]] for task, fact in facts.items()}
+    begun = any(one.stat().st_size for one in out.glob("generations/*/*.jsonl"))
+    if begun and path.exists():
+        before = json.loads(path.read_text())
+        weights_before, files_before = before.pop(WEIGHTS, None), before.pop(FILES, None)
+        changed = list(changed_keys(config, before, path))
+        if weights_before != weights:
+            changed.append(WEIGHTS)
+        if with_defaults(files_before) != with_defaults(files):
+            changed.append(FILES)
+        if changed:
+            raise ConfigError(
+                f"{out} holds samples made with other settings ({', '.join(changed)}); put "
+                "those back, or delete that folder to "
+                "begin anew"
+            )
+    write_json(path, {**config.model_dump(mode="json"), WEIGHTS: weights, FILES: files})
+
+
+def with_defaults(files: dict[str, list[Any]] | None) -> dict[str, list[Any]]:
+    """Hash and settings of each task's file; a setting that an older version did not know has its
+    default."""
+    return {
+        task: [sha256, {**PLAIN.model_dump(), **settings}]
+        for task, (sha256, settings) in (files or {}).items()
+    }
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What another evaluation has made."""
+
+    folder: Path
+    names: dict[str, str]
+    """Fingerprint of a checkpoint -> its name there."""
+    tasks: Mapping[str, Mapping[str, Any]]
+    """The facts of its tasks."""
 
 
 def take_over(
-    folders: Sequence[str],
-    out: Path,
-    models: Sequence[Model],
-    items: Sequence[Item],
-    facts: Mapping[str, Mapping[str, Any]],
-    seed: int,
-    versions: Mapping[str, str],
+    folders: Sequence[str], inputs: Inputs, facts: Facts, versions: Mapping[str, str]
 ) -> list[str]:
-    """Copy what these output folders hold of the samples that are wanted; in words, whence how many
-    came, at earlier starts too."""
-    said: list[str] = json.loads((out / NOTE).read_text()) if (out / NOTE).exists() else []
+    """Copy the samples that are wanted from the output folders of other evaluations.
+
+    Returns one line per source and model: how many were copied, at earlier starts too.
+    """
+    note = inputs.out / NOTE
+    said: list[str] = json.loads(note.read_text()) if note.exists() else []
     for folder in map(Path, folders):
-        if folder == out or not (folder / "results.json").is_file():
+        other = None if folder == inputs.out else finished(folder, inputs.config.seed, versions)
+        if other is None:
             continue
-        _, document = read_results(folder)
-        made = document["facts"]
-        if (
-            document["engine"] != "evaluation"
-            or document["config"]["seed"] != seed
-            or made.get("versions") != versions
-        ):
-            continue
-        names = {
-            one["fingerprint"]: one["name"] for one in made["checkpoints"] if one["fingerprint"]
-        }
-        tasks = [
-            task
-            for task in facts
-            if task in made["tasks"] and content(facts[task]) == content(made["tasks"][task])
-        ]
-        for model in models:
-            if model.manifest is None or model.manifest.fingerprint not in names:
-                continue
-            there = folder / "generations" / names[model.manifest.fingerprint]
-            count = sum(
-                copy(there, out / "generations" / model.name, task, wanted(items, task))
-                for task in tasks
-            )
+        for model in inputs.models:
+            count = copy_model(other, model, inputs, facts)
             if count:
                 said.append(
                     f"{model.name}: {count} samples were taken over from {folder}: the "
                     "same weights, files and settings"
                 )
-                write_json(out / NOTE, said)
+                write_json(note, said)
     return said
 
 
+def finished(folder: Path, seed: int, versions: Mapping[str, str]) -> Finished | None:
+    """The finished evaluation in a folder; None if there is none, or if it sampled with another
+    seed or other versions."""
+    if not (folder / "results.json").is_file():
+        return None
+    _, document = read_results(folder)
+    facts = document["facts"]
+    if document["engine"] != "evaluation" or document["config"]["seed"] != seed:
+        return None
+    if facts.get("versions") != versions:
+        return None
+    names = {one["fingerprint"]: one["name"] for one in facts["checkpoints"] if one["fingerprint"]}
+    return Finished(folder, names, facts["tasks"])
+
+
+def copy_model(other: Finished, model: Model, inputs: Inputs, facts: Facts) -> int:
+    """Copy the samples of one model from another evaluation; how many."""
+    if model.manifest is None or model.manifest.fingerprint not in other.names:
+        return 0
+    source = other.folder / "generations" / other.names[model.manifest.fingerprint]
+    target = inputs.out / "generations" / model.name
+    count = 0
+    for task, fact in facts.items():
+        if task in other.tasks and content(fact) == content(other.tasks[task]):
+            count += copy(source, target, task, wanted(inputs.items, task))
+    return count
+
+
 def content(fact: Mapping[str, Any]) -> tuple[Any, Any]:
-    """What decides the samples of a task, beside the weights and the seed."""
-    return fact["sha256"], {
-        key: value
-        for key, value in fact["settings"].items()
-        if key not in ("metric", "expected_tokens")
-    }
+    """What decides the samples of a task, beside the weights and the seed: its file, and how it is
+    sampled."""
+    judged_by = ("metric", "expected_tokens")
+    sampling = {key: value for key, value in fact["settings"].items() if key not in judged_by}
+    return fact["sha256"], sampling
 
 
 def wanted(items: Sequence[Item], task: str) -> set[tuple[str, int]]:
@@ -88,16 +147,26 @@ def wanted(items: Sequence[Item], task: str) -> set[tuple[str, int]]:
 
 
 def copy(source: Path, target: Path, task: str, keys: set[tuple[str, int]]) -> int:
-    """Add to a task's samples those of ``keys`` that only the other folder has; how many."""
-    if not (source / f"{task}.jsonl").is_file():
+    """Add to a task's samples in ``target`` those of ``keys`` that only ``source`` has; how
+    many."""
+    path = source / f"{task}.jsonl"
+    if not path.is_file():
         return 0
-    lines = read_lines(target / f"{task}.jsonl")
-    missing = keys - {(line["item_id"], line["sample"]) for line in lines}
-    found = [json.loads(line) for line in (source / f"{task}.jsonl").read_text().splitlines()]
-    found = [line for line in found if (line["item_id"], line["sample"]) in missing]
-    if found:
+    own = read_lines(target / f"{task}.jsonl")
+    missing = keys - {sample_key(line) for line in own}
+    copied = []
+    # Not read_lines, which would repair the file of another job.
+    for text in path.read_text().splitlines():
+        line = json.loads(text)
+        if sample_key(line) in missing:
+            copied.append(line)
+    if copied:
         target.mkdir(parents=True, exist_ok=True)
-        write_text(
-            target / f"{task}.jsonl", "".join(json.dumps(line) + "\n" for line in (*lines, *found))
-        )
-    return len(found)
+        lines = [json.dumps(line) + "\n" for line in own + copied]
+        write_text(target / f"{task}.jsonl", "".join(lines))
+    return len(copied)
+
+
+def sample_key(line: Mapping[str, Any]) -> tuple[str, int]:
+    """What tells a sample apart within a task."""
+    return line["item_id"], line["sample"]

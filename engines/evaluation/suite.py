@@ -1,8 +1,9 @@
-"""Suites: which files belong to a benchmark suite, and how each of its tasks is sampled. YAML data;
-a user's file is like ours.
+"""Suites: which files belong to a benchmark suite, and how each of its tasks is sampled.
 
-Light on purpose (no torch): the login node checks a suite's name and its tasks before a job waits
-for a GPU.
+In: the name of a shipped suite (``suites/*.yaml``) or the path of a user's own file, which are
+alike. Out: a checked ``Suite``. The config takes the suite in when a job is planned; ``inputs.py``
+looks for its files. Light on purpose (no torch): the login node checks a suite's name and its tasks
+before a job waits for a GPU.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ class Task(EngineConfig):
     @property
     def prefixes(self) -> list[str]:
         """The beginnings that the file's name may have."""
-        return [self.file] if isinstance(self.file, str) else list(self.file or [])
+        if self.file is None:
+            return []
+        return [self.file] if isinstance(self.file, str) else self.file
 
     @property
     def domain(self) -> str | None:
@@ -119,49 +122,57 @@ def is_file(name: str) -> bool:
 
 def load_suite(name: str, seen: tuple[Path, ...] = (), beside: Path = Path()) -> Suite:
     """A shipped suite by name, or a user's by the path of its YAML file. ConfigError says which
-    suites or keys there are."""
-    path = (
-        beside / Path(name).expanduser() if is_file(name) else SHIPPED / f"{name}.yaml"
-    ).resolve()
-    if not is_file(name) and name not in shipped():
-        near = difflib.get_close_matches(name, shipped(), n=1)
-        raise ConfigError(
-            f"suite: there is no '{name}'"
-            + (f", did you mean '{near[0]}'?" if near else "")
-            + f"; there are {', '.join(shipped())}, or the path of a .yaml file of your own"
-        )
+    suites or keys there are.
+
+    ``seen`` are the files that include this one; ``beside`` is the folder of the file that does.
+    """
+    path = suite_path(name, beside)
     if path in seen:
         raise ConfigError(f"{path}: includes itself")
     values = read_yaml(path)
-    if isinstance(values.get("include"), str):
-        values = merged(
-            load_suite(values["include"], (*seen, path), path.parent).model_dump(exclude_none=True),
-            values,
-        )
+    included = values.get("include")
+    if isinstance(included, str):
+        base = load_suite(included, (*seen, path), path.parent)
+        values = merged(base.model_dump(exclude_none=True), values)
     try:
         suite = Suite.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{path}: {'; '.join(describe(error, Suite))}") from error
-    nameless = sorted(task for task, entry in suite.tasks.items() if not entry.prefixes)
-    if nameless or not suite.tasks:
+    without_file = sorted(task for task, entry in suite.tasks.items() if not entry.prefixes)
+    if without_file or not suite.tasks:
         raise ConfigError(
-            f"{path}: {'no tasks' if not suite.tasks else f'no file for {nameless}'}; "
+            f"{path}: {'no tasks' if not suite.tasks else f'no file for {without_file}'}; "
             f"write tasks: {{name: {{file: the "
             "beginning of its name}}"
         )
     return suite
 
 
+def suite_path(name: str, beside: Path) -> Path:
+    """The file of a suite. ConfigError names the shipped suites if the name is none of them."""
+    if is_file(name):
+        return (beside / Path(name).expanduser()).resolve()
+    known = shipped()
+    if name not in known:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f", did you mean '{close[0]}'?" if close else ""
+        raise ConfigError(
+            f"suite: there is no '{name}'{hint}"
+            f"; there are {', '.join(known)}, or the path of a .yaml file of your own"
+        )
+    return (SHIPPED / f"{name}.yaml").resolve()
+
+
 def merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     """``own`` over ``base``; mappings are merged key by key, so that a task's entry may change one
     setting of it."""
-    both = {
-        key: merged(base[key], value)
-        if isinstance(base.get(key), dict) and isinstance(value, dict)
-        else value
-        for key, value in own.items()
-    }
-    return {**base, **both}
+    both = dict(base)
+    for key, value in own.items():
+        if isinstance(base.get(key), dict) and isinstance(value, dict):
+            both[key] = merged(base[key], value)
+        else:
+            both[key] = value
+    return both
 
 
 class _Loader(yaml.SafeLoader):
@@ -171,10 +182,10 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """The mapping of a node."""
         keys = [key.value for key, _ in node.value]
-        twice = sorted({key for key in keys if keys.count(key) > 1})
-        if twice:
+        repeated = sorted({key for key in keys if keys.count(key) > 1})
+        if repeated:
             raise yaml.constructor.ConstructorError(
-                None, None, f"key '{twice[0]}' is there twice", node.start_mark
+                None, None, f"key '{repeated[0]}' is there twice", node.start_mark
             )
         return dict(super().construct_mapping(node, deep))
 

@@ -1,5 +1,9 @@
-"""Generation with all GPUs of the job: one process per group of them, all served from the desk of
-this one through pipes."""
+"""Generation with all GPUs of the job: one worker process per group of GPUs.
+
+In: the coordinator of this process. Out: its missing samples, made by one engine here or by several
+in processes of their own, which reach the coordinator through pipes. ``__main__.py`` calls
+``generate``.
+"""
 
 from __future__ import annotations
 
@@ -10,66 +14,70 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 
 from engines.contract.config import ConfigError
 from engines.contract.program import Interrupted
 from engines.evaluation.config import Config
+from engines.evaluation.coordinator import Coordinator
 from engines.evaluation.generation import Worker, context_length
-from engines.evaluation.sample_store import Desk, Model, Portion, Sample
+from engines.evaluation.inputs import Model
+from engines.evaluation.sample_store import Sample
+from engines.evaluation.work_queue import Chunk
 
 DEVICES = "CUDA_VISIBLE_DEVICES"
-Program = Callable[[Connection, Config, list[Model], int], None]
-LOOK_SECONDS = 0.5
-"""How long a signal to stop may wait until the processes are told."""
+WorkerProgram = Callable[[Connection, Config, list[Model], int], None]
+POLL_SECONDS = 0.5
+"""How long a request to stop may wait until the workers hear of it."""
 
 
 def gpu_groups(gpus_per_model: int) -> list[str | None]:
-    """``CUDA_VISIBLE_DEVICES`` of each process; one process that sees what this one sees (None) on
-    a CPU or if a model takes all GPUs.
+    """``CUDA_VISIBLE_DEVICES`` of each worker; one worker that sees what this process sees (None)
+    on a CPU or if a model takes all GPUs.
 
     ConfigError if the GPUs cannot be divided so.
     """
-    named = os.environ.get(DEVICES)
-    if named is None:
+    visible_devices = os.environ.get(DEVICES)
+    if visible_devices is None:
         import torch
 
         devices = [str(index) for index in range(torch.cuda.device_count())]
     else:
-        devices = [device for device in named.split(",") if device.strip()]
+        devices = [device for device in visible_devices.split(",") if device.strip()]
     if not devices or len(devices) == gpus_per_model:
         return [None]
     if len(devices) % gpus_per_model:
         raise ConfigError(
             f"gpus_per_model: {gpus_per_model} does not divide the {len(devices)} GPUs of this job"
         )
-    return [
-        ",".join(devices[first : first + gpus_per_model])
-        for first in range(0, len(devices), gpus_per_model)
-    ]
+    firsts = range(0, len(devices), gpus_per_model)
+    return [",".join(devices[first : first + gpus_per_model]) for first in firsts]
 
 
-def generate(desk: Desk) -> int:
+def generate(coordinator: Coordinator) -> int:
     """Make every missing sample; returns how many engines were started. Interrupted if a signal
     came first; what was made is on disk."""
     started = 0
     try:
-        if desk.done < desk.total:
-            groups = gpu_groups(desk.config.gpus_per_model)
+        if coordinator.done < coordinator.total:
+            inputs = coordinator.inputs
+            groups = gpu_groups(inputs.config.gpus_per_model)
             started = len(groups)
             if len(groups) > 1:
-                generate_in_processes(desk, groups)
+                generate_in_processes(coordinator, groups)
             else:
-                Worker(desk.config, desk.models, context_length(desk), desk).run()
+                length = context_length(inputs)
+                Worker(inputs.config, inputs.models, length, coordinator).run()
     finally:
-        desk.close()
-    if desk.done < desk.total:
-        raise Interrupted(f"{desk.done} of {desk.total} samples are on disk")
+        coordinator.close()
+    if coordinator.done < coordinator.total:
+        raise Interrupted(f"{coordinator.done} of {coordinator.total} samples are on disk")
     return started
 
 
 @contextlib.contextmanager
 def visible(group: str | None) -> Iterator[None]:
-    """What is started meanwhile sees these GPUs only, from its first import on; None: what this
+    """A process started inside sees these GPUs only, from its first import on; None: what this
     process sees."""
     before = os.environ.get(DEVICES)
     if group is not None:
@@ -83,60 +91,86 @@ def visible(group: str | None) -> Iterator[None]:
             os.environ.pop(DEVICES, None)
 
 
+def run_worker(connection: Connection, config: Config, models: list[Model], length: int) -> None:
+    """The program of a worker process. It ends when there are no samples to make, or when the pipe
+    breaks."""
+    ignore_signals()
+    try:
+        Worker(config, models, length, RemoteCoordinator(connection)).run()
+    except ConfigError as error:
+        connection.send(error)
+
+
+def ignore_signals() -> None:
+    """Leave signals to the first process, which passes a request to stop on."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def generate_in_processes(
-    desk: Desk, groups: Sequence[str | None], program: Program | None = None
+    coordinator: Coordinator, groups: Sequence[str | None], program: WorkerProgram = run_worker
 ) -> None:
     """Make the missing samples with one process per group; returns when all have ended. ConfigError
-    as a process found it.
-
-    ``program`` is what a process runs: an engine, if nothing else is said.
-    """
-    context, length = multiprocessing.get_context("spawn"), context_length(desk)
-    desk.processes = len(groups)
-    live: dict[Connection, multiprocessing.process.BaseProcess] = {}
+    as a process found it."""
+    coordinator.queue.workers = len(groups)
+    workers: dict[Connection, BaseProcess] = {}
     try:
-        for group in groups:
-            ours, theirs = context.Pipe()
-            process = context.Process(
-                target=program or work, args=(theirs, desk.config, list(desk.models), length)
-            )
-            with visible(group):
-                process.start()
-            theirs.close()
-            live[ours] = process
-        told = False
-        while live:
-            if desk.stopping() and not told:
-                told = True
-                for pipe in live:
-                    tell(pipe)
-            ready = wait(list(live), timeout=LOOK_SECONDS)
-            for pipe in [pipe for pipe in live if pipe in ready]:
-                serve(desk, pipe, live)
+        start_workers(coordinator, groups, program, workers)
+        passed_on = False
+        while workers:
+            if coordinator.stop_requested() and not passed_on:
+                passed_on = True
+                for pipe in workers:
+                    ask_to_stop(pipe)
+            ready = wait(list(workers), timeout=POLL_SECONDS)
+            # A copy: serving a worker that has ended takes it out of the table.
+            for pipe in [pipe for pipe in workers if pipe in ready]:
+                serve(coordinator, pipe, workers)
     finally:
-        for pipe, left in live.items():
-            left.kill()
-            left.join()
+        # Whoever still runs here was cut off by an error of another worker.
+        for pipe, process in workers.items():
+            process.kill()
+            process.join()
             pipe.close()
 
 
-def tell(pipe: Connection) -> None:
-    """Ask one process to stop; one that has just ended is noticed elsewhere."""
-    try:
+def start_workers(
+    coordinator: Coordinator,
+    groups: Sequence[str | None],
+    program: WorkerProgram,
+    workers: dict[Connection, BaseProcess],
+) -> None:
+    """Start one process per group of GPUs and add it to ``workers``, by this end of its pipe."""
+    inputs = coordinator.inputs
+    # A fresh interpreter: a forked one could not use CUDA after this process has.
+    context, length = multiprocessing.get_context("spawn"), context_length(inputs)
+    for group in groups:
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=program, args=(theirs, inputs.config, list(inputs.models), length)
+        )
+        with visible(group):
+            process.start()
+        # The worker holds the only other end now, so the pipe breaks when it dies.
+        theirs.close()
+        workers[ours] = process
+
+
+def ask_to_stop(pipe: Connection) -> None:
+    """Ask one worker to stop; that it has just ended is noticed elsewhere."""
+    with contextlib.suppress(BrokenPipeError):
         pipe.send("stop")
-    except BrokenPipeError:
-        return
 
 
 def serve(
-    desk: Desk, pipe: Connection, live: dict[Connection, multiprocessing.process.BaseProcess]
+    coordinator: Coordinator, pipe: Connection, workers: dict[Connection, BaseProcess]
 ) -> None:
-    """Answer one message of a process, or see that it has ended. RuntimeError if it died,
+    """Answer one message of a worker, or see that it has ended. RuntimeError if it died,
     ConfigError if it says so."""
     try:
         message = pipe.recv()
     except (EOFError, ConnectionResetError):
-        process = live.pop(pipe)
+        process = workers.pop(pipe)
         process.join()
         pipe.close()
         if process.exitcode != 0:
@@ -145,66 +179,51 @@ def serve(
             ) from None
         return
     if isinstance(message, Sample):
-        desk.give(message)
-    elif isinstance(message, Take):
-        pipe.send(desk.take(message.count, message.model))
+        coordinator.add(message)
+    elif isinstance(message, ChunkRequest):
+        pipe.send(coordinator.take(message.limit, message.model))
     elif isinstance(message, ConfigError):
         raise message
     else:
-        desk.ready()
+        coordinator.engine_started()
 
 
 @dataclass(frozen=True)
-class Take:
-    """What a process asks for."""
+class ChunkRequest:
+    """A worker asks for samples to make."""
 
-    count: int
+    limit: int
     model: int | None
 
 
-class Pipe:
-    """The desk as a process sees it."""
+class RemoteCoordinator:
+    """The coordinator as a worker process sees it: through a pipe."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.stopped = False
 
-    def ready(self) -> None:
-        """Say that the engine has started, which sets signal handlers of its own."""
+    def engine_started(self) -> None:
+        """Say that the engine has started, which has set signal handlers of its own."""
         ignore_signals()
         self.connection.send("ready")
 
-    def take(self, count: int, model: int | None = None) -> Portion:
-        """Ask for samples to make."""
-        self.connection.send(Take(count, model))
+    def take(self, limit: int, model: int | None = None) -> Chunk:
+        """Ask for samples to make. A request to stop may come before the answer."""
+        self.connection.send(ChunkRequest(limit, model))
         while True:
             answer = self.connection.recv()
-            if isinstance(answer, Portion):
+            if isinstance(answer, Chunk):
                 return answer
             self.stopped = True
 
-    def give(self, sample: Sample) -> None:
+    def add(self, sample: Sample) -> None:
         """Hand in a sample."""
         self.connection.send(sample)
 
-    def stopping(self) -> bool:
-        """Whether the desk has said so."""
+    def stop_requested(self) -> bool:
+        """Whether the coordinator has asked to stop."""
         while self.connection.poll():
             self.connection.recv()
             self.stopped = True
         return self.stopped
-
-
-def ignore_signals() -> None:
-    """The first process hears them and tells this one."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
-        signal.signal(number, signal.SIG_IGN)
-
-
-def work(connection: Connection, config: Config, models: list[Model], length: int) -> None:
-    """The program of one process. It ends when the samples do, or when the pipe breaks."""
-    ignore_signals()
-    try:
-        Worker(config, models, length, Pipe(connection)).run()
-    except ConfigError as error:
-        connection.send(error)

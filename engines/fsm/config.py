@@ -14,7 +14,8 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
-from engines.contract.config import CheckpointSource, EngineConfig
+from engines.contract.checkpoints import CheckpointSource
+from engines.contract.config import DECIDES_NO_RESULT, EngineConfig
 from engines.shared.automata.description import (
     ARCHITECTURES,
     MACHINES,
@@ -87,7 +88,7 @@ class Config(EngineConfig):
     """Machines that decide which checkpoint is best."""
     test_sequences: int = Field(default=2000, ge=2)
     """Machines that results are reported on."""
-    cache: str | None = None
+    cache: str | None = Field(default=None, json_schema_extra=DECIDES_NO_RESULT)
     """Folder for data sets, each named by the hash of all its parameters; null: ``data`` in the
     output folder."""
     initial: CheckpointSource | None = None
@@ -124,14 +125,14 @@ class Config(EngineConfig):
     """Recurrent models: ``fused`` runs torch's kernels model by model, ``stacked`` all models in
     one product per time step. ``auto`` stacks more than ten models on a GPU, and several vanilla
     RNNs on a CPU. The transformer is always stacked."""
-    save_state_every_steps: int = Field(default=200, ge=1)
+    save_state_every_steps: int = Field(default=200, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """Steps between saves of a state to continue from after a crash; there is one after every epoch
     as well."""
-    keep_checkpoints: int = Field(default=2, ge=1)
+    keep_checkpoints: int = Field(default=2, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """Checkpoints to keep; the best and the last one always stay."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto`` takes the GPU if there is one."""
-    cuda_graphs: Literal["auto", "off"] = "auto"
+    cuda_graphs: Literal["auto", "off"] = Field(default="auto", json_schema_extra=DECIDES_NO_RESULT)
     """``auto`` records a step on a GPU once and replays it, with every batch padded to the longest
     sequence that there can be; ``off`` launches it kernel by kernel. A step that cannot be recorded
     goes on without, and the log says why. Never run on a GPU so far."""

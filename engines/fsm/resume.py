@@ -24,8 +24,6 @@ from engines.shared.automata.models import initial
 from engines.shared.automata.weights import read_weights, write_weights
 
 RANK_BY = "validation_accuracy"
-FREE_KEYS = frozenset({"cache", "keep_checkpoints", "save_state_every_steps", "cuda_graphs"})
-"""Keys that may change between a stop and its continuation: they do not decide the result."""
 
 
 @dataclass
@@ -62,7 +60,7 @@ def find_start(config: Config, out: Path, device: torch.device) -> Point:
         return Point(flat, torch.zeros(len(config.members), device=device))
     newest = found[-1]
     loop = json.loads((newest.path / "state" / "loop.json").read_text())
-    same_config(config, loop["config"], FREE_KEYS, newest.path)
+    same_config(config, loop["config"], newest.path)
     from safetensors.torch import load_file
 
     flat = Flat.of(read_weights(newest.model), device)
@@ -121,15 +119,14 @@ def save_state(config: Config, out: Path, point: Point, epoch: int) -> None:
             {"config": config.model_dump(mode="json"), "diverged": point.diverged},
         )
 
-    checkpoints.save(
-        out / "resume",
-        f"step-{point.step:08d}",
-        write,
+    description = checkpoints.Description(
+        name=f"step-{point.step:08d}",
         step=point.step,
         epoch=epoch,
         metrics={},
         format="state_dict",
     )
+    checkpoints.save(out / "resume", description, write)
     checkpoints.rotate(out / "resume", 1)
 
 
@@ -146,14 +143,13 @@ def publish(config: Config, out: Path, point: Point, epoch: int, accuracies: lis
         def write(target: Path, own: dict[str, torch.Tensor] = own) -> None:
             write_weights(target / "model", own, config.model, config.data_set)
 
-        checkpoints.save(
-            folder,
-            f"epoch-{epoch:06d}",
-            write,
+        description = checkpoints.Description(
+            name=f"epoch-{epoch:06d}",
             step=point.step,
             epoch=epoch,
             metrics={RANK_BY: accuracy},
             rank_by=RANK_BY,
             format="state_dict",
         )
+        checkpoints.save(folder, description, write)
         checkpoints.rotate(folder, config.keep_checkpoints)

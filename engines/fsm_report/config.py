@@ -7,7 +7,8 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from engines.contract.config import EngineConfig, ResultSource
+from engines.contract.config import EngineConfig
+from engines.contract.results import ResultSource
 
 
 class Question(EngineConfig):

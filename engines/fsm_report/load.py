@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engines.contract.config import ResultSource
 from engines.contract.progress import read_progress
-from engines.contract.results import Row, read_results
+from engines.contract.results import ResultSource, Row, read_results
 from engines.fsm_report.config import Config
 
 Axes = dict[str, str | int | float | bool]

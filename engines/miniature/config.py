@@ -17,20 +17,19 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from engines.contract.config import EngineConfig
-
-DOMAINS = ("code", "logic", "math", "science", "simulation", "tabular")
+from engines.shared.data.miniature import SIZES
 
 
 class Config(EngineConfig):
-    """What is made. Every random choice hangs on ``seed``."""
+    """What is made. Every random choice depends on ``seed``."""
 
     seed: int = Field(default=0, ge=0)
     """Decides problems, initial weights and warm-up texts."""
-    train_problems: int = Field(default=64, ge=1)
+    train_problems: int = Field(default=SIZES["train"], ge=1)
     """Training problems per domain."""
-    validation_problems: int = Field(default=40, ge=1)
+    validation_problems: int = Field(default=SIZES["validation"], ge=1)
     """Validation problems per domain."""
-    test_problems: int = Field(default=60, ge=1)
+    test_problems: int = Field(default=SIZES["test"], ge=1)
     """Test problems per domain, for the evaluation after training."""
     hidden_size: int = Field(default=96, ge=8)
     """Width of the model."""

@@ -1,4 +1,8 @@
-"""A byte-level tokenizer and a tiny Qwen2, both made from nothing."""
+"""A byte-level tokenizer and a tiny Qwen2 with fresh weights, both made without a download.
+
+In: the config. Out: transformers objects that save and load like any others. ``__main__.py`` calls
+it.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +21,10 @@ def make_tokenizer() -> Any:
     from tokenizers.models import BPE
     from transformers import PreTrainedTokenizerFast
 
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(
-        BPE(
-            vocab={symbol: number for number, symbol in enumerate([EOS, PAD, *alphabet])}, merges=[]
-        )
-    )
+    symbols = [EOS, PAD, *sorted(pre_tokenizers.ByteLevel.alphabet())]
+    # Byte-pair encoding without merges: every byte stays a token of its own.
+    vocabulary = {symbol: number for number, symbol in enumerate(symbols)}
+    tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(

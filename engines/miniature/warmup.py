@@ -1,4 +1,8 @@
-"""Supervised warm-up of the tiny model, and how right it is afterwards."""
+"""Supervised warm-up of the tiny model, and how right it is afterwards.
+
+In: the fresh model, and the prompts that it must not see. Out: the trained model, its accuracy by
+domain, and the log-probabilities of a probe. ``__main__.py`` calls it.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,17 @@ import torch
 from engines.contract.program import Interrupted, Stop
 from engines.contract.progress import Progress
 from engines.miniature.config import Config
-from engines.miniature.domains import GENERATORS, warm_up_texts
+from engines.shared.data.miniature import GENERATORS, warm_up_texts
 from engines.shared.data.problems import Problem, prompt_token_ids
 from engines.shared.scoring.registry import score
 
 IGNORED = -100
+"""Label of a token that has no part in the loss; transformers' own value."""
 ANSWER_TOKENS = 8
-EVERY = 25
+PROGRESS_EVERY = 25
+"""Steps between two lines of progress."""
+RISING_STEPS = 20
+"""Steps in which the learning rate rises to its peak."""
 
 
 def batch(
@@ -26,23 +34,39 @@ def batch(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids and labels, both [size, T], padded on the right; only the answer and its end are
     learned."""
-    rows = []
+    texts: list[tuple[list[int], list[int]]] = []
     for number in range(size):
-        prompt, answer = draws[number % len(draws)]()
-        before = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-        after = [*tokenizer(answer, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-        rows.append(([*before, *after], [IGNORED] * len(before) + after))
-    width = max(len(ids) for ids, _ in rows)
-    ids = torch.tensor([ids + [tokenizer.pad_token_id] * (width - len(ids)) for ids, _ in rows])
-    labels = torch.tensor([labels + [IGNORED] * (width - len(labels)) for _, labels in rows])
-    return ids, labels
+        draw = draws[number % len(draws)]
+        prompt, answer = draw()
+        prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        answer_ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
+        learned = [*answer_ids, tokenizer.eos_token_id]
+        texts.append((prompt_ids + learned, [IGNORED] * len(prompt_ids) + learned))
+    width = max(len(ids) for ids, _ in texts)
+    all_ids, all_labels = [], []
+    for ids, labels in texts:
+        padding = width - len(ids)
+        all_ids.append(ids + [tokenizer.pad_token_id] * padding)
+        all_labels.append(labels + [IGNORED] * padding)
+    return torch.tensor(all_ids), torch.tensor(all_labels)
+
+
+def learning_rate(config: Config, step: int) -> float:
+    """The learning rate of a step: a linear rise, times a cosine that falls to a tenth."""
+    share = step / config.warmup_steps
+    rise = min(1.0, step / RISING_STEPS)
+    fall = 0.55 + 0.45 * math.cos(math.pi * share)
+    return config.warmup_learning_rate * rise * fall
 
 
 def warm_up(
     model: Any, tokenizer: Any, config: Config, forbidden: set[str], progress: Progress, stop: Stop
 ) -> float:
-    """Train on the answers of drawn texts; returns the last loss in nats per token. Interrupted
-    starts over: it takes seconds."""
+    """Train on the answers of drawn texts; returns the last loss in nats per token.
+
+    Raises Interrupted after a request to stop; nothing is saved, because starting over takes
+    seconds.
+    """
     random = Random(f"{config.seed}/warm-up")
     draws = [warm_up_texts(domain, forbidden, config.habit_share, random) for domain in GENERATORS]
     optimizer = torch.optim.AdamW(
@@ -54,20 +78,15 @@ def warm_up(
         if stop.requested:
             raise Interrupted(f"at warm-up step {step}; it starts over")
         ids, labels = batch(draws, config.warmup_batch, tokenizer)
-        share = step / config.warmup_steps
         for group in optimizer.param_groups:
-            group["lr"] = (
-                config.warmup_learning_rate
-                * min(1.0, step / 20)
-                * (0.55 + 0.45 * math.cos(math.pi * share))
-            )
+            group["lr"] = learning_rate(config, step)
         loss = model(input_ids=ids, labels=labels).loss
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         value = float(loss.detach())
-        if step % EVERY == 0 or step == config.warmup_steps:
+        if step % PROGRESS_EVERY == 0 or step == config.warmup_steps:
             progress.write(step, config.warmup_steps, {"loss": value}, phase="warm-up")
     return value
 
@@ -76,17 +95,16 @@ def accuracies(model: Any, tokenizer: Any, problems: Sequence[Problem]) -> list[
     """Verdicts on greedy answers, one problem at a time: what the trainer's own framework says,
     without vLLM."""
     model.eval()
-    found = []
+    values = []
     for problem in problems:
         ids = torch.tensor([prompt_token_ids(problem, tokenizer)])
-        answer = model.generate(
+        output = model.generate(
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=ANSWER_TOKENS, do_sample=False
         )
-        verdict = score(
-            problem, tokenizer.decode(answer[0, ids.shape[1] :], skip_special_tokens=True)
-        )
-        found.append(float(verdict.value or 0.0))
-    return found
+        answer = tokenizer.decode(output[0, ids.shape[1] :], skip_special_tokens=True)
+        verdict = score(problem, answer)
+        values.append(float(verdict.value or 0.0))
+    return values
 
 
 def probe_logprobs(model: Any, token_ids: Sequence[int]) -> list[float]:
@@ -94,5 +112,8 @@ def probe_logprobs(model: Any, token_ids: Sequence[int]) -> list[float]:
     model.eval()
     ids = torch.tensor([list(token_ids)])
     with torch.no_grad():
-        logprobs = torch.log_softmax(model(input_ids=ids).logits[0, :-1].float(), dim=-1)
-    return [float(value) for value in logprobs.gather(1, ids[0, 1:, None])[:, 0]]
+        logits = model(input_ids=ids).logits[0, :-1].float()
+    logprobs = torch.log_softmax(logits, dim=-1)
+    # Position t predicts token t + 1.
+    of_tokens = logprobs.gather(1, ids[0, 1:, None])[:, 0]
+    return [float(value) for value in of_tokens]

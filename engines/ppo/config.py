@@ -9,15 +9,12 @@ in host memory) is written out but has not been run on a GPU.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from pydantic import Field, model_validator
 
-from engines.contract.config import CheckpointSource, EngineConfig
-from engines.ppo.model_size import model_folder
-
-if TYPE_CHECKING:
-    from engines.ppo.model_size import ModelSize
+from engines.contract.checkpoints import CheckpointSource
+from engines.contract.config import DECIDES_NO_RESULT, EngineConfig
 
 KEEP_STATES = 2
 """Newest checkpoints that keep their optimizer state (twice the size of the model)."""
@@ -154,24 +151,26 @@ class Config(EngineConfig):
     the end as well."""
     checkpoint_every_epochs: int = Field(default=5, ge=1)
     """Epochs between checkpoints; there is one at the end as well."""
-    keep_checkpoints: int = Field(default=10, ge=1)
+    keep_checkpoints: int = Field(default=10, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """Checkpoints to keep; the best one always stays. Only the newest two keep their optimizer
     state."""
-    save_state_every_steps: int | None = Field(default=50, ge=1)
+    save_state_every_steps: int | None = Field(
+        default=50, ge=1, json_schema_extra=DECIDES_NO_RESULT
+    )
     """Steps between saves of a state to continue from after a crash; null: only at checkpoints."""
     early_stopping: EarlyStopping | None = EarlyStopping()
     """When to stop before ``epochs``; null: never."""
-    probe_every_steps: int = Field(default=1, ge=1)
+    probe_every_steps: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """Steps between comparisons of trainer and sampler on a fixed prompt after new weights."""
     logprob_tolerance: float = Field(default=1e-4, gt=0)
     """Largest difference of log-probabilities between trainer and sampler in float32 that is
     rounding: of any token of the probe, of the rollouts on average; in bfloat16 0.5 is used."""
-    gpu_memory_fraction: float = Field(default=0.4, gt=0, lt=1)
+    gpu_memory_fraction: float = Field(default=0.4, gt=0, lt=1, json_schema_extra=DECIDES_NO_RESULT)
     """vLLM's share of the GPU."""
-    sampler_sleeps: bool = False
+    sampler_sleeps: bool = Field(default=False, json_schema_extra=DECIDES_NO_RESULT)
     """vLLM gives its GPU memory back during the update (its sleep level 2), and gets cache and
     weights anew afterwards."""
-    kv_cache_gb: int = Field(default=1, ge=1)
+    kv_cache_gb: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """vLLM's key-value cache on the CPU, GiB."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto`` takes the GPU if there is one."""
@@ -184,16 +183,18 @@ class Config(EngineConfig):
     cpu_threads: int | None = Field(default=None, ge=1)
     """Threads of trainer and sampler, over all ranks; null: all cores of the job. Repeating a run
     bit for bit needs the same number."""
-    scoring_workers: int = Field(default=2, ge=1)
+    scoring_workers: int = Field(default=2, ge=1, json_schema_extra=DECIDES_NO_RESULT)
     """Processes that score answers."""
     scoring_seconds: float = Field(default=10.0, gt=0)
     """Time limit for scoring one answer."""
-    step_timeout_minutes: float = Field(default=120.0, gt=0)
+    step_timeout_minutes: float = Field(default=120.0, gt=0, json_schema_extra=DECIDES_NO_RESULT)
     """Longest wait for one call to the trainer; a hang ends the run with an error. Once the usual
     time of a call is known, ten times that is enough (but ten minutes at least)."""
-    wandb: Literal["off", "offline", "online"] = "off"
+    wandb: Literal["off", "offline", "online"] = Field(
+        default="off", json_schema_extra=DECIDES_NO_RESULT
+    )
     """Weights & Biases; credentials come from the environment or ~/.netrc, never from here."""
-    wandb_project: str = "orch"
+    wandb_project: str = Field(default="orch", json_schema_extra=DECIDES_NO_RESULT)
     """Project name at Weights & Biases."""
 
     @model_validator(mode="after")
@@ -235,41 +236,3 @@ class Config(EngineConfig):
                 f"{sorted(self.validation_data)}: name the same"
             )
         return self
-
-    def estimate(self, gpus: int, minutes: int) -> str | None:
-        """What a training takes at most, in one line for ``orch plan``; None where model or length
-        is not known, or without a GPU."""
-        from engines.ppo.estimates import estimate
-
-        return estimate(self, gpus, minutes)
-
-    def disk_gb(self) -> float | None:
-        """Disk that the checkpoints take at most, GB; None while the model is not there or of an
-        unknown kind."""
-        from engines.ppo.model_size import model_size
-
-        folder = model_folder(self.model)
-        size = model_size(folder) if folder is not None else None
-        if size is None:
-            return None
-        return self.checkpoints_gb(size)
-
-    def checkpoints_gb(self, size: ModelSize) -> float:
-        """Disk that the checkpoints of a model of this size take at most, GB."""
-        from engines.ppo.model_size import adapter_parameters
-
-        made = -(-self.epochs // self.checkpoint_every_epochs)
-        # The last one is written while a state to continue from and all that is kept of the others
-        # still lie there.
-        models = (
-            min(max(self.keep_checkpoints, 2), made - 1) + 2
-        )  # the newest and the best one always stay
-        optimizers = min(KEEP_STATES, made - 1) + 2
-        # float32; AdamW keeps two moments, and adapters lie beside them.
-        state = (
-            8 * size.parameters
-            if self.lora is None
-            else 12 * adapter_parameters(size, self.lora.rank)
-        )
-        state += 12 * size.parameters if self.estimator == "gae" else 0
-        return (4 * models * size.parameters + optimizers * state) / 1e9

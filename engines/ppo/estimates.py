@@ -19,8 +19,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from engines.contract.config import CheckpointSource, ConfigError
-from engines.ppo.config import Config
+from engines.contract.checkpoints import CheckpointSource
+from engines.contract.config import ConfigError
+from engines.ppo.config import KEEP_STATES, Config
 from engines.ppo.model_size import ModelSize, adapter_parameters, model_folder, model_size
 from engines.ppo.watchdogs import memory
 from engines.shared.data.contamination import data_files
@@ -296,6 +297,30 @@ def estimate(config: Config, gpus: int, minutes: int) -> str | None:
         f"{UTILISATION:.0%} of their peak{each}; generation comes on "
         f"top{started if costs.hours * 60 > minutes else ''}"
     )
+
+
+def disk_gb(config: Config) -> float | None:
+    """Disk that the checkpoints take at most, GB; None while the model is not there or of an
+    unknown kind."""
+    folder = model_folder(config.model)
+    size = model_size(folder) if folder is not None else None
+    return checkpoints_gb(config, size) if size is not None else None
+
+
+def checkpoints_gb(config: Config, size: ModelSize) -> float:
+    """Disk that the checkpoints of a model of this size take at most, GB."""
+    made = -(-config.epochs // config.checkpoint_every_epochs)
+    # The last one is written while a state to continue from and all that is kept of the others
+    # still lie there. The newest and the best one always stay.
+    models = min(max(config.keep_checkpoints, 2), made - 1) + 2
+    optimizers = min(KEEP_STATES, made - 1) + 2
+    # float32; AdamW keeps two moments, and adapters lie beside them.
+    state = 8 * size.parameters
+    if config.lora is not None:
+        state = 12 * adapter_parameters(size, config.lora.rank)
+    if config.estimator == "gae":
+        state += 12 * size.parameters
+    return (4 * models * size.parameters + optimizers * state) / 1e9
 
 
 def named_parameters(model: str | CheckpointSource) -> int | None:

@@ -10,7 +10,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from engines.contract.config import CheckpointSource
+from engines.contract.checkpoints import CheckpointSource
 
 KINDS = ("qwen2", "qwen3", "llama", "mistral")
 """Model types whose shapes are known."""

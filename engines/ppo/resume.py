@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from engines.contract import checkpoints
-from engines.contract.config import CheckpointSource, ConfigError, same_config
+from engines.contract.checkpoints import CheckpointSource
+from engines.contract.config import ConfigError, same_config
 from engines.contract.files import write_json
 from engines.ppo.config import KEEP_STATES, Config
 from engines.ppo.data.prompts import Prompts
@@ -23,22 +24,6 @@ from engines.ppo.early_stopping import Validation
 from engines.ppo.ray_session import Actors
 
 RANK_BY = "validation_reward_mean"
-
-FREE_KEYS = frozenset(
-    {
-        "wandb",
-        "wandb_project",
-        "step_timeout_minutes",
-        "keep_checkpoints",
-        "save_state_every_steps",
-        "probe_every_steps",
-        "scoring_workers",
-        "kv_cache_gb",
-        "gpu_memory_fraction",
-        "sampler_sleeps",
-    }
-)
-"""Keys that may change between a stop and its continuation: they do not decide the result."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +68,7 @@ def find_start(config: Config, out: Path) -> Point:
         return Point(model=base_model(config))
     newest = max(found, key=lambda one: one.manifest.step)
     loop = json.loads((newest.path / "state" / "loop.json").read_text())
-    same_config(config, loop["config"], FREE_KEYS, newest.path)
+    same_config(config, loop["config"], newest.path)
     return Point(
         model=newest.model,
         state=newest.path / "state",
@@ -165,13 +150,12 @@ def _save(
         )
 
     probe = {"token_ids": list(prompts.probe), "logprobs": ranks.call("probe_logprobs")}
-    checkpoints.save(
-        out,
-        name,
-        write,
+    description = checkpoints.Description(
+        name=name,
         step=point.step,
         epoch=epoch,
         metrics=metrics,
         rank_by=rank_by,
         probe=probe,
     )
+    checkpoints.save(out, description, write)

@@ -20,7 +20,16 @@ from engines.ppo.config import Config
 from engines.ppo.data.prompts import Prompts, read_prompts
 from engines.ppo.data.task_sampler import Group, TaskSampler
 from engines.ppo.early_stopping import Validation, should_stop
-from engines.ppo.estimates import UTILISATION, Machine, look_at, memory_plan, refuse, table, work
+from engines.ppo.estimates import (
+    UTILISATION,
+    Machine,
+    checkpoints_gb,
+    look_at,
+    memory_plan,
+    refuse,
+    table,
+    work,
+)
 from engines.ppo.model_size import model_size
 from engines.ppo.ray_session import Actors, ray_session
 from engines.ppo.resume import Point, find_start, save_checkpoint, save_continuation
@@ -138,7 +147,7 @@ class Training:
         if size is None:
             print("memory plan: not known for this kind of model", flush=True)
             return
-        needed_disk = config.checkpoints_gb(size) * 1e9
+        needed_disk = checkpoints_gb(config, size) * 1e9
         lengths = [
             len(self.prompts.token_ids[problem.item_id])
             for problems in train.values()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.ppo.config import Config
-from engines.shared.inference import Generation, Request, VllmSampler
+from engines.shared.inference import Generation, Request, SamplerSettings, VllmSampler
 
 BFLOAT16_TOLERANCE = 0.5
 """Largest difference of one token's log-probability seen as rounding in bfloat16."""
@@ -75,8 +75,7 @@ class Rank:
     def _load_sampler(self, folder: str, threads: int, launched: bool) -> VllmSampler:
         """vLLM with the weights in ``folder``; ``launched``: inside a process group of ours."""
         config = self.config
-        return VllmSampler(
-            folder,
+        settings = SamplerSettings(
             seed=config.seed,
             max_model_len=config.max_prompt_tokens + config.max_response_tokens + 1,
             kv_cache_gb=config.kv_cache_gb,
@@ -86,6 +85,7 @@ class Rank:
             launched=launched,
             sleeps=config.sampler_sleeps,
         )
+        return VllmSampler(folder, settings)
 
     def _load_policy(self, world: Any) -> Any:
         """The trained model, and what stands beside it: the first model for the divergence, the

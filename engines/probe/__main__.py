@@ -32,7 +32,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     from engines.shared.automata.weights import read_description, read_weights
 
     torch.set_num_threads(config.cpu_threads)
-    chosen = checkpoints.chosen(config.models)
+    chosen = checkpoints.selected_by(config.models)
     architecture, which = read_description(chosen[0].model)
     check_size(config, which)
     data = load(which, Path(config.cache) if config.cache else out / "data")

@@ -15,7 +15,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from engines.contract.config import CheckpointsSource, EngineConfig
+from engines.contract.checkpoints import CheckpointsSource
+from engines.contract.config import EngineConfig
 
 Target = Literal["next_state", "current_state", "seen"]
 TARGETS: tuple[Target, ...] = ("next_state", "current_state", "seen")

@@ -1,9 +1,11 @@
 """One vLLM engine inside this process: sampling with log-probabilities, and new weights without a
 restart.
 
-``ppo`` samples its rollouts with it, ``evaluation`` scores many checkpoints with one start.
-Exercised on the CPU backend (float32); the CUDA path (bfloat16, CUDA graphs) goes through the same
-calls but has not been run by the tests here.
+In: a model folder, requests of token ids, and now and then new weights. Out: samples, each with its
+text and, if asked for, the log-probabilities of its tokens. ``ppo`` samples its rollouts with it,
+``evaluation`` scores many checkpoints with one start. Exercised on the CPU backend (float32); the
+CUDA path (bfloat16, CUDA graphs) goes through the same calls but has not been run by the tests
+here.
 """
 
 from __future__ import annotations
@@ -57,23 +59,48 @@ class Generation:
 
 
 def sample_seed(*parts: int | str) -> int:
-    """A 63-bit seed that hangs on nothing but ``parts``."""
+    """A 63-bit seed that depends on ``parts`` alone."""
     digest = hashlib.sha256(repr(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplerSettings:
+    """How an engine is started."""
+
+    seed: int
+    max_model_len: int
+    """Tokens of the longest prompt and response together."""
+    kv_cache_gb: int = 1
+    """Size of the cache on the CPU."""
+    gpu_memory_fraction: float = 0.4
+    """vLLM's share of the GPU."""
+    max_sequences: int | None = 256
+    """Samples that it works on at a time; None: what vLLM finds good for the device."""
+    threads: int | None = None
+    """CPU threads of this process (torch is set to it); None leaves them as they are."""
+    launched: bool = False
+    """A process group of torch is there already, and each of its processes has an engine of its
+    own."""
+    sleeps: bool = False
+    """It can give its GPU memory back between generations."""
+    tensor_parallel: int = 1
+    """GPUs that share one copy of the model, each in a process that vLLM starts."""
+    logprobs: bool = True
+    """Whether requests may ask for log-probabilities; else vLLM spends nothing on them."""
 
 
 def set_environment(kv_cache_gb: int) -> None:
     """What vLLM reads from the environment when it is imported; call it before the first ``import
     vllm``."""
-    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = (
-        "0"  # one process: tensors reach the engine without serialization
-    )
+    # One process: tensors reach the engine without serialization.
+    os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
     os.environ["VLLM_CPU_KVCACHE_SPACE"] = str(kv_cache_gb)
-    os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # several engines may share the cores
+    # Several engines may share the cores.
+    os.environ["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"
     os.environ["VLLM_NO_USAGE_STATS"] = "1"
-    os.environ.setdefault(
-        "VLLM_LOGGING_LEVEL", "ERROR"
-    )  # each reload warns that the rotary table is not in the checkpoint
+    # Each reload would warn that the rotary table is not in the checkpoint.
+    os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
 
 
 def check_libnuma() -> None:
@@ -88,41 +115,17 @@ def check_libnuma() -> None:
 
 
 class VllmSampler:
-    """A vLLM engine in this process.
+    """A vLLM engine in this process, with the weights of a Hugging Face folder. ConfigError if
+    there is no model."""
 
-    ``model_path`` is a Hugging Face folder; ``kv_cache_gb`` bounds the cache on the CPU,
-    ``gpu_memory_fraction`` is vLLM's share of the GPU. ``threads`` is the number of CPU threads of
-    this process (torch is set to it). ``launched``: a process group of torch is there already, and
-    each of its processes has an engine of its own. ``sleeps``: it can give its GPU memory back
-    between generations. ``tensor_parallel`` GPUs share one copy of the model, each in a process
-    that vLLM starts. ``max_sequences``: samples at a time; None: what vLLM finds good for the
-    device. ``logprobs``: whether requests may ask for them; vLLM else spends nothing on them.
-    ConfigError if there is no model.
-    """
-
-    def __init__(
-        self,
-        model_path: str | Path,
-        *,
-        seed: int,
-        max_model_len: int,
-        kv_cache_gb: int = 1,
-        gpu_memory_fraction: float = 0.4,
-        max_sequences: int | None = 256,
-        threads: int | None = None,
-        launched: bool = False,
-        sleeps: bool = False,
-        tensor_parallel: int = 1,
-        logprobs: bool = True,
-    ) -> None:
+    def __init__(self, model_path: str | Path, settings: SamplerSettings) -> None:
         check_model_folder(Path(model_path))
-        set_environment(kv_cache_gb)
+        set_environment(settings.kv_cache_gb)
         import torch
 
-        if threads is not None:
-            torch.set_num_threads(
-                threads
-            )  # before vLLM: on the CPU it makes later calls do nothing
+        if settings.threads is not None:
+            # Before vLLM is imported: on the CPU it makes later calls do nothing.
+            torch.set_num_threads(settings.threads)
         from vllm import LLM
 
         self.on_gpu = torch.cuda.is_available()
@@ -131,35 +134,9 @@ class VllmSampler:
             # vLLM compiles small functions on first use; on the CPU that takes a C++ compiler and
             # seconds, and gains nothing here.
             os.environ["TORCHDYNAMO_DISABLE"] = "1"
-        device: dict[str, Any] = (
-            {"dtype": "bfloat16", "gpu_memory_utilization": gpu_memory_fraction}
-            if self.on_gpu
-            else {"dtype": "float32", "enforce_eager": True}
-        )
-        # Whole prompts only: vLLM rewinds the generator of a chunked, seeded request, which a CPU
-        # generator cannot do.
-        device["enable_chunked_prefill"] = False
-        if sleeps and self.on_gpu:  # an allocator of vLLM's own, which only CUDA has
-            device["enable_sleep_mode"] = True
-        self.sleeps = sleeps
-        device["max_num_batched_tokens"] = max(8192, max_model_len)
+        self.sleeps = settings.sleeps
         self.config_hash = model_config_hash(Path(model_path))
-        self.llm = LLM(
-            model=str(model_path),
-            seed=seed,
-            max_model_len=max_model_len,
-            max_num_seqs=max_sequences,
-            logprobs_mode="processed_logprobs" if logprobs else "raw_logprobs",
-            async_scheduling=False if logprobs else None,
-            distributed_executor_backend="external_launcher"
-            if launched
-            else "uni"
-            if tensor_parallel == 1
-            else "mp",
-            tensor_parallel_size=tensor_parallel,
-            disable_log_stats=True,
-            **device,
-        )
+        self.llm = LLM(model=str(model_path), **llm_arguments(settings, self.on_gpu))
         self.max_sequences = int(self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
         self._requests = 0
 
@@ -173,30 +150,34 @@ class VllmSampler:
         ``on_finished(i, k, generation)`` is called as each sample ends, in the order in which they
         end.
         """
-        where: dict[str, tuple[int, int]] = {}
-        found: list[list[Generation | None]] = [[None] * request.samples for request in requests]
+        queued: dict[str, tuple[int, int]] = {}
         for index, request in enumerate(requests):
             for sample in range(request.samples):
-                where[self.add(request, sample)] = (index, sample)
+                queued[self.add(request, sample)] = (index, sample)
+        finished: dict[tuple[int, int], Generation] = {}
         while self.busy():
             for name, generation in self.step():
-                index, sample = where[name]
-                found[index][sample] = generation
+                index, sample = queued[name]
+                finished[index, sample] = generation
                 if on_finished is not None:
                     on_finished(index, sample, generation)
-        return [[_present(generation) for generation in samples] for samples in found]
+        if len(finished) < len(queued):
+            raise RuntimeError("vLLM ended without finishing every request")
+        return [
+            [finished[index, sample] for sample in range(request.samples)]
+            for index, request in enumerate(requests)
+        ]
 
     def prompt_logprobs(self, token_ids: Sequence[int]) -> list[float]:
         """Log-probabilities at temperature 1 of ``token_ids[1:]``, each given what precedes it: one
         number less than ids."""
         from vllm import SamplingParams
 
-        self._submit(
-            token_ids,
-            SamplingParams(
-                max_tokens=1, temperature=1.0, prompt_logprobs=0, seed=0, detokenize=False
-            ),
+        # One token is sampled and thrown away: vLLM gives a prompt's log-probabilities on the way.
+        params = SamplingParams(
+            max_tokens=1, temperature=1.0, prompt_logprobs=0, seed=0, detokenize=False
         )
+        self._submit(token_ids, params)
         outputs: list[Any] = []
         while self.busy():
             outputs += self._finished()
@@ -227,10 +208,11 @@ class VllmSampler:
         self._reload(weights_path=str(model_folder))
 
     def _reload(self, **source: Any) -> None:
-        if (
-            self.sleeps
-        ):  # the cache comes back after the weights: what loading them takes is not there twice
+        # The cache comes back after the weights, so that it never lies in memory beside what
+        # loading them takes.
+        if self.sleeps:
             self.llm.wake_up(tags=["weights"])
+        # Inside the engine's processes: with tensor parallelism each holds its part.
         self.llm.collective_rpc("reload_weights", kwargs=source)
         self.llm.apply_model(_repack_tied_head)
         if self.sleeps:
@@ -242,17 +224,15 @@ class VllmSampler:
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
 
-        return self._submit(
-            request.token_ids,
-            SamplingParams(
-                temperature=request.temperature,
-                top_p=request.top_p,
-                max_tokens=request.max_tokens,
-                logprobs=0 if request.logprobs else None,
-                seed=sample_seed(request.seed, sample) if request.temperature else None,
-                output_kind=RequestOutputKind.FINAL_ONLY,
-            ),
+        params = SamplingParams(
+            temperature=request.temperature,
+            top_p=request.top_p,
+            max_tokens=request.max_tokens,
+            logprobs=0 if request.logprobs else None,
+            seed=sample_seed(request.seed, sample) if request.temperature else None,
+            output_kind=RequestOutputKind.FINAL_ONLY,
         )
+        return self._submit(request.token_ids, params)
 
     def step(self) -> list[tuple[str, Generation]]:
         """One step of the engine for all queued samples; those that ended with it, by name."""
@@ -274,6 +254,37 @@ class VllmSampler:
 
     def _finished(self) -> list[Any]:
         return [output for output in self.llm.llm_engine.step() if output.finished]
+
+
+def llm_arguments(settings: SamplerSettings, on_gpu: bool) -> dict[str, Any]:
+    """The arguments of vLLM's ``LLM`` but for the model."""
+    if settings.launched:
+        executor = "external_launcher"
+    elif settings.tensor_parallel > 1:
+        executor = "mp"
+    else:
+        executor = "uni"
+    arguments: dict[str, Any] = {
+        "seed": settings.seed,
+        "max_model_len": settings.max_model_len,
+        "max_num_seqs": settings.max_sequences,
+        "max_num_batched_tokens": max(8192, settings.max_model_len),
+        # Whole prompts only: vLLM rewinds the generator of a chunked, seeded request, which a CPU
+        # generator cannot do.
+        "enable_chunked_prefill": False,
+        "logprobs_mode": "processed_logprobs" if settings.logprobs else "raw_logprobs",
+        "async_scheduling": False if settings.logprobs else None,
+        "distributed_executor_backend": executor,
+        "tensor_parallel_size": settings.tensor_parallel,
+        "disable_log_stats": True,
+    }
+    if not on_gpu:
+        return {**arguments, "dtype": "float32", "enforce_eager": True}
+    arguments["dtype"] = "bfloat16"
+    arguments["gpu_memory_utilization"] = settings.gpu_memory_fraction
+    if settings.sleeps:
+        arguments["enable_sleep_mode"] = True  # an allocator of vLLM's own, which only CUDA has
+    return arguments
 
 
 IRRELEVANT = ("transformers_version", "_name_or_path", "use_cache", "dtype", "torch_dtype")
@@ -312,15 +323,8 @@ def _repack_tied_head(model: Any) -> None:
 
 def _generation(output: Any) -> Generation:
     ids = tuple(output.token_ids)
-    logprobs = (
-        ()
-        if output.logprobs is None
-        else tuple(row[token].logprob for row, token in zip(output.logprobs, ids, strict=True))
-    )
+    logprobs: tuple[float, ...] = ()
+    if output.logprobs is not None:
+        rows = zip(output.logprobs, ids, strict=True)
+        logprobs = tuple(row[token].logprob for row, token in rows)
     return Generation(ids, logprobs, output.text, str(output.finish_reason))
-
-
-def _present(generation: Generation | None) -> Generation:
-    if generation is None:
-        raise RuntimeError("vLLM ended without finishing every request")
-    return generation

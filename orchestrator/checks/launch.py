@@ -17,6 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from engines.contract.estimates import estimates_of
 from jobs.spec import Job
 from orchestrator.checks.slurm import Script, header, shapes, slurm, who
 from orchestrator.clusters.local import machine
@@ -243,13 +244,13 @@ def commands(plan: Plan, profile: Profile) -> Iterator[str]:
 
 
 def disk(plan: Plan, runs: Path) -> Iterator[str]:
-    """Whether what the engines expect to write (``Config.disk_gb()``) fits where the runs lie."""
+    """Whether what the engines expect to write fits where the runs lie."""
     needed = 0.0
     for job in plan.jobs:
-        kind: Any = config_class(job.engine) if job.engine else None
-        needed += (
-            (kind.model_validate(job.config).disk_gb() or 0.0) if hasattr(kind, "disk_gb") else 0.0
-        )
+        known = estimates_of(job.engine) if job.engine else None
+        if known is not None and job.engine is not None:
+            config = config_class(job.engine).model_validate(job.config)
+            needed += known.disk_gb(config) or 0.0
     place = runs.resolve()
     while not place.exists():
         place = place.parent

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 import engines
-from engines.contract.config import ResultSource
+from engines.contract.results import ResultSource
 from orchestrator.description.stage import Stage
 from orchestrator.description.yaml_lines import Mistakes, Node, near, shown
 

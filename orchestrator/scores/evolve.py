@@ -18,7 +18,7 @@ from typing import Any
 from msgspec import structs
 from pydantic import BaseModel
 
-from engines.contract.config import MAY_DIFFER
+from engines.contract.config import keys_that_decide
 from engines.contract.results import read_results
 from jobs.spec import Job, Resources
 from jobs.stages import digest
@@ -41,9 +41,6 @@ from orchestrator.runs.run import Run, named
 from orchestrator.scores import evolution as kept
 from orchestrator.scores.checkpoints import Tell, Training, gather, look, pruned, usable
 from orchestrator.scores.evolution import REPORT, START, Evolution, Scored
-
-FREE = MAY_DIFFER - {"data", "seed", "planned_suite"}
-"""Keys of an evaluation's config that decide no score."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,7 +221,8 @@ def plain(config: BaseModel, *without: str) -> dict[str, Any]:
 
 
 def decisive(config: dict[str, Any]) -> dict[str, Any]:
-    """The keys of an evaluation's config that decide scores; paths whole."""
+    """The keys of an evaluation's config that decide the score of a given model; paths whole."""
+    deciding = set(keys_that_decide(config_class("evaluation"))) - {"models"}
 
     def whole(value: Any) -> Any:
         if isinstance(value, dict):
@@ -234,7 +232,7 @@ def decisive(config: dict[str, Any]) -> dict[str, Any]:
     return {
         key: whole(value) if key == "data" else value
         for key, value in config.items()
-        if key not in FREE
+        if key in deciding
     }
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from rich.table import Table
 
+from engines.contract.estimates import estimates_of
 from jobs.spec import asks_for
 from orchestrator.description.engine_config import config_class
 from orchestrator.planning.plan import Plan
@@ -58,15 +58,14 @@ def render_plan(plan: Plan) -> Table:
 
 
 def estimates(plan: Plan) -> Iterator[str]:
-    """What the engines say that a job of a stage takes (``Config.estimate(gpus, minutes)``), for
-    the first job of each."""
-    for job in {job.stage: job for job in reversed(plan.jobs)}.values():
-        config: Any = config_class(job.engine).model_validate(job.config) if job.engine else None
-        found = (
-            config.estimate(job.resources.gpus, job.resources.minutes)
-            if hasattr(config, "estimate")
-            else None
-        )
+    """What the engines say that a job of a stage takes, for the first job of each stage."""
+    first_jobs = {job.stage: job for job in reversed(plan.jobs)}
+    for job in first_jobs.values():
+        known = estimates_of(job.engine) if job.engine else None
+        if known is None or job.engine is None:
+            continue
+        config = config_class(job.engine).model_validate(job.config)
+        found = known.estimate(config, job.resources.gpus, job.resources.minutes)
         if found:
             yield f"{job.stage}, each job: {found}"
 

@@ -31,7 +31,7 @@ def make(folder: Path, out: Path, name: str, size: dict[str, int], seed: int) ->
     """One checkpoint with fresh weights."""
     import torch
 
-    from engines.contract.checkpoints import save
+    from engines.contract.checkpoints import Description, save
     from engines.miniature.config import Config
     from engines.miniature.model import make_model, make_tokenizer
 
@@ -43,15 +43,14 @@ def make(folder: Path, out: Path, name: str, size: dict[str, int], seed: int) ->
         model.save_pretrained(place / "model")
         tokenizer.save_pretrained(place / "model")
 
-    save(folder / out, name, write, step=seed, epoch=seed, metrics={})
+    save(folder / out, Description(name=name, step=seed, epoch=seed, metrics={}), write)
 
 
 def make_everything(folder: Path) -> None:
     """``data/``, six checkpoints of a tiny model in ``train/`` and one of a larger one in
     ``larger/``."""
     from engines.miniature.__main__ import write_data
-    from engines.miniature.config import DOMAINS
-    from engines.miniature.domains import splits
+    from engines.shared.data.miniature import DOMAINS, splits
 
     write_data(
         folder / "data", {domain: splits(domain, {"test": PROBLEMS}, 0) for domain in DOMAINS}
@@ -116,10 +115,10 @@ def ours(folder: Path) -> Callable[[str, int], int]:
     from engines.contract.program import Stop
     from engines.contract.progress import Progress
     from engines.evaluation.config import Config
+    from engines.evaluation.coordinator import Coordinator
     from engines.evaluation.generation import Worker, context_length
-    from engines.evaluation.sample_store import Desk, Model
+    from engines.evaluation.inputs import Inputs, Item, Model
     from engines.evaluation.suite import PLAIN, changed
-    from engines.evaluation.tasks import Item
     from engines.shared.data.problems import make_problem, user
 
     size = {"max_prompt_tokens": len(prompts()[0]), "max_response_tokens": RESPONSE_TOKENS}
@@ -140,26 +139,26 @@ def ours(folder: Path) -> Callable[[str, int], int]:
     model = Model("m", folder / "larger/checkpoints/epoch-1/model", None)
     config = Config.model_validate({"models": "m", "data": "d"})
 
-    def desk_of(kind: str, number: int) -> Desk:
+    def coordinator_of(kind: str, number: int) -> Coordinator:
         out = folder / f"ours-{kind}-{number}"
         out.mkdir()
-        return Desk(config, out, [model], items[kind], Stop(), Progress(out))
+        return Coordinator(Inputs(config, out, [model], items[kind]), Stop(), Progress(out))
 
-    first = desk_of("greedy", -1)
-    sampler = Worker(config, [model], context_length(first), first).load(model)
+    first = coordinator_of("greedy", -1)
+    sampler = Worker(config, [model], context_length(first.inputs), first).load(model)
 
     def one_round(kind: str, number: int) -> int:
         if kind == "swap":
             sampler.load_checkpoint(model.folder)
             return 1
         sampler.llm.reset_prefix_cache()
-        desk = desk_of(kind, number)
-        worker = Worker(config, [model], 0, desk)
+        coordinator = coordinator_of(kind, number)
+        worker = Worker(config, [model], 0, coordinator)
         worker.sampler = sampler
-        worker.send(sampler, desk.take(worker.room))
+        worker.send(sampler, coordinator.take(worker.capacity))
         worker.generate(sampler, 0)
-        desk.close()
-        return desk.tokens
+        coordinator.close()
+        return coordinator.tokens
 
     return one_round
 

@@ -10,9 +10,11 @@ from typing import Any
 from engines.contract.program import Stop
 from engines.contract.progress import Progress
 from engines.evaluation.config import Config
-from engines.evaluation.sample_store import Desk, Model, Portion, Sample, read_lines
+from engines.evaluation.coordinator import Coordinator
+from engines.evaluation.inputs import Inputs, Item, Model
+from engines.evaluation.sample_store import Sample, read_lines
 from engines.evaluation.suite import PLAIN, changed
-from engines.evaluation.tasks import Item
+from engines.evaluation.work_queue import Chunk
 from engines.shared.data.problems import make_problem, user
 
 
@@ -30,30 +32,27 @@ def config_of(**values: Any) -> Config:
     return Config.model_validate({"models": "m", "data": "d", **values})
 
 
-def desk_of(
+def coordinator_of(
     out: Path,
     items: list[Item],
     models: Sequence[str | Model] = ("m",),
     stop: Stop | None = None,
     **values: Any,
-) -> Desk:
-    """The store of samples in ``out``."""
+) -> Coordinator:
+    """A coordinator of the samples in ``out``."""
     out.mkdir(parents=True, exist_ok=True)
-    return Desk(
-        config_of(**values),
-        out,
-        [model if isinstance(model, Model) else Model(model, out, None) for model in models],
-        items,
-        stop or Stop(),
-        Progress(out, keep_until=10**9),
-    )
+    whole_models = [
+        model if isinstance(model, Model) else Model(model, out, None) for model in models
+    ]
+    inputs = Inputs(config_of(**values), out, whole_models, items)
+    return Coordinator(inputs, stop or Stop(), Progress(out, keep_until=10**9))
 
 
-def samples_of(portion: Portion, tokens: int = 5) -> list[Sample]:
+def samples_of(chunk: Chunk, tokens: int = 5) -> list[Sample]:
     """Samples as an engine would give them back."""
     return [
-        Sample(portion.model, index, number, "x", tokens, "stop")
-        for index, number, _ in portion.requests
+        Sample(chunk.model, index, number, "x", tokens, "stop")
+        for index, number, _ in chunk.requests
     ]
 
 

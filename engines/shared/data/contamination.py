@@ -1,4 +1,9 @@
-"""Which files trainings and evaluations read, and which problems are in both."""
+"""Contamination: which problems a training and an evaluation have in common.
+
+In: what the configs of both say of their data. Out: the files they read, and the shared problems by
+task. ``ppo`` refuses to train on test problems with it, and the report names what it finds.
+Problems are compared by what they ask, without regard to case and white space.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +23,11 @@ OTHER_SPLITS = (".train.parquet", ".validation.parquet")
 
 def listed(source: dict[str, str | list[str]]) -> dict[str, list[Path]]:
     """Files of each task of a mapping, in the order of the tasks' names."""
-    return {
-        task: [Path(file) for file in ([named] if isinstance(named, str) else named)]
-        for task, named in sorted(source.items())
-    }
+    paths = {}
+    for task, named in sorted(source.items()):
+        files = [named] if isinstance(named, str) else named
+        paths[task] = [Path(file) for file in files]
+    return paths
 
 
 def data_files(source: Files, split: Literal["train", "validation"]) -> dict[str, list[Path]]:
@@ -42,17 +48,16 @@ def test_files(source: Files) -> list[Path]:
         return [path for paths in listed(source).values() for path in paths]
     if not Path(source).is_dir():
         raise ConfigError(f"test_data: {source} is no folder; give one, or {{task: file}}")
-    found = [
-        path
-        for path in sorted(Path(source).iterdir())
-        if path.name in KNOWN_FILES
-        or (path.suffix == ".parquet" and not path.name.endswith(OTHER_SPLITS))
-    ]
-    if not found:
+    paths = []
+    for path in sorted(Path(source).iterdir()):
+        is_other_split = path.name.endswith(OTHER_SPLITS)
+        if path.name in KNOWN_FILES or (path.suffix == ".parquet" and not is_other_split):
+            paths.append(path)
+    if not paths:
         raise ConfigError(
             f"test_data: {source} has no <task>.test.parquet and none of {', '.join(KNOWN_FILES)}"
         )
-    return found
+    return paths
 
 
 def keys_of(paths: Iterable[Path]) -> set[str]:
@@ -72,13 +77,13 @@ def overlap(training: Files, evaluation: Files) -> dict[str, Any]:
     """How many training problems of each task the evaluation uses too. ConfigError or OSError for
     files that cannot be read."""
     tested = keys_of(test_files(evaluation))
-    tasks = {
-        task: [problem for path in paths for problem in read_problems(path)]
-        for task, paths in data_files(training, "train").items()
-    }
+    tasks: dict[str, list[Problem]] = {}
+    for task, paths in data_files(training, "train").items():
+        tasks[task] = [problem for path in paths for problem in read_problems(path)]
     if not tasks:
         raise ConfigError(f"data: {training} has no <task>.train.parquet")
+    shared = shared_with(tasks, tested)
     return {
         "problems": len(tested),
-        "in_training": {task: len(found) for task, found in shared_with(tasks, tested).items()},
+        "in_training": {task: len(problems) for task, problems in shared.items()},
     }

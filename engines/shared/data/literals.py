@@ -1,5 +1,8 @@
-"""Structures that a file holds as text: JSON, or a Python literal as ``str()`` leaves it. Parsed,
-never evaluated."""
+"""Structures that a file holds as text: JSON, or a Python literal as ``str()`` leaves it.
+
+In: the value of one column of a data file. Out: the structure; ValueError or SyntaxError with what
+is wrong. Text is parsed and never evaluated. ``problems.py`` reads GURU rows with it.
+"""
 
 from __future__ import annotations
 
@@ -51,13 +54,13 @@ def chat_messages(value: Any) -> list[dict[str, str]]:
     becomes the user's message."""
     if isinstance(value, str):
         value = _messages_in(value) or [{"role": "user", "content": value}]
-    if (
-        not isinstance(value, list)
-        or not value
-        or not all(isinstance(part, dict) and {"role", "content"} <= part.keys() for part in value)
-    ):
-        raise ValueError(f"prompt is no list of messages with role and content: {_short(value)}")
-    return value
+    if isinstance(value, list) and value and all(map(_is_message, value)):
+        return value
+    raise ValueError(f"prompt is no list of messages with role and content: {_short(value)}")
+
+
+def _is_message(part: Any) -> bool:
+    return isinstance(part, dict) and {"role", "content"} <= part.keys()
 
 
 def _messages_in(text: str) -> list[dict[str, str]] | None:
@@ -66,36 +69,39 @@ def _messages_in(text: str) -> list[dict[str, str]] | None:
     if not text.lstrip().startswith("["):
         return None
     try:
-        found = literal(text)
+        parsed = literal(text)
     except (ValueError, SyntaxError):
-        if text.lstrip().startswith("[{") and "'role'" in text + text.replace('"', "'"):
+        names_a_role = "'role'" in text or '"role"' in text
+        if text.lstrip().startswith("[{") and names_a_role:
             raise ValueError(
                 f"prompt looks like messages and cannot be parsed: {_short(text)}"
             ) from None
         return None
-    is_messages = (
-        isinstance(found, list)
-        and found
-        and all(isinstance(part, dict) and "role" in part for part in found)
-    )
-    return found if is_messages else None
+    if not isinstance(parsed, list) or not parsed:
+        return None
+    if not all(isinstance(part, dict) and "role" in part for part in parsed):
+        return None
+    return parsed
 
 
 def mapping(value: Any, column: str) -> dict[str, Any]:
     """A column that holds a structure with named parts; missing (None, nan or nothing) is empty."""
-    missing = isinstance(value, str) and value.strip().lower() in ("", "nan", "none", "null")
-    found = None if missing else literal(value)
-    if found is None or found != found:
+    if isinstance(value, str) and value.strip().lower() in ("", "nan", "none", "null"):
         return {}
-    if not isinstance(found, dict):
+    parsed = literal(value)
+    if parsed is None or parsed != parsed:  # nan, which pandas writes for a missing value
+        return {}
+    if not isinstance(parsed, dict):
         raise ValueError(f"{column} is no structure with named parts: {_short(value)}")
-    return found
+    return parsed
 
 
 def flag(value: Any, default: bool) -> bool:
     """A truth value, also as text; ``default`` where it is missing."""
-    if value is None or isinstance(value, bool):
-        return default if value is None else value
+    if value is None:
+        return default
+    if isinstance(value, bool):
+        return value
     known = {
         "true": True,
         "1": True,

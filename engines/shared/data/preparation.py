@@ -1,9 +1,11 @@
 """Prepared data: ``<task>.train|validation|test.parquet`` without a problem in common, and
 ``data.json``, which says what they are.
 
-Light until something is read or written (then pyarrow, never torch). A problem is told by
-``engines.shared.data.problems.content_key``: copies that differ in case and white space alone are
-one problem.
+In: raw files of each task, or the miniature domains; sizes and a seed. Out: the files and their
+manifest, written last. ``orch data prepare`` calls it; the evaluation takes file hashes and folders
+of the Hugging Face hub from here. Light until something is read or written (then pyarrow, never
+torch). A problem is recognised by ``engines.shared.data.problems.content_key``: copies that differ in
+case and white space alone are one problem.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import yaml
 
 from engines.contract.config import ConfigError
 from engines.contract.files import write_json
+from engines.shared.data.miniature import DOMAINS, SIZES, splits
 from engines.shared.data.problems import Problem, content_key, read_problems, write_problems
 
 SPLITS = ("train", "validation", "test")
@@ -56,41 +59,37 @@ def task_files(source: str) -> dict[str, list[Path]]:
         folder = hub_folder(source, ["train/*.parquet"])
     if (folder / "train").is_dir():
         folder = folder / "train"
-    found: dict[str, list[Path]] = {}
+    files: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*__*.parquet")):
-        found.setdefault(path.name.partition("__")[0], []).append(path)
-    if not found:
+        task = path.name.partition("__")[0]
+        files.setdefault(task, []).append(path)
+    if not files:
         raise ConfigError(
             f"{folder}: no <domain>__<data set>.parquet there; name the files of each "
             "task in a .yaml file instead"
         )
-    return found
+    return files
 
 
 def mapped_files(path: Path) -> dict[str, list[Path]]:
     """Files of each task of a YAML mapping; relative ones lie beside it."""
     try:
-        named = yaml.safe_load(path.read_text())
+        mapping = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-    lists = (
-        {task: [files] if isinstance(files, str) else files for task, files in named.items()}
-        if isinstance(named, dict)
-        else {}
-    )
-    for task, files in lists.items():
+    if not isinstance(mapping, dict) or not mapping:
+        raise ConfigError(f"{path}: is no mapping {{task: file or list of files}}")
+    paths: dict[str, list[Path]] = {}
+    for task, named in mapping.items():
+        files = [named] if isinstance(named, str) else named
         if not (isinstance(task, str) and re.fullmatch(r"[\w-]+", task)):
             raise ConfigError(f"{path}: {task!r} cannot name a task; use letters, digits, _ and -")
         if not (isinstance(files, list) and files and all(isinstance(file, str) for file in files)):
             raise ConfigError(
                 f"{path}: task {task}: {files!r} is neither a file nor a list of files"
             )
-    if not lists:
-        raise ConfigError(f"{path}: is no mapping {{task: file or list of files}}")
-    return {
-        task: [path.parent / Path(file).expanduser() for file in files]
-        for task, files in sorted(lists.items())
-    }
+        paths[task] = [path.parent / Path(file).expanduser() for file in files]
+    return dict(sorted(paths.items()))
 
 
 def hub_folder(name: str, patterns: Sequence[str]) -> Path:
@@ -108,6 +107,7 @@ def hub_folder(name: str, patterns: Sequence[str]) -> Path:
             f"{name}: no such folder; to fetch it from the Hugging Face hub run: pip "
             "install huggingface_hub"
         ) from error
+    # For the message alone: the command that fetches the same files on a machine with a network.
     included = " ".join(f"'{pattern}'" for pattern in patterns)
     try:
         return Path(snapshot_download(name, repo_type="dataset", allow_patterns=list(patterns)))
@@ -130,43 +130,42 @@ def split_files(
 ) -> tuple[Parts, dict[str, Dropped]]:
     """Read the raw files and split every task. ConfigError if a task has too few problems.
 
-    A problem's place hangs on the seed and on what it asks alone, not on the order of files or
+    A problem's place depends on the seed and on what it asks alone, not on the order of files or
     rows.
     """
     parts: Parts = {}
     dropped: dict[str, Dropped] = {}
-    kept: dict[str, Problem] = {}
+    first_copies: dict[str, Problem] = {}
     for task in sorted(files):
         dropped[task] = Dropped()
-        own = distinct(
-            (problem for path in files[task] for problem in read_problems(path)),
-            kept,
-            dropped[task],
-        )
+        problems = (problem for path in files[task] for problem in read_problems(path))
+        own = distinct(problems, first_copies, dropped[task])
         if len(own) <= validation + test:
             raise ConfigError(
                 f"task {task}: {len(own)} different problems are too few for {validation} "
                 f"of validation, {test} of test and "
                 "one of training; ask for fewer with --validation and --test"
             )
+        # A shuffle that does not depend on the order of rows: by a hash of seed and content.
         order = sorted(own, key=lambda key: hashlib.sha256(f"{seed}/{key}".encode()).digest())
-        problems = [own[key] for key in order]
+        shuffled = [own[key] for key in order]
         parts[task] = {
-            "train": problems[validation + test :],
-            "validation": problems[test : validation + test],
-            "test": problems[:test],
+            "train": shuffled[validation + test :],
+            "validation": shuffled[test : validation + test],
+            "test": shuffled[:test],
         }
     return parts, dropped
 
 
 def distinct(
-    problems: Iterable[Problem], kept: dict[str, Problem], dropped: Dropped
+    problems: Iterable[Problem], first_copies: dict[str, Problem], dropped: Dropped
 ) -> dict[str, Problem]:
-    """The problems that ``kept`` has not, by content key; adds them to it and counts the others."""
+    """The problems that ``first_copies`` has not, by content key; adds them to it and counts the
+    others as dropped."""
     own: dict[str, Problem] = {}
     for problem in problems:
         key = content_key(problem)
-        first = kept.setdefault(key, problem)
+        first = first_copies.setdefault(key, problem)
         if first is problem:
             own[key] = problem
         else:
@@ -175,17 +174,34 @@ def distinct(
     return own
 
 
+def miniature_sizes(validation: int | None, test: int | None) -> dict[str, int]:
+    """Problems of each split of a miniature domain; None is what the engine ``miniature`` makes if
+    nothing else is said."""
+    sizes = dict(SIZES)
+    if validation is not None:
+        sizes["validation"] = validation
+    if test is not None:
+        sizes["test"] = test
+    return sizes
+
+
+def miniature_parts(sizes: dict[str, int], seed: int) -> Parts:
+    """The problems of the miniature domains. ValueError if a domain has not so many."""
+    return {domain: splits(domain, sizes, seed) for domain in DOMAINS}
+
+
 def check_disjoint(parts: Parts) -> None:
     """ValueError if a problem is in two places. Splitting rules it out; this looks at what is about
     to be written."""
-    place: dict[str, str] = {}
-    for task, splits in parts.items():
-        for split, problems in splits.items():
+    places: dict[str, str] = {}
+    for task, by_split in parts.items():
+        for split, problems in by_split.items():
+            place = f"{task}.{split}"
             for problem in problems:
-                other = place.setdefault(content_key(problem), f"{task}.{split}")
-                if other != f"{task}.{split}":
+                first_place = places.setdefault(content_key(problem), place)
+                if first_place != place:
                     raise ValueError(
-                        f"{problem.prompt[-1]['content']!r} is in {other} and in {task}.{split}"
+                        f"{problem.prompt[-1]['content']!r} is in {first_place} and in {place}"
                     )
 
 
@@ -202,6 +218,25 @@ def prepared(out: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
     ConfigError if it was made otherwise, a file was changed, or files would be overwritten that are
     not ours.
     """
+    manifest = read_manifest(out)
+    if manifest is None:
+        return None
+    before = manifest.get("request", {})
+    if before != request:
+        differences = described_differences(before, request)
+        raise ConfigError(f"{out}: was prepared with {differences}: give another --out")
+    for name, entry in manifest["files"].items():
+        if not (out / name).is_file() or file_hash(out / name) != entry["sha256"]:
+            raise ConfigError(
+                f"{out / name}: is not what was prepared; delete {out / MANIFEST} and the "
+                "files it lists, and prepare again"
+            )
+    return manifest
+
+
+def read_manifest(out: Path) -> dict[str, Any] | None:
+    """The manifest of ``out``; None if nothing is there. ConfigError if it cannot be read, or if
+    there are files without one."""
     try:
         manifest: dict[str, Any] = json.loads((out / MANIFEST).read_text())
     except FileNotFoundError:
@@ -217,23 +252,18 @@ def prepared(out: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
         raise ConfigError(
             f"{out / MANIFEST}: cannot be read: {error}; give another --out"
         ) from error
-    before = manifest.get("request", {})
-    if before != request:
-        keys = sorted(key for key in {*before, *request} if before.get(key) != request.get(key))
-        told = ", ".join(
-            f"{key} {before.get(key)!r} (now {request.get(key)!r})"
-            for key in keys
-            if key != "files"
-        )
-        told = ", ".join(filter(None, (told, "other raw files" if "files" in keys else "")))
-        raise ConfigError(f"{out}: was prepared with {told}: give another --out")
-    for name, entry in manifest["files"].items():
-        if not (out / name).is_file() or file_hash(out / name) != entry["sha256"]:
-            raise ConfigError(
-                f"{out / name}: is not what was prepared; delete {out / MANIFEST} and the "
-                "files it lists, and prepare again"
-            )
     return manifest
+
+
+def described_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """What differs between two requests, in words."""
+    words = []
+    for key in sorted({*before, *now} - {"files"}):
+        if before.get(key) != now.get(key):
+            words.append(f"{key} {before.get(key)!r} (now {now.get(key)!r})")
+    if before.get("files") != now.get("files"):
+        words.append("other raw files")
+    return ", ".join(words)
 
 
 def write_prepared(
@@ -244,15 +274,18 @@ def write_prepared(
     check_disjoint(parts)
     out.mkdir(parents=True, exist_ok=True)
     files: dict[str, dict[str, Any]] = {}
+    # All files are written into a folder of their own first: an error leaves nothing in ``out``.
     with tempfile.TemporaryDirectory(dir=out, prefix=".prepare-") as folder:
-        for task, splits in parts.items():
-            for split in filter(splits.get, SPLITS):
+        for task, by_split in parts.items():
+            for split in SPLITS:
+                if not by_split.get(split):
+                    continue
                 path = Path(folder) / f"{task}.{split}.parquet"
-                write_problems(path, splits[split])
+                write_problems(path, by_split[split])
                 files[path.name] = {
                     "task": task,
                     "split": split,
-                    "problems": len(splits[split]),
+                    "problems": len(by_split[split]),
                     "sha256": file_hash(path),
                 }
         for name in files:
@@ -261,7 +294,7 @@ def write_prepared(
         "schema": 1,
         "request": dict(request),
         "files": files,
-        "dropped": {task: vars(one) for task, one in dropped.items()},
+        "dropped": {task: vars(counts) for task, counts in dropped.items()},
     }
     write_json(out / MANIFEST, manifest)
     return manifest

@@ -1,9 +1,11 @@
-"""Problems with verifiable answers: GURU parquet files, and some benchmarks as their authors
-publish them.
+"""Problems with verifiable answers: GURU parquet files, and benchmarks as their authors publish
+them.
 
-A GURU row has the columns data_source, prompt (chat messages), ability, apply_chat_template,
-reward_model {style, ground_truth} and extra_info; some files in circulation hold them as text
-(``engines.shared.data.literals``), and only source, prompt and reward_model must be there.
+In: a file. Out: its problems, or one line that says which row is wrong and why. Trainings,
+evaluations and the preparation of data read and write problems through here alone. A GURU row has
+the columns data_source, prompt (chat messages), ability, apply_chat_template, reward_model {style,
+ground_truth} and extra_info; some files in circulation hold them as text (``literals.py``), and
+only source, prompt and reward_model must be there.
 """
 
 from __future__ import annotations
@@ -52,17 +54,19 @@ def make_problem(
     extra_info: dict[str, Any] | None = None,
 ) -> Problem:
     """A problem with its id and domain filled in."""
-    messages = tuple({"role": str(m["role"]), "content": str(m["content"])} for m in prompt)
+    messages = tuple(
+        {"role": str(message["role"]), "content": str(message["content"])} for message in prompt
+    )
     key = json.dumps([data_source, messages, ground_truth], sort_keys=True, default=str)
     return Problem(
-        hashlib.sha256(key.encode()).hexdigest()[:16],
-        data_source,
-        data_source.partition("__")[0],
-        messages,
-        ability,
-        apply_chat_template,
-        ground_truth,
-        extra_info or {},
+        item_id=hashlib.sha256(key.encode()).hexdigest()[:16],
+        data_source=data_source,
+        domain=data_source.partition("__")[0],
+        prompt=messages,
+        ability=ability,
+        apply_chat_template=apply_chat_template,
+        ground_truth=ground_truth,
+        extra_info=extra_info or {},
     )
 
 
@@ -75,14 +79,10 @@ def read_problems(path: Path) -> list[Problem]:
     """Problems of a parquet file, or of one of ``KNOWN_FILES``. ConfigError if it is none of
     these."""
     if not path.is_file():
-        near = (
-            sorted(other.name for other in path.parent.glob("*") if other.is_file())[:8]
-            if path.parent.is_dir()
-            else []
-        )
-        raise ConfigError(
-            f"{path}: no such file" + (f"; the folder has {', '.join(near)}" if near else "")
-        )
+        # A folder that is not there has no files either.
+        others = sorted(other.name for other in path.parent.glob("*") if other.is_file())
+        hint = f"; the folder has {', '.join(others[:8])}" if others else ""
+        raise ConfigError(f"{path}: no such file{hint}")
     if path.suffix == ".parquet":
         return list(read_parquet(path))
     if path.name in KNOWN_FILES:
@@ -125,11 +125,13 @@ def problem_of(row: dict[str, Any]) -> Problem:
     """One GURU row as a problem; text that stands for a structure is parsed. ValueError, KeyError
     or SyntaxError if it is none."""
     ability = row.get("ability")
+    if not ability or ability == "nan":
+        ability = ""
     return make_problem(
         row["data_source"],
         chat_messages(row["prompt"]),
         mapping(row["reward_model"], "reward_model")["ground_truth"],
-        ability=ability if ability and ability != "nan" else "",
+        ability=ability,
         apply_chat_template=flag(row.get("apply_chat_template"), default=True),
         extra_info=mapping(row.get("extra_info"), "extra_info"),
     )
@@ -144,9 +146,9 @@ def content_key(problem: Problem) -> str:
     asked = " ".join(
         message["content"] for message in problem.prompt if message["role"] != "system"
     )
-    return hashlib.sha256(
-        " ".join(unicodedata.normalize("NFC", asked).casefold().split()).encode()
-    ).hexdigest()
+    without_case = unicodedata.normalize("NFC", asked).casefold()
+    words = " ".join(without_case.split())
+    return hashlib.sha256(words.encode()).hexdigest()
 
 
 def write_problems(path: Path, problems: Iterable[Problem]) -> None:
@@ -158,10 +160,8 @@ def write_problems(path: Path, problems: Iterable[Problem]) -> None:
     import pyarrow
     import pyarrow.parquet
 
-    text, message = (
-        pyarrow.string(),
-        pyarrow.struct([("role", pyarrow.string()), ("content", pyarrow.string())]),
-    )
+    text = pyarrow.string()
+    message = pyarrow.struct([("role", text), ("content", text)])
     schema = pyarrow.schema(
         [
             ("data_source", text),
@@ -172,17 +172,19 @@ def write_problems(path: Path, problems: Iterable[Problem]) -> None:
             ("extra_info", text),
         ]
     )
-    rows = [
-        {
-            "data_source": p.data_source,
-            "prompt": list(p.prompt),
-            "ability": p.ability,
-            "apply_chat_template": p.apply_chat_template,
-            "reward_model": json.dumps({"style": "rule", "ground_truth": p.ground_truth}),
-            "extra_info": json.dumps(p.extra_info),
-        }
-        for p in problems
-    ]
+    rows = []
+    for problem in problems:
+        reward_model = {"style": "rule", "ground_truth": problem.ground_truth}
+        rows.append(
+            {
+                "data_source": problem.data_source,
+                "prompt": list(problem.prompt),
+                "ability": problem.ability,
+                "apply_chat_template": problem.apply_chat_template,
+                "reward_model": json.dumps(reward_model),
+                "extra_info": json.dumps(problem.extra_info),
+            }
+        )
     temporary = path.with_name(f".{path.name}.tmp")
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), temporary)
     temporary.replace(path)
@@ -201,18 +203,20 @@ def prompt_token_ids(problem: Problem, tokenizer: Any) -> list[int]:
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
     text = problem.prompt[-1]["content"]
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    # The tokenizer may add more special tokens than the first, such as one at the end, which must
+    # not stand between prompt and response.
     first = tokenizer(text)["input_ids"][:1]
-    begins = (
-        tokenizer.bos_token_id is not None
-        and first == [tokenizer.bos_token_id]
-        and ids[:1] != first
-    )
-    return [*first, *ids] if begins else ids
+    adds_beginning = tokenizer.bos_token_id is not None and first == [tokenizer.bos_token_id]
+    if adds_beginning and ids[:1] != first:
+        return [*first, *ids]
+    return ids
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     """The objects of a JSON-lines file, gzipped or not, or of a JSON list."""
-    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    raw = path.read_bytes()
+    if path.suffix == ".gz":
+        raw = gzip.decompress(raw)
     if path.suffix == ".json":
         return list(json.loads(raw))
     return [json.loads(line) for line in raw.decode().splitlines() if line.strip()]

@@ -87,25 +87,24 @@ def prepare_miniature(
 ) -> tuple[dict[str, Any], bool]:
     """Write the six small domains, of the sizes that the engine `miniature` makes if nothing else
     is said."""
-    from engines.miniature.config import DOMAINS, Config
-    from engines.miniature.domains import splits
-    from engines.shared.data.preparation import Dropped, prepared, write_prepared
+    from engines.shared.data.preparation import (
+        Dropped,
+        miniature_parts,
+        miniature_sizes,
+        prepared,
+        write_prepared,
+    )
 
-    default = Config()
-    sizes = {
-        "train": default.train_problems,
-        "validation": default.validation_problems if validation is None else validation,
-        "test": default.test_problems if test is None else test,
-    }
+    sizes = miniature_sizes(validation, test)
     request = {"source": MINIATURE, **sizes, "seed": seed}
     found = prepared(out, request)
     if found:
         return found, True
     try:
-        parts = {domain: splits(domain, sizes, seed) for domain in DOMAINS}
+        parts = miniature_parts(sizes, seed)
     except ValueError as error:
         raise DataError(str(error)) from error
-    return write_prepared(out, request, parts, {domain: Dropped() for domain in DOMAINS}), False
+    return write_prepared(out, request, parts, {domain: Dropped() for domain in parts}), False
 
 
 def counts(manifest: dict[str, Any]) -> Table:

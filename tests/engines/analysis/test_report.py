@@ -273,6 +273,26 @@ def test_a_start_without_an_end_makes_the_sum_a_lower_bound_and_is_named(tmp_pat
     )
 
 
+def test_evaluations_are_compared_by_what_they_say_must_be_equal(tmp_path):
+    inputs = [
+        evaluated(tmp_path, arm, {"math": [1, 0]}, limit=limit, facts={"must_be_equal": said})
+        for arm, limit, said in (("baseline", 7, {"dose": 1}), ("pcgrad", 8, {"dose": 2}))
+    ]
+    with pytest.raises(
+        ConfigError, match=r"not comparable: dose is 1 in evaluate/arm=baseline,seed=0 and 2 in"
+    ):
+        report(tmp_path, inputs)
+
+
+def test_evaluations_that_do_not_say_it_are_compared_by_their_config(tmp_path):
+    inputs = [
+        evaluated(tmp_path, arm, {"math": [1, 0]}, limit=limit, seed=limit)
+        for arm, limit in (("baseline", 7), ("pcgrad", 8))
+    ]
+    with pytest.raises(ConfigError, match=r"not comparable: limit is 7 in \S+ and 8 in"):
+        report(tmp_path, inputs)
+
+
 def test_evaluations_with_other_sampling_are_refused(tmp_path):
     def sampled(arm: str, limit: int) -> dict:
         each = {

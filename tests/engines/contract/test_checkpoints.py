@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from engines.contract import checkpoints
-from engines.contract.config import CheckpointsSource, ConfigError
+from engines.contract.checkpoints import CheckpointsSource
+from engines.contract.config import ConfigError
 
 
 def write(out: Path, epoch: int, reward: float | None = None) -> checkpoints.Checkpoint:
@@ -17,15 +18,14 @@ def write(out: Path, epoch: int, reward: float | None = None) -> checkpoints.Che
         (folder / "model" / "model.safetensors").write_bytes(bytes([epoch % 256]) * 64)
 
     metrics = {} if reward is None else {"validation_reward_mean": reward}
-    return checkpoints.save(
-        out,
-        f"epoch-{epoch:06d}",
-        fill,
+    description = checkpoints.Description(
+        name=f"epoch-{epoch:06d}",
         step=epoch * 3,
         epoch=epoch,
         metrics=metrics,
         rank_by="validation_reward_mean",
     )
+    return checkpoints.save(out, description, fill)
 
 
 def epochs(found: list[checkpoints.Checkpoint]) -> list[int]:
@@ -48,7 +48,11 @@ def test_failing_write_leaves_the_old_checkpoint(tmp_path: Path) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        checkpoints.save(tmp_path, "epoch-000005", fail, step=1, epoch=5, metrics={})
+        checkpoints.save(
+            tmp_path,
+            checkpoints.Description(name="epoch-000005", step=1, epoch=5, metrics={}),
+            fail,
+        )
     assert [c.manifest for c in checkpoints.complete(tmp_path)] == [before]
 
 
@@ -66,15 +70,15 @@ def test_a_config_names_several_checkpoints_or_one_by_its_name_and_not_both(tmp_
     for epoch in (5, 10, 15):
         write(tmp_path, epoch)
     assert epochs(
-        checkpoints.chosen(CheckpointsSource(folder=str(tmp_path), checkpoints="all"))
+        checkpoints.selected_by(CheckpointsSource(folder=str(tmp_path), checkpoints="all"))
     ) == [5, 10, 15]
     assert epochs(
-        checkpoints.chosen(CheckpointsSource(folder=str(tmp_path), checkpoint="epoch-000010"))
+        checkpoints.selected_by(CheckpointsSource(folder=str(tmp_path), checkpoint="epoch-000010"))
     ) == [10]
     again = CheckpointsSource.model_validate(
         CheckpointsSource(folder=str(tmp_path), checkpoint="last").model_dump()
     )  # as a plan keeps it
-    assert epochs(checkpoints.chosen(again)) == [15]
+    assert epochs(checkpoints.selected_by(again)) == [15]
     with pytest.raises(ValidationError, match="keep one of the two"):
         CheckpointsSource(folder=str(tmp_path), checkpoint="last", checkpoints="all")
 

@@ -1,5 +1,6 @@
 """What every engine shares: strict configs, whole files, progress that survives a kill."""
 
+import importlib
 import os
 import signal
 import subprocess
@@ -10,8 +11,16 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import Field
 
-from engines.contract.config import ConfigError, EngineConfig, load_config, same_config
+from engines.contract.config import (
+    DECIDES_NO_RESULT,
+    ConfigError,
+    EngineConfig,
+    keys_that_decide,
+    load_config,
+    same_config,
+)
 from engines.contract.progress import Progress, read_progress
 from engines.contract.results import Row, read_results, write_results
 
@@ -19,6 +28,7 @@ from engines.contract.results import Row, read_results, write_results
 class Config(EngineConfig):
     learning_rate: float
     epochs: int = 3
+    workers: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
 
 
 def load(tmp_path: Path, text: str) -> Config:
@@ -31,19 +41,29 @@ def test_a_state_is_continued_by_a_version_that_knows_one_key_more_and_not_with_
 ) -> None:
     now = Config(learning_rate=0.1)
     same_config(
-        now, {"learning_rate": 0.1}, frozenset(), tmp_path
+        now, {"learning_rate": 0.1}, tmp_path
     )  # made before there were epochs, of which there are 3 by default
-    same_config(now, {"learning_rate": 0.2, "epochs": 3}, frozenset({"learning_rate"}), tmp_path)
+    same_config(now, {"learning_rate": 0.1, "epochs": 3, "workers": 7}, tmp_path)
+    same_config(now, {"learning_rate": 0.1, "workers": "an older version's word"}, tmp_path)
     with pytest.raises(
         ConfigError, match="an older version of the program, which did not keep its config"
     ):
-        same_config(now, "the hash of a config", frozenset(), tmp_path)
+        same_config(now, "the hash of a config", tmp_path)
     with pytest.raises(ConfigError, match=r"another config \(epochs: 4, now 3\); restore it"):
-        same_config(now, {"learning_rate": 0.1, "epochs": 4}, frozenset(), tmp_path)
+        same_config(now, {"learning_rate": 0.1, "epochs": 4, "workers": 7}, tmp_path)
     with pytest.raises(
         ConfigError, match=r"another version of the program \(unknown key 'momentum'"
     ):
-        same_config(now, {"learning_rate": 0.1, "momentum": 0.9}, frozenset(), tmp_path)
+        same_config(now, {"learning_rate": 0.1, "momentum": 0.9}, tmp_path)
+
+
+def test_what_decides_no_result_is_marked_at_the_key_itself() -> None:
+    assert keys_that_decide(Config) == ["learning_rate", "epochs"]
+    for engine in ("ppo", "fsm", "evaluation"):
+        kind = importlib.import_module(f"engines.{engine}").Config
+        free = kind.model_fields.keys() - set(keys_that_decide(kind))
+        assert free, engine
+        assert not free & {"seed", "models", "data", "model", "learning_rate", "temperature"}
 
 
 def test_unknown_key_names_the_nearest(tmp_path: Path) -> None:

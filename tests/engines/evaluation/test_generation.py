@@ -16,10 +16,10 @@ from engines.contract.program import INTERRUPTED, Stop
 from engines.contract.progress import read_progress
 from engines.contract.results import read_results
 from engines.evaluation.generation import Worker, check_weights, context_length
-from engines.evaluation.sample_store import Model
+from engines.evaluation.inputs import Model
 from engines.evaluation.workers import generate_in_processes
 from engines.shared.data.problems import make_problem, user, write_problems
-from tests.support.evaluation import desk_of, item, keys, texts
+from tests.support.evaluation import coordinator_of, item, keys, texts
 from tests.support.paths import ROOT
 
 
@@ -55,11 +55,8 @@ def two_checkpoints(out):
     for epoch in (1, 2):
         checkpoints.save(
             out,
-            f"epoch-{epoch}",
+            checkpoints.Description(name=f"epoch-{epoch}", step=epoch, epoch=epoch, metrics={}),
             lambda folder, seed=epoch: tiny_model(folder / "model", seed),
-            step=epoch,
-            epoch=epoch,
-            metrics={},
         )
     return [Model(c.manifest.name, c.model, c.manifest) for c in checkpoints.complete(out)]
 
@@ -77,9 +74,9 @@ def test_a_model_without_positions_for_the_suite_is_told_so(tmp_path):
     models = two_checkpoints(tmp_path / "train")
     assert (
         context_length(
-            desk_of(
+            coordinator_of(
                 tmp_path / "a", [item("a", max_prompt_tokens=32, max_response_tokens=32)], models
-            )
+            ).inputs
         )
         == 64
     )
@@ -89,9 +86,9 @@ def test_a_model_without_positions_for_the_suite_is_told_so(tmp_path):
         "together ask for 65",
     ):
         context_length(
-            desk_of(
+            coordinator_of(
                 tmp_path / "b", [item("a", max_prompt_tokens=32, max_response_tokens=33)], models
-            )
+            ).inputs
         )
 
 
@@ -120,10 +117,10 @@ def whole(tmp_path_factory):
     """Checkpoints, their samples made without an interruption, and the engine that made them."""
     out = tmp_path_factory.mktemp("whole")
     models = two_checkpoints(out / "train")
-    desk = desk_of(out, ITEMS, models)
-    worker = Worker(desk.config, models, 16, desk)
+    coordinator = coordinator_of(out, ITEMS, models)
+    worker = Worker(coordinator.inputs.config, models, 16, coordinator)
     worker.run()
-    desk.close()
+    coordinator.close()
     return out, models, worker.sampler
 
 
@@ -141,20 +138,20 @@ def test_an_interrupted_generation_continued_is_the_uninterrupted_one_and_checkp
     assert one.keys() == other.keys()
     assert one != other
     for count, seconds in ((5, 0.0), (14, 60.0), (999, 0.0)):
-        desk = desk_of(
+        coordinator = coordinator_of(
             tmp_path, ITEMS, models, stop=StopAfter(tmp_path, count), drain_seconds=seconds
         )
-        worker = Worker(desk.config, models, 16, desk)
+        worker = Worker(coordinator.inputs.config, models, 16, coordinator)
         # which holds the other checkpoint's weights: the first thing to happen is a swap
         worker.sampler = sampler
         worker.run()
-        desk.close()
-        assert not worker.on_the_way
+        coordinator.close()
+        assert not worker.in_engine
         assert not sampler.busy()
-        assert desk.done == len(texts(tmp_path))
+        assert coordinator.done == len(texts(tmp_path))
         if count == 14:  # drained: what was on the way came to its end, and nothing new was begun
-            assert desk.done > 14
-    assert desk.done == desk.total
+            assert coordinator.done > 14
+    assert coordinator.done == coordinator.total
     assert texts(tmp_path) == wanted
     assert set(keys(tmp_path).values()) == {1}
 
@@ -163,9 +160,9 @@ def test_an_interrupted_generation_continued_is_the_uninterrupted_one_and_checkp
 @pytest.mark.timeout(600)
 def test_two_processes_make_the_samples_of_one(whole, tmp_path):
     out, models, _ = whole
-    desk = desk_of(tmp_path, ITEMS, models)
-    generate_in_processes(desk, [None, None])
-    desk.close()
+    coordinator = coordinator_of(tmp_path, ITEMS, models)
+    generate_in_processes(coordinator, [None, None])
+    coordinator.close()
     assert texts(tmp_path) == texts(out)
     assert set(keys(tmp_path).values()) == {1}
 
@@ -179,16 +176,18 @@ def test_a_wrong_checkpoint_in_a_process_of_its_own_is_one_error_and_nothing_is_
     file = next(models[0].folder.glob("*.safetensors"))
     file.write_bytes(file.read_bytes()[:-1] + b"\x01")
     with pytest.raises(ConfigError, match="checkpoint 'epoch-1': weights in"):
-        generate_in_processes(desk_of(tmp_path, ITEMS, models), [None, None])
+        generate_in_processes(coordinator_of(tmp_path, ITEMS, models), [None, None])
 
 
 SHARED = """
 import json, sys
 from pathlib import Path
-from engines.shared.inference import Request, VllmSampler
+from engines.shared.inference import Request, SamplerSettings, VllmSampler
 if __name__ == "__main__":
     folders = [Path(name) for name in sys.argv[1:]]
-    sampler = VllmSampler(folders[0], seed=0, max_model_len=32, tensor_parallel=2, threads=1)
+    sampler = VllmSampler(
+        folders[0], SamplerSettings(seed=0, max_model_len=32, tensor_parallel=2, threads=1)
+    )
     found = []
     for index, folder in enumerate(folders):
         if index:

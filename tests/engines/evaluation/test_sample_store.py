@@ -12,12 +12,13 @@ from engines.contract import checkpoints
 from engines.contract.config import ConfigError
 from engines.contract.progress import read_progress
 from engines.contract.results import write_results
-from engines.evaluation.__main__ import same_as_before, write_prompts
-from engines.evaluation.reuse import take_over
-from engines.evaluation.sample_store import Model, Sample, read_lines
-from engines.evaluation.tasks import Item
+from engines.evaluation.__main__ import write_prompts
+from engines.evaluation.inputs import Inputs, Item, Model
+from engines.evaluation.reuse import check_earlier_samples, take_over
+from engines.evaluation.sample_store import Sample, read_lines
+from engines.evaluation.suite import PLAIN
 from engines.shared.data.problems import make_problem, user
-from tests.support.evaluation import config_of, desk_of, item, keys, samples_of
+from tests.support.evaluation import config_of, coordinator_of, item, keys, samples_of
 
 
 def test_a_torn_last_line_is_cut_and_its_sample_is_made_again(tmp_path):
@@ -32,10 +33,10 @@ def test_a_torn_last_line_is_cut_and_its_sample_is_made_again(tmp_path):
         "finish_reason": "stop",
     }
     path.write_text(json.dumps(whole) + "\n" + '{"item_id": "b", "sa')
-    desk = desk_of(tmp_path, items)
-    assert [(index, number) for index, number, _ in desk.take(9).requests] == [(1, 0)]
+    coordinator = coordinator_of(tmp_path, items)
+    assert [(index, number) for index, number, _ in coordinator.take(9).requests] == [(1, 0)]
     assert path.read_text() == json.dumps(whole) + "\n"
-    assert (desk.done, desk.total) == (1, 2)
+    assert (coordinator.done, coordinator.total) == (1, 2)
 
 
 @settings(max_examples=20, deadline=None)
@@ -43,7 +44,7 @@ def test_a_torn_last_line_is_cut_and_its_sample_is_made_again(tmp_path):
 def test_every_sample_is_made_once_whatever_takes_it_and_however_often_it_is_interrupted(
     tmp_path_factory, data
 ):
-    out = tmp_path_factory.mktemp("desk")
+    out = tmp_path_factory.mktemp("out")
     items = [
         item(
             str(number),
@@ -61,29 +62,31 @@ def test_every_sample_is_made_once_whatever_takes_it_and_however_often_it_is_int
         for number in range(each.samples)
     )
     for _ in range(4):
-        desk = desk_of(out, items, models=("m", "n"))
-        desk.processes = data.draw(st.integers(1, 3))
+        coordinator = coordinator_of(out, items, models=("m", "n"))
+        coordinator.queue.workers = data.draw(st.integers(1, 3))
         for _ in range(data.draw(st.integers(1, 6))):
-            portion = desk.take(data.draw(st.integers(1, 7)))
-            for sample in data.draw(st.permutations(samples_of(portion)))[
+            chunk = coordinator.take(data.draw(st.integers(1, 7)))
+            for sample in data.draw(st.permutations(samples_of(chunk)))[
                 : data.draw(st.integers(0, 7))
             ]:  # the rest is lost
-                desk.give(sample)
-        desk.close()
-    desk = desk_of(out, items, models=("m", "n"))
-    while (portion := desk.take(99)).requests:
-        for sample in samples_of(portion):
-            desk.give(sample)
-    desk.close()
+                coordinator.add(sample)
+        coordinator.close()
+    coordinator = coordinator_of(out, items, models=("m", "n"))
+    while (chunk := coordinator.take(99)).requests:
+        for sample in samples_of(chunk):
+            coordinator.add(sample)
+    coordinator.close()
     assert keys(out) == wanted
 
 
-def test_a_samples_seed_hangs_on_its_problem_and_number_alone(tmp_path):
+def test_a_samples_seed_depends_on_its_problem_and_number_alone(tmp_path):
     items = [item("a", samples_per_prompt=2), item("b", samples_per_prompt=2)]
     seeds = [
         {
             (index, number): request.seed
-            for index, number, request in desk_of(tmp_path / str(turn), part).take(9).requests
+            for index, number, request in coordinator_of(tmp_path / str(turn), part)
+            .take(9)
+            .requests
         }
         for turn, part in enumerate((items, items[::-1]))
     ]
@@ -98,47 +101,49 @@ def test_the_longest_are_sent_first_by_what_the_suite_says_then_by_what_was_seen
         item("c", task="short", expected_tokens=10),
         item("d", task="long", expected_tokens=9000),
     ]
-    desk = desk_of(tmp_path, items, models=("m", "n"))
-    first = desk.take(9)
+    coordinator = coordinator_of(tmp_path, items, models=("m", "n"))
+    first = coordinator.take(9)
     assert [items[index].problem.prompt[-1]["content"] for index, _, _ in first.requests] == [
         "d",
         "b",
         "a",
         "c",
     ]
-    assert first.first
+    assert first.first_of_model
     for sample, tokens in zip(samples_of(first), (50, 40, 7, 800), strict=True):
-        desk.give(Sample(sample.model, sample.item, sample.number, "x", tokens, "stop"))
-    then = desk.take(9)
-    assert (then.model, then.first) == (1, True)
+        coordinator.add(Sample(sample.model, sample.item, sample.number, "x", tokens, "stop"))
+    then = coordinator.take(9)
+    assert (then.model, then.first_of_model) == (1, True)
     assert [items[index].problem.prompt[-1]["content"] for index, _, _ in then.requests] == [
         "c",
         "d",
         "b",
         "a",
     ]
-    desk.close()
+    coordinator.close()
 
 
 def test_several_processes_take_less_and_less_and_go_on_with_the_next_model_without_waiting(
     tmp_path,
 ):
-    desk = desk_of(tmp_path, [item(str(number)) for number in range(40)], models=("m", "n"))
-    desk.processes = 2
+    coordinator = coordinator_of(
+        tmp_path, [item(str(number)) for number in range(40)], models=("m", "n")
+    )
+    coordinator.queue.workers = 2
     sizes = []
-    while (portion := desk.take(100, 0)).requests:
-        sizes.append(len(portion.requests))
+    while (chunk := coordinator.take(100, 0)).requests:
+        sizes.append(len(chunk.requests))
     assert sizes == sorted(sizes, reverse=True)
     assert (sizes[0], sizes[-1], sum(sizes)) == (10, 1, 40)
-    assert desk.take(100).model == 1
+    assert coordinator.take(100).model == 1
 
 
 def test_progress_says_speed_and_how_long_the_rest_takes(tmp_path):
-    desk = desk_of(tmp_path, [item(str(number)) for number in range(4)])
-    desk.began = time.monotonic() - 1000  # a busy machine takes some seconds for what follows
-    for sample in samples_of(desk.take(1), tokens=10_000):
-        desk.give(sample)
-    desk.close()
+    coordinator = coordinator_of(tmp_path, [item(str(number)) for number in range(4)])
+    coordinator.began = time.monotonic() - 1000  # a busy machine takes some seconds
+    for sample in samples_of(coordinator.take(1), tokens=10_000):
+        coordinator.add(sample)
+    coordinator.close()
     line = read_progress(tmp_path)[-1]
     assert (line["step"], line["total"], line["phase"]) == (1, 4, "evaluate")
     assert line["metrics"]["tokens_per_second"] == pytest.approx(10, rel=0.1)
@@ -147,19 +152,43 @@ def test_progress_says_speed_and_how_long_the_rest_takes(tmp_path):
 
 def test_samples_of_other_data_or_settings_are_not_mixed_and_speed_may_change(tmp_path):
     facts = {"math": {"sha256": "1", "settings": {"temperature": 0.0}}}
-    same_as_before(config_of(limit=7), tmp_path, [], facts)  # it died before the first sample
-    same_as_before(config_of(gpus_per_model=1), tmp_path, [], facts)
+    check_earlier_samples(
+        config_of(limit=7), tmp_path, [], facts
+    )  # it died before the first sample
+    check_earlier_samples(config_of(gpus_per_model=1), tmp_path, [], facts)
     (tmp_path / "generations/m").mkdir(parents=True)
     (tmp_path / "generations/m/math.jsonl").write_text("{}\n")
-    same_as_before(config_of(gpus_per_model=2, scoring_workers=3), tmp_path, [], facts)
+    check_earlier_samples(config_of(gpus_per_model=2, scoring_workers=3), tmp_path, [], facts)
     with pytest.raises(
         ConfigError, match=r"other settings \(limit\); put those back, or delete that folder"
     ):
-        same_as_before(config_of(limit=3), tmp_path, [], facts)
+        check_earlier_samples(config_of(limit=3), tmp_path, [], facts)
     with pytest.raises(ConfigError, match="the tasks and their files"):
-        same_as_before(
+        check_earlier_samples(
             config_of(), tmp_path, [], {"math": {"sha256": "2", "settings": {"temperature": 0.0}}}
         )
+
+
+def test_samples_of_an_earlier_version_go_on_and_what_decides_none_of_them_may_change(tmp_path):
+    facts = {"math": {"sha256": "1", "settings": PLAIN.model_dump()}}
+    path = tmp_path / "settings.json"
+    check_earlier_samples(config_of(probe_tolerance=0.05), tmp_path, [], facts)
+    (tmp_path / "generations/m").mkdir(parents=True)
+    (tmp_path / "generations/m/math.jsonl").write_text("{}\n")
+    check_earlier_samples(config_of(probe_tolerance=0.1), tmp_path, [], facts)
+
+    # As version 0.1.0 wrote it, before it knew of a key of the config and of one of the sampling.
+    written = json.loads(path.read_text())
+    for key in ("kv_cache_gb", "reuse", "drain_seconds", "scoring_seconds"):
+        del written[key]
+    del written["the tasks and their files"]["math"][1]["top_p"]
+    path.write_text(json.dumps(written))
+    check_earlier_samples(config_of(), tmp_path, [], facts)
+    assert json.loads(path.read_text())["scoring_seconds"] == 10.0
+
+    path.write_text(json.dumps(written))
+    with pytest.raises(ConfigError, match=r"other settings \(scoring_seconds\); put those back"):
+        check_earlier_samples(config_of(scoring_seconds=20.0), tmp_path, [], facts)
 
 
 def test_samples_of_the_same_weights_files_and_settings_are_taken_over_and_others_are_not(tmp_path):
@@ -173,11 +202,11 @@ def test_samples_of_the_same_weights_files_and_settings_are_taken_over_and_other
     manifest = checkpoints.Manifest(
         name="epoch-1", step=1, epoch=1, format="huggingface", fingerprint="f", metrics={}
     )
-    there = desk_of(
+    there = coordinator_of(
         tmp_path / "there", items, models=[Model("as-called-there", tmp_path, manifest)]
     )
     for sample in samples_of(there.take(3)):
-        there.give(sample)
+        there.add(sample)
     there.close()
     facts = {"math": {"sha256": "s", "settings": {"temperature": 0.5, "metric": "accuracy"}}}
     write_results(
@@ -199,14 +228,11 @@ def test_samples_of_the_same_weights_files_and_settings_are_taken_over_and_other
         out.mkdir(exist_ok=True)
         said = take_over(
             [str(tmp_path / "nowhere"), str(tmp_path / "there"), str(out)],
-            out,
-            [model],
-            items,
+            Inputs(config_of(seed=seed), out, [model], items),
             changed,
-            seed,
             with_,
         )
-        return said, desk_of(out, items, models=[model]).done
+        return said, coordinator_of(out, items, models=[model]).done
 
     said, done = taken("here")
     assert done == 3
@@ -229,7 +255,7 @@ def test_samples_of_the_same_weights_files_and_settings_are_taken_over_and_other
     assert taken(
         "f", model=Model("epoch-1", tmp_path, manifest.model_copy(update={"fingerprint": "g"}))
     ) == ([], 0)
-    rest = desk_of(tmp_path / "here", items, models=[mine])
+    rest = coordinator_of(tmp_path / "here", items, models=[mine])
     assert [each[:2] for each in rest.take(9).requests] == [
         each[:2] for each in there.take(9).requests
     ]

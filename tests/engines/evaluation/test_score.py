@@ -6,9 +6,9 @@ from engines.contract.program import Interrupted, Stop
 from engines.contract.progress import read_progress
 from engines.evaluation.aggregate import rows
 from engines.evaluation.sample_store import Sample, read_lines
-from engines.evaluation.score import score_model
+from engines.evaluation.score import Scoring
 from engines.shared.scoring.registry import answer_text
-from tests.support.evaluation import desk_of, item, samples_of
+from tests.support.evaluation import coordinator_of, item, samples_of
 
 
 def line(item, value, status="ok"):
@@ -28,17 +28,19 @@ def test_scoring_goes_on_where_it_was_stopped_and_unclosed_thinking_is_no_answer
     texts = {"1": "1", "2": "<think> 2", "3": "<think> 4 </think> 3"}
     items = [item(name) for name in texts]
     stop = Stop()
-    desk = desk_of(tmp_path, items, stop=stop)
-    for sample in samples_of(desk.take(9)):
-        desk.give(
+    coordinator = coordinator_of(tmp_path, items, stop=stop)
+    for sample in samples_of(coordinator.take(9)):
+        coordinator.add(
             Sample(0, sample.item, 0, texts[items[sample.item].problem.ground_truth], 3, "stop")
         )
-    desk.close()
+    coordinator.close()
+    scoring = Scoring(coordinator.inputs, coordinator.store, stop, coordinator.progress)
+    model = coordinator.inputs.models[0]
     stop.requested = True
     with pytest.raises(Interrupted, match="0 of 3 of 'm' are scored"):
-        score_model(desk, desk.models[0], 3)
+        scoring.score(model, 3)
     stop.requested = False
-    lines = {line["item_id"]: line for line in score_model(desk, desk.models[0], 3)}
+    lines = {line["item_id"]: line for line in scoring.score(model, 3)}
     found = [
         (lines[each.problem.item_id]["value"], lines[each.problem.item_id]["status"])
         for each in items
@@ -46,7 +48,7 @@ def test_scoring_goes_on_where_it_was_stopped_and_unclosed_thinking_is_no_answer
     assert found == [(1.0, "ok"), (0.0, "no_answer"), (1.0, "ok")]
     assert read_progress(tmp_path)[-1]["step"] == 6
     stop.requested = True
-    assert score_model(desk, desk.models[0], 3) == read_lines(tmp_path / "scores" / "m.jsonl")
+    assert scoring.score(model, 3) == read_lines(tmp_path / "scores" / "m.jsonl")
 
 
 def test_errors_are_left_out_of_the_mean_and_a_task_of_errors_has_a_reason():

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from engines.contract.config import ConfigError
-from engines.evaluation.aggregate import over_suite, pass_at_k, passes, rows
+from engines.evaluation.aggregate import over_suite, pass_at_k, pass_at_k_rows, rows
 from engines.evaluation.config import Config
+from engines.evaluation.inputs import read_items, remarks, task_files
 from engines.evaluation.suite import load_suite
-from engines.evaluation.tasks import read_items, remarks, task_files
 from engines.shared.data.preparation import file_hash
 from engines.shared.data.problems import make_problem, prompt_token_ids, user, write_problems
 from tests.support.paths import ROOT
@@ -321,7 +321,7 @@ def test_a_data_set_of_the_hub_is_read_from_this_machines_cache(tmp_path: Path) 
     write_rows(cached / "snapshots" / "abc" / "online_eval" / "math__math_500.parquet", 2)
     code = (
         "import sys; from engines.evaluation import Config; from "
-        "engines.evaluation.tasks import task_files; from engines.contract.config import "
+        "engines.evaluation.inputs import task_files; from engines.contract.config import "
         "ConfigError\ntry: print(task_files(Config(models='m', data=sys.argv[1], "
         "suite='guru-online', tasks=['math']))[0].path)\n"
         "except ConfigError as error: print(error)"
@@ -448,7 +448,7 @@ def test_pass_at_k_doubles_up_to_the_samples_and_leaves_out_what_has_no_score() 
     lines = [scored("a", "p", value) for value in (1.0, 0.5, 0.0, 0.0)] + [
         scored("a", "q", value) for value in (1.0, None, 1.0, 1.0)
     ]
-    found = {row.axes["k"]: (row.value, row.n) for row in passes(lines, {"task": "a"})}
+    found = {row.axes["k"]: (row.value, row.n) for row in pass_at_k_rows(lines, {"task": "a"})}
     assert found == {2: (pytest.approx(0.5), 1), 4: (1.0, 1)}
     assert not [row for row in rows(lines, {"a": "math"}, {}) if row.metric == "pass_at_k"]
     assert [

@@ -10,38 +10,44 @@ import pytest
 
 from engines.contract.config import ConfigError
 from engines.evaluation.sample_store import Sample, read_lines
-from engines.evaluation.workers import Pipe, generate_in_processes, gpu_groups, serve, tell
-from tests.support.evaluation import desk_of, item, keys, samples_of, texts
+from engines.evaluation.workers import (
+    RemoteCoordinator,
+    ask_to_stop,
+    generate_in_processes,
+    gpu_groups,
+    serve,
+)
+from tests.support.evaluation import coordinator_of, item, keys, samples_of, texts
 
 
 def hand_in(connection):
     """What a generating process does, without an engine: waits for the word to stop before it hands
     in the rest."""
-    pipe = Pipe(connection)
-    pipe.ready()
-    portion = pipe.take(3)
-    for sample in samples_of(portion)[:2]:
-        pipe.give(sample)
-    while not pipe.stopping():
+    pipe = RemoteCoordinator(connection)
+    pipe.engine_started()
+    chunk = pipe.take(3)
+    for sample in samples_of(chunk)[:2]:
+        pipe.add(sample)
+    while not pipe.stop_requested():
         time.sleep(0.01)
-    pipe.give(samples_of(portion)[2])
+    pipe.add(samples_of(chunk)[2])
     assert not pipe.take(3).requests
 
 
 def test_a_process_is_told_to_stop_hands_in_what_it_has_and_gets_no_more(tmp_path):
-    desk = desk_of(tmp_path, [item(str(number)) for number in range(9)])
+    coordinator = coordinator_of(tmp_path, [item(str(number)) for number in range(9)])
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=hand_in, args=(theirs,))
     process.start()
     theirs.close()
     live = {ours: process}
     while live:
-        serve(desk, ours, live)
-        if desk.done == 2 and not desk.stop.requested:
-            desk.stop.requested = True
-            tell(ours)
-    assert (process.exitcode, desk.done) == (0, 3)
-    desk.close()
+        serve(coordinator, ours, live)
+        if coordinator.done == 2 and not coordinator.stop.requested:
+            coordinator.stop.requested = True
+            ask_to_stop(ours)
+    assert (process.exitcode, coordinator.done) == (0, 3)
+    coordinator.close()
     assert len(texts(tmp_path)) == 3
 
 
@@ -56,13 +62,13 @@ def make_slowly(connection, config, models, length):
     (place / str(os.getpid())).touch()
     while len(list(place.iterdir())) < count:  # none is done before the last has started
         time.sleep(0.01)
-    pipe = Pipe(connection)
-    pipe.ready()
-    while not pipe.stopping() and (portion := pipe.take(2)).requests:
-        for index, number, _ in portion.requests:
+    pipe = RemoteCoordinator(connection)
+    pipe.engine_started()
+    while not pipe.stop_requested() and (chunk := pipe.take(2)).requests:
+        for index, number, _ in chunk.requests:
             time.sleep(0.02)
-            pipe.give(Sample(portion.model, index, number, str(SEEN), 1, "stop"))
-            if pipe.stopping():
+            pipe.add(Sample(chunk.model, index, number, str(SEEN), 1, "stop"))
+            if pipe.stop_requested():
                 break
 
 
@@ -74,20 +80,20 @@ def test_processes_of_one_queue_each_see_their_gpus_stop_when_told_and_others_go
     monkeypatch.setenv("GATHER_AT", str(tmp_path / "gathered"))
     monkeypatch.setenv("GATHER", "3")
     items = [item(str(number), rows=4, temperature=1.0) for number in range(25)]
-    desk = desk_of(tmp_path, items, models=("m", "n"))
-    give = desk.give
+    coordinator = coordinator_of(tmp_path, items, models=("m", "n"))
+    add = coordinator.add
 
-    def give_and_stop(sample):
-        give(sample)
-        desk.stop.requested = desk.done >= 60
+    def add_and_stop(sample):
+        add(sample)
+        coordinator.stop.requested = coordinator.done >= 60
 
-    desk.give = give_and_stop
-    generate_in_processes(desk, gpu_groups(2), make_slowly)
-    desk.close()
-    assert 60 <= desk.done < 120
+    coordinator.add = add_and_stop
+    generate_in_processes(coordinator, gpu_groups(2), make_slowly)
+    coordinator.close()
+    assert 60 <= coordinator.done < 120
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "4,5,6,7,8,9"
-    again = desk_of(tmp_path, items, models=("m", "n"))
-    assert again.done == desk.done
+    again = coordinator_of(tmp_path, items, models=("m", "n"))
+    assert again.done == coordinator.done
     monkeypatch.setenv("GATHER", "5")
     generate_in_processes(again, gpu_groups(3), make_slowly)
     again.close()
@@ -103,20 +109,20 @@ def test_processes_of_one_queue_each_see_their_gpus_stop_when_told_and_others_go
 
 def crash(connection):
     """A generating process that dies."""
-    Pipe(connection).ready()
+    RemoteCoordinator(connection).engine_started()
     os._exit(7)
 
 
 def test_a_process_that_dies_is_an_error_with_its_exit_code(tmp_path):
-    desk = desk_of(tmp_path, [item("a")])
+    coordinator = coordinator_of(tmp_path, [item("a")])
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
     process = multiprocessing.get_context("spawn").Process(target=crash, args=(theirs,))
     process.start()
     theirs.close()
     live = {ours: process}
-    serve(desk, ours, live)  # that it is ready
+    serve(coordinator, ours, live)  # that it is ready
     with pytest.raises(RuntimeError, match="a generating process died \\(exit code 7\\)"):
-        serve(desk, ours, live)
+        serve(coordinator, ours, live)
     assert live == {}
 
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from engines.contract import checkpoints
-from engines.contract.config import CheckpointSource, ConfigError
+from engines.contract.checkpoints import CheckpointSource
+from engines.contract.config import ConfigError
 from engines.contract.program import Stop
 from engines.contract.progress import read_progress
 from engines.contract.results import Row, read_results

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from engines.contract import checkpoints
 from engines.contract.config import ConfigError
-from engines.miniature.domains import GENERATORS, splits
+from engines.shared.data.miniature import GENERATORS, splits
 from engines.shared.data.problems import (
     make_problem,
     problem_of,

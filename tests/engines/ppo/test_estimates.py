@@ -20,6 +20,8 @@ from engines.ppo.estimates import (
     UTILISATION,
     Machine,
     checkpoint_bytes,
+    checkpoints_gb,
+    estimate,
     first_gpu,
     look_at,
     memory_plan,
@@ -115,7 +117,7 @@ def test_adapters_of_qwen_7b_take_a_hundredth_of_what_training_it_whole_takes() 
         80.7e6 / QWEN_7B.parameters, rel=1e-3
     )
     assert adapters["weights, bfloat16"][0] == whole["weights, float32"][0] / 2
-    assert config(lora={"rank": 32}).checkpoints_gb(QWEN_7B) < config().checkpoints_gb(QWEN_7B)
+    assert checkpoints_gb(config(lora={"rank": 32}), QWEN_7B) < checkpoints_gb(config(), QWEN_7B)
 
 
 def saved_bytes(
@@ -352,7 +354,7 @@ def test_the_estimate_is_the_arithmetic_of_the_config_and_says_how_often_the_lim
     )
     tokens = 30 * 63 * 2 * 8 * 8 * 4096
     hours = 8 * 7e9 * tokens / (312e12 * UTILISATION * 2) / 3600
-    said = own.estimate(2, 720)
+    said = estimate(own, 2, 720)
     assert said is not None
     assert f"at most 1,890 steps, {tokens:.2g} tokens" in said
     assert f"{hours:,.0f} hours of updates on 2 A100" in said
@@ -361,12 +363,12 @@ def test_the_estimate_is_the_arithmetic_of_the_config_and_says_how_often_the_lim
     )
     assert "every task" not in said
     assert "for every task (the training data are not there yet)" in (
-        own.model_copy(update={"data": "nowhere"}).estimate(2, 720) or ""
+        estimate(own.model_copy(update={"data": "nowhere"}), 2, 720) or ""
     )
-    assert "time limit" not in (own.estimate(2, 100_000) or "")
+    assert "time limit" not in (estimate(own, 2, 100_000) or "")
     for changed in ({"steps_per_epoch": None}, {"model": "a/model-without-a-size"}):
-        assert own.model_copy(update=changed).estimate(2, 720) is None
-    assert own.estimate(0, 720) is None
+        assert estimate(own.model_copy(update=changed), 2, 720) is None
+    assert estimate(own, 0, 720) is None
 
 
 def test_a_sampler_that_sleeps_leaves_the_gpu_to_the_update_and_a_critic_needs_as_much_as_the_policy() -> (

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from engines.ppo.config import Config
+from engines.ppo.estimates import disk_gb
 from engines.ppo.model_size import counted, from_shapes, model_size
 
 QWEN_7B = {
@@ -77,9 +78,9 @@ def test_the_disk_that_a_training_asks_for_is_what_its_checkpoints_take(tmp_path
     )
     # Ten, one being written, a state to continue from; two of the kept ones with their optimizer's
     # state.
-    assert config.disk_gb() == pytest.approx((12 * 4 + 4 * 8) * 7.615616512)
+    assert disk_gb(config) == pytest.approx((12 * 4 + 4 * 8) * 7.615616512)
     short = config.model_copy(update={"epochs": 6})
-    assert short.disk_gb() == pytest.approx(
+    assert disk_gb(short) == pytest.approx(
         (3 * 4 + 3 * 8) * 7.615616512
     )  # a run makes no more than it has time for
-    assert Config(model="nobody/knows-it", data="d", validation_data="d").disk_gb() is None
+    assert disk_gb(Config(model="nobody/knows-it", data="d", validation_data="d")) is None

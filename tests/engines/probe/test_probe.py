@@ -10,7 +10,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.contract.config import CheckpointsSource, ConfigError
+from engines.contract.checkpoints import CheckpointsSource
+from engines.contract.config import ConfigError
 from engines.contract.program import Stop
 from engines.contract.results import read_results
 from engines.fsm.config import Config as Training

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from pydantic import Field, model_validator
 from rich.console import Console
 
-from engines.contract.config import CheckpointSource, EngineConfig, ResultSource
+from engines.contract.checkpoints import CheckpointSource
+from engines.contract.config import EngineConfig
+from engines.contract.results import ResultSource
 from jobs.stages import fill, folder_names, identity, points
 from orchestrator.description.engine_config import validate, wants_results
 from orchestrator.description.stage_reader import read_stage

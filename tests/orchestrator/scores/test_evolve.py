@@ -49,15 +49,14 @@ def weights(folder: Path, seed: int, *, described: bool = True) -> Path:
 
 
 def save(out: Path, epoch: int, seed: int, value: float = 0.0) -> None:
-    checkpoints.save(
-        out,
-        f"epoch-{epoch:06d}",
-        lambda folder: weights(folder / "model", seed) and None,
+    description = checkpoints.Description(
+        name=f"epoch-{epoch:06d}",
         step=2 * epoch,
         epoch=epoch,
         metrics={"validation_reward_mean": value},
         rank_by="validation_reward_mean",
     )
+    checkpoints.save(out, description, lambda folder: weights(folder / "model", seed) and None)
 
 
 def training_run(

@@ -156,9 +156,9 @@ def test_miniature_files_are_those_of_the_engine_and_a_training_can_read_them(
     tmp_path: Path,
 ) -> None:
     from engines.miniature.__main__ import write_data
-    from engines.miniature.config import DOMAINS, Config
-    from engines.miniature.domains import splits
+    from engines.miniature.config import Config
     from engines.shared.data.contamination import data_files
+    from engines.shared.data.miniature import DOMAINS, splits
 
     done = orch(None, "data", "prepare", "miniature", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
@@ -210,7 +210,7 @@ def test_too_few_problems_are_one_line(tmp_path: Path) -> None:
     test=st.integers(0, 6),
     seed=st.integers(0, 9),
 )
-def test_a_problems_place_hangs_on_seed_and_content_alone(
+def test_a_problems_place_depends_on_seed_and_content_alone(
     tmp_path_factory: pytest.TempPathFactory,
     order: list[int],
     cut: int,

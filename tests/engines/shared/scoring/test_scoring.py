@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.contract.config import ConfigError
-from engines.miniature.domains import GENERATORS, problem
+from engines.shared.data.miniature import GENERATORS, problem
 from engines.shared.data.problems import Problem, make_problem, read_problems, user
 from engines.shared.sandbox import execution
 from engines.shared.scoring.pool import ScoringPool
@@ -148,9 +148,9 @@ def test_an_evaluation_scores_by_the_version_that_its_config_names(
     from engines.contract.program import Stop
     from engines.contract.progress import Progress
     from engines.evaluation.config import Config
-    from engines.evaluation.sample_store import Desk, Model
-    from engines.evaluation.score import score_model
-    from engines.evaluation.tasks import Item
+    from engines.evaluation.inputs import Inputs, Item, Model
+    from engines.evaluation.sample_store import SampleStore
+    from engines.evaluation.score import Scoring
 
     task = make_problem("table__finqa", user("?"), "0.075")
     folder = tmp_path / "generations" / "model"
@@ -165,7 +165,7 @@ def test_an_evaluation_scores_by_the_version_that_its_config_names(
     (folder / "finqa.jsonl").write_text(json.dumps(line) + "\n")
     config = Config.model_validate({"models": "m", "data": "d", "scoring": version})
     model = Model("model", tmp_path, None)
-    desk = Desk(
-        config, tmp_path, [model], [Item("finqa", task, (1,), "table")], Stop(), Progress(tmp_path)
-    )
-    assert [line["value"] for line in score_model(desk, model, 1)] == [value]
+    inputs = Inputs(config, tmp_path, [model], [Item("finqa", task, (1,), "table")])
+    store = SampleStore(tmp_path, inputs.models, inputs.items)
+    scoring = Scoring(inputs, store, Stop(), Progress(tmp_path))
+    assert [line["value"] for line in scoring.score(model, 1)] == [value]

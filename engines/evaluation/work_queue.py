@@ -1,0 +1,167 @@
+"""Which samples are missing, and in which order they are made.
+
+In: models, problems, and the samples on disk. Out: chunks of requests for an engine, one model at a
+time, the longest responses first, so that no engine is left alone with a long response at the end.
+``Coordinator`` asks it on behalf of the workers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from engines.evaluation.inputs import Inputs, Item, Model
+from engines.evaluation.sample_store import Sample, SampleStore
+from engines.shared.inference import Request, sample_seed
+
+
+class Missing(NamedTuple):
+    """A sample that is to be made."""
+
+    item: int
+    """Index of the problem."""
+    number: int
+    """Number of the sample among those of the problem."""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Samples of one model that a worker is to make next; without requests, there are none for it
+    now."""
+
+    model: int = 0
+    """Index of the model."""
+    requests: tuple[tuple[int, int, Request], ...] = ()
+    """(index of the problem, number of the sample, what to send)."""
+    first_of_model: bool = False
+    """No worker has loaded this model before: its files are to be checked."""
+
+
+@dataclass
+class Total:
+    """Tokens and number of responses seen so far."""
+
+    tokens: int = 0
+    responses: int = 0
+
+
+class ResponseLengths:
+    """How long a response is expected to be, in tokens: the mean of those seen for the problem,
+    else for its task, else what the suite says."""
+
+    def __init__(self) -> None:
+        self.by_item: defaultdict[tuple[str, str], Total] = defaultdict(Total)
+        self.by_task: defaultdict[str, Total] = defaultdict(Total)
+
+    def add(self, task: str, item_id: str, tokens: int) -> None:
+        """Count one response that was seen."""
+        for total in (self.by_item[task, item_id], self.by_task[task]):
+            total.tokens += tokens
+            total.responses += 1
+
+    def of_item(self, item: Item) -> float:
+        """The expected length of a response to one problem."""
+        seen = self.by_item.get((item.task, item.problem.item_id))
+        return seen.tokens / seen.responses if seen else self.of_task(item)
+
+    def of_task(self, item: Item) -> float:
+        """The expected length of a response to any problem of the item's task."""
+        seen = self.by_task.get(item.task)
+        if seen:
+            return seen.tokens / seen.responses
+        return float(item.settings.expected_tokens or item.settings.max_response_tokens)
+
+
+class WorkQueue:
+    """The missing samples of every model.
+
+    Samples are numbered per problem. A sample's seed depends on the config's seed, its problem and
+    its number alone, so neither the number of workers nor an interruption decides what is drawn.
+    """
+
+    def __init__(self, inputs: Inputs, store: SampleStore) -> None:
+        self.items, self.seed = inputs.items, inputs.config.seed
+        self.workers = 1
+        self.lengths = ResponseLengths()
+        self.missing = [self._missing_of(model, store) for model in inputs.models]
+        self.started_models: set[int] = set()
+        self.total = inputs.samples
+        self.not_on_disk = Counter(
+            self.items[sample.item].task for missing in self.missing for sample in missing
+        )
+        """Samples of each task that are missing or being made."""
+
+    def _missing_of(self, model: Model, store: SampleStore) -> list[Missing]:
+        on_disk = set()
+        for line in store.lines(model):
+            on_disk.add((line["task"], line["item_id"], line["sample"]))
+            self.lengths.add(line["task"], line["item_id"], line["tokens"])
+        missing = []
+        for index, item in enumerate(self.items):
+            for number in range(item.samples):
+                if (item.task, item.problem.item_id, number) not in on_disk:
+                    missing.append(Missing(index, number))
+        return missing
+
+    @property
+    def done(self) -> int:
+        """Samples on disk."""
+        return self.total - sum(self.not_on_disk.values())
+
+    def take(self, limit: int, model: int | None = None) -> Chunk:
+        """Up to ``limit`` samples that no worker has, those with the longest responses first.
+
+        They are of ``model`` if it is given, else of the first model that has some. Of several
+        workers each takes less and less as the end comes near, so that they end together.
+        """
+        if model is None:
+            model = self._first_model_with_work()
+        if model is None or not self.missing[model]:
+            return Chunk()
+        missing = self.missing[model]
+        first_of_model = model not in self.started_models
+        if first_of_model:
+            self.started_models.add(model)
+            # Sorted only now: the lengths seen with the models before decide the order. Samples
+            # are taken from the end.
+            missing.sort(key=lambda sample: self.lengths.of_item(self.items[sample.item]))
+        if self.workers > 1:
+            half_of_my_share = -(-len(missing) // (2 * self.workers))
+            limit = min(limit, half_of_my_share)
+        taken = [missing.pop() for _ in range(min(limit, len(missing)))]
+        requests = tuple((item, number, self.request(item, number)) for item, number in taken)
+        return Chunk(model, requests, first_of_model)
+
+    def _first_model_with_work(self) -> int | None:
+        for model, missing in enumerate(self.missing):
+            if missing:
+                return model
+        return None
+
+    def request(self, index: int, number: int) -> Request:
+        """What to send to the engine for one sample."""
+        item = self.items[index]
+        return Request(
+            item.token_ids,
+            1,
+            sample_seed(self.seed, item.problem.item_id, number),
+            item.settings.temperature,
+            item.settings.max_response_tokens,
+            item.settings.top_p,
+            logprobs=False,
+        )
+
+    def finish(self, sample: Sample) -> None:
+        """Count a sample that is on disk now."""
+        item = self.items[sample.item]
+        self.lengths.add(item.task, item.problem.item_id, sample.tokens)
+        self.not_on_disk[item.task] -= 1
+
+    def expected_tokens(self) -> float:
+        """Tokens that the samples not on disk will have, by what was seen of their tasks."""
+        total = 0.0
+        for task, count in self.not_on_disk.items():
+            any_item = next(item for item in self.items if item.task == task)
+            total += count * self.lengths.of_task(any_item)
+        return total
