@@ -94,7 +94,8 @@ class Rank:
 
         from engines.ppo.resume import base_model
         from engines.ppo.update.critic import Critic
-        from engines.ppo.update.policy import Policy, load_model
+        from engines.ppo.update.load import load_model
+        from engines.ppo.update.policy import Policy
 
         config = self.config
         # Shards are cut from whole parameters, which a GPU may not hold: they are loaded into host

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from engines.contract.config import ConfigError
 from engines.ppo.config import Config
 from engines.ppo.data.task_sampler import Group
 from engines.ppo.update.batch import (
@@ -24,6 +23,7 @@ from engines.ppo.update.batch import (
     sequences_to_train,
 )
 from engines.ppo.update.critic import Critic
+from engines.ppo.update.load import check_model
 from engines.ppo.update.logprobs import Scorer
 from engines.ppo.update.lora import ADAPTER, LoraLinear, adapt, adapters_off
 from engines.ppo.update.losses import divergence, masked_sum, policy_loss
@@ -33,31 +33,6 @@ from engines.shared.inference import sample_seed
 
 TaskGradients = tuple[list[torch.Tensor], list[list[torch.Tensor]], dict[str, float]]
 """The whole gradient, each task's share of it, metrics."""
-
-
-def load_model(folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Any:
-    """The causal language model of a Hugging Face folder."""
-    from transformers import AutoModelForCausalLM
-
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(
-        device
-    )
-
-
-def check_model(model: Any, config: Config) -> None:
-    """ConfigError for a model whose probabilities trainer and sampler would compute differently."""
-    for name, module in model.named_modules():
-        if isinstance(module, torch.nn.Dropout) and module.p > 0:
-            raise ConfigError(
-                f"model: {name} has dropout; trainer and sampler would compute "
-                "different probabilities"
-            )
-    window = getattr(model.config, "sliding_window", None)
-    if window is not None and window < config.max_prompt_tokens + config.max_response_tokens:
-        raise ConfigError(
-            f"model: attends to the last {window} tokens only; lower "
-            "max_prompt_tokens + max_response_tokens to that"
-        )
 
 
 class Policy:
