@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from engines.contract import checkpoints
-from engines.contract.results import Row, write_results
+from engines.contract.results import Row
 from engines.fsm.accuracy import judge
 from engines.fsm.config import Config, Member
 from engines.fsm.resume import Point, label, member_folder
@@ -90,46 +90,44 @@ def best_weights(config: Config, out: Path, point: Point) -> Parameters:
     }
 
 
-def write(
-    config: Config, out: Path, data: Data, model: Model, point: Point, seconds: float, graphed: bool
-) -> None:
-    """Judge the best and the last weights of every model on the test machines, and write the
-    results."""
+def result_rows(config: Config, out: Path, data: Data, model: Model, point: Point) -> list[Row]:
+    """Judge the best and the last weights of every model on the test machines."""
     order = fixed_order(data.test, config.data_set, "test")
     store = Store(data.test, point.losses.device)
-    rows, top = what_is_known(config, data, order)
+    rows, ceiling = what_is_known(config, data, order)
     for name, weights in (("best", best_weights(config, out, point)), ("last", point.flat.named())):
         right = judge(model, weights, store, order)
         for index, member in enumerate(config.members):
             axes: Axes = {**member_axes(member, config), "checkpoint": name}
             broken = point.diverged.get(label(member, config))
             if broken:
-                rows.append(
-                    Row(
-                        metric="test_accuracy",
-                        value=None,
-                        n=len(data.test),
-                        axes=axes,
-                        error=broken,
-                    )
-                )
+                n = len(data.test)
+                rows.append(Row(metric="test_accuracy", value=None, n=n, axes=axes, error=broken))
                 continue
-            row = accuracy_row("test_accuracy", right[index], axes)
-            share = Row(
-                metric="ceiling_share",
-                value=(row.value or 0.0) / top,
-                n=row.n,
-                axes=axes,
-                spread=None if row.spread is None else row.spread / top,
-            )
-            rows += [
-                row,
-                share,
-                *(by_position("test_accuracy", right[index], axes) if name == "best" else []),
-            ]
+            accuracy = accuracy_row("test_accuracy", right[index], axes)
+            rows += [accuracy, ceiling_share(accuracy, ceiling)]
+            if name == "best":
+                rows += by_position("test_accuracy", right[index], axes)
     parameters = count(config.model, config.data_set.machines.states)
     rows.append(Row(metric="parameters", value=float(parameters), n=1))
-    facts: dict[str, Any] = {
+    return rows
+
+
+def ceiling_share(accuracy: Row, ceiling: float) -> Row:
+    """An accuracy as a share of what the exact predictor reaches."""
+    assert accuracy.value is not None
+    return Row(
+        metric="ceiling_share",
+        value=accuracy.value / ceiling,
+        n=accuracy.n,
+        axes=accuracy.axes,
+        spread=None if accuracy.spread is None else accuracy.spread / ceiling,
+    )
+
+
+def facts(config: Config, data: Data, model: Model, point: Point) -> dict[str, Any]:
+    """What a report says of a training beside its rows."""
+    return {
         "architecture": config.model.model_dump(),
         "machines": config.data_set.machines.model_dump(),
         "data": data.key,
@@ -137,7 +135,5 @@ def write(
         "steps": point.step,
         "device": str(point.losses.device),
         "backend": "stacked" if model.stacked else "fused",
-        "cuda_graph": graphed,
         "versions": {"torch": torch.__version__},
     }
-    write_results(out, "fsm", config, rows, seconds, facts)

@@ -12,10 +12,11 @@ import torch
 from engines.contract.config import ConfigError
 from engines.contract.program import Interrupted, Stop
 from engines.contract.progress import Progress
+from engines.contract.results import write_results
 from engines.fsm.accuracy import judge
 from engines.fsm.config import Config
 from engines.fsm.cuda_graphs import own_stream, record
-from engines.fsm.results import write
+from engines.fsm.results import facts, result_rows
 from engines.fsm.resume import RANK_BY, Point, find_start, label, publish, save_state
 from engines.fsm.step import Epoch, Setting, Stepper
 from engines.shared.automata.batches import Store
@@ -113,15 +114,10 @@ def train(config: Config, out: Path, stop: Stop) -> None:
     with own_stream(setting.store.device):
         while point.step < config.epochs * setting.steps_per_epoch:
             train_epoch(stepper, out, progress, stop)
-    write(
-        config,
-        out,
-        setting.data,
-        setting.model,
-        point,
-        time.monotonic() - started,
-        stepper.replay is not None,
-    )
+    rows = result_rows(config, out, setting.data, setting.model, point)
+    known = facts(config, setting.data, setting.model, point)
+    known["cuda_graph"] = stepper.replay is not None
+    write_results(out, "fsm", config, rows, time.monotonic() - started, known)
 
 
 def train_epoch(stepper: Stepper, out: Path, progress: Progress, stop: Stop) -> None:

@@ -14,30 +14,16 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from engines.contract.checkpoints import CheckpointSource
 from engines.contract.config import ConfigError
 from engines.ppo.config import KEEP_STATES, Config
+from engines.ppo.memory import Machine, least_cache, memory_plan, sums
 from engines.ppo.model_size import ModelSize, adapter_parameters, model_folder, model_size
 from engines.ppo.watchdogs import memory
 from engines.shared.data.contamination import data_files
-
-LOGIT_ROWS = 2048
-"""Response positions per chunk of logits: with a vocabulary of 152k one chunk is 1.2 GB in
-float32."""
-
-GPU_OVERHEAD_BYTES = 5e9
-"""CUDA contexts, CUDA graphs, fragmentation: 4 to 6 GB are usual."""
-
-HOST_OVERHEAD_BYTES = 2.5e9
-"""Ray, the driver, the libraries of the training process, the scoring workers."""
-
-LEAST_CACHE_SEQUENCES = 8
-"""Sequences of full length that vLLM's cache must hold for generation to be of any use."""
 
 PEAK_FLOPS = {
     "A100": 312e12,
@@ -49,42 +35,9 @@ PEAK_FLOPS = {
 }
 """Dense bfloat16 FLOP/s by a word of the GPU's name, from the makers' data sheets."""
 
+
 UTILISATION = 0.35
 """Assumed share of the peak that training reaches; 0.3 to 0.5 is usual on one node."""
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What there is. None: not known."""
-
-    gpus: int
-    """GPUs that share the trained state: one per rank, or none."""
-    gpu_name: str
-    gpu_bytes: float | None
-    """Memory of one GPU."""
-    host_bytes: float
-    disk_bytes: float
-    """Free where the run writes, with what it has written there already."""
-
-
-Phase = Literal["always", "start", "generation", "update"]
-NOTES: dict[Phase, str] = {
-    "always": "",
-    "start": " (at the start only)",
-    "generation": " (asleep in the update)",
-    "update": "",
-}
-
-
-@dataclass(frozen=True)
-class Item:
-    """Bytes on each GPU and on the host. What is there only in one phase never meets what is there
-    only in another."""
-
-    name: str
-    gpu: float
-    host: float
-    when: Phase = "always"
 
 
 @dataclass(frozen=True)
@@ -95,148 +48,6 @@ class Work:
     flop: float
     hours: float | None
     """Of the updates alone, without generation; None for a device whose peak is not known."""
-
-
-def memory_plan(config: Config, size: ModelSize, tasks: int, machine: Machine) -> list[Item]:
-    """Every item of memory, for a training of ``tasks`` tasks."""
-    count, share = float(size.parameters), 1 / max(machine.gpus, 1)
-    on_gpu = machine.gpus > 0
-    trained = count if config.lora is None else float(adapter_parameters(size, config.lora.rank))
-    kind, held = (
-        ("bfloat16", 2 * count) if on_gpu and config.lora is not None else ("float32", 4 * count)
-    )
-    # On the CPU the gradients of all tasks are kept as they are; the last of them is the one being
-    # computed.
-    copies = tasks if config.mtl.method != "off" and not on_gpu else 1
-    state: list[tuple[str, float, Phase]] = [
-        (f"weights, {kind}", held, "always"),
-        ("AdamW moments, float32", 8 * trained, "always"),
-        (
-            f"gradients of {copies} tasks, float32" if copies > 1 else "gradients, float32",
-            4 * trained * copies,
-            "update",
-        ),
-        ("sum of the tasks' gradients, float32", 4 * trained, "update"),
-    ]
-    if config.lora is not None:
-        state.append(("adapters, float32", 4 * trained, "always"))
-    elif config.kl_coefficient > 0:
-        state.append(("first model for the divergence, float32", 4 * count, "always"))
-    if config.estimator == "gae":
-        state += [
-            ("critic and its AdamW moments, float32", 12 * count, "always"),
-            ("critic's gradients, float32", 4 * count, "update"),
-        ]
-    there = on_gpu and not config.offload
-    items = [
-        Item(name, value * share if there else 0.0, 0.0 if there else value, when)
-        for name, value, when in state
-    ]
-    if on_gpu:
-        if config.lora is None or config.ranks > 1 or config.offload:
-            items.append(
-                Item("bfloat16 copies of the weights in a pass", gathered_bytes(config, size), 0.0)
-            )
-        items.append(Item(f"model while it is read, {kind}", 0.0, held * machine.gpus, "start"))
-        if config.mtl.method != "off":
-            items.append(
-                Item(f"gradients of {tasks} tasks, bfloat16", 0.0, 2 * trained * tasks, "update")
-            )
-    return [
-        *items,
-        *working_memory(config, size, on_gpu),
-        *sampler_memory(config, size, machine),
-        Item(
-            "programs, libraries, fragmentation",
-            GPU_OVERHEAD_BYTES if on_gpu else 0.0,
-            HOST_OVERHEAD_BYTES,
-        ),
-    ]
-
-
-def gathered_bytes(config: Config, size: ModelSize) -> float:
-    """bfloat16 weights on a GPU during a pass: all of them, or where they are cut, the embeddings,
-    the head and two layers."""
-    if config.ranks == 1 and not config.offload:
-        return 2.0 * size.parameters
-    outside = min(2 * size.vocabulary * size.hidden, size.parameters)
-    return 2.0 * (outside + 2 * (size.parameters - outside) / size.layers)
-
-
-def working_memory(config: Config, size: ModelSize, on_gpu: bool) -> list[Item]:
-    """Activations of one micro-batch and one chunk of logits."""
-    tokens = config.micro_batch_tokens
-    wide = (
-        12 * size.hidden + 4 * size.intermediate
-    )  # elements that one layer keeps per token for its backward pass
-    logits = (
-        4.0 * min(LOGIT_ROWS, tokens) * size.vocabulary * 4
-    )  # logits, by temperature, and the gradients of both
-    if on_gpu:
-        kept = tokens * checkpoint_bytes(size)
-        layer = (
-            tokens * wide * 2 * 2.0
-        )  # bfloat16; values and gradients of the layer that is being recomputed
-        values = [("inputs of the layers, float32", kept), ("one layer, recomputed", layer)]
-    else:
-        longest = (
-            config.max_prompt_tokens + config.max_response_tokens
-        )  # a row of the attention mask
-        values = [("activations, float32", tokens * size.layers * (wide + longest) * 4.0)]
-    return [
-        Item(name, value if on_gpu else 0.0, 0.0 if on_gpu else value, "update")
-        for name, value in [*values, ("chunk of logits, float32", logits)]
-    ]
-
-
-def checkpoint_bytes(size: ModelSize, width: int = 4) -> int:
-    """What gradient checkpointing keeps per token: the input of every layer, ``width`` bytes per
-    element.
-
-    4, because autocast leaves the residual stream in float32: the embedding is not one of the
-    operations that it casts.
-    """
-    return size.layers * size.hidden * width
-
-
-def sampler_memory(config: Config, size: ModelSize, machine: Machine) -> list[Item]:
-    """vLLM: its weights and the rest of its share. It is awake during the update, too."""
-    if machine.gpus == 0:
-        return [
-            Item("vLLM weights, float32", 0.0, 4.0 * size.parameters * config.ranks),
-            Item("vLLM key-value cache", 0.0, config.kv_cache_gb * 2.0**30 * config.ranks),
-        ]
-    weights = 2.0 * size.parameters
-    share = config.gpu_memory_fraction * (machine.gpu_bytes or 0.0)
-    when: Phase = "generation" if config.sampler_sleeps else "always"
-    return [
-        Item("vLLM weights, bfloat16", weights, 0.0, when),
-        Item(
-            "vLLM key-value cache and buffers",
-            max(share - weights, least_cache(config, size)),
-            0.0,
-            when,
-        ),
-    ]
-
-
-def least_cache(config: Config, size: ModelSize) -> float:
-    """Bytes of the smallest cache worth having."""
-    longest = config.max_prompt_tokens + config.max_response_tokens
-    return float(size.cache_bytes_per_token * longest * LEAST_CACHE_SEQUENCES)
-
-
-def sums(items: Iterable[Item]) -> tuple[float, float]:
-    """Bytes needed at once on each GPU and on the host."""
-
-    def most(values: Sequence[tuple[Phase, float]]) -> float:
-        parts = {when: sum(value for own, value in values if own == when) for when in NOTES}
-        return parts.pop("always") + max(parts.values())
-
-    listed = list(items)
-    return most([(item.when, item.gpu) for item in listed]), most(
-        [(item.when, item.host) for item in listed]
-    )
 
 
 def work(
@@ -328,32 +139,6 @@ def named_parameters(model: str | CheckpointSource) -> int | None:
     the name does not tell."""
     found = re.search(r"(?<![\w.])(\d+(?:\.\d+)?)B\b", model) if isinstance(model, str) else None
     return round(float(found[1]) * 1e9) if found else None
-
-
-def table(items: Sequence[Item], machine: Machine, needed_disk: float) -> str:
-    """The memory plan to read: one line per item, GB = 10^9 bytes."""
-    gpu, host = sums(items)
-    lines = [
-        f"{'memory plan, GB':<46}{'GPU':>8}{'host':>8}",
-        *(
-            f"  {item.name + NOTES[item.when]:<44}{item.gpu / 1e9:8.1f}{item.host / 1e9:8.1f}"
-            for item in items
-        ),
-    ]
-    there = (
-        f"{machine.gpu_bytes / 1e9:8.1f}"
-        if machine.gpu_bytes
-        else f"{'?' if machine.gpus else '-':>8}"
-    )
-    return "\n".join(
-        [
-            *lines,
-            f"  {'needed at once':<44}{gpu / 1e9:8.1f}{host / 1e9:8.1f}",
-            f"  {'there is':<44}{there}{machine.host_bytes / 1e9:8.1f}",
-            f"disk for checkpoints: {needed_disk / 1e9:.1f} GB at most, there are "
-            f"{machine.disk_bytes / 1e9:.1f} GB",
-        ]
-    )
 
 
 def refuse(

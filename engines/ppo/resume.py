@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from engines.contract import checkpoints
 from engines.contract.checkpoints import CheckpointSource
@@ -103,7 +104,15 @@ def save_checkpoint(
     config: Config, out: Path, point: Point, epoch: int, ranks: Actors, prompts: Prompts
 ) -> None:
     """Save the checkpoint of an epoch, drop what is superseded."""
-    _save(config, out, f"epoch-{epoch:06d}", point, epoch, ranks, prompts, RANK_BY)
+    description = checkpoints.Description(
+        name=f"epoch-{epoch:06d}",
+        step=point.step,
+        epoch=epoch,
+        metrics=validation_metrics(point),
+        rank_by=RANK_BY,
+        probe=probe_of(ranks, prompts),
+    )
+    checkpoints.save(out, description, lambda folder: write_state(config, folder, point, ranks))
     shutil.rmtree(out / "resume", ignore_errors=True)
     checkpoints.rotate(out, config.keep_checkpoints)
     for old in checkpoints.complete(out)[:-KEEP_STATES]:
@@ -117,45 +126,39 @@ def save_continuation(
     just been saved."""
     if any(one.manifest.step == point.step for one in checkpoints.complete(out)):
         return
-    last = point.validations[-1].epoch
-    _save(config, out / "resume", f"step-{point.step:08d}", point, last, ranks, prompts)
-    checkpoints.rotate(out / "resume", 1)
-
-
-def _save(
-    config: Config,
-    out: Path,
-    name: str,
-    point: Point,
-    epoch: int,
-    ranks: Actors,
-    prompts: Prompts,
-    rank_by: str | None = None,
-) -> None:
-    metrics = {RANK_BY: point.validations[-1].mean}
-    metrics |= {
-        f"validation_reward/{task}": value for task, value in point.validations[-1].tasks.items()
-    }
-
-    def write(folder: Path) -> None:
-        ranks.call("save", str(folder))
-        write_json(
-            folder / "state" / "loop.json",
-            {
-                "config": config.model_dump(mode="json"),
-                "ended": point.ended,
-                "failures": point.failures,
-                "validations": [asdict(validation) for validation in point.validations],
-            },
-        )
-
-    probe = {"token_ids": list(prompts.probe), "logprobs": ranks.call("probe_logprobs")}
     description = checkpoints.Description(
-        name=name,
+        name=f"step-{point.step:08d}",
         step=point.step,
-        epoch=epoch,
-        metrics=metrics,
-        rank_by=rank_by,
-        probe=probe,
+        epoch=point.validations[-1].epoch,
+        metrics=validation_metrics(point),
+        probe=probe_of(ranks, prompts),
     )
-    checkpoints.save(out, description, write)
+    folder = out / "resume"
+    checkpoints.save(folder, description, lambda path: write_state(config, path, point, ranks))
+    checkpoints.rotate(folder, 1)
+
+
+def validation_metrics(point: Point) -> dict[str, float]:
+    """The newest validation: the mean over tasks, and each task."""
+    newest = point.validations[-1]
+    metrics = {RANK_BY: newest.mean}
+    for task, value in newest.tasks.items():
+        metrics[f"validation_reward/{task}"] = value
+    return metrics
+
+
+def probe_of(ranks: Actors, prompts: Prompts) -> dict[str, Any]:
+    """Log-probabilities of a fixed prompt, which whoever loads the checkpoint must reproduce."""
+    return {"token_ids": list(prompts.probe), "logprobs": ranks.call("probe_logprobs")}
+
+
+def write_state(config: Config, folder: Path, point: Point, ranks: Actors) -> None:
+    """Write the weights, what every process must know to go on, and where the loop stands."""
+    ranks.call("save", str(folder))
+    loop = {
+        "config": config.model_dump(mode="json"),
+        "ended": point.ended,
+        "failures": point.failures,
+        "validations": [asdict(validation) for validation in point.validations],
+    }
+    write_json(folder / "state" / "loop.json", loop)

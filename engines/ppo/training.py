@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import fmean, stdev
@@ -20,20 +19,12 @@ from engines.ppo.config import Config
 from engines.ppo.data.prompts import Prompts, read_prompts
 from engines.ppo.data.task_sampler import Group, TaskSampler
 from engines.ppo.early_stopping import Validation, should_stop
-from engines.ppo.estimates import (
-    UTILISATION,
-    Machine,
-    checkpoints_gb,
-    look_at,
-    memory_plan,
-    refuse,
-    table,
-    work,
-)
+from engines.ppo.estimates import UTILISATION, checkpoints_gb, look_at, refuse, work
+from engines.ppo.memory import Machine, memory_plan, table
 from engines.ppo.model_size import model_size
 from engines.ppo.ray_session import Actors, ray_session
 from engines.ppo.resume import Point, find_start, save_checkpoint, save_continuation
-from engines.ppo.tracking import Tracker
+from engines.ppo.tracking import Tracker, reward, reward_metrics, status_metrics, validation_rows
 from engines.ppo.watchdogs import Patience, check_memory, check_probabilities, check_rewards, memory
 from engines.ppo.worker import Rank
 from engines.shared.data.problems import Problem
@@ -196,18 +187,7 @@ class Training:
         """Sample, score, update."""
         begin, step = time.monotonic(), self.point.step
         batch = self.sampler.batch(step)
-        seeds = {
-            task: [
-                sample_seed(self.config.seed, "rollout", step, task, i)
-                for i in range(len(problems))
-            ]
-            for task, problems in batch.items()
-        }
-        requests = [
-            self.request(problem, self.config.samples_per_prompt, self.config.temperature, seed)
-            for task, problems in batch.items()
-            for problem, seed in zip(problems, seeds[task], strict=True)
-        ]
+        requests = self.rollout_requests(batch, step)
         generations = self.generate(requests)
         generated = time.monotonic()
         verdicts = self.score(batch, generations)
@@ -234,6 +214,19 @@ class Training:
         self.report(metrics, "train")
         check_probabilities(metrics, step)
         check_memory(memory(), step)
+
+    def rollout_requests(self, batch: dict[str, list[Problem]], step: int) -> list[Request]:
+        """A request for every problem of a step, task by task; its seed depends on the step, the
+        task and the place in it alone, so a continued run draws the same samples."""
+        config = self.config
+        requests = []
+        for task, problems in batch.items():
+            for place, problem in enumerate(problems):
+                seed = sample_seed(config.seed, "rollout", step, task, place)
+                requests.append(
+                    self.request(problem, config.samples_per_prompt, config.temperature, seed)
+                )
+        return requests
 
     def generate(self, requests: list[Request], work: str = "generate") -> list[list[Generation]]:
         """Samples of every request; each rank's sampler takes every n-th one. ``work`` tells how
@@ -373,63 +366,3 @@ class Training:
             "test_data": self.prompts.test_data,
             "scoring_failures": self.point.failures,
         }
-
-
-def reward(verdict: Verdict) -> float:
-    """What training takes a verdict for: an answer that could not be judged has earned nothing. It
-    is counted elsewhere."""
-    return verdict.value if verdict.value is not None else 0.0
-
-
-def status_metrics(
-    tasks: dict[str, list[Problem]], verdicts: list[list[Verdict]]
-) -> dict[str, float]:
-    """Per task, the share of samples without an answer, and of those whose scorer timed out or
-    failed."""
-    groups = iter(verdicts)
-    metrics = {}
-    for task, problems in tasks.items():
-        statuses = [verdict.status for _ in problems for verdict in next(groups)]
-        metrics[f"no_answer_rate/{task}"] = fmean(status == "no_answer" for status in statuses)
-        metrics[f"not_judged_rate/{task}"] = fmean(
-            status not in ("ok", "no_answer") for status in statuses
-        )
-    return metrics
-
-
-def reward_metrics(tasks: dict[str, list[Group]]) -> dict[str, float]:
-    """Mean reward, length, and share of groups whose samples all got the same reward (they have no
-    gradient)."""
-    metrics = {
-        f"train_reward/{task}": fmean(value for group in groups for value in group.rewards)
-        for task, groups in tasks.items()
-    }
-    metrics |= {
-        f"equal_groups_rate/{task}": fmean(len(set(group.rewards)) == 1 for group in groups)
-        for task, groups in tasks.items()
-    }
-    groups = [group for task in tasks.values() for group in task]
-    samples = [sample for group in groups for sample in group.samples]
-    return metrics | {
-        "train_reward_mean": fmean(metrics[f"train_reward/{task}"] for task in tasks),
-        "equal_groups_rate": fmean(len(set(group.rewards)) == 1 for group in groups),
-        "response_tokens": fmean(len(sample.token_ids) for sample in samples),
-        "truncated_rate": fmean(sample.finish_reason == "length" for sample in samples),
-    }
-
-
-def validation_rows(moment: str, validation: Validation, prompts: Prompts) -> Iterator[Row]:
-    """Rows of one validation: the mean over tasks, and each task."""
-    axes: dict[str, str | int | float | bool] = {
-        "moment": moment,
-        "epoch": validation.epoch,
-        "step": validation.step,
-    }
-    sizes = {task: len(problems) for task, problems in prompts.validation.items()}
-    yield Row(
-        metric="validation_reward_mean", value=validation.mean, n=sum(sizes.values()), axes=axes
-    )
-    for task, value in validation.tasks.items():
-        yield Row(
-            metric="validation_reward", value=value, n=sizes[task], axes={**axes, "task": task}
-        )

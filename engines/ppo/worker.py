@@ -45,10 +45,9 @@ class Rank:
         """Load model and sampler; returns facts for the results: versions, device, sizes, seconds
         to start."""
         config, folder = self.config, self.folder
+        # A signal to the whole process group is the driver's business; Ray ends this process.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
-            signal.signal(
-                number, signal.SIG_IGN
-            )  # a signal to the whole group is the driver's business; Ray ends this process
+            signal.signal(number, signal.SIG_IGN)
         threads = max(1, (config.cpu_threads or len(os.sched_getaffinity(0))) // config.ranks)
         os.environ["OMP_NUM_THREADS"] = str(threads)
         import torch
@@ -63,18 +62,7 @@ class Rank:
         world = World(self.device)
         if config.ranks > 1 or config.offload:
             world = join(self.device, self.index, config.ranks, Path(self.store))
-        batch = 512 if self.device.type == "cpu" else 256
-        settings = SamplerSettings(
-            seed=config.seed,
-            max_model_len=config.max_prompt_tokens + config.max_response_tokens + 1,
-            kv_cache_gb=config.kv_cache_gb,
-            gpu_memory_fraction=config.gpu_memory_fraction,
-            max_sequences=batch,
-            threads=threads,
-            launched=world.sharded,
-            sleeps=config.sampler_sleeps,
-        )
-        self.sampler = VllmSampler(folder, settings)
+        self.sampler = self._load_sampler(folder, threads, launched=world.sharded)
         # Read now: the folder may be a state to continue from, which is deleted when the next one
         # is there.
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -84,6 +72,21 @@ class Rank:
         self.synchronize(check=True)
         return self._facts() | {"start_seconds": round(time.monotonic() - started, 1)}
 
+    def _load_sampler(self, folder: str, threads: int, launched: bool) -> VllmSampler:
+        """vLLM with the weights in ``folder``; ``launched``: inside a process group of ours."""
+        config = self.config
+        settings = SamplerSettings(
+            seed=config.seed,
+            max_model_len=config.max_prompt_tokens + config.max_response_tokens + 1,
+            kv_cache_gb=config.kv_cache_gb,
+            gpu_memory_fraction=config.gpu_memory_fraction,
+            max_sequences=512 if self.device.type == "cpu" else 256,
+            threads=threads,
+            launched=launched,
+            sleeps=config.sampler_sleeps,
+        )
+        return VllmSampler(folder, settings)
+
     def _load_policy(self, world: Any) -> Any:
         """The trained model, and what stands beside it: the first model for the divergence, the
         critic."""
@@ -91,7 +94,8 @@ class Rank:
 
         from engines.ppo.resume import base_model
         from engines.ppo.update.critic import Critic
-        from engines.ppo.update.policy import Policy, load_model
+        from engines.ppo.update.load import load_model
+        from engines.ppo.update.policy import Policy
 
         config = self.config
         # Shards are cut from whole parameters, which a GPU may not hold: they are loaded into host

@@ -34,12 +34,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     torch.set_num_threads(config.cpu_threads)
     chosen = checkpoints.selected_by(config.models)
     architecture, which = read_description(chosen[0].model)
-    if config.sequences > min(which.validation, which.test):
-        raise ConfigError(
-            f"sequences: {config.sequences} asked for, the data set has "
-            f"{which.validation} to fit on and {which.test} to "
-            "judge on; lower it"
-        )
+    check_size(config, which)
     data = load(which, Path(config.cache) if config.cache else out / "data")
     networks = {
         one.manifest.name: {name: tensor[None] for name, tensor in read_weights(one.model).items()}
@@ -61,6 +56,15 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     write_results(
         out, "probe", config, rows, time.monotonic() - started, facts(config, which, unfinished)
     )
+
+
+def check_size(config: Config, which: DataSet) -> None:
+    """ConfigError if more sequences are asked for than the data set has."""
+    if config.sequences > min(which.validation, which.test):
+        raise ConfigError(
+            f"sequences: {config.sequences} asked for, the data set has "
+            f"{which.validation} to fit on and {which.test} to judge on; lower it"
+        )
 
 
 def facts(config: Config, which: DataSet, unfinished: int) -> dict[str, object]:

@@ -75,17 +75,18 @@ def probe(
                 )
                 unfinished += not fitted.converged
                 right[name] = (fitted.predict(unknown).numpy() == theirs).astype(float)
-            rows += [
-                share_row("probe_accuracy", right["task"], test, everything, axes),
-                share_row("probe_control_accuracy", right["control"], test, everything, axes),
-                share_row(
-                    "probe_selectivity", right["task"] - right["control"], test, everything, axes
-                ),
-                *(
-                    share_row(
-                        "probe_accuracy", right["task"], test, chosen, {**axes, "position": first}
-                    )
-                    for first, chosen in blocks(test).items()
-                ),
-            ]
+            rows += layer_rows(test, right["task"], right["control"], axes)
     return rows, unfinished
+
+
+def layer_rows(test: Features, task: Array, control: Array, axes: Axes) -> list[Row]:
+    """Accuracy of a layer's probe, of its control, the difference, and the accuracy by position."""
+    everything = np.ones(len(test.sequence), bool)
+    rows = [
+        share_row("probe_accuracy", task, test, everything, axes),
+        share_row("probe_control_accuracy", control, test, everything, axes),
+        share_row("probe_selectivity", task - control, test, everything, axes),
+    ]
+    for first, chosen in blocks(test).items():
+        rows.append(share_row("probe_accuracy", task, test, chosen, {**axes, "position": first}))
+    return rows

@@ -9,6 +9,10 @@ from tests.support.source_files import ROOT, modules, tree_of
 
 FUNCTION_LINES = 40
 FILE_LINES = 400
+WHOLE = {
+    "engines/shared/scoring/harness.py": "its text is sent into the sandbox as one program",
+}
+"""Files that may be longer, and why."""
 
 
 def test_no_function_is_longer_than_a_screen() -> None:
@@ -27,5 +31,6 @@ def test_no_file_is_longer_than_can_be_overlooked() -> None:
         str(path.relative_to(ROOT)): lines
         for path in modules("orchestrator", "jobs", "engines").values()
         if (lines := len(path.read_text().splitlines())) > FILE_LINES
+        and str(path.relative_to(ROOT)) not in WHOLE
     }
     assert wrong == {}

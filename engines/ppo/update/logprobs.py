@@ -11,7 +11,7 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from engines.contract.config import ConfigError
-from engines.ppo.estimates import LOGIT_ROWS as ROWS
+from engines.ppo.memory import LOGIT_ROWS as ROWS
 
 
 def packed_attention(

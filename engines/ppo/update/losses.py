@@ -124,12 +124,11 @@ def divergence(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> torc
     """Estimate k3 of KL(policy | reference) per token (Schulman 2020): exp(d) - d - 1 with d =
     reference - policy; never negative."""
     difference = (reference_logprobs - logprobs).clamp(-LOG_RATIO_LIMIT, LOG_RATIO_LIMIT)
-    return (difference.expm1() - difference).clamp(
-        0, DIVERGENCE_LIMIT
-    )  # rounding of equals may fall below zero
+    # Rounding of equals may fall below zero.
+    return (difference.expm1() - difference).clamp(0, DIVERGENCE_LIMIT)
 
 
-def policy_loss(
+def policy_loss(  # one argument for each symbol of the equation
     logprobs: torch.Tensor,
     sampler_logprobs: torch.Tensor,
     advantages: torch.Tensor,

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 
-from engines.contract.config import ConfigError
 from engines.ppo.config import Config
 from engines.ppo.data.task_sampler import Group
 from engines.ppo.update.batch import (
@@ -24,6 +23,7 @@ from engines.ppo.update.batch import (
     sequences_to_train,
 )
 from engines.ppo.update.critic import Critic
+from engines.ppo.update.load import check_model
 from engines.ppo.update.logprobs import Scorer
 from engines.ppo.update.lora import ADAPTER, LoraLinear, adapt, adapters_off
 from engines.ppo.update.losses import divergence, masked_sum, policy_loss
@@ -33,15 +33,6 @@ from engines.shared.inference import sample_seed
 
 TaskGradients = tuple[list[torch.Tensor], list[list[torch.Tensor]], dict[str, float]]
 """The whole gradient, each task's share of it, metrics."""
-
-
-def load_model(folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Any:
-    """The causal language model of a Hugging Face folder."""
-    from transformers import AutoModelForCausalLM
-
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, local_files_only=True).to(
-        device
-    )
 
 
 class Policy:
@@ -69,30 +60,14 @@ class Policy:
         self.device = world.device
         self.model = model.train()
         self.model.config.use_cache = False
-        if (
-            self.device.type == "cuda"
-            if config.gradient_checkpointing is None
-            else config.gradient_checkpointing
-        ):
+        recompute = config.gradient_checkpointing
+        if recompute is None:
+            recompute = self.device.type == "cuda"
+        if recompute:
             self.model.gradient_checkpointing_enable(
                 gradient_checkpointing_kwargs={"use_reentrant": False}
             )
-        dropped = [
-            name
-            for name, module in self.model.named_modules()
-            if isinstance(module, torch.nn.Dropout) and module.p > 0
-        ]
-        if dropped:
-            raise ConfigError(
-                f"model: {dropped[0]} has dropout; trainer and sampler would compute "
-                "different probabilities"
-            )
-        window = getattr(self.model.config, "sliding_window", None)
-        if window is not None and window < config.max_prompt_tokens + config.max_response_tokens:
-            raise ConfigError(
-                f"model: attends to the last {window} tokens only; lower "
-                "max_prompt_tokens + max_response_tokens to that"
-            )
+        check_model(self.model, config)
         if config.lora is not None:
             adapt(self.model, config.lora, config.seed)
         self.scorer = Scorer(self.model)
@@ -220,18 +195,21 @@ class Policy:
             kept = self._add_to(total)
             if config.mtl.method != "off":
                 snapshots.append(kept)
+        return total, snapshots, self._loss_metrics(sums, max(differences))
+
+    def _loss_metrics(self, sums: torch.Tensor, largest_difference: float) -> dict[str, float]:
+        """Metrics of all processes from this one's sums over tokens (see ``_backward``)."""
+        world = self.world
         loss, diverged, gap, chances, tokens = world.sum(sums).tolist()
-        return (
-            total,
-            snapshots,
-            {
-                "loss": loss,
-                "logprob_difference_max": world.largest(max(differences)),
-                "logprob_difference_mean": gap / max(tokens, 1.0),
-                "probability_difference_mean": chances / max(tokens, 1.0),
-                **({"divergence": diverged} if config.kl_coefficient > 0 else {}),
-            },
-        )
+        metrics = {
+            "loss": loss,
+            "logprob_difference_max": world.largest(largest_difference),
+            "logprob_difference_mean": gap / max(tokens, 1.0),
+            "probability_difference_mean": chances / max(tokens, 1.0),
+        }
+        if self.config.kl_coefficient > 0:
+            metrics["divergence"] = diverged
+        return metrics
 
     def _denominator(self, groups: list[Group]) -> float:
         """What a sum over tokens is divided by: response tokens, for dr_grpo samples times the

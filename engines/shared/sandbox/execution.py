@@ -16,61 +16,51 @@ import contextlib
 import functools
 import os
 import select
-import shutil
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 from engines.contract.config import ConfigError
 from engines.shared.sandbox import landlock
+from engines.shared.sandbox.bubblewrap import (
+    ENVIRONMENT,
+    LIMITS,
+    SandboxError,
+    command,
+    interpreter,
+    readable,
+)
 
 NOBODY = 65534
 
+
 KINDS = ("bubblewrap", "landlock", "limits")
+
+
 CHOICE = "ORCH_SANDBOX"
 """The environment variable with the kind that was chosen, for the processes that score; one may
 also set it to try no other."""
 
+
 OUTPUT_BYTES = 1 << 20
 """More output than this ends a program; what it wrote until then is returned."""
+
 
 STARTED = b"started\n"
 """The first thing on standard output: what comes before it is the sandbox's doing, what comes after
 is the program's."""
 
+
 WALL_FACTOR = 3
 """Wall time allowed, in CPU time allowed: a busy machine is slow, a program that sleeps is stopped
 all the same."""
 
+
 START_SECONDS = 30.0
 """How long a sandbox may take to start."""
-
-LIMITS = """
-import builtins, os, resource, sys
-builtins.exit = builtins.quit = sys.exit  # as in any script; the start without site-packages leaves them out
-os.write(1, b"started\\n")
-os.dup2(os.open("/dev/null", os.O_WRONLY), 2)
-for kind, value in ((resource.RLIMIT_AS, {memory}), (resource.RLIMIT_CPU, {cpu}), (resource.RLIMIT_FSIZE, 1 << 24),
-                    (resource.RLIMIT_NPROC, {processes}), (resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_CORE, 0)):
-    resource.setrlimit(kind, (value, value))
-def take(size):
-    data = b""
-    while len(data) < size:
-        data += os.read(0, size - len(data)) or exit("input ended")
-    return data
-exec(compile(take(int(take(10))).decode(), "program", "exec"), {{"__name__": "__main__"}})
-"""
-"""Sets the limits and runs the program: ten digits of length and the text, read without buffering,
-so that what follows on standard input is the program's own to read."""
-
-
-class SandboxError(RuntimeError):
-    """The sandbox did not start; nothing is known about the program."""
 
 
 @dataclass(frozen=True)
@@ -80,79 +70,6 @@ class Execution:
     stdout: bytes
     exit_code: int
     timed_out: bool
-
-
-def interpreter() -> Path:
-    """The Python that programs run with: this one, or the system's where the sandbox's user cannot
-    reach this one."""
-    python = Path(sys.executable).resolve()
-    if os.geteuid() != 0 or all(
-        folder.stat().st_mode & 0o005 == 0o005 for folder in [python.parent, *python.parents]
-    ):
-        return python
-    system = Path("/usr/bin/python3")
-    if not system.exists():
-        raise ConfigError(
-            f"run as root, the sandbox needs a Python that others may read: {python} is "
-            f"not, and there is no {system}"
-        )
-    return system.resolve()
-
-
-def readable() -> list[str]:
-    """What a program may read: the system's programs and libraries, and a Python of one's own, such
-    as pyenv's or conda's."""
-    found = [name for name in ("/usr", "/lib", "/lib64", "/bin") if Path(name).exists()]
-    return found if interpreter().is_relative_to("/usr") else [*found, sys.base_prefix]
-
-
-@functools.cache
-def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
-    """The bubblewrap call around a fresh Python. SandboxError if bubblewrap is not installed."""
-    bwrap = shutil.which("bwrap")
-    if bwrap is None:
-        raise SandboxError("bubblewrap is not here; install the package bubblewrap on the nodes")
-    binds = [word for path in readable() for word in ("--ro-bind", path, path)]
-    limits = LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds, processes=32)
-    return (
-        bwrap,
-        "--unshare-all",
-        "--as-pid-1",
-        "--die-with-parent",
-        "--new-session",
-        "--cap-drop",
-        "ALL",
-        "--clearenv",
-        *(word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)),
-        *binds,
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-        "--size",
-        str(64 << 20),
-        "--tmpfs",
-        "/dev/shm",  # noqa: S108
-        "--size",
-        str(64 << 20),
-        "--tmpfs",
-        "/tmp",  # noqa: S108
-        "--remount-ro",
-        "/dev",
-        "--remount-ro",
-        "/",
-        "--chdir",
-        "/tmp",  # noqa: S108
-        str(interpreter()),
-        "-I",
-        "-S",
-        "-c",
-        limits,
-    )
-
-
-ENVIRONMENT = {"PATH": "/usr/bin", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-"""All that a program sees of the environment."""
 
 
 @contextlib.contextmanager
@@ -234,15 +151,11 @@ def run_program(
     ):
         assert process.stdin is not None
         assert process.stdout is not None
-        feeder = threading.Thread(
-            target=feed,
-            args=(process.stdin, b"%010d" % len(text) + text + standard_input),
-            daemon=True,
-        )
+        given = b"%010d" % len(text) + text + standard_input
+        feeder = threading.Thread(target=feed, args=(process.stdin, given), daemon=True)
         feeder.start()
-        select.select(
-            [process.stdout], [], [], START_SECONDS
-        )  # a busy machine starts slowly: that is not the program's time
+        # A busy machine starts slowly: that is not the program's time.
+        select.select([process.stdout], [], [], START_SECONDS)
         # `head` ends the pipe after the limit, so endless output cannot fill our memory; the writer
         # then dies of SIGPIPE.
         reader = subprocess.Popen(
@@ -262,12 +175,16 @@ def run_program(
         process.wait()
         feeder.join()
         if not stdout.startswith(STARTED):
-            complaints.seek(0)
-            reason = complaints.read(8000).decode(errors="replace").strip().splitlines() or [
-                f"exit code {process.returncode}"
-            ]
-            raise SandboxError(f"the sandbox does not start here: {reason[-1][:200]}")
+            raise not_started(complaints, process.returncode)
         return Execution(stdout[len(STARTED) :], process.returncode, timed_out)
+
+
+def not_started(complaints: IO[bytes], exit_code: int) -> SandboxError:
+    """Why a sandbox did not start: the last line of what it complained of."""
+    complaints.seek(0)
+    lines = complaints.read(8000).decode(errors="replace").strip().splitlines()
+    reason = lines[-1] if lines else f"exit code {exit_code}"
+    return SandboxError(f"the sandbox does not start here: {reason[:200]}")
 
 
 def feed(pipe: IO[bytes], data: bytes) -> None:
@@ -285,7 +202,10 @@ import os, socket
 found = []
 for path in ("/home", "/var", "/proc"):
     try:
-        if any(path != "/proc" or name.isdigit() and int(name) != os.getpid() for name in os.listdir(path)):
+        names = os.listdir(path)
+        if path == "/proc":
+            names = [name for name in names if name.isdigit() and int(name) != os.getpid()]
+        if names:
             found.append(path)
     except OSError:
         pass
@@ -318,6 +238,7 @@ os.write(1, repr(found).encode())
 os._exit(0)
 """
 """Prints the list of what it reaches and must not."""
+
 
 MANY = """
 import os, time

@@ -174,10 +174,8 @@ def filter_program() -> bytes | None:
 
     def forbid(call: str, *comparisons: Comparison) -> None:
         number = library.seccomp_syscall_resolve_name(call.encode())
-        if (
-            number < 0
-        ):  # not of this architecture, or newer than the library: those are all forbidden below
-            return
+        if number < 0:
+            return  # not of this architecture, or newer than the library: those are forbidden below
         held = (Comparison * len(comparisons))(*comparisons)
         failed = library.seccomp_rule_add_array(
             made,
@@ -195,16 +193,23 @@ def filter_program() -> bytes | None:
         forbid(call, Comparison(0, NOT_EQUAL, 0, 0))
     for flag in NAMESPACES:
         forbid("clone", Comparison(0, MASKED_EQUAL, flag, flag))
+    try:
+        return no_new_calls() + exported(library, made)
+    finally:
+        library.seccomp_release(made)
+
+
+def exported(library: ctypes.CDLL, rules: ctypes.c_void_p) -> bytes:
+    """libseccomp's rules as a program for the kernel; it writes to a descriptor only."""
     target = os.memfd_create("filter")
     try:
-        failed = library.seccomp_export_bpf(made, target)
+        failed = library.seccomp_export_bpf(rules, target)
         if failed:
             raise OSError(-failed, "libseccomp: no program")
         os.lseek(target, 0, os.SEEK_SET)
-        return no_new_calls() + os.read(target, 1 << 20)
+        return os.read(target, 1 << 20)
     finally:
         os.close(target)
-        library.seccomp_release(made)
 
 
 def no_new_calls() -> bytes:

@@ -12,7 +12,8 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 
 from engines.shared.data.problems import Problem
-from engines.shared.sandbox.execution import SandboxError, chosen
+from engines.shared.sandbox.bubblewrap import SandboxError
+from engines.shared.sandbox.execution import chosen
 from engines.shared.scoring.registry import IN_PROCESS, IN_SANDBOX, Version, kind_of, score
 from engines.shared.scoring.verdict import Verdict
 

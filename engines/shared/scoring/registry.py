@@ -18,7 +18,7 @@ from typing import Literal
 
 from engines.contract.config import ConfigError
 from engines.shared.data.problems import Problem
-from engines.shared.sandbox.execution import SandboxError
+from engines.shared.sandbox.bubblewrap import SandboxError
 from engines.shared.scoring.verdict import Verdict
 
 Version = Literal["strict", "guru"]

@@ -18,19 +18,15 @@ from engines.contract.config import ConfigError
 from engines.ppo.config import Config, MultiTask
 from engines.ppo.estimates import (
     UTILISATION,
-    Machine,
-    checkpoint_bytes,
     checkpoints_gb,
     estimate,
     first_gpu,
     look_at,
-    memory_plan,
     refuse,
-    sums,
-    table,
     work,
     work_of_tokens,
 )
+from engines.ppo.memory import Machine, checkpoint_bytes, memory_plan, sums, table
 from engines.ppo.model_size import ModelSize, adapter_parameters
 from tests.support.models import make_data, make_model, qwen2
 

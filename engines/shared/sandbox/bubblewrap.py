@@ -1,0 +1,111 @@
+"""The command line of bubblewrap: what a program sees of this machine, and its limits.
+
+Limits go in, a command around a fresh Python comes out; ``execution.py`` starts it."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from engines.contract.config import ConfigError
+
+LIMITS = """
+import builtins, os, resource, sys
+# As in any script; the start without site-packages leaves them out.
+builtins.exit = builtins.quit = sys.exit
+os.write(1, b"started\\n")
+os.dup2(os.open("/dev/null", os.O_WRONLY), 2)
+for kind, value in (
+    (resource.RLIMIT_AS, {memory}), (resource.RLIMIT_CPU, {cpu}), (resource.RLIMIT_FSIZE, 1 << 24),
+    (resource.RLIMIT_NPROC, {processes}), (resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_CORE, 0),
+):
+    resource.setrlimit(kind, (value, value))
+def take(size):
+    data = b""
+    while len(data) < size:
+        data += os.read(0, size - len(data)) or exit("input ended")
+    return data
+exec(compile(take(int(take(10))).decode(), "program", "exec"), {{"__name__": "__main__"}})
+"""
+"""Sets the limits and runs the program: ten digits of length and the text, read without buffering,
+so that what follows on standard input is the program's own to read."""
+
+
+class SandboxError(RuntimeError):
+    """The sandbox did not start; nothing is known about the program."""
+
+
+def interpreter() -> Path:
+    """The Python that programs run with: this one, or the system's where the sandbox's user cannot
+    reach this one."""
+    python = Path(sys.executable).resolve()
+    if os.geteuid() != 0 or all(
+        folder.stat().st_mode & 0o005 == 0o005 for folder in [python.parent, *python.parents]
+    ):
+        return python
+    system = Path("/usr/bin/python3")
+    if not system.exists():
+        raise ConfigError(
+            f"run as root, the sandbox needs a Python that others may read: {python} is "
+            f"not, and there is no {system}"
+        )
+    return system.resolve()
+
+
+def readable() -> list[str]:
+    """What a program may read: the system's programs and libraries, and a Python of one's own, such
+    as pyenv's or conda's."""
+    found = [name for name in ("/usr", "/lib", "/lib64", "/bin") if Path(name).exists()]
+    return found if interpreter().is_relative_to("/usr") else [*found, sys.base_prefix]
+
+
+@functools.cache
+def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
+    """The bubblewrap call around a fresh Python. SandboxError if bubblewrap is not installed."""
+    bwrap = shutil.which("bwrap")
+    if bwrap is None:
+        raise SandboxError("bubblewrap is not here; install the package bubblewrap on the nodes")
+    environment = [
+        word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)
+    ]
+    binds = [word for path in readable() for word in ("--ro-bind", path, path)]
+    memory_file_system = ("--size", str(64 << 20), "--tmpfs")
+    limits = LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds, processes=32)
+    return (
+        bwrap,
+        "--unshare-all",
+        "--as-pid-1",
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+        "--clearenv",
+        *environment,
+        *binds,
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        *memory_file_system,
+        "/dev/shm",  # noqa: S108
+        *memory_file_system,
+        "/tmp",  # noqa: S108
+        "--remount-ro",
+        "/dev",
+        "--remount-ro",
+        "/",
+        "--chdir",
+        "/tmp",  # noqa: S108
+        str(interpreter()),
+        "-I",
+        "-S",
+        "-c",
+        limits,
+    )
+
+
+ENVIRONMENT = {"PATH": "/usr/bin", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+"""All that a program sees of the environment."""
