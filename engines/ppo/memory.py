@@ -68,23 +68,53 @@ class Item:
 
 def memory_plan(config: Config, size: ModelSize, tasks: int, machine: Machine) -> list[Item]:
     """Every item of memory, for a training of ``tasks`` tasks."""
-    count, share = float(size.parameters), 1 / max(machine.gpus, 1)
     on_gpu = machine.gpus > 0
-    trained = count if config.lora is None else float(adapter_parameters(size, config.lora.rank))
-    kind, held = (
-        ("bfloat16", 2 * count) if on_gpu and config.lora is not None else ("float32", 4 * count)
-    )
+    share = 1 / max(machine.gpus, 1)
+    rests_on_gpu = on_gpu and not config.offload
+    items = []
+    for name, value, when in trained_state(config, size, tasks, on_gpu):
+        gpu = value * share if rests_on_gpu else 0.0
+        host = 0.0 if rests_on_gpu else value
+        items.append(Item(name, gpu, host, when))
+    if on_gpu:
+        items += passing_on_gpu(config, size, tasks, machine)
+    overhead = GPU_OVERHEAD_BYTES if on_gpu else 0.0
+    return [
+        *items,
+        *working_memory(config, size, on_gpu),
+        *sampler_memory(config, size, machine),
+        Item("programs, libraries, fragmentation", overhead, HOST_OVERHEAD_BYTES),
+    ]
+
+
+def trained_parameters(config: Config, size: ModelSize) -> float:
+    """Parameters that have a gradient: the model's, or the adapters'."""
+    if config.lora is None:
+        return float(size.parameters)
+    return float(adapter_parameters(size, config.lora.rank))
+
+
+def weights_held(config: Config, size: ModelSize, on_gpu: bool) -> tuple[str, float]:
+    """In which type the model's weights rest, and their bytes: only frozen ones may be rounded."""
+    if on_gpu and config.lora is not None:
+        return "bfloat16", 2.0 * size.parameters
+    return "float32", 4.0 * size.parameters
+
+
+def trained_state(
+    config: Config, size: ModelSize, tasks: int, on_gpu: bool
+) -> list[tuple[str, float, Phase]]:
+    """What rests between steps, and the gradients: name, bytes over all GPUs together, phase."""
+    count, trained = float(size.parameters), trained_parameters(config, size)
+    kind, held = weights_held(config, size, on_gpu)
     # On the CPU the gradients of all tasks are kept as they are; the last of them is the one being
     # computed.
     copies = tasks if config.mtl.method != "off" and not on_gpu else 1
+    gradients = f"gradients of {copies} tasks, float32" if copies > 1 else "gradients, float32"
     state: list[tuple[str, float, Phase]] = [
         (f"weights, {kind}", held, "always"),
         ("AdamW moments, float32", 8 * trained, "always"),
-        (
-            f"gradients of {copies} tasks, float32" if copies > 1 else "gradients, float32",
-            4 * trained * copies,
-            "update",
-        ),
+        (gradients, 4 * trained * copies, "update"),
         ("sum of the tasks' gradients, float32", 4 * trained, "update"),
     ]
     if config.lora is not None:
@@ -96,31 +126,21 @@ def memory_plan(config: Config, size: ModelSize, tasks: int, machine: Machine) -
             ("critic and its AdamW moments, float32", 12 * count, "always"),
             ("critic's gradients, float32", 4 * count, "update"),
         ]
-    there = on_gpu and not config.offload
-    items = [
-        Item(name, value * share if there else 0.0, 0.0 if there else value, when)
-        for name, value, when in state
-    ]
-    if on_gpu:
-        if config.lora is None or config.ranks > 1 or config.offload:
-            items.append(
-                Item("bfloat16 copies of the weights in a pass", gathered_bytes(config, size), 0.0)
-            )
-        items.append(Item(f"model while it is read, {kind}", 0.0, held * machine.gpus, "start"))
-        if config.mtl.method != "off":
-            items.append(
-                Item(f"gradients of {tasks} tasks, bfloat16", 0.0, 2 * trained * tasks, "update")
-            )
-    return [
-        *items,
-        *working_memory(config, size, on_gpu),
-        *sampler_memory(config, size, machine),
-        Item(
-            "programs, libraries, fragmentation",
-            GPU_OVERHEAD_BYTES if on_gpu else 0.0,
-            HOST_OVERHEAD_BYTES,
-        ),
-    ]
+    return state
+
+
+def passing_on_gpu(config: Config, size: ModelSize, tasks: int, machine: Machine) -> list[Item]:
+    """What a training on GPUs needs besides: gathered weights, the read, the tasks' gradients."""
+    kind, held = weights_held(config, size, on_gpu=True)
+    items = []
+    if config.lora is None or config.ranks > 1 or config.offload:
+        gathered = gathered_bytes(config, size)
+        items.append(Item("bfloat16 copies of the weights in a pass", gathered, 0.0))
+    items.append(Item(f"model while it is read, {kind}", 0.0, held * machine.gpus, "start"))
+    if config.mtl.method != "off":
+        kept = 2 * trained_parameters(config, size) * tasks
+        items.append(Item(f"gradients of {tasks} tasks, bfloat16", 0.0, kept, "update"))
+    return items
 
 
 def gathered_bytes(config: Config, size: ModelSize) -> float:

@@ -24,6 +24,20 @@ def load_model(folder: Path, device: torch.device, dtype: torch.dtype = torch.fl
     )
 
 
+def prepare_model(model: Any, config: Config, device: torch.device) -> Any:
+    """The model, ready to be trained; with gradient checkpointing where the config asks for it, or
+    says nothing and the device is a GPU. ConfigError as of ``check_model``."""
+    model = model.train()
+    model.config.use_cache = False
+    recompute = config.gradient_checkpointing
+    if recompute is None:
+        recompute = device.type == "cuda"
+    if recompute:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    check_model(model, config)
+    return model
+
+
 def check_model(model: Any, config: Config) -> None:
     """ConfigError for a model whose probabilities trainer and sampler would compute differently."""
     for name, module in model.named_modules():

@@ -23,7 +23,7 @@ from engines.ppo.update.batch import (
     sequences_to_train,
 )
 from engines.ppo.update.critic import Critic
-from engines.ppo.update.load import check_model
+from engines.ppo.update.load import prepare_model
 from engines.ppo.update.logprobs import Scorer
 from engines.ppo.update.lora import ADAPTER, LoraLinear, adapt, adapters_off
 from engines.ppo.update.losses import divergence, masked_sum, policy_loss
@@ -58,22 +58,13 @@ class Policy:
         self.config = config
         self.world = world
         self.device = world.device
-        self.model = model.train()
-        self.model.config.use_cache = False
-        recompute = config.gradient_checkpointing
-        if recompute is None:
-            recompute = self.device.type == "cuda"
-        if recompute:
-            self.model.gradient_checkpointing_enable(
-                gradient_checkpointing_kwargs={"use_reentrant": False}
-            )
-        check_model(self.model, config)
+        self.model = prepare_model(model, config, self.device)
         if config.lora is not None:
             adapt(self.model, config.lora, config.seed)
         self.scorer = Scorer(self.model)
-        self.reference = (
-            None if reference is None else Scorer(reference.requires_grad_(False).eval())
-        )
+        self.reference = None
+        if reference is not None:
+            self.reference = Scorer(reference.requires_grad_(False).eval())
         for scorer in (self.scorer, self.reference):
             if scorer is not None and world.sharded:
                 world.shard(scorer, scorer.layers, config.offload)

@@ -76,13 +76,7 @@ def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
     limits = LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds, processes=32)
     return (
         bwrap,
-        "--unshare-all",
-        "--as-pid-1",
-        "--die-with-parent",
-        "--new-session",
-        "--cap-drop",
-        "ALL",
-        "--clearenv",
+        *ISOLATION,
         *environment,
         *binds,
         "--proc",
@@ -107,5 +101,15 @@ def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
     )
 
 
+ISOLATION = (
+    "--unshare-all",
+    "--as-pid-1",
+    "--die-with-parent",
+    "--new-session",
+    "--cap-drop",
+    "ALL",
+    "--clearenv",
+)
+"""Namespaces of its own, no capability, and an end with whoever started it."""
 ENVIRONMENT = {"PATH": "/usr/bin", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 """All that a program sees of the environment."""

@@ -156,13 +156,7 @@ def run_program(
         feeder.start()
         # A busy machine starts slowly: that is not the program's time.
         select.select([process.stdout], [], [], START_SECONDS)
-        # `head` ends the pipe after the limit, so endless output cannot fill our memory; the writer
-        # then dies of SIGPIPE.
-        reader = subprocess.Popen(
-            ["head", "-c", str(len(STARTED) + output_bytes)],
-            stdin=process.stdout,
-            stdout=subprocess.PIPE,
-        )
+        reader = read_at_most(process.stdout, len(STARTED) + output_bytes)
         process.stdout.close()
         timed_out = False
         try:
@@ -177,6 +171,13 @@ def run_program(
         if not stdout.startswith(STARTED):
             raise not_started(complaints, process.returncode)
         return Execution(stdout[len(STARTED) :], process.returncode, timed_out)
+
+
+def read_at_most(pipe: IO[bytes], size: int) -> subprocess.Popen[bytes]:
+    """A process that hands on so many bytes. `head` ends the pipe after the limit, so endless output
+    cannot fill our memory; the writer then dies of SIGPIPE."""
+    command = ["head", "-c", str(size)]
+    return subprocess.Popen(command, stdin=pipe, stdout=subprocess.PIPE)
 
 
 def not_started(complaints: IO[bytes], exit_code: int) -> SandboxError:

@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.errors import DescriptionError
+
 
 class Template(StrEnum):
     """What the file begins with; each is a file in jobs/templates."""
@@ -29,7 +31,6 @@ def init(
     """Write a small experiment file, jobs/NAME.yaml, that runs as it is with --cluster local. A
     file that is there stays as it is."""
     from orchestrator.description.experiment_file import is_name
-    from orchestrator.errors import DescriptionError
 
     if not is_name(name):
         raise DescriptionError(

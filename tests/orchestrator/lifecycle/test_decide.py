@@ -33,7 +33,7 @@ def records_of(run: Run, **states: dict[str, Any]) -> list[Record]:
     return [replace(waiting(item), **states.get(item.name, {})) for item in run.plan.jobs]
 
 
-def submitted(name: str, state: JobState = JobState.RUNNING) -> dict[str, Any]:
+def was_submitted(name: str, state: JobState = JobState.RUNNING) -> dict[str, Any]:
     """The values of a job that was submitted."""
     return {"state": state, "token": f"t-{name}", "job_id": f"1{name}", "attempt": 1, "seen": 5.0}
 
@@ -48,7 +48,7 @@ def in_queue(*names: str) -> dict[str, SchedulerRecord]:
 
 def dead(name: str, stage: str = "s", kind: Kind = Kind.CODE) -> dict[str, Any]:
     """The values of a job that has died."""
-    return submitted(name, JobState.FAILED) | {"cause": str(kind), "reason": "KeyError: 'x'"}
+    return was_submitted(name, JobState.FAILED) | {"cause": str(kind), "reason": "KeyError: 'x'"}
 
 
 CHAIN = (job("a"), job("b", after=("a",)), job("c", after=("b",)))
@@ -73,12 +73,12 @@ def test_a_pass_that_nobody_asked_to_submit_submits_what_was_wanted_before_alone
 
 def test_only_a_parent_that_the_queue_showed_now_may_be_named_as_a_dependency() -> None:
     run = run_of(*CHAIN)
-    records = records_of(run, a=submitted("a"))
+    records = records_of(run, a=was_submitted("a"))
     shown = Observation(now=10.0, queue=in_queue("a"))
     assert decide(run, records, shown, EVERYTHING).submit == {"b", "c"}
     for blind in (Observation(now=10.0), Observation(now=10.0, queue={})):
         assert decide(run, records, blind, EVERYTHING).submit == set()
-    just_now = records_of(run, a=submitted("a", JobState.PENDING) | {"submitted": 11.0})
+    just_now = records_of(run, a=was_submitted("a", JobState.PENDING) | {"submitted": 11.0})
     assert decide(run, just_now, Observation(now=10.0), EVERYTHING).submit == {"b", "c"}
 
 
@@ -102,7 +102,9 @@ def test_a_job_that_waits_for_room_stays_wanted_when_its_parent_fails() -> None:
 def test_a_job_that_was_cancelled_because_its_canary_died_waits_for_it_again() -> None:
     first, second = job("s/0"), changed(job("s/1"), canary="s/0")
     run = run_of(first, second)
-    records = records_of(run, **{"s/0": dead("s/0"), "s/1": submitted("s/1", JobState.CANCELLED)})
+    records = records_of(
+        run, **{"s/0": dead("s/0"), "s/1": was_submitted("s/1", JobState.CANCELLED)}
+    )
     (_, behind) = decide(run, records, Observation(now=10.0), Request()).records
     assert (behind.state, behind.waits_on, behind.token) == (JobState.WAITING, Wait.CANARY, "")
     assert behind.reason == "held: the canary s/0 is FAILED: KeyError: 'x'"
@@ -113,7 +115,7 @@ def test_a_job_that_was_cancelled_because_its_canary_died_waits_for_it_again() -
 
 def test_jobs_that_would_die_as_others_have_are_held_until_one_has_lived() -> None:
     run = run_of(*[job(f"s/{n}") for n in range(4)])
-    queued = submitted("s/2", JobState.PENDING)
+    queued = was_submitted("s/2", JobState.PENDING)
     records = records_of(run, **{"s/0": dead("s/0"), "s/1": dead("s/1"), "s/2": queued})
     wanted = holds(records)
     assert ([r.name for r in wanted.hold], wanted.release) == (["s/2"], [])
@@ -134,7 +136,7 @@ def test_a_job_that_left_the_queue_is_in_doubt_for_the_reason_that_there_is(
     queue: dict[str, SchedulerRecord] | None,
 ) -> None:
     run = run_of(job("a"))
-    records = records_of(run, a=submitted("a"))
+    records = records_of(run, a=was_submitted("a"))
     (unseen,) = as_observed(run, records, Observation(now=10.0, queue=queue))
     if queue is None:
         assert unseen == records[0], "could not ask is not gone"
@@ -159,14 +161,14 @@ def test_a_job_that_died_says_of_what_by_its_log() -> None:
         exits={"a": left},
         logs={"a": [b"ModuleNotFoundError: No module named 'y'"]},
     )
-    (died,) = as_observed(run, records_of(run, a=submitted("a")), seen)
+    (died,) = as_observed(run, records_of(run, a=was_submitted("a")), seen)
     assert (died.state, died.cause) == (JobState.FAILED, str(Kind.PACKAGE))
     assert "No module named 'y'" in died.reason
 
 
 def test_ids_that_a_killed_launch_had_noted_are_taken_over() -> None:
     run = run_of(job("a"))
-    intent = submitted("a", JobState.PENDING) | {"job_id": None}
+    intent = was_submitted("a", JobState.PENDING) | {"job_id": None}
     (found,) = as_observed(
         run, records_of(run, a=intent), Observation(now=1.0, journal={"t-a": "7"})
     )
@@ -202,7 +204,7 @@ def test_nothing_that_may_be_active_is_submitted_and_nothing_before_its_parents(
     for name in names:
         state = data.draw(st.sampled_from(JobState))
         if state is not JobState.WAITING:
-            states[name] = submitted(name, state)
+            states[name] = was_submitted(name, state)
             if state is JobState.UNKNOWN:
                 states[name]["doubt"] = data.draw(st.sampled_from(Doubt))
     records = records_of(run, **states)
