@@ -75,6 +75,7 @@ def test_activations_of_qwen_7b_are_the_known_bytes_per_token_but_in_float32() -
     assert (
         plan()["inputs of the layers, float32"][0] == 2 * 200_704 * 16_384
     )  # 6.6 GB, see checkpoint_bytes
+    # Here and below: the numbers were worked out by hand to three or four digits.
     assert 16e9 / QWEN_7B.cache_bytes_per_token == pytest.approx(279e3, rel=1e-3)
 
 

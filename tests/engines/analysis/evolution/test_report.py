@@ -159,6 +159,7 @@ def test_halves_share_nothing_miss_nothing_and_do_not_hang_on_the_order(
 def test_the_error_of_a_macro_mean_is_that_of_independent_groups(groups: list[list[float]]) -> None:
     arrays = [np.array(group) for group in groups]
     expected = np.sqrt(sum(array.var(ddof=1) / len(array) for array in arrays)) / len(arrays)
+    # Float64: sums of a few terms of order one.
     assert weighted_error(arrays) == pytest.approx(expected, abs=1e-12)
 
 
@@ -273,6 +274,7 @@ def test_the_seeds_of_an_arm_are_one_curve_whose_band_is_over_seeds(tmp_path: Pa
         ("pcgrad", "4", "2", "0.6"),
     ]
     # Student's t of two values 0.50 and 0.56: 12.706 standard errors of 0.03 on either side.
+    # The quantile and the table have five digits.
     assert float(lines[1]["high"]) - 0.53 == pytest.approx(12.706 * 0.03, rel=1e-3)
     assert "only some seeds have a checkpoint at step 8: not in the mean" in text_of(out)
     assert "arm=pcgrad 4 2 60.0" in text_of(out)

@@ -556,6 +556,7 @@ def test_a_zebra_table_scores_its_share_of_right_cells(
         found = score(
             asked, f"<answer>{ {'header': header, 'rows': given_rows} }</answer>", version
         )
+        # Float64, on numbers below 2; the quantiles above have four digits.
         assert found.value == pytest.approx(right / (3 * len(rows)))
 
 
