@@ -26,8 +26,8 @@ class EngineConfig(BaseModel):
 
 DECIDES_NO_RESULT: dict[str, Any] = {"decides": False}
 """Marks a key of a config that changes how fast or where an engine works, and not what comes out:
-``workers: int = Field(default=1, json_schema_extra=DECIDES_NO_RESULT)``. Such a key may change between a
-stop and its continuation."""
+``workers: int = Field(default=1, json_schema_extra=DECIDES_NO_RESULT)``. Such a key may change
+between a stop and its continuation."""
 
 
 class ConfigError(ValueError):

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 
 
 def nearest(word: object, known: Iterable[str], most: int = 1, likeness: float = 0.6) -> list[str]:
-    """At most ``most`` known words that are at least so like ``word`` (0 to 1), the likest first."""
+    """At most ``most`` known words that are at least so like ``word`` (0 to 1), the likest
+    first."""
     import difflib
 
     return difflib.get_close_matches(str(word), sorted(known), n=most, cutoff=likeness)

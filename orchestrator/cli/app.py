@@ -16,7 +16,9 @@ from typer.core import TyperCommand, TyperGroup
 from orchestrator.cli.plain_text import keep_text
 
 COMMANDS = {
-    "init": "Write a small experiment file, jobs/NAME.yaml, that runs as it is with --cluster local.",
+    "init": (
+        "Write a small experiment file, jobs/NAME.yaml, that runs as it is with --cluster local."
+    ),
     "plan": (
         "Show the jobs of an experiment, what waits for what, resources and GPU-hours asked for."
     ),
@@ -66,8 +68,8 @@ COMMANDS = {
         "results."
     ),
     "schema": (
-        "Print the JSON schema of experiment files, or of cluster profiles, for editors: completion, "
-        "help and warnings."
+        "Print the JSON schema of experiment files, or of cluster profiles, for editors: "
+        "completion, help and warnings."
     ),
     "data": "Prepare the data that training and evaluation read.",
     "profile": "Cluster profiles.",

@@ -63,7 +63,8 @@ def progress_of(run: Run, record: Record, now: float) -> Pace:
         return replace(found, stalled_seconds=None)
     if found.step is not None:
         return found
-    # Without progress, an engine's log tells whether it lives; a command's last line is its progress.
+    # Without progress, an engine's log tells whether it lives; of a command the last line is the
+    # progress.
     log = run.log(record)
     if job.engine is not None:
         return replace(found, stalled_seconds=silent_since(log, record.started, now))

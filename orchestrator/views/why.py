@@ -31,7 +31,8 @@ DECIDED_BY = {
     "results_awaited": "its end; its results have a minute to appear",
     "exit_recorded": "the exit record on the node",
     "completed_without_results": "the scheduler's accounting, against missing results",
-    "accounting_active": "an active state in the scheduler's accounting; the queue does not show it",
+    "accounting_active": "an active state in the scheduler's accounting; "
+    "the queue does not show it",
     "in_the_queue": "an active state in the scheduler's queue",
     "accounting_not_asked": "its absence from the queue; accounting could not be asked",
     "nowhere": "its absence from both the queue and accounting",

@@ -128,7 +128,7 @@ def divergence(logprobs: torch.Tensor, reference_logprobs: torch.Tensor) -> torc
     return (difference.expm1() - difference).clamp(0, DIVERGENCE_LIMIT)
 
 
-def policy_loss(  # one argument for each symbol of the equation
+def policy_loss(  # noqa: PLR0913  # one argument for each symbol of the equation
     logprobs: torch.Tensor,
     sampler_logprobs: torch.Tensor,
     advantages: torch.Tensor,

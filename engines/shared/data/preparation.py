@@ -2,10 +2,10 @@
 ``data.json``, which says what they are.
 
 In: raw files of each task, or the miniature domains; sizes and a seed. Out: the files and their
-manifest, written last. ``orch data prepare`` calls it; the evaluation takes file hashes and folders
-of the Hugging Face hub from here. Light until something is read or written (then pyarrow, never
-torch). A problem is recognised by ``engines.shared.data.problems.content_key``: copies that differ in
-case and white space alone are one problem.
+    manifest, written last. ``orch data prepare`` calls it; the evaluation takes file hashes and
+    folders of the Hugging Face hub from here. Light until something is read or written (then
+    pyarrow, never torch). A problem is recognised by ``engines.shared.data.problems.content_key``:
+    copies that differ in case and white space alone are one problem.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A problem with a verifiable answer: what is asked, and what the answer is judged by.
 
 In: source, prompt and ground truth. Out: a ``Problem`` with its id, the key that finds it in other
-files, and its prompt as token ids. Everything that trains, evaluates, scores or prepares data passes
-these on; ``problem_files.py`` reads and writes them.
+    files, and its prompt as token ids. Everything that trains, evaluates, scores or prepares data
+    passes these on; ``problem_files.py`` reads and writes them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Figures of reports: drawn once, as SVG whose lines and words take the page's own colour, and as
 PNG.
 
-In: a figure of matplotlib's. Out: its files, and a ``Figure`` with the SVG for a page. Called by the
-figures of every report engine. Light: matplotlib is loaded when something is drawn.
+In: a figure of matplotlib's. Out: its files, and a ``Figure`` with the SVG for a page. Called by
+    the figures of every report engine. Light: matplotlib is loaded when something is drawn.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Intervals, paired differences and tests; the unit is always the problem, never the sample.
 
-In: arrays of values, one value per problem, one array per group of problems (a task). Out: intervals
-and p-values. Called by the report engines, and for single standard errors by the engines that
-score.
+In: arrays of values, one value per problem, one array per group of problems (a task). Out:
+    intervals and p-values. Called by the report engines, and for single standard errors by the
+    engines that score.
 """
 
 from __future__ import annotations

@@ -174,8 +174,8 @@ def run_program(
 
 
 def read_at_most(pipe: IO[bytes], size: int) -> subprocess.Popen[bytes]:
-    """A process that hands on so many bytes. `head` ends the pipe after the limit, so endless output
-    cannot fill our memory; the writer then dies of SIGPIPE."""
+    """A process that hands on so many bytes. `head` ends the pipe after the limit, so endless
+    output cannot fill our memory; the writer then dies of SIGPIPE."""
     command = ["head", "-c", str(size)]
     return subprocess.Popen(command, stdin=pipe, stdout=subprocess.PIPE)
 
