@@ -4,6 +4,7 @@ running."""
 import json
 import os
 import secrets
+import shutil
 import socket
 import subprocess
 import sys
@@ -17,15 +18,15 @@ import pytest
 
 from engines.contract.config import ConfigError
 from engines.shared.data.problems import make_problem, user
+from engines.shared.sandbox import bubblewrap, landlock
 from engines.shared.sandbox import execution as sandbox
-from engines.shared.sandbox import landlock
 from engines.shared.scoring import code
 from engines.shared.scoring.pool import ScoringPool
 from engines.shared.scoring.registry import score
 from engines.shared.scoring.verdict import Verdict
 
 MISSING: dict[str, Any] = {
-    "bubblewrap": sandbox.shutil.which("bwrap") is None and os.environ.get("CI") != "true",
+    "bubblewrap": shutil.which("bwrap") is None and os.environ.get("CI") != "true",
     "landlock": landlock.trouble(),
 }
 GOOD = "def f(x):\n    return x * x"
@@ -535,11 +536,11 @@ def test_a_programs_folder_is_its_own_and_gone_afterwards() -> None:
 def unset(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """As at the beginning of a job: nothing is chosen, nothing was tried."""
     monkeypatch.delenv(sandbox.CHOICE)
-    sandbox.command.cache_clear()
+    bubblewrap.command.cache_clear()
     sandbox.tested.cache_clear()
     yield
     os.environ.pop(sandbox.CHOICE, None)
-    sandbox.command.cache_clear()
+    bubblewrap.command.cache_clear()
     sandbox.tested.cache_clear()
 
 
@@ -550,9 +551,9 @@ def test_without_bubblewrap_landlock_is_taken_and_the_processes_that_score_take_
     if MISSING["landlock"]:
         pytest.skip(str(MISSING["landlock"]))
     if kind == "landlock":  # of no bubblewrap; else of one that does not work
-        monkeypatch.setattr(sandbox.shutil, "which", lambda _: None)
+        monkeypatch.setattr(shutil, "which", lambda _: None)
     else:
-        monkeypatch.setattr(sandbox.shutil, "which", lambda _: "/bin/false")
+        monkeypatch.setattr(shutil, "which", lambda _: "/bin/false")
     assert sandbox.self_test().startswith("landlock")
     assert os.environ[sandbox.CHOICE] == "landlock"
     task = make_problem("codegen__mbpp", user("square"), {"prefix": "", "tests": TESTS})
@@ -564,7 +565,7 @@ def test_without_bubblewrap_landlock_is_taken_and_the_processes_that_score_take_
 def test_where_nothing_holds_programs_are_refused_unless_the_config_allows_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sandbox.shutil, "which", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.setattr(landlock, "landlock_version", lambda: 0)
     with pytest.raises(
         ConfigError, match=r"bubblewrap is not here.*version 0, 6 is needed.*allow_weak_sandbox"
@@ -599,10 +600,10 @@ def broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv(sandbox.CHOICE, "bubblewrap")
-    sandbox.command.cache_clear()
+    bubblewrap.command.cache_clear()
     sandbox.tested.cache_clear()
     yield
-    sandbox.command.cache_clear()
+    bubblewrap.command.cache_clear()
     sandbox.tested.cache_clear()
 
 

@@ -5,12 +5,12 @@ import itertools
 import json
 import os
 import random
+import shutil
 
 import pytest
 
 from engines.shared.data.problem_files import read_problems
 from engines.shared.data.problems import Problem
-from engines.shared.sandbox import execution
 from engines.shared.scoring.pool import ScoringPool
 from engines.shared.scoring.registry import VERSIONS, Version, score
 from engines.shared.scoring.verdict import Verdict
@@ -19,7 +19,7 @@ from tests.support.scores import boxed
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="no benchmark files (ORCH_TEST_DATA)")
 needs_sandbox = pytest.mark.skipif(
-    execution.shutil.which("bwrap") is None and os.environ.get("CI") != "true",
+    shutil.which("bwrap") is None and os.environ.get("CI") != "true",
     reason="bubblewrap missing",
 )
 

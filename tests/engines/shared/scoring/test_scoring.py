@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 import random
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from engines.contract.config import ConfigError
 from engines.shared.data.miniature import GENERATORS, problem
 from engines.shared.data.problem_files import read_problems
 from engines.shared.data.problems import Problem, make_problem, user
-from engines.shared.sandbox import execution
 from engines.shared.scoring.pool import ScoringPool
 from engines.shared.scoring.registry import score
 from tests.support.paths import DATA
@@ -23,7 +23,7 @@ from tests.support.scores import boxed
 
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason="no benchmark files (ORCH_TEST_DATA)")
 needs_sandbox = pytest.mark.skipif(
-    execution.shutil.which("bwrap") is None and os.environ.get("CI") != "true",
+    shutil.which("bwrap") is None and os.environ.get("CI") != "true",
     reason="bubblewrap missing",
 )
 
