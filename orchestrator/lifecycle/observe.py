@@ -21,7 +21,7 @@ from orchestrator.lifecycle.failure_causes import with_cause
 from orchestrator.node.system import tail
 from orchestrator.runs.reconcile import reconcile
 from orchestrator.runs.record import FAILED, Doubt, JobId, JobState, Record
-from orchestrator.runs.rules import SCHEDULER_SECONDS
+from orchestrator.runs.rules import GRACE_SECONDS
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import Answer, ExitRecord
 
@@ -213,7 +213,7 @@ def never_started(run: Run, record: Record, seen: Observation, failed: Set[str])
     if not in_array or record.name in seen.claimed:
         return record
     expected = not failed.isdisjoint(run.by_name[record.name].waits_for)
-    if seen.now - record.seen < SCHEDULER_SECONDS and not expected:
+    if seen.now - record.seen < GRACE_SECONDS and not expected:
         return record
     return replace(
         record,
