@@ -64,8 +64,7 @@ def current(
     if exit_record is not None and exit_record.token != record.token:
         exit_record = None  # of an earlier attempt
     if exit_record is not None and record.packed and exit_record.by_itself:
-        # The scheduler speaks of the whole pack, which goes on without this member, or ended as
-        # other members of it did.
+        # The scheduler speaks of the whole pack, but this member ended by itself.
         queue = accounting = None
 
     # The queue and an exit record of the same start contradict each other: whichever is later wins.
