@@ -8,9 +8,18 @@ from __future__ import annotations
 from orchestrator.clusters.base import Cluster
 from orchestrator.clusters.local.cluster import LocalCluster
 from orchestrator.clusters.slurm.cluster import SlurmCluster
+from orchestrator.errors import RunError
 from orchestrator.runs.run import Run
 
 
 def cluster_of(run: Run) -> Cluster:
-    """The scheduler that a run was launched on."""
-    return LocalCluster(run) if run.profile.kind == "local" else SlurmCluster(run)
+    """The scheduler that a run was launched on. RunError if this version does not know its kind."""
+    kind: str = run.profile.kind
+    if kind == "local":
+        return LocalCluster(run)
+    if kind == "slurm":
+        return SlurmCluster(run)
+    # The profile comes from plan.json, which a newer version may have written.
+    raise RunError(
+        f"{run.name}: its profile has kind: '{kind}', and this version knows slurm and local alone"
+    )

@@ -20,7 +20,7 @@ from orchestrator.errors import AmbiguousSubmit, NoRoom, SubmitError
 from orchestrator.lifecycle import gates
 from orchestrator.lifecycle.batching import make_batches, waits_for
 from orchestrator.lifecycle.decide import Decision, Passes, described, holds
-from orchestrator.lifecycle.observe import Observation, in_doubt, is_intent, resolve
+from orchestrator.lifecycle.observe import Observation, as_in_doubt, is_intent, resolve
 from orchestrator.runs.attempts import prepare
 from orchestrator.runs.record import JobId, JobState, Record
 from orchestrator.runs.run import Run
@@ -59,10 +59,10 @@ def carry_out(
     except SubmitError as error:
         unclear = isinstance(error, AmbiguousSubmit)
         for batch in batches[submitted:]:
-            # Not asked for yet, or refused: open again. Those whose answer was unclear keep their
-            # tokens and are looked up.
-            left = in_doubt if unclear else withdrawn
-            intents.update((r.name, left(intents[r.name])) for r in batch.records)
+            # Only the batch being submitted when the error came can be in doubt; later ones were
+            # never sent. What is in doubt keeps its token and is looked up.
+            after_error = as_in_doubt if unclear else as_withdrawn
+            intents.update((r.name, after_error(intents[r.name])) for r in batch.records)
             unclear = False
         run.save(described(run, list(intents.values())))
         raise
@@ -78,7 +78,7 @@ def written_intents(
     intents = dict(current)
     for batch in batches:
         prepare(run, batch.jobs, batch.records)
-        intents.update((record.name, intent(record, now)) for record in batch.records)
+        intents.update((record.name, as_intent(record, now)) for record in batch.records)
     run.save(described(run, list(intents.values())))
     return intents
 
@@ -99,8 +99,8 @@ def submit_batch(
     try:
         job_id = cluster.submit(batch, waits)
     except AmbiguousSubmit:
-        in_question = [in_doubt(record) for record in records]
-        records, _ = resolve(run, in_question, cluster, Observation(now=time.time()))
+        unclear = [as_in_doubt(record) for record in records]
+        records, _ = resolve(run, unclear, cluster, Observation(now=time.time()))
         if any(record.state is JobState.UNKNOWN and is_intent(record) for record in records):
             raise
         if any(record.job_id is not None for record in records):
@@ -108,13 +108,13 @@ def submit_batch(
         try:
             job_id = cluster.submit(batch, waits)
         except NoRoom as error:
-            # The token is kept: the first try might still arrive.
+            # The first try might still arrive, under its token; as NoRoom it would lose the token.
             raise SubmitError(*error.lines) from error
     ids = batch.ids(job_id)
-    return [queued(record, own) for record, own in zip(records, ids, strict=True)]
+    return [as_queued(record, own) for record, own in zip(records, ids, strict=True)]
 
 
-def intent(record: Record, now: float) -> Record:
+def as_intent(record: Record, now: float) -> Record:
     """A record that says what is about to be submitted."""
     return replace(
         record,
@@ -136,7 +136,7 @@ def intent(record: Record, now: float) -> Record:
     )
 
 
-def queued(record: Record, job_id: str) -> Record:
+def as_queued(record: Record, job_id: str) -> Record:
     """A record that the scheduler has just taken."""
     return replace(
         record,
@@ -149,7 +149,7 @@ def queued(record: Record, job_id: str) -> Record:
     )
 
 
-def withdrawn(record: Record) -> Record:
+def as_withdrawn(record: Record) -> Record:
     """An intent that was not submitted after all; the attempt stays, and is used next time."""
     return replace(record, state=JobState.WAITING, reason="not submitted", submitted=None)
 

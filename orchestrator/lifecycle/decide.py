@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from jobs.spec import Job
 from orchestrator.lifecycle import gates, notifications, queue_limits
 from orchestrator.lifecycle.observe import Observation
-from orchestrator.lifecycle.retry_policy import doomed
+from orchestrator.lifecycle.retry_policy import would_fail_alike
 from orchestrator.runs.record import ACTIVE, FAILED, GATED, JobState, Record, Wait
 from orchestrator.runs.run import Run
 
@@ -32,8 +32,8 @@ class Request:
     had to wait, for a gate, for room, or because the process that submitted it was killed."""
     also: Set[str] = frozenset()
     """Further jobs that may be submitted."""
-    insisted: Set[str] = frozenset()
-    """Jobs to submit even if others of their stage died of what they may die of."""
+    forced: Set[str] = frozenset()
+    """Submit these even if siblings failed of the same cause."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +55,14 @@ def decide(run: Run, records: Sequence[Record], seen: Observation, request: Requ
         records: as observed (``observe.as_observed``).
     """
     judged, decisions = gates.judge(run.plan, records, seen.gates, seen.now)
-    current = freed_from_canaries(run, judged)
-    among = None if request.everything else may_go_on(run, current) | request.also
-    held = set(doomed(current)) - request.insisted
+    current = put_behind_canaries(run, judged)
+    eligible = None if request.everything else may_go_on(run, current) | request.also
+    held_back = set(would_fail_alike(current)) - request.forced
     confirmed = confirmed_jobs(current, seen)
-    chosen = choose(run, current, confirmed, among, held, seen.room)
+    chosen = choose(run, current, confirmed, eligible, held_back, seen.room)
     if seen.fresh and seen.room is not None:
-        without_limit = choose(run, current, confirmed, among, held)
+        # Chosen again without the limit: the difference is what only lacks room.
+        without_limit = choose(run, current, confirmed, eligible, held_back)
         crowded_out = without_limit - chosen
         current = [
             waits_for_room(record, seen) if record.name in crowded_out else record
@@ -93,8 +94,8 @@ def choose(
     run: Run,
     records: Sequence[Record],
     confirmed: Set[str] = frozenset(),
-    among: Set[str] | None = None,
-    held: Set[str] = frozenset(),
+    eligible: Set[str] | None = None,
+    held_back: Set[str] = frozenset(),
     room: int | None = None,
 ) -> set[str]:
     """Names of jobs to submit now, parents first, not more than fit into ``room`` allocations.
@@ -103,15 +104,15 @@ def choose(
     or ``confirmed`` to be active.
 
     Args:
-        among: only these; None: all.
-        held: none of these.
+        eligible: only these; None: all.
+        held_back: none of these.
     """
     chosen: set[str] = set()
     by_name = {record.name: record for record in records}
     going = {r.name for r in records if r.state in OVER} | confirmed
     taken = queue_limits.Allocations(by_name)
     for job in run.plan.jobs:
-        if job.name in held or (among is not None and job.name not in among):
+        if job.name in held_back or (eligible is not None and job.name not in eligible):
             continue
         record = by_name[job.name]
         if record.state is not JobState.WAITING or record.waits_on in GATED:
@@ -131,21 +132,21 @@ def waits_for_room(record: Record, seen: Observation) -> Record:
     return replace(record, source="limit", reason=seen.limits, waits_on=Wait.QUEUE_LIMIT)
 
 
-def freed_from_canaries(run: Run, records: Sequence[Record]) -> list[Record]:
+def put_behind_canaries(run: Run, records: Sequence[Record]) -> list[Record]:
     """The records with those jobs WAITING again that the scheduler has cancelled because the first
-    of their stage died: they wait until that one is tried again."""
+    of their stage failed: they wait until that one is tried again."""
     by_name = {record.name: record for record in records}
     return [
-        freed(record)
+        as_waiting_for_canary(record)
         if record.state is JobState.CANCELLED
         and record.waits_on is not Wait.PERSON
-        and dead_canary(run.by_name[record.name], record, by_name) is not None
+        and failed_canary(run.by_name[record.name], record, by_name) is not None
         else record
         for record in records
     ]
 
 
-def freed(record: Record) -> Record:
+def as_waiting_for_canary(record: Record) -> Record:
     """A record as if it had not been submitted; the attempt's number stays used."""
     return replace(
         record,
@@ -160,8 +161,10 @@ def freed(record: Record) -> Record:
     )
 
 
-def dead_canary(job: Job, record: Record, by_name: Mapping[str, Record]) -> Record | None:
-    """The first job of its stage, if it has died and this one was not started for that reason."""
+def failed_canary(job: Job, record: Record, by_name: Mapping[str, Record]) -> Record | None:
+    """The first job of its stage, if it has failed and this one was not started for that reason."""
+    # waits_for lists the canary last; if the canary is the last failure, it is the reason. A host
+    # means that the job did start.
     failed = [name for name in job.waits_for if by_name[name].state in FAILED]
     if not failed or failed[-1] != job.canary or record.host:
         return None
@@ -172,31 +175,34 @@ def described(run: Run, records: Sequence[Record]) -> list[Record]:
     """The records, each saying what it waits for: of every job that was not submitted or is held,
     and of those that were cancelled with a job that they needed."""
     by_name = {record.name: record for record in records}
-    fates = doomed(records)
+    held_reasons = would_fail_alike(records)
     return [
-        with_wait(run.by_name[record.name], record, by_name, fates.get(record.name))
+        with_wait(run.by_name[record.name], record, by_name, held_reasons.get(record.name))
         for record in records
     ]
 
 
-def with_wait(job: Job, record: Record, by_name: Mapping[str, Record], fate: str | None) -> Record:
-    """One record with what it waits for. ``fate``: what others of its stage have died of, if that
-    keeps it from being started."""
+def with_wait(
+    job: Job, record: Record, by_name: Mapping[str, Record], held_reason: str | None
+) -> Record:
+    """One record with what it waits for. ``held_reason``: what others of its stage have failed of,
+    if that keeps it from being started."""
     if record.state is JobState.CANCELLED and record.waits_on is not Wait.PERSON:
-        return with_lost_parent(job, record, by_name)
+        return with_failed_parent(job, record, by_name)
     if record.state is JobState.WAITING and record.waits_on not in GATED:
         record = with_parents(job, record, by_name)
     elif not record.held:
         return record
-    if fate is not None:
+    if held_reason is not None:
         limited = record.waits_on is Wait.QUEUE_LIMIT
-        return replace(record, reason=fate, waits_on=record.waits_on if limited else Wait.SIBLINGS)
+        waits_on = record.waits_on if limited else Wait.SIBLINGS
+        return replace(record, reason=held_reason, waits_on=waits_on)
     if record.waits_on is Wait.SIBLINGS:
         return replace(record, reason="", waits_on=None)
     return record
 
 
-def with_lost_parent(job: Job, record: Record, by_name: Mapping[str, Record]) -> Record:
+def with_failed_parent(job: Job, record: Record, by_name: Mapping[str, Record]) -> Record:
     """A job that was cancelled before it started, with the job that it needed."""
     failed = [name for name in job.waits_for if by_name[name].state in FAILED]
     if not failed or record.host:
@@ -206,7 +212,7 @@ def with_lost_parent(job: Job, record: Record, by_name: Mapping[str, Record]) ->
 
 def with_parents(job: Job, record: Record, by_name: Mapping[str, Record]) -> Record:
     """A job that was not submitted, with the jobs before it that it waits for."""
-    canary = dead_canary(job, record, by_name)
+    canary = failed_canary(job, record, by_name)
     if canary is not None:
         of = f": {canary.reason}" if canary.reason else ""
         reason = f"held: the canary {canary.name} is {canary.state}{of}"
@@ -235,12 +241,12 @@ class Holds:
 
 
 def holds(records: Sequence[Record]) -> Holds:
-    """Hold what would die as others of its stage have, and let go what is held for nothing."""
-    fates = doomed(records)
+    """Hold what would fail as others of its stage have, and let go what is held for nothing."""
+    held_reasons = would_fail_alike(records)
     queued = [r for r in records if r.state is JobState.PENDING and r.job_id]
     return Holds(
-        hold=[r for r in queued if r.name in fates and not r.held],
-        release=[r for r in queued if r.held and r.name not in fates],
+        hold=[r for r in queued if r.name in held_reasons and not r.held],
+        release=[r for r in queued if r.held and r.name not in held_reasons],
     )
 
 

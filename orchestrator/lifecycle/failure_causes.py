@@ -1,4 +1,4 @@
-"""What a job died of: one kind, the line it was read from, and what to do. Pure.
+"""Why a job failed: one kind, the line it was read from, and what to do. Pure.
 
 In go a record that has failed, its exit record and the last lines of its log; out comes a
 ``Cause``, or by ``with_cause`` the record that says it. What counts is, in this order, the
@@ -6,6 +6,9 @@ scheduler's final state, what the node saw of the kernel's memory killer, the lo
 others behind it (a rank out of GPU memory ends as a dead actor and a broken collective elsewhere),
 so of several kinds in a log the one that explains the others counts, whatever stands last. Every
 pass calls it (orchestrator/lifecycle/observe.py); retry_policy.py decides what follows.
+
+To add a kind: Kind, ADVICE, PATTERNS (the order matters), and AGAIN, LIKE_SIBLINGS or BY_STATE
+where they apply.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from orchestrator.runs.sources import ExitRecord
 
 
 class Kind(StrEnum):
-    """Why jobs die."""
+    """Why jobs fail."""
 
     HOST_MEMORY = "host memory"
     GPU_MEMORY = "GPU memory"
@@ -111,8 +114,8 @@ LIKE_SIBLINGS = frozenset(
         Kind.CACHE_BLOCKS,
     }
 )
-"""Kinds that come from the code, the config or the environment: jobs of the same stage would die of
-them too."""
+"""Kinds that come from the code, the config or the environment: jobs of the same stage would fail
+of them too."""
 
 
 def any_of(*patterns: str) -> str:
@@ -228,14 +231,14 @@ PREFIX = re.compile(
 )
 """What torchrun, Ray and vLLM put before a line."""
 QUIET = re.compile(r"^\s*(?:\S+\s){0,4}(?:WARN(?:ING)?|INFO|DEBUG)\b(?! .*NCCL)")
-"""Lines that say themselves that nothing died."""
+"""Lines that say themselves that nothing failed."""
 ENVIRON = re.compile(r"""^KeyError: '[A-Z][A-Z0-9_]{2,}'$""")
 """What ``os.environ["NAME"]`` ends in."""
 
 
 @dataclass(frozen=True)
 class Cause:
-    """What a job died of."""
+    """Why a job failed."""
 
     kind: Kind
     line: str
@@ -251,38 +254,45 @@ class Cause:
         return f"{named}; {self.advice}"
 
 
-def with_cause(record: Record, left: ExitRecord | None, log: Sequence[bytes]) -> Record:
-    """A failed record with what it died of, found once; one that has not failed (any more) without.
+def with_cause(record: Record, exit_record: ExitRecord | None, log: Sequence[bytes]) -> Record:
+    """A failed record with why it failed, found once; one that has not failed (any more) without.
 
     Args:
-        left: the exit record of the newest attempt that left one.
+        exit_record: of the newest attempt that has written one.
         log: the last lines of its log.
     """
     if record.state not in FAILED:
         return replace(record, cause="", died_of="") if record.cause else record
     if not record.cause:
-        own = left if left is not None and left.token == record.token else None
+        own = exit_record if exit_record is not None and exit_record.token == record.token else None
         lines = [line.decode(errors="replace") for line in log if not line.startswith(b"orch: ")]
         cause = cause_of(record.state, record.reason, own, lines)
         record = replace(record, cause=str(cause.kind), died_of=explanation(record, cause, own))
     return replace(record, reason=record.died_of) if record.died_of else record
 
 
-def explanation(record: Record, cause: Cause, left: ExitRecord | None) -> str:
+def explanation(record: Record, cause: Cause, exit_record: ExitRecord | None) -> str:
     """What is shown as the reason; empty where the record's own reason says as much."""
-    if cause.kind is Kind.UNKNOWN and left is not None and left.reason and left.exit_code > 0:
+    if (
+        cause.kind is Kind.UNKNOWN
+        and exit_record is not None
+        and exit_record.reason
+        and exit_record.exit_code > 0
+    ):
         # A last line alone does not say that it was the last.
-        return f"exit code {left.exit_code}: {record.reason}"
+        return f"exit code {exit_record.exit_code}: {record.reason}"
     return "" if cause.kind in (Kind.UNKNOWN, Kind.CANCELLED) else str(cause)
 
 
-def cause_of(state: JobState, said: str, left: ExitRecord | None, log: Sequence[str]) -> Cause:
+def cause_of(
+    state: JobState, said: str, exit_record: ExitRecord | None, log: Sequence[str]
+) -> Cause:
     """The cause of a job that did not complete.
 
     Args:
         state: its final state.
         said: what came with it: the reason of the scheduler or of the exit record.
-        left: the exit record, None if it left none.
+        exit_record: None if it has written none.
         log: the last lines of its log, in order.
     """
     found = from_log(log)
@@ -291,10 +301,10 @@ def cause_of(state: JobState, said: str, left: ExitRecord | None, log: Sequence[
         return Cause(kind, found.line if found.kind is kind else said)
     # What a process says last when another one of its job was killed.
     may_follow_a_kill = found.kind in (Kind.UNKNOWN, Kind.RAY, Kind.CODE, Kind.COMMUNICATION)
-    if left is not None and left.oom_kills and may_follow_a_kill:
+    if exit_record is not None and exit_record.oom_kills and may_follow_a_kill:
         return Cause(
             Kind.HOST_MEMORY,
-            f"the kernel killed {left.oom_kills} of its processes for want of memory",
+            f"the kernel killed {exit_record.oom_kills} of its processes for want of memory",
         )
     return Cause(Kind.UNKNOWN, said) if found.kind is Kind.UNKNOWN else found
 
@@ -321,6 +331,6 @@ def shortened(line: str, most: int = 300) -> str:
 
 
 def alike(line: str) -> str:
-    """A line without what differs between jobs that die of the same: numbers, addresses, quoted
+    """A line without what differs between jobs that fail of the same: numbers, addresses, quoted
     paths."""
     return re.sub(r"0x[0-9a-f]+|\d+(?:\.\d+)?|/\S+", "#", line)

@@ -20,7 +20,7 @@ from orchestrator.errors import RunError, SubmitError
 from orchestrator.lifecycle import gates
 from orchestrator.lifecycle.decide import Request, decide, described
 from orchestrator.lifecycle.observe import is_intent, resolve
-from orchestrator.lifecycle.refresh import GO_ON, poll, step
+from orchestrator.lifecycle.refresh import CONTINUE_ONLY, decide_and_act, poll
 from orchestrator.node.system import write_json
 from orchestrator.runs.record import ACTIVE, FAILED, JobState, Record, Wait
 from orchestrator.runs.run import Run, named
@@ -38,7 +38,7 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
         records, seen = poll(run, run.load(), cluster)
         if any(is_intent(r) for r in records if wanted is None or r.name in wanted):
             records, seen = resolve(run, records, cluster, seen)
-        decision = decide(run, records, seen, GO_ON)
+        decision = decide(run, records, seen, CONTINUE_ONLY)
         gates.write(run, decision.records, decision.gates)
         meant = [r for r in decision.records if wanted is None or r.name in wanted]
         for record in meant:
@@ -78,11 +78,13 @@ def end_jobs(
     """End these jobs; a member of a pack of which others go on by itself. Returns the names of
     those of which no other source will tell that they have ended."""
     names = {r.name for r in ended}
-    go_on = {r.job_id for r in records if r.state in ACTIVE and r.packed and r.name not in names}
-    whole = [r for r in ended if r.job_id not in go_on]
+    still_used = {
+        r.job_id for r in records if r.state in ACTIVE and r.packed and r.name not in names
+    }
+    whole = [r for r in ended if r.job_id not in still_used]
     if whole:
         cluster.cancel([str(r.job_id) for r in whole])
-    members = [r for r in ended if r.job_id in go_on]
+    members = [r for r in ended if r.job_id in still_used]
     unstarted = {r.name for r in members if run.end_member(r)}
     for job_id in {str(r.job_id) for r in members if r.name not in unstarted}:
         cluster.nudge(job_id)
@@ -100,14 +102,16 @@ def override(run: Run, name: str, runs: bool, reason: str) -> list[str]:
     with run.lock():
         records, seen = poll(run, run.load(), cluster)
         records, seen = resolve(run, records, cluster, seen)
-        decision = decide(run, records, seen, GO_ON)
+        decision = decide(run, records, seen, CONTINUE_ONLY)
         gates.write(run, decision.records, decision.gates)
         wanted = named(run, [name]) or set()
         said += note_override(run, decision.records, wanted, runs, reason)
         # What was just decided is one more input of the gates.
         inputs = changed(seen.gates, overrides=gates.read_overrides(run))
         seen = changed(seen, gates=inputs)
-        records = step(run, decision.records, seen, cluster, Request(also=wanted), said.append)
+        records = decide_and_act(
+            run, decision.records, seen, cluster, Request(also=wanted), said.append
+        )
     states = [
         f"{r.name} {r.state}" + (f": {r.reason}" if r.reason else "")
         for r in records

@@ -1,4 +1,4 @@
-"""Tell a person when a run ends, when jobs of it die, and when it waits for a decision. Nothing
+"""Tell a person when a run ends, when jobs of it fail, and when it waits for a decision. Nothing
 waits for that: whoever notices it first sends the message.
 
 Records go in. ``events`` says what there is to tell (pure), ``send`` sends what was not sent yet;
@@ -7,8 +7,8 @@ cluster `local` and of the one-core job that Slurm starts after the last ones.
 
 A message comes at most once. It is noted in ``<run>/notified.json`` before it is sent, under the
 run's lock. One that was certainly not delivered (refused, exit code, error status) is tried again
-in the next pass, three times in all; one whose sender died, or that was not answered in time, may
-have arrived and is not sent again.
+in the next pass, three times in all; one whose sender was killed, or that was not answered in
+time, may have arrived and is not sent again.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from typing import Any
 from msgspec import structs
 
 from orchestrator.description.profile import EVENTS
-from orchestrator.lifecycle.retry_policy import doomed
+from orchestrator.lifecycle.retry_policy import would_fail_alike
 from orchestrator.node.system import write_json
 from orchestrator.runs.provenance.redaction import redacted
 from orchestrator.runs.record import ACTIVE, FAILED, JobId, JobState, Record, Wait
@@ -84,30 +84,30 @@ def end(run: Run, records: Sequence[Record]) -> Event:
     counts = Counter(str(one.state) for one in records)
     counted = ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
     text = f"{run.name} has ended: {counted}"
-    dead = next((one for one in records if has_died(one) and one.cause), None)
-    if dead is not None:
-        text += f"; {dead.name}: {dead.reason}"
+    failed = next((one for one in records if has_failed(one) and one.cause), None)
+    if failed is not None:
+        text += f"; {failed.name}: {failed.reason}"
     told = digest((one.name, one.attempt, one.restarts, one.state) for one in records)
     return Event("end", f"end/{told}", text)
 
 
-def has_died(record: Record) -> bool:
+def has_failed(record: Record) -> bool:
     """Whether a job has failed, and was not only cancelled."""
     return record.state in FAILED and record.state is not JobState.CANCELLED
 
 
 def failures(run: Run, records: Sequence[Record]) -> list[Event]:
-    """One event for the jobs of a stage that died of the same kind of cause in the same attempt;
+    """One event for the jobs of a stage that failed of the same kind of cause in the same attempt;
     more of them are not told again."""
     groups: dict[tuple[str, str, int], list[Record]] = {}
     for one in records:
-        if has_died(one):
+        if has_failed(one):
             group = (one.stage, one.cause or str(one.state), one.attempt)
             groups.setdefault(group, []).append(one)
     found = []
-    for (stage, cause, attempt), dead in groups.items():
-        first = dead[0]
-        more = f" and {len(dead) - 1} more of {stage}" if len(dead) > 1 else ""
+    for (stage, cause, attempt), failed in groups.items():
+        first = failed[0]
+        more = f" and {len(failed) - 1} more of {stage}" if len(failed) > 1 else ""
         text = f"{run.name}: {first.name}{more} {first.state}: {first.reason or cause}"
         found.append(Event("fail", f"fail/{stage}/{cause}/{attempt}", text))
     return found
@@ -116,11 +116,11 @@ def failures(run: Run, records: Sequence[Record]) -> list[Event]:
 def decisions(run: Run, records: Sequence[Record]) -> list[Event]:
     """One event per stage that goes on only if a person says how: a gate without values to come, or
     jobs held back."""
-    fates = doomed(records)
+    held_reasons = would_fail_alike(records)
     stages: dict[str, list[Record]] = {}
     for one in records:
         # A job that waits for room too would not be submitted if there were some.
-        queued_in_vain = one.waits_on is Wait.QUEUE_LIMIT and one.name in fates
+        queued_in_vain = one.waits_on is Wait.QUEUE_LIMIT and one.name in held_reasons
         if one.held or one.waits_on in LEFT_TO_A_PERSON or queued_in_vain:
             stages.setdefault(one.stage, []).append(one)
     newest_of_all = max(one.attempt for one in records)

@@ -21,7 +21,7 @@ from orchestrator.lifecycle.failure_causes import with_cause
 from orchestrator.node.system import tail
 from orchestrator.runs.reconcile import reconcile
 from orchestrator.runs.record import FAILED, Doubt, JobId, JobState, Record
-from orchestrator.runs.rules import SCHEDULER_SECONDS
+from orchestrator.runs.rules import GRACE_SECONDS
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import Answer, ExitRecord
 
@@ -55,7 +55,7 @@ class Observation:
     claimed: Set[str] = frozenset()
     """Jobs that are nowhere, but have started on a node once."""
     logs: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
-    """The last lines of the logs of jobs that may have died since the last pass."""
+    """The last lines of the logs of jobs that may have failed since the last pass."""
     gates: gates.Inputs = field(default_factory=gates.Inputs)
     """What the gates judge, and what a person decided in their place."""
     room: int | None = None
@@ -77,52 +77,62 @@ def observe(
     Args:
         thorough: see that results are still there; for thousands of jobs that takes long on NFS.
         shared: what the scheduler told another process a few seconds ago will do.
-        accounting: ask it in any case; else only if the queue has lost sight of a job.
+        accounting: ask it in any case; else only if a job is missing from the queue.
     """
     now = time.time()
     closed = frozenset[str]() if thorough else closed_jobs(records)
     expected = [r for r in records if r.token and r.name not in closed and r.state not in FAILED]
-    asks = expected or queue_limits.may_matter(run, records, thorough)
-    queue = cluster.ask_active(shared) if asks else {}
-    moved = records if thorough else [r for r in records if not waits_as_before(r, queue)]
-    read = [r for r in moved if r.name not in closed]
-    exits, done = run.exits(read), run.done(read) | closed
-    lost = [r for r in expected if r.name not in done and is_lost(r, queue)]
-    in_question = expected if accounting else [r for r in lost if not has_ended_well(r, exits)]
-    final = ask_accounting(run, cluster, [*lost, *in_question], shared) if in_question else None
+    ask_queue = expected or queue_limits.may_matter(run, records, thorough)
+    queue = cluster.ask_active(shared) if ask_queue else {}
+    changed = records if thorough else [r for r in records if not waits_as_before(r, queue)]
+    to_read = [r for r in changed if r.name not in closed]
+    exits, done = run.exits(to_read), run.done(to_read) | closed
+    missing_from_queue = [r for r in expected if r.name not in done and is_missing(r, queue)]
+    unexplained = [r for r in missing_from_queue if not has_ended_well(r, exits)]
+    need_accounting = expected if accounting else unexplained
     seen = Observation(
         now=now,
         fresh=not shared,
         journal=run.journalled(),
         queue=queue,
-        accounting=final,
-        # What ended while the scheduler was asked has its files by now.
-        exits=exits | run.exits(lost),
-        done=done | run.done(lost),
+        accounting=ask_accounting(run, cluster, need_accounting, missing_from_queue, shared),
+        # Read last: what ended while the scheduler was asked has its files by now.
+        exits=exits | run.exits(missing_from_queue),
+        done=done | run.done(missing_from_queue),
         closed=closed,
         gates=gates.read_inputs(run, records),
         room=queue_limits.room(run, records, cluster),
         limits=queue_limits.reason(run),
     )
-    return with_logs(run, seen, read, lost)
+    return with_logs(run, seen, to_read, missing_from_queue)
 
 
 def with_logs(
-    run: Run, seen: Observation, read: Sequence[Record], lost: Sequence[Record]
+    run: Run, seen: Observation, to_read: Sequence[Record], missing_from_queue: Sequence[Record]
 ) -> Observation:
-    """An observation with the logs of jobs that may have died, and with which of the lost ones have
-    ever started."""
-    in_question = lost if seen.accounting is not None else []
+    """An observation with the logs of jobs that may have failed, and with which of those that are
+    missing from the queue have ever started."""
+    maybe_nowhere = missing_from_queue if seen.accounting is not None else []
     return dataclasses.replace(
         seen,
-        claimed=frozenset(r.name for r in in_question if run.is_claimed(r)),
-        logs={r.name: tail(run.log(r)) for r in read if may_have_died(r, seen)},
+        claimed=frozenset(r.name for r in maybe_nowhere if run.is_claimed(r)),
+        logs={r.name: tail(run.log(r)) for r in to_read if may_have_failed(r, seen)},
     )
 
 
-def ask_accounting(run: Run, cluster: Cluster, records: Sequence[Record], shared: bool) -> Answer:
-    """What accounting says of the jobs that have ended since the first of these was submitted."""
-    since = min(record.submitted or run.created for record in records)
+def ask_accounting(
+    run: Run,
+    cluster: Cluster,
+    need_accounting: Sequence[Record],
+    missing_from_queue: Sequence[Record],
+    shared: bool,
+) -> Answer:
+    """What accounting says of the jobs that have ended since the first of all these was submitted;
+    None if no job needs it."""
+    if not need_accounting:
+        return None
+    asked_for = [*missing_from_queue, *need_accounting]
+    since = min(record.submitted or run.created for record in asked_for)
     return cluster.ask_final(since, shared)
 
 
@@ -145,7 +155,7 @@ def waits_as_before(record: Record, queue: Answer) -> bool:
     )
 
 
-def is_lost(record: Record, queue: Answer) -> bool:
+def is_missing(record: Record, queue: Answer) -> bool:
     """Whether the queue was asked and does not show the job."""
     return queue is not None and record.allocation not in queue
 
@@ -156,9 +166,9 @@ def has_ended_well(record: Record, exits: Mapping[str, ExitRecord]) -> bool:
     return exit_record is not None and exit_record.token == record.token and exit_record.results
 
 
-def may_have_died(record: Record, seen: Observation) -> bool:
-    """Whether the log of a job is worth reading: it has no results, and nobody has said yet what it
-    died of, if it did."""
+def may_have_failed(record: Record, seen: Observation) -> bool:
+    """Whether the log of a job is worth reading: it has no results, and nobody has said yet why
+    it failed, if it did."""
     if record.cause or record.name in seen.done:
         return False
     if record.state in FAILED:
@@ -175,7 +185,7 @@ def as_observed(run: Run, records: Sequence[Record], seen: Observation) -> list[
     """The records as the sources make them. Pure.
 
     Ids that a killed launch had noted, or that the scheduler shows for a token, are taken over
-    here; what has died says of what.
+    here; what has failed says why.
     """
     noted = [with_noted_id(record, seen.journal) for record in records]
     open_ones = [record for record in noted if record.name not in seen.closed]
@@ -184,7 +194,7 @@ def as_observed(run: Run, records: Sequence[Record], seen: Observation) -> list[
     )
     if seen.accounting is not None:
         failed = {record.name for record in weighed if record.state in FAILED}
-        weighed = [never_started(run, record, seen, failed) for record in weighed]
+        weighed = [as_never_started(run, record, seen, failed) for record in weighed]
     now_known = {
         record.name: with_cause(record, seen.exits.get(record.name), seen.logs.get(record.name, ()))
         for record in weighed
@@ -199,7 +209,7 @@ def with_noted_id(record: Record, journal: Mapping[str, str]) -> Record:
     return record
 
 
-def never_started(run: Run, record: Record, seen: Observation, failed: Set[str]) -> Record:
+def as_never_started(run: Run, record: Record, seen: Observation, failed: Set[str]) -> Record:
     """An element of an array that is cancelled while it waits leaves no trace, neither in squeue
     nor in sacct.
 
@@ -213,7 +223,7 @@ def never_started(run: Run, record: Record, seen: Observation, failed: Set[str])
     if not in_array or record.name in seen.claimed:
         return record
     expected = not failed.isdisjoint(run.by_name[record.name].waits_for)
-    if seen.now - record.seen < SCHEDULER_SECONDS and not expected:
+    if seen.now - record.seen < GRACE_SECONDS and not expected:
         return record
     return replace(
         record,
@@ -241,9 +251,9 @@ def resolve(
         time.sleep(max(BETWEEN_POLLS_SECONDS, youngest + SETTLE_SECONDS - time.time()))
         seen = observe(run, records, cluster, accounting=True)
         if seen.queue is None or seen.accounting is None:
-            return [in_doubt(r) if is_intent(r) else r for r in records], seen
+            return [as_in_doubt(r) if is_intent(r) else r for r in records], seen
         records = with_siblings(as_observed(run, records, seen))
-    return [never_arrived(r) if is_intent(r) else r for r in records], seen
+    return [as_never_arrived(r) if is_intent(r) else r for r in records], seen
 
 
 def is_intent(record: Record) -> bool:
@@ -255,9 +265,9 @@ def is_intent(record: Record) -> bool:
     )
 
 
-def cut_off(records: Sequence[Record]) -> set[str]:
-    """Names of jobs that an orch process was submitting when it was killed; what was read from the
-    folders alone may be older."""
+def interrupted_submissions(records: Sequence[Record]) -> set[str]:
+    """Names of jobs that an orch process was submitting when it was killed. Not those rebuilt from
+    folders (Doubt.REBUILT): they may be old."""
     return {
         record.name for record in records if is_intent(record) and record.doubt is not Doubt.REBUILT
     }
@@ -285,7 +295,7 @@ def with_id_of_array(record: Record, heads: Mapping[tuple[str, float | None], st
     return replace(record, job_id=head if token.index is None else f"{head}_{token.index}")
 
 
-def in_doubt(record: Record) -> Record:
+def as_in_doubt(record: Record) -> Record:
     """An intent of which nobody can say whether it was submitted."""
     return replace(
         record,
@@ -295,7 +305,7 @@ def in_doubt(record: Record) -> Record:
     )
 
 
-def never_arrived(record: Record) -> Record:
+def as_never_arrived(record: Record) -> Record:
     """An intent that two polls have not found: it may be submitted again, under the same token."""
     return replace(
         record, state=JobState.WAITING, reason="its submission never arrived", doubt=None

@@ -16,11 +16,17 @@ from orchestrator.errors import SubmitError
 from orchestrator.lifecycle import gates, notifications, queue_limits
 from orchestrator.lifecycle.act import Tell, carry_out, hold_and_release, schedule_passes
 from orchestrator.lifecycle.decide import Decision, Request, decide, described, passes_after
-from orchestrator.lifecycle.observe import Observation, as_observed, cut_off, observe, resolve
+from orchestrator.lifecycle.observe import (
+    Observation,
+    as_observed,
+    interrupted_submissions,
+    observe,
+    resolve,
+)
 from orchestrator.runs.record import Record, unchanged
 from orchestrator.runs.run import Run
 
-GO_ON = Request()
+CONTINUE_ONLY = Request()
 """What every pass submits without being asked to: what was wanted before and had to wait."""
 
 
@@ -32,7 +38,7 @@ def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
     """The records as they are now, saved; and why something is old, if a source could not be asked.
 
     What a gate or a limit has let through since the last pass, and what a killed process had begun
-    to submit, is submitted by whoever comes first. ``rescan``: as if the state file were lost, from
+    to submit, is submitted by whoever comes first. ``rescan``: as if there were no state file, from
     the jobs' folders and the scheduler.
     """
     cluster = cluster_of(run)
@@ -41,26 +47,28 @@ def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
         # An answer that another process got a few seconds ago is enough to show the run, and to
         # see whether there may be something to do.
         seen = observe(run, before, cluster, shared=not rescan)
-        decision = decide(run, as_observed(run, before, seen), seen, GO_ON)
+        decision = decide(run, as_observed(run, before, seen), seen, CONTINUE_ONLY)
         if not rescan and is_due(decision, cluster):
             try:
-                records = go_on(run, decision.records, cluster, quiet)
+                records = submit_pending(run, decision.records, cluster, quiet)
             except SubmitError as error:
                 return run.load(), str(error)
         else:
-            records = show(run, before, decision, cluster)
+            records = finish_without_submitting(run, before, decision, cluster)
     notifications.send(run, records)
     return records, cluster.trouble
 
 
 def is_due(decision: Decision, cluster: Cluster) -> bool:
     """Whether there is something to submit, as far as an answer tells that may be seconds old."""
-    if cut_off(decision.records):
+    if interrupted_submissions(decision.records):
         return not cluster.trouble
     return bool(decision.submit)
 
 
-def show(run: Run, before: Sequence[Record], decision: Decision, cluster: Cluster) -> list[Record]:
+def finish_without_submitting(
+    run: Run, before: Sequence[Record], decision: Decision, cluster: Cluster
+) -> list[Record]:
     """The end of a pass that submits nothing: saved only if something is new."""
     gates.write(run, decision.records, decision.gates)
     records = described(run, hold_and_release(decision.records, cluster))
@@ -75,18 +83,20 @@ def advance(run: Run, tell: Tell = quiet) -> tuple[list[Record], str]:
     cannot be submitted."""
     cluster = cluster_of(run)
     with run.lock():
-        records = go_on(run, run.load(), cluster, tell)
+        records = submit_pending(run, run.load(), cluster, tell)
     notifications.send(run, records)
     return records, cluster.trouble
 
 
-def go_on(run: Run, records: Sequence[Record], cluster: Cluster, tell: Tell) -> list[Record]:
+def submit_pending(
+    run: Run, records: Sequence[Record], cluster: Cluster, tell: Tell
+) -> list[Record]:
     """Observe anew, and submit what gates and limits let through and what a killed process had
     begun to. With the lock held."""
     now_known, seen = poll(run, records, cluster)
-    begun = cut_off(now_known)
+    begun = interrupted_submissions(now_known)
     resolved, seen = resolve(run, now_known, cluster, seen)
-    return step(run, resolved, seen, cluster, Request(also=begun), tell)
+    return decide_and_act(run, resolved, seen, cluster, Request(also=begun), tell)
 
 
 def poll(
@@ -97,7 +107,7 @@ def poll(
     return as_observed(run, records, seen), seen
 
 
-def step(
+def decide_and_act(
     run: Run,
     records: list[Record],
     seen: Observation,
@@ -109,7 +119,7 @@ def step(
     save. Returns the records. With the lock held.
 
     Args:
-        records: as observed, without unresolved intents, where they can be resolved.
+        records: as observed, after ``resolve``; intents that remain could not be looked up.
     """
     submitted = False
     while True:

@@ -14,7 +14,7 @@ from orchestrator.lifecycle import queue_limits
 from orchestrator.lifecycle.act import Tell
 from orchestrator.lifecycle.decide import Request
 from orchestrator.lifecycle.observe import Observation, resolve
-from orchestrator.lifecycle.refresh import poll, quiet, step
+from orchestrator.lifecycle.refresh import decide_and_act, poll, quiet
 from orchestrator.lifecycle.retry_policy import again, refusal
 from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run, named
@@ -40,7 +40,7 @@ def retry(run: Run, names: Sequence[str] | None = None, tell: Tell = quiet) -> l
     cluster = cluster_of(run)
     with run.lock():
         records, seen = poll_thoroughly(run, cluster, tell)
-        # Naming a job whose fate is unknown is the user's word that it is gone; naming any, that
+        # Naming a job whose state is unknown is the user's word that it is gone; naming any, that
         # it is worth another attempt.
         over = FAILED | {JobState.UNKNOWN}
         chosen = {r.name for r in records if r.state in over and r.name in wanted}
@@ -79,7 +79,7 @@ def submit_again(
         again(run.by_name[record.name], record, run.profile) if record.name in chosen else record
         for record in records
     ]
-    return step(run, ready, seen, cluster, Request(everything=True, insisted=chosen), tell)
+    return decide_and_act(run, ready, seen, cluster, Request(everything=True, forced=chosen), tell)
 
 
 def refused(

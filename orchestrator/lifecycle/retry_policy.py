@@ -1,12 +1,12 @@
-"""What follows from a cause of death: ask for more, leave a node out, try again, leave it to a
-person; and which other jobs would die of it too. Pure.
+"""What follows from the cause of a failure: ask for more, leave a node out, try again, leave it to
+a person; and which other jobs would fail of it too. Pure.
 
 Records that have failed go in; ``refusal`` says why another attempt would not help, ``again`` makes
-a record ready for one, ``doomed`` names the jobs of the same stage that would die alike. Launch and
-retry call the first two (retry.py), every pass the last (decide.py).
+a record ready for one, ``would_fail_alike`` names the jobs of the same stage that would fail of the
+same. Launch and retry call the first two (retry.py), every pass the last (decide.py).
 
-A retry asks for 1.5 times as much memory or time as the attempt that died, at most four times what
-the plan asks for, and never more than the cluster's profile says a node has.
+A retry asks for GROWTH times as much memory or time as the attempt that failed, at most MOST times
+what the plan asks for, and never more than the cluster's profile says a node has.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from orchestrator.lifecycle.failure_causes import AGAIN, LIKE_SIBLINGS, Kind, al
 from orchestrator.runs.record import FAILED, JobState, Record
 
 GROWTH, MOST = 1.5, 4
-"""How much more a retry asks for, and how many times the plan's request at most."""
+"""How much more a retry asks for, and how many times the plan's request at most. ADVICE in
+failure_causes.py says the growth in words."""
 ALIKE = 2
-"""So many jobs of a stage that died alike hold the others back."""
+"""So many jobs of a stage that failed alike hold the others back."""
 GROWS = {Kind.HOST_MEMORY: "memory_gb", Kind.TIME_LIMIT: "minutes"}
 """Of what the next attempt asks for more."""
 LEAVES = frozenset({Kind.NODE, Kind.COMMUNICATION})
@@ -102,13 +103,13 @@ def grown(job: Job, record: Record, profile: Profile, key: str) -> int:
 
 
 def kind_of(record: Record) -> Kind:
-    """The kind of death in a record."""
+    """The kind of failure in a record."""
     return Kind(record.cause) if record.cause else Kind.UNKNOWN
 
 
-def doomed(records: Sequence[Record]) -> dict[str, str]:
-    """Jobs that have not started and would die as others of their stage have, each with who died of
-    what.
+def would_fail_alike(records: Sequence[Record]) -> dict[str, str]:
+    """Jobs that have not started and would fail as others of their stage have, each with who failed
+    of what.
 
     A stage of which one job has completed can work, so nothing of it is held back.
     """
@@ -117,19 +118,21 @@ def doomed(records: Sequence[Record]) -> dict[str, str]:
         stages.setdefault(record.stage, []).append(record)
     found: dict[str, str] = {}
     for stage in stages.values():
-        dead = died_alike(stage)
-        if len(dead) < ALIKE:
+        failed = failed_alike(stage)
+        if len(failed) < ALIKE:
             continue
-        fate = f"held: {dead[0].name} and {len(dead) - 1} more died of {dead[0].reason}"
+        held_reason = (
+            f"held: {failed[0].name} and {len(failed) - 1} more died of {failed[0].reason}"
+        )
         for record in stage:
             if record.state in (JobState.WAITING, JobState.PENDING):
-                found[record.name] = fate
+                found[record.name] = held_reason
     return found
 
 
-def died_alike(stage: Sequence[Record]) -> list[Record]:
-    """The largest group of a stage's jobs that died of the same, and of something that the others
-    would die of too; none if one of the stage has lived."""
+def failed_alike(stage: Sequence[Record]) -> list[Record]:
+    """The largest group of a stage's jobs that failed of the same, and of something that the
+    others would fail of too; none if one of the stage has completed."""
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in stage:
         if record.state is JobState.COMPLETED:

@@ -12,8 +12,8 @@ answers decides; the record keeps its name, which `orch why` shows. The order of
 3. an active state of its queue (squeue);
 4. unknown.
 
-An exit record says that and how a program ended, but not why it was ended from outside: there the
-scheduler is waited for first. Absent is not failed, and "could not ask" (None) changes nothing.
+An exit record shows how a program ended. If it was killed from outside, only the scheduler knows
+why, so we wait for the scheduler. Absent is not failed, and "could not ask" (None) changes nothing.
 """
 
 from __future__ import annotations
@@ -64,27 +64,27 @@ def current(
     if exit_record is not None and exit_record.token != record.token:
         exit_record = None  # of an earlier attempt
     if exit_record is not None and record.packed and exit_record.by_itself:
-        # The scheduler speaks of the whole pack, which goes on without this member, or ended as
-        # other members of it did.
+        # The scheduler speaks of the whole pack, but this member ended by itself.
         queue = accounting = None
 
-    newest = exit_record
+    # The queue and an exit record of the same start contradict each other: whichever is later wins.
+    this_start = exit_record
     if queue is not None:
         # A job that waits in the queue will be started at some later time.
         began = math.inf if queue.state is JobState.PENDING else queue.started
-        newest = exit_of_this_start(exit_record, began=began)
-        if newest is None:
+        this_start = exit_of_this_start(exit_record, began=began)
+        if this_start is None:
             accounting = None  # of a start before, or asked a moment too early: the queue shows it
         else:
             queue = None  # it has ended since the queue was asked
     if queue is None and accounting is not None:
-        newest = exit_of_this_start(exit_record, began=accounting.started)
+        this_start = exit_of_this_start(exit_record, began=accounting.started)
 
     return Sources(
         record=record,
         results=results,
-        exit_record=newest,
-        earlier_exit=exit_record if newest is None else None,
+        exit_record=this_start,
+        earlier_exit=exit_record if this_start is None else None,
         queue=queue,
         accounting=accounting,
         queue_answered=active is not None,

@@ -51,6 +51,7 @@ class JobState(StrEnum):
 
 
 ACTIVE = frozenset({JobState.PENDING, JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED})
+"""States in which the scheduler still has the job."""
 
 
 FAILED = frozenset(
@@ -63,9 +64,11 @@ FAILED = frozenset(
         JobState.PREEMPTED,
     }
 )
+"""Final states without results, cancellation included; ``JobState.FAILED`` is only one of them."""
 
 
 FINAL = FAILED | {JobState.COMPLETED, JobState.SKIPPED}
+"""``FAILED``, and the two states of a job that has ended well or need not run."""
 
 
 class Wait(StrEnum):
@@ -80,9 +83,9 @@ class Wait(StrEnum):
     QUEUE_LIMIT = "queue_limit"
     """Room among the user's queued jobs; whoever polls the run next submits what fits."""
     CANARY = "canary"
-    """The first job of its stage has died: a person tries that one again."""
+    """The first job of its stage has failed: a person tries that one again."""
     SIBLINGS = "siblings"
-    """Jobs of its stage have died of something that it would die of too."""
+    """Jobs of its stage have failed of something that it would fail of too."""
     PERSON = "person"
     """A person has cancelled it before it ran; only a person brings it back."""
 
@@ -126,9 +129,8 @@ class Record(
     submitted."""
     job_id: str | None = None
     """The scheduler's id; None while it is not known."""
-    state: JobState = msgspec.field(
-        default_factory=lambda: JobState.WAITING
-    )  # a factory's default is written all the same
+    # default_factory, because omit_defaults would drop a plain default: the state is always written
+    state: JobState = msgspec.field(default_factory=lambda: JobState.WAITING)
     source: str = "orch"
     """Who said so: results, exit record, sacct, squeue, scheduler, gate, limit or orch."""
     seen: float = 0.0
@@ -136,7 +138,8 @@ class Record(
     rule: str = ""
     """Which rule of ``reconcile`` decided the state; empty in what older versions wrote."""
     reason: str = ""
-    """Why it waits or died, for people; what the program decides hangs on the two fields below."""
+    """Why it waits or failed. Text for people only; the code branches on ``waits_on`` and
+    ``doubt``."""
     waits_on: Wait | None = None
     """What it waits for, as long as it is not submitted or is held; None: nothing, or it runs."""
     doubt: Doubt | None = None
@@ -150,21 +153,22 @@ class Record(
     """How often the scheduler has started this attempt again: after a time limit, a preemption or a
     failed node."""
     cause: str = ""
-    """Kind of death of the newest attempt (orchestrator/lifecycle/failure_causes.py); empty while
-    it has not died."""
+    """The kind of failure of the newest attempt (orchestrator/lifecycle/failure_causes.py); empty
+    while it has not failed."""
     died_of: str = ""
-    """The kind with the line it was read from and what to do; shown as the reason."""
+    """The sentence that is shown instead of the reason: the kind of failure, the line it was read
+    from, and what to do."""
     memory_gb: int | None = None
     """What retries have raised the request to; None: as planned."""
     minutes: int | None = None
     """The same for the time limit."""
     exclude: str = ""
-    """Nodes that earlier attempts died of, with commas between."""
+    """Nodes that earlier attempts failed of, with commas between."""
     expected_start: float | None = None
     """When the scheduler thought last that it would start; it may have been wrong."""
     held: bool = False
-    """Whether it waits in the queue, held back because others of its stage died of what it would
-    die of."""
+    """Whether it waits in the queue, held back because others of its stage failed of what it would
+    fail of."""
 
     def to_dict(self) -> dict[str, Any]:
         """Values by key, all of them."""
@@ -238,16 +242,17 @@ def head_and_index(text: str) -> tuple[str, int | None]:
 
 
 AGED_SECONDS = 60.0
+"""How old the ``seen`` of a saved record may become before it is written anew."""
 
 
 def unchanged(before: Sequence[Record], after: Sequence[Record]) -> bool:
-    """Whether a poll found nothing new but that what was known is still so. After a minute that is
-    new enough to be written down."""
+    """True if the records differ only in ``seen``, and by less than AGED_SECONDS, so that the file
+    need not be written."""
     if len(before) != len(after):
         return False
     return all(old is new or same_facts(old, new) for old, new in zip(before, after, strict=True))
 
 
 def same_facts(old: Record, new: Record) -> bool:
-    """Whether two records differ in nothing but when they were seen, and that by little."""
+    """Whether two records differ only in ``seen``, and by less than AGED_SECONDS."""
     return new.seen - old.seen < AGED_SECONDS and replace(old, seen=new.seen) == new

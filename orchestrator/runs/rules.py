@@ -3,6 +3,9 @@
 In: the ``Sources`` of one job, without what is out of date. Out: its record as it is now, or None
 where the rule does not apply; a rule that finds nothing new gives the record as it was. Pure.
 ``reconcile`` asks the rules one after the other, and keeps the name of the first that answers.
+
+The function names are stored in state files, and are keys of DECIDED_BY in views/why.py: after a
+rename the old name keeps its entry there, so that `orch why` still explains older state files.
 """
 
 from __future__ import annotations
@@ -16,9 +19,9 @@ from msgspec.structs import replace
 from orchestrator.runs.record import ACTIVE, FAILED, FINAL, Doubt, JobState, Record
 from orchestrator.runs.sources import ACCOUNTING, EXIT_RECORD, RESULTS, ExitRecord, SchedulerRecord
 
-SCHEDULER_SECONDS = 60.0
-"""How long after a signal the scheduler's word on its cause is waited for, and after a job's end
-its results."""
+GRACE_SECONDS = 60.0
+"""How long we wait for late news: accounting after a signal, result files after an exit, a vanished
+array element."""
 
 
 class Sources(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -29,9 +32,10 @@ class Sources(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     results: bool
     """Whether its results are complete."""
     exit_record: ExitRecord | None
-    """Of the newest start of its newest attempt."""
+    """Exit record of the present start of its newest attempt; None: it has written none."""
     earlier_exit: ExitRecord | None
-    """Of the start before a requeue, where the newest has left none."""
+    """Exit record of the start before a requeue; set only if the present start has written none
+    yet."""
     queue: SchedulerRecord | None
     accounting: SchedulerRecord | None
     queue_answered: bool
@@ -48,22 +52,22 @@ def results_complete(sources: Sources) -> Record | None:
     record = sources.record
     # The results come a moment before the exit record that goes with them. One without results is
     # from before a requeue.
-    left = sources.exit_record or sources.earlier_exit
-    if left is not None and not left.results:
-        left = None
-    if record.state is JobState.COMPLETED and (record.ended is not None or left is None):
+    exit_record = sources.exit_record or sources.earlier_exit
+    if exit_record is not None and not exit_record.results:
+        exit_record = None
+    if record.state is JobState.COMPLETED and (record.ended is not None or exit_record is None):
         return record
     completed = change(record, sources.now, state=JobState.COMPLETED, source=RESULTS, reason="")
-    if left is None:
+    if exit_record is None:
         return completed
     return replace(
         completed,
-        started=left.started,
-        ended=left.ended,
-        exit_code=left.exit_code,
-        host=left.host,
-        job_id=record.job_id or left.job_id,
-        restarts=left.restart,
+        started=exit_record.started,
+        ended=exit_record.ended,
+        exit_code=exit_record.exit_code,
+        host=exit_record.host,
+        job_id=record.job_id or exit_record.job_id,
+        restarts=exit_record.restart,
     )
 
 
@@ -90,19 +94,24 @@ def never_submitted(sources: Sources) -> Record | None:
 def pack_member_ended(sources: Sources) -> Record | None:
     """A member of a pack that ended by itself will not be started again, whatever becomes of its
     allocation."""
-    left = sources.exit_record
-    if left is None or not sources.record.packed or left.results or not left.by_itself:
+    exit_record = sources.exit_record
+    if (
+        exit_record is None
+        or not sources.record.packed
+        or exit_record.results
+        or not exit_record.by_itself
+    ):
         return None
-    return ended_as_recorded(sources.record, left, sources.now)
+    return ended_as_recorded(sources.record, exit_record, sources.now)
 
 
 def node_named_the_state(sources: Sources) -> Record | None:
     """The node cancelled it: what it needs was not there, or it was to end alone of its pack. A
     scheduler sees no more than that its program failed."""
-    left = sources.exit_record
-    if left is None or left.results or not left.state:
+    exit_record = sources.exit_record
+    if exit_record is None or exit_record.results or not exit_record.state:
         return None
-    return ended_as_recorded(sources.record, left, sources.now)
+    return ended_as_recorded(sources.record, exit_record, sources.now)
 
 
 def accounting_failed(sources: Sources) -> Record | None:
@@ -115,18 +124,19 @@ def accounting_failed(sources: Sources) -> Record | None:
 
 
 def failure_stands(sources: Sources) -> Record | None:
-    """The scheduler has said what ended it. That it was not asked again takes nothing back."""
-    record, left = sources.record, sources.exit_record
-    if left is None or sources.accounting is not None or record.state not in FAILED:
+    """Keep a failure that accounting has explained, or that followed a signal, when accounting was
+    not asked this time."""
+    record, exit_record = sources.record, sources.exit_record
+    if exit_record is None or sources.accounting is not None or record.state not in FAILED:
         return None
-    return record if left.signals or record.source == ACCOUNTING else None
+    return record if exit_record.signals or record.source == ACCOUNTING else None
 
 
 def requeue_requested(sources: Sources) -> Record | None:
     """It saved its state before its time limit and asked to be started again; the queue does not
     show it yet."""
-    left = sources.exit_record
-    if left is None or not left.requeued:
+    exit_record = sources.exit_record
+    if exit_record is None or not exit_record.requeued:
         return None
     pending = change(
         sources.record,
@@ -136,14 +146,18 @@ def requeue_requested(sources: Sources) -> Record | None:
         started=None,
         exit_code=None,
     )
-    return restarted(pending, left)
+    return restarted(pending, exit_record)
 
 
 def signal_unexplained(sources: Sources) -> Record | None:
     """Somebody ended it a moment ago: cancel, time limit and preemption look alike from inside, and
     the scheduler will say which it was."""
-    left = sources.exit_record
-    if left is None or not left.signals or sources.now - left.ended >= SCHEDULER_SECONDS:
+    exit_record = sources.exit_record
+    if (
+        exit_record is None
+        or not exit_record.signals
+        or sources.now - exit_record.ended >= GRACE_SECONDS
+    ):
         return None
     if sources.accounting is not None and sources.accounting.state not in ACTIVE:
         return None
@@ -152,23 +166,23 @@ def signal_unexplained(sources: Sources) -> Record | None:
         sources.now,
         state=JobState.COMPLETING,
         source=EXIT_RECORD,
-        reason=f"got {' '.join(left.signals)}",
-        ended=left.ended,
-        exit_code=left.exit_code,
+        reason=f"got {' '.join(exit_record.signals)}",
+        ended=exit_record.ended,
+        exit_code=exit_record.exit_code,
     )
 
 
 def results_awaited(sources: Sources) -> Record | None:
     """It ended well a moment ago, by accounting or by its exit record, and its results are not seen
     yet: a network file system may show files later here than there."""
-    accounting, left = sources.accounting, sources.exit_record
+    accounting, exit_record = sources.accounting, sources.exit_record
     if accounting is not None and accounting.state is JobState.COMPLETED:
         ended = accounting.ended
-    elif left is not None and left.results:
-        ended = left.ended
+    elif exit_record is not None and exit_record.results:
+        ended = exit_record.ended
     else:
         return None
-    if ended is None or sources.now - ended >= SCHEDULER_SECONDS:
+    if ended is None or sources.now - ended >= GRACE_SECONDS:
         return None
     return change(
         sources.record,
@@ -181,8 +195,10 @@ def results_awaited(sources: Sources) -> Record | None:
 
 def exit_recorded(sources: Sources) -> Record | None:
     """It ended without results, and nobody knows more of it than its exit record."""
-    left = sources.exit_record
-    return None if left is None else ended_as_recorded(sources.record, left, sources.now)
+    exit_record = sources.exit_record
+    return (
+        None if exit_record is None else ended_as_recorded(sources.record, exit_record, sources.now)
+    )
 
 
 def completed_without_results(sources: Sources) -> Record | None:
@@ -210,8 +226,8 @@ def in_the_queue(sources: Sources) -> Record | None:
     if sources.queue is None:
         return None
     active = from_scheduler(sources.record, sources.queue, None, sources.now)
-    left = sources.earlier_exit
-    return active if left is None else restarted(active, left)
+    exit_record = sources.earlier_exit
+    return active if exit_record is None else restarted(active, exit_record)
 
 
 def nothing_new(sources: Sources) -> Record | None:
@@ -275,44 +291,44 @@ def unknown(sources: Sources, doubt: Doubt, reason: str) -> Record:
     )
 
 
-def ended_as_recorded(record: Record, left: ExitRecord, now: float) -> Record:
+def ended_as_recorded(record: Record, exit_record: ExitRecord, now: float) -> Record:
     """A record that ended without results as its exit record tells."""
     return change(
         record,
         now,
-        state=JobState(left.state or "FAILED"),
+        state=JobState(exit_record.state or "FAILED"),
         source=EXIT_RECORD,
-        reason=left.cause,
-        started=left.started,
-        ended=left.ended,
-        exit_code=left.exit_code,
-        host=left.host,
-        job_id=record.job_id or left.job_id,
+        reason=exit_record.cause,
+        started=exit_record.started,
+        ended=exit_record.ended,
+        exit_code=exit_record.exit_code,
+        host=exit_record.host,
+        job_id=record.job_id or exit_record.job_id,
     )
 
 
-def restarted(record: Record, left: ExitRecord) -> Record:
-    """An active record with what its exit record from before the requeue says."""
+def restarted(record: Record, exit_record: ExitRecord) -> Record:
+    """An active record with what the exit record of the start before the requeue says."""
     reason = record.reason
     if record.state is JobState.PENDING:
-        reason = f"requeued: {left.cause}" + (f"; {reason}" if reason else "")
-    return replace(record, restarts=left.restart + 1, reason=reason)
+        reason = f"requeued: {exit_record.cause}" + (f"; {reason}" if reason else "")
+    return replace(record, restarts=exit_record.restart + 1, reason=reason)
 
 
 def from_scheduler(
-    record: Record, said: SchedulerRecord, left: ExitRecord | None, now: float
+    record: Record, said: SchedulerRecord, exit_record: ExitRecord | None, now: float
 ) -> Record:
     """A record as the scheduler tells it; the node's own log line, if there is one, says more than
     the scheduler's reason."""
-    if left is None:
+    if exit_record is None:
         reason = said.reason
     elif said.state is JobState.FAILED:
-        reason = left.cause  # the scheduler saw the node's program end, which says no more
+        reason = exit_record.cause  # the scheduler saw the node's program end, which says no more
     else:
-        reason = "; ".join(part for part in (said.reason, left.cause) if part)
+        reason = "; ".join(part for part in (said.reason, exit_record.cause) if part)
     started = said.started
-    if not started and left is not None:
-        started = left.started
+    if not started and exit_record is not None:
+        started = exit_record.started
     if not started and said.state in FINAL:
         started = record.started
     return change(
@@ -326,7 +342,7 @@ def from_scheduler(
         ended=said.ended,
         host=said.host or record.host,
         expected_start=said.expected_start,
-        exit_code=said.exit_code if left is None else left.exit_code,
+        exit_code=said.exit_code if exit_record is None else exit_record.exit_code,
     )
 
 

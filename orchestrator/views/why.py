@@ -37,8 +37,9 @@ DECIDED_BY = {
     "accounting_not_asked": "its absence from the queue; accounting could not be asked",
     "nowhere": "its absence from both the queue and accounting",
 }
-"""Rules of ``orchestrator/runs/rules.py`` in plain words. The others keep what was known before, or
-give a state that is orch's own."""
+"""Rules of ``orchestrator/runs/rules.py`` in plain words, by the names that state files hold: a
+rule that was renamed keeps its old name here too. The others keep what was known before, or give a
+state that is orch's own."""
 
 
 def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:

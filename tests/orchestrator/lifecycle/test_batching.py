@@ -16,7 +16,7 @@ from orchestrator.clusters.slurm.parse import parse_sacct, parse_squeue
 from orchestrator.clusters.slurm.script import JobScript, dependency, script_text
 from orchestrator.description.profile import Profile
 from orchestrator.lifecycle.batching import make_batches, waits_for
-from orchestrator.lifecycle.observe import Observation, never_started
+from orchestrator.lifecycle.observe import Observation, as_never_started
 from orchestrator.runs.attempts import prepare
 from orchestrator.runs.record import Doubt, JobState
 from tests.support.builders import job, run_of, submitted
@@ -200,18 +200,18 @@ def test_the_script_of_an_array_has_its_indexes_its_throttle_and_a_log_per_eleme
 
 def test_an_element_that_is_nowhere_and_was_never_claimed_was_cancelled_before_it_started() -> None:
     run = run_of(job("train/0"), job("train/1"))
-    lost = replace(
+    missing = replace(
         submitted(run)[1]["train/0"], state=JobState.UNKNOWN, doubt=Doubt.NOWHERE, seen=100.0
     )
     soon, later = Observation(now=130.0), Observation(now=200.0)
-    assert never_started(run, lost, soon, set()) is lost
-    assert never_started(run, lost, later, set()).state is JobState.CANCELLED
-    alone = replace(lost, job_id="17")
-    assert never_started(run, alone, later, set()) is alone, (
+    assert as_never_started(run, missing, soon, set()) is missing
+    assert as_never_started(run, missing, later, set()).state is JobState.CANCELLED
+    alone = replace(missing, job_id="17")
+    assert as_never_started(run, alone, later, set()) is alone, (
         "accounting tells of a single job what became of it"
     )
-    claimed = Observation(now=200.0, claimed={lost.name})
-    assert never_started(run, lost, claimed, set()) is lost
+    claimed = Observation(now=200.0, claimed={missing.name})
+    assert as_never_started(run, missing, claimed, set()) is missing
 
 
 def test_an_id_that_slurm_has_given_out_again_is_another_job() -> None:

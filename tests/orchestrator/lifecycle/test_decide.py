@@ -46,8 +46,8 @@ def in_queue(*names: str) -> dict[str, SchedulerRecord]:
     }
 
 
-def dead(name: str, stage: str = "s", kind: Kind = Kind.CODE) -> dict[str, Any]:
-    """The values of a job that has died."""
+def failed(name: str, stage: str = "s", kind: Kind = Kind.CODE) -> dict[str, Any]:
+    """The values of a job that has failed."""
     return was_submitted(name, JobState.FAILED) | {"cause": str(kind), "reason": "KeyError: 'x'"}
 
 
@@ -95,15 +95,15 @@ def test_what_has_no_room_waits_for_it_and_says_so() -> None:
 def test_a_job_that_waits_for_room_stays_wanted_when_its_parent_fails() -> None:
     run = run_of(*CHAIN[:2])
     limited = {"waits_on": Wait.QUEUE_LIMIT, "source": "limit", "reason": "waits for room"}
-    (_, child) = described(run, records_of(run, a=dead("a"), b=limited))
+    (_, child) = described(run, records_of(run, a=failed("a"), b=limited))
     assert (child.waits_on, child.reason) == (Wait.QUEUE_LIMIT, "a FAILED")
 
 
-def test_a_job_that_was_cancelled_because_its_canary_died_waits_for_it_again() -> None:
+def test_a_job_that_was_cancelled_because_its_canary_failed_waits_for_it_again() -> None:
     first, second = job("s/0"), changed(job("s/1"), canary="s/0")
     run = run_of(first, second)
     records = records_of(
-        run, **{"s/0": dead("s/0"), "s/1": was_submitted("s/1", JobState.CANCELLED)}
+        run, **{"s/0": failed("s/0"), "s/1": was_submitted("s/1", JobState.CANCELLED)}
     )
     (_, behind) = decide(run, records, Observation(now=10.0), Request()).records
     assert (behind.state, behind.waits_on, behind.token) == (JobState.WAITING, Wait.CANARY, "")
@@ -113,10 +113,10 @@ def test_a_job_that_was_cancelled_because_its_canary_died_waits_for_it_again() -
     assert kept.state is JobState.CANCELLED, "only a person brings back what a person has ended"
 
 
-def test_jobs_that_would_die_as_others_have_are_held_until_one_has_lived() -> None:
+def test_jobs_that_would_fail_as_others_have_are_held_until_one_completes() -> None:
     run = run_of(*[job(f"s/{n}") for n in range(4)])
     queued = was_submitted("s/2", JobState.PENDING)
-    records = records_of(run, **{"s/0": dead("s/0"), "s/1": dead("s/1"), "s/2": queued})
+    records = records_of(run, **{"s/0": failed("s/0"), "s/1": failed("s/1"), "s/2": queued})
     wanted = holds(records)
     assert ([r.name for r in wanted.hold], wanted.release) == (["s/2"], [])
     held = [replace(r, held=r.name == "s/2") for r in records]
@@ -124,11 +124,11 @@ def test_jobs_that_would_die_as_others_have_are_held_until_one_has_lived() -> No
     assert [record.waits_on for record in said[2:]] == [Wait.SIBLINGS] * 2
     assert said[2].reason.startswith("held: s/0 and 1 more died of")
     assert decide(run, held, Observation(now=10.0), EVERYTHING).submit == set()
-    insisted = Request(everything=True, insisted={"s/3"})
-    assert decide(run, held, Observation(now=10.0), insisted).submit == {"s/3"}
-    lived = [replace(said[0], state=JobState.COMPLETED), *said[1:]]
-    assert [record.name for record in holds(lived).release] == ["s/2"]
-    assert described(run, lived)[3].waits_on is None
+    forced = Request(everything=True, forced={"s/3"})
+    assert decide(run, held, Observation(now=10.0), forced).submit == {"s/3"}
+    one_completed = [replace(said[0], state=JobState.COMPLETED), *said[1:]]
+    assert [record.name for record in holds(one_completed).release] == ["s/2"]
+    assert described(run, one_completed)[3].waits_on is None
 
 
 @pytest.mark.parametrize("queue", [None, {}])

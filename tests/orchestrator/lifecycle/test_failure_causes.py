@@ -230,8 +230,11 @@ def test_the_messages_of_the_installed_vllm_are_the_ones_we_look_for() -> None:
     assert "cache is needed, which is larger than the available KV cache" in source
 
 
-def test_jobs_that_die_of_the_same_die_alike_whatever_their_numbers() -> None:
+def test_jobs_that_fail_of_the_same_are_alike_whatever_their_numbers() -> None:
     one = "RuntimeError: step 12: the gradient is not finite, 4 times so far (0x7f3a)"
     assert alike(one) == alike(one.replace("12", "170").replace("0x7f3a", "0x11"))
     assert alike(one) != alike("RuntimeError: loss is nan")
+
+
+def test_every_kind_has_its_advice() -> None:
     assert set(PATTERNS) <= set(ADVICE) == set(Kind)

@@ -1,4 +1,4 @@
-"""What follows from a cause of death, as a calculation and on the local cluster."""
+"""What follows from the cause of a failure, as a calculation and on the local cluster."""
 
 import dataclasses
 import re
@@ -14,14 +14,22 @@ from msgspec.structs import replace
 
 from jobs.spec import Resources
 from orchestrator.description.profile import Profile
-from orchestrator.lifecycle.failure_causes import AGAIN, Kind
-from orchestrator.lifecycle.retry_policy import GROWTH, MOST, again, asked, doomed, refusal
+from orchestrator.lifecycle.failure_causes import ADVICE, AGAIN, Kind
+from orchestrator.lifecycle.retry_policy import (
+    GROWS,
+    GROWTH,
+    MOST,
+    again,
+    asked,
+    refusal,
+    would_fail_alike,
+)
 from orchestrator.runs.record import JobState, Record
 from tests.support.builders import job
 from tests.support.cli import jobs, orch
 
 
-def dead(kind: Kind, **values: Any) -> Record:
+def failed(kind: Kind, **values: Any) -> Record:
     usual = {
         "name": "train/0",
         "stage": "train",
@@ -53,7 +61,7 @@ def test_retries_ask_for_more_up_to_the_bound_and_are_refused_at_it(
         else ("minutes", "max_minutes")
     )
     plan, profile = job(**{key: memory}), Profile(kind="slurm", **{profile_key: limit})
-    record, asks = dead(kind), [memory]
+    record, asks = failed(kind), [memory]
     while not refusal(plan, record, profile, dataclasses.asdict(asked(plan, record).resources)):
         record = replace(again(plan, record, profile), state=JobState.FAILED, cause=str(kind))
         asks.append(getattr(asked(plan, record).resources, key))
@@ -63,15 +71,21 @@ def test_retries_ask_for_more_up_to_the_bound_and_are_refused_at_it(
     assert len(asks) <= 6
 
 
+def test_the_advice_says_in_words_how_much_more_a_retry_asks_for() -> None:
+    assert GROWTH == 1.5
+    for kind in GROWS:
+        assert re.fullmatch(r"orch retry asks for half as much (memory|time) again", ADVICE[kind])
+
+
 def test_a_failed_node_is_left_out_next_time_and_the_ones_before_it_too() -> None:
-    record = again(job(), dead(Kind.NODE, exclude="a100-7"), Profile(kind="slurm"))
+    record = again(job(), failed(Kind.NODE, exclude="a100-7"), Profile(kind="slurm"))
     assert (record.exclude, record.state, record.cause, record.token) == (
         "a100-1,a100-7",
         JobState.WAITING,
         "",
         "",
     )
-    assert again(job(), dead(Kind.PREEMPTED), Profile(kind="slurm")).exclude == ""
+    assert again(job(), failed(Kind.PREEMPTED), Profile(kind="slurm")).exclude == ""
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -80,32 +94,32 @@ def test_what_stays_wrong_is_not_tried_again_unless_a_person_asks_for_something_
 ) -> None:
     plan, profile = job(memory_gb=8), Profile(kind="slurm")
     same, other = dataclasses.asdict(plan.resources), dataclasses.asdict(Resources(memory_gb=4))
-    assert bool(refusal(plan, dead(kind), profile, same)) == (kind not in AGAIN)
-    assert refusal(plan, dead(kind), profile, other) == ""
+    assert bool(refusal(plan, failed(kind), profile, same)) == (kind not in AGAIN)
+    assert refusal(plan, failed(kind), profile, other) == ""
 
 
-def test_siblings_are_held_after_two_like_deaths_of_the_code_and_only_then() -> None:
+def test_siblings_are_held_after_two_like_failures_of_the_code_and_only_then() -> None:
     waiting = [
-        dead(Kind.UNKNOWN, name=f"train/{n}", state=JobState.PENDING, cause="", reason="Priority")
+        failed(Kind.UNKNOWN, name=f"train/{n}", state=JobState.PENDING, cause="", reason="Priority")
         for n in (2, 3)
     ]
-    other = dead(Kind.UNKNOWN, name="report", stage="report", state=JobState.WAITING, cause="")
+    other = failed(Kind.UNKNOWN, name="report", stage="report", state=JobState.WAITING, cause="")
     one, two = (
-        dead(Kind.CODE, name=f"train/{n}", reason=f"TypeError: bad seed {n}") for n in (0, 1)
+        failed(Kind.CODE, name=f"train/{n}", reason=f"TypeError: bad seed {n}") for n in (0, 1)
     )
-    assert doomed([one, *waiting, other]) == {}
-    held = doomed([one, two, *waiting, other])
+    assert would_fail_alike([one, *waiting, other]) == {}
+    held = would_fail_alike([one, two, *waiting, other])
     assert set(held) == {"train/2", "train/3"}
     assert held["train/2"] == "held: train/0 and 1 more died of TypeError: bad seed 0"
-    assert doomed([one, replace(two, reason="ValueError: other"), *waiting]) == {}
-    assert doomed([replace(r, cause=str(Kind.NODE)) for r in (one, two)] + waiting) == {}
+    assert would_fail_alike([one, replace(two, reason="ValueError: other"), *waiting]) == {}
+    assert would_fail_alike([replace(r, cause=str(Kind.NODE)) for r in (one, two)] + waiting) == {}
     assert (
-        doomed(
+        would_fail_alike(
             [
                 one,
                 two,
                 *waiting,
-                dead(Kind.UNKNOWN, name="train/9", state=JobState.COMPLETED, cause=""),
+                failed(Kind.UNKNOWN, name="train/9", state=JobState.COMPLETED, cause=""),
             ]
         )
         == {}

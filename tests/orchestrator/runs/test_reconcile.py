@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from engines.contract.progress import Progress, read_progress
 from orchestrator.runs.reconcile import current, decide, reconcile
 from orchestrator.runs.record import FAILED, FINAL, JobState, Record
-from orchestrator.runs.rules import RULES, SCHEDULER_SECONDS
+from orchestrator.runs.rules import GRACE_SECONDS, RULES
 from orchestrator.runs.sources import Answer, ExitRecord, SchedulerRecord, exit_of_this_start
 from orchestrator.views.pace import last_progress, pace
 
@@ -291,7 +291,7 @@ worlds = st.builds(
     end=st.floats(50, 200),
     leaves=st.booleans(),
     state=st.sampled_from(ENDS),
-    files_late=st.floats(0, SCHEDULER_SECONDS - 5),
+    files_late=st.floats(0, GRACE_SECONDS - 5),
     accounting_late=st.sampled_from([0.0, 5.0, 500.0]),
     accounting=st.booleans(),
 )
