@@ -1,6 +1,7 @@
-"""A job: one run of one engine (or of a user's command), with resources and what it waits for.
+"""A job: what a stage becomes, once for each point of its matrix.
 
-The planner makes jobs, plans keep them (``Job.to_dict``), and everything behind reads them. Pure.
+It is one run of one engine (or of a user's command), with resources and what it waits for. The
+planner makes jobs, plans keep them (``Job.to_dict``), and everything behind reads them. Pure.
 """
 
 from __future__ import annotations

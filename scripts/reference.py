@@ -37,16 +37,11 @@ from orchestrator.description.schema import PATHS, field_docstrings, schema_text
 from orchestrator.runs.record import JobState
 
 ROOT = Path(__file__).resolve().parent.parent
-ENGINES = (
-    "ppo",
-    "evaluation",
-    "analysis",
-    "analysis.evolution",
-    "miniature",
-    "fsm",
-    "probe",
-    "fsm_report",
+ENGINES = sorted(
+    ".".join(path.parent.relative_to(ROOT / "engines").parts)
+    for path in (ROOT / "engines").rglob("__main__.py")
 )
+"""Every program below ``engines``, also one inside another's package."""
 
 
 def cell(value: object) -> str:

@@ -28,19 +28,30 @@ DECIDES_NO_RESULT: dict[str, Any] = {"decides": False}
 """Marks a key of a config that changes how fast or where an engine works, and not what comes out:
 ``workers: int = Field(default=1, json_schema_extra=DECIDES_NO_RESULT)``. Such a key may change
 between a stop and its continuation."""
+IS_PATH: dict[str, Any] = {"is_path": True}
+"""Marks a key of a config whose value is a path, several by name, or a checkpoint's folder:
+``data: str = Field(json_schema_extra=IS_PATH)``. What it names must be there before a launch. A key
+may have both marks: ``IS_PATH | DECIDES_NO_RESULT``."""
 
 
 class ConfigError(ValueError):
     """A config that cannot run; the message is one line for the user."""
 
 
+def marked_keys(kind: type[BaseModel], mark: dict[str, Any]) -> list[str]:
+    """Keys of a config that carry a mark, in their order."""
+    found = []
+    for name, field in kind.model_fields.items():
+        marks = field.json_schema_extra
+        if isinstance(marks, dict) and mark.items() <= marks.items():
+            found.append(name)
+    return found
+
+
 def keys_that_decide(kind: type[BaseModel]) -> list[str]:
     """Keys of a config whose values decide the result, in their order."""
-    return [
-        name
-        for name, field in kind.model_fields.items()
-        if field.json_schema_extra != DECIDES_NO_RESULT
-    ]
+    without_result = marked_keys(kind, DECIDES_NO_RESULT)
+    return [name for name in kind.model_fields if name not in without_result]
 
 
 def changed_keys(config: EngineConfig, before: Any, where: Path) -> dict[str, str]:
@@ -80,7 +91,7 @@ def changed_keys(config: EngineConfig, before: Any, where: Path) -> dict[str, st
 
 def same_config(config: EngineConfig, before: Any, where: Path) -> None:
     """ConfigError unless ``where``, made with the config ``before``, may be continued with
-    ``config``; see ``changed_keys``."""
+    ``config``. Keys added since ``before`` was written count with their default."""
     changed = changed_keys(config, before, where)
     if changed:
         values = "; ".join(f"{key}: {both}" for key, both in changed.items())

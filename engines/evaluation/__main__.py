@@ -59,7 +59,7 @@ def vllm_version() -> str:
     return str(vllm.__version__)
 
 
-def sandbox_of(items: Sequence[Item], weak: bool) -> str | None:
+def sandbox_of(items: Sequence[Item], allow_weak: bool) -> str | None:
     """Name of the sandbox, tested, if some problem needs one; found out before anything is
     generated."""
     from engines.shared.sandbox.execution import self_test
@@ -67,7 +67,7 @@ def sandbox_of(items: Sequence[Item], weak: bool) -> str | None:
 
     if not any(kind_of(item.problem.data_source) in IN_SANDBOX for item in items):
         return None
-    return self_test(weak)
+    return self_test(allow_weak)
 
 
 def rows_of(inputs: Inputs, model: Model, lines: list[Line], facts: Facts) -> list[Row]:
@@ -121,10 +121,10 @@ def score_all(
     scoring = Scoring(inputs, coordinator.store, coordinator.stop, coordinator.progress)
     all_rows: list[Row] = []
     without_score: Counter[str] = Counter()
-    steps = coordinator.total
+    progress_offset = coordinator.total
     for model in inputs.models:
-        lines = scoring.score(model, steps)
-        steps += len(lines)
+        lines = scoring.score(model, progress_offset)
+        progress_offset += len(lines)
         for line in lines:
             if line["value"] is None:
                 without_score[f"{model.name}: {line['task']}: {line['status']}"] += 1

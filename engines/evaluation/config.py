@@ -12,20 +12,26 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from engines.contract.checkpoints import CheckpointsSource
-from engines.contract.config import DECIDES_NO_RESULT, ConfigError, EngineConfig, keys_that_decide
+from engines.contract.config import (
+    DECIDES_NO_RESULT,
+    IS_PATH,
+    ConfigError,
+    EngineConfig,
+    keys_that_decide,
+)
 from engines.evaluation.suite import PlannedSuite, Settings, Suite, is_file, load_suite
 
 
 class Config(EngineConfig):
     """Config of ``python -m engines.evaluation``."""
 
-    models: CheckpointsSource | str
+    models: CheckpointsSource | str = Field(json_schema_extra=IS_PATH)
     """Checkpoints of a job, or one Hugging Face folder."""
-    data: str | dict[str, str]
+    data: str | dict[str, str] = Field(json_schema_extra=IS_PATH)
     """A folder with ``<task>.test.parquet`` or benchmark files under their authors' names (see the
     how-to); or task -> file. With ``suite``: the folder of its files, or a data set on the Hugging
     Face hub, such as ``LLM360/guru-RL-92k``."""
-    suite: str | None = None
+    suite: str | None = Field(default=None, json_schema_extra=IS_PATH)
     """``guru-online``, ``guru-offline``, or the path of a YAML file of your own: which tasks there
     are, and how each is sampled."""
     planned_suite: PlannedSuite | None = None

@@ -16,7 +16,7 @@ from engines.evaluation.sample_store import Sample, SampleStore
 from engines.shared.inference import Request, sample_seed
 
 
-class Missing(NamedTuple):
+class SampleToMake(NamedTuple):
     """A sample that is to be made."""
 
     item: int
@@ -84,15 +84,16 @@ class WorkQueue:
         self.items, self.seed = inputs.items, inputs.config.seed
         self.workers = 1
         self.lengths = ResponseLengths()
-        self.missing = [self._missing_of(model, store) for model in inputs.models]
+        self.unassigned = [self._samples_to_make(model, store) for model in inputs.models]
+        """Of each model the samples that no worker has yet."""
         self.started_models: set[int] = set()
         self.total = inputs.samples
-        self.not_on_disk = Counter(
-            self.items[sample.item].task for missing in self.missing for sample in missing
+        self.unfinished = Counter(
+            self.items[sample.item].task for samples in self.unassigned for sample in samples
         )
-        """Samples of each task that are missing or being made."""
+        """How many samples of each task are not on disk, those included that a worker has now."""
 
-    def _missing_of(self, model: Model, store: SampleStore) -> list[Missing]:
+    def _samples_to_make(self, model: Model, store: SampleStore) -> list[SampleToMake]:
         on_disk = set()
         for line in store.lines(model):
             on_disk.add((line["task"], line["item_id"], line["sample"]))
@@ -101,13 +102,13 @@ class WorkQueue:
         for index, item in enumerate(self.items):
             for number in range(item.samples):
                 if (item.task, item.problem.item_id, number) not in on_disk:
-                    missing.append(Missing(index, number))
+                    missing.append(SampleToMake(index, number))
         return missing
 
     @property
     def done(self) -> int:
         """Samples on disk."""
-        return self.total - sum(self.not_on_disk.values())
+        return self.total - sum(self.unfinished.values())
 
     def take(self, limit: int, model: int | None = None) -> Chunk:
         """Up to ``limit`` samples that no worker has, those with the longest responses first.
@@ -117,25 +118,25 @@ class WorkQueue:
         """
         if model is None:
             model = self._first_model_with_work()
-        if model is None or not self.missing[model]:
+        if model is None or not self.unassigned[model]:
             return Chunk()
-        missing = self.missing[model]
+        unassigned = self.unassigned[model]
         first_of_model = model not in self.started_models
         if first_of_model:
             self.started_models.add(model)
             # Sorted only now: the lengths seen with the models before decide the order. Samples
             # are taken from the end.
-            missing.sort(key=lambda sample: self.lengths.of_item(self.items[sample.item]))
+            unassigned.sort(key=lambda sample: self.lengths.of_item(self.items[sample.item]))
         if self.workers > 1:
-            half_of_my_share = -(-len(missing) // (2 * self.workers))
+            half_of_my_share = -(-len(unassigned) // (2 * self.workers))
             limit = min(limit, half_of_my_share)
-        taken = [missing.pop() for _ in range(min(limit, len(missing)))]
+        taken = [unassigned.pop() for _ in range(min(limit, len(unassigned)))]
         requests = tuple((item, number, self.request(item, number)) for item, number in taken)
         return Chunk(model, requests, first_of_model)
 
     def _first_model_with_work(self) -> int | None:
-        for model, missing in enumerate(self.missing):
-            if missing:
+        for model, samples in enumerate(self.unassigned):
+            if samples:
                 return model
         return None
 
@@ -156,12 +157,12 @@ class WorkQueue:
         """Count a sample that is on disk now."""
         item = self.items[sample.item]
         self.lengths.add(item.task, item.problem.item_id, sample.tokens)
-        self.not_on_disk[item.task] -= 1
+        self.unfinished[item.task] -= 1
 
     def expected_tokens(self) -> float:
         """Tokens that the samples not on disk will have, by what was seen of their tasks."""
         total = 0.0
-        for task, count in self.not_on_disk.items():
+        for task, count in self.unfinished.items():
             any_item = next(item for item in self.items if item.task == task)
             total += count * self.lengths.of_task(any_item)
         return total

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field, model_validator
 
 from engines.contract.checkpoints import CheckpointSource
-from engines.contract.config import DECIDES_NO_RESULT, EngineConfig
+from engines.contract.config import DECIDES_NO_RESULT, IS_PATH, EngineConfig
 from engines.shared.automata.description import (
     ARCHITECTURES,
     MACHINES,
@@ -91,7 +91,7 @@ class Config(EngineConfig):
     cache: str | None = Field(default=None, json_schema_extra=DECIDES_NO_RESULT)
     """Folder for data sets, each named by the hash of all its parameters; null: ``data`` in the
     output folder."""
-    initial: CheckpointSource | None = None
+    initial: CheckpointSource | None = Field(default=None, json_schema_extra=IS_PATH)
     """Checkpoint to start from, of the same architecture, perhaps trained on smaller machines;
     null: fresh weights. All weights have to match in shape but the head, whose rows are taken over
     for the states that both have and stay fresh for new ones."""

@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from engines.contract.checkpoints import CheckpointSource
-from engines.contract.config import DECIDES_NO_RESULT, EngineConfig
+from engines.contract.config import DECIDES_NO_RESULT, IS_PATH, EngineConfig
 
 KEEP_STATES = 2
 """Newest checkpoints that keep their optimizer state (twice the size of the model)."""
@@ -78,15 +78,17 @@ class EarlyStopping(EngineConfig):
 class Config(EngineConfig):
     """What a training run is. Every random choice hangs on ``seed``."""
 
-    model: str | CheckpointSource
+    model: str | CheckpointSource = Field(json_schema_extra=IS_PATH)
     """Hugging Face folder to start from, or a checkpoint of another job."""
-    data: str | dict[str, str | list[str]]
+    data: str | dict[str, str | list[str]] = Field(json_schema_extra=IS_PATH)
     """Training problems: a folder with ``<task>.train.parquet``, or one file or several per
     task."""
-    validation_data: str | dict[str, str | list[str]]
+    validation_data: str | dict[str, str | list[str]] = Field(json_schema_extra=IS_PATH)
     """Validation problems: a folder with ``<task>.validation.parquet``, or one file or several per
     task (the same tasks)."""
-    test_data: str | dict[str, str | list[str]] | None = None
+    test_data: str | dict[str, str | list[str]] | None = Field(
+        default=None, json_schema_extra=IS_PATH
+    )
     """What the evaluation uses; none of it may be trained on. A folder with ``<task>.test.parquet``
     or benchmark files, or one file or several per task."""
     allow_test_data: bool = False

@@ -16,7 +16,7 @@ from typing import Literal
 from pydantic import Field
 
 from engines.contract.checkpoints import CheckpointsSource
-from engines.contract.config import EngineConfig
+from engines.contract.config import IS_PATH, EngineConfig
 
 Target = Literal["next_state", "current_state", "seen"]
 TARGETS: tuple[Target, ...] = ("next_state", "current_state", "seen")
@@ -28,7 +28,7 @@ touches no GPU and draws no random number."""
 class Config(EngineConfig):
     """What is probed with what."""
 
-    models: CheckpointsSource
+    models: CheckpointsSource = Field(json_schema_extra=IS_PATH)
     """Checkpoints of one job of the engine ``fsm``."""
     targets: list[Target] = Field(default=list(TARGETS), min_length=1)
     """``next_state`` is what the model was trained on; ``current_state``; ``seen``: did this state

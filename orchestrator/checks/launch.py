@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from engines.contract.config import IS_PATH, marked_keys
 from engines.contract.estimates import estimates_of
 from jobs.spec import Job
 from orchestrator.checks.slurm import Script, header, shapes, slurm, who
@@ -30,9 +31,6 @@ from orchestrator.errors import CheckError
 from orchestrator.planning.plan import RUN, Plan
 from orchestrator.runs.provenance.code_copies import measured
 from orchestrator.runs.provenance.redaction import SHORTEST, is_secret, secret_values
-
-PATH_KEYS = ("data", "validation_data", "test_data", "model", "models", "suite")
-"""Keys of engines' configs whose values are paths."""
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 """A model or data set on the Hugging Face hub: ``organisation/name``."""
@@ -184,8 +182,9 @@ def paths(plan: Plan) -> Iterator[str]:
     """Files that configs name and that are not there. What an earlier job makes is left out, and
     models of the hub."""
     missing: dict[tuple[str, str, str], list[Job]] = {}
+    keys_of_engine = cache(lambda engine: marked_keys(config_class(engine), IS_PATH))
     for job in plan.jobs:
-        for key in PATH_KEYS if job.config else ():
+        for key in keys_of_engine(job.engine) if job.engine else ():
             for path in named_paths(job.config.get(key)):
                 if path.startswith(f"{RUN}/") or Path(path).expanduser().exists():
                     continue
@@ -200,7 +199,7 @@ def paths(plan: Plan) -> Iterator[str]:
 
 def elsewhere(key: str, path: str, job: Job) -> bool:
     """Whether a path that is not here is a name: of a model or a suite's data on the hub, or of a
-    suite that comes with the program."""
+    suite that comes with the program. Of keys with other names every value must be here."""
     if key == "suite":
         return not path.endswith((".yaml", ".yml"))
     is_hub_name = HUB_NAME.fullmatch(path) is not None

@@ -27,6 +27,18 @@ Path = tuple[Any, ...]
 """Keys and list indices from the root of a file (or part) to a value."""
 
 
+# How a message is put together. Of ``resources: {gpus: two}`` in the stage `train`:
+#
+#   stage 'train':  put before it by the reader of stages
+#   resources:      ``CALLED`` of the part that holds the key, here ``ResourcesFile``
+#   gpus must       the key, in quotes unless the part says ``QUOTED = False``
+#   be a whole number of at least 0    ``Must.text`` of the field, or what its type says
+#   , got 'two'     the value, unless ``Must.got`` is False
+#
+# Where a part is no mapping at all, as in ``when: 4``, ``MUST`` of its model stands in
+# place of ``Must.text``. A validator that raises ``WordedError`` words all after ``CALLED`` itself.
+
+
 class FileModel(BaseModel):
     """Base of every part of a file that people write: unknown keys and wrong types are mistakes,
     values never change."""
@@ -60,7 +72,7 @@ class Must:
     """Whether showing the value helps."""
 
 
-class Told(ValueError):
+class WordedError(ValueError):
     """Raised by a validator that words its message itself: ``{key}`` is the key that the value
     stands under, ``{name}`` the same in quotes, ``{path[1]}`` the second key on the way there,
     ``{value}`` what was written."""
@@ -72,7 +84,14 @@ class Told(ValueError):
 
 @dataclass(frozen=True)
 class Spot:
-    """Where an error of pydantic lies, in the file and in its model."""
+    """Where an error of pydantic lies, in the file and in its model.
+
+    For ``resources: {gpus: two}`` in a stage, which is held against ``StageFile``: ``node`` and
+    ``field_node`` are ``two``, ``path`` and ``field_path`` ``("resources", "gpus")``, ``field`` is
+    ``ResourcesFile.gpus``, ``heads`` ``((StageFile, ()), (ResourcesFile, ("resources",)))``, and
+    ``parts`` is empty, as no model may stand there. For ``resources: 4`` ``path`` is
+    ``("resources",)`` and ``parts`` ``(ResourcesFile,)``.
+    """
 
     node: Node
     """The deepest value on the way that is in the file."""
@@ -158,8 +177,12 @@ def spot_for(kind: type[BaseModel], root: Node, detail: ErrorDetails) -> Spot:
 
 
 def spot_of(kind: type[BaseModel], root: Node, loc: Sequence[int | str]) -> Spot:
-    """Follow pydantic's ``loc`` through file and model, such as ``("model", "CheckpointSource",
-    "folder")``. Words of it that name a branch of a type are not in the file."""
+    """Follow pydantic's ``loc`` through file and model; ``Spot`` has an example.
+
+    Words of ``loc`` that name a branch of a type are not in the file: of ``("model",
+    "CheckpointSource", "folder")`` the second one leads nowhere there, and only says which of the
+    models that may stand under ``model`` is meant.
+    """
     node = root
     path: Path = ()
     parts: tuple[type[BaseModel], ...] = (kind,)
@@ -278,7 +301,7 @@ def is_part(kind: type[BaseModel]) -> typing.TypeGuard[type[FileModel]]:
 
 def own_words(error: Exception, spot: Spot) -> str:
     """The message of a validator that words it itself."""
-    if not isinstance(error, Told):
+    if not isinstance(error, WordedError):
         return str(error)
     key = ""
     for part in spot.path:

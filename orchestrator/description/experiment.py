@@ -2,7 +2,8 @@
 
 What goes in: a file, the name of a preset and ``--set`` arguments. What comes out: an
 ``Experiment`` whose stages are in an order in which each follows the ones it needs, and every
-mistake at once with its line. Called by the planner; the commands and the shell's completion find
+mistake at once with its line. The keys of the file are defined in ``experiment_file``; its stages
+are read by ``stage_reader``. Called by the planner; the commands and the shell's completion find
 files here.
 """
 

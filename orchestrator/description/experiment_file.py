@@ -1,8 +1,10 @@
-"""What may stand in an experiment file: one model for each part of it, with a sentence per key.
+"""The keys that a person writes in an experiment file: one model for each part, with a sentence per
+key. A new key begins here.
 
 The readers check files against these models (``checking``), ``schema`` makes the JSON schema for
 editors of them, and docs/reference.md prints their sentences. What can only be judged by looking at
-several keys or stages stands in the readers: ``stage_reader``, ``gate_reader``, ``experiment``.
+several keys or stages stands in the readers: ``stage_reader``, ``gate_reader``, ``experiment``,
+which make the checked values, such as ``stage.Stage``, that the planner reads.
 """
 
 from __future__ import annotations
@@ -20,14 +22,12 @@ from engines.contract.nearest import near
 from jobs.spec import Resources
 from jobs.stages import Scalar
 from orchestrator.description.catalogue import WHOLE
-from orchestrator.description.checking import FileModel, Must, Told
+from orchestrator.description.checking import FileModel, Must, WordedError
 
 NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
 """What may be the name of an experiment, a stage, a preset or an axis."""
 SHARE = r"^([0-9]+) of ([0-9]+)$"
 """How many jobs of how many a gate asks for."""
-
-Name = Annotated[str, Field(pattern=NAME)]
 
 
 def is_name(value: object) -> bool:
@@ -38,7 +38,7 @@ def is_name(value: object) -> bool:
 def stage_name(value: Any) -> Any:
     """A key of ``stages``."""
     if not is_name(value):
-        raise Told(
+        raise WordedError(
             "stage name {wrong!r} must be letters, digits, '_' and '-', starting with a letter",
             wrong=value,
         )
@@ -48,7 +48,7 @@ def stage_name(value: Any) -> Any:
 def preset_name(value: Any) -> Any:
     """A key of ``presets``."""
     if value == WHOLE or not is_name(value):
-        raise Told(
+        raise WordedError(
             f"preset {{wrong!r}}: not a name for a preset ('{WHOLE}' means no preset); "
             "use another word",
             wrong=value,
@@ -59,25 +59,29 @@ def preset_name(value: Any) -> Any:
 def axis_name(value: Any) -> Any:
     """A key of ``matrix``."""
     if not is_name(value):
-        raise Told("axis {wrong!r} must be a word of letters, digits, '_' and '-'", wrong=value)
+        raise WordedError(
+            "axis {wrong!r} must be a word of letters, digits, '_' and '-'", wrong=value
+        )
     return value
 
 
-def axis_of_values(value: Any) -> Any:
+def check_axis(value: Any) -> Any:
     """An axis is a list of values or a mapping of them, and has at least one."""
     if not isinstance(value, dict | list):
-        raise Told(
+        raise WordedError(
             "axis '{key}' must be a list of values, got {value}; write [{plain}]", plain=value
         )
     if not value:
-        raise Told("axis '{key}' is empty, so the stage has no job; give it a value or take it out")
+        raise WordedError(
+            "axis '{key}' is empty, so the stage has no job; give it a value or take it out"
+        )
     return value
 
 
 def axis_value(value: Any) -> Any:
     """One value of an axis."""
     if not isinstance(value, Scalar):
-        raise Told(
+        raise WordedError(
             "axis '{path[1]}': {wrong!r} is no text, number or boolean; "
             "give such values names: {{name: {{key: value}}}}",
             wrong=value,
@@ -85,17 +89,17 @@ def axis_value(value: Any) -> Any:
     return value
 
 
-def config_of_value(value: Any) -> Any:
+def check_axis_config(value: Any) -> Any:
     """What a value of an axis brings, where the axis is written as a mapping."""
     if value is not None and not isinstance(value, dict):
-        raise Told(
+        raise WordedError(
             "axis '{path[1]}', value {path[2]}: must bring a mapping of config keys, got {value}"
         )
     return value
 
 
 def listed(value: Any) -> Any:
-    """One of a kind counts as a list of one."""
+    """Wrap a single value in a list."""
     return value if isinstance(value, list) else [value]
 
 
@@ -107,7 +111,7 @@ def arguments(value: Any) -> Any:
     try:
         return shlex.split(value)
     except ValueError as error:
-        raise Told(
+        raise WordedError(
             "'command' cannot be split into arguments ({error}): {value}; "
             "close the quote, or write a list",
             error=error,
@@ -129,14 +133,14 @@ def share_of_jobs(value: Any) -> Any:
     """``2 of 3``."""
     found = re.match(SHARE, value) if isinstance(value, str) else None
     if found is None or not 1 <= int(found[1]) <= int(found[2]):
-        raise Told("'for' must be such as 2 of 3, got {value}")
+        raise WordedError("'for' must be such as 2 of 3, got {value}")
     return value
 
 
 def metric_name(value: Any) -> Any:
     """A metric that engines may report."""
     if not isinstance(value, str) or value not in METRICS:
-        raise Told("unknown metric {wrong!r}{near}", wrong=value, near=near(value, METRICS))
+        raise WordedError("unknown metric {wrong!r}{near}", wrong=value, near=near(value, METRICS))
     return value
 
 
@@ -198,11 +202,11 @@ Gates = Annotated[
 Axis = Annotated[
     Annotated[list[Annotated[Scalar, BeforeValidator(axis_value)]], Tag("a list")]
     | Annotated[
-        dict[Scalar, Annotated[dict[str, Any] | None, BeforeValidator(config_of_value)]],
+        dict[Scalar, Annotated[dict[str, Any] | None, BeforeValidator(check_axis_config)]],
         Tag("a mapping"),
     ],
     Discriminator(lambda value: "a mapping" if isinstance(value, dict) else "a list"),
-    BeforeValidator(axis_of_values),
+    BeforeValidator(check_axis),
 ]
 
 
@@ -285,7 +289,7 @@ class NotifyFile(FileModel):
     @model_validator(mode="after")
     def _says_how(self) -> NotifyFile:
         if not self.model_fields_set - {"on"}:
-            raise Told(
+            raise WordedError(
                 "{name} must be a mapping that says how: command, webhook_env or mail, got {value}"
             )
         return self

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, create_model
 
 from engines.contract.nearest import near
-from orchestrator.description.checking import FileModel, Must, Told, checked
+from orchestrator.description.checking import FileModel, Must, WordedError, checked
 from orchestrator.description.experiment_file import NotifyFile
 from orchestrator.description.profile import Profile
 from orchestrator.description.yaml_lines import Mistakes, Node, read_file
@@ -49,7 +49,7 @@ def own_options(value: Any) -> Any:
     """Options of sbatch that a profile may set."""
     for option in value if isinstance(value, dict) else ():
         if str(option).replace("_", "-") in RESERVED:
-            raise Told(
+            raise WordedError(
                 "sbatch must be without '{option}', which orch sets itself, got {value}",
                 option=option,
             )

@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from engines.contract.config import DECIDES_NO_RESULT
+from engines.contract.config import DECIDES_NO_RESULT, IS_PATH
 from orchestrator.description.catalogue import config_class, known_engines
 from orchestrator.description.checking import keys_of, models_in
 from orchestrator.description.experiment_file import ExperimentFile, StageFile
@@ -43,7 +43,9 @@ Schema = dict[str, Any]
 def schema_text(what: str) -> str:
     """The schema of an ``experiment`` file or of a ``profile``, as its file holds it."""
     schema = experiment_schema() if what == "experiment" else profile_schema()
-    return json.dumps(schema, indent=1) + "\n"
+    text = json.dumps(schema, indent=1) + "\n"
+    # Docstrings quote code as reST does; editors show descriptions as Markdown.
+    return text.replace("``", "`")
 
 
 def experiment_schema() -> Schema:
@@ -184,7 +186,7 @@ def without_titles(value: Any, names: bool = False) -> Any:
         return value
     found = {}
     for key, item in value.items():
-        if names or key not in ("title", *DECIDES_NO_RESULT):
+        if names or key not in ("title", *DECIDES_NO_RESULT, *IS_PATH):
             found[key] = without_titles(item, not names and key in ("properties", "$defs"))
     return found
 

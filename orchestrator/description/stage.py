@@ -1,7 +1,7 @@
-"""A stage of an experiment as it was written, and the order of stages.
+"""A stage of an experiment, checked, and the order of stages.
 
-``stage_reader`` makes one of each stage of a file, ``experiment`` puts them in order, and the
-planner turns them into jobs.
+The keys that a person writes are defined in ``experiment_file``; ``stage_reader`` makes a ``Stage``
+of them, ``experiment`` puts the stages in order, and the planner turns each into jobs.
 """
 
 from __future__ import annotations

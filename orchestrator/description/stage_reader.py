@@ -1,8 +1,10 @@
-"""One stage of an experiment file: checked, every mistake told with its line.
+"""From the keys of a stage, as a person wrote them, to a checked ``Stage``; every mistake is told
+with its line.
 
-What goes in: the nodes of a stage. What comes out: a ``Stage`` of what is right in it. What a
-single key may be is said by the model (``experiment_file.StageFile``); what several keys say
-together is checked here. Called by ``experiment``, and by `orch evolve` for its own two stages.
+What goes in: the nodes of a stage. What comes out: a ``Stage`` (``stage``) of what is right in it.
+The keys and what each may be are defined by the model (``experiment_file.StageFile``); what several
+keys say together is checked here. Called by ``experiment``, and by `orch evolve` for its own two
+stages.
 """
 
 from __future__ import annotations

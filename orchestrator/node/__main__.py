@@ -16,8 +16,12 @@ import sys
 if __name__ == "__main__":  # started by its path, without site and without the folder it lies in
     sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))]
 
-from orchestrator.node.attempt import Attempt, Entry
+from orchestrator.node.attempt import Attempt
 from orchestrator.node.system import read_json, requeue
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from orchestrator.node.pack import Entry
 
 
 def arguments() -> tuple[list[Entry], list[str] | None]:
@@ -48,7 +52,7 @@ def main() -> int:
     trouble = requeue(attempt.job_id) if again else ""
     if trouble:
         print(f"orch-error: could not be requeued: {trouble}", flush=True)
-        attempt.leave(code, requeued=False)
+        attempt.write_exit_record(code, requeued=False)
     return code
 
 

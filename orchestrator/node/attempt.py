@@ -64,10 +64,6 @@ if TYPE_CHECKING:
             """Wait for its end; the exit code."""
 
 
-Entry = tuple[str, int, str]
-"""Job folder, attempt, token."""
-
-
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 
@@ -141,7 +137,7 @@ class Attempt:
         self.token = token
         self.start = start
         self.neighbours = neighbours
-        self.measured = True
+        self.can_measure = True
         self.path = os.path.join(folder, f"attempt-{number}")
         self.log = os.path.join(self.path, "log.txt")
         self.out = os.path.join(folder, "out")
@@ -236,7 +232,7 @@ class Attempt:
         return environment
 
     def variables_of_a_command(self) -> dict[str, str]:
-        """What a user's command is told of its job."""
+        """Environment variables for a user's command."""
         files = os.path.join(self.out, "files")
         os.makedirs(files, exist_ok=True)
         needs = {
@@ -263,8 +259,8 @@ class Attempt:
             return 0, False
         self.restart = restart
         code = self.run()
-        again = self.goes_on(code)
-        if self.leave(code, again):
+        again = self.should_requeue(code)
+        if self.write_exit_record(code, again):
             return 0, False
         return (code if code > 0 else 1), again
 
@@ -329,7 +325,7 @@ class Attempt:
             },
         )
 
-    def goes_on(self, code: int) -> bool:
+    def should_requeue(self, code: int) -> bool:
         """Whether the scheduler should start this job again: it was warned, saved its state, and
         came further than the time before.
 
@@ -348,14 +344,14 @@ class Attempt:
         )
         return False
 
-    def leave(self, code: int, requeued: bool, reason: str = "") -> bool:
-        """Write the exit record; returns whether the results are there."""
+    def write_exit_record(self, code: int, requeued: bool, reason: str = "") -> bool:
+        """Write ``exit.json``; returns whether the results are there."""
         results = os.path.exists(self.results)
         if not results and os.path.exists(os.path.join(self.path, CANCEL)):
             self.state, reason = CANCELLED, "cancelled"
         if not results and not reason:
             reason = error_line(self.log).removeprefix("orch-error: ")
-        measured = usage(self.gpu_uses, alone=not self.neighbours) if self.measured else None
+        measured = usage(self.gpu_uses, alone=not self.neighbours) if self.can_measure else None
         write_json(
             os.path.join(self.path, "exit.json"),
             {

@@ -33,7 +33,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
-    from orchestrator.node.attempt import Attempt, Entry
+    from orchestrator.node.attempt import Attempt
+
+Entry = tuple[str, int, str]
+"""Job folder, attempt, token."""
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 KILL_SECONDS = 30
@@ -222,9 +225,9 @@ class Pack:
             died = code > 0 and not os.path.exists(os.path.join(attempt.path, "exit.json"))
             if killed or died:
                 attempt.restart = claims_before(attempt)
-                attempt.measured = False  # what it has used went with it
+                attempt.can_measure = False  # what it has used went with it
                 reason = f"its process was ended by signal {-code}, sent from outside"
-                attempt.leave(code, requeued=False, reason=reason if killed else "")
+                attempt.write_exit_record(code, requeued=False, reason=reason if killed else "")
 
 
 def send(pid: int, number: int) -> None:
@@ -297,9 +300,11 @@ def run_pack(entries: list[Entry], warm: list[str]) -> int:
         print(f"orch-error: could not be requeued: {trouble}", flush=True)
     for attempt in again if trouble else []:
         attempt.restart = claims_before(attempt)
-        attempt.measured = False
+        attempt.can_measure = False
         attempt.signals = ["SIGUSR2"]
-        attempt.leave(CONTINUES, requeued=False, reason=f"could not be requeued: {trouble}")
+        attempt.write_exit_record(
+            CONTINUES, requeued=False, reason=f"could not be requeued: {trouble}"
+        )
     return int(any(number != signal.SIGUSR2 for number in pack.signals))
 
 

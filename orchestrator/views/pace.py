@@ -30,7 +30,8 @@ SHOWN_METRICS = (
     "loss",
 )
 """Metrics worth a place in a table; the first two of these that the last line of progress reports
-are shown."""
+are shown. A metric of a new engine is added here too. What they mean stands in
+``engines/contract/metrics.py``, but for those that only progress has, such as ``done``."""
 SHOWN_AT_ONCE = 2
 STALLED_STEPS = 10
 """A job is called stalled when it has written nothing for this many of its usual steps."""

@@ -314,18 +314,18 @@ def chosen() -> str:
     return kind
 
 
-def self_test(weak: bool = False) -> str:
+def self_test(allow_weak: bool = False) -> str:
     """Choose a sandbox that holds on this machine, for this process and those that it starts; its
     name and version.
 
     It must run a program, and the program must reach no file, network, process or writable folder,
-    and be few processes only; ``weak``: one of which only the last is true is better than none.
-    ConfigError if there is none.
+    and be few processes only; ``allow_weak``: one of which only the last is true is better than
+    none. ConfigError if there is none.
     """
     set_before = os.environ.get(CHOICE)
     reasons = []
     for kind in KINDS if set_before is None else (set_before,):
-        if kind == "limits" and not weak:
+        if kind == "limits" and not allow_weak:
             continue
         try:
             name = tested(kind)

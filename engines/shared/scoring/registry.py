@@ -50,7 +50,7 @@ KINDS = (
     ("ordering_puzzle", "ordering"),
     ("graph_logical", "word"),
 )
-"""Scorer by the beginning of a data source."""
+"""Scorer by the beginning of a data source: the first prefix that fits wins."""
 
 
 def kind_of(data_source: str) -> str:

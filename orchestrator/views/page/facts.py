@@ -28,8 +28,9 @@ from orchestrator.views.page.graph import StageBox
 from orchestrator.views.page.timeline import Bar
 from orchestrator.views.status import clock, elapsed, folded, progress_text, row
 
-METRICS = ("validation_reward_mean", "validation_accuracy", "train_reward_mean", "loss")
-"""The first two of these that a job's progress reports are drawn."""
+CURVE_METRICS = ("validation_reward_mean", "validation_accuracy", "train_reward_mean", "loss")
+"""The first two of these that a job's progress reports are drawn. A metric of a new engine is added
+here too; what each means stands in ``engines/contract/metrics.py``."""
 DRAWN_METRICS = 2
 SAMPLED = 48
 """Jobs of a stage whose progress is read for its curves, spread over the stage."""
@@ -103,7 +104,7 @@ def read_curves(run: Run, records: Sequence[Record]) -> dict[tuple[str, str], li
 def job_curves(run: Run, record: Record) -> list[tuple[str, Curve]]:
     """The curves of one job, with their metrics."""
     lines = read_progress(run.out_folder(record))
-    reported = [name for name in METRICS if any(name in line["metrics"] for line in lines)]
+    reported = [name for name in CURVE_METRICS if any(name in line["metrics"] for line in lines)]
     curves = []
     for metric in reported[:DRAWN_METRICS]:
         points = []

@@ -15,10 +15,12 @@ from pydantic import Field
 
 from engines.contract.config import (
     DECIDES_NO_RESULT,
+    IS_PATH,
     ConfigError,
     EngineConfig,
     keys_that_decide,
     load_config,
+    marked_keys,
     same_config,
 )
 from engines.contract.progress import Progress, read_progress
@@ -29,6 +31,8 @@ class Config(EngineConfig):
     learning_rate: float
     epochs: int = 3
     workers: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
+    data: str = Field(default="data", json_schema_extra=IS_PATH)
+    cache: str = Field(default="cache", json_schema_extra=DECIDES_NO_RESULT | IS_PATH)
 
 
 def load(tmp_path: Path, text: str) -> Config:
@@ -58,7 +62,8 @@ def test_a_state_is_continued_by_a_version_that_knows_one_key_more_and_not_with_
 
 
 def test_what_decides_no_result_is_marked_at_the_key_itself() -> None:
-    assert keys_that_decide(Config) == ["learning_rate", "epochs"]
+    assert keys_that_decide(Config) == ["learning_rate", "epochs", "data"]
+    assert marked_keys(Config, IS_PATH) == ["data", "cache"]
     for engine in ("ppo", "fsm", "evaluation"):
         kind = importlib.import_module(f"engines.{engine}").Config
         free = kind.model_fields.keys() - set(keys_that_decide(kind))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,19 @@ def test_data_that_is_not_there_is_named_and_a_hub_model_or_an_earlier_job_is_no
         "./model is not here" in line
         for line in check(plan_of(ppo(model="./model")), LOCAL, runs=tmp_path)
     )
+
+
+def test_a_path_is_looked_for_whatever_the_engine_calls_its_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = {"initial": {"folder": "earlier/out", "checkpoint": "best"}}
+    training = replace(ppo(), engine="fsm", config=config)
+    assert [line.split(" is not here")[0] for line in paths(plan_of(training))] == [
+        "job 'train': initial: earlier/out"
+    ]
+    Path("earlier/out").mkdir(parents=True)
+    assert list(paths(plan_of(training))) == []
 
 
 def test_a_suite_and_its_data_may_be_names_and_a_mistyped_folder_is_not_taken_for_one(

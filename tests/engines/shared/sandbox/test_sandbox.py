@@ -572,7 +572,7 @@ def test_where_nothing_holds_programs_are_refused_unless_the_config_allows_it(
     ):
         sandbox.self_test()
     assert judged(GOOD).status == "sandbox_error"
-    assert sandbox.self_test(weak=True) == "weak: landlock 0, seccomp, rlimits"
+    assert sandbox.self_test(allow_weak=True) == "weak: landlock 0, seccomp, rlimits"
     assert judged(GOOD).value == 1.0
     assert sandbox.run_program(BAD["endless sleep"], seconds=1).timed_out
 
