@@ -136,7 +136,7 @@ HEAVY = {"pydantic", "yaml", "urllib.request", "ssl", "numpy", "submitit"}
 )
 def test_a_look_at_a_run_loads_neither_pydantic_nor_yaml_nor_a_web_client(line, tmp_path):
     code = (
-        "import orchestrator.lifecycle.submission, orchestrator.views.status, "
+        "import orchestrator.lifecycle.act, orchestrator.views.status, "
         "orchestrator.clusters.slurm.cluster"
     )
     assert imported_by(tmp_path, code, *line.split(), expected=2) & HEAVY == set()
