@@ -31,7 +31,6 @@ from msgspec import structs
 from orchestrator.description.profile import EVENTS
 from orchestrator.lifecycle.retry_policy import would_fail_alike
 from orchestrator.node.system import write_json
-from orchestrator.runs.provenance.redaction import redacted
 from orchestrator.runs.record import ACTIVE, FAILED, JobId, JobState, Record, Wait
 from orchestrator.runs.run import Run, wanted_by
 
@@ -178,6 +177,8 @@ def send(run: Run, records: Sequence[Record]) -> None:
 
 def messages(run: Run, records: Sequence[Record], wanted: Mapping[str, Any]) -> list[Message]:
     """What there is to tell, by every way that works here."""
+    from orchestrator.runs.provenance.redaction import redacted
+
     kinds = wanted.get("on") or EVENTS
     ways = senders(run, wanted)
     found = []

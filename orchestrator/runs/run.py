@@ -30,7 +30,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -40,11 +40,13 @@ from orchestrator.errors import RunError
 from orchestrator.node.system import CANCEL, claim_of, take, write_json
 from orchestrator.planning.plan import Plan
 from orchestrator.runs import layout
-from orchestrator.runs.provenance.launches import Code, code_of
 from orchestrator.runs.record import Doubt, JobState, Record, Token
 from orchestrator.runs.sources import ExitRecord
 from orchestrator.runs.state_file import NAME as STATE
 from orchestrator.runs.state_file import read_state, write_state
+
+if TYPE_CHECKING:
+    from orchestrator.runs.provenance.launches import Code
 
 EVOLUTION = "evolution.json"
 """Is in the folder of a run whose plan grows: what `orch evolve` has seen and taken."""
@@ -154,6 +156,8 @@ class Run:
 
     def code(self) -> Code:
         """The copy of the code that the next submissions start."""
+        from orchestrator.runs.provenance.launches import code_of
+
         return code_of(self.folder)
 
     def load(self) -> list[Record]:

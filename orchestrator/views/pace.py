@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.node.system import tail
-from orchestrator.runs.provenance.redaction import redacted
 
 TAIL_BYTES = 32_768
 SHOWN_METRICS = (
@@ -204,6 +203,8 @@ def last_line(log: Path) -> str | None:
         plain = ESCAPE.sub("", line.decode(errors="replace"))
         text = "".join(character for character in plain if character.isprintable()).strip()
         if text and not text.startswith("orch: "):
+            from orchestrator.runs.provenance.redaction import redacted
+
             text = redacted(text)  # before it is cut: nobody would know half a secret for one
             return text if len(text) <= LINE_CHARACTERS else f"{text[: LINE_CHARACTERS - 3]}..."
     return None

@@ -39,6 +39,10 @@ LATE_IMPORTS = {
     "submitit": "a tenth of a second; only what writes a script needs it",
     "urllib": "TLS and all; only a webhook needs it",
     "pyarrow": "an engines package, which a login node may lack",
+    "orchestrator.clusters.local.cluster": "of two schedulers a run uses one",
+    "orchestrator.clusters.slurm.cluster": "of two schedulers a run uses one",
+    "orchestrator.runs.provenance": "git, copies of code and the patterns of secrets: a pass over "
+    "a run that submits nothing and tells nobody needs none of it",
 }
 """What may be imported inside a function of orchestrator/, and why."""
 

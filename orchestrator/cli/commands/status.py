@@ -9,10 +9,10 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.arguments import AsJson, RunName
+from orchestrator.cli.shared import follow
 from orchestrator.lifecycle.refresh import refresh
 from orchestrator.runs.lookup import find_run
 from orchestrator.views.status import document, render
-from orchestrator.views.watch.follow import watch_run
 
 
 def status(
@@ -30,7 +30,7 @@ def status(
     """Show every job: state with source and age, why it waits or died, progress, expected end."""
     found = find_run(run)
     if watch:
-        raise typer.Exit(watch_run(found))
+        raise typer.Exit(follow(found))
     records, trouble = refresh(found, rescan)
     if as_json:
         print(json.dumps(document(found, records, trouble), indent=1))
