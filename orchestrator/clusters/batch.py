@@ -51,6 +51,7 @@ class Batch:
     @property
     def resources(self) -> Resources:
         """What one allocation asks for."""
+        # All elements of an array ask for the same: what the fullest pack needs.
         return self.jobs[0].resources.shared_by(max(map(len, self.units)))
 
     @property
@@ -108,6 +109,7 @@ def expanded(job_id: str) -> list[str]:
 
     ValueError if it was cut off (``...``): what it stood for would look as if it were not there.
     """
+    # "123_[4-9:2,12%3]": the elements 4, 6, 8 and 12, of which three may run at a time.
     head, bracket, listed = job_id.partition("[")
     if not bracket:
         return [job_id]

@@ -37,6 +37,7 @@ def carry_out(
 
     SubmitError, with the state saved, if the scheduler refuses for another reason.
     """
+    # First, because a job that can do without a skipped one looks for its skipped.json.
     gates.write(run, decision.records, decision.gates)
     if not decision.submit:
         return decision.records, None
@@ -53,6 +54,7 @@ def carry_out(
             tell(submission_line(batch, records))
     except NoRoom as refusal:
         for batch in batches[submitted:]:
+            # sbatch has said that it took none of them: back to the records before, without tokens.
             intents.update((r.name, current[r.name]) for r in batch.records)
         run.save(described(run, list(intents.values())))
         return list(intents.values()), refusal
@@ -74,6 +76,8 @@ def written_intents(
 ) -> dict[str, Record]:
     """All records by name, those of the batches as intents, saved in one write; the folders of the
     attempts are there."""
+    # One time for all batches. Submissions of the same token at different times are told apart by
+    # it (observe.with_siblings).
     now = time.time()
     intents = dict(current)
     for batch in batches:
@@ -99,6 +103,9 @@ def submit_batch(
     try:
         job_id = cluster.submit(batch, waits)
     except AmbiguousSubmit:
+        # Three outcomes: the scheduler cannot be asked, and the error stands; it knows the token,
+        # and the job is adopted; or it does not, and the batch is submitted once more under this
+        # token, so that a late first arrival would find the attempts claimed.
         unclear = [as_in_doubt(record) for record in records]
         records, _ = resolve(run, unclear, cluster, Observation(now=time.time()))
         if any(record.state is JobState.UNKNOWN and is_intent(record) for record in records):

@@ -63,12 +63,14 @@ def waits_for(batch: Batch, by_name: Mapping[str, Record]) -> Waits:
 
 def parents_of_batch(batch: Batch, by_name: Mapping[str, Record]) -> Parents:
     """The active parents of a batch, sorted by who waits for them."""
+    # {"evaluate/seed=2": {"17_2": the record of train/seed=2}}
     by_job = {
         job.name: {
             str(by_name[name].job_id): by_name[name] for name in active_parents(job, by_name)
         }
         for job in batch.jobs
     }
+    # The members of a pack start together, so a unit waits for the parents of all of them.
     by_unit = []
     for unit in batch.units:
         of_unit: dict[str, Record] = {}
@@ -138,6 +140,7 @@ def whole(ids: Sequence[str], by_name: Mapping[str, Record]) -> tuple[str, ...]:
     if not listed:
         return tuple(dict.fromkeys(ids))
     known = by_array(record.job_id for record in by_name.values() if record.job_id)
+    # ["17_0", "17_1", "17_2"] becomes ["17"] if these are all elements of the array 17.
     short = []
     for job_id in ids:
         head = JobId.parse(job_id).head
@@ -174,6 +177,7 @@ def make_batches(run: Run, records: Sequence[Record], chosen: set[str], size: in
     by_name = {record.name: record for record in records}
     batches = []
     for level in levels(run, chosen):
+        # With what retries have raised: jobs that ask for different memory share no array.
         jobs = [asked(job, by_name[job.name]) for job in level]
         alike: dict[object, list[list[Job]]] = {}
         for unit in packs(jobs, by_name):
@@ -181,6 +185,7 @@ def make_batches(run: Run, records: Sequence[Record], chosen: set[str], size: in
         for units in alike.values():
             for part, indexes in deal(units, by_name, size):
                 batch = with_tokens(run, part, indexes, by_name)
+                # The next level finds its parents by the tokens that they have from now on.
                 by_name.update((record.name, record) for record in batch.records)
                 batches.append(batch)
     return batches
@@ -197,6 +202,7 @@ def levels(run: Run, chosen: set[str]) -> list[list[Job]]:
         parents = [depth[name] for name in job.waits_for if name in depth]
         level = max(parents) + 1 if parents else 0
         depth[job.name] = level
+        # Parents come first in the plan, so a level is at most one deeper than those before.
         if level == len(found):
             found.append([])
         found[level].append(job)
@@ -214,6 +220,8 @@ def packs(jobs: Sequence[Job], by_name: Mapping[str, Record]) -> list[list[Job]]
     alike: dict[object, dict[frozenset[str], list[Job]]] = {}
     for job in jobs:
         record = by_name[job.name]
+        # It may be in the queue already. Submitted again it has the same members under the same
+        # tokens, so each attempt is still claimed once.
         if record.token:
             as_before.setdefault(record.allocation, []).append(job)
         else:
@@ -223,6 +231,8 @@ def packs(jobs: Sequence[Job], by_name: Mapping[str, Record]) -> list[list[Job]]
     for by_parents in alike.values():
         rest: list[Job] = []
         for group in by_parents.values():
+            # Of 7 jobs with the same parents in packs of 3, two packs are full and one job is left
+            # over.
             full = len(group) - len(group) % group[0].pack
             units += cut(group[:full], group[0].pack)
             rest += group[full:]
@@ -253,6 +263,7 @@ def likeness(unit: Sequence[Job], by_name: Mapping[str, Record], size: int) -> o
     token they already have."""
     job = unit[0]
     token = by_name[job.name].parsed_token
+    # No arrays here, or submitted before as a job or a pack by itself.
     if size < 2 or (token.head and token.index is None):
         return job.name
     parents = [Token.parse(parent) for parent in parents_of(unit, by_name)]
@@ -265,6 +276,8 @@ def likeness(unit: Sequence[Job], by_name: Mapping[str, Record], size: int) -> o
         token.head,
         arrays,
         singles,
+        # A pack that is not full asks for less, so it shares no array with full ones; an element
+        # with a token stays in the array that it was in.
         0 if token.head else len(unit),
     )
 
@@ -283,8 +296,11 @@ def deal(units: list[list[Job]], by_name: Mapping[str, Record], size: int) -> li
     alike: dict[frozenset[str], list[list[Job]]] = {}
     for unit, of_unit in zip(units, parents, strict=True):
         alike.setdefault(of_unit, []).append(unit)
+    # Twenty children of each of 3 parents: an array for each parent. Two children of each of 50
+    # parents: two rounds, each an array with the indexes of the parents.
     rounds = rounds_by_index(units, parents, by_name)
     if len(alike) > 1 and rounds is not None and len(rounds) < len(alike):
+        # Not cut to size: the indexes are those of an array that kept to the limit itself.
         return [([by_index[i] for i in sorted(by_index)], sorted(by_index)) for by_index in rounds]
     return [
         (group[first : first + size], None)
@@ -326,13 +342,18 @@ def with_tokens(
     """A batch of these jobs with attempts and tokens."""
     jobs = tuple(job for unit in units for job in unit)
     records = [by_name[job.name] for job in jobs]
+    # A repetition of an earlier try, under the same attempts and tokens.
     if records[0].token:
         return Batch(jobs, tuple(records))
     records = [replace(record, attempt=record.attempt + 1) for record in records]
+    # The token of a job by itself can be made again from its folder (Run.token_on_disk).
     if len(jobs) == 1:
         return Batch(jobs, (replace(records[0], token=run.token(jobs[0], records[0].attempt)),))
+    # No random part: a launch that was killed and is repeated arrives at the same token.
     members = "".join(f"/{record.name}/{record.attempt}" for record in records)
     head = hashlib.sha256(f"{run.uid}{members}".encode()).hexdigest()[:10]
+    # "a1b2c3d4e5_3" is element 3 of an array, "a1b2c3d4e5_3+0" the first member of the pack that is
+    # element 3, "a1b2c3d4e5+0" that of a pack without an array.
     tokens: list[Token] = []
     for index, unit in zip(indexes or range(len(units)), units, strict=True):
         element = Token(head, index if len(units) > 1 else None)

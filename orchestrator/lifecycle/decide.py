@@ -54,12 +54,15 @@ def decide(run: Run, records: Sequence[Record], seen: Observation, request: Requ
     Args:
         records: as observed (``observe.as_observed``).
     """
+    # Gates first: what they let through now may be chosen in this same pass.
     judged, decisions = gates.judge(run.plan, records, seen.gates, seen.now)
     current = put_behind_canaries(run, judged)
     eligible = None if request.everything else may_go_on(run, current) | request.also
+    # What a person has just retried is submitted although its siblings failed of the same.
     held_back = set(would_fail_alike(current)) - request.forced
     confirmed = confirmed_jobs(current, seen)
     chosen = choose(run, current, confirmed, eligible, held_back, seen.room)
+    # A shared answer may count jobs that have ended since: it puts nothing into the backlog.
     if seen.fresh and seen.room is not None:
         # Chosen again without the limit: the difference is what only lacks room.
         without_limit = choose(run, current, confirmed, eligible, held_back)
@@ -86,6 +89,8 @@ def confirmed_jobs(records: Sequence[Record], seen: Observation) -> set[str]:
         for record in records
         if record.state in ACTIVE
         and record.job_id is not None
+        # The second case is a decision made again after a refusal for want of room: the batches
+        # before the refused one were submitted after the queue was asked.
         and (record.allocation in queue or (record.submitted or 0.0) >= seen.now)
     }
 
@@ -111,6 +116,7 @@ def choose(
     by_name = {record.name: record for record in records}
     going = {r.name for r in records if r.state in OVER} | confirmed
     taken = queue_limits.Allocations(by_name)
+    # The plan lists parents before children, so each job finds its parents decided.
     for job in run.plan.jobs:
         if job.name in held_back or (eligible is not None and job.name not in eligible):
             continue
@@ -120,6 +126,8 @@ def choose(
         if not all(name in chosen or name in going for name in job.waits_for):
             continue
         if room is not None:
+            # A further member of a pack that is counted already takes no room. Where there is none
+            # the walk ends: nothing later in the plan overtakes.
             if taken.count >= room and taken.opens(job):
                 break
             taken.add(job)
@@ -139,6 +147,7 @@ def put_behind_canaries(run: Run, records: Sequence[Record]) -> list[Record]:
     return [
         as_waiting_for_canary(record)
         if record.state is JobState.CANCELLED
+        # What a person has cancelled stays cancelled.
         and record.waits_on is not Wait.PERSON
         and failed_canary(run.by_name[record.name], record, by_name) is not None
         else record
@@ -152,6 +161,7 @@ def as_waiting_for_canary(record: Record) -> Record:
         record,
         state=JobState.WAITING,
         source="orch",
+        # A new token next time: of the old one accounting would go on saying CANCELLED.
         token="",
         job_id=None,
         waits_on=Wait.CANARY,
@@ -194,6 +204,7 @@ def with_wait(
     elif not record.held:
         return record
     if held_reason is not None:
+        # SIBLINGS would take it out of the backlog, and once it is let go nobody would submit it.
         limited = record.waits_on is Wait.QUEUE_LIMIT
         waits_on = record.waits_on if limited else Wait.SIBLINGS
         return replace(record, reason=held_reason, waits_on=waits_on)
@@ -204,6 +215,7 @@ def with_wait(
 
 def with_failed_parent(job: Job, record: Record, by_name: Mapping[str, Record]) -> Record:
     """A job that was cancelled before it started, with the job that it needed."""
+    # A job with a host did start: how it ended itself is its reason.
     failed = [name for name in job.waits_for if by_name[name].state in FAILED]
     if not failed or record.host:
         return record
@@ -220,6 +232,7 @@ def with_parents(job: Job, record: Record, by_name: Mapping[str, Record]) -> Rec
     parents = [by_name[name] for name in job.waits_for]
     failed = [parent for parent in parents if parent.state in FAILED]
     limited = record.waits_on is Wait.QUEUE_LIMIT
+    # As long as none of its parents has failed, the limit is what keeps it here.
     if not parents or (limited and not failed):
         return record
     missing = failed or [parent for parent in parents if parent.state not in OVER]

@@ -76,6 +76,8 @@ ADVICE = {
 }
 """What to do about each kind."""
 
+# What Slurm's final state says by itself. FAILED is left out: it says no more than that the exit
+# code was not 0.
 BY_STATE = {
     JobState.OUT_OF_MEMORY: Kind.HOST_MEMORY,
     JobState.TIMEOUT: Kind.TIME_LIMIT,
@@ -125,22 +127,27 @@ def any_of(*patterns: str) -> str:
 
 
 PATTERNS: dict[Kind, str] = {
+    # A full disk breaks whatever is written next. Errno 28 is ENOSPC, 122 is EDQUOT.
     Kind.DISK: any_of(
         r"No space left on device",
         r"Disk quota exceeded",
         r"\[Errno (?:28|122)\]",
     ),
+    # From torch's allocators for CUDA and ROCm, the CUDA runtime, and cuBLAS.
     Kind.GPU_MEMORY: any_of(
         r"CUDA out of memory",
         r"CUDA error: out of memory",
         r"HIP out of memory",
         r"CUBLAS_STATUS_ALLOC_FAILED",
     ),
+    # vLLM at its start: weights and activations leave too little of the GPU for the KV cache, or
+    # somebody else is on it.
     Kind.CACHE_BLOCKS: any_of(
         r"No available memory for the cache blocks",
         r"KV cache is needed, which is larger than the available",
         r"Free memory on device .* on startup is less than desired GPU memory utilization",
     ),
+    # From slurmstepd, torch's CPU allocator, Python, Ray's memory monitor, and the C library.
     Kind.HOST_MEMORY: any_of(
         r"[Dd]etected \d+ oom[-_]kill event",
         r"DefaultCPUAllocator: can't allocate memory",
@@ -150,6 +157,7 @@ PATTERNS: dict[Kind, str] = {
         r"^ray\.exceptions\.OutOfMemoryError",
         r"Exceeded job memory limit",
     ),
+    # A GPU that is broken or in use. Xid is what NVIDIA's driver calls its errors.
     Kind.NODE: any_of(
         r"CANCELLED AT \S+ DUE TO NODE FAILURE",
         r"uncorrectable ECC error",
@@ -164,6 +172,8 @@ PATTERNS: dict[Kind, str] = {
     Kind.PREEMPTED: any_of(
         r"CANCELLED AT \S+ DUE TO PREEMPTION",
     ),
+    # "probability tensor" is torch.multinomial, drawing a token from logits with NaN; "returned nan
+    # values" is a backward function under torch's anomaly detection.
     Kind.NOT_A_NUMBER: any_of(
         r"the gradient is not finite",
         r"[Ll]oss is (?:nan|inf)",
@@ -172,29 +182,36 @@ PATTERNS: dict[Kind, str] = {
         r"contains NaN",
         r"(?:nan|NaN) (?:loss|gradient)",
     ),
+    # "cannot start" is what orchestrator/node/attempt.py says of a program that is not there.
     Kind.PACKAGE: any_of(
         r"ModuleNotFoundError: No module named",
         r"PackageNotFoundError",
         r": command not found$",
         r"cannot start .*No such file",
     ),
+    # Compiled packages that were built for another version of torch, and shared libraries that the
+    # loader does not find.
     Kind.IMPORT: any_of(
         r"^(?:\S*\bImportError|OSError: .*undefined symbol)",
         r"undefined symbol: ",
         r"operator torchvision::nms does not exist",
         r"cannot open shared object file",
     ),
+    # "unbound variable" is bash under set -u.
     Kind.VARIABLE: any_of(
         r"unbound variable$",
         r"environment variable .*(?:not set|required|missing)",
         r"uses a variable that is not set",
     ),
+    # "not a local folder" is transformers, of a model that is neither a path nor on the hub. After
+    # PACKAGE and IMPORT, whose lines may end in "No such file or directory" too.
     Kind.FILE: any_of(
         r"No such file or directory",
         r"FileNotFoundError",
         r"(?:does not|doesn't) exist",
         r"not a local folder and is not a valid model",
     ),
+    # So late because the other ranks print these when one rank has died of something else.
     Kind.COMMUNICATION: any_of(
         r"Watchdog caught collective operation timeout",
         r"\bNCCL error\b",
@@ -207,6 +224,7 @@ PATTERNS: dict[Kind, str] = {
         r"DistStoreError",
         r"Connection closed by peer",
     ),
+    # Last: Ray tells of nearly everything above as an actor that died.
     Kind.RAY: any_of(
         r"ray\.exceptions\.",
         r"^(?:The|A) (?:actor|worker) died",
@@ -265,6 +283,7 @@ def with_cause(record: Record, exit_record: ExitRecord | None, log: Sequence[byt
         return replace(record, cause="", died_of="") if record.cause else record
     if not record.cause:
         own = exit_record if exit_record is not None and exit_record.token == record.token else None
+        # Remarks of the program on the node; what it calls an error begins with "orch-error: ".
         lines = [line.decode(errors="replace") for line in log if not line.startswith(b"orch: ")]
         cause = cause_of(record.state, record.reason, own, lines)
         record = replace(record, cause=str(cause.kind), died_of=explanation(record, cause, own))
@@ -298,6 +317,7 @@ def cause_of(
     found = from_log(log)
     if state in BY_STATE:
         kind = BY_STATE[state]
+        # A line of the log is quoted if it tells of the same; else the scheduler's word is.
         return Cause(kind, found.line if found.kind is kind else said)
     # What a process says last when another one of its job was killed.
     may_follow_a_kill = found.kind in (Kind.UNKNOWN, Kind.RAY, Kind.CODE, Kind.COMMUNICATION)
@@ -314,6 +334,7 @@ def from_log(log: Sequence[str]) -> Cause:
     lines = [PREFIX.sub("", line.strip()) for line in log if not QUIET.match(line)]
     for kind, pattern in PATTERNS.items():
         fitting = [line for line in lines if re.search(pattern, line)]
+        # "KeyError: 'HF_TOKEN'" is a missing variable, "KeyError: 'loss'" an error in the code.
         if kind is Kind.VARIABLE:
             fitting += [line for line in lines if ENVIRON.match(line)]
         if fitting:
@@ -333,4 +354,5 @@ def shortened(line: str, most: int = 300) -> str:
 def alike(line: str) -> str:
     """A line without what differs between jobs that fail of the same: numbers, addresses, quoted
     paths."""
+    # "step 312: loss is nan" becomes "step #: loss is nan".
     return re.sub(r"0x[0-9a-f]+|\d+(?:\.\d+)?|/\S+", "#", line)

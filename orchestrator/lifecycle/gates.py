@@ -75,6 +75,7 @@ def read_inputs(run: Run, records: Sequence[Record]) -> Inputs:
         return Inputs(overrides=read_overrides(run))
     by_name = {record.name: record for record in records}
     undecided = {record.stage for record in records if record.state in OPEN}
+    # A stage that was let through whole is not decided again, so its files are not read.
     judged = {
         name: by_name[name]
         for stage, conditions in run.plan.gates.items()
@@ -98,6 +99,7 @@ def read_results(run: Run, record: Record) -> Results | None:
     file = str(path.relative_to(run.folder))
     try:
         return Results(file=file, rows=json.loads(path.read_text())["rows"])
+    # What cannot be read is a missing value, never a bad one: the gate stays open.
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         return Results(file=file, error=unreadable(error))
 
@@ -140,11 +142,14 @@ def decide(
     )
     answers = [holds(condition, findings) for condition, findings in judged]
     runs = decide_together(answers)
+    # One condition that says no decides for all, and then the text names it alone.
     decisive = [pair for pair, answer in zip(judged, answers, strict=True) if answer is runs]
     text = "; ".join(summary(*pair) for pair in decisive)
     missing = [
         by_name[one.job].state for _, findings in decisive for one in findings if one.value is None
     ]
+    # A job that is UNKNOWN may be running. The value of a failed one comes only if a person retries
+    # it.
     to_come = any(state in ACTIVE | OPEN or state is JobState.UNKNOWN for state in missing)
     if runs is None and not to_come:
         text += "; nothing more will come: orch retry, or orch override"
@@ -173,6 +178,8 @@ def judged_record(
     now: float,
 ) -> Record:
     """The record of a job that was not submitted: skipped, held, or free to be submitted."""
+    # The order: a person's skip, a parent without which the job cannot run, the gate. A person's
+    # "run" replaces the gate's answer, but makes no missing input.
     record = by_name[job.name]
     if override is not None and override["decision"] == "skip":
         return skipped(record, f"skipped by {override['by']}: {override['reason']}", now)
@@ -191,6 +198,7 @@ def judged_record(
             reason=f"gate is open: {gate.text}",
             waits_on=Wait.NOTHING_MORE if gate.final else Wait.GATE,
         )
+    # A gate or a person kept it back before, and neither does now.
     if is_kept_back(record):
         return changed(record, now, state=JobState.WAITING, source="orch", reason="", waits_on=None)
     return record
@@ -238,6 +246,7 @@ def mark_skipped(run: Run, record: Record) -> None:
     """Make ``skipped.json`` in a job's folder say what its record says."""
     path, reason = run.folder / record.folder / "skipped.json", record.reason
     if record.state is not JobState.SKIPPED:
+        # Skipped before, until new results or an override changed the decision.
         path.unlink(missing_ok=True)
     elif not path.exists() or json.loads(path.read_text())["reason"] != reason:
         write_json(path, {"reason": reason, "time": time.time()})
@@ -257,10 +266,12 @@ def keep(run: Run, stage: str, decision: Decision) -> None:
         for one, findings in decision.judged
     ]
     old = load_decision(run, stage)
+    # Through JSON, because tuples are lists in what is read from disk.
     new = (word, decision.text, json.loads(json.dumps(inputs)))
     if old is not None and (old["decision"], old["text"], old["inputs"]) == new:
         return
     history = [] if old is None else old["history"]
+    # A new value that leaves the answer as it is makes no history.
     if old is not None and old["decision"] != word:
         history = [*history, {key: old[key] for key in ("time", "decision", "text")}]
     path = decision_file(run, stage)
@@ -318,5 +329,6 @@ def jobs_to_watch(plan: Plan, records: Sequence[Record]) -> list[list[Record]]:
         judged = [by_name[name] for condition in conditions for name in condition.jobs]
         active = [record for record in judged if record.state in ACTIVE and record.job_id]
         if active:
+            # Gates that wait for the same jobs need only one pass after these.
             found.setdefault(tuple(sorted({record.token for record in active})), active)
     return list(found.values())

@@ -38,10 +38,12 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
         records, seen = poll(run, run.load(), cluster)
         if any(is_intent(r) for r in records if wanted is None or r.name in wanted):
             records, seen = resolve(run, records, cluster, seen)
+        # Only for what gates and canaries say of each job now: a cancel submits nothing.
         decision = decide(run, records, seen, CONTINUE_ONLY)
         gates.write(run, decision.records, decision.gates)
         meant = [r for r in decision.records if wanted is None or r.name in wanted]
         for record in meant:
+            # It may be queued under an id that we do not know, and would start after all.
             if is_intent(record):
                 raise SubmitError(
                     f"cannot cancel {record.name}: {record.reason} ({cluster.trouble}); try again"
@@ -49,6 +51,7 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
         active = [r for r in meant if r.state in ACTIVE and r.job_id]
         waiting = [r for r in meant if r.state is JobState.WAITING]
         reasons = dict.fromkeys(end_jobs(run, decision.records, active, cluster), "cancelled")
+        # These become CANCELLED too: whoever polls next would submit what is left WAITING.
         reasons |= dict.fromkeys((r.name for r in waiting), "cancelled before it was submitted")
         ended = [with_end(record, reasons.get(record.name)) for record in decision.records]
         run.save(described(run, ended))
@@ -78,6 +81,7 @@ def end_jobs(
     """End these jobs; a member of a pack of which others go on by itself. Returns the names of
     those of which no other source will tell that they have ended."""
     names = {r.name for r in ended}
+    # scancel would end the whole allocation, with members that are to go on.
     still_used = {
         r.job_id for r in records if r.state in ACTIVE and r.packed and r.name not in names
     }
@@ -85,6 +89,8 @@ def end_jobs(
     if whole:
         cluster.cancel([str(r.job_id) for r in whole])
     members = [r for r in ended if r.job_id in still_used]
+    # A member that has not started is kept from it by taking its claim. One that runs is ended by
+    # the node's program, which SIGUSR1 makes look for the file `cancel`.
     unstarted = {r.name for r in members if run.end_member(r)}
     for job_id in {str(r.job_id) for r in members if r.name not in unstarted}:
         cluster.nudge(job_id)
@@ -102,6 +108,8 @@ def override(run: Run, name: str, runs: bool, reason: str) -> list[str]:
     with run.lock():
         records, seen = poll(run, run.load(), cluster)
         records, seen = resolve(run, records, cluster, seen)
+        # What gates say without the new word: an override is refused where nothing is left to
+        # decide.
         decision = decide(run, records, seen, CONTINUE_ONLY)
         gates.write(run, decision.records, decision.gates)
         wanted = named(run, [name]) or set()
@@ -137,6 +145,7 @@ def note_override(
             said += already_without(run, name, by_name)
     path = gates.overrides_file(run)
     lines = json.loads(path.read_text()) if path.exists() else []
+    # Appended, not replaced: the newest word counts, and the file keeps the earlier ones.
     lines += [
         {
             "job": name,
@@ -155,6 +164,7 @@ def note_override(
 def refuse_late(run: Run, record: Record, runs: bool) -> None:
     """RunError if there is nothing left to decide for a job."""
     name = record.name
+    # No attempt: it was cancelled while it waited for its gate or for room.
     if record.state is JobState.CANCELLED and not record.attempt:
         raise RunError(f"{name} is {record.state}; bring it back first: orch retry --job {name}")
     if record.state not in gates.OPEN:
@@ -173,6 +183,7 @@ def already_without(run: Run, name: str, by_name: Mapping[str, Record]) -> list[
     """What to say of jobs that come after this one and have run without it. RunError if one of them
     is at it now."""
     after = [by_name[job.name] for job in run.plan.jobs if name in job.after]
+    # One that has failed is not too late: its next attempt finds the results of this job.
     late = [record for record in after if record.state not in gates.OPEN | FAILED]
     if any(record.state in ACTIVE for record in late):
         raise RunError(

@@ -69,10 +69,12 @@ AT_REST = FAILED | {JobState.COMPLETED, JobState.SKIPPED, JobState.WAITING}
 
 def events(run: Run, records: Sequence[Record]) -> list[Event]:
     """What has happened, as far as the records tell. Pure."""
+    # A run of which nothing was submitted is at rest too, but it has not ended.
     if not any(record.attempt for record in records):
         return []
     waits = decisions(run, records)
     found = [*failures(run, records), *waits]
+    # A run that waits for a decision has not ended either.
     if not waits and all(one.state in AT_REST for one in records):
         found.append(end(run, records))
     return found
@@ -122,6 +124,8 @@ def decisions(run: Run, records: Sequence[Record]) -> list[Event]:
         queued_in_vain = one.waits_on is Wait.QUEUE_LIMIT and one.name in held_reasons
         if one.held or one.waits_on in LEFT_TO_A_PERSON or queued_in_vain:
             stages.setdefault(one.stage, []).append(one)
+    # Attempts are part of the key, so after a retry anywhere in the run the same wait is told
+    # again.
     newest_of_all = max(one.attempt for one in records)
     found = []
     for stage, waiting in stages.items():
@@ -158,6 +162,7 @@ def send(run: Run, records: Sequence[Record]) -> None:
         return
     due = messages(run, records, wanted)
     known = noted(run)
+    # Nearly every pass ends here: asked without the lock first, which others may hold for long.
     if all(is_over(known.get(message.key)) for message in due):
         return
     with run.lock():
@@ -168,6 +173,8 @@ def send(run: Run, records: Sequence[Record]) -> None:
             known[message.key] = note(message.event, known.get(message.key))
         write_json(path_of(run), known)
     for message in unsent:
+        # Not under the lock: a server may take SEND_SECONDS, and no other command could poll the
+        # run.
         outcome = deliver(message)
         with run.lock():
             known = noted(run)
@@ -208,6 +215,7 @@ def deliver(message: Message) -> dict[str, str]:
         message.send(message.event)
     except NotDelivered as error:
         return {"state": "not delivered", "error": str(error)}
+    # It may have arrived all the same, so it is not sent again (is_over).
     except TimeoutError:
         return {"state": "unclear", "error": f"no answer within {SEND_SECONDS:.0f} s"}
     return {"state": "sent"}
@@ -292,6 +300,7 @@ def mail(address: str, run: Run, event: Event) -> None:
     if shutil.which("mail"):
         run_command(["mail", "-s", subject, address], event)
     else:
+        # -t: sendmail takes the address from the header, and has no option for a subject.
         run_command(["sendmail", "-t"], event, f"To: {address}\nSubject: {subject}\n\n{event.text}")
 
 
@@ -313,6 +322,7 @@ def post(url: str, event: Event) -> None:
     except urllib.error.HTTPError as error:
         raise NotDelivered(f"the server answered {error.code}") from error
     except urllib.error.URLError as error:
+        # urllib wraps a time-out of the connection, and raises one of the answer as it is.
         if isinstance(error.reason, TimeoutError):
             raise error.reason from error
         raise NotDelivered(

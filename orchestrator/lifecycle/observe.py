@@ -112,6 +112,7 @@ def with_logs(
 ) -> Observation:
     """An observation with the logs of jobs that may have failed, and with which of those that are
     missing from the queue have ever started."""
+    # While accounting has not answered, a job that left the queue may simply have ended.
     maybe_nowhere = missing_from_queue if seen.accounting is not None else []
     return dataclasses.replace(
         seen,
@@ -149,6 +150,7 @@ def waits_as_before(record: Record, queue: Answer) -> bool:
     queued = queue.get(record.allocation) if queue else None
     return (
         record.state is JobState.PENDING
+        # The reason of a requeued job quotes the exit record of its start before, so that is read.
         and record.restarts == 0
         and queued is not None
         and queued.state is JobState.PENDING
@@ -173,6 +175,7 @@ def may_have_failed(record: Record, seen: Observation) -> bool:
         return False
     if record.state in FAILED:
         return True
+    # The queue shows the allocation of a pack, which goes on when one of its members has failed.
     in_queue = seen.queue is not None and record.allocation in seen.queue
     if not record.token or (in_queue and not record.packed):
         return False
@@ -192,6 +195,7 @@ def as_observed(run: Run, records: Sequence[Record], seen: Observation) -> list[
     weighed = reconcile(
         open_ones, seen.queue, seen.accounting, seen.exits, set(seen.done), seen.now
     )
+    # That a job is nowhere is known only if accounting was asked too.
     if seen.accounting is not None:
         failed = {record.name for record in weighed if record.state in FAILED}
         weighed = [as_never_started(run, record, seen, failed) for record in weighed]
@@ -219,6 +223,7 @@ def as_never_started(run: Run, record: Record, seen: Observation, failed: Set[st
     """
     if record.doubt is not Doubt.NOWHERE or record.job_id is None:
         return record
+    # A single job that is cancelled while it waits has a row in sacct; only elements lose theirs.
     in_array = JobId.parse(record.job_id).index is not None
     if not in_array or record.name in seen.claimed:
         return record
@@ -229,6 +234,7 @@ def as_never_started(run: Run, record: Record, seen: Observation, failed: Set[st
         record,
         state=JobState.CANCELLED,
         seen=seen.now,
+        # When it was cancelled is noted nowhere; this is when the queue showed it last.
         ended=record.seen,
         reason="left the queue before it started",
         doubt=None,
@@ -243,12 +249,15 @@ def resolve(
 
     If the scheduler cannot be asked they stay in doubt, and nothing of theirs is submitted.
     """
+    # Twice, because an sbatch whose client was killed or lost its connection may still be taken:
+    # one empty answer does not prove that nothing will come.
     for _poll in range(2):
         intents = [record for record in records if is_intent(record)]
         if not intents:
             return records, seen
         youngest = max(record.submitted or 0.0 for record in intents)
         time.sleep(max(BETWEEN_POLLS_SECONDS, youngest + SETTLE_SECONDS - time.time()))
+        # Accounting too: a short job may have run and left the queue by now.
         seen = observe(run, records, cluster, accounting=True)
         if seen.queue is None or seen.accounting is None:
             return [as_in_doubt(r) if is_intent(r) else r for r in records], seen
@@ -261,6 +270,8 @@ def is_intent(record: Record) -> bool:
     return (
         bool(record.token)
         and record.job_id is None
+        # PENDING was written just before sbatch; UNKNOWN was in doubt at an earlier pass, or is
+        # rebuilt from folders.
         and record.state in (JobState.UNKNOWN, JobState.PENDING)
     )
 
@@ -276,6 +287,8 @@ def interrupted_submissions(records: Sequence[Record]) -> set[str]:
 def with_siblings(records: list[Record]) -> list[Record]:
     """An array arrives whole: an element that neither queue nor accounting shows has the id of the
     ones submitted with it."""
+    # {("a1b2c3d4e5", 1700000000.0): "17"}. The time belongs to the key because an element that is
+    # submitted again keeps its token, in an array with another id.
     heads = {
         (r.parsed_token.head, r.submitted): JobId.parse(r.job_id).head
         for r in records

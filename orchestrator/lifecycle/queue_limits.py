@@ -45,6 +45,7 @@ class Allocations:
         """Whether this job would need an allocation that none of the others has."""
         key, size = self.group(job)
         members = self.members.get(key, 0)
+        # In packs of 3 the first, the fourth and the seventh member open an allocation.
         return members == 0 or (size is not None and members % size == 0)
 
     def add(self, job: Job) -> None:
@@ -60,6 +61,7 @@ class Allocations:
         record = self.by_name[job.name]
         if record.token:
             return record.allocation, None
+        # By level too: the members of a pack start together, so none may wait for another.
         return (company(asked(job, record), record), self.level_of(job)), job.pack
 
     def level_of(self, job: Job) -> int:
@@ -111,6 +113,8 @@ def room(run: Run, records: Sequence[Record], cluster: Cluster) -> int | None:
         queued = len({record.allocation for record in records if record.state in ACTIVE})
     free = []
     if run.profile.max_jobs is not None:
+        # The user's own limit leaves out the jobs that only look at gates and backlogs; Slurm's,
+        # below, counts them.
         free.append(run.profile.max_jobs - queued)
     if limit is not None:
         # The job that polls for the backlog needs room itself.
@@ -135,9 +139,11 @@ def after_refusal(run: Run, cluster: Cluster, error: NoRoom) -> int:
         if not error.sure:
             raise error
         most, fits = None, error.jobs // 2
+    # Nothing is queued whose end would make room: a backlog would wait for ever.
     if fits == 0 and queued == 0:
         raise error
     if most is not None or fits == 0:
+        # Where not even one more fits and nobody says why, what is queued now is the limit.
         limit = queued if most is None else most
         write_json(limit_file(run), {"most": limit, "name": error.name, "time": time.time()})
     return fits

@@ -48,13 +48,16 @@ def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
         # see whether there may be something to do.
         seen = observe(run, before, cluster, shared=not rescan)
         decision = decide(run, as_observed(run, before, seen), seen, CONTINUE_ONLY)
+        # Never after a rescan: folders alone do not tell whether an intent is still wanted.
         if not rescan and is_due(decision, cluster):
             try:
                 records = submit_pending(run, decision.records, cluster, quiet)
+            # Who only wants to see the run sees it, with the trouble. The state was saved.
             except SubmitError as error:
                 return run.load(), str(error)
         else:
             records = finish_without_submitting(run, before, decision, cluster)
+    # Without the lock, which it takes itself: a message may take seconds.
     notifications.send(run, records)
     return records, cluster.trouble
 
@@ -62,6 +65,7 @@ def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
 def is_due(decision: Decision, cluster: Cluster) -> bool:
     """Whether there is something to submit, as far as an answer tells that may be seconds old."""
     if interrupted_submissions(decision.records):
+        # Looking an intent up waits for seconds, in vain while the scheduler cannot be asked.
         return not cluster.trouble
     return bool(decision.submit)
 
@@ -122,6 +126,7 @@ def decide_and_act(
         records: as observed, after ``resolve``; intents that remain could not be looked up.
     """
     submitted = False
+    # It ends: every refusal leaves less room than the refused batch had asked for, or is raised.
     while True:
         decision = decide(run, records, seen, request)
         submitted = submitted or bool(decision.submit)

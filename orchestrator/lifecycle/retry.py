@@ -91,6 +91,7 @@ def refused(
         if record.name not in names:
             continue
         exit_record = seen.exits.get(record.name)
+        # A launch may have new resources since, and then the last failure proves nothing.
         asked_for = exit_record.resources if exit_record is not None else None
         why_not = refusal(run.by_name[record.name], record, run.profile, asked_for)
         if why_not:

@@ -40,6 +40,7 @@ def asked(job: Job, record: Record) -> Job:
         return job
     resources = dataclasses.replace(
         job.resources,
+        # The larger one: a later launch may ask for more than the retry before it did.
         memory_gb=max(job.resources.memory_gb, record.memory_gb or 0),
         minutes=max(job.resources.minutes, record.minutes or 0),
     )
@@ -62,6 +63,7 @@ def refusal(job: Job, record: Record, profile: Profile, used: Mapping[str, int] 
             f"({record.reason})"
         )
     key = GROWS.get(kind)
+    # At its bound: the same request would be killed in the same way again.
     if key is not None and grown(job, record, profile, key) <= now[key]:
         return f"{record.name} has asked for {key}={now[key]}, the most that may be asked for"
     return ""
@@ -70,6 +72,7 @@ def refusal(job: Job, record: Record, profile: Profile, used: Mapping[str, int] 
 def again(job: Job, record: Record, profile: Profile) -> Record:
     """A failed record made ready for its next attempt."""
     kind = kind_of(record)
+    # A node that is left out once stays out for all further attempts.
     hosts = {name for name in record.exclude.split(",") if name}
     if kind in LEAVES and record.host:
         hosts.add(record.host)
@@ -94,6 +97,7 @@ def again(job: Job, record: Record, profile: Profile) -> Record:
 
 def grown(job: Job, record: Record, profile: Profile, key: str) -> int:
     """What a retry asks for of one resource, within the bounds; never less than before."""
+    # A plan of 8 GB grows to 12, 18, 27 and then 32, which is MOST times 8.
     before = int(getattr(asked(job, record).resources, key))
     most = MOST * int(getattr(job.resources, key))
     limit = profile.limits()[key]

@@ -31,6 +31,8 @@ def arguments() -> tuple[list[Entry], list[str] | None]:
         _, job_folder, number, token = sys.argv[:4]
         return [(job_folder, int(number), token)], None
     folder, index = sys.argv[1], os.environ.get("SLURM_ARRAY_TASK_ID", "")
+    # {"3": [FOLDER, 1]}: element 3 is the first attempt at the job in FOLDER. {"": {"pack":
+    # [[FOLDER, 1, TOKEN], ...], "warm": ["torch"]}}: a pack without an array.
     listed = read_json(os.path.join(folder, "members.json"))[index]
     if isinstance(listed, dict):
         entries = [(job_folder, number, token) for job_folder, number, token in listed["pack"]]
@@ -49,6 +51,7 @@ def main() -> int:
         return run_pack(entries, warm)
     attempt = Attempt(*entries[0])
     code, again = attempt.work()
+    # After the exit record: Slurm ends this process as soon as it requeues the job.
     trouble = requeue(attempt.job_id) if again else ""
     if trouble:
         print(f"orch-error: could not be requeued: {trouble}", flush=True)

@@ -91,6 +91,7 @@ def claim(attempt: str, token: str, job_id: str, neighbours: int = 0) -> int | N
             flush=True,
         )
         return None
+    # A local scheduler that came after a kill may have started the job a second time.
     if held["host"] == mine["host"] and held["start"] == process_start(held["pid"]):
         print(
             f"orch: process {held['pid']} already works on this attempt; this one ends "
@@ -116,6 +117,7 @@ def popen(command: list[str], cwd: str, environment: dict[str, str]) -> Child:
         cwd=cwd,
         env=environment,
         stdin=subprocess.DEVNULL,
+        # By its session is found what the program leaves running (run_program).
         start_new_session=True,
         preexec_fn=die_with_parent,
     )
@@ -215,6 +217,7 @@ class Attempt:
         python = os.environ.get("ORCH_PYTHON") or sys.executable
         engine = f"engines.{self.job['engine']}"
         config = os.path.join(self.folder, "config.json")
+        # -P: no file in the working folder may hide a module of the same name.
         return [*wrap, python, "-P", "-u", "-m", engine, config, "--out", self.out]
 
     def environment(self, temporary: str) -> dict[str, str]:
@@ -260,6 +263,7 @@ class Attempt:
         self.restart = restart
         code = self.run()
         again = self.should_requeue(code)
+        # Results count more than the exit code: a crash may come after they were written.
         if self.write_exit_record(code, again):
             return 0, False
         return (code if code > 0 else 1), again
@@ -332,6 +336,7 @@ class Attempt:
         The last condition ends a chain of restarts that would never reach the end, such as a step
         longer than the time limit.
         """
+        # SIGTERM: a person or Slurm ends it, and decides whether it is started again.
         if code != CONTINUES or "SIGUSR2" not in self.signals or "SIGTERM" in self.signals:
             return False
         step = last_step(self.out)
@@ -359,6 +364,7 @@ class Attempt:
                 "job_id": self.job_id,
                 "pid": os.getpid(),
                 "exit_code": code,
+                # Slurm's name of the node, which a retry gives to sbatch --exclude.
                 "host": os.environ.get("SLURMD_NODENAME") or os.uname().nodename,
                 "started": self.started,
                 "ended": time.time(),
@@ -383,6 +389,7 @@ class Attempt:
         kills = oom_kills()
         if kills is None or self.oom_kills is None:
             return None
+        # By signal, or 137 where a shell in between tells of it.
         if self.neighbours and code not in (-signal.SIGKILL, 128 + signal.SIGKILL):
             return (
                 0  # the control group is the whole pack's: whom the kernel killed was a neighbour

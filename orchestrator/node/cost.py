@@ -85,6 +85,7 @@ def cost_so_far(folder: str, resources: Mapping[str, int] | None) -> dict[str, A
         if claim is not None and claim["restart"] not in ended:
             cost["hosts"].append(str(claim["host"]))
             cost["unknown"].append(f"{attempt} started on {claim['host']} and left no exit record")
+        # Starts count from 0, so the last number is how often it was requeued.
         cost["requeues"] += max(starts, default=0)
     cost["hosts"] = sorted(set(cost["hosts"]))
     return cost
@@ -97,6 +98,7 @@ def _add_start(
     resources: Mapping[str, int] | None,
 ) -> None:
     """Add one start by its exit record."""
+    # The clock may have been set back meanwhile.
     seconds = max(0.0, float(record["ended"]) - float(record["started"]))
     cost["seconds"] += seconds
     cost["hosts"].append(str(record["host"]))

@@ -49,6 +49,8 @@ class Forked:
 
     def __init__(self, command: list[str], cwd: str, environment: dict[str, str]) -> None:
         self.code: int | None = None
+        # A signal that came before the child has reset its handlers would be taken by a copy of
+        # ours, and be lost.
         signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
         self.pid = os.fork()
         if self.pid == 0:
@@ -56,6 +58,7 @@ class Forked:
             try:
                 code = module_as_program(command, cwd, environment)
             finally:
+                # Not sys.exit: exit functions and finally clauses above are this process's own.
                 os._exit(code)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
 
@@ -108,6 +111,7 @@ def module_as_program(command: list[str], cwd: str, environment: dict[str, str])
     except BaseException:
         traceback.print_exc()
         code = 1
+    # sys.exit("text") prints the text and ends with 1.
     if isinstance(code, str):
         print(code, file=sys.stderr)
     return finished(code)
@@ -125,6 +129,7 @@ def finished(code: object) -> int:
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
+    # The kernel keeps eight bits: sys.exit(-1) is 255.
     return code & 0xFF if isinstance(code, int) else int(code is not None)
 
 
@@ -153,6 +158,8 @@ def warmed(modules: list[str]) -> bool:
         )
         return False
     gc.collect()
+    # A collection would touch the objects of the imports, and copy in each fork the pages that all
+    # share.
     gc.freeze()
     return True
 
@@ -161,6 +168,8 @@ def share_of_cpus(place: int, count: int) -> set[int] | None:
     """The processors of member ``place`` of ``count``, where Slurm has confined the allocation, so
     that its program sees what it would see alone; None: no share of its own."""
     allowed = sorted(os.sched_getaffinity(0))
+    # Where Slurm binds no CPUs, all of the node's can be seen, and a share of these would take CPUs
+    # of other jobs.
     confined = "SLURM_JOB_ID" in os.environ and len(allowed) != os.cpu_count()
     if not confined or len(allowed) < count:
         return None
@@ -205,6 +214,7 @@ class Pack:
         for place, attempt in enumerate(self.attempts):
             if has_ended(attempt):
                 continue
+            # A signal between the fork and the entry in `running` would not reach this member.
             signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
             pid = os.fork()
             if pid == 0:
@@ -221,6 +231,7 @@ class Pack:
             pid, status = os.waitpid(-1, 0)
             attempt = self.running.pop(pid)
             code = os.waitstatus_to_exitcode(status)
+            # The kernel's memory killer, for example, leaves a member no time to write its record.
             killed = code < 0
             died = code > 0 and not os.path.exists(os.path.join(attempt.path, "exit.json"))
             if killed or died:
@@ -287,6 +298,7 @@ def run_pack(entries: list[Entry], warm: list[str]) -> int:
     if "ORCH_WRAP" in os.environ:
         warm = []  # the engine belongs into the container, which a fork of this process is not in
     if warm and "--warm" not in sys.argv:
+        # This interpreter runs with -I -S and sees no installed packages, which the imports need.
         python = [sys.executable, "-P", "-u", sys.argv[0], sys.argv[1], "--warm"]
         os.execv(python[0], python)  # noqa: S606  # there is nothing here for a shell
     pack = Pack([])
@@ -301,10 +313,12 @@ def run_pack(entries: list[Entry], warm: list[str]) -> int:
     for attempt in again if trouble else []:
         attempt.restart = claims_before(attempt)
         attempt.can_measure = False
+        # Its own record said so as well; this one takes its place.
         attempt.signals = ["SIGUSR2"]
         attempt.write_exit_record(
             CONTINUES, requeued=False, reason=f"could not be requeued: {trouble}"
         )
+    # SIGUSR2 warns of the time limit and asks nobody to stop for good.
     return int(any(number != signal.SIGUSR2 for number in pack.signals))
 
 

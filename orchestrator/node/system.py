@@ -53,6 +53,7 @@ def write_text(path: AnyPath, text: str) -> None:
     with open(temporary, "w") as file:
         file.write(text)
         file.flush()
+        # Before the rename: after a power cut the name would stand for an empty file.
         os.fsync(file.fileno())
     os.replace(temporary, path)
 
@@ -69,6 +70,7 @@ def process_fields(pid: int | str) -> list[str] | None:
     if the process is gone."""
     try:
         with open(f"/proc/{pid}/stat") as file:
+            # The name stands in parentheses, and may hold spaces and parentheses of its own.
             return file.read().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
@@ -78,6 +80,8 @@ def process_start(pid: int) -> str | None:
     """When a process started, in clock ticks since boot; None if it is gone. Tells a process from a
     later one of the same pid."""
     fields = process_fields(pid)
+    # Z and X have ended, and wait for a parent to take note. The start time is field 22 of proc(5);
+    # these begin with field 3.
     return None if fields is None or fields[0] in ("Z", "X") else fields[19]
 
 
@@ -88,6 +92,7 @@ def handles(pid: int, number: int) -> bool:
             caught = next(line for line in file if line.startswith("SigCgt:"))
     except (FileNotFoundError, ProcessLookupError):
         return False
+    # A hexadecimal mask: bit N - 1 is set if signal N is caught.
     return bool(int(caught.split()[1], 16) >> (number - 1) & 1)
 
 
@@ -114,6 +119,7 @@ CGROUP_ROOTS = {"": "/sys/fs/cgroup", "memory": "/sys/fs/cgroup/memory"}
 def memory_groups() -> list[tuple[str, str]]:
     """Controller and path of each control group of this process that may count memory."""
     with open("/proc/self/cgroup") as file:
+        # "0::/system.slice/..." in version 2, "4:memory:/slurm/uid_0/job_7" in version 1.
         fields = [line.strip().split(":", 2) for line in file]
     return [(controller, path) for _, controller, path in fields if controller in CGROUP_ROOTS]
 
@@ -159,6 +165,7 @@ def memory_peak(alone: bool) -> tuple[float, str]:
         if group is not None and os.path.exists(f"{group}/{name}"):
             with open(f"{group}/{name}") as file:
                 return int(file.read()) / 2**30, "job"
+    # Linux counts ru_maxrss in KB.
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20, "largest process"
 
 
@@ -170,6 +177,7 @@ def gpu_use() -> tuple[float, float] | None:
         "nvidia-smi",
         "--query-gpu=utilization.gpu,memory.used",
         "--format=csv,noheader,nounits",
+        # nvidia-smi by itself does not heed CUDA_VISIBLE_DEVICES.
         *(["-i", ids] if ids else []),
     ]
     import subprocess
@@ -294,6 +302,7 @@ def adopt_orphans() -> None:
 
 def last_step(out: str) -> int | None:
     """The step of the last whole line of ``progress.jsonl``; None if there is none."""
+    # A kill may have torn the last line; then the one before it counts.
     for line in reversed(tail(os.path.join(out, "progress.jsonl"))):
         with contextlib.suppress(ValueError, KeyError, TypeError):
             return int(json.loads(line)["step"])
@@ -306,6 +315,7 @@ def temporary_folder() -> Iterator[str]:
     sockets lie below."""
     base = os.environ.get("TMPDIR", "/tmp")  # noqa: S108  # the folder below has a random name and is ours alone
     path = os.path.join(base if os.path.isdir(base) else "/tmp", f"orch-{os.urandom(4).hex()}")  # noqa: S108
+    # The path of a Unix socket has at most 107 bytes, of which Ray takes many below.
     os.mkdir(path, 0o700)
     try:
         yield path
@@ -320,6 +330,7 @@ def temporary_folder() -> Iterator[str]:
 
 def own_id() -> str:
     """The scheduler's id of this job."""
+    # In an element SLURM_JOB_ID is a number of its own; squeue and sacct say 17_3.
     if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
         return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
     return os.environ.get("SLURM_JOB_ID") or os.environ.get("ORCH_JOB_ID") or f"pid-{os.getpid()}"

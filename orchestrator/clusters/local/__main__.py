@@ -30,6 +30,7 @@ def only_one(folder: Path) -> Iterator[bool]:
         except BlockingIOError:
             yield False
             return
+        # A job that inherited the file would keep the lock after the scheduler's death.
         os.set_inheritable(file.fileno(), False)
         yield True
 
@@ -40,6 +41,7 @@ def main() -> int:
     with only_one(run.folder / "scheduler") as first:
         if not first:
             return 0
+        # The terminal in which it was started may close.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         scheduler = Scheduler(run)
         idle = 0

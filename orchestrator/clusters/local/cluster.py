@@ -85,6 +85,7 @@ class LocalCluster:
         token = batch.records[0].allocation
         row = self.row(token, batch, waits)
         Path(row["script"]).write_text(self.script(batch, waits))
+        # Last, by rename: from now on the scheduler may start the script at any moment.
         write_json(self.folder / "queue" / f"{token}.json", row)
         if self.queued is not None:
             self.queued += 1
@@ -122,6 +123,7 @@ class LocalCluster:
         yet."""
         table = read_table(self.folder)
         for queued in (self.folder / "queue").glob("*.json"):
+            # A name that begins with a dot is write_json's draft.
             if not queued.name.startswith("."):
                 table.setdefault(queued.stem, {"job_id": f"L-{queued.stem}", "state": "PENDING"})
         return table

@@ -54,6 +54,7 @@ def this_machine() -> Machine:
 
 def cpu_count() -> int:
     """CPU cores this process may run on."""
+    # os.cpu_count() counts what a taskset or an allocation of Slurm keeps from this process too.
     return len(os.sched_getaffinity(0))
 
 
@@ -73,6 +74,7 @@ def gpu_ids() -> tuple[str, ...]:
     nvidia-smi lists."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
+        # By convention "-1" hides every GPU.
         named = [device.strip() for device in visible.split(",")]
         return tuple(device for device in named if device not in ("", "-1"))
     if shutil.which("nvidia-smi") is None:

@@ -81,6 +81,7 @@ class Scheduler:
 
     def round(self) -> bool:
         """One pass over everything. Returns whether work is left."""
+        # What orch asked for, then ends, then starts: what has just ended leaves its slots.
         self.take_submitted()
         self.take_cancels()
         for token, row in list(self.table.items()):
@@ -144,6 +145,8 @@ class Scheduler:
     def watch(self, token: str, row: Row) -> None:
         """Notice the end of a running job, and hold it to its time limit."""
         child = self.children.get(token)
+        # A child of ours is known to have ended by poll(), which also clears the zombie away. A job
+        # that was adopted is no child: its process is known by id and start time.
         child_ended = child is not None and child.poll() is not None
         if child_ended or process_start(row["pid"]) != row["start"]:
             self.end(token, row)
@@ -158,6 +161,7 @@ class Scheduler:
             self.stop(token, row, "TIMEOUT", "time limit reached")
         if row.get("ending") and now > row["killed"]:
             with suppress(ProcessLookupError):
+                # The job leads a session, so its process group has the same id.
                 os.killpg(row["pid"], signal.SIGKILL)
 
     def end(self, token: str, row: Row) -> None:
@@ -176,6 +180,7 @@ class Scheduler:
                 self.set(token, **worker)
                 return
         left = read_exit_of_this_start(exit_file)
+        # What was cancelled, or has met its time limit, is not started again.
         if left is not None and left.requeued and not row.get("ending"):
             self.requeue(token)
         elif (exit_file.parent.parent / OUT / RESULTS).exists():
@@ -233,6 +238,7 @@ class Scheduler:
             child = self.start_if_it_fits(row)
             reason = "" if child is not None else "Resources"
         if child is None:
+            # Asked every round for every waiting job: only news is a reason to write the table.
             if row["reason"] != reason:
                 self.set(token, reason=reason)
             return
@@ -259,6 +265,7 @@ class Scheduler:
     def start_if_it_fits(self, row: Row) -> subprocess.Popen[bytes] | None:
         """Start a job on CPUs, memory and GPUs that nobody has; None if there are not enough."""
         resources = Resources(**row["resources"])
+        # Under the lock until the job is entered: schedulers of other runs count the same CPUs.
         with ledger() as entries:
             gpus = fits(self.machine, resources, entries)
             if gpus is None:
@@ -269,6 +276,7 @@ class Scheduler:
 
     def start(self, row: Row, gpus: list[str]) -> subprocess.Popen[bytes]:
         """Start one job in a session of its own."""
+        # Without GPUs the list is "", so that CUDA finds none.
         own = {"ORCH_JOB_ID": row["job_id"], "CUDA_VISIBLE_DEVICES": ",".join(gpus)}
         with Path(row["log"]).open("ab") as log:
             return subprocess.Popen(

@@ -38,6 +38,7 @@ def ledger() -> Iterator[list[dict[str, Any]]]:
         file.seek(0)
         text = file.read()
         noted = json.loads(text) if text else []
+        # By its start time too: another process may have the id of one that has ended.
         entries = [entry for entry in noted if process_start(entry["pid"]) == entry["start"]]
         yield entries
         file.seek(0)

@@ -68,6 +68,7 @@ def locked(path: Path) -> Iterator[IO[str]]:
     """A file, opened to be read and written anew by one process at a time; the lock goes with the
     process."""
     with path.open("a+") as file:
+        # A POSIX lock, because the home folder is often on NFS, which passes it on to the server.
         fcntl.lockf(file, fcntl.LOCK_EX)
         file.seek(0)
         yield file
@@ -86,6 +87,7 @@ def take(per_minute: int, submits: bool = False) -> float:
 
     Returns 0.0 if it may be made, else the seconds until there is room; then nothing was counted.
     """
+    # At least one, or a profile with calls_per_minute: 1 could never submit.
     most = max(1, int(per_minute * SUBMITTING_SHARE)) if submits else per_minute
     with locked(folder() / "calls") as file:
         now = time.time()
@@ -95,6 +97,7 @@ def take(per_minute: int, submits: bool = False) -> float:
             stamp for stamp in stamps if stamp is not None and abs(now - stamp) < MINUTE_SECONDS
         )
         if len(recent) >= most:
+            # There is room once the oldest of the newest `most` calls is a minute old.
             return max(0.01, recent[-most] + MINUTE_SECONDS - now)
         rewrite(file, "".join(f"{stamp!r}\n" for stamp in [*recent, now]))
     return 0.0
@@ -103,6 +106,7 @@ def take(per_minute: int, submits: bool = False) -> float:
 def spend(per_minute: int, submits: bool = False) -> None:
     """Count one call, as soon as there is room for it."""
     while (seconds := take(per_minute, submits)) > 0:
+        # In short steps: when there is room, another process may have taken it.
         time.sleep(min(seconds, 1.0))
 
 
@@ -137,6 +141,7 @@ def shared(question: str, ask: Callable[[], CachedAnswer]) -> CachedAnswer:
 
 def is_fresh(answer: CachedAnswer) -> bool:
     """Whether an answer is young enough, and nothing was changed since."""
+    # A negative age means that the clock was set back.
     young = 0.0 <= time.time() - answer.asked < SHARED_SECONDS
     return young and answer.asked > last_change()
 

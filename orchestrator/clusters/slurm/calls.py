@@ -41,6 +41,7 @@ class Calls:
         try:
             return call(command, cwd)
         finally:
+            # Also after a failure: an sbatch that timed out may have been taken.
             if submits:
                 call_budget.changed()
 

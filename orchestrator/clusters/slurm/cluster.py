@@ -154,6 +154,7 @@ class SlurmCluster:
 
     def ask_active(self, shared: bool = False) -> Answer:
         """squeue for all of the user's jobs, once."""
+        # All jobs of the user instead of a list of ids: limits count those of other runs too.
         said = self.said(["squeue", "--me", "--noheader", f"--format={SQUEUE_FORMAT}"], shared)
         self.active = self.read(said, parse_squeue)
         if self.active is None or said.text is None:
@@ -218,15 +219,18 @@ class SlurmCluster:
         queued = self.active.get(token)
         if queued is not None and not is_this_job(queued.job_id):
             return
+        # False sorts first: jobs that run end sooner than jobs that wait.
         running_first = sorted(records, key=lambda record: record.state is JobState.PENDING)
         soon = running_first[:LOOK_AGAIN_AFTER]
         begin = f"now+{LOOK_AGAIN_SECONDS if soon else LOOK_ALONE_SECONDS}"
         later = dataclasses.replace(
             self.run.profile, sbatch={**self.run.profile.sbatch, "begin": begin}
         )
+        # With "?" the end of any one of them is enough.
         after = "?".join(f"afterany:{record.job_id}" for record in soon)
         job_id = self.submit_look(token, after, later)
         if job_id is not None:
+            # Until squeue is asked again: one look is enough.
             self.active[token] = SchedulerRecord(job_id=job_id, token=token, state=JobState.PENDING)
 
     def submit_look(self, token: str, after: str, profile: Profile) -> str | None:
@@ -241,6 +245,7 @@ class SlurmCluster:
             dependency=after,
         )
         path.write_text(script_text(profile, LOOK, script))
+        # Without an intent and a look-up by token: a second look does no harm.
         answer = self.ask(["sbatch", "--parsable", f"--chdir={self.run.cwd}", str(path)])
         if answer is None:
             self.trouble += "; no job will look when these have ended: run orch advance"
@@ -256,11 +261,13 @@ class SlurmCluster:
 
     def nudge(self, job_id: str) -> None:
         """SIGUSR1 to what runs in the batch step alone; a job that has just ended needs none."""
+        # Without --batch the signal would go to steps, and the batch script would not get it.
         self.ask(["scancel", "--batch", "--signal=USR1", job_id])
 
     def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
         """Keep waiting jobs from starting, or let them go; False, and ``trouble``, if Slurm cannot
         be asked."""
+        # What an administrator holds by plain `hold`, its owner cannot release.
         word = "release" if release else "uhold"
         return all(
             self.ask(["scontrol", word, job_id]) is not None for job_id in compressed(job_ids)

@@ -19,6 +19,7 @@ from orchestrator.runs.sources import ACCOUNTING, QUEUE, SchedulerRecord
 STATES = {
     "PENDING": JobState.PENDING,
     "CONFIGURING": JobState.PENDING,
+    # Requeued, with whatever keeps them from starting again.
     "REQUEUED": JobState.PENDING,
     "REQUEUE_HOLD": JobState.PENDING,
     "REQUEUE_FED": JobState.PENDING,
@@ -29,6 +30,7 @@ STATES = {
     "SIGNALING": JobState.RUNNING,
     "STAGE_OUT": JobState.RUNNING,
     "COMPLETING": JobState.COMPLETING,
+    # SUSPENDED has given its CPUs back; STOPPED got SIGSTOP and keeps them.
     "SUSPENDED": JobState.SUSPENDED,
     "STOPPED": JobState.SUSPENDED,
     "COMPLETED": JobState.COMPLETED,
@@ -36,13 +38,17 @@ STATES = {
     "BOOT_FAIL": JobState.NODE_FAIL,
     "NODE_FAIL": JobState.NODE_FAIL,
     "CANCELLED": JobState.CANCELLED,
+    # In a federation another cluster has started the job.
     "REVOKED": JobState.CANCELLED,
+    # The time of sbatch --deadline has come.
     "DEADLINE": JobState.TIMEOUT,
     "TIMEOUT": JobState.TIMEOUT,
     "OUT_OF_MEMORY": JobState.OUT_OF_MEMORY,
     "PREEMPTED": JobState.PREEMPTED,
 }
 
+# Id, name, state, reason, start, nodes. Their separator can stand in no job name that a person
+# types.
 SQUEUE_FORMAT = "%i\x1f%j\x1f%T\x1f%r\x1f%S\x1f%N"
 SACCT_STATES = "CA,CD,F,TO,OOM,NF,PR,BF,DL,RV,PD,R,S,RQ"
 """Naming the states, and an end, makes sacct show jobs too that were cancelled before they could
@@ -94,6 +100,7 @@ def parse_squeue(text: str, asked: float | None = None) -> dict[str, SchedulerRe
 
 def token_in(name: str) -> str:
     """The token that a job's name ends in."""
+    # "demo.train/lr=0.1,seed=2.a1b2c3d4e5": values of axes hold dots too.
     return name.rpartition(".")[2]
 
 
@@ -121,6 +128,7 @@ def parse_sacct(text: str, asked: float | None = None) -> dict[str, SchedulerRec
         # A job name may hold the delimiter; nothing else in the line can.
         job_id, name, rest = fields[0], "|".join(fields[1:-6]), fields[-6:]
         state, exit_code, start, end, nodes, reason = rest
+        # "1:0" is exit code 1, "0:9" the end by signal 9.
         code, _, signal = exit_code.partition(":")
         of_line = SchedulerRecord(
             job_id=job_id,
@@ -192,10 +200,12 @@ def most_jobs(associations: str, rules: str, profile: Profile) -> int | None:
     for line in associations.splitlines():
         account, partition, limit, default = line.split("|")
         its_account = profile.account in (None, account)
+        # An association without a partition holds for all of them.
         if not its_account or partition not in ("", profile.partition):
             continue
         if limit:
             limits.append(int(limit))
+        # Slurm's own QOS, where nothing names another, is called normal.
         rule = profile.qos or default or "normal"
         if rule in by_rule:
             limits.append(by_rule[rule])
@@ -204,6 +214,8 @@ def most_jobs(associations: str, rules: str, profile: Profile) -> int | None:
 
 def largest_array(config: str) -> int | None:
     """How many elements one array may have, by ``scontrol show config``; None: it does not say."""
+    # MaxArraySize=1001 allows indexes up to 1000, so 1001 elements counted from 0.
+    # SchedulerParameters=max_array_tasks=N may allow fewer.
     pattern = r"(?:^MaxArraySize\s*=\s*|max_array_tasks=)(\d+)"
     return min(map(int, re.findall(pattern, config, re.MULTILINE)), default=None)
 
@@ -217,6 +229,7 @@ LIMITS = re.compile(r"\b(?:QOS|Assoc)\w*Submit\w*Limit\b")
 """What Slurm calls its limits on the number of a user's jobs."""
 POLICY = re.compile(r"violates accounting/QOS policy", re.IGNORECASE)
 """What it says when such a limit is reached, and when a request can never be met."""
+# "QOSMaxCpuPerUserLimit" beside the policy: a rule, but not on how many jobs there are.
 OTHER_RULE = re.compile(r"\b(?:QOS|Assoc)\w+\b")
 
 

@@ -92,6 +92,7 @@ def _ask_accounts(*arguments: str) -> Reply:
 def _ask(*command: str, script: str | None = None) -> Reply:
     """Run one of Slurm's programs, with ``script`` as its input. CheckError if there is none, or if
     it does not answer."""
+    # By the default, as these questions may come before there is a profile.
     call_budget.spend(Profile.calls_per_minute)
     try:
         answer = subprocess.run(

@@ -28,6 +28,7 @@ LOOK_SECONDS = 30
 def dependency(waits: Waits) -> str:
     """What a batch waits for, in the words of ``sbatch --dependency``."""
     if waits.same_pack is not None:
+        # In Slurm's list "?" means or, "," means and; a list holds one kind only.
         return f"aftercorr:{waits.same_pack}?afterany:{waits.same_pack}"
     kinds = {"afterok": waits.all, "aftercorr": waits.same_index, "afterany": waits.ended}
     return ",".join(f"{kind}:{':'.join(ids)}" for kind, ids in kinds.items() if ids)
@@ -57,6 +58,7 @@ def script_text(profile: Profile, resources: Resources, job: JobScript) -> str:
     from submitit.slurm.slurm import _make_sbatch_string
 
     text: str = _make_sbatch_string(
+        # exec: the signal of --signal=B: then reaches the node's program, not a shell that waits.
         command=f"exec {shlex.join(job.command)}",
         folder=job.log.parent,
         job_name=job.name,
@@ -74,6 +76,7 @@ def script_text(profile: Profile, resources: Resources, job: JobScript) -> str:
         setup=profile.set_up_lines(),
         wckey=None,  # sites that enforce wckeys would refuse one
         stderr_to_stdout=True,
+        # Within a step of ours an srun of the user's own command would wait for ever.
         use_srun=False,
         additional_parameters={**own_options(profile, resources, job), **profile.sbatch},
     )
@@ -90,12 +93,14 @@ def own_options(profile: Profile, resources: Resources, job: JobScript) -> dict[
         "output": f"{folder}/{job.log.name}",
         # B: the batch step gets the signal. There is no srun, hence no other step.
         "signal": f"B:USR2@{warning}",
+        # Where the site's default is no requeue, `scontrol requeue` would be refused.
         "requeue": True,
     }
     if job.indexes:
         throttle = f"%{profile.throttle}" if profile.throttle else ""
         options["array"] = ranges(job.indexes) + throttle
     if job.dependency:
+        # By Slurm's default a child stays in the queue for ever once its parent has failed.
         options["kill-on-invalid-dep"] = "yes"
     return options
 
