@@ -90,6 +90,7 @@ class Finding:
     def from_dict(cls, values: Mapping[str, Any]) -> Finding:
         """From the JSON of a decision that was kept. Older ones say the state of a job without
         results under ``why``."""
+        # A file that was read means that there were results, and `why` is about these.
         if "state" not in values and values["value"] is None and not values["file"]:
             values = {**values, "state": values["why"], "why": ""}
         return cls(**values)
@@ -109,6 +110,8 @@ def holds(condition: Condition, findings: Sequence[Finding]) -> bool | None:
     Where so many jobs were skipped that nothing is left to judge, it lets nothing run, negated or
     not: the stage hangs on work that was given up.
     """
+    # Three bounds: `good` jobs have reached the threshold, up to `good + unknown` may in the end,
+    # and skipped ones never will.
     good = met(condition, findings)
     if findings and all(finding.skipped for finding in findings):
         return False
@@ -177,6 +180,7 @@ def pick(
             f"has no {metric} with "
             f"{', '.join(f'{axis}={literal(value)}' for axis, value in where.items())}",
         )
+    # {task: math} beside {task: math, level: 5}: the first is the whole.
     least = min(len(row["axes"]) for row in fitting)
     whole = [row for row in fitting if len(row["axes"]) == least]
     if len(whole) > 1 and "checkpoint" not in where:

@@ -27,6 +27,7 @@ class Resources:
     @property
     def gpu_hours(self) -> float:
         """GPU-hours asked for, if the job used its whole time limit."""
+        # `gpus` is per node.
         return self.nodes * self.gpus * self.minutes / 60
 
     def shared_by(self, members: int) -> Resources:

@@ -52,6 +52,7 @@ def points(
     found = []
     for parent in parents:
         for own in product:
+            # The parent's axes first, so that names and folders begin alike.
             point = {**parent, **own}
             if not excluded(point, exclude):
                 found.append(point)
@@ -85,6 +86,8 @@ def folder_names(names: Sequence[str]) -> dict[str, str]:
     """
     plain = {}
     for name in names:
+        # The first slash parts stage and point; any other is in a value, as in
+        # model=Qwen/Qwen2.5-7B, and becomes "-".
         readable = name.replace("/", ".", 1).replace(",", "_")
         plain[name] = re.sub(r"[^A-Za-z0-9._+-]", "-", readable)
     # Compared without case: there are file systems that do not tell it apart.
@@ -92,6 +95,7 @@ def folder_names(names: Sequence[str]) -> dict[str, str]:
     folders = {}
     for name, folder in plain.items():
         if taken[folder.lower()] > 1 or len(folder) > 100:
+            # Most file systems take names of 255 bytes; shorter ones can still be read.
             folder = f"{folder[:80]}-{digest(name)[:8]}"
         folders[name] = folder
     return folders
@@ -116,6 +120,7 @@ def fill(arguments: Sequence[str], point: Point) -> tuple[str, ...]:
 
 def digest(value: object) -> str:
     """sha256 of the canonical JSON of ``value``: the order of keys does not count."""
+    # The text must never change: identities of runs on disk hang on it.
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -137,6 +142,7 @@ def identity(
             "engine": engine,
             "command": list(command) if command else None,
             "config": _abstract(config, folders),
+            # Sorted: `after: [a, b]` waits for the same as `after: [b, a]`.
             "parents": sorted(parents),
         }
     )
@@ -150,6 +156,7 @@ def _abstract(value: Any, folders: Mapping[str, str]) -> Any:
         return [_abstract(item, folders) for item in value]
     if isinstance(value, str) and value.startswith("{run}/"):
         parts = value.split("/")
+        # {run}/jobs/train.seed-0/out/checkpoints: the first three parts name the job.
         folder = "/".join(parts[:3])  # {run}/jobs/NAME
         if folder in folders:
             return "/".join([f"<{folders[folder]}>", *parts[3:]])

@@ -58,8 +58,11 @@ def check(
         *disk(plan, runs),
         *snapshot(plan),
     ]
+    # From here on what counts is the request of an allocation: a pack of four may be too large
+    # where each of its jobs is not.
     plan = in_packs(plan)
     problems = [*sizes(plan, profile), *problems]
+    # Last, as Slurm may take seconds to answer.
     if profile.kind == "slurm":
         problems += slurm(plan, profile, script or (lambda job: header(job, profile)), tell)
     return list(dict.fromkeys(problems))
@@ -122,6 +125,7 @@ def variables(profile: Profile) -> Iterator[str]:
         profile.check_environment()
     except CheckError as error:
         yield from error.lines
+    # sbatch takes the whole environment along (ALL), unless an option or SBATCH_EXPORT says less.
     passed = str(profile.sbatch.get("export", os.environ.get("SBATCH_EXPORT", "ALL"))).split(",")
     missing = [name for name in profile.variables() if name not in (*EVERYWHERE, *passed)]
     if profile.kind == "slurm" and "ALL" not in passed and missing:
@@ -135,6 +139,7 @@ def variables(profile: Profile) -> Iterator[str]:
 def secrets(plan: Plan, profile: Profile) -> Iterator[str]:
     """Secrets that would be written into scripts and the run's folder."""
     for key, value in profile.environment.items():
+        # `$HF_TOKEN` stays a name in the script, and a path to a file with a token is no secret.
         is_reference = "$" in value
         is_path = value[:1] in ("/", "~")
         if is_secret(key) and len(value) >= SHORTEST and not is_reference and not is_path:
@@ -165,6 +170,7 @@ def wrapper(profile: Profile) -> Iterator[str]:
     """A container's program or image that is not there."""
     if not profile.wrap:
         return
+    # `module load apptainer` may bring the program; that cannot be known here.
     if not profile.setup and shutil.which(profile.wrap[0]) is None:
         yield (
             f"profile '{profile.name}': wrap: no program '{profile.wrap[0]}' on PATH: load "
@@ -186,9 +192,11 @@ def paths(plan: Plan) -> Iterator[str]:
     for job in plan.jobs:
         for key in keys_of_engine(job.engine) if job.engine else ():
             for path in named_paths(job.config.get(key)):
+                # What another job of the plan makes cannot be there yet.
                 if path.startswith(f"{RUN}/") or Path(path).expanduser().exists():
                     continue
                 if not elsewhere(key, path, job):
+                    # One line for a path, not one for each of the jobs that name it.
                     missing.setdefault((job.stage, key, path), []).append(job)
     for (stage, key, path), jobs in missing.items():
         yield (
@@ -259,6 +267,7 @@ def disk(plan: Plan, runs: Path) -> Iterator[str]:
             config = config_class(job.engine).model_validate(job.config)
             needed += known.disk_gb(config) or 0.0
     folder = runs.resolve()
+    # The folder of the runs is made by the first launch; its disk is that of the nearest parent.
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free / 1e9
@@ -282,6 +291,7 @@ def snapshot(plan: Plan) -> list[str]:
     problems = []
     for script in sorted(scripts):
         path = Path(script)
+        # It is here, so the check of the commands finds it; in the copy it would be missing.
         if not path.is_absolute() and path.is_file() and str(path) not in names:
             problems.append(
                 f"snapshot: true leaves {script} out, because git ignores it: let git know it"

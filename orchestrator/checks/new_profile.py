@@ -73,6 +73,7 @@ def usable(site: Site) -> list[str]:
         open_to_user = allowed is None or not accounts or bool(accounts & allowed)
         if fields.get("State", "UP") == "UP" and open_to_user:
             names.append(name)
+    # Who trains models means these; another one can still be named with --partition.
     with_gpus = {nodes.partition for nodes in site.nodes if nodes.gpus}
     return [name for name in names if name in with_gpus] or names
 
@@ -107,6 +108,7 @@ def profile_of(site: Site, wanted: Wanted) -> Profile:
         qos=qos,
         # All nodes are of one type, or none was there to choose.
         gpu_type=next((each.gpu_type for each in nodes if each.gpu_type), None),
+        # The largest node: a job that fits it can run somewhere in the partition.
         cpus_per_node=max((each.cpus for each in nodes), default=None),
         memory_gb_per_node=max((each.memory_gb for each in nodes), default=None),
         gpus_per_node=max((each.gpus for each in nodes), default=None),
@@ -117,6 +119,7 @@ def profile_of(site: Site, wanted: Wanted) -> Profile:
 
 def choose_partition(site: Site, wanted: str | None) -> str:
     """The wanted partition, whichever it is, or the only one that the user can use."""
+    # A person may know better than the site's answers what they may use.
     names = list(site.partitions) if wanted else usable(site)
     choices = {name: about(site, name) for name in names}
     partition = chosen("partition", "--partition", wanted, choices)
@@ -133,6 +136,7 @@ def choose_account(site: Site, partition: str, wanted: str | None) -> list[Assoc
     allowed = allowed_accounts(site, partition)
     associations = []
     for association in site.associations:
+        # An association without a partition is for all of them.
         is_here = association.partition in ("", partition)
         if is_here and (allowed is None or association.account in allowed):
             associations.append(association)
@@ -218,6 +222,7 @@ def text_of(profile: Profile) -> str:
 def prove(profile: Profile) -> str:
     """Have Slurm judge a small job, without submitting it; one line of what it takes. CheckError if
     it would refuse."""
+    # Small, so that a refusal is about partition, account or GPU type, and not about the size.
     resources = Resources(cpus=1, memory_gb=1, minutes=10, gpus=min(1, profile.gpus_per_node or 0))
     job = Job(
         name="trial",
@@ -244,6 +249,7 @@ def init(out: Path, force: bool, wanted: Wanted) -> list[str]:
         raise CheckError(
             f"{out} is there already: --force overwrites it, --out writes another file"
         )
+    # Proved before it is written: a file that is there will be used by the next launch.
     made = profile_of(ask_site(), wanted)
     proof = prove(replace(made, name=out.stem))
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -64,6 +64,8 @@ def ask_site() -> Site:
     nodes = parse_nodes(answer(queries.nodes()))
     partitions = parse_partitions(answer(queries.partitions()))
     accounts = queries.associations("account", "partition", "qos", "maxsubmitjobs")
+    # Not for want of accounting: written without its account, a profile might be refused at every
+    # launch.
     if accounts.failed and not accounts.no_accounting:
         raise CheckError(
             f"Slurm: sacctmgr failed ({accounts.trouble}): accounts cannot be asked; try again"
@@ -84,6 +86,7 @@ def parse_nodes(text: str) -> tuple[Nodes, ...]:
     node each counts."""
     found = []
     for line in text.splitlines():
+        # "gpu|64|257000|gpu:a100:4(S:0-1)", or "64+" and "257000+" where like nodes differ.
         partition, cpus, memory, gres = line.split("|", 3)
         kinds = re.findall(r"\bgpu(?::([A-Za-z][\w.-]*))?:(\d+)", gres) or [("", "0")]
         for kind, count in kinds:
@@ -91,6 +94,7 @@ def parse_nodes(text: str) -> tuple[Nodes, ...]:
                 Nodes(
                     partition=partition,
                     cpus=int(cpus.rstrip("+")),
+                    # Rounded down: a job that asks for one GB too much would wait for ever.
                     memory_gb=int(memory.rstrip("+")) // 1024,
                     gpus=int(count),
                     gpu_type=kind or None,

@@ -32,6 +32,8 @@ def slurm(
     each kind of job."""
     problems: list[str] = []
     try:
+        # From the cheap and plain to the thorough. A program that does not answer ends the checks:
+        # the next ones would have to wait for it as well.
         problems += partition(plan, profile)
         problems += gpu_type(plan, profile)
         problems += account(profile)
@@ -65,6 +67,7 @@ def partition(plan: Plan, profile: Profile) -> list[str]:
             f"Slurm: scontrol failed ({reply.trouble}): the controller cannot be asked; look "
             "with `scontrol ping`"
         )
+    # Asked even where the profile names none: that the controller answers is worth knowing.
     known = parse_partitions(reply.text)
     if profile.partition is None:
         return []
@@ -95,6 +98,7 @@ def parse_partitions(text: str) -> dict[str, dict[str, str]]:
     """Partitions by name, from ``scontrol show partition --oneliner``."""
     found = {}
     for line in text.splitlines():
+        # "PartitionName=gpu AllowGroups=ALL ... State=UP MaxTime=1-00:00:00"
         fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
         if "PartitionName" in fields:
             found[fields["PartitionName"]] = fields
@@ -103,6 +107,7 @@ def parse_partitions(text: str) -> dict[str, dict[str, str]]:
 
 def minutes(text: str) -> int | None:
     """Slurm's ``[days-]hours:minutes:seconds`` in minutes; None for UNLIMITED and the like."""
+    # "1-12:00:00" is 2160 minutes; seconds are dropped, as requests are whole minutes.
     match = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):\d+", text)
     if match is None:
         return None
@@ -121,6 +126,8 @@ def gpu_type(plan: Plan, profile: Profile) -> list[str]:
             f"Slurm: sinfo failed ({reply.trouble}): GPU types cannot be asked; try again, or "
             "`scontrol ping`"
         )
+    # "gpu:a100:4(S:0-1)" has a type, "gpu:4" has none, "(null)" no GPU. A type begins with a
+    # letter, else the 4 would be one.
     found = re.findall(r"\bgpu(?::([A-Za-z][\w.-]*))?:\d+", reply.text)
     where = f"partition '{profile.partition}'" if profile.partition else "this cluster"
     if not found:
@@ -153,6 +160,7 @@ def account(profile: Profile) -> list[str]:
         ]
     known: dict[str, set[str]] = {}
     for line in reply.text.splitlines():
+        # "physics|normal,long": an account may come several times, once for each partition.
         name, _, classes = line.partition("|")
         known.setdefault(name, set()).update(filter(None, classes.split(",")))
     if profile.account is not None and profile.account not in known:
@@ -186,6 +194,7 @@ def trials(plan: Plan, script: Script, tell: Callable[[str], None] = lambda _: N
                 f"{who(jobs)}: Slurm would refuse: {reason}: change the stage's resources "
                 "or the cluster profile"
             )
+        # sbatch --test-only says when also on standard error, with exit code 0.
         elif (found := re.search(r"to start at (\S+)", reply.trouble)) is not None:
             tell(
                 f"{who(jobs)}: submitted now, Slurm would start it at {found[1].replace('T', ' ')}"

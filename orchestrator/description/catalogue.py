@@ -29,6 +29,7 @@ def known_experiments() -> dict[str, Path]:
     packaged = Path(str(importlib.resources.files("jobs")))
     found = {
         path.stem: path
+        # The folder here comes last, so its files win in the mapping.
         for folder in (packaged, Path("jobs"))
         for path in sorted(folder.glob("*.yaml"))
     }
@@ -40,6 +41,7 @@ def find_experiment(name: str) -> Path:
     path = Path(name)
     if path.is_file():
         return path
+    # Who writes an ending means a file, so no experiment of a like name is suggested.
     if path.suffix in (".yaml", ".yml"):
         raise DescriptionError(
             f"{name}: no such file; `orch list` and jobs/*.yaml show what there is"
@@ -56,6 +58,7 @@ def known_engines() -> list[str]:
     """Names of the installed engines: the packages below ``engines`` that are programs."""
     return sorted(
         path.parent.name
+        # By the files alone: importing an engine to ask for its name would take time.
         for folder in engines.__path__
         for path in Path(folder).glob("*/__main__.py")
     )

@@ -43,6 +43,7 @@ class FileModel(BaseModel):
     """Base of every part of a file that people write: unknown keys and wrong types are mistakes,
     values never change."""
 
+    # `strict`: pydantic would take '4' for 4, and 1 for true.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     MUST: ClassVar[str] = ""
@@ -116,6 +117,8 @@ def checked(kind: type[M], node: Node, tell: Tell) -> tuple[M | None, Node]:
     Returns the model and the nodes it was made of: those that are right. The model is None where
     ``node`` is no mapping, or lacks a key that it must have.
     """
+    # The first round tells the mistakes; further rounds make the model of what is right. Each takes
+    # something out, so they come to an end.
     rest = node
     first = True
     while True:
@@ -130,6 +133,7 @@ def checked(kind: type[M], node: Node, tell: Tell) -> tuple[M | None, Node]:
         # mapping that has become empty, follows from what has been told.
         first = False
         wrong = {spot.path for _, spot in found}
+        # The empty path is the part itself: nothing is left to make a model of.
         if () in wrong:
             return None, rest
         rest = without(rest, wrong)
@@ -146,6 +150,7 @@ def located(
     found = [(detail, spot_for(kind, node, detail)) for detail in details]
     paths = []
     for detail, spot in found:
+        # A key that is missing lies one step below the part that lacks it.
         missing_key = (detail["loc"][-1],) if detail["type"] == "missing" else ()
         paths.append((*spot.path, *missing_key))
     kept = []
@@ -168,6 +173,8 @@ def spot_for(kind: type[BaseModel], root: Node, detail: ErrorDetails) -> Spot:
     *loc, key = detail["loc"]
     holder = spot_of(kind, root, loc)
     if holder.parts:
+        # The part that should hold the key belongs to the head of the message, as for any other
+        # key.
         holder = replace(holder, heads=(*holder.heads, (holder.parts[0], holder.path)))
     child = child_of(holder.node, key)
     if child is None:
@@ -191,10 +198,12 @@ def spot_of(kind: type[BaseModel], root: Node, loc: Sequence[int | str]) -> Spot
     for word in loc:
         holder = next((part for part in parts if word in keys_of(part)), None)
         holder_path = path
+        # In the file: a word leads down if there is a key of that name.
         below = child_of(node, word)
         if below is not None:
             key, node = below
             path = (*path, key)
+        # In the model: it leads down if one of the parts that may stand here has such a field.
         if holder is not None:
             heads = (*heads, (holder, holder_path))
             field, field_node, field_path = keys_of(holder)[str(word)], node, path
@@ -220,6 +229,7 @@ def child_of(node: Node, word: int | str) -> tuple[Any, Node] | None:
     if word in node.value:
         return word, node.value[word]
     for key, value in node.value.items():
+        # `{0: ...}` has the key 0, and pydantic says "0".
         if str(key) == word:
             return key, value
     return None
@@ -239,6 +249,7 @@ def in_order_of_the_file(
     root: Node, found: list[tuple[ErrorDetails, Spot]]
 ) -> list[tuple[ErrorDetails, Spot]]:
     """Mistakes as a reader meets them; pydantic puts unknown keys behind all others."""
+    # By identity: the same value may stand in the file many times.
     order = {id(node): place for place, node in enumerate(root.walk())}
 
     def place(mistake: tuple[ErrorDetails, Spot]) -> int:
@@ -344,6 +355,7 @@ def must_of(field: FieldInfo) -> Must:
     own = next((item for item in field.metadata if isinstance(item, Must)), None)
     if own is not None:
         return own
+    # Of `int | None` the None is the default, which nobody is asked to write.
     kinds = [kind for kind in branches(field.annotation) if kind is not types.NoneType]
     kind = kinds[0]
     if typing.get_origin(kind) is Literal:

@@ -46,6 +46,7 @@ def validate(
             continue  # the reference that stands here was wrong, and has been told
         in_the_file = spot.node is not config and detail["type"] != "missing"
         if sound or in_the_file:
+            # Of `int | str` pydantic has an error for each type; one line says both.
             same_place = [other for other, its in found if its.path == spot.path]
             text = sentence(detail, spot, same_place)
             mistakes.add(spot.node.where, f"stage '{stage.name}': {text}")
@@ -79,6 +80,8 @@ def reasons_of(errors: Sequence[ErrorDetails]) -> str:
     reasons = []
     for error in errors:
         if error["type"] not in ("extra_forbidden", "missing"):
+            # pydantic's own words, such as "Input should be a valid integer", without what our line
+            # says.
             text = error["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
             if text not in reasons:
                 reasons.append(text)

@@ -46,18 +46,24 @@ def read_experiment(
     if root is None:
         return None
     chosen = None if preset == WHOLE else preset
+    # Presets first, so that --set has the last word and may name a stage of the preset. A file that
+    # is no mapping has neither; the check below says what it is.
     merged = root
     if isinstance(root.value, dict):
         merged = with_overrides(with_preset(root, chosen, mistakes), overrides, mistakes)
     written, good = checked(
         ExperimentFile, merged, lambda place, text: mistakes.add(place.where, text)
     )
+    # Read from what was written, not from `good`: a stage whose name is wrong is told once, and not
+    # again wherever another stage names it.
     stage_nodes = merged.child("stages")
     if stage_nodes is None or not isinstance(stage_nodes.value, dict) or not stage_nodes.value:
         return None
     stages = read_stages(stage_nodes, mistakes)
     notify = good.child("notify")
     return Experiment(
+        # Without a good head the experiment has no name, but its stages are judged all the same:
+        # every mistake is told at once.
         name=written.experiment if written else "",
         about=written.about if written else "",
         preset=chosen,
@@ -91,12 +97,15 @@ def with_preset(root: Node, preset: str | None, mistakes: Mistakes) -> Node:
     if preset is None:
         return root
     if preset not in known:
+        # `full` is no preset, but a person may have meant it.
         names = [WHOLE, *map(str, known)]
         mistakes.add((presets or root).where, f"no preset '{preset}'{near(preset, names)}")
         return root
     chosen = known[preset]
     if not isinstance(chosen.value, dict):
         return root
+    # Only these: a preset with `snapshot` or `experiment` in it is a mistake, told by the check of
+    # the whole file, and must not change the experiment meanwhile.
     changes = {key: chosen.value[key] for key in keys_of(PresetFile) if key in chosen.value}
     return merge(root, Node(changes, chosen.where), True)
 
@@ -119,6 +128,8 @@ def with_override(root: Node, argument: str, mistakes: Mistakes) -> Node:
         return root
     stages = root.child("stages")
     known: dict[Any, Node] = stages.value if stages and isinstance(stages.value, dict) else {}
+    # A typo in the stage or its key would make a new one in silence, so both must be there already.
+    # What lies deeper is the engine's to judge.
     if words[0] not in known:
         mistakes.add(where, f"no stage '{words[0]}'{near(words[0], map(str, known))}")
         return root
@@ -126,6 +137,7 @@ def with_override(root: Node, argument: str, mistakes: Mistakes) -> Node:
     if words[1] not in keys:
         mistakes.add(where, f"stage '{words[0]}' has no key '{words[1]}'{near(words[1], keys)}")
         return root
+    # The value is YAML, as it would be in the file: [1, 2], true, 1e-4.
     value = read(text, "", mistakes, where)
     if value is None:
         return root

@@ -47,6 +47,7 @@ def stage_name(value: Any) -> Any:
 
 def preset_name(value: Any) -> Any:
     """A key of ``presets``."""
+    # `--preset full` asks for the file as it is.
     if value == WHOLE or not is_name(value):
         raise WordedError(
             f"preset {{wrong!r}}: not a name for a preset ('{WHOLE}' means no preset); "
@@ -80,6 +81,7 @@ def check_axis(value: Any) -> Any:
 
 def axis_value(value: Any) -> Any:
     """One value of an axis."""
+    # The value becomes part of the job's name, and fills `{axis}` in a command.
     if not isinstance(value, Scalar):
         raise WordedError(
             "axis '{path[1]}': {wrong!r} is no text, number or boolean; "
@@ -120,6 +122,7 @@ def arguments(value: Any) -> Any:
 
 def selector(value: Any) -> Any:
     """Which checkpoints: a word, or epochs."""
+    # `type`, not isinstance: [true] is no list of epochs.
     epochs = isinstance(value, list) and value and all(type(epoch) is int for epoch in value)
     if not isinstance(value, str) and not (epochs and min(value) >= 0):
         raise ConfigError(
@@ -132,6 +135,7 @@ def selector(value: Any) -> Any:
 def share_of_jobs(value: Any) -> Any:
     """``2 of 3``."""
     found = re.match(SHARE, value) if isinstance(value, str) else None
+    # `0 of 3` always holds and `4 of 3` never does, so neither is a gate.
     if found is None or not 1 <= int(found[1]) <= int(found[2]):
         raise WordedError("'for' must be such as 2 of 3, got {value}")
     return value
@@ -149,6 +153,7 @@ class ResourcesFile(FileModel):
 
     QUOTED = False
 
+    # Defaults come from the class that the program uses, so that they stand in one place.
     nodes: int = Field(default=Resources.nodes, ge=1)
     """Nodes of the job; everything below is for each of them."""
     gpus: int = Field(default=Resources.gpus, ge=0)
@@ -205,7 +210,9 @@ Axis = Annotated[
         dict[Scalar, Annotated[dict[str, Any] | None, BeforeValidator(check_axis_config)]],
         Tag("a mapping"),
     ],
+    # Without it pydantic tries both branches, and a mistake in one is told as a mistake in both.
     Discriminator(lambda value: "a mapping" if isinstance(value, dict) else "a list"),
+    # The outermost, so it runs first and may word that the value is neither.
     BeforeValidator(check_axis),
 ]
 
@@ -215,6 +222,9 @@ class StageFile(FileModel):
 
     MUST = "be a mapping with an engine or a command"
 
+    # Absent is "", not None, as for other texts below: pydantic does not check defaults, so
+    # `min_length` refuses what a person left empty, and `engine:` with nothing behind it is a
+    # mistake.
     engine: Annotated[str, Field(min_length=1), Must("be a name")] = ""
     """The program each job of the stage runs: `ppo` stands for `python -m engines.ppo`."""
     command: Annotated[
@@ -288,6 +298,7 @@ class NotifyFile(FileModel):
 
     @model_validator(mode="after")
     def _says_how(self) -> NotifyFile:
+        # `on` alone says of what to tell, and nobody would be told.
         if not self.model_fields_set - {"on"}:
             raise WordedError(
                 "{name} must be a mapping that says how: command, webhook_env or mail, got {value}"
@@ -317,6 +328,8 @@ class ExperimentFile(FileModel):
     about: str = ""
     """One sentence for people: what is compared, on what."""
     stages: Annotated[
+        # Not checked here: the readers check each stage by itself, with its name before every
+        # message.
         dict[Annotated[str, BeforeValidator(stage_name)], SkipValidation[StageFile]],
         Field(min_length=1),
         Must("name at least one stage", got=False),

@@ -51,6 +51,7 @@ def read_gates(stage: StageFile, good: Node) -> tuple[GateSpec, ...]:
     """The gates of a stage; ``good`` are the nodes that the stage was made of."""
     specs = []
     for key, gates in (("when", stage.when), ("unless", stage.unless)):
+        # Both come from the nodes that are right, so they are equally many.
         for gate, node in zip(gates, gate_nodes(good, key), strict=True):
             specs.append(read_gate(gate, node, key))
     return tuple(specs)
@@ -96,9 +97,11 @@ def limit_mistake(gate: Node) -> tuple[Node, str] | None:
         names = ", ".join(given) or "none"
         return gate, f"needs exactly one of 'at_least' and 'at_most', got {names}"
     limit, metric = gate.value[given[0]], metric_of(gate)
+    # To Python, True is an int; `at_least: true` is told where the types are checked.
     is_number = isinstance(limit.value, int | float) and not isinstance(limit.value, bool)
     if metric is None or not is_number:
         return None
+    # A gate that no value can ever pass, such as `test_accuracy` of at least 90.
     low = "" if metric.low is None else metric.low
     high = "" if metric.high is None else metric.high
     below = metric.low is not None and limit.value < metric.low
@@ -120,6 +123,8 @@ def metric_of(gate: Node) -> Metric | None:
 
 def resolve(gate: GateSpec, jobs: Sequence[tuple[str, Point]], tell: Tell) -> Condition | None:
     """A gate as a condition on the jobs of its stage, or None with the mistake told."""
+    # `where` holds two kinds of axes. Those of the jobs (`seed`) choose jobs now; the others
+    # (`checkpoint`, `task`) choose rows once there are results.
     axes = values_by_axis([point for _, point in jobs])
     chosen = {axis: value for axis, value in gate.where.items() if axis in axes}
     place = gate.place("where")
@@ -149,6 +154,7 @@ def resolve(gate: GateSpec, jobs: Sequence[tuple[str, Point]], tell: Tell) -> Co
         where={axis: value for axis, value in gate.where.items() if axis not in chosen},
         at_least=gate.at_least,
         at_most=gate.at_most,
+        # `2 of 3` is a share: of five jobs 3.33, so four.
         need=math.ceil(wanted * len(names) / of),
         negated=gate.negated,
     )

@@ -88,6 +88,7 @@ class Profile:
     @property
     def host_python(self) -> str:
         """The Python that runs outside of ``wrap``."""
+        # With `wrap`, `python` is one inside the container, and this one runs outside of it.
         return self.python if self.python and not self.wrap else sys.executable
 
     def variables(self) -> list[str]:
@@ -118,6 +119,8 @@ class Profile:
         Without one of them the job ends at once, and its log says which.
         """
         self.check_environment()
+        # `${NAME?text}` ends a shell with the text when NAME is not set; set but empty is let pass.
+        # Slurm brings the values with the environment of the submission.
         needed = [
             f'"${{{name}?is not set in the environment of this job; its profile needs it}}"'
             for name in self.variables()
@@ -126,6 +129,8 @@ class Profile:
         given = [f"{key}={double_quoted(value)}" for key, value in self.environment.items()]
         if self.wrap:
             given += [
+                # Not put before the command here: the program on the node starts the engine through
+                # it, and stays outside, where it can ask Slurm to requeue the job.
                 f"ORCH_WRAP={shlex.quote(json.dumps(self.wrap))}",
                 f"ORCH_PYTHON={shlex.quote(self.python or 'python3')}",
             ]
@@ -133,6 +138,7 @@ class Profile:
         # it.
         lines = []
         if needed:
+            # `:` does nothing but have its arguments expanded.
             lines.append(f": {' '.join(needed)}")
         if given:
             lines.append("export " + " \\\n    ".join(given))
@@ -149,6 +155,7 @@ class Profile:
         lines += [f"export {name}={shlex.quote(value)}" for name, value in own.items()]
         lines += self.exports()
         if self.setup:
+            # After the exports, so that set-up lines may use these variables.
             lines += ["set -e", *self.setup]
         return lines
 
@@ -166,6 +173,7 @@ class Profile:
         over = []
         for key, most in self.limits().items():
             asked = int(getattr(resources, key))
+            # A limit that the profile does not state is unknown, not zero.
             if most is not None and asked > most:
                 over.append((key, asked, most))
         return over
@@ -184,5 +192,6 @@ def variables_in(value: str) -> list[str]:
 
 def double_quoted(value: str) -> str:
     """A word for a shell in which variables alone are put in."""
+    # All that is special between double quotes but the dollar sign: backslash, quote, backtick.
     quoted = re.sub(r'([\\"`])', r"\\\1", value)
     return f'"{quoted}"' if VARIABLE.search(value) else shlex.quote(value)

@@ -27,18 +27,23 @@ USER_FILE = Path("~/.config/orch/cluster.yaml")
 USER_MESSAGES = Path("~/.config/orch/notify.yaml")
 
 RESERVED = (
+    # By the end of its name, the token, a submission is found again.
     "job-name",
+    # One log a job, at a place that orch reads.
     "output",
     "error",
+    # What an element runs is looked up by its index.
     "array",
     "dependency",
     "kill-on-invalid-dep",
+    # The warning before the time limit, at which engines save, and what may start them again.
     "signal",
     "requeue",
     "no-requeue",
     "parsable",
     "wrap",
     "chdir",
+    # Nothing would be submitted, or sbatch would answer when the job has ended.
     "test-only",
     "wait",
 )
@@ -48,6 +53,7 @@ RESERVED = (
 def own_options(value: Any) -> Any:
     """Options of sbatch that a profile may set."""
     for option in value if isinstance(value, dict) else ():
+        # submitit writes `job_name` as --job-name, so both spellings reach sbatch.
         if str(option).replace("_", "-") in RESERVED:
             raise WordedError(
                 "sbatch must be without '{option}', which orch sets itself, got {value}",
@@ -56,6 +62,7 @@ def own_options(value: Any) -> Any:
     return value
 
 
+# Zero is a value: `gpus_per_node: 0` says that no job may ask for a GPU.
 COUNT = (Field(ge=0), Must("be a whole number"))
 RULES: dict[str, tuple[Any, ...]] = {
     "cpus_per_node": COUNT,
@@ -83,6 +90,8 @@ class ProfilePart(FileModel):
 def profile_file() -> type[ProfilePart]:
     """The model of a profile's file: the fields of ``Profile`` but its name, which is the file's
     own."""
+    # Profile is a dataclass, and the model is made of it here: every look at a run reads a profile
+    # from plan.json, and should not have to load pydantic for that.
     types = typing.get_type_hints(Profile)
     types["notify"] = NotifyFile
     keys: dict[str, Any] = {}
@@ -110,6 +119,7 @@ def known_profiles() -> dict[str, Path]:
     shipped = Path(str(importlib.resources.files("slurm_templates")))
     own = USER_FILE.expanduser().parent
     files = [*sorted(shipped.glob("*.yaml")), *sorted(own.glob("*.yaml"))]
+    # The user's own files come last, so they win in the mapping.
     return {path.stem: path for path in files}
 
 
@@ -121,6 +131,7 @@ def load_profile(name: str | None = None) -> Profile:
     """
     name = name or os.environ.get("ORCH_CLUSTER") or default_name()
     path = Path(name).expanduser()
+    # A folder or file called `local` here must not hide the profile of that name.
     if not (path.suffix in (".yaml", ".yml") and path.is_file()):
         known = known_profiles()
         if name not in known:
@@ -134,6 +145,8 @@ def load_profile(name: str | None = None) -> Profile:
     values = profile_values(root, mistakes) if root else {}
     if mistakes.lines:
         raise CheckError(*mistakes.in_file_order())
+    # Taken in now: the profile is kept with the run, so that jobs on a node need not find the
+    # user's file.
     if "notify" not in values:
         values["notify"] = user_messages()
     return Profile(name=path.stem, **values)
@@ -145,6 +158,8 @@ def default_name() -> str:
         return str(USER_FILE.expanduser())
     if shutil.which("sbatch") is None:
         return "local"
+    # With sbatch this is the login node of a cluster. The profile `local` would run the jobs right
+    # here, so it has to be asked for.
     raise CheckError(
         "this machine has sbatch but there is no profile of the cluster: write one with "
         f"`orch profile init` ({USER_FILE}), or name one: --cluster local"
@@ -155,6 +170,8 @@ def profile_values(root: Node, mistakes: Mistakes) -> dict[str, Any]:
     """The values of a profile file, checked; a key without a value is as good as not there."""
     if isinstance(root.value, dict):
         known = ProfileFile.model_fields
+        # A key with nothing behind it (`account:`) is dropped. An unknown key stays, so that it is
+        # told.
         given = {
             key: node
             for key, node in root.value.items()

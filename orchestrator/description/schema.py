@@ -59,13 +59,16 @@ def experiment_schema() -> Schema:
     describe(stage, StageFile)
     engines = known_engines()
     stage["properties"]["engine"]["enum"] = engines
+    # What the readers check by plain functions has to be said again in the words of a schema.
     stage["oneOf"] = [{"required": ["engine"]}, {"required": ["command"]}]
     stage["allOf"] = [config_of(engine) for engine in engines]
+    # Placeholders that any value of an engine's config may be in an experiment file.
     defined["Reference"] = REFERENCE
     defined["OfAxis"] = OF_AXIS
     for engine in engines:
         defined |= engine_schemas(engine)
     defined["StageChanges"] = stage_changes(stage)
+    # `null` takes a stage out.
     changes = {"anyOf": [{"$ref": "#/$defs/StageChanges"}, {"type": "null"}]}
     preset = defined["PresetFile"]["properties"]["stages"]
     preset |= {"type": ["object", "null"], "additionalProperties": changes}
@@ -76,6 +79,7 @@ def profile_schema() -> Schema:
     """The schema of a cluster profile."""
     schema = schema_of_model(ProfileFile)
     for key in list(schema["properties"]):
+        # The reader takes a key with nothing behind it as absent, so editors should not warn of it.
         if key not in schema["required"]:
             schema["properties"][key] = or_null(schema["properties"][key])
     return {"$schema": DRAFT, "title": "Cluster profile of orch", **schema}
@@ -119,6 +123,7 @@ def engine_schemas(engine: str) -> Schema:
     parts = {"Config": schema, **schema.pop("$defs", {})}
     found = {}
     for name, part in parts.items():
+        # Two engines may each have a part called `Settings`, hence the engine's name in front.
         part = renamed(part, engine)
         part.pop("required", None)
         for key, value in part.get("properties", {}).items():
@@ -131,6 +136,7 @@ def engine_schemas(engine: str) -> Schema:
 def config_of(engine: str) -> Schema:
     """Which config a stage has, if it runs this engine."""
     return {
+        # A condition on the value of another key: draft 07 has no other way to say it.
         "if": {"properties": {"engine": {"const": engine}}, "required": ["engine"]},
         "then": {"properties": {"config": {"$ref": f"#/$defs/{engine}.Config"}}},
     }
@@ -148,6 +154,7 @@ def stage_changes(stage: Schema) -> Schema:
 def open_to_references(value: Schema) -> Schema:
     """A value of a config, or what may stand in its place, at any depth."""
     inside = dict(value)
+    # The sentence has to lie outside of `anyOf`: editors show that of the key, not of a branch.
     described = {"description": inside.pop("description")} if "description" in inside else {}
     for key in ("items", "additionalProperties"):
         if isinstance(inside.get(key), dict):
@@ -173,6 +180,7 @@ def renamed(value: Any, engine: str) -> Any:
     if isinstance(value, list):
         return [renamed(item, engine) for item in value]
     if isinstance(value, str) and value.startswith("#/$defs/"):
+        # Its own parts alone: `Reference` and `OfAxis` are put in after this.
         return value.replace("#/$defs/", f"#/$defs/{engine}.")
     return value
 
@@ -186,6 +194,8 @@ def without_titles(value: Any, names: bool = False) -> Any:
         return value
     found = {}
     for key, item in value.items():
+        # A config may have a key that is called `title`: below `properties` these are names, and
+        # stay.
         if names or key not in ("title", *DECIDES_NO_RESULT, *IS_PATH):
             found[key] = without_titles(item, not names and key in ("properties", "$defs"))
     return found
@@ -207,6 +217,7 @@ def describe(schema: Schema, kind: type[BaseModel]) -> None:
 def sentences(kind: type[BaseModel]) -> dict[str, str]:
     """Each key of a model with the docstring beneath it."""
     texts: dict[str, str] = {}
+    # The subclass last: its sentence replaces one that it inherits.
     for base in reversed(kind.__mro__):
         if base is not BaseModel and issubclass(base, BaseModel):
             texts |= field_docstrings(WRITTEN_AS.get(base, base))
@@ -215,6 +226,7 @@ def sentences(kind: type[BaseModel]) -> dict[str, str]:
 
 def field_docstrings(kind: type) -> dict[str, str]:
     """The string beneath each annotated field of a class, on one line."""
+    # Python drops a string beneath a field when it runs, so it is read from the source.
     body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0]
     assert isinstance(body, ast.ClassDef)
     found = {}

@@ -30,6 +30,7 @@ class Axis:
     def node(self, value: Scalar) -> Node:
         """The place of ``value``, and the config it brings."""
         for known, node in zip(self.values, self.nodes, strict=True):
+            # Not a dictionary: to Python, 1, 1.0 and True are one key.
             if same(known, value):
                 return node
         raise KeyError(value)
@@ -86,11 +87,14 @@ def in_order(stages: Mapping[str, Stage], mistakes: Mistakes) -> tuple[Stage, ..
     for stage in stages.values():
         check_names(stage, stages, mistakes)
     ordered: dict[str, Stage] = {}
+    # One at a time from the top of the file, so that its order stays wherever it may.
     while True:
         ready = next_ready(stages, ordered)
         if ready is None:
             break
         ordered[ready.name] = ready
+    # What could not be put in order is a cycle, or waits for one. The first cycle is told; who
+    # mends it sees the next.
     left = {name: stage for name, stage in stages.items() if name not in ordered}
     if left:
         tell_cycle(find_cycle(left), stages, mistakes)
@@ -146,6 +150,7 @@ def find_cycle(stages: Mapping[str, Stage]) -> list[str]:
     back."""
     trail = [next(iter(stages))]
     while True:
+        # There is always one: every stage that is left waits for another that is left.
         following = next(name for name in stages[trail[-1]].follows if name in stages)
         if following in trail:
             return [*trail[trail.index(following) :], following]

@@ -30,6 +30,7 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
 
     written, good = checked(StageFile, node, tell)
     if written is None:
+        # `stages: {train: 4}`: an empty stage takes its place, so that the rest is still read.
         written, good = StageFile(), Node({}, node.where)
     matrix = axes_of(good)
     # These look at what was written, not at what is right: an engine of a wrong kind beside a
@@ -74,6 +75,7 @@ def axes_of(good: Node) -> dict[str, Axis]:
 def check_program(node: Node, tell: Tell) -> None:
     """An engine or a command, and of a command nothing that only engines have."""
     command = node.child("command")
+    # Equal: both are there, or neither.
     if (node.child("engine") is None) == (command is None):
         tell(node, "needs exactly one of 'engine' and 'command'; keep one of the two")
     if command is None:
@@ -91,6 +93,7 @@ def check_values(matrix: Mapping[str, Axis], node: Node, tell: Tell) -> None:
     for name, axis in matrix.items():
         seen: set[str] = set()
         for value, place in zip(axis.values, axis.nodes, strict=True):
+            # By its text: 1 and "1" differ as values, and would make two jobs of the same name.
             text = value_text(value)
             if text in seen:
                 tell(place, f"axis '{name}' has the value {text} twice; remove one")
@@ -105,6 +108,7 @@ def check_values(matrix: Mapping[str, Axis], node: Node, tell: Tell) -> None:
 def check_sharing(written: StageFile, node: Node, tell: Tell) -> None:
     """What ``pack`` and ``checkpoints`` need of other keys."""
     nodes = written.resources.nodes if written.resources else 1
+    # The members of a pack are forks of one process, and so on one node.
     if written.pack > 1 and nodes > 1:
         tell(
             node.value["pack"],
@@ -130,6 +134,8 @@ def check_axes(stage: Stage, axes: Mapping[str, tuple[Scalar, ...]], mistakes: M
         for axis, value in entry.value.items():
             if axis not in axes:
                 tell(value.where, f"exclude: no axis '{axis}'{near(axis, axes)}")
+            # Exactly as written: `{seed: "0"}` excludes no job of the seed 0, and would be without
+            # effect.
             elif not any(same(value.value, known) for known in axes[axis]):
                 values = ", ".join(map(repr, axes[axis]))
                 wrong = shown(value.plain())

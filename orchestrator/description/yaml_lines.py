@@ -21,11 +21,14 @@ import yaml
 from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 SCALARS: tuple[tuple[str, str, str], ...] = (
+    # "\0" among the first characters stands for an empty scalar.
     ("tag:yaml.org,2002:null", r"~|null|Null|NULL|", "~nN\0"),
     ("tag:yaml.org,2002:bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    # "010" is ten: YAML 1.1 reads it as eight.
     ("tag:yaml.org,2002:int", r"[-+]?[0-9]+|0x[0-9a-fA-F]+", "-+0123456789"),
     (
         "tag:yaml.org,2002:float",
+        # "1e-4", "3." and ".5": YAML 1.1 wants a dot, and a sign in the exponent ("1.0e-4").
         r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan",
         "-+.0123456789",
     ),
@@ -78,6 +81,7 @@ def wrap(value: Any, where: str) -> Node:
 
 def shown(value: Any) -> str:
     """A value as it stands in an error line, not longer than a glance."""
+    # repr, because 4 and '4' are different mistakes.
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
@@ -98,25 +102,30 @@ class Mistakes:
         """By line of the file; what has no line, such as ``--set``, comes last."""
 
         def line_number(line: str) -> float:
+            # "jobs/x.yaml:12: unknown key ..." has a line, "--set train.pack=x: ..." has none.
             found = re.match(r"[^:]*:(\d+): ", line)
             return int(found[1]) if found else float("inf")
 
+        # The sort is stable: mistakes of one line stay in the order in which they were found.
         return sorted(self.lines, key=line_number)
 
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's parser with the scalars of YAML 1.2."""
 
+    # Empty, or PyYAML copies its table of YAML 1.1 here and our rules are added to it.
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own class attribute
 
 
 class _FastLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """The same in C, where PyYAML has that."""
 
+    # The same object: what the loop below adds is in both.
     yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
 
 
 for _tag, _pattern, _first in SCALARS:
+    # PyYAML looks its rules up by the first character of a scalar, those of an empty one under "".
     _starts = [character if character != "\0" else "" for character in _first]
     _Loader.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), _starts)
 
@@ -136,6 +145,7 @@ def read(text: str, name: str, mistakes: Mistakes, where: str | None = None) -> 
         root = compose(text)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        # PyYAML counts lines from 0, editors from 1.
         place = where or (f"{name}:{mark.line + 1}" if mark else name)
         mistakes.add(
             place,
@@ -143,6 +153,7 @@ def read(text: str, name: str, mistakes: Mistakes, where: str | None = None) -> 
             "colons there",
         )
         return None
+    # Errors without a mark are about the characters of the file, such as a NUL byte.
     except yaml.YAMLError as error:
         mistakes.add(
             where or name,
@@ -150,6 +161,7 @@ def read(text: str, name: str, mistakes: Mistakes, where: str | None = None) -> 
         )
         return None
     if root is None:
+        # An empty file, or one of comments alone.
         return Node(None, where or f"{name}:1")
     return _Builder(name, mistakes, where).build(root, ())
 
@@ -186,6 +198,8 @@ class _Builder:
         """``where`` is the place of the key that holds this value: a mistake in a value is looked
         for at its key."""
         where = where or self.place(node)
+        # An alias is the very node of its anchor. In `a: &x [*x]` it lies within itself; the same
+        # anchor used twice, side by side, is fine.
         if id(node) in inside:
             self.mistakes.add(where, "an alias that contains itself; write the values out")
             return Node(None, where)
@@ -219,6 +233,7 @@ class _Builder:
         """The Python value of a scalar; an unknown ``!tag`` is a mistake."""
         kind = node.tag.removeprefix("tag:yaml.org,2002:")
         text: str = node.value
+        # The tag comes from the rules above, or from a person who wrote one (`!!int "3"`).
         if kind == "null":
             return None
         if kind == "bool":
@@ -251,6 +266,8 @@ def merge(base: Node, over: Node, null_removes: bool) -> Node:
     With ``null_removes`` a null takes the key out if it is there, but for engines' configs, where
     null is a value of its own.
     """
+    # `{of: a, path: p}` over `{of: b, checkpoint: last}`: merged it would have three keys and mean
+    # nothing.
     mappings = isinstance(base.value, dict) and isinstance(over.value, dict)
     if not mappings or "of" in base.value or "of" in over.value:
         return over
@@ -261,6 +278,7 @@ def merge(base: Node, over: Node, null_removes: bool) -> Node:
         elif node.value is None and null_removes:
             del values[key]
         else:
+            # Below `config` a null is a value that an engine reads, at whatever depth.
             values[key] = merge(values[key], node, null_removes and key != "config")
     return Node(values, base.where)
 
@@ -273,6 +291,7 @@ def put(root: Node, path: tuple[str, ...], value: Node) -> Node:
     if root.value is not None and not isinstance(root.value, dict):
         raise KeyError(path[0])
     values = dict(root.value or {})
+    # A mapping that is made here has the place of the value, as nobody wrote it down.
     below = values.get(path[0], Node({}, value.where))
     values[path[0]] = put(below, path[1:], value)
     return Node(values, root.where)

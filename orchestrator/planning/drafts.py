@@ -72,12 +72,15 @@ def draft_all(stages: Sequence[Stage], mistakes: Mistakes) -> Drafts:
     sound: dict[str, bool] = {}
     names = {stage.name for stage in stages}
     for stage in stages:
+        # The stages come in order, so those that this one needs have been seen. One that is not
+        # there is not sound either.
         sound[stage.name] = stage.sound and all(sound.get(name, False) for name in stage.needs)
         by_stage[stage.name] = draft_stage(stage, by_stage, sound[stage.name], mistakes)
         canary = short_canary(stage, by_stage[stage.name])
         if canary is not None:
             canaries[stage.name] = canary
             check_canary_name(stage, names, mistakes)
+    # A short canary goes before its stage, whose jobs wait for it: a plan is in runnable order.
     ordered: list[Draft] = []
     for stage in stages:
         if stage.name in canaries:
@@ -98,9 +101,12 @@ def draft_stage(
     stage: Stage, drafted: Mapping[str, Sequence[Draft]], sound: bool, mistakes: Mistakes
 ) -> list[Draft]:
     """The points of a stage: its own product, for each job of its parent."""
+    # None without `for_each`, or where its stage is missing or empty, which has been told.
     parents = drafted.get(stage.for_each or "", ())
     own = {axis: entry.values for axis, entry in stage.matrix.items()}
     check_stage_axes(stage, parents, own, sound, mistakes)
+    # `after` waits for every job of a stage, `for_each` for one. A stage that is named in both
+    # counts as `for_each`.
     waits = []
     for name in stage.after:
         if name != stage.for_each:
@@ -114,6 +120,7 @@ def draft_stage(
     else:
         for point in points(own, stage.exclude):
             drafts.append(draft_of(stage, point, None, tuple(waits)))
+    # With a mistake further up it may be empty for that reason alone.
     if not drafts and sound:
         mistakes.add(
             stage.place("exclude"),
@@ -158,6 +165,7 @@ def short_canary(stage: Stage, drafts: Sequence[Draft]) -> Draft | None:
     """The short first job of a stage whose ``canary`` says how to shorten it."""
     if stage.canary is None or not isinstance(stage.canary.value, dict) or not drafts:
         return None
+    # The first job's point and parent, so that it tries what the first job would do.
     return replace(drafts[0], name=canary_name(stage), short=True)
 
 
@@ -175,6 +183,7 @@ def check_canary_name(stage: Stage, names: set[str], mistakes: Mistakes) -> None
 def canary_of(draft: Draft, drafts: Drafts) -> str | None:
     """The job that must succeed before this one starts."""
     stage = draft.stage
+    # Without a short variant (`canary: true`) the first job is the canary itself.
     if stage.canary is None or draft.short:
         return None
     first = drafts.canaries.get(stage.name, drafts.by_stage[stage.name][0])

@@ -44,15 +44,20 @@ def finish_all(drafts: Drafts, mistakes: Mistakes) -> list[Job]:
     finished: dict[str, Job] = {}
     identities: dict[str, str] = {}  # by folder: a config names other jobs by their folders
     for draft in drafts.by_name.values():
+        # Some mistakes are told without a program being refused, such as `..` in the path of a
+        # reference.
         before = len(mistakes.lines)
         program = program_of(draft, kinds[draft.stage.name], drafts, mistakes)
         if program is None or len(mistakes.lines) > before:
             continue
         if not drafts.sound[draft.stage.name] or any(name not in finished for name in draft.after):
             continue
+        # Everything it waits for is finished: the stages are in order, and what is not was left
+        # out.
         command, config, references = program
         parents = [finished[name].identity for name in draft.after]
         own = identity(draft.stage.engine, command, config, parents, identities)
+        # A gate that skips one of these takes this job along; without another parent it still runs.
         needed = {draft.parent, *references}
         finished[draft.name] = Job(
             name=draft.name,
@@ -87,6 +92,7 @@ def program_of(
         checked = validate(kind, builder.make(kind), stage, sound, mistakes)
         if checked is None:
             return None
+        # With the defaults filled in, so that the identity changes with a default of the engine.
         return None, checked.model_dump(mode="json"), builder.references
     # With a mistake anywhere the plan is given up, and placeholders may name axes that are not
     # there.
@@ -111,6 +117,7 @@ def engine_of(
         return None  # told when the file was read
     kind = config_class(stage.engine)
     for axis, entry in stage.matrix.items():
+        # An axis written as a list is a config key of that name: `seed: [0, 1]`.
         if not entry.brings_config and axis not in kind.model_fields:
             add(
                 entry.nodes[0].where,
@@ -156,6 +163,7 @@ def gates_of(drafts: Drafts, mistakes: Mistakes) -> dict[str, tuple[Condition, .
     """Each gated stage's conditions; those of a stage hold for its short canary too."""
     found: dict[str, tuple[Condition, ...]] = {}
     for stage in drafts.stages.values():
+        # What is wrong with the judged stage has been told; its jobs may be missing here.
         judged = [gate for gate in stage.gates if drafts.sound.get(gate.of)]
         if not judged:
             continue
@@ -191,9 +199,11 @@ def tell_same_content(jobs: Sequence[Job], drafts: Drafts, mistakes: Mistakes) -
     first: dict[str, Job] = {}
     told: set[tuple[str, str]] = set()
     for job in jobs:
+        # Names and stages are no part of the identity.
         other = first.setdefault(job.identity, job)
         if other is job or (other.stage, job.stage) in told:
             continue
+        # One line for two stages, not one for each of a hundred pairs.
         told.add((other.stage, job.stage))
         stage = drafts.by_name[job.name].stage
         mistakes.add(

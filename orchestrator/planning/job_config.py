@@ -38,6 +38,7 @@ class JobConfig:
     def make(self, kind: type[BaseModel]) -> Node:
         """The whole config."""
         draft, stage = self.draft, self.draft.stage
+        # After the axes, as what an axis brings may hold references too.
         config = self.resolve(self.with_axes(kind), "config")
         # Below here the paths are the planner's own and need no resolving.
         if stage.checkpoints is not None and draft.parent and "models" in kind.model_fields:
@@ -55,15 +56,18 @@ class JobConfig:
             value = draft.point[axis]
             brought = entry.node(value)
             if entry.brings_config and brought.value is not None:
+                # A null replaces here: to an engine it is a value.
                 config = merge(config, brought, False)
             elif not entry.brings_config and axis in kind.model_fields:
                 config = put(config, (axis,), Node(value, brought.where))
+        # Last, over all that the axes say: the canary has to be short.
         if draft.short and stage.canary is not None:
             config = merge(config, stage.canary, False)
         return config
 
     def inputs(self) -> list[dict[str, Any]]:
         """Every job that this one follows, however far back: what a ``ResultSource`` holds."""
+        # A report after evaluations also needs the trainings before them.
         by_name = self.drafts.by_name
         wanted: set[str] = set()
         waiting = list(self.draft.after)
@@ -79,6 +83,7 @@ class JobConfig:
                 "axes": other.point,
                 "folder": self.drafts.out(name),
             }
+            # In the order of the plan, so that the config is the same whenever it is made.
             for name, other in by_name.items()
             if name in wanted
         ]
@@ -88,6 +93,8 @@ class JobConfig:
         job's value on that axis."""
         value = node.value
         if isinstance(value, str):
+            # The whole text only: `"{seed}"` becomes the number 0, while `"run-{seed}"` and a
+            # prompt with braces stay as they are.
             axis = OF_AXIS.fullmatch(value)
             if axis is not None and axis[1] in self.draft.point:
                 return Node(self.draft.point[axis[1]], node.where)
@@ -119,6 +126,7 @@ class JobConfig:
         out = self.drafts.out(job)
         if "checkpoint" in values:
             return wrap({"folder": out, "checkpoint": values["checkpoint"]}, node.where)
+        # Only what lies in its `out` is left for other jobs.
         path = PurePosixPath(values["path"])
         if path.is_absolute() or ".." in path.parts:
             self.add(
@@ -132,6 +140,7 @@ class JobConfig:
         """The one job of stage ``name`` that a reference means."""
         stage, target = self.draft.stage, self.drafts.stages.get(name)
         refers = f"{key}: refers to stage '{name}', which"
+        # A stage that is not waited for may not have run yet.
         if name not in stage.needs:
             known = self.drafts.stages
             hint = near(name, known) if target is None else f"; add '{name}' to its 'after'"
@@ -146,6 +155,8 @@ class JobConfig:
                 "write the path itself",
             )
             return None
+        # One parent for each job, so it is clear which is meant; of `after` only if there is one
+        # job.
         if name == stage.for_each:
             return self.draft.parent
         jobs = self.drafts.by_stage[name]

@@ -52,6 +52,8 @@ class Plan:
         sizes = Counter(job.stage for job in self.jobs)
         hours = 0.0
         for job in self.jobs:
+            # A pack of four holds two if the stage has two jobs; the GPUs are asked for once for
+            # all.
             members = min(job.pack, sizes[job.stage])
             hours += job.resources.gpu_hours / members
         return hours
@@ -63,6 +65,7 @@ class Plan:
         stages = {job.name: job.stage for job in self.jobs}
         names = set()
         for job in self.jobs:
+            # A short canary is a stage of its own (`train-canary`).
             if job.canary is not None and stages[job.canary] != job.stage:
                 names.add(job.canary)
         return names
@@ -71,9 +74,11 @@ class Plan:
     def gated_jobs(self) -> set[str]:
         """Names of the jobs that a gate may skip, itself or with what they depend on."""
         names: set[str] = set()
+        # Parents come first in a plan, so one pass is enough.
         for job in self.jobs:
             own_gate = job.stage in self.gates
             needs_one = any(name in names for name in job.requires)
+            # It can do without any one of them, but not without all.
             nothing_else = bool(job.after) and names.issuperset(job.after)
             if own_gate or needs_one or nothing_else:
                 names.add(job.name)
@@ -127,6 +132,7 @@ def moved(value: Any, here: str, there: str) -> Any:
         return {key: moved(item, here, there) for key, item in value.items()}
     if isinstance(value, list):
         return [moved(item, here, there) for item in value]
+    # Only at the start of a text: `{run}` in the middle of a prompt is no path of ours.
     if isinstance(value, str) and value.startswith(f"{here}/"):
         return there + value.removeprefix(here)
     return value

@@ -40,5 +40,7 @@ def make_plan(
         overrides=tuple(overrides),
         snapshot=experiment.snapshot,
         notify=experiment.notify,
+        # Sorted: moving a stage in the file must not make another run. Resources and gates are not
+        # in it, so more time or another threshold continues the same run.
         identity=digest([experiment.name, sorted([job.name, job.identity] for job in jobs)]),
     )

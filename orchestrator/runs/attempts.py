@@ -28,12 +28,15 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
         jobs: with what these attempts ask for, which may be more than the plan says.
         records: of the same jobs.
     """
+    # Everything a node reads is there before sbatch runs: the job may start at once.
     work = run.code().work
     for job, record in zip(jobs, records, strict=True):
         update_job_file(run, job, work)
         attempt = f"{run.folder}/{record.folder}/attempt-{record.attempt}"
         make_attempt_folder(attempt)
         link_log(attempt, record)
+    # The token of an element or a member is longer than its head: `3fa9...`, `3fa9..._4`,
+    # `3fa9..._4+1`.
     if records[0].token != records[0].parsed_token.head:
         write_members(run, jobs[0].engine, records)
 
@@ -70,7 +73,11 @@ def link_log(attempt: str, record: Record) -> None:
     token = record.parsed_token
     if record.token == token.head:
         return
+    # sbatch names the log of an element by its index (`%a`). That of a member is written through
+    # this link, under the member's token.
     name = token.index if token.member is None else record.token
+    # From jobs/<job>/attempt-1 three steps up to the run's folder. A relative link still leads
+    # there when the run is moved.
     up = "../" * (record.folder.count("/") + 2)
     os.symlink(f"{up}arrays/{token.head}/{name}.log", f"{attempt}/log.txt")  # noqa: PTH211
 
@@ -84,6 +91,7 @@ def write_members(run: Run, engine: str | None, records: Sequence[Record]) -> No
     """
     path = run.array_folder(records[0].parsed_token.head) / "members.json"
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Other elements may have been submitted under this head before, and still wait.
     before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     warm: list[str] = []
     if engine is not None and any(record.packed for record in records):
@@ -98,5 +106,6 @@ def write_members(run: Run, engine: str | None, records: Sequence[Record]) -> No
             pack["pack"].append([*entry, record.token])
         else:
             added[key] = entry
+    # A repeated submission often adds nothing; then the file need not be written.
     if before | added != before:
         write_json(path, before | added)

@@ -67,6 +67,8 @@ def new_run(folder: Path, plan: Plan, profile: Profile) -> Run:
         cwd=str(Path.cwd()),
         created=time.time(),
     )
+    # A kill before plan.json leaves a folder that the next launch fills again, with another uid.
+    # Nothing has been submitted under the first one.
     write_jobs(folder, held.plan)
     write_plan(folder, held)
     run = run_of(folder, held)
@@ -79,6 +81,7 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
     """The run that is there. Resources are not part of a job's identity: more time or memory for it
     is what a relaunch may bring."""
     run = open_run(folder)
+    # Ids and tokens in the state file are the other scheduler's; this one knows none of them.
     if run.profile.kind != profile.kind:
         raise RunError(
             f"{run.name} was launched on '{run.profile.name}'; continue it there "
@@ -87,10 +90,12 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
         )
     with run.lock():
         note(folder, plan, Path(run.cwd), "launch", tell)
+        # Read again with the lock held: uid, folder and time of the first launch stay.
         held = replace(read_plan(folder), plan=plan.below(folder), profile=asdict(profile))
         write_plan(folder, held)
         for job in plan.jobs:
             path = folder / job.folder / "job.json"
+            # Mostly nothing differs, and thousands of files need not be written.
             if msgspec.json.decode(path.read_bytes(), type=Asked).resources != job.resources:
                 write_json(
                     path, {**json.loads(path.read_text()), "resources": asdict(job.resources)}
@@ -114,6 +119,7 @@ def write_jobs(folder: Path, plan: Plan) -> None:
         job_folder = folders[job.name]
         with contextlib.suppress(FileExistsError):
             os.mkdir(job_folder)  # noqa: PTH102  # thousands of them
+        # Engines come from the copy in runs/.code, whatever folder they run in.
         in_copy = work is not None and job.engine is None
         write_unflushed(
             f"{job_folder}/job.json", job_values(job, folders, str(work) if in_copy else cwd)

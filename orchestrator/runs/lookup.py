@@ -36,6 +36,8 @@ def run_of(folder: Path, held: PlanFile) -> Run:
 def all_runs(root: Path) -> list[Path]:
     """Run folders below ``root``, newest launch last."""
     return sorted(
+        # By plan.json: it appears last, so a folder without it is no run yet. A relaunch writes it
+        # anew, which makes that run the newest.
         (path.parent for path in root.glob("*/*/plan.json")),
         key=lambda path: (path / "plan.json").stat().st_mtime,
     )
@@ -55,6 +57,7 @@ def find_run(name: str | None, root: Path | None = None) -> Run:
         )
     fitting = [path for path in runs if name is None or name in names_of(path)]
     if not fitting:
+        # Without the folder's name alone, which ends in a hash that nobody types by heart.
         known = {known for path in runs for known in names_of(path)[:2]}
         raise RunError(f"no run '{name}' in {root}{near(name or '', known)}")
     if name is None:
@@ -63,6 +66,7 @@ def find_run(name: str | None, root: Path | None = None) -> Run:
             run = open_run(path)
             if run.plan.jobs:
                 return run
+    # Several fit if an experiment was named: its newest run is meant.
     return open_run(fitting[-1])
 
 

@@ -55,6 +55,7 @@ def read_leniently(path: Path, content: bytes) -> PlanFile:
     try:
         values = json.loads(content)
         if isinstance(values, dict) and isinstance(values.get("version"), int):
+            # Before the types are checked: "use that version" helps, "not a plan file" would not.
             refuse_newer(path, values["version"], FORMAT)
         return msgspec.convert(values, PlanFile, dec_hook=path_of)
     except (ValueError, msgspec.ValidationError) as error:
@@ -70,6 +71,8 @@ def write_plan(run_folder: Path, held: PlanFile) -> None:
         "cwd": held.cwd,
         "created": held.created,
     }
+    # Put together by hand, so that every job has a line: indented JSON of ten thousand jobs is long
+    # and slow to search.
     plan = json.dumps(held.plan.head())
     jobs = ",\n".join(json.dumps(job.to_dict()) for job in held.plan.jobs)
     write_text(

@@ -111,8 +111,11 @@ class Record(
     msgspec.Struct,
     frozen=True,
     kw_only=True,
+    # Most fields of most jobs are at their default, and the file is read at every look.
     omit_defaults=True,
     forbid_unknown_fields=True,
+    # Records hold no other object that could lead back to them, so Python's garbage collector need
+    # not visit ten thousand of them.
     gc=False,
 ):
     """What the state file says of one job; ``msgspec.structs.replace`` makes a changed one."""
@@ -204,9 +207,11 @@ class Token:
     member: int | None = None
 
     @staticmethod
+    # The same tokens are parsed many times in one command, which then ends.
     @functools.cache
     def parse(text: str) -> Token:
         """The parts of a token that stands as text in a record or a file."""
+        # "3fa94c0b12_4+1": member 1 of the pack that is element 4 of an array.
         allocation, plus, member = text.rpartition("+")
         if not (plus and member.isdigit()):
             allocation, member = text, ""
@@ -241,6 +246,7 @@ def head_and_index(text: str) -> tuple[str, int | None]:
     return (head, int(index)) if head and index.isdigit() else (text, None)
 
 
+# Whoever looks every second would else write a file of ten thousand lines every second.
 AGED_SECONDS = 60.0
 """How old the ``seen`` of a saved record may become before it is written anew."""
 
@@ -250,6 +256,7 @@ def unchanged(before: Sequence[Record], after: Sequence[Record]) -> bool:
     need not be written."""
     if len(before) != len(after):
         return False
+    # The very same object is the common case, and needs no comparison.
     return all(old is new or same_facts(old, new) for old, new in zip(before, after, strict=True))
 
 

@@ -81,6 +81,7 @@ def results_removed(sources: Sources) -> Record | None:
         state=JobState.WAITING,
         source="orch",
         reason="its results are gone",
+        # Without a token it counts as never submitted, so that the next launch takes it.
         token="",
         job_id=None,
     )
@@ -129,6 +130,7 @@ def failure_stands(sources: Sources) -> Record | None:
     record, exit_record = sources.record, sources.exit_record
     if exit_record is None or sources.accounting is not None or record.state not in FAILED:
         return None
+    # Otherwise the exit record itself decides further down, and says the same again.
     return record if exit_record.signals or record.source == ACCOUNTING else None
 
 
@@ -159,6 +161,7 @@ def signal_unexplained(sources: Sources) -> Record | None:
         or sources.now - exit_record.ended >= GRACE_SECONDS
     ):
         return None
+    # Accounting has an end that is no failure; the rules below weigh it.
     if sources.accounting is not None and sources.accounting.state not in ACTIVE:
         return None
     return change(
@@ -182,6 +185,7 @@ def results_awaited(sources: Sources) -> Record | None:
         ended = exit_record.ended
     else:
         return None
+    # An NFS client may keep the listing of a folder for a minute (acdirmax).
     if ended is None or sources.now - ended >= GRACE_SECONDS:
         return None
     return change(
@@ -234,6 +238,8 @@ def nothing_new(sources: Sources) -> Record | None:
     """It had ended or was not submitted, and nobody says otherwise; or the queue could not be
     asked."""
     record = sources.record
+    # An answer of the queue in which the job is missing proves that it is not there; no answer
+    # proves nothing.
     settled = record.state in FINAL or record.state is JobState.WAITING
     return record if settled or not sources.queue_answered else None
 
@@ -279,6 +285,7 @@ RULES: tuple[Callable[[Sources], Record | None], ...] = (
 
 def unknown(sources: Sources, doubt: Doubt, reason: str) -> Record:
     """A record of which no source knows; the time since when, and the first reason, stay."""
+    # Its `seen` stays too, from which it is counted how long it has been nowhere.
     if sources.record.state is JobState.UNKNOWN:
         return sources.record
     return change(
@@ -329,10 +336,13 @@ def from_scheduler(
     started = said.started
     if not started and exit_record is not None:
         started = exit_record.started
+    # Of a job that ended, an earlier poll may have seen the start; of one that is queued again the
+    # old start must not stay.
     if not started and said.state in FINAL:
         started = record.started
     return change(
         record,
+        # An answer that another process got is as old as its question.
         now if said.asked is None else said.asked,
         state=said.state,
         source=said.source,

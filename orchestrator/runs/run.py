@@ -115,11 +115,15 @@ class Run:
 
     def token(self, job: Job, attempt: int) -> str:
         """The token of an attempt: the same however often it is asked for."""
+        # Computed, not drawn: after a kill the same intent has the same token, and can be looked
+        # up.
         return hashlib.sha256(f"{self.uid}/{job.name}/{attempt}".encode()).hexdigest()[:10]
 
     def look_token(self, tokens: Sequence[str]) -> str:
         """The token of the job that looks at gates once the attempts with these tokens have
         ended."""
+        # Sorted: two processes that see the same jobs end ask Slurm for the same job, under one
+        # name.
         return hashlib.sha256("/".join([self.uid, "look", *sorted(tokens)]).encode()).hexdigest()[
             :10
         ]
@@ -149,9 +153,11 @@ class Run:
         """
         python = self.profile.host_python
         head = record.parsed_token.head
+        # The elements of an array share one script; each finds its job in the folder by its index.
         what = [str(self.array_folder(head))]
         if head == record.token:
             what = [str(self.job_folder(job)), str(record.attempt), record.token]
+        # -u: what a job prints is in its log at once, also if it is killed.
         return [python, "-I", "-S", "-u", str(self.code().program), *what]
 
     def code(self) -> Code:
@@ -176,6 +182,8 @@ class Run:
         """The records without the state file, which is kept as ``state.json.old`` if there is one.
         With the lock held."""
         known = {record.name: record for record in self.rebuilt()}
+        # Kept: records made from folders lack what these do not tell, such as the nodes that
+        # retries left out.
         with contextlib.suppress(FileNotFoundError):
             (self.folder / STATE).replace(self.folder / f"{STATE}.old")
         return [known.get(job.name) or waiting(job) for job in self.plan.jobs]
@@ -210,6 +218,7 @@ class Run:
     def save(self, records: Iterable[Record]) -> None:
         """Write the state file whole, a job per line. Only with the lock held."""
         known = list(records)
+        # The plan was read before the lock was taken, and an evolution may have grown meanwhile.
         added = self.added_since({record.name for record in known})
         write_state(self.folder / STATE, self.name, [*known, *added])
         # The ids that it held are in the state file now.
@@ -228,6 +237,7 @@ class Run:
         node looks for this at SIGUSR1."""
         attempt = self.attempt_folder(record)
         (attempt / CANCEL).touch()
+        # A node takes the claim before it starts anything, so only one of the two gets it.
         if not take(attempt, claim_of(record.token, "orch")):
             return False
         now = time.time()
@@ -257,6 +267,8 @@ class Run:
         with (self.folder / "submitted.jsonl").open("a") as file:
             file.write("".join(f"{json.dumps(one)}\n" for one in ids))
             file.flush()
+            # A loss of power must not take the line back: then the token would have to be looked
+            # up, which takes seconds.
             os.fsync(file.fileno())
 
     def journalled(self) -> dict[str, str]:
@@ -296,10 +308,13 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a run's folder: a POSIX lock, which NFS passes on to the server. RunError
     names who has it after a minute."""
     path = folder / "state.lock"
+    # "a+" leaves the holder's name in the file until the lock is ours.
     with path.open("a+") as file:
         deadline = time.monotonic() + LOCK_SECONDS
         while True:
             try:
+                # Asked for again and again: a call that waits could not give up and name the
+                # holder.
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except OSError as error:
@@ -310,6 +325,8 @@ def locked(folder: Path) -> Iterator[None]:
                         "wait for it, or end it"
                     ) from error
                 time.sleep(0.05)
+        # The lock goes when the file is closed, also by a kill; the name stays, and means nothing
+        # then.
         file.truncate(0)
         file.write(f"orch on {socket.gethostname()}, process {os.getpid()}")
         file.flush()
@@ -350,6 +367,7 @@ def named(run: Run, names: Iterable[str] | None) -> set[str] | None:
     found: set[str] = set()
     for name in names:
         fitting = [job.name for job in run.plan.jobs if name in (job.name, job.stage)]
+        # Part of a name, such as `seed=0`, only where it is no whole name or stage.
         fitting = fitting or [job.name for job in run.plan.jobs if name in job.name]
         if not fitting:
             raise RunError(

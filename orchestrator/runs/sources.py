@@ -90,6 +90,7 @@ class ExitRecord:
     def from_dict(cls, values: Mapping[str, Any]) -> ExitRecord:
         """From the JSON document. Keys that a newer version wrote are left out."""
         known = {key: value for key, value in values.items() if key in cls.__dataclass_fields__}
+        # JSON has no tuples, and a frozen record should hold no list.
         known["signals"] = tuple(values["signals"])
         return cls(**known)
 
@@ -103,6 +104,7 @@ class ExitRecord:
         """One line: the cause that the record names, else how the program ended."""
         if self.reason:
             return self.reason
+        # As Python's subprocess says it: -9 is a program that SIGKILL ended.
         if self.exit_code < 0:
             number = -self.exit_code
             name = f" ({SIGNALS[number]})" if number in SIGNALS else ""
@@ -127,6 +129,7 @@ def exit_of_this_start(
     """
     if exit_record is None:
         return None
+    # The claim counts the starts of an attempt, so it is exact; times of two machines are not.
     if restart is not None and exit_record.restart != restart:
         return None
     if began is not None and began > exit_record.ended:
@@ -141,6 +144,7 @@ def read_exit(path: Path) -> ExitRecord | None:
 
 def read_exit_of_this_start(path: Path) -> ExitRecord | None:
     """The exit record at ``path`` if the newest start left it, by the claim beside it."""
+    # No claim: no node has started the attempt, whatever lies there.
     claim = path.with_name("claim.json")
     if not claim.exists():
         return None

@@ -36,6 +36,8 @@ def read_state(path: Path, run: str) -> list[Record]:
     or a newer version has written it."""
     content = path.read_bytes()
     try:
+        # The present format is tried first: most files have it, and typed decoding is one step
+        # where plain values need two.
         state = present(content)
         if state is None:
             values = migrated(path, msgspec.json.decode(content), STEPS)
@@ -52,6 +54,8 @@ def present(content: bytes) -> StateFile | None:
     """The file, if it is of the present format: by far the most often, and read at once."""
     try:
         state = msgspec.json.decode(content, type=StateFile)
+    # JSON, but not of these types: an older format, or a newer one. What is no JSON at all is a
+    # DecodeError, and goes on to the caller.
     except msgspec.ValidationError:
         return None
     return state if state.version == len(STEPS) else None
@@ -59,6 +63,7 @@ def present(content: bytes) -> StateFile | None:
 
 def write_state(path: Path, run: str, records: Sequence[Record]) -> None:
     """Write the file whole, by rename."""
+    # A job per line: the shell's completion looks for names without a JSON parser.
     lines = b",\n".join(map(msgspec.json.Encoder().encode, records))
     head = f'"version": {len(STEPS)}, "run": {json.dumps(run)}'
     write_text(path, f'{{{head}, "jobs": [\n{lines.decode()}\n]}}\n')
@@ -85,6 +90,8 @@ def wait_in_prose(job: dict[str, Any]) -> Wait | None:
     """What a job of format 0 waits for. What it waits for among other jobs is found anew at every
     poll and needs no reading."""
     state, source, reason = job.get("state"), job.get("source", "orch"), str(job.get("reason", ""))
+    # The sentences are those that version 0.1.0 wrote; what is better worded today does not matter
+    # here.
     if state == JobState.CANCELLED:
         by_person = source == "orch" and reason.startswith("cancelled")
         return Wait.PERSON if by_person else None

@@ -24,6 +24,7 @@ def migrated(path: Path, values: Any, steps: Sequence[Step]) -> Any:
     RunError if a newer version of orch has written the file.
     """
     version = values.get("version", 0) if isinstance(values, dict) else None
+    # `{"version": "x"}` and a list are broken files; the check against the schema words that.
     if not isinstance(version, int):
         return values
     refuse_newer(path, version, len(steps))

@@ -41,6 +41,7 @@ def engine_files() -> dict[str, Path]:
     """The engines and the program of the nodes: path in the copy -> file."""
     root = Path(next(iter(engines.__path__)))
     own = Path(attempt.__file__).parent
+    # Of orchestrator only what runs on a node; the rest may change while jobs wait.
     found = {"orchestrator/__init__.py": own.parent / "__init__.py"}
     found |= {f"orchestrator/node/{path.name}": path for path in sorted(own.glob("*.py"))}
     for folder, folders, names in os.walk(root):
@@ -56,6 +57,7 @@ def hash_of(contents: Mapping[str, bytes]) -> str:
     """Sixteen digits that change with any name or content."""
     whole = hashlib.sha256()
     for name, content in sorted(contents.items()):
+        # With the length, so that the end of one file cannot pass for the beginning of the next.
         whole.update(f"{name}\0{len(content)}\0".encode() + content)
     return whole.hexdigest()[:16]
 
@@ -77,6 +79,7 @@ def take_engines(root: Path) -> str:
 
     if place.exists() and whole():
         return name
+    # The process id keeps two launches at once from writing into one draft.
     draft = root / CODE / f".{name}.{os.getpid()}"
     for path, content in contents.items():
         (draft / path).parent.mkdir(parents=True, exist_ok=True)
@@ -91,10 +94,12 @@ def put_in_place(draft: Path, place: Path, whole: Callable[[], bool] = lambda: T
     try:
         draft.rename(place)
         return
+    # A folder cannot be renamed onto one that has files in it: somebody was faster.
     except OSError:
         if not place.exists():
             raise
     if not whole():
+        # Renamed, not deleted in place: so the name is without a copy for a moment only.
         torn = place.with_name(f".{place.name}.{os.getpid()}.torn")
         place.rename(torn)
         draft.rename(place)
@@ -126,6 +131,7 @@ def folder_files(folder: Path) -> tuple[list[str], list[str]]:
         base = name.rpartition("/")[2]
         if base in PRIVATE or name.endswith(PRIVATE_ENDS):
             private.append(name)
+        # git lists what it tracks even where the file has been deleted; that is left out.
         elif path.is_symlink() or path.is_file():
             there.append(name)
         elif path.is_dir():
@@ -135,6 +141,7 @@ def folder_files(folder: Path) -> tuple[list[str], list[str]]:
 
 def files_known_to_git(folder: Path) -> list[str]:
     """Paths that git tracks or would take, each once; some may be gone."""
+    # -z: names may have spaces, quotes and line breaks.
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = None
     if shutil.which("git"):
@@ -145,6 +152,7 @@ def files_known_to_git(folder: Path) -> list[str]:
             "repository: git init, or take 'snapshot' out of the experiment file"
         )
     names = [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
+    # In the middle of a merge git lists a file once for each side.
     return list(dict.fromkeys(names))
 
 
@@ -152,6 +160,7 @@ def measured(folder: Path) -> tuple[list[str], list[str]]:
     """The files that a copy of ``folder`` would hold, and those left out. CheckError if they are
     too much, or unknown."""
     names, left_out = folder_files(folder)
+    # lstat: a link is copied as a link, however large what it leads to.
     sizes = {name: (folder / name).lstat().st_size for name in names}
     total = sum(sizes.values())
     if total > MOST_MEGABYTES * 2**20:
@@ -171,6 +180,7 @@ def take_folder(folder: Path, work: Path) -> str:
     names, left_out = measured(folder)
     contents = {name: content_of(folder, name) for name in names}
     digest = hash_of(contents)
+    # Written last, so a copy with it is whole.
     if not (work / f"{digest}.json").exists():
         draft = work / f".{digest}.{os.getpid()}"
         for name in names:
@@ -190,6 +200,7 @@ def content_of(folder: Path, name: str) -> bytes:
     path = folder / name
     if path.is_symlink():
         return b"-> " + os.fsencode(link_target(folder, path))
+    # A script that is no longer executable fails, so that is another copy.
     return (b"x" if path.stat().st_mode & 0o100 else b"-") + path.read_bytes()
 
 
@@ -216,6 +227,7 @@ def copy_launched(work: Path, digest: str, target: Path) -> None:
     manifest = json.loads((work / f"{digest}.json").read_text())
     changed = []
     for name, sha in manifest["files"].items():
+        # lexists: a link that leads nowhere is there all the same.
         gone = not os.path.lexists(work / digest / name)
         if gone or hashlib.sha256(content_of(work / digest, name)).hexdigest() != sha:
             changed.append(name)

@@ -104,10 +104,12 @@ def git(folder: Path, *arguments: str) -> bytes | None:
         return None
     try:
         done = subprocess.run(
+            # Else `git status` may take the index's lock, and a person's own git command fails.
             ["git", "--no-optional-locks", *arguments],
             cwd=folder,
             capture_output=True,
             timeout=GIT_SECONDS,
+            # git must not wait for a password.
             stdin=subprocess.DEVNULL,
         )
     except (subprocess.TimeoutExpired, FileNotFoundError):
@@ -128,7 +130,9 @@ def git_state(folder: Path) -> tuple[dict[str, Any] | None, str]:
     untracked = [entry[2:] for entry in entries if entry.startswith("? ")]
     commit = None if branch["branch.oid"] == "(initial)" else branch["branch.oid"]
     patch = ""
+    # Untracked files are named, not copied: they may be data sets.
     if commit and any(entry[:2] in ("1 ", "2 ", "u ") for entry in entries):
+        # A person's git settings may run programs of theirs for a diff, or colour it.
         options = ("--no-ext-diff", "--no-textconv", "--no-color")
         patch = git_text(folder, "diff", "HEAD", *options)
     remote = git_text(folder, "config", "--get", "remote.origin.url").strip()
@@ -154,12 +158,14 @@ def cut(patch: str) -> str:
     """A patch of at most PATCH_BYTES, ending with a whole file."""
     if len(patch.encode()) <= PATCH_BYTES:
         return patch
+    # Cut between files, so that `git apply` takes what is left.
     head = patch.encode()[:PATCH_BYTES].decode(errors="ignore")
     return head[: head.rfind("\ndiff --git ") + 1]
 
 
 def launches(run_folder: Path) -> list[dict[str, Any]]:
     """What each launch noted, oldest first; each with its ``folder``."""
+    # By number: as text, 10 comes before 9.
     paths = sorted(
         (run_folder / "provenance").glob("*/launch.json"), key=lambda path: int(path.parent.name)
     )

@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Mapping
 
+# HF_TOKEN, OPENAI_API_KEY, WANDB_APIKEY, GITHUB_PAT; but not TOKENIZERS_PARALLELISM or PATH.
 NAMES = re.compile(
     r"(?:^|_)(?:[A-Z0-9]*TOKENS?|[A-Z0-9]*KEYS?|[A-Z0-9]*SECRETS?|[A-Z0-9]*PASSWORDS?"
     r"|PASSWD|PASSPHRASE|CREDENTIALS?|WEBHOOK|PAT)(?:_|$)",
@@ -21,6 +22,7 @@ NAMES = re.compile(
 SHORTEST = 8
 """A value of fewer letters is in too many texts by chance."""
 KNOWN = re.compile(
+    # Hugging Face, OpenAI; GitHub, GitLab; AWS, Slack; private keys of ssh and TLS.
     r"hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}"
     r"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{20,}"
     r"|AKIA[0-9A-Z]{16}|xox[abprs]-[\w-]{10,}|https://hooks\.slack\.com/services/[\w/]+"
@@ -57,6 +59,7 @@ def secret_values(environment: Mapping[str, str] | None = None) -> dict[str, str
 
 def redacted(text: str, environment: Mapping[str, str] | None = None) -> str:
     """``text`` without secrets; what stands in their place says whose value it was."""
+    # Values first: their names say more than `<secret>`.
     for value, name in secret_values(environment).items():
         text = text.replace(value, f"<{name}>")
     text = KNOWN.sub("<secret>", text)
