@@ -17,7 +17,8 @@ from orchestrator.errors import OrchError
 
 def main() -> None:
     """Run `orch`. A mistake of the user is one line (or one per mistake) and exit code 2."""
-    gc.set_threshold(200_000)  # thousands of records are made at once and none of them is garbage
+    # Thousands of records are made at once and none of them is garbage.
+    gc.set_threshold(200_000)
     try:
         if completion.VARIABLE in os.environ:
             completion.complete(app)
@@ -27,7 +28,9 @@ def main() -> None:
         for line in error.lines:
             print(f"orch: {line}", file=sys.stderr)
         sys.exit(2)
-    except BrokenPipeError:  # the reader of a pipe, such as head, has gone
+    # The reader of a pipe, such as head, has gone. Python writes out what is left at its exit and
+    # would fail once more, so that goes to /dev/null.
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
 

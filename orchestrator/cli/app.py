@@ -78,6 +78,8 @@ COMMANDS = {
 
 SETTINGS: dict[str, Any] = {
     "no_args_is_help": True,
+    # Errors of the user are told in __main__; what else is raised is a mistake of ours, and keeps
+    # Python's own traceback.
     "pretty_exceptions_enable": False,
     "rich_markup_mode": None,
     "context_settings": {"help_option_names": ["-h", "--help"]},
@@ -101,6 +103,7 @@ def load(name: str) -> Any:
     commands such as ``orch data``.
     """
     entry = getattr(importlib.import_module(f"orchestrator.cli.commands.{name}"), name)
+    # typer makes commands for a group only: one with this command alone, which is then taken out.
     alone = typer.Typer(**SETTINGS)
     if isinstance(entry, typer.Typer):
         alone.add_typer(entry, name=name)

@@ -20,9 +20,11 @@ from typing import Any
 
 from orchestrator.errors import OrchError
 
+# The name that click derives from that of the program.
 VARIABLE = "_ORCH_COMPLETE"
 BREAKS = "=:"
 """bash takes these for the end of a word; job names hold them."""
+# Of a line of state.json: {"name": "train/seed=0", "stage": "train", ...
 NAME_AND_STAGE = re.compile(
     r'^\{"name": ?("(?:[^"\\]|\\.)*"), ?"stage": ?("(?:[^"\\]|\\.)*")', re.MULTILINE
 )
@@ -50,6 +52,7 @@ def state_file(run: str | None) -> Path | None:
     """The state file of the run that a command line names, or of the newest one."""
     if run and (Path(run) / "state.json").is_file():
         return Path(run) / "state.json"
+    # From the oldest launch to the newest: the last that fits is kept.
     newest = None
     plans = sorted(runs_root().glob("*/*/plan.json"), key=lambda path: path.stat().st_mtime)
     for plan in plans:
@@ -155,6 +158,7 @@ def rejoined(words: list[str], place: int) -> tuple[list[str], int, int]:
 def complete(app: Callable[[], object]) -> None:
     """Answer the shell; for bash, whose words end at ``=`` and ``:``, with what comes after the
     last of these."""
+    # Only bash ends words at = and :.
     if os.environ[VARIABLE] != "complete_bash":
         app()
         return
@@ -165,6 +169,7 @@ def complete(app: Callable[[], object]) -> None:
     os.environ["COMP_WORDS"] = "\n".join(words)
     os.environ["COMP_CWORD"] = str(place)
     answer = io.StringIO()
+    # click ends the process once it has answered, but the answer is still to be cut.
     with contextlib.redirect_stdout(answer), contextlib.suppress(SystemExit):
         app()
     for line in answer.getvalue().splitlines():

@@ -35,6 +35,8 @@ def problems(
 
 def submitted_and_done(run: Run, records: Sequence[Record]) -> str:
     """One line on a launch: how many jobs were submitted and how many were done before."""
+    # A state of source "orch" is not of the scheduler: this pass has submitted it, and nobody has
+    # asked since.
     submitted = sum(record.source == "orch" and record.state == "PENDING" for record in records)
     done = sum(record.state == "COMPLETED" for record in records)
     return (

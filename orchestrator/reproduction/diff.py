@@ -48,6 +48,7 @@ class Difference:
 
 def flat(value: Any, prefix: str = "") -> dict[str, Any]:
     """Nested mappings as dotted keys."""
+    # An empty mapping is a value: it differs from a key that is not there.
     if not isinstance(value, Mapping) or not value:
         return {prefix: value}
     leaves: dict[str, Any] = {}
@@ -152,6 +153,7 @@ def of_git(last_a: dict[str, Any], last_b: dict[str, Any]) -> Iterator[Differenc
 def of_kept_code(a: Run, b: Run, code_a: str, code_b: str) -> Iterator[Difference]:
     """Files that differ between two copies of the code; only that they differ if they lie in
     different folders of runs."""
+    # runs/<experiment>/<run>: the copies of the code lie beside the experiments.
     root = a.folder.parent.parent
     if b.folder.parent.parent != root:
         yield Difference("code", "engines", "code", code_a, code_b)
@@ -163,6 +165,7 @@ def of_kept_code(a: Run, b: Run, code_a: str, code_b: str) -> Iterator[Differenc
 
 def lines_between(before: Path, after: Path) -> tuple[int, int]:
     """How many lines are gone and how many have come."""
+    # n=0: no lines of context, so that only those that differ begin with a sign.
     difference = list(difflib.unified_diff(lines_of(before), lines_of(after), n=0))
     # Two lines of headings with the names of the files come first.
     signs = [line[0] for line in difference[2:]]
@@ -189,6 +192,7 @@ def of_environment(a: Run, b: Run) -> Iterator[Difference]:
     for place, (noted_a, noted_b) in places.items():
         for difference in unequal(noted_a, noted_b):
             text = json.dumps(difference)
+            # ``flat`` makes one empty key of an environment that nobody noted.
             if text not in listed and difference[0] != "":
                 listed.add(text)
                 yield Difference("environment", place, *difference)
@@ -268,6 +272,7 @@ def render(a: Run, b: Run, found: list[Difference]) -> Group:
     results = [difference for difference in found if difference.what == "results"]
     others = [difference for difference in found if difference.what != "results"]
     before = ""
+    # Results come last and are cut, because there may be thousands.
     for difference in [*others, *results[:SHOWN_ROWS]]:
         table.add_row(
             Text("" if difference.what == before else difference.what, style="bold"),

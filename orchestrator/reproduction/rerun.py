@@ -51,6 +51,7 @@ def recorded(run: Run) -> tuple[Path, dict[str, Any]]:
         )
     newest = complete[-1]
     path = Path(newest["folder"]) / "experiment.yaml"
+    # Stands in place of what looked like a key when the file was kept.
     if "<secret>" in path.read_text():
         raise RunError(
             f"{path}: a secret was taken out of it: launch {run.plan.source} instead, and "
@@ -73,6 +74,8 @@ def launched_plan(
     answer = ask_launched_code(
         run,
         {
+            # Without --set the recorded plan is checked as it is; with it the description is read
+            # anew.
             "plan": None if overrides else plan.to_json(),
             "path": str(path),
             "preset": launch["preset"],
@@ -113,6 +116,7 @@ def ask_launched_code(run: Run, request: dict[str, Any]) -> dict[str, Any]:
             text=True,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, places))},
         )
+    # As ``main`` ends when the description is wrong: one mistake a line.
     if done.returncode == 2:
         raise CheckError(*done.stderr.splitlines())
     if done.returncode:
@@ -164,11 +168,13 @@ def rerun(
         if launched:
             plan, problems = launched_plan(run, overrides, profile, root)
         else:
+            # The launch's own --set come first, so that those of now have the last word.
             path, launch = recorded(run)
             plan = make_plan(path, launch["preset"], [*launch["overrides"], *overrides])
             problems = check(plan, profile, runs=root)
         if problems:
             raise CheckError(*problems, "nothing was submitted")
+        # Only now, when nothing is wrong, is there a folder.
         folder, suffix = new_folder(root, plan)
         kept_code = copy_code(run, folder) if launched else None
         made = create_run(plan, profile, root, tell, suffix, kept_code)
@@ -197,7 +203,8 @@ def copy_code(run: Run, folder: Path) -> dict[str, Any]:
     """Copy the files that the run's commands were launched with, if it kept some, and return what
     was noted of that launch. RunError if the code is gone."""
     launch = launches(run.folder)[-1]
-    code_of(run.folder)  # refuses if it is gone
+    # RunError if the copy of the engines is gone.
+    code_of(run.folder)
     if launch["work"]:
         copy_launched(run.folder / "work", launch["work"], folder / "work")
     return launch

@@ -44,6 +44,8 @@ class Training:
 
 def stamp(folder: Path) -> str:
     """Sizes and times of the weight files."""
+    # Hashing gigabytes of weights at every call would be slow; these tell whether they may be
+    # others.
     files = []
     for path in sorted(folder.glob("*.safetensors")):
         files.append([path.name, path.stat().st_size, path.stat().st_mtime_ns])
@@ -53,7 +55,8 @@ def stamp(folder: Path) -> str:
 def on_disk(training: Training, tell: Tell) -> list[Located]:
     """The complete checkpoints of a training, and the model it began with."""
     located, problems = listed(training.out)
-    if not training.config:  # what is not complete in a training of ours is being written
+    # What is not complete in a training of ours is being written.
+    if not training.config:
         for line in problems:
             tell(line)
     start = start_of(training)
@@ -68,7 +71,8 @@ def listed(folder: Path) -> tuple[list[Located], list[str]]:
         except FileNotFoundError:
             if left == 0:
                 raise
-    raise AssertionError  # the loop has returned or raised
+    # Not reached: the loop has returned or raised.
+    raise AssertionError
 
 
 def note_new(evolution: Evolution, training: Training, tell: Tell) -> dict[str, Located]:
@@ -121,7 +125,8 @@ def start_of(training: Training) -> Located | None:
         try:
             found = named(Path(model["folder"]), model["checkpoint"])
         except ConfigError:
-            return None  # the job that makes it is not done
+            # The job that makes it is not done.
+            return None
         return Located(START, 0, 0, found.model, found.manifest.format, found.manifest)
     if not isinstance(model, str):
         return None
@@ -143,6 +148,7 @@ def pruned(evolution: Evolution, training: Training, here: dict[str, Located]) -
     every = training.config.get("checkpoint_every_epochs")
     if not every or not epochs:
         return lines
+    # A checkpoint every 2 epochs, and the newest known one of epoch 8: 2, 4 and 6 were made.
     missed = sorted(set(range(every, max(epochs), every)) - epochs)
     if missed:
         plural = "s" if len(missed) > 1 else ""
@@ -193,11 +199,14 @@ def link_all(
     """
     for part in evolution.parts:
         models = run_folder / part.folder / "models" / "checkpoints"
+        # While there is a hard link the weights take up the disk, even after the training has
+        # deleted its own.
         if (out_folder(run_folder, part.folder) / RESULTS).exists():
             shutil.rmtree(models, ignore_errors=True)
             continue
         models.mkdir(parents=True, exist_ok=True)
         on_disk_now = here.get(part.training, {})
+        # A copy, because ``forget`` takes entries out.
         for name, content in list(part.checkpoints.items()):
             if (models / name / "manifest.json").exists():
                 continue
@@ -206,6 +215,7 @@ def link_all(
             except FileNotFoundError:
                 tell(f"{part.training}: {name} was deleted before it could be linked")
                 evolution.forget(part, name)
+    # A part that lost all of its checkpoints would be a job without anything to score.
     evolution.parts = [part for part in evolution.parts if part.checkpoints]
 
 
@@ -214,13 +224,17 @@ def link_checkpoint(source: Located | None, content: str, target: Path, base: Pa
     FileNotFoundError if it is just deleted."""
     if source is None:
         raise FileNotFoundError(target.name)
+    # Hidden until it is whole: a kill in here leaves nothing that is taken for a checkpoint.
     draft = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(draft, ignore_errors=True)
     (draft / "model").mkdir(parents=True)
     files = {path.name: path for path in source.model.iterdir() if path.is_file()}
     if base is not None:
+        # A file beside the weights wins over the base's file of the same name.
         files = described_by(base) | files
     for name, path in files.items():
+        # Hugging Face's cache consists of symbolic links, and on Linux a hard link to one of them
+        # would keep the link and not the weights.
         link(path.resolve(strict=True), draft / "model" / name)
     # It may have been deleted file by file while the links were made.
     if any(not path.exists() for path in files.values()) or trouble_with(draft / "model"):
@@ -229,6 +243,7 @@ def link_checkpoint(source: Located | None, content: str, target: Path, base: Pa
         name=target.name,
         step=source.step,
         epoch=source.epoch,
+        # With the files of the base, weights alone have become a whole folder too.
         format="huggingface",
         fingerprint=content,
         metrics={},
@@ -242,6 +257,7 @@ def described_by(base: Path) -> dict[str, Path]:
     """Configuration and tokenizer of a folder: all of its files but the weights."""
     files = {}
     for path in base.iterdir():
+        # "model.safetensors", "model-00001-of-00002.safetensors", "model.safetensors.index.json".
         is_weights = path.name.startswith("model") or path.suffix == ".safetensors"
         if path.is_file() and not is_weights:
             files[path.name] = path
@@ -252,6 +268,7 @@ def link(path: Path, target: Path) -> None:
     """A hard link, or where the file systems differ (or do not have them) a symbolic one."""
     try:
         os.link(path, target)
+    # Also an OSError, but here the source is gone: a symbolic link would lead nowhere.
     except FileNotFoundError:
         raise
     except OSError:

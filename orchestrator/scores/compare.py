@@ -95,10 +95,13 @@ def times_of(inputs: Sequence[dict[str, Any]]) -> list[list[Any]]:
 def run_report(folder: Path) -> None:
     """Run the report's program on the config in a folder. RunError with its own last line."""
     config = folder / "config.json"
+    # A process of its own, because a report imports packages that a login node may lack. -P: what
+    # lies in the current folder is not imported in place of the engines.
     command = [sys.executable, "-P", "-m", "engines.analysis", str(config), "--out", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 0:
         return
+    # The last line is the error; warnings of libraries may stand before it.
     lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
     reason = lines[-1].removeprefix("engines.analysis: ").replace(f"{config}: ", "")
     if "ModuleNotFoundError" in lines[-1]:
@@ -125,6 +128,7 @@ COLUMNS = {
 }
 """What a condition may ask for -> column of ``table.csv``; accuracy and score mean the
 treatment's."""
+# "0.5", "-0.02", ".5", "1e-3".
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 CONDITION = re.compile(rf"\s*(?:(domain|task)=(\S+)\s+)?(\w+)\s*(<=|>=|<|>)\s*({NUMBER})\s*")
 """Axis, its value, what is asked for, operator, number."""
@@ -172,6 +176,7 @@ def holds(asked: Condition, folder: Path) -> str:
         lines = list(csv.DictReader(file))
     line = line_of(asked, lines)
     value = line[asked.column]
+    # A number that is None is an empty cell in CSV.
     if value == "":
         return f"{asked.text}: there is no such number: {line['missing'] or 'it was not computed'}"
     if OPERATORS[asked.compare](float(value), asked.bound):

@@ -35,10 +35,12 @@ def assign(
     """Take the wanted checkpoints of a training into the report, and put those that nobody scores
     yet into new jobs of at most ``per_job``; None: one job."""
     unscored: dict[str, SeenCheckpoint] = {}
-    for one in reversed(wanted):  # of the same weights the earliest checkpoint is scored
+    # Reversed, because the last one stays: of the same weights the earliest checkpoint is scored.
+    for one in reversed(wanted):
         if one.fingerprint not in evolution.scored:
             unscored[one.fingerprint] = one
     left = sorted(unscored.values(), key=lambda one: (one.step, one.checkpoint))
+    # At least 1, also of nothing: range() refuses steps of 0.
     size = per_job or max(1, len(left))
     parts = []
     for first in range(0, len(left), size):
@@ -59,7 +61,8 @@ def add_part(
     name = job_name("evaluate", point)
     folders = {part.folder for part in evolution.parts}
     folder = f"jobs/{folder_names([name])[name]}"
-    if folder in folders:  # two trainings with the same axes
+    # Two trainings with the same axes.
+    if folder in folders:
         folder = f"{folder}-{len(folders)}"
     part = EvaluationPart(
         name=name,
@@ -70,6 +73,7 @@ def add_part(
     )
     evolution.parts.append(part)
     for one in checkpoints:
+        # "{run}" is replaced by the run folder when the place is used, so the folder may be moved.
         evolution.scored[one.fingerprint] = ScoreLocation(
             folder=f"{RUN}/{folder}/{OUT}", checkpoint=one.checkpoint, job=name
         )
@@ -101,8 +105,10 @@ def new_report(
     """A report on all taken checkpoints, if there is none yet; it follows the evaluations that it
     needs."""
     count = len(evolution.taken)
+    # Checkpoints are added at the end: as many as an earlier report shows means that none is new.
     if count == 0 or any(report.count == count for report in evolution.reports):
         return None
+    # None is among them where the followed run scored a checkpoint itself; nothing waits for that.
     needed = {evolution.scored[one.fingerprint].job for one in evolution.shown()}
     report = ReportJob(
         count=count,

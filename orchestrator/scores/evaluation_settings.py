@@ -47,6 +47,7 @@ def settings(request: Request) -> Settings:
     mistakes = Mistakes()
     own = None
     if request.source is not None:
+        # Of several evaluations in the run, the first one's settings count.
         own = next(iter(evaluations(request.source)), None)
     described = stages_node(own, config_node(request, own, mistakes))
     stages = {}
@@ -78,6 +79,7 @@ def config_node(request: Request, own: Job | None, mistakes: Mistakes) -> Node:
             "a YAML file with the config of engine 'evaluation' (data, max_response_tokens, ...)"
         )
     own_config = {} if own is None else own.config
+    # Each part of the evolution fills in the models that it scores.
     values = {key: value for key, value in own_config.items() if key != "models"}
     node = wrap(values, "the run's evaluation")
     if request.config_file is not None:

@@ -112,8 +112,10 @@ class Evolution(BaseModel):
 
     def forget(self, part: EvaluationPart, checkpoint: str) -> None:
         """Take a checkpoint out again that was deleted before its weights could be linked."""
+        # The part is frozen, which protects its fields and not what is in its dictionary.
         fingerprint = part.checkpoints.pop(checkpoint)
         del self.scored[fingerprint]
+        # The same weights may be known by several names; none of them has a score to show now.
         same = {
             (one.training, one.checkpoint) for one in self.known if one.fingerprint == fingerprint
         }

@@ -55,7 +55,8 @@ def evolve(request: Request, tell: Tell) -> tuple[Run, list[Record]]:
     source = request.source
     # Relative paths in the run's settings begin where it was launched.
     with contextlib.chdir(source.cwd) if source is not None else contextlib.nullcontext():
-        trainings(request)  # what is wrong with them is told before a folder is made
+        # What is wrong with them is told before a folder is made.
+        trainings(request)
         made = settings(request)
         profile = request.profile
         if profile is None:
@@ -66,6 +67,8 @@ def evolve(request: Request, tell: Tell) -> tuple[Run, list[Record]]:
             extend_plan(run, request, made, evolution, profile, tell)
             if source is not None:
                 hand_over(run, evolution, source)
+    # Opened anew, because the plan on disk has more jobs now. ``launch`` takes the run's lock
+    # itself: POSIX locks do not nest, closing the file once gives the lock up.
     run = open_run(run.folder)
     return run, launch(run, tell)
 
@@ -88,6 +91,7 @@ def empty_plan(request: Request, made: Settings) -> Plan:
         source=Path(__file__),
         jobs=(),
         notify=source.plan.notify if source else {},
+        # Only settings that decide a score: with another time limit it is the same evolution.
         identity=digest([follows, decisive(made.config)]),
     )
 
@@ -112,12 +116,15 @@ def grow(run: Run, request: Request, made: Settings, tell: Tell) -> Evolution:
     selector = selector_of(request.checkpoints)
     followed = trainings(request)
     source = None if request.source is None else str(request.source.folder)
+    # 1. What earlier calls knew, and what the followed run has scored itself.
     evolution = read_evolution(run.folder) or Evolution(
         source=source, folders=[str(path) for path in request.folders]
     )
     if request.source is not None:
         adopt(evolution, request.source, made.config, tell)
+    # 2. What is on disk now.
     here = {training.name: note_new(evolution, training, tell) for training in followed}
+    # 3. Choose among all that is known, and give what nobody has scored to new jobs.
     gone: list[str] = []
     for training in followed:
         chosen = choose(evolution.of(training.name), selector, training.over)
@@ -127,6 +134,8 @@ def grow(run: Run, request: Request, made: Settings, tell: Tell) -> Evolution:
     evolution.pruned = gone
     for line in gone:
         tell(line)
+    # 4. Link before reporting: what was deleted in between is forgotten here, and no report may
+    # count on it.
     link_all(run.folder, evolution, here, request.base, tell)
     sources = [
         {"job": one.name, "stage": "train", "axes": one.axes, "folder": str(one.out)}
@@ -191,6 +200,8 @@ def adopt(evolution: Evolution, run: Run, config: dict[str, Any], tell: Tell) ->
             continue
         names = []
         for entry in facts["checkpoints"]:
+            # None where the evaluation was given a model's folder instead of a training's
+            # checkpoints.
             fingerprint = entry.get("fingerprint")
             if fingerprint and fingerprint not in evolution.scored:
                 evolution.scored[fingerprint] = ScoreLocation(
@@ -238,6 +249,7 @@ def extend_plan(
         raise CheckError(*trouble, "nothing was submitted")
     note(run.folder, plan, Path.cwd(), "evolve", tell)
     plan = plan.below(run.folder)
+    # Before the plan: a job that plan.json names has its files.
     write_jobs(run.folder, plan)
     held = read_plan(run.folder)
     write_plan(run.folder, structs.replace(held, plan=plan, profile=asdict(profile)))
@@ -250,6 +262,8 @@ def reusable(request: Request, run: Run) -> list[str]:
     if source is None:
         return []
     folders = [source.out_folder(job) for job in evaluations(source)]
+    # Evolutions of the same run with other settings have the same name, but for the hash at its
+    # end.
     folders += sorted(run.folder.parent.glob(f"{source.folder.name}-*/jobs/evaluate*/{OUT}"))
     found = []
     for out in folders:
@@ -263,6 +277,8 @@ def hand_over(run: Run, evolution: Evolution, source: Run) -> None:
     result: their identity stays."""
     made = [str(out_folder(run.folder, part.folder)) for part in evolution.parts]
     for job in evaluations(source):
+        # The node reads this file when the job starts, so a job that is still in the queue is in
+        # time.
         path = source.job_folder(job) / "config.json"
         if not path.is_file() or (source.out_folder(job) / RESULTS).exists():
             continue

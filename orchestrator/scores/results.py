@@ -63,6 +63,7 @@ def gather(
 
 def tidy(row: Row, axes: Axes, path: Path, job: str, stage: str) -> Tidy:
     """One row with its job; the ends of an interval become columns of their own."""
+    # Where the job and the row have an axis of the same name, the row's counts.
     own = {name: value for name, value in row.axes.items() if name not in BOUNDS}
     low, high = (bound(row, name) for name in BOUNDS)
     return Tidy(row.model_copy(update={"axes": {**axes, **own}}), str(path), low, high, job, stage)
@@ -132,6 +133,7 @@ def render_results(lines: Sequence[Tidy], width: int | None) -> Table:
 
 def same_in_all(rows: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> dict[str, Any]:
     """The axes that have one value in all rows, if there are several."""
+    # In a single row everything is the same in all rows; it keeps its columns.
     if len(rows) < 2:
         return {}
     first = rows[0]

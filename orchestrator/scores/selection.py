@@ -68,11 +68,14 @@ def best(made: Sequence[SeenCheckpoint]) -> list[SeenCheckpoint]:
                 "name last, all or epochs"
             )
         return []
+    # A metric of which neither direction is known is ranked as if higher were better.
     higher = METRICS[str(ranked[0][1])].higher_is_better is not False
 
     def rank(entry: tuple[SeenCheckpoint, str | None]) -> tuple[float, int]:
         one, metric = entry
         value = one.metrics[str(metric)]
+        # For ``min``: the best value is the smallest first number, and of equals the earliest step
+        # wins.
         return (-value if higher else value), one.step
 
     return [min(ranked, key=rank)[0]]

@@ -70,6 +70,7 @@ def resolve(spec: str) -> Side:
     else:
         run_name, _, job = place.partition(":")
         found = of_run(find_run(run_name or None), job)
+    # All checkpoints of one training are one group, of which one checkpoint is picked.
     by_axes: dict[tuple[Any, ...], list[Candidate]] = {}
     for one in found:
         axes = tuple(sorted(one.axes.items()))
@@ -102,6 +103,7 @@ def of_run(run: Run, job: str) -> list[Candidate]:
     evolution = read_evolution(run.folder)
     if evolution is not None:
         scored = of_evolution(run, evolution)
+        # An evolution's candidates are known by their training; any part of its name will do.
         found = [one for one in scored if job in one.job]
         known = sorted({one.job for one in scored})
     else:
@@ -142,6 +144,7 @@ def of_evaluation(job: str, axes: Point, out: Path) -> list[Candidate]:
         folder = Path(models["folder"])
         first = ranked_first(folder)
         if folder.is_dir():
+            # jobs/train.arm-a/out -> train.arm-a
             training = (folder.parent.name, folder)
     return [
         Candidate(

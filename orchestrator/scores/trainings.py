@@ -68,7 +68,10 @@ def trainings(request: Request) -> list[Training]:
     for folder in request.folders:
         if not folder.is_dir():
             raise RunError(f"--folder {folder}: no such folder")
+        # Another program does not say whether it goes on, so what is there counts as all of it.
         found.append(Training(str(folder), {"folder": folder.name}, folder, {}, over=True))
+    # Curves and jobs are told apart by axes. Where two trainings have the same ones, such as of two
+    # stages, the training's name is added.
     points = [tuple(sorted(one.axes.items())) for one in found]
     counts = Counter(points)
     distinct = []

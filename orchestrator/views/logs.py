@@ -39,6 +39,7 @@ def print_log(run: Run, name: str, follow: bool) -> None:
     records, _ = refresh(run)
     record = one_job(run, name, records)
     path = run.log(record)
+    # With --follow an active job is waited for: its log appears when it starts.
     if not path.exists() and not (follow and record.state in ACTIVE):
         reason = f": {record.reason}" if record.reason else ""
         raise RunError(f"{record.name} is {record.state} and has no log yet{reason}")
@@ -46,6 +47,7 @@ def print_log(run: Run, name: str, follow: bool) -> None:
     while True:
         position = copy_from(path, position)
         if not follow or record.state not in ACTIVE:
+            # Once more, for what was written while the first part was printed.
             copy_from(path, position)
             return
         time.sleep(1.0)
@@ -56,6 +58,8 @@ def copy_from(path: Path, position: int) -> int:
     """Print what a file holds after ``position``; returns the new end."""
     if not path.exists():
         return position
+    # As bytes: a position in bytes can be sought, and a character that is half written cannot stop
+    # the decoding.
     with path.open("rb") as file:
         file.seek(position)
         sys.stdout.write(file.read().decode(errors="replace"))
@@ -69,6 +73,8 @@ def runs_table(root: Path) -> Table:
     for name in ("run", "cluster", "launched", "jobs"):
         table.add_column(name, overflow="fold")
     for folder in all_runs(root):
+        # Only state files are read: asking a scheduler about every run that ever was would take
+        # many calls.
         run = open_run(folder)
         counts = Counter(str(record.state) for record in run.load())
         table.add_row(

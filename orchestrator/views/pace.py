@@ -43,6 +43,7 @@ SILENT_SECONDS = 1800.0
 called stalled, too."""
 WARNING_SECONDS = 120.0
 """A job is asked to stop this long before its time limit."""
+# A control sequence of terminals, such as "\x1b[32m", which makes text green.
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 LINE_CHARACTERS = 120
 
@@ -86,13 +87,15 @@ def last_progress(out: Path) -> list[dict[str, Any]]:
     except FileNotFoundError:
         return []
     if start:
-        del lines[0]  # read from somewhere in its middle
+        # The reading began somewhere in the middle of this line.
+        del lines[0]
     found = []
     for line in lines:
         try:
             found.append(json.loads(line))
         except ValueError:
-            break  # torn by a kill, or being written at this moment
+            # Torn by a kill, or being written at this moment.
+            break
     return found
 
 
@@ -117,7 +120,9 @@ def pace(
         phase=last["phase"],
         metrics={name: last["metrics"][name] for name in shown},
     )
+    # After a requeue the last line is from the start before: silence counts from the present start.
     newest = max(last["time"], began)
+    # The pace before it stalled says nothing about when it will end.
     if is_stalled(lines, began, now - newest):
         return replace(found, stalled_seconds=now - newest)
     step_seconds = seconds_per_step(lines, began)
@@ -140,8 +145,10 @@ def is_stalled(lines: Sequence[dict[str, Any]], began: float, silent: float) -> 
     gaps: list[float] = [
         after["time"] - before["time"] for before, after in of_one_start(lines, began)
     ]
+    # A single line does not tell how long a step usually takes.
     if not gaps:
         return False
+    # The median, so that a validation or a checkpoint among the steps does not make them look slow.
     usual = STALLED_STEPS * statistics.median(gaps)
     return silent > max(usual, STALLED_LONGEST * max(gaps), STALLED_SECONDS)
 
@@ -169,6 +176,7 @@ def of_one_start(
     """Each line with the next one, but for the pair that the present start lies between."""
     pairs = []
     for before, after in itertools.pairwise(lines):
+        # In between the job was in the queue.
         if not before["time"] < began <= after["time"]:
             pairs.append((before, after))
     return pairs
@@ -177,6 +185,8 @@ def of_one_start(
 def seconds_per_step(lines: Sequence[dict[str, Any]], began: float) -> float | None:
     """Mean time of a step in the phase of the last line, without the time between two starts."""
     phase = [line for line in lines if line["phase"] == lines[-1]["phase"]]
+    # A mean and not the median: validations between the steps take time that the end has to wait
+    # for.
     steps, seconds = 0, 0.0
     for before, after in of_one_start(phase, began):
         if after["step"] > before["step"]:
@@ -192,6 +202,8 @@ def requeues(left: float, until_limit: float, limit: float, start_up: float) -> 
     over = left - (until_limit - warning)
     if over <= 0:
         return 0
+    # This start has what is left of its limit. Every later one loses its start-up and the warning
+    # again, and as both are bounded, a quarter of the limit is always left to divide by.
     usable = limit - warning - min(start_up, limit / 4)
     return max(0, math.ceil(over / usable))
 
@@ -202,10 +214,12 @@ def last_line(log: Path) -> str | None:
     for line in reversed(tail(log)):
         plain = ESCAPE.sub("", line.decode(errors="replace"))
         text = "".join(character for character in plain if character.isprintable()).strip()
+        # Lines that begin so are of the node's program, not of the command.
         if text and not text.startswith("orch: "):
             from orchestrator.runs.provenance.redaction import redacted
 
-            text = redacted(text)  # before it is cut: nobody would know half a secret for one
+            # Before it is cut: half a secret would not be recognized as one.
+            text = redacted(text)
             return text if len(text) <= LINE_CHARACTERS else f"{text[: LINE_CHARACTERS - 3]}..."
     return None
 
@@ -214,5 +228,6 @@ def silent_since(log: Path, started: float | None, now: float) -> float | None:
     """How long an engine without progress has been silent, if that is too long; seconds."""
     if started is None or not log.exists():
         return None
+    # The log of a requeued attempt may still have the time of its earlier start.
     silent = now - max(started, log.stat().st_mtime)
     return silent if silent > SILENT_SECONDS else None

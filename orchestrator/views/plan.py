@@ -38,6 +38,7 @@ def render_plan(plan: Plan) -> Table:
         if len(runs) > RUNS_LETTERS:
             runs = f"{runs[: RUNS_LETTERS - 3]}..."
         waits = []
+        # A gated job without parents would have a "-" for "nothing" beside its gate.
         if job.waits_for or job.stage not in plan.gates:
             waits.append(waits_for(job.waits_for, stages, sizes))
         for condition in plan.gates.get(job.stage, ()):
@@ -62,11 +63,13 @@ def hours_text(plan: Plan) -> str:
 
 def estimates(plan: Plan) -> Iterator[str]:
     """What the engines say that a job of a stage takes, for the first job of each stage."""
+    # In a dictionary the last value of a key wins: reversed, that is the stage's first job.
     first_jobs = {job.stage: job for job in reversed(plan.jobs)}
     for job in first_jobs.values():
         known = estimates_of(job.engine) if job.engine else None
         if known is None or job.engine is None:
             continue
+        # The plan holds plain JSON; the estimate works on the engine's checked config.
         config = config_class(job.engine).model_validate(job.config)
         found = known.estimate(config, job.resources.gpus, job.resources.minutes)
         if found:

@@ -55,6 +55,7 @@ def progress_of(run: Run, record: Record, now: float) -> Pace:
     if record.state not in (JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED):
         return Pace()
     job = run.by_name[record.name]
+    # A retry may have raised the time limit above that of the plan.
     limit_seconds = 60 * (record.minutes or job.resources.minutes)
     lines = last_progress(run.out_folder(record))
     found = pace(lines, record.started, limit_seconds, now)
@@ -81,6 +82,7 @@ def stalled_jobs(run: Run, records: Sequence[Record], now: float) -> set[str]:
         path = f"{run.folder}/{record.folder}/{OUT}/progress.jsonl"
         try:
             written = os.stat(path).st_mtime  # noqa: PTH116
+        # A job without progress has been silent since it started.
         except FileNotFoundError:
             written = record.started or now
         if now - written <= STALLED_SECONDS:
@@ -207,6 +209,7 @@ def over_limit_text(values: dict[str, Any]) -> str:
             # A job is warned before its limit: one that needs hardly less does not fit either.
             needs += f" less {clock(min(WARNING_SECONDS, limit / 2))} to save"
         needs += ": "
+    # An engine saves at the warning and asks to be requeued. Whether a command does is not known.
     if values["engine"] is None:
         return f"{needs}its time limit comes first"
     times = values["requeues_expected"]
@@ -232,6 +235,7 @@ def header(
         spent += f", {gpu_hours:.2f} GPU-hours"
     text.append(spent)
     if trouble:
+        # What has failed stays failed, so the age of that fact does not matter.
         seen = [record.seen for record in records if record.seen and record.state not in FAILED]
         age = clock(now - min(seen, default=now))
         text.append(
@@ -244,6 +248,7 @@ def gpu_hours_so_far(run: Run, records: Sequence[Record], seconds: Mapping[str, 
     """GPU-hours of the newest starts, which took so many seconds: what the records alone say.
     `orch costs` reads every start of every job."""
     allocations = {record.name: record.allocation or record.name for record in records}
+    # The members of a pack have one allocation and share its GPUs; a job alone has one of its own.
     sharing = Counter(allocations[name] for name in seconds)
     gpu_seconds = 0.0
     for name, lasted in seconds.items():
@@ -288,6 +293,8 @@ def table_cells(run: Run, alike: Sequence[Record], now: float) -> dict[str, Text
     if len(alike) > 1:
         name = f"{len(alike)} jobs, {first.name} to {alike[-1].name}"
         job_id = lasted = ""
+        # Steps and times differ from job to job, but the reason is the same for all (see
+        # ``folded``).
         words = values["reason"]
     again = []
     if first.attempt > 1:
@@ -315,6 +322,7 @@ def folded(
         return [[record] for record in records]
     lines: dict[object, list[Record]] = {}
     for record in records:
+        # All that a line shows, but for progress and times: jobs that share a line look alike.
         shown = (
             record.stage,
             record.state,

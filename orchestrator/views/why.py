@@ -82,7 +82,9 @@ def decided_lines(record: Record) -> list[str]:
 def pace_lines(values: dict[str, Any]) -> list[str]:
     """How far it is or when it starts; that it is stalled, and what to do then."""
     now = time.time()
+    # An estimate of Slurm's that has passed by is not worth a line.
     known = values["phase"] is not None or (values["expected_start"] or 0.0) > now
+    # Without its reason, which the first line has said.
     lines = [f"progress: {progress_text({**values, 'reason': ''}, now)}"] if known else []
     if values["stalled_seconds"] is not None:
         lines += [
@@ -110,6 +112,8 @@ def parent_lines(run: Run, record: Record, by_name: Mapping[str, Record]) -> lis
     """The jobs before it that are not done, those first that it cannot do without; of many the
     first ones."""
     job = run.by_name[record.name]
+    # A job that waits for another without requiring it can do without its results, or that one is
+    # the canary of its stage.
     before = [*job.requires, *(name for name in job.waits_for if name not in job.requires)]
     unfinished = [name for name in before if by_name[name].state is not JobState.COMPLETED]
     lines = []

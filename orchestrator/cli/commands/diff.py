@@ -12,6 +12,7 @@ from orchestrator.runs.lookup import find_run
 def diff(a: RecordedRun, b: RecordedRun, as_json: AsJson = False) -> None:
     """Show what differs between two runs: jobs, configs, resources, cluster, code, packages,
     results."""
+    # Late, because the shell imports this module for every TAB after the command's name.
     from orchestrator.reproduction.diff import differences, render
 
     run_a, run_b = find_run(a), find_run(b)

@@ -38,11 +38,13 @@ def init(
         )
     packaged = importlib.resources.files("jobs")
     text = (packaged / "templates" / f"{template.value}.yaml").read_text(encoding="utf-8")
+    # An editor finds the schema of the installed package from anywhere by its absolute path.
     schema = Path(str(packaged / "experiment.schema.json")).resolve()
     text = text.replace("../experiment.schema.json", str(schema)).replace("NAME", name)
     path = Path("jobs") / f"{name}.yaml"
     path.parent.mkdir(exist_ok=True)
     try:
+        # "x" fails if the file is there, also if it was made a moment ago.
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as error:

@@ -71,6 +71,8 @@ def print_scripts(plan: Plan, profile: Profile) -> None:
     """Every script as a launch would submit it, an array's once, with the ids of earlier jobs as
     names."""
     with tempfile.TemporaryDirectory() as folder:
+        # Scripts hold paths of a run folder: they are made in a folder that goes away, and its name
+        # is replaced by where the run would lie.
         run = create_run(plan, profile, Path(folder))
         cluster = cluster_of(run)
         by_name = {record.name: record for record in run.load()}

@@ -36,6 +36,7 @@ def results(
 ) -> None:
     """Print or export every result of a run as tidy rows: job, axes, metric, value, n, spread; a
     missing one with its reason."""
+    # Late, because the shell imports this module for every TAB after the command's name.
     from engines.contract.tidy import records
     from orchestrator.scores.results import gather, write_table
 

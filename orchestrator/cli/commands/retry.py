@@ -15,6 +15,7 @@ def retry(run: RunName = None, job: Jobs = None) -> None:
     checkpoint."""
     found = find_run(run)
     messages: list[str] = []
+    # A retry runs the present code: this is how a mended error is tried.
     with found.lock():
         note(found.folder, found.plan, Path(found.cwd), "retry", messages.append)
     orchestrator.lifecycle.retry.retry(found, job, messages.append)

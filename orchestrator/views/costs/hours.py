@@ -59,14 +59,19 @@ def wasted_seconds(
         checkpoint_times: when checkpoints were written that are still there.
         later: whether another start came after this one.
     """
+    # A start whose end is unknown counts as no time used, so none of it can be wasted.
     if start.outcome in NOTHING_WASTED or start.ended is None:
         return 0.0
     saved = [time for time in progress_times if start.started <= time <= start.ended]
     if start.outcome == "stopped" and saved:
-        return 0.0  # it saved where it stood when it was asked to stop
+        # It saved where it stood when it was asked to stop. Without a line of progress nothing
+        # shows that it got anywhere, and all of its time counts as wasted.
+        return 0.0
     if not later:
         # Nobody has gone on yet: what a next start would find are the checkpoints.
         saved = [time for time in checkpoint_times if start.started <= time <= start.ended]
+    # Started at 0 s, last saved at 600 s, killed at 900 s: 300 s are wasted. With nothing saved it
+    # is all 900 s.
     return start.ended - max(saved, default=start.started)
 
 
@@ -76,12 +81,18 @@ def read_wasted(run: Run, records: Sequence[Record], starts: Iterable[Start]) ->
     folders = {record.name: run.out_folder(record) for record in records}
     seconds_of: dict[tuple[str, int, int], float] = {}
     for job, own in by_job(starts).items():
+        # Most jobs of a run end well, and their progress need not be read.
         if all(start.outcome in NOTHING_WASTED for start in own):
             continue
         progress_times = [line["time"] for line in read_progress(folders[job])]
+        # The manifest is the last file of a checkpoint, so its time is when the checkpoint was
+        # whole.
         manifests = folders[job].glob("checkpoints/*/manifest.json")
         checkpoint_times = [path.stat().st_mtime for path in manifests]
         for number, start in enumerate(own, start=1):
+            # A start that goes on cuts progress.jsonl back to its checkpoint, so with a later start
+            # the lines that are left are those that were kept. Without one, lines after the newest
+            # checkpoint are still there and may yet be lost.
             later = number < len(own)
             seconds = wasted_seconds(start, progress_times, checkpoint_times, later)
             if seconds:
@@ -100,6 +111,7 @@ def by_job(starts: Iterable[Start]) -> dict[str, list[Start]]:
 def group_of(run: Run, name: str, by: Sequence[str]) -> Group:
     """The stage of a job and its values on the axes that it is grouped by."""
     job = run.by_name[name]
+    # A stage that does not vary on these axes is one group, such as ("prepare", ()).
     return job.stage, tuple((axis, job.axes[axis]) for axis in by if axis in job.axes)
 
 
@@ -139,6 +151,7 @@ def group_cost(
         cpu_hours_asked=hours_asked(run, members, "cpus"),
         cpu_hours_used=hours_used(starts, "cpus"),
         cpu_hours_wasted=hours_wasted(starts, wasted, "cpus"),
+        # Starts that left no file at all, and those that left a claim but no end.
         unknown=known - len(starts) + sum(start.ended is None for start in starts),
     )
 
@@ -150,7 +163,9 @@ def hours_asked(run: Run, members: Iterable[Record], kind: str) -> float:
         if record.state is JobState.SKIPPED:
             continue
         job = run.by_name[record.name]
+        # A retry may have raised the time limit above that of the plan.
         minutes = record.minutes or job.resources.minutes
+        # Four jobs of a pack on one GPU ask for a quarter of it each.
         hours.append(held(job.resources, kind, job.pack - 1) * minutes / 60)
     return sum(hours)
 
@@ -184,11 +199,13 @@ def starts_known(starts: Iterable[Start]) -> int:
     for start in starts:
         attempt = start.job, start.attempt
         newest[attempt] = max(newest.get(attempt, 0), start.restart)
+    # Starts of an attempt are numbered from 0: number 2 as the newest means three starts.
     return sum(restart + 1 for restart in newest.values())
 
 
 def total(parts: Sequence[Cost]) -> Cost:
     """The sum of all groups."""
+    # ``spent`` refuses a run without jobs, so there is a first part.
     sums = {
         key: sum(getattr(part, key) for part in parts)
         for key in asdict(parts[0])

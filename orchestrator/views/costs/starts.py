@@ -48,6 +48,8 @@ class Start:
         """How long it ran, as far as is known."""
         if self.ended is None:
             return 0.0
+        # Start and end may come from clocks of two machines, and the end may then seem the earlier
+        # one.
         return max(0.0, self.ended - self.started)
 
 
@@ -68,6 +70,7 @@ def attempt_starts(run: Run, record: Record, attempt: int, now: float) -> list[S
         restart: ended_start(record, attempt, exit_record, requested)
         for restart, exit_record in exit_records.items()
     }
+    # A claim without the exit record of the same start: it still runs, or its node was lost.
     if claim is not None and claim["restart"] not in starts:
         starts[claim["restart"]] = open_start(run, record, attempt, claim, now)
     return [starts[restart] for restart in sorted(starts)]
@@ -97,6 +100,8 @@ def open_start(
     run: Run, record: Record, attempt: int, claim: Mapping[str, Any], now: float
 ) -> Start:
     """A start that has left no exit record: it runs, or its node was lost."""
+    # The record describes the newest attempt alone. An older one without an exit record must have
+    # died, and nobody knows when.
     how, ended = "died", None
     if attempt == record.attempt:
         how, ended = end_by_state(run, record, now)
@@ -117,6 +122,8 @@ def end_by_state(run: Run, record: Record, now: float) -> tuple[str, float | Non
     """Outcome and end of a job's newest start, by the job's state alone."""
     if record.state in ON_NODE:
         return "running", now
+    # Active, but on no node: it is in the queue again, as after a node failure. When the start
+    # before that ended is not known.
     ended = None if record.state in ACTIVE else record.ended
     if record.state is not JobState.COMPLETED:
         return "died", ended
@@ -134,6 +141,8 @@ def written(results: Path) -> float | None:
 
 def outcome(exit_record: Mapping[str, Any]) -> str:
     """How a start ended, by its exit record."""
+    # Results come first: a start that was asked to stop may have finished all the same. A start
+    # that is requeued exits with CONTINUES too, so that is asked before the exit code.
     if exit_record["results"]:
         return "results"
     if exit_record["requeued"]:

@@ -68,6 +68,7 @@ def cost_row(part: Cost, name: str, kind: str) -> list[str]:
     asked, used, wasted = (
         getattr(part, f"{kind}_hours_{word}") for word in ("asked", "used", "wasted")
     )
+    # Starts whose end is unknown count as no time, so the sums are a lower bound.
     at_least = "≥ " if part.unknown else ""
     return [
         name,
@@ -90,6 +91,7 @@ def use_row(one: Used) -> list[str]:
     if one.cpus_busy is not None:
         cpus = f"{one.cpus_busy:.1f} of {one.cpus}"
     if one.memory_peak_gb is not None:
+        # Processes that ran beside the largest one are not in this number.
         at_least = "≥ " if one.memory_of != "job" else ""
         memory = f"{at_least}{one.memory_peak_gb:.1f} of {one.memory_gb}"
     gpus = "-" if one.gpus else ""

@@ -61,9 +61,13 @@ def from_sacct(text: str) -> dict[str, dict[str, Any]]:
     lines of a job's steps belong to the job; the largest value counts."""
     jobs: dict[str, dict[str, Any]] = {}
     for line in text.splitlines():
+        # "7|01:00.500|", "7.batch|01:00.500|2097152K", "7.extern|00:00|0": memory is measured per
+        # step, so the line of the job itself has none.
         step, cpu, memory = line.split("|")
         job = jobs.setdefault(step.partition(".")[0], {})
         seconds = cpu_seconds(cpu)
+        # No time at all is what sacct says where nothing was measured ("9|00:00:00|"); the node's
+        # own number is better than that.
         if seconds:
             job["cpu_seconds"] = max(job.get("cpu_seconds", 0.0), seconds)
         size = re.fullmatch(r"([\d.]+)([KMGT]?)", memory)
@@ -76,6 +80,7 @@ def from_sacct(text: str) -> dict[str, dict[str, Any]]:
 
 def cpu_seconds(text: str) -> float | None:
     """Slurm's ``[days-][hours:]minutes:seconds`` in seconds; None if it is empty."""
+    # "1-02:03:04", "02:03:04", and of less than an hour "03:04.500".
     match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):([\d.]+)", text)
     if match is None:
         return None
@@ -86,6 +91,8 @@ def cpu_seconds(text: str) -> float | None:
 def ask_sacct(starts: Sequence[Start]) -> dict[str, dict[str, Any]]:
     """What accounting measured of these jobs, by job id; one call. Empty if it cannot be asked: the
     nodes' own measure stays."""
+    # "7_3" -> "7": asked for an array, sacct answers for all of its elements. A pack member that
+    # orch ended before it started has the id "orch", which sacct does not know.
     heads = sorted(
         {start.job_id.partition("_")[0] for start in starts if start.job_id[:1].isdigit()}
     )
@@ -98,6 +105,7 @@ def with_accounting(
 ) -> list[Start]:
     """Starts with what accounting says in place of what the node measured. A job id that was
     started more than once keeps the node's: accounting has one number for all its starts."""
+    # The members of a pack share one id, just as the starts of a requeued job do.
     counts = Counter(start.job_id for start in starts)
     found = []
     for start in starts:
@@ -111,6 +119,7 @@ def used(run: Run, starts: Sequence[Start]) -> list[Used]:
     """One line per stage that had a start of a minute and more."""
     by_stage: dict[str, list[Start]] = {}
     for start in starts:
+        # What a running job uses is not final: its peak may still come.
         if start.seconds >= SHORT_SECONDS and start.outcome != "running":
             by_stage.setdefault(run.by_name[start.job].stage, []).append(start)
     return [of_stage(stage, members) for stage, members in by_stage.items()]
@@ -118,6 +127,7 @@ def used(run: Run, starts: Sequence[Start]) -> list[Used]:
 
 def of_stage(stage: str, starts: Sequence[Start]) -> Used:
     """What the starts of one stage used, with the advice that follows from it."""
+    # A retry may have raised memory or time; the last start stands for the stage.
     requested = starts[-1].resources
     cpus_busy = [
         start.usage["cpu_seconds"] / start.seconds
@@ -126,8 +136,12 @@ def of_stage(stage: str, starts: Sequence[Start]) -> Used:
     ]
     memory = [start.usage["memory_gb"] for start in starts if "memory_gb" in start.usage]
     gpu = [start.usage["gpu_percent"] for start in starts if "gpu_percent" in start.usage]
+    # One start that was measured by its largest process alone makes the peak a lower bound.
     whole = all(start.usage.get("memory_of") == "job" for start in starts)
+    # How long a start lasted that died does not tell how long the work takes.
     completed = [start.seconds for start in starts if start.outcome == "results"]
+    # Every job of the stage has to fit into the request, so CPUs, memory and time are maxima. GPUs
+    # that idle are a matter of all jobs, so theirs is a mean.
     found = Used(
         stage=stage,
         starts=len(starts),
@@ -189,6 +203,7 @@ def time_advice(seen: Used) -> Iterator[str]:
     """A longer time limit, where it was close; a shorter one, where a third of it was enough."""
     key = f"{seen.stage}.resources.minutes"
     took = seen.longest_minutes
+    # 0: no start has completed, so how long the work takes is not known.
     if 0 < took < seen.minutes / 3 and seen.minutes >= SHORTER_MINUTES:
         enough = max(SHORTEST_MINUTES, math.ceil(took * SHORTER_ROOM))
         yield (

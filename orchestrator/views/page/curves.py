@@ -20,6 +20,7 @@ GRID = (0, 0.5, 1)
 """Where the horizontal lines are, from the bottom up."""
 MOST_POINTS = 160
 """Of a curve: there is not room for more."""
+# Okabe and Ito's colours can be told apart with the common kinds of colour blindness.
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8a6d00", "#7f7f7f")
 """Colours of curves after Okabe and Ito."""
 THICK, THIN, DOT = 1.6, 1, 5
@@ -117,6 +118,7 @@ def grid(area: Plot) -> list[str]:
 
 def polyline(area: Plot, points: Sequence[tuple[float, float]], colour: str, width: float) -> str:
     """One curve; a single point is a dot."""
+    # A line from a point to itself, which its round cap makes a dot.
     if len(points) == 1:
         points, width = [*points, *points], DOT
     places = " ".join(f"{area.x(x):.1f} {area.y(y):.1f}" for x, y in points)
@@ -150,6 +152,7 @@ def thinned(
     """At most so many points; of more the means of neighbours."""
     if len(points) <= most:
         return list(points)
+    # Divides the points into ``most`` runs of neighbours, whose lengths differ by one at most.
     edges = [part * len(points) // most for part in range(most + 1)]
     means = []
     for low, high in pairwise(edges):

@@ -66,6 +66,7 @@ class Facts:
 def gather(run: Run, records: Sequence[Record], trouble: str, now: float) -> Facts:
     """Read everything that the page shows. It is for others to read, so secrets that a job has
     printed are taken out of the reasons."""
+    # Thousands of records share few reasons, so each text is searched for secrets once.
     clean = {reason: redacted(reason) for reason in {record.reason for record in records}}
     shown = []
     for record in records:
@@ -94,6 +95,7 @@ def read_curves(run: Run, records: Sequence[Record]) -> dict[tuple[str, str], li
             started.setdefault(record.stage, []).append(record)
     curves: dict[tuple[str, str], list[Curve]] = {}
     for stage, members in started.items():
+        # Rounded up, so that every k-th job makes SAMPLED of them at most.
         every = max(1, -(-len(members) // SAMPLED))
         for record in members[::every]:
             for metric, curve in job_curves(run, record):
@@ -155,13 +157,17 @@ def bars(facts: Facts) -> list[Bar]:
         newest = start.attempt == record.attempt
         state = OUTCOMES[start.outcome]
         if state is JobState.FAILED and newest and record.state in FAILED:
-            state = record.state  # the scheduler may know better how it died
+            # The scheduler may know better how it died, such as TIMEOUT.
+            state = record.state
         drawn.append(
             Bar(
                 job=start.job,
                 stage=record.stage,
+                # The record knows the newest attempt's submission only, and its wait belongs to its
+                # first start.
                 submitted=record.submitted if newest and not start.restart else None,
                 started=start.started,
+                # A start whose end is unknown is drawn as short as a bar can be.
                 ended=start.started if start.ended is None else start.ended,
                 state=state,
                 hint=hint(start, record),
@@ -186,6 +192,8 @@ def death_rows(facts: Facts) -> list[list[str]]:
     groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in facts.records:
         if record.state in FAILED:
+            # Numbers and paths do not tell causes apart: "79.1 GiB" and "79.3 GiB" too much are
+            # one.
             cause = record.stage, str(record.state), alike(record.reason)
             groups.setdefault(cause, []).append(record)
     lines = []
@@ -201,6 +209,7 @@ def death_rows(facts: Facts) -> list[list[str]]:
 def job_rows(facts: Facts) -> list[list[str]]:
     """The table of jobs: name, state, time, host, progress or reason; like jobs of a large run
     share a line."""
+    # Sorting is stable: failed jobs first, and the plan's order within both groups.
     ordered = sorted(facts.records, key=lambda record: record.state not in FAILED)
     lines = []
     for members in folded(ordered, every=False)[:LISTED]:

@@ -89,6 +89,7 @@ def direct_arrows(stages: Sequence[StageBox]) -> list[Arrow]:
     ancestors: dict[str, set[str]] = {}
     for stage in stages:
         parents = (stage.needs | stage.gates) & ancestors.keys()
+        # A transitive reduction: beside a -> b -> c an arrow a -> c would say nothing new.
         further = set().union(*(ancestors[parent] for parent in parents))
         for parent in sorted(parents):
             is_gate = parent in stage.gates
@@ -133,6 +134,7 @@ def box(stage: StageBox, x: int, y: int) -> str:
     ]
     left: float = x + PADDING
     for state, count in sorted(stage.counts.items(), key=lambda item: state_class(item[0])):
+        # The bar is as wide as all jobs of the stage; each state has its share of it.
         width = (BOX_WIDTH - 2 * PADDING) * count / jobs
         parts.append(
             f'<rect class="{state_class(state)}" x="{left:.1f}" '

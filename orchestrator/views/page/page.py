@@ -134,6 +134,7 @@ def curve_section(facts: Facts) -> str:
     for (stage, metric), curves in facts.curves.items():
         caption = f"{stage}: {metric.replace('_', ' ')}"
         if len(curves) < started[stage]:
+            # Of a large stage the curves are of a sample.
             caption += f", {len(curves)} of {started[stage]} jobs"
         drawing = plot(curves, caption)
         figures.append(f"<figure>{drawing}<figcaption>{escape(caption)}</figcaption></figure>")

@@ -169,6 +169,7 @@ def bands(bars: Sequence[Bar], first: float, last: float) -> str:
 
 def band(plot: Plot, stage: str, bars: Sequence[Bar], bottom: int) -> list[str]:
     """The band of one stage: how many jobs ran, above them how many waited, deaths, its name."""
+    # The band shows BINS values, however many jobs there are and however long they ran.
     first, last = plot.x_range
     bin_seconds = (last - first) / BINS
     runs = [(bar.started, bar.ended) for bar in bars]
@@ -176,9 +177,11 @@ def band(plot: Plot, stage: str, bars: Sequence[Bar], bottom: int) -> list[str]:
     running = counts_at(runs, first, bin_seconds)
     waiting = counts_at(waits, first, bin_seconds)
     both = [ran + waited for ran, waited in zip(running, waiting, strict=True)]
+    # 1: a band in which nothing ran or waited has no height to divide by.
     most = max(*both, 1)
     # The area of those that ran covers the lower part of the area of both.
     drawn = [steps("wait faint", both, most, bottom), steps("run", running, most, bottom)]
+    # One mark per bin, however many died in it.
     died = {int((bar.ended - first) / bin_seconds) for bar in bars if bar.state in FAILED}
     for number in sorted(died):
         x = plot.left + (plot.right - plot.left) / BINS * number
@@ -197,12 +200,15 @@ def band(plot: Plot, stage: str, bars: Sequence[Bar], bottom: int) -> list[str]:
 def steps(kind: str, values: Sequence[int], most: int, bottom: int) -> str:
     """The area below one value per bin; ``most`` is as high as the band."""
     width = (WIDTH - RIGHT_MARGIN - NAMES_WIDTH) / BINS
+    # "V60.0h2.92": up or down to the bin's value, then right by its width.
     path = "".join(f"V{bottom - BAND_HEIGHT * value / most:.1f}h{width:.2f}" for value in values)
     return f'<path class="{kind}" d="M{NAMES_WIDTH} {bottom}{path}V{bottom}z"/>'
 
 
 def counts_at(spans: Sequence[tuple[float, float]], first: float, width: float) -> list[int]:
     """How many spans each of BINS moments lies in, which are ``width`` seconds apart."""
+    # One up where a span begins, one down behind its end: the running sum is how many there are.
+    # The work grows with spans plus bins and not with their product.
     change = [0] * (BINS + 1)
     for start, end in spans:
         change[min(BINS, max(0, int((start - first) / width)))] += 1

@@ -115,6 +115,7 @@ class Watch(App[None]):
     def tick(self) -> None:
         """Every second: the log and the age; the scheduler when its time has come."""
         if time.time() - self.polled > pause_of(self.run_shown):
+            # Before the answer is there, so that the next tick does not ask a second time.
             self.polled = time.time()
             self.poll()
         self.show_head()
@@ -125,6 +126,7 @@ class Watch(App[None]):
         """Ask the scheduler, in a thread; nothing if another thread is at it."""
         if not self.one_at_a_time.acquire(blocking=False):
             return
+        # The person may choose another run while this thread waits for the answer.
         run = self.run_shown
         try:
             records, trouble = refresh(run)
@@ -132,6 +134,7 @@ class Watch(App[None]):
             records, trouble = self.records, "; ".join(error.lines)
         finally:
             self.one_at_a_time.release()
+        # textual's widgets may be changed from the thread of the app only.
         self.call_from_thread(self.show_answer, run, records, trouble)
 
     def show_answer(self, run: Run, records: list[Record], trouble: str) -> None:
@@ -145,6 +148,8 @@ class Watch(App[None]):
         now = time.time()
         wanted = chosen(self.records, self.filter)
         self.fit_columns(max((len(one.name) for one in wanted), default=10))
+        # The same jobs in the same order: changing their cells keeps the cursor and the scroll
+        # position.
         if [str(key.value) for key in self.table.rows] == [one.name for one in wanted]:
             for number, one in enumerate(wanted):
                 self.renew(number, cells(self.run_shown, one, now))
@@ -156,6 +161,7 @@ class Watch(App[None]):
     def fit_columns(self, longest: int) -> None:
         """Give the names what they need, but no more than half; the reasons have the rest."""
         room = max(LEAST_ROOM, self.size.width - STATE_WIDTH - TIME_WIDTH - MARGINS)
+        # 4 letters for the attempt, such as " [2]".
         name_width = min(longest + 4, room // 2)
         widths = (name_width, STATE_WIDTH, TIME_WIDTH, room - name_width)
         for column, width in zip(self.table.ordered_columns, widths, strict=True):
@@ -226,6 +232,7 @@ class Watch(App[None]):
 
     def on_resize(self, _event: events.Resize) -> None:
         """The terminal has another size."""
+        # Only after the refresh do the widgets have their new size.
         if self.table.ordered_columns:
             self.call_after_refresh(self.show)
 
@@ -281,6 +288,7 @@ class Watch(App[None]):
         job = self.chosen_job
         if job is None:
             return
+        # Kept here: another job or run may be chosen by the time of the answer.
         run, name = self.run_shown, job.name
 
         def end() -> list[str]:
@@ -321,11 +329,13 @@ class Watch(App[None]):
         """Do it in a thread, say what came of it, and ask the scheduler."""
         severity: Literal["information", "error"] = "information"
         try:
+            # Unlike a poll, which can be left out, this waits until the other thread is done.
             with self.one_at_a_time:
                 lines = act()
         except OrchError as error:
             lines, severity = list(error.lines), "error"
         notice = "\n".join(lines[:NOTICE_LINES])
+        # Messages may hold brackets, which textual would take for markup.
         self.call_from_thread(self.notify, notice, severity=severity, markup=False)
         self.call_from_thread(self.poll)
 

@@ -61,6 +61,7 @@ def watch_run(run: Run) -> int:
 
 def live(run: Run, console: Console, pause: float) -> list[Record]:
     """The table, drawn anew."""
+    # Redrawn when there is an answer, not several times a second by rich.
     with Live(console=console, auto_refresh=False) as view:
         while True:
             records, trouble = refresh(run)

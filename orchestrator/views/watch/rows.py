@@ -63,6 +63,8 @@ def chosen(records: Sequence[Record], wanted: Filter) -> list[Record]:
     fitting = [record for record in records if wanted.fits(record)]
     if len(fitting) <= MOST_LINES:
         return fitting
+    # States that URGENCY does not name are failures: 0, with what runs. Sorting is stable, so jobs
+    # of like urgency stay in plan order.
     fitting.sort(key=lambda record: URGENCY.get(record.state, 0))
     return fitting[:MOST_LINES]
 
@@ -125,6 +127,8 @@ def log_text(lines: Sequence[str], width: int) -> Text:
     as colours, no other control code."""
     cut = []
     for line in lines:
+        # A progress bar overwrites its line, as in "10%\r20%\r30%\r": the last part is what a
+        # terminal shows.
         newest = line.rstrip("\r").rpartition("\r")[2]
         text = Text.from_ansi(newest.expandtabs(), end="")
         text.truncate(max(width, LEAST_WIDTH), overflow="ellipsis")
