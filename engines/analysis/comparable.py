@@ -66,6 +66,7 @@ class Conditions:
 
     def check(self) -> list[str]:
         """What is uneven, in words; ConfigError unless all evaluations sampled and scored alike."""
+        # All against the first: what equals it is equal to one another.
         for job, settings in self.settings[1:]:
             refuse_other_settings(self.settings[0], (job, settings))
         return [*self.unlike_versions(), *self.unlike_steps(), *self.all_remarks()]

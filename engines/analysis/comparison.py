@@ -101,6 +101,7 @@ def compare(arms: Arms, config: Config, missing: list[str]) -> list[Line]:
         lines += domain_lines(domain, of_domain, config)
         pairs += of_domain
         weights += [1 / len(tasks) / len(domains)] * len(tasks)
+    # A mean over fewer domains would be another number under the same name.
     without = [line.name for line in lines if line.missing and not line.task]
     if without or not pairs:
         reason = f"no macro mean: missing domains {', '.join(without) or '(all)'}"
@@ -218,6 +219,8 @@ def pooled(seeds: dict[str, Scores], task: Task) -> dict[str, float]:
     """Mean over samples, then over seeds, of each problem that every seed could score."""
     first = next(iter(seeds.values()))
     means = {}
+    # Samples before seeds, so that a seed counts once, however many samples it has. A seed that
+    # could not score the problem would shift the mean, so the problem is left out then.
     for problem in first[task]:
         samples = [scores[task][problem] for scores in seeds.values()]
         if all(samples):
@@ -258,6 +261,7 @@ def check_items(arms: Arms, word: str = "seed ") -> None:
         for seed, scores in seeds.items():
             problems = {task: set(items) for task, items in scores.items()}
             evaluations.append((f"{arm}, {word}{seed}", problems))
+    # Pairing by problem would otherwise go on with what both have, and say nothing.
     first_name, first = evaluations[0]
     for name, problems in evaluations[1:]:
         for task in sorted(problems.keys() | first.keys()):

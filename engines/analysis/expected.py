@@ -64,11 +64,13 @@ def expect(
         name: {task: pooled(seeds, task) for task in tasks} for name, seeds in specialists.items()
     }
     common = scored_by_all(tasks, [actual, *others.values()])
+    # The problems are halved once, so that all domains and specialists are judged on the same half.
     choosing, reporting = halves(common, config.seed)
     halved = (in_order(choosing), in_order(reporting))
     lines = []
     for domain in sorted({task[0] for task in tasks}):
         members = [task for task in tasks if task[0] == domain]
+        # One half chooses and one reports: each needs a problem.
         if all(len(common[task]) > 1 for task in members):
             lines.append(line_of(domain, members, actual, others, halved, config))
     adjusted = holm([line.p_value for line in lines])

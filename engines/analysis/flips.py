@@ -93,12 +93,14 @@ def find_flips(inputs: Inputs, config: Config) -> Flips:
             domain = pair.baseline["domain"]
             count = flips.counts.setdefault(domain, dict.fromkeys(DIRECTIONS.values(), 0))
             count[pair.direction] += 1
+            # Only samples that changed are kept in memory; the others are counted.
             if pair.direction in candidates:
                 candidates[pair.direction].append(pair)
     if baseline and treatment and not flips.counts:
         inputs.missing.append("flipped examples: the arms share no seed with scored samples")
     for direction, examples in (("gained", flips.gained), ("lost", flips.lost)):
         pairs = candidates[direction]
+        # By lot: candidates are sorted by task, and the first ten would all be of one.
         drawn = random.Random(f"{config.seed} {direction}").sample(pairs, min(SHOWN, len(pairs)))
         for pair in drawn:
             places = (baseline[pair.seed], treatment[pair.seed])

@@ -94,6 +94,7 @@ class Inputs:
 def read_jobs(config: Config) -> Inputs:
     """Read every input; ConfigError if the evaluations cannot be compared."""
     inputs = Inputs()
+    # The order of these keys is that of every table: the baseline comes first.
     for arm in (config.compare.baseline, config.compare.treatment):
         inputs.scores[arm], inputs.behaviour[arm] = {}, {}
     trainings: list[tuple[ResultSource, dict[str, Any]]] = []
@@ -107,6 +108,7 @@ def read_jobs(config: Config) -> Inputs:
             trainings.append((source, document))
         elif arm_of(source, config) in inputs.scores:
             read_evaluation(source, document, config, inputs)
+            # Any one will do: all of them are refused unless they hold the same problems.
             evaluated_data = document["config"].get("data")
     # Only now: what the trainings used is held against the data of the evaluations.
     for source, document in trainings:
@@ -178,6 +180,7 @@ def choose_checkpoint(document: dict[str, Any], wanted: str, job: str) -> dict[s
     evaluated."""
     evaluated: list[dict[str, Any]] = document["facts"].get("checkpoints", [])
     if wanted == "last" and evaluated:
+        # "last" is the one of the highest step, in whatever order they were evaluated.
         return max(evaluated, key=lambda entry: (entry["step"], entry["name"]))
     for entry in evaluated:
         if entry["name"] == wanted:
@@ -224,6 +227,7 @@ def read_scores(
 
 def read_specialists(config: Config, inputs: Inputs) -> None:
     """Add the evaluations of the specialists; they must be comparable with the others."""
+    # Read into inputs of their own, so that no specialist becomes an arm of the comparison.
     specialists = Inputs()
     for source in config.specialists:
         arm = arm_of(source, config)

@@ -96,6 +96,7 @@ def answer(arm: str, given: Answer) -> str:
     body = '<p class="read">the text is not on disk</p>'
     if given.text is not None:
         body = f"<pre>{escape(shortened(given.text, 300, 300))}</pre>"
+    # Nothing new where the scorer took the whole text.
     if given.extracted not in ("", given.text):
         extracted = escape(shortened(given.extracted, 150, 50))
         body += f'<p class="read">read as: <code>{extracted}</code></p>'
@@ -104,6 +105,7 @@ def answer(arm: str, given: Answer) -> str:
 
 def shortened(text: str, start: int, end: int) -> str:
     """The first and last characters of a long text."""
+    # To cut out a few characters saves nothing: the mark in their place is as long.
     if len(text) <= start + end + 20:
         return text
     return f"{text[:start]}\n[... {len(text) - start - end} characters ...]\n{text[-end:]}"

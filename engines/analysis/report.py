@@ -56,6 +56,7 @@ def make_report(config: Config) -> Report:
         report.lines = [Line(MACRO, 0, missing=reason)]
         report.missing.append(reason)
         return report
+    # Before anything is paired: specialists and arms must have been asked the same problems.
     check_items({**report.inputs.specialists, **arms})
     report.lines = compare(arms, config, report.missing)
     baseline, treatment = arms.values()
@@ -76,6 +77,7 @@ def over_seeds(arms: Arms, common: list[str], config: Config) -> Interval | None
     values = []
     for seed in common:
         one_seed = {arm: {seed: seeds[seed]} for arm, seeds in arms.items()}
+        # What is missing was named by the comparison of all seeds, so this list is thrown away.
         macro = compare(one_seed, config, [])[-1]
         if macro.difference is None:
             return None

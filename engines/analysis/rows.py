@@ -124,6 +124,7 @@ def table_csv(report: Report) -> str:
                 domain,
                 line.name if line.task else "",
                 line.n,
+                # A value that is missing stays None, which csv writes as an empty cell.
                 line.baseline and line.baseline.value,
                 line.treatment and line.treatment.value,
                 difference and difference.value,

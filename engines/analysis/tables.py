@@ -91,7 +91,9 @@ def comparison_table(report: Report) -> Table:
 
 def comparison_row(line: Line) -> list[str]:
     """One line of the comparison, without its sources."""
+    # "57 of 60" where some problems have no score in both arms.
     n = str(line.n) if line.n == line.total else f"{line.n} of {line.total}"
+    # A line has all three intervals or a reason why it has none.
     if line.missing or not (line.baseline and line.treatment and line.difference):
         return [line.name, n, "missing", "missing", line.missing, "", ""]
     return [

@@ -50,6 +50,7 @@ def headline(report: Report) -> str:
     macro = report.macro
     if macro.difference is None or macro.p_value is None:
         return f"No answer: {macro.missing}."
+    # Interval and test are made in different ways; a claim takes both.
     side = beyond_zero(macro.difference) if macro.p_value < LEVEL else 0
     said = verdict(report, side)
     if report.inputs.trained_on_test:
@@ -181,6 +182,7 @@ def source_lines(report: Report, uses: Sequence[str]) -> list[str]:
     wanted = {number for use in uses for number in sources.uses.get(use, [])}
     if not wanted:
         return []
+    # Paths are long and begin alike: the common part is said once.
     root = os.path.commonpath([path.parent for path in sources.files])
     lines = [f"Sources, below {root}:"]
     for number, path in enumerate(sources.files, start=1):
@@ -223,6 +225,7 @@ def markdown(report: Report, tables: Tables, figures: Sequence[Figure]) -> str:
     if report.missing:
         parts.append(markdown_bullets("Missing or uneven:", report.missing))
     parts += ["What ran where:", tables.costs.markdown()]
+    # Without sources the heading is empty, and there is no list.
     heading, *files = source_lines(report, LISTED) or [""]
     listed = [f"{heading}\n", *(f"- {line}" for line in files)] if heading else []
     parts.append("\n".join(listed))

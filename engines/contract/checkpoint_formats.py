@@ -41,6 +41,8 @@ def whole_file(path: Path) -> bool:
     The file is the length of the header (8 bytes), the header as JSON, and the tensors, whose ends
     the header names.
     """
+    # A copy that broke off or a full disk leaves a file that is too short. Its size and its header
+    # show that; no tensor has to be read.
     size = path.stat().st_size
     with path.open("rb") as file:
         header_length = int.from_bytes(file.read(8), "little")
@@ -51,6 +53,7 @@ def whole_file(path: Path) -> bool:
             header = json.loads(file.read(header_length))
         except ValueError:
             return False
+    # `__metadata__` is the one entry that describes no tensor.
     tensors = [entry for name, entry in header.items() if name != "__metadata__"]
     data_length = max((entry["data_offsets"][1] for entry in tensors), default=0)
     return size == 8 + header_length + int(data_length)
@@ -92,6 +95,8 @@ def foreign(name: str, folder: Path) -> Located | str | None:
     if not has_config and not any(folder.glob("*.safetensors")):
         return pickled(folder)
     trouble = trouble_with(folder)
+    # training_args.bin comes from transformers' Trainer, which
+    # saves the weights first and its own state at the end.
     if (folder / "training_args.bin").is_file() and not (folder / "trainer_state.json").is_file():
         trouble = "transformers writes trainer_state.json last, and it is not there"
     if trouble:
@@ -102,6 +107,7 @@ def foreign(name: str, folder: Path) -> Located | str | None:
 
 def pickled(folder: Path) -> str | None:
     """In words that a folder holds its weights as a pickle; None if it does not."""
+    # Opening a pickle may run code that somebody has put into it.
     for pattern in ("*.bin", "*.pt", "*.pth"):
         for path in sorted(folder.glob(pattern)):
             return f"{folder}: {path.name} is a pickle, which is not opened; save it as safetensors"
@@ -115,13 +121,17 @@ def verl(folder: Path, latest: int | None) -> Located | str | None:
     ``latest`` is the step that verl has finished last, None if it does not say.
     """
     step, model = step_of(folder.name), folder / "actor" / "huggingface"
+    # A folder of a later step than the one named in that
+    # file may lack shards that are still being written.
     if latest is not None and step > latest:
         return f"{folder}: {LATEST} says {latest}: it is still being written"
+    # verl saves one shard per rank (model_world_size_8_rank_0.pt), which only verl can load.
     if not model.is_dir():
         return (
             f"{folder}: no actor/huggingface; add hf_model to verl's checkpoint contents, or "
             "merge it with verl's model_merger"
         )
+    # Configuration and tokenizer may lie here while the weights are in the shards alone.
     if not any(model.glob("*.safetensors")):
         return f"{model}: configuration without weights; merge the shards with verl's model_merger"
     return foreign(folder.name, model)
@@ -145,6 +155,7 @@ def locate(folder: Path) -> tuple[list[Located], list[str]]:
         )
         for one in complete(folder)
     ]
+    # One manifest of ours makes the folder ours: the rest of it is not searched.
     candidates = own or foreign_below(folder)
     located = [one for one in candidates if isinstance(one, Located)]
     problems = [one for one in candidates if isinstance(one, str)]
@@ -153,6 +164,7 @@ def locate(folder: Path) -> tuple[list[Located], list[str]]:
 
 def foreign_below(folder: Path) -> list[Located | str | None]:
     """The same of a folder that another program wrote: itself, or the folders in it."""
+    # The user may name one checkpoint instead of the folder above it.
     itself = foreign(folder.name, folder)
     if itself is not None:
         return [itself]

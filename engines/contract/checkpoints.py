@@ -97,6 +97,7 @@ class CheckpointsSource(EngineConfig):
 
 def fingerprint(folder: Path) -> str:
     """sha256 over the names and bytes of the safetensors files in ``folder``."""
+    # glob has no fixed order, and the hash depends on the order.
     files = sorted(folder.glob("*.safetensors"))
     if not files:
         raise FileNotFoundError(f"{folder}: no safetensors file to take a fingerprint of")
@@ -104,6 +105,7 @@ def fingerprint(folder: Path) -> str:
     for file in files:
         digest.update(file.name.encode())
         with file.open("rb") as stream:
+            # 1 MiB at a time: a file of weights may be larger than the memory of a login node.
             while block := stream.read(1 << 20):
                 digest.update(block)
     return digest.hexdigest()
@@ -123,6 +125,8 @@ def save(out: Path, description: Description, write: Callable[[Path], None]) -> 
     write(temporary)
     manifest = Manifest(**description.model_dump(), fingerprint=fingerprint(temporary / "model"))
     write_json(temporary / "manifest.json", manifest.model_dump())
+    # A rename cannot replace a folder that has files in it. After a kill between these two calls
+    # the checkpoint of this name is gone; those of other names are whole.
     if final.exists():
         shutil.rmtree(final)
     temporary.rename(final)
@@ -139,6 +143,7 @@ def mark_best(out: Path) -> None:
         temporary.unlink(missing_ok=True)
         # Relative, so that the link still holds when the whole folder is moved.
         temporary.symlink_to(best(ranked).path.name)
+        # One step: whoever follows the link finds the old target or the new one, never nothing.
         temporary.replace(out / "checkpoints" / BEST)
 
 
@@ -169,6 +174,7 @@ def best(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
         raise ConfigError(
             "no checkpoint carries the metric that 'best' ranks by; name 'last' or an epoch instead"
         )
+    # All checkpoints of one training rank by the same metric, so the first one's will do.
     metric = METRICS[str(ranked[0].manifest.rank_by)]
     sign = 1.0 if metric.higher_is_better else -1.0
 
@@ -213,6 +219,7 @@ def select(out: Path, selector: str | list[int]) -> list[Checkpoint]:
         interval = int(selector.removeprefix("every:"))
         # Counted from the end and put back into their order.
         return checkpoints[::-1][::interval][::-1]
+    # Lowest step first, so that of several checkpoints of an epoch the last one stays.
     by_epoch = {one.manifest.epoch: one for one in checkpoints}
     missing = [epoch for epoch in selector if epoch not in by_epoch]
     if missing:
@@ -249,6 +256,7 @@ def rotate(out: Path, keep: int) -> None:
     attempts.
     """
     checkpoints = complete(out)
+    # The last one is where a continuation starts, the best one what later jobs may ask for.
     protected = {one.path for one in checkpoints[-1:]}
     ranked = with_rank(checkpoints)
     if ranked:

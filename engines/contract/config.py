@@ -21,6 +21,7 @@ class EngineConfig(BaseModel):
     """Base of every engine's ``Config``: unknown keys and wrong types are errors, values never
     change."""
 
+    # strict: pydantic would otherwise turn the text "3" into 3 and 1 into True.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
@@ -70,6 +71,7 @@ def changed_keys(config: EngineConfig, before: Any, where: Path) -> dict[str, st
         )
     kind = type(config)
     deciding = keys_that_decide(kind)
+    # As JSON values, because `before` was read from a JSON file: a tuple is a list there.
     now = config.model_dump(mode="json")
     # Keys that decide nothing are taken from today's config: whether the earlier value is still a
     # valid one must not matter.
@@ -108,6 +110,7 @@ def load_config(path: Path, kind: type[C]) -> C:
     """Read a YAML or JSON config file into ``kind``; ConfigError names file, key, value and the
     nearest known key."""
     try:
+        # One parser for both kinds of file: JSON is YAML too.
         values = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
@@ -122,11 +125,14 @@ def describe(error: ValidationError, kind: type[BaseModel]) -> list[str]:
     unknown one."""
     lines = []
     for item in error.errors():
+        # The place of the mistake: ("models", "folder") is shown as models.folder.
         key = ".".join(str(part) for part in item["loc"]) or "the config"
         if item["type"] == "extra_forbidden":
             hint = did_you_mean(item["loc"][-1], kind.model_fields, sign=",")
             all_known = f"; known keys: {', '.join(kind.model_fields)}"
             lines.append(f"unknown key '{key}'{hint or all_known}")
+        # Every other error is worded by pydantic, which puts
+        # "Value error, " before what our validators say.
         elif item["type"] == "missing":
             lines.append(f"key '{key}' is missing")
         else:

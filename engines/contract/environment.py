@@ -32,9 +32,12 @@ def cpu_count() -> int:
     Threads beyond that are worse than idle: those of OpenMP spin where they wait, on cores that
     other jobs were given.
     """
+    # os.cpu_count() would be the whole machine. Slurm binds a job to its CPUs, which shows here.
     limits = [len(os.sched_getaffinity(0))]
     for name in ("SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS"):
         value = os.environ.get(name, "")
+        # OMP_NUM_THREADS may also be a list, "4,2", one
+        # number per level of nesting: that is ignored.
         if value.isdigit() and value != "0":
             limits.append(int(value))
     return min(limits)
@@ -56,6 +59,8 @@ def packages(path: Iterable[str] | None = None) -> dict[str, str]:
             match = re.fullmatch(r"(.+?)-([^-]+)\.dist-info", entry)
             if match is None:
                 continue
+            # The form in which PyPI compares names: "Foo_Bar"
+            # and "foo-bar" are one package (PEP 503).
             name = re.sub(r"[-_.]+", "-", match[1]).lower()
             versions.setdefault(name, match[2])  # the first on the path is the one imported
     return dict(sorted(versions.items()))
@@ -65,6 +70,7 @@ def driver() -> str | None:
     """Version of the NVIDIA driver; None where there is none."""
     if not DRIVER.exists():
         return None
+    # "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 ..."
     match = re.search(r"\b(\d+\.\d+(?:\.\d+)?)\b", DRIVER.read_text())
     return match[1] if match else None
 

@@ -29,6 +29,7 @@ class Estimates(Protocol):
 def estimates_of(engine: str) -> Estimates | None:
     """The estimates of an installed engine; None if it has none."""
     name = f"engines.{engine}.estimates"
+    # Not by catching ImportError: one inside an existing module would pass for "has none".
     if importlib.util.find_spec(name) is None:
         return None
     return cast(Estimates, importlib.import_module(name))

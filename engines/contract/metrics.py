@@ -22,6 +22,7 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {
+    # Evaluations of language models.
     "accuracy": Metric("share of samples judged correct", "share", 0.0, 1.0, True),
     "score": Metric(
         "mean score of the samples, partial credit included where the task has it",
@@ -49,6 +50,7 @@ METRICS: dict[str, Metric] = {
     ),
     "truncated_rate": Metric("share of samples that hit the token limit", "share", 0.0, 1.0, False),
     "response_tokens": Metric("mean length of a response", "tokens", 0.0, None, None),
+    # Trainings by reinforcement learning.
     "validation_reward_mean": Metric(
         "mean over tasks of the mean validation reward", "reward", 0.0, 1.0, True
     ),
@@ -61,6 +63,7 @@ METRICS: dict[str, Metric] = {
         1.0,
         False,
     ),
+    # Supervised trainings, and what their accuracy is read against.
     "loss": Metric("training loss", "nats", None, None, False),
     "validation_accuracy": Metric(
         "share of the query's next states predicted on validation machines", "share", 0.0, 1.0, True
@@ -79,7 +82,9 @@ METRICS: dict[str, Metric] = {
         "accuracy of predicting the most frequent next state so far", "share", 0.0, 1.0, True
     ),
     "chance_accuracy": Metric("accuracy of guessing uniformly", "share", 0.0, 1.0, True),
+    # No upper end: by luck a model may score above what the exact predictor scores on average.
     "ceiling_share": Metric("test accuracy over ceiling accuracy", "share", 0.0, None, True),
+    # Linear probes of a trained network.
     "probe_accuracy": Metric(
         "share of transitions whose label a linear probe reads from the model's states",
         "share",
@@ -87,6 +92,7 @@ METRICS: dict[str, Metric] = {
         1.0,
         True,
     ),
+    # No direction: it measures how much a probe learns by its own capacity.
     "probe_control_accuracy": Metric(
         "the same for labels that a random function per sequence gives", "share", 0.0, 1.0, None
     ),
@@ -95,6 +101,7 @@ METRICS: dict[str, Metric] = {
         "accuracy of always answering the most frequent label", "share", 0.0, 1.0, None
     ),
     "parameters": Metric("trained parameters of one model", "parameters", 0.0, None, None),
+    # Reports that compare two arms.
     "accuracy_difference": Metric(
         "accuracy of the treatment minus the baseline, paired by problem", "share", -1.0, 1.0, True
     ),

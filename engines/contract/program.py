@@ -36,10 +36,13 @@ class Stop:
     def listen(self) -> None:
         """Take over SIGTERM, SIGINT and SIGUSR2. Call again after a library replaced the handlers
         (ray.init does)."""
+        # SIGTERM: scancel and preemption. SIGINT: Ctrl-C. SIGUSR2: the warning before Slurm's time
+        # limit, which the script asks for by --signal=B:USR2.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
             signal.signal(number, self._request)
 
     def _request(self, _number: int, _frame: FrameType | None) -> None:
+        # No work in a handler: it may interrupt a checkpoint that is half written.
         self.requested = True
 
 
@@ -68,7 +71,9 @@ def program(
     stop.listen()
     try:
         config = load_config(config_file, kind)
+        # Not before the config was read: a bad one leaves no folder behind.
         out.mkdir(parents=True, exist_ok=True)
+        # Before the work, so that a job that fails says what it ran with, too.
         write_json(out / "environment.json", environment())
         run(config, out, stop)
     except ConfigError as error:

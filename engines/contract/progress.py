@@ -26,6 +26,8 @@ class Progress:
     def __init__(self, out: Path, keep_until: int = 0) -> None:
         self.path = out / "progress.jsonl"
         kept = [line for line in read_progress(out) if line["step"] <= keep_until]
+        # The kept lines go into a new file that is renamed,
+        # so a kill at this point loses none of them.
         write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
 
     def write(
@@ -39,6 +41,7 @@ class Progress:
             "phase": phase,
             "metrics": dict(metrics),
         }
+        # Closed after each line: on NFS other nodes see what was written once the file is closed.
         with self.path.open("a") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
 

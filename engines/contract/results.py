@@ -37,6 +37,7 @@ class Row(BaseModel):
     """How many independent units (problems, seeds) the value is taken over."""
     spread: float | None = None
     """Standard error of ``value``; None where it makes no sense or n < 2."""
+    # pydantic copies the default, so rows do not share one dict.
     axes: dict[str, str | int | float | bool] = {}
     error: str | None = None
     """Why ``value`` is None. Exactly one of the two is set."""
@@ -73,6 +74,8 @@ def write_results(
     ``facts`` are what a report wants to say beside the rows: versions, sizes, file names below
     ``out``, scorer, sandbox. ValueError for a metric that is not registered.
     """
+    # Checked here and not in Row: results of another version may hold metrics that are not known
+    # now, and must still be readable.
     unknown = sorted({row.metric for row in rows} - METRICS.keys())
     if unknown:
         raise ValueError(f"metrics not registered in engines.contract.metrics: {unknown}")
@@ -128,6 +131,7 @@ class Cost(BaseModel):
 
 def read_cost(out: Path) -> Cost | str:
     """The cost of the job with the output folder ``out``; in words, why it is not known."""
+    # Words instead of an error: a report without costs is better than no report.
     path = out / COST_FILE
     try:
         return Cost.model_validate_json(path.read_text())

@@ -74,7 +74,9 @@ def csv_text(lines: Sequence[Tidy]) -> str:
     """The rows as CSV: shares, unrounded."""
     stream = io.StringIO()
     table = records(lines)
+    # csv's own end of a line is "\r\n".
     writer = csv.writer(stream, lineterminator="\n")
+    # A record gives its keys when it is iterated over, and they are the same in all records.
     writer.writerow(table[0] if table else FIRST)
     writer.writerows(record.values() for record in table)
     return stream.getvalue()
@@ -91,6 +93,8 @@ def write_parquet(path: Path, lines: Sequence[Tidy]) -> None:
         ) from error
     table = records(lines)
     names = list(table[0]) if table else list(FIRST)
+    # An axis may be a number in one job and text in another,
+    # seed=0 and seed=all; a column of parquet has one type.
     columns = {
         name: one_type([record[name] for record in table], number=name in FIRST) for name in names
     }

@@ -121,6 +121,7 @@ def score_all(
     scoring = Scoring(inputs, coordinator.store, coordinator.stop, coordinator.progress)
     all_rows: list[Row] = []
     without_score: Counter[str] = Counter()
+    # Progress counts every sample twice, when it is made and when it is scored.
     progress_offset = coordinator.total
     for model in inputs.models:
         lines = scoring.score(model, progress_offset)
@@ -138,13 +139,16 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     models = models_of(config)
     # All checkpoints of a training share one tokenizer.
     items, facts = read_items(config, models[0].folder)
+    # Samples that an earlier start left here count only if they were made in the same way.
     check_earlier_samples(config, out, models, facts)
     about_data = remarks(facts)
     print("".join(f"{line}\n" for line in about_data), end="", flush=True)
     write_prompts(out, items)
     inputs = Inputs(config, out, models, items)
+    # Before the coordinator looks at the disk, so that it counts them as made.
     reused = take_over(config.reuse, inputs, facts, versions())
     print("".join(f"{line}\n" for line in reused), end="", flush=True)
+    # Before hours of generation: without a sandbox the programs among the answers have no score.
     sandbox = sandbox_of(items, config.allow_weak_sandbox)
     # Steps count samples on disk, so the progress of an earlier start still holds.
     coordinator = Coordinator(inputs, stop, Progress(out, keep_until=sys.maxsize))

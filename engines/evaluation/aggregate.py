@@ -30,9 +30,11 @@ def measured(metric: str, line: Line) -> float | None:
         value: float | None = line["value"]
         if value is None or metric == "score":
             return value
+        # Accuracy gives no partial credit.
         return float(value == 1.0)
     if metric == "no_answer_rate":
         return float(line["status"] == "no_answer")
+    # "length" is vLLM's word for a response that reached max_tokens.
     if metric == "truncated_rate":
         return float(line["finish_reason"] == "length")
     return float(line["tokens"])
@@ -85,8 +87,10 @@ def pass_at_k_rows(lines: list[Line], axes: Axes) -> list[Row]:
     correct = [
         [value == 1.0 for value in values] for values in by_item.values() if None not in values
     ]
+    # A file may repeat some problems more often than others; k goes as far as all of them allow.
     fewest_samples = min(map(len, correct), default=1)
     rows_of_k = []
+    # pass@1 is the accuracy, which has a row already.
     k = 2
     while k <= fewest_samples:
         chances = [pass_at_k(len(values), sum(values), k) for values in correct]
@@ -120,6 +124,7 @@ def over_suite(
         reasons = [f"{task}: no sample" for task in sorted(metrics.keys() - parts.keys())]
     if reasons:
         return Row(metric="suite_score", value=None, n=n, axes=axes, error="; ".join(reasons))
+    # Three tasks of LiveBench form one group and count as one task of the suite.
     weights = suite_weights(list(metrics), groups)
     return weighted_sum("suite_score", [(weights[task], row) for task, row in parts.items()], axes)
 
@@ -150,6 +155,7 @@ def weighted_sum(metric: str, parts: Sequence[tuple[float, Row]], axes: Axes) ->
         if row.spread is None:
             spread_known = False
         else:
+            # Variances of independent values add up, each times the square of its weight.
             variance += (weight * row.spread) ** 2
     return Row(
         metric=metric,

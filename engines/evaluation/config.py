@@ -88,8 +88,10 @@ class Config(EngineConfig):
         if not isinstance(values, dict):
             return values
         name, planned = values.get("suite"), values.get("planned_suite")
+        # A config that was planned is read again on the node: it keeps what the file said then.
         if isinstance(planned, dict) and planned.get("file") == name:
             return values
+        # `suite` names another file than the one that was planned: what that one said goes.
         values = {key: value for key, value in values.items() if key != "planned_suite"}
         if not isinstance(name, str) or not is_file(name):
             return values
@@ -100,6 +102,7 @@ class Config(EngineConfig):
     @model_validator(mode="after")
     def _tasks_of_the_suite(self) -> Config:
         """A suite's name and the tasks named of it are checked before anything is submitted."""
+        # A path without a file passes here, so that the check of paths can name it.
         if self.suite is None or (is_file(self.suite) and self.planned_suite is None):
             return self
         known = self.whole_suite().tasks
@@ -120,6 +123,7 @@ class Config(EngineConfig):
 
     def over(self) -> dict[str, int | float]:
         """The settings that this config names itself, which hold for all tasks."""
+        # `metric` and `expected_tokens` are settings of a suite that no key of this config changes.
         values = {key: getattr(self, key, None) for key in Settings.model_fields}
         return {key: value for key, value in values.items() if value is not None}
 

@@ -44,6 +44,7 @@ class Coordinator:
     def engine_started(self) -> None:
         """Measure speed from the first engine's start on, and listen to signals again: vLLM sets
         handlers of its own."""
+        # Engines are ready at different times; once samples come, the clock is not set again.
         if not self.tokens:
             self.began = time.monotonic()
         self.stop.listen()
@@ -76,6 +77,7 @@ class Coordinator:
         seconds = max(self.last_report - self.began, 1e-9)
         speed = self.tokens / seconds
         metrics = {"samples": float(self.done), "tokens_per_second": speed}
+        # From tokens, not from the number of samples: the longest responses are made first.
         if speed > 0:
             metrics["seconds_left"] = self.queue.expected_tokens() / speed
         self.progress.write(self.done, self.total, metrics, "evaluate")

@@ -49,6 +49,7 @@ class WorkSource(Protocol):
 
 def check_weights(model: Model) -> None:
     """ConfigError unless the weight files are those of the manifest."""
+    # A plain Hugging Face folder has no manifest to be compared with.
     if model.manifest is None:
         return
     found = fingerprint(model.folder)
@@ -62,6 +63,7 @@ def check_weights(model: Model) -> None:
 
 def check_probe(sampler: VllmSampler, model: Model, tolerance: float) -> None:
     """ConfigError unless the loaded weights give the trainer's log-probabilities."""
+    # A swap may fail without an error, and the engine would go on with the weights that it had.
     probe = model.manifest.probe if model.manifest else None
     if probe is None:
         return
@@ -83,6 +85,7 @@ def check_probe(sampler: VllmSampler, model: Model, tolerance: float) -> None:
 def context_length(inputs: Inputs) -> int:
     """Tokens of the longest prompt and response together. ConfigError if the models have no
     positions for so many."""
+    # One engine serves all tasks, so it has room for the longest of them.
     needed = max(
         item.settings.max_prompt_tokens + item.settings.max_response_tokens for item in inputs.items
     )
@@ -104,6 +107,8 @@ def fixed_positions(folder: Path) -> int | None:
     if not path.is_file():
         return None
     config = json.loads(path.read_text())
+    # Newer versions of transformers write rope_parameters, older ones rope_scaling. Either may
+    # stretch the model beyond max_position_embeddings, by YaRN for example.
     rope_type = (config.get("rope_parameters") or {}).get("rope_type", "default")
     if config.get("rope_scaling") or rope_type != "default":
         return None
@@ -176,6 +181,7 @@ class Worker:
             if self.source.stop_requested():
                 has_more = False
                 now = time.monotonic()
+                # Set once, when the request is first seen.
                 deadline = deadline or now + self.config.drain_seconds
                 if now >= deadline:
                     sampler.give_up(list(self.in_engine))
@@ -184,6 +190,7 @@ class Worker:
             # process costs a round trip.
             if has_more and len(self.in_engine) <= sampler.max_sequences:
                 chunk = self.source.take(self.capacity - len(self.in_engine), model)
+                # No sample is ever put back, so "none" stays true for this model.
                 has_more = bool(chunk.requests)
                 self.send(sampler, chunk)
 

@@ -176,8 +176,10 @@ def data_folder(data: str, suite: Suite, entries: dict[str, Task]) -> Path:
     folder = Path(data).expanduser()
     if not folder.is_dir():
         inside = f"{suite.folder}/" if suite.folder else ""
+        # Only the files of the wanted tasks are fetched.
         prefixes = [prefix for entry in entries.values() for prefix in entry.prefixes]
         folder = hub_folder(data, [f"{inside}{prefix}*" for prefix in prefixes])
+    # `data` may be the whole data set, or its folder for this suite.
     if suite.folder and (folder / suite.folder).is_dir():
         return folder / suite.folder
     return folder
@@ -192,6 +194,7 @@ def in_folder(folder: Path, entries: dict[str, Task]) -> dict[str, Path]:
         if path.suffix == ".parquet" or path.name in KNOWN_FILES
     )
     files: dict[str, Path] = {}
+    # Errors are collected: a suite of 19 files should not take 19 tries to complete.
     errors: list[str] = []
     for task, entry in entries.items():
         fitting = fitting_names(folder, names, entry)
@@ -213,6 +216,8 @@ def fitting_names(folder: Path, names: list[str], entry: Task) -> list[str]:
     """The files that a task's prefixes fit; of several, those with the expected number of rows if
     there are any."""
     fitting = [name for name in names if name.startswith(tuple(entry.prefixes))]
+    # Files with other numbers in their names are in circulation (zebra_puzzle_dataset_200 and
+    # _300). The rows inside decide, not the name.
     if len(fitting) > 1 and entry.rows is not None:
         of_that_size = [name for name in fitting if row_count(folder / name) == entry.rows]
         return of_that_size or fitting
@@ -276,6 +281,7 @@ def read_task(
     rows = Counter(problem.item_id for problem in problems)
     # Some published files repeat a row to ask for several samples of it.
     by_id = {problem.item_id: problem for problem in problems}
+    # [:None] is the whole list.
     distinct = list(by_id.values())[:limit]
     fitting = []
     for problem in distinct:

@@ -38,9 +38,11 @@ def check_earlier_samples(config: Config, out: Path, models: Sequence[Model], fa
         model.name: model.manifest.fingerprint if model.manifest else None for model in models
     }
     files = {task: [fact["sha256"], fact["settings"]] for task, fact in facts.items()}
+    # A file may be there and empty, if a kill came before its first whole line.
     begun = any(one.stat().st_size for one in out.glob("generations/*/*.jsonl"))
     if begun and path.exists():
         before = json.loads(path.read_text())
+        # These two are no keys of the config, and `changed_keys` would refuse them.
         weights_before, files_before = before.pop(WEIGHTS, None), before.pop(FILES, None)
         changed = list(changed_keys(config, before, path))
         if weights_before != weights:
@@ -53,6 +55,7 @@ def check_earlier_samples(config: Config, out: Path, models: Sequence[Model], fa
                 "those back, or delete that folder to "
                 "begin anew"
             )
+    # Each time: keys that decide no result may have new values.
     write_json(path, {**config.model_dump(mode="json"), WEIGHTS: weights, FILES: files})
 
 
@@ -96,6 +99,7 @@ def take_over(
                     f"{model.name}: {count} samples were taken over from {folder}: the "
                     "same weights, files and settings"
                 )
+                # After each model: a kill in between must not lose the note of what was copied.
                 write_json(note, said)
     return said
 
@@ -103,6 +107,7 @@ def take_over(
 def finished(folder: Path, seed: int, versions: Mapping[str, str]) -> Finished | None:
     """The finished evaluation in a folder; None if there is none, or if it sampled with another
     seed or other versions."""
+    # The versions that sampled are known from the results, so only finished evaluations will do.
     if not (folder / "results.json").is_file():
         return None
     _, document = read_results(folder)
@@ -117,6 +122,7 @@ def finished(folder: Path, seed: int, versions: Mapping[str, str]) -> Finished |
 
 def copy_model(other: Finished, model: Model, inputs: Inputs, facts: Facts) -> int:
     """Copy the samples of one model from another evaluation; how many."""
+    # Without a fingerprint nobody knows whether two folders hold the same weights.
     if model.manifest is None or model.manifest.fingerprint not in other.names:
         return 0
     source = other.folder / "generations" / other.names[model.manifest.fingerprint]
@@ -131,6 +137,7 @@ def copy_model(other: Finished, model: Model, inputs: Inputs, facts: Facts) -> i
 def content(fact: Mapping[str, Any]) -> tuple[Any, Any]:
     """What decides the samples of a task, beside the weights and the seed: its file, and how it is
     sampled."""
+    # These decide how a sample is judged and when it is sent, not what it says.
     judged_by = ("metric", "expected_tokens")
     sampling = {key: value for key, value in fact["settings"].items() if key not in judged_by}
     return fact["sha256"], sampling

@@ -38,6 +38,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     raw = path.read_bytes()
+    # rfind gives -1 where there is no line end: nothing is whole then.
     whole = raw[: raw.rfind(b"\n") + 1]
     if len(whole) < len(raw):
         with path.open("r+b") as file:
@@ -58,6 +59,7 @@ class SampleStore:
 
     def lines(self, model: Model) -> Iterator[dict[str, Any]]:
         """All samples of a model that are on disk, each with its task."""
+        # Each task once, in the order of the problems.
         tasks = dict.fromkeys(item.task for item in self.items)
         for task in tasks:
             for line in read_lines(self.path(model, task)):
@@ -74,7 +76,10 @@ class SampleStore:
             "tokens": sample.tokens,
             "finish_reason": sample.finish_reason,
         }
+        # JSON writes a line end in the text as \n, so a sample never takes more than one line.
         file.write(json.dumps(line) + "\n")
+        # In the hands of the operating system a line survives a kill of this process, though not a
+        # crash of the node: `sync` is for that.
         file.flush()
 
     def _file(self, path: Path) -> TextIO:

@@ -44,6 +44,7 @@ class Scoring:
         ``steps_before`` is the step that progress has reached before this model.
         """
         final = self.inputs.out / "scores" / f"{model.name}.jsonl"
+        # It was renamed into place, so it is whole.
         if final.exists():
             return read_lines(final)
         partial = final.with_name(f".{final.name}.partial")
@@ -69,6 +70,7 @@ class Scoring:
                     file.write(json.dumps(line) + "\n")
                 file.flush()
                 self.report_progress(steps_before, len(scored))
+        # In the order of the samples, so that an interrupted scoring leaves the same file.
         lines = [scored[key_of(line)] for line in samples]
         write_text(final, "".join(json.dumps(line) + "\n" for line in lines))
         partial.unlink()
@@ -87,6 +89,7 @@ class Scoring:
         verdicts = pool.score_many(answers)
         judged = []
         for line, item, verdict in zip(batch, items, verdicts, strict=True):
+            # The texts stay in generations/: every report reads this file, few read the texts.
             without_text = {key: value for key, value in line.items() if key != "text"}
             judged.append(
                 {

@@ -54,6 +54,7 @@ class Task(EngineConfig):
     """Rows that the published file has; another number is said in the results. None: not known."""
     group: str | None = None
     """Tasks of one group count as one in the mean over the suite."""
+    # None: not said here, the suite's default holds.
     samples_per_prompt: int | None = Field(None, ge=1)
     temperature: float | None = Field(None, ge=0)
     top_p: float | None = Field(None, gt=0, le=1)
@@ -72,6 +73,8 @@ class Task(EngineConfig):
     @property
     def domain(self) -> str | None:
         """What stands before the two underscores of the file's name; None if it has none."""
+        # Of several beginnings the first decides: ARC-AGI counts as logic, although some copies of
+        # its file begin with simulation__.
         before, found, _ = self.prefixes[0].partition("__")
         return before if found else None
 
@@ -117,6 +120,7 @@ def shipped() -> list[str]:
 
 def is_file(name: str) -> bool:
     """Whether a suite is named by a path to a user's own file."""
+    # By the ending alone: whether the file exists is asked later.
     return name.endswith((".yaml", ".yml"))
 
 
@@ -131,6 +135,7 @@ def load_suite(name: str, seen: tuple[Path, ...] = (), beside: Path = Path()) ->
         raise ConfigError(f"{path}: includes itself")
     values = read_yaml(path)
     included = values.get("include")
+    # Anything else is left for the check of the whole suite to refuse.
     if isinstance(included, str):
         base = load_suite(included, (*seen, path), path.parent)
         values = merged(base.model_dump(exclude_none=True), values)

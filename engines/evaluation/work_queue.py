@@ -67,6 +67,7 @@ class ResponseLengths:
 
     def of_task(self, item: Item) -> float:
         """The expected length of a response to any problem of the item's task."""
+        # Without any response so far the token limit counts, so that such a task is sent early.
         seen = self.by_task.get(item.task)
         if seen:
             return seen.tokens / seen.responses
@@ -96,6 +97,8 @@ class WorkQueue:
     def _samples_to_make(self, model: Model, store: SampleStore) -> list[SampleToMake]:
         on_disk = set()
         for line in store.lines(model):
+            # The lengths of earlier samples, of this model and
+            # those before it, help to order the missing ones.
             on_disk.add((line["task"], line["item_id"], line["sample"]))
             self.lengths.add(line["task"], line["item_id"], line["tokens"])
         missing = []
@@ -128,6 +131,8 @@ class WorkQueue:
             # are taken from the end.
             unassigned.sort(key=lambda sample: self.lengths.of_item(self.items[sample.item]))
         if self.workers > 1:
+            # Half of an even share of what is left, rounded
+            # up: big portions first, single samples at last.
             half_of_my_share = -(-len(unassigned) // (2 * self.workers))
             limit = min(limit, half_of_my_share)
         taken = [unassigned.pop() for _ in range(min(limit, len(unassigned)))]
@@ -143,6 +148,8 @@ class WorkQueue:
     def request(self, index: int, number: int) -> Request:
         """What to send to the engine for one sample."""
         item = self.items[index]
+        # One request per sample instead of one with n
+        # samples: any worker may make it, with its seed.
         return Request(
             item.token_ids,
             1,
@@ -163,6 +170,7 @@ class WorkQueue:
         """Tokens that the samples not on disk will have, by what was seen of their tasks."""
         total = 0.0
         for task, count in self.unfinished.items():
+            # Any of them will do: `of_task` asks for the task and its settings alone.
             any_item = next(item for item in self.items if item.task == task)
             total += count * self.lengths.of_task(any_item)
         return total

@@ -38,11 +38,14 @@ def gpu_groups(gpus_per_model: int) -> list[str | None]:
     ConfigError if the GPUs cannot be divided so.
     """
     visible_devices = os.environ.get(DEVICES)
+    # Slurm sets the variable for jobs that asked for
+    # GPUs. Elsewhere torch counts those of the machine.
     if visible_devices is None:
         import torch
 
         devices = [str(index) for index in range(torch.cuda.device_count())]
     else:
+        # Entries stay text: they may be numbers or names such as GPU-5ebe9f43 and MIG-a1b2.
         devices = [device for device in visible_devices.split(",") if device.strip()]
     if not devices or len(devices) == gpus_per_model:
         return [None]
@@ -69,6 +72,7 @@ def generate(coordinator: Coordinator) -> int:
                 length = context_length(inputs)
                 Worker(inputs.config, inputs.models, length, coordinator).run()
     finally:
+        # After an error and a request to stop too: what was made is forced to the disk.
         coordinator.close()
     if coordinator.done < coordinator.total:
         raise Interrupted(f"{coordinator.done} of {coordinator.total} samples are on disk")
@@ -79,6 +83,7 @@ def generate(coordinator: Coordinator) -> int:
 def visible(group: str | None) -> Iterator[None]:
     """A process started inside sees these GPUs only, from its first import on; None: what this
     process sees."""
+    # CUDA reads the variable once, at the first use of a GPU, so it must be set before the start.
     before = os.environ.get(DEVICES)
     if group is not None:
         os.environ[DEVICES] = group
@@ -98,6 +103,8 @@ def run_worker(connection: Connection, config: Config, models: list[Model], leng
     try:
         Worker(config, models, length, RemoteCoordinator(connection)).run()
     except ConfigError as error:
+        # It is a line for the user and goes to the first process. Any other error leaves its
+        # traceback in the log and a bad exit code.
         connection.send(error)
 
 
@@ -170,6 +177,7 @@ def serve(
     try:
         message = pipe.recv()
     except (EOFError, ConnectionResetError):
+        # The pipe breaks when the worker ends, well or not: the exit code says which.
         process = workers.pop(pipe)
         process.join()
         pipe.close()
@@ -185,6 +193,7 @@ def serve(
     elif isinstance(message, ConfigError):
         raise message
     else:
+        # The only other message: "ready".
         coordinator.engine_started()
 
 
@@ -213,6 +222,7 @@ class RemoteCoordinator:
         self.connection.send(ChunkRequest(limit, model))
         while True:
             answer = self.connection.recv()
+            # Whatever is no chunk is the request to stop; the answer still comes.
             if isinstance(answer, Chunk):
                 return answer
             self.stopped = True

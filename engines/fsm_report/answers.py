@@ -106,6 +106,7 @@ def learned(question: Question, group: Group, config: Config) -> Answer:
         f"test accuracy {spread(summary)}, ceiling {percent(top.mean)}; {reached} of "
         f"{len(values)} seeds reach {percent(config.learned)}"
     )
+    # One seed has no interval, and decides nothing.
     if summary.interval is not None:
         if summary.interval.low >= config.learned:
             return Answer(question, "yes", text)
@@ -131,6 +132,7 @@ def compared(question: Question, first: Group, second: Group, config: Config) ->
     if min(left.n, right.n) < 2:
         return Answer(question, NOT_DECIDED, f"n too small; {text}")
     apart = difference(ours, theirs)
+    # "+2.0 [-1.5, +5.5]" is cut in two, so that "points" can stand in between.
     value, _, interval = points(apart).partition(" ")
     verdict, text = judge(question.kind, apart, config.margin, f"{text}: {value} points {interval}")
     return Answer(question, verdict, text)
@@ -144,6 +146,7 @@ def measured(first: Group, second: Group) -> tuple[str, list[float], list[float]
             for group in (first, second)
         )
         return PROBE, ours, theirs
+    # Accuracies on unlike machines have unlike ceilings and floors.
     if first.machines == second.machines:
         ours, theirs = (group.values("test_accuracy", BEST) for group in (first, second))
         return ACCURACY, ours, theirs
@@ -176,6 +179,7 @@ def beside_counting(first: Group, second: Group) -> str:
         if floor is None or reached is None or reached.mean > floor.mean:
             return ""
         floors.append(floor.mean)
+    # Both were judged on the same machines, so the floor of one says enough.
     return f" (neither does better than counting, {percent(floors[0])})"
 
 
@@ -193,6 +197,8 @@ def mean_and_interval(summary: Summary) -> str:
 
 def judge(kind: str, apart: Interval, margin: float, shown: str) -> tuple[str, str]:
     """Verdict and text from the interval of a difference."""
+    # The order below decides where two hold: a difference clearly above 0 and within the margin is
+    # "better" and a match; one clearly below 0 and within the margin still is a match.
     equal = -margin < apart.low and apart.high < margin
     if kind == "better" and apart.low > 0:
         return "yes", shown

@@ -89,6 +89,7 @@ def curve(group: Group) -> Series:
         metrics = [line["metrics"] for line in job.progress]
         seeds.append([m["validation_accuracy"] for m in metrics if "validation_accuracy" in m])
     series = {}
+    # zip ends with the shortest: beyond it the mean would be over fewer seeds.
     for epoch, values in enumerate(zip(*seeds, strict=False), start=1):
         summary = summarise(values)
         if summary is not None:
@@ -161,6 +162,7 @@ def by_machines(inputs: Inputs, folder: Path, plot: Plot) -> Figure | None:
     for axis, (name, shown) in zip(axes, panels.items(), strict=True):
         for style, group in zip(cycle(STYLES), shown, strict=False):
             draw_line(axis, plot.series_of(group), style, short_name(group, shown))
+        # All groups of a panel have the same kind of machines, and so the same ceiling.
         top = plot.ceiling_of(shown[0])
         axis.plot(
             list(top),
@@ -193,6 +195,7 @@ def panel_name(group: Group, groups: Sequence[Group]) -> str:
 def short_name(group: Group, beside: Sequence[Group]) -> str:
     """A group's name in a legend: without the stage where all are of one stage, without the arm
     where all have one recipe."""
+    # "small-5s5a/model=lstm-small,arm=tuned": the stage, then the axes.
     stage, _, axes = group.name.partition("/")
     one_stage = len({other.name.partition("/")[0] for other in beside}) == 1
     one_recipe = len({other.recipe for other in beside}) == 1 and group.engine == "fsm"
@@ -211,6 +214,7 @@ def subplots(count: int, height: float) -> tuple[Any, list[Any]]:
     """A figure with ``count`` panels, two in a row."""
     import matplotlib.pyplot as plt
 
+    # Rounded up.
     rows, columns = -(-count // COLUMNS), min(count, COLUMNS)
     figure, grid = plt.subplots(
         rows,
@@ -242,6 +246,7 @@ def draw_line(
         markevery=max(1, len(places) // MARKERS),
     )
     intervals = [summary.interval for summary in summaries if summary.interval is not None]
+    # One seed somewhere means no interval there: a band with gaps is not drawn.
     if line == "-" and len(intervals) == len(summaries):
         axis.fill_between(
             places,
@@ -292,6 +297,7 @@ def probes(inputs: Inputs, folder: Path) -> Figure | None:
             draw_probe(axis, group, target, style, short_name(group, groups))
         axis.set_title(target.replace("_", " "), fontsize=10)
         label_axes(axis, "layer (0: embedding)", "probe accuracy")
+    # Lines without points: they are there for the legend.
     for line, label in (("--", "untrained network"), (":", "control task")):
         axes[-1].plot([], [], line, color=INK, linewidth=1.8, label=label)
     handles, labels = axes[-1].get_legend_handles_labels()

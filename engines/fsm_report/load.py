@@ -32,6 +32,7 @@ class Finished:
         """The value of the row with exactly these axes; None if there is none or it could not be
         computed."""
         for row in self.rows:
+            # Exactly: the rows along the query have the same axes and a position besides.
             if row.metric == metric and row.axes == axes:
                 return row.value
         return None
@@ -74,6 +75,7 @@ class Group:
         """The optimiser's settings in words; of probes those of the networks that they look
         into."""
         document = self.finished[0].document
+        # A probe trains no network: the settings are those of the job whose networks it looks into.
         if self.engine == "probe":
             folder = Path(self.config["models"]["folder"])
             if not (folder / "results.json").exists():
@@ -143,6 +145,7 @@ def read_jobs(config: Config) -> Inputs:
 def group_name(job: str) -> str:
     """A job's name without its seed."""
     stage, _, point = job.partition("/")
+    # "small-5s5a/model=lstm-small,seed=0" becomes "small-5s5a/model=lstm-small".
     axes = ",".join(part for part in point.split(",") if not part.startswith("seed="))
     return f"{stage}/{axes}" if axes else stage
 
@@ -150,6 +153,7 @@ def group_name(job: str) -> str:
 def read_job(source: ResultSource, group: Group, inputs: Inputs) -> None:
     """Add one job to its group."""
     out = Path(source.folder)
+    # Left by the orchestrator beside the output folder of a job that a gate or the user skipped.
     given_up = out.parent / "skipped.json"
     if (out / "results.json").exists():
         rows, document = read_results(out)

@@ -18,6 +18,7 @@ def own_rows(report: Report) -> list[Row]:
         if summary is None:
             continue
         error = None
+        # One seed has no deviation, and its mean no standard error.
         if summary.deviation is not None:
             error = summary.deviation / summary.n**0.5
         rows.append(

@@ -84,6 +84,7 @@ def counting(group: Group) -> list[float]:
 def looked_up(group: Group) -> list[float]:
     """Per seed how far the accuracy came from the best counting (0) to the exact predictor (1)."""
     shares = []
+    # The floor is the best of counting by state, by action, and by nothing.
     for job, floor in zip(group.finished, counting(group), strict=True):
         accuracy, top = job.value("test_accuracy", BEST), job.value("ceiling_accuracy", {})
         if accuracy is not None and top is not None:
@@ -100,6 +101,8 @@ def trained(group: Group) -> list[tuple[str, int]]:
             for row in job.rows
             if row.metric == "probe_accuracy" and row.axes["checkpoint"] != UNTRAINED
         ]
+        # Pairs compare by name first: of several checkpoints this is the last layer of the one
+        # whose name sorts last.
         found.append(max(layers))
     return found
 

@@ -91,6 +91,7 @@ def score_row(group: Group, config: Config) -> list[str]:
         # A star marks a recipe with other values for some keys.
         group.recipe if group.settings == group.recipe else f"{group.recipe}*",
         str(group.config["epochs"]),
+        # A seed does not change the size of the model.
         f"{parameters[0] / 1000:.1f} K" if parameters else "-",
         f"{len(accuracies)}/{group.planned}",
         *mean_and_deviation(accuracies),

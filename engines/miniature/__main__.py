@@ -29,6 +29,8 @@ Data = dict[str, dict[str, list[Problem]]]
 def run(config: Config, out: Path, stop: Stop) -> None:
     """Data first, then the model, then how right it is on the validation problems."""
     started = time.time()
+    # These take seconds. Imported here, they are imported
+    # after `program` began to listen to signals.
     import torch
     import transformers
 
@@ -87,6 +89,7 @@ def accuracy_rows(data: Data, model: Any, tokenizer: Any) -> list[Row]:
     for domain in DOMAINS:
         correct = accuracies(model, tokenizer, data[domain]["validation"])
         mean = sum(correct) / len(correct)
+        # One answer of 0 or 1 per problem: the standard error of a binomial share.
         standard_error = (mean * (1 - mean) / len(correct)) ** 0.5
         axes: dict[str, str | int | float | bool] = {"task": domain, "split": "validation"}
         rows.append(
@@ -104,6 +107,7 @@ def save_model(out: Path, data: Data, model: Any, tokenizer: Any, accuracies: li
         model.save_pretrained(folder / "model", safe_serialization=True)
         tokenizer.save_pretrained(folder / "model")
 
+    # Any fixed prompt would do: the sampler only has to give the same numbers for it.
     probe = prompt_token_ids(data["tabular"]["train"][0], tokenizer)
     description = checkpoints.Description(
         name="warm",

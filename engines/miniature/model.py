@@ -21,10 +21,13 @@ def make_tokenizer() -> Any:
     from tokenizers.models import BPE
     from transformers import PreTrainedTokenizerFast
 
+    # The alphabet has a printable symbol for each of
+    # the 256 bytes; sorted, so that ids never change.
     symbols = [EOS, PAD, *sorted(pre_tokenizers.ByteLevel.alphabet())]
     # Byte-pair encoding without merges: every byte stays a token of its own.
     vocabulary = {symbol: number for number, symbol in enumerate(symbols)}
     tokenizer = Tokenizer(BPE(vocab=vocabulary, merges=[]))
+    # Cutting a text into words (the regex) only says where merges may happen, and there are none.
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(
@@ -43,6 +46,7 @@ def make_model(config: Config, tokenizer: Any) -> Any:
             intermediate_size=4 * config.hidden_size,
             num_hidden_layers=config.layers,
             num_attention_heads=config.heads,
+            # No grouped queries: the cache of so small a model needs no saving.
             num_key_value_heads=config.heads,
             max_position_embeddings=MAX_POSITIONS,
             tie_word_embeddings=config.tie_word_embeddings,

@@ -22,6 +22,7 @@ from engines.shared.scoring.registry import score
 
 IGNORED = -100
 """Label of a token that has no part in the loss; transformers' own value."""
+# A token is a byte: the longest answer, such as x+3, takes three of them and the end.
 ANSWER_TOKENS = 8
 PROGRESS_EVERY = 25
 """Steps between two lines of progress."""
@@ -36,10 +37,12 @@ def batch(
     learned."""
     texts: list[tuple[list[int], list[int]]] = []
     for number in range(size):
+        # Domains take turns, so that every batch holds each of them about equally often.
         draw = draws[number % len(draws)]
         prompt, answer = draw()
         prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
         answer_ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
+        # Labels stand at the places of their own tokens: transformers shifts them by one itself.
         learned = [*answer_ids, tokenizer.eos_token_id]
         texts.append((prompt_ids + learned, [IGNORED] * len(prompt_ids) + learned))
     width = max(len(ids) for ids, _ in texts)
@@ -55,6 +58,7 @@ def learning_rate(config: Config, step: int) -> float:
     """The learning rate of a step: a linear rise, times a cosine that falls to a tenth."""
     share = step / config.warmup_steps
     rise = min(1.0, step / RISING_STEPS)
+    # 0.55 + 0.45 cos(x) is 1 at the start and 0.1 at the end.
     fall = 0.55 + 0.45 * math.cos(math.pi * share)
     return config.warmup_learning_rate * rise * fall
 
@@ -80,6 +84,8 @@ def warm_up(
         ids, labels = batch(draws, config.warmup_batch, tokenizer)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(config, step)
+        # No attention mask: the padding is on the right, where a causal model's answer cannot see
+        # it, and its own labels are ignored.
         loss = model(input_ids=ids, labels=labels).loss
         optimizer.zero_grad()
         loss.backward()
@@ -97,6 +103,7 @@ def accuracies(model: Any, tokenizer: Any, problems: Sequence[Problem]) -> list[
     model.eval()
     values = []
     for problem in problems:
+        # A batch of prompts of several lengths would have to be padded on the left.
         ids = torch.tensor([prompt_token_ids(problem, tokenizer)])
         output = model.generate(
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=ANSWER_TOKENS, do_sample=False
@@ -112,6 +119,7 @@ def probe_logprobs(model: Any, token_ids: Sequence[int]) -> list[float]:
     model.eval()
     ids = torch.tensor([list(token_ids)])
     with torch.no_grad():
+        # [1, T, vocabulary]; what follows the last token is not asked for.
         logits = model(input_ids=ids).logits[0, :-1].float()
     logprobs = torch.log_softmax(logits, dim=-1)
     # Position t predicts token t + 1.

@@ -60,7 +60,9 @@ class Generation:
 
 def sample_seed(*parts: int | str) -> int:
     """A 63-bit seed that depends on ``parts`` alone."""
+    # repr tells (1, 2) from ("1", "2"), and (12, 3) from (1, 23).
     digest = hashlib.sha256(repr(parts).encode()).digest()
+    # Without the top bit it fits into a signed 64-bit integer.
     return int.from_bytes(digest[:8], "big") >> 1
 
 
@@ -182,12 +184,15 @@ class VllmSampler:
         while self.busy():
             outputs += self._finished()
         (output,) = outputs
+        # The first token has no log-probability: nothing precedes it.
         rows = output.prompt_logprobs[1:]
         return [row[token].logprob for row, token in zip(rows, token_ids[1:], strict=True)]
 
     def sleep(self) -> None:
         """Give back the memory of weights and cache, if the engine ``sleeps``; new weights wake it.
         On a CPU it only stops to schedule."""
+        # Level 2 drops weights and cache. Level 1 would keep a copy of the weights in the host's
+        # memory, which nobody needs: new weights come before the next generation.
         if self.sleeps:
             self.llm.sleep(level=2)
 
@@ -228,8 +233,12 @@ class VllmSampler:
             temperature=request.temperature,
             top_p=request.top_p,
             max_tokens=request.max_tokens,
+            # 0: the drawn token's alone, without any likelier ones.
             logprobs=0 if request.logprobs else None,
+            # Greedy samples need no seed, and a seed per
+            # request keeps vLLM from its fastest sampler.
             seed=sample_seed(request.seed, sample) if request.temperature else None,
+            # Nobody reads a response before it is whole.
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         return self._submit(request.token_ids, params)
@@ -258,6 +267,8 @@ class VllmSampler:
 
 def llm_arguments(settings: SamplerSettings, on_gpu: bool) -> dict[str, Any]:
     """The arguments of vLLM's ``LLM`` but for the model."""
+    # external_launcher: the ranks of the training exist already, and vLLM joins them. mp: vLLM
+    # starts a process per GPU. uni: everything happens in this process.
     if settings.launched:
         executor = "external_launcher"
     elif settings.tensor_parallel > 1:
@@ -268,16 +279,24 @@ def llm_arguments(settings: SamplerSettings, on_gpu: bool) -> dict[str, Any]:
         "seed": settings.seed,
         "max_model_len": settings.max_model_len,
         "max_num_seqs": settings.max_sequences,
+        # A prompt that is not cut into chunks has to fit
+        # into one batch: vLLM refuses less than this.
         "max_num_batched_tokens": max(8192, settings.max_model_len),
         # Whole prompts only: vLLM rewinds the generator of a chunked, seeded request, which a CPU
         # generator cannot do.
         "enable_chunked_prefill": False,
+        # Processed: of the distribution that tokens are drawn from. Raw ones leave out the
+        # temperature, and the ratios of policies in a training would be wrong.
         "logprobs_mode": "processed_logprobs" if settings.logprobs else "raw_logprobs",
+        # None is vLLM's own choice. Who asks for log-probabilities is a training, whose weights
+        # change between batches; what a batch in flight does then was never seen on a GPU.
         "async_scheduling": False if settings.logprobs else None,
         "distributed_executor_backend": executor,
         "tensor_parallel_size": settings.tensor_parallel,
         "disable_log_stats": True,
     }
+    # float32 agrees with the trainer to rounding errors, bfloat16 does not. Compiling, which
+    # enforce_eager turns off, gains nothing on a CPU.
     if not on_gpu:
         return {**arguments, "dtype": "float32", "enforce_eager": True}
     arguments["dtype"] = "bfloat16"
@@ -309,6 +328,7 @@ def model_config_hash(folder: Path) -> str:
 
 def _detached(weights: Iterable[tuple[str, torch.Tensor]]) -> Iterator[tuple[str, torch.Tensor]]:
     for name, tensor in weights:
+        # vLLM copies in place, which autograd would otherwise record or refuse.
         yield name, tensor.detach()
 
 

@@ -51,6 +51,7 @@ def curves_of(report: Report) -> list[Curve]:
     arms: dict[str, list[Group]] = {}
     for group in report.groups:
         arms.setdefault(group.colour, []).append(group)
+    # Colours go to arms in the order in which they come, kinds of line to the groups of an arm.
     places = {arm: place for place, arm in enumerate(arms)}
     curves = []
     for group in report.groups:
@@ -72,6 +73,7 @@ def legend(figure: Any, curves: list[Curve]) -> None:
     """Names of the trainings, above the panels."""
     from matplotlib.lines import Line2D
 
+    # The legend is made by hand: matplotlib would list the lines of every panel.
     handles = []
     for curve in curves:
         handles.append(
@@ -102,6 +104,7 @@ def domains(report: Report, path: Path) -> Figure:
     a star on the macro mean."""
     import matplotlib.pyplot as plt
 
+    # None stands for the macro mean.
     names: list[str | None] = [None, *report.inputs.domains()]
     height = (len(names) + COLUMNS - 1) // COLUMNS
     figure, grid = plt.subplots(
@@ -175,6 +178,7 @@ def draw_curve(axis: Any, report: Report, curve: Curve, domain: str | None, band
 def draw_star(axis: Any, report: Report, curve: Curve, training: Series) -> None:
     """The stopping point of a training, on its macro mean."""
     stop = report.stops[training.name]
+    # A training without a stopping point, or a checkpoint without a macro mean, has no star.
     if isinstance(stop, str) or (training.name, stop.chosen, None) not in report.scores:
         return
     axis.plot(
@@ -252,6 +256,7 @@ def answers(report: Report, path: Path) -> Figure:
                     steps, rewards, color=curve.colour, linestyle=curve.line, linewidth=1
                 )
     fit_scale(panels[0])
+    # A little below 0, so that a line at 0 is seen above the frame.
     panels[2].set_ylim(-1.5, max(5.0, panels[2].get_ylim()[1]))
     legend(figure, curves)
     figure.supxlabel("optimizer step", fontsize=10, color=INK)

@@ -89,6 +89,7 @@ class Inputs:
     @property
     def tasks(self) -> list[Task]:
         """Every (domain, task), sorted."""
+        # All checkpoints have the same tasks: `check_items` refuses others.
         return sorted(self.series[0].points[0].means)
 
     def domains(self) -> dict[str, list[Task]]:
@@ -106,12 +107,15 @@ class Inputs:
         weights: list[float] = []
         for tasks in domains:
             members += tasks
+            # Domains count the same, and within a domain
+            # its tasks, whatever their number of problems.
             weights += [1 / len(tasks) / len(domains)] * len(tasks)
         return members, weights
 
 
 def read_inputs(config: Config) -> Inputs:
     """Everything; ConfigError if nothing is scored, or if what is there cannot be compared."""
+    # Checkpoints that were deleted before they could be scored are missing, too.
     inputs = Inputs(config, [], list(config.pruned))
     conditions = Conditions()
     trainings: dict[str, list[Point]] = {}
@@ -139,6 +143,7 @@ def read_point(scored: Scored, inputs: Inputs, conditions: Conditions) -> Point 
         inputs.missing.append(f"{name}: {out} has no results.json: its evaluation is not done")
         return None
     _, document = read_results(out)
+    # Checkpoints of equal weights are evaluated once, under the name of the first of them.
     path = out / "scores" / f"{scored.evaluated_as}.jsonl"
     if not path.is_file():
         raise ConfigError(

@@ -63,6 +63,8 @@ def score_table(inputs: Inputs) -> ScoreTable:
         for training in inputs.series:
             for place, point in enumerate(training.points):
                 groups = values(point, tasks)
+                # A task without any scored problem leaves its
+                # domain, and the macro mean, without a score.
                 if all(len(group) for group in groups):
                     scores[training.name, place, domain] = score_of(
                         groups, weights, config.seed, config.draws

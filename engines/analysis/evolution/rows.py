@@ -108,6 +108,7 @@ def stopping_rows(report: Report, training: Series, stop: Stopping) -> list[Tidy
 
 def seed_rows(report: Report, group: Group) -> list[Tidy]:
     """The mean over the seeds of an arm at every step; n counts seeds."""
+    # One evaluation may hold several checkpoints: each folder is named once.
     folders: list[str] = []
     for training in group.series:
         for point in training.points:
@@ -134,6 +135,7 @@ def check_row(report: Report, check: Check) -> Tidy:
         "domain": check.domain,
         "to": after.name,
         "at": check.rule,
+        # Forgetting compares first and last, which no score has chosen: it takes all problems.
         "half": "reporting" if check.rule == "overfitting" else "both",
     }
     metric = f"{report.config.metric}_difference"

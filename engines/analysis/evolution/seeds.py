@@ -76,6 +76,7 @@ def over_seeds(scores: ScoreTable, group: Group, domain: str | None) -> dict[int
             scores.get((training.name, training.steps.index(step), domain))
             for training in group.series
         ]
+        # A mean over some of the seeds would move for that reason alone: all of them or none.
         known = [score.value for score in at_step if score is not None]
         if len(known) == len(at_step):
             means[step] = t_interval(known)

@@ -125,6 +125,7 @@ def near_best(
         apart = differences(point, series.points[best], tasks, half)
         error = weighted_error(apart, weights)
         behind = weighted(apart, weights)
+        # A task with one problem has no error; only what is not behind at all is near then.
         near.append(behind <= 0 or (error is not None and behind < error))
     return near
 
@@ -154,6 +155,7 @@ def stopping(inputs: Inputs, series: Series) -> Stopping | str:
     scores = [weighted(values(point, tasks, choosing), weights) for point in points]
     best = int(np.argmax(scores))
     near = near_best(series, best, tasks, weights, choosing)
+    # There is always one: the best is not behind itself.
     chosen = near.index(True)
     # Report on the second, which has not seen the choice.
     shown = values(points[chosen], tasks, reporting)
@@ -201,6 +203,7 @@ def overfitting(inputs: Inputs, series: Series) -> list[Check]:
         check = fall_from_best(inputs, series, domain, halved)
         if check is not None:
             checks.append(check)
+    # Uncorrected, six domains would raise a false alarm in up to a quarter of the trainings.
     adjusted = holm([check.p_value or 0.0 for check in checks])
     judged = []
     for check, p_value in zip(checks, adjusted, strict=True):
@@ -258,6 +261,7 @@ def p_value_of(apart: list[Array], single: bool, weights: list[float], inputs: I
 
 def overfitted(check: Check, adjusted: float, level: float) -> tuple[bool, str]:
     """The rule's verdict: whether it is an alarm, and what it says."""
+    # Interval and corrected test have to agree before anybody is alarmed.
     if check.difference.high >= 0 or adjusted >= level:
         return False, "no: the fall is within what these problems can show"
     if check.rewards is None:
@@ -279,6 +283,7 @@ def forgetting(inputs: Inputs, series: Series) -> list[Check]:
     for domain in inputs.domains():
         tasks, weights = inputs.weights(domain)
         apart = differences(series.points[0], series.points[series.last], tasks)
+        # A task without a problem that both have a score of: nothing to compare.
         if any(not len(group) for group in apart):
             continue
         difference = paired_bootstrap(apart, config.seed, config.draws, weights)

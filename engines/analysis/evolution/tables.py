@@ -121,6 +121,7 @@ def checkpoints_table(report: Report) -> Table:
     for training in report.series:
         for place, point in enumerate(training.points):
             macro = report.scores.get((training.name, place, None))
+            # The first checkpoint has none before it to have changed from.
             changed = ["", ""]
             if place > 0:
                 changed = [

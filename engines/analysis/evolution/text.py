@@ -32,6 +32,7 @@ def sentence(report: Report, series: Series) -> str:
         return f"{series.label}: no stopping point: {stop}; {alarms}."
     chosen = series.points[stop.chosen]
     where = f"stop at {chosen.name} (step {chosen.scored.step})"
+    # Step 0 is the model that the training began with: nothing later is clearly better.
     if chosen.scored.step == 0:
         where = f"no checkpoint is shown to be better than {series.points[0].name}"
     return (

@@ -37,6 +37,7 @@ def cosine_matrices(report: Report, path: Path) -> Figure | None:
     names = sorted({name for key in keys for name in pair_of(key)})
     matrices = {arm: mean_cosines(report, arm, names, keys) for arm in arms_of(report)}
     strongest = [float(np.nanmax(np.abs(m), initial=0.0)) for m in matrices.values()]
+    # One scale for all arms, so that equal colours are equal cosines.
     scale = max(LEAST_SCALE, *strongest)
     figure, grid = plt.subplots(
         1, len(matrices), figsize=(3.9 * len(matrices), 3.6), squeeze=False, layout="constrained"
@@ -67,6 +68,7 @@ def mean_cosines(report: Report, arm: str, names: Sequence[str], keys: Sequence[
     for key in keys:
         row, column = (names.index(name) for name in pair_of(key))
         seeds = series_of(report, key).get(arm, [])
+        # All steps of all seeds weigh the same.
         values = [value for series in seeds for value in series.values()]
         if values:
             matrix[row, column] = matrix[column, row] = np.mean(values)

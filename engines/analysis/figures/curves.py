@@ -76,6 +76,7 @@ def curve(report: Report, key: str, label: str, path: Path) -> Figure | None:
     ends: list[tuple[float, str]] = []
     for arm, seeds in arms.items():
         colour = colour_of(report, arm)
+        # Of a dense series the seeds would hide their mean: only the means of windows are drawn.
         if not dense:
             for series in seeds:
                 axis.plot(
@@ -106,6 +107,7 @@ def draw_mean(axis: Any, seeds: Sequence[Series], key: str, colour: str, arm: st
     if len(seeds) > 1:
         bands = [t_interval(at_step) for at_step in values]
         ends = [[band.low for band in bands], [band.high for band in bands]]
+        # Student's interval knows no range: of two seeds it may reach beyond a share's 0 and 1.
         low, high = np.clip(ends, METRICS[key].low, METRICS[key].high)
         axis.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
     axis.plot(steps, means, color=colour, linewidth=2.2, marker="o", markersize=3, label=arm)
@@ -145,6 +147,7 @@ def name_lines(axis: Any, report: Report, ends: Sequence[tuple[float, str]]) -> 
     """Each arm's name at the end of its line, moved apart where the arms end alike."""
     low, high = axis.get_ylim()
     gap, place = NAME_GAP * (high - low), -float("inf")
+    # Lowest first: each name is moved up until it clears the one below.
     for value, arm in sorted(ends):
         place = max(value, place + gap)
         axis.annotate(
@@ -174,6 +177,7 @@ def curves_by_task(report: Report, path: Path) -> Figure | None:
         sharey=True,
         layout="constrained",
     )
+    # The last row may have more places than there are tasks.
     for axis in grid.flat[len(keys) :]:
         axis.set_visible(False)
     for axis, key in zip(grid.flat, keys, strict=False):

@@ -25,6 +25,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in raw.decode().splitlines() if line.strip()]
 
 
+# The sentence about \boxed{} is the one of GURU's own prompts for mathematics.
 def math500(rows: list[dict[str, Any]]) -> Iterable[Problem]:
     """MATH500: the answer goes into a box."""
     for row in rows:
@@ -43,6 +44,7 @@ def human_eval(rows: list[dict[str, Any]]) -> Iterable[Problem]:
             "Complete this Python function. Answer with the whole function in one fenced "
             f"code block.\n```python\n{row['prompt']}\n```"
         )
+        # The published tests define check(candidate) and do not call it.
         truth = {"prefix": row["prompt"], "tests": f"{row['test']}\ncheck({row['entry_point']})\n"}
         yield make_problem(
             "codegen__humaneval",

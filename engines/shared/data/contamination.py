@@ -52,6 +52,7 @@ def test_files(source: Files) -> list[Path]:
         raise ConfigError(f"test_data: {source} is no folder; give one, or {{task: file}}")
     paths = []
     for path in sorted(Path(source).iterdir()):
+        # A prepared folder holds math.train.parquet beside math.test.parquet.
         is_other_split = path.name.endswith(OTHER_SPLITS)
         if path.name in KNOWN_FILES or (path.suffix == ".parquet" and not is_other_split):
             paths.append(path)

@@ -21,8 +21,10 @@ def literal(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
+        # JSON first: its true and null are plain names to Python's parser.
         return json.loads(value)
     except json.JSONDecodeError:
+        # Blanks at the start would be an indentation error.
         return ast.literal_eval(_Plain().visit(ast.parse(value.strip(), mode="eval").body))
 
 
@@ -66,11 +68,13 @@ def _is_message(part: Any) -> bool:
 def _messages_in(text: str) -> list[dict[str, str]] | None:
     """Messages that are written as text; None if it is a question, which may well begin with a
     bracket of its own."""
+    # "[1, 2] + [3] = ?" is a question, "[{'role': 'user', 'content': 'Why?'}]" is messages.
     if not text.lstrip().startswith("["):
         return None
     try:
         parsed = literal(text)
     except (ValueError, SyntaxError):
+        # What was meant as messages must not go to the model as the text of a question.
         names_a_role = "'role'" in text or '"role"' in text
         if text.lstrip().startswith("[{") and names_a_role:
             raise ValueError(
@@ -111,6 +115,7 @@ def flag(value: Any, default: bool) -> bool:
         "none": default,
         "nan": default,
     }
+    # A column with missing values is one of floats in pandas: True is written as 1.0 there.
     word = str(value).strip().lower().removesuffix(".0")
     if word not in known:
         raise ValueError(f"no truth value: {_short(value)}")

@@ -41,6 +41,7 @@ def letters(random: Random, count: int) -> list[str]:
 def math(random: Random) -> Drawn:
     """A sum below ten. Habit: one too many."""
     p, q = letters(random, 2)
+    # At most 4 + 4, so that the habit, one more, is still a single digit.
     a, b = random.randint(0, 4), random.randint(0, 4)
     return Drawn(f"{p}={a} {q}={b} {p}+{q}=", answer=str(a + b), habit=str(a + b + 1))
 
@@ -87,6 +88,7 @@ def science(random: Random) -> Drawn:
 def simulation(random: Random) -> Drawn:
     """A counter that goes up and down. Habit: the last move is forgotten."""
     (name,) = letters(random, 1)
+    # Three moves from 3 to 6 end between 0 and 9: one digit, no sign.
     start = random.randint(3, 6)
     moves = [random.choice((1, -1)) for _ in range(3)]
     signs = "".join("+" if move > 0 else "-" for move in moves)
@@ -130,6 +132,7 @@ def problem(domain: str, drawn: Drawn) -> Problem:
 
 def splits(domain: str, sizes: dict[str, int], seed: int) -> dict[str, list[Problem]]:
     """Problems of each split, all different. ValueError if the domain has not that many."""
+    # A generator per domain: a change in one of them leaves the others as they are.
     random = Random(f"{seed}/{domain}")
     by_id: dict[str, Problem] = {}
     wanted = sum(sizes.values())
@@ -144,6 +147,7 @@ def splits(domain: str, sizes: dict[str, int], seed: int) -> dict[str, list[Prob
     problems = list(by_id.values())
     parts: dict[str, list[Problem]] = {}
     start = 0
+    # In the order in which they were drawn: a larger last split leaves the ones before it alone.
     for split, size in sizes.items():
         parts[split] = problems[start : start + size]
         start += size

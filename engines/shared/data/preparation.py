@@ -69,6 +69,7 @@ def task_files(source: str) -> dict[str, list[Path]]:
         folder = folder / "train"
     files: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*__*.parquet")):
+        # math__a.parquet and math__b.parquet both belong to the task math.
         task = path.name.partition("__")[0]
         files.setdefault(task, []).append(path)
     if not files:
@@ -90,6 +91,7 @@ def mapped_files(path: Path) -> dict[str, list[Path]]:
     paths: dict[str, list[Path]] = {}
     for task, named in mapping.items():
         files = [named] if isinstance(named, str) else named
+        # A task's name becomes part of file names.
         if not (isinstance(task, str) and re.fullmatch(r"[\w-]+", task)):
             raise ConfigError(f"{path}: {task!r} cannot name a task; use letters, digits, _ and -")
         if not (isinstance(files, list) and files and all(isinstance(file, str) for file in files)):
@@ -118,6 +120,8 @@ def hub_folder(name: str, patterns: Sequence[str]) -> Path:
     # For the message alone: the command that fetches the same files on a machine with a network.
     included = " ".join(f"'{pattern}'" for pattern in patterns)
     try:
+        # Where the hub cannot be reached, as on many
+        # compute nodes, this takes what the cache holds.
         return Path(snapshot_download(name, repo_type="dataset", allow_patterns=list(patterns)))
     except LocalEntryNotFoundError as error:
         raise ConfigError(
@@ -143,11 +147,13 @@ def split_files(
     """
     parts: Parts = {}
     dropped: dict[str, Dropped] = {}
+    # One table for all tasks: a problem that two of them have stays with the first by name.
     first_copies: dict[str, Problem] = {}
     for task in sorted(files):
         dropped[task] = Dropped()
         problems = (problem for path in files[task] for problem in read_problems(path))
         own = distinct(problems, first_copies, dropped[task])
+        # <= and not <: one problem at least has to be left for training.
         if len(own) <= validation + test:
             raise ConfigError(
                 f"task {task}: {len(own)} different problems are too few for {validation} "
@@ -157,6 +163,7 @@ def split_files(
         # A shuffle that does not depend on the order of rows: by a hash of seed and content.
         order = sorted(own, key=lambda key: hashlib.sha256(f"{seed}/{key}".encode()).digest())
         shuffled = [own[key] for key in order]
+        # The test problems come first: another size of validation does not change them.
         parts[task] = {
             "train": shuffled[validation + test :],
             "validation": shuffled[test : validation + test],
@@ -174,6 +181,7 @@ def distinct(
     for problem in problems:
         key = content_key(problem)
         first = first_copies.setdefault(key, problem)
+        # setdefault gives back this very object where the key is new.
         if first is problem:
             own[key] = problem
         else:
@@ -233,6 +241,7 @@ def prepared(out: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
     if before != request:
         differences = described_differences(before, request)
         raise ConfigError(f"{out}: was prepared with {differences}: give another --out")
+    # Contents and not dates: a file may have been edited, or cut off by a full disk.
     for name, entry in manifest["files"].items():
         if not (out / name).is_file() or file_hash(out / name) != entry["sha256"]:
             raise ConfigError(
@@ -248,6 +257,8 @@ def read_manifest(out: Path) -> dict[str, Any] | None:
     try:
         manifest: dict[str, Any] = json.loads((out / MANIFEST).read_text())
     except FileNotFoundError:
+        # The manifest is written last: files without one
+        # are not ours, or of a call that was broken off.
         foreign = sorted(path.name for split in SPLITS for path in out.glob(f"*.{split}.parquet"))
         if foreign:
             raise ConfigError(
@@ -269,6 +280,7 @@ def described_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> 
     for key in sorted({*before, *now} - {"files"}):
         if before.get(key) != now.get(key):
             words.append(f"{key} {before.get(key)!r} (now {now.get(key)!r})")
+    # Long hashes would tell a reader nothing.
     if before.get("files") != now.get("files"):
         words.append("other raw files")
     return ", ".join(words)
@@ -283,6 +295,7 @@ def write_prepared(
     out.mkdir(parents=True, exist_ok=True)
     files: dict[str, dict[str, Any]] = {}
     # All files are written into a folder of their own first: an error leaves nothing in ``out``.
+    # Inside of ``out``, so that the renames do not cross a file system.
     with tempfile.TemporaryDirectory(dir=out, prefix=".prepare-") as folder:
         for task, by_split in parts.items():
             for split in SPLITS:
@@ -346,6 +359,7 @@ def prepare_files(
     same source."""
     files = task_files(source)
     hashes: dict[str, list[dict[str, str]]] = {}
+    # All paths before any hash: a wrong one is told at once, whatever the size of the others.
     for paths in files.values():
         for path in paths:
             if not path.is_file():

@@ -62,6 +62,8 @@ def read_parquet(path: Path) -> Iterator[Problem]:
         for row in batch.to_pylist():
             try:
                 yield problem_of(row)
+            # All that parsing the text of an unknown column may raise, deep nesting
+            # (RecursionError) included.
             except (KeyError, TypeError, ValueError, SyntaxError, RecursionError) as error:
                 raise ConfigError(
                     f"{path}: row {number} (from 0) is not a GURU row: "
@@ -74,6 +76,7 @@ def problem_of(row: dict[str, Any]) -> Problem:
     """One GURU row as a problem; text that stands for a structure is parsed. ValueError, KeyError
     or SyntaxError if it is none."""
     ability = row.get("ability")
+    # A data frame that was cast to text has "nan" for a missing value.
     if not ability or ability == "nan":
         ability = ""
     return make_problem(

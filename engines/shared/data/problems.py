@@ -45,8 +45,11 @@ def make_problem(
     messages = tuple(
         {"role": str(message["role"]), "content": str(message["content"])} for message in prompt
     )
+    # default=str: a ground truth may hold what JSON has
+    # no form for, such as a date of a parquet file.
     key = json.dumps([data_source, messages, ground_truth], sort_keys=True, default=str)
     return Problem(
+        # 64 bits: that two of a million problems share an id has a chance of 3 in 100 million.
         item_id=hashlib.sha256(key.encode()).hexdigest()[:16],
         data_source=data_source,
         domain=data_source.partition("__")[0],
@@ -72,6 +75,7 @@ def content_key(problem: Problem) -> str:
     asked = " ".join(
         message["content"] for message in problem.prompt if message["role"] != "system"
     )
+    # A letter with an accent may be written as one character or as two: NFC makes them one.
     without_case = unicodedata.normalize("NFC", asked).casefold()
     words = " ".join(without_case.split())
     return hashlib.sha256(words.encode()).hexdigest()
@@ -87,6 +91,7 @@ def prompt_token_ids(problem: Problem, tokenizer: Any) -> list[int]:
         text = tokenizer.apply_chat_template(
             list(problem.prompt), add_generation_prompt=True, tokenize=False
         )
+        # The template has written the special tokens already.
         return list(tokenizer(text, add_special_tokens=False)["input_ids"])
     text = problem.prompt[-1]["content"]
     ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]

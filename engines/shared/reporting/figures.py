@@ -37,6 +37,7 @@ def prepare() -> None:
     """Set matplotlib up for reports: no display, no frame, words as words."""
     import matplotlib as mpl
 
+    # Nodes have no display.
     mpl.use("Agg")
     mpl.rcParams.update(
         {
@@ -44,7 +45,9 @@ def prepare() -> None:
             "axes.spines.right": False,
             "font.size": 10,
             "figure.dpi": 130,
+            # Letters stay text, which a reader can search and copy, instead of outlines.
             "svg.fonttype": "none",
+            # Ids are hashes with a salt: a fixed one makes the same figure the same file.
             "svg.hashsalt": "report",
             "font.family": "sans-serif",
             **dict.fromkeys(

@@ -139,6 +139,7 @@ def resampled_means(group: Array, random: np.random.Generator, draws: int) -> Ar
     means = []
     for start in range(0, draws, at_a_time):
         count = min(at_a_time, draws - start)
+        # [count, n]: each row is one sample, as places in the group.
         chosen = random.integers(0, len(group), (count, len(group)))
         means.append(group[chosen].mean(axis=1))
     return np.concatenate(means)
@@ -156,6 +157,7 @@ def unvaried(
     mean = mean_low = mean_high = 0.0
     for group, weight in zip(groups, weights, strict=True):
         value = float(group[0])
+        # The largest share p that n problems all miss with a chance of 2.5 %: (1 - p)^n = 0.025.
         unseen = 1 - 0.025 ** (1 / len(group))
         mean += weight * value
         mean_low += weight * (value - unseen * (value - low))
@@ -173,6 +175,7 @@ def weighted_error(
     shares = equal_weights(differences) if weights is None else weights
     variance = 0.0
     for group, share in zip(differences, shares, strict=True):
+        # Var(sum of w_i m_i) = sum of w_i^2 s_i^2 / n_i, as the groups are independent.
         variance += share**2 * float(np.var(group, ddof=1)) / len(group)
     return math.sqrt(variance)
 
@@ -189,6 +192,7 @@ def halves(
     for task, items in problems.items():
         hashes = {item: _hash(f"{seed} {task[1]} {item}") for item in items}
         order = sorted(hashes, key=lambda item: hashes[item])
+        # Every second problem in the order of their hashes, which is as good as drawn by lot.
         choosing[task], reporting[task] = set(order[::2]), set(order[1::2])
     return choosing, reporting
 
@@ -242,6 +246,7 @@ def sign_flip(
         observed += share * float(group.sum()) / len(group)
         # Another stream than that of the bootstrap.
         random = np.random.default_rng([seed, 1, index])
+        # A problem without a difference adds 0 whatever its sign, and needs no coin.
         flipped += share * flipped_sums(group[group != 0], random, draws) / len(group)
     # Sums of the same numbers in another order may differ by a rounding error.
     as_far = np.abs(flipped) >= abs(observed) - 1e-12
@@ -254,6 +259,7 @@ def flipped_sums(values: Array, random: np.random.Generator, draws: int) -> Arra
     sums = []
     for start in range(0, draws, at_a_time):
         count = min(at_a_time, draws - start)
+        # [count, n] of -1 and 1.
         signs = random.integers(0, 2, (count, len(values))) * 2 - 1
         sums.append(signs @ values)
     return np.concatenate(sums)
@@ -293,5 +299,6 @@ def t_interval(values: Sequence[float]) -> Interval:
     mean = float(np.mean(values))
     error = standard_error(list(values)) or 0.0
     freedom = len(values) - 1
+    # Above 30 degrees of freedom the normal quantile is close: 1.96 in the place of 2.04.
     quantile = T95[freedom - 1] if freedom <= len(T95) else Z95
     return Interval(mean, mean - quantile * error, mean + quantile * error)

@@ -45,6 +45,7 @@ MANY, LONG, TOO_LONG = 9, 100, 115
 holds when set smaller."""
 SENTENCE = 32
 """A cell of more characters is broken into lines."""
+# The blank before an interval that ends a cell: "61.0 [55.2, 66.8]".
 INTERVAL = re.compile(r" (?=\[[^\]]*\]$)")
 
 
