@@ -17,6 +17,7 @@ def judge(model: Model, parameters: Parameters, store: Store, order: Array) -> A
     """(S, N, K): 1 right, 0 wrong, nan beyond a query's end. Waits for the device once, at the
     end."""
     models = len(next(iter(parameters.values())))
+    # A query holds "<query> s a s a ... s <end>": two tokens for each transition.
     width = (store.segments.shape[-1] - 1) // 2
     orders, pieces = torch.from_numpy(order).to(store.device), []
     with torch.no_grad():
@@ -29,8 +30,12 @@ def judge(model: Model, parameters: Parameters, store: Store, order: Array) -> A
             )
             logits = model.logits(parameters, batch.inputs.expand(models, *batch.inputs.shape))
             right = (logits.argmax(-1) == batch.targets).float()
+            # The k-th next state of a query goes to column k. Everything else goes to one more
+            # column, which is cut off: a boolean mask would have to ask the device how many there
+            # are.
             column = torch.where(batch.query, batch.query.cumsum(-1) - 1, width)
             table = torch.full((models, len(rows), width + 1), torch.nan, device=store.device)
             pieces.append(table.scatter_(2, column.expand_as(right), right)[:, :, :width])
         found: Array = torch.cat(pieces, dim=1).cpu().numpy()
+    # The longest query that there is; the table had room for the longest that there could be.
     return found[:, :, : int((~np.isnan(found[0])).sum(1).max())]

@@ -145,6 +145,9 @@ class Config(EngineConfig):
     def _fill(cls, values: Any) -> Any:
         if not isinstance(values, dict) or values.get("recipe") != "tuned":
             return values
+        # Before validation, so the architecture is still as written: a name, a mapping of its
+        # sizes, or (from Python) the object. What is none of these is refused later, by its own
+        # type.
         given = values.get("architecture", cls.model_fields["architecture"].default)
         sizes = ARCHITECTURES.get(given, given) if isinstance(given, str) else given
         plain = (
@@ -155,6 +158,7 @@ class Config(EngineConfig):
             else {}
         )
         return (
+            # What the config gives itself wins over the recipe.
             tuned_for(plain.get("kind"), plain.get("width"), plain.get("layers", SHALLOW)) | values
         )
 
@@ -171,6 +175,7 @@ class Config(EngineConfig):
     def members(self) -> list[Member]:
         """The models of this run."""
         rates = self.learning_rate if isinstance(self.learning_rate, list) else [self.learning_rate]
+        # In the order of the leading axis of every stacked tensor.
         return [Member(seed, rate) for seed in self.seeds or [self.seed] for rate in rates]
 
     @property

@@ -14,6 +14,7 @@ def own_stream(device: torch.device) -> AbstractContextManager[object]:
     asked of the GPU before is done."""
     if device.type != "cuda":
         return nullcontext()
+    # torch refuses to record on the default stream.
     stream = torch.cuda.Stream(device)
     stream.wait_stream(torch.cuda.current_stream(device))
     within: AbstractContextManager[object] = torch.cuda.stream(stream)

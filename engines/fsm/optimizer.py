@@ -82,11 +82,15 @@ class Flat:
         norm over the stack.
         """
         with torch.no_grad():
+            # A product with a minimum instead of a question whether the norm is too large: nothing
+            # waits for the device. 1e-6 is what torch's clip_grad_norm_ adds.
             gradient = gradient * (clip / (gradient.norm(dim=1, keepdim=True) + 1e-6)).clamp(
                 max=1.0
             )
+            # Decoupled: the decay does not pass through the moments.
             self.values.mul_(1 - pace.rates * weight_decay)
             self.first.lerp_(gradient, 1 - BETA1)
             self.second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
+            # Epsilon is added after the correction of the bias, as in torch.optim.AdamW.
             root = self.second.sqrt().div_(pace.second).add_(EPSILON)
             self.values.sub_(self.first / root * (pace.rates / pace.first))

@@ -30,6 +30,7 @@ Axes = dict[str, str | int | float | bool]
 def accuracy_row(metric: str, right: Array, axes: Axes) -> Row:
     """Accuracy over all scored next states of (N, K), nan where there is none; the standard error
     is over the N sequences."""
+    # Sequences whose query is too short for this block have no say in it.
     rows = right[~np.isnan(right).all(axis=1)]
     value, error = ratio(np.nansum(rows, axis=1), (~np.isnan(rows)).sum(axis=1).astype(float))
     return Row(metric=metric, value=value, n=len(rows), spread=error, axes=axes)

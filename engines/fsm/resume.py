@@ -63,6 +63,7 @@ def find_start(config: Config, out: Path, device: torch.device) -> Point:
     same_config(config, loop["config"], newest.path)
     from safetensors.torch import load_file
 
+    # The model folder of a state holds all models, stacked.
     flat = Flat.of(read_weights(newest.model), device)
     state = load_file(newest.path / "state" / "loop.safetensors")
     flat.first.copy_(state["first"])
@@ -94,6 +95,7 @@ def start_weights(config: Config) -> dict[str, torch.Tensor]:
             f"{', '.join(sorted(unlike)[:3]) or 'head'} differ; train the same "
             "architecture there and here"
         )
+    # Tokens mean the same for every size, so row k of the head is state k in both.
     known = min(len(given["head"]), states)
     for name, tensor in fresh.items():
         if name == "head":
@@ -135,11 +137,13 @@ def publish(config: Config, out: Path, point: Point, epoch: int, accuracies: lis
     superseded."""
     named = point.flat.named()
     for index, (member, accuracy) in enumerate(zip(config.members, accuracies, strict=True)):
+        # Its last finite checkpoint stays the one that others find.
         if label(member, config) in point.diverged:
             continue
         folder = member_folder(out, member, config)
         own = {name: tensor[index] for name, tensor in named.items()}
 
+        # `own` as a default value: a closure would see the last member's.
         def write(target: Path, own: dict[str, torch.Tensor] = own) -> None:
             write_weights(target / "model", own, config.model, config.data_set)
 

@@ -62,10 +62,13 @@ class Epoch:
 def losses_of(logits: torch.Tensor, batch: Batch, which: str) -> torch.Tensor:
     """Mean negative log-likelihood of each model's scored next states, nats: (S,)."""
     scored = batch.query if which == "query" else batch.scored
+    # Tokens that are not scored may be no state (an action, padding), which cross_entropy refuses;
+    # 0 is any state, and the product below takes its loss out.
     targets = batch.targets.masked_fill(~scored, 0)
     each = F.cross_entropy(logits.flatten(0, 2), targets.flatten(), reduction="none").view_as(
         targets
     )
+    # Per model: the sum over its sequences and tokens.
     return (each * scored).sum((1, 2)) / scored.sum((1, 2))
 
 
@@ -89,6 +92,7 @@ class Stepper:
             models, size, machines.demonstrations + 1, dtype=torch.int64, device=device
         )
         self.masks: torch.Tensor | None = None
+        # A replay reads the addresses that were recorded, so the masks need a buffer that stays.
         if record is not None and config.dropout:
             self.masks = torch.zeros(
                 config.model.layers + 1,
@@ -109,6 +113,7 @@ class Stepper:
         )
         part = slice(start, start + setting.config.batch_size)
         size = self.fill(epoch, part)
+        # Without a recording a batch is padded to the longest of its own sequences only.
         if self.record is None or size < setting.config.batch_size:
             self.compute(size, setting.store.longest(epoch.rows[:, part], epoch.order[:, part]))
         else:
@@ -155,6 +160,8 @@ class Stepper:
             batch,
             setting.config.loss,
         )
+        # The sum over models: no model's loss depends on another's parameters, so that row s is the
+        # gradient of model s alone.
         (gradient,) = torch.autograd.grad(losses.sum(), point.flat.values)
         point.flat.step(
             gradient, self.pace, setting.config.gradient_clip, setting.config.weight_decay
@@ -168,6 +175,7 @@ class Stepper:
         def work() -> None:
             self.compute(self.setting.config.batch_size, self.longest)
 
+        # Recording does not run the step; the replay below does.
         if self.replay is None and self.plain_left == 0:
             try:
                 self.replay = record(work)

@@ -36,9 +36,11 @@ def prepare(config: Config, out: Path) -> Setting:
         raise ConfigError("device: 'cuda', but torch finds no GPU here; take 'auto' or 'cpu'")
     device = torch.device("cuda" if there and config.device != "cpu" else "cpu")
     data = load(config.data_set, Path(config.cache) if config.cache else out / "data")
+    # More models than this are stacked (measured: docs/performance.md). On a CPU torch has a fused
+    # kernel for the LSTM, so that it is never stacked there, and none for the vanilla RNN.
     many = (
         MANY if device.type == "cuda" else 1 if config.model.kind == "rnn" else len(config.members)
-    )  # measured: docs/performance.md
+    )
     stacked = config.backend == "stacked" or (
         config.backend == "auto" and len(config.members) > many
     )
@@ -59,6 +61,8 @@ def plan_epoch(setting: Setting, epoch: int) -> Epoch:
     machines, count = setting.config.data_set.machines, len(setting.data.train)
     rows, orders = [], []
     for member in setting.config.members:
+        # A continued run draws the order of a half-finished epoch anew, the same one. The 1 keeps
+        # apart what else is drawn from seed and number, such as dropout's 2 in `Stepper.fill`.
         random = np.random.default_rng([member.seed, epoch, 1])
         rows.append(random.permutation(count))
         orders.append(draw_order(count, machines.states, machines.demonstrations, random))
@@ -82,6 +86,7 @@ def end_epoch(setting: Setting, point: Point, out: Path, progress: Progress, spe
     """Validate, report, save checkpoints and state."""
     config, number = setting.config, point.step // setting.steps_per_epoch
     accuracies, losses = validate(setting, point), (point.losses / setting.steps_per_epoch).tolist()
+    # Asked once an epoch: within a step nothing may wait for the device.
     finite = (point.flat.values.isfinite().all(dim=1) & point.losses.isfinite()).tolist()
     metrics: dict[str, float] = {}
     for member, accuracy, loss, fine in zip(
@@ -89,6 +94,7 @@ def end_epoch(setting: Setting, point: Point, out: Path, progress: Progress, spe
     ):
         name = label(member, config)
         if not fine:
+            # setdefault: the first epoch counts, in the epochs after it the model is still broken.
             point.diverged.setdefault(
                 name, f"weights or loss not finite after epoch {number}: lower the learning rate"
             )
@@ -138,6 +144,7 @@ def train_epoch(stepper: Stepper, out: Path, progress: Progress, stop: Stop) -> 
         stepper.take(epoch)
     tokens = len(config.members) * count_tokens(setting, epoch, first)
     if setting.store.device.type == "cuda":
+        # Kernels are launched ahead of time; without this the speed would be that of launching.
         torch.cuda.synchronize()
     end_epoch(setting, point, out, progress, tokens / (time.monotonic() - began))
 

@@ -201,6 +201,7 @@ class Config(EngineConfig):
 
     @model_validator(mode="after")
     def _fits(self) -> Config:
+        # A sequence is never cut: a longer one would take more memory than the plan has counted.
         longest = self.max_prompt_tokens + self.max_response_tokens
         if self.micro_batch_tokens < longest:
             raise ValueError(
@@ -213,6 +214,7 @@ class Config(EngineConfig):
                 f"critic: only estimator gae has one, and estimator is {self.estimator}; "
                 "leave critic out"
             )
+        # Each rank trains on every ranks-th prompt of a task; all of them must get the same number.
         if self.prompts_per_task % self.ranks:
             raise ValueError(
                 f"prompts_per_task ({self.prompts_per_task}) must be a multiple of ranks "
@@ -229,6 +231,7 @@ class Config(EngineConfig):
                     f"{{task: file}}"
                 )
         if (
+            # Folders are not compared here: which tasks a folder has is known only where it lies.
             isinstance(self.data, dict)
             and isinstance(self.validation_data, dict)
             and set(self.data) != set(self.validation_data)

@@ -41,6 +41,8 @@ def should_stop(rule: EarlyStopping | None, validations: list[Validation]) -> bo
         return False
     best, bad = counted[0].mean, 0
     for validation in counted[1:]:
+        # `best` does not move for a gain below min_delta, so that several small gains add up to one
+        # that counts.
         if validation.mean > best + rule.min_delta:
             best, bad = validation.mean, 0
         else:

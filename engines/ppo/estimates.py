@@ -68,10 +68,14 @@ def work(
 def work_of_tokens(config: Config, tokens: float, parameters: int, machine: Machine) -> Work:
     """What training on ``tokens`` tokens costs. A critic costs as much again, and a pass for its
     values."""
+    # Gradient checkpointing, the default on a GPU, computes every forward pass twice: 2 more.
     per_token = 8 if machine.gpus else 6
     if config.estimator == "gae":
+        # The critic's update costs what the policy's does; its values before the update, one
+        # forward.
         per_token += per_token + 2
     flop = per_token * parameters * tokens
+    # Whole words of "NVIDIA A100-SXM4-80GB": as a substring, H200 would be found in GH200 too.
     peaks = [
         peak
         for word, peak in PEAK_FLOPS.items()
@@ -89,6 +93,8 @@ def estimate(config: Config, gpus: int, minutes: int) -> str | None:
     folder = model_folder(config.model)
     size = model_size(folder) if folder is not None else None
     parameters = size.parameters if size is not None else named_parameters(config.model)
+    # Without steps_per_epoch an epoch is a pass over the data, which an earlier job of the run may
+    # still have to write.
     if not gpus or not parameters or config.steps_per_epoch is None:
         return None
     tasks = len(data_files(config.data, "train"))
@@ -96,6 +102,7 @@ def estimate(config: Config, gpus: int, minutes: int) -> str | None:
     steps = config.epochs * config.steps_per_epoch
     samples = steps * max(tasks, 1) * config.prompts_per_task * config.samples_per_prompt
     tokens = samples * (config.max_prompt_tokens + config.max_response_tokens)
+    # The login node does not know which GPU Slurm will give, so the hours are those of an A100.
     costs = work_of_tokens(config, tokens, parameters, Machine(gpus, "A100", None, 0.0, 0.0))
     assert costs.hours is not None
     started = (
@@ -120,6 +127,7 @@ def disk_gb(config: Config) -> float | None:
 
 def checkpoints_gb(config: Config, size: ModelSize) -> float:
     """Disk that the checkpoints of a model of this size take at most, GB."""
+    # Rounded up: the last epoch has a checkpoint whatever its number.
     made = -(-config.epochs // config.checkpoint_every_epochs)
     # The last one is written while a state to continue from and all that is kept of the others
     # still lie there. The newest and the best one always stay.
@@ -130,6 +138,7 @@ def checkpoints_gb(config: Config, size: ModelSize) -> float:
     if config.lora is not None:
         state = 12 * adapter_parameters(size, config.lora.rank)
     if config.estimator == "gae":
+        # The critic's weights lie with its two moments: it has no model folder of its own.
         state += 12 * size.parameters
     return (4 * models * size.parameters + optimizers * state) / 1e9
 
@@ -137,6 +146,8 @@ def checkpoints_gb(config: Config, size: ModelSize) -> float:
 def named_parameters(model: str | CheckpointSource) -> int | None:
     """Parameters by a model's name, such as ``Qwen2.5-7B``, where its files are not here; None if
     the name does not tell."""
+    # The number before the B: 7 of "Qwen2.5-7B", 0.5 of "Qwen2.5-0.5B-Instruct". "Mixtral-8x7B"
+    # does not match: the size of a mixture of experts cannot be read from its name.
     found = re.search(r"(?<![\w.])(\d+(?:\.\d+)?)B\b", model) if isinstance(model, str) else None
     return round(float(found[1]) * 1e9) if found else None
 
@@ -170,6 +181,8 @@ def refuse(
 def gpu_remedy(config: Config, size: ModelSize, tasks: int, machine: Machine) -> str:
     """The smallest change that makes the training fit the GPU: vLLM's share, the micro-batch, host
     memory, else a smaller model."""
+    # 1. vLLM's share: the largest one that lets the training fit, in steps of a hundredth, and
+    # never so small that vLLM's own weights (2 bytes a parameter) and a useful cache have no room.
     least = (2.0 * size.parameters + least_cache(config, size)) / (machine.gpu_bytes or 1.0)
     for fraction in [
         step / 100
@@ -180,8 +193,10 @@ def gpu_remedy(config: Config, size: ModelSize, tasks: int, machine: Machine) ->
             config.model_copy(update={"gpu_memory_fraction": fraction}), size, tasks, machine
         ):
             return f"set gpu_memory_fraction to {fraction:g} (now {config.gpu_memory_fraction:g})"
+    # 2. The micro-batch: smaller passes, the same gradient.
     if (tokens := smaller_batch(config, size, tasks, machine)) is not None:
         return f"set micro_batch_tokens to {tokens} (now {config.micro_batch_tokens})"
+    # 3. Memory that is given back or emptied between uses, at the price of copies in every step.
     asleep = config.model_copy(update={"sampler_sleeps": True})
     if not config.sampler_sleeps and fits_gpu(asleep, size, tasks, machine):
         return "set sampler_sleeps to true (vLLM then leaves the GPU to the update)"
@@ -203,8 +218,10 @@ def host_remedy(
 ) -> str:
     """What to change when the host's memory is too small: the micro-batch on the CPU if that
     suffices, else the job's memory."""
+    # On a GPU the activations are not in host memory, so a smaller micro-batch would not help.
     if machine.gpus == 0 and (tokens := smaller_batch(config, size, tasks, machine)) is not None:
         return f"set micro_batch_tokens to {tokens} (now {config.micro_batch_tokens})"
+    # Slurm's --mem counts in units of 1024: 2**30 bytes, where the plan's table has 10**9.
     return f"ask for resources.memory_gb {int(needed / 2**30) + 1} or more"
 
 
@@ -239,6 +256,8 @@ def look_at(out: Path, gpus: int) -> Machine:
     """The machine as this process sees it; ``gpus`` is how many of them it will use."""
     physical = float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     group = memory()
+    # Free space alone would refuse a continued run: the checkpoints that it has written already are
+    # part of what it is said to need.
     written = sum(
         path.stat().st_size for path in out.rglob("*") if path.is_file() and not path.is_symlink()
     )
@@ -246,6 +265,7 @@ def look_at(out: Path, gpus: int) -> Machine:
         0,
         "",
         None,
+        # Slurm limits a job by its control group, often to far less than the node has.
         min(physical, group.limit) if group else physical,
         shutil.disk_usage(out).free + written,
     )
@@ -258,7 +278,10 @@ def look_at(out: Path, gpus: int) -> Machine:
 def first_gpu() -> tuple[str, float | None]:
     """Name and bytes of the first GPU this process may use, as the driver's own tool tells; None
     where it does not."""
+    # A number ("0") or a UUID ("GPU-3f2a..."); nvidia-smi -i takes both.
     visible = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip()
+    # Not torch.cuda: the driver process has no torch, and a CUDA context of its own would take GPU
+    # memory from the ranks.
     program = shutil.which("nvidia-smi")
     if program is None:
         return "the GPU", None
@@ -276,6 +299,7 @@ def first_gpu() -> tuple[str, float | None]:
         if len(row) == 2 and row[1].isdigit()
     ]
     return (
+        # nvidia-smi counts in MiB.
         (rows[0][0], int(rows[0][1]) * 2.0**20)
         if answer.returncode == 0 and rows
         else ("the GPU", None)

@@ -69,6 +69,7 @@ class Item:
 def memory_plan(config: Config, size: ModelSize, tasks: int, machine: Machine) -> list[Item]:
     """Every item of memory, for a training of ``tasks`` tasks."""
     on_gpu = machine.gpus > 0
+    # FSDP2 cuts the trained state evenly over the GPUs; without it, it rests whole on the host.
     share = 1 / max(machine.gpus, 1)
     rests_on_gpu = on_gpu and not config.offload
     items = []
@@ -119,6 +120,7 @@ def trained_state(
     ]
     if config.lora is not None:
         state.append(("adapters, float32", 4 * trained, "always"))
+    # With adapters the frozen model itself is the reference: no second copy then.
     elif config.kl_coefficient > 0:
         state.append(("first model for the divergence, float32", 4 * count, "always"))
     if config.estimator == "gae":
@@ -133,9 +135,11 @@ def passing_on_gpu(config: Config, size: ModelSize, tasks: int, machine: Machine
     """What a training on GPUs needs besides: gathered weights, the read, the tasks' gradients."""
     kind, held = weights_held(config, size, on_gpu=True)
     items = []
+    # Not so for adapters on one GPU: the frozen weights are in bfloat16 there already.
     if config.lora is None or config.ranks > 1 or config.offload:
         gathered = gathered_bytes(config, size)
         items.append(Item("bfloat16 copies of the weights in a pass", gathered, 0.0))
+    # Every rank reads the whole model into host memory before it keeps its shard.
     items.append(Item(f"model while it is read, {kind}", 0.0, held * machine.gpus, "start"))
     if config.mtl.method != "off":
         kept = 2 * trained_parameters(config, size) * tasks
@@ -148,6 +152,8 @@ def gathered_bytes(config: Config, size: ModelSize) -> float:
     the head and two layers."""
     if config.ranks == 1 and not config.offload:
         return 2.0 * size.parameters
+    # FSDP2 gathers one layer while the pass is in another. What lies outside of the layers stays
+    # gathered (`World.shard`). The minimum is for small models whose embedding is tied to the head.
     outside = min(2 * size.vocabulary * size.hidden, size.parameters)
     return 2.0 * (outside + 2 * (size.parameters - outside) / size.layers)
 
@@ -155,22 +161,18 @@ def gathered_bytes(config: Config, size: ModelSize) -> float:
 def working_memory(config: Config, size: ModelSize, on_gpu: bool) -> list[Item]:
     """Activations of one micro-batch and one chunk of logits."""
     tokens = config.micro_batch_tokens
-    wide = (
-        12 * size.hidden + 4 * size.intermediate
-    )  # elements that one layer keeps per token for its backward pass
-    logits = (
-        4.0 * min(LOGIT_ROWS, tokens) * size.vocabulary * 4
-    )  # logits, by temperature, and the gradients of both
+    # Elements that one layer keeps per token for its backward pass.
+    wide = 12 * size.hidden + 4 * size.intermediate
+    # The logits, the same divided by the temperature, and the gradients of both: four, in float32.
+    logits = 4.0 * min(LOGIT_ROWS, tokens) * size.vocabulary * 4
     if on_gpu:
         kept = tokens * checkpoint_bytes(size)
-        layer = (
-            tokens * wide * 2 * 2.0
-        )  # bfloat16; values and gradients of the layer that is being recomputed
+        # Values and gradients, in bfloat16, of the one layer that is being recomputed.
+        layer = tokens * wide * 2 * 2.0
         values = [("inputs of the layers, float32", kept), ("one layer, recomputed", layer)]
     else:
-        longest = (
-            config.max_prompt_tokens + config.max_response_tokens
-        )  # a row of the attention mask
+        # The length of a row of the attention mask.
+        longest = config.max_prompt_tokens + config.max_response_tokens
         values = [("activations, float32", tokens * size.layers * (wide + longest) * 4.0)]
     return [
         Item(name, value if on_gpu else 0.0, 0.0 if on_gpu else value, "update")
@@ -202,6 +204,7 @@ def sampler_memory(config: Config, size: ModelSize, machine: Machine) -> list[It
         Item("vLLM weights, bfloat16", weights, 0.0, when),
         Item(
             "vLLM key-value cache and buffers",
+            # Never less than a cache of some use, however small vLLM's share is set.
             max(share - weights, least_cache(config, size)),
             0.0,
             when,
@@ -220,6 +223,7 @@ def sums(items: Iterable[Item]) -> tuple[float, float]:
 
     def most(values: Sequence[tuple[Phase, float]]) -> float:
         parts = {when: sum(value for own, value in values if own == when) for when in NOTES}
+        # Phases follow one another: only the largest of them adds to what is always there.
         return parts.pop("always") + max(parts.values())
 
     listed = list(items)

@@ -45,6 +45,8 @@ def model_size(folder: Path) -> ModelSize | None:
     parameters = counted(folder) or from_shapes(config)
     if parameters is None:
         return None
+    # Grouped-query attention: fewer heads of keys and values than of queries. Where a
+    # config does not say how many, they are equal.
     heads = config.get("num_key_value_heads") or config["num_attention_heads"]
     return ModelSize(
         parameters,
@@ -52,6 +54,7 @@ def model_size(folder: Path) -> ModelSize | None:
         config["hidden_size"],
         config.get("intermediate_size", 4 * config["hidden_size"]),
         config["vocab_size"],
+        # Keys and values (2) of every layer, 2 bytes each.
         config["num_hidden_layers"] * 2 * heads * head_width(config) * 2,
     )
 
@@ -59,7 +62,10 @@ def model_size(folder: Path) -> ModelSize | None:
 def adapter_parameters(size: ModelSize, rank: int) -> int:
     """Parameters of low-rank adapters on all linear layers of a Llama-like model whose heads
     together are as wide as it is."""
+    # All key heads together: the cache holds keys and values, 2 bytes each, of every layer.
     keys = size.cache_bytes_per_token // (size.layers * 2 * 2)
+    # An adapter on a layer in -> out has rank * (in + out) parameters. The layers: queries and
+    # output; keys and values; gate, up and down of the feed-forward block.
     widths = (
         2 * (size.hidden + size.hidden)
         + 2 * (size.hidden + keys)
@@ -80,6 +86,8 @@ def counted(folder: Path) -> int | None:
     total = 0
     for file in files:
         with file.open("rb") as stream:
+            # A safetensors file begins with the length of its header, 8 bytes little-endian, and
+            # the header, JSON: name -> type, shape, place. The weights themselves are not read.
             (length,) = struct.unpack("<Q", stream.read(8))
             header = json.loads(stream.read(length))
         total += sum(
@@ -98,15 +106,19 @@ def from_shapes(config: dict[str, Any]) -> int | None:
     queries = config["num_attention_heads"] * width
     keys = (config.get("num_key_value_heads") or config["num_attention_heads"]) * width
     attention = hidden * (queries + 2 * keys) + queries * hidden
+    # Qwen2 has biases on queries, keys and values, and none on the output; with `attention_bias` a
+    # model has them on all four.
     if kind == "qwen2":
-        attention += queries + 2 * keys  # biases, but none on the way out
+        attention += queries + 2 * keys
     elif config.get("attention_bias", False):
         attention += queries + 2 * keys + hidden
+    # Qwen3 also normalises the queries and keys of each head.
     norms = 2 * hidden + (2 * width if kind == "qwen3" else 0)
     layer = attention + 3 * hidden * config["intermediate_size"] + norms
     embeddings = (
         config["vocab_size"] * hidden * (1 if config.get("tie_word_embeddings", False) else 2)
     )
+    # The last term is the final norm.
     return int(embeddings + config["num_hidden_layers"] * layer + hidden)
 
 
@@ -114,6 +126,8 @@ def model_folder(model: str | CheckpointSource) -> Path | None:
     """Where a model lies on this machine: its folder, or the hub's cache; None if it is not here
     (yet)."""
     if isinstance(model, CheckpointSource):
+        # Any of the job's checkpoints will do: they have the same shapes. Names with a leading dot
+        # are checkpoints that are still being written.
         found = sorted(Path(model.folder).glob("checkpoints/[!.]*/model/config.json"))
         return found[0].parent if found else None
     if (Path(model) / "config.json").is_file():

@@ -40,8 +40,10 @@ def ray_session(cpus: int, gpus: int, stop: Stop) -> Iterator[Path]:
         "RAY_AUTH_TOKEN": secrets.token_hex(32),  # per job: Ray's ports listen everywhere
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_DEDUP_LOGS": "0",
+        # Ray watches the node, not the job: a neighbour's memory would have our workers killed.
         "RAY_memory_monitor_refresh_ms": "0",
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        # Actors without a GPU keep CUDA_VISIBLE_DEVICES as Slurm has set it.
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     }
     import ray
@@ -72,6 +74,8 @@ def temporary_folder() -> Path:
 
     What a run that was killed has left there is removed: its process is gone.
     """
+    # TMPDIR first: it is the job's own where the site makes one, but may have a long path such as
+    # /scratch/users/NAME/job.1234567.
     for parent in (tempfile.gettempdir(), "/tmp"):  # noqa: S108 - mkdtemp makes it private
         for old in Path(parent).glob("r*-*"):
             pid = old.name[1:].partition("-")[0]
@@ -129,6 +133,7 @@ class Actors:
 
         kind = work or method
         limit, began = self.patience.seconds(kind), time.monotonic()
+        # All calls are under way before one is waited for: the collectives inside need every rank.
         calls = [
             getattr(handle, method).remote(*each)
             for handle, each in zip(self.handles, arguments, strict=True)
@@ -147,5 +152,6 @@ class Actors:
             if isinstance(error.cause, ConfigError):  # a line for the user, not a traceback
                 raise error.cause from None
             raise error.as_instanceof_cause() from error
+        # Only answers count: a call that failed early would make the usual time too short.
         self.patience.took(kind, time.monotonic() - began)
         return answers

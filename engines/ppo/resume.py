@@ -60,6 +60,7 @@ class Point:
 def find_start(config: Config, out: Path) -> Point:
     """The newest complete state below ``out``, else the configured model at step 0. ConfigError if
     the config has changed."""
+    # Only the newest checkpoints keep their state; from an older one nobody can continue.
     found = [
         one
         for one in [*checkpoints.complete(out), *checkpoints.complete(out / "resume")]
@@ -67,6 +68,7 @@ def find_start(config: Config, out: Path) -> Point:
     ]
     if not found:
         return Point(model=base_model(config))
+    # Of two lists, as the newest state may be a checkpoint of an epoch or one made in between.
     newest = max(found, key=lambda one: one.manifest.step)
     loop = json.loads((newest.path / "state" / "loop.json").read_text())
     same_config(config, loop["config"], newest.path)
@@ -87,6 +89,8 @@ def base_model(config: Config) -> Path:
     folder = Path(config.model)
     if (folder / "config.json").is_file():
         return folder
+    # A name such as "Qwen/Qwen2.5-7B". Compute nodes often have no internet, so nothing is
+    # downloaded.
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
@@ -112,6 +116,8 @@ def save_checkpoint(
         rank_by=RANK_BY,
         probe=probe_of(ranks, prompts),
     )
+    # The new checkpoint is complete on disk before what it supersedes goes: a kill in between
+    # leaves too much, never too little.
     checkpoints.save(out, description, lambda folder: write_state(config, folder, point, ranks))
     shutil.rmtree(out / "resume", ignore_errors=True)
     checkpoints.rotate(out, config.keep_checkpoints)

@@ -36,6 +36,8 @@ class Tracker:
             ) from error
         path = out / "wandb-run-id.txt"
         if not path.exists():
+            # From the path and the folder's inode: a folder that was deleted and made again is
+            # another run, although it has the same path.
             write_text(path, f"{sample_seed(str(out.resolve()), path.parent.stat().st_ino):016x}")
         self.run = wandb.init(
             project=config.wandb_project,
@@ -49,6 +51,8 @@ class Tracker:
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Send one point."""
         if self.run is not None:
+            # The step is a value like the others. W&B's own step must never go back, and a run that
+            # is continued after a crash does some steps again.
             self.run.log({**metrics, "step": step})
 
     def finish(self) -> None:
@@ -68,6 +72,7 @@ def status_metrics(
 ) -> dict[str, float]:
     """Per task, the share of samples without an answer, and of those whose scorer timed out or
     failed."""
+    # The verdicts come problem by problem, in the order of the tasks.
     groups = iter(verdicts)
     metrics = {}
     for task, problems in tasks.items():

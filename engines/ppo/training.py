@@ -39,6 +39,8 @@ SETUP_SECONDS = 1800.0
 def train(config: Config, out: Path, stop: Stop) -> None:
     """Train from the newest state below ``out``, or from the beginning, and write the results."""
     started = time.time()
+    # What is cheap comes first: a mistake in the config, the data or the resources is told before
+    # Ray and vLLM have taken minutes to start.
     start = find_start(config, out)
     prompts = read_prompts(config, start.model)
     run = Training(config, out, stop, prompts, start)
@@ -51,6 +53,7 @@ def train(config: Config, out: Path, stop: Stop) -> None:
         )
     run.check_budget(look_at(out, config.ranks if gpus else 0))
     with ExitStack() as stack:
+        # Every rank asks Ray for a CPU at least; with fewer than that Ray would wait for ever.
         cpus = config.cpu_threads or cpu_count()
         temporary = stack.enter_context(ray_session(max(cpus, config.ranks), gpus, stop))
         run.pool = stack.enter_context(ScoringPool(config.scoring_workers, config.scoring_seconds))
@@ -164,6 +167,7 @@ class Training:
     def loop(self) -> None:
         """Train until the last epoch, early stopping, or a request to stop (then: save and raise
         Interrupted)."""
+        # A continued run has this validation in its state.
         if not self.point.validations:
             self.validate(epoch=0, counted=True)
         while self.point.step < self.total_steps and not self.point.ended:
@@ -176,6 +180,7 @@ class Training:
                 and self.point.step % self.config.save_state_every_steps == 0
             ):
                 save_continuation(self.config, self.out, self.point, self.ranks, self.prompts)
+            # After the last step there is nothing to continue: the results are written.
             if self.stop.requested and self.point.step < self.total_steps and not self.point.ended:
                 save_continuation(self.config, self.out, self.point, self.ranks, self.prompts)
                 raise Interrupted(
@@ -198,11 +203,13 @@ class Training:
                 for request, samples, found in zip(requests, generations, verdicts, strict=True)
             ]
         )
+        # Every rank gets every count-th group of each task, so all have as many of each.
         tasks = {task: [next(groups) for _ in problems] for task, problems in batch.items()}
         count = len(self.ranks)
         shares = [
             ({task: found[k::count] for task, found in tasks.items()}, step) for k in range(count)
         ]
+        # The metrics are sums over all ranks, the same in each.
         metrics = self.ranks.each("update", shares)[0]
         self.point = self.point.stepped()
         metrics |= reward_metrics(tasks) | status_metrics(batch, verdicts)
@@ -211,6 +218,7 @@ class Training:
             "seconds_score": scored - generated,
             "seconds_step": time.monotonic() - begin,
         }
+        # Reported before it is checked: the last line of progress.jsonl shows the step that failed.
         self.report(metrics, "train")
         check_probabilities(metrics, step)
         check_memory(memory(), step)
@@ -233,6 +241,7 @@ class Training:
         long it usually takes."""
         count = len(self.ranks)
         answers = self.ranks.each("generate", [(requests[k::count],) for k in range(count)], work)
+        # Request i went to rank i % count, as its number i // count.
         return [answers[place % count][place // count] for place in range(len(requests))]
 
     def request(self, problem: Problem, samples: int, temperature: float, seed: int) -> Request:
@@ -262,6 +271,8 @@ class Training:
         verdicts = iter(self.pool.score_many(pairs))
         found = [[next(verdicts) for _ in samples] for samples in generations]
         for (task, _), own in zip(listed, found, strict=True):
+            # Every program would fail like this one, and rewards of 0 for all must not be trained
+            # on.
             broken = [verdict for verdict in own if verdict.status == "sandbox_error"]
             if broken:
                 raise RuntimeError(
@@ -278,6 +289,9 @@ class Training:
             self.steps_per_epoch,
             config.prompts_per_task * config.samples_per_prompt,
         )
+        # A checkpoint is ranked by a validation of its own weights. One that is made only for that
+        # does not count for early stopping: patience must not depend on how often checkpoints are
+        # saved.
         scheduled = epoch % config.validate_every_epochs == 0
         last = epoch == config.epochs
         due = last or epoch % config.checkpoint_every_epochs == 0
@@ -292,6 +306,7 @@ class Training:
     def validate(self, epoch: int, counted: bool) -> None:
         """Mean reward of greedy answers to the validation problems, per task."""
         flat = [problem for problems in self.prompts.validation.values() for problem in problems]
+        # Temperature 0: the seed decides nothing.
         generations = self.generate(
             [self.request(problem, 1, 0.0, 0) for problem in flat], "validation"
         )
@@ -329,6 +344,7 @@ class Training:
         """The results: validation before, after and at its best, and how often gradients were in
         conflict."""
         validations = self.point.validations
+        # Of equals the earliest.
         best = max(validations, key=lambda validation: (validation.mean, -validation.step))
         rows = [
             row
@@ -339,6 +355,7 @@ class Training:
             )
             for row in validation_rows(moment, validation, self.prompts)
         ]
+        # From the file rather than from this process: steps before a restart count as well.
         rates = [
             line["metrics"]["conflict_rate"]
             for line in read_progress(self.out)

@@ -90,6 +90,8 @@ def memory_groups(table: Path, root: Path) -> list[Path]:
     first."""
     found: list[Path] = []
     for line in table.read_text().splitlines() if table.is_file() else []:
+        # Version 2: "0::/system.slice/slurmstepd.scope/job_7/step_batch".
+        # Version 1: "9:memory:/slurm/uid_1000/job_7/step_batch", one line per controller.
         _, controllers, name = line.split(":", 2)
         if controllers not in ("", "memory"):
             continue
@@ -99,6 +101,7 @@ def memory_groups(table: Path, root: Path) -> list[Path]:
         # container's own.
         found += [
             folder
+            # Slurm may set the limit at the job, the step or the task: all levels are looked at.
             for folder in (inner, *inner.parents)
             if folder.is_relative_to(top) and folder.is_dir()
         ]
@@ -113,12 +116,12 @@ def read_group(folder: Path) -> Memory | None:
     ):
         if not (folder / limit_name).is_file() or not (folder / used_name).is_file():
             continue
+        # Version 2 says "max" for no limit, version 1 the largest page-aligned number.
         limit = (folder / limit_name).read_text().strip()
-        if (
-            limit == "max" or int(limit) >= 1 << 60
-        ):  # version 1 writes the largest page-aligned number for "none"
+        if limit == "max" or int(limit) >= 1 << 60:
             return None
         counts = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        # Both versions count cached pages of files as used, and reading a model leaves many.
         cache = int(counts[f"{prefix}inactive_file"]) + int(counts[f"{prefix}active_file"])
         return Memory(int((folder / used_name).read_text()) - cache, int(limit))
     return None

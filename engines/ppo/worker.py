@@ -48,6 +48,7 @@ class Rank:
         # A signal to the whole process group is the driver's business; Ray ends this process.
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
             signal.signal(number, signal.SIG_IGN)
+        # Ray sets OMP_NUM_THREADS to 1 for an actor with one CPU; torch reads it at its import.
         threads = max(1, (config.cpu_threads or len(os.sched_getaffinity(0))) // config.ranks)
         os.environ["OMP_NUM_THREADS"] = str(threads)
         import torch
@@ -57,8 +58,10 @@ class Rank:
 
         started = time.monotonic()
         torch.set_num_threads(threads)
+        # Some kernels have no deterministic version on a GPU; there it is a warning, not an error.
         torch.use_deterministic_algorithms(True, warn_only=torch.cuda.is_available())
         self.device = choose_device(config.device)
+        # The process group comes before vLLM, which finds it and makes none of its own.
         world = World(self.device)
         if config.ranks > 1 or config.offload:
             world = join(self.device, self.index, config.ranks, Path(self.store))
@@ -69,6 +72,7 @@ class Rank:
         self.policy = self._load_policy(world)
         if self.state is not None:
             self.policy.load_state(Path(self.state))
+        # Also in a continued run: nobody trains before both have been seen to compute the same.
         self.synchronize(check=True)
         return self._facts() | {"start_seconds": round(time.monotonic() - started, 1)}
 
@@ -106,11 +110,9 @@ class Rank:
             if config.estimator == "gae"
             else None
         )
-        if (
-            config.lora is not None
-            # the frozen part is where the training began; nothing is added to it: a GPU needs no
-            # float32 of it
-        ):
+        # The frozen part is where the training began and no update is added to it, so that a GPU
+        # needs no float32 copy.
+        if config.lora is not None:
             frozen = torch.bfloat16 if self.device.type == "cuda" else torch.float32
             return Policy(
                 load_model(base_model(config), place, frozen), config, world, critic=critic
@@ -146,6 +148,7 @@ class Rank:
         RuntimeError if trainer and sampler disagree about the rollouts, on average, or the probe.
         """
         started = time.monotonic()
+        # Before the update, which gets the memory of vLLM's weights and cache.
         self.sampler.sleep()
         metrics: dict[str, float] = self.policy.step(tasks, step)
         # The mean: a model that is almost sure of everything can magnify the rounding of a single
@@ -160,6 +163,7 @@ class Rank:
 
     def synchronize(self, check: bool) -> dict[str, float]:
         """Give the sampler the trainer's weights; with ``check``, compare both on the probe."""
+        # Every process must take part: it gathers the weights of all shards.
         self.sampler.load_weights(self.policy.named_weights())
         if not check:
             return {}
@@ -196,6 +200,7 @@ class Rank:
         """Largest resident size of this process so far, GiB."""
         import resource
 
+        # Linux counts in KiB.
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 

@@ -44,6 +44,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     model, progress, rows = Model(architecture, stacked=False), Progress(out), list[Row]()
     unfinished = 0
     for number, (name, weights) in enumerate(networks.items(), start=1):
+        # Fitted on the validation machines: the network was trained on those of the training split.
         parts: list[Features] = [
             features(
                 model, weights, samples, fixed_order(samples, which, split)[: config.sequences]

@@ -47,6 +47,8 @@ def features(model: Model, parameters: Parameters, samples: Samples, order: Arra
             )
             outputs = model.layers(parameters, batch.inputs.unsqueeze(0))
             layers.append([output[0][batch.scored] for output in outputs])
+            # At a scored position the input is the action, the one before it the state, the target
+            # the next state. Position 0 is never scored, so what rolls in there does not matter.
             before = batch.inputs.roll(1, dims=1)
             number = torch.from_numpy(rows).unsqueeze(1).expand_as(batch.inputs)
             columns = (
@@ -77,6 +79,7 @@ def seen_before(sequence: Array, state: Array, action: Array) -> Array:
     """1 where the same state and action occurred earlier in the sequence, else 0."""
     pairs = np.stack([sequence, state, action], axis=1)
     seen: Array = np.ones(len(pairs), np.int64)
+    # np.unique gives the first place of each triple; every later one has been seen.
     seen[np.unique(pairs, axis=0, return_index=True)[1]] = 0
     return seen
 
@@ -87,6 +90,8 @@ def control(found: Features, target: str, which: DataSet, random: np.random.Gene
     labels, machines = found.labels[target], which.machines
     frequencies = np.bincount(labels) / len(labels)
     size = (int(found.sequence.max()) + 1, machines.states, machines.actions)
+    # One function per sequence: drawn as a table (sequence, state, action), read at each
+    # transition.
     drawn: Array = random.choice(len(frequencies), size, p=frequencies)[
         found.sequence, found.state, found.action
     ]

@@ -48,12 +48,15 @@ def probe(
     unfinished = 0
     everything = np.ones(len(test.sequence), bool)
     for target in config.targets:
+        # The names of the targets differ in length: each target has its own stream, the same in
+        # every process (Python's hash of a text is not).
         random = np.random.default_rng([config.seed, len(target)])
         labels = {
             "task": (fit.labels[target], test.labels[target]),
             "control": (control(fit, target, which, random), control(test, target, which, random)),
         }
         classes = 2 if target == "seen" else which.machines.states
+        # The majority of the fitted transitions: a probe may not look at the test's either.
         common = int(np.bincount(fit.labels[target]).argmax())
         rows.append(
             share_row(

@@ -39,6 +39,7 @@ class Probe:
             if gradient.abs().max() < SMALL:
                 self.converged = True
                 return
+            # The bound does not depend on the weights: factored once, solved in every iteration.
             self.weights += torch.cholesky_solve(gradient, factor)
 
     def _prepared(self, features: torch.Tensor) -> torch.Tensor:

@@ -58,6 +58,7 @@ def read_prompts(config: Config, model: Path) -> Prompts:
             f"training tasks {sorted(train)} and validation tasks {sorted(validation)} "
             "differ: give both the same"
         )
+    # Looked for here, without an import, and not on the first step after the GPU was taken.
     missing = [
         name for name in NEEDS.get(config.mtl.method, ()) if importlib.util.find_spec(name) is None
     ]
@@ -66,6 +67,7 @@ def read_prompts(config: Config, model: Path) -> Prompts:
             f"mtl.method {config.mtl.method} needs {', '.join(missing)}; run: pip install "
             f"{' '.join(missing)}"
         )
+    # With one task there is no conflict that the others could resolve.
     if config.mtl.method not in ("off", "sum", "equal") and len(train) < 2:
         raise ConfigError(
             f"mtl.method {config.mtl.method} needs two tasks or more, data has {sorted(train)}"
@@ -103,6 +105,8 @@ def _read(
         fitting = [
             problem
             for problem in problems
+            # Two tokens at least: the probe is a prompt, and has log-probabilities from its second
+            # on.
             if 1 < len(encoded[problem.item_id]) <= config.max_prompt_tokens
         ]
         left_out += len(problems) - len(fitting)

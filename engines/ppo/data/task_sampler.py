@@ -58,6 +58,7 @@ class TaskSampler(Generic[P]):
 
     def _at(self, task: str, position: int) -> P:
         problems = self.problems[task]
+        # Positions count on over the passes: with 10 problems, position 12 is place 2 of pass 1.
         number, place = divmod(position, len(problems))
         if self._orders.get(task, (-1,))[0] != number:
             order = list(range(len(problems)))

@@ -115,6 +115,7 @@ def micro_batches(sequences: Sequence[Rollout], tokens: int) -> Iterator[MicroBa
 
 def empty_batch() -> MicroBatch:
     """A pass without a token that counts: zero loss, zero gradient."""
+    # One prompt token and one response token, which the mask takes out.
     batch = pack([Rollout((0,), (0,), (0.0,), (0.0,), 0.0, (0.0,))])
     return replace(batch, mask=torch.zeros_like(batch.mask))
 
@@ -128,6 +129,8 @@ def pack(rows: Sequence[Rollout]) -> MicroBatch:
         lengths=tuple(map(len, rows)),
         positions=torch.cat(
             [
+                # The logits at a position predict the token after it, hence - 1. The first response
+                # token is predicted by the last token of the prompt.
                 torch.arange(end - len(row.response), end) - 1
                 for row, end in zip(rows, ends, strict=True)
             ]

@@ -30,6 +30,7 @@ class ValueModel(PackedModel):
         self.head = torch.nn.Linear(
             model.config.hidden_size, 1, device=next(model.parameters()).device
         )
+        # With values of 0 the first advantages come from the rewards alone.
         torch.nn.init.zeros_(self.head.weight)
         torch.nn.init.zeros_(self.head.bias)
 
@@ -38,7 +39,8 @@ class ValueModel(PackedModel):
     ) -> torch.Tensor:
         """Value at each of ``positions`` (R,) of ``input_ids`` (T,): (R,), float32."""
         values: torch.Tensor = self.head(self.hidden(input_ids, lengths, positions))
-        return values[:, 0].float().clone()  # FSDP2 hooks what comes out, which must not be a view
+        # Cloned because FSDP2 puts a hook on what comes out, which must not be a view.
+        return values[:, 0].float().clone()
 
 
 class Critic:
@@ -108,6 +110,8 @@ class Critic:
         """Values before each token of each rollout, float64 on the CPU, without gradient."""
         with torch.no_grad():
             parts = [self.values(batch).double().cpu() for batch in self._batches(rows)]
+        # Passes that only keep step with the other processes come last; their values are cut off.
+        # The empty tensor is for a process without rollouts: torch.cat refuses an empty list.
         sizes = [len(row.response) for row in rows]
         return (
             list(
@@ -151,14 +155,15 @@ class Critic:
                 batch.mask.to(self.world.device),
                 tokens,
             )
-            (
-                part * self.world.size
-            ).backward()  # FSDP takes the mean over processes, the loss is a sum
+            # FSDP takes the mean of the gradients over processes; the loss is a sum over them.
+            (part * self.world.size).backward()
             loss += part.item()
         norm = self._clip()
+        # The norm is one number over all processes, so all of them skip or none.
         if math.isfinite(norm):
             self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        # The loss is half the mean squared error. Explained: 1 - error / variance of the returns.
         error = 2 * float(self.world.sum(loss))
         explained = {"critic/explained_variance": 1 - error / deviation**2} if deviation > 0 else {}
         return (
@@ -185,6 +190,8 @@ class Critic:
         """Write ``critic.pt``: whole tensors by name; every process must call it."""
         kept = {}
         for name, parameter in zip(self.names, self.parameters, strict=True):
+            # AdamW's state: two moments of the parameter's shape, and the step, a scalar, which has
+            # no shards to gather.
             values = {"weight": parameter, **self.optimizer.state[parameter]}
             kept[name] = {
                 key: self.world.full(value).cpu() if value.dim() else value
@@ -199,6 +206,7 @@ class Critic:
         for name, parameter in zip(self.names, self.parameters, strict=True):
             values = dict(kept[name])
             with torch.no_grad():
+                # What is left in `values` afterwards is the optimizer's state.
                 local(parameter).copy_(local(cut(parameter, values.pop("weight"))))
             self.optimizer.state[parameter] = {
                 key: cut(parameter, value) if value.dim() else value

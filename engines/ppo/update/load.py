@@ -28,11 +28,14 @@ def prepare_model(model: Any, config: Config, device: torch.device) -> Any:
     """The model, ready to be trained; with gradient checkpointing where the config asks for it, or
     says nothing and the device is a GPU. ConfigError as of ``check_model``."""
     model = model.train()
+    # Keys and values are kept for generation only; here a pass sees whole sequences.
     model.config.use_cache = False
     recompute = config.gradient_checkpointing
     if recompute is None:
         recompute = device.type == "cuda"
     if recompute:
+        # The reentrant kind loses the gradient where the input of a layer needs none, as it is with
+        # adapters: the embedding below the first layer is frozen.
         model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     check_model(model, config)
     return model
@@ -41,11 +44,13 @@ def prepare_model(model: Any, config: Config, device: torch.device) -> Any:
 def check_model(model: Any, config: Config) -> None:
     """ConfigError for a model whose probabilities trainer and sampler would compute differently."""
     for name, module in model.named_modules():
+        # The model is in training mode and would drop activations that vLLM does not.
         if isinstance(module, torch.nn.Dropout) and module.p > 0:
             raise ConfigError(
                 f"model: {name} has dropout; trainer and sampler would compute "
                 "different probabilities"
             )
+    # `packed_attention` has no window. One that is at least as long as every sequence does nothing.
     window = getattr(model.config, "sliding_window", None)
     if window is not None and window < config.max_prompt_tokens + config.max_response_tokens:
         raise ConfigError(

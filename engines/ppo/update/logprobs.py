@@ -32,6 +32,7 @@ def packed_attention(
     between sequences. ConfigError for a kind of attention that is more than softmax of scaled
     products.
     """
+    # softcap: Gemma 2 bounds its attention scores. s_aux: gpt-oss has attention sinks.
     unknown = [name for name in ("softcap", "s_aux") if options.get(name) is not None]
     if unknown:
         raise ConfigError(
@@ -41,6 +42,8 @@ def packed_attention(
     found, start = [], 0
     for count, length in runs:
         stop = start + count * length
+        # (1, heads, T, width) -> (count, heads, length, width): each sequence is an entry of the
+        # batch, so the causal kernel keeps them apart without a mask.
         parts = [
             tensor[0, :, start:stop].unflatten(1, (count, length)).transpose(0, 1)
             for tensor in (query, key, value)
@@ -48,6 +51,7 @@ def packed_attention(
         one = torch.nn.functional.scaled_dot_product_attention(
             *parts, is_causal=True, scale=scaling, enable_gqa=True
         )
+        # (count, heads, length, width) -> (count * length, heads, width).
         found.append(one.transpose(1, 2).flatten(0, 1))
         start = stop
     return torch.cat(found)[None], None
@@ -64,9 +68,8 @@ class PackedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not follow
         from transformers import AttentionInterface
 
         super().__init__()
-        AttentionInterface.register(
-            "packed", packed_attention
-        )  # a name without a mask function: transformers builds no mask
+        # transformers has no mask function under this name, so it builds no mask.
+        AttentionInterface.register("packed", packed_attention)
         model.set_attn_implementation("packed")
         self.model = model
 
@@ -75,6 +78,7 @@ class PackedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not follow
     ) -> torch.Tensor:
         """Last hidden states at ``positions`` (R,) of ``input_ids`` (T,), which are sequences of
         ``lengths``; none sees another: (R, H)."""
+        # Rotary positions begin at 0 again with each sequence.
         places = torch.cat([torch.arange(length, device=input_ids.device) for length in lengths])
         runs = [(len(list(run)), length) for length, run in itertools.groupby(lengths)]
         states: torch.Tensor = self.model.base_model(
@@ -103,6 +107,8 @@ class Scorer(PackedModel):
         """Log-probability of each of ``targets`` (R,), predicted at ``positions`` (R,) of
         ``input_ids`` (T,): (R,), float32."""
         hidden = self.hidden(input_ids, lengths, positions)
+        # Checkpointed: the float32 logits of a chunk, (ROWS, vocabulary), are computed again in the
+        # backward pass, so that only one chunk is in memory at a time.
         pieces = [
             checkpoint(
                 self.head,
@@ -117,5 +123,7 @@ class Scorer(PackedModel):
 
     def head(self, hidden: torch.Tensor, targets: torch.Tensor, temperature: float) -> torch.Tensor:
         """Log-probabilities of ``targets`` (N,) from the last hidden states (N, H)."""
+        # The distribution that vLLM has sampled from and whose log-probabilities it reports.
         logits = self.model.get_output_embeddings()(hidden).float() / temperature
+        # log softmax at the target alone: the other columns are never needed.
         return logits.gather(-1, targets[:, None])[:, 0] - logits.logsumexp(-1)

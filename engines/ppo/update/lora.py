@@ -52,15 +52,20 @@ def adapt(model: Any, low_rank: LowRank, seed: int) -> None:
     chosen = [
         (name, module)
         for name, module in model.named_modules()
+        # Inside the decoder layers only: the head stays out, as it may be tied to the embedding,
+        # and then the merged head would change the embedding too.
         if type(module) is torch.nn.Linear and ".layers." in f".{name}"
     ]
     if not chosen:
         raise ConfigError("lora: the model has no linear layer in a decoder layer; leave lora out")
     for name, module in chosen:
+        # The class changes in place: a module around it would put its own name into every weight's.
         module.__class__ = LoraLinear
         module.lora_scale, module.lora_active = low_rank.alpha / low_rank.rank, True
+        # By name: the same in all processes, whatever else has drawn random numbers there.
         generator = torch.Generator().manual_seed(sample_seed(seed, "lora", name))
         down = torch.empty(low_rank.rank, module.in_features)
+        # The start that PEFT uses.
         torch.nn.init.kaiming_uniform_(down, a=math.sqrt(5), generator=generator)
         place = module.weight.device
         module.lora_down = torch.nn.Parameter(down.to(place))

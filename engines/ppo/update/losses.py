@@ -54,6 +54,7 @@ def gae(reward: float, values: torch.Tensor, gamma: float, lam: float) -> torch.
     found = torch.zeros_like(deltas)
     following = deltas.new_zeros(())
     for t in range(len(deltas) - 1, -1, -1):
+        # A_t = delta_t + gamma lam A_{t+1}, from the last token back.
         following = deltas[t] + gamma * lam * following
         found[t] = following
     return found
@@ -154,6 +155,8 @@ def policy_loss(  # noqa: PLR0913  # one argument for each symbol of the equatio
     def inside(values: torch.Tensor) -> torch.Tensor:
         return torch.where(mask, values, torch.zeros_like(values))
 
+    # Before exp, not only in the sum: a NaN or infinity outside of the mask would come back into
+    # the gradient as 0 * NaN.
     logprobs, sampler_logprobs = inside(logprobs), inside(sampler_logprobs)
     tokens = clipped_surrogate(
         logprobs,

@@ -34,6 +34,7 @@ def gramians(gradients: Sequence[Gradient], groups: Sequence[str]) -> dict[str, 
     for group, *tensors in zip(groups, *gradients, strict=True):
         flat = [tensor.reshape(-1) for tensor in tensors]
         for start in range(0, flat[0].numel(), CHUNK):
+            # (T, at most CHUNK), in fp64: where a cosine is near 0, rounding would decide its sign.
             block = torch.stack([vector[start : start + CHUNK].double() for vector in flat])
             found[group] += (block @ block.T).cpu()
     return found
@@ -76,10 +77,13 @@ def pcgrad_weights(products: torch.Tensor, generator: torch.Generator) -> torch.
     weights = torch.zeros(tasks, dtype=torch.float64)
     for i in range(tasks):
         coefficients = torch.zeros(tasks, dtype=torch.float64)
+        # The projected gradient is p = sum_k c_k g_k, so <p, g_j> is row j of the Gramian times c.
         coefficients[i] = 1.0
         for j in torch.randperm(tasks, generator=generator).tolist():
             inner = products[j] @ coefficients
             if j != i and inner < 0:
+                # p -= <p, g_j> / |g_j|^2 g_j. A zero gradient has inner product 0 and is never
+                # divided by.
                 coefficients[j] -= inner / products[j, j]
         weights += coefficients
     return weights
@@ -124,6 +128,7 @@ def combine(
     for whole, parts, shares in zip(total, zip(*gradients, strict=True), weights, strict=True):
         for part, share in zip(parts, shares.tolist(), strict=True):
             if share != 1.0:
+                # `total` holds each task once already.
                 whole.add_(part.to(whole), alpha=share - 1.0)
 
 
@@ -138,6 +143,7 @@ def conflict_metrics(
     samples got one reward) has cosine 0 with all others.
     """
     whole = torch.stack(list(products.values())).sum(0)
+    # Every length and angle follows from the Gramian; no pass over the parameters is made for them.
     norms = whole.diagonal().clamp(min=0).sqrt()
     scale = torch.outer(norms, norms)
     tiny = torch.finfo(torch.float64).tiny
@@ -155,6 +161,7 @@ def conflict_metrics(
     )
     metrics |= {f"weight/{task}": float(weight) for task, weight in zip(tasks, share, strict=True)}
     plain = float(whole.sum())
+    # |sum_t w_t g_t|^2 = w' G w, and |sum_t g_t|^2 is the sum of all entries of G.
     length = sum(float(weights[group] @ products[group] @ weights[group]) for group in products)
     metrics["norm_ratio"] = (max(length, 0.0) / plain) ** 0.5 if plain > 0 else 1.0
     return metrics

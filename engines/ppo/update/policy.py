@@ -138,6 +138,7 @@ class Policy:
         ``tasks`` holds this process's groups; the order of tasks must be the same in all:
         RuntimeError if it is not, because gradients of different tasks would be added up.
         """
+        # 48 bits of the hash, as `World.same` compares in float64.
         if not self.world.same(
             int.from_bytes(hashlib.sha256("|".join(tasks).encode()).digest()[:6])
         ):
@@ -163,6 +164,8 @@ class Policy:
         of ``tasks``, if they are known already.
         """
         config, world = self.config, self.world
+        # Denominators of the whole batch, over all processes: dividing each micro-batch by its own
+        # tokens would make the loss depend on how it is cut.
         sizes = world.sum(
             torch.tensor(
                 [self._denominator(groups) for groups in tasks.values()], dtype=torch.float64
@@ -262,6 +265,8 @@ class Policy:
             )
             whole.add_(gradient)
             if keep:
+                # On the CPU the gradient itself is kept, not a copy: the parameter gives it up
+                # below, and the next task's backward pass makes a new one.
                 kept.append(
                     gradient.to("cpu", torch.bfloat16) if self.device.type == "cuda" else gradient
                 )
@@ -285,6 +290,8 @@ class Policy:
             return {}
         weights = {}
         for place, (group, product) in enumerate(products.items()):
+            # Seeded by step and group, so that all processes draw the same orders: with different
+            # ones they would project differently, and their shards would no longer be of one model.
             generator = torch.Generator().manual_seed(
                 sample_seed(self.config.seed, "pcgrad", step, place)
             )
@@ -303,6 +310,7 @@ class Policy:
         total, snapshots, metrics = self.task_gradients(tasks, rollouts)
         if snapshots:
             metrics |= self.resolve(list(tasks), total, snapshots, step)
+        # Each process has its own shards: squares are summed, first here and then over processes.
         squares = sum(
             (gradient.double().square().sum().cpu() for gradient in total),
             torch.zeros((), dtype=torch.float64),
@@ -321,6 +329,7 @@ class Policy:
             self._skip(step)
         self.optimizer.zero_grad(set_to_none=True)
         if self.critic is not None:
+            # The advantages above came from the critic as it was before this step.
             metrics |= self.critic.step(rollouts)
         return metrics | {
             "learning_rate": self.learning_rate(step),
@@ -348,6 +357,7 @@ class Policy:
         The state holds whole tensors by name, so that it continues on any number of processes.
         """
         first = self.world.index == 0
+        # Gathering needs every process; only the first keeps what was gathered, and writes.
         weights, moments, adapters = {}, {}, {}
         for name, whole in self._whole_weights(torch.float32):
             if first:

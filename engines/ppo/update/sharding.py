@@ -42,6 +42,7 @@ class World:
 
     def same(self, value: int) -> bool:
         """Whether all processes hold the same whole number below 2^53."""
+        # Largest and smallest are both this one.
         return self.largest(value) == value == -self.largest(-value)
 
     def full(self, tensor: torch.Tensor, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -65,11 +66,15 @@ class World:
 
         kind: dict[str, Any] = {"mesh": init_device_mesh(self.device.type, (self.size,))}
         if self.device.type == "cuda":
+            # Gradients are added up over processes in float32: bfloat16 would round every sum.
             kind["mp_policy"] = MixedPrecisionPolicy(
                 param_dtype=torch.bfloat16, reduce_dtype=torch.float32
             )
         if offload:
             kind["offload_policy"] = CPUOffloadPolicy()
+        # The layers first: the call on the whole module then takes what is left (embeddings, head,
+        # last norm). Those stay gathered after the forward pass, as the backward pass begins with
+        # the head.
         for layer in layers:
             fully_shard(layer, **kind)
         fully_shard(module, reshard_after_forward=False, **kind)
@@ -82,6 +87,7 @@ def join(device: torch.device, index: int, size: int, store: Path) -> World:
     The variables are what vLLM's external launcher reads; each process sees one GPU, its number 0.
     """
     os.environ |= {"RANK": str(index), "WORLD_SIZE": str(size), "LOCAL_RANK": "0"}
+    # NCCL has no CPU tensors, and the sums of metrics and Gramians are on the CPU.
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, init_method=f"file://{store}", rank=index, world_size=size)
     return World(device, index, size, sharded=True)
@@ -107,6 +113,7 @@ def like(
         shard,
         mesh,
         parameter.placements,
+        # Without a collective that compares shapes over processes: they were cut alike.
         run_check=False,
         shape=parameter.shape,
         stride=parameter.stride(),

@@ -26,12 +26,15 @@ def transitions(samples: Samples, order: Array) -> tuple[Array, Array]:
         tokens = np.take_along_axis(samples.segments, column[:, None, None], axis=1)[:, 0].astype(
             np.int64
         )
+        # The last segment is the query, and the orders all end with it.
         if column[0] == samples.segments.shape[1] - 1:
             tokens = tokens[:, 1:]  # the query mark
+        # An odd number of tokens: s a s a ... s.
         tokens = tokens[:, : (tokens.shape[1] - 1) // 2 * 2 + 1]
         triples = np.stack(
             [tokens[:, 0:-2:2], tokens[:, 1:-1:2] - FIRST_ACTION, tokens[:, 2::2]], axis=-1
         )
+        # Where the next state is the end or padding there is no transition.
         triples[triples[:, :, 2] >= MAX_STATES] = -1
         found.append(triples)
     is_query = np.concatenate(
@@ -54,8 +57,10 @@ def exact(samples: Samples, order: Array, which: DataSet) -> Array:
         rows = np.flatnonzero(steps[:, k, 0] >= 0)
         state, action, following = steps[rows, k].T
         asked = is_query[rows, k]
+        # Judged before it is counted as seen: the predictor must not know the answer.
         if asked.any():
             known = seen[rows, state, action]
+            # Only an absorbing state is likelier to stay than 1/S.
             stay = (
                 _stay(seen[rows], leaves[rows], state)
                 if which.machines.absorbing
@@ -70,6 +75,8 @@ def exact(samples: Samples, order: Array, which: DataSet) -> Array:
 def _stay(seen: Array, leaves: Array, state: Array) -> Array:
     """Posterior probability that ``state`` is absorbing: proportional to S^(distinct actions seen)
     where all of them stayed."""
+    # An absorbing state stays under every action, any other with probability 1/S for each: Bayes'
+    # factor for "absorbing" is S for each distinct action seen, and 0 once it was left.
     weight: Array = np.where(leaves, 0.0, float(seen.shape[1]) ** seen.sum(axis=2))
     weight /= weight.sum(axis=1, keepdims=True)
     return np.take_along_axis(weight, state[:, None], axis=1)[:, 0]

@@ -50,15 +50,18 @@ class Store:
         lengths = self.lengths[rows].gather(-1, order)
         ends = lengths.cumsum(-1)
         position = torch.arange(longest, device=self.device).expand(*rows.shape, longest)
+        # For every token of the output: the segment that it lies in (how many have ended before
+        # it), and its place in that segment.
         which = (position.unsqueeze(-1) >= ends.unsqueeze(-2)).sum(-1)
         last = order.shape[-1] - 1
         inside, which = which <= last, which.clamp(max=last)
         offset = position - (ends - lengths).gather(-1, which)
+        # Beyond the sequence's end an index must still be valid; these tokens become padding below.
         offset = offset.clamp(max=self.segments.shape[-1] - 1)
         tokens = self.segments[rows.unsqueeze(-1), order.gather(-1, which), offset].long()
-        tokens = tokens.masked_fill(
-            ~inside, PADDING
-        )  # a number in torch.where may be copied to the device, which nothing can record
+        # Not torch.where: its number may be copied to the device, which no CUDA graph can record.
+        tokens = tokens.masked_fill(~inside, PADDING)
         inputs = torch.cat([tokens[..., :1], tokens[..., :-1]], dim=-1)
+        # What follows an action is a next state.
         scored = (inputs >= FIRST_ACTION) & (inputs < FIRST_ACTION + MAX_ACTIONS) & inside
         return Batch(inputs, tokens, scored, scored & (which == last))

@@ -82,8 +82,11 @@ def make_tables(which: DataSet, random: np.random.Generator) -> Array:
         more = random.integers(0, states, (wanted, states, actions), dtype=np.uint8)
         if which.machines.absorbing:
             sink = random.integers(0, states, wanted)
+            # All actions of the sink lead to itself.
             more[np.arange(wanted), sink] = sink[:, None]
         both = np.concatenate([found, more])
+        # np.unique sorts the tables; their first places, sorted, keep the order in which they were
+        # drawn, or else the splits would be of different kinds of machines.
         first = np.sort(np.unique(both.reshape(len(both), -1), axis=0, return_index=True)[1])
         found = both[first][:wanted]
         if len(found) == wanted:
@@ -100,6 +103,7 @@ def walk(
     """Walks with uniform actions from ``start`` (N,): tokens ``s a s ... s <end>`` (N, 2 longest +
     2) padded, and their lengths (N,)."""
     count, longest = len(tables), longest_walk(base)
+    # Every walk is made at full length and cut at its own: one loop over steps, not over machines.
     transitions = random.integers(shortest_walk(base), longest + 1, count)
     actions = random.integers(0, tables.shape[2], (count, longest), dtype=np.uint8)
     tokens = np.full((count, 2 * longest + 2), PADDING, np.uint8)
@@ -109,6 +113,7 @@ def walk(
         tokens[:, 2 * step + 1] = FIRST_ACTION + actions[:, step]
         state = tables[everyone, state, actions[:, step]]
     tokens[:, 2 * longest] = state
+    # The state after the last transition stands at 2 * transitions, the end mark after it.
     end = 2 * transitions + 1
     tokens[np.arange(tokens.shape[1])[None] > end[:, None]] = PADDING
     tokens[everyone, end] = END
@@ -120,6 +125,7 @@ def make_samples(tables: Array, which: DataSet, random: np.random.Generator) -> 
     machines, (count, states, _) = which.machines, tables.shape
     width = max(
         2 * longest_walk(machines.demonstration_length) + 2,
+        # The query has one more token, its mark.
         2 * longest_walk(machines.query_length) + 3,
     )
     segments = np.full((count, states + 1, width), PADDING, np.uint8)
@@ -179,6 +185,8 @@ def load(which: DataSet, folder: Path) -> Data:
             for name in ("tables", "segments", "lengths")
         }
         folder.mkdir(parents=True, exist_ok=True)
+        # Written beside and renamed: jobs that share the cache may make the same data set at once,
+        # and each must find a whole file or none. The name with the process's id keeps them apart.
         temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         with temporary.open("wb") as file:
             np.savez(file, parameters=np.array(_text(which)), **arrays)
@@ -206,6 +214,7 @@ def draw_order(count: int, states: int, demonstrations: int, random: np.random.G
 
 def fixed_order(samples: Samples, which: DataSet, name: str) -> Array:
     """The one draw of demonstrations that ``validation`` and ``test`` are always judged on."""
+    # A hash of the name, as Python's own differs from process to process.
     tag = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
     random = np.random.default_rng([which.seed, RECIPE, tag])
     return draw_order(len(samples), which.machines.states, which.machines.demonstrations, random)

@@ -151,11 +151,14 @@ class DataSet(EngineConfig):
     @model_validator(mode="after")
     def _fits(self) -> DataSet:
         size = self.machines
+        # Entries of the table that are free: S^(S A) machines; with an absorbing state, S choices
+        # of it and S^((S - 1) A) tables for the others.
         free = (size.states - 1) * size.actions if size.absorbing else size.states * size.actions
         wanted, there = (
             self.train + self.validation + self.test,
             size.states**free * (size.states if size.absorbing else 1),
         )
+        # Drawing random machines until all differ takes ever more rounds near the end.
         if wanted > 9 * there // 10:
             raise ValueError(
                 f"{wanted} different machines asked for; there are {there}, and at most "

@@ -79,6 +79,8 @@ def initial(
             tensor = torch.zeros(shape)
             if name == "embedding":
                 tensor.normal_(0.0, embedding_scale, generator=random)
+            # The gates' matrices lie on top of each other: orthonormal columns over all four
+            # together.
             elif name.endswith("weight_hh"):
                 init.orthogonal_(tensor, generator=random)
             elif len(shape) == 2:
@@ -105,6 +107,7 @@ class Model:
         self, parameters: Parameters, inputs: torch.Tensor, masks: torch.Tensor | None = None
     ) -> list[torch.Tensor]:
         """Embedding and the output of every layer for ``inputs`` (S, B, T)."""
+        # One look-up per model, as F.embedding takes a single table.
         x = torch.stack(
             [
                 F.embedding(one, table)
@@ -157,6 +160,7 @@ def dropout_masks(
     masks hang on ``seeds[s]`` alone."""
     made = []
     for seed in seeds:
+        # A generator on the device: no mask is copied there. CPU and GPU draw different masks.
         random = torch.Generator(device=device).manual_seed(seed)
         made.append(
             torch.rand(
@@ -195,9 +199,12 @@ def _fused_layer(own: Parameters, x: torch.Tensor) -> torch.Tensor:
             own["weight_ih"][s],
             own["weight_hh"][s],
             bias,
+            # torch's kernel wants two biases of a vanilla RNN; only their sum has any effect.
             own["bias_hh"][s] if is_lstm else torch.zeros_like(bias),
         ]
         if is_lstm:
+            # has_biases, num_layers, dropout, train, bidirectional, batch_first. Dropout is ours:
+            # the same masks for both ways of computing.
             output, _, _ = torch.lstm(one, [start, start], weights, True, 1, 0.0, True, False, True)
         else:
             output, _ = torch.rnn_tanh(one, start, weights, True, 1, 0.0, True, False, True)
@@ -258,6 +265,7 @@ def _block(
     qkv = _linear(
         _norm(x, own["norm1.weight"], own["norm1.bias"]), own["qkv.weight"], own["qkv.bias"]
     )
+    # (S B, T, 3, heads, width of a head) -> (3, S B, heads, T, width of a head).
     parts = qkv.view(models * batch, longest, 3, heads, width // heads).permute(2, 0, 3, 1, 4)
     mixed = F.scaled_dot_product_attention(
         _turn(parts[0], rotary), _turn(parts[1], rotary), parts[2], is_causal=True

@@ -42,6 +42,8 @@ def interpreter() -> Path:
     """The Python that programs run with: this one, or the system's where the sandbox's user cannot
     reach this one."""
     python = Path(sys.executable).resolve()
+    # Root's programs run as nobody (`execution.as_user`), who must be able to read and enter every
+    # folder on the way to the interpreter: not so for a Python below /root.
     if os.geteuid() != 0 or all(
         folder.stat().st_mode & 0o005 == 0o005 for folder in [python.parent, *python.parents]
     ):
@@ -58,6 +60,7 @@ def interpreter() -> Path:
 def readable() -> list[str]:
     """What a program may read: the system's programs and libraries, and a Python of one's own, such
     as pyenv's or conda's."""
+    # /lib and /bin are links into /usr on most systems, and folders of their own on some.
     found = [name for name in ("/usr", "/lib", "/lib64", "/bin") if Path(name).exists()]
     return found if interpreter().is_relative_to("/usr") else [*found, sys.base_prefix]
 
@@ -72,6 +75,7 @@ def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
         word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)
     ]
     binds = [word for path in readable() for word in ("--ro-bind", path, path)]
+    # Without a size a memory file system may grow to half of the node's memory.
     memory_file_system = ("--size", str(64 << 20), "--tmpfs")
     limits = LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds, processes=32)
     return (
@@ -94,6 +98,7 @@ def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
         "--chdir",
         "/tmp",  # noqa: S108
         str(interpreter()),
+        # No variables of the environment, no user folder (-I), no site-packages (-S).
         "-I",
         "-S",
         "-c",
@@ -103,8 +108,12 @@ def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
 
 ISOLATION = (
     "--unshare-all",
+    # Otherwise process 1 is bubblewrap's own, which holds the program's standard input: the
+    # candidate could open it through /proc and read the judge's secret.
     "--as-pid-1",
+    # Without it whatever the program has forked outlives the kill of bubblewrap.
     "--die-with-parent",
+    # No controlling terminal, into which a program could push characters.
     "--new-session",
     "--cap-drop",
     "ALL",

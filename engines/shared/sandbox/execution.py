@@ -99,6 +99,8 @@ def confined(
     is gone."""
     user = as_user()
     limits = LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds, processes="PROCESSES")
+    # A pipe on which nothing is ever written. Only this process has the writing end, so that the
+    # kernel closes it however this process ends, and the supervisor sees that at the other end.
     leash, held = os.pipe()
     hand = os.fdopen(held, "wb", 0)
     with tempfile.TemporaryDirectory(prefix="program-") as folder, hand:
@@ -152,6 +154,7 @@ def run_program(
         assert process.stdin is not None
         assert process.stdout is not None
         given = b"%010d" % len(text) + text + standard_input
+        # In a thread: otherwise both sides may wait for each other, each at a full pipe.
         feeder = threading.Thread(target=feed, args=(process.stdin, given), daemon=True)
         feeder.start()
         # A busy machine starts slowly: that is not the program's time.
@@ -198,6 +201,8 @@ def feed(pipe: IO[bytes], data: bytes) -> None:
             pipe.close()
 
 
+# 192.0.2.1 is an address for documentation, which no host has: a time-out says that packets leave
+# the machine, an error at once that there is no way out.
 PROBE = """
 import os, socket
 found = []
@@ -302,6 +307,7 @@ def tested(kind: str) -> str:
 def chosen() -> str:
     """The kind in use here: what a process before this one found out, else found out now.
     SandboxError if none holds."""
+    # Environment variables reach the processes that score, however they are started.
     kind = os.environ.get(CHOICE)
     if kind is None:
         try:
@@ -324,6 +330,7 @@ def self_test(allow_weak: bool = False) -> str:
     """
     set_before = os.environ.get(CHOICE)
     reasons = []
+    # The strongest kind first.
     for kind in KINDS if set_before is None else (set_before,):
         if kind == "limits" and not allow_weak:
             continue

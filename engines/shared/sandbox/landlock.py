@@ -129,20 +129,26 @@ FORBIDDEN = (
 times of files)."""
 SELF_ONLY = ("prlimit64", "sched_setaffinity")
 """Calls whose first argument must be 0: this process."""
+# CLONE_NEWTIME, NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID, NEWNET.
 NAMESPACES = (0x80, 0x20000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000)
 """Flags of clone that make a namespace."""
 NEW_FROM = 424
 """Calls from this number on have the same number everywhere, and libraries do without them where
 they are not there."""
+# clone3 (435) is not among them: its flags lie behind a pointer, which seccomp cannot follow. libc
+# then uses clone, whose flags are looked at.
 NEW_ALLOWED = (424, 434, 436, 437, 439, 441, 449, 451, 454, 455, 456, 462)
 """pidfd_send_signal, pidfd_open, close_range, openat2, faccessat2, epoll_pwait2, futex_waitv,
 cachestat, the three futex calls, mseal."""
+# SECCOMP_RET_ALLOW, and SECCOMP_RET_ERRNO with the error's number in its lower 16 bits.
 ALLOW, ERROR = 0x7FFF0000, 0x00050000
+# libseccomp's SCMP_CMP_NE and SCMP_CMP_MASKED_EQ.
 NOT_EQUAL, MASKED_EQUAL = 1, 7
 
 
 def landlock_version() -> int:
     """The version of landlock of this kernel; 0 if there is none, or it is switched off."""
+    # The last argument, 1, asks for the version instead of making a ruleset. -1 is an error.
     found = ctypes.CDLL(None).syscall(
         ctypes.c_long(supervisor.CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint(1)
     )
@@ -170,13 +176,16 @@ def filter_program() -> bytes | None:
     except OSError:
         return None
     library.seccomp_init.restype = ctypes.c_void_p
+    # Everything that no rule forbids is allowed: programs need too many calls to name them all.
     made = ctypes.c_void_p(library.seccomp_init(ctypes.c_uint32(ALLOW)))
 
     def forbid(call: str, *comparisons: Comparison) -> None:
         number = library.seccomp_syscall_resolve_name(call.encode())
+        # Not of this architecture, or newer than the library: `no_new_calls` forbids the latter.
         if number < 0:
-            return  # not of this architecture, or newer than the library: those are forbidden below
+            return
         held = (Comparison * len(comparisons))(*comparisons)
+        # EPERM and not a kill: libraries try some of these calls and do without.
         failed = library.seccomp_rule_add_array(
             made,
             ctypes.c_uint32(ERROR | errno.EPERM),
@@ -192,6 +201,7 @@ def filter_program() -> bytes | None:
     for call in SELF_ONLY:
         forbid(call, Comparison(0, NOT_EQUAL, 0, 0))
     for flag in NAMESPACES:
+        # A thread or process is allowed, one in a namespace of its own is not.
         forbid("clone", Comparison(0, MASKED_EQUAL, flag, flag))
     try:
         return no_new_calls() + exported(library, made)
@@ -216,6 +226,9 @@ def no_new_calls() -> bytes:
     """The first instructions: calls newer than libseccomp may know do not exist, but for a few. So
     libc falls back to the old ones."""
     count = len(NEW_ALLOWED)
+    # Classic BPF, (opcode, jump if true, jump if false, constant). Load the number of the call; if
+    # it is below NEW_FROM, or one of those allowed, jump behind the last of these instructions,
+    # where libseccomp's program begins; else ENOSYS.
     load, is_equal, at_least, give_back = 0x20, 0x15, 0x35, 0x06
     code = [(load, 0, 0, 0), (at_least, 0, count + 1, NEW_FROM)]
     code += [(is_equal, count - place, 0, number) for place, number in enumerate(NEW_ALLOWED)]
@@ -242,6 +255,7 @@ def tasks_of(user: int, _moment: int) -> int:
             status = place.stat()
         except OSError:  # it ended while we looked
             continue
+        # A folder has two links and one more for each folder in it, here one per thread.
         count += status.st_nlink - 2 if status.st_uid == user else 0
     return count
 
@@ -257,6 +271,8 @@ def arguments(
         "filter": base64.b64encode(found).decode() if found else "",
         "read": list(readable),
         "leash": leash,
+        # RLIMIT_NPROC counts all that the user runs on this machine, not only below the program. So
+        # the limit is relative to what runs now, and the supervisor counts the program's own.
         "processes": tasks_of(user, int(time.monotonic() / COUNT_SECONDS)) + SPARE_PROCESSES,
         "run": limits,
     }

@@ -24,7 +24,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+# PR_SET_SECCOMP and its mode, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG.
 SET_SECCOMP, FILTER, SUBREAPER, NO_NEW_PRIVILEGES, DIES_WITH_PARENT = 22, 2, 36, 38, 1
+# landlock's system calls, for which libc has no functions.
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 EXECUTE, WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 14
 DEVICES = 1 << 6 | 1 << 9 | 1 << 11
@@ -55,18 +57,22 @@ def prctl(*arguments: int) -> None:
 
 def rights(abi: int) -> int:
     """All rights on files that this kernel's landlock can take away."""
+    # Version 2 added moving files between folders (bit 13), version 3 truncation (bit 14).
     return (1 << (13 if abi < 2 else 14 if abi < 3 else 15)) - 1
 
 
 def restrict(abi: int, files: int, allowed: list[tuple[str, int]]) -> None:
     """Enter a landlock domain that takes away ``files`` but below the paths ``allowed`` (path ->
     rights), TCP and signals to outside."""
+    # struct landlock_ruleset_attr: rights on files, on TCP (from version 4: bind and connect),
+    # scopes (from version 6). A kernel takes no more fields than it knows.
     fields = struct.pack("QQQ", files, 3 if files and abi >= 4 else 0, SCOPE if abi >= 6 else 0)[
         : 8 if abi < 4 else 16 if abi < 6 else 24
     ]
     ruleset = call(CREATE_RULESET, fields, ctypes.c_size_t(len(fields)), ctypes.c_uint(0))
     for path, granted in allowed:
         place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        # The kernel refuses a rule that grants a plain file what only folders have.
         granted &= files if stat.S_ISDIR(os.fstat(place).st_mode) else files & OF_FILES
         call(
             ADD_RULE,
@@ -89,10 +95,12 @@ def give_up(plan: dict[str, Any]) -> None:
         allowed = [(path, EXECUTE | READ_FILE | READ_DIR) for path in plan["read"]]
         allowed += [(".", every & ~DEVICES), ("/dev/null", READ_FILE | WRITE_FILE | TRUNCATE)]
         allowed += [(path, READ_FILE) for path in ("/dev/zero", "/dev/random", "/dev/urandom")]
+        # Before the filter: afterwards landlock's own calls do not exist any more.
         restrict(abi, every, allowed)
     if plan["filter"]:
         code = base64.b64decode(plan["filter"])
         text = ctypes.create_string_buffer(code, len(code))
+        # struct sock_fprog: the number of instructions (8 bytes each) and their address.
         program = struct.pack("HxxxxxxP", len(code) // 8, ctypes.addressof(text))
         held = ctypes.create_string_buffer(program, len(program))
         prctl(SET_SECCOMP, FILTER, ctypes.addressof(held))
@@ -125,12 +133,14 @@ def watch(child: int, leash: int) -> int:
     code."""
     handle = os.pidfd_open(child)
     poller = select.poll()
+    # A pidfd becomes readable when its process ends.
     poller.register(handle, select.POLLIN)
     poller.register(leash, select.POLLIN)
     while not poller.poll(LOOK_MILLISECONDS):
         reap_others(child)
         if len(descendants(os.getpid())) > PROCESSES or folder_bytes() > FOLDER_BYTES:
             break
+    # Not ended: it took too much or its caller is gone, and `end_all` is about to kill it.
     ended, status = os.waitpid(child, os.WNOHANG)
     return os.waitstatus_to_exitcode(status) if ended else -signal.SIGKILL
 
@@ -149,11 +159,15 @@ def end_all(scoped: bool) -> None:
     while True:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             if scoped:
+                # All that this process may signal: in its landlock domain those below it, and not
+                # itself.
                 os.kill(-1, signal.SIGKILL)
         for pid in [] if scoped else descendants(os.getpid()):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         try:
+            # As subreaper this process becomes the parent of every orphan below it, so that no
+            # child left means that nothing is left.
             os.waitpid(-1, 0)
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass  # those that have ended: looking is what costs
@@ -166,6 +180,7 @@ def main() -> None:
     plan = json.loads(sys.argv[1])
     leash, abi = plan["leash"], plan["landlock"]
     prctl(SUBREAPER, 1)
+    # The kernel asks for this before an ordinary user may enter a landlock domain or set a filter.
     prctl(NO_NEW_PRIVILEGES, 1)
     scoped = abi >= 6
     if scoped:
@@ -181,9 +196,12 @@ def main() -> None:
         give_up(plan)
         exec(plan["run"].replace("PROCESSES", str(processes)), {"__name__": "limits"})  # noqa: S102  # ours: limits, then the program
         return
+    # The program's pipes are its own from here on: a copy in this process would keep them open
+    # after the program has closed them.
     null = os.open("/dev/null", os.O_RDWR)
     os.dup2(null, 0)
     os.dup2(null, 1)
     code = watch(child, leash)
     end_all(scoped)
+    # 128 + the signal's number, as a shell reports it.
     os._exit(code if code >= 0 else 128 - code)

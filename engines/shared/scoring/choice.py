@@ -9,7 +9,9 @@ from engines.shared.scoring.text import last_boxed, without_latex
 from engines.shared.scoring.verdict import Verdict
 
 OPTIONS = "ABCDEFGHIJ"
+# "C", "c", "(C)", "[C]", "C.", "C: Apple", "(C) Apple"; not "Carbon" or "A and C".
 LETTER = re.compile(r"[(\[]?([A-Ja-j])(?:[)\]]|$)(?:[.:]?\s.*)?|([A-J])[.:](?:\s.*)?", re.DOTALL)
+# "Answer: C", "the answer is (C)", "answer is **C**"; not "answer: A-level" or "answer: A's".
 MARKED = re.compile(r"\b[Aa]nswer(?:\s+is)?\s*:?\s*[$*(]*([A-J])\b(?![-'])")
 ENDS = ("</s>", "<|im_end|>", "<|endoftext|>")
 
@@ -36,6 +38,7 @@ def guru(problem: Problem, text: str) -> Verdict:
     ``no_box`` are read by ``Answer: X``.
     """
     truth = str(problem.ground_truth)
+    # GPQA's variant without a box has four choices, hence A to D.
     if "no_box" in problem.data_source:
         match = re.search(r"(?i)Answer[ \t]*:[ \t]*\$?([A-D])\$?", text)
         return (
@@ -52,6 +55,7 @@ def guru(problem: Problem, text: str) -> Verdict:
             r"The answer is:([^\n]*)\n", text
         )
         answer = lines[-1] if lines else ""
+    # In the order of the alphabet, as GURU does it: "C. Apple" is read as A.
     letter = next((option for option in OPTIONS if option in answer), None)
     if letter is None:
         return Verdict(

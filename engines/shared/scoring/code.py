@@ -44,6 +44,7 @@ def code_of(text: str) -> str | None:
     ]
     if blocks:
         return "\n\n".join(chosen) or None
+    # Without any fence: plain code is told from prose by a line that begins as code does.
     return text if re.search(r"^\s*(def|class|import|from)\s", text, re.MULTILINE) else None
 
 
@@ -55,6 +56,7 @@ def tests_of(problem: Problem) -> dict[str, Any]:
         if isinstance(problem.ground_truth, str)
         else problem.ground_truth
     )
+    # "functional" is GURU's name for asserts.
     tests = truth.get("tests") or truth.get("functional")
     if tests:
         return {"tests": tests}
@@ -89,6 +91,7 @@ def by_secret(entry: str, seconds: float, code: str, *others: str) -> Verdict:
     """1.0 if the judge prints the secret that it is given."""
     secret = secrets.token_hex(16)
     execution = run_inside(entry, seconds, [code, secret, *others])
+    # Nothing else counts: a program that exits with 0 before its tests has not printed the secret.
     if execution.stdout == secret.encode():
         return Verdict(1.0, "ok", code)
     said = execution.stdout.decode(errors="replace")[:300]
@@ -128,15 +131,18 @@ def guru(problem: Problem, text: str) -> Verdict:
 
 def by_output(code: str, tests: dict[str, Any], same: Any, run_seconds: int) -> Verdict:
     """1.0 if the program prints what is expected for every input."""
+    # Text that does not compile needs no sandbox.
     try:
         compile(code, "candidate", "exec")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return Verdict(0.0, "ok", code, f"does not compile: {error}"[:300])
+    # One record: a byte of status, ten digits of size, and an output that may be too long.
     room = OUTPUT_BYTES + sum(2 * len(output.encode()) + 11 for output in tests["outputs"])
     blocks = [code, str(run_seconds), json.dumps(tests["inputs"])]
     execution = run_inside("judge_output", ALL_RUNS_SECONDS, blocks, room)
     outputs = runs(execution.stdout)
     for number, expected in enumerate(tests["outputs"]):
+        # Runs are in order and stop at the first bad one, so here time or output came to its end.
         if number >= len(outputs):
             why = f"all runs together took more than their time, {number} done"
             return (
@@ -187,11 +193,13 @@ def same_word(word: str, expected: str) -> bool:
     if (
         not FLOAT.fullmatch(expected)
         or not re.fullmatch(r"[-+]?[\d.]+(?:[eE][-+]?\d+)?", word)
+        # "1.2.3" fits the pattern and is no number.
         or word.count(".") > 1
     ):
         return False
     return (
         math.isclose(float(word), float(expected), rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+        # "-." fits the pattern too.
         if word.strip("+-.")
         else False
     )

@@ -33,9 +33,11 @@ BUILDERS = {
     "bytes",
     "bool",
 }
+# Without format: a format string reads attributes, such as "{0.__class__}".
 METHODS = {
     name for kind in (str, list, dict, set, bytes) for name in dir(kind) if not name.startswith("_")
 } - {"format", "format_map"}
+# What an input may be made of. Not among them: comprehensions, f-strings, assignments, `await`.
 NODES = (
     ast.Constant,
     ast.Tuple,
@@ -70,15 +72,18 @@ def strict(problem: Problem, text: str) -> Verdict:
     call, value = found
     extracted = f"assert {ast.unparse(call)} == {ast.unparse(value)}"
     try:
+        # Not evaluated: an output such as `f(3)` would be right for every function.
         said = ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return Verdict(0.0, "ok", extracted, "the output is not a literal")
     if given is not None:  # the output is asked for
         if not same_arguments(call, given):
             return Verdict(0.0, "ok", extracted, f"asserts another input than {given[:100]}")
+        # GURU's files do not tell the output, so the function is run for it.
         right = literal(output) if output is not None else result(code, given)
         return Verdict(float(equal(said, right)), "ok", extracted)
     assert output is not None
+    # The input is asked for: any input that gives this very output is right.
     if not equal(said, literal(output)):
         return Verdict(0.0, "ok", extracted, "asserts another output than the one given")
     if not harmless(call):
@@ -129,6 +134,7 @@ def assertion(text: str) -> tuple[ast.Call, ast.expr] | None:
     response if there is none."""
     blocks = (
         [content for _, content in fenced(text)]
+        # CRUXEval's own prompts ask for these tags.
         or re.findall(r"\[ANSWER\](.*?)\[/ANSWER\]", text, re.DOTALL)
         or [text]
     )
@@ -155,6 +161,7 @@ def same_arguments(call: ast.Call, given: str) -> bool:
     except SyntaxError:
         return False
     assert isinstance(wanted, ast.Call)
+    # The same expression, also where it is no literal and has no value to compare.
     if ast.dump(call) == ast.dump(wanted):
         return True
     try:
@@ -189,6 +196,7 @@ def harmless(call: ast.Call) -> bool:
 def result(code: str, arguments: str) -> Any:
     """What ``f`` returns, as plain data. ValueError if it returns nothing that is, or nothing at
     all."""
+    # `take` exists only where this is evaluated and gives back its arguments, by place and by name.
     execution = run_inside("call", SECONDS, [code, "f", f"take({arguments})"])
     if execution.timed_out or not execution.stdout:
         raise ValueError("the function does not return for this input")

@@ -16,6 +16,7 @@ def strict(problem: Problem, text: str) -> Verdict:
     """1.0 if the last grid in the last ``<answer>`` equals the right one, in shape and in every
     cell."""
     tagged = last_tag(text)
+    # White space first: a grid may stand on one line or on one line for each row.
     grids = GRID.findall(re.sub(r"\s+", "", tagged)) if tagged is not None else []
     if not grids:
         return Verdict(0.0, "no_answer", tagged, "no grid between <answer> tags")
@@ -47,6 +48,7 @@ def rows_of(truth: Any) -> list[list[int]]:
 
 def first_grid(text: str) -> Any:
     """The first nested list of a text; None if there is none."""
+    # A shortened grid "[[1, 2, ...]]" becomes readable and is wrong.
     flat = text.replace("\n", "").replace("...", "-1")
     start = flat.find("[[")
     end = flat.find("]]", start)

@@ -57,12 +57,15 @@ def judged(problem: Problem, text: str, checks: dict[str, Check]) -> Verdict:
         )
     failed, unknown = [], []
     for name, parameters in zip(names, truth, strict=True):
+        # In the files every problem has every parameter, null where it has no meaning, and a whole
+        # number may have become 2.0.
         given = {
             key: int(value) if isinstance(value, float) else value
             for key, value in (parameters or {}).items()
             if value is not None
         }
         check = checks.get(name)
+        # None: cannot be told here. That only matters if no other instruction has failed.
         follows = check(text, given) if check else None
         if follows is None:
             unknown.append(name)
@@ -93,6 +96,7 @@ def words(text: str) -> list[str]:
 def sentences(text: str) -> int:
     """Number of sentences: ends of ``.``, ``!`` or ``?`` before white space, abbreviations left
     out, and an unfinished last one."""
+    # "Dr. Who left." is one sentence: the abbreviation loses its full stop first.
     lowered = ABBREVIATION.sub(lambda match: match[0].replace(".", ""), text)
     parts = [part for part in SENTENCE_END.split(lowered) if re.search(r"\w", part)]
     return len(parts)
@@ -104,6 +108,7 @@ def language(text: str) -> str | None:
         from langdetect import DetectorFactory, LangDetectException, detect
     except ModuleNotFoundError:
         return None
+    # langdetect draws at random, and changes its mind about short texts without a seed.
     DetectorFactory.seed = 0
     try:
         return str(detect(text))
@@ -148,6 +153,7 @@ def first_word(text: str, given: dict[str, Any]) -> bool:
         or not parts[number - 1].strip()
     ):
         return False
+    # "'Hello," is the word hello.
     begin = parts[number - 1].split()[0].lstrip("'").lstrip('"')
     return re.split(r"[.,?!'\"]", begin)[0].lower() == str(given["first_word"]).lower()
 
@@ -167,6 +173,7 @@ def postscript(text: str, given: dict[str, Any]) -> bool:
 
 def highlights(text: str, given: dict[str, Any]) -> bool:
     """So many non-empty parts in single or double asterisks."""
+    # "*one*"; of "**two**" this pattern finds "**", which is empty and does not count.
     single = [part for part in re.findall(r"\*[^\n*]*\*", text) if part.strip("*").strip()]
     double = [part for part in re.findall(r"\*\*[^\n*]*\*\*", text) if part.strip("*").strip()]
     return len(single) + len(double) >= int(given["num_highlights"])

@@ -34,6 +34,7 @@ def strict(problem: Problem, text: str) -> Verdict:
 
 def candidates(text: str) -> list[str]:
     """What may be the answer, best first: the last fence, the last box, the last braces."""
+    # CodeI/O's prompt asks for a fence in one sentence and for a box in another: both count.
     found = [content for _, content in fenced(text)][-1:]
     boxed = last_boxed(text)
     found += [boxed.replace("\\{", "{").replace("\\}", "}")] if boxed else []
@@ -57,6 +58,7 @@ def last_braces(text: str) -> str | None:
 def keyed(text: str, key: str | None = None) -> tuple[str | None, Any]:
     """Key and value of ``"key": value``, of ``{"key": value}``, or of a value alone. ValueError if
     it is no value."""
+    # `"output": 3` without braces, as the prompt shows it and the right answer is written.
     pair = re.match(r"""\s*["'](input|output)["']\s*:""", text)
     value = literal("{" + text.strip().rstrip(",") + "}" if pair else text)
     for name in ("output", "input") if key is None else (key,):
@@ -67,6 +69,7 @@ def keyed(text: str, key: str | None = None) -> tuple[str | None, Any]:
 
 def same(one: Any, other: Any) -> bool:
     """Equality of JSON values; ``1`` is ``1.0`` but not ``true``."""
+    # First, because True == 1 in Python.
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, int | float) and isinstance(other, int | float):

@@ -108,6 +108,7 @@ def web_of_lies(problem: Problem, text: str, _: bool) -> float | None:
     """Three of yes, no and unknown: in ``<solution>``, else the last three in bold, else in a box,
     else the last such list."""
     tagged = last_tag(text, "solution")
+    # "**yes, no, unknown**", or each of the three in bold for itself.
     bold = truths(" ".join(re.findall(r"\*\*(.*?)\*\*", text)))[-3:]
     plain = re.findall(rf"(?:{'|'.join(TRUTHS)})(?:, (?:{'|'.join(TRUTHS)})){{2}}", text.lower())
     found = (
@@ -131,6 +132,7 @@ def spatial(problem: Problem, text: str, _: bool) -> float | None:
     shape = truth in SHAPES
     right = any(
         truth in (phrase, NUMBERS.get(phrase))
+        # "regular tetrahedron" for "tetrahedron", but not a whole sentence that names it.
         or (shape and truth in phrase and len(phrase) < 2 * len(truth) + 5)
         for phrase in phrases
     )
@@ -154,6 +156,7 @@ def zebra_list(problem: Problem, text: str) -> float | None:
     """The newer zebra puzzles."""
     golds = [gold.strip().lower().replace("-", " ") for gold in truth_of(problem).split(",")]
     given = solution(text)
+    # Without a tag or box the last line counts, if it has as many entries as are asked for.
     if (
         given is None
         and (lines := text.strip().splitlines())
@@ -167,9 +170,11 @@ def zebra_list(problem: Problem, text: str) -> float | None:
         for answer in given.split(",")
     ]
     right = sum(
+        # "three" for "3".
         answer == gold or NUMBERS.get(answer) == gold
         for answer, gold in zip(answers, golds, strict=False)
     )
+    # Half for all of them, half for the share.
     return ((right == len(golds)) + right / len(golds)) / 2
 
 
@@ -205,6 +210,7 @@ def plot_unscrambling(problem: Problem, text: str, _: bool) -> float | None:
     order = [
         answers.index(match)
         for gold in golds
+        # The nearest one whatever its distance: models do not copy a sentence exactly.
         for match in difflib.get_close_matches(gold, answers, n=1, cutoff=0.0)
     ]
     return 1 - edit_distance(list(range(len(golds))), order) / len(golds)
@@ -217,6 +223,7 @@ def split_sentences(text: str) -> list[str]:
 
 def edit_distance(one: list[int], other: list[int]) -> int:
     """Levenshtein's distance."""
+    # One row of the table at a time: row[j] is the distance of one[:i] and other[:j].
     row = list(range(len(other) + 1))
     for i, left in enumerate(one, 1):
         above, row = row, [i]

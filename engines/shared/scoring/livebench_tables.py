@@ -24,6 +24,8 @@ def table_join(truth: Any, text: str) -> float | None:
     named = [content for language, content in blocks if language == "python"] or [
         content for _, content in blocks
     ]
+    # Best first: the last fence, the last box (with LaTeX's backslashes before braces), all from
+    # the last opening brace to the last closing one.
     candidates = [
         *named[-1:],
         (last_boxed(text) or "").replace("\\", ""),
@@ -35,6 +37,8 @@ def table_join(truth: Any, text: str) -> float | None:
     right = sum(1 for key, value in found.items() if wanted.get(key) and wanted[key] == value)
     missed = sum(1 for key in wanted if not found.get(key))
     swapped = sum(1 for key, value in found.items() if wanted.get(key) and wanted[key] != value)
+    # F1 = 2 TP / (2 TP + FP + FN). A column that is mapped to the wrong one counts in both: found
+    # and wrong, and missed.
     return 2 * right / (2 * right + (len(found) - right) + missed + swapped)
 
 
@@ -62,6 +66,8 @@ def table_reformat(prompt: str, truth: str, text: str) -> float | None:
     wanted = read(kind, truth)
     answer = last_tag(text, "solution") or text
     blocks = fenced(answer)
+    # Without a fence the whole answer, and as it may begin with a sentence, the part from the
+    # header on.
     for candidate in [content for _, content in blocks[-1:]] or [
         answer,
         from_header(answer, truth),
@@ -95,6 +101,7 @@ def read(kind: str, text: str) -> Rows:
         lines = [line.strip() for line in text.splitlines() if line.strip().startswith("|")]
         cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
         return sheet(
+            # The line of dashes under the header is no row.
             [row for row in cells if not all(re.fullmatch(r":?-+:?", cell) for cell in row)]
         )
     if kind == "html":

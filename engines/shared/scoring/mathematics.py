@@ -31,6 +31,7 @@ def strict(problem: Problem, text: str) -> Verdict:
     if plain(answer) == plain(gold):
         return Verdict(1.0, "ok", answer)
     # math-verify may accept a sum one of whose terms is the gold number; a number equals a number.
+    # "4\sqrt{2}+8" for 8, which math-verify takes for equal; but "1,000" is a number.
     several = re.search(r"[+*]|(?<=.)-|,", plain(answer)) and not NUMBER.fullmatch(
         plain(answer).replace(",", "")
     )
@@ -54,6 +55,7 @@ def equivalent(gold: str, answer: str) -> bool:
     """Equality as mathematics, by math-verify."""
     from math_verify import verify
 
+    # The gold answer comes first: for inequalities math-verify's answer depends on the side.
     return bool(verify(parsed(gold), parsed(answer), timeout_seconds=None))
 
 
@@ -87,6 +89,7 @@ def guru_equal(answer: str, gold: str) -> bool:
         return True
     if "\\pi" in answer or "\\pi" in gold:
         return False  # a misspelt argument ends GURU's comparison of answers with pi
+    # 2/4 is not 1/2 in GURU's scorer.
     if FRACTION.fullmatch(normal(answer)) and FRACTION.fullmatch(normal(gold)):
         return False
     if (close := numbers_close(answer, gold, 1e-4)) is not None:
@@ -103,6 +106,7 @@ def guru_equal(answer: str, gold: str) -> bool:
 def numbers_close(answer: str | float, gold: str, tolerance: float) -> bool | None:
     """Whether two numbers are equal within a relative tolerance, a factor of 100 either way
     allowed; None if they are no numbers."""
+    # "1{,}000", "1,000", "$5", "50\%".
     try:
         value, wanted = (
             float(re.sub(r"\{,\}|,|^\$|\\?%$", "", str(side).strip())) for side in (answer, gold)
@@ -125,9 +129,11 @@ def normal(answer: str) -> str:
     )
     text = re.sub(r"\\[td]frac", r"\\frac", text)
     text = re.sub(r"\\text\{([^{}]*)\}", r"\1", text)
+    # TeX allows "\frac12" and "\frac1{72}", and "\sqrt3" below.
     text = re.sub(r"\\frac(\d)(\d)", r"\\frac{\1}{\2}", text)
     text = re.sub(r"\\frac(\d)\{", r"\\frac{\1}{", text)
     text = re.sub(r"\\sqrt(\w)", r"\\sqrt{\1}", text)
+    # "x=5" is 5, ".5" is 0.5, "3/4" is a fraction.
     text = re.sub(r"^[a-zA-Z]{1,2}=", "", text)
     text = re.sub(r"(?<![\d.])\.(\d)", r"0.\1", text)
     if fraction := re.fullmatch(r"(-?)(\d+)/(\d+)", text):

@@ -50,6 +50,7 @@ def names_of(text: str) -> list[str] | None:
     except ValueError:
         if not re.fullmatch(r"\[[^\[\]]+\]", text):
             return None
+        # "[red car, blue car]": a list without quotes.
         value = [name.strip().strip("'\"") for name in text[1:-1].split(",")]
     return (
         [str(name).strip().casefold() for name in value]

@@ -85,6 +85,7 @@ class ScoringPool:
         ours, theirs = self.context.Pipe()
         process = self.context.Process(target=work, args=(theirs, self.version), daemon=False)
         process.start()
+        # Our copy of the worker's end: while it is open, a dead worker gives no end of file.
         theirs.close()
         worker = Worker(process, ours)
         self.workers.append(worker)
@@ -106,6 +107,7 @@ class ScoringPool:
                 verdicts[index] = score(problem, text, self.version)
             else:
                 todo.append(index)
+        # Items are taken from the end.
         todo.reverse()
         if any(kind_of(items[index][0].data_source) in IN_SANDBOX for index in todo):
             with contextlib.suppress(SandboxError):  # each item is told so
@@ -134,10 +136,12 @@ class ScoringPool:
     def finished(self, busy: list[Worker]) -> list[tuple[Worker, Verdict]]:
         """Wait for the next verdicts; a worker that died or is over its time is replaced, and its
         item says so."""
+        # Until somebody answers or the first deadline passes.
         pause = max(0.0, min(worker.deadline for worker in busy) - time.monotonic())
         ready = wait([worker.connection for worker in busy], timeout=pause)
         found = []
         for worker in list(busy):
+            # An answer counts even if its deadline has passed meanwhile.
             if worker.connection in ready:
                 try:
                     found.append((worker, worker.connection.recv()))

@@ -70,6 +70,7 @@ def answer_text(text: str) -> str | None:
     """The part of a response after its thinking: after the last ``</think>``; None if the thinking
     never ends."""
     before, closed, after = text.rpartition("</think>")
+    # The answer cannot be in a thought that was cut off at the longest response.
     if "<think>" in after:
         return None
     return after if closed else before + after

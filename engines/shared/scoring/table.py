@@ -48,6 +48,7 @@ def matched(answers: list[str], golds: list[str], same: Callable[[str, str], boo
     the search."""
     if len(answers) != len(golds):
         return False
+    # A matching by augmenting paths: a gold whose answers are all taken asks the others to move.
     partner: dict[int, int] = {}  # answer -> gold
 
     def place(gold: int, seen: set[int]) -> bool:
@@ -68,8 +69,10 @@ def equal(answer: str, gold: str) -> bool:
     if not wanted:
         return words(answer) == words(gold)
     values = readings(answer)
+    # "12%" as the right answer: 12 and 0.12 are both meant.
     if "%" in gold:  # the right answer is itself a percentage
         return any(near(value, target) for value in values for target in wanted)
+    # 0.075 as the right answer: "7.5%" is right, "7.5" is not.
     return any(near(value, wanted[0]) for value in values)
 
 
@@ -85,6 +88,7 @@ def near(value: float, gold: float) -> bool:
 def readings(answer: str) -> list[float]:
     """The number that an answer is; with a percent sign also its hundredth. Empty if it is no
     number or no fraction of two."""
+    # "$1,234.50", "1{,}234", "\$5".
     bare = re.sub(r"\\?[$€£]|[{}]?,[{}]?|\s", "", answer.strip().rstrip("."))
     percent = bare.endswith("%")
     bare = bare.removesuffix("%").removesuffix("\\")
@@ -124,6 +128,7 @@ def guru(problem: Problem, text: str) -> Verdict:
 
 def guru_equal(answer: str, gold: str) -> bool:
     """Equality of two answers as GURU's table scorer has it."""
+    # "3:4" is a ratio.
     expression = re.sub(r"[,$\\]", "", answer).replace("%", " / 100").replace(":", "/")
     try:
         value = arithmetic(expression)
@@ -156,6 +161,7 @@ def valued(node: ast.expr) -> float:
         one, other = valued(node.left), valued(node.right)
         if type(node.op) in OPERATIONS:
             return OPERATIONS[type(node.op)](one, other)
+        # A root of a negative number is complex; math.pow overflows where integers would grow.
         if isinstance(node.op, ast.Pow) and not (one < 0 and other % 1):
             return math.pow(one, other)
     raise ValueError("not arithmetic")

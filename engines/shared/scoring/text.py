@@ -16,6 +16,7 @@ FENCE = re.compile(r"```([\w+-]*)[ \t]*\r?\n?(.*?)```", re.DOTALL)
 
 def last_boxed(text: str) -> str | None:
     """What the last complete ``\\boxed{...}`` or ``\\fbox{...}`` holds, by matching braces."""
+    # From the last one back: a response that was cut off may end in a box that is never closed.
     for start in reversed([match.end() for match in re.finditer(r"\\(?:boxed|fbox)\s*\{", text)]):
         depth = 1
         for position in range(start, len(text)):
@@ -44,13 +45,13 @@ def literal(text: str) -> Any:
         raise ValueError(f"{len(text)} characters are too many for an answer")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", SyntaxWarning
-            )  # about 1is, "\\d": the model's spelling, not ours
+            # SyntaxWarning is about `1is` or "\d": the model's spelling, not ours.
+            warnings.simplefilter("ignore", SyntaxWarning)
             return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         pass
     try:
+        # After Python: true, false and null are JSON's alone.
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"neither a Python nor a JSON value: {text[:80]!r}") from error

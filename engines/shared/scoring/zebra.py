@@ -24,6 +24,7 @@ def strict(problem: Problem, text: str) -> Verdict:
         return Verdict(0.0, "no_answer", tagged, str(error))
     right_header, right_rows = table(truth_of(problem))
     if sorted(header) == sorted(right_header) and len(set(header)) == len(header):
+        # Columns in the right order; cells beyond the header stay and count as too many.
         order = [header.index(name) for name in right_header]
         rows = [[row[k] for k in order if k < len(row)] + row[len(order) :] for row in rows]
     cells = max(sum(map(len, right_rows)), sum(map(len, rows)))
