@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from engines.contract.nearest import did_you_mean
+from engines.contract.words import did_you_mean
 
 
 class EngineConfig(BaseModel):

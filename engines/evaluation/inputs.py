@@ -16,7 +16,7 @@ from typing import Any
 
 from engines.contract.checkpoints import Manifest, selected_by
 from engines.contract.config import ConfigError
-from engines.contract.nearest import nearest
+from engines.contract.words import nearest
 from engines.evaluation.config import Config
 from engines.evaluation.suite import PLAIN, Settings, Suite, Task, changed
 from engines.shared.data.benchmarks import KNOWN_FILES

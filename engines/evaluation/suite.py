@@ -15,7 +15,7 @@ import yaml
 from pydantic import Field, ValidationError
 
 from engines.contract.config import ConfigError, EngineConfig, describe
-from engines.contract.nearest import did_you_mean
+from engines.contract.words import did_you_mean
 
 SHIPPED = Path(__file__).parent / "suites"
 

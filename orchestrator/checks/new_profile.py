@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from engines.contract.nearest import near
+from engines.contract.words import near
 from jobs.spec import Job, Resources, asks_for
 from orchestrator.checks.launch import check
 from orchestrator.checks.site import Association, Nodes, Site, ask_site

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from engines.contract.nearest import near
+from engines.contract.words import near
 from jobs.spec import Job, Resources
 from orchestrator.clusters.slurm import queries
 from orchestrator.clusters.slurm.parse import limit_named

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from engines.contract.words import ranges
 from jobs.spec import Job, Resources
 from orchestrator.runs.record import JobId, Record
 
@@ -86,18 +87,6 @@ class Waits:
     """An array of packs, and nothing else beside it: each member waits for the success of the
     element with its own index, or for the end of the whole array. A pack that was ended from
     outside has members that had finished, and what waits for these goes on."""
-
-
-def ranges(numbers: Iterable[int]) -> str:
-    """``0-3,7`` for 0, 1, 2, 3 and 7."""
-    spans: list[list[int]] = []
-    for number in sorted(numbers):
-        if spans and number == spans[-1][1] + 1:
-            spans[-1][1] = number
-        else:
-            spans.append([number, number])
-    texts = [f"{first}-{last}" if last > first else f"{first}" for first, last in spans]
-    return ",".join(texts)
 
 
 SPAN = re.compile(r"(\d+)(?:-(\d+))?(?::(\d+))?")

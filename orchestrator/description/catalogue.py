@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import engines
-from engines.contract.nearest import near
+from engines.contract.words import near
 from orchestrator.errors import DescriptionError
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-from engines.contract.nearest import near
+from engines.contract.words import near
 from orchestrator.description.yaml_lines import Node, shown
 
 Tell = Callable[[Node, str], None]

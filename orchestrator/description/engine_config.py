@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from engines.contract.nearest import near
 from engines.contract.results import ResultSource
+from engines.contract.words import near
 from orchestrator.description.checking import Spot, keys_of, located
 from orchestrator.description.stage import Stage
 from orchestrator.description.yaml_lines import Mistakes, Node, shown

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engines.contract.nearest import near
+from engines.contract.words import near
 from orchestrator.description.catalogue import WHOLE, known_engines
 from orchestrator.description.checking import checked, keys_of
 from orchestrator.description.experiment_file import ExperimentFile, PresetFile, StageFile

@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, Discriminator, Field, SkipValidation, Tag,
 from engines.contract.checkpoints import check_selector
 from engines.contract.config import ConfigError
 from engines.contract.metrics import METRICS
-from engines.contract.nearest import near
+from engines.contract.words import near
 from jobs.spec import Resources
 from jobs.stages import Scalar
 from orchestrator.description.catalogue import WHOLE

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engines.contract.metrics import METRICS, Metric
-from engines.contract.nearest import near
+from engines.contract.words import near
 from jobs.gates import Condition
 from jobs.stages import Point, fits, literal
 from orchestrator.description.checking import Tell

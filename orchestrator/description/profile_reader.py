@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, create_model
 
-from engines.contract.nearest import near
+from engines.contract.words import near
 from orchestrator.description.checking import FileModel, Must, WordedError, checked
 from orchestrator.description.experiment_file import NotifyFile
 from orchestrator.description.profile import Profile

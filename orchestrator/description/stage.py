@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engines.contract.nearest import near
+from engines.contract.words import near
 from jobs.spec import Resources
 from jobs.stages import Point, Scalar, same
 from orchestrator.description.gate_reader import GateSpec

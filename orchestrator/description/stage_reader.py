@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engines.contract.nearest import near
+from engines.contract.words import near
 from jobs.spec import Resources
 from jobs.stages import Scalar, literal, placeholders, same, value_text
 from orchestrator.description.checking import Tell, checked

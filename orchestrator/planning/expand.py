@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from engines.contract.nearest import near
+from engines.contract.words import near
 from jobs.gates import Condition
 from jobs.spec import Job
 from jobs.stages import fill, identity

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from engines.contract.nearest import near
+from engines.contract.words import near
 from orchestrator.description.engine_config import missing, wants_results
 from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, shown, wrap
 from orchestrator.planning.drafts import Draft, Drafts

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from engines.contract.nearest import near
+from engines.contract.words import near
 from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.runs.plan_file import PlanFile, read_plan

@@ -11,19 +11,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engines.contract.words import ranges
+
 
 def labels(numbers: Iterable[int]) -> str:
     """Numbers as text, runs joined: ``[1-3, 7]``; "" for none."""
-    runs: list[list[int]] = []
-    for number in sorted(numbers):
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    if not runs:
-        return ""
-    parts = [str(first) if first == last else f"{first}-{last}" for first, last in runs]
-    return f"[{', '.join(parts)}]"
+    text = ranges(numbers, ", ")
+    return f"[{text}]" if text else ""
 
 
 @dataclass

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engines.contract.words import ranges
 from jobs.spec import Resources
-from orchestrator.clusters.batch import Waits, ranges
+from orchestrator.clusters.batch import Waits
 from orchestrator.description.profile import Profile
 
 WARNING_SECONDS = 120

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from engines.contract.words import ranges
 from jobs.spec import Job
-from orchestrator.clusters.batch import Batch, compressed, expanded, ranges
+from orchestrator.clusters.batch import Batch, compressed, expanded
 from orchestrator.clusters.slurm.parse import parse_sacct, parse_squeue
 from orchestrator.clusters.slurm.script import JobScript, dependency, script_text
 from orchestrator.description.profile import Profile
