@@ -74,7 +74,7 @@ def read_inputs(run: Run, records: Sequence[Record]) -> Inputs:
     if not run.plan.gates:
         return Inputs(overrides=read_overrides(run))
     by_name = {record.name: record for record in records}
-    undecided = {record.stage for record in records if record.state in OPEN}
+    undecided = {record.stage for record in records if not is_let_through(record)}
     # A stage that was let through whole is not decided again, so its files are not read.
     judged = {
         name: by_name[name]
@@ -89,6 +89,14 @@ def read_inputs(run: Run, records: Sequence[Record]) -> Inputs:
         results={name: found for name, found in results.items() if found is not None},
         overrides=read_overrides(run),
     )
+
+
+def is_let_through(record: Record) -> bool:
+    """Whether this pass cannot make the job wait for its gate again: it is done, or the scheduler
+    has it. A failed job may be retried in this pass, and an intent without an id may turn out never
+    to have arrived: both are judged anew then."""
+    submitted = record.state in ACTIVE and record.job_id is not None
+    return submitted or record.state is JobState.COMPLETED
 
 
 def read_results(run: Run, record: Record) -> Results | None:

@@ -280,6 +280,29 @@ def test_a_failed_job_leaves_the_gate_open_with_its_reason_and_nothing_runs(tmp_
     assert kept["inputs"][0]["findings"][1]["file"] == "jobs/a.seed-1/out/results.json"
 
 
+@pytest.mark.parametrize("state", [JobState.FAILED, JobState.PENDING, JobState.UNKNOWN])
+def test_a_stage_that_its_gate_let_through_stays_so_when_it_has_to_be_submitted_again(
+    tmp_path: Path, state: JobState
+) -> None:
+    """A retried job, or one whose submission never arrived: the results are read before that is
+    known, and have to be there for the judgement after it."""
+    run = new_run(tmp_path, "")
+    look(run, [0.95, 0.97, 0.2])
+    submitted = [
+        Record(**{**record.to_dict(), "state": state, "token": "t"})
+        if record.stage == "b"
+        else record
+        for record in run.load()
+    ]
+    inputs = gates.read_inputs(run, submitted)
+    again = [
+        Record(**{**record.to_dict(), "state": JobState.WAITING}) if record.stage == "b" else record
+        for record in submitted
+    ]
+    found, _ = gates.judge(run.plan, again, inputs, time.time())
+    assert {record.waits_on for record in found if record.stage == "b"} == {None}
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '{"rows": [{}]}'])
 def test_results_that_cannot_be_read_leave_the_gate_open(tmp_path: Path, text: str) -> None:
     run = new_run(tmp_path)
