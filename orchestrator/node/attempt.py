@@ -231,6 +231,9 @@ class Attempt:
             given = environment.get("PYTHONPATH")
             environment["PYTHONPATH"] = f"{CODE}{os.pathsep}{given}" if given else CODE
         else:
+            # Our own programs must not import what lies in the folder they start in. A user's
+            # `python train.py` must: it finds the modules that lie beside it as ever.
+            environment.pop("PYTHONSAFEPATH", None)
             environment.update(self.variables_of_a_command())
         return environment
 

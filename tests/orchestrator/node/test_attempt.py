@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from orchestrator.node import attempt as node_program
 from orchestrator.node.system import process_start
 from tests.support.node import start_node
@@ -144,6 +146,17 @@ def test_the_exit_record_holds_the_exception_and_not_the_last_line(tmp_path: Pat
     assert node(path, "7").wait(timeout=SECONDS) == 1
     assert exit_record(path)["reason"] == "RuntimeError: disk quota exceeded on /scratch"
     assert exit_record(path)["exit_code"] == 1
+
+
+def test_a_script_imports_the_modules_that_lie_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")  # as every job script and the local scheduler do
+    (tmp_path / "helpers.py").write_text("VALUE = 7\n")
+    (tmp_path / "train.py").write_text("import helpers\nprint('value', helpers.VALUE)\n")
+    path = job_folder(tmp_path, [sys.executable, "train.py"])
+    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert "value 7" in (path / "attempt-1" / "log.txt").read_text()
 
 
 def test_a_job_whose_input_is_absent_does_not_start(tmp_path: Path) -> None:
