@@ -25,7 +25,7 @@ from pydantic import BaseModel
 from engines.contract.metrics import METRICS
 from orchestrator.cli.app import COMMANDS, load
 from orchestrator.description.checking import keys_of, models_in
-from orchestrator.description.experiment_file import (
+from orchestrator.description.keys import (
     ExperimentFile,
     GateFile,
     NotifyFile,

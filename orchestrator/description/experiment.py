@@ -2,7 +2,7 @@
 
 What goes in: a file, the name of a preset and ``--set`` arguments. What comes out: an
 ``Experiment`` whose stages are in an order in which each follows the ones it needs, and every
-mistake at once with its line. The keys of the file are defined in ``experiment_file``; its stages
+mistake at once with its line. The keys of the file are defined in ``keys``; its stages
 are read by ``stage_reader``. Called by the planner; the commands and the shell's completion find
 files here.
 """
@@ -17,7 +17,7 @@ from typing import Any
 from engines.contract.words import near
 from orchestrator.description.catalogue import WHOLE, known_engines
 from orchestrator.description.checking import checked, keys_of
-from orchestrator.description.experiment_file import ExperimentFile, PresetFile, StageFile
+from orchestrator.description.keys import ExperimentFile, PresetFile, StageFile
 from orchestrator.description.stage import Stage, in_order
 from orchestrator.description.stage_reader import read_stage
 from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, read, read_file

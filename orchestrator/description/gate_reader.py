@@ -16,7 +16,7 @@ from engines.contract.words import near
 from jobs.gates import Condition
 from jobs.stages import Point, fits, literal
 from orchestrator.description.checking import Tell
-from orchestrator.description.experiment_file import GateFile, StageFile
+from orchestrator.description.keys import GateFile, StageFile
 from orchestrator.description.yaml_lines import Node
 
 LIMITS = ("at_least", "at_most")

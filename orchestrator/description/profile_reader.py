@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, Field, create_model
 
 from engines.contract.words import near
 from orchestrator.description.checking import FileModel, Must, WordedError, checked
-from orchestrator.description.experiment_file import NotifyFile
+from orchestrator.description.keys import NotifyFile
 from orchestrator.description.profile import Profile
 from orchestrator.description.yaml_lines import Mistakes, Node, read_file
 from orchestrator.errors import CheckError

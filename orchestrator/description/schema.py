@@ -22,7 +22,7 @@ from pydantic import BaseModel
 from engines.contract.config import DECIDES_NO_RESULT, IS_PATH
 from orchestrator.description.catalogue import config_class, known_engines
 from orchestrator.description.checking import keys_of, models_in
-from orchestrator.description.experiment_file import ExperimentFile, StageFile
+from orchestrator.description.keys import ExperimentFile, StageFile
 from orchestrator.description.profile import Profile
 from orchestrator.description.profile_reader import ProfileFile
 

@@ -1,6 +1,6 @@
 """A stage of an experiment, checked, and the order of stages.
 
-The keys that a person writes are defined in ``experiment_file``; ``stage_reader`` makes a ``Stage``
+The keys that a person writes are defined in ``keys``; ``stage_reader`` makes a ``Stage``
 of them, ``experiment`` puts the stages in order, and the planner turns each into jobs.
 """
 

@@ -2,7 +2,7 @@
 with its line.
 
 What goes in: the nodes of a stage. What comes out: a ``Stage`` (``stage``) of what is right in it.
-The keys and what each may be are defined by the model (``experiment_file.StageFile``); what several
+The keys and what each may be are defined by the model (``keys.StageFile``); what several
 keys say together is checked here. Called by ``experiment``, and by `orch evolve` for its own two
 stages.
 """
@@ -15,8 +15,8 @@ from engines.contract.words import near
 from jobs.spec import Resources
 from jobs.stages import Scalar, literal, placeholders, same, value_text
 from orchestrator.description.checking import Tell, checked
-from orchestrator.description.experiment_file import StageFile
 from orchestrator.description.gate_reader import check_limits, read_gates
+from orchestrator.description.keys import StageFile
 from orchestrator.description.stage import Axis, Stage
 from orchestrator.description.yaml_lines import Mistakes, Node, shown
 

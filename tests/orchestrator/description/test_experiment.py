@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from orchestrator.description.catalogue import find_experiment, known_experiments
 from orchestrator.description.checking import keys_of
-from orchestrator.description.experiment_file import ExperimentFile, StageFile
+from orchestrator.description.keys import ExperimentFile, StageFile
 from orchestrator.description.yaml_lines import Mistakes, read
 from orchestrator.errors import DescriptionError
 from orchestrator.planning.planner import make_plan

@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from orchestrator.description.checking import keys_of
-from orchestrator.description.experiment_file import (
+from orchestrator.description.keys import (
     ExperimentFile,
     GateFile,
     NotifyFile,

@@ -14,7 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from orchestrator.description.checking import checked
-from orchestrator.description.experiment_file import NotifyFile
+from orchestrator.description.keys import NotifyFile
 from orchestrator.description.yaml_lines import wrap
 from orchestrator.lifecycle.notifications import decisions, events, failures
 from orchestrator.runs.lookup import find_run, open_run
