@@ -158,6 +158,26 @@ def commands() -> Iterator[str]:
         yield ""
 
 
+def engine_configs() -> Iterator[str]:
+    """The keys of every engine's config."""
+    for name in ENGINES:
+        module = importlib.import_module(f"engines.{name}")
+        yield from ("", f"## Engine `{name}`", "", first_paragraph(module), "")
+        yield from model_table(module.Config, set())
+
+
+def metrics() -> Iterator[str]:
+    """Every metric that results may have."""
+    yield from ("", "## Metrics", "", "| metric | unit | range | better | |")
+    yield "| --- | --- | --- | --- | --- |"
+    for name, metric in METRICS.items():
+        better = {True: "higher", False: "lower", None: ""}[metric.higher_is_better]
+        low = "" if metric.low is None else metric.low
+        high = "" if metric.high is None else metric.high
+        about = cell(metric.about)
+        yield f"| `{name}` | {metric.unit} | {low} to {high} | {better} | {about} |"
+
+
 def reference() -> str:
     """The whole page."""
     lines = [
@@ -176,30 +196,8 @@ def reference() -> str:
     lines += ["", "### `notify`", "", *keys_table(NotifyFile)]
     lines += ["", "## States", "", "| state | |", "| --- | --- |"]
     lines += [f"| {name} | {cell(text)} |" for name, text in field_assignments(JobState).items()]
-    for name in ENGINES:
-        module = importlib.import_module(f"engines.{name}")
-        lines += [
-            "",
-            f"## Engine `{name}`",
-            "",
-            first_paragraph(module),
-            "",
-            *model_table(module.Config, set()),
-        ]
-    lines += [
-        "",
-        "## Metrics",
-        "",
-        "| metric | unit | range | better | |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    for name, metric in METRICS.items():
-        better = {True: "higher", False: "lower", None: ""}[metric.higher_is_better]
-        bounds = (
-            f"{'' if metric.low is None else metric.low} to "
-            f"{'' if metric.high is None else metric.high}"
-        )
-        lines.append(f"| `{name}` | {metric.unit} | {bounds} | {better} | {cell(metric.about)} |")
+    lines += engine_configs()
+    lines += metrics()
     return "\n".join(lines) + "\n"
 
 
