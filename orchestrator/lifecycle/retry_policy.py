@@ -117,6 +117,9 @@ def would_fail_alike(records: Sequence[Record]) -> dict[str, str]:
 
     A stage of which one job has completed can work, so nothing of it is held back.
     """
+    # Asked several times of ten thousand records, of which most often none has failed.
+    if sum(record.state in FAILED for record in records) < ALIKE:
+        return {}
     stages: dict[str, list[Record]] = {}
     for record in records:
         stages.setdefault(record.stage, []).append(record)

@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from orchestrator.runs.record import JobState, Record
-from orchestrator.runs.rules import RULES, Sources
+from orchestrator.runs.rules import RULES, RULES_WITHOUT_ITS_END, Sources
 from orchestrator.runs.sources import Answer, ExitRecord, exit_of_this_start
 
 
@@ -97,12 +97,15 @@ def weigh(sources: Sources) -> Record:
     """The record of one job as it is now, with the name of the rule that decided. A record that
     stays as it was keeps the name of the rule that had decided it."""
     rule, decided = decide(sources)
-    return decided if decided is sources.record else replace(decided, rule=rule)
+    if decided is sources.record or decided.rule == rule:
+        return decided
+    return replace(decided, rule=rule)
 
 
 def decide(sources: Sources) -> tuple[str, Record]:
     """The name of the first rule that answers, and its answer."""
-    for rule in RULES:
+    ended = sources.exit_record is not None or sources.accounting is not None
+    for rule in RULES if ended else RULES_WITHOUT_ITS_END:
         decided = rule(sources)
         if decided is not None:
             return rule.__name__, decided

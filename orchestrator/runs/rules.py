@@ -257,11 +257,11 @@ def nowhere(sources: Sources) -> Record | None:
     return unknown(sources, Doubt.NOWHERE, "neither queue nor accounting knows it (yet)")
 
 
-RULES: tuple[Callable[[Sources], Record | None], ...] = (
-    # complete results and exit record
-    results_complete,
-    results_removed,
-    never_submitted,
+Rule = Callable[[Sources], Record | None]
+
+RULES_OF_RESULTS: tuple[Rule, ...] = (results_complete, results_removed, never_submitted)
+RULES_OF_ITS_END: tuple[Rule, ...] = (
+    # its exit record
     pack_member_ended,
     node_named_the_state,
     # a final state of accounting, and the exit record where accounting has none
@@ -273,14 +273,21 @@ RULES: tuple[Callable[[Sources], Record | None], ...] = (
     exit_recorded,
     completed_without_results,
     accounting_active,
-    # an active state of the queue
+)
+"""None of them answers without an exit record or a line of accounting."""
+RULES_OF_THE_QUEUE: tuple[Rule, ...] = (
     in_the_queue,
     # unknown
     nothing_new,
     accounting_not_asked,
     nowhere,
 )
+
+RULES = RULES_OF_RESULTS + RULES_OF_ITS_END + RULES_OF_THE_QUEUE
 """In the order of truth; the first that answers decides."""
+RULES_WITHOUT_ITS_END = RULES_OF_RESULTS + RULES_OF_THE_QUEUE
+"""The same for a job of which there is neither an exit record nor a line of accounting: of ten
+thousand jobs most wait in the queue, and ten rules need not be asked for each."""
 
 
 def unknown(sources: Sources, doubt: Doubt, reason: str) -> Record:

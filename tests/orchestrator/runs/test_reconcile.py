@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from engines.contract.progress import Progress, read_progress
 from orchestrator.runs.reconcile import current, decide, reconcile
 from orchestrator.runs.record import FAILED, FINAL, JobState, Record
-from orchestrator.runs.rules import GRACE_SECONDS, RULES
+from orchestrator.runs.rules import GRACE_SECONDS, RULES, RULES_OF_ITS_END
 from orchestrator.runs.sources import Answer, ExitRecord, SchedulerRecord, exit_of_this_start
 from orchestrator.views.pace import last_progress, pace
 
@@ -469,6 +469,14 @@ def test_every_rule_decides_somewhere_and_is_kept_with_what_it_decided(rule: str
 
 def test_there_is_an_example_of_every_rule() -> None:
     assert [rule.__name__ for rule in RULES] == list(EXAMPLES)
+
+
+@pytest.mark.parametrize("rule", EXAMPLES)
+def test_without_an_exit_record_and_accounting_no_rule_of_its_end_answers(rule: str) -> None:
+    before, active, final, exits, done, now = EXAMPLES[rule]
+    sources = current(before, active, final, exits.get("train"), bool(done), now)
+    unended = replace(sources, exit_record=None, accounting=None)
+    assert [ask.__name__ for ask in RULES_OF_ITS_END if ask(unended) is not None] == []
 
 
 def test_every_rule_says_when_it_applies() -> None:
