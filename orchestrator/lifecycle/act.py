@@ -170,6 +170,8 @@ def hold_and_release(records: Sequence[Record], cluster: Cluster) -> list[Record
         held = {record.name for record in wanted.hold}
     if wanted.release and cluster.hold([str(r.job_id) for r in wanted.release], release=True):
         released = {record.name for record in wanted.release}
+    if not held and not released:
+        return list(records)
     return [
         replace(record, held=record.name in held) if record.name in held | released else record
         for record in records

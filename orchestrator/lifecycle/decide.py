@@ -256,6 +256,8 @@ class Holds:
 def holds(records: Sequence[Record]) -> Holds:
     """Hold what would fail as others of its stage have, and let go what is held for nothing."""
     held_reasons = would_fail_alike(records)
+    if not held_reasons and not any(record.held for record in records):
+        return Holds(hold=[], release=[])
     queued = [r for r in records if r.state is JobState.PENDING and r.job_id]
     return Holds(
         hold=[r for r in queued if r.name in held_reasons and not r.held],

@@ -75,7 +75,10 @@ def finish_without_submitting(
 ) -> list[Record]:
     """The end of a pass that submits nothing: saved only if something is new."""
     gates.write(run, decision.records, decision.gates)
-    records = described(run, hold_and_release(decision.records, cluster))
+    records = hold_and_release(decision.records, cluster)
+    # As decided, every record says what it waits for already.
+    if records != decision.records:
+        records = described(run, records)
     if not unchanged(before, records) or not run.has_state():
         run.save(records)
     schedule_passes(cluster, passes_after(run, records, submitted=False))
