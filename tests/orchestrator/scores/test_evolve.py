@@ -594,6 +594,50 @@ def test_a_folder_is_followed_with_settings_of_its_own_and_weights_alone_need_a_
     )
 
 
+def test_an_optimizer_beside_the_weights_is_not_linked_for_the_engine_that_would_read_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "math.test.parquet").touch()
+    (tmp_path / "config.yaml").write_text("data: data\nlimit: 3\n")
+    folder = weights(tmp_path / "plain" / "checkpoint-10", 1)
+    print_ = checkpoints.fingerprint(folder)
+    save_file({"exp_avg": np.zeros(4, np.float32)}, folder / "optimizer.safetensors")
+    request = Request(
+        source=None,
+        folders=(tmp_path / "plain",),
+        profile=PLANNED,
+        config_file=tmp_path / "config.yaml",
+    )
+    made, _ = evolve(request, lambda _: None)
+    (one,) = checkpoints.complete(made.job_folder(made.plan.jobs[0]) / "models")
+    assert {path.name for path in one.model.iterdir()} == {
+        "config.json",
+        "tokenizer.json",
+        "model.safetensors",
+    }
+    assert one.manifest.fingerprint == checkpoints.fingerprint(one.model) == print_
+
+
+def test_an_empty_tracker_of_verl_is_told_by_the_command(tmp_path: Path) -> None:
+    weights(tmp_path / "verl" / "global_step_10" / "actor" / "huggingface", 1)
+    mark = tmp_path / "verl" / "latest_checkpointed_iteration.txt"
+    mark.touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "math.test.parquet").touch()
+    (tmp_path / "config.yaml").write_text("data: data\nlimit: 3\n")
+    told: list[str] = []
+    request = Request(
+        source=None,
+        folders=(tmp_path / "verl",),
+        profile=PLANNED,
+        config_file=tmp_path / "config.yaml",
+    )
+    made, _ = evolve(request, told.append)
+    assert scored(made) == [["global_step_10"]]
+    assert any(line.startswith(f"{mark}: is empty") for line in told)
+
+
 def test_the_commands_work_on_an_evolution_and_its_report_program_runs_on_its_config(
     tmp_path: Path,
 ) -> None:
