@@ -16,6 +16,7 @@ from typing import Any
 
 from engines.contract.checkpoint_formats import Located, locate
 from engines.contract.checkpoints import Manifest, fingerprint, named
+from engines.contract.checkpoints import listed as with_manifest
 from engines.contract.config import ConfigError
 from engines.contract.formats.weights import is_weights, trouble_with
 from jobs.stages import Point, digest
@@ -56,10 +57,11 @@ def stamp(folder: Path) -> str:
 def on_disk(training: Training, tell: Tell) -> list[Located]:
     """The complete checkpoints of a training, and the model it began with."""
     located, problems = listed(training.out)
-    # What is not complete in a training of ours is being written.
-    if not training.config:
-        for line in problems:
-            tell(line)
+    if training.config:
+        # What is not complete in a training of ours is being written; a manifest is written whole.
+        _, problems = with_manifest(training.out)
+    for line in problems:
+        tell(line)
     start = start_of(training)
     return located if start is None else [start, *located]
 

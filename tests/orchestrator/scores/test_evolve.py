@@ -246,6 +246,17 @@ def test_a_checkpoint_that_is_being_written_is_not_taken(tmp_path: Path) -> None
     assert scored(made) == [["epoch-000001", "start"]]
 
 
+def test_a_damaged_manifest_of_a_training_is_told_and_the_others_are_taken(tmp_path: Path) -> None:
+    run = training_run(tmp_path, ("a",))
+    save(out_of(run, "a"), 1, 11)
+    save(out_of(run, "a"), 2, 12)
+    manifest = out_of(run, "a") / "checkpoints" / "epoch-000001" / "manifest.json"
+    manifest.write_text("{")
+    made, told = again(run)
+    assert scored(made) == [["epoch-000002", "start"]]
+    assert any(line.startswith(f"{manifest}: not the manifest") for line in told)
+
+
 def test_what_the_run_itself_has_scored_with_the_same_settings_is_taken_over(
     tmp_path: Path,
 ) -> None:
