@@ -179,6 +179,15 @@ def choose_checkpoint(document: dict[str, Any], wanted: str, job: str) -> dict[s
     """The evaluated checkpoint to compare, with its name and step; ConfigError if it was not
     evaluated."""
     evaluated: list[dict[str, Any]] = document["facts"].get("checkpoints", [])
+    refused: list[dict[str, Any]] = document["facts"].get("refused", [])
+    for entry in refused:
+        # Without the last checkpoint of one arm, the one before it is not the same moment.
+        later = all(entry["step"] > one["step"] for one in evaluated)
+        if entry["name"] == wanted or (wanted == "last" and later):
+            raise ConfigError(
+                f"{job}: checkpoint '{entry['name']}' was refused ({entry['reason']}); compare "
+                "another one: checkpoint"
+            )
     if wanted == "last" and evaluated:
         # "last" is the one of the highest step, in whatever order they were evaluated.
         return max(evaluated, key=lambda entry: (entry["step"], entry["name"]))

@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from engines.contract.checkpoints import Manifest, complete
+from engines.contract.checkpoints import Checkpoint, Manifest, listed
+from engines.contract.formats.frameworks import other_format
+from engines.contract.formats.names import step_in
+from engines.contract.formats.weights import trouble_with, weight_files
 
 LATEST = "latest_checkpointed_iteration.txt"
 """verl writes it after a checkpoint is whole."""
-LONGEST_HEADER = 100_000_000
-"""Bytes; the format allows no longer one."""
+LONGEST_NUMBER = 20
+"""Characters of that file that are read."""
+STATE = "trainer_state.json"
+"""transformers writes it last into a ``checkpoint-N``."""
+BEING_WRITTEN = "checkpoint-is-incomplete.txt"
+"""transformers has it in a checkpoint that it saves on a signal, until that is whole."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,7 @@ class Located:
 
     name: str
     step: int
+    """What transformers' ``trainer_state.json`` says, else the name; 0 if neither tells one."""
     epoch: int
     """Of a foreign checkpoint, which knows no epochs, its step."""
     model: Path
@@ -35,106 +43,8 @@ class Located:
     manifest: Manifest | None = None
 
 
-def whole_file(path: Path) -> bool:
-    """Whether a safetensors file is as long as its header says.
-
-    The file is the length of the header (8 bytes), the header as JSON, and the tensors, whose ends
-    the header names.
-    """
-    # A copy that broke off or a full disk leaves a file that is too short. Its size and its header
-    # show that; no tensor has to be read.
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        header_length = int.from_bytes(file.read(8), "little")
-        # A damaged file may name a header of any length: it is not read into memory then.
-        if size < 8 or header_length > min(size, LONGEST_HEADER):
-            return False
-        try:
-            header = json.loads(file.read(header_length))
-        except ValueError:
-            return False
-    # `__metadata__` is the one entry that describes no tensor.
-    tensors = [entry for name, entry in header.items() if name != "__metadata__"]
-    data_length = max((entry["data_offsets"][1] for entry in tensors), default=0)
-    return size == 8 + header_length + int(data_length)
-
-
-def trouble_with(folder: Path) -> str:
-    """Why the weights in ``folder`` are not whole; "" if they are."""
-    index = folder / "model.safetensors.index.json"
-    files = sorted(folder.glob("*.safetensors"))
-    if index.is_file():
-        # Weights in several files: the index names all of them, so a missing one is noticed.
-        try:
-            weight_map = json.loads(index.read_text())["weight_map"]
-        except (ValueError, KeyError) as error:
-            return f"{index.name} cannot be read ({error})"
-        names = sorted(set(weight_map.values()))
-        missing = [name for name in names if not (folder / name).is_file()]
-        if missing:
-            return f"{len(missing)} of {len(names)} weight files are missing, such as {missing[0]}"
-        files = [folder / name for name in names]
-    if not files:
-        return "no safetensors file"
-    for path in files:
-        if not whole_file(path):
-            return f"{path.name} is not as long as its header says"
-    return ""
-
-
-def step_of(name: str) -> int:
-    """The last number in a name (``checkpoint-500``, ``global_step_20``); 0 if there is none."""
-    numbers = re.findall(r"\d+", name)
-    return int(numbers[-1]) if numbers else 0
-
-
-def foreign(name: str, folder: Path) -> Located | str | None:
-    """The checkpoint that another program left in a folder; in words why it is none; None where
-    nothing looks like one."""
-    has_config = (folder / "config.json").is_file()
-    if not has_config and not any(folder.glob("*.safetensors")):
-        return pickled(folder)
-    trouble = trouble_with(folder)
-    # training_args.bin comes from transformers' Trainer, which
-    # saves the weights first and its own state at the end.
-    if (folder / "training_args.bin").is_file() and not (folder / "trainer_state.json").is_file():
-        trouble = "transformers writes trainer_state.json last, and it is not there"
-    if trouble:
-        return f"{folder}: not a complete checkpoint: {trouble}"
-    step = step_of(name)
-    return Located(name, step, step, folder, "huggingface" if has_config else "state_dict")
-
-
-def pickled(folder: Path) -> str | None:
-    """In words that a folder holds its weights as a pickle; None if it does not."""
-    # Opening a pickle may run code that somebody has put into it.
-    for pattern in ("*.bin", "*.pt", "*.pth"):
-        for path in sorted(folder.glob(pattern)):
-            return f"{folder}: {path.name} is a pickle, which is not opened; save it as safetensors"
-    return None
-
-
-def verl(folder: Path, latest: int | None) -> Located | str | None:
-    """The checkpoint in a ``global_step_N`` of verl, which lies in ``actor/huggingface``; in words
-    why there is none.
-
-    ``latest`` is the step that verl has finished last, None if it does not say.
-    """
-    step, model = step_of(folder.name), folder / "actor" / "huggingface"
-    # A folder of a later step than the one named in that
-    # file may lack shards that are still being written.
-    if latest is not None and step > latest:
-        return f"{folder}: {LATEST} says {latest}: it is still being written"
-    # verl saves one shard per rank (model_world_size_8_rank_0.pt), which only verl can load.
-    if not model.is_dir():
-        return (
-            f"{folder}: no actor/huggingface; add hf_model to verl's checkpoint contents, or "
-            "merge it with verl's model_merger"
-        )
-    # Configuration and tokenizer may lie here while the weights are in the shards alone.
-    if not any(model.glob("*.safetensors")):
-        return f"{model}: configuration without weights; merge the shards with verl's model_merger"
-    return foreign(folder.name, model)
+Found = Located | str | None
+"""A checkpoint; in words why it is none; None where nothing looks like one."""
 
 
 def locate(folder: Path) -> tuple[list[Located], list[str]]:
@@ -142,40 +52,191 @@ def locate(folder: Path) -> tuple[list[Located], list[str]]:
     one and is not.
 
     ``folder`` is an output folder of ours, holds one folder per checkpoint, or is a checkpoint
-    itself.
+    itself. FileNotFoundError if something is deleted meanwhile.
     """
-    own = [
-        Located(
-            one.manifest.name,
-            one.manifest.step,
-            one.manifest.epoch,
-            one.model,
-            one.manifest.format,
-            one.manifest,
-        )
-        for one in complete(folder)
-    ]
-    # One manifest of ours makes the folder ours: the rest of it is not searched.
-    candidates = own or foreign_below(folder)
+    own, damaged = listed(folder)
+    if own or damaged:
+        # One manifest of ours makes the folder ours: the rest of it is not searched.
+        candidates: list[Found] = [*map(as_located, own), *damaged]
+    else:
+        candidates = foreign_below(folder)
     located = [one for one in candidates if isinstance(one, Located)]
     problems = [one for one in candidates if isinstance(one, str)]
     return sorted(located, key=lambda one: (one.step, one.name)), problems
 
 
-def foreign_below(folder: Path) -> list[Located | str | None]:
+def as_located(one: Checkpoint) -> Located:
+    """A checkpoint of ours."""
+    manifest = one.manifest
+    return Located(
+        manifest.name, manifest.step, manifest.epoch, one.model, manifest.format, manifest
+    )
+
+
+def foreign_below(folder: Path) -> list[Found]:
     """The same of a folder that another program wrote: itself, or the folders in it."""
-    # The user may name one checkpoint instead of the folder above it.
-    itself = foreign(folder.name, folder)
-    if itself is not None:
-        return [itself]
-    mark = folder / LATEST
-    latest = int(mark.read_text()) if mark.is_file() else None
-    candidates: list[Located | str | None] = []
+    if is_of_verl(folder.name):
+        return [readable(folder.name, folder, read_latest(folder.parent)[0])]
+    itself = readable(folder.name, folder, None)
+    folders = folders_in(folder)
+    if itself is not None and weight_files(folder):
+        # The user may name one checkpoint instead of the folder above it. And transformers leaves
+        # its last model beside the folders of its checkpoints.
+        below = members(folder, [path for path in folders if is_of_transformers(path.name)])
+        if isinstance(itself, Located):
+            itself = after(itself, below)
+        return [itself, *below]
+    # What lies beside checkpoints is a config.json of anything, or the state of the training.
+    below = [one for one in members(folder, folders) if one is not None]
+    return below or [itself]
+
+
+def folders_in(folder: Path) -> list[Path]:
+    """The folders that may be checkpoints, by name."""
+    found = []
     for path in sorted(folder.iterdir()):
-        if not path.is_dir() or path.name.startswith("."):
-            continue
-        if re.fullmatch(r"global_step_\d+", path.name):
-            candidates.append(verl(path, latest))
-        else:
-            candidates.append(foreign(path.name, path))
-    return candidates
+        # "last" and "best" are often links to a checkpoint that is listed already.
+        is_link = path.is_symlink() and path.resolve().parent == folder.resolve()
+        if path.is_dir() and not path.name.startswith(".") and not is_link:
+            found.append(path)
+    return found
+
+
+def after(last: Located, before: list[Found]) -> Located:
+    """The model that a training left at its end, at least as late as its checkpoints if nothing
+    says its step."""
+    if (last.model / STATE).is_file():
+        return last
+    step = max((one.step for one in before if isinstance(one, Located)), default=last.step)
+    return replace(last, step=step, epoch=step)
+
+
+def members(folder: Path, folders: list[Path]) -> list[Found]:
+    """What ``folders``, which lie in ``folder``, are; then what is to be said of all of them."""
+    latest, said = read_latest(folder)
+    candidates = [readable(path.name, path, latest) for path in folders]
+    found = [one for one in candidates if isinstance(one, Located)]
+    if len(found) > 1:
+        for one in found:
+            if one.step == 0 and step_in(one.name) is None:
+                said.append(
+                    f"{one.model}: neither its name nor {STATE} tells a step; it is taken as 0"
+                )
+    return [*candidates, *said]
+
+
+def read_latest(folder: Path) -> tuple[int | None, list[str]]:
+    """The step that verl has finished last, None if no file says one; and what is wrong with the
+    file, in words."""
+    mark = folder / LATEST
+    if not mark.is_file():
+        return None, []
+    with mark.open("rb") as file:
+        text = file.read(LONGEST_NUMBER).decode(errors="replace").strip()
+    if re.fullmatch(r"[0-9]+", text):
+        return int(text), []
+    # It is rewritten in place, so a reader may meet it empty; the weights tell whether they are
+    # whole.
+    what = f"says '{text}', which is no step" if text else "is empty"
+    return None, [f"{mark}: {what}; each checkpoint is judged by its weights alone"]
+
+
+def is_of_verl(name: str) -> bool:
+    """Whether a folder has the name that verl gives to checkpoints."""
+    return re.fullmatch(r"global_step_\d+", name) is not None
+
+
+def is_of_transformers(name: str) -> bool:
+    """Whether a folder has the name that transformers' Trainer gives to checkpoints."""
+    return re.fullmatch(r"checkpoint-\d+", name) is not None
+
+
+def readable(name: str, folder: Path, latest: int | None) -> Found:
+    """The checkpoint in a folder of any program; in words also where the system does not let us
+    read it."""
+    try:
+        return verl(folder, latest) if is_of_verl(folder.name) else foreign(name, folder)
+    except FileNotFoundError:
+        # Deleted meanwhile: the caller lists again.
+        raise
+    except OSError as error:
+        return f"{folder}: cannot be read ({error.strerror})"
+
+
+def foreign(name: str, folder: Path) -> Found:
+    """The checkpoint that another program left in a folder."""
+    has_config = (folder / "config.json").is_file()
+    weights = weight_files(folder)
+    if not weights:
+        words = other_format(folder)
+        if words is not None:
+            return f"{folder}: {words}"
+        if not has_config:
+            return None
+    trouble = unfinished(folder) or trouble_with(folder)
+    if trouble:
+        return f"{folder}: not a complete checkpoint: {trouble}"
+    step = step_of_trainer(folder)
+    if step is None:
+        step = step_in(name) or 0
+    return Located(name, step, step, folder, "huggingface" if has_config else "state_dict")
+
+
+def unfinished(folder: Path) -> str:
+    """What shows, beside the weights, that a folder is half written; "" for nothing."""
+    if (folder / BEING_WRITTEN).is_file():
+        return f"{BEING_WRITTEN} is there while transformers writes"
+    state = folder / STATE
+    # training_args.bin comes from transformers' Trainer, which saves the weights of a checkpoint
+    # first and its own state at the end; a model saved at the end of a training has no state.
+    by_trainer = is_of_transformers(folder.name) and (folder / "training_args.bin").is_file()
+    if by_trainer and not state.is_file():
+        return f"transformers writes {STATE} last, and it is not there"
+    for path in (folder / "config.json", state):
+        if path.is_file() and read_table(path) is None:
+            return f"{path.name} is no table in JSON: half written, or damaged"
+    return ""
+
+
+def step_of_trainer(folder: Path) -> int | None:
+    """The step that transformers' Trainer noted; None where it noted none."""
+    table = read_table(folder / STATE) if (folder / STATE).is_file() else None
+    step = (table or {}).get("global_step")
+    return step if type(step) is int and step >= 0 else None
+
+
+def read_table(path: Path) -> dict[str, Any] | None:
+    """The table in a JSON file; None if the file holds anything else."""
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return None
+    return table if isinstance(table, dict) else None
+
+
+def verl(folder: Path, latest: int | None) -> Found:
+    """The checkpoint in a ``global_step_N`` of verl: in ``actor/huggingface``, of its supervised
+    trainings in ``huggingface`` or the folder itself.
+
+    ``latest`` is the step that verl has finished last, None if it does not say.
+    """
+    step = step_in(folder.name) or 0
+    # A folder of a later step than the one named in that
+    # file may lack shards that are still being written.
+    if latest is not None and step > latest:
+        return f"{folder}: {LATEST} says {latest}: it is still being written"
+    if weight_files(folder):
+        return foreign(folder.name, folder)
+    model = folder / "actor" / "huggingface"
+    if not model.is_dir() and (folder / "huggingface").is_dir():
+        model = folder / "huggingface"
+    # verl saves one shard per rank (model_world_size_8_rank_0.pt), which only verl can load.
+    if not model.is_dir():
+        return (
+            f"{folder}: no actor/huggingface; add hf_model to verl's checkpoint contents, or "
+            "merge it with verl's model_merger"
+        )
+    # Configuration and tokenizer may lie here while the weights are in the shards alone.
+    if not weight_files(model):
+        return f"{model}: configuration without weights; merge the shards with verl's model_merger"
+    return foreign(folder.name, model)

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from engines.contract.config import ConfigError, EngineConfig
 from engines.contract.files import write_json
+from engines.contract.formats.weights import weight_files
 from engines.contract.metrics import METRICS
 
 BEST = "best"
@@ -96,9 +97,10 @@ class CheckpointsSource(EngineConfig):
 
 
 def fingerprint(folder: Path) -> str:
-    """sha256 over the names and bytes of the safetensors files in ``folder``."""
-    # glob has no fixed order, and the hash depends on the order.
-    files = sorted(folder.glob("*.safetensors"))
+    """sha256 over the names and bytes of the weight files in ``folder``: no optimizer, no
+    adapter."""
+    # In a fixed order: the hash depends on it.
+    files = weight_files(folder)
     if not files:
         raise FileNotFoundError(f"{folder}: no safetensors file to take a fingerprint of")
     digest = hashlib.sha256()
@@ -148,17 +150,36 @@ def mark_best(out: Path) -> None:
 
 
 def complete(out: Path) -> list[Checkpoint]:
-    """All complete checkpoints below ``out``, lowest step first."""
+    """All complete checkpoints below ``out``, lowest step first; ConfigError for a manifest that is
+    none."""
+    checkpoints, damaged = listed(out)
+    if damaged:
+        raise ConfigError(damaged[0])
+    return checkpoints
+
+
+def listed(out: Path) -> tuple[list[Checkpoint], list[str]]:
+    """All complete checkpoints below ``out``, lowest step first; and, in words, those whose
+    manifest cannot be used."""
     checkpoints = []
-    for path in (out / "checkpoints").glob("*/manifest.json"):
+    damaged = []
+    for path in sorted((out / "checkpoints").glob("*/manifest.json")):
         folder = path.parent
         # Hidden folders are still being written; the link to the best one leads to a folder that
         # is listed already.
         if folder.name.startswith(".") or folder.name == BEST:
             continue
-        manifest = Manifest.model_validate(json.loads(path.read_text()))
+        try:
+            manifest = Manifest.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        # Not JSON, not UTF-8, or not what a manifest says.
+        except ValueError:
+            damaged.append(
+                f"{path}: not the manifest of a checkpoint: damaged, or of another program; "
+                f"delete {folder}, or make it again"
+            )
+            continue
         checkpoints.append(Checkpoint(path=folder, manifest=manifest))
-    return sorted(checkpoints, key=lambda one: (one.manifest.step, one.manifest.name))
+    return sorted(checkpoints, key=lambda one: (one.manifest.step, one.manifest.name)), damaged
 
 
 def with_rank(checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:

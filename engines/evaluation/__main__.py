@@ -22,7 +22,17 @@ from engines.contract.results import Row, write_results
 from engines.evaluation.aggregate import Axes, Line, over_suite, rows
 from engines.evaluation.config import Config
 from engines.evaluation.coordinator import Coordinator
-from engines.evaluation.inputs import Facts, Inputs, Item, Model, models_of, read_items, remarks
+from engines.evaluation.inputs import (
+    Facts,
+    Inputs,
+    Item,
+    Model,
+    Refused,
+    models_of,
+    read_items,
+    remarks,
+    sort_out,
+)
 from engines.evaluation.reuse import check_earlier_samples, take_over
 from engines.evaluation.score import Scoring
 from engines.evaluation.workers import generate
@@ -114,6 +124,12 @@ def checkpoint_facts(model: Model) -> dict[str, Any]:
     }
 
 
+def refused_rows(inputs: Inputs, refused: Refused, facts: Facts) -> list[Row]:
+    """The rows that a refused model would have, without a value and with the reason."""
+    empty = rows_of(inputs, refused.model, [], facts)
+    return [row.model_copy(update={"error": str(refused)}) for row in empty]
+
+
 def score_all(
     inputs: Inputs, coordinator: Coordinator, facts: Facts
 ) -> tuple[list[Row], Counter[str]]:
@@ -136,13 +152,14 @@ def score_all(
 def run(config: Config, out: Path, stop: Stop) -> None:
     """Generate for every model with one engine, then score, then write the results."""
     start = time.monotonic()
-    models = models_of(config)
+    all_models = models_of(config)
+    models, refused = sort_out(all_models)
     # All checkpoints of a training share one tokenizer.
     items, facts = read_items(config, models[0].folder)
     # Samples that an earlier start left here count only if they were made in the same way.
-    check_earlier_samples(config, out, models, facts)
-    about_data = remarks(facts)
-    print("".join(f"{line}\n" for line in about_data), end="", flush=True)
+    check_earlier_samples(config, out, all_models, facts)
+    about_inputs = [*map(str, refused), *remarks(facts)]
+    print("".join(f"{line}\n" for line in about_inputs), end="", flush=True)
     write_prompts(out, items)
     inputs = Inputs(config, out, models, items)
     # Before the coordinator looks at the disk, so that it counts them as made.
@@ -154,12 +171,15 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     coordinator = Coordinator(inputs, stop, Progress(out, keep_until=sys.maxsize))
     engine_starts = generate(coordinator)
     all_rows, without_score = score_all(inputs, coordinator, facts)
+    for one in refused:
+        all_rows += refused_rows(inputs, one, facts)
     result_facts = {
         "must_be_equal": config.must_be_equal(),
         "checkpoints": [checkpoint_facts(model) for model in models],
+        "refused": [{**checkpoint_facts(one.model), "reason": one.reason} for one in refused],
         "too_long_prompts": {task: fact["too_long_prompts"] for task, fact in facts.items()},
         "tasks": facts,
-        "remarks": [*about_data, *reused],
+        "remarks": [*about_inputs, *reused],
         "engine_starts": engine_starts,
         "samples_without_score": dict(without_score),
         "sandbox": sandbox,

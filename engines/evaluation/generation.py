@@ -163,9 +163,23 @@ class Worker:
             self.sampler = VllmSampler(model.folder, settings)
             self.source.engine_started()
         else:
-            self.sampler.load_checkpoint(model.folder)
+            self.swap(self.sampler, model)
         check_probe(self.sampler, model, self.config.probe_tolerance)
         return self.sampler
+
+    def swap(self, sampler: VllmSampler, model: Model) -> None:
+        """Give the engine the weights of another checkpoint. RuntimeError names the checkpoint that
+        it refuses."""
+        try:
+            sampler.load_checkpoint(model.folder)
+        except ConfigError:
+            raise
+        # The engine is broken now, so nothing goes on; at least it is known by what.
+        except Exception as error:
+            raise RuntimeError(
+                f"checkpoint '{model.name}': vLLM refused the weights in {model.folder} "
+                f"({type(error).__name__}: {error}); leave that checkpoint out"
+            ) from error
 
     def send(self, sampler: VllmSampler, chunk: Chunk) -> None:
         """Queue samples in the engine."""

@@ -23,6 +23,7 @@ from engines.shared.data.benchmarks import KNOWN_FILES
 from engines.shared.data.preparation import file_hash, hub_folder
 from engines.shared.data.problem_files import read_problems
 from engines.shared.data.problems import Problem, prompt_token_ids
+from engines.shared.model_shapes import refusals
 
 KNOWN = {
     "math500": "math500.jsonl",
@@ -103,6 +104,30 @@ def models_of(config: Config) -> list[Model]:
     if isinstance(config.models, str):
         return [Model("model", Path(config.models), None)]
     return [Model(one.manifest.name, one.model, one.manifest) for one in selected_by(config.models)]
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A model that is not evaluated, and why."""
+
+    model: Model
+    reason: str
+
+    def __str__(self) -> str:
+        return f"checkpoint '{self.model.name}' ({self.model.folder}) was refused: {self.reason}"
+
+
+def sort_out(models: Sequence[Model]) -> tuple[list[Model], list[Refused]]:
+    """The models that one engine can serve, and those that it would break on; ConfigError if none
+    is left."""
+    # Before anything is generated: vLLM refuses such weights too, and is broken for the good
+    # checkpoints that come after them.
+    reasons = refusals({model.name: model.folder for model in models})
+    good = [model for model in models if model.name not in reasons]
+    refused = [Refused(model, reasons[model.name]) for model in models if model.name in reasons]
+    if not good:
+        raise ConfigError("; ".join(map(str, refused)))
+    return good, refused
 
 
 def task_files(config: Config) -> list[TaskFile]:

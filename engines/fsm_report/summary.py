@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev, variance
 
 from engines.fsm_report.load import Axes, Group
-from engines.shared.reporting.statistics import T95, Z95, Interval, t_interval
+from engines.shared.reporting.statistics import Interval, t_interval, t_quantile
 
 BEST: Axes = {"checkpoint": "best"}
 UNTRAINED = "untrained"
@@ -63,7 +63,7 @@ def difference(first: Sequence[float], second: Sequence[float]) -> Interval:
     )
     # Rounding errors must not cost one of few degrees of freedom.
     freedom = math.floor(1 / inverse_freedom + 1e-6)
-    half = error * (T95[freedom - 1] if freedom <= len(T95) else Z95)
+    half = error * t_quantile(freedom)
     return Interval(value, value - half, value + half)
 
 

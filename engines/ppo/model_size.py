@@ -4,13 +4,13 @@ submitted."""
 from __future__ import annotations
 
 import json
-import struct
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
 
 from engines.contract.checkpoints import CheckpointSource
+from engines.contract.formats.weights import shapes_of
 
 KINDS = ("qwen2", "qwen3", "llama", "mistral")
 """Model types whose shapes are known."""
@@ -80,20 +80,12 @@ def head_width(config: dict[str, Any]) -> int:
 
 
 def counted(folder: Path) -> int | None:
-    """Parameters in the safetensors files, read from their headers; None if there are no such
-    files."""
-    files = sorted(folder.glob("*.safetensors"))
-    total = 0
-    for file in files:
-        with file.open("rb") as stream:
-            # A safetensors file begins with the length of its header, 8 bytes little-endian, and
-            # the header, JSON: name -> type, shape, place. The weights themselves are not read.
-            (length,) = struct.unpack("<Q", stream.read(8))
-            header = json.loads(stream.read(length))
-        total += sum(
-            prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__"
-        )
-    return total if files else None
+    """Parameters in the weight files, read from their headers; None if there are no such files, or
+    if they are not whole."""
+    shapes = shapes_of(folder)
+    if isinstance(shapes, str):
+        return None
+    return sum(map(prod, shapes.values()))
 
 
 def from_shapes(config: dict[str, Any]) -> int | None:

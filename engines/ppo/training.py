@@ -48,8 +48,7 @@ def train(config: Config, out: Path, stop: Stop) -> None:
     gpus = visible_gpus() if config.device != "cpu" else 0
     if gpus and gpus < config.ranks:
         raise ConfigError(
-            f"ranks: {config.ranks} processes need a GPU each, and there are {gpus}; ask "
-            "for more GPUs"
+            f"ranks: {config.ranks} processes need a GPU each, and there are {gpus}; ask for more"
         )
     run.check_budget(look_at(out, config.ranks if gpus else 0))
     with ExitStack() as stack:
@@ -72,10 +71,11 @@ def train(config: Config, out: Path, stop: Stop) -> None:
         )
         facts = run.ranks.call("start")
         run.ranks.patience = Patience(config.step_timeout_minutes * 60)
-        print(f"ready after {time.time() - started:.1f} s: {facts}", flush=True)
+        ready = f"ready after {time.time() - started:.1f} s: {facts}"
+        print(ready, *facts["remarks"], sep="\n", flush=True)
         stack.callback(run.tracker.finish)
         run.loop()
-        facts |= {"peak_memory_gib": round(run.ranks.call("peak_memory_gib"), 2)}
+        facts["peak_memory_gib"] = round(run.ranks.call("peak_memory_gib"), 2)
     write_results(out, "ppo", config, run.rows(), time.time() - started, facts | run.facts())
 
 

@@ -126,6 +126,9 @@ class Rank:
         import transformers
         import vllm
 
+        from engines.ppo.update.pcgrad import remark_on_groups
+
+        remark = remark_on_groups(self.policy.names, self.config.mtl.group)
         return {
             "torch": torch.__version__,
             "vllm": vllm.__version__,
@@ -133,6 +136,8 @@ class Rank:
             "device": str(self.device),
             "threads": torch.get_num_threads(),
             "parameters": sum(parameter.numel() for parameter in self.policy.parameters),
+            "gradient_groups": len(set(self.policy.groups)),
+            "remarks": [remark] if remark else [],
         }
 
     def generate(self, requests: list[Request]) -> list[list[Generation]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.contract.config import ConfigError
+from engines.shared.model_shapes import read_folder, refusal
 
 if TYPE_CHECKING:
     import torch
@@ -137,7 +137,7 @@ class VllmSampler:
             # seconds, and gains nothing here.
             os.environ["TORCHDYNAMO_DISABLE"] = "1"
         self.sleeps = settings.sleeps
-        self.config_hash = model_config_hash(Path(model_path))
+        self.started_with = read_folder(Path(model_path))
         self.llm = LLM(model=str(model_path), **llm_arguments(settings, self.on_gpu))
         self.max_sequences = int(self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
         self._requests = 0
@@ -202,14 +202,13 @@ class VllmSampler:
         self._reload(weights_iterator=_detached(weights))
 
     def load_checkpoint(self, model_folder: Path) -> None:
-        """Take over the weights of a Hugging Face folder; ConfigError unless its config.json
-        describes the same model."""
+        """Take over the weights of a Hugging Face folder; ConfigError unless they are what its
+        config.json describes, and that is the loaded model."""
         check_model_folder(model_folder)
-        if model_config_hash(model_folder) != self.config_hash:
-            raise ConfigError(
-                f"{model_folder}: config.json differs from the loaded model's; it needs "
-                "an engine of its own"
-            )
+        # vLLM refuses what does not fit half-way, and can take over nothing afterwards.
+        reason = refusal(model_folder, self.started_with)
+        if reason:
+            raise ConfigError(f"{model_folder}: {reason}")
         self._reload(weights_path=str(model_folder))
 
     def _reload(self, **source: Any) -> None:
@@ -306,24 +305,12 @@ def llm_arguments(settings: SamplerSettings, on_gpu: bool) -> dict[str, Any]:
     return arguments
 
 
-IRRELEVANT = ("transformers_version", "_name_or_path", "use_cache", "dtype", "torch_dtype")
-"""Keys of config.json that do not change what vLLM builds (it casts to its own dtype)."""
-
-
 def check_model_folder(folder: Path) -> None:
     """ConfigError unless ``folder`` holds config.json and safetensors."""
     if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
         raise ConfigError(
             f"{folder}: no Hugging Face model folder (needs config.json and *.safetensors)"
         )
-
-
-def model_config_hash(folder: Path) -> str:
-    """Hash of what config.json says about the architecture; library versions and file names do not
-    count."""
-    values = json.loads((folder / "config.json").read_text())
-    kept = {key: value for key, value in values.items() if key not in IRRELEVANT}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def _detached(weights: Iterable[tuple[str, torch.Tensor]]) -> Iterator[tuple[str, torch.Tensor]]:

@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engines.contract.checkpoint_formats import Located, locate, trouble_with
+from engines.contract.checkpoint_formats import Located, locate
 from engines.contract.checkpoints import Manifest, fingerprint, named
+from engines.contract.checkpoints import listed as with_manifest
 from engines.contract.config import ConfigError
+from engines.contract.formats.weights import is_weights, trouble_with
 from jobs.stages import Point, digest
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_json
@@ -55,10 +57,11 @@ def stamp(folder: Path) -> str:
 def on_disk(training: Training, tell: Tell) -> list[Located]:
     """The complete checkpoints of a training, and the model it began with."""
     located, problems = listed(training.out)
-    # What is not complete in a training of ours is being written.
-    if not training.config:
-        for line in problems:
-            tell(line)
+    if training.config:
+        # What is not complete in a training of ours is being written; a manifest is written whole.
+        _, problems = with_manifest(training.out)
+    for line in problems:
+        tell(line)
     start = start_of(training)
     return located if start is None else [start, *located]
 
@@ -229,6 +232,12 @@ def link_checkpoint(source: Located | None, content: str, target: Path, base: Pa
     shutil.rmtree(draft, ignore_errors=True)
     (draft / "model").mkdir(parents=True)
     files = {path.name: path for path in source.model.iterdir() if path.is_file()}
+    # An optimizer or an adapter in a safetensors file: the engine reads every such file as weights.
+    files = {
+        name: path
+        for name, path in files.items()
+        if is_weights(name) or not name.endswith(".safetensors")
+    }
     if base is not None:
         # A file beside the weights wins over the base's file of the same name.
         files = described_by(base) | files

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.contract.checkpoints import best as best_of_training
-from engines.contract.checkpoints import complete
+from engines.contract.checkpoints import listed
 from engines.contract.results import read_results
 from jobs.spec import Job
 from jobs.stages import Point
@@ -165,7 +165,8 @@ def of_evaluation(job: str, axes: Point, out: Path) -> list[Candidate]:
 def ranked_first(training: Path) -> str | None:
     """The name of the checkpoint that a training ranks first; None if it ranks none that is still
     there."""
-    ranked = [one for one in complete(training) if one.manifest.rank_by]
+    found, _ = listed(training)
+    ranked = [one for one in found if one.manifest.rank_by]
     return best_of_training(ranked).manifest.name if ranked else None
 
 

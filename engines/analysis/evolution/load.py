@@ -143,6 +143,10 @@ def read_point(scored: Scored, inputs: Inputs, conditions: Conditions) -> Point 
         inputs.missing.append(f"{name}: {out} has no results.json: its evaluation is not done")
         return None
     _, document = read_results(out)
+    for entry in document["facts"].get("refused", []):
+        if entry["name"] == scored.evaluated_as:
+            inputs.missing.append(f"{name}: its evaluation refused it: {entry['reason']}")
+            return None
     # Checkpoints of equal weights are evaluated once, under the name of the first of them.
     path = out / "scores" / f"{scored.evaluated_as}.jsonl"
     if not path.is_file():

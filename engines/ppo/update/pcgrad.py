@@ -8,13 +8,22 @@ every weight is 1 and the sum is untouched, bit for bit.
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
 
 Grouping = Literal["global", "layer", "module"]
+
+WRAPPERS = {
+    "_fsdp_wrapped_module",
+    "_checkpoint_wrapped_module",
+    "_orig_mod",
+    "_forward_module",
+    "module",
+}
+"""What FSDP, checkpointing of activations, torch.compile, Lightning and DDP put into the names of
+parameters, in front of a layer or behind it."""
 
 Gradient = Sequence[torch.Tensor]
 """One tensor per parameter, in the order of the model's parameters."""
@@ -54,14 +63,43 @@ def group_names(names: Sequence[str], group: Grouping) -> list[str]:
     """
     found = []
     for name in names:
-        layer = re.match(r"(.*\.layers\.\d+)\.([^.]+)", name)
+        place = in_layer(name)
         if group == "global":
             found.append("all")
-        elif layer is None:
+        elif place is None:
             found.append(name)
         else:
-            found.append(layer[1] if group == "layer" else f"{layer[1]}.{layer[2]}")
+            layer, block = place
+            found.append(layer if group == "layer" else f"{layer}.{block}")
     return found
+
+
+def in_layer(name: str) -> tuple[str, str] | None:
+    """The layer that a parameter belongs to, and its block in there; None outside the layers.
+
+    ``transformer.h.0.attn.c_attn.weight``: (``transformer.h.0``, ``attn``).
+    """
+    parts = [part for part in name.split(".") if part not in WRAPPERS]
+    for place, part in enumerate(parts[:-1]):
+        # Whatever an architecture calls its layers (model.layers, transformer.h, encoder.block),
+        # they are numbered. Numbers further inside are experts of a layer, or blocks.
+        if part.isdigit() and place > 0:
+            inside = parts[place + 1 :]
+            # T5 numbers its blocks too: encoder.block.0.layer.1.
+            numbered = len(inside) > 2 and inside[1].isdigit()
+            block = ".".join(inside[:2]) if numbered else inside[0]
+            return ".".join(parts[: place + 1]), block
+    return None
+
+
+def remark_on_groups(names: Sequence[str], group: Grouping) -> str:
+    """That no parameter is in a layer, where groups follow the layers; "" if all is well."""
+    if group == "global" or any(in_layer(name) is not None for name in names):
+        return ""
+    return (
+        f"mtl.group: {group}: no layers were found in the names of the parameters (such as "
+        f"{names[0]}): each of the {len(names)} parameters is a group of its own"
+    )
 
 
 def pcgrad_weights(products: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -3,6 +3,12 @@
 In: arrays of values, one value per problem, one array per group of problems (a task). Out:
     intervals and p-values. Called by the report engines, and for single standard errors by the
     engines that score.
+
+What scipy or statsmodels has comes from there, imported where it is used: both take seconds to
+load, and an engine that wants no more than a standard error need not wait for them. Our own are the
+paired bootstrap and the test over signs, because groups of unequal size with weights of their own
+are redrawn within each group, and the ratio's error. The tests hold each against a library where
+the two must agree.
 """
 
 from __future__ import annotations
@@ -11,47 +17,14 @@ import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-Z95 = 1.959963984540054
-POWER = Z95 + 0.8416212335729143
+POWER = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.8)
 """Quantiles of a two-sided 5 % test with 80 % power."""
-T95 = (
-    12.706,
-    4.303,
-    3.182,
-    2.776,
-    2.571,
-    2.447,
-    2.365,
-    2.306,
-    2.262,
-    2.228,
-    2.201,
-    2.179,
-    2.160,
-    2.145,
-    2.131,
-    2.120,
-    2.110,
-    2.101,
-    2.093,
-    2.086,
-    2.080,
-    2.074,
-    2.069,
-    2.064,
-    2.060,
-    2.056,
-    2.052,
-    2.048,
-    2.045,
-    2.042,
-)
-"""0.975 quantile of Student's t for 1 to 30 degrees of freedom."""
 INDICES_AT_A_TIME = 2_000_000
 """Random numbers that one block of draws holds: 16 MB."""
 
@@ -66,15 +39,21 @@ class Interval:
 
 
 def wilson(successes: float, n: int) -> Interval:
-    """Wilson score interval of a share (Wilson 1927)."""
+    """Wilson score interval of a share (Wilson 1927); ValueError unless 0 <= ``successes`` <= ``n``
+    and there is a trial.
+
+    ``successes`` may be a fraction, a sum of scores between 0 and 1: such scores vary less than 0/1
+    outcomes of the same mean, so the interval is wider than need be.
+    """
     if n < 1:
         raise ValueError(f"wilson: needs at least one trial, got n={n}")
-    share, z2 = successes / n, Z95 * Z95
-    shrink = 1 + z2 / n
-    centre = (share + z2 / (2 * n)) / shrink
-    half = Z95 / shrink * math.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    # Rounding errors may leave the range of a share.
-    return Interval(share, max(0.0, centre - half), min(1.0, centre + half))
+    if not 0 <= successes <= n:
+        raise ValueError(f"wilson: {successes} successes of {n} trials")
+    # Not scipy's, which takes whole successes only.
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(successes, n, method="wilson")
+    return Interval(successes / n, float(low), float(high))
 
 
 def standard_error(values: Sequence[float] | Array) -> float | None:
@@ -220,12 +199,14 @@ def mcnemar(differences: Array) -> float:
 
     Of the discordant pairs, as many go one way as a fair coin would give; no discordant pair: 1.
     """
+    from scipy.stats import binomtest
+
     up = int((differences > 0).sum())
     down = int((differences < 0).sum())
-    # Ways in which a coin thrown once per discordant pair lands so far to one side, or further.
-    tail = sum(math.comb(up + down, k) for k in range(min(up, down) + 1))
-    # Both sides count; where up equals down they overlap, hence at most 1.
-    return min(1.0, float(2 * tail / 2 ** (up + down)))
+    # The test refuses to throw no coin at all.
+    if up + down == 0:
+        return 1.0
+    return float(binomtest(up, up + down, 0.5).pvalue)
 
 
 def sign_flip(
@@ -268,28 +249,26 @@ def flipped_sums(values: Array, random: np.random.Generator, draws: int) -> Arra
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted p-values that keep the chance of any false finding at the level (Holm 1979), in the
     order given."""
-    # From the smallest to the largest, each times how many are not smaller; none may be below the
-    # one before.
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
-    adjusted, largest = [0.0] * len(p_values), 0.0
-    for rank, i in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
-        adjusted[i] = largest
-    return adjusted
+    # scipy has no Holm.
+    from statsmodels.stats.multitest import multipletests
+
+    adjusted = multipletests(p_values, method="holm")[1]
+    return [float(value) for value in adjusted]
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """Adjusted p-values that keep the expected share of false findings at the level (Benjamini and
     Hochberg 1995)."""
-    # From the largest to the smallest, each times n over its rank; none may be above the one
-    # before.
-    order = sorted(range(len(p_values)), key=lambda i: p_values[i], reverse=True)
-    adjusted, smallest = [0.0] * len(p_values), 1.0
-    for place, i in enumerate(order):
-        rank = len(p_values) - place
-        smallest = min(smallest, p_values[i] * len(p_values) / rank)
-        adjusted[i] = smallest
-    return adjusted
+    from scipy.stats import false_discovery_control
+
+    return [float(value) for value in false_discovery_control(p_values, method="bh")]
+
+
+def t_quantile(freedom: int) -> float:
+    """0.975 quantile of Student's t with so many degrees of freedom, 1 or more."""
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, freedom))
 
 
 def t_interval(values: Sequence[float]) -> Interval:
@@ -298,7 +277,5 @@ def t_interval(values: Sequence[float]) -> Interval:
         raise ValueError(f"t interval: needs at least two seeds, got {len(values)}")
     mean = float(np.mean(values))
     error = standard_error(list(values)) or 0.0
-    freedom = len(values) - 1
-    # Above 30 degrees of freedom the normal quantile is close: 1.96 in the place of 2.04.
-    quantile = T95[freedom - 1] if freedom <= len(T95) else Z95
-    return Interval(mean, mean - quantile * error, mean + quantile * error)
+    half = t_quantile(len(values) - 1) * error
+    return Interval(mean, mean - half, mean + half)

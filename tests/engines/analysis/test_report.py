@@ -98,6 +98,19 @@ def test_an_arm_that_is_not_done_is_named(tmp_path):
     assert "No answer: no finished evaluation of pcgrad" in (out / "report.txt").read_text()
 
 
+def test_a_last_checkpoint_that_was_refused_is_not_replaced_by_the_one_before(tmp_path):
+    refused = {"name": "epoch-000004", "step": 8, "epoch": 4, "reason": "w has the shape [3]"}
+    values = {"math": [0, 1, 0, 1]}
+    inputs = [
+        evaluated(tmp_path, "baseline", values),
+        evaluated(tmp_path, "pcgrad", values, facts={"refused": [refused]}),
+    ]
+    with pytest.raises(
+        ConfigError, match=r"checkpoint 'epoch-000004' was refused \(w has the shape \[3\]\)"
+    ):
+        report(tmp_path, inputs)
+
+
 def test_two_seeds_give_a_spread_over_seeds_and_curves_are_drawn(tmp_path):
     inputs = [
         evaluated(tmp_path, arm, {"math": [seed, arm == "pcgrad"]}, seed)

@@ -24,7 +24,7 @@ from tests.support.evaluation import coordinator_of, item, keys, texts
 from tests.support.paths import ROOT
 
 
-def tiny_model(folder, seed):
+def tiny_model(folder, seed, **values):
     import torch
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM
@@ -48,6 +48,7 @@ def tiny_model(folder, seed):
         eos_token_id=1,
         pad_token_id=0,
         tie_word_embeddings=False,
+        **values,
     )
     Qwen2ForCausalLM(config).save_pretrained(folder)
 
@@ -155,6 +156,31 @@ def test_an_interrupted_generation_continued_is_the_uninterrupted_one_and_checkp
     assert coordinator.done == coordinator.total
     assert texts(tmp_path) == wanted
     assert set(keys(tmp_path).values()) == {1}
+
+
+def unlike_its_config(folder):
+    """Weights of another size under the same config, as a wrong merge leaves them."""
+    config = (folder / "config.json").read_text()
+    tiny_model(folder, 7, head_dim=16)
+    (folder / "config.json").write_text(config)
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(600)
+def test_an_engine_goes_on_after_weights_that_do_not_fit(whole, tmp_path):
+    _, models, sampler = whole
+    sampler.load_checkpoint(models[0].folder)
+    before = sampler.prompt_logprobs((3, 4, 5, 6))
+    tiny_model(tmp_path / "unlike", 5)
+    unlike_its_config(tmp_path / "unlike")
+    tiny_model(tmp_path / "other", 5, rope_theta=1.0)
+    for name, words in (("unlike", "has the shape"), ("other", "not that of 'the loaded model'")):
+        with pytest.raises(ConfigError, match=f"{tmp_path / name}: .*{words}"):
+            sampler.load_checkpoint(tmp_path / name)
+    sampler.load_checkpoint(models[1].folder)
+    assert sampler.prompt_logprobs((3, 4, 5, 6)) != before
+    sampler.load_checkpoint(models[0].folder)
+    assert sampler.prompt_logprobs((3, 4, 5, 6)) == before
 
 
 @pytest.mark.engine
@@ -308,3 +334,76 @@ def test_the_program_stops_on_a_signal_with_75_and_goes_on_to_complete_results(t
     assert [line["step"] for line in read_progress(out)] == sorted(
         line["step"] for line in read_progress(out)
     )
+
+
+@pytest.mark.engine
+@pytest.mark.timeout(600)
+def test_checkpoints_that_do_not_fit_are_refused_by_name_and_the_good_ones_are_scored(tmp_path):
+    train = tmp_path / "train"
+
+    def save(epoch, change=None, **values):
+        def write(folder):
+            tiny_model(folder / "model", epoch, **values)
+            if change is not None:
+                change(folder / "model")
+
+        description = checkpoints.Description(
+            name=f"epoch-{epoch}", step=epoch, epoch=epoch, metrics={}
+        )
+        checkpoints.save(train, description, write)
+
+    save(1)
+    save(2, change=unlike_its_config)
+    save(3)
+    save(4, rope_theta=1.0)  # a whole model, but another one
+    (tmp_path / "data").mkdir()
+    problems = [make_problem("math__miniature", user(text), "a") for text in ("ab", "c")]
+    write_problems(tmp_path / "data" / "math.test.parquet", problems)
+    config = tmp_path / "config.json"
+    settings = {
+        "models": {"folder": str(train), "checkpoints": "all"},
+        "data": str(tmp_path / "data"),
+        "max_prompt_tokens": 16,
+        "max_response_tokens": 16,
+    }
+    config.write_text(json.dumps(settings))
+    out = tmp_path / "out"
+    done = subprocess.run(program(config, out), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    rows, document = read_results(out)
+    facts = document["facts"]
+    assert [one["name"] for one in facts["checkpoints"]] == ["epoch-1", "epoch-3"]
+    assert facts["engine_starts"] == 1
+    refused = {one["name"]: one["reason"] for one in facts["refused"]}
+    assert set(refused) == {"epoch-2", "epoch-4"}
+    assert "has the shape" in refused["epoch-2"]
+    assert "its config.json is not that of 'epoch-1' (rope_parameters)" in refused["epoch-4"]
+    for name, reason in refused.items():
+        line = (
+            f"checkpoint '{name}' ({train / 'checkpoints' / name / 'model'}) was refused: {reason}"
+        )
+        assert line in done.stdout
+        assert line in facts["remarks"]
+    accuracy = {row.axes["checkpoint"]: row for row in rows if row.metric == "accuracy"}
+    assert accuracy["epoch-1"].value is not None
+    assert accuracy["epoch-3"].value is not None
+    assert accuracy["epoch-2"].value is None
+    assert refused["epoch-2"] in accuracy["epoch-2"].error
+    # What the good ones say is what they say without the others.
+    made = texts(out)
+    for name in ("epoch-2", "epoch-4"):
+        settings["models"] = {"folder": str(train), "checkpoint": name}
+        config.write_text(json.dumps(settings))
+        alone = subprocess.run(program(config, tmp_path / name), capture_output=True, text=True)
+        if name == "epoch-2":
+            assert alone.returncode == 2
+            assert alone.stderr.splitlines()[-1].startswith(
+                "engines.evaluation: checkpoint 'epoch-2'"
+            )
+        else:
+            assert alone.returncode == 0, alone.stderr
+    settings["models"] = {"folder": str(train), "checkpoint": "epoch-3"}
+    config.write_text(json.dumps(settings))
+    assert subprocess.run(program(config, tmp_path / "third"), capture_output=True).returncode == 0
+    third = {key: text for key, text in made.items() if key[0] == "epoch-3"}
+    assert texts(tmp_path / "third") == third

@@ -56,11 +56,11 @@ def test_two_groups_of_equal_spread_have_students_interval_of_their_difference(
 
 
 def test_unequal_spreads_have_welchs_degrees_of_freedom() -> None:
-    # By hand: variances 0.01 and 0 with n = 3 leave 2 degrees of freedom, so half is 4.303 *
+    # By hand: variances 0.01 and 0 with n = 3 leave 2 degrees of freedom, so half is 4.3026527 *
     # sqrt(0.01 / 3).
     found = difference([0.4, 0.5, 0.6], [0.2, 0.2, 0.2])
     assert (found.low, found.high) == pytest.approx(
-        (0.3 - 4.303 * math.sqrt(0.01 / 3), 0.3 + 4.303 * math.sqrt(0.01 / 3))
+        (0.3 - 4.3026527 * math.sqrt(0.01 / 3), 0.3 + 4.3026527 * math.sqrt(0.01 / 3))
     )
 
 

@@ -12,9 +12,14 @@ from engines.ppo.update.pcgrad import (
     combine,
     conflict_metrics,
     gramian,
+    group_names,
     pcgrad_weights,
+    remark_on_groups,
     task_weights,
 )
+
+SMALL = {"vocab_size": 11, "hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 3,
+         "num_attention_heads": 2}  # fmt: skip
 
 
 def literal_pcgrad(vectors, orders):
@@ -174,3 +179,87 @@ def test_norm_ratio_is_the_length_of_the_result_relative_to_the_sum():
     assert conflict_metrics(["a", "b"], {"all": products}, {"all": weights})[
         "norm_ratio"
     ] == pytest.approx(float(expected))
+
+
+def parameters_of(architecture):
+    """The names of the parameters of a small model, and where its layers are."""
+    import transformers as hf
+
+    names = {
+        "GPT2": lambda: hf.GPT2LMHeadModel(
+            hf.GPT2Config(vocab_size=11, n_positions=8, n_embd=8, n_layer=3, n_head=2)
+        ),
+        "GPTNeoX": lambda: hf.GPTNeoXForCausalLM(hf.GPTNeoXConfig(**SMALL)),
+        "Llama": lambda: hf.LlamaForCausalLM(hf.LlamaConfig(**SMALL, num_key_value_heads=2)),
+        "Qwen2": lambda: hf.Qwen2ForCausalLM(hf.Qwen2Config(**SMALL, num_key_value_heads=2)),
+        "OPT": lambda: hf.OPTForCausalLM(
+            hf.OPTConfig(vocab_size=11, hidden_size=8, word_embed_proj_dim=8, ffn_dim=8,
+                         num_hidden_layers=3, num_attention_heads=2, max_position_embeddings=8)
+        ),
+        "Mixtral": lambda: hf.MixtralForCausalLM(
+            hf.MixtralConfig(**SMALL, num_key_value_heads=2, num_local_experts=2)
+        ),
+        "MPT": lambda: hf.MptForCausalLM(
+            hf.MptConfig(d_model=8, n_heads=2, n_layers=3, max_seq_len=8, vocab_size=11)
+        ),
+        "T5": lambda: hf.T5EncoderModel(
+            hf.T5Config(vocab_size=11, d_model=8, d_kv=4, d_ff=8, num_layers=3, num_heads=2)
+        ),
+    }  # fmt: skip
+    return [name for name, _ in names[architecture]().named_parameters()]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "layers", "blocks"),
+    [
+        ("GPT2", "transformer.h", {"attn", "ln_1", "ln_2", "mlp"}),
+        ("GPTNeoX", "gpt_neox.layers",
+         {"attention", "input_layernorm", "mlp", "post_attention_layernorm"}),
+        ("Llama", "model.layers",
+         {"self_attn", "input_layernorm", "mlp", "post_attention_layernorm"}),
+        ("Qwen2", "model.layers",
+         {"self_attn", "input_layernorm", "mlp", "post_attention_layernorm"}),
+        ("OPT", "model.decoder.layers",
+         {"self_attn", "self_attn_layer_norm", "fc1", "fc2", "final_layer_norm"}),
+        ("Mixtral", "model.layers",
+         {"self_attn", "input_layernorm", "mlp", "post_attention_layernorm"}),
+        ("MPT", "transformer.blocks", {"attn", "ffn", "norm_1", "norm_2"}),
+        ("T5", "encoder.block", {"layer.0", "layer.1"}),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "wrapped",
+    ["", "module.", "_orig_mod.", "base_model.model.", "_fsdp_wrapped_module.", "inside"],
+)
+def test_whatever_the_layers_are_called_each_is_one_group(architecture, layers, blocks, wrapped):
+    names = parameters_of(architecture)
+    inside = [name for name in names if name.startswith(f"{layers}.")]
+    outside = len(names) - len(inside)
+    prefix = "" if wrapped == "inside" else wrapped
+    names = [prefix + name for name in names]
+    if wrapped == "inside":  # as FSDP and checkpointing of activations wrap each layer
+        for number in range(3):
+            plain, longer = f"{layers}.{number}.", f"{layers}.{number}._fsdp_wrapped_module."
+            names = [name.replace(plain, f"{longer}_checkpoint_wrapped_module.") for name in names]
+    groups = group_names(names, "layer")
+    assert len(set(groups)) == 3 + outside
+    kept = "base_model.model." if wrapped == "base_model.model." else ""
+    of_layers = {f"{kept}{layers}.{number}" for number in range(3)}
+    assert of_layers <= set(groups)
+    for name, group in zip(names, groups, strict=True):
+        assert (group in of_layers) == (f"{layers}." in name)
+    modules = set(group_names(names, "module"))
+    assert {f"{layer}.{block}" for layer in of_layers for block in blocks} <= modules
+    assert len(modules) == 3 * len(blocks) + outside
+    assert remark_on_groups(names, "layer") == ""
+
+
+def test_names_without_layers_are_told_where_groups_follow_them():
+    names = ["embedding.weight", "body.weight", "head.0"]
+    assert group_names(names, "layer") == names
+    assert remark_on_groups(names, "layer") == (
+        "mtl.group: layer: no layers were found in the names of the parameters (such as "
+        "embedding.weight): each of the 3 parameters is a group of its own"
+    )
+    assert remark_on_groups(names, "global") == ""
+    assert set(group_names(names, "global")) == {"all"}

@@ -246,6 +246,17 @@ def test_a_checkpoint_that_is_being_written_is_not_taken(tmp_path: Path) -> None
     assert scored(made) == [["epoch-000001", "start"]]
 
 
+def test_a_damaged_manifest_of_a_training_is_told_and_the_others_are_taken(tmp_path: Path) -> None:
+    run = training_run(tmp_path, ("a",))
+    save(out_of(run, "a"), 1, 11)
+    save(out_of(run, "a"), 2, 12)
+    manifest = out_of(run, "a") / "checkpoints" / "epoch-000001" / "manifest.json"
+    manifest.write_text("{")
+    made, told = again(run)
+    assert scored(made) == [["epoch-000002", "start"]]
+    assert any(line.startswith(f"{manifest}: not the manifest") for line in told)
+
+
 def test_what_the_run_itself_has_scored_with_the_same_settings_is_taken_over(
     tmp_path: Path,
 ) -> None:
@@ -592,6 +603,50 @@ def test_a_folder_is_followed_with_settings_of_its_own_and_weights_alone_need_a_
         == second.manifest.fingerprint
         == checkpoints.fingerprint(root / "weights-20")
     )
+
+
+def test_an_optimizer_beside_the_weights_is_not_linked_for_the_engine_that_would_read_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "math.test.parquet").touch()
+    (tmp_path / "config.yaml").write_text("data: data\nlimit: 3\n")
+    folder = weights(tmp_path / "plain" / "checkpoint-10", 1)
+    print_ = checkpoints.fingerprint(folder)
+    save_file({"exp_avg": np.zeros(4, np.float32)}, folder / "optimizer.safetensors")
+    request = Request(
+        source=None,
+        folders=(tmp_path / "plain",),
+        profile=PLANNED,
+        config_file=tmp_path / "config.yaml",
+    )
+    made, _ = evolve(request, lambda _: None)
+    (one,) = checkpoints.complete(made.job_folder(made.plan.jobs[0]) / "models")
+    assert {path.name for path in one.model.iterdir()} == {
+        "config.json",
+        "tokenizer.json",
+        "model.safetensors",
+    }
+    assert one.manifest.fingerprint == checkpoints.fingerprint(one.model) == print_
+
+
+def test_an_empty_tracker_of_verl_is_told_by_the_command(tmp_path: Path) -> None:
+    weights(tmp_path / "verl" / "global_step_10" / "actor" / "huggingface", 1)
+    mark = tmp_path / "verl" / "latest_checkpointed_iteration.txt"
+    mark.touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "math.test.parquet").touch()
+    (tmp_path / "config.yaml").write_text("data: data\nlimit: 3\n")
+    told: list[str] = []
+    request = Request(
+        source=None,
+        folders=(tmp_path / "verl",),
+        profile=PLANNED,
+        config_file=tmp_path / "config.yaml",
+    )
+    made, _ = evolve(request, told.append)
+    assert scored(made) == [["global_step_10"]]
+    assert any(line.startswith(f"{mark}: is empty") for line in told)
 
 
 def test_the_commands_work_on_an_evolution_and_its_report_program_runs_on_its_config(

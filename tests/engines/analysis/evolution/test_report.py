@@ -321,6 +321,21 @@ def test_an_evaluation_that_is_not_done_is_named_and_the_rest_is_reported(tmp_pa
     assert "train/arm=a, epoch-000009:" in text_of(report(tmp_path, points))
 
 
+def test_a_checkpoint_that_its_evaluation_refused_is_named_and_the_rest_is_reported(
+    tmp_path: Path,
+) -> None:
+    columns: list[Columns] = [{"math": percent(right)} for right in (40, 50, 70)]
+    points = evaluated(tmp_path, "a", columns)
+    out = Path(points[0]["folder"])
+    (out / "scores" / "epoch-000001.jsonl").unlink()
+    document = json.loads((out / "results.json").read_text())
+    document["facts"]["refused"] = [{"name": "epoch-000001", "reason": "w has the shape [3]"}]
+    (out / "results.json").write_text(json.dumps(document))
+    assert "train/arm=a, epoch-000001: its evaluation refused it: w has the shape [3]" in text_of(
+        report(tmp_path, points)
+    )
+
+
 def simulated(columns: list[dict[str, list[float]]], draws: int = 200) -> Inputs:
     """An evolution of one training from values per checkpoint, without files."""
     points = []
