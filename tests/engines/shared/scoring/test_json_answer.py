@@ -112,3 +112,20 @@ def test_a_right_answer_that_can_be_none_is_an_error(gold: Any) -> None:
     for response in ("", fence('{"output": 1}'), "None"):
         verdict = judged(gold, response)
         assert (verdict.value, verdict.status) == (None, "error")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.text(max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(value=JSON, other=JSON)
+def test_json_golds_score_and_equality_is_symmetric(value: Any, other: Any) -> None:
+    gold = f'"output": {json.dumps(value)}'
+    assert judged(gold, fence(json.dumps({"output": value}))).value == 1.0
+    assert same(value, other) == same(other, value)
+    assert judged(gold, fence(json.dumps({"output": other}))).value == float(same(value, other))

@@ -210,3 +210,17 @@ def test_a_right_answer_that_can_be_none_is_an_error(gold: Any) -> None:
     for answer in ("5", "", "None", "nan"):
         verdict = judged(gold, answer)
         assert (verdict.value, verdict.status) == (None, "error")
+
+
+@given(
+    answers=st.lists(st.decimals(0, 10**6, places=2).map(str), min_size=1, max_size=5),
+    data=st.data(),
+)
+def test_table_answers_score_in_any_order_and_not_with_one_changed(
+    answers: list[str], data: st.DataObject
+) -> None:
+    gold = "|".join(answers)
+    shuffled = data.draw(st.permutations(answers))
+    assert judged(gold, "|".join(shuffled)).value == 1.0
+    changed = [f"{float(shuffled[0]) * 3 + 5:.2f}", *shuffled[1:]]
+    assert judged(gold, "|".join(changed)).value == 0.0

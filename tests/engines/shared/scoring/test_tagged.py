@@ -1,6 +1,7 @@
 """Answers between tags: grids, zebra tables, orders and words, in any dress of the tag."""
 
 import json
+import string
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engines.shared.data.problems import make_problem, user
-from engines.shared.scoring.registry import score
+from engines.shared.scoring.registry import VERSIONS, score
 from engines.shared.scoring.verdict import Verdict
 
 GRID = "simulation__arcagi1"
@@ -116,3 +117,42 @@ def test_no_dress_makes_another_order_right(
     other = data.draw(st.permutations(names))
     response = dress.replace("@", json.dumps(other))
     assert judged(ORDER, names, response).value == float(other == names)
+
+
+@given(
+    names=st.lists(
+        st.text(string.ascii_lowercase, min_size=1, max_size=6), min_size=2, max_size=6, unique=True
+    ),
+    data=st.data(),
+)
+def test_an_order_scores_if_and_only_if_it_is_the_right_one(
+    names: list[str], data: st.DataObject
+) -> None:
+    other = data.draw(st.permutations(names))
+    for version in VERSIONS:
+        asked = make_problem("logic__ordering_puzzle", user("?"), names)
+        found = score(asked, f"<answer>{other}</answer>", version)
+        assert found.value == float(other == names)
+
+
+@given(
+    rows=st.lists(st.lists(st.integers(0, 9), min_size=3, max_size=3), min_size=1, max_size=5),
+    data=st.data(),
+)
+def test_a_zebra_table_scores_its_share_of_right_cells(
+    rows: list[list[int]], data: st.DataObject
+) -> None:
+    header = ["a", "b", "c"]
+    asked = make_problem("logic__zebra_puzzle", user("?"), {"header": header, "rows": rows})
+    given_rows = [[data.draw(st.integers(0, 9)) for _ in row] for row in rows]
+    right = sum(
+        x == y
+        for row, other in zip(rows, given_rows, strict=True)
+        for x, y in zip(row, other, strict=True)
+    )
+    for version in VERSIONS:
+        found = score(
+            asked, f"<answer>{ {'header': header, 'rows': given_rows} }</answer>", version
+        )
+        # Float64, on numbers below 2; the quantiles above have four digits.
+        assert found.value == pytest.approx(right / (3 * len(rows)))

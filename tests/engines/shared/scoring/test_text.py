@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from engines.shared.scoring.text import (
     last_boxed,
+    last_tag,
+    literal,
     published_box,
     tagged,
     unfenced,
@@ -120,3 +122,18 @@ def test_what_cannot_be_written_is_no_right_answer(gold: object) -> None:
 
 def test_numbers_and_texts_can_be_right_answers() -> None:
     assert [written(gold) for gold in (" a ", 0, 0.5, "None")] == ["a", "0", "0.5", "None"]
+
+
+def test_literals_at_their_edges() -> None:
+    assert last_tag("<answer>a</answer><answer>b</answer>") == "b"
+    assert literal('{"a": true}') == {"a": True}
+    for text in (
+        "(" * 5000,
+        "-" * 50_000 + "1",
+        "[" * 100_000,
+        "{}" * 200_000,
+        "1 if",
+        "9" * 10_000,
+    ):
+        with pytest.raises(ValueError, match=r"neither a Python nor a JSON value|too many"):
+            literal(text)
