@@ -98,7 +98,7 @@ def typed(text: str) -> str:
     fraction, without marks between thousands, ``x =`` and "about"."""
     plain = re.sub(r"\{([,.'])\}", r"\1", text.translate(TYPED)).replace(r"\!", "")
     plain = re.sub(r"\\(?:times|cdot)(?![a-zA-Z])", "*", unwrapped(plain)).replace("\u00d7", "*")
-    plain = DEGREES.sub(" degrees", FRACTION.sub(r" \1\2/\3\4 ", plain))
+    plain = DEGREES.sub(" degrees", unwrapped(FRACTION.sub(r" \1\2/\3\4 ", plain)))
     plain = number_part(plain.strip().strip('*_`" ').removesuffix(".").strip())
     plain = SPACES.sub(" ", SWITCH.sub("", plain)).replace(r"\%", "%").replace(r"\$", "$").strip()
     if re.fullmatch(r"\{[^{}]*\}", plain):
@@ -109,8 +109,9 @@ def typed(text: str) -> str:
 
 def number_part(plain: str) -> str:
     """A text without the dollar signs of a formula, ``x =``, "about" and sized parentheses."""
-    if len(plain) > 1 and plain[0] == plain[-1] == "$":
-        plain = plain[1:-1].strip()
+    formula = re.fullmatch(r"\$(.*)\$|\\\((.*)\\\)", plain)
+    if formula is not None:
+        plain = (formula[1] or formula[2] or "").strip()
     for beginning in (STYLE, RELATION, ABOUT):
         match = beginning.match(plain)
         plain = plain[match.end() :] if match else plain

@@ -31,23 +31,27 @@ LETTER = re.compile(
 # or at the end of a line only; not "answer: A-level" or "answer: A's".
 MARK = re.compile(
     rf"(?:\b(?i:answer|(?:correct|right|best|final)\s(?:option|choice|letter))\b{SAYS}"
-    r"|\bI(?i:(?:'ll|\swill|\swould)?\s(?:choose|chose|pick|select|go\swith))\s)"
+    r"|\b(?:I|[Ww]e)(?i:(?:'ll|'d|\swill|\swould)?\s(?:choose|chose|pick|select|go\swith))\s)"
     rf"(?:{NAMED}:?\s{{0,9}})?"
     r"[(\[\"'<]*(?:([A-J])(?![\w'-])|(?<=[(\[])([a-j])(?=[)\]])|([a-j])(?=[).]*[ \t]*(?:\n|$)))"
 )
 # "Answer: A vector has ..." names no letter; "The answer is A because ..." does.
 ARTICLE = re.compile(r"\s+(?!(?:because|since|as|for|due|given|which|is|with|and|or)\b)[a-z]")
-JOINED = r"(?:[,/&+;|-]|\b(?:and|or|nor|vs|plus|as well as)\b)"
+JOINED = r"(?:[,/&+;|=<\u2192-]|\.{2,}|\b(?:and|or|nor|vs|plus|as well as)\b)"
 # What makes a second letter of what follows the first: "A or B", "(A), possibly (C)", "A B C".
 SECOND = re.compile(
     rf"[)\]>.:?]*[ \t]*\(?(?:{JOINED}\s*)+"
     r"(?:(?:possibly|maybe|perhaps|probably|also|even|either)\s+)*"
     rf"(?:{NAMED}\s+)?[(\[]*([A-J])(?![\w'-])(?P<word>\s+(?!and\b|or\b|nor\b)[a-z])?"
-    r"|[)\]>.:?]*(?:[ \t]+|\s*\n\s*)[(\[]*([A-J])[)\]>.:?]*(?=[ \t]*(?:\n|$)|[ \t]+[(\[]*[A-J]\b)"
+    r"|[)\]>.:?]*(?:[ \t]+|\s*\n\s*)[(\[\"']*([A-J])[)\]>.:?\"']*"
+    r"(?=[ \t]*(?:\n|$)|[ \t]+[(\[]*[A-J]\b)"
 )
 MARKED_SECOND = re.compile(r"\b(?:and|or)\s+[(\[]?([A-J])[)\].:](?=\s)|[\s,;][(\[]?([A-J])\)(?=\s)")
-# A line that is a letter and nothing else.
-LONE = re.compile(r"(?:(?i:option|choice)\s+)?[(\[]?([A-J])[)\].]*")
+# A line that is a letter and nothing else, or says of one that it is right.
+LONE = re.compile(
+    r"(?i:(?:so|thus|hence|therefore),?\s)?(?:(?i:option|choice)\s)?[(\[]?([A-J])[)\].!]*"
+    r"(?i:\sis\s(?:the\s)?(?:correct|right|best)(?:\s(?:answer|option|choice|one))?)?[.!]*"
+)
 BETWEEN_BOXES = re.compile(rf"[\s$*.)]*{JOINED}[\s$*(]*")
 ENDS = ("</s>", "<|im_end|>", "<|endoftext|>")
 

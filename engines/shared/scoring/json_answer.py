@@ -20,6 +20,7 @@ EXACT_BELOW = 2**53
 """Whole floats below it are counts, and exact; from it on all floats are whole."""
 MOST_CANDIDATES = 50
 """Of each kind, from the end."""
+MOST_OBJECTS = 2000
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ def json_objects(text: str) -> list[tuple[int, int]]:
     """Start and end of every JSON object that is not part of another."""
     decoder = json.JSONDecoder()
     found: list[tuple[int, int]] = []
-    for opening in re.finditer(r'\{\s*"', text):
+    # The last ones only: where thousands of braces are never closed, each is tried to the end.
+    for opening in list(re.finditer(r'\{\s*"', text))[-MOST_OBJECTS:]:
         if found and opening.start() < found[-1][1]:
             continue
         try:

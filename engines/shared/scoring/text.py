@@ -14,7 +14,7 @@ LONGEST_LITERAL = 200_000
 FENCE = re.compile(r"```([\w+-]*)[ \t]*\r?\n?(.*?)```", re.DOTALL)
 WRAPPER = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|up|normal)?|emph|math(?:rm|bf|it|sf|tt|normal)|boldsymbol|bm"
-    r"|[mhf]box|boxed|operatorname)\s*\{([^{}]*)\}"
+    r"|[mhf]box|boxed|operatorname|underline|textcolor\s*\{\w*\}|color\s*\{\w*\})\s*\{([^{}]*)\}"
 )
 """Commands that change how something looks, and not what it is."""
 SWITCH = re.compile(

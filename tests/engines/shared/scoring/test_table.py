@@ -28,6 +28,9 @@ DRESSES = [
     "\\displaystyle @",
     "{\\bf @}",
     "\\boxed{@}",
+    "\\underline{@}",
+    "\\textcolor{blue}{@}",
+    "\\(@\\)",
     "\\left(@\\right)",
     "x=@",
     "x = @",
@@ -83,6 +86,7 @@ def test_thousands_may_be_divided_in_any_style(
     [
         (0.5, "\\frac{1}{2}"),
         (0.5, "\\dfrac12"),
+        (0.5, "\\text{\\frac{1}{2}}"),
         (-0.5, "-\\frac{1}{2}"),
         (-0.5, "\\frac{-1}{2}"),
         (2.5, "2\\frac{1}{2}"),
