@@ -1,34 +1,171 @@
-"""Multiple choice: one letter, A to J (GPQA, SuperGPQA)."""
+"""Multiple choice: one letter, A to J (GPQA, SuperGPQA).
+
+In: a problem whose right answer is a letter, and a response without its thinking. Out: a verdict.
+    ``gold_of`` also serves the check of a data file's right answers.
+"""
 
 from __future__ import annotations
 
 import re
 
 from engines.shared.data.problems import Problem
-from engines.shared.scoring.text import last_boxed, without_latex
+from engines.shared.scoring.text import TYPED, boxes, last_boxed, without_latex, written
 from engines.shared.scoring.verdict import Verdict
 
 OPTIONS = "ABCDEFGHIJ"
-# "C", "c", "(C)", "[C]", "C.", "C: Apple", "(C) Apple"; not "Carbon" or "A and C".
-LETTER = re.compile(r"[(\[]?([A-Ja-j])(?:[)\]]|$)(?:[.:]?\s.*)?|([A-J])[.:](?:\s.*)?", re.DOTALL)
-# "Answer: C", "the answer is (C)", "answer is **C**"; not "answer: A-level" or "answer: A's".
-MARKED = re.compile(r"\b[Aa]nswer(?:\s+is)?\s*:?\s*[$*(]*([A-J])\b(?![-'])")
+NAMED = (
+    r"(?i:(?:(?:the|my)\s)?(?:(?:final|correct|right|best)\s){0,2}"
+    r"(?:answer|option|choice|letter)\b)"
+)
+SAYS = (
+    r"(?i:\s{1,9}(?:is|would\sbe|must\sbe|should\sbe)(?:\s(?:therefore|thus|hence|clearly))?\b)?"
+    r"(?:\s{0,9}(?:[:=>]|-+>|-(?=\s)))?\s{0,9}"
+)
+# "C", "c", "(C)", "[C]", "C.", "C: Apple", "(C) Apple", "Option C"; not "Carbon" or "A and C".
+LETTER = re.compile(
+    rf"(?:{NAMED}{SAYS}){{0,3}}"
+    r"(?:[(\[{<]*([A-Ja-j])(?:[)\]}>]+|$)(?P<more>[.:]?\s.*|[.:])?|([A-J])(?P<rest>[.:](?:\s.*)?))",
+    re.DOTALL,
+)
+# "Answer: C", "the answer is (C)", "correct option: C", "I choose C"; a small letter in parentheses
+# or at the end of a line only; not "answer: A-level" or "answer: A's".
+MARK = re.compile(
+    rf"(?:\b(?i:answer|(?:correct|right|best|final)\s(?:option|choice|letter))\b{SAYS}"
+    r"|\b(?:I|[Ww]e)(?i:(?:'ll|'d|\swill|\swould)?\s(?:choose|chose|pick|select|go\swith))\s)"
+    rf"(?:{NAMED}:?\s{{0,9}})?"
+    r"[(\[\"'<]*(?:([A-J])(?![\w'-])|(?<=[(\[])([a-j])(?=[)\]])|([a-j])(?=[).]*[ \t]*(?:\n|$)))"
+)
+# "Answer: A vector has ..." names no letter; "The answer is A because ..." does.
+ARTICLE = re.compile(r"\s+(?!(?:because|since|as|for|due|given|which|is|with|and|or)\b)[a-z]")
+JOINED = r"(?:[,/&+;|=<\u2192-]|\.{2,}|\b(?:and|or|nor|vs|plus|as well as)\b)"
+# What makes a second letter of what follows the first: "A or B", "(A), possibly (C)", "A B C".
+SECOND = re.compile(
+    rf"[)\]>.:?]*[ \t]*\(?(?:{JOINED}\s*)+"
+    r"(?:(?:possibly|maybe|perhaps|probably|also|even|either)\s+)*"
+    rf"(?:{NAMED}\s+)?[(\[]*([A-J])(?![\w'-])(?P<word>\s+(?!and\b|or\b|nor\b)[a-z])?"
+    r"|[)\]>.:?]*(?:[ \t]+|\s*\n\s*)[(\[\"']*([A-J])[)\]>.:?\"']*"
+    r"(?=[ \t]*(?:\n|$)|[ \t]+[(\[]*[A-J]\b)"
+)
+MARKED_SECOND = re.compile(r"\b(?:and|or)\s+[(\[]?([A-J])[)\].:](?=\s)|[\s,;][(\[]?([A-J])\)(?=\s)")
+# A line that is a letter and nothing else, or says of one that it is right.
+LONE = re.compile(
+    r"(?i:(?:so|thus|hence|therefore),?\s)?(?:(?i:option|choice)\s)?[(\[]?([A-J])[)\].!]*"
+    r"(?i:\sis\s(?:the\s)?(?:correct|right|best)(?:\s(?:answer|option|choice|one))?)?[.!]*"
+)
+BETWEEN_BOXES = re.compile(rf"[\s$*.)]*{JOINED}[\s$*(]*")
 ENDS = ("</s>", "<|im_end|>", "<|endoftext|>")
 
 
 def strict(problem: Problem, text: str) -> Verdict:
-    """1.0 if the letter in the last box is the right one; ``C``, ``(C)`` and ``C. Apple`` are C.
-    Without a box, ``Answer: C`` counts."""
-    boxed = last_boxed(text)
-    if boxed is not None:
-        match = LETTER.fullmatch(without_latex(boxed))
-        letter = (match[1] or match[2]).upper() if match else None
-    else:
-        marked = MARKED.findall(text)
-        letter = marked[-1] if marked else None
+    """1.0 if the letter in the last box is the right one, or without a letter in a box the last one
+    that is named as the answer.
+
+    ``C``, ``(C)``, ``C. Apple``, ``Option C`` are C, in any type; so are ``Answer: C``, ``I choose
+        C`` and a last line that is ``**C**``. Two letters are no answer. ValueError if the right
+        answer is no letter.
+    """
+    gold = gold_of(problem)
+    letter = chosen(text)
     if letter is None:
-        return Verdict(0.0, "no_answer", boxed, "no single letter in a box or after 'Answer:'")
-    return Verdict(float(letter == str(problem.ground_truth).strip().upper()), "ok", letter)
+        return Verdict(
+            0.0, "no_answer", last_boxed(text), "no single letter in a box or after 'Answer:'"
+        )
+    return Verdict(float(letter == gold), "ok", letter)
+
+
+def gold_of(problem: Problem) -> str:
+    """The right letter, A to J. ValueError if the right answer is none."""
+    gold = written(problem.ground_truth).upper()
+    if len(gold) != 1 or gold not in OPTIONS:
+        raise ValueError(
+            f"the right answer of a multiple choice must be one letter of A to J, "
+            f"not {problem.ground_truth!r}"
+        )
+    return gold
+
+
+def chosen(text: str) -> str | None:
+    """The letter in the last box; where that holds something else, such as mathematics, the one
+    that is named as the answer behind it, or before it with a colon. None if there is none or more
+    than one."""
+    content = undressed(last_boxed(text) or "")
+    letter = single(content)
+    filled = boxes(text)
+    if letter is None and several(content):
+        return None
+    if letter is None:
+        start, end = (filled[-1].start, filled[-1].end) if filled else (0, 0)
+        behind = named(text[end:])
+        return (named(text[:start], colon=True) if behind is None else behind) or None
+    # "\boxed{A} or \boxed{B}" is no answer; "\boxed{A}. No, \boxed{B}" is B.
+    if len(filled) > 1:
+        between = text[filled[-2].end : filled[-1].start]
+        other = filled[-2].content(text)
+        if BETWEEN_BOXES.fullmatch(between) and single(undressed(other)) != letter:
+            return None
+    return letter
+
+
+def undressed(text: str) -> str:
+    """A text without LaTeX's type, markdown's stars and the braces around it; white space is one
+    blank or one line break."""
+    plain = re.sub(r"[*_`]+", "", without_latex(text)).translate(TYPED).strip()
+    plain = re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", plain))
+    while plain.startswith("{") and plain.endswith("}"):
+        plain = plain[1:-1].strip()
+    return plain.strip("\"' \n").removesuffix(".").strip()
+
+
+def several(content: str) -> bool:
+    """Whether a box holds nothing but letters of choices, two or more."""
+    words = re.findall(r"\w+", content)
+    letters = [word for word in words if word in tuple(OPTIONS)]
+    return len(letters) > 1 and set(words) <= {*OPTIONS, "and", "or"}
+
+
+def single(content: str) -> str | None:
+    """The letter that a box holds; None if it holds none or several."""
+    match = LETTER.fullmatch(content)
+    if match is None:
+        return None
+    letter = (match[1] or match[3]).upper()
+    after = match["more"] or match["rest"] or ""
+    marked = (other[1] or other[2] for other in MARKED_SECOND.finditer(after))
+    if second(after) not in (None, letter) or any(other != letter for other in marked):
+        return None
+    return letter
+
+
+def second(after: str) -> str | None:
+    """The other letter that a text right behind a letter adds to it."""
+    match = SECOND.match(after)
+    if match is None:
+        return None
+    letter = match[1] or match[3]
+    # "C, I think" and "C, A being wrong" go on with a sentence.
+    sentence = letter in "AI" and match["word"]
+    return None if sentence else letter
+
+
+def named(text: str, colon: bool = False) -> str | None:
+    """The letter that the last "Answer: C" names, else the one that the last line is; with
+    ``colon`` only the former. None if there is none, "" if there are several."""
+    plain = undressed(text)
+    for match in reversed(list(MARK.finditer(plain))):
+        letter = match[1] or match[2] or match[3]
+        after = plain[match.end() :]
+        # "The answer is A if ..." in the middle of a text is no statement yet.
+        if (letter in "AI" and ARTICLE.match(after)) or (colon and ":" not in match[0]):
+            continue
+        letter = letter.upper()
+        return letter if second(after) in (None, letter) else ""
+    if colon:
+        return None
+    lines = [LONE.fullmatch(line.strip()) for line in plain.split("\n")]
+    letters = {match[1] for match in lines if match}
+    if not lines[-1]:
+        return None
+    return letters.pop() if len(letters) == 1 else ""
 
 
 def guru(problem: Problem, text: str) -> Verdict:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from engines.shared.data.problems import Problem
-from engines.shared.scoring.text import last_tag, literal
+from engines.shared.scoring.text import last_tag, literal, tagged
 from engines.shared.scoring.verdict import Verdict
 
 GRID = re.compile(r"\[(?:\[[\d,]*\],?)+\]")
@@ -14,17 +14,31 @@ GRID = re.compile(r"\[(?:\[[\d,]*\],?)+\]")
 
 def strict(problem: Problem, text: str) -> Verdict:
     """1.0 if the last grid in the last ``<answer>`` equals the right one, in shape and in every
-    cell."""
-    tagged = last_tag(text)
+    cell. ValueError if the right answer is no grid."""
+    gold = gold_of(problem)
+    answer = tagged(text)
     # White space first: a grid may stand on one line or on one line for each row.
-    grids = GRID.findall(re.sub(r"\s+", "", tagged)) if tagged is not None else []
+    grids = GRID.findall(re.sub(r"\s+", "", answer)) if answer is not None else []
     if not grids:
-        return Verdict(0.0, "no_answer", tagged, "no grid between <answer> tags")
+        return Verdict(0.0, "no_answer", answer, "no grid between <answer> tags")
     try:
         grid = literal(grids[-1])
     except ValueError as error:  # a number such as 007
         return Verdict(0.0, "no_answer", grids[-1], str(error))
-    return Verdict(float(grid == rows_of(problem.ground_truth)), "ok", grids[-1])
+    return Verdict(float(grid == gold), "ok", grids[-1])
+
+
+def gold_of(problem: Problem) -> list[list[int]]:
+    """The right grid. ValueError if it is none: missing, empty, with an empty row, or with a cell
+    that is no whole number."""
+    try:
+        grid = rows_of(problem.ground_truth)
+        whole = grid == [list(row) for row in as_data(problem.ground_truth)]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"the right grid cannot be used: {error}") from error
+    if not grid or not all(grid) or not whole:
+        raise ValueError(f"the right grid must be rows of whole numbers: {problem.ground_truth!r}")
+    return grid
 
 
 def guru(problem: Problem, text: str) -> Verdict:
@@ -41,9 +55,12 @@ def guru(problem: Problem, text: str) -> Verdict:
 
 def rows_of(truth: Any) -> list[list[int]]:
     """The right grid, which may have been written as text."""
-    return [
-        [int(cell) for cell in row] for row in (literal(truth) if isinstance(truth, str) else truth)
-    ]
+    return [[int(cell) for cell in row] for row in as_data(truth)]
+
+
+def as_data(truth: Any) -> Any:
+    """What may have been written as text, as data."""
+    return literal(truth) if isinstance(truth, str) else truth
 
 
 def first_grid(text: str) -> Any:

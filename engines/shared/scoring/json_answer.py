@@ -6,44 +6,122 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engines.shared.data.problems import Problem
-from engines.shared.scoring.text import fenced, last_boxed, literal
+from engines.shared.scoring.text import boxes, fenced, literal
 from engines.shared.scoring.verdict import Verdict
 
 RELATIVE_TOLERANCE = 1e-6
+ZERO_TOLERANCE = 1e-12
+"""What sums in float64 leave of 0; also how near a float must come to a whole number."""
+EXACT_BELOW = 2**53
+"""Whole floats below it are counts, and exact; from it on all floats are whole."""
+MOST_CANDIDATES = 50
+"""Of each kind, from the end."""
+MOST_OBJECTS = 2000
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A part of a response that may be the answer."""
+
+    asked: bool
+    """Whether it stands where CodeI/O's prompt asks for it: one sentence asks for a fence, another
+    for a box, and both count."""
+    end: int
+    """Where it ends in the response."""
+    text: str
 
 
 def strict(problem: Problem, text: str) -> Verdict:
     """1.0 if the last JSON value equals the right one: in a fence, a box or braces, with or without
     the key ``output`` or ``input``.
 
-    Numbers are equal within a relative 1e-6; a truth value, a number and a text are three different
-    things.
+    Whole numbers are compared exactly, others within a relative 1e-6, and with 0 within 1e-12; NaN
+        is NaN. A truth value, a number and a text are three different things; keys are texts, as in
+        JSON. ValueError if the right answer can be none.
     """
-    key, truth = keyed(str(problem.ground_truth))
+    key, truth = gold_of(problem)
+    found: list[tuple[int, int, str, Any]] = []
     for candidate in candidates(text):
         try:
-            _, value = keyed(candidate, key)
+            carries, value = answer_in(candidate.text, key, truth)
         except ValueError:
             continue
-        return Verdict(float(same(value, truth)), "ok", candidate)
-    return Verdict(0.0, "no_answer", detail="no JSON in the response")
+        # Best with the key in a fence or box, then with one of the two, then any braces.
+        rank = int(candidate.asked) + int(carries)
+        found.append((rank, candidate.end, candidate.text, value))
+    if not found:
+        return Verdict(0.0, "no_answer", detail="no JSON in the response")
+    _, _, said, value = max(found, key=lambda one: one[:2])
+    return Verdict(float(same(value, truth)), "ok", said)
 
 
-def candidates(text: str) -> list[str]:
-    """What may be the answer, best first: the last fence, the last box, the last braces."""
-    # CodeI/O's prompt asks for a fence in one sentence and for a box in another: both count.
-    found = [content for _, content in fenced(text)][-1:]
-    boxed = last_boxed(text)
-    found += [boxed.replace("\\{", "{").replace("\\}", "}")] if boxed else []
-    braces = last_braces(text)
-    return found + ([braces] if braces else [])
+def gold_of(problem: Problem) -> tuple[str | None, Any]:
+    """Key and value of the right answer. ValueError if it can be none: missing, empty, no JSON."""
+    truth = problem.ground_truth
+    missing = truth is None or truth != truth or not str(truth).strip()
+    if missing:
+        raise ValueError(f'the right answer must be "output": JSON or "input": JSON, not {truth!r}')
+    value = value_in(str(truth))
+    for name in ("output", "input"):
+        if isinstance(value, dict) and name in value and len(value) == 1:
+            return name, value[name]
+    return None, value
+
+
+def candidates(text: str) -> list[Candidate]:
+    """What may be the answer: the last fences, boxes and braces."""
+    found = []
+    position = 0
+    for _, content in fenced(text):
+        position = max(position, text.find(content, position) + len(content))
+        found.append(Candidate(True, position, content))
+    del found[:-MOST_CANDIDATES]
+    boxed = [Candidate(True, box.end, box.content(text)) for box in boxes(text)[-MOST_CANDIDATES:]]
+    pairs = braces(text)[-MOST_CANDIDATES:]
+    for candidate in boxed + [Candidate(False, end, text[start:end]) for start, end in pairs]:
+        plain = candidate.text.replace("\\{", "{").replace("\\}", "}")
+        found.append(replace(candidate, text=plain))
+    return found
+
+
+def braces(text: str) -> list[tuple[int, int]]:
+    """Start and end of what braces enclose: every JSON object, whatever its texts hold, and every
+    outermost pair; one that never ends does not count."""
+    pairs: list[tuple[int, int]] = []
+    opened: list[int] = []
+    for sign in re.finditer("[{}]", text):
+        if sign[0] == "{":
+            opened.append(sign.start())
+        elif opened:
+            start = opened.pop()
+            while pairs and pairs[-1][0] > start:
+                pairs.pop()
+            pairs.append((start, sign.end()))
+    return sorted(pairs + json_objects(text), key=lambda pair: pair[1])
+
+
+def json_objects(text: str) -> list[tuple[int, int]]:
+    """Start and end of every JSON object that is not part of another."""
+    decoder = json.JSONDecoder()
+    found: list[tuple[int, int]] = []
+    # The last ones only: where thousands of braces are never closed, each is tried to the end.
+    for opening in list(re.finditer(r'\{\s*"', text))[-MOST_OBJECTS:]:
+        if found and opening.start() < found[-1][1]:
+            continue
+        try:
+            _, end = decoder.raw_decode(text, opening.start())
+        except (ValueError, RecursionError):
+            continue
+        found.append((opening.start(), end))
+    return found
 
 
 def last_braces(text: str) -> str | None:
-    """The last outermost ``{...}``."""
+    """The last outermost ``{...}``, as GURU finds it."""
     depth, start, found = 0, 0, None
     for position, sign in enumerate(text):
         if sign == "{":
@@ -55,16 +133,23 @@ def last_braces(text: str) -> str | None:
     return found
 
 
-def keyed(text: str, key: str | None = None) -> tuple[str | None, Any]:
-    """Key and value of ``"key": value``, of ``{"key": value}``, or of a value alone. ValueError if
-    it is no value."""
+def value_in(text: str) -> Any:
+    """The value of ``"key": value``, of ``{"key": value}``, or of a value alone. ValueError if it
+    is no value."""
     # `"output": 3` without braces, as the prompt shows it and the right answer is written.
     pair = re.match(r"""\s*["'](input|output)["']\s*:""", text)
-    value = literal("{" + text.strip().rstrip(",") + "}" if pair else text)
+    return literal("{" + text.strip().rstrip(",") + "}" if pair else text)
+
+
+def answer_in(text: str, key: str | None, truth: Any) -> tuple[bool, Any]:
+    """Whether a candidate carries the key, and what it answers. ValueError if it is no value."""
+    value = value_in(text)
     for name in ("output", "input") if key is None else (key,):
-        if isinstance(value, dict) and name in value and len(value) == 1:
-            return name, value[name]
-    return key, value
+        # Other keys beside it ("explanation") do not count, unless the right value has the key too.
+        own = isinstance(truth, dict) and name in truth
+        if isinstance(value, dict) and name in value and (len(value) == 1 or not own):
+            return True, value[name]
+    return False, value
 
 
 def same(one: Any, other: Any) -> bool:
@@ -73,12 +158,43 @@ def same(one: Any, other: Any) -> bool:
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, int | float) and isinstance(other, int | float):
-        return one == other or math.isclose(one, other, rel_tol=RELATIVE_TOLERANCE)
+        return same_number(one, other)
     if isinstance(one, list | tuple) and isinstance(other, list | tuple):
         return len(one) == len(other) and all(map(same, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same(one[name], other[name]) for name in one)
+        named, other_named = by_text(one), by_text(other)
+        alike = len(one) == len(other) and named.keys() == other_named.keys()
+        return alike and all(same(named[name], other_named[name]) for name in named)
     return type(one) is type(other) and bool(one == other)
+
+
+def same_number(one: float, other: float) -> bool:
+    """Equality of two numbers: whole ones exactly, others within the tolerance."""
+    if one == other or (one != one and other != other):  # NaN is unequal to itself
+        return True
+    if isinstance(one, int) and isinstance(other, int):
+        return False
+    try:
+        near, far = sorted((abs(float(one)), abs(float(other))))
+    except OverflowError:  # a whole number that no float comes near
+        return False
+    if near == 0:
+        return far <= ZERO_TOLERANCE
+    whole = [float(number).is_integer() for number in (one, other)]
+    if all(whole) and far < EXACT_BELOW:
+        return False
+    counted = isinstance(one, int) or isinstance(other, int)
+    tolerance = ZERO_TOLERANCE if counted else RELATIVE_TOLERANCE
+    return math.isclose(one, other, rel_tol=tolerance)
+
+
+def by_text(value: dict[Any, Any]) -> dict[str, Any]:
+    """A dictionary with its keys as JSON writes them: ``{1: 2}`` is ``{"1": 2}``."""
+    spelled = {None: "null", True: "true", False: "false"}
+    return {
+        spelled[key] if key is None or isinstance(key, bool) else str(key): item
+        for key, item in value.items()
+    }
 
 
 def guru(problem: Problem, text: str) -> Verdict:

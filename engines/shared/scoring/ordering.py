@@ -6,20 +6,27 @@ import re
 from typing import Any
 
 from engines.shared.data.problems import Problem
-from engines.shared.scoring.text import last_tag, literal
+from engines.shared.scoring.text import last_tag, literal, tagged, written
 from engines.shared.scoring.verdict import Verdict
 
 
 def strict(problem: Problem, text: str) -> Verdict:
     """1.0 if the list has the right names in the right order; quotes are optional, case does not
-    matter."""
-    tagged = last_tag(text)
-    names = names_of(tagged) if tagged is not None else None
+    matter, the list may be in a fence. ValueError if the right answer is no list of names."""
+    gold = gold_of(problem)
+    answer = tagged(text)
+    names = names_of(answer) if answer is not None else None
     if names is None:
-        return Verdict(0.0, "no_answer", tagged, "no list between <answer> tags")
-    return Verdict(
-        float(names == [str(name).strip().casefold() for name in truth_of(problem)]), "ok", tagged
-    )
+        return Verdict(0.0, "no_answer", answer, "no list between <answer> tags")
+    return Verdict(float(names == gold), "ok", answer)
+
+
+def gold_of(problem: Problem) -> list[str]:
+    """The right order, without case. ValueError if it is no list of names, or an empty one."""
+    truth = truth_of(problem)
+    if not isinstance(truth, list | tuple) or not truth:
+        raise ValueError(f"the right order must be a list of names, not {problem.ground_truth!r}")
+    return [written(name).casefold() for name in truth]
 
 
 def guru(problem: Problem, text: str) -> Verdict:

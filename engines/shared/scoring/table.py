@@ -8,16 +8,20 @@ import math
 import operator
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.amount import Amount, amount
 from engines.shared.scoring.mathematics import normal, numbers_close
-from engines.shared.scoring.text import last_boxed, without_latex
+from engines.shared.scoring.text import TYPED, last_boxed, unwrapped, without_latex, written
 from engines.shared.scoring.verdict import Verdict
 
 RELATIVE_TOLERANCE = 1e-3
 WHOLE_TOLERANCE = 0.005
-NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
+"""Where the right answer is whole: a year or a count is not known to one in a thousand."""
+ZERO_TOLERANCE = 5e-6
+"""Where the right answer is 0: FinQA writes its results with five decimals."""
+SCALE_NAMES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 LONGEST_EXPRESSION = 200
 OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
@@ -32,15 +36,36 @@ OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
 def strict(problem: Problem, text: str) -> Verdict:
     """1.0 if the boxed answers are the right ones, each once.
 
-    Numbers: within a relative 1e-3; where the right one is whole, within 0.005. Only a percent sign
-        allows a factor of 100.
+    Numbers: within a relative 1e-3, where the right one is whole also within 0.005, and where it is
+        0 within 5e-6. Only a percent sign or word allows a factor of 100. A unit, a currency and
+        "million" may be left out or added; two different ones are not equal. ValueError if the
+        right answer can be none.
     """
+    golds = gold_of(problem)
     boxed = last_boxed(text)
     if not boxed:
         return Verdict(0.0, "no_answer", detail="no \\boxed{} in the response")
-    golds = [gold.strip() for gold in str(problem.ground_truth).split("|")]
-    answers = boxed.split("|") if len(golds) > 1 else [boxed]
-    return Verdict(float(matched(answers, golds, equal)), "ok", boxed)
+    answers = re.split(r"\||\\mid(?![a-zA-Z])|\\vert(?![a-zA-Z])", unwrapped(boxed))
+    scales = named_scales(problem)
+
+    def same(answer: str, gold: str) -> bool:
+        return equal(answer, gold, scales)
+
+    return Verdict(float(matched(answers, golds, same)), "ok", boxed)
+
+
+def gold_of(problem: Problem) -> list[str]:
+    """The right answers. ValueError if one of them is missing, blank or not a number (NaN)."""
+    golds = [gold.strip() for gold in written(problem.ground_truth).split("|")]
+    if not all(golds):
+        raise ValueError(f"one of the right answers in {problem.ground_truth!r} is empty")
+    return golds
+
+
+def named_scales(problem: Problem) -> list[float]:
+    """The scales that a prompt speaks of: 1e6 where a table is "in millions"."""
+    asked = " ".join(message["content"] for message in problem.prompt).lower()
+    return [scale for name, scale in SCALE_NAMES.items() if name in asked]
 
 
 def matched(answers: list[str], golds: list[str], same: Callable[[str, str], bool]) -> bool:
@@ -63,47 +88,56 @@ def matched(answers: list[str], golds: list[str], same: Callable[[str, str], boo
     return all(place(gold, set()) for gold in range(len(golds)))
 
 
-def equal(answer: str, gold: str) -> bool:
-    """Whether one answer is the right one."""
-    wanted = readings(gold)
-    if not wanted:
-        return words(answer) == words(gold)
-    values = readings(answer)
-    # "12%" as the right answer: 12 and 0.12 are both meant.
-    if "%" in gold:  # the right answer is itself a percentage
-        return any(near(value, target) for value in values for target in wanted)
-    # 0.075 as the right answer: "7.5%" is right, "7.5" is not.
-    return any(near(value, wanted[0]) for value in values)
+def equal(answer: str, gold: str, scales: Sequence[float] = ()) -> bool:
+    """Whether one answer is the right one, in a table whose prompt speaks of ``scales``."""
+    if words(answer) == words(gold):
+        return True
+    wanted, found = amount(gold), amount(answer)
+    if wanted is None or found is None:
+        return False
+    # "2007 total" as the right answer is a name: its words have to be there.
+    if wanted.unit and wanted.unit != found.unit:
+        return False
+    if wanted.currency and found.currency and wanted.currency != found.currency:
+        return False
+    if wanted.scale != 1.0 and found.scale != 1.0:
+        return near(found.value * found.scale, wanted.value * wanted.scale)
+    # 0.075 as the right answer: "7.5%" is right, "7.5" is not. "12%": 12 and 0.12 are both meant.
+    both = wanted.percent and found.percent
+    return any(
+        near(value, target)
+        for value in readings(found, scales, both)
+        for target in readings(wanted, scales, both)
+    )
+
+
+def readings(found: Amount, scales: Sequence[float], as_written: bool) -> list[float]:
+    """The numbers that an amount may mean: with a percent sign also its hundredth, unless it is
+    taken ``as_written``; with "million" the number in the table's own unit."""
+    if found.scale == 1.0:
+        hundredth = [found.value / 100] if found.percent and not as_written else []
+        return [found.value, *hundredth]
+    absolute = found.value * found.scale
+    # Where the prompt speaks of no scale, the word is taken for the table's unit.
+    own = [found.scale] if not scales and found.scale in SCALE_NAMES.values() else []
+    return [absolute / scale for scale in (1.0, *scales, *own)]
 
 
 def near(value: float, gold: float) -> bool:
     """Equality within the tolerance that the gold number's kind allows."""
-    return (
-        abs(value - gold) < WHOLE_TOLERANCE
-        if float(gold).is_integer()
-        else math.isclose(value, gold, rel_tol=RELATIVE_TOLERANCE)
-    )
-
-
-def readings(answer: str) -> list[float]:
-    """The number that an answer is; with a percent sign also its hundredth. Empty if it is no
-    number or no fraction of two."""
-    # "$1,234.50", "1{,}234", "\$5".
-    bare = re.sub(r"\\?[$€£]|[{}]?,[{}]?|\s", "", answer.strip().rstrip("."))
-    percent = bare.endswith("%")
-    bare = bare.removesuffix("%").removesuffix("\\")
-    parts = bare.split("/")
-    if len(parts) > 2 or not all(NUMBER.fullmatch(part) for part in parts):
-        return []
-    if len(parts) == 2 and float(parts[1]) == 0:
-        return []
-    value = float(parts[0]) / (float(parts[1]) if len(parts) == 2 else 1.0)
-    return [value, value / 100] if percent else [value]
+    if gold == 0:
+        return abs(value) <= ZERO_TOLERANCE
+    allowed = RELATIVE_TOLERANCE * abs(gold)
+    if gold.is_integer():
+        # A share of exactly 1 is not met by 1.004.
+        allowed = min(allowed, WHOLE_TOLERANCE)
+    return abs(value - gold) <= allowed
 
 
 def words(answer: str) -> str:
-    """A phrase without case, LaTeX, quotes and doubled spaces."""
-    return re.sub(r"\s+", " ", re.sub(r"[\"'`]", "", without_latex(answer))).strip().casefold()
+    """A phrase without case, LaTeX, quotes, stars and doubled spaces."""
+    plain = re.sub(r"[\"'`*]", "", without_latex(answer.translate(TYPED)))
+    return re.sub(r"\s+", " ", plain).strip().removesuffix(".").casefold()
 
 
 def guru(problem: Problem, text: str) -> Verdict:

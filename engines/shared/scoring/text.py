@@ -6,16 +6,83 @@ import ast
 import json
 import re
 import warnings
-from typing import Any
+from typing import Any, NamedTuple
 
 LONGEST_LITERAL = 200_000
 """Characters; a longer text is no answer to any problem of the suites."""
 
 FENCE = re.compile(r"```([\w+-]*)[ \t]*\r?\n?(.*?)```", re.DOTALL)
+WRAPPER = re.compile(
+    r"\\(?:text(?:bf|it|rm|sf|tt|up|normal)?|emph|math(?:rm|bf|it|sf|tt|normal)|boldsymbol|bm"
+    r"|[mhf]box|boxed|operatorname|underline|textcolor\s*\{\w*\}|color\s*\{\w*\})\s*\{([^{}]*)\}"
+)
+"""Commands that change how something looks, and not what it is."""
+SWITCH = re.compile(
+    r"\\(?:(?:display|text|script)style|left|right|[bB]igg?[lr]?|[lL]arge|LARGE|huge|Huge|bf|rm|sf|tt"
+    r"|bfseries|sffamily|ttfamily)(?![a-zA-Z])[ \t]*"
+)
+DEEPEST_WRAPPING = 8
+TYPED = str.maketrans(
+    "\u201c\u201d\u2018\u2019\u2010\u2011\u2012\u2013\u2014\u2212\u00a0\u2009\u202f\uff05",
+    "\"\"''------   %",
+)
+"""Printers' quotes, dashes, minus signs and blanks, and what a keyboard has for them."""
+BOX_TOKEN = re.compile(r"\\(?:boxed|fbox)\s*\{|\\\\(?!boxed|fbox)|\\[{}]|[{}]")
+"""Braces that count, boxes among them, and what only looks like a brace: ``\\{``, ``\\}``."""
+BARE_BOX = re.compile(r"\\(?:boxed|fbox)[ \t]+(?:([^\s{}$][^{}$\n]*?)[ \t]*(?:\$|\\[)\]])|(\S+))")
+"""``\\boxed 5``: up to the end of the formula on its line, else one word."""
+TAG = r"<\s*{name}(?![\w-])[^<>]*>"
+INNER_FENCE = re.compile(
+    r"(`{3,}|~{3,})[ \t]*(?:[\w+-]*[ \t]*\r?\n|(?:json|python)?[ \t]*(?=[\[{]))(.*?)\1", re.DOTALL
+)
+
+
+class Box(NamedTuple):
+    """Where a box stands in a text: its begin, the begin of what it holds, its end."""
+
+    start: int
+    inside: int
+    end: int
+
+    def content(self, text: str) -> str:
+        """What the box holds."""
+        return text[self.inside : self.end - 1].strip()
 
 
 def last_boxed(text: str) -> str | None:
-    """What the last complete ``\\boxed{...}`` or ``\\fbox{...}`` holds, by matching braces."""
+    """What the last ``\\boxed{...}`` or ``\\fbox{...}`` that is closed and holds anything holds.
+
+    Escaped braces do not count as braces. ``\\boxed 5`` counts where no box with braces holds
+    anything. None if there is no such box.
+    """
+    found = boxes(text)
+    if found:
+        return found[-1].content(text)
+    bare = [match[1] or match[2] for match in BARE_BOX.finditer(text)]
+    return bare[-1].rstrip(".,;:") or None if bare else None
+
+
+def boxes(text: str) -> list[Box]:
+    """Every box that is closed and holds anything, in the order of their begins. A response that
+    was cut off may end in one that is never closed."""
+    found = []
+    # One pass with a stack of open braces: None for a plain one, else the box's.
+    opened: list[re.Match[str] | None] = []
+    for token in BOX_TOKEN.finditer(text):
+        if token[0] == "{":
+            opened.append(None)
+        elif token[0] == "}":
+            box = opened.pop() if opened else None
+            if box is not None and re.compile(r"\S").search(text, box.end(), token.start()):
+                found.append(Box(box.start(), box.end(), token.end()))
+        elif token[0].endswith("{") and len(token[0]) > 2:
+            opened.append(token)
+    return sorted(found)
+
+
+def published_box(text: str) -> str | None:
+    """The last box as published scorers find it: escaped braces count, and the last one may be
+    empty."""
     # From the last one back: a response that was cut off may end in a box that is never closed.
     for start in reversed([match.end() for match in re.finditer(r"\\(?:boxed|fbox)\s*\{", text)]):
         depth = 1
@@ -24,6 +91,33 @@ def last_boxed(text: str) -> str | None:
             if depth == 0:
                 return text[start:position].strip()
     return None
+
+
+def tagged(text: str, tag: str = "answer") -> str | None:
+    """What the last ``<tag>...</tag>`` that holds anything holds; without the fence if there is one
+    in it.
+
+    The tag may be in any case and have attributes. None without such a pair, ``""`` if all are
+    empty. ``last_tag`` is the published reading.
+    """
+    opening = re.compile(TAG.format(name=tag), re.IGNORECASE)
+    pieces = re.split(TAG.format(name=rf"/\s*{tag}"), text, flags=re.IGNORECASE)
+    found = None
+    for piece in reversed(pieces[:-1]):
+        # The last opening: "put it between <answer> tags: <answer>5</answer>".
+        openings = list(opening.finditer(piece))
+        if not openings:
+            continue
+        found = piece[openings[-1].end() :].strip()
+        if found:
+            return unfenced(found)
+    return found
+
+
+def unfenced(text: str) -> str:
+    """The content of the last fence in a text; the text itself if there is none."""
+    found = INNER_FENCE.findall(text)
+    return str(found[-1][1]).strip() if found else text
 
 
 def last_tag(text: str, tag: str = "answer", one_line: bool = False) -> str | None:
@@ -45,8 +139,10 @@ def literal(text: str) -> Any:
         raise ValueError(f"{len(text)} characters are too many for an answer")
     try:
         with warnings.catch_warnings():
-            # SyntaxWarning is about `1is` or "\d": the model's spelling, not ours.
+            # Of `1is` and "\d" (a DeprecationWarning up to Python 3.11): the model's spelling, not
+            # ours.
             warnings.simplefilter("ignore", SyntaxWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
             return ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         pass
@@ -57,15 +153,31 @@ def literal(text: str) -> Any:
         raise ValueError(f"neither a Python nor a JSON value: {text[:80]!r}") from error
 
 
+def written(gold: Any) -> str:
+    """A right answer that is a text or a number, as text. ValueError if it can be none: missing,
+    blank, not a number (NaN), or a structure."""
+    missing = gold is None or gold != gold
+    text = str(gold).strip()
+    if missing or not text or isinstance(gold, list | tuple | dict | set):
+        raise ValueError(f"the right answer must be a text or a number, not {gold!r}")
+    return text
+
+
 def without_latex(text: str) -> str:
-    """An answer in words or a number without ``\\text{}``, dollar signs, escapes and a final full
-    stop."""
-    inner = re.sub(r"\\(?:text|textbf|textit|mathrm|mathbf)\s*\{([^{}]*)\}", r"\1", text)
-    return (
-        re.sub(r"\\[,;! ]", " ", inner)
-        .replace("\\", "")
-        .replace("$", "")
-        .strip()
-        .removesuffix(".")
-        .strip()
-    )
+    """An answer in words, a letter or a number without LaTeX's type (``\\text{}``, ``\\mathbf{}``,
+    ``\\displaystyle``, ``\\left(``), dollar signs, escapes and a final full stop."""
+    inner = SWITCH.sub("", unwrapped(text))
+    spaced = re.sub(r"\\(?:[,;:! ]|q?quad(?![a-zA-Z]))|~", " ", inner)
+    bare = spaced.replace("\\", "").replace("$", "")
+    return bare.strip().removesuffix(".").strip()
+
+
+def unwrapped(text: str) -> str:
+    """A text whose ``\\text{...}``, ``\\mathbf{...}``, ``\\boxed{...}`` and the like, also one in
+    another, are what they hold."""
+    for _ in range(DEEPEST_WRAPPING):
+        inner = WRAPPER.sub(r"\1", text)
+        if inner == text:
+            break
+        text = inner
+    return text

@@ -5,18 +5,29 @@ from __future__ import annotations
 import re
 
 from engines.shared.data.problems import Problem
-from engines.shared.scoring.text import last_tag
+from engines.shared.scoring.text import last_tag, tagged, without_latex, written
 from engines.shared.scoring.verdict import Verdict
 
 
 def strict(problem: Problem, text: str) -> Verdict:
-    """1.0 if the last ``<answer>`` is the right word; case, quotes and a full stop around it do not
-    matter."""
-    tagged = last_tag(text)
-    word = tagged.strip(" \n\t'\"`*.").casefold() if tagged is not None else ""
+    """1.0 if the last ``<answer>`` is the right word; case, LaTeX's type, a fence, quotes and a
+    full stop around it do not matter. ValueError if the right answer can be none."""
+    gold = gold_of(problem)
+    answer = tagged(text)
+    word = plain(answer) if answer is not None else ""
     if not word:
         return Verdict(0.0, "no_answer", detail="no word between <answer> tags")
-    return Verdict(float(word == str(problem.ground_truth).strip().casefold()), "ok", tagged)
+    return Verdict(float(word == gold), "ok", answer)
+
+
+def gold_of(problem: Problem) -> str:
+    """The right word without case. ValueError if it is missing or blank."""
+    return written(problem.ground_truth).casefold()
+
+
+def plain(answer: str) -> str:
+    """A word without case and what is put around it."""
+    return without_latex(answer).strip(" \n\t'\"`*.").casefold()
 
 
 def guru(problem: Problem, text: str) -> Verdict:

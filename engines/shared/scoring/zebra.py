@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from engines.shared.data.problems import Problem
-from engines.shared.scoring.text import last_tag, literal
+from engines.shared.scoring.text import last_tag, literal, tagged
 from engines.shared.scoring.verdict import Verdict
 
 Table = tuple[list[str], list[list[str]]]
@@ -14,15 +14,16 @@ Table = tuple[list[str], list[list[str]]]
 
 def strict(problem: Problem, text: str) -> Verdict:
     """Share of right cells, in 0 to 1. Case, number or text, order of the columns and line breaks
-    do not matter; cells too many do."""
-    tagged = last_tag(text)
-    if tagged is None:
+    do not matter, nor does a fence; cells too many do. ValueError if the right answer is no table
+    with cells."""
+    right_header, right_rows = gold_of(problem)
+    answer = tagged(text)
+    if answer is None:
         return Verdict(0.0, "no_answer", detail="no <answer>")
     try:
-        header, rows = table(literal(tagged))
+        header, rows = table(literal(answer))
     except ValueError as error:
-        return Verdict(0.0, "no_answer", tagged, str(error))
-    right_header, right_rows = table(truth_of(problem))
+        return Verdict(0.0, "no_answer", answer, str(error))
     if sorted(header) == sorted(right_header) and len(set(header)) == len(header):
         # Columns in the right order; cells beyond the header stay and count as too many.
         order = [header.index(name) for name in right_header]
@@ -33,7 +34,18 @@ def strict(problem: Problem, text: str) -> Verdict:
         for row, wanted_row in zip(rows, right_rows, strict=False)
         for cell, wanted in zip(row, wanted_row, strict=False)
     )
-    return Verdict(right / cells, "ok", tagged, f"{right} of {cells} cells")
+    return Verdict(right / cells, "ok", answer, f"{right} of {cells} cells")
+
+
+def gold_of(problem: Problem) -> Table:
+    """Header and rows of the right table. ValueError if it is none, or has no cells."""
+    try:
+        header, rows = table(truth_of(problem))
+    except ValueError as error:
+        raise ValueError(f"the right table cannot be used: {error}") from error
+    if not any(rows):
+        raise ValueError(f"the right table has no cells: {problem.ground_truth!r}")
+    return header, rows
 
 
 def guru(problem: Problem, text: str) -> Verdict:
