@@ -57,7 +57,8 @@ QUANTITIES = {"mph": "mile/hour", "kmph": "km/hour", "kph": "km/hour"}
 SAYING_MORE = (
     "or and not no if maybe possibly perhaps probably either neither but unless else versus vs "
     "than wrong incorrect zero one two three four five six seven eight nine ten half more less "
-    "i think sure guess believe hope is are where for when with plus minus times over approximately about roughly least most"
+    "i think sure guess believe hope is are where for when with plus minus times over "
+    "approximately about roughly least most"
 )
 NO_UNITS = frozenset(SAYING_MORE.split())
 """Words that no unit has: what holds one says more about the number, such as another number."""
