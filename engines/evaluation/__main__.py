@@ -168,6 +168,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     print("".join(f"{line}\n" for line in reused), end="", flush=True)
     # Before hours of generation: without a sandbox the programs among the answers have no score.
     sandbox = sandbox_of(items, config.allow_weak_sandbox)
+    programs = programs_of(items)
     # Steps count samples on disk, so the progress of an earlier start still holds.
     coordinator = Coordinator(inputs, stop, Progress(out, keep_until=sys.maxsize))
     engine_starts = generate(coordinator)
@@ -182,7 +183,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
         "samples_without_score": dict(without_score),
         "programs_out_of_time": dict(out_of_time),
         "sandbox": sandbox,
-        "programs": programs_of(items),
+        "programs": programs,
         "versions": versions(),
     }
     seconds = time.monotonic() - start

@@ -15,20 +15,15 @@ import json
 import math
 import re
 import secrets
+import warnings
 from typing import Any
 
 from engines.shared.data.problems import Problem
 from engines.shared.sandbox.execution import OUTPUT_BYTES, WALL_FACTOR, Execution, run_program
 from engines.shared.scoring import harness
 from engines.shared.scoring.fences import blocks
-from engines.shared.scoring.program import (
-    Given,
-    acts,
-    function_program,
-    given_by,
-    parsed,
-    script_program,
-)
+from engines.shared.scoring.program import Given, function_program, given_by, script_program
+from engines.shared.scoring.syntax import acts, parsed
 from engines.shared.scoring.verdict import Verdict
 
 SECONDS = 10.0
@@ -186,7 +181,9 @@ def by_output(code: str, tests: dict[str, Any], same: Any, run_seconds: int) -> 
     """1.0 if the program prints what is expected for every input."""
     # Text that does not compile needs no sandbox.
     try:
-        compile(code, "candidate", "exec")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(code, "candidate", "exec")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return Verdict(0.0, "ok", code, f"does not compile: {error}"[:300])
     # One record: a byte of status, ten digits of size, and an output that may be too long.

@@ -17,7 +17,7 @@ from engines.shared.data.problems import Problem
 from engines.shared.scoring import harness
 from engines.shared.scoring.code import by_secret, run_inside, truth_of
 from engines.shared.scoring.fences import blocks
-from engines.shared.scoring.program import parsed, source_of
+from engines.shared.scoring.syntax import parsed, source_of
 from engines.shared.scoring.text import literal
 from engines.shared.scoring.verdict import Verdict
 

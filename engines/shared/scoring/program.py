@@ -13,110 +13,34 @@ the definitions that it uses and does not have.
 from __future__ import annotations
 
 import ast
-import builtins
 import re
-import symtable
 import sys
 import textwrap
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engines.shared.scoring.fences import blocks
+from engines.shared.scoring.syntax import (
+    FUNCTIONS,
+    LONGEST,
+    Source,
+    acts,
+    bound,
+    is_stub,
+    is_use,
+    parsed,
+    reads,
+    reads_of,
+    source_of,
+    used,
+)
 
 PYTHON = re.compile(r"(?:python|py)?[\d.]*", re.IGNORECASE)
 """Languages that are Python; none named is one of them."""
-LONGEST = 200_000
-"""Characters; a longer text is no program."""
 MOST_CUTS = 200
 """So many times a text without fences is cut where it stops being Python."""
 CODE_LINE = re.compile(r"^[ \t]*(?:def|class|import|from|async def|@\w)[\s\w]", re.MULTILINE)
 """How a line begins that tells plain code from prose."""
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-BUILTINS = frozenset(dir(builtins)) | {"__name__", "__file__", "__doc__"}
-
-
-@dataclass(frozen=True)
-class Source:
-    """A text that is Python."""
-
-    text: str
-    tree: ast.Module
-    closed: bool = True
-    """False for a block without an end, which may have been cut off."""
-
-    def defined(self) -> set[str]:
-        """Names that it binds outside of functions."""
-        return {name for statement in self.tree.body for name in bound(statement)}
-
-
-def source_of(text: str, closed: bool = True) -> Source | None:
-    """A text as Python, unindented if that makes it Python; None if it is not."""
-    for spelled in (text, textwrap.dedent(text)):
-        if (tree := parsed(spelled)) is not None:
-            return Source(spelled, tree, closed)
-    return None
-
-
-def parsed(text: str, longest: int = LONGEST) -> ast.Module | None:
-    """The syntax tree; None if there is none, or if there are more characters."""
-    if len(text) > longest:
-        return None
-    try:
-        with warnings.catch_warnings():
-            # About "\d" and the like: the model's spelling, not ours.
-            warnings.simplefilter("ignore")
-            return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def bound(statement: ast.AST) -> Iterator[str]:
-    """Names that a statement binds in its own scope; a star import binds "*"."""
-    if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
-        yield statement.name
-    elif isinstance(statement, (ast.Import, ast.ImportFrom)):
-        for alias in statement.names:
-            yield alias.asname or alias.name.partition(".")[0]
-    elif isinstance(statement, ast.Name) and isinstance(statement.ctx, ast.Store):
-        yield statement.id
-    elif not isinstance(statement, ast.Lambda):
-        for part in ast.iter_child_nodes(statement):
-            yield from bound(part)
-
-
-def used(text: str) -> set[str]:
-    """Global names that a program reads, at any depth; names of a function's own are not among
-    them."""
-    try:
-        todo = [symtable.symtable(text, "program", "exec")]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return set()
-    found: set[str] = set()
-    while todo:
-        table = todo.pop()
-        todo += table.get_children()
-        outermost = table.get_type() == "module"
-        for symbol in table.get_symbols():
-            if symbol.is_referenced() and (outermost or symbol.is_global()):
-                found.add(symbol.get_name())
-    return found - BUILTINS
-
-
-def is_stub(statement: ast.stmt) -> bool:
-    """Whether a function, or every method of a class, has nothing but a docstring, ``pass``,
-    ``...`` or NotImplementedError in it."""
-    if isinstance(statement, ast.ClassDef):
-        methods = [part for part in statement.body if isinstance(part, FUNCTIONS)]
-        return bool(methods) and all(map(is_stub, methods))
-    if not isinstance(statement, FUNCTIONS):
-        return False
-    for part in statement.body:
-        says_nothing = isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant)
-        refuses = isinstance(part, ast.Raise) and "NotImplementedError" in ast.dump(part)
-        if not (says_nothing or refuses or isinstance(part, (ast.Pass, ast.Import))):
-            return False
-    return True
 
 
 def candidates(text: str, depth: int = 2) -> list[Source]:
@@ -136,10 +60,13 @@ def candidates(text: str, depth: int = 2) -> list[Source]:
             source = longest(block.content)
         if source is not None and source.tree.body:
             found.append(source)
-    if not found and CODE_LINE.search(text):
-        plain = source_of(text) or longest(text)
-        return [plain] if plain is not None else []
-    return found
+    if found:
+        return found
+    plain = source_of(text)
+    # Prose of one word is Python too.
+    if plain is None or not (plain.defined() or acts(plain.tree)):
+        plain = longest(text)
+    return [plain] if plain is not None else []
 
 
 def whole(language: str, content: str) -> bool:
@@ -152,7 +79,10 @@ def longest(text: str) -> Source | None:
     start = CODE_LINE.search(text)
     if start is None:
         return None
-    lines = text[start.start() :].split("\n")
+    first = start.group()
+    # Code in prose may be indented as a whole.
+    indentation = first[: len(first) - len(first.lstrip(" \t"))]
+    lines = [line.removeprefix(indentation) for line in text[start.start() :].split("\n")]
     for _ in range(MOST_CUTS):
         kept = "\n".join(lines)
         try:
@@ -165,44 +95,6 @@ def longest(text: str) -> Source | None:
         else:
             return None if tree is None else Source(kept, tree, closed=False)
     return None
-
-
-def is_use(statement: ast.stmt) -> bool:
-    """Whether a statement uses a program instead of being part of it: an example, a test, the part
-    that reads the input."""
-    if isinstance(statement, ast.Assert):
-        return True
-    if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
-        return False
-    if isinstance(statement, ast.If) and "__name__" in ast.unparse(statement.test):
-        return True
-    if reads(statement):
-        return True
-    # table.append(...) is part of it; print(...) and solve(...) are not.
-    call = statement.value if isinstance(statement, ast.Expr) else None
-    return isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
-
-
-def reads(tree: ast.AST) -> bool:
-    """Whether a tree has a sign of reading standard input."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in ("input", "stdin", "fileinput"):
-            return True
-        if isinstance(node, ast.Attribute) and node.attr == "stdin":
-            return True
-        if isinstance(node, ast.Call) and ast.unparse(node).startswith("open(0"):
-            return True
-    return False
-
-
-def acts(tree: ast.Module) -> bool:
-    """Whether a program does something when it is run, and not only defines."""
-    for statement in tree.body:
-        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-            return True
-        if isinstance(statement, (ast.For, ast.While, ast.If, ast.With, ast.Try)):
-            return True
-    return False
 
 
 @dataclass(frozen=True)
@@ -263,7 +155,7 @@ def is_part(statement: ast.stmt, own: set[str]) -> bool:
     if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
         return True
     # What uses the program at once, such as result = solve(3), cannot come before it.
-    return not is_use(statement) and not used(ast.unparse(statement)) & own
+    return not is_use(statement) and not reads_of(statement) & own
 
 
 def needed(missing: set[str], given: Given, answer: set[str]) -> list[ast.stmt]:
@@ -279,7 +171,7 @@ def needed(missing: set[str], given: Given, answer: set[str]) -> list[ast.stmt]:
             unknown = True
         elif statement not in found:
             found.append(statement)
-            missing = missing | used(ast.unparse(statement))
+            missing = missing | reads_of(statement)
     # In the order in which the problem has them.
     order = [statement for source in given.sources for statement in source.tree.body]
     stars = given.stars() if unknown else []
@@ -340,9 +232,12 @@ def defines(source: Source, tested: frozenset[str], stubs: bool) -> bool:
     """Whether a block defines something that the tests use, and more than its head."""
     for statement in source.tree.body:
         # A block of tests may import the answer from a file that is not there.
-        elsewhere = isinstance(statement, ast.ImportFrom) and not is_known(statement.module)
-        found = tested & set(bound(statement)) and not elsewhere
-        if found and (stubs or not is_stub(statement)):
+        if isinstance(statement, ast.ImportFrom) and not is_known(statement.module):
+            continue
+        # total = total([1, 2]) uses it.
+        if not isinstance(statement, (*FUNCTIONS, ast.ClassDef)) and tested & reads_of(statement):
+            continue
+        if tested & set(bound(statement)) and (stubs or not is_stub(statement)):
             return True
     return False
 

@@ -57,11 +57,14 @@ RIGHT = {
     "the body, first line unindented": python(BODY.strip()),
     "the body without a fence": BODY,
     "without a fence": TOTAL,
+    "without a fence, indented": "So:\n\n" + "\n".join(f"    {n}" for n in TOTAL.split("\n")),
+    "without a fence, assigned": "total = lambda values: sum(values)",
     "without a fence, in prose": f"Here it is:\n\n{TOTAL}\n\nIt adds. The end",
     "then its output": python(TOTAL) + "\nOutput:\n```\n3\n0\n```",
     "then its output in words": python(TOTAL) + "\n```\nyes\n```",
     "then a doctest": python(TOTAL) + "\n```\n>>> total([1, 2])\n3\n```",
     "then an example": python(TOTAL) + "\n" + python("found = total([1])\nprint(found)"),
+    "then an example that reuses the name": python(TOTAL) + "\n" + python("total = total([1])"),
     "then tests": python(TOTAL)
     + "\n"
     + python(
@@ -74,6 +77,13 @@ RIGHT = {
     "in pieces": python("def add(a, b):\n    return a + b")
     + "\n"
     + python("def total(values):\n    n = 0\n    for v in values: n = add(n, v)\n    return n"),
+    "a new version that uses a piece of the old": python(
+        "def add(a, b):\n    return a + b\n\ndef total(values):\n    return add(0, 0)"
+    )
+    + "\n"
+    + python(
+        "def total(values):\n    return 0 if not values else add(values[0], total(values[1:]))"
+    ),
     "in pieces, the helper last": python("def total(values):\n    return helper(values)")
     + "\n"
     + python("def helper(values):\n    return sum(values)\n\nprint(total([4]))"),
@@ -159,6 +169,7 @@ def test_what_the_problem_defines_is_there_and_never_overrides_the_answer(shown:
 
 SCRIPTS = {
     "with its output": python("print(2 * int(input()))") + "\n```\n6\n```",
+    "without a fence": "print(2 * int(input()))",
     "then an example": python("def f(n):\n    return 2 * n\n\nprint(f(int(input())))")
     + "\n"
     + python("print(f(3))"),
