@@ -46,6 +46,8 @@ class Behaviour:
     cut: int = 0
     """Samples that ended at the token limit."""
     no_answer: int = 0
+    out_of_time: int = 0
+    """Samples whose program ran longer than it may."""
 
     def add(self, line: dict[str, Any]) -> None:
         """One line of a scores file."""
@@ -53,6 +55,7 @@ class Behaviour:
         self.tokens += line["tokens"]
         self.cut += line["finish_reason"] == "length"
         self.no_answer += line["status"] == "no_answer"
+        self.out_of_time += line["status"] == "out_of_time"
 
 
 @dataclass

@@ -51,6 +51,7 @@ COSTS = [
     "requeues",
     "source",
 ]
+OUT_OF_TIME = "programs out of time"
 DIRECTIONS = ("gained", "lost", "both right", "neither")
 
 
@@ -116,6 +117,7 @@ def behaviour_table(report: Report) -> Table:
         "tokens per answer",
         "cut at the limit",
         "no answer",
+        *([OUT_OF_TIME] if shows_out_of_time(report) else []),
         "source",
     ]
     source = report.inputs.sources.label("scores")
@@ -124,7 +126,10 @@ def behaviour_table(report: Report) -> Table:
         tasks = report.inputs.behaviour[arm]
         # An arm without a finished evaluation has no row.
         if tasks:
-            rows.append([*behaviour_row(arm, score, tasks), source])
+            row = behaviour_row(arm, score, tasks)
+            if shows_out_of_time(report):
+                row.append(str(out_of_time(tasks)))
+            rows.append([*row, source])
     return Table(head, rows)
 
 
@@ -139,6 +144,16 @@ def behaviour_row(arm: str, score: Interval | None, tasks: dict[Task, Behaviour]
         f"{percent(cut)} %",
         f"{percent(no_answer)} %",
     ]
+
+
+def out_of_time(tasks: dict[Task, Behaviour]) -> int:
+    """How many samples are programs that ran out of time; they count as wrong."""
+    return sum(part.out_of_time for part in tasks.values())
+
+
+def shows_out_of_time(report: Report) -> bool:
+    """Whether there is one in either arm: most evaluations run no program."""
+    return any(out_of_time(tasks) for tasks in report.inputs.behaviour.values())
 
 
 def mean_behaviour(tasks: dict[Task, Behaviour]) -> tuple[float, float, float]:

@@ -48,6 +48,13 @@ METRICS: dict[str, Metric] = {
     "no_answer_rate": Metric(
         "share of samples without an answer that could be read", "share", 0.0, 1.0, False
     ),
+    "out_of_time_rate": Metric(
+        "share of samples that are programs and ran longer than they may; they count as wrong",
+        "share",
+        0.0,
+        1.0,
+        False,
+    ),
     "truncated_rate": Metric("share of samples that hit the token limit", "share", 0.0, 1.0, False),
     "response_tokens": Metric("mean length of a response", "tokens", 0.0, None, None),
     # Trainings by reinforcement learning.

@@ -80,6 +80,18 @@ def sandbox_of(items: Sequence[Item], allow_weak: bool) -> str | None:
     return self_test(allow_weak)
 
 
+def programs_of(items: Sequence[Item]) -> dict[str, Any]:
+    """What the programs among the answers could use: seconds, ours and the benchmark's, and
+    numpy."""
+    from engines.shared.sandbox.execution import numpy_version
+    from engines.shared.scoring.limits import seconds_of
+    from engines.shared.scoring.registry import IN_SANDBOX, kind_of
+
+    sources = sorted({item.problem.data_source for item in items})
+    seconds = {source: seconds_of(source) for source in sources if kind_of(source) in IN_SANDBOX}
+    return {"seconds": seconds, "numpy": numpy_version()} if seconds else {}
+
+
 def rows_of(inputs: Inputs, model: Model, lines: list[Line], facts: Facts) -> list[Row]:
     """All rows of one model."""
     manifest = model.manifest
@@ -132,11 +144,13 @@ def refused_rows(inputs: Inputs, refused: Refused, facts: Facts) -> list[Row]:
 
 def score_all(
     inputs: Inputs, coordinator: Coordinator, facts: Facts
-) -> tuple[list[Row], Counter[str]]:
-    """The rows of all models; and how many samples have no score, by model, task and reason."""
+) -> tuple[list[Row], Counter[str], Counter[str]]:
+    """The rows of all models; how many samples have no score, by model, task and reason; and how
+    many programs ran out of time, by model and task."""
     scoring = Scoring(inputs, coordinator.store, coordinator.stop, coordinator.progress)
     all_rows: list[Row] = []
     without_score: Counter[str] = Counter()
+    out_of_time: Counter[str] = Counter()
     # Progress counts every sample twice, when it is made and when it is scored.
     progress_offset = coordinator.total
     for model in inputs.models:
@@ -145,8 +159,12 @@ def score_all(
         for line in lines:
             if line["value"] is None:
                 without_score[f"{model.name}: {line['task']}: {line['status']}"] += 1
+            if line["status"] == "out_of_time":
+                out_of_time[f"{model.name}: {line['task']}"] += 1
         all_rows += rows_of(inputs, model, lines, facts)
-    return all_rows, without_score
+    for name, count in sorted(out_of_time.items()):
+        print(f"{name}: programs out of time (counted as wrong): {count}", flush=True)
+    return all_rows, without_score, out_of_time
 
 
 def run(config: Config, out: Path, stop: Stop) -> None:
@@ -167,10 +185,11 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     print("".join(f"{line}\n" for line in reused), end="", flush=True)
     # Before hours of generation: without a sandbox the programs among the answers have no score.
     sandbox = sandbox_of(items, config.allow_weak_sandbox)
+    programs = programs_of(items)
     # Steps count samples on disk, so the progress of an earlier start still holds.
     coordinator = Coordinator(inputs, stop, Progress(out, keep_until=sys.maxsize))
     engine_starts = generate(coordinator)
-    all_rows, without_score = score_all(inputs, coordinator, facts)
+    all_rows, without_score, out_of_time = score_all(inputs, coordinator, facts)
     for one in refused:
         all_rows += refused_rows(inputs, one, facts)
     result_facts = {
@@ -182,7 +201,9 @@ def run(config: Config, out: Path, stop: Stop) -> None:
         "remarks": [*about_inputs, *reused],
         "engine_starts": engine_starts,
         "samples_without_score": dict(without_score),
+        "programs_out_of_time": dict(out_of_time),
         "sandbox": sandbox,
+        "programs": programs,
         "versions": versions(),
     }
     seconds = time.monotonic() - start

@@ -20,7 +20,14 @@ from engines.shared.reporting.statistics import standard_error
 Line = dict[str, Any]
 Axes = dict[str, str | int | float | bool]
 
-MEASURES = ("accuracy", "score", "no_answer_rate", "truncated_rate", "response_tokens")
+MEASURES = (
+    "accuracy",
+    "score",
+    "no_answer_rate",
+    "out_of_time_rate",
+    "truncated_rate",
+    "response_tokens",
+)
 """The metrics of every task and domain."""
 
 
@@ -34,6 +41,8 @@ def measured(metric: str, line: Line) -> float | None:
         return float(value == 1.0)
     if metric == "no_answer_rate":
         return float(line["status"] == "no_answer")
+    if metric == "out_of_time_rate":
+        return float(line["status"] == "out_of_time")
     # "length" is vLLM's word for a response that reached max_tokens.
     if metric == "truncated_rate":
         return float(line["finish_reason"] == "length")

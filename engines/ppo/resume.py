@@ -23,6 +23,7 @@ from engines.ppo.config import KEEP_STATES, Config
 from engines.ppo.data.prompts import Prompts
 from engines.ppo.early_stopping import Validation
 from engines.ppo.ray_session import Actors
+from engines.shared.scoring.verdict import JUDGED
 
 RANK_BY = "validation_reward_mean"
 
@@ -52,7 +53,7 @@ class Point:
     def count_failures(self, task: str, statuses: Iterable[str]) -> None:
         """Count the statuses that are no verdict on the answer."""
         for status in statuses:
-            if status not in ("ok", "no_answer"):
+            if status not in JUDGED:
                 own = self.failures.setdefault(task, {})
                 own[status] = own.get(status, 0) + 1
 

@@ -17,7 +17,7 @@ from engines.ppo.data.task_sampler import Group
 from engines.ppo.early_stopping import Validation
 from engines.shared.data.problems import Problem
 from engines.shared.inference import sample_seed
-from engines.shared.scoring.verdict import Verdict
+from engines.shared.scoring.verdict import JUDGED, Verdict
 
 
 class Tracker:
@@ -78,9 +78,7 @@ def status_metrics(
     for task, problems in tasks.items():
         statuses = [verdict.status for _ in problems for verdict in next(groups)]
         metrics[f"no_answer_rate/{task}"] = fmean(status == "no_answer" for status in statuses)
-        metrics[f"not_judged_rate/{task}"] = fmean(
-            status not in ("ok", "no_answer") for status in statuses
-        )
+        metrics[f"not_judged_rate/{task}"] = fmean(status not in JUDGED for status in statuses)
     return metrics
 
 

@@ -6,8 +6,10 @@ of each row. ``problem_files.py`` finds the reader of a file by its name in ``KN
 
 from __future__ import annotations
 
+import ast
 import gzip
 import json
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -66,14 +68,33 @@ def mbpp(rows: list[dict[str, Any]]) -> Iterable[Problem]:
             "block. It must pass:\n"
             f"```python\n{tests}\n```"
         )
-        truth = {"prefix": "", "tests": f"{row.get('test_setup_code', '')}\n{tests}\n"}
+        tests_with_setup = f"{row.get('test_setup_code', '')}\n{tests}\n"
+        truth = {"prefix": "", "tests": tests_with_setup}
+        about = {"task_id": row["task_id"]}
+        if helpers := helper_classes(row, tests_with_setup):
+            about["prefix"] = helpers
         yield make_problem(
             "codegen__mbpp",
             user(asked),
             truth,
             ability="codegen",
-            extra_info={"task_id": row["task_id"]},
+            extra_info=about,
         )
+
+
+def helper_classes(row: dict[str, Any], tests: str) -> str:
+    """The classes of the reference program that the tests make objects of, which no answer can
+    know: problem 367 has one."""
+    with warnings.catch_warnings():
+        # About "\w" in the published programs.
+        warnings.simplefilter("ignore")
+        uses, reference = ast.parse(tests), ast.parse(row["code"])
+    names = {node.id for node in ast.walk(uses) if isinstance(node, ast.Name)}
+    classes = []
+    for statement in reference.body:
+        if isinstance(statement, ast.ClassDef) and statement.name in names:
+            classes.append(ast.unparse(statement))
+    return "\n\n".join(classes)
 
 
 def competition(name: str) -> Callable[[list[dict[str, Any]]], Iterable[Problem]]:

@@ -5,6 +5,7 @@ Limits go in, a command around a fresh Python comes out; ``execution.py`` starts
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
 import shutil
 import sys
@@ -14,6 +15,9 @@ from engines.contract.config import ConfigError
 
 LIMITS = """
 import builtins, os, resource, sys
+# Programs of the benchmarks print numbers of more than 4300 digits.
+if hasattr(sys, "set_int_max_str_digits"):
+    sys.set_int_max_str_digits(0)
 # As in any script; the start without site-packages leaves them out.
 builtins.exit = builtins.quit = sys.exit
 os.write(1, b"started\\n")
@@ -23,6 +27,13 @@ for kind, value in (
     (resource.RLIMIT_NPROC, {processes}), (resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_CORE, 0),
 ):
     resource.setrlimit(kind, (value, value))
+class OnlyNumpy:
+    def find_spec(name, path=None, target=None):
+        if name == "numpy":
+            from importlib.util import spec_from_file_location
+            return spec_from_file_location(name, {numpy!r} + "/__init__.py")
+if {numpy!r}:
+    sys.meta_path.append(OnlyNumpy)
 def take(size):
     data = b""
     while len(data) < size:
@@ -30,8 +41,13 @@ def take(size):
     return data
 exec(compile(take(int(take(10))).decode(), "program", "exec"), {{"__name__": "__main__"}})
 """
-"""Sets the limits and runs the program: ten digits of length and the text, read without buffering,
-so that what follows on standard input is the program's own to read."""
+"""Sets the limits, makes numpy known if there is one, and runs the program: ten digits of length
+and the text, read without buffering, so that what follows on standard input is the program's own to
+read."""
+
+
+PACKAGES = "/packages"
+"""Where numpy's folders are in bubblewrap."""
 
 
 class SandboxError(RuntimeError):
@@ -44,9 +60,7 @@ def interpreter() -> Path:
     python = Path(sys.executable).resolve()
     # Root's programs run as nobody (`execution.as_user`), who must be able to read and enter every
     # folder on the way to the interpreter: not so for a Python below /root.
-    if os.geteuid() != 0 or all(
-        folder.stat().st_mode & 0o005 == 0o005 for folder in [python.parent, *python.parents]
-    ):
+    if os.geteuid() != 0 or open_to_others(python.parent):
         return python
     system = Path("/usr/bin/python3")
     if not system.exists():
@@ -66,6 +80,48 @@ def readable() -> list[str]:
 
 
 @functools.cache
+def numpy_folders() -> tuple[str, ...]:
+    """numpy's folder and, if it has one, that of its libraries; none if the programs' Python has no
+    use for them, or may not read them.
+
+    Of all packages this one alone, as the images of HumanEval+ and LiveCodeBench have it.
+    """
+    spec = importlib.util.find_spec("numpy")
+    if spec is None or spec.origin is None:
+        return ()
+    python = interpreter()
+    # Its libraries are made for one version of Python.
+    same_version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    if python != Path(sys.executable).resolve() and python.name != same_version:
+        return ()
+    folder = Path(spec.origin).parent
+    if os.geteuid() == 0 and not open_to_others(folder):
+        return ()
+    libraries = folder.with_name("numpy.libs")
+    return (str(folder), str(libraries)) if libraries.is_dir() else (str(folder),)
+
+
+def open_to_others(folder: Path) -> bool:
+    """Whether everybody may read and enter a folder and all above it."""
+    return all(one.stat().st_mode & 0o005 == 0o005 for one in [folder, *folder.parents])
+
+
+def limits(memory_gb: int, cpu_seconds: int, processes: object, numpy: str) -> str:
+    """The program that sets the limits; ``numpy`` is where its folder is for the program, "" if
+    nowhere."""
+    return LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds, processes=processes, numpy=numpy)
+
+
+def binds() -> list[str]:
+    """bubblewrap's arguments for what a program may read."""
+    words = [word for path in readable() for word in ("--ro-bind", path, path)]
+    # In a place of their own, so that nothing of the path to them is seen.
+    for path in numpy_folders():
+        words += ["--ro-bind", path, f"{PACKAGES}/{Path(path).name}"]
+    return words
+
+
+@functools.cache
 def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
     """The bubblewrap call around a fresh Python. SandboxError if bubblewrap is not installed."""
     bwrap = shutil.which("bwrap")
@@ -74,15 +130,14 @@ def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
     environment = [
         word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)
     ]
-    binds = [word for path in readable() for word in ("--ro-bind", path, path)]
     # Without a size a memory file system may grow to half of the node's memory.
     memory_file_system = ("--size", str(64 << 20), "--tmpfs")
-    limits = LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds, processes=32)
+    numpy = f"{PACKAGES}/numpy" if numpy_folders() else ""
     return (
         bwrap,
         *ISOLATION,
         *environment,
-        *binds,
+        *binds(),
         "--proc",
         "/proc",
         "--dev",
@@ -102,7 +157,7 @@ def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
         "-I",
         "-S",
         "-c",
-        limits,
+        limits(memory_gb, cpu_seconds, 32, numpy),
     )
 
 

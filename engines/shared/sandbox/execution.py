@@ -27,10 +27,11 @@ from engines.contract.config import ConfigError
 from engines.shared.sandbox import landlock
 from engines.shared.sandbox.bubblewrap import (
     ENVIRONMENT,
-    LIMITS,
     SandboxError,
     command,
     interpreter,
+    limits,
+    numpy_folders,
     readable,
 )
 
@@ -98,7 +99,9 @@ def confined(
     """A supervisor with its program, and what makes it end all; it does the same when this process
     is gone."""
     user = as_user()
-    limits = LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds, processes="PROCESSES")
+    numpy = numpy_folders()
+    # The supervisor puts the number in the place of PROCESSES.
+    setting = limits(memory_gb, cpu_seconds, "PROCESSES", numpy[0] if numpy else "")
     # A pipe on which nothing is ever written. Only this process has the writing end, so that the
     # kernel closes it however this process ends, and the supervisor sees that at the other end.
     leash, held = os.pipe()
@@ -107,7 +110,11 @@ def confined(
         if user is not None:
             os.chown(folder, user, user)
         arguments = landlock.arguments(
-            interpreter(), limits, readable(), leash, os.geteuid() if user is None else user
+            interpreter(),
+            setting,
+            [*readable(), *numpy],
+            leash,
+            os.geteuid() if user is None else user,
         )
         with subprocess.Popen(
             arguments,
@@ -302,6 +309,13 @@ def tested(kind: str) -> str:
         f"{'seccomp' if landlock.filter_program() else 'no seccomp'}, rlimits"
     )
     return parts if kind == "landlock" else f"weak: {parts}"
+
+
+@functools.cache
+def numpy_version() -> str:
+    """The version of numpy that programs find in the sandbox; "absent" if they find none."""
+    program = "import numpy\nprint(numpy.__version__, end='')"
+    return run_program(program, seconds=10).stdout.decode() or "absent"
 
 
 def chosen() -> str:

@@ -8,17 +8,22 @@ here, so the program never meets what is expected. An exit code says nothing.
 
 from __future__ import annotations
 
+import ast
+import functools
 import inspect
 import json
 import math
 import re
 import secrets
+import warnings
 from typing import Any
 
 from engines.shared.data.problems import Problem
-from engines.shared.sandbox.execution import OUTPUT_BYTES, Execution, run_program
+from engines.shared.sandbox.execution import OUTPUT_BYTES, WALL_FACTOR, Execution, run_program
 from engines.shared.scoring import harness
-from engines.shared.scoring.text import fenced
+from engines.shared.scoring.fences import blocks
+from engines.shared.scoring.program import Given, function_program, given_by, script_program
+from engines.shared.scoring.syntax import acts, parsed
 from engines.shared.scoring.verdict import Verdict
 
 SECONDS = 10.0
@@ -33,50 +38,83 @@ FLOAT = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?")
 TOLERANCE = 1e-6
 
 
-def code_of(text: str) -> str | None:
-    """All fenced blocks of Python, or of no named language, or the response itself if it is plain
-    code."""
-    blocks = fenced(text)
-    chosen = [
-        content
-        for language, content in blocks
-        if language.lower() in ("python", "py", "python3", "")
-    ]
-    if blocks:
-        return "\n\n".join(chosen) or None
-    # Without any fence: plain code is told from prose by a line that begins as code does.
-    return text if re.search(r"^\s*(def|class|import|from)\s", text, re.MULTILINE) else None
-
-
 def tests_of(problem: Problem) -> dict[str, Any]:
-    """``tests``: asserts; or ``inputs`` and ``outputs``. ValueError if the ground truth is
-    neither."""
-    truth = (
-        json.loads(problem.ground_truth)
-        if isinstance(problem.ground_truth, str)
-        else problem.ground_truth
-    )
+    """``tests``: asserts; or ``inputs`` and ``outputs``. ValueError if the ground truth is neither,
+    or if every program would pass it."""
+    truth = truth_of(problem)
     # "functional" is GURU's name for asserts.
     tests = truth.get("tests") or truth.get("functional")
     if tests:
+        if not isinstance(tests, str):
+            raise ValueError(f"the tests are no text: {str(tests)[:80]}")
+        tested_names(tests)
         return {"tests": tests}
-    if truth.get("inputs") is None or truth.get("outputs") is None:
+    inputs, outputs = truth.get("inputs"), truth.get("outputs")
+    if inputs is None or outputs is None:
         raise ValueError(
             "the ground truth has neither tests nor inputs and outputs, but "
-            f"{', '.join(sorted(truth))}"
+            f"{', '.join(sorted(map(str, truth)))}"
         )
-    return {"inputs": list(truth["inputs"]), "outputs": list(truth["outputs"])}
+    for name, side in (("inputs", inputs), ("outputs", outputs)):
+        are_texts = isinstance(side, (list, tuple)) and all(isinstance(t, str) for t in side)
+        if not are_texts:
+            raise ValueError(f"the {name} are no list of texts: {str(side)[:80]}")
+    if len(inputs) != len(outputs):
+        raise ValueError(f"{len(inputs)} inputs have {len(outputs)} outputs")
+    if not any(output.strip() for output in outputs):
+        raise ValueError("no output is expected: every program that prints nothing would pass")
+    return {"inputs": list(inputs), "outputs": list(outputs)}
+
+
+def truth_of(problem: Problem) -> dict[str, Any]:
+    """The ground truth as a mapping. ValueError if it is none."""
+    truth = problem.ground_truth
+    if isinstance(truth, str):
+        truth = json.loads(truth)
+    if not isinstance(truth, dict):
+        raise ValueError(f"the ground truth is no mapping: {str(truth)[:80]}")
+    return truth
+
+
+@functools.lru_cache(maxsize=64)
+def tested_names(tests: str) -> frozenset[str]:
+    """What the tests ask the answer for. ValueError if they can fail for no program: blank, no
+    Python, nothing asserted, nothing run."""
+    if not tests.strip():
+        raise ValueError("the tests are blank")
+    tree = parsed(tests, longest=len(tests))
+    if tree is None:
+        raise ValueError(f"the tests are no Python: {tests[:80]!r}")
+    asserts = False
+    for node in ast.walk(tree):
+        named = node.attr if isinstance(node, ast.Attribute) else ""
+        # unittest's and numpy's assertions are methods.
+        if isinstance(node, (ast.Assert, ast.Raise)) or named.startswith("assert"):
+            asserts = True
+    runs_something = acts(tree) or any(isinstance(node, ast.Assert) for node in tree.body)
+    if not asserts or not runs_something:
+        raise ValueError(f"the tests {'run' if asserts else 'assert'} nothing: {tests[:80]!r}")
+    return frozenset(harness.names_used(tree))
+
+
+def given_of(problem: Problem, tested: frozenset[str] = frozenset()) -> Given:
+    """The problem's own code: its prefix, else what its question shows in fences."""
+    prefix = truth_of(problem).get("prefix") or problem.extra_info.get("prefix")
+    if isinstance(prefix, str) and prefix.strip():
+        return given_by([prefix], tested)
+    question = problem.prompt[-1]["content"] if problem.prompt else ""
+    return given_by([block.content for block in blocks(question)], tested)
 
 
 def run_inside(
-    entry: str, seconds: float, blocks: list[str], output_bytes: int = OUTPUT_BYTES
+    entry: str, seconds: float, texts: list[str], output_bytes: int = OUTPUT_BYTES
 ) -> Execution:
     """Run a function of ``inside`` in the sandbox, with these texts on its standard input.
 
     A program that used up its wall time without using up its CPU time gets a second go: the machine
     may have been busy.
     """
-    given = b"".join(map(harness.block, blocks))
+    given = b"".join(map(harness.block, texts))
     execution = run_program(
         f"{INSIDE}\n{entry}()", seconds, standard_input=given, output_bytes=output_bytes
     )
@@ -88,27 +126,37 @@ def run_inside(
 
 
 def by_secret(entry: str, seconds: float, code: str, *others: str) -> Verdict:
-    """1.0 if the judge prints the secret that it is given."""
+    """1.0 if the judge prints the secret that it is given. ValueError if the tests used nothing of
+    the program."""
     secret = secrets.token_hex(16)
     execution = run_inside(entry, seconds, [code, secret, *others])
     # Nothing else counts: a program that exits with 0 before its tests has not printed the secret.
     if execution.stdout == secret.encode():
         return Verdict(1.0, "ok", code)
     said = execution.stdout.decode(errors="replace")[:300]
-    return Verdict(
-        0.0,
-        "ok",
-        code,
-        "time limit" if execution.timed_out else said or "ended, or was killed, before its tests",
-    )
+    if said == harness.NOTHING_TESTED:
+        raise ValueError("the tests ran and used nothing of the program")
+    if execution.timed_out or said == harness.OUT_OF_TIME:
+        return out_of_time(code, seconds, "")
+    return Verdict(0.0, "ok", code, said or "ended, or was killed, before its tests")
+
+
+def out_of_time(code: str, seconds: float, where: str) -> Verdict:
+    """A program that ran longer than it may: a wrong answer, and counted."""
+    why = f"{where}more than {seconds:g} s of CPU time, or {WALL_FACTOR * seconds:g} s in all"
+    return Verdict(0.0, "out_of_time", code, why)
 
 
 def strict(problem: Problem, text: str) -> Verdict:
     """1.0 if the program passes all tests of the problem."""
-    code = code_of(text)
+    tests = tests_of(problem)
+    if "tests" in tests:
+        code = function_program(text, given_of(problem, tested_names(tests["tests"])))
+    else:
+        needs_input = any(given.strip() for given in tests["inputs"])
+        code = script_program(text, given_of(problem), needs_input)
     if code is None:
         return Verdict(0.0, "no_answer", detail="no code in the response")
-    tests = tests_of(problem)
     if "tests" in tests:
         return by_secret("judge_asserts", SECONDS, code, tests["tests"])
     return by_output(code, tests, same_output, RUN_SECONDS)
@@ -133,13 +181,15 @@ def by_output(code: str, tests: dict[str, Any], same: Any, run_seconds: int) -> 
     """1.0 if the program prints what is expected for every input."""
     # Text that does not compile needs no sandbox.
     try:
-        compile(code, "candidate", "exec")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(code, "candidate", "exec")
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return Verdict(0.0, "ok", code, f"does not compile: {error}"[:300])
     # One record: a byte of status, ten digits of size, and an output that may be too long.
     room = OUTPUT_BYTES + sum(2 * len(output.encode()) + 11 for output in tests["outputs"])
-    blocks = [code, str(run_seconds), json.dumps(tests["inputs"])]
-    execution = run_inside("judge_output", ALL_RUNS_SECONDS, blocks, room)
+    texts = [code, str(run_seconds), json.dumps(tests["inputs"])]
+    execution = run_inside("judge_output", ALL_RUNS_SECONDS, texts, room)
     outputs = runs(execution.stdout)
     for number, expected in enumerate(tests["outputs"]):
         # Runs are in order and stop at the first bad one, so here time or output came to its end.
@@ -151,13 +201,11 @@ def by_output(code: str, tests: dict[str, Any], same: Any, run_seconds: int) -> 
                 else Verdict(0.0, "ok", code, f"run {number} left no output")
             )
         state, output = outputs[number]
+        if state >= harness.TIMED_OUT[0]:
+            return out_of_time(code, run_seconds, f"run {number}: ")
         if state != 0 or not same(output, expected):
-            return Verdict(
-                0.0,
-                "ok",
-                code,
-                f"run {number}: {('other output', 'failed', 'time limit')[min(state, 2)]}",
-            )
+            found = "failed" if state else "other output"
+            return Verdict(0.0, "ok", code, f"run {number}: {found}")
     return Verdict(1.0, "ok", code)
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
 from typing import Any
 
 from engines.shared.data.problems import Problem
 from engines.shared.scoring import harness
-from engines.shared.scoring.code import by_secret, run_inside
-from engines.shared.scoring.text import fenced, literal
+from engines.shared.scoring.code import by_secret, run_inside, truth_of
+from engines.shared.scoring.fences import blocks
+from engines.shared.scoring.syntax import parsed, source_of
+from engines.shared.scoring.text import literal
 from engines.shared.scoring.verdict import Verdict
 
 SECONDS = 5.0
@@ -63,28 +66,37 @@ NODES = (
 )
 
 
+class DoesNotReturnError(ValueError):
+    """A function gives nothing back for an input."""
+
+    def __init__(self, why: str, out_of_time: bool) -> None:
+        super().__init__(why)
+        self.out_of_time = out_of_time
+
+
 def strict(problem: Problem, text: str) -> Verdict:
     """1.0 if the assertion is the one that was asked for, completed so that it holds."""
     code, given, output = asked(problem)
+    # Before the answer is looked at: what is wrong with the problem is wrong for every answer.
+    wanted = None if output is None else literal(output)
     found = assertion(text)
     if found is None:
         return Verdict(0.0, "no_answer", detail="no 'assert f(...) == ...' in the response")
     call, value = found
-    extracted = f"assert {ast.unparse(call)} == {ast.unparse(value)}"
     try:
+        extracted = f"assert {ast.unparse(call)} == {ast.unparse(value)}"
         # Not evaluated: an output such as `f(3)` would be right for every function.
         said = ast.literal_eval(value)
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
-        return Verdict(0.0, "ok", extracted, "the output is not a literal")
+        return Verdict(0.0, "ok", text[:300], "the output is not a literal")
     if given is not None:  # the output is asked for
         if not same_arguments(call, given):
             return Verdict(0.0, "ok", extracted, f"asserts another input than {given[:100]}")
         # GURU's files do not tell the output, so the function is run for it.
-        right = literal(output) if output is not None else result(code, given)
+        right = wanted if output is not None else result(code, given)
         return Verdict(float(equal(said, right)), "ok", extracted)
-    assert output is not None
     # The input is asked for: any input that gives this very output is right.
-    if not equal(said, literal(output)):
+    if not equal(said, wanted):
         return Verdict(0.0, "ok", extracted, "asserts another output than the one given")
     if not harmless(call):
         return Verdict(0.0, "ok", extracted, "the input is more than values")
@@ -92,8 +104,8 @@ def strict(problem: Problem, text: str) -> Verdict:
         returned = result(
             code, ", ".join(ast.unparse(part) for part in [*call.args, *call.keywords])
         )
-    except ValueError as error:
-        return Verdict(0.0, "ok", extracted, str(error))
+    except DoesNotReturnError as error:
+        return Verdict(0.0, "out_of_time" if error.out_of_time else "ok", extracted, str(error))
     return Verdict(float(equal(returned, said)), "ok", extracted)
 
 
@@ -113,14 +125,17 @@ def asked(problem: Problem) -> tuple[str, str | None, str | None]:
     The ground truth may name ``input`` and ``output``; GURU's does not, and then the prompt's last
     assertion with ``??`` tells.
     """
-    truth = (
-        json.loads(problem.ground_truth)
-        if isinstance(problem.ground_truth, str)
-        else problem.ground_truth
-    )
-    code = truth["functional"]
+    truth = truth_of(problem)
+    code = truth.get("functional")
+    source = source_of(code) if isinstance(code, str) else None
+    if source is None or "f" not in source.defined():
+        raise ValueError(f"the ground truth has no function f in Python: {str(code)[:80]!r}")
+    code = source.text
     of_output = problem.data_source.startswith("simulation__cruxeval-o")
     if "output" in truth:
+        for name in ("input", "output"):
+            if not isinstance(truth.get(name), str):
+                raise ValueError(f"the ground truth's {name} is no text: {truth.get(name)!r}")
         return code, truth["input"] if of_output else None, truth["output"]
     lines = re.findall(r"^assert f\((.*)\) == (.*)$", problem.prompt[-1]["content"], re.MULTILINE)
     lines = [line for line in lines if line[1 if of_output else 0].strip() == "??"]
@@ -130,27 +145,41 @@ def asked(problem: Problem) -> tuple[str, str | None, str | None]:
 
 
 def assertion(text: str) -> tuple[ast.Call, ast.expr] | None:
-    """Call and value of the last ``assert f(...) == ...`` in the last fenced block, or in the
-    response if there is none."""
-    blocks = (
-        [content for _, content in fenced(text)]
-        # CRUXEval's own prompts ask for these tags.
-        or re.findall(r"\[ANSWER\](.*?)\[/ANSWER\]", text, re.DOTALL)
-        or [text]
-    )
-    for line in reversed(re.findall(r"assert f\(.*", blocks[-1])):
-        try:
-            statement = ast.parse(line.strip().strip("`")).body[0]
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue
-        test = statement.test if isinstance(statement, ast.Assert) else None
-        if (
-            isinstance(test, ast.Compare)
-            and len(test.ops) == 1
-            and isinstance(test.ops[0], ast.Eq)
-            and isinstance(test.left, ast.Call)
-        ):
-            return test.left, test.comparators[0]
+    """Call and value of the last ``assert f(...) == ...``: in the last fenced block that has one,
+    or in the response if there is no block."""
+    parts = [block.content for block in blocks(text)]
+    # CRUXEval's own prompts ask for these tags.
+    parts = parts or re.findall(r"\[ANSWER\](.*?)\[/ANSWER\]", text, re.DOTALL) or [text]
+    for part in reversed(parts):
+        if (found := last_comparison(part)) is not None:
+            return found
+    return None
+
+
+def last_comparison(part: str) -> tuple[ast.Call, ast.expr] | None:
+    """The last assertion of a text, which may be a program, or prose with the assertion on a line
+    of its own."""
+    source = source_of(part)
+    if source is not None:
+        for node in reversed(list(ast.walk(source.tree))):
+            if isinstance(node, ast.Assert) and (found := compared(node.test)) is not None:
+                return found
+    for line in reversed(re.findall(r"assert f\(.*", part)):
+        tree = parsed(line.strip().strip("`"))
+        statement = tree.body[0] if tree is not None and tree.body else None
+        if isinstance(statement, ast.Assert) and (found := compared(statement.test)) is not None:
+            return found
+    return None
+
+
+def compared(test: ast.expr) -> tuple[ast.Call, ast.expr] | None:
+    """Both sides of ``f(...) == ...``; None if it is anything else."""
+    if not (isinstance(test, ast.Compare) and len(test.ops) == 1):
+        return None
+    call = test.left
+    is_f = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "f"
+    if isinstance(test.ops[0], ast.Eq) and isinstance(call, ast.Call) and is_f:
+        return call, test.comparators[0]
     return None
 
 
@@ -194,20 +223,32 @@ def harmless(call: ast.Call) -> bool:
 
 
 def result(code: str, arguments: str) -> Any:
-    """What ``f`` returns, as plain data. ValueError if it returns nothing that is, or nothing at
-    all."""
+    """What ``f`` returns, as plain data. DoesNotReturnError if it returns nothing that is, or
+    nothing at all."""
     # `take` exists only where this is evaluated and gives back its arguments, by place and by name.
     execution = run_inside("call", SECONDS, [code, "f", f"take({arguments})"])
-    if execution.timed_out or not execution.stdout:
-        raise ValueError("the function does not return for this input")
-    return harness.Codec(lambda _: object()).decode(
-        json.loads(execution.stdout)
-    )  # what is not plain data equals nothing
+    late = execution.timed_out or execution.stdout == harness.OUT_OF_TIME.encode()
+    if late or not execution.stdout:
+        why = "the function does not return for this input"
+        raise DoesNotReturnError(f"{why} within {SECONDS:g} s" if late else why, late)
+    # What is not plain data equals nothing.
+    return harness.Codec(lambda _: object()).decode(json.loads(execution.stdout))
 
 
 def equal(one: Any, other: Any) -> bool:
-    """Python's equality of plain data, NaN included; never an exception."""
+    """Python's equality of plain data, where a NaN equals a NaN; never an exception."""
     try:
-        return bool(one == other) or repr(one) == repr(other)
-    except RecursionError:
+        return bool(one == other) or equal_with_nan(one, other)
+    except (RecursionError, ValueError, TypeError, ArithmeticError):
         return False
+
+
+def equal_with_nan(one: Any, other: Any) -> bool:
+    """Equality where it may fail for the NaNs in lists, tuples and values of mappings."""
+    if isinstance(one, float) and isinstance(other, float):
+        return one == other or (math.isnan(one) and math.isnan(other))
+    if isinstance(one, (list, tuple)) and type(one) is type(other):
+        return len(one) == len(other) and all(map(equal_with_nan, one, other))
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        return all(equal_with_nan(value, other[key]) for key, value in one.items())
+    return bool(one == other)

@@ -23,6 +23,7 @@ import resource
 import select
 import signal
 import sys
+import time
 import types
 from collections.abc import Callable
 from typing import Any
@@ -30,6 +31,10 @@ from typing import Any
 NOT_DUMPABLE = 4, 0
 WALL_FACTOR = 3
 WRONG, TIMED_OUT = b"\1", b"\2"
+OUT_OF_TIME = "out of time"
+NOTHING_TESTED = "nothing tested"
+PATIENCE = 100
+"""Hundredths of a second in which a process that does not answer any more has ended."""
 
 
 def take(size: int, descriptor: int = 0) -> bytes:
@@ -74,18 +79,77 @@ def part() -> None:
     ctypes.CDLL(None).prctl(*NOT_DUMPABLE)
 
 
+SEQUENCES: tuple[tuple[str, type[Any]], ...] = (
+    ("l", list),
+    ("t", tuple),
+    ("s", set),
+    ("z", frozenset),
+    ("q", collections.deque),
+    # These views are equal to sets, and to one another by their content.
+    ("k", type({}.keys())),
+    ("e", type({}.items())),
+)
+STANDARD = (
+    # A datetime is a date too.
+    ("datetime", "datetime"),
+    ("datetime", "date"),
+    ("datetime", "time"),
+    ("datetime", "timedelta"),
+    ("datetime", "timezone"),
+    ("fractions", "Fraction"),
+    ("decimal", "Decimal"),
+    ("collections", "OrderedDict"),
+    ("collections", "Counter"),
+)
+"""Classes of the standard library that are made anew from plain values on the other side: module
+and name. No other class gets across."""
+NUMBERS = "biufc"
+"""numpy's kinds of numbers: truth values, integers with and without sign, floats, complex."""
+
+
+def apart(kind: tuple[str, str], value: Any) -> list[Any]:
+    """The arguments that make an equal value of a class in STANDARD."""
+    name = kind[1]
+    if name in ("datetime", "time"):
+        timezone = sys.modules["datetime"].timezone
+        offset = value.utcoffset()
+        zone = None if offset is None else timezone(offset)
+        clock = [value.hour, value.minute, value.second, value.microsecond, zone]
+        return clock if name == "time" else [value.year, value.month, value.day, *clock]
+    if name == "date":
+        return [value.year, value.month, value.day]
+    if name == "timedelta":
+        return [value.days, value.seconds, value.microseconds]
+    if name == "timezone":
+        return [value.utcoffset(None)]
+    if name == "Fraction":
+        return [value.numerator, value.denominator]
+    return [str(value)] if name == "Decimal" else [dict(value)]
+
+
 class Codec:
-    """Values to JSON and back. What is not plain data becomes a number in ``objects``, and a
-    stand-in on the other side."""
+    """Values to JSON and back. What is not plain data, nor of a class in STANDARD or numpy's,
+    becomes a number in ``objects``, and a stand-in on the other side."""
 
     def __init__(self, stand_in: Callable[[int], Any]) -> None:
         self.objects: list[Any] = []
         self.stand_in = stand_in
 
     def encode(self, value: Any) -> list[Any]:
-        """Tag and content. Subclasses of plain types lose what makes them special; equality of
-        mappings does not ask for their class."""
-        if value is None or isinstance(value, (bool, bytes, complex)):
+        """Tag and content. Subclasses lose what makes them special: their values are what is
+        compared, never their methods."""
+        encoded = self.scalar(value) or self.container(value) or self.of_library(value)
+        if encoded is not None:
+            return encoded
+        number = getattr(value, "_number_of_remote", None) if type(value) is Remote else None
+        if number is not None:
+            return ["yours", number]
+        self.objects.append(value)
+        return ["mine", len(self.objects) - 1]
+
+    def scalar(self, value: Any) -> list[Any] | None:
+        """A value without parts; None if it is none."""
+        if value is None or isinstance(value, (bool, bytes)):
             return ["p", ascii(value)]
         if isinstance(value, int):
             return ["i", hex(value)]
@@ -93,43 +157,104 @@ class Codec:
             return ["p", ascii(str(value))]
         if isinstance(value, float):
             return ["f", repr(float(value))]
-        for tag, kind in (
-            ("l", list),
-            ("t", tuple),
-            ("s", set),
-            ("z", frozenset),
-            ("q", collections.deque),
-        ):
+        if isinstance(value, complex):
+            return ["c", [repr(float(value.real)), repr(float(value.imag))]]
+        if isinstance(value, bytearray):
+            return ["y", ascii(bytes(value))]
+        # A class, such as int, or ...: the other side has its own.
+        if isinstance(value, type) or value is Ellipsis or value is NotImplemented:
+            name = getattr(value, "__name__", repr(value))
+            return ["b", name] if getattr(builtins, str(name), None) is value else None
+        return None
+
+    def container(self, value: Any) -> list[Any] | None:
+        """A collection with its items; None if it is none."""
+        for tag, kind in SEQUENCES:
             if isinstance(value, kind):
                 return [tag, [self.encode(item) for item in value]]
-        if isinstance(value, dict):
-            return ["d", [[self.encode(key), self.encode(item)] for key, item in value.items()]]
         if isinstance(value, range):
             return ["r", [value.start, value.stop, value.step]]
-        number = getattr(value, "_number_of_remote", None) if type(value) is Remote else None
-        if number is not None:
-            return ["yours", number]
-        self.objects.append(value)
-        return ["mine", len(self.objects) - 1]
+        # These two are equal by rules of their own, and in STANDARD.
+        if isinstance(value, dict) and not isinstance(
+            value, (collections.OrderedDict, collections.Counter)
+        ):
+            return ["d", [[self.encode(key), self.encode(item)] for key, item in value.items()]]
+        return None
+
+    def of_library(self, value: Any) -> list[Any] | None:
+        """A value of a known class of the standard library, or a number or array of numpy's; None
+        if it is neither."""
+        for place, (module, name) in enumerate(STANDARD):
+            # Of a module that this process has not loaded it has no value either.
+            kind = getattr(sys.modules.get(module), name, None)
+            if isinstance(kind, type) and isinstance(value, kind):
+                parts = apart((module, name), value)
+                return ["o", [place, [self.encode(part) for part in parts]]]
+        numpy = sys.modules.get("numpy")
+        if numpy is None or not isinstance(value, (numpy.generic, numpy.ndarray)):
+            return None
+        if value.dtype.kind not in NUMBERS or value.dtype.itemsize > 16:
+            return None
+        flat = [self.encode(item) for item in value.ravel().tolist()]
+        shape = list(value.shape) if isinstance(value, numpy.ndarray) else None
+        return ["n", [value.dtype.str, shape, flat]]
 
     def decode(self, tagged: list[Any]) -> Any:
         """The value. ValueError, KeyError or TypeError if it is none."""
         tag, content = tagged
-        if tag == "p":
-            return ast.literal_eval(content)
-        if tag in ("i", "f"):
-            return int(content, 16) if tag == "i" else float(content)
+        if tag in PARTLESS:
+            return PARTLESS[tag](content)
         if tag == "d":
             return {self.decode(key): self.decode(item) for key, item in content}
-        if tag == "r":
-            return range(*content)
         if tag == "yours":
             return self.objects[content]
         if tag == "mine":
             return self.stand_in(content)
-        return {"l": list, "t": tuple, "s": set, "z": frozenset, "q": collections.deque}[tag](
-            map(self.decode, content)
-        )
+        if tag == "o":
+            module, name = STANDARD[content[0]]
+            kind = getattr(importlib.import_module(module), name)
+            return kind(*map(self.decode, content[1]))
+        if tag == "n":
+            return of_numpy(content[0], content[1], [self.decode(item) for item in content[2]])
+        items = list(map(self.decode, content))
+        if tag in ("k", "e"):
+            return dict.fromkeys(items).keys() if tag == "k" else dict(items).items()
+        return COLLECTIONS[tag](items)
+
+
+def named_builtin(name: str) -> Any:
+    """A class among the builtins, or one of its two singletons."""
+    value = getattr(builtins, name)
+    if isinstance(value, type) or value is Ellipsis or value is NotImplemented:
+        return value
+    raise ValueError(name)
+
+
+COLLECTIONS: dict[str, Callable[[Any], Any]] = {
+    "l": list,
+    "t": tuple,
+    "s": set,
+    "z": frozenset,
+    "q": collections.deque,
+}
+PARTLESS: dict[str, Callable[[Any], Any]] = {
+    "p": ast.literal_eval,
+    "i": lambda content: int(content, 16),
+    "f": float,
+    "c": lambda content: complex(*map(float, content)),
+    "y": lambda content: bytearray(ast.literal_eval(content)),
+    "b": named_builtin,
+    "r": lambda content: range(*content),
+}
+
+
+def of_numpy(dtype: str, shape: list[int] | None, flat: list[Any]) -> Any:
+    """A number or an array of numpy's."""
+    numpy: Any = importlib.import_module("numpy")
+    kind = numpy.dtype(dtype)
+    if kind.kind not in NUMBERS:
+        raise ValueError(dtype)
+    return kind.type(flat[0]) if shape is None else numpy.array(flat, kind).reshape(shape)
 
 
 class Remote:
@@ -177,9 +302,13 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 def serve(code: str, hear: int, say: int) -> None:
     """The candidate's process: run the response, then do what the judge asks for, until the pipe
     closes."""
-    space: dict[str, Any] = {"__name__": "__main__"}
+    name, imports = take_block(hear), take_block(hear)
+    # A module of its own: what asks for the module of a class, such as dataclasses, finds it.
+    module = types.ModuleType(name)
+    sys.modules[name] = module
+    space: dict[str, Any] = module.__dict__
     codec = Codec(lambda number: callback(codec, number, hear, say))
-    exec(compile(take_block(hear), "imports", "exec"), space)  # noqa: S102  # this is the sandbox
+    exec(compile(imports, "imports", "exec"), space)  # noqa: S102  # this is the sandbox
     exec(compile(code, "candidate", "exec"), space)  # noqa: S102
     put(say, block(json.dumps(sorted(name for name in space if isinstance(name, str)))))
     while True:
@@ -227,10 +356,13 @@ class Judge:
     def __init__(self, hear: int, say: int) -> None:
         self.hear, self.say = hear, say
         self.codec = Codec(lambda number: Remote(self.ask, number))
+        self.used = False
+        """Whether the tests have used anything of the candidate's."""
 
     def ask(self, operation: str, number: int, *arguments: Any) -> Any:
         """Have something done to an object of the candidate's; changed lists, dictionaries and sets
         are changed here too."""
+        self.used = True
         request = [operation, ["yours", number], *map(self.codec.encode, arguments)]
         reply = self.exchange(request)
         if reply[0] == "raised":
@@ -261,15 +393,17 @@ class Judge:
             )
 
     def value_of(self, name: str) -> Any:
-        """A global of the candidate's; a module of the standard library is the judge's own."""
+        """A global of the candidate's; a module of the standard library, or numpy, is the judge's
+        own."""
         reply = self.exchange(["global", name])
         if reply[0] == "module":
-            return (
-                importlib.import_module(reply[1])
-                if reply[1].partition(".")[0] in sys.stdlib_module_names
-                else None
-            )
-        return self.codec.decode(reply[1])
+            package = reply[1].partition(".")[0]
+            known = package in sys.stdlib_module_names or package == "numpy"
+            return importlib.import_module(reply[1]) if known else None
+        value = self.codec.decode(reply[1])
+        # A plain value is asked for once, by being there; a function has to be called.
+        self.used = self.used or not isinstance(value, Remote)
+        return value
 
 
 def update(argument: Any, changed: Any) -> None:
@@ -309,7 +443,8 @@ def judge_asserts() -> None:
     part()
     hear, say_candidate = os.pipe()
     hear_candidate, say = os.pipe()
-    if os.fork() == 0:
+    candidate = os.fork()
+    if candidate == 0:
         os.close(hear)
         os.close(say)
         silence()
@@ -320,19 +455,54 @@ def judge_asserts() -> None:
     secret, text = take_block(), take_block()
     judge = Judge(hear, say)
     try:
-        tests = ast.parse(text)
-        imports = [node for node in tests.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-        put(say, block("\n".join(map(ast.unparse, imports))))
-        there = set(json.loads(take_block(hear)))
-        space = {"__name__": "__main__"}
-        space.update({name: judge.value_of(name) for name in names_used(tests) if name in there})
-        exec(compile(tests, "tests", "exec"), space)  # noqa: S102  # the benchmark's own tests
+        run_tests(judge, text)
     # a failed assertion is an outcome, as is all else that tests may raise: the scorer is told
     except BaseException as error:
-        put(1, f"{type(error).__name__}: {error}"[:300].encode(errors="replace"))
+        said = f"{type(error).__name__}: {error}"[:300]
+        # The candidate does not answer any more.
+        if isinstance(error, (EOFError, BrokenPipeError)):
+            said = how_ended(candidate)
+        put(1, said.encode(errors="replace"))
     else:
-        put(1, secret.encode())
+        # Without tests it is the response itself that is run.
+        passed = judge.used or not text
+        put(1, secret.encode() if passed else NOTHING_TESTED.encode())
     os._exit(0)
+
+
+def run_tests(judge: Judge, text: str) -> None:
+    """Run the tests against the candidate's process."""
+    tests = ast.parse(text)
+    imports = [node for node in tests.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    # Under tests a program is imported: what it would do as a script is not done. Without tests it
+    # is a script.
+    put(judge.say, block("solution" if tests.body else "__main__"))
+    put(judge.say, block("\n".join(map(ast.unparse, imports))))
+    there = set(json.loads(take_block(judge.hear)))
+    space = {"__name__": "__main__"}
+    space.update({name: judge.value_of(name) for name in names_used(tests) if name in there})
+    exec(compile(tests, "tests", "exec"), space)  # noqa: S102  # the benchmark's own tests
+
+
+def killed_for_time(status: int, spent: resource.struct_rusage, seconds: float = 0) -> bool:
+    """Whether a process was killed for its CPU time; ``seconds`` if its limit is not our own."""
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL)
+    # Half: the kernel's limit counts ticks, which on a busy machine run ahead of what it reports.
+    allowed = seconds or resource.getrlimit(resource.RLIMIT_CPU)[0]
+    return killed and spent.ru_utime + spent.ru_stime >= 0.5 * allowed
+
+
+def how_ended(child: int) -> str:
+    """Why a process does not answer any more."""
+    # It has closed its pipe, and ends at once or soon.
+    for _ in range(PATIENCE):
+        ended, status, spent = os.wait4(child, os.WNOHANG)
+        if ended:
+            if killed_for_time(status, spent):
+                return OUT_OF_TIME
+            return f"ended, or was killed, before its tests (wait status {status})"
+        time.sleep(0.01)
+    return "stopped answering before its tests"
 
 
 def judge_exit() -> None:
@@ -386,21 +556,35 @@ def one_run(code: types.CodeType, seconds: int, text: str) -> tuple[bytes, bytes
     in_time = bool(select.select([handle], [], [], WALL_FACTOR * seconds)[0])
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
+    _, status, spent = os.wait4(child, 0)
     size = os.lseek(sink, 0, os.SEEK_END)
     os.lseek(sink, 0, os.SEEK_SET)
     output = take(size, sink)
     for descriptor in (source, sink, handle):
         os.close(descriptor)
-    killed_for_time = not in_time or status in (signal.SIGXCPU, signal.SIGKILL)
-    return (b"\0" if status == 0 else TIMED_OUT if killed_for_time else WRONG), output
+    if status == 0:
+        return b"\0", output
+    late = not in_time or killed_for_time(status, spent, seconds)
+    return TIMED_OUT if late else WRONG, output
 
 
 def call() -> None:
     """Standard input: a function's module, the function's name, arguments as an expression. Prints
-    the encoded result."""
-    code, name, expression = take_block(), take_block(), take_block()
+    the encoded result; that the time is over; or nothing."""
     out = os.dup(1)
+    child = os.fork()
+    if child == 0:
+        call_inside(out)
+        os._exit(0)
+    _, status, spent = os.wait4(child, 0)
+    if killed_for_time(status, spent):
+        put(out, OUT_OF_TIME.encode())
+    os._exit(0)
+
+
+def call_inside(out: int) -> None:
+    """The part of ``call`` that runs the function."""
+    code, name, expression = take_block(), take_block(), take_block()
     silence()
     space: dict[str, Any] = {"__name__": "__main__"}
     exec(compile(code, "function", "exec"), space)  # noqa: S102  # the benchmark's own function

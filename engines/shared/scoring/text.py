@@ -8,10 +8,11 @@ import re
 import warnings
 from typing import Any, NamedTuple
 
+from engines.shared.scoring.fences import blocks
+
 LONGEST_LITERAL = 200_000
 """Characters; a longer text is no answer to any problem of the suites."""
 
-FENCE = re.compile(r"```([\w+-]*)[ \t]*\r?\n?(.*?)```", re.DOTALL)
 WRAPPER = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|up|normal)?|emph|math(?:rm|bf|it|sf|tt|normal)|boldsymbol|bm"
     r"|[mhf]box|boxed|operatorname|underline|textcolor\s*\{\w*\}|color\s*\{\w*\})\s*\{([^{}]*)\}"
@@ -128,8 +129,11 @@ def last_tag(text: str, tag: str = "answer", one_line: bool = False) -> str | No
 
 
 def fenced(text: str) -> list[tuple[str, str]]:
-    """Language and content of every fenced block."""
-    return [(language, content.strip()) for language, content in FENCE.findall(text)]
+    """Language and content of every fenced block; of one that is never closed if it is the only
+    one, as a second may have been cut off."""
+    found = blocks(text)
+    closed = [block for block in found if block.closed]
+    return [(block.language, block.content.strip()) for block in closed or found]
 
 
 def literal(text: str) -> Any:

@@ -406,6 +406,21 @@ def test_length_and_truncation_stand_beside_the_score_as_means_over_domains(tmp_
     assert "| pcgrad | 75.0 | 10 | 6.0 | 50.0 % | 0.0 % | [1-4] |" in text
 
 
+def test_programs_that_ran_out_of_time_are_counted_beside_the_score(tmp_path):
+    inputs = [
+        evaluated(tmp_path, arm, {"code": [1] * 6 + [0] * 4}) for arm in ("baseline", "pcgrad")
+    ]
+    path = Path(inputs[1]["folder"]) / "scores" / "epoch-000002.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines[-3:]:
+        line["status"] = "out_of_time"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    text = (report(tmp_path, inputs) / "report.md").read_text()
+    assert "| no answer | programs out of time | source |" in text
+    assert "| baseline | 60.0 | 10 | 3.0 | 0.0 % | 0.0 % | 0 | [1-4] |" in text
+    assert "| pcgrad | 60.0 | 10 | 3.0 | 0.0 % | 0.0 % | 3 | [1-4] |" in text
+
+
 def with_texts(source: dict, texts: list[str], prompts: list[str] | None = None) -> dict:
     """Adds what the model wrote, and what was asked, to an evaluation of the task math."""
     out = Path(source["folder"])

@@ -62,6 +62,14 @@ def test_errors_are_left_out_of_the_mean_and_a_task_of_errors_has_a_reason():
     assert none.error == "no sample could be scored: error: why"
 
 
+def test_a_program_out_of_time_counts_as_wrong_and_a_scorer_out_of_time_does_not_count():
+    base = {"checkpoint": "c", "epoch": 1, "step": 1}
+    lines = [line("a", 1.0), line("b", 0.0, "out_of_time"), line("c", None, "timeout")]
+    found = {row.metric: row for row in rows(lines, {"math": "math"}, base) if "task" in row.axes}
+    assert (found["accuracy"].value, found["accuracy"].n) == (0.5, 2)
+    assert found["out_of_time_rate"].value == pytest.approx(1 / 3)
+
+
 def test_thinking_that_was_never_closed_is_no_answer():
     assert answer_text("<think> 5") is None
     assert answer_text("<think> 4 </think> 5") == " 5"
