@@ -75,7 +75,9 @@ def solved(form: Chain) -> Any:
     import sympy
 
     if form.signs == ("\\in",):
-        return region(form.sides[1])
+        element = form.sides[0]
+        name = value(element.text) if isinstance(element, Quantity) else None
+        return region(form.sides[1]) if name is not None and name.is_Symbol else None
     if not all(sign in FLIPPED for sign in form.signs):
         return None
     parts = []

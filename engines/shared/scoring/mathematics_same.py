@@ -33,7 +33,7 @@ def same(gold: str, answer: str) -> bool:
     if choice:
         chosen = CHOSEN.fullmatch(answer)
         # "(C) 12" chooses C; "(C) or (D)" chooses nothing.
-        if chosen and not re.search(r"\([A-J]\)|\bor\b|\band\b", chosen[3]):
+        if chosen and not re.search(r"^\s*[,;+]|\([A-J]\)|\bor\b|\band\b", chosen[3]):
             return (chosen[1] or chosen[2]) == choice[1]
         answer = re.sub(r"\\text\s*\{\s*([A-J])\s*\}", r"\1", answer)
         return answer == choice[1]

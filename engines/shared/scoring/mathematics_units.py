@@ -162,7 +162,7 @@ def powers_of(tokens: list[str]) -> dict[str, int] | None:
             sign = -1
         elif part.casefold() in SQUARES and not (last and part.casefold().endswith("ed")):
             next_power = SQUARES[part.casefold()]
-        elif last and (part[0] == "^" or part.casefold() in SQUARES):
+        elif last and ((part[1:] and part[0] == "^") or part.casefold() in SQUARES):
             power = SQUARES.get(part.casefold()) or int(part[1:].replace(" ", ""))
             powers[last] *= power
         elif part[0].isalpha() or part in CURRENCIES:

@@ -296,11 +296,18 @@ def values_at_points(left: Any, right: Any) -> list[tuple[Any, Any]]:
     found = []
     for point in points(len(symbols)):
         where = dict(zip(symbols, point, strict=True))
-        pair = [side.subs(where).evalf(DIGITS) for side in (left, right)]
+        pair = [at(side, where) for side in (left, right)]
         defined = all(side.is_number and side.is_finite for side in pair)
         if defined and (may_be_complex or all(side.is_real for side in pair)):
             found.append((pair[0], pair[1]))
     return found
+
+
+def at(tree: Any, where: dict[Any, Any]) -> Any:
+    """The value of an expression at a point."""
+    # Put in exactly, 90^x would be worked out as a root first, which takes seconds.
+    found = tree.evalf(DIGITS, subs=where)
+    return found if found.is_number else tree.subs(where).evalf(DIGITS)
 
 
 def points(dimension: int) -> list[list[Any]]:

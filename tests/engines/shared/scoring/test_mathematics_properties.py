@@ -202,7 +202,9 @@ def same_answer(gold: str, other: str) -> bool:
 
 @needs_data
 @pytest.mark.parametrize("name", ["math500.jsonl", "aime24.jsonl", "amc23.jsonl"])
-@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "every", [7, pytest.param(1, marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
+)
 def test_published_golds_are_right_in_ten_spellings_and_no_other_gold_is(
     name: str, every: int
 ) -> None:
