@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.golds import text_of
 from engines.shared.scoring.text import last_boxed, without_latex
 from engines.shared.scoring.verdict import Verdict
 
@@ -28,7 +29,15 @@ def strict(problem: Problem, text: str) -> Verdict:
         letter = marked[-1] if marked else None
     if letter is None:
         return Verdict(0.0, "no_answer", boxed, "no single letter in a box or after 'Answer:'")
-    return Verdict(float(letter == str(problem.ground_truth).strip().upper()), "ok", letter)
+    return Verdict(float(letter == gold_of(problem)), "ok", letter)
+
+
+def gold_of(problem: Problem) -> str:
+    """The right letter. ValueError if the right answer is none of the choices."""
+    letter = text_of(problem.ground_truth).upper()
+    if len(letter) != 1 or letter not in OPTIONS:
+        raise ValueError(f"the right answer {problem.ground_truth!r} is no letter from A to J")
+    return letter
 
 
 def guru(problem: Problem, text: str) -> Verdict:

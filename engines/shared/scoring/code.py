@@ -18,6 +18,7 @@ from typing import Any
 from engines.shared.data.problems import Problem
 from engines.shared.sandbox.execution import OUTPUT_BYTES, Execution, run_program
 from engines.shared.scoring import harness
+from engines.shared.scoring.golds import something
 from engines.shared.scoring.text import fenced
 from engines.shared.scoring.verdict import Verdict
 
@@ -66,6 +67,20 @@ def tests_of(problem: Problem) -> dict[str, Any]:
             f"{', '.join(sorted(truth))}"
         )
     return {"inputs": list(truth["inputs"]), "outputs": list(truth["outputs"])}
+
+
+def gold_of(problem: Problem) -> dict[str, Any]:
+    """The tests. ValueError if there are none, or inputs and outputs do not belong together."""
+    something(problem.ground_truth)
+    tests = tests_of(problem)
+    if "tests" in tests:
+        something(tests["tests"])
+        return tests
+    if not tests["inputs"] or len(tests["inputs"]) != len(tests["outputs"]):
+        raise ValueError(
+            f"{len(tests['inputs'])} inputs and {len(tests['outputs'])} outputs: nothing to test"
+        )
+    return tests
 
 
 def run_inside(

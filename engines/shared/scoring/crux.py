@@ -15,6 +15,7 @@ from typing import Any
 from engines.shared.data.problems import Problem
 from engines.shared.scoring import harness
 from engines.shared.scoring.code import by_secret, run_inside
+from engines.shared.scoring.golds import something
 from engines.shared.scoring.text import fenced, literal
 from engines.shared.scoring.verdict import Verdict
 
@@ -127,6 +128,17 @@ def asked(problem: Problem) -> tuple[str, str | None, str | None]:
     if not lines:
         raise ValueError("the prompt has no assertion with ??")
     return (code, lines[-1][0], None) if of_output else (code, None, lines[-1][1].strip())
+
+
+def gold_of(problem: Problem) -> tuple[str, str | None, str | None]:
+    """What ``asked`` finds. ValueError if a part of it is missing."""
+    something(problem.ground_truth)
+    code, given, output = asked(problem)
+    something(code)
+    # A function without arguments has the input "".
+    if given is None:
+        something(output)
+    return code, given, output
 
 
 def assertion(text: str) -> tuple[ast.Call, ast.expr] | None:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.golds import something
 from engines.shared.scoring.text import last_tag, literal
 from engines.shared.scoring.verdict import Verdict
 
@@ -24,7 +25,18 @@ def strict(problem: Problem, text: str) -> Verdict:
         grid = literal(grids[-1])
     except ValueError as error:  # a number such as 007
         return Verdict(0.0, "no_answer", grids[-1], str(error))
-    return Verdict(float(grid == rows_of(problem.ground_truth)), "ok", grids[-1])
+    return Verdict(float(grid == gold_of(problem)), "ok", grids[-1])
+
+
+def gold_of(problem: Problem) -> list[list[int]]:
+    """The right grid. ValueError if it has no rows, or rows without cells, or is none."""
+    try:
+        rows = rows_of(something(problem.ground_truth))
+    except TypeError as error:
+        raise ValueError(f"the right answer {problem.ground_truth!r} is no grid") from error
+    if not rows or not all(rows):
+        raise ValueError(f"the right answer {problem.ground_truth!r} has no cells")
+    return rows
 
 
 def guru(problem: Problem, text: str) -> Verdict:
@@ -33,7 +45,7 @@ def guru(problem: Problem, text: str) -> Verdict:
     tagged = last_tag(text)
     grid = integers(first_grid(tagged)) if tagged is not None else None
     return Verdict(
-        float((grid or [[0]]) == rows_of(problem.ground_truth)),
+        float((grid or [[0]]) == gold_of(problem)),
         "ok" if grid else "no_answer",
         str(grid) if grid else None,
     )

@@ -9,6 +9,7 @@ import re
 from typing import Any
 
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.golds import something
 from engines.shared.scoring.text import fenced, last_boxed, literal
 from engines.shared.scoring.verdict import Verdict
 
@@ -22,7 +23,7 @@ def strict(problem: Problem, text: str) -> Verdict:
     Numbers are equal within a relative 1e-6; a truth value, a number and a text are three different
     things.
     """
-    key, truth = keyed(str(problem.ground_truth))
+    key, truth = gold_of(problem)
     for candidate in candidates(text):
         try:
             _, value = keyed(candidate, key)
@@ -30,6 +31,11 @@ def strict(problem: Problem, text: str) -> Verdict:
             continue
         return Verdict(float(same(value, truth)), "ok", candidate)
     return Verdict(0.0, "no_answer", detail="no JSON in the response")
+
+
+def gold_of(problem: Problem) -> tuple[str | None, Any]:
+    """Key and value that are right. ValueError if there is none, or it is no JSON."""
+    return keyed(str(something(problem.ground_truth)))
 
 
 def candidates(text: str) -> list[str]:

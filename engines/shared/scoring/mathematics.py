@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.golds import text_of
 from engines.shared.scoring.text import last_boxed
 from engines.shared.scoring.verdict import Verdict
 
@@ -41,9 +42,10 @@ def strict(problem: Problem, text: str) -> Verdict:
 
 
 def gold_of(problem: Problem) -> str:
-    """The right answer as text; files in circulation hold whole numbers as 27.0."""
+    """The right answer as text; files in circulation hold whole numbers as 27.0. ValueError if
+    there is none."""
     gold = problem.ground_truth
-    return str(int(gold)) if isinstance(gold, float) and gold.is_integer() else str(gold).strip()
+    return str(int(gold)) if isinstance(gold, float) and gold.is_integer() else text_of(gold)
 
 
 def plain(answer: str) -> str:

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.golds import something, text_of
 from engines.shared.scoring.text import last_tag, literal
 from engines.shared.scoring.verdict import Verdict
 
@@ -17,9 +18,16 @@ def strict(problem: Problem, text: str) -> Verdict:
     names = names_of(tagged) if tagged is not None else None
     if names is None:
         return Verdict(0.0, "no_answer", tagged, "no list between <answer> tags")
-    return Verdict(
-        float(names == [str(name).strip().casefold() for name in truth_of(problem)]), "ok", tagged
-    )
+    return Verdict(float(names == [name.casefold() for name in gold_of(problem)]), "ok", tagged)
+
+
+def gold_of(problem: Problem) -> list[str]:
+    """The names in the right order. ValueError if there are none, or it is no list."""
+    something(problem.ground_truth)
+    names = truth_of(problem)
+    if not isinstance(names, list | tuple) or not names:
+        raise ValueError(f"the right answer {problem.ground_truth!r} is no list of names")
+    return [text_of(name) for name in names]
 
 
 def guru(problem: Problem, text: str) -> Verdict:

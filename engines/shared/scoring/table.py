@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.golds import text_of
 from engines.shared.scoring.mathematics import normal, numbers_close
 from engines.shared.scoring.text import last_boxed, without_latex
 from engines.shared.scoring.verdict import Verdict
@@ -38,9 +39,17 @@ def strict(problem: Problem, text: str) -> Verdict:
     boxed = last_boxed(text)
     if not boxed:
         return Verdict(0.0, "no_answer", detail="no \\boxed{} in the response")
-    golds = [gold.strip() for gold in str(problem.ground_truth).split("|")]
+    golds = gold_of(problem)
     answers = boxed.split("|") if len(golds) > 1 else [boxed]
     return Verdict(float(matched(answers, golds, equal)), "ok", boxed)
+
+
+def gold_of(problem: Problem) -> list[str]:
+    """The right answers. ValueError if there are none, or one is blank."""
+    golds = [gold.strip() for gold in text_of(problem.ground_truth).split("|")]
+    if not all(golds):
+        raise ValueError(f"one of the right answers {problem.ground_truth!r} is blank")
+    return golds
 
 
 def matched(answers: list[str], golds: list[str], same: Callable[[str, str], bool]) -> bool:

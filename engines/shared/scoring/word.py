@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.golds import text_of
 from engines.shared.scoring.text import last_tag
 from engines.shared.scoring.verdict import Verdict
 
@@ -16,7 +17,12 @@ def strict(problem: Problem, text: str) -> Verdict:
     word = tagged.strip(" \n\t'\"`*.").casefold() if tagged is not None else ""
     if not word:
         return Verdict(0.0, "no_answer", detail="no word between <answer> tags")
-    return Verdict(float(word == str(problem.ground_truth).strip().casefold()), "ok", tagged)
+    return Verdict(float(word == gold_of(problem).casefold()), "ok", tagged)
+
+
+def gold_of(problem: Problem) -> str:
+    """The right word. ValueError if there is none."""
+    return text_of(problem.ground_truth)
 
 
 def guru(problem: Problem, text: str) -> Verdict:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.golds import something
 from engines.shared.scoring.text import last_tag, literal
 from engines.shared.scoring.verdict import Verdict
 
@@ -22,7 +23,7 @@ def strict(problem: Problem, text: str) -> Verdict:
         header, rows = table(literal(tagged))
     except ValueError as error:
         return Verdict(0.0, "no_answer", tagged, str(error))
-    right_header, right_rows = table(truth_of(problem))
+    right_header, right_rows = gold_of(problem)
     if sorted(header) == sorted(right_header) and len(set(header)) == len(header):
         # Columns in the right order; cells beyond the header stay and count as too many.
         order = [header.index(name) for name in right_header]
@@ -34,6 +35,15 @@ def strict(problem: Problem, text: str) -> Verdict:
         for cell, wanted in zip(row, wanted_row, strict=False)
     )
     return Verdict(right / cells, "ok", tagged, f"{right} of {cells} cells")
+
+
+def gold_of(problem: Problem) -> Table:
+    """Header and rows of the right table. ValueError if it has no cells, or is none."""
+    something(problem.ground_truth)
+    header, rows = table(truth_of(problem))
+    if not header or not rows or not all(len(row) == len(header) for row in rows):
+        raise ValueError("the right table has no header, no rows, or rows that do not fit it")
+    return header, rows
 
 
 def guru(problem: Problem, text: str) -> Verdict:
