@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from engines.contract.config import ConfigError
 from engines.shared.data.benchmarks import KNOWN_FILES
-from engines.shared.data.problem_files import read_problems
+from engines.shared.data.problem_files import any_gold, read_problems
 from engines.shared.data.problems import Problem, content_key
 
 Tasks = Mapping[str, Sequence[Problem]]
@@ -65,7 +65,7 @@ def test_files(source: Files) -> list[Path]:
 
 def keys_of(paths: Iterable[Path]) -> set[str]:
     """What is asked in these files, without regard to case and white space."""
-    return {content_key(problem) for path in paths for problem in read_problems(path)}
+    return {content_key(problem) for path in paths for problem in read_problems(path, any_gold)}
 
 
 def shared_with(tasks: Tasks, tested: set[str]) -> dict[str, list[Problem]]:
@@ -82,7 +82,7 @@ def overlap(training: Files, evaluation: Files) -> dict[str, Any]:
     tested = keys_of(test_files(evaluation))
     tasks: dict[str, list[Problem]] = {}
     for task, paths in data_files(training, "train").items():
-        tasks[task] = [problem for path in paths for problem in read_problems(path)]
+        tasks[task] = [problem for path in paths for problem in read_problems(path, any_gold)]
     if not tasks:
         raise ConfigError(f"data: {training} has no <task>.train.parquet")
     shared = shared_with(tasks, tested)

@@ -21,7 +21,7 @@ def something(truth: Any) -> Any:
     is_empty = isinstance(truth, STRUCTURES) and not truth
     is_no_number = isinstance(truth, float) and not math.isfinite(truth)
     if truth is None or is_blank or is_empty or is_no_number:
-        raise ValueError(f"the right answer is {truth!r}: no answer can be right")
+        raise ValueError(f"the right answer is {truth!r}, which no answer can equal")
     return truth
 
 

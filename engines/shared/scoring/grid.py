@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -53,9 +54,17 @@ def guru(problem: Problem, text: str) -> Verdict:
 
 def rows_of(truth: Any) -> list[list[int]]:
     """The right grid, which may have been written as text."""
-    return [
-        [int(cell) for cell in row] for row in (literal(truth) if isinstance(truth, str) else truth)
-    ]
+    if isinstance(truth, str):
+        truth = read(truth)
+    return [[int(cell) for cell in row] for row in truth]
+
+
+def read(text: str) -> Any:
+    """The value of a text: JSON, which is fifty times as fast to read, else a Python literal."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return literal(text)
 
 
 def first_grid(text: str) -> Any:

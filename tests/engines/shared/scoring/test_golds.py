@@ -19,7 +19,7 @@ from engines.shared.scoring.registry import (
 )
 
 NAN = float("nan")
-NOTHING = [None, "", " \n", NAN, float("inf"), [], {}]
+NOTHING: list[Any] = [None, "", " \n", NAN, float("inf"), [], {}]
 """What is no right answer of any kind."""
 
 SOURCES = {
