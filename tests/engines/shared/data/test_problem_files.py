@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 
 from engines.contract.config import ConfigError
-from engines.shared.data.contamination import keys_of
+from engines.shared.data.contamination import read_asked
 from engines.shared.data.problem_files import read_problems, write_problems
 from engines.shared.data.problems import make_problem, user
 from tests.support.cli import orch
@@ -106,7 +106,7 @@ def test_a_text_column_says_nothing_in_its_own_ways(tmp_path: Path) -> None:
 
 def test_where_only_the_question_matters_the_right_answer_is_not_looked_at(tmp_path: Path) -> None:
     path = write(tmp_path / "x.parquet", [GOOD | gold(None)])
-    assert len(keys_of([path])) == 1
+    assert len(read_asked([path])) == 1
 
 
 def test_a_column_without_a_value_in_any_row(tmp_path: Path) -> None:
