@@ -22,7 +22,10 @@ from engines.shared.data.problems import Problem, make_problem, user
 def read_lines(path: Path) -> list[Any]:
     """The values of a JSON-lines file, gzipped or not, or of a JSON list. ConfigError if it is none
     of these."""
-    raw = path.read_bytes()
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     if path.suffix == ".gz":
         try:
             raw = gzip.decompress(raw)

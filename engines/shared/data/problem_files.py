@@ -140,17 +140,16 @@ def parquet_rows(path: Path) -> Iterator[ParquetRow]:
     try:
         # Files that we write have checksums of their pages; of others nothing is checked.
         file = pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
-        schema = file.schema_arrow
-    except (pyarrow.ArrowException, OSError) as error:
+        fields = [(field.name, converter(field)) for field in file.schema_arrow]
+    # ValueError: names, and pyarrow's own messages, that are no UTF-8.
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise ConfigError(
             f"{path}: no whole parquet file: {' '.join(str(error).split())}; fetch it again"
         ) from error
-    present = columns_of(path, schema.names)
-    converters = {}
-    for name in present:
-        convert = converter(schema.field(name))
-        if convert is not None:
-            converters[name] = convert
+    present = columns_of(path, [name for name, _ in fields])
+    converters = {
+        name: convert for name, convert in fields if name in present and convert is not None
+    }
     try:
         for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=present):
             for row in batch.to_pylist():

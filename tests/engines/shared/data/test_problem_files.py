@@ -13,6 +13,7 @@ import pyarrow.parquet
 import pytest
 
 from engines.contract.config import ConfigError
+from engines.evaluation.inputs import row_count
 from engines.shared.data.contamination import read_asked
 from engines.shared.data.problem_files import read_problems, write_problems
 from engines.shared.data.problems import make_problem, user
@@ -173,6 +174,23 @@ def test_a_damaged_byte_of_a_file_of_ours_is_never_another_problem(tmp_path: Pat
         except ConfigError as error:
             told = str(error)
         assert str(path) in told or found == problems, position
+
+
+def test_damage_anywhere_in_a_file_is_one_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "x.parquet", [GOOD | {"prompt": user(f"{n} + 1 =")} for n in range(9)])
+    whole = path.read_bytes()
+    told = 0
+    # The footer above all: names there, and what pyarrow says of them, may be no UTF-8 any more.
+    for position in range(0, len(whole), 3):
+        damaged = bytearray(whole)
+        damaged[position] ^= 0xFF
+        path.write_bytes(damaged)
+        row_count(path)
+        try:
+            read_problems(path)
+        except ConfigError as error:
+            told += str(path) in str(error) and "\n" not in str(error)
+    assert told > len(whole) / 6
 
 
 def test_text_that_is_no_utf8_and_times_beyond_python_are_told(tmp_path: Path) -> None:
