@@ -88,8 +88,9 @@ def check_gold(problem: Problem) -> None:
     if kind is None:
         something(problem.ground_truth)
         return
+    gold_of = module_of(kind).gold_of
     try:
-        module_of(kind).gold_of(problem)
+        gold_of(problem)
     except ValueError:
         raise
     # Ground truths come in every shape; what trips over one must not end the program.

@@ -49,7 +49,7 @@ GOOD: dict[str, list[Any]] = {
     "logic__zebra_puzzle": [{"header": ["a"], "rows": [["1"]]}],
     "logic__ordering_puzzle": [["a", "b"], "['a', 'b']"],
     "simulation__codeio": ['"output": 3', '{"input": {"a": null}}', '"output": ""'],
-    "codegen__mbpp": [{"tests": "assert f() == 1"}, {"inputs": [""], "outputs": [""]}],
+    "codegen__mbpp": [{"tests": "assert f() == 1"}, {"inputs": [""], "outputs": ["1"]}],
     "simulation__cruxeval-o": [{"functional": "def f(): return 1", "input": "", "output": "1"}],
     "ood__ifeval": [[{}], "[null]"],
     "ood__livebench": ["yes, no, yes"],
