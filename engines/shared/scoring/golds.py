@@ -1,8 +1,8 @@
 """What cannot be a right answer, whatever the kind: nothing, blank text, no number.
 
-In: a ground truth as a data file holds it. Out: the same, or ValueError in words for the user. The
-scorers' ``gold_of`` begin with it; what a kind asks for beyond it (one of the choices, rows, tests)
-is there.
+In: a ground truth as a data file holds it. Out: the same, or ValueError in words for the user.
+``registry.check_gold`` begins with it; what a kind asks for beyond it (one of the choices, rows,
+tests) is in the scorers' ``gold_of``.
 """
 
 from __future__ import annotations

@@ -84,9 +84,9 @@ def check_gold(problem: Problem) -> None:
     Of a data source that none of our scorers judges only the first is asked: that there is
     something. Imports neither torch nor math-verify, because ``orch`` reads data too.
     """
+    something(problem.ground_truth)
     kind = known_kind(problem.data_source)
     if kind is None:
-        something(problem.ground_truth)
         return
     gold_of = module_of(kind).gold_of
     try:
