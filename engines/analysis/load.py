@@ -287,6 +287,12 @@ def check_training_data(
         inputs.missing.append(
             f"{source.job}: problems of the evaluation in validation: {in_validation}"
         )
+    # Absent where there are none, and in results of versions that did not look for them.
+    if "near_training" in test_data:
+        inputs.missing.append(
+            f"{source.job}: training problems that nearly repeat one of the evaluation: "
+            f"{test_data['near_training']}"
+        )
 
 
 def shared_problems(counts: dict[str, int]) -> str:

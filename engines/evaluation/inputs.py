@@ -258,7 +258,7 @@ def row_count(path: Path) -> int | None:
 
     try:
         return int(pyarrow.parquet.read_metadata(path).num_rows)
-    except pyarrow.ArrowInvalid:
+    except (pyarrow.ArrowException, OSError, ValueError):
         return None  # reading it will say so
 
 

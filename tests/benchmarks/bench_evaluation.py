@@ -127,7 +127,7 @@ def ours(folder: Path) -> Callable[[str, int], int]:
         kind: [
             Item(
                 "math",
-                make_problem("math__x", user(str(ids)), ""),
+                make_problem("math__x", user(str(ids)), "0"),
                 ids,
                 "math",
                 changed(PLAIN, {**size, **settings}),

@@ -7,7 +7,13 @@ from typing import Any
 
 from engines.contract.config import ConfigError
 from engines.ppo.config import Config
-from engines.shared.data.contamination import Tasks, keys_of, shared_with, test_files
+from engines.shared.data.contamination import (
+    Tasks,
+    near_facts,
+    read_asked,
+    shared_with,
+    test_files,
+)
 from engines.shared.data.problems import Problem, content_key
 
 
@@ -26,7 +32,8 @@ def refuse_shared(train: Tasks, validation: Tasks) -> None:
 
 
 def check_test_data(config: Config, train: Tasks, validation: Tasks) -> dict[str, Any] | None:
-    """How many problems of each task are in ``test_data`` too; None if there is none to check.
+    """How many problems of each task are in ``test_data`` too, and which of the training nearly
+    repeat one of it (a warning, in the log too); None if there is none to check.
 
     ConfigError if there is one in training and ``allow_test_data`` does not say that this is
     meant. A problem of the validation is counted only: the published suites validate on what
@@ -34,7 +41,8 @@ def check_test_data(config: Config, train: Tasks, validation: Tasks) -> dict[str
     """
     if config.test_data is None:
         return None
-    tested = keys_of(test_files(config.test_data))
+    asked = read_asked(test_files(config.test_data))
+    tested = set(map(content_key, asked))
     shared = shared_with(train, tested)
     counts = {task: len(problems) for task, problems in shared.items()}
     first = next((problems[0] for problems in shared.values() if problems), None)
@@ -47,12 +55,16 @@ def check_test_data(config: Config, train: Tasks, validation: Tasks) -> dict[str
                 "them out of the training files, or set allow_test_data: true"
             )
         print(f"trained on although the evaluation uses them (allow_test_data): {told}", flush=True)
+    near = near_facts(train, asked)
+    for found in near.values():
+        print(f"warning: training nearly repeats problems of test_data: {found}", flush=True)
     return {
         "problems": len(tested),
         "in_training": counts,
         "in_validation": {
             task: len(problems) for task, problems in shared_with(validation, tested).items()
         },
+        **near,
     }
 
 

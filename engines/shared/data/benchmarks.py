@@ -1,7 +1,8 @@
 """Benchmarks as their authors publish them: one reader for each file.
 
 In: the rows of a JSON or JSON-lines file. Out: problems, with the question that this program makes
-of each row. ``problem_files.py`` finds the reader of a file by its name in ``KNOWN_FILES``.
+of each row, or ValueError, KeyError or the like for a row that lacks what it needs.
+``problem_files.py`` finds the reader of a file by its name in ``KNOWN_FILES``, and names the rows.
 """
 
 from __future__ import annotations
@@ -10,21 +11,60 @@ import ast
 import gzip
 import json
 import warnings
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from engines.contract.config import ConfigError
+from engines.shared.data.literals import named
 from engines.shared.data.problems import Problem, make_problem, user
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects of a JSON-lines file, gzipped or not, or of a JSON list."""
-    raw = path.read_bytes()
+def read_lines(path: Path) -> list[Any]:
+    """The values of a JSON-lines file, gzipped or not, or of a JSON list. ConfigError if it is none
+    of these."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     if path.suffix == ".gz":
-        raw = gzip.decompress(raw)
+        try:
+            raw = gzip.decompress(raw)
+        except (OSError, EOFError, zlib.error) as error:
+            raise ConfigError(f"{path}: no whole gzip file: {error}; fetch it again") from error
+    try:
+        # Some editors put a byte order mark at the beginning.
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8: {error}; fetch it again") from error
     if path.suffix == ".json":
-        return list(json.loads(raw))
-    return [json.loads(line) for line in raw.decode().splitlines() if line.strip()]
+        rows = parsed(text, str(path))
+        if not isinstance(rows, list):
+            raise ConfigError(f"{path}: is no JSON list of rows")
+        return rows
+    # Not splitlines(): JSON text may hold line separators of Unicode.
+    lines = enumerate(text.split("\n"), 1)
+    return [parsed(line, f"{path}: line {number}") for number, line in lines if line.strip()]
+
+
+def parsed(text: str, where: str) -> Any:
+    """The value of a JSON text. ConfigError with ``where`` if it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{where} is no JSON: {error}; the file may be cut off") from error
+
+
+def as_text(answer: Any) -> Any:
+    """An answer that is a number as text; a missing one (None, NaN) as it is, so that it is found
+    when right answers are checked."""
+    return str(answer) if answer is not None and answer == answer else answer
+
+
+def text_in(row: dict[str, Any], key: str) -> str:
+    """A text of a row. ValueError if it is missing, blank or no text."""
+    return named(row[key], key)
 
 
 # The sentence about \boxed{} is the one of GURU's own prompts for mathematics.
@@ -33,7 +73,7 @@ def math500(rows: list[dict[str, Any]]) -> Iterable[Problem]:
     for row in rows:
         yield make_problem(
             "math__math_500",
-            user(f"{row['problem']} Please output the final answer within \\boxed{{}}."),
+            user(f"{text_in(row, 'problem')} Please output the final answer within \\boxed{{}}."),
             row["answer"],
             ability="math",
         )
@@ -44,10 +84,11 @@ def human_eval(rows: list[dict[str, Any]]) -> Iterable[Problem]:
     for row in rows:
         asked = (
             "Complete this Python function. Answer with the whole function in one fenced "
-            f"code block.\n```python\n{row['prompt']}\n```"
+            f"code block.\n```python\n{text_in(row, 'prompt')}\n```"
         )
         # The published tests define check(candidate) and do not call it.
-        truth = {"prefix": row["prompt"], "tests": f"{row['test']}\ncheck({row['entry_point']})\n"}
+        tests = f"{text_in(row, 'test')}\ncheck({text_in(row, 'entry_point')})\n"
+        truth = {"prefix": row["prompt"], "tests": tests}
         yield make_problem(
             "codegen__humaneval",
             user(asked),
@@ -64,11 +105,13 @@ def mbpp(rows: list[dict[str, Any]]) -> Iterable[Problem]:
             continue
         tests = "\n".join(row["test_list"])
         asked = (
-            f"{row['text']}\nAnswer with one self-contained function in one fenced code "
+            f"{text_in(row, 'text')}\nAnswer with one self-contained function in one fenced code "
             "block. It must pass:\n"
             f"```python\n{tests}\n```"
         )
-        tests_with_setup = f"{row.get('test_setup_code', '')}\n{tests}\n"
+        if not tests.strip():
+            raise ValueError("test_list is empty")
+        tests_with_setup = f"{row.get('test_setup_code') or ''}\n{tests}\n"
         truth = {"prefix": "", "tests": tests_with_setup}
         about = {"task_id": row["task_id"]}
         if helpers := helper_classes(row, tests_with_setup):
@@ -105,10 +148,11 @@ def competition(name: str) -> Callable[[list[dict[str, Any]]], Iterable[Problem]
         for row in rows:
             answer = row["answer"]
             whole = isinstance(answer, float) and answer.is_integer()
+            question = text_in(row, "problem")
             yield make_problem(
                 f"math__{name}",
-                user(f"{row['problem']} Please output the final answer within \\boxed{{}}."),
-                str(int(answer) if whole else answer),
+                user(f"{question} Please output the final answer within \\boxed{{}}."),
+                as_text(int(answer) if whole else answer),
                 ability="math",
             )
 
@@ -140,6 +184,10 @@ def cruxeval(rows: list[dict[str, Any]]) -> Iterable[Problem]:
     an input (-i)."""
     for row in rows:
         truth = {"functional": row["code"], "input": row["input"], "output": row["output"]}
+        # The input of a function without arguments is "".
+        if not isinstance(row["input"], str):
+            raise ValueError(f"input is {row['input']!r}")
+        text_in(row, "output")
         for kind, asked in (
             ("o", f"assert f({row['input']}) == ??"),
             ("i", f"assert f(??) == {row['output']}"),
@@ -163,7 +211,7 @@ def ifeval(rows: list[dict[str, Any]]) -> Iterable[Problem]:
     for row in rows:
         yield make_problem(
             "ood__ifeval",
-            user(row["prompt"]),
+            user(text_in(row, "prompt")),
             row["kwargs"],
             ability="ood",
             extra_info={"instruction_id_list": row["instruction_id_list"], "prompt": row["prompt"]},
@@ -185,7 +233,7 @@ def convfinqa(rows: list[dict[str, Any]]) -> Iterable[Problem]:
         yield make_problem(
             "table__convfinqa",
             user(asked),
-            str(row["answer"]),
+            as_text(row["answer"]),
             ability="table",
             extra_info={"id": row["id"]},
         )

@@ -2,7 +2,8 @@
 
 In: what the configs of both say of their data. Out: the files they read, and the shared problems by
 task. ``ppo`` refuses to train on test problems with it, and the report names what it finds.
-Problems are compared by what they ask, without regard to case and white space.
+Problems are compared by what they ask, without regard to case and white space; those that share
+long runs of words and are not the same are told as a warning (``near_copies.py``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any, Literal
 
 from engines.contract.config import ConfigError
 from engines.shared.data.benchmarks import KNOWN_FILES
-from engines.shared.data.problem_files import read_problems
+from engines.shared.data.near_copies import near_copies, told
+from engines.shared.data.problem_files import any_gold, read_problems
 from engines.shared.data.problems import Problem, content_key
 
 Tasks = Mapping[str, Sequence[Problem]]
@@ -63,30 +65,39 @@ def test_files(source: Files) -> list[Path]:
     return paths
 
 
-def keys_of(paths: Iterable[Path]) -> set[str]:
-    """What is asked in these files, without regard to case and white space."""
-    return {content_key(problem) for path in paths for problem in read_problems(path)}
+def read_asked(paths: Iterable[Path]) -> list[Problem]:
+    """Problems of these files, for what they ask: their right answers are not looked at."""
+    return [problem for path in paths for problem in read_problems(path, any_gold)]
 
 
 def shared_with(tasks: Tasks, tested: set[str]) -> dict[str, list[Problem]]:
-    """Per task the problems that are in ``tested`` too."""
+    """Per task the problems that are in ``tested``, by their content keys, too."""
     return {
         task: [problem for problem in problems if content_key(problem) in tested]
         for task, problems in tasks.items()
     }
 
 
+def near_facts(tasks: Tasks, tested: Sequence[Problem]) -> dict[str, Any]:
+    """What results say of the training problems that nearly repeat one of the evaluation, under
+    ``near_training``: in words, with the nearest. Nothing where there is none."""
+    found = told(near_copies(tasks, tested))
+    return {"near_training": found} if found else {}
+
+
 def overlap(training: Files, evaluation: Files) -> dict[str, Any]:
-    """How many training problems of each task the evaluation uses too. ConfigError or OSError for
-    files that cannot be read."""
-    tested = keys_of(test_files(evaluation))
+    """How many training problems of each task the evaluation uses too, and which nearly repeat one.
+    ConfigError or OSError for files that cannot be read."""
+    tested = read_asked(test_files(evaluation))
     tasks: dict[str, list[Problem]] = {}
     for task, paths in data_files(training, "train").items():
-        tasks[task] = [problem for path in paths for problem in read_problems(path)]
+        tasks[task] = read_asked(paths)
     if not tasks:
         raise ConfigError(f"data: {training} has no <task>.train.parquet")
-    shared = shared_with(tasks, tested)
+    keys = set(map(content_key, tested))
+    shared = shared_with(tasks, keys)
     return {
-        "problems": len(tested),
+        "problems": len(keys),
         "in_training": {task: len(problems) for task, problems in shared.items()},
+        **near_facts(tasks, tested),
     }

@@ -1,7 +1,7 @@
 """Structures that a file holds as text: JSON, or a Python literal as ``str()`` leaves it.
 
 In: the value of one column of a data file. Out: the structure; ValueError or SyntaxError with what
-is wrong. Text is parsed and never evaluated. ``problems.py`` reads GURU rows with it.
+is wrong. Text is parsed and never evaluated. ``problem_files.py`` reads GURU rows with it.
 """
 
 from __future__ import annotations
@@ -53,12 +53,27 @@ class _Plain(ast.NodeTransformer):
 
 def chat_messages(value: Any) -> list[dict[str, str]]:
     """Chat messages of a prompt: a list of them, the same as text, or a bare question, which
-    becomes the user's message."""
+    becomes the user's message.
+
+    ValueError if it is neither, a role or content is no text (None, say), or nothing is asked.
+    """
     if isinstance(value, str):
         value = _messages_in(value) or [{"role": "user", "content": value}]
-    if isinstance(value, list) and value and all(map(_is_message, value)):
-        return value
-    raise ValueError(f"prompt is no list of messages with role and content: {_short(value)}")
+    if not (isinstance(value, list) and value and all(map(_is_message, value))):
+        raise ValueError(f"prompt is no list of messages with role and content: {_short(value)}")
+    for number, message in enumerate(value, 1):
+        for part in ("role", "content"):
+            # str() would make the text "None" of it, which the model would be asked.
+            if not isinstance(message[part], str):
+                raise ValueError(
+                    f"the prompt's message {number} has the {part} {_short(message[part])}"
+                )
+        if not message["role"].strip():
+            raise ValueError(f"the prompt's message {number} has a blank role")
+    asked = "".join(message["content"] for message in value if message["role"] != "system")
+    if not asked.strip():
+        raise ValueError(f"prompt asks nothing: {_short(value)}")
+    return value
 
 
 def _is_message(part: Any) -> bool:
@@ -120,6 +135,14 @@ def flag(value: Any, default: bool) -> bool:
     if word not in known:
         raise ValueError(f"no truth value: {_short(value)}")
     return known[word]
+
+
+def named(value: Any, column: str) -> str:
+    """A column that must hold text, such as the name of a source. ValueError if it is missing or
+    blank."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{column} is {_short(value)}")
+    return value
 
 
 def _short(value: Any) -> str:

@@ -25,6 +25,7 @@ import yaml
 from engines.contract.config import ConfigError
 from engines.contract.files import write_json
 from engines.shared.data.miniature import DOMAINS, SIZES, splits
+from engines.shared.data.near_copies import told_of_splits
 from engines.shared.data.problem_files import read_problems, write_problems
 from engines.shared.data.problems import Problem, content_key
 
@@ -316,6 +317,7 @@ def write_prepared(
         "request": dict(request),
         "files": files,
         "dropped": {task: vars(counts) for task, counts in dropped.items()},
+        "near_copies": told_of_splits(parts),
     }
     write_json(out / MANIFEST, manifest)
     return manifest

@@ -1,7 +1,8 @@
 """Files of problems: GURU parquet files, and benchmarks as their authors publish them.
 
-In: a file. Out: its problems, or one line that says which row is wrong and why. Trainings,
-evaluations and the preparation of data read and write problems through here alone. A GURU row has
+In: a file. Out: its problems, or one line that says which rows are wrong and why: no question, no
+right answer (``registry.check_gold``), not the shape. Trainings, evaluations and the preparation of
+data read and write problems through here alone. A GURU row has
 the columns data_source, prompt (chat messages), ability, apply_chat_template, reward_model {style,
 ground_truth} and extra_info; some files in circulation hold them as text (``literals.py``), and
 only source, prompt and reward_model must be there.
@@ -10,80 +11,191 @@ only source, prompt and reward_model must be there.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from engines.contract.config import ConfigError
+from engines.shared.data.arrow_values import Convert, converter
 from engines.shared.data.benchmarks import KNOWN_FILES, read_lines
-from engines.shared.data.literals import chat_messages, flag, mapping
+from engines.shared.data.literals import chat_messages, flag, mapping, named
 from engines.shared.data.problems import Problem, make_problem
+from engines.shared.scoring.registry import check_gold
 
 COLUMNS = ("data_source", "prompt", "ability", "apply_chat_template", "reward_model", "extra_info")
+NEEDED = {"data_source", "prompt", "reward_model"}
 BATCH_ROWS = 32
 """Tests of one program can be megabytes."""
+MOST_NAMED = 5
+"""Rows that a message names."""
+
+# What a row that is none may raise: parsing the text of an unknown column, deep nesting included.
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, SyntaxError, RecursionError)
+
+Row = TypeVar("Row")
 
 
-def read_problems(path: Path) -> list[Problem]:
-    """Problems of a parquet file, or of one of ``KNOWN_FILES``. ConfigError if it is none of
-    these."""
+def any_gold(_: Problem) -> None:
+    """Refuses no problem: for readers to whom only what is asked matters."""
+
+
+def read_problems(path: Path, check: Callable[[Problem], None] = check_gold) -> list[Problem]:
+    """Problems of a parquet file, or of one of ``KNOWN_FILES``, each with a right answer.
+
+    Args:
+        path: The file.
+        check: Raises ValueError for a problem that cannot be used: that has no right answer.
+
+    Raises:
+        ConfigError: The file is none of these, is damaged, has no problem, or has rows that cannot
+            be used, of which the first are named, counted from 1. One bad row refuses the file:
+            nothing is left out in silence.
+    """
     if not path.is_file():
         # A folder that is not there has no files either.
         others = sorted(other.name for other in path.parent.glob("*") if other.is_file())
         hint = f"; the folder has {', '.join(others[:8])}" if others else ""
         raise ConfigError(f"{path}: no such file{hint}")
     if path.suffix == ".parquet":
-        return list(read_parquet(path))
-    if path.name in KNOWN_FILES:
-        return list(KNOWN_FILES[path.name](read_lines(path)))
-    raise ConfigError(f"{path}: not a parquet file and none of {', '.join(KNOWN_FILES)}")
+        rows = parquet_rows(path)
+        problems = usable(path, rows, lambda row: [problem_of(row.plain())], check)
+    elif path.name in KNOWN_FILES:
+        reader = KNOWN_FILES[path.name]
+        problems = usable(path, read_lines(path), lambda row: reader([of_names(row)]), check)
+    else:
+        raise ConfigError(f"{path}: not a parquet file and none of {', '.join(KNOWN_FILES)}")
+    if not problems:
+        raise ConfigError(f"{path}: has no problem in it; name another file, or make it again")
+    return problems
 
 
-def read_parquet(path: Path) -> Iterator[Problem]:
-    """GURU rows, in small batches: the ground truths of code problems are large."""
+def usable(
+    path: Path,
+    rows: Iterable[Row],
+    problems_of: Callable[[Row], Iterable[Problem]],
+    check: Callable[[Problem], None],
+) -> list[Problem]:
+    """The problems of all rows. ConfigError that names the first rows that give none, or one that
+    ``check`` refuses."""
+    problems: list[Problem] = []
+    wrong: list[str] = []
+    number = 0
+    for number, row in enumerate(rows, 1):
+        try:
+            found = list(problems_of(row))
+            for problem in found:
+                check(problem)
+        except UNREADABLE as error:
+            wrong.append(f"row {number}: {in_words(error)}")
+        else:
+            problems += found
+    if wrong:
+        # A column that is empty throughout would be a message of megabytes.
+        more = ["..."] if len(wrong) > MOST_NAMED else []
+        raise ConfigError(
+            f"{path}: {len(wrong)} of {number} rows cannot be used, counted from 1: "
+            f"{'; '.join([*wrong[:MOST_NAMED], *more])}. Correct them or take them out"
+        )
+    return problems
+
+
+def in_words(error: BaseException) -> str:
+    """What is wrong with a row, on one line."""
+    text = " ".join(str(error).split())
+    if isinstance(error, KeyError):
+        return f"has no {error.args[0]}"
+    # Ours are sentences; of the others the type belongs to what they say.
+    return text if type(error) is ValueError else f"{type(error).__name__}: {text}"
+
+
+def of_names(row: Any) -> dict[str, Any]:
+    """A row that is a JSON object. ValueError if it is something else."""
+    if not isinstance(row, dict):
+        raise ValueError(f"is no object with named parts, but {reprlib.repr(row)}")
+    return row
+
+
+@dataclass
+class ParquetRow:
+    """A row as pyarrow gives it, and what makes plain data of its columns."""
+
+    values: dict[str, Any]
+    converters: dict[str, Convert]
+
+    def plain(self) -> dict[str, Any]:
+        """The row as text and plain structures. ValueError if a value's text is lost."""
+        for name, convert in self.converters.items():
+            self.values[name] = convert(self.values[name])
+        return self.values
+
+
+def parquet_rows(path: Path) -> Iterator[ParquetRow]:
+    """Rows of a file with GURU's columns, in small batches: the ground truths of code problems are
+    large. ConfigError if it has not the columns, has one twice, or is damaged."""
     import pyarrow
     import pyarrow.parquet
 
     try:
-        file = pyarrow.parquet.ParquetFile(path)
-    except pyarrow.ArrowInvalid as error:
+        # Files that we write have checksums of their pages; of others nothing is checked.
+        file = pyarrow.parquet.ParquetFile(path, page_checksum_verification=True)
+        fields = [(field.name, converter(field)) for field in file.schema_arrow]
+    # ValueError: names, and pyarrow's own messages, that are no UTF-8.
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise ConfigError(
             f"{path}: no whole parquet file: {' '.join(str(error).split())}; fetch it again"
         ) from error
-    present = [name for name in COLUMNS if name in file.schema_arrow.names]
-    missing = {"data_source", "prompt", "reward_model"} - set(present)
+    present = columns_of(path, [name for name, _ in fields])
+    converters = {
+        name: convert for name, convert in fields if name in present and convert is not None
+    }
+    try:
+        for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=present):
+            for row in batch.to_pylist():
+                yield ParquetRow(row, converters)
+    # pyarrow names neither the file nor the page. The last two are Python's, for values that it
+    # cannot hold: text that is no UTF-8, a year beyond 9999.
+    except (pyarrow.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise ConfigError(
+            f"{path}: cannot be read, it may be damaged: {' '.join(str(error).split())}; fetch it "
+            "or make it again"
+        ) from error
+
+
+def columns_of(path: Path, names: Sequence[str]) -> list[str]:
+    """The columns of a GURU row that a file has. ConfigError if one that it must have is missing,
+    or one is there twice."""
+    missing = NEEDED - set(names)
     if missing:
         raise ConfigError(
-            f"{path}: columns {', '.join(sorted(missing))} are missing; it has "
-            f"{', '.join(file.schema_arrow.names)}"
+            f"{path}: columns {', '.join(sorted(missing))} are missing; it has {', '.join(names)}"
         )
-    number = 0
-    for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=present):
-        for row in batch.to_pylist():
-            try:
-                yield problem_of(row)
-            # All that parsing the text of an unknown column may raise, deep nesting
-            # (RecursionError) included.
-            except (KeyError, TypeError, ValueError, SyntaxError, RecursionError) as error:
-                raise ConfigError(
-                    f"{path}: row {number} (from 0) is not a GURU row: "
-                    f"{type(error).__name__}: {error}"
-                ) from error
-            number += 1
+    # Nobody can say which of them is meant.
+    twice = [name for name in COLUMNS if list(names).count(name) > 1]
+    if twice:
+        raise ConfigError(
+            f"{path}: has more than one column {', '.join(twice)}; it has {', '.join(names)}: "
+            "rename or drop the others"
+        )
+    return [name for name in COLUMNS if name in names]
 
 
 def problem_of(row: dict[str, Any]) -> Problem:
-    """One GURU row as a problem; text that stands for a structure is parsed. ValueError, KeyError
-    or SyntaxError if it is none."""
+    """One GURU row as a problem; text that stands for a structure is parsed. ValueError or
+    SyntaxError if it is none. The right answer is not looked at."""
     ability = row.get("ability")
     # A data frame that was cast to text has "nan" for a missing value.
     if not ability or ability == "nan":
         ability = ""
+    reward_model = mapping(row["reward_model"], "reward_model")
+    if "ground_truth" not in reward_model:
+        raise ValueError(f"reward_model has no ground_truth, but {sorted(reward_model)}")
     return make_problem(
-        row["data_source"],
+        named(row["data_source"], "data_source"),
         chat_messages(row["prompt"]),
-        mapping(row["reward_model"], "reward_model")["ground_truth"],
-        ability=ability,
+        reward_model["ground_truth"],
+        ability=str(ability),
         apply_chat_template=flag(row.get("apply_chat_template"), default=True),
         extra_info=mapping(row.get("extra_info"), "extra_info"),
     )
@@ -120,9 +232,11 @@ def write_problems(path: Path, problems: Iterable[Problem]) -> None:
                 "ability": problem.ability,
                 "apply_chat_template": problem.apply_chat_template,
                 "reward_model": json.dumps(reward_model),
-                "extra_info": json.dumps(problem.extra_info),
+                # Nothing is judged by what JSON has no form for.
+                "extra_info": json.dumps(problem.extra_info, default=str),
             }
         )
     temporary = path.with_name(f".{path.name}.tmp")
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema=schema), temporary)
+    table = pyarrow.Table.from_pylist(rows, schema=schema)
+    pyarrow.parquet.write_table(table, temporary, write_page_checksum=True)
     temporary.replace(path)

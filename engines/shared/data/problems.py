@@ -72,13 +72,15 @@ def content_key(problem: Problem) -> str:
 
     Problems that differ in more than that, such as a reworded one, have different keys.
     """
-    asked = " ".join(
-        message["content"] for message in problem.prompt if message["role"] != "system"
-    )
-    # A letter with an accent may be written as one character or as two: NFC makes them one.
-    without_case = unicodedata.normalize("NFC", asked).casefold()
-    words = " ".join(without_case.split())
+    words = " ".join(asked(problem).casefold().split())
     return hashlib.sha256(words.encode()).hexdigest()
+
+
+def asked(problem: Problem) -> str:
+    """What is asked: the text of all messages but the system's."""
+    text = " ".join(message["content"] for message in problem.prompt if message["role"] != "system")
+    # A letter with an accent may be written as one character or as two: NFC makes them one.
+    return unicodedata.normalize("NFC", text)
 
 
 def prompt_token_ids(problem: Problem, tokenizer: Any) -> list[int]:

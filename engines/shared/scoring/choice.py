@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 
 from engines.shared.data.problems import Problem
-from engines.shared.scoring.text import TYPED, boxes, last_boxed, without_latex, written
+from engines.shared.scoring.golds import text_of
+from engines.shared.scoring.text import TYPED, boxes, last_boxed, without_latex
 from engines.shared.scoring.verdict import Verdict
 
 OPTIONS = "ABCDEFGHIJ"
@@ -75,7 +76,7 @@ def strict(problem: Problem, text: str) -> Verdict:
 
 def gold_of(problem: Problem) -> str:
     """The right letter, A to J. ValueError if the right answer is none."""
-    gold = written(problem.ground_truth).upper()
+    gold = text_of(problem.ground_truth).upper()
     if len(gold) != 1 or gold not in OPTIONS:
         raise ValueError(
             f"the right answer of a multiple choice must be one letter of A to J, "

@@ -38,7 +38,7 @@ FLOAT = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?")
 TOLERANCE = 1e-6
 
 
-def tests_of(problem: Problem) -> dict[str, Any]:
+def gold_of(problem: Problem) -> dict[str, Any]:
     """``tests``: asserts; or ``inputs`` and ``outputs``. ValueError if the ground truth is neither,
     or if every program would pass it."""
     truth = truth_of(problem)
@@ -149,7 +149,7 @@ def out_of_time(code: str, seconds: float, where: str) -> Verdict:
 
 def strict(problem: Problem, text: str) -> Verdict:
     """1.0 if the program passes all tests of the problem."""
-    tests = tests_of(problem)
+    tests = gold_of(problem)
     if "tests" in tests:
         code = function_program(text, given_of(problem, tested_names(tests["tests"])))
     else:
@@ -171,7 +171,7 @@ def guru(problem: Problem, text: str) -> Verdict:
     code = "\n".join(re.findall(r"```(?:\w+)?\n(.*?)\n```", text, re.DOTALL)).strip()
     if not code:
         return Verdict(0.0, "no_answer", detail="no fenced block")
-    tests = tests_of(problem)
+    tests = gold_of(problem)
     if "tests" in tests:
         return by_secret("judge_exit", GURU_SECONDS, f"{code}\n{tests['tests']}")
     return by_output(code, tests, guru_same_output, round(GURU_SECONDS))

@@ -76,7 +76,7 @@ class DoesNotReturnError(ValueError):
 
 def strict(problem: Problem, text: str) -> Verdict:
     """1.0 if the assertion is the one that was asked for, completed so that it holds."""
-    code, given, output = asked(problem)
+    code, given, output = gold_of(problem)
     # Before the answer is looked at: what is wrong with the problem is wrong for every answer.
     wanted = None if output is None else literal(output)
     found = assertion(text)
@@ -115,10 +115,10 @@ def guru(problem: Problem, text: str) -> Verdict:
     blocks = re.findall(r"```python\s*\n(.*?)```", text, re.DOTALL)
     if not blocks:
         return Verdict(0.0, "no_answer", detail="no ```python block")
-    return by_secret("judge_asserts", GURU_SECONDS, f"{asked(problem)[0]}\n{blocks[0]}", "")
+    return by_secret("judge_asserts", GURU_SECONDS, f"{gold_of(problem)[0]}\n{blocks[0]}", "")
 
 
-def asked(problem: Problem) -> tuple[str, str | None, str | None]:
+def gold_of(problem: Problem) -> tuple[str, str | None, str | None]:
     """The function, the input if the output is asked for, and the output as far as it is known.
     ValueError if they are not to be found.
 

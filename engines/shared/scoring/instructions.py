@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.golds import something
 from engines.shared.scoring.text import literal
 from engines.shared.scoring.verdict import Verdict
 
@@ -81,6 +82,17 @@ def judged(problem: Problem, text: str, checks: dict[str, Check]) -> Verdict:
             "langdetect",
         )
     return Verdict(1.0, "ok")
+
+
+def gold_of(problem: Problem) -> list[str]:
+    """Names of the instructions. ValueError if there are none, or others than the ground truth has
+    parameters for."""
+    names = problem.extra_info.get("instruction_id_list")
+    truth = something(problem.ground_truth)
+    parameters = literal(truth) if isinstance(truth, str) else truth
+    if not names or len(names) != len(parameters):
+        raise ValueError("extra_info.instruction_id_list does not fit the ground truth")
+    return list(names)
 
 
 def compared(count: int, relation: str, limit: int) -> bool:

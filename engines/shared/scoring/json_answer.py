@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.golds import something
 from engines.shared.scoring.text import boxes, fenced, literal
 from engines.shared.scoring.verdict import Verdict
 
@@ -61,11 +62,7 @@ def strict(problem: Problem, text: str) -> Verdict:
 
 def gold_of(problem: Problem) -> tuple[str | None, Any]:
     """Key and value of the right answer. ValueError if it can be none: missing, empty, no JSON."""
-    truth = problem.ground_truth
-    missing = truth is None or truth != truth or not str(truth).strip()
-    if missing:
-        raise ValueError(f'the right answer must be "output": JSON or "input": JSON, not {truth!r}')
-    value = value_in(str(truth))
+    value = value_in(str(something(problem.ground_truth)))
     for name in ("output", "input"):
         if isinstance(value, dict) and name in value and len(value) == 1:
             return name, value[name]

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.golds import something
 from engines.shared.scoring.livebench_tables import table_join, table_reformat
 from engines.shared.scoring.text import last_boxed, last_tag
 from engines.shared.scoring.verdict import Verdict
@@ -81,6 +82,14 @@ def judged(problem: Problem, text: str, careful: bool) -> Verdict:
         if value is None
         else Verdict(value, "ok")
     )
+
+
+def gold_of(problem: Problem) -> str:
+    """The right answer. ValueError if there is none, or the task is not known."""
+    task = problem.extra_info.get("task")
+    if task not in TASKS:
+        raise ValueError(f"extra_info.task is {task!r}; known are {', '.join(sorted(TASKS))}")
+    return str(something(problem.ground_truth)).strip()
 
 
 def is_new(problem: Problem) -> bool:

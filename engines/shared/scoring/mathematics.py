@@ -18,7 +18,7 @@ from engines.shared.scoring.mathematics_same import same
 from engines.shared.scoring.text import last_boxed
 from engines.shared.scoring.verdict import Verdict
 
-__all__ = ["guru", "strict"]
+__all__ = ["gold_of", "guru", "strict"]
 
 LONGEST = 2000
 """Characters; a longer answer is right only if it is the gold one's text."""

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.golds import text_of
 
 
 def gold_of(problem: Problem) -> str:
     """The right answer as text; files in circulation hold whole numbers as 27.0. ValueError if the
     ground truth can be no answer: nothing, an empty text, NaN, a list."""
-    gold: Any = problem.ground_truth
-    if isinstance(gold, float) and math.isfinite(gold):
-        return str(int(gold)) if gold.is_integer() else str(gold)
-    text = str(gold).strip() if isinstance(gold, (str, int)) else ""
-    if not text:
-        raise ValueError(f"the ground truth {gold!r:.80} is no answer: mend the problem's file")
-    return text
+    gold = problem.ground_truth
+    text = text_of(gold)
+    return str(int(gold)) if isinstance(gold, float) and gold.is_integer() else text

@@ -6,7 +6,8 @@ import re
 from typing import Any
 
 from engines.shared.data.problems import Problem
-from engines.shared.scoring.text import last_tag, literal, tagged, written
+from engines.shared.scoring.golds import text_of
+from engines.shared.scoring.text import last_tag, literal, tagged
 from engines.shared.scoring.verdict import Verdict
 
 
@@ -26,7 +27,7 @@ def gold_of(problem: Problem) -> list[str]:
     truth = truth_of(problem)
     if not isinstance(truth, list | tuple) or not truth:
         raise ValueError(f"the right order must be a list of names, not {problem.ground_truth!r}")
-    return [written(name).casefold() for name in truth]
+    return [text_of(name).casefold() for name in truth]
 
 
 def guru(problem: Problem, text: str) -> Verdict:

@@ -1,10 +1,11 @@
 """Scorers: a problem and a response in, a verdict out. Pure, deterministic, and never 0.0 for
 "could not".
 
-Each kind of answer is a module with two functions, ``strict`` and ``guru``. ``strict`` says what is
-right; ``guru`` gives the value that the published GURU scorer gives, its defects included, for
-comparison with published numbers, but runs nothing outside the sandbox and draws nothing by chance.
-Both see a response without its thinking.
+Each kind of answer is a module with three functions. ``strict`` says what is right; ``guru`` gives
+the value that the published GURU scorer gives, its defects included, for comparison with published
+numbers, but runs nothing outside the sandbox and draws nothing by chance. Both see a response
+without its thinking. ``gold_of`` gives the right answer in the form that the module compares, or
+ValueError where no answer could be right; readers of data ask it of every row (``check_gold``).
 
 ``score`` judges in this process; a ``ScoringPool`` judges in processes that can be killed: an
 expression that hangs costs its own time limit and nothing else.
@@ -13,12 +14,14 @@ expression that hangs costs its own time limit and nothing else.
 from __future__ import annotations
 
 import importlib
+import reprlib
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 from engines.contract.config import ConfigError
 from engines.shared.data.problems import Problem
 from engines.shared.sandbox.bubblewrap import SandboxError
+from engines.shared.scoring.golds import something
 from engines.shared.scoring.verdict import Verdict
 
 Version = Literal["strict", "guru"]
@@ -55,15 +58,48 @@ KINDS = (
 
 def kind_of(data_source: str) -> str:
     """Which scorer judges a data source. ConfigError names the known ones."""
+    kind = known_kind(data_source)
+    if kind is None:
+        raise ConfigError(
+            f"no scorer for the data source '{data_source}'; there are scorers for the "
+            "miniature domains and for " + ", ".join(f"{prefix}*" for prefix, _ in KINDS)
+        )
+    return kind
+
+
+def known_kind(data_source: str) -> str | None:
+    """Which scorer judges a data source; None if none of ours does."""
     if data_source.endswith("__miniature"):
         return "miniature"
     for prefix, kind in KINDS:
         if data_source.startswith(prefix):
             return kind
-    raise ConfigError(
-        f"no scorer for the data source '{data_source}'; there are scorers for the "
-        "miniature domains and for " + ", ".join(f"{prefix}*" for prefix, _ in KINDS)
-    )
+    return None
+
+
+def check_gold(problem: Problem) -> None:
+    """ValueError, in words for the user, if no answer to a problem could be judged right: a ground
+    truth that is None, "" or NaN, a letter that is no choice, no rows, no tests.
+
+    Of a data source that none of our scorers judges only the first is asked: that there is
+    something. Imports neither torch nor math-verify, because ``orch`` reads data too.
+    """
+    something(problem.ground_truth)
+    kind = known_kind(problem.data_source)
+    if kind is None:
+        return
+    gold_of = module_of(kind).gold_of
+    try:
+        gold_of(problem)
+    except ValueError:
+        raise
+    # Ground truths come in every shape; what trips over one must not end the program.
+    except Exception as error:
+        truth = reprlib.repr(problem.ground_truth)
+        raise ValueError(
+            f"the right answer {truth} has not the shape that its scorer ({kind}) reads "
+            f"({type(error).__name__}: {error})"
+        ) from error
 
 
 def answer_text(text: str) -> str | None:
@@ -78,20 +114,33 @@ def answer_text(text: str) -> str | None:
 
 def score(problem: Problem, text: str, version: Version = "strict") -> Verdict:
     """Judge one response in this process. Where it could not be judged, the value is None and the
-    status says why."""
+    status says why.
+
+    Raises ConfigError for a data source without a scorer, and nothing else.
+    """
     judge = scorer(kind_of(problem.data_source), version)
-    answer = answer_text(text)
-    if answer is None:
-        return Verdict(0.0, "no_answer", detail="the thinking never ends")
     try:
+        # Before the response is looked at: without a right answer "no answer" is no 0.0 either.
+        check_gold(problem)
+        answer = answer_text(text)
+        if answer is None:
+            return Verdict(0.0, "no_answer", detail="the thinking never ends")
         return judge(problem, answer)
     except SandboxError as error:
         return Verdict(None, "sandbox_error", detail=str(error))
     except ValueError as error:  # the problem's own data cannot be used
         return Verdict(None, "error", detail=str(error)[:300])
+    # A fault of ours or of a parser, which is no judgement of the response.
+    except Exception as error:
+        return Verdict(None, "error", detail=f"{type(error).__name__}: {error}"[:300])
 
 
 def scorer(kind: str, version: Version = "strict") -> Scorer:
     """The function behind a kind; imported when it is needed."""
-    found: Scorer = getattr(importlib.import_module(f"engines.shared.scoring.{kind}"), version)
+    found: Scorer = getattr(module_of(kind), version)
     return found
+
+
+def module_of(kind: str) -> Any:
+    """The module of a kind, imported when it is needed."""
+    return importlib.import_module(f"engines.shared.scoring.{kind}")

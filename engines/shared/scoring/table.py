@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 
 from engines.shared.data.problems import Problem
 from engines.shared.scoring.amount import Amount, amount
+from engines.shared.scoring.golds import text_of
 from engines.shared.scoring.mathematics_guru import normal, numbers_close
-from engines.shared.scoring.text import TYPED, last_boxed, unwrapped, without_latex, written
+from engines.shared.scoring.text import TYPED, last_boxed, unwrapped, without_latex
 from engines.shared.scoring.verdict import Verdict
 
 RELATIVE_TOLERANCE = 1e-3
@@ -56,7 +57,7 @@ def strict(problem: Problem, text: str) -> Verdict:
 
 def gold_of(problem: Problem) -> list[str]:
     """The right answers. ValueError if one of them is missing, blank or not a number (NaN)."""
-    golds = [gold.strip() for gold in written(problem.ground_truth).split("|")]
+    golds = [gold.strip() for gold in text_of(problem.ground_truth).split("|")]
     if not all(golds):
         raise ValueError(f"one of the right answers in {problem.ground_truth!r} is empty")
     return golds

@@ -157,16 +157,6 @@ def literal(text: str) -> Any:
         raise ValueError(f"neither a Python nor a JSON value: {text[:80]!r}") from error
 
 
-def written(gold: Any) -> str:
-    """A right answer that is a text or a number, as text. ValueError if it can be none: missing,
-    blank, not a number (NaN), or a structure."""
-    missing = gold is None or gold != gold
-    text = str(gold).strip()
-    if missing or not text or isinstance(gold, list | tuple | dict | set):
-        raise ValueError(f"the right answer must be a text or a number, not {gold!r}")
-    return text
-
-
 def without_latex(text: str) -> str:
     """An answer in words, a letter or a number without LaTeX's type (``\\text{}``, ``\\mathbf{}``,
     ``\\displaystyle``, ``\\left(``), dollar signs, escapes and a final full stop."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from engines.shared.data.problems import Problem
-from engines.shared.scoring.text import last_tag, tagged, without_latex, written
+from engines.shared.scoring.golds import text_of
+from engines.shared.scoring.text import last_tag, tagged, without_latex
 from engines.shared.scoring.verdict import Verdict
 
 
@@ -22,7 +23,7 @@ def strict(problem: Problem, text: str) -> Verdict:
 
 def gold_of(problem: Problem) -> str:
     """The right word without case. ValueError if it is missing or blank."""
-    return written(problem.ground_truth).casefold()
+    return text_of(problem.ground_truth).casefold()
 
 
 def plain(answer: str) -> str:

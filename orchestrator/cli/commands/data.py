@@ -47,6 +47,12 @@ def data_prepare(
     except (ConfigError, OSError) as error:
         raise DataError(" ".join(str(error).split())) from error
     Console().print(counts(manifest))
+    # Folders that were prepared before there was this check do not have it.
+    if manifest.get("near_copies"):
+        print(
+            "warning: training problems that nearly repeat one of validation or test; nothing was "
+            f"dropped: {manifest['near_copies']}"
+        )
     done = "prepared before, nothing to do" if before else "listed in data.json"
     print(f"{out}: {len(manifest['files'])} files, {done}")
 

@@ -616,6 +616,11 @@ def test_a_score_that_is_missing_in_one_arm_alone_cannot_flatter_it(tmp_path):
             "problems of the evaluation in validation: math 1",
             False,
         ),
+        (
+            {"problems": 9, "in_training": {"math": 0}, "near_training": "math 4; such as 'How'"},
+            "training problems that nearly repeat one of the evaluation: math 4; such as 'How'",
+            False,
+        ),
         (None, "whether it trained on problems of the evaluation was not checked", False),
     ],
 )

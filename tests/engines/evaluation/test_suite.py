@@ -64,11 +64,12 @@ def write_suite(path: Path, text: str) -> str:
 def write_rows(
     path: Path, count: int, source: str = "math__x", repeat: int = 1, prompt: str = "what is {}?"
 ) -> None:
-    write_problems(
-        path,
-        [make_problem(source, user(prompt.format(number)), str(number)) for number in range(count)]
-        * repeat,
-    )
+    problems = []
+    for number in range(count):
+        # The right answer of a grid problem must be a grid.
+        truth = [[number]] if source == "simulation__arcagi1" else str(number)
+        problems.append(make_problem(source, user(prompt.format(number)), truth))
+    write_problems(path, problems * repeat)
 
 
 def tokenizer(bos: bool = False, template: str | None = None) -> Any:

@@ -198,7 +198,7 @@ def test_too_few_problems_are_one_line(tmp_path: Path) -> None:
 @settings(max_examples=25, deadline=None)
 @given(
     order=st.permutations(range(24)),
-    cut=st.integers(0, 24),
+    cut=st.integers(1, 23),
     validation=st.integers(0, 6),
     test=st.integers(0, 6),
     seed=st.integers(0, 9),

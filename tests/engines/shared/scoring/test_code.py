@@ -206,10 +206,11 @@ NOTHING = [
     ({"inputs": [1], "outputs": [["1"]]}, "inputs are no list of texts"),
     ({"inputs": 1, "outputs": ["1"]}, "inputs are no list of texts"),
     ({"inputs": ["1"], "outputs": None}, "neither tests nor inputs"),
-    (None, "no mapping"),
-    ([], "no mapping"),
+    (None, "no answer can equal"),
+    ([], "no answer can equal"),
     ("[1]", "no mapping"),
-    ("", "Expecting value"),
+    ("", "no answer can equal"),
+    ("{", "Expecting property name"),
 ]
 
 
