@@ -56,7 +56,12 @@ class Scoring:
         config = self.inputs.config
         batch_size = SCORED_AT_A_TIME * config.scoring_workers
         with (
-            ScoringPool(config.scoring_workers, config.scoring_seconds, config.scoring) as pool,
+            ScoringPool(
+                config.scoring_workers,
+                config.scoring_seconds,
+                config.scoring,
+                config.own_scorers(),
+            ) as pool,
             partial.open("a") as file,
         ):
             for start in range(0, len(todo), batch_size):

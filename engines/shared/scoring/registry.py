@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from engines.contract.config import ConfigError
+from engines.contract.words import near
 from engines.shared.data.problems import Problem
 from engines.shared.sandbox.bubblewrap import SandboxError
 from engines.shared.scoring.verdict import Verdict
@@ -66,6 +67,21 @@ def kind_of(data_source: str) -> str:
     )
 
 
+def check_kind(name: str) -> None:
+    """ConfigError unless a scorer of ours has this name."""
+    kinds = {"miniature", *(kind for _, kind in KINDS)}
+    if name not in kinds:
+        raise ConfigError(
+            f"we have no scorer '{name}'{near(name, kinds)}; a function of your own is written "
+            "module:function"
+        )
+
+
+def judged_by(problem: Problem) -> str:
+    """Which scorer judges a problem: the one that its task names, else that of its data source."""
+    return problem.scorer or kind_of(problem.data_source)
+
+
 def answer_text(text: str) -> str | None:
     """The part of a response after its thinking: after the last ``</think>``; None if the thinking
     never ends."""
@@ -79,7 +95,7 @@ def answer_text(text: str) -> str | None:
 def score(problem: Problem, text: str, version: Version = "strict") -> Verdict:
     """Judge one response in this process. Where it could not be judged, the value is None and the
     status says why."""
-    judge = scorer(kind_of(problem.data_source), version)
+    judge = scorer(judged_by(problem), version)
     answer = answer_text(text)
     if answer is None:
         return Verdict(0.0, "no_answer", detail="the thinking never ends")
