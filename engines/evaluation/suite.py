@@ -16,8 +16,7 @@ from pydantic import Field, ValidationError
 
 from engines.contract.config import ConfigError, EngineConfig, describe
 from engines.contract.words import did_you_mean
-from engines.shared.scoring.own import OwnScorer, find, is_own
-from engines.shared.scoring.registry import check_kind
+from engines.shared.scoring.own import OwnScorer, sources_of
 
 SHIPPED = Path(__file__).parent / "suites"
 
@@ -165,17 +164,15 @@ def planned(name: str) -> PlannedSuite:
     """A user's suite with the sources of the scorers that it brings. ConfigError says what is wrong
     with it or with them."""
     suite = load_suite(name)
-    folders = folders_of(Path(name).expanduser())
-    scorers = {}
+    named = {}
     for task in suite.tasks:
         scorer = suite.settings(task).scorer
-        try:
-            if scorer is not None and is_own(scorer):
-                scorers[scorer] = find(scorer, folders)
-            elif scorer is not None:
-                check_kind(scorer)
-        except ConfigError as error:
-            raise ConfigError(f"{name}: scorer of {task}: {error}") from error
+        if scorer is not None:
+            named[task] = scorer
+    try:
+        scorers = sources_of(named, folders_of(Path(name).expanduser()))
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
     return PlannedSuite(file=name, suite=suite, scorers=scorers)
 
 

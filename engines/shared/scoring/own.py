@@ -8,8 +8,8 @@ verl's reward functions take::
     def score(data_source, solution_str, ground_truth, extra_info=None):
         return 1.0 if ground_truth in solution_str else 0.0
 
-``suite.py`` of the evaluation finds scorers, its ``__main__.py`` tries to load them, ``pool.py``
-judges with them.
+The configs of evaluation and training find scorers, their programs try to load them before a GPU
+is busy, ``pool.py`` judges with them.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import contextlib
 import functools
 import hashlib
 import importlib
+import importlib.util
 import inspect
 import multiprocessing
 import os
@@ -27,7 +28,7 @@ import reprlib
 import sys
 import traceback
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from typing import Any
 from engines.contract.config import ConfigError, EngineConfig
 from engines.contract.words import near
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.registry import check_kind
 from engines.shared.scoring.verdict import Verdict
 
 ARGUMENTS = ("data_source", "solution_str", "ground_truth", "extra_info")
@@ -90,6 +92,21 @@ def find(name: str, folders: Sequence[str | Path]) -> OwnScorer:
         f"there is no {inside}.py for '{name}' in {', '.join(looked)}, nor is such a module "
         "installed"
     )
+
+
+def sources_of(scorers: Mapping[str, str], folders: Sequence[str | Path]) -> dict[str, OwnScorer]:
+    """The users' own among the scorers of some tasks (task -> scorer), by name. ConfigError names
+    the task whose scorer is neither a function that is there nor one of ours."""
+    found = {}
+    for task, name in scorers.items():
+        try:
+            if is_own(name):
+                found[name] = find(name, folders)
+            else:
+                check_kind(name)
+        except ConfigError as error:
+            raise ConfigError(f"scorer of {task}: {error}") from error
+    return found
 
 
 def source_of(path: Path) -> str:
@@ -192,8 +209,7 @@ def module_of(name: str, folder: str, file: str, source: str) -> types.ModuleTyp
     package = name.rpartition(".")[0]
     if package:
         importlib.import_module(package)
-    # A user's math.py must not take the place of Python's own.
-    known_as = name if name not in sys.modules else f"{name} of {file}"
+    known_as = f"{name} of {file}" if is_taken(name, file) else name
     module = types.ModuleType(known_as)
     module.__file__ = file
     module.__package__ = package
@@ -202,6 +218,15 @@ def module_of(name: str, folder: str, file: str, source: str) -> types.ModuleTyp
     # The user's own program, as `python my_module.py` would run it; no model has written it.
     exec(compile(source, file, "exec"), module.__dict__)  # noqa: S102
     return module
+
+
+def is_taken(name: str, file: str) -> bool:
+    """Whether a name means another module than the one in ``file``: a user's statistics.py must not
+    take the place of Python's own."""
+    if name in sys.modules:
+        return True
+    found = importlib.util.find_spec(name)
+    return found is not None and found.origin != os.path.abspath(file)  # noqa: PTH100
 
 
 def load(own: OwnScorer) -> None:
@@ -228,6 +253,8 @@ def judge(own: OwnScorer, problem: Problem, text: str) -> Verdict:
 
 def said(error: BaseException, file: str) -> str:
     """An exception in one line, with the line of the user's file that it came through."""
+    if isinstance(error, ConfigError):
+        return str(error)
     text = traceback.format_exception_only(error)[-1].strip().replace("\n", " ")[:300]
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == file]
