@@ -4,6 +4,7 @@ it does wrong is told in its own item."""
 from __future__ import annotations
 
 import math
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from engines.shared.data.problems import Problem, make_problem, user
 from engines.shared.scoring.own import OwnScorer, check_loading, find, verdict_of
 from engines.shared.scoring.pool import ScoringPool
 from engines.shared.scoring.verdict import Verdict
+from tests.support.paths import ROOT
 
 SIGNATURE = "def score(data_source, solution_str, ground_truth, extra_info=None):\n"
 
@@ -48,6 +50,13 @@ def test_it_gets_what_verl_gives_and_the_whole_response(tmp_path: Path) -> None:
     )
     found = judged(scorer, "<think>3</think> 8", gold=["8", None], level=2)
     assert found == [Verdict(1.0, "ok", "8")]
+
+
+def test_the_file_in_the_how_to_can_be_copied(tmp_path: Path) -> None:
+    _, _, text = (ROOT / "docs" / "howto.md").read_text().partition("`my_scorer.py`:\n\n")
+    (tmp_path / "my_scorer.py").write_text(textwrap.dedent(text.partition("\nand `mine")[0]))
+    found = judged(find("my_scorer:score", [tmp_path]), "2 and 6 are 8", "9", "none")
+    assert found == [Verdict(1.0, "ok", "8"), Verdict(0.0, "ok", "9"), Verdict(0.0, "ok", None)]
 
 
 @pytest.mark.parametrize(
