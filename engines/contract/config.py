@@ -34,6 +34,9 @@ IS_PATH: dict[str, Any] = {"is_path": True}
 ``data: str = Field(json_schema_extra=IS_PATH)``. What it names must be there before a launch. A key
 may have both marks: ``IS_PATH | DECIDES_NO_RESULT``."""
 
+LONGEST_SHOWN = 200
+"""Characters of a value in a message."""
+
 
 class ConfigError(ValueError):
     """A config that cannot run; the message is one line for the user."""
@@ -85,10 +88,16 @@ def changed_keys(config: EngineConfig, before: Any, where: Path) -> dict[str, st
             "that one, or give a new --out folder"
         ) from error
     return {
-        key: f"{json.dumps(then[key])}, now {json.dumps(now[key])}"
+        key: f"{in_short(then[key])}, now {in_short(now[key])}"
         for key in deciding
         if then[key] != now[key]
     }
+
+
+def in_short(value: Any) -> str:
+    """A value as JSON, cut where it is long: the source of a user's scorer is part of a config."""
+    text = json.dumps(value)
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
 
 
 def same_config(config: EngineConfig, before: Any, where: Path) -> None:

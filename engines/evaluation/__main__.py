@@ -36,6 +36,7 @@ from engines.evaluation.inputs import (
 from engines.evaluation.reuse import check_earlier_samples, take_over
 from engines.evaluation.score import Scoring
 from engines.evaluation.workers import generate
+from engines.shared.scoring.own import check_loading
 
 PROMPT_CHARACTERS = 500
 """How much of a prompt is kept for reading."""
@@ -73,9 +74,9 @@ def sandbox_of(items: Sequence[Item], allow_weak: bool) -> str | None:
     """Name of the sandbox, tested, if some problem needs one; found out before anything is
     generated."""
     from engines.shared.sandbox.execution import self_test
-    from engines.shared.scoring.registry import IN_SANDBOX, kind_of
+    from engines.shared.scoring.registry import IN_SANDBOX, judged_by
 
-    if not any(kind_of(item.problem.data_source) in IN_SANDBOX for item in items):
+    if not any(judged_by(item.problem) in IN_SANDBOX for item in items):
         return None
     return self_test(allow_weak)
 
@@ -174,6 +175,8 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     models, refused = sort_out(all_models)
     # All checkpoints of a training share one tokenizer.
     items, facts = read_items(config, models[0].folder)
+    # Before hours of generation: a module that cannot be imported here would judge nothing.
+    check_loading(list(config.own_scorers().values()))
     # Samples that an earlier start left here count only if they were made in the same way.
     check_earlier_samples(config, out, all_models, facts)
     about_inputs = [*map(str, refused), *remarks(facts)]

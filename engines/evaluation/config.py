@@ -19,7 +19,8 @@ from engines.contract.config import (
     EngineConfig,
     keys_that_decide,
 )
-from engines.evaluation.suite import PlannedSuite, Settings, Suite, is_file, load_suite
+from engines.evaluation.suite import PlannedSuite, Settings, Suite, is_file, load_suite, planned
+from engines.shared.scoring.own import OwnScorer
 
 
 class Config(EngineConfig):
@@ -87,9 +88,9 @@ class Config(EngineConfig):
         """Takes in the file of a suite, unless that was done; what another suite said goes."""
         if not isinstance(values, dict):
             return values
-        name, planned = values.get("suite"), values.get("planned_suite")
+        name, before = values.get("suite"), values.get("planned_suite")
         # A config that was planned is read again on the node: it keeps what the file said then.
-        if isinstance(planned, dict) and planned.get("file") == name:
+        if isinstance(before, dict) and before.get("file") == name:
             return values
         # `suite` names another file than the one that was planned: what that one said goes.
         values = {key: value for key, value in values.items() if key != "planned_suite"}
@@ -97,7 +98,7 @@ class Config(EngineConfig):
             return values
         if not Path(name).expanduser().is_file():
             return values  # the next check says that it is missing
-        return {**values, "planned_suite": {"file": name, "suite": load_suite(name).model_dump()}}
+        return {**values, "planned_suite": planned(name).model_dump()}
 
     @model_validator(mode="after")
     def _tasks_of_the_suite(self) -> Config:
@@ -112,7 +113,25 @@ class Config(EngineConfig):
                 f"tasks: the suite {self.suite} has no {', '.join(unknown)}; it has "
                 f"{', '.join(known)}"
             )
+        if self.scoring == "guru":
+            self.refuse_own_scorers()
         return self
+
+    def refuse_own_scorers(self) -> None:
+        """ConfigError if a task has a scorer of the user's own: it has one version, and its scores
+        among those of the published scorer would look like published ones."""
+        suite = self.whole_suite()
+        for task in self.tasks or suite.tasks:
+            scorer = suite.settings(task).scorer
+            if scorer in self.own_scorers():
+                raise ConfigError(
+                    f"scoring: guru: {task} is judged by {scorer}, of which there is no published "
+                    "version; choose tasks without it, or scoring: strict"
+                )
+
+    def own_scorers(self) -> dict[str, OwnScorer]:
+        """The users' own scorers, by name."""
+        return self.planned_suite.scorers if self.planned_suite is not None else {}
 
     def whole_suite(self) -> Suite:
         """The suite, as it was when the evaluation was planned."""

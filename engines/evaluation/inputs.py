@@ -63,6 +63,8 @@ class TaskFile:
     domain: str | None = None
     """None: the domain is each row's own."""
     group: str | None = None
+    scorer: str | None = None
+    """Name of the task's scorer, with a hash of its source where it is a user's own."""
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,9 @@ def files_of_suite(config: Config, suite: Suite) -> list[TaskFile]:
     for task, path in paths.items():
         entry = entries[task]
         settings = changed(suite.settings(task), config.over())
-        files.append(TaskFile(task, path, settings, entry.rows, entry.domain, entry.group))
+        own = config.own_scorers().get(settings.scorer or "")
+        scorer = own.label if own is not None else settings.scorer
+        files.append(TaskFile(task, path, settings, entry.rows, entry.domain, entry.group, scorer))
     return files
 
 
@@ -302,7 +306,7 @@ def read_task(
     file: TaskFile, tokenizer: Any, limit: int | None
 ) -> tuple[list[Item], dict[str, Any]]:
     """The problems of one task whose prompt fits, and the facts of its file."""
-    problems = read_problems(file.path)
+    problems = read_problems(file.path, scorer=file.settings.scorer)
     rows = Counter(problem.item_id for problem in problems)
     # Some published files repeat a row to ask for several samples of it.
     by_id = {problem.item_id: problem for problem in problems}
@@ -326,7 +330,8 @@ def read_task(
         "too_long_prompts": len(distinct) - len(fitting),
         "samples": sum(item.samples for item in fitting),
         "group": file.group,
-        "settings": file.settings.model_dump(),
+        # With the scorer's hash: two evaluations are comparable if all of this is the same.
+        "settings": {**file.settings.model_dump(), "scorer": file.scorer},
     }
 
 

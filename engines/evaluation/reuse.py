@@ -138,7 +138,7 @@ def content(fact: Mapping[str, Any]) -> tuple[Any, Any]:
     """What decides the samples of a task, beside the weights and the seed: its file, and how it is
     sampled."""
     # These decide how a sample is judged and when it is sent, not what it says.
-    judged_by = ("metric", "expected_tokens")
+    judged_by = ("metric", "expected_tokens", "scorer")
     sampling = {key: value for key, value in fact["settings"].items() if key not in judged_by}
     return fact["sha256"], sampling
 

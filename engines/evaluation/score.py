@@ -53,12 +53,8 @@ class Scoring:
         samples = self.samples_of(model)
         scored = {key_of(line): line for line in read_lines(partial)}
         todo = [line for line in samples if key_of(line) not in scored]
-        config = self.inputs.config
-        batch_size = SCORED_AT_A_TIME * config.scoring_workers
-        with (
-            ScoringPool(config.scoring_workers, config.scoring_seconds, config.scoring) as pool,
-            partial.open("a") as file,
-        ):
+        batch_size = SCORED_AT_A_TIME * self.inputs.config.scoring_workers
+        with self.pool() as pool, partial.open("a") as file:
             for start in range(0, len(todo), batch_size):
                 if self.stop.requested:
                     raise Interrupted(
@@ -75,6 +71,13 @@ class Scoring:
         write_text(final, "".join(json.dumps(line) + "\n" for line in lines))
         partial.unlink()
         return lines
+
+    def pool(self) -> ScoringPool:
+        """The processes that judge."""
+        config = self.inputs.config
+        return ScoringPool(
+            config.scoring_workers, config.scoring_seconds, config.scoring, config.own_scorers()
+        )
 
     def samples_of(self, model: Model) -> list[Line]:
         """The samples of a model whose problems are still part of the evaluation, in the order of

@@ -16,6 +16,7 @@ from pydantic import Field, ValidationError
 
 from engines.contract.config import ConfigError, EngineConfig, describe
 from engines.contract.words import did_you_mean
+from engines.shared.scoring.own import OwnScorer, sources_of
 
 SHIPPED = Path(__file__).parent / "suites"
 
@@ -38,6 +39,9 @@ class Settings(EngineConfig):
     expected_tokens: int | None = Field(None, ge=1)
     """How long responses are, about; the longest are sent first. Lengths seen in the same job
     replace it."""
+    scorer: str | None = None
+    """Who judges the answers: ``my_module:score``, a function of your own (see the how-to), or one
+    of ours, such as ``mathematics``. None: the scorer of each row's data source."""
 
 
 PLAIN = Settings.model_validate({})
@@ -62,6 +66,7 @@ class Task(EngineConfig):
     max_response_tokens: int | None = Field(None, ge=1)
     metric: Literal["accuracy", "score"] | None = None
     expected_tokens: int | None = Field(None, ge=1)
+    scorer: str | None = None
 
     @property
     def prefixes(self) -> list[str]:
@@ -106,6 +111,8 @@ class PlannedSuite(EngineConfig):
 
     file: str
     suite: Suite
+    scorers: dict[str, OwnScorer] = Field(default_factory=dict)
+    """The users' own scorers that its tasks name, as their modules were."""
 
 
 def changed(settings: Settings, values: dict[str, Any]) -> Settings:
@@ -151,6 +158,34 @@ def load_suite(name: str, seen: tuple[Path, ...] = (), beside: Path = Path()) ->
             "beginning of its name}}"
         )
     return suite
+
+
+def planned(name: str) -> PlannedSuite:
+    """A user's suite with the sources of the scorers that it brings. ConfigError says what is wrong
+    with it or with them."""
+    suite = load_suite(name)
+    named = {}
+    for task in suite.tasks:
+        scorer = suite.settings(task).scorer
+        if scorer is not None:
+            named[task] = scorer
+    try:
+        scorers = sources_of(named, folders_of(Path(name).expanduser()))
+    except ConfigError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    return PlannedSuite(file=name, suite=suite, scorers=scorers)
+
+
+def folders_of(path: Path) -> list[Path]:
+    """Where a suite's scorers may lie: beside the suite, beside those that it includes, and in the
+    working folder."""
+    folders = [path.parent]
+    included = read_yaml(path).get("include")
+    while isinstance(included, str) and is_file(included):
+        path = path.parent / Path(included).expanduser()
+        folders.append(path.parent)
+        included = read_yaml(path).get("include")
+    return list(dict.fromkeys([*folders, Path()]))
 
 
 def suite_path(name: str, beside: Path) -> Path:

@@ -9,12 +9,14 @@ in host memory) is written out but has not been run on a GPU.
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from engines.contract.checkpoints import CheckpointSource
 from engines.contract.config import DECIDES_NO_RESULT, IS_PATH, EngineConfig
+from engines.shared.scoring.own import OwnScorer, sources_of
 
 KEEP_STATES = 2
 """Newest checkpoints that keep their optimizer state (twice the size of the model)."""
@@ -93,6 +95,13 @@ class Config(EngineConfig):
     or benchmark files, or one file or several per task."""
     allow_test_data: bool = False
     """Train on problems of ``test_data`` all the same; results and report then say how many."""
+    scorers: dict[str, str] = Field(default_factory=dict)
+    """Task -> who judges its answers: ``my_module:score``, a function of your own in the working
+    folder (see the how-to), or one of ours, such as ``mathematics``. Tasks that are not named are
+    judged by the scorer of each row's data source."""
+    planned_scorers: dict[str, OwnScorer] = Field(default_factory=dict)
+    """The modules of ``scorers`` as they were; the planner fills it in, so that an edit changes
+    nothing that was launched before."""
     lora: LowRank | None = None
     """Train adapters of low rank instead of the whole model; samplers and checkpoints get them
     merged into it. null: train it whole."""
@@ -198,6 +207,22 @@ class Config(EngineConfig):
     """Weights & Biases; credentials come from the environment or ~/.netrc, never from here."""
     wandb_project: str = Field(default="orch", json_schema_extra=DECIDES_NO_RESULT)
     """Project name at Weights & Biases."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _scorers_as_they_are(cls, values: Any) -> Any:
+        """Takes in the modules of the users' own scorers, unless that was done."""
+        # What is no config, or has no scorers of the right type, is for the checks of the types.
+        if not isinstance(values, dict) or not isinstance(values.get("scorers"), dict):
+            return values
+        named = values["scorers"]
+        if not all(isinstance(name, str) for name in named.values()):
+            return values
+        planned = values.get("planned_scorers") or {}
+        missing = {task: name for task, name in named.items() if name not in planned}
+        found = sources_of(missing, [Path()])
+        plain = {name: own.model_dump() for name, own in found.items()}
+        return {**values, "planned_scorers": {**planned, **plain}}
 
     @model_validator(mode="after")
     def _fits(self) -> Config:

@@ -55,7 +55,7 @@ def train(config: Config, out: Path, stop: Stop) -> None:
         # Every rank asks Ray for a CPU at least; with fewer than that Ray would wait for ever.
         cpus = config.cpu_threads or cpu_count()
         temporary = stack.enter_context(ray_session(max(cpus, config.ranks), gpus, stop))
-        run.pool = stack.enter_context(ScoringPool(config.scoring_workers, config.scoring_seconds))
+        run.pool = stack.enter_context(scoring_pool(config))
         shared = (
             config.model_copy(update={"cpu_threads": cpus}),
             str(start.model),
@@ -77,6 +77,13 @@ def train(config: Config, out: Path, stop: Stop) -> None:
         run.loop()
         facts["peak_memory_gib"] = round(run.ranks.call("peak_memory_gib"), 2)
     write_results(out, "ppo", config, run.rows(), time.time() - started, facts | run.facts())
+
+
+def scoring_pool(config: Config) -> ScoringPool:
+    """The processes that judge the answers."""
+    return ScoringPool(
+        config.scoring_workers, config.scoring_seconds, scorers=config.planned_scorers
+    )
 
 
 def visible_gpus() -> int:

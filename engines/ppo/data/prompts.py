@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from engines.ppo.data.contamination import check_test_data, refuse_shared
 from engines.shared.data.contamination import data_files
 from engines.shared.data.problem_files import read_problems
 from engines.shared.data.problems import Problem, prompt_token_ids
+from engines.shared.scoring.own import check_loading
 
 NEEDS = {
     "mgda": ("torchjd",),
@@ -58,6 +60,7 @@ def read_prompts(config: Config, model: Path) -> Prompts:
             f"training tasks {sorted(train)} and validation tasks {sorted(validation)} "
             "differ: give both the same"
         )
+    check_scorers(config, sorted(train))
     # Looked for here, without an import, and not on the first step after the GPU was taken.
     missing = [
         name for name in NEEDS.get(config.mtl.method, ()) if importlib.util.find_spec(name) is None
@@ -84,6 +87,16 @@ def read_prompts(config: Config, model: Path) -> Prompts:
     )
 
 
+def check_scorers(config: Config, tasks: Sequence[str]) -> None:
+    """ConfigError if a scorer is named for a task that is not there, or cannot be loaded here."""
+    unknown = sorted(config.scorers.keys() - set(tasks))
+    if unknown:
+        raise ConfigError(
+            f"scorers: there is no task {', '.join(unknown)}; there are {', '.join(tasks)}"
+        )
+    check_loading(list(config.planned_scorers.values()))
+
+
 def _read(
     config: Config,
     split: Literal["train", "validation"],
@@ -98,7 +111,8 @@ def _read(
     found: dict[str, list[Problem]] = {}
     left_out = 0
     for task, paths in files.items():
-        problems = [problem for path in paths for problem in read_problems(path)]
+        scorer = config.scorers.get(task)
+        problems = [one for path in paths for one in read_problems(path, scorer=scorer)]
         encoded = {
             problem.item_id: tuple(prompt_token_ids(problem, tokenizer)) for problem in problems
         }

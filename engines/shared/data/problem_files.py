@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,12 +41,17 @@ def any_gold(_: Problem) -> None:
     """Refuses no problem: for readers to whom only what is asked matters."""
 
 
-def read_problems(path: Path, check: Callable[[Problem], None] = check_gold) -> list[Problem]:
+def read_problems(
+    path: Path,
+    check: Callable[[Problem], None] = check_gold,
+    scorer: str | None = None,
+) -> list[Problem]:
     """Problems of a parquet file, or of one of ``KNOWN_FILES``, each with a right answer.
 
     Args:
         path: The file.
         check: Raises ValueError for a problem that cannot be used: that has no right answer.
+        scorer: Who judges the problems, if not the scorer of their data source.
 
     Raises:
         ConfigError: The file is none of these, is damaged, has no problem, or has rows that cannot
@@ -60,10 +65,11 @@ def read_problems(path: Path, check: Callable[[Problem], None] = check_gold) -> 
         raise ConfigError(f"{path}: no such file{hint}")
     if path.suffix == ".parquet":
         rows = parquet_rows(path)
-        problems = usable(path, rows, lambda row: [problem_of(row.plain())], check)
+        problems = usable(path, rows, lambda row: [problem_of(row.plain())], check, scorer)
     elif path.name in KNOWN_FILES:
         reader = KNOWN_FILES[path.name]
-        problems = usable(path, read_lines(path), lambda row: reader([of_names(row)]), check)
+        lines = read_lines(path)
+        problems = usable(path, lines, lambda row: reader([of_names(row)]), check, scorer)
     else:
         raise ConfigError(f"{path}: not a parquet file and none of {', '.join(KNOWN_FILES)}")
     if not problems:
@@ -76,15 +82,16 @@ def usable(
     rows: Iterable[Row],
     problems_of: Callable[[Row], Iterable[Problem]],
     check: Callable[[Problem], None],
+    scorer: str | None,
 ) -> list[Problem]:
-    """The problems of all rows. ConfigError that names the first rows that give none, or one that
-    ``check`` refuses."""
+    """The problems of all rows, judged by ``scorer``. ConfigError that names the first rows that
+    give none, or one that ``check`` refuses."""
     problems: list[Problem] = []
     wrong: list[str] = []
     number = 0
     for number, row in enumerate(rows, 1):
         try:
-            found = list(problems_of(row))
+            found = [replace(problem, scorer=scorer) for problem in problems_of(row)]
             for problem in found:
                 check(problem)
         except UNREADABLE as error:

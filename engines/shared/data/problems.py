@@ -30,6 +30,8 @@ class Problem:
     apply_chat_template: bool
     ground_truth: Any
     extra_info: dict[str, Any] = field(default_factory=dict)
+    scorer: str | None = None
+    """Who judges it, where a task names a scorer; None: the scorer of its data source."""
 
 
 def make_problem(

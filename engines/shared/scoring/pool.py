@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
+import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from types import TracebackType
@@ -14,24 +16,39 @@ from types import TracebackType
 from engines.shared.data.problems import Problem
 from engines.shared.sandbox.bubblewrap import SandboxError
 from engines.shared.sandbox.execution import chosen
-from engines.shared.scoring.registry import IN_PROCESS, IN_SANDBOX, Version, kind_of, score
+from engines.shared.scoring import own
+from engines.shared.scoring.own import OwnScorer
+from engines.shared.scoring.registry import IN_PROCESS, IN_SANDBOX, Version, judged_by, score
 from engines.shared.scoring.verdict import Verdict
 
 START_SECONDS = 30.0
 """The first item of a process waits for its imports too."""
+OWN_START_SECONDS = 120.0
+"""The same where users' modules are imported, which may want torch."""
 SANDBOX_SECONDS = 300.0
 """Programs have limits of their own, which make a verdict; this one is for a sandbox that hangs."""
 
 
-def work(connection: Connection, version: Version) -> None:
+def work(connection: Connection, version: Version, scorers: Mapping[str, OwnScorer]) -> None:
     """The loop of one worker: an item in, a verdict out, until the pipe closes."""
+    if scorers:
+        # A group of its own, so that what a user's function starts can be killed with it.
+        os.setpgid(0, 0)
+        own.silence()
     while True:
         try:
             problem, text = connection.recv()
         except EOFError:
             return
         try:
-            verdict = score(problem, text, version)
+            scorer = scorers.get(judged_by(problem))
+            if scorer is None:
+                verdict = score(problem, text, version)
+            else:
+                # Its time begins when its module is there, which may take longer than a verdict.
+                own.load(scorer)
+                connection.send(None)
+                verdict = own.judge(scorer, problem, text)
         # a third-party parser may raise anything: told in this item's verdict, which has no score
         except Exception as error:
             verdict = Verdict(None, "error", detail=f"{type(error).__name__}: {error}"[:300])
@@ -51,9 +68,15 @@ class Worker:
 
 class ScoringPool:
     """A pool of ``workers`` processes with ``seconds`` per item that runs no program. Processes
-    start when the first item needs one."""
+    start when the first item needs one. ``scorers`` are the users' own, by name."""
 
-    def __init__(self, workers: int, seconds: float, version: Version = "strict") -> None:
+    def __init__(
+        self,
+        workers: int,
+        seconds: float,
+        version: Version = "strict",
+        scorers: Mapping[str, OwnScorer] | None = None,
+    ) -> None:
         if workers < 1 or seconds <= 0:
             raise ValueError(
                 f"a scoring pool needs a worker and time, got workers={workers}, seconds={seconds}"
@@ -61,6 +84,8 @@ class ScoringPool:
         self.limit = workers
         self.seconds = seconds
         self.version = version
+        self.scorers = dict(scorers or {})
+        self.start_seconds = OWN_START_SECONDS if self.scorers else START_SECONDS
         self.workers: list[Worker] = []
         # A fresh interpreter: a fork of a process that holds vLLM or Ray would inherit their
         # threads' locks.
@@ -83,7 +108,8 @@ class ScoringPool:
     def start(self) -> Worker:
         """A new process."""
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=work, args=(theirs, self.version), daemon=False)
+        arguments = (theirs, self.version, self.scorers)
+        process = self.context.Process(target=work, args=arguments, daemon=False)
         process.start()
         # Our copy of the worker's end: while it is open, a dead worker gives no end of file.
         theirs.close()
@@ -94,6 +120,10 @@ class ScoringPool:
     def end(self, worker: Worker) -> None:
         """Kill a process and forget it."""
         worker.connection.close()
+        if self.scorers and worker.process.pid is not None:
+            # It may not have made its group yet, or have ended with all that was in it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.process.pid, signal.SIGKILL)
         worker.process.kill()
         worker.process.join()
         self.workers.remove(worker)
@@ -103,13 +133,13 @@ class ScoringPool:
         verdicts: list[Verdict | None] = [None] * len(items)
         todo: list[int] = []
         for index, (problem, text) in enumerate(items):
-            if kind_of(problem.data_source) in IN_PROCESS:
+            if judged_by(problem) in IN_PROCESS:
                 verdicts[index] = score(problem, text, self.version)
             else:
                 todo.append(index)
         # Items are taken from the end.
         todo.reverse()
-        if any(kind_of(items[index][0].data_source) in IN_SANDBOX for index in todo):
+        if any(judged_by(items[index][0]) in IN_SANDBOX for index in todo):
             with contextlib.suppress(SandboxError):  # each item is told so
                 chosen()  # here, once: the processes that score inherit it
         busy: list[Worker] = []
@@ -120,11 +150,11 @@ class ScoringPool:
                 worker.index = todo.pop()
                 worker.seconds = (
                     SANDBOX_SECONDS
-                    if kind_of(items[worker.index][0].data_source) in IN_SANDBOX
+                    if judged_by(items[worker.index][0]) in IN_SANDBOX
                     else self.seconds
                 )
                 worker.deadline = (
-                    time.monotonic() + worker.seconds + (0.0 if idle else START_SECONDS)
+                    time.monotonic() + worker.seconds + (0.0 if idle else self.start_seconds)
                 )
                 worker.connection.send(items[worker.index])
                 busy.append(worker)
@@ -144,7 +174,11 @@ class ScoringPool:
             # An answer counts even if its deadline has passed meanwhile.
             if worker.connection in ready:
                 try:
-                    found.append((worker, worker.connection.recv()))
+                    verdict = worker.connection.recv()
+                    if verdict is None:
+                        worker.deadline = time.monotonic() + worker.seconds
+                    else:
+                        found.append((worker, verdict))
                 except (EOFError, ConnectionResetError):
                     self.end(worker)
                     found.append(

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from engines.contract.config import ConfigError
+from engines.contract.words import near
 from engines.shared.data.problems import Problem
 from engines.shared.sandbox.bubblewrap import SandboxError
 from engines.shared.scoring.golds import something
@@ -81,12 +82,12 @@ def check_gold(problem: Problem) -> None:
     """ValueError, in words for the user, if no answer to a problem could be judged right: a ground
     truth that is None, "" or NaN, a letter that is no choice, no rows, no tests.
 
-    Of a data source that none of our scorers judges only the first is asked: that there is
-    something. Imports neither torch nor math-verify, because ``orch`` reads data too.
+    Of what none of our scorers judges only the first is asked: that there is something. Imports
+    neither torch nor math-verify, because ``orch`` reads data too.
     """
     something(problem.ground_truth)
-    kind = known_kind(problem.data_source)
-    if kind is None:
+    kind = problem.scorer or known_kind(problem.data_source)
+    if kind is None or is_own(kind):
         return
     gold_of = module_of(kind).gold_of
     try:
@@ -100,6 +101,26 @@ def check_gold(problem: Problem) -> None:
             f"the right answer {truth} has not the shape that its scorer ({kind}) reads "
             f"({type(error).__name__}: {error})"
         ) from error
+
+
+def is_own(name: str) -> bool:
+    """Whether a scorer's name means a user's function; ours have no colon."""
+    return ":" in name
+
+
+def check_kind(name: str) -> None:
+    """ConfigError unless a scorer of ours has this name."""
+    kinds = {"miniature", *(kind for _, kind in KINDS)}
+    if name not in kinds:
+        raise ConfigError(
+            f"we have no scorer '{name}'{near(name, kinds)}; a function of your own is written "
+            "module:function"
+        )
+
+
+def judged_by(problem: Problem) -> str:
+    """Which scorer judges a problem: the one that its task names, else that of its data source."""
+    return problem.scorer or kind_of(problem.data_source)
 
 
 def answer_text(text: str) -> str | None:
@@ -118,7 +139,7 @@ def score(problem: Problem, text: str, version: Version = "strict") -> Verdict:
 
     Raises ConfigError for a data source without a scorer, and nothing else.
     """
-    judge = scorer(kind_of(problem.data_source), version)
+    judge = scorer(judged_by(problem), version)
     try:
         # Before the response is looked at: without a right answer "no answer" is no 0.0 either.
         check_gold(problem)

@@ -17,6 +17,7 @@ from engines.contract.progress import read_progress
 from engines.contract.results import read_results
 from engines.evaluation.generation import Worker, check_weights, context_length
 from engines.evaluation.inputs import Model
+from engines.evaluation.sample_store import read_lines
 from engines.evaluation.workers import generate_in_processes
 from engines.shared.data.problem_files import write_problems
 from engines.shared.data.problems import make_problem, user
@@ -262,7 +263,12 @@ about: two small tasks
 defaults: {temperature: 1.0, top_p: 0.9, max_prompt_tokens: 16, max_response_tokens: 32, samples_per_prompt: 3}
 tasks:
   first: {file: math__first_, rows: 40}
-  second: {file: math__second_, rows: 41, max_response_tokens: 8, samples_per_prompt: 1}
+  second: {file: math__second_, rows: 41, max_response_tokens: 8, samples_per_prompt: 1, scorer: "my_scorer:score"}
+"""
+SCORER = """
+def score(data_source, solution_str, ground_truth, extra_info=None):
+    print("looking at", solution_str)
+    return {"score": len(solution_str) % 2 == 0, "pred": solution_str[::-1]}
 """
 
 
@@ -286,6 +292,7 @@ def test_the_program_stops_on_a_signal_with_75_and_goes_on_to_complete_results(t
         ]
         write_problems(tmp_path / "data" / f"math__{task}_x.parquet", problems * repeat)
     (tmp_path / "suite.yaml").write_text(SUITE)
+    (tmp_path / "my_scorer.py").write_text(SCORER)
     config = tmp_path / "config.json"
     config.write_text(
         json.dumps(
@@ -331,6 +338,14 @@ def test_the_program_stops_on_a_signal_with_75_and_goes_on_to_complete_results(t
     assert suite["epoch-1"].value == pytest.approx(sum(means.values()) / 2)
     assert {row.axes["k"] for row in found if row.metric == "pass_at_k"} == {2, 4}
     assert {line["phase"] for line in read_progress(out)} == {"evaluate", "score"}
+    # The second task's scorer is the user's own, and its prints are in no log.
+    made = texts(out)
+    judged = read_lines(out / "scores" / "epoch-1.jsonl")
+    for line in (line for line in judged if line["task"] == "second"):
+        text = made["epoch-1", "second", line["item_id"], 0]
+        assert (line["value"], line["extracted"]) == (float(len(text) % 2 == 0), text[::-1])
+    assert facts["second"]["settings"]["scorer"].startswith("my_scorer:score@")
+    assert "looking at" not in done.stdout + done.stderr
     assert [line["step"] for line in read_progress(out)] == sorted(
         line["step"] for line in read_progress(out)
     )

@@ -49,7 +49,10 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
     [
         (gold(None), "the right answer is None"),
         (gold(""), "the right answer is ''"),
-        ({"data_source": "stem__gpqa"} | gold("K"), "one letter of A to J, not 'K'"),
+        (
+            {"data_source": "stem__gpqa"} | gold("K"),
+            "the right answer of a multiple choice must be one letter of A to J, not 'K'",
+        ),
         ({"data_source": "logic__graph"} | gold(" "), "the right answer is ' '"),
         ({"data_source": "poetry__x"} | gold(None), "the right answer is None"),
         ({"reward_model": None}, "reward_model has no ground_truth"),

@@ -1,0 +1,201 @@
+"""A suite's task names its scorer: planned with its source, told apart by it, and used for that task
+alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from engines.analysis.comparable import Conditions
+from engines.contract.config import ConfigError
+from engines.contract.program import Stop
+from engines.contract.progress import Progress
+from engines.evaluation.config import Config
+from engines.evaluation.inputs import Inputs, Model, TaskFile, read_task, task_files
+from engines.evaluation.reuse import content
+from engines.evaluation.sample_store import SampleStore
+from engines.evaluation.score import Scoring
+from engines.evaluation.suite import PLAIN
+from engines.shared.data.problem_files import write_problems
+from engines.shared.data.problems import make_problem, user
+
+LENGTH = """
+def score(data_source, solution_str, ground_truth, extra_info=None):
+    return {"score": len(solution_str) == int(ground_truth), "pred": len(solution_str)}
+"""
+SUITE = """
+defaults: {scorer: %s}
+tasks:
+  haiku: {file: poetry__haiku_}
+  sums: {file: poetry__sums_, scorer: mathematics}
+"""
+
+
+def write(folder: Path, scorer: str = "my_scorer:score", source: str = LENGTH) -> str:
+    """A suite, its scorer and its data; the path of the suite."""
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    for task in ("haiku", "sums"):
+        problems = [make_problem(f"poetry__{task}", user(f"{task} {n}?"), str(n)) for n in (4, 5)]
+        write_problems(folder / "data" / f"poetry__{task}_2.parquet", problems)
+    (folder / "my_scorer.py").write_text(source)
+    (folder / "suite.yaml").write_text(SUITE % scorer)
+    return str(folder / "suite.yaml")
+
+
+def config(folder: Path, **values: Any) -> Config:
+    given = {"suite": str(folder / "suite.yaml"), "data": str(folder / "data"), **values}
+    return Config.model_validate({"models": "m", **given})
+
+
+class Letters:
+    """A tokenizer with a token per letter."""
+
+    chat_template = None
+    bos_token_id = None
+
+    def __call__(self, text: str, **_: Any) -> dict[str, list[int]]:
+        return {"input_ids": [ord(letter) for letter in text]}
+
+
+def inputs_of(made: Config, out: Path) -> tuple[Inputs, dict[str, dict[str, Any]]]:
+    items, facts = [], {}
+    for file in task_files(made):
+        found, facts[file.task] = read_task(file, Letters(), None)
+        items += found
+    return Inputs(made, out, [Model("m", out, None)], items), facts
+
+
+def scored(made: Config, out: Path, text: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """The lines of scores if every response is ``text``: by task and gold."""
+    inputs, _ = inputs_of(made, out)
+    store = SampleStore(out, inputs.models, inputs.items)
+    for item in inputs.items:
+        path = store.path(inputs.models[0], item.task)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        line = {"item_id": item.problem.item_id, "sample": 0, "text": text}
+        with path.open("a") as file:
+            file.write(json.dumps({**line, "tokens": 3, "finish_reason": "stop"}) + "\n")
+    lines = Scoring(inputs, store, Stop(), Progress(out)).score(inputs.models[0], 0)
+    gold = {item.problem.item_id: item.problem.ground_truth for item in inputs.items}
+    return {(line["task"], gold[line["item_id"]]): line for line in lines}
+
+
+def test_each_task_is_judged_by_the_scorer_that_it_names(tmp_path: Path) -> None:
+    write(tmp_path)
+    text = "\\boxed{4}"
+    lines = scored(config(tmp_path), tmp_path / "out", text)
+    assert {key: line["value"] for key, line in lines.items()} == {
+        ("haiku", "4"): 0.0,
+        ("haiku", "5"): 0.0,
+        ("sums", "4"): 1.0,
+        ("sums", "5"): 0.0,
+    }
+    assert lines["haiku", "4"]["extracted"] == str(len(text))
+    found = scored(config(tmp_path), tmp_path / "other", "four")
+    assert {key: line["value"] for key, line in found.items() if key[0] == "haiku"} == {
+        ("haiku", "4"): 1.0,
+        ("haiku", "5"): 0.0,
+    }
+
+
+def test_the_scorer_is_planned_as_it_was_and_its_edit_is_another_evaluation(tmp_path: Path) -> None:
+    write(tmp_path)
+    planned = config(tmp_path)
+    kept = json.loads(json.dumps(planned.model_dump(mode="json")))
+    write(tmp_path, source="def score(**all): return 1.0\n")
+    assert Config.model_validate(kept) == planned != config(tmp_path)
+    values = [
+        scored(made, tmp_path / name, "four")["haiku", "5"]["value"]
+        for name, made in (("kept", Config.model_validate(kept)), ("new", config(tmp_path)))
+    ]
+    assert values == [0.0, 1.0]
+
+
+def test_results_tell_scorers_apart_refuse_to_compare_them_and_share_the_samples(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path)
+    _, facts = inputs_of(config(tmp_path), tmp_path)
+    _, again = inputs_of(config(tmp_path), tmp_path)
+    write(tmp_path, source=LENGTH + "# the same, edited\n")
+    made = config(tmp_path)
+    _, edited = inputs_of(made, tmp_path)
+    assert facts["haiku"]["settings"]["scorer"].startswith("my_scorer:score@")
+    assert facts["sums"]["settings"]["scorer"] == "mathematics"
+    assert content(facts["haiku"]) == content(edited["haiku"])
+
+    def checked(*all_facts: dict[str, Any]) -> list[str]:
+        conditions = Conditions()
+        for job, tasks in zip("ab", all_facts, strict=True):
+            document = {"facts": {"tasks": tasks, "must_be_equal": made.must_be_equal()}}
+            conditions.add(job, {**document, "config": {}})
+        return conditions.check()
+
+    assert checked(facts, again) == []
+    with pytest.raises(
+        ConfigError, match=r"not comparable: scorer of haiku is 'my_scorer:score@\w+' in a and "
+    ):
+        checked(facts, edited)
+
+
+def test_results_of_before_tasks_had_scorers_compare_with_those_of_plain_tasks(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path)
+    path = tmp_path / "data" / "poetry__sums_2.parquet"
+    _, now = read_task(TaskFile("sums", path, PLAIN), Letters(), None)
+    settings = {key: value for key, value in now["settings"].items() if key != "scorer"}
+    before = {**now, "settings": settings}
+    conditions = Conditions()
+    for job, fact in (("a", before), ("b", now)):
+        document: dict[str, Any] = {"facts": {"tasks": {"sums": fact}}, "config": {}}
+        conditions.add(job, document)
+    assert conditions.check() == []
+    assert content(before) == content(now)
+
+
+def test_a_scorer_lies_beside_the_suite_that_names_it_or_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path / "group")
+    (tmp_path / "mine.yaml").write_text(
+        "include: group/suite.yaml\ntasks:\n  haiku: {samples_per_prompt: 2}\n"
+    )
+    mine = str(tmp_path / "mine.yaml")
+    found = config(tmp_path / "group", suite=mine).own_scorers()["my_scorer:score"]
+    assert found.file == str(tmp_path / "group" / "my_scorer.py")
+    (tmp_path / "here").mkdir()
+    (tmp_path / "group" / "my_scorer.py").rename(tmp_path / "here" / "my_scorer.py")
+    with pytest.raises(ValidationError, match=r"mine\.yaml: scorer of haiku: there is no my_scor"):
+        config(tmp_path / "group", suite=mine)
+    monkeypatch.chdir(tmp_path / "here")
+    assert config(tmp_path / "group", suite=mine).own_scorers()["my_scorer:score"].source == LENGTH
+
+
+@pytest.mark.parametrize(
+    ("scorer", "says"),
+    [
+        ("mathematic", "scorer of haiku: we have no scorer 'mathematic'; did you mean 'mathematic"),
+        ("my_score:score", r"scorer of haiku: there is no my_score\.py for 'my_score:score' in "),
+        ("my_scorer:judge", r"my_scorer\.py: has no function 'judge'"),
+        ("my_scorer", "a function of your own is written module:function"),
+        ("3", "defaults.scorer: Input should be a valid string, got 3"),
+    ],
+)
+def test_a_wrong_scorer_is_told_before_anything_is_submitted(
+    tmp_path: Path, scorer: str, says: str
+) -> None:
+    write(tmp_path, scorer)
+    with pytest.raises(ValidationError, match=says):
+        config(tmp_path)
+
+
+def test_a_scorer_of_ones_own_has_no_published_version(tmp_path: Path) -> None:
+    write(tmp_path)
+    with pytest.raises(ValidationError, match="scoring: guru: haiku is judged by my_scorer:score,"):
+        config(tmp_path, scoring="guru")
+    assert config(tmp_path, scoring="guru", tasks=["sums"]).scoring == "guru"

@@ -1,0 +1,301 @@
+"""A user's own scorer: found without being run, judged in a process that can be killed, and whatever
+it does wrong is told in its own item."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engines.contract.config import ConfigError
+from engines.shared.data.problems import Problem, make_problem, user
+from engines.shared.scoring.own import OwnScorer, check_loading, find, verdict_of
+from engines.shared.scoring.pool import ScoringPool
+from engines.shared.scoring.verdict import Verdict
+from tests.support.paths import ROOT
+
+SIGNATURE = "def score(data_source, solution_str, ground_truth, extra_info=None):\n"
+
+
+def own(folder: Path, body: str, module: str = "my_scorer") -> OwnScorer:
+    """A module with these lines in the function ``score``."""
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    (folder / f"{module}.py").write_text(SIGNATURE + lines)
+    return find(f"{module}:score", [folder])
+
+
+def asked(scorer: OwnScorer | None, gold: Any = "8", **extra: Any) -> Problem:
+    """A problem of a source that no scorer of ours knows."""
+    made = make_problem("poetry__haiku", user("?"), gold, extra_info=extra)
+    return Problem(**{**vars(made), "scorer": scorer and scorer.name})
+
+
+def judged(scorer: OwnScorer, *texts: str, seconds: float = 20.0, **problem: Any) -> list[Verdict]:
+    with ScoringPool(1, seconds, scorers={scorer.name: scorer}) as pool:
+        return pool.score_many([(asked(scorer, **problem), text) for text in texts])
+
+
+def test_it_gets_what_verl_gives_and_the_whole_response(tmp_path: Path) -> None:
+    scorer = own(
+        tmp_path,
+        "seen = (data_source, solution_str, ground_truth, extra_info)\n"
+        "expected = ('poetry__haiku', '<think>3</think> 8', ['8', None], {'level': 2})\n"
+        "return {'score': seen == expected, 'pred': solution_str[-1]}",
+    )
+    found = judged(scorer, "<think>3</think> 8", gold=["8", None], level=2)
+    assert found == [Verdict(1.0, "ok", "8")]
+
+
+def test_the_file_in_the_how_to_can_be_copied(tmp_path: Path) -> None:
+    _, _, text = (ROOT / "docs" / "howto.md").read_text().partition("`my_scorer.py`:\n\n")
+    (tmp_path / "my_scorer.py").write_text(textwrap.dedent(text.partition("\nand `mine")[0]))
+    found = judged(find("my_scorer:score", [tmp_path]), "2 and 6 are 8", "9", "none")
+    assert found == [Verdict(1.0, "ok", "8"), Verdict(0.0, "ok", "9"), Verdict(0.0, "ok", None)]
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("return True", 1.0),
+        ("return 0", 0.0),
+        ("return 0.25", 0.25),
+        ("import numpy; return numpy.float32(0.5)", 0.5),
+        ("import numpy; return numpy.bool_(True)", 1.0),
+        ("return {'score': 0.75, 'acc': False}", 0.75),
+        ("return None", None),
+        ("return 2.0", None),
+        ("return -1.0", None),
+        ("return float('nan')", None),
+        ("return '1.0'", None),
+        ("return (1.0, 'why')", None),
+        ("return {'value': 1.0}", None),
+        ("return {'score': None}", None),
+        ("return 10 ** 400", None),
+        ("import numpy; return numpy.ones(2)", None),
+        ("return lambda: 1.0", None),
+    ],
+)
+def test_a_score_is_a_number_from_0_to_1_and_all_else_is_an_error_that_shows_it(
+    tmp_path: Path, line: str, value: float | None
+) -> None:
+    (verdict,) = judged(own(tmp_path, line), "8")
+    assert verdict.value == value
+    assert (verdict.status, type(verdict.value)) == (
+        ("error", type(None)) if value is None else ("ok", float)
+    )
+    if value is None:
+        assert verdict.detail.startswith("my_scorer:score returned ")
+        assert "a number from 0 to 1" in verdict.detail
+
+
+@given(st.floats() | st.integers() | st.booleans())
+def test_every_number_is_a_value_or_refused(number: float) -> None:
+    scorer = OwnScorer(name="m:f", folder="", file="m.py", source="")
+    verdict = verdict_of(scorer, number)
+    inside = not math.isnan(number) and 0 <= number <= 1
+    assert (verdict.value, verdict.status) == ((number, "ok") if inside else (None, "error"))
+
+
+def test_an_exception_is_told_with_its_type_and_the_line_of_the_users_file(tmp_path: Path) -> None:
+    scorer = own(
+        tmp_path,
+        "import json\nif solution_str == 'out':\n    raise SystemExit(3)\n"
+        "return json.loads(solution_str)",
+    )
+    found = judged(scorer, "[", "out", "1")
+    assert [(verdict.value, verdict.status) for verdict in found] == [
+        (None, "error"),
+        (None, "error"),
+        (1.0, "ok"),
+    ]
+    assert "my_scorer:score: json.decoder.JSONDecodeError: " in found[0].detail
+    assert found[0].detail.endswith(f"({scorer.file}, line 5)")
+    assert "SystemExit: 3" in found[1].detail
+
+
+def test_prints_of_every_kind_disturb_no_verdict_and_stay_out_of_the_log(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    scorer = own(
+        tmp_path,
+        "import os, sys\nprint('a word')\nprint('another', file=sys.stderr)\n"
+        "os.write(1, b'x' * 200_000)\nos.system('echo from a child')\nreturn 1.0",
+    )
+    assert [verdict.value for verdict in judged(scorer, "a", "b")] == [1.0, 1.0]
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("", "")
+
+
+def test_a_hang_is_killed_with_what_it_started_and_the_time_of_an_import_does_not_count(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "slow_import.py").write_text("import time\ntime.sleep(2)\n")
+    scorer = own(
+        tmp_path,
+        "import slow_import_done\nif solution_str != 'hang':\n    return 1.0\n"
+        "import subprocess\nchild = subprocess.Popen(['sleep', '300'])\n"
+        f"open({str(tmp_path / 'child')!r}, 'w').write(str(child.pid))\nchild.wait()",
+    )
+    (tmp_path / "slow_import_done.py").write_text("")
+    slow = OwnScorer(**{**scorer.model_dump(), "source": "import slow_import\n" + scorer.source})
+    start = time.monotonic()
+    found = judged(slow, "a", "hang", "b", seconds=1.0)
+    assert [(verdict.value, verdict.status) for verdict in found] == [
+        (1.0, "ok"),
+        (None, "timeout"),
+        (1.0, "ok"),
+    ]
+    assert found[1].detail == "no verdict within 1 s"
+    assert time.monotonic() - start < 60
+    child = Path(f"/proc/{(tmp_path / 'child').read_text()}/stat")
+    while child.exists() and child.read_text().split()[2] != "Z":
+        assert time.monotonic() - start < 120
+        time.sleep(0.05)
+
+
+def test_a_process_that_the_function_ends_costs_its_item(tmp_path: Path) -> None:
+    scorer = own(tmp_path, "import os\nif solution_str == 'x':\n    os._exit(7)\nreturn 1.0")
+    found = judged(scorer, "a", "x", "b")
+    assert [verdict.value for verdict in found] == [1.0, None, 1.0]
+    assert found[1].detail == "the scorer died (exit code 7)"
+
+
+def test_a_module_finds_what_lies_beside_it_and_hides_nothing_of_pythons(tmp_path: Path) -> None:
+    (tmp_path / "my_helpers.py").write_text("HALF = 0.5\n")
+    (tmp_path / "json.py").write_text("raise RuntimeError('not this one')\n")
+    scorer = own(tmp_path, "import json, my_helpers\nreturn json.loads('1') * my_helpers.HALF")
+    assert judged(scorer, "a")[0].value == 0.5
+    # Its own name may be one of Python's.
+    statistics = own(tmp_path, "import statistics\nreturn statistics.mean([1.0])", "statistics")
+    assert judged(statistics, "a")[0].value == 1.0
+
+
+def test_a_module_of_a_package_may_import_its_neighbours(tmp_path: Path) -> None:
+    package = tmp_path / "my_rewards"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "common.py").write_text(
+        "import dataclasses\n@dataclasses.dataclass\nclass Half:\n    value: float = 0.5\n"
+    )
+    (package / "haiku.py").write_text(
+        "from __future__ import annotations\nimport dataclasses\nfrom .common import Half\n"
+        "@dataclasses.dataclass\nclass Sum:\n    half: Half\n"
+        f"{SIGNATURE}    return Sum(Half()).half.value\n"
+    )
+    scorer = find("my_rewards.haiku:score", [tmp_path])
+    assert judged(scorer, "a")[0].value == 0.5
+
+
+def test_the_source_that_was_planned_is_what_runs(tmp_path: Path) -> None:
+    scorer = own(tmp_path, "return 0.25")
+    changed = own(tmp_path, "return 0.75")
+    assert judged(scorer, "a")[0].value == 0.25
+    assert (scorer.name, scorer.file) == (changed.name, changed.file)
+    assert scorer.label != changed.label
+    assert scorer.label == own(tmp_path, "return 0.25").label
+
+
+def test_a_scorer_of_ours_judges_another_source_where_a_task_names_it() -> None:
+    named = Problem(**{**vars(asked(None)), "scorer": "mathematics"})
+    with ScoringPool(1, 30.0) as pool:
+        assert pool.score_many([(named, "\\boxed{8}")])[0].value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "says"),
+    [
+        ("my_scorer.py:score", "", r"there is no my_scorer/py\.py"),
+        ("score", "", "'score' names no function; write module:function"),
+        ("my scorer:score", "", "names no function"),
+        ("another:score", "", r"there is no another\.py for 'another:score' in /"),
+        (
+            "my_scorer:score",
+            "def scores(x): ...\n",
+            "has no function 'score'; did you mean 'scores'",
+        ),
+        ("my_scorer:score", "def score(:\n", r"my_scorer\.py, line 1: invalid syntax"),
+        (
+            "my_scorer:score",
+            "\ndef score(response, gold): ...\n",
+            r"line 2: score\(response, gold\) cannot be called without response, gold; it is called "
+            "with the named arguments data_source, solution_str, ground_truth, extra_info",
+        ),
+        (
+            "my_scorer:score",
+            "def score(solution_str, ground_truth): ...\n",
+            "does not take data_source, extra_info",
+        ),
+        (
+            "my_scorer:score",
+            "def score(data_source, solution_str, ground_truth, extra_info, *, level): ...\n",
+            "cannot be called without level",
+        ),
+        (
+            "my_scorer:score",
+            "def score(data_source, solution_str, ground_truth, extra_info, /): ...\n",
+            "cannot be called without data_source",
+        ),
+        ("my_scorer:score", "async def score(**all): ...\n", "has no function 'score'"),
+        ("my_scorer:score", "class score: ...\n", "has no function 'score'"),
+    ],
+)
+def test_a_name_a_module_or_a_function_that_is_not_there_is_one_line_and_nothing_is_run(
+    tmp_path: Path, name: str, source: str, says: str
+) -> None:
+    (tmp_path / "my_scorer.py").write_text(source + f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    with pytest.raises(ConfigError, match=says) as caught:
+        find(name, [tmp_path])
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def score(data_source, solution_str, ground_truth, extra_info=None, **kwargs): ...\n",
+        "def score(solution_str, **rest): ...\n",
+        "def score(**all): ...\n",
+        "def score(data_source, solution_str, ground_truth, extra_info, strict=True): ...\n",
+        "def score(*, extra_info, ground_truth, solution_str, data_source): ...\n",
+        "try:\n    import fast\nexcept ImportError:\n    def score(**all): ...\n",
+        "from somewhere import score\n",
+        "from somewhere import *\n",
+        "import functools\nscore = functools.partial(print, level=1)\n",
+    ],
+)
+def test_what_can_be_called_with_the_named_arguments_is_taken(tmp_path: Path, source: str) -> None:
+    (tmp_path / "my_scorer.py").write_text(source)
+    assert find("my_scorer:score", [tmp_path]).source == source
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        (
+            "\nimport no_such_module\ndef score(**all): ...\n",
+            r"ModuleNotFoundError: No module named 'no_such_module' \(.*my_scorer\.py, line 2\)",
+        ),
+        ("import os\nos._exit(4)\ndef score(**all): ...\n", r"the process ended .*exit code 4"),
+        ("from json import loads as score\n", "cannot be loaded: .*named arguments"),
+        ("def score(**all): ...\nscore = 3\n", "has no function 'score'"),
+        ("raise SystemExit\ndef score(**all): ...\n", "SystemExit"),
+    ],
+)
+def test_what_only_loading_shows_is_one_line_before_anything_is_generated(
+    tmp_path: Path, source: str, says: str
+) -> None:
+    (tmp_path / "my_scorer.py").write_text(source)
+    with pytest.raises(ConfigError, match=says) as caught:
+        check_loading([find("my_scorer:score", [tmp_path])])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_good_module_loads(tmp_path: Path) -> None:
+    check_loading([])
+    check_loading([own(tmp_path, "return 1.0")])
