@@ -19,9 +19,7 @@ NUMERAL = re.compile(r"^([\s>*_#-]*\d+)\.(?=[*_]*\s)", re.MULTILINE)
 """The number of a list's item."""
 SENTENCE_END = re.compile(r"[.!?]+[\"')\]*_\u201d\u2019]*(?=\s|$)")
 
-CURLY = str.maketrans(
-    {"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u00a0": " ", "\u200b": None}
-)
+CURLY = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u00a0": " "})
 """Typographic quotes and spaces, which mean what the plain ones mean."""
 
 SCRIPTS = {
@@ -71,9 +69,14 @@ def words(text: str) -> list[str]:
 
 
 def whole_words(text: str) -> list[str]:
-    """Words, where a vowel sign ends none: Python counts those of Hindi and its neighbours as no
-    letters."""
-    return words("".join(sign for sign in text if unicodedata.category(sign) not in ("Mn", "Mc")))
+    """Words, where no vowel sign and no joiner ends one: Python takes those of Hindi, Persian and
+    their neighbours for no letters."""
+    return words("".join(sign for sign in text if not is_joined(sign)))
+
+
+def is_joined(sign: str) -> bool:
+    """Whether a character belongs to the letter before it: a mark, or one of the joiners."""
+    return unicodedata.category(sign) in ("Mn", "Mc") or sign in "\u200c\u200d"
 
 
 def sentences(text: str) -> int:
@@ -110,12 +113,12 @@ def most_probable(text: str) -> str | None:
 
 
 def in_script(text: str, language: str) -> bool:
-    """Whether at least half of a text's letters are of the script that a language is written in;
-    False without letters."""
+    """Whether at least a third of a text's letters are of the script that a language is written in;
+    False without letters. Names and addresses may be in another one."""
     scripts = SCRIPTS.get(language, ("LATIN",))
     letters = [sign for sign in text if sign.isalpha()]
     fitting = sum(unicodedata.name(sign, "").startswith(scripts) for sign in letters)
-    return bool(letters) and 2 * fitting >= len(letters)
+    return bool(letters) and 3 * fitting >= len(letters)
 
 
 def may_be(text: str, language: str) -> bool | None:

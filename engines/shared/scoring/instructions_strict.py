@@ -195,9 +195,9 @@ def ends_with(text: str, given: Given) -> bool:
 def has_word(text: str, word: str) -> bool:
     """Whether a word or phrase is in a text as a whole word."""
     bare = folded(word)
-    # A side that is no letter, such as that of C++, ends by itself. An underscore is markup.
-    before = r"(?<![^\W_])" if bare[0].isalnum() else ""
-    after = r"(?![^\W_])" if bare[-1].isalnum() else ""
+    # A side that is no letter, such as that of C++, ends by itself. "_word_" is in italics.
+    before = r"(?<!\w)_*" if bare[0].isalnum() else ""
+    after = r"_*(?!\w)" if bare[-1].isalnum() else ""
     return re.search(before + re.escape(bare) + after, folded(text)) is not None
 
 
