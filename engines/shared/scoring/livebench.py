@@ -1,8 +1,11 @@
-"""LiveBench's reasoning, language and data analysis tasks. ``extra_info`` names the ``task`` and
-the release ``date``.
+"""LiveBench's reasoning, language and data analysis tasks (White et al. 2024, arXiv:2406.19314).
+``extra_info`` names the ``task`` and the release ``date``.
+
+In: a problem and a response. Out: a verdict. The registry calls ``strict`` and ``guru``; whoever
+    reads data may call ``gold_of`` to refuse a problem that nothing can be judged by.
 
 The answer format of two tasks changed with the release of 2024-11-25: bold words before,
-``<solution>`` from then on.
+``<solution>`` from then on. LiveBench's mathematics is no part of GURU, and is not judged here.
 """
 
 from __future__ import annotations
@@ -13,83 +16,69 @@ from collections.abc import Callable
 from typing import Any
 
 from engines.shared.data.problems import Problem
-from engines.shared.scoring.golds import something
-from engines.shared.scoring.livebench_tables import table_join, table_reformat
-from engines.shared.scoring.text import last_boxed, last_tag
+from engines.shared.scoring import livebench_guru
+from engines.shared.scoring.golds import text_of
+from engines.shared.scoring.instructions_prose import plain
+from engines.shared.scoring.livebench_guru import NUMBERS, SHAPES, TRUTHS
+from engines.shared.scoring.livebench_tables import gold_rows, table_join, table_reformat
+from engines.shared.scoring.text import last_boxed, last_tag, literal, without_latex
 from engines.shared.scoring.verdict import Verdict
 
 NEW_FORMAT = "2024-11-25"
-NUMBERS = {
-    name: str(number)
-    for number, name in enumerate(
-        (
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-            "seventeen",
-            "eighteen",
-            "nineteen",
-            "twenty",
-        )
-    )
-}
-SHAPES = ("tetrahedra", "tetrahedron", "triangle", "square")
-TRUTHS = ("yes", "no", "unknown")
+LABELS = ("position", "house", "person", "number", "the", "a", "an")
+"""Words around an entry of a zebra puzzle that say nothing."""
 
-Task = Callable[[Problem, str, bool], float | None]
-"""Problem, response and whether it is strict -> value, None if there is no answer."""
+Task = Callable[[Problem, str], float | None]
+"""Problem and response -> value, None if there is no answer."""
 
 
 def strict(problem: Problem, text: str) -> Verdict:
     """The task's own score, in 0 to 1: partial for connections, plot unscrambling, newer zebra
-    puzzles and table joins, else 0 or 1."""
-    return judged(problem, text, True)
+    puzzles and table joins, else 0 or 1. ValueError as in ``gold_of``."""
+    return judged(problem, text, STRICT)
 
 
 def guru(problem: Problem, text: str) -> Verdict:
-    """GURU's reading: every zebra puzzle by the older rules, and every reformatted table wrong (a
-    misspelt task name)."""
-    return judged(problem, text, False)
+    """What GURU's copy of the scorers gives: newer zebra puzzles are judged as older ones, no table
+    is ever right. ValueError as in ``gold_of``."""
+    return judged(problem, text, GURU)
 
 
-def judged(problem: Problem, text: str, careful: bool) -> Verdict:
-    """The verdict of the task's function. Value None if the task is not known."""
-    task = TASKS.get(str(problem.extra_info.get("task")))
-    if task is None:
-        return Verdict(
-            None,
-            "error",
-            detail=f"extra_info.task is {problem.extra_info.get('task')!r}; known are "
-            f"{', '.join(sorted(TASKS))}",
-        )
-    value = task(problem, text, careful)
-    return (
-        Verdict(0.0, "no_answer", detail="nothing in the format asked for")
-        if value is None
-        else Verdict(value, "ok")
-    )
+def judged(problem: Problem, text: str, tasks: dict[str, Task]) -> Verdict:
+    """The verdict of a problem's task."""
+    gold_of(problem)
+    value = tasks[problem.extra_info["task"]](problem, text)
+    if value is None:
+        return Verdict(0.0, "no_answer", detail="nothing in the format asked for")
+    return Verdict(value, "ok")
 
 
-def gold_of(problem: Problem) -> str:
-    """The right answer. ValueError if there is none, or the task is not known."""
+def gold_of(problem: Problem) -> str | dict[Any, Any]:
+    """The right answer. ValueError if the task is unknown or the answer cannot be one of it."""
     task = problem.extra_info.get("task")
-    if task not in TASKS:
-        raise ValueError(f"extra_info.task is {task!r}; known are {', '.join(sorted(TASKS))}")
-    return str(something(problem.ground_truth)).strip()
+    if task not in STRICT:
+        raise ValueError(f"extra_info.task is {task!r}; known are {', '.join(sorted(STRICT))}")
+    truth = problem.ground_truth
+    if task == "tablejoin":
+        return mapping_of(truth)
+    gold = text_of(truth)
+    if task == "web_of_lies_v2" and not truths(gold):
+        raise ValueError(f"the ground truth of {task} is {gold[:80]!r}, without {TRUTHS}")
+    if task == "cta" and not letters_of(gold):
+        raise ValueError(f"the ground truth of {task} is {gold[:80]!r}, without letters")
+    if task == "plot_unscrambling" and not split_sentences(gold):
+        raise ValueError(f"the ground truth of {task} is {gold[:80]!r}, without sentences")
+    if task == "tablereformat":
+        gold_rows(prompt_of(problem), gold)
+    return gold
+
+
+def mapping_of(truth: Any) -> dict[Any, Any]:
+    """The right mapping of columns. ValueError if it is none."""
+    mapping = literal(truth) if isinstance(truth, str) else truth
+    if not isinstance(mapping, dict) or not mapping:
+        raise ValueError(f"the ground truth of tablejoin is {str(truth)[:80]!r}, no mapping")
+    return mapping
 
 
 def is_new(problem: Problem) -> bool:
@@ -98,7 +87,7 @@ def is_new(problem: Problem) -> bool:
 
 
 def truth_of(problem: Problem) -> str:
-    """The right answer."""
+    """The right answer as text."""
     return str(problem.ground_truth).strip()
 
 
@@ -109,21 +98,44 @@ def bare_box(text: str) -> str | None:
 
 
 def solution(text: str) -> str | None:
-    """What the last ``<solution>`` holds, else the last box."""
-    return last_tag(text, "solution") or bare_box(text)
+    """What the last ``<solution>`` holds, also one opened by a closing tag by mistake, else the
+    last box."""
+    mistaken = re.findall(r"</solution>(.*?)</solution>", text, re.DOTALL | re.IGNORECASE)
+    tagged = last_tag(text, "solution") or "".join(mistaken[-1:]).strip()
+    return tagged or bare_box(text)
 
 
-def web_of_lies(problem: Problem, text: str, _: bool) -> float | None:
+def entry(text: str) -> str:
+    """A word or phrase without markup, quotes and the signs at its ends, in small letters."""
+    bare = without_latex(plain(text)).lower().replace("-", " ")
+    return " ".join(re.sub(r"[*_`\"]", "", bare).strip(" .,;:!?'()[]").split())
+
+
+def same_entry(answer: str, truth: str) -> bool:
+    """Whether two entries are the same word or number, ``position 3`` and ``three`` for ``3``."""
+    given, wanted = entry(answer), entry(truth)
+    # What stands before a colon names the question: "Pet: cat".
+    after_colon = entry(answer.rpartition(":")[2])
+    unlabelled = " ".join(word for word in after_colon.split() if word not in LABELS)
+    readings = {given, after_colon, unlabelled}
+    names = {name for name, digit in NUMBERS.items() if digit in readings}
+    digits = {NUMBERS[reading] for reading in readings if reading in NUMBERS}
+    return wanted in readings | names | digits
+
+
+def web_of_lies(problem: Problem, text: str) -> float | None:
     """Three of yes, no and unknown: in ``<solution>``, else the last three in bold, else in a box,
     else the last such list."""
     tagged = last_tag(text, "solution")
     # "**yes, no, unknown**", or each of the three in bold for itself.
     bold = truths(" ".join(re.findall(r"\*\*(.*?)\*\*", text)))[-3:]
-    plain = re.findall(rf"(?:{'|'.join(TRUTHS)})(?:, (?:{'|'.join(TRUTHS)})){{2}}", text.lower())
+    plain_lists = re.findall(
+        rf"(?:{'|'.join(TRUTHS)})(?:, (?:{'|'.join(TRUTHS)})){{2}}", text.lower()
+    )
     found = (
         truths(tagged)
         if tagged is not None
-        else bold or truths(bare_box(text) or "") or truths(plain[-1] if plain else "")
+        else bold or truths(bare_box(text) or "") or truths(plain_lists[-1] if plain_lists else "")
     )
     return float(found == truths(truth_of(problem))) if found else None
 
@@ -133,37 +145,50 @@ def truths(text: str) -> list[str]:
     return [word for word in re.findall(r"\w+", text.lower()) if word in TRUTHS]
 
 
-def spatial(problem: Problem, text: str, _: bool) -> float | None:
-    """One of the last three bold phrases: the answer, its number in words, or a shape with one word
-    more."""
-    phrases = [phrase.strip().lower() for phrase in re.findall(r"\*\*([^*]+)\*\*", text)][-3:]
+def spatial(problem: Problem, text: str) -> float | None:
+    """One of the last three bold phrases, the tag or the box: the answer, its number in words, or a
+    shape with one word more."""
+    phrases = re.findall(r"\*\*([^*]+)\*\*", text)[-3:]
+    tagged = solution(text)
+    if tagged is not None:
+        phrases.append(tagged)
+    # A response that is nothing but the answer.
+    if not phrases and len(text.split()) == 1:
+        phrases.append(text)
     truth = truth_of(problem).lower()
-    shape = truth in SHAPES
-    right = any(
-        truth in (phrase, NUMBERS.get(phrase))
-        # "regular tetrahedron" for "tetrahedron", but not a whole sentence that names it.
-        or (shape and truth in phrase and len(phrase) < 2 * len(truth) + 5)
-        for phrase in phrases
-    )
+    right = any(same_entry(phrase, truth) or names_shape(phrase, truth) for phrase in phrases)
     return float(right) if phrases else None
 
 
-def zebra(problem: Problem, text: str, careful: bool) -> float | None:
-    """The older form: the last word in ``***`` or at the end. The newer: a list, half for its share
-    of right entries, half for all."""
-    if is_new(problem) and careful:
+def names_shape(phrase: str, truth: str) -> bool:
+    """Whether a phrase is the right shape with a word more: "regular tetrahedron" for
+    "tetrahedron", but not a whole sentence that names it."""
+    bare = phrase.strip().lower()
+    return truth in SHAPES and truth in bare and len(bare) < 2 * len(truth) + 5
+
+
+def zebra(problem: Problem, text: str) -> float | None:
+    """The older form: the last phrase in ``***``, else a tag or box, else the last word. The newer:
+    a list, half for its share of right entries, half for all."""
+    if is_new(problem):
         return zebra_list(problem, text)
-    starred = re.findall(r"\*\*\*(\w+)\*\*\*", text) or re.findall(r"\b\w+\b", text)
-    if not starred:
+    starred = re.findall(r"\*\*\*([^*\n]+)\*\*\*", text)
+    tagged = solution(text)
+    if starred:
+        answer = starred[-1]
+    elif tagged is not None:
+        answer = tagged
+    else:
+        answer = next(iter(re.findall(r"\b\w+\b", text)[::-1]), "")
+    if not entry(answer):
         return None
-    word, truth = starred[-1].lower(), truth_of(problem).lower()
-    number = next((name for name, digit in NUMBERS.items() if digit == word), None)
-    return float(truth in (word, number, f"{word} movies"))
+    truth = truth_of(problem)
+    return float(same_entry(answer, truth) or same_entry(f"{answer} movies", truth))
 
 
 def zebra_list(problem: Problem, text: str) -> float | None:
     """The newer zebra puzzles."""
-    golds = [gold.strip().lower().replace("-", " ") for gold in truth_of(problem).split(",")]
+    golds = truth_of(problem).split(",")
     given = solution(text)
     # Without a tag or box the last line counts, if it has as many entries as are asked for.
     if (
@@ -171,49 +196,47 @@ def zebra_list(problem: Problem, text: str) -> float | None:
         and (lines := text.strip().splitlines())
         and lines[-1].count(",") == len(golds) - 1
     ):
-        given = lines[-1]
+        # "So it is cat, 3, tea": the first entry is what follows the sentence's beginning.
+        first, comma, others = lines[-1].partition(",")
+        given = re.split(r":|\b(?:is|are)\s", first)[-1] + comma + others
     if given is None:
         return None
-    answers = [
-        answer.strip().lower().replace("-", " ").replace("position", "").strip()
-        for answer in given.split(",")
-    ]
-    right = sum(
-        # "three" for "3".
-        answer == gold or NUMBERS.get(answer) == gold
-        for answer, gold in zip(answers, golds, strict=False)
-    )
+    right = sum(map(same_entry, listed(given), golds))
     # Half for all of them, half for the share.
     return ((right == len(golds)) + right / len(golds)) / 2
 
 
-def connections(problem: Problem, text: str, _: bool) -> float | None:
-    """Share of the groups of four words that were found; in the older form the best list in bold
-    counts."""
-    if is_new(problem):
-        given = solution(text)
-        lists = [given] if given is not None else []
-    else:
-        lists = re.findall(r"\*\*(.*?)\*\*", text.replace("\n", ""))
-    wanted = groups(truth_of(problem))
-    return max(
-        (sum(group in groups(words) for group in wanted) / len(wanted) for words in lists),
-        default=None,
-    )
+def listed(text: str) -> list[str]:
+    """The entries of a list, divided by commas, or by lines where there are none."""
+    return text.split(",") if "," in text else text.strip().split("\n")
+
+
+def connections(problem: Problem, text: str) -> float | None:
+    """Share of the groups of four words that were found: in the tag or box, in the older form in
+    the best list in bold, or in all that is in bold if those are as many words as asked for."""
+    truth = truth_of(problem)
+    tagged = solution(text)
+    lists = [] if tagged is None else [tagged]
+    if not is_new(problem):
+        bold = re.findall(r"\*\*(.*?)\*\*", text.replace("\n", " "))
+        joined = ",".join(bold)
+        lists += bold
+        if joined.count(",") == truth.count(","):
+            lists.append(joined)
+    wanted = groups(truth)
+    shares = [sum(group in groups(words) for group in wanted) / len(wanted) for words in lists]
+    return max(shares, default=None)
 
 
 def groups(words: str) -> list[frozenset[str]]:
-    """Words divided by commas, four to a group."""
-    each = [word.strip().lower() for word in words.split(",")]
+    """Words divided by commas or lines, four to a group."""
+    each = [entry(word) for word in re.split(r"[,\n]", words) if entry(word)]
     return [frozenset(each[start : start + 4]) for start in range(0, len(each), 4)]
 
 
-def plot_unscrambling(problem: Problem, text: str, _: bool) -> float | None:
+def plot_unscrambling(problem: Problem, text: str) -> float | None:
     """1 minus the edit distance of the sentences' order over their number."""
-    marked = text.partition("<PLOT_SUMMARY>")
-    golds, answers = (
-        split_sentences(side) for side in (truth_of(problem), marked[2] if marked[1] else text)
-    )
+    golds, answers = split_sentences(truth_of(problem)), split_sentences(summary(text))
     if not answers:
         return None
     order = [
@@ -225,9 +248,22 @@ def plot_unscrambling(problem: Problem, text: str, _: bool) -> float | None:
     return 1 - edit_distance(list(range(len(golds))), order) / len(golds)
 
 
+def summary(text: str) -> str:
+    """What stands between the tags ``PLOT_SUMMARY``, or after the first if it is never closed, or
+    all."""
+    _, opened, after = text.partition("<PLOT_SUMMARY>")
+    if not opened:
+        return text
+    before, closed, _ = after.rpartition("</PLOT_SUMMARY>")
+    return before if closed else after
+
+
 def split_sentences(text: str) -> list[str]:
     """Parts between full stops."""
-    return [part.strip() for part in text.replace("</PLOT_SUMMARY>", "").split(".") if part.strip()]
+    parts = [part.strip() for part in text.split(".")]
+    return [
+        part for part in parts if part not in ("", "</PLOT_SUMMARY>", "**End of Plot Summary**")
+    ]
 
 
 def edit_distance(one: list[int], other: list[int]) -> int:
@@ -241,32 +277,45 @@ def edit_distance(one: list[int], other: list[int]) -> int:
     return row[-1]
 
 
-def typos(problem: Problem, text: str, _: bool) -> float | None:
-    """The corrected text, somewhere in the response; line breaks do not matter."""
-    return (
-        float(truth_of(problem) in " ".join(line for line in text.split("\n") if line))
-        if text.strip()
-        else None
-    )
+def typos(problem: Problem, text: str) -> float | None:
+    """The corrected text, in ``<solution>`` if there is one, else somewhere in the response; white
+    space and the kind of quotes do not matter."""
+    answer = last_tag(text, "solution") or text
+    right = " ".join(plain(truth_of(problem)).split()) in " ".join(plain(answer).split())
+    return float(right) if answer.strip() else None
 
 
-def column_type(problem: Problem, text: str, _: bool) -> float | None:
-    """The name of a column's type: the box, or the whole response; case and signs do not matter."""
-    answer, truth = (
-        re.sub(r"\W", "", side.lower()) for side in (bare_box(text) or text, truth_of(problem))
-    )
-    return float(answer == truth) if answer else None
+def column_type(problem: Problem, text: str) -> float | None:
+    """The name of a column's type: the box or tag, else the whole response, its last line, what is
+    in bold last or what follows the last colon or "is"; case and signs do not matter."""
+    answer = solution(text) or text.strip()
+    if not letters_of(answer):
+        return None
+    bold = re.findall(r"\*\*(.+?)\*\*", answer)
+    readings = [
+        answer,
+        answer.split("\n")[-1],
+        answer.rpartition(":")[2],
+        re.split(r"\bis\b", answer)[-1],
+        *bold[-1:],
+    ]
+    wanted = letters_of(truth_of(problem))
+    return float(wanted in map(letters_of, readings))
 
 
-def join(problem: Problem, text: str, careful: bool) -> float | None:
+def letters_of(text: str) -> str:
+    """Letters, digits and underscores of a text, in small letters."""
+    return re.sub(r"\W", "", text.lower())
+
+
+def join(problem: Problem, text: str) -> float | None:
     """F1 of a mapping of columns."""
-    value = table_join(problem.ground_truth, text)
-    return value if careful or value is None else round(value, 2)
+    return table_join(mapping_of(problem.ground_truth), text)
 
 
-def reformat(problem: Problem, text: str, careful: bool) -> float | None:
+def reformat(problem: Problem, text: str) -> float | None:
     """The same table in another format."""
-    return table_reformat(prompt_of(problem), truth_of(problem), text) if careful else 0.0
+    return table_reformat(prompt_of(problem), truth_of(problem), text)
 
 
 def prompt_of(problem: Problem) -> str:
@@ -275,7 +324,12 @@ def prompt_of(problem: Problem) -> str:
     return str(prompt)
 
 
-TASKS: dict[str, Task] = {
+def published(judge: Callable[[str, str], float]) -> Task:
+    """A published function as a task."""
+    return lambda problem, text: judge(truth_of(problem), text)
+
+
+STRICT: dict[str, Task] = {
     "web_of_lies_v2": web_of_lies,
     "spatial": spatial,
     "zebra_puzzle": zebra,
@@ -285,4 +339,21 @@ TASKS: dict[str, Task] = {
     "cta": column_type,
     "tablejoin": join,
     "tablereformat": reformat,
+}
+"""Judge by the name of the task."""
+
+GURU: dict[str, Task] = {
+    "web_of_lies_v2": published(livebench_guru.web_of_lies),
+    "spatial": published(livebench_guru.spatial),
+    "zebra_puzzle": published(livebench_guru.zebra),
+    "connections": lambda problem, text: (
+        connections(problem, text)
+        if is_new(problem)
+        else livebench_guru.connections(truth_of(problem), text)
+    ),
+    "plot_unscrambling": lambda problem, text: plot_unscrambling(problem, text) or 0.0,
+    "typos": published(livebench_guru.typos),
+    "cta": published(livebench_guru.column_type),
+    "tablejoin": lambda problem, text: livebench_guru.join(mapping_of(problem.ground_truth), text),
+    "tablereformat": lambda *_: 0.0,
 }
