@@ -451,8 +451,8 @@ NO_GOLDS: list[tuple[Any, dict[str, Any], str]] = [
     # ground truth, extra_info, what the message names
     ([{}], {}, "instruction_id_list"),
     (None, {"instruction_id_list": ["punctuation:no_comma"]}, "None"),
-    ("", {"instruction_id_list": ["punctuation:no_comma"]}, "neither"),
-    ([], {"instruction_id_list": []}, "at least one"),
+    ("", {"instruction_id_list": ["punctuation:no_comma"]}, "no answer can equal"),
+    ([], {"instruction_id_list": []}, "no answer can equal"),
     ([{}, {}], {"instruction_id_list": ["punctuation:no_comma"]}, "1 names"),
     ([{}], {"instruction_id_list": ["new:one"]}, "new:one"),
     ([{}], {"instruction_id_list": [["new"]]}, "new"),
