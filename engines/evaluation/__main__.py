@@ -144,7 +144,7 @@ def refused_rows(inputs: Inputs, refused: Refused, facts: Facts) -> list[Row]:
 
 
 def score_all(
-    inputs: Inputs, coordinator: Coordinator, facts: Facts
+    inputs: Inputs, coordinator: Coordinator, facts: Facts, refused: Sequence[Refused]
 ) -> tuple[list[Row], Counter[str], Counter[str]]:
     """The rows of all models; how many samples have no score, by model, task and reason; and how
     many programs ran out of time, by model and task."""
@@ -163,6 +163,8 @@ def score_all(
             if line["status"] == "out_of_time":
                 out_of_time[f"{model.name}: {line['task']}"] += 1
         all_rows += rows_of(inputs, model, lines, facts)
+    for one in refused:
+        all_rows += refused_rows(inputs, one, facts)
     for name, count in sorted(out_of_time.items()):
         print(f"{name}: programs out of time (counted as wrong): {count}", flush=True)
     return all_rows, without_score, out_of_time
@@ -192,9 +194,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     # Steps count samples on disk, so the progress of an earlier start still holds.
     coordinator = Coordinator(inputs, stop, Progress(out, keep_until=sys.maxsize))
     engine_starts = generate(coordinator)
-    all_rows, without_score, out_of_time = score_all(inputs, coordinator, facts)
-    for one in refused:
-        all_rows += refused_rows(inputs, one, facts)
+    all_rows, without_score, out_of_time = score_all(inputs, coordinator, facts, refused)
     result_facts = {
         "must_be_equal": config.must_be_equal(),
         "checkpoints": [checkpoint_facts(model) for model in models],

@@ -17,7 +17,7 @@ from typing import Any
 
 from engines.shared.data.problems import Problem
 from engines.shared.scoring import livebench_guru
-from engines.shared.scoring.golds import text_of
+from engines.shared.scoring.golds import something, text_of
 from engines.shared.scoring.instructions_prose import plain
 from engines.shared.scoring.livebench_guru import NUMBERS, SHAPES, TRUTHS
 from engines.shared.scoring.livebench_tables import gold_rows, table_join, table_reformat
@@ -58,7 +58,7 @@ def gold_of(problem: Problem) -> str | dict[Any, Any]:
     task = problem.extra_info.get("task")
     if task not in STRICT:
         raise ValueError(f"extra_info.task is {task!r}; known are {', '.join(sorted(STRICT))}")
-    truth = problem.ground_truth
+    truth = something(problem.ground_truth)
     if task == "tablejoin":
         return mapping_of(truth)
     gold = text_of(truth)

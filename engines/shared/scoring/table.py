@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from engines.shared.data.problems import Problem
 from engines.shared.scoring.amount import Amount, amount
 from engines.shared.scoring.golds import text_of
-from engines.shared.scoring.mathematics_guru import normal, numbers_close
+from engines.shared.scoring.mathematics.guru import normal, numbers_close
 from engines.shared.scoring.text import TYPED, last_boxed, unwrapped, without_latex
 from engines.shared.scoring.verdict import Verdict
 

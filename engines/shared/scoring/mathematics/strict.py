@@ -1,8 +1,8 @@
 """Mathematical answers: the last ``\\boxed{...}`` against the gold answer.
 
-In: a problem and a response. Out: a verdict. ``mathematics_latex`` spells both answers plainly,
-``mathematics_forms`` tells numbers, words, lists, points and chains apart, ``mathematics_same``
-compares them, and ``mathematics_values`` their numbers and expressions as latex2sympy reads them.
+In: a problem and a response. Out: a verdict. ``latex`` spells both answers plainly, ``forms`` tells
+numbers, words, lists, points and chains apart, ``same`` compares them, and ``values`` their numbers
+and expressions as latex2sympy reads them.
 
 Run it in a ``ScoringPool``: numbers too large are not worked out, but an integral or a sum may
 still take sympy long, and the pool's killable process is the limit.
@@ -11,14 +11,11 @@ still take sympy long, and the pool's killable process is the limit.
 from __future__ import annotations
 
 from engines.shared.data.problems import Problem
-from engines.shared.scoring.mathematics_gold import gold_of
-from engines.shared.scoring.mathematics_guru import guru
-from engines.shared.scoring.mathematics_latex import tidy
-from engines.shared.scoring.mathematics_same import same
+from engines.shared.scoring.mathematics.gold import gold_of
+from engines.shared.scoring.mathematics.latex import tidy
+from engines.shared.scoring.mathematics.same import same
 from engines.shared.scoring.text import last_boxed
 from engines.shared.scoring.verdict import Verdict
-
-__all__ = ["gold_of", "guru", "strict"]
 
 LONGEST = 2000
 """Characters; a longer answer is right only if it is the gold one's text."""

@@ -1,8 +1,8 @@
 """The unit of an answer: centimetres, dollars, degrees, per cent, or what is counted.
 
-In: one answer in the spelling of ``mathematics_latex.tidy``. Out: the answer without its unit, and
+In: one answer in the spelling of ``latex.tidy``. Out: the answer without its unit, and
 the unit as a factor and powers of base units, so that 1 m and 100 cm are the same length.
-``mathematics_forms`` calls this.
+``forms`` calls this.
 """
 
 from __future__ import annotations

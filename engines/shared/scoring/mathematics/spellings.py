@@ -1,5 +1,5 @@
 """Tables of spellings for the mathematics scorer: signs, commands and names of functions that mean
-the same. ``mathematics_latex`` uses them."""
+the same. ``latex`` uses them."""
 
 from __future__ import annotations
 

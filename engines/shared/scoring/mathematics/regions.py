@@ -1,7 +1,7 @@
 """Sets of real numbers, however they are written: intervals, unions, inequalities.
 
-In: a form of ``mathematics_forms``. Out: sympy's set in its own normal form, so that equal sets
-compare equal. ``mathematics_same`` calls this.
+In: a form of ``forms``. Out: sympy's set in its own normal form, so that equal sets
+compare equal. ``same`` calls this.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import re
 from itertools import pairwise
 from typing import Any
 
-from engines.shared.scoring.mathematics_forms import Chain, Form, Joined, Many, Quantity
-from engines.shared.scoring.mathematics_values import equal, value
+from engines.shared.scoring.mathematics.forms import Chain, Form, Joined, Many, Quantity
+from engines.shared.scoring.mathematics.values import equal, value
 
 FLIPPED = {"<": ">", ">": "<", "\\le": "\\ge", "\\ge": "\\le", "\\ne": "\\ne"}
 

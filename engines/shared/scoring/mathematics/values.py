@@ -1,9 +1,9 @@
 """Whether two expressions are equal: exactly where both are exact, within their digits where one is
 a decimal, and never by working out a number too large to be written down.
 
-In: expressions in the spelling of ``mathematics_latex.tidy``. latex2sympy reads them; what it reads
+In: expressions in the spelling of ``latex.tidy``. latex2sympy reads them; what it reads
 is compared here, because math-verify's own comparison rounds to six decimals: a small number equals
-every other one. ``mathematics_same`` calls this.
+every other one. ``same`` calls this.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from engines.shared.scoring.mathematics_latex import for_parser
+from engines.shared.scoring.mathematics.latex import for_parser
 
 DIGITS = 60
 """Significant digits of numbers that are compared."""

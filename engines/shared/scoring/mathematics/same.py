@@ -1,6 +1,6 @@
-"""Whether an answer is the gold answer: comparison of two forms of ``mathematics_forms``.
+"""Whether an answer is the gold answer: comparison of two forms of ``forms``.
 
-``mathematics.strict`` calls ``same`` with both in the spelling of ``mathematics_latex.tidy``.
+``mathematics.strict`` calls ``same`` with both in the spelling of ``latex.tidy``.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from itertools import pairwise
 from typing import Any
 
-from engines.shared.scoring.mathematics_forms import (
+from engines.shared.scoring.mathematics.forms import (
     Based,
     Chain,
     Form,
@@ -19,8 +19,8 @@ from engines.shared.scoring.mathematics_forms import (
     Words,
     read,
 )
-from engines.shared.scoring.mathematics_regions import FLIPPED, equal_regions, region
-from engines.shared.scoring.mathematics_values import decimals, equal, equal_large, ratio, value
+from engines.shared.scoring.mathematics.regions import FLIPPED, equal_regions, region
+from engines.shared.scoring.mathematics.values import decimals, equal, equal_large, ratio, value
 
 EQUATIONS = ("=", "\\approx", "\\in", "\\equiv", "\\sim")
 CHOICE = re.compile(r"(?:\\text\s*\{)?\(?([A-J])\)?\}?")

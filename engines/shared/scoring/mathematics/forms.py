@@ -1,8 +1,8 @@
 """What an answer is, seen from outside: a number or expression, words, a list, a pair, an interval,
 a chain of equations.
 
-In: an answer in the spelling of ``mathematics_latex.tidy``. Out: a ``Form``, a tree whose leaves
-are expressions that ``mathematics_values`` reads. ``mathematics_same`` compares two of them.
+In: an answer in the spelling of ``latex.tidy``. Out: a ``Form``, a tree whose leaves
+are expressions that ``values`` reads. ``same`` compares two of them.
 Brackets, commas and relations are read here and not by latex2sympy, because its sets and pairs lose
 their order, its intervals and points are one, and its chains keep one side only.
 """
@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from engines.shared.scoring.mathematics_latex import base_of, closing, is_product, split, words_of
-from engines.shared.scoring.mathematics_spellings import FUNCTIONS
-from engines.shared.scoring.mathematics_units import Unit, split_unit
+from engines.shared.scoring.mathematics.latex import base_of, closing, is_product, split, words_of
+from engines.shared.scoring.mathematics.spellings import FUNCTIONS
+from engines.shared.scoring.mathematics.units import Unit, split_unit
 
 
 @dataclass(frozen=True)

@@ -3,14 +3,14 @@ spellings of the same sign, separators of thousands.
 
 In: the text of a box or of a gold answer. Out: ``tidy`` gives the plainest spelling, with words in
 ``\\text{...}``; ``for_parser`` gives one expression of it as latex2sympy reads it without mistakes.
-``mathematics_forms`` and ``mathematics_values`` call them.
+``forms`` and ``values`` call them.
 """
 
 from __future__ import annotations
 
 import re
 
-from engines.shared.scoring.mathematics_spellings import (
+from engines.shared.scoring.mathematics.spellings import (
     COMMANDS,
     FUNCTIONS,
     NAMES,

@@ -8,7 +8,7 @@ import re
 from typing import Any
 
 from engines.shared.data.problems import Problem
-from engines.shared.scoring.mathematics_gold import gold_of
+from engines.shared.scoring.mathematics.gold import gold_of
 from engines.shared.scoring.text import last_boxed
 from engines.shared.scoring.verdict import Verdict
 
