@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable
 
 from engines.shared.data.problems import Problem
-from engines.shared.scoring.mathematics import normal, numbers_close
+from engines.shared.scoring.mathematics_guru import normal, numbers_close
 from engines.shared.scoring.text import last_boxed, without_latex
 from engines.shared.scoring.verdict import Verdict
 
