@@ -4,7 +4,7 @@
 Each kind of answer is a module with two functions, ``strict`` and ``guru``. ``strict`` says what is
 right; ``guru`` gives the value that the published GURU scorer gives, its defects included, for
 comparison with published numbers, but runs nothing outside the sandbox and draws nothing by chance.
-Both see a response without its thinking.
+``strict`` sees a response without its thinking; ``guru`` sees all of it, as the published ones do.
 
 ``score`` judges in this process; a ``ScoringPool`` judges in processes that can be killed: an
 expression that hangs costs its own time limit and nothing else.
@@ -27,6 +27,8 @@ Scorer = Callable[[Problem, str], Verdict]
 
 IN_PROCESS = frozenset({"miniature", "choice", "word"})
 """Kinds that need no process of their own: they take microseconds and run nothing."""
+OURS = frozenset({"miniature"})
+"""Kinds that GURU does not have; its version of them is ours."""
 IN_SANDBOX = frozenset({"code", "crux"})
 """Kinds that run programs. The sandbox has limits of its own, and theirs hold."""
 
@@ -79,8 +81,11 @@ def answer_text(text: str) -> str | None:
 def score(problem: Problem, text: str, version: Version = "strict") -> Verdict:
     """Judge one response in this process. Where it could not be judged, the value is None and the
     status says why."""
-    judge = scorer(kind_of(problem.data_source), version)
-    answer = answer_text(text)
+    kind = kind_of(problem.data_source)
+    judge = scorer(kind, version)
+    # The published scorers take the thinking off themselves, each in its own way, or not at all.
+    published = version == "guru" and kind not in OURS
+    answer = text if published else answer_text(text)
     if answer is None:
         return Verdict(0.0, "no_answer", detail="the thinking never ends")
     try:
