@@ -3,9 +3,10 @@
 
 Each kind of answer is a module with three functions. ``strict`` says what is right; ``guru`` gives
 the value that the published GURU scorer gives, its defects included, for comparison with published
-numbers, but runs nothing outside the sandbox and draws nothing by chance. Both see a response
-without its thinking. ``gold_of`` gives the right answer in the form that the module compares, or
-ValueError where no answer could be right; readers of data ask it of every row (``check_gold``).
+numbers, but runs nothing outside the sandbox and draws nothing by chance. ``strict`` sees a
+response without its thinking; ``guru`` sees all of it, as the published ones do. ``gold_of`` gives
+the right answer in the form that the module compares, or ValueError where no answer could be right;
+readers of data ask it of every row (``check_gold``).
 
 ``score`` judges in this process; a ``ScoringPool`` judges in processes that can be killed: an
 expression that hangs costs its own time limit and nothing else.
@@ -31,6 +32,8 @@ Scorer = Callable[[Problem, str], Verdict]
 
 IN_PROCESS = frozenset({"miniature", "choice", "word"})
 """Kinds that need no process of their own: they take microseconds and run nothing."""
+OURS = frozenset({"miniature"})
+"""Kinds that GURU does not have; its version of them is ours."""
 IN_SANDBOX = frozenset({"code", "crux"})
 """Kinds that run programs. The sandbox has limits of its own, and theirs hold."""
 
@@ -139,11 +142,14 @@ def score(problem: Problem, text: str, version: Version = "strict") -> Verdict:
 
     Raises ConfigError for a data source without a scorer, and nothing else.
     """
-    judge = scorer(judged_by(problem), version)
+    kind = judged_by(problem)
+    judge = scorer(kind, version)
+    # The published scorers take the thinking off themselves, each in its own way, or not at all.
+    published = version == "guru" and kind not in OURS
     try:
         # Before the response is looked at: without a right answer "no answer" is no 0.0 either.
         check_gold(problem)
-        answer = answer_text(text)
+        answer = text if published else answer_text(text)
         if answer is None:
             return Verdict(0.0, "no_answer", detail="the thinking never ends")
         return judge(problem, answer)

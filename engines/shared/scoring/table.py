@@ -3,19 +3,17 @@
 
 from __future__ import annotations
 
-import ast
-import math
-import operator
 import re
-import warnings
 from collections.abc import Callable, Sequence
 
 from engines.shared.data.problems import Problem
 from engines.shared.scoring.amount import Amount, amount
 from engines.shared.scoring.golds import text_of
-from engines.shared.scoring.mathematics.guru import normal, numbers_close
+from engines.shared.scoring.table_guru import guru
 from engines.shared.scoring.text import TYPED, last_boxed, unwrapped, without_latex
 from engines.shared.scoring.verdict import Verdict
+
+__all__ = ["gold_of", "guru", "strict"]
 
 RELATIVE_TOLERANCE = 1e-3
 WHOLE_TOLERANCE = 0.005
@@ -23,15 +21,6 @@ WHOLE_TOLERANCE = 0.005
 ZERO_TOLERANCE = 5e-6
 """Where the right answer is 0: FinQA writes its results with five decimals."""
 SCALE_NAMES = {"thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
-LONGEST_EXPRESSION = 200
-OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-}
 
 
 def strict(problem: Problem, text: str) -> Verdict:
@@ -139,64 +128,3 @@ def words(answer: str) -> str:
     """A phrase without case, LaTeX, quotes, stars and doubled spaces."""
     plain = re.sub(r"[\"'`*]", "", without_latex(answer.translate(TYPED)))
     return re.sub(r"\s+", " ", plain).strip().removesuffix(".").casefold()
-
-
-def guru(problem: Problem, text: str) -> Verdict:
-    """GURU's reading: without a box the whole text; arithmetic is worked out, here by a parser; a
-    factor of 100 is allowed."""
-    lowered, gold = text.lower(), str(problem.ground_truth).lower()
-    boxed = last_boxed(lowered)
-    answer = (
-        re.sub(r"\\\\", "", re.sub(r"\\\\text\{([^}]*)\}", r"\1", boxed))
-        if boxed is not None
-        else lowered
-    )
-    if "|" not in gold:
-        right = guru_equal(answer, gold)
-    else:
-        golds, answers = (
-            sorted(part.strip() for part in side.split("|")) for side in (gold, answer)
-        )
-        right = len(golds) == len(answers) and all(map(guru_equal, answers, golds))
-    return Verdict(float(right), "ok" if boxed is not None else "no_answer", boxed)
-
-
-def guru_equal(answer: str, gold: str) -> bool:
-    """Equality of two answers as GURU's table scorer has it."""
-    # "3:4" is a ratio.
-    expression = re.sub(r"[,$\\]", "", answer).replace("%", " / 100").replace(":", "/")
-    try:
-        value = arithmetic(expression)
-    except (ValueError, ArithmeticError):
-        return normal(answer) == normal(gold)
-    return bool(numbers_close(value, gold, RELATIVE_TOLERANCE))
-
-
-def arithmetic(expression: str) -> float:
-    """The value of a short sum of numbers. ValueError if it is anything else; nothing is evaluated
-    but + - * / // % and powers."""
-    if len(expression) > LONGEST_EXPRESSION:
-        raise ValueError("too long for an answer")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            tree = ast.parse(expression.strip(), mode="eval").body
-    except (SyntaxError, MemoryError, RecursionError) as error:
-        raise ValueError(f"not arithmetic: {expression!r}") from error
-    return valued(tree)
-
-
-def valued(node: ast.expr) -> float:
-    """The value of a parsed sum."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        return float(node.value)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-        return valued(node.operand) * (-1.0 if isinstance(node.op, ast.USub) else 1.0)
-    if isinstance(node, ast.BinOp):
-        one, other = valued(node.left), valued(node.right)
-        if type(node.op) in OPERATIONS:
-            return OPERATIONS[type(node.op)](one, other)
-        # A root of a negative number is complex; math.pow overflows where integers would grow.
-        if isinstance(node.op, ast.Pow) and not (one < 0 and other % 1):
-            return math.pow(one, other)
-    raise ValueError("not arithmetic")
