@@ -16,9 +16,9 @@ import re
 import string
 
 from engines.shared.scoring.instructions_prose import most_probable, words
-from engines.shared.scoring.instructions_strict import CONSTRAINED, Check, Given, compared, titled
+from engines.shared.scoring.instructions_strict import CONSTRAINED, Check, Given, compared, titles
 
-POSTSCRIPTS = {"P.P.S": r"\s*p\.\s?p\.\s?s.*$", "P.S.": r"\s*p\.\s?s\..*$"}
+POSTSCRIPTS = {"P.P.S": r"p\.\s?p\.\s?s", "P.S.": r"p\.\s?s\."}
 STOP = re.compile(r"[.!?]+")
 OPENING = "\"'([{*_#>-"
 CLOSING = "\"')]}"
@@ -96,8 +96,7 @@ def first_word(text: str, given: Given) -> bool:
 def postscript(text: str, given: Given) -> bool:
     """The marker of a postscript, anywhere."""
     marker = given["postscript_marker"].strip()
-    pattern = POSTSCRIPTS.get(marker, r"\s*" + marker.lower() + r".*$")
-    return re.search(pattern, text.lower(), re.MULTILINE) is not None
+    return bool(found(POSTSCRIPTS.get(marker, marker.lower()), text.lower()))
 
 
 def highlights(text: str, given: Given) -> bool:
@@ -120,6 +119,18 @@ def is_json(text: str, _: Given) -> bool:
     return True
 
 
+def placeholders(text: str, given: Given) -> bool:
+    """So many square brackets that are closed in their line, empty ones too."""
+    # Part by part, since a pattern takes minutes for a line of brackets that are never closed.
+    count = sum("[" in part for line in text.split("\n") for part in line.split("]")[:-1])
+    return bool(count >= given["num_placeholders"])
+
+
+def titled(text: str, _: Given) -> bool:
+    """A title in double angular brackets."""
+    return any(title.lstrip("<").rstrip(">").strip() for title in titles(text))
+
+
 def letters(text: str, given: Given) -> bool | float:
     """So many of a letter; of a sign, the share of the letters that fit, one of which would be
     drawn."""
@@ -135,8 +146,8 @@ def letters(text: str, given: Given) -> bool | float:
 def bullets(text: str, given: Given) -> bool:
     """Exactly so many lines that begin with a hyphen, or an asterisk that no second one follows: a
     rule of dashes is a bullet."""
-    stars = re.findall(r"^\s*\*[^*].*$", text, re.MULTILINE)
-    dashes = re.findall(r"^\s*-.*$", text, re.MULTILINE)
+    stars = re.findall(r"^[^\S\n]*\*[^*].*$", text, re.MULTILINE)
+    dashes = re.findall(r"^[^\S\n]*-.*$", text, re.MULTILINE)
     return bool(len(stars) + len(dashes) == given["num_bullets"])
 
 
@@ -201,9 +212,7 @@ GURU: dict[str, Check] = {
         text.strip().lower().startswith(given["prompt_to_repeat"].strip().lower())
     ),
     "combination:two_responses": two_responses,
-    "detectable_content:number_placeholders": lambda text, given: (
-        len(re.findall(r"\[.*?\]", text)) >= given["num_placeholders"]
-    ),
+    "detectable_content:number_placeholders": placeholders,
     "detectable_content:postscript": postscript,
     "detectable_format:constrained_response": lambda text, _: any(
         answer in text for answer in CONSTRAINED

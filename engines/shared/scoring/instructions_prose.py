@@ -15,8 +15,13 @@ import unicodedata
 ABBREVIATION = re.compile(
     r"\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|e\.g|i\.e|Inc|Ltd|Co|Corp|No|Fig|approx|a\.m|p\.m|U\.S|[A-Z])\."
 )
-NUMERAL = re.compile(r"^([\s>*_#-]*\d+)\.(?=[*_]*\s)", re.MULTILINE)
-"""The number of a list's item."""
+NUMERAL = re.compile(
+    r"((?:^[ \t>*_#(-]*|(?<=[.!?:;]\s))(?:\d{1,3}|[A-Za-z]|[ivxIVX]{2,4}))\.(?=[*_]*\s)",
+    re.MULTILINE,
+)
+"""The number or letter of a list's item: at the beginning of a line, or after a sentence."""
+NUMBER_INSIDE = re.compile(r"\b(\d+)\.(?=\s+[a-z])")
+"""A number whose full stop ends no sentence, since a small letter follows."""
 SENTENCE_END = re.compile(r"[.!?]+[\"')\]*_\u201d\u2019]*(?=\s|$)")
 
 CURLY = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u00a0": " "})
@@ -84,7 +89,7 @@ def sentences(text: str) -> int:
     numerals of lists left out, and an unfinished last one."""
     # "Dr. Who left." is one sentence, "1. Mobile." too: the full stop that ends none goes first.
     lowered = ABBREVIATION.sub(lambda match: match[0].replace(".", ""), text)
-    lowered = NUMERAL.sub(r"\1", lowered)
+    lowered = NUMBER_INSIDE.sub(r"\1", NUMERAL.sub(r"\1", lowered))
     parts = [part for part in SENTENCE_END.split(lowered) if re.search(r"\w", part)]
     return len(parts)
 

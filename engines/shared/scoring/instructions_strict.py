@@ -92,7 +92,7 @@ def postscript(text: str, given: Given) -> bool:
     quoted title is none."""
     marker = given["postscript_marker"].strip()
     letters = POSTSCRIPTS.get(marker, re.escape(marker.lower()))
-    begin = r"(?:^[\W_]*|(?<=[\s*_]))"
+    begin = r"(?:^(?:[^\w\n]|_)*|(?<=[\s*_]))"
     found = re.search(begin + letters + r"[\s\S]*?\w", text.lower(), re.MULTILINE)
     return found is not None
 
@@ -174,7 +174,17 @@ def capitals(text: str, given: Given) -> bool:
 
 def titled(text: str, _: Given) -> bool:
     """A title in double angular brackets."""
-    return any(title.strip("<>").strip() for title in re.findall(r"<<[^\n]+>>", text))
+    return any(title.strip("<>").strip() for title in titles(text))
+
+
+def titles(text: str) -> list[str]:
+    """What each line has from its first ``<<`` to its last ``>>``, the brackets included."""
+    found = []
+    for line in text.split("\n"):
+        start, end = line.find("<<"), line.rfind(">>")
+        if start >= 0 and end > start + 2:
+            found.append(line[start : end + 2])
+    return found
 
 
 def ends_with(text: str, given: Given) -> bool:

@@ -165,8 +165,9 @@ def typos(truth: str, text: str) -> float:
         answer = found[-1]
     else:
         answer = text.replace("<solution>", "").replace("</solution>", "")
-        dashed = re.search(r".* --- (.*?) --- .*", answer)
-        answer = dashed[1] if dashed else answer
+        # Between the last two dashes of the first line that has two.
+        lines = (line.rsplit(" --- ", 2) for line in answer.split("\n"))
+        answer = next((parts[1] for parts in lines if len(parts) == 3), answer)
     joined = " ".join(line for line in answer.strip().split("\n") if line)
     return float(truth in joined)
 

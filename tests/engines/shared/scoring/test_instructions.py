@@ -425,6 +425,21 @@ def test_a_paragraph_after_blank_lines_is_the_one_that_is_asked_for() -> None:
         assert score(asked, text, "guru").value == 0.0
 
 
+def test_numerals_of_lists_are_no_sentences() -> None:
+    for text, count in {
+        "1. mobile phones\n2. clocks": 1,
+        "1. Mobile phones ring.\n2. Clocks tick.": 2,
+        "**1.** Mobile phones ring.\n  **2.** Clocks tick.": 2,
+        "Two things: 1. mobile phones, 2. clocks.": 1,
+        "They ring. 2. Clocks tick. 3. All do.": 3,
+        "a. one thing\nb. another": 1,
+        "ii. Two.\niii. Three.": 2,
+        "It began in 1999. Then it ended.": 2,
+        "It was 5. It is 6.": 2,
+    }.items():
+        assert sentences(text) == count, text
+
+
 def test_sentences_as_punkt_divides_them() -> None:
     # Counts of NLTK 3.10's Punkt with its English model.
     for text, count in {

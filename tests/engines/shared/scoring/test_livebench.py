@@ -211,7 +211,7 @@ def test_a_sentence_before_a_table_does_not_hide_it(kind: str, truth: str) -> No
     assert score(asked, f"Here is the table:\n\n{truth.replace('x', 'z')}").value == 0.0
 
 
-NO_GOLDS = [
+NO_GOLDS: list[tuple[str | None, Any, str]] = [
     ("poetry", "x", "poetry"),
     (None, "x", "known are"),
     ("spatial", None, "None"),
