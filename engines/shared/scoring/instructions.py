@@ -14,10 +14,11 @@ from collections.abc import Callable
 from typing import Any
 
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.instructions_guru import PUBLISHED
 from engines.shared.scoring.text import literal
 from engines.shared.scoring.verdict import Verdict
 
-Check = Callable[[str, dict[str, Any]], bool | None]
+Check = Callable[[str, dict[str, Any]], bool | float | None]
 """Whether a response follows an instruction with these parameters; None if that cannot be told
 here."""
 
@@ -36,8 +37,9 @@ def strict(problem: Problem, text: str) -> Verdict:
 
 def guru(problem: Problem, text: str) -> Verdict:
     """The benchmark's own checks: keywords are patterns, a rule of dashes is a bullet, an
-    undetectable language is the right one."""
-    return judged(problem, text, GURU)
+    undetectable language is the right one. The thinking ends at the first ``</think>``."""
+    parts = text.split("</think>")
+    return judged(problem, parts[1] if len(parts) > 1 else text, GURU)
 
 
 def judged(problem: Problem, text: str, checks: dict[str, Check]) -> Verdict:
@@ -56,21 +58,17 @@ def judged(problem: Problem, text: str, checks: dict[str, Check]) -> Verdict:
             None, "error", detail="extra_info has no instruction_id_list that fits the ground truth"
         )
     failed, unknown = [], []
+    share = 1.0
     for name, parameters in zip(names, truth, strict=True):
-        # In the files every problem has every parameter, null where it has no meaning, and a whole
-        # number may have become 2.0.
-        given = {
-            key: int(value) if isinstance(value, float) else value
-            for key, value in (parameters or {}).items()
-            if value is not None
-        }
         check = checks.get(name)
         # None: cannot be told here. That only matters if no other instruction has failed.
-        follows = check(text, given) if check else None
+        follows = check(text, given_parameters(parameters)) if check else None
         if follows is None:
             unknown.append(name)
         elif not follows:
             failed.append(name)
+        else:
+            share *= follows
     if failed:
         return Verdict(0.0, "ok", detail=f"not followed: {', '.join(failed)}")
     if unknown:
@@ -80,7 +78,17 @@ def judged(problem: Problem, text: str, checks: dict[str, Check]) -> Verdict:
             detail=f"cannot be checked here: {', '.join(unknown)}; for languages install "
             "langdetect",
         )
-    return Verdict(1.0, "ok")
+    return Verdict(share, "ok")
+
+
+def given_parameters(parameters: dict[str, Any] | None) -> dict[str, Any]:
+    """The parameters that an instruction has. In the files every problem has every one, null where
+    it has no meaning, and a whole number may have become 2.0."""
+    return {
+        key: int(value) if isinstance(value, float) else value
+        for key, value in (parameters or {}).items()
+        if value is not None
+    }
 
 
 def compared(count: int, relation: str, limit: int) -> bool:
@@ -283,23 +291,4 @@ STRICT: dict[str, Check] = SHARED | {
     "language:response_language": lambda text, given: is_language(text, given["language"], False),
 }
 
-GURU: dict[str, Check] = SHARED | {
-    "change_case:english_capital": lambda text, _: in_case(text.isupper(), text, True),
-    "change_case:english_lowercase": lambda text, _: in_case(text.islower(), text, True),
-    "detectable_format:number_bullet_lists": lambda text, given: (
-        len(
-            re.findall(r"^\s*\*[^*].*$", text, re.MULTILINE)
-            + re.findall(r"^\s*-.*$", text, re.MULTILINE)
-        )
-        == given["num_bullets"]
-    ),
-    "keywords:existence": lambda text, given: all(
-        re.search(word, text, re.IGNORECASE) for word in given["keywords"]
-    ),
-    "keywords:frequency": lambda text, given: compared(
-        len(re.findall(given["keyword"], text, re.IGNORECASE)),
-        given["relation"],
-        given["frequency"],
-    ),
-    "language:response_language": lambda text, given: is_language(text, given["language"], True),
-}
+GURU: dict[str, Check] = SHARED | PUBLISHED

@@ -13,9 +13,13 @@ from collections.abc import Callable
 from typing import Any
 
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.distance import edit_distance
+from engines.shared.scoring.livebench_guru import guru
 from engines.shared.scoring.livebench_tables import table_join, table_reformat
 from engines.shared.scoring.text import last_boxed, last_tag
 from engines.shared.scoring.verdict import Verdict
+
+__all__ = ["guru", "strict"]
 
 NEW_FORMAT = "2024-11-25"
 NUMBERS = {
@@ -57,12 +61,6 @@ def strict(problem: Problem, text: str) -> Verdict:
     """The task's own score, in 0 to 1: partial for connections, plot unscrambling, newer zebra
     puzzles and table joins, else 0 or 1."""
     return judged(problem, text, True)
-
-
-def guru(problem: Problem, text: str) -> Verdict:
-    """GURU's reading: every zebra puzzle by the older rules, and every reformatted table wrong (a
-    misspelt task name)."""
-    return judged(problem, text, False)
 
 
 def judged(problem: Problem, text: str, careful: bool) -> Verdict:
@@ -219,17 +217,6 @@ def plot_unscrambling(problem: Problem, text: str, _: bool) -> float | None:
 def split_sentences(text: str) -> list[str]:
     """Parts between full stops."""
     return [part.strip() for part in text.replace("</PLOT_SUMMARY>", "").split(".") if part.strip()]
-
-
-def edit_distance(one: list[int], other: list[int]) -> int:
-    """Levenshtein's distance."""
-    # One row of the table at a time: row[j] is the distance of one[:i] and other[:j].
-    row = list(range(len(other) + 1))
-    for i, left in enumerate(one, 1):
-        above, row = row, [i]
-        for j, right in enumerate(other, 1):
-            row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (left != right)))
-    return row[-1]
 
 
 def typos(problem: Problem, text: str, _: bool) -> float | None:
