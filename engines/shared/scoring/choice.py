@@ -172,33 +172,45 @@ def named(text: str, colon: bool = False) -> str | None:
 def guru(problem: Problem, text: str) -> Verdict:
     """GURU's reading: the alphabetically first letter of A to J anywhere in the box.
 
-    Where GURU draws one of ten letters by chance, the value is the expectation, 0.1. Sources with
-    ``no_box`` are read by ``Answer: X``.
+    Where GURU draws one of ten letters by chance, the value is the expectation, 0.1. GPQA's sources
+    with ``no_box`` are read by ``Answer: X``.
     """
     truth = str(problem.ground_truth)
-    # GPQA's variant without a box has four choices, hence A to D.
-    if "no_box" in problem.data_source:
+    # That variant has four choices, hence A to D.
+    if problem.data_source.startswith("stem__gpqa") and "no_box" in problem.data_source:
         match = re.search(r"(?i)Answer[ \t]*:[ \t]*\$?([A-D])\$?", text)
         return (
             Verdict(float(match[1] == truth), "ok", match[1])
             if match
             else Verdict(0.0, "no_answer", detail="no 'Answer: X'")
         )
-    text = text.rpartition("Assistant:")[2]
-    for end in ENDS:
-        text = text.partition(end)[0]
-    answer = last_boxed(text)
-    if not answer:
-        lines = re.findall(r"Final Answer:([^\n]*)\n", text) or re.findall(
-            r"The answer is:([^\n]*)\n", text
-        )
-        answer = lines[-1] if lines else ""
     # In the order of the alphabet, as GURU does it: "C. Apple" is read as A.
+    answer = guru_answer(text)
     letter = next((option for option in OPTIONS if option in answer), None)
     if letter is None:
         return Verdict(
-            1 / len(OPTIONS),
+            1 / len(OPTIONS) if truth in tuple(OPTIONS) else 0.0,
             "no_answer",
             detail="GURU guesses one of ten letters; this is the expectation",
         )
     return Verdict(float(letter == truth), "ok", letter)
+
+
+def guru_answer(text: str) -> str:
+    """The last box of at most two levels of braces, else a line behind ``Final Answer:`` or ``The
+    answer is:``, in what the assistant said; empty if there is none."""
+    if "<|im_start|>user" in text:
+        text = "".join(text.partition("<|im_start|>assistant")[1:]) or text
+    else:
+        text = text.rpartition("Assistant:")[2]
+    for end in ENDS:
+        text = text.partition(end)[0]
+    inner = r"(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*"
+    boxes = re.findall(rf"\\boxed\{{({inner})\}}", text)
+    if boxes and boxes[-1]:
+        return str(boxes[-1])
+    # Two "<" in a row are never part of such a line.
+    for words in ("Final Answer", "The answer is"):
+        if lines := re.findall(rf"{words}:((?:<?[^<])*?)\n", text):
+            return str(lines[-1])
+    return ""

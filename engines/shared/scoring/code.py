@@ -168,11 +168,16 @@ def guru(problem: Problem, text: str) -> Verdict:
 
     Hence ``sys.exit(0)`` passes here. Never the headline.
     """
-    code = "\n".join(re.findall(r"```(?:\w+)?\n(.*?)\n```", text, re.DOTALL)).strip()
+    _, thought, after = text.partition("</think>")
+    answer = after.strip() if thought else text
+    code = "\n".join(re.findall(r"```(?:\w+)?\n(.*?)\n```", answer, re.DOTALL)).strip()
     if not code:
         return Verdict(0.0, "no_answer", detail="no fenced block")
     tests = gold_of(problem)
     if "tests" in tests:
+        prefix = problem.extra_info.get("prefix")
+        if prefix is not None:
+            code = f"{prefix}\n{code}"
         return by_secret("judge_exit", GURU_SECONDS, f"{code}\n{tests['tests']}")
     return by_output(code, tests, guru_same_output, round(GURU_SECONDS))
 

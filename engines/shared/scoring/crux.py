@@ -11,15 +11,17 @@ import ast
 import json
 import math
 import re
+import warnings
 from typing import Any
 
 from engines.shared.data.problems import Problem
 from engines.shared.scoring import harness
 from engines.shared.scoring.code import by_secret, run_inside, truth_of
 from engines.shared.scoring.fences import blocks
+from engines.shared.scoring.published import python_or_json
 from engines.shared.scoring.syntax import parsed, source_of
 from engines.shared.scoring.text import literal
-from engines.shared.scoring.verdict import Verdict
+from engines.shared.scoring.verdict import Status, Verdict
 
 SECONDS = 5.0
 GURU_SECONDS = 3.0
@@ -110,12 +112,28 @@ def strict(problem: Problem, text: str) -> Verdict:
 
 
 def guru(problem: Problem, text: str) -> Verdict:
-    """GURU's reading: function and first fenced block are run; no exception means right. Hence
-    ``pass`` is right. Never the headline."""
-    blocks = re.findall(r"```python\s*\n(.*?)```", text, re.DOTALL)
-    if not blocks:
-        return Verdict(0.0, "no_answer", detail="no ```python block")
-    return by_secret("judge_asserts", GURU_SECONDS, f"{gold_of(problem)[0]}\n{blocks[0]}", "")
+    """GURU's reading: function and first ```python block, or all of the response without one, are
+    run; no exception means right. Hence ``pass`` is right. Never the headline.
+
+    Not as published: the sandbox guards the machine, so that functions of ``os`` are there.
+    """
+    truth = problem.ground_truth
+    function = (python_or_json(truth) if isinstance(truth, str) else truth)["functional"]
+    parts = text.split("</think>")
+    response = parts[1] if len(parts) > 1 else text
+    blocks = response.split("```python")
+    answer = blocks[1].partition("```")[0] if len(blocks) > 1 else response
+    try:
+        # Prose needs no sandbox. Not kept: warnings of the model's spelling.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            compile(answer, "answer", "exec")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        status: Status = "ok" if len(blocks) > 1 else "no_answer"
+        return Verdict(0.0, status, detail=f"does not compile: {error}"[:300])
+    # The published scorer runs a program that is no main program.
+    program = f"{function}\n__name__ = 'builtins'\n{answer}"
+    return by_secret("judge_asserts", GURU_SECONDS, program, "")
 
 
 def gold_of(problem: Problem) -> tuple[str, str | None, str | None]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import warnings
 from typing import Any
 
 from engines.shared.data.problems import Problem
-from engines.shared.scoring.text import last_tag, literal, tagged
+from engines.shared.scoring.published import last_tagged
+from engines.shared.scoring.text import literal, tagged
 from engines.shared.scoring.verdict import Verdict
 
 GRID = re.compile(r"\[(?:\[[\d,]*\],?)+\]")
@@ -43,14 +46,11 @@ def gold_of(problem: Problem) -> list[list[int]]:
 
 def guru(problem: Problem, text: str) -> Verdict:
     """GURU's reading: the first ``[[`` to the next ``]]``, cells made integers; what cannot be read
-    is the grid ``[[0]]``."""
-    tagged = last_tag(text)
-    grid = integers(first_grid(tagged)) if tagged is not None else None
-    return Verdict(
-        float((grid or [[0]]) == rows_of(problem.ground_truth)),
-        "ok" if grid else "no_answer",
-        str(grid) if grid else None,
-    )
+    is the grid ``[[0]]``, as large as it was written."""
+    tagged = last_tagged(text, across_lines=True)
+    grid = first_grid(tagged.strip()) if tagged is not None else None
+    right = same_padded(grid or [[0]], rows_of(problem.ground_truth))
+    return Verdict(float(right), "ok" if grid else "no_answer", str(grid) if grid else None)
 
 
 def rows_of(truth: Any) -> list[list[int]]:
@@ -63,7 +63,7 @@ def as_data(truth: Any) -> Any:
     return literal(truth) if isinstance(truth, str) else truth
 
 
-def first_grid(text: str) -> Any:
+def first_grid(text: str) -> list[list[Any]] | None:
     """The first nested list of a text; None if there is none."""
     # A shortened grid "[[1, 2, ...]]" becomes readable and is wrong.
     flat = text.replace("\n", "").replace("...", "-1")
@@ -72,17 +72,27 @@ def first_grid(text: str) -> Any:
     if start < 0 or end < 0:
         return None
     try:
-        return literal(flat[start : end + 2])
-    except ValueError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            grid = ast.literal_eval(flat[start : end + 2])
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
+    return grid if all(isinstance(row, list) for row in grid) else None
 
 
-def integers(grid: Any) -> list[list[int]] | None:
-    """A rectangular grid with its cells as integers; None if it is none."""
-    if not isinstance(grid, list) or not all(isinstance(row, list) for row in grid):
-        return None
+def same_padded(grid: list[list[Any]], right: list[list[int]]) -> bool:
+    """Equality in every cell of the smallest rectangle that holds both. Rows of several lengths,
+    and cells that numpy makes no integers of, leave a zero in the corner."""
+    import numpy
+
+    if (len(grid), len(grid[0])) != (len(right), len(right[0])):
+        return False
     try:
-        cells = [[int(cell) for cell in row] for row in grid]
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return cells if cells[0] and len({len(row) for row in cells}) == 1 else None
+        with warnings.catch_warnings():
+            # Complex numbers lose a part, NaN becomes a number.
+            warnings.simplefilter("ignore")
+            cells = numpy.stack([numpy.asarray(row) for row in grid]).astype(int).tolist()
+    # numpy raises of every kind on cells of every kind.
+    except Exception:
+        cells = [[0]]
+    return bool(cells == right)

@@ -62,8 +62,10 @@ def strict(problem: Problem, text: str) -> Verdict:
 
 def guru(problem: Problem, text: str) -> Verdict:
     """The benchmark's own checks, its strict accuracy: keywords are patterns, a rule of dashes is a
-    bullet, an undetectable language is the right one. ValueError as in ``gold_of``."""
-    return judged(gold_of(problem), text, GURU)
+    bullet, an undetectable language is the right one. The thinking ends at the first
+    ``</think>``. ValueError as in ``gold_of``."""
+    parts = text.split("</think>")
+    return judged(gold_of(problem), parts[1] if len(parts) > 1 else text, GURU)
 
 
 def gold_of(problem: Problem) -> Gold:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import json
 import math
 import re
@@ -219,27 +221,52 @@ def guru_answer(text: str) -> Any:
     blocks = re.findall(r"```(?:json)?\s*([\s\S]*?)```", text)
     clean = (blocks[0] if blocks else text).strip()
     try:
-        value = json.loads(clean)
+        return guru_inner(json.loads(clean), ("output", "input"))
+    except (AttributeError, RecursionError):  # JSON, but no object
+        return None
+    except ValueError:
+        pass
+    try:
+        braces = guru_braces(clean)
+        return guru_inner(json.loads(braces.replace("\n", "")), ("output", "input"))
     except (ValueError, RecursionError):
-        braces = last_braces(clean)
-        try:
-            value = json.loads(braces.replace("\n", "")) if braces else None
-        except (ValueError, RecursionError):
-            return None
-    return value.get("output", value.get("input", value)) if isinstance(value, dict) else None
+        return None
+
+
+def guru_braces(text: str) -> str:
+    """The last outermost ``{...}``; empty if there is none."""
+    depth, start, found = 0, 0, ""
+    for position, sign in enumerate(text):
+        if sign == "{":
+            start = position if depth == 0 else start
+            depth += 1
+        elif sign == "}" and depth:
+            depth -= 1
+            found = text[start : position + 1] if depth == 0 else found
+    return found
+
+
+def guru_inner(value: Any, names: tuple[str, str]) -> Any:
+    """What an object holds under the first of two names, else the second, else itself.
+    AttributeError if it is no object."""
+    return value.get(names[0], value.get(names[1], value))
 
 
 def guru_truth(text: str) -> Any:
-    """The right value as GURU reads it."""
-    bare = ('"input":' in text or '"output":' in text) and not (
-        text.strip().startswith("{") and text.strip().endswith("}")
-    )
+    """The right value as GURU reads it: JSON under its name; Python's spelling with its name."""
+    if '"input":' in text or '"output":' in text:
+        braced = text.strip().startswith("{") and text.strip().endswith("}")
+        text = text if braced else "{" + text + "}"
+        with contextlib.suppress(ValueError):
+            return guru_inner(json.loads(text), ("input", "output"))
     try:
-        value = literal("{" + text + "}" if bare else text)
-    except ValueError:
+        return guru_inner(json.loads(text), ("output", "input"))
+    except (ValueError, AttributeError, RecursionError):
+        pass
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return text
-    first, second = ("input", "output") if '"input":' in text else ("output", "input")
-    return value.get(first, value.get(second, value)) if isinstance(value, dict) else value
 
 
 def normal(value: Any) -> Any:

@@ -7,7 +7,8 @@ from typing import Any
 
 from engines.shared.data.problems import Problem
 from engines.shared.scoring.golds import text_of
-from engines.shared.scoring.text import last_tag, literal, tagged
+from engines.shared.scoring.published import last_tagged
+from engines.shared.scoring.text import literal, tagged
 from engines.shared.scoring.verdict import Verdict
 
 
@@ -33,12 +34,11 @@ def gold_of(problem: Problem) -> list[str]:
 def guru(problem: Problem, text: str) -> Verdict:
     """GURU's reading: the tag on one line, the first bracket's runs of letters, digits and spaces;
     hyphens and apostrophes divide."""
-    tagged = last_tag(text, one_line=True)
-    brackets = re.findall(r"\[([^\]]*)\]", tagged) if tagged is not None else []
-    whole = next((inner for inner in brackets if all(inner.split(","))), None)
+    tagged = last_tagged(text)
+    whole = re.search(r"\[[^\],]+(?:,[^\],]+)*\]", tagged) if tagged is not None else None
     if whole is None:
         return Verdict(0.0, "no_answer", tagged, "no list in an <answer> on one line")
-    names = [name.lower().strip() for name in re.findall(r"[\w\s]+", whole) if name.strip()]
+    names = [name.lower().strip() for name in re.findall(r"[\w\s]+", whole[0]) if name.strip()]
     return Verdict(float(names == list(truth_of(problem))), "ok", tagged)
 
 

@@ -6,7 +6,8 @@ import re
 
 from engines.shared.data.problems import Problem
 from engines.shared.scoring.golds import text_of
-from engines.shared.scoring.text import last_tag, tagged, without_latex
+from engines.shared.scoring.published import last_tagged
+from engines.shared.scoring.text import tagged, without_latex
 from engines.shared.scoring.verdict import Verdict
 
 
@@ -33,7 +34,8 @@ def plain(answer: str) -> str:
 
 def guru(problem: Problem, text: str) -> Verdict:
     """GURU's reading: the tag on one line, with English letters only."""
-    tagged = last_tag(text, one_line=True)
+    found = last_tagged(text)
+    tagged = found.strip() if found is not None else None
     if tagged is None or not re.fullmatch(r"[A-Za-z]+", tagged):
         return Verdict(0.0, "no_answer", tagged, "no word of letters in an <answer> on one line")
     return Verdict(float(tagged.lower() == str(problem.ground_truth).lower()), "ok", tagged)

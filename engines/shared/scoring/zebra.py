@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from engines.shared.data.problems import Problem
-from engines.shared.scoring.text import last_tag, literal, tagged
+from engines.shared.scoring.published import last_tagged, python_or_json
+from engines.shared.scoring.text import literal, tagged
 from engines.shared.scoring.verdict import Verdict
 
 Table = tuple[list[str], list[list[str]]]
@@ -51,18 +52,18 @@ def gold_of(problem: Problem) -> Table:
 def guru(problem: Problem, text: str) -> Verdict:
     """GURU's reading: the tag must be on one line, cells are compared by position, case and
     type."""
-    tagged = last_tag(text, one_line=True)
+    tagged = last_tagged(text)
     if tagged is None:
         return Verdict(0.0, "no_answer", detail="no <answer> on one line")
     truth = truth_of(problem)
     try:
-        rows = literal(tagged)["rows"]
+        rows = python_or_json(tagged.strip())["rows"]
         found = [
             rows[i][j] == truth["rows"][i][j]
             for i in range(len(truth["rows"]))
             for j in range(len(truth["header"]))
         ]
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
         return Verdict(0.0, "ok", tagged, f"not the table asked for: {error}")
     return Verdict(sum(found) / len(found), "ok", tagged)
 
