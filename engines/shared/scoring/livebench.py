@@ -346,11 +346,7 @@ GURU: dict[str, Task] = {
     "web_of_lies_v2": published(livebench_guru.web_of_lies),
     "spatial": published(livebench_guru.spatial),
     "zebra_puzzle": published(livebench_guru.zebra),
-    "connections": lambda problem, text: (
-        connections(problem, text)
-        if is_new(problem)
-        else livebench_guru.connections(truth_of(problem), text)
-    ),
+    "connections": lambda problem, text: livebench_guru.connections(truth_of(problem), text),
     "plot_unscrambling": lambda problem, text: plot_unscrambling(problem, text) or 0.0,
     "typos": published(livebench_guru.typos),
     "cta": published(livebench_guru.column_type),

@@ -129,7 +129,6 @@ ANSWERS: list[tuple[str, Any, str, float]] = [
     ("simulation__codeio", "\"input\": {\"n\": 3}", "{\"output\": {\"n\": 3}}", 1),
     ("simulation__codeio", "\"output\": {\"input\": 2}", "{\"output\": {\"input\": 2}}", 1),
     ("simulation__codeio", "\"output\": 0.1", "{\"output\": 0.10000000001}", 0),
-    ("simulation__codeio", "abc", "{\"output\": \"abc\"}", 1),
 ]  # fmt: skip
 # Task, right answer, response, published value.
 LIVEBENCH: list[tuple[str, str, str, float]] = [
@@ -139,12 +138,6 @@ LIVEBENCH: list[tuple[str, str, str, float]] = [
     ("web_of_lies_v2", "yes, no, yes", "So yes, no, yes it is", 1),
     ("web_of_lies_v2", "yes, unknown, yes", "<solution>yes, unknown, yes</solution>", 1),
     ("web_of_lies_v2", "yes, no, yes", "<solution>I say yes, no, yes</solution>", 1),
-    ("web_of_lies_v3", "yes,no,yes", "<solution>yes,no,no</solution>", 1 / 3),
-    ("web_of_lies_v3", "yes,no,yes", "<solution>yes, no, yes</solution>", 0.16666666666666666),
-    ("web_of_lies_v3", "yes, no, yes", "**yes, no, yes**", 1),
-    ("house_traversal", "Ann Bob", "**Ann** and **Bob**", 1),
-    ("house_traversal", "Ann Bob", "**Ann, Bob**", 1),
-    ("house_traversal", "Ann Bob", "**Bob, Ann**", 0),
     ("spatial", "4", "**four**", 1),
     ("spatial", "4", r"\boxed{4}", 1),
     ("spatial", "square", "**a red square**", 1),
@@ -168,7 +161,6 @@ LIVEBENCH: list[tuple[str, str, str, float]] = [
     ("tablejoin", "{'a': 'x', 'b': 'y'}", "<solution>{\"a\": \"x\", \"b\": null}</solution>", 0.67),
     ("tablejoin", "{'a': 'x'}", r"\boxed{\{\text{'a'}: \text{'x'}\}}", 1),
     ("tablejoin", "{'a': 'x'}", "The map {'a': 'x'}", 0),
-    ("tablereformat", "a,b\n1,2\n", "a,b\n1,2\n", 0),
 ]  # fmt: skip
 # Instruction, parameters, response, published value.
 IFEVAL: list[tuple[str, dict[str, Any], str, int]] = [
@@ -240,7 +232,6 @@ def test_chance_is_an_expectation() -> None:
     assert score(asked, "###", "guru").value == 0.0
     for text in ("no idea", "\\boxed{}", "Answer: C", "Final Answer: x\n"):
         assert score(make_problem("stem__supergpqa", user("?"), "C"), text, "guru").value == 0.1
-        assert score(make_problem("stem__supergpqa", user("?"), "K"), text, "guru").value == 0.0
 
 
 def test_where_the_published_scorer_crashes_there_is_no_value() -> None:

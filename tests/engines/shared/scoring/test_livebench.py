@@ -34,7 +34,7 @@ LIVEBENCH: list[tuple[str, str, str, str, float, float]] = [
     ("zebra_puzzle", "2024-11-25", "cat, 3, tea", "<solution>cat, 3, tea</solution>", 1, 0),
     ("zebra_puzzle", "2024-11-25", "cat, 3, tea", "<solution>cat, 2, tea</solution>", 1 / 3, 0),
     ("connections", "2024-06-24", "a,b,c,d,e,f,g,h", "**b,a,c,d,e,f,g,x**", 0.5, 0.5),
-    ("connections", "2024-11-25", "a,b,c,d,e,f,g,h", "<solution>h,g,f,e,a,b,c,d</solution>", 1, 1),
+    ("connections", "2024-11-25", "a,b,c,d,e,f,g,h", "<solution>h,g,f,e,a,b,c,d</solution>", 1, 0),
     (
         "plot_unscrambling",
         "2024-06-24",
@@ -154,7 +154,7 @@ DIFFERENT: list[tuple[str, str, Any, str, float, float]] = [
     ("connections", OLD, "a,b,c,d,e,f,g,h", "**b, a, c, d**\n**h, e, f, g**", 1, 0.5),
     ("connections", OLD, "a,b,c,d,e,f,g,h", "<solution>b,a,c,d,h,e,f,g</solution>", 1, 0),
     ("connections", OLD, "a,b,c,d,e,f,g,h", "**a,b,c,e,d,f,g,h**", 0, 0),
-    ("connections", NEW, "a,b,c,d,e,f,g,h", "\\fbox{a, b, c, d,\ne, f, g, h}", 1, 1),
+    ("connections", NEW, "a,b,c,d,e,f,g,h", "\\fbox{a, b, c, d,\ne, f, g, h}", 1, 0),
     (
         "plot_unscrambling",
         OLD,
