@@ -5,10 +5,10 @@ In: a response and an instruction's parameters. Out: whether the response follow
 that cannot be told. Keywords, forbidden words and markers are patterns here, not texts, as they
 are there.
 
-Not as published: sentences and words in capitals are counted by ``instructions``, without NLTK's
-trained models. A letter that is none, for which the published scorer draws one by chance, gives the
-share of the letters that would do. Where a pattern is none, at which it crashes, the answer is
-None. Parameters that are missing or below zero, for which it draws others, are not drawn.
+Not as published: sentences are counted by ``instructions``, without NLTK's trained model. A letter
+that is none, for which the published scorer draws one by chance, gives the share of the letters
+that would do. Where a pattern is none, at which it crashes, the answer is None. Parameters that are
+missing or below zero, for which it draws others, are not drawn.
 """
 
 from __future__ import annotations
@@ -24,6 +24,18 @@ Found = bool | float | None
 Parameters = dict[str, Any]
 CONSTRAINED = ("My answer is yes.", "My answer is no.", "My answer is maybe.")
 POSTSCRIPTS = {"P.P.S": r"\s*p\.\s?p\.\s?s.*$", "P.S.": r"\s*p\.\s?s\..*$"}
+# Where NLTK's tokenizer for words (3.9.1, of the published scorer's time) divides a text: around
+# these signs, before a single letter behind an apostrophe, at endings, inside joined words.
+APART = re.compile(
+    r"[*;@#$%&?!()\[\]{}<>\"\u00ab\u201c\u2018\u201e\u00bb\u201d\u2019`]|\.{2,}|--|''|[:,](?!\d)"
+)
+LETTER = re.compile(r"(?i)'(?!re|ve|ll|m|t|s|d|n)(\w)\b")
+ENDING = re.compile(r"(?<=[^' \n])('(?:ll|LL|re|RE|ve|VE|[sSmMdD])|n't|N'T|')(?= |$)")
+JOINED = re.compile(
+    r"\b(?:(can)(not)|(d)('ye)|(gim)(me)|(gon)(na)|(got)(ta)|(lem)(me)|(more)('n)|(wan)(na))\b"
+    r"|(?<!\S)('t)(is|was)\b",
+    re.IGNORECASE,
+)
 
 
 def holds(count: int, relation: str, limit: int) -> bool:
@@ -67,6 +79,14 @@ def english_capital(text: str, _: Parameters) -> Found:
 def english_lowercase(text: str, _: Parameters) -> Found:
     """Without capitals, and English."""
     return text.islower() and in_language(text, "en")
+
+
+def capitals(text: str, given: Parameters) -> bool:
+    """So many words in capitals; "R&B" is two of them, and "DON'T" too."""
+    divided = ENDING.sub(r" \1 ", APART.sub(r" \g<0> ", LETTER.sub(r"' \1", text)))
+    divided = JOINED.sub(lambda word: " ".join(filter(None, word.groups())), divided)
+    count = len([word for word in divided.split() if word.isupper()])
+    return holds(count, given["capital_relation"], given["capital_frequency"])
 
 
 def repeats_prompt(text: str, given: Parameters) -> bool:
@@ -199,6 +219,7 @@ def quoted(text: str, _: Parameters) -> bool:
 
 
 PUBLISHED: dict[str, Callable[[str, Parameters], Found]] = {
+    "change_case:capital_word_frequency": capitals,
     "change_case:english_capital": english_capital,
     "change_case:english_lowercase": english_lowercase,
     "combination:repeat_prompt": repeats_prompt,
@@ -225,4 +246,4 @@ PUBLISHED: dict[str, Callable[[str, Parameters], Found]] = {
     "startend:end_checker": ends,
     "startend:quotation": quoted,
 }
-"""All but sentences and words in capitals."""
+"""All but the number of sentences."""
