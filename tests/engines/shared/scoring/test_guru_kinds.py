@@ -223,6 +223,31 @@ def test_instructions_have_the_published_value(
     assert score(asked, text, "guru").value == published
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("GO now, PLEASE", 2),
+        ("R&B and X-RAY", 3),
+        ("I DON'T KNOW", 4),
+        ("**BOLD** (A) B, C", 4),
+        ("A/B U.S.A. OK. 5M #TAG", 5),
+        ("'TIS CANNOT GONNA", 6),
+        ("IT'S O'NEIL'S", 4),
+        ("A--B C...D E:F", 6),
+        ("\u201cQUOTED\u201d 'V x'Y", 3),
+        ("none", 0),
+    ],
+)
+def test_words_in_capitals_are_counted_as_the_published_tokenizer_divides_them(
+    text: str, words: int
+) -> None:
+    extra = {"instruction_id_list": ["change_case:capital_word_frequency"]}
+    for limit, follows in ((words, 1.0), (words + 1, 0.0)):
+        parameters = {"capital_frequency": limit, "capital_relation": "at least"}
+        asked = make_problem("ood__ifeval", user("?"), [parameters], extra_info=extra)
+        assert score(asked, text, "guru").value == follows
+
+
 def test_chance_is_an_expectation() -> None:
     parameters = {"letter": "#", "let_frequency": 1, "let_relation": "at least"}
     extra = {"instruction_id_list": ["keywords:letter_frequency"]}
