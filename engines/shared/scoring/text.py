@@ -81,19 +81,6 @@ def boxes(text: str) -> list[Box]:
     return sorted(found)
 
 
-def published_box(text: str) -> str | None:
-    """The last box as published scorers find it: escaped braces count, and the last one may be
-    empty."""
-    # From the last one back: a response that was cut off may end in a box that is never closed.
-    for start in reversed([match.end() for match in re.finditer(r"\\(?:boxed|fbox)\s*\{", text)]):
-        depth = 1
-        for position in range(start, len(text)):
-            depth += {"{": 1, "}": -1}.get(text[position], 0)
-            if depth == 0:
-                return text[start:position].strip()
-    return None
-
-
 def tagged(text: str, tag: str = "answer") -> str | None:
     """What the last ``<tag>...</tag>`` that holds anything holds; without the fence if there is one
     in it.

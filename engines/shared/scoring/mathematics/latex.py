@@ -26,6 +26,7 @@ SIZES = re.compile(
     r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![a-zA-Z])\.?"
     r"|\\(?:display|text|script)style(?![a-zA-Z])|\\(?:no)?limits(?![a-zA-Z])"
 )
+HALF_SET = re.compile(r"\\left\s*\\\{(.*)\\right\s*\.", re.DOTALL)
 SPACES = re.compile(
     r"(?<!\\)\\[,;:> ]|~|\\(?:q?quad|enspace|thinspace|space)(?![a-zA-Z])"
     r"|\\[hv]space\*?\{[^{}]*\}"
@@ -54,6 +55,10 @@ def tidy(text: str) -> str:
     for sign, spelling in SIGNS.items():
         text = text.replace(sign, spelling)
     text = undelimited(text.replace("\n", " ").replace("\t", " "))
+    # "\\left\\{1,2\\right." shows one brace of a set; in front of lines it belongs to a system.
+    half = HALF_SET.fullmatch(text.strip())
+    if half and "\\begin" not in text:
+        text = f"\\{{{half[1]}\\}}"
     text = SIZES.sub("", text)
     # "{,}" holds digits together in TeX: a comma of thousands, or a decimal comma.
     text = re.sub(r"(?<=\d)\s*\{\s*,\s*\}\s*(?=\d{3}(?!\d))", "", text)

@@ -114,6 +114,7 @@ RIGHT = {
         (r"\begin{pmatrix}2\\4\end{pmatrix}", r"2\begin{bmatrix}1\\2\end{bmatrix}"),
         ("(1,2),(3,4)", "(3,4),(1,2)"),
         (r"\emptyset", r"\varnothing"),
+        (r"\{1,2\}", r"\left\{1,2\right."),
         (r"\emptyset", r"\{\}"),
     ],
     "chains": [

@@ -8,7 +8,6 @@ from engines.shared.scoring.text import (
     last_boxed,
     last_tag,
     literal,
-    published_box,
     tagged,
     unfenced,
     unwrapped,
@@ -40,12 +39,6 @@ from engines.shared.scoring.text import (
 )
 def test_the_last_box_that_holds_anything_is_read(text: str, content: str | None) -> None:
     assert last_boxed(text) == content
-
-
-def test_published_scorers_see_other_boxes() -> None:
-    assert published_box("\\boxed{5} and \\boxed{}") == ""
-    assert published_box("\\boxed{\\left\\{1,2\\right.}") is None
-    assert published_box("\\boxed{5} and \\boxed{open") == "5"
 
 
 @given(
