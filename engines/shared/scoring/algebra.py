@@ -2,7 +2,7 @@
 evaluating the text.
 
 In: a text such as ``(2x)-(x+x)`` that a model wrote. Out: True or False. Called by
-``mathematics_guru``, whose published original hands such texts to sympy's ``parse_expr``, and that
+``mathematics.guru``, whose published original hands such texts to sympy's ``parse_expr``, and that
 to ``eval``.
 
 sympy's first half is used as it is: it divides the text into tokens and makes of them Python code

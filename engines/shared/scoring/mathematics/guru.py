@@ -21,6 +21,7 @@ with lists.
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import re
 from typing import Any
@@ -134,6 +135,8 @@ def plain_text(latex: str) -> str:
     read."""
     from pylatexenc.latex2text import LatexNodes2Text
 
+    # It warns of every macro without its arguments, which is the model's spelling.
+    logging.getLogger("pylatexenc").setLevel(logging.ERROR)
     # A space before every fraction keeps mixed numbers apart.
     spaced = re.sub(r"\\[td]?frac", lambda _: " \\frac", latex)
     try:

@@ -70,10 +70,13 @@ def letters(form: Form) -> str:
 
 def in_base_ten(form: Form) -> str:
     """The digits of a number in base ten, and a number in another base with that; "" for others.
-    A number without a base is one in base ten, and 42 is not the answer where 52_8 is asked for: it
-    may be what the question began with."""
+
+    A number without a base is one in base ten or, as in "1100_b", in the question's. 42 is not the
+    answer where 52_8 is asked for: it may be what the question began with.
+    """
     if isinstance(form, Based):
-        return form.digits if form.base == "10" else f"{form.digits}_{form.base}"
+        base_of_question = form.base.isalpha() or form.base == "10"
+        return form.digits if base_of_question else f"{form.digits}_{form.base}"
     return form.text if isinstance(form, Quantity) and form.text.isdigit() else ""
 
 
