@@ -40,6 +40,9 @@ MAKERS: dict[str, Callable[..., Any]] = {
     name: getattr(sympy, name)
     for name in ("Integer", "Float", "Rational", "Number", "Symbol", "Function")
 }
+# These too are spelt with two letters; sympy's reader has to know them for functions, but nothing
+# that they give is a number, or may be worked out here.
+UNREAD = ("all", "eye", "fft", "fu", "gff", "hn1", "hn2", "id", "ntt")
 FACTORIALS: dict[str, Callable[..., Any]] = {
     name: getattr(sympy, name) for name in ("factorial", "factorial2")
 }
@@ -79,6 +82,7 @@ def is_zero(text: str) -> bool:
 def value_of(text: str) -> Any:
     """A formula as sympy's object. ValueError, or whatever sympy raises, if it is none."""
     names: dict[str, Any] = {**CONSTANTS, **FUNCTIONS, **MAKERS, **FACTORIALS}
+    names.update(dict.fromkeys(UNREAD, sympy.sqrt))
     try:
         code = sympy_parser.stringify_expr(text, {}, names, READING)
         with warnings.catch_warnings():
@@ -147,8 +151,10 @@ def called(node: ast.Call) -> Any:
     raise ValueError("this is not called in a formula")
 
 
-def spelled(node: ast.expr) -> int | str:
-    """The digits or the name of what sympy's reader wrote."""
+def spelled(node: ast.expr) -> Any:
+    """The digits or the name of what sympy's reader wrote, or a number of a repeating decimal."""
     if isinstance(node, ast.Constant) and isinstance(node.value, int | str):
         return node.value
+    if isinstance(node, ast.Call):
+        return called(node)
     raise ValueError("not as sympy's reader writes it")

@@ -86,7 +86,7 @@ def check_gold(problem: Problem) -> None:
     truth that is None, "" or NaN, a letter that is no choice, no rows, no tests.
 
     Of what none of our scorers judges only the first is asked: that there is something. Imports
-    neither torch nor math-verify, because ``orch`` reads data too.
+    neither torch nor sympy, because ``orch`` reads data too.
     """
     something(problem.ground_truth)
     kind = problem.scorer or known_kind(problem.data_source)

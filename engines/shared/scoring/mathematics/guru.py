@@ -24,7 +24,6 @@ import contextlib
 import logging
 import math
 import re
-from typing import Any
 
 from engines.shared.data.problems import Problem
 from engines.shared.scoring.mathematics.gold import gold_of
@@ -137,6 +136,8 @@ def plain_text(latex: str) -> str:
 
     # It warns of every macro without its arguments, which is the model's spelling.
     logging.getLogger("pylatexenc").setLevel(logging.ERROR)
+    # It warns of every formula that it does not know, on the error stream.
+    logging.getLogger("pylatexenc").setLevel(logging.CRITICAL)
     # A space before every fraction keeps mixed numbers apart.
     spaced = re.sub(r"\\[td]?frac", lambda _: " \\frac", latex)
     try:
@@ -288,21 +289,3 @@ def each_same(answer: str, gold: str, tolerance: float) -> bool:
         same_value(part, target, tolerance) for part, target in zip(parts, wanted, strict=True)
     ]
     return all(found)
-
-
-def equivalent(gold: str, answer: str) -> bool:
-    """Equality as mathematics, by math-verify."""
-    from math_verify import verify
-
-    # The gold answer comes first: for inequalities math-verify's answer depends on the side.
-    return bool(verify(parsed(gold), parsed(answer), timeout_seconds=None))
-
-
-def parsed(answer: str) -> list[Any]:
-    """math-verify's readings of an answer."""
-    from math_verify import LatexExtractionConfig, parse
-
-    readings: list[Any] = parse(
-        f"\\boxed{{{answer}}}", [LatexExtractionConfig()], parsing_timeout=None
-    )
-    return readings
