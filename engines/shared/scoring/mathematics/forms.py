@@ -84,7 +84,7 @@ RELATION = re.compile(r"=|<|>|\\(?:le|ge|ne|approx|in|equiv|sim)(?![a-zA-Z])")
 OPERATION = re.compile(r"\\(?:cup|cap|setminus|backslash)(?![a-zA-Z])")
 SIGNED = re.compile(r"\\(?:pm|mp)(?![a-zA-Z])")
 BASED = re.compile(
-    r"([0-9A-F]+)\s*(?:_\s*(\d|\{\s*\(?(?:\d+|[a-z]+)\)?\s*\}|(?:\{\s*)?\\text\s*\{[^{}]*\}\s*\}?)"
+    r"([0-9A-F]+)\s*(?:_\s*(\d|b|\{\s*\(?(?:\d+|[a-z]+)\)?\s*\}|(?:\{\s*)?\\text\s*\{[^{}]*\}\s*\}?)"
     r"|\(?((?:\\text\s*\{)?\s*(?:in )?base[\s}]*\w+)\)?)"
 )
 TIME = re.compile(r"\d{1,2}:\d{2}(?::\d{2})?(?:\s*(?:\\text\s*\{)?\s*[aApP]\.?\s?[mM]\.?\s*\}?)?")

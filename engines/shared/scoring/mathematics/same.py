@@ -75,7 +75,7 @@ def in_base_ten(form: Form) -> str:
     answer where 52_8 is asked for: it may be what the question began with.
     """
     if isinstance(form, Based):
-        base_of_question = form.base.isalpha() or form.base == "10"
+        base_of_question = form.base in ("b", "10")
         return form.digits if base_of_question else f"{form.digits}_{form.base}"
     return form.text if isinstance(form, Quantity) and form.text.isdigit() else ""
 
