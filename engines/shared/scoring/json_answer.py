@@ -119,19 +119,6 @@ def json_objects(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def last_braces(text: str) -> str | None:
-    """The last outermost ``{...}``, as GURU finds it."""
-    depth, start, found = 0, 0, None
-    for position, sign in enumerate(text):
-        if sign == "{":
-            start = position if depth == 0 else start
-            depth += 1
-        elif sign == "}" and depth:
-            depth -= 1
-            found = text[start : position + 1] if depth == 0 else found
-    return found
-
-
 def value_in(text: str) -> Any:
     """The value of ``"key": value``, of ``{"key": value}``, or of a value alone. ValueError if it
     is no value."""

@@ -134,8 +134,6 @@ def plain_text(latex: str) -> str:
     read."""
     from pylatexenc.latex2text import LatexNodes2Text
 
-    # It warns of every macro without its arguments, which is the model's spelling.
-    logging.getLogger("pylatexenc").setLevel(logging.ERROR)
     # It warns of every formula that it does not know, on the error stream.
     logging.getLogger("pylatexenc").setLevel(logging.CRITICAL)
     # A space before every fraction keeps mixed numbers apart.
