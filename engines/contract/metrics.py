@@ -108,6 +108,52 @@ METRICS: dict[str, Metric] = {
         "accuracy of always answering the most frequent label", "share", 0.0, 1.0, None
     ),
     "parameters": Metric("trained parameters of one model", "parameters", 0.0, None, None),
+    # Questions about cities: each value beside what the best constant answer gets on the same rows.
+    "answer_error": Metric(
+        "mean absolute error of the answers that could be read, in the task's unit",
+        "task's unit",
+        0.0,
+        None,
+        False,
+    ),
+    "answer_error_with_failures": Metric(
+        "mean absolute error, an answer that cannot be read counted with the task's failure value",
+        "task's unit",
+        0.0,
+        None,
+        False,
+    ),
+    "answer_accuracy": Metric(
+        "share of right words among the answers that could be read", "share", 0.0, 1.0, True
+    ),
+    "answer_accuracy_with_failures": Metric(
+        "share of right words, an answer that cannot be read counted as wrong",
+        "share",
+        0.0,
+        1.0,
+        True,
+    ),
+    "failed_share": Metric("share of answers that cannot be read", "share", 0.0, 1.0, False),
+    "constant_error": Metric(
+        "mean absolute error of the best constant answer", "task's unit", 0.0, None, None
+    ),
+    "constant_accuracy": Metric(
+        "share of rows that the best constant answer gets right", "share", 0.0, 1.0, None
+    ),
+    "lead_over_constant": Metric(
+        "how much better than the best constant answer, failures counted; above 0 is better",
+        "task's unit",
+        None,
+        None,
+        True,
+    ),
+    "beats_constant": Metric(
+        "1 if the 95 % interval of the lead over the best constant lies above 0, else 0",
+        "share",
+        0.0,
+        1.0,
+        True,
+    ),
     # Reports that compare two arms.
     "accuracy_difference": Metric(
         "accuracy of the treatment minus the baseline, paired by problem", "share", -1.0, 1.0, True
