@@ -105,7 +105,7 @@ RATIO = re.compile(r":")
 MODULO = re.compile(
     r"(.*?\S)\s*\(?\s*(?:\\[pb]?mod|\\text\s*\{\s*\(?mod\s*\}|mod(?![a-z]))\s*\{?\s*(\w+)\s*\}?\s*\)?"
 )
-# "P(1,2)", "\text{Point } (1,2)" and a vector "(1,2)^T" are the point.
+# "P(1,2)" says what P is; a vector "(1,2)^T" is the point.
 NAMED_POINT = re.compile(r"(?:[A-Z]|\\text\s*\{([A-Za-z ]+)\})\s*(?=\()")
 TRANSPOSED = re.compile(
     r"([(\[][^()\[\]]*,[^()\[\]]*[)\]])\s*\^\s*\{?\s*(?:T|\\top|\\intercal|\\text\s*\{T\})\s*\}?"
@@ -188,7 +188,11 @@ def worded(text: str) -> Form:
 
 def read_brackets(text: str) -> Form:
     """A set, point or interval, or one answer in brackets."""
-    text = pointed(text)
+    if transposed := TRANSPOSED.fullmatch(text):
+        text = transposed[1]
+    name, text = point_and_name(text)
+    if name:
+        return Chain((read(name), read(text)), ("=",))
     opener = re.match(r"\\\{|\\langle|[(\[]", text)
     if opener is None or closing(text, 0) != len(text) - 1:
         return read_one(text)
@@ -211,16 +215,14 @@ def read_brackets(text: str) -> Form:
     return Many(tuple(read(part) for part in parts), brackets)
 
 
-def pointed(text: str) -> str:
-    """A point or a vector without its name before it or the T behind it."""
-    if transposed := TRANSPOSED.fullmatch(text):
-        return transposed[1]
+def point_and_name(text: str) -> tuple[str, str]:
+    """The name before a point, "" if there is none, and the point."""
     name = NAMED_POINT.match(text)
     if name is None or "," not in text or closing(text, name.end()) != len(text) - 1:
-        return text
+        return "", text
     words = (name[1] or "").casefold().split()
     said = any(word in NO_UNITS or word in FUNCTIONS for word in words)
-    return text if said else text[name.end() :]
+    return ("", text) if said else (name[0].strip(), text[name.end() :])
 
 
 def read_set(inner: str, brackets: str) -> Form:
