@@ -38,7 +38,7 @@ TOLD = re.compile(
 )
 """The same in one text, where fonts are plain: "The answer is 42", "Answer: 42"."""
 DOUBTFUL = re.compile(
-    r"\b(?:not|no|nor|never|neither|either|or|and|may|maybe|might|could|possibly|perhaps|probably|if"
+    r"\b(?:not|no|nor|none|never|neither|either|or|and|may|maybe|might|could|possibly|perhaps|probably|if"
     r"|unless|than|think|guess|wrong|incorrect)\b|n't",
     re.IGNORECASE,
 )

@@ -117,7 +117,7 @@ def same_time(gold: Form, answer: Form) -> bool:
         if not gold.half and not answer.half:
             return gold.seconds == answer.seconds
         known, other = (gold, answer) if gold.half else (answer, gold)
-        same_hour = other.seconds < 46800 and other.seconds % 43200 == known.seconds % 43200
+        same_hour = 3600 <= other.seconds < 46800 and other.seconds % 43200 == known.seconds % 43200
         return same_hour or other.seconds == hours[0 if gold.half else 1]
     sides = [Quantity(side.text) if isinstance(side, Time) else side for side in (gold, answer)]
     if any(isinstance(side, Time) and side.half for side in (gold, answer)):

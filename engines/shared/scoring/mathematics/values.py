@@ -36,9 +36,11 @@ ENOUGH_POINTS = 3
 
 PLAIN_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
 PLAIN_FRACTION = re.compile(r"([+-]?)\s*(?:\\frac\s*\{(-?\d+)\}\s*\{(\d+)\}|(\d+)\s*/\s*(\d+))")
-UNREADABLE = re.compile(r"\d\s*_|\d\s+\d|\.\.|!!|\\binom.*\d{6}")
+UNREADABLE = re.compile(
+    r"\d\s*_|\d\s+\d|\.\.|!!|[A-Z)]\s*\^\s*\{?\s*(?:T|\\top)\s*\}?(?![A-Za-z])|\\binom.*\d{6}"
+)
 """What latex2sympy would misread: it drops a base, adds numbers side by side, takes a double
-factorial for two and works out binomials of any size."""
+factorial for two, drops the T of a transposed matrix and works out binomials of any size."""
 
 
 @lru_cache(maxsize=2048)
