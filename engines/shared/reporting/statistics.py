@@ -25,6 +25,9 @@ import numpy as np
 Array = np.ndarray[Any, np.dtype[np.float64]]
 POWER = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.8)
 """Quantiles of a two-sided 5 % test with 80 % power."""
+DUST = 1e-12
+"""What scores between 0 and 1 that are equal may differ by after they were averaged: 0.1 + 0.2 and
+0.3 show no spread."""
 INDICES_AT_A_TIME = 2_000_000
 """Random numbers that one block of draws holds: 16 MB."""
 
@@ -99,7 +102,7 @@ def paired_bootstrap(
     spread, and the interval is ``unvaried``'s.
     """
     shares = equal_weights(differences) if weights is None else weights
-    if all(bool((group == group[0]).all()) for group in differences):
+    if all(float(np.ptp(group)) <= DUST for group in differences):
         return unvaried(differences, shares, low, high)
     value = 0.0
     resampled = np.zeros(draws)
@@ -190,7 +193,7 @@ def minimum_detectable(
     would promise to find anything.
     """
     error = weighted_error(differences, weights)
-    return POWER * error if error else None
+    return POWER * error if error is not None and error > DUST else None
 
 
 def mcnemar(differences: Array) -> float:
@@ -198,9 +201,12 @@ def mcnemar(differences: Array) -> float:
     0 or 1.
 
     Of the discordant pairs, as many go one way as a fair coin would give; no discordant pair: 1.
+    ValueError for other differences, whose size the test would not see.
     """
     from scipy.stats import binomtest
 
+    if not bool(np.isin(differences, (-1.0, 0.0, 1.0)).all()):
+        raise ValueError("mcnemar: outcomes are 0 or 1, so differences are -1, 0 or 1")
     up = int((differences > 0).sum())
     down = int((differences < 0).sum())
     # The test refuses to throw no coin at all.
@@ -246,13 +252,21 @@ def flipped_sums(values: Array, random: np.random.Generator, draws: int) -> Arra
     return np.concatenate(sums)
 
 
+def checked(p_values: Sequence[float]) -> list[float]:
+    """p-values of which none is above 1 by a rounding error. ValueError if one is NaN or none."""
+    wrong = [value for value in p_values if not 0 <= value <= 1 + DUST]
+    if wrong:
+        raise ValueError(f"{wrong[0]} is no p-value: they lie between 0 and 1")
+    return [min(float(value), 1.0) for value in p_values]
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted p-values that keep the chance of any false finding at the level (Holm 1979), in the
-    order given."""
+    order given. ValueError if one is no p-value, of which statsmodels makes another family."""
     # scipy has no Holm.
     from statsmodels.stats.multitest import multipletests
 
-    adjusted = multipletests(p_values, method="holm")[1]
+    adjusted = multipletests(checked(p_values), method="holm")[1]
     return [float(value) for value in adjusted]
 
 
@@ -261,7 +275,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     Hochberg 1995)."""
     from scipy.stats import false_discovery_control
 
-    return [float(value) for value in false_discovery_control(p_values, method="bh")]
+    return [float(value) for value in false_discovery_control(checked(p_values), method="bh")]
 
 
 def t_quantile(freedom: int) -> float:

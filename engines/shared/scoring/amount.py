@@ -8,8 +8,11 @@ What has more to it than a number and its unit ("2 or 3", "5 dozen", "5x") is no
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, replace
 
+from engines.shared.scoring.mathematics.dressing import DOUBTFUL
+from engines.shared.scoring.numerals import in_words
 from engines.shared.scoring.text import SWITCH, TYPED, unwrapped
 
 SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12} | {
@@ -52,6 +55,14 @@ SIZED = re.compile(r"([-+]?)\\left ?\(([^()]*)\\right ?\)(?= *(?:$|\\?%|\\?[a-zA
 FRACTION = re.compile(r"\\[dtc]?frac *(?:\{([^{}]*)\}|(\d)) *(?:\{([^{}]*)\}|(\d))")
 # "x =", "Total \approx": words, and what says that the number follows.
 RELATION = re.compile(r"(?:[a-zA-Z][a-zA-Z_ ]*)?(?:=|≈|~|\\approx|\\simeq|\\sim)+ *")
+# "The total is 5", "Answer: 5"; "The answer is not 5" stays "not 5".
+ANNOUNCED = re.compile(
+    r"[a-zA-Z][a-zA-Z' ]* (?:is|are|was|were|equals)(?: equal to)?:? +|[A-Za-z ]*[a-z]{3}: +"
+)
+YEAR = re.compile(r"(?:in +)?(?:the +)?(?:(?:fiscal )?year|fy|fiscal)? *(?=(?:19|20)\d\d$)", re.I)
+NEGATIVE = re.compile(r"(?:negative|minus) +(?=[$\d.])", re.I)
+COLOUR = re.compile(r"\\(?:text)?color *\{\w*\}")
+SHARE = re.compile("[\u00bc-\u00be\u2150-\u215e]")
 ABOUT = re.compile(r"(?:approximately|approx\.?|about|around|roughly) +", re.I)
 PERCENT = re.compile(r"(?<![a-z])(?:per ?cent|pct\.?|percentage(?: points?)?|pp)(?![a-z])", re.I)
 DEGREES = re.compile(r"\^ ?(?:\\circ|\{ ?\\circ ?\})|°")
@@ -84,7 +95,8 @@ def amount(text: str) -> Amount | None:
     plain = typed(text)
     bracketed = BRACKETED.fullmatch(plain)
     if bracketed is None:
-        return parsed(plain)
+        number = in_words(plain.casefold()) if plain[:1].isalpha() else None
+        return parsed(plain) if number is None else Amount(float(number))
     money, inner, rest = bracketed.groups(default="")
     found = parsed(f"{money}{inner.strip()}{rest}")
     # "(-5)" is minus five, not five.
@@ -96,7 +108,8 @@ def amount(text: str) -> Amount | None:
 def typed(text: str) -> str:
     """A number as a keyboard writes it: without LaTeX's type and blanks, with one division for a
     fraction, without marks between thousands, ``x =`` and "about"."""
-    plain = re.sub(r"\{([,.'])\}", r"\1", text.translate(TYPED)).replace(r"\!", "")
+    plain = SHARE.sub(share, COLOUR.sub("", text.translate(TYPED)))
+    plain = re.sub(r"\{([,.'])\}", r"\1", plain).replace(r"\!", "")
     plain = re.sub(r"\\(?:times|cdot)(?![a-zA-Z])", "*", unwrapped(plain)).replace("\u00d7", "*")
     plain = DEGREES.sub(" degrees", unwrapped(FRACTION.sub(r" \1\2/\3\4 ", plain)))
     plain = number_part(plain.strip().strip('*_`" ').removesuffix(".").strip())
@@ -107,14 +120,25 @@ def typed(text: str) -> str:
     return THOUSANDS.sub(lambda number: re.sub("[,' ]", "", number[0]), plain)
 
 
+def share(match: re.Match[str]) -> str:
+    """One character that is a fraction, as three."""
+    over, _, under = unicodedata.normalize("NFKC", match[0]).partition("\u2044")
+    return f" {over}/{under}"
+
+
 def number_part(plain: str) -> str:
-    """A text without the dollar signs of a formula, ``x =``, "about" and sized parentheses."""
+    """A text without the dollar signs of a formula, "The total is", ``x =``, "about", the word
+    before a year, and sized parentheses; with a minus sign for the word."""
     formula = re.fullmatch(r"\$(.*)\$|\\\((.*)\\\)", plain)
     if formula is not None:
         plain = (formula[1] or formula[2] or "").strip()
-    for beginning in (STYLE, RELATION, ABOUT):
+    announced = ANNOUNCED.match(plain)
+    if announced and not DOUBTFUL.search(announced[0]):
+        plain = plain[announced.end() :]
+    for beginning in (STYLE, RELATION, ABOUT, YEAR):
         match = beginning.match(plain)
         plain = plain[match.end() :] if match else plain
+    plain = NEGATIVE.sub("-", plain) if NEGATIVE.match(plain) else plain
     return SIZED.sub(r"\1\2", plain) if SIZED.match(plain) else plain
 
 

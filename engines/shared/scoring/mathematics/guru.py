@@ -26,7 +26,7 @@ import math
 import re
 
 from engines.shared.data.problems import Problem
-from engines.shared.scoring.mathematics.gold import gold_of
+from engines.shared.scoring.mathematics.strict import gold_of
 from engines.shared.scoring.published import last_box, normal_form, unwrapped
 from engines.shared.scoring.verdict import Verdict
 

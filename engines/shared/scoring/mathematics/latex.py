@@ -9,14 +9,11 @@ In: the text of a box or of a gold answer. Out: ``tidy`` gives the plainest spel
 from __future__ import annotations
 
 import re
+import unicodedata
 
-from engines.shared.scoring.mathematics.spellings import (
-    COMMANDS,
-    FUNCTIONS,
-    NAMES,
-    NUMBER_WORDS,
-    SIGNS,
-)
+from engines.shared.scoring.mathematics.dressing import announced, undressed
+from engines.shared.scoring.mathematics.spellings import COMMANDS, FUNCTIONS, NAMES, SIGNS
+from engines.shared.scoring.numerals import NUMBERS
 
 OPENERS = ("\\{", "\\langle", "(", "[", "{")
 CLOSERS = ("\\}", "\\rangle", ")", "]", "}")
@@ -39,21 +36,38 @@ FONTS = re.compile(
 BOXES = ("mbox", "hbox", "emph")
 WORDS = re.compile(r"(?:[^\W\d_]|[\s.,;:'\u2019\"!?()/^-])*")
 MATHEMATICAL_WORDS = re.compile(r"(?:[^\W\d_]|[\s.()])*")
-THOUSANDS = re.compile(r"(?<![\d.,])[1-9]\d{0,2}(?:(?:,\d{3})+|(?: \d{3})+)(?![\d,]| \d)")
+THOUSANDS = re.compile(
+    r"(?<![\d.,'])[1-9]\d{0,2}(?:(?:,\d{3})+|(?: \d{3})+|(?:'\d{3})+)(?![\d,']| \d)"
+)
 SCIENTIFIC = re.compile(r"(?<![\w.\\])(\d+(?:\.\d*)?|\.\d+)[eE]([+-]?\d{1,6})(?![\w.])")
-REPEATING = re.compile(r"(\d*)\.(\d*)\\(?:overline|bar|dot)\s*(?:\{\s*(\d+)\s*\}|(\d))")
-GOING_ON = re.compile(r"(\d*\.\d*?)(\d+?)\2{2,}\s*(?:\\ldots|\.{3})")
+REPEATING = re.compile(
+    r"(\d*)\.(\d*)(?:\\(?:overline|bar|dot)\s*(?:\{\s*(\d+)\s*\}|(\d))|(?<=\.)\((\d+)\))"
+)
+DOTTED = re.compile(r"\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?")
+GOING_ON = re.compile(r"(\d*\.\d*?)(?:(\d+?)\2{2,}|(\d{3,}?)\3)\s*(?:\\ldots|\.{3})")
+ROOT = re.compile(r"([\u221a\u221b\u221c])\s*(\d+(?:\.\d+)?|[a-zA-Z]|(?=[({]))")
+ROOTS = {"\u221a": "\\sqrt", "\u221b": "\\sqrt[3]", "\u221c": "\\sqrt[4]"}
+SHARE = re.compile("[\u00bc-\u00be\u2150-\u215e]")
+FROM_OUTSIDE = re.compile(r"([\[\]])([^\[\](){}]*[,;][^\[\](){}]*)([\[\]])")
+"""An interval as in "]0,1[", where a bracket that opens outwards leaves its end out."""
+CHOSEN_FROM = re.compile(r"(?:\{\s*\})?_\s*\{?(\w+)\}?\s*([CP])\s*_\s*\{?(\w+)\}?")
+POWER_OF_LOG = re.compile(r"\\(ln|log)\s*\^\s*(\d|\{[^{}]*\})\s*(\([^()]*\)|\{[^{}]*\}|\\?\w+)")
 LETTER_RUN = re.compile(r"\\(?:text|begin|end)\s*\{[^{}]*\}|\\[a-zA-Z]+|[A-Za-z]{2,}")
 VARIABLES = re.compile(r"[a-d]{1,4}|[w-z]{1,4}|[b-df-hj-np-z]{1,3}|[a-df-hj-np-z]{1,2}")
 """Letters that are multiplied where they stand together; the vowels of words are not among them."""
 LONGEST_PRODUCT = 4
+CIS = re.compile(
+    r"(?:\\text\s*\{\s*cis\s*\}|\\?(?<![a-zA-Z])cis(?![a-zA-Z]))\s*"
+    r"(\([^()]*\)|(?:\\frac\s*\{[^{}]*\}\s*\{[^{}]*\}|[^-+,])+)"
+)
 MIXED = re.compile(r"(?<![\d.^_])(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d.])")
 
 
 def tidy(text: str) -> str:
     """An answer in its plainest spelling; equal results mean equal answers."""
-    for sign, spelling in SIGNS.items():
-        text = text.replace(sign, spelling)
+    text = undressed(text)
+    if not text.isascii():
+        text = in_ascii(text)
     text = undelimited(text.replace("\n", " ").replace("\t", " "))
     # "\\left\\{1,2\\right." shows one brace of a set; in front of lines it belongs to a system.
     half = HALF_SET.fullmatch(text.strip())
@@ -72,10 +86,39 @@ def tidy(text: str) -> str:
     text = plain_fonts(text)
     text = re.sub(r"\s+", " ", text).strip()
     text = without_stop(text)
-    text = without_group(text)
+    text = announced(without_group(text))
+    if text.startswith("]") or text.endswith("["):
+        text = FROM_OUTSIDE.sub(turned, text)
+    if "cis" in text:
+        text = CIS.sub(r"e^{i\\cdot (\1)}", text)
     text = SCIENTIFIC.sub(r"\1\\cdot 10^{\2}", text)
-    text = GOING_ON.sub(r"\1\\overline{\2}", text)
+    text = GOING_ON.sub(lambda match: f"{match[1]}\\overline{{{match[2] or match[3]}}}", text)
+    text = DOTTED.sub(r"\\overline{\1\2\3}", text)
     return grouped(REPEATING.sub(repeating, text))
+
+
+def in_ascii(text: str) -> str:
+    """A text with commands for the signs that Unicode has for them."""
+    text = ROOT.sub(
+        lambda match: f"{ROOTS[match[1]]}{{{match[2]}}}" if match[2] else "\\sqrt", text
+    )
+    text = SHARE.sub(lambda match: share(match[0]), text)
+    for sign, spelling in SIGNS.items():
+        text = text.replace(sign, spelling)
+    return text
+
+
+def share(sign: str) -> str:
+    """One character that is a fraction."""
+    over, _, under = unicodedata.normalize("NFKC", sign).partition("\u2044")
+    return f"\\frac{{{over}}}{{{under}}}"
+
+
+def turned(match: re.Match[str]) -> str:
+    """An interval with round brackets for square ones that open outwards."""
+    opening = "(" if match[1] == "]" else "["
+    end = ")" if match[3] == "[" else "]"
+    return f"{opening}{match[2]}{end}"
 
 
 def undelimited(text: str) -> str:
@@ -102,7 +145,8 @@ def plain_fonts(text: str) -> str:
 def plain_font(name: str, content: str) -> str:
     """What stands in a font of its own: as mathematics if it is some, else as ``\\text``."""
     bare = content.strip()
-    if bare in FUNCTIONS and not name.startswith("text") and bare != "min":  # minutes
+    formula = not name.startswith("text") or bare in ("pi", "ln", "sin", "cos", "log")
+    if bare in FUNCTIONS and formula and bare != "min":  # minutes
         return f"\\{FUNCTIONS[bare]} "
     allowed = WORDS if name.startswith("text") or name in BOXES else MATHEMATICAL_WORDS
     has_letters = re.search(r"[^\W\d_]", bare) is not None
@@ -133,7 +177,7 @@ def grouped(text: str) -> str:
         before = text[: match.start()]
         opened = sum(len(re.findall(sign, before)) for sign in (r"\(", r"\[", r"\\\{"))
         closed = sum(len(re.findall(sign, before)) for sign in (r"\)", r"\]", r"\\\}"))
-        number = match[0] if opened > closed else re.sub("[, ]", "", match[0])
+        number = match[0] if opened > closed else re.sub("[, ']", "", match[0])
         pieces += [text[end : match.start()], number]
         end = match.end()
     return "".join(pieces) + text[end:]
@@ -141,7 +185,7 @@ def grouped(text: str) -> str:
 
 def repeating(match: re.Match[str]) -> str:
     """A decimal that repeats, as a fraction: "1.\\overline{3}" is 4/3."""
-    whole, fixed, period = match[1] or "0", match[2], match[3] or match[4]
+    whole, fixed, period = match[1] or "0", match[2], match[3] or match[4] or match[5]
     shift = 10 ** len(fixed)
     nines = 10 ** len(period) - 1
     numerator = (int(whole) * shift + int(fixed or "0")) * nines + int(period)
@@ -182,6 +226,8 @@ def split(text: str, separator: re.Pattern[str]) -> tuple[list[str], list[str]]:
 
 def for_parser(text: str) -> str:
     """One expression in the spelling that latex2sympy reads as it is meant."""
+    text = CHOSEN_FROM.sub(chosen_from, text)
+    text = POWER_OF_LOG.sub(r"(\\\1 \3)^\2", text)
     text = MIXED.sub(r"(\1+\\frac{\2}{\3})", text)
     text = NAMES.sub(lambda match: f"\\{FUNCTIONS[match[0]]} ", text)
     # sqrt(2), and x^(n+1), which would end at the first closing bracket
@@ -194,11 +240,20 @@ def for_parser(text: str) -> str:
     )
     # (2)(3) and 2(3) would be read as mixed numbers, 2 + 3.
     text = re.sub(r"\)\s*(?=\()", r")\\cdot ", text)
+    text = re.sub(r"!\s*(?=[(\w])", r"!\\cdot ", text)
     text = re.sub(r"(?<![_^\d.])(\d+(?:\.\d+)?)\s*(?=\()", r"\1\\cdot ", text)
     text = LETTER_RUN.sub(name_or_product, text)
     # The parser drops a prime and takes a capital I for the imaginary unit.
     text = re.sub(r"([A-Za-z])'+", r"\1_{prime}", text)
     return re.sub(r"(?<![\\A-Za-z{_])I(?![A-Za-z])", r"\\text{I}", text)
+
+
+def chosen_from(match: re.Match[str]) -> str:
+    """So many chosen from so many, in order or not: "{}_5C_2"."""
+    number, kind, taken = match.groups()
+    if kind == "C":
+        return f"\\binom{{{number}}}{{{taken}}}"
+    return f"\\frac{{({number})!}}{{({number}-{taken})!}}"
 
 
 def name_or_product(match: re.Match[str]) -> str:
@@ -257,11 +312,11 @@ def words_of(text: str) -> str:
     case."""
     bare = re.sub(r"\\text\s*\{([^{}]*)\}", r" \1 ", text)
     bare = re.sub(r"[\s.,;:'\u2019\"!?()]+", " ", bare).strip()
-    bare = re.sub(r"^(?:an?|the) (?=\w)", "", bare)
+    bare = re.sub(r"^(?:an?|[Tt]he|An|A(?= [a-z]{2})) (?=\w)", "", bare)
     return bare if len(bare) == 1 else bare.casefold()
 
 
 def base_of(text: str) -> str:
     """The base in "52_8", "52_{(8)}" and "52_{\\text{eight}}" as a number's digits."""
     bare = re.sub(r"\\text|[{}()\s]|in base|base", "", text).casefold()
-    return NUMBER_WORDS.get(bare, bare)
+    return str(NUMBERS.get(bare, bare))

@@ -36,7 +36,35 @@ def literal(form: Quantity) -> Any:
     import sympy
 
     name = re.sub(r"\s", "", form.text)
-    return sympy.S.Reals if name == "\\mathbb{R}" else None
+    # R from "\mathbf{R}"; it is no number that an interval could be mistaken for.
+    return sympy.S.Reals if name in ("\\mathbb{R}", "R") else None
+
+
+def closed_at_infinity(form: Form) -> bool:
+    """Whether a form takes in an infinite end, "[-\\infty, 0]": that is no set of real numbers."""
+    if isinstance(form, Many):
+        ends = [
+            item
+            for item, bracket in zip(form.items, form.brackets, strict=False)
+            if bracket in "[]"
+        ]
+        return any(map(endless, ends)) or any(map(closed_at_infinity, form.items))
+    if isinstance(form, Joined):
+        return any(map(closed_at_infinity, form.parts))
+    if not isinstance(form, Chain):
+        return False
+    touched = [
+        side
+        for pair, sign in zip(pairwise(form.sides), form.signs, strict=True)
+        if sign in ("\\le", "\\ge")
+        for side in pair
+    ]
+    return any(map(endless, touched)) or closed_at_infinity(form.sides[-1])
+
+
+def endless(form: Form) -> bool:
+    """Whether a form is infinite."""
+    return isinstance(form, Quantity) and "\\infty" in form.text
 
 
 def several(form: Many) -> Any:
@@ -49,7 +77,8 @@ def several(form: Many) -> Any:
         parts = [region(item) for item in form.items]
         if any(part is None for part in parts):
             return None
-        return sympy.Union(*parts) if form.joint == "or" else sympy.Intersection(*parts)
+        together = form.joint == "or" or are_intervals(form.items)
+        return sympy.Union(*parts) if together else sympy.Intersection(*parts)
     ends = [real_value(item) for item in form.items]
     if None in ends:
         return None
@@ -60,6 +89,14 @@ def several(form: Many) -> Any:
     if ends[0] >= ends[1]:  # a point, (15, -29)
         return None
     return sympy.Interval(*ends, form.brackets[0] == "(", form.brackets[-1] == ")")
+
+
+def are_intervals(items: tuple[Form, ...]) -> bool:
+    """Whether a list is one of intervals, which is their union, and not of points."""
+    marks = "".join(item.brackets for item in items if isinstance(item, Many))
+    ends = [end for item in items if isinstance(item, Many) for end in item.items]
+    all_sets = all(isinstance(item, Many) and item.brackets not in ("", "\\{\\}") for item in items)
+    return all_sets and ("[" in marks or "]" in marks or any(map(endless, ends)))
 
 
 def real_value(form: Form) -> Any:
@@ -99,8 +136,11 @@ def half_line(variable: Form, bound: Form, sign: str) -> Any:
     end = real_value(bound)
     if end is None or name is None or end.free_symbols:
         return None
-    if isinstance(name, sympy.Abs) and name.args[0].is_Symbol and sign in ("<", "\\le"):
-        return sympy.Interval(-end, end, sign == "<", sign == "<")
+    if isinstance(name, sympy.Abs) and name.args[0].is_Symbol:
+        inside = sympy.Interval(-end, end, sign in ("<", "\\ge"), sign in ("<", "\\ge"))
+        if sign in ("<", "\\le"):
+            return inside
+        return sympy.Complement(sympy.S.Reals, inside) if sign in (">", "\\ge") else None
     if not name.is_Symbol:
         return None
     if sign == "\\ne":

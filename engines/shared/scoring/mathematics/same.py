@@ -6,58 +6,123 @@
 from __future__ import annotations
 
 import re
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
 from engines.shared.scoring.mathematics.forms import (
+    CHOICE,
     Based,
     Chain,
     Form,
     Joined,
     Many,
     Quantity,
+    Time,
     Words,
+    chosen,
     read,
 )
-from engines.shared.scoring.mathematics.regions import FLIPPED, equal_regions, region
-from engines.shared.scoring.mathematics.values import decimals, equal, equal_large, ratio, value
+from engines.shared.scoring.mathematics.names import (
+    by_axes,
+    free_symbols,
+    is_name,
+    named_coordinates,
+    variables,
+)
+from engines.shared.scoring.mathematics.regions import (
+    FLIPPED,
+    closed_at_infinity,
+    equal_regions,
+    region,
+)
+from engines.shared.scoring.mathematics.units import Unit
+from engines.shared.scoring.mathematics.values import equal, equal_large, near, ratio, value
+from engines.shared.scoring.numerals import in_english, in_words
 
+CONSTANT = re.compile(r"\+\s*(?:[CcKk](?:_\{?[01]\}?)?|\\text\s*\{\s*const(?:ant|\.)?\s*\})$")
+DEGREE = Unit(Fraction(1), frozenset({("degree", 1)}))
+RADIAN = Unit(Fraction(1), frozenset({("radian", 1)}))
 EQUATIONS = ("=", "\\approx", "\\in", "\\equiv", "\\sim")
-CHOICE = re.compile(r"(?:\\text\s*\{)?\(?([A-J])\)?\}?")
-CHOSEN = re.compile(r"(?:\\text\s*\{\s*)?(?:\(([A-J])\)|([A-J])\s*[.):])\s*\}?(.*)")
 
 
 def same(gold: str, answer: str) -> bool:
     """Whether an answer is the gold one."""
     choice = CHOICE.fullmatch(gold)
     if choice:
-        chosen = CHOSEN.fullmatch(answer)
-        # "(C) 12" chooses C; "(C) or (D)" chooses nothing.
-        if chosen and not re.search(r"^\s*[,;+]|\([A-J]\)|\bor\b|\band\b", chosen[3]):
-            return (chosen[1] or chosen[2]) == choice[1]
-        answer = re.sub(r"\\text\s*\{\s*([A-J])\s*\}", r"\1", answer)
-        return answer == choice[1]
-    return same_form(read(gold), read(answer))
+        return chosen(answer) == choice[1]
+    if "," not in gold and ("," in answer or "." in answer):
+        answer = in_english(answer)
+    if CONSTANT.search(gold):  # of an integral, whatever its letter
+        gold, answer = (CONSTANT.sub("+ C", side) for side in (gold, answer))
+    based = isinstance(form := read(gold), Based)
+    return same_form(form, read(re.sub(r"^[0-9a-f]+(?=\s*_)", upper, answer) if based else answer))
+
+
+def upper(match: re.Match[str]) -> str:
+    """A match in capitals, as the digits A to F are read."""
+    return match[0].upper()
 
 
 def same_form(gold: Form, answer: Form) -> bool:
     """Equality of two forms."""
     if gold == answer:
         return True
-    if isinstance(gold, Chain) or isinstance(answer, Chain):
-        return same_chain(gold, answer) or same_region(gold, answer)
+    if isinstance(gold, Many | Chain | Joined) or isinstance(answer, Many | Chain | Joined):
+        return same_composed(gold, answer)
     if isinstance(gold, Quantity) and isinstance(answer, Quantity):
         return same_quantity(gold, answer)
-    if isinstance(gold, Many) and isinstance(answer, Many):
-        return same_many(gold, answer) or same_region(gold, answer)
-    if isinstance(gold, Joined) or isinstance(answer, Joined):
-        return same_region(gold, answer)
-    if isinstance(gold, Many) or isinstance(answer, Many):
-        return same_vector(gold, answer) or same_region(gold, answer)
+    if isinstance(gold, Time) or isinstance(answer, Time):
+        return same_time(gold, answer)
     if isinstance(gold, Based) or isinstance(answer, Based):
         return in_base_ten(gold) == in_base_ten(answer) != ""
     # "\text{xy}" and xy
-    return letters(gold) == letters(answer) != ""
+    return letters(gold) == letters(answer) != "" or same_in_words(gold, answer)
+
+
+def same_composed(gold: Form, answer: Form) -> bool:
+    """Equality of two forms of which one at least is a chain, a list or a union."""
+    if isinstance(gold, Chain) or isinstance(answer, Chain):
+        found = same_chain(gold, answer)
+    elif isinstance(gold, Many) and isinstance(answer, Many):
+        found = same_many(gold, answer)
+    elif isinstance(gold, Joined) or isinstance(answer, Joined):
+        found = False
+    else:
+        found = same_vector(gold, answer)
+    # "1/2 or 0.5"
+    either = isinstance(answer, Many) and answer.joint == "or" and not isinstance(gold, Many)
+    if either and isinstance(answer, Many):
+        every = bool(answer.items) and all(same_form(gold, item) for item in answer.items)
+        found = found or every
+    return found or same_region(gold, answer)
+
+
+def same_in_words(gold: Form, answer: Form) -> bool:
+    """Whether words spell out the number that the other one is."""
+    words, other = (gold, answer) if isinstance(gold, Words) else (answer, gold)
+    if not isinstance(words, Words) or not isinstance(other, Quantity):
+        return False
+    number = in_words(words.text)
+    return number is not None and same_quantity(Quantity(str(number)), other)
+
+
+def same_time(gold: Form, answer: Form) -> bool:
+    """Equality of two times of day, of which one may leave out its half of the day; or of ratios,
+    where one of them only looks like a time."""
+    if isinstance(gold, Time) and isinstance(answer, Time):
+        hours = [time.seconds % 43200 + 43200 * (time.half == "p") for time in (gold, answer)]
+        if gold.half and answer.half:
+            return hours[0] == hours[1]
+        if not gold.half and not answer.half:
+            return gold.seconds == answer.seconds
+        known, other = (gold, answer) if gold.half else (answer, gold)
+        same_hour = 3600 <= other.seconds < 46800 and other.seconds % 43200 == known.seconds % 43200
+        return same_hour or other.seconds == hours[0 if gold.half else 1]
+    sides = [Quantity(side.text) if isinstance(side, Time) else side for side in (gold, answer)]
+    if any(isinstance(side, Time) and side.half for side in (gold, answer)):
+        return False
+    return same_form(*sides)
 
 
 def letters(form: Form) -> str:
@@ -82,9 +147,13 @@ def in_base_ten(form: Form) -> str:
 
 def same_quantity(gold: Quantity, answer: Quantity) -> bool:
     """Equality of two expressions and of their units, if both have one."""
+    import sympy
+
     gold_value, answer_value = value(gold.text), value(answer.text)
     if gold.unit is None and answer.unit is None:
-        return equal(gold_value, answer_value) or equal_large(gold.text, answer.text)
+        if gold_value is None and answer_value is None:
+            return equal_large(gold.text, answer.text)
+        return equal(gold_value, answer_value)
     if gold.unit and answer.unit:
         return same_measure(gold, answer)
     # A unit may be left out; where it is per cent, the number may be the share itself.
@@ -92,6 +161,12 @@ def same_quantity(gold: Quantity, answer: Quantity) -> bool:
     plain = answer_value if gold.unit else gold_value
     if measured is None or plain is None or unit is None:
         return False
+    if modulus := unit.modulus:
+        return equal(measured, plain) or equal(measured % modulus, plain)
+    # An angle in degrees is one in radians; a bare pi is not taken for radians where degrees are
+    # asked for.
+    if unit == DEGREE and gold.unit is None and plain.has(sympy.pi):
+        return equal(measured * sympy.pi / 180, plain)
     if is_percent(gold) or is_percent(answer):
         return same_share(measured, plain, gold.unit is not None)
     if equal(measured, plain):
@@ -120,13 +195,22 @@ def same_measure(gold: Quantity, answer: Quantity) -> bool:
 
     if gold.unit is None or answer.unit is None:
         return False
+    zero = sympy.Integer(0)
     gold_value, answer_value = value(gold.text), value(answer.text)
     if gold_value is None or answer_value is None:
         return False
     if gold.unit.powers == answer.unit.powers:
         times = gold.unit.factor / answer.unit.factor
         factor = sympy.Rational(times.numerator, times.denominator)
-        return equal(gold_value * factor, answer_value)
+        modulus = gold.unit.modulus
+        congruent = modulus is not None and equal((gold_value - answer_value) % modulus, zero)
+        return congruent or equal(gold_value * factor, answer_value)
+    if {gold.unit, answer.unit} == {DEGREE, RADIAN}:
+        values = [
+            number * sympy.pi / 180 if form.unit == DEGREE else number
+            for form, number in ((gold, gold_value), (answer, answer_value))
+        ]
+        return equal(*values)
     powers = [sum(power for _, power in form.unit.powers) for form in (gold, answer) if form.unit]
     anything = gold.unit.counts_anything or answer.unit.counts_anything
     return anything and powers[0] == powers[1] and equal(gold_value, answer_value)
@@ -146,7 +230,7 @@ def same_many(gold: Many, answer: Many) -> bool:
     closed = any(re.search(r"[\[\]]", form.brackets) for form in (gold, answer))
     if not fits or (closed and gold.brackets != answer.brackets):
         return False
-    return all(map(same_form, gold.items, answer.items))
+    return all(map(same_form, gold.items, by_axes(answer)))
 
 
 def same_in_any_order(gold: tuple[Form, ...], answer: tuple[Form, ...]) -> bool:
@@ -169,7 +253,16 @@ def same_vector(gold: Form, answer: Form) -> bool:
         return same_form(several.items[0], other)
     matrix = value(other.text)
     shape = getattr(matrix, "shape", None)
-    if several.brackets != "()" or shape is None or 1 not in shape:
+    if several.brackets not in ("()", "[]") or shape is None:
+        return False
+    rows = [
+        item for item in several.items if isinstance(item, Many) and item.brackets in ("()", "[]")
+    ]
+    if len(rows) == len(several.items) == shape[0]:  # [[1, 2], [3, 4]]
+        several = Many(tuple(item for row in rows for item in row.items), "()")
+        if any(len(row.items) != shape[1] for row in rows):
+            return False
+    elif 1 not in shape:
         return False
     cells, items = list(matrix.flat()), several.items
     return len(cells) == len(items) and all(
@@ -184,19 +277,11 @@ def same_region(gold: Form, answer: Form) -> bool:
     if all(names) and names[0] != names[1]:
         return False
     left = region(gold)
-    right = region(answer) if left is not None else None
+    # Of a right answer "[-\\infty, 0]" the sense is plain; as an answer it is a mistake.
+    if left is None or closed_at_infinity(answer):
+        return False
+    right = region(answer)
     return right is not None and equal_regions(left, right)
-
-
-def variables(form: Form) -> set[str]:
-    """The variables in equations and inequalities."""
-    if isinstance(form, Quantity):
-        number = value(form.text)
-        return set() if number is None else {str(symbol) for symbol in number.free_symbols}
-    if isinstance(form, Chain):
-        return set().union(*(variables(side) for side in form.sides))
-    parts = form.items if isinstance(form, Many) else ()
-    return set().union(*(variables(part) for part in parts))
 
 
 def same_chain(gold: Form, answer: Form) -> bool:
@@ -217,6 +302,9 @@ def same_chains(gold: Chain, answer: Chain) -> bool:
     values = [named(chain) for chain in (gold, answer)]
     if all(values):
         if same_form(*names):
+            return any(same_form(left, right) for left in values[0] for right in values[1])
+        functions = {side.text.replace(" ", "") for side in names if isinstance(side, Quantity)}
+        if functions in ({"y", f"{letter}(x)"} for letter in "fgh"):  # y = 2x and f(x) = 2x
             return any(same_form(left, right) for left in values[0] for right in values[1])
         return same_equation(gold, answer)
     if len(gold.sides) == len(answer.sides) == 2 and same_equation(gold, answer):
@@ -269,6 +357,8 @@ def stated(chain: Chain, gold: Form) -> list[Form]:
     asked for, sides with variables are the question: "a + b = 5"; "a + b = 0" is an equation."""
     if not all(sign in EQUATIONS for sign in chain.signs):
         return []
+    if coordinates := named_coordinates(chain):
+        return [coordinates]
     number = isinstance(gold, Quantity) and not free_symbols(gold) and value(gold.text) != 0
     sides, signs = list(chain.sides), list(chain.signs)
     while len(sides) > 1 and (is_name(sides[0]) or (number and free_symbols(sides[0]))):
@@ -281,42 +371,14 @@ def stated(chain: Chain, gold: Form) -> list[Form]:
 def agreeing(sides: tuple[Form, ...], signs: tuple[str, ...]) -> list[Form]:
     """The sides if each is the one before it, or stands for it where "\\approx" says so."""
     for (left, right), sign in zip(pairwise(sides), signs, strict=True):
-        if not same_form(left, right) and not (sign == "\\approx" and near(left, right)):
+        if not same_form(left, right) and not (sign == "\\approx" and rounded(left, right)):
             return []
     return list(sides)
 
 
-def near(exact: Form, decimal: Form) -> bool:
-    """Whether a number is another one rounded to the digits it shows."""
-    if not isinstance(exact, Quantity) or not isinstance(decimal, Quantity):
+def rounded(one: Form, other: Form) -> bool:
+    """Whether one of two numbers is the other one to the digits it shows."""
+    if not isinstance(one, Quantity) or not isinstance(other, Quantity):
         return False
-    left, right = value(exact.text), value(decimal.text)
-    places = None if right is None or right.free_symbols else decimals(right)
-    if left is None or places is None or left.free_symbols:
-        return False
-    return bool(abs((left - right).evalf()) <= 10.0**-places)
-
-
-def is_name(form: Form) -> bool:
-    """Whether a side only names what is asked for: a letter, "f(x)", "\\text{Area}", "(x, y)",
-    "|AB|"."""
-    import sympy
-
-    if isinstance(form, Words):
-        return True
-    if isinstance(form, Many):
-        return bool(form.items) and all(is_name(item) for item in form.items)
-    number = value(form.text) if isinstance(form, Quantity) else None
-    if number is None:
-        return False
-    symbols = {str(symbol) for symbol in number.free_symbols}
-    # "NO/BO", "|AB|", "V_1 : V_2"; "xy = 6" is a curve.
-    parts = bool(symbols) and all(len(name) > 1 or name.isupper() for name in symbols)
-    lengths = parts and not number.is_Add and number.atoms(sympy.Number) <= {sympy.Integer(-1)}
-    return bool(getattr(number, "is_Symbol", False) or lengths)
-
-
-def free_symbols(form: Form) -> bool:
-    """Whether variables occur in an expression."""
-    number = value(form.text) if isinstance(form, Quantity) else None
-    return number is not None and bool(number.free_symbols)
+    left, right = value(one.text), value(other.text)
+    return near(left, right) or near(right, left)

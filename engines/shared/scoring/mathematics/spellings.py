@@ -13,7 +13,6 @@ SIGNS = {
     "⋅": "\\cdot ",
     "÷": "\\div ",
     "π": "\\pi ",
-    "√": "\\sqrt ",
     "∞": "\\infty ",
     "≤": "\\le ",
     "≥": "\\ge ",
@@ -29,9 +28,15 @@ SIGNS = {
     "°": "^\\circ ",
     "²": "^2",
     "³": "^3",
-    "½": "\\frac{1}{2}",
     "⟨": "\\langle ",
     "⟩": "\\rangle ",
+    "¢": "\\text{ cents}",
+    "\u03b1": "\\alpha ",
+    "\u03b2": "\\beta ",
+    "\u03b8": "\\theta ",
+    "\u03bb": "\\lambda ",
+    "\u03c6": "\\phi ",
+    "\u03a9": "\\Omega ",
     "\u00a0": " ",
     "\u2009": " ",
     "\u202f": " ",
@@ -44,7 +49,7 @@ def commands(*spellings: tuple[str, str]) -> list[tuple[re.Pattern[str], str]]:
 
 
 COMMANDS = commands(
-    (r"\\[dtc]frac(?![a-zA-Z])", r"\\frac"),
+    (r"\\(?:[dtc]|nice|s)frac(?![a-zA-Z])", r"\\frac"),
     (r"\\[dt]binom(?![a-zA-Z])", r"\\binom"),
     (r"\\leq?(?:slant)?(?![a-zA-Z])|<=", r"\\le "),
     (r"\\geq?(?:slant)?(?![a-zA-Z])|>=", r"\\ge "),
@@ -58,8 +63,12 @@ COMMANDS = commands(
     (r"\\(?:lbrack)(?![a-zA-Z])", "["),
     (r"\\(?:rbrack)(?![a-zA-Z])", "]"),
     (r"\\(?:[lr]?vert)(?![a-zA-Z])", "|"),
-    (r"\\degrees?(?![a-zA-Z])", r"^\\circ "),
-    (r"\^\s*\{\s*\\circ\s*\}", r"^\\circ "),
+    (r"\\degrees?(?![a-zA-Z])|(?<=\d)\s*\\deg(?![a-zA-Z])", r"^\\circ "),
+    (r"\^\s*\{\s*\\circ\s*\}|(?<=\d)\s*\^\s*\{?\s*o\s*\}?$", r"^\\circ "),
+    (r"(?<=\d)\s*\\Omega$", r"\\text{ ohm}"),
+    (r"\\textdollar(?![a-zA-Z])", r"\\$"),
+    (r"\\(?:text)?euro(?![a-zA-Z])", "€"),
+    (r"\\(?:pounds|textsterling)(?![a-zA-Z])", "£"),
     (r"\\Reals?(?![a-zA-Z])|\\R(?![a-zA-Z])", r"\\mathbb{R}"),
     (r"\\dots[cbm]?(?![a-zA-Z])", r"\\ldots "),
     (r"\\(?:lor|vee)(?![a-zA-Z])", r"\\text{ or }"),
@@ -69,6 +78,13 @@ COMMANDS = commands(
     (r"\\arctg(?![a-zA-Z])", r"\\arctan "),
     (r"\{([^{}]*)\\choose(?![a-zA-Z])([^{}]*)\}", r"\\binom{\1}{\2}"),
     (r"\*\*", "^"),
+    (r"\+/-", r"\\pm "),
+    (r"\\&", r"\\text{ and }"),
+    (r"\\colon(?![a-zA-Z])", ":"),
+    (r"\\imath(?![a-zA-Z])", "i"),
+    (r"(?<=[)\]])\s*U\s*(?=[(\[])", r"\\cup "),
+    (r"(?<=\d)\s*(?:\\text\s*\{\s*to\s*\}|(?<= )to(?= ))\s*(?=\d)", ":"),
+    (r"(?<=\d)\^?\s*\{?(?:\\text\s*\{)?(?:st|nd|rd|th)\s*\}?\s*\}?$", ""),
     (r"\\begin\{array\}\s*\{[^{}]*\}", r"\\begin{pmatrix}"),
     (r"\\end\{array\}", r"\\end{pmatrix}"),
     (r"\\(begin|end)\{(?:b|small)?matrix\}", r"\\\1{pmatrix}"),
@@ -122,28 +138,3 @@ NAMES = re.compile(
     + "|".join(sorted(FUNCTIONS, key=len, reverse=True))
     + r")(?![a-zA-Z])"
 )
-
-NUMBER_WORDS = {
-    word: str(number)
-    for number, word in enumerate(
-        [
-            "zero",
-            "one",
-            "two",
-            "three",
-            "four",
-            "five",
-            "six",
-            "seven",
-            "eight",
-            "nine",
-            "ten",
-            "eleven",
-            "twelve",
-            "thirteen",
-            "fourteen",
-            "fifteen",
-            "sixteen",
-        ]
-    )
-}

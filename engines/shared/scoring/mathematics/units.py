@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
+from engines.shared.scoring.mathematics.spellings import FUNCTIONS
+
 TABLE = """
 m 1: m meter metre
 m 1/1000: mm millimeter millimetre
@@ -28,6 +30,8 @@ s 86400: day
 s 604800: week wk
 month 1: month
 month 12: year yr
+m^3 1/1000: l L liter litre
+m^3 1/1000000: ml mL milliliter millilitre cc
 g 1: g gram
 g 1/1000: mg milligram
 g 1000: kg kilogram
@@ -39,12 +43,12 @@ euro 1: € euro eur
 sterling 1: £
 yen 1: ¥ yen
 rupee 1: ₹ rupee rs
-liter 1: l L liter litre
-liter 1/1000: ml mL milliliter millilitre
 degree 1: degree deg
 radian 1: radian rad
 percent 1: % percent percentage pct
 unit 1: unit
+point 1: point pt
+ohm 1: ohm
 N 1: N newton
 J 1: J joule
 W 1: W watt
@@ -52,13 +56,17 @@ V 1: V volt
 Hz 1: Hz hertz
 """
 
+VARIABLES = re.compile("[a-d]{3,4}|[w-z]{3,4}|[b-df-hj-np-tv-z]{3}")
+"""Letters behind a number that are multiplied: "5 xyz"."""
 SQUARES = {"square": 2, "squared": 2, "sq": 2, "cubic": 3, "cubed": 3, "cu": 3}
 QUANTITIES = {"mph": "mile/hour", "kmph": "km/hour", "kph": "km/hour"}
 SAYING_MORE = (
     "or and not no if maybe possibly perhaps probably either neither but unless else versus vs "
     "than wrong incorrect zero one two three four five six seven eight nine ten half more less "
     "i think sure guess believe hope is are where for when with plus minus times over "
-    "approximately about roughly least most"
+    "approximately about roughly least most negative positive factorial fold pi infinity mod "
+    "squared cubed excluded excluding except without fails impossible undefined rejected "
+    "invalid false"
 )
 NO_UNITS = frozenset(SAYING_MORE.split())
 """Words that no unit has: what holds one says more about the number, such as another number."""
@@ -66,7 +74,10 @@ LONGEST_UNIT = 4
 """Words; more are a sentence."""
 
 CURRENCIES = "$%€£¥₹¢"
-MONEY = re.compile(r"^(?P<sign>[+-]?)\s*(?P<unit>\\\$|[€£¥₹])\s*(?P<value>[+-]?\s*(?=[\d.\\]).*)$")
+MONEY = re.compile(
+    r"^(?P<sign>[+-]?)\s*(?P<unit>(?:\\text\s*\{\s*|\b)(?:USD|US|EUR|GBP)\s*\}?|\\\$|[€£¥₹])\s*"
+    r"(?P<value>[+-]?\s*(?=[\d.\\]).*)$"
+)
 MONEY_AFTER = re.compile(r"^(?P<value>.*[\d}])\s*(?P<unit>\\\$|[€£¥₹])$")
 PERCENT = re.compile(r"^(?P<value>.*\S)\s*(?P<unit>\\?%)$")
 DEGREES = re.compile(r"^(?P<value>.*\S)\s*\^\s*\\circ\s*(?:\\text)?\{?\s*(?P<unit>[CFK]?)\s*\}?$")
@@ -90,18 +101,25 @@ class Unit:
     powers: frozenset[tuple[str, int]]
 
     @property
+    def modulus(self) -> int | None:
+        """The number n of "(mod n)", which is written like a unit; None if it is none."""
+        name = next(iter(self.powers))[0]
+        return int(name[4:]) if re.fullmatch(r"mod [1-9]\d{0,9}", name) else None
+
+    @property
     def counts_anything(self) -> bool:
         """Whether it is the unit "unit", "square unit", ..., which fits any other."""
         return {name for name, _ in self.powers} == {"unit"}
 
 
-def table() -> dict[str, tuple[str, Fraction]]:
-    """Unit -> base unit and factor."""
-    rows: dict[str, tuple[str, Fraction]] = {}
+def table() -> dict[str, tuple[str, int, Fraction]]:
+    """Unit -> base unit, its power, and the factor."""
+    rows: dict[str, tuple[str, int, Fraction]] = {}
     for line in TABLE.strip().splitlines():
         head, names = line.split(": ")
         base, factor = head.split()
-        rows |= {name: (base, Fraction(factor)) for name in names.split()}
+        name, _, power = base.partition("^")
+        rows |= {known: (name, int(power or 1), Fraction(factor)) for known in names.split()}
     return rows
 
 
@@ -134,7 +152,9 @@ def plain_unit(written: str) -> Unit | None:
     first = words[0]
     if known and (apart or len(first) > 1):
         return unit_of(written)
-    whole_words = all(len(word) > 2 for word in words) and "^" not in written
+    whole_words = "^" not in written and not any(
+        len(word) < 3 or VARIABLES.fullmatch(word) or word in FUNCTIONS for word in words
+    )
     return unit_of(written) if apart and whole_words else None
 
 
@@ -142,7 +162,7 @@ def unit_of(written: str) -> Unit | None:
     """The unit that a text spells out; None if it says something else."""
     bare = re.sub(r"\\text|[{}~]|\\(?=[$%])|\\cdot", " ", written)
     bare = re.sub(r"\\frac\s+(.*?\S)\s\s+(\S.*)", r"\1 / \2", bare)
-    bare = re.sub(r"\bper\b", "/", bare)
+    bare = re.sub(r"\bper\b", "/", re.sub(r"\bper\s+cent\b", "percent", bare))
     for name, meaning in QUANTITIES.items():
         bare = re.sub(rf"\b{name}\b", meaning, bare)
     tokens = re.findall(r"[^\W\d_]+(?:[.'\u2019-][^\W\d_]+)*|[/$%€£¥₹¢]|\^\s*-?\s*\d|\S", bare)
@@ -178,9 +198,9 @@ def in_base_units(powers: dict[str, int]) -> Unit | None:
     """A unit in base units; None if nothing is left of it."""
     factor, bases = Fraction(1), dict[str, int]()
     for name, power in powers.items():
-        base, times = UNITS.get(name, (name, Fraction(1)))
+        base, own_power, times = UNITS.get(name, (name, 1, Fraction(1)))
         factor *= times**power
-        bases[base] = bases.get(base, 0) + power
+        bases[base] = bases.get(base, 0) + own_power * power
     found = frozenset((name, power) for name, power in bases.items() if power)
     return Unit(factor, found) if found else None
 

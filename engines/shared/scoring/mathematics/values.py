@@ -36,9 +36,11 @@ ENOUGH_POINTS = 3
 
 PLAIN_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)")
 PLAIN_FRACTION = re.compile(r"([+-]?)\s*(?:\\frac\s*\{(-?\d+)\}\s*\{(\d+)\}|(\d+)\s*/\s*(\d+))")
-UNREADABLE = re.compile(r"\d\s*_|\d\s+\d|\.\.|\\binom.*\d{6}")
-"""What latex2sympy would misread: it drops a base, adds numbers side by side and works out
-binomials of any size."""
+UNREADABLE = re.compile(
+    r"\d\s*_|\d\s+\d|\.\.|!!|[A-Z)]\s*\^\s*\{?\s*(?:T|\\top)\s*\}?(?![A-Za-z])|\\binom.*\d{6}"
+)
+"""What latex2sympy would misread: it drops a base, adds numbers side by side, takes a double
+factorial for two, drops the T of a transposed matrix and works out binomials of any size."""
 
 
 @lru_cache(maxsize=2048)
@@ -129,7 +131,8 @@ def size(tree: Any) -> float:
     if isinstance(tree, (sympy.Pow, sympy.exp)):
         base = inner[0] if tree.is_Pow else 0.5
         return max(base, 0.3) * magnitude(tree.exp, inner[-1])
-    if isinstance(tree, (sympy.factorial, sympy.gamma, sympy.binomial)):
+    factorials = (sympy.factorial, sympy.gamma, sympy.binomial)
+    if isinstance(tree, factorials) and not tree.args[0].free_symbols:
         return magnitude(tree.args[0], inner[0]) * inner[0]
     return sum(inner) + (1.0 if inner or tree.is_Symbol else 0.0)
 
@@ -145,6 +148,10 @@ def magnitude(tree: Any, digits: float) -> float:
     """About how large a number of so many digits is, at most."""
     if tree.is_Number and tree.is_finite and digits < LARGEST_POWER:
         return abs(float(tree))
+    if digits < LARGEST_POWER and {str(symbol) for symbol in tree.free_symbols} <= {"i"}:
+        # 7 pi i / 12 has many digits and is small.
+        found = tree.xreplace(dict.fromkeys(tree.free_symbols, 1)).evalf(15)
+        return abs(float(found)) if found.is_real and found.is_finite else float(10.0**digits)
     return float(10.0 ** min(digits, LARGEST_POWER))
 
 
@@ -219,6 +226,10 @@ def equal_numbers(left: Any, right: Any) -> bool:
         return bool(sum_.is_Add and abs(sum_.evalf(DIGITS)) < EQUAL)
     if close(left.evalf(DIGITS), right.evalf(DIGITS)):
         return True
+    if left.is_real is False and right.is_real is False:
+        parts = [side.as_real_imag() for side in (left, right)]
+        printed = any(all(part.is_Rational for part in both) for both in parts)
+        return printed and all(map(equal_numbers, *parts))
     return rounded(left, right) or dust(left, right)
 
 
@@ -260,6 +271,16 @@ def rounded(left: Any, right: Any) -> bool:
             half = sympy.Rational(1, 2 * 10**own)
             return bool(abs((short - long).evalf(DIGITS)) <= half)
     return False
+
+
+def near(exact: Any, decimal: Any) -> bool:
+    """Whether a decimal is a number rounded, or cut off, to the digits it shows, however few."""
+    places = None if decimal is None or decimal.free_symbols else decimals(decimal)
+    if exact is None or places is None or exact.free_symbols:
+        return False
+    difference, last = (exact - decimal).evalf(), 10.0**-places
+    cut_off = abs(difference) <= last and difference * decimal >= 0
+    return bool(cut_off or abs(difference) <= last / 2)
 
 
 def dust(left: Any, right: Any) -> bool:

@@ -253,6 +253,31 @@ def test_benjamini_and_hochberg_are_statsmodels_too(values):
     assert benjamini_hochberg(values) == pytest.approx(list(expected))
 
 
+@pytest.mark.parametrize("correct", [holm, benjamini_hochberg])
+def test_corrections_refuse_what_is_no_p_value_and_forgive_a_rounding_error(correct):
+    # statsmodels would count a NaN among the tests and hand it back.
+    for wrong in (math.nan, -0.01, 1.01, math.inf):
+        with pytest.raises(ValueError, match="no p-value"):
+            correct([0.01, wrong, 0.04])
+    assert correct([0.5, 1 + 2e-16]) == pytest.approx([1.0, 1.0])
+
+
+def test_mcnemar_refuses_outcomes_that_are_shares_or_missing():
+    for wrong in (0.5, math.nan, 2.0):
+        with pytest.raises(ValueError, match="mcnemar:"):
+            mcnemar(np.array([1.0, wrong]))
+
+
+@pytest.mark.parametrize("value", [0.3, -0.3, 0.0])
+def test_scores_that_differ_by_the_dust_of_averaging_show_no_spread(value):
+    dusty = np.array([value, value + 5e-17, value])
+    plain = paired_bootstrap([np.full(3, value)], seed=0)
+    found = paired_bootstrap([dusty], seed=0)
+    assert (found.low, found.high) == pytest.approx((plain.low, plain.high))
+    assert found.high - found.low > 0.5
+    assert minimum_detectable([np.array([0.1 + 0.2, 0.3, 0.3])]) is None
+
+
 def test_corrections_of_no_p_value_are_none():
     assert holm([]) == []
     assert benjamini_hochberg([]) == []

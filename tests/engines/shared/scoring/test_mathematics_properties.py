@@ -29,6 +29,12 @@ WRAPPINGS = [
     r"x = %s",
     r"%s.",
     r"\boxed{%s}",
+    r"\color{red}{%s}",
+    r"{\bf %s}",
+    r"**%s**",
+    r"\text{The answer is } %s",
+    r"\begin{aligned} x &= %s \end{aligned}",
+    r"\therefore %s \quad \blacksquare",
 ]
 THOUSANDS = ["%s", "{,}", ",", r"\,", r",\!", " "]
 ANY_NUMBER = st.integers(-(10**7), 10**7)
