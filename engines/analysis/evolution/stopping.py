@@ -204,7 +204,8 @@ def overfitting(inputs: Inputs, series: Series) -> list[Check]:
         if check is not None:
             checks.append(check)
     # Uncorrected, six domains would raise a false alarm in up to a quarter of the trainings.
-    adjusted = holm([check.p_value or 0.0 for check in checks])
+    # Each has a p-value; one without would be an error in the zip below, not a 0.
+    adjusted = holm([check.p_value for check in checks if check.p_value is not None])
     judged = []
     for check, p_value in zip(checks, adjusted, strict=True):
         raised, finding = overfitted(check, p_value, inputs.config.level)
