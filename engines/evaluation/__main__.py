@@ -86,10 +86,15 @@ def programs_of(items: Sequence[Item]) -> dict[str, Any]:
     numpy."""
     from engines.shared.sandbox.execution import numpy_version
     from engines.shared.scoring.limits import seconds_of
-    from engines.shared.scoring.registry import IN_SANDBOX, kind_of
+    from engines.shared.scoring.registry import IN_SANDBOX, judged_by
 
-    sources = sorted({item.problem.data_source for item in items})
-    seconds = {source: seconds_of(source) for source in sources if kind_of(source) in IN_SANDBOX}
+    # By who judges: a task may name a scorer for a data source that none of ours knows.
+    kinds = {item.problem.data_source: judged_by(item.problem) for item in items}
+    seconds = {
+        source: seconds_of(source, kind)
+        for source, kind in sorted(kinds.items())
+        if kind in IN_SANDBOX
+    }
     return {"seconds": seconds, "numpy": numpy_version()} if seconds else {}
 
 

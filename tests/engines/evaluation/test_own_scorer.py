@@ -14,6 +14,7 @@ from engines.analysis.comparable import Conditions
 from engines.contract.config import ConfigError
 from engines.contract.program import Stop
 from engines.contract.progress import Progress
+from engines.evaluation.__main__ import programs_of
 from engines.evaluation.config import Config
 from engines.evaluation.inputs import Inputs, Model, TaskFile, read_task, task_files
 from engines.evaluation.reuse import content
@@ -100,6 +101,19 @@ def test_each_task_is_judged_by_the_scorer_that_it_names(tmp_path: Path) -> None
         ("haiku", "4"): 1.0,
         ("haiku", "5"): 0.0,
     }
+
+
+@pytest.mark.parametrize(("scorer", "of_programs"), [("my_scorer:score", []), ("code", ["haiku"])])
+def test_the_limits_of_programs_go_by_who_judges_and_ask_nothing_of_a_data_source(
+    tmp_path: Path, scorer: str, of_programs: list[str]
+) -> None:
+    write(tmp_path, scorer)
+    tests = json.dumps({"tests": "assert f() == 1"})
+    problem = make_problem("poetry__haiku", user("?"), tests if scorer == "code" else "4")
+    write_problems(tmp_path / "data" / "poetry__haiku_2.parquet", [problem])
+    inputs, _ = inputs_of(config(tmp_path), tmp_path)
+    found = programs_of(inputs.items)
+    assert list(found.get("seconds", [])) == [f"poetry__{task}" for task in of_programs]
 
 
 def test_the_scorer_is_planned_as_it_was_and_its_edit_is_another_evaluation(tmp_path: Path) -> None:
