@@ -14,8 +14,9 @@ from engines.analysis.comparable import Conditions
 from engines.contract.config import ConfigError
 from engines.contract.program import Stop
 from engines.contract.progress import Progress
-from engines.evaluation.__main__ import programs_of
+from engines.evaluation.__main__ import programs_of, score_all
 from engines.evaluation.config import Config
+from engines.evaluation.coordinator import Coordinator
 from engines.evaluation.inputs import Inputs, Model, TaskFile, read_task, task_files
 from engines.evaluation.reuse import content
 from engines.evaluation.sample_store import SampleStore
@@ -70,9 +71,9 @@ def inputs_of(made: Config, out: Path) -> tuple[Inputs, dict[str, dict[str, Any]
     return Inputs(made, out, [Model("m", out, None)], items), facts
 
 
-def scored(made: Config, out: Path, text: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """The lines of scores if every response is ``text``: by task and gold."""
-    inputs, _ = inputs_of(made, out)
+def answered(made: Config, out: Path, text: str) -> tuple[Inputs, SampleStore, dict[str, Any]]:
+    """What an evaluation has when every response is ``text``, and the facts of its files."""
+    inputs, facts = inputs_of(made, out)
     store = SampleStore(out, inputs.models, inputs.items)
     for item in inputs.items:
         path = store.path(inputs.models[0], item.task)
@@ -80,6 +81,12 @@ def scored(made: Config, out: Path, text: str) -> dict[tuple[str, str], dict[str
         line = {"item_id": item.problem.item_id, "sample": 0, "text": text}
         with path.open("a") as file:
             file.write(json.dumps({**line, "tokens": 3, "finish_reason": "stop"}) + "\n")
+    return inputs, store, facts
+
+
+def scored(made: Config, out: Path, text: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """The lines of scores if every response is ``text``: by task and gold."""
+    inputs, store, _ = answered(made, out, text)
     lines = Scoring(inputs, store, Stop(), Progress(out)).score(inputs.models[0], 0)
     gold = {item.problem.item_id: item.problem.ground_truth for item in inputs.items}
     return {(line["task"], gold[line["item_id"]]): line for line in lines}
@@ -114,6 +121,22 @@ def test_the_limits_of_programs_go_by_who_judges_and_ask_nothing_of_a_data_sourc
     inputs, _ = inputs_of(config(tmp_path), tmp_path)
     found = programs_of(inputs.items)
     assert list(found.get("seconds", [])) == [f"poetry__{task}" for task in of_programs]
+
+
+def test_the_log_says_how_many_samples_have_no_score_and_why_the_first_has_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(
+        tmp_path, source="def score(ground_truth, **rest):\n    return 1 / (4 - int(ground_truth))"
+    )
+    inputs, _, facts = answered(config(tmp_path), tmp_path / "out", "four")
+    coordinator = Coordinator(inputs, Stop(), Progress(tmp_path / "out"))
+    score_all(inputs, coordinator, facts, [])
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "m: haiku: error: samples without a score: 2; the first: my_scorer:score"
+    )
+    assert said.count("\n") == 1
 
 
 def test_the_scorer_is_planned_as_it_was_and_its_edit_is_another_evaluation(tmp_path: Path) -> None:
