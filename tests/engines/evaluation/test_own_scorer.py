@@ -236,3 +236,15 @@ def test_a_scorer_of_ones_own_has_no_published_version(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="scoring: guru: haiku is judged by my_scorer:score,"):
         config(tmp_path, scoring="guru")
     assert config(tmp_path, scoring="guru", tasks=["sums"]).scoring == "guru"
+
+
+def test_a_data_file_of_the_right_name_and_of_another_kind_is_told_what_it_must_be(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path)
+    path = tmp_path / "data" / "poetry__haiku_2.parquet"
+    path.rename(path.with_suffix(".jsonl"))
+    with pytest.raises(
+        ConfigError, match=r"haiku_\* .*\(poetry__haiku_2\.jsonl is no \.parquet file"
+    ):
+        task_files(config(tmp_path))
