@@ -4,6 +4,7 @@ alone."""
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from engines.evaluation.score import Scoring
 from engines.evaluation.suite import PLAIN
 from engines.shared.data.problem_files import write_problems
 from engines.shared.data.problems import make_problem, user
+from orchestrator.planning.planner import make_plan
+from tests.support.paths import ROOT
 
 LENGTH = """
 def score(data_source, solution_str, ground_truth, extra_info=None):
@@ -248,3 +251,31 @@ def test_a_data_file_of_the_right_name_and_of_another_kind_is_told_what_it_must_
         ConfigError, match=r"haiku_\* .*\(poetry__haiku_2\.jsonl is no \.parquet file"
     ):
         task_files(config(tmp_path))
+
+
+def block(after: str) -> str:
+    """The indented block of the how-to that follows these words."""
+    _, found, text = (ROOT / "docs" / "howto.md").read_text().partition(after)
+    assert found, after
+    lines = text.partition("\n\n")[2].splitlines()
+    end = next(n for n, line in enumerate(lines) if line and not line.startswith("    "))
+    return textwrap.dedent("\n".join(lines[:end]))
+
+
+def test_the_files_in_the_how_to_can_be_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "my_scorer.py").write_text(block("works as it is. `my_scorer.py`:"))
+    (tmp_path / "mine.yaml").write_text(block("and `mine.yaml` beside it:"))
+    (tmp_path / "jobs" / "mine.yaml").write_text(
+        block("`orch launch mine --cluster local --watch`:")
+    )
+    exec(block("`data/my_sums_1.parquet`, with pyarrow:"), {})
+    (_, job) = make_plan(tmp_path / "jobs" / "mine.yaml").jobs
+    planned = Config.model_validate({**job.config, "models": "m", "tasks": ["sums"]})
+    found = scored(planned, tmp_path / "out", "1 + 1 = 2")
+    assert [line["value"] for (_, gold), line in found.items() if gold == "2"] == [1.0]
+    assert [line["extracted"] for line in found.values()] == ["2"] * 100
