@@ -275,7 +275,7 @@ def test_the_files_in_the_how_to_can_be_copied(
     )
     exec(block("`data/my_sums_1.parquet`, with pyarrow:"), {})
     (_, job) = make_plan(tmp_path / "jobs" / "mine.yaml").jobs
-    planned = Config.model_validate({**job.config, "models": "m", "tasks": ["sums"]})
+    planned = Config.model_validate({**job.config, "models": "m"})
     found = scored(planned, tmp_path / "out", "1 + 1 = 2")
     assert [line["value"] for (_, gold), line in found.items() if gold == "2"] == [1.0]
     assert [line["extracted"] for line in found.values()] == ["2"] * 100
