@@ -23,6 +23,7 @@ from engines.evaluation.reuse import content
 from engines.evaluation.sample_store import SampleStore
 from engines.evaluation.score import Scoring
 from engines.evaluation.suite import PLAIN
+from engines.miniature.model import MAX_POSITIONS
 from engines.shared.data.problem_files import write_problems
 from engines.shared.data.problems import make_problem, user
 from orchestrator.planning.planner import make_plan
@@ -276,6 +277,8 @@ def test_the_files_in_the_how_to_can_be_copied(
     exec(block("`data/my_sums_1.parquet`, with pyarrow:"), {})
     (_, job) = make_plan(tmp_path / "jobs" / "mine.yaml").jobs
     planned = Config.model_validate({**job.config, "models": "m"})
+    # Of the model that the experiment makes.
+    assert (planned.max_prompt_tokens or 0) + (planned.max_response_tokens or 0) <= MAX_POSITIONS
     found = scored(planned, tmp_path / "out", "1 + 1 = 2")
     assert [line["value"] for (_, gold), line in found.items() if gold == "2"] == [1.0]
     assert [line["extracted"] for line in found.values()] == ["2"] * 100
