@@ -86,10 +86,15 @@ def programs_of(items: Sequence[Item]) -> dict[str, Any]:
     numpy."""
     from engines.shared.sandbox.execution import numpy_version
     from engines.shared.scoring.limits import seconds_of
-    from engines.shared.scoring.registry import IN_SANDBOX, kind_of
+    from engines.shared.scoring.registry import IN_SANDBOX, judged_by
 
-    sources = sorted({item.problem.data_source for item in items})
-    seconds = {source: seconds_of(source) for source in sources if kind_of(source) in IN_SANDBOX}
+    # By who judges: a task may name a scorer for a data source that none of ours knows.
+    kinds = {item.problem.data_source: judged_by(item.problem) for item in items}
+    seconds = {
+        source: seconds_of(source, kind)
+        for source, kind in sorted(kinds.items())
+        if kind in IN_SANDBOX
+    }
     return {"seconds": seconds, "numpy": numpy_version()} if seconds else {}
 
 
@@ -151,6 +156,7 @@ def score_all(
     scoring = Scoring(inputs, coordinator.store, coordinator.stop, coordinator.progress)
     all_rows: list[Row] = []
     without_score: Counter[str] = Counter()
+    first_reasons: dict[str, str] = {}
     out_of_time: Counter[str] = Counter()
     # Progress counts every sample twice, when it is made and when it is scored.
     progress_offset = coordinator.total
@@ -159,12 +165,17 @@ def score_all(
         progress_offset += len(lines)
         for line in lines:
             if line["value"] is None:
-                without_score[f"{model.name}: {line['task']}: {line['status']}"] += 1
+                name = f"{model.name}: {line['task']}: {line['status']}"
+                without_score[name] += 1
+                first_reasons.setdefault(name, line["detail"])
             if line["status"] == "out_of_time":
                 out_of_time[f"{model.name}: {line['task']}"] += 1
         all_rows += rows_of(inputs, model, lines, facts)
     for one in refused:
         all_rows += refused_rows(inputs, one, facts)
+    for name, count in sorted(without_score.items()):
+        first = first_reasons[name]
+        print(f"{name}: samples without a score: {count}; the first: {first}", flush=True)
     for name, count in sorted(out_of_time.items()):
         print(f"{name}: programs out of time (counted as wrong): {count}", flush=True)
     return all_rows, without_score, out_of_time

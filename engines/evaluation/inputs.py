@@ -232,7 +232,7 @@ def in_folder(folder: Path, entries: dict[str, Task]) -> dict[str, Path]:
         elif fitting:
             errors.append(f"{task}: {several(fitting)}")
         else:
-            errors.append(f"{task}: {no_file(task, entry, names)}")
+            errors.append(f"{task}: {no_file(task, entry, names)}{unread(folder, entry)}")
     if errors:
         raise ConfigError(
             f"data: {folder}: {'; '.join(errors)}: put the files there, or choose tasks "
@@ -279,6 +279,18 @@ def no_file(task: str, entry: Task, names: list[str]) -> str:
     sought = " or ".join(f"{prefix}*" for prefix in entry.prefixes)
     there = f" (there is {', '.join(dict.fromkeys(alike))})" if alike else ""
     return f"no file {sought}{there}"
+
+
+def unread(folder: Path, entry: Task) -> str:
+    """What to say of a file that has the right name and is of a kind that is not read."""
+    names = sorted(path.name for path in folder.iterdir())
+    fitting = [name for name in names if name.startswith(tuple(entry.prefixes))]
+    if not fitting:
+        return ""
+    return (
+        f" ({fitting[0]} is no .parquet file; write its rows to one, with the columns data_source, "
+        "prompt and reward_model)"
+    )
 
 
 def read_items(config: Config, tokenizer_folder: Path) -> tuple[list[Item], Facts]:

@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from engines.contract.checkpoints import CheckpointSource
 from engines.contract.config import DECIDES_NO_RESULT, IS_PATH, EngineConfig
+from engines.contract.words import near
 from engines.shared.scoring.own import OwnScorer, sources_of
 
 KEEP_STATES = 2
@@ -223,6 +224,15 @@ class Config(EngineConfig):
         found = sources_of(missing, [Path()])
         plain = {name: own.model_dump() for name, own in found.items()}
         return {**values, "planned_scorers": {**planned, **plain}}
+
+    @model_validator(mode="after")
+    def _scorers_of_tasks(self) -> Config:
+        """A scorer for a task that the data do not have is told before anything is submitted."""
+        # Which tasks a folder has is known only where it lies.
+        for task in self.scorers:
+            if isinstance(self.data, dict) and task not in self.data:
+                raise ValueError(f"scorers: there is no task '{task}'{near(task, self.data)}")
+        return self
 
     @model_validator(mode="after")
     def _fits(self) -> Config:

@@ -23,7 +23,7 @@ from engines.ppo.config import KEEP_STATES, Config
 from engines.ppo.data.prompts import Prompts
 from engines.ppo.early_stopping import Validation
 from engines.ppo.ray_session import Actors
-from engines.shared.scoring.verdict import JUDGED
+from engines.shared.scoring.verdict import JUDGED, Verdict
 
 RANK_BY = "validation_reward_mean"
 
@@ -50,12 +50,20 @@ class Point:
         """Ended by early stopping."""
         return replace(self, ended=True)
 
-    def count_failures(self, task: str, statuses: Iterable[str]) -> None:
-        """Count the statuses that are no verdict on the answer."""
-        for status in statuses:
-            if status not in JUDGED:
-                own = self.failures.setdefault(task, {})
-                own[status] = own.get(status, 0) + 1
+    def count_failures(self, task: str, verdicts: Iterable[Verdict]) -> None:
+        """Count the verdicts that are none on the answer; the first of each kind is printed, since
+        nothing else of the run says why."""
+        for verdict in verdicts:
+            if verdict.status in JUDGED:
+                continue
+            own = self.failures.setdefault(task, {})
+            if verdict.status not in own:
+                print(
+                    f"{task}: an answer could not be judged, its reward is 0: {verdict.status}: "
+                    f"{verdict.detail} (all of them count in not_judged_rate/{task})",
+                    flush=True,
+                )
+            own[verdict.status] = own.get(verdict.status, 0) + 1
 
 
 def find_start(config: Config, out: Path) -> Point:

@@ -25,7 +25,15 @@ from engines.ppo.model_size import model_size
 from engines.ppo.ray_session import Actors, ray_session
 from engines.ppo.resume import Point, find_start, save_checkpoint, save_continuation
 from engines.ppo.tracking import Tracker, reward, reward_metrics, status_metrics, validation_rows
-from engines.ppo.watchdogs import Patience, check_memory, check_probabilities, check_rewards, memory
+from engines.ppo.watchdogs import (
+    Patience,
+    check_judged,
+    check_memory,
+    check_probabilities,
+    check_rewards,
+    check_sandbox,
+    memory,
+)
 from engines.ppo.worker import Rank
 from engines.shared.data.problems import Problem
 from engines.shared.inference import Generation, Request, sample_seed
@@ -278,14 +286,8 @@ class Training:
         verdicts = iter(self.pool.score_many(pairs))
         found = [[next(verdicts) for _ in samples] for samples in generations]
         for (task, _), own in zip(listed, found, strict=True):
-            # Every program would fail like this one, and rewards of 0 for all must not be trained
-            # on.
-            broken = [verdict for verdict in own if verdict.status == "sandbox_error"]
-            if broken:
-                raise RuntimeError(
-                    f"the sandbox for scoring does not work here: {broken[0].detail}"
-                )
-            self.point.count_failures(task, [verdict.status for verdict in own])
+            check_sandbox(own)
+            self.point.count_failures(task, own)
         return found
 
     def end_epoch(self, epoch: int) -> None:
@@ -317,7 +319,10 @@ class Training:
         generations = self.generate(
             [self.request(problem, 1, 0.0, 0) for problem in flat], "validation"
         )
-        verdicts = iter(self.score(self.prompts.validation, generations))
+        found = self.score(self.prompts.validation, generations)
+        if epoch == 0:
+            check_judged(self.prompts.validation, found)
+        verdicts = iter(found)
         tasks = {
             task: fmean(reward(next(verdicts)[0]) for _ in problems)
             for task, problems in self.prompts.validation.items()

@@ -10,6 +10,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, ClassVar
 
+from engines.contract.config import ConfigError
+from engines.shared.scoring.verdict import Verdict
+
 PROBABILITY_GAP = 0.01
 """Mean difference of a token's probability between trainer and sampler above which the sampler
 computes something else."""
@@ -35,6 +38,31 @@ def check_probabilities(metrics: Mapping[str, float], step: int) -> None:
             "than the one that answered; "
             "check the versions of vLLM and transformers, and its attention backend"
         )
+
+
+def check_sandbox(verdicts: Sequence[Verdict]) -> None:
+    """RuntimeError if the sandbox did not start: every program would fail like this one, and
+    rewards of 0 for all must not be trained on."""
+    broken = [verdict for verdict in verdicts if verdict.status == "sandbox_error"]
+    if broken:
+        raise RuntimeError(f"the sandbox for scoring does not work here: {broken[0].detail}")
+
+
+def check_judged(tasks: Mapping[str, Sequence[Any]], verdicts: Sequence[Sequence[Verdict]]) -> None:
+    """ConfigError if not one answer of some task could be judged: all of its rewards would be 0,
+    and the training would end well.
+
+    ``verdicts`` come problem by problem, in the order of ``tasks``.
+    """
+    of_problems = iter(verdicts)
+    for task, problems in tasks.items():
+        own = [verdict for _ in problems for verdict in next(of_problems)]
+        if own and all(verdict.value is None for verdict in own):
+            raise ConfigError(
+                f"{task}: none of its {len(own)} validation answers could be judged, so there is "
+                f"nothing to learn from; {own[0].status}: {own[0].detail}; mend the scorer, or "
+                "raise scoring_seconds where it needs longer"
+            )
 
 
 def check_rewards(

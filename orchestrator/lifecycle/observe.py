@@ -175,13 +175,15 @@ def may_have_failed(record: Record, seen: Observation) -> bool:
         return False
     if record.state in FAILED:
         return True
-    # The queue shows the allocation of a pack, which goes on when one of its members has failed.
-    in_queue = seen.queue is not None and record.allocation in seen.queue
-    if not record.token or (in_queue and not record.packed):
+    if not record.token:
         return False
+    # Whatever the queue shows: it was asked before the exit record was looked for, and shows the
+    # allocation of a pack, which goes on when one of its members has failed.
     exit_record = seen.exits.get(record.name)
-    has_exit = exit_record is not None and exit_record.token == record.token
-    return has_exit or bool(seen.accounting and record.allocation in seen.accounting)
+    if exit_record is not None and exit_record.token == record.token:
+        return True
+    in_queue = seen.queue is not None and record.allocation in seen.queue
+    return not in_queue and bool(seen.accounting and record.allocation in seen.accounting)
 
 
 def as_observed(run: Run, records: Sequence[Record], seen: Observation) -> list[Record]:

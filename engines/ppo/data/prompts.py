@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from engines.contract.config import ConfigError
+from engines.contract.words import near
 from engines.ppo.config import Config
 from engines.ppo.data.contamination import check_test_data, refuse_shared
 from engines.shared.data.contamination import data_files
 from engines.shared.data.problem_files import read_problems
 from engines.shared.data.problems import Problem, prompt_token_ids
 from engines.shared.scoring.own import check_loading
+from engines.shared.scoring.registry import judged_by
 
 NEEDS = {
     "mgda": ("torchjd",),
@@ -60,7 +62,7 @@ def read_prompts(config: Config, model: Path) -> Prompts:
             f"training tasks {sorted(train)} and validation tasks {sorted(validation)} "
             "differ: give both the same"
         )
-    check_scorers(config, sorted(train))
+    check_scorers(config, train)
     # Looked for here, without an import, and not on the first step after the GPU was taken.
     missing = [
         name for name in NEEDS.get(config.mtl.method, ()) if importlib.util.find_spec(name) is None
@@ -87,13 +89,18 @@ def read_prompts(config: Config, model: Path) -> Prompts:
     )
 
 
-def check_scorers(config: Config, tasks: Sequence[str]) -> None:
-    """ConfigError if a scorer is named for a task that is not there, or cannot be loaded here."""
-    unknown = sorted(config.scorers.keys() - set(tasks))
-    if unknown:
-        raise ConfigError(
-            f"scorers: there is no task {', '.join(unknown)}; there are {', '.join(tasks)}"
-        )
+def check_scorers(config: Config, train: Mapping[str, Sequence[Problem]]) -> None:
+    """ConfigError if a scorer is named for a task that is not there, cannot be loaded here, or is
+    missing for a problem whose data source we have none for."""
+    for task in config.scorers:
+        if task not in train:
+            raise ConfigError(f"scorers: there is no task '{task}'{near(task, train)}")
+    for task, problems in train.items():
+        try:
+            for problem in problems:
+                judged_by(problem)
+        except ConfigError as error:
+            raise ConfigError(f"{task}: {error}") from error
     check_loading(list(config.planned_scorers.values()))
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from engines.shared.sandbox.execution import WALL_FACTOR
 from engines.shared.scoring import code, crux
-from engines.shared.scoring.registry import kind_of
 
 BENCHMARK_SECONDS = (
     # The published programs that judge them: wall time of all tests of a problem together.
@@ -22,14 +21,14 @@ BENCHMARK_SECONDS = (
 """Seconds by the beginning of a data source. GURU gives every program of its own files 30."""
 
 
-def seconds_of(data_source: str) -> dict[str, float | str | None]:
-    """Limits of a data source whose answers are programs: CPU and wall seconds here, what they hold
-    for, and the benchmark's seconds (None: it says none)."""
+def seconds_of(data_source: str, kind: str) -> dict[str, float | str | None]:
+    """Limits of a data source whose answers are programs, which the scorer ``kind`` judges: CPU and
+    wall seconds here, what they hold for, and the benchmark's seconds (None: it says none)."""
     benchmark = None
     for prefix, seconds in BENCHMARK_SECONDS:
         if data_source.startswith(prefix):
             benchmark = seconds
-    if kind_of(data_source) == "crux":
+    if kind == "crux":
         limits: dict[str, float] = {"a call": crux.SECONDS}
     else:
         limits = {"all asserts": code.SECONDS, "a run on one input": float(code.RUN_SECONDS)}

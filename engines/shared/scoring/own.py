@@ -14,7 +14,6 @@ is busy, ``pool.py`` judges with them.
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import functools
 import hashlib
@@ -22,25 +21,26 @@ import importlib
 import importlib.util
 import inspect
 import multiprocessing
+import numbers
 import os
 import re
 import reprlib
 import sys
 import traceback
 import types
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from engines.contract.config import ConfigError, EngineConfig
-from engines.contract.words import near
+from engines.contract.words import did_you_mean
 from engines.shared.data.problems import Problem
+from engines.shared.scoring.own_source import ARGUMENTS, check_function, source_of
 from engines.shared.scoring.registry import check_kind, is_own
 from engines.shared.scoring.verdict import Verdict
-
-ARGUMENTS = ("data_source", "solution_str", "ground_truth", "extra_info")
-"""What a scorer is called with, by name: the signature of verl's ``compute_score``."""
 
 LOAD_SECONDS = 300.0
 """How long a module may take to load: it may import torch from a slow disk."""
@@ -75,17 +75,24 @@ def find(name: str, folders: Sequence[str | Path]) -> OwnScorer:
             "function score in my_module.py"
         )
     module, _, function = name.partition(":")
+    if module.endswith(".py"):
+        raise ConfigError(
+            f"'{name}': a module is named without its .py; write "
+            f"{module.removesuffix('.py')}:{function}"
+        )
     inside = module.replace(".", "/")
     for folder in [*map(Path, folders), *map(Path, sys.path)]:
         for path in (folder / f"{inside}.py", folder / inside / "__init__.py"):
-            if path.is_file():
+            # Unlike Path's own, false also of a name that is too long and of a closed folder.
+            if os.path.isfile(path):  # noqa: PTH113
                 source = source_of(path)
                 check_function(source, function, path)
                 return OwnScorer(name=name, folder=str(folder), file=str(path), source=source)
-    looked = dict.fromkeys(str(Path(folder).resolve()) for folder in folders)
+    looked = list(dict.fromkeys(Path(folder).resolve() for folder in folders))
+    there = [path.stem for folder in looked for path in folder.glob("*.py")]
     raise ConfigError(
-        f"there is no {inside}.py for '{name}' in {', '.join(looked)}, nor is such a module "
-        "installed"
+        f"there is no {inside}.py for '{name}' in {', '.join(map(str, looked))}, nor is such a "
+        f"module installed{did_you_mean(module, there)}"
     )
 
 
@@ -104,78 +111,6 @@ def sources_of(scorers: Mapping[str, str], folders: Sequence[str | Path]) -> dic
     return found
 
 
-def source_of(path: Path) -> str:
-    """The text of a module. ConfigError if it cannot be read or is no Python."""
-    try:
-        source = path.read_text(encoding="utf-8")
-        ast.parse(source)
-    except SyntaxError as error:
-        raise ConfigError(f"{path}, line {error.lineno}: {error.msg}") from error
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    return source
-
-
-def check_function(source: str, function: str, path: Path) -> None:
-    """ConfigError unless a module's source has the function, with the right arguments where they
-    can be seen."""
-    defined = {}
-    bound = set()
-    for node in at_the_top(ast.parse(source).body):
-        if isinstance(node, ast.FunctionDef):
-            defined[node.name] = node
-        bound |= names_bound_by(node)
-    if function in defined:
-        node = defined[function]
-        # A decorator may change them.
-        wrong = "" if node.decorator_list else wrong_arguments(node.args)
-        if wrong:
-            raise ConfigError(
-                f"{path}, line {node.lineno}: {function}({ast.unparse(node.args)}) {wrong}; it "
-                f"is called with the named arguments {', '.join(ARGUMENTS)}"
-            )
-    # An imported function, or one made by a decorator or partial, is looked at when it is loaded.
-    elif function not in bound and "*" not in bound:
-        raise ConfigError(f"{path}: has no function '{function}'{near(function, defined)}")
-
-
-def at_the_top(statements: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
-    """The statements of a module, those under its ``if`` and ``try`` too."""
-    for node in statements:
-        yield node
-        for field in ("body", "orelse", "finalbody", "handlers"):
-            if isinstance(node, ast.If | ast.Try | ast.With | ast.ExceptHandler):
-                yield from at_the_top(getattr(node, field, []))
-
-
-def names_bound_by(node: ast.stmt) -> set[str]:
-    """Names that a statement gives a value, other than by defining a function; ``*`` for any."""
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return {(alias.asname or alias.name) for alias in node.names}
-    if isinstance(node, ast.Assign | ast.AnnAssign):
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        return {target.id for target in targets if isinstance(target, ast.Name)}
-    return set()
-
-
-def wrong_arguments(arguments: ast.arguments) -> str:
-    """Why a function with these arguments cannot be called with ours, by name; "" if it can."""
-    by_name = [argument.arg for argument in (*arguments.args, *arguments.kwonlyargs)]
-    positional = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
-    # Of the positional ones the last have the defaults.
-    required = positional[: len(positional) - len(arguments.defaults)]
-    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        if default is None:
-            required.append(argument.arg)
-    missing = [name for name in ARGUMENTS if name not in by_name]
-    unknown = [name for name in required if name not in ARGUMENTS or name not in by_name]
-    if unknown:
-        return f"cannot be called without {', '.join(unknown)}"
-    if missing and arguments.kwarg is None:
-        return f"does not take {', '.join(missing)}"
-    return ""
-
-
 def function_of(own: OwnScorer) -> Callable[..., Any]:
     """The function itself: runs the module. Raises what the module raises, and ConfigError if the
     function is not there or cannot be called."""
@@ -183,8 +118,11 @@ def function_of(own: OwnScorer) -> Callable[..., Any]:
     found = getattr(module_of(name, own.folder, own.file, own.source), function, None)
     if not callable(found):
         raise ConfigError(f"{own.file}: has no function '{function}'")
-    if inspect.iscoroutinefunction(found) or inspect.isclass(found):
-        raise ConfigError(f"{own.file}: {function} is a coroutine or a class, not a function")
+    if inspect.isclass(found) or not returns_at_once(found):
+        raise ConfigError(
+            f"{own.file}: {function} is a class, a coroutine or a generator; name a function that "
+            "returns a score"
+        )
     try:
         inspect.signature(found).bind(**dict.fromkeys(ARGUMENTS))
     except TypeError as error:
@@ -193,6 +131,11 @@ def function_of(own: OwnScorer) -> Callable[..., Any]:
             f"named arguments {', '.join(ARGUMENTS)}"
         ) from error
     return found  # type: ignore[no-any-return]
+
+
+def returns_at_once(function: Callable[..., Any]) -> bool:
+    """Whether a call gives the value itself, and nothing that has to be awaited or gone through."""
+    return not (inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function))
 
 
 @functools.cache
@@ -226,7 +169,7 @@ def is_taken(name: str, file: str) -> bool:
 
 def load(own: OwnScorer) -> None:
     """Run the module, unless that was done; what goes wrong is told by ``judge``."""
-    with contextlib.suppress(Exception, SystemExit):
+    with contextlib.suppress(BaseException):
         function_of(own)
 
 
@@ -241,8 +184,8 @@ def judge(own: OwnScorer, problem: Problem, text: str) -> Verdict:
             extra_info=dict(problem.extra_info),
         )
         return verdict_of(own, returned)
-    # A scorer may end its process, as a script would.
-    except (Exception, SystemExit) as error:
+    # A scorer may end its process as a script would, or raise what Ctrl-C raises.
+    except BaseException as error:
         return Verdict(None, "error", detail=f"{own.name}: {said(error, own.file)}")
 
 
@@ -251,6 +194,9 @@ def said(error: BaseException, file: str) -> str:
     if isinstance(error, ConfigError):
         return str(error)
     text = traceback.format_exception_only(error)[-1].strip().replace("\n", " ")[:300]
+    # Its last line leaves out where: in a module that the user's imports.
+    if isinstance(error, SyntaxError):
+        text = f"{type(error).__name__}: {error}"
     frames = traceback.extract_tb(error.__traceback__)
     lines = [frame.lineno for frame in frames if frame.filename == file]
     return f"{text} ({file}, line {lines[-1]})" if lines else text
@@ -281,7 +227,7 @@ def number_of(value: Any) -> float | None:
         # Their scalars are no numbers to Python, and have this to become one.
         if type(value).__module__.partition(".")[0] in ("numpy", "torch"):
             value = value.item()
-        return float(value) if isinstance(value, bool | int | float) else None
+        return float(value) if isinstance(value, numbers.Real | Decimal) else None
     # Of several elements, or too large.
     except (ValueError, RuntimeError, OverflowError):
         return None
@@ -306,26 +252,33 @@ def check_loading(scorers: Sequence[OwnScorer]) -> None:
     process.start()
     theirs.close()
     try:
-        if not ours.poll(LOAD_SECONDS):
-            raise ConfigError(f"scorer: loading took more than {LOAD_SECONDS:g} s")
-        wrong = ours.recv()
-    except EOFError:
-        process.join()
-        wrong = f"the process ended while it was loaded (exit code {process.exitcode})"
+        for own in scorers:
+            wrong = told_by(ours, process)
+            if wrong:
+                raise ConfigError(f"scorer: {own.name} cannot be loaded: {wrong}")
     finally:
         process.kill()
         process.join()
-    if wrong:
-        raise ConfigError(f"scorer: {wrong}")
+
+
+def told_by(loader: Connection, process: BaseProcess) -> str:
+    """What went wrong with the scorer that the loading process is at; "" if nothing did."""
+    try:
+        if not loader.poll(LOAD_SECONDS):
+            return f"its module has not come to its end after {LOAD_SECONDS:g} s"
+        return str(loader.recv())
+    except EOFError:
+        process.join()
+        return f"its module ends the process (exit code {process.exitcode})"
 
 
 def load_and_tell(connection: Connection, scorers: Sequence[OwnScorer]) -> None:
-    """The process of ``check_loading``: sends what went wrong first, "" if nothing did."""
+    """The process of ``check_loading``: of each scorer what went wrong, "" if nothing did."""
     silence()
     for own in scorers:
+        wrong = ""
         try:
             function_of(own)
-        except (Exception, SystemExit) as error:
-            connection.send(f"{own.name} cannot be loaded: {said(error, own.file)}")
-            return
-    connection.send("")
+        except BaseException as error:
+            wrong = said(error, own.file)
+        connection.send(wrong)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from types import TracebackType
 
 from engines.shared.data.problems import Problem
@@ -25,12 +26,18 @@ START_SECONDS = 30.0
 """The first item of a process waits for its imports too."""
 OWN_START_SECONDS = 120.0
 """The same where users' modules are imported, which may want torch."""
+END_SECONDS = 2.0
+"""How long a process that has closed its pipe may take to end by itself, and so say how."""
 SANDBOX_SECONDS = 300.0
 """Programs have limits of their own, which make a verdict; this one is for a sandbox that hangs."""
 
 
 def work(connection: Connection, version: Version, scorers: Mapping[str, OwnScorer]) -> None:
     """The loop of one worker: an item in, a verdict out, until the pipe closes."""
+    # Where memory runs out the kernel ends this process, which costs one verdict, and not the model
+    # or the job. Not everywhere is there such a file.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
     if scorers:
         # A group of its own, so that what a user's function starts can be killed with it.
         os.setpgid(0, 0)
@@ -62,8 +69,21 @@ class Worker:
     process: multiprocessing.process.BaseProcess
     connection: Connection
     index: int = -1
+    scorer: str = ""
     seconds: float = 0.0
     deadline: float = 0.0
+
+
+def how_it_ended(exit_code: int | None) -> str:
+    """How the process of a scorer ended, to be put behind the scorer's name; None: not yet."""
+    if exit_code is None:
+        return " closed the pipe of its process"
+    if exit_code >= 0:
+        return f" ended its process (exit code {exit_code})"
+    names = {int(one): one.name for one in signal.Signals}
+    name = names.get(-exit_code, f"signal {-exit_code}")
+    memory = ", as the kernel does where memory is full" if name == "SIGKILL" else ""
+    return f": its process was ended by {name}{memory}"
 
 
 class ScoringPool:
@@ -148,11 +168,8 @@ class ScoringPool:
                 idle = [worker for worker in self.workers if worker not in busy]
                 worker = idle[0] if idle else self.start()
                 worker.index = todo.pop()
-                worker.seconds = (
-                    SANDBOX_SECONDS
-                    if judged_by(items[worker.index][0]) in IN_SANDBOX
-                    else self.seconds
-                )
+                worker.scorer = judged_by(items[worker.index][0])
+                worker.seconds = SANDBOX_SECONDS if worker.scorer in IN_SANDBOX else self.seconds
                 worker.deadline = (
                     time.monotonic() + worker.seconds + (0.0 if idle else self.start_seconds)
                 )
@@ -180,17 +197,12 @@ class ScoringPool:
                     else:
                         found.append((worker, verdict))
                 except (EOFError, ConnectionResetError):
+                    # Before it is killed: its own exit code says more.
+                    worker.process.join(END_SECONDS)
+                    ended = how_it_ended(worker.process.exitcode)
                     self.end(worker)
-                    found.append(
-                        (
-                            worker,
-                            Verdict(
-                                None,
-                                "error",
-                                detail=f"the scorer died (exit code {worker.process.exitcode})",
-                            ),
-                        )
-                    )
+                    detail = f"{worker.scorer}{ended}"
+                    found.append((worker, Verdict(None, "error", detail=detail)))
             elif time.monotonic() >= worker.deadline:
                 self.end(worker)
                 found.append(

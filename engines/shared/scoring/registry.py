@@ -65,8 +65,9 @@ def kind_of(data_source: str) -> str:
     kind = known_kind(data_source)
     if kind is None:
         raise ConfigError(
-            f"no scorer for the data source '{data_source}'; there are scorers for the "
-            "miniature domains and for " + ", ".join(f"{prefix}*" for prefix, _ in KINDS)
+            f"no scorer for the data source '{data_source}'; name one for its task (scorer in a "
+            "suite, scorers in a training), or write a source that we have one for: the "
+            "miniature domains and " + ", ".join(f"{prefix}*" for prefix, _ in KINDS)
         )
     return kind
 

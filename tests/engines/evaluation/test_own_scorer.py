@@ -4,6 +4,7 @@ alone."""
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,19 @@ from engines.analysis.comparable import Conditions
 from engines.contract.config import ConfigError
 from engines.contract.program import Stop
 from engines.contract.progress import Progress
+from engines.evaluation.__main__ import programs_of, score_all
 from engines.evaluation.config import Config
+from engines.evaluation.coordinator import Coordinator
 from engines.evaluation.inputs import Inputs, Model, TaskFile, read_task, task_files
 from engines.evaluation.reuse import content
 from engines.evaluation.sample_store import SampleStore
 from engines.evaluation.score import Scoring
 from engines.evaluation.suite import PLAIN
+from engines.miniature.model import MAX_POSITIONS
 from engines.shared.data.problem_files import write_problems
 from engines.shared.data.problems import make_problem, user
+from orchestrator.planning.planner import make_plan
+from tests.support.paths import ROOT
 
 LENGTH = """
 def score(data_source, solution_str, ground_truth, extra_info=None):
@@ -69,9 +75,9 @@ def inputs_of(made: Config, out: Path) -> tuple[Inputs, dict[str, dict[str, Any]
     return Inputs(made, out, [Model("m", out, None)], items), facts
 
 
-def scored(made: Config, out: Path, text: str) -> dict[tuple[str, str], dict[str, Any]]:
-    """The lines of scores if every response is ``text``: by task and gold."""
-    inputs, _ = inputs_of(made, out)
+def answered(made: Config, out: Path, text: str) -> tuple[Inputs, SampleStore, dict[str, Any]]:
+    """What an evaluation has when every response is ``text``, and the facts of its files."""
+    inputs, facts = inputs_of(made, out)
     store = SampleStore(out, inputs.models, inputs.items)
     for item in inputs.items:
         path = store.path(inputs.models[0], item.task)
@@ -79,6 +85,12 @@ def scored(made: Config, out: Path, text: str) -> dict[tuple[str, str], dict[str
         line = {"item_id": item.problem.item_id, "sample": 0, "text": text}
         with path.open("a") as file:
             file.write(json.dumps({**line, "tokens": 3, "finish_reason": "stop"}) + "\n")
+    return inputs, store, facts
+
+
+def scored(made: Config, out: Path, text: str) -> dict[tuple[str, str], dict[str, Any]]:
+    """The lines of scores if every response is ``text``: by task and gold."""
+    inputs, store, _ = answered(made, out, text)
     lines = Scoring(inputs, store, Stop(), Progress(out)).score(inputs.models[0], 0)
     gold = {item.problem.item_id: item.problem.ground_truth for item in inputs.items}
     return {(line["task"], gold[line["item_id"]]): line for line in lines}
@@ -100,6 +112,35 @@ def test_each_task_is_judged_by_the_scorer_that_it_names(tmp_path: Path) -> None
         ("haiku", "4"): 1.0,
         ("haiku", "5"): 0.0,
     }
+
+
+@pytest.mark.parametrize(("scorer", "of_programs"), [("my_scorer:score", []), ("code", ["haiku"])])
+def test_the_limits_of_programs_go_by_who_judges_and_ask_nothing_of_a_data_source(
+    tmp_path: Path, scorer: str, of_programs: list[str]
+) -> None:
+    write(tmp_path, scorer)
+    tests = json.dumps({"tests": "assert f() == 1"})
+    problem = make_problem("poetry__haiku", user("?"), tests if scorer == "code" else "4")
+    write_problems(tmp_path / "data" / "poetry__haiku_2.parquet", [problem])
+    inputs, _ = inputs_of(config(tmp_path), tmp_path)
+    found = programs_of(inputs.items)
+    assert list(found.get("seconds", [])) == [f"poetry__{task}" for task in of_programs]
+
+
+def test_the_log_says_how_many_samples_have_no_score_and_why_the_first_has_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(
+        tmp_path, source="def score(ground_truth, **rest):\n    return 1 / (4 - int(ground_truth))"
+    )
+    inputs, _, facts = answered(config(tmp_path), tmp_path / "out", "four")
+    coordinator = Coordinator(inputs, Stop(), Progress(tmp_path / "out"))
+    score_all(inputs, coordinator, facts, [])
+    said = capsys.readouterr().out
+    assert said.startswith(
+        "m: haiku: error: samples without a score: 2; the first: my_scorer:score"
+    )
+    assert said.count("\n") == 1
 
 
 def test_the_scorer_is_planned_as_it_was_and_its_edit_is_another_evaluation(tmp_path: Path) -> None:
@@ -199,3 +240,45 @@ def test_a_scorer_of_ones_own_has_no_published_version(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="scoring: guru: haiku is judged by my_scorer:score,"):
         config(tmp_path, scoring="guru")
     assert config(tmp_path, scoring="guru", tasks=["sums"]).scoring == "guru"
+
+
+def test_a_data_file_of_the_right_name_and_of_another_kind_is_told_what_it_must_be(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path)
+    path = tmp_path / "data" / "poetry__haiku_2.parquet"
+    path.rename(path.with_suffix(".jsonl"))
+    with pytest.raises(
+        ConfigError, match=r"haiku_\* .*\(poetry__haiku_2\.jsonl is no \.parquet file"
+    ):
+        task_files(config(tmp_path))
+
+
+def block(after: str) -> str:
+    """The indented block of the how-to that follows these words."""
+    _, found, text = (ROOT / "docs" / "howto.md").read_text().partition(after)
+    assert found, after
+    lines = text.partition("\n\n")[2].splitlines()
+    end = next(n for n, line in enumerate(lines) if line and not line.startswith("    "))
+    return textwrap.dedent("\n".join(lines[:end]))
+
+
+def test_the_files_in_the_how_to_can_be_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "jobs").mkdir()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "my_scorer.py").write_text(block("works as it is. `my_scorer.py`:"))
+    (tmp_path / "mine.yaml").write_text(block("and `mine.yaml` beside it:"))
+    (tmp_path / "jobs" / "mine.yaml").write_text(
+        block("`orch launch mine --cluster local --watch`:")
+    )
+    exec(block("`data/my_sums_1.parquet`, with pyarrow:"), {})
+    (_, job) = make_plan(tmp_path / "jobs" / "mine.yaml").jobs
+    planned = Config.model_validate({**job.config, "models": "m"})
+    # Of the model that the experiment makes.
+    assert (planned.max_prompt_tokens or 0) + (planned.max_response_tokens or 0) <= MAX_POSITIONS
+    found = scored(planned, tmp_path / "out", "1 + 1 = 2")
+    assert [line["value"] for (_, gold), line in found.items() if gold == "2"] == [1.0]
+    assert [line["extracted"] for line in found.values()] == ["2"] * 100

@@ -1,6 +1,7 @@
 """A task of a training may be judged by a function of the user's own."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ from pydantic import ValidationError
 from engines.contract.config import ConfigError, same_config
 from engines.ppo.config import Config
 from engines.ppo.data.prompts import read_prompts
+from engines.ppo.resume import Point
 from engines.ppo.training import scoring_pool
+from engines.ppo.watchdogs import check_judged
+from engines.shared.data.problem_files import read_problems, write_problems
+from engines.shared.scoring.verdict import Verdict
 from tests.support.models import TASKS, byte_tokenizer, make_data
 
 FIRST, SECOND = sorted(TASKS)[:2]
@@ -65,8 +70,51 @@ def test_a_wrong_scorer_or_task_is_told_before_anything_starts(folder: Path) -> 
         config(folder, scorers={FIRST: "other:score"})
     with pytest.raises(ValidationError, match=r"scorers\.x"):
         config(folder, scorers={"x": 3})
-    with pytest.raises(ConfigError, match="scorers: there is no task poetry; there are "):
+    with pytest.raises(ConfigError, match=f"there is no task 'poetry'; known: {FIRST}, {SECOND}"):
         read_prompts(config(folder, scorers={"poetry": "my_scorer:score"}), folder / "model")
     (folder / "my_scorer.py").write_text("import no_such_module\n" + LENGTH)
     with pytest.raises(ConfigError, match="my_scorer:score cannot be loaded: ModuleNotFoundError"):
         read_prompts(config(folder, scorers={FIRST: "my_scorer:score"}), folder / "model")
+
+
+def test_a_task_that_the_files_of_the_config_do_not_have_is_told_before_anything_is_submitted(
+    folder: Path,
+) -> None:
+    files = {FIRST: str(folder / "data" / f"{FIRST}.train.parquet")}
+    misspelt = {f"{FIRST}s": "my_scorer:score"}
+    with pytest.raises(ValidationError, match=f"no task '{FIRST}s'; did you mean '{FIRST}'"):
+        config(folder, data=files, validation_data=files, scorers=misspelt)
+
+
+def test_a_data_source_without_a_scorer_is_told_with_its_task_before_the_model_is_loaded(
+    folder: Path,
+) -> None:
+    for split in ("train", "validation"):
+        path = folder / "data" / f"{FIRST}.{split}.parquet"
+        write_problems(path, [replace(one, data_source="haiku") for one in read_problems(path)])
+    with pytest.raises(ConfigError, match=f"{FIRST}: no scorer for the data source 'haiku'; name "):
+        read_prompts(config(folder), folder / "model")
+    named = config(folder, scorers={FIRST: "my_scorer:score"})
+    assert len(read_prompts(named, folder / "model").train[FIRST]) > 1
+
+
+def test_the_first_answer_of_each_kind_that_could_not_be_judged_is_told_and_all_are_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    point = Point(Path("model"))
+    wrong = Verdict(None, "error", detail="my_scorer:score: KeyError: 'x' (my_scorer.py, line 2)")
+    for _ in range(2):
+        point.count_failures("math", [wrong, Verdict(0.0, "ok"), Verdict(None, "timeout"), wrong])
+    assert point.failures == {"math": {"error": 4, "timeout": 2}}
+    first, second = capsys.readouterr().out.splitlines()
+    assert "math: an answer could not be judged, its reward is 0: error: my_scorer:score: " in first
+    assert ": timeout: " in second
+
+
+def test_a_task_of_which_no_answer_can_be_judged_ends_the_training_before_it_begins() -> None:
+    tasks = {"code": ["a"], "math": ["b", "c"]}
+    right, wrong = Verdict(1.0, "ok"), Verdict(None, "error", detail="KeyError: 'x'")
+    check_judged(tasks, [[right], [wrong], [right]])
+    check_judged({**tasks, "none": []}, [[right], [right], [right]])
+    with pytest.raises(ConfigError, match=r"math: none of its 2 validation .*error: KeyErr"):
+        check_judged(tasks, [[right], [wrong], [wrong]])

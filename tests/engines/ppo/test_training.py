@@ -15,19 +15,31 @@ from engines.contract.progress import read_progress
 from engines.contract.results import read_results
 from tests.support.models import make_data, make_model
 
+# Right is what is wrong by the data: their right digits of this task are 2 to 5.
+SCORER = """
+def score(data_source, solution_str, ground_truth, extra_info=None):
+    print("looking at", solution_str)
+    assert data_source == "haiku" and ground_truth in "2345"
+    digit = int(solution_str[0])
+    return {"score": digit < 2, "pred": 1 / (5 - digit)}
+"""
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """Folder with a model, data, and the config of a run of twelve steps."""
+    """Folder with a model, data, a scorer for the task math, and the config of a run of twelve
+    steps."""
     folder = tmp_path_factory.mktemp("ppo")
     make_model(folder / "model", tied=False)
-    make_data(folder / "data")
+    make_data(folder / "data", {"math": "haiku"})
+    (folder / "my_reward.py").write_text(SCORER)
     (folder / "config.json").write_text(
         json.dumps(
             {
                 "model": str(folder / "model"),
                 "data": str(folder / "data"),
                 "validation_data": str(folder / "data"),
+                "scorers": {"math": "my_reward:score"},
                 "epochs": 4,
                 "mtl": {"method": "pcgrad"},
                 "prompts_per_task": 4,
@@ -65,6 +77,8 @@ def start(place: Path, out: str, config: str = "config.json") -> subprocess.Pope
             ],
             stdout=log,
             stderr=subprocess.STDOUT,
+            # Where the scorer lies.
+            cwd=place,
         )
 
 
@@ -125,6 +139,28 @@ def test_a_run_leaves_results_progress_and_checkpoints_that_say_what_happened(fi
     assert (finished / "checkpoints" / "best").resolve().name == manifests[
         values.index(max(values))
     ]["name"]
+
+
+@pytest.mark.engine
+def test_the_reward_is_what_a_function_of_ones_own_says(place, finished):
+    steps = [line["metrics"] for line in read_progress(finished) if line["phase"] == "train"]
+    rewards = [step["train_reward/math"] for step in steps]
+    # By the data's own right answers all of these would be 0, and there would be nothing to learn.
+    assert sum(rewards[-3:]) > sum(rewards[:3]) > 0
+    _, document = read_results(finished)
+    log = (place / "straight.log").read_text()
+    failures = document["facts"]["scoring_failures"]["math"]["error"]
+    in_training = sum(step["not_judged_rate/math"] * 4 * 8 for step in steps)
+    assert 0 < round(in_training) <= failures
+    first = [line for line in log.splitlines() if "could not be judged" in line]
+    assert len(first) == 1
+    assert (
+        "error: my_reward:score: ZeroDivisionError: division by zero (my_reward.py, line 6)"
+        in first[0]
+    )
+    assert "looking at" not in log
+    planned = document["config"]["planned_scorers"]["my_reward:score"]
+    assert planned["source"] == SCORER
 
 
 @pytest.mark.engine

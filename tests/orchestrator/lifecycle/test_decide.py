@@ -4,6 +4,7 @@ submitted out."""
 from __future__ import annotations
 
 from dataclasses import replace as changed
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,7 +20,13 @@ from orchestrator.lifecycle.decide import (
     passes_after,
 )
 from orchestrator.lifecycle.failure_causes import Kind
-from orchestrator.lifecycle.observe import Observation, as_observed, is_intent, with_siblings
+from orchestrator.lifecycle.observe import (
+    Observation,
+    as_observed,
+    is_intent,
+    with_logs,
+    with_siblings,
+)
 from orchestrator.runs.record import ACTIVE, Doubt, JobState, Record, Wait
 from orchestrator.runs.run import Run, waiting
 from orchestrator.runs.sources import ExitRecord, SchedulerRecord
@@ -164,6 +171,20 @@ def test_a_job_that_died_says_of_what_by_its_log() -> None:
     (died,) = as_observed(run, records_of(run, a=was_submitted("a")), seen)
     assert (died.state, died.cause) == (JobState.FAILED, str(Kind.PACKAGE))
     assert "No module named 'y'" in died.reason
+
+
+def test_a_job_that_died_since_the_queue_was_asked_says_of_what_by_its_log(tmp_path: Path) -> None:
+    run = changed(run_of(job("a")), folder=tmp_path)
+    records = records_of(run, a=was_submitted("a"))
+    run.log(records[0]).parent.mkdir(parents=True)
+    run.log(records[0]).write_text("engines.ppo: epochs: -1 is no number of epochs\n")
+    left = ExitRecord(
+        token="t-a", job_id="1a", host="n", pid=1, exit_code=2, started=1.0, ended=2.0,
+        results=False, reason="x",
+    )  # fmt: skip
+    seen = Observation(now=3.0, queue=in_queue("a"), exits={"a": left})
+    (died,) = as_observed(run, records, with_logs(run, seen, records, []))
+    assert (died.state, died.cause) == (JobState.FAILED, str(Kind.CODE))
 
 
 def test_ids_that_a_killed_launch_had_noted_are_taken_over() -> None:

@@ -338,14 +338,14 @@ def test_a_program_out_of_time_is_wrong_and_says_so(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_limits_of_the_benchmarks_are_known() -> None:
-    assert seconds_of("codegen__humaneval")["benchmark"] == 3.0
-    assert seconds_of("codegen__livecodebench")["CPU, a run on one input"] == 6.0
-    assert seconds_of("simulation__cruxeval-i") == {
+    assert seconds_of("codegen__humaneval", "code")["benchmark"] == 3.0
+    assert seconds_of("codegen__livecodebench", "code")["CPU, a run on one input"] == 6.0
+    assert seconds_of("simulation__cruxeval-i", "crux") == {
         "benchmark": 3.0,
         "CPU, a call": 5.0,
         "wall, a call": 15.0,
     }
-    assert seconds_of("codegen__taco")["benchmark"] is None
+    assert seconds_of("codegen__taco", "code")["benchmark"] is None
 
 
 def human_eval() -> dict[str, tuple[Problem, dict[str, Any]]]:

@@ -76,3 +76,14 @@ def test_the_page_has_every_kind_of_answer() -> None:
     told = re.findall(r"Data source `(\w.*?)`", PAGE)
     kinds = {next(kind for prefix, kind in KINDS if one.startswith(prefix)) for one in told}
     assert kinds == {kind for _, kind in KINDS}
+
+
+def test_the_page_says_of_every_scorer_which_data_sources_it_judges() -> None:
+    table = PAGE.partition("| data source | scorer | |")[2].partition("\n\n")[0]
+    told = set()
+    for line in table.splitlines()[2:]:
+        sources, name, link = line.strip("|").split("|")
+        told |= {(source.strip(" `"), name.strip(" `")) for source in sources.split(",")}
+        title = link.partition("[")[2].partition("]")[0]
+        assert f"\n## {title}\n" in PAGE
+    assert told == set(KINDS)

@@ -67,6 +67,10 @@ def test_the_file_in_the_how_to_can_be_copied(tmp_path: Path) -> None:
         ("return 0.25", 0.25),
         ("import numpy; return numpy.float32(0.5)", 0.5),
         ("import numpy; return numpy.bool_(True)", 1.0),
+        ("import fractions; return fractions.Fraction(1, 4)", 0.25),
+        ("import decimal; return {'score': decimal.Decimal('0.25')}", 0.25),
+        ("import decimal; return decimal.Decimal('sNaN')", None),
+        ("return 1j", None),
         ("return {'score': 0.75, 'acc': False}", 0.75),
         ("return None", None),
         ("return 2.0", None),
@@ -106,17 +110,20 @@ def test_an_exception_is_told_with_its_type_and_the_line_of_the_users_file(tmp_p
     scorer = own(
         tmp_path,
         "import json\nif solution_str == 'out':\n    raise SystemExit(3)\n"
+        "if solution_str == 'stop':\n    raise KeyboardInterrupt\n"
         "return json.loads(solution_str)",
     )
-    found = judged(scorer, "[", "out", "1")
+    found = judged(scorer, "[", "out", "stop", "1")
     assert [(verdict.value, verdict.status) for verdict in found] == [
+        (None, "error"),
         (None, "error"),
         (None, "error"),
         (1.0, "ok"),
     ]
     assert "my_scorer:score: json.decoder.JSONDecodeError: " in found[0].detail
-    assert found[0].detail.endswith(f"({scorer.file}, line 5)")
+    assert found[0].detail.endswith(f"({scorer.file}, line 7)")
     assert "SystemExit: 3" in found[1].detail
+    assert "KeyboardInterrupt" in found[2].detail
 
 
 def test_prints_of_every_kind_disturb_no_verdict_and_stay_out_of_the_log(
@@ -160,10 +167,24 @@ def test_a_hang_is_killed_with_what_it_started_and_the_time_of_an_import_does_no
 
 
 def test_a_process_that_the_function_ends_costs_its_item(tmp_path: Path) -> None:
-    scorer = own(tmp_path, "import os\nif solution_str == 'x':\n    os._exit(7)\nreturn 1.0")
-    found = judged(scorer, "a", "x", "b")
-    assert [verdict.value for verdict in found] == [1.0, None, 1.0]
-    assert found[1].detail == "the scorer died (exit code 7)"
+    scorer = own(
+        tmp_path,
+        "import os, signal\nif solution_str == 'x':\n    os._exit(7)\n"
+        "if solution_str == 'killed':\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "if solution_str == 'closed':\n    os.closerange(3, 100)\nreturn 1.0",
+    )
+    found = judged(scorer, "a", "x", "killed", "closed", "b")
+    assert [verdict.value for verdict in found] == [1.0, None, None, None, 1.0]
+    assert found[1].detail == "my_scorer:score ended its process (exit code 7)"
+    assert found[2].detail.startswith(
+        "my_scorer:score: its process was ended by SIGKILL, as the ke"
+    )
+    assert found[3].detail.startswith("my_scorer:score ended its process (exit code 1)")
+
+
+def test_where_memory_ends_the_process_of_a_scorer_is_the_first_to_go(tmp_path: Path) -> None:
+    scorer = own(tmp_path, "return open('/proc/self/oom_score_adj').read() == '1000\\n'")
+    assert judged(scorer, "a")[0].value == 1.0
 
 
 def test_a_module_finds_what_lies_beside_it_and_hides_nothing_of_pythons(tmp_path: Path) -> None:
@@ -210,7 +231,9 @@ def test_a_scorer_of_ours_judges_another_source_where_a_task_names_it() -> None:
 @pytest.mark.parametrize(
     ("name", "source", "says"),
     [
-        ("my_scorer.py:score", "", r"there is no my_scorer/py\.py"),
+        ("my_scorer.py:score", "", r"named without its \.py; write my_scorer:score"),
+        ("my_scorers:score", "", r"nor is such a module installed; did you mean 'my_scorer'\?"),
+        (f"{'long' * 100}:score", "", "nor is such a module installed"),
         ("score", "", "'score' names no function; write module:function"),
         ("my scorer:score", "", "names no function"),
         ("another:score", "", r"there is no another\.py for 'another:score' in /"),
@@ -241,8 +264,27 @@ def test_a_scorer_of_ours_judges_another_source_where_a_task_names_it() -> None:
             "def score(data_source, solution_str, ground_truth, extra_info, /): ...\n",
             "cannot be called without data_source",
         ),
-        ("my_scorer:score", "async def score(**all): ...\n", "has no function 'score'"),
-        ("my_scorer:score", "class score: ...\n", "has no function 'score'"),
+        ("my_scorer:score", "\nasync def score(**all): ...\n", "line 2: score is a coroutine; wri"),
+        ("my_scorer:score", "class score: ...\n", "line 1: score is a class; name a function"),
+        ("my_scorer:score", "score = 3\n", "line 1: score is '3'; name a function"),
+        ("my_scorer:score", "score: list = [1.0]\n", r"score is '\[1\.0\]'; name a function"),
+        (
+            "my_scorer:score",
+            "score = lambda response, gold: 1.0\n",
+            r"score\(response, gold\) cannot be called without response, gold; it is called",
+        ),
+        (
+            "my_scorer:score",
+            "def score(**all):\n    if all:\n        yield 1.0\n",
+            "score yields; write return instead of yield",
+        ),
+        (
+            "my_scorer:score",
+            "if 1:\n    score = 3\nelse:\n    def score(x): ...\n",
+            "line 4: score.x. cannot be called without x",
+        ),
+        ("my_scorer:score", "def score(**all): ...\n\0", r"my_scorer\.py: source code string"),
+        ("my_scorer:score", "(" * 5000, r"my_scorer\.py"),
     ],
 )
 def test_a_name_a_module_or_a_function_that_is_not_there_is_one_line_and_nothing_is_run(
@@ -267,6 +309,11 @@ def test_a_name_a_module_or_a_function_that_is_not_there_is_one_line_and_nothing
         "from somewhere import score\n",
         "from somewhere import *\n",
         "import functools\nscore = functools.partial(print, level=1)\n",
+        "def score(**all):\n    def numbers():\n        yield 1.0\n    return max(numbers())\n",
+        "first, (score, *others) = make_scorers()\n",
+        "score = other = lambda **all: 1.0\n",
+        "if 1:\n    score = 3\nelse:\n    def score(**all): ...\n",
+        "for level in (1, 2):\n    def score(solution_str, level=level, **rest): ...\n",
     ],
 )
 def test_what_can_be_called_with_the_named_arguments_is_taken(tmp_path: Path, source: str) -> None:
@@ -281,7 +328,13 @@ def test_what_can_be_called_with_the_named_arguments_is_taken(tmp_path: Path, so
             "\nimport no_such_module\ndef score(**all): ...\n",
             r"ModuleNotFoundError: No module named 'no_such_module' \(.*my_scorer\.py, line 2\)",
         ),
-        ("import os\nos._exit(4)\ndef score(**all): ...\n", r"the process ended .*exit code 4"),
+        ("import os\nos._exit(4)\ndef score(**all): ...\n", r"ends the process \(exit code 4\)"),
+        (
+            "import broken\ndef score(**all): ...\n",
+            r"SyntaxError: .*\(broken\.py, line 2\) \(.*my_s",
+        ),
+        ("raise KeyboardInterrupt\ndef score(**all): ...\n", "KeyboardInterrupt"),
+        ("def make(): yield 1\nscore = make\n", "is a class, a coroutine or a generator"),
         ("from json import loads as score\n", "cannot be loaded: .*named arguments"),
         ("def score(**all): ...\nscore = 3\n", "has no function 'score'"),
         ("raise SystemExit\ndef score(**all): ...\n", "SystemExit"),
@@ -291,9 +344,33 @@ def test_what_only_loading_shows_is_one_line_before_anything_is_generated(
     tmp_path: Path, source: str, says: str
 ) -> None:
     (tmp_path / "my_scorer.py").write_text(source)
+    (tmp_path / "broken.py").write_text("\ndef broken(:\n")
     with pytest.raises(ConfigError, match=says) as caught:
-        check_loading([find("my_scorer:score", [tmp_path])])
+        check_loading([own(tmp_path, "return 1.0", "good"), find("my_scorer:score", [tmp_path])])
+    assert str(caught.value).startswith("scorer: my_scorer:score cannot be loaded: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_module_that_waits_for_ever_is_told_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engines.shared.scoring.own.LOAD_SECONDS", 6.0)
+    (tmp_path / "waits.py").write_text("import time\ntime.sleep(600)\ndef score(**all): ...\n")
+    start = time.monotonic()
+    with pytest.raises(ConfigError, match=r"waits:score cannot be loaded: .* after 6 s"):
+        check_loading([own(tmp_path, "return 1.0"), find("waits:score", [tmp_path])])
+    assert time.monotonic() - start < 60
+
+
+@pytest.mark.parametrize(
+    ("first", "encoding"),
+    [("\ufeff", "utf-8"), ("# -*- coding: latin-1 -*-\n", "latin-1"), ("import re\r\n", "utf-8")],
+)
+def test_a_module_is_read_as_python_reads_it(tmp_path: Path, first: str, encoding: str) -> None:
+    source = f"{first}{SIGNATURE}    return solution_str == 'fünf'\n"
+    (tmp_path / "my_scorer.py").write_bytes(source.encode(encoding))
+    found = judged(find("my_scorer:score", [tmp_path]), "fünf", "funf")
+    assert [verdict.value for verdict in found] == [1.0, 0.0]
 
 
 def test_a_good_module_loads(tmp_path: Path) -> None:
