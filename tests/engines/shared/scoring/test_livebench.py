@@ -288,6 +288,8 @@ WRAPPERS = (
 
 GOLDS: dict[str, Any] = {
     "web_of_lies_v2": "yes, no, yes",
+    "web_of_lies_v3": "yes, no, yes",
+    "house_traversal": "Ann Bob",
     "spatial": "tetrahedra",
     "zebra_puzzle": "cat, 3, tea",
     "connections": "a,b,c,d,e,f,g,h",
