@@ -264,11 +264,8 @@ def of_numpy(dtype: str, shape: list[int] | None, flat: list[Any]) -> Any:
 
 
 class Remote:
-    """An object of the candidate's, seen from the judge.
-
-    What the candidate defines for two of its own objects (``==``, ``<``, ``+``) holds between them;
-    with a value of the tests they have nothing in common, whatever the candidate says.
-    """
+    """An object of the candidate's, seen from the judge. Equal to itself only, whatever the
+    candidate defines: else one ``__eq__`` would pass ``assert f(1) == f(2)``."""
 
     def __init__(self, ask: Callable[..., Any], number: int) -> None:
         self.__dict__.update(_ask=ask, _number_of_remote=number)
@@ -297,12 +294,6 @@ class Remote:
     def __len__(self) -> int:
         return int(self._ask("len", self._number_of_remote))
 
-    def __bool__(self) -> bool:
-        return bool(self._ask("bool", self._number_of_remote))
-
-    def __hash__(self) -> int:
-        return int(self._ask("hash", self._number_of_remote))
-
     def __getitem__(self, key: Any) -> Any:
         return self._ask("item", self._number_of_remote, key)
 
@@ -321,34 +312,6 @@ class Remote:
     def __str__(self) -> str:
         return str(self._ask("str", self._number_of_remote))
 
-    def __repr__(self) -> str:
-        return str(self._ask("repr", self._number_of_remote))
-
-    def __instancecheck__(self, value: Any) -> bool:
-        return isinstance(value, Remote) and bool(
-            self._ask("isinstance", value._number_of_remote, self)
-        )
-
-    def __subclasscheck__(self, kind: Any) -> bool:
-        return isinstance(kind, Remote) and bool(
-            self._ask("issubclass", kind._number_of_remote, self)
-        )
-
-
-def between_own(name: str) -> Callable[..., Any]:
-    """An operator of ``Remote`` that asks the candidate where both are its objects."""
-
-    def operation(one: Remote, other: Any) -> Any:
-        if not isinstance(other, Remote):
-            return NotImplemented
-        return one._ask("operator", one._number_of_remote, name, other)
-
-    return operation
-
-
-for name in ("eq", "ne", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "matmul", "mod"):
-    setattr(Remote, f"__{name}__", between_own(name))
-
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "call": lambda function, arguments, named: function(*arguments, **named),
@@ -361,15 +324,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "delitem": operator.delitem,
     "iter": iter,
     "next": next,
-    "bool": bool,
-    "hash": hash,
     "str": str,
-    "repr": repr,
     "enter": lambda manager: manager.__enter__(),
     "exit": lambda manager: manager.__exit__(None, None, None),
-    "isinstance": isinstance,
-    "issubclass": issubclass,
-    "operator": lambda one, name, other: getattr(operator, name)(one, other),
 }
 
 

@@ -1,5 +1,4 @@
-"""Objects of a program, seen by its tests: what the program defines for them holds, and never
-against a value of the tests."""
+"""Objects of a program, seen by its tests: they can be used, and no comparison is the program's."""
 
 from __future__ import annotations
 
@@ -12,17 +11,12 @@ from tests.engines.shared.scoring.test_code import needs_sandbox
 
 pytestmark = needs_sandbox
 
-NUMBER = """class N:
+BOX = """class Box:
     def __init__(self, a): self.a = a
-    def __eq__(self, other): return self.a == other.a
-    def __hash__(self): return 5
-    def __lt__(self, other): return self.a < other.a
-    def __add__(self, other): return self.a + other.a
-    def __repr__(self): return f"N{self.a}"
-    def __bool__(self): return self.a > 0
     def __enter__(self): return self.a
     def __exit__(self, *_): self.a = -1
     def __setitem__(self, key, value): self.a = value
+    def __delitem__(self, key): self.a = key
 """
 UNITTEST = """import unittest
 class T(unittest.TestCase):
@@ -40,12 +34,8 @@ def judged(program: str, tests: str) -> Verdict:
 @pytest.mark.parametrize(
     ("program", "tests"),
     [
-        (NUMBER, "assert N(1) == N(1)\nassert N(1) != N(2)\nassert N(1) < N(2)"),
-        (NUMBER, "assert N(1) + N(2) == 3\nassert hash(N(1)) == 5\nassert repr(N(1)) == 'N1'"),
-        (NUMBER, "assert N(1)\nassert not N(0)\nassert isinstance(N(1), N)"),
-        (NUMBER, "n = N(1)\nwith n as inside:\n    assert inside == 1\nassert n.a == -1"),
-        (NUMBER, "n = N(1)\nn['x'] = 7\nassert n.a == 7"),
-        ("class A: pass\nclass B(A): pass", "assert issubclass(B, A)\nassert not issubclass(A, B)"),
+        (BOX, "b = Box(1)\nwith b as inside:\n    assert inside == 1\nassert b.a == -1"),
+        (BOX, "b = Box(1)\nb['x'] = 7\nassert b.a == 7\ndel b['x']\nassert b.a == 'x'"),
         ("X = object()\ndef f(): return X", "assert f() is f()"),
         (
             "def f():\n    yield 1\n    yield 2",
@@ -55,7 +45,6 @@ def judged(program: str, tests: str) -> Verdict:
             "import itertools\ndef f(): return itertools.count()",
             "import itertools\nassert list(itertools.islice(f(), 3)) == [0, 1, 2]",
         ),
-        ("import re\ndef f(s): return re.match('a', s)", "assert f('ab')\nassert not f('b')"),
         (
             "class E(ValueError): pass\ndef f(): raise E('x')",
             "try:\n    f()\nexcept ValueError as error:\n    assert str(error) == 'x'\n"
@@ -65,14 +54,20 @@ def judged(program: str, tests: str) -> Verdict:
         ("def f(x): return x + 1", "print(f(1), flush=True)\nassert f(1) == 2"),
     ],
 )
-def test_what_a_program_defines_for_its_objects_holds(program: str, tests: str) -> None:
+def test_objects_of_a_program_can_be_used_in_its_tests(program: str, tests: str) -> None:
     verdict = judged(program, tests)
     assert (verdict.value, verdict.detail) == (1.0, "")
 
 
 CHEAT = """class E:
     def __eq__(self, other): return True
+    def __ne__(self, other): return True
     def __lt__(self, other): return True
+    def __gt__(self, other): return True
+    def __bool__(self): return True
+    def __hash__(self): return hash(2)
+    def __repr__(self): return "2"
+    def __add__(self, other): return 2
     def __sub__(self, other): return 0
     def __rsub__(self, other): return 0
     def __contains__(self, other): return True
@@ -88,11 +83,21 @@ def f(x): return E()"""
         (CHEAT, "assert abs(f(1) - 2) < 1"),
         (CHEAT, "assert f(1) < 3"),
         (CHEAT, "assert 2 in f(1)"),
+        (CHEAT, "assert f(1) == f(2)"),
+        (CHEAT, "assert not f(1) != f(2)"),
+        (CHEAT, "assert f(1) < f(2)"),
+        (CHEAT, "assert f(1) in [f(2)]"),
+        (CHEAT, "assert f(1) + f(2) == 2"),
+        (CHEAT, "assert f(1)"),
+        (CHEAT, "assert {2: 'x'}[f(1)] == 'x'"),
+        (CHEAT, "assert repr(f(1)) == '2'"),
+        (CHEAT, "assert [f(1)] == [f(2)]"),
+        (CHEAT, "assert isinstance(f(1), int)"),
         (CHEAT, UNITTEST),
         ("def f(x): return x", UNITTEST),
         ("import sys\ndef f(x): sys.exit(0)", "assert f(1) == 2"),
         ("def f(x): raise SystemExit(0)", UNITTEST),
     ],
 )
-def test_no_object_equals_a_value_of_the_tests(program: str, tests: str) -> None:
+def test_an_object_that_says_yes_to_everything_passes_nothing(program: str, tests: str) -> None:
     assert judged(program, tests).value == 0.0
