@@ -10,7 +10,6 @@ The answer format of two tasks changed with the release of 2024-11-25: bold word
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -20,13 +19,12 @@ from engines.shared.scoring import livebench_guru
 from engines.shared.scoring.golds import something, text_of
 from engines.shared.scoring.instructions_prose import plain
 from engines.shared.scoring.livebench_guru import NUMBERS, SHAPES, TRUTHS
+from engines.shared.scoring.livebench_plots import order_of, split_sentences, summary
 from engines.shared.scoring.livebench_tables import gold_rows, table_join, table_reformat
 from engines.shared.scoring.text import last_boxed, literal, tagged, without_latex
 from engines.shared.scoring.verdict import Verdict
 
 NEW_FORMAT = "2024-11-25"
-LONGEST_PLOT = 30_000
-"""Characters; LiveBench's have some 3,000, and each sentence is compared with each."""
 LABELS = ("position", "house", "person", "number", "the", "a", "an")
 """Words around an entry of a zebra puzzle that say nothing."""
 
@@ -306,51 +304,7 @@ def groups(words: str) -> list[frozenset[str]]:
 def plot_unscrambling(problem: Problem, text: str) -> float | None:
     """1 minus the edit distance of the sentences' order over their number; the last pair of tags
     counts."""
-    return order_of(problem, tagged(text, "PLOT_SUMMARY") or summary(text))
-
-
-def order_of(problem: Problem, plot: str) -> float | None:
-    """The value of a plot."""
-    golds = split_sentences(truth_of(problem))
-    answers = list(dict.fromkeys(split_sentences(plot[-LONGEST_PLOT:])))
-    if not answers:
-        return None
-    order = [
-        answers.index(match)
-        for gold in golds
-        # The nearest one whatever its distance: models do not copy a sentence exactly.
-        for match in difflib.get_close_matches(gold, answers, n=1, cutoff=0.0)
-    ]
-    return 1 - edit_distance(list(range(len(golds))), order) / len(golds)
-
-
-def summary(text: str) -> str:
-    """What stands between the tags ``PLOT_SUMMARY``, or after the first if it is never closed, or
-    all."""
-    _, opened, after = text.partition("<PLOT_SUMMARY>")
-    if not opened:
-        return text
-    before, closed, _ = after.rpartition("</PLOT_SUMMARY>")
-    return before if closed else after
-
-
-def split_sentences(text: str) -> list[str]:
-    """Parts between full stops."""
-    parts = [part.strip() for part in text.split(".")]
-    return [
-        part for part in parts if part not in ("", "</PLOT_SUMMARY>", "**End of Plot Summary**")
-    ]
-
-
-def edit_distance(one: list[int], other: list[int]) -> int:
-    """Levenshtein's distance."""
-    # One row of the table at a time: row[j] is the distance of one[:i] and other[:j].
-    row = list(range(len(other) + 1))
-    for i, left in enumerate(one, 1):
-        above, row = row, [i]
-        for j, right in enumerate(other, 1):
-            row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (left != right)))
-    return row[-1]
+    return order_of(truth_of(problem), tagged(text, "PLOT_SUMMARY") or summary(text))
 
 
 def typos(problem: Problem, text: str) -> float | None:
@@ -427,7 +381,7 @@ GURU: dict[str, Task] = {
     "spatial": published(livebench_guru.spatial),
     "zebra_puzzle": published(livebench_guru.zebra),
     "connections": lambda problem, text: livebench_guru.connections(truth_of(problem), text),
-    "plot_unscrambling": lambda problem, text: order_of(problem, summary(text)) or 0.0,
+    "plot_unscrambling": lambda problem, text: order_of(truth_of(problem), summary(text)) or 0.0,
     "typos": published(livebench_guru.typos),
     "cta": published(livebench_guru.column_type),
     "tablejoin": lambda problem, text: livebench_guru.join(mapping_of(problem.ground_truth), text),
