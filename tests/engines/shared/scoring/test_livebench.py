@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.shared.data.problems import Problem, make_problem, user
@@ -301,6 +301,7 @@ GOLDS: dict[str, Any] = {
 }
 
 
+@settings(deadline=None)
 @given(
     text=st.text(alphabet="abyesno13 {}[]()\\<>/=*'\"`,.:|-+\n", max_size=80),
     seed=st.integers(0, 10**6),

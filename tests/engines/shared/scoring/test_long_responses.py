@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
 from typing import Any
 
@@ -12,8 +14,11 @@ from hypothesis import strategies as st
 from engines.shared.data.problems import Problem, make_problem, user
 from engines.shared.scoring import livebench
 from engines.shared.scoring.registry import KINDS, VERSIONS, kind_of, score
-from tests.engines.shared.scoring.test_code import needs_sandbox
 
+needs_sandbox = pytest.mark.skipif(
+    shutil.which("bwrap") is None and os.environ.get("CI") != "true",
+    reason="bubblewrap missing",
+)
 LENGTH = 100_000
 SECONDS = 5.0
 OLD, NEW = "2024-06-24", "2025-04-02"
