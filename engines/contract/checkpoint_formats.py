@@ -16,7 +16,7 @@ from typing import Any, Literal
 from engines.contract.checkpoints import Checkpoint, Manifest, listed
 from engines.contract.formats.frameworks import other_format
 from engines.contract.formats.names import step_in
-from engines.contract.formats.weights import trouble_with, weight_files
+from engines.contract.formats.weights import index_of, trouble_with, weight_files
 
 LATEST = "latest_checkpointed_iteration.txt"
 """verl writes it after a checkpoint is whole."""
@@ -26,6 +26,8 @@ STATE = "trainer_state.json"
 """transformers writes it last into a ``checkpoint-N``."""
 BEING_WRITTEN = "checkpoint-is-incomplete.txt"
 """transformers has it in a checkpoint that it saves on a signal, until that is whole."""
+TEMPORARY = re.compile(r"tmp-checkpoint-\d+|.+[._-](?:tmp|part|partial|incomplete)")
+"""Names of folders that are renamed when they are whole, the first by transformers."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,25 @@ def locate(folder: Path) -> tuple[list[Located], list[str]]:
     ``folder`` is an output folder of ours, holds one folder per checkpoint, or is a checkpoint
     itself. FileNotFoundError if something is deleted meanwhile.
     """
-    own, damaged = listed(folder)
-    if own or damaged:
-        # One manifest of ours makes the folder ours: the rest of it is not searched.
-        candidates: list[Found] = [*map(as_located, own), *damaged]
-    else:
-        candidates = foreign_below(folder)
+    try:
+        candidates = found_below(folder)
+    except FileNotFoundError:
+        # Deleted meanwhile: the caller lists again.
+        raise
+    except OSError as error:
+        return [], [f"{error.filename or folder}: cannot be read ({error.strerror})"]
     located = [one for one in candidates if isinstance(one, Located)]
     problems = [one for one in candidates if isinstance(one, str)]
     return sorted(located, key=lambda one: (one.step, one.name)), problems
+
+
+def found_below(folder: Path) -> list[Found]:
+    """What is in ``folder``. OSError where the system does not let us read it."""
+    own, damaged = listed(folder)
+    if own or damaged:
+        # One manifest of ours makes the folder ours: the rest of it is not searched.
+        return [*map(as_located, own), *damaged]
+    return foreign_below(folder)
 
 
 def as_located(one: Checkpoint) -> Located:
@@ -95,9 +107,12 @@ def folders_in(folder: Path) -> list[Path]:
     """The folders that may be checkpoints, by name."""
     found = []
     for path in sorted(folder.iterdir()):
+        # Links that lead nowhere, or round in a circle, are no folders.
+        if path.name.startswith(".") or not path.is_dir():
+            continue
         # "last" and "best" are often links to a checkpoint that is listed already.
         is_link = path.is_symlink() and path.resolve().parent == folder.resolve()
-        if path.is_dir() and not path.name.startswith(".") and not is_link:
+        if not is_link:
             found.append(path)
     return found
 
@@ -137,7 +152,7 @@ def read_latest(folder: Path) -> tuple[int | None, list[str]]:
         return int(text), []
     # It is rewritten in place, so a reader may meet it empty; the weights tell whether they are
     # whole.
-    what = f"says '{text}', which is no step" if text else "is empty"
+    what = f"says {text!r}, which is no step" if text else "is empty"
     return None, [f"{mark}: {what}; each checkpoint is judged by its weights alone"]
 
 
@@ -171,7 +186,7 @@ def foreign(name: str, folder: Path) -> Found:
         words = other_format(folder)
         if words is not None:
             return f"{folder}: {words}"
-        if not has_config:
+        if not has_config and index_of(folder) is None:
             return None
     trouble = unfinished(folder) or trouble_with(folder)
     if trouble:
@@ -184,6 +199,8 @@ def foreign(name: str, folder: Path) -> Found:
 
 def unfinished(folder: Path) -> str:
     """What shows, beside the weights, that a folder is half written; "" for nothing."""
+    if TEMPORARY.fullmatch(folder.name):
+        return "its name is that of a folder that is being written"
     if (folder / BEING_WRITTEN).is_file():
         return f"{BEING_WRITTEN} is there while transformers writes"
     state = folder / STATE

@@ -12,7 +12,7 @@ from engines.analysis.evolution.load import Point, Series
 from engines.analysis.evolution.report import Report
 from engines.analysis.evolution.seeds import over_seeds
 from engines.analysis.evolution.stopping import Check
-from engines.analysis.tables import mean_behaviour
+from engines.analysis.tables import OUT_OF_TIME, mean_behaviour, out_of_time
 from engines.shared.reporting.statistics import Interval
 from engines.shared.reporting.tables import Table
 from engines.shared.reporting.text import percent, percent_with_interval, points, probability
@@ -116,7 +116,9 @@ def stopping_row(report: Report, series: Series) -> list[str]:
 
 
 def checkpoints_table(report: Report) -> Table:
-    """How every checkpoint scores and answers."""
+    """How every checkpoint scores and answers; how many programs ran out of time, if any did."""
+    every = [point for training in report.series for point in training.points]
+    shows_late = any(out_of_time(point.behaviour) for point in every)
     rows = []
     for training in report.series:
         for place, point in enumerate(training.points):
@@ -127,8 +129,11 @@ def checkpoints_table(report: Report) -> Table:
                 changed = [
                     str(count) for count in gained_and_lost(training.points[place - 1], point)
                 ]
-            rows.append([training.label, *checkpoint_row(point, macro), *changed])
-    return Table(CHECKPOINTS, rows)
+            row = [training.label, *checkpoint_row(point, macro), *changed]
+            if shows_late:
+                row.append(str(out_of_time(point.behaviour)))
+            rows.append(row)
+    return Table([*CHECKPOINTS, *([OUT_OF_TIME] if shows_late else [])], rows)
 
 
 def checkpoint_row(point: Point, macro: Interval | None) -> list[str]:

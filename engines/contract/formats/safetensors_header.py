@@ -7,6 +7,7 @@ half written, damaged, or of another kind. No tensor is read. Called by ``weight
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -17,6 +18,32 @@ Shapes = dict[str, Shape]
 LONGEST_HEADER = 100_000_000
 """Bytes; the format allows no longer one."""
 TOO_SHORT = "is not as long as its header says"
+GAPS = "has a header whose tensors overlap, or leave bytes out between them"
+BITS = {
+    "BOOL": 8,
+    "F4": 4,
+    "F6_E2M3": 6,
+    "F6_E3M2": 6,
+    "U8": 8,
+    "I8": 8,
+    "F8_E5M2": 8,
+    "F8_E4M3": 8,
+    "F8_E8M0": 8,
+    "F8_E5M2FNUZ": 8,
+    "F8_E4M3FNUZ": 8,
+    "U16": 16,
+    "I16": 16,
+    "F16": 16,
+    "BF16": 16,
+    "U32": 32,
+    "I32": 32,
+    "F32": 32,
+    "U64": 64,
+    "I64": 64,
+    "F64": 64,
+    "C64": 64,
+}
+"""Bits of one number by its type. Of types that are younger than this list no size is asked."""
 LETTERS_SHOWN = 60
 """Of a name that a damaged file may have made long."""
 
@@ -54,30 +81,64 @@ def shapes_in(header: dict[str, Any], data_length: int) -> Shapes | str:
     """The shapes that a header tells of ``data_length`` bytes of tensors; in words why it tells
     none."""
     shapes: Shapes = {}
-    end = 0
+    spans: list[list[int]] = []
     for name, entry in header.items():
         # The one entry that describes no tensor.
         if name == "__metadata__":
+            if not is_metadata(entry):
+                return "has a header whose '__metadata__' is no table of texts"
             continue
         if not is_tensor(entry):
             return f"has a header whose entry '{name[:LETTERS_SHOWN]}' describes no tensor"
+        if not has_its_size(entry):
+            return (
+                f"has a header whose entry '{name[:LETTERS_SHOWN]}' has more or fewer bytes than "
+                f"its shape {entry['shape']} in {entry['dtype']}"
+            )
         shapes[name] = tuple(entry["shape"])
-        end = max(end, entry["data_offsets"][1])
+        spans.append(entry["data_offsets"])
     if not shapes:
         return "holds no tensor"
-    if end != data_length:
+    if max(end for _, end in spans) != data_length:
         return TOO_SHORT
-    return shapes
+    return shapes if are_in_a_row(spans) else GAPS
+
+
+def are_in_a_row(spans: list[list[int]]) -> bool:
+    """Whether each tensor begins where the one before it ends, the first at 0: the format leaves
+    nothing out, and the library reads no file that does."""
+    position = 0
+    for begin, end in sorted(spans):
+        if begin != position:
+            return False
+        position = end
+    return True
+
+
+def has_its_size(entry: dict[str, Any]) -> bool:
+    """Whether a tensor has the bytes that its shape needs."""
+    begin, end = entry["data_offsets"]
+    bits = BITS.get(entry["dtype"])
+    return bits is None or math.prod(entry["shape"]) * bits == 8 * (end - begin)
 
 
 def is_tensor(entry: Any) -> bool:
-    """Whether an entry of a header describes a tensor: its shape, where it begins and ends."""
-    if not isinstance(entry, dict):
+    """Whether an entry of a header describes a tensor: its type, its shape, where it begins and
+    ends."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("dtype"), str):
         return False
     shape, offsets = entry.get("shape"), entry.get("data_offsets")
     if not is_counts(shape) or not is_counts(offsets) or len(offsets) != 2:
         return False
     return offsets[0] <= offsets[1]
+
+
+def is_metadata(entry: Any) -> bool:
+    """Whether an entry of a header is what a program noted about the file: texts by name, or
+    nothing."""
+    return entry is None or (
+        isinstance(entry, dict) and all(isinstance(value, str) for value in entry.values())
+    )
 
 
 def is_counts(value: Any) -> TypeGuard[list[int]]:

@@ -111,14 +111,15 @@ def missing_files(files: Sequence[Path]) -> str:
     # "-of-00002" says how many there will be. While a model is being saved, some are not there, and
     # the index, which is written last, is not there either.
     for (series, digits, count), numbers in parts(path.name for path in files).items():
-        if len(numbers) < count:
-            # Most count from 1, some from 0: part 1 of 2 alone may be either, and 2 is missing.
-            first = 0 if 0 in numbers else 1
+        # Most count from 1, some from 0: part 1 of 2 alone may be either, and 2 is missing.
+        first = 0 if 0 in numbers else 1
+        there = [number for number in numbers if first <= number < first + count]
+        if len(there) < count:
             absent_number = first
             while absent_number in numbers:
                 absent_number += 1
             example = f"{series}{absent_number:0{digits}}-of-{count:0{digits}}.safetensors"
-            return f"{count - len(numbers)} of {count} weight files are missing, such as {example}"
+            return f"{count - len(there)} of {count} weight files are missing, such as {example}"
     return ""
 
 

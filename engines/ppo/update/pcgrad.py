@@ -83,7 +83,7 @@ def in_layer(name: str) -> tuple[str, str] | None:
     for place, part in enumerate(parts[:-1]):
         # Whatever an architecture calls its layers (model.layers, transformer.h, encoder.block),
         # they are numbered. Numbers further inside are experts of a layer, or blocks.
-        if part.isdigit() and place > 0:
+        if part.isdigit():
             inside = parts[place + 1 :]
             # T5 numbers its blocks too: encoder.block.0.layer.1.
             numbered = len(inside) > 2 and inside[1].isdigit()

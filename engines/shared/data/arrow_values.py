@@ -112,7 +112,8 @@ def as_written(value: str | None) -> str | None:
     ``datasets`` 5.2 leaves out the quotes of a text that looks like JSON, so that ``1.50`` and
     ``007`` stand for texts too. The scorers read structures that are written as text.
     """
-    if value is None or value.strip() == "null":
+    # NaN is what datasets writes for a missing number.
+    if value is None or value.strip() in ("null", "NaN"):
         return None
     if value.startswith('"'):
         found = decoded(value)

@@ -154,6 +154,12 @@ def parquet_rows(path: Path) -> Iterator[ParquetRow]:
             f"{path}: no whole parquet file: {' '.join(str(error).split())}; fetch it again"
         ) from error
     present = columns_of(path, [name for name, _ in fields])
+    for name in present:
+        if twice := twice_in(file.schema_arrow.field(name).type):
+            raise ConfigError(
+                f"{path}: the column {name} has more than one part {twice}: rename or drop the "
+                "others"
+            )
     converters = {
         name: convert for name, convert in fields if name in present and convert is not None
     }
@@ -188,6 +194,14 @@ def columns_of(path: Path, names: Sequence[str]) -> list[str]:
     return [name for name in COLUMNS if name in names]
 
 
+def twice_in(kind: Any) -> str:
+    """A name that a structure has twice, also one further inside; "" if none has."""
+    fields = [kind.field(number) for number in range(kind.num_fields)]
+    names = [field.name for field in fields]
+    twice = [name for name in names if names.count(name) > 1]
+    return next(iter(twice), "") or next(filter(None, (twice_in(f.type) for f in fields)), "")
+
+
 def problem_of(row: dict[str, Any]) -> Problem:
     """One GURU row as a problem; text that stands for a structure is parsed. ValueError or
     SyntaxError if it is none. The right answer is not looked at."""
@@ -203,7 +217,9 @@ def problem_of(row: dict[str, Any]) -> Problem:
         chat_messages(row["prompt"]),
         reward_model["ground_truth"],
         ability=str(ability),
-        apply_chat_template=flag(row.get("apply_chat_template"), default=True),
+        apply_chat_template=flag(
+            row.get("apply_chat_template"), "apply_chat_template", default=True
+        ),
         extra_info=mapping(row.get("extra_info"), "extra_info"),
     )
 

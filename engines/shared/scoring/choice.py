@@ -7,6 +7,7 @@ In: a problem whose right answer is a letter, and a response without its thinkin
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from engines.shared.data.problems import Problem
 from engines.shared.scoring.golds import text_of
@@ -19,13 +20,16 @@ NAMED = (
     r"(?:answer|option|choice|letter)\b)"
 )
 SAYS = (
-    r"(?i:\s{1,9}(?:is|would\sbe|must\sbe|should\sbe)(?:\s(?:therefore|thus|hence|clearly))?\b)?"
+    r"(?i:(?:\shere|\sto\s(?:the|this)\s(?:question|problem))?"
+    r"\s{1,9}(?:is|would\sbe|must\sbe|should\sbe)(?:\s(?:therefore|thus|hence|clearly))?\b)?"
     r"(?:\s{0,9}(?:[:=>]|-+>|-(?=\s)))?\s{0,9}"
 )
-# "C", "c", "(C)", "[C]", "C.", "C: Apple", "(C) Apple", "Option C"; not "Carbon" or "A and C".
+# "C", "c", "(C)", "[C]", "C.", "C: Apple", "(C) Apple", "C - Apple", "C (Apple)", "Option C"; not
+# "Carbon", "A and C" or "C(x)".
 LETTER = re.compile(
     rf"(?:{NAMED}{SAYS}){{0,3}}"
-    r"(?:[(\[{<]*([A-Ja-j])(?:[)\]}>]+|$)(?P<more>[.:]?\s.*|[.:])?|([A-J])(?P<rest>[.:](?:\s.*)?))",
+    r"(?:[(\[{<]*([A-Ja-j])(?:[)\]}>]+|$)(?P<more>[.:]?\s.*|[.:])?"
+    r"|([A-J])(?P<rest>\s?[.:](?:\s.*)?|\s-+\s[A-Za-z]{2}.*|\s?\([A-Za-z]{2}.*))",
     re.DOTALL,
 )
 # "Answer: C", "the answer is (C)", "correct option: C", "I choose C"; a small letter in parentheses
@@ -39,21 +43,28 @@ MARK = re.compile(
 # "Answer: A vector has ..." names no letter; "The answer is A because ..." does.
 ARTICLE = re.compile(r"\s+(?!(?:because|since|as|for|due|given|which|is|with|and|or)\b)[a-z]")
 JOINED = r"(?:[,/&+;|=<\u2192-]|\.{2,}|\b(?:and|or|nor|vs|plus|as well as)\b)"
+STATES = (
+    r"\s+(?:is|are|was|isn't|would|can|cannot|can't|could|does|doesn't|has|fails|contradicts)\b"
+)
+ADDS = r"\s+(?:also|too|equally|possible|plausible|correct|right|(?:the\s)?(?:answer|best))\b"
 # What makes a second letter of what follows the first: "A or B", "(A), possibly (C)", "A B C".
 SECOND = re.compile(
-    rf"[)\]>.:?]*[ \t]*\(?(?:{JOINED}\s*)+"
+    rf"[)\]>.:?]*[ \t]*\(?(?P<joint>(?:{JOINED}\s*)+)"
     r"(?:(?:possibly|maybe|perhaps|probably|also|even|either)\s+)*"
-    rf"(?:{NAMED}\s+)?[(\[]*([A-J])(?![\w'-])(?P<word>\s+(?!and\b|or\b|nor\b)[a-z])?"
-    r"|[)\]>.:?]*(?:[ \t]+|\s*\n\s*)[(\[\"']*([A-J])[)\]>.:?\"']*"
+    rf"(?:{NAMED}\s+)?[(\[]*(?P<other>[A-J])(?![\w'-])"
+    rf"(?P<states>(?={STATES}))?(?P<adds>(?={STATES}{ADDS}))?"
+    r"(?P<word>\s+(?!and\b|or\b|nor\b)[a-z])?"
+    r"|[)\]>.:?]*(?:[ \t]+|\s*\n\s*)[(\[\"']*(?P<last>[A-J])[)\]>.:?\"']*"
     r"(?=[ \t]*(?:\n|$)|[ \t]+[(\[]*[A-J]\b)"
 )
 MARKED_SECOND = re.compile(r"\b(?:and|or)\s+[(\[]?([A-J])[)\].:](?=\s)|[\s,;][(\[]?([A-J])\)(?=\s)")
 # A line that is a letter and nothing else, or says of one that it is right.
 LONE = re.compile(
-    r"(?i:(?:so|thus|hence|therefore),?\s)?(?:(?i:option|choice)\s)?[(\[]?([A-J])[)\].!]*"
+    r"(?i:(?:so|thus|hence|therefore),?\s)?(?:(?i:option|choice|letter)[\s:=]{1,3})?[(\[]?([A-J])[)\].!]*"
     r"(?i:\sis\s(?:the\s)?(?:correct|right|best)(?:\s(?:answer|option|choice|one))?)?[.!]*"
 )
 BETWEEN_BOXES = re.compile(rf"[\s$*.)]*{JOINED}[\s$*(]*")
+LINE_END = re.compile(r"(?<!<)\n")
 ENDS = ("</s>", "<|im_end|>", "<|endoftext|>")
 
 
@@ -110,7 +121,9 @@ def chosen(text: str) -> str | None:
 def undressed(text: str) -> str:
     """A text without LaTeX's type, markdown's stars and the braces around it; white space is one
     blank or one line break."""
-    plain = re.sub(r"[*_`]+", "", without_latex(text)).translate(TYPED).strip()
+    # NFKC: letters and colons of full width are those of a keyboard.
+    typed = unicodedata.normalize("NFKC", text.translate(TYPED))
+    plain = re.sub(r"[*_`]+", "", without_latex(typed)).strip()
     plain = re.sub(r"[^\S\n]+", " ", re.sub(r"\s*\n\s*", "\n", plain))
     while plain.startswith("{") and plain.endswith("}"):
         plain = plain[1:-1].strip()
@@ -142,9 +155,12 @@ def second(after: str) -> str | None:
     match = SECOND.match(after)
     if match is None:
         return None
-    letter = match[1] or match[3]
-    # "C, I think" and "C, A being wrong" go on with a sentence.
-    sentence = letter in "AI" and match["word"]
+    letter = match["other"] or match["last"]
+    # "C, I think", "C, A being wrong" and "C; B is wrong" go on with a sentence, "C or A is right"
+    # and "C, B is also possible" do not.
+    goes_on = match["states"] is not None or (letter in "AI" and match["word"])
+    by_comma = re.fullmatch(r"[,;.\s<-]*", match["joint"] or "or") is not None
+    sentence = goes_on and by_comma and match["adds"] is None
     return None if sentence else letter
 
 
@@ -209,8 +225,23 @@ def guru_answer(text: str) -> str:
     boxes = re.findall(rf"\\boxed\{{({inner})\}}", text)
     if boxes and boxes[-1]:
         return str(boxes[-1])
-    # Two "<" in a row are never part of such a line.
-    for words in ("Final Answer", "The answer is"):
-        if lines := re.findall(rf"{words}:((?:<?[^<])*?)\n", text):
-            return str(lines[-1])
+    for words in ("Final Answer:", "The answer is:"):
+        if lines := lines_behind(words, text):
+            return lines[-1]
     return ""
+
+
+def lines_behind(words: str, text: str) -> list[str]:
+    """What follows some words to the end of a line. Two "<" in a row are never part of it, and a
+    "<" before the end of a line joins the next one."""
+    found = []
+    for piece in text.split("<<"):
+        position = 0
+        while (start := piece.find(words, position)) >= 0:
+            inside = start + len(words)
+            end = LINE_END.search(piece, inside)
+            if end is None:
+                break
+            found.append(piece[inside : end.start()])
+            position = end.end()
+    return found

@@ -37,6 +37,15 @@ BUILDERS = {
     "float",
     "bytes",
     "bool",
+    "abs",
+    "chr",
+    "len",
+    "max",
+    "min",
+    "ord",
+    "round",
+    "sorted",
+    "sum",
 }
 # Without format: a format string reads attributes, such as "{0.__class__}".
 METHODS = {
@@ -60,6 +69,7 @@ NODES = (
     ast.Attribute,
     ast.Subscript,
     ast.Slice,
+    ast.Starred,
     ast.Lambda,
     ast.arguments,
     ast.arg,
@@ -92,7 +102,7 @@ def strict(problem: Problem, text: str) -> Verdict:
     except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError):
         return Verdict(0.0, "ok", text[:300], "the output is not a literal")
     if given is not None:  # the output is asked for
-        if not same_arguments(call, given):
+        if not same_arguments(call, given, code):
             return Verdict(0.0, "ok", extracted, f"asserts another input than {given[:100]}")
         # GURU's files do not tell the output, so the function is run for it.
         right = wanted if output is not None else result(code, given)
@@ -179,11 +189,17 @@ def last_comparison(part: str) -> tuple[ast.Call, ast.expr] | None:
     of its own."""
     source = source_of(part)
     if source is not None:
-        for node in reversed(list(ast.walk(source.tree))):
-            if isinstance(node, ast.Assert) and (found := compared(node.test)) is not None:
+        nodes = list(ast.walk(source.tree))
+        asserted = [node.test for node in nodes if isinstance(node, ast.Assert)]
+        # Without the word, as a line of its own.
+        stated = [node.value for node in nodes if isinstance(node, ast.Expr)]
+        for test in (*reversed(asserted), *reversed(stated)):
+            if (found := compared(test)) is not None:
                 return found
     for line in reversed(re.findall(r"assert f\(.*", part)):
-        tree = parsed(line.strip().strip("`"))
+        tree = parsed(line.strip().rstrip("`*$}"))
+        # The end of a value may have been among them.
+        tree = tree or parsed(line.strip().strip("`"))
         statement = tree.body[0] if tree is not None and tree.body else None
         if isinstance(statement, ast.Assert) and (found := compared(statement.test)) is not None:
             return found
@@ -191,18 +207,21 @@ def last_comparison(part: str) -> tuple[ast.Call, ast.expr] | None:
 
 
 def compared(test: ast.expr) -> tuple[ast.Call, ast.expr] | None:
-    """Both sides of ``f(...) == ...``; None if it is anything else."""
+    """Call and value of ``f(...) == ...``, in either order; None if it is anything else."""
     if not (isinstance(test, ast.Compare) and len(test.ops) == 1):
         return None
-    call = test.left
-    is_f = isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "f"
-    if isinstance(test.ops[0], ast.Eq) and isinstance(call, ast.Call) and is_f:
-        return call, test.comparators[0]
+    if not isinstance(test.ops[0], ast.Eq):
+        return None
+    sides = (test.left, test.comparators[0])
+    for call, value in (sides, sides[::-1]):
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "f":
+            return call, value
     return None
 
 
-def same_arguments(call: ast.Call, given: str) -> bool:
-    """Whether a call has the given arguments, as written or by value."""
+def same_arguments(call: ast.Call, given: str, code: str) -> bool:
+    """Whether a call of the function in ``code`` has the given arguments, as written or by value,
+    by place or by name."""
     try:
         wanted = ast.parse(f"f({given})", mode="eval").body
     except SyntaxError:
@@ -211,15 +230,33 @@ def same_arguments(call: ast.Call, given: str) -> bool:
     # The same expression, also where it is no literal and has no value to compare.
     if ast.dump(call) == ast.dump(wanted):
         return True
+    names = parameters_of(code)
     try:
-        values = [[ast.literal_eval(part) for part in side.args] for side in (call, wanted)]
-        named = [
-            {part.arg: ast.literal_eval(part.value) for part in side.keywords}
-            for side in (call, wanted)
-        ]
+        return equal(values_of(call, names), values_of(wanted, names))
     except (ValueError, TypeError, RecursionError, MemoryError):
         return False
-    return equal(values[0], values[1]) and equal(named[0], named[1])
+
+
+def parameters_of(code: str) -> list[str]:
+    """The names of ``f``'s parameters that may be given by place."""
+    names: list[str] = []
+    for statement in ast.parse(code).body:
+        if isinstance(statement, ast.FunctionDef) and statement.name == "f":
+            names = [part.arg for part in (*statement.args.posonlyargs, *statement.args.args)]
+    return names
+
+
+def values_of(call: ast.Call, names: list[str]) -> dict[str | int, Any]:
+    """The values of a call's arguments by name, by place where the function has no name for it.
+    ValueError or the like if one is no literal."""
+    found: dict[str | int, Any] = {}
+    for place, part in enumerate(call.args):
+        found[names[place] if place < len(names) else place] = ast.literal_eval(part)
+    for keyword in call.keywords:
+        if keyword.arg is None or keyword.arg in found:
+            raise ValueError("arguments in a mapping, or one of them twice")
+        found[keyword.arg] = ast.literal_eval(keyword.value)
+    return found
 
 
 def harmless(call: ast.Call) -> bool:

@@ -130,9 +130,11 @@ def line_end_at(text: str, position: int) -> int:
 
 
 def endings_of(text: str, opening: Opening) -> list[Ending]:
-    """Where a block may end, in order; the end of the text at last."""
+    """The first places where a block may end, in order; the end of the text at last."""
     found: list[Ending] = []
     for match in MARKS.finditer(text, opening.start):
+        if len(found) == MOST_ENDS:
+            break
         if match.group()[0] != opening.marks[0] or len(match.group()) < len(opening.marks):
             continue
         line_start = max(text.rfind("\n", 0, match.start()) + 1, opening.start)

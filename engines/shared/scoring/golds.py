@@ -11,13 +11,15 @@ import math
 import reprlib
 from typing import Any
 
+from engines.shared.data.literals import nothing_seen
+
 STRUCTURES = (list, tuple, dict, set)
 
 
 def something(truth: Any) -> Any:
     """``truth``, unless no answer could ever be right by it: None, blank text, NaN or infinity, an
     empty list or mapping. Then ValueError."""
-    is_blank = isinstance(truth, str) and not truth.strip()
+    is_blank = isinstance(truth, str) and nothing_seen(truth)
     is_empty = isinstance(truth, STRUCTURES) and not truth
     is_no_number = isinstance(truth, float) and not math.isfinite(truth)
     if truth is None or is_blank or is_empty or is_no_number:

@@ -9,38 +9,68 @@ from typing import Any
 
 from engines.shared.data.problems import Problem
 from engines.shared.scoring.published import last_tagged
-from engines.shared.scoring.text import literal, tagged
+from engines.shared.scoring.text import SWITCH, literal, tagged
 from engines.shared.scoring.verdict import Verdict
 
-GRID = re.compile(r"\[(?:\[[\d,]*\],?)+\]")
+CELL = r"['\"]?\d+(?:\.0*)?['\"]?"
+ROW = rf"\[(?:{CELL}(?:,{CELL})*,?)?\]"
+GRID = re.compile(rf"\[(?:{ROW},?)+\]")
+LINE = re.compile(rf"[\[(|\s]*{CELL}(?:(?:\s*[,|]\s*|\s+){CELL})*[\])|,\s]*")
+"""A line that is one row, in brackets or not."""
+DECIMALS = re.compile(r"\.0*(?!\d)")
+BLANKS = re.compile(r"(?<=\d)\s+(?=\d)|(?<=\])\s+(?=\[)")
+"""What numpy writes between cells and between rows in place of a comma."""
+TO_BRACKETS = str.maketrans("()", "[]")
 
 
 def strict(problem: Problem, text: str) -> Verdict:
     """1.0 if the last grid in the last ``<answer>`` equals the right one, in shape and in every
-    cell. ValueError if the right answer is no grid."""
+    cell; rows may stand in lines of their own without brackets. ValueError if the right answer is
+    no grid."""
     gold = gold_of(problem)
     answer = tagged(text)
-    # White space first: a grid may stand on one line or on one line for each row.
-    grids = GRID.findall(re.sub(r"\s+", "", answer)) if answer is not None else []
-    if not grids:
+    written = grid_in(answer) if answer is not None else None
+    if written is None:
         return Verdict(0.0, "no_answer", answer, "no grid between <answer> tags")
     try:
-        grid = literal(grids[-1])
-    except ValueError as error:  # a number such as 007
-        return Verdict(0.0, "no_answer", grids[-1], str(error))
-    return Verdict(float(grid == gold), "ok", grids[-1])
+        grid = rows_of(written)
+    except ValueError as error:  # a number such as 007, or of 5,000 digits
+        return Verdict(0.0, "no_answer", written, str(error))
+    return Verdict(float(grid == gold), "ok", written)
+
+
+def grid_in(answer: str) -> str | None:
+    """The last grid of an answer, as a list of lists; None if there is none."""
+    plain = SWITCH.sub("", answer).translate(TO_BRACKETS)
+    # A grid may stand on one line or on one line for each row.
+    grids = GRID.findall(re.sub(r"\s+", "", BLANKS.sub(",", plain)))
+    if grids:
+        return str(grids[-1]).replace("'", "").replace('"', "")
+    rows: list[str] = []
+    for line in plain.strip().split("\n"):
+        if LINE.fullmatch(line):
+            cells = re.findall(r"\d+", DECIMALS.sub("", line))
+            rows.append(f"[{','.join(cells)}]")
+        elif line.strip(" `"):
+            rows = []
+    # One line alone may be a number, or a list of all cells.
+    return f"[{','.join(rows)}]" if len(rows) > 1 else None
 
 
 def gold_of(problem: Problem) -> list[list[int]]:
-    """The right grid. ValueError if it is none: missing, empty, with an empty row, or with a cell
-    that is no whole number."""
+    """The right grid. ValueError if it is none: missing, empty, with an empty row, with rows of
+    several lengths, or with a cell that is no whole number."""
     try:
         grid = rows_of(problem.ground_truth)
         whole = grid == [list(row) for row in as_data(problem.ground_truth)]
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"the right grid cannot be used: {error}") from error
-    if not grid or not all(grid) or not whole:
-        raise ValueError(f"the right grid must be rows of whole numbers: {problem.ground_truth!r}")
+    is_even = len({len(row) for row in grid}) == 1
+    if not grid or not all(grid) or not whole or not is_even:
+        raise ValueError(
+            f"the right grid must be rows of whole numbers, all of one length: "
+            f"{problem.ground_truth!r}"
+        )
     return grid
 
 

@@ -16,8 +16,10 @@ import builtins
 import collections
 import contextlib
 import ctypes
+import functools
 import importlib
 import json
+import operator
 import os
 import resource
 import select
@@ -133,7 +135,9 @@ class Codec:
 
     def __init__(self, stand_in: Callable[[int], Any]) -> None:
         self.objects: list[Any] = []
-        self.stand_in = stand_in
+        self.numbers: dict[int, int] = {}
+        """Place in ``objects`` by identity: one object has one stand-in, so that ``is`` holds."""
+        self.stand_in = functools.cache(stand_in)
 
     def encode(self, value: Any) -> list[Any]:
         """Tag and content. Subclasses lose what makes them special: their values are what is
@@ -144,8 +148,10 @@ class Codec:
         number = getattr(value, "_number_of_remote", None) if type(value) is Remote else None
         if number is not None:
             return ["yours", number]
-        self.objects.append(value)
-        return ["mine", len(self.objects) - 1]
+        if id(value) not in self.numbers:
+            self.numbers[id(value)] = len(self.objects)
+            self.objects.append(value)
+        return ["mine", self.numbers[id(value)]]
 
     def scalar(self, value: Any) -> list[Any] | None:
         """A value without parts; None if it is none."""
@@ -258,7 +264,8 @@ def of_numpy(dtype: str, shape: list[int] | None, flat: list[Any]) -> Any:
 
 
 class Remote:
-    """An object of the candidate's, seen from the judge. Equal to itself only."""
+    """An object of the candidate's, seen from the judge. Equal to itself only, whatever the
+    candidate defines: else one ``__eq__`` would pass ``assert f(1) == f(2)``."""
 
     def __init__(self, ask: Callable[..., Any], number: int) -> None:
         self.__dict__.update(_ask=ask, _number_of_remote=number)
@@ -276,13 +283,31 @@ class Remote:
         self._ask("set", self._number_of_remote, name, value)
 
     def __iter__(self) -> Any:
-        return iter(self._ask("list", self._number_of_remote))
+        iterator = self._ask("iter", self._number_of_remote)
+        if not isinstance(iterator, Remote):  # a copy of it, as of a list's
+            return iter(iterator)
+        return iterator if iterator is self else iter(self._ask("list", self._number_of_remote))
+
+    def __next__(self) -> Any:
+        return self._ask("next", self._number_of_remote)
 
     def __len__(self) -> int:
         return int(self._ask("len", self._number_of_remote))
 
     def __getitem__(self, key: Any) -> Any:
         return self._ask("item", self._number_of_remote, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._ask("setitem", self._number_of_remote, key, value)
+
+    def __delitem__(self, key: Any) -> None:
+        self._ask("delitem", self._number_of_remote, key)
+
+    def __enter__(self) -> Any:
+        return self._ask("enter", self._number_of_remote)
+
+    def __exit__(self, *_: Any) -> None:
+        self._ask("exit", self._number_of_remote)
 
     def __str__(self) -> str:
         return str(self._ask("str", self._number_of_remote))
@@ -295,7 +320,13 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "list": list,
     "len": len,
     "item": lambda container, key: container[key],
+    "setitem": operator.setitem,
+    "delitem": operator.delitem,
+    "iter": iter,
+    "next": next,
     "str": str,
+    "enter": lambda manager: manager.__enter__(),
+    "exit": lambda manager: manager.__exit__(None, None, None),
 }
 
 
@@ -337,7 +368,17 @@ def done(codec: Codec, space: dict[str, Any], operation: str, arguments: list[An
         )
         return ["value", result, after if after is not None and after != arguments[1][1] else None]
     except Exception as error:  # whatever the candidate raises is what the judge is told
-        return ["raised", type(error).__name__, str(error)[:200]]
+        return ["raised", ordinary_kind(type(error)), str(error)[:200]]
+
+
+def ordinary_kind(kind: type[Exception]) -> str:
+    """The name of the builtin exception that one is, or is derived from: what tests can catch."""
+    for base in kind.__mro__:
+        # A UnicodeError cannot be made of a text.
+        is_builtin = getattr(builtins, base.__name__, None) is base
+        if is_builtin and not issubclass(base, UnicodeError):
+            return base.__name__
+    return "Exception"
 
 
 def callback(codec: Codec, number: int, hear: int, say: int) -> Callable[..., Any]:
@@ -367,11 +408,7 @@ class Judge:
         reply = self.exchange(request)
         if reply[0] == "raised":
             kind = getattr(builtins, str(reply[1]), None)
-            ordinary = (
-                isinstance(kind, type)
-                and issubclass(kind, Exception)
-                and not issubclass(kind, UnicodeError)
-            )
+            ordinary = isinstance(kind, type) and issubclass(kind, Exception)
             raise (kind if ordinary else RuntimeError)(reply[2])  # type: ignore[misc]
         _, value, after = reply
         if after is not None:
@@ -453,20 +490,25 @@ def judge_asserts() -> None:
     os.close(say_candidate)
     os.close(hear_candidate)
     secret, text = take_block(), take_block()
+    out = os.dup(1)
+    # What tests print is no verdict.
+    silence()
     judge = Judge(hear, say)
+    said = ""
     try:
         run_tests(judge, text)
     # a failed assertion is an outcome, as is all else that tests may raise: the scorer is told
     except BaseException as error:
-        said = f"{type(error).__name__}: {error}"[:300]
+        # unittest.main() ends like this; exits of the candidate's end the other process.
+        well = isinstance(error, SystemExit) and error.code in (None, 0)
+        said = "" if well else f"{type(error).__name__}: {error}"[:300]
         # The candidate does not answer any more.
         if isinstance(error, (EOFError, BrokenPipeError)):
             said = how_ended(candidate)
-        put(1, said.encode(errors="replace"))
-    else:
-        # Without tests it is the response itself that is run.
-        passed = judge.used or not text
-        put(1, secret.encode() if passed else NOTHING_TESTED.encode())
+    # Without tests it is the response itself that is run.
+    if not said and not judge.used and text:
+        said = NOTHING_TESTED
+    put(out, (said or secret).encode(errors="replace"))
     os._exit(0)
 
 
@@ -479,7 +521,10 @@ def run_tests(judge: Judge, text: str) -> None:
     put(judge.say, block("solution" if tests.body else "__main__"))
     put(judge.say, block("\n".join(map(ast.unparse, imports))))
     there = set(json.loads(take_block(judge.hear)))
-    space = {"__name__": "__main__"}
+    # unittest looks for its tests in the main module.
+    main = types.ModuleType("__main__")
+    sys.modules["__main__"] = main
+    space: dict[str, Any] = main.__dict__
     space.update({name: judge.value_of(name) for name in names_used(tests) if name in there})
     exec(compile(tests, "tests", "exec"), space)  # noqa: S102  # the benchmark's own tests
 
@@ -597,10 +642,9 @@ def call_inside(out: int) -> None:
         and not callable(value)
         and not isinstance(value, types.ModuleType)
     }
-    known = {
-        kind.__name__: kind
-        for kind in (dict, set, list, tuple, frozenset, range, str, int, float, bytes, bool)
-    }
+    kinds = (dict, set, list, tuple, frozenset, range, str, int, float, bytes, bool)
+    functions = (abs, chr, len, max, min, ord, round, sorted, sum)
+    known = {value.__name__: value for value in (*kinds, *functions)}
     names = {**seen, **known, "__builtins__": {}, "take": lambda *a, **k: (a, k)}
     arguments, named = eval(expression, names)  # noqa: S307  # this runs inside the sandbox
     put(out, json.dumps(Codec(lambda _: None).encode(function(*arguments, **named))).encode())

@@ -9,6 +9,7 @@ In: a problem whose ``extra_info`` names its instructions and whose ground truth
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from engines.shared.data.problems import Problem
@@ -23,6 +24,8 @@ __all__ = ["GURU", "STRICT", "gold_of", "guru", "sentences", "strict"]
 Gold = list[tuple[str, Given]]
 """Name and parameters of each instruction of a problem."""
 
+AS_WRITTEN = ("detectable_format:json_format",)
+"""Where printers' quotes are not as good as straight ones."""
 RELATIONS = ("at least", "less than")
 
 PARAMETERS = {
@@ -57,7 +60,7 @@ def strict(problem: Problem, text: str) -> Verdict:
     Keywords are texts and no patterns, case, markup and typographic quotes do not hide a right
     answer, and a language is refuted only by what is certain. ValueError as in ``gold_of``.
     """
-    return judged(gold_of(problem), plain(text), STRICT)
+    return judged(gold_of(problem), text, STRICT, plain)
 
 
 def guru(problem: Problem, text: str) -> Verdict:
@@ -139,16 +142,18 @@ def says_something(value: Any) -> bool:
     return isinstance(value, str) and bool(value.strip())
 
 
-def judged(gold: Gold, text: str, checks: dict[str, Check]) -> Verdict:
-    """The verdict of a set of checks. Value None if an instruction cannot be checked here, and no
-    other has failed."""
+def judged(
+    gold: Gold, text: str, checks: dict[str, Check], read: Callable[[str], str] = str
+) -> Verdict:
+    """The verdict of a set of checks on what ``read`` makes of a response. Value None if an
+    instruction cannot be checked here, and no other has failed."""
     if not text.strip():
         return Verdict(0.0, "no_answer", detail="empty response")
     value = 1.0
     failed, unknown = [], []
     for name, given in gold:
         # None: cannot be told here. That only matters if no other instruction has failed.
-        follows = checks[name](text, given)
+        follows = checks[name](text if name in AS_WRITTEN else read(text), given)
         if follows is None:
             unknown.append(name)
         elif not follows:

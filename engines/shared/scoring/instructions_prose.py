@@ -15,6 +15,11 @@ import unicodedata
 ABBREVIATION = re.compile(
     r"\b(?:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|e\.g|i\.e|Inc|Ltd|Co|Corp|No|Fig|approx|a\.m|p\.m|U\.S|[A-Z])\."
 )
+ENDING_TOO = re.compile(
+    r"((?:\b(?:etc|a\.m|p\.m|Inc|Ltd|Co|Corp|Jr|Sr)|(?<=[A-Z]\.)[A-Z]))\.(?=\s+(?:After|And|But|He|However|"
+    r"I|In|It|She|That|The|Then|There|They|This|We|When|You)\b)"
+)
+"""An abbreviation that also ends a sentence, by the word that begins the next: ``the U.K. She``."""
 NUMERAL = re.compile(
     r"((?:^[ \t>*_#(-]*|(?<=[.!?:;]\s))(?:\d{1,3}|[A-Za-z]|[ivxIVX]{2,4}))\.(?=[*_]*\s)",
     re.MULTILINE,
@@ -22,10 +27,18 @@ NUMERAL = re.compile(
 """The number or letter of a list's item: at the beginning of a line, or after a sentence."""
 NUMBER_INSIDE = re.compile(r"\b(\d+)\.(?=\s+[a-z])")
 """A number whose full stop ends no sentence, since a small letter follows."""
-SENTENCE_END = re.compile(r"[.!?]+[\"')\]*_\u201d\u2019]*(?=\s|$)")
+SENTENCE_END = re.compile(
+    r"(?<![.!?\u2026])(?![!?]+\"\s+[a-z])"  # "Why?" he asked.
+    r"[.!?\u2026]+[\"')\]*_\u201d\u2019]*(?=\s|$)"
+)
 
-CURLY = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u00a0": " "})
-"""Typographic quotes and spaces, which mean what the plain ones mean."""
+CURLY = str.maketrans(
+    {
+        "\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u00a0": " ",
+        "\u2010": "-", "\u2011": "-",
+    }
+)  # fmt: skip
+"""Typographic quotes, spaces and hyphens, which mean what the plain ones mean."""
 
 SCRIPTS = {
     "ar": ("ARABIC",),
@@ -62,8 +75,8 @@ CERTAIN = 0.9
 
 
 def plain(text: str) -> str:
-    """A text with straight quotes, plain spaces, ``\\n`` at the ends of lines and accents composed
-    (NFC)."""
+    """A text with straight quotes, plain spaces and hyphens, ``\\n`` at the ends of lines and
+    accents composed (NFC)."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return unicodedata.normalize("NFC", lines.translate(CURLY))
 
@@ -88,7 +101,8 @@ def sentences(text: str) -> int:
     """Number of sentences: ends of ``.``, ``!`` or ``?`` before white space, abbreviations and the
     numerals of lists left out, and an unfinished last one."""
     # "Dr. Who left." is one sentence, "1. Mobile." too: the full stop that ends none goes first.
-    lowered = ABBREVIATION.sub(lambda match: match[0].replace(".", ""), text)
+    marked = ENDING_TOO.sub(r"\1!", text)
+    lowered = ABBREVIATION.sub(lambda match: match[0].replace(".", ""), marked)
     lowered = NUMBER_INSIDE.sub(r"\1", NUMERAL.sub(r"\1", lowered))
     parts = [part for part in SENTENCE_END.split(lowered) if re.search(r"\w", part)]
     return len(parts)

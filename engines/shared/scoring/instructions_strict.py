@@ -31,9 +31,11 @@ MARKUP_AFTER = " \n*_~`\"')]}>"
 BOLD_ITALIC = re.compile(r"(?<!\S)\*{3}(?=[^\s*])([^*\n]*[^\s*])\*{3}(?!\w)")
 # Between digits an asterisk is a multiplication.
 EMPHASIS = re.compile(r"(?<![*\\0-9])(\*{1,3})(?![\s*])[^*\n]*[^\s*\\]\1(?![*0-9])")
-FENCE = re.compile(r"(?:```|~~~)[ \t]*(?:json)?\s*(.*?)\s*(?:```|~~~)?", re.DOTALL | re.IGNORECASE)
+FENCE = re.compile(r"(?:`+|~~~)[ \t]*(?:json)?\s*(.*?)\s*(?:`+|~~~)?", re.DOTALL | re.IGNORECASE)
 PLACEHOLDER = re.compile(r"\[([^\[\]]+)\](?!\((?:https?:|www\.|mailto:|[/#]))")
-BULLET = re.compile(r"\s*([*+-])(\s*)(\S.*)")
+TASK = re.compile(r"^\s*[-*+] \[[xX ]\]", re.MULTILINE)
+"""An item that can be ticked."""
+BULLET = re.compile(r"\s*(?:>\s*)*([*+-])(\s*)(\S.*)")
 POSTSCRIPTS = {"P.S.": r"p\.\s?s\.", "P.P.S": r"p\.\s?p\.\s?s(?!\w)"}
 
 
@@ -46,7 +48,13 @@ def compared(count: int, relation: str, limit: int) -> bool:
 
 def folded(text: str) -> str:
     """A text whose case, quotes and kinds of white space do not matter."""
-    return " ".join(plain(text).split()).lower()
+    return " ".join(plain(text).split()).casefold()
+
+
+def shown(text: str, word: str) -> str:
+    """A text as a reader sees it, for a search for ``word``: without the signs of bold and code,
+    unless the word has some itself."""
+    return folded(text if re.search("[*`]", word) else re.sub("[*`]+", "", text))
 
 
 def english_in(right_case: bool, text: str) -> bool | None:
@@ -81,8 +89,11 @@ def first_word(text: str, given: Given) -> bool:
     parts = re.split(r"\n[ \t]*\n\s*", text.strip())
     if len(parts) != given["num_paragraphs"]:
         return False
-    begin = parts[given["nth_paragraph"] - 1].lower().lstrip(MARKUP_BEFORE)
     word = folded(given["first_word"]).lstrip(MARKUP_BEFORE)
+    begin = parts[given["nth_paragraph"] - 1].casefold().lstrip(MARKUP_BEFORE)
+    if word[:1].isalnum():
+        # The numeral of a list's item, a dash, dots.
+        begin = re.sub(r"^(?:\d{1,3}[.)]\s+)?(?:[^\w]|_)*", "", begin)
     # "Hello," and "hello's" begin with hello, "hello-world" and "helloes" do not.
     return re.match(re.escape(word) + r"(?![^\W_]|-\w)", begin) is not None
 
@@ -116,7 +127,7 @@ def refused(constant: str) -> NoReturn:
 
 
 def is_json(text: str, _: Given) -> bool:
-    """The whole response is JSON, in a fence or not."""
+    """The whole response, as it was written, is JSON, in a fence or not."""
     fence = FENCE.fullmatch(text.strip())
     bare = fence[1] if fence else text
     try:
@@ -128,11 +139,11 @@ def is_json(text: str, _: Given) -> bool:
 
 
 def placeholders(text: str, given: Given) -> bool:
-    """So many words in square brackets; links, empty brackets and numbers of references are
-    none."""
+    """So many words in square brackets; links, empty brackets, ticks of tasks and numbers of
+    references are none."""
     found = [
         inner
-        for inner in PLACEHOLDER.findall(text)
+        for inner in PLACEHOLDER.findall(TASK.sub("", text))
         if inner.strip() and not re.fullmatch(r"[\d\s,]+", inner)
     ]
     return len(found) >= int(given["num_placeholders"])
@@ -151,7 +162,8 @@ def is_bullet(line: str) -> bool:
         # "**Bold**" and "*so it is*" are emphasis; in "*one *two*" the first asterisk is left over.
         lone = content.replace("**", "")
         return not content.startswith("*") and lone.count("*") % 2 == 0
-    return sign == "-" and content[0] not in "->"
+    # "-5 degrees" begins with a number.
+    return sign == "-" and content[0] not in "->" and not content[0].isdigit()
 
 
 def bullets(text: str, given: Given) -> bool:
@@ -203,26 +215,34 @@ def ends_with(text: str, given: Given) -> bool:
 
 
 def has_word(text: str, word: str) -> bool:
-    """Whether a word or phrase is in a text as a whole word."""
+    """Whether a word or phrase is in a text as a whole word, as it is written or as it is shown."""
     bare = folded(word)
     # A side that is no letter, such as that of C++, ends by itself. "_word_" is in italics.
     before = r"(?<!\w)_*" if bare[0].isalnum() else ""
     after = r"_*(?!\w)" if bare[-1].isalnum() else ""
-    return re.search(before + re.escape(bare) + after, folded(text)) is not None
+    pattern = re.compile(before + re.escape(bare) + after)
+    return any(pattern.search(seen) for seen in (folded(text), shown(text, bare)))
 
 
 def answers(text: str, _: Given) -> bool:
-    """One of the three answers, and not a second one."""
-    return sum(answer in text for answer in CONSTRAINED) == 1
+    """One of the three answers, and not a second one; markup in it does not matter."""
+    bare = re.sub(r"[*_]+", "", text)
+    return sum(answer in bare for answer in CONSTRAINED) == 1
+
+
+def repeats(text: str, given: Given) -> bool:
+    """The response begins with the prompt; markup and quotes before it do not matter."""
+    prompt, response = folded(given["prompt_to_repeat"]), folded(text)
+    return response.startswith(prompt) or response.lstrip(MARKUP_BEFORE).startswith(
+        prompt.lstrip(MARKUP_BEFORE)
+    )
 
 
 STRICT: dict[str, Check] = {
     "change_case:capital_word_frequency": capitals,
     "change_case:english_capital": lambda text, _: english_in(text.isupper(), text),
     "change_case:english_lowercase": lambda text, _: english_in(text.islower(), text),
-    "combination:repeat_prompt": lambda text, given: folded(text).startswith(
-        folded(given["prompt_to_repeat"])
-    ),
+    "combination:repeat_prompt": repeats,
     "combination:two_responses": two_responses,
     "detectable_content:number_placeholders": placeholders,
     "detectable_content:postscript": postscript,
@@ -233,13 +253,16 @@ STRICT: dict[str, Check] = {
     "detectable_format:number_highlighted_sections": highlights,
     "detectable_format:title": titled,
     "keywords:existence": lambda text, given: all(
-        folded(word) in folded(text) for word in given["keywords"]
+        folded(word) in folded(text) or folded(word) in shown(text, word)
+        for word in given["keywords"]
     ),
     "keywords:forbidden_words": lambda text, given: (
         not any(has_word(text, word) for word in given["forbidden_words"])
     ),
     "keywords:frequency": lambda text, given: compared(
-        folded(text).count(folded(given["keyword"])), given["relation"], given["frequency"]
+        shown(text, given["keyword"]).count(folded(given["keyword"])),
+        given["relation"],
+        given["frequency"],
     ),
     "keywords:letter_frequency": lambda text, given: compared(
         text.lower().count(given["letter"].strip().lower()),

@@ -123,7 +123,7 @@ def value_in(text: str) -> Any:
     """The value of ``"key": value``, of ``{"key": value}``, or of a value alone. ValueError if it
     is no value."""
     # `"output": 3` without braces, as the prompt shows it and the right answer is written.
-    pair = re.match(r"""\s*["'](input|output)["']\s*:""", text)
+    pair = re.match(r"""\s*["'](input|output)["']\s*:""", text, re.IGNORECASE)
     return literal("{" + text.strip().rstrip(",") + "}" if pair else text)
 
 
@@ -133,9 +133,19 @@ def answer_in(text: str, key: str | None, truth: Any) -> tuple[bool, Any]:
     for name in ("output", "input") if key is None else (key,):
         # Other keys beside it ("explanation") do not count, unless the right value has the key too.
         own = isinstance(truth, dict) and name in truth
-        if isinstance(value, dict) and name in value and (len(value) == 1 or not own):
-            return True, value[name]
+        spelled = spelling_of(name, value)
+        if spelled is not None and (len(value) == 1 or not own):
+            return True, value[spelled]
     return False, value
+
+
+def spelling_of(name: str, value: Any) -> str | None:
+    """How a value spells one of its keys: as it is asked for, or with capitals; None if it is no
+    object that has it."""
+    if not isinstance(value, dict):
+        return None
+    found = [key for key in value if isinstance(key, str) and key.lower() == name]
+    return name if name in found else next(iter(found), None)
 
 
 def same(one: Any, other: Any) -> bool:

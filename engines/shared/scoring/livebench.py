@@ -10,7 +10,6 @@ The answer format of two tasks changed with the release of 2024-11-25: bold word
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable
 from typing import Any
@@ -20,13 +19,17 @@ from engines.shared.scoring import livebench_guru
 from engines.shared.scoring.golds import something, text_of
 from engines.shared.scoring.instructions_prose import plain
 from engines.shared.scoring.livebench_guru import NUMBERS, SHAPES, TRUTHS
+from engines.shared.scoring.livebench_plots import order_of, split_sentences, summary
 from engines.shared.scoring.livebench_tables import gold_rows, table_join, table_reformat
-from engines.shared.scoring.text import last_boxed, last_tag, literal, without_latex
+from engines.shared.scoring.text import last_boxed, literal, tagged, without_latex
 from engines.shared.scoring.verdict import Verdict
 
 NEW_FORMAT = "2024-11-25"
 LABELS = ("position", "house", "person", "number", "the", "a", "an")
 """Words around an entry of a zebra puzzle that say nothing."""
+
+ITEM = re.compile(r"^\s*(?:[-*+\u2022]|\d{1,3}[.)])\s+")
+"""The sign or number of a list's item."""
 
 Task = Callable[[Problem, str], float | None]
 """Problem and response -> value, None if there is no answer."""
@@ -62,15 +65,32 @@ def gold_of(problem: Problem) -> str | dict[Any, Any]:
     if task == "tablejoin":
         return mapping_of(truth)
     gold = text_of(truth)
-    if task == "web_of_lies_v2" and not truths(gold):
-        raise ValueError(f"the ground truth of {task} is {gold[:80]!r}, without {TRUTHS}")
-    if task == "cta" and not letters_of(gold):
-        raise ValueError(f"the ground truth of {task} is {gold[:80]!r}, without letters")
-    if task == "plot_unscrambling" and not split_sentences(gold):
-        raise ValueError(f"the ground truth of {task} is {gold[:80]!r}, without sentences")
     if task == "tablereformat":
         gold_rows(prompt_of(problem), gold)
+    lack = lacking(task, gold)
+    if lack:
+        raise ValueError(f"the ground truth of {task} is {gold[:80]!r}, {lack}")
     return gold
+
+
+def lacking(task: str, gold: str) -> str:
+    """What a right answer lacks to be one of its task; empty if it lacks nothing."""
+    entries = gold.split(",")
+    unknown = [word for word in entries if word.strip().lower() not in TRUTHS]
+    if task.startswith("web_of_lies") and unknown:
+        return f"not a list of {', '.join(TRUTHS)}"
+    if task == "cta" and not letters_of(gold):
+        return "without letters"
+    if task == "plot_unscrambling" and not split_sentences(gold):
+        return "without sentences"
+    if task in ("spatial", "zebra_puzzle") and not all(map(entry, entries)):
+        return "with an entry that is no word"
+    sizes = {len(group) for group in groups(gold)}
+    if task == "connections" and (sizes != {4} or len(entries) % 4):
+        return "not groups of four different words"
+    if task == "house_traversal" and not names_of(gold):
+        return "without names"
+    return ""
 
 
 def mapping_of(truth: Any) -> dict[Any, Any]:
@@ -101,8 +121,8 @@ def solution(text: str) -> str | None:
     """What the last ``<solution>`` holds, also one opened by a closing tag by mistake, else the
     last box."""
     mistaken = re.findall(r"</solution>(.*?)</solution>", text, re.DOTALL | re.IGNORECASE)
-    tagged = last_tag(text, "solution") or "".join(mistaken[-1:]).strip()
-    return tagged or bare_box(text)
+    given = tagged(text, "solution") or "".join(mistaken[-1:]).strip()
+    return given or bare_box(text)
 
 
 def entry(text: str) -> str:
@@ -124,20 +144,34 @@ def same_entry(answer: str, truth: str) -> bool:
 
 
 def web_of_lies(problem: Problem, text: str) -> float | None:
-    """Three of yes, no and unknown: in ``<solution>``, else the last three in bold, else in a box,
-    else the last such list."""
-    tagged = last_tag(text, "solution")
+    """Three of yes, no and unknown."""
+    wanted = truths(truth_of(problem))
+    found = said_truths(text, len(wanted))
+    return float(found == wanted) if found else None
+
+
+def web_of_lies_v3(problem: Problem, text: str) -> float | None:
+    """The newer form: half for all entries, half for the share of them that is right."""
+    wanted = truths(truth_of(problem))
+    found = said_truths(text, len(wanted))
+    if not found:
+        return None
+    right = sum(map(str.__eq__, found, wanted))
+    entries = max(len(found), len(wanted))
+    return ((right == entries) + right / entries) / 2
+
+
+def said_truths(text: str, count: int) -> list[str]:
+    """The words yes, no and unknown that a response gives as its answer: in ``<solution>``, else
+    the last ``count`` in bold, else in a box, else in the last list of so many."""
+    given = tagged(text, "solution")
+    if given:
+        return truths(given)
     # "**yes, no, unknown**", or each of the three in bold for itself.
-    bold = truths(" ".join(re.findall(r"\*\*(.*?)\*\*", text)))[-3:]
-    plain_lists = re.findall(
-        rf"(?:{'|'.join(TRUTHS)})(?:, (?:{'|'.join(TRUTHS)})){{2}}", text.lower()
-    )
-    found = (
-        truths(tagged)
-        if tagged is not None
-        else bold or truths(bare_box(text) or "") or truths(plain_lists[-1] if plain_lists else "")
-    )
-    return float(found == truths(truth_of(problem))) if found else None
+    bold = truths(" ".join(re.findall(r"\*\*(.*?)\*\*", text)))[-count:]
+    choice = f"(?:{'|'.join(TRUTHS)})"
+    lists = re.findall(rf"\b{choice}(?:, {choice}){{{count - 1}}}\b", text.lower())
+    return bold or truths(bare_box(text) or "") or truths(lists[-1] if lists else "")
 
 
 def truths(text: str) -> list[str]:
@@ -149,9 +183,9 @@ def spatial(problem: Problem, text: str) -> float | None:
     """One of the last three bold phrases, the tag or the box: the answer, its number in words, or a
     shape with one word more."""
     phrases = re.findall(r"\*\*([^*]+)\*\*", text)[-3:]
-    tagged = solution(text)
-    if tagged is not None:
-        phrases.append(tagged)
+    given = solution(text)
+    if given is not None:
+        phrases.append(given)
     # A response that is nothing but the answer.
     if not phrases and len(text.split()) == 1:
         phrases.append(text)
@@ -164,7 +198,33 @@ def names_shape(phrase: str, truth: str) -> bool:
     """Whether a phrase is the right shape with a word more: "regular tetrahedron" for
     "tetrahedron", but not a whole sentence that names it."""
     bare = phrase.strip().lower()
-    return truth in SHAPES and truth in bare and len(bare) < 2 * len(truth) + 5
+    denied = re.search(r"\b(?:not?|never|neither)\b", bare) is not None
+    return truth in SHAPES and truth in bare and len(bare) < 2 * len(truth) + 5 and not denied
+
+
+def house_traversal(problem: Problem, text: str) -> float | None:
+    """The names of people in order: in the last phrase in bold, or each of them in bold, in the tag
+    or box, else in the last line."""
+    wanted = names_of(truth_of(problem))
+    bold = [names_of(phrase) for phrase in re.findall(r"\*\*+(.*?)\*\*+", text)]
+    singly = bold[-len(wanted) :]
+    readings = bold[-1:]
+    if singly and all(len(names) == 1 for names in singly):
+        readings.append([name for names in singly for name in names])
+    given = solution(text)
+    if given is not None:
+        readings.append(names_of(given))
+    if not readings:
+        readings.append(names_of(text.strip().split("\n")[-1]))
+    readings = [names for names in readings if names]
+    return float(wanted in readings) if readings else None
+
+
+def names_of(text: str) -> list[str]:
+    """The names that a list holds, in small letters, behind "the order is" or a colon."""
+    after = re.split(r":|\b(?:is|are)\s", plain(text).lower())[-1]
+    words = re.findall(r"[^\W\d_](?:[-']?\w)*", after)
+    return [word for word in words if word not in ("and", "then")]
 
 
 def zebra(problem: Problem, text: str) -> float | None:
@@ -173,11 +233,11 @@ def zebra(problem: Problem, text: str) -> float | None:
     if is_new(problem):
         return zebra_list(problem, text)
     starred = re.findall(r"\*\*\*([^*\n]+)\*\*\*", text)
-    tagged = solution(text)
+    given = solution(text)
     if starred:
         answer = starred[-1]
-    elif tagged is not None:
-        answer = tagged
+    elif given is not None:
+        answer = given
     else:
         answer = next(iter(re.findall(r"\b\w+\b", text)[::-1]), "")
     if not entry(answer):
@@ -201,22 +261,28 @@ def zebra_list(problem: Problem, text: str) -> float | None:
         given = re.split(r":|\b(?:is|are)\s", first)[-1] + comma + others
     if given is None:
         return None
-    right = sum(map(same_entry, listed(given), golds))
-    # Half for all of them, half for the share.
-    return ((right == len(golds)) + right / len(golds)) / 2
+    answers = listed(given)
+    right = sum(map(same_entry, answers, golds))
+    # Half for all of them, half for the share; an entry too many is a wrong one.
+    entries = max(len(golds), len(answers))
+    return ((right == entries) + right / entries) / 2
 
 
 def listed(text: str) -> list[str]:
-    """The entries of a list, divided by commas, or by lines where there are none."""
-    return text.split(",") if "," in text else text.strip().split("\n")
+    """The entries of a list, divided by commas, else by semicolons or by lines, each with the sign
+    or number of a list's item or not."""
+    for sign in (",", ";"):
+        if sign in text:
+            return text.strip().removesuffix(sign).split(sign)
+    return [ITEM.sub("", line) for line in text.strip().split("\n") if line.strip()]
 
 
 def connections(problem: Problem, text: str) -> float | None:
     """Share of the groups of four words that were found: in the tag or box, in the older form in
     the best list in bold, or in all that is in bold if those are as many words as asked for."""
     truth = truth_of(problem)
-    tagged = solution(text)
-    lists = [] if tagged is None else [tagged]
+    given = solution(text)
+    lists = [] if given is None else [given]
     if not is_new(problem):
         bold = re.findall(r"\*\*(.*?)\*\*", text.replace("\n", " "))
         joined = ",".join(bold)
@@ -229,58 +295,22 @@ def connections(problem: Problem, text: str) -> float | None:
 
 
 def groups(words: str) -> list[frozenset[str]]:
-    """Words divided by commas or lines, four to a group."""
-    each = [entry(word) for word in re.split(r"[,\n]", words) if entry(word)]
+    """Words divided by commas, semicolons or lines, four to a group; "Group 1:" is no word."""
+    parts = [part.rpartition(":")[2] or part for part in re.split(r"[,;\n]", words)]
+    each = [entry(part) for part in parts if entry(part)]
     return [frozenset(each[start : start + 4]) for start in range(0, len(each), 4)]
 
 
 def plot_unscrambling(problem: Problem, text: str) -> float | None:
-    """1 minus the edit distance of the sentences' order over their number."""
-    golds, answers = split_sentences(truth_of(problem)), split_sentences(summary(text))
-    if not answers:
-        return None
-    order = [
-        answers.index(match)
-        for gold in golds
-        # The nearest one whatever its distance: models do not copy a sentence exactly.
-        for match in difflib.get_close_matches(gold, answers, n=1, cutoff=0.0)
-    ]
-    return 1 - edit_distance(list(range(len(golds))), order) / len(golds)
-
-
-def summary(text: str) -> str:
-    """What stands between the tags ``PLOT_SUMMARY``, or after the first if it is never closed, or
-    all."""
-    _, opened, after = text.partition("<PLOT_SUMMARY>")
-    if not opened:
-        return text
-    before, closed, _ = after.rpartition("</PLOT_SUMMARY>")
-    return before if closed else after
-
-
-def split_sentences(text: str) -> list[str]:
-    """Parts between full stops."""
-    parts = [part.strip() for part in text.split(".")]
-    return [
-        part for part in parts if part not in ("", "</PLOT_SUMMARY>", "**End of Plot Summary**")
-    ]
-
-
-def edit_distance(one: list[int], other: list[int]) -> int:
-    """Levenshtein's distance."""
-    # One row of the table at a time: row[j] is the distance of one[:i] and other[:j].
-    row = list(range(len(other) + 1))
-    for i, left in enumerate(one, 1):
-        above, row = row, [i]
-        for j, right in enumerate(other, 1):
-            row.append(min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (left != right)))
-    return row[-1]
+    """1 minus the edit distance of the sentences' order over their number; the last pair of tags
+    counts."""
+    return order_of(truth_of(problem), tagged(text, "PLOT_SUMMARY") or summary(text))
 
 
 def typos(problem: Problem, text: str) -> float | None:
     """The corrected text, in ``<solution>`` if there is one, else somewhere in the response; white
     space and the kind of quotes do not matter."""
-    answer = last_tag(text, "solution") or text
+    answer = tagged(text, "solution") or text
     right = " ".join(plain(truth_of(problem)).split()) in " ".join(plain(answer).split())
     return float(right) if answer.strip() else None
 
@@ -331,6 +361,8 @@ def published(judge: Callable[[str, str], float]) -> Task:
 
 STRICT: dict[str, Task] = {
     "web_of_lies_v2": web_of_lies,
+    "web_of_lies_v3": web_of_lies_v3,
+    "house_traversal": house_traversal,
     "spatial": spatial,
     "zebra_puzzle": zebra,
     "connections": connections,
@@ -344,10 +376,12 @@ STRICT: dict[str, Task] = {
 
 GURU: dict[str, Task] = {
     "web_of_lies_v2": published(livebench_guru.web_of_lies),
+    "web_of_lies_v3": published(livebench_guru.web_of_lies_v3),
+    "house_traversal": published(livebench_guru.house_traversal),
     "spatial": published(livebench_guru.spatial),
     "zebra_puzzle": published(livebench_guru.zebra),
     "connections": lambda problem, text: livebench_guru.connections(truth_of(problem), text),
-    "plot_unscrambling": lambda problem, text: plot_unscrambling(problem, text) or 0.0,
+    "plot_unscrambling": lambda problem, text: order_of(truth_of(problem), summary(text)) or 0.0,
     "typos": published(livebench_guru.typos),
     "cta": published(livebench_guru.column_type),
     "tablejoin": lambda problem, text: livebench_guru.join(mapping_of(problem.ground_truth), text),

@@ -10,10 +10,12 @@ never called, since the name of the task is misspelt there, and gives 0.0.
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Any
 
 from engines.shared.scoring.livebench_tables import join_f1, without_none
+from engines.shared.scoring.published import all_tagged
 from engines.shared.scoring.text import literal
 
 NUMBERS = {
@@ -40,6 +42,8 @@ NUMBERS = {
     "twenty": "20",
 }
 TRUTHS = ("yes", "no", "unknown")
+LONGEST_MAPPING = 20_000
+"""Characters of a response whose box is read; one pattern below takes the square of them."""
 SHAPES = ("tetrahedra", "tetrahedron", "triangle", "square")
 
 
@@ -65,8 +69,8 @@ def box(text: str) -> str | None:
 
 def tagged(text: str) -> list[str]:
     """What ``<solution>`` tags hold that lie in one line."""
-    return re.findall(r"<solution>(.*?)</solution>", text) or re.findall(
-        r"</solution>(.*?)</solution>", text
+    return all_tagged(text, "<solution>", "</solution>") or all_tagged(
+        text, "</solution>", "</solution>"
     )
 
 
@@ -84,15 +88,84 @@ def web_of_lies(truth: str, text: str) -> float:
         inner = box(text.replace("\\textbf{", "\\boxed{"))
         parsed = parsed if inner is None else inner
     if parsed is None:
-        choice = f"(?:{'|'.join(TRUTHS)})"
-        # Lists may overlap.
-        plain = re.findall(rf"(?=({choice}, {choice}, {choice}))", text.lower())
-        parsed = last_started(text.lower(), set(plain))
+        parsed = plain_truths(text)
     if not parsed:
         return 0.0
     wanted = truth.lower()
     three = sum(parsed.count(word) for word in TRUTHS) == 3
     return float(parsed == wanted or (three and wanted in parsed))
+
+
+def web_of_lies_v3(truth: str, text: str) -> float:
+    """Half for all entries of a list, half for the share of those that are right, sign by sign: in
+    a tag, else in a box, else in the last list of three. Bold words do not count by themselves."""
+    found = all_tagged(text, "<solution>", "</solution>")
+    parsed = found[-1] if found else None
+    if parsed is None or not parsed.strip():
+        for name in ("\\\\boxed{\\\\textbf{", "\\\\fbox{"):
+            text = text.replace(name, "\\\\boxed{")
+        text = text.replace("\\textbf{", "\\boxed{")
+        inner = box(text)
+        parsed = parsed if inner is None else inner
+    if parsed is None:
+        parsed = plain_truths(text)
+    if parsed is None:
+        return 0.0
+    wanted = truth.split(",")
+    right = sum(map(str.__eq__, parsed.split(","), wanted))
+    return ((right == len(wanted)) + right / len(wanted)) / 2
+
+
+def house_traversal(truth: str, text: str) -> float:
+    """The names in order: each as one of the last phrases in bold, or somewhere in the last one,
+    parts of longer names too."""
+    found = bold_phrases(text.lower())
+    names = truth.lower().split(" ")
+    if not found:
+        return 0.0
+    # The published program looks for a name among the asterisks and the phrase.
+    last = zip(reversed(names), reversed(found), strict=False)
+    if len(found) >= len(names) and all(name in pair for name, pair in last):
+        return 1.0
+    places = [found[-1][1].find(name) for name in names]
+    return float(places[0] >= 0 and all(one < two for one, two in itertools.pairwise(places)))
+
+
+def bold_phrases(text: str) -> list[tuple[str, str]]:
+    """What lies in one line between as many asterisks, two or more, and these asterisks. As
+    ``re.findall(r"(\\*{2,})(.*?)\\1")``, which takes days for long lines of asterisks."""
+    found = []
+    for line in text.split("\n"):
+        runs = [(run.start(), run.end()) for run in re.finditer(r"\*{2,}", line)]
+        # The longest run of asterisks behind each.
+        longest = [0]
+        for start, end in reversed(runs):
+            longest.append(max(longest[-1], end - start))
+        longest.reverse()
+        position = 0
+        for number, (start, end) in enumerate(runs):
+            begin = max(start, position)
+            # As many as come again later, or else half of them: "****" is an empty phrase.
+            while (count := marks_at(end - begin, longest[number + 1])) >= 2:
+                close = line.find("*" * count, begin + count)
+                found.append(("*" * count, line[begin + count : close]))
+                begin = position = close + count
+                if position >= end:
+                    break
+    return found
+
+
+def marks_at(here: int, later: int) -> int:
+    """How many of so many asterisks in a row begin a phrase, where the longest later row has so
+    many."""
+    return max(min(here, later), here // 2)
+
+
+def plain_truths(text: str) -> str | None:
+    """The last list of three of yes, no and unknown; lists may overlap."""
+    choice = f"(?:{'|'.join(TRUTHS)})"
+    plain = re.findall(rf"(?=({choice}, {choice}, {choice}))", text.lower())
+    return last_started(text.lower(), set(plain))
 
 
 def last_started(text: str, lists: set[str]) -> str | None:
@@ -160,7 +233,7 @@ def groups(words: str) -> list[set[str]]:
 
 def typos(truth: str, text: str) -> float:
     """The corrected text, in the last tag of one line if there is one; line ends are spaces."""
-    found = re.findall(r"<solution>(.*?)</solution>", text)
+    found = all_tagged(text, "<solution>", "</solution>")
     if found:
         answer = found[-1]
     else:
@@ -190,7 +263,7 @@ def join(truth: dict[Any, Any], text: str) -> float:
 
 def dictionary(text: str) -> dict[Any, Any]:
     """The dictionary of a response, entries of None left out; empty if there is none."""
-    solutions = re.findall(r"<solution>(.*?)</solution>", text, re.DOTALL)
+    solutions = all_tagged(text, "<solution>", "</solution>", across_lines=True)
     if solutions:
         return dictionary(solutions[-1].strip())
     flat = text.replace("\n", "")
@@ -200,7 +273,7 @@ def dictionary(text: str) -> dict[Any, Any]:
         or re.findall("```(.*?)```", flat)
     )
     inner = None
-    if not blocks and "\\boxed" in text:
+    if not blocks and "\\boxed" in text and len(flat) <= LONGEST_MAPPING:
         inner = box(flat)
     if blocks:
         last = blocks[-1]

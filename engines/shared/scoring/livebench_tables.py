@@ -10,7 +10,7 @@ import re
 from html.parser import HTMLParser
 from typing import Any
 
-from engines.shared.scoring.text import fenced, last_boxed, last_tag, literal, without_latex
+from engines.shared.scoring.text import STRAIGHT, fenced, last_boxed, literal, tagged, without_latex
 
 Rows = list[dict[str, Any]]
 Mapping = dict[Any, Any]
@@ -29,7 +29,7 @@ def table_join(wanted: Mapping, text: str) -> float | None:
     A column that belongs to none, in either, is left out: it is right to map it to None, or not to
     mention it.
     """
-    answer = last_tag(text, "solution") or text
+    answer = tagged(text, "solution") or text
     blocks = fenced(answer)
     named = [content for language, content in blocks if language in ("python", "json")] or [
         content for _, content in blocks
@@ -67,7 +67,7 @@ def without_none(mapping: Mapping) -> Mapping:
 def dictionary(text: str) -> Mapping | None:
     """The dictionary that a text spells out."""
     try:
-        value = literal(text.replace("\n", ""))
+        value = literal(text.translate(STRAIGHT).replace("\n", ""))
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
@@ -104,7 +104,7 @@ def table_reformat(prompt: str, truth: str, text: str) -> float | None:
     """
     kind = target_format(prompt)
     wanted = gold_rows(prompt, truth)
-    answer = last_tag(text, "solution") or text
+    answer = tagged(text, "solution") or text
     blocks = fenced(answer)
     # Without a fence the whole answer, and as it may begin with a sentence, the part that looks
     # like the table.

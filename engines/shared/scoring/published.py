@@ -63,8 +63,30 @@ def spaced_box(text: str, framed: bool = False) -> str | None:
 
 def last_tagged(text: str, tag: str = "answer", across_lines: bool = False) -> str | None:
     """What the last ``<tag>...</tag>`` on one line holds, or with ``across_lines`` on several."""
-    found = re.findall(rf"<{tag}>(.*?)</{tag}>", text, re.DOTALL if across_lines else 0)
+    found = all_tagged(text, f"<{tag}>", f"</{tag}>", across_lines)
     return found[-1] if found else None
+
+
+def all_tagged(text: str, opening: str, closing: str, across_lines: bool = False) -> list[str]:
+    """What lies between each opening and the first closing behind it; without ``across_lines`` both
+    have to be on one line. As ``re.findall``, which takes the square of a text's length where tags
+    are opened and never closed."""
+    found: list[str] = []
+    position = end = 0
+    while (start := text.find(opening, position)) >= 0:
+        inside = start + len(opening)
+        if end < inside:
+            end = text.find(closing, inside)
+        if end < 0:
+            break
+        line_end = text.find("\n", inside, end)
+        if line_end < 0 or across_lines:
+            found.append(text[inside:end])
+            position = end + len(closing)
+        else:
+            # Openings further on in the line are not closed there either.
+            position = line_end
+    return found
 
 
 def unwrapped(answer: str) -> str:

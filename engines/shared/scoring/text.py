@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import math
 import re
 import warnings
 from typing import Any, NamedTuple
@@ -28,9 +29,20 @@ TYPED = str.maketrans(
     "\"\"''------   %",
 )
 """Printers' quotes, dashes, minus signs and blanks, and what a keyboard has for them."""
+STRAIGHT = str.maketrans("\u201c\u201d\u2018\u2019", "\"\"''")
+"""Printers' quotes alone."""
+JSON_NAMES = {
+    "true": True,
+    "false": False,
+    "null": None,
+    "NaN": math.nan,
+    "Infinity": math.inf,
+}
 BOX_TOKEN = re.compile(r"\\(?:boxed|fbox)\s*\{|\\\\(?!boxed|fbox)|\\[{}]|[{}]")
 """Braces that count, boxes among them, and what only looks like a brace: ``\\{``, ``\\}``."""
-BARE_BOX = re.compile(r"\\(?:boxed|fbox)[ \t]+(?:([^\s{}$][^{}$\n]*?)[ \t]*(?:\$|\\[)\]])|(\S+))")
+BARE_BOX = re.compile(
+    r"\\(?:boxed|fbox)[ \t]+(?:([^\s{}$][^{}$\n]{0,400}?)[ \t]*(?:\$|\\[)\]])|(\S+))"
+)
 """``\\boxed 5``: up to the end of the formula on its line, else one word."""
 TAG = r"<\s*{name}(?![\w-])[^<>]*>"
 INNER_FENCE = re.compile(
@@ -86,7 +98,7 @@ def tagged(text: str, tag: str = "answer") -> str | None:
     in it.
 
     The tag may be in any case and have attributes. None without such a pair, ``""`` if all are
-    empty. ``last_tag`` is the published reading.
+    empty.
     """
     opening = re.compile(TAG.format(name=tag), re.IGNORECASE)
     pieces = re.split(TAG.format(name=rf"/\s*{tag}"), text, flags=re.IGNORECASE)
@@ -108,13 +120,6 @@ def unfenced(text: str) -> str:
     return str(found[-1][1]).strip() if found else text
 
 
-def last_tag(text: str, tag: str = "answer", one_line: bool = False) -> str | None:
-    """What the last complete ``<tag>...</tag>`` holds; with ``one_line`` those that span lines do
-    not count."""
-    found = re.findall(rf"<{tag}>(.*?)</{tag}>", text, 0 if one_line else re.DOTALL)
-    return str(found[-1]).strip() if found else None
-
-
 def fenced(text: str) -> list[tuple[str, str]]:
     """Language and content of every fenced block; of one that is never closed if it is the only
     one, as a second may have been cut off."""
@@ -128,20 +133,57 @@ def literal(text: str) -> Any:
     nested too deep."""
     if len(text) > LONGEST_LITERAL:
         raise ValueError(f"{len(text)} characters are too many for an answer")
-    try:
-        with warnings.catch_warnings():
-            # Of `1is` and "\d" (a DeprecationWarning up to Python 3.11): the model's spelling, not
-            # ours.
-            warnings.simplefilter("ignore", SyntaxWarning)
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        pass
-    try:
-        # After Python: true, false and null are JSON's alone.
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"neither a Python nor a JSON value: {text[:80]!r}") from error
+    # JSON first: Python reads its "\/" and the two halves of "\ud83d\ude00" as other texts.
+    for read in (json.loads, python_value, mixed_value):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue
+    raise ValueError(f"neither a Python nor a JSON value: {text[:80]!r}")
+
+
+def python_value(text: str) -> Any:
+    """The value that a text spells in Python. ValueError or whatever Python's reader raises if it
+    is none."""
+    with warnings.catch_warnings():
+        # Of `1is` and "\d" (a DeprecationWarning up to Python 3.11): the model's spelling.
+        warnings.simplefilter("ignore", SyntaxWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return ast.literal_eval(text.strip())
+
+
+def mixed_value(text: str) -> Any:
+    """The value that a text spells half in Python and half in JSON: ``{'a': true,}``. As in
+    ``python_value``."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        tree = ast.parse(text.strip(), mode="eval")
+    for node in ast.walk(tree):
+        for name, part in ast.iter_fields(node):
+            if isinstance(part, list):
+                part[:] = [constant(item) for item in part]
+            else:
+                setattr(node, name, constant(part))
+    return ast.literal_eval(tree)
+
+
+def constant(node: Any) -> Any:
+    """A node of a syntax tree; that of a value if it is one of JSON's names."""
+    is_name = isinstance(node, ast.Name) and node.id in JSON_NAMES
+    return ast.copy_location(ast.Constant(JSON_NAMES[node.id]), node) if is_name else node
+
+
+def dressed(text: str, opening: str, closing: str) -> list[str]:
+    """What may be data in a text, the likeliest first: all of it; what its last box holds; from the
+    first opening bracket to the last closing one, which leaves out markup and a sentence before it.
+    """
+    found = []
+    for part in (text, last_boxed(text) or ""):
+        start, end = part.find(opening), part.rfind(closing)
+        found += [part, part[start : end + 1] if 0 <= start < end else ""]
+    straight = [part.translate(STRAIGHT) for part in found]
+    return [part.strip() for part in dict.fromkeys([*found, *straight]) if part.strip()]
 
 
 def without_latex(text: str) -> str:

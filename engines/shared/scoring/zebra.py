@@ -3,11 +3,13 @@ value is the share of right cells."""
 
 from __future__ import annotations
 
+import contextlib
+import unicodedata
 from typing import Any
 
 from engines.shared.data.problems import Problem
 from engines.shared.scoring.published import last_tagged, python_or_json
-from engines.shared.scoring.text import literal, tagged
+from engines.shared.scoring.text import dressed, literal, tagged
 from engines.shared.scoring.verdict import Verdict
 
 Table = tuple[list[str], list[list[str]]]
@@ -22,7 +24,7 @@ def strict(problem: Problem, text: str) -> Verdict:
     if answer is None:
         return Verdict(0.0, "no_answer", detail="no <answer>")
     try:
-        header, rows = table(literal(answer))
+        header, rows = table(value_in(answer))
     except ValueError as error:
         return Verdict(0.0, "no_answer", answer, str(error))
     if sorted(header) == sorted(right_header) and len(set(header)) == len(header):
@@ -44,8 +46,11 @@ def gold_of(problem: Problem) -> Table:
         header, rows = table(truth_of(problem))
     except ValueError as error:
         raise ValueError(f"the right table cannot be used: {error}") from error
-    if not any(rows):
+    if not any(any(row) for row in rows):
         raise ValueError(f"the right table has no cells: {problem.ground_truth!r}")
+    widths = {len(row) for row in rows} | ({len(header)} if header else set())
+    if len(widths) > 1:
+        raise ValueError(f"the right table has rows of several lengths: {problem.ground_truth!r}")
     return header, rows
 
 
@@ -77,6 +82,15 @@ def truth_of(problem: Problem) -> Any:
     )
 
 
+def value_in(answer: str) -> Any:
+    """What an answer spells, in a box, in markup or behind a sentence too. ValueError if it is no
+    data."""
+    for candidate in dressed(answer, "{", "}"):
+        with contextlib.suppress(ValueError):
+            return literal(candidate)
+    raise ValueError(f"no data: {answer[:80]!r}")
+
+
 def table(value: Any) -> Table:
     """Header and rows as comparable text. ValueError if the value is no table."""
     if (
@@ -94,4 +108,7 @@ def table(value: Any) -> Table:
 
 def plain(cell: Any) -> str:
     """A cell as text, without case and outer spaces."""
-    return str(cell).strip().casefold()
+    if isinstance(cell, float) and cell.is_integer():
+        cell = int(cell)
+    composed = unicodedata.normalize("NFC", "" if cell is None else str(cell))
+    return " ".join(composed.split()).casefold()

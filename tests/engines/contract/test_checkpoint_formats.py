@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from engines.contract import checkpoints
@@ -80,6 +81,25 @@ def test_a_model_of_which_files_are_still_to_come_is_no_checkpoint(
         assert f"model-{absent:05}-of-{count:05}.safetensors" in line
     else:
         assert "no safetensors file" in line
+
+
+def test_a_file_beyond_the_last_is_none_of_the_parts(tmp_path: Path) -> None:
+    folder = divided(tmp_path / "x", there=(1, 3), count=2)
+    assert "1 of 2 weight files are missing, such as model-00002-of-00002" in said(folder)
+
+
+def test_an_index_alone_is_told(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    index(tmp_path / "x", {"weight_map": {"w": "model-00001-of-00002.safetensors"}})
+    assert "weight files are missing" in said(tmp_path / "x")
+
+
+def test_links_in_a_circle_are_passed_over(tmp_path: Path) -> None:
+    model(tmp_path / "checkpoint-5")
+    (tmp_path / "one").symlink_to("other")
+    (tmp_path / "other").symlink_to("one")
+    found, told = locate(tmp_path)
+    assert ([one.name for one in found], told) == (["checkpoint-5"], [])
 
 
 def test_a_model_in_several_files_is_one_when_all_are_there(tmp_path: Path) -> None:
@@ -156,12 +176,32 @@ TENSOR = b'{"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}'
         (b"{}", None, "holds no tensor"),
         (b'{"__metadata__": {"format": "pt"}}', None, "holds no tensor"),
         (b'{"w": 3}', None, "entry 'w' describes no tensor"),
-        (b'{"w": {"shape": [1]}}', None, "entry 'w' describes no tensor"),
-        (b'{"w": {"shape": [1], "data_offsets": [0]}}', None, "describes no tensor"),
-        (b'{"w": {"shape": [1], "data_offsets": [4, 0]}}', None, "describes no tensor"),
-        (b'{"w": {"shape": [-1], "data_offsets": [0, 4]}}', None, "describes no tensor"),
-        (b'{"w": {"shape": "1", "data_offsets": [0, 4]}}', None, "describes no tensor"),
-        (b'{"w": {"shape": [1], "data_offsets": [0, 4.0]}}', None, "describes no tensor"),
+        (b'{"w": {"dtype": "F32", "shape": [1]}}', None, "entry 'w' describes no tensor"),
+        (
+            b'{"w": {"dtype": "F32", "shape": [1], "data_offsets": [0]}}',
+            None,
+            "describes no tensor",
+        ),
+        (
+            b'{"w": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}}',
+            None,
+            "describes no tensor",
+        ),
+        (
+            b'{"w": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}',
+            None,
+            "describes no tensor",
+        ),
+        (
+            b'{"w": {"dtype": "F32", "shape": "1", "data_offsets": [0, 4]}}',
+            None,
+            "describes no tensor",
+        ),
+        (
+            b'{"w": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4.0]}}',
+            None,
+            "describes no tensor",
+        ),
         (b"\xff\xfe\x00", None, "not UTF-8"),
         (b"[" * 100_000, None, "not JSON"),
         (b"9" * 5000, None, "not JSON"),
@@ -183,6 +223,45 @@ def test_a_header_that_fits_is_a_checkpoint_and_one_byte_more_or_less_is_not(
         assert "not as long" in said(raw(tmp_path / f"{len(data)}", TENSOR, data))
     (model(tmp_path / "empty") / "model.safetensors").write_bytes(b"")
     assert "model.safetensors is empty" in said(tmp_path / "empty")
+
+
+def entry(shape: list[int], begin: int, end: int, dtype: Any = "F32") -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+@pytest.mark.parametrize(
+    ("header", "length", "words"),
+    [
+        ({"w": entry([2], 0, 4)}, 4, "'w' has more or fewer bytes than its shape [2] in F32"),
+        ({"w": entry([1], 0, 4, "F64")}, 4, "than its shape [1] in F64"),
+        ({"w": entry([0], 0, 4)}, 4, "than its shape [0] in F32"),
+        ({"w": entry([2**40, 2**40], 0, 4)}, 4, "more or fewer bytes"),
+        ({"w": entry([1], 0, 4, 3)}, 4, "describes no tensor"),
+        ({"w": {"shape": [1], "data_offsets": [0, 4]}}, 4, "describes no tensor"),
+        ({"a": entry([1], 0, 4), "b": entry([1], 0, 4)}, 4, "tensors overlap"),
+        ({"a": entry([1], 0, 4), "b": entry([1], 8, 12)}, 12, "leave bytes out"),
+        ({"a": entry([1], 4, 8)}, 8, "leave bytes out"),
+        ({"__metadata__": [], "w": entry([1], 0, 4)}, 4, "no table of texts"),
+        ({"__metadata__": {"step": 3}, "w": entry([1], 0, 4)}, 4, "no table of texts"),
+        ({"b": entry([1], 4, 8), "a": entry([1], 0, 4)}, 8, ""),
+        ({"a": entry([0], 0, 0), "b": entry([], 0, 4), "c": entry([7, 0], 4, 4)}, 4, ""),
+        ({"w": entry([2], 0, 4, "BF16")}, 4, ""),
+        ({"w": entry([8], 0, 4, "F4")}, 4, ""),
+        ({"w": entry([1], 0, 8, "C64")}, 8, ""),
+    ],
+)
+def test_a_header_is_whole_where_the_library_reads_it(
+    tmp_path: Path, header: dict[str, Any], length: int, words: str
+) -> None:
+    folder = raw(tmp_path / "x", json.dumps(header).encode(), b"0" * length)
+    if words:
+        assert words in said(folder)
+        with pytest.raises(SafetensorError):
+            safe_open(folder / "model.safetensors", "np")
+    else:
+        assert len(locate(folder)[0]) == 1
+        with safe_open(folder / "model.safetensors", "np") as file:
+            assert set(file.keys()) == set(header)
 
 
 @given(st.binary(max_size=200), st.booleans())
@@ -238,6 +317,7 @@ def test_whatever_the_json_says_nothing_is_raised(
         (b"release", "says 'release', which is no step"),
         (b"20.5", "says '20.5'"),
         (b"-1", "says '-1'"),
+        (b"5\n6", r"says '5\n6', which is no step"),
         (b"\xff\xff", "which is no step"),
         (b"step 20", "says 'step 20'"),
     ],
@@ -497,3 +577,34 @@ def test_a_folder_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     finally:
         folder.chmod(0o700)
     assert told == [f"{folder}: cannot be read (Permission denied)"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+@pytest.mark.parametrize("which", [".", LATEST])
+def test_nothing_that_may_not_be_read_ends_in_a_traceback(tmp_path: Path, which: str) -> None:
+    model(tmp_path / "a" / "global_step_5")
+    (tmp_path / "a" / LATEST).write_text("5")
+    locked = tmp_path / "a" / which
+    locked.chmod(0)
+    try:
+        found, told = locate(tmp_path / "a")
+    finally:
+        locked.chmod(0o700)
+    (line,) = told
+    assert found == []
+    assert line.startswith(str(locked))
+    assert line.endswith(": cannot be read (Permission denied)")
+
+
+@pytest.mark.parametrize("name", ["tmp-checkpoint-40", "step_40.tmp", "checkpoint-40_incomplete"])
+def test_a_folder_that_is_renamed_when_it_is_whole_is_no_checkpoint_before(
+    tmp_path: Path, name: str
+) -> None:
+    model(tmp_path / name)
+    assert "being written" in said(tmp_path / name)
+    model(tmp_path / "checkpoint-30")
+    found, told = locate(tmp_path)
+    assert [one.name for one in found] == ["checkpoint-30"]
+    assert len(told) == 1
+    model(tmp_path / "x" / "tmp")
+    assert len(locate(tmp_path / "x" / "tmp")[0]) == 1

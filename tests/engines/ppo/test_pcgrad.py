@@ -254,6 +254,16 @@ def test_whatever_the_layers_are_called_each_is_one_group(architecture, layers, 
     assert remark_on_groups(names, "layer") == ""
 
 
+def test_a_model_that_is_a_list_of_layers_has_them_as_groups():
+    # torch.nn.Sequential, and pipelines of DeepSpeed, have nothing in front of the number.
+    names = ["0.wte.weight", "1.attn.weight", "1.mlp.weight", "module.2.attn.weight", "3.weight"]
+    assert group_names(names, "layer") == ["0", "1", "1", "2", "3"]
+    assert group_names(names, "module") == ["0.wte", "1.attn", "1.mlp", "2.attn", "3.weight"]
+    assert remark_on_groups(names, "layer") == ""
+    # A list of parameters has no layers: the number is the parameter itself.
+    assert group_names(["prompts.0", "0"], "layer") == ["prompts.0", "0"]
+
+
 def test_names_without_layers_are_told_where_groups_follow_them():
     names = ["embedding.weight", "body.weight", "head.0"]
     assert group_names(names, "layer") == names

@@ -410,3 +410,19 @@ def test_a_real_fall_in_one_of_six_domains_is_found() -> None:
         alarms = [check.domain for check in overfitting(evolved, evolved.series[0]) if check.raised]
         found += "lost" in alarms
     assert found == 20
+
+
+def test_programs_that_ran_out_of_time_have_a_column_where_there_were_any(tmp_path: Path) -> None:
+    points = evaluated(tmp_path, "a", [{"code": percent(20)}, {"code": percent(60)}])
+    text = (report(tmp_path / "none", points) / "report.md").read_text()
+    assert "programs out of time" not in text
+    path = tmp_path / "evaluate-a" / "out" / "scores" / "epoch-000001.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for line in lines[-3:]:
+        line["status"] = "out_of_time"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    text = (report(tmp_path / "some", points) / "report.md").read_text()
+    rows = [line for line in text.splitlines() if "| epoch-00000" in line and line.endswith(" |")]
+    assert "| lost | programs out of time |" in text
+    counts = [row.rstrip(" |").rpartition("| ")[2] for row in rows if row.count("|") == 11]
+    assert counts == ["0", "3"]

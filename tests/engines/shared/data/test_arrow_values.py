@@ -59,7 +59,7 @@ def test_structures_as_json_are_read_by_their_scorers(tmp_path: Path) -> None:
     assert score(grid, "<answer>[[1, 2], [3, 4]]</answer>").value == 1.0
 
 
-@pytest.mark.parametrize("nothing", [None, "null", '""'])
+@pytest.mark.parametrize("nothing", [None, "null", "NaN", '""'])
 def test_nothing_as_json_is_no_answer(tmp_path: Path, nothing: str | None) -> None:
     with pytest.raises(ConfigError, match="1 of 2 rows cannot be used, counted from 1: row 2: the"):
         written(tmp_path / "x.parquet", texts(['"5"', nothing]))

@@ -72,6 +72,11 @@ def write(path: Path, rows: list[dict[str, Any]]) -> Path:
         ),
         ({"prompt": [{"role": "", "content": "b"}]}, "the prompt's message 1 has a blank role"),
         ({"prompt": user(" ")}, "prompt asks nothing"),
+        ({"prompt": user("\u200b\u00a0")}, "prompt asks nothing"),
+        ({"prompt": user("nan")}, "prompt asks nothing"),
+        ({"prompt": user("None")}, "prompt asks nothing"),
+        (gold("\u200b"), r"the right answer is '\u200b'"),
+        ({"data_source": "\ufeff"}, "data_source is"),
         ({"prompt": [{"role": "system", "content": "Think."}]}, "prompt asks nothing"),
     ],
 )
@@ -142,7 +147,7 @@ def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
     )
     table = table.set_column(2, "reward_model", inner)
     pyarrow.parquet.write_table(table, tmp_path / "y.parquet")
-    with pytest.raises(ConfigError, match=r"y\.parquet: .*[Dd]uplicate"):
+    with pytest.raises(ConfigError, match=r"y\.parquet: .*more than one part ground_truth"):
         read_problems(tmp_path / "y.parquet")
 
 
@@ -150,6 +155,64 @@ def zeroed(path: Path, start: int, end: int) -> None:
     content = bytearray(path.read_bytes())
     content[start:end] = bytes(end - start)
     path.write_bytes(content)
+
+
+def of_text(path: Path, **columns: Any) -> Path:
+    """A file of one row whose structures are written as text."""
+    row = {
+        "data_source": "math__x",
+        "prompt": "1+1=",
+        "reward_model": '{"ground_truth": "2"}',
+    } | columns
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist([row]), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("columns", "says"),
+    [
+        (
+            {"reward_model": '{"ground_truth": "2", "ground_truth": "3"}'},
+            "reward_model cannot be parsed (names a part twice: ground_truth)",
+        ),
+        ({"reward_model": '{"ground_truth": "2"'}, "reward_model cannot be parsed"),
+        ({"extra_info": "{bad"}, "extra_info cannot be parsed"),
+        ({"apply_chat_template": "maybe"}, "apply_chat_template is no truth value: 'maybe'"),
+        ({"prompt": "nan"}, "prompt asks nothing"),
+        ({"prompt": "None"}, "prompt asks nothing"),
+        ({"prompt": '{"role": "user", "content": }'}, "looks like messages"),
+    ],
+)
+def test_text_that_is_no_structure_is_told_with_its_column(
+    tmp_path: Path, columns: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ConfigError) as told:
+        read_problems(of_text(tmp_path / "x.parquet", **columns))
+    assert f"row 1: {says}" in str(told.value) or f"row 1: prompt {says}" in str(told.value)
+
+
+def test_one_message_as_text_is_a_message_and_braces_alone_are_a_question(tmp_path: Path) -> None:
+    message = json.dumps({"role": "user", "content": "Why?"})
+    (problem,) = read_problems(of_text(tmp_path / "x.parquet", prompt=message))
+    assert problem.prompt == ({"role": "user", "content": "Why?"},)
+    for question in ("{1, 2} has how many subsets?", '{"a": 1} has which keys?', '{"a": 1}'):
+        (problem,) = read_problems(of_text(tmp_path / "y.parquet", prompt=question))
+        assert problem.prompt == ({"role": "user", "content": question},)
+
+
+def test_two_parts_of_one_name_in_a_column_are_refused(tmp_path: Path) -> None:
+    truths = [pyarrow.array(["2"]), pyarrow.array(["3"])]
+    twice = pyarrow.StructArray.from_arrays(truths, names=["ground_truth", "ground_truth"])
+    columns = {"data_source": pyarrow.array(["math__x"]), "prompt": pyarrow.array(["1+1="])}
+    for name, column in (
+        ("reward_model", twice),
+        ("extra_info", pyarrow.StructArray.from_arrays([twice], names=["inside"])),
+    ):
+        good = {"reward_model": pyarrow.array(['{"ground_truth": "2"}'])}
+        path = tmp_path / f"{name}.parquet"
+        pyarrow.parquet.write_table(pyarrow.table(columns | good | {name: column}), path)
+        with pytest.raises(ConfigError, match=f"column {name} has more than one part ground_truth"):
+            read_problems(path)
 
 
 def test_a_damaged_page_is_told_with_the_file(tmp_path: Path) -> None:

@@ -133,7 +133,8 @@ def test_the_error_names_file_row_and_value(tmp_path: Path) -> None:
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "x.parquet")
     with pytest.raises(
         ConfigError,
-        match=r"x\.parquet: 1 of 301 rows cannot be used, counted from 1: row 301: malformed node",
+        match=r"x\.parquet: 1 of 301 rows cannot be used, counted from 1: row 301: reward_model cannot "
+        r"be parsed \(malformed node",
     ):
         read_problems(tmp_path / "x.parquet")
 
@@ -211,7 +212,7 @@ def test_case_white_space_source_and_system_message_do_not_change_the_content_ke
 
 def test_a_flag_knows_the_words_that_frames_write() -> None:
     words: list[Any] = ["True", "false", "1.0", 0, None, "nan", True]
-    assert [flag(word, default=True) for word in words] == [
+    assert [flag(word, "x", default=True) for word in words] == [
         True,
         False,
         True,

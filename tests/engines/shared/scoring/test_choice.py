@@ -194,3 +194,42 @@ def test_what_is_no_letter_cannot_be_the_right_answer(gold: Any) -> None:
 def test_a_long_text_is_read_in_one_pass(text: str) -> None:
     # Letters are judged outside of the pool: nothing would stop a search that never ends.
     assert judged("A", text).value == 0.0
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "The answer is D; B is wrong",
+        "Answer: D, B has no meaning here",
+        "Answer: D, A being wrong",
+        "Option: D",
+        "Choice: (D)",
+        "The correct answer to the question is D.",
+        "The best answer here is D.",
+        "\\boxed{D\\text{ (Apple)}}",
+        "\\boxed{D (Apple)}",
+        "\\boxed{D \\text{. Apple}}",
+        "\\boxed{D - Apple}",
+        "Answer\uff1aD",
+        "Answer: \uff24",
+    ],
+)
+def test_a_letter_is_read_beside_what_is_said_of_it(response: str) -> None:
+    assert [gold for gold in LETTERS if judged(gold, response).value == 1.0] == ["D"]
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "Answer: D; A is also possible",
+        "Answer: D; B is also right",
+        "Answer: D, A is equally possible",
+        "Answer: D or A is right",
+        "Answer: D and A are right",
+        "\\boxed{D(x)}",
+        "\\boxed{D - A}",
+        "\\boxed{D (or A)}",
+    ],
+)
+def test_a_letter_with_a_second_one_or_in_a_formula_is_no_answer(response: str) -> None:
+    assert [gold for gold in LETTERS if judged(gold, response).value == 1.0] == []

@@ -89,3 +89,26 @@ def test_equality_is_pythons_but_for_nan() -> None:
     assert not equal([1], (1,))
     assert not equal(16**5000, 16**5000 + 1)
     assert not equal({1}, {2})
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("o", "**assert f(2) == 3**", 1),
+        ("o", "```python\nassert 3 == f(2)\n```", 1),
+        ("o", "```python\nf(2) == 3\n```", 1),
+        ("o", "```python\nassert f(x=2) == 3\n```", 1),
+        ("o", "```python\nassert f(x=3) == 4\n```", 0),
+        ("o", "```python\nassert 4 == f(2)\n```", 0),
+        ("i", "```python\nassert f(*[2]) == 3\n```", 1),
+        ("i", "```python\nassert f(len([1, 2])) == 3\n```", 1),
+        ("i", "```python\nassert f(len([1])) == 3\n```", 0),
+        ("i", "```python\nassert f(eval('2')) == 3\n```", 0),
+    ],
+)
+def test_the_assertion_is_read_in_every_form_that_says_the_same(
+    kind: str, text: str, value: float
+) -> None:
+    truth = {"functional": "def f(x):\n    return x + 1", "input": "2", "output": "3"}
+    assert judged(kind, text, truth).value == value

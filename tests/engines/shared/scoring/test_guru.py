@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.shared.data.problems import make_problem, user
@@ -204,6 +204,7 @@ FORMULAS = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(formula=FORMULAS)
 def test_a_formula_less_itself_is_zero_and_with_one_more_is_not(formula: str) -> None:
     try:
@@ -214,6 +215,7 @@ def test_a_formula_less_itself_is_zero_and_with_one_more_is_not(formula: str) ->
     assert not (finite and is_zero(f"({formula})-({formula})-1"))
 
 
+@settings(deadline=None)
 @given(text=st.text(alphabet="\\{}$%_^=/.,()[]|&!'\"<>#~ \n\t0123456789abfrcqtextpi\u221a\u03c0"))
 def test_no_text_makes_the_published_rules_raise(text: str) -> None:
     for gold in ("5", "\\frac{1}{2}", "(1,2)", "a_b", text.strip() or "0"):

@@ -523,3 +523,57 @@ def test_no_text_makes_a_check_fail(text: str, case: tuple[str, dict[str, Any], 
         verdict = score(asked, text, version)
         assert verdict.value in (0.0, 1.0)
         assert verdict == score(asked, text, version)
+
+
+FIRST = "length_constraints:nth_paragraph_first_word"
+HELLO = {"first_word": "hello", "nth_paragraph": 1, "num_paragraphs": 2}
+OTHER_DRESSES: list[tuple[str, dict[str, Any], str, float]] = [
+    *((FIRST, HELLO, f"{start}\n\nTwo.", 1) for start in ("1. Hello", "\u2014Hello", "... Hello")),
+    (FIRST, HELLO, "\u200bHello\n\nTwo.", 1),
+    (FIRST, HELLO, "1. Oh hello\n\nTwo.", 0),
+    ("keywords:existence", {"keywords": ["ice cream"]}, "**ice** cream", 1),
+    ("keywords:existence", {"keywords": ["well-being"]}, "well\u2011being", 1),
+    ("keywords:existence", {"keywords": ["stra\u00dfe"]}, "STRASSE", 1),
+    ("keywords:existence", {"keywords": ["**"]}, "a**b", 1),
+    ("keywords:forbidden_words", {"forbidden_words": ["ice cream"]}, "ice **cream**", 0),
+    ("keywords:forbidden_words", {"forbidden_words": ["cat"]}, "cat*dog", 0),
+    (
+        "keywords:frequency",
+        {"keyword": "ice cream", "frequency": 1, "relation": "less than"},
+        "ice **cream**",
+        0,
+    ),
+    ("combination:repeat_prompt", {"prompt_to_repeat": "Write it."}, "> Write it.\n\nSo", 1),
+    ("combination:repeat_prompt", {"prompt_to_repeat": "Write it."}, '**"Write it."** So', 1),
+    ("combination:repeat_prompt", {"prompt_to_repeat": "Write it."}, "Sure. Write it.", 0),
+    ("detectable_format:constrained_response", {}, "My answer is **yes**.", 1),
+    ("detectable_format:constrained_response", {}, "My answer is **yes**. My answer is no.", 0),
+    ("detectable_format:json_format", {}, '`{"a": 1}`', 1),
+    ("detectable_format:json_format", {}, '````json\n{"a": 1}\n````', 1),
+    ("detectable_format:json_format", {}, "{\u201ca\u201d: 1}", 0),
+    ("detectable_format:number_bullet_lists", {"num_bullets": 1}, "> * a\n-5 degrees", 1),
+    ("detectable_content:number_placeholders", {"num_placeholders": 1}, "- [x] done", 0),
+    ("detectable_content:number_placeholders", {"num_placeholders": 1}, "[x] marks [y]", 1),
+]
+
+
+@pytest.mark.parametrize(("name", "parameters", "text", "value"), OTHER_DRESSES)
+def test_instructions_are_followed_as_a_reader_sees_it(
+    name: str, parameters: dict[str, Any], text: str, value: float
+) -> None:
+    assert score(asks(name, **parameters), text).value == value
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("He lives in the U.K. She does not.", 2),
+        ("He left at 5 p.m. Then it rained.", 2),
+        ("He left at 5 p.m. on Monday.", 1),
+        ("J. R. R. Tolkien met Dr. Then.", 1),
+        ('"Why?" he asked. "Why?" He asked.', 3),
+        ("What a day\u2026 Yes.", 2),
+    ],
+)
+def test_sentences_end_where_a_reader_ends_them(text: str, count: int) -> None:
+    assert sentences(text) == count

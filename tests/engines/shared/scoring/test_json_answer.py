@@ -129,3 +129,22 @@ def test_json_golds_score_and_equality_is_symmetric(value: Any, other: Any) -> N
     assert judged(gold, fence(json.dumps({"output": value}))).value == 1.0
     assert same(value, other) == same(other, value)
     assert judged(gold, fence(json.dumps({"output": other}))).value == float(same(value, other))
+
+
+@pytest.mark.parametrize(
+    ("gold", "response"),
+    [
+        ('"output": [1, null, true]', fence('{"output": [1, null, true,]}')),
+        ('"output": [1, null, true]', fence("{'output': [1, null, True]}")),
+        ('"output": 3', fence('{"Output": 3}')),
+        ('"output": "\\ud83d\\ude00"', fence('{"output": "\U0001f600"}')),
+        ('"output": "a/b"', fence('{"output": "a\\/b"}')),
+    ],
+)
+def test_a_value_half_in_python_and_escapes_of_json_are_read(gold: str, response: str) -> None:
+    assert judged(gold, response).value == 1.0
+
+
+def test_names_of_a_program_are_no_values() -> None:
+    for text in ('{"output": undefined,}', '{"output": __import__("os")}', '{"output": true.x}'):
+        assert judged('"output": 3', fence(text)).status == "no_answer"

@@ -1,14 +1,16 @@
 """LiveBench: what each of its tasks accepts, strictly and as published, and what is no gold."""
 
 import random
+import re
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.shared.data.problems import Problem, make_problem, user
 from engines.shared.scoring.livebench import STRICT, gold_of
+from engines.shared.scoring.livebench_guru import bold_phrases
 from engines.shared.scoring.registry import VERSIONS, score
 
 TO_CSV = "Please convert the Input Table from JSON format to CSV format."
@@ -286,6 +288,8 @@ WRAPPERS = (
 
 GOLDS: dict[str, Any] = {
     "web_of_lies_v2": "yes, no, yes",
+    "web_of_lies_v3": "yes, no, yes",
+    "house_traversal": "Ann Bob",
     "spatial": "tetrahedra",
     "zebra_puzzle": "cat, 3, tea",
     "connections": "a,b,c,d,e,f,g,h",
@@ -297,6 +301,7 @@ GOLDS: dict[str, Any] = {
 }
 
 
+@settings(deadline=None)
 @given(
     text=st.text(alphabet="abyesno13 {}[]()\\<>/=*'\"`,.:|-+\n", max_size=80),
     seed=st.integers(0, 10**6),
@@ -311,3 +316,90 @@ def test_no_text_makes_a_task_fail(text: str, seed: int) -> None:
                 verdict = score(problem(truth, task=task, date=date), response, version)
                 assert verdict.value is not None
                 assert 0.0 <= verdict.value <= 1.0
+
+
+LATER: list[tuple[str, str, str, float, float]] = [
+    # task, right answer, response, strict value, published value
+    ("web_of_lies_v3", "yes, no, yes", "<solution>yes, no, yes</solution>", 1, 1),
+    ("web_of_lies_v3", "yes, no, yes", "<solution>yes, no, no</solution>", 1 / 3, 1 / 3),
+    ("web_of_lies_v3", "yes, no, yes", "<SOLUTION>\nYes,No,Yes\n</SOLUTION>", 1, 0),
+    ("web_of_lies_v3", "yes, no, yes", "So **yes, no, yes**.", 1, 1),
+    ("web_of_lies_v3", "yes, no, yes", "\\boxed{\\text{yes, no, yes}}", 1, 1 / 6),
+    ("web_of_lies_v3", "yes, no, yes", "<solution>yes, no, yes, no</solution>", 3 / 8, 1),
+    ("web_of_lies_v3", "yes, no, yes, no", "They are yes, no, yes, no.", 1, 0),
+    ("web_of_lies_v3", "yes, no, yes", "no idea", 0, 0),
+    ("house_traversal", "Ann Bob", "**Ann**, **Bob**", 1, 1),
+    ("house_traversal", "Ann Bob", "**Answer: Ann, Bob**", 1, 1),
+    ("house_traversal", "Ann Bob", "**Bob Ann**", 0, 0),
+    ("house_traversal", "Ann Bob", "**Anna Bobby**", 0, 1),
+    ("house_traversal", "Ann Bob", "**Ann Eve Bob**", 0, 1),
+    ("house_traversal", "Ann Bob", "<solution>Ann, Bob</solution>", 1, 0),
+    ("house_traversal", "Ann Bob", "The order:\nAnn, Bob", 1, 0),
+    ("house_traversal", "O'Neil Bob", "**O\u2019Neil \u2192 Bob**", 1, 0),
+    ("house_traversal", "Ann Bob", "no idea", 0, 0),
+]
+
+
+@pytest.mark.parametrize(("task", "truth", "text", "strict", "published"), LATER)
+def test_later_reasoning_tasks(
+    task: str, truth: str, text: str, strict: float, published: float
+) -> None:
+    asked = problem(truth, task=task, date=NEW)
+    assert score(asked, text).value == pytest.approx(strict)
+    assert score(asked, text, "guru").value == pytest.approx(published)
+
+
+@given(st.text(alphabet="*ab\n", max_size=24))
+def test_bold_phrases_are_those_of_the_published_pattern(text: str) -> None:
+    assert bold_phrases(text) == re.findall(r"(\*{2,})(.*?)\1", text)
+
+
+@pytest.mark.parametrize(
+    ("task", "date", "truth", "text", "value"),
+    [
+        ("spatial", OLD, "tetrahedron", "**not a tetrahedron**", 0),
+        ("zebra_puzzle", NEW, "cat, 3, tea", "<solution>1. cat\n2. 3\n3. tea</solution>", 1),
+        ("zebra_puzzle", NEW, "cat, 3, tea", "<solution>cat; 3; tea</solution>", 1),
+        ("zebra_puzzle", NEW, "cat, 3, tea", "<Solution>cat, 3, tea</Solution>", 1),
+        ("zebra_puzzle", NEW, "cat, 3, tea", "<solution>cat, 3, tea, milk</solution>", 3 / 8),
+        ("connections", NEW, "a,b,c,d,e,f,g,h", "<solution>a,b,c,d; e,f,g,h</solution>", 1),
+        (
+            "connections",
+            OLD,
+            "a,b,c,d,e,f,g,h",
+            "**Group 1: a, b, c, d**\n**Group 2: e, f, g, h**",
+            1,
+        ),
+        ("tablejoin", OLD, '{"a": "x"}', "{\u201ca\u201d: \u201cx\u201d}", 1),
+        ("typos", OLD, "We saw it.", "<SOLUTION>\nWe saw it.\n</SOLUTION>", 1),
+        (
+            "plot_unscrambling",
+            OLD,
+            "One came. Two saw.",
+            "In <PLOT_SUMMARY> tags.\n<plot_summary>One came. Two saw.</plot_summary>",
+            1,
+        ),
+    ],
+)
+def test_livebench_answers_in_other_dresses(
+    task: str, date: str, truth: str, text: str, value: float
+) -> None:
+    assert score(problem(truth, task=task, date=date), text).value == pytest.approx(value)
+
+
+@pytest.mark.parametrize(
+    ("task", "truth"),
+    [
+        ("web_of_lies_v2", "yes, no, maybe"),
+        ("web_of_lies_v3", "5"),
+        ("spatial", "**"),
+        ("zebra_puzzle", "cat,,tea"),
+        ("connections", "a,b,c"),
+        ("connections", "a,a,a,a"),
+        ("house_traversal", "5"),
+    ],
+)
+def test_what_can_be_no_answer_of_a_task_is_an_error(task: str, truth: str) -> None:
+    for version in VERSIONS:
+        verdict = score(problem(truth, task=task, date=NEW), f"**{truth}**", version)
+        assert (verdict.value, verdict.status) == (None, "error")

@@ -156,3 +156,108 @@ def test_a_zebra_table_scores_its_share_of_right_cells(
         )
         # Float64, on numbers below 2; the quantiles above have four digits.
         assert found.value == pytest.approx(right / (3 * len(rows)))
+
+
+@pytest.mark.parametrize(
+    "dress",
+    [
+        "Here it is: @",
+        "**@**",
+        "`@`",
+        "\\boxed{@}",
+        "$@$",
+        "@.",
+    ],
+)
+@pytest.mark.parametrize(("source", "gold", "right", "wrong"), KINDS, ids=[k[0] for k in KINDS])
+def test_what_stands_around_an_answer_in_its_tag_decides_nothing(
+    source: str, gold: Any, right: str, wrong: str, dress: str
+) -> None:
+    # A word has no brackets by which it could be told from a sentence.
+    if source == WORD and dress.startswith("Here"):
+        dress = "The answer is @"
+    for answer, value in ((right, 1.0), (wrong, 0.0)):
+        verdict = judged(source, gold, f"<answer>{dress.replace('@', answer)}</answer>")
+        assert (verdict.value, verdict.status) == (value, "ok")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "[1, 2]\n[3, 4]",
+        "1 2\n3 4",
+        "1, 2\n3, 4",
+        "((1, 2), (3, 4))",
+        "[[1.0, 2.0], [3.0, 4.0]]",
+        "[['1', '2'], ['3', '4']]",
+        "[[1 2]\n [3 4]]",
+        "\\left[[1, 2], [3, 4]\\right]",
+        "The grid:\n| 1 | 2 |\n| 3 | 4 |",
+    ],
+)
+def test_a_grid_is_read_however_its_rows_are_written(answer: str) -> None:
+    assert judged(GRID, [[1, 2], [3, 4]], f"<answer>{answer}</answer>").value == 1.0
+    assert judged(GRID, [[1, 2], [3, 5]], f"<answer>{answer}</answer>").value == 0.0
+
+
+@pytest.mark.parametrize(
+    "answer", ["1 2 3 4", "12\n34", "1 2\nand\n3 4", "[1, 2, 3, 4]", "[[1, 2], [3, 4.5]]", "1"]
+)
+def test_cells_without_rows_are_no_grid(answer: str) -> None:
+    assert judged(GRID, [[1, 2], [3, 4]], f"<answer>{answer}</answer>").value == 0.0
+
+
+def test_a_cell_that_is_a_whole_float_is_the_number() -> None:
+    answer = json.dumps(TABLE).replace('"1"', "1.0").replace('"2"', "2.0")
+    assert judged(ZEBRA, TABLE, f"<answer>{answer}</answer>").value == 1.0
+    curly = json.dumps(TABLE).replace('"', "\u201c")
+    assert judged(ZEBRA, TABLE, f"<answer>{curly}</answer>").value == 1.0
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "- red car\n- bus\n- o'neil's van",
+        "1. red car\n2. bus\n3. o'neil's van",
+        "red car, bus, o'neil's van",
+        "(red car, bus, o'neil's van)",
+        "[red  car, bus, o'neil's van]",
+        "[\u201cred car\u201d, \u201cbus\u201d, \u201co\u2019neil\u2019s van\u201d]",
+        "order = ['red car', 'bus', \"o'neil's van\"]",
+    ],
+)
+def test_an_order_is_read_however_its_list_is_written(answer: str) -> None:
+    order = ["red car", "bus", "o'neil's van"]
+    assert judged(ORDER, order, f"<answer>{answer}</answer>").value == 1.0
+    assert judged(ORDER, order[::-1], f"<answer>{answer}</answer>").value == 0.0
+
+
+@pytest.mark.parametrize(
+    "answer", ["\u201chat\u201d", "(hat)", "['hat']", "hat!", "_hat_", "hat,", "Answer: **hat**"]
+)
+def test_a_word_is_read_without_the_signs_around_it(answer: str) -> None:
+    assert judged(WORD, "hat", f"<answer>{answer}</answer>").value == 1.0
+    assert judged(WORD, "cat", f"<answer>{answer}</answer>").value == 0.0
+
+
+def test_accents_are_the_same_composed_or_not() -> None:
+    assert judged(WORD, "na\u00efve", "<answer>nai\u0308ve</answer>").value == 1.0
+
+
+@pytest.mark.parametrize(
+    ("source", "gold"),
+    [
+        (GRID, [[1], [2, 3]]),
+        (ZEBRA, {"header": ["a"], "rows": [[""], [None]]}),
+        (ZEBRA, {"header": ["a", "b"], "rows": [["1", "x"], ["2"]]}),
+        (ZEBRA, {"header": ["a"], "rows": [["1", "x"]]}),
+        (WORD, " ."),
+        (WORD, "**"),
+    ],
+)
+def test_a_gold_that_no_answer_could_be_has_no_value(source: str, gold: Any) -> None:
+    for response in ("<answer>[[1], [2, 3]]</answer>", "<answer>a</answer>", ""):
+        assert [judged(source, gold, response).value, judged(source, gold, response).status] == [
+            None,
+            "error",
+        ]

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from engines.shared.scoring.text import (
     last_boxed,
-    last_tag,
     literal,
     tagged,
     unfenced,
@@ -107,7 +106,6 @@ def test_type_inside_of_type_has_an_end() -> None:
 
 
 def test_literals_at_their_edges() -> None:
-    assert last_tag("<answer>a</answer><answer>b</answer>") == "b"
     assert literal('{"a": true}') == {"a": True}
     for text in (
         "(" * 5000,
