@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from engines.contract.words import near
 from jobs.spec import Resources
-from jobs.stages import Point, Scalar, same
+from jobs.stages import Pair, Point, Scalar, same
 from orchestrator.description.gate_reader import GateSpec
 from orchestrator.description.yaml_lines import Mistakes, Node
 
@@ -46,6 +46,8 @@ class Stage:
     engine: str | None
     command: tuple[str, ...] | None
     matrix: dict[str, Axis]
+    pairs: tuple[Pair, ...]
+    """What the axes ``first`` and ``second`` are together; none without ``pairs``."""
     exclude: tuple[Point, ...]
     for_each: str | None
     after: tuple[str, ...]

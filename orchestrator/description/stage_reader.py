@@ -9,11 +9,21 @@ stages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from engines.contract.words import near
 from jobs.spec import Resources
-from jobs.stages import Scalar, literal, placeholders, same, value_text
+from jobs.stages import (
+    PAIR_AXES,
+    Pair,
+    Scalar,
+    literal,
+    ordered_pairs,
+    placeholders,
+    same,
+    unordered_pairs,
+    value_text,
+)
 from orchestrator.description.checking import Tell, checked
 from orchestrator.description.gate_reader import check_limits, read_gates
 from orchestrator.description.keys import StageFile
@@ -32,12 +42,13 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
     if written is None:
         # `stages: {train: 4}`: an empty stage takes its place, so that the rest is still read.
         written, good = StageFile(), Node({}, node.where)
-    matrix = axes_of(good)
+    matrix, pairs = axes_of(good), pairs_of(written)
     # These look at what was written, not at what is right: an engine of a wrong kind beside a
     # command is two programs all the same.
     if isinstance(node.value, dict):
         check_program(node, tell)
         check_values(matrix, node, tell)
+        check_pairs(pairs, matrix, node, tell)
         check_limits(node, tell)
         check_sharing(written, node, tell)
     config = good.child("config")
@@ -47,6 +58,7 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
         engine=written.engine or None,
         command=tuple(literal(word) for word in written.command) or None,
         matrix=matrix,
+        pairs=tuple(pairs),
         exclude=tuple(written.exclude),
         for_each=written.for_each or None,
         after=tuple(dict.fromkeys(written.after)),
@@ -70,6 +82,16 @@ def axes_of(good: Node) -> dict[str, Axis]:
         nodes = tuple(node.value.values()) if brings_config else tuple(node.value)
         axes[name] = Axis(values=values, nodes=nodes, brings_config=brings_config)
     return axes
+
+
+def pairs_of(written: StageFile) -> list[Pair]:
+    """The pairs of a stage, in their order."""
+    if isinstance(written.pairs, list):
+        return [(first, second) for first, second in written.pairs]
+    found: list[Pair] = []
+    for kind, values in written.pairs.items():
+        found += ordered_pairs(values) if kind == "ordered" else unordered_pairs(values)
+    return found
 
 
 def check_program(node: Node, tell: Tell) -> None:
@@ -103,6 +125,28 @@ def check_values(matrix: Mapping[str, Axis], node: Node, tell: Tell) -> None:
                     place,
                     f"axis '{name}', value {text}: a command has no config; use a list of values",
                 )
+
+
+def check_pairs(pairs: Sequence[Pair], matrix: Mapping[str, Axis], node: Node, tell: Tell) -> None:
+    """No pair is there twice or pairs a value with itself, and no axis has a name of theirs."""
+    if not pairs:
+        return
+    place = node.value["pairs"]
+    seen: set[tuple[str, str]] = set()
+    for first, second in pairs:
+        pair = (value_text(first), value_text(second))
+        shown_pair = f"[{', '.join(pair)}]"
+        if pair in seen:
+            tell(place, f"pairs: {shown_pair} is there twice; remove one")
+        if pair[0] == pair[1]:
+            tell(place, f"pairs: {shown_pair} pairs a value with itself; take it out")
+        seen.add(pair)
+    for axis in PAIR_AXES:
+        if axis in matrix:
+            tell(
+                matrix[axis].nodes[0],
+                f"axis '{axis}' comes from 'pairs' already; rename it",
+            )
 
 
 def check_sharing(written: StageFile, node: Node, tell: Tell) -> None:

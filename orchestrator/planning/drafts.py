@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from jobs.stages import Point, Scalar, folder_names, job_name, points
+from jobs.stages import PAIR_AXES, Point, Scalar, folder_names, job_name, points, same
 from orchestrator.description.stage import Stage
 from orchestrator.description.stage_reader import check_axes
 from orchestrator.description.yaml_lines import Mistakes
@@ -115,10 +115,10 @@ def draft_stage(
     if parents:
         for parent in parents:
             after = (parent.name, *waits)
-            for point in points(own, stage.exclude, [parent.point]):
+            for point in points(own, stage.exclude, [parent.point], stage.pairs):
                 drafts.append(draft_of(stage, point, parent.name, after))
     else:
-        for point in points(own, stage.exclude):
+        for point in points(own, stage.exclude, pairs=stage.pairs):
             drafts.append(draft_of(stage, point, None, tuple(waits)))
     # With a mistake further up it may be empty for that reason alone.
     if not drafts and sound:
@@ -147,8 +147,27 @@ def check_stage_axes(
                 f"stage '{stage.name}': axis '{axis}' comes from '{stage.for_each}' already; "
                 "rename it",
             )
+    for axis, values in axes_of_pairs(stage).items():
+        known = inherited.get(axis, values)
+        for value in values:
+            if not any(same(value, one) for one in known):
+                mistakes.add(
+                    stage.place("pairs"),
+                    f"stage '{stage.name}': pairs: axis '{axis}' of '{stage.for_each}' has no "
+                    f"value {value!r}; its values: {', '.join(map(repr, known))}",
+                )
+        own = {axis: values, **own}
     if sound:
         check_axes(stage, {**inherited, **own}, mistakes)
+
+
+def axes_of_pairs(stage: Stage) -> Axes:
+    """The two axes of a stage's pairs with their values; none without pairs."""
+    both = zip(*stage.pairs, strict=True)
+    return {
+        axis: tuple(dict.fromkeys(values))
+        for axis, values in zip(PAIR_AXES, both, strict=bool(stage.pairs))
+    }
 
 
 def axes_of(drafts: Sequence[Draft]) -> Axes:
