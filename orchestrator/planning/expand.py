@@ -160,25 +160,32 @@ def check_checkpoints(
 
 
 def gates_of(drafts: Drafts, mistakes: Mistakes) -> dict[str, tuple[Condition, ...]]:
-    """Each gated stage's conditions; those of a stage hold for its short canary too."""
+    """Each gated stage's conditions; of a stage whose gates name values of the job itself, those of
+    each job. Those of a stage hold for its short canary too."""
     found: dict[str, tuple[Condition, ...]] = {}
     for stage in drafts.stages.values():
         # What is wrong with the judged stage has been told; its jobs may be missing here.
         judged = [gate for gate in stage.gates if drafts.sound.get(gate.of)]
         if not judged:
             continue
-        conditions = [condition_of(gate, stage, drafts, mistakes) for gate in judged]
-        sound = tuple(condition for condition in conditions if condition is not None)
-        found[stage.name] = sound
+        gated = [*drafts.by_stage[stage.name]]
         if stage.name in drafts.canaries:
-            found[drafts.canaries[stage.name].stage_name] = sound
+            gated.append(drafts.canaries[stage.name])
+        own = any(gate.names_axes for gate in judged)
+        for draft in gated:
+            key = draft.name if own else draft.stage_name
+            if key not in found:
+                conditions = [condition_of(gate, draft, drafts, mistakes) for gate in judged]
+                found[key] = tuple(one for one in conditions if one is not None)
     return found
 
 
 def condition_of(
-    gate: GateSpec, stage: Stage, drafts: Drafts, mistakes: Mistakes
+    gate: GateSpec, draft: Draft, drafts: Drafts, mistakes: Mistakes
 ) -> Condition | None:
-    """A gate on the jobs of the stage that it judges; a command's results have no metrics."""
+    """A gate on the jobs of the stage that it judges, as it stands for one job; a command's results
+    have no metrics."""
+    stage = draft.stage
 
     def tell(place: Node, text: str) -> None:
         mistakes.add(place.where, f"stage '{stage.name}': {text}")
@@ -190,7 +197,7 @@ def condition_of(
         )
         return None
     jobs = [(draft.name, draft.point) for draft in drafts.by_stage[gate.of]]
-    return resolve(gate, jobs, tell)
+    return resolve(gate, draft.point, jobs, tell)
 
 
 def tell_same_content(jobs: Sequence[Job], drafts: Drafts, mistakes: Mistakes) -> None:

@@ -56,8 +56,9 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
             f"override: {overridden['decision']}, by {overridden['by']} at "
             f"{moment(overridden['time'])}: {overridden['reason']}"
         )
-    decided = gates.load_decision(run, record.stage)
-    if decided is not None and record.stage in run.plan.gates:
+    key = run.plan.gate_keys.get(record.name)
+    decided = None if key is None else gates.load_decision(run, key)
+    if decided is not None:
         lines += gate_lines(decided)
     lines += parent_lines(run, record, {one.name: one for one in records})
     lines += allocation_lines(record, records)
