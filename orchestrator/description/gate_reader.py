@@ -8,7 +8,7 @@ results. Called by ``stage_reader`` and, once the jobs are known, by the planner
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engines.contract.metrics import METRICS, Metric
@@ -160,18 +160,8 @@ def resolve(
     # (`checkpoint`, `task`) choose rows once there are results.
     axes = values_by_axis([point for _, point in jobs])
     chosen = {axis: value for axis, value in where.items() if axis in axes}
-    place = gate.place("where")
-    for axis, value in chosen.items():
-        if literal(value) not in axes[axis]:
-            hint = near(value, axes[axis])
-            text = f"where: axis '{axis}' of '{gate.of}' has no value {value!r}{hint}"
-            tell(place, f"{gate.key}: {text}")
-            return None
-    names = tuple(name for name, point in jobs if fits(point, chosen))
+    names = chosen_jobs(gate, chosen, axes, jobs, tell)
     if not names:
-        some = ", ".join(name for name, _ in jobs[:6])
-        text = f"where: {chosen} fits no job of '{gate.of}'; its jobs: {some}"
-        tell(place, f"{gate.key}: {text}")
         return None
     wanted, of = gate.share or (len(names), len(names))
     if of > len(names):
@@ -191,6 +181,29 @@ def resolve(
         need=math.ceil(wanted * len(names) / of),
         negated=gate.negated,
     )
+
+
+def chosen_jobs(
+    gate: GateSpec,
+    chosen: Point,
+    axes: Mapping[str, set[str]],
+    jobs: Sequence[tuple[str, Point]],
+    tell: Tell,
+) -> tuple[str, ...]:
+    """The jobs that have these values on their axes; none with the mistake told."""
+    place = gate.place("where")
+    for axis, value in chosen.items():
+        if literal(value) not in axes[axis]:
+            hint = near(value, axes[axis])
+            text = f"where: axis '{axis}' of '{gate.of}' has no value {value!r}{hint}"
+            tell(place, f"{gate.key}: {text}")
+            return ()
+    names = tuple(name for name, point in jobs if fits(point, chosen))
+    if not names:
+        some = ", ".join(name for name, _ in jobs[:6])
+        text = f"where: {chosen} fits no job of '{gate.of}'; its jobs: {some}"
+        tell(place, f"{gate.key}: {text}")
+    return names
 
 
 def values_by_axis(points: Sequence[Point]) -> dict[str, set[str]]:
