@@ -24,6 +24,12 @@ class EngineConfig(BaseModel):
     # strict: pydantic would otherwise turn the text "3" into 3 and 1 into True.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    def told_apart_by(self) -> dict[str, Any]:
+        """What jobs of one stage that have different names must differ in, but for their seeds:
+        names and JSON values in a form that does not depend on how they were written. Empty: the
+        engine asks for nothing."""
+        return {}
+
 
 DECIDES_NO_RESULT: dict[str, Any] = {"decides": False}
 """Marks a key of a config that changes how fast or where an engine works, and not what comes out:

@@ -21,6 +21,7 @@ from orchestrator.description.engine_config import validate, wants_results
 from orchestrator.description.gate_reader import GateSpec, resolve
 from orchestrator.description.stage import Stage
 from orchestrator.description.yaml_lines import Mistakes, Node
+from orchestrator.planning.distinct import tell_same_content, tell_same_work
 from orchestrator.planning.drafts import Draft, Drafts, canary_of, draft_all
 from orchestrator.planning.job_config import JobConfig
 
@@ -33,6 +34,7 @@ def expand(
     drafts = draft_all(stages, mistakes)
     jobs = finish_all(drafts, mistakes)
     tell_same_content(jobs, drafts, mistakes)
+    tell_same_work(jobs, drafts, mistakes)
     return jobs, gates_of(drafts, mistakes)
 
 
@@ -198,23 +200,3 @@ def condition_of(
         return None
     jobs = [(draft.name, draft.point) for draft in drafts.by_stage[gate.of]]
     return resolve(gate, draft.point, jobs, tell)
-
-
-def tell_same_content(jobs: Sequence[Job], drafts: Drafts, mistakes: Mistakes) -> None:
-    """The same work twice in a plan is a mistake: the two results could not be told apart. Of each
-    two stages one pair of jobs is told."""
-    first: dict[str, Job] = {}
-    told: set[tuple[str, str]] = set()
-    for job in jobs:
-        # Names and stages are no part of the identity.
-        other = first.setdefault(job.identity, job)
-        if other is job or (other.stage, job.stage) in told:
-            continue
-        # One line for two stages, not one for each of a hundred pairs.
-        told.add((other.stage, job.stage))
-        stage = drafts.by_name[job.name].stage
-        mistakes.add(
-            stage.place("matrix"),
-            f"stage '{stage.name}': jobs '{other.name}' and '{job.name}' have the same content; "
-            "take one out, or let what tells them apart reach the config or the command",
-        )
