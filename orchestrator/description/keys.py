@@ -233,6 +233,21 @@ Axis = Annotated[
 ]
 
 
+class ReplacementFile(FileModel):
+    """``replace`` of a stage."""
+
+    MUST = "be such as {where: {seed: 2}, by: {seed: 4}, reason: TEXT}"
+
+    where: Annotated[dict[str, Scalar], Field(min_length=1), Must("be a mapping such as {seed: 2}")]
+    """The jobs that are replaced, by their axes."""
+    by: Annotated[dict[str, Scalar], Field(min_length=1), Must("be a mapping such as {seed: 4}")]
+    """What they are replaced by: other values of axes of this stage that are written as lists."""
+    reason: Annotated[
+        str, Field(min_length=1), Must("say why; whoever reads the run later is told")
+    ]
+    """Why; status, why and the reports say it."""
+
+
 class StageFile(FileModel):
     """A stage, by its name below ``stages``."""
 
@@ -269,6 +284,13 @@ class StageFile(FileModel):
         Must("be a list of mappings axis: value", at_item=True),
     ] = Field(default_factory=list, min_length=1)
     """Combinations of axis values to leave out of the product."""
+    replace: Annotated[
+        list[ReplacementFile],
+        BeforeValidator(listed, json_schema_input_type=ReplacementFile | list[ReplacementFile]),
+    ] = Field(default_factory=list)
+    """Jobs that take the place of others, such as a seed that learned nothing, with what follows
+    them: `{where: {seed: 2}, by: {seed: 4}, reason: TEXT}`, or a list. The same run goes on: what
+    is done stays done."""
     for_each: Annotated[str, Field(min_length=1), Must("be a name")] = ""
     """A stage; this one gets a job per job of that stage, started when that job is done."""
     after: Annotated[

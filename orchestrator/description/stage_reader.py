@@ -27,7 +27,7 @@ from jobs.stages import (
 from orchestrator.description.checking import Tell, checked
 from orchestrator.description.gate_reader import check_limits, read_gates
 from orchestrator.description.keys import StageFile
-from orchestrator.description.stage import Axis, Stage
+from orchestrator.description.stage import Axis, Replacement, Stage
 from orchestrator.description.yaml_lines import Mistakes, Node, shown
 
 
@@ -60,6 +60,7 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
         matrix=matrix,
         pairs=tuple(pairs),
         exclude=tuple(written.exclude),
+        replacements=replacements_of(written, good),
         for_each=written.for_each or None,
         after=tuple(dict.fromkeys(written.after)),
         gates=read_gates(written, good),
@@ -75,13 +76,34 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
 def axes_of(good: Node) -> dict[str, Axis]:
     """The axes of a matrix, with the place of each value."""
     matrix = good.child("matrix")
+    entries = listed_nodes(good.child("replace"))
     axes = {}
     for name, node in matrix.value.items() if matrix else ():
         brings_config = isinstance(node.value, dict)
         values = tuple(node.value) if brings_config else tuple(item.value for item in node.value)
         nodes = tuple(node.value.values()) if brings_config else tuple(node.value)
-        axes[name] = Axis(values=values, nodes=nodes, brings_config=brings_config)
+        by = [entry.value["by"].value[name] for entry in entries if name in entry.value["by"].value]
+        replacing = tuple((one.value, one) for one in by)
+        axes[name] = Axis(
+            values=values, nodes=nodes, brings_config=brings_config, replacing=replacing
+        )
     return axes
+
+
+def listed_nodes(node: Node | None) -> list[Node]:
+    """One entry or a list of them; none of what is not there."""
+    if node is None:
+        return []
+    return list(node.value) if isinstance(node.value, list) else [node]
+
+
+def replacements_of(written: StageFile, good: Node) -> tuple[Replacement, ...]:
+    """What the stage replaces, with the place of each."""
+    # Both come from the nodes that are right, so they are equally many.
+    both = zip(written.replace, listed_nodes(good.child("replace")), strict=True)
+    return tuple(
+        Replacement(node=node, where=one.where, by=one.by, reason=one.reason) for one, node in both
+    )
 
 
 def pairs_of(written: StageFile) -> list[Pair]:

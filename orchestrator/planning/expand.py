@@ -8,13 +8,14 @@ the planner.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
 from engines.contract.words import near
 from jobs.gates import Condition
-from jobs.spec import Job
+from jobs.spec import Chain, Job, Replaced
 from jobs.stages import fill, identity
 from orchestrator.description.catalogue import config_class, known_engines
 from orchestrator.description.engine_config import validate, wants_results
@@ -26,16 +27,44 @@ from orchestrator.planning.drafts import Draft, Drafts, canary_of, draft_all
 from orchestrator.planning.job_config import JobConfig
 
 
-def expand(
-    stages: Sequence[Stage], mistakes: Mistakes
-) -> tuple[list[Job], dict[str, tuple[Condition, ...]]]:
-    """All jobs, in runnable order if ``stages`` are, and the gates by stage. With mistakes the
+@dataclass(frozen=True, kw_only=True)
+class Expansion:
+    """What stages become."""
+
+    jobs: list[Job]
+    """In an order in which each follows the ones it waits for."""
+    gates: dict[str, tuple[Condition, ...]]
+    """By stage, or by job where they are each job's own."""
+    replaced: tuple[Replaced, ...]
+    chains: dict[str, Chain]
+    """By stage."""
+
+
+def expand(stages: Sequence[Stage], mistakes: Mistakes) -> Expansion:
+    """All jobs, in runnable order if ``stages`` are, and what is said of them. With mistakes the
     result is not complete."""
     drafts = draft_all(stages, mistakes)
     jobs = finish_all(drafts, mistakes)
     tell_same_content(jobs, drafts, mistakes)
     tell_same_work(jobs, drafts, mistakes)
-    return jobs, gates_of(drafts, mistakes)
+    return Expansion(
+        jobs=jobs,
+        gates=gates_of(drafts, mistakes),
+        replaced=tuple(drafts.replaced),
+        chains=chains_of(stages),
+    )
+
+
+def chains_of(stages: Sequence[Stage]) -> dict[str, Chain]:
+    """What each stage follows and does."""
+    found = {}
+    for stage in stages:
+        does = counts = ""
+        if stage.engine in known_engines():
+            kind = config_class(str(stage.engine))
+            does, counts = kind.DOES, kind.COUNTS
+        found[stage.name] = Chain(for_each=stage.for_each or "", does=does, counts=counts)
+    return found
 
 
 def finish_all(drafts: Drafts, mistakes: Mistakes) -> list[Job]:

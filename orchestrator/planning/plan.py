@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from jobs.gates import Condition
-from jobs.spec import Job
+from jobs.spec import Chain, Job, Replaced
 
 RUN = "{run}"
 """Stands for the run folder in paths of a plan; it is known at launch."""
@@ -39,6 +39,10 @@ class Plan:
     changed."""
     identity: str
     """Hash over the names and identities of the jobs: the same plan continues the same run."""
+    replaced: tuple[Replaced, ...] = ()
+    """Jobs in the place of others; the plan has the identity that it had before."""
+    chains: dict[str, Chain] = field(default_factory=dict)
+    """By stage; a plan of an older version has none."""
     overrides: tuple[str, ...] = ()
     """The ``--set`` arguments it was made with."""
     snapshot: bool = False
@@ -125,6 +129,8 @@ class Plan:
             "snapshot": self.snapshot,
             "notify": self.notify,
             "gates": gates,
+            "replaced": [vars(one) for one in self.replaced],
+            "chains": {stage: vars(chain) for stage, chain in self.chains.items()},
         }
 
     def to_json(self) -> dict[str, Any]:

@@ -50,6 +50,9 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     lines = [f"{record.name} is {record.state} ({record.source}{age}){reason}"]
     lines += decided_lines(record)
     lines += pace_lines(row(run, record, time.time()))
+    for one in run.plan.replaced:
+        if one.by == record.name:
+            lines.append(f"replaces {one.job}: {one.reason}")
     overridden = gates.read_overrides(run).get(record.name)
     if overridden is not None:
         lines.append(
