@@ -28,7 +28,7 @@ COMPONENTS = 3
 """Principal components that Procrustes compares."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class States:
     """One model's states (n cities, d features), centred, float64. What belongs to one model alone
     is computed once, however many others it is compared with."""
