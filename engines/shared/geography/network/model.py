@@ -1,0 +1,201 @@
+"""A decoder of Qwen2's architecture as functions of its parameters; every parameter has a leading
+axis of S models.
+
+In: parameters, a ``Shape`` and tokens. Out: logits, or the states after every layer. Training,
+generation, evaluation and probes call it; the same weights in transformers' Qwen2ForCausalLM give
+the same logits. Own code because importing that class takes four seconds and its step twice as
+long.
+
+Shapes: S models, B sequences, T tokens of each, N tokens of all sequences one after the other, d
+    width. Architecture: Qwen2 (Yang et al. 2024, arXiv 2407.10671) as transformers has it: RMSNorm
+    (Zhang & Sennrich 2019), rotary positions (Su et al. 2021), SwiGLU (Shazeer 2020), biases on
+    queries, keys and values alone, an untied head. One matrix holds queries, keys and values, one
+    the gate and the rise of the feed-forward layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch.nn import functional as F
+
+from engines.shared.geography.description import Shape
+from engines.shared.geography.vocabulary import SIZE
+
+Parameters = dict[str, torch.Tensor]
+Runs = Sequence[tuple[int, int]]
+"""(count, length): so many neighbouring sequences of one length each; together all N tokens."""
+Change = Callable[[int, torch.Tensor], torch.Tensor]
+"""From a layer (0: the embedding) and its states (S, B, T, d) the states that go on from there."""
+Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""From the layer's number and queries, keys and values (S, N, heads, d / heads), not yet turned by
+their positions, the mixed values (S, N, d)."""
+Rotary = tuple[torch.Tensor, torch.Tensor]
+
+ROTARY_BASE = 10_000.0
+NORM_EPSILON = 1e-6
+
+
+def shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every parameter of one model: the matrices, then the vectors (norms and
+    biases), which are not decayed in training."""
+    d, layers = shape.width, range(shape.layers)
+    found: dict[str, tuple[int, ...]] = {"embedding": (SIZE, d), "head": (SIZE, d)}
+    for n in layers:
+        found |= {
+            f"{n}.qkv": (3 * d, d),
+            f"{n}.out": (d, d),
+            f"{n}.gate_up": (2 * shape.feed_forward, d),
+            f"{n}.down": (d, shape.feed_forward),
+        }
+    for n in layers:
+        found |= {f"{n}.qkv_bias": (3 * d,), f"{n}.norm1": (d,), f"{n}.norm2": (d,)}
+    return {**found, "norm": (d,)}
+
+
+def count(shape: Shape) -> int:
+    """Parameters of one model."""
+    return sum(torch.Size(one).numel() for one in shapes(shape).values())
+
+
+def initial(shape: Shape, seeds: Sequence[int], deviation: float) -> Parameters:
+    """Fresh parameters, each model from its own seed: matrices N(0, deviation^2), biases 0, norms
+    1, as transformers initialises Qwen2."""
+    models = []
+    for seed in seeds:
+        random = torch.Generator().manual_seed(seed)
+        made = {}
+        for name, size in shapes(shape).items():
+            if len(size) == 2:
+                made[name] = torch.empty(size).normal_(0.0, deviation, generator=random)
+            elif name.endswith("bias"):
+                made[name] = torch.zeros(size)
+            else:
+                made[name] = torch.ones(size)
+        models.append(made)
+    return {name: torch.stack([made[name] for made in models]) for name in models[0]}
+
+
+def rotary_angles(places: torch.Tensor, shape: Shape) -> Rotary:
+    """Cosines and sines (N, 1, d / heads / 2) of the positions ``places`` (N,), from 0."""
+    half = shape.width // shape.heads // 2
+    frequency = ROTARY_BASE ** (-torch.arange(half, device=places.device) / half)
+    angle = torch.outer(places.float(), frequency).unsqueeze(1)
+    return angle.cos(), angle.sin()
+
+
+def turn(x: torch.Tensor, rotary: Rotary) -> torch.Tensor:
+    """Rotate the pairs (j, j + half) of (..., N, heads, d / heads) by their position's angle."""
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * rotary[0] - b * rotary[1], a * rotary[1] + b * rotary[0]], dim=-1)
+
+
+def norm(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """RMSNorm over the last axis of (S, N, d) with each model's own weight (S, d)."""
+    return F.rms_norm(x, x.shape[-1:], eps=NORM_EPSILON) * weight.unsqueeze(1)
+
+
+def block(
+    layer: int, parameters: Parameters, x: torch.Tensor, heads: int, attend: Attend
+) -> torch.Tensor:
+    """One layer: (S, N, d) -> (S, N, d)."""
+
+    def own(name: str) -> torch.Tensor:
+        return parameters[f"{layer}.{name}"]
+
+    joined = torch.baddbmm(
+        own("qkv_bias").unsqueeze(1), norm(x, own("norm1")), own("qkv").mT
+    ).unflatten(-1, (3, heads, -1))
+    mixed = attend(layer, *joined.unbind(2))
+    x = torch.baddbmm(x, mixed, own("out").mT)
+    gate, up = torch.bmm(norm(x, own("norm2")), own("gate_up").mT).chunk(2, dim=-1)
+    return torch.baddbmm(x, F.silu(gate) * up, own("down").mT)
+
+
+def attend_within(rotary: Rotary, runs: Runs) -> Attend:
+    """Causal attention inside each of the sequences that lie one after the other.
+
+    One call per run of neighbours of one length: no padding, no mask, no work between sequences.
+    """
+
+    def attend(
+        _layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
+    ) -> torch.Tensor:
+        parts = (turn(query, rotary), turn(key, rotary), value)
+        models, found, start = len(query), [], 0
+        for number, length in runs:
+            stop = start + number * length
+            # (S, number * length, heads, ...) -> (S * number, heads, length, ...)
+            query, key, value = (
+                part[:, start:stop].unflatten(1, (number, length)).flatten(0, 1).transpose(1, 2)
+                for part in parts
+            )
+            mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+            found.append(mixed.transpose(1, 2).reshape(models, number * length, -1))
+            start = stop
+        return torch.cat(found, dim=1) if len(found) > 1 else found[0]
+
+    return attend
+
+
+def embed(parameters: Parameters, tokens: torch.Tensor) -> torch.Tensor:
+    """(S, N) -> (S, N, d)."""
+    # One look-up per model, as F.embedding takes a single table.
+    tables = parameters["embedding"]
+    return torch.stack([F.embedding(one, table) for one, table in zip(tokens, tables, strict=True)])
+
+
+def read_out(parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
+    """Logits from the last layer's output: (S, N, d) -> (S, N, vocabulary)."""
+    return torch.bmm(norm(x, parameters["norm"]), parameters["head"].mT)
+
+
+def places_of(runs: Runs, device: torch.device) -> torch.Tensor:
+    """The position of each of the N tokens in its sequence."""
+    return torch.cat(
+        [torch.arange(length, device=device).repeat(number) for number, length in runs]
+    )
+
+
+def packed_states(
+    parameters: Parameters, shape: Shape, tokens: torch.Tensor, runs: Runs
+) -> torch.Tensor:
+    """The raw last layer for sequences that lie one after the other: (S, N) -> (S, N, d)."""
+    attend = attend_within(rotary_angles(places_of(runs, tokens.device), shape), runs)
+    x = embed(parameters, tokens)
+    for layer in range(shape.layers):
+        x = block(layer, parameters, x, shape.heads, attend)
+    return x
+
+
+def hidden_states(
+    parameters: Parameters, shape: Shape, tokens: torch.Tensor, change: Change | None = None
+) -> list[torch.Tensor]:
+    """The embedding and the output of every layer for ``tokens`` (S, B, T): layers + 1 tensors (S,
+    B, T, d).
+
+    The last one is the raw output of the last layer, before the final norm (transformers'
+    ``hidden_states[-1]`` is behind it). ``tokens`` may be padded on the right: nothing on the left
+    sees the padding. ``change`` replaces the states of a layer, which are then also those returned.
+    """
+    models, number, length = tokens.shape
+    runs = [(number, length)]
+    attend = attend_within(rotary_angles(places_of(runs, tokens.device), shape), runs)
+    x = embed(parameters, tokens.flatten(1))
+    found = []
+    for layer in range(shape.layers + 1):
+        if layer:
+            x = block(layer - 1, parameters, x, shape.heads, attend)
+        if change is not None:
+            x = change(layer, x.view(models, number, length, -1)).flatten(1, 2)
+        found.append(x.view(models, number, length, -1))
+    return found
+
+
+def logits(
+    parameters: Parameters, shape: Shape, tokens: torch.Tensor, change: Change | None = None
+) -> torch.Tensor:
+    """(S, B, T) -> (S, B, T, vocabulary); padding and ``change`` as of ``hidden_states``."""
+    last = hidden_states(parameters, shape, tokens, change)[-1]
+    return read_out(parameters, last.flatten(1, 2)).view(*tokens.shape, -1)
