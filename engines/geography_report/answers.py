@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.contract.config import ConfigError
-from engines.geography_report.load import NEW_CITIES, Finished, Inputs, Model
+from engines.geography_report.load import NEW_CITIES, Axes, Finished, Inputs, Model
 from engines.geography_report.transfer.scores import Scores, TaskScores, Trained
 from engines.shared.geography.tasks import PUBLISHED_PAIRS, TASKS
 from engines.shared.reporting.statistics import Array
@@ -74,7 +74,7 @@ def base_learned(inputs: Inputs, model: Model | None, task: str) -> float:
     finished = inputs.evaluations.get(model.folder) if model else None
     if finished is None:
         return float("nan")
-    axes = {"task": task, "cities": KNOWN, "split": "test"}
+    axes: Axes = {"task": task, "cities": KNOWN, "split": "test"}
     value = finished.value("beats_constant", axes)
     return float("nan") if value is None else value
 
