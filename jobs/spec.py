@@ -87,6 +87,28 @@ class Job:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Replaced:
+    """A job that took the place of another one."""
+
+    job: str
+    """The one that is not in the plan any more."""
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """How a stage follows another one, and what its jobs do: what an inventory counts by."""
+
+    for_each: str = ""
+    """The stage that it has a job for each job of."""
+    does: str = ""
+    """What its engine does to a model: ``trained``."""
+    counts: str = ""
+    """What the steps of its progress are: ``sets``."""
+
+
 def asks_for(resources: Resources) -> str:
     """``2 nodes x 8 GPUs, 32 CPUs, 250 GB``."""
     parts = []

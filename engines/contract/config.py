@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -23,6 +23,17 @@ class EngineConfig(BaseModel):
 
     # strict: pydantic would otherwise turn the text "3" into 3 and 1 into True.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    DOES: ClassVar[str] = ""
+    """What a job of the engine does to a model, as in "trained": `orch status` counts by it."""
+    COUNTS: ClassVar[str] = ""
+    """What the steps of its progress are, as in "sets", where they are worth counting over jobs."""
+
+    def told_apart_by(self) -> dict[str, Any]:
+        """What jobs of one stage that have different names must differ in, but for their seeds:
+        names and JSON values in a form that does not depend on how they were written. Empty: the
+        engine asks for nothing."""
+        return {}
 
 
 DECIDES_NO_RESULT: dict[str, Any] = {"decides": False}

@@ -9,15 +9,25 @@ stages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from engines.contract.words import near
 from jobs.spec import Resources
-from jobs.stages import Scalar, literal, placeholders, same, value_text
+from jobs.stages import (
+    PAIR_AXES,
+    Pair,
+    Scalar,
+    literal,
+    ordered_pairs,
+    placeholders,
+    same,
+    unordered_pairs,
+    value_text,
+)
 from orchestrator.description.checking import Tell, checked
 from orchestrator.description.gate_reader import check_limits, read_gates
 from orchestrator.description.keys import StageFile
-from orchestrator.description.stage import Axis, Stage
+from orchestrator.description.stage import Axis, Replacement, Stage
 from orchestrator.description.yaml_lines import Mistakes, Node, shown
 
 
@@ -32,12 +42,13 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
     if written is None:
         # `stages: {train: 4}`: an empty stage takes its place, so that the rest is still read.
         written, good = StageFile(), Node({}, node.where)
-    matrix = axes_of(good)
+    matrix, pairs = axes_of(good), pairs_of(written)
     # These look at what was written, not at what is right: an engine of a wrong kind beside a
     # command is two programs all the same.
     if isinstance(node.value, dict):
         check_program(node, tell)
         check_values(matrix, node, tell)
+        check_pairs(pairs, matrix, node, tell)
         check_limits(node, tell)
         check_sharing(written, node, tell)
     config = good.child("config")
@@ -47,7 +58,9 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
         engine=written.engine or None,
         command=tuple(literal(word) for word in written.command) or None,
         matrix=matrix,
+        pairs=tuple(pairs),
         exclude=tuple(written.exclude),
+        replacements=replacements_of(written, good),
         for_each=written.for_each or None,
         after=tuple(dict.fromkeys(written.after)),
         gates=read_gates(written, good),
@@ -63,13 +76,44 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
 def axes_of(good: Node) -> dict[str, Axis]:
     """The axes of a matrix, with the place of each value."""
     matrix = good.child("matrix")
+    entries = listed_nodes(good.child("replace"))
     axes = {}
     for name, node in matrix.value.items() if matrix else ():
         brings_config = isinstance(node.value, dict)
         values = tuple(node.value) if brings_config else tuple(item.value for item in node.value)
         nodes = tuple(node.value.values()) if brings_config else tuple(node.value)
-        axes[name] = Axis(values=values, nodes=nodes, brings_config=brings_config)
+        by = [entry.value["by"].value[name] for entry in entries if name in entry.value["by"].value]
+        replacing = tuple((one.value, one) for one in by)
+        axes[name] = Axis(
+            values=values, nodes=nodes, brings_config=brings_config, replacing=replacing
+        )
     return axes
+
+
+def listed_nodes(node: Node | None) -> list[Node]:
+    """One entry or a list of them; none of what is not there."""
+    if node is None:
+        return []
+    return list(node.value) if isinstance(node.value, list) else [node]
+
+
+def replacements_of(written: StageFile, good: Node) -> tuple[Replacement, ...]:
+    """What the stage replaces, with the place of each."""
+    # Both come from the nodes that are right, so they are equally many.
+    both = zip(written.replace, listed_nodes(good.child("replace")), strict=True)
+    return tuple(
+        Replacement(node=node, where=one.where, by=one.by, reason=one.reason) for one, node in both
+    )
+
+
+def pairs_of(written: StageFile) -> list[Pair]:
+    """The pairs of a stage, in their order."""
+    if isinstance(written.pairs, list):
+        return [(first, second) for first, second in written.pairs]
+    found: list[Pair] = []
+    for kind, values in written.pairs.items():
+        found += ordered_pairs(values) if kind == "ordered" else unordered_pairs(values)
+    return found
 
 
 def check_program(node: Node, tell: Tell) -> None:
@@ -103,6 +147,28 @@ def check_values(matrix: Mapping[str, Axis], node: Node, tell: Tell) -> None:
                     place,
                     f"axis '{name}', value {text}: a command has no config; use a list of values",
                 )
+
+
+def check_pairs(pairs: Sequence[Pair], matrix: Mapping[str, Axis], node: Node, tell: Tell) -> None:
+    """No pair is there twice or pairs a value with itself, and no axis has a name of theirs."""
+    if not pairs:
+        return
+    place = node.value["pairs"]
+    seen: set[tuple[str, str]] = set()
+    for first, second in pairs:
+        pair = (value_text(first), value_text(second))
+        shown_pair = f"[{', '.join(pair)}]"
+        if pair in seen:
+            tell(place, f"pairs: {shown_pair} is there twice; remove one")
+        if pair[0] == pair[1]:
+            tell(place, f"pairs: {shown_pair} pairs a value with itself; take it out")
+        seen.add(pair)
+    for axis in PAIR_AXES:
+        if axis in matrix:
+            tell(
+                matrix[axis].nodes[0],
+                f"axis '{axis}' comes from 'pairs' already; rename it",
+            )
 
 
 def check_sharing(written: StageFile, node: Node, tell: Tell) -> None:

@@ -18,10 +18,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from jobs.spec import Replaced
 from orchestrator.node.cost import units_held
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run
+from orchestrator.views.inventory import inventory, inventory_lines
 from orchestrator.views.pace import (
     STALLED_SECONDS,
     WARNING_SECONDS,
@@ -280,7 +282,20 @@ def render(
     for alike in folded(records, every, stalled):
         cells = table_cells(run, alike, now)
         table.add_row(*[cells[name] for name in columns])
-    return Group(header(run, records, trouble, now, stalled), table)
+    return Group(header(run, records, trouble, now, stalled), *known_of(run, records), table)
+
+
+def known_of(run: Run, records: Sequence[Record]) -> list[Text]:
+    """What there is of the models, and which jobs take the place of others."""
+    lines = [Text(line) for line in inventory_lines(inventory(run, records))]
+    reasons: dict[str, list[Replaced]] = {}
+    for one in run.plan.replaced:
+        reasons.setdefault(one.reason, []).append(one)
+    for reason, replaced in reasons.items():
+        more = len(replaced) - 1
+        also = f" (and {more} jobs that follow)" if more else ""
+        lines.append(Text(f"{replaced[0].by} replaces {replaced[0].job}{also}: {reason}"))
+    return lines
 
 
 def table_cells(run: Run, alike: Sequence[Record], now: float) -> dict[str, Text]:
@@ -343,5 +358,7 @@ def document(run: Run, records: Sequence[Record], trouble: str) -> dict[str, Any
         "folder": str(run.folder),
         "cluster": run.profile.name or run.profile.kind,
         "trouble": trouble,
+        "inventory": inventory(run, records),
+        "replaced": [vars(one) for one in run.plan.replaced],
         "jobs": status_rows(run, records, time.time()),
     }
