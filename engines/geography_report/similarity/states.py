@@ -1,7 +1,7 @@
 """The states that maps kept, and the table of their cities.
 
-In: the output folder of a job of the engine ``geography_maps``. Out: arrays. Called by compare.py and
-by the figure of maps.
+In: the output folder of a job of the engine ``geography_maps``. Out: arrays. Called by compare.py
+and by the figure of maps.
 """
 
 from __future__ import annotations
