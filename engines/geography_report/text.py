@@ -22,8 +22,8 @@ READING = (
     "Normalised improvement is 0 where the base began on new cities and 1 where it stands on known "
     "ones: (v - A) / (B - A) of accuracies, ln(A / v) / ln(A / B) of errors, cut to [0, 1.5], "
     "answers that cannot be read counted with the failure value. A dash is undefined (see above) "
-    "or not evaluated, and is in no mean. T: the task was trained. ^ synergy, v negative transfer, blank "
-    "none, ? not decided, after Benjamini and Hochberg's correction over the matrix. 'None' says "
+    "or not evaluated, and is in no mean. T: the task was trained. ^ synergy, v negative transfer, "
+    "blank none, ? not decided, after Benjamini and Hochberg's correction over the matrix. 'None' says "
     "that a difference is not clear of 0, not that there is none.",
     "What is expected of two tasks is what the better of their specialists reaches. Which one that "
     "is was decided by the validation answers of the other seeds' models, and it was scored on the "

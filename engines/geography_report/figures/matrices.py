@@ -59,7 +59,7 @@ def draw_cells(
     """The matrix as squares, with each value and its mark written in; ``marks`` None: without any
     text."""
     image = axis.imshow(
-        np.ma.array(values, mask=np.isnan(values)),
+        values,
         cmap=colours.map,
         vmin=colours.low,
         vmax=colours.high,
