@@ -156,8 +156,8 @@ METRICS: dict[str, Metric] = {
     ),
     # What a report makes of them.
     "normalised_improvement": Metric(
-        "how far fine-tuning brought a model on questions about new cities: 0 where its base began, "
-        "1 where the base stands on the cities it knows",
+        "how far fine-tuning brought a model on questions about new cities: 0 where its base "
+        "began, 1 where the base stands on the cities it knows",
         "share",
         0.0,
         1.5,

@@ -23,8 +23,8 @@ READING = (
     "ones: (v - A) / (B - A) of accuracies, ln(A / v) / ln(A / B) of errors, cut to [0, 1.5], "
     "answers that cannot be read counted with the failure value. A dash is undefined (see above) "
     "or not evaluated, and is in no mean. T: the task was trained. ^ synergy, v negative transfer, "
-    "blank none, ? not decided, after Benjamini and Hochberg's correction over the matrix. 'None' says "
-    "that a difference is not clear of 0, not that there is none.",
+    "blank none, ? not decided, after Benjamini and Hochberg's correction over the matrix. 'None' "
+    "says that a difference is not clear of 0, not that there is none.",
     "What is expected of two tasks is what the better of their specialists reaches. Which one that "
     "is was decided by the validation answers of the other seeds' models, and it was scored on the "
     "test. Marked *, for comparison only: chosen by the same models' validation answers, or by the "
