@@ -9,14 +9,13 @@ import numpy as np
 import torch
 
 from engines.contract.program import Interrupted, Stop
-from engines.geography_evaluation.scoring import NO_ANSWER, Array
 from engines.shared.geography.cities.world import World
 from engines.shared.geography.description import Shape
 from engines.shared.geography.network.generate import greedy
 from engines.shared.geography.network.model import Parameters
+from engines.shared.geography.questions.rows import Array
 from engines.shared.geography.questions.store import Questions, tokens
-from engines.shared.geography.tasks import read_answer
-from engines.shared.geography.vocabulary import END, decode
+from engines.shared.geography.questions.written import NO_ANSWER, read_written
 
 AT_ONCE = 4096
 """Prompts between two looks at whether to stop."""
@@ -42,21 +41,5 @@ def answer(
         prompts = torch.from_numpy(table[rows, :longest].astype(np.int64)).to(device)
         lengths = torch.from_numpy(first_answers[rows].astype(np.int64)).to(device)
         written = greedy(parameters, shape, prompts, lengths)[0].cpu().numpy()
-        found[rows] = read_all(questions.task, written)
+        found[rows] = read_written(questions.task, written)
     return found
-
-
-def read_all(task: str, written: Array) -> Array:
-    """Answers (n,) of what a model wrote, tokens (n, 8); -1 where that is none."""
-    different, which = np.unique(written, axis=0, return_inverse=True)
-    read = np.full(len(different), NO_ANSWER, np.int32)
-    for place, row in enumerate(different.tolist()):
-        text = decode(row)
-        # A text that did not end, or ended in padding that the model wrote itself, is no answer.
-        if END not in row or row.index(END) != len(text):
-            continue
-        value = read_answer(task, text)
-        if value is not None:
-            read[place] = value
-    answers: Array = read[which.reshape(-1)]
-    return answers

@@ -30,6 +30,7 @@ from engines.geography_evaluation.sets import (
     read_asked,
     write_answers,
 )
+from engines.shared.geography.network.device import chosen_device
 from engines.shared.geography.network.weights import read_model
 from engines.shared.geography.questions.store import read_world
 
@@ -82,7 +83,7 @@ def answer_all(config: Config, out: Path, stop: Stop, folder: Path) -> dict[Aske
     progress, began = Progress(out), time.monotonic()
     world = read_world(Path(config.data))
     shape, parameters = read_model(folder)
-    device = device_of(config)
+    device = chosen_device(config.device)
     parameters = {name: tensor.to(device) for name, tensor in parameters.items()}
     found: dict[Asked, Answers] = {}
     asked_rows = 0
@@ -106,14 +107,6 @@ def answer_all(config: Config, out: Path, stop: Stop, folder: Path) -> dict[Aske
         each = (time.monotonic() - began) / max(1, asked_rows)
         progress.write(number, len(sets), {"seconds_left": each * (len(sets) - number)}, asked.name)
     return found
-
-
-def device_of(config: Config) -> torch.device:
-    """Where the model runs; ConfigError if a GPU is asked for and there is none."""
-    there = torch.cuda.is_available()
-    if config.device == "cuda" and not there:
-        raise ConfigError("device: cuda asked for, and there is no GPU; take auto or cpu")
-    return torch.device("cuda" if there and config.device != "cpu" else "cpu")
 
 
 def multi_task_answers(config: Config, answers: dict[Asked, Answers]) -> dict[str, Answers]:

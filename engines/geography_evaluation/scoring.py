@@ -16,14 +16,12 @@ from typing import Any
 import numpy as np
 
 from engines.contract.results import Row
+from engines.shared.geography.questions.written import NO_ANSWER
 from engines.shared.geography.tasks import TASKS
 from engines.shared.reporting.statistics import standard_error, t_quantile
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Axes = dict[str, str | int | float | bool]
-
-NO_ANSWER = -1
-"""Stands for an answer that cannot be read."""
 
 
 @dataclass(frozen=True)

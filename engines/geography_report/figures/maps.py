@@ -88,17 +88,6 @@ def panel(axis: Any, cities: Cities, truth: bool) -> Any:
 
 def quality(finished: Finished) -> str:
     """R2 of the probe of the best layer along both axes, where it is known."""
-    best = finished.document["facts"].get("best_layer")
-    values = []
-    for coordinate in ("x", "y"):
-        axes = {"coordinate": coordinate, "layer": best, "network": "trained", "control": "none"}
-        found = [
-            row.value
-            for row in finished.rows
-            if row.metric == "probe_r2"
-            and all(row.axes.get(key) == value for key, value in axes.items())
-        ]
-        if len(found) != 1 or found[0] is None:
-            return ""
-        values.append(f"{found[0]:.2f}")
-    return f"\nR2 {' / '.join(values)}"
+    values = [finished.value("probe_r2", {"coordinate": name}) for name in ("x", "y")]
+    known = [f"{value:.2f}" for value in values if value is not None]
+    return f"\nR2 {' / '.join(known)}" if known else ""

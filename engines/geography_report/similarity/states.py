@@ -52,10 +52,7 @@ def read_cities(out: Path) -> Cities:
 
 def layers_of(finished: Finished) -> list[int]:
     """The layers that a map kept, by index from the embedding (0)."""
-    layers = finished.document["config"]["layers"]
-    if layers == "all":
-        return list(range(int(finished.model.config["shape"]["layers"]) + 1))
-    return [int(layer) for layer in layers]
+    return [int(layer) for layer in finished.document["facts"]["layers"]]
 
 
 def read_states(out: Path, place: int) -> Array:

@@ -17,15 +17,15 @@ from engines.contract.program import Interrupted, Stop
 from engines.contract.progress import read_progress
 from engines.contract.results import read_results
 from engines.geography_evaluation import answering, evaluation
-from engines.geography_evaluation.answering import answer, read_all
+from engines.geography_evaluation.answering import answer
 from engines.geography_evaluation.config import Config
 from engines.geography_evaluation.evaluation import evaluate
-from engines.geography_evaluation.scoring import NO_ANSWER
 from engines.geography_evaluation.sets import evenly
 from engines.shared.geography.cities.world import World
 from engines.shared.geography.description import Shape
 from engines.shared.geography.network.model import Parameters, initial
 from engines.shared.geography.questions.store import Questions, read_set
+from engines.shared.geography.questions.written import NO_ANSWER
 from engines.shared.geography.tasks import TASKS, write_question
 from engines.shared.geography.vocabulary import BEGIN, END, PADDING, decode, encode
 from tests.support.city_questions import make_data, save_model
@@ -229,26 +229,6 @@ def test_answers_are_those_of_transformers_generate_question_by_question(tmp_pat
             text = decode(made)
             read = int(text) if END in made and text.isdigit() and len(text) <= 7 else NO_ANSWER
             assert ours[row] == read
-
-
-def test_only_a_whole_text_with_its_end_is_an_answer() -> None:
-    def line(text: str, end: int | None = END) -> list[int]:
-        written = encode(text) + ([] if end is None else [end])
-        return (written + [PADDING] * 8)[:8]
-
-    written = np.array(
-        [
-            line("12"),
-            line("0012"),
-            line("NE"),
-            line(""),
-            line("12", None),
-            line("12345678", None),
-            [*line("12", PADDING)[:2], PADDING, END, PADDING, PADDING, PADDING, PADDING],
-        ]
-    )
-    assert read_all("distance", written).tolist() == [12, 12, -1, -1, -1, -1, -1]
-    assert read_all("compass", written).tolist() == [-1, -1, 1, -1, -1, -1, -1]
 
 
 def test_rows_are_spread_over_a_set() -> None:

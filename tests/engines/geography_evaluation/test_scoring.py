@@ -6,13 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.geography_evaluation.scoring import (
-    NO_ANSWER,
     Answers,
     best_constant,
     is_ahead,
     lead,
     set_rows,
 )
+from engines.shared.geography.questions.written import NO_ANSWER
 from engines.shared.geography.tasks import SECTORS, TASKS
 
 Values = dict[str, float | None]

@@ -36,9 +36,14 @@ class Probe:
     """(k,)."""
     penalties: Array
     """The chosen penalty of each coordinate, in units of the mean eigenvalue, (k,)."""
+    left_out: Array
+    """Each training row's coordinates as read by a fit without that row, (n, k). The penalty was
+    chosen with the row, so they flatter a little; in-sample readings would flatter much."""
     left_out_r2: Array
-    """R2 of the leave-one-out predictions within the training rows, (k,): chosen to be high, so a
-    little flattering, and free of the test rows."""
+    """R2 of these readings, (k,): what to choose a layer by without looking at test rows."""
+    left_out_slope: Array
+    """By how much these readings change where the true coordinate changes by 1, (k,): below 1, as a
+    penalty draws readings to their mean."""
 
     def read(self, features: Array) -> Array:
         """The coordinates (n, k) that the probe reads from features (n, d)."""
@@ -73,34 +78,28 @@ def fit(features: Array, places: Array) -> Probe:
     scores = x @ vectors
     projected = scores.T @ y
     shrunk = 1.0 / (values[:, None] + PENALTIES * unit)
-    errors = left_out_errors(scores, projected, shrunk, y)
-    # A flat curve (nothing to read): the largest of the equal penalties, hence from the end.
-    best = len(PENALTIES) - 1 - errors[:, ::-1].argmin(axis=1)
-    weights = np.stack(
-        [vectors @ (shrunk[:, place] * projected[:, k]) for k, place in enumerate(best)], axis=1
-    )
-    left_out_r2 = 1.0 - errors[np.arange(len(best)), best] / variation
-    return Probe(weights, y_mean - x_mean @ weights, PENALTIES[best], left_out_r2)
-
-
-def left_out_errors(scores: Array, projected: Array, shrunk: Array, y: Array) -> Array:
-    """Sum of squared leave-one-out errors of each coordinate at each penalty, (k, penalties).
-
-    Args:
-        scores: (n, d), centred features on the eigenvectors of X'X.
-        projected: (d, k), their products with the centred coordinates.
-        shrunk: (d, penalties), 1 / (eigenvalue + penalty).
-        y: (n, k), centred coordinates.
-    """
     # H = 1 1' / n + Z diag(shrunk) Z': the intercept, which is not penalised, has a share of 1/n.
-    leverage = 1.0 / len(scores) + np.square(scores) @ shrunk
-    # Where a fit goes through its rows both are 0: such a penalty is not chosen.
+    leverage = 1.0 / len(x) + np.square(scores) @ shrunk
+    # Where a fit goes through its rows error and freedom are both 0: such a penalty is not chosen.
     free = np.maximum(1.0 - leverage, 1e-9)
-    errors = [
-        np.square((y[:, k, None] - scores @ (shrunk * projected[:, k, None])) / free).sum(axis=0)
-        for k in range(y.shape[1])
-    ]
-    return np.stack(errors)
+    weights, left_out, best = [], [], []
+    for k in range(y.shape[1]):
+        errors = (y[:, k, None] - scores @ (shrunk * projected[:, k, None])) / free
+        # From the end: where nothing can be read the curve is flat, and the largest penalty is
+        # taken.
+        place = len(PENALTIES) - 1 - int(np.square(errors).sum(axis=0)[::-1].argmin())
+        best.append(place)
+        left_out.append(y[:, k] - errors[:, place])
+        weights.append(vectors @ (shrunk[:, place] * projected[:, k]))
+    map_, readings = np.stack(weights, axis=1), np.stack(left_out, axis=1)
+    return Probe(
+        weights=map_,
+        intercept=y_mean - x_mean @ map_,
+        penalties=PENALTIES[best],
+        left_out=readings + y_mean,
+        left_out_r2=1.0 - np.square(y - readings).sum(axis=0) / variation,
+        left_out_slope=(y * readings).sum(axis=0) / variation,
+    )
 
 
 def r2(truth: Array, read: Array) -> tuple[float, float | None]:

@@ -39,17 +39,19 @@ def test_the_penalty_is_the_one_that_leaving_out_each_row_in_turn_chooses(
     probe = fit(x, y)
     scale = unit(x)
     for k in range(2):
-        plain = []
+        plain, readings = [], []
         for penalty in PENALTIES:
             errors = []
             for row in range(n):
                 rest = np.arange(n) != row
                 weights, intercept = plain_ridge(x[rest], y[rest, k], penalty * scale)
-                errors.append((x[row] @ weights + intercept - y[row, k]) ** 2)
-            plain.append(sum(errors))
+                errors.append(float(x[row] @ weights) + intercept - y[row, k])
+            plain.append(np.square(errors).sum())
+            readings.append(y[:, k] + errors)
         chosen = int(np.flatnonzero(probe.penalties[k] == PENALTIES)[0])
         # Two penalties may be equally good up to rounding.
         assert plain[chosen] == pytest.approx(min(plain), rel=1e-3)
+        np.testing.assert_allclose(probe.left_out[:, k], readings[chosen], rtol=1e-3, atol=1e-3)
         total = np.square(y[:, k] - y[:, k].mean()).sum()
         assert probe.left_out_r2[k] == pytest.approx(1 - plain[chosen] / total, rel=1e-3, abs=1e-3)
         weights, intercept = plain_ridge(x, y[:, k], float(probe.penalties[k]) * scale)
