@@ -10,7 +10,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from engines.contract.config import EngineConfig
-from engines.contract.results import ResultSource
+from engines.contract.results import Replaced, ResultSource
 
 
 class Config(EngineConfig):
@@ -18,6 +18,8 @@ class Config(EngineConfig):
 
     inputs: list[ResultSource] = Field(default_factory=list)
     """Output folders of the jobs to report on; the planner fills them in."""
+    replaced: list[Replaced] = Field(default_factory=list)
+    """Jobs that took the place of others; the planner fills them in."""
     seed: int = Field(default=0, ge=0)
     """Decides the draws of the bootstrap."""
     draws: int = Field(default=2000, ge=200)

@@ -133,9 +133,8 @@ def transfer_of(config: Config, inputs: Inputs, answers: Answers) -> Transfer | 
     ]
     for row in scores.models:
         if len(row) > 2:
-            inputs.missing.append(
-                f"{'+'.join(row)}: models of more than two tasks are not compared"
-            )
+            tasks = "+".join(row)
+            inputs.missing.append(f"{tasks}: models of more than two tasks are not compared")
     expected, gains = {}, {}
     actual = improvements_of(improvements, possible) if trained else None
     for name, choose in DEFINITIONS.items():

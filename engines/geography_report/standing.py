@@ -1,5 +1,5 @@
-"""Where every model stands on every set: its score, the best constant answer's, and how many answers
-could not be read.
+"""Where every model stands on every set: its score, that of the best constant answer, and how many
+answers could not be read.
 
 In: the rows that evaluations left. Out: one ``Standing`` per model and set. Called by report.py.
 """

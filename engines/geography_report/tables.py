@@ -141,7 +141,7 @@ def row_name(trained: Trained) -> str:
     """``1 dist+area``: with the published number of a pair or a task."""
     if len(trained) == 1:
         return f"{TASKS[trained[0]].number} {SHORT[trained[0]]}"
-    return f"{PUBLISHED_PAIRS.index(trained) + 1} {short(trained)}"  # type: ignore[arg-type]
+    return f"{PUBLISHED_PAIRS.index(trained) + 1} {short(trained)}"
 
 
 def matrix_table(matrix: Matrix, verdicts: bool = False) -> Table:

@@ -16,14 +16,15 @@ from engines.shared.reporting.text import bullets, paragraph
 READING = (
     "How to read this: a score is the mean over the answers that could be read (a share of right "
     "words, or an absolute error: distances in tenths of a degree, areas in their squares, angles "
-    "in degrees), in brackets that of the best constant answer to the same questions; * beats it by "
-    "the 95 % interval, failures counted; a per cent behind it is the share that could not be read.",
+    "in degrees), in brackets that of the best constant answer to the same questions; * beats it "
+    "by the 95 % interval, failures counted; a per cent behind it is the share that could not be "
+    "read.",
     "Normalised improvement is 0 where the base began on new cities and 1 where it stands on known "
-    "ones: (v - A) / (B - A) of accuracies, ln(A / v) / ln(A / B) of errors, cut to [0, 1.5], answers "
-    "that cannot be read counted with the failure value. A dash is undefined (see above) or not "
-    "evaluated, and is in no mean. T: the task was trained. ^ synergy, v negative transfer, blank "
-    "none, ? not decided, after Benjamini and Hochberg's correction over the matrix. 'None' says "
-    "that a difference is not clear of 0, not that there is none.",
+    "ones: (v - A) / (B - A) of accuracies, ln(A / v) / ln(A / B) of errors, cut to [0, 1.5], "
+    "answers that cannot be read counted with the failure value. A dash is undefined (see above) "
+    "or not evaluated, and is in no mean. T: the task was trained. ^ synergy, v negative transfer, "
+    "blank none, ? not decided, after Benjamini and Hochberg's correction over the matrix. 'None' "
+    "says that a difference is not clear of 0, not that there is none.",
     "What is expected of two tasks is what the better of their specialists reaches. Which one that "
     "is was decided by the validation answers of the other seeds' models, and it was scored on the "
     "test. Marked *, for comparison only: chosen by the same models' validation answers, or by the "
@@ -34,9 +35,9 @@ READING = (
     "of an experiment have seen a few rows of every task about new cities unless the warm-up says "
     "otherwise, so that transfer is few-shot, not zero-shot.",
     "CKA is debiased, on real cities (1: the same up to rotation and scale, about 0: unrelated); "
-    "Procrustes compares the first three principal components (0: the same shape, 1: none in common). "
-    "Models of one seed started from one base: only pairs of other seeds are to be held against "
-    "the same tasks of another seed.",
+    "Procrustes compares the first three principal components (0: the same shape, 1: none in "
+    "common). Models of one seed started from one base: only pairs of other seeds are to be held "
+    "against the same tasks of another seed.",
 )
 
 
@@ -77,8 +78,8 @@ def findings(report: Report) -> list[str]:
         found.append(f"Warm-up rows of all tasks: {', '.join(said)}.")
     if report.transfer is not None and len(full_size(report)) < len(report.inputs.of(NEW_CITIES)):
         found.append(
-            "This run is not of the published size: figures marked 'published, full size' are shown "
-            "for orientation and are no target of it."
+            "This run is not of the published size: figures marked 'published, full size' are "
+            "shown for orientation and are no target of it."
         )
     for one in report.config.replaced:
         found.append(f"Replaced: {one.job} by {one.by}, because: {one.reason}.")
@@ -117,7 +118,7 @@ def transfer_findings(report: Report) -> list[str]:
             middle = sorted(widths)[len(widths) // 2]
             found.append(f"Half a cell's interval is {middle:.2f} in the median of cells.")
     elif transfer.pairs is None:
-        found.append("No model of two tasks: what is expected is shown, nothing is held against it.")
+        found.append("No model of two tasks: what is expected is shown, with nothing beside it.")
     return found
 
 

@@ -82,7 +82,7 @@ def compare(inputs: Inputs, layer: int | None) -> Similarity | None:
             raise ConfigError(f"{finished.job}: has no states of layer {wanted}; it has {kept}")
         inputs.sources.add("similarity", finished.out / "representations.safetensors")
         try:
-            state = prepare(read_states(finished.out, kept.index(wanted))[cities.compared])
+            state = usable(read_states(finished.out, kept.index(wanted))[cities.compared])
         except ValueError as error:
             inputs.missing.append(f"{finished.model.name}: not compared with others: {error}")
             continue
@@ -94,12 +94,20 @@ def compare(inputs: Inputs, layer: int | None) -> Similarity | None:
     return tables(models, states, ", ".join(map(str, sorted(layers))), len(first[1]))
 
 
+def usable(states: Array) -> States:
+    """States made ready; ValueError for those that are like nothing, not even themselves."""
+    ready = prepare(states)
+    if ready.debiased <= 0:
+        raise ValueError("states: too few cities to tell what varies from chance")
+    return ready
+
+
 def check_cities(first: tuple[Finished, Array], other: tuple[Finished, Array]) -> None:
     """ConfigError if two maps are of other cities."""
     if not np.array_equal(first[1], other[1]):
         raise ConfigError(
-            f"{other[0].job} is a map of other cities than {first[0].job}: models are compared city "
-            "by city; map them on one data folder with one split_seed and fit_share"
+            f"{other[0].job} is a map of other cities than {first[0].job}: models are compared "
+            "city by city; map them on one data folder with one split_seed and fit_share"
         )
 
 

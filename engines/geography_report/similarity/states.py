@@ -1,7 +1,7 @@
 """The states that maps kept, and the table of their cities.
 
-In: the output folder of a job of the engine ``geography_maps``. Out: arrays. Called by compare.py and
-by the figure of maps.
+In: the output folder of a job of the engine ``geography_maps``. Out: arrays. Called by compare.py
+and by the figure of maps.
 """
 
 from __future__ import annotations
@@ -52,10 +52,7 @@ def read_cities(out: Path) -> Cities:
 
 def layers_of(finished: Finished) -> list[int]:
     """The layers that a map kept, by index from the embedding (0)."""
-    layers = finished.document["config"]["layers"]
-    if layers == "all":
-        return list(range(int(finished.model.config["shape"]["layers"]) + 1))
-    return [int(layer) for layer in layers]
+    return [int(layer) for layer in finished.document["facts"]["layers"]]
 
 
 def read_states(out: Path, place: int) -> Array:
