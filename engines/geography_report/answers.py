@@ -96,11 +96,6 @@ def gather(inputs: Inputs, answers: Answers) -> Scores | None:
     return Scores(rows, seeds, tasks) if tasks else None
 
 
-def natural(seed: str) -> tuple[int, str]:
-    """Seeds in the order of their numbers."""
-    return (int(seed), "") if seed.isdigit() else (0, seed)
-
-
 def rows_of(trained: set[Trained]) -> list[Trained]:
     """What was trained, in the published order: single tasks, pairs, and whatever else."""
     known = [*((task,) for task in TASKS), *PUBLISHED_PAIRS]
