@@ -12,7 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.contract.config import ConfigError
-from engines.geography_report.load import NEW_CITIES, Axes, Finished, Inputs, Model
+from engines.geography_report.load import (
+    NEW_CITIES,
+    Axes,
+    Finished,
+    Inputs,
+    Model,
+    natural,
+)
 from engines.geography_report.transfer.scores import Scores, TaskScores, Trained
 from engines.shared.geography.tasks import PUBLISHED_PAIRS, TASKS
 from engines.shared.reporting.statistics import Array

@@ -74,10 +74,10 @@ def cka_against_transfer(report: Report) -> tuple[float, int] | None:
     for row, first in enumerate(found.models):
         for column, second in enumerate(found.models):
             kinds = (first.kind, second.kind, len(first.trained), len(second.trained))
-            if row != column and kinds == (NEW_CITIES, NEW_CITIES, 1, 1):
-                if first.seed == second.seed:
-                    pair = (first.trained[0], second.trained[0])
-                    values.setdefault(pair, []).append(float(found.cka[row, column]))
+            related = kinds == (NEW_CITIES, NEW_CITIES, 1, 1) and first.seed == second.seed
+            if related and row != column:
+                pair = (first.trained[0], second.trained[0])
+                values.setdefault(pair, []).append(float(found.cka[row, column]))
     cells = {(cell.trained[0], cell.task): cell.value for cell in transfer.singles.cells}
     points = [
         (fmean(values[pair]), value.interval.value)
@@ -94,7 +94,8 @@ def cka_against_transfer(report: Report) -> tuple[float, int] | None:
 
 def of_maps(report: Report) -> dict[str, str]:
     """What probes read."""
-    bases, errors = [], {"probe known": [], "probe new with": [], "probe new without": []}
+    bases: list[float] = []
+    errors: dict[str, list[float]] = {}
     for model in report.inputs.ordered:
         finished = report.inputs.maps.get(model.folder)
         if finished is None:
@@ -107,9 +108,9 @@ def of_maps(report: Report) -> dict[str, str]:
             new = finished.value("probe_distance_mean", {"region": "atlantis"})
             side = "with" if "distance" in model.trained else "without"
             if known is not None and new is not None:
-                errors["probe known"].append(known)
-                errors[f"probe new {side}"].append(new)
-    found = {key: f"{fmean(values):.1f}" for key, values in errors.items() if values}
+                errors.setdefault("probe known", []).append(known)
+                errors.setdefault(f"probe new {side}", []).append(new)
+    found = {key: f"{fmean(values):.1f}" for key, values in errors.items()}
     if bases:
         found["probe base 1"] = f"{min(bases):.2f} to {max(bases):.2f}"
     return found
