@@ -12,7 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.contract.config import ConfigError
-from engines.geography_report.load import NEW_CITIES, Axes, Finished, Inputs, Model
+from engines.geography_report.load import (
+    NEW_CITIES,
+    Axes,
+    Finished,
+    Inputs,
+    Model,
+    natural,
+)
 from engines.geography_report.transfer.scores import Scores, TaskScores, Trained
 from engines.shared.geography.tasks import PUBLISHED_PAIRS, TASKS
 from engines.shared.reporting.statistics import Array
@@ -94,11 +101,6 @@ def gather(inputs: Inputs, answers: Answers) -> Scores | None:
         if found is not None:
             tasks[task] = found
     return Scores(rows, seeds, tasks) if tasks else None
-
-
-def natural(seed: str) -> tuple[int, str]:
-    """Seeds in the order of their numbers."""
-    return (int(seed), "") if seed.isdigit() else (0, seed)
 
 
 def rows_of(trained: set[Trained]) -> list[Trained]:

@@ -112,10 +112,20 @@ class Inputs:
     skipped: list[str] = field(default_factory=list)
     sources: Sources = field(default_factory=Sources)
 
+    @property
+    def ordered(self) -> list[Model]:
+        """All models, bases first."""
+        return [model for kind in (BASE, NEW_CITIES, SECOND_TASK) for model in self.of(kind)]
+
     def of(self, kind: str) -> list[Model]:
         """The models of a kind, by what they were trained on, then by seed."""
         found = [model for model in self.models.values() if model.kind == kind]
-        return sorted(found, key=lambda model: (order_of(model.trained), model.name))
+        return sorted(found, key=lambda model: (order_of(model.trained), natural(model.seed)))
+
+
+def natural(seed: str) -> tuple[int, str]:
+    """Seeds in the order of their numbers."""
+    return (int(seed), "") if seed.isdigit() else (0, seed)
 
 
 def order_of(trained: Iterable[str]) -> tuple[int, list[int]]:

@@ -31,7 +31,8 @@ def own_rows(report: Report) -> list[Row]:
 
 def made_rows(report: Report) -> list[Tidy]:
     """Improvements, what was expected of them, differences, second tasks, similarities."""
-    source = report.inputs.sources.paths("results")
+    # By their numbers: hundreds of paths in each of hundreds of rows would be megabytes.
+    source = report.inputs.sources.label("results")
     rows: list[Tidy] = []
     transfer = report.transfer
     if transfer is not None:
@@ -136,7 +137,7 @@ def similarity_rows(report: Report) -> Iterator[Tidy]:
     found = report.similarity
     if found is None:
         return
-    source = report.inputs.sources.paths("similarity")
+    source = report.inputs.sources.label("similarity")
     for place, first in enumerate(found.models):
         for other in range(place):
             axes: Axes = {

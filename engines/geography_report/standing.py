@@ -41,11 +41,9 @@ class Standing:
 
 
 def standings_of(inputs: Inputs) -> list[Standing]:
-    """Every model on every set it was asked; models by kind, then in their order."""
+    """Every model on every set it was asked."""
     found = []
-    models = sorted(inputs.models.values(), key=lambda model: model.kind != BASE)
-    ordered = [model for kind in dict.fromkeys(m.kind for m in models) for model in inputs.of(kind)]
-    for model in ordered:
+    for model in inputs.ordered:
         finished = inputs.evaluations.get(model.folder)
         if finished is not None:
             found += standings_in(finished)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from engines.geography_report.load import NEW_CITIES, Model
-from engines.geography_report.published import PUBLISHED, is_full_size
+from engines.geography_report.load import NEW_CITIES, Axes, Finished, Inputs, Model
+from engines.geography_report.published.computed import computed
+from engines.geography_report.published.values import PUBLISHED, is_full_size
 from engines.geography_report.report import CHOSEN, DEFINITIONS, Matrix, Report
 from engines.geography_report.report import PUBLISHED as DEFINITION
 from engines.geography_report.standing import Standing
 from engines.geography_report.transfer.bootstrap import Estimate
-from engines.geography_report.transfer.cells import UNDEFINED, VERDICTS, Cell, Summary
+from engines.geography_report.transfer.cells import UNDEFINED, VERDICTS, Cell
 from engines.geography_report.transfer.retention import Kept
 from engines.geography_report.transfer.scores import Trained
 from engines.shared.geography.tasks import PUBLISHED_PAIRS, TASKS
@@ -58,6 +59,7 @@ def make_tables(report: Report) -> Tables:
             tables["Actual minus expected"] = matrix_table(transfer.gains[CHOSEN], verdicts=True)
             tables["Actual minus expected, by kind of cell"] = gains_table(report)
     tables["A second task: what is kept of the first"] = kept_table(report.kept)
+    tables["Maps"] = maps_table(report.inputs)
     tables["How alike representations are"] = similarity_table(report)
     tables["Published, full size"] = published_table(report)
     return {heading: table for heading, table in tables.items() if table.rows}
@@ -162,8 +164,13 @@ def cell_text(cell: Cell, verdicts: bool) -> str:
         return f"{NOTHING}{mark}" + (" " if verdicts else "")
     value = cell.value.interval.value
     if verdicts:
-        return f"{value:+.2f}{mark}{SIGNS[cell.verdict]}"
+        return f"{signed(value)}{mark}{SIGNS[cell.verdict]}"
     return f"{value:.2f}{mark}"
+
+
+def signed(value: float) -> str:
+    """Two digits with a sign; what rounds to 0 has none of its own."""
+    return f"{value:+.2f}".replace("-0.00", "+0.00")
 
 
 def with_interval(value: Estimate | None) -> str:
@@ -178,7 +185,7 @@ def with_interval(value: Estimate | None) -> str:
 def gains_table(report: Report) -> Table:
     """The mean over each kind of cells, under every definition of what was expected."""
     head = ["cells", "n", "actual - expected [95 %]", "p", "verdict"]
-    head += [f"{name} *" for name in DEFINITIONS if name != CHOSEN]
+    head += [f"{name} (biased)" for name in DEFINITIONS if name != CHOSEN]
     assert report.transfer is not None
     gains = report.transfer.gains
     rows = []
@@ -222,13 +229,53 @@ def kept_table(kept: Sequence[Kept]) -> Table:
                 number(one.after, share),
                 number(one.constant, share),
                 change,
-                NOTHING if one.share is None else f"{one.share:+.2f}",
+                NOTHING if one.share is None else signed(one.share),
                 probability(one.p_adjusted) or NOTHING,
                 one.verdict,
                 f"{one.learned} of {seeds}" if one.learned else f"NO (0 of {seeds})",
             ]
         )
     return Table(head, rows)
+
+
+def maps_table(inputs: Inputs) -> Table:
+    """One line per map: what a probe of the best layer reads, beside the three controls."""
+    head = ["model", "prompt", "layer", "R2 x / y", "untrained", "shuffled", "id digits"]
+    head += ["error, known cities", "error, new cities", "of their centre"]
+    rows = []
+    for model in inputs.ordered:
+        finished = inputs.maps.get(model.folder)
+        if finished is None:
+            continue
+        best = finished.document["facts"]["best_layer"]
+        where: Axes = {"region": "world", "layer": best}
+        controls: list[Axes] = [
+            {**where, "network": "untrained", "control": "none"},
+            {**where, "network": "trained", "control": "shuffled"},
+            {"region": "world", "control": "id_digits"},
+        ]
+        errors = [
+            finished.value("probe_distance", {"region": "world"}),
+            finished.value("probe_distance", {"region": "atlantis"}),
+            finished.value("centre_distance", {"region": "atlantis"}),
+        ]
+        rows.append(
+            [
+                model.name,
+                finished.document["config"]["task"],
+                str(best),
+                r2(finished, {}),
+                *(r2(finished, axes) for axes in controls),
+                *(number(error, share=False) for error in errors),
+            ]
+        )
+    return Table(head, rows)
+
+
+def r2(finished: Finished, axes: Axes) -> str:
+    """R2 along x and y on cities that the probe was not fitted on."""
+    values = [finished.value("probe_r2", {**axes, "coordinate": name}) for name in ("x", "y")]
+    return " / ".join(number(value, share=True) for value in values)
 
 
 def similarity_table(report: Report) -> Table:
@@ -257,33 +304,3 @@ def published_table(report: Report) -> Table:
         ["figure", "published, full size", "here"],
         [[one.what, one.value, ours.get(one.key, "not computed")] for one in PUBLISHED],
     )
-
-
-def computed(report: Report) -> dict[str, str]:
-    """What this report has of the published figures, by their keys."""
-    found: dict[str, str] = {}
-    transfer = report.transfer
-    if transfer is None:
-        return found
-    matrices = {"single": transfer.singles, "pair": transfer.pairs}
-    for name, matrix in matrices.items():
-        if matrix is not None:
-            found |= {f"{name} {one.kind}": mean_and_spread(one) for one in matrix.summaries}
-    # The published differences are those of the published definition.
-    if DEFINITION in transfer.gains:
-        for one in transfer.gains[DEFINITION].summaries:
-            found[f"gain {one.kind}"] = mean_and_spread(one, "+")
-    for relation in report.similarity.relations if report.similarity else []:
-        if relation.kind == NEW_CITIES:
-            which = {"same tasks, other seed": "same", "other tasks, other seed": "other"}
-            key = f"cka {which.get(relation.relation, '')} {relation.tasks}"
-            found[key] = f"{relation.cka:.3f}"
-    return found
-
-
-def mean_and_spread(summary: Summary, sign: str = "") -> str:
-    """``0.838 +- 0.136``: the mean and the deviation over cells and seeds."""
-    if summary.value is None:
-        return UNDEFINED
-    mean = f"{summary.value.interval.value:{sign}.3f}"
-    return mean if summary.spread is None else f"{mean} +- {summary.spread:.3f}"

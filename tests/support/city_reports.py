@@ -98,7 +98,17 @@ class Jobs:
         with (out / "cities.csv").open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(
-                "row,city_id,x,y,region,continent,part,predicted_x,predicted_y".split(",")
+                [
+                    "row",
+                    "city_id",
+                    "x",
+                    "y",
+                    "region",
+                    "continent",
+                    "part",
+                    "predicted_x",
+                    "predicted_y",
+                ]
             )
             for row, (x, y) in enumerate(places):
                 new = row >= count - 10

@@ -27,14 +27,13 @@ def map_grid(report: Report, path: Path) -> Figure | None:
     import matplotlib.pyplot as plt
 
     maps = report.inputs.maps
-    models = [model for model in report.inputs.models.values() if model.folder in maps]
+    models = [model for model in report.inputs.ordered if model.folder in maps]
     if not models:
         return None
-    models.sort(key=lambda model: (model.kind, len(model.trained), model.trained, model.name))
     columns = min(COLUMNS, len(models))
     # One more for the true map; rounded up.
     rows = -(-(len(models) + 1) // columns)
-    size = (2.6 * columns, 1.55 * rows + 0.5)
+    size = (2.6 * columns, 1.3 * rows + 0.4)
     figure, grid = plt.subplots(rows, columns, figsize=size, squeeze=False, layout="constrained")
     for axis in grid.flat:
         axis.set_axis_off()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from engines.geography_report.report import CHOSEN, Matrix, Report
-from engines.geography_report.tables import SHORT, row_name
+from engines.geography_report.tables import SHORT, row_name, signed
 from engines.shared.geography.tasks import TASKS
 from engines.shared.reporting.figures import BLUE, INK, ORANGE, Figure, save
 from engines.shared.reporting.statistics import Array
@@ -23,7 +23,7 @@ MIDDLE, UNDEFINED = "#f7f7f7", "#bdbdbd"
 """Colours of 0 and of cells without a value."""
 GAIN_ENDS = 0.5
 """Ends of the scale of differences, as published."""
-MOST_WRITTEN = 24
+MOST_WRITTEN = 12
 """A larger table of models has no numbers in its cells."""
 
 
@@ -70,12 +70,11 @@ def draw_cells(
         spine.set_visible(False)
     if marks is None:
         return image
-    sign = "+" if colours.diverging else ""
     for (row, column), value in np.ndenumerate(values):
         # Black and white on the squares' own colours, whatever the page's scheme.
         known = not np.isnan(value)
         colour = "#ffffff" if known and colours.is_dark(float(value)) else "#000000"
-        text = f"{value:{sign}.2f}" if known else "-"
+        text = (signed(float(value)) if colours.diverging else f"{value:.2f}") if known else "-"
         axis.text(
             column,
             row,
@@ -195,6 +194,9 @@ def kept_matrix(report: Report, path: Path) -> Figure | None:
     colours = Colours(-1, 1, "change as a share of the base's lead")
     figure, axis = plt.subplots(figsize=(8.2, 3.9), layout="constrained")
     image = draw_cells(axis, values, colours, marks)
+    for place in range(len(names)):
+        # A task after itself is no pair.
+        axis.texts[place * (len(names) + 1)].set_visible(False)
     shown = [SHORT[name] for name in names]
     labelled(axis, shown, shown)
     axis.set_xlabel("trained second")
@@ -220,7 +222,7 @@ def similarity_tables(report: Report, path: Path) -> Figure | None:
     side = max(3.4, 0.34 * len(names) if written else 0.13 * len(names))
     figure, axes = plt.subplots(2, 1, figsize=(side + 3.4, 2 * side + 1.2), layout="constrained")
     scales = (
-        (found.cka, Colours(-1, 1, "debiased CKA")),
+        (found.cka, Colours(0, 1, "debiased CKA", diverging=False)),
         (found.procrustes, Colours(0, 1, "Procrustes distance", diverging=False)),
     )
     for axis, (values, colours) in zip(axes, scales, strict=True):

@@ -60,14 +60,7 @@ class Similarity:
 
 def compare(inputs: Inputs, layer: int | None) -> Similarity | None:
     """Compare all models that have a map; None for fewer than two."""
-    # The order of the tables: by kind, then by tasks, then by seed.
-    kinds = dict.fromkeys(model.kind for model in inputs.models.values())
-    ordered = [
-        inputs.maps[model.folder]
-        for kind in sorted(kinds)
-        for model in inputs.of(kind)
-        if model.folder in inputs.maps
-    ]
+    ordered = [inputs.maps[one.folder] for one in inputs.ordered if one.folder in inputs.maps]
     models, states, layers = [], [], set()
     first: tuple[Finished, Array] | None = None
     for finished in ordered:

@@ -39,8 +39,9 @@ class Kept:
 
     @property
     def verdict(self) -> str:
-        """Better, worse or none. With one seed it holds for this run's models alone."""
-        if self.change is None or self.p_adjusted is None:
+        """Better, worse or none; undefined where no base had anything to lose. With one seed it
+        holds for this run's models alone."""
+        if self.change is None or self.p_adjusted is None or not self.learned:
             return "undefined"
         if self.p_adjusted > LEVEL:
             return SAME

@@ -30,7 +30,7 @@ class Figure(NamedTuple):
 PUBLISHED = (
     Figure(
         "single trained",
-        "improvement, one task, trained cells: mean and sd over cells and seeds",
+        "improvement, one task, trained cells",
         "0.838 +- 0.136",
     ),
     Figure("single transfer", "improvement, one task, transfer cells", "0.474 +- 0.292"),
@@ -52,19 +52,11 @@ PUBLISHED = (
     Figure("cka other 1", "CKA layer 5, one task, different tasks", "0.655"),
     Figure("cka same 2", "CKA layer 5, two tasks, same tasks of another seed", "0.912"),
     Figure("cka other 2", "CKA layer 5, two tasks, no task in common", "0.873"),
-    Figure(
-        "",
-        "probe R2 of models pretrained on one task, layer 5",
-        "0.61 (compass) to 0.99 (angle, perimeter); crossing -0.075",
-    ),
-    Figure(
-        "",
-        "probe's distance error, two tasks, held-out cities (tenths of a degree)",
-        "mean 18.6, sd 16.2, median 14.0",
-    ),
-    Figure("", "... on Atlantis, without distance among the tasks", "107.8 (median 77.6)"),
-    Figure("", "... on Atlantis, with distance", "508.3 (median 476.7)"),
-    Figure("", "CKA against transfer", "r = 0.405"),
+    Figure("probe base 1", "probe R2, bases of one task (not crossing)", "0.61 to 0.99"),
+    Figure("probe known", "probe error, two tasks, held-out cities, 0.1 degree", "18.6"),
+    Figure("probe new without", "... new cities, without distance", "107.8"),
+    Figure("probe new with", "... new cities, with distance", "508.3"),
+    Figure("cka transfer", "CKA of two tasks' models against transfer between them", "r = 0.405"),
 )
 
 
