@@ -102,12 +102,22 @@ def rotary_angles(places: torch.Tensor, shape: Shape) -> Rotary:
 def turn(x: torch.Tensor, rotary: Rotary) -> torch.Tensor:
     """Rotate the pairs (j, j + half) of (..., N, heads, d / heads) by their position's angle."""
     a, b = x.chunk(2, dim=-1)
-    return torch.cat([a * rotary[0] - b * rotary[1], a * rotary[1] + b * rotary[0]], dim=-1)
+    turned = torch.cat([a * rotary[0] - b * rotary[1], a * rotary[1] + b * rotary[0]], dim=-1)
+    return turned.to(x.dtype)
 
 
 def norm(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """RMSNorm over the last axis of (S, N, d) with each model's own weight (S, d)."""
-    return F.rms_norm(x, x.shape[-1:], eps=NORM_EPSILON) * weight.unsqueeze(1)
+    """RMSNorm over the last axis of (S, N, d) with each model's own weight (S, d), in the
+    precision of the weight."""
+    return (F.rms_norm(x, x.shape[-1:], eps=NORM_EPSILON) * weight.unsqueeze(1)).to(weight.dtype)
+
+
+def added(x: torch.Tensor, change: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """``x`` (S, N, out) plus ``change`` (S, N, in) times ``weight`` (S, out, in). States stay in
+    float32 where products are in lower precision."""
+    if x.dtype == weight.dtype:
+        return torch.baddbmm(x, change, weight.mT)
+    return x + torch.bmm(change, weight.mT)
 
 
 def block(
@@ -122,9 +132,9 @@ def block(
         own("qkv_bias").unsqueeze(1), norm(x, own("norm1")), own("qkv").mT
     ).unflatten(-1, (3, heads, -1))
     mixed = attend(layer, *joined.unbind(2))
-    x = torch.baddbmm(x, mixed, own("out").mT)
+    x = added(x, mixed, own("out"))
     gate, up = torch.bmm(norm(x, own("norm2")), own("gate_up").mT).chunk(2, dim=-1)
-    return torch.baddbmm(x, F.silu(gate) * up, own("down").mT)
+    return added(x, F.silu(gate) * up, own("down"))
 
 
 @lru_cache(maxsize=256)
@@ -195,10 +205,11 @@ def mix(
 
 
 def embed(parameters: Parameters, tokens: torch.Tensor) -> torch.Tensor:
-    """(S, N) -> (S, N, d)."""
-    # One look-up per model, as F.embedding takes a single table.
+    """(S, N) -> (S, N, d), float32 or better."""
     tables = parameters["embedding"]
-    return torch.stack([F.embedding(one, table) for one, table in zip(tokens, tables, strict=True)])
+    # One look-up per model, as F.embedding takes a single table.
+    rows = [F.embedding(one, table) for one, table in zip(tokens, tables, strict=True)]
+    return torch.stack(rows).to(torch.promote_types(tables.dtype, torch.float32))
 
 
 def read_out(parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
