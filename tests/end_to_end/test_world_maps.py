@@ -1,0 +1,106 @@
+"""World maps in small language models, whole: every job of the published plans with tiny models,
+from the description to a report that says that nothing was learned."""
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.support.cli import jobs, orch, states, until
+from tests.support.private_slurm import PrivateSlurm
+
+JOBS = {
+    "ftwb1": {
+        "data": 1,
+        "base": 3,
+        "evaluate-base": 3,
+        "finetune": 21,
+        "evaluate": 21,
+        "maps": 21,
+        "report": 1,
+    },
+    "pftset": {
+        "data": 1,
+        "base": 7,
+        "evaluate-base": 7,
+        "pft": 42,
+        "evaluate": 42,
+        "maps": 42,
+        "report": 1,
+    },
+}
+SETS = {
+    "ftwb1": "models 24: trained 24, evaluated 24 (504 of 504 sets), extracted 21 of 21",
+    "pftset": "models 49: trained 49, evaluated 49 (686 of 686 sets), extracted 42 of 42",
+}
+
+
+def assert_whole(folder: Path, name: str) -> None:
+    """Every job of the plan has completed, the inventory says so, and the report concludes that
+    nothing was learned."""
+    found = jobs(folder)
+    assert set(states(found).values()) == {"COMPLETED"}, states(found)
+    assert Counter(row["stage"] for row in found.values()) == JOBS[name]
+    assert SETS[name] in orch(folder, "status").stdout
+    shown = orch(folder, "report")
+    assert shown.returncode == 0, shown.stderr
+    assert "Nothing learned" in shown.stdout
+    run = next((folder / "runs").glob(f"{name}/*"))
+    assert len(list(run.glob("jobs/maps.*/out/map.svg"))) == JOBS[name]["maps"]
+    for results in run.glob("jobs/evaluate.*/out/results.json"):
+        rows = json.loads(results.read_text())["rows"]
+        tests = {
+            (row["axes"]["task"], row["axes"]["cities"])
+            for row in rows
+            if row["axes"].get("split") == "test"
+        }
+        kinds = Counter(cities for _, cities in tests)
+        # Seven sets of known cities, seven with new ones, and one of all tasks.
+        assert kinds["no_atlantis"] == kinds["multi_task"] == 7
+        assert kinds["atlantis_required"] == (7 if name == "ftwb1" else 0)
+        # The best constant answer stands beside every score.
+        metrics = {row["metric"] for row in rows}
+        assert {"constant_error", "constant_accuracy", "beats_constant"} <= metrics
+    assert "geonames.org" in (run / "jobs/data/out/world/ATTRIBUTION.md").read_text().lower()
+
+
+@pytest.mark.timeout(1500)
+def test_ftwb1_on_this_machine_from_launch_to_a_report_that_nothing_was_learned(
+    tmp_path: Path,
+) -> None:
+    arguments = ("launch", "ftwb1", "--preset", "smoke", "--cluster", "local")
+    result = orch(tmp_path, *arguments, "--watch", timeout=1400)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert_whole(tmp_path, "ftwb1")
+    # A hole is filled, and nothing else is done again.
+    run = next((tmp_path / "runs").glob("ftwb1/*"))
+    hole = run / "jobs/maps.seed-2_trained-angle/out"
+    (hole / "results.json").unlink()
+    status = orch(tmp_path, "status", "--rescan").stdout
+    assert "extracted 20 of 21" in status
+    orch(tmp_path, "retry", "--job", "maps/seed=2,trained=angle", timeout=600)
+    until(tmp_path, lambda now: now["maps/seed=2,trained=angle"]["state"] == "COMPLETED")
+    attempts = Counter(row["attempt"] for row in jobs(tmp_path).values())
+    assert attempts == {1: 70, 2: 1}
+
+
+@pytest.mark.long
+def test_pftset_on_this_machine_from_launch_to_a_report(tmp_path: Path) -> None:
+    arguments = ("launch", "pftset", "--preset", "smoke", "--cluster", "local")
+    result = orch(tmp_path, *arguments, "--watch", timeout=3000)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert_whole(tmp_path, "pftset")
+
+
+@pytest.mark.slurm
+@pytest.mark.timeout(1800)
+def test_ftwb1_on_slurm_in_packs_whose_jobs_take_turns(slurm: PrivateSlurm, tmp_path: Path) -> None:
+    arguments = ("launch", "ftwb1", "--preset", "smoke", "--cluster", slurm.profile)
+    result = orch(tmp_path, *arguments, "--no-watch", timeout=300)
+    assert result.returncode == 0, result.stderr
+    until(tmp_path, lambda now: now["report"]["state"] == "COMPLETED", seconds=1500)
+    assert_whole(tmp_path, "ftwb1")
+    found = jobs(tmp_path)
+    shared = {row["id"] for row in found.values() if row["stage"] == "finetune"}
+    assert len(shared) == 1
