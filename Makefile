@@ -69,6 +69,10 @@ bench-geography-data: ## seven sets of a million questions about cities, drawn a
 	@scripts/setup.sh test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_geography_data
 
+bench-geography-packing: ## 71 jobs of ftwb1's smoke preset in packs that take turns, against a process each
+	@scripts/setup.sh test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_geography_packing
+
 bench-verdicts: ## our scorers against official verdicts: FOLDER=... with *.jsonl (see the module), SCORER=my_module:score
 	@test -n "$(FOLDER)" || { echo "say which folder: make bench-verdicts FOLDER=folder" >&2; exit 2; }
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_verdicts "$(FOLDER)" $(if $(SCORER),--scorer "$(SCORER)")
