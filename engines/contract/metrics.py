@@ -154,6 +154,21 @@ METRICS: dict[str, Metric] = {
         1.0,
         True,
     ),
+    "validation_loss": Metric(
+        "mean negative log-likelihood of the tokens of a right answer, validation questions",
+        "nats",
+        0.0,
+        None,
+        False,
+    ),
+    "validation_exact_match": Metric(
+        "share of validation questions whose greedy answer is the right one, to the last digit",
+        "share",
+        0.0,
+        1.0,
+        True,
+    ),
+    "steps": Metric("optimiser steps until this checkpoint", "steps", 0.0, None, None),
     # Maps: what linear probes read of places from a model's states, and whether its answers follow.
     "probe_r2": Metric(
         "R2 of a linear probe's readings of a coordinate, on cities it was not fitted on",

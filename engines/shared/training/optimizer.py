@@ -77,10 +77,11 @@ class Flat:
         moments = torch.zeros_like(values), torch.zeros_like(values)
         return cls(values.requires_grad_(), *moments, shapes, decayed)
 
-    def named(self) -> Parameters:
-        """The parameters as views (S, ...). One split, whose gradient is one concatenation."""
+    def named(self, values: torch.Tensor | None = None) -> Parameters:
+        """The parameters as views (S, ...), of ``values`` (S, P) in place of these if given. One
+        split, whose gradient is one concatenation."""
         sizes = [torch.Size(shape).numel() for shape in self.shapes.values()]
-        parts = self.values.split(sizes, dim=1)
+        parts = (self.values if values is None else values).split(sizes, dim=1)
         return {
             name: part.unflatten(1, shape)
             for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
