@@ -205,6 +205,9 @@ METRICS: dict[str, Metric] = {
     "probe_distance": Metric(
         "median distance of a linear probe's readings from the cities",
         "0.1 degree",
+    "validation_loss": Metric(
+        "mean negative log-likelihood of the tokens of a right answer, validation questions",
+        "nats",
         0.0,
         None,
         False,
@@ -223,6 +226,8 @@ METRICS: dict[str, Metric] = {
     ),
     "causal_share": Metric(
         "share of answers that follow a city whose state is moved along a probe's direction",
+    "validation_exact_match": Metric(
+        "share of validation questions whose greedy answer is the right one, to the last digit",
         "share",
         0.0,
         1.0,
@@ -235,6 +240,7 @@ METRICS: dict[str, Metric] = {
         None,
         None,
     ),
+    "steps": Metric("optimiser steps until this checkpoint", "steps", 0.0, None, None),
     # Reports that compare two arms.
     "accuracy_difference": Metric(
         "accuracy of the treatment minus the baseline, paired by problem", "share", -1.0, 1.0, True

@@ -16,6 +16,8 @@ Shapes: S models, B sequences, T tokens of each, N tokens of all sequences one a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch.nn import functional as F
@@ -24,8 +26,20 @@ from engines.shared.geography.description import Shape
 from engines.shared.geography.vocabulary import SIZE
 
 Parameters = dict[str, torch.Tensor]
-Runs = Sequence[tuple[int, int]]
-"""(count, length): so many neighbouring sequences of one length each; together all N tokens."""
+
+
+class Group(NamedTuple):
+    """Neighbouring sequences that begin with the same tokens, which are there once: N has the
+    common beginning, then what follows of each sequence."""
+
+    common: int
+    """Tokens of the common beginning; 0: none."""
+    runs: tuple[tuple[int, int], ...]
+    """(count, length): so many neighbours with so many tokens behind the common beginning."""
+
+
+Layout = Sequence[Group]
+"""How N tokens are sequences, in order."""
 Change = Callable[[int, torch.Tensor], torch.Tensor]
 """From a layer (0: the embedding) and its states (S, B, T, d) the states that go on from there."""
 Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
@@ -88,12 +102,22 @@ def rotary_angles(places: torch.Tensor, shape: Shape) -> Rotary:
 def turn(x: torch.Tensor, rotary: Rotary) -> torch.Tensor:
     """Rotate the pairs (j, j + half) of (..., N, heads, d / heads) by their position's angle."""
     a, b = x.chunk(2, dim=-1)
-    return torch.cat([a * rotary[0] - b * rotary[1], a * rotary[1] + b * rotary[0]], dim=-1)
+    turned = torch.cat([a * rotary[0] - b * rotary[1], a * rotary[1] + b * rotary[0]], dim=-1)
+    return turned.to(x.dtype)
 
 
 def norm(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """RMSNorm over the last axis of (S, N, d) with each model's own weight (S, d)."""
-    return F.rms_norm(x, x.shape[-1:], eps=NORM_EPSILON) * weight.unsqueeze(1)
+    """RMSNorm over the last axis of (S, N, d) with each model's own weight (S, d), in the
+    precision of the weight."""
+    return (F.rms_norm(x, x.shape[-1:], eps=NORM_EPSILON) * weight.unsqueeze(1)).to(weight.dtype)
+
+
+def added(x: torch.Tensor, change: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """``x`` (S, N, out) plus ``change`` (S, N, in) times ``weight`` (S, out, in). States stay in
+    float32 where products are in lower precision."""
+    if x.dtype == weight.dtype:
+        return torch.baddbmm(x, change, weight.mT)
+    return x + torch.bmm(change, weight.mT)
 
 
 def block(
@@ -108,42 +132,84 @@ def block(
         own("qkv_bias").unsqueeze(1), norm(x, own("norm1")), own("qkv").mT
     ).unflatten(-1, (3, heads, -1))
     mixed = attend(layer, *joined.unbind(2))
-    x = torch.baddbmm(x, mixed, own("out").mT)
+    x = added(x, mixed, own("out"))
     gate, up = torch.bmm(norm(x, own("norm2")), own("gate_up").mT).chunk(2, dim=-1)
-    return torch.baddbmm(x, F.silu(gate) * up, own("down").mT)
+    return added(x, F.silu(gate) * up, own("down"))
 
 
-def attend_within(rotary: Rotary, runs: Runs) -> Attend:
-    """Causal attention inside each of the sequences that lie one after the other.
+@lru_cache(maxsize=256)
+def causal(common: int, length: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """What is added to the scores (length, common + length) of the last ``length`` places: 0, and
+    minus infinity for what lies behind."""
+    seen = torch.ones(length, common + length, dtype=torch.bool, device=device).tril(common)
+    return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill_(~seen, -torch.inf)
 
-    One call per run of neighbours of one length: no padding, no mask, no work between sequences.
+
+def attend_within(rotary: Rotary, layout: Layout) -> Attend:
+    """Causal attention inside each sequence.
+
+    One call per run of neighbours of one length, and one per common beginning: no padding, and no
+    work between sequences.
     """
+    sizes = []
+    for group in layout:
+        sizes += [group.common, *(number * length for number, length in group.runs)]
 
     def attend(
         _layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
     ) -> torch.Tensor:
-        parts = (turn(query, rotary), turn(key, rotary), value)
-        models, found, start = len(query), [], 0
-        for number, length in runs:
-            stop = start + number * length
-            # (S, number * length, heads, ...) -> (S * number, heads, length, ...)
-            query, key, value = (
-                part[:, start:stop].unflatten(1, (number, length)).flatten(0, 1).transpose(1, 2)
-                for part in parts
-            )
-            mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-            found.append(mixed.transpose(1, 2).reshape(models, number * length, -1))
-            start = stop
+        # One split each: the gradient of single slices would be zeros of the whole size, each time.
+        pieces = zip(
+            turn(query, rotary).split(sizes, dim=1),
+            turn(key, rotary).split(sizes, dim=1),
+            value.split(sizes, dim=1),
+            strict=True,
+        )
+        found = []
+        for group in layout:
+            start = next(pieces)
+            if group.common:
+                found.append(mix(*start, (1, group.common), None))
+            for run in group.runs:
+                found.append(mix(*next(pieces), run, start if group.common else None))
         return torch.cat(found, dim=1) if len(found) > 1 else found[0]
 
     return attend
 
 
+def mix(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    run: tuple[int, int],
+    start: tuple[torch.Tensor, ...] | None,
+) -> torch.Tensor:
+    """Mixed values (S, N, d) of one run, which sees the common beginning ``start`` too."""
+    number, length = run
+    models, folded = len(query), []
+    for tensor in (query, key, value):
+        folded.append(tensor.unflatten(1, (number, length)))
+    common = 0
+    if start is not None:
+        common = start[1].shape[1]
+        for place in (1, 2):
+            before = start[place].unsqueeze(1).expand(-1, number, -1, -1, -1)
+            folded[place] = torch.cat([before, folded[place]], dim=2)
+    # (S, number, length, heads, ...) -> (S * number, heads, length, ...)
+    parts = [tensor.flatten(0, 1).transpose(1, 2) for tensor in folded]
+    mask = causal(common, length, query.device, query.dtype) if common else None
+    mixed = F.scaled_dot_product_attention(
+        parts[0], parts[1], parts[2], attn_mask=mask, is_causal=mask is None
+    )
+    return mixed.transpose(1, 2).reshape(models, number * length, -1)
+
+
 def embed(parameters: Parameters, tokens: torch.Tensor) -> torch.Tensor:
-    """(S, N) -> (S, N, d)."""
-    # One look-up per model, as F.embedding takes a single table.
+    """(S, N) -> (S, N, d), float32 or better."""
     tables = parameters["embedding"]
-    return torch.stack([F.embedding(one, table) for one, table in zip(tokens, tables, strict=True)])
+    # One look-up per model, as F.embedding takes a single table.
+    rows = [F.embedding(one, table) for one, table in zip(tokens, tables, strict=True)]
+    return torch.stack(rows).to(torch.promote_types(tables.dtype, torch.float32))
 
 
 def read_out(parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
@@ -151,18 +217,22 @@ def read_out(parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
     return torch.bmm(norm(x, parameters["norm"]), parameters["head"].mT)
 
 
-def places_of(runs: Runs, device: torch.device) -> torch.Tensor:
+def places_of(layout: Layout, device: torch.device) -> torch.Tensor:
     """The position of each of the N tokens in its sequence."""
-    return torch.cat(
-        [torch.arange(length, device=device).repeat(number) for number, length in runs]
-    )
+    found = []
+    for common, runs in layout:
+        found.append(torch.arange(common, device=device))
+        for number, length in runs:
+            own = torch.arange(common, common + length, device=device)
+            found.append(own.repeat(number))
+    return torch.cat(found)
 
 
 def packed_states(
-    parameters: Parameters, shape: Shape, tokens: torch.Tensor, runs: Runs
+    parameters: Parameters, shape: Shape, tokens: torch.Tensor, layout: Layout
 ) -> torch.Tensor:
     """The raw last layer for sequences that lie one after the other: (S, N) -> (S, N, d)."""
-    attend = attend_within(rotary_angles(places_of(runs, tokens.device), shape), runs)
+    attend = attend_within(rotary_angles(places_of(layout, tokens.device), shape), layout)
     x = embed(parameters, tokens)
     for layer in range(shape.layers):
         x = block(layer, parameters, x, shape.heads, attend)
@@ -180,8 +250,8 @@ def hidden_states(
     sees the padding. ``change`` replaces the states of a layer, which are then also those returned.
     """
     models, number, length = tokens.shape
-    runs = [(number, length)]
-    attend = attend_within(rotary_angles(places_of(runs, tokens.device), shape), runs)
+    layout = [Group(0, ((number, length),))]
+    attend = attend_within(rotary_angles(places_of(layout, tokens.device), shape), layout)
     x = embed(parameters, tokens.flatten(1))
     found = []
     for layer in range(shape.layers + 1):

@@ -187,16 +187,9 @@ def tokenizer() -> dict[str, Any]:
     transformers' AutoTokenizer reads it as a Qwen2Tokenizer, whatever class the files name: the
     same for all characters that have a token; others are ``<unk>`` here and dropped there.
     """
+    plain = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
     special = [
-        {
-            "id": number,
-            "content": content,
-            "single_word": False,
-            "lstrip": False,
-            "rstrip": False,
-            "normalized": False,
-            "special": True,
-        }
+        {"id": number, "content": content, **plain, "special": True}
         for number, content in enumerate(SPECIAL)
     ]
     return {

@@ -179,7 +179,8 @@ def crossing(x: Array, y: Array) -> Array:
     across = (first * second <= 0) & (third * fourth <= 0)
     level = np.flatnonzero(across & (first == 0) & (second == 0))
     across[level] = boxes_overlap(x[:, level], y[:, level])
-    return across.astype(np.int32)
+    found: Array = across.astype(np.int32)
+    return found
 
 
 def boxes_overlap(x: Array, y: Array) -> Array:

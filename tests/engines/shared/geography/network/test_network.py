@@ -14,6 +14,7 @@ from engines.contract.config import ConfigError
 from engines.shared.geography.description import Shape
 from engines.shared.geography.network.generate import complete, greedy
 from engines.shared.geography.network.model import (
+    Group,
     Parameters,
     count,
     hidden_states,
@@ -136,15 +137,39 @@ def test_tokenizer_is_the_vocabulary(parameters: Parameters, tmp_path: Path) -> 
     assert (tokenizer.pad_token_id, tokenizer.eos_token_id, len(tokenizer)) == (PADDING, END, SIZE)
 
 
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=8))
-@settings(max_examples=20, deadline=None)
-def test_packed_is_each_alone(lengths: list[int]) -> None:
+GROUPS = st.lists(
+    st.tuples(st.integers(0, 9), st.lists(st.integers(1, 20), min_size=1, max_size=5)),
+    min_size=1,
+    max_size=3,
+)
+
+
+@given(GROUPS)
+@settings(max_examples=30, deadline=None)
+def test_packed_is_each_alone(groups: list[tuple[int, list[int]]]) -> None:
     made = initial(SMALL, SEEDS, 0.3)
-    rows = [tokens_of(len(SEEDS), length) for length in sorted(lengths)]
-    runs = [(1, length) for length in sorted(lengths)]
-    packed = read_out(made, packed_states(made, SMALL, torch.cat(rows, dim=1), runs))
-    alone = [logits(made, SMALL, row[:, None])[:, 0] for row in rows]
-    torch.testing.assert_close(packed, torch.cat(alone, dim=1), atol=1e-5, rtol=1e-4)
+    layout, packed, alone = [], [], []
+    for common, lengths in groups:
+        start = tokens_of(len(SEEDS), common)
+        packed.append(start)
+        layout.append(Group(common, tuple((1, length) for length in lengths)))
+        for place, length in enumerate(lengths):
+            own = torch.randint(4, SIZE, (len(SEEDS), length), generator=seeded(length))
+            packed.append(own)
+            whole = logits(made, SMALL, torch.cat([start, own], dim=1)[:, None])[:, 0]
+            alone.append(whole if place == 0 else whole[:, common:])
+    found = read_out(made, packed_states(made, SMALL, torch.cat(packed, dim=1), layout))
+    torch.testing.assert_close(found, torch.cat(alone, dim=1), atol=1e-5, rtol=1e-4)
+
+
+def test_a_run_of_several_is_each_alone() -> None:
+    made = initial(SMALL, SEEDS, 0.3)
+    start, own = tokens_of(len(SEEDS), 4), tokens_of(len(SEEDS), 3, 6)
+    layout = [Group(4, ((3, 6),))]
+    packed = torch.cat([start, own.flatten(1)], dim=1)
+    found = read_out(made, packed_states(made, SMALL, packed, layout))
+    whole = logits(made, SMALL, torch.cat([start[:, None].expand(-1, 3, -1), own], dim=2))
+    torch.testing.assert_close(found[:, 4:], whole[:, :, 4:].flatten(1, 2), atol=1e-5, rtol=1e-4)
 
 
 def test_change_goes_on_from_its_layer(parameters: Parameters) -> None:
