@@ -240,6 +240,20 @@ METRICS: dict[str, Metric] = {
         None,
         None,
     ),
+    "validation_loss": Metric(
+        "mean negative log-likelihood of the tokens of a right answer, validation questions",
+        "nats",
+        0.0,
+        None,
+        False,
+    ),
+    "validation_exact_match": Metric(
+        "share of validation questions whose greedy answer is the right one, to the last digit",
+        "share",
+        0.0,
+        1.0,
+        True,
+    ),
     "steps": Metric("optimiser steps until this checkpoint", "steps", 0.0, None, None),
     # Reports that compare two arms.
     "accuracy_difference": Metric(

@@ -1,5 +1,1 @@
 """Small language models learn to answer questions about cities: pretraining and fine-tuning."""
-
-from engines.geography.config import Config
-
-__all__ = ["Config"]

@@ -8,7 +8,7 @@ rest. The code for a GPU has not been run on one by the tests.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -26,6 +26,9 @@ MULTI_TASK: Literal["multi_task"] = "multi_task"
 
 class Config(EngineConfig):
     """What is asked of whom."""
+
+    DOES: ClassVar[str] = "evaluated"
+    COUNTS: ClassVar[str] = "sets"
 
     model: CheckpointSource = Field(json_schema_extra=IS_PATH)
     """A checkpoint of the engine ``geography``; of several models that were trained in one job,

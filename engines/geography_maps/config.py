@@ -9,7 +9,7 @@ GPU has not been run on one by the tests.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -24,6 +24,8 @@ touches no GPU and draws no random number."""
 
 class Config(EngineConfig):
     """Whose map is taken, and how."""
+
+    DOES: ClassVar[str] = "extracted"
 
     model: CheckpointSource = Field(json_schema_extra=IS_PATH)
     """A checkpoint of the engine ``geography``; of several models that were trained in one job,

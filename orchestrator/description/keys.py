@@ -313,6 +313,9 @@ class StageFile(FileModel):
     pack: int = Field(default=1, ge=1)
     """How many jobs of the stage share one allocation. It asks for CPUs and memory for each of them
     and for GPUs once, which they share; each keeps its own state, log and retry."""
+    at_once: int | None = Field(default=None, ge=1)
+    """How many jobs of a pack run at a time; all without it. CPUs and memory are asked for so many,
+    and time for as many turns as it takes."""
     canary: Annotated[
         bool | Annotated[dict[str, Any], Field(min_length=1)],
         Must("be true, or config keys for a short first job such as {epochs: 1}"),

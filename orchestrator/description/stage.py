@@ -69,6 +69,7 @@ class Stage:
     checkpoints: str | list[int] | None
     resources: Resources
     pack: int
+    at_once: int | None
     canary: Node | None
     """Config that makes a short variant of the first job; ``true`` for the first job itself."""
     config: Node

@@ -67,6 +67,7 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
         checkpoints=written.checkpoints or None,
         resources=Resources(**written.resources.model_dump()) if written.resources else Resources(),
         pack=written.pack,
+        at_once=written.at_once,
         canary=good.child("canary") if written.canary else None,
         config=config if config and config.value is not None else Node({}, node.where),
         sound=len(mistakes.lines) == before,
@@ -181,6 +182,8 @@ def check_sharing(written: StageFile, node: Node, tell: Tell) -> None:
             f"'pack' puts several jobs on one node, and each asks for {nodes} nodes; "
             "take one of the two out",
         )
+    if written.at_once is not None and written.pack == 1:
+        tell(node.value["at_once"], "'at_once' says how many of a pack run at a time; add 'pack'")
     if written.checkpoints and node.child("for_each") is None:
         tell(
             node.value["checkpoints"],

@@ -59,7 +59,7 @@ def tell_same_work(jobs: Sequence[Job], drafts: Drafts, mistakes: Mistakes) -> N
         if not alike:
             continue
         one, other = alike[0]
-        words = ", ".join(told_apart_by(one))
+        words = " and ".join(told_apart_by(one))
         more = f" (and {len(alike) - 1} more such pairs)" if len(alike) > 1 else ""
         reach = " and ".join(f"{{{axis}}}" for axis in axes)
         mistakes.add(

@@ -103,6 +103,7 @@ def finish_all(drafts: Drafts, mistakes: Mistakes) -> list[Job]:
             folder=drafts.folders[draft.name],
             identity=own,
             pack=1 if draft.short else draft.stage.pack,
+            at_once=None if draft.short else draft.stage.at_once,
             canary=canary_of(draft, drafts),
         )
         identities[f"{{run}}/{drafts.folders[draft.name]}"] = own

@@ -59,8 +59,8 @@ class Plan:
         for job in self.jobs:
             # A pack of four holds two if the stage has two jobs; the GPUs are asked for once for
             # all.
-            members = min(job.pack, sizes[job.stage])
-            hours += job.resources.gpu_hours / members
+            running = job.running_of(min(job.pack, sizes[job.stage]))
+            hours += job.resources.gpu_hours / running
         return hours
 
     @cached_property

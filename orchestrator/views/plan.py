@@ -47,6 +47,8 @@ def render_plan(plan: Plan) -> Table:
         resources = asks_for(job.resources)
         if job.pack > 1:
             resources += f"\n{job.pack} of them share a node"
+            if job.at_once is not None:
+                resources += f", {job.at_once} at a time"
         table.add_row(job.name, runs, "\n".join(waits), resources, clock(job.resources.minutes))
     return table
 

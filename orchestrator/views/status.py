@@ -57,6 +57,8 @@ def progress_of(run: Run, record: Record, now: float) -> Pace:
     if record.state not in (JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED):
         return Pace()
     job = run.by_name[record.name]
+    if job.at_once is not None and record.packed and not run.is_claimed(record):
+        return Pace(phase="waits for its turn in the pack")
     # A retry may have raised the time limit above that of the plan.
     limit_seconds = 60 * (record.minutes or job.resources.minutes)
     lines = last_progress(run.out_folder(record))
@@ -254,9 +256,9 @@ def gpu_hours_so_far(run: Run, records: Sequence[Record], seconds: Mapping[str, 
     sharing = Counter(allocations[name] for name in seconds)
     gpu_seconds = 0.0
     for name, lasted in seconds.items():
-        resources = run.by_name[name].resources
-        neighbours = sharing[allocations[name]] - 1
-        gpu_seconds += lasted * units_held(vars(resources), "gpus", neighbours)
+        job = run.by_name[name]
+        neighbours = job.running_of(sharing[allocations[name]]) - 1
+        gpu_seconds += lasted * units_held(vars(job.resources), "gpus", neighbours)
     return gpu_seconds / 3600
 
 

@@ -121,6 +121,9 @@ class HoldOut:
             counts = np.bincount(self.pairs[self.ranks(kind)], minlength=len(SPLITS))
             counted[kind] = dict(zip(SPLITS, counts.tolist(), strict=True))
         return {
+            "real_cities": self.real,
+            "cities": self.cities,
+            "seed": self.seed,
             "unordered_pairs": counted,
             "of_tasks": ["distance", "compass", "perimeter of two cities"],
             "other_questions": "by a hash of the question's key",

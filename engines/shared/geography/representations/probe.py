@@ -62,44 +62,55 @@ def fit(features: Array, places: Array) -> Probe:
     same in all rows.
     """
     x, y = features.astype(np.float64), places.astype(np.float64)
-    if len(x) < FEWEST_ROWS or len(x) != len(y):
-        raise ValueError(f"probe: needs {FEWEST_ROWS} rows or more, got {len(x)} and {len(y)}")
-    if not (np.isfinite(x).all() and np.isfinite(y).all()):
-        raise ValueError("probe: a feature or a coordinate is not finite")
+    check(x, y)
     x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
     x, y = x - x_mean, y - y_mean
     variation = np.square(y).sum(axis=0)
-    if not (variation > 0).all():
-        raise ValueError("probe: a coordinate is the same in all rows")
     values, vectors = np.linalg.eigh(x.T @ x)
     values = np.clip(values, 0.0, None)
     # All features constant: nothing can be read, whatever the penalty is.
     unit = float(values.mean()) or 1.0
-    scores = x @ vectors
-    projected = scores.T @ y
     shrunk = 1.0 / (values[:, None] + PENALTIES * unit)
-    # H = 1 1' / n + Z diag(shrunk) Z': the intercept, which is not penalised, has a share of 1/n.
-    leverage = 1.0 / len(x) + np.square(scores) @ shrunk
-    # Where a fit goes through its rows error and freedom are both 0: such a penalty is not chosen.
-    free = np.maximum(1.0 - leverage, 1e-9)
-    weights, left_out, best = [], [], []
-    for k in range(y.shape[1]):
-        errors = (y[:, k, None] - scores @ (shrunk * projected[:, k, None])) / free
-        # From the end: where nothing can be read the curve is flat, and the largest penalty is
-        # taken.
-        place = len(PENALTIES) - 1 - int(np.square(errors).sum(axis=0)[::-1].argmin())
-        best.append(place)
-        left_out.append(y[:, k] - errors[:, place])
-        weights.append(vectors @ (shrunk[:, place] * projected[:, k]))
-    map_, readings = np.stack(weights, axis=1), np.stack(left_out, axis=1)
+    solved = [solve(x @ vectors, shrunk, y[:, k]) for k in range(y.shape[1])]
+    weights = np.stack([vectors @ one[1] for one in solved], axis=1)
+    readings = np.stack([one[2] for one in solved], axis=1)
     return Probe(
-        weights=map_,
-        intercept=y_mean - x_mean @ map_,
-        penalties=PENALTIES[best],
+        weights=weights,
+        intercept=y_mean - x_mean @ weights,
+        penalties=PENALTIES[[one[0] for one in solved]],
         left_out=readings + y_mean,
         left_out_r2=1.0 - np.square(y - readings).sum(axis=0) / variation,
         left_out_slope=(y * readings).sum(axis=0) / variation,
     )
+
+
+def check(x: Array, y: Array) -> None:
+    """ValueError for rows that nothing can be fitted to."""
+    if len(x) < FEWEST_ROWS or len(x) != len(y):
+        raise ValueError(f"probe: needs {FEWEST_ROWS} rows or more, got {len(x)} and {len(y)}")
+    if not (np.isfinite(x).all() and np.isfinite(y).all()):
+        raise ValueError("probe: a feature or a coordinate is not finite")
+    if (y == y[0]).all(axis=0).any():
+        raise ValueError("probe: a coordinate is the same in all rows")
+
+
+def solve(scores: Array, shrunk: Array, y: Array) -> tuple[int, Array, Array]:
+    """The place of the best penalty, the weights (d,) on the scores, and the leave-one-out readings
+    (n,) of one centred coordinate.
+
+    Args:
+        scores: (n, d), centred features on the eigenvectors of X'X.
+        shrunk: (d, penalties), 1 / (eigenvalue + penalty).
+        y: (n,).
+    """
+    # H = 1 1' / n + Z diag(shrunk) Z': the intercept, which is not penalised, has a share of 1/n.
+    leverage = 1.0 / len(scores) + np.square(scores) @ shrunk
+    weights = shrunk * (scores.T @ y)[:, None]
+    # Where a fit goes through its rows error and freedom are both 0: such a penalty is not chosen.
+    errors = (y[:, None] - scores @ weights) / np.maximum(1.0 - leverage, 1e-9)
+    # From the end: where nothing can be read the curve is flat, and the largest penalty is taken.
+    best = len(PENALTIES) - 1 - int(np.square(errors).sum(axis=0)[::-1].argmin())
+    return best, weights[:, best], y - errors[:, best]
 
 
 def r2(truth: Array, read: Array) -> tuple[float, float | None]:
