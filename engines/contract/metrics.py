@@ -154,46 +154,6 @@ METRICS: dict[str, Metric] = {
         1.0,
         True,
     ),
-    # What a report makes of them.
-    "normalised_improvement": Metric(
-        "how far fine-tuning brought a model on questions about new cities: 0 where its base "
-        "began, 1 where the base stands on the cities it knows",
-        "share",
-        0.0,
-        1.5,
-        True,
-    ),
-    "expected_improvement": Metric(
-        "the normalised improvement of the better of two specialists", "share", 0.0, 1.5, None
-    ),
-    "improvement_over_expected": Metric(
-        "normalised improvement of a model of two tasks minus that of the better specialist",
-        "share",
-        -1.5,
-        1.5,
-        True,
-    ),
-    "change_by_second_task": Metric(
-        "how much better a score is after training on a second task; below 0 is worse",
-        "task's unit",
-        None,
-        None,
-        True,
-    ),
-    "cka": Metric(
-        "debiased linear CKA of two models' states, 1 for the same up to rotation and scale",
-        "share",
-        None,
-        1.0,
-        None,
-    ),
-    "procrustes": Metric(
-        "what is left between the shapes of two models' states, 0 for the same shape",
-        "share",
-        0.0,
-        1.0,
-        None,
-    ),
     # Maps: what linear probes read of places from a model's states, and whether its answers follow.
     "probe_r2": Metric(
         "R2 of a linear probe's readings of a coordinate, on cities it was not fitted on",
@@ -250,6 +210,46 @@ METRICS: dict[str, Metric] = {
         True,
     ),
     "steps": Metric("optimiser steps until this checkpoint", "steps", 0.0, None, None),
+    # What a report makes of them.
+    "normalised_improvement": Metric(
+        "how far fine-tuning brought a model on questions about new cities: 0 where its base "
+        "began, 1 where the base stands on the cities it knows",
+        "share",
+        0.0,
+        1.5,
+        True,
+    ),
+    "expected_improvement": Metric(
+        "the normalised improvement of the better of two specialists", "share", 0.0, 1.5, None
+    ),
+    "improvement_over_expected": Metric(
+        "normalised improvement of a model of two tasks minus that of the better specialist",
+        "share",
+        -1.5,
+        1.5,
+        True,
+    ),
+    "change_by_second_task": Metric(
+        "how much better a score is after training on a second task; below 0 is worse",
+        "task's unit",
+        None,
+        None,
+        True,
+    ),
+    "cka": Metric(
+        "debiased linear CKA of two models' states, 1 for the same up to rotation and scale",
+        "share",
+        None,
+        1.0,
+        None,
+    ),
+    "procrustes": Metric(
+        "what is left between the shapes of two models' states, 0 for the same shape",
+        "share",
+        0.0,
+        1.0,
+        None,
+    ),
     # Reports that compare two arms.
     "accuracy_difference": Metric(
         "accuracy of the treatment minus the baseline, paired by problem", "share", -1.0, 1.0, True

@@ -18,7 +18,6 @@ from engines.geography_report.load import (
     Finished,
     Inputs,
     Model,
-    natural,
 )
 from engines.geography_report.transfer.scores import Scores, TaskScores, Trained
 from engines.shared.geography.tasks import PUBLISHED_PAIRS, TASKS
@@ -91,7 +90,7 @@ def gather(inputs: Inputs, answers: Answers) -> Scores | None:
     by_place = {(one.trained, one.seed): one for one in unique(inputs.of(NEW_CITIES))}
     if not by_place:
         return None
-    seeds = sorted({seed for _, seed in by_place}, key=natural)
+    seeds = sorted({seed for _, seed in by_place})
     rows = rows_of({trained for trained, _ in by_place})
     models = [[by_place.get((tuple_of(row), seed)) for seed in seeds] for row in rows]
     bases = [base_of([line[place] for line in models], seed) for place, seed in enumerate(seeds)]
@@ -120,7 +119,7 @@ def tuple_of(row: Sequence[str]) -> Trained:
 
 def unique(models: Sequence[Model]) -> list[Model]:
     """The models; ConfigError if two of them were trained on the same tasks with the same seed."""
-    seen: dict[tuple[Trained, str], Model] = {}
+    seen: dict[tuple[Trained, int], Model] = {}
     for model in models:
         other = seen.setdefault((model.trained, model.seed), model)
         if other is not model:
@@ -131,7 +130,7 @@ def unique(models: Sequence[Model]) -> list[Model]:
     return list(seen.values())
 
 
-def base_of(models: Sequence[Model | None], seed: str) -> Model | None:
+def base_of(models: Sequence[Model | None], seed: int) -> Model | None:
     """The base of the models of one seed; ConfigError if they have several."""
     bases = {model.base.folder: model.base for model in models if model and model.base}
     if len(bases) > 1:

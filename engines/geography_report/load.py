@@ -23,6 +23,8 @@ from engines.geography_report.config import Config
 from engines.shared.geography.tasks import TASKS
 from engines.shared.reporting.sources import Sources
 
+MEMBERS, MEMBER = "models", "seed-"
+"""Where the models of a training of several seeds lie: ``models/seed-3``."""
 Axes = dict[str, str | int | float | bool]
 TRAINING, EVALUATION, MAPS = "geography", "geography_evaluation", "geography_maps"
 BASE, NEW_CITIES, SECOND_TASK = "base", "new cities", "second task"
@@ -39,7 +41,7 @@ class Model:
     config: dict[str, Any]
     """Of its training."""
     facts: dict[str, Any]
-    seed: str
+    seed: int
     trained: tuple[str, ...]
     """The tasks of its mixture, in the published order; warm-up rows do not count."""
     base: Model | None
@@ -120,12 +122,7 @@ class Inputs:
     def of(self, kind: str) -> list[Model]:
         """The models of a kind, by what they were trained on, then by seed."""
         found = [model for model in self.models.values() if model.kind == kind]
-        return sorted(found, key=lambda model: (order_of(model.trained), natural(model.seed)))
-
-
-def natural(seed: str) -> tuple[int, str]:
-    """Seeds in the order of their numbers."""
-    return (int(seed), "") if seed.isdigit() else (0, seed)
+        return sorted(found, key=lambda model: (order_of(model.trained), model.seed))
 
 
 def order_of(trained: Iterable[str]) -> tuple[int, list[int]]:
@@ -189,10 +186,16 @@ def add(finished: Finished, known: dict[str, Finished], inputs: Inputs) -> None:
 
 
 def member_folders(out: Path, document: dict[str, Any]) -> list[str]:
-    """The folders of a training's models: its own, or one per model that was trained in it."""
-    if not document["config"].get("seeds"):
+    """The folders of a training's models: its own, or one per model where there are several."""
+    seeds = members_of(document["config"])
+    if len(seeds) == 1:
         return [str(out)]
-    return [str(path) for path in sorted((out / "models").iterdir())]
+    return [str(out / MEMBERS / f"{MEMBER}{seed}") for seed in seeds]
+
+
+def members_of(config: dict[str, Any]) -> list[int]:
+    """The seeds of a training's models."""
+    return config.get("seeds") or [config["seed"]]
 
 
 def read_model(folder: str, inputs: Inputs) -> Model:
@@ -212,27 +215,35 @@ def read_model(folder: str, inputs: Inputs) -> Model:
             f"{training}: is of the engine {document['engine']}, not a training ({TRAINING})"
         )
     config = document["config"]
-    initial = config.get("initial")
+    seeds = members_of(config)
+    seed = seeds[0] if training == own else int(own.name.removeprefix(MEMBER))
+    base = base_folder(config, seeds.index(seed))
     named = {task for part in config["mixture"] for task in tasks_of(part)}
     model = Model(
         folder=place,
         config=config,
         facts=document["facts"],
-        seed=seed_of(config, own.name if training == above else None),
+        seed=seed,
         trained=tuple(task for task in TASKS if task in named),
-        base=read_model(initial["folder"], inputs) if initial else None,
+        base=read_model(base, inputs) if base else None,
     )
     inputs.models[place] = model
     return model
 
 
+def base_folder(config: dict[str, Any], place: int) -> str | None:
+    """Where the model that the one at ``place`` among a training's seeds started from lies."""
+    initial = config.get("initial")
+    if initial is None:
+        return None
+    source = initial[place] if isinstance(initial, list) else initial
+    folder = Path(source["folder"])
+    # A training of several seeds: each goes on from the model of its own.
+    if (folder / MEMBERS).is_dir():
+        folder = folder / MEMBERS / f"{MEMBER}{members_of(config)[place]}"
+    return str(folder)
+
+
 def tasks_of(part: dict[str, Any]) -> list[str]:
     """The tasks of a part of a mixture, by name."""
     return list(TASKS) if part["tasks"] == "all" else list(part["tasks"])
-
-
-def seed_of(config: dict[str, Any], member: str | None) -> str:
-    """A model's seed; of a model that was trained beside others, from the name of its folder."""
-    if member is None:
-        return str(config["seed"])
-    return member.removeprefix("seed=")

@@ -28,8 +28,9 @@ READING = (
     "What is expected of two tasks is what the better of their specialists reaches. Which one that "
     "is was decided by the validation answers of the other seeds' models, and it was scored on the "
     "test. Marked as biased, for comparison only: chosen by the same models' validation answers, "
-    "or by the test answers themselves (the published definition). Both expect too much: the better "
-    "of two equal specialists is better by luck, 0.564 of the standard deviation between runs.",
+    "or by the test answers themselves (the published definition). Both expect too much: the "
+    "better of two equal specialists is better by luck, 0.564 of the standard deviation between "
+    "runs.",
     "Intervals: models answer the same questions, which are drawn anew for all of them together, "
     "inside seeds (Student's t over seeds, both levels' half-widths added in squares). All models "
     "of an experiment have seen a few rows of every task about new cities unless the warm-up says "

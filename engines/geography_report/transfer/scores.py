@@ -41,7 +41,7 @@ class Scores:
 
     models: list[Trained]
     """What was trained, each with one model per seed."""
-    seeds: list[str]
+    seeds: list[int]
     tasks: dict[str, TaskScores] = field(default_factory=dict)
     """By the task that is asked."""
 
