@@ -1,13 +1,14 @@
-"""What an experiment of many small models costs in packs whose jobs take turns, against one
-allocation and one process for each job, in the same run.
+"""What an experiment of many small models costs in packs whose jobs take turns and ask a model all
+its sets on one load, against a process for each job, and for each set of questions, in one run.
 
     python -m tests.benchmarks.bench_geography_packing
 
-`orch launch ftwb1 --preset smoke` twice on this machine: as it is, and with ``pack=1`` everywhere.
-Counted is the processor time of all that the two launches start: the command, the scheduler, the
-processes that hold packs, and every job. Read processor time, not wall time, on a machine that does
-other work. The work of the jobs themselves is the same both ways, and no packing can save it: it is
-what the jobs of the packed run have used behind their fork.
+`orch launch ftwb1 --preset smoke` with one seed, three times on this machine: as it is; with
+``pack=1`` everywhere; and so that each of the 15 sets of a model is a job of its own, as the
+published plan had them. Counted is the processor time of all that a launch starts: the command, the
+scheduler, the processes that hold packs, and every job. Read processor time, not wall time, on a
+machine that does other work. The work of the jobs themselves is the same in all, and no packing can
+save it: it is what the jobs of the packed run have used behind their fork.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from orchestrator.node.system import adopt_orphans
 from tests.support.cli import ORCH
 
 STAGES = ("base", "evaluate-base", "finetune", "evaluate", "maps")
-LONGEST = 3600.0
+TASKS = ("distance", "trianglearea", "angle", "compass", "inside", "perimeter", "crossing")
+LONGEST = 7200.0
 """Seconds that a run may take."""
 
 
@@ -64,28 +66,52 @@ def used() -> float:
 def work(folder: Path) -> float:
     """Processor seconds that the jobs of a run have used, as their exit records say."""
     records = folder.glob("runs/ftwb1/*/jobs/*/attempt-1/exit.json")
-    return sum(json.loads(path.read_text())["usage"]["cpu_seconds"] for path in records)
+    return sum(float(json.loads(path.read_text())["usage"]["cpu_seconds"]) for path in records)
+
+
+def one_by_one() -> list[str]:
+    """Overrides that take the packs apart."""
+    overrides = []
+    for stage in STAGES:
+        overrides += ["--set", f"{stage}.pack=1", "--set", f"{stage}.at_once=null"]
+    return overrides
+
+
+def set_by_set() -> list[str]:
+    """Overrides that make each set of questions a job: 14 tests, and the one of all tasks."""
+    sets = {"multi_task": {"test": ["no_atlantis", "multi_task"], "validation": []}}
+    for task in TASKS:
+        sets[f"{task}.known"] = {"tasks": [task], "test": ["no_atlantis"], "validation": []}
+        # Its validation questions are asked beside it, so that as much is asked as in packs.
+        sets[f"{task}.new"] = {"tasks": [task], "test": ["atlantis_required"]}
+    matrix = json.dumps({"set": sets})
+    return [
+        *("--set", f"evaluate-base.matrix={matrix}"),
+        *("--set", f"evaluate.matrix={matrix}"),
+    ]
 
 
 def main() -> None:
-    """Both ways, with what each cost."""
+    """All three ways, with what each cost."""
     adopt_orphans()
+    print(f"python {sys.version.split()[0]}, {os.cpu_count()} processors", flush=True)
     with tempfile.TemporaryDirectory() as name:
-        packed, alone = Path(name) / "packed", Path(name) / "alone"
-        packed.mkdir()
-        alone.mkdir()
-        together, together_wall = spent(packed)
-        behind_the_fork = work(packed)
-        overrides = []
-        for stage in STAGES:
-            overrides += ["--set", f"{stage}.pack=1", "--set", f"{stage}.at_once=null"]
-        single, single_wall = spent(alone, *overrides)
-    print(f"python {sys.version.split()[0]}, {os.cpu_count()} processors, 71 jobs each")
-    print(f"in packs: {together:.0f} CPU s ({behind_the_fork:.0f} in jobs), {together_wall:.0f} s")
-    print(f"one process each: {single:.0f} CPU s, {single_wall:.0f} s")
-    print(f"ratio: {single / together:.2f}")
-    overhead = (single - behind_the_fork) / (together - behind_the_fork)
-    print(f"ratio of what is not the work of the jobs: {overhead:.1f}")
+        ways = {
+            "in packs, all sets on one load": [],
+            "a process for each job": one_by_one(),
+            "a process for each set": [*one_by_one(), *set_by_set()],
+        }
+        packed, of_jobs = 0.0, 0.0
+        for number, (way, overrides) in enumerate(ways.items()):
+            folder = Path(name) / str(number)
+            folder.mkdir()
+            seconds, wall = spent(folder, "--set", "base.matrix.seed=[1]", *overrides)
+            if not overrides:
+                packed, of_jobs = seconds, work(folder)
+            jobs = len(list(folder.glob("runs/ftwb1/*/jobs/*")))
+            print(f"{way}: {jobs} jobs, {seconds:.0f} CPU s, {wall:.0f} s", flush=True)
+            print(f"  {seconds / packed:.2f} times the packs", flush=True)
+        print(f"work of the jobs themselves, behind their forks: {of_jobs:.0f} CPU s")
 
 
 if __name__ == "__main__":

@@ -85,6 +85,35 @@ def test_ftwb1_on_this_machine_from_launch_to_a_report_that_nothing_was_learned(
     assert attempts == {1: 70, 2: 1}
 
 
+GATE = (
+    "{metric: beats_constant, of: evaluate-base, "
+    'where: {seed: "{seed}", task: "{trained}"}, at_least: 1}'
+)
+
+
+@pytest.mark.timeout(1200)
+def test_a_base_that_learned_nothing_is_named_and_an_override_is_kept(tmp_path: Path) -> None:
+    launch = ("launch", "ftwb1", "--preset", "smoke", "--cluster", "local", "--watch")
+    keys = ("base.matrix.seed=[1]", f"finetune.when={GATE}", "evaluate.pack=1", "maps.pack=1")
+    more = [word for key in keys for word in ("--set", key)]
+    more += ["--set", "evaluate.at_once=null", "--set", "maps.at_once=null"]
+    assert orch(tmp_path, *launch, *more, timeout=1000).returncode == 0
+    found = states(jobs(tmp_path))
+    assert Counter(found.values()) == {"SKIPPED": 21, "COMPLETED": 4}
+    job = "finetune/seed=1,trained=compass"
+    why = orch(tmp_path, "why", job).stdout
+    assert "beats_constant of evaluate-base (seed=1, task=compass)" in why
+    assert "evaluate-base/seed=1: 0, does not" in why
+    assert "skipped" in orch(tmp_path, "status").stdout
+    said = orch(tmp_path, "override", job, "--run", "--reason", "to see what nothing gives")
+    assert said.returncode == 0, said.stderr
+    assert orch(tmp_path, *launch, *more, timeout=1000).returncode == 0
+    found = states(jobs(tmp_path))
+    done = [name for name, state in found.items() if state == "COMPLETED" and "compass" in name]
+    assert done == [job, "evaluate/seed=1,trained=compass", "maps/seed=1,trained=compass"]
+    assert "to see what nothing gives" in orch(tmp_path, "why", job).stdout
+
+
 @pytest.mark.long
 def test_pftset_on_this_machine_from_launch_to_a_report(tmp_path: Path) -> None:
     arguments = ("launch", "pftset", "--preset", "smoke", "--cluster", "local")

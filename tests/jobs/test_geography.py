@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from engines.geography import Config as Training
+from engines.shared.geography.description import CITIES, Part
 from engines.shared.geography.tasks import PUBLISHED_PAIRS, TASKS
 from jobs.spec import Job
 from orchestrator.description.catalogue import known_experiments
@@ -170,3 +174,40 @@ def test_a_base_of_another_seed_takes_its_place_and_the_report_is_told() -> None
     kept = {job.name for job in before.jobs if "seed=2" not in job.name and job.stage != "report"}
     unchanged = {job.name: job.identity for job in before.jobs}
     assert all(unchanged[job.name] == job.identity for job in after.jobs if job.name in kept)
+
+
+ROWS = st.sampled_from([20_000, 100_000, "all"])
+PARTS = st.lists(
+    st.builds(
+        Part,
+        tasks=st.lists(st.sampled_from(SEVEN), min_size=1, max_size=3, unique=True),
+        cities=st.sampled_from(CITIES),
+        rows=ROWS,
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(PARTS, st.randoms())
+def test_neither_the_order_of_parts_nor_that_of_tasks_makes_another_mixture(
+    parts: list[Part], random: Any
+) -> None:
+    shuffled = []
+    for part in parts:
+        names = list(part.tasks)
+        random.shuffle(names)
+        # One part of two tasks says the same as two parts.
+        shuffled += [part.model_copy(update={"tasks": [name]}) for name in names]
+    random.shuffle(shuffled)
+    one = Training(data="d", mixture=parts, seed=1)
+    other = Training(data="d", mixture=shuffled, seed=2, initial=None)
+    assert one.told_apart_by() == other.told_apart_by()
+    more = Training(data="d", mixture=[*parts, parts[0]])
+    assert one.told_apart_by() != more.told_apart_by()
+
+
+@pytest.mark.parametrize("changed", [{"warmup": "plain"}, {"learning_rate": 1e-3}, {"steps": 7}])
+def test_other_settings_make_another_training(changed: dict[str, Any]) -> None:
+    plain = Training(data="d")
+    assert Training(data="d", **changed).told_apart_by() != plain.told_apart_by()
