@@ -65,6 +65,10 @@ bench-fsm: ## small models: five seeds as processes and stacked, against a plain
 	@scripts/setup.sh test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_fsm
 
+bench-geography-training: ## small models that learn cities: tokens per CPU second against transformers' Trainer, generation against vLLM
+	@scripts/setup.sh test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_geography_training
+
 bench-verdicts: ## our scorers against official verdicts: FOLDER=... with *.jsonl (see the module), SCORER=my_module:score
 	@test -n "$(FOLDER)" || { echo "say which folder: make bench-verdicts FOLDER=folder" >&2; exit 2; }
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_verdicts "$(FOLDER)" $(if $(SCORER),--scorer "$(SCORER)")
