@@ -73,9 +73,13 @@ bench-geography-data: ## seven sets of a million questions about cities, drawn a
 	@scripts/setup.sh test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_geography_data
 
-bench-geography-packing: ## 71 jobs of ftwb1's smoke preset in packs that take turns, against a process each
+bench-geography-packing: ## one seed of ftwb1's smoke preset in packs that take turns, against a process for each job and each set
 	@scripts/setup.sh test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_geography_packing
+
+bench-geography-training: ## small models that learn cities: tokens per CPU second against transformers' Trainer, generation against vLLM
+	@scripts/setup.sh test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_geography_training
 
 bench-verdicts: ## our scorers against official verdicts: FOLDER=... with *.jsonl (see the module), SCORER=my_module:score
 	@test -n "$(FOLDER)" || { echo "say which folder: make bench-verdicts FOLDER=folder" >&2; exit 2; }

@@ -25,9 +25,9 @@ from engines.shared.geography.network.model import (
 from engines.shared.geography.network.packing import Array, Batch, packed, padded
 from engines.shared.training.optimizer import Flat, Pace
 
-TOKENS_AT_ONCE = 1024
-"""Tokens of all models that go through the network together on a CPU: what lies between forward and
-backward pass then fits the processor's caches (measured: docs/performance.md)."""
+TOKENS_AT_ONCE = 16_384
+"""Tokens of all models that go through the network together on a CPU; bounds memory. Smaller parts
+are slower: each has the common beginnings and the calls per run again."""
 PLAIN_STEPS = 3
 """Steps before the recording, in which libraries set themselves up; they count like any other."""
 

@@ -122,6 +122,29 @@ def test_pftset_on_this_machine_from_launch_to_a_report(tmp_path: Path) -> None:
     assert_whole(tmp_path, "pftset")
 
 
+@pytest.mark.long
+def test_a_small_model_learns_compass_and_has_a_map_of_its_cities(tmp_path: Path) -> None:
+    launch = ("launch", "ftwb1", "--preset", "learn", "--cluster", "local", "--watch")
+    assert orch(tmp_path, *launch, timeout=3000).returncode == 0
+    (asked,) = (tmp_path / "runs").glob("ftwb1/*/jobs/evaluate-base.*/out/results.json")
+    scores = {}
+    for row in json.loads(asked.read_text())["rows"]:
+        if row["axes"] == {"task": "compass", "cities": "no_atlantis", "split": "test"}:
+            scores[row["metric"]] = row["value"]
+    # Of three seeds; nothing learned is the constant.
+    assert scores["answer_accuracy_with_failures"] >= 0.7
+    assert scores["constant_accuracy"] < 0.4
+    (taken,) = (tmp_path / "runs").glob("ftwb1/*/jobs/maps-base.*/out/results.json")
+    probes: dict[tuple[str, str], list[float]] = {}
+    for row in json.loads(taken.read_text())["rows"]:
+        axes = row["axes"]
+        if row["metric"] == "probe_r2" and axes.get("control") == "none":
+            probes.setdefault((axes["network"], axes["coordinate"]), []).append(row["value"])
+    for coordinate in ("x", "y"):
+        assert max(probes["trained", coordinate]) > 0.2
+        assert max(probes["untrained", coordinate]) < 0.05
+
+
 @pytest.mark.slurm
 @pytest.mark.timeout(1800)
 def test_ftwb1_on_slurm_in_packs_whose_jobs_take_turns(slurm: PrivateSlurm, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from tests.support.cli import orch
 SEVEN = list(TASKS)
 
 
-def plan_of(name: str, preset: str | None = None, *overrides: str) -> Plan:
+def shipped(name: str, preset: str | None = None, *overrides: str) -> Plan:
     return make_plan(known_experiments()[name], preset, overrides)
 
 
@@ -56,7 +56,7 @@ def of_stage(plan: Plan, stage: str) -> list[Job]:
 def test_each_experiment_has_its_published_jobs_also_small(
     name: str, counts: dict[str, int], preset: str | None
 ) -> None:
-    plan = plan_of(name, preset)
+    plan = shipped(name, preset)
     assert Counter(job.stage for job in plan.jobs) == {**counts, "data": 1, "report": 1}
     assert bool(plan.gates) is (preset is None)
 
@@ -73,7 +73,7 @@ def parts(job: Job) -> list[tuple[str, str, object]]:
 def test_a_fine_tuning_has_the_rows_of_its_task_or_pair_and_starts_from_the_base_of_its_seed() -> (
     None
 ):
-    plan = plan_of("exp1")
+    plan = shipped("exp1")
     for job in [*of_stage(plan, "one"), *of_stage(plan, "two")]:
         tasks = [str(job.axes[axis]) for axis in ("first", "second") if axis in job.axes]
         wanted = {(task, "no_atlantis", 20_000) for task in tasks}
@@ -89,7 +89,7 @@ def test_a_fine_tuning_has_the_rows_of_its_task_or_pair_and_starts_from_the_base
 
 
 def test_the_42_ordered_pairs_are_42_mixtures_each_from_the_base_of_its_first_task() -> None:
-    jobs = of_stage(plan_of("pftset"), "pft")
+    jobs = of_stage(shipped("pftset"), "pft")
     assert len({json.dumps(sorted(map(str, parts(job)))) for job in jobs}) == 42
     for job in jobs:
         first, second = str(job.axes["first"]), str(job.axes["second"])
@@ -104,7 +104,7 @@ def test_the_42_ordered_pairs_are_42_mixtures_each_from_the_base_of_its_first_ta
 
 def test_each_fine_tuning_hangs_on_its_own_base_and_its_own_tasks_alone() -> None:
     for name, stage in (("ftwb1", "finetune"), ("exp1", "one"), ("exp1", "two"), ("pftset", "pft")):
-        plan = plan_of(name)
+        plan = shipped(name)
         for job in of_stage(plan, stage):
             conditions = plan.conditions_of(job.name)
             base = job.after[0].removeprefix("base/")
@@ -151,7 +151,7 @@ def test_pairs_and_their_reverse_with_the_same_mixture_are_refused_with_both_nam
 
 def test_an_axis_that_sets_a_key_of_its_own_tells_jobs_apart() -> None:
     for overrides in (["base.matrix.seed=[1, 2, 3, 4]"], ["base.matrix.learning_rate=[1e-3]"]):
-        plan_of("ftwb1", None, *overrides)
+        shipped("ftwb1", None, *overrides)
 
 
 def test_a_base_of_another_seed_takes_its_place_and_the_report_is_told() -> None:
@@ -160,8 +160,8 @@ def test_a_base_of_another_seed_takes_its_place_and_the_report_is_told() -> None
         "by": {"seed": 4},
         "reason": "inside is not above its constant",
     }
-    before = plan_of("exp1")
-    after = plan_of("exp1", None, f"base.replace={json.dumps(replacement)}")
+    before = shipped("exp1")
+    after = shipped("exp1", None, f"base.replace={json.dumps(replacement)}")
     assert after.identity == before.identity
     assert len(after.replaced) == 3 * (1 + 7 + 21)
     (report,) = of_stage(after, "report")
