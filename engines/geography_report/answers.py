@@ -6,7 +6,7 @@ of two models side by side. Called by report.py.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,6 @@ import numpy as np
 from engines.contract.config import ConfigError
 from engines.geography_report.load import (
     NEW_CITIES,
-    Axes,
     Finished,
     Inputs,
     Model,
@@ -25,6 +24,8 @@ from engines.shared.reporting.statistics import Array
 
 NEW, KNOWN = "atlantis_required", "no_atlantis"
 """Questions about new cities, and about those that bases know."""
+Learned = Mapping[tuple[str, str], bool]
+"""By folder of a base and task: whether it has learned it."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,9 @@ class Answers:
     """The answers of all evaluations, read when they are asked for. All models must have answered
     the same questions."""
 
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, inputs: Inputs, learned: Learned) -> None:
         self._evaluations = inputs.evaluations
+        self._learned = learned
         self._first: dict[str, Answered] = {}
 
     def scores(self, model: Model | None, name: str) -> Array | None:
@@ -63,6 +65,11 @@ class Answers:
             )
         return answered.scores
 
+    def learned(self, base: Model | None, task: str) -> float:
+        """1 if a base has learned a task, 0 if not, NaN if it was not asked."""
+        found = self._learned.get((base.folder, task)) if base else None
+        return float("nan") if found is None else float(found)
+
 
 def read_answered(finished: Finished, name: str) -> Answered | None:
     """One set of one evaluation; None if it is not there."""
@@ -72,17 +79,6 @@ def read_answered(finished: Finished, name: str) -> Answered | None:
     with np.load(path, allow_pickle=False) as kept:
         questions = np.stack([kept["row"], kept["expected"]], axis=1).astype(np.float64)
         return Answered(finished.job, questions, kept["score"].astype(np.float64))
-
-
-def base_learned(inputs: Inputs, model: Model | None, task: str) -> float:
-    """1 if a base beats the best constant answer on the cities it knows, 0 if not, NaN if it was
-    not asked."""
-    finished = inputs.evaluations.get(model.folder) if model else None
-    if finished is None:
-        return float("nan")
-    axes: Axes = {"task": task, "cities": KNOWN, "split": "test"}
-    value = finished.value("beats_constant", axes)
-    return float("nan") if value is None else value
 
 
 def gather(inputs: Inputs, answers: Answers) -> Scores | None:
@@ -96,7 +92,7 @@ def gather(inputs: Inputs, answers: Answers) -> Scores | None:
     bases = [base_of([line[place] for line in models], seed) for place, seed in enumerate(seeds)]
     tasks = {}
     for task in TASKS:
-        found = of_task(task, models, bases, answers, inputs)
+        found = of_task(task, models, bases, answers)
         if found is not None:
             tasks[task] = found
     return Scores(rows, seeds, tasks) if tasks else None
@@ -146,7 +142,6 @@ def of_task(
     models: Sequence[Sequence[Model | None]],
     bases: Sequence[Model | None],
     answers: Answers,
-    inputs: Inputs,
 ) -> TaskScores | None:
     """All scores on one task; None if no model was asked."""
     after = stacked([[answers.scores(one, f"{task}.{NEW}.test") for one in row] for row in models])
@@ -164,7 +159,7 @@ def of_task(
         before=nothing if before is None else before[0],
         goal=nothing if goal is None else goal[0],
         validation=after[:, :, 0] * np.nan if validation is None else validation.mean(axis=2),
-        learned=np.array([base_learned(inputs, base, task) for base in bases]),
+        learned=np.array([answers.learned(base, task) for base in bases]),
     )
 
 

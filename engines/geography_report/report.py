@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engines.geography_report.answers import KNOWN, Answers, base_learned, gather
+from engines.geography_report.answers import KNOWN, Answers, Learned, gather
 from engines.geography_report.config import Config
 from engines.geography_report.load import NEW_CITIES, SECOND_TASK, Inputs, Model, read_jobs
 from engines.geography_report.similarity.compare import Similarity, compare
-from engines.geography_report.standing import Standing, bases_of, standings_of
+from engines.geography_report.standing import Standing, bases_of, learned_by, standings_of
 from engines.geography_report.transfer.cells import (
     Cell,
     Summary,
@@ -91,28 +91,38 @@ class Report:
     kept: list[Kept]
     similarity: Similarity | None
 
+    learned: Learned
+    """By folder of a base and task: whether it has learned it."""
+
     @property
     def bases(self) -> list[Standing]:
-        """The bases on what they were trained on."""
-        return bases_of(self.standings)
+        """The bases on what they were trained on, about the cities they know."""
+        return [one for one in bases_of(self.standings) if one.task in one.model.trained]
+
+    def has_learned(self, one: Standing) -> bool:
+        """Whether a base has learned a task."""
+        return self.learned[one.model.folder, one.task]
 
     @property
     def nothing_learned(self) -> bool:
-        """Whether no base beats the best constant answer on any of its tasks."""
-        return bool(self.bases) and not any(one.beats_constant for one in self.bases)
+        """Whether no base has learned any of its tasks."""
+        return bool(self.bases) and not any(self.has_learned(one) for one in self.bases)
 
 
 def make_report(config: Config) -> Report:
     """Read every input and compare."""
     inputs = read_jobs(config)
-    answers = Answers(inputs)
+    standings = standings_of(inputs)
+    learned = learned_by(bases_of(standings))
+    answers = Answers(inputs, learned)
     return Report(
         config,
         inputs,
-        standings_of(inputs),
+        standings,
         transfer_of(config, inputs, answers),
         kept_of(second_tasks(inputs, answers)),
         compare(inputs, config.layer),
+        learned,
     )
 
 
@@ -197,7 +207,7 @@ def pair_of(
             continue
         before.append(old)
         after.append(new)
-        learned.append(base_learned(inputs, model.base, first))
+        learned.append(answers.learned(model.base, first))
         kind = "accuracy" if TASKS[first].higher_is_better else "error"
         finished = inputs.evaluations[model.folder]
         constant = finished.value(

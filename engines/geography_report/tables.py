@@ -40,7 +40,7 @@ Tables = dict[str, Table]
 
 def make_tables(report: Report) -> Tables:
     """The tables that the text and the page show first."""
-    tables = {"Bases on the cities they know": bases_table(report.bases)}
+    tables = {"Bases on the cities they know": bases_table(report)}
     transfer = report.transfer
     if transfer is not None:
         if transfer.singles is not None:
@@ -99,11 +99,11 @@ def score(one: Standing) -> str:
     return f"{text} {100 * one.failed_share:.1f}%" if one.failed_share else text
 
 
-def bases_table(bases: Sequence[Standing]) -> Table:
+def bases_table(report: Report) -> Table:
     """One line per base and task."""
-    head = ["base", "task", "value", "constant", "failed", "lead [95 %]", "beats it"]
+    head = ["base", "task", "value", "constant", "failed", "lead [95 %]", "learned"]
     rows = []
-    for one in bases:
+    for one in report.bases:
         lead = number(one.lead, one.is_accuracy)
         if one.lead_error is not None and one.n > 1:
             half = t_quantile(one.n - 1) * one.lead_error
@@ -117,10 +117,17 @@ def bases_table(bases: Sequence[Standing]) -> Table:
                 number(one.constant, one.is_accuracy),
                 f"{100 * one.failed_share:.1f} %",
                 lead,
-                "yes" if one.beats_constant else "no",
+                learned_text(one, report.has_learned(one)),
             ]
         )
     return Table(head, rows)
+
+
+def learned_text(one: Standing, learned: bool) -> str:
+    """Whether a base has learned a task; a lead that the correction takes back is named."""
+    if learned:
+        return "yes"
+    return "no (by luck)" if one.beats_constant else "no"
 
 
 def scores_table(standings: Sequence[Standing]) -> Table:

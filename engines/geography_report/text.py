@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from engines.geography_report.load import BASE, NEW_CITIES
 from engines.geography_report.report import CHOSEN, Report, Transfer
-from engines.geography_report.standing import Standing
 from engines.geography_report.tables import Tables, full_size, verdict_counts, with_interval
 from engines.geography_report.transfer.improvement import NOT_CLEAR, NOT_EVALUATED, NOT_LEARNED
 from engines.shared.reporting.text import bullets, paragraph
@@ -19,6 +18,9 @@ READING = (
     "in degrees), in brackets that of the best constant answer to the same questions; * beats it "
     "by the 95 % interval, failures counted; a per cent behind it is the share that could not be "
     "read.",
+    "A base has learned a task if it is better than the best constant answer with Holm's "
+    "correction over all bases and tasks, as one of 21 comparisons is won by luck more often than "
+    "one time in three. What fine-tuning adds to a task that the base has not learned is undefined.",
     "Normalised improvement is 0 where the base began on new cities and 1 where it stands on known "
     "ones: (v - A) / (B - A) of accuracies, ln(A / v) / ln(A / B) of errors, cut to [0, 1.5], "
     "answers that cannot be read counted with the failure value. A dash is undefined (see above) "
@@ -54,7 +56,7 @@ def headline(report: Report) -> str:
         )
     if not bases:
         return "No base model was evaluated: nothing can be said of what was learned."
-    ahead = sum(one.beats_constant for one in bases)
+    ahead = sum(report.has_learned(one) for one in bases)
     text = f"Bases beat the best constant answer in {ahead} of {len(bases)} comparisons."
     transfer = report.transfer
     if transfer is None or CHOSEN not in transfer.gains:
@@ -67,7 +69,7 @@ def headline(report: Report) -> str:
 
 def findings(report: Report) -> list[str]:
     """What else is to be known before the tables."""
-    found = [*learned_by_task(report.bases), *transfer_findings(report), *kept_findings(report)]
+    found = [*learned_by_task(report), *transfer_findings(report), *kept_findings(report)]
     warmups = sorted({str(one.config.get("warmup")) for one in report.inputs.of(NEW_CITIES)})
     if warmups:
         rows = {
@@ -87,14 +89,15 @@ def findings(report: Report) -> list[str]:
     return found
 
 
-def learned_by_task(bases: list[Standing]) -> list[str]:
+def learned_by_task(report: Report) -> list[str]:
     """How many bases learned each task."""
+    bases = report.bases
     tasks = list(dict.fromkeys(one.task for one in bases))
     said = []
     for task in tasks:
-        of_task = [one.beats_constant for one in bases if one.task == task]
+        of_task = [report.has_learned(one) for one in bases if one.task == task]
         said.append(f"{task} {sum(of_task)} of {len(of_task)}")
-    return [f"Bases above the best constant answer: {', '.join(said)}."] if said else []
+    return [f"Bases that learned, by task: {', '.join(said)}."] if said else []
 
 
 def transfer_findings(report: Report) -> list[str]:

@@ -29,7 +29,8 @@ AT_A_TIME = 4_000_000
 """Numbers that one block of draws holds: 32 MB."""
 LEVEL = 0.05
 """Chance that an interval misses the truth."""
-LEAST_P = 1e-300
+LEAST_P = 1e-100
+"""Smaller ones are all called this: the square of such a quantile is still a number."""
 
 
 def drawn_means(scores: Array, random: np.random.Generator, draws: int) -> Array:
@@ -73,27 +74,28 @@ class Estimate:
     """Seeds that have a value; with one the interval is that of the questions alone."""
 
 
-def estimate(by_seed: Array, drawn: Array) -> Estimate | None:
+def estimate(by_seed: Array, drawn: Array, tied: float = 1.0) -> Estimate | None:
     """Mean over the seeds that have a value, with its interval; None where there is none, or in
     fewer than half of the draws.
 
     Args:
         by_seed: (seeds,), NaN for a seed without a value.
         drawn: (draws, seeds), the same with the questions drawn anew.
+        tied: how much larger the variance of the mean over seeds is than that of independent seeds.
     """
     there = ~np.isnan(by_seed)
     means = mean_of_known(drawn[:, there], axis=1)
     known = means[~np.isnan(means)]
     if not there.any() or len(known) < max(2, len(drawn) / 2):
         return None
-    return estimate_from(by_seed[there], float(known.var(ddof=1)))
+    return estimate_from(by_seed[there], float(known.var(ddof=1)), tied)
 
 
-def estimate_from(values: Array, over_questions: float) -> Estimate:
+def estimate_from(values: Array, over_questions: float, tied: float = 1.0) -> Estimate:
     """The same from the values of at least one seed and the variance of their mean over
     questions."""
     value, seeds = float(values.mean()), len(values)
-    over_seeds = float(values.var(ddof=1)) / seeds if seeds > 1 else 0.0
+    over_seeds = tied * float(values.var(ddof=1)) / seeds if seeds > 1 else 0.0
     half = half_width(LEVEL, over_seeds, over_questions, seeds)
     p_value = two_sided(abs(value), over_seeds, over_questions, seeds)
     return Estimate(Interval(value, value - half, value + half), p_value, seeds)

@@ -7,13 +7,18 @@ report.py.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from engines.geography_report.transfer.bootstrap import LEVEL, Estimate, estimate, mean_of_known
-from engines.geography_report.transfer.improvement import Chooser, Improvements
+from engines.geography_report.transfer.improvement import (
+    Chooser,
+    Improvements,
+    chosen_by_other_seeds,
+)
 from engines.geography_report.transfer.scores import Trained
 from engines.shared.reporting.statistics import Array, benjamini_hochberg, holm
 
@@ -98,6 +103,31 @@ class Grid:
     """(rows, seeds, tasks)."""
     draws: Array
     """(draws, rows, seeds, tasks)."""
+    chosen_share: float = 0.0
+    """Share of the variance over seeds that lies between two equal specialists of which one was
+    chosen by the other seeds: 1/2 of what is expected, 1/4 of a difference from it. 0: none was."""
+
+    def estimate(self, by_seed: Array, drawn: Array) -> Estimate | None:
+        """Mean over seeds of some of the values, with its interval."""
+        return estimate(by_seed, drawn, tied(self.values.shape[1], self.chosen_share))
+
+
+def tied(seeds: int, share: float) -> float:
+    """How much larger the variance of a mean over seeds is than s^2 / n, where each seed's
+    specialist was chosen by the others.
+
+    Of two equal specialists with the differences d_1..d_n between runs, seed s contributes d_s / 2
+    with the sign of the others' sum. The contributions of two seeds are correlated: given the sum T
+    of the other n - 2, E[d sign(d + T)] = 2 phi(T) for each, so that the correlation is
+    E[4 phi(T)^2] = (2 / pi) / sqrt(2 n - 3) (in units of the deviation of d; T is normal with
+    variance n - 2). With rho = share of the variance times this, the variance of the mean is
+    (1 + (n - 1) rho) / (1 - rho) times what s^2 / n says: 1.3 for differences of three seeds.
+    Unequal specialists are chosen more surely, and tie the seeds less.
+    """
+    if seeds < 2:
+        return 1.0
+    rho = share * (2 / math.pi) / math.sqrt(2 * seeds - 3)
+    return (1 + (seeds - 1) * rho) / (1 - rho)
 
 
 def improvements_of(improvements: Improvements, rows: Sequence[Trained]) -> Grid:
@@ -135,7 +165,8 @@ def expected_of(improvements: Improvements, rows: Sequence[Trained], choose: Cho
         choice = choose(improvements, first, second)
         values.append(_chosen(choice, single.values[0], single.values[1]))
         draws.append(_chosen(choice, single.draws[:, 0], single.draws[:, 1]))
-    return Grid(list(rows), np.stack(values), np.stack(draws, 1))
+    share = 0.5 if choose is chosen_by_other_seeds else 0.0
+    return Grid(list(rows), np.stack(values), np.stack(draws, 1), share)
 
 
 def _chosen(choice: Array, first: Array, second: Array) -> Array:
@@ -146,7 +177,9 @@ def _chosen(choice: Array, first: Array, second: Array) -> Array:
 
 def difference(actual: Grid, expected: Grid) -> Grid:
     """Actual minus expected, draw by draw."""
-    return Grid(actual.rows, actual.values - expected.values, actual.draws - expected.draws)
+    values, draws = actual.values - expected.values, actual.draws - expected.draws
+    # A model of two tasks varies as much as a specialist does.
+    return Grid(actual.rows, values, draws, expected.chosen_share / 2)
 
 
 def cells_of(improvements: Improvements, grid: Grid) -> list[Cell]:
@@ -155,7 +188,7 @@ def cells_of(improvements: Improvements, grid: Grid) -> list[Cell]:
     cells = []
     for row, trained in enumerate(grid.rows):
         for place, task in enumerate(improvements.tasks):
-            value = estimate(grid.values[row, :, place], grid.draws[:, row, :, place])
+            value = grid.estimate(grid.values[row, :, place], grid.draws[:, row, :, place])
             cells.append(Cell(trained, task, value))
     return corrected(cells)
 
@@ -185,7 +218,7 @@ def summaries_of(improvements: Improvements, grid: Grid) -> list[Summary]:
             Summary(
                 kind,
                 int((~np.isnan(values)).any(axis=0).sum()),
-                estimate(mean_of_known(values, axis=1), mean_of_known(drawn, axis=2)),
+                grid.estimate(mean_of_known(values, axis=1), mean_of_known(drawn, axis=2)),
                 float(known.std(ddof=1)) if len(known) > 1 else None,
             )
         )
