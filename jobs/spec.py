@@ -6,6 +6,7 @@ planner makes jobs, plans keep them (``Job.to_dict``), and everything behind rea
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,11 +31,12 @@ class Resources:
         # `gpus` is per node.
         return self.nodes * self.gpus * self.minutes / 60
 
-    def shared_by(self, members: int) -> Resources:
-        """What so many jobs ask for together in one allocation: CPUs and memory for each, GPUs that
-        they share, the same time."""
-        cpus, memory_gb = self.cpus * members, self.memory_gb * members
-        return replace(self, cpus=cpus, memory_gb=memory_gb)
+    def shared_by(self, members: int, at_once: int) -> Resources:
+        """What so many jobs ask for together in one allocation: CPUs and memory for each that runs
+        at a time, GPUs that they share, time for as many turns as it takes."""
+        cpus, memory_gb = self.cpus * at_once, self.memory_gb * at_once
+        minutes = self.minutes * math.ceil(members / at_once)
+        return replace(self, cpus=cpus, memory_gb=memory_gb, minutes=minutes)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +70,8 @@ class Job:
     """The job's folder, relative to the run folder."""
     pack: int = 1
     """How many jobs of its stage share one allocation; ``resources`` are those of one job."""
+    at_once: int | None = None
+    """How many of these run at a time; None: all."""
     canary: str | None = None
     """The job of its stage that must succeed before this one starts; it says nothing about results,
     so it is no part of the identity."""
@@ -77,6 +81,10 @@ class Job:
         """Names of all jobs that must be over before this one starts."""
         return self.after if self.canary is None else (*self.after, self.canary)
 
+    def running_of(self, members: int) -> int:
+        """How many of so many jobs in one allocation run at a time."""
+        return members if self.at_once is None else min(self.at_once, members)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
         return {
@@ -85,6 +93,28 @@ class Job:
             "after": list(self.after),
             "requires": list(self.requires),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replaced:
+    """A job that took the place of another one."""
+
+    job: str
+    """The one that is not in the plan any more."""
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chain:
+    """How a stage follows another one, and what its jobs do: what an inventory counts by."""
+
+    for_each: str = ""
+    """The stage that it has a job for each job of."""
+    does: str = ""
+    """What its engine does to a model: ``trained``."""
+    counts: str = ""
+    """What the steps of its progress are: ``sets``."""
 
 
 def asks_for(resources: Resources) -> str:

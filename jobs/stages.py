@@ -19,6 +19,10 @@ Scalar = str | int | float | bool
 Point = dict[str, Scalar]
 """What varies in one job: ``{"arm": "pcgrad", "seed": 0}``."""
 
+Pair = tuple[Scalar, Scalar]
+PAIR_AXES = ("first", "second")
+"""The two axes that the pairs of a stage give its jobs."""
+
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}|\{([A-Za-z_]\w*)\}")
 """``{axis}`` in a command; ``{{word}}`` stands for a literal ``{word}``. Other braces are left
 alone."""
@@ -43,20 +47,33 @@ def points(
     matrix: Mapping[str, Sequence[Scalar]],
     exclude: Sequence[Mapping[str, Scalar]] = (),
     parents: Iterable[Point] = ({},),
+    pairs: Sequence[Pair] = (),
 ) -> list[Point]:
-    """The product of the axes for each parent's point, without what is excluded; the last axis
-    varies fastest."""
+    """The product of pairs and axes for each parent's point, without what is excluded; the last
+    axis varies fastest. Of a parent that has an axis of the pairs, the pairs with its value."""
     product = []
     for values in itertools.product(*matrix.values()):
         product.append(dict(zip(matrix, values, strict=True)))
+    both: list[Point] = [dict(zip(PAIR_AXES, pair, strict=True)) for pair in pairs] or [{}]
     found = []
     for parent in parents:
-        for own in product:
+        for pair, own in itertools.product(both, product):
             # The parent's axes first, so that names and folders begin alike.
-            point = {**parent, **own}
-            if not excluded(point, exclude):
+            point = {**parent, **pair, **own}
+            # No pair changes what comes from the parent.
+            if fits(point, parent) and not excluded(point, exclude):
                 found.append(point)
     return found
+
+
+def ordered_pairs(values: Sequence[Scalar]) -> list[Pair]:
+    """Every value with every other one, both ways round: 42 of 7."""
+    return list(itertools.permutations(values, 2))
+
+
+def unordered_pairs(values: Sequence[Scalar]) -> list[Pair]:
+    """Every two values once, the one that is named first in front: 21 of 7."""
+    return list(itertools.combinations(values, 2))
 
 
 def literal(value: Scalar) -> str:

@@ -8,8 +8,9 @@ in it. Engines read their config with it, ``orch`` checks experiment files again
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -23,6 +24,17 @@ class EngineConfig(BaseModel):
 
     # strict: pydantic would otherwise turn the text "3" into 3 and 1 into True.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    DOES: ClassVar[str] = ""
+    """What a job of the engine does to a model, as in "trained": `orch status` counts by it."""
+    COUNTS: ClassVar[str] = ""
+    """What the steps of its progress are, as in "sets", where they are worth counting over jobs."""
+
+    def told_apart_by(self) -> dict[str, Any]:
+        """What jobs of one stage that have different names must differ in, but for their seeds:
+        names and JSON values in a form that does not depend on how they were written. Empty: the
+        engine asks for nothing."""
+        return {}
 
 
 DECIDES_NO_RESULT: dict[str, Any] = {"decides": False}
@@ -112,6 +124,15 @@ def same_config(config: EngineConfig, before: Any, where: Path) -> None:
         )
 
 
+class ConfigLoader(yaml.SafeLoader):
+    """PyYAML's safe loader, to which ``1e-05`` is a number as it is to JSON; to YAML 1.1 it is a
+    text."""
+
+
+ConfigLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(?:\.\d*)?[eE][-+]?\d+$"), "-+0123456789"
+)
+
 C = TypeVar("C", bound=EngineConfig)
 
 
@@ -120,7 +141,7 @@ def load_config(path: Path, kind: type[C]) -> C:
     nearest known key."""
     try:
         # One parser for both kinds of file: JSON is YAML too.
-        values = yaml.safe_load(path.read_text())
+        values = yaml.load(path.read_text(), Loader=ConfigLoader)  # noqa: S506  # a safe one
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     try:

@@ -154,6 +154,102 @@ METRICS: dict[str, Metric] = {
         1.0,
         True,
     ),
+    # Maps: what linear probes read of places from a model's states, and whether its answers follow.
+    "probe_r2": Metric(
+        "R2 of a linear probe's readings of a coordinate, on cities it was not fitted on",
+        "share",
+        None,
+        1.0,
+        True,
+    ),
+    "probe_distance": Metric(
+        "median distance of a linear probe's readings from the cities",
+        "0.1 degree",
+        0.0,
+        None,
+        False,
+    ),
+    "probe_distance_mean": Metric(
+        "mean distance of a linear probe's readings from the cities", "0.1 degree", 0.0, None, False
+    ),
+    "probe_distance_low": Metric(
+        "5 % of the readings lie nearer to their city", "0.1 degree", 0.0, None, None
+    ),
+    "probe_distance_high": Metric(
+        "5 % of the readings lie farther from their city", "0.1 degree", 0.0, None, None
+    ),
+    "centre_distance": Metric(
+        "median distance of the same cities from their mean position", "0.1 degree", 0.0, None, None
+    ),
+    "causal_share": Metric(
+        "share of answers that follow a city whose state is moved along a probe's direction",
+        "share",
+        0.0,
+        1.0,
+        True,
+    ),
+    "causal_slope": Metric(
+        "change of the answer over the change that the moved city asks for; 1 follows it",
+        "share",
+        None,
+        None,
+        None,
+    ),
+    "validation_loss": Metric(
+        "mean negative log-likelihood of the tokens of a right answer, validation questions",
+        "nats",
+        0.0,
+        None,
+        False,
+    ),
+    "validation_exact_match": Metric(
+        "share of validation questions whose greedy answer is the right one, to the last digit",
+        "share",
+        0.0,
+        1.0,
+        True,
+    ),
+    "steps": Metric("optimiser steps until this checkpoint", "steps", 0.0, None, None),
+    # What a report makes of them.
+    "normalised_improvement": Metric(
+        "how far fine-tuning brought a model on questions about new cities: 0 where its base "
+        "began, 1 where the base stands on the cities it knows",
+        "share",
+        0.0,
+        1.5,
+        True,
+    ),
+    "expected_improvement": Metric(
+        "the normalised improvement of the better of two specialists", "share", 0.0, 1.5, None
+    ),
+    "improvement_over_expected": Metric(
+        "normalised improvement of a model of two tasks minus that of the better specialist",
+        "share",
+        -1.5,
+        1.5,
+        True,
+    ),
+    "change_by_second_task": Metric(
+        "how much better a score is after training on a second task; below 0 is worse",
+        "task's unit",
+        None,
+        None,
+        True,
+    ),
+    "cka": Metric(
+        "debiased linear CKA of two models' states, 1 for the same up to rotation and scale",
+        "share",
+        None,
+        1.0,
+        None,
+    ),
+    "procrustes": Metric(
+        "what is left between the shapes of two models' states, 0 for the same shape",
+        "share",
+        0.0,
+        1.0,
+        None,
+    ),
     # Reports that compare two arms.
     "accuracy_difference": Metric(
         "accuracy of the treatment minus the baseline, paired by problem", "share", -1.0, 1.0, True

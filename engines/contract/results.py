@@ -61,6 +61,17 @@ class ResultSource(EngineConfig):
     folder: str
 
 
+class Replaced(EngineConfig):
+    """A job that took the place of another one, and why. The planner fills these in, where an
+    engine has a key ``replaced``."""
+
+    job: str
+    """The job that is not there any more."""
+    by: str
+    """The one in its place."""
+    reason: str
+
+
 def write_results(
     out: Path,
     engine: str,

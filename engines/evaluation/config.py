@@ -7,7 +7,7 @@ engines.evaluation CONFIG --out FOLDER`` scores all checkpoints with one vLLM st
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -25,6 +25,8 @@ from engines.shared.scoring.own import OwnScorer
 
 class Config(EngineConfig):
     """Config of ``python -m engines.evaluation``."""
+
+    DOES: ClassVar[str] = "evaluated"
 
     models: CheckpointsSource | str = Field(json_schema_extra=IS_PATH)
     """Checkpoints of a job, or one Hugging Face folder."""

@@ -10,7 +10,7 @@ tests.
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -68,6 +68,8 @@ def tuned_for(kind: object, width: object, layers: object) -> dict[str, Any]:
 class Config(EngineConfig):
     """What is trained on what. The defaults of the optimiser are the published ones; they are not
     the best ones."""
+
+    DOES: ClassVar[str] = "trained"
 
     recipe: Literal["published", "tuned"] = "published"
     """Where the optimiser's keys come from that are not given: ``published`` takes the defaults

@@ -19,9 +19,9 @@ from engines.contract import checkpoints
 from engines.contract.config import ConfigError, same_config
 from engines.contract.files import write_json
 from engines.fsm.config import Config, Member
-from engines.fsm.optimizer import Flat
 from engines.shared.automata.models import initial
 from engines.shared.automata.weights import read_weights, write_weights
+from engines.shared.training.optimizer import Flat
 
 RANK_BY = "validation_accuracy"
 

@@ -18,11 +18,11 @@ import torch
 from torch.nn import functional as F
 
 from engines.fsm.config import Config
-from engines.fsm.optimizer import Pace
 from engines.fsm.resume import Point
 from engines.shared.automata.batches import Batch, Store
 from engines.shared.automata.data import Array, Data
 from engines.shared.automata.models import Model, dropout_masks
+from engines.shared.training.optimizer import Pace
 
 PLAIN_STEPS = 3
 """Whole steps before the recording, in which libraries set themselves up and load their kernels;

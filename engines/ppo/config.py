@@ -10,7 +10,7 @@ in host memory) is written out but has not been run on a GPU.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -80,6 +80,8 @@ class EarlyStopping(EngineConfig):
 
 class Config(EngineConfig):
     """What a training run is. Every random choice hangs on ``seed``."""
+
+    DOES: ClassVar[str] = "trained"
 
     model: str | CheckpointSource = Field(json_schema_extra=IS_PATH)
     """Hugging Face folder to start from, or a checkpoint of another job."""

@@ -11,7 +11,7 @@ accuracy minus that of the control.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -27,6 +27,8 @@ touches no GPU and draws no random number."""
 
 class Config(EngineConfig):
     """What is probed with what."""
+
+    DOES: ClassVar[str] = "probed"
 
     models: CheckpointsSource = Field(json_schema_extra=IS_PATH)
     """Checkpoints of one job of the engine ``fsm``."""

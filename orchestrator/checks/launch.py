@@ -76,7 +76,7 @@ def in_packs(plan: Plan) -> Plan:
         if job.pack > 1:
             # A stage with fewer jobs than a pack takes is one smaller pack.
             members = min(job.pack, counts[job.stage])
-            job = replace(job, resources=job.resources.shared_by(members))
+            job = replace(job, resources=job.resources.shared_by(members, job.running_of(members)))
         jobs.append(job)
     return replace(plan, jobs=tuple(jobs))
 

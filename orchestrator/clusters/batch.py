@@ -53,7 +53,8 @@ class Batch:
     def resources(self) -> Resources:
         """What one allocation asks for."""
         # All elements of an array ask for the same: what the fullest pack needs.
-        return self.jobs[0].resources.shared_by(max(map(len, self.units)))
+        first, members = self.jobs[0], max(map(len, self.units))
+        return first.resources.shared_by(members, first.running_of(members))
 
     @property
     def title(self) -> str:

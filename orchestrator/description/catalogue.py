@@ -18,7 +18,7 @@ from engines.contract.words import near
 from orchestrator.errors import DescriptionError
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
+    from engines.contract.config import EngineConfig
 
 WHOLE = "full"
 """The experiment without a preset; the word stands in the run's name."""
@@ -64,9 +64,9 @@ def known_engines() -> list[str]:
     )
 
 
-def config_class(engine: str) -> type[BaseModel]:
+def config_class(engine: str) -> type[EngineConfig]:
     """The ``Config`` of a known engine; its import is light."""
-    kind: type[BaseModel] = importlib.import_module(f"engines.{engine}").Config
+    kind: type[EngineConfig] = importlib.import_module(f"engines.{engine}").Config
     return kind
 
 

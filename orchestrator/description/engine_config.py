@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from engines.contract.results import ResultSource
+from engines.contract.results import Replaced, ResultSource
 from engines.contract.words import near
 from orchestrator.description.checking import Spot, keys_of, located
 from orchestrator.description.stage import Stage
@@ -27,6 +27,12 @@ def wants_results(kind: type[BaseModel]) -> bool:
     """Whether the planner fills in ``inputs``: the results of the jobs before."""
     field = kind.model_fields.get("inputs")
     return field is not None and ResultSource in typing.get_args(field.annotation)
+
+
+def wants_replaced(kind: type[BaseModel]) -> bool:
+    """Whether the planner fills in ``replaced``: the jobs that took the place of others."""
+    field = kind.model_fields.get("replaced")
+    return field is not None and Replaced in typing.get_args(field.annotation)
 
 
 def validate(

@@ -8,13 +8,13 @@ results. Called by ``stage_reader`` and, once the jobs are known, by the planner
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engines.contract.metrics import METRICS, Metric
 from engines.contract.words import near
 from jobs.gates import Condition
-from jobs.stages import Point, fits, literal
+from jobs.stages import Point, Scalar, fits, literal, placeholders
 from orchestrator.description.checking import Tell
 from orchestrator.description.keys import GateFile, StageFile
 from orchestrator.description.yaml_lines import Node
@@ -41,6 +41,11 @@ class GateSpec:
     def negated(self) -> bool:
         """Whether the stage runs if the results do not reach the threshold."""
         return self.key == "unless"
+
+    @property
+    def names_axes(self) -> bool:
+        """Whether it judges each job of the stage by values of the job itself."""
+        return any(axis_named(value) is not None for value in self.where.values())
 
     def place(self, key: str) -> Node:
         """Where a key stands, or the gate."""
@@ -121,24 +126,42 @@ def metric_of(gate: Node) -> Metric | None:
     return METRICS.get(name.value) if name is not None and isinstance(name.value, str) else None
 
 
-def resolve(gate: GateSpec, jobs: Sequence[tuple[str, Point]], tell: Tell) -> Condition | None:
-    """A gate as a condition on the jobs of its stage, or None with the mistake told."""
+def axis_named(value: Scalar) -> str | None:
+    """``first`` of ``"{first}"``, which stands for the job's own value on that axis."""
+    found = placeholders(value) if isinstance(value, str) else []
+    return found[0] if found and value == f"{{{found[0]}}}" else None
+
+
+def filled(gate: GateSpec, own: Point, tell: Tell) -> Point | None:
+    """The axes of ``where``, with the values of the gated job in place of ``"{axis}"``; None with
+    the mistake told."""
+    where = {}
+    for axis, value in gate.where.items():
+        named = axis_named(value)
+        if named is not None and named not in own:
+            text = f"where: the stage has no axis '{named}' to put in place of {value}"
+            tell(gate.place("where"), f"{gate.key}: {text}{near(named, own)}")
+            return None
+        where[axis] = value if named is None else own[named]
+    return where
+
+
+def resolve(
+    gate: GateSpec, own: Point, jobs: Sequence[tuple[str, Point]], tell: Tell
+) -> Condition | None:
+    """A gate as a condition on the jobs of the stage that it judges, or None with the mistake told.
+
+    ``own`` are the axes of the gated job: in ``where`` its value stands for ``"{axis}"``.
+    """
+    where = filled(gate, own, tell)
+    if where is None:
+        return None
     # `where` holds two kinds of axes. Those of the jobs (`seed`) choose jobs now; the others
     # (`checkpoint`, `task`) choose rows once there are results.
     axes = values_by_axis([point for _, point in jobs])
-    chosen = {axis: value for axis, value in gate.where.items() if axis in axes}
-    place = gate.place("where")
-    for axis, value in chosen.items():
-        if literal(value) not in axes[axis]:
-            hint = near(value, axes[axis])
-            text = f"where: axis '{axis}' of '{gate.of}' has no value {value!r}{hint}"
-            tell(place, f"{gate.key}: {text}")
-            return None
-    names = tuple(name for name, point in jobs if fits(point, chosen))
+    chosen = {axis: value for axis, value in where.items() if axis in axes}
+    names = chosen_jobs(gate, chosen, axes, jobs, tell)
     if not names:
-        some = ", ".join(name for name, _ in jobs[:6])
-        text = f"where: {chosen} fits no job of '{gate.of}'; its jobs: {some}"
-        tell(place, f"{gate.key}: {text}")
         return None
     wanted, of = gate.share or (len(names), len(names))
     if of > len(names):
@@ -151,13 +174,36 @@ def resolve(gate: GateSpec, jobs: Sequence[tuple[str, Point]], tell: Tell) -> Co
         jobs=names,
         chosen=chosen,
         # Axes that no job has are those of a row in its results, such as `checkpoint`.
-        where={axis: value for axis, value in gate.where.items() if axis not in chosen},
+        where={axis: value for axis, value in where.items() if axis not in chosen},
         at_least=gate.at_least,
         at_most=gate.at_most,
         # `2 of 3` is a share: of five jobs 3.33, so four.
         need=math.ceil(wanted * len(names) / of),
         negated=gate.negated,
     )
+
+
+def chosen_jobs(
+    gate: GateSpec,
+    chosen: Point,
+    axes: Mapping[str, set[str]],
+    jobs: Sequence[tuple[str, Point]],
+    tell: Tell,
+) -> tuple[str, ...]:
+    """The jobs that have these values on their axes; none with the mistake told."""
+    place = gate.place("where")
+    for axis, value in chosen.items():
+        if literal(value) not in axes[axis]:
+            hint = near(value, axes[axis])
+            text = f"where: axis '{axis}' of '{gate.of}' has no value {value!r}{hint}"
+            tell(place, f"{gate.key}: {text}")
+            return ()
+    names = tuple(name for name, point in jobs if fits(point, chosen))
+    if not names:
+        some = ", ".join(name for name, _ in jobs[:6])
+        text = f"where: {chosen} fits no job of '{gate.of}'; its jobs: {some}"
+        tell(place, f"{gate.key}: {text}")
+    return names
 
 
 def values_by_axis(points: Sequence[Point]) -> dict[str, set[str]]:

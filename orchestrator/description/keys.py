@@ -20,7 +20,7 @@ from engines.contract.config import ConfigError
 from engines.contract.metrics import METRICS
 from engines.contract.words import near
 from jobs.spec import Resources
-from jobs.stages import Scalar
+from jobs.stages import PAIR_AXES, Scalar
 from orchestrator.description.catalogue import WHOLE
 from orchestrator.description.checking import FileModel, Must, WordedError
 
@@ -148,6 +148,21 @@ def metric_name(value: Any) -> Any:
     return value
 
 
+def pairs_written(value: Any) -> Any:
+    """``pairs``: a list of them, or the values and which of their pairs are meant."""
+    pairs = value if isinstance(value, list) else []
+    good = all(isinstance(pair, list) and len(pair) == len(PAIR_AXES) for pair in pairs)
+    if isinstance(value, dict) and len(value) == 1 and value.keys() <= {"ordered", "unordered"}:
+        pairs = list(value.values())
+        good = isinstance(pairs[0], list) and len(pairs[0]) > 1
+    if not pairs or not good or not all(isinstance(one, Scalar) for pair in pairs for one in pair):
+        raise WordedError(
+            "{name} must be such as [[a, b], [a, c]], {{ordered: [a, b, c]}} or "
+            "{{unordered: [a, b, c]}}, got {value}"
+        )
+    return value
+
+
 class ResourcesFile(FileModel):
     """``resources`` of a stage."""
 
@@ -194,7 +209,8 @@ class GateFile(FileModel):
         default_factory=dict
     )
     """Axes that choose jobs (`seed`) or rows of their results (`checkpoint`, `task`); of
-    checkpoints `best` counts without it."""
+    checkpoints `best` counts without it. `"{axis}"` stands for the gated job's own value: with
+    `{seed: "{seed}"}` each job hangs on the jobs of its seed alone."""
 
 
 Gates = Annotated[
@@ -215,6 +231,21 @@ Axis = Annotated[
     # The outermost, so it runs first and may word that the value is neither.
     BeforeValidator(check_axis),
 ]
+
+
+class ReplacementFile(FileModel):
+    """``replace`` of a stage."""
+
+    MUST = "be such as {where: {seed: 2}, by: {seed: 4}, reason: TEXT}"
+
+    where: Annotated[dict[str, Scalar], Field(min_length=1), Must("be a mapping such as {seed: 2}")]
+    """The jobs that are replaced, by their axes."""
+    by: Annotated[dict[str, Scalar], Field(min_length=1), Must("be a mapping such as {seed: 4}")]
+    """What they are replaced by: other values of axes of this stage that are written as lists."""
+    reason: Annotated[
+        str, Field(min_length=1), Must("say why; whoever reads the run later is told")
+    ]
+    """Why; status, why and the reports say it."""
 
 
 class StageFile(FileModel):
@@ -240,11 +271,26 @@ class StageFile(FileModel):
     ] = Field(default_factory=dict, min_length=1)
     """Axes whose product gives the jobs: a list sets the config key of its name, a mapping brings
     config."""
+    pairs: Annotated[
+        list[list[Scalar]] | dict[Literal["ordered", "unordered"], list[Scalar]],
+        BeforeValidator(pairs_written),
+    ] = Field(default_factory=list)
+    """Pairs of values, as the two axes `first` and `second`: a list of pairs, or of a list of
+    values all of them: `{ordered: [a, b, c]}` (six) or `{unordered: [a, b, c]}` (three). They set
+    no config key: the config says `"{first}"`. Below a `for_each` stage with an axis `first`, each
+    job gets the pairs that begin with its value."""
     exclude: Annotated[
         list[Annotated[dict[str, Scalar], Field(min_length=1)]],
         Must("be a list of mappings axis: value", at_item=True),
     ] = Field(default_factory=list, min_length=1)
     """Combinations of axis values to leave out of the product."""
+    replace: Annotated[
+        list[ReplacementFile],
+        BeforeValidator(listed, json_schema_input_type=ReplacementFile | list[ReplacementFile]),
+    ] = Field(default_factory=list)
+    """Jobs that take the place of others, such as a seed that learned nothing, with what follows
+    them: `{where: {seed: 2}, by: {seed: 4}, reason: TEXT}`, or a list. The same run goes on: what
+    is done stays done."""
     for_each: Annotated[str, Field(min_length=1), Must("be a name")] = ""
     """A stage; this one gets a job per job of that stage, started when that job is done."""
     after: Annotated[
@@ -267,6 +313,9 @@ class StageFile(FileModel):
     pack: int = Field(default=1, ge=1)
     """How many jobs of the stage share one allocation. It asks for CPUs and memory for each of them
     and for GPUs once, which they share; each keeps its own state, log and retry."""
+    at_once: int | None = Field(default=None, ge=1)
+    """How many jobs of a pack run at a time; all without it. CPUs and memory are asked for so many,
+    and time for as many turns as it takes."""
     canary: Annotated[
         bool | Annotated[dict[str, Any], Field(min_length=1)],
         Must("be true, or config keys for a short first job such as {epochs: 1}"),

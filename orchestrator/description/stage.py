@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from engines.contract.words import near
 from jobs.spec import Resources
-from jobs.stages import Point, Scalar, same
+from jobs.stages import Pair, Point, Scalar, same
 from orchestrator.description.gate_reader import GateSpec
 from orchestrator.description.yaml_lines import Mistakes, Node
 
@@ -26,14 +26,27 @@ class Axis:
     brings_config: bool
     """Written as a mapping ``value -> config``; else a list, which sets the config key of the axis'
     name."""
+    replacing: tuple[tuple[Scalar, Node], ...] = ()
+    """Values that take the place of others, with their places."""
 
     def node(self, value: Scalar) -> Node:
         """The place of ``value``, and the config it brings."""
-        for known, node in zip(self.values, self.nodes, strict=True):
+        listed = zip(self.values, self.nodes, strict=True)
+        for known, node in (*listed, *self.replacing):
             # Not a dictionary: to Python, 1, 1.0 and True are one key.
             if same(known, value):
                 return node
         raise KeyError(value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replacement:
+    """One entry of a stage's ``replace``."""
+
+    node: Node
+    where: Point
+    by: Point
+    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +59,17 @@ class Stage:
     engine: str | None
     command: tuple[str, ...] | None
     matrix: dict[str, Axis]
+    pairs: tuple[Pair, ...]
+    """What the axes ``first`` and ``second`` are together; none without ``pairs``."""
     exclude: tuple[Point, ...]
+    replacements: tuple[Replacement, ...]
     for_each: str | None
     after: tuple[str, ...]
     gates: tuple[GateSpec, ...]
     checkpoints: str | list[int] | None
     resources: Resources
     pack: int
+    at_once: int | None
     canary: Node | None
     """Config that makes a short variant of the first job; ``true`` for the first job itself."""
     config: Node

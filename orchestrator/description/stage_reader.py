@@ -9,15 +9,25 @@ stages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from engines.contract.words import near
 from jobs.spec import Resources
-from jobs.stages import Scalar, literal, placeholders, same, value_text
+from jobs.stages import (
+    PAIR_AXES,
+    Pair,
+    Scalar,
+    literal,
+    ordered_pairs,
+    placeholders,
+    same,
+    unordered_pairs,
+    value_text,
+)
 from orchestrator.description.checking import Tell, checked
 from orchestrator.description.gate_reader import check_limits, read_gates
 from orchestrator.description.keys import StageFile
-from orchestrator.description.stage import Axis, Stage
+from orchestrator.description.stage import Axis, Replacement, Stage
 from orchestrator.description.yaml_lines import Mistakes, Node, shown
 
 
@@ -32,12 +42,13 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
     if written is None:
         # `stages: {train: 4}`: an empty stage takes its place, so that the rest is still read.
         written, good = StageFile(), Node({}, node.where)
-    matrix = axes_of(good)
+    matrix, pairs = axes_of(good), pairs_of(written)
     # These look at what was written, not at what is right: an engine of a wrong kind beside a
     # command is two programs all the same.
     if isinstance(node.value, dict):
         check_program(node, tell)
         check_values(matrix, node, tell)
+        check_pairs(pairs, matrix, node, tell)
         check_limits(node, tell)
         check_sharing(written, node, tell)
     config = good.child("config")
@@ -47,13 +58,16 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
         engine=written.engine or None,
         command=tuple(literal(word) for word in written.command) or None,
         matrix=matrix,
+        pairs=tuple(pairs),
         exclude=tuple(written.exclude),
+        replacements=replacements_of(written, good),
         for_each=written.for_each or None,
         after=tuple(dict.fromkeys(written.after)),
         gates=read_gates(written, good),
         checkpoints=written.checkpoints or None,
         resources=Resources(**written.resources.model_dump()) if written.resources else Resources(),
         pack=written.pack,
+        at_once=written.at_once,
         canary=good.child("canary") if written.canary else None,
         config=config if config and config.value is not None else Node({}, node.where),
         sound=len(mistakes.lines) == before,
@@ -63,13 +77,44 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
 def axes_of(good: Node) -> dict[str, Axis]:
     """The axes of a matrix, with the place of each value."""
     matrix = good.child("matrix")
+    entries = listed_nodes(good.child("replace"))
     axes = {}
     for name, node in matrix.value.items() if matrix else ():
         brings_config = isinstance(node.value, dict)
         values = tuple(node.value) if brings_config else tuple(item.value for item in node.value)
         nodes = tuple(node.value.values()) if brings_config else tuple(node.value)
-        axes[name] = Axis(values=values, nodes=nodes, brings_config=brings_config)
+        by = [entry.value["by"].value[name] for entry in entries if name in entry.value["by"].value]
+        replacing = tuple((one.value, one) for one in by)
+        axes[name] = Axis(
+            values=values, nodes=nodes, brings_config=brings_config, replacing=replacing
+        )
     return axes
+
+
+def listed_nodes(node: Node | None) -> list[Node]:
+    """One entry or a list of them; none of what is not there."""
+    if node is None:
+        return []
+    return list(node.value) if isinstance(node.value, list) else [node]
+
+
+def replacements_of(written: StageFile, good: Node) -> tuple[Replacement, ...]:
+    """What the stage replaces, with the place of each."""
+    # Both come from the nodes that are right, so they are equally many.
+    both = zip(written.replace, listed_nodes(good.child("replace")), strict=True)
+    return tuple(
+        Replacement(node=node, where=one.where, by=one.by, reason=one.reason) for one, node in both
+    )
+
+
+def pairs_of(written: StageFile) -> list[Pair]:
+    """The pairs of a stage, in their order."""
+    if isinstance(written.pairs, list):
+        return [(first, second) for first, second in written.pairs]
+    found: list[Pair] = []
+    for kind, values in written.pairs.items():
+        found += ordered_pairs(values) if kind == "ordered" else unordered_pairs(values)
+    return found
 
 
 def check_program(node: Node, tell: Tell) -> None:
@@ -105,6 +150,28 @@ def check_values(matrix: Mapping[str, Axis], node: Node, tell: Tell) -> None:
                 )
 
 
+def check_pairs(pairs: Sequence[Pair], matrix: Mapping[str, Axis], node: Node, tell: Tell) -> None:
+    """No pair is there twice or pairs a value with itself, and no axis has a name of theirs."""
+    if not pairs:
+        return
+    place = node.value["pairs"]
+    seen: set[tuple[str, str]] = set()
+    for first, second in pairs:
+        pair = (value_text(first), value_text(second))
+        shown_pair = f"[{', '.join(pair)}]"
+        if pair in seen:
+            tell(place, f"pairs: {shown_pair} is there twice; remove one")
+        if pair[0] == pair[1]:
+            tell(place, f"pairs: {shown_pair} pairs a value with itself; take it out")
+        seen.add(pair)
+    for axis in PAIR_AXES:
+        if axis in matrix:
+            tell(
+                matrix[axis].nodes[0],
+                f"axis '{axis}' comes from 'pairs' already; rename it",
+            )
+
+
 def check_sharing(written: StageFile, node: Node, tell: Tell) -> None:
     """What ``pack`` and ``checkpoints`` need of other keys."""
     nodes = written.resources.nodes if written.resources else 1
@@ -115,6 +182,8 @@ def check_sharing(written: StageFile, node: Node, tell: Tell) -> None:
             f"'pack' puts several jobs on one node, and each asks for {nodes} nodes; "
             "take one of the two out",
         )
+    if written.at_once is not None and written.pack == 1:
+        tell(node.value["at_once"], "'at_once' says how many of a pack run at a time; add 'pack'")
     if written.checkpoints and node.child("for_each") is None:
         tell(
             node.value["checkpoints"],

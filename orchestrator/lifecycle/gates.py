@@ -2,7 +2,8 @@
 are held, let through or SKIPPED.
 
     runs/<experiment>/<run>/
-        gates/<stage>.json      the decision with every value and its file, and earlier decisions
+        gates/<stage or job>.json
+                                the decision with every value and its file, and earlier decisions
         gates/overrides.json    what a person decided instead, with the reason
         jobs/<job>/skipped.json the job will not run; jobs that can do without it read this file
                                 on their node
@@ -74,12 +75,13 @@ def read_inputs(run: Run, records: Sequence[Record]) -> Inputs:
     if not run.plan.gates:
         return Inputs(overrides=read_overrides(run))
     by_name = {record.name: record for record in records}
-    undecided = {record.stage for record in records if not is_let_through(record)}
-    # A stage that was let through whole is not decided again, so its files are not read.
+    keys = run.plan.gate_keys
+    undecided = {keys.get(record.name) for record in records if not is_let_through(record)}
+    # What was let through whole is not decided again, so its files are not read.
     judged = {
         name: by_name[name]
-        for stage, conditions in run.plan.gates.items()
-        if stage in undecided
+        for key, conditions in run.plan.gates.items()
+        if key in undecided
         for condition in conditions
         for name in condition.jobs
         if name in by_name
@@ -121,7 +123,7 @@ def judge(
     plan: Plan, records: Sequence[Record], inputs: Inputs, now: float
 ) -> tuple[list[Record], dict[str, Decision]]:
     """Decide every gate that a job which is not submitted depends on, and hold, let through or skip
-    these jobs. Pure. Returns the records and the decisions by stage."""
+    these jobs. Pure. Returns the records and the decisions by the keys of the plan's gates."""
     decisions: dict[str, Decision] = {}
     if not plan.gates and not inputs.overrides:
         return list(records), decisions
@@ -130,10 +132,11 @@ def judge(
     for job in plan.jobs:
         if by_name[job.name].state not in OPEN:
             continue
-        if job.stage in plan.gates and job.stage not in decisions:
-            decisions[job.stage] = decide(plan.gates[job.stage], by_name, inputs.results)
+        key = plan.gate_keys.get(job.name, "")
+        if key and key not in decisions:
+            decisions[key] = decide(plan.gates[key], by_name, inputs.results)
         by_name[job.name] = judged_record(
-            job, by_name, decisions.get(job.stage), inputs.overrides.get(job.name), now
+            job, by_name, decisions.get(key), inputs.overrides.get(job.name), now
         )
     return [by_name[record.name] for record in records], decisions
 
@@ -143,7 +146,7 @@ def decide(
     by_name: Mapping[str, Record],
     results: Mapping[str, Results],
 ) -> Decision:
-    """Judge the conditions of one stage."""
+    """Judge the conditions of one stage, or of one job."""
     judged = tuple(
         (one, tuple(finding(one, by_name[name], results.get(name)) for name in one.jobs))
         for one in conditions
@@ -241,8 +244,8 @@ def changed(record: Record, now: float, **values: Any) -> Record:
 
 def write(run: Run, records: Sequence[Record], decisions: Mapping[str, Decision]) -> None:
     """Keep the decisions, and say in the folder of each job whether it is skipped."""
-    for stage, decision in decisions.items():
-        keep(run, stage, decision)
+    for key, decision in decisions.items():
+        keep(run, key, decision)
     if not run.plan.gates and not read_overrides(run):
         return
     for record in records:
@@ -260,20 +263,22 @@ def mark_skipped(run: Run, record: Record) -> None:
         write_json(path, {"reason": reason, "time": time.time()})
 
 
-def decision_file(run: Run, stage: str) -> Path:
-    """Where the decision of a stage is kept."""
-    return run.folder / "gates" / f"{stage}.json"
+def decision_file(run: Run, key: str) -> Path:
+    """Where the decision of a stage, or of a job with gates of its own, is kept."""
+    job = run.by_name.get(key)
+    name = key if job is None else Path(job.folder).name
+    return run.folder / "gates" / f"{name}.json"
 
 
-def keep(run: Run, stage: str, decision: Decision) -> None:
-    """Write the decision of a stage if it is not the one that is there; earlier ones stay in its
-    history."""
+def keep(run: Run, key: str, decision: Decision) -> None:
+    """Write the decision of a stage, or of a job, if it is not the one that is there; earlier ones
+    stay in its history."""
     word = {True: "run", False: "skip", None: "open"}[decision.runs]
     inputs = [
         {"condition": one.to_dict(), "findings": [dataclasses.asdict(f) for f in findings]}
         for one, findings in decision.judged
     ]
-    old = load_decision(run, stage)
+    old = load_decision(run, key)
     # Through JSON, because tuples are lists in what is read from disk.
     new = (word, decision.text, json.loads(json.dumps(inputs)))
     if old is not None and (old["decision"], old["text"], old["inputs"]) == new:
@@ -282,12 +287,12 @@ def keep(run: Run, stage: str, decision: Decision) -> None:
     # A new value that leaves the answer as it is makes no history.
     if old is not None and old["decision"] != word:
         history = [*history, {key: old[key] for key in ("time", "decision", "text")}]
-    path = decision_file(run, stage)
+    path = decision_file(run, key)
     path.parent.mkdir(exist_ok=True)
     write_json(
         path,
         {
-            "stage": stage,
+            "stage": key,
             "decision": word,
             "text": decision.text,
             "time": time.time(),
@@ -297,9 +302,9 @@ def keep(run: Run, stage: str, decision: Decision) -> None:
     )
 
 
-def load_decision(run: Run, stage: str) -> dict[str, Any] | None:
-    """The decision of a stage that is on disk."""
-    path = decision_file(run, stage)
+def load_decision(run: Run, key: str) -> dict[str, Any] | None:
+    """The decision of a stage, or of a job, that is on disk."""
+    path = decision_file(run, key)
     found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
     return found
 
@@ -321,7 +326,7 @@ def jobs_behind(plan: Plan) -> set[str]:
     come after them."""
     found: set[str] = set()
     for job in plan.jobs:
-        if job.stage in plan.gates or found.intersection(job.after):
+        if job.name in plan.gate_keys or found.intersection(job.after):
             found.add(job.name)
     return found
 
@@ -329,10 +334,10 @@ def jobs_behind(plan: Plan) -> set[str]:
 def jobs_to_watch(plan: Plan, records: Sequence[Record]) -> list[list[Record]]:
     """For each open gate the active jobs whose end may decide it."""
     by_name = {record.name: record for record in records}
-    held = {record.stage for record in records if record.waits_on in GATED}
+    held = {plan.gate_keys.get(record.name) for record in records if record.waits_on in GATED}
     found: dict[tuple[str, ...], list[Record]] = {}
-    for stage, conditions in plan.gates.items():
-        if stage not in held:
+    for key, conditions in plan.gates.items():
+        if key not in held:
             continue
         judged = [by_name[name] for condition in conditions for name in condition.jobs]
         active = [record for record in judged if record.state in ACTIVE and record.job_id]

@@ -173,7 +173,7 @@ def refuse_late(run: Run, record: Record, runs: bool) -> None:
             f"{name} is {record.state}, so it was let through already; an override is "
             f"for a job that was not submitted{ends_it}"
         )
-    if runs and record.stage not in run.plan.gates and not gates.is_kept_back(record):
+    if runs and name not in run.plan.gate_keys and not gates.is_kept_back(record):
         raise RunError(
             f"{name} has no gate and is not skipped; it waits: {record.reason or 'for orch launch'}"
         )

@@ -24,31 +24,31 @@ if TYPE_CHECKING:
     from orchestrator.node.pack import Entry
 
 
-def arguments() -> tuple[list[Entry], list[str] | None]:
+def arguments() -> tuple[list[Entry], list[str] | None, int]:
     """What to work on, from the command line and the list in an array's folder; for a pack with the
-    modules to start warm with."""
+    modules to start warm with, and how many members run at a time."""
     if len(sys.argv) > 3:
         _, job_folder, number, token = sys.argv[:4]
-        return [(job_folder, int(number), token)], None
+        return [(job_folder, int(number), token)], None, 1
     folder, index = sys.argv[1], os.environ.get("SLURM_ARRAY_TASK_ID", "")
     # {"3": [FOLDER, 1]}: element 3 is the first attempt at the job in FOLDER. {"": {"pack":
     # [[FOLDER, 1, TOKEN], ...], "warm": ["torch"]}}: a pack without an array.
     listed = read_json(os.path.join(folder, "members.json"))[index]
     if isinstance(listed, dict):
         entries = [(job_folder, number, token) for job_folder, number, token in listed["pack"]]
-        return entries, listed["warm"]
+        return entries, listed["warm"], listed.get("at_once", len(entries))
     job_folder, number = listed
-    return [(job_folder, number, f"{os.path.basename(folder)}_{index}")], None
+    return [(job_folder, number, f"{os.path.basename(folder)}_{index}")], None, 1
 
 
 def main() -> int:
     """Run one attempt, or a pack of them. Exit code 0: results are there, or another job has the
     attempt; else the engine's, at least 1."""
-    entries, warm = arguments()
+    entries, warm, at_once = arguments()
     if warm is not None:
         from orchestrator.node.pack import run_pack
 
-        return run_pack(entries, warm)
+        return run_pack(entries, warm, at_once)
     attempt = Attempt(*entries[0])
     code, again = attempt.work()
     # After the exit record: Slurm ends this process as soon as it requeues the job.

@@ -1,5 +1,5 @@
 """Run several jobs in one allocation: a process per member, each with its own claim, log, signals
-and exit record.
+and exit record; all at a time, or so many at a time.
 
 In: the entries of ``members.json`` and the modules to import before. Out: what each member leaves,
 and the exit code of the allocation. Called by ``orchestrator/node/__main__.py``, which imports it
@@ -180,9 +180,14 @@ def share_of_cpus(place: int, count: int) -> set[int] | None:
 class Pack:
     """The members of one allocation and their processes."""
 
-    def __init__(self, attempts: list[Attempt]) -> None:
+    def __init__(self, attempts: list[Attempt], at_once: int) -> None:
         self.attempts = attempts
+        self.at_once = at_once
+        self.waiting: list[Attempt] = []
+        self.free = list(range(at_once))
+        """Places, each with its share of the processors, that no member has."""
         self.running: dict[int, Attempt] = {}
+        self.places: dict[int, int] = {}
         self.signals: list[int] = []
         self.ending: set[int] = set()
         for number in FORWARDED:
@@ -210,16 +215,24 @@ class Pack:
             send(pid, signal.SIGKILL)
 
     def start(self) -> None:
-        """Start the members that have not ended by themselves before a requeue."""
-        for place, attempt in enumerate(self.attempts):
-            if has_ended(attempt):
-                continue
+        """Start the members that have not ended by themselves before a requeue, as many as may run
+        at a time."""
+        self.waiting = [attempt for attempt in self.attempts if not has_ended(attempt)]
+        self.start_next()
+
+    def start_next(self) -> None:
+        """Start members in the free places. Once the pack was told to stop, only those that would
+        start with it: they see the signal themselves."""
+        late = bool(self.running or self.places) and bool(self.signals)
+        while self.waiting and self.free and not late:
+            attempt, place = self.waiting.pop(0), self.free.pop(0)
             # A signal between the fork and the entry in `running` would not reach this member.
             signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
             pid = os.fork()
             if pid == 0:
-                os._exit(as_member(attempt, share_of_cpus(place, len(self.attempts))))
+                os._exit(as_member(attempt, share_of_cpus(place, self.at_once)))
             self.running[pid] = attempt
+            self.places[pid] = place
             for number in self.signals:
                 send(pid, number)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
@@ -230,6 +243,7 @@ class Pack:
         while self.running:
             pid, status = os.waitpid(-1, 0)
             attempt = self.running.pop(pid)
+            self.free.append(self.places[pid])
             code = os.waitstatus_to_exitcode(status)
             # The kernel's memory killer, for example, leaves a member no time to write its record.
             killed = code < 0
@@ -239,6 +253,7 @@ class Pack:
                 attempt.can_measure = False  # what it has used went with it
                 reason = f"its process was ended by signal {-code}, sent from outside"
                 attempt.write_exit_record(code, requeued=False, reason=reason if killed else "")
+            self.start_next()
 
 
 def send(pid: int, number: int) -> None:
@@ -286,9 +301,9 @@ def as_member(attempt: Attempt, cpus: set[int] | None) -> int:
     return code
 
 
-def run_pack(entries: list[Entry], warm: list[str]) -> int:
-    """Run the members of a pack to their ends. Exit code 0: each has an exit record, which says how
-    it ended; 1: asked to stop.
+def run_pack(entries: list[Entry], warm: list[str], at_once: int) -> int:
+    """Run the members of a pack to their ends, so many at a time. Exit code 0: each has an exit
+    record, which says how it ended; 1: asked to stop.
 
     That one of them failed is not the allocation's failure: what waits for it may need another
     member, and looks itself.
@@ -301,12 +316,15 @@ def run_pack(entries: list[Entry], warm: list[str]) -> int:
         # This interpreter runs with -I -S and sees no installed packages, which the imports need.
         python = [sys.executable, "-P", "-u", sys.argv[0], sys.argv[1], "--warm"]
         os.execv(python[0], python)  # noqa: S606  # there is nothing here for a shell
-    pack = Pack([])
+    at_once = min(at_once, len(entries))
+    pack = Pack([], at_once)
     start = Forked if warm and warmed(warm) else popen
-    pack.attempts = [Attempt(*entry, start=start, neighbours=len(entries) - 1) for entry in entries]
+    pack.attempts = [Attempt(*entry, start=start, neighbours=at_once - 1) for entry in entries]
     pack.start()
     pack.wait()
     again = [attempt for attempt in pack.attempts if wants_requeue(attempt)]
+    if all(number == signal.SIGUSR2 for number in pack.signals):
+        again += pack.waiting  # their turn did not come before the time limit
     trouble = requeue(again[0].job_id) if again else ""
     if trouble:
         print(f"orch-error: could not be requeued: {trouble}", flush=True)

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from jobs.stages import Point, Scalar, folder_names, job_name, points
+from jobs.spec import Replaced
+from jobs.stages import PAIR_AXES, Point, Scalar, folder_names, job_name, points, same
 from orchestrator.description.stage import Stage
 from orchestrator.description.stage_reader import check_axes
 from orchestrator.description.yaml_lines import Mistakes
+from orchestrator.planning.replacements import Place, check_replacements, places_below
 
 Axes = dict[str, tuple[Scalar, ...]]
 
@@ -25,11 +27,18 @@ class Draft:
     name: str
     stage: Stage
     point: Point
+    place: Place
+    """The same, with what it was before another took its place."""
     parent: str | None
     """The job of the ``for_each`` stage that this one follows."""
     after: tuple[str, ...]
     short: bool = False
     """A short variant of the stage's first job, made for its ``canary``."""
+
+    @property
+    def replaces(self) -> str:
+        """Name of the job whose place it takes; empty if it takes none."""
+        return job_name(self.stage_name, self.place.before) if self.place.reason else ""
 
     @property
     def stage_name(self) -> str:
@@ -54,6 +63,16 @@ class Drafts:
     """In the order of the plan: a short canary before its stage."""
     folders: Mapping[str, str]
     """Each job's folder below the run's."""
+
+    @property
+    def replaced(self) -> list[Replaced]:
+        """The jobs that take the place of others."""
+        return [
+            Replaced(job=draft.replaces, by=draft.name, reason=draft.place.reason)
+            for draft in self.by_name.values()
+            # A short canary counts for nothing.
+            if draft.replaces and not draft.short
+        ]
 
     def out(self, name: str) -> str:
         """Where a job leaves its files."""
@@ -112,14 +131,19 @@ def draft_stage(
         if name != stage.for_each:
             waits += [draft.name for draft in drafted.get(name, ())]
     drafts = []
+    places = []
     if parents:
         for parent in parents:
-            after = (parent.name, *waits)
-            for point in points(own, stage.exclude, [parent.point]):
-                drafts.append(draft_of(stage, point, parent.name, after))
+            found = points(own, stage.exclude, [parent.point], stage.pairs)
+            below = places_below(stage, parent.place, found)
+            drafts += [draft_of(stage, one, parent.name, (parent.name, *waits)) for one in below]
+            places += below
     else:
-        for point in points(own, stage.exclude):
-            drafts.append(draft_of(stage, point, None, tuple(waits)))
+        found = points(own, stage.exclude, pairs=stage.pairs)
+        places = places_below(stage, Place(point={}, before={}), found)
+        drafts = [draft_of(stage, one, None, tuple(waits)) for one in places]
+    if sound:
+        check_replacements(stage, places, mistakes)
     # With a mistake further up it may be empty for that reason alone.
     if not drafts and sound:
         mistakes.add(
@@ -129,10 +153,10 @@ def draft_stage(
     return drafts
 
 
-def draft_of(stage: Stage, point: Point, parent: str | None, after: tuple[str, ...]) -> Draft:
+def draft_of(stage: Stage, place: Place, parent: str | None, after: tuple[str, ...]) -> Draft:
     """One job to be."""
-    name = job_name(stage.name, point)
-    return Draft(name=name, stage=stage, point=point, parent=parent, after=after)
+    name = job_name(stage.name, place.point)
+    return Draft(name=name, stage=stage, point=place.point, place=place, parent=parent, after=after)
 
 
 def check_stage_axes(
@@ -147,8 +171,27 @@ def check_stage_axes(
                 f"stage '{stage.name}': axis '{axis}' comes from '{stage.for_each}' already; "
                 "rename it",
             )
+    for axis, values in axes_of_pairs(stage).items():
+        known = inherited.get(axis, values)
+        for value in values:
+            if not any(same(value, one) for one in known):
+                mistakes.add(
+                    stage.place("pairs"),
+                    f"stage '{stage.name}': pairs: axis '{axis}' of '{stage.for_each}' has no "
+                    f"value {value!r}; its values: {', '.join(map(repr, known))}",
+                )
+        own = {axis: values, **own}
     if sound:
         check_axes(stage, {**inherited, **own}, mistakes)
+
+
+def axes_of_pairs(stage: Stage) -> Axes:
+    """The two axes of a stage's pairs with their values; none without pairs."""
+    both = zip(*stage.pairs, strict=True)
+    return {
+        axis: tuple(dict.fromkeys(values))
+        for axis, values in zip(PAIR_AXES, both, strict=bool(stage.pairs))
+    }
 
 
 def axes_of(drafts: Sequence[Draft]) -> Axes:

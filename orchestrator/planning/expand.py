@@ -8,32 +8,63 @@ the planner.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
 from engines.contract.words import near
 from jobs.gates import Condition
-from jobs.spec import Job
+from jobs.spec import Chain, Job, Replaced
 from jobs.stages import fill, identity
 from orchestrator.description.catalogue import config_class, known_engines
 from orchestrator.description.engine_config import validate, wants_results
 from orchestrator.description.gate_reader import GateSpec, resolve
 from orchestrator.description.stage import Stage
 from orchestrator.description.yaml_lines import Mistakes, Node
+from orchestrator.planning.distinct import tell_same_content, tell_same_work
 from orchestrator.planning.drafts import Draft, Drafts, canary_of, draft_all
 from orchestrator.planning.job_config import JobConfig
 
 
-def expand(
-    stages: Sequence[Stage], mistakes: Mistakes
-) -> tuple[list[Job], dict[str, tuple[Condition, ...]]]:
-    """All jobs, in runnable order if ``stages`` are, and the gates by stage. With mistakes the
+@dataclass(frozen=True, kw_only=True)
+class Expansion:
+    """What stages become."""
+
+    jobs: list[Job]
+    """In an order in which each follows the ones it waits for."""
+    gates: dict[str, tuple[Condition, ...]]
+    """By stage, or by job where they are each job's own."""
+    replaced: tuple[Replaced, ...]
+    chains: dict[str, Chain]
+    """By stage."""
+
+
+def expand(stages: Sequence[Stage], mistakes: Mistakes) -> Expansion:
+    """All jobs, in runnable order if ``stages`` are, and what is said of them. With mistakes the
     result is not complete."""
     drafts = draft_all(stages, mistakes)
     jobs = finish_all(drafts, mistakes)
     tell_same_content(jobs, drafts, mistakes)
-    return jobs, gates_of(drafts, mistakes)
+    tell_same_work(jobs, drafts, mistakes)
+    return Expansion(
+        jobs=jobs,
+        gates=gates_of(drafts, mistakes),
+        replaced=tuple(drafts.replaced),
+        chains=chains_of(stages),
+    )
+
+
+def chains_of(stages: Sequence[Stage]) -> dict[str, Chain]:
+    """What each stage follows and does."""
+    found = {}
+    for stage in stages:
+        does = counts = ""
+        if stage.engine in known_engines():
+            kind = config_class(str(stage.engine))
+            does, counts = kind.DOES, kind.COUNTS
+        found[stage.name] = Chain(for_each=stage.for_each or "", does=does, counts=counts)
+    return found
 
 
 def finish_all(drafts: Drafts, mistakes: Mistakes) -> list[Job]:
@@ -72,6 +103,7 @@ def finish_all(drafts: Drafts, mistakes: Mistakes) -> list[Job]:
             folder=drafts.folders[draft.name],
             identity=own,
             pack=1 if draft.short else draft.stage.pack,
+            at_once=None if draft.short else draft.stage.at_once,
             canary=canary_of(draft, drafts),
         )
         identities[f"{{run}}/{drafts.folders[draft.name]}"] = own
@@ -160,25 +192,32 @@ def check_checkpoints(
 
 
 def gates_of(drafts: Drafts, mistakes: Mistakes) -> dict[str, tuple[Condition, ...]]:
-    """Each gated stage's conditions; those of a stage hold for its short canary too."""
+    """Each gated stage's conditions; of a stage whose gates name values of the job itself, those of
+    each job. Those of a stage hold for its short canary too."""
     found: dict[str, tuple[Condition, ...]] = {}
     for stage in drafts.stages.values():
         # What is wrong with the judged stage has been told; its jobs may be missing here.
         judged = [gate for gate in stage.gates if drafts.sound.get(gate.of)]
         if not judged:
             continue
-        conditions = [condition_of(gate, stage, drafts, mistakes) for gate in judged]
-        sound = tuple(condition for condition in conditions if condition is not None)
-        found[stage.name] = sound
+        gated = [*drafts.by_stage[stage.name]]
         if stage.name in drafts.canaries:
-            found[drafts.canaries[stage.name].stage_name] = sound
+            gated.append(drafts.canaries[stage.name])
+        own = any(gate.names_axes for gate in judged)
+        for draft in gated:
+            key = draft.name if own else draft.stage_name
+            if key not in found:
+                conditions = [condition_of(gate, draft, drafts, mistakes) for gate in judged]
+                found[key] = tuple(one for one in conditions if one is not None)
     return found
 
 
 def condition_of(
-    gate: GateSpec, stage: Stage, drafts: Drafts, mistakes: Mistakes
+    gate: GateSpec, draft: Draft, drafts: Drafts, mistakes: Mistakes
 ) -> Condition | None:
-    """A gate on the jobs of the stage that it judges; a command's results have no metrics."""
+    """A gate on the jobs of the stage that it judges, as it stands for one job; a command's results
+    have no metrics."""
+    stage = draft.stage
 
     def tell(place: Node, text: str) -> None:
         mistakes.add(place.where, f"stage '{stage.name}': {text}")
@@ -190,24 +229,4 @@ def condition_of(
         )
         return None
     jobs = [(draft.name, draft.point) for draft in drafts.by_stage[gate.of]]
-    return resolve(gate, jobs, tell)
-
-
-def tell_same_content(jobs: Sequence[Job], drafts: Drafts, mistakes: Mistakes) -> None:
-    """The same work twice in a plan is a mistake: the two results could not be told apart. Of each
-    two stages one pair of jobs is told."""
-    first: dict[str, Job] = {}
-    told: set[tuple[str, str]] = set()
-    for job in jobs:
-        # Names and stages are no part of the identity.
-        other = first.setdefault(job.identity, job)
-        if other is job or (other.stage, job.stage) in told:
-            continue
-        # One line for two stages, not one for each of a hundred pairs.
-        told.add((other.stage, job.stage))
-        stage = drafts.by_name[job.name].stage
-        mistakes.add(
-            stage.place("matrix"),
-            f"stage '{stage.name}': jobs '{other.name}' and '{job.name}' have the same content; "
-            "take one out, or let what tells them apart reach the config or the command",
-        )
+    return resolve(gate, draft.point, jobs, tell)

@@ -15,7 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from engines.contract.words import near
-from orchestrator.description.engine_config import missing, wants_results
+from orchestrator.description.engine_config import missing, wants_replaced, wants_results
 from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, shown, wrap
 from orchestrator.planning.drafts import Draft, Drafts
 
@@ -46,6 +46,9 @@ class JobConfig:
             config = put(config, ("models",), wrap(source, stage.place("checkpoints")))
         if wants_results(kind):
             config = put(config, ("inputs",), wrap(self.inputs(), stage.place("after")))
+        if wants_replaced(kind):
+            replaced = [vars(one) for one in self.drafts.replaced]
+            config = put(config, ("replaced",), wrap(replaced, stage.place("after")))
         return config
 
     def with_axes(self, kind: type[BaseModel]) -> Node:

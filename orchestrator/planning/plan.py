@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from jobs.gates import Condition
-from jobs.spec import Job
+from jobs.spec import Chain, Job, Replaced
 
 RUN = "{run}"
 """Stands for the run folder in paths of a plan; it is known at launch."""
@@ -34,10 +34,15 @@ class Plan:
     jobs: tuple[Job, ...]
     """In an order in which each follows the ones it waits for."""
     gates: dict[str, tuple[Condition, ...]] = field(default_factory=dict)
-    """Stage -> what must hold of other stages' results before its jobs run; not part of the
-    identity, a threshold may be changed."""
+    """Stage -> what must hold of other stages' results before its jobs run; job -> the same, where
+    the gates of its stage name values of its own. Not part of the identity, a threshold may be
+    changed."""
     identity: str
     """Hash over the names and identities of the jobs: the same plan continues the same run."""
+    replaced: tuple[Replaced, ...] = ()
+    """Jobs in the place of others; the plan has the identity that it had before."""
+    chains: dict[str, Chain] = field(default_factory=dict)
+    """By stage; a plan of an older version has none."""
     overrides: tuple[str, ...] = ()
     """The ``--set`` arguments it was made with."""
     snapshot: bool = False
@@ -54,8 +59,8 @@ class Plan:
         for job in self.jobs:
             # A pack of four holds two if the stage has two jobs; the GPUs are asked for once for
             # all.
-            members = min(job.pack, sizes[job.stage])
-            hours += job.resources.gpu_hours / members
+            running = job.running_of(min(job.pack, sizes[job.stage]))
+            hours += job.resources.gpu_hours / running
         return hours
 
     @cached_property
@@ -70,13 +75,28 @@ class Plan:
                 names.add(job.canary)
         return names
 
+    @cached_property
+    def gate_keys(self) -> dict[str, str]:
+        """Job -> under which key of ``gates`` its conditions stand, its own name or its stage; only
+        jobs that have some."""
+        found = {}
+        for job in self.jobs:
+            for key in (job.stage, job.name):
+                if key in self.gates:
+                    found[job.name] = key
+        return found
+
+    def conditions_of(self, job: str) -> tuple[Condition, ...]:
+        """What must hold before a job runs."""
+        return self.gates.get(self.gate_keys.get(job, ""), ())
+
     @property
     def gated_jobs(self) -> set[str]:
         """Names of the jobs that a gate may skip, itself or with what they depend on."""
         names: set[str] = set()
         # Parents come first in a plan, so one pass is enough.
         for job in self.jobs:
-            own_gate = job.stage in self.gates
+            own_gate = job.name in self.gate_keys
             needs_one = any(name in names for name in job.requires)
             # It can do without any one of them, but not without all.
             nothing_else = bool(job.after) and names.issuperset(job.after)
@@ -109,6 +129,8 @@ class Plan:
             "snapshot": self.snapshot,
             "notify": self.notify,
             "gates": gates,
+            "replaced": [vars(one) for one in self.replaced],
+            "chains": {stage: vars(chain) for stage, chain in self.chains.items()},
         }
 
     def to_json(self) -> dict[str, Any]:

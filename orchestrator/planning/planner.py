@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from jobs.spec import Job
 from jobs.stages import digest
-from orchestrator.description.experiment import read_experiment
+from orchestrator.description.experiment import Experiment, read_experiment
 from orchestrator.description.yaml_lines import Mistakes
 from orchestrator.errors import DescriptionError
 from orchestrator.planning.expand import expand
@@ -27,20 +29,33 @@ def make_plan(
     order of the file."""
     mistakes = Mistakes()
     experiment = read_experiment(Path(path), preset, overrides, mistakes)
-    jobs, gates = expand(experiment.stages, mistakes) if experiment else ([], {})
-    if mistakes.lines or experiment is None:
+    expansion = expand(experiment.stages, mistakes) if experiment else None
+    if mistakes.lines or experiment is None or expansion is None:
         raise DescriptionError(*mistakes.in_file_order())
     return Plan(
         experiment=experiment.name,
         about=experiment.about,
         preset=experiment.preset,
         source=experiment.source,
-        jobs=tuple(jobs),
-        gates=gates,
+        jobs=tuple(expansion.jobs),
+        gates=expansion.gates,
+        replaced=expansion.replaced,
+        chains=expansion.chains,
         overrides=tuple(overrides),
         snapshot=experiment.snapshot,
         notify=experiment.notify,
-        # Sorted: moving a stage in the file must not make another run. Resources and gates are not
-        # in it, so more time or another threshold continues the same run.
-        identity=digest([experiment.name, sorted([job.name, job.identity] for job in jobs)]),
+        identity=identity_of(experiment, expansion.jobs),
     )
+
+
+def identity_of(experiment: Experiment, jobs: Sequence[Job]) -> str:
+    """What makes a launch continue a run: the plan's jobs as they were before any was replaced.
+
+    Resources and gates are not in it, so more time or another threshold continues the same run, as
+    does another seed in the place of one.
+    """
+    stages = [replace(stage, replacements=()) for stage in experiment.stages]
+    if any(stage.replacements for stage in experiment.stages):
+        jobs = expand(stages, Mistakes()).jobs
+    # Sorted: moving a stage in the file must not make another run.
+    return digest([experiment.name, sorted([job.name, job.identity] for job in jobs)])

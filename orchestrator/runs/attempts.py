@@ -38,7 +38,7 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
     # The token of an element or a member is longer than its head: `3fa9...`, `3fa9..._4`,
     # `3fa9..._4+1`.
     if records[0].token != records[0].parsed_token.head:
-        write_members(run, jobs[0].engine, records)
+        write_members(run, jobs[0], records)
 
 
 def update_job_file(run: Run, job: Job, work: Path | None) -> None:
@@ -82,9 +82,9 @@ def link_log(attempt: str, record: Record) -> None:
     os.symlink(f"{up}arrays/{token.head}/{name}.log", f"{attempt}/log.txt")  # noqa: PTH211
 
 
-def write_members(run: Run, engine: str | None, records: Sequence[Record]) -> None:
+def write_members(run: Run, job: Job, records: Sequence[Record]) -> None:
     """Tell the elements of an array, or one pack, which job is theirs; what the file says of other
-    elements stays.
+    elements stays. ``job``: any of them.
 
     The key is the index of the element, "" where there is no array. The value is a job's folder and
     attempt, or for a pack those of every member.
@@ -94,8 +94,8 @@ def write_members(run: Run, engine: str | None, records: Sequence[Record]) -> No
     # Other elements may have been submitted under this head before, and still wait.
     before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     warm: list[str] = []
-    if engine is not None and any(record.packed for record in records):
-        warm = warm_modules(engine)
+    if job.engine is not None and any(record.packed for record in records):
+        warm = warm_modules(job.engine)
     added: dict[str, Any] = {}
     for record in records:
         index = record.parsed_token.index
@@ -103,6 +103,8 @@ def write_members(run: Run, engine: str | None, records: Sequence[Record]) -> No
         entry = [f"{run.folder}/{record.folder}", record.attempt]
         if record.packed:
             pack = added.setdefault(key, {"pack": [], "warm": warm})
+            if job.at_once is not None:
+                pack["at_once"] = job.at_once
             pack["pack"].append([*entry, record.token])
         else:
             added[key] = entry

@@ -1,8 +1,8 @@
 """Make the folder of a run: its plan, its jobs' files, and what it was launched with.
 
 In: a plan, the profile of the cluster, and the folder of the runs. Out: a ``Run``, everything of
-which is on disk; a run that was there takes the new resources. Called by `orch launch`, `orch
-evolve` and `orch rerun` before anything is submitted.
+which is on disk; a run that was there takes the new resources, and other jobs where some of its
+were replaced. Called by `orch launch`, `orch evolve` and `orch rerun` before anything is submitted.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import json
 import os
 import secrets
 import time
-from dataclasses import asdict
+from collections.abc import Set
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,11 @@ from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
+from orchestrator.runs.layout import OUT
 from orchestrator.runs.lookup import open_run, run_of
 from orchestrator.runs.plan_file import PlanFile, read_plan, write_plan
 from orchestrator.runs.provenance.launches import Tell, code_of, note, quiet
+from orchestrator.runs.record import ACTIVE, Record
 from orchestrator.runs.run import Run, locked, waiting
 
 
@@ -89,10 +92,18 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
             "ORCH_RUNS to another folder to run it a second time"
         )
     with run.lock():
-        note(folder, plan, Path(run.cwd), "launch", tell)
         # Read again with the lock held: uid, folder and time of the first launch stay.
         held = replace(read_plan(folder), plan=plan.below(folder), profile=asdict(profile))
+        changes = changed_jobs(open_run(folder), held.plan)
+        refuse_active(changes)
+        note(folder, plan, Path(run.cwd), "launch", tell)
+        if changes.new or changes.retired:
+            # First: a kill behind it leaves no results that could be taken for other ones.
+            set_aside(run, changes, held.plan, tell)
+            write_jobs(folder, held.plan, changes.new)
         write_plan(folder, held)
+        if changes.new or changes.retired:
+            take_over(run_of(folder, held), changes)
         for job in plan.jobs:
             path = folder / job.folder / "job.json"
             # Mostly nothing differs, and thousands of files need not be written.
@@ -103,19 +114,93 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
     return run_of(folder, held)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What a new plan changes."""
+
+    known: dict[str, Record]
+    """The records so far, by name."""
+    new: set[str]
+    """Jobs that were not there, or that do other work now."""
+    back: set[str]
+    """Those of them that were there in an earlier plan, with the same work."""
+    retired: set[str]
+    """Jobs that are not in the plan any more."""
+
+
+def changed_jobs(run: Run, plan: Plan) -> Changes:
+    """What is different from the run as it is. Most often nothing is."""
+    before = {job.name: job.identity for job in run.plan.jobs}
+    now = {job.name: job for job in plan.jobs}
+    new = {name for name, job in now.items() if before.get(name) != job.identity}
+    retired = before.keys() - now.keys()
+    known = {record.name: record for record in run.load()} if new or retired else {}
+    back = {name for name in new - before.keys() if on_disk(run, now[name])}
+    return Changes(known=known, new=new, back=back, retired=retired)
+
+
+def on_disk(run: Run, job: Job) -> bool:
+    """Whether the folder of a job is there and was made for the same work."""
+    path = run.job_folder(job) / "job.json"
+    return path.exists() and bool(json.loads(path.read_text())["identity"] == job.identity)
+
+
+def refuse_active(changes: Changes) -> None:
+    """RunError if a job that is replaced, or whose work changes, is at it now."""
+    for name in sorted(changes.new | changes.retired):
+        record = changes.known.get(name)
+        if record is not None and record.state in ACTIVE:
+            raise RunError(
+                f"{name} is {record.state}, and what the experiment file replaces changes its "
+                f"work; end it first: orch cancel --job {name}, then launch again"
+            )
+
+
+def set_aside(run: Run, changes: Changes, plan: Plan, tell: Tell) -> None:
+    """Move what jobs that do other work now have left so far out of the way (``out.before-1``): it
+    must not be taken for what they will leave."""
+    for job in plan.jobs:
+        out = run.out_folder(job)
+        if job.name not in changes.new - changes.back or not out.exists():
+            continue
+        number = 1
+        while (aside := out.with_name(f"{OUT}.before-{number}")).exists():
+            number += 1
+        out.rename(aside)
+        tell(f"{job.name}: its results so far are of other jobs; they lie in {aside}")
+
+
+def take_over(run: Run, changes: Changes) -> None:
+    """Save the records of the new plan: those of unchanged jobs as they were, the others WAITING.
+
+    A job that comes back is found by its folder. An attempt's number is never used twice: its token
+    is what the scheduler knows it by.
+    """
+    rebuilt = {record.name: record for record in run.rebuilt()}
+    records = []
+    for job in run.plan.jobs:
+        record = changes.known.get(job.name) or rebuilt.get(job.name) or waiting(job)
+        if job.name in changes.new - changes.back:
+            record = replace(waiting(job), attempt=record.attempt, exclude=record.exclude)
+        records.append(record)
+    run.save(records)
+
+
 class Asked(msgspec.Struct):
     """What a ``job.json`` asks for."""
 
     resources: Resources
 
 
-def write_jobs(folder: Path, plan: Plan) -> None:
-    """Everything a node needs, on disk before anything is submitted."""
+def write_jobs(folder: Path, plan: Plan, only: Set[str] | None = None) -> None:
+    """Everything a node needs, on disk before anything is submitted; of all jobs, or of these."""
     root, cwd = str(folder.resolve()), str(Path.cwd())
     work = code_of(folder).work if plan.snapshot else None
     folders = {job.name: f"{root}/{job.folder}" for job in plan.jobs}
     (folder / "jobs").mkdir(exist_ok=True)
     for job in plan.jobs:
+        if only is not None and job.name not in only:
+            continue
         job_folder = folders[job.name]
         with contextlib.suppress(FileExistsError):
             os.mkdir(job_folder)  # noqa: PTH102  # thousands of them

@@ -39,13 +39,16 @@ def render_plan(plan: Plan) -> Table:
             runs = f"{runs[: RUNS_LETTERS - 3]}..."
         waits = []
         # A gated job without parents would have a "-" for "nothing" beside its gate.
-        if job.waits_for or job.stage not in plan.gates:
+        conditions = plan.conditions_of(job.name)
+        if job.waits_for or not conditions:
             waits.append(waits_for(job.waits_for, stages, sizes))
-        for condition in plan.gates.get(job.stage, ()):
+        for condition in conditions:
             waits.append(condition.asks if condition.negated else f"when {condition.asks}")
         resources = asks_for(job.resources)
         if job.pack > 1:
             resources += f"\n{job.pack} of them share a node"
+            if job.at_once is not None:
+                resources += f", {job.at_once} at a time"
         table.add_row(job.name, runs, "\n".join(waits), resources, clock(job.resources.minutes))
     return table
 

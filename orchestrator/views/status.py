@@ -18,10 +18,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from jobs.spec import Replaced
 from orchestrator.node.cost import units_held
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run
+from orchestrator.views.inventory import inventory, inventory_lines
 from orchestrator.views.pace import (
     STALLED_SECONDS,
     WARNING_SECONDS,
@@ -55,6 +57,8 @@ def progress_of(run: Run, record: Record, now: float) -> Pace:
     if record.state not in (JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED):
         return Pace()
     job = run.by_name[record.name]
+    if waits_its_turn(run, record):
+        return Pace(phase="waits for its turn in the pack")
     # A retry may have raised the time limit above that of the plan.
     limit_seconds = 60 * (record.minutes or job.resources.minutes)
     lines = last_progress(run.out_folder(record))
@@ -70,6 +74,12 @@ def progress_of(run: Run, record: Record, now: float) -> Pace:
     if job.engine is not None:
         return replace(found, stalled_seconds=silent_since(log, record.started, now))
     return replace(found, log_line=last_line(log))
+
+
+def waits_its_turn(run: Run, record: Record) -> bool:
+    """Whether others of its pack run first: its allocation has started, and it has not."""
+    taking_turns = record.packed and run.by_name[record.name].at_once is not None
+    return taking_turns and record.state is JobState.RUNNING and not run.is_claimed(record)
 
 
 def stalled_jobs(run: Run, records: Sequence[Record], now: float) -> set[str]:
@@ -121,7 +131,7 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
         "reason": record.reason,
         "attempt": record.attempt,
         "restarts": record.restarts,
-        "elapsed_seconds": elapsed(record, now),
+        "elapsed_seconds": None if waits_its_turn(run, record) else elapsed(record, now),
         "submitted": record.submitted,
         "started": record.started,
         "ended": record.ended,
@@ -228,7 +238,8 @@ def header(
     )
     if stalled:
         text.append(f", {len(stalled)} stalled", style="bold red")
-    seconds = {record.name: elapsed(record, now) or 0.0 for record in records if record.started}
+    begun = [record for record in records if record.started and not waits_its_turn(run, record)]
+    seconds = {record.name: elapsed(record, now) or 0.0 for record in begun}
     spent = f"; {clock(sum(seconds.values()))} of job time, at {time.strftime('%H:%M:%S')}"
     gpu_hours = gpu_hours_so_far(run, records, seconds)
     if gpu_hours:
@@ -252,9 +263,9 @@ def gpu_hours_so_far(run: Run, records: Sequence[Record], seconds: Mapping[str, 
     sharing = Counter(allocations[name] for name in seconds)
     gpu_seconds = 0.0
     for name, lasted in seconds.items():
-        resources = run.by_name[name].resources
-        neighbours = sharing[allocations[name]] - 1
-        gpu_seconds += lasted * units_held(vars(resources), "gpus", neighbours)
+        job = run.by_name[name]
+        neighbours = job.running_of(sharing[allocations[name]]) - 1
+        gpu_seconds += lasted * units_held(vars(job.resources), "gpus", neighbours)
     return gpu_seconds / 3600
 
 
@@ -280,7 +291,20 @@ def render(
     for alike in folded(records, every, stalled):
         cells = table_cells(run, alike, now)
         table.add_row(*[cells[name] for name in columns])
-    return Group(header(run, records, trouble, now, stalled), table)
+    return Group(header(run, records, trouble, now, stalled), *known_of(run, records), table)
+
+
+def known_of(run: Run, records: Sequence[Record]) -> list[Text]:
+    """What there is of the models, and which jobs take the place of others."""
+    lines = [Text(line) for line in inventory_lines(inventory(run, records))]
+    reasons: dict[str, list[Replaced]] = {}
+    for one in run.plan.replaced:
+        reasons.setdefault(one.reason, []).append(one)
+    for reason, replaced in reasons.items():
+        more = len(replaced) - 1
+        also = f" (and {more} jobs that follow)" if more else ""
+        lines.append(Text(f"{replaced[0].by} replaces {replaced[0].job}{also}: {reason}"))
+    return lines
 
 
 def table_cells(run: Run, alike: Sequence[Record], now: float) -> dict[str, Text]:
@@ -343,5 +367,7 @@ def document(run: Run, records: Sequence[Record], trouble: str) -> dict[str, Any
         "folder": str(run.folder),
         "cluster": run.profile.name or run.profile.kind,
         "trouble": trouble,
+        "inventory": inventory(run, records),
+        "replaced": [vars(one) for one in run.plan.replaced],
         "jobs": status_rows(run, records, time.time()),
     }

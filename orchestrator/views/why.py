@@ -50,14 +50,18 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     lines = [f"{record.name} is {record.state} ({record.source}{age}){reason}"]
     lines += decided_lines(record)
     lines += pace_lines(row(run, record, time.time()))
+    for one in run.plan.replaced:
+        if one.by == record.name:
+            lines.append(f"replaces {one.job}: {one.reason}")
     overridden = gates.read_overrides(run).get(record.name)
     if overridden is not None:
         lines.append(
             f"override: {overridden['decision']}, by {overridden['by']} at "
             f"{moment(overridden['time'])}: {overridden['reason']}"
         )
-    decided = gates.load_decision(run, record.stage)
-    if decided is not None and record.stage in run.plan.gates:
+    key = run.plan.gate_keys.get(record.name)
+    decided = None if key is None else gates.load_decision(run, key)
+    if decided is not None:
         lines += gate_lines(decided)
     lines += parent_lines(run, record, {one.name: one for one in records})
     lines += allocation_lines(record, records)

@@ -39,6 +39,8 @@ def test_wheel_holds_the_four_packages_and_their_data_only(wheel: Path) -> None:
     top = {name.split("/")[0] for name in names if ".dist-info/" not in name}
     assert top == {"orchestrator", "jobs", "engines", "slurm_templates"}
     assert "jobs/mtl-comparison.yaml" in names
+    cities = "engines/shared/geography/cities"
+    assert {f"{cities}/table.csv", f"{cities}/ATTRIBUTION.md"} <= set(names)
     assert any(name.startswith("slurm_templates/") and name.endswith(".yaml") for name in names)
 
 

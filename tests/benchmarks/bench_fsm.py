@@ -23,9 +23,9 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional as F
 
-from engines.fsm.optimizer import Flat, Pace
 from engines.shared.automata.description import VOCABULARY, Architecture
 from engines.shared.automata.models import Model, Parameters, initial
+from engines.shared.training.optimizer import Flat, Pace
 
 REPEATS = 5
 SEEDS = 5

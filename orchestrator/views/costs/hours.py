@@ -166,7 +166,7 @@ def hours_asked(run: Run, members: Iterable[Record], kind: str) -> float:
         # A retry may have raised the time limit above that of the plan.
         minutes = record.minutes or job.resources.minutes
         # Four jobs of a pack on one GPU ask for a quarter of it each.
-        hours.append(held(job.resources, kind, job.pack - 1) * minutes / 60)
+        hours.append(held(job.resources, kind, job.running_of(job.pack) - 1) * minutes / 60)
     return sum(hours)
 
 

@@ -74,7 +74,7 @@ def gather(run: Run, records: Sequence[Record], trouble: str, now: float) -> Fac
             shown.append(record)
         else:
             shown.append(replace(record, reason=clean[record.reason]))
-    decisions = [gates.load_decision(run, stage) for stage in run.plan.gates]
+    decisions = [gates.load_decision(run, key) for key in run.plan.gates]
     return Facts(
         run=run,
         records=shown,
@@ -134,9 +134,11 @@ def stage_boxes(run: Run, records: Iterable[Record]) -> list[StageBox]:
     for job in run.plan.jobs:
         needs.setdefault(job.stage, set()).update(stage_of[name] for name in job.after)
     judged: dict[str, set[str]] = {}
-    for stage, conditions in run.plan.gates.items():
+    for key, conditions in run.plan.gates.items():
         for condition in conditions:
-            judged.setdefault(stage, set()).update(stage_of[name] for name in condition.jobs)
+            judged.setdefault(stage_of.get(key, key), set()).update(
+                stage_of[name] for name in condition.jobs
+            )
     return [
         StageBox(
             name=stage,

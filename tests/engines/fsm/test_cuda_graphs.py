@@ -10,10 +10,10 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from engines.fsm.config import Config
-from engines.fsm.cuda_graphs import record
 from engines.fsm.resume import Point, find_start
 from engines.fsm.step import PLAIN_STEPS, Record, Stepper
 from engines.fsm.training import plan_epoch, prepare
+from engines.shared.training.cuda_graphs import record
 
 TINY = {
     "machines": {
@@ -81,7 +81,7 @@ def smooth_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     that rounding decides. With one as large as a clipped gradient, a step is as exact as the
     gradient.
     """
-    monkeypatch.setattr("engines.fsm.optimizer.EPSILON", 1.0)
+    monkeypatch.setattr("engines.shared.training.optimizer.EPSILON", 1.0)
 
 
 def trained(

@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from engines.contract import checkpoints
@@ -23,7 +21,6 @@ from engines.contract.program import Stop
 from engines.contract.progress import read_progress
 from engines.contract.results import Row, read_results
 from engines.fsm.config import Config
-from engines.fsm.optimizer import Flat, Pace
 from engines.fsm.results import accuracy_row, by_position
 from engines.fsm.resume import start_weights
 from engines.fsm.step import rate_factor
@@ -112,7 +109,7 @@ def timeless(out: Path) -> list[object]:
 def test_models_trained_together_end_as_each_would_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, architecture: dict[str, object], backend: str
 ) -> None:
-    monkeypatch.setattr("engines.fsm.optimizer.EPSILON", SMOOTH)
+    monkeypatch.setattr("engines.shared.training.optimizer.EPSILON", SMOOTH)
     train(
         tiny(architecture=architecture, backend=backend, seeds=[3, 5], learning_rate=[0.5, 1.5]),
         tmp_path / "all",
@@ -146,47 +143,6 @@ def test_models_trained_together_end_as_each_would_alone(
             ]
             # Of some 160 predictions a few may hang on two scores that are equal but for rounding.
             assert ours.value == pytest.approx(theirs.value, abs=0.03)
-
-
-@settings(max_examples=20, deadline=None)
-@given(
-    seed=st.integers(0, 100),
-    decay=st.sampled_from([0.0, 0.1]),
-    clip=st.sampled_from([0.01, 1.0, 100.0]),
-)
-def test_a_step_is_torchs_adamw_with_each_models_own_clipping(
-    seed: int, decay: float, clip: float
-) -> None:
-    random = torch.Generator().manual_seed(seed)
-    parameters = {
-        "a": torch.randn(2, 3, 4, generator=random),
-        "b": torch.randn(2, 5, generator=random),
-    }
-    flat = Flat.of(
-        {name: tensor.clone() for name, tensor in parameters.items()}, torch.device("cpu")
-    )
-    rates = [0.01, 0.3]
-    models = [
-        [tensor[s].clone().requires_grad_() for tensor in parameters.values()] for s in range(2)
-    ]
-    theirs = [
-        torch.optim.AdamW(one, lr=rate / 2, weight_decay=decay)
-        for one, rate in zip(models, rates, strict=True)
-    ]
-    pace = Pace.of(2, torch.device("cpu"))
-    for number in range(1, 5):
-        pace.set(torch.tensor(rates)[:, None], 0.5, number)
-        gradients = [torch.randn(2, 3, 4, generator=random), torch.randn(2, 5, generator=random)]
-        flat.step(torch.cat([g.flatten(1) for g in gradients], dim=1), pace, clip, decay)
-        for s in range(2):
-            for parameter, gradient in zip(models[s], gradients, strict=True):
-                parameter.grad = gradient[s].clone()
-            torch.nn.utils.clip_grad_norm_(models[s], clip)
-            theirs[s].step()
-    for s in range(2):
-        for ours, expected in zip(flat.named().values(), models[s], strict=True):
-            # Both get the same gradients: four steps of up to 0.15, each a handful of roundings.
-            torch.testing.assert_close(ours[s], expected, atol=1e-5, rtol=1e-5)
 
 
 def test_a_run_killed_at_any_moment_ends_bit_for_bit_like_an_uninterrupted_one(
@@ -278,7 +234,7 @@ def test_a_larger_machine_starts_from_the_weights_of_a_smaller_one(tmp_path: Pat
 def test_a_model_that_diverges_is_an_error_in_its_row_and_harms_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engines.fsm.optimizer.EPSILON", SMOOTH)
+    monkeypatch.setattr("engines.shared.training.optimizer.EPSILON", SMOOTH)
     train(tiny(learning_rate=[0.5, 1e38]), tmp_path / "both", Stop())
     train(tiny(learning_rate=0.5), tmp_path / "alone", Stop())
     (broken,) = values(tmp_path / "both", "test_accuracy", learning_rate=1e38, checkpoint="last")

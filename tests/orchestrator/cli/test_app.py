@@ -74,7 +74,15 @@ def test_status_and_logs_tell_programs_and_people_the_same(tmp_path: Path) -> No
     )
     assert orch(tmp_path, "launch", file, "--cluster", "local", "--watch").returncode == 1
     document = json.loads(orch(tmp_path, "status", "--json").stdout)
-    assert set(document) == {"run", "folder", "cluster", "trouble", "jobs"}
+    assert set(document) == {
+        "run",
+        "folder",
+        "cluster",
+        "trouble",
+        "inventory",
+        "replaced",
+        "jobs",
+    }
     assert all(set(row) == ROW for row in document["jobs"])
     first, second = document["jobs"]
     assert (first["job"], first["state"], first["source"], first["exit_code"]) == (

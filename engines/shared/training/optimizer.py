@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import torch
 
-from engines.shared.automata.models import Parameters
-
+Parameters = dict[str, torch.Tensor]
+"""By name, each with a leading axis of S models."""
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
@@ -56,20 +56,32 @@ class Flat:
     second: torch.Tensor
     shapes: dict[str, tuple[int, ...]]
     """Shape of each parameter of one model, in order."""
+    decayed: int
+    """The first so many of the P numbers have weight decay."""
 
     @classmethod
-    def of(cls, parameters: Parameters, device: torch.device) -> Flat:
-        """Join parameters with leading S; moments zero."""
+    def of(cls, parameters: Parameters, device: torch.device, matrices_alone: bool = False) -> Flat:
+        """Join parameters with leading S; moments zero.
+
+        ``matrices_alone``: only matrices are decayed, as transformers' Trainer does it; vectors
+        (norms and biases) have to come last then.
+        """
         values = torch.cat([tensor.flatten(1) for tensor in parameters.values()], dim=1).to(device)
         shapes = {name: tuple(tensor.shape[1:]) for name, tensor in parameters.items()}
-        return cls(
-            values.requires_grad_(), torch.zeros_like(values), torch.zeros_like(values), shapes
+        is_matrix = [len(shape) > 1 for shape in shapes.values()]
+        assert not matrices_alone or is_matrix == sorted(is_matrix, reverse=True)
+        sizes = [torch.Size(shape).numel() for shape in shapes.values()]
+        decayed = sum(
+            size for size, yes in zip(sizes, is_matrix, strict=True) if yes or not matrices_alone
         )
+        moments = torch.zeros_like(values), torch.zeros_like(values)
+        return cls(values.requires_grad_(), *moments, shapes, decayed)
 
-    def named(self) -> Parameters:
-        """The parameters as views (S, ...). One split, whose gradient is one concatenation."""
+    def named(self, values: torch.Tensor | None = None) -> Parameters:
+        """The parameters as views (S, ...), of ``values`` (S, P) in place of these if given. One
+        split, whose gradient is one concatenation."""
         sizes = [torch.Size(shape).numel() for shape in self.shapes.values()]
-        parts = self.values.split(sizes, dim=1)
+        parts = (self.values if values is None else values).split(sizes, dim=1)
         return {
             name: part.unflatten(1, shape)
             for (name, shape), part in zip(self.shapes.items(), parts, strict=True)
@@ -88,7 +100,7 @@ class Flat:
                 max=1.0
             )
             # Decoupled: the decay does not pass through the moments.
-            self.values.mul_(1 - pace.rates * weight_decay)
+            self.values[:, : self.decayed].mul_(1 - pace.rates * weight_decay)
             self.first.lerp_(gradient, 1 - BETA1)
             self.second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
             # Epsilon is added after the correction of the bias, as in torch.optim.AdamW.

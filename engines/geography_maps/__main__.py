@@ -1,0 +1,20 @@
+"""``python -m engines.geography_maps CONFIG --out FOLDER``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from engines.contract.program import Stop, program
+from engines.geography_maps.config import Config
+
+
+def run(config: Config, out: Path, stop: Stop) -> None:
+    """Take the map; the heavy imports happen only when there is something to do."""
+    from engines.geography_maps.maps import make_maps
+
+    make_maps(config, out, stop)
+
+
+if __name__ == "__main__":
+    sys.exit(program("geography_maps", Config, run))

@@ -1,0 +1,1 @@
+"""The figures of the report: matrices of transfer, tables of similarity, recovered maps."""

@@ -1,0 +1,1 @@
+"""The published figures, and what this report has of them."""

@@ -1,0 +1,1 @@
+"""How alike the models' representations of cities are."""
