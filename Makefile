@@ -73,6 +73,10 @@ bench-geography-data: ## seven sets of a million questions about cities, drawn a
 	@scripts/setup.sh test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_geography_data
 
+bench-geography-training: ## small models that learn cities: tokens per CPU second against transformers' Trainer, generation against vLLM
+	@scripts/setup.sh test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_geography_training
+
 bench-verdicts: ## our scorers against official verdicts: FOLDER=... with *.jsonl (see the module), SCORER=my_module:score
 	@test -n "$(FOLDER)" || { echo "say which folder: make bench-verdicts FOLDER=folder" >&2; exit 2; }
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_verdicts "$(FOLDER)" $(if $(SCORER),--scorer "$(SCORER)")
