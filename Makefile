@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: demo test test-fast test-long check format lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-verdicts clean
+.PHONY: demo test test-fast test-long check format lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-verdicts clean
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
 	@scripts/setup.sh demo
@@ -77,7 +77,7 @@ bench-geography-packing: ## one seed of ftwb1's smoke preset in packs that take 
 	@scripts/setup.sh test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_geography_packing
 
-bench-geography-training: ## small models that learn cities: tokens per CPU second against transformers' Trainer, generation against vLLM
+bench-geography-training: ## small models that learn cities: tokens per CPU second against transformers' Trainer
 	@scripts/setup.sh test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_geography_training
 

@@ -1,18 +1,17 @@
 """What the training of small models on questions about cities costs, against transformers' Trainer
-on the same rows; and own greedy generation against vLLM on the same model.
+on the same rows.
 
     make bench-geography-training
 
 The published shape (128 x 6, 1.6 M parameters), batches of 128 questions of all seven tasks, one
 thread. Both train on the same rows in the same order from the same weights; only tokens that are
-predicted are counted, by CPU seconds of the process, in turns. Without vLLM the second part is left
-out.
+predicted are counted, by CPU seconds of the process. The Trainer needs the package accelerate,
+which nothing else here does.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -29,30 +28,24 @@ from engines.geography.resume import start_weights
 from engines.geography.step import Setting, Stepper
 from engines.geography_data.config import Config as DataConfig
 from engines.geography_data.making import make
-from engines.shared.geography.description import Shape
-from engines.shared.geography.network.generate import greedy
-from engines.shared.geography.network.model import count, initial
-from engines.shared.geography.network.packing import Table, packed, padded
+from engines.shared.geography.network.model import count
+from engines.shared.geography.network.packing import Array, Table, packed, padded
 from engines.shared.geography.network.weights import write_model
-from engines.shared.geography.questions.store import read_set, read_world, tokens
-from engines.shared.geography.tasks import NEW_TOKENS, TASKS
-from engines.shared.geography.vocabulary import END, PADDING
+from engines.shared.geography.vocabulary import PADDING
 from engines.shared.training.optimizer import Flat
 
 BATCH, RATE, WARMUP = 128, 3e-4, 2
-PROMPTS = 1000
-"""Questions of each task to answer."""
 
 
 def make_data(folder: Path, rows: int) -> Path:
     """Sets of all tasks about 1,000 cities."""
     folder.mkdir()
-    sets = {"no_atlantis": {"train": rows, "validation": 8, "test": PROMPTS}}
+    sets = {"no_atlantis": {"train": rows, "validation": 8, "test": 8}}
     make(DataConfig.model_validate({"cities": 1000, "atlantis": 0, "sets": sets}), folder, Stop())
     return folder
 
 
-def ours(setting: Setting, order: np.ndarray) -> tuple[list[float], list[float]]:  # type: ignore[type-arg]
+def ours(setting: Setting, order: Array) -> tuple[list[float], list[float]]:
     """Losses and CPU seconds of every step of the engine."""
     flat = Flat.of(start_weights(setting.config), setting.device, matrices_alone=True)
     losses = torch.zeros(1)
@@ -70,7 +63,7 @@ def ours(setting: Setting, order: np.ndarray) -> tuple[list[float], list[float]]
 class Rows(torch.utils.data.Dataset):  # type: ignore[misc]
     """Questions as a data set of transformers, tokens already made."""
 
-    def __init__(self, table: Table, order: np.ndarray) -> None:  # type: ignore[type-arg]
+    def __init__(self, table: Table, order: Array) -> None:
         self.table, self.order = table, order
 
     def __len__(self) -> int:
@@ -89,7 +82,7 @@ def collate(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
     return {"input_ids": ids, "attention_mask": mask, "labels": ids.masked_fill(mask == 0, -100)}
 
 
-def theirs(setting: Setting, order: np.ndarray, folder: Path) -> tuple[list[float], list[float]]:  # type: ignore[type-arg]
+def theirs(setting: Setting, order: Array, folder: Path) -> tuple[list[float], list[float]]:
     """The same of transformers' Trainer."""
     from transformers import (
         AutoModelForCausalLM,
@@ -163,12 +156,13 @@ def training(folder: Path, steps: int) -> None:
         speeds[name] = predicted / steps / float(np.median(seconds[1:]))
         ratio = speeds[name] / speeds["transformers' Trainer"]
         print(f"| {name} | {speeds[name]:,.0f} | {ratio:.2f} |")
-    apart = np.abs(np.subtract(*(losses for losses, _ in found.values())))
+    curves = [np.array(losses) for losses, _ in found.values()]
+    apart = np.abs(curves[0] - curves[1])
     first, last = (found["engine"][0][place] for place in (0, -1))
     print(f"loss {first:.4f} -> {last:.4f}; the two curves at most {apart.max():.1e} apart")
 
 
-def waste(table: Table, order: np.ndarray) -> None:  # type: ignore[type-arg]
+def waste(table: Table, order: Array) -> None:
     """Print what padding and packing make of the tokens of a batch."""
     real, longest, compact, fixed = 0, 0, 0, 0
     for start in range(0, len(order), BATCH):
@@ -185,61 +179,13 @@ def waste(table: Table, order: np.ndarray) -> None:  # type: ignore[type-arg]
     )
 
 
-def generation(folder: Path, vllm: bool) -> None:
-    """Print answers per CPU second of own generation and of vLLM."""
-    shape = Shape()
-    parameters = initial(shape, [0], 0.1)
-    # A fresh model never ends a text: all generate the most that there can be.
-    world = read_world(folder / "data")
-    sets = [read_set(folder / "data", task, "no_atlantis", "test") for task in TASKS]
-    table, _, first = tokens(world, sets)
-    prompts, lengths = torch.from_numpy(table.astype(np.int64)), torch.from_numpy(first.astype(int))
-    started = time.process_time(), time.monotonic()
-    answers = greedy(parameters, shape, prompts, lengths)[0]
-    cpu, wall = time.process_time() - started[0], time.monotonic() - started[1]
-    made = int((answers != PADDING).sum())
-    print(f"| own | {len(prompts) / cpu:,.0f} | {made / cpu:,.0f} | {wall:.1f} |")
-    if vllm:
-        write_model(folder / "model", shape, parameters)
-        texts = [row[:length].tolist() for row, length in zip(prompts, lengths, strict=True)]
-        by_vllm(folder / "model", texts, answers)
-
-
-def by_vllm(model: Path, prompts: list[list[int]], answers: torch.Tensor) -> None:
-    """vLLM in this process, its CPU seconds after loading and one warm-up."""
-    os.environ.update(VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_CPU_KVCACHE_SPACE="1")
-    from vllm import LLM, SamplingParams
-
-    llm = LLM(model=str(model), dtype="float32", max_model_len=128, max_num_seqs=512, seed=0)
-    asked = [{"prompt_token_ids": one} for one in prompts]
-    settings = SamplingParams(
-        temperature=0.0, max_tokens=NEW_TOKENS, stop_token_ids=[END], detokenize=False
-    )
-    llm.generate(asked[:8], settings, use_tqdm=False)
-    started = time.process_time(), time.monotonic()
-    outputs = llm.generate(asked, settings, use_tqdm=False)
-    cpu, wall = time.process_time() - started[0], time.monotonic() - started[1]
-    found = [list(output.outputs[0].token_ids) for output in outputs]
-    made = sum(map(len, found))
-    same = sum(
-        row.tolist()[: len(theirs)] == theirs for row, theirs in zip(answers, found, strict=True)
-    )
-    print(f"| vLLM | {len(prompts) / cpu:,.0f} | {made / cpu:,.0f} | {wall:.1f} |")
-    print(f"the same tokens for {same} of {len(found)} questions")
-
-
 def main() -> int:
-    """Both parts."""
+    """Print one table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--steps", type=int, default=12)
-    parser.add_argument("--no-vllm", action="store_true")
-    given = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        training(Path(folder), given.steps)
-        print("\n| greedy generation | questions per CPU second | tokens | wall seconds |")
-        print("| --- | --- | --- | --- |")
-        generation(Path(folder), not given.no_vllm)
+        training(Path(folder), parser.parse_args().steps)
     return 0
 
 

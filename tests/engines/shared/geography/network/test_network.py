@@ -203,6 +203,16 @@ def test_greedy_takes_the_largest_logit(parameters: Parameters) -> None:
             assert answer.tolist() == slowly(parameters, index, row, 6)
 
 
+@pytest.mark.parametrize("common", [1, 4, 6])
+def test_a_common_beginning_changes_no_answer(parameters: Parameters, common: int) -> None:
+    prompts = tokens_of(5, 7)
+    prompts[:, :common] = prompts[0, :common]
+    found = complete(parameters, SMALL, prompts, 4)
+    for index in range(len(SEEDS)):
+        for row, answer in zip(prompts, found[index], strict=True):
+            assert answer.tolist() == slowly(parameters, index, row, 4)
+
+
 def slowly(parameters: Parameters, index: int, row: torch.Tensor, new_tokens: int) -> list[int]:
     """Greedy tokens by a whole forward pass for each."""
     own = {name: tensor[index : index + 1] for name, tensor in parameters.items()}
