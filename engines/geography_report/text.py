@@ -20,7 +20,8 @@ READING = (
     "read.",
     "A base has learned a task if it is better than the best constant answer with Holm's "
     "correction over all bases and tasks, as one of 21 comparisons is won by luck more often than "
-    "one time in three. What fine-tuning adds to a task that the base has not learned is undefined.",
+    "one time in three. What fine-tuning adds to a task that its base has not learned is "
+    "undefined.",
     "Normalised improvement is 0 where the base began on new cities and 1 where it stands on known "
     "ones: (v - A) / (B - A) of accuracies, ln(A / v) / ln(A / B) of errors, cut to [0, 1.5], "
     "answers that cannot be read counted with the failure value. A dash is undefined (see above) "
