@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: demo test test-fast test-long check format lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation bench-fsm bench-geography-data bench-verdicts clean
+.PHONY: demo test test-fast test-long check format lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-verdicts clean
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
 	@scripts/setup.sh demo
@@ -65,9 +65,21 @@ bench-fsm: ## small models: five seeds as processes and stacked, against a plain
 	@scripts/setup.sh test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_fsm
 
+bench-geography-evaluation: ## answers to questions about cities: our batched generation against vLLM
+	@scripts/setup.sh test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_geography_evaluation
+
 bench-geography-data: ## seven sets of a million questions about cities, drawn and as tokens, against a plain loop
 	@scripts/setup.sh test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_geography_data
+
+bench-geography-packing: ## one seed of ftwb1's smoke preset in packs that take turns, against a process for each job and each set
+	@scripts/setup.sh test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_geography_packing
+
+bench-geography-training: ## small models that learn cities: tokens per CPU second against transformers' Trainer, generation against vLLM
+	@scripts/setup.sh test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_geography_training
 
 bench-verdicts: ## our scorers against official verdicts: FOLDER=... with *.jsonl (see the module), SCORER=my_module:score
 	@test -n "$(FOLDER)" || { echo "say which folder: make bench-verdicts FOLDER=folder" >&2; exit 2; }

@@ -8,6 +8,7 @@ in it. Engines read their config with it, ``orch`` checks experiment files again
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -123,6 +124,15 @@ def same_config(config: EngineConfig, before: Any, where: Path) -> None:
         )
 
 
+class ConfigLoader(yaml.SafeLoader):
+    """PyYAML's safe loader, to which ``1e-05`` is a number as it is to JSON; to YAML 1.1 it is a
+    text."""
+
+
+ConfigLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(?:\.\d*)?[eE][-+]?\d+$"), "-+0123456789"
+)
+
 C = TypeVar("C", bound=EngineConfig)
 
 
@@ -131,7 +141,7 @@ def load_config(path: Path, kind: type[C]) -> C:
     nearest known key."""
     try:
         # One parser for both kinds of file: JSON is YAML too.
-        values = yaml.safe_load(path.read_text())
+        values = yaml.load(path.read_text(), Loader=ConfigLoader)  # noqa: S506  # a safe one
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     try:

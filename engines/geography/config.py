@@ -10,7 +10,7 @@ The defaults are the published ones (Park 2025, arXiv 2602.00533): pretraining o
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -23,10 +23,29 @@ WARM = ("engines.geography.training",)
 touches no GPU and draws no random number."""
 
 PUBLISHED_EPOCHS = 6
+SETTINGS = (
+    "data",
+    "warmup",
+    "warmup_rows",
+    "mixture_seed",
+    "shape",
+    "initial_deviation",
+    "epochs",
+    "steps",
+    "batch_size",
+    "learning_rate",
+    "warmup_steps",
+    "weight_decay",
+    "gradient_clip",
+    "loss",
+)
+"""What makes a training another one, besides its mixture, its seed and where it starts."""
 
 
 class Config(EngineConfig):
     """What is trained on what."""
+
+    DOES: ClassVar[str] = "trained"
 
     data: str = Field(json_schema_extra=IS_PATH)
     """Output folder of the engine ``geography_data``."""
@@ -122,3 +141,12 @@ class Config(EngineConfig):
         """Steps of an epoch of so many questions, and of the whole training."""
         an_epoch = -(-rows // self.batch_size)
         return an_epoch, self.steps or an_epoch * (self.epochs or PUBLISHED_EPOCHS)
+
+    def told_apart_by(self) -> dict[str, Any]:
+        """The mixture, in which the order of parts and of tasks does not count, and the settings of
+        the training; neither the seed nor where it starts."""
+        parts = [
+            [task, part.cities, str(part.rows)] for part in self.mixture for task in part.names
+        ]
+        settings = self.model_dump(mode="json", include=set(SETTINGS))
+        return {"mixture": sorted(parts), "settings": settings}

@@ -25,9 +25,9 @@ from engines.shared.geography.network.model import (
 from engines.shared.geography.network.packing import Array, Batch, packed, padded
 from engines.shared.training.optimizer import Flat, Pace
 
-TOKENS_AT_ONCE = 1024
-"""Tokens of all models that go through the network together on a CPU: what lies between forward and
-backward pass then fits the processor's caches (measured: docs/performance.md)."""
+TOKENS_AT_ONCE = 16_384
+"""Tokens of all models that go through the network together on a CPU; bounds memory. Smaller parts
+are slower: each has the common beginnings and the calls per run again."""
 PLAIN_STEPS = 3
 """Steps before the recording, in which libraries set themselves up; they count like any other."""
 
@@ -72,7 +72,8 @@ def rate_factor(config: Config, step: int, steps: int) -> float:
 
 
 class Stepper:
-    """Takes steps; advances ``flat`` and ``losses``."""
+    """Takes steps; advances ``flat`` and ``losses``. With ``record``, whole batches by replaying
+    one recorded step."""
 
     def __init__(
         self, setting: Setting, flat: Flat, losses: torch.Tensor, record: Record | None
@@ -84,7 +85,7 @@ class Stepper:
         self.replay: Work | None = None
         self.plain_left = PLAIN_STEPS
         self.token_losses = token_losses
-        if record is not None:
+        if record is not None and setting.device.type == "cuda":
             self.token_losses = torch.compile(token_losses, dynamic=False)
 
     def take(self, rows: Array, step: int) -> None:
@@ -92,7 +93,7 @@ class Stepper:
         setting = self.setting
         config = setting.config
         self.pace.set(setting.rates, rate_factor(config, step, setting.steps), step + 1)
-        if setting.device.type == "cpu":
+        if setting.device.type == "cpu" and self.record is None:
             most = max(1, TOKENS_AT_ONCE // len(rows))
             self.compute(packed(setting.data.train, rows, config.loss, most))
             return

@@ -162,13 +162,14 @@ class Loop:
         members = setting.config.members
         since = point.step - self.reported
         of_members = [{"loss": loss / since} for loss in point.losses.tolist()]
-        self.note_diverged()
+        means = [0.0] * len(members)
         if point.step in self.looks:
             means, judged = self.validate()
-            if point.step in self.saves:
-                publish(setting.config, self.out, point, self.epoch, means)
             for metrics, found in zip(of_members, judged, strict=True):
                 metrics.update(found)
+        self.note_diverged(means)
+        if point.step in self.saves:
+            publish(setting.config, self.out, point, self.epoch, means)
         line = {"tokens_per_second": self.tokens / seconds}
         for seed, metrics in zip(members, of_members, strict=True):
             if label(seed) in point.diverged:
@@ -179,11 +180,12 @@ class Loop:
         point.losses.zero_()
         self.began, self.tokens, self.reported = time.monotonic(), 0, point.step
 
-    def note_diverged(self) -> None:
-        """Write down which models are no longer finite; asked at reports only, because within a
-        step nothing may wait for the device."""
+    def note_diverged(self, validation: list[float]) -> None:
+        """Write down which models are no longer finite, their validation losses (S,) included;
+        asked at reports only, because within a step nothing may wait for the device."""
         point = self.point
         finite = point.flat.values.isfinite().all(dim=1) & point.losses.isfinite()
+        finite &= torch.tensor(validation, device=finite.device).isfinite()
         for seed, fine in zip(self.setting.config.members, finite.tolist(), strict=True):
             if not fine:
                 # setdefault: the first time counts; after it the model is still broken.

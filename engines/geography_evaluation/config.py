@@ -18,8 +18,8 @@ from engines.shared.geography.description import Cities
 from engines.shared.geography.tasks import TASKS, TaskName
 
 WARM = ("engines.geography_evaluation.evaluation", "scipy.stats")
-"""What a process may import once and then fork for each job of a pack: this starts no thread,
-touches no GPU and draws no random number."""
+"""What a process may import once and then fork for each job of a pack: this touches no GPU, draws
+no random number, and starts no thread but those that OpenBLAS itself stops at a fork."""
 
 MULTI_TASK: Literal["multi_task"] = "multi_task"
 

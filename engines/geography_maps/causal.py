@@ -3,12 +3,14 @@ question is asked again.
 
 In: a model, probes, test questions. Out: rows of ``results.json``. Called by maps.py.
 
-At one layer the states at the first city's last digit and delimiter are moved together by the
-shortest vector that moves the probe's x and leaves its y (or the other way round): delta =
-W (W'W)^-1 (b shift, 0)' for the probe's weights W. Here b is the slope of its readings over true
-places, below 1 as a penalty draws readings to their mean: so the reading moves as far as readings
-of cities that lie ``shift`` apart do, and not as far as no city's state lies. The answer should
-change as it does in truth if the first city is moved by ``shift``.
+At one layer the states at the first city's last digit and delimiter are moved together, so that the
+probe reads the city ``shift`` farther along x and at the same y (or the other way round), in the
+direction in which states of cities vary with these readings: the pattern S W (W'S W)^-1 that
+belongs to the probe's weights W, for the covariance S of the states (Haufe et al. 2014, equation
+6). The shortest vector that changes the readings, W (W'W)^-1, was tried: states do not vary along
+it, and answers followed it less. The answer should change as it does in truth if the first city is
+moved by ``shift``. A probe that reads little moves states far beyond where any city lies;
+``move`` in the facts says how far.
 
 ``causal_share``: of the questions whose true answer changes, those where the model's answer changes
 in the same direction (numbers) or changes to the new true one (words). ``causal_slope``: change of
@@ -80,15 +82,19 @@ class Asked:
         return found
 
 
-def direction(probe: Probe, coordinate: int) -> Array | None:
-    """The vector (d,) that moves a state as far along one coordinate as 1 moves a city, and leaves
-    the other where it is; None where the probe reads nothing of either."""
-    if not (probe.left_out_r2 > 0).all():
+def directions(probe: Probe, features: Array) -> Array | None:
+    """For each coordinate the vector that moves a reading of it by 1 and no other reading, (k, d);
+    None where the probe does not read all of them.
+
+    Args:
+        features: (n, d), of the fitted cities: regressed on the probe's readings of them.
+    """
+    readings = probe.read(features)
+    centred = readings - readings.mean(axis=0)
+    # A reading that leaving out rows shows to be worth nothing has a direction by chance.
+    if not (probe.left_out_r2 > 0).all() or np.linalg.matrix_rank(centred) < centred.shape[1]:
         return None
-    square = probe.weights.T @ probe.weights
-    wanted = np.zeros(len(square))
-    wanted[coordinate] = probe.left_out_slope[coordinate]
-    found: Array = probe.weights @ np.linalg.solve(square, wanted)
+    found: Array = np.linalg.lstsq(centred, features - features.mean(axis=0), rcond=None)[0]
     return found
 
 
@@ -136,19 +142,19 @@ def causal_rows(
     model: Model,
     asked: Asked,
     before: Array,
-    probes: dict[int, Probe],
+    steps: dict[int, Array | None],
     random: np.random.Generator,
 ) -> list[Row]:
     """Share and slope at each layer along x and y, for the probe's direction and a random one.
 
     Args:
         before: the answers without a move.
-        probes: by the layer whose states they read; not the model's last one.
+        steps: by layer, without the model's last one, the ``directions`` of its probe.
     """
     rows = []
-    for layer, probe in probes.items():
+    for layer, step in steps.items():
         for coordinate, name in enumerate(COORDINATES):
-            step, moved = direction(probe, coordinate), asked.moved_answers(coordinate)
+            moved = asked.moved_answers(coordinate)
             for which in DIRECTIONS:
                 axes: Axes = {"layer": layer, "coordinate": name, "direction": which}
                 if step is None:
@@ -157,7 +163,7 @@ def causal_rows(
                     )
                     rows.append(without_value(reason, axes))
                     continue
-                by = asked.moves[:, None] * step
+                by = asked.moves[:, None] * step[coordinate]
                 if which == "random":
                     by = random_directions(np.linalg.norm(by, axis=1), by.shape[1], random)
                 after = ask(model, asked, layer, by)

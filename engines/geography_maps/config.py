@@ -17,9 +17,9 @@ from engines.contract.checkpoints import CheckpointSource
 from engines.contract.config import DECIDES_NO_RESULT, IS_PATH, EngineConfig
 from engines.shared.geography.tasks import TaskName
 
-WARM = ("engines.geography_maps.maps", "safetensors.numpy")
-"""What a process may import once and then fork for each job of a pack: this starts no thread,
-touches no GPU and draws no random number."""
+WARM = ("engines.geography_maps.maps", "safetensors.numpy", "matplotlib.pyplot")
+"""What a process may import once and then fork for each job of a pack: this touches no GPU, draws
+no random number, and starts no thread but those that OpenBLAS itself stops at a fork."""
 
 
 class Config(EngineConfig):

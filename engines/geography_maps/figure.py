@@ -76,7 +76,7 @@ def draw(drawn: Drawn, folder: Path) -> None:
         fontsize=8,
         frameon=False,
         # The dots of many cities are too small for a legend.
-        markerscale=1.6 if shown.sum() > MANY else 1.0,
+        markerscale=2.0 if shown.sum() > MANY else 1.0,
         handletextpad=0.1,
     )
     figure.suptitle(drawn.title, fontsize=10, y=0.98)

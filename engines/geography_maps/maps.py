@@ -27,7 +27,7 @@ from engines.contract.config import ConfigError
 from engines.contract.program import Interrupted, Stop
 from engines.contract.progress import Progress
 from engines.contract.results import Row, write_results
-from engines.geography_maps.causal import Asked, Model, ask, causal_rows, direction
+from engines.geography_maps.causal import Asked, Model, ask, causal_rows, directions
 from engines.geography_maps.cities import ATLANTIS, FIT, LEFT_OUT, TEST, parts_of, write_cities
 from engines.geography_maps.config import Config
 from engines.geography_maps.figure import Drawn, draw
@@ -63,6 +63,8 @@ class Taken:
     """Network -> (cities, positions, layers, width)."""
     probes: list[Probe]
     """One per layer."""
+    steps: list[Array | None]
+    """Per layer the directions of its probe, as the causal check takes them."""
 
     @property
     def best(self) -> int:
@@ -140,8 +142,12 @@ def take(
     if not np.isfinite(states["trained"]).all():
         raise ConfigError(f"{config.model.folder}: has states that are not finite numbers")
     trained = states["trained"]
-    probes = [fitted(as_features(trained, place), cities) for place in range(len(layers))]
-    return Taken(layers, states, probes)
+    probes, steps = [], []
+    for place in range(len(layers)):
+        features = as_features(trained, place)
+        probes.append(fitted(features, cities))
+        steps.append(directions(probes[-1], features[cities.of(FIT)].astype(np.float64)))
+    return Taken(layers, states, probes, steps)
 
 
 def controlled(config: Config, world: World, taken: Taken, cities: Cities) -> list[Row]:
@@ -172,13 +178,10 @@ def causal(config: Config, world: World, model: Model, taken: Taken, cities: Cit
     # Both ways, so that what only shifts all answers one way does not look like following.
     moves = config.shift * random.choice([-1, 1], len(questions))
     asked = Asked(world, questions, places_of(config.task), moves)
-    last = model.shape.layers
-    probes = {
-        layer: probe
-        for layer, probe in zip(taken.layers, taken.probes, strict=True)
-        if layer != last
-    }
-    return causal_rows(model, asked, ask(model, asked), probes, random)
+    steps = dict(zip(taken.layers, taken.steps, strict=True))
+    # Nothing behind the last layer looks at other tokens.
+    steps.pop(model.shape.layers, None)
+    return causal_rows(model, asked, ask(model, asked), steps, random)
 
 
 def causal_questions(config: Config, cities: Cities) -> Questions:
@@ -297,12 +300,12 @@ def lengths(config: Config, taken: Taken) -> dict[str, dict[str, float]]:
     """How far the causal check moves a state, by layer and coordinate, in units of the states' own
     standard deviation: far above 1 an answer breaks rather than follows."""
     found: dict[str, dict[str, float]] = {}
-    for place, (layer, probe) in enumerate(zip(taken.layers, taken.probes, strict=True)):
+    for place, (layer, steps) in enumerate(zip(taken.layers, taken.steps, strict=True)):
+        if steps is None:
+            continue
         spread = np.sqrt(as_features(taken.states["trained"], place).var(axis=0).sum())
-        steps = [direction(probe, number) for number in range(len(COORDINATES))]
         found[str(layer)] = {
             name: float(config.shift * np.linalg.norm(step) / spread)
             for name, step in zip(COORDINATES, steps, strict=True)
-            if step is not None
         }
     return found

@@ -57,7 +57,7 @@ def progress_of(run: Run, record: Record, now: float) -> Pace:
     if record.state not in (JobState.RUNNING, JobState.COMPLETING, JobState.SUSPENDED):
         return Pace()
     job = run.by_name[record.name]
-    if job.at_once is not None and record.packed and not run.is_claimed(record):
+    if waits_its_turn(run, record):
         return Pace(phase="waits for its turn in the pack")
     # A retry may have raised the time limit above that of the plan.
     limit_seconds = 60 * (record.minutes or job.resources.minutes)
@@ -74,6 +74,12 @@ def progress_of(run: Run, record: Record, now: float) -> Pace:
     if job.engine is not None:
         return replace(found, stalled_seconds=silent_since(log, record.started, now))
     return replace(found, log_line=last_line(log))
+
+
+def waits_its_turn(run: Run, record: Record) -> bool:
+    """Whether others of its pack run first: its allocation has started, and it has not."""
+    taking_turns = record.packed and run.by_name[record.name].at_once is not None
+    return taking_turns and record.state is JobState.RUNNING and not run.is_claimed(record)
 
 
 def stalled_jobs(run: Run, records: Sequence[Record], now: float) -> set[str]:
@@ -125,7 +131,7 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
         "reason": record.reason,
         "attempt": record.attempt,
         "restarts": record.restarts,
-        "elapsed_seconds": elapsed(record, now),
+        "elapsed_seconds": None if waits_its_turn(run, record) else elapsed(record, now),
         "submitted": record.submitted,
         "started": record.started,
         "ended": record.ended,
@@ -232,7 +238,8 @@ def header(
     )
     if stalled:
         text.append(f", {len(stalled)} stalled", style="bold red")
-    seconds = {record.name: elapsed(record, now) or 0.0 for record in records if record.started}
+    begun = [record for record in records if record.started and not waits_its_turn(run, record)]
+    seconds = {record.name: elapsed(record, now) or 0.0 for record in begun}
     spent = f"; {clock(sum(seconds.values()))} of job time, at {time.strftime('%H:%M:%S')}"
     gpu_hours = gpu_hours_so_far(run, records, seconds)
     if gpu_hours:

@@ -195,3 +195,15 @@ def test_bad_config_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     (said,) = [line for line in error.splitlines() if line.startswith("engines.test: ")]
     assert "did you mean 'wait'" in said
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("text", ['{"rate": 1e-05}', "rate: 1e-5", "rate: 1.0e-5", "rate: 1.E-5"])
+def test_a_small_number_is_a_number_as_json_and_as_a_person_writes_it(
+    tmp_path: Path, text: str
+) -> None:
+    class Rated(EngineConfig):
+        rate: float
+
+    path = tmp_path / "config.json"
+    path.write_text(text)
+    assert load_config(path, Rated).rate == 1e-5

@@ -7,7 +7,7 @@ import torch
 
 from engines.geography_maps.causal import (
     Asked,
-    direction,
+    directions,
     follow_rows,
     mover,
     random_directions,
@@ -37,23 +37,38 @@ def test_the_new_truth_is_that_of_a_world_in_which_the_first_city_lies_there(
         assert found[row] == answers(task, x, y, cities[:, None])[0]
 
 
-def test_a_move_changes_the_reading_of_one_coordinate_as_far_as_readings_differ() -> None:
+def test_a_move_changes_one_reading_and_goes_the_way_in_which_states_vary() -> None:
     random = np.random.default_rng(0)
-    places = random.normal(size=(200, 2)) * [800, 250]
-    states = places @ random.normal(size=(2, 30)) + random.normal(size=(200, 30)) * 300
+    places = random.normal(size=(4000, 2)) * [800, 250]
+    # Each coordinate has a direction of its own, and much varies besides.
+    ways = np.linalg.qr(random.normal(size=(30, 2)))[0].T
+    noise = random.normal(size=(4000, 30)) * np.linspace(1, 300, 30)
+    states = places @ ways + noise
     probe = fit(states, places)
+    steps = directions(probe, states)
+    assert steps is not None
     for coordinate in range(2):
-        step = direction(probe, coordinate)
-        assert step is not None
-        moved = probe.read(states + 300 * step) - probe.read(states)
+        moved = probe.read(states + 300 * steps[coordinate]) - probe.read(states)
         expected = np.zeros(2)
-        slope = np.polyfit(places[:, coordinate], probe.left_out[:, coordinate], 1)[0]
-        expected[coordinate] = 300 * slope
-        assert 0 < slope < 1
-        np.testing.assert_allclose(moved, np.tile(expected, (200, 1)), atol=1e-6)
-        # The shortest of all vectors that do so.
-        assert np.linalg.matrix_rank(np.column_stack([probe.weights, step])) == 2
-    assert direction(fit(random.normal(size=(200, 30)), places), 0) is None
+        expected[coordinate] = 300
+        np.testing.assert_allclose(moved, np.tile(expected, (4000, 1)), atol=1e-6)
+    # S W (W'S W)^-1, word for word.
+    covariance = np.cov(states.T)
+    weights = probe.weights
+    pattern = covariance @ weights @ np.linalg.inv(weights.T @ covariance @ weights)
+    np.testing.assert_allclose(steps, pattern.T, rtol=1e-6, atol=1e-9)
+    # What is read well is moved as places move states, not by the shortest vector.
+    shortest = weights @ np.linalg.inv(weights.T @ weights)
+    for coordinate in range(2):
+        way = ways[coordinate]
+
+        def cosine(vector: Array, way: Array = way) -> float:
+            return float(vector @ way / np.linalg.norm(vector))
+
+        assert cosine(steps[coordinate]) > cosine(shortest[:, coordinate])
+        assert cosine(steps[coordinate]) > 0.9
+    unread = random.normal(size=(200, 30))
+    assert directions(fit(unread, places[:200]), unread) is None
 
 
 def test_a_random_direction_is_as_long() -> None:

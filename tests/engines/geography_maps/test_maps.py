@@ -115,8 +115,12 @@ def test_answers_follow_the_planted_map_along_the_probe_and_along_nothing_else(
         assert value(rows, metric, direction="probe", **at) == pytest.approx(1, abs=0.05)
         assert value(rows, metric, direction="random", **at) < 0.2
         assert value(rows, metric, coordinate="x") == value(rows, metric, direction="probe", **at)
-        # The model compares x alone: it has y in its states and does not use it.
-        assert value(rows, metric, coordinate="y") == 0
+    # The model compares x alone: it has y in its states and does not use it.
+    assert value(rows, "causal_share", coordinate="y") == 0
+    # 300 is less than the spread of x and far more than that of y, which is what "move" is for.
+    move = read_results(known / "maps")[1]["facts"]["move"]["1"]
+    assert move["x"] < 1
+    assert move["y"] > 10
     # The embedding of a digit knows no place, so there is no direction and no number.
     first = [row for row in rows if row.metric == "causal_share" and row.axes.get("layer") == 0]
     assert len(first) == 4

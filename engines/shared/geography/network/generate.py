@@ -1,8 +1,8 @@
 """Greedy generation by S models at once, with a cache of keys and values.
 
 In: prompts as tokens. Out: the tokens that follow. Evaluations and the causal check call it.
-Questions of one kind have few different lengths, so prompts of one length are run together: no
-padding is computed, and no mask is needed.
+Questions of one kind have few different lengths, so prompts of one length are run together and
+nothing is padded. What all prompts of a batch begin with (``<bos>dist(c_``) is run once.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from engines.shared.geography.network.model import (
     Parameters,
     Rotary,
     block,
+    causal,
     embed,
     read_out,
     rotary_angles,
@@ -64,16 +65,19 @@ def run(
         query, key = turn(parts[0], rotary).transpose(1, 2), turn(parts[1], rotary).transpose(1, 2)
         cache.keys[layer][:, :, start:stop] = key
         cache.values[layer][:, :, start:stop] = parts[2].transpose(1, 2)
-        # One new position sees everything; more than one only happen at the start of a text.
+        # One new position sees everything.
+        mask = None
+        if start and length > 1:
+            mask = causal(start, length, query.device, query.dtype)
         mixed = F.scaled_dot_product_attention(
             query,
             cache.keys[layer][:, :, :stop],
             cache.values[layer][:, :, :stop],
-            is_causal=length > 1,
+            attn_mask=mask,
+            is_causal=start == 0 and length > 1,
         )
         return mixed.transpose(1, 2).reshape(models, batch * length, -1)
 
-    assert start == 0 or length == 1
     x = embed(parameters, tokens.flatten(1))
     for layer in range(cache.shape.layers + 1):
         if layer:
@@ -102,6 +106,10 @@ def complete(
     cache = Cache(shape, parameters["embedding"], batch, length + new_tokens - 1)
     found = prompts.new_full((models, batch, new_tokens), PADDING)
     given, changing = prompts.expand(models, batch, length), change
+    if change is None:
+        common = common_beginning(prompts)
+        begin(parameters, cache, given[:, :1, :common], batch)
+        given = given[:, :, common:]
     open_texts = torch.ones(models, batch, dtype=torch.bool, device=prompts.device)
     for place in range(new_tokens):
         with torch.no_grad():
@@ -113,6 +121,29 @@ def complete(
             break
         given, changing = chosen.unsqueeze(-1), None
     return found
+
+
+def common_beginning(prompts: torch.Tensor) -> int:
+    """How many tokens all prompts (B, T) begin with; never the last one, behind which the logits
+    are wanted."""
+    same = (prompts[:, :-1] == prompts[:1, :-1]).all(0)
+    return int(same.long().cumprod(0).sum())
+
+
+def begin(parameters: Parameters, cache: Cache, tokens: torch.Tensor, batch: int) -> None:
+    """Fill the cache of ``batch`` prompts with what they all begin with, tokens (S, 1, common)."""
+    models, _, common = tokens.shape
+    if common == 0:
+        return
+    once = Cache(cache.shape, parameters["embedding"], 1, common)
+    with torch.no_grad():
+        run(parameters, once, tokens)
+    for layer in range(cache.shape.layers):
+        for whole, part in ((cache.keys, once.keys), (cache.values, once.values)):
+            # (S B, heads, room, ...) of every prompt from (S, heads, common, ...)
+            rows = whole[layer].unflatten(0, (models, batch))
+            rows[:, :, :, :common] = part[layer].unsqueeze(1)
+    cache.filled = common
 
 
 def greedy(

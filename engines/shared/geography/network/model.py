@@ -23,6 +23,7 @@ import torch
 from torch.nn import functional as F
 
 from engines.shared.geography.description import Shape
+from engines.shared.geography.network.operations import Gated, Norm, Turn
 from engines.shared.geography.vocabulary import SIZE
 
 Parameters = dict[str, torch.Tensor]
@@ -101,15 +102,17 @@ def rotary_angles(places: torch.Tensor, shape: Shape) -> Rotary:
 
 def turn(x: torch.Tensor, rotary: Rotary) -> torch.Tensor:
     """Rotate the pairs (j, j + half) of (..., N, heads, d / heads) by their position's angle."""
-    a, b = x.chunk(2, dim=-1)
-    turned = torch.cat([a * rotary[0] - b * rotary[1], a * rotary[1] + b * rotary[0]], dim=-1)
+    # In float32 where products are in lower precision, as the angles are.
+    precise = torch.promote_types(x.dtype, torch.float32)
+    turned: torch.Tensor = Turn.apply(x.to(precise), *(part.to(precise) for part in rotary))
     return turned.to(x.dtype)
 
 
 def norm(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     """RMSNorm over the last axis of (S, N, d) with each model's own weight (S, d), in the
     precision of the weight."""
-    return (F.rms_norm(x, x.shape[-1:], eps=NORM_EPSILON) * weight.unsqueeze(1)).to(weight.dtype)
+    normed: torch.Tensor = Norm.apply(x, weight.unsqueeze(1).to(x.dtype), NORM_EPSILON)
+    return normed.to(weight.dtype)
 
 
 def added(x: torch.Tensor, change: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -133,8 +136,8 @@ def block(
     ).unflatten(-1, (3, heads, -1))
     mixed = attend(layer, *joined.unbind(2))
     x = added(x, mixed, own("out"))
-    gate, up = torch.bmm(norm(x, own("norm2")), own("gate_up").mT).chunk(2, dim=-1)
-    return added(x, F.silu(gate) * up, own("down"))
+    both = torch.bmm(norm(x, own("norm2")), own("gate_up").mT)
+    return added(x, Gated.apply(both), own("down"))
 
 
 @lru_cache(maxsize=256)

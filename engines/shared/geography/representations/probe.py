@@ -41,9 +41,6 @@ class Probe:
     chosen with the row, so they flatter a little; in-sample readings would flatter much."""
     left_out_r2: Array
     """R2 of these readings, (k,): what to choose a layer by without looking at test rows."""
-    left_out_slope: Array
-    """By how much these readings change where the true coordinate changes by 1, (k,): below 1, as a
-    penalty draws readings to their mean."""
 
     def read(self, features: Array) -> Array:
         """The coordinates (n, k) that the probe reads from features (n, d)."""
@@ -80,7 +77,6 @@ def fit(features: Array, places: Array) -> Probe:
         penalties=PENALTIES[[one[0] for one in solved]],
         left_out=readings + y_mean,
         left_out_r2=1.0 - np.square(y - readings).sum(axis=0) / variation,
-        left_out_slope=(y * readings).sum(axis=0) / variation,
     )
 
 

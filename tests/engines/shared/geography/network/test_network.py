@@ -62,16 +62,18 @@ def test_transformers_computes_the_same(parameters: Parameters, tmp_path: Path, 
     from transformers import AutoModelForCausalLM
 
     write_model(tmp_path / "model", SMALL, one_of(parameters, index))
-    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "model")
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "model").double()
+    # In float64 both ways; only transformers' norms pass through float32.
+    precise = {name: tensor.double() for name, tensor in parameters.items()}
     assert type(theirs).__name__ == "Qwen2ForCausalLM"
     tokens = tokens_of(5, 40)
     with torch.no_grad():
         wanted = theirs(tokens, output_hidden_states=True)
     stacked = tokens.expand(len(SEEDS), 5, 40)
     torch.testing.assert_close(
-        logits(parameters, SMALL, stacked)[index], wanted.logits, atol=1e-5, rtol=1e-5
+        logits(precise, SMALL, stacked)[index], wanted.logits, atol=1e-5, rtol=1e-5
     )
-    states = hidden_states(parameters, SMALL, stacked)
+    states = hidden_states(precise, SMALL, stacked)
     # transformers' last state is behind the final norm, all before it are raw.
     for layer in range(SMALL.layers):
         torch.testing.assert_close(

