@@ -135,6 +135,8 @@ def undefined_counts(transfer: Transfer) -> list[str]:
     text = ", ".join(f"{count} {state}" for state, count in counts.items())
     undefined = sum(counts.values())
     found = [f"Undefined improvements: {undefined} of {whole} pairs of seed and task ({text})."]
+    if undefined == whole:
+        found.append("Every cell is undefined: the matrices are left out.")
     if improvements.undefined(NOT_EVALUATED):
         found.append(f"Base not evaluated: {improvements.undefined(NOT_EVALUATED)} of {whole}.")
     return found

@@ -192,6 +192,7 @@ def test_a_run_in_which_no_base_beats_its_constants_concludes_that_nothing_was_l
     text = (tmp_path / "report" / "report.txt").read_text()
     assert text.startswith("Nothing learned: none of 3 base models beats the best constant answer")
     assert "Undefined improvements: 21 of 21" in " ".join(text.split())
+    assert "Every cell is undefined: the matrices are left out." in text
     facts = json.loads((tmp_path / "report" / "results.json").read_text())["facts"]
     assert facts["nothing_learned"] is True
     # Matrices without a single value are not drawn.
