@@ -42,16 +42,16 @@ def experiment(jobs: Jobs, known: dict[str, float], seeds: int = 3, pairs: int =
     for seed in range(seeds):
         base = jobs.train("base", seed, [("all", "no_atlantis", 1000)])
         jobs.evaluate(base, known, NEW, seed)
-        jobs.map(base, states(seed, 0), PLACES)
+        jobs.map(base, state_of(seed, 0), PLACES)
         for number, trained in enumerate([*((task,) for task in TASKS), *PUBLISHED_PAIRS[:pairs]]):
             model = fine_tune(jobs, base, trained, seed)
             new = {task: 0.7 if task in trained else 0.4 for task in TASKS}
             jobs.evaluate(model, known, new if known != GUESSING else NEW, 100 * seed + number)
             if len(trained) == 1:
-                jobs.map(model, states(seed, number + 1), PLACES)
+                jobs.map(model, state_of(seed, number + 1), PLACES)
 
 
-def states(seed: int, number: int) -> np.ndarray[Any, Any]:
+def state_of(seed: int, number: int) -> np.ndarray[Any, Any]:
     """Places, rotated and with noise of a model's own."""
     random = np.random.default_rng([seed, number])
     return PLACES @ random.standard_normal((2, 8)) + 100 * random.standard_normal((40, 8))
