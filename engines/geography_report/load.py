@@ -139,7 +139,23 @@ def read_jobs(config: Config) -> Inputs:
     for model in inputs.models.values():
         if model.folder not in inputs.evaluations:
             inputs.missing.append(f"{model.name}: no finished evaluation among the inputs")
+    inputs.missing += errors_of([*inputs.evaluations.values(), *inputs.maps.values()])
     return inputs
+
+
+def errors_of(jobs: list[Finished]) -> list[str]:
+    """What could not be computed and why, each reason once: a model that has learned nothing has
+    dozens of rows without a value."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for job in jobs:
+        for row in job.rows:
+            if row.error is not None:
+                places = found.setdefault((row.metric, row.error), [])
+                places.append(", ".join([job.model.name, *map(str, row.axes.values())]))
+    return [
+        f"{metric}: {error} ({len(places)} values, the first: {places[0]})"
+        for (metric, error), places in found.items()
+    ]
 
 
 def read_job(source: ResultSource, inputs: Inputs) -> None:
@@ -163,10 +179,6 @@ def read_job(source: ResultSource, inputs: Inputs) -> None:
         model = read_model(document["config"]["model"]["folder"], inputs)
         finished = Finished(source.job, out, model, rows, document)
         add(finished, inputs.evaluations if engine == EVALUATION else inputs.maps, inputs)
-        for row in rows:
-            if row.error is not None and row.axes.get("cities") != "multi_task":
-                where = ", ".join(str(value) for value in row.axes.values())
-                inputs.missing.append(f"{model.name}: {row.metric} ({where}): {row.error}")
     elif engine != "geography_data":
         inputs.missing.append(f"{source.job}: the engine {engine} is none of this report")
 

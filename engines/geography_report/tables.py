@@ -34,6 +34,7 @@ SHORT = {
 """Names of tasks where there is little room."""
 SIGNS = {"synergy": "^", "negative transfer": "v", "none": " ", "not decided": "?"}
 NOTHING = "-"
+GAINS = "Actual minus expected"
 Tables = dict[str, Table]
 """Heading -> table; those without a row are left out."""
 
@@ -43,26 +44,30 @@ def make_tables(report: Report) -> Tables:
     tables = {"Bases on the cities they know": bases_table(report)}
     transfer = report.transfer
     if transfer is not None:
-        if transfer.singles is not None:
-            tables["Normalised improvement, one task"] = matrix_table(transfer.singles)
-        if transfer.pairs is not None:
-            tables["Normalised improvement, two tasks"] = matrix_table(transfer.pairs)
-        if CHOSEN in transfer.expected:
-            expected = transfer.expected
-            tables["Expected of the specialist chosen on validation"] = matrix_table(
-                expected[CHOSEN]
-            )
-            tables["Expected, published definition (best on the test)"] = matrix_table(
-                expected[DEFINITION]
-            )
-        if CHOSEN in transfer.gains:
-            tables["Actual minus expected"] = matrix_table(transfer.gains[CHOSEN], verdicts=True)
+        matrices = {
+            "Normalised improvement, one task": transfer.singles,
+            "Normalised improvement, two tasks": transfer.pairs,
+            "Expected of the specialist chosen on validation": transfer.expected.get(CHOSEN),
+            "Expected, published definition (best on the test)": transfer.expected.get(DEFINITION),
+            GAINS: transfer.gains.get(CHOSEN),
+        }
+        tables |= with_values({name: one for name, one in matrices.items() if one is not None})
+        if GAINS in tables:
             tables["Actual minus expected, by kind of cell"] = gains_table(report)
     tables["A second task: what is kept of the first"] = kept_table(report.kept)
     tables["Maps"] = maps_table(report.inputs)
     tables["How alike representations are"] = similarity_table(report)
     tables["Published, full size"] = published_table(report)
     return {heading: table for heading, table in tables.items() if table.rows}
+
+
+def with_values(tables: dict[str, Matrix]) -> Tables:
+    """Matrices as tables; those in which every cell is undefined are left out."""
+    return {
+        heading: matrix_table(matrix, verdicts=heading == GAINS)
+        for heading, matrix in tables.items()
+        if any(cell.value is not None for cell in matrix.cells)
+    }
 
 
 def raw_tables(report: Report) -> Tables:

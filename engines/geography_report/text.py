@@ -20,9 +20,10 @@ READING = (
     "read.",
     "A base has learned a task if it is better than the best constant answer with Holm's "
     "correction over all bases and tasks, as one of 21 comparisons is won by luck more often than "
-    "one time in three. What fine-tuning adds to a task that the base has not learned is undefined.",
-    "Normalised improvement is 0 where the base began on new cities and 1 where it stands on "
-    "known ones: (v - A) / (B - A) of accuracies, ln(A / v) / ln(A / B) of errors, cut to [0, 1.5], "
+    "one time in three. What fine-tuning adds to a task that its base has not learned is "
+    "undefined.",
+    "Normalised improvement is 0 where the base began on new cities and 1 where it stands on known "
+    "ones: (v - A) / (B - A) of accuracies, ln(A / v) / ln(A / B) of errors, cut to [0, 1.5], "
     "answers that cannot be read counted with the failure value. A dash is undefined (see above) "
     "or not evaluated, and is in no mean. T: the task was trained. ^ synergy, v negative transfer, "
     "blank none, ? not decided, after Benjamini and Hochberg's correction over the matrix. 'None' "
@@ -134,6 +135,8 @@ def undefined_counts(transfer: Transfer) -> list[str]:
     text = ", ".join(f"{count} {state}" for state, count in counts.items())
     undefined = sum(counts.values())
     found = [f"Undefined improvements: {undefined} of {whole} pairs of seed and task ({text})."]
+    if undefined == whole:
+        found.append("Every cell is undefined: the matrices are left out.")
     if improvements.undefined(NOT_EVALUATED):
         found.append(f"Base not evaluated: {improvements.undefined(NOT_EVALUATED)} of {whole}.")
     return found

@@ -45,6 +45,11 @@ class Jobs:
         self.inputs.append(source)
         return out
 
+    def name_of(self, model: Path) -> str:
+        """The job that trained a model, and which of its models it is."""
+        parts = model.relative_to(self.folder).parts
+        return "-".join(part for part in parts if part not in ("out", "models"))
+
     def train(
         self,
         stage: str,
@@ -67,7 +72,7 @@ class Jobs:
 
     def evaluate(self, model: Path, known: Quality, new: Quality, seed: int = 0) -> Path:
         """A finished evaluation of a model with some quality on known and on new cities."""
-        out = self.job("evaluate", {"model": model.parent.name})
+        out = self.job("evaluate", {"model": self.name_of(model)})
         rows: list[Any] = []
         world: list[Answers] = []
         for number, (cities, split) in enumerate(SETS):
@@ -90,7 +95,7 @@ class Jobs:
     def map(self, model: Path, states: np.ndarray[Any, Any], places: np.ndarray[Any, Any]) -> Path:
         """A finished map of 3 layers; ``states`` (cities, features) are those of layer 1. Cities:
         half of them fitted, the last ten of Atlantis."""
-        out = self.job("maps", {"model": model.parent.name})
+        out = self.job("maps", {"model": self.name_of(model)})
         count = len(places)
         whole = np.random.default_rng(9).standard_normal((count, 2, 3, states.shape[1] // 2))
         whole[:, :, 1] = states.reshape(count, 2, -1)

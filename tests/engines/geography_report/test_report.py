@@ -42,16 +42,16 @@ def experiment(jobs: Jobs, known: dict[str, float], seeds: int = 3, pairs: int =
     for seed in range(seeds):
         base = jobs.train("base", seed, [("all", "no_atlantis", 1000)])
         jobs.evaluate(base, known, NEW, seed)
-        jobs.map(base, states(seed, 0), PLACES)
+        jobs.map(base, state_of(seed, 0), PLACES)
         for number, trained in enumerate([*((task,) for task in TASKS), *PUBLISHED_PAIRS[:pairs]]):
             model = fine_tune(jobs, base, trained, seed)
             new = {task: 0.7 if task in trained else 0.4 for task in TASKS}
             jobs.evaluate(model, known, new if known != GUESSING else NEW, 100 * seed + number)
             if len(trained) == 1:
-                jobs.map(model, states(seed, number + 1), PLACES)
+                jobs.map(model, state_of(seed, number + 1), PLACES)
 
 
-def states(seed: int, number: int) -> np.ndarray[Any, Any]:
+def state_of(seed: int, number: int) -> np.ndarray[Any, Any]:
     """Places, rotated and with noise of a model's own."""
     random = np.random.default_rng([seed, number])
     return PLACES @ random.standard_normal((2, 8)) + 100 * random.standard_normal((40, 8))
@@ -186,12 +186,13 @@ def test_a_run_in_which_no_base_beats_its_constants_concludes_that_nothing_was_l
     tmp_path: Path,
 ) -> None:
     jobs = Jobs(tmp_path, questions=60)
-    experiment(jobs, GUESSING, pairs=1)
+    experiment(jobs, GUESSING, seeds=3, pairs=1)
     done = run(jobs, tmp_path / "report")
     assert done.returncode == 0, done.stderr
     text = (tmp_path / "report" / "report.txt").read_text()
     assert text.startswith("Nothing learned: none of 3 base models beats the best constant answer")
     assert "Undefined improvements: 21 of 21" in " ".join(text.split())
+    assert "Every cell is undefined: the matrices are left out." in text
     facts = json.loads((tmp_path / "report" / "results.json").read_text())["facts"]
     assert facts["nothing_learned"] is True
     # Matrices without a single value are not drawn.
