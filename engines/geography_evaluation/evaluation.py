@@ -53,8 +53,7 @@ def evaluate(config: Config, out: Path, stop: Stop) -> None:
         "checkpoint": chosen.manifest.name,
         "step": chosen.manifest.step,
         "fingerprint": chosen.manifest.fingerprint,
-        # multi_task is one set of several tasks.
-        "sets": len(answers) + bool(together),
+        "sets": count_sets(config),
         "questions": sum(len(one) for one in answers.values()),
         "attribution": read_world(Path(config.data)).attribution,
     }
@@ -79,14 +78,14 @@ def check_begun(config: Config, out: Path, fingerprint: str) -> None:
 
 def answer_all(config: Config, out: Path, stop: Stop, folder: Path) -> dict[Asked, Answers]:
     """The answers to every set, from an earlier start or new; the model is loaded once."""
-    sets = asked_sets(config)
+    sets, counted = asked_sets(config), count_sets(config)
     progress, began = Progress(out), time.monotonic()
     world = read_world(Path(config.data))
     shape, parameters = read_model(folder)
     device = chosen_device(config.device)
     parameters = {name: tensor.to(device) for name, tensor in parameters.items()}
     found: dict[Asked, Answers] = {}
-    asked_rows = 0
+    asked_now = tested = 0
     for number, asked in enumerate(sets, start=1):
         if stop.requested:
             raise Interrupted("finished sets are kept; start it again")
@@ -101,12 +100,22 @@ def answer_all(config: Config, out: Path, stop: Stop, folder: Path) -> dict[Aske
             given = answer(parameters, shape, world, questions, stop)
             kept = Answers(asked.task, places, questions.answers, given)
             write_answers(out, asked.name, kept)
-            asked_rows += 1
+            asked_now += 1
         found[asked] = kept
+        tested += asked.split == "test"
         # The phase names the set, so the pace of a phase says nothing: the end is told instead.
-        each = (time.monotonic() - began) / max(1, asked_rows)
-        progress.write(number, len(sets), {"seconds_left": each * (len(sets) - number)}, asked.name)
+        each = (time.monotonic() - began) / max(1, asked_now)
+        progress.write(tested, counted, {"seconds_left": each * (len(sets) - number)}, asked.name)
+    # The set of all tasks is read off these answers.
+    progress.write(counted, counted, {}, "all sets")
     return found
+
+
+def count_sets(config: Config) -> int:
+    """The sets that an evaluation is said to have: its tests, of which the one of all tasks counts
+    as one. Validation questions are there for whoever chooses by them, and are none."""
+    tests = sum(asked.split == "test" for asked in asked_sets(config))
+    return tests + (MULTI_TASK in config.test)
 
 
 def multi_task_answers(config: Config, answers: dict[Asked, Answers]) -> dict[str, Answers]:

@@ -39,13 +39,13 @@ class Asked:
 
 
 def asked_sets(config: Config) -> list[Asked]:
-    """The sets in the order in which they are asked; ``multi_task`` is none of them, as it is read
-    off their answers."""
+    """The sets in the order in which they are asked, validation first; ``multi_task`` is none of
+    them, as it is read off their answers."""
     found = []
     tested: list[Cities] = [cities for cities in config.test if cities != "multi_task"]
     splits: list[tuple[Split, list[Cities]]] = [
-        ("test", tested),
         ("validation", config.validation),
+        ("test", tested),
     ]
     for split, kinds in splits:
         for cities in kinds:

@@ -31,8 +31,8 @@ JOBS = {
     },
 }
 SETS = {
-    "ftwb1": "models 24: trained 24, evaluated 24 (504 of 504 sets), extracted 21 of 21",
-    "pftset": "models 49: trained 49, evaluated 49 (686 of 686 sets), extracted 42 of 42",
+    "ftwb1": "models 24: trained 24, evaluated 24 (360 of 360 sets), extracted 21 of 21",
+    "pftset": "models 49: trained 49, evaluated 49 (392 of 392 sets), extracted 42 of 42",
 }
 
 

@@ -82,16 +82,17 @@ def test_fifteen_sets_and_the_validation_rows_come_from_one_load(
         )
     }
     assert sets == expected
-    # 7 + 7 + 1 of the test, 7 of the validation.
-    assert document["facts"]["sets"] == 15 + 7
+    # 7 + 7 + 1 of the test; those of the validation are not counted.
+    assert document["facts"]["sets"] == 15
     gates = [row for row in rows if row.metric == "beats_constant" and set(row.axes) == {"task"}]
     assert {row.axes["task"]: row.value for row in gates} == dict.fromkeys(TASKS, 0.0)
     lines = read_progress(out)
     assert [line["phase"] for line in lines][:2] == [
-        "distance.no_atlantis.test",
-        "trianglearea.no_atlantis.test",
+        "distance.atlantis_required.validation",
+        "trianglearea.atlantis_required.validation",
     ]
-    assert (lines[-1]["step"], lines[-1]["total"]) == (21, 21)
+    assert lines[6]["step"] == 0
+    assert (lines[-1]["step"], lines[-1]["total"]) == (15, 15)
     assert "GeoNames" in document["facts"]["attribution"]
     one = np.load(out / "items" / "distance.no_atlantis.test.npz", allow_pickle=False)
     assert {name: str(one[name].dtype) for name in one.files} == {
