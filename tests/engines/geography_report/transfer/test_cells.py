@@ -71,7 +71,7 @@ def repeats() -> list[dict[Chooser, Quiet]]:
     found = []
     for repeat in range(100):
         improvements = equal_specialists(repeat, sd=0.05)
-        quiet = {}
+        quiet: dict[Chooser, Quiet] = {}
         for choose in (chosen_by_other_seeds, chosen_by_test):
             grid = gains(improvements, choose)
             cells = {cell.verdict for cell in cells_of(improvements, grid)}
@@ -132,7 +132,7 @@ def test_the_bias_in_standard_deviations_between_runs(choose: Chooser, bias: flo
 
 def reached(model: Trained, _seed: int, task: str) -> float:
     """Specialists reach 0.9 on their task and 0.4 on others; pairs as much, but for three cells."""
-    planted = {
+    planted: dict[tuple[Trained, str], float] = {
         (("distance", "trianglearea"), "angle"): 0.8,
         (("angle", "compass"), "angle"): 0.5,
         (("inside", "perimeter"), "distance"): 0.4,
@@ -176,7 +176,8 @@ def test_summaries_are_means_over_their_kinds_of_cells() -> None:
     ):
         found, value = by_kind[kind]
         assert value is not None
-        assert (found, value.interval.value) == (cells, pytest.approx(mean))
+        assert found == cells
+        assert value.interval.value == pytest.approx(mean)
 
 
 def test_each_definition_takes_its_own_specialist() -> None:

@@ -17,8 +17,8 @@ SHARES = st.floats(0, 1)
 
 
 def one(value: float, before: float, goal: float, higher_is_better: bool) -> float:
-    numbers = (np.array(number) for number in (value, before, goal))
-    return float(improvement(*numbers, higher_is_better))
+    given = np.array([value, before, goal], np.float64)
+    return float(improvement(given[:1], given[1:2], given[2:], higher_is_better)[0])
 
 
 @pytest.mark.parametrize(
