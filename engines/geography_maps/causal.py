@@ -8,9 +8,9 @@ probe reads the city ``shift`` farther along x and at the same y (or the other w
 direction in which states of cities vary with these readings: the pattern S W (W'S W)^-1 that
 belongs to the probe's weights W, for the covariance S of the states (Haufe et al. 2014, equation
 6). The shortest vector that changes the readings, W (W'W)^-1, was tried: states do not vary along
-it; on one trained model answers followed it less in x and as far in y. The answer should change as it does in truth if the first city is
-moved by ``shift``. A probe that reads little moves states far beyond where any city lies;
-``move`` in the facts says how far.
+it; on one trained model answers followed it less in x and as far in y. The answer should change as
+it does in truth if the first city is moved by ``shift``. A probe that reads little moves states far
+beyond where any city lies; ``move`` in the facts says how far.
 
 ``causal_share``: of the questions whose true answer changes, those where the model's answer changes
 in the same direction (numbers) or changes to the new true one (words). ``causal_slope``: change of
