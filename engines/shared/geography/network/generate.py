@@ -49,8 +49,8 @@ def run(
     tokens: torch.Tensor,
     change: Change | None = None,
 ) -> torch.Tensor:
-    """The next tokens (S, B, T) of every prompt, by ``prepared`` parameters; fills the cache. Logits
-    behind the last, (S, B, vocabulary)."""
+    """The next tokens (S, B, T) of every prompt, by ``prepared`` parameters; fills the cache.
+    Logits behind the last, (S, B, vocabulary)."""
     models, batch, length = tokens.shape
     turning = cache.rotation(length, tokens.device)
     start, stop = cache.filled, cache.filled + length
