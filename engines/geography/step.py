@@ -19,6 +19,7 @@ from engines.shared.geography.description import Shape
 from engines.shared.geography.network.attention import Layout
 from engines.shared.geography.network.model import Parameters, packed_logits
 from engines.shared.geography.network.packing import Array, Batch, packed, padded
+from engines.shared.training.memory import keep_freed
 from engines.shared.training.optimizer import Flat, Pace
 
 TOKENS_AT_ONCE = 16_384
@@ -75,6 +76,8 @@ class Stepper:
         self, setting: Setting, flat: Flat, losses: torch.Tensor, record: Record | None
     ) -> None:
         self.setting, self.flat, self.losses = setting, flat, losses
+        if setting.device.type == "cpu":
+            keep_freed()
         self.pace = Pace.of(len(setting.config.members), setting.device)
         self.record = record
         self.buffers: Batch | None = None
