@@ -16,13 +16,10 @@ import torch
 from engines.geography.config import Config
 from engines.geography.data import Data
 from engines.shared.geography.description import Shape
-from engines.shared.geography.network.model import (
-    Layout,
-    Parameters,
-    packed_states,
-    read_out,
-)
+from engines.shared.geography.network.attention import Layout
+from engines.shared.geography.network.model import Parameters, packed_logits
 from engines.shared.geography.network.packing import Array, Batch, packed, padded
+from engines.shared.training.memory import keep_freed
 from engines.shared.training.optimizer import Flat, Pace
 
 TOKENS_AT_ONCE = 16_384
@@ -57,7 +54,7 @@ def token_losses(
     """Negative log-likelihood (S, M), nats, of the targets of a batch (its tokens and targets), and
     all log-probabilities (S, N, vocabulary)."""
     tokens, targets = batch
-    logits = read_out(parameters, packed_states(parameters, shape, tokens, layout))
+    logits = packed_logits(parameters, shape, tokens, layout)
     # In float32 whatever the products are in: the sum runs over the vocabulary.
     chances = logits.float().log_softmax(-1)
     return -chances.flatten(1).gather(1, targets), chances
@@ -79,6 +76,8 @@ class Stepper:
         self, setting: Setting, flat: Flat, losses: torch.Tensor, record: Record | None
     ) -> None:
         self.setting, self.flat, self.losses = setting, flat, losses
+        if setting.device.type == "cpu":
+            keep_freed()
         self.pace = Pace.of(len(setting.config.members), setting.device)
         self.record = record
         self.buffers: Batch | None = None

@@ -1,1 +1,2 @@
-"""What engines that train several small models at once share: the optimiser and CUDA graphs."""
+"""What engines that train several small models at once share: the optimiser, CUDA graphs and what
+a CPU keeps of its memory."""

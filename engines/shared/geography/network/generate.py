@@ -11,16 +11,16 @@ import torch
 from torch.nn import functional as F
 
 from engines.shared.geography.description import Shape
+from engines.shared.geography.network.attention import causal
 from engines.shared.geography.network.model import (
     Change,
     Parameters,
-    Rotary,
     block,
-    causal,
     embed,
+    prepared,
     read_out,
-    rotary_angles,
-    turn,
+    rotation,
+    turned,
 )
 from engines.shared.geography.tasks import NEW_TOKENS
 from engines.shared.geography.vocabulary import END, PADDING
@@ -38,11 +38,9 @@ class Cache:
         self.keys = [like.new_empty(size) for _ in range(shape.layers)]
         self.values = [like.new_empty(size) for _ in range(shape.layers)]
 
-    def rotary(self, length: int, device: torch.device) -> Rotary:
-        """Angles of the next ``length`` positions, (length, 1, d / heads / 2)."""
-        return rotary_angles(
-            torch.arange(self.filled, self.filled + length, device=device), self.shape
-        )
+    def rotation(self, length: int, device: torch.device) -> torch.Tensor:
+        """What turns the next ``length`` positions, (length, 1, d / heads / 2)."""
+        return rotation(torch.arange(self.filled, self.filled + length, device=device), self.shape)
 
 
 def run(
@@ -51,20 +49,18 @@ def run(
     tokens: torch.Tensor,
     change: Change | None = None,
 ) -> torch.Tensor:
-    """The next tokens (S, B, T) of every prompt; fills the cache. Logits behind the last, (S, B,
-    vocabulary)."""
+    """The next tokens (S, B, T) of every prompt, by ``prepared`` parameters; fills the cache.
+    Logits behind the last, (S, B, vocabulary)."""
     models, batch, length = tokens.shape
-    rotary = cache.rotary(length, tokens.device)
+    turning = cache.rotation(length, tokens.device)
     start, stop = cache.filled, cache.filled + length
 
-    def attend(
-        layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
-    ) -> torch.Tensor:
-        # (S, B T, heads, ...) -> (S B, T, heads, ...), turned, -> (S B, heads, T, ...)
-        parts = [part.unflatten(1, (batch, length)).flatten(0, 1) for part in (query, key, value)]
-        query, key = turn(parts[0], rotary).transpose(1, 2), turn(parts[1], rotary).transpose(1, 2)
+    def attend(layer: int, joined: torch.Tensor) -> torch.Tensor:
+        # (S, B T, 3, heads, ...) -> (S B, T, 3, heads, ...), turned, -> (S B, heads, T, ...)
+        joined = joined.unflatten(1, (batch, length)).flatten(0, 1)
+        query, key, value = (part.transpose(1, 2) for part in turned(joined, turning))
         cache.keys[layer][:, :, start:stop] = key
-        cache.values[layer][:, :, start:stop] = parts[2].transpose(1, 2)
+        cache.values[layer][:, :, start:stop] = value
         # One new position sees everything.
         mask = None
         if start and length > 1:
@@ -103,6 +99,7 @@ def complete(
     """
     models = len(parameters["embedding"])
     batch, length = prompts.shape
+    parameters = prepared(parameters, shape)
     cache = Cache(shape, parameters["embedding"], batch, length + new_tokens - 1)
     found = prompts.new_full((models, batch, new_tokens), PADDING)
     given, changing = prompts.expand(models, batch, length), change

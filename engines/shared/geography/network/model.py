@@ -16,37 +16,21 @@ Shapes: S models, B sequences, T tokens of each, N tokens of all sequences one a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 from torch.nn import functional as F
 
 from engines.shared.geography.description import Shape
-from engines.shared.geography.network.operations import Gated, Norm, Turn
+from engines.shared.geography.network.attention import Group, Layout, Within, as_complex, planned
+from engines.shared.geography.network.operations import Gated, Norm
 from engines.shared.geography.vocabulary import SIZE
 
 Parameters = dict[str, torch.Tensor]
-
-
-class Group(NamedTuple):
-    """Neighbouring sequences that begin with the same tokens, which are there once: N has the
-    common beginning, then what follows of each sequence."""
-
-    common: int
-    """Tokens of the common beginning; 0: none."""
-    runs: tuple[tuple[int, int], ...]
-    """(count, length): so many neighbours with so many tokens behind the common beginning."""
-
-
-Layout = Sequence[Group]
-"""How N tokens are sequences, in order."""
 Change = Callable[[int, torch.Tensor], torch.Tensor]
 """From a layer (0: the embedding) and its states (S, B, T, d) the states that go on from there."""
-Attend = Callable[[int, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""From the layer's number and queries, keys and values (S, N, heads, d / heads), not yet turned by
-their positions, the mixed values (S, N, d)."""
-Rotary = tuple[torch.Tensor, torch.Tensor]
+Attend = Callable[[int, torch.Tensor], torch.Tensor]
+"""From the layer's number and queries, keys and values (S, N, 3, heads, d / heads), not yet turned
+by their positions, the mixed values (S, N, d)."""
 
 ROTARY_BASE = 10_000.0
 NORM_EPSILON = 1e-6
@@ -92,27 +76,54 @@ def initial(shape: Shape, seeds: Sequence[int], deviation: float) -> Parameters:
     return {name: torch.stack([made[name] for made in models]) for name in models[0]}
 
 
-def rotary_angles(places: torch.Tensor, shape: Shape) -> Rotary:
-    """Cosines and sines (N, 1, d / heads / 2) of the positions ``places`` (N,), from 0."""
+def prepared(parameters: Parameters, shape: Shape) -> Parameters:
+    """The parameters as ``block`` and ``read_out`` take them.
+
+    A norm's weights are in the columns of the matrix behind it, which saves passes over the states.
+    The two numbers of a query or key that a position turns, (j, j + half), are neighbours, so that
+    they are one complex number; scores do not hang on the order.
+    """
+
+    def in_pairs(rows: torch.Tensor) -> torch.Tensor:
+        """Of (S, 3 d, ...), queries and keys."""
+        turned = rows[:, : 2 * shape.width].unflatten(1, (2 * shape.heads, 2, -1))
+        return torch.cat([turned.transpose(2, 3).flatten(1, 3), rows[:, 2 * shape.width :]], 1)
+
+    found = dict(parameters)
+    for n in range(shape.layers):
+        norm1, norm2 = (parameters[f"{n}.{name}"].unsqueeze(1) for name in ("norm1", "norm2"))
+        found[f"{n}.qkv"] = in_pairs(parameters[f"{n}.qkv"] * norm1)
+        found[f"{n}.qkv_bias"] = in_pairs(parameters[f"{n}.qkv_bias"])
+        found[f"{n}.gate_up"] = parameters[f"{n}.gate_up"] * norm2
+    found["head"] = parameters["head"] * parameters["norm"].unsqueeze(1)
+    return found
+
+
+def rotation(places: torch.Tensor, shape: Shape) -> torch.Tensor:
+    """Unit complex numbers (N, 1, d / heads / 2) that turn the positions ``places`` (N,), from 0
+    (Su et al. 2021, equation 34)."""
     half = shape.width // shape.heads // 2
     frequency = ROTARY_BASE ** (-torch.arange(half, device=places.device) / half)
     angle = torch.outer(places.float(), frequency).unsqueeze(1)
-    return angle.cos(), angle.sin()
+    return torch.polar(torch.ones_like(angle), angle)
 
 
-def turn(x: torch.Tensor, rotary: Rotary) -> torch.Tensor:
-    """Rotate the pairs (j, j + half) of (..., N, heads, d / heads) by their position's angle."""
+def turned(joined: torch.Tensor, rotation: torch.Tensor) -> list[torch.Tensor]:
+    """Queries and keys turned by their positions, and values, (S, N, heads, d / heads) each."""
+    query, key, value = joined.unbind(2)
     # In float32 where products are in lower precision, as the angles are.
-    precise = torch.promote_types(x.dtype, torch.float32)
-    turned: torch.Tensor = Turn.apply(x.to(precise), *(part.to(precise) for part in rotary))
-    return turned.to(x.dtype)
+    precise = torch.promote_types(joined.dtype, torch.float32)
+    found = [value]
+    for part in (key, query):
+        complex_ = as_complex(part.to(precise)) * rotation
+        found.insert(0, torch.view_as_real(complex_).flatten(-2).to(joined.dtype))
+    return found
 
 
-def norm(x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """RMSNorm over the last axis of (S, N, d) with each model's own weight (S, d), in the
-    precision of the weight."""
-    normed: torch.Tensor = Norm.apply(x, weight.unsqueeze(1).to(x.dtype), NORM_EPSILON)
-    return normed.to(weight.dtype)
+def norm(x: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """RMSNorm over the last axis of (S, N, d), without weights."""
+    normed: torch.Tensor = Norm.apply(x, NORM_EPSILON)
+    return normed.to(dtype)
 
 
 def added(x: torch.Tensor, change: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
@@ -126,85 +137,35 @@ def added(x: torch.Tensor, change: torch.Tensor, weight: torch.Tensor) -> torch.
 def block(
     layer: int, parameters: Parameters, x: torch.Tensor, heads: int, attend: Attend
 ) -> torch.Tensor:
-    """One layer: (S, N, d) -> (S, N, d)."""
+    """One layer, by ``prepared`` parameters: (S, N, d) -> (S, N, d)."""
 
     def own(name: str) -> torch.Tensor:
         return parameters[f"{layer}.{name}"]
 
-    joined = torch.baddbmm(
-        own("qkv_bias").unsqueeze(1), norm(x, own("norm1")), own("qkv").mT
-    ).unflatten(-1, (3, heads, -1))
-    mixed = attend(layer, *joined.unbind(2))
-    x = added(x, mixed, own("out"))
-    both = torch.bmm(norm(x, own("norm2")), own("gate_up").mT)
+    products = own("qkv").dtype
+    joined = torch.baddbmm(own("qkv_bias").unsqueeze(1), norm(x, products), own("qkv").mT)
+    x = added(x, attend(layer, joined.unflatten(-1, (3, heads, -1))), own("out"))
+    both = torch.bmm(norm(x, products), own("gate_up").mT)
     return added(x, Gated.apply(both), own("down"))
 
 
-@lru_cache(maxsize=256)
-def causal(common: int, length: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
-    """What is added to the scores (length, common + length) of the last ``length`` places: 0, and
-    minus infinity for what lies behind."""
-    seen = torch.ones(length, common + length, dtype=torch.bool, device=device).tril(common)
-    return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill_(~seen, -torch.inf)
+def attend_within(rotary: torch.Tensor, layout: Layout) -> Attend:
+    """Causal attention inside each sequence, without padding and without work between sequences."""
+    (number, length), *others = layout[0].runs
+    if layout[0].common or others or len(layout) > 1:
+        plan = planned(layout)
+        return lambda _, joined: Within.apply(joined, rotary, plan).flatten(2)
 
-
-def attend_within(rotary: Rotary, layout: Layout) -> Attend:
-    """Causal attention inside each sequence.
-
-    One call per run of neighbours of one length, and one per common beginning: no padding, and no
-    work between sequences.
-    """
-    sizes = []
-    for group in layout:
-        sizes += [group.common, *(number * length for number, length in group.runs)]
-
-    def attend(
-        _layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
-    ) -> torch.Tensor:
-        # One split each: the gradient of single slices would be zeros of the whole size, each time.
-        pieces = zip(
-            turn(query, rotary).split(sizes, dim=1),
-            turn(key, rotary).split(sizes, dim=1),
-            value.split(sizes, dim=1),
-            strict=True,
+    def attend(_layer: int, joined: torch.Tensor) -> torch.Tensor:
+        parts = turned(joined, rotary)
+        # (S, B T, heads, ...) -> (S B, heads, T, ...)
+        query, key, value = (
+            part.unflatten(1, (number, length)).flatten(0, 1).transpose(1, 2) for part in parts
         )
-        found = []
-        for group in layout:
-            start = next(pieces)
-            if group.common:
-                found.append(mix(*start, (1, group.common), None))
-            for run in group.runs:
-                found.append(mix(*next(pieces), run, start if group.common else None))
-        return torch.cat(found, dim=1) if len(found) > 1 else found[0]
+        found = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        return found.transpose(1, 2).reshape(len(joined), number * length, -1)
 
     return attend
-
-
-def mix(
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    run: tuple[int, int],
-    start: tuple[torch.Tensor, ...] | None,
-) -> torch.Tensor:
-    """Mixed values (S, N, d) of one run, which sees the common beginning ``start`` too."""
-    number, length = run
-    models, folded = len(query), []
-    for tensor in (query, key, value):
-        folded.append(tensor.unflatten(1, (number, length)))
-    common = 0
-    if start is not None:
-        common = start[1].shape[1]
-        for place in (1, 2):
-            before = start[place].unsqueeze(1).expand(-1, number, -1, -1, -1)
-            folded[place] = torch.cat([before, folded[place]], dim=2)
-    # (S, number, length, heads, ...) -> (S * number, heads, length, ...)
-    parts = [tensor.flatten(0, 1).transpose(1, 2) for tensor in folded]
-    mask = causal(common, length, query.device, query.dtype) if common else None
-    mixed = F.scaled_dot_product_attention(
-        parts[0], parts[1], parts[2], attn_mask=mask, is_causal=mask is None
-    )
-    return mixed.transpose(1, 2).reshape(models, number * length, -1)
 
 
 def embed(parameters: Parameters, tokens: torch.Tensor) -> torch.Tensor:
@@ -216,8 +177,9 @@ def embed(parameters: Parameters, tokens: torch.Tensor) -> torch.Tensor:
 
 
 def read_out(parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
-    """Logits from the last layer's output: (S, N, d) -> (S, N, vocabulary)."""
-    return torch.bmm(norm(x, parameters["norm"]), parameters["head"].mT)
+    """Logits from the last layer's output, by ``prepared`` parameters: (S, N, d) -> (S, N,
+    vocabulary)."""
+    return torch.bmm(norm(x, parameters["head"].dtype), parameters["head"].mT)
 
 
 def places_of(layout: Layout, device: torch.device) -> torch.Tensor:
@@ -231,15 +193,16 @@ def places_of(layout: Layout, device: torch.device) -> torch.Tensor:
     return torch.cat(found)
 
 
-def packed_states(
+def packed_logits(
     parameters: Parameters, shape: Shape, tokens: torch.Tensor, layout: Layout
 ) -> torch.Tensor:
-    """The raw last layer for sequences that lie one after the other: (S, N) -> (S, N, d)."""
-    attend = attend_within(rotary_angles(places_of(layout, tokens.device), shape), layout)
+    """Of sequences that lie one after the other: (S, N) -> (S, N, vocabulary)."""
+    parameters = prepared(parameters, shape)
+    attend = attend_within(rotation(places_of(layout, tokens.device), shape), layout)
     x = embed(parameters, tokens)
     for layer in range(shape.layers):
         x = block(layer, parameters, x, shape.heads, attend)
-    return x
+    return read_out(parameters, x)
 
 
 def hidden_states(
@@ -253,8 +216,9 @@ def hidden_states(
     sees the padding. ``change`` replaces the states of a layer, which are then also those returned.
     """
     models, number, length = tokens.shape
+    parameters = prepared(parameters, shape)
     layout = [Group(0, ((number, length),))]
-    attend = attend_within(rotary_angles(places_of(layout, tokens.device), shape), layout)
+    attend = attend_within(rotation(places_of(layout, tokens.device), shape), layout)
     x = embed(parameters, tokens.flatten(1))
     found = []
     for layer in range(shape.layers + 1):
@@ -271,4 +235,4 @@ def logits(
 ) -> torch.Tensor:
     """(S, B, T) -> (S, B, T, vocabulary); padding and ``change`` as of ``hidden_states``."""
     last = hidden_states(parameters, shape, tokens, change)[-1]
-    return read_out(parameters, last.flatten(1, 2)).view(*tokens.shape, -1)
+    return read_out(prepared(parameters, shape), last.flatten(1, 2)).view(*tokens.shape, -1)

@@ -19,7 +19,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from engines.shared.geography.network.model import Group, Layout
+from engines.shared.geography.network.attention import Group, Layout
 from engines.shared.geography.vocabulary import SIZE
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -12,16 +12,15 @@ from hypothesis import strategies as st
 
 from engines.contract.config import ConfigError
 from engines.shared.geography.description import Shape
+from engines.shared.geography.network.attention import Group
 from engines.shared.geography.network.generate import complete, greedy
 from engines.shared.geography.network.model import (
-    Group,
     Parameters,
     count,
     hidden_states,
     initial,
     logits,
-    packed_states,
-    read_out,
+    packed_logits,
 )
 from engines.shared.geography.network.weights import read_model, write_model
 from engines.shared.geography.vocabulary import CHARACTERS, END, PADDING, SIZE, decode, encode
@@ -160,7 +159,7 @@ def test_packed_is_each_alone(groups: list[tuple[int, list[int]]]) -> None:
             packed.append(own)
             whole = logits(made, SMALL, torch.cat([start, own], dim=1)[:, None])[:, 0]
             alone.append(whole if place == 0 else whole[:, common:])
-    found = read_out(made, packed_states(made, SMALL, torch.cat(packed, dim=1), layout))
+    found = packed_logits(made, SMALL, torch.cat(packed, dim=1), layout)
     torch.testing.assert_close(found, torch.cat(alone, dim=1), atol=1e-5, rtol=1e-4)
 
 
@@ -169,7 +168,7 @@ def test_a_run_of_several_is_each_alone() -> None:
     start, own = tokens_of(len(SEEDS), 4), tokens_of(len(SEEDS), 3, 6)
     layout = [Group(4, ((3, 6),))]
     packed = torch.cat([start, own.flatten(1)], dim=1)
-    found = read_out(made, packed_states(made, SMALL, packed, layout))
+    found = packed_logits(made, SMALL, packed, layout)
     whole = logits(made, SMALL, torch.cat([start[:, None].expand(-1, 3, -1), own], dim=2))
     torch.testing.assert_close(found[:, 4:], whole[:, :, 4:].flatten(1, 2), atol=1e-5, rtol=1e-4)
 
