@@ -110,7 +110,7 @@ class Config(EngineConfig):
     compiled: Literal["auto", "off"] = Field(default="auto", json_schema_extra=DECIDES_NO_RESULT)
     """``auto`` compiles the step on a GPU and records it as a CUDA graph, with every question
     padded to the longest; ``off`` launches it kernel by kernel. Never run on a GPU so far."""
-    cpu_threads: int = Field(default=1, ge=1)
+    cpu_threads: int = Field(default=1, ge=1, le=256)
     """Threads on the CPU. Small models gain little from a second one; give seeds their own jobs
     instead."""
 

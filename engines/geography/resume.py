@@ -21,6 +21,7 @@ from engines.contract.files import write_json
 from engines.geography.config import Config
 from engines.shared.geography.network.model import Parameters, initial
 from engines.shared.geography.network.weights import read_model, write_model
+from engines.shared.geography.questions.origin import check_origin, note_origin
 from engines.shared.training.optimizer import Flat
 
 RANK_BY = "validation_loss"
@@ -73,11 +74,12 @@ def find_start(config: Config, out: Path, device: torch.device) -> Point:
 
 def start_weights(config: Config) -> Parameters:
     """Fresh weights, or those of ``config.initial``; (S, ...) each. ConfigError if they are of
-    another shape."""
+    another shape or learned from other data."""
     if config.initial is None:
         return initial(config.shape, config.members, config.initial_deviation)
     models = []
     for one in sources(config):
+        check_origin(one.model, Path(config.data))
         shape, parameters = read_model(one.model)
         if shape != config.shape:
             raise ConfigError(
@@ -143,6 +145,7 @@ def publish(config: Config, out: Path, point: Point, epoch: int, losses: list[fl
         # `own` as a default value: a closure would see the last member's.
         def write(target: Path, own: Parameters = own) -> None:
             write_model(target / "model", config.shape, own)
+            note_origin(target / "model", Path(config.data))
 
         description = checkpoints.Description(
             name=f"step-{point.step:08d}",

@@ -51,7 +51,7 @@ class Config(EngineConfig):
         default="auto", json_schema_extra=DECIDES_NO_RESULT
     )
     """``auto`` takes the GPU if there is one."""
-    cpu_threads: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
+    cpu_threads: int = Field(default=1, ge=1, le=256, json_schema_extra=DECIDES_NO_RESULT)
     """Threads on the CPU."""
 
     @model_validator(mode="after")

@@ -32,6 +32,7 @@ from engines.geography_evaluation.sets import (
 )
 from engines.shared.geography.network.device import chosen_device
 from engines.shared.geography.network.weights import read_model
+from engines.shared.geography.questions.origin import check_origin
 from engines.shared.geography.questions.store import read_world
 
 BEGUN = "evaluation.json"
@@ -43,6 +44,7 @@ def evaluate(config: Config, out: Path, stop: Stop) -> None:
     started = time.monotonic()
     torch.set_num_threads(config.cpu_threads)
     chosen = checkpoints.named(Path(config.model.folder), config.model.checkpoint)
+    check_origin(chosen.model, Path(config.data))
     check_begun(config, out, chosen.manifest.fingerprint)
     answers = answer_all(config, out, stop, chosen.model)
     together = multi_task_answers(config, answers)
@@ -67,7 +69,12 @@ def check_begun(config: Config, out: Path, fingerprint: str) -> None:
     if not path.exists():
         write_json(path, {"config": config.model_dump(mode="json"), "fingerprint": fingerprint})
         return
-    begun = json.loads(path.read_text())
+    try:
+        begun = json.loads(path.read_text())
+    except ValueError as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error}); delete {out} and start again"
+        ) from error
     same_config(config, begun["config"], path)
     if begun["fingerprint"] != fingerprint:
         raise ConfigError(

@@ -9,9 +9,11 @@ models can be compared row by row.
 from __future__ import annotations
 
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -115,5 +117,5 @@ def read_answers(out: Path, name: str, task: str) -> Answers | None:
     try:
         with np.load(path, allow_pickle=False) as kept:
             return Answers(task, kept["row"], kept["expected"], kept["answer"])
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
         raise ConfigError(f"{path}: cannot be read ({error}); delete it and start again") from error

@@ -49,13 +49,13 @@ class Config(EngineConfig):
     """Standard deviation of the untrained network's weights: that of the training."""
     causal_questions: int = Field(default=200, ge=0)
     """Test questions of the causal check; 0: none is done."""
-    shift: int = Field(default=300, ge=1)
+    shift: int = Field(default=300, ge=1, le=3600)
     """How far the causal check moves a city, in tenths of a degree."""
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", json_schema_extra=DECIDES_NO_RESULT
     )
     """``auto`` takes the GPU if there is one."""
-    cpu_threads: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
+    cpu_threads: int = Field(default=1, ge=1, le=256, json_schema_extra=DECIDES_NO_RESULT)
     """Threads on the CPU."""
 
     @model_validator(mode="after")

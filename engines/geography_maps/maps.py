@@ -48,6 +48,7 @@ from engines.shared.geography.description import Shape
 from engines.shared.geography.network.device import chosen_device
 from engines.shared.geography.network.model import Parameters, initial
 from engines.shared.geography.network.weights import read_model
+from engines.shared.geography.questions.origin import check_origin
 from engines.shared.geography.questions.store import Questions, read_set, read_world
 from engines.shared.geography.representations.probe import Probe
 
@@ -78,6 +79,7 @@ def make_maps(config: Config, out: Path, stop: Stop) -> None:
     started = time.monotonic()
     torch.set_num_threads(config.cpu_threads)
     chosen = checkpoints.named(Path(config.model.folder), config.model.checkpoint)
+    check_origin(chosen.model, Path(config.data))
     world = read_world(Path(config.data))
     shape, parameters = read_model(chosen.model)
     device = chosen_device(config.device)

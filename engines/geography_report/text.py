@@ -189,8 +189,8 @@ def counted(report: Report) -> str:
     inputs = report.inputs
     return (
         f"{len(inputs.models)} models ({len(inputs.of(BASE))} of them bases), "
-        f"{len(inputs.evaluations)} evaluated on {len(report.standings)} sets of one task, "
-        f"{len(inputs.maps)} mapped."
+        f"{len(inputs.evaluations)} evaluated ({len(report.standings)} scores, one per task, "
+        f"set and split), {len(inputs.maps)} mapped."
     )
 
 

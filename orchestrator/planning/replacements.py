@@ -58,13 +58,19 @@ def check_replacements(stage: Stage, places: Sequence[Place], mistakes: Mistakes
                     f"{head}'{axis}' is no axis of the stage that is written as a list"
                     f"{near(axis, lists)}",
                 )
+        if fits(replacement.where, replacement.by):
+            mistakes.add(
+                replacement.node.where,
+                f"{head}{replacement.where} is replaced by itself; take another value",
+            )
         if not any(used(replacement, place) for place in places):
             mistakes.add(
                 replacement.node.where, f"{head}no job has {replacement.where}; look at the matrix"
             )
     names = [job_name(stage.name, place.point) for place in places]
     for place, name in zip(places, names, strict=True):
-        if place.reason and names.count(name) > 1:
+        # Those below follow: one line, where it is written, and not one for each of them.
+        if stage.replacements and place.reason and names.count(name) > 1:
             mistakes.add(
                 stage.place("replace"),
                 f"stage '{stage.name}': replace: '{name}' is there already; take another value",

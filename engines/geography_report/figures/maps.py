@@ -5,6 +5,7 @@ In: what the maps' jobs left. Out: one figure, or None without maps. Called by d
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,9 @@ def map_grid(report: Report, path: Path) -> Figure | None:
         panel(axis, read_cities(finished.out), truth=False)
         axis.set_title(f"{model.name}{quality(finished)}", fontsize=7)
     figure.colorbar(shown, ax=grid, label="true longitude, degrees", shrink=0.5, aspect=30)
+    # In the picture too: whoever hands it on alone hands on the notice.
+    notice = textwrap.fill(attribution(report), 40 * columns)
+    figure.supxlabel(notice, fontsize=5)
     caption = (
         "Where a linear probe of the best layer reads the cities that it was not fitted on, "
         "coloured by their true longitude; diamonds are the new cities of Atlantis, which no probe "

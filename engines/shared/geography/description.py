@@ -32,6 +32,8 @@ class Part(EngineConfig):
     def _fits(self) -> Part:
         if self.rows != "all" and self.rows < 1:
             raise ValueError(f"rows: must be 1 or more, got {self.rows}")
+        if not self.tasks:
+            raise ValueError("tasks: names none; name at least one, or all")
         if self.tasks != "all" and len(set(self.tasks)) < len(self.tasks):
             raise ValueError(f"tasks: names a task twice: {', '.join(self.tasks)}")
         return self

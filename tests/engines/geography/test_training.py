@@ -326,11 +326,25 @@ def test_published_step_counts() -> None:
         ({"initial": [CheckpointSource(folder="a")], "seeds": [1, 2]}, "1 checkpoints for 2 seeds"),
         ({"save_checkpoints": 1.5}, "above 0 and at most 1"),
         ({"save_checkpoints": [-1]}, "no step is negative"),
+        ({"mixture": [{"tasks": []}]}, "name at least one, or all"),
+        ({"cpu_threads": 100_000}, "less than or equal to 256"),
     ],
 )
 def test_a_config_that_cannot_run_says_why(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Config.model_validate({"data": "nowhere", **changes})
+
+
+def test_nothing_goes_on_from_a_model_of_another_world(data: Path, tmp_path: Path) -> None:
+    base = trained(tiny(data, steps=1), tmp_path / "base")
+    other = tmp_path / "other"
+    other.mkdir()
+    sets = {"no_atlantis": SETS["no_atlantis"]}
+    make(DataConfig.model_validate({"cities": 61, "atlantis": 0, "sets": sets}), other, Stop())
+    initial = {"folder": str(base)}
+    with pytest.raises(ConfigError, match="holds another world"):
+        train(tiny(other, initial=initial), tmp_path / "new", Stop())
+    trained(tiny(data, initial=initial, steps=1), tmp_path / "same")
 
 
 def test_what_is_asked_for_and_not_there_says_so(data: Path, tmp_path: Path) -> None:

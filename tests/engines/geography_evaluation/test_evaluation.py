@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from engines.contract import checkpoints
 from engines.contract.checkpoints import CheckpointSource
 from engines.contract.config import ConfigError, load_config
 from engines.contract.program import Interrupted, Stop
@@ -21,9 +22,10 @@ from engines.geography_evaluation.answering import answer
 from engines.geography_evaluation.config import Config
 from engines.geography_evaluation.evaluation import evaluate
 from engines.geography_evaluation.sets import evenly
-from engines.shared.geography.cities.world import World
+from engines.shared.geography.cities.world import World, make_world
 from engines.shared.geography.description import Shape
 from engines.shared.geography.network.model import Parameters, initial
+from engines.shared.geography.questions.origin import note_origin
 from engines.shared.geography.questions.store import Questions, read_set
 from engines.shared.geography.questions.written import NO_ANSWER
 from engines.shared.geography.tasks import TASKS, write_question
@@ -177,6 +179,27 @@ def test_kept_sets_of_another_model_config_or_data_are_refused(
         evaluated(config, out)
     save_model(tmp_path / "train", SHAPE, initial(SHAPE, [1], 0.5))
     with pytest.raises(ConfigError, match="other weights"):
+        evaluated(config, out)
+
+
+def test_a_model_of_another_world_is_not_asked(config: Config, tmp_path: Path) -> None:
+    make_data(tmp_path / "other", make_world(41, 8, 3))
+    model = checkpoints.named(tmp_path / "train", "last").model
+    note_origin(model, tmp_path / "other")
+    with pytest.raises(ConfigError, match="holds another world"):
+        evaluated(config, tmp_path / "out")
+    assert not any((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("name", ["items/distance.no_atlantis.test.npz", "evaluation.json"])
+def test_a_damaged_file_of_an_earlier_start_is_named(
+    config: Config, tmp_path: Path, name: str
+) -> None:
+    out = evaluated(config, tmp_path / "out")
+    path = out / name
+    path.write_bytes(path.read_bytes()[:-30])
+    (out / "results.json").unlink()
+    with pytest.raises(ConfigError, match=rf"{name}: cannot be read .*; delete"):
         evaluated(config, out)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
+from engines.contract import checkpoints
 from engines.contract.checkpoints import CheckpointSource
 from engines.contract.config import ConfigError, load_config
 from engines.contract.program import Interrupted, Stop
@@ -26,6 +27,7 @@ from engines.geography_maps.states import id_digits
 from engines.shared.geography.cities.world import World, make_world
 from engines.shared.geography.description import Shape
 from engines.shared.geography.network.model import initial
+from engines.shared.geography.questions.origin import note_origin
 from tests.support.city_questions import make_data, save_model
 from tests.support.planted_map import SHAPE, band, planted
 
@@ -225,6 +227,9 @@ def test_what_cannot_be_done_is_one_clear_line(tmp_path: Path) -> None:
     stop.requested = True
     with pytest.raises(Interrupted):
         make_maps(more.model_copy(update={"layers": [1]}), tmp_path, stop)
+    note_origin(checkpoints.named(tmp_path / "train", "last").model, tmp_path / "data")
+    with pytest.raises(ConfigError, match="holds another world"):
+        make_maps(more, tmp_path, Stop())
     assert not (tmp_path / "results.json").exists()
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config.model_dump() | {"layers": [2, 1]}))

@@ -63,6 +63,7 @@ def test_a_new_seed_reaches_the_config_of_an_engine(tmp_path: Path) -> None:
         ({**NEW, "where": {"seed": 7}}, "replace: no job has {'seed': 7}"),
         ({**NEW, "by": {"sed": 4}}, "'sed' is no axis of the stage that is written as a list"),
         ({**NEW, "by": {"seed": 3}}, "replace: 'base/seed=3' is there already"),
+        ({**NEW, "by": NEW["where"]}, "is replaced by itself; take another value"),
         ({"where": {"seed": 2}, "by": {"seed": 4}}, "'reason' is missing; it must say why"),
         ({**NEW, "reason": ""}, "'reason' must say why"),
         (4, "'replace' must be"),
@@ -74,6 +75,7 @@ def test_a_wrong_replacement_is_refused_with_what_to_do(
     with pytest.raises(DescriptionError) as error:
         planned(described(replace), tmp_path)
     assert said in error.value.lines[0]
+    assert len(error.value.lines) == 1
 
 
 FILE = """experiment: trial

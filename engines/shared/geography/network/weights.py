@@ -102,10 +102,8 @@ def write_model(folder: Path, shape: Shape, parameters: Parameters) -> None:
 def read_model(folder: Path) -> tuple[Shape, Parameters]:
     """Shape and parameters with S = 1, float32 on the CPU; ConfigError if the folder holds another
     kind of model."""
-    from safetensors.torch import load_file
-
     shape = read_shape(folder)
-    found = load_file(folder / WEIGHTS_FILE)
+    found = read_tensors(folder / WEIGHTS_FILE)
     parameters = {}
     for name, size in shapes(shape).items():
         names = their_names(name)
@@ -122,12 +120,31 @@ def read_model(folder: Path) -> tuple[Shape, Parameters]:
     return shape, parameters
 
 
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The tensors of a safetensors file; ConfigError if it is not there or not whole."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        tensors: dict[str, torch.Tensor] = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error}); copy it again, or name another checkpoint"
+        ) from error
+    return tensors
+
+
 def read_shape(folder: Path) -> Shape:
     """The shape of a model on disk; ConfigError if this code cannot run it."""
     path = folder / "config.json"
     if not path.is_file():
         raise ConfigError(f"{folder}: no config.json; name the model folder of a checkpoint")
-    table = json.loads(path.read_text())
+    try:
+        table = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); copy the folder again") from error
+    if not isinstance(table, dict):
+        raise ConfigError(f"{path}: holds no mapping; copy the folder again")
     try:
         shape = Shape.model_validate({ours: table.get(theirs) for ours, theirs in SIZES.items()})
     except ValidationError as error:

@@ -111,9 +111,23 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder}: cannot be read as data of the engine geography_data ({error}); give the "
             "output folder of a finished one"
         ) from error
-    if not isinstance(manifest, dict):
-        raise ConfigError(f"{folder / 'manifest.json'}: holds no mapping; make the data again")
+    if not isinstance(manifest, dict) or "sha256" not in manifest:
+        raise ConfigError(f"{folder / 'manifest.json'}: has no key 'sha256'; make the data again")
     return manifest
+
+
+def as_written(path: Path, sha256: Any) -> bytes:
+    """The content of a file; ConfigError if it is gone or not what its manifest says."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); make the data again") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ConfigError(
+            f"{path}: is damaged, or was changed after it was made; delete {path.parent} and the "
+            "results.json of the data, and make the data again: what is whole is kept"
+        )
+    return content
 
 
 def read_world(folder: Path) -> World:
@@ -121,9 +135,7 @@ def read_world(folder: Path) -> World:
     were written."""
     path = folder / "world"
     manifest = read_manifest(path)
-    content = (path / "cities.csv").read_bytes()
-    if hashlib.sha256(content).hexdigest() != manifest["sha256"]:
-        raise ConfigError(f"{path / 'cities.csv'}: was changed after it was made; make it again")
+    content = as_written(path / "cities.csv", manifest["sha256"])
     lines = list(csv.DictReader(io.StringIO(content.decode())))
     cities = [
         City(
@@ -169,17 +181,26 @@ def read_set(folder: Path, task: str, cities: Cities, split: Split) -> Questions
             f"{folder}: has no set {path.name}; it holds {', '.join(made) or 'none'}: add it to "
             "the config that makes the data"
         )
-    try:
-        rows = np.load(path / f"{split}.cities.npy", allow_pickle=False)
-        found = np.load(path / f"{split}.answers.npy", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read ({error}); make the data again") from error
+    hashes = read_manifest(path)["sha256"]
+    rows, found = (
+        as_array(path / name, hashes) for name in (f"{split}.cities.npy", f"{split}.answers.npy")
+    )
     if rows.shape != (len(found), TASKS[task].most):
         raise ConfigError(
             f"{path}: {split} has cities of shape {rows.shape} and {len(found)} answers; "
             "make the data again"
         )
     return Questions(task, rows, found)
+
+
+def as_array(path: Path, hashes: dict[str, str]) -> Any:
+    """An array as it was written; ConfigError if it is not. Wrong answers or row numbers would
+    otherwise be trained on in silence."""
+    content = as_written(path, hashes.get(path.name))
+    try:
+        return np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); make the data again") from error
 
 
 def mixture(
@@ -203,7 +224,8 @@ def mixture(
             if not 0 < rows <= len(whole) - start:
                 raise ConfigError(
                     f"mixture: {part.rows} rows of {task}.{part.cities} asked for, and {start} "
-                    f"before; its training set has {len(whole)}"
+                    f"before; its training set has {len(whole)}: ask for fewer, or make data "
+                    f"with more (sets.{part.cities}.train)"
                 )
             taken[task, part.cities] += rows
             order = stream(seed, "mixture", task, part.cities).permutation(len(whole))
@@ -221,7 +243,7 @@ def warmup_blocks(folder: Path, cities: Cities, rows: int, seed: int) -> list[Qu
         if not 0 < rows <= len(whole):
             raise ConfigError(
                 f"warmup_rows: {rows} of {task}.{cities} asked for; its training set has "
-                f"{len(whole)}"
+                f"{len(whole)}: ask for fewer, or make data with more (sets.{cities}.train)"
             )
         order = stream(seed, "warmup", task, cities).permutation(len(whole))
         blocks.append(whole[order[:rows]])

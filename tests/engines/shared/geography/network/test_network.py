@@ -121,6 +121,29 @@ def test_another_model_is_refused(parameters: Parameters, tmp_path: Path) -> Non
         read_model(tmp_path / "model")
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", b"{"),
+        ("config.json", b"[]"),
+        ("model.safetensors", None),
+        ("model.safetensors", b""),
+        ("model.safetensors", -9),
+    ],
+)
+def test_a_damaged_model_is_one_clear_line(
+    parameters: Parameters, tmp_path: Path, name: str, content: bytes | int | None
+) -> None:
+    write_model(tmp_path / "model", SMALL, one_of(parameters, 0))
+    path = tmp_path / "model" / name
+    if content is None:
+        path.unlink()
+    else:
+        path.write_bytes(content if isinstance(content, bytes) else path.read_bytes()[:content])
+    with pytest.raises(ConfigError, match=rf"{name}: .*copy"):
+        read_model(tmp_path / "model")
+
+
 def test_tokenizer_is_the_vocabulary(parameters: Parameters, tmp_path: Path) -> None:
     from tokenizers import Tokenizer
     from transformers import AutoTokenizer
