@@ -6,6 +6,7 @@ In: the report and its tables. Out: ``report.txt``, of at most 100 columns but f
 
 from __future__ import annotations
 
+from engines.contract.results import Replaced
 from engines.geography_report.load import BASE, NEW_CITIES
 from engines.geography_report.report import CHOSEN, Report, Transfer
 from engines.geography_report.tables import Tables, full_size, verdict_counts, with_interval
@@ -85,8 +86,18 @@ def findings(report: Report) -> list[str]:
             "This run is not of the published size: figures marked 'published, full size' are "
             "shown for orientation and are no target of it."
         )
+    return found + replacements(report)
+
+
+def replacements(report: Report) -> list[str]:
+    """What took the place of what: one line per reason, as the jobs that follow share it."""
+    reasons: dict[str, list[Replaced]] = {}
     for one in report.config.replaced:
-        found.append(f"Replaced: {one.job} by {one.by}, because: {one.reason}.")
+        reasons.setdefault(one.reason, []).append(one)
+    found = []
+    for reason, same in reasons.items():
+        others = f" (and {len(same) - 1} jobs that follow)" if len(same) > 1 else ""
+        found.append(f"Replaced: {same[0].job} by {same[0].by}{others}, because: {reason}.")
     return found
 
 

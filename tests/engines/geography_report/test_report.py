@@ -79,7 +79,11 @@ def learned(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Jobs]:
     jobs = Jobs(tmp_path_factory.mktemp("learned"))
     experiment(jobs, LEARNED)
     out = jobs.folder / "report"
-    replaced = [{"job": "base/seed=9", "by": "base/seed=2", "reason": "inside was not learned"}]
+    reason = "inside was not learned"
+    replaced = [
+        {"job": f"{stage}/seed=9", "by": f"{stage}/seed=2", "reason": reason}
+        for stage in ("base", "evaluate-base", "maps-base")
+    ]
     done = run(jobs, out, replaced=replaced)
     assert done.returncode == 0, done.stderr
     return out, jobs
@@ -96,7 +100,7 @@ def test_the_text_says_first_what_was_learned_and_names_what_decides_it(
         "Undefined improvements: 3 of 21 pairs of seed and task (3 base not above its constant",
         "Of 147 cells of actual minus expected: ",
         "Warm-up rows of all tasks: required (questions with new cities: transfer is few-shot).",
-        "Replaced: base/seed=9 by base/seed=2, because: inside was not learned.",
+        "Replaced: base/seed=9 by base/seed=2 (and 2 jobs that follow), because: inside was not",
         "This run is not of the published size",
         ATTRIBUTION,
         "0.564 of the standard deviation between runs",
