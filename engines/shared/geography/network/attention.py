@@ -143,6 +143,29 @@ def into(room: torch.Tensor, places: torch.Size, rows: torch.Tensor) -> None:
     by_sequence.copy_(rows.view(by_sequence.shape))
 
 
+def backward_blocks(
+    plan: Plan, kept: list[tuple[torch.Tensor, ...]], gradient: torch.Tensor
+) -> list[torch.Tensor]:
+    """Gradients of the queries, keys and values of all blocks, one after the other (S, slots, h,
+    e), from that of the mixed values of all their queries."""
+    models, _, heads, size = gradient.shape
+    of_queries = [block.queries.numel() for block in plan.blocks]
+    of_keys = [block.keys.numel() for block in plan.blocks]
+    counts = (of_queries, of_keys, of_keys)
+    found = [gradient.new_empty(models, sum(sizes), heads, size) for sizes in counts]
+    splits = [room.split(sizes, dim=1) for room, sizes in zip(found, counts, strict=True)]
+    rooms = zip(*splits, strict=True)
+    parts = zip(plan.blocks, kept, gradient.split(of_queries, dim=1), rooms, strict=True)
+    for block, (queries, keys, values, weights), part, room in parts:
+        of_mixed = rows_first(part.unflatten(1, block.queries.shape))
+        of_weights = torch.bmm(of_mixed, columns_first(values))
+        of_scores = torch.ops.aten._softmax_backward_data(of_weights, weights, -1, of_weights.dtype)
+        into(room[0], block.queries.shape, torch.bmm(of_scores, rows_first(keys)))
+        into(room[1], block.keys.shape, torch.bmm(of_scores.mT, queries))
+        into(room[2], block.keys.shape, torch.bmm(weights.mT, of_mixed))
+    return found
+
+
 class Within(Function):  # type: ignore[misc]  # torch is not followed by mypy here
     """Scaled dot-product attention (Vaswani et al. 2017, equation 1) inside each sequence."""
 
@@ -179,31 +202,11 @@ class Within(Function):  # type: ignore[misc]  # torch is not followed by mypy h
         gradient = gradients[0].to(torch.promote_types(gradients[0].dtype, torch.float32))
         models, tokens, heads, size = gradient.shape
         plan = ctx.plan
-        of_queries = [block.queries.numel() for block in plan.blocks]
-        of_keys = [block.keys.numel() for block in plan.blocks]
         # Nothing comes from behind the end of a sequence.
-        spread = gradient.new_zeros(models, sum(of_queries), heads, size)
+        of_queries = sum(block.queries.numel() for block in plan.blocks)
+        spread = gradient.new_zeros(models, of_queries, heads, size)
         spread.index_copy_(1, plan.query_slots, gradient)
-        found = [
-            gradient.new_empty(models, sum(sizes), heads, size)
-            for sizes in (of_queries, of_keys, of_keys)
-        ]
-        rooms = zip(
-            found[0].split(of_queries, dim=1),
-            found[1].split(of_keys, dim=1),
-            found[2].split(of_keys, dim=1),
-            strict=True,
-        )
-        parts = zip(plan.blocks, ctx.kept, spread.split(of_queries, dim=1), rooms, strict=True)
-        for block, (queries, keys, values, weights), part, room in parts:
-            of_mixed = rows_first(part.unflatten(1, block.queries.shape))
-            of_weights = torch.bmm(of_mixed, columns_first(values))
-            of_scores = torch.ops.aten._softmax_backward_data(
-                of_weights, weights, -1, of_weights.dtype
-            )
-            into(room[0], block.queries.shape, torch.bmm(of_scores, rows_first(keys)))
-            into(room[1], block.keys.shape, torch.bmm(of_scores.mT, queries))
-            into(room[2], block.keys.shape, torch.bmm(weights.mT, of_mixed))
+        found = backward_blocks(plan, ctx.kept, spread)
         joined = gradient.new_empty(models, tokens, 3, heads, size)
         query = found[0].index_select(1, plan.query_slots)
         key, value = (
