@@ -9,8 +9,6 @@ epoch's end is never recorded.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,16 +20,8 @@ from engines.fsm.resume import Point
 from engines.shared.automata.batches import Batch, Store
 from engines.shared.automata.data import Array, Data
 from engines.shared.automata.models import Model, dropout_masks
+from engines.shared.training.cuda_graphs import Record, RepeatedStep
 from engines.shared.training.optimizer import Pace
-
-PLAIN_STEPS = 3
-"""Whole steps before the recording, in which libraries set themselves up and load their kernels;
-they count like any other step."""
-
-Work = Callable[[], None]
-Record = Callable[[Work], Work]
-"""Takes down what a piece of work does on the device, without doing it, and returns how to do it
-again; RuntimeError if it cannot."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +74,8 @@ class Stepper:
     def __init__(self, setting: Setting, point: Point, record: Record | None) -> None:
         config, device, models = setting.config, setting.store.device, len(setting.config.members)
         machines, size = config.data_set.machines, config.batch_size
-        self.setting, self.point, self.record = setting, point, record
+        self.setting, self.point = setting, point
+        self.repeated = RepeatedStep(record, "engines.fsm")
         self.longest = machines.longest
         self.pace = Pace.of(models, device)
         self.rows = torch.zeros(models, size, dtype=torch.int64, device=device)
@@ -102,8 +93,6 @@ class Stepper:
                 config.model.width,
                 device=device,
             )
-        self.replay: Work | None = None
-        self.plain_left = PLAIN_STEPS
 
     def take(self, epoch: Epoch) -> None:
         """One step of every model; advances ``point``."""
@@ -114,10 +103,10 @@ class Stepper:
         part = slice(start, start + setting.config.batch_size)
         size = self.fill(epoch, part)
         # Without a recording a batch is padded to the longest of its own sequences only.
-        if self.record is None or size < setting.config.batch_size:
+        if self.repeated.record is None or size < setting.config.batch_size:
             self.compute(size, setting.store.longest(epoch.rows[:, part], epoch.order[:, part]))
         else:
-            self.repeat(self.record)
+            self.repeated.take(lambda: self.compute(setting.config.batch_size, self.longest))
         self.point.step += 1
 
     def fill(self, epoch: Epoch, part: slice) -> int:
@@ -143,7 +132,7 @@ class Stepper:
             drawn = dropout_masks(
                 config.model, seeds, size, self.longest, config.dropout, self.setting.store.device
             )
-            if self.record is None or self.masks is None:
+            if self.repeated.record is None or self.masks is None:
                 self.masks = drawn
             else:
                 self.masks[:, :, :size].copy_(drawn)
@@ -167,24 +156,3 @@ class Stepper:
             gradient, self.pace, setting.config.gradient_clip, setting.config.weight_decay
         )
         point.losses += losses.detach()
-
-    def repeat(self, record: Record) -> None:
-        """A step of the one recorded shape: plain at first, then recorded once and replayed. What
-        cannot be recorded goes on plainly."""
-
-        def work() -> None:
-            self.compute(self.setting.config.batch_size, self.longest)
-
-        # Recording does not run the step; the replay below does.
-        if self.replay is None and self.plain_left == 0:
-            try:
-                self.replay = record(work)
-            except RuntimeError as error:
-                self.record = None
-                print(
-                    "engines.fsm: goes on without a CUDA graph, the step could not be "
-                    f"recorded: {' '.join(str(error).split())[:300]}",
-                    file=sys.stderr,
-                )
-        self.plain_left = max(0, self.plain_left - 1)
-        (self.replay or work)()

@@ -122,7 +122,7 @@ def train(config: Config, out: Path, stop: Stop) -> None:
             train_epoch(stepper, out, progress, stop)
     rows = result_rows(config, out, setting.data, setting.model, point)
     known = facts(config, setting.data, setting.model, point)
-    known["cuda_graph"] = stepper.replay is not None
+    known["cuda_graph"] = stepper.repeated.replay is not None
     write_results(out, "fsm", config, rows, time.monotonic() - started, known)
 
 

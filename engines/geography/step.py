@@ -7,8 +7,6 @@ on one.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -19,19 +17,13 @@ from engines.shared.geography.description import Shape
 from engines.shared.geography.network.attention import Layout
 from engines.shared.geography.network.model import Parameters, packed_logits
 from engines.shared.geography.network.packing import Array, Batch, packed, padded
+from engines.shared.training.cuda_graphs import Record, RepeatedStep
 from engines.shared.training.memory import keep_freed
 from engines.shared.training.optimizer import Flat, Pace
 
 TOKENS_AT_ONCE = 16_384
 """Tokens of all models that go through the network together on a CPU; bounds memory. Smaller parts
 are slower: each has the common beginnings and the calls per run again."""
-PLAIN_STEPS = 3
-"""Steps before the recording, in which libraries set themselves up; they count like any other."""
-
-Work = Callable[[], None]
-Record = Callable[[Work], Work]
-"""Takes down what a piece of work does on the device, without doing it, and returns how to do it
-again; RuntimeError if it cannot."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +71,8 @@ class Stepper:
         if setting.device.type == "cpu":
             keep_freed()
         self.pace = Pace.of(len(setting.config.members), setting.device)
-        self.record = record
+        self.repeated = RepeatedStep(record, "engines.geography")
         self.buffers: Batch | None = None
-        self.replay: Work | None = None
-        self.plain_left = PLAIN_STEPS
         self.token_losses = token_losses
         if record is not None and setting.device.type == "cuda":
             self.token_losses = torch.compile(token_losses, dynamic=False)
@@ -92,16 +82,16 @@ class Stepper:
         setting = self.setting
         config = setting.config
         self.pace.set(setting.rates, rate_factor(config, step, setting.steps), step + 1)
-        if setting.device.type == "cpu" and self.record is None:
+        if setting.device.type == "cpu" and self.repeated.record is None:
             most = max(1, TOKENS_AT_ONCE // len(rows))
             self.compute(packed(setting.data.train, rows, config.loss, most))
             return
         batch = padded(setting.data.train, rows, config.loss)
         # The smaller batch at an epoch's end has a shape of its own.
-        if self.record is None or rows.shape[1] < config.batch_size:
+        if self.repeated.record is None or rows.shape[1] < config.batch_size:
             self.compute([batch.to(setting.device)])
         else:
-            self.repeat(batch, self.record)
+            self.repeat(batch)
 
     def compute(self, batches: list[Batch]) -> None:
         """Forward and backward of the batches of one step, then the update."""
@@ -122,29 +112,12 @@ class Stepper:
         assert gradient is not None
         self.flat.step(gradient, self.pace, config.gradient_clip, config.weight_decay)
 
-    def repeat(self, batch: Batch, record: Record) -> None:
-        """A step of the one recorded shape: plain at first, then recorded once and replayed. What
-        cannot be recorded goes on plainly."""
+    def repeat(self, batch: Batch) -> None:
+        """A step of the one recorded shape."""
         if self.buffers is None:
             self.buffers = batch.to(self.setting.device)
         buffers = self.buffers
         buffers.tokens.copy_(batch.tokens)
         buffers.targets.copy_(batch.targets)
         buffers.weights.copy_(batch.weights)
-
-        def work() -> None:
-            self.compute([buffers])
-
-        # Recording does not run the step; the replay below does.
-        if self.replay is None and self.plain_left == 0:
-            try:
-                self.replay = record(work)
-            except RuntimeError as error:
-                self.record = None
-                print(
-                    "engines.geography: goes on without a CUDA graph, the step could not be "
-                    f"recorded: {' '.join(str(error).split())[:300]}",
-                    file=sys.stderr,
-                )
-        self.plain_left = max(0, self.plain_left - 1)
-        (self.replay or work)()
+        self.repeated.take(lambda: self.compute([buffers]))

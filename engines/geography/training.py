@@ -204,5 +204,5 @@ def train(config: Config, out: Path, stop: Stop) -> None:
         loop.run()
     rows = result_rows(setting, out, loop.point)
     known = facts(setting, loop.point)
-    known["cuda_graph"] = loop.stepper.replay is not None
+    known["cuda_graph"] = loop.stepper.repeated.replay is not None
     write_results(out, "geography", config, rows, time.monotonic() - started, known)

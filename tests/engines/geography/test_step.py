@@ -7,17 +7,17 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from engines.geography.config import Config
 from engines.geography.data import Data
 from engines.geography.resume import Point, start_weights
-from engines.geography.step import PLAIN_STEPS, Record, Setting, Stepper, token_losses
+from engines.geography.step import Setting, Stepper, token_losses
 from engines.shared.geography.network.packing import Table, order_of, padded
 from engines.shared.geography.tasks import TASKS, write_question
 from engines.shared.geography.vocabulary import BEGIN, END, encode
-from engines.shared.training.cuda_graphs import record
+from engines.shared.training.cuda_graphs import PLAIN_STEPS, Record, record
 from engines.shared.training.optimizer import Flat
+from tests.support.recorded_steps import Tracer, assert_same
 
 STEPS, ROWS = 8, 70
 CONFIG = Config.model_validate(
@@ -31,9 +31,6 @@ CONFIG = Config.model_validate(
         "warmup_steps": 2,
     }
 )
-TOLERANCE = 1000 * 2.0**-23
-WAITS = ("_local_scalar_dense", "lift_fresh", "nonzero", "masked_select")
-"""Operations that wait for the device, or copy to it what Python holds."""
 
 
 def questions() -> Table:
@@ -50,37 +47,6 @@ def questions() -> Table:
         first.append(len(question))
         tasks.append(task.number)
     return Table(tokens, np.array(lengths), np.array(first), np.array(tasks))
-
-
-class Tracer:
-    """Records what a step does to tensors. Tracing runs the step, unlike a CUDA graph's recording,
-    so what it changed is put back."""
-
-    def __init__(self, point: Point) -> None:
-        self.point, self.operations, self.replays = point, set[str](), 0
-
-    def __call__(self, work: Callable[[], None]) -> Callable[[], None]:
-        flat = self.point.flat
-        changed = [flat.values.detach(), flat.first, flat.second, self.point.losses]
-        before = [tensor.clone() for tensor in changed]
-
-        def traced(nothing: torch.Tensor) -> torch.Tensor:
-            work()
-            return nothing + 1
-
-        graph = make_fx(traced)(torch.zeros(()))
-        self.operations = {
-            str(node.target) for node in graph.graph.nodes if node.op == "call_function"
-        }
-        for tensor, old in zip(changed, before, strict=True):
-            tensor.copy_(old)
-
-        def replay() -> None:
-            self.replays += 1
-            with torch.no_grad():
-                graph(torch.zeros(()))
-
-        return replay
 
 
 @pytest.fixture(autouse=True)
@@ -105,16 +71,6 @@ def trained(recorder: Callable[[Point], Record | None]) -> tuple[Point, Stepper]
     return point, stepper
 
 
-def same(ours: Point, theirs: Point) -> None:
-    for found, expected in (
-        (ours.flat.values, theirs.flat.values),
-        (ours.flat.first, theirs.flat.first),
-        (ours.flat.second.sqrt(), theirs.flat.second.sqrt()),
-        (ours.losses, theirs.losses),
-    ):
-        assert (found - expected).detach().norm() <= TOLERANCE * expected.detach().norm()
-
-
 def test_replayed_padded_steps_end_where_packed_ones_do() -> None:
     tracers: list[Tracer] = []
 
@@ -127,8 +83,8 @@ def test_replayed_padded_steps_end_where_packed_ones_do() -> None:
     (tracer,) = tracers
     # Two of three batches of an epoch are whole: steps 0, 1, 3, 4, 6, 7.
     assert tracer.replays == 6 - PLAIN_STEPS
-    assert not [name for name in tracer.operations if any(part in name for part in WAITS)]
-    same(replayed, plain)
+    assert not tracer.waits
+    assert_same(replayed, plain)
 
 
 def test_a_step_that_cannot_be_recorded_goes_on_plainly_and_says_so(
@@ -136,10 +92,10 @@ def test_a_step_that_cannot_be_recorded_goes_on_plainly_and_says_so(
 ) -> None:
     plain, _ = trained(lambda _: None)
     refused, stepper = trained(lambda _: record)  # torch without CUDA refuses
-    assert (stepper.record, stepper.replay) == (None, None)
+    assert (stepper.repeated.record, stepper.repeated.replay) == (None, None)
     says = "engines.geography: goes on without a CUDA graph, the step could not be recorded:"
     assert says in capsys.readouterr().err
-    same(refused, plain)
+    assert_same(refused, plain)
 
 
 @pytest.mark.long  # compiles for a minute
