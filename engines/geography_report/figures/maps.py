@@ -40,7 +40,8 @@ def map_grid(report: Report, path: Path) -> Figure | None:
         axis.set_axis_off()
     first = read_cities(maps[models[0].folder].out)
     shown = panel(grid.flat[0], first, truth=True)
-    grid.flat[0].set_title("where they are", fontsize=8)
+    island = "; diamonds: Atlantis" if (first.part == ATLANTIS).any() else ""
+    grid.flat[0].set_title(f"where they are{island}", fontsize=7)
     for axis, model in zip(list(grid.flat)[1:], models, strict=False):
         finished = maps[model.folder]
         report.inputs.sources.add("maps", finished.out / "cities.csv")
