@@ -65,6 +65,7 @@ def assert_whole(folder: Path, name: str) -> None:
     assert "geonames.org" in (run / "jobs/data/out/world/ATTRIBUTION.md").read_text().lower()
 
 
+@pytest.mark.long  # minutes of both cores; on Slurm the same jobs run in every test run
 @pytest.mark.timeout(1500)
 def test_ftwb1_on_this_machine_from_launch_to_a_report_that_nothing_was_learned(
     tmp_path: Path,
