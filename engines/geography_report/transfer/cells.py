@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engines.geography_report.transfer.bootstrap import LEVEL, Estimate, estimate, mean_of_known
+from engines.shared.reporting.seeds import LEVEL, Estimate, estimate, mean_of_known
 from engines.geography_report.transfer.improvement import (
     Chooser,
     Improvements,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engines.geography_report.transfer.bootstrap import LEVEL, Estimate, estimate_from
+from engines.shared.reporting.seeds import LEVEL, Estimate, estimate_from
 from engines.shared.reporting.statistics import Array, benjamini_hochberg
 
 BETTER, WORSE, SAME = "better", "worse", "none"

@@ -1,7 +1,7 @@
 """Seeds and, inside them, questions: how far a mean may be off.
 
-In: values by seed, and draws of the questions. Out: an interval and a p-value. Called by
-improvement.py, cells.py and retention.py.
+In: values by seed, and draws of the questions, or the variance that they have. Out: an interval
+and a p-value. Called by the reports whose models of several seeds answer the same questions.
 
 Models of one experiment answer the same questions, whatever their seed, so a draw with replacement
 takes the same questions for all models, and what a question does to all seeds alike stays in. Seeds

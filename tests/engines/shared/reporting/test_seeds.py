@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engines.geography_report.transfer.bootstrap import (
+from engines.shared.reporting.seeds import (
     drawn_means,
     estimate,
     estimate_from,
@@ -60,11 +60,11 @@ def test_models_of_a_draw_answer_the_same_questions() -> None:
 
 
 def test_large_blocks_are_drawn_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    from engines.geography_report.transfer import bootstrap
+    from engines.shared.reporting import seeds
 
     scores = np.random.default_rng(1).random((3, 40))
     whole = drawn_means(scores, np.random.default_rng(2), 50)
-    monkeypatch.setattr(bootstrap, "AT_A_TIME", 40 * 7)
+    monkeypatch.setattr(seeds, "AT_A_TIME", 40 * 7)
     assert drawn_means(scores, np.random.default_rng(2), 50) == pytest.approx(whole)
 
 
