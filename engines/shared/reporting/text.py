@@ -52,3 +52,8 @@ def bullets(heading: str, items: Iterable[str]) -> str:
 def markdown_bullets(heading: str, items: Iterable[str]) -> str:
     """A list below its heading, as Markdown."""
     return f"{heading}\n\n" + "\n".join(f"- {item}" for item in items)
+
+
+def metric_words(metric: str) -> str:
+    """``distinct_2_rarefied`` -> ``distinct 2 rarefied``."""
+    return metric.replace("_", " ")

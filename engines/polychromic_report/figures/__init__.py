@@ -1,0 +1,1 @@
+"""The figures of the report on diversity-aware fine-tuning."""
