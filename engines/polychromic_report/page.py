@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from html import escape
 
-from engines.polychromic_report.replies import Shown, shown_prompts
+from engines.polychromic_report.replies import Shown, Told, shown_prompts
 from engines.polychromic_report.report import Report
 from engines.polychromic_report.tables import Tables
 from engines.polychromic_report.text import READING, counted, findings, headline, left_out
@@ -53,17 +53,19 @@ def side_by_side(shown: Sequence[Shown]) -> list[str]:
         "of the data refuses.</p>",
     ]
     for one in shown:
-        columns = []
-        for label, replies in one.by_arm.items():
-            listed = "".join(
-                f"<li{'' if reply.valid else ' class=invalid'}>{escape(reply.text) or '(empty)'}</li>"
-                for reply in replies
-            )
-            columns.append(f"<div><h4>{escape(label)}</h4><ol>{listed}</ol></div>")
-        parts.append(
-            f'<article><p>{escape(one.prompt)}</p><div class="arms">{"".join(columns)}</div></article>'
-        )
+        columns = "".join(column(label, replies) for label, replies in one.by_arm.items())
+        arms = f'<div class="arms">{columns}</div>'
+        parts.append(f"<article><p>{escape(one.prompt)}</p>{arms}</article>")
     return parts
+
+
+def column(label: str, replies: Sequence[Told]) -> str:
+    """The replies of one arm."""
+    listed = ""
+    for reply in replies:
+        kind = "" if reply.valid else " class=invalid"
+        listed += f"<li{kind}>{escape(reply.text) or '(empty)'}</li>"
+    return f"<div><h4>{escape(label)}</h4><ol>{listed}</ol></div>"
 
 
 def sources(report: Report) -> str:
