@@ -17,10 +17,11 @@ import torch
 from engines.contract.config import ConfigError
 from engines.polychromic.config import Config
 from engines.shared.inference import sample_seed
+from engines.shared.replies.description import Template
 from engines.shared.replies.prompts import prompt_token_ids, reply_token_ids
 from engines.shared.replies.rows import Reply
 
-Sequence_ = tuple[tuple[int, ...], tuple[int, ...]]
+Turn = tuple[tuple[int, ...], tuple[int, ...]]
 """Token ids of a prompt and of a reply to it."""
 
 
@@ -29,7 +30,7 @@ class Encoded:
     """The rows of a split that are short enough."""
 
     replies: list[Reply]
-    sequences: list[Sequence_]
+    sequences: list[Turn]
     """Of each reply."""
     left_out: int
     """Rows that are longer than ``max_tokens``."""
@@ -41,7 +42,7 @@ class Encoded:
 
 
 def encode(
-    replies: Sequence[Reply], tokenizer: Any, template: str, max_tokens: int, split: str
+    replies: Sequence[Reply], tokenizer: Any, template: Template, max_tokens: int, split: str
 ) -> Encoded:
     """Rows as token ids; ConfigError if none is short enough."""
     kept, sequences = [], []
@@ -88,7 +89,7 @@ class Packed:
 
 
 def micro_batches(
-    sequences: Sequence[Sequence_], tokens: int, device: torch.device
+    sequences: Sequence[Turn], tokens: int, device: torch.device
 ) -> Iterator[Packed]:
     """Pack sequences, longest first, into batches of at most ``tokens`` tokens; a longer one is a
     batch of its own."""
@@ -107,12 +108,12 @@ def micro_batches(
         yield pack(sequences, part, device)
 
 
-def length(sequence: Sequence_) -> int:
+def length(sequence: Turn) -> int:
     """Tokens of prompt and reply."""
     return len(sequence[0]) + len(sequence[1])
 
 
-def pack(sequences: Sequence[Sequence_], places: list[int], device: torch.device) -> Packed:
+def pack(sequences: Sequence[Turn], places: list[int], device: torch.device) -> Packed:
     """Lay the sequences at ``places`` one after the other."""
     rows = [sequences[place] for place in places]
     lengths = tuple(map(length, rows))

@@ -61,6 +61,11 @@ class Diversity(EngineConfig):
                 "baseline: cross_prompt needs another prompt to compare with; raise "
                 "prompts_per_step, or take leave_one_out"
             )
+        if self.objective != "score_function" and self.every_steps > 1:
+            raise ValueError(
+                f"every_steps: only score_function draws samples that cost time; {self.objective} "
+                "comes with every step, leave every_steps out"
+            )
         if self.distance != "embedding" and self.embedder != "hashing":
             raise ValueError(
                 "embedder: only distance 'embedding' uses one; set distance, or leave embedder out"
