@@ -88,9 +88,7 @@ class Packed:
     """Which of the given sequences each packed one is."""
 
 
-def micro_batches(
-    sequences: Sequence[Turn], tokens: int, device: torch.device
-) -> Iterator[Packed]:
+def micro_batches(sequences: Sequence[Turn], tokens: int, device: torch.device) -> Iterator[Packed]:
     """Pack sequences, longest first, into batches of at most ``tokens`` tokens; a longer one is a
     batch of its own."""
     # Those of one length lie together: each run of them is one call of the attention kernel.

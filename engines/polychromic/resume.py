@@ -110,7 +110,9 @@ def save_state(config: Config, out: Path, point: Point, stepper: Stepper) -> Non
             tensors[f"weight/{name}"] = parameter.detach().contiguous()
             for kind in MOMENTS:
                 # Before the first step there are none yet.
-                tensors[f"{kind}/{name}"] = moments[parameter].get(kind, torch.zeros_like(parameter))
+                tensors[f"{kind}/{name}"] = moments[parameter].get(
+                    kind, torch.zeros_like(parameter)
+                )
         save_file(tensors, folder / "model" / STATE_FILE)
         loop: dict[str, Any] = asdict(point)
         del loop["step"]

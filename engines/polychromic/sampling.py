@@ -57,7 +57,9 @@ class Samples:
         """Different samples that the checker takes, mean over prompts, of n."""
         counts = []
         for texts, quality in zip(self.texts, self.quality.tolist(), strict=True):
-            valid = {tuple(unicode_tokens(text)) for text, q in zip(texts, quality, strict=True) if q}
+            valid = {
+                tuple(unicode_tokens(text)) for text, q in zip(texts, quality, strict=True) if q
+            }
             counts.append(len(valid))
         return fmean(counts)
 
@@ -70,7 +72,9 @@ class Sampler:
         self.model, self.settings, self.checker, self.seed = model, settings, checker, seed
         self.distance = distance_of(settings)
 
-    def draw(self, rows: Sequence[Reply], prompts: Sequence[Turn], purpose: str, step: int) -> Samples:
+    def draw(
+        self, rows: Sequence[Reply], prompts: Sequence[Turn], purpose: str, step: int
+    ) -> Samples:
         """Samples to the prompts of ``rows``, by the model in evaluation mode; it is left so."""
         model, settings = self.model, self.settings
         generators = [
@@ -96,7 +100,9 @@ class Sampler:
         ]
         complete = [[one.complete for one in drawn] for drawn in found]
         texts = [[self.text(one) for _, one in own] for own in turns]
-        return Samples(turns, texts, complete, self.judged(rows, texts, complete), self.apart(texts))
+        return Samples(
+            turns, texts, complete, self.judged(rows, texts, complete), self.apart(texts)
+        )
 
     def text(self, token_ids: Sequence[int]) -> str:
         """A sample as text, without its end."""

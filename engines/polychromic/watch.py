@@ -58,9 +58,7 @@ def of_steps(config: Config, history: Sequence[Metrics]) -> dict[str, str]:
     return found
 
 
-def of_window(
-    config: Config, first: Sequence[Metrics], last: Sequence[Metrics]
-) -> dict[str, str]:
+def of_window(config: Config, first: Sequence[Metrics], last: Sequence[Metrics]) -> dict[str, str]:
     """What the means over the newest sampled steps show, against those of the first ones."""
     found = {}
     diversity = mean(last, "set_diversity")
