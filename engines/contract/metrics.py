@@ -364,7 +364,7 @@ METRICS: dict[str, Metric] = {
         False,
     ),
     "vendi_share": Metric(
-        "effective number of different samples by their embeddings (Vendi score), over their number",
+        "effective number of different samples by their embeddings (Vendi score), over all",
         "share",
         0.0,
         1.0,
@@ -393,8 +393,7 @@ METRICS: dict[str, Metric] = {
         True,
     ),
     "win_rate": Metric(
-        "share of comparisons with the baseline that a judge gives to the model, a tie counted as a "
-        "half",
+        "share of comparisons with the baseline that a judge gives to the model, ties as halves",
         "share",
         0.0,
         1.0,

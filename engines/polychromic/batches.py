@@ -1,7 +1,8 @@
 """Rows as token ids, the order in which a training sees them, and micro-batches without padding.
 
 In: the replies of a split and the tokenizer. Out: for every step its rows, and any sequences packed
-one after the other. The order hangs on seed and epoch alone, so a continued training draws the same.
+one after the other. The order hangs on seed and epoch alone, so a continued training draws it
+again.
 """
 
 from __future__ import annotations

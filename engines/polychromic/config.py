@@ -159,7 +159,7 @@ class Config(EngineConfig):
         if self.diversity.sampled and self.diversity.prompts_per_step > self.batch_size:
             raise ValueError(
                 f"diversity.prompts_per_step ({self.diversity.prompts_per_step}) is more than "
-                f"batch_size ({self.batch_size}): the prompts are those of the step's rows; lower it"
+                f"batch_size ({self.batch_size}): they are those of the step's rows; lower it"
             )
         return self
 

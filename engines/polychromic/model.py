@@ -93,9 +93,7 @@ def choose_device(config: Config) -> torch.device:
         raise ConfigError("device: 'cuda', but torch finds no GPU here; take 'auto' or 'cpu'")
     device = torch.device("cuda" if there and config.device != "cpu" else "cpu")
     if config.quantization == "nf4" and device.type == "cpu":
-        raise ConfigError(
-            "quantization: nf4 needs a GPU, and torch finds none here; take 'none', or run it on one"
-        )
+        raise ConfigError("quantization: nf4 needs a GPU, and torch finds none here; take 'none'")
     return device
 
 

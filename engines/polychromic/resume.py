@@ -20,7 +20,6 @@ from engines.contract.checkpoints import Checkpoint, Description
 from engines.contract.config import ConfigError, same_config
 from engines.contract.files import write_json
 from engines.polychromic.config import Config
-from engines.polychromic.model import Model
 from engines.polychromic.step import Stepper
 from engines.polychromic.validation import Evaluation
 

@@ -20,7 +20,7 @@ from engines.polychromic.model import Model
 from engines.shared.diversity.distances import bigram_distance, embedding_distance
 from engines.shared.diversity.words import unicode_tokens
 from engines.shared.inference import sample_seed
-from engines.shared.language_model.sampler import sample
+from engines.shared.language_model.sampler import Sampling, sample
 from engines.shared.replies.checker import Checker
 from engines.shared.replies.rows import Reply
 
@@ -75,27 +75,14 @@ class Sampler:
     def draw(
         self, rows: Sequence[Reply], prompts: Sequence[Turn], purpose: str, step: int
     ) -> Samples:
-        """Samples to the prompts of ``rows``, by the model in evaluation mode; it is left so."""
+        """Samples to the prompts of ``rows``, by the model in evaluation mode."""
         model, settings = self.model, self.settings
-        generators = [
-            [
-                sample_seed(self.seed, purpose, step, place, number)
-                for number in range(settings.samples)
-            ]
-            for place in range(len(rows))
-        ]
-        model.inner.eval()
+        seeds = [sample_seed(self.seed, purpose, step, place) for place in range(len(rows))]
+        sampling = Sampling(settings.samples, settings.max_new_tokens, model.end_token)
         with model.passes():
-            found = sample(
-                model.inner,
-                [list(prompt) for prompt, _ in prompts],
-                settings.samples,
-                settings.max_new_tokens,
-                model.end_token,
-                generators,
-            )
+            found = sample(model.scorer, [prompt for prompt, _ in prompts], sampling, seeds)
         turns = [
-            [(prompt, tuple(one.token_ids)) for one in drawn]
+            [(prompt, one.token_ids) for one in drawn]
             for (prompt, _), drawn in zip(prompts, found, strict=True)
         ]
         complete = [[one.complete for one in drawn] for drawn in found]

@@ -14,8 +14,8 @@ from engines.polychromic import watch
 from engines.polychromic.batches import Encoded, encode
 from engines.polychromic.config import Config
 from engines.polychromic.model import Model, choose_device, find_base, load_model
-from engines.polychromic.resume import find_start, publish, save_state
 from engines.polychromic.results import facts, result_rows
+from engines.polychromic.resume import find_start, publish, save_state
 from engines.polychromic.sampling import Sampler
 from engines.polychromic.step import Setting, Stepper
 from engines.polychromic.validation import evaluate, should_stop
