@@ -20,6 +20,7 @@ from engines.contract.checkpoints import Checkpoint, Description
 from engines.contract.config import ConfigError, same_config
 from engines.contract.files import write_json
 from engines.polychromic.config import Config
+from engines.polychromic.model import Model
 from engines.polychromic.step import Stepper
 from engines.polychromic.validation import Evaluation
 
@@ -125,14 +126,15 @@ def save_state(config: Config, out: Path, point: Point, stepper: Stepper) -> Non
     checkpoints.rotate(out / "resume", 1)
 
 
-def publish(config: Config, out: Path, point: Point, epoch: int, stepper: Stepper) -> None:
+def publish(
+    config: Config, out: Path, point: Point, epoch: int, model: Model, probe: dict[str, Any]
+) -> None:
     """Save the checkpoint of the newest evaluation, and again under its own name if it has the most
     different valid samples so far; drop what is superseded."""
     newest = point.evaluations[-1]
     metrics = {RANK_BY: newest.cross_entropy}
     if newest.unique_valid is not None:
         metrics["unique_valid"] = newest.unique_valid
-    model = stepper.setting.model
 
     def save(name: str, rank_by: str | None) -> None:
         description = Description(
@@ -142,6 +144,7 @@ def publish(config: Config, out: Path, point: Point, epoch: int, stepper: Steppe
             metrics=metrics,
             format="adapter" if model.adapted else "huggingface",
             rank_by=rank_by,
+            probe=probe,
             base={"folder": str(model.base.folder), "fingerprint": model.base.fingerprint}
             if model.adapted
             else None,

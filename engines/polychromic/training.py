@@ -18,7 +18,7 @@ from engines.polychromic.results import facts, result_rows
 from engines.polychromic.resume import find_start, publish, save_state
 from engines.polychromic.sampling import Sampler
 from engines.polychromic.step import Setting, Stepper
-from engines.polychromic.validation import evaluate, should_stop
+from engines.polychromic.validation import evaluate, probe, should_stop
 from engines.shared.replies.checker import checker_of
 from engines.shared.replies.description import Manifest, Split
 from engines.shared.replies.rows import read_manifest, read_split
@@ -103,7 +103,9 @@ class Loop:
         """Evaluate, leave a checkpoint, decide whether to go on."""
         config, point = self.setting.config, self.point
         self.evaluate()
-        publish(config, self.out, point, self.epoch, self.stepper)
+        model = self.setting.model
+        known = probe(model, self.validation.sequences[0])
+        publish(config, self.out, point, self.epoch, model, known)
         if should_stop(config.early_stopping, point.evaluations):
             print(f"early stopping after step {point.step}: {config.early_stopping}", flush=True)
             point.ended = True

@@ -7,10 +7,11 @@ sample.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from engines.polychromic.batches import Encoded, micro_batches
+from engines.polychromic.batches import Encoded, Turn, micro_batches
 from engines.polychromic.config import Config, EarlyStopping
 from engines.polychromic.model import Model
 from engines.polychromic.sampling import Sampler
@@ -41,6 +42,18 @@ def cross_entropy(model: Model, rows: Encoded, tokens: int) -> float:
             logprobs, _ = token_terms(model, batch, None, 0.0)
             total -= float(logprobs.double().sum())
     return total / rows.reply_tokens
+
+
+def probe(model: Model, turn: Turn) -> dict[str, Any]:
+    """Token ids of a row, and the log-probability of each but the first, which whoever loads the
+    checkpoint must reproduce."""
+    token_ids = [*turn[0], *turn[1]]
+    ids = torch.tensor(token_ids, device=model.device)
+    places = torch.arange(len(ids) - 1, device=model.device)
+    model.inner.eval()
+    with torch.no_grad(), model.passes():
+        logprobs = model.scorer(ids, (len(ids),), places, ids[1:], 1.0)
+    return {"token_ids": token_ids, "logprobs": logprobs.tolist()}
 
 
 def sampled(sampler: Sampler, rows: Encoded, prompts: int) -> dict[str, float]:
