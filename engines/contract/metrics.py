@@ -399,6 +399,8 @@ METRICS: dict[str, Metric] = {
         1.0,
         True,
     ),
+    "empty_share": Metric("share of a prompt's samples without any word", "share", 0.0, 1.0, False),
+    "tie_share": Metric("share of a judge's answers that are ties", "share", 0.0, 1.0, None),
     "first_position_share": Metric(
         "share of a judge's decisions for the reply that it read first; 0.5 is without bias",
         "share",
