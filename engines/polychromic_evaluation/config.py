@@ -89,7 +89,7 @@ class Config(EngineConfig):
     on this machine."""
     judge: JudgeSettings | None = Field(default=None, json_schema_extra=DECIDES_NO_RESULT)
     """A language model that compares replies; null: none is asked. May change between a stop and
-    its continuation, a raised budget for example: its answers are kept by what was asked of whom."""
+    its continuation, such as a raised budget: answers are kept by what was asked of whom."""
     seed: int = Field(default=0, ge=0)
     """Decides the samples; the same for all models, so that they are compared at equal luck."""
     probe_tolerance: float = Field(default=0.05, gt=0, json_schema_extra=DECIDES_NO_RESULT)
