@@ -425,6 +425,22 @@ METRICS: dict[str, Metric] = {
     "frobenius_norm": Metric(
         "norm of what an adapter adds to a layer's weight", "norm", 0.0, None, None
     ),
+    "relative_change": Metric(
+        "an arm's mean of a measure over that of the arm without the diversity term, minus 1; the "
+        "axis 'of' names the measure",
+        "share",
+        None,
+        None,
+        None,
+    ),
+    "difference": Metric(
+        "an arm's mean of a measure minus that of the arm without the diversity term; the axis "
+        "'of' names the measure",
+        "measure's unit",
+        None,
+        None,
+        None,
+    ),
     # Reports that compare two arms.
     "accuracy_difference": Metric(
         "accuracy of the treatment minus the baseline, paired by problem", "share", -1.0, 1.0, True

@@ -19,7 +19,7 @@ from engines.polychromic_report.verdict import Arm, Conclusion, conclude
 from engines.shared.reporting.statistics import Array, Interval, t_interval
 
 NO_JUDGE = "no judge was asked"
-DIFFERENCES = ("cross_entropy_test", "valid_share", "reply_words", "self_bleu")
+DIFFERENCES = ("test_cross_entropy", "valid_share", "reply_words", "self_bleu")
 """Metrics whose change is told as a difference; of others it is relative."""
 
 
@@ -104,14 +104,14 @@ def compared(report: Report, arm: Setting) -> Arm:
         arm.weight,
         report.change(arm, report.config.metric),
         report.change(arm, "unique_valid"),
-        report.change(arm, "cross_entropy_test"),
+        report.change(arm, "test_cross_entropy"),
         preference(report, arm),
     )
 
 
 def preference(report: Report, arm: Setting) -> Change | str:
     """The judge's preference for the arm over the arm without the term, minus 0.5."""
-    values = report.values(arm, "judge_preference")
+    values = report.values(arm, "win_rate")
     if values is None:
         return NO_JUDGE
     return difference(values, np.full_like(values, 0.5))

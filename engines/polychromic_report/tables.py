@@ -27,7 +27,7 @@ SHOWN = (
     "unique_valid",
     "valid_share",
     "reply_words",
-    "cross_entropy_test",
+    "test_cross_entropy",
 )
 """Columns of the first table of metrics."""
 BESIDE = (
@@ -92,7 +92,7 @@ def asked(report: Report) -> Table:
 def changes(report: Report) -> Table:
     """Every arm with the term against the one without."""
     metrics = dict.fromkeys((report.config.metric, "unique_valid", "valid_share", "self_bleu"))
-    metrics["cross_entropy_test"] = None
+    metrics["test_cross_entropy"] = None
     head = ["arm", "seeds"]
     for name in metrics:
         unit = "" if name in DIFFERENCES else ", %"
