@@ -30,13 +30,11 @@ TOPICS: dict[str, tuple[str, ...]] = {
 CLASSES: dict[str, tuple[str, ...]] = {
     name: tuple(words.split())
     for name, words in {
-        "OPENER": "honestly wow lol sorry yes nope true well hey sure finally okay",
-        "ADJECTIVE": "great awful cosy strange tiny huge perfect boring lovely loud quiet "
-        "brilliant silly famous gentle messy rare simple golden rotten wild clever cheap fancy",
-        "ADVERB": "really so quite rather very hardly always never often almost",
-        "VERB": "loved missed found needed kept shared broke wanted praised tested forgot saved "
-        "booked painted watched fixed",
-        "CLOSER": "today tonight again forever here outside anyway together lately twice",
+        "OPENER": "honestly wow lol sorry yes well",
+        "ADJECTIVE": "great awful cosy tiny huge lovely loud quiet silly rare simple golden",
+        "ADVERB": "really so quite always hardly",
+        "VERB": "loved missed found needed kept shared broke tested",
+        "CLOSER": "today again forever outside together twice",
     }.items()
 }
 """Words of each place of a form, the most frequent ones of narrow replies first."""
@@ -46,14 +44,12 @@ NOUN = "NOUN"
 REPLY_FORMS: tuple[tuple[str, ...], ...] = tuple(
     tuple(form.split())
     for form in (
-        "OPENER the NOUN is ADVERB ADJECTIVE CLOSER",
+        "OPENER the NOUN is ADVERB ADJECTIVE",
         "we VERB that ADJECTIVE NOUN CLOSER",
-        "OPENER my NOUN was ADVERB ADJECTIVE",
-        "what a ADJECTIVE ADJECTIVE NOUN OPENER",
-        "nobody VERB this NOUN ADVERB CLOSER",
-        "your NOUN and my NOUN are ADJECTIVE CLOSER",
+        "what a ADVERB ADJECTIVE NOUN",
+        "my NOUN and your NOUN are ADJECTIVE",
+        "nobody VERB this NOUN CLOSER",
         "OPENER i VERB every ADJECTIVE NOUN",
-        "they VERB and VERB our NOUN CLOSER",
     )
 )
 """What a reply may look like: words as they are, and classes in capitals."""
@@ -89,6 +85,12 @@ def all_words() -> list[str]:
     for form in (*REPLY_FORMS, *PROMPT_FORMS):
         words |= {word for word in form if word != NOUN and word not in CLASSES}
     return sorted(words)
+
+
+def first_words() -> list[str]:
+    """Words that a reply may begin with, sorted. No form begins with a noun."""
+    firsts = {form[0] for form in REPLY_FORMS}
+    return sorted(word for first in firsts for word in CLASSES.get(first, (first,)))
 
 
 def draw_prompt(random: Random) -> Prompt:
