@@ -1,6 +1,7 @@
 """Files that appear whole or not at all: written under another name, then renamed.
 
 Every file that another process may read while it is written goes through here; engines call it.
+Files that are only appended to are read without what a kill has torn.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 
 def write_text(path: Path, text: str) -> None:
@@ -25,3 +27,17 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write ``value`` as JSON by rename. NaN is refused: it is not JSON and not a result."""
     write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Whole lines of an append-only file; a torn last line is cut off, so that the next one starts
+    clean."""
+    if not path.exists():
+        return []
+    raw = path.read_bytes()
+    # rfind gives -1 where there is no line end: nothing is whole then.
+    whole = raw[: raw.rfind(b"\n") + 1]
+    if len(whole) < len(raw):
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+    return [json.loads(line) for line in whole.splitlines()]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from engines.contract.results import Row
-from engines.shared.reporting.statistics import standard_error
+from engines.shared.reporting.statistics import pass_at_k, standard_error
 
 Line = dict[str, Any]
 Axes = dict[str, str | int | float | bool]
@@ -78,12 +78,6 @@ def mean_row(metric: str, values: list[float], axes: Axes) -> Row:
         spread=standard_error(values),
         axes=axes,
     )
-
-
-def pass_at_k(samples: int, correct: int, k: int) -> float:
-    """1 - C(n - c, k) / C(n, k): the chance that k of n samples, c of them correct, hold a correct
-    one. Chen et al. 2021, equation 1."""
-    return 1.0 - math.comb(samples - correct, k) / math.comb(samples, k)
 
 
 def pass_at_k_rows(lines: list[Line], axes: Axes) -> list[Row]:

@@ -8,19 +8,18 @@ process or one per group of GPUs.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
-from engines.contract.checkpoints import fingerprint
 from engines.contract.config import ConfigError
 from engines.evaluation.config import Config
 from engines.evaluation.inputs import Inputs, Model
 from engines.evaluation.sample_store import Sample
 from engines.evaluation.work_queue import Chunk
 from engines.shared.inference import SamplerSettings, VllmSampler
+from engines.shared.loaded_weights import check_probe, check_weights
+from engines.shared.model_shapes import fixed_positions
 
 QUEUED_AHEAD = 1.125
 """Samples in vLLM, as a multiple of those that it works on at a time: some wait, so that it never
@@ -47,41 +46,6 @@ class WorkSource(Protocol):
         """Say whether to stop."""
 
 
-def check_weights(model: Model) -> None:
-    """ConfigError unless the weight files are those of the manifest."""
-    # A plain Hugging Face folder has no manifest to be compared with.
-    if model.manifest is None:
-        return
-    found = fingerprint(model.folder)
-    if found != model.manifest.fingerprint:
-        raise ConfigError(
-            f"checkpoint '{model.name}': weights in {model.folder} have fingerprint "
-            f"{found[:12]}, its manifest says "
-            f"{model.manifest.fingerprint[:12]}; the files were changed or damaged, make it again"
-        )
-
-
-def check_probe(sampler: VllmSampler, model: Model, tolerance: float) -> None:
-    """ConfigError unless the loaded weights give the trainer's log-probabilities."""
-    # A swap may fail without an error, and the engine would go on with the weights that it had.
-    probe = model.manifest.probe if model.manifest else None
-    if probe is None:
-        return
-    found, expected = sampler.prompt_logprobs(probe["token_ids"]), probe["logprobs"]
-    if len(found) != len(expected):
-        raise ConfigError(
-            f"checkpoint '{model.name}': its probe has {len(expected)} log-probabilities, "
-            f"{len(found)} were expected"
-        )
-    worst = max(abs(a - b) for a, b in zip(found, expected, strict=True))
-    if not worst <= tolerance:  # so that a difference that is not a number fails as well
-        raise ConfigError(
-            f"checkpoint '{model.name}': after loading, a probe log-probability is off by "
-            f"{worst:.4f} nats (tolerance "
-            f"{tolerance}); the engine does not hold this checkpoint's weights"
-        )
-
-
 def context_length(inputs: Inputs) -> int:
     """Tokens of the longest prompt and response together. ConfigError if the models have no
     positions for so many."""
@@ -98,22 +62,6 @@ def context_length(inputs: Inputs) -> int:
                 f"together ask for {needed}: lower them in the config"
             )
     return needed
-
-
-def fixed_positions(folder: Path) -> int | None:
-    """Positions of the model in a Hugging Face folder; None where config.json does not say, or says
-    that they are scaled beyond it."""
-    path = folder / "config.json"
-    if not path.is_file():
-        return None
-    config = json.loads(path.read_text())
-    # Newer versions of transformers write rope_parameters, older ones rope_scaling. Either may
-    # stretch the model beyond max_position_embeddings, by YaRN for example.
-    rope_type = (config.get("rope_parameters") or {}).get("rope_type", "default")
-    if config.get("rope_scaling") or rope_type != "default":
-        return None
-    positions: int | None = config.get("max_position_embeddings")
-    return positions
 
 
 class Worker:
@@ -133,7 +81,8 @@ class Worker:
         while (chunk := self.source.take(self.capacity)).requests:
             # Reading all files takes long, so one worker does it for all.
             if chunk.first_of_model:
-                check_weights(self.models[chunk.model])
+                model = self.models[chunk.model]
+                check_weights(model.name, model.folder, model.manifest)
             sampler = self.load(self.models[chunk.model])
             if self.source.stop_requested():
                 return  # asked while the engine started: nothing is begun
@@ -164,7 +113,7 @@ class Worker:
             self.source.engine_started()
         else:
             self.swap(self.sampler, model)
-        check_probe(self.sampler, model, self.config.probe_tolerance)
+        check_probe(self.sampler, model.name, model.manifest, self.config.probe_tolerance)
         return self.sampler
 
     def swap(self, sampler: VllmSampler, model: Model) -> None:

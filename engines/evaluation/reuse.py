@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from engines.contract.config import ConfigError, changed_keys
-from engines.contract.files import write_json, write_text
+from engines.contract.files import read_lines, write_json, write_text
 from engines.contract.results import read_results
 from engines.evaluation.config import Config
 from engines.evaluation.inputs import Facts, Inputs, Item, Model
-from engines.evaluation.sample_store import read_lines
 from engines.evaluation.suite import PLAIN
 
 WEIGHTS = "the models' weights"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
+from engines.contract.files import read_lines
 from engines.evaluation.inputs import Item, Model
 
 
@@ -30,20 +31,6 @@ class Sample:
     text: str
     tokens: int
     finish_reason: str
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Whole lines of an append-only file; a torn last line is cut off, so that the next one starts
-    clean."""
-    if not path.exists():
-        return []
-    raw = path.read_bytes()
-    # rfind gives -1 where there is no line end: nothing is whole then.
-    whole = raw[: raw.rfind(b"\n") + 1]
-    if len(whole) < len(raw):
-        with path.open("r+b") as file:
-            file.truncate(len(whole))
-    return [json.loads(line) for line in whole.splitlines()]
 
 
 class SampleStore:

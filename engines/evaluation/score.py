@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from engines.contract.files import write_text
+from engines.contract.files import read_lines, write_text
 from engines.contract.program import Interrupted, Stop
 from engines.contract.progress import Progress
 from engines.evaluation.aggregate import Line
 from engines.evaluation.inputs import Inputs, Model
-from engines.evaluation.sample_store import SampleStore, read_lines
+from engines.evaluation.sample_store import SampleStore
 from engines.shared.scoring.pool import ScoringPool
 
 SCORED_AT_A_TIME = 64

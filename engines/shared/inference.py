@@ -41,6 +41,10 @@ class Request:
     """Tokens are drawn from the likeliest ones that hold this share of the probability."""
     logprobs: bool = True
     """Whether the samples carry the log-probabilities of their tokens."""
+    adapter: Path | None = None
+    """PEFT folder of the adapter that answers; None: the model without one."""
+    stop_token: int | None = None
+    """Ends a response, besides what the model's own folder names."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,8 @@ class SamplerSettings:
     """GPUs that share one copy of the model, each in a process that vLLM starts."""
     logprobs: bool = True
     """Whether requests may ask for log-probabilities; else vLLM spends nothing on them."""
+    adapter_rank: int | None = None
+    """Highest rank of the adapters (LoRA) that requests may name; None: there are none."""
 
 
 def set_environment(kv_cache_gb: int) -> None:
@@ -141,6 +147,7 @@ class VllmSampler:
         self.llm = LLM(model=str(model_path), **llm_arguments(settings, self.on_gpu))
         self.max_sequences = int(self.llm.llm_engine.vllm_config.scheduler_config.max_num_seqs)
         self._requests = 0
+        self._adapters: dict[Path, Any] = {}
 
     def generate(
         self,
@@ -170,23 +177,33 @@ class VllmSampler:
             for index, request in enumerate(requests)
         ]
 
-    def prompt_logprobs(self, token_ids: Sequence[int]) -> list[float]:
+    def prompt_logprobs(self, token_ids: Sequence[int], adapter: Path | None = None) -> list[float]:
         """Log-probabilities at temperature 1 of ``token_ids[1:]``, each given what precedes it: one
         number less than ids."""
+        return self.prompts_logprobs([token_ids], adapter)[0]
+
+    def prompts_logprobs(
+        self, prompts: Sequence[Sequence[int]], adapter: Path | None = None
+    ) -> list[list[float]]:
+        """The same of several prompts, in their order. Nothing else may be queued."""
         from vllm import SamplingParams
 
         # One token is sampled and thrown away: vLLM gives a prompt's log-probabilities on the way.
         params = SamplingParams(
             max_tokens=1, temperature=1.0, prompt_logprobs=0, seed=0, detokenize=False
         )
-        self._submit(token_ids, params)
-        outputs: list[Any] = []
+        places = {
+            self._submit(token_ids, params, adapter): place
+            for place, token_ids in enumerate(prompts)
+        }
+        found: list[list[float]] = [[] for _ in prompts]
         while self.busy():
-            outputs += self._finished()
-        (output,) = outputs
-        # The first token has no log-probability: nothing precedes it.
-        rows = output.prompt_logprobs[1:]
-        return [row[token].logprob for row, token in zip(rows, token_ids[1:], strict=True)]
+            for output in self._finished():
+                place = places[output.request_id]
+                # The first token has no log-probability: nothing precedes it.
+                rows = zip(output.prompt_logprobs[1:], prompts[place][1:], strict=True)
+                found[place] = [row[token].logprob for row, token in rows]
+        return found
 
     def sleep(self) -> None:
         """Give back the memory of weights and cache, if the engine ``sleeps``; new weights wake it.
@@ -237,10 +254,11 @@ class VllmSampler:
             # Greedy samples need no seed, and a seed per
             # request keeps vLLM from its fastest sampler.
             seed=sample_seed(request.seed, sample) if request.temperature else None,
+            stop_token_ids=None if request.stop_token is None else [request.stop_token],
             # Nobody reads a response before it is whole.
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        return self._submit(request.token_ids, params)
+        return self._submit(request.token_ids, params, request.adapter)
 
     def step(self) -> list[tuple[str, Generation]]:
         """One step of the engine for all queued samples; those that ended with it, by name."""
@@ -254,11 +272,27 @@ class VllmSampler:
         """Forget samples that are on their way."""
         self.llm.llm_engine.abort_request(list(names))
 
-    def _submit(self, token_ids: Sequence[int], params: Any) -> str:
+    def _submit(self, token_ids: Sequence[int], params: Any, adapter: Path | None) -> str:
         name = str(self._requests)
         self._requests += 1
-        self.llm.llm_engine.add_request(name, {"prompt_token_ids": list(token_ids)}, params)
+        self.llm.llm_engine.add_request(
+            name,
+            {"prompt_token_ids": list(token_ids)},
+            params,
+            lora_request=self._adapter(adapter),
+        )
         return name
+
+    def _adapter(self, folder: Path | None) -> Any:
+        """What vLLM knows an adapter by: a number that stays the folder's own."""
+        if folder is None:
+            return None
+        if folder not in self._adapters:
+            from vllm.lora.request import LoRARequest
+
+            number = len(self._adapters) + 1
+            self._adapters[folder] = LoRARequest(str(number), number, str(folder))
+        return self._adapters[folder]
 
     def _finished(self) -> list[Any]:
         return [output for output in self.llm.llm_engine.step() if output.finished]
@@ -294,6 +328,8 @@ def llm_arguments(settings: SamplerSettings, on_gpu: bool) -> dict[str, Any]:
         "tensor_parallel_size": settings.tensor_parallel,
         "disable_log_stats": True,
     }
+    if settings.adapter_rank is not None:
+        arguments |= adapter_arguments(settings.adapter_rank)
     # float32 agrees with the trainer to rounding errors, bfloat16 does not. Compiling, which
     # enforce_eager turns off, gains nothing on a CPU.
     if not on_gpu:
@@ -303,6 +339,22 @@ def llm_arguments(settings: SamplerSettings, on_gpu: bool) -> dict[str, Any]:
     if settings.sleeps:
         arguments["enable_sleep_mode"] = True  # an allocator of vLLM's own, which only CUDA has
     return arguments
+
+
+def adapter_arguments(rank: int) -> dict[str, Any]:
+    """The arguments of vLLM's ``LLM`` that let it serve adapters up to a rank."""
+    from typing import get_args
+
+    from vllm.config.lora import MaxLoRARanks
+
+    # vLLM takes a few ranks only, and has room for the highest; its own default is 16.
+    room = [known for known in get_args(MaxLoRARanks) if known >= rank]
+    if not room:
+        raise ConfigError(
+            f"an adapter has rank {rank}, and vLLM serves up to {max(get_args(MaxLoRARanks))}"
+        )
+    # Model after model is evaluated, so that one adapter is in use at a time.
+    return {"enable_lora": True, "max_lora_rank": min(room), "max_loras": 1}
 
 
 def check_model_folder(folder: Path) -> None:

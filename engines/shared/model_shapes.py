@@ -171,6 +171,22 @@ def model_config(folder: Path) -> dict[str, Any]:
     return {key: value for key, value in values.items() if key not in IRRELEVANT}
 
 
+def fixed_positions(folder: Path) -> int | None:
+    """Positions of the model in a Hugging Face folder; None where config.json does not say, or says
+    that they are scaled beyond it."""
+    path = folder / "config.json"
+    if not path.is_file():
+        return None
+    config = json.loads(path.read_text())
+    # Newer versions of transformers write rope_parameters, older ones rope_scaling. Either may
+    # stretch the model beyond max_position_embeddings, by YaRN for example.
+    rope_type = (config.get("rope_parameters") or {}).get("rope_type", "default")
+    if config.get("rope_scaling") or rope_type != "default":
+        return None
+    positions: int | None = config.get("max_position_embeddings")
+    return positions
+
+
 def stray_files(folder: Path) -> str:
     """In words that vLLM would read more than the model's weights from ``folder``; "" if not."""
     # With an index it reads what that names, else every safetensors file.

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from engines.contract.files import read_lines
 from engines.contract.program import Stop
 from engines.contract.progress import Progress
 from engines.evaluation.config import Config
 from engines.evaluation.coordinator import Coordinator
 from engines.evaluation.inputs import Inputs, Item, Model
-from engines.evaluation.sample_store import Sample, read_lines
+from engines.evaluation.sample_store import Sample
 from engines.evaluation.suite import PLAIN, changed
 from engines.evaluation.work_queue import Chunk
 from engines.shared.data.problems import make_problem, user

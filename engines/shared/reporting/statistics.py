@@ -66,6 +66,14 @@ def standard_error(values: Sequence[float] | Array) -> float | None:
     return float(np.std(values, ddof=1) / math.sqrt(len(values)))
 
 
+def pass_at_k(samples: int, correct: int, k: int) -> float:
+    """1 - C(n - c, k) / C(n, k): the chance that k of n samples, c of them correct, hold a correct
+    one. Chen et al. 2021, equation 1. ValueError unless 1 <= k <= n and 0 <= c <= n."""
+    if not 1 <= k <= samples or not 0 <= correct <= samples:
+        raise ValueError(f"pass@{k} of {correct} correct among {samples} samples is not defined")
+    return 1.0 - math.comb(samples - correct, k) / math.comb(samples, k)
+
+
 def ratio(part: Array, whole: Array) -> tuple[float, float | None]:
     """Sum of ``part`` over sum of ``whole`` and its standard error over the units, linearised
     (Cochran 1977, chapter 6).

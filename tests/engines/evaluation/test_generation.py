@@ -12,15 +12,16 @@ import pytest
 
 from engines.contract import checkpoints
 from engines.contract.config import ConfigError
+from engines.contract.files import read_lines
 from engines.contract.program import INTERRUPTED, Stop
 from engines.contract.progress import read_progress
 from engines.contract.results import read_results
-from engines.evaluation.generation import Worker, check_weights, context_length
+from engines.evaluation.generation import Worker, context_length
 from engines.evaluation.inputs import Model
-from engines.evaluation.sample_store import read_lines
 from engines.evaluation.workers import generate_in_processes
 from engines.shared.data.problem_files import write_problems
 from engines.shared.data.problems import make_problem, user
+from engines.shared.loaded_weights import check_weights
 from tests.support.evaluation import coordinator_of, item, keys, texts
 from tests.support.paths import ROOT
 
@@ -66,11 +67,11 @@ def two_checkpoints(out):
 
 def test_a_checkpoint_whose_weights_are_not_those_of_its_manifest_is_refused(tmp_path):
     model = two_checkpoints(tmp_path)[0]
-    check_weights(model)
+    check_weights(model.name, model.folder, model.manifest)
     file = next(model.folder.glob("*.safetensors"))
     file.write_bytes(file.read_bytes()[:-1] + b"\x01")
     with pytest.raises(ConfigError, match="checkpoint 'epoch-1': weights"):
-        check_weights(model)
+        check_weights(model.name, model.folder, model.manifest)
 
 
 def test_a_model_without_positions_for_the_suite_is_told_so(tmp_path):

@@ -10,12 +10,13 @@ from hypothesis import strategies as st
 
 from engines.contract import checkpoints
 from engines.contract.config import ConfigError
+from engines.contract.files import read_lines
 from engines.contract.progress import read_progress
 from engines.contract.results import write_results
 from engines.evaluation.__main__ import write_prompts
 from engines.evaluation.inputs import Inputs, Item, Model
 from engines.evaluation.reuse import check_earlier_samples, take_over
-from engines.evaluation.sample_store import Sample, read_lines
+from engines.evaluation.sample_store import Sample
 from engines.evaluation.suite import PLAIN
 from engines.shared.data.problems import make_problem, user
 from tests.support.evaluation import config_of, coordinator_of, item, keys, samples_of

@@ -2,10 +2,11 @@
 
 import pytest
 
+from engines.contract.files import read_lines
 from engines.contract.program import Interrupted, Stop
 from engines.contract.progress import read_progress
 from engines.evaluation.aggregate import rows
-from engines.evaluation.sample_store import Sample, read_lines
+from engines.evaluation.sample_store import Sample
 from engines.evaluation.score import Scoring
 from engines.shared.scoring.registry import answer_text
 from tests.support.evaluation import coordinator_of, item, samples_of

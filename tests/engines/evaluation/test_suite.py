@@ -1,21 +1,17 @@
 """Suites are data: the published ones as published, a user's own in a few lines, files by the
 beginning of their names."""
 
-import itertools
 import json
-import math
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from engines.contract.config import ConfigError
-from engines.evaluation.aggregate import over_suite, pass_at_k, pass_at_k_rows, rows
+from engines.evaluation.aggregate import over_suite, pass_at_k_rows, rows
 from engines.evaluation.config import Config
 from engines.evaluation.inputs import read_items, remarks, task_files
 from engines.evaluation.suite import load_suite
@@ -420,18 +416,6 @@ def test_a_beginning_of_text_comes_once_from_template_tokenizer_or_text() -> Non
     assert prompt_token_ids(
         make_problem("math__x", user("hi"), "1", apply_chat_template=False), tokenizer()
     ) == [adds.convert_tokens_to_ids(letter) for letter in "hi"]
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.booleans(), min_size=1, max_size=9), st.data())
-def test_pass_at_k_is_the_share_of_all_choices_of_k_samples_that_hold_a_right_one(
-    right: list[bool], data: st.DataObject
-) -> None:
-    k = data.draw(st.integers(1, len(right)))
-    chosen = [any(pick) for pick in itertools.combinations(right, k)]
-    assert math.isclose(
-        pass_at_k(len(right), sum(right), k), sum(chosen) / len(chosen), abs_tol=1e-12
-    )
 
 
 def scored(task: str, item: str, value: float | None) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from engines.contract.config import ConfigError
-from engines.evaluation.sample_store import Sample, read_lines
+from engines.contract.files import read_lines
+from engines.evaluation.sample_store import Sample
 from engines.evaluation.workers import (
     RemoteCoordinator,
     ask_to_stop,

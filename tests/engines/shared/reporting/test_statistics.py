@@ -1,6 +1,7 @@
 """Intervals, tests and corrections against closed forms, plainly written procedures, and libraries
 that have the same for one group."""
 
+import itertools
 import math
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from engines.shared.reporting.statistics import (
     mcnemar,
     minimum_detectable,
     paired_bootstrap,
+    pass_at_k,
     ratio,
     sign_flip,
     standard_error,
@@ -291,3 +293,32 @@ def test_a_standard_error_alone_loads_neither_scipy_nor_statsmodels():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.booleans(), min_size=1, max_size=9), st.data())
+def test_pass_at_k_is_the_share_of_all_choices_of_k_samples_that_hold_a_right_one(
+    right: list[bool], data: st.DataObject
+) -> None:
+    k = data.draw(st.integers(1, len(right)))
+    chosen = [any(pick) for pick in itertools.combinations(right, k)]
+    assert math.isclose(
+        pass_at_k(len(right), sum(right), k), sum(chosen) / len(chosen), abs_tol=1e-12
+    )
+
+
+def test_pass_at_k_has_no_bias_where_the_plug_in_of_the_share_has() -> None:
+    # Samples that are right with p = .15, n = 10, k = 5: summed over all 11 outcomes, exactly.
+    n, p, k = 10, 0.15, 5
+    chances = [math.comb(n, c) * p**c * (1 - p) ** (n - c) for c in range(n + 1)]
+    unbiased = sum(chance * pass_at_k(n, c, k) for c, chance in enumerate(chances))
+    plug_in = sum(chance * (1 - (1 - c / n) ** k) for c, chance in enumerate(chances))
+    assert math.isclose(unbiased, 1 - (1 - p) ** k, rel_tol=1e-12)
+    assert abs(unbiased - 0.556) < 0.001
+    assert abs(plug_in - 0.482) < 0.001
+
+
+@pytest.mark.parametrize(("n", "c", "k"), [(3, 1, 4), (3, 1, 0), (3, 4, 1), (3, -1, 1)])
+def test_pass_at_k_of_more_samples_than_there_are_is_refused(n: int, c: int, k: int) -> None:
+    with pytest.raises(ValueError, match="not defined"):
+        pass_at_k(n, c, k)
