@@ -23,6 +23,9 @@ SHORTER = 0.8
 """Mean length over that of the first samples."""
 MOST_CUT = 0.25
 LEAST_VALID = 0.05
+OUTWEIGHS = 10.0
+"""The weighted norm of the diversity gradient over that of cross-entropy: above it, clipping leaves
+little of cross-entropy."""
 
 Metrics = Mapping[str, float]
 
@@ -102,10 +105,10 @@ def of_gradient(config: Config, last: Sequence[Metrics]) -> dict[str, str]:
         )
     norms = mean(last, "gradient_norm_quality"), mean(last, "gradient_norm_diversity")
     weighted = config.diversity.weight * norms[1]
-    if weighted > norms[0]:
+    if weighted > OUTWEIGHS * norms[0]:
         found["diversity_outweighs"] = (
-            f"the weighted gradient of diversity is longer ({weighted:.3g}) than that of "
-            f"cross-entropy ({norms[0]:.3g}), and clipping takes from both"
+            f"the weighted gradient of diversity is {weighted:.3g} long and that of cross-entropy "
+            f"{norms[0]:.3g}: clipping leaves little of the latter; lower diversity.weight"
         )
     return found
 

@@ -3,7 +3,8 @@
 In: problems of a training by task, and those of an evaluation. Out: the training problems that
 share a long run of words with one of the evaluation, each with that one. A warning and no more:
 ``contamination.py`` counts them for trainings and reports, ``preparation.py`` for what it splits;
-what is refused or dropped are exact copies alone.
+what is refused or dropped are exact copies alone. ``near_pairs`` does the same within one list of
+texts: the engine ``polychromic_data`` keeps such texts on one side.
 
 The measure is that of GPT-3 (Brown et al. 2020, arXiv:2005.14165, appendix C): a run of 13 words in
 common, without regard to case and punctuation, unless more than ten problems have it. It departs
@@ -80,17 +81,10 @@ def near_copies(
     """Per task the problems that nearly repeat one of ``tested``, those with the largest share
     first; problems that are in ``tested`` themselves are none."""
     flat = [(task, problem) for task, problems in tasks.items() for problem in problems]
-    texts = [sentences(problem) for _, problem in flat]
-    test_texts = [sentences(problem) for problem in tested]
-    templates = common_sentences(texts) | common_sentences(test_texts)
-    long, short = index([without(text, templates) for text in test_texts])
-    words = [without(text, templates) for text in texts]
-    shares: dict[int, dict[int, float]] = defaultdict(dict)
-    for kind, enough in ((long, LONG_SHARE), (short, SHORT_SHARE)):
-        for place, found in matches(words, kind).items():
-            for number, count in found.items():
-                if count / kind.totals[number] >= enough:
-                    shares[place][number] = count / kind.totals[number]
+    shares = shares_of_runs(
+        [sentences(asked(problem)) for _, problem in flat],
+        [sentences(asked(problem)) for problem in tested],
+    )
     same = {content_key(problem) for problem in tested}
     copies: dict[str, list[NearCopy]] = {task: [] for task in tasks}
     for place, of_others in shares.items():
@@ -103,9 +97,38 @@ def near_copies(
     return copies
 
 
-def sentences(problem: Problem) -> list[Words]:
+def near_pairs(texts: Sequence[str]) -> set[tuple[int, int]]:
+    """Places of two texts of which one repeats a part of the other, the smaller place first; copies
+    among them."""
+    words = [sentences(text) for text in texts]
+    return {
+        (min(place, number), max(place, number))
+        for place, of_others in shares_of_runs(words, words).items()
+        for number in of_others
+        if number != place
+    }
+
+
+def shares_of_runs(
+    texts: Sequence[list[Words]], test_texts: Sequence[list[Words]]
+) -> dict[int, dict[int, float]]:
+    """For each text, by place, the test texts, by number, of whose runs it has enough, and what
+    share of them."""
+    templates = common_sentences(texts) | common_sentences(test_texts)
+    long, short = index([without(text, templates) for text in test_texts])
+    words = [without(text, templates) for text in texts]
+    shares: dict[int, dict[int, float]] = defaultdict(dict)
+    for kind, enough in ((long, LONG_SHARE), (short, SHORT_SHARE)):
+        for place, found in matches(words, kind).items():
+            for number, count in found.items():
+                if count / kind.totals[number] >= enough:
+                    shares[place][number] = count / kind.totals[number]
+    return shares
+
+
+def sentences(text: str) -> list[Words]:
     """What is asked, as the words of each sentence or line."""
-    parts = SENTENCE_END.split(asked(problem).casefold())
+    parts = SENTENCE_END.split(text.casefold())
     # A word that comes a million times is one object: a third of the memory.
     return [tuple(map(sys.intern, WORD.findall(part))) for part in parts]
 

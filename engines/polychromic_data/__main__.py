@@ -1,0 +1,20 @@
+"""``python -m engines.polychromic_data CONFIG --out FOLDER``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from engines.contract.program import Stop, program
+from engines.polychromic_data.config import Config
+
+
+def run(config: Config, out: Path, stop: Stop) -> None:
+    """Make the data; the heavy imports happen only when there is something to do."""
+    from engines.polychromic_data.making import make
+
+    make(config, out, stop)
+
+
+if __name__ == "__main__":
+    sys.exit(program("polychromic_data", Config, run))
