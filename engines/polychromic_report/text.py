@@ -135,9 +135,11 @@ def counted(report: Report) -> str:
     models: list[Evaluated] = [one for one in report.inputs.models if one.setting is not None]
     seeds = {model.seed for model in models}
     prompts = {len(values) for model in models for values in model.values.values()}
+    arms = "one arm" if len(report.arms) == 1 else f"{len(report.arms)} arms"
+    of_seeds = "one seed" if len(seeds) == 1 else f"{len(seeds)} seeds"
     return (
-        f"{len(report.inputs.trainings)} trainings of {len(report.arms)} arms and {len(seeds)} "
-        f"seeds; {len(models)} models answered {max(prompts, default=0)} prompts."
+        f"{len(report.inputs.trainings)} trainings of {arms} and {of_seeds}; {len(models)} models "
+        f"answered {max(prompts, default=0)} prompts."
     )
 
 
