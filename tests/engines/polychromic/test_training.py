@@ -225,7 +225,7 @@ def test_an_adapter_gives_its_probe_by_peft_and_a_whole_model_by_transformers(
     assert adapter.manifest.format == "adapter"
     assert adapter.manifest.base is not None
     known = checkpoints.named(data, "base").manifest.fingerprint
-    assert adapter.manifest.base["fingerprint"] == known
+    assert adapter.manifest.base.fingerprint == known
     full = checkpoints.named(trained(tiny(data, lora=None, steps=2), tmp_path / "full"), "last")
     assert full.manifest.format == "huggingface"
     for one, model in (
