@@ -54,6 +54,11 @@ class Model:
         lower = self.device.type == "cuda" and self.inner.dtype == torch.bfloat16
         return torch.autocast(self.device.type, torch.bfloat16, enabled=lower)
 
+    def training(self, on: bool) -> None:
+        """With dropout, or without; a change walks through all modules, so only where it is one."""
+        if self.scorer.training != on:
+            self.scorer.train(on)
+
     def write(self, folder: Path) -> None:
         """Write what others load: the adapter, or the whole model with its tokenizer."""
         if self.adapted:

@@ -136,6 +136,8 @@ def publish(
     if newest.unique_valid is not None:
         metrics["unique_valid"] = newest.unique_valid
 
+    base = checkpoints.Base(folder=str(model.base.folder), fingerprint=model.base.fingerprint)
+
     def save(name: str, rank_by: str | None) -> None:
         description = Description(
             name=name,
@@ -145,9 +147,7 @@ def publish(
             format="adapter" if model.adapted else "huggingface",
             rank_by=rank_by,
             probe=probe,
-            base={"folder": str(model.base.folder), "fingerprint": model.base.fingerprint}
-            if model.adapted
-            else None,
+            base=base if model.adapted else None,
         )
         checkpoints.save(out, description, lambda folder: model.write(folder / "model"))
 

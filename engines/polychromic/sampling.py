@@ -75,10 +75,12 @@ class Sampler:
     def draw(
         self, rows: Sequence[Reply], prompts: Sequence[Turn], purpose: str, step: int
     ) -> Samples:
-        """Samples to the prompts of ``rows``, by the model in evaluation mode."""
+        """Samples to the prompts of ``rows``, by the model in evaluation mode; it stays
+        in it."""
         model, settings = self.model, self.settings
         seeds = [sample_seed(self.seed, purpose, step, place) for place in range(len(rows))]
         sampling = Sampling(settings.samples, settings.max_new_tokens, model.end_token)
+        model.training(False)
         with model.passes():
             found = sample(model.scorer, [prompt for prompt, _ in prompts], sampling, seeds)
         turns = [

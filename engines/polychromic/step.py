@@ -110,7 +110,7 @@ class Stepper:
         beside = term.objective if term.weight > 0 and not term.sampled else None
         losses, extras = 0.0, 0.0
         extra_gradient = zeros(self.parameters) if beside else None
-        model.inner.train()
+        model.training(True)
         for batch in self.batches(sequences):
             with model.passes():
                 logprobs, extra = token_terms(model, batch, beside, term.weight)
@@ -158,7 +158,7 @@ class Stepper:
         kept = weights.flatten().nonzero()[:, 0].tolist()
         turns = [turn for own in samples.turns for turn in own]
         weights_kept = weights.flatten()[kept].to(model.device)
-        model.inner.eval()
+        model.training(False)
         for batch in self.batches([turns[place] for place in kept]):
             with model.passes():
                 logprobs, _ = token_terms(model, batch, None, 0.0)

@@ -35,7 +35,7 @@ class Evaluation:
 def cross_entropy(model: Model, rows: Encoded, tokens: int) -> float:
     """Mean over all reply tokens of ``rows``, nats, in evaluation mode; ``tokens`` go through the
     model at once."""
-    model.inner.eval()
+    model.training(False)
     total = 0.0
     with torch.no_grad(), model.passes():
         for batch in micro_batches(rows.sequences, tokens, model.device):
@@ -50,7 +50,7 @@ def probe(model: Model, turn: Turn) -> dict[str, Any]:
     token_ids = [*turn[0], *turn[1]]
     ids = torch.tensor(token_ids, device=model.device)
     places = torch.arange(len(ids) - 1, device=model.device)
-    model.inner.eval()
+    model.training(False)
     with torch.no_grad(), model.passes():
         logprobs = model.scorer(ids, (len(ids),), places, ids[1:], 1.0)
     return {"token_ids": token_ids, "logprobs": logprobs.tolist()}

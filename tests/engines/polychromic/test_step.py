@@ -237,7 +237,7 @@ def test_weight_0_ends_bit_for_bit_where_a_plain_loop_does() -> None:
         from engines.shared.inference import sample_seed
 
         torch.manual_seed(sample_seed(settings.seed, "dropout", step))
-        model.inner.train()
+        model.training(True)
         (batch,) = micro_batches(sequences, 10_000, model.device)
         logprobs = model.scorer(batch.input_ids, batch.lengths, batch.positions, batch.targets, 1.0)
         (-logprobs.sum() / sum(len(reply) for _, reply in sequences)).backward()
@@ -262,7 +262,7 @@ def test_a_term_too_small_to_be_added_changes_no_bit() -> None:
 def test_samples_leave_the_generator_of_torch_alone_and_are_scored_without_dropout() -> None:
     made = stepper(config(diversity={"weight": 1.0}))
     before = torch.get_rng_state()
-    made.setting.model.inner.train()
+    made.setting.model.training(True)
     samples = samples_of(made)
     first, _ = made.of_samples(samples)
     again, _ = made.of_samples(samples_of(made))
