@@ -250,6 +250,179 @@ METRICS: dict[str, Metric] = {
         1.0,
         None,
     ),
+    # Diversity-aware fine-tuning: the training.
+    "cross_entropy": Metric(
+        "mean negative log-likelihood of the reply tokens of a step", "nats", 0.0, None, False
+    ),
+    "validation_cross_entropy": Metric(
+        "mean negative log-likelihood of the reply tokens, validation rows; no part of the "
+        "diversity term is in it",
+        "nats",
+        0.0,
+        None,
+        False,
+    ),
+    "test_cross_entropy": Metric(
+        "mean negative log-likelihood of the reply tokens, test rows", "nats", 0.0, None, False
+    ),
+    "combined": Metric(
+        "cross-entropy minus the weight times the estimated diversity; a number to report, not the "
+        "loss whose gradient is used",
+        "nats",
+        None,
+        None,
+        None,
+    ),
+    "set_diversity": Metric(
+        "what the term estimates: mean distance of the pairs of a prompt's samples, a pair with an "
+        "invalid sample counted as 0 where the term is gated",
+        "share",
+        0.0,
+        2.0,
+        True,
+    ),
+    "sample_distance": Metric(
+        "mean distance of the pairs of a prompt's samples, valid or not", "share", 0.0, 2.0, True
+    ),
+    "gradient_norm_quality": Metric(
+        "norm of the gradient of cross-entropy, before clipping", "norm", 0.0, None, None
+    ),
+    "gradient_norm_diversity": Metric(
+        "norm of the gradient of the diversity term, without its weight, before clipping",
+        "norm",
+        0.0,
+        None,
+        None,
+    ),
+    "gradient_cosine": Metric(
+        "cosine between what cross-entropy asks for and what the diversity term asks for; below 0 "
+        "they are against one another",
+        "share",
+        -1.0,
+        1.0,
+        None,
+    ),
+    "valid_share": Metric(
+        "share of samples that the checker of the data takes", "share", 0.0, 1.0, True
+    ),
+    "sample_tokens": Metric(
+        "mean length of a sample drawn in training, its end included", "tokens", 0.0, None, None
+    ),
+    "cut_share": Metric(
+        "share of samples that reach the token limit without an end", "share", 0.0, 1.0, False
+    ),
+    "lambda_effective": Metric(
+        "weight of the diversity term per step; a term that comes every k-th step counts k times",
+        "weight",
+        0.0,
+        None,
+        None,
+    ),
+    "unique_valid": Metric(
+        "different valid replies among a prompt's samples, mean over prompts",
+        "replies",
+        0.0,
+        None,
+        True,
+    ),
+    # Diversity-aware fine-tuning: the evaluation, all of them means over prompts.
+    "distinct_1": Metric(
+        "different words over all words of a prompt's samples; shorter samples look better",
+        "share",
+        0.0,
+        1.0,
+        True,
+    ),
+    "distinct_2": Metric("the same of pairs of neighbouring words", "share", 0.0, 1.0, True),
+    "distinct_3": Metric("the same of runs of three words", "share", 0.0, 1.0, True),
+    "distinct_1_rarefied": Metric(
+        "expected share of different words among as many drawn words as the smallest set has",
+        "share",
+        0.0,
+        1.0,
+        True,
+    ),
+    "distinct_2_rarefied": Metric(
+        "the same of pairs of neighbouring words", "share", 0.0, 1.0, True
+    ),
+    "distinct_3_rarefied": Metric("the same of runs of three words", "share", 0.0, 1.0, True),
+    # No upper end: more different words than uniform draws are expected to show count above 1.
+    "ead_1": Metric(
+        "different words over those that as many uniform draws would show (EAD); a part of the "
+        "bias by length stays",
+        "share",
+        0.0,
+        None,
+        True,
+    ),
+    "ead_2": Metric("the same of pairs of neighbouring words", "share", 0.0, None, True),
+    "self_bleu": Metric(
+        "BLEU-4 of each of a prompt's samples against the others; high where they are alike",
+        "share",
+        0.0,
+        1.0,
+        False,
+    ),
+    "vendi_share": Metric(
+        "effective number of different samples by their embeddings (Vendi score), over all",
+        "share",
+        0.0,
+        1.0,
+        True,
+    ),
+    "semantic_diversity": Metric(
+        "mean of 1 - cosine between the embeddings of a prompt's samples", "share", 0.0, 2.0, True
+    ),
+    "reply_words": Metric("mean length of a sample", "words", 0.0, None, None),
+    "compression_ratio": Metric(
+        "bytes of a prompt's samples over those of them compressed; high where they repeat",
+        "ratio",
+        0.0,
+        None,
+        False,
+    ),
+    "rouge_1": Metric(
+        "F1 of the words of the greedy reply and of the reference", "share", 0.0, 1.0, True
+    ),
+    "rouge_2": Metric("the same of pairs of neighbouring words", "share", 0.0, 1.0, True),
+    "rouge_l": Metric(
+        "F1 of the longest common subsequence of words of greedy reply and reference",
+        "share",
+        0.0,
+        1.0,
+        True,
+    ),
+    "win_rate": Metric(
+        "share of comparisons with the baseline that a judge gives to the model, ties as halves",
+        "share",
+        0.0,
+        1.0,
+        True,
+    ),
+    "first_position_share": Metric(
+        "share of a judge's decisions for the reply that it read first; 0.5 is without bias",
+        "share",
+        0.0,
+        1.0,
+        None,
+    ),
+    "effective_rank": Metric(
+        "exponential of the entropy of an adapter's singular values, per layer",
+        "rank",
+        0.0,
+        None,
+        None,
+    ),
+    "spectral_norm": Metric(
+        "largest singular value of what an adapter adds to a layer's weight",
+        "norm",
+        0.0,
+        None,
+        None,
+    ),
+    "frobenius_norm": Metric(
+        "norm of what an adapter adds to a layer's weight", "norm", 0.0, None, None
+    ),
     # Reports that compare two arms.
     "accuracy_difference": Metric(
         "accuracy of the treatment minus the baseline, paired by problem", "share", -1.0, 1.0, True

@@ -34,8 +34,9 @@ def run(config: Config, out: Path, stop: Stop) -> None:
     import torch
     import transformers
 
-    from engines.miniature.model import make_model, make_tokenizer
+    from engines.miniature.tokenizer import make_tokenizer
     from engines.miniature.warmup import warm_up
+    from engines.shared.tiny_models.model import make_model
 
     torch.set_num_threads(config.cpu_threads or cpu_count())
     torch.manual_seed(config.seed)
@@ -100,8 +101,8 @@ def accuracy_rows(data: Data, model: Any, tokenizer: Any) -> list[Row]:
 
 def save_model(out: Path, data: Data, model: Any, tokenizer: Any, accuracies: list[Row]) -> None:
     """Save the checkpoint ``warm``, with a probe that whoever loads it must reproduce."""
-    from engines.miniature.warmup import probe_logprobs
     from engines.shared.data.problems import prompt_token_ids
+    from engines.shared.tiny_models.supervised import probe_logprobs
 
     def write(folder: Path) -> None:
         model.save_pretrained(folder / "model", safe_serialization=True)

@@ -33,7 +33,8 @@ def make(folder: Path, out: Path, name: str, size: dict[str, int], seed: int) ->
 
     from engines.contract.checkpoints import Description, save
     from engines.miniature.config import Config
-    from engines.miniature.model import make_model, make_tokenizer
+    from engines.miniature.tokenizer import make_tokenizer
+    from engines.shared.tiny_models.model import make_model
 
     torch.manual_seed(seed)
     tokenizer = make_tokenizer()

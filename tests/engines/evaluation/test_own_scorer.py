@@ -23,9 +23,9 @@ from engines.evaluation.reuse import content
 from engines.evaluation.sample_store import SampleStore
 from engines.evaluation.score import Scoring
 from engines.evaluation.suite import PLAIN
-from engines.miniature.model import MAX_POSITIONS
 from engines.shared.data.problem_files import write_problems
 from engines.shared.data.problems import make_problem, user
+from engines.shared.tiny_models.model import MAX_POSITIONS
 from orchestrator.planning.planner import make_plan
 from tests.support.paths import ROOT
 

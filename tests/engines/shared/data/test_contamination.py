@@ -177,7 +177,8 @@ def test_a_training_stops_before_it_begins_and_allowed_it_puts_the_counts_into_i
     tmp_path: Path,
 ) -> None:
     from engines.miniature.config import Config as Miniature
-    from engines.miniature.model import make_model, make_tokenizer
+    from engines.miniature.tokenizer import make_tokenizer
+    from engines.shared.tiny_models.model import make_model
 
     tokenizer = make_tokenizer()
     tokenizer.save_pretrained(tmp_path / "model")

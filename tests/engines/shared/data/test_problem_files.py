@@ -373,7 +373,8 @@ def test_preparation_refuses_bad_rows_in_one_line(tmp_path: Path) -> None:
 
 def test_an_evaluation_refuses_bad_rows_in_one_line(tmp_path: Path) -> None:
     from engines.miniature.config import Config as Miniature
-    from engines.miniature.model import make_model, make_tokenizer
+    from engines.miniature.tokenizer import make_tokenizer
+    from engines.shared.tiny_models.model import make_model
 
     tokenizer = make_tokenizer()
     tokenizer.save_pretrained(tmp_path / "model")

@@ -1,0 +1,20 @@
+"""``python -m engines.polychromic CONFIG --out FOLDER``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from engines.contract.program import Stop, program
+from engines.polychromic.config import Config
+
+
+def run(config: Config, out: Path, stop: Stop) -> None:
+    """Train; the heavy imports happen only when there is something to do."""
+    from engines.polychromic.training import train
+
+    train(config, out, stop)
+
+
+if __name__ == "__main__":
+    sys.exit(program("polychromic", Config, run))
