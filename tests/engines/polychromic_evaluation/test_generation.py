@@ -78,7 +78,9 @@ def check_said(made: Answering, found, model) -> None:
     for prompt, answered in zip(made.prompts.all, found, strict=True):
         expected = greedy(model, list(prompt.token_ids), NEW_TOKENS, 256)
         assert answered.greedy.tokens == len(expected)
-        assert answered.greedy.text == tokenizer.decode(expected, skip_special_tokens=True)
+        text = tokenizer.decode(expected, skip_special_tokens=True)
+        # Bytes that begin a character and do not end it are not shown by vLLM.
+        assert answered.greedy.text.rstrip("\ufffd") == text.rstrip("\ufffd")
         nats = nats_of(model, prompt.token_ids, prompt.reference_ids)
         assert math.isclose(answered.reference_nats, nats, rel_tol=1e-4)
         assert answered.reference_tokens == sum(map(len, prompt.reference_ids))
