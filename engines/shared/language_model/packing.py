@@ -53,6 +53,18 @@ def packed_attention(
         return cache.attend(module.layer_idx, query, key, value, scaling), None
     if cache is not None:
         cache.keep_prompts(module.layer_idx, key, value)
+    return attend_inside(runs, query, key, value, scaling), None
+
+
+def attend_inside(
+    runs: Sequence[tuple[int, int]],
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    scaling: float | None,
+) -> torch.Tensor:
+    """Causal attention inside each of the sequences of ``runs``; shapes as in
+    ``packed_attention``."""
     found, start = [], 0
     for count, length in runs:
         stop = start + count * length
@@ -68,7 +80,7 @@ def packed_attention(
         # (count, heads, length, width) -> (count * length, heads, width).
         found.append(one.transpose(1, 2).flatten(0, 1))
         start = stop
-    return torch.cat(found)[None], None
+    return torch.cat(found)[None]
 
 
 class PackedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not followed by mypy here
