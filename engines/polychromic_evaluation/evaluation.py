@@ -66,25 +66,29 @@ def evaluate(config: Config, out: Path, stop: Stop) -> None:
     rows = write_models(out, models, prompts, measures, verdicts)
     said = notes(config, measures, shared, prompts.too_long, embed.name)
     said += judge_notes(verdicts) if verdicts is not None else []
-    said += models.missing
     facts: dict[str, Any] = {
-        "models": [model_facts(model) for model in models.all],
-        "notes": said,
-        "prompts": len(prompts),
-        "left_out": prompts.too_long,
-        "samples": config.samples,
+        **made_with(config, models, prompts),
+        "notes": [*said, *models.missing],
         "rarefied_to": {str(n): drawn for n, drawn in shared.drawn.items()},
         "vocabulary": shared.words,
         "embedder": embed.name,
         "checker": {"name": checker.name, "version": checker.version},
         "template": manifest.template.model_dump(),
-        "adapters": "served beside the base"
-        if served
-        else "merged in float32, where there are any",
+        "adapters": "served beside the base" if served else "merged in float32, if there are any",
         "judge": judge_facts(config, verdicts),
-        "versions": versions(),
     }
     write_results(out, "polychromic_evaluation", config, rows, time.monotonic() - started, facts)
+
+
+def made_with(config: Config, models: Models, prompts: Prompts) -> dict[str, Any]:
+    """Who answered how many prompts."""
+    return {
+        "models": [model_facts(model) for model in models.all],
+        "prompts": len(prompts),
+        "left_out": prompts.too_long,
+        "samples": config.samples,
+        "versions": versions(),
+    }
 
 
 def check_begun(config: Config, out: Path, models: Models) -> None:
