@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: demo test test-fast test-long check format lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-verdicts clean
+.PHONY: demo test test-fast test-long check format lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
 	@scripts/setup.sh demo
@@ -80,6 +80,14 @@ bench-geography-packing: ## one seed of ftwb1's smoke preset in packs that take 
 bench-geography-training: ## small models that learn cities: tokens per CPU second against transformers' Trainer
 	@scripts/setup.sh test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_geography_training
+
+bench-polychromic-training: ## fine-tuning on replies: tokens per CPU second against TRL's SFTTrainer
+	@scripts/setup.sh test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_polychromic_training
+
+bench-polychromic-term: ## what the diversity term costs per step, against generation and one scoring pass
+	@scripts/setup.sh test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_polychromic_term
 
 bench-verdicts: ## our scorers against official verdicts: FOLDER=... with *.jsonl (see the module), SCORER=my_module:score
 	@test -n "$(FOLDER)" || { echo "say which folder: make bench-verdicts FOLDER=folder" >&2; exit 2; }
