@@ -58,6 +58,7 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
         engine=written.engine or None,
         command=tuple(literal(word) for word in written.command) or None,
         matrix=matrix,
+        metrics={name: one.metric(name) for name, one in written.metrics.items()},
         pairs=tuple(pairs),
         exclude=tuple(written.exclude),
         replacements=replacements_of(written, good),
@@ -123,7 +124,10 @@ def check_program(node: Node, tell: Tell) -> None:
     # Equal: both are there, or neither.
     if (node.child("engine") is None) == (command is None):
         tell(node, "needs exactly one of 'engine' and 'command'; keep one of the two")
+    metrics = node.child("metrics")
     if command is None:
+        if metrics is not None:
+            tell(metrics, "'metrics' are what a command measures; an engine has its own, leave out")
         return
     config, canary = node.child("config"), node.child("canary")
     if config is not None:

@@ -64,6 +64,8 @@ if TYPE_CHECKING:
             """Wait for its end; the exit code."""
 
 
+IMPORTABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "importable")
+"""The folder of the one module that a user's script may import."""
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 
@@ -234,13 +236,17 @@ class Attempt:
             # Our own programs must not import what lies in the folder they start in. A user's
             # `python train.py` must: it finds the modules that lie beside it as ever.
             environment.pop("PYTHONSAFEPATH", None)
+            # `import orch` in a script, whatever environment it runs in; behind what the user has.
+            given = environment.get("PYTHONPATH")
+            environment["PYTHONPATH"] = f"{given}{os.pathsep}{IMPORTABLE}" if given else IMPORTABLE
             environment.update(self.variables_of_a_command())
         return environment
 
     def variables_of_a_command(self) -> dict[str, str]:
         """Environment variables for a user's command."""
-        files = os.path.join(self.out, "files")
-        os.makedirs(files, exist_ok=True)
+        from orchestrator.node.own_results import open_doors
+
+        files = open_doors(self.out)
         needs = {
             name: os.path.join(folder, "out", "files") for name, folder in self.job["needs"].items()
         }
@@ -319,16 +325,23 @@ class Attempt:
         return code
 
     def write_results_of_a_command(self) -> None:
-        """The results that a command need not write by itself: that it has ended well."""
+        """The results that a command need not write by itself: that it has ended well, with the
+        rows that it has left."""
+        from orchestrator.node.own_results import FILES, read_own_results
+
+        rows, problems = read_own_results(os.path.join(self.out, FILES))
+        for problem in problems:
+            print(f"orch: {problem}", flush=True)
+        facts = {"command": self.job["command"]}
         write_json(
             self.results,
             {
                 "schema": 1,
                 "engine": "command",
                 "config": {},
-                "rows": [],
+                "rows": rows,
                 "seconds": time.time() - self.started,
-                "facts": {"command": self.job["command"]},
+                "facts": {**facts, "problems": problems} if problems else facts,
             },
         )
 

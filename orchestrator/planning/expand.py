@@ -13,13 +13,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from engines.contract.metrics import METRICS
 from engines.contract.words import near
 from jobs.gates import Condition
 from jobs.spec import Chain, Job, Replaced
 from jobs.stages import fill, identity
 from orchestrator.description.catalogue import config_class, known_engines
 from orchestrator.description.engine_config import validate, wants_results
-from orchestrator.description.gate_reader import GateSpec, resolve
+from orchestrator.description.gate_reader import GateSpec, check_metric, resolve
 from orchestrator.description.stage import Stage
 from orchestrator.description.yaml_lines import Mistakes, Node
 from orchestrator.planning.distinct import tell_same_content, tell_same_work
@@ -215,18 +216,14 @@ def gates_of(drafts: Drafts, mistakes: Mistakes) -> dict[str, tuple[Condition, .
 def condition_of(
     gate: GateSpec, draft: Draft, drafts: Drafts, mistakes: Mistakes
 ) -> Condition | None:
-    """A gate on the jobs of the stage that it judges, as it stands for one job; a command's results
-    have no metrics."""
+    """A gate on the jobs of the stage that it judges, as it stands for one job."""
     stage = draft.stage
 
     def tell(place: Node, text: str) -> None:
         mistakes.add(place.where, f"stage '{stage.name}': {text}")
 
-    if drafts.stages[gate.of].engine is None:
-        tell(
-            gate.place("of"),
-            f"{gate.key}: stage '{gate.of}' is a command, which has no metrics; name an engine's",
-        )
-        return None
+    judged = drafts.stages[gate.of]
+    is_command = judged.engine is None
+    check_metric(gate, judged.metrics if is_command else METRICS, is_command, tell)
     jobs = [(draft.name, draft.point) for draft in drafts.by_stage[gate.of]]
     return resolve(gate, draft.point, jobs, tell)
