@@ -12,11 +12,7 @@ from typing import Literal
 
 from engines.ppo.config import Config
 from engines.ppo.model_size import ModelSize, adapter_parameters
-
-LOGIT_ROWS = 2048
-"""Response positions per chunk of logits: with a vocabulary of 152k one chunk is 1.2 GB in
-float32."""
-
+from engines.shared.language_model.settings import LOGIT_ROWS
 
 GPU_OVERHEAD_BYTES = 5e9
 """CUDA contexts, CUDA graphs, fragmentation: 4 to 6 GB are usual."""

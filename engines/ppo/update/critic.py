@@ -13,9 +13,9 @@ import torch
 
 from engines.ppo.config import Config, CriticSettings
 from engines.ppo.update.batch import MicroBatch, Rollout, empty_batch, micro_batches
-from engines.ppo.update.logprobs import PackedModel
 from engines.ppo.update.losses import gae, value_loss
 from engines.ppo.update.sharding import World, cut, local
+from engines.shared.language_model.packing import PackedModel
 
 WHITENING_EPSILON = 1e-8
 

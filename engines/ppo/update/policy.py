@@ -4,6 +4,7 @@ step."""
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import math
 from collections.abc import Iterator, Sequence
@@ -24,12 +25,13 @@ from engines.ppo.update.batch import (
 )
 from engines.ppo.update.critic import Critic
 from engines.ppo.update.load import prepare_model
-from engines.ppo.update.logprobs import Scorer
-from engines.ppo.update.lora import ADAPTER, LoraLinear, adapt, adapters_off
 from engines.ppo.update.losses import divergence, masked_sum, policy_loss
 from engines.ppo.update.pcgrad import combine, conflict_metrics, gramians, group_names, task_weights
 from engines.ppo.update.sharding import World, cut, like, local
 from engines.shared.inference import sample_seed
+from engines.shared.language_model.lora import adapt, adapters_off, merged_state
+from engines.shared.language_model.packing import Scorer
+from engines.shared.language_model.settings import LoraSettings
 
 TaskGradients = tuple[list[torch.Tensor], list[list[torch.Tensor]], dict[str, float]]
 """The whole gradient, each task's share of it, metrics."""
@@ -60,7 +62,8 @@ class Policy:
         self.device = world.device
         self.model = prepare_model(model, config, self.device)
         if config.lora is not None:
-            adapt(self.model, config.lora, config.seed)
+            adapters = LoraSettings(rank=config.lora.rank, alpha=config.lora.alpha)
+            adapt(self.model, adapters, config.seed)
         self.scorer = Scorer(self.model)
         self.reference = None
         if reference is not None:
@@ -87,20 +90,10 @@ class Policy:
         return self._whole_weights(torch.bfloat16 if self.device.type == "cuda" else torch.float32)
 
     def _whole_weights(self, dtype: torch.dtype) -> Iterator[tuple[str, torch.Tensor]]:
-        for name, parameter in self.model.named_parameters():
-            owner, _, kind = name.rpartition(".")
-            if kind in ADAPTER:
-                continue
-            layer = self.model.get_submodule(owner)
-            if kind == "weight" and isinstance(layer, LoraLinear):
-                yield (
-                    name,
-                    layer.merged(
-                        *map(self.world.full, (parameter, layer.lora_down, layer.lora_up))
-                    ).to(dtype),
-                )
-            else:
-                yield name, self.world.full(parameter, dtype)
+        # What is sent as it is, is cast before it travels; a sum is not rounded before it is one.
+        whole = functools.partial(self.world.full, dtype=dtype)
+        for name, weight in merged_state(self.model, whole, parts=self.world.full):
+            yield name, weight.to(dtype)
 
     def logprobs(self, scorer: Scorer, batch: MicroBatch, temperature: float) -> torch.Tensor:
         """Log-probability of each response token at ``temperature``: (R,), float32, garbage where

@@ -124,7 +124,7 @@ def saved_bytes(
     enters a layer."""
     import torch
 
-    from engines.ppo.update.logprobs import Scorer
+    from engines.shared.language_model.packing import Scorer
 
     model = qwen2(
         hidden_size=hidden,

@@ -9,10 +9,10 @@ import transformers
 from engines.ppo.config import Config
 from engines.ppo.data.task_sampler import Group
 from engines.ppo.update.batch import micro_batches, sequences_to_train
-from engines.ppo.update.lora import LoraLinear, adapters_off
 from engines.ppo.update.policy import Policy
 from engines.ppo.update.sharding import World
 from engines.shared.inference import Generation
+from engines.shared.language_model.lora import adapters_off, lora_layers
 from tests.support.models import qwen2
 
 EPSILON = 2.0**-23
@@ -63,8 +63,8 @@ def test_at_first_the_adapters_change_nothing_and_only_they_are_trained():
     ids = torch.arange(1, 7)[None]
     expected = plain(ids).logits.log_softmax(-1)[0, torch.arange(5), ids[0, 1:]]
     assert own.prompt_logprobs(ids[0].tolist()) == pytest.approx(expected.tolist(), rel=TOLERANCE)
-    assert {name.rpartition(".")[2] for name in own.names} == {"lora_down", "lora_up"}
-    adapted = [name for name, module in own.model.named_modules() if isinstance(module, LoraLinear)]
+    assert {name.split(".")[-3] for name in own.names} == {"lora_A", "lora_B"}
+    adapted = [name for name, _ in lora_layers(own.model)]
     assert len(adapted) == 2 * 7
     assert all(".layers." in name for name in adapted)
     assert sum(parameter.numel() for parameter in own.parameters) == 2 * 3 * (
@@ -152,10 +152,13 @@ def test_the_gradient_of_an_adapter_follows_from_that_of_the_merged_weight():
     name = "model.layers.1.mlp.up_proj"
     layer = own.model.get_submodule(name)
     up, down = (
-        2 * whole[f"{name}.weight"] @ layer.lora_down.T,
-        2 * layer.lora_up.T @ whole[f"{name}.weight"],
+        2 * whole[f"{name}.weight"] @ layer.lora_A.default.weight.T,
+        2 * layer.lora_B.default.weight.T @ whole[f"{name}.weight"],
     )
-    for found, expected in ((total[f"{name}.lora_up"], up), (total[f"{name}.lora_down"], down)):
+    for found, expected in (
+        (total[f"{name}.lora_B.default.weight"], up),
+        (total[f"{name}.lora_A.default.weight"], down),
+    ):
         assert (
             found - expected
         ).norm() <= TOLERANCE * expected.norm()  # single elements may cancel

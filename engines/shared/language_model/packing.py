@@ -1,36 +1,45 @@
 """Log-probabilities of response tokens by a causal language model, without ever holding all
-logits."""
+logits and without padding.
+
+In: a transformers model, and sequences of tokens that lie one after the other. Out: last hidden
+states, or log-probabilities at the positions asked for. Called by ``ppo`` and by fine-tunings, and
+by ``sampler.py``, which keeps the keys and values of such a pass.
+"""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.utils.checkpoint import checkpoint
 
 from engines.contract.config import ConfigError
-from engines.ppo.memory import LOGIT_ROWS as ROWS
+from engines.shared.language_model.settings import LOGIT_ROWS as ROWS
+
+if TYPE_CHECKING:
+    from engines.shared.language_model.key_value_cache import SharedPrefixCache
 
 
 def packed_attention(
-    _module: Any,
+    module: Any,
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
     _mask: None,
     *,
-    runs: Sequence[tuple[int, int]],
-    scaling: float | None = None,
+    runs: Sequence[tuple[int, int]] = (),
+    cache: SharedPrefixCache | None = None,
     **options: Any,
 ) -> tuple[torch.Tensor, None]:
     """Causal attention inside each of the sequences that lie one after the other: (1, heads, T,
     width) -> (1, T, heads, width).
 
     ``runs`` are (count, length) of neighbours of one length, one call each: no padding, and no work
-    between sequences. ConfigError for a kind of attention that is more than softmax of scaled
-    products.
+    between sequences. With ``cache`` keys and values are kept; without ``runs`` the T are the next
+    tokens of the samples in it. ConfigError for a kind of attention that is more than softmax of
+    scaled products.
     """
     # softcap: Gemma 2 bounds its attention scores. s_aux: gpt-oss has attention sinks.
     unknown = [name for name in ("softcap", "s_aux") if options.get(name) is not None]
@@ -39,6 +48,11 @@ def packed_attention(
             f"model: its attention has {unknown[0]}, which training does not have; choose "
             "a model like Qwen2 or Llama"
         )
+    scaling = options.get("scaling")
+    if cache is not None and not runs:
+        return cache.attend(module.layer_idx, query, key, value, scaling), None
+    if cache is not None:
+        cache.keep_prompts(module.layer_idx, key, value)
     found, start = [], 0
     for count, length in runs:
         stop = start + count * length
@@ -74,17 +88,35 @@ class PackedModel(torch.nn.Module):  # type: ignore[misc]  # torch is not follow
         self.model = model
 
     def hidden(
-        self, input_ids: torch.Tensor, lengths: Sequence[int], positions: torch.Tensor
+        self,
+        input_ids: torch.Tensor,
+        lengths: Sequence[int],
+        positions: torch.Tensor,
+        cache: SharedPrefixCache | None = None,
     ) -> torch.Tensor:
         """Last hidden states at ``positions`` (R,) of ``input_ids`` (T,), which are sequences of
-        ``lengths``; none sees another: (R, H)."""
+        ``lengths``; none sees another: (R, H). ``cache`` keeps their keys and values."""
         # Rotary positions begin at 0 again with each sequence.
         places = torch.cat([torch.arange(length, device=input_ids.device) for length in lengths])
         runs = [(len(list(run)), length) for length, run in itertools.groupby(lengths)]
         states: torch.Tensor = self.model.base_model(
-            input_ids=input_ids[None], position_ids=places[None], runs=runs
+            input_ids=input_ids[None],
+            position_ids=places[None],
+            use_cache=False,
+            runs=runs,
+            cache=cache,
         ).last_hidden_state
         return states[0, positions]
+
+    def next_hidden(
+        self, input_ids: torch.Tensor, places: torch.Tensor, cache: SharedPrefixCache
+    ) -> torch.Tensor:
+        """Last hidden states of the next token ``input_ids`` (B,) of each sample in ``cache``, at
+        ``places`` (B,) in its sequence: (B, H)."""
+        states: torch.Tensor = self.model.base_model(
+            input_ids=input_ids[None], position_ids=places[None], use_cache=False, cache=cache
+        ).last_hidden_state
+        return states[0]
 
     @property
     def layers(self) -> list[torch.nn.Module]:
