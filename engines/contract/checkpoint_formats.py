@@ -41,7 +41,7 @@ class Located:
     """Of a foreign checkpoint, which knows no epochs, its step."""
     model: Path
     """The folder with the weights."""
-    format: Literal["huggingface", "state_dict"]
+    format: Literal["huggingface", "state_dict", "adapter", "files"]
     manifest: Manifest | None = None
 
 

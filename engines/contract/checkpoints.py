@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from engines.contract.config import ConfigError, EngineConfig
 from engines.contract.files import write_json
 from engines.contract.formats.weights import weight_files
-from engines.contract.metrics import METRICS
+from engines.contract.metrics import is_higher_better
 
 BEST = "best"
 """Name of the link to the best checkpoint."""
@@ -38,9 +38,12 @@ class Description(BaseModel):
     epoch: int
     metrics: dict[str, float]
     """Metrics at that moment, such as ``validation_reward_mean``."""
-    format: Literal["huggingface", "state_dict"] = "huggingface"
+    format: Literal["huggingface", "state_dict", "adapter", "files"] = "huggingface"
+    """``state_dict``: safetensors of the engine's own; ``files``: whatever a script saved."""
     rank_by: str | None = None
     """The metric that ``best`` ranks by."""
+    better: Literal["higher", "lower"] | None = None
+    """Which of its values are; None: what is registered of an engine's metric."""
     probe: dict[str, Any] | None = None
     """``{"token_ids": [...], "logprobs": [...]}`` of a fixed prompt by the trainer; a sampler must
     reproduce it after loading."""
@@ -125,7 +128,12 @@ def save(out: Path, description: Description, write: Callable[[Path], None]) -> 
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     write(temporary)
-    manifest = Manifest(**description.model_dump(), fingerprint=fingerprint(temporary / "model"))
+    values = description.model_dump()
+    if description.rank_by is not None and description.better is None:
+        # Written down, so that programs without the registry of metrics know the best one too.
+        higher = is_higher_better(description.rank_by)
+        values["better"] = "higher" if higher else "lower"
+    manifest = Manifest(**values, fingerprint=fingerprint(temporary / "model"))
     write_json(temporary / "manifest.json", manifest.model_dump())
     # A rename cannot replace a folder that has files in it. After a kill between these two calls
     # the checkpoint of this name is gone; those of other names are whole.
@@ -196,8 +204,8 @@ def best(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
             "no checkpoint carries the metric that 'best' ranks by; name 'last' or an epoch instead"
         )
     # All checkpoints of one training rank by the same metric, so the first one's will do.
-    metric = METRICS[str(ranked[0].manifest.rank_by)]
-    sign = 1.0 if metric.higher_is_better else -1.0
+    first = ranked[0].manifest
+    sign = 1.0 if is_higher_better(str(first.rank_by), first.better) else -1.0
 
     def rank(one: Checkpoint) -> tuple[float, int]:
         value = one.manifest.metrics[str(one.manifest.rank_by)]

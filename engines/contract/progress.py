@@ -15,7 +15,6 @@ from typing import Any
 
 from engines.contract.files import write_text
 
-
 DROPPED = -1
 """Step of a line that a later start has written again."""
 

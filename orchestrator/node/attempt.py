@@ -50,7 +50,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class Child(Protocol):
         """A process that was started for an attempt."""
@@ -155,6 +155,7 @@ class Attempt:
         self.started = time.time()
         self.first_step = last_step(self.out)
         self.oom_kills = oom_kills()
+        self.checkpoints: list[dict[str, Any]] = []
         self.gpu_uses: list[tuple[float, float]] = []
 
     def watch_gpus(self) -> None:
@@ -215,7 +216,9 @@ class Attempt:
         profile wraps it."""
         wrap = json.loads(os.environ.get("ORCH_WRAP", "[]"))
         if self.job["command"] is not None:
-            return [*wrap, *self.job["command"]]
+            path = self.checkpoints[0]["path"] if self.checkpoints else ""
+            filled = [word.replace("{checkpoint}", path) for word in self.job["command"]]
+            return [*wrap, *(filled if path else self.job["command"])]
         python = os.environ.get("ORCH_PYTHON") or sys.executable
         engine = f"engines.{self.job['engine']}"
         config = os.path.join(self.folder, "config.json")
@@ -255,6 +258,7 @@ class Attempt:
             "ORCH_OUT": files,
             "ORCH_NEEDS": json.dumps(needs),
             "ORCH_AXES": json.dumps(self.job.get("axes", {})),
+            "ORCH_CHECKPOINTS": json.dumps(self.checkpoints),
             "ORCH_RUN": os.path.dirname(os.path.dirname(self.folder)),
             "ORCH_ATTEMPT": os.path.basename(self.path).removeprefix("attempt-"),
         }
@@ -292,6 +296,14 @@ class Attempt:
             )
             self.state = CANCELLED
             return 1
+        if self.job.get("checkpoints"):
+            from orchestrator.node.own_results import selected_checkpoints
+
+            try:
+                self.checkpoints = selected_checkpoints(self.job["checkpoints"])
+            except ValueError as error:
+                print(f"orch-error: {error}", flush=True)
+                return 1
         os.makedirs(self.out, exist_ok=True)
         # If this node is lost, whoever reads the cost sees that a start has left no exit record.
         write_cost(self.folder, self.out, self.job.get("resources"))

@@ -157,6 +157,60 @@ def line_problem(line: str) -> str:
     return ""
 
 
+def selected_checkpoints(source: dict[str, Any]) -> list[dict[str, Any]]:
+    """Name, step and folder of the model of each checkpoint that a stage's ``checkpoints`` names,
+    lowest step first: what ``engines.contract.checkpoints.select`` finds, without its libraries.
+
+    ValueError if there is none.
+    """
+    found = whole_checkpoints(os.path.join(source["folder"], "checkpoints"))
+    selector = source["checkpoints"]
+    chosen = found
+    if selector == "last":
+        chosen = found[-1:]
+    elif selector == "best":
+        chosen = best_of(found)
+    elif isinstance(selector, list):
+        by_epoch = {one["epoch"]: one for one in found}
+        chosen = [by_epoch[epoch] for epoch in sorted(selector) if epoch in by_epoch]
+    elif selector != "all":
+        chosen = found[::-1][:: int(selector.removeprefix("every:"))][::-1]
+    if not chosen or (isinstance(selector, list) and len(chosen) < len(selector)):
+        names = ", ".join(one["name"] for one in found) or "none"
+        raise ValueError(
+            f"no checkpoint '{selector}' in {source['folder']}/checkpoints; whole ones: {names}"
+        )
+    return [{key: one[key] for key in ("name", "step", "path")} for one in chosen]
+
+
+def whole_checkpoints(folder: str) -> list[dict[str, Any]]:
+    """The manifests in a folder of checkpoints, with the folder of each model."""
+    found = []
+    for name in os.listdir(folder) if os.path.isdir(folder) else []:
+        path = os.path.join(folder, name)
+        # Hidden ones are being written; ``best`` is a link to one that is listed already.
+        if name.startswith(".") or name == "best":
+            continue
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            with open(os.path.join(path, "manifest.json"), encoding="utf-8") as file:
+                manifest = json.load(file)
+            one = {key: manifest[key] for key in ("name", "step", "epoch", "metrics")}
+            one |= {"path": os.path.join(path, "model")}
+            one |= {key: manifest.get(key) for key in ("rank_by", "better")}
+            found.append(one)
+    return sorted(found, key=lambda one: (one["step"], one["name"]))
+
+
+def best_of(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The checkpoint whose own metric is best, of equals the earliest."""
+    ranked = [one for one in found if one["rank_by"] in one["metrics"]]
+    if not ranked:
+        return []
+    # One of an older version does not say which values are better; then higher ones are.
+    sign = -1.0 if ranked[0]["better"] == "lower" else 1.0
+    return [max(ranked, key=lambda one: (sign * one["metrics"][one["rank_by"]], -one["step"]))]
+
+
 def shortened(problems: list[str]) -> list[str]:
     """The first problems, and how many more there are."""
     more = len(problems) - MOST_PROBLEMS

@@ -2,12 +2,15 @@
 out."""
 
 import json
+import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engines.contract.checkpoints import select
+from engines.contract.config import ConfigError
 from engines.contract.results import Row, read_results
 from orchestrator.node.own_results import (
     MOST_PROBLEMS,
@@ -15,6 +18,7 @@ from orchestrator.node.own_results import (
     open_doors,
     read_own_results,
     rows_of,
+    selected_checkpoints,
 )
 from tests.orchestrator.node.test_attempt import SECONDS, exit_record, job_folder, node
 
@@ -118,3 +122,63 @@ def test_thousands_of_problems_are_a_few_lines(tmp_path: Path) -> None:
     _, problems = read_own_results(str(tmp_path))
     assert len(problems) == MOST_PROBLEMS + 1
     assert problems[-1] == f"and {5000 - MOST_PROBLEMS} more"
+
+
+MANIFESTS = st.lists(
+    st.tuples(st.integers(0, 9), st.integers(0, 5), st.floats(-1, 1)), min_size=1, max_size=6
+)
+SELECTORS = st.sampled_from(["last", "best", "all", "every:2", "every:3"])
+
+
+@settings(max_examples=60, deadline=None)
+@given(MANIFESTS, SELECTORS | st.lists(st.integers(0, 5), min_size=1, max_size=2, unique=True))
+def test_the_node_selects_the_checkpoints_that_an_engine_would(
+    made: list[tuple[int, int, float]], selector: str | list[int]
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        for number, (step, epoch, loss) in enumerate(made):
+            model = out / "checkpoints" / f"c{number}"
+            model.mkdir(parents=True)
+            manifest = {
+                "name": f"c{number}",
+                "step": step,
+                "epoch": epoch,
+                "metrics": {"loss": loss},
+                "rank_by": "loss",
+                "better": "lower",
+                "fingerprint": "0",
+                "complete": True,
+            }
+            (model / "manifest.json").write_text(json.dumps(manifest))
+        source = {"folder": folder, "checkpoints": selector}
+        try:
+            expected = [str(one.model) for one in select(out, selector)]
+        except ConfigError:
+            with pytest.raises(ValueError, match="no checkpoint"):
+                selected_checkpoints(source)
+            return
+        assert [one["path"] for one in selected_checkpoints(source)] == expected
+
+
+def test_an_evaluation_of_ones_own_gets_the_checkpoints_of_a_training(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        "import orch\n"
+        "for step in (1, 2):\n"
+        "    (orch.out() / 'w.pt').write_text(str(step))\n"
+        "    orch.checkpoint(f'c{step}', orch.out() / 'w.pt', step, best_by='loss',\n"
+        "                    better='lower', loss=step)\n"
+    )
+    (tmp_path / "a").mkdir()
+    training = job_folder(tmp_path / "a", ["python3", str(tmp_path / "train.py")])
+    assert node(training, "7").wait(timeout=SECONDS) == 0
+    (tmp_path / "b").mkdir()
+    code = "import sys, orch; print(open(sys.argv[1] + '/w.pt').read(), len(orch.checkpoints()))"
+    evaluation = job_folder(tmp_path / "b", ["python3", "-c", code, "{checkpoint}"])
+    job = json.loads((evaluation / "job.json").read_text())
+    for selector, said in (("best", "1 1"), ("last", "2 1")):
+        source = {"folder": str(training / "out"), "checkpoints": selector}
+        (evaluation / "job.json").write_text(json.dumps({**job, "checkpoints": source}))
+        (evaluation / "out" / "results.json").unlink(missing_ok=True)
+        assert node(evaluation, "8").wait(timeout=SECONDS) == 0
+        assert said in (evaluation / "attempt-1" / "log.txt").read_text()
