@@ -21,12 +21,13 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from engines.contract.config import ConfigError, EngineConfig
 from engines.contract.files import write_json
 from engines.contract.formats.weights import weight_files
-from engines.contract.metrics import METRICS
+from engines.contract.metrics import is_higher_better
 
 BEST = "best"
 """Name of the link to the best checkpoint."""
-Format = Literal["huggingface", "state_dict", "adapter"]
-"""A whole model that others load, weights for the engine that made them, or an adapter (LoRA)."""
+Format = Literal["huggingface", "state_dict", "adapter", "files"]
+"""A whole model that others load, weights for the engine that made them, an adapter (LoRA), or
+whatever a user's script has saved."""
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 """What PEFT loads; the first says by how much the second is multiplied."""
 
@@ -58,6 +59,8 @@ class Description(BaseModel):
     """What ``model/`` must be put on; of an adapter alone."""
     rank_by: str | None = None
     """The metric that ``best`` ranks by."""
+    better: Literal["higher", "lower"] | None = None
+    """Which of its values are; None: what is registered of an engine's metric."""
     probe: dict[str, Any] | None = None
     """``{"token_ids": [...], "logprobs": [...]}`` of a fixed prompt by the trainer; a sampler must
     reproduce it after loading."""
@@ -153,8 +156,13 @@ def save(out: Path, description: Description, write: Callable[[Path], None]) -> 
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     write(temporary)
+    values = description.model_dump()
+    if description.rank_by is not None and description.better is None:
+        # Written down, so that programs without the registry of metrics know the best one too.
+        higher = is_higher_better(description.rank_by)
+        values["better"] = "higher" if higher else "lower"
     content = fingerprint(temporary / "model", description.format)
-    manifest = Manifest(**description.model_dump(), fingerprint=content)
+    manifest = Manifest(**values, fingerprint=content)
     write_json(temporary / "manifest.json", manifest.model_dump())
     # A rename cannot replace a folder that has files in it. After a kill between these two calls
     # the checkpoint of this name is gone; those of other names are whole.
@@ -225,8 +233,8 @@ def best(checkpoints: Sequence[Checkpoint]) -> Checkpoint:
             "no checkpoint carries the metric that 'best' ranks by; name 'last' or an epoch instead"
         )
     # All checkpoints of one training rank by the same metric, so the first one's will do.
-    metric = METRICS[str(ranked[0].manifest.rank_by)]
-    sign = 1.0 if metric.higher_is_better else -1.0
+    first = ranked[0].manifest
+    sign = 1.0 if is_higher_better(str(first.rank_by), first.better) else -1.0
 
     def rank(one: Checkpoint) -> tuple[float, int]:
         value = one.manifest.metrics[str(one.manifest.rank_by)]

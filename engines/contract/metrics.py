@@ -452,3 +452,11 @@ METRICS: dict[str, Metric] = {
         "score of the treatment minus the baseline, paired by problem", "share", -1.0, 1.0, True
     ),
 }
+
+
+def is_higher_better(name: str, said: str | None = None) -> bool:
+    """Whether higher values of a metric are better: what its maker said, else what is registered; a
+    metric of which neither is known is ranked as if they were."""
+    if said is not None:
+        return said == "higher"
+    return name not in METRICS or METRICS[name].higher_is_better is not False

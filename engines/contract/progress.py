@@ -7,12 +7,16 @@ write it; ``orch status``, curves and reports read it.
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from engines.contract.files import write_text
+
+DROPPED = -1
+"""Step of a line that a later start has written again."""
 
 
 class Progress:
@@ -47,14 +51,62 @@ class Progress:
 
 
 def read_progress(out: Path) -> list[dict[str, Any]]:
-    """All whole lines of ``progress.jsonl``; a torn last line is left out."""
+    """The lines of ``progress.jsonl``, as a program that was never stopped would have left them;
+    what is no line is passed over."""
     path = out / "progress.jsonl"
     if not path.exists():
         return []
-    lines = []
-    for text in path.read_text().splitlines():
-        try:
-            lines.append(json.loads(text))
-        except json.JSONDecodeError:
-            break  # torn by a kill in the middle of a write; nothing follows it
-    return lines
+    return of_last_start(path.read_bytes().splitlines())
+
+
+def of_last_start(texts: Iterable[bytes]) -> list[dict[str, Any]]:
+    """Lines with all their keys, those that a later start has written again taken once.
+
+    A line may be torn by a kill, and a program that starts again from a checkpoint repeats steps:
+    what the later start says of a step counts. Lines of one step are one line.
+    """
+    lines: list[dict[str, Any]] = []
+    # By phase, as validations have steps of their own.
+    newest: dict[str, list[int]] = {}
+    for text in texts:
+        line = whole_line(text)
+        if line is None:
+            continue
+        places = newest.setdefault(line["phase"], [])
+        while places and lines[places[-1]]["step"] > line["step"]:
+            lines[places.pop()]["step"] = DROPPED
+        if places and lines[places[-1]]["step"] == line["step"]:
+            same = lines[places[-1]]
+            same.update(line, metrics={**same["metrics"], **line["metrics"]})
+        else:
+            places.append(len(lines))
+            lines.append(line)
+    return [line for line in lines if line["step"] != DROPPED]
+
+
+def whole_line(text: bytes) -> dict[str, Any] | None:
+    """A line with all its keys; None if it is none. Only step is needed: a user's script may leave
+    the others out."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(value, dict) or type(value.get("step")) is not int or value["step"] < 0:
+        return None
+    found = {"total": None, "time": None, "phase": "train", "metrics": {}, **value}
+    optional = [found["total"], found["time"]]
+    metrics, phase = found["metrics"], found["phase"]
+    if not isinstance(metrics, dict) or not isinstance(phase, str):
+        return None
+    if not all(one is None or is_number(one) for one in optional):
+        return None
+    # NaN cannot be drawn or compared, and says nothing that a missing point does not say.
+    found["metrics"] = {
+        name: one for name, one in metrics.items() if is_number(one) and math.isfinite(one)
+    }
+    return found
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a number, and no boolean."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engines.geography_report.load import BASE, Axes, Finished, Inputs, Model
-from engines.shared.reporting.seeds import LEVEL
 from engines.shared.geography.tasks import TASKS
+from engines.shared.reporting.seeds import LEVEL
 from engines.shared.reporting.statistics import holm
 
 

@@ -13,11 +13,11 @@ from engines.geography_report.published.values import PUBLISHED, is_full_size
 from engines.geography_report.report import CHOSEN, DEFINITIONS, Matrix, Report
 from engines.geography_report.report import PUBLISHED as DEFINITION
 from engines.geography_report.standing import Standing
-from engines.shared.reporting.seeds import Estimate
 from engines.geography_report.transfer.cells import UNDEFINED, VERDICTS, Cell
 from engines.geography_report.transfer.retention import Kept
 from engines.geography_report.transfer.scores import Trained
 from engines.shared.geography.tasks import PUBLISHED_PAIRS, TASKS
+from engines.shared.reporting.seeds import Estimate
 from engines.shared.reporting.statistics import t_quantile
 from engines.shared.reporting.tables import Table
 from engines.shared.reporting.text import probability

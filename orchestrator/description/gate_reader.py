@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from engines.contract.metrics import METRICS, Metric
+from engines.contract.metrics import Metric
 from engines.contract.words import near
 from jobs.gates import Condition
 from jobs.stages import Point, Scalar, fits, literal, placeholders
@@ -86,7 +86,7 @@ def gate_nodes(stage: Node, key: str) -> list[Node]:
 
 
 def check_limits(stage: Node, tell: Tell) -> None:
-    """Every gate has exactly one threshold, and one that its metric can reach."""
+    """Every gate has exactly one threshold."""
     for key in ("when", "unless"):
         for gate in gate_nodes(stage, key):
             mistake = limit_mistake(gate) if isinstance(gate.value, dict) else None
@@ -96,34 +96,45 @@ def check_limits(stage: Node, tell: Tell) -> None:
 
 
 def limit_mistake(gate: Node) -> tuple[Node, str] | None:
-    """What is wrong with the threshold of one gate; that it is a number is checked elsewhere."""
+    """What is wrong with the thresholds of one gate."""
     given = [name for name in LIMITS if name in gate.value]
     if len(given) != 1:
         names = ", ".join(given) or "none"
         return gate, f"needs exactly one of 'at_least' and 'at_most', got {names}"
-    limit, metric = gate.value[given[0]], metric_of(gate)
-    # To Python, True is an int; `at_least: true` is told where the types are checked.
-    is_number = isinstance(limit.value, int | float) and not isinstance(limit.value, bool)
-    if metric is None or not is_number:
-        return None
-    # A gate that no value can ever pass, such as `test_accuracy` of at least 90.
-    low = "" if metric.low is None else metric.low
-    high = "" if metric.high is None else metric.high
-    below = metric.low is not None and limit.value < metric.low
-    above = metric.high is not None and limit.value > metric.high
+    return None
+
+
+def reach_mistake(gate: GateSpec, metric: Metric) -> tuple[Node, str] | None:
+    """A threshold that no value of the metric can have, such as a test accuracy of at least 90."""
+    given = [name for name in LIMITS if getattr(gate, name) is not None]
+    if len(given) != 1:
+        return None  # told when the stage was read
+    key = given[0]
+    limit = getattr(gate, key)
+    below = metric.low is not None and limit < metric.low
+    above = metric.high is not None and limit > metric.high
     if not below and not above:
         return None
-    name = gate.value["metric"].value
-    return limit, (
-        f"{given[0]}: {limit.value} is outside the range of {name} "
-        f"({low} to {high}, unit {metric.unit})"
+    low = "" if metric.low is None else metric.low
+    high = "" if metric.high is None else metric.high
+    return gate.place(key), (
+        f"{key}: {limit:g} is outside the range of {gate.metric} ({low} to {high}, unit "
+        f"{metric.unit})"
     )
 
 
-def metric_of(gate: Node) -> Metric | None:
-    """The metric that a gate names, if there is one of that name."""
-    name = gate.child("metric")
-    return METRICS.get(name.value) if name is not None and isinstance(name.value, str) else None
+def check_metric(gate: GateSpec, known: Mapping[str, Metric], is_command: bool, tell: Tell) -> None:
+    """The metric is one that the judged stage has, and can reach the threshold."""
+    if gate.metric not in known:
+        text = f"unknown metric {gate.metric!r}{near(gate.metric, known)}"
+        if is_command:
+            text += f"; stage '{gate.of}' is a command: name what it measures under its 'metrics'"
+        tell(gate.place("metric"), f"{gate.key}: {text}")
+        return
+    mistake = reach_mistake(gate, known[gate.metric])
+    if mistake is not None:
+        place, text = mistake
+        tell(place, f"{gate.key}: {text}")
 
 
 def axis_named(value: Scalar) -> str | None:

@@ -17,8 +17,7 @@ from pydantic import BeforeValidator, Discriminator, Field, SkipValidation, Tag,
 
 from engines.contract.checkpoints import check_selector
 from engines.contract.config import ConfigError
-from engines.contract.metrics import METRICS
-from engines.contract.words import near
+from engines.contract.metrics import METRICS, Metric
 from jobs.spec import Resources
 from jobs.stages import PAIR_AXES, Scalar
 from orchestrator.description.catalogue import WHOLE
@@ -28,6 +27,10 @@ NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
 """What may be the name of an experiment, a stage, a preset or an axis."""
 SHARE = r"^([0-9]+) of ([0-9]+)$"
 """How many jobs of how many a gate asks for."""
+
+
+METRIC_NAME = r"^[A-Za-z][A-Za-z0-9_/.:@-]*$"
+"""What a script may call a metric: frameworks write ``eval/loss`` and ``acc@5``."""
 
 
 def is_name(value: object) -> bool:
@@ -142,9 +145,11 @@ def share_of_jobs(value: Any) -> Any:
 
 
 def metric_name(value: Any) -> Any:
-    """A metric that engines may report."""
-    if not isinstance(value, str) or value not in METRICS:
-        raise WordedError("unknown metric {wrong!r}{near}", wrong=value, near=near(value, METRICS))
+    """A metric; whether the judged stage has it is known when that stage is."""
+    if not isinstance(value, str) or re.match(METRIC_NAME, value) is None:
+        raise WordedError(
+            "metric {wrong!r} must be a name of letters, digits and '_/.:@-'", wrong=value
+        )
     return value
 
 
@@ -189,10 +194,11 @@ class GateFile(FileModel):
     metric: Annotated[
         str,
         BeforeValidator(metric_name),
-        Field(json_schema_extra={"enum": sorted(METRICS)}),
+        Field(json_schema_extra={"examples": sorted(METRICS)}),
         Must("name a metric of the results"),
     ]
-    """A metric of the results."""
+    """A metric of the results: of an engine's, or one that the judged stage names under
+    `metrics`."""
     of: Annotated[str, Must("name the stage whose results count")]
     """The stage whose jobs are judged."""
     at_least: float | None = None
@@ -231,6 +237,28 @@ Axis = Annotated[
     # The outermost, so it runs first and may word that the value is neither.
     BeforeValidator(check_axis),
 ]
+
+
+class MetricFile(FileModel):
+    """A metric of a command, by its name below ``metrics``."""
+
+    MUST = "be a mapping such as {better: higher}"
+
+    better: Annotated[Literal["higher", "lower"] | None, Must("be higher or lower")] = None
+    """Which values are better, `higher` or `lower`; without it the metric has no best value."""
+    unit: str = ""
+    """Its unit in words, such as `share` or `nats`."""
+    about: str = ""
+    """One sentence for people: what it measures."""
+    low: float | None = None
+    """The least value that it can have."""
+    high: float | None = None
+    """The largest value that it can have."""
+
+    def metric(self, name: str) -> Metric:
+        """The same as an engine's metric is described."""
+        higher = None if self.better is None else self.better == "higher"
+        return Metric(self.about or name, self.unit, self.low, self.high, higher)
 
 
 class ReplacementFile(FileModel):
@@ -291,6 +319,13 @@ class StageFile(FileModel):
     """Jobs that take the place of others, such as a seed that learned nothing, with what follows
     them: `{where: {seed: 2}, by: {seed: 4}, reason: TEXT}`, or a list. The same run goes on: what
     is done stays done."""
+    metrics: Annotated[
+        dict[Annotated[str, BeforeValidator(metric_name)], MetricFile],
+        Must("be a mapping such as {accuracy: {better: higher}}"),
+    ] = Field(default_factory=dict, min_length=1)
+    """What a command measures, by name: `{accuracy: {better: higher}}`. It writes the values into
+    `results.json` and `progress.jsonl` in `$ORCH_OUT`; gates, the best job and reports go by
+    them."""
     for_each: Annotated[str, Field(min_length=1), Must("be a name")] = ""
     """A stage; this one gets a job per job of that stage, started when that job is done."""
     after: Annotated[

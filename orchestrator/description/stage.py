@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from engines.contract.metrics import Metric
 from engines.contract.words import near
 from jobs.spec import Resources
 from jobs.stages import Pair, Point, Scalar, same
@@ -59,6 +60,8 @@ class Stage:
     engine: str | None
     command: tuple[str, ...] | None
     matrix: dict[str, Axis]
+    metrics: dict[str, Metric]
+    """What a command says that it measures."""
     pairs: tuple[Pair, ...]
     """What the axes ``first`` and ``second`` are together; none without ``pairs``."""
     exclude: tuple[Point, ...]

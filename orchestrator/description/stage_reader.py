@@ -30,6 +30,9 @@ from orchestrator.description.keys import StageFile
 from orchestrator.description.stage import Axis, Replacement, Stage
 from orchestrator.description.yaml_lines import Mistakes, Node, shown
 
+CHECKPOINT = "checkpoint"
+"""``{checkpoint}`` in a command whose stage has ``checkpoints: last`` or ``best``."""
+
 
 def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
     """Check a stage; what is wrong is left out of the result, which is then not ``sound``."""
@@ -58,6 +61,7 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
         engine=written.engine or None,
         command=tuple(literal(word) for word in written.command) or None,
         matrix=matrix,
+        metrics={name: one.metric(name) for name, one in written.metrics.items()},
         pairs=tuple(pairs),
         exclude=tuple(written.exclude),
         replacements=replacements_of(written, good),
@@ -123,7 +127,10 @@ def check_program(node: Node, tell: Tell) -> None:
     # Equal: both are there, or neither.
     if (node.child("engine") is None) == (command is None):
         tell(node, "needs exactly one of 'engine' and 'command'; keep one of the two")
+    metrics = node.child("metrics")
     if command is None:
+        if metrics is not None:
+            tell(metrics, "'metrics' are what a command measures; an engine has its own, leave out")
         return
     config, canary = node.child("config"), node.child("canary")
     if config is not None:
@@ -213,6 +220,14 @@ def check_axes(stage: Stage, axes: Mapping[str, tuple[Scalar, ...]], mistakes: M
                     f"exclude: axis '{axis}' has no value {wrong}; its values: {values}",
                 )
     used = [axis for argument in stage.command or () for axis in placeholders(argument)]
+    if CHECKPOINT in used and CHECKPOINT not in axes and stage.checkpoints is not None:
+        used = [axis for axis in used if axis != CHECKPOINT]
+        if stage.checkpoints not in ("last", "best"):
+            tell(
+                stage.place("command"),
+                f"command: {{{CHECKPOINT}}} stands for one checkpoint; write checkpoints: last or "
+                "best, or read the list in $ORCH_CHECKPOINTS",
+            )
     for axis in dict.fromkeys(used):
         if axis not in axes:
             tell(

@@ -50,7 +50,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class Child(Protocol):
         """A process that was started for an attempt."""
@@ -64,6 +64,8 @@ if TYPE_CHECKING:
             """Wait for its end; the exit code."""
 
 
+IMPORTABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "importable")
+"""The folder of the one module that a user's script may import."""
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 
@@ -153,6 +155,7 @@ class Attempt:
         self.started = time.time()
         self.first_step = last_step(self.out)
         self.oom_kills = oom_kills()
+        self.checkpoints: list[dict[str, Any]] = []
         self.gpu_uses: list[tuple[float, float]] = []
 
     def watch_gpus(self) -> None:
@@ -213,7 +216,9 @@ class Attempt:
         profile wraps it."""
         wrap = json.loads(os.environ.get("ORCH_WRAP", "[]"))
         if self.job["command"] is not None:
-            return [*wrap, *self.job["command"]]
+            path = self.checkpoints[0]["path"] if self.checkpoints else ""
+            filled = [word.replace("{checkpoint}", path) for word in self.job["command"]]
+            return [*wrap, *(filled if path else self.job["command"])]
         python = os.environ.get("ORCH_PYTHON") or sys.executable
         engine = f"engines.{self.job['engine']}"
         config = os.path.join(self.folder, "config.json")
@@ -234,13 +239,17 @@ class Attempt:
             # Our own programs must not import what lies in the folder they start in. A user's
             # `python train.py` must: it finds the modules that lie beside it as ever.
             environment.pop("PYTHONSAFEPATH", None)
+            # `import orch` in a script, whatever environment it runs in; behind what the user has.
+            given = environment.get("PYTHONPATH")
+            environment["PYTHONPATH"] = f"{given}{os.pathsep}{IMPORTABLE}" if given else IMPORTABLE
             environment.update(self.variables_of_a_command())
         return environment
 
     def variables_of_a_command(self) -> dict[str, str]:
         """Environment variables for a user's command."""
-        files = os.path.join(self.out, "files")
-        os.makedirs(files, exist_ok=True)
+        from orchestrator.node.own_results import open_doors
+
+        files = open_doors(self.out)
         needs = {
             name: os.path.join(folder, "out", "files") for name, folder in self.job["needs"].items()
         }
@@ -249,6 +258,7 @@ class Attempt:
             "ORCH_OUT": files,
             "ORCH_NEEDS": json.dumps(needs),
             "ORCH_AXES": json.dumps(self.job.get("axes", {})),
+            "ORCH_CHECKPOINTS": json.dumps(self.checkpoints),
             "ORCH_RUN": os.path.dirname(os.path.dirname(self.folder)),
             "ORCH_ATTEMPT": os.path.basename(self.path).removeprefix("attempt-"),
         }
@@ -286,6 +296,14 @@ class Attempt:
             )
             self.state = CANCELLED
             return 1
+        if self.job.get("checkpoints"):
+            from orchestrator.node.own_results import selected_checkpoints
+
+            try:
+                self.checkpoints = selected_checkpoints(self.job["checkpoints"])
+            except ValueError as error:
+                print(f"orch-error: {error}", flush=True)
+                return 1
         os.makedirs(self.out, exist_ok=True)
         # If this node is lost, whoever reads the cost sees that a start has left no exit record.
         write_cost(self.folder, self.out, self.job.get("resources"))
@@ -319,16 +337,23 @@ class Attempt:
         return code
 
     def write_results_of_a_command(self) -> None:
-        """The results that a command need not write by itself: that it has ended well."""
+        """The results that a command need not write by itself: that it has ended well, with the
+        rows that it has left."""
+        from orchestrator.node.own_results import FILES, read_own_results
+
+        rows, problems = read_own_results(os.path.join(self.out, FILES))
+        for problem in problems:
+            print(f"orch: {problem}", flush=True)
+        facts = {"command": self.job["command"]}
         write_json(
             self.results,
             {
                 "schema": 1,
                 "engine": "command",
                 "config": {},
-                "rows": [],
+                "rows": rows,
                 "seconds": time.time() - self.started,
-                "facts": {"command": self.job["command"]},
+                "facts": {**facts, "problems": problems} if problems else facts,
             },
         )
 

@@ -7,20 +7,22 @@ the planner.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 
+from engines.contract.metrics import METRICS
 from engines.contract.words import near
 from jobs.gates import Condition
 from jobs.spec import Chain, Job, Replaced
 from jobs.stages import fill, identity
 from orchestrator.description.catalogue import config_class, known_engines
 from orchestrator.description.engine_config import validate, wants_results
-from orchestrator.description.gate_reader import GateSpec, resolve
+from orchestrator.description.gate_reader import GateSpec, check_metric, resolve
 from orchestrator.description.stage import Stage
+from orchestrator.description.stage_reader import CHECKPOINT
 from orchestrator.description.yaml_lines import Mistakes, Node
 from orchestrator.planning.distinct import tell_same_content, tell_same_work
 from orchestrator.planning.drafts import Draft, Drafts, canary_of, draft_all
@@ -69,9 +71,7 @@ def chains_of(stages: Sequence[Stage]) -> dict[str, Chain]:
 
 def finish_all(drafts: Drafts, mistakes: Mistakes) -> list[Job]:
     """The jobs of all drafts that nothing is wrong with."""
-    kinds = {
-        stage.name: engine_of(stage, drafts.stages, mistakes) for stage in drafts.stages.values()
-    }
+    kinds = {stage.name: engine_of(stage, mistakes) for stage in drafts.stages.values()}
     finished: dict[str, Job] = {}
     identities: dict[str, str] = {}  # by folder: a config names other jobs by their folders
     for draft in drafts.by_name.values():
@@ -130,20 +130,21 @@ def program_of(
     # there.
     if stage.command is None or not sound or mistakes.lines:
         return None
-    return fill(stage.command, draft.point), {}, set()
+    if stage.checkpoints is None or draft.parent is None:
+        return fill(stage.command, draft.point), {}, set()
+    # The checkpoints are known when the job starts: its node fills this one in.
+    point = {**draft.point, CHECKPOINT: f"{{{CHECKPOINT}}}"}
+    models = {"folder": drafts.out(draft.parent), "checkpoints": stage.checkpoints}
+    return fill(stage.command, point), {"models": models}, {draft.parent}
 
 
-def engine_of(
-    stage: Stage, stages: Mapping[str, Stage], mistakes: Mistakes
-) -> type[BaseModel] | None:
+def engine_of(stage: Stage, mistakes: Mistakes) -> type[BaseModel] | None:
     """The ``Config`` of a stage's engine, and the checks that need only it."""
 
     def add(where: str, text: str) -> None:
         mistakes.add(where, f"stage '{stage.name}': {text}")
 
     if stage.engine is None:
-        if stage.checkpoints is not None:
-            add(stage.place("checkpoints"), "a command takes no 'checkpoints'; only engines do")
         return None
     if stage.engine not in known_engines():
         return None  # told when the file was read
@@ -157,7 +158,7 @@ def engine_of(
                 f"reads{near(axis, kind.model_fields)}",
             )
     if stage.checkpoints is not None:
-        check_checkpoints(stage, stages.get(stage.for_each or ""), kind, mistakes)
+        check_checkpoints(stage, kind, mistakes)
     inputs = stage.config.child("inputs")
     if wants_results(kind) and inputs is not None:
         add(
@@ -167,21 +168,13 @@ def engine_of(
     return kind
 
 
-def check_checkpoints(
-    stage: Stage, parent: Stage | None, kind: type[BaseModel], mistakes: Mistakes
-) -> None:
-    """``checkpoints`` needs an engine that takes models and a parent that leaves them."""
+def check_checkpoints(stage: Stage, kind: type[BaseModel], mistakes: Mistakes) -> None:
+    """``checkpoints`` needs an engine that takes models."""
     where, head = stage.place("checkpoints"), f"stage '{stage.name}': "
     if "models" not in kind.model_fields:
         mistakes.add(
             where,
             f"{head}engine '{stage.engine}' takes no 'checkpoints': it has no config key 'models'",
-        )
-    if parent is not None and parent.engine is None:
-        mistakes.add(
-            where,
-            f"{head}stage '{parent.name}' is a command, which leaves no checkpoints; "
-            "name an engine's stage",
         )
     models = stage.config.child("models")
     if models is not None:
@@ -215,18 +208,14 @@ def gates_of(drafts: Drafts, mistakes: Mistakes) -> dict[str, tuple[Condition, .
 def condition_of(
     gate: GateSpec, draft: Draft, drafts: Drafts, mistakes: Mistakes
 ) -> Condition | None:
-    """A gate on the jobs of the stage that it judges, as it stands for one job; a command's results
-    have no metrics."""
+    """A gate on the jobs of the stage that it judges, as it stands for one job."""
     stage = draft.stage
 
     def tell(place: Node, text: str) -> None:
         mistakes.add(place.where, f"stage '{stage.name}': {text}")
 
-    if drafts.stages[gate.of].engine is None:
-        tell(
-            gate.place("of"),
-            f"{gate.key}: stage '{gate.of}' is a command, which has no metrics; name an engine's",
-        )
-        return None
+    judged = drafts.stages[gate.of]
+    is_command = judged.engine is None
+    check_metric(gate, judged.metrics if is_command else METRICS, is_command, tell)
     jobs = [(draft.name, draft.point) for draft in drafts.by_stage[gate.of]]
     return resolve(gate, draft.point, jobs, tell)

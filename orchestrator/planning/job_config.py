@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from engines.contract.words import near
 from orchestrator.description.engine_config import missing, wants_replaced, wants_results
 from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, shown, wrap
+from orchestrator.node.own_results import FILES
 from orchestrator.planning.drafts import Draft, Drafts
 
 OF_AXIS = re.compile(r"\{(\w+)\}")
@@ -137,7 +138,10 @@ class JobConfig:
                 f"{key}: path {values['path']!r} must lie below what the job leaves: "
                 "no '/' in front, no '..'",
             )
-        return wrap(f"{out}/{path}", node.where)
+        # A command is given a folder of its own below.
+        of_command = self.drafts.by_name[job].stage.engine is None
+        below = f"{out}/{FILES}" if of_command else out
+        return wrap(f"{below}/{path}", node.where)
 
     def referred(self, node: Node, key: str, name: str) -> str | None:
         """The one job of stage ``name`` that a reference means."""
@@ -151,13 +155,6 @@ class JobConfig:
             return None
         if target is None:
             return None  # told where the stage names it
-        if target.engine is None:
-            self.add(
-                node.where,
-                f"{key}: stage '{name}' is a command, whose files orch does not know; "
-                "write the path itself",
-            )
-            return None
         # One parent for each job, so it is clear which is meant; of `after` only if there is one
         # job.
         if name == stage.for_each:

@@ -228,7 +228,7 @@ def of_results(a: Run, b: Run) -> Iterator[Difference]:
 
 def results_of(run: Run) -> dict[tuple[str, str, str], Any]:
     """Value, or why there is none, by job, metric and axes as JSON."""
-    lines, _ = gather(run, None, None)
+    lines, _, _ = gather(run, None, None)
     values: dict[tuple[str, str, str], Any] = {}
     for line in lines:
         row = line.row

@@ -236,6 +236,8 @@ def job_values(job: Job, folders: dict[str, str], cwd: str) -> dict[str, Any]:
         "axes": job.axes,
         "engine": job.engine,
         "command": job.command,
+        # Of a command whose stage has ``checkpoints``: whose, and which.
+        "checkpoints": job.config.get("models") if job.engine is None else None,
         "needs": {name: folders[name] for name in job.after},
         "cwd": cwd,
         "identity": job.identity,

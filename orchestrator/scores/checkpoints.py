@@ -29,6 +29,13 @@ from orchestrator.scores.evolution import START, Evolution, SeenCheckpoint
 LISTINGS = 3
 """How often a folder is listed in which checkpoints are deleted meanwhile."""
 STAMP_LETTERS = 16
+NO_MODEL = {
+    "adapter": "an adapter (LoRA) alone, which cannot be scored without the model that it was "
+    "trained on; evaluate it with the engine that made it, or merge it and give the folder with the "
+    "whole model",
+    "files": "no Hugging Face folder: evaluate it by a stage of your own, with checkpoints",
+}
+"""Formats that the evaluation of language models cannot load, and why."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,7 @@ def as_seen(training: Training, one: Located, mark: str, tell: Tell) -> SeenChec
         fingerprint=one.manifest.fingerprint if one.manifest else fingerprint(one.model),
         metrics=one.manifest.metrics if one.manifest else {},
         rank_by=one.manifest.rank_by if one.manifest else None,
+        better=one.manifest.better if one.manifest else None,
     )
 
 
@@ -176,12 +184,8 @@ def usable(
             found.append(one)
         elif one.checkpoint not in here:
             continue
-        elif here[one.checkpoint].format == "adapter":
-            tell(
-                f"{one.model}: an adapter (LoRA) alone, which cannot be scored without the model "
-                "that it was trained on; evaluate it with the engine that made it, or merge it "
-                "and give the folder with the whole model"
-            )
+        elif here[one.checkpoint].format in NO_MODEL:
+            tell(f"{one.model}: {NO_MODEL[here[one.checkpoint].format]}")
         elif here[one.checkpoint].format == "state_dict" and base is None:
             tell(
                 f"{one.model}: weights alone; give the folder that holds their "

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -41,6 +41,7 @@ class SeenCheckpoint(BaseModel):
     """Sizes and times of its weight files: while they stay, so does the fingerprint."""
     metrics: dict[str, float] = {}
     rank_by: str | None = None
+    better: Literal["higher", "lower"] | None = None
 
 
 class EvaluationPart(BaseModel):

@@ -28,15 +28,16 @@ NUMBERS = ("value", "n", *BOUNDS, "spread")
 
 def gather(
     run: Run, jobs: Sequence[str] | None, metrics: Sequence[str] | None
-) -> tuple[list[Tidy], list[str]]:
-    """The rows of the named jobs, told apart by the job's axes and their own; and the jobs that
-    have none yet.
+) -> tuple[list[Tidy], list[str], list[str]]:
+    """The rows of the named jobs, told apart by the job's axes and their own; the jobs that have
+    none yet; and in words what commands have left that is no row.
 
     RunError if nothing is done, or if no row has one of ``metrics``.
     """
     wanted = named(run, jobs)
     lines: list[Tidy] = []
     unfinished = []
+    problems = []
     for job in run.plan.jobs:
         # The short canary of a stage has rows of no use, but may be asked for by its name.
         asked = job.name not in run.plan.short_canaries if wanted is None else job.name in wanted
@@ -46,11 +47,12 @@ def gather(
         if not (out / RESULTS).exists():
             unfinished.append(job.name)
             continue
-        rows, _ = read_results(out)
+        rows, document = read_results(out)
+        problems += [f"{job.name}: {text}" for text in document["facts"].get("problems", [])]
         for row in rows:
             lines.append(tidy(row, dict(job.axes), out / RESULTS, job.name, job.stage))
     if not metrics:
-        return lines, unfinished
+        return lines, unfinished, problems
     known = {line.row.metric for line in lines}
     absent = sorted(set(metrics) - known)
     if absent:
@@ -58,7 +60,8 @@ def gather(
             f"{run.name}: no result has the metric {', '.join(absent)}; there are: "
             f"{', '.join(sorted(known)) or 'none yet'}"
         )
-    return [line for line in lines if line.row.metric in metrics], unfinished
+    chosen = [line for line in lines if line.row.metric in metrics]
+    return chosen, unfinished, problems
 
 
 def tidy(row: Row, axes: Axes, path: Path, job: str, stage: str) -> Tidy:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from engines.contract.checkpoints import check_selector
 from engines.contract.config import ConfigError
-from engines.contract.metrics import METRICS
+from engines.contract.metrics import is_higher_better
 from orchestrator.errors import RunError
 from orchestrator.scores.evolution import START, SeenCheckpoint
 
@@ -68,8 +68,7 @@ def best(made: Sequence[SeenCheckpoint]) -> list[SeenCheckpoint]:
                 "name last, all or epochs"
             )
         return []
-    # A metric of which neither direction is known is ranked as if higher were better.
-    higher = METRICS[str(ranked[0][1])].higher_is_better is not False
+    higher = is_higher_better(str(ranked[0][1]), ranked[0][0].better)
 
     def rank(entry: tuple[SeenCheckpoint, str | None]) -> tuple[float, int]:
         one, metric = entry

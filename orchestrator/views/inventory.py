@@ -100,7 +100,7 @@ def steps(run: Run, jobs: Iterable[Record]) -> dict[str, Any]:
     for job in jobs:
         unit = run.plan.chains[job.stage].counts or unit
         lines = last_progress(run.out_folder(job)) if unit and job.attempt else []
-        if not lines:
+        if not lines or lines[-1]["total"] is None:
             unknown += 1
             continue
         done += lines[-1]["step"]

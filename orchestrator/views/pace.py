@@ -8,7 +8,6 @@ In: the end of ``progress.jsonl``, however long the job has run, and of the log.
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import re
 import statistics
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from engines.contract.progress import of_last_start
 from orchestrator.node.system import tail
 
 TAIL_BYTES = 32_768
@@ -89,14 +89,7 @@ def last_progress(out: Path) -> list[dict[str, Any]]:
     if start:
         # The reading began somewhere in the middle of this line.
         del lines[0]
-    found = []
-    for line in lines:
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            # Torn by a kill, or being written at this moment.
-            break
-    return found
+    return of_last_start(lines)
 
 
 def pace(
@@ -112,14 +105,13 @@ def pace(
     if not lines:
         return Pace(phase="starting")
     last = lines[-1]
-    began = lines[0]["time"] if started is None else started
-    shown = [name for name in SHOWN_METRICS if name in last["metrics"]][:SHOWN_AT_ONCE]
     found = Pace(
-        step=last["step"],
-        total=last["total"],
-        phase=last["phase"],
-        metrics={name: last["metrics"][name] for name in shown},
+        step=last["step"], total=last["total"], phase=last["phase"], metrics=worth_showing(last)
     )
+    if any(line["time"] is None for line in lines):
+        # A user's script need not say when; without it nothing can be told of its pace.
+        return found
+    began = lines[0]["time"] if started is None else started
     # After a requeue the last line is from the start before: silence counts from the present start.
     newest = max(last["time"], began)
     # The pace before it stalled says nothing about when it will end.
@@ -129,15 +121,25 @@ def pace(
     left = seconds_left(last, step_seconds)
     if left is None:
         return found
+    total = last["total"]
+    whole = None if step_seconds is None or total is None else step_seconds * total
     until_limit = began + limit_seconds - newest
     start_up = start_up_seconds(lines, began)
     return replace(
         found,
         expected_end=newest + left,
         step_seconds=step_seconds,
-        needed_seconds=None if step_seconds is None else step_seconds * last["total"],
+        needed_seconds=whole,
         requeues_expected=requeues(left, until_limit, limit_seconds, start_up),
     )
+
+
+def worth_showing(line: dict[str, Any]) -> dict[str, float]:
+    """The metrics of a line that a table has room for: known ones, else the first of a user's
+    own."""
+    metrics: dict[str, float] = line["metrics"]
+    names = [name for name in SHOWN_METRICS if name in metrics] or list(metrics)
+    return {name: metrics[name] for name in names[:SHOWN_AT_ONCE]}
 
 
 def is_stalled(lines: Sequence[dict[str, Any]], began: float, silent: float) -> bool:
@@ -157,7 +159,7 @@ def seconds_left(last: dict[str, Any], step_seconds: float | None) -> float | No
     """From the last line to the end of the work; None if nobody knows."""
     # An engine that knows how long its steps are knows better than their number.
     left: float | None = last["metrics"].get("seconds_left")
-    if left is None and step_seconds is not None:
+    if left is None and step_seconds is not None and last["total"] is not None:
         left = step_seconds * (last["total"] - last["step"])
     return left
 

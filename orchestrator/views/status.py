@@ -197,7 +197,8 @@ def progress_text(values: dict[str, Any], now: float) -> str:
         return ""
     if values["step"] is None:
         return values["log_line"] or str(values["phase"])
-    parts = [f"{values['phase']} {values['step']}/{values['total']}"]
+    of_total = "" if values["total"] is None else f"/{values['total']}"
+    parts = [f"{values['phase']} {values['step']}{of_total}"]
     for metric, value in values["metrics"].items():
         name = metric.removesuffix("_mean").replace("_", " ")
         parts.append(f"{name} {value:.3g}")

@@ -6,6 +6,7 @@ command `orch why` and by `orch watch`.
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -64,6 +65,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     if decided is not None:
         lines += gate_lines(decided)
     lines += parent_lines(run, record, {one.name: one for one in records})
+    lines += problem_lines(run, record)
     lines += allocation_lines(record, records)
     if record.state in FAILED and record.attempt and run.log(record).exists():
         lines.append(f"log: {run.log(record)}")
@@ -81,6 +83,15 @@ def decided_lines(record: Record) -> list[str]:
     if record.rule not in DECIDED_BY or not from_outside:
         return []
     return [f"decided by: {DECIDED_BY[record.rule]}"]
+
+
+def problem_lines(run: Run, record: Record) -> list[str]:
+    """What a command has left that is not in the documented form, and so counts for nothing."""
+    path = run.results_file(record)
+    if run.by_name[record.name].engine is not None or not path.exists():
+        return []
+    facts = json.loads(path.read_text()).get("facts", {})
+    return [f"passed over: {problem}" for problem in facts.get("problems", [])]
 
 
 def pace_lines(values: dict[str, Any]) -> list[str]:

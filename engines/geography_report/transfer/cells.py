@@ -13,13 +13,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from engines.shared.reporting.seeds import LEVEL, Estimate, estimate, mean_of_known
 from engines.geography_report.transfer.improvement import (
     Chooser,
     Improvements,
     chosen_by_other_seeds,
 )
 from engines.geography_report.transfer.scores import Trained
+from engines.shared.reporting.seeds import LEVEL, Estimate, estimate, mean_of_known
 from engines.shared.reporting.statistics import Array, benjamini_hochberg, holm
 
 SYNERGY, NONE, NEGATIVE = "synergy", "none", "negative transfer"

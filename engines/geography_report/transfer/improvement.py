@@ -14,9 +14,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engines.shared.reporting.seeds import drawn_means
 from engines.geography_report.transfer.normalise import improvement, span
 from engines.geography_report.transfer.scores import Scores, TaskScores, Trained, means
+from engines.shared.reporting.seeds import drawn_means
 from engines.shared.reporting.statistics import Array
 
 DEFINED, NOT_LEARNED, NOT_CLEAR, NOT_EVALUATED = (

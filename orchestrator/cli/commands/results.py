@@ -41,7 +41,7 @@ def results(
     from orchestrator.scores.results import gather, write_table
 
     found = find_run(run)
-    lines, unfinished = gather(found, job, metric)
+    lines, unfinished, problems = gather(found, job, metric)
     for path in filter(None, (csv, parquet)):
         write_table(path, lines, parquet=path == parquet)
         print(f"{len(lines)} rows: {path}", file=sys.stderr)
@@ -49,6 +49,8 @@ def results(
         print(json.dumps(records(lines), indent=1))
     elif not (csv or parquet):
         print_rows(lines)
+    for problem in problems:
+        print(problem, file=sys.stderr)
     if unfinished:
         print(
             f"{found.name}: no results yet of {len(unfinished)} jobs: {', '.join(unfinished[:8])}",

@@ -84,7 +84,8 @@ def read_wasted(run: Run, records: Sequence[Record], starts: Iterable[Start]) ->
         # Most jobs of a run end well, and their progress need not be read.
         if all(start.outcome in NOTHING_WASTED for start in own):
             continue
-        progress_times = [line["time"] for line in read_progress(folders[job])]
+        lines = read_progress(folders[job])
+        progress_times = [line["time"] for line in lines if line["time"] is not None]
         # The manifest is the last file of a checkpoint, so its time is when the checkpoint was
         # whole.
         manifests = folders[job].glob("checkpoints/*/manifest.json")

@@ -106,7 +106,10 @@ def read_curves(run: Run, records: Sequence[Record]) -> dict[tuple[str, str], li
 def job_curves(run: Run, record: Record) -> list[tuple[str, Curve]]:
     """The curves of one job, with their metrics."""
     lines = read_progress(run.out_folder(record))
-    reported = [name for name in CURVE_METRICS if any(name in line["metrics"] for line in lines)]
+    # In the order in which they first appear; a command's own metrics are drawn where no known one
+    # is there.
+    names = dict.fromkeys(name for line in lines for name in line["metrics"])
+    reported = [name for name in CURVE_METRICS if name in names] or list(names)
     curves = []
     for metric in reported[:DRAWN_METRICS]:
         points = []

@@ -136,7 +136,7 @@ FALLBACK = (
         ("when: {metric: test_acuracy, of: a, at_least: 0.9}", "did you mean 'test_accuracy'?"),
         (
             "when: {metric: [test_accuracy], of: a, at_least: 0.9}",
-            "unknown metric ['test_accuracy']",
+            "metric ['test_accuracy'] must be a name",
         ),
         (
             "when: {of: a, at_least: 0.9}",
@@ -171,7 +171,7 @@ FALLBACK = (
         ("when: {metric: test_accuracy, of: c, at_least: 0.9}", "waits for itself"),
         (
             "when: {metric: test_accuracy, of: x, at_least: 0.9}",
-            "'x' is a command, which has no metrics",
+            "'x' is a command: name what it measures under its 'metrics'",
         ),
     ],
 )
