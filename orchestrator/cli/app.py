@@ -20,7 +20,8 @@ COMMANDS = {
         "Write a small experiment file, jobs/NAME.yaml, that runs as it is with --cluster local."
     ),
     "plan": (
-        "Show the jobs of an experiment, what waits for what, resources and GPU-hours asked for."
+        "Show the jobs of an experiment, what waits for what, resources and GPU-hours asked for, "
+        "and what these cost if the cluster's profile has a price."
     ),
     "check": (
         "Check what a launch needs: partition, account, GPU type, time limit, paths, variables, "
