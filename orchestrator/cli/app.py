@@ -60,6 +60,10 @@ COMMANDS = {
         "Print or export every result of a run as tidy rows: job, axes, metric, value, n, spread; "
         "a missing one with its reason."
     ),
+    "pull": (
+        "Bring a run here from another machine, by rsync over ssh: results, logs, checkpoints; "
+        "interrupted it goes on where it was."
+    ),
     "rerun": (
         "Run a recorded experiment once more, as a run of its own, from the description that the "
         "run keeps."

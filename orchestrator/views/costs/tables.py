@@ -43,7 +43,7 @@ def spent(run: Run, records: Sequence[Record], now: float, by: Sequence[str] = (
     if not records:
         raise RunError(f"{run.name} has no job yet")
     starts = read_starts(run, records, now)
-    if run.profile.kind == "slurm":
+    if run.profile.kind == "slurm" and run.origin is None:
         # Accounting measures all processes of a job; the node only those that it started.
         measured = ask_sacct(starts)
         starts = with_accounting(starts, measured)
