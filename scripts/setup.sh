@@ -58,10 +58,11 @@ if ! "$venv/bin/python" -c 'import ctypes; ctypes.CDLL("libnuma.so.1")' 2>/dev/n
     apt_install libnuma1 || { echo "setup: vLLM needs the system library libnuma.so.1; install it: sudo apt-get install libnuma1" >&2; exit 2; }
 fi
 
-# bubblewrap is the sandbox in which model-written code runs; Slurm and its database make the private cluster of the tests.
+# bubblewrap is the sandbox in which model-written code runs; Slurm and its database make the private cluster of the tests, an ssh server
+# and rsync the machine that a run is pulled from.
 if [ "$what" = test ]; then
     missing=
-    for pair in slurmctld:slurm-wlm slurmdbd:slurmdbd munged:munge mariadbd:mariadb-server bwrap:bubblewrap; do
+    for pair in slurmctld:slurm-wlm slurmdbd:slurmdbd munged:munge mariadbd:mariadb-server bwrap:bubblewrap sshd:openssh-server ssh:openssh-client rsync:rsync; do
         command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] || missing="$missing ${pair##*:}"
     done
     if [ -n "$missing" ]; then

@@ -20,7 +20,8 @@ COMMANDS = {
         "Write a small experiment file, jobs/NAME.yaml, that runs as it is with --cluster local."
     ),
     "plan": (
-        "Show the jobs of an experiment, what waits for what, resources and GPU-hours asked for."
+        "Show the jobs of an experiment, what waits for what, resources and GPU-hours asked for, "
+        "and what these cost if the cluster's profile has a price."
     ),
     "check": (
         "Check what a launch needs: partition, account, GPU type, time limit, paths, variables, "
@@ -58,6 +59,10 @@ COMMANDS = {
     "results": (
         "Print or export every result of a run as tidy rows: job, axes, metric, value, n, spread; "
         "a missing one with its reason."
+    ),
+    "pull": (
+        "Bring a run here from another machine, by rsync over ssh: results, logs, checkpoints; "
+        "interrupted it goes on where it was."
     ),
     "rerun": (
         "Run a recorded experiment once more, as a run of its own, from the description that the "

@@ -67,6 +67,11 @@ class Profile:
     """Environment variables of every job. `$NAME` in a value is that variable where `orch` runs: it
     reaches the job with its environment and is written nowhere, so this is the place for tokens
     (`HF_TOKEN: $HF_TOKEN`)."""
+    price_per_gpu_hour: float | None = None
+    """What an hour of one GPU costs; `orch plan` and `orch costs` then show money beside
+    GPU-hours."""
+    currency: str = "USD"
+    """Of `price_per_gpu_hour`."""
     submit_from_nodes: bool = True
     """Whether jobs may call sbatch here; if not, what a gate lets through waits for the next `orch`
     command."""
@@ -90,6 +95,12 @@ class Profile:
         """The Python that runs outside of ``wrap``."""
         # With `wrap`, `python` is one inside the container, and this one runs outside of it.
         return self.python if self.python and not self.wrap else sys.executable
+
+    def money(self, gpu_hours: float) -> str:
+        """What GPU-hours cost, such as ``31.60 USD``; empty where the price is not known."""
+        if self.price_per_gpu_hour is None:
+            return ""
+        return f"{gpu_hours * self.price_per_gpu_hour:,.2f} {self.currency}"
 
     def variables(self) -> list[str]:
         """Names of the variables that ``environment`` uses, each once."""

@@ -72,6 +72,7 @@ RULES: dict[str, tuple[Any, ...]] = {
     "max_jobs": COUNT,
     "throttle": COUNT,
     "calls_per_minute": (Field(ge=1),),
+    "price_per_gpu_hour": (Field(ge=0, allow_inf_nan=False), Must("be a number, 0 or more")),
     "setup": (Must("be a list of shell lines"),),
     "wrap": (Must("be a list: a program and its arguments"),),
     "environment": (Must("be a mapping NAME: text (quote numbers)"),),

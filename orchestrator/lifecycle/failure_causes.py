@@ -56,7 +56,7 @@ ADVICE = {
     ),
     Kind.TIME_LIMIT: "orch retry asks for half as much time again",
     Kind.PREEMPTED: "orch retry starts it again",
-    Kind.NODE: "orch retry leaves this node out",
+    Kind.NODE: "orch retry starts it again, elsewhere if there is another node",
     Kind.COMMUNICATION: (
         "orch retry leaves this node out; if it comes back, look at the first rank that ended"
     ),

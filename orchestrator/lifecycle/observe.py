@@ -107,6 +107,25 @@ def observe(
     return with_logs(run, seen, to_read, missing_from_queue)
 
 
+def look_at_copy(run: Run) -> list[Record]:
+    """The records of a copy, by its files alone. No scheduler is asked: whether what ran over there
+    still does cannot be known here."""
+    before = run.load()
+    exits = run.exits(before)
+    # Results that exit records and earlier looks tell of may not have come along yet.
+    ended_well = {record.name for record in before if has_ended_well(record, exits)}
+    known_done = {record.name for record in before if record.state is JobState.COMPLETED}
+    seen = Observation(
+        now=run.now(),
+        fresh=False,
+        journal=run.journalled(),
+        exits=exits,
+        done=run.done(before) | ended_well | known_done,
+    )
+    logs = {r.name: tail(run.log(r)) for r in before if may_have_failed(r, seen)}
+    return as_observed(run, before, dataclasses.replace(seen, logs=logs))
+
+
 def with_logs(
     run: Run, seen: Observation, to_read: Sequence[Record], missing_from_queue: Sequence[Record]
 ) -> Observation:

@@ -20,6 +20,7 @@ from orchestrator.lifecycle.observe import (
     Observation,
     as_observed,
     interrupted_submissions,
+    look_at_copy,
     observe,
     resolve,
 )
@@ -39,8 +40,10 @@ def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
 
     What a gate or a limit has let through since the last pass, and what a killed process had begun
     to submit, is submitted by whoever comes first. ``rescan``: as if there were no state file, from
-    the jobs' folders and the scheduler.
+    the jobs' folders and the scheduler. Of a copy nothing is asked, saved, submitted or told.
     """
+    if run.origin is not None:
+        return look_at_copy(run), ""
     cluster = cluster_of(run)
     with run.lock():
         before = run.rescanned() if rescan else run.load()

@@ -35,10 +35,10 @@ from orchestrator.node.system import (
     handles,
     has_children,
     last_step,
+    lives,
     members,
     oom_kills,
     own_id,
-    process_start,
     read_json,
     take,
     temporary_folder,
@@ -94,7 +94,7 @@ def claim(attempt: str, token: str, job_id: str, neighbours: int = 0) -> int | N
         )
         return None
     # A local scheduler that came after a kill may have started the job a second time.
-    if held["host"] == mine["host"] and held["start"] == process_start(held["pid"]):
+    if held["host"] == mine["host"] and lives(held):
         print(
             f"orch: process {held['pid']} already works on this attempt; this one ends "
             "without work",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Any
 
     AnyPath = str | os.PathLike[str]
@@ -76,13 +77,45 @@ def process_fields(pid: int | str) -> list[str] | None:
         return None
 
 
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+STARTED = 19
+"""Where /proc/<pid>/stat, counted after the name, tells when the process started, in clock ticks
+since boot: field 22 of proc(5), and the fields begin with the third."""
+
+
+@functools.cache
+def boot() -> str:
+    """Tells the present start of this machine from others, also where the machine is a container:
+    those of one host share its boot id, but their first process is another after each start."""
+    first = process_fields(1)
+    boot_id = ""
+    if os.path.exists(BOOT_ID):
+        with open(BOOT_ID) as file:
+            boot_id = file.read().strip()
+    return f"{boot_id}/{first[STARTED] if first is not None else ''}"
+
+
 def process_start(pid: int) -> str | None:
-    """When a process started, in clock ticks since boot; None if it is gone. Tells a process from a
-    later one of the same pid."""
+    """When a process started, ``<clock ticks since boot>@<boot>``; None if it is gone. Tells a
+    process from a later one of the same pid, also from one after a restart of the machine."""
     fields = process_fields(pid)
-    # Z and X have ended, and wait for a parent to take note. The start time is field 22 of proc(5);
-    # these begin with field 3.
-    return None if fields is None or fields[0] in ("Z", "X") else fields[19]
+    # Z and X have ended, and wait for a parent to take note.
+    ended = fields is None or fields[0] in ("Z", "X")
+    return None if fields is None or ended else f"{fields[STARTED]}@{boot()}"
+
+
+def lives(process: Mapping[str, Any]) -> bool:
+    """Whether a process that was noted by its ``pid`` and ``start`` still runs."""
+    now = process_start(process["pid"])
+    noted = process["start"]
+    # Older versions noted the ticks alone.
+    return now is not None and noted in (now, now.partition("@")[0])
+
+
+def boot_of(start: str) -> str:
+    """The start of the machine in what ``process_start`` had said; empty if an older version
+    did."""
+    return start.partition("@")[2]
 
 
 def handles(pid: int, number: int) -> bool:

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -40,6 +41,7 @@ from orchestrator.errors import RunError
 from orchestrator.node.system import CANCEL, claim_of, take, write_json
 from orchestrator.planning.plan import Plan
 from orchestrator.runs import layout
+from orchestrator.runs.copies.origin import Origin, read_origin
 from orchestrator.runs.record import Doubt, JobState, Record, Token
 from orchestrator.runs.sources import ExitRecord
 from orchestrator.runs.state_file import NAME as STATE
@@ -135,6 +137,15 @@ class Run:
     def is_claimed(self, record: Record) -> bool:
         """Whether the newest attempt has started on a node."""
         return (self.attempt_folder(record) / "claim.json").exists()
+
+    @functools.cached_property
+    def origin(self) -> Origin | None:
+        """Of what the folder is a copy; None: the run lives here."""
+        return read_origin(self.folder)
+
+    def now(self) -> float:
+        """Of what moment the records and files tell: now, or when a copy was made."""
+        return time.time() if self.origin is None else self.origin.asked
 
     def lock(self) -> contextlib.AbstractContextManager[None]:
         """Hold the run's lock."""
@@ -306,7 +317,13 @@ class Run:
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of a run's folder: a POSIX lock, which NFS passes on to the server. RunError
-    names who has it after a minute."""
+    names who has it after a minute; of a copy nothing is changed at all."""
+    origin = read_origin(folder)
+    if origin is not None:
+        raise RunError(
+            f"{folder} is a copy of {origin.source}: the run lives there, and is launched, "
+            "cancelled and retried there alone"
+        )
     path = folder / "state.lock"
     # "a+" leaves the holder's name in the file until the lock is ours.
     with path.open("a+") as file:

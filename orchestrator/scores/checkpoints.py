@@ -31,8 +31,8 @@ LISTINGS = 3
 STAMP_LETTERS = 16
 NO_MODEL = {
     "adapter": "an adapter (LoRA) alone, which cannot be scored without the model that it was "
-    "trained on; evaluate it with the engine that made it, or merge it and give the folder with the "
-    "whole model",
+    "trained on; evaluate it with the engine that made it, or merge it and give the folder with "
+    "the whole model",
     "files": "no Hugging Face folder: evaluate it by a stage of your own, with checkpoints",
 }
 """Formats that the evaluation of language models cannot load, and why."""

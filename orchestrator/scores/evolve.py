@@ -53,6 +53,8 @@ from orchestrator.scores.trainings import Request, evaluations, trainings
 def evolve(request: Request, tell: Tell) -> tuple[Run, list[Record]]:
     """Score what is new, and report. CheckError if a launch could not work here."""
     source = request.source
+    if source is not None and source.origin is not None:
+        raise RunError(f"{source.name} is {source.origin}: score its checkpoints there")
     # Relative paths in the run's settings begin where it was launched.
     with contextlib.chdir(source.cwd) if source is not None else contextlib.nullcontext():
         # What is wrong with them is told before a folder is made.

@@ -46,7 +46,7 @@ def print_log(run: Run, name: str, follow: bool) -> None:
     position = 0
     while True:
         position = copy_from(path, position)
-        if not follow or record.state not in ACTIVE:
+        if not follow or record.state not in ACTIVE or run.origin is not None:
             # Once more, for what was written while the first part was printed.
             copy_from(path, position)
             return
@@ -79,7 +79,7 @@ def runs_table(root: Path) -> Table:
         counts = Counter(str(record.state) for record in run.load())
         table.add_row(
             run.name,
-            run.profile.name or run.profile.kind,
+            (run.profile.name or run.profile.kind) + ("" if run.origin is None else " (a copy)"),
             f"{clock(time.time() - run.created)} ago",
             counts_text(counts),
         )

@@ -13,18 +13,20 @@ from rich.table import Table
 from engines.contract.estimates import estimates_of
 from jobs.spec import asks_for
 from orchestrator.description.catalogue import config_class
+from orchestrator.description.profile import Profile
 from orchestrator.planning.plan import Plan
 
 RUNS_LETTERS = 40
 """Of an engine's name or a command, in the table."""
 
 
-def render_plan(plan: Plan) -> Table:
-    """Every job, what it waits for, and what it asks for."""
+def render_plan(plan: Plan, profile: Profile | None = None) -> Table:
+    """Every job, what it waits for, and what it asks for; in money too, if the profile of the
+    cluster knows a price."""
     caption = "\n".join([*([plan.about] if plan.about else []), *estimates(plan)])
     name = f"{plan.experiment} ({plan.preset or 'full'})"
     table = Table(
-        title=f"{name}: {len(plan.jobs)} jobs, {hours_text(plan)}",
+        title=f"{name}: {len(plan.jobs)} jobs, {hours_text(plan, profile)}",
         caption=caption or None,
         title_justify="left",
         caption_justify="left",
@@ -53,9 +55,12 @@ def render_plan(plan: Plan) -> Table:
     return table
 
 
-def hours_text(plan: Plan) -> str:
+def hours_text(plan: Plan, profile: Profile | None) -> str:
     """GPU-hours of the whole plan, and how much of it the gates decide about."""
     hours = f"{plan.gpu_hours:g} GPU-hours asked for" if plan.gpu_hours else "no GPU"
+    money = "" if profile is None else profile.money(plan.gpu_hours)
+    if plan.gpu_hours and money:
+        hours += f", at most {money}"
     gated = plan.gated_jobs
     if not gated:
         return hours

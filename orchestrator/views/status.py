@@ -246,6 +246,8 @@ def header(
     if gpu_hours:
         spent += f", {gpu_hours:.2f} GPU-hours"
     text.append(spent)
+    if run.origin is not None:
+        text.append(f"\n{run.origin}", style="bold yellow")
     if trouble:
         # What has failed stays failed, so the age of that fact does not matter.
         seen = [record.seen for record in records if record.seen and record.state not in FAILED]
@@ -368,7 +370,8 @@ def document(run: Run, records: Sequence[Record], trouble: str) -> dict[str, Any
         "folder": str(run.folder),
         "cluster": run.profile.name or run.profile.kind,
         "trouble": trouble,
+        "copy": None if run.origin is None else str(run.origin),
         "inventory": inventory(run, records),
         "replaced": [vars(one) for one in run.plan.replaced],
-        "jobs": status_rows(run, records, time.time()),
+        "jobs": status_rows(run, records, run.now()),
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Annotated
 
 import typer
@@ -28,7 +27,7 @@ def costs(
     to ask for next time."""
     found = find_run(run)
     records, trouble = refresh(found)
-    seen = spent(found, records, time.time(), by or ("arm",))
+    seen = spent(found, records, found.now(), by or ("arm",))
     if as_json:
         print(json.dumps({**document(found, seen), "trouble": trouble}, indent=1))
         return

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from orchestrator.cli.arguments import RunName
 from orchestrator.lifecycle.refresh import refresh
 from orchestrator.runs.lookup import find_run
@@ -15,4 +13,4 @@ def page(run: RunName = None) -> None:
     of death."""
     found = find_run(run)
     records, trouble = refresh(found)
-    print(write_page(found, records, trouble, time.time()))
+    print(write_page(found, records, trouble, found.now()))

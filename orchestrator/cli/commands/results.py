@@ -41,6 +41,8 @@ def results(
     from orchestrator.scores.results import gather, write_table
 
     found = find_run(run)
+    if found.origin is not None:
+        print(f"{found.name}: {found.origin}", file=sys.stderr)
     lines, unfinished, problems = gather(found, job, metric)
     for path in filter(None, (csv, parquet)):
         write_table(path, lines, parquet=path == parquet)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Annotated
 
 import typer
@@ -38,4 +37,4 @@ def status(
     from rich.console import Console
 
     console = Console()
-    console.print(render(found, records, trouble, time.time(), console.width, every))
+    console.print(render(found, records, trouble, found.now(), console.width, every))

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from orchestrator.clusters.local.cluster import POLL_SECONDS
+from orchestrator.clusters.local.cluster import LOCK, POLL_SECONDS, READY
 from orchestrator.clusters.local.scheduler import Scheduler
 from orchestrator.runs.lookup import open_run
 
@@ -24,7 +24,7 @@ from orchestrator.runs.lookup import open_run
 @contextmanager
 def only_one(folder: Path) -> Iterator[bool]:
     """Whether this is the only scheduler of the run; the lock goes with the process."""
-    with (folder / "scheduler.lock").open("a") as file:
+    with (folder / LOCK).open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -44,11 +44,15 @@ def main() -> int:
         # The terminal in which it was started may close.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         scheduler = Scheduler(run)
-        idle = 0
-        # A launch submits job by job: a queue that is empty for a moment is not the end.
-        while idle < 10:
-            idle = 0 if scheduler.round() else idle + 1
-            time.sleep(POLL_SECONDS)
+        scheduler.round()
+        # From now on the table says how jobs stand that an earlier scheduler had left.
+        with (run.folder / "scheduler" / READY).open("a") as ready:
+            fcntl.flock(ready, fcntl.LOCK_EX)
+            idle = 0
+            # A launch submits job by job: a queue that is empty for a moment is not the end.
+            while idle < 10:
+                idle = 0 if scheduler.round() else idle + 1
+                time.sleep(POLL_SECONDS)
     return 0
 
 

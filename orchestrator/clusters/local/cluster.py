@@ -29,7 +29,7 @@ from orchestrator.clusters.batch import Batch, Waits
 from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.scheduler import read_table, send
 from orchestrator.errors import SubmitError
-from orchestrator.node.system import write_json
+from orchestrator.node.system import write_json, write_text
 from orchestrator.runs.record import ACTIVE, FINAL, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import Answer, SchedulerRecord
@@ -38,6 +38,8 @@ POLL_SECONDS = 0.2
 """Time between two rounds of the scheduler."""
 START_SECONDS = 120.0
 """Longest wait for a scheduler to take its lock."""
+LOCK, READY = "scheduler.lock", "ready.lock"
+"""Locks that a scheduler has: from its start, and once it has looked at every job."""
 
 
 class LocalCluster:
@@ -84,7 +86,7 @@ class LocalCluster:
         (self.folder / "cancel").mkdir(exist_ok=True)
         token = batch.records[0].allocation
         row = self.row(token, batch, waits)
-        Path(row["script"]).write_text(self.script(batch, waits))
+        write_text(row["script"], self.script(batch, waits))
         # Last, by rename: from now on the scheduler may start the script at any moment.
         write_json(self.folder / "queue" / f"{token}.json", row)
         if self.queued is not None:
@@ -128,11 +130,11 @@ class LocalCluster:
                 table.setdefault(queued.stem, {"job_id": f"L-{queued.stem}", "state": "PENDING"})
         return table
 
-    def wake(self) -> None:
+    def wake(self, lock: str = LOCK) -> None:
         """Start a scheduler if none is alive; returns when one has the lock."""
         deadline = time.monotonic() + START_SECONDS
         process: subprocess.Popen[bytes] | None = None
-        while not alive(self.folder):
+        while not alive(self.folder, lock):
             if process is None or process.poll() is not None:
                 if time.monotonic() > deadline:
                     raise SubmitError(
@@ -160,7 +162,8 @@ class LocalCluster:
         table = self.table()
         work_left = any(JobState(row["state"]) in ACTIVE for row in table.values())
         if work_left and not alive(self.folder):
-            self.wake()
+            # Until then the table shows as running what has ended with the last scheduler.
+            self.wake(READY)
             table = self.table()
         return {
             token: scheduler_record(token, row)
@@ -233,9 +236,9 @@ def scheduler_record(token: str, row: dict[str, Any]) -> SchedulerRecord:
     )
 
 
-def alive(folder: Path) -> bool:
+def alive(folder: Path, lock: str = LOCK) -> bool:
     """Whether a scheduler has the lock."""
-    path = folder / "scheduler.lock"
+    path = folder / lock
     if not path.exists():
         return False
     with path.open("a") as file:

@@ -7,7 +7,8 @@ In: the files that ``orchestrator/clusters/local/cluster.py`` puts into ``<run>/
 calls ``round`` again and again.
 
 Jobs run in sessions of their own through ``orchestrator.node``. When the scheduler is killed they
-go on, and the next one adopts them by process id and start time.
+go on, and the next one adopts them by process id and start time. When the machine was restarted
+they have ended with it, whatever process has their ids now.
 """
 
 from __future__ import annotations
@@ -25,7 +26,15 @@ from typing import Any
 from jobs.spec import Resources
 from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.slots import entry, fits, ledger
-from orchestrator.node.system import process_fields, process_start, read_json, write_json
+from orchestrator.node.system import (
+    boot,
+    boot_of,
+    lives,
+    process_fields,
+    process_start,
+    read_json,
+    write_json,
+)
 from orchestrator.runs.layout import OUT, RESULTS
 from orchestrator.runs.record import ACTIVE, FINAL, JobState
 from orchestrator.runs.run import Run, wanted_by
@@ -36,6 +45,7 @@ WARNING_SECONDS = 120.0
 KILL_SECONDS = 30.0
 """From SIGTERM to SIGKILL, as Slurm's KillWait."""
 NO_EXIT_RECORD = "its process ended without an exit record (killed from outside, or out of memory)"
+RESTARTED = "the machine was restarted while it ran"
 
 Row = dict[str, Any]
 """What is known of a job: what ``LocalCluster.submit`` wrote, and how it stands."""
@@ -148,7 +158,7 @@ class Scheduler:
         # A child of ours is known to have ended by poll(), which also clears the zombie away. A job
         # that was adopted is no child: its process is known by id and start time.
         child_ended = child is not None and child.poll() is not None
-        if child_ended or process_start(row["pid"]) != row["start"]:
+        if child_ended or not lives(row):
             self.end(token, row)
             return
         now = time.time()
@@ -188,6 +198,9 @@ class Scheduler:
             self.set(token, state="COMPLETED", reason="", ended=ended, exit_code=0)
         elif row.get("ending"):
             self.set(token, state=row["ending"], ended=time.time())
+        # A machine that goes down in an orderly way ends its processes by a signal first.
+        elif was_restarted(row) and (left is None or left.signals):
+            self.end_with_machine(token, row)
         elif left is not None:
             self.fail(token, "", left.exit_code)
         else:
@@ -210,6 +223,8 @@ class Scheduler:
             self.set(token, state=row["ending"], ended=time.time())
         elif any(exit_record is not None and exit_record.requeued for exit_record in left):
             self.requeue(token)
+        elif was_restarted(row) and not all(one is not None and one.by_itself for one in left):
+            self.end_with_machine(token, row)
         elif None in left:
             self.set(token, state="FAILED", reason=NO_EXIT_RECORD, ended=time.time())
         else:
@@ -218,6 +233,15 @@ class Scheduler:
     def requeue(self, token: str) -> None:
         """Put a job that saved its state before its time limit back into the queue."""
         self.set(token, state="PENDING", reason="requeued at its time limit", warned=False)
+
+    def end_with_machine(self, token: str, row: Row) -> None:
+        """Note that a job has ended because this machine was restarted: when, nobody has seen, and
+        the time that the machine was off is not the job's."""
+        exits = [Path(path) for path in row.get("exits", [row.get("exit")])]
+        written = [path.parent.parent / OUT / "progress.jsonl" for path in exits]
+        signs = [path.stat().st_mtime for path in (Path(row["log"]), *written) if path.exists()]
+        ended = max([row["started"], *signs])
+        self.set(token, state="NODE_FAIL", reason=RESTARTED, ended=ended)
 
     def fail(self, token: str, reason: str, exit_code: int | None) -> None:
         """Note that a job ended without results."""
@@ -290,12 +314,18 @@ class Scheduler:
             )
 
 
+def was_restarted(row: Row) -> bool:
+    """Whether this machine was restarted since a job began."""
+    # None: it had ended before its start time could be read.
+    return boot_of(row["start"] or "") not in ("", boot())
+
+
 def living_claim(claim: Path) -> Row | None:
     """A claim whose process lives; None if there is none."""
     if not claim.exists():
         return None
     held = read_json(claim)
-    return held if held["start"] == process_start(held["pid"]) else None
+    return held if lives(held) else None
 
 
 def other_worker(claim: Path, pid: int) -> Row | None:
@@ -322,6 +352,6 @@ def pack_of(claim: Path, folder: str) -> int | None:
 
 def send(row: Row, number: signal.Signals) -> None:
     """Signal a job's node process, which passes it on; it may be gone already."""
-    if process_start(row["pid"]) == row["start"]:
+    if lives(row):
         with suppress(ProcessLookupError):
             os.kill(row["pid"], number)

@@ -21,7 +21,7 @@ from typing import Any
 
 from jobs.spec import Resources
 from orchestrator.clusters.local.machine import Machine
-from orchestrator.node.system import process_start
+from orchestrator.node.system import lives, process_start, write_text
 
 
 def ledger_path() -> Path:
@@ -33,17 +33,17 @@ def ledger_path() -> Path:
 def ledger() -> Iterator[list[dict[str, Any]]]:
     """The live entries under the lock; what is in the list at the end is written back."""
     path = ledger_path()
-    with path.open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        text = file.read()
+    # A file of its own: the ledger is replaced by rename, so that a kill leaves it whole.
+    with path.with_suffix(".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        text = path.read_text() if path.exists() else ""
         noted = json.loads(text) if text else []
         # By its start time too: another process may have the id of one that has ended.
-        entries = [entry for entry in noted if process_start(entry["pid"]) == entry["start"]]
+        entries = [entry for entry in noted if lives(entry)]
         yield entries
-        file.seek(0)
-        file.truncate()
-        json.dump(entries, file)
+        # Every waiting job asks in every round; mostly nothing has changed.
+        if entries != noted:
+            write_text(path, json.dumps(entries))
 
 
 def fits(machine: Machine, resources: Resources, entries: list[dict[str, Any]]) -> list[str] | None:

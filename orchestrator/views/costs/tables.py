@@ -14,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
@@ -33,6 +34,8 @@ class Spent:
     sum: Cost
     used: list[Used]
     starts: list[Start]
+    money: str = ""
+    """The GPU-hours in money; empty where the price is not known, or there are none."""
 
 
 def spent(run: Run, records: Sequence[Record], now: float, by: Sequence[str] = ("arm",)) -> Spent:
@@ -40,13 +43,27 @@ def spent(run: Run, records: Sequence[Record], now: float, by: Sequence[str] = (
     if not records:
         raise RunError(f"{run.name} has no job yet")
     starts = read_starts(run, records, now)
-    if run.profile.kind == "slurm":
+    if run.profile.kind == "slurm" and run.origin is None:
         # Accounting measures all processes of a job; the node only those that it started.
         measured = ask_sacct(starts)
         starts = with_accounting(starts, measured)
     wasted = read_wasted(run, records, starts)
     parts = costs(run, records, starts, wasted, by)
-    return Spent(parts, total(parts), used(run, starts), starts)
+    whole = total(parts)
+    return Spent(parts, whole, used(run, starts), starts, money_text(run.profile, whole))
+
+
+def money_text(profile: Profile, whole: Cost) -> str:
+    """What the GPU-hours of a run cost: asked for, used and wasted."""
+    if not profile.money(0) or not (whole.gpu_hours_asked or whole.gpu_hours_used):
+        return ""
+    at_least = "≥ " if whole.unknown else ""
+    return (
+        f"money: asked for {profile.money(whole.gpu_hours_asked)}, used "
+        f"{at_least}{profile.money(whole.gpu_hours_used)}, wasted "
+        f"{at_least}{profile.money(whole.gpu_hours_wasted)}, at {profile.money(1)} for a GPU-hour; "
+        "what a rented machine costs while it idles is not in it"
+    )
 
 
 def cost_rows(found: Spent) -> tuple[str, list[list[str]]]:
@@ -110,6 +127,8 @@ def advice_lines(found: Spent) -> list[str]:
 def notes(found: Spent) -> list[str]:
     """What a reader must know to read the tables rightly."""
     lines = ["wasted: time of starts that left no results, since the last moment that was saved"]
+    if found.money:
+        lines.insert(0, found.money)
     if found.sum.unknown:
         lines.append(
             f"≥: {found.sum.unknown} starts left no exit record; the true figures are higher"
@@ -155,5 +174,7 @@ def document(run: Run, found: Spent) -> dict[str, Any]:
         "groups": [asdict(part) for part in found.parts],
         "all": asdict(found.sum),
         "used": [asdict(one) for one in found.used],
+        "price_per_gpu_hour": run.profile.price_per_gpu_hour,
+        "currency": run.profile.currency,
         "starts": [{**asdict(start), "seconds": start.seconds} for start in found.starts],
     }

@@ -65,6 +65,7 @@ def page(facts: Facts) -> str:
         f'<p class="lead">{escape(run.plan.about)}</p>' if run.plan.about else "",
         pills(facts.records),
         summary(facts, last - first),
+        f'<p class="bad">{escape(str(run.origin))}</p>' if run.origin else "",
         f'<p class="bad">could not ask: {escape(facts.trouble)}</p>' if facts.trouble else "",
         death_section(facts),
         f'<h2>Stages</h2><div class="wide keep">{graph(stage_boxes(run, facts.records))}</div>',

@@ -145,7 +145,7 @@ class Watch(App[None]):
 
     def show(self) -> None:
         """Bring the table in line with the records; the chosen job stays chosen."""
-        now = time.time()
+        now = self.run_shown.now()
         wanted = chosen(self.records, self.filter)
         self.fit_columns(max((len(one.name) for one in wanted), default=10))
         # The same jobs in the same order: changing their cells keeps the cursor and the scroll

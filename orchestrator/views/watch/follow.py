@@ -65,9 +65,9 @@ def live(run: Run, console: Console, pause: float) -> list[Record]:
     with Live(console=console, auto_refresh=False) as view:
         while True:
             records, trouble = refresh(run)
-            now = time.time()
+            now = run.now()
             view.update(render(run, records, trouble, now, console.width), refresh=True)
-            if over(records):
+            if over(records) or run.origin is not None:
                 return records
             time.sleep(pause)
 
@@ -83,7 +83,7 @@ def lines(run: Run, pause: float) -> list[Record]:
             if shown.get(record.name) != record.state:
                 shown[record.name] = record.state
                 print(change_line(record), flush=True)
-        if over(records):
+        if over(records) or run.origin is not None:
             return records
         time.sleep(pause)
 

@@ -79,6 +79,7 @@ def test_status_and_logs_tell_programs_and_people_the_same(tmp_path: Path) -> No
         "folder",
         "cluster",
         "trouble",
+        "copy",
         "inventory",
         "replaced",
         "jobs",

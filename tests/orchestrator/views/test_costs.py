@@ -19,6 +19,8 @@ from engines.contract.results import write_results
 from engines.evaluation.config import Config as EvaluationConfig
 from jobs.spec import Resources
 from orchestrator.description.profile import Profile
+from orchestrator.description.profile_reader import load_profile
+from orchestrator.errors import CheckError
 from orchestrator.node.cost import cost_so_far, write_cost
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
@@ -28,7 +30,7 @@ from orchestrator.views.costs.starts import Start, read_starts
 from orchestrator.views.costs.tables import spent
 from orchestrator.views.costs.usage import cpu_seconds, from_sacct, of_stage, with_accounting
 from tests.support.builders import PLANNED, planned
-from tests.support.cli import SMALL, launch, orch, the_run
+from tests.support.cli import SMALL, describe, launch, orch, the_run
 from tests.support.private_slurm import PrivateSlurm
 from tests.support.scores import share, write_scores
 
@@ -357,3 +359,31 @@ def test_the_node_leaves_the_cost_that_the_table_shows(tmp_path: Path) -> None:
         document["all"]["cpu_hours_used"]
     )
     assert not any(one["unknown"] for one in left.values())
+
+
+def test_money_is_shown_before_and_after_where_the_price_is_known(tmp_path: Path) -> None:
+    profile = tmp_path / "mine.yaml"
+    profile.write_text("kind: local\nprice_per_gpu_hour: 3600\ncurrency: EUR\n")
+    stages = "  a: {command: sleep 1, resources: {gpus: 2, cpus: 1, memory_gb: 1, minutes: 6}}\n"
+    file = describe(tmp_path, stages)
+    priced = ("--cluster", str(profile))
+    # 2 GPUs for a tenth of an hour each.
+    plan = " ".join(orch(tmp_path, "plan", file, *priced).stdout.split())
+    assert "0.2 GPU-hours asked for, at most 720.00 EUR" in plan
+    assert "EUR" not in orch(tmp_path, "plan", file, ORCH_CLUSTER="local").stdout
+    orch(tmp_path, "launch", file, *priced, "--watch", CUDA_VISIBLE_DEVICES="0,1")
+    said = orch(tmp_path, "costs").stdout
+    found = json.loads(orch(tmp_path, "costs", "--json").stdout)
+    used = found["all"]["gpu_hours_used"] * 3600
+    assert used >= 2
+    assert "money: asked for 720.00 EUR" in said
+    assert f"used {used:.2f} EUR, wasted 0.00 EUR, at 3,600.00 EUR for a GPU-hour" in said
+    assert (found["price_per_gpu_hour"], found["currency"]) == (3600, "EUR")
+
+
+@pytest.mark.parametrize("price", ["-1", "free", ".inf", "true"])
+def test_a_price_is_a_number(tmp_path: Path, price: str) -> None:
+    profile = tmp_path / "mine.yaml"
+    profile.write_text(f"kind: local\nprice_per_gpu_hour: {price}\n")
+    with pytest.raises(CheckError, match="price_per_gpu_hour"):
+        load_profile(str(profile))

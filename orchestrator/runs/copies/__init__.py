@@ -1,0 +1,1 @@
+"""Runs of other machines whose folders were brought here."""
