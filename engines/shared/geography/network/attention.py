@@ -12,7 +12,6 @@ common beginning, k with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -20,19 +19,20 @@ import numpy as np
 import torch
 from torch.autograd import Function
 
-
-class Group(NamedTuple):
-    """Neighbouring sequences that begin with the same tokens, which are there once: N has the
-    common beginning, then what follows of each sequence."""
-
-    common: int
-    """Tokens of the common beginning; 0: none."""
-    runs: tuple[tuple[int, int], ...]
-    """(count, length): so many neighbours with so many tokens behind the common beginning."""
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
-Layout = Sequence[Group]
-"""How N tokens are sequences, in order."""
+class Sequences(NamedTuple):
+    """Sequences whose common beginnings are there once: any tokens that several begin with."""
+
+    places: Array
+    """(n, longest): which of the N tokens is where in a sequence; any behind its end."""
+    lengths: Array
+    """(n,)."""
+
+
+Layout = Sequences | tuple[int, int]
+"""How N tokens are sequences: so, or so many of one length one after the other."""
 
 
 @lru_cache(maxsize=256)
@@ -43,17 +43,15 @@ def causal(common: int, length: int, device: torch.device, dtype: torch.dtype) -
     return torch.zeros(seen.shape, dtype=dtype, device=device).masked_fill_(~seen, -torch.inf)
 
 
-Array = np.ndarray[Any, np.dtype[Any]]
 SHORTEST = 0.8
 """Shortest sequence of a block, as a share of its longest."""
 
 
 class Plan(NamedTuple):
-    """How attention goes through a layout."""
+    """How attention goes through sequences."""
 
     blocks: list[torch.Tensor]
-    """Sequences of about one length, each with its common beginning: which of the N tokens, (n, t);
-    behind the end of a sequence its last one again."""
+    """Sequences of about one length: which of the N tokens, (n, t); any behind an end."""
     slots: torch.Tensor
     """(N,): where a token first is in the blocks, one block after the other."""
     again: torch.Tensor
@@ -62,43 +60,25 @@ class Plan(NamedTuple):
     """Which tokens these are."""
 
 
-def sequences(layout: Layout) -> Array:
-    """(sequences, 4): first token of the common beginning and its length, first token behind it and
-    how many follow."""
-    found, place = [], 0
-    for group in layout:
-        start = place
-        place += group.common
-        for number, length in group.runs:
-            for _ in range(number):
-                found.append((start, group.common, place, length))
-                place += length
-    return np.array(found)
-
-
-def planned(layout: Layout) -> Plan:
+def planned(sequences: Sequences, device: torch.device) -> Plan:
     """Put sequences of about one length into blocks."""
-    every = sequences(layout)
-    whole = every[:, 1] + every[:, 3]
-    order = np.argsort(-whole, kind="stable")
-    every, whole = every[order], whole[order]
+    order = np.argsort(-sequences.lengths, kind="stable")
+    places, lengths = sequences.places[order], sequences.lengths[order]
     blocks, inside = [], []
-    while len(every):
-        number = int((whole >= SHORTEST * whole[0]).sum())
-        start, common, first, length = every[:number, :, None].transpose(1, 0, 2)
-        place = np.arange(int(whole[0]))
-        behind = first + np.minimum(place - common, length - 1)
-        blocks.append(np.where(place < common, start + place, behind))
-        inside.append(place < common + length)
-        every, whole = every[number:], whole[number:]
-    tokens, real = (np.concatenate([one.ravel() for one in parts]) for parts in (blocks, inside))
-    used = np.flatnonzero(real)
-    slots = np.empty(int(tokens.max()) + 1, np.int64)
-    # The last to be written stays: from behind, the first place of a token.
+    while len(lengths):
+        longest = int(lengths[0])
+        number = int((lengths >= SHORTEST * longest).sum())
+        blocks.append(places[:number, :longest])
+        inside.append(np.arange(longest) < lengths[:number, None])
+        places, lengths = places[number:], lengths[number:]
+    tokens = np.concatenate([block.ravel() for block in blocks])
+    used = np.flatnonzero(np.concatenate([one.ravel() for one in inside]))
+    slots = np.empty(int(tokens[used].max()) + 1, np.int64)
+    # The last that is written stays: from behind, the first place of a token.
     slots[tokens[used[::-1]]] = used[::-1]
     again = used[slots[tokens[used]] != used]
-    indices = map(torch.from_numpy, (slots, again, tokens[again]))
-    return Plan([torch.from_numpy(block) for block in blocks], *indices)
+    indices = (torch.from_numpy(one).to(device) for one in (slots, again, tokens[again]))
+    return Plan([torch.from_numpy(block).to(device) for block in blocks], *indices)
 
 
 def columns(x: torch.Tensor) -> torch.Tensor:
@@ -133,7 +113,9 @@ def laid_back(found: torch.Tensor, rotation: torch.Tensor, rows: torch.Tensor) -
     rows[:, :, :, 2] = parts[2].transpose(2, 3)
 
 
-def backward_block(kept: torch.Tensor, weights: torch.Tensor, of_mixed: torch.Tensor) -> torch.Tensor:
+def backward_block(
+    kept: torch.Tensor, weights: torch.Tensor, of_mixed: torch.Tensor
+) -> torch.Tensor:
     """Gradients of turned queries and keys and of values (3, S n h, t, e) from that of the mixed
     values (S n h, t, e)."""
     queries, keys, values = kept
@@ -185,7 +167,11 @@ class Within(Function):  # type: ignore[misc]  # torch is not followed by mypy h
         found = gradient.new_empty(models, sum(sizes), 3, heads, size)
         back = ctx.rotation.conj().resolve_conj()
         parts = zip(
-            plan.blocks, ctx.kept, spread.split(sizes, dim=1), found.split(sizes, dim=1), strict=True
+            plan.blocks,
+            ctx.kept,
+            spread.split(sizes, dim=1),
+            found.split(sizes, dim=1),
+            strict=True,
         )
         for block, (kept, weights), part, room in parts:
             of_mixed = part.unflatten(1, block.shape).transpose(2, 3).flatten(0, 2)

@@ -21,7 +21,13 @@ import torch
 from torch.nn import functional as F
 
 from engines.shared.geography.description import Shape
-from engines.shared.geography.network.attention import Group, Layout, Within, as_complex, planned
+from engines.shared.geography.network.attention import (
+    Layout,
+    Sequences,
+    Within,
+    as_complex,
+    planned,
+)
 from engines.shared.geography.network.operations import Gated, Norm
 from engines.shared.geography.vocabulary import SIZE
 
@@ -151,12 +157,11 @@ def block(
 
 def attend_within(shape: Shape, layout: Layout, device: torch.device) -> Attend:
     """Causal attention inside each sequence, without padding and without work between sequences."""
-    (number, length), *others = layout[0].runs
-    if layout[0].common or others or len(layout) > 1:
-        plan = planned(layout)
-        longest = max(block.shape[1] for block in plan.blocks)
-        turning = rotation(torch.arange(longest, device=device), shape)
+    if isinstance(layout, Sequences):
+        plan = planned(layout, device)
+        turning = rotation(torch.arange(int(layout.lengths.max()), device=device), shape)
         return lambda _, joined: Within.apply(joined, turning, plan).flatten(2)
+    number, length = layout
     rotary = rotation(torch.arange(length, device=device).repeat(number), shape)
 
     def attend(_layer: int, joined: torch.Tensor) -> torch.Tensor:
@@ -209,8 +214,7 @@ def hidden_states(
     """
     models, number, length = tokens.shape
     parameters = prepared(parameters, shape)
-    layout = [Group(0, ((number, length),))]
-    attend = attend_within(shape, layout, tokens.device)
+    attend = attend_within(shape, (number, length), tokens.device)
     x = embed(parameters, tokens.flatten(1))
     found = []
     for layer in range(shape.layers + 1):
