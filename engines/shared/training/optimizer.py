@@ -105,4 +105,5 @@ class Flat:
             self.second.mul_(BETA2).addcmul_(gradient, gradient, value=1 - BETA2)
             # Epsilon is added after the correction of the bias, as in torch.optim.AdamW.
             root = self.second.sqrt().div_(pace.second).add_(EPSILON)
-            self.values.sub_(self.first / root * (pace.rates / pace.first))
+            change = torch.div(self.first, root, out=root).mul_(pace.rates / pace.first)
+            self.values.sub_(change)

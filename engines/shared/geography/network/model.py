@@ -21,7 +21,13 @@ import torch
 from torch.nn import functional as F
 
 from engines.shared.geography.description import Shape
-from engines.shared.geography.network.attention import Group, Layout, Within, as_complex, planned
+from engines.shared.geography.network.attention import (
+    Layout,
+    Sequences,
+    Within,
+    as_complex,
+    planned,
+)
 from engines.shared.geography.network.operations import Gated, Norm
 from engines.shared.geography.vocabulary import SIZE
 
@@ -149,12 +155,14 @@ def block(
     return added(x, Gated.apply(both), own("down"))
 
 
-def attend_within(rotary: torch.Tensor, layout: Layout) -> Attend:
+def attend_within(shape: Shape, layout: Layout, device: torch.device) -> Attend:
     """Causal attention inside each sequence, without padding and without work between sequences."""
-    (number, length), *others = layout[0].runs
-    if layout[0].common or others or len(layout) > 1:
-        plan = planned(layout)
-        return lambda _, joined: Within.apply(joined, rotary, plan).flatten(2)
+    if isinstance(layout, Sequences):
+        plan = planned(layout, device)
+        turning = rotation(torch.arange(int(layout.lengths.max()), device=device), shape)
+        return lambda _, joined: Within.apply(joined, turning, plan).flatten(2)
+    number, length = layout
+    rotary = rotation(torch.arange(length, device=device).repeat(number), shape)
 
     def attend(_layer: int, joined: torch.Tensor) -> torch.Tensor:
         parts = turned(joined, rotary)
@@ -182,23 +190,12 @@ def read_out(parameters: Parameters, x: torch.Tensor) -> torch.Tensor:
     return torch.bmm(norm(x, parameters["head"].dtype), parameters["head"].mT)
 
 
-def places_of(layout: Layout, device: torch.device) -> torch.Tensor:
-    """The position of each of the N tokens in its sequence."""
-    found = []
-    for common, runs in layout:
-        found.append(torch.arange(common, device=device))
-        for number, length in runs:
-            own = torch.arange(common, common + length, device=device)
-            found.append(own.repeat(number))
-    return torch.cat(found)
-
-
 def packed_logits(
     parameters: Parameters, shape: Shape, tokens: torch.Tensor, layout: Layout
 ) -> torch.Tensor:
     """Of sequences that lie one after the other: (S, N) -> (S, N, vocabulary)."""
     parameters = prepared(parameters, shape)
-    attend = attend_within(rotation(places_of(layout, tokens.device), shape), layout)
+    attend = attend_within(shape, layout, tokens.device)
     x = embed(parameters, tokens)
     for layer in range(shape.layers):
         x = block(layer, parameters, x, shape.heads, attend)
@@ -217,8 +214,7 @@ def hidden_states(
     """
     models, number, length = tokens.shape
     parameters = prepared(parameters, shape)
-    layout = [Group(0, ((number, length),))]
-    attend = attend_within(rotation(places_of(layout, tokens.device), shape), layout)
+    attend = attend_within(shape, (number, length), tokens.device)
     x = embed(parameters, tokens.flatten(1))
     found = []
     for layer in range(shape.layers + 1):

@@ -1,9 +1,8 @@
 """Questions as the batches that the network takes.
 
 In: a table of tokens and which of its rows. Out: ``Batch``, ready for a loss. Trainings and their
-validation call it. Rows of one kind (task and length) lie together; what all questions of a task
-begin with is there once, and nothing is padded. On a GPU every batch has one shape instead, padded
-to the longest row, so that a step can be recorded.
+validation call it. What several questions begin with is there once, and nothing is padded. On a GPU
+every batch has one shape instead, padded to the longest row, so that a step can be recorded.
 
 Which rows a batch has is not decided by their length: with batches of one length each step would
 see one or two tasks.
@@ -11,7 +10,6 @@ see one or two tasks.
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -19,7 +17,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from engines.shared.geography.network.attention import Group, Layout
+from engines.shared.geography.network.attention import Layout, Sequences
 from engines.shared.geography.vocabulary import SIZE
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -50,18 +48,6 @@ class Table:
         longest = self.tokens.shape[1] + 1
         kinds: Array = (self.tasks.astype(np.int64) * longest + self.lengths).astype(np.int16)
         return kinds
-
-    @cached_property
-    def common(self) -> dict[int, int]:
-        """Task -> with how many tokens all of its rows begin; never the last two of a row."""
-        found = {}
-        for task in np.unique(self.tasks).tolist():
-            rows = self.tasks == task
-            block = self.tokens[rows]
-            alike = (block == block[0]).all(axis=0)
-            first_unlike = int(np.argmin(alike)) if not alike.all() else len(alike)
-            found[task] = min(first_unlike, int(self.lengths[rows].min()) - 2)
-        return found
 
 
 @dataclass(frozen=True)
@@ -104,9 +90,12 @@ def order_of(table: Table, seed: int, epoch: int) -> Array:
 
 
 def sort_rows(table: Table, rows: Array) -> Array:
-    """Rows (S, B) with those of one kind side by side. All models must have as many of each."""
-    order = np.argsort(table.kinds[rows], axis=1, kind="stable")
-    found: Array = np.take_along_axis(rows, order, axis=1)
+    """Rows (S, B) in an order in which neighbours begin alike; a kind has the same places in all
+    models, which must have as many of each."""
+    texts = np.ascontiguousarray(table.tokens[rows]).view(f"S{table.tokens.shape[1]}")[..., 0]
+    # One model is free to put texts of different lengths side by side.
+    keys = (texts,) if len(rows) == 1 else (texts, table.kinds[rows])
+    found: Array = np.take_along_axis(rows, np.lexsort(keys, axis=1), axis=1)
     return found
 
 
@@ -129,78 +118,30 @@ def packed(table: Table, rows: Array, which: Counted, most: int) -> list[Batch]:
     return [pack(table, piece, which, total) for piece in np.split(rows, cuts, axis=1)]
 
 
-class _Pieces:
-    """What a batch is put together from."""
-
-    def __init__(self, models: int, vocabulary: int) -> None:
-        self.models, self.vocabulary, self.filled = models, vocabulary, 0
-        self.tokens: list[Array] = []
-        self.targets: list[Array] = []
-        self.weights: list[Array] = []
-        self.owners: list[Array] = []
-
-    def add_tokens(self, tokens: Array) -> int:
-        """Lay (S, k) tokens behind the others; the place of the first."""
-        start = self.filled
-        self.tokens.append(tokens)
-        self.filled += tokens.shape[1]
-        return start
-
-    def add_targets(self, places: Array, targets: Array, weights: Array, owners: Array) -> None:
-        """Tokens (S, b, k) that are predicted from places (b, k), of rows ``owners`` (b,)."""
-        flat = places.astype(np.int64) * self.vocabulary + targets
-        self.targets.append(flat.reshape(self.models, -1))
-        self.weights.append(weights.reshape(self.models, -1))
-        self.owners.append(np.repeat(owners, places.shape[1]))
-
-
 def pack(table: Table, rows: Array, which: Counted, total: Array) -> Batch:
-    """Rows (S, B), sorted by kind, as one batch; each token's weight is 1 / ``total`` (S,)."""
-    pieces, layout = _Pieces(len(rows), SIZE), []
-    places = range(rows.shape[1])
-    of_task, of_length = table.tasks[rows[0]], table.lengths[rows[0]]
-    for task, group in itertools.groupby(places, key=lambda place: int(of_task[place])):
-        members = list(group)
-        common = table.common[task]
-        start = pieces.add_tokens(table.tokens[rows[:, members[0]], :common])
-        runs = []
-        for length, run in itertools.groupby(members, key=lambda place: int(of_length[place])):
-            chosen = list(run)
-            add_run(pieces, table, rows[:, chosen], np.array(chosen), (start, common, which))
-            runs.append((len(chosen), length - 1 - common))
-        layout.append(Group(common, tuple(runs)))
-    weights = np.concatenate(pieces.weights, axis=1) / total[:, None]
-    return Batch(
-        torch.from_numpy(np.concatenate(pieces.tokens, axis=1).astype(np.int64)),
-        torch.from_numpy(np.concatenate(pieces.targets, axis=1)),
-        torch.from_numpy(weights.astype(np.float32)),
-        np.concatenate(pieces.owners),
-        tuple(layout),
-    )
-
-
-def add_run(
-    pieces: _Pieces,
-    table: Table,
-    rows: Array,
-    owners: Array,
-    how: tuple[int, int, Counted],
-) -> None:
-    """Add rows (S, b) of one task and length; ``how``: where their common beginning lies, how long
-    it is, and which tokens count."""
-    start, common, which = how
-    whole = table.tokens[rows]
-    length = int(table.lengths[rows[0, 0]])
-    models, number = rows.shape
-    own = whole[:, :, common : length - 1]
-    first = pieces.add_tokens(own.reshape(models, -1))
-    # The token at place t is predicted from t - 1, which lies in the common beginning or behind.
-    before = np.arange(length - 1)
-    behind = first + np.arange(number)[:, None] * own.shape[2] + (before - common)
-    places = np.where(before < common, start + before, behind)
+    """Rows (S, B), sorted, as one batch; each token's weight is 1 / ``total`` (S,)."""
+    # The last token is only predicted.
+    lengths = table.lengths[rows[0]].astype(np.int64) - 1
+    longest = int(lengths.max())
+    texts = table.tokens[rows][:, :, : longest + 1].astype(np.int64)
+    place = np.arange(longest)
+    inside = place < lengths[:, None]
+    # Tokens that the row before begins with too, in all models, are there once.
+    alike = (texts[:, 1:, :-1] == texts[:, :-1, :-1]).all(axis=0)
+    new = inside.copy()
+    new[1:] &= ~np.logical_and.accumulate(alike, axis=1)
+    numbers = np.where(new, np.cumsum(new).reshape(new.shape) - 1, 0)
+    # Numbers grow from row to row: the largest so far is that of the latest new token.
+    places = np.maximum.accumulate(numbers, axis=0)
     ahead = table.first_answers[rows] if which == "answer" else np.ones_like(rows)
-    weights = before + 1 >= ahead[:, :, None]
-    pieces.add_targets(places, whole[:, :, 1:length], weights, owners)
+    weights = (place + 1 >= ahead[:, :, None])[:, inside] / total[:, None]
+    return Batch(
+        torch.from_numpy(texts[:, :, :-1][:, new]),
+        torch.from_numpy(places[inside] * SIZE + texts[:, :, 1:][:, inside]),
+        torch.from_numpy(weights.astype(np.float32)),
+        np.nonzero(inside)[0],
+        Sequences(places, lengths),
+    )
 
 
 def padded(table: Table, rows: Array, which: Counted) -> Batch:
@@ -218,5 +159,5 @@ def padded(table: Table, rows: Array, which: Counted) -> Batch:
         torch.from_numpy(targets.reshape(models, -1)),
         torch.from_numpy(weights.astype(np.float32).reshape(models, -1)),
         np.repeat(np.arange(number), length),
-        (Group(0, ((number, length),)),),
+        (number, length),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from engines.contract.config import ConfigError
 from engines.shared.geography.description import Shape
-from engines.shared.geography.network.attention import Group
+from engines.shared.geography.network.attention import Sequences
 from engines.shared.geography.network.generate import complete, greedy
 from engines.shared.geography.network.model import (
     Parameters,
@@ -172,28 +173,23 @@ GROUPS = st.lists(
 @settings(max_examples=30, deadline=None)
 def test_packed_is_each_alone(groups: list[tuple[int, list[int]]]) -> None:
     made = initial(SMALL, SEEDS, 0.3)
-    layout, packed, alone = [], [], []
+    packed, places, filled = list[torch.Tensor](), list[np.ndarray](), 0
     for common, lengths in groups:
-        start = tokens_of(len(SEEDS), common)
-        packed.append(start)
-        layout.append(Group(common, tuple((1, length) for length in lengths)))
-        for place, length in enumerate(lengths):
-            own = torch.randint(4, SIZE, (len(SEEDS), length), generator=seeded(length))
-            packed.append(own)
-            whole = logits(made, SMALL, torch.cat([start, own], dim=1)[:, None])[:, 0]
-            alone.append(whole if place == 0 else whole[:, common:])
-    found = packed_logits(made, SMALL, torch.cat(packed, dim=1), layout)
-    torch.testing.assert_close(found, torch.cat(alone, dim=1), atol=1e-5, rtol=1e-4)
-
-
-def test_a_run_of_several_is_each_alone() -> None:
-    made = initial(SMALL, SEEDS, 0.3)
-    start, own = tokens_of(len(SEEDS), 4), tokens_of(len(SEEDS), 3, 6)
-    layout = [Group(4, ((3, 6),))]
-    packed = torch.cat([start, own.flatten(1)], dim=1)
-    found = packed_logits(made, SMALL, packed, layout)
-    whole = logits(made, SMALL, torch.cat([start[:, None].expand(-1, 3, -1), own], dim=2))
-    torch.testing.assert_close(found[:, 4:], whole[:, :, 4:].flatten(1, 2), atol=1e-5, rtol=1e-4)
+        packed.append(tokens_of(len(SEEDS), common))
+        start, filled = filled, filled + common
+        for length in lengths:
+            packed.append(torch.randint(4, SIZE, (len(SEEDS), length), generator=seeded(length)))
+            places.append(np.r_[start : start + common, filled : filled + length])
+            filled += length
+    tokens = torch.cat(packed, dim=1)
+    table = np.zeros((len(places), max(map(len, places))), np.int64)
+    for row, own in zip(table, places, strict=True):
+        row[: len(own)] = own
+    layout = Sequences(table, np.array([len(own) for own in places]))
+    found = packed_logits(made, SMALL, tokens, layout)
+    for own in places:
+        alone = logits(made, SMALL, tokens[:, None, own])[:, 0]
+        torch.testing.assert_close(found[:, own], alone, atol=1e-5, rtol=1e-4)
 
 
 def test_change_goes_on_from_its_layer(parameters: Parameters) -> None:

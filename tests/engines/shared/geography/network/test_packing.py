@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engines.geography.step import token_losses
 from engines.shared.geography.description import Shape
+from engines.shared.geography.network.attention import Sequences
 from engines.shared.geography.network.model import initial, logits
 from engines.shared.geography.network.packing import (
     Batch,
@@ -19,6 +20,7 @@ from engines.shared.geography.network.packing import (
     order_of,
     packed,
     padded,
+    sort_rows,
 )
 from engines.shared.geography.tasks import TASKS, write_question
 from engines.shared.geography.vocabulary import BEGIN, END, encode
@@ -45,7 +47,7 @@ def made_table(rows: int, seed: int) -> Table:
     return Table(tokens, lengths, np.array(first, np.int16), np.array(tasks, np.int16))
 
 
-def by_hand(table: Table, rows: np.ndarray, which: str) -> tuple[torch.Tensor, list[torch.Tensor]]:  # type: ignore[type-arg]
+def by_hand(table: Table, rows: np.ndarray, which: str) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Mean over the tokens that count, of each model; and its gradient, row by row and unpacked."""
     values = initial(SMALL, SEEDS, 0.3)
     leaves = {name: tensor.requires_grad_() for name, tensor in values.items()}
@@ -93,14 +95,34 @@ def test_a_batch_is_its_questions_alone(which: Counted, way: str) -> None:
 
 def test_common_beginnings_are_there_once() -> None:
     table = made_table(400, 2)
-    (batch,) = packed(table, np.arange(400)[None], "all", 10**9)
-    own = int(table.lengths.sum()) - 400
-    saved = own - batch.tokens.shape[1]
-    # "<bos>dist(c_" and the like, for every row but one of each task.
-    beginnings = {task.number: 1 + len(f"{task.prefix}(c_") for task in TASKS.values()}
-    counts = {number: int((table.tasks == number).sum()) for number in beginnings}
-    assert saved == sum(beginnings[number] * (counts[number] - 1) for number in beginnings)
+    rows = sort_rows(table, np.arange(400)[None])
+    (batch,) = packed(table, rows, "all", 10**9)
+    texts = [
+        text[: length - 1].tobytes()
+        for text, length in zip(table.tokens, table.lengths, strict=True)
+    ]
+    beginnings = {text[:end] for text in texts for end in range(1, len(text) + 1)}
+    assert batch.tokens.shape[1] == len(beginnings) < 0.8 * sum(map(len, texts))
     assert batch.weights.sum() == pytest.approx(1.0)
+    assert isinstance(batch.layout, Sequences)
+    for row, places, length in zip(rows[0], *batch.layout, strict=True):
+        assert length == table.lengths[row] - 1
+        own = batch.tokens[0, places[:length]]
+        assert own.tolist() == table.tokens[row, :length].tolist()
+
+
+def test_models_share_what_all_of_them_share() -> None:
+    table = made_table(400, 2)
+    orders = np.stack([order_of(table, seed, 0) for seed in SEEDS])
+    (batch,) = packed(table, orders, "all", 10**9)
+    assert isinstance(batch.layout, Sequences)
+    kinds = set(table.kinds.tolist())
+    # A row repeats at least what its task begins with, "<bos>dist(c_" and the like.
+    beginnings = {task.number: 1 + len(f"{task.prefix}(c_") for task in TASKS.values()}
+    saved = int(table.lengths.sum()) - 400 - batch.tokens.shape[1]
+    assert saved >= sum(beginnings[int(task)] for task in table.tasks) - max(
+        beginnings.values()
+    ) * len(kinds)
 
 
 @settings(max_examples=25, deadline=None)
