@@ -11,9 +11,9 @@ import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from engines.contract.checkpoints import Checkpoint, Manifest, listed
+from engines.contract.checkpoints import Checkpoint, Format, Manifest, listed
 from engines.contract.formats.frameworks import other_format
 from engines.contract.formats.names import step_in
 from engines.contract.formats.weights import index_of, trouble_with, weight_files
@@ -41,7 +41,7 @@ class Located:
     """Of a foreign checkpoint, which knows no epochs, its step."""
     model: Path
     """The folder with the weights."""
-    format: Literal["huggingface", "state_dict"]
+    format: Format
     manifest: Manifest | None = None
 
 

@@ -25,6 +25,21 @@ from engines.contract.metrics import METRICS
 
 BEST = "best"
 """Name of the link to the best checkpoint."""
+Format = Literal["huggingface", "state_dict", "adapter"]
+"""A whole model that others load, weights for the engine that made them, or an adapter (LoRA)."""
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+"""What PEFT loads; the first says by how much the second is multiplied."""
+
+
+class Base(BaseModel):
+    """The model that an adapter was trained on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folder: str
+    """Where it lay."""
+    fingerprint: str
+    """``fingerprint`` of its folder."""
 
 
 class Description(BaseModel):
@@ -38,7 +53,9 @@ class Description(BaseModel):
     epoch: int
     metrics: dict[str, float]
     """Metrics at that moment, such as ``validation_reward_mean``."""
-    format: Literal["huggingface", "state_dict"] = "huggingface"
+    format: Format = "huggingface"
+    base: Base | None = None
+    """What ``model/`` must be put on; of an adapter alone."""
     rank_by: str | None = None
     """The metric that ``best`` ranks by."""
     probe: dict[str, Any] | None = None
@@ -50,7 +67,7 @@ class Manifest(Description):
     """What is known of one complete checkpoint: ``manifest.json``."""
 
     fingerprint: str
-    """sha256 over the model's weight files."""
+    """sha256 over the model's weight files, or the adapter's."""
     complete: Literal[True] = True
 
 
@@ -65,9 +82,18 @@ class Checkpoint(BaseModel):
 
     @property
     def model(self) -> Path:
-        """A Hugging Face folder (config, tokenizer, safetensors), or safetensors and a description
-        of the engine's own."""
+        """A Hugging Face folder (config, tokenizer, safetensors), safetensors and a description of
+        the engine's own, or the folder of an adapter as PEFT writes it."""
         return self.path / "model"
+
+    def whole_model(self) -> Path:
+        """``model``; ConfigError where it is an adapter, which is no model without its base."""
+        if self.manifest.format == "adapter":
+            raise ConfigError(
+                f"{self.model}: an adapter (LoRA) alone, not a whole model; merge it into the "
+                "model that it was trained on, and name that"
+            )
+        return self.model
 
 
 class CheckpointSource(EngineConfig):
@@ -96,11 +122,13 @@ class CheckpointsSource(EngineConfig):
         return self
 
 
-def fingerprint(folder: Path) -> str:
-    """sha256 over the names and bytes of the weight files in ``folder``: no optimizer, no
-    adapter."""
+def fingerprint(folder: Path, form: Format = "huggingface") -> str:
+    """sha256 over the names and bytes of the weight files in ``folder``: no optimizer, no adapter;
+    of an adapter over its two files."""
     # In a fixed order: the hash depends on it.
     files = weight_files(folder)
+    if form == "adapter":
+        files = [folder / name for name in ADAPTER_FILES]
     if not files:
         raise FileNotFoundError(f"{folder}: no safetensors file to take a fingerprint of")
     digest = hashlib.sha256()
@@ -125,7 +153,8 @@ def save(out: Path, description: Description, write: Callable[[Path], None]) -> 
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     write(temporary)
-    manifest = Manifest(**description.model_dump(), fingerprint=fingerprint(temporary / "model"))
+    content = fingerprint(temporary / "model", description.format)
+    manifest = Manifest(**description.model_dump(), fingerprint=content)
     write_json(temporary / "manifest.json", manifest.model_dump())
     # A rename cannot replace a folder that has files in it. After a kill between these two calls
     # the checkpoint of this name is gone; those of other names are whole.

@@ -94,7 +94,7 @@ def find_start(config: Config, out: Path) -> Point:
 def base_model(config: Config) -> Path:
     """The Hugging Face folder to start from; ConfigError if it is missing."""
     if isinstance(config.model, CheckpointSource):
-        return checkpoints.named(Path(config.model.folder), config.model.checkpoint).model
+        return checkpoints.named(Path(config.model.folder), config.model.checkpoint).whole_model()
     folder = Path(config.model)
     if (folder / "config.json").is_file():
         return folder

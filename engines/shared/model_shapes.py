@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from engines.contract.formats.frameworks import other_format
 from engines.contract.formats.safetensors_header import Shape, Shapes
 from engines.contract.formats.weights import index_of, is_weights, shapes_of
 
@@ -93,7 +94,8 @@ def read_folder(folder: Path) -> Saved | str:
     try:
         config = model_config(folder)
     except FileNotFoundError:
-        return "there is no config.json"
+        # An adapter has none; its folder says more than what it lacks.
+        return (folder.is_dir() and other_format(folder)) or "there is no config.json"
     # Not JSON, not UTF-8, no table.
     except (ValueError, AttributeError, RecursionError):
         return "config.json is no table in JSON"

@@ -176,6 +176,12 @@ def usable(
             found.append(one)
         elif one.checkpoint not in here:
             continue
+        elif here[one.checkpoint].format == "adapter":
+            tell(
+                f"{one.model}: an adapter (LoRA) alone, which cannot be scored without the model "
+                "that it was trained on; evaluate it with the engine that made it, or merge it "
+                "and give the folder with the whole model"
+            )
         elif here[one.checkpoint].format == "state_dict" and base is None:
             tell(
                 f"{one.model}: weights alone; give the folder that holds their "

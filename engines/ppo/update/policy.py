@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from engines.contract.config import ConfigError
 from engines.ppo.config import Config
 from engines.ppo.data.task_sampler import Group
 from engines.ppo.update.batch import (
@@ -62,8 +63,7 @@ class Policy:
         self.device = world.device
         self.model = prepare_model(model, config, self.device)
         if config.lora is not None:
-            adapters = LoraSettings(rank=config.lora.rank, alpha=config.lora.alpha)
-            adapt(self.model, adapters, config.seed)
+            adapt(self.model, LoraSettings(**config.lora.model_dump()), config.seed)
         self.scorer = Scorer(self.model)
         self.reference = None
         if reference is not None:
@@ -379,6 +379,11 @@ class Policy:
         """Continue from ``state``; tensors only, no foreign pickle. The weights lie in the model
         folder beside it, adapters here."""
         values = torch.load(state / "optimizer.pt", map_location="cpu", weights_only=True)
+        if values["optimizer"].keys() != set(self.names):
+            raise ConfigError(
+                f"{state}: holds other parameters than this version trains; go on with the version "
+                "that wrote it, or give a new --out folder"
+            )
         for name, parameter in zip(self.names, self.parameters, strict=True):
             self.optimizer.state[parameter] = {
                 key: cut(parameter, value) if value.dim() else value

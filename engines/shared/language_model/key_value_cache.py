@@ -69,6 +69,24 @@ class SharedPrefixCache:
             bias.masked_fill_(~self.inside, -torch.inf)
             self.bias = bias.repeat_interleave(heads, dim=0)[:, None]
 
+    def keep(self, prompts: torch.Tensor, samples: torch.Tensor) -> None:
+        """Go on with ``prompts`` (P',) of the P alone, and of each with ``samples`` (P', n') of
+        its n."""
+        for own in self.layers.values():
+            heads = len(own.prompt_keys) // self.prompts
+            for name in ("prompt_keys", "prompt_values"):
+                tensor = getattr(own, name).unflatten(0, (self.prompts, heads))
+                setattr(own, name, tensor[prompts].flatten(0, 1))
+            for name in ("keys", "values"):
+                tensor = getattr(own, name).unflatten(0, (self.prompts, heads, self.samples))
+                # The two indices come first in what is found: (P', n', K, T, d).
+                kept = tensor[prompts[:, None], :, samples].transpose(1, 2)
+                setattr(own, name, kept.flatten(0, 2))
+        if self.bias is not None:
+            heads = len(self.bias) // self.prompts
+            self.bias = self.bias.unflatten(0, (self.prompts, heads))[prompts].flatten(0, 1)
+        self.prompts, self.samples = samples.shape
+
     def attend(
         self,
         layer: int,
@@ -83,31 +101,31 @@ class SharedPrefixCache:
         prompts, samples, width = self.prompts, self.samples, query.shape[3]
         key_heads = key.shape[1]
         shared = query.shape[1] // key_heads
-        here, after = self.used, self.used + 1
+        after = self.used + 1
         for room, tensor in ((own.keys, key), (own.values, value)):
-            room.view(prompts, key_heads, samples, self.tokens, width)[:, :, :, here] = (
+            room.view(prompts, key_heads, samples, self.tokens, width)[:, :, :, self.used] = (
                 tensor[0].view(key_heads, prompts, samples, width).transpose(0, 1)
             )
         # (heads, P n, d) -> (P, K, n, heads per key head, d).
         grouped = query[0].view(key_heads, shared, prompts, samples, width).permute(2, 0, 3, 1, 4)
         scaled = grouped * (width**-0.5 if scaling is None else scaling)
-        by_prompt = scaled.reshape(prompts * key_heads, samples * shared, width)
         by_sample = scaled.reshape(prompts * key_heads * samples, shared, width)
-        # The prompt's keys are read once for all of its samples.
-        if self.bias is None:
-            prompt_scores = torch.bmm(by_prompt, own.prompt_keys)
-        else:
-            prompt_scores = torch.baddbmm(self.bias, by_prompt, own.prompt_keys)
+        # The prompt's keys and values are read once for all of its samples.
+        by_prompt = by_sample.view(prompts * key_heads, samples * shared, width)
+        before = self.prompt_scores(by_prompt, own).view(len(by_sample), shared, self.longest)
         own_scores = torch.bmm(by_sample, own.keys[:, :after].transpose(1, 2))
-        weights = torch.cat(
-            [prompt_scores.view(*own_scores.shape[:2], self.longest), own_scores], dim=-1
-        ).softmax(-1)
-        found = torch.bmm(weights[..., self.longest :], own.values[:, :after])
+        weights = torch.cat([before, own_scores], dim=-1).softmax(-1)
         found = torch.baddbmm(
-            found.view(by_prompt.shape),
-            weights[..., : self.longest].reshape(prompt_scores.shape),
+            torch.bmm(weights[..., self.longest :], own.values[:, :after]).view(by_prompt.shape),
+            weights[..., : self.longest].reshape(*by_prompt.shape[:2], self.longest),
             own.prompt_values,
         )
         # (P K, n heads-per-key-head, d) -> (P n, heads, d).
         by_row = found.view(prompts, key_heads, samples, shared, width).transpose(1, 2)
         return by_row.reshape(1, prompts * samples, key_heads * shared, width)
+
+    def prompt_scores(self, query: torch.Tensor, own: Layer) -> torch.Tensor:
+        """Scores of queries (P K, m, d) on the prompts: (P K, m, L)."""
+        if self.bias is None:
+            return torch.bmm(query, own.prompt_keys)
+        return torch.baddbmm(self.bias, query, own.prompt_keys)

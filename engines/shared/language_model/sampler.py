@@ -17,7 +17,12 @@ import torch
 
 from engines.shared.inference import sample_seed
 from engines.shared.language_model.key_value_cache import SharedPrefixCache
+from engines.shared.language_model.lora import adapters_merged
 from engines.shared.language_model.packing import PackedModel
+
+FULL = 0.75
+"""Samples that have ended are computed on until what is left would fill at most this share of the
+rows: leaving them out copies the others' keys and values."""
 
 
 @dataclass(frozen=True)
@@ -52,11 +57,11 @@ def sample(
 ) -> list[list[Sample]]:
     """Samples of each of ``prompts``, drawn in evaluation mode without gradient; sample k of a
     prompt depends on the prompt's seed and on k."""
-    with torch.no_grad(), evaluation_mode(model):
-        drawn, logprobs = generate(model, prompts, sampling, uniforms(sampling, seeds))
+    with torch.no_grad(), evaluation_mode(model), adapters_merged(model):
+        rows = generate(model, prompts, sampling, uniforms(sampling, seeds))
     found = [
         one_sample(ids, chances, sampling.end_token)
-        for ids, chances in zip(drawn.tolist(), logprobs.tolist(), strict=True)
+        for ids, chances in zip(rows.drawn.tolist(), rows.logprobs.tolist(), strict=True)
     ]
     count = sampling.samples
     return [found[i : i + count] for i in range(0, len(found), count)]
@@ -83,36 +88,66 @@ def uniforms(sampling: Sampling, seeds: Sequence[int]) -> torch.Tensor:
     return rows
 
 
+class Rows:
+    """What has been drawn, and the rows that are still computed: P' prompts with n' samples each,
+    of which some may have ended."""
+
+    def __init__(self, prompts: int, numbers: torch.Tensor) -> None:
+        """``numbers`` (P n, max_new_tokens): see ``uniforms``."""
+        self.numbers = numbers
+        self.drawn = torch.zeros(numbers.shape, dtype=torch.long, device=numbers.device)
+        self.logprobs = torch.zeros(numbers.shape, dtype=torch.float32, device=numbers.device)
+        self.computed = torch.arange(len(numbers), device=numbers.device).view(prompts, -1)
+        self.running = torch.ones_like(self.computed, dtype=torch.bool)
+
+    def draw(self, logits: torch.Tensor, step: int, sampling: Sampling) -> None:
+        """The next token of each computed row from ``logits`` (P' n', V), with its
+        log-probability."""
+        rows = self.computed.flatten()
+        tokens, chances = draw(logits, self.numbers[rows, step], sampling)
+        self.drawn[rows, step], self.logprobs[rows, step] = tokens, chances
+        self.running &= (tokens != sampling.end_token).view(self.running.shape)
+
+    def leave_out(self, cache: SharedPrefixCache) -> bool:
+        """Stop computing rows that have ended, if that makes enough of a difference; False if none
+        goes on."""
+        counts = self.running.sum(dim=1)
+        most = int(counts.max())
+        if most * int(counts.count_nonzero()) <= FULL * self.computed.numel() and most > 0:
+            kept = counts.nonzero()
+            # Those that go on come first; a prompt with fewer than the most takes ended ones along.
+            order = self.running[kept[:, 0]].sort(dim=1, descending=True, stable=True).indices
+            columns = order[:, :most]
+            cache.keep(kept[:, 0], columns)
+            self.computed, self.running = self.computed[kept, columns], self.running[kept, columns]
+        return most > 0
+
+
 def generate(
     model: PackedModel,
     prompts: Sequence[Sequence[int]],
     sampling: Sampling,
     numbers: torch.Tensor,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and log-probabilities, (P n, tokens of the longest sample) each; behind a sample's
-    end token they mean nothing."""
+) -> Rows:
+    """Token ids and log-probabilities of P n rows; behind a row's end token they mean nothing."""
     device = model.model.device
     lengths = [len(prompt) for prompt in prompts]
     cache = SharedPrefixCache(lengths, sampling.samples, sampling.max_new_tokens, device)
+    rows = Rows(len(prompts), numbers.to(device))
     ids = torch.tensor([token for prompt in prompts for token in prompt], device=device)
-    ends = torch.tensor(lengths, device=device).cumsum(0) - 1
-    hidden = model.hidden(ids, lengths, ends, cache)
+    sizes = torch.tensor(lengths, device=device)
     head = model.model.get_output_embeddings()
-    logits = head(hidden).repeat_interleave(sampling.samples, dim=0)
-    places = torch.tensor(lengths, device=device).repeat_interleave(sampling.samples)
-    numbers = numbers.to(device)
-    drawn = torch.empty(numbers.shape, dtype=torch.long, device=device)
-    logprobs = torch.empty(numbers.shape, dtype=torch.float32, device=device)
-    running = torch.ones(len(numbers), dtype=torch.bool, device=device)
+    logits = head(model.hidden(ids, lengths, sizes.cumsum(0) - 1, cache))
+    logits = logits.repeat_interleave(sampling.samples, dim=0)
     for step in range(sampling.max_new_tokens):
-        tokens, chances = draw(logits, numbers[:, step], sampling)
-        drawn[:, step], logprobs[:, step] = tokens, chances
-        running &= tokens != sampling.end_token
-        if step + 1 == sampling.max_new_tokens or not bool(running.any()):
+        rows.draw(logits, step, sampling)
+        if step + 1 == sampling.max_new_tokens or not rows.leave_out(cache):
             break
-        logits = head(model.next_hidden(tokens, places + step, cache))
+        computed = rows.computed.flatten()
+        places = sizes[computed // sampling.samples] + step
+        logits = head(model.next_hidden(rows.drawn[computed, step], places, cache))
         cache.used += 1
-    return drawn[:, : step + 1], logprobs[:, : step + 1]
+    return rows
 
 
 def draw(
@@ -146,6 +181,7 @@ def nucleus(scores: torch.Tensor, top_p: float) -> torch.Tensor:
 
 def one_sample(ids: list[int], logprobs: list[float], end_token: int) -> Sample:
     """A row up to its end token."""
+    # Behind the end, and behind the last token that was computed at all, there are zeros.
     complete = end_token in ids
     length = ids.index(end_token) + 1 if complete else len(ids)
     return Sample(tuple(ids[:length]), tuple(logprobs[:length]), complete)

@@ -117,3 +117,38 @@ def test_rotation_keeps_the_last_and_the_best(
     assert len(left) == min(keep, len(rewards))
     assert best in {checkpoint.path for checkpoint in left}
     assert left[-1].manifest.epoch == len(rewards)
+
+
+def write_adapter(out: Path, alpha: int = 16, weights: bytes = b"AB") -> checkpoints.Checkpoint:
+    def fill(folder: Path) -> None:
+        (folder / "model").mkdir()
+        (folder / "model" / "adapter_config.json").write_text(f'{{"lora_alpha": {alpha}}}')
+        (folder / "model" / "adapter_model.safetensors").write_bytes(weights)
+
+    base = checkpoints.Base(folder="/models/base", fingerprint="f" * 64)
+    description = checkpoints.Description(
+        name="step-10", step=10, epoch=1, metrics={}, format="adapter", base=base
+    )
+    return checkpoints.save(out, description, fill)
+
+
+def test_an_adapter_keeps_its_base_and_is_told_apart_by_weights_and_by_scale(
+    tmp_path: Path,
+) -> None:
+    one = write_adapter(tmp_path)
+    (found,) = checkpoints.complete(tmp_path)
+    assert found == one
+    assert found.manifest.base is not None
+    assert found.manifest.base.fingerprint == "f" * 64
+    others = [write_adapter(tmp_path / "a", alpha=32), write_adapter(tmp_path / "b", weights=b"AC")]
+    assert len({found.manifest.fingerprint for found in (one, *others)}) == 3
+    assert write_adapter(tmp_path / "c").manifest.fingerprint == one.manifest.fingerprint
+
+
+def test_an_adapter_is_not_taken_for_a_whole_model(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"an adapter \(LoRA\) alone, not a whole model; merge it"
+    ):
+        write_adapter(tmp_path).whole_model()
+    whole = write(tmp_path / "whole", 1)
+    assert whole.whole_model() == whole.model

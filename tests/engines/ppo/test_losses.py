@@ -441,7 +441,7 @@ def padded_logprobs(model, rows, temperature):
 
 @pytest.mark.parametrize("chunk", [3, 2048])
 def test_packed_logprobs_are_those_of_a_padded_batch_and_of_whole_logits(monkeypatch, chunk):
-    monkeypatch.setattr("engines.ppo.update.logprobs.ROWS", chunk)
+    monkeypatch.setattr("engines.shared.language_model.packing.ROWS", chunk)
     policy = tiny_policy()
     rows = sequences_to_train(rollouts()["math"], "grpo")
     (batch,) = micro_batches(rows, 4096)

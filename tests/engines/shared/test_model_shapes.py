@@ -115,7 +115,7 @@ def test_the_model_that_most_are_not_needs_an_evaluation_of_its_own(
 
 def test_what_is_not_whole_is_told(good: Path, tmp_path: Path) -> None:
     folders = {}
-    for name in ("torn", "list", "text", "gone", "stray", "empty"):
+    for name in ("torn", "list", "text", "gone", "stray", "empty", "adapter"):
         folders[name] = tmp_path / name
         shutil.copytree(good, folders[name])
     weights = folders["torn"] / "model.safetensors"
@@ -125,6 +125,9 @@ def test_what_is_not_whole_is_told(good: Path, tmp_path: Path) -> None:
     (folders["gone"] / "config.json").unlink()
     (folders["stray"] / "optimizer.safetensors").write_bytes(weights.read_bytes())
     (folders["empty"] / "model.safetensors").unlink()
+    for path in folders["adapter"].iterdir():
+        path.unlink()
+    (folders["adapter"] / "adapter_config.json").write_text("{}")
     found = refusals({"good": good, **folders})
     assert found == {
         "torn": "model.safetensors is not as long as its header says",
@@ -133,6 +136,8 @@ def test_what_is_not_whole_is_told(good: Path, tmp_path: Path) -> None:
         "gone": "there is no config.json",
         "stray": "optimizer.safetensors is no file of weights, but vLLM reads it as one: move it away",
         "empty": "no safetensors file",
+        "adapter": "adapter_config.json is an adapter (LoRA), not a whole model: merge it into the "
+        "model that it was trained on and save the whole as safetensors",
     }
 
 

@@ -605,6 +605,31 @@ def test_a_folder_is_followed_with_settings_of_its_own_and_weights_alone_need_a_
     )
 
 
+def test_adapters_of_a_training_of_ours_are_told_and_not_scored(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "config.yaml").write_text("data: data\nlimit: 3\n")
+
+    def fill(folder: Path) -> None:
+        (folder / "model").mkdir()
+        for name in checkpoints.ADAPTER_FILES:
+            (folder / "model" / name).write_text("{}")
+
+    description = checkpoints.Description(
+        name="step-10", step=10, epoch=1, metrics={}, format="adapter"
+    )
+    checkpoints.save(tmp_path / "training", description, fill)
+    told: list[str] = []
+    request = Request(
+        source=None,
+        folders=(tmp_path / "training",),
+        profile=PLANNED,
+        config_file=tmp_path / "config.yaml",
+    )
+    made, _ = evolve(request, told.append)
+    assert scored(made) == []
+    assert any("step-10/model: an adapter (LoRA) alone" in line for line in told)
+
+
 def test_an_optimizer_beside_the_weights_is_not_linked_for_the_engine_that_would_read_it(
     tmp_path: Path,
 ) -> None:

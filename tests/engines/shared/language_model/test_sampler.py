@@ -2,9 +2,10 @@
 
 import torch
 
+from engines.shared.language_model import sampler
 from engines.shared.language_model.lora import adapt
 from engines.shared.language_model.packing import Scorer
-from engines.shared.language_model.sampler import Sampling, sample
+from engines.shared.language_model.sampler import Sampling, draw, nucleus, sample
 from engines.shared.language_model.settings import LoraSettings
 from tests.support.models import qwen2
 
@@ -57,3 +58,66 @@ def test_works_with_adapters():
             torch.testing.assert_close(
                 torch.tensor(one.logprobs), scored(scorer, prompt, one), rtol=0, atol=1e-5
             )
+
+
+def test_a_sample_hangs_on_its_seed_and_number_and_not_on_its_neighbours():
+    scorer = Scorer(sharp())
+    sampling = Sampling(4, 10, end_token=0)
+    whole = sample(scorer, PROMPTS, sampling, seeds=[5, 6, 7, 8])
+    torch.rand(7)
+    alone = sample(scorer, PROMPTS[2:3], Sampling(2, 10, end_token=0), seeds=[7])
+    assert [one.token_ids for one in alone[0]] == [one.token_ids for one in whole[2][:2]]
+    assert len({one.token_ids for one in whole[2]}) > 1
+    again = sample(scorer, PROMPTS, sampling, seeds=[5, 6, 7, 8])
+    assert again == whole
+    other = sample(scorer, PROMPTS, sampling, seeds=[9, 10, 11, 12])
+    assert other != whole
+
+
+def test_rows_that_have_ended_are_left_out_and_the_others_do_not_notice(monkeypatch):
+    # Of 16 tokens, nearly equally likely, one ends a sample: they end at very different steps.
+    scorer = Scorer(qwen2(vocab_size=16))
+    sampling = Sampling(6, 60, end_token=0)
+    widths = []
+    original = scorer.next_hidden
+    monkeypatch.setattr(
+        scorer,
+        "next_hidden",
+        lambda ids, *rest: widths.append(len(ids)) or original(ids, *rest),
+    )
+    found = sample(scorer, PROMPTS, sampling, seeds=range(4))
+    assert widths[0] == 24
+    assert widths[-1] < 12
+    monkeypatch.setattr(sampler, "FULL", 0.0)
+    widths.clear()
+    whole = sample(scorer, PROMPTS, sampling, seeds=range(4))
+    assert set(widths) == {24}
+    assert [[one.token_ids for one in row] for row in found] == [
+        [one.token_ids for one in row] for row in whole
+    ]
+
+
+def test_tokens_come_as_often_as_their_probabilities_say():
+    logits = torch.tensor([[1.0, -torch.inf, 0.0, 2.0]])
+    count = 4000
+    # Evenly spaced numbers: the shares are then exact to one in `count`.
+    numbers = (torch.arange(count, dtype=torch.float64) + 0.5) / count
+    for temperature in (1.0, 0.5):
+        sampling = Sampling(1, 1, end_token=-1, temperature=temperature)
+        tokens, chances = draw(logits.repeat(count, 1), numbers, sampling)
+        expected = (logits[0] / temperature).softmax(-1)
+        shares = tokens.bincount(minlength=4) / count
+        torch.testing.assert_close(shares, expected, rtol=0, atol=1.5 / count)
+        torch.testing.assert_close(chances, expected.log()[tokens])
+
+
+def test_the_nucleus_is_the_smallest_set_that_holds_top_p_and_sums_to_one():
+    chances = torch.tensor([[0.1, 0.5, 0.15, 0.25], [0.97, 0.01, 0.01, 0.01]])
+    kept = nucleus(chances.log(), 0.7).exp()
+    expected = torch.tensor([[0.0, 2 / 3, 0.0, 1 / 3], [1.0, 0.0, 0.0, 0.0]])
+    torch.testing.assert_close(kept, expected)
+    # The largest number there is still draws a token of the nucleus.
+    last = torch.full((2,), 1 - 2.0**-53, dtype=torch.float64)
+    tokens, logprobs = draw(chances.log(), last, Sampling(1, 1, end_token=-1, top_p=0.7))
+    assert tokens.tolist() == [3, 0]
+    torch.testing.assert_close(logprobs.exp(), torch.tensor([1 / 3, 1.0]))
