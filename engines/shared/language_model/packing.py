@@ -113,8 +113,7 @@ def packed_attention(
 
     ``blocks`` are neighbours of about one length, one call each: no work between sequences. With
     ``cache`` keys and values are kept; without ``blocks`` the T are the next tokens of the samples
-    in it. ConfigError for a kind of attention that is more than softmax of
-    scaled products.
+    in it. ConfigError for a kind of attention that is more than softmax of scaled products.
     """
     # softcap: Gemma 2 bounds its attention scores. s_aux: gpt-oss has attention sinks.
     unknown = [name for name in ("softcap", "s_aux") if options.get(name) is not None]
@@ -128,17 +127,17 @@ def packed_attention(
         return cache.attend(module.layer_idx, query, key, value, scaling), None
     if cache is not None:
         cache.keep_prompts(module.layer_idx, key, value)
-    return attend_inside(runs, query, key, value, scaling), None
+    return attend_inside(blocks, query, key, value, scaling), None
 
 
 def attend_inside(
-    runs: Sequence[tuple[int, int]],
+    blocks: Sequence[Block],
     query: torch.Tensor,
     key: torch.Tensor,
     value: torch.Tensor,
     scaling: float | None,
 ) -> torch.Tensor:
-    """Causal attention inside each of the sequences of ``runs``; shapes as in
+    """Causal attention inside each of the sequences of ``blocks``; shapes as in
     ``packed_attention``."""
     found, start = [], 0
     for block in blocks:

@@ -1,7 +1,7 @@
 """Attention over sequences of different lengths in shared rectangles, against one by one."""
 
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.shared.language_model.packing import (
@@ -16,6 +16,7 @@ CPU = torch.device("cpu")
 LENGTHS = st.lists(st.integers(1, 40) | st.integers(SHORT - 2, SHORT + 40), min_size=1)
 
 
+@settings(deadline=None)
 @given(LENGTHS, st.booleans())
 def test_blocks_hold_all_sequences_in_order_with_little_padding(lengths, ordered):
     if ordered:
@@ -41,6 +42,7 @@ def attention(qkv, blocks):
     return [found.detach(), *(part.grad for part in parts)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=6))
 def test_a_rectangle_computes_what_each_sequence_does_alone(lengths):
     random = torch.Generator().manual_seed(0)
