@@ -250,6 +250,9 @@ METRICS: dict[str, Metric] = {
         1.0,
         None,
     ),
+    # Replies to short texts.
+    "rows": Metric("rows of a split", "rows", 0.0, None, None),
+    "prompts": Metric("different texts that the rows of a split answer", "texts", 0.0, None, None),
     # Diversity-aware fine-tuning: the training.
     "cross_entropy": Metric(
         "mean negative log-likelihood of the reply tokens of a step", "nats", 0.0, None, False

@@ -64,10 +64,8 @@ def allowed(random: Random, forbidden: set[str]) -> Prompt:
             return prompt
 
 
-def make_base(config: Config, out: Path, forbidden: set[str], stop: Stop) -> float:
-    """Train the base model on uniform replies and save it; returns its last loss in nats per
-    token."""
-    sizes = config.generate or Generate()
+def make_base(config: Config, sizes: Generate, out: Path, forbidden: set[str], stop: Stop) -> None:
+    """Train the base model on uniform replies and save it."""
     torch.manual_seed(config.seed)
     tokenizer = make_tokenizer(config.template)
     model = make_model(sizes, tokenizer)
@@ -89,8 +87,7 @@ def make_base(config: Config, out: Path, forbidden: set[str], stop: Stop) -> flo
         name=BASE,
         step=0,
         epoch=0,
-        metrics={},
+        metrics={"loss": loss},
         probe={"token_ids": probe, "logprobs": probe_logprobs(model, probe)},
     )
     checkpoints.save(out, description, write)
-    return loss

@@ -22,7 +22,7 @@ from engines.contract.environment import cpu_count
 from engines.contract.files import write_json, write_text
 from engines.contract.program import Stop
 from engines.contract.results import Row, write_results
-from engines.polychromic_data.config import Config
+from engines.polychromic_data.config import Config, Generate
 from engines.polychromic_data.splitting import Parts, split_rows
 from engines.shared.replies.checker import said
 from engines.shared.replies.description import (
@@ -34,7 +34,15 @@ from engines.shared.replies.description import (
     Split,
 )
 from engines.shared.replies.grammar import draw_prompt, draw_reply
-from engines.shared.replies.rows import MANIFEST, Reply, as_jsonl, read_manifest, read_rows, split_file
+from engines.shared.replies.rows import (
+    MANIFEST,
+    Reply,
+    as_jsonl,
+    read_manifest,
+    read_rows,
+    read_split,
+    split_file,
+)
 
 SOURCE = "source.jsonl"
 GENERATED_FIELDS = Fields(topic="topic")
@@ -51,8 +59,10 @@ def make(config: Config, out: Path, stop: Stop) -> None:
     else:
         manifest = make_splits(config, out)
     rows, facts = count_rows(manifest), told(manifest)
-    if config.generate is not None and not complete(out):
-        rows.append(base_row(config, out, stop))
+    if config.generate is not None:
+        if not complete(out):
+            make_base_model(config, config.generate, out, stop)
+        rows.append(base_row(config.generate, out))
     write_results(out, "polychromic_data", config, rows, time.time() - started, facts)
 
 
@@ -151,25 +161,29 @@ def with_limit(checker: CheckerSettings, train: Sequence[Reply]) -> CheckerSetti
     rows = [row for row in train if said(row.reply) and said(row.prompt)]
     if not rows:
         raise ConfigError("checker.on_topic: no training row has a word in both its texts")
-    cosines = np.sum(embed([row.prompt for row in rows]) * embed([row.reply for row in rows]), axis=1)
-    least = float(np.percentile(cosines, checker.on_topic.percentile))
-    return checker.model_copy(
-        update={"on_topic": checker.on_topic.model_copy(update={"least_cosine": least})}
+    cosines = np.sum(
+        embed([row.prompt for row in rows]) * embed([row.reply for row in rows]), axis=1
     )
+    least = float(np.percentile(cosines, checker.on_topic.percentile))
+    found = {"least_cosine": least, "measured_with": embed.name}
+    return checker.model_copy(update={"on_topic": checker.on_topic.model_copy(update=found)})
 
 
-def base_row(config: Config, out: Path, stop: Stop) -> Row:
-    """Make the base model; its last loss."""
+def make_base_model(config: Config, sizes: Generate, out: Path, stop: Stop) -> None:
+    """The checkpoint ``base``, which has not seen the held-out texts."""
     import torch
 
     from engines.polychromic_data.base_model import make_base
-    from engines.shared.replies.rows import read_split
 
     torch.set_num_threads(config.cpu_threads or cpu_count())
-    held_out = {row.prompt for split in ("validation", "test") for row in read_split(out, split)}
-    loss = make_base(config, out, held_out, stop)
-    batch = config.generate.base_batch if config.generate else 0
-    return Row(metric="loss", value=loss, n=batch, axes={"moment": "base"})
+    held_out = {row.prompt for row in read_split(out, "validation") + read_split(out, "test")}
+    make_base(config, sizes, out, held_out, stop)
+
+
+def base_row(sizes: Generate, out: Path) -> Row:
+    """The last loss of the base model."""
+    loss = complete(out)[0].manifest.metrics["loss"]
+    return Row(metric="loss", value=loss, n=sizes.base_batch, axes={"moment": "base"})
 
 
 def count_rows(manifest: Manifest) -> list[Row]:

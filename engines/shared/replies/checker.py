@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from engines.contract.config import ConfigError
+from engines.shared.diversity.rouge import rouge_l
 from engines.shared.diversity.words import unicode_tokens
 from engines.shared.replies.description import GrammarChecker, Manifest, OnTopic, RepliesChecker
 from engines.shared.replies.grammar import fault
@@ -76,7 +78,9 @@ class Replies:
                 "are a reply"
             )
         words = said(text)
-        distinct = len(set(words)) / max(len(words), 1)
+        if not words:
+            return "has no word"
+        distinct = len(set(words)) / len(words)
         if distinct < self.settings.least_distinct:
             return f"{distinct:.2f} of its words are different, too few"
         return None
@@ -115,27 +119,17 @@ def punctuation(sign: str) -> bool:
     return unicodedata.category(sign).startswith("P")
 
 
-def rouge_l(first: tuple[str, ...], second: tuple[str, ...]) -> float:
-    """F1 of the longest common subsequence (Lin 2004, section 3), 0 to 1; two without a word are
-    equal."""
-    if not first or not second:
-        return float(first == second)
-    row = [0] * (len(second) + 1)
-    for word in first:
-        before = 0
-        for place, other in enumerate(second, start=1):
-            above = row[place]
-            row[place] = before + 1 if word == other else max(above, row[place - 1])
-            before = above
-    return 2 * row[-1] / (len(first) + len(second))
-
-
 def nearness_of(settings: OnTopic) -> Nearness:
     """Cosines by the embedder of the settings; texts are remembered, because every sample of a
-    prompt asks for the same one."""
+    prompt asks for the same one. ConfigError if it is not the one that the limit is from."""
     from engines.shared.diversity.embeddings import embedder
 
     embed = embedder(settings.embedder)
+    if settings.measured_with not in (None, embed.name):
+        raise ConfigError(
+            f"checker.on_topic.embedder: {settings.embedder} is {embed.name} now, and the limit is "
+            f"from {settings.measured_with}; make the data again"
+        )
     known: dict[str, list[float]] = {}
 
     def nearness(prompt: str, text: str) -> float:

@@ -76,6 +76,8 @@ class OnTopic(EngineConfig):
     """Share of the real training replies, in percent, that would fail."""
     least_cosine: float | None = Field(default=None, ge=-1, le=1)
     """The limit; null: the percentile of the training replies, which the data's maker fills in."""
+    measured_with: str | None = None
+    """Which embedder the limit is from; the data's maker fills it in."""
 
 
 class RepliesChecker(EngineConfig):

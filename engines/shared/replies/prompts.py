@@ -44,7 +44,9 @@ def end_token_id(tokenizer: Any) -> int:
         return end_of_text(tokenizer)
     turns = [{"role": "user", "content": "text"}, {"role": "assistant", "content": MARK}]
     _, _, tail = chat_text(tokenizer, turns, False).rpartition(MARK)
-    special = set(tokenizer.all_special_ids)
+    # Of a base model the end of a turn is often a special token without a role.
+    added = tokenizer.added_tokens_decoder.items()
+    special = {*tokenizer.all_special_ids, *(number for number, token in added if token.special)}
     for token in tokenizer(tail, add_special_tokens=False)["input_ids"]:
         if token in special:
             return int(token)
