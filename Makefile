@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: demo test test-fast test-long check format lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-verdicts clean
+.PHONY: demo test test-fast test-long check format lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-sampler bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
 	@scripts/setup.sh demo
@@ -40,7 +40,7 @@ lint:
 types:
 	@$(BIN)/mypy
 
-bench: bench-launch bench-packs bench-pcgrad bench-packing bench-evaluation bench-fsm bench-geography-data ## all of them: ratios against a baseline in the same run
+bench: bench-launch bench-packs bench-pcgrad bench-packing bench-sampler bench-evaluation bench-fsm bench-geography-data ## all of them: ratios against a baseline in the same run
 
 bench-launch: ## launch and status of 350 jobs on the private Slurm against a raw array
 	@scripts/setup.sh test
@@ -56,6 +56,10 @@ bench-pcgrad: ## what PCGrad costs in time and memory, against the plain sum and
 bench-packing: ## tokens through the update per second, packed against padded
 	@scripts/setup.sh test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_packing
+
+bench-sampler: ## samples of the trained model: our loop against transformers' generate
+	@scripts/setup.sh test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_sampler
 
 bench-evaluation: ## our generation against bare vLLM, and one job against a process per task and checkpoint
 	@scripts/setup.sh test
@@ -80,6 +84,14 @@ bench-geography-packing: ## one seed of ftwb1's smoke preset in packs that take 
 bench-geography-training: ## small models that learn cities: tokens per CPU second against transformers' Trainer
 	@scripts/setup.sh test
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_geography_training
+
+bench-polychromic-training: ## fine-tuning on replies: tokens per CPU second against TRL's SFTTrainer
+	@scripts/setup.sh test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_polychromic_training
+
+bench-polychromic-term: ## what the diversity term costs per step, against generation and one scoring pass
+	@scripts/setup.sh test
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_polychromic_term
 
 bench-verdicts: ## our scorers against official verdicts: FOLDER=... with *.jsonl (see the module), SCORER=my_module:score
 	@test -n "$(FOLDER)" || { echo "say which folder: make bench-verdicts FOLDER=folder" >&2; exit 2; }

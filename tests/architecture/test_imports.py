@@ -19,6 +19,7 @@ HEAVY = {
     "matplotlib",
     "wandb",
     "safetensors",
+    "peft",
 }
 ENGINES = {path.parent.name for path in (ROOT / "engines").glob("*/__main__.py")}
 

@@ -261,6 +261,11 @@ def read_adapter(
     with safe_open(path, framework="pt") as file:
         trained_on = (file.metadata() or {}).get(BASE)
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if trained_on is None:
+        raise ConfigError(
+            f"{path}: does not say which base it was trained on ({BASE} in the file's metadata); "
+            "another program wrote it, and it would fit any model of these shapes"
+        )
     if trained_on != base_fingerprint:
         raise ConfigError(
             f"{path}: was trained on another base: its fingerprint is {trained_on}, that of this "

@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.contract.config import ConfigError
@@ -275,6 +275,7 @@ def chosen(distances, quality, places):
     )
 
 
+@settings(deadline=None)
 @given(batches())
 def test_the_closed_form_is_the_marginal_contribution(batch):
     distances, quality = batch
@@ -287,6 +288,7 @@ def test_the_closed_form_is_the_marginal_contribution(batch):
         assert torch.allclose(found[:, i], whole - without, atol=1e-14, rtol=0)
 
 
+@settings(deadline=None)
 @given(batches())
 def test_diversity_is_the_mean_over_pairs(batch):
     distances, quality = batch
@@ -302,6 +304,7 @@ def test_diversity_is_the_mean_over_pairs(batch):
         assert 0 <= found <= 1
 
 
+@settings(deadline=None)
 @given(batches(), st.randoms(use_true_random=False))
 def test_the_order_of_samples_does_not_matter(batch, random):
     distances, quality = batch

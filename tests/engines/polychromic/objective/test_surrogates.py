@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.polychromic.objective.surrogates import collision, gem_beta, gem_loss
@@ -18,6 +18,7 @@ def drawn(seed, rows=5, symbols=7):
     return logits.requires_grad_(), torch.randint(symbols, (rows,), generator=random)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31))
 def test_gem_at_beta_one_is_cross_entropy(seed):
     logits, targets = drawn(seed)
@@ -25,6 +26,7 @@ def test_gem_at_beta_one_is_cross_entropy(seed):
     assert torch.allclose(gem_loss(logits, targets, 1.0), expected, atol=1e-5)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31), BETAS)
 def test_gem_has_the_gradient_and_the_game_of_the_paper(seed, beta):
     logits, targets = drawn(seed)
@@ -41,6 +43,7 @@ def test_gem_has_the_gradient_and_the_game_of_the_paper(seed, beta):
     assert (found >= -1e-5).all()
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31), BETAS)
 def test_gem_is_least_where_the_policy_is_the_data_to_the_power_beta(seed, beta):
     random = torch.Generator().manual_seed(seed)
@@ -65,6 +68,7 @@ def test_collision_is_the_probability_that_two_draws_differ():
         assert float(collision(logits.detach())[row]) == pytest.approx(expected, abs=1e-6)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31))
 def test_collision_s_gradient_is_that_of_one_minus_the_sum_of_squares(seed):
     logits, _ = drawn(seed)

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engines.shared.diversity.distances import bigram_distance, embedding_distance
@@ -12,6 +12,7 @@ from engines.shared.diversity.distances import bigram_distance, embedding_distan
 TEXTS = st.lists(st.lists(st.sampled_from("abc"), max_size=6), min_size=1, max_size=6)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_bigram_distance_is_one_minus_jaccard(texts):
     found = bigram_distance(texts)
@@ -23,6 +24,7 @@ def test_bigram_distance_is_one_minus_jaccard(texts):
             assert found[i, j] == (first != second)
 
 
+@settings(deadline=None)
 @given(TEXTS)
 def test_bigram_distance_is_a_metric_but_for_texts_of_equal_bigrams(texts):
     found = bigram_distance(texts)
@@ -45,6 +47,7 @@ def test_token_ids_do_as_well_as_words():
     assert bigram_distance([[1, 2, 3], (1, 2, 4)])[0, 1] == pytest.approx(2 / 3)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31), st.integers(1, 6), st.integers(1, 5))
 def test_embedding_distance_is_one_minus_the_cosine(seed, n, width):
     vectors = np.random.default_rng(seed).normal(size=(n, width)).astype(np.float32)
