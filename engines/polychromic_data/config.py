@@ -18,7 +18,7 @@ from engines.shared.replies.description import (
 class Generate(EngineConfig):
     """Replies of a small grammar, and a tiny base model that knows all of it."""
 
-    rows: int = Field(default=660, ge=12)
+    rows: int = Field(default=660, ge=12, le=20_000)
     """Texts with one narrow reply each, over all splits."""
     hidden_size: int = Field(default=64, ge=32)
     """Width of the base model."""

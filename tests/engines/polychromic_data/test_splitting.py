@@ -100,5 +100,7 @@ def test_near_copies_stay_together_and_same_rows_go() -> None:
 
 def test_too_few_texts_are_refused() -> None:
     rows = [Reply(str(n), "one text", str(n), 1.0) for n in range(9)]
-    with pytest.raises(ValueError, match="9 rows in 1 groups .* leave no row for validation, test"):
+    with pytest.raises(
+        ValueError, match=r"9 rows in 1 groups .* leave no row for validation, test"
+    ):
         split_rows(rows, SHARES, 0)

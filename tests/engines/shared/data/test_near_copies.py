@@ -12,7 +12,7 @@ from engines.ppo.config import Config
 from engines.ppo.data.contamination import check_test_data
 from engines.shared.data.contamination import overlap
 from engines.shared.data.miniature import DOMAINS, SIZES, splits
-from engines.shared.data.near_copies import NearCopy, near_copies, told
+from engines.shared.data.near_copies import NearCopy, near_copies, near_pairs, told
 from engines.shared.data.problem_files import read_problems, write_problems
 from engines.shared.data.problems import Problem, make_problem, user
 from tests.support.cli import orch
@@ -51,6 +51,13 @@ def test_a_long_problem_with_changes_is_a_near_copy(copy: str) -> None:
     assert near.problem.prompt[0]["content"] == copy
     assert near.other.prompt[0]["content"] == LONG
     assert 0.05 < near.share <= 1
+
+
+def test_pairs_within_one_list_are_told_once_and_no_text_is_its_own_copy() -> None:
+    changed = LONG.replace("60", "90")
+    assert near_pairs([LONG, SHORT, changed, "What is two and two?"]) == {(0, 2)}
+    # A part of it is a copy whichever of the two comes first.
+    assert near_pairs([LONG[:120], LONG]) == near_pairs([LONG, LONG[:120]]) == {(0, 1)}
 
 
 def test_one_changed_word_anywhere_in_a_short_problem_leaves_a_near_copy() -> None:

@@ -60,7 +60,7 @@ def test_a_file_without_rows_and_a_folder_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "empty.jsonl").write_text("\n")
     with pytest.raises(ConfigError, match="holds no row"):
         read_rows(tmp_path / "empty.jsonl", Fields())
-    with pytest.raises(ConfigError, match="gone.jsonl: cannot be read"):
+    with pytest.raises(ConfigError, match=r"gone\.jsonl: cannot be read"):
         read_rows(tmp_path / "gone.jsonl", Fields())
     with pytest.raises(ConfigError, match="finished polychromic_data"):
         read_manifest(tmp_path)
