@@ -126,7 +126,7 @@ def base_of(config: Config) -> Model:
     if isinstance(config.base, CheckpointSource):
         found = checkpoints.named(Path(config.base.folder), config.base.checkpoint)
         fingerprint = found.manifest.fingerprint
-        return Model(BASE, None, axes, found.model, fingerprint, found.manifest)
+        return Model(BASE, None, axes, found.whole_model(), fingerprint, found.manifest)
     folder = Path(config.base)
     if not (folder / "config.json").is_file():
         raise ConfigError(

@@ -18,7 +18,7 @@ def check_weights(name: str, folder: Path, manifest: Manifest | None) -> None:
     # A plain Hugging Face folder has no manifest to be compared with.
     if manifest is None:
         return
-    found = fingerprint(folder)
+    found = fingerprint(folder, manifest.format)
     if found != manifest.fingerprint:
         raise ConfigError(
             f"checkpoint '{name}': weights in {folder} have fingerprint "

@@ -16,7 +16,8 @@ from engines.polychromic_evaluation.__main__ import run
 from engines.polychromic_evaluation.config import Config
 from engines.polychromic_evaluation.evaluation import check_begun
 from engines.polychromic_evaluation.models import find_models
-from tests.support.replies import make_base, make_replies
+from engines.shared.language_model.lora import write_adapter
+from tests.support.replies import adapted, make_base, make_replies
 
 
 def training(folder: Path, seed: int, engine: str = "polychromic") -> dict:
@@ -56,6 +57,36 @@ def test_models_are_the_base_once_and_a_checkpoint_of_each_training(asked, tmp_p
     assert models.all[1].axes == {"weight": 1, "seed": 0, "model": "trained"}
     assert models.base.axes == {"model": "base"}
     assert models.missing == ("late: has no results, so it is not evaluated",)
+
+
+def test_a_checkpoint_that_is_an_adapter_goes_onto_its_base_and_no_other(asked, tmp_path):
+    base = tmp_path / "base"
+    of_base = checkpoints.fingerprint(base)
+    description = Description(
+        name="step-00000004",
+        step=4,
+        epoch=0,
+        metrics={"validation_cross_entropy": 0.5},
+        rank_by="validation_cross_entropy",
+        format="adapter",
+        base={"folder": str(base), "fingerprint": of_base},
+    )
+    model = adapted(base, 1, rank=5)
+    for folder in ("t1", "t2"):
+        checkpoints.save(
+            tmp_path / folder,
+            description,
+            lambda inner: write_adapter(model, inner / "model", of_base),
+        )
+    found = find_models(Config.model_validate(asked))
+    assert [one.is_adapter for one in found.all] == [False, True, True]
+    assert found.adapter_rank == 5
+    make_base(tmp_path / "other", seed=9)
+    with pytest.raises(ConfigError, match="was trained on another base"):
+        find_models(Config.model_validate({**asked, "base": str(tmp_path / "other")}))
+    source = {"folder": str(tmp_path / "t1"), "checkpoint": "best"}
+    with pytest.raises(ConfigError, match="an adapter"):
+        find_models(Config.model_validate({**asked, "base": source}))
 
 
 def test_what_cannot_be_evaluated_is_said_in_one_line(asked, tmp_path):
