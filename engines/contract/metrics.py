@@ -21,41 +21,29 @@ class Metric:
     """None where neither direction is better."""
 
 
+def share(about: str, higher_is_better: bool | None) -> Metric:
+    """A metric between 0 and 1."""
+    return Metric(about, "share", 0.0, 1.0, higher_is_better)
+
+
 METRICS: dict[str, Metric] = {
     # Evaluations of language models.
-    "accuracy": Metric("share of samples judged correct", "share", 0.0, 1.0, True),
-    "score": Metric(
-        "mean score of the samples, partial credit included where the task has it",
-        "share",
-        0.0,
-        1.0,
-        True,
+    "accuracy": share("share of samples judged correct", True),
+    "score": share(
+        "mean score of the samples, partial credit included where the task has it", True
     ),
-    "pass_at_k": Metric(
-        "chance that one of k samples of a problem is correct, without bias from n samples",
-        "share",
-        0.0,
-        1.0,
-        True,
+    "pass_at_k": share(
+        "chance that one of k samples of a problem is correct, without bias from n samples", True
     ),
-    "suite_score": Metric(
-        "mean over a suite's tasks of each task's own metric, tasks of one group counted once",
-        "share",
-        0.0,
-        1.0,
-        True,
+    "suite_score": share(
+        "mean over a suite's tasks of each task's own metric, tasks of one group counted once", True
     ),
-    "no_answer_rate": Metric(
-        "share of samples without an answer that could be read", "share", 0.0, 1.0, False
-    ),
-    "out_of_time_rate": Metric(
+    "no_answer_rate": share("share of samples without an answer that could be read", False),
+    "out_of_time_rate": share(
         "share of samples that are programs and ran longer than they may; they count as wrong",
-        "share",
-        0.0,
-        1.0,
         False,
     ),
-    "truncated_rate": Metric("share of samples that hit the token limit", "share", 0.0, 1.0, False),
+    "truncated_rate": share("share of samples that hit the token limit", False),
     "response_tokens": Metric("mean length of a response", "tokens", 0.0, None, None),
     # Trainings by reinforcement learning.
     "validation_reward_mean": Metric(
@@ -63,50 +51,32 @@ METRICS: dict[str, Metric] = {
     ),
     "validation_reward": Metric("mean validation reward of one task", "reward", 0.0, 1.0, True),
     "train_reward_mean": Metric("mean reward of the rollouts of a step", "reward", 0.0, 1.0, True),
-    "conflict_rate": Metric(
-        "share of task pairs whose gradients have a negative inner product",
-        "share",
-        0.0,
-        1.0,
-        False,
+    "conflict_rate": share(
+        "share of task pairs whose gradients have a negative inner product", False
     ),
     # Supervised trainings, and what their accuracy is read against.
     "loss": Metric("training loss", "nats", None, None, False),
-    "validation_accuracy": Metric(
-        "share of the query's next states predicted on validation machines", "share", 0.0, 1.0, True
+    "validation_accuracy": share(
+        "share of the query's next states predicted on validation machines", True
     ),
-    "test_accuracy": Metric(
-        "share of the query's next states predicted on test machines", "share", 0.0, 1.0, True
+    "test_accuracy": share("share of the query's next states predicted on test machines", True),
+    "ceiling_accuracy": share(
+        "expected accuracy of the exact in-context predictor on the same sequences", True
     ),
-    "ceiling_accuracy": Metric(
-        "expected accuracy of the exact in-context predictor on the same sequences",
-        "share",
-        0.0,
-        1.0,
-        True,
-    ),
-    "counting_accuracy": Metric(
-        "accuracy of predicting the most frequent next state so far", "share", 0.0, 1.0, True
-    ),
-    "chance_accuracy": Metric("accuracy of guessing uniformly", "share", 0.0, 1.0, True),
+    "counting_accuracy": share("accuracy of predicting the most frequent next state so far", True),
+    "chance_accuracy": share("accuracy of guessing uniformly", True),
     # No upper end: by luck a model may score above what the exact predictor scores on average.
     "ceiling_share": Metric("test accuracy over ceiling accuracy", "share", 0.0, None, True),
     # Linear probes of a trained network.
-    "probe_accuracy": Metric(
-        "share of transitions whose label a linear probe reads from the model's states",
-        "share",
-        0.0,
-        1.0,
-        True,
+    "probe_accuracy": share(
+        "share of transitions whose label a linear probe reads from the model's states", True
     ),
     # No direction: it measures how much a probe learns by its own capacity.
-    "probe_control_accuracy": Metric(
-        "the same for labels that a random function per sequence gives", "share", 0.0, 1.0, None
+    "probe_control_accuracy": share(
+        "the same for labels that a random function per sequence gives", None
     ),
     "probe_selectivity": Metric("probe accuracy minus control accuracy", "share", -1.0, 1.0, True),
-    "majority_accuracy": Metric(
-        "accuracy of always answering the most frequent label", "share", 0.0, 1.0, None
-    ),
+    "majority_accuracy": share("accuracy of always answering the most frequent label", None),
     "parameters": Metric("trained parameters of one model", "parameters", 0.0, None, None),
     # Questions about cities: each value beside what the best constant answer gets on the same rows.
     "answer_error": Metric(
@@ -123,23 +93,15 @@ METRICS: dict[str, Metric] = {
         None,
         False,
     ),
-    "answer_accuracy": Metric(
-        "share of right words among the answers that could be read", "share", 0.0, 1.0, True
+    "answer_accuracy": share("share of right words among the answers that could be read", True),
+    "answer_accuracy_with_failures": share(
+        "share of right words, an answer that cannot be read counted as wrong", True
     ),
-    "answer_accuracy_with_failures": Metric(
-        "share of right words, an answer that cannot be read counted as wrong",
-        "share",
-        0.0,
-        1.0,
-        True,
-    ),
-    "failed_share": Metric("share of answers that cannot be read", "share", 0.0, 1.0, False),
+    "failed_share": share("share of answers that cannot be read", False),
     "constant_error": Metric(
         "mean absolute error of the best constant answer", "task's unit", 0.0, None, None
     ),
-    "constant_accuracy": Metric(
-        "share of rows that the best constant answer gets right", "share", 0.0, 1.0, None
-    ),
+    "constant_accuracy": share("share of rows that the best constant answer gets right", None),
     "lead_over_constant": Metric(
         "how much better than the best constant answer, failures counted; above 0 is better",
         "task's unit",
@@ -147,12 +109,8 @@ METRICS: dict[str, Metric] = {
         None,
         True,
     ),
-    "beats_constant": Metric(
-        "1 if the 95 % interval of the lead over the best constant lies above 0, else 0",
-        "share",
-        0.0,
-        1.0,
-        True,
+    "beats_constant": share(
+        "1 if the 95 % interval of the lead over the best constant lies above 0, else 0", True
     ),
     # Maps: what linear probes read of places from a model's states, and whether its answers follow.
     "probe_r2": Metric(
@@ -181,12 +139,8 @@ METRICS: dict[str, Metric] = {
     "centre_distance": Metric(
         "median distance of the same cities from their mean position", "0.1 degree", 0.0, None, None
     ),
-    "causal_share": Metric(
-        "share of answers that follow a city whose state is moved along a probe's direction",
-        "share",
-        0.0,
-        1.0,
-        True,
+    "causal_share": share(
+        "share of answers that follow a city whose state is moved along a probe's direction", True
     ),
     "causal_slope": Metric(
         "change of the answer over the change that the moved city asks for; 1 follows it",
@@ -202,11 +156,8 @@ METRICS: dict[str, Metric] = {
         None,
         False,
     ),
-    "validation_exact_match": Metric(
+    "validation_exact_match": share(
         "share of validation questions whose greedy answer is the right one, to the last digit",
-        "share",
-        0.0,
-        1.0,
         True,
     ),
     "steps": Metric("optimiser steps until this checkpoint", "steps", 0.0, None, None),
@@ -243,12 +194,8 @@ METRICS: dict[str, Metric] = {
         1.0,
         None,
     ),
-    "procrustes": Metric(
-        "what is left between the shapes of two models' states, 0 for the same shape",
-        "share",
-        0.0,
-        1.0,
-        None,
+    "procrustes": share(
+        "what is left between the shapes of two models' states, 0 for the same shape", None
     ),
     # Replies to short texts.
     "rows": Metric("rows of a split", "rows", 0.0, None, None),
@@ -305,15 +252,11 @@ METRICS: dict[str, Metric] = {
         1.0,
         None,
     ),
-    "valid_share": Metric(
-        "share of samples that the checker of the data takes", "share", 0.0, 1.0, True
-    ),
+    "valid_share": share("share of samples that the checker of the data takes", True),
     "sample_tokens": Metric(
         "mean length of a sample drawn in training, its end included", "tokens", 0.0, None, None
     ),
-    "cut_share": Metric(
-        "share of samples that reach the token limit without an end", "share", 0.0, 1.0, False
-    ),
+    "cut_share": share("share of samples that reach the token limit without an end", False),
     "lambda_effective": Metric(
         "weight of the diversity term per step; a term that comes every k-th step counts k times",
         "weight",
@@ -329,26 +272,16 @@ METRICS: dict[str, Metric] = {
         True,
     ),
     # Diversity-aware fine-tuning: the evaluation, all of them means over prompts.
-    "distinct_1": Metric(
-        "different words over all words of a prompt's samples; shorter samples look better",
-        "share",
-        0.0,
-        1.0,
-        True,
+    "distinct_1": share(
+        "different words over all words of a prompt's samples; shorter samples look better", True
     ),
-    "distinct_2": Metric("the same of pairs of neighbouring words", "share", 0.0, 1.0, True),
-    "distinct_3": Metric("the same of runs of three words", "share", 0.0, 1.0, True),
-    "distinct_1_rarefied": Metric(
-        "expected share of different words among as many drawn words as the smallest set has",
-        "share",
-        0.0,
-        1.0,
-        True,
+    "distinct_2": share("the same of pairs of neighbouring words", True),
+    "distinct_3": share("the same of runs of three words", True),
+    "distinct_1_rarefied": share(
+        "expected share of different words among as many drawn words as the smallest set has", True
     ),
-    "distinct_2_rarefied": Metric(
-        "the same of pairs of neighbouring words", "share", 0.0, 1.0, True
-    ),
-    "distinct_3_rarefied": Metric("the same of runs of three words", "share", 0.0, 1.0, True),
+    "distinct_2_rarefied": share("the same of pairs of neighbouring words", True),
+    "distinct_3_rarefied": share("the same of runs of three words", True),
     # No upper end: more different words than uniform draws are expected to show count above 1.
     "ead_1": Metric(
         "different words over those that as many uniform draws would show (EAD); a part of the "
@@ -359,19 +292,11 @@ METRICS: dict[str, Metric] = {
         True,
     ),
     "ead_2": Metric("the same of pairs of neighbouring words", "share", 0.0, None, True),
-    "self_bleu": Metric(
-        "BLEU-4 of each of a prompt's samples against the others; high where they are alike",
-        "share",
-        0.0,
-        1.0,
-        False,
+    "self_bleu": share(
+        "BLEU-4 of each of a prompt's samples against the others; high where they are alike", False
     ),
-    "vendi_share": Metric(
-        "effective number of different samples by their embeddings (Vendi score), over all",
-        "share",
-        0.0,
-        1.0,
-        True,
+    "vendi_share": share(
+        "effective number of different samples by their embeddings (Vendi score), over all", True
     ),
     "semantic_diversity": Metric(
         "mean of 1 - cosine between the embeddings of a prompt's samples", "share", 0.0, 2.0, True
@@ -384,32 +309,19 @@ METRICS: dict[str, Metric] = {
         None,
         False,
     ),
-    "rouge_1": Metric(
-        "F1 of the words of the greedy reply and of the reference", "share", 0.0, 1.0, True
+    "rouge_1": share("F1 of the words of the greedy reply and of the reference", True),
+    "rouge_2": share("the same of pairs of neighbouring words", True),
+    "rouge_l": share(
+        "F1 of the longest common subsequence of words of greedy reply and reference", True
     ),
-    "rouge_2": Metric("the same of pairs of neighbouring words", "share", 0.0, 1.0, True),
-    "rouge_l": Metric(
-        "F1 of the longest common subsequence of words of greedy reply and reference",
-        "share",
-        0.0,
-        1.0,
-        True,
-    ),
-    "win_rate": Metric(
+    "win_rate": share(
         "share of comparisons with the baseline that a judge gives to the model, ties as halves",
-        "share",
-        0.0,
-        1.0,
         True,
     ),
-    "empty_share": Metric("share of a prompt's samples without any word", "share", 0.0, 1.0, False),
-    "tie_share": Metric("share of a judge's answers that are ties", "share", 0.0, 1.0, None),
-    "first_position_share": Metric(
-        "share of a judge's decisions for the reply that it read first; 0.5 is without bias",
-        "share",
-        0.0,
-        1.0,
-        None,
+    "empty_share": share("share of a prompt's samples without any word", False),
+    "tie_share": share("share of a judge's answers that are ties", None),
+    "first_position_share": share(
+        "share of a judge's decisions for the reply that it read first; 0.5 is without bias", None
     ),
     "effective_rank": Metric(
         "exponential of the entropy of an adapter's singular values, per layer",

@@ -127,7 +127,10 @@ def load_model(config: Config, base: Base, device: torch.device) -> Model:
     }
     adapted = config.lora is not None
     end = end_token_id(tokenizer)
-    return Model(Scorer(inner), tokenizer, end, parameters, device, base, adapted)
+    # A fresh module says that it trains, whatever the mode of the model in it: transformers loads
+    # one without dropout.
+    scorer = Scorer(inner).train()
+    return Model(scorer, tokenizer, end, parameters, device, base, adapted)
 
 
 def load_inner(config: Config, folder: Path, device: torch.device) -> Any:
