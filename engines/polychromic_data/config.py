@@ -32,7 +32,7 @@ class Generate(EngineConfig):
     """Supervised steps of the base model on uniform replies."""
     base_batch: int = Field(default=64, ge=1)
     """Replies per step."""
-    base_learning_rate: float = Field(default=3e-3, gt=0)
+    base_learning_rate: float = Field(default=6e-3, gt=0)
     """Peak of AdamW's learning rate, falling to a tenth on a cosine."""
 
     @model_validator(mode="after")

@@ -44,15 +44,16 @@ NOUN = "NOUN"
 REPLY_FORMS: tuple[tuple[str, ...], ...] = tuple(
     tuple(form.split())
     for form in (
+        "my NOUN and your NOUN are ADJECTIVE",
+        "what a ADJECTIVE and ADJECTIVE NOUN",
         "OPENER the NOUN is ADVERB ADJECTIVE",
         "we VERB that ADJECTIVE NOUN CLOSER",
-        "what a ADVERB ADJECTIVE NOUN",
-        "my NOUN and your NOUN are ADJECTIVE",
         "nobody VERB this NOUN CLOSER",
         "OPENER i VERB every ADJECTIVE NOUN",
     )
 )
-"""What a reply may look like: words as they are, and classes in capitals."""
+"""What a reply may look like: words as they are, and classes in capitals. Narrow replies take the
+first ones, whose two words of a class must differ: a rule that is easily broken."""
 
 PROMPT_FORMS: tuple[tuple[str, ...], ...] = tuple(
     tuple(form.split())
@@ -66,7 +67,7 @@ PROMPT_FORMS: tuple[tuple[str, ...], ...] = tuple(
 
 T = TypeVar("T")
 
-KEEP = 0.3
+KEEP = 0.35
 """How often each form and word comes in narrow replies, over the one before it in its list."""
 
 
