@@ -124,8 +124,8 @@ def notes(
     saturated = [name for name, own in measures.items() if is_saturated(own)]
     if saturated:
         said.append(
-            f"pass@k is saturated, no evidence: above {SATURATED:g} at k = 1 for "
-            f"{', '.join(saturated)}."
+            f"pass@k is saturated, no evidence: above {SATURATED:g} at k = 1 for {len(saturated)} "
+            f"of {len(measures)} models."
         )
     if too_long:
         said.append(f"{too_long} prompts were left out: too long for the model's positions.")

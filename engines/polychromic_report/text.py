@@ -98,15 +98,20 @@ def confounded(report: Report) -> list[str]:
 
 
 def warnings(report: Report) -> list[str]:
-    """What the trainings warned of, each warning once, with the trainings that gave it."""
-    by_warning: dict[str, list[str]] = {}
+    """What the trainings warned of, each kind of warning once, with how many gave it and the first
+    one's words."""
+    by_kind: dict[str, list[str]] = {}
     for one in report.inputs.trainings:
         for warning in one.facts.get("warnings", []):
-            by_warning.setdefault(str(warning), []).append(f"{one.setting.label}, seed {one.seed}")
+            # "name (step 12): words"
+            kind, _, words = str(warning).partition(" (step ")
+            said = f"{one.setting.label}, seed {one.seed}"
+            by_kind.setdefault(kind, []).append(f"{said}, step {words}" if words else said)
+    trainings = len(report.inputs.trainings)
     return [
-        f"Warning of {len(who)} of {len(report.inputs.trainings)} trainings: {warning} "
-        f"(the first: {who[0]})"
-        for warning, who in by_warning.items()
+        f"Warning of {len(who)} of {trainings} trainings: {kind}; the first: "
+        f"{who[0].replace('): ', ': ')}."
+        for kind, who in by_kind.items()
     ]
 
 

@@ -20,7 +20,7 @@ from orchestrator.runs.record import ACTIVE, JobState, Record
 from orchestrator.runs.run import Run, named
 from orchestrator.views.status import clock, counts_text
 
-REPORTS = ("analysis", "fsm_report", "geography_report")
+REPORTS = ("analysis", "fsm_report", "geography_report", "polychromic_report")
 """Engines that leave report.txt and report.html."""
 
 

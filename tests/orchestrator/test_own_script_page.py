@@ -13,5 +13,7 @@ def blocks() -> dict[str, str]:
     found = {}
     for text in re.findall(r"```\w+\n(.*?)```", PAGE, re.DOTALL):
         name = text.splitlines()[0].removeprefix("# ")
-        found[name] = text.replace("python ", f"{sys.executable} ") if name.endswith("yaml") else text
+        found[name] = (
+            text.replace("python ", f"{sys.executable} ") if name.endswith("yaml") else text
+        )
     return found

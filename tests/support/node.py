@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from tests.support.paths import ROOT
 
 PROGRAM = ROOT / "orchestrator" / "node" / "__main__.py"
+TOKEN = "0123456789"
+SECONDS = 240
+"""Longest wait for anything; the machine may be busy."""
 
 
 def start_node(log: Path, *arguments: str | Path, job_id: str) -> subprocess.Popen[bytes]:
@@ -23,3 +28,33 @@ def start_node(log: Path, *arguments: str | Path, job_id: str) -> subprocess.Pop
         return subprocess.Popen(
             command, env=environment, stdout=out, stderr=out, stdin=subprocess.DEVNULL
         )
+
+
+def job_folder(folder: Path, command: list[str], needs: dict[str, str] | None = None) -> Path:
+    """What orch leaves for a node before it submits a command job."""
+    path = folder / "jobs" / "a"
+    (path / "attempt-1").mkdir(parents=True)
+    (path / "job.json").write_text(
+        json.dumps(
+            {
+                "name": "a",
+                "engine": None,
+                "command": command,
+                "needs": needs or {},
+                "cwd": str(folder),
+                "identity": "i",
+            }
+        )
+    )
+    return path
+
+
+def attempt_node(path: Path, job_id: str) -> subprocess.Popen[bytes]:
+    """Start the first attempt of such a job."""
+    return start_node(path / "attempt-1" / "log.txt", path, "1", TOKEN, job_id=job_id)
+
+
+def exit_record(path: Path) -> dict[str, Any]:
+    """What its first attempt has left."""
+    record: dict[str, Any] = json.loads((path / "attempt-1" / "exit.json").read_text())
+    return record

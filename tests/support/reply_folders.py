@@ -93,7 +93,7 @@ def write_rows(folder: Path, size: Size, rows: int) -> None:
         ranks = np.minimum(random.zipf(1.3, length) - 1, size.words - 1)
         return " ".join(f"w{rank}" for rank in ranks)
 
-    counts = {"train": rows, "validation": 4, "test": 4}
+    counts: dict[Split, int] = {"train": rows, "validation": 4, "test": 4}
     sums = {}
     for split, count in counts.items():
         content = as_jsonl(

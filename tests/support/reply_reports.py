@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from engines.contract.results import ResultSource, Row, write_results
 from engines.polychromic.config import Config as TrainingConfig
 from engines.polychromic_evaluation.config import Config as EvaluationConfig
 
+Axes = dict[str, str | int | float | bool]
 PROMPTS, SAMPLES = 80, 10
 LEVELS = {"distinct_2_rarefied": 0.5, "unique_valid": 8.0, "test_cross_entropy": 1.0}
 """Of the arm without the term."""
@@ -94,7 +96,7 @@ def plant_training(out: Path, job: str, arm: Planted, seed: int) -> ResultSource
     rows = [Row(metric="lambda_effective", value=arm.weight, n=1)]
     write_results(out, "polychromic", config, rows, 60.0, {"warnings": list(arm.warnings)})
     write_cost(out, 2.0)
-    axes = {"weight": arm.weight, "gate": arm.gate, "seed": seed}
+    axes: Axes = {"weight": arm.weight, "gate": arm.gate, "seed": seed}
     return ResultSource(job=job, stage="train", axes=axes, folder=str(out))
 
 
@@ -114,7 +116,8 @@ def plant_model(
     for metric, level in levels.items():
         values[metric] = level * (1 + easy + random.normal(0, 0.02, len(ids)))
     values["pass_at_1"] = np.full(len(ids), 0.8)
-    np.savez(folder / "prompts.npz", ids=np.array(ids, dtype=np.str_), **values)
+    arrays: dict[str, Any] = {"ids": np.array(ids, dtype=np.str_), **values}
+    np.savez(folder / "prompts.npz", **arrays)
     with (folder / "samples.jsonl").open("w") as file:
         for one in ids:
             samples = [
@@ -129,6 +132,12 @@ def plant_model(
 
 def write_cost(out: Path, gpu_hours: float) -> None:
     """What the node writes beside results."""
-    cost = {"schema": 1, "seconds": 3600.0, "cpu_hours": 4.0, "gpu_hours": gpu_hours, "attempts": 1}
+    cost: dict[str, Any] = {
+        "schema": 1,
+        "seconds": 3600.0,
+        "cpu_hours": 4.0,
+        "gpu_hours": gpu_hours,
+        "attempts": 1,
+    }
     cost |= {"requeues": 0, "hosts": ["n1"], "cpus": 4, "gpus": 1, "memory_gb": 8, "unknown": []}
     (out / "cost.json").write_text(json.dumps(cost))

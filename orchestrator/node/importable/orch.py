@@ -160,29 +160,10 @@ def checkpoint(
         raise ValueError(f"checkpoint {name}: best_by={best_by} is none of its metrics")
     if not _writes():
         return source
-    folder = out() / "checkpoints"
-    hidden, final = folder / f".{name}.tmp", folder / name
-    shutil.rmtree(hidden, ignore_errors=True)
-    model = hidden / "model"
-    model.mkdir(parents=True)
-    _take_in(source, model, name)
-    manifest = {
-        "name": name,
-        "step": int(step),
-        "epoch": int(epoch),
-        "metrics": {key: _number(value) for key, value in metrics.items()},
-        "format": _format(model),
-        "rank_by": best_by,
-        "better": better if best_by is not None else None,
-        "fingerprint": _fingerprint(model),
-        "complete": True,
-    }
-    _write_json(hidden / "manifest.json", manifest)
-    if final.exists():
-        shutil.rmtree(final)
-    # Whole from this moment: a folder without a manifest is no checkpoint.
-    hidden.rename(final)
-    return final / "model"
+    said: dict[str, Any] = {"name": name, "step": int(step), "epoch": int(epoch)}
+    said["metrics"] = {key: _number(value) for key, value in metrics.items()}
+    said |= {"rank_by": best_by, "better": better if best_by is not None else None}
+    return _save(name, source, said)
 
 
 def latest_checkpoint() -> Path | None:
@@ -257,6 +238,24 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list):
         return [_finite(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _save(name: str, source: Path, said: dict[str, Any]) -> Path:
+    """The files, then the manifest with what is said of them, then the name; the folder of the
+    model."""
+    folder = out() / "checkpoints"
+    hidden, final = folder / f".{name}.tmp", folder / name
+    shutil.rmtree(hidden, ignore_errors=True)
+    model = hidden / "model"
+    model.mkdir(parents=True)
+    _take_in(source, model, name)
+    said |= {"format": _format(model), "fingerprint": _fingerprint(model), "complete": True}
+    _write_json(hidden / "manifest.json", said)
+    if final.exists():
+        shutil.rmtree(final)
+    # Whole from this moment: a folder without a manifest is no checkpoint.
+    hidden.rename(final)
+    return final / "model"
 
 
 def _take_in(source: Path, model: Path, name: str) -> None:

@@ -118,4 +118,4 @@ def test_a_checker_that_takes_nearly_everything_is_no_evidence():
     poor = [answered(["a b", "c d", "e f", "g h"], [True, True, True, False])] * 4
     found, shared = measured(good=good, poor=poor)
     said = " ".join(notes(CONFIG, found, shared, 0, "hashing-1024-v1"))
-    assert "saturated, no evidence: above 0.95 at k = 1 for good." in said
+    assert "saturated, no evidence: above 0.95 at k = 1 for 1 of 2 models." in said

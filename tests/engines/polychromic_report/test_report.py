@@ -127,11 +127,14 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
 
 
 def test_warnings_of_trainings_are_told_once(tmp_path: Path) -> None:
-    warned = [PLAIN, Planted(1.0, gain=0.2, warnings=("valid share is falling",))]
+    warned = [
+        PLAIN,
+        Planted(1.0, gain=0.2, warnings=("valid_share_falling (step 30): from .9 to .7",)),
+    ]
     _, _, facts = written(tmp_path, Config(inputs=plant(tmp_path, warned)))
-    assert [one for one in facts["findings"] if "valid share is falling" in one] == [
-        "Warning of 3 of 6 trainings: valid share is falling (the first: weight 1, "
-        "quality-gated, seed 0)"
+    assert [one for one in facts["findings"] if "valid_share_falling" in one] == [
+        "Warning of 3 of 6 trainings: valid_share_falling; the first: weight 1, quality-gated, "
+        "seed 0, step 30: from .9 to .7."
     ]
 
 

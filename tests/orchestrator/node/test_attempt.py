@@ -8,50 +8,18 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from orchestrator.node import attempt as node_program
 from orchestrator.node.system import process_start
-from tests.support.node import start_node
+from tests.support.node import SECONDS, TOKEN, exit_record, job_folder
 from tests.support.paths import wait_for
-
-TOKEN = "0123456789"
-SECONDS = 240
-"""Longest wait for anything; the machine may be busy."""
-
-
-def job_folder(folder: Path, command: list[str], needs: dict[str, str] | None = None) -> Path:
-    """What orch leaves for a node before it submits a command job."""
-    path = folder / "jobs" / "a"
-    (path / "attempt-1").mkdir(parents=True)
-    (path / "job.json").write_text(
-        json.dumps(
-            {
-                "name": "a",
-                "engine": None,
-                "command": command,
-                "needs": needs or {},
-                "cwd": str(folder),
-                "identity": "i",
-            }
-        )
-    )
-    return path
-
-
-def node(path: Path, job_id: str) -> subprocess.Popen[bytes]:
-    return start_node(path / "attempt-1" / "log.txt", path, "1", TOKEN, job_id=job_id)
-
-
-def exit_record(path: Path) -> dict[str, Any]:
-    return json.loads((path / "attempt-1" / "exit.json").read_text())
 
 
 def test_of_eight_processes_with_one_attempt_exactly_one_runs_it(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["sh", "-c", "echo ran >> ran; sleep 2"])
-    racers = [node(path, f"job-{number}") for number in range(8)]
+    racers = [attempt_node(path, f"job-{number}") for number in range(8)]
     assert [racer.wait(timeout=SECONDS) for racer in racers] == [0] * 8
     assert (tmp_path / "ran").read_text() == "ran\n"
     assert exit_record(path)["results"]
@@ -65,28 +33,28 @@ def test_of_eight_processes_with_one_attempt_exactly_one_runs_it(tmp_path: Path)
 
 def test_a_second_process_under_the_same_id_leaves_the_work_to_the_first(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["sh", "-c", "echo ran >> ran; sleep 2"])
-    first = node(path, "7")
+    first = attempt_node(path, "7")
     wait_for(tmp_path / "ran")
-    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
     assert first.wait(timeout=SECONDS) == 0
     assert (tmp_path / "ran").read_text() == "ran\n"
 
 
 def test_a_requeued_job_continues_under_its_own_claim(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["sh", "-c", "echo ran >> ran; test -e again || sleep 60"])
-    first = node(path, "7")
+    first = attempt_node(path, "7")
     wait_for(tmp_path / "ran")
     first.kill()
     first.wait(timeout=SECONDS)
     (tmp_path / "again").touch()
-    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
     assert exit_record(path)["restart"] == 1
     assert (tmp_path / "ran").read_text() == "ran\nran\n"
 
 
 def test_a_killed_node_takes_its_child_with_it(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["sh", "-c", "echo $$ > part && mv part pid; exec sleep 60"])
-    process = node(path, "7")
+    process = attempt_node(path, "7")
     wait_for(tmp_path / "pid")
     child = Path("/proc") / (tmp_path / "pid").read_text().strip() / "stat"
     process.kill()
@@ -107,7 +75,7 @@ def test_sigusr2_is_passed_on_and_the_end_is_waited_for(tmp_path: Path) -> None:
             "sleep 0.1; done",
         ],
     )
-    process = node(path, "7")
+    process = attempt_node(path, "7")
     wait_for(tmp_path / "ready")
     process.send_signal(signal.SIGUSR2)
     assert process.wait(timeout=SECONDS) == 1
@@ -118,7 +86,7 @@ def test_sigusr2_is_passed_on_and_the_end_is_waited_for(tmp_path: Path) -> None:
 
 def test_a_program_without_a_handler_does_not_die_of_the_warning(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["sh", "-c", "touch ready; sleep 2"])
-    process = node(path, "7")
+    process = attempt_node(path, "7")
     wait_for(tmp_path / "ready")
     process.send_signal(signal.SIGUSR2)
     assert process.wait(timeout=SECONDS) == 0
@@ -127,7 +95,7 @@ def test_a_program_without_a_handler_does_not_die_of_the_warning(tmp_path: Path)
 
 def test_sigterm_ends_a_command_that_does_not_handle_it(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["sh", "-c", "touch ready; sleep 60"])
-    process = node(path, "7")
+    process = attempt_node(path, "7")
     wait_for(tmp_path / "ready")
     process.terminate()
     assert process.wait(timeout=SECONDS) == 1
@@ -143,7 +111,7 @@ def test_the_exit_record_holds_the_exception_and_not_the_last_line(tmp_path: Pat
         "quota exceeded on /scratch')"
     )
     path = job_folder(tmp_path, [sys.executable, "-c", code])
-    assert node(path, "7").wait(timeout=SECONDS) == 1
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 1
     assert exit_record(path)["reason"] == "RuntimeError: disk quota exceeded on /scratch"
     assert exit_record(path)["exit_code"] == 1
 
@@ -155,20 +123,20 @@ def test_a_script_imports_the_modules_that_lie_beside_it(
     (tmp_path / "helpers.py").write_text("VALUE = 7\n")
     (tmp_path / "train.py").write_text("import helpers\nprint('value', helpers.VALUE)\n")
     path = job_folder(tmp_path, [sys.executable, "train.py"])
-    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
     assert "value 7" in (path / "attempt-1" / "log.txt").read_text()
 
 
 def test_a_job_whose_input_is_absent_does_not_start(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["touch", "ran"], needs={"train": str(tmp_path / "jobs" / "train")})
-    assert node(path, "7").wait(timeout=SECONDS) == 1
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 1
     assert not (tmp_path / "ran").exists()
     assert exit_record(path)["reason"] == "needs the results of train, which are not there"
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["no-such-program"])
-    assert node(path, "7").wait(timeout=SECONDS) == 127
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 127
     assert exit_record(path)["reason"].startswith("cannot start no-such-program")
 
 
@@ -176,19 +144,19 @@ def test_results_that_are_there_are_not_computed_again(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["touch", "ran"])
     (path / "out").mkdir()
     (path / "out" / "results.json").write_text("{}")
-    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
     assert not (tmp_path / "ran").exists()
 
 
 def test_what_a_program_leaves_running_ends_with_it(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["sh", "-c", "sleep 60 & echo $! > left; exit 3"])
-    assert node(path, "7").wait(timeout=SECONDS) == 3
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 3
     assert process_start(int((tmp_path / "left").read_text())) is None
 
 
 def test_each_attempt_has_a_temporary_folder_that_goes_with_it(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["sh", "-c", "touch $TMPDIR/scratch; echo $TMPDIR > where"])
-    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
     assert not Path((tmp_path / "where").read_text().strip()).exists()
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from engines.contract.progress import read_progress
 from engines.contract.results import read_results
 from orchestrator.node.attempt import IMPORTABLE
-from tests.orchestrator.node.test_attempt import SECONDS, exit_record, job_folder, node
+from tests.support.node import SECONDS, attempt_node, exit_record, job_folder
 from tests.support.paths import wait_for
 
 TRAINING = """
@@ -42,7 +42,7 @@ def script(tmp_path: Path, pause: float) -> Path:
 
 def test_a_script_leaves_what_an_engine_leaves(tmp_path: Path) -> None:
     path = script(tmp_path, 0)
-    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
     out = path / "out"
     rows, document = read_results(out)
     assert [(row.metric, row.value, row.n) for row in rows] == [
@@ -58,13 +58,13 @@ def test_a_script_leaves_what_an_engine_leaves(tmp_path: Path) -> None:
 
 def test_a_script_that_is_warned_goes_on_where_it_was(tmp_path: Path) -> None:
     path = script(tmp_path, 1)
-    first = node(path, "7")
+    first = attempt_node(path, "7")
     wait_for(path / "out" / "files" / "checkpoints" / "step-1" / "manifest.json")
     first.terminate()
     first.wait(timeout=SECONDS)
     record = exit_record(path)
     assert (record["exit_code"], record["results"]) == (75, False)
-    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
     steps = [
         json.loads(line)["step"]
         for line in (path / "out" / "progress.jsonl").read_text().splitlines()

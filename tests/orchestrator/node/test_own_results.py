@@ -20,7 +20,7 @@ from orchestrator.node.own_results import (
     rows_of,
     selected_checkpoints,
 )
-from tests.orchestrator.node.test_attempt import SECONDS, exit_record, job_folder, node
+from tests.support.node import SECONDS, attempt_node, exit_record, job_folder
 
 SCRIPT = """
 import json, os
@@ -37,7 +37,7 @@ with open(f"{out}/results.json", "w") as file:
 def test_rows_and_progress_of_a_command_are_where_those_of_an_engine_are(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(SCRIPT)
     path = job_folder(tmp_path, ["python3", "train.py"])
-    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
     rows, document = read_results(path / "out")
     assert [(row.metric, row.value, row.n) for row in rows] == [("accuracy", 0.75, 8)]
     assert document["facts"]["problems"] == [
@@ -55,7 +55,7 @@ def test_results_that_a_failed_command_has_left_do_not_make_it_a_finished_one(
 ) -> None:
     (tmp_path / "train.py").write_text(f"{SCRIPT}\nraise SystemExit(3)")
     path = job_folder(tmp_path, ["python3", "train.py"])
-    assert node(path, "7").wait(timeout=SECONDS) == 3
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 3
     assert not exit_record(path)["results"]
     assert not (path / "out" / "results.json").exists()
 
@@ -171,7 +171,7 @@ def test_an_evaluation_of_ones_own_gets_the_checkpoints_of_a_training(tmp_path: 
     )
     (tmp_path / "a").mkdir()
     training = job_folder(tmp_path / "a", ["python3", str(tmp_path / "train.py")])
-    assert node(training, "7").wait(timeout=SECONDS) == 0
+    assert attempt_node(training, "7").wait(timeout=SECONDS) == 0
     (tmp_path / "b").mkdir()
     code = "import sys, orch; print(open(sys.argv[1] + '/w.pt').read(), len(orch.checkpoints()))"
     evaluation = job_folder(tmp_path / "b", ["python3", "-c", code, "{checkpoint}"])
@@ -180,5 +180,5 @@ def test_an_evaluation_of_ones_own_gets_the_checkpoints_of_a_training(tmp_path: 
         source = {"folder": str(training / "out"), "checkpoints": selector}
         (evaluation / "job.json").write_text(json.dumps({**job, "checkpoints": source}))
         (evaluation / "out" / "results.json").unlink(missing_ok=True)
-        assert node(evaluation, "8").wait(timeout=SECONDS) == 0
+        assert attempt_node(evaluation, "8").wait(timeout=SECONDS) == 0
         assert said in (evaluation / "attempt-1" / "log.txt").read_text()
