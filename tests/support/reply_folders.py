@@ -82,7 +82,7 @@ def write_base(folder: Path, size: Size) -> None:
 
 def write_rows(folder: Path, size: Size, rows: int) -> None:
     """Splits of random words, lengths uniform in the logarithm: many short texts, some long."""
-    from engines.shared.replies.description import Manifest, RepliesChecker, Template
+    from engines.shared.replies.description import Manifest, RepliesChecker, Split, Template
     from engines.shared.replies.rows import MANIFEST, Reply, as_jsonl, split_file
 
     random = np.random.default_rng(0)

@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.node import attempt as node_program
 from orchestrator.node.system import process_start
-from tests.support.node import SECONDS, TOKEN, exit_record, job_folder
+from tests.support.node import SECONDS, TOKEN, attempt_node, exit_record, job_folder
 from tests.support.paths import wait_for
 
 
