@@ -18,7 +18,8 @@ from engines.contract.results import Row
 from engines.geography.resume import RANK_BY, Point, label, member_folder, sources
 from engines.geography.step import Setting
 from engines.geography.validation import Judged, judge
-from engines.shared.geography.network.model import Parameters, count
+from engines.shared.geography.network.model import Parameters
+from engines.shared.geography.network.shapes import count
 from engines.shared.geography.network.weights import read_model
 from engines.shared.reporting.statistics import standard_error
 
