@@ -23,7 +23,7 @@ from engines.contract.results import Row, read_results
 from engines.geography.config import Config
 from engines.geography.estimates import checkpoints as checkpoints_of
 from engines.geography.estimates import disk_gb, estimate, steps_of
-from engines.geography.resume import save_state, start_weights
+from engines.geography.resume import start_weights
 from engines.geography.step import rate_factor
 from engines.geography.training import Loop, every, prepare, train
 from engines.geography.validation import judge
@@ -35,6 +35,7 @@ from engines.shared.geography.network.weights import read_model
 from engines.shared.geography.questions.store import read_set, read_world, tokens
 from engines.shared.geography.tasks import TASKS
 from engines.shared.geography.vocabulary import decode
+from engines.shared.training.resume import save_state
 
 SETS = {
     "no_atlantis": {"train": 120, "validation": 12, "test": 20},
