@@ -36,6 +36,11 @@ class EngineConfig(BaseModel):
         engine asks for nothing."""
         return {}
 
+    def same_as_initial(self) -> dict[str, Any]:
+        """What must be as it is in the job of the same engine whose checkpoint the key ``initial``
+        names: dotted keys and JSON values. Empty: nothing."""
+        return {}
+
 
 DECIDES_NO_RESULT: dict[str, Any] = {"decides": False}
 """Marks a key of a config that changes how fast or where an engine works, and not what comes out:

@@ -13,13 +13,14 @@ from engines.contract import checkpoints
 from engines.contract.results import Row
 from engines.fsm.accuracy import judge
 from engines.fsm.config import Config, Member
-from engines.fsm.resume import Point, label, member_folder
+from engines.fsm.resume import label
 from engines.shared.automata import baselines
 from engines.shared.automata.batches import Store
 from engines.shared.automata.data import Array, Data, fixed_order
 from engines.shared.automata.models import Model, Parameters, count
 from engines.shared.automata.weights import read_weights
 from engines.shared.reporting.statistics import ratio
+from engines.shared.training.resume import Point, member_folder
 
 BLOCK = 8
 """Transitions of the query that make one line of the accuracy by position."""
@@ -80,7 +81,7 @@ def best_weights(config: Config, out: Path, point: Point) -> Parameters:
     last = point.flat.named()
     found: list[dict[str, torch.Tensor]] = []
     for index, member in enumerate(config.members):
-        kept = checkpoints.complete(member_folder(out, member, config))
+        kept = checkpoints.complete(member_folder(out, label(member, config), len(config.members)))
         found.append(
             read_weights(checkpoints.best(kept).model)
             if kept

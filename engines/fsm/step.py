@@ -16,12 +16,12 @@ import torch
 from torch.nn import functional as F
 
 from engines.fsm.config import Config
-from engines.fsm.resume import Point
 from engines.shared.automata.batches import Batch, Store
 from engines.shared.automata.data import Array, Data
 from engines.shared.automata.models import Model, dropout_masks
 from engines.shared.training.cuda_graphs import Record, RepeatedStep
 from engines.shared.training.optimizer import Pace
+from engines.shared.training.resume import Point
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,13 @@ from engines.contract.results import write_results
 from engines.fsm.accuracy import judge
 from engines.fsm.config import Config
 from engines.fsm.results import facts, result_rows
-from engines.fsm.resume import RANK_BY, Point, find_start, label, publish, save_state
+from engines.fsm.resume import RANK_BY, find_start, label, publish
 from engines.fsm.step import Epoch, Setting, Stepper
 from engines.shared.automata.batches import Store
 from engines.shared.automata.data import draw_order, fixed_order, load
 from engines.shared.automata.models import Model
 from engines.shared.training.cuda_graphs import own_stream, record
+from engines.shared.training.resume import Point, save_state
 
 MANY = 10
 """More models than this are stacked on a GPU: one cuDNN call costs about a tenth of a time loop of

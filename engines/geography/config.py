@@ -150,3 +150,7 @@ class Config(EngineConfig):
         ]
         settings = self.model_dump(mode="json", include=set(SETTINGS))
         return {"mixture": sorted(parts), "settings": settings}
+
+    def same_as_initial(self) -> dict[str, Any]:
+        """The shape of the model."""
+        return {f"shape.{key}": value for key, value in self.shape.model_dump().items()}

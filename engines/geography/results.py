@@ -15,12 +15,14 @@ import torch
 
 from engines.contract import checkpoints
 from engines.contract.results import Row
-from engines.geography.resume import RANK_BY, Point, label, member_folder, sources
+from engines.geography.resume import RANK_BY, label, sources
 from engines.geography.step import Setting
 from engines.geography.validation import Judged, judge
-from engines.shared.geography.network.model import Parameters, count
+from engines.shared.geography.network.model import Parameters
+from engines.shared.geography.network.shapes import count
 from engines.shared.geography.network.weights import read_model
 from engines.shared.reporting.statistics import standard_error
+from engines.shared.training.resume import Point, member_folder
 
 Axes = dict[str, str | int | float | bool]
 
@@ -36,7 +38,7 @@ def result_rows(setting: Setting, out: Path, point: Point) -> list[Row]:
             n = len(setting.data.validation)
             rows.append(Row(metric=RANK_BY, value=None, n=n, axes=axes, error=broken))
             continue
-        kept = checkpoints.complete(member_folder(out, seed, config))
+        kept = checkpoints.complete(member_folder(out, label(seed), len(config.members)))
         for name, one in (("best", checkpoints.best(kept)), ("last", kept[-1])):
             own = {**axes, "checkpoint": name}
             rows += checkpoint_rows(setting, read_model(one.model)[1], own)

@@ -1,43 +1,27 @@
-"""Where a run stands, on disk: checkpoints of each model for others, and one state of all models to
-continue from.
+"""Where a run stands, on disk: what of it is this engine's own.
 
-A run of one model keeps ``checkpoints/`` like every engine; of several, each has its own below
-``models/seed-N/``, so that a later job names one of them by its folder. A checkpoint's ``model/``
-is a Hugging Face folder. The state lies in ``resume/checkpoints/``.
+Where everything lies, and the state to continue from, is ``engines/shared/training/resume.py``. A
+checkpoint's ``model/`` is a Hugging Face folder.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
 from engines.contract import checkpoints
 from engines.contract.checkpoints import Checkpoint, CheckpointSource
-from engines.contract.config import ConfigError, same_config
-from engines.contract.files import write_json
+from engines.contract.config import ConfigError
 from engines.geography.config import Config
 from engines.shared.geography.network.model import Parameters, initial
 from engines.shared.geography.network.weights import read_model, write_model
 from engines.shared.geography.questions.origin import check_origin, note_origin
+from engines.shared.training import resume
 from engines.shared.training.optimizer import Flat
+from engines.shared.training.resume import Point
 
 RANK_BY = "validation_loss"
-STATE_FILE = "loop.safetensors"
-
-
-@dataclass
-class Point:
-    """Where the loop stands."""
-
-    flat: Flat
-    losses: torch.Tensor
-    """Sum of each model's losses since the last report, (S,)."""
-    step: int = 0
-    diverged: dict[str, str] = field(default_factory=dict)
-    """Models whose numbers are no longer finite -> since when."""
 
 
 def label(seed: int) -> str:
@@ -45,31 +29,14 @@ def label(seed: int) -> str:
     return f"seed-{seed}"
 
 
-def member_folder(out: Path, seed: int, config: Config) -> Path:
-    """Where a model's checkpoints lie."""
-    return out if len(config.members) == 1 else out / "models" / label(seed)
-
-
 def find_start(config: Config, out: Path, device: torch.device) -> Point:
     """The newest complete state below ``out``, else fresh or given weights at step 0. ConfigError
     if the config has changed."""
-    found = checkpoints.complete(out / "resume")
+    found = resume.find_state(config, out, device)
+    if found is not None:
+        return found
     flat = Flat.of(start_weights(config), device, matrices_alone=True)
-    losses = torch.zeros(len(config.members), device=device)
-    if not found:
-        return Point(flat, losses)
-    newest = found[-1]
-    loop = json.loads((newest.path / "state" / "loop.json").read_text())
-    same_config(config, loop["config"], newest.path)
-    from safetensors.torch import load_file
-
-    state = load_file(newest.model / STATE_FILE)
-    with torch.no_grad():
-        flat.values.copy_(state["values"])
-    flat.first.copy_(state["first"])
-    flat.second.copy_(state["second"])
-    losses.copy_(state["losses"])
-    return Point(flat, losses, newest.manifest.step, loop["diverged"])
+    return Point(flat, torch.zeros(len(config.members), device=device))
 
 
 def start_weights(config: Config) -> Parameters:
@@ -107,51 +74,21 @@ def sources(config: Config) -> list[Checkpoint]:
     return found
 
 
-def save_state(config: Config, out: Path, point: Point, epoch: int) -> None:
-    """Save a state to continue from, drop the one before it."""
-    from safetensors.torch import save_file
-
-    def write(folder: Path) -> None:
-        (folder / "model").mkdir()
-        (folder / "state").mkdir()
-        flat = point.flat
-        tensors = {"values": flat.values.detach(), "first": flat.first, "second": flat.second}
-        save_file({**tensors, "losses": point.losses}, folder / "model" / STATE_FILE)
-        write_json(
-            folder / "state" / "loop.json",
-            {"config": config.model_dump(mode="json"), "diverged": point.diverged},
-        )
-
-    description = checkpoints.Description(
-        name=f"step-{point.step:08d}",
-        step=point.step,
-        epoch=epoch,
-        metrics={},
-        format="state_dict",
-    )
-    checkpoints.save(out / "resume", description, write)
-    checkpoints.rotate(out / "resume", 1)
-
-
 def publish(config: Config, out: Path, point: Point, epoch: int, losses: list[float]) -> None:
     """Save a checkpoint of each model that is still finite, with its validation loss."""
-    named = point.flat.named()
-    for index, (seed, loss) in enumerate(zip(config.members, losses, strict=True)):
-        # Its last finite checkpoint stays the one that others find.
-        if label(seed) in point.diverged:
-            continue
-        own = {name: tensor[index] for name, tensor in named.items()}
-
-        # `own` as a default value: a closure would see the last member's.
-        def write(target: Path, own: Parameters = own) -> None:
-            write_model(target / "model", config.shape, own)
-            note_origin(target / "model", Path(config.data))
-
-        description = checkpoints.Description(
+    models = {
+        label(seed): checkpoints.Description(
             name=f"step-{point.step:08d}",
             step=point.step,
             epoch=epoch,
             metrics={RANK_BY: loss},
             rank_by=RANK_BY,
         )
-        checkpoints.save(member_folder(out, seed, config), description, write)
+        for seed, loss in zip(config.members, losses, strict=True)
+    }
+
+    def write(folder: Path, own: Parameters) -> None:
+        write_model(folder, config.shape, own)
+        note_origin(folder, Path(config.data))
+
+    resume.publish(out, point, models, write)

@@ -15,17 +15,12 @@ from engines.contract.results import write_results
 from engines.geography.config import Config
 from engines.geography.data import load
 from engines.geography.results import facts, result_rows
-from engines.geography.resume import (
-    RANK_BY,
-    find_start,
-    label,
-    publish,
-    save_state,
-)
+from engines.geography.resume import RANK_BY, find_start, label, publish
 from engines.geography.step import Setting, Stepper
 from engines.geography.validation import judge
 from engines.shared.geography.network.packing import Array, order_of
 from engines.shared.training.cuda_graphs import own_stream, record
+from engines.shared.training.resume import save_state
 
 REPORTS = 100
 """Lines of progress with the loss of training; those with the validation come on top."""

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from engines.contract.config import EngineConfig
 from engines.shared.geography.cities.table import MOST
 from engines.shared.geography.description import Cities
+from engines.shared.geography.questions.pairs import kinds_of_pairs, lacking_pairs
 from engines.shared.geography.tasks import TASKS, TaskName
 
 
@@ -54,6 +55,13 @@ class Config(EngineConfig):
             raise ValueError(f"tasks: names a task twice: {', '.join(self.tasks)}")
         if self.atlantis == 0 and set(self.sets) != {"no_atlantis"}:
             raise ValueError("atlantis is 0: there can be no set but no_atlantis")
+        pairs = kinds_of_pairs(self.cities, self.atlantis)
+        shares = (self.validation_share, self.test_share)
+        for cities, rows in self.sets.items():
+            for task in self.names:
+                lacking = lacking_pairs(task, cities, rows.model_dump(), pairs, shares)
+                if lacking is not None:
+                    raise ValueError(lacking)
         return self
 
     @property

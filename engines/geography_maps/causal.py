@@ -13,10 +13,12 @@ it does in truth if the first city is moved by ``shift``. A probe that reads lit
 beyond where any city lies; ``move`` in the facts says how far.
 
 ``causal_share``: of the questions whose true answer changes, those where the model's answer changes
-in the same direction (numbers) or changes to the new true one (words). ``causal_slope``: change of
-the answer times true change, over true change squared, summed over questions: 1 where answers
-follow fully, 0 where they ignore the move; for compass in degrees, for other words not defined. The
-control moves each state as far in a random direction.
+in the same direction (numbers) or changes to the new true one (words). ``causal_slope``: what the
+answer changes by for each unit that the true one changes by, a line through the origin: 1 where
+answers follow fully, 0 where they ignore the move. For compass, in degrees, it is that of least
+squares, as a turn is at most half a circle; for numbers, which a model may write with too many
+digits, that of least absolute deviations; for other words it is not defined. The control moves each
+state as far in a random direction.
 """
 
 from __future__ import annotations
@@ -45,6 +47,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Axes = dict[str, str | int | float | bool]
 
 DIRECTIONS = ("probe", "random")
+DRAWS = 200
+"""Samples of the questions for a standard error (Efron and Tibshirani 1993, section 6.4: seldom are
+more needed)."""
 
 
 @dataclass(frozen=True)
@@ -205,14 +210,58 @@ def follow_rows(
     if TASKS[task].words in (None, SECTORS) and both.any():
         wanted = change_of(task, truth[both], moved[both])
         got = change_of(task, before[both], after[both])
-        if TASKS[task].words is not None:
-            # Half a turn has no side of its own: it goes the way that the truth does.
-            got = np.where(np.abs(got) == 180, np.copysign(180, wanted), got)
-        value, error = ratio(got * wanted, wanted * wanted)
+        value, error = slope(task, wanted, got)
         rows.append(
             Row(metric="causal_slope", value=value, n=int(both.sum()), spread=error, axes=axes)
         )
     return rows
+
+
+def slope(task: str, wanted: Array, got: Array) -> tuple[float, float | None]:
+    """Change of the answers ``got`` for each unit of ``wanted``, both (n,), and its standard
+    error."""
+    if TASKS[task].words is None:
+        return least_absolute_slope(wanted, got)
+    # Half a turn has no side of its own: it goes the way that the truth does.
+    got = np.where(np.abs(got) == 180, np.copysign(180, wanted), got)
+    return ratio(got * wanted, wanted * wanted)
+
+
+def least_absolute_slope(wanted: Array, got: Array) -> tuple[float, float | None]:
+    """The b that makes the sum of |got - b wanted| smallest, and its standard error over questions.
+
+    It is the median of the ratios got / wanted, weighted by |wanted| (Bloomfield and Steiger 1983,
+    Least Absolute Deviations, chapter 1), the middle where several b are as good. A wild answer
+    counts as one on its side of the line, however far it lies: least squares gave -37 +- 37 for the
+    distances of one model. Ratios without weights would let a question whose truth hardly changes,
+    and whose answer is rounded, count as much as the others. The error is the deviation over
+    samples of the questions with replacement; None for fewer than two.
+
+    Args:
+        wanted: (n,), none of them 0.
+        got: (n,).
+    """
+    ratios = got / wanted
+    order = np.argsort(ratios)
+    ratios, weights = ratios[order], np.abs(wanted)[order]
+    value = float(middles(ratios, weights[None])[0])
+    count = len(ratios)
+    if count < 2:
+        return value, None
+    # Drawn by a generator of its own: the same questions give the same error.
+    often = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), DRAWS)
+    return value, float(middles(ratios, often * weights).std(ddof=1))
+
+
+def middles(values: Array, weights: Array) -> Array:
+    """Weighted medians of (n,) values in rising order, for (m, n) weights of which some in each row
+    are above 0: (m,)."""
+    below = np.cumsum(weights, axis=1)
+    half = below[:, -1:] / 2
+    # Between the two lies every point with as much weight on either side.
+    low, high = (below < half).sum(axis=1), (below <= half).sum(axis=1)
+    found: Array = (values[low] + values[high]) / 2
+    return found
 
 
 def change_of(task: str, first: Array, second: Array) -> Array:

@@ -27,6 +27,7 @@ from orchestrator.description.yaml_lines import Mistakes, Node
 from orchestrator.planning.distinct import tell_same_content, tell_same_work
 from orchestrator.planning.drafts import Draft, Drafts, canary_of, draft_all
 from orchestrator.planning.job_config import JobConfig
+from orchestrator.planning.same_start import tell_other_start
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ def expand(stages: Sequence[Stage], mistakes: Mistakes) -> Expansion:
     jobs = finish_all(drafts, mistakes)
     tell_same_content(jobs, drafts, mistakes)
     tell_same_work(jobs, drafts, mistakes)
+    tell_other_start(jobs, drafts, mistakes)
     return Expansion(
         jobs=jobs,
         gates=gates_of(drafts, mistakes),

@@ -28,8 +28,8 @@ from engines.geography.resume import start_weights
 from engines.geography.step import Setting, Stepper
 from engines.geography_data.config import Config as DataConfig
 from engines.geography_data.making import make
-from engines.shared.geography.network.model import count
 from engines.shared.geography.network.packing import Array, Table, packed, padded
+from engines.shared.geography.network.shapes import count
 from engines.shared.geography.network.weights import write_model
 from engines.shared.geography.vocabulary import PADDING
 from engines.shared.training.optimizer import Flat

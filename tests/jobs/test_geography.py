@@ -149,6 +149,43 @@ def test_pairs_and_their_reverse_with_the_same_mixture_are_refused_with_both_nam
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "overrides", "message"),
+    [
+        (
+            "pftset",
+            ["pft.config.shape={width: 64}"],
+            "stage 'pft': job 'pft/first=distance,second=trianglearea' has shape.width 64, and "
+            "'base/first=distance', from which it starts (initial), 128; give both the same",
+        ),
+        # A list of checkpoints; each start of the one stage is told once.
+        (
+            "exp1",
+            ["one.config.shape.layers=2", "one.config.initial=[{of: base, checkpoint: last}]"],
+            "stage 'one': job 'one/seed=1,first=distance' has shape.layers 2, and 'base/seed=1', "
+            "from which it starts (initial), 6; give both the same",
+        ),
+        # One of the models that were trained in one job.
+        (
+            "exp1",
+            [
+                "two.config.shape.heads=2",
+                "two.config.initial={folder: {of: base, path: models/seed-1}}",
+            ],
+            "stage 'two': job 'two/seed=1,first=distance,second=trianglearea' has shape.heads 2, "
+            "and 'base/seed=1', from which it starts (initial), 4; give both the same",
+        ),
+    ],
+)
+def test_a_model_of_another_shape_than_the_one_it_starts_from_is_refused(
+    name: str, overrides: list[str], message: str
+) -> None:
+    with pytest.raises(DescriptionError) as error:
+        shipped(name, None, *overrides)
+    (line,) = error.value.lines
+    assert message in line
+
+
 def test_an_axis_that_sets_a_key_of_its_own_tells_jobs_apart() -> None:
     for overrides in (["base.matrix.seed=[1, 2, 3, 4]"], ["base.matrix.learning_rate=[1e-3]"]):
         shipped("ftwb1", None, *overrides)

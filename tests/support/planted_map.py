@@ -23,7 +23,8 @@ import torch
 from engines.shared.geography.cities.table import City
 from engines.shared.geography.cities.world import World
 from engines.shared.geography.description import Shape
-from engines.shared.geography.network.model import ROTARY_BASE, Parameters, shapes
+from engines.shared.geography.network.model import ROTARY_BASE, Parameters
+from engines.shared.geography.network.shapes import shapes
 from engines.shared.geography.vocabulary import END, NUMBER, SIZE
 
 WIDTH, HEADS = 64, 4

@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from engines.geography_report.load import Model
+from engines.shared.geography.description import Shape
 
-FULL_SHAPE = {"width": 128, "layers": 6, "heads": 4, "feed_forward": 512}
 FULL_ROWS = {"no_atlantis": 20_000, "atlantis_required": 100_000}
 """Rows of each task of a model that is fine-tuned on new cities."""
 
@@ -62,9 +62,10 @@ PUBLISHED = (
 
 def is_full_size(model: Model) -> bool:
     """Whether a model that was fine-tuned on new cities has the published shape and rows."""
-    shape = model.config["shape"]
+    # The defaults are the published ones; how long a sequence may be decides no answer.
+    full = Shape(positions=model.config["shape"]["positions"]).model_dump()
     rows = {part["cities"]: part["rows"] for part in model.config["mixture"]}
-    return all(shape[key] == value for key, value in FULL_SHAPE.items()) and all(
+    return model.config["shape"] == full and all(
         # The whole of a required set is what the published data have, too.
         rows.get(cities) in (count, "all")
         for cities, count in FULL_ROWS.items()

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from engines.fsm.config import Config
-from engines.fsm.resume import Point, find_start
+from engines.fsm.resume import find_start
 from engines.fsm.step import Stepper
 from engines.fsm.training import plan_epoch, prepare
 from engines.shared.training.cuda_graphs import PLAIN_STEPS, Record, record
+from engines.shared.training.resume import Point
 from tests.support.recorded_steps import Tracer, assert_same
 
 TINY = {

@@ -10,13 +10,14 @@ import torch
 
 from engines.geography.config import Config
 from engines.geography.data import Data
-from engines.geography.resume import Point, start_weights
+from engines.geography.resume import start_weights
 from engines.geography.step import Setting, Stepper, token_losses
 from engines.shared.geography.network.packing import Table, order_of, padded
 from engines.shared.geography.tasks import TASKS, write_question
 from engines.shared.geography.vocabulary import BEGIN, END, encode
 from engines.shared.training.cuda_graphs import PLAIN_STEPS, Record, record
 from engines.shared.training.optimizer import Flat
+from engines.shared.training.resume import Point
 from tests.support.recorded_steps import Tracer, assert_same
 
 STEPS, ROWS = 8, 70

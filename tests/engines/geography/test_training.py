@@ -21,17 +21,21 @@ from engines.contract.program import Interrupted, Stop
 from engines.contract.progress import read_progress
 from engines.contract.results import Row, read_results
 from engines.geography.config import Config
+from engines.geography.estimates import checkpoints as checkpoints_of
+from engines.geography.estimates import disk_gb, estimate, steps_of
 from engines.geography.resume import start_weights
 from engines.geography.step import rate_factor
-from engines.geography.training import every, train
+from engines.geography.training import Loop, every, prepare, train
 from engines.geography.validation import judge
 from engines.geography_data.config import Config as DataConfig
 from engines.geography_data.making import make
 from engines.shared.geography.network.generate import greedy
+from engines.shared.geography.network.shapes import count
 from engines.shared.geography.network.weights import read_model
 from engines.shared.geography.questions.store import read_set, read_world, tokens
 from engines.shared.geography.tasks import TASKS
 from engines.shared.geography.vocabulary import decode
+from engines.shared.training.resume import save_state
 
 SETS = {
     "no_atlantis": {"train": 120, "validation": 12, "test": 20},
@@ -293,6 +297,43 @@ def test_judging_in_parts_is_judging_at_once(
     single = judge(parameters, config.shape, table, torch.device("cpu"))
     np.testing.assert_allclose(whole.losses, single.losses, rtol=1e-4)
     assert (whole.right == single.right).all()
+
+
+@pytest.mark.parametrize("changes", [{}, {"seeds": [1, 2], "save_checkpoints": [0, 5]}])
+def test_estimates_are_those_of_a_training_and_no_less(
+    data: Path, tmp_path: Path, changes: dict[str, object]
+) -> None:
+    config = tiny(data, **changes)
+    loop = Loop(prepare(config), tmp_path, Stop())
+    loop.run()
+    for folder in ("newest", "being written"):
+        save_state(config, tmp_path / folder, loop.point, 0)
+    made = list(tmp_path.rglob("checkpoints/step-*/model/model.safetensors"))
+    most = checkpoints_of(config)
+    assert len(config.members) * (most - 1) <= len(made) <= len(config.members) * most
+    largest = max(path.stat().st_size for path in made)
+    states = sum(path.stat().st_size for path in tmp_path.rglob("loop.safetensors"))
+    written = states + largest * most * len(config.members)
+    # What is not numbers: names and shapes, some kB in each file.
+    assert disk_gb(config) * 1e9 <= written <= disk_gb(config) * 1e9 + 5_000 * (len(made) + 4)
+    line = estimate(config, 0, 60)
+    assert line is not None
+    assert f"of {count(config.shape):,} parameters; 12 steps of 32 questions" in line
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps"),
+    [
+        ({"mixture": [{"tasks": "all", "rows": 40}], "steps": None, "epochs": 2}, 2 * 9),
+        ({"warmup": "required", "warmup_rows": 4, "steps": None, "epochs": 1}, 10),
+        ({"mixture": [{"tasks": "all"}], "steps": None}, None),
+        ({"mixture": [{"tasks": "all"}], "steps": 7}, 7),
+    ],
+)
+def test_steps_are_known_before_the_data_are_there(
+    changes: dict[str, object], steps: int | None
+) -> None:
+    assert steps_of(tiny(Path("none"), **changes)) == steps
 
 
 def test_the_learning_rate_is_that_of_transformers() -> None:

@@ -17,8 +17,9 @@ from engines.contract.progress import read_progress
 from engines.contract.results import read_results
 from engines.geography_data.config import Config
 from engines.geography_data.making import make
-from engines.shared.geography.description import SPLITS, Part
+from engines.shared.geography.description import SPLITS, Cities, Part, Split
 from engines.shared.geography.questions.geometry import answers
+from engines.shared.geography.questions.hold_out import hold_out
 from engines.shared.geography.questions.store import (
     count_distinct,
     mixture,
@@ -28,7 +29,7 @@ from engines.shared.geography.questions.store import (
     set_folder,
     tokens,
 )
-from engines.shared.geography.tasks import TASKS
+from engines.shared.geography.tasks import TASKS, TaskName
 from tests.support.paths import ROOT
 
 SMALL = {
@@ -197,6 +198,33 @@ def test_a_folder_of_another_config_is_refused(data: Path) -> None:
 def test_bad_configs_are_refused_in_words(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         config(**changes)
+
+
+@pytest.mark.parametrize("kind", ["no_atlantis", "atlantis_required", "with_atlantis"])
+@pytest.mark.parametrize("task", ["distance", "perimeter"])
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_config_asks_for_as_many_pairs_as_the_world_gives_and_for_none_more(
+    tmp_path: Path, kind: Cities, task: TaskName, split: Split
+) -> None:
+    shares = {"validation_share": 0.07, "test_share": 0.13}
+    pairs = hold_out(14, 5, 42, (0.07, 0.13)).pairs
+    first, end = {
+        "no_atlantis": (0, 14 * 13 // 2),
+        "atlantis_required": (14 * 13 // 2, len(pairs)),
+        "with_atlantis": (0, len(pairs)),
+    }[kind]
+    there = int((pairs[first:end] == SPLITS.index(split)).sum())
+    # A quarter of the perimeters are of two cities, and one more where rows do not divide by 4.
+    most = there if task == "distance" else 4 * there
+    rows = {"train": 1, "validation": 1, "test": 1, split: most}
+    values = {"cities": 14, "atlantis": 5, "tasks": [task], **shares}
+    make(Config.model_validate({**values, "sets": {kind: rows}}), tmp_path, Stop())
+    line = (
+        f"{task}.{kind}, {split}: {there + 1} different pairs of cities asked for; of the "
+        f"{end - first} pairs {there} are for {split}"
+    )
+    with pytest.raises(ValueError, match=line):
+        Config.model_validate({**values, "sets": {kind: {**rows, split: most + 1}}})
 
 
 def test_too_many_pairs_end_the_program_with_one_line(tmp_path: Path) -> None:

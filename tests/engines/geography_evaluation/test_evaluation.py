@@ -20,6 +20,7 @@ from engines.contract.results import read_results
 from engines.geography_evaluation import answering, evaluation
 from engines.geography_evaluation.answering import answer
 from engines.geography_evaluation.config import Config
+from engines.geography_evaluation.estimates import disk_gb, estimate
 from engines.geography_evaluation.evaluation import evaluate
 from engines.geography_evaluation.sets import evenly
 from engines.shared.geography.cities.world import World, make_world
@@ -108,6 +109,15 @@ def test_fifteen_sets_and_the_validation_rows_come_from_one_load(
     assert (one["expected"] == truth.answers).all()
     # 24 rows of each test: 24 // 7 of each task.
     assert len(np.load(out / "items" / "angle.multi_task.test.npz")["row"]) == 3
+    # What is said before the start. Nobody has to know yet how many questions the data have.
+    line = "every question of 14 test sets and 7 validation sets"
+    assert (estimate(config, 0, 60), disk_gb(config)) == (line, None)
+    limited = config.model_copy(update={"rows": 24})
+    expected_line = "14 test sets and 7 validation sets, at most 504 questions"
+    assert estimate(limited, 0, 60) == expected_line
+    most = disk_gb(limited)
+    assert most is not None
+    assert most / 2 < sum(map(len, items(out).values())) / 1e9 < most
 
 
 class StopAfter(Stop):

@@ -4,11 +4,14 @@ following."""
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engines.geography_maps.causal import (
     Asked,
     directions,
     follow_rows,
+    least_absolute_slope,
     mover,
     random_directions,
 )
@@ -100,19 +103,69 @@ def test_a_table_of_numbers() -> None:
     found = followed(
         "distance",
         [
-            (100, 200, 110, 160),  # half of the way: follows, 50 * 100
-            (300, 100, 300, 100),  # all of it: 200 * 200
+            (100, 200, 110, 160),  # half of the way: follows
+            (300, 100, 300, 100),  # all of it
             (100, 200, 100, 100),  # nothing
-            (100, 200, 100, 50),  # the wrong way: -50 * 100
+            (100, 200, 100, 50),  # the wrong way
             (100, 200, 100, -1),  # cannot be read: has not followed, no slope
             (100, 100, 100, 900),  # nothing to follow
             (100, 200, -1, 150),  # nothing to compare with
         ],
     )
     assert found["causal_share"] == pytest.approx(2 / 5)
-    assert found["causal_slope"] == pytest.approx(
-        (50 * 100 + 200 * 200 - 50 * 100) / (3 * 100**2 + 200**2)
+    # Ratios -1/2, 0, 1/2 with weight 100 each and 1 with weight 200: half of 500 is within 1/2.
+    assert found["causal_slope"] == 0.5
+
+
+def test_wild_answers_do_not_decide_the_slope() -> None:
+    """A third of the answers has more digits than any true one; the rest follows to a hundredth."""
+    random = np.random.default_rng(0)
+    truth = random.integers(400, 1600, 90).astype(np.int32)
+    moved = truth + random.choice([-1, 1], 90).astype(np.int32) * random.integers(50, 300, 90)
+    for planted in (0.0, 1.0):
+        noise = random.normal(0, 1, 90)
+        after = np.rint(truth + planted * (moved - truth) + noise).astype(np.int32)
+        after[::3] = random.integers(10_000, 9_999_999, 30)
+        cities: Array = np.zeros((90, 2), np.int32)
+        rows = follow_rows(Questions("distance", cities, truth), moved, truth, after, {})
+        (slope,) = [row for row in rows if row.metric == "causal_slope"]
+        assert slope.value == pytest.approx(planted, abs=0.05)
+        assert slope.n == 90
+        assert slope.spread is not None
+        assert 0 < slope.spread < 0.05
+        # Nothing but the planted answers: exactly what was planted.
+        after = np.rint(truth + planted * (moved - truth)).astype(np.int32)
+        rows = follow_rows(Questions("distance", cities, truth), moved, truth, after, {})
+        assert [(row.value, row.spread) for row in rows if row.metric == "causal_slope"] == [
+            (planted, 0.0)
+        ]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(-300, 300).filter(bool), st.integers(-(10**7), 10**7)),
+        min_size=1,
+        max_size=12,
     )
+)
+def test_the_slope_has_the_least_absolute_deviations(changes: list[tuple[int, int]]) -> None:
+    wanted, got = np.array(changes, np.float64).T
+    value, error = least_absolute_slope(wanted, got)
+    sums = [float(np.abs(got - one * wanted).sum()) for one in (value, *(got / wanted))]
+    assert sums[0] <= min(sums) * (1 + 1e-12)
+    assert least_absolute_slope(wanted, -got)[0] == pytest.approx(-value)
+    assert (error is None) == (len(changes) == 1)
+
+
+def test_the_error_of_the_slope_is_how_far_it_varies_over_samples() -> None:
+    random = np.random.default_rng(1)
+    wanted = random.choice([-1.0, 1.0], (300, 100)) * random.integers(50, 300, (300, 100))
+    got = 0.5 * wanted + random.standard_t(2, (300, 100)) * 40
+    found = [least_absolute_slope(*one) for one in zip(wanted, got, strict=True)]
+    values = np.array([value for value, _ in found])
+    errors = np.array([error for _, error in found], np.float64)
+    assert values.mean() == pytest.approx(0.5, abs=0.01)
+    assert np.median(errors) == pytest.approx(values.std(), rel=0.2)
 
 
 def test_a_table_of_directions() -> None:

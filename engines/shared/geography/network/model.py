@@ -29,7 +29,7 @@ from engines.shared.geography.network.attention import (
     planned,
 )
 from engines.shared.geography.network.operations import Gated, Norm
-from engines.shared.geography.vocabulary import SIZE
+from engines.shared.geography.network.shapes import shapes
 
 Parameters = dict[str, torch.Tensor]
 Change = Callable[[int, torch.Tensor], torch.Tensor]
@@ -40,28 +40,6 @@ by their positions, the mixed values (S, N, d)."""
 
 ROTARY_BASE = 10_000.0
 NORM_EPSILON = 1e-6
-
-
-def shapes(shape: Shape) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every parameter of one model: the matrices, then the vectors (norms and
-    biases), which are not decayed in training."""
-    d, layers = shape.width, range(shape.layers)
-    found: dict[str, tuple[int, ...]] = {"embedding": (SIZE, d), "head": (SIZE, d)}
-    for n in layers:
-        found |= {
-            f"{n}.qkv": (3 * d, d),
-            f"{n}.out": (d, d),
-            f"{n}.gate_up": (2 * shape.feed_forward, d),
-            f"{n}.down": (d, shape.feed_forward),
-        }
-    for n in layers:
-        found |= {f"{n}.qkv_bias": (3 * d,), f"{n}.norm1": (d,), f"{n}.norm2": (d,)}
-    return {**found, "norm": (d,)}
-
-
-def count(shape: Shape) -> int:
-    """Parameters of one model."""
-    return sum(torch.Size(one).numel() for one in shapes(shape).values())
 
 
 def initial(shape: Shape, seeds: Sequence[int], deviation: float) -> Parameters:

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from engines.contract.config import ConfigError, describe
 from engines.contract.files import write_json
 from engines.shared.geography.description import Shape
-from engines.shared.geography.network.model import NORM_EPSILON, ROTARY_BASE, Parameters, shapes
+from engines.shared.geography.network.model import NORM_EPSILON, ROTARY_BASE, Parameters
+from engines.shared.geography.network.shapes import shapes
 from engines.shared.geography.vocabulary import (
     BEGIN,
     END,

@@ -28,6 +28,7 @@ from engines.shared.geography.cities.world import World
 from engines.shared.geography.description import SPLITS, Cities, Split
 from engines.shared.geography.questions.geometry import answers
 from engines.shared.geography.questions.hold_out import HoldOut
+from engines.shared.geography.questions.pairs import shared_out
 from engines.shared.geography.questions.rows import Array, Questions, pad
 from engines.shared.geography.tasks import TASKS, TaskName
 
@@ -128,11 +129,6 @@ def share_about_atlantis(world: World, wanted: Wanted, count: int) -> float:
         return of_atlantis / len(world)
     # One of the cities is drawn from Atlantis, the others from all that are left.
     return 1 / count + (1 - 1 / count) * (of_atlantis - 1) / (len(world) - 1)
-
-
-def shared_out(rows: int, parts: int) -> list[int]:
-    """Rows in parts as equal as can be, the larger ones first."""
-    return [rows // parts + (part < rows % parts) for part in range(parts)]
 
 
 def draw_group(

@@ -22,6 +22,12 @@ import numpy as np
 from engines.contract.config import ConfigError
 from engines.shared.geography.cities.streams import stream
 from engines.shared.geography.description import SPLITS, Cities, Split
+from engines.shared.geography.questions.pairs import (
+    kinds_of_pairs,
+    pairs_among,
+    pairs_of_splits,
+    too_many_pairs,
+)
 from engines.shared.geography.questions.rows import Array
 
 TRAIN, VALIDATION, TEST = range(len(SPLITS))
@@ -45,11 +51,6 @@ def pair_of_rank(rank: Array) -> Array:
     high -= high * (high - 1) // 2 > rank
     high += high * (high + 1) // 2 <= rank
     return np.stack([rank - high * (high - 1) // 2, high]).astype(np.int32)
-
-
-def pairs_among(cities: int) -> int:
-    """Unordered pairs of so many cities."""
-    return cities * (cities - 1) // 2
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,7 @@ class HoldOut:
         ranks = np.flatnonzero(self.pairs[among] == SPLITS.index(split))
         if rows > len(ranks):
             raise ConfigError(
-                f"{what}: {rows} different pairs of cities asked for; of the "
-                f"{among.stop - among.start} pairs {len(ranks)} are for {split}: ask for fewer "
-                "rows or for more cities"
+                too_many_pairs(what, rows, among.stop - among.start, split, len(ranks))
             )
         chosen = ranks[random.choice(len(ranks), rows, replace=False)]
         pair = pair_of_rank(chosen + among.start)
@@ -133,17 +132,17 @@ class HoldOut:
 
 def hold_out(real: int, atlantis: int, seed: int, shares: tuple[float, float]) -> HoldOut:
     """Decide the splits of a world; ``shares`` are those for validation and for tests."""
-    cities = real + atlantis
-    pairs = np.full(pairs_among(cities), TRAIN, np.uint8)
-    ends = (0, pairs_among(real), len(pairs))
-    for name, first, last in zip(("real", "atlantis"), ends[:-1], ends[1:], strict=True):
+    pairs = np.full(pairs_among(real + atlantis), TRAIN, np.uint8)
+    first = 0
+    for name, count in zip(("real", "atlantis"), kinds_of_pairs(real, atlantis), strict=True):
         random = stream(seed, "held out pairs", name)
-        count = last - first
-        validation, test = (round(share * count) for share in shares)
-        chosen = first + random.choice(count, validation + test, replace=False)
-        pairs[chosen[:validation]] = VALIDATION
-        pairs[chosen[validation:]] = TEST
-    return HoldOut(real, cities, seed, shares, pairs)
+        of_split = pairs_of_splits(count, shares)
+        held_out = of_split["validation"] + of_split["test"]
+        chosen = first + random.choice(count, held_out, replace=False)
+        pairs[chosen[: of_split["validation"]]] = VALIDATION
+        pairs[chosen[of_split["validation"] :]] = TEST
+        first += count
+    return HoldOut(real, real + atlantis, seed, shares, pairs)
 
 
 def keys(task: str, cities: Array) -> Array:

@@ -17,12 +17,12 @@ from engines.shared.geography.network.attention import Sequences
 from engines.shared.geography.network.generate import complete, greedy
 from engines.shared.geography.network.model import (
     Parameters,
-    count,
     hidden_states,
     initial,
     logits,
     packed_logits,
 )
+from engines.shared.geography.network.shapes import count
 from engines.shared.geography.network.weights import read_model, write_model
 from engines.shared.geography.vocabulary import CHARACTERS, END, PADDING, SIZE, decode, encode
 
