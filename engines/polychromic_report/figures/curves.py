@@ -75,7 +75,15 @@ def draw_line(
     values = np.array([[one[step] for step in steps] for one in found]).mean(axis=0)
     if name in SMOOTHED:
         values = moving_mean(values, max(1, round(WINDOW * len(values))))
-    axis.plot(steps, values, color=style.colour, alpha=style.strength, linewidth=1.4, label=label)
+    axis.plot(
+        steps,
+        values,
+        style.line,
+        color=style.colour,
+        alpha=style.strength,
+        linewidth=1.4,
+        label=label,
+    )
 
 
 def moving_mean(values: Any, width: int) -> Any:

@@ -13,16 +13,19 @@ from engines.shared.reporting.figures import BLUE, GREEN, GREY, ORANGE
 
 FAMILY_COLOURS = (ORANGE, GREEN, "#cc79a7", "#8c564b")
 MARKERS = "osD^vP*X<"
+LINES = ("-", "--", "-.", ":")
+"""From the largest weight of a family down."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """How an arm is drawn: its family gives the colour, its place in the family the marker and how
-    strong the colour is."""
+    """How an arm is drawn: its family gives the colour, its place in the family the marker, the kind
+    of line and how strong the colour is."""
 
     colour: str
     marker: str
     strength: float
+    line: str = "-"
 
 
 BASE = Style(GREY, "X", 1.0)
@@ -43,5 +46,6 @@ def styles(report: Report) -> dict[Setting, Style]:
         # The weaker the weight, the fainter; never so faint that it is lost on a dark page.
         strength = 0.55 + 0.45 * (number + 1) / len(own)
         colour = FAMILY_COLOURS[place % len(FAMILY_COLOURS)]
-        found[arm] = Style(colour, MARKERS[(number + 1) % len(MARKERS)], strength)
+        line = LINES[(len(own) - 1 - number) % len(LINES)]
+        found[arm] = Style(colour, MARKERS[(number + 1) % len(MARKERS)], strength, line)
     return found
