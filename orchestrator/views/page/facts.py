@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from engines.contract.progress import read_progress
 from orchestrator.lifecycle import gates
 from orchestrator.lifecycle.failure_causes import alike
+from orchestrator.runs.choices.files import load_choice
 from orchestrator.runs.provenance.launches import launches, summary
 from orchestrator.runs.provenance.redaction import redacted
 from orchestrator.runs.record import FAILED, JobState, Record
@@ -82,9 +83,20 @@ def gather(run: Run, records: Sequence[Record], trouble: str, now: float) -> Fac
         now=now,
         spent=spent(run, shown, now),
         curves=read_curves(run, shown),
-        gates=[decision for decision in decisions if decision is not None],
+        gates=[decision for decision in decisions if decision is not None] + chosen(run),
         launches=[(one["time"], one["action"], summary(one)) for one in launches(run.folder)],
     )
+
+
+def chosen(run: Run) -> list[dict[str, Any]]:
+    """Which jobs are followed as the best ones of others, in the form of the gates' decisions."""
+    found = []
+    for name in run.plan.choices:
+        decided = load_choice(run, run.by_name[name])
+        if decided is not None:
+            word = f"follows {decided['chosen']}" if decided["chosen"] else "open"
+            found.append({"stage": name, "decision": word, "text": decided["text"]})
+    return found
 
 
 def read_curves(run: Run, records: Sequence[Record]) -> dict[tuple[str, str], list[Curve]]:
@@ -136,6 +148,8 @@ def stage_boxes(run: Run, records: Iterable[Record]) -> list[StageBox]:
     needs: dict[str, set[str]] = {}
     for job in run.plan.jobs:
         needs.setdefault(job.stage, set()).update(stage_of[name] for name in job.after)
+    for name, choice in run.plan.choices.items():
+        needs[stage_of[name]].add(choice.stage)
     judged: dict[str, set[str]] = {}
     for key, conditions in run.plan.gates.items():
         for condition in conditions:
