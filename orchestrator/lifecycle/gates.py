@@ -117,9 +117,9 @@ def is_let_through(record: Record) -> bool:
     return submitted or record.state is JobState.COMPLETED
 
 
-def read_results(run: Run, record: Record) -> Results | None:
+def read_results(run: Run, record: Record | Job) -> Results | None:
     """The rows of a job's results; None if it has none yet."""
-    path = run.results_file(record)
+    path = run.results(record)
     if not path.exists():
         return None
     file = str(path.relative_to(run.folder))

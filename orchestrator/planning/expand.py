@@ -72,7 +72,9 @@ def chains_of(stages: Sequence[Stage]) -> dict[str, Chain]:
             does, counts = kind.DOES, kind.COUNTS
         # A job after the best of several is none of a chain.
         for_each = "" if stage.best is not None else stage.for_each or ""
-        found[stage.name] = Chain(for_each=for_each, does=does, counts=counts)
+        directions = {name: one.higher_is_better for name, one in stage.metrics.items()}
+        better = {name: higher for name, higher in directions.items() if higher is not None}
+        found[stage.name] = Chain(for_each=for_each, does=does, counts=counts, better=better)
     return found
 
 
