@@ -73,8 +73,7 @@ def print_best(run: Run, metric: str, stages: list[str] | None, as_json: bool) -
     """The settings that were tried, by a metric."""
     from rich.console import Console
 
-    from orchestrator.lifecycle.decided.ranking import best_settings
-    from orchestrator.scores.best import records_of, render_best
+    from orchestrator.scores.best import best_settings, records_of, render_best
 
     rankings = best_settings(run, metric, stages)
     if as_json:

@@ -7,13 +7,11 @@ job (``jobs.gates.pick``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from engines.contract.metrics import METRICS
-from engines.contract.words import near
 from jobs.gates import pick
 from jobs.ranking import Setting, Tried, ranked
-from orchestrator.errors import RunError
 from orchestrator.lifecycle.gates import Results, read_results
 from orchestrator.runs.run import Run
 
@@ -62,32 +60,3 @@ def settings_of(run: Run, stage: str, metric: str, higher: bool, found: Found) -
             why = found[job.name].error or why
         tried.append(Tried(job=job.name, axes=dict(job.axes), value=value, why=why))
     return ranked(tried, higher)
-
-
-def best_settings(
-    run: Run, metric: str, stages: Sequence[str] | None = None
-) -> dict[str, list[Setting]]:
-    """By stage the settings in the order of a metric. RunError if no stage has it, or nobody says
-    which values are better."""
-    found = read_all(run)
-    known = {
-        stage: names
-        for stage, names in metrics_of(run, found).items()
-        if not stages or stage in stages
-    }
-    rankings = {}
-    for stage, names in known.items():
-        if metric not in names:
-            continue
-        higher = higher_is_better(run, stage, metric)
-        if higher is None:
-            raise RunError(
-                f"{run.name}: nothing says which values of {metric} are better; in the stage "
-                f"'{stage}' write metrics: {{{metric}: {{better: lower}}}}, or higher"
-            )
-        rankings[stage] = settings_of(run, stage, metric, higher, found)
-    if not rankings:
-        names = sorted({name for listed in known.values() for name in listed})
-        there = f"; there are: {', '.join(names)}" if names else ": there are no results yet"
-        raise RunError(f"{run.name}: no result has the metric {metric}{near(metric, names)}{there}")
-    return rankings

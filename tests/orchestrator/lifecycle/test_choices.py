@@ -198,3 +198,40 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path, final: Any, said: str) 
     assert len(error.value.lines) == 1, error.value.lines
     assert said in error.value.lines[0]
     assert "x.yaml:" in error.value.lines[0]
+
+
+def test_references_and_checkpoints_of_an_engine_lead_to_the_chosen_job(tmp_path: Path) -> None:
+    first = {
+        "engine": "fsm",
+        "matrix": {"learning_rate": [0.01, 0.001], "seed": [0, 1]},
+    }
+    second = {
+        "engine": "fsm",
+        "for_each": {"of": "first", "best": "test_accuracy", "per": ["seed"]},
+        "config": {"initial": {"of": "first", "checkpoint": "best"}, "seed": "{seed}"},
+    }
+    stages = {"first": first, "second": second}
+    run = create_run(
+        planned({"experiment": "e", "stages": stages}, tmp_path),
+        Profile(kind="local"),
+        tmp_path / "runs",
+    )
+    job = run.by_name["second/seed=1"]
+    assert run.plan.choices[job.name].higher
+    folder = Path(job.config["initial"]["folder"])
+    assert not folder.exists()
+    for name, value in (("0.01", 0.4), ("0.001", 0.8)):
+        out = run.out_folder(run.by_name[f"first/learning_rate={name},seed=1"])
+        out.mkdir()
+        row: dict[str, Any] = {"metric": "test_accuracy", "value": value, "axes": {}}
+        write_json(out / "results.json", {"rows": [row]})
+    done = [
+        replace(one, state=JobState.COMPLETED, token="t") if one.name.endswith("seed=1") else one
+        for one in run.load()
+        if one.name.startswith("first")
+    ]
+    run.save([*done, *(one for one in run.load() if one.name.startswith("second"))])
+    judged(run)
+    stage_attempt(run, job.name)
+    chosen = run.by_name["first/learning_rate=0.001,seed=1"]
+    assert folder.resolve() == run.out_folder(chosen).resolve()
