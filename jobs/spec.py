@@ -115,6 +115,9 @@ class Chain:
     """What its engine does to a model: ``trained``."""
     counts: str = ""
     """What the steps of its progress are: ``sets``."""
+    better: dict[str, bool] = field(default_factory=dict)
+    """Of the metrics that a command measures, whether higher values are better; only of those of
+    which one direction is."""
 
 
 def asks_for(resources: Resources) -> str:

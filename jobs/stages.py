@@ -48,12 +48,21 @@ def points(
     exclude: Sequence[Mapping[str, Scalar]] = (),
     parents: Iterable[Point] = ({},),
     pairs: Sequence[Pair] = (),
+    joined: Sequence[Sequence[Point]] = (),
 ) -> list[Point]:
-    """The product of pairs and axes for each parent's point, without what is excluded; the last
-    axis varies fastest. Of a parent that has an axis of the pairs, the pairs with its value."""
-    product = []
+    """The product of pairs, ``joined`` and axes for each parent's point, without what is excluded;
+    the last axis varies fastest. Of a parent that has an axis of the pairs, the pairs with its
+    value. ``joined``: sets of axes that vary together, each as the points that it has."""
+    of_matrix: list[Point] = []
     for values in itertools.product(*matrix.values()):
-        product.append(dict(zip(matrix, values, strict=True)))
+        of_matrix.append(dict(zip(matrix, values, strict=True)))
+    product: list[Point] = []
+    sets: list[Sequence[Point]] = [*joined, of_matrix]
+    for parts in itertools.product(*sets):
+        point: Point = {}
+        for part in parts:
+            point |= part
+        product.append(point)
     both: list[Point] = [dict(zip(PAIR_AXES, pair, strict=True)) for pair in pairs] or [{}]
     found = []
     for parent in parents:

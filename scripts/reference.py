@@ -34,6 +34,7 @@ from orchestrator.description.keys import (
 )
 from orchestrator.description.profile import Profile
 from orchestrator.description.schema import PATHS, field_docstrings, schema_text, sentences
+from orchestrator.description.sweeps.axis_keys import BestFile, DrawFile, RandomFile
 from orchestrator.runs.record import JobState
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -191,6 +192,9 @@ def reference() -> str:
     lines += ["## Experiment file", "", *keys_table(ExperimentFile)]
     lines += ["", "### Stage", "", *keys_table(StageFile)]
     lines += ["", "### `when` and `unless`", "", *keys_table(GateFile)]
+    lines += ["", "### `random`", "", *keys_table(RandomFile)]
+    lines += ["", "What an axis is drawn from:", "", *keys_table(DrawFile)]
+    lines += ["", "### `for_each: {of: ..}`", "", *keys_table(BestFile)]
     lines += ["", "### `resources`", "", *model_table(ResourcesFile, set())]
     lines += ["", "## Cluster profile", "", *dataclass_table(Profile)]
     lines += ["", "### `notify`", "", *keys_table(NotifyFile)]

@@ -22,20 +22,18 @@ from jobs.spec import Resources
 from jobs.stages import PAIR_AXES, Scalar
 from orchestrator.description.catalogue import WHOLE
 from orchestrator.description.checking import FileModel, Must, WordedError
+from orchestrator.description.sweeps.axis_keys import (
+    NAME,
+    Axis,
+    BestFile,
+    RandomFile,
+    axis_name,
+    is_name,
+    metric_name,
+)
 
-NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
-"""What may be the name of an experiment, a stage, a preset or an axis."""
 SHARE = r"^([0-9]+) of ([0-9]+)$"
 """How many jobs of how many a gate asks for."""
-
-
-METRIC_NAME = r"^[A-Za-z][A-Za-z0-9_/.:@-]*$"
-"""What a script may call a metric: frameworks write ``eval/loss`` and ``acc@5``."""
-
-
-def is_name(value: object) -> bool:
-    """Whether a key may be a name."""
-    return isinstance(value, str) and re.match(NAME, value) is not None
 
 
 def stage_name(value: Any) -> Any:
@@ -56,49 +54,6 @@ def preset_name(value: Any) -> Any:
             f"preset {{wrong!r}}: not a name for a preset ('{WHOLE}' means no preset); "
             "use another word",
             wrong=value,
-        )
-    return value
-
-
-def axis_name(value: Any) -> Any:
-    """A key of ``matrix``."""
-    if not is_name(value):
-        raise WordedError(
-            "axis {wrong!r} must be a word of letters, digits, '_' and '-'", wrong=value
-        )
-    return value
-
-
-def check_axis(value: Any) -> Any:
-    """An axis is a list of values or a mapping of them, and has at least one."""
-    if not isinstance(value, dict | list):
-        raise WordedError(
-            "axis '{key}' must be a list of values, got {value}; write [{plain}]", plain=value
-        )
-    if not value:
-        raise WordedError(
-            "axis '{key}' is empty, so the stage has no job; give it a value or take it out"
-        )
-    return value
-
-
-def axis_value(value: Any) -> Any:
-    """One value of an axis."""
-    # The value becomes part of the job's name, and fills `{axis}` in a command.
-    if not isinstance(value, Scalar):
-        raise WordedError(
-            "axis '{path[1]}': {wrong!r} is no text, number or boolean; "
-            "give such values names: {{name: {{key: value}}}}",
-            wrong=value,
-        )
-    return value
-
-
-def check_axis_config(value: Any) -> Any:
-    """What a value of an axis brings, where the axis is written as a mapping."""
-    if value is not None and not isinstance(value, dict):
-        raise WordedError(
-            "axis '{path[1]}', value {path[2]}: must bring a mapping of config keys, got {value}"
         )
     return value
 
@@ -141,15 +96,6 @@ def share_of_jobs(value: Any) -> Any:
     # `0 of 3` always holds and `4 of 3` never does, so neither is a gate.
     if found is None or not 1 <= int(found[1]) <= int(found[2]):
         raise WordedError("'for' must be such as 2 of 3, got {value}")
-    return value
-
-
-def metric_name(value: Any) -> Any:
-    """A metric; whether the judged stage has it is known when that stage is."""
-    if not isinstance(value, str) or re.match(METRIC_NAME, value) is None:
-        raise WordedError(
-            "metric {wrong!r} must be a name of letters, digits and '_/.:@-'", wrong=value
-        )
     return value
 
 
@@ -226,18 +172,6 @@ Gates = Annotated[
     Must("be a gate or a list of gates"),
 ]
 
-Axis = Annotated[
-    Annotated[list[Annotated[Scalar, BeforeValidator(axis_value)]], Tag("a list")]
-    | Annotated[
-        dict[Scalar, Annotated[dict[str, Any] | None, BeforeValidator(check_axis_config)]],
-        Tag("a mapping"),
-    ],
-    # Without it pydantic tries both branches, and a mistake in one is told as a mistake in both.
-    Discriminator(lambda value: "a mapping" if isinstance(value, dict) else "a list"),
-    # The outermost, so it runs first and may word that the value is neither.
-    BeforeValidator(check_axis),
-]
-
 
 class MetricFile(FileModel):
     """A metric of a command, by its name below ``metrics``."""
@@ -307,6 +241,15 @@ class StageFile(FileModel):
     values all of them: `{ordered: [a, b, c]}` (six) or `{unordered: [a, b, c]}` (three). They set
     no config key: the config says `"{first}"`. Below a `for_each` stage with an axis `first`, each
     job gets the pairs that begin with its value."""
+    zip: Annotated[
+        dict[Annotated[str, BeforeValidator(axis_name)], Axis],
+        Must("name the axes that go together, each with as many values"),
+    ] = Field(default_factory=dict, min_length=1)
+    """Axes that go together: `{lr: [0.1, 0.01], epochs: [5, 50]}` are two jobs, the first values
+    and the second ones. Each is written as in `matrix`, and the other axes multiply with them."""
+    random: RandomFile | None = None
+    """Points drawn at random: `{n: 8, seed: 0, axes: {lr: {log_uniform: [1e-4, 1e-1]}}}`. They are
+    in the plan, and the other axes multiply with them."""
     exclude: Annotated[
         list[Annotated[dict[str, Scalar], Field(min_length=1)]],
         Must("be a list of mappings axis: value", at_item=True),
@@ -326,8 +269,14 @@ class StageFile(FileModel):
     """What a command measures, by name: `{accuracy: {better: higher}}`. It writes the values into
     `results.json` and `progress.jsonl` in `$ORCH_OUT`; gates, the best job and reports go by
     them."""
-    for_each: Annotated[str, Field(min_length=1), Must("be a name")] = ""
-    """A stage; this one gets a job per job of that stage, started when that job is done."""
+    for_each: Annotated[
+        Annotated[str, Field(min_length=1), Tag("a name")] | Annotated[BestFile, Tag("the best")],
+        Discriminator(lambda value: "the best" if isinstance(value, dict | BestFile) else "a name"),
+        Must("be a stage, or such as {of: train, best: val_loss, per: [seed]}"),
+    ] = ""
+    """A stage; this one gets a job per job of that stage, started when that job is done. Or the
+    best job of a stage, `{of: train, best: val_loss, per: [seed]}`: one job for each seed, after
+    the best of that seed's jobs, chosen when the values are there."""
     after: Annotated[
         list[str],
         BeforeValidator(listed, json_schema_input_type=str | list[str]),

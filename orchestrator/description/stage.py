@@ -41,6 +41,16 @@ class Axis:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Best:
+    """The best job of the ``for_each`` stage, in place of each of its jobs."""
+
+    metric: str
+    per: tuple[str, ...]
+    """One job for each of their values."""
+    where: Point
+
+
+@dataclass(frozen=True, kw_only=True)
 class Replacement:
     """One entry of a stage's ``replace``."""
 
@@ -60,6 +70,9 @@ class Stage:
     engine: str | None
     command: tuple[str, ...] | None
     matrix: dict[str, Axis]
+    """Every axis that sets or brings config, also those of ``zip`` and ``random``."""
+    joined: tuple[tuple[Point, ...], ...]
+    """Axes of the matrix that vary together, each set of them as the points that it has."""
     metrics: dict[str, Metric]
     """What a command says that it measures."""
     pairs: tuple[Pair, ...]
@@ -67,6 +80,8 @@ class Stage:
     exclude: tuple[Point, ...]
     replacements: tuple[Replacement, ...]
     for_each: str | None
+    best: Best | None
+    """Which job of the ``for_each`` stage alone is followed; None: each of them."""
     after: tuple[str, ...]
     gates: tuple[GateSpec, ...]
     checkpoints: str | list[int] | None
@@ -83,6 +98,12 @@ class Stage:
         """Where the stage's ``key`` stands, or the stage itself."""
         found = self.node.child(key)
         return found.where if found else self.node.where
+
+    @property
+    def product_axes(self) -> dict[str, tuple[Scalar, ...]]:
+        """The axes that multiply, each with its values: those of the matrix itself."""
+        together = {axis for points in self.joined for axis in points[0]}
+        return {axis: one.values for axis, one in self.matrix.items() if axis not in together}
 
     @property
     def needs(self) -> tuple[str, ...]:

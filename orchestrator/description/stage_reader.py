@@ -9,13 +9,15 @@ stages.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
 
 from engines.contract.words import near
 from jobs.spec import Resources
 from jobs.stages import (
     PAIR_AXES,
     Pair,
+    Point,
     Scalar,
     literal,
     ordered_pairs,
@@ -27,7 +29,16 @@ from jobs.stages import (
 from orchestrator.description.checking import Tell, checked
 from orchestrator.description.gate_reader import check_limits, read_gates
 from orchestrator.description.keys import StageFile
-from orchestrator.description.stage import Axis, Replacement, Stage
+from orchestrator.description.stage import Axis, Best, Replacement, Stage
+from orchestrator.description.sweeps.axis_keys import BestFile
+from orchestrator.description.sweeps.joined import (
+    axes_of_drawn,
+    check_drawn,
+    check_one_place,
+    check_zip,
+    drawn,
+    zipped,
+)
 from orchestrator.description.yaml_lines import Mistakes, Node, shown
 
 CHECKPOINT = "checkpoint"
@@ -45,42 +56,109 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
     if written is None:
         # `stages: {train: 4}`: an empty stage takes its place, so that the rest is still read.
         written, good = StageFile(), Node({}, node.where)
-    matrix, pairs = axes_of(good), pairs_of(written)
-    # These look at what was written, not at what is right: an engine of a wrong kind beside a
-    # command is two programs all the same.
+    axes = axes_read(written, good)
+    # Of what was written: an engine of a wrong kind beside a command is two programs all the same.
     if isinstance(node.value, dict):
         check_program(node, tell)
-        check_values(matrix, node, tell)
-        check_pairs(pairs, matrix, node, tell)
+        check_axes_read(axes, written, good, node, tell)
         check_limits(node, tell)
         check_sharing(written, node, tell)
-    config = good.child("config")
     return Stage(
         name=name,
         node=node,
         engine=written.engine or None,
         command=tuple(literal(word) for word in written.command) or None,
-        matrix=matrix,
+        matrix=axes.all,
+        joined=tuple(found for found in (zipped(axes.zipped), axes.points) if found),
         metrics={name: one.metric(name) for name, one in written.metrics.items()},
-        pairs=tuple(pairs),
+        pairs=axes.pairs,
         exclude=tuple(written.exclude),
         replacements=replacements_of(written, good),
-        for_each=written.for_each or None,
+        for_each=for_each_of(written),
+        best=best_of(written),
         after=tuple(dict.fromkeys(written.after)),
         gates=read_gates(written, good),
         checkpoints=written.checkpoints or None,
-        resources=Resources(**written.resources.model_dump()) if written.resources else Resources(),
+        resources=resources_of(written),
         pack=written.pack,
         at_once=written.at_once,
         canary=good.child("canary") if written.canary else None,
-        config=config if config and config.value is not None else Node({}, node.where),
+        config=config_of(good, node),
         sound=len(mistakes.lines) == before,
     )
 
 
-def axes_of(good: Node) -> dict[str, Axis]:
-    """The axes of a matrix, with the place of each value."""
-    matrix = good.child("matrix")
+def resources_of(written: StageFile) -> Resources:
+    """What one job asks for."""
+    return Resources(**written.resources.model_dump()) if written.resources else Resources()
+
+
+def config_of(good: Node, node: Node) -> Node:
+    """The config; an empty one where nothing is written."""
+    config = good.child("config")
+    return config if config and config.value is not None else Node({}, node.where)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageAxes:
+    """The axes of a stage, by the key that they are written under."""
+
+    zipped: dict[str, Axis]
+    drawn: dict[str, Axis]
+    own: dict[str, Axis]
+    """Those of the matrix."""
+    points: tuple[Point, ...]
+    """Those that were drawn."""
+    pairs: tuple[Pair, ...]
+
+    @property
+    def all(self) -> dict[str, Axis]:
+        """Every axis that sets or brings config, in the order of the names of jobs."""
+        return {**self.zipped, **self.drawn, **self.own}
+
+
+def axes_read(written: StageFile, good: Node) -> StageAxes:
+    """The axes of a stage, of what is right in it."""
+    points = drawn(written.random)
+    return StageAxes(
+        zipped=axes_of(good, "zip"),
+        drawn=axes_of_drawn(points, good.child("random")),
+        own=axes_of(good, "matrix"),
+        points=points,
+        pairs=tuple(pairs_of(written)),
+    )
+
+
+def check_axes_read(
+    axes: StageAxes, written: StageFile, good: Node, node: Node, tell: Tell
+) -> None:
+    """What can be said of the axes of a stage by itself."""
+    check_values(axes.own, node, tell)
+    check_config_free(axes.zipped, node, tell)
+    check_zip(axes.zipped, good, tell)
+    check_drawn(axes.points, written.random, good, tell)
+    check_one_place({"zip": axes.zipped, "random": axes.drawn, "matrix": axes.own}, tell)
+    check_pairs(axes.pairs, axes.all, node, tell)
+
+
+def for_each_of(written: StageFile) -> str | None:
+    """The stage that this one follows job by job, or of which it follows the best."""
+    parent = written.for_each
+    return (parent.of if isinstance(parent, BestFile) else parent) or None
+
+
+def best_of(written: StageFile) -> Best | None:
+    """Which job of that stage is the best."""
+    parent = written.for_each
+    if not isinstance(parent, BestFile):
+        return None
+    per = tuple(dict.fromkeys(parent.per))
+    return Best(metric=parent.best, per=per, where=dict(parent.where))
+
+
+def axes_of(good: Node, key: str) -> dict[str, Axis]:
+    """The axes below ``matrix`` or ``zip``, with the place of each value."""
+    matrix = good.child(key)
     entries = listed_nodes(good.child("replace"))
     axes = {}
     for name, node in matrix.value.items() if matrix else ():
@@ -150,7 +228,15 @@ def check_values(matrix: Mapping[str, Axis], node: Node, tell: Tell) -> None:
             if text in seen:
                 tell(place, f"axis '{name}' has the value {text} twice; remove one")
             seen.add(text)
-            if axis.brings_config and place.value and node.child("command"):
+    check_config_free(matrix, node, tell)
+
+
+def check_config_free(axes: Mapping[str, Axis], node: Node, tell: Tell) -> None:
+    """No value of an axis brings config for a command."""
+    for name, axis in axes.items() if node.child("command") else ():
+        for value, place in zip(axis.values, axis.nodes, strict=True):
+            if axis.brings_config and place.value:
+                text = value_text(value)
                 tell(
                     place,
                     f"axis '{name}', value {text}: a command has no config; use a list of values",
@@ -198,13 +284,10 @@ def check_sharing(written: StageFile, node: Node, tell: Tell) -> None:
         )
 
 
-def check_axes(stage: Stage, axes: Mapping[str, tuple[Scalar, ...]], mistakes: Mistakes) -> None:
-    """What can only be said once the axes of the ``for_each`` parent are known too: ``exclude`` and
-    ``{axis}`` in a command."""
-
-    def tell(where: str, text: str) -> None:
-        mistakes.add(where, f"stage '{stage.name}': {text}")
-
+def check_excludes(
+    stage: Stage, axes: Mapping[str, tuple[Scalar, ...]], tell: Callable[[str, str], None]
+) -> None:
+    """Every entry of ``exclude`` names axes and values that are there."""
     excludes = stage.node.child("exclude")
     for entry in excludes.value if excludes else ():
         for axis, value in entry.value.items():
@@ -219,6 +302,21 @@ def check_axes(stage: Stage, axes: Mapping[str, tuple[Scalar, ...]], mistakes: M
                     value.where,
                     f"exclude: axis '{axis}' has no value {wrong}; its values: {values}",
                 )
+
+
+def check_axes(
+    stage: Stage,
+    axes: Mapping[str, tuple[Scalar, ...]],
+    mistakes: Mistakes,
+    of_chosen: Set[str] = frozenset(),
+) -> None:
+    """What can only be said once the axes of the ``for_each`` parent are known too: ``exclude`` and
+    ``{axis}`` in a command. ``of_chosen``: axes of the best job, whose values are known later."""
+
+    def tell(where: str, text: str) -> None:
+        mistakes.add(where, f"stage '{stage.name}': {text}")
+
+    check_excludes(stage, axes, tell)
     used = [axis for argument in stage.command or () for axis in placeholders(argument)]
     if CHECKPOINT in used and CHECKPOINT not in axes and stage.checkpoints is not None:
         used = [axis for axis in used if axis != CHECKPOINT]
@@ -229,7 +327,7 @@ def check_axes(stage: Stage, axes: Mapping[str, tuple[Scalar, ...]], mistakes: M
                 "best, or read the list in $ORCH_CHECKPOINTS",
             )
     for axis in dict.fromkeys(used):
-        if axis not in axes:
+        if axis not in axes and axis not in of_chosen:
             tell(
                 stage.place("command"),
                 f"command: no axis '{axis}' to put in place of {{{axis}}}{near(axis, axes)} "

@@ -38,7 +38,7 @@ def carry_out(
     SubmitError, with the state saved, if the scheduler refuses for another reason.
     """
     # First, because a job that can do without a skipped one looks for its skipped.json.
-    gates.write(run, decision.records, decision.gates)
+    gates.write(run, decision.records, decision.gates, decision.choices)
     if not decision.submit:
         return decision.records, None
     batches = make_batches(run, decision.records, set(decision.submit), cluster.array_size())

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from jobs.choices import Outcome
 from jobs.spec import Job
 from orchestrator.lifecycle import gates, notifications, queue_limits
+from orchestrator.lifecycle.decided import behind
 from orchestrator.lifecycle.observe import Observation
 from orchestrator.lifecycle.retry_policy import would_fail_alike
 from orchestrator.runs.record import ACTIVE, FAILED, GATED, JobState, Record, Wait
@@ -46,6 +48,8 @@ class Decision:
     """Jobs to submit now."""
     gates: Mapping[str, gates.Decision] = field(default_factory=dict)
     """What gates say, by stage; to be kept on disk."""
+    choices: Mapping[str, Outcome] = field(default_factory=dict)
+    """Which jobs are the best ones that others follow, by job; to be kept on disk."""
 
 
 def decide(run: Run, records: Sequence[Record], seen: Observation, request: Request) -> Decision:
@@ -71,12 +75,17 @@ def decide(run: Run, records: Sequence[Record], seen: Observation, request: Requ
             waits_for_room(record, seen) if record.name in crowded_out else record
             for record in current
         ]
-    return Decision(records=described(run, current), submit=frozenset(chosen), gates=decisions)
+    return Decision(
+        records=described(run, current),
+        submit=frozenset(chosen),
+        gates=decisions,
+        choices=gates.outcomes(run.plan, judged, seen.gates),
+    )
 
 
 def may_go_on(run: Run, records: Sequence[Record]) -> set[str]:
     """Jobs that were wanted before, and that whoever polls the run may submit."""
-    return gates.jobs_behind(run.plan) | queue_limits.backlog(records)
+    return behind.jobs_behind(run.plan) | queue_limits.backlog(records)
 
 
 def confirmed_jobs(records: Sequence[Record], seen: Observation) -> set[str]:
@@ -278,7 +287,7 @@ class Passes:
 def passes_after(run: Run, records: Sequence[Record], submitted: bool) -> Passes:
     """The passes to schedule now. ``submitted``: jobs were submitted in this pass, so that the
     end of the run, of which somebody wants to be told, is another one."""
-    groups = gates.jobs_to_watch(run.plan, records)
+    groups = behind.jobs_to_watch(run.plan, records)
     if submitted:
         groups += notifications.jobs_to_watch(run, records)
     if not queue_limits.backlog(records):

@@ -18,18 +18,20 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
 
+from jobs.choices import Choice, Outcome, choose
 from jobs.gates import Condition, Finding, holds, pick, summary
 from jobs.gates import decide as decide_together
 from jobs.spec import Job
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
+from orchestrator.runs.choices import files as choices
 from orchestrator.runs.record import ACTIVE, GATED, JobState, Record, Wait
 from orchestrator.runs.run import Run
 
@@ -56,6 +58,8 @@ class Inputs:
     """Of the judged jobs that have some, by job name."""
     overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """What a person has decided, by job name."""
+    settled: Set[str] = frozenset()
+    """Jobs that follow the best one of others, and for which that is chosen for good."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +76,7 @@ class Decision:
 
 def read_inputs(run: Run, records: Sequence[Record]) -> Inputs:
     """What the gates judge that may still change anything: results files and overrides."""
-    if not run.plan.gates:
+    if not run.plan.gates and not run.plan.choices:
         return Inputs(overrides=read_overrides(run))
     by_name = {record.name: record for record in records}
     keys = run.plan.gate_keys
@@ -86,10 +90,22 @@ def read_inputs(run: Run, records: Sequence[Record]) -> Inputs:
         for name in condition.jobs
         if name in by_name
     }
+    overrides = read_overrides(run)
+    settled = set()
+    for name in run.plan.choices:
+        chosen = choices.settled(run, by_name[name])
+        # Until it is submitted a person may take another one.
+        taken = overrides.get(name, {}).get("take") or chosen
+        if chosen is not None and chosen == taken:
+            settled.add(name)
+    for name, choice in run.plan.choices.items():
+        if name not in settled:
+            judged |= {one: by_name[one] for one in choice.jobs}
     results = {name: read_results(run, record) for name, record in judged.items()}
     return Inputs(
         results={name: found for name, found in results.items() if found is not None},
-        overrides=read_overrides(run),
+        overrides=overrides,
+        settled=frozenset(settled),
     )
 
 
@@ -101,9 +117,9 @@ def is_let_through(record: Record) -> bool:
     return submitted or record.state is JobState.COMPLETED
 
 
-def read_results(run: Run, record: Record) -> Results | None:
+def read_results(run: Run, record: Record | Job) -> Results | None:
     """The rows of a job's results; None if it has none yet."""
-    path = run.results_file(record)
+    path = run.results(record)
     if not path.exists():
         return None
     file = str(path.relative_to(run.folder))
@@ -125,7 +141,7 @@ def judge(
     """Decide every gate that a job which is not submitted depends on, and hold, let through or skip
     these jobs. Pure. Returns the records and the decisions by the keys of the plan's gates."""
     decisions: dict[str, Decision] = {}
-    if not plan.gates and not inputs.overrides:
+    if not plan.gates and not plan.choices and not inputs.overrides:
         return list(records), decisions
     by_name = {record.name: record for record in records}
     # Judged stages come before those that depend on them, so a skipped stage is seen as such.
@@ -135,10 +151,57 @@ def judge(
         key = plan.gate_keys.get(job.name, "")
         if key and key not in decisions:
             decisions[key] = decide(plan.gates[key], by_name, inputs.results)
+        before = by_name[job.name]
         by_name[job.name] = judged_record(
             job, by_name, decisions.get(key), inputs.overrides.get(job.name), now
         )
+        is_open = job.name in plan.choices and job.name not in inputs.settled
+        if is_open and not is_kept_back(by_name[job.name]):
+            chosen = outcome_of(plan.choices[job.name], job.name, by_name, inputs)
+            by_name[job.name] = with_outcome(by_name[job.name], before, chosen, now)
     return [by_name[record.name] for record in records], decisions
+
+
+def outcomes(plan: Plan, records: Sequence[Record], inputs: Inputs) -> dict[str, Outcome]:
+    """What is chosen for each job that follows the best one of others and is not submitted, where
+    it is not chosen for good. Pure."""
+    by_name = {record.name: record for record in records}
+    return {
+        name: outcome_of(choice, name, by_name, inputs)
+        for name, choice in plan.choices.items()
+        if by_name[name].state in OPEN and name not in inputs.settled
+    }
+
+
+def outcome_of(choice: Choice, name: str, by_name: Mapping[str, Record], inputs: Inputs) -> Outcome:
+    """Which job is chosen for the job ``name``."""
+    findings = [finding(choice, by_name[one], inputs.results.get(one)) for one in choice.jobs]
+    to_come = 0
+    for one in findings:
+        state = by_name[one.job].state
+        # One that is SKIPPED comes only if a person decides so.
+        waits = state in ACTIVE or state in (JobState.WAITING, JobState.UNKNOWN)
+        to_come += one.value is None and waits
+    override = inputs.overrides.get(name, {})
+    at_once = override.get("decision") == "run"
+    return choose(choice, findings, to_come, override.get("take"), at_once)
+
+
+def with_outcome(record: Record, before: Record, chosen: Outcome, now: float) -> Record:
+    """The record of a job that follows a chosen one: free where that is chosen, else held, or
+    skipped if there is none to choose from. ``before``: as it was before this pass."""
+    if chosen.job is not None:
+        return record
+    if chosen.skipped:
+        return skipped(before, f"all of them are SKIPPED: {chosen.text}", now)
+    return changed(
+        before,
+        now,
+        state=JobState.WAITING,
+        source="gate",
+        reason=f"to be chosen: {chosen.text}",
+        waits_on=Wait.NOTHING_MORE if chosen.final else Wait.GATE,
+    )
 
 
 def decide(
@@ -167,7 +230,7 @@ def decide(
     return Decision(runs=runs, final=not to_come, text=text, judged=judged)
 
 
-def finding(condition: Condition, record: Record, results: Results | None) -> Finding:
+def finding(condition: Condition | Choice, record: Record, results: Results | None) -> Finding:
     """What one judged job says."""
     if results is None:
         skipped = record.state is JobState.SKIPPED
@@ -242,11 +305,17 @@ def changed(record: Record, now: float, **values: Any) -> Record:
     return record if new == record else replace(new, seen=now)
 
 
-def write(run: Run, records: Sequence[Record], decisions: Mapping[str, Decision]) -> None:
+def write(
+    run: Run,
+    records: Sequence[Record],
+    decisions: Mapping[str, Decision],
+    chosen: Mapping[str, Outcome] | None = None,
+) -> None:
     """Keep the decisions, and say in the folder of each job whether it is skipped."""
     for key, decision in decisions.items():
         keep(run, key, decision)
-    if not run.plan.gates and not read_overrides(run):
+    choices.keep_choices(run, chosen or {})
+    if not run.plan.gates and not run.plan.choices and not read_overrides(run):
         return
     for record in records:
         if record.state in OPEN:
@@ -319,29 +388,3 @@ def read_overrides(run: Run) -> dict[str, dict[str, Any]]:
     path = overrides_file(run)
     lines: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
     return {line["job"]: line for line in lines}
-
-
-def jobs_behind(plan: Plan) -> set[str]:
-    """Jobs that a gate keeps from being submitted at launch: those of gated stages, and all that
-    come after them."""
-    found: set[str] = set()
-    for job in plan.jobs:
-        if job.name in plan.gate_keys or found.intersection(job.after):
-            found.add(job.name)
-    return found
-
-
-def jobs_to_watch(plan: Plan, records: Sequence[Record]) -> list[list[Record]]:
-    """For each open gate the active jobs whose end may decide it."""
-    by_name = {record.name: record for record in records}
-    held = {plan.gate_keys.get(record.name) for record in records if record.waits_on in GATED}
-    found: dict[tuple[str, ...], list[Record]] = {}
-    for key, conditions in plan.gates.items():
-        if key not in held:
-            continue
-        judged = [by_name[name] for condition in conditions for name in condition.jobs]
-        active = [record for record in judged if record.state in ACTIVE and record.job_id]
-        if active:
-            # Gates that wait for the same jobs need only one pass after these.
-            found.setdefault(tuple(sorted({record.token for record in active})), active)
-    return list(found.values())

@@ -40,7 +40,7 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
             records, seen = resolve(run, records, cluster, seen)
         # Only for what gates and canaries say of each job now: a cancel submits nothing.
         decision = decide(run, records, seen, CONTINUE_ONLY)
-        gates.write(run, decision.records, decision.gates)
+        gates.write(run, decision.records, decision.gates, decision.choices)
         meant = [r for r in decision.records if wanted is None or r.name in wanted]
         for record in meant:
             # It may be queued under an id that we do not know, and would start after all.
@@ -101,9 +101,13 @@ def end_jobs(
     return unstarted | traceless
 
 
-def override(run: Run, name: str, runs: bool, reason: str) -> list[str]:
+def override(run: Run, name: str, runs: bool, reason: str, take: str | None = None) -> list[str]:
     """Decide for a job or the jobs of a stage in place of their gate, and submit what may run now.
-    Returns what there is to say."""
+    Returns what there is to say.
+
+    Args:
+        take: the job that they follow, in place of the best one.
+    """
     cluster, said = cluster_of(run), list[str]()
     with run.lock():
         records, seen = poll(run, run.load(), cluster)
@@ -111,12 +115,11 @@ def override(run: Run, name: str, runs: bool, reason: str) -> list[str]:
         # What gates say without the new word: an override is refused where nothing is left to
         # decide.
         decision = decide(run, records, seen, CONTINUE_ONLY)
-        gates.write(run, decision.records, decision.gates)
+        gates.write(run, decision.records, decision.gates, decision.choices)
         wanted = named(run, [name]) or set()
-        said += note_override(run, decision.records, wanted, runs, reason)
+        said += note_override(run, decision.records, wanted, runs, reason, take)
         # What was just decided is one more input of the gates.
-        inputs = changed(seen.gates, overrides=gates.read_overrides(run))
-        seen = changed(seen, gates=inputs)
+        seen = changed(seen, gates=gates.read_inputs(run, decision.records))
         records = decide_and_act(
             run, decision.records, seen, cluster, Request(also=wanted), said.append
         )
@@ -129,7 +132,12 @@ def override(run: Run, name: str, runs: bool, reason: str) -> list[str]:
 
 
 def note_override(
-    run: Run, records: Sequence[Record], names: Iterable[str], runs: bool, reason: str
+    run: Run,
+    records: Sequence[Record],
+    names: Iterable[str],
+    runs: bool,
+    reason: str,
+    take: str | None = None,
 ) -> list[str]:
     """Note that these jobs run, or do not, whatever the gate says; returns what else there is to
     say. With the lock held."""
@@ -141,18 +149,22 @@ def note_override(
     said = []
     for name in wanted:
         refuse_late(run, by_name[name], runs)
+        if take is not None:
+            refuse_unfit(run, name, take, by_name)
         if runs:
             said += already_without(run, name, by_name)
+    decision = ("run" if take is None else "take") if runs else "skip"
     path = gates.overrides_file(run)
     lines = json.loads(path.read_text()) if path.exists() else []
     # Appended, not replaced: the newest word counts, and the file keeps the earlier ones.
     lines += [
         {
             "job": name,
-            "decision": "run" if runs else "skip",
+            "decision": decision,
             "reason": reason,
             "by": getpass.getuser(),
             "time": time.time(),
+            "take": take,
         }
         for name in wanted
     ]
@@ -173,9 +185,27 @@ def refuse_late(run: Run, record: Record, runs: bool) -> None:
             f"{name} is {record.state}, so it was let through already; an override is "
             f"for a job that was not submitted{ends_it}"
         )
-    if runs and name not in run.plan.gate_keys and not gates.is_kept_back(record):
+    decided = name in run.plan.gate_keys or name in run.plan.choices
+    if runs and not decided and not gates.is_kept_back(record):
         raise RunError(
             f"{name} has no gate and is not skipped; it waits: {record.reason or 'for orch launch'}"
+        )
+
+
+def refuse_unfit(run: Run, name: str, take: str, by_name: Mapping[str, Record]) -> None:
+    """RunError if a job cannot follow the one that a person takes."""
+    choice = run.plan.choices.get(name)
+    if choice is None:
+        raise RunError(
+            f"{name} does not follow the best job of a stage (for_each: {{of: STAGE, best: "
+            "METRIC}}), so there is none to take; write --run or --skip"
+        )
+    if take not in choice.jobs:
+        raise RunError(f"{name} follows one of {', '.join(choice.jobs)}; take one of these")
+    if by_name[take].state is not JobState.COMPLETED:
+        raise RunError(
+            f"{take} is {by_name[take].state}, and has left nothing whole; take one that is "
+            "COMPLETED"
         )
 
 

@@ -77,7 +77,7 @@ def finish_without_submitting(
     run: Run, before: Sequence[Record], decision: Decision, cluster: Cluster
 ) -> list[Record]:
     """The end of a pass that submits nothing: saved only if something is new."""
-    gates.write(run, decision.records, decision.gates)
+    gates.write(run, decision.records, decision.gates, decision.choices)
     records = hold_and_release(decision.records, cluster)
     # As decided, every record says what it waits for already.
     if records != decision.records:

@@ -257,7 +257,10 @@ class Attempt:
             "ORCH_JOB": self.job["name"],
             "ORCH_OUT": files,
             "ORCH_NEEDS": json.dumps(needs),
-            "ORCH_AXES": json.dumps(self.job.get("axes", {})),
+            # Of the best of several jobs that it follows also what that one varied.
+            "ORCH_AXES": json.dumps(
+                {**self.job.get("chosen", {}).get("axes", {}), **self.job.get("axes", {})}
+            ),
             "ORCH_CHECKPOINTS": json.dumps(self.checkpoints),
             "ORCH_RUN": os.path.dirname(os.path.dirname(self.folder)),
             "ORCH_ATTEMPT": os.path.basename(self.path).removeprefix("attempt-"),

@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 
+from engines.contract.words import near
+from jobs.choices import FOLDER as CHOICES
+from jobs.choices import LINK
 from jobs.spec import Replaced
 from jobs.stages import PAIR_AXES, Point, Scalar, folder_names, job_name, points, same
-from orchestrator.description.stage import Stage
+from orchestrator.description.stage import Best, Stage
 from orchestrator.description.stage_reader import check_axes
 from orchestrator.description.yaml_lines import Mistakes
 from orchestrator.planning.replacements import Place, check_replacements, places_below
@@ -32,6 +36,8 @@ class Draft:
     parent: str | None
     """The job of the ``for_each`` stage that this one follows."""
     after: tuple[str, ...]
+    candidates: tuple[Draft, ...] = ()
+    """The jobs of the ``for_each`` stage of which it follows the best one, in place of a parent."""
     short: bool = False
     """A short variant of the stage's first job, made for its ``canary``."""
 
@@ -39,6 +45,11 @@ class Draft:
     def replaces(self) -> str:
         """Name of the job whose place it takes; empty if it takes none."""
         return job_name(self.stage_name, self.place.before) if self.place.reason else ""
+
+    @property
+    def follows(self) -> tuple[str, ...]:
+        """Names of the jobs that it comes after, also those of which it follows one."""
+        return (*(one.name for one in self.candidates), *self.after)
 
     @property
     def stage_name(self) -> str:
@@ -77,6 +88,17 @@ class Drafts:
     def out(self, name: str) -> str:
         """Where a job leaves its files."""
         return f"{{run}}/{self.folders[name]}/out"
+
+    def parent_out(self, draft: Draft) -> str | None:
+        """Where the job that this one follows leaves its files: its ``for_each`` parent, or the
+        best one of its candidates."""
+        if draft.candidates:
+            return f"{self.choice_folder(draft)}/{LINK}/out"
+        return None if draft.parent is None else self.out(draft.parent)
+
+    def choice_folder(self, draft: Draft) -> str:
+        """Where it is kept which of its candidates a job follows."""
+        return f"{{run}}/{CHOICES}/{PurePosixPath(self.folders[draft.name]).name}"
 
 
 def canary_name(stage: Stage) -> str:
@@ -122,30 +144,36 @@ def draft_stage(
     """The points of a stage: its own product, for each job of its parent."""
     # None without `for_each`, or where its stage is missing or empty, which has been told.
     parents = drafted.get(stage.for_each or "", ())
+    mistakes_before = len(mistakes.lines)
     own = {axis: entry.values for axis, entry in stage.matrix.items()}
+    product = stage.product_axes
     check_stage_axes(stage, parents, own, sound, mistakes)
-    # `after` waits for every job of a stage, `for_each` for one. A stage that is named in both
-    # counts as `for_each`.
-    waits = []
-    for name in stage.after:
-        if name != stage.for_each:
-            waits += [draft.name for draft in drafted.get(name, ())]
+    # `after` waits for every job of a stage. One that is named in both counts as `for_each`.
+    others = [name for name in stage.after if name != stage.for_each]
+    waits = [draft.name for name in others for draft in drafted.get(name, ())]
     drafts = []
     places = []
-    if parents:
+    if stage.best is not None:
+        for place, candidates in best_groups(stage, stage.best, parents, mistakes):
+            found = points(product, stage.exclude, [place.point], stage.pairs, stage.joined)
+            below = places_below(stage, place, found)
+            made = [draft_of(stage, one, None, tuple(waits)) for one in below]
+            drafts += [replace(one, candidates=candidates) for one in made]
+            places += below
+    elif parents:
         for parent in parents:
-            found = points(own, stage.exclude, [parent.point], stage.pairs)
+            found = points(product, stage.exclude, [parent.point], stage.pairs, stage.joined)
             below = places_below(stage, parent.place, found)
             drafts += [draft_of(stage, one, parent.name, (parent.name, *waits)) for one in below]
             places += below
     else:
-        found = points(own, stage.exclude, pairs=stage.pairs)
+        found = points(product, stage.exclude, pairs=stage.pairs, joined=stage.joined)
         places = places_below(stage, Place(point={}, before={}), found)
         drafts = [draft_of(stage, one, None, tuple(waits)) for one in places]
     if sound:
         check_replacements(stage, places, mistakes)
-    # With a mistake further up it may be empty for that reason alone.
-    if not drafts and sound:
+    # With a mistake here or further up it may be empty for that reason alone.
+    if not drafts and sound and len(mistakes.lines) == mistakes_before:
         mistakes.add(
             stage.place("exclude"),
             f"stage '{stage.name}': 'exclude' leaves no job; exclude less, or take the stage out",
@@ -159,11 +187,44 @@ def draft_of(stage: Stage, place: Place, parent: str | None, after: tuple[str, .
     return Draft(name=name, stage=stage, point=place.point, place=place, parent=parent, after=after)
 
 
+def best_groups(
+    stage: Stage, best: Best, parents: Sequence[Draft], mistakes: Mistakes
+) -> list[tuple[Place, tuple[Draft, ...]]]:
+    """The jobs among which is chosen, by their values on the axes of ``per``."""
+    known = axes_of(parents)
+    for axis in best.per:
+        if parents and axis not in known:
+            mistakes.add(
+                stage.place("for_each"),
+                f"stage '{stage.name}': for_each: per: '{stage.for_each}' has no axis '{axis}'"
+                f"{near(axis, known)}",
+            )
+            return []
+    groups: dict[str, list[Draft]] = {}
+    for parent in parents:
+        # By text, as in names: to Python 1, 1.0 and True are one key.
+        key = job_name("", {axis: parent.point[axis] for axis in best.per})
+        groups.setdefault(key, []).append(parent)
+    found = []
+    for group in groups.values():
+        first = group[0].place
+        point = {axis: first.point[axis] for axis in best.per}
+        before = {axis: first.before[axis] for axis in best.per}
+        reason = first.reason if before != point else ""
+        found.append((Place(point=point, before=before, reason=reason), tuple(group)))
+    return found
+
+
 def check_stage_axes(
     stage: Stage, parents: Sequence[Draft], own: Axes, sound: bool, mistakes: Mistakes
 ) -> None:
     """The stage's own axes go together with those that come from its parents."""
     inherited = axes_of(parents)
+    of_chosen: Axes = {}
+    if stage.best is not None:
+        per = stage.best.per
+        of_chosen = {axis: values for axis, values in inherited.items() if axis not in per}
+        inherited = {axis: values for axis, values in inherited.items() if axis in per}
     for axis in stage.matrix:
         if axis in inherited:
             mistakes.add(
@@ -182,7 +243,7 @@ def check_stage_axes(
                 )
         own = {axis: values, **own}
     if sound:
-        check_axes(stage, {**inherited, **own}, mistakes)
+        check_axes(stage, {**inherited, **own}, mistakes, frozenset(of_chosen))
 
 
 def axes_of_pairs(stage: Stage) -> Axes:

@@ -7,7 +7,7 @@ the planner.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,14 @@ from pydantic import BaseModel
 
 from engines.contract.metrics import METRICS
 from engines.contract.words import near
+from jobs.choices import Choice
 from jobs.gates import Condition
 from jobs.spec import Chain, Job, Replaced
-from jobs.stages import fill, identity
+from jobs.stages import Point, fill, identity
 from orchestrator.description.catalogue import config_class, known_engines
 from orchestrator.description.engine_config import validate, wants_results
 from orchestrator.description.gate_reader import GateSpec, check_metric, resolve
-from orchestrator.description.stage import Stage
+from orchestrator.description.stage import Best, Stage
 from orchestrator.description.stage_reader import CHECKPOINT
 from orchestrator.description.yaml_lines import Mistakes, Node
 from orchestrator.planning.distinct import tell_same_content, tell_same_work
@@ -38,6 +39,8 @@ class Expansion:
     """In an order in which each follows the ones it waits for."""
     gates: dict[str, tuple[Condition, ...]]
     """By stage, or by job where they are each job's own."""
+    choices: dict[str, Choice]
+    """By job."""
     replaced: tuple[Replaced, ...]
     chains: dict[str, Chain]
     """By stage."""
@@ -47,13 +50,15 @@ def expand(stages: Sequence[Stage], mistakes: Mistakes) -> Expansion:
     """All jobs, in runnable order if ``stages`` are, and what is said of them. With mistakes the
     result is not complete."""
     drafts = draft_all(stages, mistakes)
-    jobs = finish_all(drafts, mistakes)
+    choices = choices_of(drafts, mistakes)
+    jobs = finish_all(drafts, choices, mistakes)
     tell_same_content(jobs, drafts, mistakes)
     tell_same_work(jobs, drafts, mistakes)
     tell_other_start(jobs, drafts, mistakes)
     return Expansion(
         jobs=jobs,
         gates=gates_of(drafts, mistakes),
+        choices=choices,
         replaced=tuple(drafts.replaced),
         chains=chains_of(stages),
     )
@@ -67,29 +72,35 @@ def chains_of(stages: Sequence[Stage]) -> dict[str, Chain]:
         if stage.engine in known_engines():
             kind = config_class(str(stage.engine))
             does, counts = kind.DOES, kind.COUNTS
-        found[stage.name] = Chain(for_each=stage.for_each or "", does=does, counts=counts)
+        # A job after the best of several is none of a chain.
+        for_each = "" if stage.best is not None else stage.for_each or ""
+        directions = {name: one.higher_is_better for name, one in stage.metrics.items()}
+        better = {name: higher for name, higher in directions.items() if higher is not None}
+        found[stage.name] = Chain(for_each=for_each, does=does, counts=counts, better=better)
     return found
 
 
-def finish_all(drafts: Drafts, mistakes: Mistakes) -> list[Job]:
+def finish_all(drafts: Drafts, choices: Mapping[str, Choice], mistakes: Mistakes) -> list[Job]:
     """The jobs of all drafts that nothing is wrong with."""
     kinds = {stage.name: engine_of(stage, mistakes) for stage in drafts.stages.values()}
     finished: dict[str, Job] = {}
-    identities: dict[str, str] = {}  # by folder: a config names other jobs by their folders
+    identities: dict[str, str] = {}  # by folder, as configs name other jobs
     for draft in drafts.by_name.values():
-        # Some mistakes are told without a program being refused, such as `..` in the path of a
-        # reference.
+        # Some mistakes are told without a program being refused: `..` in a reference.
         before = len(mistakes.lines)
         program = program_of(draft, kinds[draft.stage.name], drafts, mistakes)
         if program is None or len(mistakes.lines) > before:
             continue
-        if not drafts.sound[draft.stage.name] or any(name not in finished for name in draft.after):
+        if not drafts.sound[draft.stage.name] or any(
+            name not in finished for name in draft.follows
+        ):
             continue
-        # Everything it waits for is finished: the stages are in order, and what is not was left
-        # out.
         command, config, references = program
         parents = [finished[name].identity for name in draft.after]
-        own = identity(draft.stage.engine, command, config, parents, identities)
+        if draft.name in choices:
+            # What lies behind its choice is named by all among which is chosen.
+            parents.append(identity_of_choice(choices[draft.name], finished))
+            identities[drafts.choice_folder(draft)] = parents[-1]
         # A gate that skips one of these takes this job along; without another parent it still runs.
         needed = {draft.parent, *references}
         finished[draft.name] = Job(
@@ -103,13 +114,18 @@ def finish_all(drafts: Drafts, mistakes: Mistakes) -> list[Job]:
             after=draft.after,
             requires=tuple(name for name in draft.after if name in needed),
             folder=drafts.folders[draft.name],
-            identity=own,
+            identity=identity(draft.stage.engine, command, config, parents, identities),
             pack=1 if draft.short else draft.stage.pack,
             at_once=None if draft.short else draft.stage.at_once,
             canary=canary_of(draft, drafts),
         )
-        identities[f"{{run}}/{drafts.folders[draft.name]}"] = own
+        identities[f"{{run}}/{drafts.folders[draft.name]}"] = finished[draft.name].identity
     return list(finished.values())
+
+
+def identity_of_choice(choice: Choice, finished: Mapping[str, Job]) -> str:
+    """What a choice is, whichever job it takes."""
+    return choice.identity({name: finished[name].identity for name in choice.jobs})
 
 
 Program = tuple[tuple[str, ...] | None, dict[str, Any], set[str]]
@@ -132,12 +148,17 @@ def program_of(
     # there.
     if stage.command is None or not sound or mistakes.lines:
         return None
-    if stage.checkpoints is None or draft.parent is None:
-        return fill(stage.command, draft.point), {}, set()
+    # What varies among the jobs of which it follows the best is known when that is chosen.
+    later = {axis: f"{{{axis}}}" for one in draft.candidates for axis in one.point}
+    point: Point = {**later, **draft.point}
+    parent = drafts.parent_out(draft)
+    if stage.checkpoints is None or parent is None:
+        return fill(stage.command, point), {}, set()
     # The checkpoints are known when the job starts: its node fills this one in.
-    point = {**draft.point, CHECKPOINT: f"{{{CHECKPOINT}}}"}
-    models = {"folder": drafts.out(draft.parent), "checkpoints": stage.checkpoints}
-    return fill(stage.command, point), {"models": models}, {draft.parent}
+    point = {**point, CHECKPOINT: f"{{{CHECKPOINT}}}"}
+    models = {"folder": parent, "checkpoints": stage.checkpoints}
+    needed = {draft.parent} if draft.parent else set()
+    return fill(stage.command, point), {"models": models}, needed
 
 
 def engine_of(stage: Stage, mistakes: Mistakes) -> type[BaseModel] | None:
@@ -205,6 +226,48 @@ def gates_of(drafts: Drafts, mistakes: Mistakes) -> dict[str, tuple[Condition, .
                 conditions = [condition_of(gate, draft, drafts, mistakes) for gate in judged]
                 found[key] = tuple(one for one in conditions if one is not None)
     return found
+
+
+def choices_of(drafts: Drafts, mistakes: Mistakes) -> dict[str, Choice]:
+    """Of which jobs each one follows the best, for those that follow the best one of several."""
+    found: dict[str, Choice] = {}
+    for stage in drafts.stages.values():
+        if stage.best is None or stage.for_each is None or not drafts.sound.get(stage.for_each):
+            continue
+        higher = direction(stage, stage.best, drafts.stages[stage.for_each], mistakes)
+        own = [*drafts.by_stage[stage.name]]
+        if stage.name in drafts.canaries:
+            own.append(drafts.canaries[stage.name])
+        for draft in own if higher is not None else ():
+            found[draft.name] = Choice(
+                metric=stage.best.metric,
+                stage=stage.for_each,
+                jobs=tuple(one.name for one in draft.candidates),
+                higher=bool(higher),
+                where=stage.best.where,
+            )
+    return found
+
+
+def direction(stage: Stage, best: Best, parent: Stage, mistakes: Mistakes) -> bool | None:
+    """Whether higher values of the metric are better, or None with the mistake told."""
+    known = parent.metrics if parent.engine is None else METRICS
+    head = f"stage '{stage.name}': for_each: best: "
+    text = ""
+    if best.metric not in known:
+        text = f"unknown metric {best.metric!r}{near(best.metric, known)}"
+        if parent.engine is None:
+            text += (
+                f"; stage '{parent.name}' is a command: name what it measures under its 'metrics'"
+            )
+    elif known[best.metric].higher_is_better is None:
+        text = f"neither higher nor lower values of {best.metric!r} are better; name another metric"
+        if parent.engine is None:
+            text = f"{best.metric!r} must say which values are better: {{better: lower}}"
+    if text:
+        mistakes.add(stage.place("for_each"), head + text)
+        return None
+    return known[best.metric].higher_is_better
 
 
 def condition_of(

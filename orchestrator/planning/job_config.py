@@ -42,8 +42,9 @@ class JobConfig:
         # After the axes, as what an axis brings may hold references too.
         config = self.resolve(self.with_axes(kind), "config")
         # Below here the paths are the planner's own and need no resolving.
-        if stage.checkpoints is not None and draft.parent and "models" in kind.model_fields:
-            source = {"folder": self.drafts.out(draft.parent), "checkpoints": stage.checkpoints}
+        parent = self.drafts.parent_out(draft)
+        if stage.checkpoints is not None and parent and "models" in kind.model_fields:
+            source = {"folder": parent, "checkpoints": stage.checkpoints}
             config = put(config, ("models",), wrap(source, stage.place("checkpoints")))
         if wants_results(kind):
             config = put(config, ("inputs",), wrap(self.inputs(), stage.place("after")))
@@ -74,12 +75,12 @@ class JobConfig:
         # A report after evaluations also needs the trainings before them.
         by_name = self.drafts.by_name
         wanted: set[str] = set()
-        waiting = list(self.draft.after)
+        waiting = list(self.draft.follows)
         while waiting:
             name = waiting.pop()
             if name not in wanted:
                 wanted.add(name)
-                waiting += by_name[name].after
+                waiting += by_name[name].follows
         return [
             {
                 "job": name,
@@ -126,8 +127,10 @@ class JobConfig:
         job = self.referred(node, key, values["of"])
         if job is None:
             return missing(node)
-        self.references.add(job)
-        out = self.drafts.out(job)
+        chosen = self.draft.candidates and values["of"] == self.draft.stage.for_each
+        if not chosen:
+            self.references.add(job)
+        out = str(self.drafts.parent_out(self.draft)) if chosen else self.drafts.out(job)
         if "checkpoint" in values:
             return wrap({"folder": out, "checkpoint": values["checkpoint"]}, node.where)
         # Only what lies in its `out` is left for other jobs.
@@ -158,7 +161,9 @@ class JobConfig:
         # One parent for each job, so it is clear which is meant; of `after` only if there is one
         # job.
         if name == stage.for_each:
-            return self.draft.parent
+            candidates = self.draft.candidates
+            # Any of them stands for the best one: they have one program.
+            return candidates[0].name if candidates else self.draft.parent
         jobs = self.drafts.by_stage[name]
         if len(jobs) == 1:
             return jobs[0].name

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from jobs.choices import Choice
 from jobs.gates import Condition
 from jobs.spec import Chain, Job, Replaced
 
@@ -39,6 +40,8 @@ class Plan:
     changed."""
     identity: str
     """Hash over the names and identities of the jobs: the same plan continues the same run."""
+    choices: dict[str, Choice] = field(default_factory=dict)
+    """Job -> of which jobs it follows the best one; a plan of an older version has none."""
     replaced: tuple[Replaced, ...] = ()
     """Jobs in the place of others; the plan has the identity that it had before."""
     chains: dict[str, Chain] = field(default_factory=dict)
@@ -129,6 +132,7 @@ class Plan:
             "snapshot": self.snapshot,
             "notify": self.notify,
             "gates": gates,
+            "choices": {name: choice.to_dict() for name, choice in self.choices.items()},
             "replaced": [vars(one) for one in self.replaced],
             "chains": {stage: vars(chain) for stage, chain in self.chains.items()},
         }

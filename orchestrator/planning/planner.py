@@ -39,6 +39,7 @@ def make_plan(
         source=experiment.source,
         jobs=tuple(expansion.jobs),
         gates=expansion.gates,
+        choices=expansion.choices,
         replaced=expansion.replaced,
         chains=expansion.chains,
         overrides=tuple(overrides),

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from jobs.spec import Job
+from jobs.stages import literal
 from orchestrator.description.catalogue import warm_modules
 from orchestrator.node.system import write_json
+from orchestrator.runs.choices.files import settle
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
 
@@ -31,7 +33,9 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
     # Everything a node reads is there before sbatch runs: the job may start at once.
     work = run.code().work
     for job, record in zip(jobs, records, strict=True):
-        update_job_file(run, job, work)
+        # A link made here holds for good, also if this process is killed before it submits.
+        chosen = settle(run, job) if job.name in run.plan.choices else None
+        update_job_file(run, job, work, chosen)
         attempt = f"{run.folder}/{record.folder}/attempt-{record.attempt}"
         make_attempt_folder(attempt)
         link_log(attempt, record)
@@ -41,17 +45,33 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
         write_members(run, jobs[0], records)
 
 
-def update_job_file(run: Run, job: Job, work: Path | None) -> None:
-    """Note in ``job.json`` what differs from the launch: resources that a retry has raised, and the
-    newest copy of the folder that a command runs in."""
+def update_job_file(run: Run, job: Job, work: Path | None, chosen: Job | None = None) -> None:
+    """Note in ``job.json`` what differs from the launch: resources that a retry has raised, the
+    newest copy of the folder that a command runs in, and the best job of others that it follows."""
     changed: dict[str, Any] = {}
     if job.resources != run.by_name[job.name].resources:
         changed["resources"] = asdict(job.resources)
     if work is not None and job.command is not None:
         changed["cwd"] = str(work)
+    if chosen is not None:
+        changed |= following(run, job, chosen)
     if changed:
         path = run.job_folder(job) / "job.json"
         write_json(path, {**json.loads(path.read_text()), **changed})
+
+
+def following(run: Run, job: Job, chosen: Job) -> dict[str, Any]:
+    """What ``job.json`` says of the chosen job: that it is needed, and its values on the axes in a
+    command."""
+    names = [*job.after, chosen.name]
+    command = list(job.command or ())
+    for axis, value in chosen.axes.items():
+        command = [word.replace(f"{{{axis}}}", literal(value)) for word in command]
+    return {
+        "needs": {name: str(run.job_folder(run.by_name[name]).resolve()) for name in names},
+        "chosen": {"job": chosen.name, "axes": chosen.axes},
+        "command": command or None,
+    }
 
 
 def make_attempt_folder(attempt: str) -> None:

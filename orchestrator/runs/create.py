@@ -25,6 +25,7 @@ from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
+from orchestrator.runs.choices.files import forget
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.lookup import open_run, run_of
 from orchestrator.runs.plan_file import PlanFile, read_plan, write_plan
@@ -161,6 +162,8 @@ def set_aside(run: Run, changes: Changes, plan: Plan, tell: Tell) -> None:
     must not be taken for what they will leave."""
     for job in plan.jobs:
         out = run.out_folder(job)
+        if job.name in changes.new - changes.back:
+            forget(run.folder, job.folder)
         if job.name not in changes.new - changes.back or not out.exists():
             continue
         number = 1

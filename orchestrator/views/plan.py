@@ -42,7 +42,10 @@ def render_plan(plan: Plan, profile: Profile | None = None) -> Table:
         waits = []
         # A gated job without parents would have a "-" for "nothing" beside its gate.
         conditions = plan.conditions_of(job.name)
-        if job.waits_for or not conditions:
+        choice = plan.choices.get(job.name)
+        if choice is not None:
+            waits.append(choice.asks)
+        if job.waits_for or not (conditions or choice):
             waits.append(waits_for(job.waits_for, stages, sizes))
         for condition in conditions:
             waits.append(condition.asks if condition.negated else f"when {condition.asks}")

@@ -13,6 +13,7 @@ from typing import Any
 
 from jobs.gates import Condition, Finding, holds, number
 from orchestrator.lifecycle import gates
+from orchestrator.runs.choices.files import load_choice, settled
 from orchestrator.runs.record import FAILED, GATED, Doubt, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import OUTSIDE
@@ -64,15 +65,16 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     decided = None if key is None else gates.load_decision(run, key)
     if decided is not None:
         lines += gate_lines(decided)
+    if record.name in run.plan.choices:
+        lines += choice_lines(run, record)
     lines += parent_lines(run, record, {one.name: one for one in records})
     lines += problem_lines(run, record)
     lines += allocation_lines(record, records)
     if record.state in FAILED and record.attempt and run.log(record).exists():
         lines.append(f"log: {run.log(record)}")
     if record.state is JobState.SKIPPED or record.waits_on in GATED:
-        lines.append(
-            f"to decide it yourself: orch override {record.name} --run|--skip --reason TEXT"
-        )
+        words = "--run|--skip|--take JOB" if record.name in run.plan.choices else "--run|--skip"
+        lines.append(f"to decide it yourself: orch override {record.name} {words} --reason TEXT")
     return lines
 
 
@@ -144,6 +146,27 @@ def parent_lines(run: Run, record: Record, by_name: Mapping[str, Record]) -> lis
         lines.append(f"{relation} {name} ({parent.state}{reason})")
     if len(unfinished) > SHOWN:
         lines.append(f"and {len(unfinished) - SHOWN} more")
+    return lines
+
+
+def choice_lines(run: Run, record: Record) -> list[str]:
+    """Which job it follows, whether that holds for good, and the value of every job that it was
+    chosen from, with its file."""
+    decided = load_choice(run, record)
+    if decided is None:
+        return []
+    holds_now = "for good" if settled(run, record) else "until it is submitted"
+    chosen = decided["chosen"] or "open"
+    state = f", {holds_now}" if decided["chosen"] else ""
+    lines = [f"follows: {chosen}{state}, decided at {moment(decided['time'])}"]
+    lines.append(f"  {run.plan.choices[record.name].asks}")
+    for values in decided["findings"]:
+        one = Finding.from_dict(values)
+        value = number(one.value) if one.value is not None else one.state or one.why
+        mark = " <- this one" if one.job == decided["chosen"] else ""
+        lines.append(f"    {one.job}: {value}{f' ({one.file})' if one.file else ''}{mark}")
+    for old in decided["history"][-EARLIER_DECISIONS:]:
+        lines.append(f"  before: {old['chosen']} at {moment(old['time'])}: {old['text']}")
     return lines
 
 

@@ -30,7 +30,7 @@ def init(
 ) -> None:
     """Write a small experiment file, jobs/NAME.yaml, that runs as it is with --cluster local. A
     file that is there stays as it is."""
-    from orchestrator.description.keys import is_name
+    from orchestrator.description.sweeps.axis_keys import is_name
 
     if not is_name(name):
         raise DescriptionError(

@@ -14,6 +14,7 @@ from orchestrator.runs.lookup import find_run
 
 if TYPE_CHECKING:
     from engines.contract.tidy import Tidy
+    from orchestrator.runs.run import Run
 
 UNFOLDED = 100_000
 """Characters of a line in a pipe or a file, where nothing is folded."""
@@ -26,6 +27,12 @@ def results(
     ] = None,
     metric: Annotated[
         list[str] | None, typer.Option(help="Only this metric. May be repeated.")
+    ] = None,
+    best: Annotated[
+        str | None,
+        typer.Option(
+            metavar="METRIC", help="The settings by this metric, the best one first, over seeds."
+        ),
     ] = None,
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the rows to a CSV file.")] = None,
     parquet: Annotated[
@@ -43,6 +50,9 @@ def results(
     found = find_run(run)
     if found.origin is not None:
         print(f"{found.name}: {found.origin}", file=sys.stderr)
+    if best is not None:
+        print_best(found, best, job, as_json)
+        return
     lines, unfinished, problems = gather(found, job, metric)
     for path in filter(None, (csv, parquet)):
         write_table(path, lines, parquet=path == parquet)
@@ -51,13 +61,31 @@ def results(
         print(json.dumps(records(lines), indent=1))
     elif not (csv or parquet):
         print_rows(lines)
-    for problem in problems:
-        print(problem, file=sys.stderr)
-    if unfinished:
-        print(
-            f"{found.name}: no results yet of {len(unfinished)} jobs: {', '.join(unfinished[:8])}",
-            file=sys.stderr,
-        )
+    sys.stderr.writelines(f"{problem}\n" for problem in problems)
+    tell_unfinished(found.name, unfinished)
+
+
+def tell_unfinished(run: str, jobs: list[str]) -> None:
+    """Which jobs have no results yet."""
+    if jobs:
+        print(f"{run}: no results yet of {len(jobs)} jobs: {', '.join(jobs[:8])}", file=sys.stderr)
+
+
+def print_best(run: Run, metric: str, stages: list[str] | None, as_json: bool) -> None:
+    """The settings that were tried, by a metric."""
+    from rich.console import Console
+
+    from orchestrator.scores.best import best_settings, records_of, render_best
+
+    rankings = best_settings(run, metric, stages)
+    if as_json:
+        print(json.dumps(records_of(rankings, metric), indent=1))
+        return
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=UNFOLDED)
+    for stage, settings in rankings.items():
+        console.print(render_best(stage, metric, settings))
 
 
 def print_rows(lines: list[Tidy]) -> None:

@@ -15,8 +15,18 @@ from typing import Any
 from msgspec.structs import replace
 
 from engines.contract.progress import read_progress
+from jobs.gates import number
+from jobs.ranking import Setting
+from jobs.stages import literal
 from orchestrator.lifecycle import gates
+from orchestrator.lifecycle.decided.ranking import (
+    higher_is_better,
+    metrics_of,
+    read_all,
+    settings_of,
+)
 from orchestrator.lifecycle.failure_causes import alike
+from orchestrator.runs.choices.files import load_choice
 from orchestrator.runs.provenance.launches import launches, summary
 from orchestrator.runs.provenance.redaction import redacted
 from orchestrator.runs.record import FAILED, JobState, Record
@@ -36,6 +46,8 @@ SAMPLED = 48
 """Jobs of a stage whose progress is read for its curves, spread over the stage."""
 LISTED = 400
 """Lines of the table of jobs; failed jobs come first."""
+SETTINGS_LISTED = 40
+"""Lines of a table of settings."""
 OUTCOMES = {
     "running": JobState.RUNNING,
     "results": JobState.COMPLETED,
@@ -57,6 +69,8 @@ class Facts:
     spent: Spent
     curves: dict[tuple[str, str], list[Curve]]
     """By stage and metric."""
+    sweeps: dict[tuple[str, str], list[Setting]]
+    """Settings by stage and metric, the best one first."""
     gates: Sequence[dict[str, Any]]
     """Decisions, as the gates keep them."""
     launches: Sequence[tuple[float, str, str]]
@@ -82,9 +96,51 @@ def gather(run: Run, records: Sequence[Record], trouble: str, now: float) -> Fac
         now=now,
         spent=spent(run, shown, now),
         curves=read_curves(run, shown),
-        gates=[decision for decision in decisions if decision is not None],
+        sweeps=sweeps(run),
+        gates=[decision for decision in decisions if decision is not None] + chosen(run),
         launches=[(one["time"], one["action"], summary(one)) for one in launches(run.folder)],
     )
+
+
+def sweeps(run: Run) -> dict[tuple[str, str], list[Setting]]:
+    """The settings of each stage that has tried several: by the metric that another stage follows
+    the best job by, else by the first one of which a direction is known."""
+    found = read_all(run)
+    wanted = {choice.stage: choice.metric for choice in run.plan.choices.values()}
+    drawn = {}
+    for stage, metrics in metrics_of(run, found).items():
+        known = [one for one in metrics if higher_is_better(run, stage, one) is not None]
+        metric = wanted.get(stage, known[0] if known else "")
+        higher = higher_is_better(run, stage, metric) if metric in metrics else None
+        if higher is None:
+            continue
+        settings = settings_of(run, stage, metric, higher, found)
+        if len(settings) > 1:
+            drawn[stage, metric] = settings
+    return drawn
+
+
+def setting_rows(settings: Sequence[Setting], axes: Sequence[str]) -> list[list[str]]:
+    """The table of settings: values of the axes on which they differ, mean, n, spread."""
+    lines = []
+    for rank, one in enumerate(settings[:SETTINGS_LISTED]):
+        mark = "best" if rank == 0 and one.values else ""
+        values = [literal(one.axes[axis]) if axis in one.axes else "" for axis in axes]
+        mean = "no value" if one.mean is None else number(one.mean)
+        spread = "" if one.spread is None else number(one.spread)
+        lines.append([mark, *values, mean, str(len(one.values)), spread])
+    return lines
+
+
+def chosen(run: Run) -> list[dict[str, Any]]:
+    """Which jobs are followed as the best ones of others, in the form of the gates' decisions."""
+    found = []
+    for name in run.plan.choices:
+        decided = load_choice(run, run.by_name[name])
+        if decided is not None:
+            word = f"follows {decided['chosen']}" if decided["chosen"] else "open"
+            found.append({"stage": name, "decision": word, "text": decided["text"]})
+    return found
 
 
 def read_curves(run: Run, records: Sequence[Record]) -> dict[tuple[str, str], list[Curve]]:
@@ -136,6 +192,8 @@ def stage_boxes(run: Run, records: Iterable[Record]) -> list[StageBox]:
     needs: dict[str, set[str]] = {}
     for job in run.plan.jobs:
         needs.setdefault(job.stage, set()).update(stage_of[name] for name in job.after)
+    for name, choice in run.plan.choices.items():
+        needs[stage_of[name]].add(choice.stage)
     judged: dict[str, set[str]] = {}
     for key, conditions in run.plan.gates.items():
         for condition in conditions:

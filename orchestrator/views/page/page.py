@@ -14,6 +14,7 @@ from html import escape
 from pathlib import Path
 
 from engines.shared.reporting.tables import STYLE, html_table
+from jobs.ranking import varying
 from orchestrator.node.system import write_text
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
@@ -26,10 +27,19 @@ from orchestrator.views.costs.tables import (
     use_rows,
 )
 from orchestrator.views.page.curves import plot
-from orchestrator.views.page.facts import Facts, bars, death_rows, gather, job_rows, stage_boxes
+from orchestrator.views.page.facts import (
+    Facts,
+    bars,
+    death_rows,
+    gather,
+    job_rows,
+    setting_rows,
+    stage_boxes,
+)
 from orchestrator.views.page.graph import graph
 from orchestrator.views.page.style import PAGE_STYLE
 from orchestrator.views.page.svg import state_class
+from orchestrator.views.page.sweep import sweep
 from orchestrator.views.page.timeline import WHOLE_JOBS, timeline
 from orchestrator.views.status import clock
 
@@ -71,6 +81,7 @@ def page(facts: Facts) -> str:
         f'<h2>Stages</h2><div class="wide keep">{graph(stage_boxes(run, facts.records))}</div>',
         f'<h2>Timeline</h2><p class="key read">{colour_key()}</p>{timeline(drawn, first, last)}',
         curve_section(facts),
+        sweep_section(facts),
         gate_section(facts),
         cost_section(facts),
         *job_section(facts),
@@ -140,6 +151,23 @@ def curve_section(facts: Facts) -> str:
         drawing = plot(curves, caption)
         figures.append(f"<figure>{drawing}<figcaption>{escape(caption)}</figcaption></figure>")
     return f'<h2>Progress</h2><div class="plots">{"".join(figures)}</div>'
+
+
+def sweep_section(facts: Facts) -> str:
+    """Of each sweep the settings as a picture and a table, the best one first."""
+    parts = []
+    for (stage, metric), settings in facts.sweeps.items():
+        caption = f"{stage}: {metric.replace('_', ' ')} of {len(settings)} settings"
+        picture = sweep(settings, metric, caption)
+        figure = f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
+        axes = varying(settings)
+        head = ["", *axes, f"mean {metric}", "n", "spread"]
+        body = setting_rows(settings, axes)
+        kinds = ["sum"] + [""] * (len(body) - 1)
+        parts.append((figure if picture else "") + html_table(head, body, kinds))
+        if len(settings) > len(body):
+            parts.append(f'<p class="read">and {len(settings) - len(body)} more</p>')
+    return f"<h2>Settings, the best first</h2>{''.join(parts)}" if parts else ""
 
 
 def gate_section(facts: Facts) -> str:

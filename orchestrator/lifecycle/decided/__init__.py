@@ -1,0 +1,1 @@
+"""Jobs that wait for a decision: of a gate, or which job is the best one."""

@@ -1,0 +1,1 @@
+"""What is kept in a run of choices among jobs."""

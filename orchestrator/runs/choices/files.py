@@ -1,0 +1,95 @@
+"""Which job was chosen for one that follows the best of others, on disk.
+
+    runs/<experiment>/<run>/choices/<job>/
+        choice.json     the decision with every value and its file, and earlier decisions
+        job             a link to the chosen job's folder, made just before the job is submitted
+
+Paths in the job's config and in its ``job.json`` lead through the link, so a choice is made once: a
+retry, a relaunch or a requeue finds the same job behind it. Written by orch, with the run's lock
+held.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from jobs.choices import FOLDER, LINK, Choice, Outcome
+from jobs.spec import Job
+from orchestrator.node.system import write_json
+from orchestrator.runs.record import Record
+from orchestrator.runs.run import Run
+
+
+def choice_folder(run_folder: Path, job_folder: str) -> Path:
+    """Where the choice for the job that lies in ``job_folder`` is kept."""
+    return run_folder / FOLDER / Path(job_folder).name
+
+
+def keep_choices(run: Run, outcomes: Mapping[str, Outcome]) -> None:
+    """Write what was decided for each job, if it is not what is there."""
+    for name, outcome in outcomes.items():
+        keep(run, run.by_name[name], run.plan.choices[name], outcome)
+
+
+def keep(run: Run, job: Job, choice: Choice, outcome: Outcome) -> None:
+    """Write one decision; earlier ones stay in its history."""
+    old = load_choice(run, job)
+    findings = [asdict(one) for one in outcome.findings]
+    new = {"chosen": outcome.job, "text": outcome.text, "findings": findings}
+    if old is not None and {key: old[key] for key in new} == new:
+        return
+    history = [] if old is None else old["history"]
+    # A new value that leaves the answer as it is makes no history.
+    if old is not None and old["chosen"] is not None and old["chosen"] != outcome.job:
+        history = [*history, {key: old[key] for key in ("time", "chosen", "text")}]
+    path = choice_folder(run.folder, job.folder) / "choice.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    head = {"job": job.name, "choice": choice.to_dict(), "time": time.time()}
+    write_json(path, {**head, **new, "history": history})
+
+
+def load_choice(run: Run, job: Job | Record) -> dict[str, Any] | None:
+    """The decision that is on disk."""
+    path = choice_folder(run.folder, job.folder) / "choice.json"
+    found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
+    return found
+
+
+def settled(run: Run, job: Job | Record) -> str | None:
+    """Name of the job that was chosen for good; None while that may change."""
+    link = choice_folder(run.folder, job.folder) / LINK
+    if not link.is_symlink():
+        return None
+    folder = link.readlink().name
+    choice = run.plan.choices[job.name]
+    return next(
+        (name for name in choice.jobs if Path(run.by_name[name].folder).name == folder), None
+    )
+
+
+def settle(run: Run, job: Job) -> Job:
+    """Let the choice hold from now on, and return the chosen job. Repeated it changes nothing,
+    unless a person has taken another one before anything was submitted."""
+    decided = load_choice(run, job)
+    assert decided is not None  # a job is submitted only when its choice is made
+    chosen = run.by_name[decided["chosen"]]
+    link = choice_folder(run.folder, job.folder) / LINK
+    # Relative, so that it leads there still when the run is moved; by rename, so that nobody meets
+    # a link that is not there.
+    made = link.with_name(f".{LINK}")
+    made.unlink(missing_ok=True)
+    made.symlink_to(os.path.relpath(run.job_folder(chosen), link.parent))
+    made.replace(link)
+    return chosen
+
+
+def forget(run_folder: Path, job_folder: str) -> None:
+    """The job does other work from now on, so it has to be chosen anew."""
+    shutil.rmtree(choice_folder(run_folder, job_folder), ignore_errors=True)

@@ -1,0 +1,108 @@
+"""`orch results --best METRIC`: the settings of a sweep as a table, the winner first.
+
+In: a run and a metric. Out: the settings of each stage that has it, as tables for a person or as
+plain values. Called by the command `orch results`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+
+from engines.contract.words import near
+from jobs.gates import number
+from jobs.ranking import Setting, varying
+from orchestrator.errors import RunError
+from orchestrator.lifecycle.decided.ranking import (
+    higher_is_better,
+    metrics_of,
+    read_all,
+    settings_of,
+)
+from orchestrator.runs.run import Run
+
+
+def best_settings(
+    run: Run, metric: str, stages: Sequence[str] | None = None
+) -> dict[str, list[Setting]]:
+    """By stage the settings in the order of a metric. RunError if no stage has it, or nobody says
+    which values are better."""
+    found = read_all(run)
+    known = {
+        stage: names
+        for stage, names in metrics_of(run, found).items()
+        if not stages or stage in stages
+    }
+    rankings = {}
+    for stage, names in known.items():
+        if metric not in names:
+            continue
+        higher = higher_is_better(run, stage, metric)
+        if higher is None:
+            raise RunError(
+                f"{run.name}: nothing says which values of {metric} are better; in the stage "
+                f"'{stage}' write metrics: {{{metric}: {{better: lower}}}}, or higher"
+            )
+        rankings[stage] = settings_of(run, stage, metric, higher, found)
+    if not rankings:
+        names = sorted({name for listed in known.values() for name in listed})
+        there = f"; there are: {', '.join(names)}" if names else ": there are no results yet"
+        raise RunError(f"{run.name}: no result has the metric {metric}{near(metric, names)}{there}")
+    return rankings
+
+
+def records_of(rankings: Mapping[str, Sequence[Setting]], metric: str) -> list[dict[str, Any]]:
+    """A plain record for each setting."""
+    return [
+        {
+            "stage": stage,
+            "rank": rank,
+            "metric": metric,
+            "axes": one.axes,
+            "mean": one.mean,
+            "n": len(one.values),
+            "spread": one.spread,
+            "jobs": {tried.job: tried.value for tried in one.tried},
+        }
+        for stage, settings in rankings.items()
+        for rank, one in enumerate(settings, start=1)
+    ]
+
+
+def render_best(stage: str, metric: str, settings: Sequence[Setting]) -> Table:
+    """The settings of one stage; axes that are the same in all are left out."""
+    table = Table(
+        box=None,
+        pad_edge=False,
+        header_style="dim",
+        padding=(0, 2, 0, 0),
+        title=f"{stage}, by {metric}; n: how many seeds, spread: their standard deviation",
+        title_justify="left",
+        title_style="dim",
+    )
+    axes = varying(settings)
+    table.add_column("")
+    for axis in axes:
+        table.add_column(axis, no_wrap=True)
+    for name in ("mean", "n", "spread"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("missing")
+    for rank, one in enumerate(settings):
+        missing = [f"{tried.job}: {tried.why}" for tried in one.tried if tried.value is None]
+        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        table.add_row(
+            "best" if rank == 0 and one.values else "",
+            *(str(one.axes.get(axis, "")) for axis in axes),
+            shown(one.mean),
+            str(len(one.values)),
+            shown(one.spread),
+            f"{missing[0]}{more}" if missing else "",
+        )
+    return table
+
+
+def shown(value: float | None) -> str:
+    """A number of few digits; nothing where there is none."""
+    return "" if value is None else number(value)
