@@ -41,6 +41,15 @@ class Axis:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Read:
+    """One entry of a stage's ``reads``."""
+
+    kind: str
+    path: str
+    step: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Replacement:
     """One entry of a stage's ``replace``."""
 
@@ -62,6 +71,8 @@ class Stage:
     matrix: dict[str, Axis]
     metrics: dict[str, Metric]
     """What a command says that it measures."""
+    reads: tuple[Read, ...]
+    """What a framework below a command writes."""
     pairs: tuple[Pair, ...]
     """What the axes ``first`` and ``second`` are together; none without ``pairs``."""
     exclude: tuple[Point, ...]

@@ -27,6 +27,7 @@ from orchestrator.description.yaml_lines import Mistakes, Node
 from orchestrator.planning.distinct import tell_same_content, tell_same_work
 from orchestrator.planning.drafts import Draft, Drafts, canary_of, draft_all
 from orchestrator.planning.job_config import JobConfig
+from orchestrator.planning.reads import READS, reads_of, tell_same_files
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,7 @@ def expand(stages: Sequence[Stage], mistakes: Mistakes) -> Expansion:
     jobs = finish_all(drafts, mistakes)
     tell_same_content(jobs, drafts, mistakes)
     tell_same_work(jobs, drafts, mistakes)
+    tell_same_files(jobs, drafts.stages, mistakes)
     return Expansion(
         jobs=jobs,
         gates=gates_of(drafts, mistakes),
@@ -88,6 +90,8 @@ def finish_all(drafts: Drafts, mistakes: Mistakes) -> list[Job]:
         command, config, references = program
         parents = [finished[name].identity for name in draft.after]
         own = identity(draft.stage.engine, command, config, parents, identities)
+        if draft.stage.engine is None and draft.stage.reads:
+            config = {**config, READS: reads_of(draft.stage, draft.point)}
         # A gate that skips one of these takes this job along; without another parent it still runs.
         needed = {draft.parent, *references}
         finished[draft.name] = Job(

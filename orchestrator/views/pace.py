@@ -108,9 +108,12 @@ def pace(
     found = Pace(
         step=last["step"], total=last["total"], phase=last["phase"], metrics=worth_showing(last)
     )
-    if any(line["time"] is None for line in lines):
-        # A user's script need not say when; without it nothing can be told of its pace.
+    # A user's script need not say when, and of what a framework has written it is known of some
+    # lines only; without two of them nothing can be told of its pace.
+    lines = [line for line in lines if line["time"] is not None]
+    if not lines:
         return found
+    last = lines[-1]
     began = lines[0]["time"] if started is None else started
     # After a requeue the last line is from the start before: silence counts from the present start.
     newest = max(last["time"], began)
