@@ -3,9 +3,9 @@
     python -I -S -u RUNS/.code/HASH/orchestrator/node/reads/__main__.py JOB_FOLDER
 
 It looks again and again until its standard input is closed: by the program that runs the command
-(``orchestrator/node/reading.py``), or by the end of that. Then it looks for the last time, tells
-what is wrong in the job's log, and ends. It is a process of its own so that nothing that happens in
-it happens to the job: the first to be killed when memory is short, and the last to get a core.
+(``orchestrator/node/reading.py``), or by the end of that. Then it looks for the last time, and
+ends; what is wrong is told by that program. It is a process of its own so that nothing that happens
+in it happens to the job: the first to be killed when memory is short, the last to get a core.
 """
 
 from __future__ import annotations
@@ -50,10 +50,14 @@ def main() -> int:
         with contextlib.suppress(OSError):
             reading.look(final=False)
         pause = max(min(2 * pause, SECONDS), SHARE * (time.monotonic() - began))
-    for problem in reading.look(final=True):
-        print(f"orch: {problem}", flush=True)
+    reading.look(final=True)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    # Whatever it is: one line in the job's log, and the program on the node says what is missing.
+    except Exception as error:
+        print(f"orch: reads: {type(error).__name__}: {error}", flush=True)
+        sys.exit(1)

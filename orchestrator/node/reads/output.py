@@ -44,8 +44,8 @@ class Reading:
         reads = job["reads"]
         self.sources = [Source(one, reads["better"], place) for one in reads["from"]]
 
-    def look(self, final: bool) -> list[str]:
-        """Read all sources and write what they say; returns what is wrong, if ``final``."""
+    def look(self, final: bool) -> None:
+        """Read all sources and write what they say; what is wrong too, if ``final``."""
         measured = Series()
         rows: dict[str, dict[str, Any]] = {}
         problems: list[str] = []
@@ -65,7 +65,6 @@ class Reading:
         keep_manifests(self.files, checkpoints)
         document = {"final": final, "rows": list(rows.values()), "problems": problems}
         write_json(os.path.join(self.folder, FOUND), document)
-        return problems
 
     def write_progress(self, measured: Series) -> None:
         """All lines: of earlier looks, of the command itself, of what was measured by now."""

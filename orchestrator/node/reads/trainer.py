@@ -29,7 +29,7 @@ RESULTS = "all_results.json"
 """What a script has saved with ``save_metrics``: among them what it computed of its own."""
 WEIGHTS = (".safetensors", ".bin")
 ARGUMENTS = "training_args.bin"
-EVALUATION = "eval_"
+EVALUATION, MEAN_LOSS = "eval_", "train_loss"
 
 
 def read_trainer(place: Place, better: dict[str, str]) -> Found:
@@ -71,7 +71,11 @@ def read_trainer(place: Place, better: dict[str, str]) -> Found:
             # Rows have no time of their own. This step had been reached when the file was written.
             found.points.append(Point(one["step"], {}, written(path), total))
     found.rows = rows_of(place, folder)
-    found.problems += hidden_nans(newest)
+    hidden = hidden_nans(newest)
+    if hidden:
+        # The mean over all steps counts them as 0.0 too.
+        spoil(found)
+    found.problems += hidden
     return found
 
 
@@ -124,6 +128,16 @@ def hides_nan(metrics: dict[str, float]) -> bool:
     """Whether a loss that was not finite stands there as 0.0: ``logging_nan_inf_filter`` is on by
     default, and only the norm of the gradient shows it."""
     return metrics.get("loss") == 0.0 and not math.isfinite(metrics.get("grad_norm", 0.0))
+
+
+def spoil(found: Found) -> None:
+    """Make ``train_loss`` a missing value."""
+    for point in found.points:
+        if MEAN_LOSS in point.metrics:
+            point.metrics[MEAN_LOSS] = math.nan
+    for row in found.rows:
+        if row["metric"] == MEAN_LOSS:
+            row["value"] = math.nan
 
 
 def hidden_nans(state: dict[str, Any]) -> list[str]:

@@ -36,7 +36,7 @@ def trainer(folder: Path) -> None:
     class Stop(TrainerCallback):
         """Ends the first life in the middle of step 6."""
 
-        def on_step_end(self, args, state, control, **_):  # type: ignore[no-untyped-def]
+        def on_step_end(self, _args, state, _control, **_):  # type: ignore[no-untyped-def]
             if state.global_step == 6:
                 raise KeyboardInterrupt
 
@@ -101,6 +101,8 @@ def tensorboard(folder: Path) -> None:
             time.sleep(0.01)
         writer.close()
         time.sleep(1.1)
+    for path in sorted(folder.rglob("events.*")):
+        path.rename(path.with_name(path.name.replace(f".{os.uname().nodename}.", ".node.")))
 
 
 def lightning(folder: Path) -> None:
