@@ -348,13 +348,7 @@ class Attempt:
     def write_results_of_a_command(self) -> None:
         """The results that a command need not write by itself: that it has ended well, with the
         rows that it has left."""
-        from orchestrator.node.own_results import FILES, read_own_results
-
-        rows, problems = read_own_results(os.path.join(self.out, FILES))
-        if self.job.get("reads"):
-            read, more = reading.rows_read(self.out)
-            rows, wrong = reading.joined(rows, read)
-            problems = [*problems, *more, *wrong]
+        rows, problems = reading.rows_of_a_command(self.out, self.job)
         for problem in problems:
             print(f"orch: {problem}", flush=True)
         facts = {"command": self.job["command"]}

@@ -68,6 +68,18 @@ def finish(reader: subprocess.Popen[bytes] | None) -> None:
         reader.wait()
 
 
+def rows_of_a_command(out: str, job: dict[str, Any]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of a finished command, its own and those that were read; in words what is wrong."""
+    from orchestrator.node.own_results import FILES, read_own_results
+
+    rows, problems = read_own_results(os.path.join(out, FILES))
+    if job.get("reads"):
+        read, more = rows_read(out)
+        rows, wrong = joined(rows, read)
+        problems = [*problems, *more, *wrong]
+    return rows, problems
+
+
 def rows_read(out: str) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows that were read, and in words what is wrong."""
     try:

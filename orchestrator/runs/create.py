@@ -107,10 +107,13 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
         for job in plan.jobs:
             path = folder / job.folder / "job.json"
             # Mostly nothing differs, and thousands of files need not be written.
-            if msgspec.json.decode(path.read_bytes(), type=Asked).resources != job.resources:
-                write_json(
-                    path, {**json.loads(path.read_text()), "resources": asdict(job.resources)}
-                )
+            asked = msgspec.json.decode(path.read_bytes(), type=Asked)
+            wanted = Asked(job.resources, job.config.get("reads") if job.engine is None else None)
+            if asked != wanted:
+                write_json(path, {**json.loads(path.read_text()), **asdict(wanted)})
+            if asked.reads != wanted.reads and wanted.reads is not None:
+                # Neither is what is read of it: what is done is looked at again and not run again.
+                read_again(path.parent, tell)
     return run_of(folder, held)
 
 
@@ -186,10 +189,23 @@ def take_over(run: Run, changes: Changes) -> None:
     run.save(records)
 
 
-class Asked(msgspec.Struct):
-    """What a ``job.json`` asks for."""
+@dataclass(frozen=True)
+class Asked:
+    """What a ``job.json`` says and a later launch may change."""
 
     resources: Resources
+    reads: dict[str, Any] | None = None
+
+
+def read_again(folder: Path, tell: Tell) -> None:
+    """Take in what a finished command's framework has written, by other ``reads``."""
+    if not (folder / OUT / "results.json").exists():
+        return
+    # Only here: a launch seldom needs the readers.
+    from orchestrator.node.reads.output import read_finished
+
+    problems = read_finished(str(folder))
+    tell(f"{folder.name}: read again{''.join(f'; {problem}' for problem in problems)}")
 
 
 def write_jobs(folder: Path, plan: Plan, only: Set[str] | None = None) -> None:

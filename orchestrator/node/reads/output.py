@@ -2,7 +2,8 @@
 
 In: the sources, and what the command itself has written. Out: ``out/read/progress.jsonl``, whole at
 each look; ``out/read/found.json`` with rows and problems, which the node's program takes in;
-manifests. Called by this package's ``__main__``.
+manifests. Called by this package's ``__main__``, and by `orch launch` for finished jobs whose
+``reads`` was changed.
 
 Written anew from the whole each time, so a look that was killed costs nothing. What an earlier look
 has found is an earlier life: where a framework deletes its log at a restart it is still there.
@@ -14,7 +15,7 @@ import json
 import os
 
 from orchestrator.node.own_results import FILES, line_problem
-from orchestrator.node.reading import BEGAN, FOLDER, FOUND, key_of
+from orchestrator.node.reading import BEGAN, FOLDER, FOUND, key_of, prepare, rows_of_a_command
 from orchestrator.node.reads.checkpoints import keep_manifests
 from orchestrator.node.reads.kinds import Source
 from orchestrator.node.reads.series import Point, Series
@@ -102,3 +103,34 @@ def lines_of(path: str) -> list[dict[str, Any]]:
             return [json.loads(line) for line in file if not line_problem(line)]
     except FileNotFoundError:
         return []
+
+
+def read_finished(folder: str) -> list[str]:
+    """Read a finished command's files once, by what job.json says now; returns what is wrong."""
+    out = os.path.join(folder, "out")
+    began = os.path.join(out, FOLDER, BEGAN)
+    known = os.path.exists(began)
+    prepare(out)
+    if not known:
+        # Nothing was read of it so far: its files are those since its first start.
+        time = first_start(folder)
+        os.utime(began, (time, time))
+    Reading(folder).look(final=True)
+    rows, problems = rows_of_a_command(out, read_json(os.path.join(folder, "job.json")))
+    results = os.path.join(out, "results.json")
+    document = read_json(results)
+    facts = {key: value for key, value in document["facts"].items() if key != "problems"}
+    if problems:
+        facts["problems"] = problems
+    write_json(results, {**document, "rows": rows, "facts": facts})
+    return problems
+
+
+def first_start(folder: str) -> float:
+    """When the job was first started, in Unix seconds; 0 if no record says it."""
+    attempt = os.path.join(folder, "attempt-1")
+    names = sorted(os.listdir(attempt)) if os.path.isdir(attempt) else []
+    records = [name for name in names if name.startswith("exit") and name.endswith(".json")]
+    return min(
+        (float(read_json(os.path.join(attempt, one))["started"]) for one in records), default=0.0
+    )

@@ -11,7 +11,7 @@ from engines.contract.checkpoints import select
 from engines.contract.progress import read_progress
 from engines.contract.results import read_results
 from orchestrator.node import reading
-from orchestrator.node.reads.output import Reading
+from orchestrator.node.reads.output import Reading, read_finished
 from tests.orchestrator.node.reads.places import FRAMEWORKS
 from tests.orchestrator.node.test_attempt import SECONDS, exit_record, job_folder, node
 
@@ -125,3 +125,16 @@ def test_a_log_that_a_second_life_deletes_is_kept(tmp_path: Path) -> None:
     Reading(str(path)).look(final=False)
     found = {line["step"]: line["metrics"]["life"] for line in read_progress(path / "out")}
     assert found == {1: 0, 2: 0, 3: 1, 4: 1}
+
+
+def test_a_finished_job_is_read_again_by_other_reads(tmp_path: Path) -> None:
+    script = 'printf \'{"step": 3, "loss": 1}\\n\' > log.jsonl'
+    path = job_folder(tmp_path, ["sh", "-c", script])
+    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert read_results(path / "out")[0] == []
+    job = json.loads((path / "job.json").read_text())
+    entry = {"kind": "jsonl", "path": "log.jsonl", "step": ""}
+    (path / "job.json").write_text(json.dumps({**job, "reads": {"from": [entry], "better": {}}}))
+    assert read_finished(str(path)) == []
+    assert [(row.metric, row.value) for row in read_results(path / "out")[0]] == [("loss", 1)]
+    assert [line["step"] for line in read_progress(path / "out")] == [3]
