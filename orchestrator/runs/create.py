@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from jobs.spec import Job, Resources
 from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
+from orchestrator.node.reads.output import read_finished
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.layout import OUT
@@ -201,9 +202,6 @@ def read_again(folder: Path, tell: Tell) -> None:
     """Take in what a finished command's framework has written, by other ``reads``."""
     if not (folder / OUT / "results.json").exists():
         return
-    # Only here: a launch seldom needs the readers.
-    from orchestrator.node.reads.output import read_finished
-
     problems = read_finished(str(folder))
     tell(f"{folder.name}: read again{''.join(f'; {problem}' for problem in problems)}")
 

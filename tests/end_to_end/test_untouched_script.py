@@ -2,16 +2,24 @@
 a gate on its loss and an evaluation of its best checkpoint."""
 
 import json
+import re
+import sys
 from pathlib import Path
 
 from engines.contract.checkpoints import select
 from engines.contract.progress import read_progress
-from tests.end_to_end.test_own_script import write_files
 from tests.support.cli import orch
+from tests.support.paths import ROOT
+
+PAGE = (ROOT / "docs" / "own-script.md").read_text()
 
 
 def test_a_trainer_that_is_left_as_it_is(tmp_path: Path) -> None:
-    write_files(tmp_path)
+    (tmp_path / "jobs").mkdir()
+    for text in re.findall(r"```\w+\n(.*?)```", PAGE, re.DOTALL):
+        name = text.splitlines()[0].removeprefix("# ")
+        if name in ("finetune.py", "score.py", "jobs/finetune.yaml"):
+            (tmp_path / name).write_text(text.replace("python ", f"{sys.executable} "))
     launched = orch(tmp_path, "launch", "finetune", "--cluster", "local", "--watch")
     assert launched.returncode == 0, launched.stdout + launched.stderr
     said = orch(tmp_path, "results", "finetune", "--json")

@@ -45,15 +45,7 @@ def read_trainer(place: Place, better: dict[str, str]) -> Found:
         outputs.setdefault(output_of(path), []).append(path)
     if not outputs:
         return found
-    # Newest last. By time before step: a training that was begun anew in a folder with older
-    # checkpoints has lower steps.
-    folder = max(outputs, key=lambda one: max(map(written, outputs[one])))
-    if len(outputs) > 1:
-        names = ", ".join(sorted(place.shown(one) for one in outputs))
-        found.problems.append(
-            f"several Trainers have written here ({names}); only the last, {place.shown(folder)}, "
-            "is read: name one folder in 'path'"
-        )
+    folder = newest_of(place, outputs, found)
     states = [(path, read_object(path)) for path in sorted(outputs[folder], key=age)]
     parsed = [
         (path, one) for path, one in states if one and isinstance(one.get("log_history"), list)
@@ -77,6 +69,20 @@ def read_trainer(place: Place, better: dict[str, str]) -> Found:
         spoil(found)
     found.problems += hidden
     return found
+
+
+def newest_of(place: Place, outputs: dict[str, list[str]], found: Found) -> str:
+    """The output folder that was written last; of others it is told that they are not read."""
+    # By time before step: a training that was begun anew in a folder with older checkpoints has
+    # lower steps.
+    folder = max(outputs, key=lambda one: max(map(written, outputs[one])))
+    if len(outputs) > 1:
+        names = ", ".join(sorted(place.shown(one) for one in outputs))
+        found.problems.append(
+            f"several Trainers have written here ({names}); only the last, {place.shown(folder)}, "
+            "is read: name one folder in 'path'"
+        )
+    return folder
 
 
 def output_of(path: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.orchestrator.node.reads.places import FRAMEWORKS, curves, look
+from tests.support.frameworks import FRAMEWORKS, curves, look
 
 
 def float32(value: float) -> float:

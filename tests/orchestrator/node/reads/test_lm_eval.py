@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.orchestrator.node.reads.places import FRAMEWORKS, look
+from tests.support.frameworks import FRAMEWORKS, look
 
 
 def by_axes(rows: list[dict[str, Any]]) -> dict[tuple[Any, ...], dict[str, Any]]:

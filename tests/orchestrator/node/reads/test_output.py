@@ -3,6 +3,7 @@ job."""
 
 import json
 import os
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,23 @@ from engines.contract.progress import read_progress
 from engines.contract.results import read_results
 from orchestrator.node import reading
 from orchestrator.node.reads.output import Reading, read_finished
-from tests.orchestrator.node.reads.places import FRAMEWORKS
-from tests.orchestrator.node.test_attempt import SECONDS, exit_record, job_folder, node
+from tests.support.frameworks import FRAMEWORKS
+from tests.support.node import start_node
+
+SECONDS = 120
+
+
+def job_folder(folder: Path, command: list[str]) -> Path:
+    """What orch leaves for a node before it submits a command job."""
+    path = folder / "jobs" / "a"
+    (path / "attempt-1").mkdir(parents=True)
+    job = {"name": "a", "engine": None, "command": command, "needs": {}, "cwd": str(folder)}
+    (path / "job.json").write_text(json.dumps({**job, "identity": "i"}))
+    return path
+
+
+def node(path: Path, job_id: str) -> subprocess.Popen[bytes]:
+    return start_node(path / "attempt-1" / "log.txt", path, "1", "token", job_id=job_id)
 
 
 def with_reads(folder: Path, command: list[str], *entries: dict[str, str], **more: str) -> Path:
@@ -82,7 +98,7 @@ def test_a_reader_that_dies_is_told_once_and_the_job_is_done(tmp_path: Path) -> 
     script = 'rm -r "$ORCH_OUT/../read"; touch "$ORCH_OUT/../read"'
     path = with_reads(tmp_path, ["sh", "-c", script], {"kind": "jsonl", "path": "log.jsonl"})
     assert node(path, "7").wait(timeout=SECONDS) == 0
-    assert exit_record(path)["results"]
+    assert json.loads((path / "attempt-1" / "exit.json").read_text())["results"]
     (problem,) = facts(path)["problems"]
     assert "the reader has ended before its first look" in problem
     assert (path / "attempt-1" / "log.txt").read_text().count(problem) == 1

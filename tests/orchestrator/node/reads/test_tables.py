@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.orchestrator.node.reads.places import curves, look
+from tests.support.frameworks import curves, look
 
 
 def test_torn_lines_and_late_keys_cost_nothing_else(tmp_path: Path) -> None:

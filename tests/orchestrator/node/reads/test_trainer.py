@@ -11,7 +11,7 @@ import pytest
 from engines.contract.checkpoints import fingerprint, listed, select
 from orchestrator.node.own_results import selected_checkpoints
 from orchestrator.node.reads.checkpoints import keep_manifests
-from tests.orchestrator.node.reads.places import FRAMEWORKS, curves, look
+from tests.support.frameworks import FRAMEWORKS, curves, look
 
 
 def laid_out(folder: Path, name: str) -> Path:
