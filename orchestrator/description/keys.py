@@ -32,6 +32,8 @@ from orchestrator.description.sweeps.axis_keys import (
     metric_name,
 )
 
+OUT_VARIABLE = "$ORCH_OUT"
+"""Stands in a path for the folder that a command may write into."""
 SHARE = r"^([0-9]+) of ([0-9]+)$"
 """How many jobs of how many a gate asks for."""
 
@@ -88,6 +90,11 @@ def selector(value: Any) -> Any:
         )
     check_selector(value)
     return value
+
+
+def read_written(value: Any) -> Any:
+    """``trainer`` alone stands for ``{kind: trainer}``."""
+    return {"kind": value} if isinstance(value, str) else value
 
 
 def share_of_jobs(value: Any) -> Any:
@@ -195,6 +202,31 @@ class MetricFile(FileModel):
         return Metric(self.about or name, self.unit, self.low, self.high, higher)
 
 
+class ReadFile(FileModel):
+    """``reads`` of a command: something that a framework writes."""
+
+    MUST = "be a kind such as trainer, or such as {kind: jsonl, path: logs/{seed}.jsonl}"
+
+    kind: Literal["jsonl", "csv", "tensorboard", "trainer", "lightning", "lm_eval", "wandb"]
+    """What writes it: `jsonl`, `csv`, `tensorboard`, `trainer` (transformers, TRL), `lightning`
+    (CSVLogger), `lm_eval` or `wandb` (offline)."""
+    path: Annotated[str, Field(min_length=1), Must("be a path")] = OUT_VARIABLE
+    """Where, from the folder that the command runs in; `{axis}` and `$ORCH_OUT` are filled in.
+    Without it `$ORCH_OUT` is searched."""
+    step: Annotated[str, Field(min_length=1), Must("be the name of a key or column")] = ""
+    """Which key or column counts the steps, of `jsonl`, `csv` and `wandb`; `step` without it, of
+    `wandb` what the framework above it logs."""
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> ReadFile:
+        # A folder may hold any number of files of any form.
+        if self.kind in ("jsonl", "csv") and self.path == OUT_VARIABLE:
+            raise WordedError(f"{{name}}: {self.kind} needs 'path', the file that is written")
+        if self.step and self.kind not in ("jsonl", "csv", "wandb"):
+            raise WordedError(f"{{name}}: {self.kind} counts its own steps; take 'step' out")
+        return self
+
+
 class ReplacementFile(FileModel):
     """``replace`` of a stage."""
 
@@ -269,6 +301,17 @@ class StageFile(FileModel):
     """What a command measures, by name: `{accuracy: {better: higher}}`. It writes the values into
     `results.json` and `progress.jsonl` in `$ORCH_OUT`; gates, the best job and reports go by
     them."""
+    reads: Annotated[
+        list[
+            Annotated[
+                ReadFile, BeforeValidator(read_written, json_schema_input_type=str | ReadFile)
+            ]
+        ],
+        BeforeValidator(listed, json_schema_input_type=str | ReadFile | list[str | ReadFile]),
+        Must("be a kind such as trainer, a mapping such as {kind: jsonl, path: P}, or a list"),
+    ] = Field(default_factory=list, min_length=1)
+    """What a framework below the command writes anyway, taken as its progress, results and
+    checkpoints: `trainer`, `{kind: jsonl, path: logs/{seed}.jsonl}`, or a list."""
     for_each: Annotated[
         Annotated[str, Field(min_length=1), Tag("a name")] | Annotated[BestFile, Tag("the best")],
         Discriminator(lambda value: "the best" if isinstance(value, dict | BestFile) else "a name"),

@@ -51,6 +51,15 @@ class Best:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Read:
+    """One entry of a stage's ``reads``."""
+
+    kind: str
+    path: str
+    step: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Replacement:
     """One entry of a stage's ``replace``."""
 
@@ -75,6 +84,8 @@ class Stage:
     """Axes of the matrix that vary together, each set of them as the points that it has."""
     metrics: dict[str, Metric]
     """What a command says that it measures."""
+    reads: tuple[Read, ...]
+    """What a framework below a command writes."""
     pairs: tuple[Pair, ...]
     """What the axes ``first`` and ``second`` are together; none without ``pairs``."""
     exclude: tuple[Point, ...]

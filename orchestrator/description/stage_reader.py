@@ -29,7 +29,7 @@ from jobs.stages import (
 from orchestrator.description.checking import Tell, checked
 from orchestrator.description.gate_reader import check_limits, read_gates
 from orchestrator.description.keys import StageFile
-from orchestrator.description.stage import Axis, Best, Replacement, Stage
+from orchestrator.description.stage import Axis, Best, Read, Replacement, Stage
 from orchestrator.description.sweeps.axis_keys import BestFile
 from orchestrator.description.sweeps.joined import (
     axes_of_drawn,
@@ -71,6 +71,7 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
         matrix=axes.all,
         joined=tuple(found for found in (zipped(axes.zipped), axes.points) if found),
         metrics={name: one.metric(name) for name, one in written.metrics.items()},
+        reads=tuple(Read(**one.model_dump()) for one in written.reads),
         pairs=axes.pairs,
         exclude=tuple(written.exclude),
         replacements=replacements_of(written, good),
@@ -209,6 +210,8 @@ def check_program(node: Node, tell: Tell) -> None:
     if command is None:
         if metrics is not None:
             tell(metrics, "'metrics' are what a command measures; an engine has its own, leave out")
+        if node.child("reads") is not None:
+            tell(node.value["reads"], "an engine says itself how far it is; leave 'reads' out")
         return
     config, canary = node.child("config"), node.child("canary")
     if config is not None:

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 
+from orchestrator.node import reading
 from orchestrator.node.cost import write_cost
 from orchestrator.node.system import (
     CANCEL,
@@ -217,8 +218,11 @@ class Attempt:
         wrap = json.loads(os.environ.get("ORCH_WRAP", "[]"))
         if self.job["command"] is not None:
             path = self.checkpoints[0]["path"] if self.checkpoints else ""
-            filled = [word.replace("{checkpoint}", path) for word in self.job["command"]]
-            return [*wrap, *(filled if path else self.job["command"])]
+            files = os.path.join(self.out, "files")
+            # No shell reads it, and a program that is to be left as it is may take a folder.
+            words = [word.replace("$ORCH_OUT", files) for word in self.job["command"]]
+            filled = [word.replace("{checkpoint}", path) for word in words]
+            return [*wrap, *(filled if path else words)]
         python = os.environ.get("ORCH_PYTHON") or sys.executable
         engine = f"engines.{self.job['engine']}"
         config = os.path.join(self.folder, "config.json")
@@ -250,6 +254,8 @@ class Attempt:
         from orchestrator.node.own_results import open_doors
 
         files = open_doors(self.out)
+        if self.job.get("reads"):
+            reading.prepare(self.out)
         needs = {
             name: os.path.join(folder, "out", "files") for name, folder in self.job["needs"].items()
         }
@@ -327,6 +333,7 @@ class Attempt:
             print(f"orch-error: cannot start {self.command()[0]}: {error}", flush=True)
             return 127
         self.child = child
+        reader = reading.start(self.folder) if self.job.get("reads") else None
         self.watch_gpus()
         for early in self.unsent:
             self.send(child, early)
@@ -337,14 +344,14 @@ class Attempt:
             for pid in members(child.pid, SESSION)[1:]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
+        # Also of one that was stopped: whether it is started again goes by its progress.
+        reading.finish(reader)
         return code
 
     def write_results_of_a_command(self) -> None:
         """The results that a command need not write by itself: that it has ended well, with the
         rows that it has left."""
-        from orchestrator.node.own_results import FILES, read_own_results
-
-        rows, problems = read_own_results(os.path.join(self.out, FILES))
+        rows, problems = reading.rows_of_a_command(self.out, self.job)
         for problem in problems:
             print(f"orch: {problem}", flush=True)
         facts = {"command": self.job["command"]}

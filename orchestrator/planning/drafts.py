@@ -19,6 +19,7 @@ from jobs.stages import PAIR_AXES, Point, Scalar, folder_names, job_name, points
 from orchestrator.description.stage import Best, Stage
 from orchestrator.description.stage_reader import check_axes
 from orchestrator.description.yaml_lines import Mistakes
+from orchestrator.planning.reads import check_reads
 from orchestrator.planning.replacements import Place, check_replacements, places_below
 
 Axes = dict[str, tuple[Scalar, ...]]
@@ -244,6 +245,7 @@ def check_stage_axes(
         own = {axis: values, **own}
     if sound:
         check_axes(stage, {**inherited, **own}, mistakes, frozenset(of_chosen))
+        check_reads(stage, {**inherited, **own}, mistakes)
 
 
 def axes_of_pairs(stage: Stage) -> Axes:

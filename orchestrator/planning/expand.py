@@ -28,6 +28,7 @@ from orchestrator.description.yaml_lines import Mistakes, Node
 from orchestrator.planning.distinct import tell_same_content, tell_same_work
 from orchestrator.planning.drafts import Draft, Drafts, canary_of, draft_all
 from orchestrator.planning.job_config import JobConfig
+from orchestrator.planning.reads import READS, reads_of, tell_same_files
 from orchestrator.planning.same_start import tell_other_start
 
 
@@ -55,6 +56,7 @@ def expand(stages: Sequence[Stage], mistakes: Mistakes) -> Expansion:
     tell_same_content(jobs, drafts, mistakes)
     tell_same_work(jobs, drafts, mistakes)
     tell_other_start(jobs, drafts, mistakes)
+    tell_same_files(jobs, drafts.stages, mistakes)
     return Expansion(
         jobs=jobs,
         gates=gates_of(drafts, mistakes),
@@ -101,6 +103,9 @@ def finish_all(drafts: Drafts, choices: Mapping[str, Choice], mistakes: Mistakes
             # What lies behind its choice is named by all among which is chosen.
             parents.append(identity_of_choice(choices[draft.name], finished))
             identities[drafts.choice_folder(draft)] = parents[-1]
+        own = identity(draft.stage.engine, command, config, parents, identities)
+        if draft.stage.engine is None and draft.stage.reads:
+            config = {**config, READS: reads_of(draft.stage, draft.point)}
         # A gate that skips one of these takes this job along; without another parent it still runs.
         needed = {draft.parent, *references}
         finished[draft.name] = Job(
@@ -114,7 +119,7 @@ def finish_all(drafts: Drafts, choices: Mapping[str, Choice], mistakes: Mistakes
             after=draft.after,
             requires=tuple(name for name in draft.after if name in needed),
             folder=drafts.folders[draft.name],
-            identity=identity(draft.stage.engine, command, config, parents, identities),
+            identity=own,
             pack=1 if draft.short else draft.stage.pack,
             at_once=None if draft.short else draft.stage.at_once,
             canary=canary_of(draft, drafts),

@@ -23,6 +23,7 @@ from msgspec.structs import replace
 from jobs.spec import Job, Resources
 from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
+from orchestrator.node.reads.output import read_finished
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.choices.files import forget
@@ -108,10 +109,13 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
         for job in plan.jobs:
             path = folder / job.folder / "job.json"
             # Mostly nothing differs, and thousands of files need not be written.
-            if msgspec.json.decode(path.read_bytes(), type=Asked).resources != job.resources:
-                write_json(
-                    path, {**json.loads(path.read_text()), "resources": asdict(job.resources)}
-                )
+            asked = msgspec.json.decode(path.read_bytes(), type=Asked)
+            wanted = Asked(job.resources, job.config.get("reads") if job.engine is None else None)
+            if asked != wanted:
+                write_json(path, {**json.loads(path.read_text()), **asdict(wanted)})
+            if asked.reads != wanted.reads and wanted.reads is not None:
+                # Neither is what is read of it: what is done is looked at again and not run again.
+                read_again(path.parent, tell)
     return run_of(folder, held)
 
 
@@ -189,10 +193,20 @@ def take_over(run: Run, changes: Changes) -> None:
     run.save(records)
 
 
-class Asked(msgspec.Struct):
-    """What a ``job.json`` asks for."""
+@dataclass(frozen=True)
+class Asked:
+    """What a ``job.json`` says and a later launch may change."""
 
     resources: Resources
+    reads: dict[str, Any] | None = None
+
+
+def read_again(folder: Path, tell: Tell) -> None:
+    """Take in what a finished command's framework has written, by other ``reads``."""
+    if not (folder / OUT / "results.json").exists():
+        return
+    problems = read_finished(str(folder))
+    tell(f"{folder.name}: read again{''.join(f'; {problem}' for problem in problems)}")
 
 
 def write_jobs(folder: Path, plan: Plan, only: Set[str] | None = None) -> None:
@@ -241,6 +255,8 @@ def job_values(job: Job, folders: dict[str, str], cwd: str) -> dict[str, Any]:
         "command": job.command,
         # Of a command whose stage has ``checkpoints``: whose, and which.
         "checkpoints": job.config.get("models") if job.engine is None else None,
+        # Of a command: what a framework below it writes.
+        "reads": job.config.get("reads") if job.engine is None else None,
         "needs": {name: folders[name] for name in job.after},
         "cwd": cwd,
         "identity": job.identity,

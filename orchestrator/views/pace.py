@@ -104,13 +104,13 @@ def pace(
     """
     if not lines:
         return Pace(phase="starting")
-    last = lines[-1]
-    found = Pace(
-        step=last["step"], total=last["total"], phase=last["phase"], metrics=worth_showing(last)
-    )
-    if any(line["time"] is None for line in lines):
-        # A user's script need not say when; without it nothing can be told of its pace.
+    found = place_of(lines[-1])
+    # A user's script need not say when, and of what a framework has written it is known of some
+    # lines only.
+    lines = [line for line in lines if line["time"] is not None]
+    if not lines:
         return found
+    last = lines[-1]
     began = lines[0]["time"] if started is None else started
     # After a requeue the last line is from the start before: silence counts from the present start.
     newest = max(last["time"], began)
@@ -132,6 +132,12 @@ def pace(
         needed_seconds=whole,
         requeues_expected=requeues(left, until_limit, limit_seconds, start_up),
     )
+
+
+def place_of(line: dict[str, Any]) -> Pace:
+    """How far a job is, by its last line alone."""
+    metrics = worth_showing(line)
+    return Pace(step=line["step"], total=line["total"], phase=line["phase"], metrics=metrics)
 
 
 def worth_showing(line: dict[str, Any]) -> dict[str, float]:

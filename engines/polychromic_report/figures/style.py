@@ -19,7 +19,7 @@ LINES = ("-", "--", "-.", ":")
 
 @dataclass(frozen=True)
 class Style:
-    """How an arm is drawn: its family gives the colour, its place in the family the marker, the kind
+    """How an arm is drawn: its family gives the colour, its place there the marker, the kind
     of line and how strong the colour is."""
 
     colour: str

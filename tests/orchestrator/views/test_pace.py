@@ -182,3 +182,13 @@ def test_no_part_of_a_secret_is_left_in_a_last_line_wherever_it_is_cut(
     monkeypatch.setenv("HF_TOKEN", "planted-4711-value")
     (tmp_path / "log.txt").write_text(f"{'x' * before} planted-4711-value {'y' * 100}")
     assert "plan" not in (last_line(tmp_path / "log.txt") or "plan")
+
+
+def test_lines_without_a_time_do_not_hide_the_pace_of_the_others() -> None:
+    # Of a Trainer it is known when its checkpoints were written.
+    lines = [
+        {"step": step, "total": 60, "time": time, "phase": "train", "metrics": {}}
+        for step, time in ((10, None), (20, 1100.0), (30, None), (40, 1300.0), (50, None))
+    ]
+    found = pace(lines, 1000.0, 36_000.0, 1310.0)
+    assert (found.step, found.step_seconds, found.expected_end) == (50, 10.0, 1500.0)

@@ -1,0 +1,39 @@
+"""docs/own-script.md, the part on scripts that nobody wants to touch: a Trainer of transformers with
+a gate on its loss and an evaluation of its best checkpoint."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from engines.contract.checkpoints import select
+from engines.contract.progress import read_progress
+from tests.support.cli import orch
+from tests.support.paths import ROOT
+
+PAGE = (ROOT / "docs" / "own-script.md").read_text()
+
+
+def test_a_trainer_that_is_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "jobs").mkdir()
+    for text in re.findall(r"```\w+\n(.*?)```", PAGE, re.DOTALL):
+        name = text.splitlines()[0].removeprefix("# ")
+        if name in ("finetune.py", "score.py", "jobs/finetune.yaml"):
+            (tmp_path / name).write_text(text.replace("python ", f"{sys.executable} "))
+    launched = orch(tmp_path, "launch", "finetune", "--cluster", "local", "--watch")
+    assert launched.returncode == 0, launched.stdout + launched.stderr
+    said = orch(tmp_path, "results", "finetune", "--json")
+    found = {(row["job"], row["metric"]): row["value"] for row in json.loads(said.stdout)}
+    assert found["tune/lr=0.02", "eval_loss"] < 1.5 < found["tune/lr=1e-06", "eval_loss"]
+    # The gate let one through, and its best checkpoint has learned.
+    scores = {job: value for (job, metric), value in found.items() if metric == "counts_on"}
+    assert scores == {"score/lr=0.02": 1.0}
+    (out,) = (path / "out" for path in (tmp_path / "runs").glob("finetune/*/jobs/tune*0.02*"))
+    lines = read_progress(out)
+    assert [line["step"] for line in lines] == [10, 20, 30, 40, 50, 60]
+    assert lines[-1]["total"] == 60
+    losses = {line["step"]: line["metrics"].get("eval_loss") for line in lines}
+    (best,) = select(out, "best")
+    assert losses[best.manifest.step] == min(value for value in losses.values() if value)
+    status = orch(tmp_path, "status", "finetune")
+    assert status.returncode == 0, status.stderr

@@ -1,0 +1,28 @@
+"""A mistake in ``reads`` that is mended needs no second training: the same run goes on."""
+
+import json
+from pathlib import Path
+
+from tests.support.cli import SMALL, describe, orch
+
+TRAIN = """  train:
+    command: ["sh", "-c", "echo ran >> ran; printf '{\\"step\\": 3, \\"loss\\": 1}' > log.jsonl"]
+    {reads}{small}
+"""
+
+
+def test_a_path_that_is_mended_is_read_at_the_next_launch(tmp_path: Path) -> None:
+    values = []
+    for reads in (
+        "",
+        "reads: {kind: jsonl, path: wrong}\n    ",
+        "reads: {kind: jsonl, path: log.jsonl}\n    ",
+    ):
+        describe(tmp_path, TRAIN.replace("{reads}", reads).replace("{small}", SMALL))
+        launched = orch(tmp_path, "launch", "trial.yaml", "--cluster", "local", "--watch")
+        assert launched.returncode == 0, launched.stdout + launched.stderr
+        said = orch(tmp_path, "results", "trial", "--json")
+        values.append([row["value"] for row in json.loads(said.stdout)])
+    assert values == [[], [], [1]]
+    assert (tmp_path / "ran").read_text() == "ran\n"
+    assert len([*(tmp_path / "runs" / "trial").glob("full-*")]) == 1
