@@ -30,7 +30,6 @@ from pathlib import Path
 from typing import Any
 
 from engines.contract.environment import environment
-from orchestrator.description.joining.includes import joined_text
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_json, write_text
 from orchestrator.planning.plan import Plan
@@ -274,6 +273,8 @@ def description(plan: Plan) -> str:
     (an evolution)."""
     if plan.source.suffix not in (".yaml", ".yml") or not plan.source.exists():
         return ""
+    from orchestrator.description.joining.includes import joined_text
+
     # In one piece: what it includes is not beside it where it is kept, and may change.
     return redacted(joined_text(plan.source))
 
