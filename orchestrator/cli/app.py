@@ -17,7 +17,8 @@ from orchestrator.cli.plain_text import keep_text
 
 COMMANDS = {
     "init": (
-        "Write a small experiment file, jobs/NAME.yaml, that runs as it is with --cluster local."
+        "Write an experiment that runs as it is: jobs/NAME.yaml, and its scripts and data in "
+        "jobs/NAME."
     ),
     "plan": (
         "Show the jobs of an experiment, what waits for what, resources and GPU-hours asked for."
