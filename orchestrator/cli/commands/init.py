@@ -59,10 +59,20 @@ def init(
         raise DescriptionError(
             f"'{name}' must be a name of letters, digits, '_' and '-', starting with a letter"
         )
-    jobs, packaged = Path("jobs"), importlib.resources.files("jobs")
+    jobs = Path("jobs")
     for path in (jobs / f"{name}.yaml", jobs / name):
         if path.exists():
             raise DescriptionError(f"{path}: is there already; take another name, or remove it")
+    write_experiment(kind, name, jobs)
+    print(
+        f"wrote jobs/{name}.yaml and jobs/{name}/; run it here: "
+        f"orch launch {name} --cluster local --watch"
+    )
+
+
+def write_experiment(kind: Kind, name: str, jobs: Path) -> None:
+    """The scripts and data of an experiment in ``jobs/NAME``, the schema, then its file."""
+    packaged = importlib.resources.files("jobs")
     templates = packaged / "templates"
     files = {
         Path(script): templates / "scripts" / f"{source}.py.txt"
@@ -77,10 +87,6 @@ def init(
     text = (templates / f"{kind.value}.yaml").read_text(encoding="utf-8")
     # The experiment last: whoever finds it finds what it needs.
     write(jobs / f"{name}.yaml", text.replace("NAME", name).replace("PYTHON", interpreter()))
-    print(
-        f"wrote jobs/{name}.yaml and jobs/{name}/; run it here: "
-        f"orch launch {name} --cluster local --watch"
-    )
 
 
 def below(folder: Traversable, at: Path = Path()) -> dict[Path, Traversable]:
