@@ -44,6 +44,56 @@ ENGINES = sorted(
 )
 """Every program below ``engines``, also one inside another's package."""
 
+READ = {
+    "ORCH_CLUSTER": "the cluster profile, where `--cluster` is not given: a name or a .yaml file",
+    "ORCH_RUNS": "the folder of the runs; without it `./runs`",
+    "ORCH_CACHE": "where answers of Slurm and the count of its calls lie; without it "
+    "`$XDG_CACHE_HOME/orch`",
+    "XDG_CONFIG_HOME": "`orch/` below it holds your cluster profiles and `notify.yaml`; without it "
+    "`~/.config`",
+    "XDG_CACHE_HOME": "`orch/` below it is the cache; without it `~/.cache`",
+    "TMPDIR": "a job's temporary folder is made below it, else below `/tmp`; `orch` keeps there "
+    "which CPUs and GPUs of this machine its local jobs hold",
+    "SBATCH_EXPORT": "read by `orch check`: whether the variables that a profile uses reach a job",
+    "SLURM_CONF": "that of Slurm; answers of two clusters are kept apart by it",
+    "CUDA_VISIBLE_DEVICES": "which GPUs the jobs of the cluster `local`, and the processes of a "
+    "job, may use",
+    "PYTHONPATH": "kept: a command's own goes before orch's, an engine's behind it",
+    "RANK": "of a job of several processes: the one of rank 0 writes what `import orch` is told",
+    "SLURM_CPUS_PER_TASK": "an engine starts at most so many threads",
+    "OMP_NUM_THREADS": "an engine starts at most so many threads; a list of numbers is ignored",
+    "VLLM_LOGGING_LEVEL": "`ERROR` for the engines where it is not set",
+    "RAY_ADDRESS": "left out by the engines: they start a Ray of their own",
+    "ORCH_SANDBOX": "set by the first process of a job that tries the sandboxes, for those after "
+    "it: `bubblewrap`, `landlock` or `weak`",
+}
+"""Environment variables that people may set, or that others set for them."""
+
+GIVEN = {
+    "ORCH_OUT": "the folder that the command may write into, the same for every attempt",
+    "ORCH_AXES": 'JSON: the job\'s axes, such as `{"seed": 0}`',
+    "ORCH_NEEDS": "JSON: the folder of each job that this one follows, by its name",
+    "ORCH_CHECKPOINTS": "JSON: name, step and path of each checkpoint that the job is for",
+    "ORCH_JOB": "the job's name",
+    "ORCH_RUN": "the run's folder",
+    "ORCH_ATTEMPT": "which attempt this is, from 1",
+}
+"""What a user's command finds in its environment."""
+
+INTERNAL = {
+    "ORCH_JOB_ID": "the id of a job of the cluster `local`",
+    "ORCH_PYTHON": "the profile's `python`, on its way to the node",
+    "ORCH_WRAP": "the profile's `wrap`, on its way to the node",
+    "SLURMD_NODENAME": "of Slurm",
+    "SLURM_ARRAY_JOB_ID": "of Slurm",
+    "SLURM_ARRAY_TASK_ID": "of Slurm",
+    "SLURM_JOB_ID": "of Slurm",
+    "COMP_WORDS": "of the shell, for TAB",
+    "COMP_CWORD": "of the shell, for TAB",
+    "_ORCH_COMPLETE": "of the shell, for TAB",
+}
+"""What programs say to one another; not for people to set."""
+
 
 def cell(value: object) -> str:
     """Text that may stand in a cell of a Markdown table."""
@@ -179,6 +229,20 @@ def metrics() -> Iterator[str]:
         yield f"| `{name}` | {metric.unit} | {low} to {high} | {better} | {about} |"
 
 
+def variables() -> Iterator[str]:
+    """The environment variables."""
+    parts = {
+        "Read by `orch` and its jobs": READ,
+        "Given to a command": GIVEN,
+        "Between programs; not to be set": INTERNAL,
+    }
+    yield from ("", "## Environment variables")
+    for title, names in parts.items():
+        yield from ("", f"{title}:", "", "| variable | |", "| --- | --- |")
+        for name, text in names.items():
+            yield f"| `{name}` | {cell(text)} |"
+
+
 def reference() -> str:
     """The whole page."""
     lines = [
@@ -198,6 +262,7 @@ def reference() -> str:
     lines += ["", "### `resources`", "", *model_table(ResourcesFile, set())]
     lines += ["", "## Cluster profile", "", *dataclass_table(Profile)]
     lines += ["", "### `notify`", "", *keys_table(NotifyFile)]
+    lines += variables()
     lines += ["", "## States", "", "| state | |", "| --- | --- |"]
     lines += [f"| {name} | {cell(text)} |" for name, text in field_assignments(JobState).items()]
     lines += engine_configs()

@@ -1,13 +1,16 @@
 """The documentation says what the code says."""
 
+import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.source_files import modules, tree_of
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
@@ -32,3 +35,46 @@ def test_every_make_target_in_the_documentation_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = {word for page in PAGES for word in re.findall(r"`make ([a-z-]+)`", page.read_text())}
     assert named <= targets
+
+
+def environment_names(tree: ast.Module) -> Iterator[str]:
+    """Names that a file looks up in the environment, also by a constant of its own, and those of
+    orch and XDG that stand in it anywhere."""
+    constants = {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        key: ast.expr | None = None
+        holder: ast.expr | None = None
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+            holder, key = node.value, node.slice
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+            holder, key = node.func.value, node.args[0]
+        elif isinstance(node, ast.Compare):
+            holder, key = node.comparators[0], node.left
+        if isinstance(holder, ast.Attribute) and holder.attr == "environ":
+            name = constants.get(key.id) if isinstance(key, ast.Name) else None
+            name = key.value if isinstance(key, ast.Constant) else name
+            if isinstance(name, str):
+                yield name
+        text = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(text, str) and re.fullmatch(r"(ORCH|XDG)_[A-Z_]+", text):
+            yield text
+
+
+def test_every_environment_variable_that_is_read_is_documented() -> None:
+    found = set()
+    texts = set()
+    for path in modules("orchestrator", "engines", "jobs").values():
+        found |= set(environment_names(tree_of(path)))
+        nodes = ast.walk(tree_of(path))
+        texts |= {node.value for node in nodes if isinstance(node, ast.Constant)}
+    section = (ROOT / "docs" / "reference.md").read_text().split("## Environment variables")[1]
+    documented = set(re.findall(r"^\| `(\w+)` \|", section.split("## ")[0], re.MULTILINE))
+    assert found - documented == set()
+    # A name that stands nowhere in the code is read no more.
+    assert documented - texts == set()

@@ -1,14 +1,18 @@
 """The wheel holds the four packages and their data; installed without extras it gives a working
 `orch`."""
 
+import importlib.util
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests.support.paths import ROOT
 
@@ -37,7 +41,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_the_four_packages_and_their_data_only(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     top = {name.split("/")[0] for name in names if ".dist-info/" not in name}
-    assert top == {"orchestrator", "jobs", "engines", "slurm_templates"}
+    assert top == {"orchestrator", "jobs", "engines", "slurm_templates", "orch.py"}
+    assert {f"{package}/py.typed" for package in top - {"orch.py"}} <= set(names)
+    assert "jobs/templates/scripts/train.py.txt" in names
     assert "jobs/mtl-comparison.yaml" in names
     cities = "engines/shared/geography/cities"
     assert {f"{cities}/table.csv", f"{cities}/ATTRIBUTION.md"} <= set(names)
@@ -87,6 +93,83 @@ def test_installed_wheel_plans_from_another_folder_with_the_light_packages_only(
     )
     assert result.returncode == 0, result.stderr
     assert '"train/arm=pcgrad,seed=0"' in result.stdout
+
+
+SCRIPT = (
+    "import orch; orch.progress(1, 2, loss=0.5); orch.result('loss', 0.5); "
+    "print(orch.axes(), orch.checkpoints(), orch.stop_requested(), orch.__file__)"
+)
+"""A script that reports to orch, run where there is none."""
+
+
+@pytest.mark.parametrize("kind", ["wheel", "editable"])
+def test_a_script_may_import_orch_where_the_product_is_installed_and_no_job_runs(
+    kind: str, wheel: Path, tmp_path: Path
+) -> None:
+    built = wheel
+    if kind == "editable":
+        code = (
+            "import hatchling.build, os, sys; os.chdir(sys.argv[1]); "
+            "hatchling.build.build_editable(sys.argv[2])"
+        )
+        subprocess.run([sys.executable, "-c", code, str(ROOT), str(tmp_path)], check=True)
+        (built,) = tmp_path.glob("*.whl")
+    site = tmp_path / "site"
+    zipfile.ZipFile(built).extractall(site)
+    # site.addsitedir reads the path files of an editable install, as the start of Python does.
+    code = f"import site, sys; site.addsitedir(sys.argv[1]); {SCRIPT}"
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    # -S: none of this environment's packages, in which the product is installed already.
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code, str(site)],
+        cwd=tmp_path,
+        env=environment | ({"PYTHONPATH": editables()} if kind == "editable" else {}),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[:3] == ["{}", "[]", "False"]
+    # Of the folder of the installation, and nothing was written but there.
+    assert done.stdout.split()[3] == str(site / "orch.py")
+    assert not (tmp_path / "orch-out").exists()
+
+
+def editables() -> str:
+    """The folder of the package that an editable install needs."""
+    found = importlib.util.find_spec("editables")
+    assert found is not None
+    assert found.origin is not None
+    return str(Path(found.origin).parent.parent)
+
+
+def locked(name: str) -> dict[str, str]:
+    """The version of each package in a file of constraints."""
+    found = {}
+    for line in (ROOT / "requirements" / name).read_text().splitlines():
+        if line and not line.startswith("#"):
+            package, _, version = line.partition("==")
+            found[re.sub(r"[-_.]+", "-", package).lower()] = version
+    return found
+
+
+@pytest.mark.parametrize(
+    ("file", "extras"),
+    [("cpu.txt", ["engines", "cpu", "mtl", "sandbox"]), ("gpu.txt", ["engines", "gpu"])],
+)
+def test_every_package_of_an_extra_is_locked_within_its_bounds(
+    file: str, extras: list[str]
+) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    versions = locked(file)
+    asked = [*project["dependencies"]]
+    for extra in extras:
+        asked += project["optional-dependencies"][extra]
+    for text in asked:
+        wanted = Requirement(text)
+        if wanted.name != project["name"]:
+            name = re.sub(r"[-_.]+", "-", wanted.name).lower()
+            assert name in versions, text
+            assert wanted.specifier.contains(versions[name]), (text, versions[name])
 
 
 def test_editable_install_does_not_make_tests_and_docs_importable(tmp_path: Path) -> None:

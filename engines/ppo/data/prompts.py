@@ -70,7 +70,7 @@ def read_prompts(config: Config, model: Path) -> Prompts:
     if missing:
         raise ConfigError(
             f"mtl.method {config.mtl.method} needs {', '.join(missing)}; run: pip install "
-            f"{' '.join(missing)}"
+            f"{' '.join(missing)} (the extra `mtl` has them all)"
         )
     # With one task there is no conflict that the others could resolve.
     if config.mtl.method not in ("off", "sum", "equal") and len(train) < 2:

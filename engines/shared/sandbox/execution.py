@@ -34,6 +34,7 @@ from engines.shared.sandbox.bubblewrap import (
     numpy_folders,
     readable,
 )
+from engines.shared.sandbox.bubblewrap import program as bubblewrap_program
 
 NOBODY = 65534
 
@@ -298,12 +299,9 @@ def tested(kind: str) -> str:
         else:
             os.environ[CHOICE] = before
     if kind == "bubblewrap":
-        return (
-            subprocess.run(
-                ["bwrap", "--version"], capture_output=True, text=True, check=False
-            ).stdout.strip()
-            or kind
-        )
+        asked = [bubblewrap_program() or "bwrap", "--version"]
+        said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+        return said or kind
     parts = (
         f"landlock {landlock.landlock_version()}, "
         f"{'seccomp' if landlock.filter_program() else 'no seccomp'}, rlimits"

@@ -1,9 +1,14 @@
-"""`orch init`: a small experiment file to begin with."""
+"""`orch init`: an experiment to begin with, and the scripts that it runs."""
 
 from __future__ import annotations
 
 import importlib.resources
+import json
+import shlex
+import shutil
+import sys
 from enum import StrEnum
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated
 
@@ -11,44 +16,103 @@ import typer
 
 from orchestrator.errors import DescriptionError
 
+SCHEMA = "experiment.schema.json"
 
-class Template(StrEnum):
-    """What the file begins with; each is a file in jobs/templates."""
 
-    command = "command"
+class Kind(StrEnum):
+    """What people begin with; each is an experiment in jobs/templates."""
+
+    train = "train"
     sweep = "sweep"
+    finetune = "finetune"
+    evaluate = "evaluate"
+
+
+SCRIPTS = {
+    Kind.train: {"train.py": "train"},
+    Kind.sweep: {"train.py": "train", "evaluate.py": "evaluate"},
+    Kind.finetune: {"finetune.py": "finetune"},
+    Kind.evaluate: {"evaluate.py": "score"},
+}
+"""Names of the scripts of each, and what they are called in jobs/templates/scripts."""
 
 
 def init(
-    name: Annotated[str, typer.Argument(help="the experiment's name; its file is jobs/NAME.yaml.")],
-    template: Annotated[
-        Template,
-        typer.Option(
-            help="command: one program, run per seed; sweep: a grid, and what follows it."
+    kind: Annotated[
+        Kind,
+        typer.Argument(
+            help="train: a script, run per seed; sweep: that script over a grid, a gate, and the "
+            "best checkpoint of each evaluated; finetune: a language model on your own questions "
+            "and answers; evaluate: a script over the checkpoints of a folder."
         ),
-    ] = Template.command,
+    ] = Kind.train,
+    name: Annotated[
+        str, typer.Argument(help="The experiment's name; that of the kind without it.")
+    ] = "",
 ) -> None:
-    """Write a small experiment file, jobs/NAME.yaml, that runs as it is with --cluster local. A
-    file that is there stays as it is."""
+    """Write an experiment that runs as it is: jobs/NAME.yaml, and its scripts and data in
+    jobs/NAME. Files that are there stay as they are."""
     from orchestrator.description.sweeps.axis_keys import is_name
 
+    name = name or kind.value
     if not is_name(name):
         raise DescriptionError(
             f"'{name}' must be a name of letters, digits, '_' and '-', starting with a letter"
         )
+    jobs = Path("jobs")
+    for path in (jobs / f"{name}.yaml", jobs / name):
+        if path.exists():
+            raise DescriptionError(f"{path}: is there already; take another name, or remove it")
+    write_experiment(kind, name, jobs)
+    print(
+        f"wrote jobs/{name}.yaml and jobs/{name}/; run it here: "
+        f"orch launch {name} --cluster local --watch"
+    )
+
+
+def write_experiment(kind: Kind, name: str, jobs: Path) -> None:
+    """The scripts and data of an experiment in ``jobs/NAME``, the schema, then its file."""
     packaged = importlib.resources.files("jobs")
-    text = (packaged / "templates" / f"{template.value}.yaml").read_text(encoding="utf-8")
-    # An editor finds the schema of the installed package from anywhere by its absolute path.
-    schema = Path(str(packaged / "experiment.schema.json")).resolve()
-    text = text.replace("../experiment.schema.json", str(schema)).replace("NAME", name)
-    path = Path("jobs") / f"{name}.yaml"
-    path.parent.mkdir(exist_ok=True)
-    try:
-        # "x" fails if the file is there, also if it was made a moment ago.
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise DescriptionError(
-            f"{path}: is there already; take another name, or remove it first"
-        ) from error
-    print(f"wrote {path}; run it here: orch launch {name} --cluster local --watch")
+    templates = packaged / "templates"
+    files = {
+        Path(script): templates / "scripts" / f"{source}.py.txt"
+        for script, source in SCRIPTS[kind].items()
+    }
+    files |= below(templates / "data" / kind.value)
+    for path, source in files.items():
+        write(jobs / name / path, source.read_text(encoding="utf-8"))
+    # Beside the files that name it, so that they can be moved and shared with it.
+    if not (jobs / SCHEMA).exists():
+        write(jobs / SCHEMA, (packaged / SCHEMA).read_text(encoding="utf-8"))
+    text = (templates / f"{kind.value}.yaml").read_text(encoding="utf-8")
+    # The experiment last: whoever finds it finds what it needs.
+    write(jobs / f"{name}.yaml", text.replace("NAME", name).replace("PYTHON", interpreter()))
+
+
+def below(folder: Traversable, at: Path = Path()) -> dict[Path, Traversable]:
+    """Every file below a packaged folder by its path there; none if there is no such folder."""
+    found: dict[Path, Traversable] = {}
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if entry.is_dir():
+            found |= below(entry, at / entry.name)
+        else:
+            found[at / entry.name] = entry
+    return found
+
+
+def write(path: Path, text: str) -> None:
+    """A new file, with the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # "x" fails if the file is there, also if it was made a moment ago.
+    with path.open("x", encoding="utf-8") as file:
+        file.write(text)
+
+
+def interpreter() -> str:
+    """Which Python the scripts get, as it stands in YAML: the one that orch runs in, which has the
+    packages that they need."""
+    # By its name where that is the one that a shell finds, so that the file can be shared.
+    found = shutil.which("python")
+    if found is not None and Path(found).parent.samefile(Path(sys.executable).parent):
+        return "python"
+    return json.dumps(shlex.quote(sys.executable))

@@ -1,5 +1,6 @@
-"""`orch init`: the file runs as it is, and none is overwritten."""
+"""`orch init`: what it writes runs as it is, and nothing is overwritten."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,33 +8,99 @@ import pytest
 from tests.support.cli import orch
 
 
-@pytest.mark.parametrize(("template", "jobs"), [("command", 2), ("sweep", 7)])
-def test_what_it_writes_runs_here_as_it_is(tmp_path: Path, template: str, jobs: int) -> None:
-    written = orch(tmp_path, "init", "first-try", "--template", template)
+def init(folder: Path, kind: str) -> None:
+    written = orch(folder, "init", kind, "first-try")
     assert written.returncode == 0, written.stderr
-    path = tmp_path / "jobs" / "first-try.yaml"
+    path = folder / "jobs" / "first-try.yaml"
     first = path.read_text().splitlines()[0]
-    assert Path(first.removeprefix("# yaml-language-server: $schema=")).is_file()
+    schema = first.removeprefix("# yaml-language-server: $schema=")
+    assert not schema.startswith("/")
+    assert json.loads((path.parent / schema).read_text())["title"] == "Experiment of orch"
     assert "NAME" not in path.read_text()
-    launched = orch(tmp_path, "launch", "first-try", "--cluster", "local", "--watch")
-    assert launched.returncode == 0, launched.stderr
-    status = orch(tmp_path, "status", "first-try", "--json").stdout
-    assert status.count('"COMPLETED"') >= jobs
 
 
-def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
-    assert orch(tmp_path, "init", "mine").returncode == 0
-    path = tmp_path / "jobs" / "mine.yaml"
+def run(folder: Path, *more: str) -> dict[str, str]:
+    """Launch it here; the states of the jobs."""
+    launched = orch(folder, "launch", "first-try", "--cluster", "local", "--watch", *more)
+    assert launched.returncode == 0, launched.stdout + launched.stderr
+    found = json.loads(orch(folder, "status", "first-try", "--json").stdout)["jobs"]
+    return {job["job"]: job["state"] for job in found}
+
+
+def results(folder: Path) -> dict[str, dict[str, float]]:
+    """The values by job and metric."""
+    found: dict[str, dict[str, float]] = {}
+    for path in folder.glob("runs/first-try/*/jobs/*/out/results.json"):
+        rows = json.loads(path.read_text())["rows"]
+        found[path.parents[1].name] = {row["metric"]: row["value"] for row in rows}
+    return found
+
+
+def test_training_runs_here_as_it_is_and_leaves_a_curve_and_checkpoints(tmp_path: Path) -> None:
+    init(tmp_path, "train")
+    assert run(tmp_path) == {"train/seed=0": "COMPLETED", "train/seed=1": "COMPLETED"}
+    assert [set(one) for one in results(tmp_path).values()] == [{"val_loss"}] * 2
+    (job, _) = tmp_path.glob("runs/first-try/*/jobs/*/out")
+    lines = (job / "progress.jsonl").read_text().splitlines()
+    losses = [json.loads(line)["metrics"]["val_loss"] for line in lines]
+    assert losses[-1] < losses[0] / 2
+    assert {path.name for path in (job / "checkpoints").iterdir()} == {"step-100", "step-200"}
+
+
+def test_a_sweep_evaluates_the_best_checkpoint_of_what_has_learned_enough(tmp_path: Path) -> None:
+    init(tmp_path, "sweep")
+    states = run(tmp_path)
+    trained = [state for name, state in states.items() if name.startswith("train")]
+    evaluated = [state for name, state in states.items() if name.startswith("evaluate")]
+    assert trained == ["COMPLETED"] * 6
+    assert set(evaluated) == {"COMPLETED", "SKIPPED"}
+    for name, values in results(tmp_path).items():
+        if name.startswith("evaluate"):
+            assert values["mean_error"] <= values["largest_error"]
+
+
+def test_the_checkpoints_of_a_folder_are_evaluated(tmp_path: Path) -> None:
+    init(tmp_path, "evaluate")
+    assert set(run(tmp_path).values()) == {"COMPLETED"}
+    first, second = (results(tmp_path)[f"evaluate.checkpoint-step-{step}"] for step in (100, 200))
+    # Counted over again from the files that were written, without the script.
+    folder = tmp_path / "jobs" / "first-try"
+    examples = [json.loads(line) for line in (folder / "data.jsonl").read_text().splitlines()]
+    right = [(one["x"][0] > 0) == one["label"] for one in examples]
+    assert first == {"accuracy": sum(right) / len(right)}
+    assert second["accuracy"] > first["accuracy"]
+
+
+@pytest.mark.long
+def test_a_language_model_is_fine_tuned_on_the_written_questions(tmp_path: Path) -> None:
+    """A training that starts transformers three times."""
+    init(tmp_path, "finetune")
+    assert set(run(tmp_path).values()) == {"COMPLETED"}
+    tuned = {name: one for name, one in results(tmp_path).items() if name.startswith("finetune")}
+    assert len(tuned) == 2
+    # Below the loss of guessing among the 258 bytes and marks.
+    assert all(one["eval_loss"] < 5.5 for one in tuned.values())
+    for job in tmp_path.glob("runs/first-try/*/jobs/finetune*/out/checkpoints/*"):
+        assert json.loads((job / "manifest.json").read_text())["format"] == "huggingface"
+
+
+def test_files_that_are_there_stay(tmp_path: Path) -> None:
+    assert orch(tmp_path, "init").returncode == 0
+    path = tmp_path / "jobs" / "train.yaml"
     path.write_text("mine")
-    again = orch(tmp_path, "init", "mine", "--template", "sweep")
+    again = orch(tmp_path, "init", "train")
     assert again.returncode == 2
     assert again.stderr.splitlines() == [
-        "orch: jobs/mine.yaml: is there already; take another name, or remove it first"
+        "orch: jobs/train.yaml: is there already; take another name, or remove it"
     ]
     assert path.read_text() == "mine"
+    path.unlink()
+    # Its scripts are as much somebody's own by now.
+    assert orch(tmp_path, "init", "train").returncode == 2
+    assert not path.exists()
 
 
 def test_a_name_that_no_experiment_may_have_is_one_line(tmp_path: Path) -> None:
-    refused = orch(tmp_path, "init", "../mine")
+    refused = orch(tmp_path, "init", "train", "../mine")
     assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
     assert not (tmp_path / "jobs").exists()

