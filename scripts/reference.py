@@ -32,6 +32,7 @@ from orchestrator.description.keys import (
     ResourcesFile,
     StageFile,
 )
+from orchestrator.description.options import OptionsFile, RetryFile
 from orchestrator.description.profile import Profile
 from orchestrator.description.schema import PATHS, field_docstrings, schema_text, sentences
 from orchestrator.runs.record import JobState
@@ -106,6 +107,11 @@ def model_table(kind: type[BaseModel], seen: set[type]) -> Iterator[str]:
 def first_paragraph(thing: object) -> str:
     """What a docstring says first, on one line."""
     return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+
+
+def second_paragraph(thing: object) -> str:
+    """What a docstring says below its first sentence, on one line."""
+    return " ".join((inspect.getdoc(thing) or "").split("\n\n")[1].split())
 
 
 def keys_table(kind: type[BaseModel]) -> Iterator[str]:
@@ -190,8 +196,10 @@ def reference() -> str:
     lines += commands()
     lines += ["## Experiment file", "", *keys_table(ExperimentFile)]
     lines += ["", "### Stage", "", *keys_table(StageFile)]
+    lines += ["", "### Stage, preset and profile together", "", second_paragraph(OptionsFile)]
     lines += ["", "### `when` and `unless`", "", *keys_table(GateFile)]
     lines += ["", "### `resources`", "", *model_table(ResourcesFile, set())]
+    lines += ["", "### `retry`", "", *keys_table(RetryFile)]
     lines += ["", "## Cluster profile", "", *dataclass_table(Profile)]
     lines += ["", "### `notify`", "", *keys_table(NotifyFile)]
     lines += ["", "## States", "", "| state | |", "| --- | --- |"]

@@ -98,6 +98,7 @@ def finish_all(drafts: Drafts, mistakes: Mistakes) -> list[Job]:
             command=command,
             config=config,
             resources=draft.stage.resources,
+            options=draft.stage.options,
             after=draft.after,
             requires=tuple(name for name in draft.after if name in needed),
             folder=drafts.folders[draft.name],

@@ -70,7 +70,8 @@ class LocalCluster:
         if parents:
             lines.append(f"# after {' '.join(parents)}")
         # Each job keeps to its own CPUs, which nothing on this machine enforces.
-        lines += self.run.profile.set_up_lines(OMP_NUM_THREADS=str(job.resources.cpus))
+        profile = self.run.profile.with_options(job.options, job.resources.gpus)
+        lines += profile.set_up_lines(OMP_NUM_THREADS=str(job.resources.cpus))
         lines.append(f"exec {shlex.join(self.run.node_command(job, record))}")
         return "".join(f"{line}\n" for line in lines)
 

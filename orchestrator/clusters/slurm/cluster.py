@@ -17,7 +17,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jobs.spec import Resources
+from jobs.spec import NO_OPTIONS, Resources
 from orchestrator.clusters.batch import Batch, Waits, compressed
 from orchestrator.clusters.slurm.call_budget import CachedAnswer
 from orchestrator.clusters.slurm.calls import COMMAND_SECONDS, Calls
@@ -91,7 +91,8 @@ class SlurmCluster:
             indexes=batch.indexes,
             exclude=record.exclude,
         )
-        return script_text(self.run.profile, batch.resources, script)
+        profile = self.run.profile.with_options(job.options, job.resources.gpus)
+        return script_text(profile, batch.resources, script)
 
     def folder_of(self, batch: Batch) -> Path:
         """Where the script of a batch lies."""
@@ -244,7 +245,8 @@ class SlurmCluster:
             command=[*command, str(self.run.folder)],
             dependency=after,
         )
-        path.write_text(script_text(profile, LOOK, script))
+        # It needs no GPU, so it goes where jobs without one go.
+        path.write_text(script_text(profile.with_options(NO_OPTIONS), LOOK, script))
         # Without an intent and a look-up by token: a second look does no harm.
         answer = self.ask(["sbatch", "--parsable", f"--chdir={self.run.cwd}", str(path)])
         if answer is None:
