@@ -32,8 +32,8 @@ from orchestrator.planning.plan import RUN, Plan
 from orchestrator.runs.provenance.code_copies import measured
 from orchestrator.runs.provenance.redaction import secret_values
 
-ONLY_SLURM = ("partition", "account", "qos", "constraint", "sbatch")
-"""Options of a stage that mean nothing without Slurm."""
+WITHOUT_SLURM = ("environment", "setup", "wrap")
+"""Options of a stage that a machine without Slurm can honour too."""
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 """A model or data set on the Hugging Face hub: ``organisation/name``."""
 
@@ -75,11 +75,11 @@ def unused(plan: Plan, profile: Profile) -> Iterator[str]:
         return
     found: dict[str, list[str]] = {}
     for job in plan.jobs:
-        for key in ONLY_SLURM:
-            if key in job.options.given() and job.stage not in found.get(key, ()):
+        for key in job.options.given().keys() - set(WITHOUT_SLURM):
+            if job.stage not in found.get(key, ()):
                 found.setdefault(key, []).append(job.stage)
     if found:
-        named = ", ".join(f"{key} ({', '.join(stages)})" for key, stages in found.items())
+        named = ", ".join(f"{key} ({', '.join(stages)})" for key, stages in sorted(found.items()))
         yield f"'{profile.name}' is this machine without Slurm, and leaves aside: {named}"
 
 

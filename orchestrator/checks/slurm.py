@@ -17,7 +17,7 @@ from pathlib import Path
 from engines.contract.words import near
 from jobs.spec import Job, Resources
 from orchestrator.clusters.slurm import queries
-from orchestrator.clusters.slurm.parse import limit_named
+from orchestrator.clusters.slurm.parse import limit_named, minutes, parse_partitions
 from orchestrator.clusters.slurm.script import JobScript, script_text
 from orchestrator.description.profile import Profile
 from orchestrator.errors import CheckError
@@ -130,27 +130,6 @@ def partition(shape: Shape, known: dict[str, dict[str, str]]) -> list[str]:
             f"--set {shape.jobs[0].stage}.resources.minutes={longest}"
         )
     return problems
-
-
-def parse_partitions(text: str) -> dict[str, dict[str, str]]:
-    """Partitions by name, from ``scontrol show partition --oneliner``."""
-    found = {}
-    for line in text.splitlines():
-        # "PartitionName=gpu AllowGroups=ALL ... State=UP MaxTime=1-00:00:00"
-        fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        if "PartitionName" in fields:
-            found[fields["PartitionName"]] = fields
-    return found
-
-
-def minutes(text: str) -> int | None:
-    """Slurm's ``[days-]hours:minutes:seconds`` in minutes; None for UNLIMITED and the like."""
-    # "1-12:00:00" is 2160 minutes; seconds are dropped, as requests are whole minutes.
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):\d+", text)
-    if match is None:
-        return None
-    days, hours, rest = match.groups()
-    return (int(days or 0) * 24 + int(hours)) * 60 + int(rest)
 
 
 def gpu_types(found: Sequence[Shape]) -> list[str]:

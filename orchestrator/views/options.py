@@ -26,7 +26,7 @@ def origins(job: Job, profile: Profile) -> Iterator[str]:
                 yield f"{key}: {value} ({stage if getattr(job.options, key) else 'profile'})"
         constraint = {"constraint": job.options.constraint} if job.options.constraint else {}
         own = {name.replace("_", "-"): value for name, value in job.options.sbatch.items()}
-        yield from named("sbatch", together.sbatch, {**own, **constraint}, stage)
+        yield from named("further options", together.sbatch, {**own, **constraint}, stage)
     yield from named("environment", together.environment, job.options.environment, stage)
     counts = {"profile": len(profile.setup), stage: len(job.options.setup)}
     said = ", ".join(

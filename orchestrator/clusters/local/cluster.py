@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jobs.spec import Job
 from orchestrator.clusters.batch import Batch, Waits
 from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.scheduler import read_table, send
@@ -49,6 +50,10 @@ class LocalCluster:
         self.trouble = ""
         self.queued: int | None = None
         self.looks = 0
+
+    def largest(self, job: Job) -> dict[str, int]:  # noqa: ARG002  # one machine for all
+        """All the memory of this machine."""
+        return {"memory_gb": this_machine().memory_gb}
 
     def most_jobs(self) -> int | None:
         """No limit of its own."""

@@ -65,7 +65,7 @@ class Scheduler:
         self.looker: subprocess.Popen[bytes] | None = None
         self.look_wanted = False
         self.looks = (
-            bool(self.run.plan.gates or wanted_by(self.run))
+            bool(self.run.plan.gates or self.run.plan.retry or wanted_by(self.run))
             or self.run.profile.max_jobs is not None
         )
 

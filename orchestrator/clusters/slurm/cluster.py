@@ -17,7 +17,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jobs.spec import NO_OPTIONS, Resources
+from jobs.spec import NO_OPTIONS, Job, Resources
 from orchestrator.clusters.batch import Batch, Waits, compressed
 from orchestrator.clusters.slurm.call_budget import CachedAnswer
 from orchestrator.clusters.slurm.calls import COMMAND_SECONDS, Calls
@@ -27,6 +27,7 @@ from orchestrator.clusters.slurm.parse import (
     SQUEUE_FORMAT,
     count_jobs,
     largest_array,
+    largest_request,
     limit_named,
     most_jobs,
     parse_sacct,
@@ -139,6 +140,13 @@ class SlurmCluster:
             raise SubmitError(refusal)
         raise NoRoom(refusal, len(batch.units), limit or "accounting/QOS policy", sure=bool(limit))
 
+    def largest(self, job: Job) -> dict[str, int]:
+        """The longest time that its partition takes, and the memory of its largest node."""
+        partitions = self.said(["scontrol", "show", "partition", "--oneliner"], shared=True).text
+        nodes = self.said(["sinfo", "--noheader", "--format=%R|%m"], shared=True).text
+        profile = self.run.profile.with_options(job.options, job.resources.gpus)
+        return largest_request(partitions or "", nodes or "", profile.partition)
+
     def most_jobs(self) -> int | None:
         """MaxSubmitJobs of the user's association and of the QOS, whichever is less, by sacctmgr.
 
@@ -214,8 +222,12 @@ class SlurmCluster:
     def look_again(self, records: Sequence[Record]) -> None:
         """The same, in a minute at the earliest and once one of these has ended. There is one such
         job at a time."""
-        if not self.run.profile.submit_from_nodes or self.active is None:
+        if not self.run.profile.submit_from_nodes:
             return
+        # The first launch of a run had no reason to ask.
+        if self.active is None and self.ask_active() is None:
+            return
+        assert self.active is not None
         token = self.run.look_token(["backlog"])
         queued = self.active.get(token)
         if queued is not None and not is_this_job(queued.job_id):
