@@ -54,7 +54,7 @@ def decide(run: Run, records: Sequence[Record], seen: Observation, request: Requ
     Args:
         records: as observed (``observe.as_observed``).
     """
-    records = by_themselves(run, records, seen.pasts)
+    records, due = with_retries(run, records, seen)
     # Gates first: what they let through now may be chosen in this same pass.
     judged, decisions = gates.judge(run.plan, records, seen.gates, seen.now)
     current = put_behind_canaries(run, judged)
@@ -74,7 +74,22 @@ def decide(run: Run, records: Sequence[Record], seen: Observation, request: Requ
             waits_for_room(record, seen) if record.name in crowded_out else record
             for record in current
         ]
-    return Decision(records=described(run, current), submit=frozenset(chosen), gates=decisions)
+    return Decision(
+        records=described(run, current), submit=frozenset(chosen | due), gates=decisions
+    )
+
+
+def with_retries(
+    run: Run, records: Sequence[Record], seen: Observation
+) -> tuple[Sequence[Record], set[str]]:
+    """The records with those made ready that are submitted again by themselves. By a shared answer,
+    which may be old, none is: what would be comes as names, and a pass that asks anew decides."""
+    after = by_themselves(run, records, seen.pasts)
+    if seen.fresh:
+        return after, set()
+    both = list(zip(records, after, strict=True))
+    found = {new.name for old, new in both if new.due and not old.due}
+    return [old if new.name in found else new for old, new in both], found
 
 
 def may_go_on(run: Run, records: Sequence[Record]) -> set[str]:

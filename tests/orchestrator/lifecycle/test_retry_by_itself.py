@@ -1,5 +1,6 @@
 """Retries that come by themselves: their bounds as a calculation, and on the local cluster."""
 
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -11,7 +12,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from orchestrator.description.profile import Profile
+from orchestrator.lifecycle.decide import decide, passes_after
 from orchestrator.lifecycle.failure_causes import Kind
+from orchestrator.lifecycle.observe import Observation
+from orchestrator.lifecycle.refresh import CONTINUE_ONLY
 from orchestrator.lifecycle.retry_policy import MOST, Past, by_itself, by_themselves
 from orchestrator.runs.record import JobState, Record, Wait
 from orchestrator.runs.run import Run
@@ -126,6 +130,33 @@ def test_what_slurm_cancelled_with_it_comes_along_and_what_a_person_cancelled_do
     # Somebody has cancelled it by hand, much later.
     late = replace(child, ended=1000.0)
     assert not by_themselves(run, [parent, late, grandchild], {})[1].due
+
+
+def test_a_shared_answer_says_only_that_there_is_something_to_do() -> None:
+    run, records = run_with({MEMORY: 1}), [failed(MEMORY)]
+    shared = decide(run, records, Observation(now=0.0, fresh=False), CONTINUE_ONLY)
+    assert shared.submit == {"train/0"}
+    assert shared.records[0].state is JobState.FAILED
+    fresh = decide(run, records, Observation(now=0.0), CONTINUE_ONLY)
+    assert fresh.submit == {"train/0"}
+    assert (fresh.records[0].state, fresh.records[0].retries) == (JobState.WAITING, {MEMORY: 1})
+
+
+def test_the_end_of_any_job_is_looked_at_while_one_may_be_submitted_again() -> None:
+    running = failed("", state=JobState.RUNNING)
+    assert passes_after(run_with({MEMORY: 1}), [running], True).after_one == [running]
+    assert passes_after(run_with({}), [running], True).after_one is None
+    # Nothing runs whose end could be looked at.
+    assert passes_after(run_with({MEMORY: 1}), [failed(MEMORY)], True).after_one is None
+
+
+def test_the_bounds_hold_over_a_rescan(tmp_path: Path) -> None:
+    run = dataclasses.replace(run_with({MEMORY: 2}), folder=tmp_path, by_name={})
+    (planned,) = run.plan.jobs
+    (tmp_path / planned.folder / "attempt-2").mkdir(parents=True)
+    run.save([failed(MEMORY, attempt=2, retries={MEMORY: 1}, folder=planned.folder)])
+    (found,) = run.rescanned()
+    assert (found.attempt, found.retries) == (2, {MEMORY: 1})
 
 
 def test_without_the_key_nothing_is_submitted_again() -> None:
