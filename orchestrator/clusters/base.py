@@ -37,9 +37,9 @@ class Cluster(Protocol):
         """Submit and return the job id. SubmitError: refused, NoRoom for now. AmbiguousSubmit:
         perhaps submitted."""
 
-    def largest(self, job: Job) -> dict[str, int]:
+    def largest(self, job: Job) -> dict[str, int] | None:
         """How much memory and time a job like this may ask for at most, by key of ``Resources``, as
-        far as the scheduler says."""
+        far as the scheduler says. None: it could not be asked."""
 
     def most_jobs(self) -> int | None:
         """How many jobs of this user the scheduler takes at most; None: it does not say."""

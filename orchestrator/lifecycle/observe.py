@@ -117,7 +117,7 @@ def pasts_of(
     run: Run, to_read: Sequence[Record], seen: Observation, cluster: Cluster
 ) -> dict[str, Past]:
     """What files and scheduler say to whether jobs that have failed are submitted again."""
-    largest: dict[str, dict[str, int]] = {}
+    largest: dict[str, dict[str, int] | None] = {}
     found = {}
     for record in to_read:
         if record.state not in FAILED and not may_have_failed(record, seen):

@@ -53,8 +53,8 @@ class Past:
     lost: int = 0
     """How many starts of its newest attempt ended without a word, and were begun again by the
     scheduler: their node was lost."""
-    largest: Mapping[str, int] = field(default_factory=dict)
-    """What it may ask for at most, as far as the scheduler says."""
+    largest: Mapping[str, int] | None = field(default_factory=dict)
+    """What it may ask for at most, as far as the scheduler says; None: it could not be asked."""
 
 
 def asked(job: Job, record: Record) -> Job:
@@ -156,7 +156,11 @@ def by_themselves(run: Run, records: Sequence[Record], pasts: Mapping[str, Past]
 def by_itself(run: Run, job: Job, record: Record, past: Past) -> Record:
     """A failed record made ready if it is to be submitted again by itself; else the reason says why
     it is left to a person."""
-    kind, profile = kind_of(record), within(run.profile, job, past)
+    kind = kind_of(record)
+    # Where Slurm refuses no time limit that its partition never takes, the job would wait for ever.
+    if past.largest is None and kind in GROWS:
+        return replace(record, reason=f"{record.reason}; again once the scheduler can be asked")
+    profile = within(run.profile, job, past)
     why_not = left_to_a_person(job, record, profile, run.plan.retry[kind], past)
     if why_not:
         return replace(record, reason=f"{record.reason}; not again by itself: {why_not}")
@@ -195,9 +199,9 @@ def left_to_a_person(job: Job, record: Record, profile: Profile, most: int, past
 
 def within(profile: Profile, job: Job, past: Past) -> Profile:
     """The profile as it holds for a job, with what the scheduler takes where that is less."""
-    own = profile.with_options(job.options, job.resources.gpus)
-    memory = [one for one in (own.memory_gb_per_node, past.largest.get("memory_gb")) if one]
-    minutes = [one for one in (own.max_minutes, past.largest.get("minutes")) if one]
+    own, largest = profile.with_options(job.options, job.resources.gpus), past.largest or {}
+    memory = [one for one in (own.memory_gb_per_node, largest.get("memory_gb")) if one]
+    minutes = [one for one in (own.max_minutes, largest.get("minutes")) if one]
     return dataclasses.replace(
         own,
         memory_gb_per_node=min(memory, default=None),

@@ -23,9 +23,9 @@ def test_what_a_stage_asks_for_arrives_and_what_it_does_not_goes_to_the_cpu_part
     file = describe(
         tmp_path,
         "  own: {command: 'sh -c \"echo $MODE $SAID > own\"', partition: debug, qos: short, "
-        "constraint: big, sbatch: {comment: hello}, environment: {MODE: fast}, "
+        "constraint: big, sbatch: {comment: hello, begin: now+30}, environment: {MODE: fast}, "
         f"setup: ['export SAID=yes'], {SMALL}}}\n"
-        f"  plain: {{command: 'echo plain', {SMALL}}}\n",
+        f"  plain: {{command: 'echo plain', sbatch: {{begin: now+30}}, {SMALL}}}\n",
     )
     launched = orch(tmp_path, "launch", file, "--cluster", profile)
     assert launched.returncode == 0, launched.stderr
@@ -69,7 +69,7 @@ def test_a_time_limit_is_raised_once_by_the_look_that_slurm_starts(
         [
             "bash",
             "-c",
-            f"for n in $(seq 300); do [ -e {run}/jobs/after/out/results.json ] && exit; "
+            f"for n in $(seq 480); do [ -e {run}/jobs/after/out/results.json ] && exit; "
             "sleep 1; done; exit 1",
         ],
         check=False,

@@ -51,7 +51,7 @@ class LocalCluster:
         self.queued: int | None = None
         self.looks = 0
 
-    def largest(self, job: Job) -> dict[str, int]:  # noqa: ARG002  # one machine for all
+    def largest(self, job: Job) -> dict[str, int] | None:  # noqa: ARG002  # one machine for all
         """All the memory of this machine."""
         return {"memory_gb": this_machine().memory_gb}
 

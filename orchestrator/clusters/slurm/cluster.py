@@ -140,12 +140,14 @@ class SlurmCluster:
             raise SubmitError(refusal)
         raise NoRoom(refusal, len(batch.units), limit or "accounting/QOS policy", sure=bool(limit))
 
-    def largest(self, job: Job) -> dict[str, int]:
+    def largest(self, job: Job) -> dict[str, int] | None:
         """The longest time that its partition takes, and the memory of its largest node."""
         partitions = self.said(["scontrol", "show", "partition", "--oneliner"], shared=True).text
         nodes = self.said(["sinfo", "--noheader", "--format=%R|%m"], shared=True).text
+        if partitions is None or nodes is None:
+            return None
         profile = self.run.profile.with_options(job.options, job.resources.gpus)
-        return largest_request(partitions or "", nodes or "", profile.partition)
+        return largest_request(partitions, nodes, profile.partition)
 
     def most_jobs(self) -> int | None:
         """MaxSubmitJobs of the user's association and of the QOS, whichever is less, by sacctmgr.

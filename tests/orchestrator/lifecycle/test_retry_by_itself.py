@@ -89,6 +89,14 @@ def test_a_time_limit_is_raised_as_long_as_the_job_comes_further() -> None:
     )
 
 
+def test_nothing_grows_while_the_scheduler_cannot_say_how_far() -> None:
+    run = run_with({TIME: 5, NODE: 1})
+    (planned,) = run.plan.jobs
+    waits = by_itself(run, planned, failed(TIME), Past(largest=None))
+    assert (waits.state, waits.due, waits.retries) == (JobState.FAILED, False, {})
+    assert by_itself(run, planned, failed(NODE), Past(largest=None)).due
+
+
 def test_a_node_costs_none_of_the_other_bounds_and_restarts_by_slurm_count_too() -> None:
     run = run_with({MEMORY: 1, NODE: 2})
     (planned,) = run.plan.jobs
