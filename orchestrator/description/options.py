@@ -157,7 +157,8 @@ class OptionsFile(FileModel):
     """Shell lines that its jobs run after those of the profile."""
     wrap: Annotated[list[str] | None, Must("be a list: a program and its arguments")] = None
     """Program and arguments that its jobs are started through, such as a container, instead of the
-    profile's; `[]`: none."""
+    profile's; `[]`: none. Where the profile has no container, an engine's Python is the `python3`
+    inside."""
 
     @property
     def options(self) -> Options:
