@@ -46,15 +46,13 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
         # `stages: {train: 4}`: an empty stage takes its place, so that the rest is still read.
         written, good = StageFile(), Node({}, node.where)
     matrix, pairs = axes_of(good), pairs_of(written)
-    # These look at what was written, not at what is right: an engine of a wrong kind beside a
-    # command is two programs all the same.
+    # Of what was written: an engine of a wrong kind beside a command is two programs all the same.
     if isinstance(node.value, dict):
         check_program(node, tell)
         check_values(matrix, node, tell)
         check_pairs(pairs, matrix, node, tell)
         check_limits(node, tell)
         check_sharing(written, node, tell)
-    config = good.child("config")
     return Stage(
         name=name,
         node=node,
@@ -74,9 +72,15 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
         pack=written.pack,
         at_once=written.at_once,
         canary=good.child("canary") if written.canary else None,
-        config=config if config and config.value is not None else Node({}, node.where),
+        config=config_of(good, node.where),
         sound=len(mistakes.lines) == before,
     )
+
+
+def config_of(good: Node, where: str) -> Node:
+    """The engine's config as written; empty where there is none."""
+    config = good.child("config")
+    return config if config and config.value is not None else Node({}, where)
 
 
 def axes_of(good: Node) -> dict[str, Axis]:

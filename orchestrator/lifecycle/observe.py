@@ -107,16 +107,16 @@ def observe(
         room=queue_limits.room(run, records, cluster),
         limits=queue_limits.reason(run),
     )
-    seen = with_logs(run, seen, to_read, missing_from_queue)
+    return with_pasts(run, with_logs(run, seen, to_read, missing_from_queue), to_read, cluster)
+
+
+def with_pasts(
+    run: Run, seen: Observation, to_read: Sequence[Record], cluster: Cluster
+) -> Observation:
+    """An observation with what files and scheduler say to whether jobs that have failed are
+    submitted again by themselves."""
     if not run.plan.retry:
         return seen
-    return dataclasses.replace(seen, pasts=pasts_of(run, to_read, seen, cluster))
-
-
-def pasts_of(
-    run: Run, to_read: Sequence[Record], seen: Observation, cluster: Cluster
-) -> dict[str, Past]:
-    """What files and scheduler say to whether jobs that have failed are submitted again."""
     largest: dict[str, dict[str, int] | None] = {}
     found = {}
     for record in to_read:
@@ -131,7 +131,7 @@ def pasts_of(
             lost=sum(not path.exists() for path in starts),
             largest=largest.get(record.stage, {}),
         )
-    return found
+    return dataclasses.replace(seen, pasts=found)
 
 
 def with_logs(
