@@ -40,6 +40,35 @@ class Resources:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Options:
+    """Where a job runs and in what surroundings, as far as its stage says something of its own; for
+    the rest the cluster's profile holds."""
+
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    sbatch: dict[str, str | int | bool] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    setup: tuple[str, ...] = ()
+    wrap: tuple[str, ...] | None = None
+    """None: as the profile has it; empty: no container."""
+
+    def given(self) -> dict[str, Any]:
+        """What the stage says itself, by key, as plain JSON values."""
+        values = {}
+        for key, value in vars(self).items():
+            # `wrap: []` says something: none of the profile's.
+            if value or (key == "wrap" and value is not None):
+                values[key] = list(value) if isinstance(value, tuple) else value
+        return values
+
+
+NO_OPTIONS = Options()
+"""What a stage has that leaves everything to the profile."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One run of one engine."""
 
@@ -75,6 +104,8 @@ class Job:
     canary: str | None = None
     """The job of its stage that must succeed before this one starts; it says nothing about results,
     so it is no part of the identity."""
+    options: Options = NO_OPTIONS
+    """Like resources they are no part of the identity."""
 
     @property
     def waits_for(self) -> tuple[str, ...]:
@@ -87,12 +118,20 @@ class Job:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return {
+        values = {
             **vars(self),
             "resources": dict(vars(self.resources)),
             "after": list(self.after),
             "requires": list(self.requires),
         }
+        # Of most jobs there are none, and a plan may have thousands of jobs.
+        options = self.options.given()
+        return values | {"options": options} if options else without(values, "options")
+
+
+def without(values: dict[str, Any], key: str) -> dict[str, Any]:
+    """The values but for one key."""
+    return {other: value for other, value in values.items() if other != key}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,7 @@ from orchestrator.description.keys import (
     ResourcesFile,
     StageFile,
 )
+from orchestrator.description.options import OptionsFile, RetryFile
 from orchestrator.description.profile import Profile
 from orchestrator.description.schema import PATHS, field_docstrings, schema_text, sentences
 from orchestrator.description.sweeps.axis_keys import BestFile, DrawFile, RandomFile
@@ -159,6 +160,11 @@ def first_paragraph(thing: object) -> str:
     return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
 
 
+def second_paragraph(thing: object) -> str:
+    """What a docstring says below its first sentence, on one line."""
+    return " ".join((inspect.getdoc(thing) or "").split("\n\n")[1].split())
+
+
 def keys_table(kind: type[BaseModel]) -> Iterator[str]:
     """One row per key of a part of a file."""
     yield "| key | |"
@@ -255,11 +261,13 @@ def reference() -> str:
     lines += commands()
     lines += ["## Experiment file", "", *keys_table(ExperimentFile)]
     lines += ["", "### Stage", "", *keys_table(StageFile)]
+    lines += ["", "### Stage, preset and profile together", "", second_paragraph(OptionsFile)]
     lines += ["", "### `when` and `unless`", "", *keys_table(GateFile)]
     lines += ["", "### `random`", "", *keys_table(RandomFile)]
     lines += ["", "What an axis is drawn from:", "", *keys_table(DrawFile)]
     lines += ["", "### `for_each: {of: ..}`", "", *keys_table(BestFile)]
     lines += ["", "### `resources`", "", *model_table(ResourcesFile, set())]
+    lines += ["", "### `retry`", "", *keys_table(RetryFile)]
     lines += ["", "## Cluster profile", "", *dataclass_table(Profile)]
     lines += ["", "### `notify`", "", *keys_table(NotifyFile)]
     lines += variables()

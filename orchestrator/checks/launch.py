@@ -26,12 +26,14 @@ from jobs.spec import Job
 from orchestrator.checks.slurm import Script, header, shapes, slurm, who
 from orchestrator.clusters.local import machine
 from orchestrator.description.catalogue import config_class
-from orchestrator.description.profile import EVERYWHERE, Profile
+from orchestrator.description.profile import EVERYWHERE, SHORTEST, Profile, is_secret
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import RUN, Plan
 from orchestrator.runs.provenance.code_copies import measured
-from orchestrator.runs.provenance.redaction import SHORTEST, is_secret, secret_values
+from orchestrator.runs.provenance.redaction import secret_values
 
+WITHOUT_SLURM = ("environment", "setup", "wrap")
+"""Options of a stage that a machine without Slurm can honour too."""
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 """A model or data set on the Hugging Face hub: ``organisation/name``."""
 
@@ -50,9 +52,8 @@ def check(
     runs will lie. ``tell`` gets when Slurm would start a job of each kind.
     """
     problems = [
-        *variables(profile),
+        *surroundings(plan, profile),
         *secrets(plan, profile),
-        *wrapper(profile),
         *paths(plan),
         *commands(plan, profile),
         *disk(plan, runs),
@@ -66,6 +67,33 @@ def check(
     if profile.kind == "slurm":
         problems += slurm(plan, profile, script or (lambda job: header(job, profile)), tell)
     return list(dict.fromkeys(problems))
+
+
+def unused(plan: Plan, profile: Profile) -> Iterator[str]:
+    """What stages say and this cluster cannot honour: one line for all that only Slurm knows."""
+    if profile.kind != "local":
+        return
+    found: dict[str, list[str]] = {}
+    for job in plan.jobs:
+        for key in job.options.given().keys() - set(WITHOUT_SLURM):
+            if job.stage not in found.get(key, ()):
+                found.setdefault(key, []).append(job.stage)
+    if found:
+        named = ", ".join(f"{key} ({', '.join(stages)})" for key, stages in sorted(found.items()))
+        yield f"'{profile.name}' is this machine without Slurm, and leaves aside: {named}"
+
+
+def surroundings(plan: Plan, profile: Profile) -> Iterator[str]:
+    """Variables and containers that the profile or a stage names and that are not there."""
+    yield from variables(profile)
+    yield from wrapper(profile)
+    options = {job.stage: job.options for job in plan.jobs}
+    for stage, own in options.items():
+        if own.environment:
+            alone = replace(profile, environment=own.environment)
+            yield from variables(alone, f"stage '{stage}'")
+        if own.wrap:
+            yield from wrapper(profile.with_options(own), f"stage '{stage}'")
 
 
 def in_packs(plan: Plan) -> Plan:
@@ -85,8 +113,9 @@ def sizes(plan: Plan, profile: Profile) -> Iterator[str]:
     """Requests that no node can meet; such a job would wait for ever."""
     if profile.kind == "local":
         profile = this_machine(profile)
-    for resources, jobs in shapes(plan).items():
-        for key, asked, most in profile.over_limits(resources):
+    for shape in shapes(plan, profile):
+        resources, jobs = shape.resources, shape.jobs
+        for key, asked, most in shape.profile.over_limits(resources):
             # The members of a pack need cores and memory together, so that no value of one job
             # alone is too large.
             together = jobs[0].pack > 1 and key in ("cpus", "memory_gb")
@@ -118,11 +147,12 @@ def this_machine(profile: Profile) -> Profile:
     )
 
 
-def variables(profile: Profile) -> Iterator[str]:
+def variables(profile: Profile, whose: str = "") -> Iterator[str]:
     """Environment variables that the profile uses and that are not set, or that would not reach the
-    jobs."""
+    jobs. ``whose``: the stage that says so."""
+    where = whose or f"profile '{profile.name}'"
     try:
-        profile.check_environment()
+        profile.check_environment(whose)
     except CheckError as error:
         yield from error.lines
     # sbatch takes the whole environment along (ALL), unless an option or SBATCH_EXPORT says less.
@@ -130,7 +160,7 @@ def variables(profile: Profile) -> Iterator[str]:
     missing = [name for name in profile.variables() if name not in (*EVERYWHERE, *passed)]
     if profile.kind == "slurm" and "ALL" not in passed and missing:
         yield (
-            f"profile '{profile.name}': environment uses ${missing[0]}, and sbatch's "
+            f"{where}: environment uses ${missing[0]}, and sbatch's "
             f"export={','.join(passed)} leaves it behind: name it "
             f"there too, as in sbatch: {{export: '{','.join([*passed, *missing])}'}}"
         )
@@ -166,20 +196,21 @@ def secrets(plan: Plan, profile: Profile) -> Iterator[str]:
                 )
 
 
-def wrapper(profile: Profile) -> Iterator[str]:
-    """A container's program or image that is not there."""
+def wrapper(profile: Profile, whose: str = "") -> Iterator[str]:
+    """A container's program or image that is not there. ``whose``: the stage that says so."""
+    where = whose or f"profile '{profile.name}'"
     if not profile.wrap:
         return
     # `module load apptainer` may bring the program; that cannot be known here.
     if not profile.setup and shutil.which(profile.wrap[0]) is None:
         yield (
-            f"profile '{profile.name}': wrap: no program '{profile.wrap[0]}' on PATH: load "
+            f"{where}: wrap: no program '{profile.wrap[0]}' on PATH: load "
             "its module in 'setup', or write its whole path"
         )
     for argument in profile.wrap[1:]:
         if argument.endswith((".sif", ".simg", ".sqsh")) and not Path(argument).is_file():
             yield (
-                f"profile '{profile.name}': wrap: no image {argument}: put it there, or write "
+                f"{where}: wrap: no image {argument}: put it there, or write "
                 "its whole path (no shell reads 'wrap')"
             )
 
@@ -237,10 +268,12 @@ def commands(plan: Plan, profile: Profile) -> Iterator[str]:
     which = cache(shutil.which)
     # Thousands of jobs of a stage mostly begin with the same two words.
     beginnings = dict.fromkeys((job.stage, job.command[:2]) for job in plan.jobs if job.command)
+    options = {job.stage: job.options for job in plan.jobs}
     for stage, words in beginnings:
+        own = profile.with_options(options[stage])
         # Lines of set-up may bring a program (a module, an environment), so only a profile without
         # any can be judged here.
-        if not profile.setup and not profile.wrap and which(words[0]) is None:
+        if not own.setup and not own.wrap and which(words[0]) is None:
             yield (
                 f"stage '{stage}': command: no program '{words[0]}' on PATH: install it, or "
                 "write its whole path"

@@ -18,7 +18,7 @@ from engines.contract.words import near
 from jobs.spec import Job, Resources, asks_for
 from orchestrator.checks.launch import check
 from orchestrator.checks.site import Association, Nodes, Site, ask_site
-from orchestrator.checks.slurm import minutes
+from orchestrator.clusters.slurm.parse import minutes
 from orchestrator.description.profile import Profile
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import Plan

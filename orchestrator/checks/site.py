@@ -10,8 +10,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from orchestrator.checks.slurm import minutes, parse_partitions
 from orchestrator.clusters.slurm import queries
+from orchestrator.clusters.slurm.parse import minutes, parse_partitions
 from orchestrator.clusters.slurm.queries import Reply
 from orchestrator.errors import CheckError
 

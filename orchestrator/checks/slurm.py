@@ -8,14 +8,16 @@ by ``orchestrator.checks.launch``.
 from __future__ import annotations
 
 import getpass
+import json
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from engines.contract.words import near
 from jobs.spec import Job, Resources
 from orchestrator.clusters.slurm import queries
-from orchestrator.clusters.slurm.parse import limit_named
+from orchestrator.clusters.slurm.parse import limit_named, minutes, parse_partitions
 from orchestrator.clusters.slurm.script import JobScript, script_text
 from orchestrator.description.profile import Profile
 from orchestrator.errors import CheckError
@@ -34,10 +36,11 @@ def slurm(
     try:
         # From the cheap and plain to the thorough. A program that does not answer ends the checks:
         # the next ones would have to wait for it as well.
-        problems += partition(plan, profile)
-        problems += gpu_type(plan, profile)
-        problems += account(profile)
-        problems += trials(plan, script, tell)
+        found = shapes(plan, profile)
+        problems += partitions(found)
+        problems += gpu_types(found)
+        problems += accounts(found, profile)
+        problems += trials(found, script, tell)
     except CheckError as error:
         problems += error.lines
     return problems
@@ -51,16 +54,43 @@ def who(jobs: Sequence[Job]) -> str:
     return f"jobs '{first}' and {len(jobs) - 1} more"
 
 
-def shapes(plan: Plan) -> dict[Resources, list[Job]]:
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """Jobs that ask for the same."""
+
+    resources: Resources
+    profile: Profile
+    """As it holds for them, with the options of their stage."""
+    jobs: list[Job]
+
+
+def shapes(plan: Plan, profile: Profile) -> list[Shape]:
     """Jobs by what they ask for."""
-    found: dict[Resources, list[Job]] = {}
+    found: dict[tuple[Resources, str], list[Job]] = {}
     for job in plan.jobs:
-        found.setdefault(job.resources, []).append(job)
-    return found
+        # Options hold lists and mappings, which are no keys; their text is.
+        options = json.dumps(job.options.given(), sort_keys=True)
+        found.setdefault((job.resources, options), []).append(job)
+    return [
+        Shape(
+            resources=resources,
+            profile=profile.with_options(jobs[0].options, resources.gpus),
+            jobs=jobs,
+        )
+        for (resources, _), jobs in found.items()
+    ]
 
 
-def partition(plan: Plan, profile: Profile) -> list[str]:
-    """The partition exists, is up, and takes the time limits."""
+def whose(shape: Shape) -> str:
+    """Who has named the partition, account or QOS of these jobs, or may have: the file in which to
+    look first."""
+    if shape.jobs[0].options.given():
+        return f"stage '{shape.jobs[0].stage}'"
+    return f"profile '{shape.profile.name}'"
+
+
+def partitions(found: Sequence[Shape]) -> list[str]:
+    """The partitions exist, are up, and take the time limits."""
     reply = queries.partitions()
     if reply.failed:
         raise CheckError(
@@ -69,57 +99,54 @@ def partition(plan: Plan, profile: Profile) -> list[str]:
         )
     # Asked even where the profile names none: that the controller answers is worth knowing.
     known = parse_partitions(reply.text)
-    if profile.partition is None:
-        return []
-    if profile.partition not in known:
-        raise CheckError(
-            f"profile '{profile.name}': this cluster has no partition '{profile.partition}'"
-            f"{near(profile.partition, known)}"
-        )
-    fields = known[profile.partition]
     problems = []
-    if fields.get("State", "UP") != "UP":
-        problems.append(
-            f"partition '{profile.partition}' is {fields['State']}: jobs would wait; "
-            "choose another one"
-        )
-    longest = minutes(fields.get("MaxTime", "UNLIMITED"))
-    for resources, jobs in shapes(plan).items():
-        if longest is not None and resources.minutes > longest:
+    for shape in found:
+        problems += partition(shape, known)
+    return list(dict.fromkeys(problems))
+
+
+def partition(shape: Shape, known: dict[str, dict[str, str]]) -> list[str]:
+    """What is wrong with the partition of these jobs."""
+    if shape.profile.partition is None:
+        return []
+    problems = []
+    longest: int | None = 0
+    # "gpu,debug": whichever starts the job first; by Slurm's default one that takes it is enough.
+    for name in shape.profile.partition.split(","):
+        if name not in known:
+            where = whose(shape)
+            problems.append(f"{where}: this cluster has no partition '{name}'{near(name, known)}")
+            continue
+        if known[name].get("State", "UP") != "UP":
             problems.append(
-                f"{who(jobs)}: minutes={resources.minutes} is more than the {longest} that "
-                f"partition '{profile.partition}' takes: "
-                f"--set {jobs[0].stage}.resources.minutes={longest}"
+                f"partition '{name}' is {known[name]['State']}: jobs would wait; choose another one"
             )
+        most = minutes(known[name].get("MaxTime", "UNLIMITED"))
+        longest = None if most is None or longest is None else max(longest, most)
+    if longest and shape.resources.minutes > longest:
+        problems.append(
+            f"{who(shape.jobs)}: minutes={shape.resources.minutes} is more than the {longest} that "
+            f"partition '{shape.profile.partition}' takes: "
+            f"--set {shape.jobs[0].stage}.resources.minutes={longest}"
+        )
     return problems
 
 
-def parse_partitions(text: str) -> dict[str, dict[str, str]]:
-    """Partitions by name, from ``scontrol show partition --oneliner``."""
-    found = {}
-    for line in text.splitlines():
-        # "PartitionName=gpu AllowGroups=ALL ... State=UP MaxTime=1-00:00:00"
-        fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        if "PartitionName" in fields:
-            found[fields["PartitionName"]] = fields
-    return found
+def gpu_types(found: Sequence[Shape]) -> list[str]:
+    """Nodes of the partitions have GPUs of the type asked for."""
+    by_partition: dict[str | None, list[Shape]] = {}
+    for shape in found:
+        if shape.resources.gpus:
+            by_partition.setdefault(shape.profile.partition, []).append(shape)
+    problems = []
+    for shapes_there in by_partition.values():
+        jobs = [job for shape in shapes_there for job in shape.jobs]
+        problems += gpu_type(shapes_there[0].profile, jobs)
+    return problems
 
 
-def minutes(text: str) -> int | None:
-    """Slurm's ``[days-]hours:minutes:seconds`` in minutes; None for UNLIMITED and the like."""
-    # "1-12:00:00" is 2160 minutes; seconds are dropped, as requests are whole minutes.
-    match = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):\d+", text)
-    if match is None:
-        return None
-    days, hours, rest = match.groups()
-    return (int(days or 0) * 24 + int(hours)) * 60 + int(rest)
-
-
-def gpu_type(plan: Plan, profile: Profile) -> list[str]:
-    """Nodes of the partition have GPUs of the type asked for."""
-    jobs = [job for job in plan.jobs if job.resources.gpus]
-    if not jobs:
-        return []
+def gpu_type(profile: Profile, jobs: Sequence[Job]) -> list[str]:
+    """Whether the partition of these jobs has GPUs of the profile's type."""
     reply = queries.gpus(profile.partition)
     if reply.failed:
         raise CheckError(
@@ -144,12 +171,11 @@ def gpu_type(plan: Plan, profile: Profile) -> list[str]:
     return []
 
 
-def account(profile: Profile) -> list[str]:
-    """The user may use the account and the QOS. A cluster without accounting ignores both, so there
-    is nothing to check."""
-    if profile.account is None and profile.qos is None:
+def accounts(found: Sequence[Shape], profile: Profile) -> list[str]:
+    """The user may use the accounts and the QOS. A cluster without accounting ignores both, so
+    there is nothing to check."""
+    if not any(shape.profile.account or shape.profile.qos for shape in found):
         return []
-    user = getpass.getuser()
     reply = queries.associations("account", "qos")
     if reply.no_accounting:
         return []
@@ -163,9 +189,20 @@ def account(profile: Profile) -> list[str]:
         # "physics|normal,long": an account may come several times, once for each partition.
         name, _, classes = line.partition("|")
         known.setdefault(name, set()).update(filter(None, classes.split(",")))
+    problems = []
+    for shape in found:
+        same = (shape.profile.account, shape.profile.qos) == (profile.account, profile.qos)
+        where = f"profile '{profile.name}'" if same else f"stage '{shape.jobs[0].stage}'"
+        problems += account(shape.profile, known, where)
+    return list(dict.fromkeys(problems))
+
+
+def account(profile: Profile, known: dict[str, set[str]], where: str) -> list[str]:
+    """Whether an account, and a QOS with it, is among those that are known with their QOS."""
+    user = getpass.getuser()
     if profile.account is not None and profile.account not in known:
         return [
-            f"profile '{profile.name}': user {user} has no account "
+            f"{where}: user {user} has no account "
             f"'{profile.account}'{near(profile.account, sorted(known))}"
         ]
     allowed = (
@@ -174,16 +211,19 @@ def account(profile: Profile) -> list[str]:
     if profile.qos is not None and profile.qos not in allowed:
         place = f" with account '{profile.account}'" if profile.account else ""
         return [
-            f"profile '{profile.name}': user {user} has no QOS "
+            f"{where}: user {user} has no QOS "
             f"'{profile.qos}'{place}{near(profile.qos, sorted(allowed))}"
         ]
     return []
 
 
-def trials(plan: Plan, script: Script, tell: Callable[[str], None] = lambda _: None) -> list[str]:
+def trials(
+    found: Sequence[Shape], script: Script, tell: Callable[[str], None] = lambda _: None
+) -> list[str]:
     """`sbatch --test-only` of one job of each shape: Slurm's own word, without submitting."""
     problems = []
-    for jobs in shapes(plan).values():
+    for shape in found:
+        jobs = shape.jobs
         reply = queries.trial_submission(script(jobs[0]))
         # A limit on how many jobs are queued means wait.
         if reply.failed and limit_named(reply.trouble) is None:
@@ -195,9 +235,9 @@ def trials(plan: Plan, script: Script, tell: Callable[[str], None] = lambda _: N
                 "or the cluster profile"
             )
         # sbatch --test-only says when also on standard error, with exit code 0.
-        elif (found := re.search(r"to start at (\S+)", reply.trouble)) is not None:
+        elif (start := re.search(r"to start at (\S+)", reply.trouble)) is not None:
             tell(
-                f"{who(jobs)}: submitted now, Slurm would start it at {found[1].replace('T', ' ')}"
+                f"{who(jobs)}: submitted now, Slurm would start it at {start[1].replace('T', ' ')}"
             )
     return problems
 
@@ -205,4 +245,5 @@ def trials(plan: Plan, script: Script, tell: Callable[[str], None] = lambda _: N
 def header(job: Job, profile: Profile) -> str:
     """The script that would be submitted, but for what it runs and waits for."""
     trial = JobScript(name=f"check.{job.stage}", log=Path("/dev/null"), command=["true"])
-    return script_text(profile, job.resources, trial)
+    own = profile.with_options(job.options, job.resources.gpus)
+    return script_text(own, job.resources, trial)

@@ -33,6 +33,13 @@ def problems(
     return check(plan, profile, runs=runs_root(), tell=tell)
 
 
+def left_aside(plan: Plan, profile: Profile) -> list[str]:
+    """What stages say and this cluster cannot honour."""
+    from orchestrator.checks.launch import unused
+
+    return list(unused(plan, profile))
+
+
 def submitted_and_done(run: Run, records: Sequence[Record]) -> str:
     """One line on a launch: how many jobs were submitted and how many were done before."""
     # A state of source "orch" is not of the scheduler: this pass has submitted it, and nobody has

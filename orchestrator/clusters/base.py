@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from jobs.spec import Job
 from orchestrator.clusters.batch import Batch, Waits
 from orchestrator.runs.record import Record
 from orchestrator.runs.sources import Answer
@@ -35,6 +36,10 @@ class Cluster(Protocol):
     def submit(self, batch: Batch, waits: Waits) -> str:
         """Submit and return the job id. SubmitError: refused, NoRoom for now. AmbiguousSubmit:
         perhaps submitted."""
+
+    def largest(self, job: Job) -> dict[str, int] | None:
+        """How much memory and time a job like this may ask for at most, by key of ``Resources``, as
+        far as the scheduler says. None: it could not be asked."""
 
     def most_jobs(self) -> int | None:
         """How many jobs of this user the scheduler takes at most; None: it does not say."""

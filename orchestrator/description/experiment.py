@@ -38,6 +38,8 @@ class Experiment:
     snapshot: bool = False
     notify: dict[str, Any] = field(default_factory=dict)
     """Empty: as the cluster's profile says."""
+    retry: dict[str, int] = field(default_factory=dict)
+    """How often a job is submitted again by itself, by kind of failure."""
 
 
 def read_experiment(
@@ -76,6 +78,7 @@ def read_experiment(
         stages=in_order(stages, mistakes),
         snapshot=written is not None and written.snapshot,
         notify=notify.plain() if notify else {},
+        retry=written.retry.bounds if written and written.retry else {},
     )
 
 

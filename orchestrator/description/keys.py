@@ -22,6 +22,7 @@ from jobs.spec import Resources
 from jobs.stages import PAIR_AXES, Scalar
 from orchestrator.description.catalogue import WHOLE
 from orchestrator.description.checking import FileModel, Must, WordedError
+from orchestrator.description.options import OptionsFile, RetryFile
 from orchestrator.description.sweeps.axis_keys import (
     NAME,
     Axis,
@@ -251,7 +252,7 @@ class ReplacementFile(FileModel):
     """Why; status, why and the reports say it."""
 
 
-class StageFile(FileModel):
+class StageFile(OptionsFile):
     """A stage, by its name below ``stages``."""
 
     MUST = "be a mapping with an engine or a command"
@@ -437,6 +438,9 @@ class ExperimentFile(FileModel):
     notify: NotifyFile | None = None
     """Who is told when a run ends, when jobs die and when it waits for a decision; goes before what
     the cluster's profile says. Its keys are below."""
+    retry: RetryFile | None = None
+    """What is submitted again by itself, and how often at most: `{host memory: 2, time limit: 2,
+    node: 3}`; without it a person decides. Its keys are below."""
     snapshot: bool = False
     """`true`: commands run in a copy of the files of this folder that git tracks or does not
     ignore, made at launch."""

@@ -13,10 +13,10 @@ import os
 import re
 import shlex
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from jobs.spec import Resources
+from jobs.spec import Options, Resources
 from orchestrator.errors import CheckError
 
 EVENTS = ("end", "fail", "decision")
@@ -35,6 +35,11 @@ class Profile:
     """One sentence for people."""
     partition: str | None = None
     """Slurm partition (`sbatch --partition`)."""
+    partitions: dict[str, str] = field(default_factory=dict)
+    """Partitions by what they offer: `{gpu: a100_normal_q, cpu: normal_q}`. Jobs with GPUs go to
+    `gpu`, those without to `cpu`, and a stage may name any of the words (`partition: debug`); what
+    is not listed goes to `partition`. The sizes below are those of `partition`, or without it of
+    `gpu`; of the others Slurm says what they take."""
     account: str | None = None
     """Slurm account (`sbatch --account`)."""
     qos: str | None = None
@@ -109,16 +114,74 @@ class Profile:
             names += variables_in(value)
         return list(dict.fromkeys(names))
 
-    def check_environment(self) -> None:
-        """CheckError names a variable that is not set here."""
+    def with_options(self, options: Options, gpus: int = 0) -> Profile:
+        """The profile as it holds for a job: what its stage says goes before what the profile says.
+
+        Mappings (`sbatch`, `environment`) are merged key by key, the stage's set-up lines come
+        after the profile's, anything else replaces.
+
+        Args:
+            gpus: how many the job asks for; without a word of its stage, a profile with
+                ``partitions`` chooses by that.
+        """
+        partition = self.partition_of(options, gpus)
+        asked = {name.replace("_", "-"): value for name, value in options.sbatch.items()}
+        own = {"constraint": options.constraint} if options.constraint else {}
+        wrap, python = self.wrap, self.python
+        if options.wrap is not None:
+            wrap = list(options.wrap)
+            if bool(wrap) != bool(self.wrap):
+                # The profile's Python is one outside of containers, or one inside: not this one.
+                python = None
+        # What the profile says of its nodes holds for one partition; what is not known is None.
+        same = partition == self.measured_partition
+        return replace(
+            self,
+            partition=partition,
+            account=options.account or self.account,
+            qos=options.qos or self.qos,
+            sbatch={**self.sbatch_by_name, **asked, **own},
+            environment={**self.environment, **options.environment},
+            setup=[*self.setup, *options.setup],
+            wrap=wrap,
+            python=python,
+            cpus_per_node=self.cpus_per_node if same else None,
+            memory_gb_per_node=self.memory_gb_per_node if same else None,
+            gpus_per_node=self.gpus_per_node if same else None,
+            max_minutes=self.max_minutes if same else None,
+        )
+
+    @property
+    def sbatch_by_name(self) -> dict[str, str | int | bool]:
+        """``sbatch`` by the names that sbatch knows, so that no option is there twice."""
+        return {name.replace("_", "-"): value for name, value in self.sbatch.items()}
+
+    def partition_of(self, options: Options, gpus: int) -> str | None:
+        """Where a job goes; this machine has no partitions, whatever a stage says."""
+        if self.kind == "local":
+            return self.partition
+        if options.partition is not None:
+            return self.partitions.get(options.partition, options.partition)
+        return self.partitions.get("gpu" if gpus else "cpu", self.partition)
+
+    @property
+    def measured_partition(self) -> str | None:
+        """The partition whose nodes the profile describes."""
+        if self.kind == "local":
+            return self.partition
+        return self.partition or self.partitions.get("gpu")
+
+    def check_environment(self, whose: str = "") -> None:
+        """CheckError names a variable that is not set here. ``whose``: the stage that says so."""
         lines = []
+        where = whose or f"profile '{self.name}'"
         for key, value in self.environment.items():
             all_set = all(name in os.environ for name in variables_in(value))
             # A `$` that begins no name would be read as one by the shell of the job.
             if not all_set or "$" in VARIABLE.sub("", value):
                 lines.append(
-                    f"profile '{self.name}': environment: {key}={value} uses a variable that is "
-                    "not set here; export it, or write the value"
+                    f"{where}: environment: {key}={value} uses a "
+                    "variable that is not set here; export it, or write the value"
                 )
         if lines:
             raise CheckError(*lines)
@@ -188,6 +251,22 @@ class Profile:
             if most is not None and asked > most:
                 over.append((key, asked, most))
         return over
+
+
+# HF_TOKEN, OPENAI_API_KEY, WANDB_APIKEY, GITHUB_PAT; but not TOKENIZERS_PARALLELISM or PATH.
+SECRET = re.compile(
+    r"(?:^|_)(?:[A-Z0-9]*TOKENS?|[A-Z0-9]*KEYS?|[A-Z0-9]*SECRETS?|[A-Z0-9]*PASSWORDS?"
+    r"|PASSWD|PASSPHRASE|CREDENTIALS?|WEBHOOK|PAT)(?:_|$)",
+    re.IGNORECASE,
+)
+"""Names of variables whose values are secrets."""
+SHORTEST = 8
+"""A value of fewer letters is in too many texts by chance."""
+
+
+def is_secret(name: str) -> bool:
+    """Whether a variable of this name holds a secret."""
+    return SECRET.search(name) is not None
 
 
 VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)

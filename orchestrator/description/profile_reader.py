@@ -19,33 +19,11 @@ from pydantic import BeforeValidator, Field, create_model
 from engines.contract.words import near
 from orchestrator.description.checking import FileModel, Must, WordedError, checked
 from orchestrator.description.keys import NotifyFile
+from orchestrator.description.options import RESERVED
 from orchestrator.description.profile import Profile
 from orchestrator.description.yaml_lines import Mistakes, Node, read_file
 from orchestrator.errors import CheckError
 from orchestrator.folders import config_folder, for_people
-
-RESERVED = (
-    # By the end of its name, the token, a submission is found again.
-    "job-name",
-    # One log a job, at a place that orch reads.
-    "output",
-    "error",
-    # What an element runs is looked up by its index.
-    "array",
-    "dependency",
-    "kill-on-invalid-dep",
-    # The warning before the time limit, at which engines save, and what may start them again.
-    "signal",
-    "requeue",
-    "no-requeue",
-    "parsable",
-    "wrap",
-    "chdir",
-    # Nothing would be submitted, or sbatch would answer when the job has ended.
-    "test-only",
-    "wait",
-)
-"""Options of sbatch that orch's own bookkeeping depends on."""
 
 
 def own_options(value: Any) -> Any:
@@ -74,6 +52,7 @@ RULES: dict[str, tuple[Any, ...]] = {
     "setup": (Must("be a list of shell lines"),),
     "wrap": (Must("be a list: a program and its arguments"),),
     "environment": (Must("be a mapping NAME: text (quote numbers)"),),
+    "partitions": (Must("be a mapping such as {gpu: a100_normal_q, cpu: normal_q}"),),
     "sbatch": (BeforeValidator(own_options), Must("be a mapping option: value")),
 }
 """What a value must be beyond its type in ``Profile``."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from engines.contract.metrics import Metric
 from engines.contract.words import near
-from jobs.spec import Resources
+from jobs.spec import Options, Resources
 from jobs.stages import Pair, Point, Scalar, same
 from orchestrator.description.gate_reader import GateSpec
 from orchestrator.description.yaml_lines import Mistakes, Node
@@ -97,6 +97,7 @@ class Stage:
     gates: tuple[GateSpec, ...]
     checkpoints: str | list[int] | None
     resources: Resources
+    options: Options
     pack: int
     at_once: int | None
     canary: Node | None

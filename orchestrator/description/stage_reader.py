@@ -81,6 +81,7 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
         gates=read_gates(written, good),
         checkpoints=written.checkpoints or None,
         resources=resources_of(written),
+        options=written.options,
         pack=written.pack,
         at_once=written.at_once,
         canary=good.child("canary") if written.canary else None,

@@ -153,6 +153,7 @@ def as_queued(record: Record, job_id: str) -> Record:
         seen=time.time(),
         reason="",
         doubt=None,
+        due=False,
     )
 
 

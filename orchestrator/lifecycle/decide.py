@@ -17,7 +17,7 @@ from jobs.spec import Job
 from orchestrator.lifecycle import gates, notifications, queue_limits
 from orchestrator.lifecycle.decided import behind
 from orchestrator.lifecycle.observe import Observation
-from orchestrator.lifecycle.retry_policy import would_fail_alike
+from orchestrator.lifecycle.retry_policy import by_themselves, would_fail_alike
 from orchestrator.runs.record import ACTIVE, FAILED, GATED, JobState, Record, Wait
 from orchestrator.runs.run import Run
 
@@ -58,10 +58,13 @@ def decide(run: Run, records: Sequence[Record], seen: Observation, request: Requ
     Args:
         records: as observed (``observe.as_observed``).
     """
+    records, due = with_retries(run, records, seen)
     # Gates first: what they let through now may be chosen in this same pass.
     judged, decisions = gates.judge(run.plan, records, seen.gates, seen.now)
     current = put_behind_canaries(run, judged)
     eligible = None if request.everything else may_go_on(run, current) | request.also
+    if eligible is not None:
+        eligible |= {record.name for record in current if record.due}
     # What a person has just retried is submitted although its siblings failed of the same.
     held_back = set(would_fail_alike(current)) - request.forced
     confirmed = confirmed_jobs(current, seen)
@@ -77,10 +80,23 @@ def decide(run: Run, records: Sequence[Record], seen: Observation, request: Requ
         ]
     return Decision(
         records=described(run, current),
-        submit=frozenset(chosen),
+        submit=frozenset(chosen | due),
         gates=decisions,
         choices=gates.outcomes(run.plan, judged, seen.gates),
     )
+
+
+def with_retries(
+    run: Run, records: Sequence[Record], seen: Observation
+) -> tuple[Sequence[Record], set[str]]:
+    """The records with those made ready that are submitted again by themselves. By a shared answer,
+    which may be old, none is: what would be comes as names, and a pass that asks anew decides."""
+    after = by_themselves(run, records, seen.pasts)
+    if seen.fresh:
+        return after, set()
+    both = list(zip(records, after, strict=True))
+    found = {new.name for old, new in both if new.due and not old.due}
+    return [old if new.name in found else new for old, new in both], found
 
 
 def may_go_on(run: Run, records: Sequence[Record]) -> set[str]:
@@ -281,7 +297,8 @@ class Passes:
     after_all: list[list[Record]]
     """For each of these groups once all of its jobs have ended."""
     after_one: list[Record] | None
-    """Once one of these has ended, and makes room for the backlog; None: there is no backlog."""
+    """Once one of these has ended, and makes room for the backlog or is to be submitted again;
+    None: nobody waits for that."""
 
 
 def passes_after(run: Run, records: Sequence[Record], submitted: bool) -> Passes:
@@ -290,7 +307,9 @@ def passes_after(run: Run, records: Sequence[Record], submitted: bool) -> Passes
     groups = behind.jobs_to_watch(run.plan, records)
     if submitted:
         groups += notifications.jobs_to_watch(run, records)
-    if not queue_limits.backlog(records):
-        return Passes(after_all=groups, after_one=None)
     active = [record for record in records if record.state in ACTIVE and record.job_id]
+    # What fails in a run with `retry` is submitted again at the end of each job, not of all.
+    may_be_retried = bool(run.plan.retry and active)
+    if not queue_limits.backlog(records) and not may_be_retried:
+        return Passes(after_all=groups, after_one=None)
     return Passes(after_all=groups, after_one=active)

@@ -159,7 +159,9 @@ PATTERNS: dict[Kind, str] = {
     ),
     # A GPU that is broken or in use. Xid is what NVIDIA's driver calls its errors.
     Kind.NODE: any_of(
+        # srun's line comes last, so it is the one that is quoted: it alone names the node.
         r"CANCELLED AT \S+ DUE TO NODE FAILURE",
+        r"Node failure on \S+",
         r"uncorrectable ECC error",
         r"CUDA error: device-side.*Xid",
         r"GPU has fallen off the bus",

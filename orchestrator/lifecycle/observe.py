@@ -18,7 +18,8 @@ from msgspec.structs import replace
 from orchestrator.clusters.base import Cluster
 from orchestrator.lifecycle import gates, queue_limits
 from orchestrator.lifecycle.failure_causes import with_cause
-from orchestrator.node.system import tail
+from orchestrator.lifecycle.retry_policy import Past, may_grow
+from orchestrator.node.system import last_step, tail
 from orchestrator.runs.reconcile import reconcile
 from orchestrator.runs.record import FAILED, Doubt, JobId, JobState, Record
 from orchestrator.runs.rules import GRACE_SECONDS
@@ -56,6 +57,8 @@ class Observation:
     """Jobs that are nowhere, but have started on a node once."""
     logs: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
     """The last lines of the logs of jobs that may have failed since the last pass."""
+    pasts: Mapping[str, Past] = field(default_factory=dict)
+    """Of jobs that may have failed, in a run whose jobs are submitted again by themselves."""
     gates: gates.Inputs = field(default_factory=gates.Inputs)
     """What the gates judge, and what a person decided in their place."""
     room: int | None = None
@@ -104,7 +107,31 @@ def observe(
         room=queue_limits.room(run, records, cluster),
         limits=queue_limits.reason(run),
     )
-    return with_logs(run, seen, to_read, missing_from_queue)
+    return with_pasts(run, with_logs(run, seen, to_read, missing_from_queue), to_read, cluster)
+
+
+def with_pasts(
+    run: Run, seen: Observation, to_read: Sequence[Record], cluster: Cluster
+) -> Observation:
+    """An observation with what files and scheduler say to whether jobs that have failed are
+    submitted again by themselves."""
+    if not run.plan.retry:
+        return seen
+    largest: dict[str, dict[str, int] | None] = {}
+    found = {}
+    for record in to_read:
+        if record.state not in FAILED and not may_have_failed(record, seen):
+            continue
+        starts = [run.exit_file(record).with_name(f"exit-{n}.json") for n in range(record.restarts)]
+        # Asked once for all jobs of a stage, and not for those that ask for no more next time.
+        if may_grow(record) and record.stage not in largest:
+            largest[record.stage] = cluster.largest(run.by_name[record.name])
+        found[record.name] = Past(
+            step=last_step(str(run.out_folder(record))),
+            lost=sum(not path.exists() for path in starts),
+            largest=largest.get(record.stage, {}),
+        )
+    return dataclasses.replace(seen, pasts=found)
 
 
 def look_at_copy(run: Run) -> list[Record]:

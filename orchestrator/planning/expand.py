@@ -116,6 +116,7 @@ def finish_all(drafts: Drafts, choices: Mapping[str, Choice], mistakes: Mistakes
             command=command,
             config=config,
             resources=draft.stage.resources,
+            options=draft.stage.options,
             after=draft.after,
             requires=tuple(name for name in draft.after if name in needed),
             folder=drafts.folders[draft.name],

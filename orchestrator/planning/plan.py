@@ -52,6 +52,9 @@ class Plan:
     """Whether commands run in a copy of the folder that orch was called in."""
     notify: dict[str, Any] = field(default_factory=dict)
     """Who is told of what; empty: as the cluster's profile says. Not part of the identity."""
+    retry: dict[str, int] = field(default_factory=dict)
+    """How often a job is submitted again by itself, by kind of failure (``failure_causes.Kind``).
+    Not part of the identity."""
 
     @property
     def gpu_hours(self) -> float:
@@ -131,6 +134,7 @@ class Plan:
             "overrides": list(self.overrides),
             "snapshot": self.snapshot,
             "notify": self.notify,
+            "retry": self.retry,
             "gates": gates,
             "choices": {name: choice.to_dict() for name, choice in self.choices.items()},
             "replaced": [vars(one) for one in self.replaced],

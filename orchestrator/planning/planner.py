@@ -45,6 +45,7 @@ def make_plan(
         overrides=tuple(overrides),
         snapshot=experiment.snapshot,
         notify=experiment.notify,
+        retry=experiment.retry,
         identity=identity_of(experiment, expansion.jobs),
     )
 

@@ -165,6 +165,12 @@ class Record(
     """What retries have raised the request to; None: as planned."""
     minutes: int | None = None
     """The same for the time limit."""
+    retries: dict[str, int] = msgspec.field(default_factory=dict)
+    """How often it was submitted again by itself, by kind of failure, over all attempts."""
+    due: bool = False
+    """Whether it waits to be submitted again by itself."""
+    step: int | None = None
+    """The newest step when a time limit ended it last and it was submitted again by itself."""
     exclude: str = ""
     """Nodes that earlier attempts failed of, with commas between."""
     expected_start: float | None = None

@@ -193,6 +193,14 @@ class Run:
         """The records without the state file, which is kept as ``state.json.old`` if there is one.
         With the lock held."""
         known = {record.name: record for record in self.rebuilt()}
+        counts: dict[str, dict[str, int]] = {}
+        # The bounds of retries hold over a rescan too, as long as the file can be read.
+        with contextlib.suppress(FileNotFoundError, RunError):
+            counts = {one.name: one.retries for one in read_state(self.folder / STATE, self.name)}
+        known = {
+            name: msgspec.structs.replace(record, retries=counts.get(name, {}))
+            for name, record in known.items()
+        }
         # Kept: records made from folders lack what these do not tell, such as the nodes that
         # retries left out.
         with contextlib.suppress(FileNotFoundError):

@@ -118,5 +118,10 @@ def doubt_in_prose(job: dict[str, Any]) -> Doubt | None:
     return doubts.get(str(job.get("reason", "")), Doubt.UNASKED)
 
 
-STEPS: tuple[Step, ...] = (from_prose,)
+def with_retries(_values: dict[str, Any]) -> None:
+    """Format 1 to 2. Records may say how often they were submitted again by themselves; without the
+    key never."""
+
+
+STEPS: tuple[Step, ...] = (from_prose, with_retries)
 """From each format to the next; the number of them is the number of the present format."""

@@ -69,6 +69,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
         lines += choice_lines(run, record)
     lines += parent_lines(run, record, {one.name: one for one in records})
     lines += problem_lines(run, record)
+    lines += retry_lines(run, record)
     lines += allocation_lines(record, records)
     if record.state in FAILED and record.attempt and run.log(record).exists():
         lines.append(f"log: {run.log(record)}")
@@ -94,6 +95,27 @@ def problem_lines(run: Run, record: Record) -> list[str]:
         return []
     facts = json.loads(path.read_text()).get("facts", {})
     return [f"passed over: {problem}" for problem in facts.get("problems", [])]
+
+
+def retry_lines(run: Run, record: Record) -> list[str]:
+    """What retries have raised, and how many are left that come by themselves."""
+    lines = []
+    planned = run.by_name[record.name].resources
+    raised = [
+        f"{key}={value} (planned: {getattr(planned, key)})"
+        for key, value in (("memory_gb", record.memory_gb), ("minutes", record.minutes))
+        if value is not None and value > getattr(planned, key)
+    ]
+    if raised:
+        lines.append(f"raised by retries: {', '.join(raised)}")
+    if record.exclude:
+        lines.append(f"leaves out the nodes {record.exclude}")
+    counts = [
+        f"{kind} {record.retries.get(kind, 0)} of {most}" for kind, most in run.plan.retry.items()
+    ]
+    if counts and record.attempt:
+        lines.append(f"submitted again by itself: {', '.join(counts)}")
+    return lines
 
 
 def pace_lines(values: dict[str, Any]) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.cli.arguments import ClusterName, Experiment, Preset, Set
-from orchestrator.cli.shared import planned, problems
+from orchestrator.cli.shared import left_aside, planned, problems
 from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import CheckError
 
@@ -21,6 +21,6 @@ def check(
     found = problems(plan, profile, expected_starts.append)
     if found:
         raise CheckError(*found)
-    for line in expected_starts:
+    for line in [*expected_starts, *left_aside(plan, profile)]:
         print(line)
     print(f"{plan.experiment}: {len(plan.jobs)} jobs, nothing missing on '{profile.name}'")

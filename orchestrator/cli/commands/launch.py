@@ -12,7 +12,7 @@ import typer
 from msgspec.structs import replace
 
 from orchestrator.cli.arguments import AsJson, ClusterName, Experiment, Preset, Set
-from orchestrator.cli.shared import follow, planned, problems, submitted_and_done
+from orchestrator.cli.shared import follow, left_aside, planned, problems, submitted_and_done
 from orchestrator.clusters.select import cluster_of
 from orchestrator.description.profile import Profile
 from orchestrator.description.profile_reader import load_profile
@@ -22,6 +22,7 @@ from orchestrator.lifecycle.batching import make_batches, waits_for
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.lookup import runs_root
+from orchestrator.views.options import origins
 
 
 def launch(
@@ -51,6 +52,9 @@ def launch(
     # JSON has to be the only output, and the live view shows what the messages would say.
     quiet = as_json or (watch is not False and on_terminal)
     tell = say_nothing if quiet else print
+    for line in left_aside(plan, profile):
+        # Not `tell`: whoever reads JSON or the live view should know it too.
+        typer.echo(line, err=True)
     run = create_run(plan, profile, runs_root(), tell)
     records = retry.launch(run, tell)
     if as_json:
@@ -76,6 +80,8 @@ def print_scripts(plan: Plan, profile: Profile) -> None:
         run = create_run(plan, profile, Path(folder))
         cluster = cluster_of(run)
         by_name = {record.name: record for record in run.load()}
+        for line in left_aside(plan, profile):
+            print(f"# {line}")
         batches = make_batches(run, list(by_name.values()), set(by_name), cluster.array_size())
         for batch in batches:
             ids = batch.ids(f"<id of {batch.title}>")
@@ -84,7 +90,10 @@ def print_scripts(plan: Plan, profile: Profile) -> None:
             for record, job_id in zip(batch.records, ids, strict=True):
                 by_name[record.name] = replace(record, job_id=job_id)
             script = script.replace(str(run.folder.parent.parent), str(runs_root()))
-            print(f"# ---- {batch.title}\n{script}")
+            print(f"# ---- {batch.title}")
+            for line in origins(batch.jobs[0], profile):
+                print(f"# {line}")
+            print(script)
             if batch.indexes or batch.packed:
                 for record, job_id in zip(batch.records, ids, strict=True):
                     print(f"# {job_id}: {record.name}")

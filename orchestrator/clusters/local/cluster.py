@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jobs.spec import Job
 from orchestrator.clusters.batch import Batch, Waits
 from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.scheduler import read_table, send
@@ -52,6 +53,10 @@ class LocalCluster:
         self.queued: int | None = None
         self.looks = 0
 
+    def largest(self, job: Job) -> dict[str, int] | None:  # noqa: ARG002  # one machine for all
+        """All the memory of this machine."""
+        return {"memory_gb": this_machine().memory_gb}
+
     def most_jobs(self) -> int | None:
         """No limit of its own."""
         return None
@@ -72,7 +77,8 @@ class LocalCluster:
         if parents:
             lines.append(f"# after {' '.join(parents)}")
         # Each job keeps to its own CPUs, which nothing on this machine enforces.
-        lines += self.run.profile.set_up_lines(OMP_NUM_THREADS=str(job.resources.cpus))
+        profile = self.run.profile.with_options(job.options, job.resources.gpus)
+        lines += profile.set_up_lines(OMP_NUM_THREADS=str(job.resources.cpus))
         lines.append(f"exec {shlex.join(self.run.node_command(job, record))}")
         return "".join(f"{line}\n" for line in lines)
 

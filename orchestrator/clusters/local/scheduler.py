@@ -75,7 +75,12 @@ class Scheduler:
         self.looker: subprocess.Popen[bytes] | None = None
         self.look_wanted = False
         self.looks = (
-            bool(self.run.plan.gates or self.run.plan.choices or wanted_by(self.run))
+            bool(
+                self.run.plan.gates
+                or self.run.plan.choices
+                or self.run.plan.retry
+                or wanted_by(self.run)
+            )
             or self.run.profile.max_jobs is not None
         )
 

@@ -17,7 +17,7 @@ import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from jobs.spec import Resources
+from jobs.spec import NO_OPTIONS, Job, Resources
 from orchestrator.clusters.batch import Batch, Waits, compressed
 from orchestrator.clusters.slurm.call_budget import CachedAnswer
 from orchestrator.clusters.slurm.calls import COMMAND_SECONDS, Calls
@@ -27,6 +27,7 @@ from orchestrator.clusters.slurm.parse import (
     SQUEUE_FORMAT,
     count_jobs,
     largest_array,
+    largest_request,
     limit_named,
     most_jobs,
     parse_sacct,
@@ -91,7 +92,8 @@ class SlurmCluster:
             indexes=batch.indexes,
             exclude=record.exclude,
         )
-        return script_text(self.run.profile, batch.resources, script)
+        profile = self.run.profile.with_options(job.options, job.resources.gpus)
+        return script_text(profile, batch.resources, script)
 
     def folder_of(self, batch: Batch) -> Path:
         """Where the script of a batch lies."""
@@ -137,6 +139,15 @@ class SlurmCluster:
         if limit is None:
             raise SubmitError(refusal)
         raise NoRoom(refusal, len(batch.units), limit or "accounting/QOS policy", sure=bool(limit))
+
+    def largest(self, job: Job) -> dict[str, int] | None:
+        """The longest time that its partition takes, and the memory of its largest node."""
+        partitions = self.said(["scontrol", "show", "partition", "--oneliner"], shared=True).text
+        nodes = self.said(["sinfo", "--noheader", "--format=%R|%m"], shared=True).text
+        if partitions is None or nodes is None:
+            return None
+        profile = self.run.profile.with_options(job.options, job.resources.gpus)
+        return largest_request(partitions, nodes, profile.partition)
 
     def most_jobs(self) -> int | None:
         """MaxSubmitJobs of the user's association and of the QOS, whichever is less, by sacctmgr.
@@ -213,8 +224,12 @@ class SlurmCluster:
     def look_again(self, records: Sequence[Record]) -> None:
         """The same, in a minute at the earliest and once one of these has ended. There is one such
         job at a time."""
-        if not self.run.profile.submit_from_nodes or self.active is None:
+        if not self.run.profile.submit_from_nodes:
             return
+        # The first launch of a run had no reason to ask.
+        if self.active is None and self.ask_active() is None:
+            return
+        assert self.active is not None
         token = self.run.look_token(["backlog"])
         queued = self.active.get(token)
         if queued is not None and not is_this_job(queued.job_id):
@@ -244,7 +259,8 @@ class SlurmCluster:
             command=[*command, str(self.run.folder)],
             dependency=after,
         )
-        path.write_text(script_text(profile, LOOK, script))
+        # It needs no GPU, so it goes where jobs without one go.
+        path.write_text(script_text(profile.with_options(NO_OPTIONS), LOOK, script))
         # Without an intent and a look-up by token: a second look does no harm.
         answer = self.ask(["sbatch", "--parsable", f"--chdir={self.run.cwd}", str(path)])
         if answer is None:

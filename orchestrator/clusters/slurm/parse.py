@@ -1,7 +1,8 @@
 """Read what Slurm's programs print.
 
 In: text of squeue, sacct, sacctmgr, scontrol and sbatch. Out: scheduler records by token, limits,
-and what an error means. Pure. Called by ``SlurmCluster`` (cluster.py) and by `orch check`.
+what an error means, and what partitions take. Pure. Called by ``SlurmCluster`` (cluster.py) and by
+`orch check`.
 """
 
 from __future__ import annotations
@@ -245,3 +246,51 @@ def limit_named(said: str) -> str | None:
     if limit is not None:
         return limit[0]
     return "" if POLICY.search(said) and not OTHER_RULE.search(said) else None
+
+
+def parse_partitions(text: str) -> dict[str, dict[str, str]]:
+    """Partitions by name, from ``scontrol show partition --oneliner``."""
+    found = {}
+    for line in text.splitlines():
+        # "PartitionName=gpu AllowGroups=ALL ... State=UP MaxTime=1-00:00:00"
+        fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        if "PartitionName" in fields:
+            found[fields["PartitionName"]] = fields
+    return found
+
+
+def minutes(text: str) -> int | None:
+    """Slurm's ``[days-]hours:minutes:seconds`` in minutes; None for UNLIMITED and the like."""
+    # "1-12:00:00" is 2160 minutes; seconds are dropped, as requests are whole minutes.
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):\d+", text)
+    if match is None:
+        return None
+    days, hours, rest = match.groups()
+    return (int(days or 0) * 24 + int(hours)) * 60 + int(rest)
+
+
+def largest_request(partitions: str, nodes: str, partition: str | None) -> dict[str, int]:
+    """What a job may ask for at most in a partition, by key of ``Resources``, as far as Slurm says.
+
+    Args:
+        partitions: as ``parse_partitions`` reads them.
+        nodes: a line ``partition|MB of memory`` per kind of node.
+        partition: one, several with commas between, or None: the cluster's default.
+    """
+    known = parse_partitions(partitions)
+    names = (
+        partition.split(",")
+        if partition
+        else [name for name, fields in known.items() if fields.get("Default") == "YES"]
+    )
+    found = {}
+    longest = [minutes(known[name].get("MaxTime", "")) for name in names if name in known]
+    # One without a limit takes any time.
+    if longest and None not in longest:
+        found["minutes"] = max(most for most in longest if most is not None)
+    sizes = [line.split("|") for line in nodes.splitlines() if "|" in line]
+    # "257000+": Slurm's way to say that nodes differ.
+    memory = [int(mb.rstrip("+")) // 1024 for name, mb in sizes if name in names]
+    if memory:
+        found["memory_gb"] = max(memory)
+    return found

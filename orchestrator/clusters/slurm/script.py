@@ -53,7 +53,11 @@ class JobScript:
 
 
 def script_text(profile: Profile, resources: Resources, job: JobScript) -> str:
-    """The sbatch script: submitit's text, with the profile's set-up and one command."""
+    """The sbatch script: submitit's text, with the profile's set-up and one command.
+
+    Args:
+        profile: as it holds for this job (``Profile.with_options``).
+    """
     # submitit's own submission is not used (docs/decisions.md), and the function that makes the
     # text has no public name. pyproject.toml bounds the version for it.
     from submitit.slurm.slurm import _make_sbatch_string
@@ -73,15 +77,31 @@ def script_text(profile: Profile, resources: Resources, job: JobScript) -> str:
         account=profile.account,
         qos=profile.qos,
         dependency=job.dependency or None,
-        exclude=job.exclude or None,
+        exclude=excluded(profile, job) or None,
         setup=profile.set_up_lines(),
         wckey=None,  # sites that enforce wckeys would refuse one
         stderr_to_stdout=True,
         # Within a step of ours an srun of the user's own command would wait for ever.
         use_srun=False,
-        additional_parameters={**own_options(profile, resources, job), **profile.sbatch},
+        additional_parameters={**own_options(profile, resources, job), **further(profile)},
     )
     return text
+
+
+def excluded(profile: Profile, job: JobScript) -> str:
+    """The nodes that it may not run on: those of the options, and those that it has failed of."""
+    asked = profile.sbatch.get("exclude", "")
+    return ",".join(str(nodes) for nodes in (asked, job.exclude) if nodes)
+
+
+def further(profile: Profile) -> dict[str, str | int | bool]:
+    """The further options of sbatch; `false` is one that is left out."""
+    # `exclude` stands with the nodes that the job has failed of.
+    return {
+        name: value
+        for name, value in profile.sbatch.items()
+        if value is not False and name != "exclude"
+    }
 
 
 def own_options(profile: Profile, resources: Resources, job: JobScript) -> dict[str, Any]:

@@ -12,15 +12,8 @@ import os
 import re
 from collections.abc import Mapping
 
-# HF_TOKEN, OPENAI_API_KEY, WANDB_APIKEY, GITHUB_PAT; but not TOKENIZERS_PARALLELISM or PATH.
-NAMES = re.compile(
-    r"(?:^|_)(?:[A-Z0-9]*TOKENS?|[A-Z0-9]*KEYS?|[A-Z0-9]*SECRETS?|[A-Z0-9]*PASSWORDS?"
-    r"|PASSWD|PASSPHRASE|CREDENTIALS?|WEBHOOK|PAT)(?:_|$)",
-    re.IGNORECASE,
-)
-"""Names of variables whose values are secrets."""
-SHORTEST = 8
-"""A value of fewer letters is in too many texts by chance."""
+from orchestrator.description.profile import SHORTEST, is_secret
+
 KNOWN = re.compile(
     # Hugging Face, OpenAI; GitHub, GitLab; AWS, Slack; private keys of ssh and TLS.
     r"hf_[A-Za-z0-9]{20,}|sk-[A-Za-z0-9_-]{20,}"
@@ -38,11 +31,6 @@ ASSIGNED = re.compile(
 )
 """``HF_TOKEN = "..."``, as it stands in a script or a .env file; ``EOS_TOKEN = "<|end|>"`` is
 none."""
-
-
-def is_secret(name: str) -> bool:
-    """Whether a variable of this name holds a secret."""
-    return NAMES.search(name) is not None
 
 
 def secret_values(environment: Mapping[str, str] | None = None) -> dict[str, str]:

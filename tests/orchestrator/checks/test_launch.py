@@ -10,8 +10,9 @@ import pytest
 
 from jobs.spec import Job, Resources
 from orchestrator.checks.launch import check, paths
-from orchestrator.checks.slurm import header, minutes
+from orchestrator.checks.slurm import header
 from orchestrator.clusters.local import machine
+from orchestrator.clusters.slurm.parse import minutes
 from orchestrator.description.profile import Profile
 from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import CheckError

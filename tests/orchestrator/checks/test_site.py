@@ -19,7 +19,7 @@ from jobs.spec import Job, Resources
 from orchestrator.checks.launch import check, variables, wrapper
 from orchestrator.checks.new_profile import Wanted, profile_of, text_of
 from orchestrator.checks.site import Site, parse_associations, parse_nodes
-from orchestrator.checks.slurm import parse_partitions
+from orchestrator.clusters.slurm.parse import parse_partitions
 from orchestrator.clusters.slurm.script import JobScript, script_text
 from orchestrator.description.profile import Profile
 from orchestrator.description.profile_reader import load_profile

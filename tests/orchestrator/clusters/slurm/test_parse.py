@@ -1,6 +1,8 @@
 """How the answers of Slurm's programs are read."""
 
-from orchestrator.clusters.slurm.parse import parse_sacct, parse_squeue
+import pytest
+
+from orchestrator.clusters.slurm.parse import largest_request, parse_sacct, parse_squeue
 from orchestrator.runs.record import JobState
 
 
@@ -51,3 +53,30 @@ def test_sacct_answers_are_read_with_odd_states_and_names() -> None:
         3,
         "exit code 3 (NonZeroExitCode)",
     )
+
+
+PARTITIONS = """\
+PartitionName=gpu Default=YES MaxTime=1-00:00:00 State=UP
+PartitionName=debug Default=NO MaxTime=02:00:00 State=UP
+PartitionName=free Default=NO MaxTime=UNLIMITED State=UP
+"""
+NODES = "gpu|257000\ngpu|1031000+\ndebug|64000\n"
+
+
+@pytest.mark.parametrize(
+    ("partition", "most"),
+    [
+        ("gpu", {"minutes": 1440, "memory_gb": 1006}),
+        (None, {"minutes": 1440, "memory_gb": 1006}),
+        ("debug", {"minutes": 120, "memory_gb": 62}),
+        ("debug,gpu", {"minutes": 1440, "memory_gb": 1006}),
+        ("debug,free", {"memory_gb": 62}),
+        ("unknown", {}),
+    ],
+)
+def test_the_largest_request_is_that_of_the_partition_that_takes_most(
+    partition: str | None, most: dict[str, int]
+) -> None:
+    assert largest_request(PARTITIONS, NODES, partition) == most
+    # Slurm could not be asked.
+    assert largest_request("", "", partition) == {}
