@@ -31,6 +31,7 @@ COMMANDS = {
         "Show every job: state with source and age, why it waits or died, progress, expected end."
     ),
     "watch": "Watch a run full-screen: jobs, progress, logs; filter, cancel, retry.",
+    "wait": "Wait until a run is over; the exit code says whether it went well.",
     "logs": "Print the log of a job's newest attempt.",
     "list": "List the runs in ./runs (or ORCH_RUNS), newest last, as they were last seen.",
     "cancel": "End active jobs, and those that wait.",

@@ -15,29 +15,25 @@ from rich.table import Table
 
 from orchestrator.errors import RunError
 from orchestrator.lifecycle.refresh import refresh
-from orchestrator.runs.lookup import all_runs, open_run
+from orchestrator.runs.lookup import all_runs, one_job, open_run
 from orchestrator.runs.record import ACTIVE, JobState, Record
-from orchestrator.runs.run import Run, named
+from orchestrator.runs.run import Run
 from orchestrator.views.status import clock, counts_text
 
 REPORTS = ("analysis", "fsm_report", "geography_report")
 """Engines that leave report.txt and report.html."""
 
 
-def one_job(run: Run, name: str, records: list[Record]) -> Record:
-    """The job that a person means. RunError lists the candidates if there are several."""
-    fitting = named(run, [name]) or set()
-    if len(fitting) > 1:
-        raise RunError(
-            f"'{name}' fits {len(fitting)} jobs: {', '.join(sorted(fitting)[:12])}; name one"
-        )
-    return next(record for record in records if record.name in fitting)
+def record_of(run: Run, name: str, records: list[Record]) -> Record:
+    """The record of the one job that a person means."""
+    job = one_job(run, name)
+    return next(record for record in records if record.name == job.name)
 
 
 def print_log(run: Run, name: str, follow: bool) -> None:
     """Print a job's newest log; with ``follow`` until the job is no longer active."""
     records, _ = refresh(run)
-    record = one_job(run, name, records)
+    record = record_of(run, name, records)
     path = run.log(record)
     # With --follow an active job is waited for: its log appears when it starts.
     if not path.exists() and not (follow and record.state in ACTIVE):
@@ -51,7 +47,7 @@ def print_log(run: Run, name: str, follow: bool) -> None:
             copy_from(path, position)
             return
         time.sleep(1.0)
-        record = one_job(run, name, refresh(run)[0])
+        record = record_of(run, name, refresh(run)[0])
 
 
 def copy_from(path: Path, position: int) -> int:

@@ -13,7 +13,7 @@ import orchestrator.lifecycle.refresh
 from orchestrator.cli.arguments import RunName
 from orchestrator.errors import SubmitError
 from orchestrator.runs.lookup import find_run
-from orchestrator.views.watch.follow import SETTLE_SECONDS, settling
+from orchestrator.views.watch.ending import SETTLE_SECONDS, settling
 
 POLL_SECONDS = 5.0
 """Between two looks at jobs whose end is not known yet."""

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.arguments import ClusterName, RunName
+from orchestrator.cli.arguments import ClusterName, JobsOfRun
 from orchestrator.cli.shared import follow, submitted_and_done
 from orchestrator.description.profile_reader import load_profile
-from orchestrator.runs.lookup import find_run
+from orchestrator.runs.lookup import find_target
 
 Checkpoints = Annotated[
     str,
@@ -54,7 +54,7 @@ Watch = Annotated[bool, typer.Option("--watch", help="Live until the evolution i
 
 
 def evolve(
-    run: RunName = None,
+    run: JobsOfRun = None,
     checkpoints: Checkpoints = "all",
     folder: Folders = None,
     job: TrainingJobs = None,
@@ -76,12 +76,13 @@ def evolve(
 
     # Folders alone need no run. Without either, the newest run is followed.
     follows_run = run is not None or not folder
+    found, jobs = find_target(run, job) if follows_run else (None, job)
     request = Request(
-        source=source_of(find_run(run)) if follows_run else None,
+        source=source_of(found) if found is not None else None,
         folders=tuple(path.resolve() for path in folder or ()),
         checkpoints=checkpoints,
         per_job=per_job,
-        jobs=tuple(job or ()),
+        jobs=tuple(jobs or ()),
         base=base.absolute() if base else None,
         config_file=config.absolute() if config else None,
         overrides=tuple(overrides or ()),

@@ -7,17 +7,12 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import completion
+from orchestrator.cli.arguments import OneJob
 from orchestrator.lifecycle import interventions
-from orchestrator.runs.lookup import find_run
+from orchestrator.runs.lookup import find_job
 
 
 def override(
-    job: Annotated[
-        str,
-        typer.Argument(
-            help="A job's name, or a stage for all of its jobs.", autocompletion=completion.jobs
-        ),
-    ],
     reason: Annotated[str, typer.Option(help="Why; it is kept with the decision.")],
     runs: Annotated[
         bool,
@@ -25,15 +20,25 @@ def override(
             "--run/--skip", help="Let the jobs run whatever their gate says, or skip them."
         ),
     ],
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN:]JOB",
+            help="A job's name, or a stage for all of its jobs; of the newest run without RUN.",
+            autocompletion=completion.jobs_and_targets,
+        ),
+    ] = None,
+    job: OneJob = None,
     run: Annotated[
         str | None,
         typer.Option(
             "--in",
             metavar="RUN",
-            help="The run; the newest without it.",
+            help="The run, as before RUN:JOB.",
             autocompletion=completion.runs,
         ),
     ] = None,
 ) -> None:
     """Decide in place of a gate. The reason is kept, and shown by orch why."""
-    print("\n".join(interventions.override(find_run(run), job, runs, reason)))
+    found, name = find_job(target, run, job)
+    print("\n".join(interventions.override(found, name, runs, reason)))

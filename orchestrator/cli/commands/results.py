@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.arguments import AsJson, RunName
-from orchestrator.runs.lookup import find_run
+from orchestrator.cli.arguments import AsJson, JobsOfRun, OnlyJobs
+from orchestrator.runs.lookup import find_target
 
 if TYPE_CHECKING:
     from engines.contract.tidy import Tidy
@@ -20,10 +20,8 @@ UNFOLDED = 100_000
 
 
 def results(
-    run: RunName = None,
-    job: Annotated[
-        list[str] | None, typer.Option("--job", help="Only this job or stage. May be repeated.")
-    ] = None,
+    run: JobsOfRun = None,
+    job: OnlyJobs = None,
     metric: Annotated[
         list[str] | None, typer.Option(help="Only this metric. May be repeated.")
     ] = None,
@@ -40,8 +38,8 @@ def results(
     from engines.contract.tidy import records
     from orchestrator.scores.results import gather, write_table
 
-    found = find_run(run)
-    lines, unfinished, problems = gather(found, job, metric)
+    found, jobs = find_target(run, job)
+    lines, unfinished, problems = gather(found, jobs, metric)
     for path in filter(None, (csv, parquet)):
         write_table(path, lines, parquet=path == parquet)
         print(f"{len(lines)} rows: {path}", file=sys.stderr)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import orchestrator.views.why
-from orchestrator.cli.arguments import JobName, OfRun
+from orchestrator.cli.arguments import JobOfRun, OfRun, OneJob
 from orchestrator.lifecycle.refresh import refresh
-from orchestrator.runs.lookup import find_run
-from orchestrator.views.logs import one_job
+from orchestrator.runs.lookup import find_job
+from orchestrator.views.logs import record_of
 
 
-def why(job: JobName, run: OfRun = None) -> None:
+def why(target: JobOfRun = None, job: OneJob = None, run: OfRun = None) -> None:
     """Explain where a job stands: which source decided its state, what it waits for, what its gate
     saw in which file, why it was skipped or died."""
-    found = find_run(run)
+    found, name = find_job(target, run, job)
     records, trouble = refresh(found)
-    for line in orchestrator.views.why.why(found, one_job(found, job, records), records):
+    for line in orchestrator.views.why.why(found, record_of(found, name, records), records):
         print(line)
     if trouble:
         print(f"could not ask: {trouble}")
