@@ -8,7 +8,7 @@ alone, so that a start imports one command at most. Called by ``orchestrator.cli
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -33,7 +33,10 @@ COMMANDS = {
     "watch": "Watch a run full-screen: jobs, progress, logs; filter, cancel, retry.",
     "wait": "Wait until a run is over; the exit code says whether it went well.",
     "logs": "Print the log of a job's newest attempt.",
-    "list": "List the runs in ./runs (or ORCH_RUNS), newest last, as they were last seen.",
+    "list": (
+        "List the runs in ./runs (or ORCH_RUNS), newest last, as they were last seen; or the "
+        "experiments that there are."
+    ),
     "cancel": "End active jobs, and those that wait.",
     "advance": "Look at gates and limits, and submit what they let through.",
     "override": "Decide in place of a gate.",
@@ -76,6 +79,9 @@ COMMANDS = {
     "profile": "Cluster profiles.",
 }
 """Every command, in the order of the help, with the first sentence of its docstring."""
+
+DISTRIBUTION = "slurm-ml-orchestrator"
+"""The name of what is installed."""
 
 SETTINGS: dict[str, Any] = {
     "no_args_is_help": True,
@@ -140,6 +146,22 @@ class LazyGroup(TyperGroup):
 app = typer.Typer(cls=LazyGroup, **SETTINGS)
 
 
+def print_version(wanted: bool) -> None:
+    """Print the version, and end."""
+    if wanted:
+        import importlib.metadata
+
+        print(f"orch {importlib.metadata.version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
 @app.callback()
-def orch() -> None:
+def orch(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=print_version, is_eager=True, help="Print the version, and end."
+        ),
+    ] = False,
+) -> None:
     """Describe a machine-learning experiment once and run it whole, on Slurm or on this machine."""

@@ -23,7 +23,10 @@ Preset = Annotated[
 ]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Override a key: train.config.epochs=5. May be repeated."),
+    typer.Option(
+        "--set",
+        help="Override a key, train.config.epochs=5, or a variable, vars.lr=1e-4. May be repeated.",
+    ),
 ]
 ClusterName = Annotated[
     str | None,

@@ -1,4 +1,5 @@
-"""An experiment file -> Experiment: read, presets and ``--set`` merged in, checked.
+"""An experiment file -> Experiment: read, with what it includes, presets and ``--set`` merged in,
+variables filled in, checked.
 
 What goes in: a file, the name of a preset and ``--set`` arguments. What comes out: an
 ``Experiment`` whose stages are in an order in which each follows the ones it needs, and every
@@ -17,10 +18,12 @@ from typing import Any
 from engines.contract.words import near
 from orchestrator.description.catalogue import WHOLE, known_engines
 from orchestrator.description.checking import checked, keys_of
+from orchestrator.description.joining.includes import read_joined
+from orchestrator.description.joining.variables import VARIABLES, with_variables
 from orchestrator.description.keys import ExperimentFile, PresetFile, StageFile
 from orchestrator.description.stage import Stage, in_order
 from orchestrator.description.stage_reader import read_stage
-from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, read, read_file
+from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +45,7 @@ def read_experiment(
 ) -> Experiment | None:
     """Read, merge and check a file. All that is wrong goes to ``mistakes``; None if there is no
     stage to look at."""
-    root = read_file(path, mistakes)
+    root = read_joined(path, mistakes)
     if root is None:
         return None
     chosen = None if preset == WHOLE else preset
@@ -51,6 +54,8 @@ def read_experiment(
     merged = root
     if isinstance(root.value, dict):
         merged = with_overrides(with_preset(root, chosen, mistakes), overrides, mistakes)
+        # Last, so that a preset or --set may change a variable, or use one.
+        merged = with_variables(merged, mistakes)
     written, good = checked(
         ExperimentFile, merged, lambda place, text: mistakes.add(place.where, text)
     )
@@ -107,6 +112,12 @@ def with_preset(root: Node, preset: str | None, mistakes: Mistakes) -> Node:
     # Only these: a preset with `snapshot` or `experiment` in it is a mistake, told by the check of
     # the whole file, and must not change the experiment meanwhile.
     changes = {key: chosen.value[key] for key in keys_of(PresetFile) if key in chosen.value}
+    variables = children(root, VARIABLES)
+    for name in children(chosen, VARIABLES):
+        if name not in variables:
+            place = chosen.value[VARIABLES].value[name].where
+            hint = near(name, variables)
+            mistakes.add(place, f"preset '{preset}': no variable '{name}' in 'vars'{hint}")
     return merge(root, Node(changes, chosen.where), True)
 
 
@@ -119,33 +130,51 @@ def with_overrides(root: Node, overrides: Sequence[str], mistakes: Mistakes) -> 
 
 def with_override(root: Node, argument: str, mistakes: Mistakes) -> Node:
     """Set one value: ``train.config.epochs=5``. The first word is a stage, the second a key of a
-    stage."""
+    stage; or ``vars`` and a variable."""
     where = f"--set {argument}"
     path, equals, text = argument.partition("=")
     words = tuple(path.strip().split("."))
     if not equals or len(words) < 2 or not all(words):
         mistakes.add(where, "must be STAGE.KEY...=VALUE, as in --set train.config.epochs=5")
         return root
-    stages = root.child("stages")
-    known: dict[Any, Node] = stages.value if stages and isinstance(stages.value, dict) else {}
-    # A typo in the stage or its key would make a new one in silence, so both must be there already.
-    # What lies deeper is the engine's to judge.
-    if words[0] not in known:
-        mistakes.add(where, f"no stage '{words[0]}'{near(words[0], map(str, known))}")
-        return root
-    keys = keys_of(StageFile)
-    if words[1] not in keys:
-        mistakes.add(where, f"stage '{words[0]}' has no key '{words[1]}'{near(words[1], keys)}")
+    unknown = not_there(root, words[0], words[1])
+    if unknown:
+        mistakes.add(where, unknown)
         return root
     # The value is YAML, as it would be in the file: [1, 2], true, 1e-4.
     value = read(text, "", mistakes, where)
     if value is None:
         return root
     try:
-        return put(root, ("stages", *words), value)
+        return put(root, words if is_variable(root, words[0]) else ("stages", *words), value)
     except KeyError as error:
         mistakes.add(
             where,
             f"'{error.args[0]}' lies below a value that is not a mapping; set that value whole",
         )
         return root
+
+
+def is_variable(root: Node, word: str) -> bool:
+    """Whether ``--set`` with this first word is about a variable; a stage of that name would have
+    to be in a file without variables."""
+    return word == VARIABLES and root.child(VARIABLES) is not None
+
+
+def not_there(root: Node, first: str, second: str) -> str:
+    """Why ``--set`` cannot set such a value; empty if it can."""
+    # A typo would make a new stage, key or variable in silence, so all must be there already. What
+    # lies deeper is the engine's to judge.
+    if is_variable(root, first):
+        variables = children(root, VARIABLES)
+        return "" if second in variables else f"no variable '{second}'{near(second, variables)}"
+    stages, keys = children(root, "stages"), keys_of(StageFile)
+    if first not in stages:
+        return f"no stage '{first}'{near(first, stages)}"
+    return "" if second in keys else f"stage '{first}' has no key '{second}'{near(second, keys)}"
+
+
+def children(root: Node, key: str) -> list[str]:
+    """The names below a key of the file."""
+    found = root.child(key)
+    return [str(name) for name in found.value] if found and isinstance(found.value, dict) else []

@@ -60,6 +60,15 @@ def preset_name(value: Any) -> Any:
     return value
 
 
+def variable_name(value: Any) -> Any:
+    """A key of ``vars``."""
+    if not is_name(value):
+        raise WordedError(
+            "variable {wrong!r} must be a word of letters, digits, '_' and '-'", wrong=value
+        )
+    return value
+
+
 def axis_name(value: Any) -> Any:
     """A key of ``matrix``."""
     if not is_name(value):
@@ -398,6 +407,8 @@ class PresetFile(FileModel):
 
     about: str = ""
     """One sentence for people."""
+    vars: dict[str, Any] | None = None
+    """Other values of variables."""
     stages: Any = None
     """Changes to stages, by name, and new stages."""
 
@@ -411,6 +422,18 @@ class ExperimentFile(FileModel):
     """The experiment's name; its runs lie in `runs/<experiment>/`."""
     about: str = ""
     """One sentence for people: what is compared, on what."""
+    include: Annotated[
+        str | list[str], Must("be a file or a list of files, relative to this one")
+    ] = Field(default_factory=list)
+    """A file, or a list of them, that this one is merged over as a preset is: relative to this
+    one's folder; of several a later one goes over an earlier one."""
+    vars: Annotated[
+        dict[Annotated[str, BeforeValidator(variable_name)], Any] | None,
+        Must("be a mapping from a name to its value"),
+    ] = None
+    """Variables by name: `"${name}"` stands for the value, whatever it is, and inside a longer text
+    for its words; `$${name}` for itself. A variable may use others, presets and `--set vars.name=`
+    change them."""
     stages: Annotated[
         # Not checked here: the readers check each stage by itself, with its name before every
         # message.

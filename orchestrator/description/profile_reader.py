@@ -22,9 +22,7 @@ from orchestrator.description.keys import NotifyFile
 from orchestrator.description.profile import Profile
 from orchestrator.description.yaml_lines import Mistakes, Node, read_file
 from orchestrator.errors import CheckError
-
-USER_FILE = Path("~/.config/orch/cluster.yaml")
-USER_MESSAGES = Path("~/.config/orch/notify.yaml")
+from orchestrator.folders import config_folder, for_people
 
 RESERVED = (
     # By the end of its name, the token, a submission is found again.
@@ -114,11 +112,15 @@ def profile_file() -> type[ProfilePart]:
 ProfileFile = profile_file()
 
 
+def user_file() -> Path:
+    """The user's own profile, which is taken when none is named."""
+    return config_folder() / "cluster.yaml"
+
+
 def known_profiles() -> dict[str, Path]:
     """Profiles by name: those in ``~/.config/orch`` hide shipped ones of the same name."""
     shipped = Path(str(importlib.resources.files("slurm_templates")))
-    own = USER_FILE.expanduser().parent
-    files = [*sorted(shipped.glob("*.yaml")), *sorted(own.glob("*.yaml"))]
+    files = [*sorted(shipped.glob("*.yaml")), *sorted(config_folder().glob("*.yaml"))]
     # The user's own files come last, so they win in the mapping.
     return {path.stem: path for path in files}
 
@@ -137,7 +139,7 @@ def load_profile(name: str | None = None) -> Profile:
         if name not in known:
             raise CheckError(
                 f"no cluster profile '{name}'{near(name, known)} (a file ending in .yaml, one in "
-                f"{USER_FILE.parent}, or a shipped one)"
+                f"{for_people(config_folder())}, or a shipped one)"
             )
         path = known[name]
     mistakes = Mistakes()
@@ -154,15 +156,15 @@ def load_profile(name: str | None = None) -> Profile:
 
 def default_name() -> str:
     """Which profile to take when none is named."""
-    if USER_FILE.expanduser().is_file():
-        return str(USER_FILE.expanduser())
+    if user_file().is_file():
+        return str(user_file())
     if shutil.which("sbatch") is None:
         return "local"
     # With sbatch this is the login node of a cluster. The profile `local` would run the jobs right
     # here, so it has to be asked for.
     raise CheckError(
         "this machine has sbatch but there is no profile of the cluster: write one with "
-        f"`orch profile init` ({USER_FILE}), or name one: --cluster local"
+        f"`orch profile init` ({for_people(user_file())}), or name one: --cluster local"
     )
 
 
@@ -185,7 +187,7 @@ def profile_values(root: Node, mistakes: Mistakes) -> dict[str, Any]:
 def user_messages() -> dict[str, Any]:
     """Who is told of what, for experiments and profiles without `notify`: the user's own file.
     Empty: there is none. CheckError if it is wrong."""
-    path = USER_MESSAGES.expanduser()
+    path = config_folder() / "notify.yaml"
     if not path.is_file():
         return {}
     mistakes = Mistakes()

@@ -65,6 +65,14 @@ def experiment_schema() -> Schema:
     # Placeholders that any value of an engine's config may be in an experiment file.
     defined["Reference"] = REFERENCE
     defined["OfAxis"] = OF_AXIS
+    # A variable may be any value but the name of a stage, preset or file.
+    defined["Variable"] = VARIABLE
+    kinds = ("Reference", "OfAxis", "Variable")
+    defined["FromElsewhere"] = {"anyOf": [{"$ref": f"#/$defs/{kind}"} for kind in kinds]}
+    for model in nested_models(StageFile):
+        part = stage if model is StageFile else defined[model.__name__]
+        for key, value in part["properties"].items():
+            part["properties"][key] = opened(value, "Variable")
     for engine in engines:
         defined |= engine_schemas(engine)
     defined["StageChanges"] = stage_changes(stage)
@@ -102,6 +110,12 @@ OF_AXIS: Schema = {
     "pattern": r"^\{\w+\}$",
 }
 
+VARIABLE: Schema = {
+    "description": "A variable of the file, or a text with some in it.",
+    "type": "string",
+    "pattern": r"\$\{[A-Za-z][A-Za-z0-9_-]*\}",
+}
+
 
 def schema_of_model(kind: type[BaseModel]) -> Schema:
     """The schema of a model and of those in it, with the sentence of each key."""
@@ -127,7 +141,7 @@ def engine_schemas(engine: str) -> Schema:
         part = renamed(part, engine)
         part.pop("required", None)
         for key, value in part.get("properties", {}).items():
-            part["properties"][key] = open_to_references(value)
+            part["properties"][key] = opened(value, "FromElsewhere")
         found[f"{engine}.{name}"] = part
     found[f"{engine}.Config"]["type"] = ["object", "null"]
     return found
@@ -135,10 +149,11 @@ def engine_schemas(engine: str) -> Schema:
 
 def config_of(engine: str) -> Schema:
     """Which config a stage has, if it runs this engine."""
+    config = {"anyOf": [{"$ref": f"#/$defs/{engine}.Config"}, {"$ref": "#/$defs/Variable"}]}
     return {
         # A condition on the value of another key: draft 07 has no other way to say it.
         "if": {"properties": {"engine": {"const": engine}}, "required": ["engine"]},
-        "then": {"properties": {"config": {"$ref": f"#/$defs/{engine}.Config"}}},
+        "then": {"properties": {"config": config}},
     }
 
 
@@ -151,19 +166,18 @@ def stage_changes(stage: Schema) -> Schema:
     return {"type": "object", "properties": keys, "additionalProperties": False}
 
 
-def open_to_references(value: Schema) -> Schema:
-    """A value of a config, or what may stand in its place, at any depth."""
+def opened(value: Schema, other: str) -> Schema:
+    """A value, or what the definition ``other`` takes in its place, at any depth."""
     inside = dict(value)
     # The sentence has to lie outside of `anyOf`: editors show that of the key, not of a branch.
     described = {"description": inside.pop("description")} if "description" in inside else {}
     for key in ("items", "additionalProperties"):
         if isinstance(inside.get(key), dict):
-            inside[key] = open_to_references(inside[key])
+            inside[key] = opened(inside[key], other)
     for key in ("anyOf", "oneOf"):
         if key in inside:
-            inside[key] = [open_to_references(branch) for branch in inside[key]]
-    places = [{"$ref": "#/$defs/Reference"}, {"$ref": "#/$defs/OfAxis"}]
-    return {**described, "anyOf": [inside, *places]}
+            inside[key] = [opened(branch, other) for branch in inside[key]]
+    return {**described, "anyOf": [inside, {"$ref": f"#/$defs/{other}"}]}
 
 
 def or_null(value: Schema) -> Schema:

@@ -79,6 +79,16 @@ def wrap(value: Any, where: str) -> Node:
     return Node(value, where)
 
 
+def noted(node: Node, note: str) -> Node:
+    """The same values, with a note in brackets behind the place of each."""
+    where = f"{node.where} ({note})"
+    if isinstance(node.value, dict):
+        return Node({key: noted(one, note) for key, one in node.value.items()}, where)
+    if isinstance(node.value, list):
+        return Node([noted(one, note) for one in node.value], where)
+    return Node(node.value, where)
+
+
 def shown(value: Any) -> str:
     """A value as it stands in an error line, not longer than a glance."""
     # repr, because 4 and '4' are different mistakes.
@@ -103,7 +113,8 @@ class Mistakes:
 
         def line_number(line: str) -> float:
             # "jobs/x.yaml:12: unknown key ..." has a line, "--set train.pack=x: ..." has none.
-            found = re.match(r"[^:]*:(\d+): ", line)
+            # Behind it may stand, in brackets, where a file is included or a variable used.
+            found = re.match(r"[^:]*:(\d+)(?: \(.*\))?: ", line)
             return int(found[1]) if found else float("inf")
 
         # The sort is stable: mistakes of one line stay in the order in which they were found.
@@ -128,6 +139,23 @@ for _tag, _pattern, _first in SCALARS:
     # PyYAML looks its rules up by the first character of a scalar, those of an empty one under "".
     _starts = [character if character != "\0" else "" for character in _first]
     _Loader.add_implicit_resolver(_tag, re.compile(f"^(?:{_pattern})$"), _starts)
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's writer, which puts quotes around text that the rules above would not read as
+    text."""
+
+    yaml_implicit_resolvers = _Loader.yaml_implicit_resolvers
+
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - PyYAML's own method
+        """Values are written out wherever they stand."""
+        return True
+
+
+def yaml_text(value: Any) -> str:
+    """A plain value as YAML that is read as the same value."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
+    return text
 
 
 def compose(text: str) -> yaml.Node | None:

@@ -18,7 +18,7 @@ from tests.support.source_files import (
 )
 
 FLOORS = (
-    {"errors", "node"},
+    {"errors", "folders", "node"},
     {"description"},
     {"planning"},
     {"runs"},
@@ -43,6 +43,8 @@ LATE_IMPORTS = {
     "pyarrow": "an engines package, which a login node may lack",
     "orchestrator.clusters.local.cluster": "of two schedulers a run uses one",
     "orchestrator.clusters.slurm.cluster": "of two schedulers a run uses one",
+    "orchestrator.description.joining": "YAML: of the commands that submit, `orch retry` mostly "
+    "finds nothing to do and should not load it",
     "orchestrator.runs.provenance": "git, copies of code and the patterns of secrets: a pass over "
     "a run that submits nothing and tells nobody needs none of it",
 }
@@ -59,6 +61,7 @@ LATE_IN_CLI = {
     "orchestrator.scores": READS_DESCRIPTIONS,
     "orchestrator.reproduction": READS_DESCRIPTIONS,
     "engines.contract": READS_DESCRIPTIONS,
+    "importlib.metadata": "only `orch --version` asks for it",
     "yaml": "a command that only looks at a run reads none",
     "orchestrator.views": "drawing imports rich, or textual, where a command may print JSON instead",
 }

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.checks.new_profile import Wanted, init
-from orchestrator.description.profile_reader import USER_FILE, known_profiles, load_profile
+from orchestrator.description.profile_reader import known_profiles, load_profile, user_file
 from orchestrator.errors import OrchError
 
 profile = typer.Typer(help="Cluster profiles.", no_args_is_help=True)
@@ -37,7 +37,7 @@ def profile_init(
     """Write a profile of this cluster from what sinfo, scontrol and sacctmgr say. Where there is a
     choice it names the choices."""
     wanted = Wanted(partition=partition, account=account, qos=qos, gpu_type=gpu_type)
-    print("\n".join(init(out or USER_FILE.expanduser(), force, wanted)))
+    print("\n".join(init(out or user_file(), force, wanted)))
 
 
 @profile.command("list")

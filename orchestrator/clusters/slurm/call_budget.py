@@ -9,9 +9,9 @@ made, or an answer. Called by calls.py and queries.py. The files:
                                     is not used any more
                  /<hash>.answer     what squeue or sacct said, and when it was asked
 
-They lie in the home folder (or ``ORCH_CACHE``) and not with the runs, because the limit is the
-user's: terminals with different folders of runs, and the jobs that look at gates, take from the
-same one. Removing the folder at any time does no harm.
+They lie in the home folder (or where ``XDG_CACHE_HOME`` or ``ORCH_CACHE`` says) and not with the
+runs, because the limit is the user's: terminals with different folders of runs, and the jobs that
+look at gates, take from the same one. Removing the folder at any time does no harm.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import IO
 
 from orchestrator.errors import RunError
+from orchestrator.folders import cache_folder
 
 MINUTE_SECONDS = 60.0
 SHARED_SECONDS = 5.0
@@ -51,7 +51,7 @@ class CachedAnswer:
 
 def folder() -> Path:
     """Where it lies. RunError if it cannot be made."""
-    path = Path(os.environ.get("ORCH_CACHE") or "~/.cache/orch").expanduser()
+    path = cache_folder()
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

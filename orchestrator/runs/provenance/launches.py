@@ -7,7 +7,7 @@ In: the run's folder and its plan. Out, in the run's folder:
     provenance/<n>/launch.json     launch n: when, by which command, git, environment of orch, code
     provenance/<n>/changes.patch   what differed from the commit; binary files are named, secrets
                                    left out
-    provenance/<n>/experiment.yaml the experiment file as it was
+    provenance/<n>/experiment.yaml the experiment file as it was, with what it includes
 
 Called by every command that submits (launch, retry, evolve, rerun). A launch that brings nothing
 new adds nothing. What a job itself ran with is in its ``out/environment.json`` (engines) and the
@@ -273,7 +273,10 @@ def description(plan: Plan) -> str:
     (an evolution)."""
     if plan.source.suffix not in (".yaml", ".yml") or not plan.source.exists():
         return ""
-    return redacted(plan.source.read_text(encoding="utf-8"))
+    from orchestrator.description.joining.includes import joined_text
+
+    # In one piece: what it includes is not beside it where it is kept, and may change.
+    return redacted(joined_text(plan.source))
 
 
 def summary(launch: dict[str, Any]) -> str:

@@ -149,8 +149,8 @@ HEAD = "experiment: x\nstages:\n"
         ("experiment: a\nstages: {}", "x.yaml:2: 'stages' must name at least one stage"),
         (
             "",
-            "x.yaml:1: must be a mapping with the keys experiment, about, stages, "
-            "notify, snapshot, presets, got None",
+            "x.yaml:1: must be a mapping with the keys experiment, about, include, "
+            "vars, stages, notify, snapshot, presets, got None",
         ),
         (
             "a: [1\nb: 2",

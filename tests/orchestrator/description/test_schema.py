@@ -134,3 +134,14 @@ def test_every_key_has_a_sentence() -> None:
 def test_the_command_prints_the_shipped_schema(tmp_path: Path, kind: str) -> None:
     printed = orch(tmp_path, "schema", kind)
     assert printed.stdout == (ROOT / PATHS[kind]).read_text() == schema_text(kind)
+
+
+@pytest.mark.parametrize(("minutes", "right"), [("${minutes}", True), ("{minutes}", False)])
+def test_a_variable_may_stand_for_any_value(minutes: str, right: bool) -> None:
+    stage = {
+        "engine": "ppo",
+        "resources": {"minutes": minutes},
+        "config": {"epochs": "${epochs}", "model": "${model}"},
+    }
+    value = {"experiment": "x", "vars": {"epochs": 1, "model": {}}, "stages": {"train": stage}}
+    assert (wrong("experiment", value) == []) is right

@@ -1,0 +1,1 @@
+"""An experiment file and what it is put together from: other files, and variables."""
