@@ -71,9 +71,14 @@ COMMANDS = {
         "Show what differs between two runs: jobs, configs, resources, cluster, code, packages, "
         "results."
     ),
+    "remove": "Remove a run for good.",
+    "archive": (
+        "Put a run into one tar file, and remove its folder once every byte was read back; or show "
+        "what such a file holds."
+    ),
     "schema": (
         "Print the JSON schema of experiment files, or of cluster profiles, for editors: "
-        "completion, help and warnings."
+        "completion, help and warnings; or that of a document of --json."
     ),
     "data": "Prepare the data that training and evaluation read.",
     "profile": "Cluster profiles.",

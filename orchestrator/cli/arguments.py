@@ -54,6 +54,17 @@ Jobs = Annotated[
         autocompletion=completion.jobs,
     ),
 ]
+TakenRun = Annotated[
+    str,
+    typer.Argument(
+        help="experiment (its newest run), experiment/run, or a run's folder.",
+        autocompletion=completion.runs,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Say what would be taken and how large it is; take nothing."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 JobsOfRun = Annotated[
     str | None,

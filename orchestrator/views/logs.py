@@ -87,20 +87,21 @@ def runs_table(root: Path) -> Table:
     return table
 
 
-def print_report(run: Run) -> None:
-    """Print report.txt of the run's analysis jobs and say where the page is; RunError says what is
-    missing."""
+def reports(run: Run) -> list[dict[str, str]]:
+    """Of each of the run's analysis jobs: job, the text of report.txt, and where the page is
+    (``html``). RunError says what is missing."""
     records, _ = refresh(run)
-    reports = [record for record in records if run.by_name[record.name].engine in REPORTS]
+    made = [record for record in records if run.by_name[record.name].engine in REPORTS]
     # An evolution writes a report at every growth; the newest one shows all that the others do.
-    reports += [
+    made += [
         record for record in records if run.by_name[record.name].engine == "analysis.evolution"
     ][-1:]
-    if not reports:
+    if not made:
         raise RunError(
             f"{run.name} has no stage with an engine that writes reports: {', '.join(REPORTS)}"
         )
-    for record in reports:
+    told = []
+    for record in made:
         out = run.out_folder(record)
         if record.state is not JobState.COMPLETED:
             unfinished = []
@@ -108,5 +109,6 @@ def print_report(run: Run) -> None:
                 if one.state not in (JobState.COMPLETED, JobState.SKIPPED):
                     unfinished.append(f"{one.name} {one.state}")
             raise RunError(f"{run.name} has no report yet; not done: {', '.join(unfinished[:8])}")
-        print((out / "report.txt").read_text())
-        print(f"HTML report with its figures: {out / 'report.html'}")
+        text = (out / "report.txt").read_text()
+        told.append({"job": record.name, "text": text, "html": str(out / "report.html")})
+    return told

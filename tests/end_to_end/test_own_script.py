@@ -28,7 +28,7 @@ def values(folder: Path) -> dict[tuple[str, str], float]:
     """Job and metric -> value."""
     said = orch(folder, "results", "curve", "--json")
     assert said.returncode == 0, said.stderr
-    return {(row["job"], row["metric"]): row["value"] for row in json.loads(said.stdout)}
+    return {(row["job"], row["metric"]): row["value"] for row in json.loads(said.stdout)["rows"]}
 
 
 def test_the_page_holds(tmp_path: Path) -> None:

@@ -1,13 +1,8 @@
 """docs/own-script.md, done as it says: its scripts, its experiment, its commands."""
 
-import json
 import re
 import sys
-from pathlib import Path
 
-import pytest
-
-from tests.support.cli import orch
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "own-script.md").read_text()

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.arguments import ClusterName, JobsOfRun
-from orchestrator.cli.shared import follow, submitted_and_done
+from orchestrator.cli.arguments import AsJson, ClusterName, JobsOfRun
+from orchestrator.cli.shared import follow, print_run, submitted_and_done
 from orchestrator.description.profile_reader import load_profile
+from orchestrator.lifecycle.refresh import quiet
 from orchestrator.runs.lookup import find_target
 
 Checkpoints = Annotated[
@@ -64,6 +65,7 @@ def evolve(
     overrides: EvolutionSet = None,
     cluster: ClusterName = None,
     watch: Watch = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score every checkpoint of a run's trainings once, also while they still run, and report how
     they evolved.
@@ -88,7 +90,10 @@ def evolve(
         overrides=tuple(overrides or ()),
         profile=load_profile(cluster) if cluster else None,
     )
-    made, records = orchestrator.scores.evolve.evolve(request, print)
+    made, records = orchestrator.scores.evolve.evolve(request, quiet if as_json else print)
+    if as_json:
+        print_run(made, records)
+        return
     if not records:
         print(f"{made.name}: there is no checkpoint yet; call again once a training has made one")
         return

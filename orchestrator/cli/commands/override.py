@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import completion
-from orchestrator.cli.arguments import OneJob
+from orchestrator.cli.arguments import AsJson, OneJob
+from orchestrator.cli.shared import print_changes
 from orchestrator.lifecycle import interventions
 from orchestrator.runs.lookup import find_job
 
@@ -38,7 +39,8 @@ def override(
             autocompletion=completion.runs,
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Decide in place of a gate. The reason is kept, and shown by orch why."""
     found, name = find_job(target, run, job)
-    print("\n".join(interventions.override(found, name, runs, reason)))
+    print_changes(found, interventions.override(found, name, runs, reason), "", as_json)

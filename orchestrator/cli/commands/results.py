@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.arguments import AsJson, JobsOfRun, OnlyJobs
+from orchestrator.cli.json_output import print_json
 from orchestrator.runs.lookup import find_target
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def results(
         write_table(path, lines, parquet=path == parquet)
         print(f"{len(lines)} rows: {path}", file=sys.stderr)
     if as_json:
-        print(json.dumps(records(lines), indent=1))
+        told = {"unfinished": unfinished, "problems": problems}
+        print_json("results", {"run": found.name, "rows": records(lines), **told})
     elif not (csv or parquet):
         print_rows(lines)
     for problem in problems:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli.arguments import AsJson, JobsOfRun, OnlyJobs
+from orchestrator.cli.json_output import print_json
 from orchestrator.cli.shared import follow
 from orchestrator.lifecycle.refresh import refresh
 from orchestrator.runs.lookup import find_target
@@ -38,7 +38,7 @@ def status(
     if wanted is not None:
         records = [record for record in records if record.name in wanted]
     if as_json:
-        print(json.dumps(document(found, records, trouble), indent=1))
+        print_json("status", document(found, records, trouble))
         return
     from rich.console import Console
 
