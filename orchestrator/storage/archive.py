@@ -129,7 +129,7 @@ def write(run: Run, draft: Path, paths: Iterable[Path], says: dict[str, Any]) ->
                 continue
             with path.open("rb") as file:
                 hashed = Hashed(file)
-                tar.addfile(member, hashed)  # type: ignore[arg-type]  # it is only read from
+                tar.addfile(member, hashed)  # of which it asks for read() alone
             sums[member.name] = hashed.sum.hexdigest()
     return sums
 
