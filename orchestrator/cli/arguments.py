@@ -69,7 +69,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")
 JobsOfRun = Annotated[
     str | None,
     typer.Argument(
-        metavar="[RUN[:JOB]]",
+        metavar="RUN[:JOB]",
         help="experiment, experiment/run, or a run's folder; the newest run without it; :JOB is a "
         "job or stage.",
         autocompletion=completion.targets,

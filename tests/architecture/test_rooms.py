@@ -62,6 +62,7 @@ LATE_IN_CLI = {
     "orchestrator.reproduction": READS_DESCRIPTIONS,
     "engines.contract": READS_DESCRIPTIONS,
     "importlib.metadata": "only `orch --version` asks for it",
+    "orchestrator.cli.json_schemas": READS_DESCRIPTIONS,
     "orchestrator.storage": READS_DESCRIPTIONS,
     "yaml": "a command that only looks at a run reads none",
     "orchestrator.views": "drawing imports rich, or textual, where a command may print JSON instead",

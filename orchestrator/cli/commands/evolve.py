@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,8 @@ from orchestrator.cli.shared import follow, print_run, submitted_and_done
 from orchestrator.description.profile_reader import load_profile
 from orchestrator.lifecycle.refresh import quiet
 from orchestrator.runs.lookup import find_target
+from orchestrator.runs.record import Record
+from orchestrator.runs.run import Run
 
 Checkpoints = Annotated[
     str,
@@ -70,8 +73,7 @@ def evolve(
     """Score every checkpoint of a run's trainings once, also while they still run, and report how
     they evolved.
 
-    Called again it adds what is new. The evolution is a run of its own: status, logs, retry, cancel
-    and report work on it.
+    Called again it adds what is new. The evolution is a run of its own, for all commands.
     """
     import orchestrator.scores.evolve
     from orchestrator.scores.trainings import Request, source_of
@@ -80,7 +82,7 @@ def evolve(
     follows_run = run is not None or not folder
     found, jobs = find_target(run, job) if follows_run else (None, job)
     request = Request(
-        source=source_of(found) if found is not None else None,
+        source=None if found is None else source_of(found),
         folders=tuple(path.resolve() for path in folder or ()),
         checkpoints=checkpoints,
         per_job=per_job,
@@ -91,12 +93,16 @@ def evolve(
         profile=load_profile(cluster) if cluster else None,
     )
     made, records = orchestrator.scores.evolve.evolve(request, quiet if as_json else print)
+    tell_of(made, records, as_json)
+    if watch and records and not as_json:
+        raise typer.Exit(follow(made))
+
+
+def tell_of(made: Run, records: Sequence[Record], as_json: bool) -> None:
+    """What was submitted, or that there is nothing to score yet."""
     if as_json:
         print_run(made, records)
-        return
-    if not records:
+    elif records:
+        print(submitted_and_done(made, records))
+    else:
         print(f"{made.name}: there is no checkpoint yet; call again once a training has made one")
-        return
-    print(submitted_and_done(made, records))
-    if watch:
-        raise typer.Exit(follow(made))
