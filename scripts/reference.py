@@ -198,7 +198,7 @@ def commands() -> Iterator[str]:
         words = []
         for parameter in command.params:
             if parameter.param_type_name == "argument":
-                word = parameter.name.upper()
+                word = parameter.metavar or parameter.name.upper()
                 words.append(word if parameter.required else f"[{word}]")
         yield f"### `{' '.join(['orch', name, *words])}`"
         yield ""
@@ -211,7 +211,7 @@ def commands() -> Iterator[str]:
                     f"{parameter.help or ''}"
                 ).rstrip()
             elif getattr(parameter, "help", None):
-                yield f"- `{parameter.name.upper()}` {parameter.help}"
+                yield f"- `{parameter.metavar or parameter.name.upper()}` {parameter.help}"
         yield ""
 
 

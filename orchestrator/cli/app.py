@@ -33,6 +33,7 @@ COMMANDS = {
         "Show every job: state with source and age, why it waits or died, progress, expected end."
     ),
     "watch": "Watch a run full-screen: jobs, progress, logs; filter, cancel, retry.",
+    "wait": "Wait until a run is over; the exit code says whether it went well.",
     "logs": "Print the log of a job's newest attempt.",
     "list": (
         "List the runs in ./runs (or ORCH_RUNS), newest last, as they were last seen; or the "
@@ -76,9 +77,14 @@ COMMANDS = {
         "Show what differs between two runs: jobs, configs, resources, cluster, code, packages, "
         "results."
     ),
+    "remove": "Remove a run for good.",
+    "archive": (
+        "Put a run into one tar file, and remove its folder once every byte was read back; or show "
+        "what such a file holds."
+    ),
     "schema": (
         "Print the JSON schema of experiment files, or of cluster profiles, for editors: "
-        "completion, help and warnings."
+        "completion, help and warnings; or that of a document of --json."
     ),
     "data": "Prepare the data that training and evaluation read.",
     "profile": "Cluster profiles.",

@@ -54,14 +54,50 @@ Jobs = Annotated[
         autocompletion=completion.jobs,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-JobName = Annotated[
+TakenRun = Annotated[
     str,
     typer.Argument(
-        help="A job's name, or a part of it that only one job has.", autocompletion=completion.jobs
+        help="experiment (its newest run), experiment/run, or a run's folder.",
+        autocompletion=completion.runs,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Say what would be taken and how large it is; take nothing."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+JobsOfRun = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN[:JOB]",
+        help="experiment, experiment/run, or a run's folder; the newest run without it; :JOB is a "
+        "job or stage.",
+        autocompletion=completion.targets,
+    ),
+]
+OnlyJobs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--job",
+        help="Only this job or stage. May be repeated.",
+        autocompletion=completion.jobs,
+    ),
+]
+JobOfRun = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN:]JOB",
+        help="A job's name, or a part of it that only one job has; of the newest run without RUN.",
+        autocompletion=completion.jobs_and_targets,
+    ),
+]
+OneJob = Annotated[
+    str | None,
+    typer.Option(
+        "--job", help="The job; the argument is the run then.", autocompletion=completion.jobs
     ),
 ]
 OfRun = Annotated[
     str | None,
-    typer.Option("--run", help="The run; the newest without it.", autocompletion=completion.runs),
+    typer.Option("--run", help="The run, as before RUN:JOB.", autocompletion=completion.runs),
 ]

@@ -88,9 +88,26 @@ def runs(incomplete: str) -> list[str]:
     return run_names(incomplete)
 
 
+def targets(incomplete: str) -> list[str]:
+    """For ``RUN[:JOB]``: runs, and behind a colon the jobs of that run."""
+    run, colon, job = incomplete.partition(":")
+    if not colon:
+        return run_names(incomplete)
+    return [f"{run}:{name}" for name in job_names(run or None, job)]
+
+
+def jobs_and_targets(ctx: Any, incomplete: str) -> list[str]:
+    """For ``[RUN:]JOB``: jobs of the newest run, or of that of ``--run``; behind a run and a colon
+    those of that run."""
+    if ":" in incomplete:
+        return targets(incomplete)
+    return [*job_names(ctx.params.get("run"), incomplete), *run_names(incomplete)]
+
+
 def jobs(ctx: Any, incomplete: str) -> list[str]:
     """For an argument or option that names a job; the run is another one of the same command."""
-    return job_names(argument(ctx, "run"), incomplete)
+    named = argument(ctx, "run") or argument(ctx, "target")
+    return job_names(named.partition(":")[0] if named else None, incomplete)
 
 
 def experiments(incomplete: str) -> list[str]:

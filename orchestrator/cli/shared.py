@@ -8,13 +8,20 @@ shell imports a command for every TAB after its name.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
 
+from orchestrator.cli.json_output import print_json
 from orchestrator.description.catalogue import find_experiment
 from orchestrator.description.profile import Profile
+from orchestrator.errors import RunError
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.lookup import runs_root
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
+
+if TYPE_CHECKING:
+    from orchestrator.storage.taking import Taken
 
 
 def planned(experiment: str, preset: str | None, overrides: list[str] | None) -> Plan:
@@ -50,6 +57,38 @@ def submitted_and_done(run: Run, records: Sequence[Record]) -> str:
         f"{run.name}: {submitted} jobs submitted, {done} of {len(records)} done before; "
         f"look at it: orch status {run.name}"
     )
+
+
+def print_run(run: Run, records: Sequence[Record]) -> None:
+    """A run that was just submitted, for programs."""
+    from orchestrator.views.status import document
+
+    print_json("status", document(run, records, ""))
+
+
+def print_changes(run: Run, lines: Sequence[str], nothing: str, as_json: bool) -> None:
+    """What a command has done to a run, line by line, or that there was nothing to do."""
+    if as_json:
+        print_json("changed", {"run": run.name, "lines": list(lines)})
+    else:
+        print("\n".join(lines) or f"{run.name}: {nothing}")
+
+
+def print_taken(
+    run: Run, taken: Taken, dry_run: bool, as_json: bool, archive: str | None = None
+) -> None:
+    """What was taken of a run or would be. Exit code 2 where it stays, with the reasons."""
+    if as_json:
+        told = {"run": run.name, "folder": str(run.folder), "dry_run": dry_run}
+        print_json("taken", {**told, **asdict(taken), "archive": archive})
+    size = f"{taken.files} files, {taken.bytes / 1e6:.1f} MB"
+    if taken.refused:
+        lines = (f"{run.name} stays ({size}): {reason}" for reason in taken.refused)
+        raise RunError(*lines)
+    if not as_json:
+        word = "would take" if dry_run else "took"
+        into = f" into {archive}" if archive else ""
+        print(f"{run.name}: {word} {size}{into}")
 
 
 def follow(run: Run) -> int:

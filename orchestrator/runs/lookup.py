@@ -1,19 +1,23 @@
-"""Find a run by what a person typed, and list all runs.
+"""Find a run, or a job of one, by what a person typed, and list all runs.
 
-In goes a name, a path or nothing; out comes a ``Run``. Every command that works on a run calls
-``find_run``.
+In goes a name, a path or nothing; out comes a ``Run``. Every command names both in the same way:
+``RUN``, where it works on a whole run (``find_run``); ``RUN:JOB`` or ``RUN --job JOB``, where some
+of its jobs may be meant (``find_target``) or one must be (``find_job``). Without RUN the newest run
+is meant.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from engines.contract.words import near
+from jobs.spec import Job
 from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.runs.plan_file import PlanFile, read_plan
-from orchestrator.runs.run import Run
+from orchestrator.runs.run import Run, named
 
 
 def runs_root() -> Path:
@@ -57,9 +61,7 @@ def find_run(name: str | None, root: Path | None = None) -> Run:
         )
     fitting = [path for path in runs if name is None or name in names_of(path)]
     if not fitting:
-        # Without the folder's name alone, which ends in a hash that nobody types by heart.
-        known = {known for path in runs for known in names_of(path)[:2]}
-        raise RunError(f"no run '{name}' in {root}{near(name or '', known)}")
+        raise RunError(no_such_run(name or "", root, runs))
     if name is None:
         # An evolution before its first checkpoint is no run that anybody means.
         for path in reversed(fitting):
@@ -73,3 +75,85 @@ def find_run(name: str | None, root: Path | None = None) -> Run:
 def names_of(path: Path) -> tuple[str, str, str]:
     """What a run may be called: by its experiment, in full, or by its folder alone."""
     return path.parent.name, f"{path.parent.name}/{path.name}", path.name
+
+
+def no_such_run(name: str, root: Path, runs: Sequence[Path]) -> str:
+    """What is wrong with a name that no run has."""
+    run, colon, job = name.partition(":")
+    if colon and any(run in ("", *names_of(path)) for path in runs):
+        return f"{name}: this is about a whole run; leave out ':{job}'"
+    if any(name in (job.name, job.stage) for job in open_run(runs[-1]).plan.jobs):
+        return f"no run '{name}' in {root}; the job of the newest run is ':{name}'"
+    # Without the folder's name alone, which ends in a hash that nobody types by heart.
+    known = {known for path in runs for known in names_of(path)[:2]}
+    return f"no run '{name}' in {root}{near(name, known)}"
+
+
+def find_target(
+    text: str | None, jobs: Sequence[str] | None = None, root: Path | None = None
+) -> tuple[Run, list[str] | None]:
+    """The run and the jobs that ``RUN``, ``RUN:JOB`` or ``:JOB`` and the options ``--job`` name;
+    None: all jobs. Whether there are such jobs is for ``named`` to say."""
+    run, job = split(text)
+    wanted = [name for name in (job, *(jobs or ())) if name]
+    return find_run(run, root), wanted or None
+
+
+def split(text: str | None) -> tuple[str | None, str]:
+    """The run (None: the newest) and the job ("": none) that a text names."""
+    # A folder may have a colon in its name; that of an experiment or a run has none.
+    if text is None or (Path(text) / "plan.json").exists():
+        return text, ""
+    run, _, job = text.partition(":")
+    return run or None, job
+
+
+def find_job(text: str | None, run: str | None = None, job: str | None = None) -> tuple[Run, str]:
+    """The run and the name of the one job, or stage, that is meant.
+
+    Args:
+        text: ``RUN:JOB``, ``:JOB``, or JOB alone, of the newest run or of ``run``; with ``job`` it
+            is the run.
+        run: what ``--run`` says.
+        job: what ``--job`` says.
+
+    Raises:
+        RunError: no job is named, two runs are, or there is no such run.
+    """
+    if run is not None and text is not None and job is not None:
+        raise RunError(f"'{text}' and --run {run} both name a run; leave out one")
+    if job is not None:
+        return find_run(run if text is None else text), job
+    if text is None:
+        raise RunError("name a job: RUN:JOB, or :JOB of the newest run")
+    if run is not None:
+        return find_run(run), text.removeprefix(":")
+    run_name, own = split(text)
+    names = {name for path in all_runs(runs_root()) for name in names_of(path)}
+    if own and (run_name is None or run_name in names):
+        return find_run(run_name), own
+    if run_name is not None and (Path(run_name) / "plan.json").exists():
+        return find_run(run_name), own or only_job(find_run(run_name), text)
+    newest = find_run(None)
+    # A word alone is a job of the newest run, as it always was, also where a run is called so.
+    if text in names and not any(text in one.name for one in newest.plan.jobs):
+        return find_run(text), only_job(find_run(text), text)
+    return newest, text
+
+
+def only_job(run: Run, text: str) -> str:
+    """The job of a run that has but one. RunError lists them."""
+    if len(run.plan.jobs) != 1:
+        names = ", ".join(job.name for job in run.plan.jobs[:12])
+        raise RunError(f"'{text}' is a run; name a job of it, as in {text}:JOB; it has: {names}")
+    return run.plan.jobs[0].name
+
+
+def one_job(run: Run, name: str) -> Job:
+    """The job that a person means. RunError lists the candidates if there are several."""
+    fitting = named(run, [name]) or set()
+    if len(fitting) > 1:
+        raise RunError(
+            f"'{name}' fits {len(fitting)} jobs: {', '.join(sorted(fitting)[:12])}; name one"
+        )
+    return next(job for job in run.plan.jobs if job.name in fitting)

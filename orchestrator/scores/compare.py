@@ -172,9 +172,7 @@ def holds(asked: Condition, folder: Path) -> str:
 
     RunError for a domain or task that the comparison does not have.
     """
-    with (folder / "table.csv").open() as file:
-        lines = list(csv.DictReader(file))
-    line = line_of(asked, lines)
+    line = line_of(asked, compared_rows(folder))
     value = line[asked.column]
     # A number that is None is an empty cell in CSV.
     if value == "":
@@ -182,6 +180,12 @@ def holds(asked: Condition, folder: Path) -> str:
     if OPERATORS[asked.compare](float(value), asked.bound):
         return f"{asked.text}: {asked.column} is {float(value):.4f}"
     return ""
+
+
+def compared_rows(folder: Path) -> list[dict[str, str]]:
+    """The lines of ``table.csv`` of a comparison, as text."""
+    with (folder / "table.csv").open() as file:
+        return list(csv.DictReader(file))
 
 
 def line_of(asked: Condition, lines: Sequence[dict[str, str]]) -> dict[str, str]:

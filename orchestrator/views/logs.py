@@ -15,29 +15,25 @@ from rich.table import Table
 
 from orchestrator.errors import RunError
 from orchestrator.lifecycle.refresh import refresh
-from orchestrator.runs.lookup import all_runs, open_run
+from orchestrator.runs.lookup import all_runs, one_job, open_run
 from orchestrator.runs.record import ACTIVE, JobState, Record
-from orchestrator.runs.run import Run, named
+from orchestrator.runs.run import Run
 from orchestrator.views.status import clock, counts_text
 
 REPORTS = ("analysis", "fsm_report", "geography_report", "polychromic_report")
 """Engines that leave report.txt and report.html."""
 
 
-def one_job(run: Run, name: str, records: list[Record]) -> Record:
-    """The job that a person means. RunError lists the candidates if there are several."""
-    fitting = named(run, [name]) or set()
-    if len(fitting) > 1:
-        raise RunError(
-            f"'{name}' fits {len(fitting)} jobs: {', '.join(sorted(fitting)[:12])}; name one"
-        )
-    return next(record for record in records if record.name in fitting)
+def record_of(run: Run, name: str, records: list[Record]) -> Record:
+    """The record of the one job that a person means."""
+    job = one_job(run, name)
+    return next(record for record in records if record.name == job.name)
 
 
 def print_log(run: Run, name: str, follow: bool) -> None:
     """Print a job's newest log; with ``follow`` until the job is no longer active."""
     records, _ = refresh(run)
-    record = one_job(run, name, records)
+    record = record_of(run, name, records)
     path = run.log(record)
     # With --follow an active job is waited for: its log appears when it starts.
     if not path.exists() and not (follow and record.state in ACTIVE):
@@ -51,7 +47,7 @@ def print_log(run: Run, name: str, follow: bool) -> None:
             copy_from(path, position)
             return
         time.sleep(1.0)
-        record = one_job(run, name, refresh(run)[0])
+        record = record_of(run, name, refresh(run)[0])
 
 
 def copy_from(path: Path, position: int) -> int:
@@ -91,20 +87,21 @@ def runs_table(root: Path) -> Table:
     return table
 
 
-def print_report(run: Run) -> None:
-    """Print report.txt of the run's analysis jobs and say where the page is; RunError says what is
-    missing."""
+def reports(run: Run) -> list[dict[str, str]]:
+    """Of each of the run's analysis jobs: job, the text of report.txt, and where the page is
+    (``html``). RunError says what is missing."""
     records, _ = refresh(run)
-    reports = [record for record in records if run.by_name[record.name].engine in REPORTS]
+    made = [record for record in records if run.by_name[record.name].engine in REPORTS]
     # An evolution writes a report at every growth; the newest one shows all that the others do.
-    reports += [
+    made += [
         record for record in records if run.by_name[record.name].engine == "analysis.evolution"
     ][-1:]
-    if not reports:
+    if not made:
         raise RunError(
             f"{run.name} has no stage with an engine that writes reports: {', '.join(REPORTS)}"
         )
-    for record in reports:
+    told = []
+    for record in made:
         out = run.out_folder(record)
         if record.state is not JobState.COMPLETED:
             unfinished = []
@@ -112,5 +109,6 @@ def print_report(run: Run) -> None:
                 if one.state not in (JobState.COMPLETED, JobState.SKIPPED):
                     unfinished.append(f"{one.name} {one.state}")
             raise RunError(f"{run.name} has no report yet; not done: {', '.join(unfinished[:8])}")
-        print((out / "report.txt").read_text())
-        print(f"HTML report with its figures: {out / 'report.html'}")
+        text = (out / "report.txt").read_text()
+        told.append({"job": record.name, "text": text, "html": str(out / "report.html")})
+    return told

@@ -25,7 +25,8 @@ FLOORS = (
     {"clusters"},
     {"lifecycle", "checks"},
     {"views", "scores"},
-    {"reproduction"},
+    {"reproduction", "storage"},
+    {"api"},
     {"cli"},
 )
 """Rooms of orchestrator/, the lowest first. A file imports its own room and lower floors."""
@@ -37,6 +38,7 @@ LATE_IMPORTS = {
     "none of it",
     "textual": "half a second; only `orch watch` on a terminal draws with it",
     "submitit": "a tenth of a second; only what writes a script needs it",
+    "importlib": "the package's own names, which nodes never ask for",
     "urllib": "TLS and all; only a webhook needs it",
     "pyarrow": "an engines package, which a login node may lack",
     "orchestrator.clusters.local.cluster": "of two schedulers a run uses one",
@@ -60,10 +62,23 @@ LATE_IN_CLI = {
     "orchestrator.reproduction": READS_DESCRIPTIONS,
     "engines.contract": READS_DESCRIPTIONS,
     "importlib.metadata": "only `orch --version` asks for it",
+    "orchestrator.cli.json_schemas": READS_DESCRIPTIONS,
+    "orchestrator.storage": READS_DESCRIPTIONS,
     "yaml": "a command that only looks at a run reads none",
     "orchestrator.views": "drawing imports rich, or textual, where a command may print JSON instead",
 }
 """What a command may import late besides, as it is imported for each TAB after its name too."""
+
+LATE_IN_API = {
+    **{name: LATE_IN_CLI[name] for name in ("orchestrator.scores", "engines.contract")},
+    "orchestrator.views": LATE_IN_CLI["orchestrator.views"],
+    "pandas": "a user may have it; the product needs none of it",
+    "polars": "as pandas",
+}
+"""What Python's door to a run may import late besides: loading a run draws and reads nothing."""
+
+LATE_IN = {"cli": (*LATE_IMPORTS, *LATE_IN_CLI), "api": (*LATE_IMPORTS, *LATE_IN_API)}
+"""By room; others have ``LATE_IMPORTS`` alone."""
 
 CROWDED = {
     "orchestrator/cli/commands": "one command, one file",
@@ -220,7 +235,7 @@ def test_imports_inside_functions_are_listed_with_their_reason() -> None:
     for module, path in modules("orchestrator").items():
         if room(module) == "node":
             continue
-        late = (*LATE_IMPORTS, *LATE_IN_CLI) if room(module) == "cli" else (*LATE_IMPORTS,)
+        late = LATE_IN.get(room(module), (*LATE_IMPORTS,))
         for name, line, inside in imported_names(path):
             if inside and not f"{name}.".startswith(tuple(f"{allowed}." for allowed in late)):
                 wrong.append(f"{path.relative_to(ROOT)}:{line} {name}")

@@ -1,34 +1,22 @@
 """docs/own-script.md, done as it says: its scripts, its experiment, its commands."""
 
 import json
-import re
 import signal
-import sys
 from pathlib import Path
 
 from engines.contract.progress import read_progress
 from orchestrator.node.own_results import whole_checkpoints
 from tests.support.cli import orch, over, until
-from tests.support.paths import ROOT
+from tests.support.own_script import write_files
 
-PAGE = (ROOT / "docs" / "own-script.md").read_text()
 SLOW = "    loss.backward()\n"
-
-
-def write_files(folder: Path) -> None:
-    """The files that the page shows."""
-    for text in re.findall(r"```\w+\n(.*?)```", PAGE, re.DOTALL):
-        name = text.splitlines()[0].removeprefix("# ")
-        path = folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text.replace("command: python ", f"command: {sys.executable} "))
 
 
 def values(folder: Path) -> dict[tuple[str, str], float]:
     """Job and metric -> value."""
     said = orch(folder, "results", "curve", "--json")
     assert said.returncode == 0, said.stderr
-    return {(row["job"], row["metric"]): row["value"] for row in json.loads(said.stdout)}
+    return {(row["job"], row["metric"]): row["value"] for row in json.loads(said.stdout)["rows"]}
 
 
 def test_the_page_holds(tmp_path: Path) -> None:

@@ -10,16 +10,17 @@ import os
 import time
 
 import orchestrator.lifecycle.refresh
-from orchestrator.cli.arguments import RunName
+from orchestrator.cli.arguments import AsJson, RunName
+from orchestrator.cli.shared import print_changes
 from orchestrator.errors import SubmitError
 from orchestrator.runs.lookup import find_run
-from orchestrator.views.watch.follow import SETTLE_SECONDS, settling
+from orchestrator.views.watch.ending import SETTLE_SECONDS, settling
 
 POLL_SECONDS = 5.0
 """Between two looks at jobs whose end is not known yet."""
 
 
-def advance(run: RunName = None) -> None:
+def advance(run: RunName = None, as_json: AsJson = False) -> None:
     """Look at gates and limits, and submit what they let through. Other commands do it too; on
     Slurm a job of one core calls this one."""
     found = find_run(run)
@@ -32,6 +33,6 @@ def advance(run: RunName = None) -> None:
     while in_a_job and settling(records) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
         records, trouble = orchestrator.lifecycle.refresh.advance(found, messages.append)
-    print("\n".join(messages) or f"{found.name}: nothing to submit")
+    print_changes(found, messages, "nothing to submit", as_json)
     if trouble:
         raise SubmitError(f"could not ask: {trouble}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from orchestrator.cli.arguments import Jobs, RunName
+from orchestrator.cli.arguments import AsJson, Jobs, JobsOfRun
+from orchestrator.cli.shared import print_changes
 from orchestrator.lifecycle import interventions
-from orchestrator.runs.lookup import find_run
+from orchestrator.runs.lookup import find_target
 
 
-def cancel(run: RunName = None, job: Jobs = None) -> None:
+def cancel(run: JobsOfRun = None, job: Jobs = None, as_json: AsJson = False) -> None:
     """End active jobs, and those that wait. What is done stays done; orch retry starts them
     again."""
-    found = find_run(run)
-    names = interventions.cancel(found, job)
-    print("\n".join(f"cancelled {name}" for name in names) or f"{found.name}: nothing is active")
+    found, jobs = find_target(run, job)
+    names = interventions.cancel(found, jobs)
+    lines = [f"cancelled {name}" for name in names]
+    print_changes(found, lines, "nothing is active", as_json)

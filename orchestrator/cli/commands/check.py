@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from orchestrator.cli.arguments import ClusterName, Experiment, Preset, Set
+import typer
+
+from orchestrator.cli.arguments import AsJson, ClusterName, Experiment, Preset, Set
+from orchestrator.cli.json_output import print_json
 from orchestrator.cli.shared import left_aside, planned, problems
 from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import CheckError
@@ -13,12 +16,18 @@ def check(
     preset: Preset = None,
     overrides: Set = None,
     cluster: ClusterName = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check what a launch needs: partition, account, GPU type, time limit, paths, variables, batch
     arithmetic, disk."""
     plan, profile = planned(experiment, preset, overrides), load_profile(cluster)
     expected_starts: list[str] = []
     found = problems(plan, profile, expected_starts.append)
+    if as_json:
+        told = {"cluster": profile.name, "jobs": len(plan.jobs)}
+        found_all = {"problems": found, "expected_starts": expected_starts}
+        print_json("check", {"experiment": plan.experiment, **told, **found_all})
+        raise typer.Exit(2 if found else 0)
     if found:
         raise CheckError(*found)
     for line in [*expected_starts, *left_aside(plan, profile)]:

@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 import orchestrator.scores.compare
+from orchestrator.cli.arguments import AsJson
+from orchestrator.cli.json_output import print_json
 from orchestrator.scores.compare import condition, holds
 
 Baseline = Annotated[
@@ -51,6 +53,7 @@ def compare(
     metric: Metric = "accuracy",
     out: Out = None,
     fail_if: Gates = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare two evaluations problem by problem: differences, tests, flipped examples. Exit code
     0, 3 where a gate fails, 2 bad input."""
@@ -59,9 +62,14 @@ def compare(
     folder = orchestrator.scores.compare.compare(
         baseline, treatment, specialist or [], metric, out.resolve() if out else None
     )
-    print((folder / "report.txt").read_text())
-    print(f"HTML report with its figures: {folder / 'report.html'}")
     failures = list(filter(None, (holds(gate, folder) for gate in gates)))
+    if as_json:
+        told = {"folder": str(folder), "report": str(folder / "report.html")}
+        rows = orchestrator.scores.compare.compared_rows(folder)
+        print_json("compare", {**told, "rows": rows, "failed": failures})
+    else:
+        print((folder / "report.txt").read_text())
+        print(f"HTML report with its figures: {folder / 'report.html'}")
     for failure in failures:
         print(f"gate: {failure}", file=sys.stderr)
     if failures:

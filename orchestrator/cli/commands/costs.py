@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli.arguments import AsJson, RunName
+from orchestrator.cli.json_output import print_json
 from orchestrator.lifecycle.refresh import refresh
 from orchestrator.runs.lookup import find_run
 from orchestrator.views.costs.tables import document, render, spent
@@ -29,7 +29,7 @@ def costs(
     records, trouble = refresh(found)
     seen = spent(found, records, found.now(), by or ("arm",))
     if as_json:
-        print(json.dumps({**document(found, seen), "trouble": trouble}, indent=1))
+        print_json("costs", {**document(found, seen), "trouble": trouble})
         return
     from rich.console import Console
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 
 from orchestrator.cli.arguments import AsJson, RecordedRun
+from orchestrator.cli.json_output import print_json
 from orchestrator.runs.lookup import find_run
 
 
@@ -19,7 +19,7 @@ def diff(a: RecordedRun, b: RecordedRun, as_json: AsJson = False) -> None:
     found = differences(run_a, run_b)
     if as_json:
         rows = [asdict(difference) for difference in found]
-        print(json.dumps({"a": run_a.name, "b": run_b.name, "differences": rows}, indent=1))
+        print_json("diff", {"a": run_a.name, "b": run_b.name, "differences": rows})
         return
     from rich.console import Console
 

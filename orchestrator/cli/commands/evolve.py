@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from orchestrator.cli.arguments import ClusterName, RunName
-from orchestrator.cli.shared import follow, submitted_and_done
+from orchestrator.cli.arguments import AsJson, ClusterName, JobsOfRun
+from orchestrator.cli.shared import follow, print_run, submitted_and_done
 from orchestrator.description.profile_reader import load_profile
-from orchestrator.runs.lookup import find_run
+from orchestrator.lifecycle.refresh import quiet
+from orchestrator.runs.lookup import find_target
+from orchestrator.runs.record import Record
+from orchestrator.runs.run import Run
 
 Checkpoints = Annotated[
     str,
@@ -54,7 +58,7 @@ Watch = Annotated[bool, typer.Option("--watch", help="Live until the evolution i
 
 
 def evolve(
-    run: RunName = None,
+    run: JobsOfRun = None,
     checkpoints: Checkpoints = "all",
     folder: Folders = None,
     job: TrainingJobs = None,
@@ -64,33 +68,41 @@ def evolve(
     overrides: EvolutionSet = None,
     cluster: ClusterName = None,
     watch: Watch = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score every checkpoint of a run's trainings once, also while they still run, and report how
     they evolved.
 
-    Called again it adds what is new. The evolution is a run of its own: status, logs, retry, cancel
-    and report work on it.
+    Called again it adds what is new. The evolution is a run of its own, for all commands.
     """
     import orchestrator.scores.evolve
     from orchestrator.scores.trainings import Request, source_of
 
     # Folders alone need no run. Without either, the newest run is followed.
     follows_run = run is not None or not folder
+    found, jobs = find_target(run, job) if follows_run else (None, job)
     request = Request(
-        source=source_of(find_run(run)) if follows_run else None,
+        source=None if found is None else source_of(found),
         folders=tuple(path.resolve() for path in folder or ()),
         checkpoints=checkpoints,
         per_job=per_job,
-        jobs=tuple(job or ()),
+        jobs=tuple(jobs or ()),
         base=base.absolute() if base else None,
         config_file=config.absolute() if config else None,
         overrides=tuple(overrides or ()),
         profile=load_profile(cluster) if cluster else None,
     )
-    made, records = orchestrator.scores.evolve.evolve(request, print)
-    if not records:
-        print(f"{made.name}: there is no checkpoint yet; call again once a training has made one")
-        return
-    print(submitted_and_done(made, records))
-    if watch:
+    made, records = orchestrator.scores.evolve.evolve(request, quiet if as_json else print)
+    tell_of(made, records, as_json)
+    if watch and records and not as_json:
         raise typer.Exit(follow(made))
+
+
+def tell_of(made: Run, records: Sequence[Record], as_json: bool) -> None:
+    """What was submitted, or that there is nothing to score yet."""
+    if as_json:
+        print_run(made, records)
+    elif records:
+        print(submitted_and_done(made, records))
+    else:
+        print(f"{made.name}: there is no checkpoint yet; call again once a training has made one")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -12,13 +12,21 @@ import typer
 from msgspec.structs import replace
 
 from orchestrator.cli.arguments import AsJson, ClusterName, Experiment, Preset, Set
-from orchestrator.cli.shared import follow, left_aside, planned, problems, submitted_and_done
+from orchestrator.cli.shared import (
+    follow,
+    left_aside,
+    planned,
+    print_run,
+    problems,
+    submitted_and_done,
+)
 from orchestrator.clusters.select import cluster_of
 from orchestrator.description.profile import Profile
 from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import CheckError
 from orchestrator.lifecycle import retry
 from orchestrator.lifecycle.batching import make_batches, waits_for
+from orchestrator.lifecycle.refresh import quiet
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.lookup import runs_root
@@ -50,25 +58,19 @@ def launch(
         raise CheckError(*found, "nothing was submitted")
     on_terminal = sys.stdout.isatty()
     # JSON has to be the only output, and the live view shows what the messages would say.
-    quiet = as_json or (watch is not False and on_terminal)
-    tell = say_nothing if quiet else print
+    is_silent = as_json or (watch is not False and on_terminal)
+    tell: Callable[[str], None] = quiet if is_silent else print
     for line in left_aside(plan, profile):
         # Not `tell`: whoever reads JSON or the live view should know it too.
         typer.echo(line, err=True)
     run = create_run(plan, profile, runs_root(), tell)
     records = retry.launch(run, tell)
     if as_json:
-        from orchestrator.views.status import document
-
-        print(json.dumps(document(run, records, ""), indent=1))
+        print_run(run, records)
         return
     print(submitted_and_done(run, records))
     if watch or (watch is None and on_terminal):
         raise typer.Exit(follow(run))
-
-
-def say_nothing(_: str) -> None:
-    """Take a message and drop it."""
 
 
 def print_scripts(plan: Plan, profile: Profile) -> None:

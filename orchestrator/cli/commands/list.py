@@ -7,6 +7,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from orchestrator.api.loaded import list_runs
+from orchestrator.cli.arguments import AsJson
+from orchestrator.cli.json_output import print_json
 from orchestrator.runs.lookup import runs_root
 from orchestrator.views.logs import runs_table
 
@@ -20,12 +23,19 @@ def list(
             "presets.",
         ),
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the runs in ./runs (or ORCH_RUNS), newest last, as they were last seen; or the
     experiments that there are."""
     if experiments:
-        from orchestrator.views.experiments import experiments_table
+        # Late, because the shell imports this module for every TAB after the command's name.
+        import orchestrator.views.experiments as known
 
-        Console().print(experiments_table())
-        return
-    Console().print(runs_table(runs_root()))
+        if as_json:
+            print_json("experiments", {"experiments": [vars(one) for one in known.experiments()]})
+        else:
+            Console().print(known.experiments_table())
+    elif as_json:
+        print_json("list", {"runs": list_runs()})
+    else:
+        Console().print(runs_table(runs_root()))

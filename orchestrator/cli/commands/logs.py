@@ -6,17 +6,19 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.arguments import JobName, OfRun
-from orchestrator.runs.lookup import find_run
+from orchestrator.cli.arguments import JobOfRun, OfRun, OneJob
+from orchestrator.runs.lookup import find_job
 from orchestrator.views.logs import print_log
 
 
 def logs(
-    job: JobName,
+    target: JobOfRun = None,
     follow_log: Annotated[
         bool, typer.Option("-f", "--follow", help="Go on until the job ends.")
     ] = False,
+    job: OneJob = None,
     run: OfRun = None,
 ) -> None:
     """Print the log of a job's newest attempt."""
-    print_log(find_run(run), job, follow_log)
+    found, name = find_job(target, run, job)
+    print_log(found, name, follow_log)

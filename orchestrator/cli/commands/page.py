@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from orchestrator.cli.arguments import RunName
+from orchestrator.cli.arguments import AsJson, RunName
+from orchestrator.cli.json_output import print_json
 from orchestrator.lifecycle.refresh import refresh
 from orchestrator.runs.lookup import find_run
 from orchestrator.views.page.page import write_page
 
 
-def page(run: RunName = None) -> None:
+def page(run: RunName = None, as_json: AsJson = False) -> None:
     """Write the run as one HTML page that needs no network: stages, timeline, curves, costs, causes
     of death."""
     found = find_run(run)
     records, trouble = refresh(found)
-    print(write_page(found, records, trouble, found.now()))
+    path = write_page(found, records, trouble, found.now())
+    if as_json:
+        print_json("files", {"run": found.name, "files": [str(path)]})
+    else:
+        print(path)

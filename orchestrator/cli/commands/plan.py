@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from contextlib import nullcontext, suppress
 
 from orchestrator.cli.arguments import AsJson, ClusterName, Experiment, Preset, Set
+from orchestrator.cli.json_output import print_json
 from orchestrator.cli.shared import planned
 from orchestrator.errors import CheckError
 
@@ -24,8 +24,9 @@ def plan(
     what these cost if the cluster's profile has a price. Submits nothing."""
     made = planned(experiment, preset, overrides)
     if as_json:
-        jobs = made.to_json()["jobs"]
-        print(json.dumps([{key: job[key] for key in JSON_KEYS} for job in jobs], indent=1))
+        head = {key: made.head()[key] for key in ("experiment", "preset", "gpu_hours")}
+        jobs = [{key: job.to_dict()[key] for key in JSON_KEYS} for job in made.jobs]
+        print_json("plan", {**head, "jobs": jobs})
         return
     from rich.console import Console
 

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from orchestrator.checks.new_profile import Wanted, init
+from orchestrator.cli.arguments import AsJson
+from orchestrator.cli.json_output import print_json
 from orchestrator.description.profile_reader import known_profiles, load_profile, user_file
 from orchestrator.errors import OrchError
 
@@ -41,11 +43,19 @@ def profile_init(
 
 
 @profile.command("list")
-def profile_list() -> None:
+def profile_list(as_json: AsJson = False) -> None:
     """List the profiles: your own in ~/.config/orch, and the shipped ones."""
+    entries = []
     for name, path in known_profiles().items():
+        about, trouble = "", None
         try:
             about = load_profile(str(path)).about
         except OrchError as error:
-            about = f"cannot be used: {error.lines[0]}"
-        print(f"{name}: {about}")
+            trouble = error.lines[0]
+        entries.append({"name": name, "path": str(path), "about": about, "error": trouble})
+    if as_json:
+        print_json("profiles", {"profiles": entries})
+        return
+    for one in entries:
+        words = one["about"] if one["error"] is None else f"cannot be used: {one['error']}"
+        print(f"{one['name']}: {words}")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.arguments import AsJson, RunName
-from orchestrator.runs.lookup import find_run
+from orchestrator.cli.arguments import AsJson, JobsOfRun, OnlyJobs
+from orchestrator.cli.json_output import print_json
+from orchestrator.runs.lookup import find_target
 
 if TYPE_CHECKING:
     from engines.contract.tidy import Tidy
@@ -21,10 +21,8 @@ UNFOLDED = 100_000
 
 
 def results(
-    run: RunName = None,
-    job: Annotated[
-        list[str] | None, typer.Option("--job", help="Only this job or stage. May be repeated.")
-    ] = None,
+    run: JobsOfRun = None,
+    job: OnlyJobs = None,
     metric: Annotated[
         list[str] | None, typer.Option(help="Only this metric. May be repeated.")
     ] = None,
@@ -47,18 +45,19 @@ def results(
     from engines.contract.tidy import records
     from orchestrator.scores.results import gather, write_table
 
-    found = find_run(run)
+    found, jobs = find_target(run, job)
     if found.origin is not None:
         print(f"{found.name}: {found.origin}", file=sys.stderr)
     if best is not None:
-        print_best(found, best, job, as_json)
+        print_best(found, best, jobs, as_json)
         return
-    lines, unfinished, problems = gather(found, job, metric)
+    lines, unfinished, problems = gather(found, jobs, metric)
     for path in filter(None, (csv, parquet)):
         write_table(path, lines, parquet=path == parquet)
         print(f"{len(lines)} rows: {path}", file=sys.stderr)
     if as_json:
-        print(json.dumps(records(lines), indent=1))
+        told = {"unfinished": unfinished, "problems": problems}
+        print_json("results", {"run": found.name, "rows": records(lines), **told})
     elif not (csv or parquet):
         print_rows(lines)
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
@@ -79,7 +78,7 @@ def print_best(run: Run, metric: str, stages: list[str] | None, as_json: bool) -
 
     rankings = best_settings(run, metric, stages)
     if as_json:
-        print(json.dumps(records_of(rankings, metric), indent=1))
+        print_json("settings", {"run": run.name, "settings": records_of(rankings, metric)})
         return
     console = Console()
     if not console.is_terminal:

@@ -1,25 +1,47 @@
-"""`orch schema`: what editors need to complete and check the files that people write."""
+"""`orch schema`: JSON schemas of the files that people write, and of what `--json` prints."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
+from orchestrator.cli.json_output import VERSIONS
+from orchestrator.errors import DescriptionError
 
-class Kind(StrEnum):
-    """The files that there is a schema of."""
+FILES = ("experiment", "profile")
+NAMES = (*FILES, *sorted(VERSIONS))
 
-    experiment = "experiment"
-    profile = "profile"
+
+def names(incomplete: str) -> list[str]:
+    """What the shell offers."""
+    return [name for name in NAMES if name.startswith(incomplete)]
 
 
 def schema(
-    kind: Annotated[Kind, typer.Argument(help="experiment, or profile.")] = Kind.experiment,
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="experiment or profile, which people write; or what commands print with --json: "
+            f"{', '.join(sorted(VERSIONS))}.",
+            autocompletion=names,
+        ),
+    ] = "experiment",
 ) -> None:
     """Print the JSON schema of experiment files, or of cluster profiles, for editors: completion,
-    help and warnings. The configs of all installed engines are in it."""
-    from orchestrator.description.schema import schema_text
+    help and warnings; or that of a document of --json. The configs of all installed engines are in
+    the first."""
+    # Late, because the shell imports this module for every TAB after the command's name.
+    from engines.contract.words import near
 
-    print(schema_text(kind.value), end="")
+    if kind in VERSIONS:
+        from orchestrator.cli.json_schemas import document_schema_text
+
+        text = document_schema_text(kind)
+    elif kind in FILES:
+        from orchestrator.description.schema import schema_text
+
+        text = schema_text(kind)
+    else:
+        raise DescriptionError(f"no schema '{kind}'{near(kind, NAMES)}")
+    print(text, end="")

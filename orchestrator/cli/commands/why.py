@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import time
+
 import orchestrator.views.why
-from orchestrator.cli.arguments import JobName, OfRun
+from orchestrator.cli.arguments import AsJson, JobOfRun, OfRun, OneJob
+from orchestrator.cli.json_output import print_json
+from orchestrator.lifecycle.gates import load_decision
 from orchestrator.lifecycle.refresh import refresh
-from orchestrator.runs.lookup import find_run
-from orchestrator.views.logs import one_job
+from orchestrator.runs.lookup import find_job
+from orchestrator.views.logs import record_of
+from orchestrator.views.status import row
 
 
-def why(job: JobName, run: OfRun = None) -> None:
+def why(
+    target: JobOfRun = None, job: OneJob = None, run: OfRun = None, as_json: AsJson = False
+) -> None:
     """Explain where a job stands: which source decided its state, what it waits for, what its gate
     saw in which file, why it was skipped or died."""
-    found = find_run(run)
+    found, name = find_job(target, run, job)
     records, trouble = refresh(found)
-    for line in orchestrator.views.why.why(found, one_job(found, job, records), records):
+    record = record_of(found, name, records)
+    lines = orchestrator.views.why.why(found, record, records)
+    if as_json:
+        key = found.plan.gate_keys.get(record.name)
+        gate = None if key is None else load_decision(found, key)
+        told = {"lines": lines, "gate": gate, "trouble": trouble}
+        print_json("why", {"run": found.name, "job": row(found, record, time.time()), **told})
+        return
+    for line in lines:
         print(line)
     if trouble:
         print(f"could not ask: {trouble}")

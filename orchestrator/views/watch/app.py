@@ -30,7 +30,7 @@ from orchestrator.node.system import tail
 from orchestrator.runs.lookup import open_run
 from orchestrator.runs.record import FAILED, Record
 from orchestrator.runs.run import Run
-from orchestrator.views.watch.follow import pause_of
+from orchestrator.views.watch.ending import pause_of
 from orchestrator.views.watch.rows import STATES, Filter, cells, chosen, heading, log_text
 from orchestrator.views.watch.screens import Question, Runs
 from orchestrator.views.why import why

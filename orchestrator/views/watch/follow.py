@@ -12,37 +12,13 @@ from rich.console import Console
 from rich.live import Live
 
 from orchestrator.lifecycle.refresh import refresh
-from orchestrator.runs.record import FINAL, JobState, Record
+from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.status import clock, render
+from orchestrator.views.watch.ending import over, pause_of
 
-LOCAL_SECONDS = 1.0
-SLURM_SECONDS = 15.0
-"""Between two polls of Slurm: a login node is shared."""
-SETTLE_SECONDS = 90.0
-"""Longest time from the end of a job until the scheduler has said how it ended."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C."""
-
-
-def pause_of(run: Run) -> float:
-    """Seconds between two polls of a run's scheduler."""
-    return LOCAL_SECONDS if run.profile.kind == "local" else SLURM_SECONDS
-
-
-def settling(records: list[Record]) -> bool:
-    """Whether nothing runs or waits for a node any more, and yet what became of some is not
-    known."""
-    return not over(records) and all(
-        record.state not in (JobState.PENDING, JobState.RUNNING, JobState.SUSPENDED)
-        for record in records
-    )
-
-
-def over(records: list[Record]) -> bool:
-    """Whether nothing will change by itself: no job is active or unknown, and none that waits can
-    still be submitted."""
-    return all(record.state in FINAL or record.state is JobState.WAITING for record in records)
 
 
 def watch_run(run: Run) -> int:

@@ -75,6 +75,8 @@ def test_status_and_logs_tell_programs_and_people_the_same(tmp_path: Path) -> No
     assert orch(tmp_path, "launch", file, "--cluster", "local", "--watch").returncode == 1
     document = json.loads(orch(tmp_path, "status", "--json").stdout)
     assert set(document) == {
+        "schema",
+        "version",
         "run",
         "folder",
         "cluster",

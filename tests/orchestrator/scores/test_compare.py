@@ -414,14 +414,15 @@ def test_results_are_printed_and_exported_whatever_the_engine(tmp_path: Path) ->
         rows[0]["value"],
         rows[0]["spread"],
     ) == ("evaluate/arm=a,seed=0", "a", "accuracy", "0.5", "0.1")
-    assert pyarrow.read_table("r.parquet").to_pylist() == json.loads(
-        orch(None, "results", "x", "--json").stdout
+    assert (
+        pyarrow.read_table("r.parquet").to_pylist()
+        == json.loads(orch(None, "results", "x", "--json").stdout)["rows"]
     )
     assert (
         len(
             json.loads(
                 orch(None, "results", "x", "--json", "--metric", "score", "--job", "arm=b").stdout
-            )
+            )["rows"]
         )
         == 1
     )

@@ -714,7 +714,9 @@ def test_the_commands_work_on_an_evolution_and_its_report_program_runs_on_its_co
     assert "arm=a: stop at" in orch(None, "report", made.name).stdout
     listed = orch(None, "results", made.name, "--metric", "accuracy", "--json")
     rows = [
-        row for row in json.loads(listed.stdout) if row["domain"] == "macro mean" and not row["at"]
+        row
+        for row in json.loads(listed.stdout)["rows"]
+        if row["domain"] == "macro mean" and not row["at"]
     ]
     assert len(rows) == 6
     assert all(row["low"] <= row["value"] <= row["high"] for row in rows)

@@ -1,0 +1,1 @@
+"""Taking a run away: for good, or into one file."""

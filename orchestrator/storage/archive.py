@@ -1,0 +1,166 @@
+"""One tar file of a run, and what it says of itself, for `orch archive`.
+
+In: a run, whether with its checkpoints. Out: ``<experiment>--<run>.tar``. Its first member is
+``<experiment>/<run>/archive.json``: the run, its jobs with their states, its results as rows, every
+file with its size. All others are the files of the run, so that ``tar -xf FILE -C RUNS`` brings it
+back. The run's folder goes only when every byte was read back from the archive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tarfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any
+
+from engines.contract.tidy import records as tidy_records
+from orchestrator.errors import RunError
+from orchestrator.runs.record import JobState
+from orchestrator.runs.run import Run
+from orchestrator.scores.results import gather
+from orchestrator.storage.needs import reasons_to_stay
+from orchestrator.storage.taking import (
+    Taken,
+    checkpoint_folders,
+    files_below,
+    measured,
+    refuse_started,
+    remove_folder,
+)
+
+MANIFEST = "archive.json"
+FORMAT = 1
+"""The number of the manifest's form."""
+PIECE_BYTES = 1 << 20
+NOT_KEPT = ("state.lock", MANIFEST)
+
+
+class Hashed:
+    """A file that is hashed while it is read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.sum = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes."""
+        piece = self.file.read(size)
+        self.sum.update(piece)
+        return piece
+
+
+def archive(
+    run: Run,
+    file: Path,
+    with_checkpoints: bool = True,
+    keep: bool = False,
+    dry_run: bool = False,
+) -> Taken:
+    """Write the archive, read it back, and remove the run's folder unless ``keep``.
+
+    RunError if the file is there already, or what was read back is not what was written: then the
+    run stays as it is, and the file goes.
+    """
+    left_out = set() if with_checkpoints else set(files_below(checkpoint_folders(run)))
+    # What an archive leaves in place needs no reason to go.
+    refused = [] if keep else reasons_to_stay(run)
+    paths = [path for path in files_below([run.folder]) if path not in left_out]
+    paths = [path for path in paths if path.relative_to(run.folder).as_posix() not in NOT_KEPT]
+    found = measured(paths, refused)
+    if dry_run or refused:
+        return found
+    file.parent.mkdir(parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        with run.lock():
+            refuse_started(run)
+            sums = write(run, draft, paths, manifest(run, paths, with_checkpoints))
+        verify(draft, sums)
+        # A link, unlike a rename, never takes the place of a file that is there.
+        os.link(draft, file)
+    except FileExistsError as error:
+        raise RunError(f"{file}: is there already; name another with --out") from error
+    finally:
+        draft.unlink(missing_ok=True)
+    if not keep:
+        remove_folder(run)
+    return found
+
+
+def manifest(run: Run, paths: Iterable[Path], with_checkpoints: bool) -> dict[str, Any]:
+    """What the archive says of itself."""
+    jobs = [
+        {"job": one.name, "stage": one.stage, "state": str(one.state), "reason": one.reason}
+        for one in run.load()
+    ]
+    has_results = any(job["state"] == JobState.COMPLETED for job in jobs)
+    rows = tidy_records(gather(run, None, None)[0]) if has_results else []
+    return {
+        "format": FORMAT,
+        "run": run.name,
+        "about": run.plan.about,
+        "cluster": run.profile.name or run.profile.kind,
+        "created": run.created,
+        "archived": time.time(),
+        "checkpoints": with_checkpoints,
+        "jobs": jobs,
+        "rows": rows,
+        "files": {path.relative_to(run.folder).as_posix(): path.lstat().st_size for path in paths},
+    }
+
+
+def write(run: Run, draft: Path, paths: Iterable[Path], says: dict[str, Any]) -> dict[str, str]:
+    """Write the archive; returns the SHA-256 of each regular file as it was read."""
+    sums = {}
+    text = json.dumps(says, indent=1).encode()
+    with tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as tar:
+        head = tarfile.TarInfo(f"{run.name}/{MANIFEST}")
+        head.size, head.mtime = len(text), int(says["archived"])
+        tar.addfile(head, io.BytesIO(text))
+        for path in paths:
+            member = tar.gettarinfo(path, f"{run.name}/{path.relative_to(run.folder).as_posix()}")
+            if not member.isreg():
+                tar.addfile(member)
+                continue
+            with path.open("rb") as file:
+                hashed = Hashed(file)
+                tar.addfile(member, hashed)  # of which it asks for read() alone
+            sums[member.name] = hashed.sum.hexdigest()
+    return sums
+
+
+def verify(draft: Path, sums: dict[str, str]) -> None:
+    """RunError unless the archive holds every file as it was read."""
+    found = {}
+    with tarfile.open(draft) as tar:
+        for member in tar:
+            file = tar.extractfile(member) if member.isreg() else None
+            if file is not None and member.name in sums:
+                sum_ = hashlib.sha256()
+                while piece := file.read(PIECE_BYTES):
+                    sum_.update(piece)
+                found[member.name] = sum_.hexdigest()
+    if found != sums:
+        wrong = sorted(name for name in sums if found.get(name) != sums[name])
+        raise RunError(f"{draft.parent}: the archive does not hold {wrong[0]} as it was; try again")
+
+
+def read_manifest(file: Path) -> dict[str, Any]:
+    """What an archive says of itself. RunError if it is none of ours."""
+    try:
+        with tarfile.open(file) as tar:
+            member = tar.next()
+            content = tar.extractfile(member) if member is not None else None
+            if member is None or content is None or not member.name.endswith(f"/{MANIFEST}"):
+                raise RunError(f"{file}: no archive of a run; orch archive RUN writes one")
+            found: dict[str, Any] = json.loads(content.read())
+    except (tarfile.TarError, OSError, ValueError) as error:
+        raise RunError(f"{file}: cannot be read as an archive ({error})") from error
+    if found.get("format", 0) > FORMAT:
+        raise RunError(f"{file}: of a newer version of orch; show it with that one")
+    return found

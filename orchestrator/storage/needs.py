@@ -1,0 +1,76 @@
+"""Why a run may not be taken away: what of it runs, and which other runs need it.
+
+In: a run, and the runs beside it. Out: sentences; none: it may go. Called by taking.py.
+
+A run is needed by whoever names it in a JSON file that a later job may read: its plan (paths of
+models and samples), what an evolution follows, the configs of its jobs (samples that are reused),
+and files of its jobs that say where they were taken from; or by a link that leads into it. A path
+may be written in several ways, and all of them have ``<experiment>/<run>`` in them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from orchestrator.lifecycle.refresh import refresh
+from orchestrator.runs.layout import OUT
+from orchestrator.runs.lookup import all_runs
+from orchestrator.runs.record import ACTIVE, JobState
+from orchestrator.runs.run import Run
+
+SHOWN = 5
+"""Jobs that are named; of others only how many."""
+
+
+def reasons_to_stay(run: Run) -> list[str]:
+    """Why the run, or its checkpoints, may not be taken; asks its scheduler once."""
+    records, trouble = refresh(run)
+    if trouble:
+        return [f"the scheduler could not be asked what runs: {trouble}"]
+    # Of a job that nobody knows of it is not known that it does not run.
+    at_work = [one for one in records if one.state in ACTIVE or one.state is JobState.UNKNOWN]
+    found = []
+    if at_work:
+        names = ", ".join(f"{one.name} is {one.state}" for one in at_work[:SHOWN])
+        more = f" and {len(at_work) - SHOWN} more" if len(at_work) > SHOWN else ""
+        found.append(f"{names}{more}; end them first: orch cancel {run.name}")
+    return [*found, *needed_by(run)]
+
+
+def needed_by(run: Run) -> list[str]:
+    """Which other runs need it, each with the file that says so."""
+    # Not as the beginning or end of another name: full-1a2b3c4d, full-1a2b3c4d-rerun-1.
+    name = re.compile(rb"(?<![\w.-])" + re.escape(run.name).encode() + rb"(?![\w.-])")
+    found = []
+    for folder in all_runs(run.folder.parent.parent):
+        if folder.resolve() == run.folder:
+            continue
+        place = naming(folder, name) or leading(folder, run.folder)
+        if place is not None:
+            other = f"{folder.parent.name}/{folder.name}"
+            found.append(f"{other} needs it ({place.relative_to(folder)})")
+    return found
+
+
+def naming(folder: Path, name: re.Pattern[bytes]) -> Path | None:
+    """The first file of a run that names another one."""
+    for path in documents(folder):
+        if name.search(path.read_bytes()):
+            return path
+    return None
+
+
+def documents(folder: Path) -> Iterator[Path]:
+    """What decides what a run's jobs read: its own files, then those of its jobs."""
+    yield from sorted(folder.glob("*.json"))
+    yield from sorted(folder.glob("jobs/*/*.json"))
+
+
+def leading(folder: Path, target: Path) -> Path | None:
+    """The first link of a run's jobs that leads into another run."""
+    for path in (*folder.glob("jobs/*"), *folder.glob(f"jobs/*/{OUT}"), *folder.glob("models/*/*")):
+        if path.is_symlink() and path.resolve().is_relative_to(target):
+            return path
+    return None
