@@ -189,7 +189,7 @@ def check_sharing(written: StageFile, node: Node, tell: Tell) -> None:
             f"'pack' puts several jobs on one node, and each asks for {nodes} nodes; "
             "take one of the two out",
         )
-    elif written.engine is not None and nodes > 1:
+    elif written.engine and nodes > 1:
         tell(
             node.value["resources"].value["nodes"],
             f"engine '{written.engine}' runs on one node, and 'nodes' is {nodes}; take it out "

@@ -3,6 +3,7 @@ warnings and requeues."""
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +84,10 @@ def log_of(folder: Path) -> str:
     return (the_run(folder) / "jobs" / "a" / "attempt-1" / "log.txt").read_text()
 
 
-@pytest.mark.parametrize("launcher", ["python", "torchrun"])
+@pytest.mark.parametrize("launcher", ["", "-m torch.distributed.run"])
 def test_an_all_reduce_over_two_nodes(slurm: PrivateSlurm, tmp_path: Path, launcher: str) -> None:
     (tmp_path / "reduce.py").write_text(ALL_REDUCE)
-    launched(tmp_path, slurm, f"  a: {{command: {launcher} reduce.py, {TWO}}}\n")
+    launched(tmp_path, slurm, f"  a: {{command: {sys.executable} {launcher} reduce.py, {TWO}}}\n")
     found = until(tmp_path, over, LONG)
     assert states(found) == {"a": "COMPLETED"}, log_of(tmp_path)
     (path,) = the_run(tmp_path).glob("jobs/a/out/results.json")
@@ -103,7 +104,7 @@ def test_the_node_that_died_first_is_named_and_not_the_one_that_lost_its_connect
     slurm: PrivateSlurm, tmp_path: Path
 ) -> None:
     (tmp_path / "dies.py").write_text(DIES)
-    launched(tmp_path, slurm, f"  a: {{command: python dies.py, {TWO}}}\n")
+    launched(tmp_path, slurm, f"  a: {{command: {sys.executable} dies.py, {TWO}}}\n")
     found = until(tmp_path, over, LONG)
     assert states(found) == {"a": "FAILED"}
     reason = found["a"]["reason"]
@@ -119,7 +120,7 @@ def test_a_warning_reaches_every_node_once_and_the_next_start_meets_elsewhere(
     slurm: PrivateSlurm, tmp_path: Path
 ) -> None:
     (tmp_path / "warned.py").write_text(WARNED)
-    launched(tmp_path, slurm, f"  a: {{command: python warned.py, {TWO}}}\n")
+    launched(tmp_path, slurm, f"  a: {{command: {sys.executable} warned.py, {TWO}}}\n")
     until(tmp_path, lambda _: all((tmp_path / f"ready{n}").exists() for n in (0, 1)), LONG)
     number = jobs(tmp_path)["a"]["id"]
     subprocess.run(["scancel", "--batch", "--signal=USR2", number], check=True)
