@@ -307,7 +307,9 @@ def explanation(record: Record, cause: Cause, exit_record: ExitRecord | None) ->
     if cause.kind in (Kind.UNKNOWN, Kind.CANCELLED):
         return ""
     first = exit_record.died_first if exit_record is not None else None
-    return str(cause) if first is None else f"node {first['node']} ended first: {cause}"
+    if first is None or first["node"] is None:
+        return str(cause)
+    return f"node {first['node']} ended first: {cause}"
 
 
 def cause_of(

@@ -45,6 +45,7 @@ class Death:
 
     def __init__(self, rank: int, host: str, exit_code: int, said: str = "") -> None:
         self.rank = rank
+        """Negative: of a whole node, which Slurm has lost."""
         self.host = host
         self.exit_code = exit_code
         """Negative: ended by that signal."""
@@ -55,7 +56,10 @@ class Death:
         how = f"exit code {self.exit_code}"
         if self.exit_code < 0:
             how = f"signal {-self.exit_code}"
-        return f"node {self.rank} ({self.host}) ended first, {self.said or how}"
+        who = f"node {self.rank} ({self.host}) ended first"
+        if self.rank < 0:
+            who = f"node {self.host}"
+        return f"{who}, {self.said or how}"
 
 
 def first_by_records(
@@ -94,7 +98,7 @@ def first_by_srun(lines: Iterable[str]) -> Death | None:
     """
     for line in lines:
         if lost := SRUN_LOST_NODE.search(line):
-            return Death(-1, lost[1], -signal.SIGKILL, "the node failed")
+            return Death(-1, lost[1], -signal.SIGKILL, "Slurm lost it")
         if SRUN_ENDS_THE_REST.search(line):
             return None  # from here on come those that srun itself has ended
         found = SRUN_DEATH.search(line)

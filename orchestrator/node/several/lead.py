@@ -235,7 +235,7 @@ class Nodes:
             "reason": f"{death}: {line}" if line else str(death),
             "oom_kills": kills[0] if kills else None,
             "died_first": {
-                "node": death.rank,
+                "node": death.rank if death.rank >= 0 else None,
                 "log": os.path.relpath(self.log_of(death.rank), self.attempt),
             },
         }
