@@ -84,7 +84,9 @@ def log_of(folder: Path) -> str:
     return (the_run(folder) / "jobs" / "a" / "attempt-1" / "log.txt").read_text()
 
 
-@pytest.mark.parametrize("launcher", ["", "-m torch.distributed.run"])
+@pytest.mark.parametrize(
+    "launcher", ["", "-m torch.distributed.run", "-m torch.distributed.run --rdzv-backend=c10d"]
+)
 def test_an_all_reduce_over_two_nodes(slurm: PrivateSlurm, tmp_path: Path, launcher: str) -> None:
     (tmp_path / "reduce.py").write_text(ALL_REDUCE)
     launched(tmp_path, slurm, f"  a: {{command: {sys.executable} {launcher} reduce.py, {TWO}}}\n")

@@ -131,10 +131,10 @@ class OneNode:
             "NODE_RANK": str(self.rank),
             "ORCH_NODES": str(self.count),
             # Defaults of torchrun's options, which it reads by itself; it gives its own processes
-            # the variables above anew.
+            # the variables above anew. Its default rendezvous, static, numbers ranks by node; with
+            # c10d rank 0 may be on any node, and its output in any log.
             "PET_NNODES": str(self.count),
             "PET_NPROC_PER_NODE": os.environ.get("SLURM_GPUS_ON_NODE", "1"),
-            "PET_RDZV_BACKEND": "c10d",
             "PET_RDZV_ENDPOINT": f"{host}:{meeting.port}",
             "PET_RDZV_ID": os.path.basename(self.folder),
             "PET_RDZV_CONF": f"is_host={is_host}",
