@@ -16,19 +16,18 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 
 from orchestrator.node.claims import claim
 from orchestrator.node.cost import write_cost
+from orchestrator.node.start import popen
 from orchestrator.node.system import (
     CANCEL,
     CODE,
     CONTINUES,
     PROCESS_GROUP,
     adopt_orphans,
-    die_with_parent,
     end_session,
     error_line,
     gpu_use,
@@ -48,21 +47,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-    from typing import Any, Protocol
+    from typing import Any
 
     from orchestrator.node.several.lead import Nodes
-
-    class Child(Protocol):
-        """A process that was started for an attempt."""
-
-        pid: int
-
-        def poll(self) -> int | None:
-            """The exit code; None while it runs."""
-
-        def wait(self) -> int:
-            """Wait for its end; the exit code."""
-
+    from orchestrator.node.start import Child
 
 IMPORTABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "importable")
 """The folder of the one module that a user's script may import."""
@@ -76,19 +64,6 @@ GPU_SECONDS = 60.0
 CANCELLED = "CANCELLED"
 """State that an exit record names where no scheduler can: what the job needs is not there, or it
 alone of its pack was cancelled."""
-
-
-def popen(command: list[str], cwd: str, environment: dict[str, str]) -> Child:
-    """Start a program in a session of its own."""
-    return subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        # By its session is found what the program leaves running (run_program).
-        start_new_session=True,
-        preexec_fn=die_with_parent,
-    )
 
 
 class Attempt:

@@ -19,6 +19,7 @@ from orchestrator.node.several.first_death import (
     first_by_srun,
     has_lost_connection,
 )
+from orchestrator.node.start import popen
 from orchestrator.node.system import CONTINUES, error_in, read_json, tail
 
 TYPE_CHECKING = False
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from orchestrator.node.attempt import Child
+    from orchestrator.node.start import Child
 
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "one_node.py")
 LINES_SHOWN = 30
@@ -103,8 +104,6 @@ class Nodes:
     def start(self, command: list[str], cwd: str, environment: dict[str, str]) -> Child:
         """Start srun with SIGUSR2 held back, so that it does not die of one that comes before it
         listens."""
-        from orchestrator.node.attempt import popen
-
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
         try:
             return popen(command, cwd, environment)
