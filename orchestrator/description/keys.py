@@ -138,7 +138,8 @@ class ResourcesFile(FileModel):
 
     # Defaults come from the class that the program uses, so that they stand in one place.
     nodes: int = Field(default=Resources.nodes, ge=1)
-    """Nodes of the job; everything below is for each of them."""
+    """Nodes of the job; everything below is for each of them. A command is started once on each
+    node; engines and packs take one."""
     gpus: int = Field(default=Resources.gpus, ge=0)
     """GPUs per node; the type comes from the cluster's profile."""
     cpus: int = Field(default=Resources.cpus, ge=1)

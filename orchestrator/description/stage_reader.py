@@ -279,6 +279,12 @@ def check_sharing(written: StageFile, node: Node, tell: Tell) -> None:
             f"'pack' puts several jobs on one node, and each asks for {nodes} nodes; "
             "take one of the two out",
         )
+    elif written.engine and nodes > 1:
+        tell(
+            node.value["resources"].value["nodes"],
+            f"engine '{written.engine}' runs on one node, and 'nodes' is {nodes}; take it out "
+            "(a command may have several)",
+        )
     if written.at_once is not None and written.pack == 1:
         tell(node.value["at_once"], "'at_once' says how many of a pack run at a time; add 'pack'")
     if written.checkpoints and node.child("for_each") is None:

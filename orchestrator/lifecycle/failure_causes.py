@@ -161,7 +161,7 @@ PATTERNS: dict[Kind, str] = {
     Kind.NODE: any_of(
         # srun's line comes last, so it is the one that is quoted: it alone names the node.
         r"CANCELLED AT \S+ DUE TO NODE FAILURE",
-        r"Node failure on \S+",
+        r"srun: error: Node failure on \S+",
         r"uncorrectable ECC error",
         r"CUDA error: device-side.*Xid",
         r"GPU has fallen off the bus",
@@ -289,6 +289,9 @@ def with_cause(record: Record, exit_record: ExitRecord | None, log: Sequence[byt
         lines = [line.decode(errors="replace") for line in log if not line.startswith(b"orch: ")]
         cause = cause_of(record.state, record.reason, own, lines)
         record = replace(record, cause=str(cause.kind), died_of=explanation(record, cause, own))
+        if own is not None and own.died_first is not None:
+            # The scheduler names all nodes of a job; a retry should leave out one at most.
+            record = replace(record, host=own.host)
     return replace(record, reason=record.died_of) if record.died_of else record
 
 
@@ -302,7 +305,12 @@ def explanation(record: Record, cause: Cause, exit_record: ExitRecord | None) ->
     ):
         # A last line alone does not say that it was the last.
         return f"exit code {exit_record.exit_code}: {record.reason}"
-    return "" if cause.kind in (Kind.UNKNOWN, Kind.CANCELLED) else str(cause)
+    if cause.kind in (Kind.UNKNOWN, Kind.CANCELLED):
+        return ""
+    first = exit_record.died_first if exit_record is not None else None
+    if first is None or first["node"] is None:
+        return str(cause)
+    return f"node {first['node']} ended first: {cause}"
 
 
 def cause_of(

@@ -163,7 +163,11 @@ def with_logs(
     return dataclasses.replace(
         seen,
         claimed=frozenset(r.name for r in maybe_nowhere if run.is_claimed(r)),
-        logs={r.name: tail(run.log(r)) for r in to_read if may_have_failed(r, seen)},
+        logs={
+            r.name: tail(run.log_of_death(r, seen.exits.get(r.name)))
+            for r in to_read
+            if may_have_failed(r, seen)
+        },
     )
 
 

@@ -16,32 +16,29 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 
 from orchestrator.node import reading
+from orchestrator.node.claims import claim
 from orchestrator.node.cost import write_cost
+from orchestrator.node.start import popen
 from orchestrator.node.system import (
     CANCEL,
     CODE,
     CONTINUES,
     PROCESS_GROUP,
-    SESSION,
     adopt_orphans,
-    claim_of,
-    die_with_parent,
+    end_session,
     error_line,
     gpu_use,
     handles,
-    has_children,
     last_step,
-    lives,
     members,
     oom_kills,
+    oom_kills_since,
     own_id,
     read_json,
-    take,
     temporary_folder,
     usage,
     write_json,
@@ -51,19 +48,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-    from typing import Any, Protocol
+    from typing import Any
 
-    class Child(Protocol):
-        """A process that was started for an attempt."""
-
-        pid: int
-
-        def poll(self) -> int | None:
-            """The exit code; None while it runs."""
-
-        def wait(self) -> int:
-            """Wait for its end; the exit code."""
-
+    from orchestrator.node.several.lead import Nodes
+    from orchestrator.node.start import Child
 
 IMPORTABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "importable")
 """The folder of the one module that a user's script may import."""
@@ -77,53 +65,6 @@ GPU_SECONDS = 60.0
 CANCELLED = "CANCELLED"
 """State that an exit record names where no scheduler can: what the job needs is not there, or it
 alone of its pack was cancelled."""
-
-
-def claim(attempt: str, token: str, job_id: str, neighbours: int = 0) -> int | None:
-    """Take the attempt for this job id. Returns how often this id had it before, or None if another
-    id has it."""
-    mine = claim_of(token, job_id) | {"neighbours": neighbours}
-    if take(attempt, mine):
-        return 0
-    path = os.path.join(attempt, "claim.json")
-    held = read_json(path)
-    if held["job_id"] != job_id:
-        print(
-            f"orch: job {held['job_id']} on {held['host']} has this attempt; {job_id} "
-            "ends without work",
-            flush=True,
-        )
-        return None
-    # A local scheduler that came after a kill may have started the job a second time.
-    if held["host"] == mine["host"] and lives(held):
-        print(
-            f"orch: process {held['pid']} already works on this attempt; this one ends "
-            "without work",
-            flush=True,
-        )
-        return None
-    # The scheduler started the same job again (requeue): it is ours to continue. The exit record of
-    # the start before is kept under its number.
-    with contextlib.suppress(FileNotFoundError, FileExistsError):
-        os.link(
-            os.path.join(attempt, "exit.json"),
-            os.path.join(attempt, f"exit-{held['restart']}.json"),
-        )
-    write_json(path, mine | {"restart": held["restart"] + 1})
-    return int(held["restart"]) + 1
-
-
-def popen(command: list[str], cwd: str, environment: dict[str, str]) -> Child:
-    """Start a program in a session of its own."""
-    return subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        # By its session is found what the program leaves running (run_program).
-        start_new_session=True,
-        preexec_fn=die_with_parent,
-    )
 
 
 class Attempt:
@@ -149,7 +90,9 @@ class Attempt:
         self.results = os.path.join(self.out, "results.json")
         self.job_id = own_id()
         self.restart = 0
+        self.asked_again = os.path.join(self.path, "again")
         self.child: Child | None = None
+        self.nodes: Nodes | None = None
         self.signals: list[str] = []
         self.unsent: list[int] = []
         self.state = ""
@@ -184,6 +127,9 @@ class Attempt:
     def send(self, child: Child, number: int) -> None:
         """Signal the child, unless it has ended."""
         if child.poll() is not None:
+            return
+        if self.nodes is not None:
+            self.nodes.tell(child.pid, number)
             return
         # An engine saves its state with the help of its own children, so only the engine itself is
         # told. A command may be a shell that passes nothing on, so its whole group is.
@@ -269,6 +215,7 @@ class Attempt:
             ),
             "ORCH_CHECKPOINTS": json.dumps(self.checkpoints),
             "ORCH_RUN": os.path.dirname(os.path.dirname(self.folder)),
+            "ORCH_REQUEUE": self.asked_again,
             "ORCH_ATTEMPT": os.path.basename(self.path).removeprefix("attempt-"),
         }
 
@@ -283,6 +230,9 @@ class Attempt:
         if restart is None:
             return 0, False
         self.restart = restart
+        # `orch.requeue()` leaves it, because some launchers change exit codes.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.asked_again)
         code = self.run()
         again = self.should_requeue(code)
         # Results count more than the exit code: a crash may come after they were written.
@@ -326,11 +276,19 @@ class Attempt:
 
     def run_program(self, temporary: str) -> int:
         """Start the program and wait for its end; its exit code, or 127 if it cannot be started."""
+        command, environment = self.command(), self.environment(temporary)
+        start = self.start
+        if self.several():
+            from orchestrator.node.several.lead import Nodes
+
+            self.nodes = Nodes(self.path, f"{self.job_id}-{self.restart}", self.job["resources"])
+            command, environment = self.nodes.command(command), self.nodes.environment(environment)
+            start = self.nodes.start
         try:
-            child = self.start(self.command(), self.job["cwd"], self.environment(temporary))
+            child = start(command, self.job["cwd"], environment)
         except (OSError, ValueError) as error:
             # It is not there, or has an argument that no program takes.
-            print(f"orch-error: cannot start {self.command()[0]}: {error}", flush=True)
+            print(f"orch-error: cannot start {command[0]}: {error}", flush=True)
             return 127
         self.child = child
         reader = reading.start(self.folder) if self.job.get("reads") else None
@@ -339,14 +297,17 @@ class Attempt:
             self.send(child, early)
         code = child.wait()
         signal.setitimer(signal.ITIMER_REAL, 0)
-        if has_children():
-            # What a crashed program left running would hold GPU and memory.
-            for pid in members(child.pid, SESSION)[1:]:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+        end_session(child.pid)
         # Also of one that was stopped: whether it is started again goes by its progress.
         reading.finish(reader)
-        return code
+        if self.nodes is not None:
+            code = self.nodes.outcome(code)
+        return CONTINUES if code and os.path.exists(self.asked_again) else code
+
+    def several(self) -> bool:
+        """Whether the program is to be started on several nodes: engines take one."""
+        count = (self.job.get("resources") or {}).get("nodes", 1)
+        return count > 1 and self.job["command"] is not None and "SLURM_JOB_ID" in os.environ
 
     def write_results_of_a_command(self) -> None:
         """The results that a command need not write by itself: that it has ended well, with the
@@ -414,22 +375,11 @@ class Attempt:
                 "state": "" if results else self.state,
                 "usage": measured,
                 "neighbours": self.neighbours,
-                "oom_kills": self.own_oom_kills(code),
+                "oom_kills": oom_kills_since(self.oom_kills, self.neighbours, code),
                 "reason": "" if results else reason,
+                **(self.nodes.facts() if self.nodes is not None else {}),
             },
         )
         if os.path.isdir(self.out):
             write_cost(self.folder, self.out, self.job.get("resources"))
         return results
-
-    def own_oom_kills(self, code: int) -> int | None:
-        """How many of its processes the kernel killed for want of memory; None: it does not say."""
-        kills = oom_kills()
-        if kills is None or self.oom_kills is None:
-            return None
-        # By signal, or 137 where a shell in between tells of it.
-        if self.neighbours and code not in (-signal.SIGKILL, 128 + signal.SIGKILL):
-            return (
-                0  # the control group is the whole pack's: whom the kernel killed was a neighbour
-            )
-        return kills - self.oom_kills

@@ -308,7 +308,8 @@ def run_pack(entries: list[Entry], warm: list[str], at_once: int) -> int:
     That one of them failed is not the allocation's failure: what waits for it may need another
     member, and looks itself.
     """
-    from orchestrator.node.attempt import Attempt, popen
+    from orchestrator.node.attempt import Attempt
+    from orchestrator.node.start import popen
 
     if "ORCH_WRAP" in os.environ:
         warm = []  # the engine belongs into the container, which a fork of this process is not in

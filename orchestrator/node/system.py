@@ -19,7 +19,7 @@ import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Any
 
     AnyPath = str | os.PathLike[str]
@@ -172,6 +172,23 @@ def oom_kills() -> int | None:
     return None
 
 
+def oom_kills_since(before: int | None, neighbours: int, code: int) -> int | None:
+    """How many processes of a job the kernel killed for want of memory; None: it does not say.
+
+    Args:
+        before: what ``oom_kills`` said when the job started.
+        neighbours: other jobs in the same control group.
+        code: how its program ended.
+    """
+    kills = oom_kills()
+    if kills is None or before is None:
+        return None
+    # By signal, or 137 where a shell in between tells of it.
+    if neighbours and code not in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        return 0  # the control group is the whole pack's: whom the kernel killed was a neighbour
+    return kills - before
+
+
 def job_group() -> str | None:
     """The folder of the scheduler's own control group of this job; None where a job has none of its
     own."""
@@ -298,10 +315,14 @@ def tail(path: AnyPath) -> list[bytes]:
 def error_line(log: AnyPath) -> str:
     """The line of a log that most likely says why a job died: the last one that looks like an
     error, else the last one."""
+    return error_in(line.decode(errors="replace").strip() for line in tail(log))
+
+
+def error_in(said: Iterable[str]) -> str:
+    """The same of these lines."""
     import re
 
-    lines = [line.decode(errors="replace").strip() for line in tail(log)]
-    lines = [line for line in lines if line and not line.startswith("orch:")]
+    lines = [line for line in said if line and not line.startswith("orch:")]
     suspects = [line for line in lines if re.search(ERROR_LINE, line, re.IGNORECASE)]
     # A traceback ends in "SomeError: what"; that line says more than a log message that merely
     # holds the word.
@@ -320,6 +341,14 @@ def has_children() -> bool:
     except ChildProcessError:
         return False
     return True
+
+
+def end_session(leader: int) -> None:
+    """Kill what a program that has ended left running: it would hold GPU and memory."""
+    if has_children():
+        for pid in members(leader, SESSION)[1:]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def die_with_parent() -> None:

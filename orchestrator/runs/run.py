@@ -109,6 +109,13 @@ class Run:
             return own
         return self.allocation_log(record.token)
 
+    def log_of_death(self, record: Record, exit_record: ExitRecord | None) -> Path:
+        """The log that says why a job failed: of several nodes, that of the first to die."""
+        own = exit_record is not None and exit_record.token == record.token
+        if exit_record is None or not own or exit_record.died_first is None:
+            return self.log(record)
+        return self.attempt_folder(record) / str(exit_record.died_first["log"])
+
     def allocation_log(self, token: str) -> Path:
         """What an allocation says before its members start."""
         parsed = Token.parse(token)

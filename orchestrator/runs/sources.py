@@ -85,6 +85,10 @@ class ExitRecord:
     usage: Mapping[str, Any] | None = None
     """CPU seconds, peak memory and GPU use as the node measured them (``usage`` in
     orchestrator/node/system.py)."""
+    died_first: Mapping[str, Any] | None = None
+    """Of a command on several nodes: the ``node`` whose process died first, by number (None: Slurm
+    has lost the node itself), and its ``log``, below the attempt's folder. ``host``, ``exit_code``
+    and ``reason`` are of that one then."""
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ExitRecord:

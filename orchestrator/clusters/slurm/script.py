@@ -112,7 +112,7 @@ def own_options(profile: Profile, resources: Resources, job: JobScript) -> dict[
     folder = str(job.log.parent).replace("%", "%%")
     options: dict[str, Any] = {
         "output": f"{folder}/{job.log.name}",
-        # B: the batch step gets the signal. There is no srun, hence no other step.
+        # B: the batch script alone gets the signal. The node's program passes it on.
         "signal": f"B:USR2@{warning}",
         # Where the site's default is no requeue, `scontrol requeue` would be refused.
         "requeue": True,

@@ -193,6 +193,9 @@ def stop_requested() -> bool:
 def requeue() -> NoReturn:
     """End now, to be started again where the time limit or a preemption asked for the stop. Save
     before."""
+    # A launcher of several processes, such as torchrun, ends with 1 whatever these ended with.
+    if "ORCH_REQUEUE" in os.environ:
+        Path(os.environ["ORCH_REQUEUE"]).touch()
     sys.exit(REQUEUE)
 
 

@@ -15,8 +15,9 @@ from orchestrator.lifecycle.failure_causes import (
     alike,
     cause_of,
     from_log,
+    with_cause,
 )
-from orchestrator.runs.record import JobState
+from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.sources import ExitRecord
 
 TRACEBACK = ["Traceback (most recent call last):", '  File "train.py", line 3, in <module>']
@@ -238,3 +239,29 @@ def test_jobs_that_fail_of_the_same_are_alike_whatever_their_numbers() -> None:
 
 def test_every_kind_has_its_advice() -> None:
     assert set(PATTERNS) <= set(ADVICE) == set(Kind)
+
+
+def test_of_several_nodes_the_first_dead_is_named_and_is_the_one_that_a_retry_leaves_out() -> None:
+    left = ExitRecord(
+        token="t",
+        job_id="7",
+        host="a100-2",
+        pid=1,
+        exit_code=1,
+        started=0.0,
+        ended=1.0,
+        results=False,
+        died_first={"node": 1, "log": "nodes/7-0/1.log"},
+    )
+    record = Record(
+        name="a",
+        stage="a",
+        identity="i",
+        folder="jobs/a",
+        token="t",
+        state=JobState.FAILED,
+        host="a100-[1-2]",
+    )
+    named = with_cause(record, left, [b"ValueError: bad rate"])
+    assert named.reason.startswith(f"node 1 ended first: {Kind.CODE}: ValueError: bad rate")
+    assert named.host == "a100-2"

@@ -109,3 +109,16 @@ def test_mistakes_are_errors_at_the_line_that_makes_them(tmp_path: Path) -> None
         )
         assert done.returncode == 1
         assert "ValueError" in done.stderr
+
+
+def test_the_wish_to_be_started_again_survives_a_launcher_that_changes_exit_codes(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "train.py").write_text("import orch\norch.requeue()\n")
+    path = job_folder(tmp_path, ["sh", "-c", f"{sys.executable} -S train.py; test -e mended"])
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 75
+    assert exit_record(path)["exit_code"] == 75
+    # Of that start only: the next one has another reason to fail.
+    (tmp_path / "train.py").write_text("raise SystemExit(3)\n")
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 1
+    assert exit_record(path)["exit_code"] == 1

@@ -103,6 +103,7 @@ def test_a_short_canary_is_a_job_that_nothing_else_sees(tmp_path: Path) -> None:
     [
         ("train", {"pack": 0}, "'pack' must be a whole number of at least 1"),
         ("train", {"pack": 2, "resources": {"nodes": 2}}, "each asks for 2 nodes"),
+        ("train", {"resources": {"nodes": 2}}, "engine 'fsm' runs on one node, and 'nodes' is 2"),
         ("train", {"canary": "yes"}, "'canary' must be true, or config keys"),
         ("train", {"canary": {"epoch": 1}}, "did you mean 'epochs'?"),
         ("done", {"canary": {"epochs": 1}}, "a command has no config to shorten"),

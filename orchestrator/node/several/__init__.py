@@ -1,0 +1,1 @@
+"""A command on several nodes: one process on each, started by srun. Standard library alone."""
