@@ -25,16 +25,11 @@ from pydantic import BaseModel
 from engines.contract.metrics import METRICS
 from orchestrator.cli.app import COMMANDS, load
 from orchestrator.description.checking import keys_of, models_in
-from orchestrator.description.keys import (
-    ExperimentFile,
-    GateFile,
-    NotifyFile,
-    ResourcesFile,
-    StageFile,
-)
-from orchestrator.description.options import OptionsFile, RetryFile
+from orchestrator.description.keys import ExperimentFile, NotifyFile, ResourcesFile, StageFile
 from orchestrator.description.profile import Profile
 from orchestrator.description.schema import PATHS, field_docstrings, schema_text, sentences
+from orchestrator.description.stage_keys.options import OptionsFile, RetryFile
+from orchestrator.description.stage_keys.parts import GateFile
 from orchestrator.description.sweeps.axis_keys import BestFile, DrawFile, RandomFile
 from orchestrator.runs.record import JobState
 

@@ -23,9 +23,9 @@ from orchestrator.api import waiting
 from orchestrator.api.table import Table, with_axes
 from orchestrator.lifecycle import gates
 from orchestrator.lifecycle.refresh import refresh
-from orchestrator.runs.lookup import all_runs, find_run, one_job, open_run, runs_root
+from orchestrator.runs.lookup import all_runs, find_run, named, one_job, open_run, runs_root
 from orchestrator.runs.record import Record
-from orchestrator.runs.run import Run, named
+from orchestrator.runs.run import Run
 
 Names = str | Sequence[str] | None
 """One name, several, or None for all."""

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from orchestrator.errors import RunError
 from orchestrator.lifecycle.refresh import quiet, refresh
+from orchestrator.runs.lookup import named
 from orchestrator.runs.record import FINAL, JobState, Record, Wait
-from orchestrator.runs.run import Run, named
+from orchestrator.runs.run import Run
 from orchestrator.views.watch.ending import over, pause_of
 
 LONGEST_PAUSE_SECONDS = 60.0

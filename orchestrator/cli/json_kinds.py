@@ -1,7 +1,7 @@
-"""What ``--json`` prints, command by command: the types that `orch schema` makes JSON schemas of.
+"""What ``--json`` prints, command by command: `orch schema` makes JSON schemas of these types.
 
 Times are Unix seconds, durations seconds. None: not known, or there is none. Called by
-``orchestrator.cli.json_schemas``; a test holds what commands print against it.
+``json_schemas``; a test holds what commands print against it.
 """
 
 from __future__ import annotations
@@ -26,9 +26,7 @@ class StatusJob(TypedDict):
     state: str
     """One of Slurm's words, or WAITING, SKIPPED, UNKNOWN."""
     source: str
-    """Who said so."""
     age_seconds: float | None
-    """How old that is."""
     reason: str
     attempt: int
     restarts: int
@@ -152,13 +150,11 @@ class Results(TypedDict):
     run: str
     rows: list[ResultRow]
     unfinished: list[str]
-    """Jobs without results yet."""
     problems: list[str]
-    """What commands have left that is no row."""
 
 
 class TriedSetting(TypedDict):
-    """One setting of a stage, over its seeds."""
+    """One setting of a stage, over its seeds; jobs have their values."""
 
     stage: str
     rank: int
@@ -168,7 +164,6 @@ class TriedSetting(TypedDict):
     n: int
     spread: float | None
     jobs: dict[str, float | None]
-    """The value of each job."""
 
 
 class Settings(TypedDict):

@@ -19,8 +19,8 @@ from pydantic import BeforeValidator, Field, create_model
 from engines.contract.words import near
 from orchestrator.description.checking import FileModel, Must, WordedError, checked
 from orchestrator.description.keys import NotifyFile
-from orchestrator.description.options import RESERVED
 from orchestrator.description.profile import Profile
+from orchestrator.description.stage_keys.options import RESERVED
 from orchestrator.description.yaml_lines import Mistakes, Node, read_file
 from orchestrator.errors import CheckError
 from orchestrator.folders import config_folder, for_people

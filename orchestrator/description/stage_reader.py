@@ -52,10 +52,7 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
     def tell(place: Node, text: str) -> None:
         mistakes.add(place.where, f"stage '{name}': {text}")
 
-    written, good = checked(StageFile, node, tell)
-    if written is None:
-        # `stages: {train: 4}`: an empty stage takes its place, so that the rest is still read.
-        written, good = StageFile(), Node({}, node.where)
+    written, good = written_stage(node, tell)
     axes = axes_read(written, good)
     # Of what was written: an engine of a wrong kind beside a command is two programs all the same.
     if isinstance(node.value, dict):
@@ -88,6 +85,15 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
         config=config_of(good, node),
         sound=len(mistakes.lines) == before,
     )
+
+
+def written_stage(node: Node, tell: Tell) -> tuple[StageFile, Node]:
+    """What is right in a stage, as a model and as nodes."""
+    written, good = checked(StageFile, node, tell)
+    if written is None:
+        # `stages: {train: 4}`: an empty stage takes its place, so that the rest is still read.
+        return StageFile(), Node({}, node.where)
+    return written, good
 
 
 def resources_of(written: StageFile) -> Resources:

@@ -22,8 +22,9 @@ from orchestrator.lifecycle.decide import Request, decide, described
 from orchestrator.lifecycle.observe import is_intent, resolve
 from orchestrator.lifecycle.refresh import CONTINUE_ONLY, decide_and_act, poll
 from orchestrator.node.system import write_json
+from orchestrator.runs.lookup import named
 from orchestrator.runs.record import ACTIVE, FAILED, JobState, Record, Wait
-from orchestrator.runs.run import Run, named
+from orchestrator.runs.run import Run
 
 
 def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:

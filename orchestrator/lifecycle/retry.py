@@ -16,8 +16,9 @@ from orchestrator.lifecycle.decide import Request
 from orchestrator.lifecycle.observe import Observation, resolve
 from orchestrator.lifecycle.refresh import decide_and_act, poll, quiet
 from orchestrator.lifecycle.retry_policy import again, refusal
+from orchestrator.runs.lookup import named
 from orchestrator.runs.record import FAILED, JobState, Record
-from orchestrator.runs.run import Run, named
+from orchestrator.runs.run import Run
 
 
 def launch(run: Run, tell: Tell = quiet) -> list[Record]:

@@ -31,18 +31,15 @@ from orchestrator.node.system import (
     adopt_orphans,
     end_session,
     error_line,
-    gpu_use,
     handles,
     last_step,
     members,
-    oom_kills,
-    oom_kills_since,
     own_id,
     read_json,
     temporary_folder,
-    usage,
     write_json,
 )
+from orchestrator.node.usage import gpu_use, oom_kills, oom_kills_since, usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -97,36 +97,42 @@ def finish_all(drafts: Drafts, choices: Mapping[str, Choice], mistakes: Mistakes
             name not in finished for name in draft.follows
         ):
             continue
-        command, config, references = program
         parents = [finished[name].identity for name in draft.after]
         if draft.name in choices:
             # What lies behind its choice is named by all among which is chosen.
             parents.append(identity_of_choice(choices[draft.name], finished))
             identities[drafts.choice_folder(draft)] = parents[-1]
-        own = identity(draft.stage.engine, command, config, parents, identities)
-        if draft.stage.engine is None and draft.stage.reads:
-            config = {**config, READS: reads_of(draft.stage, draft.point)}
-        # A gate that skips one of these takes this job along; without another parent it still runs.
-        needed = {draft.parent, *references}
-        finished[draft.name] = Job(
-            name=draft.name,
-            stage=draft.stage_name,
-            axes=draft.point,
-            engine=draft.stage.engine,
-            command=command,
-            config=config,
-            resources=draft.stage.resources,
-            options=draft.stage.options,
-            after=draft.after,
-            requires=tuple(name for name in draft.after if name in needed),
-            folder=drafts.folders[draft.name],
-            identity=own,
-            pack=1 if draft.short else draft.stage.pack,
-            at_once=None if draft.short else draft.stage.at_once,
-            canary=canary_of(draft, drafts),
-        )
-        identities[f"{{run}}/{drafts.folders[draft.name]}"] = finished[draft.name].identity
+        own = identity(draft.stage.engine, program[0], program[1], parents, identities)
+        finished[draft.name] = job_of(draft, program, own, drafts)
+        identities[f"{{run}}/{drafts.folders[draft.name]}"] = own
     return list(finished.values())
+
+
+def job_of(draft: Draft, program: Program, own: str, drafts: Drafts) -> Job:
+    """A draft as a job with this identity."""
+    command, config, references = program
+    if draft.stage.engine is None and draft.stage.reads:
+        # No part of the identity: a mended one is taken in without running the command again.
+        config = {**config, READS: reads_of(draft.stage, draft.point)}
+    # A gate that skips one of these takes this job along; without another parent it still runs.
+    needed = {draft.parent, *references}
+    return Job(
+        name=draft.name,
+        stage=draft.stage_name,
+        axes=draft.point,
+        engine=draft.stage.engine,
+        command=command,
+        config=config,
+        resources=draft.stage.resources,
+        options=draft.stage.options,
+        after=draft.after,
+        requires=tuple(name for name in draft.after if name in needed),
+        folder=drafts.folders[draft.name],
+        identity=own,
+        pack=1 if draft.short else draft.stage.pack,
+        at_once=None if draft.short else draft.stage.at_once,
+        canary=canary_of(draft, drafts),
+    )
 
 
 def identity_of_choice(choice: Choice, finished: Mapping[str, Job]) -> str:

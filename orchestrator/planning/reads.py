@@ -12,8 +12,8 @@ from typing import Any
 from engines.contract.words import near
 from jobs.spec import Job
 from jobs.stages import Point, Scalar, fill, placeholders
-from orchestrator.description.keys import OUT_VARIABLE
 from orchestrator.description.stage import Stage
+from orchestrator.description.stage_keys.parts import OUT_VARIABLE
 from orchestrator.description.yaml_lines import Mistakes
 
 READS = "reads"

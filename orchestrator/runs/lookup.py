@@ -9,7 +9,7 @@ is meant.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from engines.contract.words import near
@@ -17,7 +17,7 @@ from jobs.spec import Job
 from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.runs.plan_file import PlanFile, read_plan
-from orchestrator.runs.run import Run, named
+from orchestrator.runs.run import Run
 
 
 def runs_root() -> Path:
@@ -157,3 +157,22 @@ def one_job(run: Run, name: str) -> Job:
             f"'{name}' fits {len(fitting)} jobs: {', '.join(sorted(fitting)[:12])}; name one"
         )
     return next(job for job in run.plan.jobs if job.name in fitting)
+
+
+def named(run: Run, names: Iterable[str] | None) -> set[str] | None:
+    """Job names from what a person typed: whole names, stages, or a part that only one job has."""
+    if not names:
+        return None
+    found: set[str] = set()
+    for name in names:
+        fitting = [job.name for job in run.plan.jobs if name in (job.name, job.stage)]
+        # Part of a name, such as `seed=0`, only where it is no whole name or stage.
+        fitting = fitting or [job.name for job in run.plan.jobs if name in job.name]
+        if not fitting:
+            raise RunError(
+                f"{run.name} has no job '{name}'; it has: "
+                f"{', '.join(job.name for job in run.plan.jobs[:12])}"
+                + (" ..." if len(run.plan.jobs) > 12 else "")
+            )
+        found |= set(fitting)
+    return found

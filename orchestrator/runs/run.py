@@ -390,22 +390,3 @@ def wanted_by(run: Run) -> dict[str, Any]:
     """Who is told of what: the experiment file's word, else the profile's (or the user's own
     file's, taken in at launch)."""
     return run.plan.notify or run.profile.notify
-
-
-def named(run: Run, names: Iterable[str] | None) -> set[str] | None:
-    """Job names from what a person typed: whole names, stages, or a part that only one job has."""
-    if not names:
-        return None
-    found: set[str] = set()
-    for name in names:
-        fitting = [job.name for job in run.plan.jobs if name in (job.name, job.stage)]
-        # Part of a name, such as `seed=0`, only where it is no whole name or stage.
-        fitting = fitting or [job.name for job in run.plan.jobs if name in job.name]
-        if not fitting:
-            raise RunError(
-                f"{run.name} has no job '{name}'; it has: "
-                f"{', '.join(job.name for job in run.plan.jobs[:12])}"
-                + (" ..." if len(run.plan.jobs) > 12 else "")
-            )
-        found |= set(fitting)
-    return found

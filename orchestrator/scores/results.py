@@ -18,7 +18,8 @@ from engines.contract.results import Row, read_results
 from engines.contract.tidy import Tidy, csv_text, records, write_parquet
 from orchestrator.errors import RunError
 from orchestrator.runs.layout import RESULTS
-from orchestrator.runs.run import Run, named
+from orchestrator.runs.lookup import named
+from orchestrator.runs.run import Run
 
 Axes = dict[str, str | int | float | bool]
 BOUNDS = ("low", "high")

@@ -20,8 +20,8 @@ from jobs.stages import Point
 from orchestrator.errors import RunError
 from orchestrator.planning.plan import RUN
 from orchestrator.runs.layout import RESULTS
-from orchestrator.runs.lookup import find_run
-from orchestrator.runs.run import Run, named
+from orchestrator.runs.lookup import find_run, named
+from orchestrator.runs.run import Run
 from orchestrator.scores.evaluation_jobs import points
 from orchestrator.scores.evolution import START, Evolution, read_evolution
 from orchestrator.scores.selection import best

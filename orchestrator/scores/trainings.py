@@ -14,8 +14,8 @@ from jobs.spec import Job
 from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.runs.layout import RESULTS
-from orchestrator.runs.lookup import open_run
-from orchestrator.runs.run import Run, named
+from orchestrator.runs.lookup import named, open_run
+from orchestrator.runs.run import Run
 from orchestrator.scores.checkpoints import Training
 from orchestrator.scores.evolution import read_evolution
 

@@ -13,6 +13,15 @@ from orchestrator.errors import RunError
 from orchestrator.lifecycle import interventions
 from orchestrator.runs.lookup import find_job
 
+Take = Annotated[
+    str | None,
+    typer.Option(
+        metavar="JOB",
+        help="Follow this job in place of the best one.",
+        autocompletion=completion.jobs,
+    ),
+]
+
 
 def override(
     reason: Annotated[str, typer.Option(help="Why; it is kept with the decision.")],
@@ -24,14 +33,7 @@ def override(
             "there; or skip them.",
         ),
     ] = None,
-    take: Annotated[
-        str | None,
-        typer.Option(
-            metavar="JOB",
-            help="Follow this job in place of the best one.",
-            autocompletion=completion.jobs,
-        ),
-    ] = None,
+    take: Take = None,
     target: Annotated[
         str | None,
         typer.Argument(

@@ -46,8 +46,7 @@ def results(
     from orchestrator.scores.results import gather, write_table
 
     found, jobs = find_target(run, job)
-    if found.origin is not None:
-        print(f"{found.name}: {found.origin}", file=sys.stderr)
+    tell_origin(found)
     if best is not None:
         print_best(found, best, jobs, as_json)
         return
@@ -62,6 +61,12 @@ def results(
         print_rows(lines)
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
     tell_unfinished(found.name, unfinished)
+
+
+def tell_origin(run: Run) -> None:
+    """Where a copy was brought from."""
+    if run.origin is not None:
+        print(f"{run.name}: {run.origin}", file=sys.stderr)
 
 
 def tell_unfinished(run: str, jobs: list[str]) -> None:

@@ -10,8 +10,7 @@ from orchestrator.cli.arguments import AsJson, JobsOfRun, OnlyJobs
 from orchestrator.cli.json_output import print_json
 from orchestrator.cli.shared import follow
 from orchestrator.lifecycle.refresh import refresh
-from orchestrator.runs.lookup import find_target
-from orchestrator.runs.run import named
+from orchestrator.runs.lookup import find_target, named
 from orchestrator.views.status import document, render
 
 

@@ -32,12 +32,10 @@ from orchestrator.node.system import (
     adopt_orphans,
     die_with_parent,
     end_session,
-    oom_kills,
-    oom_kills_since,
     temporary_folder,
-    usage,
     write_json,
 )
+from orchestrator.node.usage import oom_kills, oom_kills_since, usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from jobs.spec import NO_OPTIONS, Options
 from orchestrator.checks.launch import check
 from orchestrator.clusters.slurm.script import JobScript, script_text
-from orchestrator.description.options import RESERVED, SAID_ELSEWHERE
 from orchestrator.description.profile import Profile
+from orchestrator.description.stage_keys.options import RESERVED, SAID_ELSEWHERE
 from orchestrator.errors import DescriptionError
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.planner import make_plan

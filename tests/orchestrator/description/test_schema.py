@@ -10,7 +10,6 @@ import pytest
 from orchestrator.description.checking import keys_of
 from orchestrator.description.keys import (
     ExperimentFile,
-    GateFile,
     NotifyFile,
     PresetFile,
     ResourcesFile,
@@ -18,6 +17,7 @@ from orchestrator.description.keys import (
 )
 from orchestrator.description.profile_reader import ProfileFile
 from orchestrator.description.schema import PATHS, schema_text, sentences
+from orchestrator.description.stage_keys.parts import GateFile
 from orchestrator.description.yaml_lines import Mistakes, read_file
 from tests.support.cli import orch
 from tests.support.paths import ROOT

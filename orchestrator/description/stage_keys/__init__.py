@@ -1,0 +1,1 @@
+"""Parts of a stage as a person writes them: options, gates, metrics, and what a command reads."""
