@@ -20,6 +20,7 @@ from enum import StrEnum
 
 from msgspec.structs import replace
 
+from orchestrator.node.system import LAUNCHER_ERROR
 from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.sources import ExitRecord
 
@@ -349,7 +350,8 @@ def from_log(log: Sequence[str]) -> Cause:
             fitting += [line for line in lines if ENVIRON.match(line)]
         if fitting:
             return Cause(kind, shortened(fitting[-1]))
-    errors = [line for line in lines if ERROR.match(line) and not line.startswith("Traceback ")]
+    never = ("Traceback ", LAUNCHER_ERROR)
+    errors = [line for line in lines if ERROR.match(line) and not line.startswith(never)]
     if errors:
         return Cause(Kind.CODE, shortened(errors[-1]))
     return Cause(Kind.UNKNOWN, "")

@@ -29,6 +29,8 @@ ERROR_LINE = (
     r"|out of memory|no space|stopped:"
 )
 """What makes a log line a suspect; case does not count."""
+LAUNCHER_ERROR = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError"
+"""torchrun's last words when a process has died: never why."""
 LOG_TAIL_BYTES = 64_000
 CODE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """The copy of the code that this process runs."""
@@ -205,7 +207,9 @@ def error_in(said: Iterable[str]) -> str:
     """The same of these lines."""
     import re
 
-    lines = [line for line in said if line and not line.startswith("orch:")]
+    # torchrun puts the rank before the lines of a traceback, and ends with an error of its own.
+    lines = [re.sub(r"^\[rank\d+\]:\s*", "", line) for line in said]
+    lines = [line for line in lines if line and not line.startswith(("orch:", LAUNCHER_ERROR))]
     suspects = [line for line in lines if re.search(ERROR_LINE, line, re.IGNORECASE)]
     # A traceback ends in "SomeError: what"; that line says more than a log message that merely
     # holds the word.

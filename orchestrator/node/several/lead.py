@@ -30,8 +30,9 @@ if TYPE_CHECKING:
     from orchestrator.node.start import Child
 
 PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "one_node.py")
-LINES_SHOWN = 30
-"""Of the log of the node that died first, in the log of the attempt."""
+LINES_SHOWN = 80
+"""Of the log of the node that died first, in the log of the attempt. torchrun's own account of a
+death, which comes after the program's, has about 40."""
 LEFT_OUT = (
     "SLURM_LABELIO",
     "SLURM_STDINMODE",

@@ -17,6 +17,7 @@ from orchestrator.lifecycle.failure_causes import (
     from_log,
     with_cause,
 )
+from orchestrator.node.system import error_line
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.sources import ExitRecord
 
@@ -265,3 +266,11 @@ def test_of_several_nodes_the_first_dead_is_named_and_is_the_one_that_a_retry_le
     named = with_cause(record, left, [b"ValueError: bad rate"])
     assert named.reason.startswith(f"node 1 ended first: {Kind.CODE}: ValueError: bad rate")
     assert named.host == "a100-2"
+
+
+def test_torchruns_own_error_is_not_the_cause(tmp_path: Path) -> None:
+    torchrun = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: "
+    log = ["[rank1]: Traceback (most recent call last):", "[rank1]: ValueError: bad rate", torchrun]
+    assert from_log(log) == Cause(Kind.CODE, "ValueError: bad rate")
+    (tmp_path / "log").write_text("\n".join(log))
+    assert error_line(tmp_path / "log") == "ValueError: bad rate"
