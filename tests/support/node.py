@@ -54,7 +54,7 @@ def attempt_node(path: Path, job_id: str) -> subprocess.Popen[bytes]:
     return start_node(path / "attempt-1" / "log.txt", path, "1", TOKEN, job_id=job_id)
 
 
-def exit_record(path: Path) -> dict[str, Any]:
+def first_exit_record(path: Path) -> dict[str, Any]:
     """What its first attempt has left."""
     record: dict[str, Any] = json.loads((path / "attempt-1" / "exit.json").read_text())
     return record

@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.node import attempt as node_program
 from orchestrator.node.system import process_start
-from tests.support.node import SECONDS, TOKEN, attempt_node, exit_record, job_folder
+from tests.support.node import SECONDS, TOKEN, attempt_node, first_exit_record, job_folder
 from tests.support.paths import wait_for
 
 
@@ -22,9 +22,9 @@ def test_of_eight_processes_with_one_attempt_exactly_one_runs_it(tmp_path: Path)
     racers = [attempt_node(path, f"job-{number}") for number in range(8)]
     assert [racer.wait(timeout=SECONDS) for racer in racers] == [0] * 8
     assert (tmp_path / "ran").read_text() == "ran\n"
-    assert exit_record(path)["results"]
+    assert first_exit_record(path)["results"]
     assert (
-        exit_record(path)["job_id"]
+        first_exit_record(path)["job_id"]
         == json.loads((path / "attempt-1" / "claim.json").read_text())["job_id"]
     )
     assert (path / "attempt-1" / "log.txt").read_text().count("ends without work") == 7
@@ -48,7 +48,7 @@ def test_a_requeued_job_continues_under_its_own_claim(tmp_path: Path) -> None:
     first.wait(timeout=SECONDS)
     (tmp_path / "again").touch()
     assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
-    assert exit_record(path)["restart"] == 1
+    assert first_exit_record(path)["restart"] == 1
     assert (tmp_path / "ran").read_text() == "ran\nran\n"
 
 
@@ -80,8 +80,8 @@ def test_sigusr2_is_passed_on_and_the_end_is_waited_for(tmp_path: Path) -> None:
     process.send_signal(signal.SIGUSR2)
     assert process.wait(timeout=SECONDS) == 1
     assert (tmp_path / "saved").exists()
-    assert exit_record(path)["signals"] == ["SIGUSR2"]
-    assert not exit_record(path)["results"]
+    assert first_exit_record(path)["signals"] == ["SIGUSR2"]
+    assert not first_exit_record(path)["results"]
 
 
 def test_a_program_without_a_handler_does_not_die_of_the_warning(tmp_path: Path) -> None:
@@ -90,7 +90,10 @@ def test_a_program_without_a_handler_does_not_die_of_the_warning(tmp_path: Path)
     wait_for(tmp_path / "ready")
     process.send_signal(signal.SIGUSR2)
     assert process.wait(timeout=SECONDS) == 0
-    assert (exit_record(path)["signals"], exit_record(path)["results"]) == (["SIGUSR2"], True)
+    assert (first_exit_record(path)["signals"], first_exit_record(path)["results"]) == (
+        ["SIGUSR2"],
+        True,
+    )
 
 
 def test_sigterm_ends_a_command_that_does_not_handle_it(tmp_path: Path) -> None:
@@ -99,7 +102,7 @@ def test_sigterm_ends_a_command_that_does_not_handle_it(tmp_path: Path) -> None:
     wait_for(tmp_path / "ready")
     process.terminate()
     assert process.wait(timeout=SECONDS) == 1
-    assert (exit_record(path)["exit_code"], exit_record(path)["signals"]) == (
+    assert (first_exit_record(path)["exit_code"], first_exit_record(path)["signals"]) == (
         -signal.SIGTERM,
         ["SIGTERM"],
     )
@@ -112,8 +115,8 @@ def test_the_exit_record_holds_the_exception_and_not_the_last_line(tmp_path: Pat
     )
     path = job_folder(tmp_path, [sys.executable, "-c", code])
     assert attempt_node(path, "7").wait(timeout=SECONDS) == 1
-    assert exit_record(path)["reason"] == "RuntimeError: disk quota exceeded on /scratch"
-    assert exit_record(path)["exit_code"] == 1
+    assert first_exit_record(path)["reason"] == "RuntimeError: disk quota exceeded on /scratch"
+    assert first_exit_record(path)["exit_code"] == 1
 
 
 def test_a_script_imports_the_modules_that_lie_beside_it(
@@ -131,13 +134,13 @@ def test_a_job_whose_input_is_absent_does_not_start(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["touch", "ran"], needs={"train": str(tmp_path / "jobs" / "train")})
     assert attempt_node(path, "7").wait(timeout=SECONDS) == 1
     assert not (tmp_path / "ran").exists()
-    assert exit_record(path)["reason"] == "needs the results of train, which are not there"
+    assert first_exit_record(path)["reason"] == "needs the results of train, which are not there"
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     path = job_folder(tmp_path, ["no-such-program"])
     assert attempt_node(path, "7").wait(timeout=SECONDS) == 127
-    assert exit_record(path)["reason"].startswith("cannot start no-such-program")
+    assert first_exit_record(path)["reason"].startswith("cannot start no-such-program")
 
 
 def test_results_that_are_there_are_not_computed_again(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from engines.contract.progress import read_progress
 from engines.contract.results import read_results
 from orchestrator.node.attempt import IMPORTABLE
-from tests.support.node import SECONDS, attempt_node, exit_record, job_folder
+from tests.support.node import SECONDS, attempt_node, first_exit_record, job_folder
 from tests.support.paths import wait_for
 
 TRAINING = """
@@ -62,7 +62,7 @@ def test_a_script_that_is_warned_goes_on_where_it_was(tmp_path: Path) -> None:
     wait_for(path / "out" / "files" / "checkpoints" / "step-1" / "manifest.json")
     first.terminate()
     first.wait(timeout=SECONDS)
-    record = exit_record(path)
+    record = first_exit_record(path)
     assert (record["exit_code"], record["results"]) == (75, False)
     assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
     steps = [
@@ -117,8 +117,8 @@ def test_the_wish_to_be_started_again_survives_a_launcher_that_changes_exit_code
     (tmp_path / "train.py").write_text("import orch\norch.requeue()\n")
     path = job_folder(tmp_path, ["sh", "-c", f"{sys.executable} -S train.py; test -e mended"])
     assert attempt_node(path, "7").wait(timeout=SECONDS) == 75
-    assert exit_record(path)["exit_code"] == 75
+    assert first_exit_record(path)["exit_code"] == 75
     # Of that start only: the next one has another reason to fail.
     (tmp_path / "train.py").write_text("raise SystemExit(3)\n")
     assert attempt_node(path, "7").wait(timeout=SECONDS) == 1
-    assert exit_record(path)["exit_code"] == 1
+    assert first_exit_record(path)["exit_code"] == 1

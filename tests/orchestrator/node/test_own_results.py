@@ -20,7 +20,7 @@ from orchestrator.node.own_results import (
     rows_of,
     selected_checkpoints,
 )
-from tests.support.node import SECONDS, attempt_node, exit_record, job_folder
+from tests.support.node import SECONDS, attempt_node, first_exit_record, job_folder
 
 SCRIPT = """
 import json, os
@@ -47,7 +47,7 @@ def test_rows_and_progress_of_a_command_are_where_those_of_an_engine_are(tmp_pat
     assert "row 2" in (path / "attempt-1" / "log.txt").read_text()
     assert (path / "out" / "progress.jsonl").read_text().startswith('{"step": 1')
     # A finished job stays one, whatever it wrote.
-    assert exit_record(path)["results"]
+    assert first_exit_record(path)["results"]
 
 
 def test_results_that_a_failed_command_has_left_do_not_make_it_a_finished_one(
@@ -56,7 +56,7 @@ def test_results_that_a_failed_command_has_left_do_not_make_it_a_finished_one(
     (tmp_path / "train.py").write_text(f"{SCRIPT}\nraise SystemExit(3)")
     path = job_folder(tmp_path, ["python3", "train.py"])
     assert attempt_node(path, "7").wait(timeout=SECONDS) == 3
-    assert not exit_record(path)["results"]
+    assert not first_exit_record(path)["results"]
     assert not (path / "out" / "results.json").exists()
 
 

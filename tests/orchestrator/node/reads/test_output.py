@@ -3,7 +3,6 @@ job."""
 
 import json
 import os
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -14,22 +13,9 @@ from engines.contract.results import read_results
 from orchestrator.node import reading
 from orchestrator.node.reads.output import Reading, read_finished
 from tests.support.frameworks import FRAMEWORKS
-from tests.support.node import start_node
+from tests.support.node import attempt_node, job_folder
 
 SECONDS = 120
-
-
-def job_folder(folder: Path, command: list[str]) -> Path:
-    """What orch leaves for a node before it submits a command job."""
-    path = folder / "jobs" / "a"
-    (path / "attempt-1").mkdir(parents=True)
-    job = {"name": "a", "engine": None, "command": command, "needs": {}, "cwd": str(folder)}
-    (path / "job.json").write_text(json.dumps({**job, "identity": "i"}))
-    return path
-
-
-def node(path: Path, job_id: str) -> subprocess.Popen[bytes]:
-    return start_node(path / "attempt-1" / "log.txt", path, "1", "token", job_id=job_id)
 
 
 def with_reads(folder: Path, command: list[str], *entries: dict[str, str], **more: str) -> Path:
@@ -49,7 +35,7 @@ def facts(path: Path) -> dict[str, Any]:
 def test_what_a_program_wrote_is_progress_results_and_checkpoints(tmp_path: Path) -> None:
     copy = f'cp -r {FRAMEWORKS / "trainer" / "good"} "$ORCH_OUT/trained"'
     path = with_reads(tmp_path, ["sh", "-c", copy], {"kind": "trainer", "path": "$ORCH_OUT"})
-    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
     lines = read_progress(path / "out")
     assert [line["step"] for line in lines] == [2, 4, 6, 8]
     assert lines[-1]["total"] == 8
@@ -71,7 +57,7 @@ def test_the_commands_own_rows_and_lines_stay(tmp_path: Path) -> None:
     )
     (tmp_path / "train.py").write_text(script)
     path = with_reads(tmp_path, ["python3", "train.py"], {"kind": "jsonl", "path": "log.jsonl"})
-    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
     assert [line["metrics"] for line in read_progress(path / "out")] == [
         {"mine": 5.0, "loss": 1.0, "acc": 1},
         {"loss": 0.5, "acc": 2},
@@ -83,7 +69,7 @@ def test_the_commands_own_rows_and_lines_stay(tmp_path: Path) -> None:
 def test_status_follows_while_the_command_runs(tmp_path: Path) -> None:
     script = 'printf \'{"step": 3, "loss": 1}\\n\' > log.jsonl; until [ -e go ]; do sleep 0.1; done'
     path = with_reads(tmp_path, ["sh", "-c", script], {"kind": "jsonl", "path": "log.jsonl"})
-    started = node(path, "7")
+    started = attempt_node(path, "7")
     deadline = time.monotonic() + 120
     while not read_progress(path / "out"):
         assert time.monotonic() < deadline
@@ -97,7 +83,7 @@ def test_a_reader_that_dies_is_told_once_and_the_job_is_done(tmp_path: Path) -> 
     # Where it would write is no folder any more.
     script = 'rm -r "$ORCH_OUT/../read"; touch "$ORCH_OUT/../read"'
     path = with_reads(tmp_path, ["sh", "-c", script], {"kind": "jsonl", "path": "log.jsonl"})
-    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
     assert json.loads((path / "attempt-1" / "exit.json").read_text())["results"]
     (problem,) = facts(path)["problems"]
     assert "the reader has ended before its first look" in problem
@@ -106,7 +92,7 @@ def test_a_reader_that_dies_is_told_once_and_the_job_is_done(tmp_path: Path) -> 
 
 def test_what_is_wrong_is_told_in_the_log_and_with_the_results(tmp_path: Path) -> None:
     path = with_reads(tmp_path, ["true"], {"kind": "lm_eval", "path": "nowhere"})
-    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
     (problem,) = facts(path)["problems"]
     assert problem.startswith("reads lm_eval nowhere: no results_*.json")
     assert (path / "attempt-1" / "log.txt").read_text().count(problem) == 1
@@ -115,7 +101,7 @@ def test_what_is_wrong_is_told_in_the_log_and_with_the_results(tmp_path: Path) -
 def test_a_command_that_fails_leaves_its_curve(tmp_path: Path) -> None:
     script = 'printf \'{"step": 3, "loss": NaN, "acc": 1}\\n\' > log.jsonl; exit 3'
     path = with_reads(tmp_path, ["sh", "-c", script], {"kind": "jsonl", "path": "log.jsonl"})
-    assert node(path, "7").wait(timeout=SECONDS) == 3
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 3
     assert [line["metrics"] for line in read_progress(path / "out")] == [{"acc": 1}]
     assert not (path / "out" / "results.json").exists()
 
@@ -123,7 +109,7 @@ def test_a_command_that_fails_leaves_its_curve(tmp_path: Path) -> None:
 def test_a_value_that_is_not_finite_is_a_reason(tmp_path: Path) -> None:
     script = 'printf \'{"step": 3, "loss": NaN}\\n\' > log.jsonl'
     path = with_reads(tmp_path, ["sh", "-c", script], {"kind": "jsonl", "path": "log.jsonl"})
-    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
     (row,) = read_results(path / "out")[0]
     assert (row.metric, row.value, row.error) == ("loss", None, "the value was nan")
 
@@ -146,7 +132,7 @@ def test_a_log_that_a_second_life_deletes_is_kept(tmp_path: Path) -> None:
 def test_a_finished_job_is_read_again_by_other_reads(tmp_path: Path) -> None:
     script = 'printf \'{"step": 3, "loss": 1}\\n\' > log.jsonl'
     path = job_folder(tmp_path, ["sh", "-c", script])
-    assert node(path, "7").wait(timeout=SECONDS) == 0
+    assert attempt_node(path, "7").wait(timeout=SECONDS) == 0
     assert read_results(path / "out")[0] == []
     job = json.loads((path / "job.json").read_text())
     entry = {"kind": "jsonl", "path": "log.jsonl", "step": ""}
