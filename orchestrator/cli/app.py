@@ -41,7 +41,7 @@ COMMANDS = {
     ),
     "cancel": "End active jobs, and those that wait.",
     "advance": "Look at gates and limits, and submit what they let through.",
-    "override": "Decide in place of a gate.",
+    "override": "Decide in place of a gate, or of the choice of a best job.",
     "why": (
         "Explain where a job stands: which source decided its state, what it waits for, what its "
         "gate saw in which file, why it was skipped or died."

@@ -31,9 +31,9 @@ def wait(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Wait until a run is over; the exit code says whether it went well: 0 if every job completed
-    or was skipped by a gate, 1 if one failed, was cancelled or waits for a person, 124 if the time
-    was up, 130 after Ctrl-C, which leaves the jobs alone."""
+    """Wait until a run is over; the exit code says whether it went well. 0: every job completed or
+    was skipped by a gate; 1: one failed, was cancelled or waits for a person; 124: the time was up;
+    130: after Ctrl-C, which leaves the jobs alone."""
     found, jobs = find_target(run, job)
     try:
         waited = wait_for(found, jobs, timeout, lambda line: print(line, file=sys.stderr))

@@ -528,15 +528,15 @@ def test_a_forbidden_call_is_an_error_and_not_the_end(kind: str) -> None:
 
 def test_a_programs_folder_is_its_own_and_gone_afterwards() -> None:
     program = (
-        "import os, tempfile\nopen('x', 'w').write('y')\nwith tempfile.TemporaryFile() as f: "
+        "import os, tempfile\nopen('made-here', 'w').write('y')\nwith tempfile.TemporaryFile() as f: "
         "f.write(b'z')\n"
     )
     program += "print(os.getcwd(), os.listdir('.'))"
     first, second = (
         sandbox.run_program(program, seconds=5).stdout.split(maxsplit=1) for _ in range(2)
     )
-    assert first[1] == second[1] == b"['x']\n"
-    assert not list(Path(first[0].decode()).glob("x"))
+    assert first[1] == second[1] == b"['made-here']\n"
+    assert not list(Path(first[0].decode()).glob("made-here"))
 
 
 @pytest.fixture
