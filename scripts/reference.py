@@ -73,6 +73,8 @@ GIVEN = {
     "ORCH_JOB": "the job's name",
     "ORCH_RUN": "the run's folder",
     "ORCH_ATTEMPT": "which attempt this is, from 1",
+    "ORCH_NODES": "how many nodes the job has, where there are several",
+    "ORCH_REQUEUE": "a file that `orch.requeue()` makes, for launchers that change the exit code",
 }
 """What a user's command finds in its environment."""
 
@@ -84,6 +86,11 @@ INTERNAL = {
     "SLURM_ARRAY_JOB_ID": "of Slurm",
     "SLURM_ARRAY_TASK_ID": "of Slurm",
     "SLURM_JOB_ID": "of Slurm",
+    "SLURM_GPUS_ON_NODE": "of Slurm",
+    "SLURM_JOB_NODELIST": "of Slurm",
+    "SLURM_LAUNCH_NODE_IPADDR": "of Slurm",
+    "SLURM_NTASKS": "of Slurm",
+    "SLURM_PROCID": "of Slurm",
     "COMP_WORDS": "of the shell, for TAB",
     "COMP_CWORD": "of the shell, for TAB",
     "_ORCH_COMPLETE": "of the shell, for TAB",

@@ -90,7 +90,7 @@ class Status(TypedDict):
     folder: str
     cluster: str
     trouble: str
-    """Why the scheduler could not be asked; empty: it answered."""
+    copy: str | None
     inventory: list[Inventory]
     replaced: list[Replacement]
     jobs: list[StatusJob]
@@ -124,7 +124,6 @@ class Plan(TypedDict):
     experiment: str
     preset: str | None
     gpu_hours: float
-    """Asked for, if every job used its whole time limit."""
     jobs: list[PlanJob]
 
 
@@ -140,7 +139,6 @@ class ResultRow(TypedDict):
     high: float | None
     spread: float | None
     error: str | None
-    """Why there is no value."""
     source: str
 
 
@@ -198,6 +196,8 @@ class Costs(TypedDict):
     used: list[Used]
     starts: list[CostStart]
     trouble: str
+    price_per_gpu_hour: float | None
+    currency: str
 
 
 class Diff(TypedDict):
@@ -233,7 +233,6 @@ class ListedExperiment(TypedDict):
     about: str
     presets: dict[str, str]
     trouble: str
-    """Why its file cannot be read."""
 
 
 class Experiments(TypedDict):
@@ -248,7 +247,6 @@ class Why(TypedDict):
     run: str
     job: StatusJob
     lines: list[str]
-    """What the command prints."""
     gate: dict[str, Any] | None
     """The decision of its gate: decision, text, time, and inputs, which are conditions with the
     value of every judged job."""

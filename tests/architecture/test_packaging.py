@@ -4,6 +4,7 @@
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -123,7 +124,7 @@ def test_a_script_may_import_orch_where_the_product_is_installed_and_no_job_runs
     done = subprocess.run(
         [sys.executable, "-S", "-c", code, str(site)],
         cwd=tmp_path,
-        env=environment | ({"PYTHONPATH": editables()} if kind == "editable" else {}),
+        env=environment | ({"PYTHONPATH": editables(tmp_path)} if kind == "editable" else {}),
         capture_output=True,
         text=True,
     )
@@ -134,12 +135,13 @@ def test_a_script_may_import_orch_where_the_product_is_installed_and_no_job_runs
     assert not (tmp_path / "orch-out").exists()
 
 
-def editables() -> str:
-    """The folder of the package that an editable install needs."""
+def editables(folder: Path) -> str:
+    """A folder with nothing but the package that an editable install needs."""
     found = importlib.util.find_spec("editables")
     assert found is not None
     assert found.origin is not None
-    return str(Path(found.origin).parent.parent)
+    shutil.copytree(Path(found.origin).parent, folder / "needed" / "editables")
+    return str(folder / "needed")
 
 
 def locked(name: str) -> dict[str, str]:

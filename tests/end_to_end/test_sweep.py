@@ -24,7 +24,7 @@ def test_the_best_of_random_points_is_followed_for_each_seed(tmp_path: Path) -> 
     write_files(tmp_path)
     launched = orch(tmp_path, "launch", "line", "--cluster", "local", "--watch")
     assert launched.returncode == 0, launched.stdout + launched.stderr
-    rows = json.loads(orch(tmp_path, "results", "line", "--json").stdout)
+    rows = json.loads(orch(tmp_path, "results", "line", "--json").stdout)["rows"]
     losses = {row["job"]: row["value"] for row in rows if row["metric"] == "val_loss"}
     assert len(losses) == 10
     assert {row["job"] for row in rows if row["metric"] == "slope_error"} == {
@@ -51,7 +51,9 @@ def test_the_best_of_random_points_is_followed_for_each_seed(tmp_path: Path) -> 
 
 def check_ranking(folder: Path, losses: dict[str, float]) -> None:
     """The settings stand in the order of their means over the seeds."""
-    found = json.loads(orch(folder, "results", "line", "--best", "val_loss", "--json").stdout)
+    found = json.loads(orch(folder, "results", "line", "--best", "val_loss", "--json").stdout)[
+        "settings"
+    ]
     means: dict[str, float] = {}
     for job in losses:
         setting, _, _ = job.partition(",seed=")

@@ -23,7 +23,7 @@ def test_a_trainer_that_is_left_as_it_is(tmp_path: Path) -> None:
     launched = orch(tmp_path, "launch", "finetune", "--cluster", "local", "--watch")
     assert launched.returncode == 0, launched.stdout + launched.stderr
     said = orch(tmp_path, "results", "finetune", "--json")
-    found = {(row["job"], row["metric"]): row["value"] for row in json.loads(said.stdout)}
+    found = {(row["job"], row["metric"]): row["value"] for row in json.loads(said.stdout)["rows"]}
     assert found["tune/lr=0.02", "eval_loss"] < 1.5 < found["tune/lr=1e-06", "eval_loss"]
     # The gate let one through, and its best checkpoint has learned.
     scores = {job: value for (job, metric), value in found.items() if metric == "counts_on"}

@@ -22,7 +22,7 @@ def test_a_path_that_is_mended_is_read_at_the_next_launch(tmp_path: Path) -> Non
         launched = orch(tmp_path, "launch", "trial.yaml", "--cluster", "local", "--watch")
         assert launched.returncode == 0, launched.stdout + launched.stderr
         said = orch(tmp_path, "results", "trial", "--json")
-        values.append([row["value"] for row in json.loads(said.stdout)])
+        values.append([row["value"] for row in json.loads(said.stdout)["rows"]])
     assert values == [[], [], [1]]
     assert (tmp_path / "ran").read_text() == "ran\n"
     assert len([*(tmp_path / "runs" / "trial").glob("full-*")]) == 1

@@ -42,8 +42,9 @@ LEFT_OUT = (
     "page.html",  # of that machine; `orch page` writes one here
 )
 """What stays there, of the run's folder itself."""
-CHECKPOINTS = f"jobs/*/{OUT}/checkpoints/"
-CHECKPOINT = CHECKPOINTS.replace("*", "[^/]+")
+CHECKPOINTS = (f"jobs/*/{OUT}/checkpoints/", f"jobs/*/{OUT}/files/checkpoints/")
+"""Of an engine, and of a command."""
+CHECKPOINT = "|".join(CHECKPOINTS).replace("*", "[^/]+")
 LISTED = re.compile(r"(?P<kind>.)\S+ +(?P<size>[\d,.]+) \S+ \S+ (?P<path>.*)")
 """A line of ``rsync --list-only``: ``-rw-r--r-- 1234 2026/11/28 12:00:00 jobs/a/job.json``."""
 NOT_THERE, SOME_VANISHED = 23, 24
@@ -114,7 +115,7 @@ def pull(
     folder.mkdir(parents=True, exist_ok=True)
     write_origin(folder, Origin(source=str(source), uid=uid, asked=asked, complete=False))
     if not checkpoints:
-        rules.append(f"--exclude=/{CHECKPOINTS}")
+        rules += [f"--exclude=/{place}" for place in CHECKPOINTS]
     transfer(source, folder, rules, progress)
     for line in differences(folder, listed):
         tell(line)

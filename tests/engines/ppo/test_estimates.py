@@ -124,7 +124,7 @@ def saved_bytes(
     enters a layer."""
     import torch
 
-    from engines.shared.language_model.packing import Scorer
+    from engines.shared.language_model.packing import Scorer, blocks_of
 
     model = qwen2(
         hidden_size=hidden,
@@ -158,7 +158,8 @@ def saved_bytes(
         torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
         torch.autocast("cpu", torch.bfloat16, enabled=autocast),
     ):
-        model.base_model(input_ids=ids, position_ids=places, runs=[(rows, length)])
+        blocks = blocks_of([length] * rows, ids.device)
+        model.base_model(input_ids=ids, position_ids=places, blocks=blocks)
     return sum(tensor.untyped_storage().nbytes() for tensor in kept.values()), types[0]
 
 

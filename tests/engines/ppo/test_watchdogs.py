@@ -33,6 +33,8 @@ def rollouts(policy: Any, temperature: float) -> dict[str, list[Group]]:
     at temperature 1 would report."""
     import torch
 
+    from engines.shared.language_model.packing import blocks_of
+
     draw = torch.Generator().manual_seed(0)
     tasks: dict[str, list[Group]] = {"a": [], "b": []}
     for task in tasks:
@@ -40,7 +42,9 @@ def rollouts(policy: Any, temperature: float) -> dict[str, list[Group]]:
             tokens = [prompt + 1, 5]
             for _ in range(8):
                 logits = (
-                    policy.model(torch.tensor([tokens]), runs=[(1, len(tokens))])
+                    policy.model(
+                        torch.tensor([tokens]), blocks=blocks_of([len(tokens)], torch.device("cpu"))
+                    )
                     .logits[0, -1]
                     .detach()
                     / temperature

@@ -189,10 +189,12 @@ def test_the_time_is_up_and_ctrl_c_leaves_the_jobs_alone(tmp_path: Path) -> None
         late = orch(tmp_path, "wait", "--timeout", "0.5")
         assert (late.returncode, "0 of 1 done" in late.stdout) == (124, True)
         program = (
-            "import os, signal, sys, time\n"
-            "time.sleep = lambda _: os.kill(os.getpid(), signal.SIGINT)\n"
+            "import signal, sys, threading, os\n"
             "sys.argv = ['orch', 'wait']\n"
-            "from orchestrator.cli.__main__ import main\nmain()\n"
+            "from orchestrator.cli.__main__ import main\n"
+            # When it waits: by then it has looked once.
+            "threading.Timer(5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+            "main()\n"
         )
         stopped = subprocess.run(
             [sys.executable, "-c", program],

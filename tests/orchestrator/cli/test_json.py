@@ -29,6 +29,7 @@ SILENT = {
     "logs": "prints a log as it is",
     "schema": "prints JSON by itself",
     "data": "writes files",
+    "pull": "copies files, and says how far it is",
 }
 """Commands without --json, and why."""
 

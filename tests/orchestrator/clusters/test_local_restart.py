@@ -90,7 +90,8 @@ def test_a_run_goes_on_when_its_terminal_is_closed(tmp_path: Path) -> None:
     wait_for_step(tmp_path, 1)
     os.close(terminal)  # the kernel sends SIGHUP to what runs in the terminal
     _, status = os.waitpid(pid, 0)
-    assert os.WTERMSIG(status) == signal.SIGHUP
+    # By SIGHUP, or by the error of writing to a terminal that is gone, whichever comes first.
+    assert os.WTERMSIG(status) == signal.SIGHUP or os.WEXITSTATUS(status) != 0
     wait_for_step(tmp_path, len(steps(tmp_path)) + 3)
     assert_done_once(tmp_path)
     assert jobs(tmp_path)["train"]["attempt"] == 1

@@ -78,8 +78,9 @@ def as_older_versions_made_it(code: Path) -> None:
     """Give a copy of the code the form of before the node's program was a package: a file node.py
     beside others."""
     package = code / "orchestrator" / "node"
-    for path in package.glob("*.py"):
+    for path in package.rglob("*.py"):
         text = path.read_text().replace("orchestrator.node.", "orchestrator.node_parts.")
+        text = text.replace("from orchestrator.node import", "from orchestrator.node_parts import")
         path.write_text(text)
     package.rename(package.with_name("node_parts"))
     (code / "orchestrator" / "node.py").write_text(
