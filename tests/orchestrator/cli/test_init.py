@@ -47,6 +47,7 @@ def test_training_runs_here_as_it_is_and_leaves_a_curve_and_checkpoints(tmp_path
     assert {path.name for path in (job / "checkpoints").iterdir()} == {"step-100", "step-200"}
 
 
+@pytest.mark.long  # as docs/own-script.md does, which a test runs each time
 def test_a_sweep_evaluates_the_best_checkpoint_of_what_has_learned_enough(tmp_path: Path) -> None:
     init(tmp_path, "sweep")
     states = run(tmp_path)
