@@ -199,9 +199,8 @@ class Attempt:
         files = open_doors(self.out)
         if self.job.get("reads"):
             reading.prepare(self.out)
-        needs = {
-            name: os.path.join(folder, "out", "files") for name, folder in self.job["needs"].items()
-        }
+        followed = {**self.job.get("beside", {}), **self.job["needs"]}
+        needs = {name: os.path.join(folder, "out", "files") for name, folder in followed.items()}
         return {
             "ORCH_JOB": self.job["name"],
             "ORCH_OUT": files,
@@ -210,7 +209,9 @@ class Attempt:
             "ORCH_AXES": json.dumps(
                 {**self.job.get("chosen", {}).get("axes", {}), **self.job.get("axes", {})}
             ),
-            "ORCH_CHECKPOINTS": json.dumps(self.checkpoints),
+            "ORCH_CHECKPOINTS": json.dumps(
+                [{key: one[key] for key in ("name", "step", "path")} for one in self.checkpoints]
+            ),
             "ORCH_RUN": os.path.dirname(os.path.dirname(self.folder)),
             "ORCH_REQUEUE": self.asked_again,
             "ORCH_ATTEMPT": os.path.basename(self.path).removeprefix("attempt-"),
@@ -312,7 +313,12 @@ class Attempt:
         rows, problems = reading.rows_of_a_command(self.out, self.job)
         for problem in problems:
             print(f"orch: {problem}", flush=True)
-        facts = {"command": self.job["command"]}
+        facts: dict[str, Any] = {"command": self.job["command"]}
+        if self.checkpoints:
+            facts["checkpoints"] = [
+                {key: one[key] for key in ("name", "step", "fingerprint")}
+                for one in self.checkpoints
+            ]
         write_json(
             self.results,
             {

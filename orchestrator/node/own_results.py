@@ -158,8 +158,9 @@ def line_problem(line: str) -> str:
 
 
 def selected_checkpoints(source: dict[str, Any]) -> list[dict[str, Any]]:
-    """Name, step and folder of the model of each checkpoint that a stage's ``checkpoints`` names,
-    lowest step first: what ``engines.contract.checkpoints.select`` finds, without its libraries.
+    """Name, step, folder of the model and fingerprint of each checkpoint that a stage's
+    ``checkpoints`` names, lowest step first: what ``engines.contract.checkpoints.select`` finds,
+    without its libraries.
 
     ValueError if there is none.
     """
@@ -180,7 +181,7 @@ def selected_checkpoints(source: dict[str, Any]) -> list[dict[str, Any]]:
         raise ValueError(
             f"no checkpoint '{selector}' in {source['folder']}/checkpoints; whole ones: {names}"
         )
-    return [{key: one[key] for key in ("name", "step", "path")} for one in chosen]
+    return [{key: one[key] for key in ("name", "step", "path", "fingerprint")} for one in chosen]
 
 
 def whole_checkpoints(folder: str) -> list[dict[str, Any]]:
@@ -196,7 +197,7 @@ def whole_checkpoints(folder: str) -> list[dict[str, Any]]:
                 manifest = json.load(file)
             one = {key: manifest[key] for key in ("name", "step", "epoch", "metrics")}
             one |= {"path": os.path.join(path, "model")}
-            one |= {key: manifest.get(key) for key in ("rank_by", "better")}
+            one |= {key: manifest.get(key) for key in ("rank_by", "better", "fingerprint")}
             found.append(one)
     return sorted(found, key=lambda one: (one["step"], one["name"]))
 

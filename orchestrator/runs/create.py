@@ -258,7 +258,10 @@ def job_values(job: Job, folders: dict[str, str], cwd: str) -> dict[str, Any]:
         # Of a command: what a framework below it writes.
         "reads": job.config.get("reads") if job.engine is None else None,
         "needs": {name: folders[name] for name in job.after},
-        "cwd": cwd,
+        # Of a command in an evolution: what its evaluation follows in the run that it is from, and
+        # where it runs there.
+        "beside": job.config.get("beside", {}) if job.engine is None else {},
+        "cwd": job.config.get("cwd", cwd) if job.engine is None else cwd,
         "identity": job.identity,
         "resources": dict(vars(job.resources)),
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -152,8 +152,9 @@ def pruned(evolution: Evolution, training: Training, here: dict[str, Located]) -
     scored."""
     seen = evolution.of(training.name)
     lines = []
+    scored = evolution.scored_weights()
     for one in seen:
-        if one.checkpoint not in here and one.fingerprint not in evolution.scored:
+        if one.checkpoint not in here and one.fingerprint not in scored:
             lines.append(f"{training.name}: {one.checkpoint} was deleted before it was scored")
     epochs = {one.epoch for one in seen if one.checkpoint != START}
     every = training.config.get("checkpoint_every_epochs")
@@ -224,7 +225,10 @@ def link_all(
             if (models / name / "manifest.json").exists():
                 continue
             try:
-                link_checkpoint(on_disk_now.get(name), content, models / name, base)
+                if part.by:
+                    link_files(on_disk_now.get(name), content, models / name)
+                else:
+                    link_checkpoint(on_disk_now.get(name), content, models / name, base)
             except FileNotFoundError:
                 tell(f"{part.training}: {name} was deleted before it could be linked")
                 evolution.forget(part, name)
@@ -237,10 +241,7 @@ def link_checkpoint(source: Located | None, content: str, target: Path, base: Pa
     FileNotFoundError if it is just deleted."""
     if source is None:
         raise FileNotFoundError(target.name)
-    # Hidden until it is whole: a kill in here leaves nothing that is taken for a checkpoint.
-    draft = target.with_name(f".{target.name}.tmp")
-    shutil.rmtree(draft, ignore_errors=True)
-    (draft / "model").mkdir(parents=True)
+    draft = new_draft(target)
     files = {path.name: path for path in source.model.iterdir() if path.is_file()}
     # An optimizer or an adapter in a safetensors file: the engine reads every such file as weights.
     files = {
@@ -258,12 +259,42 @@ def link_checkpoint(source: Located | None, content: str, target: Path, base: Pa
     # It may have been deleted file by file while the links were made.
     if any(not path.exists() for path in files.values()) or trouble_with(draft / "model"):
         raise FileNotFoundError(source.model)
+    # With the files of the base, weights alone have become a whole folder too.
+    make_whole(draft, target, replace(source, format="huggingface"), content)
+
+
+def link_files(source: Located | None, content: str, target: Path) -> None:
+    """The same for a command, which is given all files of a checkpoint as they are."""
+    if source is None:
+        raise FileNotFoundError(target.name)
+    draft = new_draft(target)
+    # Where a framework made it the folder is a link, which rglob would not enter by itself.
+    model = source.model.resolve(strict=True)
+    files = {path: path.relative_to(model) for path in model.rglob("*") if path.is_file()}
+    for path, place in files.items():
+        (draft / "model" / place).parent.mkdir(parents=True, exist_ok=True)
+        link(path.resolve(strict=True), draft / "model" / place)
+    if not files or any(not path.exists() for path in files):
+        raise FileNotFoundError(source.model)
+    make_whole(draft, target, source, content)
+
+
+def new_draft(target: Path) -> Path:
+    """A folder for a checkpoint that is being made."""
+    # Hidden until it is whole: a kill in here leaves nothing that is taken for a checkpoint.
+    draft = target.with_name(f".{target.name}.tmp")
+    shutil.rmtree(draft, ignore_errors=True)
+    (draft / "model").mkdir(parents=True)
+    return draft
+
+
+def make_whole(draft: Path, target: Path, source: Located, content: str) -> None:
+    """The manifest, then the name."""
     manifest = Manifest(
         name=target.name,
         step=source.step,
         epoch=source.epoch,
-        # With the files of the base, weights alone have become a whole folder too.
-        format="huggingface",
+        format=source.format,
         fingerprint=content,
         metrics={},
         probe=source.manifest.probe if source.manifest else None,

@@ -6,7 +6,8 @@ reports in the evolution, and the jobs that follow from all of them. Pure. Calle
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from jobs.spec import Job, Resources
@@ -19,10 +20,13 @@ from orchestrator.scores.evolution import (
     ReportJob,
     ScoreLocation,
     SeenCheckpoint,
+    score_key,
 )
 
 REPORT = "analysis.evolution"
 """The engine that writes the report."""
+MEASURED = "analysis.measured"
+"""The one that does where commands score: they leave rows, and no samples."""
 
 
 def assign(
@@ -31,20 +35,25 @@ def assign(
     axes: Point,
     wanted: Sequence[SeenCheckpoint],
     per_job: int | None,
+    by: str = "",
 ) -> list[EvaluationPart]:
     """Take the wanted checkpoints of a training into the report, and put those that nobody scores
-    yet into new jobs of at most ``per_job``; None: one job."""
+    yet into new jobs of at most ``per_job``; None: one job.
+
+    Args:
+        by: the job of the followed run whose command scores them.
+    """
     unscored: dict[str, SeenCheckpoint] = {}
     # Reversed, because the last one stays: of the same weights the earliest checkpoint is scored.
     for one in reversed(wanted):
-        if one.fingerprint not in evolution.scored:
+        if score_key(one.fingerprint, by) not in evolution.scored:
             unscored[one.fingerprint] = one
     left = sorted(unscored.values(), key=lambda one: (one.step, one.checkpoint))
     # At least 1, also of nothing: range() refuses steps of 0.
     size = per_job or max(1, len(left))
     parts = []
     for first in range(0, len(left), size):
-        parts.append(add_part(evolution, training, axes, left[first : first + size]))
+        parts.append(add_part(evolution, training, axes, left[first : first + size], by))
     for one in wanted:
         key = (training, one.checkpoint)
         if key not in evolution.taken:
@@ -53,11 +62,17 @@ def assign(
 
 
 def add_part(
-    evolution: Evolution, training: str, axes: Point, checkpoints: Sequence[SeenCheckpoint]
+    evolution: Evolution,
+    training: str,
+    axes: Point,
+    checkpoints: Sequence[SeenCheckpoint],
+    by: str = "",
 ) -> EvaluationPart:
     """One new evaluation job for these checkpoints."""
     number = 1 + sum(part.training == training for part in evolution.parts)
     point = {**axes, "part": number}
+    if by:
+        point = point_of_one(evolution, axes, checkpoints[0])
     name = job_name("evaluate", point)
     folders = {part.folder for part in evolution.parts}
     folder = f"jobs/{folder_names([name])[name]}"
@@ -70,33 +85,52 @@ def add_part(
         axes=point,
         folder=folder,
         checkpoints={one.checkpoint: one.fingerprint for one in checkpoints},
+        by=by,
     )
     evolution.parts.append(part)
     for one in checkpoints:
         # "{run}" is replaced by the run folder when the place is used, so the folder may be moved.
-        evolution.scored[one.fingerprint] = ScoreLocation(
-            folder=f"{RUN}/{folder}/{OUT}", checkpoint=one.checkpoint, job=name
+        evolution.scored[score_key(one.fingerprint, by)] = ScoreLocation(
+            folder=f"{RUN}/{folder}/{OUT}",
+            checkpoint=one.checkpoint,
+            job=name,
+            axes=axes if by else None,
         )
     return part
 
 
+def point_of_one(evolution: Evolution, axes: Point, one: SeenCheckpoint) -> Point:
+    """What tells the job apart in which a command scores one checkpoint: its step, which curves go
+    by, and its name where that is not enough."""
+    names = {part.name for part in evolution.parts}
+    by_step: Point = {**axes, "step": one.step}
+    if "step" not in axes and job_name("evaluate", by_step) not in names:
+        return by_step
+    return {**axes, "checkpoint": one.checkpoint}
+
+
 def points(evolution: Evolution) -> list[dict[str, Any]]:
     """The taken checkpoints, each with the place of its scores, as the report's config has them."""
-    found = []
-    for one in evolution.shown():
-        location = evolution.scored[one.fingerprint]
-        found.append(
-            {
-                "training": one.training,
-                "axes": one.axes,
-                "checkpoint": one.checkpoint,
-                "step": one.step,
-                "epoch": one.epoch,
-                "folder": location.folder,
-                "evaluated_as": location.checkpoint,
-            }
-        )
-    return found
+    return [
+        {
+            "training": one.training,
+            "axes": one.axes if location.axes is None else location.axes,
+            "checkpoint": one.checkpoint,
+            "step": one.step,
+            "epoch": one.epoch,
+            "folder": location.folder,
+            "evaluated_as": location.checkpoint,
+        }
+        for one in evolution.shown()
+        for location in locations(evolution, one)
+    ]
+
+
+def locations(evolution: Evolution, one: SeenCheckpoint) -> list[ScoreLocation]:
+    """Where the scores of a taken checkpoint lie: several where several commands score it."""
+    scorers = evolution.scorers.get(one.training, [""])
+    keys = [score_key(one.fingerprint, by) for by in scorers]
+    return [evolution.scored[key] for key in keys if key in evolution.scored]
 
 
 def new_report(
@@ -109,7 +143,7 @@ def new_report(
     if count == 0 or any(report.count == count for report in evolution.reports):
         return None
     # None is among them where the followed run scored a checkpoint itself; nothing waits for that.
-    needed = {evolution.scored[one.fingerprint].job for one in evolution.shown()}
+    needed = {location.job for one in evolution.shown() for location in locations(evolution, one)}
     report = ReportJob(
         count=count,
         config={
@@ -125,7 +159,11 @@ def new_report(
 
 
 def jobs_of(
-    evolution: Evolution, config: dict[str, Any], evaluate: Resources, report: Resources
+    evolution: Evolution,
+    config: dict[str, Any],
+    evaluate: Resources,
+    report: Resources,
+    own: Mapping[str, Job],
 ) -> list[Job]:
     """Every job of the evolution as it is now.
 
@@ -133,11 +171,17 @@ def jobs_of(
         config: of the evaluations, but for the models.
         evaluate: what an evaluation asks for.
         report: what a report asks for.
+        own: the jobs of the followed run whose commands score, by name.
     """
-    jobs = {part.name: evaluate_job(part, config, evaluate) for part in evolution.parts}
+    jobs = {
+        part.name: command_job(part, own[part.by])
+        if part.by
+        else evaluate_job(part, config, evaluate)
+        for part in evolution.parts
+    }
     for one in evolution.reports:
         parents = [jobs[name].identity for name in one.after]
-        job = report_job(one, parents, report)
+        job = report_job(one, parents, report, MEASURED if own else REPORT)
         jobs[job.name] = job
     return list(jobs.values())
 
@@ -162,18 +206,42 @@ def evaluate_job(part: EvaluationPart, config: dict[str, Any], resources: Resour
     )
 
 
-def report_job(report: ReportJob, parents: list[str], resources: Resources) -> Job:
+def command_job(part: EvaluationPart, own: Job) -> Job:
+    """The job in which the run's own command scores a checkpoint, as its evaluation has it.
+
+    Args:
+        own: the run's evaluation of this training.
+    """
+    models = {"folder": f"{RUN}/{part.folder}/models", "checkpoints": "all"}
+    decides = {"models": sorted(part.checkpoints.values())}
+    return replace(
+        own,
+        name=part.name,
+        stage="evaluate",
+        axes=part.axes,
+        config={**own.config, "models": models},
+        after=(),
+        requires=(),
+        canary=None,
+        pack=1,
+        at_once=None,
+        folder=part.folder,
+        identity=identity(None, own.command, decides, [own.identity], {}),
+    )
+
+
+def report_job(report: ReportJob, parents: list[str], resources: Resources, engine: str) -> Job:
     """The job that writes a report; ``parents``: identities of the evaluations it follows."""
     point: Point = {"checkpoints": report.count}
     return Job(
         name=job_name("report", point),
         stage="report",
         axes=point,
-        engine=REPORT,
+        engine=engine,
         command=None,
         config=report.config,
         resources=resources,
         after=report.after,
         folder=f"jobs/report.checkpoints-{report.count}",
-        identity=identity(REPORT, None, report.config, parents, {}),
+        identity=identity(engine, None, report.config, parents, {}),
     )

@@ -6,7 +6,9 @@ In: the settings of the run's own evaluation, or those of a file, with overrides
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +22,9 @@ from orchestrator.description.experiment import with_overrides
 from orchestrator.description.stage_reader import read_stage
 from orchestrator.description.yaml_lines import Mistakes, Node, put, read_file, wrap
 from orchestrator.errors import DescriptionError, RunError
-from orchestrator.scores.evaluation_jobs import REPORT
-from orchestrator.scores.trainings import Request, evaluations
+from orchestrator.runs.run import Run
+from orchestrator.scores.evaluation_jobs import MEASURED, REPORT
+from orchestrator.scores.trainings import Request, evaluations, own_evaluations
 
 REPORT_STAGE = {
     "engine": "analysis",
@@ -39,11 +42,25 @@ class Settings:
     evaluate: Resources
     report_config: dict[str, Any]
     report: Resources
+    own: dict[str, Job] = field(default_factory=dict)
+    """Where commands score: the run's jobs that do, by name; then there is no config."""
+
+    @property
+    def decides(self) -> Any:
+        """What decides the scores, in plain values."""
+        if not self.own:
+            return decisive(self.config)
+        return [[name, job.identity] for name, job in self.own.items()]
 
 
 def settings(request: Request) -> Settings:
     """The run's own evaluation settings, or those of ``--config``, with ``--set`` on top.
     DescriptionError with every mistake in them."""
+    source = request.source
+    if source is not None and request.config_file is None and not evaluations(source):
+        found = own_evaluations(source)
+        if found:
+            return settings_of_commands(request, source, found)
     mistakes = Mistakes()
     own = None
     if request.source is not None:
@@ -69,6 +86,75 @@ def settings(request: Request) -> Settings:
         report_config=plain(reported, "points", "trainings", "pruned"),
         report=report.resources,
     )
+
+
+def settings_of_commands(request: Request, source: Run, found: Sequence[Job]) -> Settings:
+    """How the run's own command scores: as in the experiment, with other resources if asked."""
+    refuse_what_a_command_has_not(request, found[0])
+    mistakes = Mistakes()
+    for argument in request.overrides:
+        path = argument.partition("=")[0]
+        if path.startswith("evaluate.") and not path.startswith("evaluate.resources."):
+            mistakes.add(
+                f"--set {argument}",
+                f"the checkpoints are scored by the command of stage '{found[0].stage}'; of it "
+                "only evaluate.resources can be set here",
+            )
+    stages = {
+        # A stand-in: each job has its own command.
+        "evaluate": wrap({"command": ["true"], "resources": vars(found[0].resources)}, ""),
+        "report": wrap(REPORT_STAGE, ""),
+    }
+    described = Node({"stages": Node(stages, "")}, "")
+    overridden = with_overrides(described, request.overrides, mistakes)
+    nodes = overridden.value["stages"].value
+    evaluate, report = (read_stage(name, nodes[name], mistakes) for name in stages)
+    chain = source.plan.chains.get(found[0].stage)
+    # What the jobs fill in later is checked with a stand-in.
+    filled = put(report.config, ("points",), wrap([], ""))
+    filled = put(filled, ("higher",), wrap(dict(chain.better) if chain else {}, ""))
+    reported = validate(config_class(MEASURED), filled, report, report.sound, mistakes)
+    if mistakes.lines or reported is None:
+        raise DescriptionError(*mistakes.in_file_order())
+    own = [as_in_the_run(source, replace(job, resources=evaluate.resources)) for job in found]
+    return Settings(
+        config={},
+        evaluate=evaluate.resources,
+        report_config=plain(reported, "points", "trainings", "pruned"),
+        report=report.resources,
+        own={job.name: job for job in own},
+    )
+
+
+def refuse_what_a_command_has_not(request: Request, own: Job) -> None:
+    """RunError for options that mean the evaluation of language models."""
+    given = {
+        "--folder": bool(request.folders),
+        "--base": request.base is not None,
+        "--per-job": request.per_job not in (None, 1),
+    }
+    for option, is_given in given.items():
+        if is_given:
+            raise RunError(
+                f"{option}: the checkpoints of this run are scored by the command of stage "
+                f"'{own.stage}', one in each job, and only those of its own trainings; leave it "
+                "out, or give the settings of engine 'evaluation': --config FILE"
+            )
+    for read in own.config.get("reads", ()):
+        if read["path"] and not read["path"].startswith("$ORCH_OUT"):
+            raise RunError(
+                f"stage '{own.stage}' reads {read['path']}, which would be the same file for every "
+                "checkpoint; let its command write below $ORCH_OUT, and read there"
+            )
+
+
+def as_in_the_run(source: Run, job: Job) -> Job:
+    """A job of the followed run with what its node knew: the folder it ran in, and those of the
+    jobs that it follows."""
+    # Of one that follows the best job of several it says which one that is, once it is known.
+    known = json.loads((source.job_folder(job) / "job.json").read_text())
+    config = {**job.config, "cwd": known["cwd"], "beside": known["needs"]}
+    return replace(job, command=tuple(known["command"]), config=config)
 
 
 def config_node(request: Request, own: Job | None, mistakes: Mistakes) -> Node:

@@ -56,6 +56,8 @@ class EvaluationPart(BaseModel):
     """Below the run folder."""
     checkpoints: dict[str, str]
     """Name -> fingerprint."""
+    by: str = ""
+    """The job of the followed run whose command scores them; empty: the engine does."""
 
 
 class ScoreLocation(BaseModel):
@@ -69,6 +71,8 @@ class ScoreLocation(BaseModel):
     """Its name there."""
     job: str | None
     """The evaluation job of this evolution; None for a finished job of the training's own run."""
+    axes: Point | None = None
+    """Where a command scores: the axes of its evaluation, which may have some of its own."""
 
 
 class ReportJob(BaseModel):
@@ -94,7 +98,9 @@ class Evolution(BaseModel):
     known: list[SeenCheckpoint] = []
     parts: list[EvaluationPart] = []
     scored: dict[str, ScoreLocation] = {}
-    """By fingerprint."""
+    """By fingerprint; where commands score, by fingerprint and whose command (``score_key``)."""
+    scorers: dict[str, list[str]] = {}
+    """Training -> the jobs of the followed run whose commands score it; not there: the engine."""
     taken: list[tuple[str, str]] = []
     """(training, checkpoint) that the report shows."""
     pruned: list[str] = []
@@ -111,16 +117,32 @@ class Evolution(BaseModel):
         by_key = {(one.training, one.checkpoint): one for one in self.known}
         return [by_key[key] for key in self.taken]
 
+    def scored_weights(self) -> set[str]:
+        """Fingerprints that somebody has scored, or will."""
+        return {key.partition(" ")[0] for key in self.scored}
+
     def forget(self, part: EvaluationPart, checkpoint: str) -> None:
         """Take a checkpoint out again that was deleted before its weights could be linked."""
         # The part is frozen, which protects its fields and not what is in its dictionary.
         fingerprint = part.checkpoints.pop(checkpoint)
-        del self.scored[fingerprint]
+        del self.scored[score_key(fingerprint, part.by)]
         # The same weights may be known by several names; none of them has a score to show now.
         same = {
-            (one.training, one.checkpoint) for one in self.known if one.fingerprint == fingerprint
+            (one.training, one.checkpoint)
+            for one in self.known
+            if one.fingerprint == fingerprint and (not part.by or one.training == part.training)
         }
         self.taken = [key for key in self.taken if key not in same]
+
+
+def score_key(fingerprint: str, by: str) -> str:
+    """Under which key of ``scored`` it stands where some weights were scored.
+
+    Args:
+        by: the job whose command scores them; empty: the engine, for which equal weights are the
+            same whoever made them.
+    """
+    return f"{fingerprint} {by}" if by else fingerprint
 
 
 def read_evolution(folder: Path) -> Evolution | None:

@@ -46,6 +46,7 @@ from orchestrator.scores.evolution import (
     read_evolution,
     write_evolution,
 )
+from orchestrator.scores.own.taking import adopt_own, scoring, take_own
 from orchestrator.scores.selection import Selector, choose, selector_of
 from orchestrator.scores.trainings import Request, evaluations, trainings
 
@@ -86,6 +87,7 @@ def empty_plan(request: Request, made: Settings) -> Plan:
         name, preset = f"{source.plan.experiment}-evolution", source.folder.name
         followed = source.name
     follows = [source.uid if source else None, folders]
+    chain = source.plan.chains.get(own_stage(made)) if source else None
     return Plan(
         experiment=name,
         about=f"checkpoints of {followed}, scored",
@@ -94,8 +96,15 @@ def empty_plan(request: Request, made: Settings) -> Plan:
         jobs=(),
         notify=source.plan.notify if source else {},
         # Only settings that decide a score: with another time limit it is the same evolution.
-        identity=digest([follows, decisive(made.config)]),
+        identity=digest([follows, made.decides]),
+        # By which direction `orch results --best` and the page go.
+        chains={"evaluate": chain} if chain else {},
     )
+
+
+def own_stage(made: Settings) -> str:
+    """The stage whose command scores; empty: the engine does."""
+    return next((job.stage for job in made.own.values()), "")
 
 
 def opened(plan: Plan, profile: Profile, root: Path) -> Run:
@@ -122,7 +131,9 @@ def grow(run: Run, request: Request, made: Settings, tell: Tell) -> Evolution:
     evolution = read_evolution(run.folder) or Evolution(
         source=source, folders=[str(path) for path in request.folders]
     )
-    if request.source is not None:
+    if request.source is not None and made.own:
+        adopt_own(evolution, request.source, made.own.values(), tell)
+    elif request.source is not None:
         adopt(evolution, request.source, made.config, tell)
     # 2. What is on disk now.
     here = {training.name: note_new(evolution, training, tell) for training in followed}
@@ -130,7 +141,11 @@ def grow(run: Run, request: Request, made: Settings, tell: Tell) -> Evolution:
     gone: list[str] = []
     for training in followed:
         chosen = choose(evolution.of(training.name), selector, training.over)
-        take(evolution, training, here[training.name], chosen, request, tell)
+        if made.own:
+            own = scoring(request.source, training, made.own.values(), tell)
+            take_own(evolution, training, here[training.name], chosen, own, tell)
+        else:
+            take(evolution, training, here[training.name], chosen, request, tell)
         gone += pruned(evolution, training, here[training.name])
         tell_absent(training, evolution.of(training.name), selector, tell)
     evolution.pruned = gone
@@ -161,10 +176,10 @@ def take(
     before = set(evolution.taken)
     parts = assign(evolution, training.name, training.axes, wanted, request.per_job)
     new = sum((training.name, one.checkpoint) not in before for one in wanted)
-    scoring = sum(len(part.checkpoints) for part in parts)
+    to_score = sum(len(part.checkpoints) for part in parts)
     tell(
         f"{training.name}: {len(here)} checkpoints on disk, {new} new "
-        f"to the evolution, {scoring} to score"
+        f"to the evolution, {to_score} to score"
     )
 
 
@@ -243,8 +258,10 @@ def extend_plan(
     tell: Tell,
 ) -> None:
     """Make the jobs of the evolution those of its run. CheckError if they could not work here."""
-    config = {**made.config, "reuse": [*made.config["reuse"], *reusable(request, run)]}
-    jobs = tuple(jobs_of(evolution, config, made.evaluate, made.report))
+    config = made.config
+    if not made.own:
+        config = {**config, "reuse": [*config["reuse"], *reusable(request, run)]}
+    jobs = tuple(jobs_of(evolution, config, made.evaluate, made.report, made.own))
     plan = replace(run.plan, jobs=jobs)
     trouble = check(plan, profile, runs=runs_root())
     if trouble:

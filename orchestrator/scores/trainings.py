@@ -59,6 +59,32 @@ def evaluations(run: Run) -> list[Job]:
     ]
 
 
+def own_evaluations(run: Run) -> list[Job]:
+    """The jobs of the first stage whose command scores checkpoints: it is given some, and nobody is
+    given those that it may leave."""
+    taken = {source_folder(job, key) for job in run.plan.jobs for key in ("models", "model")}
+    given = [
+        job
+        for job in run.plan.jobs
+        if job.command is not None
+        and source_folder(job) is not None
+        and job.name not in run.plan.short_canaries
+    ]
+    # Of a stage whose checkpoints others are given every job trains.
+    train = {job.stage for job in given if run.out_folder(job).resolve() in taken}
+    scoring = [job for job in given if job.stage not in train]
+    return [job for job in scoring if job.stage == scoring[0].stage]
+
+
+def source_folder(job: Job, key: str = "models") -> Path | None:
+    """The output folder of the job whose checkpoints a job is given; None: of no job."""
+    models = job.config.get(key)
+    if not isinstance(models, dict) or "folder" not in models:
+        return None
+    # Behind a link where it follows the best of several.
+    return Path(models["folder"]).resolve()
+
+
 def trainings(request: Request) -> list[Training]:
     """What makes checkpoints: trainings of the run, then the folders, each with axes of its own.
     RunError if there is none."""
@@ -95,7 +121,7 @@ def of_run(run: Run, names: tuple[str, ...]) -> list[Training]:
         elif job.name in run.plan.short_canaries:
             is_followed = False
         elif followed:
-            is_followed = out in followed
+            is_followed = out.resolve() in followed
         else:
             is_followed = (out / "checkpoints").is_dir()
         if is_followed:
@@ -113,8 +139,8 @@ def followed_folders(run: Run) -> set[Path]:
     """Output folders of the trainings whose checkpoints the run's own evaluations choose. An
     evaluation of one named checkpoint chooses none."""
     folders = set()
-    for job in evaluations(run):
+    for job in evaluations(run) or own_evaluations(run):
         models = job.config["models"]
         if isinstance(models, dict) and models.get("checkpoint") is None:
-            folders.add(Path(models["folder"]))
+            folders.add(Path(models["folder"]).resolve())
     return folders

@@ -22,6 +22,8 @@ from orchestrator.views.status import clock, counts_text
 
 REPORTS = ("analysis", "fsm_report", "geography_report", "polychromic_report")
 """Engines that leave report.txt and report.html."""
+GROWING = ("analysis.evolution", "analysis.measured")
+"""Those of an evolution."""
 
 
 def record_of(run: Run, name: str, records: list[Record]) -> Record:
@@ -93,9 +95,7 @@ def reports(run: Run) -> list[dict[str, str]]:
     records, _ = refresh(run)
     made = [record for record in records if run.by_name[record.name].engine in REPORTS]
     # An evolution writes a report at every growth; the newest one shows all that the others do.
-    made += [
-        record for record in records if run.by_name[record.name].engine == "analysis.evolution"
-    ][-1:]
+    made += [record for record in records if run.by_name[record.name].engine in GROWING][-1:]
     if not made:
         raise RunError(
             f"{run.name} has no stage with an engine that writes reports: {', '.join(REPORTS)}"

@@ -1,0 +1,1 @@
+"""An evolution whose checkpoints are scored by a command of the followed run."""
