@@ -28,7 +28,7 @@ from orchestrator.description.checking import keys_of, models_in
 from orchestrator.description.keys import ExperimentFile, NotifyFile, ResourcesFile, StageFile
 from orchestrator.description.profile import Profile
 from orchestrator.description.schema import PATHS, field_docstrings, schema_text, sentences
-from orchestrator.description.stage_keys.options import OptionsFile, RetryFile
+from orchestrator.description.stage_keys.options import BudgetFile, OptionsFile, RetryFile
 from orchestrator.description.stage_keys.parts import GateFile
 from orchestrator.description.sweeps.axis_keys import BestFile, DrawFile, RandomFile
 from orchestrator.runs.record import JobState
@@ -270,6 +270,7 @@ def reference() -> str:
     lines += ["", "### `for_each: {of: ..}`", "", *keys_table(BestFile)]
     lines += ["", "### `resources`", "", *model_table(ResourcesFile, set())]
     lines += ["", "### `retry`", "", *keys_table(RetryFile)]
+    lines += ["", "### `budget`", "", *keys_table(BudgetFile)]
     lines += ["", "## Cluster profile", "", *dataclass_table(Profile)]
     lines += ["", "### `notify`", "", *keys_table(NotifyFile)]
     lines += variables()

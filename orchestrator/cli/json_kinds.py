@@ -198,6 +198,8 @@ class Costs(TypedDict):
     trouble: str
     price_per_gpu_hour: float | None
     currency: str
+    budget_gpu_hours: float | None
+    """What the run may take at most; null: there is no bound."""
 
 
 class Diff(TypedDict):

@@ -22,8 +22,11 @@ from orchestrator.description.joining.includes import read_joined
 from orchestrator.description.joining.variables import VARIABLES, with_variables
 from orchestrator.description.keys import ExperimentFile, PresetFile, StageFile
 from orchestrator.description.stage import Stage, in_order
+from orchestrator.description.stage_keys.options import BudgetFile
 from orchestrator.description.stage_reader import read_stage
 from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, read
+
+BUDGET = "budget"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +43,8 @@ class Experiment:
     """Empty: as the cluster's profile says."""
     retry: dict[str, int] = field(default_factory=dict)
     """How often a job is submitted again by itself, by kind of failure."""
+    budget: dict[str, float] = field(default_factory=dict)
+    """Empty: as the cluster's profile says."""
 
 
 def read_experiment(
@@ -79,6 +84,7 @@ def read_experiment(
         snapshot=written is not None and written.snapshot,
         notify=notify.plain() if notify else {},
         retry=written.retry.bounds if written and written.retry else {},
+        budget=written.budget.model_dump() if written and written.budget else {},
     )
 
 
@@ -133,7 +139,7 @@ def with_overrides(root: Node, overrides: Sequence[str], mistakes: Mistakes) -> 
 
 def with_override(root: Node, argument: str, mistakes: Mistakes) -> Node:
     """Set one value: ``train.config.epochs=5``. The first word is a stage, the second a key of a
-    stage; or ``vars`` and a variable."""
+    stage; or ``vars`` and a variable, or ``budget`` and its key."""
     where = f"--set {argument}"
     path, equals, text = argument.partition("=")
     words = tuple(path.strip().split("."))
@@ -148,8 +154,9 @@ def with_override(root: Node, argument: str, mistakes: Mistakes) -> Node:
     value = read(text, "", mistakes, where)
     if value is None:
         return root
+    below_stages = not (is_variable(root, words[0]) or is_budget(root, words[0]))
     try:
-        return put(root, words if is_variable(root, words[0]) else ("stages", *words), value)
+        return put(root, ("stages", *words) if below_stages else words, value)
     except KeyError as error:
         mistakes.add(
             where,
@@ -164,6 +171,12 @@ def is_variable(root: Node, word: str) -> bool:
     return word == VARIABLES and root.child(VARIABLES) is not None
 
 
+def is_budget(root: Node, word: str) -> bool:
+    """Whether ``--set`` with this first word is about the budget; a stage of that name goes
+    before it."""
+    return word == BUDGET and BUDGET not in children(root, "stages")
+
+
 def not_there(root: Node, first: str, second: str) -> str:
     """Why ``--set`` cannot set such a value; empty if it can."""
     # A typo would make a new stage, key or variable in silence, so all must be there already. What
@@ -171,6 +184,9 @@ def not_there(root: Node, first: str, second: str) -> str:
     if is_variable(root, first):
         variables = children(root, VARIABLES)
         return "" if second in variables else f"no variable '{second}'{near(second, variables)}"
+    if is_budget(root, first):
+        keys = keys_of(BudgetFile)
+        return "" if second in keys else f"budget has no key '{second}'{near(second, keys)}"
     stages, keys = children(root, "stages"), keys_of(StageFile)
     if first not in stages:
         return f"no stage '{first}'{near(first, stages)}"

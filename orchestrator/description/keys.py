@@ -20,7 +20,7 @@ from jobs.spec import Resources
 from jobs.stages import PAIR_AXES, Scalar
 from orchestrator.description.catalogue import WHOLE
 from orchestrator.description.checking import FileModel, Must, WordedError
-from orchestrator.description.stage_keys.options import OptionsFile, RetryFile
+from orchestrator.description.stage_keys.options import BudgetFile, OptionsFile, RetryFile
 from orchestrator.description.stage_keys.parts import (
     Gates,
     MetricFile,
@@ -282,6 +282,8 @@ class PresetFile(FileModel):
     """One sentence for people."""
     vars: dict[str, Any] | None = None
     """Other values of variables."""
+    budget: Any = None
+    """Another budget."""
     stages: Any = None
     """Changes to stages, by name, and new stages."""
 
@@ -321,6 +323,9 @@ class ExperimentFile(FileModel):
     retry: RetryFile | None = None
     """What is submitted again by itself, and how often at most: `{host memory: 2, time limit: 2,
     node: 3}`; without it a person decides. Its keys are below."""
+    budget: BudgetFile | None = None
+    """How many GPU-hours the run may take at most: `{gpu_hours: 200}`; goes before what the
+    cluster's profile says. Its keys are below."""
     snapshot: bool = False
     """`true`: commands run in a copy of the files of this folder that git tracks or does not
     ignore, made at launch."""

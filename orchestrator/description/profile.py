@@ -80,6 +80,8 @@ class Profile:
     submit_from_nodes: bool = True
     """Whether jobs may call sbatch here; if not, what a gate lets through waits for the next `orch`
     command."""
+    budget: dict[str, float] = field(default_factory=dict)
+    """How many GPU-hours a run may take whose experiment has no budget: `{gpu_hours: 200}`."""
     notify: dict[str, Any] = field(default_factory=dict)
     """Who is told when a run ends, jobs die, or it waits for a decision: `{on: [end, fail,
     decision], command: [...], webhook_env: NAME, mail: ADDRESS}`; an experiment's own goes before

@@ -20,7 +20,7 @@ from engines.contract.words import near
 from orchestrator.description.checking import FileModel, Must, WordedError, checked
 from orchestrator.description.keys import NotifyFile
 from orchestrator.description.profile import Profile
-from orchestrator.description.stage_keys.options import RESERVED
+from orchestrator.description.stage_keys.options import RESERVED, BudgetFile
 from orchestrator.description.yaml_lines import Mistakes, Node, read_file
 from orchestrator.errors import CheckError
 from orchestrator.folders import config_folder, for_people
@@ -72,6 +72,7 @@ def profile_file() -> type[ProfilePart]:
     # from plan.json, and should not have to load pydantic for that.
     types = typing.get_type_hints(Profile)
     types["notify"] = NotifyFile
+    types["budget"] = BudgetFile
     keys: dict[str, Any] = {}
     for item in fields(Profile):
         if item.name == "name":

@@ -15,10 +15,19 @@ from msgspec.structs import replace
 from jobs.choices import Outcome
 from jobs.spec import Job
 from orchestrator.lifecycle import gates, notifications, queue_limits
+from orchestrator.lifecycle.bounds import budget
 from orchestrator.lifecycle.decided import behind
 from orchestrator.lifecycle.observe import Observation
 from orchestrator.lifecycle.retry_policy import by_themselves, would_fail_alike
-from orchestrator.runs.record import ACTIVE, FAILED, GATED, JobState, Record, Wait
+from orchestrator.runs.record import (
+    ACTIVE,
+    FAILED,
+    GATED,
+    LIMITED,
+    JobState,
+    Record,
+    Wait,
+)
 from orchestrator.runs.run import Run
 
 OVER = frozenset({JobState.COMPLETED, JobState.SKIPPED})
@@ -58,7 +67,7 @@ def decide(run: Run, records: Sequence[Record], seen: Observation, request: Requ
     Args:
         records: as observed (``observe.as_observed``).
     """
-    records, due = with_retries(run, records, seen)
+    records, due = with_retries(run, budget.with_spent(records, seen.spent), seen)
     # Gates first: what they let through now may be chosen in this same pass.
     judged, decisions = gates.judge(run.plan, records, seen.gates, seen.now)
     current = put_behind_canaries(run, judged)
@@ -78,6 +87,9 @@ def decide(run: Run, records: Sequence[Record], seen: Observation, request: Requ
             waits_for_room(record, seen) if record.name in crowded_out else record
             for record in current
         ]
+    chosen, too_much = budget.within(run, current, chosen)
+    if seen.fresh:
+        current = [waits_for_budget(record, too_much.get(record.name)) for record in current]
     return Decision(
         records=described(run, current),
         submit=frozenset(chosen | due),
@@ -101,7 +113,8 @@ def with_retries(
 
 def may_go_on(run: Run, records: Sequence[Record]) -> set[str]:
     """Jobs that were wanted before, and that whoever polls the run may submit."""
-    return behind.jobs_behind(run.plan) | queue_limits.backlog(records)
+    wanted = queue_limits.backlog(records) | budget.waiting(records)
+    return behind.jobs_behind(run.plan) | wanted
 
 
 def confirmed_jobs(records: Sequence[Record], seen: Observation) -> set[str]:
@@ -163,6 +176,13 @@ def choose(
 def waits_for_room(record: Record, seen: Observation) -> Record:
     """A record of a job that could be submitted but for a limit on queued jobs."""
     return replace(record, source="limit", reason=seen.limits, waits_on=Wait.QUEUE_LIMIT)
+
+
+def waits_for_budget(record: Record, why: str | None) -> Record:
+    """A record of a job that could be submitted but for the budget; None: it is not kept by it."""
+    if why is None:
+        return record
+    return replace(record, source="limit", reason=why, waits_on=Wait.BUDGET)
 
 
 def put_behind_canaries(run: Run, records: Sequence[Record]) -> list[Record]:
@@ -230,7 +250,7 @@ def with_wait(
         return record
     if held_reason is not None:
         # SIBLINGS would take it out of the backlog, and once it is let go nobody would submit it.
-        limited = record.waits_on is Wait.QUEUE_LIMIT
+        limited = record.waits_on in LIMITED
         waits_on = record.waits_on if limited else Wait.SIBLINGS
         return replace(record, reason=held_reason, waits_on=waits_on)
     if record.waits_on is Wait.SIBLINGS:
@@ -256,7 +276,7 @@ def with_parents(job: Job, record: Record, by_name: Mapping[str, Record]) -> Rec
         return replace(record, reason=reason, waits_on=Wait.CANARY)
     parents = [by_name[name] for name in job.waits_for]
     failed = [parent for parent in parents if parent.state in FAILED]
-    limited = record.waits_on is Wait.QUEUE_LIMIT
+    limited = record.waits_on in LIMITED
     # As long as none of its parents has failed, the limit is what keeps it here.
     if not parents or (limited and not failed):
         return record
@@ -310,6 +330,7 @@ def passes_after(run: Run, records: Sequence[Record], submitted: bool) -> Passes
     active = [record for record in records if record.state in ACTIVE and record.job_id]
     # What fails in a run with `retry` is submitted again at the end of each job, not of all.
     may_be_retried = bool(run.plan.retry and active)
-    if not queue_limits.backlog(records) and not may_be_retried:
+    is_limited = any(record.waits_on in LIMITED for record in records)
+    if not is_limited and not may_be_retried:
         return Passes(after_all=groups, after_one=None)
     return Passes(after_all=groups, after_one=active)

@@ -29,9 +29,10 @@ from typing import Any
 from msgspec import structs
 
 from orchestrator.description.profile import EVENTS
+from orchestrator.lifecycle.bounds import budget
 from orchestrator.lifecycle.retry_policy import would_fail_alike
 from orchestrator.node.system import write_json
-from orchestrator.runs.record import ACTIVE, FAILED, JobId, JobState, Record, Wait
+from orchestrator.runs.record import ACTIVE, FAILED, LIMITED, JobId, JobState, Record, Wait
 from orchestrator.runs.run import Run, wanted_by
 
 SEND_SECONDS = 20.0
@@ -116,13 +117,14 @@ def failures(run: Run, records: Sequence[Record]) -> list[Event]:
 
 def decisions(run: Run, records: Sequence[Record]) -> list[Event]:
     """One event per stage that goes on only if a person says how: a gate without values to come, or
-    jobs held back."""
+    jobs held back, or a budget that is spent."""
     held_reasons = would_fail_alike(records)
     stages: dict[str, list[Record]] = {}
     for one in records:
         # A job that waits for room too would not be submitted if there were some.
-        queued_in_vain = one.waits_on is Wait.QUEUE_LIMIT and one.name in held_reasons
-        if one.held or one.waits_on in LEFT_TO_A_PERSON or queued_in_vain:
+        queued_in_vain = one.waits_on in LIMITED and one.name in held_reasons
+        spent = one.waits_on is Wait.BUDGET and budget.cannot_go_on(records)
+        if one.held or one.waits_on in LEFT_TO_A_PERSON or queued_in_vain or spent:
             stages.setdefault(one.stage, []).append(one)
     # Attempts are part of the key, so after a retry anywhere in the run the same wait is told
     # again.

@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from orchestrator.clusters.base import Cluster
 from orchestrator.lifecycle import gates, queue_limits
+from orchestrator.lifecycle.bounds import budget
 from orchestrator.lifecycle.failure_causes import with_cause
 from orchestrator.lifecycle.retry_policy import Past, may_grow
 from orchestrator.node.system import last_step, tail
@@ -59,6 +60,8 @@ class Observation:
     """The last lines of the logs of jobs that may have failed since the last pass."""
     pasts: Mapping[str, Past] = field(default_factory=dict)
     """Of jobs that may have failed, in a run whose jobs are submitted again by themselves."""
+    spent: Mapping[str, budget.Spent] = field(default_factory=dict)
+    """Of jobs with GPUs, in a run with a budget."""
     gates: gates.Inputs = field(default_factory=gates.Inputs)
     """What the gates judge, and what a person decided in their place."""
     room: int | None = None
@@ -90,31 +93,37 @@ def observe(
     changed = records if thorough else [r for r in records if not waits_as_before(r, queue)]
     to_read = [r for r in changed if r.name not in closed]
     exits, done = run.exits(to_read), run.done(to_read) | closed
-    missing_from_queue = [r for r in expected if r.name not in done and is_missing(r, queue)]
-    unexplained = [r for r in missing_from_queue if not has_ended_well(r, exits)]
+    missing = [r for r in expected if r.name not in done and is_missing(r, queue)]
+    unexplained = [r for r in missing if not has_ended_well(r, exits)]
     need_accounting = expected if accounting else unexplained
     seen = Observation(
         now=now,
         fresh=not shared,
         journal=run.journalled(),
         queue=queue,
-        accounting=ask_accounting(run, cluster, need_accounting, missing_from_queue, shared),
+        accounting=ask_accounting(run, cluster, need_accounting, missing, shared),
         # Read last: what ended while the scheduler was asked has its files by now.
-        exits=exits | run.exits(missing_from_queue),
-        done=done | run.done(missing_from_queue),
+        exits=exits | run.exits(missing),
+        done=done | run.done(missing),
         closed=closed,
         gates=gates.read_inputs(run, records),
         room=queue_limits.room(run, records, cluster),
         limits=queue_limits.reason(run),
     )
-    return with_pasts(run, with_logs(run, seen, to_read, missing_from_queue), to_read, cluster)
+    return with_pasts(run, with_logs(run, seen, to_read, missing), records, to_read, cluster)
 
 
 def with_pasts(
-    run: Run, seen: Observation, to_read: Sequence[Record], cluster: Cluster
+    run: Run,
+    seen: Observation,
+    records: Sequence[Record],
+    to_read: Sequence[Record],
+    cluster: Cluster,
 ) -> Observation:
-    """An observation with what files and scheduler say to whether jobs that have failed are
-    submitted again by themselves."""
+    """An observation with what jobs have spent, and with what files and scheduler say to whether
+    those that have failed are submitted again by themselves."""
+    spent = budget.read_spent(run, records, to_read, seen.now)
+    seen = dataclasses.replace(seen, spent=spent) if spent else seen
     if not run.plan.retry:
         return seen
     largest: dict[str, dict[str, int] | None] = {}

@@ -55,6 +55,9 @@ class Plan:
     retry: dict[str, int] = field(default_factory=dict)
     """How often a job is submitted again by itself, by kind of failure (``failure_causes.Kind``).
     Not part of the identity."""
+    budget: dict[str, float] = field(default_factory=dict)
+    """``gpu_hours`` that the run may take; empty: as the cluster's profile says. Not part of the
+    identity."""
 
     @property
     def gpu_hours(self) -> float:
@@ -135,6 +138,7 @@ class Plan:
             "snapshot": self.snapshot,
             "notify": self.notify,
             "retry": self.retry,
+            "budget": self.budget,
             "gates": gates,
             "choices": {name: choice.to_dict() for name, choice in self.choices.items()},
             "replaced": [vars(one) for one in self.replaced],

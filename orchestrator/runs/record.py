@@ -82,6 +82,9 @@ class Wait(StrEnum):
     """A gate that is open although no more values will come: a person retries or overrides."""
     QUEUE_LIMIT = "queue_limit"
     """Room among the user's queued jobs; whoever polls the run next submits what fits."""
+    BUDGET = "budget"
+    """GPU-hours: what is left of the run's budget is less than it may take. Whoever polls the run
+    next submits what fits; in the end a person raises it."""
     CANARY = "canary"
     """The first job of its stage has failed: a person tries that one again."""
     SIBLINGS = "siblings"
@@ -92,6 +95,10 @@ class Wait(StrEnum):
 
 GATED = frozenset({Wait.GATE, Wait.NOTHING_MORE})
 """A gate keeps the job from being submitted."""
+
+
+LIMITED = frozenset({Wait.QUEUE_LIMIT, Wait.BUDGET})
+"""A bound keeps the job from being submitted: it stays wanted."""
 
 
 class Doubt(StrEnum):
@@ -169,6 +176,8 @@ class Record(
     """How often it was submitted again by itself, by kind of failure, over all attempts."""
     due: bool = False
     """Whether it waits to be submitted again by itself."""
+    gpu_hours: float | None = None
+    """What its starts have spent that are over; None: not counted, as in a run without a budget."""
     step: int | None = None
     """The newest step when a time limit ended it last and it was submitted again by itself."""
     exclude: str = ""

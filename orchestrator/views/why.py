@@ -13,6 +13,7 @@ from typing import Any
 
 from jobs.gates import Condition, Finding, holds, number
 from orchestrator.lifecycle import gates
+from orchestrator.lifecycle.bounds import budget
 from orchestrator.runs.choices.files import load_choice, settled
 from orchestrator.runs.record import FAILED, GATED, Doubt, JobState, Record
 from orchestrator.runs.run import Run
@@ -70,6 +71,9 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     lines += parent_lines(run, record, {one.name: one for one in records})
     lines += problem_lines(run, record)
     lines += retry_lines(run, record)
+    stands = budget.taken(run, records)
+    if stands is not None:
+        lines.append(f"budget of the run: {stands}")
     lines += allocation_lines(record, records)
     if record.state in FAILED and record.attempt and run.log(record).exists():
         lines.append(f"log: {run.log(record)}")

@@ -26,6 +26,7 @@ from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import CheckError
 from orchestrator.lifecycle import retry
 from orchestrator.lifecycle.batching import make_batches, waits_for
+from orchestrator.lifecycle.bounds import budget
 from orchestrator.lifecycle.refresh import quiet
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.create import create_run
@@ -63,6 +64,9 @@ def launch(
     for line in left_aside(plan, profile):
         # Not `tell`: whoever reads JSON or the live view should know it too.
         typer.echo(line, err=True)
+    hours = budget.said_at_launch(plan, profile)
+    if hours:
+        tell(hours)
     run = create_run(plan, profile, runs_root(), tell)
     records = retry.launch(run, tell)
     if as_json:

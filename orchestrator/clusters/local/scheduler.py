@@ -79,6 +79,8 @@ class Scheduler:
                 self.run.plan.gates
                 or self.run.plan.choices
                 or self.run.plan.retry
+                or self.run.plan.budget
+                or self.run.profile.budget
                 or wanted_by(self.run)
             )
             or self.run.profile.max_jobs is not None

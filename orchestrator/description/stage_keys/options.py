@@ -1,5 +1,5 @@
 """What a stage may say of where its jobs run and in what surroundings (`partition`, `sbatch`,
-`environment`, ...), and what an experiment may say of retries by themselves.
+`environment`, ...), and what an experiment may say of retries by themselves and of its budget.
 
 In: values as a person wrote them. Out: ``Options``, which the planner puts into every job of the
 stage, and the bounds of retries by kind of failure. ``keys`` takes the models in as parts of a
@@ -173,6 +173,19 @@ class OptionsFile(FileModel):
             setup=tuple(self.setup),
             wrap=None if self.wrap is None else tuple(self.wrap),
         )
+
+
+class BudgetFile(FileModel):
+    """``budget`` of an experiment, a preset or a profile."""
+
+    MUST = "be a mapping such as {gpu_hours: 200}"
+
+    gpu_hours: Annotated[
+        float, Field(gt=0, allow_inf_nan=False), Must("be a number of hours above 0")
+    ]
+    """How many GPU-hours the run may take, over all attempts. A job counts as its GPUs by its time
+    limit while it is submitted, and as what it took when it is over; what does not fit waits, and
+    goes on when others have taken less or when a person raises the budget and launches again."""
 
 
 Times = Annotated[int, Field(ge=0, le=10), Must("be a whole number from 0 to 10")]

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
+from orchestrator.lifecycle.bounds import budget
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
 from orchestrator.views.costs.hours import Cost, costs, read_wasted, total
@@ -36,6 +37,8 @@ class Spent:
     starts: list[Start]
     money: str = ""
     """The GPU-hours in money; empty where the price is not known, or there are none."""
+    budget: str = ""
+    """How the run's budget stands; empty where it has none."""
 
 
 def spent(run: Run, records: Sequence[Record], now: float, by: Sequence[str] = ("arm",)) -> Spent:
@@ -50,7 +53,9 @@ def spent(run: Run, records: Sequence[Record], now: float, by: Sequence[str] = (
     wasted = read_wasted(run, records, starts)
     parts = costs(run, records, starts, wasted, by)
     whole = total(parts)
-    return Spent(parts, whole, used(run, starts), starts, money_text(run.profile, whole))
+    stands = budget.taken(run, records)
+    told = "" if stands is None else f"budget: {stands}"
+    return Spent(parts, whole, used(run, starts), starts, money_text(run.profile, whole), told)
 
 
 def money_text(profile: Profile, whole: Cost) -> str:
@@ -129,6 +134,8 @@ def notes(found: Spent) -> list[str]:
     lines = ["wasted: time of starts that left no results, since the last moment that was saved"]
     if found.money:
         lines.insert(0, found.money)
+    if found.budget:
+        lines.insert(0, found.budget)
     if found.sum.unknown:
         lines.append(
             f"≥: {found.sum.unknown} starts left no exit record; the true figures are higher"
@@ -176,5 +183,6 @@ def document(run: Run, found: Spent) -> dict[str, Any]:
         "used": [asdict(one) for one in found.used],
         "price_per_gpu_hour": run.profile.price_per_gpu_hour,
         "currency": run.profile.currency,
+        "budget_gpu_hours": budget.of(run),
         "starts": [{**asdict(start), "seconds": start.seconds} for start in found.starts],
     }

@@ -1,0 +1,1 @@
+"""What ends a run's spending and restarting by itself."""
