@@ -131,7 +131,10 @@ def with_pasts(
     for record in to_read:
         if record.state not in FAILED and not may_have_failed(record, seen):
             continue
-        starts = [run.exit_file(record).with_name(f"exit-{n}.json") for n in range(record.restarts)]
+        exit_record = seen.exits.get(record.name)
+        own = exit_record is not None and exit_record.token == record.token
+        restarts = exit_record.restart if exit_record is not None and own else record.restarts
+        starts = [run.exit_file(record).with_name(f"exit-{n}.json") for n in range(restarts)]
         # Asked once for all jobs of a stage, and not for those that ask for no more next time.
         if may_grow(record) and record.stage not in largest:
             largest[record.stage] = cluster.largest(run.by_name[record.name])

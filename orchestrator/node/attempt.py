@@ -20,7 +20,7 @@ import sys
 import time
 
 from orchestrator.node import reading
-from orchestrator.node.claims import claim
+from orchestrator.node.claims import claim, lost_too_often
 from orchestrator.node.cost import write_cost
 from orchestrator.node.start import popen
 from orchestrator.node.system import (
@@ -59,6 +59,8 @@ GPU_SECONDS = 60.0
 """Between two looks at the GPUs of a job."""
 
 
+NODE_FAIL = "NODE_FAIL"
+"""State that it names where the scheduler would go on starting it after lost starts."""
 CANCELLED = "CANCELLED"
 """State that an exit record names where no scheduler can: what the job needs is not there, or it
 alone of its pack was cancelled."""
@@ -228,6 +230,12 @@ class Attempt:
         if restart is None:
             return 0, False
         self.restart = restart
+        reason = lost_too_often(self.path, restart, self.job.get("lost_at_most"))
+        if reason and not os.path.exists(self.results):
+            print(f"orch-error: {reason}", flush=True)
+            self.state = NODE_FAIL
+            self.write_exit_record(1, False, reason)
+            return 1, False
         # `orch.requeue()` leaves it, because some launchers change exit codes.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.asked_again)

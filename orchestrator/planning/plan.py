@@ -19,6 +19,7 @@ import msgspec
 from jobs.choices import Choice
 from jobs.gates import Condition
 from jobs.spec import Chain, Job, Replaced
+from orchestrator.node.claims import NODE_FAILURE
 
 RUN = "{run}"
 """Stands for the run folder in paths of a plan; it is known at launch."""
@@ -71,6 +72,12 @@ class Plan:
             running = job.running_of(min(job.pack, sizes[job.stage]))
             hours += job.resources.gpu_hours / running
         return hours
+
+    @property
+    def lost_at_most(self) -> int | None:
+        """How many starts of a job may end without a word before it ends for good; None: no bound
+        but the scheduler's."""
+        return self.retry.get(NODE_FAILURE)
 
     @cached_property
     def short_canaries(self) -> set[str]:

@@ -17,6 +17,7 @@ from typing import Any
 from jobs.spec import Job
 from jobs.stages import literal
 from orchestrator.description.catalogue import warm_modules
+from orchestrator.node.claims import NODE_FAILURE
 from orchestrator.node.system import write_json
 from orchestrator.runs.choices.files import settle
 from orchestrator.runs.record import Record
@@ -35,7 +36,7 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
     for job, record in zip(jobs, records, strict=True):
         # A link made here holds for good, also if this process is killed before it submits.
         chosen = settle(run, job) if job.name in run.plan.choices else None
-        update_job_file(run, job, work, chosen)
+        update_job_file(run, job, record, work, chosen)
         attempt = f"{run.folder}/{record.folder}/attempt-{record.attempt}"
         make_attempt_folder(attempt)
         link_log(attempt, record)
@@ -45,10 +46,16 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
         write_members(run, jobs[0], records)
 
 
-def update_job_file(run: Run, job: Job, work: Path | None, chosen: Job | None = None) -> None:
-    """Note in ``job.json`` what differs from the launch: resources that a retry has raised, the
-    newest copy of the folder that a command runs in, and the best job of others that it follows."""
+def update_job_file(
+    run: Run, job: Job, record: Record, work: Path | None, chosen: Job | None = None
+) -> None:
+    """Note in ``job.json`` what differs from the launch: resources that a retry has raised, how
+    many starts may still be lost, the newest copy of the folder that a command runs in, and the
+    best job of others that it follows."""
     changed: dict[str, Any] = {}
+    used, most = record.retries.get(NODE_FAILURE, 0), run.plan.lost_at_most
+    if used and most is not None:
+        changed["lost_at_most"] = max(0, most - used)
     if job.resources != run.by_name[job.name].resources:
         changed["resources"] = asdict(job.resources)
     if work is not None and job.command is not None:

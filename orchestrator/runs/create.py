@@ -110,7 +110,8 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
             path = folder / job.folder / "job.json"
             # Mostly nothing differs, and thousands of files need not be written.
             asked = msgspec.json.decode(path.read_bytes(), type=Asked)
-            wanted = Asked(job.resources, job.config.get("reads") if job.engine is None else None)
+            reads = job.config.get("reads") if job.engine is None else None
+            wanted = Asked(job.resources, reads, plan.lost_at_most)
             if asked != wanted:
                 write_json(path, {**json.loads(path.read_text()), **asdict(wanted)})
             if asked.reads != wanted.reads and wanted.reads is not None:
@@ -199,6 +200,7 @@ class Asked:
 
     resources: Resources
     reads: dict[str, Any] | None = None
+    lost_at_most: int | None = None
 
 
 def read_again(folder: Path, tell: Tell) -> None:
@@ -223,9 +225,9 @@ def write_jobs(folder: Path, plan: Plan, only: Set[str] | None = None) -> None:
             os.mkdir(job_folder)  # noqa: PTH102  # thousands of them
         # Engines come from the copy in runs/.code, whatever folder they run in.
         in_copy = work is not None and job.engine is None
-        write_unflushed(
-            f"{job_folder}/job.json", job_values(job, folders, str(work) if in_copy else cwd)
-        )
+        values = job_values(job, folders, str(work) if in_copy else cwd)
+        values["lost_at_most"] = plan.lost_at_most
+        write_unflushed(f"{job_folder}/job.json", values)
         if job.engine is not None:
             write_unflushed(f"{job_folder}/config.json", job.config)
 

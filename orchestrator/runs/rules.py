@@ -318,6 +318,7 @@ def ended_as_recorded(record: Record, exit_record: ExitRecord, now: float) -> Re
         exit_code=exit_record.exit_code,
         host=exit_record.host,
         job_id=record.job_id or exit_record.job_id,
+        restarts=exit_record.restart,
     )
 
 

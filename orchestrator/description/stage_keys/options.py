@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field
 from jobs.spec import Options
 from orchestrator.description.checking import FileModel, Must, WordedError
 from orchestrator.description.profile import SHORTEST, is_secret
+from orchestrator.node.claims import NODE_FAILURE
 
 RESERVED = (
     # By the end of its name, the token, a submission is found again.
@@ -210,6 +211,6 @@ class RetryFile(FileModel):
         kinds = {
             "host memory": self.host_memory,
             "time limit": self.time_limit,
-            "node failure": self.node,
+            NODE_FAILURE: self.node,
         }
         return {kind: times for kind, times in kinds.items() if times}
