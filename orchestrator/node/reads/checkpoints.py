@@ -1,7 +1,8 @@
 """Manifests beside the checkpoints of a framework, so that they are found like an engine's.
 
-In: whole checkpoints (``trainer``). Out: ``checkpoints/<name>/{manifest.json, model}`` in the
-command's folder; ``model`` is a link to where the framework has put it. Called by ``output``.
+In: whole checkpoints (``trainer``, ``lightning``). Out: ``checkpoints/<name>/{manifest.json,
+model}`` in the command's folder; ``model`` is a link to where the framework has put it, or to a
+folder with a link to its one file. Called by ``output``.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import os
 import shutil
 
+from orchestrator.node.reads.lightning.checkpoints import ENDING
 from orchestrator.node.reads.trainer import STATE, weights_in, written
 from orchestrator.node.system import write_json
 
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 MANIFEST, MODEL = "manifest.json", "model"
+LINKS = ".files"
+"""Folder of the links to checkpoints that are one file."""
 
 
 def keep_manifests(files: str, found: list[dict[str, Any]]) -> None:
@@ -31,25 +35,40 @@ def keep_manifests(files: str, found: list[dict[str, Any]]) -> None:
         # A script that writes checkpoints of its own keeps those.
         if os.path.isdir(final) and not os.path.islink(os.path.join(final, MODEL)):
             continue
-        before = known(final, one["folder"])
+        model = one["folder"] if "folder" in one else folder_with(folder, one["name"], one["file"])
+        before = known(final, model)
         # Hashed once: as often as the framework has written it.
-        fingerprint = before.get("fingerprint") or fingerprint_of(one["folder"])
-        manifest = {key: value for key, value in one.items() if key != "folder"}
-        manifest |= {
-            "format": format_of(one["folder"]),
-            "fingerprint": fingerprint,
-            "complete": True,
-        }
+        fingerprint = before.get("fingerprint") or fingerprint_of(model)
+        manifest = {key: value for key, value in one.items() if key not in ("folder", "file")}
+        manifest |= {"format": format_of(model), "fingerprint": fingerprint, "complete": True}
         if manifest != before:
-            write(folder, one["name"], one["folder"], manifest)
+            write(folder, one["name"], model, manifest)
+
+
+def folder_with(folder: str, name: str, file: str) -> str:
+    """A folder that holds nothing but a link to this file."""
+    made = os.path.join(folder, LINKS, name)
+    link = os.path.join(made, os.path.basename(file))
+    if not os.path.islink(link) or os.path.realpath(link) != os.path.realpath(file):
+        shutil.rmtree(made, ignore_errors=True)
+        os.makedirs(made)
+        inside = is_below(file, os.path.dirname(folder))
+        os.symlink(os.path.relpath(file, made) if inside else file, link)
+    return made
+
+
+def is_below(path: str, folder: str) -> bool:
+    """Whether a path lies in a folder, links followed."""
+    return os.path.realpath(path).startswith(os.path.realpath(folder) + os.sep)
 
 
 def drop_removed(folder: str) -> None:
     """Remove manifests whose checkpoint is not there: a Trainer keeps only so many."""
     for name in os.listdir(folder) if os.path.isdir(folder) else []:
         link = os.path.join(folder, name, MODEL)
-        if os.path.islink(link) and not weights_in(os.path.join(folder, name, MODEL)):
+        if os.path.islink(link) and not weights_in(link):
             shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+            shutil.rmtree(os.path.join(folder, LINKS, name), ignore_errors=True)
 
 
 def known(final: str, model: str) -> dict[str, Any]:
@@ -57,7 +76,9 @@ def known(final: str, model: str) -> dict[str, Any]:
     checkpoint again since."""
     path = os.path.join(final, MANIFEST)
     same = os.path.realpath(os.path.join(final, MODEL)) == os.path.realpath(model)
-    if not same or written(path) < written(os.path.join(model, STATE)):
+    # The last that is written of a Trainer's; of one that is a file the file itself.
+    files = [STATE, *(name for name in weights_in(model) if name.endswith(ENDING))]
+    if not same or written(path) < max(written(os.path.join(model, name)) for name in files):
         return {}
     with contextlib.suppress(OSError, ValueError):
         with open(path, encoding="utf-8") as file:
@@ -71,7 +92,7 @@ def write(folder: str, name: str, model: str, manifest: dict[str, Any]) -> None:
     hidden, final = os.path.join(folder, f".{name}.tmp"), os.path.join(folder, name)
     shutil.rmtree(hidden, ignore_errors=True)
     os.makedirs(hidden)
-    inside = os.path.realpath(model).startswith(os.path.realpath(os.path.dirname(folder)) + os.sep)
+    inside = is_below(model, os.path.dirname(folder))
     # A run that is moved takes along what lies in it.
     target = os.path.relpath(model, final) if inside else os.path.abspath(model)
     os.symlink(target, os.path.join(hidden, MODEL))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from orchestrator.node.reads.files import Place
+from orchestrator.node.reads.lightning.checkpoints import add_checkpoints
 from orchestrator.node.reads.lm_eval import read_lm_eval
 from orchestrator.node.reads.series import Found
 from orchestrator.node.reads.tables import read_csv, read_jsonl, read_lightning
@@ -26,7 +27,7 @@ WRITES = {
     "tensorboard": "no events.out.tfevents.*",
     "trainer": "no whole trainer_state.json; a Trainer writes it with its checkpoints "
     "(save_strategy), and nothing of its metrics before",
-    "lightning": "no metrics.csv of CSVLogger",
+    "lightning": "no metrics.csv of CSVLogger, and no whole .ckpt",
     "lm_eval": "no results_*.json; lm-eval writes it at its end",
     "wandb": "no run-*.wandb; WANDB_MODE=offline makes W&B write one",
 }
@@ -74,5 +75,9 @@ class Source:
             return self.events.read(final)
         if self.kind == "lm_eval":
             return read_lm_eval(self.place, final)
-        reader = {"jsonl": read_jsonl, "csv": read_csv, "lightning": read_lightning}
+        if self.kind == "lightning":
+            found = read_lightning(self.place, self.step, final)
+            add_checkpoints(found, self.place, self.better)
+            return found
+        reader = {"jsonl": read_jsonl, "csv": read_csv}
         return reader.get(self.kind, read_wandb)(self.place, self.step, final)

@@ -27,7 +27,7 @@ BEING_WRITTEN = "checkpoint-is-incomplete.txt"
 """Lies in a checkpoint that is saved on a signal, until it is whole."""
 RESULTS = "all_results.json"
 """What a script has saved with ``save_metrics``: among them what it computed of its own."""
-WEIGHTS = (".safetensors", ".bin")
+WEIGHTS = (".safetensors", ".bin", ".ckpt")
 ARGUMENTS = "training_args.bin"
 EVALUATION, MEAN_LOSS = "eval_", "train_loss"
 
@@ -195,8 +195,13 @@ def weights_in(folder: str) -> list[str]:
     except OSError:
         return []
     found = [name for name in names if name.endswith(WEIGHTS) and name != ARGUMENTS]
-    # transformers writes them under a hidden name first.
-    return [name for name in found if not name.startswith(".")]
+    # transformers writes them under a hidden name first. A link to a file leads nowhere when the
+    # framework has removed that.
+    return [
+        name
+        for name in found
+        if not name.startswith(".") and os.path.exists(os.path.join(folder, name))
+    ]
 
 
 def ranked_by(

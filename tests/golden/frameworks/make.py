@@ -1,6 +1,6 @@
 """Have the real frameworks write the files of this folder.
 
-    python make.py trainer|tensorboard|lightning|wandb|lm_eval FOLDER
+    python make.py trainer|tensorboard|lightning|lightning_checkpoints|wandb|lm_eval FOLDER
 
 In: a framework of the version that README.md names, and the folder to fill. Out: what it writes by
 itself for a small task, two lives of it where a requeue would make two; what is large and read by
@@ -145,6 +145,51 @@ def lightning(folder: Path) -> None:
         made.fit(Line(), data, data, ckpt_path=str(saved) if life else None)
         made.save_checkpoint(str(saved))
     saved.unlink()
+
+
+def lightning_checkpoints(folder: Path) -> None:
+    """A training of 12 steps that saves every 4 steps, the last one, and by its validation the best
+    one elsewhere."""
+    import torch
+    from lightning.pytorch import LightningModule, Trainer
+    from lightning.pytorch.callbacks import ModelCheckpoint
+    from lightning.pytorch.loggers import CSVLogger
+
+    class Line(LightningModule):
+        """y = w x."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = torch.nn.Linear(1, 1)
+
+        def training_step(self, batch):  # type: ignore[no-untyped-def]
+            loss = (self.linear(batch) ** 2).mean()
+            self.log("loss", loss)
+            return loss
+
+        def validation_step(self, batch):  # type: ignore[no-untyped-def]
+            self.log("val_loss", (self.linear(batch) ** 2).mean())
+
+        def configure_optimizers(self):  # type: ignore[no-untyped-def]
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    torch.manual_seed(0)
+    data = torch.utils.data.DataLoader(torch.arange(16.0)[:, None] / 16, batch_size=4)
+    best = ModelCheckpoint(
+        dirpath=folder / "best", monitor="val_loss", filename="{epoch}-{val_loss:.3f}"
+    )
+    made = Trainer(
+        max_epochs=3,
+        logger=CSVLogger(str(folder), flush_logs_every_n_steps=1),
+        log_every_n_steps=2,
+        callbacks=[ModelCheckpoint(every_n_train_steps=4, save_top_k=-1, save_last=True), best],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        accelerator="cpu",
+    )
+    made.fit(Line(), data, data)
+    for path in folder.rglob("hparams.yaml"):
+        path.unlink()
 
 
 def wandb(folder: Path) -> None:
