@@ -58,7 +58,7 @@ def axes() -> dict[str, Scalar]:
 
 def out() -> Path:
     """The folder that this job may write into; it is there."""
-    folder = Path(os.environ.get("ORCH_OUT", OUTSIDE))
+    folder = _out()
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -169,7 +169,8 @@ def checkpoint(
 def latest_checkpoint() -> Path | None:
     """The newest whole checkpoint of this job, to go on from; None at the first start."""
     found = []
-    for path in (out() / "checkpoints").glob("*/manifest.json"):
+    # Asking makes no folder.
+    for path in (_out() / "checkpoints").glob("*/manifest.json"):
         if path.parent.name.startswith(".") or path.parent.is_symlink():
             continue
         with contextlib.suppress(ValueError, KeyError, OSError):
@@ -203,6 +204,11 @@ def _request(_number: int, _frame: FrameType | None) -> None:
     global _stop
     # No work in a handler: it may come in the middle of a save.
     _stop = True
+
+
+def _out() -> Path:
+    """The folder of ``out()``, which may not be there."""
+    return Path(os.environ.get("ORCH_OUT", OUTSIDE))
 
 
 def _writes() -> bool:

@@ -122,3 +122,26 @@ def test_the_wish_to_be_started_again_survives_a_launcher_that_changes_exit_code
     (tmp_path / "train.py").write_text("raise SystemExit(3)\n")
     assert attempt_node(path, "7").wait(timeout=SECONDS) == 1
     assert first_exit_record(path)["exit_code"] == 1
+
+
+ASKS = """
+import orch
+
+assert orch.axes() == orch.needs() == {}
+assert orch.checkpoints() == []
+assert orch.latest_checkpoint() is None
+assert not orch.stop_requested() and not orch.inside()
+orch.progress(1, 2, loss=0.5)
+orch.result("accuracy", 0.5)
+orch.checkpoint("step-1", "ask.py", 1)
+"""
+
+
+def test_outside_of_orch_asking_and_telling_makes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "ask.py").write_text(ASKS)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ORCH_")}
+    environment["PYTHONPATH"] = IMPORTABLE
+    subprocess.run(
+        [sys.executable, "-B", "-S", "ask.py"], cwd=tmp_path, env=environment, check=True
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["ask.py"]
