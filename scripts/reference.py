@@ -91,6 +91,7 @@ INTERNAL = {
     "SLURM_LAUNCH_NODE_IPADDR": "of Slurm",
     "SLURM_NTASKS": "of Slurm",
     "SLURM_PROCID": "of Slurm",
+    "SLURM_RESTART_COUNT": "of Slurm",
     "COMP_WORDS": "of the shell, for TAB",
     "COMP_CWORD": "of the shell, for TAB",
     "_ORCH_COMPLETE": "of the shell, for TAB",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli.app import COMMANDS
 from tests.support.paths import ROOT
 from tests.support.source_files import modules, tree_of
 
@@ -35,6 +36,18 @@ def test_every_make_target_in_the_documentation_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = {word for page in PAGES for word in re.findall(r"`make ([a-z-]+)`", page.read_text())}
     assert named <= targets
+
+
+def test_commands_in_the_documentation_exist_and_programs_are_told_of_every_one() -> None:
+    unknown = []
+    for page in PAGES:
+        # At the beginning of a line of code, after another command, or in a sentence as code.
+        for name in re.findall(r"(?m)(?:^ {4,}|&& |`)orch ([a-z]+)\b", page.read_text()):
+            if name not in COMMANDS:
+                unknown.append(f"{page.name}: orch {name}")
+    assert unknown == []
+    agents = (ROOT / "AGENTS.md").read_text()
+    assert [name for name in COMMANDS if not re.search(rf"`(?:orch )?{name}\b", agents)] == []
 
 
 def environment_names(tree: ast.Module) -> Iterator[str]:
