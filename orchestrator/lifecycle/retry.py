@@ -17,7 +17,8 @@ from orchestrator.lifecycle.observe import Observation, resolve
 from orchestrator.lifecycle.refresh import decide_and_act, poll, quiet
 from orchestrator.lifecycle.retry_policy import again, refusal
 from orchestrator.runs.lookup import named
-from orchestrator.runs.record import FAILED, JobState, Record
+from orchestrator.runs.record import FAILED, JobState, Record, Wait
+from orchestrator.runs.rules import GRACE_SECONDS
 from orchestrator.runs.run import Run
 
 
@@ -46,6 +47,7 @@ def retry(run: Run, names: Sequence[str] | None = None, tell: Tell = quiet) -> l
         over = FAILED | {JobState.UNKNOWN}
         chosen = {r.name for r in records if r.state in over and r.name in wanted}
         chosen |= failed_ancestors(run, records, chosen)
+        chosen |= cancelled_with(run, records, chosen)
         for record in records:
             if record.name in (names or ()) and record.name not in chosen:
                 tell(f"not submitted again: {record.name} is {record.state}")
@@ -102,6 +104,27 @@ def refused(
             )
             found.add(record.name)
     return found
+
+
+def cancelled_with(run: Run, records: Sequence[Record], names: Set[str]) -> set[str]:
+    """Jobs that the scheduler has cancelled because one of these had failed, or one that was
+    cancelled so; not those that need another failed job too, or that a person has ended."""
+    by_name = {record.name: record for record in records}
+    going = set(names)
+    # Parents come first in the plan.
+    for job in run.plan.jobs:
+        record = by_name[job.name]
+        failed = [by_name[name] for name in job.waits_for if by_name[name].state in FAILED]
+        if not failed or record.state is not JobState.CANCELLED or record.name in going:
+            continue
+        # One with a host did start. One that ended before its parents was ended by somebody.
+        by_person = record.waits_on is Wait.PERSON or record.host is not None
+        first = min((one.ended for one in failed if one.ended is not None), default=None)
+        if first is not None and record.ended is not None:
+            by_person = by_person or record.ended < first - GRACE_SECONDS
+        if not by_person and all(one.name in going for one in failed):
+            going.add(record.name)
+    return going - set(names)
 
 
 def failed_ancestors(run: Run, records: Sequence[Record], names: Set[str]) -> set[str]:
