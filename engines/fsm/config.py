@@ -166,6 +166,9 @@ class Config(EngineConfig):
 
     @model_validator(mode="after")
     def _fits(self) -> Config:
+        # A config that was written out has the default of both.
+        if self.seeds is not None and self.seed:
+            raise ValueError(f"seed={self.seed} and seeds={self.seeds}: keep one of the two")
         if len(set(self.members)) < len(self.members):
             raise ValueError("seeds and learning_rate name the same model twice")
         if any(member.seed < 0 or not member.learning_rate > 0 for member in self.members):

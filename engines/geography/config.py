@@ -116,6 +116,9 @@ class Config(EngineConfig):
 
     @model_validator(mode="after")
     def _fits(self) -> Config:
+        # A config that was written out has the default of both.
+        if self.seeds is not None and self.seed:
+            raise ValueError(f"seed={self.seed} and seeds={self.seeds}: keep one of the two")
         if self.epochs is not None and self.steps is not None:
             raise ValueError("epochs and steps: keep one of the two")
         if len(set(self.members)) < len(self.members) or min(self.members) < 0:

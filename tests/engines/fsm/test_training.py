@@ -345,6 +345,7 @@ def test_a_recipe_fills_what_is_not_given_and_says_what_departs_from_it() -> Non
     [
         ({"seeds": [1, 1]}, "the same model twice"),
         ({"seeds": []}, "at least 1"),
+        ({"seed": 3, "seeds": [1, 2]}, "seed=3 .*: keep one of the two"),
         ({"learning_rate": 0.0}, "must be positive"),
         ({"machines": "9s9a"}, "machines"),
         ({"architecture": {"kind": "transformer", "width": 10}}, "even number"),

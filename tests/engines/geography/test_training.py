@@ -362,6 +362,7 @@ def test_published_step_counts() -> None:
     ("changes", "message"),
     [
         ({"epochs": 1, "steps": 2}, "keep one of the two"),
+        ({"seed": 3, "seeds": [1, 2]}, "seed=3 .*: keep one of the two"),
         ({"seeds": [1, 1]}, "must be different"),
         ({"seeds": [-1]}, "not negative"),
         ({"initial": [CheckpointSource(folder="a")], "seeds": [1, 2]}, "1 checkpoints for 2 seeds"),
