@@ -70,6 +70,9 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
         lines += choice_lines(run, record)
     lines += parent_lines(run, record, {one.name: one for one in records})
     lines += problem_lines(run, record)
+    # Asked of one job: of all of them, at every status, it would take long on NFS.
+    if record.state is JobState.COMPLETED and not run.results_file(record).exists():
+        lines.append("its results.json is gone: orch launch runs it again")
     lines += retry_lines(run, record)
     stands = budget.taken(run, records)
     if stands is not None:

@@ -91,3 +91,13 @@ def test_a_rule_that_another_version_had_leaves_the_record_readable(run: Run) ->
     run.save([replace(failed(run), rule="of_another_version")])
     (loaded,) = run.load()
     assert decided(run, loaded) == []
+
+
+def test_results_that_somebody_has_removed_are_missed(run: Run) -> None:
+    (record,) = run.load()
+    done = replace(record, state=JobState.COMPLETED, attempt=1)
+    gone = "its results.json is gone: orch launch runs it again"
+    assert gone in why(run, done, [done])
+    run.results(record).parent.mkdir(parents=True)
+    run.results(record).write_text("{}")
+    assert gone not in why(run, done, [done])
