@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from orchestrator.errors import RunError
 from orchestrator.lifecycle.refresh import quiet, refresh
 from orchestrator.runs.lookup import named
-from orchestrator.runs.record import FINAL, JobState, Record, Wait
+from orchestrator.runs.record import FINAL, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.watch.ending import over, pause_of
 
@@ -84,6 +84,4 @@ def ended(records: list[Record], meant: Sequence[Record]) -> bool:
     """Whether nothing more becomes of some of a run's jobs by itself."""
     if all(record.state in FINAL for record in meant):
         return True
-    # What waits for room in the queue is submitted by the next look that finds some.
-    is_limited = any(record.waits_on is Wait.QUEUE_LIMIT for record in records)
-    return over(records) and not is_limited
+    return over(records)

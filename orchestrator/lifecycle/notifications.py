@@ -75,8 +75,9 @@ def events(run: Run, records: Sequence[Record]) -> list[Event]:
         return []
     waits = decisions(run, records)
     found = [*failures(run, records), *waits]
-    # A run that waits for a decision has not ended either.
-    if not waits and all(one.state in AT_REST for one in records):
+    # A run that waits for a decision, or for room in the queue, has not ended either.
+    limited = any(one.waits_on is Wait.QUEUE_LIMIT for one in records)
+    if not waits and not limited and all(one.state in AT_REST for one in records):
         found.append(end(run, records))
     return found
 

@@ -6,7 +6,7 @@ follow.py and app.py here, `orch wait`, `orch advance`.
 
 from __future__ import annotations
 
-from orchestrator.runs.record import FINAL, JobState, Record
+from orchestrator.runs.record import FINAL, JobState, Record, Wait
 from orchestrator.runs.run import Run
 
 LOCAL_SECONDS = 1.0
@@ -24,13 +24,20 @@ def pause_of(run: Run) -> float:
 def settling(records: list[Record]) -> bool:
     """Whether nothing runs or waits for a node any more, and yet what became of some is not
     known."""
-    return not over(records) and all(
+    return not at_rest(records) and all(
         record.state not in (JobState.PENDING, JobState.RUNNING, JobState.SUSPENDED)
         for record in records
     )
 
 
+def at_rest(records: list[Record]) -> bool:
+    """Whether no job is active or unknown."""
+    return all(record.state in FINAL or record.state is JobState.WAITING for record in records)
+
+
 def over(records: list[Record]) -> bool:
     """Whether nothing will change by itself: no job is active or unknown, and none that waits can
-    still be submitted."""
-    return all(record.state in FINAL or record.state is JobState.WAITING for record in records)
+    still be submitted. What waits for room in the queue can, by the next look that finds some: jobs
+    of another run may hold it."""
+    is_limited = any(record.waits_on is Wait.QUEUE_LIMIT for record in records)
+    return at_rest(records) and not is_limited

@@ -7,14 +7,18 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from orchestrator.lifecycle import notifications
 from orchestrator.runs.lookup import open_run
-from orchestrator.runs.record import JobState, Record
+from orchestrator.runs.record import JobState, Record, Wait
 from orchestrator.views.watch.app import Watch
+from orchestrator.views.watch.ending import over, settling
 from orchestrator.views.watch.rows import MOST_LINES, Filter, chosen, log_text
 from orchestrator.views.watch.screens import Question, Runs
+from tests.support.builders import job, run_of
 from tests.support.cli import ORCH
 
 HOUR = "resources: {cpus: 1, memory_gb: 1, minutes: 60}"
@@ -195,3 +199,18 @@ def test_of_ten_thousand_jobs_those_that_matter_now_are_shown() -> None:
     assert shown[0].name == "train/n=7000"
     assert [one.name for one in chosen(records, Filter(text="nan"))] == ["train/n=7000"]
     assert chosen(records, Filter(states="active")) == []
+
+
+def test_a_run_that_waits_for_room_that_others_hold_is_not_over() -> None:
+    def record(state: JobState, waits_on: Wait | None = None) -> Record:
+        return Record(name="a", stage="a", identity="i", folder="f", state=state, waits_on=waits_on)
+
+    done = record(JobState.COMPLETED)
+    waits = record(JobState.WAITING, Wait.QUEUE_LIMIT)
+    assert over([done, record(JobState.WAITING, Wait.PARENTS)])
+    # The next look that finds room submits it; nothing of it is about to be settled.
+    assert not over([done, waits])
+    assert not settling([done, waits])
+    run = run_of(job("a"))
+    told = [event.kind for event in notifications.events(run, [replace(waits, attempt=1)])]
+    assert told == []
