@@ -11,21 +11,23 @@ may be written in several ways, and all of them have ``<experiment>/<run>`` in t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from orchestrator.lifecycle.refresh import refresh
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.lookup import all_runs
-from orchestrator.runs.record import ACTIVE, JobState
+from orchestrator.runs.record import ACTIVE, JobState, Record
 from orchestrator.runs.run import Run
 
+CHECKPOINTS = "checkpoints"
 SHOWN = 5
 """Jobs that are named; of others only how many."""
 
 
-def reasons_to_stay(run: Run) -> list[str]:
-    """Why the run, or its checkpoints, may not be taken; asks its scheduler once."""
+def reasons_to_stay(run: Run, only_checkpoints: bool = False) -> list[str]:
+    """Why the run, or its checkpoints alone, may not be taken; asks its scheduler once."""
     records, trouble = refresh(run)
     if trouble:
         return [f"the scheduler could not be asked what runs: {trouble}"]
@@ -36,7 +38,42 @@ def reasons_to_stay(run: Run) -> list[str]:
         names = ", ".join(f"{one.name} is {one.state}" for one in at_work[:SHOWN])
         more = f" and {len(at_work) - SHOWN} more" if len(at_work) > SHOWN else ""
         found.append(f"{names}{more}; end them first: orch cancel {run.name}")
+    if only_checkpoints:
+        found += wanted_inside(run, records)
     return [*found, *needed_by(run)]
+
+
+def wanted_inside(run: Run, records: Sequence[Record]) -> list[str]:
+    """Which jobs of the run itself are still to come, and would load checkpoints of it. Those that
+    have failed or were cancelled are not: only a person brings them back."""
+    with_checkpoints = {
+        job.name for job in run.plan.jobs if (run.out_folder(job) / CHECKPOINTS).exists()
+    }
+    waiting = [record.name for record in records if record.state is JobState.WAITING]
+    found = []
+    for name in waiting:
+        job = run.by_name[name]
+        # An engine's config names what it loads; a command may look into whatever it follows. A job
+        # that was started before goes on from its own.
+        loads = name in with_checkpoints or names_checkpoints(job.config)
+        follows = job.command is not None and not with_checkpoints.isdisjoint(job.after)
+        if loads or follows:
+            found.append(name)
+    if not found:
+        return []
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return [
+        f"{', '.join(found[:SHOWN])}{more} still to come, and may load them; let the run end, or "
+        f"cancel what waits: orch cancel {run.name}"
+    ]
+
+
+def names_checkpoints(value: Any) -> bool:
+    """Whether a config names checkpoints of a job: a folder, and which of them."""
+    if isinstance(value, dict):
+        of_job = "folder" in value and not value.keys().isdisjoint(("checkpoint", "checkpoints"))
+        return of_job or any(names_checkpoints(one) for one in value.values())
+    return isinstance(value, list) and any(names_checkpoints(one) for one in value)
 
 
 def needed_by(run: Run) -> list[str]:

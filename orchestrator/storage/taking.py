@@ -17,9 +17,8 @@ from orchestrator.errors import RunError
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.record import ACTIVE
 from orchestrator.runs.run import Run
-from orchestrator.storage.needs import reasons_to_stay
+from orchestrator.storage.needs import CHECKPOINTS, reasons_to_stay
 
-CHECKPOINTS = "checkpoints"
 REMOVING = ".removing-"
 """In front of the name of a run that is being removed; what a kill leaves can be removed by it."""
 
@@ -76,7 +75,7 @@ def checkpoint_folders(run: Run) -> list[Path]:
 def remove(run: Run, only_checkpoints: bool = False, dry_run: bool = False) -> Taken:
     """Remove a run for good, or its checkpoints alone; nothing where there is a reason to stay."""
     folders = checkpoint_folders(run) if only_checkpoints else [run.folder]
-    found = measured(folders, reasons_to_stay(run))
+    found = measured(folders, reasons_to_stay(run, only_checkpoints))
     if dry_run or found.refused:
         return found
     if only_checkpoints:

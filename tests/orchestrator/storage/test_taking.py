@@ -9,15 +9,21 @@ import tarfile
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from orchestrator.cli.json_schemas import document_schema
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_json
+from orchestrator.planning.planner import make_plan
+from orchestrator.runs.create import create_run
 from orchestrator.runs.lookup import open_run
+from orchestrator.runs.record import JobState
+from orchestrator.runs.run import waiting
 from orchestrator.scores.evolution import Evolution, write_evolution
 from orchestrator.storage.archive import archive, read_manifest, verify, write
-from orchestrator.storage.needs import needed_by
+from orchestrator.storage.needs import needed_by, wanted_inside
 from orchestrator.storage.taking import measured
+from tests.support.builders import PLANNED
 from tests.support.cli import SMALL, describe, orch, the_run
 
 SCRIPT = """
@@ -220,3 +226,27 @@ def test_a_file_with_two_names_is_counted_once(tmp_path: Path) -> None:
     (tmp_path / "c").symlink_to(tmp_path / "a")
     found = measured([tmp_path], [])
     assert (found.files, found.bytes) == (3, 1000)
+
+
+def test_checkpoints_that_jobs_to_come_would_load_stay(tmp_path: Path) -> None:
+    stages = (
+        f"  train: {{command: 'true {{n}}', matrix: {{n: [1, 2]}}, {SMALL}}}\n"
+        f"  evaluate: {{command: 'cat {{n}} {{checkpoint}}', for_each: train, checkpoints: last, {SMALL}}}\n"
+        f"  look: {{command: ls, after: train, {SMALL}}}\n"
+        f"  alone: {{command: pwd, {SMALL}}}\n"
+    )
+    run = create_run(make_plan(describe(tmp_path, stages)), PLANNED, tmp_path / "runs")
+    records = [waiting(one) for one in run.plan.jobs]
+    (run.out_folder(run.by_name["train/n=1"]) / "checkpoints").mkdir(parents=True)
+    (line,) = wanted_inside(run, records)
+    # One goes on from its own, two load them, one may look into them.
+    assert line.startswith("train/n=1, evaluate/n=1, evaluate/n=2, look still to come")
+    ended = [
+        replace(one, state=JobState.CANCELLED if one.name == "look" else JobState.COMPLETED)
+        for one in records
+    ]
+    assert wanted_inside(run, ended) == []
+    said = orch(tmp_path, "remove", "trial", "--checkpoints", "--yes")
+    assert said.returncode == 2
+    assert "still to come, and may load them" in said.stderr
+    assert (run.out_folder(run.by_name["train/n=1"]) / "checkpoints").exists()
