@@ -25,7 +25,7 @@ from typing import Any
 
 from jobs.spec import Resources
 from orchestrator.clusters.local.machine import this_machine
-from orchestrator.clusters.local.slots import entry, fits, ledger
+from orchestrator.clusters.local.slots import entry, fits, held_by, ledger
 from orchestrator.node.system import (
     boot,
     boot_of,
@@ -266,8 +266,7 @@ class Scheduler:
         reason = self.waits_for(row, parents)
         child: subprocess.Popen[bytes] | None = None
         if not reason:
-            child = self.start_if_it_fits(row)
-            reason = "" if child is not None else "Resources"
+            child, reason = self.start_if_it_fits(row)
         if child is None:
             # Asked every round for every waiting job: only news is a reason to write the table.
             if row["reason"] != reason:
@@ -293,17 +292,18 @@ class Scheduler:
                 return "Dependency"
         return "held" if (self.folder / "hold" / row["job_id"]).exists() else ""
 
-    def start_if_it_fits(self, row: Row) -> subprocess.Popen[bytes] | None:
-        """Start a job on CPUs, memory and GPUs that nobody has; None if there are not enough."""
+    def start_if_it_fits(self, row: Row) -> tuple[subprocess.Popen[bytes] | None, str]:
+        """Start a job on CPUs, memory and GPUs that nobody has; None if there are not enough, and
+        who has them."""
         resources = Resources(**row["resources"])
         # Under the lock until the job is entered: schedulers of other runs count the same CPUs.
         with ledger() as entries:
             gpus = fits(self.machine, resources, entries)
             if gpus is None:
-                return None
+                return None, held_by(self.machine, resources, entries)
             child = self.start(row, gpus)
-            entries.append(entry(child.pid, resources, gpus))
-        return child
+            entries.append(entry(child.pid, resources, gpus, f"{self.run.name}:{row['name']}"))
+        return child, ""
 
     def start(self, row: Row, gpus: list[str]) -> subprocess.Popen[bytes]:
         """Start one job in a session of its own."""

@@ -23,6 +23,9 @@ from jobs.spec import Resources
 from orchestrator.clusters.local.machine import Machine
 from orchestrator.node.system import lives, process_start, write_text
 
+SHOWN = 3
+"""Holders that are named; of others only how many."""
+
 
 def ledger_path() -> Path:
     """One ledger per user and machine, on a local disk."""
@@ -57,9 +60,34 @@ def fits(machine: Machine, resources: Resources, entries: list[dict[str, Any]]) 
     return free[: resources.gpus]
 
 
-def entry(pid: int, resources: Resources, gpus: list[str]) -> dict[str, Any]:
-    """A ledger entry of a process."""
+def held_by(machine: Machine, resources: Resources, entries: list[dict[str, Any]]) -> str:
+    """What a job that does not fit lacks, and who has it."""
+    has = {"CPUs": machine.cpus, "GB of memory": machine.memory_gb, "GPUs": len(machine.gpus)}
+    asked = dict(zip(has, (resources.cpus, resources.memory_gb, resources.gpus), strict=True))
+    held = [
+        dict(zip(has, (one["cpus"], one["memory_gb"], len(one["gpus"])), strict=True))
+        for one in entries
+    ]
+    lacking = []
+    holders: dict[str, None] = {}
+    for kind, most in has.items():
+        free = most - sum(one[kind] for one in held)
+        if asked[kind] <= free:
+            continue
+        lacking.append(f"{asked[kind]} {kind}, {max(0, free)} free")
+        for one, own in zip(entries, held, strict=True):
+            if own[kind]:
+                # An older version wrote no name.
+                holders[one.get("name") or f"process {one['pid']}"] = None
+    names = list(holders)
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"Resources: {'; '.join(lacking)}: held by {', '.join(names[:SHOWN])}{more}"
+
+
+def entry(pid: int, resources: Resources, gpus: list[str], name: str) -> dict[str, Any]:
+    """A ledger entry of a process; ``name`` says whose it is."""
     return {
+        "name": name,
         "pid": pid,
         "start": process_start(pid),
         "cpus": resources.cpus,

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import SAVES, SMALL, jobs, launch, orch, until
+from jobs.spec import Resources
+from orchestrator.clusters.local.machine import Machine
+from orchestrator.clusters.local.slots import entry, held_by
+from tests.support.cli import SAVES, SMALL, describe, jobs, launch, orch, until
 
 
 def scheduler_of(folder: Path) -> int:
@@ -51,6 +54,40 @@ def test_each_job_gets_gpus_of_its_own(tmp_path: Path) -> None:
     )
     if len(os.sched_getaffinity(0)) > 1:
         assert (tmp_path / "gpu-1").read_text() != (tmp_path / "gpu-2").read_text()
+
+
+def test_a_job_that_does_not_fit_says_what_it_lacks_and_who_has_it() -> None:
+    machine = Machine(cpus=4, memory_gb=8, gpus=("0", "1"))
+    held = [
+        entry(1, Resources(cpus=2, memory_gb=1, gpus=0), [], "sweep/full-1:train/seed=0"),
+        entry(2, Resources(cpus=1, memory_gb=4, gpus=2), ["0", "1"], "other/full-2:tune"),
+    ]
+    assert held_by(machine, Resources(cpus=2, memory_gb=2), held) == (
+        "Resources: 2 CPUs, 1 free: held by sweep/full-1:train/seed=0, other/full-2:tune"
+    )
+    # One that holds nothing of what is wanting is not named.
+    assert held_by(machine, Resources(cpus=1, memory_gb=1, gpus=1), held) == (
+        "Resources: 1 GPUs, 0 free: held by other/full-2:tune"
+    )
+    many = [{**held[0], "name": f"r:{n}", "cpus": 1} for n in range(4)]
+    assert held_by(machine, Resources(cpus=1), many).endswith("r:0, r:1, r:2 and 1 more")
+
+
+def test_a_budget_lets_jobs_run_one_after_the_other_and_all_of_them(tmp_path: Path) -> None:
+    file = describe(
+        tmp_path,
+        "  a: {command: \"sh -c 'true {n}; echo + >> log; sleep 0.3; echo - >> log'\", "
+        "matrix: {n: [1, 2, 3]}, resources: {gpus: 1, cpus: 1, memory_gb: 1, minutes: 60}}\n",
+        "budget: {gpu_hours: 1.5}\n",
+    )
+    done = orch(
+        tmp_path, "launch", file, "--cluster", "local", "--watch", CUDA_VISIBLE_DEVICES="4,5,6,7"
+    )
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert "may cost up to 3 GPU-hours (time limits x GPUs); its budget is 1.5" in done.stdout
+    # One at a time: two of them might take two hours.
+    assert (tmp_path / "log").read_text().split() == ["+", "-"] * 3
+    assert "of 1.5 GPU-hours are spent" in orch(tmp_path, "costs").stdout
 
 
 def test_a_failure_cancels_what_needed_it_and_retry_completes_it(tmp_path: Path) -> None:
