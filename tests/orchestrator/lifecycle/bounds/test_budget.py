@@ -35,7 +35,7 @@ from tests.support.cli import describe
 ALL = Request(everything=True)
 
 
-def run_of(hours: float, *jobs: Any, **plan: Any) -> Run:
+def run_within(hours: float, *jobs: Any, **plan: Any) -> Run:
     made = changed(plan_of(*jobs), budget={"gpu_hours": hours}, **plan)
     return Run(Path("/runs/e/full"), made, Profile(kind="slurm"), "uid", "/", 0.0)
 
@@ -63,7 +63,7 @@ def test_whatever_jobs_take_the_budget_is_not_passed_and_what_fits_runs(
     gpus: list[int], hours: float, random: Random
 ) -> None:
     jobs = [job(f"train/{place}", gpus=own, minutes=60) for place, own in enumerate(gpus)]
-    run = run_of(hours, *jobs, retry={str(Kind.NODE): 2})
+    run = run_within(hours, *jobs, retry={str(Kind.NODE): 2})
     by_name = {one.name: one for one in jobs}
     records, request = [waiting(one) for one in jobs], ALL
     for now in range(1, 40):
@@ -98,7 +98,7 @@ def test_whatever_jobs_take_the_budget_is_not_passed_and_what_fits_runs(
 
 
 def test_a_retry_waits_for_the_budget_and_goes_on_when_it_is_raised() -> None:
-    run = run_of(1.0, job(gpus=1, minutes=60), retry={str(Kind.NODE): 2})
+    run = run_within(1.0, job(gpus=1, minutes=60), retry={str(Kind.NODE): 2})
     failed = replace(
         waiting(run.plan.jobs[0]),
         attempt=1,
@@ -121,13 +121,13 @@ def test_a_retry_waits_for_the_budget_and_goes_on_when_it_is_raised() -> None:
     assert (event.kind, "budget: 0.4 of 1 GPU-hours" in event.text) == ("decision", True)
     (again,) = passed(run, [record], 10.0, CONTINUE_ONLY)
     assert notifications.events(run, [again])[0].key == event.key
-    raised = run_of(1.5, *run.plan.jobs, retry=run.plan.retry)
+    raised = run_within(1.5, *run.plan.jobs, retry=run.plan.retry)
     (going,) = passed(raised, [again], 11.0, ALL)
     assert (going.state, going.attempt) == (JobState.PENDING, 2)
 
 
 def test_while_others_may_leave_something_it_is_not_a_persons_turn_and_a_pass_comes() -> None:
-    run = run_of(1.5, job("train/0", gpus=1, minutes=60), job("train/1", gpus=1, minutes=60))
+    run = run_within(1.5, job("train/0", gpus=1, minutes=60), job("train/1", gpus=1, minutes=60))
     first, second = passed(run, [waiting(one) for one in run.plan.jobs], 1.0, ALL)
     assert (first.state, second.waits_on) == (JobState.PENDING, Wait.BUDGET)
     assert second.reason.endswith("it is submitted when others have taken less than they may")
