@@ -50,10 +50,28 @@ def test_what_a_failed_job_was_needed_for_never_runs_and_retry_completes_it(
     assert "train" in found["evaluate"]["reason"]
     assert not (tmp_path / "ran").exists()
     (tmp_path / "weights.bin").write_text("w")
-    assert orch(tmp_path, "retry").returncode == 0
+    # Named alone it brings along what was cancelled because of it.
+    assert orch(tmp_path, "retry", "--job", "train").returncode == 0
     found = until(tmp_path, over)
     assert {job["state"] for job in found.values()} == {"COMPLETED"}
     assert lines(tmp_path / "ran") == 1
+
+
+def test_a_budget_lets_jobs_run_one_after_the_other_and_all_of_them(
+    slurm: PrivateSlurm, tmp_path: Path
+) -> None:
+    file = describe(
+        tmp_path,
+        "  a: {command: \"sh -c 'true {n}; echo + >> log; sleep 1; echo - >> log'\", "
+        "matrix: {n: [1, 2, 3]}, resources: {gpus: 1, cpus: 1, memory_gb: 1, minutes: 60}}\n",
+        "budget: {gpu_hours: 1.5}\n",
+    )
+    launched = orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile))
+    assert "1 jobs submitted" in launched.stdout, launched.stderr
+    found = until(tmp_path, lambda now: all(job["state"] == "COMPLETED" for job in now.values()))
+    assert len(found) == 3
+    # One at a time: two of them might take two hours.
+    assert (tmp_path / "log").read_text().split() == ["+", "-"] * 3
 
 
 def test_launch_killed_between_sbatch_and_its_record_is_adopted(
