@@ -22,6 +22,7 @@ from orchestrator.description.joining.includes import read_joined
 from orchestrator.description.joining.variables import VARIABLES, with_variables
 from orchestrator.description.keys import ExperimentFile, PresetFile, StageFile
 from orchestrator.description.stage import Stage, in_order
+from orchestrator.description.stage_keys.track import in_one_form
 from orchestrator.description.stage_reader import read_stage
 from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, read
 
@@ -40,6 +41,8 @@ class Experiment:
     """Empty: as the cluster's profile says."""
     retry: dict[str, int] = field(default_factory=dict)
     """How often a job is submitted again by itself, by kind of failure."""
+    track: dict[str, Any] = field(default_factory=dict)
+    """Where engines log to; empty: as the cluster's profile says."""
 
 
 def read_experiment(
@@ -67,7 +70,7 @@ def read_experiment(
     if stage_nodes is None or not isinstance(stage_nodes.value, dict) or not stage_nodes.value:
         return None
     stages = read_stages(stage_nodes, mistakes)
-    notify = good.child("notify")
+    notify, track = good.child("notify"), good.child("track")
     return Experiment(
         # Without a good head the experiment has no name, but its stages are judged all the same:
         # every mistake is told at once.
@@ -79,6 +82,7 @@ def read_experiment(
         snapshot=written is not None and written.snapshot,
         notify=notify.plain() if notify else {},
         retry=written.retry.bounds if written and written.retry else {},
+        track=in_one_form(track.plain()) if track and track.value is not None else {},
     )
 
 

@@ -39,6 +39,7 @@ from orchestrator.node.system import (
     temporary_folder,
     write_json,
 )
+from orchestrator.node.tracking.variables import with_trackers
 from orchestrator.node.usage import gpu_use, oom_kills, oom_kills_since, usage
 
 TYPE_CHECKING = False
@@ -190,7 +191,7 @@ class Attempt:
             given = environment.get("PYTHONPATH")
             environment["PYTHONPATH"] = f"{given}{os.pathsep}{IMPORTABLE}" if given else IMPORTABLE
             environment.update(self.variables_of_a_command())
-        return environment
+        return with_trackers(environment, self.folder, self.job)
 
     def variables_of_a_command(self) -> dict[str, str]:
         """Environment variables for a user's command."""

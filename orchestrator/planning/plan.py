@@ -55,6 +55,8 @@ class Plan:
     retry: dict[str, int] = field(default_factory=dict)
     """How often a job is submitted again by itself, by kind of failure (``failure_causes.Kind``).
     Not part of the identity."""
+    track: dict[str, Any] = field(default_factory=dict)
+    """Where engines log to; empty: as the cluster's profile says. Not part of the identity."""
 
     @property
     def gpu_hours(self) -> float:
@@ -135,6 +137,7 @@ class Plan:
             "snapshot": self.snapshot,
             "notify": self.notify,
             "retry": self.retry,
+            "track": self.track,
             "gates": gates,
             "choices": {name: choice.to_dict() for name, choice in self.choices.items()},
             "replaced": [vars(one) for one in self.replaced],

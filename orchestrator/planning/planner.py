@@ -46,6 +46,7 @@ def make_plan(
         snapshot=experiment.snapshot,
         notify=experiment.notify,
         retry=experiment.retry,
+        track=experiment.track,
         identity=identity_of(experiment, expansion.jobs),
     )
 

@@ -103,9 +103,13 @@ class OneNode:
     def run_command(self, command: list[str], meeting: Meeting, temporary: str) -> int:
         """Start the command and wait for its end; its exit code, negative for a signal."""
         adopt_orphans()
+        environment = {**os.environ, **self.variables(meeting), "TMPDIR": temporary}
+        # One run of a tracker has one writer; a run that another node begins is of the same group.
+        for name in ("WANDB_RUN_ID", "WANDB_RESUME", "MLFLOW_RUN_ID") if self.rank else ():
+            environment.pop(name, None)
         self.child = subprocess.Popen(
             command,
-            env={**os.environ, **self.variables(meeting), "TMPDIR": temporary},
+            env=environment,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             preexec_fn=before_command,
