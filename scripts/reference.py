@@ -91,7 +91,7 @@ TRACKERS = {
     "WANDB_MODE": "`offline`, or `online` where `track` says so",
     "WANDB_DIR": "the job's own folder",
     "MLFLOW_EXPERIMENT_NAME": "the project",
-    "MLFLOW_RUN_CONTEXT": "JSON, tags of each run that the job starts: its name (`mlflow.runName`), "
+    "MLFLOW_RUN_CONTEXT": "JSON, tags of each run that the job starts: `mlflow.runName`, "
     "`orch.run`, `orch.stage`, `orch.id`, and the job's axes",
     "MLFLOW_RUN_ID": "the run that an earlier start has begun in the job's own database, if it "
     "is one alone",
