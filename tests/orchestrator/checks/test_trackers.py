@@ -29,7 +29,7 @@ def test_a_library_is_looked_for_in_the_engines_python_where_that_is_known(
     (line,) = trackers(plan, Profile(name="p", kind="local"))
     assert f"{sys.executable} (a) cannot import nonesuch_library" in line
     for unknown in ({"python": "python"}, {"wrap": ["env"]}, {"python": "/not/here/python"}):
-        assert list(trackers(plan, Profile(name="p", kind="local", **unknown))) == []  # type: ignore[arg-type]
+        assert list(trackers(plan, Profile(name="p", kind="local", **unknown))) == []
     assert list(trackers(plan_of([], tmp_path), Profile(name="p", kind="local"))) == []
 
 
