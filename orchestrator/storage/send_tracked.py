@@ -117,7 +117,7 @@ def send_mlflow(run: Run, databases: Sequence[Path], dry_run: bool) -> str:
     found = f"mlflow: {len(databases)} databases"
     if dry_run:
         return f"{found} would be sent to the server of MLFLOW_TRACKING_URI"
-    said = gathered("mlflow", run, uri, databases)
+    said = gathered("mlflow", run, databases, MLFLOW_TRACKING_URI=uri)
     return f"{found} sent to the server of MLFLOW_TRACKING_URI: {said}"
 
 
@@ -127,7 +127,7 @@ def send_trackio(run: Run, databases: Sequence[Path], dry_run: bool) -> str:
     if dry_run:
         return f"trackio: {len(databases)} databases would be gathered in {folder}"
     shutil.rmtree(folder, ignore_errors=True)
-    said = gathered("trackio", run, str(folder), databases)
+    said = gathered("trackio", run, databases, TRACKIO_DIR=str(folder))
     project, with_them = databases[0].stem, f"TRACKIO_DIR={folder} trackio"
     return (
         f"trackio: {said} in {folder}; look at them: {with_them} show --project {project}; send "
@@ -135,14 +135,15 @@ def send_trackio(run: Run, databases: Sequence[Path], dry_run: bool) -> str:
     )
 
 
-def gathered(name: str, run: Run, target: str, databases: Sequence[Path]) -> str:
-    """Have the library bring databases there; in words how many runs they had."""
+def gathered(name: str, run: Run, databases: Sequence[Path], **where: str) -> str:
+    """Have the library bring databases where a variable of its own says; in words how many runs
+    they had. A server's address may hold a password, so it stays out of the command line."""
     python = python_with(run, name)
-    program = [python, "-P", "-m", SEND, name, target]
+    program = [python, "-P", "-m", SEND, name]
     total = 0
     for first in range(0, len(databases), AT_ONCE):
         paths = map(str, databases[first : first + AT_ONCE])
-        said = called(name, [*program, *paths], run)
+        said = called(name, [*program, *paths], run, **where)
         # Among what the library says of itself.
         total += sum(int(count) for count in re.findall(r"^runs: (\d+)$", said, re.MULTILINE))
     return f"{total} runs"
@@ -159,14 +160,14 @@ def python_with(run: Run, name: str) -> str:
     )
 
 
-def called(name: str, command: list[str], run: Run) -> str:
+def called(name: str, command: list[str], run: Run, **variables: str) -> str:
     """Run a program; what it says. RunError if it fails."""
     # Names and modes of a shell would change the runs that are sent.
     kept = {key: value for key, value in os.environ.items() if key not in (*WHO, *LOCAL)}
     path = os.pathsep.join(filter(None, (str(CODE), os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
         command,
-        env={**kept, "PYTHONPATH": path},
+        env={**kept, **variables, "PYTHONPATH": path},
         cwd=run.folder,
         capture_output=True,
         text=True,
@@ -175,5 +176,8 @@ def called(name: str, command: list[str], run: Run) -> str:
     )
     if done.returncode != 0:
         said = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-        raise RunError(f"{name}: could not be sent: {said[-1] if said else 'it says nothing'}")
+        last = said[-1] if said else "it says nothing"
+        for variable, value in variables.items():
+            last = last.replace(value, f"${variable}")
+        raise RunError(f"{name}: could not be sent: {last}")
     return done.stdout

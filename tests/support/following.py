@@ -27,7 +27,12 @@ def engine_job(run: Path, to: list[str], axes: dict[str, Any] | None = None) -> 
 
 
 def one_start(
-    folder: Path, steps: Iterable[int], keep_until: int = 0, code: int = 0, **environment: str
+    folder: Path,
+    steps: Iterable[int],
+    keep_until: int = 0,
+    code: int = 0,
+    signals: Iterable[str] = (),
+    **environment: str,
 ) -> Follower:
     """One start that does these steps and ends with the code; its follower, which has ended."""
     job = json.loads((folder / "job.json").read_text())
@@ -44,5 +49,5 @@ def one_start(
     progress = Progress(folder / "out", keep_until=keep_until)
     for step in steps:
         progress.write(step, 10, {"loss": 1 / step})
-    follower.finish(code, [])
+    follower.finish(code, list(signals))
     return follower

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import sys
@@ -25,6 +26,10 @@ from engines.contract.files import write_json
 from engines.shared.tracking.points import Point, Points
 from engines.shared.tracking.trackers import TRACKERS, Tracker
 
+SECRET = re.compile("TOKEN|KEY|SECRET|PASSWORD|PASSWD|CREDENTIALS", re.IGNORECASE)
+"""Names of variables whose values are secrets."""
+SHORTEST = 8
+"""A value of fewer letters is in too many texts by chance."""
 SECONDS = 5.0
 """Between two looks at the file."""
 
@@ -67,7 +72,7 @@ class Follower:
         # Whatever it is: a tracker must not cost the job anything.
         except Exception as error:
             self.trackers.pop(name, None)
-            said = " ".join(f"{type(error).__name__}: {error}".split())[:500]
+            said = without_secrets(" ".join(f"{type(error).__name__}: {error}".split()))[:500]
             if isinstance(error, ImportError):
                 said = (
                     f"{sys.executable} cannot import it ({error}): install it there, or take it "
@@ -113,6 +118,15 @@ class Follower:
         self.save(finished=True)
 
 
+def without_secrets(text: str) -> str:
+    """A library's message without the values of variables that hold secrets, and without passwords
+    in addresses."""
+    for name, value in os.environ.items():
+        if SECRET.search(name) and len(value) >= SHORTEST:
+            text = text.replace(value, f"${name}")
+    return re.sub(r"://[^/@\s]+@", "://<secret>@", text)
+
+
 def ended(seconds: float) -> int | None:
     """Wait for so long for the engine's exit code; None: it still runs."""
     if not select.select([0], [], [], seconds)[0]:
@@ -128,9 +142,8 @@ def main(out: Path, asked: dict[str, Any]) -> int:
         # The end of the engine is what counts; the last points come after it.
         signal.signal(number, signal.SIG_IGN)
     said_to = os.dup(1)
-    with (out / "tracking.log").open("ab") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
+    # What libraries print goes where errors go: into ``tracking.log``.
+    os.dup2(2, 1)
     follower = Follower(out, asked, said_to)
     code = None
     while code is None:

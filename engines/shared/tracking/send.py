@@ -1,17 +1,15 @@
 """Bring the runs that jobs have kept in databases of their own into one place, by the library.
 
-    python -m engines.shared.tracking.send mlflow URI DATABASE ...
-    python -m engines.shared.tracking.send trackio FOLDER DATABASE ...
+    python -m engines.shared.tracking.send mlflow|trackio DATABASE ...
 
-In: databases that MLflow or trackio have written. Out: the same runs at the server (MLflow) or in
-the one folder (trackio). `orch track sync` starts it with a Python that has the library
-(``orchestrator/storage/send_tracked.py``).
+In: databases that MLflow or trackio have written. Out: the same runs at the server that
+MLFLOW_TRACKING_URI names, or in the folder TRACKIO_DIR. `orch track sync` starts it with a Python
+that has the library (``orchestrator/storage/send_tracked.py``).
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import sys
 from contextlib import closing
@@ -24,12 +22,12 @@ SET_BY_MLFLOW = ("mlflow.log-model.history",)
 """Tags that name files of the other store."""
 
 
-def send_mlflow(uri: str, database: Path) -> int:
+def send_mlflow(database: Path) -> int:
     """Copy every run of a database; sent again it is the same run, with what is new. Returns how
     many there were."""
     from mlflow import MlflowClient
 
-    here, there = MlflowClient(f"sqlite:///{database}"), MlflowClient(uri)
+    here, there = MlflowClient(f"sqlite:///{database}"), MlflowClient()
     sent = 0
     for experiment in here.search_experiments():
         for run in here.search_runs([experiment.experiment_id]):
@@ -66,9 +64,8 @@ def send_mlflow_run(here: Any, there: Any, project: str, run: Any) -> None:
     there.set_terminated(own, run.info.status, run.info.end_time)
 
 
-def send_trackio(folder: str, database: Path) -> int:
+def send_trackio(database: Path) -> int:
     """Log every run of a database again, into the folder's. Returns how many there were."""
-    os.environ["TRACKIO_DIR"] = folder
     import trackio
 
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as opened:
@@ -95,13 +92,13 @@ def send_trackio(folder: str, database: Path) -> int:
     return len(runs)
 
 
-def main(kind: str, target: str, databases: list[str]) -> int:
+def main(kind: str, databases: list[str]) -> int:
     """Send each database."""
     send = {"mlflow": send_mlflow, "trackio": send_trackio}[kind]
-    sent = sum(send(target, Path(database)) for database in databases)
+    sent = sum(send(Path(database)) for database in databases)
     print(f"\nruns: {sent}")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3:]))
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 PROGRAM = "engines.shared.tracking.follow"
 STATUS = "tracking.json"
 """In the job's output: up to which step each tracker has been told, and what went wrong."""
+LOG = "tracking.log"
+"""In the job's output: what the libraries print."""
 LAST_SECONDS = 120.0
 """How long the last points may take when the engine has ended: of a short job MLflow is still
 making its database then."""
@@ -65,16 +67,19 @@ class Follower:
         known = self.read()
         write_json(self.status, {"sent": known.get("sent", {}), "problems": {}, "finished": False})
         try:
-            self.process = subprocess.Popen(
-                [*engine[:-4], PROGRAM, self.out, json.dumps(self.asked)],
-                cwd=cwd,
-                env=environment,
-                stdin=subprocess.PIPE,
-                # What the node does to the engine's session and group is not for it.
-                start_new_session=True,
-            )
+            with open(os.path.join(self.out, LOG), "ab") as log:
+                self.process = subprocess.Popen(
+                    [*engine[:-4], PROGRAM, self.out, json.dumps(self.asked)],
+                    cwd=cwd,
+                    env=environment,
+                    stdin=subprocess.PIPE,
+                    # In the job's log a traceback would be taken for the engine's.
+                    stderr=log,
+                    # What the node does to the engine's session and group is not for it.
+                    start_new_session=True,
+                )
         except OSError as error:
-            self.problems = {"all": f"cannot be started: {error}"}
+            self.problems = {"all": f"the follower cannot be started: {error}"}
             self.tell()
 
     def finish(self, code: int, signals: list[str]) -> None:
@@ -110,7 +115,7 @@ class Follower:
         if not known.get("finished"):
             self.problems["all"] = (
                 f"the follower has not come to its end ({seconds:.0f} s after the engine's): "
-                "the last points may be missing"
+                f"the last points may be missing; see {LOG} in the job's output"
             )
             self.tell()
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 
+from engines.shared.tracking.follow import without_secrets
+from orchestrator.node.tracking import follower as follower_program
 from tests.support.following import engine_job, one_start
 from tests.support.frameworks import curves, look
+from tests.support.paths import ROOT
 
 CURVE = {step: 1 / step for step in range(1, 7)}
 """Of the metric ``loss``."""
@@ -84,7 +88,7 @@ def test_a_tracker_that_fails_is_told_once_and_costs_nothing_else(
     (tmp_path / "hidden" / "trackio.py").write_text("raise ImportError('not here')")
     folder = engine_job(tmp_path, ["trackio", "wandb"])
     hidden = f"{tmp_path / 'hidden'}"
-    follower = one_start(folder, (1, 2), PYTHONPATH=f"{hidden}:{Path.cwd()}", WANDB_MODE="nonesuch")
+    follower = one_start(folder, (1, 2), PYTHONPATH=f"{hidden}:{ROOT}", WANDB_MODE="nonesuch")
     assert set(follower.problems) == {"trackio", "wandb"}
     assert follower.facts() == {"tracking": follower.problems}
     said = capfd.readouterr().out.splitlines()
@@ -93,10 +97,35 @@ def test_a_tracker_that_fails_is_told_once_and_costs_nothing_else(
         " wandb",
     ]
     assert "cannot import it (not here)" in said[0]
-    # A follower that cannot begin at all is said, too.
-    (folder / "config.json").unlink()
-    follower = one_start(folder, (1, 2), PYTHONPATH="/nowhere")
+    # A follower that cannot begin at all is said, too, and not in the words of a traceback.
+    (tmp_path / "hidden" / "engines").mkdir()
+    (tmp_path / "hidden" / "engines" / "__init__.py").touch()
+    follower = one_start(folder, (1, 2), PYTHONPATH=hidden)
     assert "not come to its end" in follower.problems["all"]
+    (told,) = capfd.readouterr().out.splitlines()
+    assert told.startswith("orch: track: the follower")
+    assert "engines.shared" in (folder / "out" / "tracking.log").read_text()
+
+
+def test_one_that_hangs_is_not_waited_for_when_the_job_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(follower_program, "LAST_SECONDS_STOPPED", 1.0)
+    (tmp_path / "wandb.py").write_text("import time\ntime.sleep(600)\n")
+    folder = engine_job(tmp_path, ["wandb"])
+    began = time.monotonic()
+    follower = one_start(folder, (1,), PYTHONPATH=f"{tmp_path}:{ROOT}", signals=["SIGTERM"])
+    assert time.monotonic() - began < 60
+    assert "not come to its end" in follower.problems["all"]
+    assert follower.process is not None
+    assert not Path(f"/proc/{follower.process.pid}").exists()
+    assert capfd.readouterr().out.startswith("orch: track: ")
+
+
+def test_no_secret_is_in_what_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "planted-value-123")
+    said = without_secrets("refused: planted-value-123 at https://me:word@host/x")
+    assert said == "refused: $WANDB_API_KEY at https://<secret>@host/x"
 
 
 def test_a_commands_job_has_no_follower(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ word kept."""
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +89,25 @@ def test_every_tag_is_one_that_wandb_takes(text: str) -> None:
     assert len(made) <= 64
     assert "," not in made
     assert made == made.strip()
+
+
+def test_a_second_start_goes_on_with_mlflows_run_if_it_is_one_alone(tmp_path: Path) -> None:
+    job = job_of({})
+    first = given_to(tmp_path, job, {})
+    files = tmp_path / "jobs" / "a" / "out" / "files"
+    files.mkdir(parents=True)
+    with closing(sqlite3.connect(files / "mlflow.db")) as opened:
+        opened.execute("CREATE TABLE runs (run_uuid, lifecycle_stage)")
+        opened.execute("CREATE TABLE tags (run_uuid, key, value)")
+        for number, run in enumerate(("one", "two")):
+            opened.execute("INSERT INTO runs VALUES (?, 'active')", (run,))
+            opened.execute(
+                "INSERT INTO tags VALUES (?, 'orch.id', ?)", (run, first["WANDB_RUN_ID"])
+            )
+            opened.commit()
+            assert given_to(tmp_path, job, {}).get("MLFLOW_RUN_ID") == ("one", None)[number]
+        # At a server nobody knows its number.
+        elsewhere = {"MLFLOW_TRACKING_URI": "http://there"}
+        assert "MLFLOW_RUN_ID" not in given_to(tmp_path, job, elsewhere)
+    (files / "mlflow.db").write_text("no database")
+    assert "MLFLOW_RUN_ID" not in given_to(tmp_path, job, {})
