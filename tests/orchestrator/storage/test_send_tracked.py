@@ -99,7 +99,7 @@ def test_trackio_runs_are_gathered_in_one_folder(
     pytest.importorskip("trackio", reason="no extra brings it: pip install trackio")
     from tests.support.following import engine_job, one_start
 
-    databases = []
+    databases: list[Path] = []
     for seed in (0, 1):
         folder = engine_job(tmp_path / str(seed), ["trackio"], {"seed": seed})
         assert one_start(folder, (1, 2)).problems == {}
