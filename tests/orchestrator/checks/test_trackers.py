@@ -16,7 +16,7 @@ from orchestrator.planning.plan import Plan
 from tests.support.builders import planned
 
 
-def plan_of(track: Any, folder: Path, **stage: Any) -> Plan:
+def tracked_plan(track: Any, folder: Path, **stage: Any) -> Plan:
     stages = {"a": {"engine": "miniature", **stage}, "b": {"command": "true"}}
     return planned({"experiment": "e", "track": track, "stages": stages}, folder)
 
@@ -25,19 +25,19 @@ def test_a_library_is_looked_for_in_the_engines_python_where_that_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(checks.MODULES, "trackio", ("nonesuch_library",))
-    plan = plan_of(["trackio"], tmp_path)
+    plan = tracked_plan(["trackio"], tmp_path)
     (line,) = trackers(plan, Profile(name="p", kind="local"))
     assert f"{sys.executable} (a) cannot import nonesuch_library" in line
     for unknown in ({"python": "python"}, {"wrap": ["env"]}, {"python": "/not/here/python"}):
         assert list(trackers(plan, Profile(name="p", kind="local", **unknown))) == []
-    assert list(trackers(plan_of([], tmp_path), Profile(name="p", kind="local"))) == []
+    assert list(trackers(tracked_plan([], tmp_path), Profile(name="p", kind="local"))) == []
 
 
 def test_a_server_that_nobody_has_named_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    plan = plan_of({"to": ["mlflow"], "online": True}, tmp_path)
+    plan = tracked_plan({"to": ["mlflow"], "online": True}, tmp_path)
     profile = Profile(name="p", kind="local", python="python")
     (line,) = trackers(plan, profile)
     assert "MLFLOW_TRACKING_URI is not set" in line
