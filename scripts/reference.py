@@ -30,6 +30,7 @@ from orchestrator.description.profile import Profile
 from orchestrator.description.schema import PATHS, field_docstrings, schema_text, sentences
 from orchestrator.description.stage_keys.options import BudgetFile, OptionsFile, RetryFile
 from orchestrator.description.stage_keys.parts import GateFile
+from orchestrator.description.stage_keys.track import TrackFile
 from orchestrator.description.sweeps.axis_keys import BestFile, DrawFile, RandomFile
 from orchestrator.runs.record import JobState
 
@@ -78,7 +79,33 @@ GIVEN = {
 }
 """What a user's command finds in its environment."""
 
+TRACKERS = {
+    "WANDB_PROJECT": "the project: that of `track`, else the experiment's name",
+    "WANDB_NAME": "the job's name",
+    "WANDB_RUN_GROUP": "the run: `EXPERIMENT/PRESET-HASH`",
+    "WANDB_JOB_TYPE": "the stage",
+    "WANDB_TAGS": "the job's axes, `lr=0.1,seed=2`, and the preset",
+    "WANDB_RUN_ID": "the job's own id, the same after a requeue and a retry; on several nodes node "
+    "0 alone has it",
+    "WANDB_RESUME": "`allow`",
+    "WANDB_MODE": "`offline`, or `online` where `track` says so",
+    "WANDB_DIR": "the job's own folder",
+    "MLFLOW_EXPERIMENT_NAME": "the project",
+    "MLFLOW_RUN_CONTEXT": "JSON, tags of each run that the job starts: `mlflow.runName`, "
+    "`orch.run`, `orch.stage`, `orch.id`, and the job's axes",
+    "MLFLOW_RUN_ID": "the run that an earlier start has begun in the job's own database, if it "
+    "is one alone",
+    "MLFLOW_TRACKING_URI": "a database in the job's own folder, `sqlite:///.../mlflow.db`",
+    "_MLFLOW_SERVER_ARTIFACT_ROOT": "where artifacts of that database lie",
+    "MLFLOW_DISABLE_TELEMETRY": "`true`, unless `track` says `online`",
+    "TENSORBOARD_LOGGING_DIR": "the job's own folder; read by transformers, not by TensorBoard",
+    "TENSORBOARD_DIR": "the same, read by verl",
+    "TRACKIO_DIR": "the job's own folder; trackio reads no name, group or id from a variable",
+}
+"""What a job's program finds there for trackers, unless the profile or the stage says otherwise."""
+
 INTERNAL = {
+    "ORCH_TRACKING": "which variables of trackers orch has set, for a job that launches a run",
     "ORCH_JOB_ID": "the id of a job of the cluster `local`",
     "ORCH_PYTHON": "the profile's `python`, on its way to the node",
     "ORCH_WRAP": "the profile's `wrap`, on its way to the node",
@@ -243,6 +270,7 @@ def variables() -> Iterator[str]:
     parts = {
         "Read by `orch` and its jobs": READ,
         "Given to a command": GIVEN,
+        "Given to engines and commands for their trackers": TRACKERS,
         "Between programs; not to be set": INTERNAL,
     }
     yield from ("", "## Environment variables")
@@ -272,6 +300,7 @@ def reference() -> str:
     lines += ["", "### `resources`", "", *model_table(ResourcesFile, set())]
     lines += ["", "### `retry`", "", *keys_table(RetryFile)]
     lines += ["", "### `budget`", "", *keys_table(BudgetFile)]
+    lines += ["", "### `track`", "", *keys_table(TrackFile)]
     lines += ["", "## Cluster profile", "", *dataclass_table(Profile)]
     lines += ["", "### `notify`", "", *keys_table(NotifyFile)]
     lines += variables()

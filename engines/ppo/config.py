@@ -204,12 +204,18 @@ class Config(EngineConfig):
     step_timeout_minutes: float = Field(default=120.0, gt=0, json_schema_extra=DECIDES_NO_RESULT)
     """Longest wait for one call to the trainer; a hang ends the run with an error. Once the usual
     time of a call is known, ten times that is enough (but ten minutes at least)."""
-    wandb: Literal["off", "offline", "online"] = Field(
-        default="off", json_schema_extra=DECIDES_NO_RESULT
-    )
-    """Weights & Biases; credentials come from the environment or ~/.netrc, never from here."""
-    wandb_project: str = Field(default="orch", json_schema_extra=DECIDES_NO_RESULT)
-    """Project name at Weights & Biases."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tracked_by_the_experiment(cls, values: Any) -> Any:
+        """Earlier versions chose a tracker here."""
+        for key in ("wandb", "wandb_project"):
+            if isinstance(values, dict) and key in values:
+                raise ValueError(
+                    f"{key} is no key of ppo any more: trackers are chosen for all stages, with "
+                    "'track: [wandb]' at the top of the experiment; take it out"
+                )
+        return values
 
     @model_validator(mode="before")
     @classmethod

@@ -1,64 +1,16 @@
-"""What a training reports as it goes: rewards, statuses and validation as metrics and rows; and
-Weights & Biases, if asked for. ``progress.jsonl`` is always there."""
+"""What a training reports as it goes: rewards, statuses and validation as metrics and rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator
 from statistics import fmean
-from typing import Any
 
-from engines.contract.config import ConfigError
-from engines.contract.files import write_text
 from engines.contract.results import Row
-from engines.ppo.config import Config
 from engines.ppo.data.prompts import Prompts
 from engines.ppo.data.task_sampler import Group
 from engines.ppo.early_stopping import Validation
 from engines.shared.data.problems import Problem
-from engines.shared.inference import sample_seed
 from engines.shared.scoring.verdict import JUDGED, Verdict
-
-
-class Tracker:
-    """Sends metrics to W&B (``offline`` writes them below ``out/wandb``). The run id is kept for a
-    continued run."""
-
-    def __init__(self, config: Config, out: Path) -> None:
-        self.run: Any = None
-        if config.wandb == "off":
-            return
-        try:
-            import wandb
-        except ImportError as error:
-            raise ConfigError(
-                f"wandb: {config.wandb} needs the package wandb (extra 'wandb')"
-            ) from error
-        path = out / "wandb-run-id.txt"
-        if not path.exists():
-            # From the path and the folder's inode: a folder that was deleted and made again is
-            # another run, although it has the same path.
-            write_text(path, f"{sample_seed(str(out.resolve()), path.parent.stat().st_ino):016x}")
-        self.run = wandb.init(
-            project=config.wandb_project,
-            id=path.read_text(),
-            resume="allow",
-            mode=config.wandb,
-            dir=out,
-            config=config.model_dump(),
-        )
-
-    def log(self, metrics: Mapping[str, float], step: int) -> None:
-        """Send one point."""
-        if self.run is not None:
-            # The step is a value like the others. W&B's own step must never go back, and a run that
-            # is continued after a crash does some steps again.
-            self.run.log({**metrics, "step": step})
-
-    def finish(self) -> None:
-        """Flush and close."""
-        if self.run is not None:
-            self.run.finish()
 
 
 def reward(verdict: Verdict) -> float:

@@ -24,7 +24,7 @@ from engines.ppo.memory import Machine, memory_plan, table
 from engines.ppo.model_size import model_size
 from engines.ppo.ray_session import Actors, ray_session
 from engines.ppo.resume import Point, find_start, save_checkpoint, save_continuation
-from engines.ppo.tracking import Tracker, reward, reward_metrics, status_metrics, validation_rows
+from engines.ppo.tracking import reward, reward_metrics, status_metrics, validation_rows
 from engines.ppo.watchdogs import (
     Patience,
     check_judged,
@@ -81,7 +81,6 @@ def train(config: Config, out: Path, stop: Stop) -> None:
         run.ranks.patience = Patience(config.step_timeout_minutes * 60)
         ready = f"ready after {time.time() - started:.1f} s: {facts}"
         print(ready, *facts["remarks"], sep="\n", flush=True)
-        stack.callback(run.tracker.finish)
         run.loop()
         facts["peak_memory_gib"] = round(run.ranks.call("peak_memory_gib"), 2)
     write_results(out, "ppo", config, run.rows(), time.time() - started, facts | run.facts())
@@ -127,7 +126,6 @@ class Training:
         # Without a saved state even the line of step 0 (validation before training) is written
         # anew.
         self.progress = Progress(out, keep_until=start.step if start.state is not None else -1)
-        self.tracker = Tracker(config, out)
 
     def announce(self) -> None:
         """Say how big the run is before it starts."""
@@ -336,11 +334,10 @@ class Training:
         )
 
     def report(self, metrics: dict[str, float], phase: str) -> None:
-        """One line of progress, one line to read, one point for the tracker."""
+        """One line of progress, and one line to read."""
         step = self.point.step
         metrics = {"epoch": step / self.steps_per_epoch, **metrics}
         self.progress.write(step, self.total_steps, metrics, phase)
-        self.tracker.log(metrics, step)
         shown = (
             "validation_reward_mean",
             "train_reward_mean",

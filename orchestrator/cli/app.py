@@ -65,6 +65,7 @@ COMMANDS = {
         "Print or export every result of a run as tidy rows: job, axes, metric, value, n, spread; "
         "a missing one with its reason."
     ),
+    "track": "What trackers have kept offline.",
     "pull": (
         "Bring a run here from another machine, by rsync over ssh: results, logs, checkpoints; "
         "interrupted it goes on where it was."

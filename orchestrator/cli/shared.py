@@ -43,8 +43,9 @@ def problems(
 def left_aside(plan: Plan, profile: Profile) -> list[str]:
     """What stages say and this cluster cannot honour."""
     from orchestrator.checks.launch import unused
+    from orchestrator.checks.trackers import trackers
 
-    return list(unused(plan, profile))
+    return [*unused(plan, profile), *trackers(plan, profile)]
 
 
 def submitted_and_done(run: Run, records: Sequence[Record]) -> str:

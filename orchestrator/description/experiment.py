@@ -23,6 +23,7 @@ from orchestrator.description.joining.variables import VARIABLES, with_variables
 from orchestrator.description.keys import ExperimentFile, PresetFile, StageFile
 from orchestrator.description.stage import Stage, in_order
 from orchestrator.description.stage_keys.options import BudgetFile
+from orchestrator.description.stage_keys.track import in_one_form
 from orchestrator.description.stage_reader import read_stage
 from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, read
 
@@ -45,6 +46,8 @@ class Experiment:
     """How often a job is submitted again by itself, by kind of failure."""
     budget: dict[str, float] = field(default_factory=dict)
     """Empty: as the cluster's profile says."""
+    track: dict[str, Any] = field(default_factory=dict)
+    """Where engines log to; empty: as the cluster's profile says."""
 
 
 def read_experiment(
@@ -72,7 +75,7 @@ def read_experiment(
     if stage_nodes is None or not isinstance(stage_nodes.value, dict) or not stage_nodes.value:
         return None
     stages = read_stages(stage_nodes, mistakes)
-    notify = good.child("notify")
+    notify, track = good.child("notify"), good.child("track")
     return Experiment(
         # Without a good head the experiment has no name, but its stages are judged all the same:
         # every mistake is told at once.
@@ -85,6 +88,7 @@ def read_experiment(
         notify=notify.plain() if notify else {},
         retry=written.retry.bounds if written and written.retry else {},
         budget=written.budget.model_dump() if written and written.budget else {},
+        track=in_one_form(track.plain()) if track and track.value is not None else {},
     )
 
 

@@ -29,6 +29,7 @@ from orchestrator.description.stage_keys.parts import (
     listed,
     read_written,
 )
+from orchestrator.description.stage_keys.track import Track, TrackFile
 from orchestrator.description.sweeps.axis_keys import (
     NAME,
     Axis,
@@ -326,6 +327,10 @@ class ExperimentFile(FileModel):
     budget: BudgetFile | None = None
     """How many GPU-hours the run may take at most: `{gpu_hours: 200}`; goes before what the
     cluster's profile says. Its keys are below."""
+    track: Annotated[Track | None, Must(TrackFile.MUST)] = None
+    """Where engines log the metrics of their progress besides their own files: a list of `wandb`,
+    `mlflow`, `tensorboard` and `trackio`, or a mapping that says more; goes before what the
+    cluster's profile says, and `[]` is none. Its keys are below."""
     snapshot: bool = False
     """`true`: commands run in a copy of the files of this folder that git tracks or does not
     ignore, made at launch."""

@@ -86,6 +86,10 @@ class Profile:
     """Who is told when a run ends, jobs die, or it waits for a decision: `{on: [end, fail,
     decision], command: [...], webhook_env: NAME, mail: ADDRESS}`; an experiment's own goes before
     it, without it `~/.config/orch/notify.yaml` holds."""
+    track: dict[str, Any] = field(default_factory=dict)
+    """Where engines log the metrics of their progress: `[wandb, tensorboard]` (of `wandb`,
+    `mlflow`, `tensorboard` and `trackio`), or `{to: [wandb], online: true, project: NAME}`; an
+    experiment's own goes before it, whole."""
     sbatch: dict[str, str | int | bool] = field(default_factory=dict)
     """Further sbatch options by their long name: `{constraint: a100-80gb, reservation: course,
     exclusive: true}`."""

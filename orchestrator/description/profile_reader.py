@@ -21,6 +21,7 @@ from orchestrator.description.checking import FileModel, Must, WordedError, chec
 from orchestrator.description.keys import NotifyFile
 from orchestrator.description.profile import Profile
 from orchestrator.description.stage_keys.options import RESERVED, BudgetFile
+from orchestrator.description.stage_keys.track import Track, in_one_form
 from orchestrator.description.yaml_lines import Mistakes, Node, read_file
 from orchestrator.errors import CheckError
 from orchestrator.folders import config_folder, for_people
@@ -73,6 +74,7 @@ def profile_file() -> type[ProfilePart]:
     types = typing.get_type_hints(Profile)
     types["notify"] = NotifyFile
     types["budget"] = BudgetFile
+    types["track"] = Track
     keys: dict[str, Any] = {}
     for item in fields(Profile):
         if item.name == "name":
@@ -132,6 +134,8 @@ def load_profile(name: str | None = None) -> Profile:
     # user's file.
     if "notify" not in values:
         values["notify"] = user_messages()
+    if "track" in values:
+        values["track"] = in_one_form(values["track"])
     return Profile(name=path.stem, **values)
 
 

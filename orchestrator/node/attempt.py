@@ -39,6 +39,8 @@ from orchestrator.node.system import (
     temporary_folder,
     write_json,
 )
+from orchestrator.node.tracking.follower import Follower
+from orchestrator.node.tracking.variables import with_trackers
 from orchestrator.node.usage import gpu_use, oom_kills, oom_kills_since, usage
 
 TYPE_CHECKING = False
@@ -92,6 +94,7 @@ class Attempt:
         self.asked_again = os.path.join(self.path, "again")
         self.child: Child | None = None
         self.nodes: Nodes | None = None
+        self.follower: Follower | None = None
         self.signals: list[str] = []
         self.unsent: list[int] = []
         self.state = ""
@@ -192,7 +195,7 @@ class Attempt:
             given = environment.get("PYTHONPATH")
             environment["PYTHONPATH"] = f"{given}{os.pathsep}{IMPORTABLE}" if given else IMPORTABLE
             environment.update(self.variables_of_a_command())
-        return environment
+        return with_trackers(environment, self.folder, self.job)
 
     def variables_of_a_command(self) -> dict[str, str]:
         """Environment variables for a user's command."""
@@ -284,6 +287,7 @@ class Attempt:
         """Start the program and wait for its end; its exit code, or 127 if it cannot be started."""
         command, environment = self.command(), self.environment(temporary)
         start = self.start
+        self.follower = Follower(self.folder, self.job)
         if self.several():
             from orchestrator.node.several.lead import Nodes
 
@@ -298,6 +302,7 @@ class Attempt:
             return 127
         self.child = child
         reader = reading.start(self.folder) if self.job.get("reads") else None
+        self.follower.start(command, self.job["cwd"], environment)
         self.watch_gpus()
         for early in self.unsent:
             self.send(child, early)
@@ -306,6 +311,7 @@ class Attempt:
         end_session(child.pid)
         # Also of one that was stopped: whether it is started again goes by its progress.
         reading.finish(reader)
+        self.follower.finish(code, self.signals)
         if self.nodes is not None:
             code = self.nodes.outcome(code)
         return CONTINUES if code and os.path.exists(self.asked_again) else code
@@ -388,6 +394,7 @@ class Attempt:
                 "neighbours": self.neighbours,
                 "oom_kills": oom_kills_since(self.oom_kills, self.neighbours, code),
                 "reason": "" if results else reason,
+                **(self.follower.facts() if self.follower is not None else {}),
                 **(self.nodes.facts() if self.nodes is not None else {}),
             },
         )

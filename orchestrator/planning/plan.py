@@ -59,6 +59,8 @@ class Plan:
     budget: dict[str, float] = field(default_factory=dict)
     """``gpu_hours`` that the run may take; empty: as the cluster's profile says. Not part of the
     identity."""
+    track: dict[str, Any] = field(default_factory=dict)
+    """Where engines log to; empty: as the cluster's profile says. Not part of the identity."""
 
     @property
     def gpu_hours(self) -> float:
@@ -146,6 +148,7 @@ class Plan:
             "notify": self.notify,
             "retry": self.retry,
             "budget": self.budget,
+            "track": self.track,
             "gates": gates,
             "choices": {name: choice.to_dict() for name, choice in self.choices.items()},
             "replaced": [vars(one) for one in self.replaced],

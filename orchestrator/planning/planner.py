@@ -47,6 +47,7 @@ def make_plan(
         notify=experiment.notify,
         retry=experiment.retry,
         budget=experiment.budget,
+        track=experiment.track,
         identity=identity_of(experiment, expansion.jobs),
     )
 

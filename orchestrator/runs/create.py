@@ -33,6 +33,7 @@ from orchestrator.runs.plan_file import PlanFile, read_plan, write_plan
 from orchestrator.runs.provenance.launches import Tell, code_of, note, quiet
 from orchestrator.runs.record import ACTIVE, Record
 from orchestrator.runs.run import Run, locked, waiting
+from orchestrator.runs.tracking.settings import write_settings
 
 
 def create_run(
@@ -75,6 +76,7 @@ def new_run(folder: Path, plan: Plan, profile: Profile) -> Run:
     # A kill before plan.json leaves a folder that the next launch fills again, with another uid.
     # Nothing has been submitted under the first one.
     write_jobs(folder, held.plan)
+    write_settings(folder, held)
     write_plan(folder, held)
     run = run_of(folder, held)
     # Without a state file every job's folder would be searched, to find the same.
@@ -103,6 +105,7 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
             # First: a kill behind it leaves no results that could be taken for other ones.
             set_aside(run, changes, held.plan, tell)
             write_jobs(folder, held.plan, changes.new)
+        write_settings(folder, held)
         write_plan(folder, held)
         if changes.new or changes.retired:
             take_over(run_of(folder, held), changes)

@@ -95,6 +95,7 @@ def empty_plan(request: Request, made: Settings) -> Plan:
         source=Path(__file__),
         jobs=(),
         notify=source.plan.notify if source else {},
+        track=source.plan.track if source else {},
         # Only settings that decide a score: with another time limit it is the same evolution.
         identity=digest([follows, made.decides]),
         # By which direction `orch results --best` and the page go.

@@ -18,6 +18,9 @@ HEAVY = {
     "pyarrow",
     "matplotlib",
     "wandb",
+    "mlflow",
+    "tensorboard",
+    "trackio",
     "safetensors",
     "peft",
 }

@@ -76,7 +76,10 @@ stages:
   train:
     engine: ppo
     after: prepare
-    matrix: {wandb_project: [straight, killed]}   # a key that decides nothing about the result
+    matrix:
+      twin:                                     # by a key that decides nothing about the result
+        straight: {step_timeout_minutes: 120.0}
+        killed: {step_timeout_minutes: 121.0}
     resources: {cpus: 2, memory_gb: 6, minutes: 10}
     config:
       model: {of: prepare, checkpoint: warm}
@@ -144,7 +147,7 @@ def test_a_training_killed_in_the_middle_ends_bit_equal_after_another_launch(
             os.kill(driver_of(tmp_path, "killed"), signal.SIGKILL)
             killed = True
         time.sleep(0.3)
-    assert states(jobs(None))["train/wandb_project=killed"] == "FAILED"
+    assert states(jobs(None))["train/twin=killed"] == "FAILED"
     assert orch(None, *launch, "--watch", timeout=900).returncode == 0
     assert set(states(jobs(None)).values()) == {"COMPLETED"}
     assert weights(tmp_path, "killed") == weights(tmp_path, "straight")

@@ -39,10 +39,12 @@ from orchestrator.node.usage import oom_kills, oom_kills_since, usage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import FrameType
     from typing import Any
 
 NOTED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+IDS = ("WANDB_RUN_ID", "WANDB_RESUME", "MLFLOW_RUN_ID")
 SHUTDOWN_SECONDS = 10
 """How long torchrun waits for its workers after SIGTERM: less than Slurm's KillWait, of 30 s where
 the site has not changed it. torchrun's own is 30 s."""
@@ -105,7 +107,7 @@ class OneNode:
         adopt_orphans()
         self.child = subprocess.Popen(
             command,
-            env={**os.environ, **self.variables(meeting), "TMPDIR": temporary},
+            env={**self.own(os.environ), **self.variables(meeting), "TMPDIR": temporary},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
             preexec_fn=before_command,
@@ -113,6 +115,12 @@ class OneNode:
         exit_code = self.child.wait()
         end_session(self.child.pid)
         return exit_code
+
+    def own(self, environment: Mapping[str, str]) -> dict[str, str]:
+        """The environment without what is for node 0 alone: one run of a tracker has one writer,
+        and a run that another node begins is of the same group."""
+        left_out = IDS if self.rank else ()
+        return {name: value for name, value in environment.items() if name not in left_out}
 
     def variables(self, meeting: Meeting) -> dict[str, str]:
         """How the command finds the other nodes."""

@@ -1,0 +1,1 @@
+"""What engines log of their progress to trackers: W&B, MLflow, TensorBoard, trackio."""

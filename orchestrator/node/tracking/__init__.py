@@ -1,0 +1,1 @@
+"""What a job's trackers are told: variables for all programs, and a follower beside an engine."""
