@@ -357,6 +357,7 @@ def test_a_config_that_cannot_run_says_why(changes: dict[str, object], message: 
         tiny(**changes)
 
 
+@pytest.mark.long  # half a minute of both cores; the smoke presets show learning in the default command
 def test_a_small_transformer_learns_to_look_up_what_it_has_seen(tmp_path: Path) -> None:
     config = Config.model_validate(
         {
