@@ -19,6 +19,7 @@ from jobs.stages import literal
 from orchestrator.description.catalogue import warm_modules
 from orchestrator.node.system import write_json
 from orchestrator.runs.choices.files import settle
+from orchestrator.runs.choices.rounds import at_point, points_of
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
 
@@ -32,10 +33,11 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
     """
     # Everything a node reads is there before sbatch runs: the job may start at once.
     work = run.code().work
+    points = points_of(run, {job.stage for job in jobs})
     for job, record in zip(jobs, records, strict=True):
         # A link made here holds for good, also if this process is killed before it submits.
         chosen = settle(run, job) if job.name in run.plan.choices else None
-        update_job_file(run, job, work, chosen)
+        update_job_file(run, at_point(run, job, points), work, chosen)
         attempt = f"{run.folder}/{record.folder}/attempt-{record.attempt}"
         make_attempt_folder(attempt)
         link_log(attempt, record)
@@ -47,8 +49,13 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
 
 def update_job_file(run: Run, job: Job, work: Path | None, chosen: Job | None = None) -> None:
     """Note in ``job.json`` what differs from the launch: resources that a retry has raised, the
-    newest copy of the folder that a command runs in, and the best job of others that it follows."""
+    newest copy of the folder that a command runs in, what a search has drawn for it, and the best
+    job of others that it follows."""
     changed: dict[str, Any] = {}
+    if job.stage in run.plan.searches:
+        changed |= {"axes": job.axes, "command": job.command}
+        if job.engine is not None:
+            write_json(run.job_folder(job) / "config.json", job.config)
     if job.resources != run.by_name[job.name].resources:
         changed["resources"] = asdict(job.resources)
     if work is not None and job.command is not None:

@@ -18,6 +18,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from jobs.searches import values_text
 from jobs.spec import Replaced
 from orchestrator.node.cost import units_held
 from orchestrator.runs.layout import OUT
@@ -104,7 +105,8 @@ def stalled_jobs(run: Run, records: Sequence[Record], now: float) -> set[str]:
 
 def status_rows(run: Run, records: Sequence[Record], now: float) -> list[dict[str, Any]]:
     """One row per job, with plain JSON values."""
-    return [row(run, record, now) for record in records]
+    axes = {job.name: job.axes for job in run.plan.jobs}
+    return [{**row(run, record, now), "axes": axes[record.name]} for record in records]
 
 
 def elapsed(record: Record, now: float) -> float | None:
@@ -330,14 +332,24 @@ def table_cells(run: Run, alike: Sequence[Record], now: float) -> dict[str, Text
         again.append(f"restart {first.restarts}")
     if again:
         name += f" [{', '.join(again)}]"
+    label = Text(name)
+    if len(alike) == 1 and drawn_text(run, first):
+        label.append(f" {drawn_text(run, first)}", style="dim")
     return {
         "stage": Text(first.stage),
-        "job": Text(name),
+        "job": label,
         "id": Text(job_id),
         "state": state_text(values),
         "elapsed": Text(lasted),
         "progress, or why": Text(words, style="red" if first.state in FAILED else ""),
     }
+
+
+def drawn_text(run: Run, record: Record) -> str:
+    """``(lr=0.01, width=16)``: what a search has drawn for a job; else nothing."""
+    search, axes = run.plan.searches.get(record.stage), run.by_name[record.name].axes
+    values = {axis: axes[axis] for axis in search.axes if axis in axes} if search else {}
+    return f"({values_text(values)})" if values else ""
 
 
 def folded(
