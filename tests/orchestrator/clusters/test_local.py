@@ -10,18 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import SAVES, SMALL, jobs, launch, orch, until
-
-
-def scheduler_of(folder: Path) -> int:
-    (run,) = (folder / "runs").glob("[!.]*/*")
-    found = subprocess.run(
-        ["pgrep", "-f", f"orchestrator.clusters.local {run.resolve()}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return int(found.stdout.split()[0])
+from tests.support.cli import SAVES, SMALL, jobs, launch, orch, scheduler_of, until
 
 
 def test_jobs_that_need_the_whole_machine_never_overlap(tmp_path: Path) -> None:
