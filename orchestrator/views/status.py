@@ -105,8 +105,7 @@ def stalled_jobs(run: Run, records: Sequence[Record], now: float) -> set[str]:
 
 def status_rows(run: Run, records: Sequence[Record], now: float) -> list[dict[str, Any]]:
     """One row per job, with plain JSON values."""
-    axes = {job.name: job.axes for job in run.plan.jobs}
-    return [{**row(run, record, now), "axes": axes[record.name]} for record in records]
+    return [row(run, record, now) for record in records]
 
 
 def elapsed(record: Record, now: float) -> float | None:
@@ -144,6 +143,7 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
         "limit_seconds": 60 * (record.minutes or resources.minutes),
         "log": str(run.log(record)) if record.attempt else None,
         "engine": job.engine,
+        "axes": job.axes,
         "expected_start": record.expected_start if record.state is JobState.PENDING else None,
         **progress_of(run, record, now).to_dict(),
     }

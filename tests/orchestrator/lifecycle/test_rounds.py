@@ -51,13 +51,13 @@ def optuna() -> None:
     pytest.importorskip("optuna")
 
 
-def plan_of(folder: Path, **changes: Any) -> Plan:
+def searched_plan(folder: Path, **changes: Any) -> Plan:
     stages = {"train": {**TRAIN, **changes}, "each": {"command": "e", "for_each": "train"}}
     return planned({"experiment": "e", "stages": stages}, folder)
 
 
 def new_run(folder: Path) -> Run:
-    return create_run(plan_of(folder), LOCAL, folder / "runs")
+    return create_run(searched_plan(folder), LOCAL, folder / "runs")
 
 
 def look(run: Run, fresh: bool = True) -> Decision:
@@ -150,7 +150,7 @@ def test_what_is_drawn_is_drawn_once_and_told_to_the_node(tmp_path: Path, optuna
     # A later value of an earlier point, another look and a relaunch change nothing of it.
     end(run, 1, [0.01, 0.01, 0.2, 0.3], JobState.RUNNING)
     look(run)
-    create_run(plan_of(tmp_path), LOCAL, tmp_path / "runs")
+    create_run(searched_plan(tmp_path), LOCAL, tmp_path / "runs")
     again = open_run(run.folder)
     assert load_rounds(again, "train") == drawn
     assert stage_attempt(again, "train/point=2,seed=1") == told
@@ -217,7 +217,7 @@ def test_without_any_value_it_waits_for_a_person(tmp_path: Path, optuna: None) -
     found = look(run)
     assert len(load_rounds(run, "train")) == 2
     assert {"train/point=2,seed=0", "train/point=3,seed=1"} <= found.submit
-    other = create_run(plan_of(tmp_path), LOCAL, tmp_path / "others")
+    other = create_run(searched_plan(tmp_path), LOCAL, tmp_path / "others")
     look(other)
     end(other, 1, [0.1, None, None, 0.6], JobState.FAILED)
     look(other)
@@ -237,7 +237,7 @@ def test_where_optuna_is_missing_one_line_says_so_and_nothing_is_drawn(
     assert late.waits_on is Wait.GATE
     assert "Optuna is not installed for " in late.reason
     assert "pip install 'slurm-ml-orchestrator[search]'; then orch advance" in late.reason
-    (line,) = [one for one in checks.check(plan_of(tmp_path), LOCAL) if "Optuna" in one]
+    (line,) = [one for one in checks.check(searched_plan(tmp_path), LOCAL) if "Optuna" in one]
     assert line.startswith("stage 'train': search: Optuna is not installed")
 
 

@@ -33,18 +33,18 @@ FSM = {
 }
 
 
-def plan_of(folder: Path, **stages: dict[str, Any]) -> Plan:
+def searched_plan(folder: Path, **stages: dict[str, Any]) -> Plan:
     return planned({"experiment": "e", "stages": stages}, folder)
 
 
 def refused(folder: Path, **stages: dict[str, Any]) -> str:
     with pytest.raises(DescriptionError) as error:
-        plan_of(folder, **stages)
+        searched_plan(folder, **stages)
     return "\n".join(error.value.lines)
 
 
 def test_there_is_a_job_for_each_point_and_seed_from_the_start(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, train=TRAIN)
+    plan = searched_plan(tmp_path, train=TRAIN)
     names = [f"train/point={point},seed={seed}" for point in range(6) for seed in (0, 1)]
     assert [job.name for job in plan.jobs] == names
     assert [plan.round_of(job) for job in plan.jobs] == [1] * 4 + [2] * 4 + [3] * 4
@@ -52,13 +52,13 @@ def test_there_is_a_job_for_each_point_and_seed_from_the_start(tmp_path: Path) -
     assert plan.jobs[5].command == ("train", "{lr}", "1", "2")
     assert not plan.searches["train"].higher
     assert Plan.from_json(plan.to_json()) == plan
-    more = plan_of(tmp_path, train={**TRAIN, "search": {**SEARCH, "rounds": 5}})
+    more = searched_plan(tmp_path, train={**TRAIN, "search": {**SEARCH, "rounds": 5}})
     assert [job.identity for job in more.jobs[:12]] == [job.identity for job in plan.jobs]
 
 
 def test_what_follows_the_best_one_may_name_what_is_drawn(tmp_path: Path) -> None:
     final = {"command": "final {lr} {seed}", "for_each": {"of": "train", "best": "loss"}}
-    plan = plan_of(tmp_path, train=TRAIN, final={**final, "matrix": {"again": [1]}})
+    plan = searched_plan(tmp_path, train=TRAIN, final={**final, "matrix": {"again": [1]}})
     assert plan.jobs[-1].command == ("final", "{lr}", "{seed}")
     assert len(plan.choices["final/again=1"].jobs) == 12
     each = {"command": "each {lr}", "for_each": "train"}
@@ -66,7 +66,7 @@ def test_what_follows_the_best_one_may_name_what_is_drawn(tmp_path: Path) -> Non
 
 
 def test_an_axis_of_a_search_sets_the_config_key_of_an_engine(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, train=FSM)
+    plan = searched_plan(tmp_path, train=FSM)
     assert all(3 <= job.config["epochs"] <= 9 for job in plan.jobs)
     assert len({job.identity for job in plan.jobs}) == 4
     wrong = {**FSM, "search": {**FSM["search"], "axes": {"epoch": {"integers": [3, 9]}}}}  # type: ignore[dict-item]
@@ -114,7 +114,7 @@ def test_seeds_may_come_from_the_stage_before_and_nothing_else(tmp_path: Path) -
     data = {"command": "data {seed}", "matrix": {"seed": [0, 1]}}
     train = {**TRAIN, "for_each": "data"}
     del train["matrix"]
-    plan = plan_of(tmp_path, data=data, train=train)
+    plan = searched_plan(tmp_path, data=data, train=train)
     assert plan.jobs[-1].name == "train/seed=1,point=5"
     other = {"command": "data {kind}", "matrix": {"kind": ["a"]}}
     said = refused(tmp_path, data=other, train={**train, "command": "train {lr}"})
