@@ -3,6 +3,7 @@ written, the points of a search, and `orch wait` for the end."""
 
 import json
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +23,24 @@ with open(os.environ["ORCH_OUT"] + "/log.jsonl", "w") as file:
 READS = "reads: {kind: jsonl, path: $ORCH_OUT/log.jsonl}, metrics: {loss: {better: lower}}"
 
 
-def launched(slurm: PrivateSlurm, folder: Path, stages: str) -> Path:
-    """Launch and wait for the end; the run's folder."""
+def launched(slurm: PrivateSlurm, folder: Path, stages: str, last: str = "") -> Path:
+    """Launch and wait for the end; the run's folder. ``last``: no command of orch is called before
+    this job, by its folder, has left results."""
     (folder / "fit.py").write_text(FIT)
     file = describe(folder, stages)
     begun = orch(folder, "launch", file, "--cluster", slurm.profile, "--no-watch")
     assert begun.returncode == 0, begun.stderr
-    early = orch(folder, "wait", "--timeout", "0")
-    assert early.returncode == 124, early.stdout
+    run = the_run(folder)
+    deadline = time.monotonic() + 200
+    while last and not (run / "jobs" / last / "out" / "results.json").exists():
+        assert time.monotonic() < deadline, (run / "state.json").read_text()
+        time.sleep(0.3)
+    if not last:
+        early = orch(folder, "wait", "--timeout", "0")
+        assert early.returncode == 124, early.stdout
     waited = orch(folder, "wait", "--timeout", "200")
     assert waited.returncode == 0, waited.stdout + waited.stderr
-    return the_run(folder)
+    return run
 
 
 def rows_of(folder: Path) -> dict[str, dict[str, Any]]:
@@ -62,7 +70,7 @@ def test_the_best_by_what_a_framework_wrote_is_followed_and_waited_for(
     assert [path.name for path in (run / "jobs" / "last").glob("attempt-*")] == ["attempt-1"]
 
 
-def test_the_second_round_of_a_search_is_drawn_and_submitted(
+def test_the_second_round_of_a_search_is_drawn_by_the_look_that_slurm_starts(
     slurm: PrivateSlurm, tmp_path: Path
 ) -> None:
     pytest.importorskip("optuna")
@@ -71,6 +79,7 @@ def test_the_second_round_of_a_search_is_drawn_and_submitted(
         tmp_path,
         f"  fit: {{command: '{sys.executable} fit.py {{lr}}', search: {{metric: loss, rounds: 2, "
         f"n: 2, axes: {{lr: {{uniform: [0, 1]}}}}}}, {READS}, {SMALL}}}\n",
+        last="fit.point-3",
     )
     rounds = json.loads((run / "searches" / "fit.json").read_text())["rounds"]
     points = [point["lr"] for one in rounds for point in one["points"]]
