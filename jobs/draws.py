@@ -43,16 +43,32 @@ class Draw:
         if self.kind == "integers":
             return int(low) + math.floor(share * (int(high) - int(low) + 1))
         if self.kind == "uniform":
+            return self.rounded(low + share * (high - low))
+        return self.rounded(low * 10 ** (share * math.log10(high / low)))
+
+    def rounded(self, value: float) -> float:
+        """A number of the range (``uniform`` or ``log_uniform``) with few digits."""
+        low, high = (float(end) for end in self.among)
+        if self.kind == "uniform":
             # As many decimals as tell thousands of the range apart, whatever its place.
             decimals = DIGITS - math.floor(math.log10(high - low))
-            drawn = round(low + share * (high - low), decimals)
+            drawn = round(value, decimals)
         else:
             span = math.log10(high / low)
             # A range of less than a power of ten needs more digits to have as many values.
             digits = DIGITS + max(0, math.ceil(-math.log10(span)))
-            drawn = float(f"{low * 10 ** (share * span):.{digits}g}")
+            drawn = float(f"{value:.{digits}g}")
         # Rounding must not lead out of the range.
         return min(max(drawn, low), high)
+
+    @property
+    def count(self) -> int | None:
+        """How many values there are; None: as good as without end."""
+        if self.kind == "choice":
+            return len({value_text(value) for value in self.among})
+        if self.kind == "integers":
+            return int(self.among[1]) - int(self.among[0]) + 1
+        return None
 
 
 def share_of(seed: int, axis: str, place: int) -> float:

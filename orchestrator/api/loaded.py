@@ -105,10 +105,8 @@ class LoadedRun:
         from orchestrator.views.status import row
 
         now = time.time()
-        by_name = self.run.by_name
-        return with_axes(
-            (row(self.run, record, now), by_name[record.name].axes) for record in self.records(job)
-        )
+        rows = [row(self.run, record, now) for record in self.records(job)]
+        return with_axes((values, values.pop("axes")) for values in rows)
 
     def rows(self, metric: Names = None, job: Names = None) -> Table:
         """The results of the jobs that are done, as `orch results` has them: a row per value, with

@@ -29,6 +29,7 @@ from orchestrator.description.catalogue import config_class
 from orchestrator.description.profile import EVERYWHERE, SHORTEST, Profile, is_secret
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import RUN, Plan
+from orchestrator.runs.choices.rounds import lacking
 from orchestrator.runs.provenance.code_copies import measured
 from orchestrator.runs.provenance.redaction import secret_values
 
@@ -56,6 +57,7 @@ def check(
         *secrets(plan, profile),
         *paths(plan),
         *commands(plan, profile),
+        *searches(plan),
         *disk(plan, runs),
         *snapshot(plan),
     ]
@@ -284,6 +286,13 @@ def commands(plan: Plan, profile: Profile) -> Iterator[str]:
                     f"stage '{stage}': command: no file {script} in {Path.cwd()}: call orch "
                     "where it lies"
                 )
+
+
+def searches(plan: Plan) -> Iterator[str]:
+    """Whether later rounds of a search can be drawn: after one round the run would stand still."""
+    lacks = lacking() if plan.searches else ""
+    if lacks:
+        yield f"stage '{next(iter(plan.searches))}': search: {lacks}"
 
 
 def scripts_in(command: tuple[str, ...]) -> list[str]:

@@ -42,6 +42,8 @@ class StatusJob(TypedDict):
     log: str | None
     engine: str | None
     """None: a command."""
+    axes: Point
+    """What tells it apart; with what a search has drawn for it."""
     expected_start: float | None
     step: int | None
     total: int | float | None

@@ -35,6 +35,7 @@ from orchestrator.description.sweeps.axis_keys import (
     Axis,
     BestFile,
     RandomFile,
+    SearchFile,
     axis_name,
     is_name,
     metric_name,
@@ -173,6 +174,10 @@ class StageFile(OptionsFile):
     random: RandomFile | None = None
     """Points drawn at random: `{n: 8, seed: 0, axes: {lr: {log_uniform: [1e-4, 1e-1]}}}`. They are
     in the plan, and the other axes multiply with them."""
+    search: SearchFile | None = None
+    """Points that are drawn in rounds by the results of the rounds before (Optuna's TPE):
+    `{metric: val_loss, rounds: 4, n: 6, axes: {lr: {log_uniform: [1e-4, 1e-1]}}}`. The axis `point`
+    numbers them; beside them the matrix has `seed` alone."""
     exclude: Annotated[
         list[Annotated[dict[str, Scalar], Field(min_length=1)]],
         Must("be a list of mappings axis: value", at_item=True),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from engines.contract.metrics import Metric
 from engines.contract.words import near
+from jobs.draws import Draw
 from jobs.spec import Options, Resources
 from jobs.stages import Pair, Point, Scalar, same
 from orchestrator.description.gate_reader import GateSpec
@@ -51,6 +52,18 @@ class Best:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Searched:
+    """The ``search`` of a stage, before it is known which values of its metric are better."""
+
+    metric: str
+    where: Point
+    axes: dict[str, Draw]
+    rounds: int
+    n: int
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Read:
     """One entry of a stage's ``reads``."""
 
@@ -86,6 +99,8 @@ class Stage:
     """What a command says that it measures."""
     reads: tuple[Read, ...]
     """What a framework below a command writes."""
+    search: Searched | None
+    """How the values of further axes are found, when earlier ones are judged."""
     pairs: tuple[Pair, ...]
     """What the axes ``first`` and ``second`` are together; none without ``pairs``."""
     exclude: tuple[Point, ...]

@@ -29,14 +29,17 @@ from jobs.stages import (
 from orchestrator.description.checking import Tell, checked
 from orchestrator.description.gate_reader import check_limits, read_gates
 from orchestrator.description.keys import StageFile
-from orchestrator.description.stage import Axis, Best, Read, Replacement, Stage
+from orchestrator.description.stage import Axis, Best, Read, Replacement, Searched, Stage
 from orchestrator.description.sweeps.axis_keys import BestFile
 from orchestrator.description.sweeps.joined import (
     axes_of_drawn,
     check_drawn,
     check_one_place,
+    check_search,
     check_zip,
     drawn,
+    numbered,
+    searched,
     zipped,
 )
 from orchestrator.description.yaml_lines import Mistakes, Node, shown
@@ -66,7 +69,8 @@ def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
         engine=written.engine or None,
         command=tuple(literal(word) for word in written.command) or None,
         matrix=axes.all,
-        joined=tuple(found for found in (zipped(axes.zipped), axes.points) if found),
+        joined=axes.joined,
+        search=axes.search,
         metrics={name: one.metric(name) for name, one in written.metrics.items()},
         reads=tuple(Read(**one.model_dump()) for one in written.reads),
         pairs=axes.pairs,
@@ -117,12 +121,19 @@ class StageAxes:
     """Those of the matrix."""
     points: tuple[Point, ...]
     """Those that were drawn."""
+    search: Searched | None
     pairs: tuple[Pair, ...]
 
     @property
     def all(self) -> dict[str, Axis]:
         """Every axis that sets or brings config, in the order of the names of jobs."""
         return {**self.zipped, **self.drawn, **self.own}
+
+    @property
+    def joined(self) -> tuple[tuple[Point, ...], ...]:
+        """Axes that vary together, each set of them as the points that it has."""
+        sets = (zipped(self.zipped), self.points, numbered(self.search))
+        return tuple(found for found in sets if found)
 
 
 def axes_read(written: StageFile, good: Node) -> StageAxes:
@@ -133,6 +144,7 @@ def axes_read(written: StageFile, good: Node) -> StageAxes:
         drawn=axes_of_drawn(points, good.child("random")),
         own=axes_of(good, "matrix"),
         points=points,
+        search=searched(written.search),
         pairs=tuple(pairs_of(written)),
     )
 
@@ -146,6 +158,7 @@ def check_axes_read(
     check_zip(axes.zipped, good, tell)
     check_drawn(axes.points, written.random, good, tell)
     check_one_place({"zip": axes.zipped, "random": axes.drawn, "matrix": axes.own}, tell)
+    check_search(axes.search, axes.own, node, tell)
     check_pairs(axes.pairs, axes.all, node, tell)
 
 

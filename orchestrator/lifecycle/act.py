@@ -22,6 +22,7 @@ from orchestrator.lifecycle.batching import make_batches, waits_for
 from orchestrator.lifecycle.decide import Decision, Passes, described, holds
 from orchestrator.lifecycle.observe import Observation, as_in_doubt, is_intent, resolve
 from orchestrator.runs.attempts import prepare
+from orchestrator.runs.choices.rounds import keep_rounds
 from orchestrator.runs.record import JobId, JobState, Record
 from orchestrator.runs.run import Run
 
@@ -38,7 +39,7 @@ def carry_out(
     SubmitError, with the state saved, if the scheduler refuses for another reason.
     """
     # First, because a job that can do without a skipped one looks for its skipped.json.
-    gates.write(run, decision.records, decision.gates, decision.choices)
+    keep(run, decision)
     if not decision.submit:
         return decision.records, None
     batches = make_batches(run, decision.records, set(decision.submit), cluster.array_size())
@@ -69,6 +70,12 @@ def carry_out(
         run.save(described(run, list(intents.values())))
         raise
     return list(intents.values()), None
+
+
+def keep(run: Run, decision: Decision) -> None:
+    """Write what was decided of gates, choices and searches."""
+    gates.write(run, decision.records, decision.gates, decision.choices)
+    keep_rounds(run, decision.rounds)
 
 
 def written_intents(

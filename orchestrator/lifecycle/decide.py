@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 
 from jobs.choices import Outcome
+from jobs.searches import Round
 from jobs.spec import Job
 from orchestrator.lifecycle import gates, notifications, queue_limits
 from orchestrator.lifecycle.bounds import budget
-from orchestrator.lifecycle.decided import behind
+from orchestrator.lifecycle.decided import behind, rounds
 from orchestrator.lifecycle.observe import Observation
 from orchestrator.lifecycle.retry_policy import by_themselves, would_fail_alike
 from orchestrator.runs.record import (
@@ -59,6 +60,8 @@ class Decision:
     """What gates say, by stage; to be kept on disk."""
     choices: Mapping[str, Outcome] = field(default_factory=dict)
     """Which jobs are the best ones that others follow, by job; to be kept on disk."""
+    rounds: Mapping[str, Round] = field(default_factory=dict)
+    """Points that a search has drawn, by stage; to be kept on disk before anything is submitted."""
 
 
 def decide(run: Run, records: Sequence[Record], seen: Observation, request: Request) -> Decision:
@@ -70,6 +73,10 @@ def decide(run: Run, records: Sequence[Record], seen: Observation, request: Requ
     records, due = with_retries(run, budget.with_spent(records, seen.spent), seen)
     # Gates first: what they let through now may be chosen in this same pass.
     judged, decisions = gates.judge(run.plan, records, seen.gates, seen.now)
+    searched = rounds.judge(
+        run.plan, records, judged, seen.rounds, seen.gates.overrides, seen.fresh
+    )
+    judged, due = searched.records, due | searched.due
     current = put_behind_canaries(run, judged)
     eligible = None if request.everything else may_go_on(run, current) | request.also
     if eligible is not None:
@@ -95,6 +102,7 @@ def decide(run: Run, records: Sequence[Record], seen: Observation, request: Requ
         submit=frozenset(chosen | due),
         gates=decisions,
         choices=gates.outcomes(run.plan, judged, seen.gates),
+        rounds=searched.drawn,
     )
 
 

@@ -18,7 +18,9 @@ from orchestrator.clusters.base import Cluster
 from orchestrator.clusters.select import cluster_of
 from orchestrator.errors import RunError, SubmitError
 from orchestrator.lifecycle import gates
+from orchestrator.lifecycle.act import keep
 from orchestrator.lifecycle.decide import Request, decide, described
+from orchestrator.lifecycle.decided import rounds
 from orchestrator.lifecycle.observe import is_intent, resolve
 from orchestrator.lifecycle.refresh import CONTINUE_ONLY, decide_and_act, poll
 from orchestrator.node.system import write_json
@@ -41,7 +43,7 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
             records, seen = resolve(run, records, cluster, seen)
         # Only for what gates and canaries say of each job now: a cancel submits nothing.
         decision = decide(run, records, seen, CONTINUE_ONLY)
-        gates.write(run, decision.records, decision.gates, decision.choices)
+        keep(run, decision)
         meant = [r for r in decision.records if wanted is None or r.name in wanted]
         for record in meant:
             # It may be queued under an id that we do not know, and would start after all.
@@ -116,11 +118,15 @@ def override(run: Run, name: str, runs: bool, reason: str, take: str | None = No
         # What gates say without the new word: an override is refused where nothing is left to
         # decide.
         decision = decide(run, records, seen, CONTINUE_ONLY)
-        gates.write(run, decision.records, decision.gates, decision.choices)
+        keep(run, decision)
         wanted = named(run, [name]) or set()
         said += note_override(run, decision.records, wanted, runs, reason, take)
         # What was just decided is one more input of the gates.
-        seen = changed(seen, gates=gates.read_inputs(run, decision.records))
+        seen = changed(
+            seen,
+            gates=gates.read_inputs(run, decision.records),
+            rounds=rounds.read_inputs(run),
+        )
         records = decide_and_act(
             run, decision.records, seen, cluster, Request(also=wanted), said.append
         )

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from orchestrator.clusters.base import Cluster
 from orchestrator.lifecycle import gates, queue_limits
 from orchestrator.lifecycle.bounds import budget
+from orchestrator.lifecycle.decided import rounds
 from orchestrator.lifecycle.failure_causes import with_cause
 from orchestrator.lifecycle.retry_policy import Past, may_grow
 from orchestrator.node.system import last_step, tail
@@ -64,6 +65,8 @@ class Observation:
     """Of jobs with GPUs, in a run with a budget."""
     gates: gates.Inputs = field(default_factory=gates.Inputs)
     """What the gates judge, and what a person decided in their place."""
+    rounds: rounds.Inputs = field(default_factory=rounds.Inputs)
+    """What searches have drawn, and the results that the next points are drawn by."""
     room: int | None = None
     """How many allocations may be submitted now; None: no limit is known."""
     limits: str = ""
@@ -85,8 +88,7 @@ def observe(
         shared: what the scheduler told another process a few seconds ago will do.
         accounting: ask it in any case; else only if a job is missing from the queue.
     """
-    now = time.time()
-    closed = frozenset[str]() if thorough else closed_jobs(records)
+    now, closed = time.time(), frozenset[str]() if thorough else closed_jobs(records)
     expected = [r for r in records if r.token and r.name not in closed and r.state not in FAILED]
     ask_queue = expected or queue_limits.may_matter(run, records, thorough)
     queue = cluster.ask_active(shared) if ask_queue else {}
@@ -107,6 +109,7 @@ def observe(
         done=done | run.done(missing),
         closed=closed,
         gates=gates.read_inputs(run, records),
+        rounds=rounds.read_inputs(run),
         room=queue_limits.room(run, records, cluster),
         limits=queue_limits.reason(run),
     )

@@ -13,8 +13,8 @@ from dataclasses import replace
 from orchestrator.clusters.base import Cluster
 from orchestrator.clusters.select import cluster_of
 from orchestrator.errors import SubmitError
-from orchestrator.lifecycle import gates, notifications, queue_limits
-from orchestrator.lifecycle.act import Tell, carry_out, hold_and_release, schedule_passes
+from orchestrator.lifecycle import notifications, queue_limits
+from orchestrator.lifecycle.act import Tell, carry_out, hold_and_release, keep, schedule_passes
 from orchestrator.lifecycle.decide import Decision, Request, decide, described, passes_after
 from orchestrator.lifecycle.observe import (
     Observation,
@@ -77,7 +77,7 @@ def finish_without_submitting(
     run: Run, before: Sequence[Record], decision: Decision, cluster: Cluster
 ) -> list[Record]:
     """The end of a pass that submits nothing: saved only if something is new."""
-    gates.write(run, decision.records, decision.gates, decision.choices)
+    keep(run, decision)
     records = hold_and_release(decision.records, cluster)
     # As decided, every record says what it waits for already.
     if records != decision.records:

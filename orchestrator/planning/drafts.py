@@ -14,10 +14,13 @@ from pathlib import PurePosixPath
 from engines.contract.words import near
 from jobs.choices import FOLDER as CHOICES
 from jobs.choices import LINK
+from jobs.ranking import SEED
+from jobs.searches import POINT
 from jobs.spec import Replaced
 from jobs.stages import PAIR_AXES, Point, Scalar, folder_names, job_name, points, same
 from orchestrator.description.stage import Best, Stage
 from orchestrator.description.stage_reader import check_axes
+from orchestrator.description.sweeps.joined import only_seeds
 from orchestrator.description.yaml_lines import Mistakes
 from orchestrator.planning.reads import check_reads
 from orchestrator.planning.replacements import Place, check_replacements, places_below
@@ -46,6 +49,12 @@ class Draft:
     def replaces(self) -> str:
         """Name of the job whose place it takes; empty if it takes none."""
         return job_name(self.stage_name, self.place.before) if self.place.reason else ""
+
+    @property
+    def known_later(self) -> tuple[str, ...]:
+        """Axes whose values are known once it is chosen what it follows, or its round is drawn."""
+        names = [axis for one in self.candidates for axis in (*one.point, *later_axes(one.stage))]
+        return tuple(dict.fromkeys([*names, *later_axes(self.stage)]))
 
     @property
     def follows(self) -> tuple[str, ...]:
@@ -100,6 +109,11 @@ class Drafts:
     def choice_folder(self, draft: Draft) -> str:
         """Where it is kept which of its candidates a job follows."""
         return f"{{run}}/{CHOICES}/{PurePosixPath(self.folders[draft.name]).name}"
+
+
+def later_axes(stage: Stage) -> tuple[str, ...]:
+    """The axes of a stage's search."""
+    return tuple(stage.search.axes) if stage.search is not None else ()
 
 
 def canary_name(stage: Stage) -> str:
@@ -221,11 +235,13 @@ def check_stage_axes(
 ) -> None:
     """The stage's own axes go together with those that come from its parents."""
     inherited = axes_of(parents)
-    of_chosen: Axes = {}
+    later = set(later_axes(stage))
     if stage.best is not None:
         per = stage.best.per
-        of_chosen = {axis: values for axis, values in inherited.items() if axis not in per}
+        of_search = [axis for one in parents[:1] for axis in later_axes(one.stage)]
+        later |= {*inherited, *of_search} - set(per)
         inherited = {axis: values for axis, values in inherited.items() if axis in per}
+    own = {**axes_of_search(stage, inherited, mistakes), **own}
     for axis in stage.matrix:
         if axis in inherited:
             mistakes.add(
@@ -244,8 +260,21 @@ def check_stage_axes(
                 )
         own = {axis: values, **own}
     if sound:
-        check_axes(stage, {**inherited, **own}, mistakes, frozenset(of_chosen))
+        check_axes(stage, {**inherited, **own}, mistakes, frozenset(later))
         check_reads(stage, {**inherited, **own}, mistakes)
+
+
+def axes_of_search(stage: Stage, inherited: Axes, mistakes: Mistakes) -> Axes:
+    """The axis that numbers the points of a search; nothing that comes from a parent but seeds
+    multiplies with it."""
+    if stage.search is None:
+        return {}
+    for axis in inherited:
+        if axis != SEED:
+            mistakes.add(
+                stage.place("for_each"), f"stage '{stage.name}': search: {only_seeds(axis)}"
+            )
+    return {POINT: tuple(range(stage.search.rounds * stage.search.n))}
 
 
 def axes_of_pairs(stage: Stage) -> Axes:

@@ -17,12 +17,13 @@ from engines.contract.metrics import METRICS
 from engines.contract.words import near
 from jobs.choices import Choice
 from jobs.gates import Condition
+from jobs.searches import Search
 from jobs.spec import Chain, Job, Replaced
 from jobs.stages import Point, fill, identity
 from orchestrator.description.catalogue import config_class, known_engines
 from orchestrator.description.engine_config import validate, wants_results
 from orchestrator.description.gate_reader import GateSpec, check_metric, resolve
-from orchestrator.description.stage import Best, Stage
+from orchestrator.description.stage import Stage
 from orchestrator.description.stage_reader import CHECKPOINT
 from orchestrator.description.yaml_lines import Mistakes, Node
 from orchestrator.planning.distinct import tell_same_content, tell_same_work
@@ -30,6 +31,7 @@ from orchestrator.planning.drafts import Draft, Drafts, canary_of, draft_all
 from orchestrator.planning.job_config import JobConfig
 from orchestrator.planning.reads import READS, reads_of, tell_same_files
 from orchestrator.planning.same_start import tell_other_start
+from orchestrator.planning.searches import check_keys, direction, identities_of, searches_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +44,8 @@ class Expansion:
     """By stage, or by job where they are each job's own."""
     choices: dict[str, Choice]
     """By job."""
+    searches: dict[str, Search]
+    """By stage."""
     replaced: tuple[Replaced, ...]
     chains: dict[str, Chain]
     """By stage."""
@@ -52,7 +56,8 @@ def expand(stages: Sequence[Stage], mistakes: Mistakes) -> Expansion:
     result is not complete."""
     drafts = draft_all(stages, mistakes)
     choices = choices_of(drafts, mistakes)
-    jobs = finish_all(drafts, choices, mistakes)
+    searches = searches_of(drafts, mistakes)
+    jobs = finish_all(drafts, choices, searches, mistakes)
     tell_same_content(jobs, drafts, mistakes)
     tell_same_work(jobs, drafts, mistakes)
     tell_other_start(jobs, drafts, mistakes)
@@ -61,6 +66,7 @@ def expand(stages: Sequence[Stage], mistakes: Mistakes) -> Expansion:
         jobs=jobs,
         gates=gates_of(drafts, mistakes),
         choices=choices,
+        searches=searches,
         replaced=tuple(drafts.replaced),
         chains=chains_of(stages),
     )
@@ -82,7 +88,12 @@ def chains_of(stages: Sequence[Stage]) -> dict[str, Chain]:
     return found
 
 
-def finish_all(drafts: Drafts, choices: Mapping[str, Choice], mistakes: Mistakes) -> list[Job]:
+def finish_all(
+    drafts: Drafts,
+    choices: Mapping[str, Choice],
+    searches: dict[str, Search],
+    mistakes: Mistakes,
+) -> list[Job]:
     """The jobs of all drafts that nothing is wrong with."""
     kinds = {stage.name: engine_of(stage, mistakes) for stage in drafts.stages.values()}
     finished: dict[str, Job] = {}
@@ -98,6 +109,7 @@ def finish_all(drafts: Drafts, choices: Mapping[str, Choice], mistakes: Mistakes
         ):
             continue
         parents = [finished[name].identity for name in draft.after]
+        parents += identities_of(draft, drafts, searches)
         if draft.name in choices:
             # What lies behind its choice is named by all among which is chosen.
             parents.append(identity_of_choice(choices[draft.name], finished))
@@ -160,8 +172,9 @@ def program_of(
     # there.
     if stage.command is None or not sound or mistakes.lines:
         return None
-    # What varies among the jobs of which it follows the best is known when that is chosen.
-    later = {axis: f"{{{axis}}}" for one in draft.candidates for axis in one.point}
+    # What varies among the jobs of which it follows the best is known when that is chosen, and the
+    # values of a search when its round is drawn.
+    later = {axis: f"{{{axis}}}" for axis in draft.known_later}
     point: Point = {**later, **draft.point}
     parent = drafts.parent_out(draft)
     if stage.checkpoints is None or parent is None:
@@ -192,6 +205,7 @@ def engine_of(stage: Stage, mistakes: Mistakes) -> type[BaseModel] | None:
                 f"axis '{axis}' sets the config key '{axis}', which no engine '{stage.engine}' "
                 f"reads{near(axis, kind.model_fields)}",
             )
+    check_keys(stage, kind, mistakes)
     if stage.checkpoints is not None:
         check_checkpoints(stage, kind, mistakes)
     inputs = stage.config.child("inputs")
@@ -246,7 +260,8 @@ def choices_of(drafts: Drafts, mistakes: Mistakes) -> dict[str, Choice]:
     for stage in drafts.stages.values():
         if stage.best is None or stage.for_each is None or not drafts.sound.get(stage.for_each):
             continue
-        higher = direction(stage, stage.best, drafts.stages[stage.for_each], mistakes)
+        judged = drafts.stages[stage.for_each]
+        higher = direction(stage, "for_each", stage.best.metric, judged, mistakes)
         own = [*drafts.by_stage[stage.name]]
         if stage.name in drafts.canaries:
             own.append(drafts.canaries[stage.name])
@@ -259,27 +274,6 @@ def choices_of(drafts: Drafts, mistakes: Mistakes) -> dict[str, Choice]:
                 where=stage.best.where,
             )
     return found
-
-
-def direction(stage: Stage, best: Best, parent: Stage, mistakes: Mistakes) -> bool | None:
-    """Whether higher values of the metric are better, or None with the mistake told."""
-    known = parent.metrics if parent.engine is None else METRICS
-    head = f"stage '{stage.name}': for_each: best: "
-    text = ""
-    if best.metric not in known:
-        text = f"unknown metric {best.metric!r}{near(best.metric, known)}"
-        if parent.engine is None:
-            text += (
-                f"; stage '{parent.name}' is a command: name what it measures under its 'metrics'"
-            )
-    elif known[best.metric].higher_is_better is None:
-        text = f"neither higher nor lower values of {best.metric!r} are better; name another metric"
-        if parent.engine is None:
-            text = f"{best.metric!r} must say which values are better: {{better: lower}}"
-    if text:
-        mistakes.add(stage.place("for_each"), head + text)
-        return None
-    return known[best.metric].higher_is_better
 
 
 def condition_of(

@@ -19,6 +19,7 @@ from orchestrator.description.engine_config import missing, wants_replaced, want
 from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, shown, wrap
 from orchestrator.node.own_results import FILES
 from orchestrator.planning.drafts import Draft, Drafts
+from orchestrator.planning.searches import is_searched, standing_in
 
 OF_AXIS = re.compile(r"\{(\w+)\}")
 """A value that stands for the job's value on an axis."""
@@ -65,6 +66,8 @@ class JobConfig:
                 config = merge(config, brought, False)
             elif not entry.brings_config and axis in kind.model_fields:
                 config = put(config, (axis,), Node(value, brought.where))
+        for axis, value in standing_in(stage.search).items() if stage.search else ():
+            config = put(config, (axis,), Node(value, stage.place("search")))
         # Last, over all that the axes say: the canary has to be short.
         if draft.short and stage.canary is not None:
             config = merge(config, stage.canary, False)
@@ -101,6 +104,12 @@ class JobConfig:
             # The whole text only: `"{seed}"` becomes the number 0, while `"run-{seed}"` and a
             # prompt with braces stay as they are.
             axis = OF_AXIS.fullmatch(value)
+            if axis is not None and is_searched(self.draft.stage, axis[1]):
+                self.add(
+                    node.where,
+                    f"{key}: {value} is drawn while the search runs, and sets the key "
+                    f"'{axis[1]}' alone; take it out",
+                )
             if axis is not None and axis[1] in self.draft.point:
                 return Node(self.draft.point[axis[1]], node.where)
             return node

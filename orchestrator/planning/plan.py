@@ -18,6 +18,7 @@ import msgspec
 
 from jobs.choices import Choice
 from jobs.gates import Condition
+from jobs.searches import Search
 from jobs.spec import Chain, Job, Replaced
 from orchestrator.node.claims import NODE_FAILURE
 
@@ -43,6 +44,8 @@ class Plan:
     """Hash over the names and identities of the jobs: the same plan continues the same run."""
     choices: dict[str, Choice] = field(default_factory=dict)
     """Job -> of which jobs it follows the best one; a plan of an older version has none."""
+    searches: dict[str, Search] = field(default_factory=dict)
+    """Stage -> how the points of its rounds are drawn; a plan of an older version has none."""
     replaced: tuple[Replaced, ...] = ()
     """Jobs in the place of others; the plan has the identity that it had before."""
     chains: dict[str, Chain] = field(default_factory=dict)
@@ -108,6 +111,11 @@ class Plan:
         """What must hold before a job runs."""
         return self.gates.get(self.gate_keys.get(job, ""), ())
 
+    def round_of(self, job: Job) -> int | None:
+        """The round of a search, from 1, that a job belongs to; None: its stage has no search."""
+        search = self.searches.get(job.stage)
+        return None if search is None else search.round_of(job.axes)
+
     @property
     def gated_jobs(self) -> set[str]:
         """Names of the jobs that a gate may skip, itself or with what they depend on."""
@@ -151,6 +159,7 @@ class Plan:
             "track": self.track,
             "gates": gates,
             "choices": {name: choice.to_dict() for name, choice in self.choices.items()},
+            "searches": {stage: search.to_dict() for stage, search in self.searches.items()},
             "replaced": [vars(one) for one in self.replaced],
             "chains": {stage: vars(chain) for stage, chain in self.chains.items()},
         }

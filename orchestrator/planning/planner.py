@@ -40,6 +40,7 @@ def make_plan(
         jobs=tuple(expansion.jobs),
         gates=expansion.gates,
         choices=expansion.choices,
+        searches=expansion.searches,
         replaced=expansion.replaced,
         chains=expansion.chains,
         overrides=tuple(overrides),

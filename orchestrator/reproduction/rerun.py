@@ -27,6 +27,7 @@ from orchestrator.errors import CheckError, OrchError, RunError
 from orchestrator.planning.plan import RUN, Plan, moved
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
+from orchestrator.runs.plan_file import read_plan
 from orchestrator.runs.provenance.code_copies import copy_launched
 from orchestrator.runs.provenance.launches import Tell, code_of, launches
 from orchestrator.runs.run import Run
@@ -92,9 +93,11 @@ def launched_plan(
 def without_folder(run: Run, source: Path) -> Plan:
     """The run's plan as it was before it had a folder, read from another file."""
     jobs = []
-    for job in run.plan.jobs:
+    # As it was launched: a run has the values that its searches have drawn among the axes.
+    plan = read_plan(run.folder).plan
+    for job in plan.jobs:
         jobs.append(dataclasses.replace(job, config=moved(job.config, str(run.folder), RUN)))
-    return dataclasses.replace(run.plan, jobs=tuple(jobs), source=source)
+    return dataclasses.replace(plan, jobs=tuple(jobs), source=source)
 
 
 def ask_launched_code(run: Run, request: dict[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from orchestrator.description.catalogue import warm_modules
 from orchestrator.node.claims import NODE_FAILURE
 from orchestrator.node.system import write_json
 from orchestrator.runs.choices.files import settle
+from orchestrator.runs.choices.rounds import at_point, points_of
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
 
@@ -33,10 +34,11 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
     """
     # Everything a node reads is there before sbatch runs: the job may start at once.
     work = run.code().work
+    points = points_of(run, {job.stage for job in jobs})
     for job, record in zip(jobs, records, strict=True):
         # A link made here holds for good, also if this process is killed before it submits.
         chosen = settle(run, job) if job.name in run.plan.choices else None
-        update_job_file(run, job, record, work, chosen)
+        update_job_file(run, at_point(run, job, points), record, work, chosen)
         attempt = f"{run.folder}/{record.folder}/attempt-{record.attempt}"
         make_attempt_folder(attempt)
         link_log(attempt, record)
@@ -50,12 +52,16 @@ def update_job_file(
     run: Run, job: Job, record: Record, work: Path | None, chosen: Job | None = None
 ) -> None:
     """Note in ``job.json`` what differs from the launch: resources that a retry has raised, how
-    many starts may still be lost, the newest copy of the folder that a command runs in, and the
-    best job of others that it follows."""
+    many starts may still be lost, the newest copy of the folder that a command runs in, what a
+    search has drawn for it, and the best job of others that it follows."""
     changed: dict[str, Any] = {}
     used, most = record.retries.get(NODE_FAILURE, 0), run.plan.lost_at_most
     if used and most is not None:
         changed["lost_at_most"] = max(0, most - used)
+    if job.stage in run.plan.searches:
+        changed |= {"axes": job.axes, "command": job.command}
+        if job.engine is not None:
+            write_json(run.job_folder(job) / "config.json", job.config)
     if job.resources != run.by_name[job.name].resources:
         changed["resources"] = asdict(job.resources)
     if work is not None and job.command is not None:

@@ -16,6 +16,7 @@ from engines.contract.words import near
 from jobs.spec import Job
 from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
+from orchestrator.runs.choices.rounds import show_points
 from orchestrator.runs.plan_file import PlanFile, read_plan
 from orchestrator.runs.run import Run
 
@@ -32,9 +33,11 @@ def open_run(folder: Path) -> Run:
 
 def run_of(folder: Path, held: PlanFile) -> Run:
     """A run from what its plan file holds."""
-    return Run(
+    run = Run(
         folder.resolve(), held.plan, Profile(**held.profile), held.uid, held.cwd, held.created
     )
+    show_points(run)
+    return run
 
 
 def all_runs(root: Path) -> list[Path]:

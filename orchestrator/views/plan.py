@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from rich.table import Table
 
 from engines.contract.estimates import estimates_of
-from jobs.spec import asks_for
+from jobs.spec import Job, asks_for
 from orchestrator.description.catalogue import config_class
 from orchestrator.description.profile import Profile
 from orchestrator.planning.plan import Plan
@@ -39,13 +39,10 @@ def render_plan(plan: Plan, profile: Profile | None = None) -> Table:
         runs = job.engine or " ".join(job.command or ())
         if len(runs) > RUNS_LETTERS:
             runs = f"{runs[: RUNS_LETTERS - 3]}..."
-        waits = []
+        waits = chosen_before(plan, job)
         # A gated job without parents would have a "-" for "nothing" beside its gate.
         conditions = plan.conditions_of(job.name)
-        choice = plan.choices.get(job.name)
-        if choice is not None:
-            waits.append(choice.asks)
-        if job.waits_for or not (conditions or choice):
+        if job.waits_for or not (conditions or waits):
             waits.append(waits_for(job.waits_for, stages, sizes))
         for condition in conditions:
             waits.append(condition.asks if condition.negated else f"when {condition.asks}")
@@ -56,6 +53,18 @@ def render_plan(plan: Plan, profile: Profile | None = None) -> Table:
                 resources += f", {job.at_once} at a time"
         table.add_row(job.name, runs, "\n".join(waits), resources, clock(job.resources.minutes))
     return table
+
+
+def chosen_before(plan: Plan, job: Job) -> list[str]:
+    """What has to be chosen or drawn before a job is submitted."""
+    waits = []
+    choice, search = plan.choices.get(job.name), plan.searches.get(job.stage)
+    if choice is not None:
+        waits.append(choice.asks)
+    if search is not None and search.round_of(job.axes) > 1:
+        number = search.round_of(job.axes)
+        waits.append(f"round {number}, by the {search.asks} of round {number - 1}")
+    return waits
 
 
 def hours_text(plan: Plan, profile: Profile | None) -> str:

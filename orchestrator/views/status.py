@@ -18,6 +18,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from jobs.searches import values_text
 from jobs.spec import Replaced
 from orchestrator.node.cost import units_held
 from orchestrator.runs.layout import OUT
@@ -142,6 +143,7 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
         "limit_seconds": 60 * (record.minutes or resources.minutes),
         "log": str(run.log(record)) if record.attempt else None,
         "engine": job.engine,
+        "axes": job.axes,
         "expected_start": record.expected_start if record.state is JobState.PENDING else None,
         **progress_of(run, record, now).to_dict(),
     }
@@ -330,14 +332,24 @@ def table_cells(run: Run, alike: Sequence[Record], now: float) -> dict[str, Text
         again.append(f"restart {first.restarts}")
     if again:
         name += f" [{', '.join(again)}]"
+    label = Text(name)
+    if len(alike) == 1 and drawn_text(run, first):
+        label.append(f" {drawn_text(run, first)}", style="dim")
     return {
         "stage": Text(first.stage),
-        "job": Text(name),
+        "job": label,
         "id": Text(job_id),
         "state": state_text(values),
         "elapsed": Text(lasted),
         "progress, or why": Text(words, style="red" if first.state in FAILED else ""),
     }
+
+
+def drawn_text(run: Run, record: Record) -> str:
+    """``(lr=0.01, width=16)``: what a search has drawn for a job; else nothing."""
+    search, axes = run.plan.searches.get(record.stage), run.by_name[record.name].axes
+    values = {axis: axes[axis] for axis in search.axes if axis in axes} if search else {}
+    return f"({values_text(values)})" if values else ""
 
 
 def folded(

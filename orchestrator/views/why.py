@@ -11,10 +11,13 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jobs.gates import Condition, Finding, holds, number
+from jobs.gates import Condition, Finding, holds
+from jobs.gates import number as number_text
+from jobs.searches import POINT, values_text
 from orchestrator.lifecycle import gates
 from orchestrator.lifecycle.bounds import budget
 from orchestrator.runs.choices.files import load_choice, settled
+from orchestrator.runs.choices.rounds import load_rounds, point_of, points_of
 from orchestrator.runs.record import FAILED, GATED, Doubt, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import OUTSIDE
@@ -68,6 +71,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
         lines += gate_lines(decided)
     if record.name in run.plan.choices:
         lines += choice_lines(run, record)
+    lines += search_lines(run, record)
     lines += parent_lines(run, record, {one.name: one for one in records})
     lines += problem_lines(run, record)
     # Asked of one job: of all of them, at every status, it would take long on NFS.
@@ -191,11 +195,34 @@ def choice_lines(run: Run, record: Record) -> list[str]:
     lines.append(f"  {run.plan.choices[record.name].asks}")
     for values in decided["findings"]:
         one = Finding.from_dict(values)
-        value = number(one.value) if one.value is not None else one.state or one.why
+        value = number_text(one.value) if one.value is not None else one.state or one.why
         mark = " <- this one" if one.job == decided["chosen"] else ""
         lines.append(f"    {one.job}: {value}{f' ({one.file})' if one.file else ''}{mark}")
     for old in decided["history"][-EARLIER_DECISIONS:]:
         lines.append(f"  before: {old['chosen']} at {moment(old['time'])}: {old['text']}")
+    return lines
+
+
+def search_lines(run: Run, record: Record) -> list[str]:
+    """What a search has drawn for a job, by what, and what was known of the points before."""
+    job = run.by_name[record.name]
+    search, number = run.plan.searches.get(job.stage), run.plan.round_of(job)
+    if search is None or number is None:
+        return []
+    head = f"search: point {job.axes[POINT]}, round {number} of {search.rounds}"
+    rounds = load_rounds(run, job.stage)
+    if number > len(rounds):
+        return [f"{head}, not drawn yet"]
+    one = rounds[number - 1]
+    values = values_text(point_of(job, points_of(run, [job.stage])))
+    lines = [f"{head}: {values}, drawn by {one.by} at {moment(one.time)}"]
+    if one.told:
+        lines.append(f"  by the {search.asks} of {len(one.told)} points; each counts with its mean")
+    for told in one.told:
+        value = "open" if told.open else "failed"
+        if told.value is not None:
+            value = number_text(told.value)
+        lines.append(f"    point {told.point}, {values_text(told.axes)}: {value}")
     return lines
 
 
@@ -221,7 +248,7 @@ def finding_line(condition: Condition, finding: Finding) -> str:
     value = finding.state or finding.why
     if finding.value is not None:
         reached = "reaches it" if condition.reached(finding.value) else "does not"
-        value = f"{number(finding.value)}, {reached}"
+        value = f"{number_text(finding.value)}, {reached}"
     file = f" ({finding.file})" if finding.file else ""
     return f"    {finding.job}: {value}{file}"
 

@@ -40,6 +40,7 @@ LATE_IMPORTS = {
     "submitit": "a tenth of a second; only what writes a script needs it",
     "importlib": "the package's own names, which nodes never ask for",
     "urllib": "TLS and all; only a webhook needs it",
+    "optuna": "an extra, which loads numpy; only the draw of a search's second round needs it",
     "pyarrow": "an engines package, which a login node may lack",
     "orchestrator.clusters.local.cluster": "of two schedulers a run uses one",
     "orchestrator.clusters.slurm.cluster": "of two schedulers a run uses one",

@@ -1,11 +1,16 @@
 """docs/howto.md, "Sweep", done as it says: its scripts, its experiment, its commands."""
 
 import json
+import os
 import re
+import signal
 import sys
 from pathlib import Path
+from typing import Any
 
-from tests.support.cli import orch
+import pytest
+
+from tests.support.cli import orch, scheduler_of, until
 from tests.support.paths import ROOT
 
 PAGE = (ROOT / "docs" / "howto.md").read_text()
@@ -68,3 +73,48 @@ def check_ranking(folder: Path, losses: dict[str, float]) -> None:
     refused = orch(folder, "results", "line", "--best", "val_los")
     assert refused.returncode == 2
     assert "did you mean 'val_loss'" in refused.stderr
+
+
+def test_a_search_goes_on_by_itself_after_its_scheduler_was_killed(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    write_files(tmp_path)
+    launched = orch(tmp_path, "launch", "rounds", "--cluster", "local", "--no-watch")
+    assert launched.returncode == 0, launched.stdout + launched.stderr
+    (run,) = (tmp_path / "runs" / "rounds").iterdir()
+
+    def drawn() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads((run / "searches/fit.json").read_text())["rounds"]
+        return found
+
+    until(tmp_path, lambda now: now["fit/point=2,seed=0"]["state"] in ("RUNNING", "COMPLETED"))
+    os.kill(scheduler_of(tmp_path), signal.SIGKILL)
+    before = drawn()
+    assert orch(tmp_path, "launch", "rounds", "--cluster", "local", "--watch").returncode == 0
+    after = drawn()
+    assert [one["number"] for one in after] == [1, 2, 3]
+    assert after[: len(before)] == before
+    points = [point for one in after for point in one["points"]]
+    assert len({json.dumps(point) for point in points}) == 6
+    # Each job was submitted once, with what was drawn for it.
+    for number, point in enumerate(points):
+        for seed in (0, 1):
+            folder = run / "jobs" / f"fit.point-{number}_seed-{seed}"
+            assert [path.name for path in folder.glob("attempt-*")] == ["attempt-1"]
+            assert json.loads((folder / "job.json").read_text())["command"][2:] == [
+                *("--rate", str(point["rate"]), "--momentum", str(point["momentum"])),
+                *("--seed", str(seed)),
+            ]
+    # The told values are the means of what lies in the results, for every round.
+    rows = json.loads(orch(tmp_path, "results", "rounds", "--json").stdout)["rows"]
+    losses = {row["job"]: row["value"] for row in rows if row["metric"] == "val_loss"}
+    for told in after[2]["told"]:
+        both = [losses[f"fit/point={told['point']},seed={seed}"] for seed in (0, 1)]
+        assert told["value"] == pytest.approx(sum(both) / 2)
+    best = min(losses, key=lambda job: losses[job])
+    (log,) = run.glob("jobs/judge/attempt-1/log.txt")
+    number = int(best.removeprefix("fit/point=").partition(",")[0])
+    assert f"the best rate was {points[number]['rate']}" in log.read_text()
+    assert orch(tmp_path, "page", "rounds").returncode == 0
+    page = (run / "page.html").read_text()
+    assert str(points[number]["rate"]) in page
+    assert 'class="best"' in page

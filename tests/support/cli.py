@@ -111,6 +111,18 @@ def the_run(folder: Path) -> Path:
     return run
 
 
+def scheduler_of(folder: Path) -> int:
+    """The process of the scheduler of the one run in a folder."""
+    (run,) = (folder / "runs").glob("[!.]*/*")
+    found = subprocess.run(
+        ["pgrep", "-f", f"orchestrator.clusters.local {run.resolve()}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return int(found.stdout.split()[0])
+
+
 def jobs(folder: Path | None, path: str = "") -> Rows:
     """What a status says of each job."""
     result = orch(folder, "status", "--json", path=path)

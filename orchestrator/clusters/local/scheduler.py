@@ -78,6 +78,7 @@ class Scheduler:
             bool(
                 self.run.plan.gates
                 or self.run.plan.choices
+                or self.run.plan.searches
                 or self.run.plan.retry
                 or self.run.plan.budget
                 or self.run.profile.budget

@@ -1,4 +1,5 @@
-"""The keys of a stage that give it its jobs: axes, drawn values, the best job of another stage.
+"""The keys of a stage that give it its jobs: axes, drawn values, a search, the best job of another
+stage.
 
 ``keys.StageFile`` holds them; what they mean together is read by ``joined``. Names of axes and of
 metrics are checked here too.
@@ -161,6 +162,38 @@ class RandomFile(FileModel):
     """What each axis is drawn from: `{uniform: [0, 0.5]}`, `{log_uniform: [1e-4, 1e-1]}`,
     `{integers: [1, 8]}` or `{choice: [16, 32]}`. Each drawn value sets the config key of its
     axis."""
+
+
+class SearchFile(FileModel):
+    """``search`` of a stage."""
+
+    MUST = "be such as {metric: val_loss, rounds: 4, n: 6, axes: {lr: {log_uniform: [1e-4, 1e-1]}}}"
+
+    metric: Annotated[
+        str, BeforeValidator(metric_name), Must("name a metric of this stage's results")
+    ]
+    """The metric that is searched by; which values are better the stage or the metric itself
+    says. A point counts with the mean over its seeds, and only if each of them has a value."""
+    rounds: Annotated[int, Field(ge=2), Must("say how many rounds there are, at least two")]
+    """How many rounds there are. The points of one are drawn when the jobs of the round before have
+    ended; at least one of its points must have a value."""
+    n: Annotated[int, Field(ge=1), Must("say how many points each round has")]
+    """How many points each round has, all different. Those of the first round are the ones that
+    `random` draws."""
+    seed: int = Field(default=0, ge=0)
+    """Of the draws: with the same seed the same values lead to the same points."""
+    axes: Annotated[
+        dict[Annotated[str, BeforeValidator(axis_name)], DrawFile],
+        Field(min_length=1),
+        Must("name at least one axis with what it is drawn from"),
+    ]
+    """What each axis is drawn from, as under `random`. Each drawn value sets the config key of its
+    axis, or stands in the command as `{axis}`."""
+    where: Annotated[dict[str, Scalar], Must("be a mapping axis: value")] = Field(
+        default_factory=dict
+    )
+    """Which row of the results counts, by its own axes: `{task: math}`. Of several checkpoints
+    `best` does, unless it names another."""
 
 
 class BestFile(FileModel):

@@ -1,4 +1,5 @@
-"""Axes that do not multiply: those of ``zip`` go together, those of ``random`` are drawn.
+"""Axes that do not multiply: those of ``zip`` go together, those of ``random`` and ``search`` are
+drawn.
 
 What goes in: the keys of a stage and their nodes. What comes out: the axes, as those of a matrix
 are, and the points that they have together; every mistake is told with its line. Called by
@@ -10,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from jobs.draws import Draw, draw
+from jobs.ranking import SEED
+from jobs.searches import POINT
 from jobs.stages import Point, value_text
 from orchestrator.description.checking import Tell
-from orchestrator.description.stage import Axis
-from orchestrator.description.sweeps.axis_keys import DrawFile, RandomFile
+from orchestrator.description.stage import Axis, Searched
+from orchestrator.description.sweeps.axis_keys import DrawFile, RandomFile, SearchFile
 from orchestrator.description.yaml_lines import Node
 
 
@@ -55,6 +58,27 @@ def drawn(written: RandomFile | None) -> tuple[Point, ...]:
     return tuple(draw(written.n, written.seed, axes))
 
 
+def searched(written: SearchFile | None) -> Searched | None:
+    """The search of a stage."""
+    if written is None:
+        return None
+    return Searched(
+        metric=written.metric,
+        where=dict(written.where),
+        axes={name: draw_of(one) for name, one in written.axes.items()},
+        rounds=written.rounds,
+        n=written.n,
+        seed=written.seed,
+    )
+
+
+def numbered(search: Searched | None) -> tuple[Point, ...]:
+    """The points of a search, as far as they are known before it."""
+    if search is None:
+        return ()
+    return tuple({POINT: number} for number in range(search.rounds * search.n))
+
+
 def draw_of(written: DrawFile) -> Draw:
     """What one axis is drawn from."""
     if written.choice is not None:
@@ -88,6 +112,52 @@ def check_drawn(
             f"random: n is {written.n}, and no more than {len(points)} different points were "
             "found; ask for fewer, or take a matrix",
         )
+
+
+def check_search(
+    search: Searched | None, matrix: Mapping[str, Axis], node: Node, tell: Tell
+) -> None:
+    """A search has the seeds alone beside it, and room for as many different points."""
+    if search is None:
+        return
+    for key in ("zip", "random", "pairs", "exclude", "replace"):
+        if key in node.value:
+            tell(node.value[key], f"'{key}' and 'search' do not go together; take one out")
+    canary = node.child("canary")
+    if canary is not None and isinstance(canary.value, dict):
+        tell(canary, "the canary of a search is its first job; write canary: true")
+    for axis in matrix:
+        if axis != SEED:
+            tell(matrix[axis].nodes[0], f"search: {only_seeds(axis)}")
+    place = node.value["search"]
+    for axis in search.axes:
+        if axis in (SEED, POINT) or axis in matrix:
+            tell(place, f"search: axis '{axis}' has another meaning; rename it")
+    check_room(search, place, tell)
+
+
+def check_room(search: Searched, place: Node, tell: Tell) -> None:
+    """There are as many different points as are asked for."""
+    there = 1
+    for one in search.axes.values():
+        if one.count is None:
+            return
+        there *= one.count
+    asked = search.rounds * search.n
+    if there < asked:
+        tell(
+            place,
+            f"search: {search.rounds} rounds of {search.n} are {asked} points, and there are no "
+            f"more than {there}; ask for fewer, or take a matrix",
+        )
+
+
+def only_seeds(axis: str) -> str:
+    """Why another axis cannot multiply with a search."""
+    return (
+        f"axis '{axis}' would multiply with the points, and a value of a point is a mean over "
+        f"seeds; make '{axis}' an axis of the search, or a stage for each of its values"
+    )
 
 
 def check_one_place(places: Mapping[str, Mapping[str, Axis]], tell: Tell) -> None:

@@ -51,8 +51,11 @@ def metrics_of(run: Run, found: Found) -> dict[str, list[str]]:
 def settings_of(run: Run, stage: str, metric: str, higher: bool, found: Found) -> list[Setting]:
     """The settings of one stage, the best one first."""
     tried = []
+    search = run.plan.searches.get(stage)
     for job in run.plan.jobs:
-        if job.stage != stage:
+        # A point that is not drawn yet is no setting.
+        undrawn = search is not None and not search.axes.keys() <= job.axes.keys()
+        if job.stage != stage or undrawn:
             continue
         value, why = None, "no results yet"
         if job.name in found:

@@ -104,9 +104,11 @@ def gather(run: Run, records: Sequence[Record], trouble: str, now: float) -> Fac
 
 def sweeps(run: Run) -> dict[tuple[str, str], list[Setting]]:
     """The settings of each stage that has tried several: by the metric that another stage follows
-    the best job by, else by the first one of which a direction is known."""
+    the best job by, or that its search goes by, else by the first one of which a direction is
+    known."""
     found = read_all(run)
-    wanted = {choice.stage: choice.metric for choice in run.plan.choices.values()}
+    wanted = {stage: search.metric for stage, search in run.plan.searches.items()}
+    wanted |= {choice.stage: choice.metric for choice in run.plan.choices.values()}
     drawn = {}
     for stage, metrics in metrics_of(run, found).items():
         known = [one for one in metrics if higher_is_better(run, stage, one) is not None]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from engines.shared.reporting.tables import STYLE, html_table
 from jobs.ranking import varying
+from jobs.searches import POINT
 from orchestrator.node.system import write_text
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
@@ -158,7 +159,9 @@ def sweep_section(facts: Facts) -> str:
     parts = []
     for (stage, metric), settings in facts.sweeps.items():
         caption = f"{stage}: {metric.replace('_', ' ')} of {len(settings)} settings"
-        picture = sweep(settings, metric, caption)
+        # What a search has drawn tells its points apart, and not their numbers.
+        numbers = {POINT} if stage in facts.run.plan.searches else set[str]()
+        picture = sweep(settings, metric, caption, numbers)
         figure = f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
         axes = varying(settings)
         head = ["", *axes, f"mean {metric}", "n", "spread"]

@@ -10,7 +10,7 @@ last.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 
 from jobs.gates import number
@@ -103,10 +103,14 @@ def scale_of(settings: Sequence[Setting], axis: str) -> Scale:
     return Scale(tuple(sorted(values)))
 
 
-def sweep(settings: Sequence[Setting], metric: str, name: str) -> str:
-    """The picture; empty where fewer than two settings have a value."""
+def sweep(
+    settings: Sequence[Setting], metric: str, name: str, without: Set[str] = frozenset()
+) -> str:
+    """The picture; empty where fewer than two settings have a value. ``without``: axes that are not
+    drawn."""
     drawn = [one for one in settings if one.values][:MOST_SETTINGS]
     axes = [axis for axis in varying(drawn) if all(axis in one.axes for one in drawn)]
+    axes = [axis for axis in axes if axis not in without]
     if len(drawn) < 2 or not axes:
         return ""
     counts = {axis: len(scale_of(drawn, axis).values) for axis in axes}

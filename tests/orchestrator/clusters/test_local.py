@@ -13,18 +13,7 @@ import pytest
 from jobs.spec import Resources
 from orchestrator.clusters.local.machine import Machine
 from orchestrator.clusters.local.slots import entry, held_by
-from tests.support.cli import SAVES, SMALL, describe, jobs, launch, orch, until
-
-
-def scheduler_of(folder: Path) -> int:
-    (run,) = (folder / "runs").glob("[!.]*/*")
-    found = subprocess.run(
-        ["pgrep", "-f", f"orchestrator.clusters.local {run.resolve()}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return int(found.stdout.split()[0])
+from tests.support.cli import SAVES, SMALL, describe, jobs, launch, orch, scheduler_of, until
 
 
 def test_jobs_that_need_the_whole_machine_never_overlap(tmp_path: Path) -> None:

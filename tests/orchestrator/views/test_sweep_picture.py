@@ -89,3 +89,10 @@ def test_the_marked_line_is_the_best_setting_and_missing_values_are_not_drawn() 
 def test_with_nothing_to_compare_there_is_no_picture() -> None:
     assert sweep(ranked([tried({"lr": 1, "seed": 0}, 1.0)], True), "loss", "n") == ""
     assert varying(ranked([tried({"lr": 1}, 1.0), tried({"lr": True}, 1.0)], True)) == ["lr"]
+
+
+def test_the_number_of_a_point_is_no_axis_of_the_picture() -> None:
+    rows = [tried({"lr": 10**-n, "point": n}, float(n)) for n in range(4)]
+    alone = [tried({"lr": 10**-n}, float(n)) for n in range(4)]
+    assert sweep(ranked(rows, False), "loss", "name", {"point"}) == picture(alone)
+    assert picture(rows) != picture(alone)
