@@ -42,6 +42,8 @@ class StatusJob(TypedDict):
     log: str | None
     engine: str | None
     """None: a command."""
+    reused: str | None
+    """``experiment/run:job``: whose results were taken; None: it runs in this run."""
     expected_start: float | None
     step: int | None
     total: int | float | None
@@ -149,6 +151,8 @@ class Results(TypedDict):
     rows: list[ResultRow]
     unfinished: list[str]
     problems: list[str]
+    reused: dict[str, str]
+    """By job, from which job of another run its rows were taken."""
 
 
 class TriedSetting(TypedDict):

@@ -24,6 +24,7 @@ from orchestrator.lifecycle.observe import (
     observe,
     resolve,
 )
+from orchestrator.lifecycle.reused.taking import Taken, take_done, tell_taken
 from orchestrator.runs.record import Record, unchanged
 from orchestrator.runs.run import Run
 
@@ -117,6 +118,15 @@ def poll(
     return as_observed(run, records, seen), seen
 
 
+def taken_from_others(run: Run, decision: Decision, request: Request) -> Taken:
+    """What another run has done of the jobs that are to be submitted; not of those that a person
+    wants to see run again."""
+    if run.plan.reuse and run.plan.choices:
+        # A job that follows the best of others reads what was decided.
+        gates.write(run, decision.records, decision.gates, decision.choices)
+    return take_done(run, decision.records, decision.submit - request.forced)
+
+
 def decide_and_act(
     run: Run,
     records: list[Record],
@@ -132,11 +142,19 @@ def decide_and_act(
         records: as observed, after ``resolve``; intents that remain could not be looked up.
     """
     submitted = False
-    # It ends: every refusal leaves less room than the refused batch had asked for, or is raised.
+    # It ends: every refusal leaves less room than the refused batch had asked for, or is raised,
+    # and what is taken from another run is not to be submitted any more.
     while True:
         decision = decide(run, records, seen, request)
+        taken = taken_from_others(run, decision, request)
+        tell_taken(taken, tell)
+        if taken.sources:
+            # What comes after them may go on now, and gates may judge them.
+            records = taken.records
+            seen = replace(seen, gates=gates.read_inputs(run, records))
+            continue
         submitted = submitted or bool(decision.submit)
-        records, refusal = carry_out(run, cluster, decision, tell)
+        records, refusal = carry_out(run, cluster, decision, tell, taken.notes)
         if refusal is None:
             break
         room = queue_limits.after_refusal(run, cluster, refusal)

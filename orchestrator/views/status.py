@@ -142,6 +142,7 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
         "limit_seconds": 60 * (record.minutes or resources.minutes),
         "log": str(run.log(record)) if record.attempt else None,
         "engine": job.engine,
+        "reused": record.reused or None,
         "expected_start": record.expected_start if record.state is JobState.PENDING else None,
         **progress_of(run, record, now).to_dict(),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,11 +56,12 @@ def results(
         write_table(path, lines, parquet=path == parquet)
         print(f"{len(lines)} rows: {path}", file=sys.stderr)
     if as_json:
-        told = {"unfinished": unfinished, "problems": problems}
+        told = {"unfinished": unfinished, "problems": problems, "reused": reused_jobs(found)}
         print_json("results", {"run": found.name, "rows": records(lines), **told})
     elif not (csv or parquet):
         print_rows(lines)
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
+    tell_reused(found)
     tell_unfinished(found.name, unfinished)
 
 
@@ -67,6 +69,18 @@ def tell_origin(run: Run) -> None:
     """Where a copy was brought from."""
     if run.origin is not None:
         print(f"{run.name}: {run.origin}", file=sys.stderr)
+
+
+def reused_jobs(run: Run) -> dict[str, str]:
+    """The jobs whose results were taken from other runs, each with its source."""
+    return {record.name: record.reused for record in run.load() if record.reused}
+
+
+def tell_reused(run: Run) -> None:
+    """From which runs results were taken."""
+    counts = Counter(source.rpartition(":")[0] for source in reused_jobs(run).values())
+    for source, count in counts.items():
+        print(f"{run.name}: the results of {count} jobs were taken from {source}", file=sys.stderr)
 
 
 def tell_unfinished(run: str, jobs: list[str]) -> None:
