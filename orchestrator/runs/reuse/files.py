@@ -203,7 +203,7 @@ def is_library(folder: str) -> bool:
     hidden = base.startswith(".") or base in ("__pycache__", "node_modules", "site-packages")
     # With `.code` in it a folder of runs, whether they are ours or not.
     marks = (f"{folder}/pyvenv.cfg", f"{folder}/{CODE}")
-    return hidden or any(map(os.path.exists, marks))  # noqa: PTH110
+    return hidden or any(map(os.path.exists, marks))
 
 
 def is_experiment(path: Path) -> bool:
