@@ -24,7 +24,7 @@ from orchestrator.lifecycle.observe import (
     observe,
     resolve,
 )
-from orchestrator.lifecycle.reused.taking import Taken, take_done, tell_taken
+from orchestrator.lifecycle.reused.taking import Taken, Taking, take_done, tell_taken
 from orchestrator.runs.record import Record, unchanged
 from orchestrator.runs.run import Run
 
@@ -118,13 +118,14 @@ def poll(
     return as_observed(run, records, seen), seen
 
 
-def taken_from_others(run: Run, decision: Decision, request: Request) -> Taken:
+def taken_from_others(taking: Taking, decision: Decision, request: Request) -> Taken:
     """What another run has done of the jobs that are to be submitted; not of those that a person
     wants to see run again."""
+    run = taking.run
     if run.plan.reuse and run.plan.choices:
         # A job that follows the best of others reads what was decided.
         gates.write(run, decision.records, decision.gates, decision.choices)
-    return take_done(run, decision.records, decision.submit - request.forced)
+    return take_done(taking, decision.records, decision.submit - request.forced)
 
 
 def decide_and_act(
@@ -141,12 +142,12 @@ def decide_and_act(
     Args:
         records: as observed, after ``resolve``; intents that remain could not be looked up.
     """
-    submitted = False
+    submitted, taking = False, Taking(run)
     # It ends: every refusal leaves less room than the refused batch had asked for, or is raised,
     # and what is taken from another run is not to be submitted any more.
     while True:
         decision = decide(run, records, seen, request)
-        taken = taken_from_others(run, decision, request)
+        taken = taken_from_others(taking, decision, request)
         tell_taken(taken, tell)
         if taken.sources:
             # What comes after them may go on now, and gates may judge them.

@@ -13,6 +13,7 @@ with ``--fresh``, an evolution and a rerun take nothing.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
@@ -22,10 +23,10 @@ from msgspec.structs import replace
 
 from jobs.spec import Job
 from orchestrator.runs.choices.files import load_choice, settle, settled
-from orchestrator.runs.layout import attempt_folder
+from orchestrator.runs.layout import OUT
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.reuse import ledger
-from orchestrator.runs.reuse.basis import Bases, Basis, keep_files, link_files
+from orchestrator.runs.reuse.basis import Bases, Basis, link_files
 from orchestrator.runs.reuse.bring import Changed, bring, check, put_aside, reused, unshare
 from orchestrator.runs.reuse.finding import Finder, Source
 from orchestrator.runs.reuse.ledger import Line
@@ -49,13 +50,14 @@ class Taken:
 
 
 class Taking:
-    """Looks for each job, in the order of the plan, so that parents come first."""
+    """Looks for each job, in the order of the plan, so that parents come first. What it reads of
+    other runs and of the program holds for one pass."""
 
-    def __init__(self, run: Run, records: Sequence[Record]) -> None:
+    def __init__(self, run: Run) -> None:
         self.run = run
-        self.by_name = {record.name: record for record in records}
+        self.by_name: dict[str, Record] = {}
         self.bases = Bases(run)
-        self.finder = Finder(run.folder.parent.parent, run.folder)
+        self.finder = finder_of(run, run.folder.parent.parent, run.folder)
         self.notes: dict[str, str] = {}
         self.origins: dict[str, str] = {}
 
@@ -110,11 +112,18 @@ class Taking:
         return None
 
 
-def take_done(run: Run, records: Sequence[Record], submit: Set[str]) -> Taken:
+def finder_of(run: Run, runs: Path, own: Path) -> Finder:
+    """Looks among all runs for what the jobs of one do."""
+    return Finder(runs, own, (job.identity for job in run.plan.jobs))
+
+
+def take_done(taking: Taking, records: Sequence[Record], submit: Set[str]) -> Taken:
     """Take those of the jobs that are about to be submitted which another run has done."""
+    run = taking.run
     if not run.plan.reuse or not submit:
         return Taken(records=list(records))
-    taking = Taking(run, records)
+    taking.by_name = {record.name: record for record in records}
+    taking.notes = {}
     sources: dict[str, Source] = {}
     for job in run.plan.jobs:
         source = taking.take(job) if job.name in submit else None
@@ -137,8 +146,9 @@ def would_take(run: Run, records: Sequence[Record], runs: Path, own: Path) -> Ta
     """
     if not run.plan.reuse:
         return Taken(records=list(records))
-    taking = Taking(run, records)
-    taking.finder, taking.bases = Finder(runs, own), Bases(run, runs)
+    taking = Taking(run)
+    taking.by_name = {record.name: record for record in records}
+    taking.finder, taking.bases = finder_of(run, runs, own), Bases(run, runs)
     sources: dict[str, Source] = {}
     for job in run.plan.jobs:
         found = [] if run.plan.conditions_of(job.name) else taking.look(job)[1]
@@ -235,9 +245,10 @@ def chosen_for(run: Run, job: Job) -> Job | None:
 
 def make_ready(run: Run, job: Job) -> None:
     """See that a job which is about to be submitted writes into files of its own alone."""
-    out = run.out_folder(job)
-    if not out.exists():
+    # As text: of ten thousand jobs hardly any has begun before.
+    if not os.path.exists(f"{run.folder}/{job.folder}/{OUT}"):  # noqa: PTH110
         return
+    out = run.out_folder(job)
     if reused(out) is not None:
         # Its results were removed here: they are made again, and not in what was taken.
         put_aside(out)
@@ -261,9 +272,9 @@ def note_submissions(
             if one not in origins:
                 origins[one] = origin_of(run, records[one])
         basis = bases.of(job, [origins[one] for one in before], chosen)
-        files = keep_files(run, basis)
+        files = bases.keep_files(basis)
         if files:
-            link_files(attempt_folder(run.folder, record.folder, record.attempt), files)
+            link_files(f"{run.folder}/{record.folder}/attempt-{record.attempt}", files)
         lines.append(
             Line(
                 job=name,

@@ -28,7 +28,6 @@ from orchestrator.node.evidence import BASIS, sha256_of
 from orchestrator.node.system import write_json
 from orchestrator.runs.reuse.files import (
     PROGRAMS,
-    File,
     Listed,
     Surrounding,
     Unknown,
@@ -56,8 +55,10 @@ class Basis:
     """What stands for the content of each file of the program around a command."""
     named: Mapping[str, str] = field(default_factory=dict)
     """The same of the files that it names."""
-    files: Mapping[str, File] = field(default_factory=dict)
-    """All of them by path: what the node looks at."""
+    paths: Mapping[str, str] = field(default_factory=dict)
+    """Where the files of the program lie, by name."""
+    named_paths: Sequence[str] = ()
+    """Where the files lie that it names."""
     unknown: str = ""
     """Why it cannot be told; then nobody takes its results."""
 
@@ -77,8 +78,10 @@ class Bases:
         self.listed = Listed()
         self.engines: dict[str, str] = {}
         self.around: dict[Path, tuple[Mapping[str, str], Mapping[str, str]]] = {}
-        self.words: dict[str, list[tuple[str, str]]] = {}
+        self.words: dict[tuple[bool, str], list[tuple[str, str]]] = {}
         self.hashes: dict[int, str] = {}
+        self.stages: dict[str, dict[str, str]] = {}
+        self.kept: dict[tuple[str, str], str] = {}
 
     @cached_property
     def base(self) -> Path:
@@ -99,31 +102,58 @@ class Bases:
             origins: whose results it reads: the tokens of the attempts that have left them.
             chosen: the best of several jobs that it follows.
         """
-        profile = self.run.profile.with_options(job.options, job.resources.gpus)
+        reads = job.config.get("reads") if job.engine is None else None
         parts = {
             "axes": short(job.axes),
-            "nodes and GPUs": short([job.resources.nodes, job.resources.gpus]),
-            "environment": short(surroundings(profile)),
-            "reads": short(job.config.get("reads") if job.engine is None else None),
-            "inputs": short(sorted(origins)),
+            **self.of_stage(job),
+            "reads": short(reads) if reads else "",
+            "inputs": short(sorted(origins)) if origins else "",
         }
         try:
             named = self.named_by(job, chosen)
-            code, files = self.program_of(job, named)
+            code, paths = self.program_of(job, named)
         except (Unknown, OSError) as error:
             return Basis(identity=job.identity, parts=parts, unknown=str(error))
         contents = {word: self.listed.content(path) for word, path in named}
         parts |= {"files": hash_of_all(contents), "code": self.hash_of(code)}
         if job.engine is not None:
             parts["code"] = self.engine_code(job.engine)
-        paths = dict.fromkeys([*files.values(), *(path for _, path in named)])
         return Basis(
             identity=job.identity,
             parts=parts,
             code=code,
             named=contents,
-            files={path: self.listed.of(path) for path in paths},
+            paths=paths,
+            named_paths=[path for _, path in named],
         )
+
+    def of_stage(self, job: Job) -> dict[str, str]:
+        """The parts that the jobs of a stage share."""
+        if job.stage not in self.stages:
+            asked = job.resources
+            profile = self.run.profile.with_options(job.options, asked.gpus)
+            self.stages[job.stage] = {
+                "nodes and GPUs": short([asked.nodes, asked.gpus]),
+                "environment": short(surroundings(profile)),
+            }
+        return self.stages[job.stage]
+
+    def keep_files(self, basis: Basis) -> str:
+        """Write the list of a job's files, unless it is there, as most jobs of a run have the same;
+        its name, or "" for none."""
+        if not basis.paths and not basis.named_paths:
+            return ""
+        key = (basis.parts["code"], basis.parts["files"])
+        if key not in self.kept:
+            paths = dict.fromkeys([*basis.paths.values(), *basis.named_paths])
+            files = {path: self.listed.of(path) for path in paths}
+            held = {"files": files, "code": dict(basis.code), "named": dict(basis.named)}
+            self.kept[key] = f"{short(held)}.json"
+            path = self.run.folder / FOLDER / self.kept[key]
+            if not path.exists():
+                path.parent.mkdir(exist_ok=True)
+                write_json(path, held)
+        return self.kept[key]
 
     def hash_of(self, code: Mapping[str, str]) -> str:
         """One hash for the files of a program, which many jobs share."""
@@ -140,16 +170,17 @@ class Bases:
             words = [word.replace(f"{{{axis}}}", literal(value)) for word in words]
         if job.engine is not None:
             words = list(texts_in(job.config))
-        base = Path(self.run.cwd) if job.engine is not None else self.base
         own = str(self.run.folder)
         found: dict[str, str] = {}
         for word in words:
             # What jobs of this run leave counts by the attempts that have left it.
             if own in word:
                 continue
-            if word not in self.words:
-                self.words[word] = list(named_files([word], base, self.runs))
-            found.update(self.words[word])
+            key = (job.engine is None, word)
+            if key not in self.words:
+                base = self.base if job.engine is None else Path(self.run.cwd)
+                self.words[key] = list(named_files([word], base, self.runs))
+            found.update(self.words[key])
         return list(found.items())
 
     def program_of(
@@ -160,12 +191,12 @@ class Bases:
         if job.engine is not None:
             return {}, {}
         code, paths = self.lying_around(self.base)
-        outside = {Path(path).parent for _, path in named if path.endswith(PROGRAMS)}
-        known = set(paths.values())
+        base = f"{self.base}/"
+        programs = [path for _, path in named if path.endswith(PROGRAMS)]
+        outside = {Path(path).parent for path in programs if not path.startswith(base)}
         for folder in sorted(outside):
-            if not folder.is_relative_to(self.base) and not any(
-                path.startswith(f"{folder}/") for path in known
-            ):
+            # In the same repository it has been counted.
+            if not any(path.startswith(f"{folder}/") for path in paths.values()):
                 more, more_paths = self.lying_around(folder)
                 code = {**code, **{f"{folder}/{name}": one for name, one in more.items()}}
                 paths = {**paths, **{f"{folder}/{name}": one for name, one in more_paths.items()}}
@@ -214,23 +245,14 @@ def surroundings(profile: Profile) -> dict[str, Any]:
     }
 
 
-def keep_files(run: Run, basis: Basis) -> str:
-    """Write the list of a job's files, unless it is there; its name, or "" for none."""
-    if not basis.files:
-        return ""
-    held = {"files": basis.files, "code": dict(basis.code), "named": dict(basis.named)}
-    name = f"{short(held)}.json"
-    path = run.folder / FOLDER / name
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        write_json(path, held)
-    return name
-
-
-def link_files(attempt: Path, name: str) -> None:
+def link_files(attempt: str, name: str) -> None:
     """Let the node find the list, by a link in the attempt's folder."""
-    link = attempt / BASIS
-    link.unlink(missing_ok=True)
-    if name:
-        # From jobs/<job>/attempt-1 three steps up to the run's folder.
-        link.symlink_to(f"../../../{FOLDER}/{name}")
+    # From jobs/<job>/attempt-1 three steps up to the run's folder.
+    target, link = f"../../../{FOLDER}/{name}", f"{attempt}/{BASIS}"
+    # os instead of Path: thousands of jobs are submitted at once.
+    try:
+        os.symlink(target, link)  # noqa: PTH211
+    except FileExistsError:
+        # Of a submission under the same token that never arrived.
+        os.unlink(link)  # noqa: PTH108
+        os.symlink(target, link)  # noqa: PTH211

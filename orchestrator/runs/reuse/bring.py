@@ -70,7 +70,9 @@ def bring(out: Path, left: dict[str, list[Any]], job_folder: Path, told: dict[st
         Changed: nothing is taken.
     """
     draft = job_folder / f".{OUT}.{os.getpid()}"
-    shutil.rmtree(draft, ignore_errors=True)
+    # What a killed process has left too: whoever is here has the run's lock.
+    for old in job_folder.glob(f".{OUT}.*"):
+        shutil.rmtree(old, ignore_errors=True)
     try:
         if RESULTS not in left:
             raise Changed(f"no {RESULTS} was left")

@@ -9,7 +9,7 @@ truth. Copies of runs that live elsewhere are passed over.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from orchestrator.runs.reuse.bring import reused
 from orchestrator.runs.reuse.ledger import Line
 
 OVERRIDES = ("gates", "overrides.json")
+MOST_UNLIKE = 3
 RUNS_ANYWAY = ("run", "take")
 """Decisions of a person in place of a gate that let a job run."""
 
@@ -59,9 +60,9 @@ class Source:
 class Finder:
     """What other runs of a folder have done, read when it is asked for."""
 
-    def __init__(self, runs: Path, own: Path) -> None:
-        """``own``: the folder of the run that asks."""
-        self.runs, self.own = runs, own.resolve()
+    def __init__(self, runs: Path, own: Path, identities: Iterable[str]) -> None:
+        """``own``: the folder of the run that asks; ``identities``: of its jobs in its plan."""
+        self.runs, self.own, self.identities = runs, own.resolve(), identities
         self.overridden: dict[Path, frozenset[str]] = {}
         self.lists: dict[Path, dict[str, Any]] = {}
 
@@ -69,11 +70,12 @@ class Finder:
     def ledgers(self) -> dict[str, list[tuple[Path, list[Line]]]]:
         """By identity in the plan: the jobs with it, each with its lines; newest run first."""
         found: dict[str, list[tuple[Path, list[Line]]]] = {}
+        wanted = {identity.encode() for identity in self.identities}
         for folder in reversed(all_runs(self.runs)):
             if folder.resolve() == self.own or (folder / COPY).exists():
                 continue
             by_job: dict[str, list[Line]] = {}
-            for line in ledger.read(folder):
+            for line in ledger.read(folder, wanted):
                 by_job.setdefault(line.job, []).append(line)
             for lines in by_job.values():
                 found.setdefault(lines[-1].identity, []).append((folder, lines))
@@ -86,19 +88,27 @@ class Finder:
     def find(self, basis: Basis) -> tuple[list[Source], str]:
         """The jobs that may stand for one with this basis, the best first; and why the nearest of
         the others may not, if there is one that has come to its end."""
-        sources, reasons = [], []
-        for folder, lines in self.ledgers.get(basis.identity, []):
+        sources: list[Source] = []
+        reason = ""
+        looked = 0
+        known = self.ledgers.get(basis.identity, [])
+        # The very same first. Of the others the newest are looked at, only to say what differs.
+        for folder, lines in sorted(known, key=lambda one: one[1][-1].digest != basis.digest):
+            unlike = lines[-1].digest != basis.digest
+            if unlike and (sources or reason or looked == MOST_UNLIKE):
+                break
+            looked += unlike
             made = self.source(folder, lines[-1])
             if made is None:
                 continue
-            reason = self.objection(basis, made, lines)
-            if reason:
-                reasons.append(f"done in {made.name}, but {reason}")
-            else:
+            objection = self.objection(basis, made, lines)
+            if not objection:
                 sources.append(made)
+            elif not reason:
+                reason = f"done in {made.name}, but {objection}"
         # One that has done the work itself goes before one that has taken it.
         sources.sort(key=lambda one: one.line.taken)
-        return sources, reasons[0] if reasons else ""
+        return sources, reason
 
     def source(self, folder: Path, line: Line) -> Source | None:
         """A job that has ended with results; None of any other."""
