@@ -17,7 +17,7 @@ Point = dict[str, Any]
 
 
 class StatusJob(TypedDict):
-    """A job and all that is known of it."""
+    """A job and all that is known of it; ``reused``: the job of another run whose results it has."""
 
     job: str
     stage: str
@@ -43,7 +43,6 @@ class StatusJob(TypedDict):
     engine: str | None
     """None: a command."""
     reused: str | None
-    """``experiment/run:job``: whose results were taken; None: it runs in this run."""
     expected_start: float | None
     step: int | None
     total: int | float | None
@@ -145,14 +144,13 @@ class ResultRow(TypedDict):
 
 
 class Results(TypedDict):
-    """`orch results`."""
+    """`orch results`; ``reused``: by job, from which job of another run its rows were taken."""
 
     run: str
     rows: list[ResultRow]
     unfinished: list[str]
     problems: list[str]
     reused: dict[str, str]
-    """By job, from which job of another run its rows were taken."""
 
 
 class TriedSetting(TypedDict):

@@ -31,14 +31,10 @@ Tell = Callable[[str], None]
 
 
 def carry_out(
-    run: Run,
-    cluster: Cluster,
-    decision: Decision,
-    tell: Tell,
-    notes: Mapping[str, str] | None = None,
+    run: Run, cluster: Cluster, decision: Decision, tell: Tell
 ) -> tuple[list[Record], NoRoom | None]:
     """Keep what the gates say, and submit. Where there is no room the rest stays as it was; returns
-    that refusal. ``notes``: by job, why nothing of another run is taken for it.
+    that refusal.
 
     SubmitError, with the state saved, if the scheduler refuses for another reason.
     """
@@ -48,7 +44,7 @@ def carry_out(
         return decision.records, None
     batches = make_batches(run, decision.records, set(decision.submit), cluster.array_size())
     current = {record.name: record for record in decision.records}
-    intents = written_intents(run, current, batches, notes or {})
+    intents = written_intents(run, current, batches, decision.notes)
     submitted = 0
     try:
         for batch in batches:

@@ -50,6 +50,8 @@ class Decision:
     """What gates say, by stage; to be kept on disk."""
     choices: Mapping[str, Outcome] = field(default_factory=dict)
     """Which jobs are the best ones that others follow, by job; to be kept on disk."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """By job, why nothing is taken for it of another run that seems to have done it."""
 
 
 def decide(run: Run, records: Sequence[Record], seen: Observation, request: Request) -> Decision:

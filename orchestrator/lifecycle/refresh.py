@@ -155,7 +155,8 @@ def decide_and_act(
             seen = replace(seen, gates=gates.read_inputs(run, records))
             continue
         submitted = submitted or bool(decision.submit)
-        records, refusal = carry_out(run, cluster, decision, tell, taken.notes)
+        decision = replace(decision, notes=taken.notes)
+        records, refusal = carry_out(run, cluster, decision, tell)
         if refusal is None:
             break
         room = queue_limits.after_refusal(run, cluster, refusal)

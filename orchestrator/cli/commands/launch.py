@@ -52,10 +52,9 @@ def launch(
         bool, typer.Option("--fresh", help="Run again what another run has done already.")
     ] = False,
 ) -> None:
-    """Submit an experiment whole. Launched again, it submits only what is neither done nor active;
-    what another run has done is taken from there."""
-    plan, profile = planned(experiment, preset, overrides), load_profile(cluster)
-    plan = dataclasses.replace(plan, reuse=not fresh)
+    """Submit an experiment whole: what is neither active nor done, in this run or another one."""
+    plan = dataclasses.replace(planned(experiment, preset, overrides), reuse=not fresh)
+    profile = load_profile(cluster)
     if dry_run:
         print_scripts(plan, profile)
         return

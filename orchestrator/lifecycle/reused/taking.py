@@ -274,7 +274,7 @@ def note_submissions(
         basis = bases.of(job, [origins[one] for one in before], chosen)
         files = bases.keep_files(basis)
         if files:
-            link_files(f"{run.folder}/{record.folder}/attempt-{record.attempt}", files)
+            link_files(str(run.attempt_folder(record)), files)
         lines.append(
             Line(
                 job=name,
