@@ -17,7 +17,7 @@ Point = dict[str, Any]
 
 
 class StatusJob(TypedDict):
-    """A job and all that is known of it; ``reused``: the job of another run whose results it has."""
+    """A job and all that is known of it; ``reused``: the job of another run that has done it."""
 
     job: str
     stage: str

@@ -119,17 +119,17 @@ def only_run(folder: Path) -> Path:
     return run
 
 
-def write(name: str, content: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_text(content) and None
+def write(name: str, content: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(content)
 
 
-def describe(**values: str) -> Callable[[Path], None]:
+def describe(**values: str) -> Callable[[Path], object]:
     return write("sweep.yaml", text_of(**values))
 
 
-def of_train(name: str, change: Callable[[Path], object]) -> Callable[[Path], None]:
+def of_train(name: str, change: Callable[[Path], object]) -> Callable[[Path], object]:
     """A change of a file of the first training."""
-    return lambda folder: change(only_run(folder) / "jobs" / "train.lr-0.1" / name) and None
+    return lambda folder: change(only_run(folder) / "jobs" / "train.lr-0.1" / name)
 
 
 def same_length(path: Path) -> None:
