@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def launch(
     problems = check(plan, profile, runs=root)
     if problems:
         raise CheckError(*problems, "nothing was submitted")
-    run = create_run(plan, profile, root, tell)
+    run = create_run(replace(plan, reuse=True), profile, root, tell)
     retry.launch(run, tell)
     return LoadedRun(run)
 

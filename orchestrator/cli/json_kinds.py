@@ -17,7 +17,7 @@ Point = dict[str, Any]
 
 
 class StatusJob(TypedDict):
-    """A job and all that is known of it."""
+    """A job and all that is known of it; ``reused``: the job of another run that has done it."""
 
     job: str
     stage: str
@@ -44,6 +44,7 @@ class StatusJob(TypedDict):
     """None: a command."""
     axes: Point
     """What tells it apart; with what a search has drawn for it."""
+    reused: str | None
     expected_start: float | None
     step: int | None
     total: int | float | None
@@ -145,12 +146,13 @@ class ResultRow(TypedDict):
 
 
 class Results(TypedDict):
-    """`orch results`."""
+    """`orch results`; ``reused``: by job, from which job of another run its rows were taken."""
 
     run: str
     rows: list[ResultRow]
     unfinished: list[str]
     problems: list[str]
+    reused: dict[str, str]
 
 
 class TriedSetting(TypedDict):

@@ -53,9 +53,11 @@ def submitted_and_done(run: Run, records: Sequence[Record]) -> str:
     # A state of source "orch" is not of the scheduler: this pass has submitted it, and nobody has
     # asked since.
     submitted = sum(record.source == "orch" and record.state == "PENDING" for record in records)
+    taken = sum(bool(record.reused) for record in records)
     done = sum(record.state == "COMPLETED" for record in records)
+    elsewhere = f" ({taken} in other runs)" if taken else ""
     return (
-        f"{run.name}: {submitted} jobs submitted, {done} of {len(records)} done before; "
+        f"{run.name}: {submitted} jobs submitted, {done} of {len(records)} done before{elsewhere}; "
         f"look at it: orch status {run.name}"
     )
 

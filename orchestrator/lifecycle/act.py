@@ -10,7 +10,7 @@ not mean "submitted", looks the token up before submitting again. Like jobs go a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -21,6 +21,7 @@ from orchestrator.lifecycle import gates
 from orchestrator.lifecycle.batching import make_batches, waits_for
 from orchestrator.lifecycle.decide import Decision, Passes, described, holds
 from orchestrator.lifecycle.observe import Observation, as_in_doubt, is_intent, resolve
+from orchestrator.lifecycle.reused.taking import note_submissions
 from orchestrator.runs.attempts import prepare
 from orchestrator.runs.choices.rounds import keep_rounds
 from orchestrator.runs.record import JobId, JobState, Record
@@ -44,7 +45,7 @@ def carry_out(
         return decision.records, None
     batches = make_batches(run, decision.records, set(decision.submit), cluster.array_size())
     current = {record.name: record for record in decision.records}
-    intents = written_intents(run, current, batches)
+    intents = written_intents(run, current, batches, decision.notes)
     submitted = 0
     try:
         for batch in batches:
@@ -79,7 +80,7 @@ def keep(run: Run, decision: Decision) -> None:
 
 
 def written_intents(
-    run: Run, current: dict[str, Record], batches: Sequence[Batch]
+    run: Run, current: dict[str, Record], batches: Sequence[Batch], notes: Mapping[str, str]
 ) -> dict[str, Record]:
     """All records by name, those of the batches as intents, saved in one write; the folders of the
     attempts are there."""
@@ -90,6 +91,7 @@ def written_intents(
     for batch in batches:
         prepare(run, batch.jobs, batch.records)
         intents.update((record.name, as_intent(record, now)) for record in batch.records)
+    note_submissions(run, intents, [r.name for batch in batches for r in batch.records], notes)
     run.save(described(run, list(intents.values())))
     return intents
 

@@ -62,6 +62,8 @@ class Decision:
     """Which jobs are the best ones that others follow, by job; to be kept on disk."""
     rounds: Mapping[str, Round] = field(default_factory=dict)
     """Points that a search has drawn, by stage; to be kept on disk before anything is submitted."""
+    notes: Mapping[str, str] = field(default_factory=dict)
+    """By job, why nothing is taken for it of another run that seems to have done it."""
 
 
 def decide(run: Run, records: Sequence[Record], seen: Observation, request: Request) -> Decision:

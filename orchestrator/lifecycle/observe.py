@@ -21,6 +21,7 @@ from orchestrator.lifecycle.bounds import budget
 from orchestrator.lifecycle.decided import rounds
 from orchestrator.lifecycle.failure_causes import with_cause
 from orchestrator.lifecycle.retry_policy import Past, may_grow
+from orchestrator.lifecycle.reused.taking import found_taken
 from orchestrator.node.system import last_step, tail
 from orchestrator.runs.reconcile import reconcile
 from orchestrator.runs.record import FAILED, Doubt, JobId, JobState, Record
@@ -270,7 +271,7 @@ def as_observed(run: Run, records: Sequence[Record], seen: Observation) -> list[
         record.name: with_cause(record, seen.exits.get(record.name), seen.logs.get(record.name, ()))
         for record in weighed
     }
-    return [now_known.get(record.name, record) for record in noted]
+    return [found_taken(run, now_known.get(record.name, record)) for record in noted]
 
 
 def with_noted_id(record: Record, journal: Mapping[str, str]) -> Record:

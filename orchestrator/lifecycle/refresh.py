@@ -13,9 +13,10 @@ from dataclasses import replace
 from orchestrator.clusters.base import Cluster
 from orchestrator.clusters.select import cluster_of
 from orchestrator.errors import SubmitError
-from orchestrator.lifecycle import notifications, queue_limits
+from orchestrator.lifecycle import gates, notifications, queue_limits
 from orchestrator.lifecycle.act import Tell, carry_out, hold_and_release, keep, schedule_passes
 from orchestrator.lifecycle.decide import Decision, Request, decide, described, passes_after
+from orchestrator.lifecycle.decided import rounds
 from orchestrator.lifecycle.observe import (
     Observation,
     as_observed,
@@ -24,6 +25,7 @@ from orchestrator.lifecycle.observe import (
     observe,
     resolve,
 )
+from orchestrator.lifecycle.reused.taking import Taken, Taking, take_done, tell_taken
 from orchestrator.runs.record import Record, unchanged
 from orchestrator.runs.run import Run
 
@@ -117,6 +119,16 @@ def poll(
     return as_observed(run, records, seen), seen
 
 
+def taken_from_others(taking: Taking, decision: Decision, request: Request) -> Taken:
+    """What another run has done of the jobs that are to be submitted; not of those that a person
+    wants to see run again."""
+    run = taking.run
+    if run.plan.reuse and run.plan.choices:
+        # A job that follows the best of others reads what was decided.
+        keep(run, decision)
+    return take_done(taking, decision.records, decision.submit - request.forced)
+
+
 def decide_and_act(
     run: Run,
     records: list[Record],
@@ -131,11 +143,22 @@ def decide_and_act(
     Args:
         records: as observed, after ``resolve``; intents that remain could not be looked up.
     """
-    submitted = False
-    # It ends: every refusal leaves less room than the refused batch had asked for, or is raised.
+    submitted, taking = False, Taking(run)
+    # It ends: every refusal leaves less room than the refused batch had asked for, or is raised,
+    # and what is taken from another run is not to be submitted any more.
     while True:
         decision = decide(run, records, seen, request)
+        taken = taken_from_others(taking, decision, request)
+        tell_taken(taken, tell)
+        if taken.sources:
+            # What comes after them may go on now, and gates may judge them.
+            records = taken.records
+            seen = replace(
+                seen, gates=gates.read_inputs(run, records), rounds=rounds.read_inputs(run)
+            )
+            continue
         submitted = submitted or bool(decision.submit)
+        decision = replace(decision, notes=taken.notes)
         records, refusal = carry_out(run, cluster, decision, tell)
         if refusal is None:
             break

@@ -16,6 +16,7 @@ from orchestrator.lifecycle.decide import Request
 from orchestrator.lifecycle.observe import Observation, resolve
 from orchestrator.lifecycle.refresh import decide_and_act, poll, quiet
 from orchestrator.lifecycle.retry_policy import again, refusal
+from orchestrator.lifecycle.reused.taking import to_run_again
 from orchestrator.runs.lookup import named
 from orchestrator.runs.record import FAILED, JobState, Record, Wait
 from orchestrator.runs.rules import GRACE_SECONDS
@@ -28,6 +29,8 @@ def launch(run: Run, tell: Tell = quiet) -> list[Record]:
     cluster = cluster_of(run)
     with run.lock():
         records, seen = poll_thoroughly(run, cluster, tell)
+        if not run.plan.reuse:
+            records = [to_run_again(run, one) if one.reused else one for one in records]
         failed = {record.name for record in records if record.state in FAILED}
         chosen = failed - refused(run, records, failed, seen, tell)
         return submit_again(run, records, seen, cluster, chosen, tell)

@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 
-from orchestrator.node import reading
+from orchestrator.node import evidence, reading
 from orchestrator.node.claims import claim, lost_too_often
 from orchestrator.node.cost import write_cost
 from orchestrator.node.start import popen
@@ -294,6 +294,7 @@ class Attempt:
             self.nodes = Nodes(self.path, f"{self.job_id}-{self.restart}", self.job["resources"])
             command, environment = self.nodes.command(command), self.nodes.environment(environment)
             start = self.nodes.start
+        evidence.note_changed(self.path)
         try:
             child = start(command, self.job["cwd"], environment)
         except (OSError, ValueError) as error:
@@ -372,6 +373,9 @@ class Attempt:
             self.state, reason = CANCELLED, "cancelled"
         if not results and not reason:
             reason = error_line(self.log).removeprefix("orch-error: ")
+        evidence.note_changed(self.path)
+        if results:
+            evidence.note_left(self.path, self.out, self.token)
         measured = usage(self.gpu_uses, alone=not self.neighbours) if self.can_measure else None
         write_json(
             os.path.join(self.path, "exit.json"),

@@ -54,6 +54,9 @@ class Plan:
     """The ``--set`` arguments it was made with."""
     snapshot: bool = False
     """Whether commands run in a copy of the folder that orch was called in."""
+    reuse: bool = False
+    """Whether what another run of the same folder has done is taken from there. Not part of the
+    identity."""
     notify: dict[str, Any] = field(default_factory=dict)
     """Who is told of what; empty: as the cluster's profile says. Not part of the identity."""
     retry: dict[str, int] = field(default_factory=dict)
@@ -153,6 +156,7 @@ class Plan:
             "gpu_hours": self.gpu_hours,
             "overrides": list(self.overrides),
             "snapshot": self.snapshot,
+            "reuse": self.reuse,
             "notify": self.notify,
             "retry": self.retry,
             "budget": self.budget,

@@ -180,6 +180,8 @@ def rerun(
         # Only now, when nothing is wrong, is there a folder.
         folder, suffix = new_folder(root, plan)
         kept_code = copy_code(run, folder) if launched else None
+        # It is to run again, so nothing is taken from the run that it repeats.
+        plan = dataclasses.replace(plan, reuse=False)
         made = create_run(plan, profile, root, tell, suffix, kept_code)
     code = "the code it was launched with" if launched else "the present code"
     tell(f"{made.name}: {run.name} once more, with {code}")

@@ -32,6 +32,7 @@ from orchestrator.runs.lookup import open_run, run_of
 from orchestrator.runs.plan_file import PlanFile, read_plan, write_plan
 from orchestrator.runs.provenance.launches import Tell, code_of, note, quiet
 from orchestrator.runs.record import ACTIVE, Record
+from orchestrator.runs.reuse.bring import put_aside
 from orchestrator.runs.run import Run, locked, waiting
 from orchestrator.runs.tracking.settings import write_settings
 
@@ -174,10 +175,7 @@ def set_aside(run: Run, changes: Changes, plan: Plan, tell: Tell) -> None:
             forget(run.folder, job.folder)
         if job.name not in changes.new - changes.back or not out.exists():
             continue
-        number = 1
-        while (aside := out.with_name(f"{OUT}.before-{number}")).exists():
-            number += 1
-        out.rename(aside)
+        aside = put_aside(out)
         tell(f"{job.name}: its results so far are of other jobs; they lie in {aside}")
 
 

@@ -142,7 +142,8 @@ class Record(
     # default_factory, because omit_defaults would drop a plain default: the state is always written
     state: JobState = msgspec.field(default_factory=lambda: JobState.WAITING)
     source: str = "orch"
-    """Who said so: results, exit record, sacct, squeue, scheduler, gate, limit or orch."""
+    """Who said so: results, exit record, sacct, squeue, scheduler, gate, limit, reused or
+    orch."""
     seen: float = 0.0
     """When the source said so, in Unix seconds."""
     rule: str = ""
@@ -184,6 +185,8 @@ class Record(
     """Nodes that earlier attempts failed of, with commas between."""
     expected_start: float | None = None
     """When the scheduler thought last that it would start; it may have been wrong."""
+    reused: str = ""
+    """``experiment/run:job``: of whose results this job has taken over; empty: it runs itself."""
     held: bool = False
     """Whether it waits in the queue, held back because others of its stage failed of what it would
     fail of."""

@@ -84,6 +84,7 @@ def results_removed(sources: Sources) -> Record | None:
         # Without a token it counts as never submitted, so that the next launch takes it.
         token="",
         job_id=None,
+        reused="",
     )
 
 

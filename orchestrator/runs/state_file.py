@@ -123,5 +123,10 @@ def with_retries(_values: dict[str, Any]) -> None:
     key never."""
 
 
-STEPS: tuple[Step, ...] = (from_prose, with_retries)
+def with_reused(_values: dict[str, Any]) -> None:
+    """Format 2 to 3. Records may say from which job of another run theirs was taken; without the
+    key from none."""
+
+
+STEPS: tuple[Step, ...] = (from_prose, with_retries, with_reused)
 """From each format to the next; the number of them is the number of the present format."""

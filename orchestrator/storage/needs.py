@@ -4,8 +4,9 @@ In: a run, and the runs beside it. Out: sentences; none: it may go. Called by ta
 
 A run is needed by whoever names it in a JSON file that a later job may read: its plan (paths of
 models and samples), what an evolution follows, the configs of its jobs (samples that are reused),
-and files of its jobs that say where they were taken from; or by a link that leads into it. A path
-may be written in several ways, and all of them have ``<experiment>/<run>`` in them.
+and files of its jobs that say where they, or all that they have left, were taken from; or by a link
+that leads into it. A path may be written in several ways, and all of them have
+``<experiment>/<run>`` in them.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from orchestrator.lifecycle.refresh import refresh
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.lookup import all_runs
 from orchestrator.runs.record import ACTIVE, JobState, Record
+from orchestrator.runs.reuse.bring import REUSED
 from orchestrator.runs.run import Run
 
 CHECKPOINTS = "checkpoints"
@@ -103,6 +105,8 @@ def documents(folder: Path) -> Iterator[Path]:
     """What decides what a run's jobs read: its own files, then those of its jobs."""
     yield from sorted(folder.glob("*.json"))
     yield from sorted(folder.glob("jobs/*/*.json"))
+    # Files of its own, but logs and launches of the job that they are of lie in the other run.
+    yield from sorted(folder.glob(f"jobs/*/{OUT}/{REUSED}"))
 
 
 def leading(folder: Path, target: Path) -> Path | None:

@@ -99,7 +99,7 @@ def steps(run: Run, jobs: Iterable[Record]) -> dict[str, Any]:
     unit = ""
     for job in jobs:
         unit = run.plan.chains[job.stage].counts or unit
-        lines = last_progress(run.out_folder(job)) if unit and job.attempt else []
+        lines = last_progress(run.out_folder(job)) if unit and (job.attempt or job.reused) else []
         if not lines or lines[-1]["total"] is None:
             unknown += 1
             continue

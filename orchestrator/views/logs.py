@@ -36,6 +36,8 @@ def print_log(run: Run, name: str, follow: bool) -> None:
     """Print a job's newest log; with ``follow`` until the job is no longer active."""
     records, _ = refresh(run)
     record = record_of(run, name, records)
+    if record.reused:
+        raise RunError(f"{record.name} has run elsewhere; its log: orch logs {record.reused}")
     path = run.log(record)
     # With --follow an active job is waited for: its log appears when it starts.
     if not path.exists() and not (follow and record.state in ACTIVE):

@@ -144,6 +144,7 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
         "log": str(run.log(record)) if record.attempt else None,
         "engine": job.engine,
         "axes": job.axes,
+        "reused": record.reused or None,
         "expected_start": record.expected_start if record.state is JobState.PENDING else None,
         **progress_of(run, record, now).to_dict(),
     }

@@ -19,6 +19,8 @@ from orchestrator.lifecycle.bounds import budget
 from orchestrator.runs.choices.files import load_choice, settled
 from orchestrator.runs.choices.rounds import load_rounds, point_of, points_of
 from orchestrator.runs.record import FAILED, GATED, Doubt, JobState, Record
+from orchestrator.runs.reuse.bring import reused
+from orchestrator.runs.reuse.ledger import newest
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import OUTSIDE
 from orchestrator.views.status import clock, progress_text, row
@@ -72,6 +74,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     if record.name in run.plan.choices:
         lines += choice_lines(run, record)
     lines += search_lines(run, record)
+    lines += reuse_lines(run, record)
     lines += parent_lines(run, record, {one.name: one for one in records})
     lines += problem_lines(run, record)
     # Asked of one job: of all of them, at every status, it would take long on NFS.
@@ -97,6 +100,20 @@ def decided_lines(record: Record) -> list[str]:
     if record.rule not in DECIDED_BY or not from_outside:
         return []
     return [f"decided by: {DECIDED_BY[record.rule]}"]
+
+
+def reuse_lines(run: Run, record: Record) -> list[str]:
+    """From where its results were taken; or why those of a like job were not."""
+    told = reused(run.out_folder(record)) if record.reused else None
+    if told is not None:
+        ended = f", ended at {moment(told['ended'])}" if told["ended"] else ""
+        return [
+            f"taken from: {record.reused}{ended}, on {moment(told['time'])}; its log: "
+            f"orch logs {record.reused}",
+            "to run it here: orch launch with --fresh",
+        ]
+    line = newest(run.folder, record.name)
+    return [f"not taken: {line.note}"] if line is not None and line.note else []
 
 
 def problem_lines(run: Run, record: Record) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import tempfile
 from collections.abc import Callable
@@ -28,6 +29,7 @@ from orchestrator.lifecycle import retry
 from orchestrator.lifecycle.batching import make_batches, waits_for
 from orchestrator.lifecycle.bounds import budget
 from orchestrator.lifecycle.refresh import quiet
+from orchestrator.lifecycle.reused.taking import tell_taken, would_take
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.lookup import runs_root
@@ -47,10 +49,13 @@ def launch(
         typer.Option("--watch/--no-watch", help="Follow the run; the default on a terminal."),
     ] = None,
     as_json: AsJson = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Run again what another run has done already.")
+    ] = False,
 ) -> None:
-    """Submit an experiment whole. Launched again, it submits only what is neither done nor
-    active."""
-    plan, profile = planned(experiment, preset, overrides), load_profile(cluster)
+    """Submit an experiment whole: what is neither active nor done, in this run or another one."""
+    plan = dataclasses.replace(planned(experiment, preset, overrides), reuse=not fresh)
+    profile = load_profile(cluster)
     if dry_run:
         print_scripts(plan, profile)
         return
@@ -88,7 +93,12 @@ def print_scripts(plan: Plan, profile: Profile) -> None:
         by_name = {record.name: record for record in run.load()}
         for line in left_aside(plan, profile):
             print(f"# {line}")
-        batches = make_batches(run, list(by_name.values()), set(by_name), cluster.array_size())
+        own = runs_root() / run.name
+        taken = would_take(run, run.load(), runs_root(), own)
+        tell_taken(taken, lambda line: print(f"# {line}"))
+        by_name.update((record.name, record) for record in taken.records)
+        rest = by_name.keys() - taken.sources.keys()
+        batches = make_batches(run, list(by_name.values()), set(rest), cluster.array_size())
         for batch in batches:
             ids = batch.ids(f"<id of {batch.title}>")
             script = cluster.script(batch, waits_for(batch, by_name))

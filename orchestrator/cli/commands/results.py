@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,18 +56,31 @@ def results(
         write_table(path, lines, parquet=path == parquet)
         print(f"{len(lines)} rows: {path}", file=sys.stderr)
     if as_json:
-        told = {"unfinished": unfinished, "problems": problems}
-        print_json("results", {"run": found.name, "rows": records(lines), **told})
+        head = {"run": found.name, "reused": reused_jobs(found), "rows": records(lines)}
+        print_json("results", {**head, "unfinished": unfinished, "problems": problems})
     elif not (csv or parquet):
         print_rows(lines)
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
-    tell_unfinished(found.name, unfinished)
+    tell_jobs(found, unfinished)
 
 
 def tell_origin(run: Run) -> None:
     """Where a copy was brought from."""
     if run.origin is not None:
         print(f"{run.name}: {run.origin}", file=sys.stderr)
+
+
+def reused_jobs(run: Run) -> dict[str, str]:
+    """The jobs whose results were taken from other runs, each with its source."""
+    return {record.name: record.reused for record in run.load() if record.reused}
+
+
+def tell_jobs(run: Run, unfinished: list[str]) -> None:
+    """From which runs results were taken, and which jobs have none yet."""
+    counts = Counter(source.rpartition(":")[0] for source in reused_jobs(run).values())
+    for source, count in counts.items():
+        print(f"{run.name}: the results of {count} jobs were taken from {source}", file=sys.stderr)
+    tell_unfinished(run.name, unfinished)
 
 
 def tell_unfinished(run: str, jobs: list[str]) -> None:

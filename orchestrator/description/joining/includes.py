@@ -79,3 +79,19 @@ def joined_text(path: Path) -> str:
     if mistakes.lines or alone is None or joined is None or alone.child(INCLUDE) is None:
         return text
     return f"# {display(path)} with the files that it includes\n{yaml_text(joined.plain())}"
+
+
+def files_of(path: Path, inside: Sequence[Path] = ()) -> list[Path]:
+    """An experiment file and all that it includes; of what cannot be read nothing."""
+    here = path.resolve()
+    root = read_file(path, Mistakes()) if path.is_file() and here not in inside else None
+    if root is None:
+        return []
+    named = root.child(INCLUDE)
+    found = [here]
+    for one in named.plain() if named is not None and isinstance(named.value, list) else ():
+        if isinstance(one, str):
+            found += files_of(path.parent / Path(one).expanduser(), (*inside, here))
+    if named is not None and isinstance(named.value, str):
+        found += files_of(path.parent / Path(named.value).expanduser(), (*inside, here))
+    return found

@@ -149,7 +149,7 @@ def read_curves(run: Run, records: Sequence[Record]) -> dict[tuple[str, str], li
     """Curves by stage and metric, of a sample of the jobs of a large stage."""
     started: dict[str, list[Record]] = {}
     for record in records:
-        if record.attempt:
+        if record.attempt or record.reused:
             started.setdefault(record.stage, []).append(record)
     curves: dict[tuple[str, str], list[Curve]] = {}
     for stage, members in started.items():

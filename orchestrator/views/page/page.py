@@ -142,7 +142,7 @@ def curve_section(facts: Facts) -> str:
     """All curves, two beside each other."""
     if not facts.curves:
         return ""
-    started = Counter(record.stage for record in facts.records if record.attempt)
+    started = Counter(record.stage for record in facts.records if record.attempt or record.reused)
     figures = []
     for (stage, metric), curves in facts.curves.items():
         caption = f"{stage}: {metric.replace('_', ' ')}"

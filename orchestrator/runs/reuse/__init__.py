@@ -1,0 +1,1 @@
+"""What has been done in another run of the same folder is taken from there."""

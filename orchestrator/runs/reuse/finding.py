@@ -1,0 +1,209 @@
+"""Find a job of another run that has done the same work, and see that it may stand for it.
+
+In: the folder of the runs, what a job hangs on. Out: a ``Source``, or in words why a like one is
+none. Reads the ledgers of the other runs once, and of a run only what its matching jobs left. By
+files alone, no scheduler is asked: an exit record with results is the first thing in the order of
+truth. Copies of runs that live elsewhere are passed over.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from orchestrator.node.evidence import CHANGED, LEFT
+from orchestrator.node.system import read_json
+from orchestrator.runs.copies.origin import NAME as COPY
+from orchestrator.runs.layout import EXIT, attempt_folder, out_folder
+from orchestrator.runs.lookup import all_runs
+from orchestrator.runs.reuse import ledger
+from orchestrator.runs.reuse.basis import FOLDER, Basis
+from orchestrator.runs.reuse.bring import reused
+from orchestrator.runs.reuse.ledger import Line
+
+OVERRIDES = ("gates", "overrides.json")
+MOST_UNLIKE = 3
+RUNS_ANYWAY = ("run", "take")
+"""Decisions of a person in place of a gate that let a job run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A job of another run whose results may be taken."""
+
+    run_folder: Path
+    line: Line
+    left: dict[str, list[Any]]
+    """What it has left (orchestrator/node/evidence.py)."""
+    ended: float | None
+
+    @property
+    def run(self) -> str:
+        """``experiment/run``."""
+        return f"{self.run_folder.parent.name}/{self.run_folder.name}"
+
+    @property
+    def name(self) -> str:
+        """``experiment/run:job``, as commands take it."""
+        return f"{self.run}:{self.line.job}"
+
+    @property
+    def out(self) -> Path:
+        """Its output folder."""
+        return out_folder(self.run_folder, self.line.folder)
+
+
+class Finder:
+    """What other runs of a folder have done, read when it is asked for."""
+
+    def __init__(self, runs: Path, own: Path, identities: Iterable[str]) -> None:
+        """``own``: the folder of the run that asks; ``identities``: of its jobs in its plan."""
+        self.runs, self.own, self.identities = runs, own.resolve(), identities
+        self.overridden: dict[Path, frozenset[str]] = {}
+        self.lists: dict[Path, dict[str, Any]] = {}
+
+    @cached_property
+    def ledgers(self) -> dict[str, list[tuple[Path, list[Line]]]]:
+        """By identity in the plan: the jobs with it, each with its lines; newest run first."""
+        found: dict[str, list[tuple[Path, list[Line]]]] = {}
+        wanted = {identity.encode() for identity in self.identities}
+        for folder in reversed(all_runs(self.runs)):
+            if folder.resolve() == self.own or (folder / COPY).exists():
+                continue
+            by_job: dict[str, list[Line]] = {}
+            for line in ledger.read(folder, wanted):
+                by_job.setdefault(line.job, []).append(line)
+            for lines in by_job.values():
+                found.setdefault(lines[-1].identity, []).append((folder, lines))
+        return found
+
+    def may_have(self, identity: str) -> bool:
+        """Whether any run has a job of this identity."""
+        return identity in self.ledgers
+
+    def find(self, basis: Basis) -> tuple[list[Source], str]:
+        """The jobs that may stand for one with this basis, the best first; and why the nearest of
+        the others may not, if there is one that has come to its end."""
+        sources: list[Source] = []
+        reason = ""
+        looked = 0
+        known = self.ledgers.get(basis.identity, [])
+        # The very same first. Of the others the newest are looked at, only to say what differs.
+        for folder, lines in sorted(known, key=lambda one: one[1][-1].digest != basis.digest):
+            unlike = lines[-1].digest != basis.digest
+            if unlike and (sources or reason or looked == MOST_UNLIKE):
+                break
+            looked += unlike
+            made = self.source(folder, lines[-1])
+            if made is None:
+                continue
+            objection = self.objection(basis, made, lines)
+            if not objection:
+                sources.append(made)
+            elif not reason:
+                reason = f"done in {made.name}, but {objection}"
+        # One that has done the work itself goes before one that has taken it.
+        sources.sort(key=lambda one: one.line.taken)
+        return sources, reason
+
+    def source(self, folder: Path, line: Line) -> Source | None:
+        """A job that has ended with results; None of any other."""
+        if line.taken:
+            told = reused(out_folder(folder, line.folder))
+            if told is None:
+                return None
+            return Source(run_folder=folder, line=line, left=told["files"], ended=told["ended"])
+        attempt = attempt_folder(folder, line.folder, line.attempt)
+        record = document(attempt / EXIT)
+        if record.get("token") != line.token or not record.get("results"):
+            return None
+        left = document(attempt / LEFT)
+        files = left["files"] if left.get("token") == line.token else {}
+        return Source(run_folder=folder, line=line, left=files, ended=record["ended"])
+
+    def objection(self, basis: Basis, source: Source, lines: Sequence[Line]) -> str:
+        """Why a job with results may not stand for one with this basis; empty if it may."""
+        line = source.line
+        if basis.unknown or line.unknown:
+            return f"it cannot be told what it read: {basis.unknown or line.unknown}"
+        if line.digest != basis.digest:
+            return self.difference(basis, source)
+        if any(one.digest != line.digest for one in lines):
+            return "its attempts ran with unlike programs, files or settings"
+        changed = changed_while_it_ran(source)
+        if changed:
+            return f"{changed} was changed between its submission and its end"
+        if line.job in self.overrides(source.run_folder):
+            return "a person let it run against its gate (orch override)"
+        return ""
+
+    def difference(self, basis: Basis, source: Source) -> str:
+        """What is another than it was there, in words."""
+        parts = [key for key, value in basis.parts.items() if source.line.parts.get(key) != value]
+        words = []
+        for part in parts:
+            kind = {"code": basis.code, "files": basis.named}.get(part)
+            before = self.list_of(source).get("named" if part == "files" else part, {})
+            names = changed_names(before, kind) if kind is not None else []
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            words.append(f"{names[0]}{more}" if names else WORDS[part])
+        return f"since then {' and '.join(words)} changed"
+
+    def list_of(self, source: Source) -> dict[str, Any]:
+        """The list of a job's files, as its run has kept it."""
+        path = source.run_folder / FOLDER / source.line.files
+        if path not in self.lists:
+            self.lists[path] = document(path) if source.line.files else {}
+        return self.lists[path]
+
+    def overrides(self, folder: Path) -> frozenset[str]:
+        """The jobs of a run that a person let run in place of their gate."""
+        if folder not in self.overridden:
+            path = folder.joinpath(*OVERRIDES)
+            lines = json.loads(path.read_text()) if path.exists() else []
+            # The newest word of each job counts.
+            words = {one["job"]: one["decision"] for one in lines}
+            let = frozenset(job for job, word in words.items() if word in RUNS_ANYWAY)
+            self.overridden[folder] = let
+        return self.overridden[folder]
+
+
+WORDS = {
+    "axes": "the values of its axes",
+    "nodes and GPUs": "the number of nodes or GPUs",
+    "environment": "environment, set-up lines, container or Python",
+    "reads": "what it reads of a framework",
+    "inputs": "the results that it reads",
+    "files": "a file that it names",
+    "code": "its program",
+}
+"""Parts of a basis, for people."""
+
+
+def document(path: Path) -> dict[str, Any]:
+    """A JSON document; empty if it is not there, or torn."""
+    try:
+        return read_json(path)
+    except (OSError, ValueError):
+        return {}
+
+
+def changed_names(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Files that differ, or are on one side alone."""
+    return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+
+
+def changed_while_it_ran(source: Source) -> str:
+    """A file that was another when one of the job's starts began or ended; empty if none was."""
+    for path in notes_of(source):
+        return str(document(path).get("files", ["a file"])[0])
+    return ""
+
+
+def notes_of(source: Source) -> Iterator[Path]:
+    """What the nodes of all its attempts have noted of changed files."""
+    return (source.run_folder / source.line.folder).glob(f"attempt-*/{CHANGED}")

@@ -1,0 +1,85 @@
+"""``bases.jsonl`` of a run: what the result of each submitted job hangs on, a line per submission.
+
+In: lines that the pass has made. Out: a file that only grows, and the lines of other runs when a
+launch looks for what has been done. A line is written before the scheduler is asked, so that no
+job ever runs without one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Set
+from pathlib import Path
+
+import msgspec
+
+NAME = "bases.jsonl"
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
+    """One submission of one job, or one job that was taken from another run."""
+
+    identity: str
+    """That of the plan; first in a line, where it is found without reading the rest."""
+    job: str
+    folder: str
+    """Relative to the run's folder."""
+    digest: str
+    """Of all that the result hangs on."""
+    attempt: int = 0
+    token: str = ""
+    """Of the attempt; of a job that was taken that of the attempt which has done the work."""
+    parts: dict[str, str] = {}
+    files: str = ""
+    """Name of the list of its files, in ``bases/``."""
+    unknown: str = ""
+    """Why nobody may take its results."""
+    taken: bool = False
+    """Whether it was taken from another run."""
+    note: str = ""
+    """Why a like job of another run was not taken, in words."""
+
+
+IDENTITY = slice(len('{"identity":"'), len('{"identity":"') + 64)
+"""Where in a line the identity stands."""
+DECODER = msgspec.json.Decoder(Line)
+
+
+def append(run_folder: Path, lines: Iterable[Line]) -> None:
+    """Add lines, on disk when this returns. With the run's lock held."""
+    text = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+    if not text:
+        return
+    with (run_folder / NAME).open("ab") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(run_folder: Path, identities: Set[bytes] | None = None) -> list[Line]:
+    """The lines of a run, oldest first; none of a run of an older version. What a kill has torn is
+    left out: its job was not submitted.
+
+    Args:
+        identities: only of jobs with these; None: of all. Of fifty runs of ten thousand jobs few
+            lines are, and only these are decoded.
+    """
+    try:
+        content = (run_folder / NAME).read_bytes()
+    except FileNotFoundError:
+        return []
+    found = []
+    for text in content.split(b"\n"):
+        if not text or (identities is not None and text[IDENTITY] not in identities):
+            continue
+        try:
+            found.append(DECODER.decode(text))
+        except msgspec.DecodeError:
+            continue
+    return found
+
+
+def newest(run_folder: Path, job: str) -> Line | None:
+    """The last line of one job."""
+    lines = [line for line in read(run_folder) if line.job == job]
+    return lines[-1] if lines else None
