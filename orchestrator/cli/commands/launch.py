@@ -66,12 +66,7 @@ def launch(
     # JSON has to be the only output, and the live view shows what the messages would say.
     is_silent = as_json or (watch is not False and on_terminal)
     tell: Callable[[str], None] = quiet if is_silent else print
-    for line in left_aside(plan, profile):
-        # Not `tell`: whoever reads JSON or the live view should know it too.
-        typer.echo(line, err=True)
-    hours = budget.said_at_launch(plan, profile)
-    if hours:
-        tell(hours)
+    tell_beforehand(plan, profile, tell)
     run = create_run(plan, profile, runs_root(), tell)
     records = retry.launch(run, tell)
     if as_json:
@@ -80,6 +75,16 @@ def launch(
     print(submitted_and_done(run, records))
     if watch or (watch is None and on_terminal):
         raise typer.Exit(follow(run))
+
+
+def tell_beforehand(plan: Plan, profile: Profile, tell: Callable[[str], None]) -> None:
+    """What is left aside, and what the run may cost."""
+    for line in left_aside(plan, profile):
+        # Not `tell`: whoever reads JSON or the live view should know it too.
+        typer.echo(line, err=True)
+    hours = budget.said_at_launch(plan, profile)
+    if hours:
+        tell(hours)
 
 
 def print_scripts(plan: Plan, profile: Profile) -> None:
