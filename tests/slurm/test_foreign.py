@@ -13,7 +13,6 @@ from tests.support.cli import (
     SMALL,
     describe,
     jobs,
-    launched_later,
     orch,
     over,
     slurm_says,
@@ -169,13 +168,3 @@ def test_a_profile_may_name_the_cluster_a_list_of_partitions_and_an_account_in_a
     refused = orch(tmp_path, "check", file, "--cluster", profile)
     assert refused.returncode == 2
     assert "elsewhere" in refused.stderr
-
-
-def test_jobs_in_a_hidden_partition_are_seen(slurm: PrivateSlurm, tmp_path: Path) -> None:
-    slurm_says("scontrol", "update", "partitionname=low", "hidden=yes")
-    try:
-        launched_later(tmp_path, slurm, 1, "partitions: {cpu: low}")
-        assert {one["state"] for one in jobs(tmp_path).values()} == {"PENDING"}
-        assert orch(tmp_path, "cancel").returncode == 0
-    finally:
-        slurm_says("scontrol", "update", "partitionname=low", "hidden=no")
