@@ -158,6 +158,9 @@ class PrivateSlurm:
         self.folder.chmod(0o755)
         self.profile = self.folder / "private.yaml"
         self.processes: list[subprocess.Popen[bytes]] = []
+        """What was started and is to be there; ``end`` takes a program out."""
+        self.outputs: dict[int, Path] = {}
+        """Where each program's output goes, by process id."""
 
     def start(self) -> PrivateSlurm:
         """munged, MariaDB, slurmdbd, slurmctld, account, nodes."""
@@ -244,6 +247,8 @@ class PrivateSlurm:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{step} is still there")
             time.sleep(0.2)
+        # slurmd of 24.11 refuses what was granted in the second in which the start before ended.
+        time.sleep(1.0)
         subprocess.run(["scontrol", "update", f"jobid={job_id}", "StartTime=now"], check=True)
 
     def munge(self) -> None:
@@ -305,16 +310,17 @@ class PrivateSlurm:
 
     def daemon(self, *arguments: str) -> None:
         """Start one program that stays; its output goes into a file of the folder."""
-        with (self.folder / f"{arguments[0]}-{len(self.processes)}.out").open("wb") as out:
-            self.processes.append(
-                subprocess.Popen(
-                    arguments,
-                    stdout=out,
-                    stderr=out,
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
+        path = self.folder / f"{arguments[0]}-{len(self.outputs)}.out"
+        with path.open("wb") as out:
+            process = subprocess.Popen(
+                arguments,
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
+        self.processes.append(process)
+        self.outputs[process.pid] = path
 
     def end(self, name: str) -> list[str]:
         """End the newest program of that name; returns how it was started."""
@@ -325,6 +331,7 @@ class PrivateSlurm:
         )
         process.terminate()
         process.wait(timeout=20)
+        self.processes.remove(process)
         return (
             [str(argument) for argument in process.args] if isinstance(process.args, tuple) else []
         )
@@ -336,14 +343,31 @@ class PrivateSlurm:
             raise RuntimeError(f"{' '.join(arguments)}: {result.stdout}{result.stderr}")
 
     def wait(self, what: str, question: list[str]) -> None:
-        """Until a question is answered with success."""
+        """Until a question is answered with success. RuntimeError quotes a program that has died
+        in the meantime."""
         deadline = time.monotonic() + START_SECONDS
         while (result := subprocess.run(question, capture_output=True, text=True)).returncode:
+            for process in self.processes:
+                if process.poll() is not None:
+                    raise RuntimeError(f"{what} does not start: {self.last_word(process)}")
             if time.monotonic() > deadline:
                 raise RuntimeError(
                     f"{what} does not start: {result.stdout}{result.stderr} (see {self.folder})"
                 )
             time.sleep(0.1)
+
+    def last_word(self, process: subprocess.Popen[bytes]) -> str:
+        """How a program of ours ended, and the last line that it has left."""
+        name = process.args[0] if isinstance(process.args, tuple) else str(process.args)
+        code = process.wait()
+        how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+        said = self.outputs[process.pid].read_text(errors="replace").split("\n")
+        # Slurm's daemons write into their own files once they have read where these lie.
+        own = self.folder / f"{name}.log"
+        if own.is_file():
+            said += own.read_text(errors="replace").split("\n")
+        lines = [line.strip() for line in said if line.strip()]
+        return f"{name} ended with {how}: {lines[-1] if lines else 'it said nothing'}"
 
     def stop(self) -> None:
         """End what was started, newest first, and remove the folder."""
