@@ -35,7 +35,7 @@ class Cluster(Protocol):
 
     def submit(self, batch: Batch, waits: Waits) -> str:
         """Submit and return the job id. SubmitError: refused, NoRoom for now. AmbiguousSubmit:
-        perhaps submitted."""
+        perhaps submitted. LostParent: it knows no more what the batch is to wait for."""
 
     def largest(self, job: Job) -> dict[str, int] | None:
         """How much memory and time a job like this may ask for at most, by key of ``Resources``, as
@@ -59,6 +59,10 @@ class Cluster(Protocol):
     def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
         """Keep waiting jobs from starting, or let them go. False if the scheduler cannot be
         asked."""
+
+    def wait_for(self, job_ids: Sequence[str], waits: Waits) -> bool:
+        """Let jobs in the queue wait for this in place of what they were submitted after. False if
+        the scheduler does not change one of them."""
 
     def cancel(self, job_ids: Sequence[str]) -> None:
         """End these jobs. SubmitError if the scheduler cannot be asked."""

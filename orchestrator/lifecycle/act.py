@@ -16,10 +16,11 @@ from msgspec.structs import replace
 
 from orchestrator.clusters.base import Cluster
 from orchestrator.clusters.batch import Batch
-from orchestrator.errors import AmbiguousSubmit, NoRoom, SubmitError
+from orchestrator.errors import AmbiguousSubmit, LostParent, NoRoom, SubmitError
 from orchestrator.lifecycle import gates
 from orchestrator.lifecycle.batching import make_batches, waits_for
 from orchestrator.lifecycle.decide import Decision, Passes, described, holds
+from orchestrator.lifecycle.dependencies.forgotten import asked_again, can_follow, put_back
 from orchestrator.lifecycle.observe import Observation, as_in_doubt, is_intent, resolve
 from orchestrator.runs.attempts import prepare
 from orchestrator.runs.record import JobId, JobState, Record
@@ -48,10 +49,14 @@ def carry_out(
     try:
         for batch in batches:
             records = submit_batch(run, cluster, intents, batch)
+            if records is None:
+                records = put_back(batch, current, intents)
+                tell(f"not submitted yet: {batch.title}, whose parents have ended otherwise")
+            else:
+                run.journal(records)
+                tell(submission_line(batch, records))
             intents.update((record.name, record) for record in records)
-            run.journal(records)
             submitted += 1
-            tell(submission_line(batch, records))
     except NoRoom as refusal:
         for batch in batches[submitted:]:
             # sbatch has said that it took none of them: back to the records before, without tokens.
@@ -96,8 +101,32 @@ def submission_line(batch: Batch, submitted: Sequence[Record]) -> str:
 
 def submit_batch(
     run: Run, cluster: Cluster, by_name: dict[str, Record], batch: Batch
+) -> Sequence[Record] | None:
+    """Submit one batch after its active parents; None if it cannot follow them now.
+
+    Parents that the scheduler has forgotten are asked for, and those that have ended well are no
+    longer waited for.
+    """
+    if not can_follow(batch, by_name):
+        return None
+    try:
+        return submitted_now(run, cluster, by_name, batch)
+    except LostParent:
+        parents = asked_again(run, cluster, by_name, batch)
+        by_name.update((parent.name, parent) for parent in parents)
+    if not can_follow(batch, by_name):
+        return None
+    try:
+        return submitted_now(run, cluster, by_name, batch)
+    except LostParent:
+        # By what can be asked its parents are still active; whoever looks next knows more.
+        return None
+
+
+def submitted_now(
+    run: Run, cluster: Cluster, by_name: dict[str, Record], batch: Batch
 ) -> list[Record]:
-    """Submit one batch after its active parents; an unclear answer is looked up at once."""
+    """Submit one batch; an unclear answer is looked up at once."""
     waits = waits_for(batch, by_name)
     records = [by_name[record.name] for record in batch.records]
     try:

@@ -30,13 +30,14 @@ from orchestrator.clusters.slurm.parse import (
     largest_request,
     limit_named,
     most_jobs,
+    parent_unknown,
     parse_sacct,
     parse_squeue,
     perhaps_submitted,
 )
 from orchestrator.clusters.slurm.script import JobScript, dependency, script_text
 from orchestrator.description.profile import Profile
-from orchestrator.errors import AmbiguousSubmit, NoRoom, SubmitError
+from orchestrator.errors import AmbiguousSubmit, LostParent, NoRoom, SubmitError
 from orchestrator.node.system import write_json
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run, look_folder
@@ -134,6 +135,8 @@ class SlurmCluster:
                 f"{batch.title}: sbatch's answer is unclear: {job_id!r} {said}; orch "
                 "launch again looks it up"
             )
+        if parent_unknown(said):
+            raise LostParent(f"{batch.title}: sbatch refused: {said}")
         refusal = f"{batch.title}: sbatch refused: {said.removeprefix('sbatch: error: ')}"
         limit = limit_named(said)
         if limit is None:
@@ -267,6 +270,14 @@ class SlurmCluster:
             self.trouble += "; no job will look when these have ended: run orch advance"
             return None
         return answer.strip().split(";")[0]
+
+    def wait_for(self, job_ids: Sequence[str], waits: Waits) -> bool:
+        """scontrol update, an array at a time."""
+        after = dependency(waits)
+        return all(
+            self.ask(["scontrol", "update", f"jobid={job_id}", f"dependency={after}"]) is not None
+            for job_id in compressed(job_ids)
+        )
 
     def cancel(self, job_ids: Sequence[str]) -> None:
         """scancel, a hundred ids at a time; elements of one array are one of them."""
