@@ -311,8 +311,8 @@ def passes_after(run: Run, records: Sequence[Record], submitted: bool) -> Passes
     if submitted:
         groups += notifications.jobs_to_watch(run, records)
     active = [record for record in records if record.state in ACTIVE and record.job_id]
-    # What fails in a run with `retry` is submitted again at the end of each job, not of all. Without
-    # it, some may have been put back because it is not known how their parents ended.
+    # What fails in a run with `retry` is submitted again at the end of each job, not of all. Others
+    # may have been put back because it is not known how their parents ended.
     wanted = bool(run.plan.retry) or any(record.due for record in records)
     may_be_retried = bool(wanted and active)
     if not queue_limits.backlog(records) and not may_be_retried:
