@@ -44,8 +44,8 @@ def renew(
         by_waits.setdefault(waits_for(batch, by_name), []).append(jobs)
     refused: list[list[Job]] = []
     for waits, alike in by_waits.items():
-        if not cluster.wait_for([str(by_name[jobs[0].name].job_id) for jobs in alike], waits):
-            refused += alike
+        changed = cluster.wait_for([by_name[jobs[0].name] for jobs in alike], waits)
+        refused += [jobs for jobs in alike if jobs[0].name not in changed]
     lost = taken_out(cluster, by_name, refused)
     ready = {
         job.name: replace(again(job, by_name[job.name], run.profile), due=True) for job in lost
@@ -80,18 +80,13 @@ def taken_out(
     active = cluster.ask_active()
     if active is None:
         return []
-    queued = {jobs[0].name: active.get(by_name[jobs[0].name].allocation) for jobs in units}
-    waiting = [found.job_id for found in queued.values() if found and is_pending(found.state)]
-    if waiting:
-        cluster.cancel(waiting)
-    return [
-        job
-        for jobs in units
-        for job in jobs
-        if (found := queued[jobs[0].name]) is None or is_pending(found.state)
-    ]
-
-
-def is_pending(state: JobState) -> bool:
-    """Whether a job has not started."""
-    return state is JobState.PENDING
+    ready = []
+    for jobs in units:
+        record = by_name[jobs[0].name]
+        queued = active.get(record.allocation)
+        if queued is not None and queued.state is not JobState.PENDING:
+            continue
+        if queued is not None:
+            cluster.cancel([record])
+        ready += jobs
+    return ready
