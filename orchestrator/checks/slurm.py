@@ -16,6 +16,7 @@ from pathlib import Path
 
 from engines.contract.words import near
 from jobs.spec import Job, Resources
+from orchestrator.checks.unavailable import waits_for_nodes
 from orchestrator.clusters.slurm import queries
 from orchestrator.clusters.slurm.gpus import gpus_in
 from orchestrator.clusters.slurm.parse import minutes, parse_partitions, partition_names
@@ -170,6 +171,13 @@ def gpu_types(found: Sequence[Shape]) -> list[str]:
         if shape.resources.gpus:
             by_partition.setdefault(shape.profile.partition, []).append(shape)
     problems = []
+    for shape in found:
+        if shape.resources.gpus and "gres" in shape.profile.sbatch:
+            problems.append(
+                f"profile '{shape.profile.name}': sbatch: gres would take the place of the GPUs "
+                f"that {who(shape.jobs)} asks for: keep a profile of its own for jobs without GPUs"
+            )
+            break
     for shapes_there in by_partition.values():
         jobs = [job for shape in shapes_there for job in shape.jobs]
         problems += gpu_type(shapes_there[0].profile, jobs)
@@ -264,6 +272,12 @@ def trials(
             reason = reply.trouble.replace("sbatch: error: ", "").replace(
                 "allocation failure: ", ""
             )
+            if waited_for := waits_for_nodes(shape.resources, shape.profile, reason):
+                tell(
+                    f"{who(jobs)}: no node that it fits on takes jobs now; it will wait for "
+                    f"{waited_for}"
+                )
+                continue
             problems.append(
                 f"{who(jobs)}: Slurm would refuse: {reason}: change the stage's resources "
                 "or the cluster profile"
@@ -272,8 +286,21 @@ def trials(
         # waits, and names a day in the year 2090 or the evening of an idle day. squeue knows better
         # once the job is there.
         elif not reply.failed:
-            tell(f"{who(jobs)}: Slurm accepts it")
+            tell(f"{who(jobs)}: Slurm accepts it{whole_node(shape)}")
     return problems
+
+
+def whole_node(shape: Shape) -> str:
+    """What to say of a job that has its nodes for itself: all that they have is charged for it, and
+    neither `orch plan` nor `orch costs` counts more than what was asked for."""
+    exclusive = str(shape.profile.sbatch.get("exclusive", "false")).lower()
+    # `exclusive: user` and `mcs` shut out other people, and leave the request as it is.
+    if exclusive not in ("true", ""):
+        return ""
+    return (
+        ", exclusive: the whole node is charged for it, with all of its GPUs and CPUs; orch counts "
+        "what was asked for"
+    )
 
 
 def header(job: Job, profile: Profile) -> str:

@@ -49,14 +49,11 @@ def carry_out(
     try:
         for batch in batches:
             records = submit_batch(run, cluster, intents, batch)
-            if records is None:
-                records = put_back(batch, current, intents)
-                tell(f"not submitted yet: {batch.title}, whose parents have ended otherwise")
-            else:
-                run.journal(records)
-                tell(submission_line(batch, records))
+            records = records or put_back(batch, current, intents)
             intents.update((record.name, record) for record in records)
+            run.journal([record for record in records if record.job_id])
             submitted += 1
+            tell(submission_line(batch, records))
     except NoRoom as refusal:
         for batch in batches[submitted:]:
             # sbatch has said that it took none of them: back to the records before, without tokens.
@@ -93,7 +90,9 @@ def written_intents(
 
 
 def submission_line(batch: Batch, submitted: Sequence[Record]) -> str:
-    """One line on what was submitted, and as what."""
+    """One line on what was submitted, and as what; or that it was not."""
+    if submitted[0].job_id is None:
+        return f"not submitted yet: {batch.title}; orch status says what it waits for"
     job_id = JobId.parse(str(submitted[0].job_id)).head
     array = f", an array of {len(batch.indexes)}" if batch.indexes else ""
     return f"submitted {batch.title} as {job_id}{array}"
