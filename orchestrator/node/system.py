@@ -40,6 +40,8 @@ when started again."""
 CANCEL = "cancel"
 """File in the attempt folder of a member of a pack that alone is to end; SIGUSR1 to the pack says
 that there is one."""
+KILLED_SECONDS = 10.0
+"""Longest wait for the end of processes that were killed."""
 LOCAL_ID = "ORCH_JOB_ID"
 """Variable that holds the id of a job of the cluster `local`."""
 REQUEUE_SECONDS = 60.0
@@ -233,11 +235,20 @@ def has_children() -> bool:
 
 
 def end_session(leader: int) -> None:
-    """Kill what a program that has ended left running: it would hold GPU and memory."""
-    if has_children():
-        for pid in members(leader, SESSION)[1:]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    """Kill what a program that has ended left running: it would hold GPU and memory. Returns when
+    that is over, as what they have used is known only then."""
+    if not has_children():
+        return
+    killed = members(leader, SESSION)[1:]
+    for pid in killed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + KILLED_SECONDS
+    # A process that has many gigabytes takes a while to give them back.
+    while any(map(process_start, killed)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    # Takes note of all that have ended; their use counts from here on.
+    has_children()
 
 
 def die_with_parent() -> None:
