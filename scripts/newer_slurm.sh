@@ -2,6 +2,7 @@
 # Runs a command in a small Debian 13, whose Slurm is a newer one (24.11) than that of Debian 12 (22.05):
 #
 #     scripts/newer_slurm.sh build          make its root by debootstrap, once (900 MB, a few minutes; needs root and a Debian mirror)
+#     scripts/newer_slurm.sh there          exit code 0 if that was done
 #     scripts/newer_slurm.sh COMMAND ...    run COMMAND there, in this folder, with this environment's Python (VENV)
 #
 # The root lies outside of the repository, in NEWER_SLURM_ROOT, and is only read: what a command writes there goes with it. It has
@@ -89,12 +90,13 @@ for path in dict.fromkeys(paths):
         sh -c 'cd "$1" && shift && exec "$@"' sh "$PWD" "$@"
 }
 
-case ${1:?usage: newer_slurm.sh build | COMMAND ...} in
+case ${1:?usage: newer_slurm.sh build | there | COMMAND ...} in
 --inside)
     shift
     inside "$@"
     ;;
 build) build ;;
+there) [ -d "$root" ] ;;
 *)
     [ "$(id -u)" = 0 ] || cannot "needs root"
     [ "$(uname -m)" = x86_64 ] || cannot "made for x86-64"

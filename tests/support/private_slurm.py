@@ -23,7 +23,13 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tests.support.slurm_files import PROFILE, SLURM_CONF, SLURMDBD_CONF
+from tests.support.slurm_files import (
+    PROFILE,
+    SLURM_CONF,
+    SLURMDBD_CONF,
+    WITHOUT_CGROUPS,
+    version,
+)
 
 PROGRAMS = ("munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd", "sbatch", "sacctmgr")
 START_SECONDS = 60.0
@@ -114,6 +120,9 @@ class PrivateSlurm:
             (self.folder / name).mkdir()
         (self.folder / "slurm.conf").write_text(SLURM_CONF.format(**values))
         (self.folder / "gres.conf").write_text("Name=gpu Type=a100 Count=4 File=/dev/tty[0-3]\n")
+        if version() >= WITHOUT_CGROUPS:
+            # Before, a slurmd that tracks processes by itself does not look for control groups.
+            (self.folder / "cgroup.conf").write_text("CgroupPlugin=disabled\n")
         (self.folder / "slurmdbd.conf").write_text(SLURMDBD_CONF.format(**values))
         (self.folder / "slurmdbd.conf").chmod(0o600)
         self.profile.write_text(PROFILE.format(**values))
@@ -332,7 +341,7 @@ class PrivateSlurm:
             time.sleep(0.1)
 
     def last_word(self, process: subprocess.Popen[bytes]) -> str:
-        """How a program of ours ended, and the last line that it has left."""
+        """How a program of ours ended, and the last lines that it has left."""
         name = process.args[0] if isinstance(process.args, tuple) else str(process.args)
         code = process.wait()
         how = f"exit code {code}" if code >= 0 else f"signal {-code}"
@@ -342,7 +351,7 @@ class PrivateSlurm:
         if own.is_file():
             said += own.read_text(errors="replace").split("\n")
         lines = [line.strip() for line in said if line.strip()]
-        return f"{name} ended with {how}: {lines[-1] if lines else 'it said nothing'}"
+        return f"{name} ended with {how}: {' / '.join(lines[-3:]) or 'it said nothing'}"
 
     def stop(self) -> None:
         """End what was started, newest first, and remove the folder."""

@@ -1,6 +1,10 @@
-"""The files of the private Slurm (private_slurm.py), with places for names, ports and folders."""
+"""The files of the private Slurm (private_slurm.py), with places for names, ports and folders, and
+which version of Slurm they are for."""
 
 from __future__ import annotations
+
+import os
+import subprocess
 
 SLURM_CONF = """
 ClusterName=private
@@ -73,3 +77,19 @@ memory_gb_per_node: {memory_gb}
 gpus_per_node: 4
 max_minutes: 1440
 """
+
+WITHOUT_CGROUPS = (23, 11)
+"""From this version on slurmd does not start without control groups unless it is told to."""
+
+
+def version() -> tuple[int, ...]:
+    """Of the Slurm that is installed here, such as (22, 5)."""
+    said = subprocess.run(
+        ["slurmctld", "-V"],
+        env={**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    # "slurm-wlm 24.11.5"
+    return tuple(int(part) for part in said.split()[-1].split(".")[:2])
