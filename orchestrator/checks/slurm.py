@@ -34,7 +34,11 @@ Script = Callable[[Job], str]
 
 
 def slurm(
-    plan: Plan, profile: Profile, script: Script, tell: Callable[[str], None] = lambda _: None
+    plan: Plan,
+    profile: Profile,
+    script: Script,
+    tell: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """What Slurm itself says: partition, GPU type, time limit, account, and a trial submission of
     each kind of job."""
@@ -48,7 +52,7 @@ def slurm(
         problems += partitions(found, profile.cluster)
         problems += gpu_types(found)
         problems += accounts(found, profile)
-        problems += trials(found, script, tell)
+        problems += trials(found, script, tell, warn)
     except CheckError as error:
         problems += error.lines
     return problems
@@ -260,47 +264,49 @@ def account(profile: Profile, known: dict[str, set[str]], where: str) -> list[st
 
 
 def trials(
-    found: Sequence[Shape], script: Script, tell: Callable[[str], None] = lambda _: None
+    found: Sequence[Shape],
+    script: Script,
+    tell: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """`sbatch --test-only` of one job of each shape: Slurm's own word, without submitting."""
     problems = []
     for shape in found:
         jobs = shape.jobs
         reply = queries.trial_submission(script(jobs[0]), shape.profile.cluster)
-        # A limit on how many jobs are queued means wait.
-        if reply.failed and limit_named(reply.trouble) is None:
-            reason = reply.trouble.replace("sbatch: error: ", "").replace(
-                "allocation failure: ", ""
-            )
-            if waited_for := waits_for_nodes(shape.resources, shape.profile, reason):
-                tell(
-                    f"{who(jobs)}: no node that it fits on takes jobs now; it will wait for "
-                    f"{waited_for}"
-                )
-                continue
-            problems.append(
-                f"{who(jobs)}: Slurm would refuse: {reason}: change the stage's resources "
-                "or the cluster profile"
+        if has_whole_nodes(shape.profile):
+            warn(
+                f"{who(jobs)}: exclusive: the whole node is charged for it, with all of its GPUs "
+                "and CPUs; orch counts what was asked for"
             )
         # When it would start is not told: sbatch --test-only adds up the time limits of all that
         # waits, and names a day in the year 2090 or the evening of an idle day. squeue knows better
         # once the job is there.
-        elif not reply.failed:
-            tell(f"{who(jobs)}: Slurm accepts it{whole_node(shape)}")
+        if not reply.failed:
+            tell(f"{who(jobs)}: Slurm accepts it")
+        # A limit on how many jobs are queued means wait.
+        elif limit_named(reply.trouble) is None:
+            reason = reply.trouble.replace("sbatch: error: ", "").replace(
+                "allocation failure: ", ""
+            )
+            waited_for = waits_for_nodes(shape.resources, shape.profile, reason)
+            if waited_for is None:
+                problems.append(
+                    f"{who(jobs)}: Slurm would refuse: {reason}: change the stage's resources "
+                    "or the cluster profile"
+                )
+            else:
+                warn(
+                    f"{who(jobs)}: no node that it fits on takes jobs now; it will wait for "
+                    f"{waited_for}"
+                )
     return problems
 
 
-def whole_node(shape: Shape) -> str:
-    """What to say of a job that has its nodes for itself: all that they have is charged for it, and
-    neither `orch plan` nor `orch costs` counts more than what was asked for."""
-    exclusive = str(shape.profile.sbatch.get("exclusive", "false")).lower()
-    # `exclusive: user` and `mcs` shut out other people, and leave the request as it is.
-    if exclusive not in ("true", ""):
-        return ""
-    return (
-        ", exclusive: the whole node is charged for it, with all of its GPUs and CPUs; orch counts "
-        "what was asked for"
-    )
+def has_whole_nodes(profile: Profile) -> bool:
+    """Whether its jobs have their nodes for themselves. `exclusive: user` and `mcs` shut out other
+    people, and leave the request as it is."""
+    return str(profile.sbatch.get("exclusive", "false")).lower() in ("true", "")
 
 
 def header(job: Job, profile: Profile) -> str:

@@ -99,11 +99,11 @@ def test_shards_and_what_is_not_consumed_are_asked_for_by_the_profile(
 ) -> None:
     assert odd.profile.exists()
     stage = "  a: {command: sh -c 'env > seen', " + SMALL + "}\n"
-    done = launched(tmp_path, stage, "sbatch: {gres: 'shard:3,bandwidth:lustre:1G'}")
+    done = launched(tmp_path, stage, "sbatch: {gres: 'shard:2,bandwidth:lustre:1G'}")
     assert done.returncode == 0, done.stderr
     assert states(until(tmp_path, over)) == {"a": "COMPLETED"}
     seen = dict(line.partition("=")[::2] for line in (tmp_path / "seen").read_text().splitlines())
-    assert seen["SLURM_SHARDS_ON_NODE"] == "3"
+    assert seen["SLURM_SHARDS_ON_NODE"] == "2"
 
 
 def test_licences_reservations_and_a_constraint_work_or_are_refused(
@@ -139,7 +139,7 @@ def test_a_job_that_would_run_into_a_maintenance_waits_and_says_so(
     try:
         long = "resources: {cpus: 1, memory_gb: 1, minutes: 30}"
         short = "resources: {cpus: 1, memory_gb: 1, minutes: 1}"
-        stages = f"  a: {{command: 'true', {long}}}\n  b: {{command: 'true', {short}}}\n"
+        stages = f"  a: {{command: 'true', {long}}}\n  b: {{command: sleep 0, {short}}}\n"
         done = launched(tmp_path, stages)
         assert done.returncode == 0, done.stderr
         found = until(

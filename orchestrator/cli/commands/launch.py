@@ -53,14 +53,15 @@ def launch(
     if dry_run:
         print_scripts(plan, profile)
         return
-    found = problems(plan, profile)
+    warnings: list[str] = []
+    found = problems(plan, profile, warn=warnings.append)
     if found:
         raise CheckError(*found, "nothing was submitted")
     on_terminal = sys.stdout.isatty()
     # JSON has to be the only output, and the live view shows what the messages would say.
     is_silent = as_json or (watch is not False and on_terminal)
     tell: Callable[[str], None] = quiet if is_silent else print
-    for line in left_aside(plan, profile):
+    for line in [*warnings, *left_aside(plan, profile)]:
         # Not `tell`: whoever reads JSON or the live view should know it too.
         typer.echo(line, err=True)
     run = create_run(plan, profile, runs_root(), tell)
