@@ -80,13 +80,16 @@ def taken_out(
     active = cluster.ask_active()
     if active is None:
         return []
-    ready = []
+    ready, pending = [], []
     for jobs in units:
         record = by_name[jobs[0].name]
         queued = active.get(record.allocation)
-        if queued is not None and queued.state is not JobState.PENDING:
-            continue
-        if queued is not None:
-            cluster.cancel([record])
-        ready += jobs
+        if queued is None:
+            ready += jobs
+        elif queued.state is JobState.PENDING:
+            pending.append(jobs)
+    still_there = cluster.cancel([by_name[jobs[0].name] for jobs in pending]) if pending else {}
+    for jobs in pending:
+        if jobs[0].name not in still_there:
+            ready += jobs
     return ready

@@ -107,7 +107,9 @@ def test_an_id_that_has_another_name_by_now_is_not_cancelled_held_or_signalled(
     cluster, record = running()
     queue(stand_in, ("17", "somebody.elses", "RUNNING"))
     cluster.ask_active()
-    cluster.cancel([record])
+    assert cluster.cancel([record]) == {
+        record.name: "has left the queue: there is nothing to cancel"
+    }
     cluster.nudge(record)
     assert cluster.hold([record]) == set()
     assert not cancelled.exists()
@@ -115,7 +117,10 @@ def test_an_id_that_has_another_name_by_now_is_not_cancelled_held_or_signalled(
     # Its own job was given another id; that is the one that is meant.
     queue(stand_in, ("17", "somebody.elses", "RUNNING"), ("18", f"e.x.{record.token}", "RUNNING"))
     cluster.ask_active()
-    cluster.cancel([record])
+    # The stand-in for scancel ends nothing, and the queue shows it as before.
+    assert cluster.cancel([record]) == {
+        record.name: "is still RUNNING as 18 after the cancel: try again"
+    }
     cluster.nudge(record)
     assert cluster.hold([record]) == {record.name}
     assert cancelled.read_text().splitlines() == ["18", "--batch --signal=USR1 18"]
