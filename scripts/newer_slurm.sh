@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs a command in a small Debian 13, whose Slurm is a newer one (24.11) than that of Debian 12 (22.05):
 #
-#     scripts/newer_slurm.sh build          make its root by debootstrap, once (900 MB, a few minutes; needs root and a Debian mirror)
+#     scripts/newer_slurm.sh build          make its root by debootstrap, once (900 MB, minutes; needs root and a Debian mirror)
 #     scripts/newer_slurm.sh there          exit code 0 if that was done
 #     scripts/newer_slurm.sh COMMAND ...    run COMMAND there, in this folder, with this environment's Python (VENV)
 #
@@ -59,7 +59,8 @@ inside() {
     mkdir -p "$work"
     mount -t tmpfs tmpfs "$work"
     mkdir "$work/upper" "$work/work" "$work/root"
-    mount -t overlay overlay -o "lowerdir=$root,upperdir=$work/upper,workdir=$work/work" "$work/root"
+    mount -t overlay overlay -o "lowerdir=$root,upperdir=$work/upper,workdir=$work/work" "$work/root" ||
+        cannot "this machine allows no overlay of folders"
     mount --rbind /dev "$work/root/dev"
     mount -t proc proc "$work/root/proc"
     mount -t tmpfs tmpfs "$work/root/tmp"
@@ -86,7 +87,7 @@ for path in dict.fromkeys(paths):
     ip link set slurm1 up 2>/dev/null || true
     printf '127.0.0.1 localhost\n10.131.0.1 debian13\n' >"$work/root/etc/hosts"
     exec chroot "$work/root" /usr/bin/env -i PATH="$(dirname "$python"):/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
-        HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}" OMP_NUM_THREADS="${OMP_NUM_THREADS:-}" CI="${CI:-}" \
+        HOME=/root LANG=C.UTF-8 TERM="${TERM:-dumb}" OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" CI="${CI:-}" \
         sh -c 'cd "$1" && shift && exec "$@"' sh "$PWD" "$@"
 }
 
@@ -101,6 +102,10 @@ there) [ -d "$root" ] ;;
     [ "$(id -u)" = 0 ] || cannot "needs root"
     [ "$(uname -m)" = x86_64 ] || cannot "made for x86-64"
     [ -d "$root" ] || build
-    exec unshare --mount --pid --net --uts --ipc --fork --kill-child "$0" --inside "$@"
+    own="--mount --pid --net --uts --ipc --fork --kill-child"
+    # shellcheck disable=SC2086  # the list is meant to be split
+    unshare $own true 2>/dev/null || cannot "this machine allows no namespaces of our own"
+    # shellcheck disable=SC2086
+    exec unshare $own "$0" --inside "$@"
     ;;
 esac

@@ -149,7 +149,7 @@ def test_a_job_that_would_run_into_a_maintenance_waits_and_says_so(
         )
         assert found["a"]["state"] == "PENDING"
     finally:
-        orch(tmp_path, "cancel", "--yes")
+        orch(tmp_path, "cancel")
         subprocess.run(["scontrol", "delete", "reservationname=service"], check=True)
 
 
@@ -163,7 +163,7 @@ def test_nodes_that_are_all_down_are_waited_for_and_a_job_that_fits_nowhere_is_r
     assert waits.returncode == 0, waits.stderr
     assert re.search(r"it will wait for gone-1 \(down\*?\), gone-2", waits.stderr), waits.stderr
     assert jobs(tmp_path)["a"]["state"] == "PENDING"
-    assert orch(tmp_path, "cancel", "--yes").returncode == 0
+    assert orch(tmp_path, "cancel").returncode == 0
     refused = orch(tmp_path, "launch", describe(tmp_path, stage.format(17)), "--cluster", site)
     assert refused.returncode == 2
     assert "Slurm would refuse" in refused.stderr
@@ -232,4 +232,4 @@ def test_what_a_qos_preempts_is_requeued_and_goes_on(odd: PrivateSlurm, tmp_path
         left = json.loads((the_run(tmp_path) / "jobs/a/attempt-1/exit-0.json").read_text())
         assert left["signals"] == ["SIGTERM"]
     finally:
-        orch(tmp_path, "cancel", "--yes")
+        orch(tmp_path, "cancel")
