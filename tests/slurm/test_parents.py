@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.support.cli import SMALL, describe, jobs, orch, over, states, until, wrapper
+from tests.support.cli import SMALL, describe, orch, over, states, until, wrapper
 from tests.support.private_slurm import PrivateSlurm
 
 FORGETS = """
@@ -75,8 +74,11 @@ def test_a_slow_launch_outlives_what_the_controller_remembers(
     assert set(states(until(tmp_path, over)).values()) == {"COMPLETED"}
 
 
-ONE_FAILS = "sh -c 'echo {n} >> began; if [ {n} = 1 ]; then test -e again; else until [ -e go ]; do sleep 0.2; done; fi'"
-"""The job 1 fails until there is a file, the others run until there is another."""
+ONE_FAILS = (
+    "sh -c 'if [ {n} = 1 ]; then test -e again && until [ -e late ]; do sleep 0.2; done; "
+    "else until [ -e go ]; do sleep 0.2; done; fi'"
+)
+"""The job 1 fails until there is a file and ends when there is another; the rest wait for a third."""
 
 
 def test_a_child_of_a_running_array_waits_for_the_element_that_was_submitted_again(
@@ -92,6 +94,7 @@ def test_a_child_of_a_running_array_waits_for_the_element_that_was_submitted_aga
     assert (found["a/n=2"]["state"], found["c"]["state"]) == ("RUNNING", "PENDING")
     (tmp_path / "again").touch()
     assert orch(tmp_path, "retry", "--job", "a/n=1").returncode == 0
+    (tmp_path / "late").touch()
     (tmp_path / "go").touch()
     after = until(tmp_path, over)
     assert set(states(after).values()) == {"COMPLETED"}
@@ -112,13 +115,12 @@ def test_a_child_of_packs_waits_for_the_member_that_was_submitted_again(
     (tmp_path / "again").touch()
     retried = orch(tmp_path, "retry", "--job", "a/n=1")
     assert "submitted a/n=1" in retried.stdout
-    new = jobs(tmp_path)["a/n=1"]["id"]
-    waits = subprocess.run(
-        ["squeue", "--noheader", "--format=%E", f"--jobs={found['c']['id']}"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    assert new in waits or jobs(tmp_path)["a/n=1"]["state"] == "COMPLETED", waits
     (tmp_path / "go").touch()
+    others = [f"a/n={n}" for n in (2, 3, 4)]
+    found = until(tmp_path, lambda now: all(now[name]["state"] == "COMPLETED" for name in others))
+    assert (found["a/n=1"]["state"], found["c"]["state"]) in (
+        ("PENDING", "PENDING"),
+        ("RUNNING", "PENDING"),
+    )
+    (tmp_path / "late").touch()
     assert set(states(until(tmp_path, over)).values()) == {"COMPLETED"}
