@@ -304,7 +304,7 @@ def test_without_slurmdbd_and_without_slurmctld_nothing_is_invented(
         assert [job["state"] for job in told["jobs"]] == ["RUNNING", "PENDING"]
         assert "squeue" in told["trouble"]
     finally:
-        slurm.daemon(*[word for word in controller if word != "-i"])
+        slurm.daemon(*[word for word in controller if word not in ("-i", "-c")])
         slurm.wait("slurmctld", ["squeue"])
     database = slurm.end("slurmdbd")
     try:
@@ -464,6 +464,9 @@ def test_a_job_of_somebody_else_with_a_reused_id_is_neither_taken_for_ours_nor_c
             "RUNNING",
         )
         slurm_says("scancel", other)
+        # Where accounting has not got its name before the controller ended, the exit record alone
+        # tells of it, after a minute.
+        until(tmp_path, over)
         assert "submitted a" in orch(tmp_path, "retry", "--job", "a").stdout
         assert jobs(tmp_path)["a"]["attempt"] == 2
         assert orch(tmp_path, "cancel").returncode == 0

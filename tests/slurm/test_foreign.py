@@ -120,8 +120,8 @@ def test_a_clock_that_is_ahead_loses_no_job_and_exit_codes_are_named_as_far_as_t
     profile.write_text(f"{slurm.profile.read_text()}setup: ['exit $CODE']\n")
     file = describe(
         tmp_path,
-        f"  a: {{command: 'true', environment: {{CODE: '255'}}, {SMALL}}}\n"
-        f"  b: {{command: 'true ', environment: {{CODE: '128'}}, {SMALL}}}\n",
+        f"  a: {{command: 'echo a', environment: {{CODE: '255'}}, {SMALL}}}\n"
+        f"  b: {{command: 'echo b', environment: {{CODE: '128'}}, {SMALL}}}\n",
     )
     assert orch(tmp_path, "launch", file, "--cluster", profile).returncode == 0
     (state,) = tmp_path.glob("runs/trial/*/state.json")
