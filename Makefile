@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: demo test test-fast test-long check format lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-sampler bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean
+.PHONY: demo test test-fast test-long test-slurm-new check format lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-sampler bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
 	@scripts/setup.sh demo
@@ -27,6 +27,12 @@ test-fast: ## without Slurm, vLLM and Ray: minutes
 test-long: ## what takes long, such as the three-seed comparison of docs/results.md
 	@scripts/setup.sh test
 	@$(BIN)/python -m pytest -m long
+	@$(MAKE) --no-print-directory test-slurm-new
+
+test-slurm-new: ## the tests of Slurm on a newer one, Debian 13's (24.11), in a root that debootstrap makes outside of the repository
+	@scripts/setup.sh test
+	@scripts/newer_slurm.sh $(BIN)/python -m pytest -m "slurm and not long and not engine" --durations=15 tests/slurm tests/orchestrator || \
+	{ code=$$?; [ $$code = 3 ] && echo "no tests on a newer Slurm here" && exit 0; exit $$code; }
 
 check: lint types ## what CI checks before the tests
 

@@ -44,6 +44,10 @@ class AmbiguousSubmit(SubmitError):
     """The scheduler's answer leaves open whether the job was submitted."""
 
 
+class LostParent(SubmitError):
+    """The scheduler does not know, or has forgotten, a job that this one was to wait for."""
+
+
 class NoRoom(SubmitError):
     """The scheduler takes no more jobs of this user at the moment."""
 

@@ -15,6 +15,8 @@ import importlib
 import inspect
 import sys
 import textwrap
+import types
+import typing
 from collections.abc import Iterator
 from dataclasses import is_dataclass
 from pathlib import Path
@@ -147,29 +149,22 @@ def cell(value: object) -> str:
 
 
 def type_name(annotation: object) -> str:
-    """A type as a person would write it."""
-    text = (
-        annotation.__name__
-        if isinstance(annotation, type) and not hasattr(annotation, "__args__")
-        else str(annotation)
-    )
-    # A package below another one first, so that no rest of its name stays.
-    packages = [
-        f"engines.{name}.{inner}"
-        for name in sorted(ENGINES, reverse=True)
-        for inner in ("config.", "suite.", "")
-    ]
-    for noise in (
-        "typing.",
-        "engines.contract.checkpoints.",
-        "engines.contract.config.",
-        "engines.contract.results.",
-        "engines.shared.automata.description.",
-        *packages,
-        "annotated_types.",
-    ):
-        text = text.replace(noise, "")
-    return text
+    """A type as a person would write it, the same on every Python: 3.14's own text is `X | None`
+    where 3.11's is `Optional[X]`."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is type(None):
+        return "None"
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(type_name(argument) for argument in arguments)
+    if origin is typing.Annotated:
+        return type_name(arguments[0])
+    if origin in (None, typing.Literal) or not arguments:
+        text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+        return text.removeprefix("typing.")
+    name = getattr(origin, "__name__", str(origin))
+    # `tuple[int, ...]` has an ellipsis.
+    inside = ["..." if argument is ... else type_name(argument) for argument in arguments]
+    return f"{name}[{', '.join(inside)}]"
 
 
 def model_table(kind: type[BaseModel], seen: set[type]) -> Iterator[str]:

@@ -44,13 +44,15 @@ def check(
     script: Script | None = None,
     runs: Path = Path("runs"),
     tell: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """Everything that is not as the plan needs it, one line each with what to do; empty if all is
     well.
 
     ``script`` makes the script that would be submitted, for `sbatch --test-only`; ``runs`` is where
     runs will lie. ``tell`` gets what else there is to say: which jobs Slurm accepts, and which of
-    the user's variables are left out.
+    the user's variables are left out. ``warn`` gets what a launch should say as well: which nodes
+    jobs will wait for, and what is charged beyond the request.
     """
     problems = [
         *surroundings(plan, profile),
@@ -67,7 +69,7 @@ def check(
     problems = [*sizes(plan, profile), *problems]
     # Last, as Slurm may take seconds to answer.
     if profile.kind == "slurm":
-        problems += slurm(plan, profile, script or (lambda job: header(job, profile)), tell)
+        problems += slurm(plan, profile, script or (lambda job: header(job, profile)), tell, warn)
     return list(dict.fromkeys(problems))
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from engines.contract.words import near
 from jobs.spec import Job, Resources
+from orchestrator.checks.unavailable import waits_for_nodes
 from orchestrator.clusters.slurm import queries
 from orchestrator.clusters.slurm.gpus import gpus_in
 from orchestrator.clusters.slurm.parse import minutes, parse_partitions, partition_names
@@ -33,7 +34,11 @@ Script = Callable[[Job], str]
 
 
 def slurm(
-    plan: Plan, profile: Profile, script: Script, tell: Callable[[str], None] = lambda _: None
+    plan: Plan,
+    profile: Profile,
+    script: Script,
+    tell: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """What Slurm itself says: partition, GPU type, time limit, account, and a trial submission of
     each kind of job."""
@@ -47,7 +52,7 @@ def slurm(
         problems += partitions(found, profile.cluster)
         problems += gpu_types(found)
         problems += accounts(found, profile)
-        problems += trials(found, script, tell)
+        problems += trials(found, script, tell, warn)
     except CheckError as error:
         problems += error.lines
     return problems
@@ -170,6 +175,13 @@ def gpu_types(found: Sequence[Shape]) -> list[str]:
         if shape.resources.gpus:
             by_partition.setdefault(shape.profile.partition, []).append(shape)
     problems = []
+    for shape in found:
+        if shape.resources.gpus and "gres" in shape.profile.sbatch:
+            problems.append(
+                f"profile '{shape.profile.name}': sbatch: gres would take the place of the GPUs "
+                f"that {who(shape.jobs)} asks for: keep a profile of its own for jobs without GPUs"
+            )
+            break
     for shapes_there in by_partition.values():
         jobs = [job for shape in shapes_there for job in shape.jobs]
         problems += gpu_type(shapes_there[0].profile, jobs)
@@ -252,28 +264,49 @@ def account(profile: Profile, known: dict[str, set[str]], where: str) -> list[st
 
 
 def trials(
-    found: Sequence[Shape], script: Script, tell: Callable[[str], None] = lambda _: None
+    found: Sequence[Shape],
+    script: Script,
+    tell: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """`sbatch --test-only` of one job of each shape: Slurm's own word, without submitting."""
     problems = []
     for shape in found:
         jobs = shape.jobs
         reply = queries.trial_submission(script(jobs[0]), shape.profile.cluster)
-        # A limit on how many jobs are queued means wait.
-        if reply.failed and limit_named(reply.trouble) is None:
-            reason = reply.trouble.replace("sbatch: error: ", "").replace(
-                "allocation failure: ", ""
-            )
-            problems.append(
-                f"{who(jobs)}: Slurm would refuse: {reason}: change the stage's resources "
-                "or the cluster profile"
+        if has_whole_nodes(shape.profile):
+            warn(
+                f"{who(jobs)}: exclusive: the whole node is charged for it, with all of its GPUs "
+                "and CPUs; orch counts what was asked for"
             )
         # When it would start is not told: sbatch --test-only adds up the time limits of all that
         # waits, and names a day in the year 2090 or the evening of an idle day. squeue knows better
         # once the job is there.
-        elif not reply.failed:
+        if not reply.failed:
             tell(f"{who(jobs)}: Slurm accepts it")
+        # A limit on how many jobs are queued means wait.
+        elif limit_named(reply.trouble) is None:
+            reason = reply.trouble.replace("sbatch: error: ", "").replace(
+                "allocation failure: ", ""
+            )
+            waited_for = waits_for_nodes(shape.resources, shape.profile, reason)
+            if waited_for is None:
+                problems.append(
+                    f"{who(jobs)}: Slurm would refuse: {reason}: change the stage's resources "
+                    "or the cluster profile"
+                )
+            else:
+                warn(
+                    f"{who(jobs)}: no node that it fits on takes jobs now; it will wait for "
+                    f"{waited_for}"
+                )
     return problems
+
+
+def has_whole_nodes(profile: Profile) -> bool:
+    """Whether its jobs have their nodes for themselves. `exclusive: user` and `mcs` shut out other
+    people, and leave the request as it is."""
+    return str(profile.sbatch.get("exclusive", "false")).lower() in ("true", "")
 
 
 def header(job: Job, profile: Profile) -> str:

@@ -32,12 +32,15 @@ def planned(experiment: str, preset: str | None, overrides: list[str] | None) ->
 
 
 def problems(
-    plan: Plan, profile: Profile, tell: Callable[[str], None] = lambda _: None
+    plan: Plan,
+    profile: Profile,
+    tell: Callable[[str], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
-    """Everything that check finds; ``tell`` gets what else there is to say."""
+    """Everything that check finds; ``tell`` and ``warn`` get what else there is to say."""
     from orchestrator.checks.launch import check
 
-    return check(plan, profile, runs=runs_root(), tell=tell)
+    return check(plan, profile, runs=runs_root(), tell=tell, warn=warn)
 
 
 def left_aside(plan: Plan, profile: Profile) -> list[str]:

@@ -35,7 +35,7 @@ class Cluster(Protocol):
 
     def submit(self, batch: Batch, waits: Waits) -> str:
         """Submit and return the job id. SubmitError: refused, NoRoom for now. AmbiguousSubmit:
-        perhaps submitted."""
+        perhaps submitted. LostParent: it knows no more what the batch is to wait for."""
 
     def largest(self, job: Job) -> dict[str, int] | None:
         """How much memory and time a job like this may ask for at most, by key of ``Resources``, as
@@ -59,6 +59,11 @@ class Cluster(Protocol):
     def hold(self, records: Sequence[Record], release: bool = False) -> set[str]:
         """Keep waiting jobs from starting, or let them go, as far as the last answer of the queue
         shows them. Returns the names of those for which that was done."""
+
+    def wait_for(self, records: Sequence[Record], waits: Waits) -> set[str]:
+        """Let jobs in the queue wait for this in place of what they were submitted after, as far as
+        the last answer of the queue shows them. Returns the names of those for which that was
+        done."""
 
     def cancel(self, records: Sequence[Record]) -> dict[str, str]:
         """End those of these jobs that the last answer of the queue shows. Returns, by name, what

@@ -16,10 +16,11 @@ from msgspec.structs import replace
 
 from orchestrator.clusters.base import Cluster
 from orchestrator.clusters.batch import Batch
-from orchestrator.errors import AmbiguousSubmit, NoRoom, SubmitError
+from orchestrator.errors import AmbiguousSubmit, LostParent, NoRoom, SubmitError
 from orchestrator.lifecycle import gates
 from orchestrator.lifecycle.batching import make_batches, waits_for
 from orchestrator.lifecycle.decide import Decision, Passes, described, holds
+from orchestrator.lifecycle.dependencies.forgotten import asked_again, can_follow, put_back
 from orchestrator.lifecycle.observe import Observation, as_in_doubt, is_intent, resolve
 from orchestrator.lifecycle.reused.taking import note_submissions
 from orchestrator.runs.attempts import prepare
@@ -50,8 +51,9 @@ def carry_out(
     try:
         for batch in batches:
             records = submit_batch(run, cluster, intents, batch)
+            records = records or put_back(batch, current, intents)
             intents.update((record.name, record) for record in records)
-            run.journal(records)
+            run.journal([record for record in records if record.job_id])
             submitted += 1
             tell(submission_line(batch, records))
     except NoRoom as refusal:
@@ -97,7 +99,9 @@ def written_intents(
 
 
 def submission_line(batch: Batch, submitted: Sequence[Record]) -> str:
-    """One line on what was submitted, and as what."""
+    """One line on what was submitted, and as what; or that it was not."""
+    if submitted[0].job_id is None:
+        return f"not submitted yet: {batch.title}; orch status says what it waits for"
     job_id = JobId.parse(str(submitted[0].job_id)).head
     array = f", an array of {len(batch.indexes)}" if batch.indexes else ""
     return f"submitted {batch.title} as {job_id}{array}"
@@ -105,8 +109,32 @@ def submission_line(batch: Batch, submitted: Sequence[Record]) -> str:
 
 def submit_batch(
     run: Run, cluster: Cluster, by_name: dict[str, Record], batch: Batch
+) -> Sequence[Record] | None:
+    """Submit one batch after its active parents; None if it cannot follow them now.
+
+    Parents that the scheduler has forgotten are asked for, and those that have ended well are no
+    longer waited for.
+    """
+    if not can_follow(batch, by_name):
+        return None
+    try:
+        return submitted_now(run, cluster, by_name, batch)
+    except LostParent:
+        parents = asked_again(run, cluster, by_name, batch)
+        by_name.update((parent.name, parent) for parent in parents)
+    if not can_follow(batch, by_name):
+        return None
+    try:
+        return submitted_now(run, cluster, by_name, batch)
+    except LostParent:
+        # By what can be asked its parents are still active; whoever looks next knows more.
+        return None
+
+
+def submitted_now(
+    run: Run, cluster: Cluster, by_name: dict[str, Record], batch: Batch
 ) -> list[Record]:
-    """Submit one batch after its active parents; an unclear answer is looked up at once."""
+    """Submit one batch; an unclear answer is looked up at once."""
     waits = waits_for(batch, by_name)
     records = [by_name[record.name] for record in batch.records]
     try:

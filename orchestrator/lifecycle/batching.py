@@ -140,12 +140,29 @@ def whole(ids: Sequence[str], by_name: Mapping[str, Record]) -> tuple[str, ...]:
     if not listed:
         return tuple(dict.fromkeys(ids))
     known = by_array(record.job_id for record in by_name.values() if record.job_id)
-    # ["17_0", "17_1", "17_2"] becomes ["17"] if these are all elements of the array 17.
+    left = arrays_left(by_name.values())
+    # ["17_0", "17_1", "17_2"] becomes ["17"] if these are all elements that the array 17 ever had.
     short = []
     for job_id in ids:
         head = JobId.parse(job_id).head
-        short.append(head if head in listed and listed[head] == known[head] else job_id)
+        is_whole = head in listed and listed[head] == known[head] and head not in left
+        short.append(head if is_whole else job_id)
     return tuple(dict.fromkeys(short))
+
+
+def arrays_left(records: Iterable[Record]) -> set[str]:
+    """Arrays that may have had an element more than the records say: one that failed, and was
+    submitted again by itself. To wait for the success of the whole array would be in vain."""
+    heads: dict[str, set[str]] = {}
+    again: dict[str, set[str]] = {}
+    for record in records:
+        head = JobId.parse(record.job_id).head if record.job_id else ""
+        heads.setdefault(record.stage, set()).add(head)
+        # With an attempt and no token it is about to be submitted once more.
+        if record.attempt > 1 or (record.attempt and not record.token):
+            again.setdefault(record.stage, set()).add(head)
+    # A job that is alone in its array's stage, or whose whole array was submitted again, left none.
+    return {head for stage, moved in again.items() for head in heads[stage] if moved - {head}}
 
 
 def by_array(ids: Iterable[str]) -> dict[str, set[str]]:

@@ -291,13 +291,16 @@ def with_parents(job: Job, record: Record, by_name: Mapping[str, Record]) -> Rec
     if not parents or (limited and not failed):
         return record
     missing = failed or [parent for parent in parents if parent.state not in OVER]
+    if not missing:
+        reason = "not submitted yet" if record.due else "not submitted; orch launch does it"
+        return replace(record, reason=reason, waits_on=None)
     reason = "; ".join(f"{parent.name} {parent.state}" for parent in missing[:3])
     if len(missing) > 3:
         reason += f" and {len(missing) - 3} more"
     if limited:
         # It stays wanted: once its parents can run, whoever polls next submits it.
         return replace(record, reason=reason)
-    return replace(record, reason=reason, waits_on=Wait.PARENTS if missing else None)
+    return replace(record, reason=reason, waits_on=Wait.PARENTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,8 +341,10 @@ def passes_after(run: Run, records: Sequence[Record], submitted: bool) -> Passes
     if submitted:
         groups += notifications.jobs_to_watch(run, records)
     active = [record for record in records if record.state in ACTIVE and record.job_id]
-    # What fails in a run with `retry` is submitted again at the end of each job, not of all.
-    may_be_retried = bool(run.plan.retry and active)
+    # What fails in a run with `retry` is submitted again at the end of each job, not of all. Others
+    # may have been put back because it is not known how their parents ended.
+    wanted = bool(run.plan.retry) or any(record.due for record in records)
+    may_be_retried = bool(wanted and active)
     is_limited = any(record.waits_on in LIMITED for record in records)
     if not is_limited and not may_be_retried:
         return Passes(after_all=groups, after_one=None)

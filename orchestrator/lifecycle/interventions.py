@@ -24,6 +24,7 @@ from orchestrator.lifecycle.decided import rounds
 from orchestrator.lifecycle.observe import is_intent, resolve
 from orchestrator.lifecycle.refresh import CONTINUE_ONLY, decide_and_act, poll
 from orchestrator.node.system import write_json
+from orchestrator.runs.attempts import end_member
 from orchestrator.runs.lookup import named
 from orchestrator.runs.record import ACTIVE, FAILED, JobState, Record, Wait
 from orchestrator.runs.run import Run
@@ -96,9 +97,11 @@ def end_jobs(
     whole = [r for r in ended if r.job_id not in still_used]
     still = cluster.cancel(whole) if whole else {}
     members = [r for r in ended if r.job_id in still_used]
-    # A member that has not started is kept from it by taking its claim. One that runs is ended by
-    # the node's program, which SIGUSR1 makes look for the file `cancel`.
-    unstarted = {r.name for r in members if run.end_member(r)}
+    # A member that has not started is kept from it by taking its claim, one that waits to be
+    # started again by a record of its end: a signal to a job that waits would be tried by Slurm for
+    # a minute. One that runs is ended by the node's program, which SIGUSR1 makes look for the file
+    # `cancel`.
+    unstarted = {r.name for r in members if end_member(run, r)}
     running = {r.allocation: r for r in members if r.name not in unstarted}
     for record in running.values():
         cluster.nudge(record)

@@ -17,6 +17,7 @@ from orchestrator.lifecycle import gates, notifications, queue_limits
 from orchestrator.lifecycle.act import Tell, carry_out, hold_and_release, keep, schedule_passes
 from orchestrator.lifecycle.decide import Decision, Request, decide, described, passes_after
 from orchestrator.lifecycle.decided import rounds
+from orchestrator.lifecycle.dependencies.renewed import renew
 from orchestrator.lifecycle.observe import (
     Observation,
     as_observed,
@@ -161,7 +162,12 @@ def decide_and_act(
         decision = replace(decision, notes=taken.notes)
         records, refusal = carry_out(run, cluster, decision, tell)
         if refusal is None:
-            break
+            records, lost = renew(run, cluster, records, decision.submit)
+            if not lost:
+                break
+            # They are submitted in the next turn, after parents that are new; so it ends here too.
+            request = replace(request, also=request.also | lost)
+            continue
         room = queue_limits.after_refusal(run, cluster, refusal)
         seen = replace(seen, room=room, limits=queue_limits.reason(run))
     records = described(run, hold_and_release(records, cluster))

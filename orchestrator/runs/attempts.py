@@ -2,13 +2,16 @@
 
 In: the run, the jobs with what these attempts ask for, and their records. Out: the folder of each
 attempt, a link to its log, and ``members.json`` for an array or a pack. Called by the lifecycle
-just before it submits a batch.
+just before it submits a batch. ``end_member`` ends one job of a pack, for `orch cancel`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import socket
+import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,10 +21,10 @@ from jobs.spec import Job
 from jobs.stages import literal
 from orchestrator.description.catalogue import warm_modules
 from orchestrator.node.claims import NODE_FAILURE
-from orchestrator.node.system import write_json
+from orchestrator.node.system import CANCEL, claim_of, read_json, take, write_json
 from orchestrator.runs.choices.files import settle
 from orchestrator.runs.choices.rounds import at_point, points_of
-from orchestrator.runs.record import Record
+from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run
 
 
@@ -144,3 +147,48 @@ def write_members(run: Run, job: Job, records: Sequence[Record]) -> None:
     # A repeated submission often adds nothing; then the file need not be written.
     if before | added != before:
         write_json(path, before | added)
+
+
+def end_member(run: Run, record: Record) -> bool:
+    """Have one member of a pack end. True if it does not run, and now never will; else its node
+    looks for this at SIGUSR1."""
+    attempt = run.attempt_folder(record)
+    (attempt / CANCEL).touch()
+    # A node takes the claim before it starts anything, so only one of the two gets it.
+    if take(attempt, claim_of(record.token, "orch")):
+        write_cancelled(attempt, record.token, "orch", restart=0)
+        return True
+    if record.state is not JobState.PENDING:
+        return False
+    # It waits to be started again. As if that start had come and had ended: the node starts no
+    # member again whose newest record says that it ended by itself.
+    held = read_json(str(attempt / "claim.json"))
+    with contextlib.suppress(FileNotFoundError, FileExistsError):
+        (attempt / f"exit-{held['restart']}.json").hardlink_to(attempt / "exit.json")
+    restart = held["restart"] + 1
+    write_json(attempt / "claim.json", held | {"restart": restart})
+    write_cancelled(attempt, record.token, held["job_id"], restart)
+    return True
+
+
+def write_cancelled(attempt: Path, token: str, job_id: str, restart: int) -> None:
+    """The exit record of a start that never came."""
+    now = time.time()
+    write_json(
+        attempt / "exit.json",
+        {
+            "token": token,
+            "job_id": job_id,
+            "pid": os.getpid(),
+            "exit_code": 1,
+            "host": socket.gethostname(),
+            "started": now,
+            "ended": now,
+            "results": False,
+            "requeued": False,
+            "restart": restart,
+            "signals": [],
+            "state": str(JobState.CANCELLED),
+            "reason": "cancelled before it started" + (" again" if restart else ""),
+        },
+    )

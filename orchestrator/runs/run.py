@@ -38,7 +38,6 @@ import msgspec
 from jobs.spec import Job
 from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
-from orchestrator.node.system import CANCEL, claim_of, take, write_json
 from orchestrator.planning.plan import Plan
 from orchestrator.runs import layout
 from orchestrator.runs.copies.origin import Origin, read_origin
@@ -257,35 +256,6 @@ class Run:
         if not (self.folder / EVOLUTION).exists() or not path.exists():
             return []
         return [record for record in read_state(path, self.name) if record.name not in known]
-
-    def end_member(self, record: Record) -> bool:
-        """Have one member of a pack end. True if it had not started, and now never will; else its
-        node looks for this at SIGUSR1."""
-        attempt = self.attempt_folder(record)
-        (attempt / CANCEL).touch()
-        # A node takes the claim before it starts anything, so only one of the two gets it.
-        if not take(attempt, claim_of(record.token, "orch")):
-            return False
-        now = time.time()
-        write_json(
-            attempt / "exit.json",
-            {
-                "token": record.token,
-                "job_id": "orch",
-                "pid": os.getpid(),
-                "exit_code": 1,
-                "host": socket.gethostname(),
-                "started": now,
-                "ended": now,
-                "results": False,
-                "requeued": False,
-                "restart": 0,
-                "signals": [],
-                "state": str(JobState.CANCELLED),
-                "reason": "cancelled before it started",
-            },
-        )
-        return True
 
     def journal(self, records: Iterable[Record]) -> None:
         """Note job ids at once, before the next submission."""

@@ -2,10 +2,12 @@
 
 import ast
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Annotated, Literal
 
 import pytest
 
@@ -23,6 +25,15 @@ def test_reference_is_what_the_code_says() -> None:
         text=True,
     )
     assert result.returncode == 0, result.stderr
+
+
+def test_a_type_is_written_alike_by_every_python() -> None:
+    type_name = runpy.run_path(str(ROOT / "scripts" / "reference.py"))["type_name"]
+    # Text of 3.11 itself: typing.Optional[typing.Literal["a", "b"]].
+    assert type_name(Literal["a", "b"] | None) == "Literal['a', 'b'] | None"
+    assert type_name(list[int | Path] | None) == "list[int | Path] | None"
+    assert type_name(dict[str, Annotated[int, "above 0"]]) == "dict[str, int]"
+    assert type_name(tuple[Path, ...]) == "tuple[Path, ...]"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

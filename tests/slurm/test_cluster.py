@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.clusters.slurm.ends import STATES
 from tests.support.cli import SAVES, SMALL, describe, jobs, orch, over, until, wrapper
 from tests.support.paths import lines
 from tests.support.private_slurm import PrivateSlurm
@@ -304,3 +305,13 @@ def test_sacct_that_cannot_be_asked_leaves_a_lost_job_unknown_and_nothing_is_sub
     orch(tmp_path, "retry", path=deaf)
     assert jobs(tmp_path, deaf)["a"]["attempt"] == 1, "a job that may still run was submitted again"
     until(tmp_path, lambda now: now["a"]["state"] == "CANCELLED")  # accounting lags a moment behind
+
+
+def test_every_state_that_this_slurm_names_is_known(slurm: PrivateSlurm) -> None:
+    assert slurm.profile.exists()
+    said = subprocess.run(
+        ["squeue", "--states=nosuch"], capture_output=True, text=True, check=False
+    ).stderr
+    listed = said.partition("include:")[2].split()[0].upper().split(",")
+    assert {"PENDING", "OUT_OF_MEMORY", "REQUEUE_HOLD"} <= set(listed)
+    assert set(listed) <= STATES.keys()

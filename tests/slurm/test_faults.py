@@ -304,7 +304,7 @@ def test_without_slurmdbd_and_without_slurmctld_nothing_is_invented(
         assert [job["state"] for job in told["jobs"]] == ["RUNNING", "PENDING"]
         assert "squeue" in told["trouble"]
     finally:
-        slurm.daemon(*[word for word in controller if word != "-i"])
+        slurm.daemon(*[word for word in controller if word not in ("-i", "-c")])
         slurm.wait("slurmctld", ["squeue"])
     database = slurm.end("slurmdbd")
     try:

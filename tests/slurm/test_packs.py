@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.cli import SAVES, SMALL, describe, jobs, orch, over, states, until
+from tests.support.cli import SAVES, SMALL, describe, jobs, orch, over, states, until, wrapper
 from tests.support.paths import lines
 from tests.support.private_slurm import PrivateSlurm
 
@@ -155,6 +155,29 @@ def test_a_pack_is_requeued_under_its_id_and_what_waits_for_it_goes_on_waiting(
     found = until(tmp_path, over, LONG)
     assert set(states(found).values()) == {"COMPLETED"}
     assert {job["attempt"] for job in found.values()} == {1}
+
+
+def test_a_member_that_waits_to_be_started_again_is_cancelled_at_once(
+    slurm: PrivateSlurm, tmp_path: Path
+) -> None:
+    (tmp_path / "saves.sh").write_text(
+        SAVES.replace("ready", "ready$1").replace("saved", "saved$1")
+    )
+    file = describe(
+        tmp_path, f"  a: {{command: 'bash saves.sh {{n}}', matrix: {{n: [1, 2]}}, {PACK}}}\n"
+    )
+    assert orch(tmp_path, "launch", str(file), "--cluster", str(slurm.profile)).returncode == 0
+    both = (tmp_path / "ready1", tmp_path / "ready2")
+    number = until(tmp_path, lambda _: all(path.exists() for path in both), LONG)["a/n=1"]["id"]
+    subprocess.run(["scancel", "--batch", "--signal=USR2", number], check=True)
+    until(tmp_path, lambda now: "BeginTime" in now["a/n=2"]["reason"], LONG)
+    # A signal to a job that waits is tried by scancel for more than a minute.
+    path = wrapper(tmp_path, "scancel", 'echo "$@" >> called; exec $real "$@"')
+    assert "cancelled a/n=2" in orch(tmp_path, "cancel", "--job", "a/n=2", path=path).stdout
+    assert not (tmp_path / "called").exists()
+    assert states(jobs(tmp_path)) == {"a/n=1": "PENDING", "a/n=2": "CANCELLED"}
+    slurm.start_again_now(number)
+    assert states(until(tmp_path, over, LONG)) == {"a/n=1": "COMPLETED", "a/n=2": "CANCELLED"}
 
 
 def test_of_a_pack_one_runs_out_of_memory_and_asks_for_more_alone(

@@ -20,84 +20,20 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from tests.support.slurm_files import (
+    PROFILE,
+    SLURM_CONF,
+    SLURMDBD_CONF,
+    WITHOUT_CGROUPS,
+    version,
+)
 
 PROGRAMS = ("munged", "mariadbd", "slurmdbd", "slurmctld", "slurmd", "sbatch", "sacctmgr")
 START_SECONDS = 60.0
 ETC = Path("/etc/slurm")
-
-SLURM_CONF = """
-ClusterName=private
-SlurmctldHost={host}(127.0.0.1)
-SlurmctldPort={ctld}
-SlurmUser=root
-SlurmdUser=root
-AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
-CryptoType=crypto/munge
-StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool-%n
-SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd-%n.pid
-SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd-%n.log
-ProctrackType=proctrack/linuxproc
-TaskPlugin=task/none
-SelectType=select/cons_tres
-SelectTypeParameters=CR_Core_Memory
-SlurmdParameters=config_overrides
-GresTypes=gpu
-AccountingStorageType=accounting_storage/slurmdbd
-AccountingStorageHost=127.0.0.1
-AccountingStoragePort={dbd}
-AccountingStoragePass={folder}/munge.socket
-AccountingStorageEnforce=associations,limits,qos
-AccountingStorageTRES=gres/gpu
-JobAcctGatherType=jobacct_gather/linux
-JobAcctGatherFrequency=1
-JobRequeue=1
-MinJobAge=10
-KillWait=5
-ReturnToService=2
-MpiDefault=none
-SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=0
-NodeName=a100-[1-2] NodeHostname={host} NodeAddr=127.0.0.1 Port=[{node1}-{node2}] CPUs=64 RealMemory={memory} Gres=gpu:a100:4 State=UNKNOWN
-PreemptType=preempt/partition_prio
-PreemptMode=CANCEL
-MaxArraySize=1001
-MaxJobCount=30000
-PartitionName=a100_normal_q Nodes=a100-[1-2] Default=YES MaxTime=1-00:00:00 State=UP PriorityTier=10 PreemptMode=OFF
-PartitionName=low Nodes=a100-[1-2] MaxTime=1-00:00:00 State=UP PriorityTier=1 PreemptMode=CANCEL
-"""
-
-SLURMDBD_CONF = """
-AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
-DbdHost=localhost
-DbdAddr=127.0.0.1
-DbdPort={dbd}
-SlurmUser=root
-StorageType=accounting_storage/mysql
-StorageHost=127.0.0.1
-StoragePort={sql}
-StorageUser=slurm
-StoragePass={password}
-StorageLoc=slurm_acct
-PidFile={folder}/slurmdbd.pid
-LogFile={folder}/slurmdbd.log
-"""
-
-PROFILE = """
-kind: slurm
-partition: a100_normal_q
-account: llmalignment
-gpu_type: a100
-cpus_per_node: 64
-memory_gb_per_node: {memory_gb}
-gpus_per_node: 4
-max_minutes: 1440
-"""
 
 
 def missing() -> str | None:
@@ -158,10 +94,15 @@ class PrivateSlurm:
         self.folder.chmod(0o755)
         self.profile = self.folder / "private.yaml"
         self.processes: list[subprocess.Popen[bytes]] = []
+        """What was started and is to be there; ``end`` takes a program out."""
+        self.spare_port = 0
+        """Free for one more node, of a ``site``."""
+        self.outputs: dict[int, Path] = {}
+        """Where each program's output goes, by process id."""
 
     def start(self) -> PrivateSlurm:
         """munged, MariaDB, slurmdbd, slurmctld, account, nodes."""
-        ctld, dbd, sql, node1, node2 = free_ports(5)
+        ctld, dbd, sql, node1, node2, self.spare_port = free_ports(6)
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
         values = {
             "folder": self.folder,
@@ -179,6 +120,9 @@ class PrivateSlurm:
             (self.folder / name).mkdir()
         (self.folder / "slurm.conf").write_text(SLURM_CONF.format(**values))
         (self.folder / "gres.conf").write_text("Name=gpu Type=a100 Count=4 File=/dev/tty[0-3]\n")
+        if version() >= WITHOUT_CGROUPS:
+            # Before, a slurmd that tracks processes by itself does not look for control groups.
+            (self.folder / "cgroup.conf").write_text("CgroupPlugin=disabled\n")
         (self.folder / "slurmdbd.conf").write_text(SLURMDBD_CONF.format(**values))
         (self.folder / "slurmdbd.conf").chmod(0o600)
         self.profile.write_text(PROFILE.format(**values))
@@ -221,6 +165,49 @@ class PrivateSlurm:
         )
         return self
 
+    @contextlib.contextmanager
+    def site(
+        self, changes: dict[str, str], more: str, gres: str, nodes: Sequence[str]
+    ) -> Iterator[None]:
+        """Another site for as long as the block takes: the daemons are started anew with another
+        configuration, and then with their own again. No job may be there.
+
+        Args:
+            changes: values of keys of slurm.conf.
+            more: further lines of slurm.conf; ``{host}`` and ``{port}`` are for one more node here.
+            gres: all of gres.conf.
+            nodes: further nodes that run here.
+        """
+        conf, types = self.folder / "slurm.conf", self.folder / "gres.conf"
+        before = conf.read_text(), types.read_text()
+        lines = [line for line in before[0].splitlines() if line.partition("=")[0] not in changes]
+        lines += [f"{key}={value}" for key, value in changes.items()]
+        host = socket.gethostname().partition(".")[0]
+        lines += more.format(host=host, port=self.spare_port).splitlines()
+        conf.write_text("\n".join(lines) + "\n")
+        types.write_text(gres)
+        own = ("a100-1", "a100-2")
+        try:
+            self.restart((*own, *nodes))
+            yield
+        finally:
+            conf.write_text(before[0])
+            types.write_text(before[1])
+            self.restart(own)
+
+    def restart(self, nodes: Sequence[str]) -> None:
+        """The controller and these nodes, started anew."""
+        running = [p.args for p in self.processes if isinstance(p.args, tuple)]
+        for program in [args[0] for args in running if args[0] in ("slurmd", "slurmctld")]:
+            self.end(str(program))
+        self.daemon("slurmctld", "-D", "-i")
+        for node in nodes:
+            (self.folder / f"spool-{node}").mkdir(exist_ok=True)
+            self.daemon("slurmd", "-D", "-N", node)
+        idle = f"sinfo --noheader --Node --nodes={','.join(nodes)} --format='%N %t' | sort -u"
+        count = f'test "$({idle} | grep -c " idle")" = {len(nodes)}'
+        self.wait("nodes", ["sh", "-c", count])
+
     def start_again_now(self, job_id: str) -> None:
         """Let a requeued job start without the two minutes that Slurm waits.
 
@@ -244,6 +231,8 @@ class PrivateSlurm:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{step} is still there")
             time.sleep(0.2)
+        # slurmd of 24.11 refuses what was granted in the second in which the start before ended.
+        time.sleep(1.0)
         subprocess.run(["scontrol", "update", f"jobid={job_id}", "StartTime=now"], check=True)
 
     def munge(self) -> None:
@@ -305,16 +294,17 @@ class PrivateSlurm:
 
     def daemon(self, *arguments: str) -> None:
         """Start one program that stays; its output goes into a file of the folder."""
-        with (self.folder / f"{arguments[0]}-{len(self.processes)}.out").open("wb") as out:
-            self.processes.append(
-                subprocess.Popen(
-                    arguments,
-                    stdout=out,
-                    stderr=out,
-                    stdin=subprocess.DEVNULL,
-                    start_new_session=True,
-                )
+        path = self.folder / f"{arguments[0]}-{len(self.outputs)}.out"
+        with path.open("wb") as out:
+            process = subprocess.Popen(
+                arguments,
+                stdout=out,
+                stderr=out,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
             )
+        self.processes.append(process)
+        self.outputs[process.pid] = path
 
     def end(self, name: str) -> list[str]:
         """End the newest program of that name; returns how it was started."""
@@ -325,6 +315,7 @@ class PrivateSlurm:
         )
         process.terminate()
         process.wait(timeout=20)
+        self.processes.remove(process)
         return (
             [str(argument) for argument in process.args] if isinstance(process.args, tuple) else []
         )
@@ -336,14 +327,31 @@ class PrivateSlurm:
             raise RuntimeError(f"{' '.join(arguments)}: {result.stdout}{result.stderr}")
 
     def wait(self, what: str, question: list[str]) -> None:
-        """Until a question is answered with success."""
+        """Until a question is answered with success. RuntimeError quotes a program that has died
+        in the meantime."""
         deadline = time.monotonic() + START_SECONDS
         while (result := subprocess.run(question, capture_output=True, text=True)).returncode:
+            for process in self.processes:
+                if process.poll() is not None:
+                    raise RuntimeError(f"{what} does not start: {self.last_word(process)}")
             if time.monotonic() > deadline:
                 raise RuntimeError(
                     f"{what} does not start: {result.stdout}{result.stderr} (see {self.folder})"
                 )
             time.sleep(0.1)
+
+    def last_word(self, process: subprocess.Popen[bytes]) -> str:
+        """How a program of ours ended, and the last lines that it has left."""
+        name = process.args[0] if isinstance(process.args, tuple) else str(process.args)
+        code = process.wait()
+        how = f"exit code {code}" if code >= 0 else f"signal {-code}"
+        said = self.outputs[process.pid].read_text(errors="replace").split("\n")
+        # Slurm's daemons write into their own files once they have read where these lie.
+        own = self.folder / f"{name}.log"
+        if own.is_file():
+            said += own.read_text(errors="replace").split("\n")
+        lines = [line.strip() for line in said if line.strip()]
+        return f"{name} ended with {how}: {' / '.join(lines[-3:]) or 'it said nothing'}"
 
     def stop(self) -> None:
         """End what was started, newest first, and remove the folder."""

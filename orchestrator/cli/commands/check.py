@@ -22,7 +22,7 @@ def check(
     arithmetic, disk."""
     plan, profile = planned(experiment, preset, overrides), load_profile(cluster)
     notes: list[str] = []
-    found = problems(plan, profile, notes.append)
+    found = problems(plan, profile, notes.append, notes.append)
     if as_json:
         told = {"cluster": profile.name, "jobs": len(plan.jobs)}
         found_all = {"problems": found, "notes": notes}

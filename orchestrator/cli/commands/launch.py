@@ -59,14 +59,15 @@ def launch(
     if dry_run:
         print_scripts(plan, profile)
         return
-    found = problems(plan, profile)
+    warnings: list[str] = []
+    found = problems(plan, profile, warn=warnings.append)
     if found:
         raise CheckError(*found, "nothing was submitted")
     on_terminal = sys.stdout.isatty()
     # JSON has to be the only output, and the live view shows what the messages would say.
     is_silent = as_json or (watch is not False and on_terminal)
     tell: Callable[[str], None] = quiet if is_silent else print
-    tell_beforehand(plan, profile, tell)
+    tell_beforehand(plan, profile, warnings, tell)
     run = create_run(plan, profile, runs_root(), tell)
     records = retry.launch(run, tell)
     if as_json:
@@ -77,9 +78,11 @@ def launch(
         raise typer.Exit(follow(run))
 
 
-def tell_beforehand(plan: Plan, profile: Profile, tell: Callable[[str], None]) -> None:
-    """What is left aside, and what the run may cost."""
-    for line in left_aside(plan, profile):
+def tell_beforehand(
+    plan: Plan, profile: Profile, warnings: list[str], tell: Callable[[str], None]
+) -> None:
+    """What may go wrong, what is left aside, and what the run may cost."""
+    for line in [*warnings, *left_aside(plan, profile)]:
         # Not `tell`: whoever reads JSON or the live view should know it too.
         typer.echo(line, err=True)
     hours = budget.said_at_launch(plan, profile)

@@ -36,9 +36,14 @@ from orchestrator.clusters.slurm.parse import (
 )
 from orchestrator.clusters.slurm.rows import Table
 from orchestrator.clusters.slurm.script import JobScript, dependency, job_name, script_text
-from orchestrator.clusters.slurm.submission import id_in, limit_named, perhaps_submitted
+from orchestrator.clusters.slurm.submission import (
+    id_in,
+    limit_named,
+    parent_unknown,
+    perhaps_submitted,
+)
 from orchestrator.description.profile import Profile
-from orchestrator.errors import AmbiguousSubmit, NoRoom, SubmitError
+from orchestrator.errors import AmbiguousSubmit, LostParent, NoRoom, SubmitError
 from orchestrator.node.system import write_json
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run, look_folder
@@ -141,6 +146,8 @@ class SlurmCluster:
                 f"{batch.title}: sbatch's answer is unclear: {job_id or 'no id'}, {said!r}; orch "
                 "launch again looks it up"
             )
+        if parent_unknown(said):
+            raise LostParent(f"{batch.title}: sbatch refused: {said}")
         refusal = f"{batch.title}: sbatch refused: {said.removeprefix('sbatch: error: ')}"
         limit = limit_named(said)
         if limit is None:
@@ -280,6 +287,14 @@ class SlurmCluster:
             self.trouble += "; no job will look when these have ended: run orch advance"
             return None
         return id_in(answer)
+
+    def wait_for(self, records: Sequence[Record], waits: Waits) -> set[str]:
+        """scontrol update, an array at a time."""
+        after = f"dependency={dependency(waits)}"
+        there = [record for record in records if self.ids_of([record])]
+        ids = compressed(self.ids_of(there))
+        answers = [self.ask(["scontrol", "update", f"jobid={one}", after]) for one in ids]
+        return set() if None in answers else {record.name for record in there}
 
     def cancel(self, records: Sequence[Record]) -> dict[str, str]:
         """scancel, a hundred ids at a time; elements of one array are one of them. Then the queue

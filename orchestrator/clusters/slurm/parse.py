@@ -207,7 +207,7 @@ def count_jobs(text: str) -> tuple[int, int]:
         except ValueError:
             count = 1  # a stranger's array that is not listed whole
         everything += count
-        if more and ".look." in more[0] and is_ours(more[0]):
+        if more and ".look." in more[0]:
             looks += count
     return everything, looks
 

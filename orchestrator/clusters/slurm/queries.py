@@ -54,6 +54,12 @@ def nodes(cluster: str | None = None) -> Reply:
     return _ask("sinfo", "--all", "--noheader", "--format=%R|%c|%m|%G", cluster=cluster)
 
 
+def single_nodes(cluster: str | None = None) -> Reply:
+    """A line ``partition|name|state|CPUs|MB|gres|features`` per node and partition."""
+    wanted = "--format=%R|%N|%T|%c|%m|%G|%f"
+    return _ask("sinfo", "--all", "--Node", "--noheader", wanted, cluster=cluster)
+
+
 def gpus(partition: str | None, cluster: str | None = None) -> Reply:
     """The ``gres`` of the nodes of a partition, or of all nodes."""
     chosen = [f"--partition={partition}"] if partition else ["--all"]

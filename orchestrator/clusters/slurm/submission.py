@@ -39,6 +39,12 @@ def perhaps_submitted(said: str) -> bool:
     return AMBIGUOUS.search(said) is not None
 
 
+def parent_unknown(said: str) -> bool:
+    """Whether sbatch refuses a dependency, as it does from 24.11 on where a parent has been over
+    for so long that the controller has forgotten it."""
+    return "dependency problem" in said.lower()
+
+
 def limit_named(said: str) -> str | None:
     """The limit on the number of jobs that sbatch names; "" if it may mean one, or another rule;
     None: it means something else."""

@@ -57,7 +57,8 @@ SAID_ELSEWHERE = {
     "mem": "resources.memory_gb",
     "mem-per-cpu": "resources.memory_gb and the profile's memory_per",
     "mem-per-gpu": "resources.memory_gb and the profile's memory_per",
-    "gres": "resources.gpus and the profile's gpu_type",
+    "gres": "resources.gpus and the profile's gpu_type (what else is counted, such as shards, by "
+    "the profile's `sbatch`, for jobs without GPUs)",
     "gpus": "resources.gpus, which are per node",
     "gpus-per-node": "resources.gpus and the profile's gpu_type",
     "gpus-per-task": "resources.gpus, which are per node",

@@ -80,6 +80,25 @@ def test_parents_that_are_done_are_not_named_and_a_partly_done_array_not_whole()
     assert sum(len(batch.jobs) for batch in batches) == 6
 
 
+def test_an_array_that_an_element_has_left_for_another_attempt_is_not_waited_for_whole() -> None:
+    trains = [job(f"train/{n}") for n in range(3)]
+    report = job("report", after=tuple(item.name for item in trains))
+    by_name = submitted(run_of(*trains, report))[1]
+    batch = Batch((report,), (by_name["report"],))
+    assert waits_for(batch, by_name).all == ("1",)
+    # Whichever it was: the last one leaves an array that looks whole.
+    for n in range(3):
+        moved = replace(by_name[f"train/{n}"], attempt=2, token="f0f0f0f0f0", job_id="7")
+        waits = waits_for(batch, by_name | {moved.name: moved})
+        assert set(waits.all) == {"7", *(f"1_{k}" for k in range(3) if k != n)}
+    # All of it submitted again as one array is whole.
+    again = {
+        f"train/{n}": replace(by_name[f"train/{n}"], attempt=2, token=f"f0_{n}", job_id=f"8_{n}")
+        for n in range(3)
+    }
+    assert waits_for(batch, by_name | again).all == ("8",)
+
+
 def test_an_element_that_is_submitted_again_keeps_its_token_and_index() -> None:
     run = run_of(*[job(f"train/{n}") for n in range(4)])
     first, by_name, _ = submitted(run)

@@ -23,6 +23,7 @@ from orchestrator.description.profile_reader import load_profile
 from orchestrator.errors import CheckError
 from orchestrator.node.cost import cost_so_far, write_cost
 from orchestrator.planning.planner import make_plan
+from orchestrator.runs.attempts import end_member
 from orchestrator.runs.create import create_run
 from orchestrator.runs.record import JobState
 from orchestrator.views.costs.hours import wasted_seconds
@@ -300,7 +301,7 @@ def test_a_member_of_a_pack_that_was_cancelled_before_it_started_has_cost_nothin
     token = f"{run.token(job, 1)}+0"
     record = replace(run.load()[0], attempt=1, token=token, state=JobState.CANCELLED)
     run.attempt_folder(record).mkdir(parents=True)
-    assert run.end_member(record)
+    assert end_member(run, record)
     if older:
         written = json.loads(run.exit_file(record).read_text())
         del written["restart"]

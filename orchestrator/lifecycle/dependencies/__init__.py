@@ -1,0 +1,1 @@
+"""What queued jobs wait for, where that changes after they were submitted."""
