@@ -1,7 +1,6 @@
 """What ``--json`` prints, command by command: `orch schema` makes JSON schemas of these types.
 
-Times are Unix seconds, durations seconds. None: not known, or there is none. Called by
-``json_schemas``; a test holds what commands print against it.
+Times are Unix seconds, durations seconds. None: unknown, or there is none. Called by json_schemas.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ Point = dict[str, Any]
 
 
 class StatusJob(TypedDict):
-    """A job and all that is known of it; ``reused``: the job of another run that has done it."""
+    """A job; ``axes`` with what a search has drawn, ``reused`` the job of another run that did it."""
 
     job: str
     stage: str
@@ -43,7 +42,6 @@ class StatusJob(TypedDict):
     engine: str | None
     """None: a command."""
     axes: Point
-    """What tells it apart; with what a search has drawn for it."""
     reused: str | None
     expected_start: float | None
     step: int | None
@@ -71,7 +69,7 @@ class InventoryPart(TypedDict):
 
 
 class Inventory(TypedDict):
-    """Things of one kind that other stages follow, such as models."""
+    """Things of one kind that other stages follow."""
 
     name: str
     count: int
@@ -254,8 +252,7 @@ class Why(TypedDict):
     job: StatusJob
     lines: list[str]
     gate: dict[str, Any] | None
-    """The decision of its gate: decision, text, time, and inputs, which are conditions with the
-    value of every judged job."""
+    """Of its gate: decision, text, time, and inputs: conditions with every judged job's value."""
     trouble: str
 
 
@@ -267,8 +264,6 @@ class Check(TypedDict):
     jobs: int
     problems: list[str]
     notes: list[str]
-    """What else there is to say, in words: which jobs Slurm accepts, which of the user's variables
-    are left out."""
 
 
 class Compare(TypedDict):
@@ -352,7 +347,6 @@ class Taken(TypedDict):
     refused: list[str]
     """Why it is not taken: what runs, and who needs it. The exit code is 2 then."""
     archive: str | None
-    """The file, of `orch archive`."""
 
 
 class ArchivedJob(TypedDict):
@@ -379,7 +373,7 @@ class Archive(TypedDict):
     jobs: list[ArchivedJob]
     rows: list[ResultRow]
     files: dict[str, int]
-    """Size in bytes by path below the run's folder."""
+    """Bytes by path below the run's folder."""
 
 
 KINDS: dict[str, type] = {

@@ -328,12 +328,6 @@ class Attempt:
         rows, problems = reading.rows_of_a_command(self.out, self.job)
         for problem in problems:
             print(f"orch: {problem}", flush=True)
-        facts: dict[str, Any] = {"command": self.job["command"]}
-        if self.checkpoints:
-            facts["checkpoints"] = [
-                {key: one[key] for key in ("name", "step", "fingerprint")}
-                for one in self.checkpoints
-            ]
         write_json(
             self.results,
             {
@@ -342,17 +336,13 @@ class Attempt:
                 "config": {},
                 "rows": rows,
                 "seconds": time.time() - self.started,
-                "facts": {**facts, "problems": problems} if problems else facts,
+                "facts": reading.facts_of(self.job, self.checkpoints, problems),
             },
         )
 
     def should_requeue(self, code: int) -> bool:
         """Whether the scheduler should start this job again: it was warned, saved its state, and
-        came further than the time before.
-
-        The last condition ends a chain of restarts that would never reach the end, such as a step
-        longer than the time limit.
-        """
+        came further than the time before, or else the chain of restarts would never end."""
         # SIGTERM: a person or Slurm ends it, and decides whether it is started again.
         if code != CONTINUES or "SIGUSR2" not in self.signals or "SIGTERM" in self.signals:
             return False

@@ -80,6 +80,19 @@ def rows_of_a_command(out: str, job: dict[str, Any]) -> tuple[list[dict[str, Any
     return rows, problems
 
 
+def facts_of(
+    job: dict[str, Any], checkpoints: list[dict[str, Any]], problems: list[str]
+) -> dict[str, Any]:
+    """What stands beside a command's rows: what ran, on which checkpoints, what was passed over."""
+    facts: dict[str, Any] = {"command": job["command"]}
+    if checkpoints:
+        keys = ("name", "step", "fingerprint")
+        facts["checkpoints"] = [{key: one[key] for key in keys} for one in checkpoints]
+    if problems:
+        facts["problems"] = problems
+    return facts
+
+
 def rows_read(out: str) -> tuple[list[dict[str, Any]], list[str]]:
     """The rows that were read, and in words what is wrong."""
     try:
