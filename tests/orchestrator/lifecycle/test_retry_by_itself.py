@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from orchestrator.description.profile import Profile
+from orchestrator.lifecycle.deaths.kinds import Kind
 from orchestrator.lifecycle.decide import decide, passes_after
-from orchestrator.lifecycle.failure_causes import Kind
 from orchestrator.lifecycle.observe import Observation
 from orchestrator.lifecycle.refresh import CONTINUE_ONLY
 from orchestrator.lifecycle.retry_policy import MOST, Past, by_itself, by_themselves
