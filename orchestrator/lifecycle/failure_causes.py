@@ -27,7 +27,7 @@ from orchestrator.lifecycle.deaths.tracebacks import Raised, exceptions
 from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.sources import ExitRecord
 
-EXPLAINS = tuple(kind for kind, _ in signatures.MESSAGES)
+EXPLAINS = tuple(kind for kind, _ in signatures.WORDS)
 """Kinds, the one that explains the others first."""
 # What a process says last when another one of its job was killed.
 AFTER_A_KILL = frozenset(
@@ -65,7 +65,8 @@ SHELL_SIGNAL = 128
 """A shell's exit code for a program that a signal ended, less the signal's number."""
 MISTAKE = re.compile(
     r"(?i)\s*(?:\[?(?:fatal )?error\]?\b(?! ?rate)|fatal\b|exception in thread|terminate called"
-    r"|what\(\): |usage: |execution halted|uncaught|unhandled)|.{0,200}\bpanicked at\b"
+    r"|what\(\): |usage: |execution halted|uncaught|unhandled|could not override)"
+    r"|.{0,200}\bpanicked at\b"
 )
 """How programs in other languages begin the line that says why they end."""
 NEAR = 30

@@ -41,8 +41,14 @@ REPEATED = re.compile(r"\s*\[repeated \d+x across cluster\].*$")
 """Ray's note on lines that several workers wrote."""
 QUIET = re.compile(r"\s*(?:\S+\s){0,4}\[?(?:WARN(?:ING)?|INFO|DEBUG)\b")
 """Lines that say themselves that nothing failed."""
-NOT_QUIET = re.compile(r"NCCL WARN|^[\w.]+(?:Error|Exception): ")
-"""What NCCL warns of is what it dies of; and messages of exceptions may hold such a word."""
+NOT_QUIET = re.compile(r"NCCL WARN|^[\w.]+(?:Error|Exception): |Retry\(total=0")
+"""What NCCL warns of is what it dies of; messages of exceptions may hold such a word; and the last
+of pip's retries says why it found nothing."""
+GUESSES = re.compile(
+    r"(?:There are some potential root causes|Some common causes include|This could be caused by)"
+    r".*"
+)
+"""Where Ray and joblib list all that may have happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,8 @@ def cleaned(log: Sequence[str]) -> list[Line]:
         text = plain(raw)
         if not text or (QUIET.match(text) and not NOT_QUIET.search(text)):
             continue
+        if "ause" in text:
+            text = GUESSES.sub("", text)
         found += split(without_prefix(text))
     return found
 

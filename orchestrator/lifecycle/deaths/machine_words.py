@@ -132,7 +132,7 @@ OF_MACHINES: Sequence[tuple[Kind, str]] = (
             r"Unable to contact slurm controller|Unable to confirm allocation",
             r"[Jj]ob credential (?:revoked|expired)|Munge (?:encode|decode) failed",
             r"slurm_load_jobs error|Socket timed out on send/recv operation",
-            r"slurmstepd: error: (?:Unable to (?:init|create|move)|Could not .*cgroup|.*[Ss]pank)",
+            r"slurmstepd: error: (?!.*pyxis)(?:Unable to (?:init|create|move)|.*cgroup|.*[Ss]pank)",
             r"slurmstepd: error: .*(?:getpwuid|unable to (?:setuid|set gid))",
         ),
     ),

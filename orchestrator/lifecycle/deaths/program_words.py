@@ -78,7 +78,7 @@ OF_PROGRAMS: Sequence[tuple[Kind, str]] = (
             r"(?:executable|program) (?:file )?(?:not found|could not be found)",
             r"pip install\b",
             r"there is no package called",
-            r"has not been installed|is not installed",
+            r"has not been installed|(?:is|be) not installed",
         ),
     ),
     # Compiled packages that were built for another version of torch, and shared libraries that the
@@ -164,7 +164,6 @@ OF_PROGRAMS: Sequence[tuple[Kind, str]] = (
             r"(?:[Ff]ile|[Pp]ath|[Ff]older|[Dd]irectory)\b.{0,160}does(?: not|n't) exist",
             r"[Cc]heckpoint\b.{0,160}does(?: not|n't) exist",
             r"(?:does not|doesn't) exist:? .{0,3}/",
-            r"(?:n't|[Cc]annot|[Cc]ould not) (?:find|open|stat|access) .{0,120}(?:/|\.\w{2,5}\b)",
             r"404 (?:Client Error|Not Found)|\(404\)|Error 404",
             r"[Nn]o (?:files?|checkpoints?|data) (?:was |were )?found (?:in|at|under)",
         ),
@@ -221,6 +220,7 @@ OF_PROGRAMS: Sequence[tuple[Kind, str]] = (
             r"[Rr]emote end closed connection|[Ss]erver disconnected|early EOF|RPC failed",
             r"[Ss]ervice [Uu]navailable|[Bb]ad [Gg]ateway|[Gg]ateway [Tt]ime-?out",
             r"outgoing traffic has been disabled|cannot reach|Couldn't reach",
+            r"Retrying \(Retry\(total=0",
             r"Run initialization has timed out|[Nn]etwork error",
         ),
     ),
@@ -237,7 +237,15 @@ OF_PROGRAMS: Sequence[tuple[Kind, str]] = (
             r"node .{0,60}(?:marked dead|has been marked as dead)",
         ),
     ),
-    # How a process ended, without why: so late because something else may have ended it.
+    # What many other lines look like too.
+    (
+        Kind.FILE,
+        r"(?:n't|[Cc]annot|[Cc]ould not) (?:find|open|stat|access) .{0,120}(?:/|\.\w{2,5}\b)",
+    ),
+)
+"""Kinds by what a line holds."""
+LAST: Sequence[tuple[Kind, str]] = (
+    # How a process ended, without why: because something else may have ended it.
     (
         Kind.HOST_MEMORY,
         any_of(
@@ -255,5 +263,6 @@ OF_PROGRAMS: Sequence[tuple[Kind, str]] = (
             r"return code = -(?:11|6)\b|died with <Signals\.|terminated by signal (?:11|6)",
         ),
     ),
+    (Kind.PACKAGE, r"No matching distribution found"),
 )
-"""Kinds by what a line holds."""
+"""Kinds by lines that count where no other does."""

@@ -13,7 +13,7 @@ from collections.abc import Container, Mapping, Sequence
 
 from orchestrator.lifecycle.deaths.kinds import Kind
 from orchestrator.lifecycle.deaths.machine_words import KILLED, OF_MACHINES, any_of
-from orchestrator.lifecycle.deaths.program_words import OF_PROGRAMS
+from orchestrator.lifecycle.deaths.program_words import LAST, OF_PROGRAMS
 from orchestrator.lifecycle.deaths.tracebacks import Raised
 
 TEXT = 2000
@@ -122,8 +122,9 @@ FOLLOWS = any_of(
 """Exceptions that another one's death brings about. They decide only where nothing else is said."""
 
 
-MESSAGES: Sequence[tuple[Kind, str]] = (*OF_MACHINES, *OF_PROGRAMS)
+WORDS = (*OF_MACHINES, *OF_PROGRAMS)
 """Kinds by what a message or a line holds, the one that explains the others first."""
+
 
 STRONG = frozenset(
     {
@@ -173,7 +174,7 @@ hold words of any."""
 SUSPECT = (
     r"(?i)err|fail|fatal|kill|exception|denied|refused|cannot|can't|couldn't|could not|unable"
     r"|no such|not found|invalid|abort|fault|memory|nan|time|quota|space|missing|not |xid|ecc|lost"
-    r"|busy|licen|resource|retries|request|unknown|corrupt|truncat|dumped|signal|exit|died|dead|nccl"
+    r"|busy|licen|resource|retries|request|unknown|corrupt|truncat|dumped|signal|exit|died|dead|nccl|alloc"
     r"|detected|locked|unavailable|unbound|stale|instruction|conda|module|pyxis|enroot|closed"
 )
 """What one at least of the patterns needs: a look at this first takes a tenth of the time."""
@@ -202,7 +203,7 @@ def kill_for_memory(lines: Sequence[str]) -> str:
 
 def of_text(text: str, kinds: Container[Kind] | None = None) -> Kind | None:
     """The kind that a text's words name, among ``kinds`` where given; None: none of them."""
-    for kind, pattern in MESSAGES:
+    for kind, pattern in WORDS if kinds is None else (*WORDS, *LAST):
         if (kinds is None or kind in kinds) and compiled(pattern).search(text):
             return kind
     return None
@@ -254,19 +255,19 @@ def of_lines(lines: Sequence[str]) -> tuple[Kind, str] | None:
     follows from something else.
     """
     suspects = [line for line in lines if compiled(SUSPECT).search(line)][-SUSPECTS:]
+    strong = [(kind, pattern) for kind, pattern in WORDS if kind in STRONG]
+    late = [(kind, pattern) for kind, pattern in WORDS if kind in LATE]
     return (
-        by_order(suspects, STRONG)
+        by_order(suspects, strong)
         or by_place(lines[-NEAR:])
-        or by_order(suspects, LATE)
-        or by_order(suspects, frozenset({Kind.HOST_MEMORY, Kind.SHARED_MEMORY, Kind.CRASH}))
+        or by_order(suspects, late)
+        or by_order(suspects, LAST)
     )
 
 
-def by_order(lines: Sequence[str], kinds: Container[Kind]) -> tuple[Kind, str] | None:
+def by_order(lines: Sequence[str], words: Sequence[tuple[Kind, str]]) -> tuple[Kind, str] | None:
     """The first of these kinds that a line names, with the last such line."""
-    for kind, pattern in MESSAGES:
-        if kind not in kinds:
-            continue
+    for kind, pattern in words:
         for line in reversed(lines):
             if compiled(pattern).search(line):
                 return kind, line

@@ -47,7 +47,9 @@ WRAPS = re.compile(r"ray\.exceptions\.RayTaskError")
 """Its line is followed by the traceback of the task."""
 OTHERS = re.compile(r"(?:srun|slurmstepd|orch|orch-error|wandb|mpirun): |===|---")
 """Lines of others that do not go on with a message."""
-FINAL_WORDS = re.compile(r"orch-error: |engines\.\w+: |[\w./-]{1,80}: error: |Error: ")
+FINAL_WORDS = re.compile(
+    r"orch-error: |engines\.\w+: |(?!srun|slurmstepd|salloc|sbatch)[\w./-]{1,80}: error: |Error: "
+)
 """How programs say in one line what they end of: ours, those with argparse, those with click."""
 
 
