@@ -1,6 +1,6 @@
 """Write docs/causes.md: what each kind of failure means and what follows from it, and how the
-reports of tests/orchestrator/lifecycle/deaths are judged, kind by kind. With --check only say whether the
-page is as it would be written.
+reports of tests/orchestrator/lifecycle/deaths are judged, kind by kind. With --check only say
+whether the page is as it would be written.
 
     .venv/bin/python scripts/causes.py [--check] [--mistakes]
 """
@@ -113,11 +113,11 @@ def page() -> str:
         "",
         "This page is written by `scripts/causes.py`; a test holds it.",
         "",
-        "What a job died of is read from the scheduler, from what the node saw, and from the end of",
-        "its log: the exception that ended the program decides, with what it was raised from; then",
-        "other lines. *again*: whether `orch retry` tries it once more. *siblings*: whether jobs of",
-        "the stage that have not started are held once two have died alike and none has completed;",
-        "those whose values are alike have the values that all the dead ones have in common.",
+        "What a job died of is read from the scheduler, from what the node saw, and from the end",
+        "of its log: the exception that ended the program decides, with what it was raised from;",
+        "then other lines. *again*: whether `orch retry` tries it once more. *siblings*: whether",
+        "jobs of the stage that have not started are held once two have died alike and none has",
+        "completed; those whose values are alike have the values that all the dead ones share.",
         "",
         *kinds(),
         "",

@@ -64,8 +64,8 @@ BY_SIGNAL: dict[int, Kind] = {
 SHELL_SIGNAL = 128
 """A shell's exit code for a program that a signal ended, less the signal's number."""
 MISTAKE = re.compile(
-    r"(?i)\s*(?:\[?(?:fatal )?error\]?\b(?! ?rate)|fatal\b|exception in thread|terminate called"
-    r"|what\(\): |usage: |execution halted|uncaught|unhandled|could not override)"
+    r"(?i)\s*(?:\[?(?:fatal )?error\]?\b(?! ?rate| in rule)|fatal\b|exception in thread"
+    r"|terminate called|what\(\): |usage: |execution halted|uncaught|unhandled|could not override)"
     r"|.{0,200}\bpanicked at\b"
 )
 """How programs in other languages begin the line that says why they end."""
@@ -245,7 +245,9 @@ def of_raised(kind: Kind, raised: Raised) -> Cause:
 
 def of_other_lines(lines: Sequence[Line], raised: Sequence[Raised]) -> Cause:
     """The cause by lines outside of the exceptions that follow from something else, or by these."""
-    texts = [line.text for line in lines if not line.text.startswith("  ")]
+    # Frames of tracebacks; R puts two spaces before what it says of an error.
+    frames = ("    ", '  File "')
+    texts = [line.text for line in lines if not line.text.startswith(frames)]
     found = signatures.of_lines(texts)
     if found is not None:
         return quoting(*found)

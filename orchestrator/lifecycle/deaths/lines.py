@@ -30,7 +30,7 @@ NAMED = re.compile(
 )
 LOGGED = re.compile(
     # vLLM: "ERROR 01-02 03:04:05 [core.py:7] "
-    r"(?:ERROR|CRITICAL|FATAL)\s[\d-]+ [\d:.,]+ \[[^\]]{1,80}\] ?"
+    r"(?:ERROR|CRITICAL|FATAL)\s[\d-]+ [\d:.,]+ \[?[\w./-]{1,80}:\d+\] ?"
     # glog: "[E321 02:07:08.4 ProcessGroupNCCL.cpp:607] ", "E0517 08:24:03.8 12 torch/api.py:826] "
     r"|\[?[EF]\d{3,4} [\d:.]+ (?:\d+ )?[\w./-]{1,120}:\d+\] ?"
     r"|\[E [\w./-]{1,80}:\d+\] ?"

@@ -93,7 +93,7 @@ OF_MACHINES: Sequence[tuple[Kind, str]] = (
             r"^ray\.exceptions\.OutOfMemoryError",
             r"java\.lang\.OutOfMemoryError",
             r"virtual memory exhausted|not enough memory: you tried to allocate",
-            r"malloc of size \d+ failed",
+            r"malloc of size \d+ failed|cannot allocate vector of size",
             r"SIGKILL\(-9\)",
             r"memory usage causing the Operating System to kill",
             r"(?:^|[:\s]\d+\s+)Killed(?:\s{2,}|$)",
@@ -103,7 +103,8 @@ OF_MACHINES: Sequence[tuple[Kind, str]] = (
     (
         Kind.NODE,
         any_of(
-            r"[Uu]ncorrectable.{0,20}ECC|ECC_UNCORRECTABLE",
+            r"[Uu]ncorrectable.{0,20}(?:ECC|NVLink)|ECC_UNCORRECTABLE|NVLink error",
+            r"(?:ORTE|PRTE) has lost communication",
             r"\bXid\b",
             r"fallen off the bus|GPU is lost|GPU_IS_LOST",
             r"CUDA-capable devices?(?:\(s\))? (?:is|are|is/are) busy or unavailable",
@@ -119,34 +120,6 @@ OF_MACHINES: Sequence[tuple[Kind, str]] = (
             r"forward compatibility was attempted on non supported HW",
             r"hardware (?:error|stack exception)|Hardware Error",
             r"failed on node \S+: Communication connection failure",
-        ),
-    ),
-    # Before the kinds of networks and files, whose words may stand in their lines.
-    (
-        Kind.SITE,
-        any_of(
-            r"[Pp]rolog (?:failed|failure|hung|exit status|error)|[Pp]rolog,? (?:signal|status)",
-            r"[Ee]pilog (?:failed|failure|hung|exit status|error)",
-            r"task_?(?:prolog|epilog)\b.{0,60}(?:fail|error|exit)",
-            r"srun: error: (?:Task launch for|Application launch failed|Unable to create step)",
-            r"Unable to contact slurm controller|Unable to confirm allocation",
-            r"[Jj]ob credential (?:revoked|expired)|Munge (?:encode|decode) failed",
-            r"slurm_load_jobs error|Socket timed out on send/recv operation",
-            r"slurmstepd: error: (?!.*pyxis)(?:Unable to (?:init|create|move)|.*cgroup|.*[Ss]pank)",
-            r"slurmstepd: error: .*(?:getpwuid|unable to (?:setuid|set gid))",
-        ),
-    ),
-    # Words of a FlexLM server and of the solvers that ask one.
-    (
-        Kind.LICENCE,
-        any_of(
-            r"(?i:licen[sc]e[sd]?\b.{0,80}(?:fail|denied|expired|unavailable|not valid|not found"
-            r"|in use|cannot|could not|unable|mismatch|exceed|invalid|unauthori[sz]ed",
-            r"checkout error))",
-            r"(?i:(?:fail|denied|cannot|could not|unable|\bno\b|invalid|expired|insufficient|all)"
-            r".{0,50}\blicen[sc](?:e|es|ing)\b(?!.{0,30}(?:Apache|MIT)))",
-            r"(?i:FLEX(?:net|lm)|lmgrd)",
-            r"HostID mismatch|to token server|not in authorized user list",
         ),
     ),
     # A registry's limits and a missing image have kinds of their own.
@@ -165,16 +138,45 @@ OF_MACHINES: Sequence[tuple[Kind, str]] = (
             r"Error: (?:crun|runc|podman)",
         ),
     ),
+    # Before the kinds of networks and files, whose words may stand in their lines.
+    (
+        Kind.SITE,
+        any_of(
+            r"[Pp]rolog (?:failed|failure|hung|exit status|error)|[Pp]rolog,? (?:signal|status)",
+            r"[Ee]pilog (?:failed|failure|hung|exit status|error)",
+            r"task_?(?:prolog|epilog)\b.{0,80}(?:fail|error|exit|not)",
+            r"srun: error: (?:Task launch for|Application launch failed|Unable to create step)",
+            r"Unable to contact slurm controller|Unable to confirm allocation",
+            r"[Jj]ob credential (?:revoked|expired)|Munge (?:encode|decode) failed",
+            r"slurm_load_jobs error|Socket timed out on send/recv operation",
+            r"slurmstepd(?:-\S+)?: error: (?:Unable to (?:init|create|move)|.*cgroup|.*[Ss]pank)",
+            r"slurmstepd(?:-\S+)?: error: .*(?:getpwuid|unable to (?:setuid|set gid))",
+        ),
+    ),
+    # Words of a FlexLM server and of the solvers that ask one.
+    (
+        Kind.LICENCE,
+        any_of(
+            r"(?i:licen[sc]e[sd]?\b.{0,80}(?:fail|denied|expired|unavailable|not valid|not found"
+            r"|in use|cannot|could not|unable|mismatch|exceed|invalid|unauthori[sz]ed))",
+            r"(?i:licen[sc]e (?:checkout |manager )?error)",
+            r"(?i:(?:fail|denied|cannot|could not|unable|\bno\b|invalid|expired|insufficient|all)"
+            r".{0,50}\blicen[sc](?:e|es|ing)\b(?!.{0,30}(?:Apache|MIT)))",
+            r"(?i:FLEX(?:net|lm)|lmgrd)",
+            r"HostID mismatch|to token server|not in authorized user list",
+        ),
+    ),
     # "probability tensor" is torch.multinomial, drawing a token from logits with NaN; "returned nan
     # values" is a backward function under torch's anomaly detection.
     (
         Kind.NOT_A_NUMBER,
         any_of(
             r"the gradient is not finite|[Nn]on-?finite (?:loss|grad)",
-            r"[Ll]oss (?:is|became|was|=|:) ?(?:nan|NaN|inf)",
+            r"[Ll]oss ?(?:is|became|was|=|:) ?(?:nan|NaN|inf)\b",
             r"probability tensor contains either `?inf`?, `?nan`?",
             r"returned nan values",
             r"contains? (?:NaN|nan)",
+            r"[Ff]ound (?:NaN|nan|Inf|inf)\b",
             r"(?:NaN|nan)s? (?:or [Ii]nfs? )?(?:found|encountered|detected|values?)",
             r"(?:nan|NaN) (?:loss|gradient)",
             r"loss scale already at minimum",

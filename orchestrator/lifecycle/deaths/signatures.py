@@ -93,7 +93,8 @@ BY_NAME: Mapping[Kind, str] = {
         r"|RateLimitError|InternalServerError|ServiceUnavailableError|EndpointConnectionError"
         r"|LocalEntryNotFoundError|OfflineModeIsEnabled|ReadError|RemoteProtocolError|CommError"
         r"|ConnectionRefusedError|ConnectionResetError|ConnectionAbortedError|RetryError"
-        r"|IncompleteReadError|WriteTimeout|PoolTimeout|ServiceException|OverloadedError"
+        r"|IncompleteReadError|ServiceException|OverloadedError|\w+Timeout(?:Error|Exception)?"
+        r"|Connect\w*(?:Error|Timeout)|\w+Connect\w*Error"
     ),
 }
 """Kinds by the names of exceptions, without their modules. Looked at after MESSAGES."""
@@ -112,7 +113,7 @@ FOLLOWS = any_of(
     r"Executor failed\.?$",
     r"DataLoader worker \(pid\(?s?\)? [\d, ]+\) exited unexpectedly",
     r"process \d+ terminated with (?:exit code|signal)",
-    r"returned non-zero exit status",
+    r"returned non-zero exit status|[Ll]ook at the errors above|MPI_A(?:BORT|bort)",
     r"died with <Signals\.",
     r"A process in the process pool was terminated abruptly",
     r"(?:One|Some) of the (?:subprocess|background worker|workers?)",
@@ -144,7 +145,7 @@ outside of an exception they count only among the last lines."""
 LATE = frozenset({Kind.COMMUNICATION, Kind.RAY})
 """Kinds whose lines follow from something else."""
 MISTAKES = re.compile(
-    r"index out of (?:range|bounds)|device-side assert|Duplicate GPU detected"
+    r"index out of (?:range|bounds)|device-side assert triggered|Duplicate GPU detected"
     r"|invalid device ordinal|ncclInvalid(?:Usage|Argument)|out of resource: shared memory"
     r"|unrecognized arguments"
 )
@@ -211,7 +212,11 @@ def of_text(text: str, kinds: Container[Kind] | None = None) -> Kind | None:
 
 def follows(raised: Raised) -> bool:
     """Whether an exception is of the sort that another one's death brings about."""
-    return compiled(FOLLOWS).search(raised.text) is not None
+    said = raised.text
+    # "BackendCompilerFailed: backend='inductor' raised:" says it in the next line.
+    if said.endswith(":") and raised.message:
+        said = f"{said} {raised.message[0]}"
+    return compiled(FOLLOWS).search(said) is not None
 
 
 def of_exception(raised: Raised) -> Kind:

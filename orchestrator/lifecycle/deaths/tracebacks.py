@@ -45,7 +45,7 @@ HARMLESS = re.compile(
 """What stands before the traceback of an exception that ends nothing."""
 WRAPS = re.compile(r"ray\.exceptions\.RayTaskError")
 """Its line is followed by the traceback of the task."""
-OTHERS = re.compile(r"(?:srun|slurmstepd|orch|orch-error|wandb|mpirun): |===|---")
+OTHERS = re.compile(r"(?:srun|slurmstepd(?:-\S+)?|orch|orch-error|wandb|mpirun): |===|---")
 """Lines of others that do not go on with a message."""
 FINAL_WORDS = re.compile(
     r"orch-error: |engines\.\w+: |(?!srun|slurmstepd|salloc|sbatch)[\w./-]{1,80}: error: |Error: "
@@ -152,6 +152,9 @@ class Reader:
     def outside(self, position: int, text: str) -> None:
         """A line while none is open: a message that goes on, or an exception without traceback."""
         found = None if text[:1].isspace() else ALONE.match(text)
+        # "BackendCompilerFailed: backend='inductor' raised:" has another exception for its message.
+        if self.newest is not None and self.newest.text.endswith(":") and not self.message:
+            found = None
         if found is not None or FINAL_WORDS.match(text):
             self.close()
             name = found["name"] if found is not None else ""
