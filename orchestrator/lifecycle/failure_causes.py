@@ -70,6 +70,9 @@ MISTAKE = re.compile(
 )
 """How programs in other languages begin the line that says why they end."""
 NEAR = 30
+SETUP_ENDED = "orch-error: setup ended with exit code"
+"""How a job script says that a line of the profile's setup has ended it (``set_up_lines`` in
+orchestrator/description/profile.py)."""
 
 
 @dataclass(frozen=True)
@@ -172,12 +175,25 @@ def from_log(log: Sequence[str]) -> Cause:
     said = signatures.of_scheduler(texts)
     if said is not None:
         return quoting(*said)
+    setup = [n for n, text in enumerate(texts) if text.startswith(SETUP_ENDED)]
+    if setup:
+        return of_setup(texts, setup[-1])
     raised = exceptions(lines)
     found = of_exceptions(raised)
     killed = signatures.kill_for_memory(texts)
     if killed and (found is None or found.kind in AFTER_A_KILL):
         return quoting(Kind.HOST_MEMORY, killed)
     return found or of_other_lines(lines, raised)
+
+
+def of_setup(texts: Sequence[str], end: int) -> Cause:
+    """The cause of a death before the program began: what the line of the setup said just before,
+    if it said anything."""
+    said = signatures.by_place(texts[max(0, end - 2) : end])
+    if said is None:
+        return quoting(Kind.SETUP, texts[end])
+    kind, line = said
+    return quoting(kind, f"{texts[end]}: {line}")
 
 
 def of_exceptions(raised: Sequence[Raised]) -> Cause | None:

@@ -23,6 +23,7 @@ from orchestrator.node.cost import units_held
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run
+from orchestrator.views.held import is_held, reason_of
 from orchestrator.views.inventory import inventory, inventory_lines
 from orchestrator.views.pace import (
     STALLED_SECONDS,
@@ -121,6 +122,7 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
     """Everything that is known of one job."""
     job = run.by_name[record.name]
     resources = job.resources
+    waits = record.state is JobState.PENDING
     return {
         "job": record.name,
         "stage": record.stage,
@@ -128,7 +130,7 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
         "state": str(record.state),
         "source": record.source,
         "age_seconds": max(0.0, now - record.seen) if record.seen else None,
-        "reason": record.reason,
+        "reason": reason_of(record),
         "attempt": record.attempt,
         "restarts": record.restarts,
         "elapsed_seconds": None if waits_its_turn(run, record) else elapsed(record, now),
@@ -142,7 +144,7 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
         "limit_seconds": 60 * (record.minutes or resources.minutes),
         "log": str(run.log(record)) if record.attempt else None,
         "engine": job.engine,
-        "expected_start": record.expected_start if record.state is JobState.PENDING else None,
+        "expected_start": None if not waits or is_held(record) else record.expected_start,
         **progress_of(run, record, now).to_dict(),
     }
 

@@ -17,6 +17,7 @@ from orchestrator.runs.choices.files import load_choice, settled
 from orchestrator.runs.record import FAILED, GATED, Doubt, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import OUTSIDE
+from orchestrator.views.held import reason_of
 from orchestrator.views.status import clock, progress_text, row
 
 SHOWN = 8
@@ -48,7 +49,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     """Lines for a person: the state and its source, the gate with its values, the jobs it needs,
     the log."""
     age = f", {clock(time.time() - record.seen)} ago" if record.seen else ""
-    reason = f": {record.reason}" if record.reason else ""
+    reason = f": {reason_of(record)}" if record.reason else ""
     lines = [f"{record.name} is {record.state} ({record.source}{age}){reason}"]
     lines += decided_lines(record)
     lines += pace_lines(row(run, record, time.time()))
