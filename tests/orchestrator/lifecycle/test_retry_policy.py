@@ -126,6 +126,35 @@ def test_siblings_are_held_after_two_like_failures_of_the_code_and_only_then() -
     )
 
 
+def test_only_siblings_with_the_values_that_all_the_dead_share_are_held() -> None:
+    waiting = [
+        failed(Kind.UNKNOWN, name=f"train/lr={rate},seed={n}", state=JobState.WAITING, cause="")
+        for rate in (1, 2)
+        for n in (2, 3)
+    ]
+    one, two, other = (
+        failed(Kind.GPU_MEMORY, name=f"train/lr={rate},seed={n}", reason="CUDA out of memory")
+        for rate, n in ((1, 0), (1, 1), (2, 0))
+    )
+    # Two seeds of one learning rate: the seed is not the cause, the rate may be.
+    assert set(would_fail_alike([one, two, *waiting])) == {"train/lr=1,seed=2", "train/lr=1,seed=3"}
+    # One of the other rate too: no axis is the cause.
+    assert len(would_fail_alike([one, two, other, *waiting])) == len(waiting)
+    # What all jobs share needs no values in common.
+    package = [replace(r, cause=str(Kind.PACKAGE)) for r in (one, two)]
+    assert len(would_fail_alike([*package, *waiting])) == len(waiting)
+
+
+def test_two_files_that_are_missing_hold_nobody_and_one_holds_the_rest() -> None:
+    waiting = failed(Kind.UNKNOWN, name="train/2", state=JobState.WAITING, cause="")
+    one, two = (
+        failed(Kind.FILE, name=f"train/{n}", reason=f"No such file: '/data/part-{n}'")
+        for n in (0, 1)
+    )
+    assert would_fail_alike([one, two, waiting]) == {}
+    assert set(would_fail_alike([one, replace(two, reason=one.reason), waiting])) == {"train/2"}
+
+
 def test_a_code_error_holds_the_siblings_in_the_queue_until_a_person_retries(
     tmp_path: Path,
 ) -> None:
