@@ -199,19 +199,20 @@ def of_setup(texts: Sequence[str], end: int) -> Cause:
 def of_exceptions(raised: Sequence[Raised]) -> Cause | None:
     """The cause by the exception that ended the program; None if all that is there follows from
     something else."""
-    last: dict[str, Raised] = {}
+    last: dict[str, tuple[Raised, Cause]] = {}
     for one in raised:
         before = last.get(one.source)
         # A line that only looks like an exception does not stand against a traceback.
-        counts = before is None or ends(one) or not ends(before)
-        if counts and judged(one).kind not in (Kind.UNKNOWN, *signatures.LATE):
-            last[one.source] = one
+        if before is not None and ends(before[0]) and not ends(one):
+            continue
+        cause = judged(one)
+        if cause.kind not in (Kind.UNKNOWN, *signatures.LATE):
+            last[one.source] = (one, cause)
     own = last.pop("", None)
-    others = [judged(one) for one in last.values()]
-    others.sort(key=rank)
+    others = sorted((cause for _, cause in last.values()), key=rank)
     if own is None:
         return others[0] if others else None
-    main = judged(own)
+    _, main = own
     # The launcher's own exception may say no more than that a process of its has ended.
     if main.kind is Kind.CODE and others and others[0].kind in HARD:
         return others[0]

@@ -151,7 +151,7 @@ def by_themselves(run: Run, records: Sequence[Record], pasts: Mapping[str, Past]
     # Parents come first in the plan.
     for job in run.plan.jobs:
         record = found[job.name]
-        if record.state in FAILED and kind_of(record) in run.plan.retry:
+        if record.state in FAILED and counted_as(record) in run.plan.retry:
             record = by_itself(run, job, record, pasts.get(job.name, Past()))
         elif not touched.isdisjoint(job.waits_for):
             record = with_its_parents(run, job, record, found)
@@ -164,7 +164,7 @@ def by_themselves(run: Run, records: Sequence[Record], pasts: Mapping[str, Past]
 def by_itself(run: Run, job: Job, record: Record, past: Past) -> Record:
     """A failed record made ready if it is to be submitted again by itself; else the reason says why
     it is left to a person."""
-    kind = kind_of(record)
+    kind = counted_as(record)
     # Where Slurm refuses no time limit that its partition never takes, the job would wait for ever.
     if past.largest is None and kind in GROWS:
         return replace(record, reason=f"{record.reason}; again once the scheduler can be asked")
@@ -190,7 +190,7 @@ def left_to_a_person(job: Job, record: Record, profile: Profile, most: int, past
         profile: with the largest request that is known (``within``).
         most: how often at most after this kind of failure.
     """
-    kind = kind_of(record)
+    kind = counted_as(record)
     # What Slurm has started again after a failed node counts like what orch has.
     done = record.retries.get(kind, 0) + (past.lost if kind is Kind.NODE else 0)
     if done >= most:
@@ -255,6 +255,12 @@ def may_grow(record: Record) -> bool:
 def kind_of(record: Record) -> Kind:
     """The kind of failure in a record."""
     return Kind(record.cause) if record.cause else Kind.UNKNOWN
+
+
+def counted_as(record: Record) -> Kind:
+    """The kind of failure as the bounds of retries count it: shared memory is memory."""
+    kind = kind_of(record)
+    return Kind.HOST_MEMORY if kind is Kind.SHARED_MEMORY else kind
 
 
 def would_fail_alike(records: Sequence[Record]) -> dict[str, str]:

@@ -207,8 +207,10 @@ def error_in(said: Iterable[str]) -> str:
     """The same of these lines."""
     import re
 
+    # Colours, and what else a terminal would take for an order.
+    plain = (re.sub(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|.)|[\x00-\x1f\x7f]", "", line) for line in said)
     # torchrun puts the rank before the lines of a traceback, and ends with an error of its own.
-    lines = [re.sub(r"^\[rank\d+\]:\s*", "", line) for line in said]
+    lines = [re.sub(r"^\[rank\d+\]:\s*", "", line) for line in plain]
     lines = [line for line in lines if line and not line.startswith(("orch:", LAUNCHER_ERROR))]
     suspects = [line for line in lines if re.search(ERROR_LINE, line, re.IGNORECASE)]
     # A traceback ends in "SomeError: what"; that line says more than a log message that merely

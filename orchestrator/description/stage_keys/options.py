@@ -190,6 +190,14 @@ class RetryFile(FileModel):
     as long as it comes further than the time before."""
     node: Times = 0
     """How often a job whose node failed is submitted again on other nodes."""
+    network: Times = 0
+    """How often a job that could not reach a server, or was asked to wait by one, is submitted
+    again."""
+    file_system: Times = Field(default=0, alias="file system")
+    """How often a job whose files went away under it (a stale handle, an error of input or output)
+    is submitted again on other nodes."""
+    port: Times = 0
+    """How often a job that found its port in use is submitted again."""
 
     @property
     def bounds(self) -> dict[str, int]:
@@ -198,5 +206,8 @@ class RetryFile(FileModel):
             "host memory": self.host_memory,
             "time limit": self.time_limit,
             "node failure": self.node,
+            "network": self.network,
+            "file system": self.file_system,
+            "port in use": self.port,
         }
         return {kind: times for kind, times in kinds.items() if times}

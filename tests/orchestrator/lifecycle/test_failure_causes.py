@@ -421,3 +421,6 @@ def test_torchruns_own_error_is_not_the_cause(tmp_path: Path) -> None:
     assert from_log(log) == Cause(Kind.CODE, "ValueError: bad rate")
     (tmp_path / "log").write_text("\n".join(log))
     assert error_line(tmp_path / "log") == "ValueError: bad rate"
+    # Nothing of what colours a terminal reaches the exit record.
+    (tmp_path / "log").write_text("\x1b[31mValueError\x1b[0m: bad\x07 rate\n")
+    assert error_line(tmp_path / "log") == "ValueError: bad rate"
