@@ -22,7 +22,8 @@ from msgspec.structs import replace
 
 from orchestrator.lifecycle.deaths import signatures
 from orchestrator.lifecycle.deaths.kinds import ADVICE, BY_STATE, Kind
-from orchestrator.lifecycle.deaths.lines import Line, cleaned
+from orchestrator.lifecycle.deaths.lines import LINES, Line, cleaned
+from orchestrator.lifecycle.deaths.patterns import compiled
 from orchestrator.lifecycle.deaths.tracebacks import Raised, exceptions
 from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.sources import ExitRecord
@@ -63,7 +64,7 @@ BY_SIGNAL: dict[int, Kind] = {
 """What a program without words died of, by the signal that ended it."""
 SHELL_SIGNAL = 128
 """A shell's exit code for a program that a signal ended, less the signal's number."""
-MISTAKE = re.compile(
+MISTAKE = (
     r"(?i)\s*(?:\[?(?:fatal )?error\]?\b(?! ?rate| in rule)|fatal\b|exception in thread"
     r"|terminate called|what\(\): |usage: |execution halted|uncaught|unhandled|could not override)"
     r"|.{0,200}\bpanicked at\b"
@@ -105,7 +106,9 @@ def with_cause(record: Record, exit_record: ExitRecord | None, log: Sequence[byt
     if not record.cause:
         own = exit_record if exit_record is not None and exit_record.token == record.token else None
         # Remarks of the program on the node; what it calls an error begins with "orch-error: ".
-        lines = [line.decode(errors="replace") for line in log if not line.startswith(b"orch: ")]
+        lines = [
+            line.decode(errors="replace") for line in log[-LINES:] if not line.startswith(b"orch: ")
+        ]
         cause = cause_of(record.state, record.reason, own, lines)
         record = replace(record, cause=str(cause.kind), died_of=explanation(record, cause, own))
         if own is not None and own.died_first is not None:
@@ -273,7 +276,7 @@ def of_other_lines(lines: Sequence[Line], raised: Sequence[Raised]) -> Cause:
     if known:
         kind, one = min(known, key=lambda pair: EXPLAINS.index(pair[0]))
         return quoting(kind, one.text)
-    mistakes = [text for text in texts[-NEAR:] if MISTAKE.match(text)]
+    mistakes = [text for text in texts[-NEAR:] if compiled(MISTAKE).match(text)]
     if mistakes:
         return quoting(Kind.CODE, mistakes[-1])
     return Cause(Kind.UNKNOWN, "")

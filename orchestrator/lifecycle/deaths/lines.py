@@ -7,28 +7,29 @@ work whatever a log holds. Called by failure_causes.py.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
+
+from orchestrator.lifecycle.deaths.patterns import compiled
 
 TRACEBACK = "Traceback (most recent call last)"
-LINES = 800
+LINES = 600
 """So many lines at the end count."""
 HEAD, TAIL = 900, 300
 """Letters that are kept of the two ends of a longer line."""
 
-ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
+ESCAPE = r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)"
 """What colours a terminal or moves its cursor (ECMA-48: CSI and OSC sequences)."""
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]+")
+CONTROL = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]+"
 
 # Of whom a line is, and what stands before its text. Each matches at the start of what is left.
-NAMED = re.compile(
+NAMED = (
     r"\[(?P<rank>(?:rank|Rank |default|trainer|worker)?\d{1,5})\]: ?"  # torchrun
     r"|\((?P<process>[^()]{0,80}pid=\d+[^()]{0,80}|raylet[^()]{0,60})\) ?"  # Ray, vLLM
     r"|\[\d+,(?P<mpi>\d+)\]<std(?:err|out)>: ?"  # mpirun --tag-output
     r"|(?P<label>\d{1,5}): (?=\S|\s{2})"  # srun --label
 )
-LOGGED = re.compile(
+LOGGED = (
     # vLLM: "ERROR 01-02 03:04:05 [core.py:7] "
     r"(?:ERROR|CRITICAL|FATAL)\s[\d-]+ [\d:.,]+ \[?[\w./-]{1,80}:\d+\] ?"
     # glog: "[E321 02:07:08.4 ProcessGroupNCCL.cpp:607] ", "E0517 08:24:03.8 12 torch/api.py:826] "
@@ -37,22 +38,23 @@ LOGGED = re.compile(
     # what containers put before lines
     r"|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d) ?"
 )
-REPEATED = re.compile(r"\s*\[repeated \d+x across cluster\].*$")
+PREFIXES = frozenset("[(EFC0123456789")
+"""How these begin."""
+REPEATED = r"\s*\[repeated \d+x across cluster\].*$"
 """Ray's note on lines that several workers wrote."""
-QUIET = re.compile(r"\s*(?:\S+\s){0,4}\[?(?:WARN(?:ING)?|INFO|DEBUG)\b")
+QUIET = r"\s*(?:\S+\s){0,4}\[?(?:WARN(?:ING)?|INFO|DEBUG)\b"
 """Lines that say themselves that nothing failed."""
-NOT_QUIET = re.compile(r"NCCL WARN|^[\w.]+(?:Error|Exception): |Retry\(total=0")
+NOT_QUIET = r"NCCL WARN|^[\w.]+(?:Error|Exception): |Retry\(total=0"
 """What NCCL warns of is what it dies of; messages of exceptions may hold such a word; and the last
 of pip's retries says why it found nothing."""
-GUESSES = re.compile(
+GUESSES = (
     r"(?:There are some potential root causes|Some common causes include|This could be caused by)"
     r".*"
 )
 """Where Ray and joblib list all that may have happened."""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One line of a log."""
 
     text: str
@@ -66,12 +68,24 @@ def cleaned(log: Sequence[str]) -> list[Line]:
     found: list[Line] = []
     for raw in log[-LINES:]:
         text = plain(raw)
-        if not text or (QUIET.match(text) and not NOT_QUIET.search(text)):
+        if not text or is_quiet(text):
             continue
         if "ause" in text:
-            text = GUESSES.sub("", text)
-        found += split(without_prefix(text))
+            text = compiled(GUESSES).sub("", text)
+        # A look at the first letter spares most lines of a progress bar the patterns.
+        line = without_prefix(text) if text[0] in PREFIXES else Line(text, "")
+        if TRACEBACK in line.text:
+            found += split(line)
+        else:
+            found.append(line)
     return found
+
+
+def is_quiet(text: str) -> bool:
+    """Whether a line says itself that nothing failed."""
+    if "WARN" not in text and "INFO" not in text and "DEBUG" not in text:
+        return False
+    return bool(compiled(QUIET).match(text)) and not compiled(NOT_QUIET).search(text)
 
 
 def plain(raw: str) -> str:
@@ -80,7 +94,7 @@ def plain(raw: str) -> str:
     if len(text) > HEAD + TAIL:
         text = f"{text[:HEAD]}...{text[-TAIL:]}"
     if not text.isprintable():
-        text = CONTROL.sub("", ESCAPE.sub("", text).expandtabs())
+        text = compiled(CONTROL).sub("", compiled(ESCAPE).sub("", text).expandtabs())
     return text.rstrip()
 
 
@@ -89,17 +103,17 @@ def without_prefix(text: str) -> Line:
     source = ""
     # "(Worker pid=7) ERROR 01-02 03:04:05 [core.py:7] [rank0]: " are three of them.
     for _ in range(6):
-        named = NAMED.match(text)
+        named = compiled(NAMED).match(text)
         if named is not None:
             source += f"{named[named.lastgroup or 0]} "
             text = text[named.end() :]
             continue
-        logged = LOGGED.match(text)
+        logged = compiled(LOGGED).match(text)
         if logged is None:
             break
         text = text[logged.end() :]
-    if text.endswith("cluster)") or "[repeated " in text:
-        text = REPEATED.sub("", text)
+    if "[repeated " in text:
+        text = compiled(REPEATED).sub("", text)
     return Line(text, source)
 
 

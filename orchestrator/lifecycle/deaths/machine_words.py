@@ -10,12 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestrator.lifecycle.deaths.kinds import Kind
-
-
-def any_of(*patterns: str) -> str:
-    """A pattern that matches what one of these matches."""
-    return "|".join(patterns)
-
+from orchestrator.lifecycle.deaths.patterns import any_of
 
 KILLED = any_of(
     r"[Dd]etected \d+ oom[-_ ]kill",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from orchestrator.lifecycle.deaths.kinds import Kind
-from orchestrator.lifecycle.deaths.machine_words import any_of
+from orchestrator.lifecycle.deaths.patterns import any_of
 
 OF_PROGRAMS: Sequence[tuple[Kind, str]] = (
     (

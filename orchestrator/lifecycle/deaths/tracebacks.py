@@ -9,45 +9,43 @@ tracebacks of several processes may be interleaved; lines whose process is named
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from orchestrator.lifecycle.deaths.lines import TRACEBACK, Line
+from orchestrator.lifecycle.deaths.patterns import compiled
 
 MESSAGE_LINES = 16
 """Of a message of many lines so many are read."""
 FRAMES = 400
 """A traceback that has not ended after so many lines has no end."""
 
-SURE = re.compile(
+SURE = (
     r"(?P<name>(?:[A-Za-z_]\w*\.)*\w*(?:Error|Exception|Interrupt|Exit|Died|Timeout|NotFound)"
     r"(?:\([\w.]+\))?)(?P<message>:\s.*|:?$)"
 )
 """An exception's line, wherever it stands."""
-ALONE = re.compile(
+ALONE = (
     r"(?P<name>(?:[A-Za-z_]\w*\.)*\w*(?:Error|Exception|KeyboardInterrupt|SystemExit)"
     r"(?:\([\w.]+\))?)(?::$|:\s(?!\s*[-+\d.e%]+$)|$)"
 )
 """One without a traceback; ``RMSError: 0.25`` is none."""
-LIKELY = re.compile(
-    r"(?P<name>(?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*|[A-Z]\w*[a-z]\w*)(?P<message>:\s.*|:?$)"
-)
+LIKELY = r"(?P<name>(?:[A-Za-z_]\w*\.)+[A-Za-z_]\w*|[A-Z]\w*[a-z]\w*)(?P<message>:\s.*|:?$)"
 """One right behind a frame: ``queue.Empty``, ``optuna.TrialPruned: ..``"""
-FRAME = re.compile(r"\s|[│╭╰❱|]|\^+$|ray::")
+FRAME = r"\s|[│╭╰❱|]|\^+$|ray::"
 """What a traceback consists of, besides its first and last line."""
 DIRECT = "The above exception was the direct cause of the following exception"
 CONTEXT = "During handling of the above exception, another exception occurred"
-HARMLESS = re.compile(
+HARMLESS = (
     r"Exception ignored (?:in|while|on)|--- Logging error ---|Error in atexit\._run_exitfuncs"
     r"|Task exception was never retrieved|Future exception was never retrieved"
 )
 """What stands before the traceback of an exception that ends nothing."""
-WRAPS = re.compile(r"ray\.exceptions\.RayTaskError")
+WRAPS = r"ray\.exceptions\.RayTaskError"
 """Its line is followed by the traceback of the task."""
-OTHERS = re.compile(r"(?:srun|slurmstepd(?:-\S+)?|orch|orch-error|wandb|mpirun): |===|---")
+OTHERS = r"(?:srun|slurmstepd(?:-\S+)?|orch|orch-error|wandb|mpirun): |===|---"
 """Lines of others that do not go on with a message."""
-FINAL_WORDS = re.compile(
+FINAL_WORDS = (
     r"orch-error: |engines\.\w+: |(?!srun|slurmstepd|salloc|sbatch)[\w./-]{1,80}: error: |Error: "
 )
 """How programs say in one line what they end of: ours, those with argparse, those with click."""
@@ -116,7 +114,7 @@ class Reader:
             self.begin()
         elif DIRECT in text or CONTEXT in text:
             self.link = DIRECT if DIRECT in text else CONTEXT
-        elif HARMLESS.match(text):
+        elif text[:1] in ("E", "-", "T", "F") and compiled(HARMLESS).match(text):
             self.close()
             self.harmless = True
         elif self.frames >= 0:
@@ -133,13 +131,15 @@ class Reader:
 
     def within(self, position: int, text: str) -> None:
         """A line while a traceback is open."""
-        if FRAME.match(text):
+        if compiled(FRAME).match(text):
             self.frames += 1
             self.after_frame = True
             if self.frames > FRAMES:
                 self.frames = -1
             return
-        found = SURE.match(text) or (LIKELY.match(text) if self.after_frame else None)
+        found = compiled(SURE).match(text) or (
+            compiled(LIKELY).match(text) if self.after_frame else None
+        )
         self.after_frame = False
         # A line of another process, between two frames.
         if found is None:
@@ -147,22 +147,25 @@ class Reader:
         self.end(Raised(found["name"], text, position, self.source, traceback=True))
         self.heads -= 1
         # The traceback of the task comes next, without a head of its own.
-        self.frames = 0 if WRAPS.match(text) else -1
+        self.frames = 0 if compiled(WRAPS).match(text) else -1
 
     def outside(self, position: int, text: str) -> None:
         """A line while none is open: a message that goes on, or an exception without traceback."""
-        found = None if text[:1].isspace() else ALONE.match(text)
+        named = "rror" in text or "xception" in text or "Interrupt" in text or "Exit" in text
+        if not named and self.newest is None:
+            return
+        found = compiled(ALONE).match(text) if named and not text[0].isspace() else None
         # "BackendCompilerFailed: backend='inductor' raised:" has another exception for its message.
         if self.newest is not None and self.newest.text.endswith(":") and not self.message:
             found = None
-        if found is not None or FINAL_WORDS.match(text):
+        if found is not None or (named and compiled(FINAL_WORDS).match(text)):
             self.close()
             name = found["name"] if found is not None else ""
             # Of two interleaved tracebacks the first end has closed both.
             has_head = found is not None and self.heads > 0
             self.heads -= has_head
             self.end(Raised(name, text, position, self.source, traceback=has_head))
-        elif len(self.message) < MESSAGE_LINES and not OTHERS.match(text):
+        elif len(self.message) < MESSAGE_LINES and not compiled(OTHERS).match(text):
             self.message.append(text.strip())
 
     def end(self, raised: Raised) -> None:
