@@ -33,6 +33,7 @@ PAGE = ROOT / "docs" / "causes.md"
 PARTS = {
     "written_on": "the rules were written with these in view",
     "held_out": "gathered after the rules were written; mended since",
+    "second_look": "gathered after they were mended; mended since",
 }
 LAST = 20
 """Lines of a log that count as its end."""

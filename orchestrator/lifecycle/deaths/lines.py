@@ -67,6 +67,9 @@ def cleaned(log: Sequence[str]) -> list[Line]:
     """The last lines of a log, without those that say that nothing failed."""
     found: list[Line] = []
     for raw in log[-LINES:]:
+        # Thousands of lines of a progress bar (tqdm's) say nothing of why it stopped.
+        if ("it/s" in raw or "s/it" in raw) and TRACEBACK not in raw:
+            continue
         text = plain(raw)
         if not text or is_quiet(text):
             continue

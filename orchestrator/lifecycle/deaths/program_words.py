@@ -65,6 +65,7 @@ OF_PROGRAMS: Sequence[tuple[Kind, str]] = (
             r"Python \d\.\d+ or (?:newer|later|above) is required",
             r"CUDA_HOME environment variable is not set|version of CUDA .{0,60}mismatches",
             r"virtualenv.{0,40}(?:not found|does not exist)",
+            r"does not match the version torch was compiled with",
         ),
     ),
     # "cannot start" is what orchestrator/node/attempt.py says of a program that is not there.
@@ -147,7 +148,8 @@ OF_PROGRAMS: Sequence[tuple[Kind, str]] = (
             r"[Ii]ncomplete metadata|InvalidHeader",
             r"Ran out of input|pickle data was truncated|invalid load key",
             r"[Nn]ot a (?:gzipped file|zip file|HDF5 file|Parquet file)|end-of-stream marker",
-            r"[Pp]arquet magic bytes|Parquet file size is 0 bytes|Couldn't deserialize thrift",
+            r"JSON parse error|[Pp]arquet magic bytes|Parquet file size is 0 bytes",
+            r"Couldn't deserialize thrift",
             r"truncated|file signature not found|unexpected end of (?:data|file)|[Uu]nexpected EOF",
             r"image file is truncated|cannot identify image file",
             r"[Cc]orrupt(?:ed)?\b(?!/incomplete| (?:size|top|double|unsorted))",
@@ -164,6 +166,7 @@ OF_PROGRAMS: Sequence[tuple[Kind, str]] = (
         any_of(
             r"No such file or directory|no such file or directory|does the directory exist",
             r"not a local folder and is not a valid model|does not appear to have a file named",
+            r"Can't load (?:the )?[\w ]{1,30} for '",
             r"(?:[Ff]ile|[Pp]ath|[Ff]older|[Dd]irectory)\b.{0,160}does(?: not|n't) exist",
             r"[Cc]heckpoint\b.{0,160}does(?: not|n't) exist",
             r"(?:does not|doesn't) exist:? .{0,3}/",

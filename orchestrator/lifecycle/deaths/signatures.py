@@ -22,7 +22,8 @@ SUSPECTS, NEAR = 120, 10
 
 # Slurm's own words. They stand above whatever the program says.
 SCHEDULER: Mapping[Kind, str] = {
-    Kind.TIME_LIMIT: r"CANCELLED AT \S+ (?i:due to) TIME LIMIT",
+    # Behind it what Slurm's cousins say, under which a program may run all the same.
+    Kind.TIME_LIMIT: r"CANCELLED AT \S+ (?i:due to) TIME LIMIT|job killed: walltime",
     Kind.PREEMPTED: r"CANCELLED AT \S+ (?i:due to) PREEMPTION",
     # srun's line comes last, so it is the one that is quoted: it alone names the node.
     Kind.NODE: any_of(
@@ -180,7 +181,11 @@ SUSPECT = (
 
 def of_scheduler(lines: Sequence[str]) -> tuple[Kind, str] | None:
     """What Slurm itself says the job ended of, with its line."""
-    said = [line for line in lines if "CANCELLED" in line or "Node failure" in line]
+    said = [
+        line
+        for line in lines
+        if "CANCELLED" in line or "Node failure" in line or "job killed" in line
+    ]
     return by_order(said, tuple(SCHEDULER.items())) if said else None
 
 

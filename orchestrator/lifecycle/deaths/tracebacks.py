@@ -84,9 +84,22 @@ def exceptions(lines: Sequence[Line]) -> list[Raised]:
         reader = readers.get(line.source)
         if reader is None:
             reader = readers[line.source] = Reader(line.source)
-        reader.read(position, line.text)
+        # Most lines of a log stand in no traceback and begin none.
+        if reader.newest is not None or reader.frames >= 0 or may_begin(line.text):
+            reader.read(position, line.text)
     found = [one for reader in readers.values() for one in reader.all()]
     return sorted(found, key=lambda one: one.end)
+
+
+def may_begin(text: str) -> bool:
+    """Whether a line may be the first of a traceback, or an exception without one."""
+    return (
+        "rror" in text
+        or "xception" in text
+        or TRACEBACK in text
+        or "Interrupt" in text
+        or "Exit" in text
+    )
 
 
 class Reader:

@@ -1,31 +1,17 @@
 """Ends of logs as publicly reported, and the kind of each; docs/causes.md shows the same."""
 
-import importlib.util
-import sys
-from types import ModuleType
-
 import pytest
 
 from orchestrator.lifecycle.deaths.kinds import Kind
-from tests.support.source_files import ROOT
+from tests.support.deaths import causes
 
-
-def script() -> ModuleType:
-    """scripts/causes.py, which reads the reports and writes the page."""
-    spec = importlib.util.spec_from_file_location("causes", ROOT / "scripts" / "causes.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["causes"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-CAUSES = script()
+CAUSES = causes()
 REPORTS = [report for part in CAUSES.PARTS for report in CAUSES.reports(part)]
-KNOWN_MISTAKES = {"apex, the scale goes to zero"}
+TAKEN_FOR_CODE = {"apex, the scale goes to zero"}
 """A ZeroDivisionError in a library after the loss has overflowed for hundreds of steps: nothing in
 the exception tells of it."""
+KNOWN_MISTAKES = TAKEN_FOR_CODE | {"CUDA's compiler for an extension"}
+"""A program that is not there, in the words of a file that is not there."""
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.CANCELLED])
@@ -45,12 +31,13 @@ def test_nothing_else_is_taken_for_an_error_of_the_code() -> None:
         for report in REPORTS
         if report.judged is Kind.CODE and report.kind is not Kind.CODE
     }
-    assert wrong == KNOWN_MISTAKES
+    assert wrong == TAKEN_FOR_CODE
 
 
 def test_there_are_enough_of_them() -> None:
     assert len(REPORTS) >= 150
-    assert len(CAUSES.reports("held_out")) >= len(REPORTS) / 3
+    unseen = CAUSES.reports("held_out") + CAUSES.reports("second_look")
+    assert len(unseen) >= len(REPORTS) / 3
     assert max(len(report.log) for report in REPORTS) <= CAUSES.LAST + 5
 
 
