@@ -99,6 +99,7 @@ def may_begin(text: str) -> bool:
         or TRACEBACK in text
         or "Interrupt" in text
         or "Exit" in text
+        or text.startswith("engines.")
     )
 
 
@@ -164,7 +165,7 @@ class Reader:
 
     def outside(self, position: int, text: str) -> None:
         """A line while none is open: a message that goes on, or an exception without traceback."""
-        named = "rror" in text or "xception" in text or "Interrupt" in text or "Exit" in text
+        named = may_begin(text)
         if not named and self.newest is None:
             return
         found = compiled(ALONE).match(text) if named and not text[0].isspace() else None
