@@ -172,7 +172,7 @@ WORDS_OF_FOLLOWERS = frozenset(
 """Kinds that an exception which follows from another may tell; a command line that it quotes may
 hold words of any."""
 SUSPECT = tuple(
-    (
+    (  # noqa: SIM905  # a line a word would be longer than the rest
         "err|fail|fatal|kill|exception|denied|refused|cannot|can't|couldn't|could not|unable|"
         "no such|not found|invalid|abort|fault|memory|nan|time|quota|space|missing|not |xid|"
         "ecc|lost|busy|licen|resource|retries|request|unknown|corrupt|truncat|dumped|signal|"
