@@ -35,7 +35,7 @@ from orchestrator.node.system import (
     last_step,
     members,
     own_id,
-    read_json,
+    read_whole,
     temporary_folder,
     write_json,
 )
@@ -75,7 +75,7 @@ class Attempt:
         start: Callable[[list[str], str, dict[str, str]], Child] = popen,
         neighbours: int = 0,
     ) -> None:
-        self.job = read_json(os.path.join(folder, "job.json"))
+        self.job = read_whole(os.path.join(folder, "job.json"), "command", "needs", "cwd")
         self.folder = folder
         self.token = token
         self.start = start

@@ -10,26 +10,31 @@ from __future__ import annotations
 import contextlib
 import os
 
-from orchestrator.node.system import claim_of, lives, read_json, take, write_json
+from orchestrator.node.system import Damaged, claim_of, lives, read_json, take, write_json
 
 
 def claim(attempt: str, token: str, job_id: str, neighbours: int = 0) -> int | None:
     """Take the attempt for this job id. Returns how often this id had it before, or None if another
-    id has it."""
+    id has it. Damaged if nobody can say who has it."""
     mine = claim_of(token, job_id) | {"neighbours": neighbours}
     if take(attempt, mine):
         return 0
     path = os.path.join(attempt, "claim.json")
-    held = read_json(path)
-    if held["job_id"] != job_id:
+    try:
+        held = read_json(path)
+        holder, again = held["job_id"], int(held["restart"]) + 1
+        alive = held["host"] == mine["host"] and lives(held)
+    except (ValueError, KeyError, TypeError) as error:
+        # Whose it was cannot be known, and two must not work on it.
+        raise Damaged(f"{path}: damaged ({error}); orch retry makes a new attempt") from error
+    if holder != job_id:
         print(
-            f"orch: job {held['job_id']} on {held['host']} has this attempt; {job_id} "
-            "ends without work",
+            f"orch: job {holder} on {held['host']} has this attempt; {job_id} ends without work",
             flush=True,
         )
         return None
     # A local scheduler that came after a kill may have started the job a second time.
-    if held["host"] == mine["host"] and lives(held):
+    if alive:
         print(
             f"orch: process {held['pid']} already works on this attempt; this one ends "
             "without work",
@@ -43,5 +48,5 @@ def claim(attempt: str, token: str, job_id: str, neighbours: int = 0) -> int | N
             os.path.join(attempt, "exit.json"),
             os.path.join(attempt, f"exit-{held['restart']}.json"),
         )
-    write_json(path, mine | {"restart": held["restart"] + 1})
-    return int(held["restart"]) + 1
+    write_json(path, mine | {"restart": again})
+    return again

@@ -22,6 +22,22 @@ if TYPE_CHECKING:
     AnyPath = str | os.PathLike[str]
 
 COST_FILE = "cost.json"
+NUMBER = (int, float)
+ENDED: dict[str, type | tuple[type, ...]] = {
+    "started": NUMBER,
+    "ended": NUMBER,
+    "host": str,
+    "job_id": str,
+    "exit_code": int,
+    "results": bool,
+}
+CLAIMED: dict[str, type | tuple[type, ...]] = {
+    "started": NUMBER,
+    "host": str,
+    "job_id": str,
+    "restart": int,
+}
+"""What is looked for in the records of a start."""
 
 
 def units_held(resources: Mapping[str, int], kind: str, neighbours: int = 0) -> float:
@@ -48,12 +64,29 @@ def attempt_records(attempt: AnyPath) -> tuple[dict[int, dict[str, Any]], dict[s
         # What a crash has cut short counts as not written.
         with contextlib.suppress(ValueError):
             if is_exit:
-                record = read_json(os.path.join(attempt, name))
+                record = read_record(os.path.join(attempt, name), ENDED)
                 # Older versions left the number out where orch ended a member before it started.
                 ended[record.get("restart", 0)] = record
             elif name == "claim.json":
-                claim = read_json(os.path.join(attempt, name))
+                claim = read_record(os.path.join(attempt, name), CLAIMED)
     return ended, claim
+
+
+def read_record(path: str, keys: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
+    """A record of a start. ValueError if it is damaged: not one that has these keys, each of its
+    type."""
+    record: Any = read_json(path)
+    whole = isinstance(record, dict) and all(
+        isinstance(record.get(key), kind) for key, kind in keys.items()
+    )
+    if not whole or not isinstance(record.get("restart", 0), int):
+        raise ValueError(f"{path} is no record of a start")
+    resources = record.get("resources")
+    if resources is not None and not (
+        isinstance(resources, dict) and all(isinstance(one, int) for one in resources.values())
+    ):
+        raise ValueError(f"{path} does not say what the start had asked for")
+    return dict(record)
 
 
 def cost_so_far(folder: str, resources: Mapping[str, int] | None) -> dict[str, Any]:

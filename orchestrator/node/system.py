@@ -68,6 +68,23 @@ def read_json(path: AnyPath) -> dict[str, Any]:
     return document
 
 
+class Damaged(Exception):
+    """A file of the run without which nothing can be started; one line says which, and what to
+    do."""
+
+
+def read_whole(path: str, *keys: str) -> dict[str, Any]:
+    """A JSON document of orch's with these keys. Damaged if it is none."""
+    try:
+        document = read_json(path)
+        for key in keys:
+            document[key]
+        return document
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        what = error.strerror if isinstance(error, OSError) else f"damaged ({error})"
+        raise Damaged(f"{path}: {what}; orch retry writes it anew") from error
+
+
 def process_fields(pid: int | str) -> list[str] | None:
     """What /proc/<pid>/stat tells after the name: state, parent, process group, session, ...; None
     if the process is gone."""

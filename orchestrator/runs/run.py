@@ -43,7 +43,7 @@ from orchestrator.planning.plan import Plan
 from orchestrator.runs import layout
 from orchestrator.runs.copies.origin import Origin, read_origin
 from orchestrator.runs.record import Doubt, JobState, Record, Token
-from orchestrator.runs.sources import ExitRecord
+from orchestrator.runs.sources import ExitRecord, read_exit
 from orchestrator.runs.state_file import NAME as STATE
 from orchestrator.runs.state_file import read_state, write_state
 
@@ -316,7 +316,9 @@ class Run:
         for record in records:
             path = f"{self.folder}/{record.folder}/attempt-{record.attempt}/exit.json"
             if record.attempt and os.path.exists(path):  # noqa: PTH110  # a Path for each of ten thousand jobs takes longer than the look
-                found[record.name] = ExitRecord.from_dict(json.loads(Path(path).read_text()))
+                exit_record = read_exit(path)
+                if exit_record is not None:
+                    found[record.name] = exit_record
         return found
 
     def done(self, records: Iterable[Record]) -> set[str]:

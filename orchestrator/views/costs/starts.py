@@ -145,6 +145,6 @@ def outcome(exit_record: Mapping[str, Any]) -> str:
     # that is requeued exits with CONTINUES too, so that is asked before the exit code.
     if exit_record["results"]:
         return "results"
-    if exit_record["requeued"]:
+    if exit_record.get("requeued"):
         return "requeued"
     return "stopped" if exit_record["exit_code"] == CONTINUES else "died"
