@@ -42,8 +42,9 @@ from orchestrator.node.system import CANCEL, claim_of, take, write_json
 from orchestrator.planning.plan import Plan
 from orchestrator.runs import layout
 from orchestrator.runs.copies.origin import Origin, read_origin
+from orchestrator.runs.documents.reading import document
 from orchestrator.runs.record import Doubt, JobState, Record, Token
-from orchestrator.runs.sources import ExitRecord, read_exit
+from orchestrator.runs.sources import Claim, ExitRecord, read_exit
 from orchestrator.runs.state_file import NAME as STATE
 from orchestrator.runs.state_file import read_state, write_state
 
@@ -236,7 +237,9 @@ class Run:
         folder, and its name tells the element."""
         log = self.job_folder(job) / f"attempt-{attempt}" / "log.txt"
         if not log.is_symlink():
-            return self.token(job, attempt)
+            # A claim says it in any case; a plan file that was made anew has another uid.
+            claim = document(log.with_name("claim.json"), Claim, "left out")
+            return self.token(job, attempt) if claim is None else claim.token
         target = log.readlink()
         in_a_pack = Token.parse(target.stem).member is not None
         return target.stem if in_a_pack else f"{target.parent.name}_{target.stem}"

@@ -137,6 +137,7 @@ class Claim(msgspec.Struct, frozen=True):
     """What is read of ``claim.json`` here."""
 
     restart: int
+    token: str
 
 
 def read_exit(path: Path | str) -> ExitRecord | None:

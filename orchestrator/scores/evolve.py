@@ -26,7 +26,8 @@ from orchestrator.errors import CheckError, RunError
 from orchestrator.lifecycle.retry import launch
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
-from orchestrator.runs.create import create_run, write_jobs
+from orchestrator.runs.create import create_run
+from orchestrator.runs.documents.job_files import write_jobs
 from orchestrator.runs.documents.reading import mapping
 from orchestrator.runs.layout import OUT, RESULTS, out_folder
 from orchestrator.runs.lookup import open_run, runs_root
