@@ -10,7 +10,6 @@ size that the login node knew.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections import Counter
@@ -49,7 +48,8 @@ def check(
     well.
 
     ``script`` makes the script that would be submitted, for `sbatch --test-only`; ``runs`` is where
-    runs will lie. ``tell`` gets when Slurm would start a job of each kind.
+    runs will lie. ``tell`` gets what else there is to say: which jobs Slurm accepts, and which of
+    the user's variables are left out.
     """
     problems = [
         *surroundings(plan, profile),
@@ -155,8 +155,8 @@ def variables(profile: Profile, whose: str = "") -> Iterator[str]:
         profile.check_environment(whose)
     except CheckError as error:
         yield from error.lines
-    # sbatch takes the whole environment along (ALL), unless an option or SBATCH_EXPORT says less.
-    passed = str(profile.sbatch.get("export", os.environ.get("SBATCH_EXPORT", "ALL"))).split(",")
+    # sbatch takes the whole environment along (ALL), unless an option says less.
+    passed = str(profile.sbatch.get("export", "ALL")).split(",")
     missing = [name for name in profile.variables() if name not in (*EVERYWHERE, *passed)]
     if profile.kind == "slurm" and "ALL" not in passed and missing:
         yield (

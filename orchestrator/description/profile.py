@@ -42,6 +42,9 @@ class Profile:
     `gpu`; of the others Slurm says what they take."""
     account: str | None = None
     """Slurm account (`sbatch --account`)."""
+    cluster: str | None = None
+    """Which of several Slurm clusters (`--clusters` of every call); without it the one of this
+    machine. A site with one does not need it."""
     qos: str | None = None
     """Slurm quality of service (`sbatch --qos`)."""
     gpu_type: str | None = None

@@ -10,6 +10,7 @@ import importlib.resources
 import os
 import shutil
 import typing
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +25,7 @@ from orchestrator.description.stage_keys.options import RESERVED
 from orchestrator.description.yaml_lines import Mistakes, Node, read_file
 from orchestrator.errors import CheckError
 from orchestrator.folders import config_folder, for_people
+from orchestrator.node.slurm.environment import IN_ITS_PLACE
 
 
 def own_options(value: Any) -> Any:
@@ -131,7 +133,19 @@ def load_profile(name: str | None = None) -> Profile:
     # user's file.
     if "notify" not in values:
         values["notify"] = user_messages()
-    return Profile(name=path.stem, **values)
+    return Profile(name=path.stem, **{**chosen_by_user(values), **values})
+
+
+def chosen_by_user(values: Mapping[str, Any]) -> dict[str, str]:
+    """What the user's own variables of sbatch say where the profile is silent. Kept with the run:
+    later looks come from other shells, and from nodes."""
+    if values.get("kind") != "slurm":
+        return {}
+    found = {key: os.environ.get(name, "") for name, key in IN_ITS_PLACE.items()}
+    if values.get("partitions"):
+        # They say where jobs go; what is not listed there goes to Slurm's own default.
+        found.pop("partition")
+    return {key: said for key, said in found.items() if said and not values.get(key)}
 
 
 def default_name() -> str:

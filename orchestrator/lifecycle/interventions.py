@@ -28,8 +28,8 @@ from orchestrator.runs.run import Run
 
 
 def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
-    """End active jobs (all, or the named ones), keep those that wait from being submitted, and
-    return their names; what is done stays done.
+    """End active jobs (all, or the named ones), and keep those that wait from being submitted;
+    what is done stays done. Returns a line for each, also for one that goes on.
 
     SubmitError if it is not known of one whether it was submitted.
     """
@@ -56,7 +56,33 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
         reasons |= dict.fromkeys((r.name for r in waiting), "cancelled before it was submitted")
         ended = [with_end(record, reasons.get(record.name)) for record in decision.records]
         run.save(described(run, ended))
-    return [record.name for record in [*active, *waiting]]
+        still = goes_on(active, reasons, cluster)
+    return [
+        f"cancelled {one.name}" if one.name not in still else f"{one.name} {still[one.name]}"
+        for one in [*active, *waiting]
+    ]
+
+
+def goes_on(active: Sequence[Record], ended: Mapping[str, str], cluster: Cluster) -> dict[str, str]:
+    """What the queue still shows of jobs that were to end, by name; asked once more, because a
+    cancel is an order, and not yet an end."""
+    whole = [r for r in active if r.name not in ended and not r.packed]
+    queue = cluster.ask_active() if whole else {}
+    if queue is None:
+        return {}
+    found = {}
+    for record in whole:
+        said = queue.get(record.allocation)
+        if said is not None and said.state in GOES_ON:
+            found[record.name] = (
+                f"is still {said.state} as {said.job_id} after the cancel: try again, or look with "
+                f"orch why {record.name}"
+            )
+    return found
+
+
+GOES_ON = frozenset({JobState.PENDING, JobState.RUNNING, JobState.SUSPENDED})
+"""States of a job that has not been told to end."""
 
 
 def with_end(record: Record, reason: str | None) -> Record:
@@ -88,13 +114,14 @@ def end_jobs(
     }
     whole = [r for r in ended if r.job_id not in still_used]
     if whole:
-        cluster.cancel([str(r.job_id) for r in whole])
+        cluster.cancel(whole)
     members = [r for r in ended if r.job_id in still_used]
     # A member that has not started is kept from it by taking its claim. One that runs is ended by
     # the node's program, which SIGUSR1 makes look for the file `cancel`.
     unstarted = {r.name for r in members if run.end_member(r)}
-    for job_id in {str(r.job_id) for r in members if r.name not in unstarted}:
-        cluster.nudge(job_id)
+    running = {r.allocation: r for r in members if r.name not in unstarted}
+    for record in running.values():
+        cluster.nudge(record)
     # Of an element that was waiting Slurm keeps no record: what became of it is known now or never.
     traceless = {
         r.name for r in whole if r.state is JobState.PENDING and r.parsed_token.index is not None

@@ -188,23 +188,23 @@ class LocalCluster:
         """Ended jobs."""
         return self.ask(FINAL)
 
-    def nudge(self, job_id: str) -> None:
+    def nudge(self, record: Record) -> None:
         """SIGUSR1 to the process of a pack."""
         for row in self.table().values():
-            if row["job_id"] == job_id and row["state"] == "RUNNING":
+            if row["job_id"] == record.job_id and row["state"] == "RUNNING":
                 send(row, signal.SIGUSR1)
                 return
 
-    def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
+    def hold(self, records: Sequence[Record], release: bool = False) -> set[str]:
         """Keep waiting jobs from starting, or let them go."""
         (self.folder / "hold").mkdir(exist_ok=True)
-        for job_id in job_ids:
-            mark = self.folder / "hold" / job_id
+        for record in records:
+            mark = self.folder / "hold" / str(record.job_id)
             if release:
                 mark.unlink(missing_ok=True)
             else:
                 mark.touch()
-        return True
+        return {record.name for record in records}
 
     def look_after(self, records: Sequence[Record]) -> None:
         """The scheduler of this machine looks at the gates whenever a job has ended."""
@@ -212,8 +212,9 @@ class LocalCluster:
     def look_again(self, records: Sequence[Record]) -> None:
         """And at the backlog."""
 
-    def cancel(self, job_ids: Sequence[str]) -> None:
+    def cancel(self, records: Sequence[Record]) -> None:
         """Ask the scheduler to end these jobs, and wait until it has taken note."""
+        job_ids = list(dict.fromkeys(str(record.job_id) for record in records))
         for job_id in job_ids:
             (self.folder / "cancel" / job_id).touch()
         self.wake()

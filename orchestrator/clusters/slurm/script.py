@@ -18,10 +18,13 @@ from typing import Any
 from engines.contract.words import ranges
 from jobs.spec import Resources
 from orchestrator.clusters.batch import Waits
+from orchestrator.clusters.slurm.parse import partition_names
 from orchestrator.description.profile import Profile
 
 WARNING_SECONDS = 120
 """How long before the time limit a job gets SIGUSR2."""
+NAME_BYTES = 255
+"""How much of a job's name accounting keeps; sbatch refuses names of a thousand."""
 LOOK_SECONDS = 30
 """Slurm checks time limits this often, and warns that much earlier rather than late."""
 
@@ -52,6 +55,14 @@ class JobScript:
     """Nodes that it may not run on, with commas between."""
 
 
+def job_name(title: str, token: str) -> str:
+    """What Slurm calls a job: the title, cut where it is too long for the token to be kept."""
+    end = f".{token}"
+    room = NAME_BYTES - len(end.encode())
+    # Bytes, and no half of a letter: accounting cuts by bytes.
+    return title.encode()[:room].decode(errors="ignore") + end
+
+
 def script_text(profile: Profile, resources: Resources, job: JobScript) -> str:
     """The sbatch script: submitit's text, with the profile's set-up and one command.
 
@@ -73,7 +84,8 @@ def script_text(profile: Profile, resources: Resources, job: JobScript) -> str:
         cpus_per_task=resources.cpus,
         **memory(profile, resources),
         gres=gres(profile, resources),
-        partition=profile.partition,
+        # Slurm's lists have no spaces.
+        partition=",".join(partition_names(profile.partition)) or None,
         account=profile.account,
         qos=profile.qos,
         dependency=job.dependency or None,
