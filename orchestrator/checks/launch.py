@@ -26,6 +26,7 @@ from orchestrator.checks.slurm import Script, header, shapes, slurm, who
 from orchestrator.clusters.local import machine
 from orchestrator.description.catalogue import config_class
 from orchestrator.description.profile import EVERYWHERE, SHORTEST, Profile, is_secret
+from orchestrator.description.stage_keys.sbatch_names import by_name
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import RUN, Plan
 from orchestrator.runs.provenance.code_copies import measured
@@ -156,7 +157,7 @@ def variables(profile: Profile, whose: str = "") -> Iterator[str]:
     except CheckError as error:
         yield from error.lines
     # sbatch takes the whole environment along (ALL), unless an option says less.
-    passed = str(profile.sbatch.get("export", "ALL")).split(",")
+    passed = str(by_name(profile.sbatch).get("export", "ALL")).split(",")
     missing = [name for name in profile.variables() if name not in (*EVERYWHERE, *passed)]
     if profile.kind == "slurm" and "ALL" not in passed and missing:
         yield (
