@@ -19,6 +19,8 @@ from typing import Any, Literal
 from jobs.spec import Options, Resources
 from orchestrator.description.stage_keys.sbatch_names import by_name
 from orchestrator.errors import CheckError
+from orchestrator.node.redaction import SHORTEST as SHORTEST
+from orchestrator.node.redaction import is_secret as is_secret
 
 EVENTS = ("end", "fail", "decision")
 """What a person may be told of: a run ended, jobs died, a run waits for a decision."""
@@ -253,22 +255,6 @@ class Profile:
             if most is not None and asked > most:
                 over.append((key, asked, most))
         return over
-
-
-# HF_TOKEN, OPENAI_API_KEY, WANDB_APIKEY, GITHUB_PAT; but not TOKENIZERS_PARALLELISM or PATH.
-SECRET = re.compile(
-    r"(?:^|_)(?:[A-Z0-9]*TOKENS?|[A-Z0-9]*KEYS?|[A-Z0-9]*SECRETS?|[A-Z0-9]*PASSWORDS?"
-    r"|PASSWD|PASSPHRASE|CREDENTIALS?|WEBHOOK|PAT)(?:_|$)",
-    re.IGNORECASE,
-)
-"""Names of variables whose values are secrets."""
-SHORTEST = 8
-"""A value of fewer letters is in too many texts by chance."""
-
-
-def is_secret(name: str) -> bool:
-    """Whether a variable of this name holds a secret."""
-    return SECRET.search(name) is not None
 
 
 NAMED_END = (

@@ -310,6 +310,10 @@ class Attempt:
         """The results that a command need not write by itself: that it has ended well, with the
         rows that it has left."""
         rows, problems = reading.rows_of_a_command(self.out, self.job)
+        if problems:
+            from orchestrator.node.redaction import redacted
+
+            problems = [redacted(problem) for problem in problems]
         for problem in problems:
             print(f"orch: {problem}", flush=True)
         facts = {"command": self.job["command"]}
@@ -352,6 +356,11 @@ class Attempt:
             self.state, reason = CANCELLED, "cancelled"
         if not results and not reason:
             reason = error_line(self.log).removeprefix("orch-error: ")
+        if reason:
+            # A log line may hold a key, and an exit record is shown to others.
+            from orchestrator.node.redaction import redacted
+
+            reason = redacted(reason)
         measured = usage(self.gpu_uses, alone=not self.neighbours) if self.can_measure else None
         write_json(
             os.path.join(self.path, "exit.json"),

@@ -172,7 +172,7 @@ def git_state(folder: Path) -> tuple[dict[str, Any] | None, str]:
         "commit": commit,
         "branch": branch.get("branch.head"),
         # Without the user and the password that an address may hold.
-        "remote": re.sub(r"://[^/@]*@", "://", remote) or None,
+        "remote": redacted(remote).replace("://<secret>@", "://") or None,
         "changed": re.findall(r"^diff --git a/.* b/(.*)$", patch, re.MULTILINE),
         "binary": re.findall(r"^Binary files .*? and b/(.*) differ$", patch, re.MULTILINE),
         "untracked": untracked[:UNTRACKED],
