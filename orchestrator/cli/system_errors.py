@@ -25,6 +25,10 @@ ADVICE = {
         "not help, leave the folder and enter it again"
     ),
     errno.EIO: "the disk or the file server fails; dmesg, and whoever keeps it, know more",
+    errno.ENOSYS: "the file system cannot do this: set ORCH_RUNS (and ORCH_CACHE) to another one",
+    errno.EOPNOTSUPP: (
+        "the file system cannot do this: set ORCH_RUNS (and ORCH_CACHE) to another one"
+    ),
     errno.ENOLCK: "no locks on this file system: set ORCH_RUNS (and ORCH_CACHE) to another one",
     errno.ENAMETOOLONG: (
         "set ORCH_RUNS to a folder with a shorter path, or give the experiment a shorter name"

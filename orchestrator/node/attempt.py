@@ -20,7 +20,7 @@ import sys
 import time
 
 from orchestrator.node import reading
-from orchestrator.node.claims import claim
+from orchestrator.node.claims import claim, fit_to_show, put, release, reserve
 from orchestrator.node.cost import write_cost
 from orchestrator.node.start import popen
 from orchestrator.node.system import (
@@ -37,7 +37,6 @@ from orchestrator.node.system import (
     own_id,
     read_whole,
     temporary_folder,
-    write_json,
 )
 from orchestrator.node.usage import gpu_use, oom_kills, oom_kills_since, usage
 
@@ -227,13 +226,16 @@ class Attempt:
         if restart is None:
             return 0, False
         self.restart = restart
+        reserve(self.path)
         # `orch.requeue()` leaves it, because some launchers change exit codes.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.asked_again)
         code = self.run()
         again = self.should_requeue(code)
         # Results count more than the exit code: a crash may come after they were written.
-        if self.write_exit_record(code, again):
+        ended_well = self.write_exit_record(code, again)
+        release(self.path)
+        if ended_well:
             return 0, False
         return (code if code > 0 else 1), again
 
@@ -317,7 +319,8 @@ class Attempt:
         for problem in problems:
             print(f"orch: {problem}", flush=True)
         facts = {"command": self.job["command"]}
-        write_json(
+        put(
+            self.path,
             self.results,
             {
                 "schema": 1,
@@ -356,13 +359,11 @@ class Attempt:
             self.state, reason = CANCELLED, "cancelled"
         if not results and not reason:
             reason = error_line(self.log).removeprefix("orch-error: ")
-        if reason:
-            # A log line may hold a key, and an exit record is shown to others.
-            from orchestrator.node.redaction import redacted
-
-            reason = redacted(reason)
+        if not results:
+            reason = fit_to_show(self.path, reason, code)
         measured = usage(self.gpu_uses, alone=not self.neighbours) if self.can_measure else None
-        write_json(
+        put(
+            self.path,
             os.path.join(self.path, "exit.json"),
             {
                 "token": self.token,

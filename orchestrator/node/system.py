@@ -57,12 +57,19 @@ def write_text(path: AnyPath, text: str) -> None:
     """Write a file whole, by rename."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
-    with open(temporary, "w") as file:
-        file.write(text)
-        file.flush()
-        # Before the rename: after a power cut the name would stand for an empty file.
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "w") as file:
+            file.write(text)
+            file.flush()
+            # Before the rename: after a power cut the name would stand for an empty file.
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        # A full disk says not of which file; and half of one would take the last of the room.
+        error.filename, error.filename2 = os.fspath(path), None
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def read_json(path: AnyPath) -> dict[str, Any]:

@@ -24,6 +24,8 @@ from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.choices.files import forget
 from orchestrator.runs.documents.job_files import JOB, write_jobs
+from orchestrator.runs.documents.lock import locked
+from orchestrator.runs.documents.people import group_may_write
 from orchestrator.runs.documents.reading import document
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.lookup import open_run, run_of
@@ -31,7 +33,7 @@ from orchestrator.runs.plan_file import NAME as PLAN
 from orchestrator.runs.plan_file import DamagedPlan, PlanFile, read_plan, write_plan
 from orchestrator.runs.provenance.launches import Tell, note, quiet
 from orchestrator.runs.record import ACTIVE, Record
-from orchestrator.runs.run import Run, locked, waiting
+from orchestrator.runs.run import Run, waiting
 
 
 def create_run(
@@ -52,7 +54,9 @@ def create_run(
         again: a launch of another run whose code is taken instead.
     """
     folder = root / plan.experiment / f"{plan.preset or 'full'}-{plan.identity[:8]}{suffix}"
-    folder.mkdir(parents=True, exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
+    with group_may_write(root):
+        folder.mkdir(parents=True, exist_ok=True)
     # Two terminals that launch at once make one run, with one uid.
     with locked(folder):
         damaged = set_aside_damaged_plan(folder, tell)

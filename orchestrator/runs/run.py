@@ -21,7 +21,6 @@ on them.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import hashlib
 import json
@@ -42,6 +41,7 @@ from orchestrator.node.system import CANCEL, claim_of, take, write_json
 from orchestrator.planning.plan import Plan
 from orchestrator.runs import layout
 from orchestrator.runs.copies.origin import Origin, read_origin
+from orchestrator.runs.documents.lock import locked
 from orchestrator.runs.documents.reading import document
 from orchestrator.runs.record import Doubt, JobState, Record, Token
 from orchestrator.runs.sources import Claim, ExitRecord, read_exit
@@ -53,10 +53,6 @@ if TYPE_CHECKING:
 
 EVOLUTION = "evolution.json"
 """Is in the folder of a run whose plan grows: what `orch evolve` has seen and taken."""
-
-
-LOCK_SECONDS = 60.0
-"""How long to wait for another orch process that has the run's lock."""
 
 
 @dataclass(frozen=True)
@@ -332,42 +328,6 @@ class Run:
             if os.path.exists(f"{self.folder}/{record.folder}/out/results.json"):  # noqa: PTH110
                 found.add(record.name)
         return found
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run's folder: a POSIX lock, which NFS passes on to the server. RunError
-    names who has it after a minute; of a copy nothing is changed at all."""
-    origin = read_origin(folder)
-    if origin is not None:
-        raise RunError(
-            f"{folder} is a copy of {origin.source}: the run lives there, and is launched, "
-            "cancelled and retried there alone"
-        )
-    path = folder / "state.lock"
-    # "a+" leaves the holder's name in the file until the lock is ours.
-    with path.open("a+") as file:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                # Asked for again and again: a call that waits could not give up and name the
-                # holder.
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if time.monotonic() > deadline:
-                    holder = path.read_text().strip() or "another orch process"
-                    raise RunError(
-                        f"{path}: {holder} has had the lock for {LOCK_SECONDS:.0f} s; "
-                        "wait for it, or end it"
-                    ) from error
-                time.sleep(0.05)
-        # The lock goes when the file is closed, also by a kill; the name stays, and means nothing
-        # then.
-        file.truncate(0)
-        file.write(f"orch on {socket.gethostname()}, process {os.getpid()}")
-        file.flush()
-        yield
 
 
 def attempts_in(job_folder: str) -> list[int]:

@@ -170,7 +170,12 @@ class LocalCluster:
         work_left = any(JobState(row["state"]) in ACTIVE for row in table.values())
         if work_left and not alive(self.folder):
             # Until then the table shows as running what has ended with the last scheduler.
-            self.wake(READY)
+            try:
+                self.wake(READY)
+            except OSError as error:
+                # No more processes may be started, say.
+                self.trouble = f"the scheduler of this machine cannot be started ({error.strerror})"
+                return None
             table = self.table()
         return {
             token: scheduler_record(token, row)
