@@ -22,6 +22,7 @@ from typing import Any
 from engines.contract.config import IS_PATH, marked_keys
 from engines.contract.estimates import estimates_of
 from jobs.spec import Job
+from orchestrator.checks.folder import file_system
 from orchestrator.checks.slurm import Script, header, shapes, slurm, who
 from orchestrator.clusters.local import machine
 from orchestrator.description.catalogue import config_class
@@ -57,6 +58,7 @@ def check(
         *secrets(plan, profile),
         *paths(plan),
         *commands(plan, profile),
+        *file_system(runs),
         *disk(plan, runs),
         *snapshot(plan),
     ]

@@ -144,7 +144,8 @@ def git(folder: Path, *arguments: str) -> bytes | None:
             # git must not wait for a password.
             stdin=subprocess.DEVNULL,
         )
-    except (subprocess.TimeoutExpired, FileNotFoundError):
+    # The folder may be gone, or no more processes may be started.
+    except (subprocess.TimeoutExpired, OSError):
         return None
     return done.stdout if done.returncode == 0 else None
 
