@@ -8,7 +8,6 @@ docs/architecture.md gives; a report on the job reads it there, because it may s
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 
@@ -16,7 +15,7 @@ from orchestrator.node.system import read_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     AnyPath = str | os.PathLike[str]
@@ -50,25 +49,30 @@ def units_held(resources: Mapping[str, int], kind: str, neighbours: int = 0) -> 
     return count / (1 + neighbours) if kind == "gpus" else count
 
 
-def attempt_records(attempt: AnyPath) -> tuple[dict[int, dict[str, Any]], dict[str, Any] | None]:
+def attempt_records(
+    attempt: AnyPath, damaged: Callable[[str], object] = str
+) -> tuple[dict[int, dict[str, Any]], dict[str, Any] | None]:
     """The exit records of an attempt by the number of its start, and its claim if one is there.
 
     A requeued attempt has several starts: ``exit.json`` is that of the newest that left one, an
     ``exit-N.json`` that of an earlier one. The claim is always of the newest start.
+    What a crash has cut short counts as not written, and ``damaged`` is given its path.
     """
     ended: dict[int, dict[str, Any]] = {}
     claim: dict[str, Any] | None = None
     for name in _listed(attempt):
         number = name.removeprefix("exit-").removesuffix(".json")
         is_exit = name == "exit.json" or (name == f"exit-{number}.json" and number.isdigit())
-        # What a crash has cut short counts as not written.
-        with contextlib.suppress(ValueError):
+        path = os.path.join(attempt, name)
+        try:
             if is_exit:
-                record = read_record(os.path.join(attempt, name), ENDED)
+                record = read_record(path, ENDED)
                 # Older versions left the number out where orch ended a member before it started.
                 ended[record.get("restart", 0)] = record
             elif name == "claim.json":
-                claim = read_record(os.path.join(attempt, name), CLAIMED)
+                claim = read_record(path, CLAIMED)
+        except ValueError:
+            damaged(path)
     return ended, claim
 
 
