@@ -25,14 +25,12 @@ NUMBER = (int, float)
 ENDED: dict[str, type | tuple[type, ...]] = {
     "started": NUMBER,
     "ended": NUMBER,
-    "host": str,
     "job_id": str,
     "exit_code": int,
     "results": bool,
 }
 CLAIMED: dict[str, type | tuple[type, ...]] = {
     "started": NUMBER,
-    "host": str,
     "job_id": str,
     "restart": int,
 }
@@ -120,8 +118,9 @@ def cost_so_far(folder: str, resources: Mapping[str, int] | None) -> dict[str, A
         if claim is not None:
             starts.append(claim["restart"])
         if claim is not None and claim["restart"] not in ended:
-            cost["hosts"].append(str(claim["host"]))
-            cost["unknown"].append(f"{attempt} started on {claim['host']} and left no exit record")
+            host = claim.get("host", "")
+            cost["hosts"].append(str(host))
+            cost["unknown"].append(f"{attempt} started on {host} and left no exit record")
         # Starts count from 0, so the last number is how often it was requeued.
         cost["requeues"] += max(starts, default=0)
     cost["hosts"] = sorted(set(cost["hosts"]))
@@ -138,7 +137,7 @@ def _add_start(
     # The clock may have been set back meanwhile.
     seconds = max(0.0, float(record["ended"]) - float(record["started"]))
     cost["seconds"] += seconds
-    cost["hosts"].append(str(record["host"]))
+    cost["hosts"].append(str(record.get("host", "")))
     asked = record.get("resources") or resources
     if asked is None:
         cost["unknown"].append(f"{attempt} does not say what it had asked for")

@@ -12,8 +12,8 @@ from jobs.spec import Job, Options, Resources
 from orchestrator.checks.launch import check
 from orchestrator.description.profile import Profile
 from orchestrator.planning.plan import Plan
-from tests.orchestrator.node.test_redaction import AROUND, SERVICES, VALUES
 from tests.support.cli import SMALL, describe, jobs, orch, the_run
+from tests.support.secrets import AROUND, SERVICES, VALUES
 
 PLANTED = "Zq8vT3nL0pXw7RkB5mYd"
 
