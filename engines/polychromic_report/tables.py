@@ -5,11 +5,13 @@ In: the report. Out: tables by heading, in the order of the page. Called by ``__
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
 from engines.contract.results import Cost
+from engines.polychromic_report.adapters import spectra
 from engines.polychromic_report.compare import Change
 from engines.polychromic_report.load import Setting, Training
 from engines.polychromic_report.report import DIFFERENCES, Report
@@ -52,6 +54,8 @@ SIGNAL = {
     "cut_share": "cut",
 }
 """What a training logs of its two parts."""
+SHARE = re.compile("distinct|self_bleu|valid_share|vendi_share|rouge|pass_at")
+"""How metrics between 0 and 1 are called from their first letter on."""
 DASH = "-"
 
 
@@ -64,6 +68,9 @@ def make_tables(report: Report) -> Tables:
         "The same with metrics of known bias, and greedy replies": levels(report, BESIDE),
         "Chance that one of k replies is valid": levels(report, pass_metrics(report)),
         "The two parts of the training signal": signal(report),
+        "What the adapters add (Frobenius norm and effective rank, mean over layers and seeds)": (
+            spectra(report)
+        ),
         "Costs": costs(report),
     }
     return {heading: table for heading, table in tables.items() if table.rows}
@@ -123,7 +130,7 @@ def levels(report: Report, metrics: Sequence[str]) -> Table:
         ]
         rows.append(["before fine-tuning", *cells])
     for arm in report.arms:
-        cells = [level(report.level(arm, name)) for name in known]
+        cells = [level(report.level(arm, name), name) for name in known]
         if any(cell != DASH for cell in cells):
             rows.append([arm.label, *cells])
     return Table(["arm", *map(metric_words, known)], rows)
@@ -207,13 +214,16 @@ def cost_row(name: str, found: Sequence[Cost | str], price: float | None) -> lis
     return row if price is None else [*row, f"{bound}{gpu_hours * price:.2f}"]
 
 
-def level(value: Interval | float | None) -> str:
-    """A mean, with its interval over seeds."""
+def level(value: Interval | float | None, metric: str) -> str:
+    """A mean, with its interval over seeds; that of a share ends where shares do."""
     if value is None:
         return DASH
-    if isinstance(value, Interval):
-        return f"{value.value:.3f} [{value.low:.3f}, {value.high:.3f}]"
-    return f"{value:.3f}"
+    if not isinstance(value, Interval):
+        return f"{value:.3f}"
+    low, high = value.low, value.high
+    if SHARE.match(metric):
+        low, high = max(low, 0.0), min(high, 1.0)
+    return f"{value.value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def in_percent(change: Change | str) -> str:

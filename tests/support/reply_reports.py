@@ -127,7 +127,19 @@ def plant_model(
             file.write(
                 json.dumps({"id": one, "prompt": f"prompt {one}", "samples": samples}) + "\n"
             )
+    if job is not None:
+        plant_spectra(folder)
     return {"name": name, "job": job, "folder": f"models/{name}"}
+
+
+def plant_spectra(folder: Path) -> None:
+    """Two layers of one kind, of which one gets nothing from the adapter."""
+    layers = [
+        {"layer": "model.layers.0.q_proj", "frobenius_norm": 2.0, "effective_rank": 4.0},
+        {"layer": "model.layers.1.q_proj", "frobenius_norm": 0.0, "effective_rank": None},
+        {"layer": "model.layers.0.up_proj", "frobenius_norm": 3.0, "effective_rank": 5.5},
+    ]
+    (folder / "spectra.json").write_text(json.dumps(layers))
 
 
 def write_cost(out: Path, gpu_hours: float) -> None:

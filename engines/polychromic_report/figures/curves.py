@@ -41,7 +41,7 @@ def training_curves(report: Report, path: Path) -> Figure | None:
             draw_line(axis, report.inputs.trained(arm), name, drawn[arm], arm.label)
         axis.set_xlabel("step")
         axis.set_title(PANELS[name], fontsize=9)
-    handles, labels = legend_entries(axes[0])
+    handles, labels = legend_entries(axes[0], [arm.label for arm in report.arms])
     figure.legend(
         handles, labels, frameon=False, loc="upper center", ncols=3, bbox_to_anchor=(0.5, 0)
     )
@@ -94,10 +94,11 @@ def moving_mean(values: Any, width: int) -> Any:
     return (sums[ends] - sums[starts]) / (ends - starts)
 
 
-def legend_entries(axes: Any) -> tuple[list[Any], list[str]]:
-    """Every arm once, whichever panel it is in."""
+def legend_entries(axes: Any, order: Sequence[str]) -> tuple[list[Any], list[str]]:
+    """Every arm once, whichever panel it is in, in the order of the other figures."""
     entries: dict[str, Any] = {}
     for axis in axes:
         for handle, label in zip(*axis.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
-    return list(entries.values()), list(entries)
+    labels = [label for label in order if label in entries]
+    return [entries[label] for label in labels], labels

@@ -8,6 +8,8 @@ from engines.contract.results import read_results
 from engines.polychromic_report.__main__ import run
 from engines.polychromic_report.config import Config
 from engines.polychromic_report.report import make_report
+from engines.polychromic_report.tables import level
+from engines.shared.reporting.statistics import Interval
 from tests.support.reply_reports import Planted, plant
 
 PLAIN = Planted(0.0, "none")
@@ -83,6 +85,20 @@ def test_gradients_stand_for_the_share_of_the_signal(both) -> None:
     line = next(line for line in table if line.startswith("weight 2, quality-gated"))
     # Lambda, the two norms, their cosine, then the samples: mean over steps 1 to 40 of .5 + .24 k/40.
     assert line.split()[3:] == ["2", "2", "0.25", "-0.1", "0.623", "0.8", "6", "0"]
+
+
+def test_adapters_are_compared_by_kind_of_layer(both) -> None:
+    text, _, _ = both
+    table = text.split("What the adapters add")[1].splitlines()
+    head, query, up = table[2], table[3], table[4]
+    arms = head.count("weight") + head.count("no diversity term")
+    assert query.split() == ["q_proj", *["1,", "rank", "4.0"] * arms]
+    assert up.split() == ["up_proj", *["3,", "rank", "5.5"] * arms]
+
+
+def test_the_interval_of_a_share_ends_at_one() -> None:
+    assert level(Interval(0.998, 0.993, 1.003), "pass_at_5") == "0.998 [0.993, 1.000]"
+    assert level(Interval(6.9, 6.3, 7.5), "unique_valid") == "6.900 [6.300, 7.500]"
 
 
 def test_arms_that_differ_in_more_than_the_weight_are_called_confounded(tmp_path: Path) -> None:

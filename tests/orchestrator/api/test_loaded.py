@@ -189,11 +189,20 @@ def test_the_time_is_up_and_ctrl_c_leaves_the_jobs_alone(tmp_path: Path) -> None
         late = orch(tmp_path, "wait", "--timeout", "0.5")
         assert (late.returncode, "0 of 1 done" in late.stdout) == (124, True)
         program = (
-            "import signal, sys, threading, os\n"
+            "import os, signal, sys, threading, time\n"
             "sys.argv = ['orch', 'wait']\n"
             "from orchestrator.cli.__main__ import main\n"
-            # When it waits: by then it has looked once.
-            "threading.Timer(5, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+            "asked = threading.main_thread().ident\n"
+            "def waits():\n"
+            "    frame = sys._current_frames()[asked]\n"
+            "    while frame is not None:\n"
+            "        name = frame.f_code.co_filename, frame.f_code.co_name\n"
+            "        if name[0].endswith('waiting.py') and name[1] == 'wait': return True\n"
+            "        frame = frame.f_back\n"
+            "def stop():\n"
+            "    while not waits(): time.sleep(0.1)\n"
+            "    os.kill(os.getpid(), signal.SIGINT)\n"
+            "threading.Thread(target=stop, daemon=True).start()\n"
             "main()\n"
         )
         stopped = subprocess.run(

@@ -333,7 +333,7 @@ def test_the_last_box_is_the_answer() -> None:
 )
 def test_what_is_too_large_to_be_worked_out_is_wrong_and_takes_no_time(answer: str) -> None:
     strict(make_problem("math__math_500", user("?"), "x"), boxed("y"))  # imports
-    start = time.monotonic()
+    start = time.process_time()  # of this process: what else the machine does is no matter
     verdict = strict(make_problem("math__math_500", user("?"), "7"), boxed(answer))
     assert verdict.value == 0.0
-    assert time.monotonic() - start < 5.0
+    assert time.process_time() - start < 5.0
