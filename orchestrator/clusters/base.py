@@ -60,9 +60,10 @@ class Cluster(Protocol):
         """Keep waiting jobs from starting, or let them go, as far as the last answer of the queue
         shows them. Returns the names of those for which that was done."""
 
-    def cancel(self, records: Sequence[Record]) -> None:
-        """End those of these jobs that the last answer of the queue shows. SubmitError if the
-        scheduler cannot be asked."""
+    def cancel(self, records: Sequence[Record]) -> dict[str, str]:
+        """End those of these jobs that the last answer of the queue shows. Returns, by name, what
+        is to be said of those that it does not show, or shows as before all the same. SubmitError
+        if the scheduler cannot be asked."""
 
     def look_after(self, records: Sequence[Record]) -> None:
         """See that `orch advance` runs once these active jobs have ended, well or not. Called again

@@ -51,38 +51,16 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
                 )
         active = [r for r in meant if r.state in ACTIVE and r.job_id]
         waiting = [r for r in meant if r.state is JobState.WAITING]
-        reasons = dict.fromkeys(end_jobs(run, decision.records, active, cluster), "cancelled")
+        over, still = end_jobs(run, decision.records, active, cluster)
+        reasons = dict.fromkeys(over, "cancelled")
         # These become CANCELLED too: whoever polls next would submit what is left WAITING.
         reasons |= dict.fromkeys((r.name for r in waiting), "cancelled before it was submitted")
         ended = [with_end(record, reasons.get(record.name)) for record in decision.records]
         run.save(described(run, ended))
-        still = goes_on(active, reasons, cluster)
     return [
-        f"cancelled {one.name}" if one.name not in still else f"{one.name} {still[one.name]}"
+        f"{one.name} {still[one.name]}" if one.name in still else f"cancelled {one.name}"
         for one in [*active, *waiting]
     ]
-
-
-def goes_on(active: Sequence[Record], ended: Mapping[str, str], cluster: Cluster) -> dict[str, str]:
-    """What the queue still shows of jobs that were to end, by name; asked once more, because a
-    cancel is an order, and not yet an end."""
-    whole = [r for r in active if r.name not in ended and not r.packed]
-    queue = cluster.ask_active() if whole else {}
-    if queue is None:
-        return {}
-    found = {}
-    for record in whole:
-        said = queue.get(record.allocation)
-        if said is not None and said.state in GOES_ON:
-            found[record.name] = (
-                f"is still {said.state} as {said.job_id} after the cancel: try again, or look with "
-                f"orch why {record.name}"
-            )
-    return found
-
-
-GOES_ON = frozenset({JobState.PENDING, JobState.RUNNING, JobState.SUSPENDED})
-"""States of a job that has not been told to end."""
 
 
 def with_end(record: Record, reason: str | None) -> Record:
@@ -104,17 +82,17 @@ def with_end(record: Record, reason: str | None) -> Record:
 
 def end_jobs(
     run: Run, records: Sequence[Record], ended: Sequence[Record], cluster: Cluster
-) -> set[str]:
+) -> tuple[set[str], dict[str, str]]:
     """End these jobs; a member of a pack of which others go on by itself. Returns the names of
-    those of which no other source will tell that they have ended."""
+    those of which no other source will tell that they have ended, and by name what is to be said of
+    those that were not ended."""
     names = {r.name for r in ended}
     # scancel would end the whole allocation, with members that are to go on.
     still_used = {
         r.job_id for r in records if r.state in ACTIVE and r.packed and r.name not in names
     }
     whole = [r for r in ended if r.job_id not in still_used]
-    if whole:
-        cluster.cancel(whole)
+    still = cluster.cancel(whole) if whole else {}
     members = [r for r in ended if r.job_id in still_used]
     # A member that has not started is kept from it by taking its claim. One that runs is ended by
     # the node's program, which SIGUSR1 makes look for the file `cancel`.
@@ -126,7 +104,7 @@ def end_jobs(
     traceless = {
         r.name for r in whole if r.state is JobState.PENDING and r.parsed_token.index is not None
     }
-    return unstarted | traceless
+    return unstarted | (traceless - still.keys()), still
 
 
 def override(run: Run, name: str, runs: bool, reason: str, take: str | None = None) -> list[str]:

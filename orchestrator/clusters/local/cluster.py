@@ -217,7 +217,7 @@ class LocalCluster:
     def look_again(self, records: Sequence[Record]) -> None:
         """And at the backlog."""
 
-    def cancel(self, records: Sequence[Record]) -> None:
+    def cancel(self, records: Sequence[Record]) -> dict[str, str]:
         """Ask the scheduler to end these jobs, and wait until it has taken note."""
         job_ids = list(dict.fromkeys(str(record.job_id) for record in records))
         for job_id in job_ids:
@@ -232,6 +232,7 @@ class LocalCluster:
                     f"{self.folder / 'log.txt'}"
                 )
             time.sleep(0.05)
+        return {}
 
 
 def scheduler_record(token: str, row: dict[str, Any]) -> SchedulerRecord:

@@ -73,7 +73,7 @@ def why_not(program: str, error: OSError, cwd: str | None = None) -> str:
 
 def said_by(result: subprocess.CompletedProcess[str]) -> str:
     """The error output of a program on one line; where there is none, what it printed instead."""
-    return " ".join((result.stderr.strip() or result.stdout).split())[:SAID_LETTERS]
+    return " ".join((result.stderr.strip() or result.stdout).split())
 
 
 class Calls:
@@ -112,7 +112,8 @@ class Calls:
         except OSError as error:
             return CachedAnswer(asked=asked, text=None, trouble=why_not(program, error))
         if result.returncode != 0:
-            return CachedAnswer(asked=asked, text=None, trouble=f"{program}: {said_by(result)}")
+            said = said_by(result)[:SAID_LETTERS]
+            return CachedAnswer(asked=asked, text=None, trouble=f"{program}: {said}")
         if not isinstance(question, Table):
             return CachedAnswer(asked=asked, text=result.stdout)
         try:

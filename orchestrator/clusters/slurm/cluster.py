@@ -56,6 +56,8 @@ LOOK_ALONE_SECONDS = 600
 """If all the room is taken by jobs of other programs, they are looked at this often."""
 LOOK_AGAIN_AFTER = 100
 """The end of any of so many jobs starts the look, running ones first."""
+NOT_ENDING = frozenset({JobState.PENDING, JobState.RUNNING, JobState.SUSPENDED})
+"""States of a job that has not been told to end."""
 DEFAULT_ARRAY_SIZE = 1001
 """MaxArraySize of a Slurm that does not say another."""
 
@@ -279,17 +281,28 @@ class SlurmCluster:
             return None
         return id_in(answer)
 
-    def cancel(self, records: Sequence[Record]) -> None:
-        """scancel, a hundred ids at a time; elements of one array are one of them."""
+    def cancel(self, records: Sequence[Record]) -> dict[str, str]:
+        """scancel, a hundred ids at a time; elements of one array are one of them. Then the queue
+        is asked once more: an order is no end yet."""
         if self.shown is None:
             raise SubmitError(
                 f"cannot cancel: squeue does not say which jobs there are ({self.trouble}), and an "
                 "id may be another job's by now; try again"
             )
+        gone = {record.name for record in records if record.allocation not in self.shown}
         job_ids = compressed(self.ids_of(records))
         for first in range(0, len(job_ids), 100):
             if self.ask(["scancel", *job_ids[first : first + 100]]) is None:
                 raise SubmitError(f"cannot cancel: {self.trouble}; try again")
+        queue = (self.ask_active() if job_ids else {}) or {}
+        told = dict.fromkeys(gone, "has left the queue: there is nothing to cancel")
+        for record in records:
+            said = queue.get(record.allocation)
+            if said is not None and said.state in NOT_ENDING:
+                told[record.name] = (
+                    f"is still {said.state} as {said.job_id} after the cancel: try again"
+                )
+        return told
 
     def ids_of(self, records: Sequence[Record]) -> list[str]:
         """The ids under which this look's squeue shows them, by their tokens. An id alone may have

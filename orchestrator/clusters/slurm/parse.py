@@ -12,47 +12,17 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from msgspec.structs import replace
 
 from orchestrator.clusters.batch import expanded
+from orchestrator.clusters.slurm.ends import job_state, known_code, why_it_ended
 from orchestrator.clusters.slurm.rows import Table, readable
 from orchestrator.description.profile import Profile
 from orchestrator.runs.record import JobState
 from orchestrator.runs.sources import ACCOUNTING, SchedulerRecord
 from orchestrator.runs.sources import QUEUE as QUEUE_SOURCE
-
-STATES = {
-    "PENDING": JobState.PENDING,
-    "CONFIGURING": JobState.PENDING,
-    # Requeued, with whatever keeps them from starting again.
-    "REQUEUED": JobState.PENDING,
-    "REQUEUE_HOLD": JobState.PENDING,
-    "REQUEUE_FED": JobState.PENDING,
-    "SPECIAL_EXIT": JobState.PENDING,
-    "RESV_DEL_HOLD": JobState.PENDING,
-    "RUNNING": JobState.RUNNING,
-    "RESIZING": JobState.RUNNING,
-    "SIGNALING": JobState.RUNNING,
-    "STAGE_OUT": JobState.RUNNING,
-    "COMPLETING": JobState.COMPLETING,
-    # SUSPENDED has given its CPUs back; STOPPED got SIGSTOP and keeps them.
-    "SUSPENDED": JobState.SUSPENDED,
-    "STOPPED": JobState.SUSPENDED,
-    "COMPLETED": JobState.COMPLETED,
-    "FAILED": JobState.FAILED,
-    "BOOT_FAIL": JobState.NODE_FAIL,
-    "NODE_FAIL": JobState.NODE_FAIL,
-    "CANCELLED": JobState.CANCELLED,
-    # In a federation another cluster has started the job.
-    "REVOKED": JobState.CANCELLED,
-    # The time of sbatch --deadline has come.
-    "DEADLINE": JobState.TIMEOUT,
-    "TIMEOUT": JobState.TIMEOUT,
-    "OUT_OF_MEMORY": JobState.OUT_OF_MEMORY,
-    "PREEMPTED": JobState.PREEMPTED,
-}
 
 UNIT = "\x1f"
 QUEUE = Table(
@@ -76,6 +46,9 @@ TOKEN = re.compile(r"[0-9a-f]{10}")
 """What the name of each of our jobs ends in, behind a dot (``Run.token``)."""
 
 
+ACCOUNTING_COLUMNS = ("JobID", "JobName", "State", "ExitCode", "Start", "End", "NodeList", "Reason")
+
+
 def accounting(since: float) -> Table:
     """The question for all jobs of the user since then."""
     start = datetime.datetime.fromtimestamp(since - EARLIER_SECONDS, datetime.UTC)
@@ -89,17 +62,11 @@ def accounting(since: float) -> Table:
             "--endtime=now+1day",
             f"--state={SACCT_STATES}",
         ),
-        columns=("JobID", "JobName", "State", "ExitCode", "Start", "End", "NodeList", "Reason"),
+        columns=ACCOUNTING_COLUMNS,
         separator="|",
         # Of a job that was requeued there is a row for each start, with a time of its own.
         by="Submit",
     )
-
-
-def job_state(text: str) -> JobState:
-    """Slurm's word as a state: ``CANCELLED by 1000`` and ``RUNNING+`` too. A word we do not know is
-    UNKNOWN, never a failure."""
-    return STATES.get(re.split(r"[ +]", text.strip(), maxsplit=1)[0], JobState.UNKNOWN)
 
 
 def seconds(text: str) -> float | None:
@@ -111,6 +78,15 @@ def seconds(text: str) -> float | None:
         return None
 
 
+def rows_of_ours(text: str) -> Iterator[list[str]]:
+    """The cells of those rows of ``QUEUE`` that may be ours."""
+    for line in text.splitlines():
+        cells = line.split(UNIT)
+        # Of a federation's jobs the other clusters show a copy, which is none of what runs here.
+        if len(cells) == len(QUEUE.columns) and is_ours(cells[1]) and cells[2] != "REVOKED":
+            yield cells
+
+
 def parse_squeue(text: str, asked: float | None = None) -> dict[str, SchedulerRecord]:
     """Jobs by token from rows of ``QUEUE``. A job that is waiting shows why.
 
@@ -118,12 +94,7 @@ def parse_squeue(text: str, asked: float | None = None) -> dict[str, SchedulerRe
     of ours stands for cannot be read whole.
     """
     found: dict[str, SchedulerRecord] = {}
-    for line in text.splitlines():
-        cells = line.split(UNIT)
-        # Of a federation's jobs the other clusters show a copy, which is none of what runs here.
-        if len(cells) != len(QUEUE.columns) or not is_ours(cells[1]) or cells[2] == "REVOKED":
-            continue
-        job_id, name, state, reason, start, nodes = cells
+    for job_id, name, state, reason, start, nodes in rows_of_ours(text):
         known = job_state(state)
         pending = known is JobState.PENDING
         # Of a job that waits, squeue shows when it expects to start it.
@@ -147,12 +118,9 @@ def ids_by_token(text: str) -> dict[str, set[str]]:
     """Every id that rows of ``QUEUE`` show under a token of ours: more than one where a submission
     was made twice."""
     found: dict[str, set[str]] = {}
-    for line in text.splitlines():
-        cells = line.split(UNIT)
-        if len(cells) != len(QUEUE.columns) or not is_ours(cells[1]):
-            continue
-        for job_id in expanded(cells[0]):
-            found.setdefault(element_token(token_in(cells[1]), job_id), set()).add(job_id)
+    for line_id, name, *_ in rows_of_ours(text):
+        for job_id in expanded(line_id):
+            found.setdefault(element_token(token_in(name), job_id), set()).add(job_id)
     return found
 
 
@@ -207,7 +175,7 @@ def parse_sacct(text: str, asked: float | None = None) -> dict[str, SchedulerRec
         fields = line.split("|")
         # A job name may hold the delimiter; nothing else in the line can.
         job_id, name, rest = fields[0], "|".join(fields[1:-6]), fields[-6:]
-        if len(fields) < ACCOUNTING_COLUMNS or not is_ours(name):
+        if len(fields) < len(ACCOUNTING_COLUMNS) or not is_ours(name):
             continue
         state, exit_code, start, end, nodes, reason = rest
         # "1:0" is exit code 1, "0:9" the end by signal 9.
@@ -226,57 +194,6 @@ def parse_sacct(text: str, asked: float | None = None) -> dict[str, SchedulerRec
         )
         found |= by_element(of_line)
     return found
-
-
-ACCOUNTING_COLUMNS = 8
-FROM_SIGNALS = 128
-"""What sacct takes off every exit code from this one on (22.05), where it stands for a signal of
-the job's shell or not."""
-
-
-def codes(code: str) -> list[int]:
-    """The exit codes that sacct may mean by this one of a job that has failed."""
-    if not code.isdigit():
-        return []
-    said = int(code)
-    # With 0 it would not have failed.
-    low = [said] if said else []
-    return low if said >= FROM_SIGNALS else [*low, said + FROM_SIGNALS]
-
-
-def known_code(state: str, code: str, signal: str) -> int | None:
-    """The exit code, where sacct's leaves no doubt."""
-    if not code.isdigit():
-        return None
-    if job_state(state) is not JobState.FAILED or signal not in ("", "0"):
-        return int(code)
-    possible = codes(code)
-    return possible[0] if len(possible) == 1 else None
-
-
-ENDED_BY = {
-    JobState.TIMEOUT: "time limit reached",
-    JobState.OUT_OF_MEMORY: "out of memory (host)",
-    JobState.NODE_FAIL: "node failed",
-    JobState.PREEMPTED: "preempted",
-}
-"""What a state of sacct says by itself."""
-
-
-def why_it_ended(state: str, code: str, signal: str, reason: str) -> str:
-    """One line from a row of sacct: its state, the two parts of its exit code, and Slurm's reason
-    where it says more. Empty for a job that goes on or ended well."""
-    known = job_state(state)
-    why = ENDED_BY.get(known, "")
-    if known is JobState.CANCELLED:
-        why = state.strip().lower() if " by " in state else "cancelled"
-    elif known is JobState.FAILED:
-        possible = " or ".join(map(str, codes(code))) or code
-        why = f"exit code {possible}" if signal in ("", "0") else f"ended by signal {signal}"
-    says_nothing = reason in ("", "None", "Dependency", "Priority", "Resources")
-    if says_nothing or known is JobState.COMPLETED:
-        return why
-    return f"{why} ({reason})" if why else reason
 
 
 def count_jobs(text: str) -> tuple[int, int]:

@@ -41,6 +41,8 @@ RESERVED = (
     "parsable",
     "wrap",
     "chdir",
+    # By the profile's key `cluster`: what asks for a job must ask the same one.
+    "clusters",
     # Nothing would be submitted, or sbatch would answer when the job has ended.
     "test-only",
     "wait",
@@ -74,8 +76,8 @@ SAID_ELSEWHERE = {
 """What Slurm would take without a word although the stage has said it already: which of the two
 holds depends on the option, and on Slurm's version. Each with where it is said."""
 
-OWN = (*RESERVED, "open-mode", "clusters")
-"""Options that orch sets, or whose answers it could not read."""
+OWN = (*RESERVED, "open-mode")
+"""Options that orch sets."""
 
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
