@@ -157,21 +157,23 @@ def identity(
     config: Any,
     parents: Sequence[str],
     folders: Mapping[str, str],
+    told: Point | None = None,
 ) -> str:
     """Hash of what decides a job's result; ``parents`` are the identities of the jobs it waits for.
 
     ``folders`` maps each job's folder (``{run}/jobs/x``) to its identity: a path into a folder
-    counts as that identity, so the same work is the same in every run folder.
+    counts as that identity, so the same work is the same in every run folder. ``told``: axes that a
+    command is told by its environment alone.
     """
-    return digest(
-        {
-            "engine": engine,
-            "command": list(command) if command else None,
-            "config": _abstract(config, folders),
-            # Sorted: `after: [a, b]` waits for the same as `after: [b, a]`.
-            "parents": sorted(parents),
-        }
-    )
+    decides = {
+        "engine": engine,
+        "command": list(command) if command else None,
+        "config": _abstract(config, folders),
+        # Sorted: `after: [a, b]` waits for the same as `after: [b, a]`.
+        "parents": sorted(parents),
+    }
+    # Without any it stays as it was: identities of runs on disk hang on it.
+    return digest({**decides, "told": told} if told else decides)
 
 
 def _abstract(value: Any, folders: Mapping[str, str]) -> Any:

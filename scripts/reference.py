@@ -31,6 +31,9 @@ from orchestrator.description.schema import PATHS, field_docstrings, schema_text
 from orchestrator.description.stage_keys.options import OptionsFile, RetryFile
 from orchestrator.description.stage_keys.parts import GateFile
 from orchestrator.description.sweeps.axis_keys import BestFile, DrawFile, RandomFile
+from orchestrator.node.slurm.environment import ANSWERS, IN_ITS_PLACE
+from orchestrator.node.slurm.environment import KEPT as KEPT_VARIABLES
+from orchestrator.node.slurm.variables import EVERYWHERE, INPUTS
 from orchestrator.runs.record import JobState
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,7 +53,9 @@ READ = {
     "XDG_CACHE_HOME": "`orch/` below it is the cache; without it `~/.cache`",
     "TMPDIR": "a job's temporary folder is made below it, else below `/tmp`; `orch` keeps there "
     "which CPUs and GPUs of this machine its local jobs hold",
-    "SBATCH_EXPORT": "read by `orch check`: whether the variables that a profile uses reach a job",
+    "SBATCH_ACCOUNT": "the Slurm account, where the profile names none",
+    "SBATCH_PARTITION": "the Slurm partition, where the profile names none",
+    "SBATCH_QOS": "the quality of service, where the profile names none",
     "SLURM_CONF": "that of Slurm; answers of two clusters are kept apart by it",
     "CUDA_VISIBLE_DEVICES": "which GPUs the jobs of the cluster `local`, and the processes of a "
     "job, may use",
@@ -64,6 +69,16 @@ READ = {
     "it: `bubblewrap`, `landlock` or `weak`",
 }
 """Environment variables that people may set, or that others set for them."""
+
+SLURM_VARIABLES = (
+    "Slurm's programs take options from the environment, and there they go before the lines of a "
+    "script. `orch` says all that it means itself, so what begins with a program's prefix or with "
+    "`SLURM_` is left out of every call, also a variable that is not listed here; jobs do not see "
+    "it either. What sbatch would read is the user's wish for all their jobs: it would give the "
+    "jobs of a run another name, time or place than the run says. What squeue, sacct, sinfo, "
+    "scontrol and scancel would read hides jobs from the answer, or from the order to end. Kept is "
+    "what says where Slurm is and who one is. `orch check` names those that are set."
+)
 
 GIVEN = {
     "ORCH_OUT": "the folder that the command may write into, the same for every attempt",
@@ -251,6 +266,24 @@ def variables() -> Iterator[str]:
             yield f"| `{name}` | {cell(text)} |"
 
 
+def slurm_variables() -> Iterator[str]:
+    """What becomes of the variables that Slurm's programs read."""
+    yield from ("", "## Variables of Slurm's programs", "", SLURM_VARIABLES, "")
+    yield from ("| variable | read by | as | what becomes of it |", "| --- | --- | --- | --- |")
+    programs = {"all of them": EVERYWHERE, **INPUTS}
+    for program, names in programs.items():
+        for name, meaning in sorted(names.items()):
+            if name in KEPT_VARIABLES:
+                outcome = "kept"
+            elif name in IN_ITS_PLACE:
+                outcome = f"the profile's `{IN_ITS_PLACE[name]}`, where it names none"
+            elif name in ANSWERS:
+                outcome = f"set to `{ANSWERS[name]}`, but for sbatch"
+            else:
+                outcome = "left out"
+            yield f"| `{name}` | {program} | {meaning} | {outcome} |"
+
+
 def reference() -> str:
     """The whole page."""
     lines = [
@@ -273,6 +306,7 @@ def reference() -> str:
     lines += ["", "## Cluster profile", "", *dataclass_table(Profile)]
     lines += ["", "### `notify`", "", *keys_table(NotifyFile)]
     lines += variables()
+    lines += slurm_variables()
     lines += ["", "## States", "", "| state | |", "| --- | --- |"]
     lines += [f"| {name} | {cell(text)} |" for name, text in field_assignments(JobState).items()]
     lines += engine_configs()

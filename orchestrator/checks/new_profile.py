@@ -7,7 +7,7 @@ error names the choices.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from engines.contract.words import near
 from jobs.spec import Job, Resources, asks_for
 from orchestrator.checks.launch import check
 from orchestrator.checks.site import Association, Nodes, Site, ask_site
-from orchestrator.clusters.slurm.parse import minutes
+from orchestrator.clusters.slurm.parse import minutes, partition_names
 from orchestrator.description.profile import Profile
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import Plan
@@ -54,7 +54,8 @@ def chosen(what: str, option: str, wanted: str | None, choices: Mapping[str, str
         return wanted
     if len(choices) > 1:
         listed = []
-        for name, about in choices.items():
+        # By name: versions of Slurm give them in another order.
+        for name, about in sorted(choices.items()):
             listed.append(f"{name} ({about})" if about else name)
         raise CheckError(
             f"there are {len(choices)} {what}s: choose one with {option}: {'; '.join(listed)}"
@@ -65,13 +66,15 @@ def chosen(what: str, option: str, wanted: str | None, choices: Mapping[str, str
 def usable(site: Site) -> list[str]:
     """Partitions that are up and take one of the user's accounts; of these those with GPUs, if
     there are any."""
-    accounts = {association.account for association in site.associations}
+    accounts = {association.account.lower() for association in site.associations}
     names = []
     for name, fields in site.partitions.items():
         allowed = allowed_accounts(site, name)
         # A cluster without accounting lists no accounts, and then refuses none.
         open_to_user = allowed is None or not accounts or bool(accounts & allowed)
-        if fields.get("State", "UP") == "UP" and open_to_user:
+        # Who is to use a hidden one is told its name.
+        is_shown = fields.get("Hidden", "NO") != "YES"
+        if fields.get("State", "UP") == "UP" and open_to_user and is_shown:
             names.append(name)
     # Who trains models means these; another one can still be named with --partition.
     with_gpus = {nodes.partition for nodes in site.nodes if nodes.gpus}
@@ -79,18 +82,23 @@ def usable(site: Site) -> list[str]:
 
 
 def allowed_accounts(site: Site, partition: str) -> set[str] | None:
-    """The accounts that a partition takes; None: all."""
-    listed = site.partitions[partition].get("AllowAccounts", "ALL")
-    return None if listed == "ALL" else set(listed.split(","))
+    """The accounts that a partition, or one of several, takes, in lower case; None: all."""
+    listed = [
+        site.partitions[name].get("AllowAccounts", "ALL") for name in partition_names(partition)
+    ]
+    return None if "ALL" in listed else set(",".join(listed).lower().split(","))
 
 
 def about(site: Site, partition: str) -> str:
-    """A partition in a few words."""
+    """A partition, or several, in a few words."""
+    names = partition_names(partition)
     kinds = set()
     for nodes in site.nodes:
-        if nodes.partition == partition and nodes.gpus:
+        if nodes.partition in names and nodes.gpus:
             kinds.add(f"{nodes.gpus} {nodes.gpu_type or 'GPU'}")
-    longest = site.partitions[partition].get("MaxTime", "?")
+    longest = " or ".join(
+        dict.fromkeys(site.partitions[name].get("MaxTime", "?") for name in names)
+    )
     return f"{', '.join(sorted(kinds)) or 'no GPU'}, up to {longest}"
 
 
@@ -122,6 +130,10 @@ def choose_partition(site: Site, wanted: str | None) -> str:
     # A person may know better than the site's answers what they may use.
     names = list(site.partitions) if wanted else usable(site)
     choices = {name: about(site, name) for name in names}
+    several = partition_names(wanted)
+    if len(several) > 1:
+        # Whichever of them starts a job first.
+        return ",".join(str(chosen("partition", "--partition", name, choices)) for name in several)
     partition = chosen("partition", "--partition", wanted, choices)
     if partition is None:
         raise CheckError(
@@ -137,11 +149,11 @@ def choose_account(site: Site, partition: str, wanted: str | None) -> list[Assoc
     associations = []
     for association in site.associations:
         # An association without a partition is for all of them.
-        is_here = association.partition in ("", partition)
-        if is_here and (allowed is None or association.account in allowed):
+        is_here = association.partition in ("", *partition_names(partition))
+        if is_here and (allowed is None or association.account.lower() in allowed):
             associations.append(association)
     choices = {association.account: "" for association in associations}
-    account = chosen("account", "--account", wanted, choices)
+    account = chosen("account", "--account", as_slurm_has_it(wanted, choices), choices)
     return [association for association in associations if association.account == account]
 
 
@@ -149,7 +161,14 @@ def choose_qos(associations: Sequence[Association], wanted: str | None) -> str |
     """The wanted QOS. Without a wish None: Slurm then takes the association's default one."""
     if not wanted:
         return None
-    return chosen("QOS", "--qos", wanted, dict.fromkeys(all_qos(associations), ""))
+    choices = dict.fromkeys(all_qos(associations), "")
+    return chosen("QOS", "--qos", as_slurm_has_it(wanted, choices), choices)
+
+
+def as_slurm_has_it(wanted: str | None, names: Iterable[str]) -> str | None:
+    """An account or QOS as Slurm writes it: in lower case, while it takes them in any."""
+    same = (name for name in names if wanted is not None and name.lower() == wanted.lower())
+    return next(same, wanted)
 
 
 def all_qos(associations: Sequence[Association]) -> list[str]:
@@ -159,7 +178,7 @@ def all_qos(associations: Sequence[Association]) -> list[str]:
 
 def choose_nodes(site: Site, partition: str, wanted: str | None) -> list[Nodes]:
     """The partition's nodes: those with the wanted GPU type, or with the only one there is."""
-    nodes = [each for each in site.nodes if each.partition == partition]
+    nodes = [each for each in site.nodes if each.partition in partition_names(partition)]
     choices = {each.gpu_type: "" for each in nodes if each.gpu_type}
     gpu_type = chosen("GPU type", "--gpu-type", wanted, choices)
     if gpu_type is None:
@@ -169,7 +188,11 @@ def choose_nodes(site: Site, partition: str, wanted: str | None) -> list[Nodes]:
 
 def longest_minutes(site: Site, partition: str, qos: str | None) -> int | None:
     """The longest time limit that both the partition and the QOS take."""
-    of_partition = minutes(site.partitions[partition].get("MaxTime", ""))
+    longest = [
+        minutes(site.partitions[name].get("MaxTime", "")) for name in partition_names(partition)
+    ]
+    # Of several the one that takes the longest job is enough; None takes any.
+    of_partition = None if None in longest else max(most for most in longest if most is not None)
     return least([of_partition, site.qos_minutes.get(qos or "")])
 
 

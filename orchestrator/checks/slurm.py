@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import getpass
 import json
-import re
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from engines.contract.words import near
 from jobs.spec import Job, Resources
 from orchestrator.clusters.slurm import queries
-from orchestrator.clusters.slurm.parse import limit_named, minutes, parse_partitions
+from orchestrator.clusters.slurm.gpus import gpus_in
+from orchestrator.clusters.slurm.parse import minutes, parse_partitions, partition_names
+from orchestrator.clusters.slurm.rows import nothing_readable
 from orchestrator.clusters.slurm.script import JobScript, script_text
+from orchestrator.clusters.slurm.submission import limit_named
 from orchestrator.description.profile import Profile
 from orchestrator.errors import CheckError
+from orchestrator.node.slurm.environment import ANSWERS, IN_ITS_PLACE, PREFIXES, left_out
+from orchestrator.node.slurm.variables import EVERYWHERE, SBATCH
 from orchestrator.planning.plan import Plan
 
 Script = Callable[[Job], str]
@@ -33,17 +38,41 @@ def slurm(
     """What Slurm itself says: partition, GPU type, time limit, account, and a trial submission of
     each kind of job."""
     problems: list[str] = []
+    for line in unheard(profile):
+        tell(line)
     try:
         # From the cheap and plain to the thorough. A program that does not answer ends the checks:
         # the next ones would have to wait for it as well.
         found = shapes(plan, profile)
-        problems += partitions(found)
+        problems += partitions(found, profile.cluster)
         problems += gpu_types(found)
         problems += accounts(found, profile)
         problems += trials(found, script, tell)
     except CheckError as error:
         problems += error.lines
     return problems
+
+
+def unheard(profile: Profile) -> Iterator[str]:
+    """Which of the user's own variables of Slurm's programs count, and which do not."""
+    counts = [
+        name
+        for name, key in IN_ITS_PLACE.items()
+        if os.environ.get(name) and os.environ[name] == getattr(profile, key)
+    ]
+    if counts:
+        yield f"{', '.join(counts)} of your environment: the profile says the same, or nothing else"
+    known = {*EVERYWHERE, *SBATCH}
+    dropped = {name for program in PREFIXES for name in left_out(program, os.environ)}
+    # Inside of a job there are many SLURM_* that only describe it.
+    dropped = {name for name in dropped if not name.startswith("SLURM_") or name in known}
+    if named := sorted(dropped - {*counts, *ANSWERS}):
+        yield (
+            f"{', '.join(named)} of your environment: left out of every call of Slurm; the profile "
+            "and the stages say what holds"
+        )
+    if profile.cluster is None and dropped & {"SLURM_CLUSTERS", "SBATCH_CLUSTERS"}:
+        yield f"jobs go to this machine's cluster; another one is `cluster:` in '{profile.name}'"
 
 
 def who(jobs: Sequence[Job]) -> str:
@@ -89,9 +118,9 @@ def whose(shape: Shape) -> str:
     return f"profile '{shape.profile.name}'"
 
 
-def partitions(found: Sequence[Shape]) -> list[str]:
+def partitions(found: Sequence[Shape], cluster: str | None) -> list[str]:
     """The partitions exist, are up, and take the time limits."""
-    reply = queries.partitions()
+    reply = queries.partitions(cluster)
     if reply.failed:
         raise CheckError(
             f"Slurm: scontrol failed ({reply.trouble}): the controller cannot be asked; look "
@@ -99,6 +128,8 @@ def partitions(found: Sequence[Shape]) -> list[str]:
         )
     # Asked even where the profile names none: that the controller answers is worth knowing.
     known = parse_partitions(reply.text)
+    if not known:
+        raise CheckError(f"Slurm: scontrol: {nothing_readable(reply.text)}: look with `sinfo`")
     problems = []
     for shape in found:
         problems += partition(shape, known)
@@ -112,7 +143,7 @@ def partition(shape: Shape, known: dict[str, dict[str, str]]) -> list[str]:
     problems = []
     longest: int | None = 0
     # "gpu,debug": whichever starts the job first; by Slurm's default one that takes it is enough.
-    for name in shape.profile.partition.split(","):
+    for name in partition_names(shape.profile.partition):
         if name not in known:
             where = whose(shape)
             problems.append(f"{where}: this cluster has no partition '{name}'{near(name, known)}")
@@ -147,15 +178,14 @@ def gpu_types(found: Sequence[Shape]) -> list[str]:
 
 def gpu_type(profile: Profile, jobs: Sequence[Job]) -> list[str]:
     """Whether the partition of these jobs has GPUs of the profile's type."""
-    reply = queries.gpus(profile.partition)
+    names = ",".join(partition_names(profile.partition))
+    reply = queries.gpus(names or None, profile.cluster)
     if reply.failed:
         raise CheckError(
             f"Slurm: sinfo failed ({reply.trouble}): GPU types cannot be asked; try again, or "
             "`scontrol ping`"
         )
-    # "gpu:a100:4(S:0-1)" has a type, "gpu:4" has none, "(null)" no GPU. A type begins with a
-    # letter, else the 4 would be one.
-    found = re.findall(r"\bgpu(?::([A-Za-z][\w.-]*))?:\d+", reply.text)
+    found = [kind for line in reply.text.splitlines() for kind, _ in gpus_in(line)]
     where = f"partition '{profile.partition}'" if profile.partition else "this cluster"
     if not found:
         return [
@@ -176,7 +206,7 @@ def accounts(found: Sequence[Shape], profile: Profile) -> list[str]:
     there is nothing to check."""
     if not any(shape.profile.account or shape.profile.qos for shape in found):
         return []
-    reply = queries.associations("account", "qos")
+    reply = queries.associations("account", "qos", cluster=profile.cluster)
     if reply.no_accounting:
         return []
     if reply.failed:
@@ -187,8 +217,9 @@ def accounts(found: Sequence[Shape], profile: Profile) -> list[str]:
     known: dict[str, set[str]] = {}
     for line in reply.text.splitlines():
         # "physics|normal,long": an account may come several times, once for each partition.
-        name, _, classes = line.partition("|")
-        known.setdefault(name, set()).update(filter(None, classes.split(",")))
+        name, bar, classes = line.partition("|")
+        if bar:
+            known.setdefault(name.lower(), set()).update(filter(None, classes.lower().split(",")))
     problems = []
     for shape in found:
         same = (shape.profile.account, shape.profile.qos) == (profile.account, profile.qos)
@@ -198,17 +229,20 @@ def accounts(found: Sequence[Shape], profile: Profile) -> list[str]:
 
 
 def account(profile: Profile, known: dict[str, set[str]], where: str) -> list[str]:
-    """Whether an account, and a QOS with it, is among those that are known with their QOS."""
+    """Whether an account, and a QOS with it, is among those that are known with their QOS. Both are
+    lower case in Slurm, which takes them in any."""
     user = getpass.getuser()
-    if profile.account is not None and profile.account not in known:
+    if profile.account is not None and profile.account.lower() not in known:
         return [
             f"{where}: user {user} has no account "
             f"'{profile.account}'{near(profile.account, sorted(known))}"
         ]
     allowed = (
-        known[profile.account] if profile.account is not None else set().union(*known.values())
+        known[profile.account.lower()]
+        if profile.account is not None
+        else set().union(*known.values())
     )
-    if profile.qos is not None and profile.qos not in allowed:
+    if profile.qos is not None and profile.qos.lower() not in allowed:
         place = f" with account '{profile.account}'" if profile.account else ""
         return [
             f"{where}: user {user} has no QOS "
@@ -224,7 +258,7 @@ def trials(
     problems = []
     for shape in found:
         jobs = shape.jobs
-        reply = queries.trial_submission(script(jobs[0]))
+        reply = queries.trial_submission(script(jobs[0]), shape.profile.cluster)
         # A limit on how many jobs are queued means wait.
         if reply.failed and limit_named(reply.trouble) is None:
             reason = reply.trouble.replace("sbatch: error: ", "").replace(
@@ -234,11 +268,11 @@ def trials(
                 f"{who(jobs)}: Slurm would refuse: {reason}: change the stage's resources "
                 "or the cluster profile"
             )
-        # sbatch --test-only says when also on standard error, with exit code 0.
-        elif (start := re.search(r"to start at (\S+)", reply.trouble)) is not None:
-            tell(
-                f"{who(jobs)}: submitted now, Slurm would start it at {start[1].replace('T', ' ')}"
-            )
+        # When it would start is not told: sbatch --test-only adds up the time limits of all that
+        # waits, and names a day in the year 2090 or the evening of an idle day. squeue knows better
+        # once the job is there.
+        elif not reply.failed:
+            tell(f"{who(jobs)}: Slurm accepts it")
     return problems
 
 

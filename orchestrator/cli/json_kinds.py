@@ -260,8 +260,9 @@ class Check(TypedDict):
     cluster: str
     jobs: int
     problems: list[str]
-    expected_starts: list[str]
-    """When Slurm would start a job of each kind, in words."""
+    notes: list[str]
+    """What else there is to say, in words: which jobs Slurm accepts, which of the user's variables
+    are left out."""
 
 
 class Compare(TypedDict):

@@ -14,7 +14,7 @@ from typing import Any
 VERSIONS = {
     "archive": 1,
     "changed": 1,
-    "check": 1,
+    "check": 2,
     "compare": 1,
     "costs": 1,
     "diff": 1,

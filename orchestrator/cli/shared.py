@@ -34,7 +34,7 @@ def planned(experiment: str, preset: str | None, overrides: list[str] | None) ->
 def problems(
     plan: Plan, profile: Profile, tell: Callable[[str], None] = lambda _: None
 ) -> list[str]:
-    """Everything that check finds; ``tell`` gets when Slurm would start a job of each kind."""
+    """Everything that check finds; ``tell`` gets what else there is to say."""
     from orchestrator.checks.launch import check
 
     return check(plan, profile, runs=runs_root(), tell=tell)

@@ -53,15 +53,17 @@ class Cluster(Protocol):
     def ask_final(self, since: float, shared: bool = False) -> Answer:
         """Ended jobs by token; one call. None: could not ask."""
 
-    def nudge(self, job_id: str) -> None:
-        """Tell a running pack, by SIGUSR1, that one of its members is to end."""
+    def nudge(self, record: Record) -> None:
+        """Tell the running pack of this member, by SIGUSR1, that one of its members is to end."""
 
-    def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
-        """Keep waiting jobs from starting, or let them go. False if the scheduler cannot be
-        asked."""
+    def hold(self, records: Sequence[Record], release: bool = False) -> set[str]:
+        """Keep waiting jobs from starting, or let them go, as far as the last answer of the queue
+        shows them. Returns the names of those for which that was done."""
 
-    def cancel(self, job_ids: Sequence[str]) -> None:
-        """End these jobs. SubmitError if the scheduler cannot be asked."""
+    def cancel(self, records: Sequence[Record]) -> dict[str, str]:
+        """End those of these jobs that the last answer of the queue shows. Returns, by name, what
+        is to be said of those that it does not show, or shows as before all the same. SubmitError
+        if the scheduler cannot be asked."""
 
     def look_after(self, records: Sequence[Record]) -> None:
         """See that `orch advance` runs once these active jobs have ended, well or not. Called again

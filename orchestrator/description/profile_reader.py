@@ -10,6 +10,7 @@ import importlib.resources
 import os
 import shutil
 import typing
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,22 +21,43 @@ from engines.contract.words import near
 from orchestrator.description.checking import FileModel, Must, WordedError, checked
 from orchestrator.description.keys import NotifyFile
 from orchestrator.description.profile import Profile
-from orchestrator.description.stage_keys.options import RESERVED
+from orchestrator.description.stage_keys.options import OWN, well_formed
+from orchestrator.description.stage_keys.sbatch_names import option_name
 from orchestrator.description.yaml_lines import Mistakes, Node, read_file
 from orchestrator.errors import CheckError
 from orchestrator.folders import config_folder, for_people
+from orchestrator.node.slurm.environment import IN_ITS_PLACE
 
 
 def own_options(value: Any) -> Any:
     """Options of sbatch that a profile may set."""
     for option in value if isinstance(value, dict) else ():
-        # submitit writes `job_name` as --job-name, so both spellings reach sbatch.
-        if str(option).replace("_", "-") in RESERVED:
+        name = option_name(str(option))
+        if name in SAID_BY_KEY:
+            raise WordedError(
+                "sbatch must be without '{option}'; say it by {place}",
+                option=option,
+                place=SAID_BY_KEY[name],
+            )
+        if name in OWN:
             raise WordedError(
                 "sbatch must be without '{option}', which orch sets itself, got {value}",
                 option=option,
             )
-    return value
+    return well_formed(value)
+
+
+SAID_BY_KEY = {
+    "partition": "the profile's key 'partition'",
+    "account": "the profile's key 'account'",
+    "qos": "the profile's key 'qos'",
+    "clusters": "the profile's key 'cluster'",
+    "time": "resources.minutes of a stage",
+    "nodes": "resources.nodes of a stage",
+    "ntasks": "resources.nodes of a stage: one task a node",
+    "ntasks-per-node": "resources.nodes of a stage: one task a node",
+}
+"""What a profile or a stage says elsewhere, and orch goes by."""
 
 
 # Zero is a value: `gpus_per_node: 0` says that no job may ask for a GPU.
@@ -131,7 +153,19 @@ def load_profile(name: str | None = None) -> Profile:
     # user's file.
     if "notify" not in values:
         values["notify"] = user_messages()
-    return Profile(name=path.stem, **values)
+    return Profile(name=path.stem, **{**chosen_by_user(values), **values})
+
+
+def chosen_by_user(values: Mapping[str, Any]) -> dict[str, str]:
+    """What the user's own variables of sbatch say where the profile is silent. Kept with the run:
+    later looks come from other shells, and from nodes."""
+    if values.get("kind") != "slurm":
+        return {}
+    found = {key: os.environ.get(name, "") for name, key in IN_ITS_PLACE.items()}
+    if values.get("partitions"):
+        # They say where jobs go; what is not listed there goes to Slurm's own default.
+        found.pop("partition")
+    return {key: said for key, said in found.items() if said and not values.get(key)}
 
 
 def default_name() -> str:

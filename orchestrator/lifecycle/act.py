@@ -166,11 +166,8 @@ def hold_and_release(records: Sequence[Record], cluster: Cluster) -> list[Record
     """Hold and release queued jobs as ``holds`` says; where the scheduler cannot be asked they stay
     as they are."""
     wanted = holds(records)
-    held, released = set[str](), set[str]()
-    if wanted.hold and cluster.hold([str(r.job_id) for r in wanted.hold]):
-        held = {record.name for record in wanted.hold}
-    if wanted.release and cluster.hold([str(r.job_id) for r in wanted.release], release=True):
-        released = {record.name for record in wanted.release}
+    held = cluster.hold(wanted.hold) if wanted.hold else set()
+    released = cluster.hold(wanted.release, release=True) if wanted.release else set()
     if not held and not released:
         return list(records)
     return [

@@ -7,7 +7,6 @@ Both begin like every pass: they observe, and resolve what is in doubt.
 from __future__ import annotations
 
 import getpass
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace as changed
@@ -22,14 +21,15 @@ from orchestrator.lifecycle.decide import Request, decide, described
 from orchestrator.lifecycle.observe import is_intent, resolve
 from orchestrator.lifecycle.refresh import CONTINUE_ONLY, decide_and_act, poll
 from orchestrator.node.system import write_json
+from orchestrator.runs.documents.decisions import override_lines, overrides_file
 from orchestrator.runs.lookup import named
 from orchestrator.runs.record import ACTIVE, FAILED, JobState, Record, Wait
 from orchestrator.runs.run import Run
 
 
 def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
-    """End active jobs (all, or the named ones), keep those that wait from being submitted, and
-    return their names; what is done stays done.
+    """End active jobs (all, or the named ones), and keep those that wait from being submitted;
+    what is done stays done. Returns a line for each, also for one that goes on.
 
     SubmitError if it is not known of one whether it was submitted.
     """
@@ -51,12 +51,16 @@ def cancel(run: Run, names: Iterable[str] | None = None) -> list[str]:
                 )
         active = [r for r in meant if r.state in ACTIVE and r.job_id]
         waiting = [r for r in meant if r.state is JobState.WAITING]
-        reasons = dict.fromkeys(end_jobs(run, decision.records, active, cluster), "cancelled")
+        over, still = end_jobs(run, decision.records, active, cluster)
+        reasons = dict.fromkeys(over, "cancelled")
         # These become CANCELLED too: whoever polls next would submit what is left WAITING.
         reasons |= dict.fromkeys((r.name for r in waiting), "cancelled before it was submitted")
         ended = [with_end(record, reasons.get(record.name)) for record in decision.records]
         run.save(described(run, ended))
-    return [record.name for record in [*active, *waiting]]
+    return [
+        f"{one.name} {still[one.name]}" if one.name in still else f"cancelled {one.name}"
+        for one in [*active, *waiting]
+    ]
 
 
 def with_end(record: Record, reason: str | None) -> Record:
@@ -78,28 +82,29 @@ def with_end(record: Record, reason: str | None) -> Record:
 
 def end_jobs(
     run: Run, records: Sequence[Record], ended: Sequence[Record], cluster: Cluster
-) -> set[str]:
+) -> tuple[set[str], dict[str, str]]:
     """End these jobs; a member of a pack of which others go on by itself. Returns the names of
-    those of which no other source will tell that they have ended."""
+    those of which no other source will tell that they have ended, and by name what is to be said of
+    those that were not ended."""
     names = {r.name for r in ended}
     # scancel would end the whole allocation, with members that are to go on.
     still_used = {
         r.job_id for r in records if r.state in ACTIVE and r.packed and r.name not in names
     }
     whole = [r for r in ended if r.job_id not in still_used]
-    if whole:
-        cluster.cancel([str(r.job_id) for r in whole])
+    still = cluster.cancel(whole) if whole else {}
     members = [r for r in ended if r.job_id in still_used]
     # A member that has not started is kept from it by taking its claim. One that runs is ended by
     # the node's program, which SIGUSR1 makes look for the file `cancel`.
     unstarted = {r.name for r in members if run.end_member(r)}
-    for job_id in {str(r.job_id) for r in members if r.name not in unstarted}:
-        cluster.nudge(job_id)
+    running = {r.allocation: r for r in members if r.name not in unstarted}
+    for record in running.values():
+        cluster.nudge(record)
     # Of an element that was waiting Slurm keeps no record: what became of it is known now or never.
     traceless = {
         r.name for r in whole if r.state is JobState.PENDING and r.parsed_token.index is not None
     }
-    return unstarted | traceless
+    return unstarted | (traceless - still.keys()), still
 
 
 def override(run: Run, name: str, runs: bool, reason: str, take: str | None = None) -> list[str]:
@@ -155,8 +160,8 @@ def note_override(
         if runs:
             said += already_without(run, name, by_name)
     decision = ("run" if take is None else "take") if runs else "skip"
-    path = gates.overrides_file(run)
-    lines = json.loads(path.read_text()) if path.exists() else []
+    path = overrides_file(run)
+    lines = override_lines(run)
     # Appended, not replaced: the newest word counts, and the file keeps the earlier ones.
     lines += [
         {

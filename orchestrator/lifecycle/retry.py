@@ -16,6 +16,7 @@ from orchestrator.lifecycle.decide import Request
 from orchestrator.lifecycle.observe import Observation, resolve
 from orchestrator.lifecycle.refresh import decide_and_act, poll, quiet
 from orchestrator.lifecycle.retry_policy import again, refusal
+from orchestrator.runs.documents.results import set_aside
 from orchestrator.runs.lookup import named
 from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run
@@ -40,6 +41,9 @@ def retry(run: Run, names: Sequence[str] | None = None, tell: Tell = quiet) -> l
         return launch(run, tell)
     cluster = cluster_of(run)
     with run.lock():
+        # First, so that these jobs are seen as what they are: not done.
+        for line in set_aside(run, [job for job in run.plan.jobs if job.name in wanted]):
+            tell(line)
         records, seen = poll_thoroughly(run, cluster, tell)
         # Naming a job whose state is unknown is the user's word that it is gone; naming any, that
         # it is worth another attempt.

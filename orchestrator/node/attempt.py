@@ -20,7 +20,7 @@ import sys
 import time
 
 from orchestrator.node import reading
-from orchestrator.node.claims import claim
+from orchestrator.node.claims import claim, fit_to_show, put, release, reserve
 from orchestrator.node.cost import write_cost
 from orchestrator.node.start import popen
 from orchestrator.node.system import (
@@ -35,9 +35,8 @@ from orchestrator.node.system import (
     last_step,
     members,
     own_id,
-    read_json,
+    read_whole,
     temporary_folder,
-    write_json,
 )
 from orchestrator.node.usage import gpu_use, oom_kills, oom_kills_since, usage
 
@@ -75,7 +74,7 @@ class Attempt:
         start: Callable[[list[str], str, dict[str, str]], Child] = popen,
         neighbours: int = 0,
     ) -> None:
-        self.job = read_json(os.path.join(folder, "job.json"))
+        self.job = read_whole(os.path.join(folder, "job.json"), "command", "needs", "cwd")
         self.folder = folder
         self.token = token
         self.start = start
@@ -227,13 +226,16 @@ class Attempt:
         if restart is None:
             return 0, False
         self.restart = restart
+        reserve(self.path)
         # `orch.requeue()` leaves it, because some launchers change exit codes.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.asked_again)
         code = self.run()
         again = self.should_requeue(code)
         # Results count more than the exit code: a crash may come after they were written.
-        if self.write_exit_record(code, again):
+        ended_well = self.write_exit_record(code, again)
+        release(self.path)
+        if ended_well:
             return 0, False
         return (code if code > 0 else 1), again
 
@@ -310,10 +312,15 @@ class Attempt:
         """The results that a command need not write by itself: that it has ended well, with the
         rows that it has left."""
         rows, problems = reading.rows_of_a_command(self.out, self.job)
+        if problems:
+            from orchestrator.node.redaction import redacted
+
+            problems = [redacted(problem) for problem in problems]
         for problem in problems:
             print(f"orch: {problem}", flush=True)
         facts = {"command": self.job["command"]}
-        write_json(
+        put(
+            self.path,
             self.results,
             {
                 "schema": 1,
@@ -352,8 +359,11 @@ class Attempt:
             self.state, reason = CANCELLED, "cancelled"
         if not results and not reason:
             reason = error_line(self.log).removeprefix("orch-error: ")
+        if not results:
+            reason = fit_to_show(self.path, reason, code)
         measured = usage(self.gpu_uses, alone=not self.neighbours) if self.can_measure else None
-        write_json(
+        put(
+            self.path,
             os.path.join(self.path, "exit.json"),
             {
                 "token": self.token,

@@ -40,6 +40,10 @@ when started again."""
 CANCEL = "cancel"
 """File in the attempt folder of a member of a pack that alone is to end; SIGUSR1 to the pack says
 that there is one."""
+KILLED_SECONDS = 10.0
+"""Longest wait for the end of processes that were killed."""
+LOCAL_ID = "ORCH_JOB_ID"
+"""Variable that holds the id of a job of the cluster `local`."""
 REQUEUE_SECONDS = 60.0
 """Longest wait for scontrol."""
 
@@ -53,12 +57,19 @@ def write_text(path: AnyPath, text: str) -> None:
     """Write a file whole, by rename."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
-    with open(temporary, "w") as file:
-        file.write(text)
-        file.flush()
-        # Before the rename: after a power cut the name would stand for an empty file.
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "w") as file:
+            file.write(text)
+            file.flush()
+            # Before the rename: after a power cut the name would stand for an empty file.
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        # A full disk says not of which file; and half of one would take the last of the room.
+        error.filename, error.filename2 = os.fspath(path), None
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def read_json(path: AnyPath) -> dict[str, Any]:
@@ -66,6 +77,23 @@ def read_json(path: AnyPath) -> dict[str, Any]:
     with open(path) as file:
         document: dict[str, Any] = json.load(file)
     return document
+
+
+class Damaged(Exception):
+    """A file of the run without which nothing can be started; one line says which, and what to
+    do."""
+
+
+def read_whole(path: str, *keys: str) -> dict[str, Any]:
+    """A JSON document of orch's with these keys. Damaged if it is none."""
+    try:
+        document = read_json(path)
+        for key in keys:
+            document[key]
+        return document
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        what = error.strerror if isinstance(error, OSError) else f"damaged ({error})"
+        raise Damaged(f"{path}: {what}; orch retry writes it anew") from error
 
 
 def process_fields(pid: int | str) -> list[str] | None:
@@ -233,11 +261,20 @@ def has_children() -> bool:
 
 
 def end_session(leader: int) -> None:
-    """Kill what a program that has ended left running: it would hold GPU and memory."""
-    if has_children():
-        for pid in members(leader, SESSION)[1:]:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+    """Kill what a program that has ended left running: it would hold GPU and memory. Returns when
+    that is over, as what they have used is known only then."""
+    if not has_children():
+        return
+    killed = members(leader, SESSION)[1:]
+    for pid in killed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + KILLED_SECONDS
+    # A process that has many gigabytes takes a while to give them back.
+    while any(map(process_start, killed)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    # Takes note of all that have ended; their use counts from here on.
+    has_children()
 
 
 def die_with_parent() -> None:
@@ -281,22 +318,32 @@ def temporary_folder() -> Iterator[str]:
 
 def own_id() -> str:
     """The scheduler's id of this job."""
+    # First: a local job may run inside of an allocation, whose variables it has too.
+    if local := os.environ.get(LOCAL_ID):
+        return local
     # In an element SLURM_JOB_ID is a number of its own; squeue and sacct say 17_3.
     if array := os.environ.get("SLURM_ARRAY_JOB_ID"):
         return f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}"
-    return os.environ.get("SLURM_JOB_ID") or os.environ.get("ORCH_JOB_ID") or f"pid-{os.getpid()}"
+    return os.environ.get("SLURM_JOB_ID") or f"pid-{os.getpid()}"
 
 
 def requeue(job_id: str) -> str:
     """Ask the scheduler to start this job again; returns what went wrong, or "". The local
     scheduler reads the exit record instead."""
-    if "SLURM_JOB_ID" not in os.environ:
+    if "SLURM_JOB_ID" not in os.environ or LOCAL_ID in os.environ:
         return ""
     import subprocess
 
+    from orchestrator.node.slurm.environment import environment_of
+
     try:
         result = subprocess.run(
-            ["scontrol", "requeue", job_id], capture_output=True, text=True, timeout=REQUEUE_SECONDS
+            ["scontrol", "requeue", job_id],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=REQUEUE_SECONDS,
+            env=environment_of("scontrol", os.environ),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)

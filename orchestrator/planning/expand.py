@@ -18,7 +18,7 @@ from engines.contract.words import near
 from jobs.choices import Choice
 from jobs.gates import Condition
 from jobs.spec import Chain, Job, Replaced
-from jobs.stages import Point, fill, identity
+from jobs.stages import Point, fill, identity, placeholders
 from orchestrator.description.catalogue import config_class, known_engines
 from orchestrator.description.engine_config import validate, wants_results
 from orchestrator.description.gate_reader import GateSpec, check_metric, resolve
@@ -102,10 +102,26 @@ def finish_all(drafts: Drafts, choices: Mapping[str, Choice], mistakes: Mistakes
             # What lies behind its choice is named by all among which is chosen.
             parents.append(identity_of_choice(choices[draft.name], finished))
             identities[drafts.choice_folder(draft)] = parents[-1]
-        own = identity(draft.stage.engine, program[0], program[1], parents, identities)
+        own = identity(
+            draft.stage.engine, *program[:2], parents, identities, told(draft, drafts.by_name)
+        )
         finished[draft.name] = job_of(draft, program, own, drafts)
         identities[f"{{run}}/{drafts.folders[draft.name]}"] = own
     return list(finished.values())
+
+
+def told(draft: Draft, by_name: Mapping[str, Draft]) -> Point:
+    """The axes of a command that it does not name, and finds in its environment (ORCH_AXES). Those
+    of the job that it follows are part of what that one is."""
+    if draft.stage.command is None:
+        return {}
+    named = {axis for argument in draft.stage.command for axis in placeholders(argument)}
+    inherited = by_name[draft.parent].point if draft.parent is not None else {}
+    return {
+        axis: value
+        for axis, value in draft.point.items()
+        if axis not in named and axis not in inherited
+    }
 
 
 def job_of(draft: Draft, program: Program, own: str, drafts: Drafts) -> Job:

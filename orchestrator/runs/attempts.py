@@ -19,6 +19,8 @@ from jobs.stages import literal
 from orchestrator.description.catalogue import warm_modules
 from orchestrator.node.system import write_json
 from orchestrator.runs.choices.files import settle
+from orchestrator.runs.documents.job_files import is_whole, write_jobs
+from orchestrator.runs.documents.reading import mapping
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
 
@@ -35,6 +37,9 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
     for job, record in zip(jobs, records, strict=True):
         # A link made here holds for good, also if this process is killed before it submits.
         chosen = settle(run, job) if job.name in run.plan.choices else None
+        # The first attempt follows the launch that wrote them; later ones mend what was damaged.
+        if record.attempt > 1 and not is_whole(run.folder, job):
+            write_jobs(run.folder, run.plan, {job.name})
         update_job_file(run, job, work, chosen)
         attempt = f"{run.folder}/{record.folder}/attempt-{record.attempt}"
         make_attempt_folder(attempt)
@@ -112,7 +117,18 @@ def write_members(run: Run, job: Job, records: Sequence[Record]) -> None:
     path = run.array_folder(records[0].parsed_token.head) / "members.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     # Other elements may have been submitted under this head before, and still wait.
-    before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    before: dict[str, Any] = mapping(path, "made anew from the state file") or {}
+    if path.exists() and not before:
+        head = records[0].parsed_token.head
+        before = members(run, job, [one for one in run.load() if one.token.startswith(head)])
+    added = members(run, job, records)
+    # A repeated submission often adds nothing; then the file need not be written.
+    if before | added != before:
+        write_json(path, before | added)
+
+
+def members(run: Run, job: Job, records: Sequence[Record]) -> dict[str, Any]:
+    """What ``members.json`` says of these records."""
     warm: list[str] = []
     if job.engine is not None and any(record.packed for record in records):
         warm = warm_modules(job.engine)
@@ -128,6 +144,4 @@ def write_members(run: Run, job: Job, records: Sequence[Record]) -> None:
             pack["pack"].append([*entry, record.token])
         else:
             added[key] = entry
-    # A repeated submission often adds nothing; then the file need not be written.
-    if before | added != before:
-        write_json(path, before | added)
+    return added

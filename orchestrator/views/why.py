@@ -6,14 +6,14 @@ command `orch why` and by `orch watch`.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from jobs.gates import Condition, Finding, holds, number
-from orchestrator.lifecycle import gates
 from orchestrator.runs.choices.files import load_choice, settled
+from orchestrator.runs.documents.decisions import Kept, load_decision, read_overrides
+from orchestrator.runs.documents.results import problems_in
 from orchestrator.runs.record import FAILED, GATED, Doubt, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import OUTSIDE
@@ -56,14 +56,14 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     for one in run.plan.replaced:
         if one.by == record.name:
             lines.append(f"replaces {one.job}: {one.reason}")
-    overridden = gates.read_overrides(run).get(record.name)
+    overridden = read_overrides(run).get(record.name)
     if overridden is not None:
         lines.append(
             f"override: {overridden['decision']}, by {overridden['by']} at "
             f"{moment(overridden['time'])}: {overridden['reason']}"
         )
     key = run.plan.gate_keys.get(record.name)
-    decided = None if key is None else gates.load_decision(run, key)
+    decided = None if key is None else load_decision(run, key)
     if decided is not None:
         lines += gate_lines(decided)
     if record.name in run.plan.choices:
@@ -91,11 +91,10 @@ def decided_lines(record: Record) -> list[str]:
 
 def problem_lines(run: Run, record: Record) -> list[str]:
     """What a command has left that is not in the documented form, and so counts for nothing."""
-    path = run.results_file(record)
-    if run.by_name[record.name].engine is not None or not path.exists():
+    if run.by_name[record.name].engine is not None:
         return []
-    facts = json.loads(path.read_text()).get("facts", {})
-    return [f"passed over: {problem}" for problem in facts.get("problems", [])]
+    problems = problems_in(run.results_file(record), record.name)
+    return [f"passed over: {problem}" for problem in problems]
 
 
 def retry_lines(run: Run, record: Record) -> list[str]:
@@ -193,7 +192,7 @@ def choice_lines(run: Run, record: Record) -> list[str]:
     return lines
 
 
-def gate_lines(decided: dict[str, Any]) -> list[str]:
+def gate_lines(decided: Kept) -> list[str]:
     """The decision, then each condition with the value of every job and its file, then earlier
     decisions."""
     decision, when = decided["decision"], moment(decided["time"])

@@ -12,6 +12,5 @@ def cancel(run: JobsOfRun = None, job: Jobs = None, as_json: AsJson = False) -> 
     """End active jobs, and those that wait. What is done stays done; orch retry starts them
     again."""
     found, jobs = find_target(run, job)
-    names = interventions.cancel(found, jobs)
-    lines = [f"cancelled {name}" for name in names]
+    lines = interventions.cancel(found, jobs)
     print_changes(found, lines, "nothing is active", as_json)

@@ -21,15 +21,15 @@ def check(
     """Check what a launch needs: partition, account, GPU type, time limit, paths, variables, batch
     arithmetic, disk."""
     plan, profile = planned(experiment, preset, overrides), load_profile(cluster)
-    expected_starts: list[str] = []
-    found = problems(plan, profile, expected_starts.append)
+    notes: list[str] = []
+    found = problems(plan, profile, notes.append)
     if as_json:
         told = {"cluster": profile.name, "jobs": len(plan.jobs)}
-        found_all = {"problems": found, "expected_starts": expected_starts}
+        found_all = {"problems": found, "notes": notes}
         print_json("check", {"experiment": plan.experiment, **told, **found_all})
         raise typer.Exit(2 if found else 0)
     if found:
         raise CheckError(*found)
-    for line in [*expected_starts, *left_aside(plan, profile)]:
+    for line in [*notes, *left_aside(plan, profile)]:
         print(line)
     print(f"{plan.experiment}: {len(plan.jobs)} jobs, nothing missing on '{profile.name}'")

@@ -28,7 +28,8 @@ from typing import Any
 from jobs.spec import Job
 from orchestrator.clusters.batch import Batch, Waits
 from orchestrator.clusters.local.machine import this_machine
-from orchestrator.clusters.local.scheduler import read_table, send
+from orchestrator.clusters.local.scheduler import send
+from orchestrator.clusters.local.table import read_table
 from orchestrator.errors import SubmitError
 from orchestrator.node.system import write_json, write_text
 from orchestrator.runs.record import ACTIVE, FINAL, JobState, Record
@@ -129,7 +130,7 @@ class LocalCluster:
     def table(self) -> dict[str, dict[str, Any]]:
         """States by token, as the scheduler wrote them last, and queued jobs it has not seen
         yet."""
-        table = read_table(self.folder)
+        table = read_table(self.run)
         for queued in (self.folder / "queue").glob("*.json"):
             # A name that begins with a dot is write_json's draft.
             if not queued.name.startswith("."):
@@ -169,7 +170,12 @@ class LocalCluster:
         work_left = any(JobState(row["state"]) in ACTIVE for row in table.values())
         if work_left and not alive(self.folder):
             # Until then the table shows as running what has ended with the last scheduler.
-            self.wake(READY)
+            try:
+                self.wake(READY)
+            except OSError as error:
+                # No more processes may be started, say.
+                self.trouble = f"the scheduler of this machine cannot be started ({error.strerror})"
+                return None
             table = self.table()
         return {
             token: scheduler_record(token, row)
@@ -187,23 +193,23 @@ class LocalCluster:
         """Ended jobs."""
         return self.ask(FINAL)
 
-    def nudge(self, job_id: str) -> None:
+    def nudge(self, record: Record) -> None:
         """SIGUSR1 to the process of a pack."""
         for row in self.table().values():
-            if row["job_id"] == job_id and row["state"] == "RUNNING":
+            if row["job_id"] == record.job_id and row["state"] == "RUNNING":
                 send(row, signal.SIGUSR1)
                 return
 
-    def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
+    def hold(self, records: Sequence[Record], release: bool = False) -> set[str]:
         """Keep waiting jobs from starting, or let them go."""
         (self.folder / "hold").mkdir(exist_ok=True)
-        for job_id in job_ids:
-            mark = self.folder / "hold" / job_id
+        for record in records:
+            mark = self.folder / "hold" / str(record.job_id)
             if release:
                 mark.unlink(missing_ok=True)
             else:
                 mark.touch()
-        return True
+        return {record.name for record in records}
 
     def look_after(self, records: Sequence[Record]) -> None:
         """The scheduler of this machine looks at the gates whenever a job has ended."""
@@ -211,8 +217,9 @@ class LocalCluster:
     def look_again(self, records: Sequence[Record]) -> None:
         """And at the backlog."""
 
-    def cancel(self, job_ids: Sequence[str]) -> None:
+    def cancel(self, records: Sequence[Record]) -> dict[str, str]:
         """Ask the scheduler to end these jobs, and wait until it has taken note."""
+        job_ids = list(dict.fromkeys(str(record.job_id) for record in records))
         for job_id in job_ids:
             (self.folder / "cancel" / job_id).touch()
         self.wake()
@@ -225,6 +232,7 @@ class LocalCluster:
                     f"{self.folder / 'log.txt'}"
                 )
             time.sleep(0.05)
+        return {}
 
 
 def scheduler_record(token: str, row: dict[str, Any]) -> SchedulerRecord:

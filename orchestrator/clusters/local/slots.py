@@ -17,11 +17,12 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from jobs.spec import Resources
 from orchestrator.clusters.local.machine import Machine
 from orchestrator.node.system import lives, process_start, write_text
+from orchestrator.runs.documents.reading import document
 
 
 def ledger_path() -> Path:
@@ -29,15 +30,26 @@ def ledger_path() -> Path:
     return Path(tempfile.gettempdir()) / f"orch-slots-{getpass.getuser()}.json"
 
 
+class Entry(TypedDict):
+    """A job that runs, by its process, and what it holds."""
+
+    pid: int
+    start: str | None
+    cpus: int
+    memory_gb: int
+    gpus: list[str]
+
+
 @contextmanager
-def ledger() -> Iterator[list[dict[str, Any]]]:
+def ledger() -> Iterator[list[Entry]]:
     """The live entries under the lock; what is in the list at the end is written back."""
     path = ledger_path()
     # A file of its own: the ledger is replaced by rename, so that a kill leaves it whole.
     with path.with_suffix(".lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        text = path.read_text() if path.exists() else ""
-        noted = json.loads(text) if text else []
+        # Damaged it is as good as empty: jobs that run are entered again by nobody, so that for a
+        # while more may start than fit.
+        noted = document(path, list[Entry], "begun anew") or []
         # By its start time too: another process may have the id of one that has ended.
         entries = [entry for entry in noted if lives(entry)]
         yield entries
@@ -46,7 +58,7 @@ def ledger() -> Iterator[list[dict[str, Any]]]:
             write_text(path, json.dumps(entries))
 
 
-def fits(machine: Machine, resources: Resources, entries: list[dict[str, Any]]) -> list[str] | None:
+def fits(machine: Machine, resources: Resources, entries: list[Entry]) -> list[str] | None:
     """Ids of the GPUs the job would get, or None if it does not fit beside ``entries``."""
     cpus = machine.cpus - sum(entry["cpus"] for entry in entries)
     memory = machine.memory_gb - sum(entry["memory_gb"] for entry in entries)
@@ -57,7 +69,7 @@ def fits(machine: Machine, resources: Resources, entries: list[dict[str, Any]]) 
     return free[: resources.gpus]
 
 
-def entry(pid: int, resources: Resources, gpus: list[str]) -> dict[str, Any]:
+def entry(pid: int, resources: Resources, gpus: list[str]) -> Entry:
     """A ledger entry of a process."""
     return {
         "pid": pid,

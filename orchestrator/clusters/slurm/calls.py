@@ -1,8 +1,12 @@
-"""Call Slurm's programs: never through a shell, with a time limit, within the user's limit on
-calls, an answer shared where it may be.
+"""The one door to Slurm: every call of one of its programs goes through ``call``.
 
-In: a command as a list. Out: its output, or why there is none. Called by ``SlurmCluster``
-(cluster.py); queries.py uses ``call``.
+In: a command as a list, and the cluster that it is meant for. Out: its output, or why there is
+none. Called by ``SlurmCluster`` (cluster.py) through ``Calls``, which keeps to the user's limit on
+calls and shares answers, and by queries.py.
+
+A call is made without a shell, with a time limit, and in an environment of its own: what the user's
+variables would change is left out (orchestrator/node/slurm/environment.py). What comes back is
+decoded with replacement, as a job's name may hold any bytes.
 """
 
 from __future__ import annotations
@@ -10,10 +14,13 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from pathlib import Path
 
 from orchestrator.clusters.slurm import call_budget
 from orchestrator.clusters.slurm.call_budget import CachedAnswer
+from orchestrator.clusters.slurm.rows import Table, new_mark
 from orchestrator.description.profile import Profile
+from orchestrator.node.slurm.environment import KEPT, environment_of
 
 COMMAND_SECONDS = 60.0
 """Longest wait for one of Slurm's programs; they give up on a dead controller after about 9 s by
@@ -21,6 +28,52 @@ themselves."""
 
 CHANGE = frozenset({"sbatch", "scancel", "scontrol"})
 """Programs after which an older answer of squeue is not used any more."""
+SAID_LETTERS = 200
+"""Of an error that is quoted."""
+
+
+def call(
+    command: list[str],
+    cluster: str | None = None,
+    cwd: str | None = None,
+    script: str | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run a program of Slurm with a time limit and an argument list, never a shell. OSError and
+    TimeoutExpired are the caller's.
+
+    Args:
+        cluster: which of several; None: the one of this machine. sacctmgr holds those of all of
+            them, and takes a condition in place of an option.
+        script: what sbatch reads in place of a file.
+    """
+    program, *arguments = command
+    chosen = [f"--clusters={cluster}"] if cluster and program != "sacctmgr" else []
+    given = {"input": script} if script is not None else {"stdin": subprocess.DEVNULL}
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        [program, *chosen, *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=COMMAND_SECONDS,
+        cwd=cwd,
+        env=environment_of(program, os.environ),
+        **given,
+    )
+    return done
+
+
+def why_not(program: str, error: OSError, cwd: str | None = None) -> str:
+    """Why a program could not be started."""
+    if cwd is not None and not Path(cwd).is_dir():
+        return f"the folder {cwd}, where the run was launched, is not there"
+    if isinstance(error, FileNotFoundError):
+        return f"there is no {program} here"
+    return f"{program} cannot be started ({error.strerror})"
+
+
+def said_by(result: subprocess.CompletedProcess[str]) -> str:
+    """The error output of a program on one line; where there is none, what it printed instead."""
+    return " ".join((result.stderr.strip() or result.stdout).split())
 
 
 class Calls:
@@ -28,10 +81,10 @@ class Calls:
 
     def __init__(self, profile: Profile) -> None:
         self.per_minute = profile.calls_per_minute
-        self.cluster = (
-            f"{os.environ.get('SLURM_CONF', '')} {profile.name} {profile.partition} "
-            f"{profile.account}"
-        )
+        self.cluster = profile.cluster
+        where = [os.environ.get(name, "") for name in KEPT if name.startswith("SLURM_CONF")]
+        named = (profile.cluster, profile.name, profile.partition, profile.account)
+        self.place = " ".join([*where, *map(str, named)])
         """Two clusters that share a home folder do not share answers."""
 
     def run(self, command: list[str], cwd: str | None = None) -> subprocess.CompletedProcess[str]:
@@ -39,36 +92,39 @@ class Calls:
         submits = command[0] in CHANGE
         call_budget.spend(self.per_minute, submits)
         try:
-            return call(command, cwd)
+            return call(command, self.cluster, cwd)
         finally:
             # Also after a failure: an sbatch that timed out may have been taken.
             if submits:
                 call_budget.changed()
 
-    def ask(self, command: list[str], paid: bool = False) -> CachedAnswer:
-        """The output of a program that succeeds, or why there is none; ``paid``: the budget has
-        been asked already."""
-        asked = time.time()
+    def ask(self, question: list[str] | Table, paid: bool = False) -> CachedAnswer:
+        """The output of a program that succeeds, of a table its rows, or why there is none;
+        ``paid``: the budget has been asked already."""
+        mark = new_mark()
+        command = question.command(mark) if isinstance(question, Table) else question
+        program, asked = command[0], time.time()
         try:
-            result = call(command) if paid else self.run(command)
+            result = call(command, self.cluster) if paid else self.run(command)
         except subprocess.TimeoutExpired:
-            return CachedAnswer(
-                asked=asked,
-                text=None,
-                trouble=f"{command[0]} did not answer within {COMMAND_SECONDS:.0f} s",
-            )
-        except FileNotFoundError:
-            return CachedAnswer(asked=asked, text=None, trouble=f"there is no {command[0]} here")
+            trouble = f"{program} did not answer within {COMMAND_SECONDS:.0f} s"
+            return CachedAnswer(asked=asked, text=None, trouble=trouble)
+        except OSError as error:
+            return CachedAnswer(asked=asked, text=None, trouble=why_not(program, error))
         if result.returncode != 0:
-            return CachedAnswer(
-                asked=asked,
-                text=None,
-                trouble=f"{command[0]}: {' '.join(result.stderr.split())[:200]}",
-            )
-        return CachedAnswer(asked=asked, text=result.stdout)
+            said = said_by(result)[:SAID_LETTERS]
+            return CachedAnswer(asked=asked, text=None, trouble=f"{program}: {said}")
+        if not isinstance(question, Table):
+            return CachedAnswer(asked=asked, text=result.stdout)
+        try:
+            return CachedAnswer(asked=asked, text=question.read(result.stdout, mark))
+        except ValueError as error:
+            return CachedAnswer(asked=asked, text=None, trouble=f"{program}: {error}")
 
-    def ask_shared(self, command: list[str]) -> CachedAnswer:
+    def ask_shared(self, question: list[str] | Table) -> CachedAnswer:
         """The same; an answer of the last seconds will do, and nobody waits for the budget."""
+        # Each call has another mark, and the question is the same.
+        command = question.command("") if isinstance(question, Table) else question
 
         def anew() -> CachedAnswer:
             seconds = call_budget.take(self.per_minute)
@@ -78,26 +134,6 @@ class Calls:
                     f"(calls_per_minute); {command[0]} is asked in {seconds:.0f} s"
                 )
                 return CachedAnswer(asked=time.time(), text=None, trouble=trouble)
-            return self.ask(command, paid=True)
+            return self.ask(question, paid=True)
 
-        return call_budget.shared(f"{self.cluster} {' '.join(command)}", anew)
-
-
-def call(command: list[str], cwd: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run a program with a time limit and an argument list, never a shell. Lists of array elements
-    come whole (64 letters else)."""
-    # Inside a job SLURM_* describe that job, and sbatch would hand them on to the next one.
-    environment = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith("SLURM_") or key == "SLURM_CONF"
-    }
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_SECONDS,
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        env=environment | {"SLURM_BITSTR_LEN": "0"},
-    )
+        return call_budget.shared(f"{self.place} {' '.join(command)}", anew)

@@ -9,38 +9,42 @@ decided in call_budget.py.
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import getpass
 import json
 import os
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from jobs.spec import NO_OPTIONS, Job, Resources
 from orchestrator.clusters.batch import Batch, Waits, compressed
 from orchestrator.clusters.slurm.call_budget import CachedAnswer
-from orchestrator.clusters.slurm.calls import COMMAND_SECONDS, Calls
+from orchestrator.clusters.slurm.calls import COMMAND_SECONDS, Calls, said_by, why_not
 from orchestrator.clusters.slurm.parse import (
-    SACCT_FIELDS,
-    SACCT_STATES,
-    SQUEUE_FORMAT,
+    QUEUE,
+    accounting,
+    cluster_name,
     count_jobs,
+    ids_by_token,
     largest_array,
     largest_request,
-    limit_named,
     most_jobs,
+    of_cluster,
     parse_sacct,
     parse_squeue,
-    perhaps_submitted,
 )
-from orchestrator.clusters.slurm.script import JobScript, dependency, script_text
+from orchestrator.clusters.slurm.rows import Table
+from orchestrator.clusters.slurm.script import JobScript, dependency, job_name, script_text
+from orchestrator.clusters.slurm.submission import id_in, limit_named, perhaps_submitted
 from orchestrator.description.profile import Profile
 from orchestrator.errors import AmbiguousSubmit, NoRoom, SubmitError
 from orchestrator.node.system import write_json
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run, look_folder
 from orchestrator.runs.sources import Answer, SchedulerRecord
+
+Found = TypeVar("Found")
 
 LOOK = Resources(cpus=1, memory_gb=1, minutes=10)
 """What the job that looks at gates asks for; it takes seconds."""
@@ -52,6 +56,8 @@ LOOK_ALONE_SECONDS = 600
 """If all the room is taken by jobs of other programs, they are looked at this often."""
 LOOK_AGAIN_AFTER = 100
 """The end of any of so many jobs starts the look, running ones first."""
+NOT_ENDING = frozenset({JobState.PENDING, JobState.RUNNING, JobState.SUSPENDED})
+"""States of a job that has not been told to end."""
 DEFAULT_ARRAY_SIZE = 1001
 """MaxArraySize of a Slurm that does not say another."""
 
@@ -65,6 +71,8 @@ class SlurmCluster:
         self.calls = Calls(run.profile)
         self.trouble = ""
         self.active: Answer = None
+        self.shown: dict[str, set[str]] | None = None
+        """The ids that this look's squeue shows under our tokens; None: it could not be asked."""
         self.queued: int | None = None
         self.looks = 0
 
@@ -85,7 +93,7 @@ class SlurmCluster:
         else:
             log = self.run.attempt_folder(record) / "log.txt"
         script = JobScript(
-            name=f"{self.run.plan.experiment}.{title}.{batch.token}",
+            name=job_name(f"{self.run.plan.experiment}.{title}", batch.token),
             log=log,
             command=self.run.node_command(job, record),
             dependency=dependency(waits),
@@ -112,10 +120,10 @@ class SlurmCluster:
             raise AmbiguousSubmit(
                 f"{batch.title}: sbatch did not answer within {COMMAND_SECONDS:.0f} s"
             ) from error
-        except FileNotFoundError as error:
+        except OSError as error:
             raise SubmitError(
-                f"{batch.title}: there is no sbatch here; log in to the cluster, or use "
-                "--cluster local"
+                f"{batch.title}: {why_not('sbatch', error, self.run.cwd)}; log in to the cluster, "
+                "or use --cluster local"
             ) from error
         job_id = self.id_in_answer(batch, result)
         if self.queued is not None:
@@ -123,15 +131,14 @@ class SlurmCluster:
         return job_id
 
     def id_in_answer(self, batch: Batch, result: subprocess.CompletedProcess[str]) -> str:
-        """The job id that sbatch printed, ``ID`` or ``ID;CLUSTER``; an error if it took no job, or
-        perhaps one."""
-        job_id = result.stdout.strip().split(";")[0]
-        said = " ".join(result.stderr.split())
-        if result.returncode == 0 and job_id.isdigit():
+        """The job id that sbatch printed; an error if it took no job, or perhaps one."""
+        job_id = id_in(result.stdout)
+        said = said_by(result)
+        if result.returncode == 0 and job_id is not None:
             return job_id
-        if job_id or result.returncode == 0 or perhaps_submitted(said):
+        if job_id is not None or result.returncode == 0 or perhaps_submitted(said):
             raise AmbiguousSubmit(
-                f"{batch.title}: sbatch's answer is unclear: {job_id!r} {said}; orch "
+                f"{batch.title}: sbatch's answer is unclear: {job_id or 'no id'}, {said!r}; orch "
                 "launch again looks it up"
             )
         refusal = f"{batch.title}: sbatch refused: {said.removeprefix('sbatch: error: ')}"
@@ -142,12 +149,13 @@ class SlurmCluster:
 
     def largest(self, job: Job) -> dict[str, int] | None:
         """The longest time that its partition takes, and the memory of its largest node."""
-        partitions = self.said(["scontrol", "show", "partition", "--oneliner"], shared=True).text
-        nodes = self.said(["sinfo", "--noheader", "--format=%R|%m"], shared=True).text
+        question = ["scontrol", "--all", "show", "partition", "--oneliner"]
+        partitions = self.said(question, shared=True).text
+        nodes = self.said(["sinfo", "--all", "--noheader", "--format=%R|%m"], shared=True).text
         if partitions is None or nodes is None:
             return None
         profile = self.run.profile.with_options(job.options, job.resources.gpus)
-        return largest_request(partitions, nodes, profile.partition)
+        return self.understood(lambda: largest_request(partitions, nodes, profile.partition))
 
     def most_jobs(self) -> int | None:
         """MaxSubmitJobs of the user's association and of the QOS, whichever is less, by sacctmgr.
@@ -156,37 +164,47 @@ class SlurmCluster:
         the others take.
         """
         shown = ["sacctmgr", "--noheader", "--parsable2", "show"]
-        columns = "format=account,partition,maxsubmitjobs,defaultqos"
+        columns = "format=cluster,account,partition,maxsubmitjobs,defaultqos"
         owner = self.ask([*shown, "associations", f"user={getpass.getuser()}", columns])
         rules = self.ask([*shown, "qos", "format=name,maxsubmitjobsperuser"])
         if owner is None or rules is None:
             return None
-        return most_jobs(owner, rules, self.run.profile)
+        own = of_cluster(owner, self.own_name)
+        return self.understood(lambda: most_jobs(own, rules, self.run.profile))
+
+    def own_name(self) -> str | None:
+        """What the cluster is called; None if it cannot be asked."""
+        named = self.run.profile.cluster
+        return named or cluster_name(self.ask(["scontrol", "show", "config"]) or "")
+
+    def understood(self, read: Callable[[], Found]) -> Found | None:
+        """What is read of an answer; None, and ``trouble``, if it cannot be read."""
+        try:
+            return read()
+        except ValueError as error:
+            self.trouble = f"cannot read Slurm's answer: {error}"
+            return None
 
     def ask_active(self, shared: bool = False) -> Answer:
         """squeue for all of the user's jobs, once."""
         # All jobs of the user instead of a list of ids: limits count those of other runs too.
-        said = self.said(["squeue", "--me", "--noheader", f"--format={SQUEUE_FORMAT}"], shared)
+        said = self.said(QUEUE, shared)
         self.active = self.read(said, parse_squeue)
         if self.active is None or said.text is None:
-            self.queued, self.looks = None, 0
+            self.queued, self.looks, self.shown = None, 0, None
         else:
             everything, self.looks = count_jobs(said.text)
             self.queued = everything - self.looks
+            self.shown = ids_by_token(said.text)
         return self.active
 
     def ask_final(self, since: float, shared: bool = False) -> Answer:
-        """sacct for all of the user's jobs since then, once. The start is set a minute earlier for
-        clocks that differ."""
-        start = datetime.datetime.fromtimestamp(since - 60).astimezone()
-        command = ["sacct", "--allocations", "--parsable2", "--noheader"]
-        command += [f"--starttime={start:%Y-%m-%dT%H:%M:%S}", "--endtime=now+1hour"]
-        command += [f"--state={SACCT_STATES}", f"--format={SACCT_FIELDS}"]
-        return self.read(self.said(command, shared), parse_sacct)
+        """sacct for all of the user's jobs since then, once."""
+        return self.read(self.said(accounting(since), shared), parse_sacct)
 
-    def said(self, command: list[str], shared: bool) -> CachedAnswer:
+    def said(self, question: list[str] | Table, shared: bool) -> CachedAnswer:
         """An answer, new or shared, with ``trouble`` set if there is none."""
-        answer = self.calls.ask_shared(command) if shared else self.calls.ask(command)
+        answer = self.calls.ask_shared(question) if shared else self.calls.ask(question)
         self.trouble = answer.trouble or self.trouble
         return answer
 
@@ -195,13 +213,8 @@ class SlurmCluster:
     ) -> Answer:
         """An answer by token; one that cannot be read whole counts as none: what is missing in it
         is not gone."""
-        if answer.text is None:
-            return None
-        try:
-            return parse(answer.text, answer.asked)
-        except ValueError as error:
-            self.trouble = f"cannot read Slurm's answer: {error}"
-            return None
+        text = answer.text
+        return None if text is None else self.understood(lambda: parse(text, answer.asked))
 
     def ask(self, command: list[str]) -> str | None:
         """The output of one of Slurm's programs; None, and ``trouble``, if it cannot answer."""
@@ -254,7 +267,7 @@ class SlurmCluster:
         path = folder / f"{token}.sh"
         command = [profile.host_python, "-P", "-m", "orchestrator.cli", "advance"]
         script = JobScript(
-            name=f"{self.run.plan.experiment}.look.{token}",
+            name=job_name(f"{self.run.plan.experiment}.look", token),
             log=folder / f"{token}.log",
             command=[*command, str(self.run.folder)],
             dependency=after,
@@ -266,28 +279,52 @@ class SlurmCluster:
         if answer is None:
             self.trouble += "; no job will look when these have ended: run orch advance"
             return None
-        return answer.strip().split(";")[0]
+        return id_in(answer)
 
-    def cancel(self, job_ids: Sequence[str]) -> None:
-        """scancel, a hundred ids at a time; elements of one array are one of them."""
-        job_ids = compressed(job_ids)
+    def cancel(self, records: Sequence[Record]) -> dict[str, str]:
+        """scancel, a hundred ids at a time; elements of one array are one of them. Then the queue
+        is asked once more: an order is no end yet."""
+        if self.shown is None:
+            raise SubmitError(
+                f"cannot cancel: squeue does not say which jobs there are ({self.trouble}), and an "
+                "id may be another job's by now; try again"
+            )
+        gone = {record.name for record in records if record.allocation not in self.shown}
+        job_ids = compressed(self.ids_of(records))
         for first in range(0, len(job_ids), 100):
             if self.ask(["scancel", *job_ids[first : first + 100]]) is None:
                 raise SubmitError(f"cannot cancel: {self.trouble}; try again")
+        queue = (self.ask_active() if job_ids else {}) or {}
+        told = dict.fromkeys(gone, "has left the queue: there is nothing to cancel")
+        for record in records:
+            said = queue.get(record.allocation)
+            if said is not None and said.state in NOT_ENDING:
+                told[record.name] = (
+                    f"is still {said.state} as {said.job_id} after the cancel: try again"
+                )
+        return told
 
-    def nudge(self, job_id: str) -> None:
+    def ids_of(self, records: Sequence[Record]) -> list[str]:
+        """The ids under which this look's squeue shows them, by their tokens. An id alone may have
+        been given to somebody else's job since it was noted."""
+        shown = self.shown or {}
+        tokens = dict.fromkeys(record.allocation for record in records)
+        return [job_id for token in tokens for job_id in sorted(shown.get(token, ()))]
+
+    def nudge(self, record: Record) -> None:
         """SIGUSR1 to what runs in the batch step alone; a job that has just ended needs none."""
-        # Without --batch the signal would go to steps, and the batch script would not get it.
-        self.ask(["scancel", "--batch", "--signal=USR1", job_id])
+        for job_id in self.ids_of([record]):
+            # Without --batch the signal would go to steps, and the batch script would not get it.
+            self.ask(["scancel", "--batch", "--signal=USR1", job_id])
 
-    def hold(self, job_ids: Sequence[str], release: bool = False) -> bool:
-        """Keep waiting jobs from starting, or let them go; False, and ``trouble``, if Slurm cannot
-        be asked."""
+    def hold(self, records: Sequence[Record], release: bool = False) -> set[str]:
+        """Keep waiting jobs from starting, or let them go; none, and ``trouble``, if Slurm cannot
+        be asked. What was submitted since the last look is left to the next."""
         # What an administrator holds by plain `hold`, its owner cannot release.
         word = "release" if release else "uhold"
-        return all(
-            self.ask(["scontrol", word, job_id]) is not None for job_id in compressed(job_ids)
-        )
+        there = [record for record in records if self.ids_of([record])]
+        answers = [self.ask(["scontrol", word, one]) for one in compressed(self.ids_of(there))]
+        return set() if None in answers else {record.name for record in there}
 
 
 def is_this_job(job_id: str) -> bool:

@@ -16,6 +16,13 @@ from pydantic import BeforeValidator, Field
 from jobs.spec import Options
 from orchestrator.description.checking import FileModel, Must, WordedError
 from orchestrator.description.profile import SHORTEST, is_secret
+from orchestrator.description.stage_keys.sbatch_names import (
+    LONG,
+    broken_value,
+    by_name,
+    option_name,
+    said_twice,
+)
 
 RESERVED = (
     # By the end of its name, the token, a submission is found again.
@@ -34,6 +41,8 @@ RESERVED = (
     "parsable",
     "wrap",
     "chdir",
+    # By the profile's key `cluster`: what asks for a job must ask the same one.
+    "clusters",
     # Nothing would be submitted, or sbatch would answer when the job has ended.
     "test-only",
     "wait",
@@ -67,8 +76,8 @@ SAID_ELSEWHERE = {
 """What Slurm would take without a word although the stage has said it already: which of the two
 holds depends on the option, and on Slurm's version. Each with where it is said."""
 
-OWN = (*RESERVED, "open-mode", "clusters")
-"""Options that orch sets, or whose answers it could not read."""
+OWN = (*RESERVED, "open-mode")
+"""Options that orch sets."""
 
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -76,20 +85,34 @@ VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def sbatch_options(value: Any) -> Any:
     """Options of sbatch that a stage may set."""
     for option in value if isinstance(value, dict) else ():
-        # submitit writes `job_name` as --job-name, so both spellings reach sbatch.
-        name = str(option).replace("_", "-")
-        # sbatch takes `--par` for --parsable and `--tim` for --time.
-        meant = next((known for known in (*SAID_ELSEWHERE, *OWN) if known.startswith(name)), None)
-        if meant in SAID_ELSEWHERE:
+        name = option_name(str(option))
+        # sbatch refuses a beginning of several options; which of them is meant does not matter.
+        meant = [known for known in (*SAID_ELSEWHERE, *OWN) if known.startswith(name)]
+        if name not in LONG and meant:
+            name = meant[0]
+        if name in SAID_ELSEWHERE:
             raise WordedError(
                 "sbatch must be without '{option}'; say it by {place}",
                 option=option,
-                place=SAID_ELSEWHERE[meant],
+                place=SAID_ELSEWHERE[name],
             )
-        if meant is not None:
+        if name in OWN:
             raise WordedError(
                 "sbatch must be without '{option}', which orch sets itself", option=option
             )
+    return well_formed(value)
+
+
+def well_formed(value: Any) -> Any:
+    """Options of sbatch each of which is there once, with a value of one line."""
+    if not isinstance(value, dict):
+        return value
+    twice = said_twice(value)
+    if twice is not None:
+        raise WordedError("sbatch says one option twice: {twice}; leave one out", twice=twice)
+    broken = broken_value(value)
+    if broken is not None:
+        raise WordedError("sbatch: the value of '{option}' must be one line", option=broken)
     return value
 
 
@@ -140,12 +163,12 @@ class OptionsFile(FileModel):
     constraint: Annotated[str, Field(min_length=1), Must("be text such as a100-80gb")] = ""
     """Features that its nodes must have (`sbatch --constraint`), instead of the profile's."""
     sbatch: Annotated[
-        dict[str, str | int | bool],
+        dict[str, str | int | float | bool | list[str | int] | None],
         BeforeValidator(sbatch_options),
         Must("be a mapping option: value"),
     ] = Field(default_factory=dict)
-    """Further sbatch options by their long name: `{reservation: course, exclusive: true}`; they go
-    before the profile's of the same name, and `false` leaves one of these out."""
+    """Further sbatch options: `{reservation: course, exclusive: true}`; they go before the
+    profile's of the same name, `false` leaves one of these out, a list is written with commas."""
     environment: Annotated[
         dict[str, str],
         BeforeValidator(stage_environment),
@@ -168,7 +191,7 @@ class OptionsFile(FileModel):
             account=self.account or None,
             qos=self.qos or None,
             constraint=self.constraint or None,
-            sbatch=self.sbatch,
+            sbatch=by_name(self.sbatch),
             environment=self.environment,
             setup=tuple(self.setup),
             wrap=None if self.wrap is None else tuple(self.wrap),

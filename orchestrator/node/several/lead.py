@@ -19,6 +19,7 @@ from orchestrator.node.several.first_death import (
     first_by_srun,
     has_lost_connection,
 )
+from orchestrator.node.slurm.environment import environment_of
 from orchestrator.node.start import popen
 from orchestrator.node.system import CONTINUES, error_in, read_json, tail
 
@@ -33,17 +34,6 @@ PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "one_node.py"
 LINES_SHOWN = 80
 """Of the log of the node that died first, in the log of the attempt. torchrun's own account of a
 death, which comes after the program's, has about 40."""
-LEFT_OUT = (
-    "SLURM_LABELIO",
-    "SLURM_STDINMODE",
-    "SLURM_STDOUTMODE",
-    "SLURM_STDERRMODE",
-    "SLURM_DISTRIBUTION",
-    "SLURM_HOSTFILE",
-    "SLURM_WORKING_DIR",
-    "SLURM_REMOTE_CWD",
-)
-"""Variables of a user that would change what srun does with lines, ranks and folders."""
 
 
 class Nodes:
@@ -96,7 +86,7 @@ class Nodes:
 
     def environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         """The command's environment without what holds on this node alone."""
-        kept = {name: value for name, value in environment.items() if name not in LEFT_OUT}
+        kept = environment_of("srun", environment)
         # The folder for temporary files that was made here is not there on the other nodes; each
         # makes its own.
         kept.pop("TMPDIR", None)

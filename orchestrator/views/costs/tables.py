@@ -45,7 +45,7 @@ def spent(run: Run, records: Sequence[Record], now: float, by: Sequence[str] = (
     starts = read_starts(run, records, now)
     if run.profile.kind == "slurm" and run.origin is None:
         # Accounting measures all processes of a job; the node only those that it started.
-        measured = ask_sacct(starts)
+        measured = ask_sacct(run, starts)
         starts = with_accounting(starts, measured)
     wasted = read_wasted(run, records, starts)
     parts = costs(run, records, starts, wasted, by)

@@ -56,15 +56,33 @@ class Used:
     advice: tuple[str, ...]
 
 
-def from_sacct(text: str) -> dict[str, dict[str, Any]]:
-    """CPU seconds and peak memory by job id, from ``sacct -P --format=JobID,TotalCPU,MaxRSS``. The
-    lines of a job's steps belong to the job; the largest value counts."""
+LINE = re.compile(r"(\d+(?:_\d+)?)(\.\w+)?\|([\d:.-]*)\|([\d.]*[KMGT]?)(?:\|(.*))?")
+"""``7_3.batch|01:00.500|2097152K|batch``: job, step, CPU time, memory, name."""
+
+
+def from_sacct(text: str, experiment: str = "") -> dict[str, dict[str, Any]]:
+    """CPU seconds and peak memory by job id, from ``sacct -P --format=JobID,TotalCPU,MaxRSS,
+    JobName``. The lines of a job's steps belong to the job; the largest value counts.
+
+    Args:
+        experiment: what the names of its jobs begin with; what ran under the same id and is called
+            otherwise is left out.
+    """
     jobs: dict[str, dict[str, Any]] = {}
+    ours = True
     for line in text.splitlines():
         # "7|01:00.500|", "7.batch|01:00.500|2097152K", "7.extern|00:00|0": memory is measured per
         # step, so the line of the job itself has none.
-        step, cpu, memory = line.split("|")
-        job = jobs.setdefault(step.partition(".")[0], {})
+        match = LINE.fullmatch(line.strip())
+        if match is None:
+            continue  # the rest of a stranger's name, or a line of another program
+        job_id, step, cpu, memory, name = match.groups()
+        if step is None:
+            # An id may have been given out again; its steps come behind the job itself.
+            ours = not experiment or (name or "").startswith(f"{experiment}.")
+        if not ours:
+            continue
+        job = jobs.setdefault(job_id, {})
         seconds = cpu_seconds(cpu)
         # No time at all is what sacct says where nothing was measured ("9|00:00:00|"); the node's
         # own number is better than that.
@@ -88,16 +106,16 @@ def cpu_seconds(text: str) -> float | None:
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
-def ask_sacct(starts: Sequence[Start]) -> dict[str, dict[str, Any]]:
-    """What accounting measured of these jobs, by job id; one call. Empty if it cannot be asked: the
-    nodes' own measure stays."""
+def ask_sacct(run: Run, starts: Sequence[Start]) -> dict[str, dict[str, Any]]:
+    """What accounting measured of these jobs of a run, by job id; one call. Empty if it cannot be
+    asked: the nodes' own measure stays."""
     # "7_3" -> "7": asked for an array, sacct answers for all of its elements. A pack member that
     # orch ended before it started has the id "orch", which sacct does not know.
     heads = sorted(
         {start.job_id.partition("_")[0] for start in starts if start.job_id[:1].isdigit()}
     )
-    text = job_usage(heads) if heads else None
-    return {} if text is None else from_sacct(text)
+    text = job_usage(heads, run.profile.cluster) if heads else None
+    return {} if text is None else from_sacct(text, run.plan.experiment)
 
 
 def with_accounting(

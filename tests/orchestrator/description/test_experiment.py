@@ -101,11 +101,6 @@ HEAD = "experiment: x\nstages:\n"
             "you mean 'seed'? (for a literal: {{sed}})",
         ),
         (
-            HEAD + "  a:\n    command: echo {lr}\n    matrix: {lr: [1, 2], seed: [0, 1]}",
-            "x.yaml:5: stage 'a': jobs 'a/lr=1,seed=0' and 'a/lr=1,seed=1' have the same content; "
-            "take one out, or let what tells them apart reach the config or the command",
-        ),
-        (
             HEAD + "  a: {command: echo hi}\n  b: {command: echo hi}",
             "x.yaml:4: stage 'b': jobs 'a' and 'b' have the same content; "
             "take one out, or let what tells them apart reach the config or the command",

@@ -394,3 +394,25 @@ def test_an_axis_sets_the_config_or_brings_its_own_and_a_child_takes_its_own_par
     assert (first.config["mtl"]["method"], first.config["seed"]) == ("sum", 1)
     assert second.config["model"] == {"folder": f"{{run}}/{first.folder}/out", "checkpoint": "best"}
     assert len({job.identity for job in jobs.values()}) == 6
+
+
+def test_what_a_command_is_told_is_part_of_what_it_is(tmp_path: Path) -> None:
+    def identities(matrix: dict[str, Any], command: str) -> list[str]:
+        stages = {"a": {"command": command, "matrix": matrix}}
+        return [
+            job.identity for job in planned({"experiment": "x", "stages": stages}, tmp_path).jobs
+        ]
+
+    # It may read ORCH_AXES.
+    zero, one = identities({"seed": [0, 1]}, "python3 read.py")
+    assert zero != one
+    assert identities({"seed": [1]}, "python3 read.py") == [one]
+    # What the command names is in it already: it is what it was before.
+    assert identities({"seed": [3]}, "echo {seed}") == identities({"x": [3]}, "echo {x}")
+    # Of what it follows the identity tells.
+    stages = {
+        "a": {"command": "echo {seed}", "matrix": {"seed": [0]}},
+        "b": {"command": "echo b", "for_each": "a"},
+    }
+    first, second = planned({"experiment": "x", "stages": stages}, tmp_path).jobs
+    assert second.identity == identity(None, ["echo", "b"], {}, [first.identity], {})

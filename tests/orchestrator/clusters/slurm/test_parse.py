@@ -1,8 +1,18 @@
 """How the answers of Slurm's programs are read."""
 
+from dataclasses import replace
+
 import pytest
 
-from orchestrator.clusters.slurm.parse import largest_request, parse_sacct, parse_squeue
+from orchestrator.clusters.slurm.parse import (
+    cluster_name,
+    largest_request,
+    most_jobs,
+    of_cluster,
+    parse_sacct,
+    parse_squeue,
+)
+from orchestrator.description.profile import Profile
 from orchestrator.runs.record import JobState
 
 
@@ -49,9 +59,10 @@ def test_sacct_answers_are_read_with_odd_states_and_names() -> None:
         "cancelled by 1000",
     )
     assert found["bbbbbbbbbb"].state is JobState.OUT_OF_MEMORY
+    # sacct takes 128 off every code from 128 on.
     assert (found["cccccccccc"].exit_code, found["cccccccccc"].reason) == (
-        3,
-        "exit code 3 (NonZeroExitCode)",
+        None,
+        "exit code 3 or 131 (NonZeroExitCode)",
     )
 
 
@@ -80,3 +91,74 @@ def test_the_largest_request_is_that_of_the_partition_that_takes_most(
     assert largest_request(PARTITIONS, NODES, partition) == most
     # Slurm could not be asked.
     assert largest_request("", "", partition) == {}
+
+
+def squeue_line(reason: str, start: str = "N/A") -> str:
+    return "\x1f".join(["17_[1-2]", "e.a.0123456789", "PENDING", reason, start, ""])
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("JobArrayTaskLimit,None", "JobArrayTaskLimit"),
+        ("None,Resources", "Resources"),
+        ("None", ""),
+        ("None,None", ""),
+        (
+            "ReqNodeNotAvail, UnavailableNodes:a100-[1,3]",
+            "ReqNodeNotAvail, UnavailableNodes:a100-[1,3]",
+        ),
+    ],
+)
+def test_of_a_list_of_reasons_the_first_that_says_something_is_shown(
+    said: str, reason: str
+) -> None:
+    assert parse_squeue(squeue_line(said))["0123456789_1"].reason == reason
+
+
+def test_what_lies_beyond_a_year_is_no_estimate() -> None:
+    asked = 1767323045.0  # 2026-01-02T03:04:05 UTC
+    near, far = (
+        parse_squeue(squeue_line("Priority", start), asked)["0123456789_1"]
+        for start in ("2026-12-31T00:00:00", "2090-09-15T21:37:00")
+    )
+    assert near.expected_start == 1798675200.0
+    assert far.expected_start is None
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "reason"),
+    [
+        ("127:0", None, "exit code 127 or 255"),
+        ("0:0", 128, "exit code 128"),
+        ("1:0", None, "exit code 1 or 129"),
+        ("200:0", 200, "exit code 200"),
+        ("0:9", 0, "ended by signal 9"),
+    ],
+)
+def test_every_exit_code_that_accounting_may_mean_is_named(
+    code: str, exit_code: int | None, reason: str
+) -> None:
+    row = f"17|e.a.0123456789|FAILED|{code}|2026-01-02T03:04:05|2026-01-02T03:04:06|a100-1|None"
+    found = parse_sacct(row)["0123456789"]
+    assert (found.exit_code, found.reason) == (exit_code, reason)
+
+
+def test_limits_of_jobs_are_those_of_the_account_in_any_case_and_of_a_list_of_partitions() -> None:
+    associations = "Welcome\nbuglab||100|Long\nbuglab|low|7|\nbuglab|other|3|\nsecond||2|\n"
+    rules = "normal|\nlong|40\n"
+    profile = Profile(kind="slurm", account="BugLab", partition="gpu, low")
+    assert most_jobs(associations, rules, profile) == 7
+    assert most_jobs(associations, rules, replace(profile, partition="gpu")) == 40
+    assert most_jobs(associations, rules, replace(profile, account="second")) == 2
+    assert most_jobs("", rules, profile) is None
+    with pytest.raises(ValueError, match="'Welcome'"):
+        most_jobs("Welcome\n", rules, profile)
+
+
+def test_of_a_database_of_several_clusters_one_counts() -> None:
+    several = "here|a|x\nthere|b|y\n"
+    assert of_cluster(several, lambda: "Here") == "a|x"
+    assert of_cluster("here|a|x\n", lambda: pytest.fail("there is one only")) == "a|x"
+    assert cluster_name("Configuration data\nClusterName             = Here\n") == "Here"
+    assert cluster_name("") is None

@@ -1,10 +1,14 @@
 """The sbatch script of a job, as Slurm should read it."""
 
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from jobs.spec import Resources
 from orchestrator.clusters.slurm.script import JobScript, script_text
-from orchestrator.description.profile import Profile
+from orchestrator.description.profile import NAMED_END, Profile
+from orchestrator.node.slurm.variables import INPUTS
 
 GOLDEN = """#!/bin/bash
 
@@ -28,8 +32,10 @@ GOLDEN = """#!/bin/bash
 # setup
 export PYTHONSAFEPATH=1
 export HF_HOME='/scratch/my models'
+{NAMED_END}
 set -e
 module load cuda
+trap - DEBUG ERR EXIT
 
 # command
 export SUBMITIT_EXECUTOR=slurm
@@ -37,7 +43,13 @@ exec python -m orchestrator.node '/runs/my run' 1 0123456789
 """
 
 
-def test_the_script_is_what_slurm_should_read() -> None:
+def test_the_script_is_what_slurm_should_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    # submitit makes the text alone: it asks no program, and no variable changes it.
+    monkeypatch.setattr(subprocess, "Popen", None)
+    for program in INPUTS.values():
+        for name in program:
+            monkeypatch.setenv(name, "7")
+    monkeypatch.setenv("SUBMITIT_PREEMPT_SIGNAL", "USR1")
     profile = Profile(
         name="p",
         kind="slurm",
@@ -57,4 +69,4 @@ def test_the_script_is_what_slurm_should_read() -> None:
             command=["python", "-m", "orchestrator.node", "/runs/my run", "1", "0123456789"],
         ),
     )
-    assert text == GOLDEN
+    assert text == GOLDEN.replace("{NAMED_END}", "\n".join(NAMED_END))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.node.several.lead import LEFT_OUT, Nodes
+from orchestrator.node.several.lead import Nodes
+from orchestrator.node.slurm.environment import STEP
 
 GONE = "RuntimeError: Connection closed by peer [10.0.0.2]:41"
 
@@ -105,7 +106,7 @@ def test_a_user_cannot_change_what_srun_does_and_tmpdir_is_the_sites(
     monkeypatch.delenv("SLURM_CPUS_PER_TASK", raising=False)
     monkeypatch.setenv("TMPDIR", "/scratch")
     run = nodes(tmp_path, 3)
-    given = {**dict.fromkeys(LEFT_OUT, "1"), "A": "b", "TMPDIR": "/tmp/orch-1234"}
+    given = {**dict.fromkeys(STEP, "1"), "A": "b", "TMPDIR": "/tmp/orch-1234"}
     assert run.environment(given) == {"A": "b", "TMPDIR": "/scratch"}
     command = run.command(["python", "x.py", "--lr", "1e-4"])
     assert command[-4:] == ["python", "x.py", "--lr", "1e-4"]

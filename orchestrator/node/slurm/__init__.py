@@ -1,0 +1,1 @@
+"""What the program on a node and the orchestrator share of Slurm. Standard library alone."""
