@@ -3,12 +3,14 @@ them."""
 
 # log lines are as long as they are
 import importlib.util
+import subprocess
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.description.profile import Profile
 from orchestrator.lifecycle.deaths.kinds import ADVICE, AGAIN, EVERYWHERE, WITH_THESE_VALUES, Kind
 from orchestrator.lifecycle.failure_causes import Cause, alike, cause_of, from_log, with_cause
 from orchestrator.node.system import error_line
@@ -384,6 +386,19 @@ def test_a_line_of_the_setup_is_named_with_its_exit_code() -> None:
     assert told.line.startswith(cause.line)
     assert "nosuch: command not found" in told.line
     assert from_log(["x.sh: No such file or directory", "one", "two", ended]).kind is Kind.SETUP
+
+
+def test_the_setup_is_named_as_a_real_shell_leaves_it(tmp_path: Path) -> None:
+    sourced = tmp_path / "env.sh"
+    sourced.write_text('[ -n "$NOT_THERE_AT_ALL" ] && echo there\n')
+    profile = Profile(kind="slurm", setup=["true", f"source {sourced}"])
+    script = tmp_path / "script.sh"
+    script.write_text("\n".join(["#!/bin/bash", *profile.set_up_lines(), "exec true", ""]))
+    said = subprocess.run(["/bin/bash", str(script)], capture_output=True, text=True)
+    cause = from_log((said.stdout + said.stderr).splitlines())
+    assert said.returncode == 1
+    assert cause.kind is Kind.SETUP
+    assert f"exit code 1 in: source {sourced}" in cause.line
 
 
 @pytest.mark.parametrize(
