@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: demo test test-fast test-long test-slurm-new check format lint types bench bench-launch bench-packs bench-pcgrad bench-packing bench-sampler bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean
+.PHONY: demo test test-fast test-long test-slurm-new check format lint types bench bench-launch bench-causes bench-packs bench-pcgrad bench-packing bench-sampler bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
 	@scripts/setup.sh demo
@@ -51,6 +51,9 @@ bench: bench-launch bench-packs bench-pcgrad bench-packing bench-sampler bench-e
 bench-launch: ## launch and status of 350 jobs on the private Slurm against a raw array
 	@scripts/setup.sh test
 	@$(BIN)/python -m tests.benchmarks.bench_launch
+
+bench-causes: ## why jobs have died, against reading the ends of their logs
+	@$(BIN)/python -m tests.benchmarks.bench_causes
 
 bench-packs: ## jobs that share an allocation against single ones, and warm starts against cold ones
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_pack

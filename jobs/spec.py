@@ -48,7 +48,7 @@ class Options:
     account: str | None = None
     qos: str | None = None
     constraint: str | None = None
-    sbatch: dict[str, str | int | bool] = field(default_factory=dict)
+    sbatch: dict[str, str | int | float | bool] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     setup: tuple[str, ...] = ()
     wrap: tuple[str, ...] | None = None

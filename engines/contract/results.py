@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engines.contract.config import EngineConfig
+from engines.contract.config import ConfigError, EngineConfig
 from engines.contract.files import write_json
 from engines.contract.metrics import METRICS
 
@@ -105,9 +105,20 @@ def write_results(
 
 def read_results(out: Path) -> tuple[list[Row], dict[str, Any]]:
     """Rows and the whole document of a finished job's ``results.json``. FileNotFoundError if it is
-    not done."""
-    document = json.loads((out / "results.json").read_text())
-    return [Row.model_validate(row) for row in document["rows"]], document
+    not done, ConfigError if the file is damaged."""
+    path = out / "results.json"
+    content = path.read_bytes()
+    try:
+        document: dict[str, Any] = json.loads(content)
+        rows = [Row.model_validate(row) for row in document["rows"]]
+        # Whoever reads the document goes by these.
+        document["facts"].items()
+        document["engine"].strip()
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = "is empty" if not content else "is cut short, or holds something else"
+        first = str(error).splitlines()[0]
+        raise ConfigError(f"{path}: {what} ({first}); orch retry --job runs it again") from error
+    return rows, document
 
 
 class Cost(BaseModel):

@@ -21,8 +21,8 @@ from typing import Any
 from engines.contract.progress import read_progress
 from orchestrator.api import waiting
 from orchestrator.api.table import Table, with_axes
-from orchestrator.lifecycle import gates
 from orchestrator.lifecycle.refresh import refresh
+from orchestrator.runs.documents.decisions import load_decision
 from orchestrator.runs.lookup import all_runs, find_run, named, one_job, open_run, runs_root
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
@@ -142,7 +142,7 @@ class LoadedRun:
         """What the gates have decided last: gate (a stage, or a job whose gate is its own),
         decision (``run``, ``skip`` or ``open``), text (why), time (Unix seconds), and inputs: what
         was asked, and the value that each judged job had."""
-        found = [gates.load_decision(self.run, key) for key in self.run.plan.gates]
+        found = [load_decision(self.run, key) for key in self.run.plan.gates]
         return Table(
             {
                 "gate": one["stage"],

@@ -22,15 +22,17 @@ from typing import Any
 from engines.contract.config import IS_PATH, marked_keys
 from engines.contract.estimates import estimates_of
 from jobs.spec import Job
+from orchestrator.checks.folder import file_system
 from orchestrator.checks.slurm import Script, header, shapes, slurm, who
 from orchestrator.clusters.local import machine
 from orchestrator.description.catalogue import config_class
 from orchestrator.description.profile import EVERYWHERE, SHORTEST, Profile, is_secret
+from orchestrator.description.stage_keys.sbatch_names import by_name
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import RUN, Plan
 from orchestrator.runs.choices.rounds import lacking
 from orchestrator.runs.provenance.code_copies import measured
-from orchestrator.runs.provenance.redaction import secret_values
+from orchestrator.runs.provenance.redaction import redacted, secret_values
 
 WITHOUT_SLURM = ("environment", "setup", "wrap")
 """Options of a stage that a machine without Slurm can honour too."""
@@ -60,6 +62,7 @@ def check(
         *paths(plan),
         *commands(plan, profile),
         *searches(plan),
+        *file_system(runs),
         *disk(plan, runs),
         *snapshot(plan),
     ]
@@ -160,7 +163,7 @@ def variables(profile: Profile, whose: str = "") -> Iterator[str]:
     except CheckError as error:
         yield from error.lines
     # sbatch takes the whole environment along (ALL), unless an option says less.
-    passed = str(profile.sbatch.get("export", "ALL")).split(",")
+    passed = str(by_name(profile.sbatch).get("export", "ALL")).split(",")
     missing = [name for name in profile.variables() if name not in (*EVERYWHERE, *passed)]
     if profile.kind == "slurm" and "ALL" not in passed and missing:
         yield (
@@ -182,6 +185,7 @@ def secrets(plan: Plan, profile: Profile) -> Iterator[str]:
                 "would be written into scripts: write "
                 f"{key}: ${key}, and export it where orch runs"
             )
+    yield from written_secrets(plan, profile)
     known = secret_values()
     if not known:
         # A large plan takes a while to write as text.
@@ -198,6 +202,47 @@ def secrets(plan: Plan, profile: Profile) -> Iterator[str]:
                     f"{where} holds the value of ${name}, which would be written into the "
                     "run's folder: take it out; jobs have the variable in their environment"
                 )
+
+
+def written_secrets(plan: Plan, profile: Profile) -> Iterator[str]:
+    """Texts of the plan and the profile that look as if they held a secret. It is not shown."""
+    texts = {f"profile '{profile.name}'": dict.fromkeys(strings(asdict(profile)))}
+    for job in plan.jobs:
+        own = texts.setdefault(f"stage '{job.stage}'", {})
+        # A flag and its value are two words.
+        own[" ".join(job.command or ())] = None
+        own.update(dict.fromkeys(strings([job.axes, job.config, asdict(job.options)])))
+    texts["the experiment"] = dict.fromkeys([plan.about, *plan.overrides])
+    for where, found in texts.items():
+        for text in found:
+            clean = redacted(text, {})
+            if clean != text:
+                yield (
+                    f"{where} holds what looks like a secret ({shown(clean)}), which would be "
+                    "written into the run's folder: take it out; jobs have the variables of the "
+                    "environment in which orch is called"
+                )
+
+
+def strings(value: Any) -> Iterator[str]:
+    """Every text in a document; behind a key with its name, as it says what the text is."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            if isinstance(one, str):
+                yield f"{key}={one}"
+            else:
+                yield from strings(one)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from strings(one)
+
+
+def shown(text: str, around: int = 40) -> str:
+    """What stands around the place of a secret."""
+    at = text.find("<secret>")
+    return " ".join(text[max(0, at - around) : at + around].split())
 
 
 def wrapper(profile: Profile, whose: str = "") -> Iterator[str]:

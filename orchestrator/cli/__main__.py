@@ -9,10 +9,13 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Sequence
 
 from orchestrator.cli import completion
 from orchestrator.cli.app import app
+from orchestrator.cli.system_errors import sentence
 from orchestrator.errors import OrchError
+from orchestrator.runs.documents import damage
 
 
 def main() -> None:
@@ -23,16 +26,33 @@ def main() -> None:
         if completion.VARIABLE in os.environ:
             completion.complete(app)
             return
-        app()
+        try:
+            app()
+        finally:
+            tell(damage.told())
     except OrchError as error:
-        for line in error.lines:
-            print(f"orch: {line}", file=sys.stderr)
+        tell(error.lines)
         sys.exit(2)
     # The reader of a pipe, such as head, has gone. Python writes out what is left at its exit and
     # would fail once more, so that goes to /dev/null.
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    # After its subclass BrokenPipeError.
+    except OSError as error:
+        line = sentence(error)
+        # What the system refuses has a remedy; what it says of a mistake of ours keeps Python's
+        # traceback.
+        if line is None:
+            raise
+        tell([line])
+        sys.exit(2)
+
+
+def tell(lines: Sequence[str]) -> None:
+    """Say what is wrong on standard error, a line each."""
+    for line in lines:
+        print(f"orch: {line}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from jobs.spec import Options, Resources
+from orchestrator.description.stage_keys.sbatch_names import by_name
 from orchestrator.errors import CheckError
+from orchestrator.node.redaction import SHORTEST as SHORTEST
+from orchestrator.node.redaction import is_secret as is_secret
 
 EVENTS = ("end", "fail", "decision")
 """What a person may be told of: a run ended, jobs died, a run waits for a decision."""
@@ -93,9 +96,12 @@ class Profile:
     """Where engines log the metrics of their progress: `[wandb, tensorboard]` (of `wandb`,
     `mlflow`, `tensorboard` and `trackio`), or `{to: [wandb], online: true, project: NAME}`; an
     experiment's own goes before it, whole."""
-    sbatch: dict[str, str | int | bool] = field(default_factory=dict)
-    """Further sbatch options by their long name: `{constraint: a100-80gb, reservation: course,
-    exclusive: true}`."""
+    sbatch: dict[str, str | int | float | bool | list[str | int] | None] = field(
+        default_factory=dict
+    )
+    """Further sbatch options: `{constraint: a100-80gb, reservation: course, exclusive: true}`. One
+    that orch writes too, such as `cpus-per-task` or `mem`, takes the place of orch's; `false`
+    leaves an option out, a list is written with commas."""
     memory_per: Literal["node", "gpu", "cpu"] = "node"
     """What the site counts memory by: a job's `memory_gb` is asked for as `--mem`, or divided among
     its GPUs (`--mem-per-gpu`) or CPUs."""
@@ -134,7 +140,7 @@ class Profile:
                 ``partitions`` chooses by that.
         """
         partition = self.partition_of(options, gpus)
-        asked = {name.replace("_", "-"): value for name, value in options.sbatch.items()}
+        asked = by_name(options.sbatch)
         own = {"constraint": options.constraint} if options.constraint else {}
         wrap, python = self.wrap, self.python
         if options.wrap is not None:
@@ -149,7 +155,7 @@ class Profile:
             partition=partition,
             account=options.account or self.account,
             qos=options.qos or self.qos,
-            sbatch={**self.sbatch_by_name, **asked, **own},
+            sbatch={**by_name(self.sbatch), **asked, **own},
             environment={**self.environment, **options.environment},
             setup=[*self.setup, *options.setup],
             wrap=wrap,
@@ -159,11 +165,6 @@ class Profile:
             gpus_per_node=self.gpus_per_node if same else None,
             max_minutes=self.max_minutes if same else None,
         )
-
-    @property
-    def sbatch_by_name(self) -> dict[str, str | int | bool]:
-        """``sbatch`` by the names that sbatch knows, so that no option is there twice."""
-        return {name.replace("_", "-"): value for name, value in self.sbatch.items()}
 
     def partition_of(self, options: Options, gpus: int) -> str | None:
         """Where a job goes; this machine has no partitions, whatever a stage says."""
@@ -229,7 +230,7 @@ class Profile:
 
     def set_up_lines(self, **own: str) -> list[str]:
         """Shell lines of a job script before the command, on Slurm and on one machine alike. One
-        of ``setup`` that fails ends the job, and its message is the last line of the log.
+        of ``setup`` that fails ends the job, and the last line of the log names it.
 
         Args:
             own: variables that the cluster sets for the job, besides the profile's.
@@ -239,7 +240,7 @@ class Profile:
         lines += self.exports()
         if self.setup:
             # After the exports, so that set-up lines may use these variables.
-            lines += ["set -e", *self.setup]
+            lines += [*NAMED_END, "set -e", *self.setup, "trap - DEBUG ERR EXIT"]
         return lines
 
     def limits(self) -> dict[str, int | None]:
@@ -262,22 +263,18 @@ class Profile:
         return over
 
 
-# HF_TOKEN, OPENAI_API_KEY, WANDB_APIKEY, GITHUB_PAT; but not TOKENIZERS_PARALLELISM or PATH.
-SECRET = re.compile(
-    r"(?:^|_)(?:[A-Z0-9]*TOKENS?|[A-Z0-9]*KEYS?|[A-Z0-9]*SECRETS?|[A-Z0-9]*PASSWORDS?"
-    r"|PASSWD|PASSPHRASE|CREDENTIALS?|WEBHOOK|PAT)(?:_|$)",
-    re.IGNORECASE,
+NAMED_END = (
+    # The line of this script that runs; not those of scripts and functions that it calls. In the
+    # trap below it is 1.
+    "trap '[ $LINENO = 1 ] || orch_line=$LINENO' DEBUG ERR",
+    # Here only if one of them has ended the shell, also by `exit 0`: the trap is taken off behind
+    # the last one. $0 is the script itself.
+    "trap 'orch_code=$?"
+    '; echo "orch-error: setup ended with exit code $orch_code in: $(sed -n "${orch_line}p" "$0")'
+    ' (a line whose exit code is not 0 ends the job: write || true behind it if it may fail)"'
+    "; exit $((orch_code ? orch_code : 1))' EXIT",
 )
-"""Names of variables whose values are secrets."""
-SHORTEST = 8
-"""A value of fewer letters is in too many texts by chance."""
-
-
-def is_secret(name: str) -> bool:
-    """Whether a variable of this name holds a secret."""
-    return SECRET.search(name) is not None
-
-
+"""Shell lines before those of ``setup``, which let the log name the one that ended the job."""
 VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})", re.ASCII)
 """``$NAME`` or ``${NAME}``."""
 EVERYWHERE = ("HOME", "USER", "LOGNAME", "SHELL")

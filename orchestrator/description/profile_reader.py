@@ -21,7 +21,8 @@ from engines.contract.words import near
 from orchestrator.description.checking import FileModel, Must, WordedError, checked
 from orchestrator.description.keys import NotifyFile
 from orchestrator.description.profile import Profile
-from orchestrator.description.stage_keys.options import RESERVED, BudgetFile
+from orchestrator.description.stage_keys.options import OWN, BudgetFile, well_formed
+from orchestrator.description.stage_keys.sbatch_names import option_name
 from orchestrator.description.stage_keys.track import Track, in_one_form
 from orchestrator.description.yaml_lines import Mistakes, Node, read_file
 from orchestrator.errors import CheckError
@@ -32,13 +33,32 @@ from orchestrator.node.slurm.environment import IN_ITS_PLACE
 def own_options(value: Any) -> Any:
     """Options of sbatch that a profile may set."""
     for option in value if isinstance(value, dict) else ():
-        # submitit writes `job_name` as --job-name, so both spellings reach sbatch.
-        if str(option).replace("_", "-") in RESERVED:
+        name = option_name(str(option))
+        if name in SAID_BY_KEY:
+            raise WordedError(
+                "sbatch must be without '{option}'; say it by {place}",
+                option=option,
+                place=SAID_BY_KEY[name],
+            )
+        if name in OWN:
             raise WordedError(
                 "sbatch must be without '{option}', which orch sets itself, got {value}",
                 option=option,
             )
-    return value
+    return well_formed(value)
+
+
+SAID_BY_KEY = {
+    "partition": "the profile's key 'partition'",
+    "account": "the profile's key 'account'",
+    "qos": "the profile's key 'qos'",
+    "clusters": "the profile's key 'cluster'",
+    "time": "resources.minutes of a stage",
+    "nodes": "resources.nodes of a stage",
+    "ntasks": "resources.nodes of a stage: one task a node",
+    "ntasks-per-node": "resources.nodes of a stage: one task a node",
+}
+"""What a profile or a stage says elsewhere, and orch goes by."""
 
 
 # Zero is a value: `gpus_per_node: 0` says that no job may ask for a GPU.

@@ -20,7 +20,6 @@ import json
 import time
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from msgspec.structs import replace
@@ -32,6 +31,16 @@ from jobs.spec import Job
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.choices import files as choices
+from orchestrator.runs.documents.decisions import (
+    Override,
+    Skipped,
+    decision_file,
+    load_decision,
+    read_overrides,
+)
+from orchestrator.runs.documents.reading import document
+from orchestrator.runs.documents.results import judged_rows
+from orchestrator.runs.layout import RESULTS
 from orchestrator.runs.record import ACTIVE, GATED, JobState, Record, Wait
 from orchestrator.runs.run import Run
 
@@ -56,7 +65,7 @@ class Inputs:
 
     results: Mapping[str, Results] = field(default_factory=dict)
     """Of the judged jobs that have some, by job name."""
-    overrides: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    overrides: Mapping[str, Override] = field(default_factory=dict)
     """What a person has decided, by job name."""
     settled: Set[str] = frozenset()
     """Jobs that follow the best one of others, and for which that is chosen for good."""
@@ -95,7 +104,8 @@ def read_inputs(run: Run, records: Sequence[Record]) -> Inputs:
     for name in run.plan.choices:
         chosen = choices.settled(run, by_name[name])
         # Until it is submitted a person may take another one.
-        taken = overrides.get(name, {}).get("take") or chosen
+        override = overrides.get(name)
+        taken = (override.get("take") if override is not None else None) or chosen
         if chosen is not None and chosen == taken:
             settled.add(name)
     for name, choice in run.plan.choices.items():
@@ -124,15 +134,11 @@ def read_results(run: Run, record: Record | Job) -> Results | None:
         return None
     file = str(path.relative_to(run.folder))
     try:
-        return Results(file=file, rows=json.loads(path.read_text())["rows"])
+        return Results(file=file, rows=judged_rows(path))
     # What cannot be read is a missing value, never a bad one: the gate stays open.
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
-        return Results(file=file, error=unreadable(error))
-
-
-def unreadable(error: Exception) -> str:
-    """What is said of results that are not as they should be."""
-    return f"has results that cannot be read ({type(error).__name__}: {error})"
+    except (OSError, ValueError) as error:
+        said = error.strerror if isinstance(error, OSError) else error
+        return Results(file=file, error=f"has results that cannot be read ({RESULTS} {said})")
 
 
 def judge(
@@ -182,8 +188,10 @@ def outcome_of(choice: Choice, name: str, by_name: Mapping[str, Record], inputs:
         # One that is SKIPPED comes only if a person decides so.
         waits = state in ACTIVE or state in (JobState.WAITING, JobState.UNKNOWN)
         to_come += one.value is None and waits
-    override = inputs.overrides.get(name, {})
-    at_once = override.get("decision") == "run"
+    override = inputs.overrides.get(name)
+    if override is None:
+        return choose(choice, findings, to_come, None, False)
+    at_once = override["decision"] == "run"
     return choose(choice, findings, to_come, override.get("take"), at_once)
 
 
@@ -240,7 +248,7 @@ def finding(condition: Condition | Choice, record: Record, results: Results | No
         try:
             value, why = pick(results.rows, condition.metric, condition.where)
         except (KeyError, TypeError) as error:
-            why = unreadable(error)
+            why = f"has results that cannot be read ({type(error).__name__}: {error})"
     return Finding(job=record.name, value=value, why=why, file=results.file)
 
 
@@ -328,15 +336,10 @@ def mark_skipped(run: Run, record: Record) -> None:
     if record.state is not JobState.SKIPPED:
         # Skipped before, until new results or an override changed the decision.
         path.unlink(missing_ok=True)
-    elif not path.exists() or json.loads(path.read_text())["reason"] != reason:
-        write_json(path, {"reason": reason, "time": time.time()})
-
-
-def decision_file(run: Run, key: str) -> Path:
-    """Where the decision of a stage, or of a job with gates of its own, is kept."""
-    job = run.by_name.get(key)
-    name = key if job is None else Path(job.folder).name
-    return run.folder / "gates" / f"{name}.json"
+    else:
+        said = document(path, Skipped, "written anew")
+        if said is None or said["reason"] != reason:
+            write_json(path, {"reason": reason, "time": time.time()})
 
 
 def keep(run: Run, key: str, decision: Decision) -> None:
@@ -355,7 +358,8 @@ def keep(run: Run, key: str, decision: Decision) -> None:
     history = [] if old is None else old["history"]
     # A new value that leaves the answer as it is makes no history.
     if old is not None and old["decision"] != word:
-        history = [*history, {key: old[key] for key in ("time", "decision", "text")}]
+        before = {"time": old["time"], "decision": old["decision"], "text": old["text"]}
+        history = [*history, before]
     path = decision_file(run, key)
     path.parent.mkdir(exist_ok=True)
     write_json(
@@ -369,22 +373,3 @@ def keep(run: Run, key: str, decision: Decision) -> None:
             "history": history,
         },
     )
-
-
-def load_decision(run: Run, key: str) -> dict[str, Any] | None:
-    """The decision of a stage, or of a job, that is on disk."""
-    path = decision_file(run, key)
-    found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
-    return found
-
-
-def overrides_file(run: Run) -> Path:
-    """Where it is kept what persons decided."""
-    return run.folder / "gates" / "overrides.json"
-
-
-def read_overrides(run: Run) -> dict[str, dict[str, Any]]:
-    """What persons decided, by job: the newest word counts."""
-    path = overrides_file(run)
-    lines: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
-    return {line["job"]: line for line in lines}

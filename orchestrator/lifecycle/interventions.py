@@ -7,7 +7,6 @@ Both begin like every pass: they observe, and resolve what is in doubt.
 from __future__ import annotations
 
 import getpass
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace as changed
@@ -25,6 +24,7 @@ from orchestrator.lifecycle.observe import is_intent, resolve
 from orchestrator.lifecycle.refresh import CONTINUE_ONLY, decide_and_act, poll
 from orchestrator.node.system import write_json
 from orchestrator.runs.attempts import end_member
+from orchestrator.runs.documents.decisions import override_lines, overrides_file
 from orchestrator.runs.lookup import named
 from orchestrator.runs.record import ACTIVE, FAILED, JobState, Record, Wait
 from orchestrator.runs.run import Run
@@ -169,8 +169,8 @@ def note_override(
         if runs:
             said += already_without(run, name, by_name)
     decision = ("run" if take is None else "take") if runs else "skip"
-    path = gates.overrides_file(run)
-    lines = json.loads(path.read_text()) if path.exists() else []
+    path = overrides_file(run)
+    lines = override_lines(run)
     # Appended, not replaced: the newest word counts, and the file keeps the earlier ones.
     lines += [
         {

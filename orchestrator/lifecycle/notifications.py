@@ -24,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Required, TypedDict
 
 from msgspec import structs
 
@@ -32,6 +32,7 @@ from orchestrator.description.profile import EVENTS
 from orchestrator.lifecycle.bounds import budget
 from orchestrator.lifecycle.retry_policy import would_fail_alike
 from orchestrator.node.system import write_json
+from orchestrator.runs.documents.reading import document
 from orchestrator.runs.record import ACTIVE, FAILED, LIMITED, JobId, JobState, Record, Wait
 from orchestrator.runs.run import Run, wanted_by
 
@@ -157,6 +158,24 @@ class Message:
     send: Send
 
 
+class Outcome(TypedDict, total=False):
+    """What became of a message."""
+
+    state: Required[str]
+    """``sending``, ``sent``, ``not delivered`` or ``unclear``."""
+    error: str
+
+
+class Noted(Outcome):
+    """What ``notified.json`` says of a message."""
+
+    event: str
+    text: str
+    time: float
+    by: str
+    tries: int
+
+
 def send(run: Run, records: Sequence[Record]) -> None:
     """Send what is due and was not sent. Call without the lock. A message that cannot be sent
     changes nothing else."""
@@ -166,10 +185,10 @@ def send(run: Run, records: Sequence[Record]) -> None:
     due = messages(run, records, wanted)
     known = noted(run)
     # Nearly every pass ends here: asked without the lock first, which others may hold for long.
-    if all(is_over(known.get(message.key)) for message in due):
+    if known is None or all(is_over(known.get(message.key)) for message in due):
         return
     with run.lock():
-        known = noted(run)
+        known = noted(run) or {}
         # Another process may have sent some since.
         unsent = [message for message in due if not is_over(known.get(message.key))]
         for message in unsent:
@@ -180,8 +199,8 @@ def send(run: Run, records: Sequence[Record]) -> None:
         # run.
         outcome = deliver(message)
         with run.lock():
-            known = noted(run)
-            known[message.key] |= outcome
+            known = noted(run) or known
+            known[message.key] = {**known[message.key], **outcome}
             write_json(path_of(run), known)
 
 
@@ -200,7 +219,7 @@ def messages(run: Run, records: Sequence[Record], wanted: Mapping[str, Any]) -> 
     return found
 
 
-def note(event: Event, before: Mapping[str, Any] | None) -> dict[str, Any]:
+def note(event: Event, before: Noted | None) -> Noted:
     """What is written down of a message before it is sent."""
     return {
         "event": event.kind,
@@ -208,11 +227,11 @@ def note(event: Event, before: Mapping[str, Any] | None) -> dict[str, Any]:
         "time": time.time(),
         "state": "sending",
         "by": f"{socket.gethostname()}, process {os.getpid()}",
-        "tries": (before or {}).get("tries", 0) + 1,
+        "tries": 1 if before is None else before["tries"] + 1,
     }
 
 
-def deliver(message: Message) -> dict[str, str]:
+def deliver(message: Message) -> Outcome:
     """Send one message; what became of it."""
     try:
         message.send(message.event)
@@ -224,7 +243,7 @@ def deliver(message: Message) -> dict[str, str]:
     return {"state": "sent"}
 
 
-def is_over(note: Mapping[str, Any] | None) -> bool:
+def is_over(note: Noted | None) -> bool:
     """Whether a message was sent, or has been tried often enough."""
     return note is not None and (note["state"] != "not delivered" or note["tries"] >= TRIES)
 
@@ -234,11 +253,12 @@ def path_of(run: Run) -> Path:
     return run.folder / "notified.json"
 
 
-def noted(run: Run) -> dict[str, dict[str, Any]]:
-    """Messages by key and way."""
+def noted(run: Run) -> dict[str, Noted] | None:
+    """Messages by key and way; None if it cannot be known which were sent."""
     path = path_of(run)
-    found: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
-    return found
+    if not path.exists():
+        return {}
+    return document(path, dict[str, Noted], "no message is sent until it is removed")
 
 
 def senders(run: Run, wanted: Mapping[str, Any]) -> list[tuple[str, Send]]:

@@ -22,6 +22,7 @@ from orchestrator.lifecycle.decided import rounds
 from orchestrator.lifecycle.failure_causes import with_cause
 from orchestrator.lifecycle.retry_policy import Past, may_grow
 from orchestrator.lifecycle.reused.taking import found_taken
+from orchestrator.node.redaction import redacted
 from orchestrator.node.system import last_step, tail
 from orchestrator.runs.reconcile import reconcile
 from orchestrator.runs.record import FAILED, Doubt, JobId, JobState, Record
@@ -267,10 +268,15 @@ def as_observed(run: Run, records: Sequence[Record], seen: Observation) -> list[
     if seen.accounting is not None:
         failed = {record.name for record in weighed if record.state in FAILED}
         weighed = [as_never_started(run, record, seen, failed) for record in weighed]
-    now_known = {
-        record.name: with_cause(record, seen.exits.get(record.name), seen.logs.get(record.name, ()))
-        for record in weighed
-    }
+    reasons = {record.name: (record.reason, record.died_of) for record in records}
+    now_known = {}
+    for record in weighed:
+        name = record.name
+        found = with_cause(record, seen.exits.get(name), seen.logs.get(name, ()))
+        if (found.reason, found.died_of) != reasons[name]:
+            # Both may quote a line of a log, with a key that the job has printed.
+            found = replace(found, reason=redacted(found.reason), died_of=redacted(found.died_of))
+        now_known[name] = found
     return [found_taken(run, now_known.get(record.name, record)) for record in noted]
 
 

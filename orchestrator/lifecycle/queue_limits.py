@@ -13,10 +13,10 @@ from a refusal (refresh.py).
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 from jobs.spec import Job
 from orchestrator.clusters.base import Cluster
@@ -24,6 +24,7 @@ from orchestrator.errors import NoRoom
 from orchestrator.lifecycle.batching import company
 from orchestrator.lifecycle.retry_policy import asked
 from orchestrator.node.system import write_json
+from orchestrator.runs.documents.reading import document
 from orchestrator.runs.record import ACTIVE, JobState, Record, Wait
 from orchestrator.runs.run import Run
 
@@ -71,6 +72,14 @@ class Allocations:
         return max(parents) + 1 if parents else 0
 
 
+class Limit(TypedDict):
+    """What ``limit.json`` holds."""
+
+    most: int
+    name: str
+    time: float
+
+
 def limit_file(run: Run) -> Path:
     """Where the cluster's limit is kept."""
     return run.folder / "limit.json"
@@ -78,11 +87,11 @@ def limit_file(run: Run) -> Path:
 
 def load(run: Run) -> tuple[int, str] | None:
     """The cluster's limit as far as it is known: how many jobs at most, and what Slurm calls it."""
-    path = limit_file(run)
-    if not path.exists():
+    kept = document(limit_file(run), Limit, "left out; a launch finds it out again")
+    # A time in the future is from before the clock was set back.
+    if kept is None or not 0 <= time.time() - kept["time"] < KEPT_SECONDS:
         return None
-    values = json.loads(path.read_text())
-    return (values["most"], values["name"]) if time.time() - values["time"] < KEPT_SECONDS else None
+    return kept["most"], kept["name"]
 
 
 def forget(run: Run) -> None:

@@ -7,6 +7,7 @@ and override make their passes of the same steps (retry.py, interventions.py).
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -27,9 +28,12 @@ from orchestrator.lifecycle.observe import (
     resolve,
 )
 from orchestrator.lifecycle.reused.taking import Taken, Taking, take_done, tell_taken
+from orchestrator.runs.documents.people import other_owner
 from orchestrator.runs.record import Record, unchanged
 from orchestrator.runs.run import Run
 
+CANNOT_BE_SAVED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+"""What a folder says that may be read and not written, now or by this user."""
 CONTINUE_ONLY = Request()
 """What every pass submits without being asked to: what was wanted before and had to wait."""
 
@@ -47,6 +51,22 @@ def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
     """
     if run.origin is not None:
         return look_at_copy(run), ""
+    owner = other_owner(run.folder)
+    if owner is not None:
+        return look_at_copy(run), f"Slurm, for jobs of {owner}: shown as the run's files say"
+    try:
+        return polled(run, rescan)
+    except OSError as error:
+        if error.errno not in CANNOT_BE_SAVED or rescan:
+            raise
+        # Whoever only wants to see the run sees it, by its files.
+        where = f"{error.filename}: " if error.filename else ""
+        saved = f"nothing can be saved ({where}{error.strerror}); shown as the run's files say"
+        return look_at_copy(run), saved
+
+
+def polled(run: Run, rescan: bool) -> tuple[list[Record], str]:
+    """The same of a run of this user's."""
     cluster = cluster_of(run)
     with run.lock():
         before = run.rescanned() if rescan else run.load()

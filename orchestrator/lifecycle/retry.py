@@ -17,6 +17,7 @@ from orchestrator.lifecycle.observe import Observation, resolve
 from orchestrator.lifecycle.refresh import decide_and_act, poll, quiet
 from orchestrator.lifecycle.retry_policy import again, refusal
 from orchestrator.lifecycle.reused.taking import to_run_again
+from orchestrator.runs.documents.results import set_aside
 from orchestrator.runs.lookup import named
 from orchestrator.runs.record import FAILED, JobState, Record, Wait
 from orchestrator.runs.rules import GRACE_SECONDS
@@ -44,6 +45,9 @@ def retry(run: Run, names: Sequence[str] | None = None, tell: Tell = quiet) -> l
         return launch(run, tell)
     cluster = cluster_of(run)
     with run.lock():
+        # First, so that these jobs are seen as what they are: not done.
+        for line in set_aside(run, [job for job in run.plan.jobs if job.name in wanted]):
+            tell(line)
         records, seen = poll_thoroughly(run, cluster, tell)
         # Naming a job whose state is unknown is the user's word that it is gone; naming any, that
         # it is worth another attempt.

@@ -23,7 +23,8 @@ from msgspec.structs import replace
 
 from jobs.spec import Job
 from orchestrator.description.profile import Profile
-from orchestrator.lifecycle.failure_causes import AGAIN, LIKE_SIBLINGS, Kind, alike
+from orchestrator.lifecycle.deaths.kinds import AGAIN, EVERYWHERE, WITH_THESE_VALUES, Kind
+from orchestrator.lifecycle.failure_causes import alike
 from orchestrator.runs.record import FAILED, JobState, Record, Wait
 from orchestrator.runs.rules import GRACE_SECONDS
 from orchestrator.runs.run import Run
@@ -33,10 +34,17 @@ GROWTH, MOST = 1.5, 4
 failure_causes.py says the growth in words."""
 ALIKE = 2
 """So many jobs of a stage that failed alike hold the others back."""
-GROWS = {Kind.HOST_MEMORY: "memory_gb", Kind.TIME_LIMIT: "minutes"}
+GROWS = {
+    Kind.HOST_MEMORY: "memory_gb",
+    # Slurm counts what lies in /dev/shm as memory of the job.
+    Kind.SHARED_MEMORY: "memory_gb",
+    Kind.TIME_LIMIT: "minutes",
+}
 """Of what the next attempt asks for more."""
-LEAVES = frozenset({Kind.NODE, Kind.COMMUNICATION})
+LEAVES = frozenset({Kind.NODE, Kind.COMMUNICATION, Kind.SITE, Kind.FILE_SYSTEM, Kind.CRASH})
 """Kinds after which the next attempt leaves the node out."""
+OF_ONE_FILE = frozenset({Kind.FILE, Kind.BROKEN_FILE, Kind.PERMISSION})
+"""Kinds of which two jobs have died alike only if they name the same file."""
 
 
 NODE_FAILURE = re.compile(r"Node failure on ([\w.-]*\w)(?![\w.\[-])")
@@ -143,7 +151,7 @@ def by_themselves(run: Run, records: Sequence[Record], pasts: Mapping[str, Past]
     # Parents come first in the plan.
     for job in run.plan.jobs:
         record = found[job.name]
-        if record.state in FAILED and kind_of(record) in run.plan.retry:
+        if record.state in FAILED and counted_as(record) in run.plan.retry:
             record = by_itself(run, job, record, pasts.get(job.name, Past()))
         elif not touched.isdisjoint(job.waits_for):
             record = with_its_parents(run, job, record, found)
@@ -156,7 +164,7 @@ def by_themselves(run: Run, records: Sequence[Record], pasts: Mapping[str, Past]
 def by_itself(run: Run, job: Job, record: Record, past: Past) -> Record:
     """A failed record made ready if it is to be submitted again by itself; else the reason says why
     it is left to a person."""
-    kind = kind_of(record)
+    kind = counted_as(record)
     # Where Slurm refuses no time limit that its partition never takes, the job would wait for ever.
     if past.largest is None and kind in GROWS:
         return replace(record, reason=f"{record.reason}; again once the scheduler can be asked")
@@ -182,7 +190,7 @@ def left_to_a_person(job: Job, record: Record, profile: Profile, most: int, past
         profile: with the largest request that is known (``within``).
         most: how often at most after this kind of failure.
     """
-    kind = kind_of(record)
+    kind = counted_as(record)
     # What Slurm has started again after a failed node counts like what orch has.
     done = record.retries.get(kind, 0) + (past.lost if kind is Kind.NODE else 0)
     if done >= most:
@@ -249,11 +257,19 @@ def kind_of(record: Record) -> Kind:
     return Kind(record.cause) if record.cause else Kind.UNKNOWN
 
 
-def would_fail_alike(records: Sequence[Record]) -> dict[str, str]:
-    """Jobs that have not started and would fail as others of their stage have, each with who failed
-    of what.
+def counted_as(record: Record) -> Kind:
+    """The kind of failure as the bounds of retries count it: shared memory is memory."""
+    kind = kind_of(record)
+    return Kind.HOST_MEMORY if kind is Kind.SHARED_MEMORY else kind
 
-    A stage of which one job has completed can work, so nothing of it is held back.
+
+def would_fail_alike(records: Sequence[Record]) -> dict[str, str]:
+    """Jobs that have not started and would surely fail as others of their stage have, each with who
+    failed of what.
+
+    A stage of which one job has completed can work, so nothing of it is held back. What comes from
+    a job's own values holds those jobs alone that share the values that all the failed ones have:
+    where two seeds of one learning rate have failed, the other seeds of this rate.
     """
     # Asked several times of ten thousand records, of which most often none has failed.
     if sum(record.state in FAILED for record in records) < ALIKE:
@@ -269,10 +285,19 @@ def would_fail_alike(records: Sequence[Record]) -> dict[str, str]:
         held_reason = (
             f"held: {failed[0].name} and {len(failed) - 1} more died of {failed[0].reason}"
         )
+        shared: set[str] = set()
+        if kind_of(failed[0]) in WITH_THESE_VALUES:
+            shared = set.intersection(*(values_of(record) for record in failed))
         for record in stage:
-            if record.state in (JobState.WAITING, JobState.PENDING):
+            waits = record.state in (JobState.WAITING, JobState.PENDING)
+            if waits and shared <= values_of(record):
                 found[record.name] = held_reason
     return found
+
+
+def values_of(record: Record) -> set[str]:
+    """What its name says that varies: of ``train/lr=0.1,seed=2`` ``lr=0.1`` and ``seed=2``."""
+    return set(record.name.partition("/")[2].split(","))
 
 
 def failed_alike(stage: Sequence[Record]) -> list[Record]:
@@ -282,6 +307,8 @@ def failed_alike(stage: Sequence[Record]) -> list[Record]:
     for record in stage:
         if record.state is JobState.COMPLETED:
             return []
-        if record.state in FAILED and kind_of(record) in LIKE_SIBLINGS:
-            groups.setdefault((record.cause, alike(record.reason)), []).append(record)
+        kind = kind_of(record)
+        if record.state in FAILED and (kind in EVERYWHERE or kind in WITH_THESE_VALUES):
+            said = record.reason if kind in OF_ONE_FILE else alike(record.reason)
+            groups.setdefault((record.cause, said), []).append(record)
     return max(groups.values(), key=len, default=[])

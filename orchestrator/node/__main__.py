@@ -17,7 +17,7 @@ if __name__ == "__main__":  # started by its path, without site and without the 
     sys.path[:0] = [os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))]
 
 from orchestrator.node.attempt import Attempt
-from orchestrator.node.system import read_json, requeue
+from orchestrator.node.system import Damaged, read_whole, requeue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def arguments() -> tuple[list[Entry], list[str] | None, int]:
     folder, index = sys.argv[1], os.environ.get("SLURM_ARRAY_TASK_ID", "")
     # {"3": [FOLDER, 1]}: element 3 is the first attempt at the job in FOLDER. {"": {"pack":
     # [[FOLDER, 1, TOKEN], ...], "warm": ["torch"]}}: a pack without an array.
-    listed = read_json(os.path.join(folder, "members.json"))[index]
+    listed = read_whole(os.path.join(folder, "members.json"), index)[index]
     if isinstance(listed, dict):
         entries = [(job_folder, number, token) for job_folder, number, token in listed["pack"]]
         return entries, listed["warm"], listed.get("at_once", len(entries))
@@ -44,7 +44,15 @@ def arguments() -> tuple[list[Entry], list[str] | None, int]:
 def main() -> int:
     """Run one attempt, or a pack of them. Exit code 0: results are there, or another job has the
     attempt; else the engine's, at least 1."""
-    entries, warm, at_once = arguments()
+    try:
+        return run(*arguments())
+    except Damaged as error:
+        print(f"orch-error: {error}", flush=True)
+        return 1
+
+
+def run(entries: list[Entry], warm: list[str] | None, at_once: int) -> int:
+    """Run what ``arguments`` says; the exit code."""
     if warm is not None:
         from orchestrator.node.pack import run_pack
 

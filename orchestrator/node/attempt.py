@@ -20,7 +20,7 @@ import sys
 import time
 
 from orchestrator.node import evidence, reading
-from orchestrator.node.claims import claim, lost_too_often
+from orchestrator.node.claims import claim, fit_to_show, lost_too_often, put, release, reserve
 from orchestrator.node.cost import write_cost
 from orchestrator.node.start import popen
 from orchestrator.node.system import (
@@ -35,9 +35,8 @@ from orchestrator.node.system import (
     last_step,
     members,
     own_id,
-    read_json,
+    read_whole,
     temporary_folder,
-    write_json,
 )
 from orchestrator.node.tracking.follower import Follower
 from orchestrator.node.tracking.variables import with_trackers
@@ -55,12 +54,8 @@ if TYPE_CHECKING:
 IMPORTABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "importable")
 """The folder of the one module that a user's script may import."""
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-
-
 GPU_SECONDS = 60.0
 """Between two looks at the GPUs of a job."""
-
-
 NODE_FAIL = "NODE_FAIL"
 """State that it names where the scheduler would go on starting it after lost starts."""
 CANCELLED = "CANCELLED"
@@ -79,7 +74,7 @@ class Attempt:
         start: Callable[[list[str], str, dict[str, str]], Child] = popen,
         neighbours: int = 0,
     ) -> None:
-        self.job = read_json(os.path.join(folder, "job.json"))
+        self.job = read_whole(os.path.join(folder, "job.json"), "command", "needs", "cwd")
         self.folder = folder
         self.token = token
         self.start = start
@@ -238,14 +233,18 @@ class Attempt:
             print(f"orch-error: {reason}", flush=True)
             self.state = NODE_FAIL
             self.write_exit_record(1, False, reason)
+            release(self.path)
             return 1, False
+        reserve(self.path)
         # `orch.requeue()` leaves it, because some launchers change exit codes.
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.asked_again)
         code = self.run()
         again = self.should_requeue(code)
         # Results count more than the exit code: a crash may come after they were written.
-        if self.write_exit_record(code, again):
+        ended_well = self.write_exit_record(code, again)
+        release(self.path)
+        if ended_well:
             return 0, False
         return (code if code > 0 else 1), again
 
@@ -328,7 +327,8 @@ class Attempt:
         rows, problems = reading.rows_of_a_command(self.out, self.job)
         for problem in problems:
             print(f"orch: {problem}", flush=True)
-        write_json(
+        put(
+            self.path,
             self.results,
             {
                 "schema": 1,
@@ -363,11 +363,12 @@ class Attempt:
             self.state, reason = CANCELLED, "cancelled"
         if not results and not reason:
             reason = error_line(self.log).removeprefix("orch-error: ")
-        evidence.note_changed(self.path)
-        if results:
-            evidence.note_left(self.path, self.out, self.token)
+        if not results:
+            reason = fit_to_show(self.path, reason, code)
+        evidence.note_end(self.path, self.out, self.token if results else "")
         measured = usage(self.gpu_uses, alone=not self.neighbours) if self.can_measure else None
-        write_json(
+        put(
+            self.path,
             os.path.join(self.path, "exit.json"),
             {
                 "token": self.token,

@@ -8,7 +8,6 @@ docs/architecture.md gives; a report on the job reads it there, because it may s
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 
@@ -16,12 +15,26 @@ from orchestrator.node.system import read_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     AnyPath = str | os.PathLike[str]
 
 COST_FILE = "cost.json"
+NUMBER = (int, float)
+ENDED: dict[str, type | tuple[type, ...]] = {
+    "started": NUMBER,
+    "ended": NUMBER,
+    "job_id": str,
+    "exit_code": int,
+    "results": bool,
+}
+CLAIMED: dict[str, type | tuple[type, ...]] = {
+    "started": NUMBER,
+    "job_id": str,
+    "restart": int,
+}
+"""What is looked for in the records of a start."""
 
 
 def units_held(resources: Mapping[str, int], kind: str, neighbours: int = 0) -> float:
@@ -34,26 +47,48 @@ def units_held(resources: Mapping[str, int], kind: str, neighbours: int = 0) -> 
     return count / (1 + neighbours) if kind == "gpus" else count
 
 
-def attempt_records(attempt: AnyPath) -> tuple[dict[int, dict[str, Any]], dict[str, Any] | None]:
+def attempt_records(
+    attempt: AnyPath, damaged: Callable[[str], object] = str
+) -> tuple[dict[int, dict[str, Any]], dict[str, Any] | None]:
     """The exit records of an attempt by the number of its start, and its claim if one is there.
 
     A requeued attempt has several starts: ``exit.json`` is that of the newest that left one, an
     ``exit-N.json`` that of an earlier one. The claim is always of the newest start.
+    What a crash has cut short counts as not written, and ``damaged`` is given its path.
     """
     ended: dict[int, dict[str, Any]] = {}
     claim: dict[str, Any] | None = None
     for name in _listed(attempt):
         number = name.removeprefix("exit-").removesuffix(".json")
         is_exit = name == "exit.json" or (name == f"exit-{number}.json" and number.isdigit())
-        # What a crash has cut short counts as not written.
-        with contextlib.suppress(ValueError):
+        path = os.path.join(attempt, name)
+        try:
             if is_exit:
-                record = read_json(os.path.join(attempt, name))
+                record = read_record(path, ENDED)
                 # Older versions left the number out where orch ended a member before it started.
                 ended[record.get("restart", 0)] = record
             elif name == "claim.json":
-                claim = read_json(os.path.join(attempt, name))
+                claim = read_record(path, CLAIMED)
+        except ValueError:
+            damaged(path)
     return ended, claim
+
+
+def read_record(path: str, keys: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
+    """A record of a start. ValueError if it is damaged: not one that has these keys, each of its
+    type."""
+    record: Any = read_json(path)
+    whole = isinstance(record, dict) and all(
+        isinstance(record.get(key), kind) for key, kind in keys.items()
+    )
+    if not whole or not isinstance(record.get("restart", 0), int):
+        raise ValueError(f"{path} is no record of a start")
+    resources = record.get("resources")
+    if resources is not None and not (
+        isinstance(resources, dict) and all(isinstance(one, int) for one in resources.values())
+    ):
+        raise ValueError(f"{path} does not say what the start had asked for")
+    return dict(record)
 
 
 def cost_so_far(folder: str, resources: Mapping[str, int] | None) -> dict[str, Any]:
@@ -83,8 +118,9 @@ def cost_so_far(folder: str, resources: Mapping[str, int] | None) -> dict[str, A
         if claim is not None:
             starts.append(claim["restart"])
         if claim is not None and claim["restart"] not in ended:
-            cost["hosts"].append(str(claim["host"]))
-            cost["unknown"].append(f"{attempt} started on {claim['host']} and left no exit record")
+            host = claim.get("host", "")
+            cost["hosts"].append(str(host))
+            cost["unknown"].append(f"{attempt} started on {host} and left no exit record")
         # Starts count from 0, so the last number is how often it was requeued.
         cost["requeues"] += max(starts, default=0)
     cost["hosts"] = sorted(set(cost["hosts"]))
@@ -101,7 +137,7 @@ def _add_start(
     # The clock may have been set back meanwhile.
     seconds = max(0.0, float(record["ended"]) - float(record["started"]))
     cost["seconds"] += seconds
-    cost["hosts"].append(str(record["host"]))
+    cost["hosts"].append(str(record.get("host", "")))
     asked = record.get("resources") or resources
     if asked is None:
         cost["unknown"].append(f"{attempt} does not say what it had asked for")

@@ -14,6 +14,7 @@ Called by attempt.py; ``unlike`` also by orch before it takes a result. The stan
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import time
@@ -88,7 +89,12 @@ def note_changed(attempt: str) -> None:
     path = os.path.join(attempt, BASIS)
     if not os.path.exists(path):
         return
-    changed = [name for name, facts in read_json(path)["files"].items() if is_another(name, *facts)]
+    try:
+        files = read_json(path)["files"]
+        changed = [name for name, facts in files.items() if is_another(name, *facts)]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        # Whether they are the same cannot be known.
+        changed = [path]
     if changed:
         write_json(
             os.path.join(attempt, CHANGED),
@@ -105,6 +111,16 @@ def is_another(path: str, size: int, time_ns: int, content: str) -> bool:
         return not content or known.st_size != size or sha256_of(path) != content
     except OSError:
         return True
+
+
+def note_end(attempt: str, out: str, token: str) -> None:
+    """Look at the files that the job has read, and write down what it has left under this token;
+    without a token it has left no results."""
+    # A full disk: where nothing is noted nobody takes anything, and the exit record goes before.
+    with contextlib.suppress(OSError):
+        note_changed(attempt)
+        if token:
+            note_left(attempt, out, token)
 
 
 def note_left(attempt: str, out: str, token: str) -> None:

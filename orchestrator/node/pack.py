@@ -264,7 +264,8 @@ def send(pid: int, number: int) -> None:
 
 def claims_before(attempt: Attempt) -> int:
     """How often the attempt had been started before, by its claim."""
-    with contextlib.suppress(FileNotFoundError):
+    # One that is damaged counts as none.
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
         return int(read_json(os.path.join(attempt.path, "claim.json"))["restart"])
     return 0
 
@@ -274,9 +275,10 @@ def has_ended(attempt: Attempt) -> bool:
     that it was cancelled."""
     try:
         left = read_json(os.path.join(attempt.path, "exit.json"))
-    except FileNotFoundError:
+        return ended_by_itself(left["results"], left["state"], left["requeued"], left["signals"])
+    # One that is damaged counts as none.
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return False
-    return ended_by_itself(left["results"], left["state"], left["requeued"], left["signals"])
 
 
 def as_member(attempt: Attempt, cpus: set[int] | None) -> int:
@@ -343,5 +345,7 @@ def run_pack(entries: list[Entry], warm: list[str], at_once: int) -> int:
 
 def wants_requeue(attempt: Attempt) -> bool:
     """Whether a member has saved its state and asks to be started again."""
-    path = os.path.join(attempt.path, "exit.json")
-    return os.path.exists(path) and bool(read_json(path)["requeued"])
+    try:
+        return bool(read_json(os.path.join(attempt.path, "exit.json"))["requeued"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return False

@@ -77,6 +77,11 @@ def rows_of_a_command(out: str, job: dict[str, Any]) -> tuple[list[dict[str, Any
         read, more = rows_read(out)
         rows, wrong = joined(rows, read)
         problems = [*problems, *more, *wrong]
+    if problems:
+        from orchestrator.node.redaction import redacted
+
+        # They quote what the command has written.
+        problems = [redacted(problem) for problem in problems]
     return rows, problems
 
 

@@ -57,12 +57,19 @@ def write_text(path: AnyPath, text: str) -> None:
     """Write a file whole, by rename."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
-    with open(temporary, "w") as file:
-        file.write(text)
-        file.flush()
-        # Before the rename: after a power cut the name would stand for an empty file.
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "w") as file:
+            file.write(text)
+            file.flush()
+            # Before the rename: after a power cut the name would stand for an empty file.
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        # A full disk says not of which file; and half of one would take the last of the room.
+        error.filename, error.filename2 = os.fspath(path), None
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
 
 
 def read_json(path: AnyPath) -> dict[str, Any]:
@@ -70,6 +77,23 @@ def read_json(path: AnyPath) -> dict[str, Any]:
     with open(path) as file:
         document: dict[str, Any] = json.load(file)
     return document
+
+
+class Damaged(Exception):
+    """A file of the run without which nothing can be started; one line says which, and what to
+    do."""
+
+
+def read_whole(path: str, *keys: str) -> dict[str, Any]:
+    """A JSON document of orch's with these keys. Damaged if it is none."""
+    try:
+        document = read_json(path)
+        for key in keys:
+            document[key]
+        return document
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        what = error.strerror if isinstance(error, OSError) else f"damaged ({error})"
+        raise Damaged(f"{path}: {what}; orch retry writes it anew") from error
 
 
 def process_fields(pid: int | str) -> list[str] | None:
@@ -211,8 +235,10 @@ def error_in(said: Iterable[str]) -> str:
     """The same of these lines."""
     import re
 
+    # Colours, and what else a terminal would take for an order.
+    plain = (re.sub(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|.)|[\x00-\x1f\x7f]", "", line) for line in said)
     # torchrun puts the rank before the lines of a traceback, and ends with an error of its own.
-    lines = [re.sub(r"^\[rank\d+\]:\s*", "", line) for line in said]
+    lines = [re.sub(r"^\[rank\d+\]:\s*", "", line) for line in plain]
     lines = [line for line in lines if line and not line.startswith(("orch:", LAUNCHER_ERROR))]
     suspects = [line for line in lines if re.search(ERROR_LINE, line, re.IGNORECASE)]
     # A traceback ends in "SomeError: what"; that line says more than a log message that merely

@@ -19,8 +19,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.node.system import read_json
 from orchestrator.planning.plan import RUN, moved
+from orchestrator.runs.documents.reading import mapping
 from orchestrator.runs.provenance.code_copies import CODE, changed_files
 from orchestrator.runs.provenance.launches import kept, launches
 from orchestrator.runs.run import Run
@@ -208,8 +208,9 @@ def stage_environment(run: Run, stage: str) -> dict[str, Any] | None:
     """What the first job of a stage that noted its environment says; None if none has."""
     for job in run.plan.jobs:
         path = run.out_folder(job) / "environment.json"
-        if job.stage == stage and path.exists():
-            return flat(read_json(path))
+        noted = mapping(path, "left out") if job.stage == stage else None
+        if noted is not None:
+            return flat(noted)
     return None
 
 

@@ -24,6 +24,8 @@ from orchestrator.node.claims import NODE_FAILURE
 from orchestrator.node.system import CANCEL, claim_of, read_json, take, write_json
 from orchestrator.runs.choices.files import settle
 from orchestrator.runs.choices.rounds import at_point, points_of
+from orchestrator.runs.documents.job_files import is_whole, write_jobs
+from orchestrator.runs.documents.reading import mapping
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run
 
@@ -41,6 +43,9 @@ def prepare(run: Run, jobs: Sequence[Job], records: Sequence[Record]) -> None:
     for job, record in zip(jobs, records, strict=True):
         # A link made here holds for good, also if this process is killed before it submits.
         chosen = settle(run, job) if job.name in run.plan.choices else None
+        # The first attempt follows the launch that wrote them; later ones mend what was damaged.
+        if record.attempt > 1 and not is_whole(run.folder, job):
+            write_jobs(run.folder, run.plan, {job.name})
         update_job_file(run, at_point(run, job, points), record, work, chosen)
         attempt = f"{run.folder}/{record.folder}/attempt-{record.attempt}"
         make_attempt_folder(attempt)
@@ -128,7 +133,18 @@ def write_members(run: Run, job: Job, records: Sequence[Record]) -> None:
     path = run.array_folder(records[0].parsed_token.head) / "members.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     # Other elements may have been submitted under this head before, and still wait.
-    before: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    before: dict[str, Any] = mapping(path, "made anew from the state file") or {}
+    if path.exists() and not before:
+        head = records[0].parsed_token.head
+        before = members(run, job, [one for one in run.load() if one.token.startswith(head)])
+    added = members(run, job, records)
+    # A repeated submission often adds nothing; then the file need not be written.
+    if before | added != before:
+        write_json(path, before | added)
+
+
+def members(run: Run, job: Job, records: Sequence[Record]) -> dict[str, Any]:
+    """What ``members.json`` says of these records."""
     warm: list[str] = []
     if job.engine is not None and any(record.packed for record in records):
         warm = warm_modules(job.engine)
@@ -144,9 +160,7 @@ def write_members(run: Run, job: Job, records: Sequence[Record]) -> None:
             pack["pack"].append([*entry, record.token])
         else:
             added[key] = entry
-    # A repeated submission often adds nothing; then the file need not be written.
-    if before | added != before:
-        write_json(path, before | added)
+    return added
 
 
 def end_member(run: Run, record: Record) -> bool:

@@ -7,17 +7,13 @@ were replaced. Called by `orch launch`, `orch evolve` and `orch rerun` before an
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import secrets
 import time
-from collections.abc import Set
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from jobs.spec import Job, Resources
@@ -27,13 +23,18 @@ from orchestrator.node.reads.output import read_finished
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.choices.files import forget
+from orchestrator.runs.documents.job_files import JOB, write_jobs
+from orchestrator.runs.documents.lock import locked
+from orchestrator.runs.documents.people import group_may_write
+from orchestrator.runs.documents.reading import document
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.lookup import open_run, run_of
-from orchestrator.runs.plan_file import PlanFile, read_plan, write_plan
-from orchestrator.runs.provenance.launches import Tell, code_of, note, quiet
+from orchestrator.runs.plan_file import NAME as PLAN
+from orchestrator.runs.plan_file import DamagedPlan, PlanFile, read_plan, write_plan
+from orchestrator.runs.provenance.launches import Tell, note, quiet
 from orchestrator.runs.record import ACTIVE, Record
 from orchestrator.runs.reuse.bring import put_aside
-from orchestrator.runs.run import Run, locked, waiting
+from orchestrator.runs.run import Run, waiting
 from orchestrator.runs.tracking.settings import write_settings
 
 
@@ -55,18 +56,40 @@ def create_run(
         again: a launch of another run whose code is taken instead.
     """
     folder = root / plan.experiment / f"{plan.preset or 'full'}-{plan.identity[:8]}{suffix}"
-    folder.mkdir(parents=True, exist_ok=True)
+    root.mkdir(parents=True, exist_ok=True)
+    with group_may_write(root):
+        folder.mkdir(parents=True, exist_ok=True)
     # Two terminals that launch at once make one run, with one uid.
     with locked(folder):
-        if not (folder / "plan.json").exists():
+        damaged = set_aside_damaged_plan(folder, tell)
+        if damaged or not (folder / PLAN).exists():
             note(folder, plan, Path.cwd(), "rerun" if suffix else "launch", tell, again)
-            return new_run(folder, plan, profile)
+            return new_run(folder, plan, profile, damaged)
     return opened_again(folder, plan, profile, tell)
 
 
-def new_run(folder: Path, plan: Plan, profile: Profile) -> Run:
+def set_aside_damaged_plan(folder: Path, tell: Tell) -> bool:
+    """Rename a plan file that cannot be read; whether there was one. RunError if a newer version
+    has written it."""
+    path = folder / PLAN
+    try:
+        read_plan(folder)
+    except FileNotFoundError:
+        return False
+    except DamagedPlan as error:
+        path.replace(folder / f"{PLAN}.damaged")
+        tell(f"{error.lines[0]}; kept as {PLAN}.damaged, and made anew")
+        return True
+    return False
+
+
+def new_run(folder: Path, plan: Plan, profile: Profile, damaged: bool = False) -> Run:
     """Fill the folder. plan.json comes last of what a launch needs: without it the next launch
-    begins anew."""
+    begins anew.
+
+    Args:
+        damaged: there was one that could not be read; what is known of the jobs stays.
+    """
     held = PlanFile(
         plan=plan.below(folder),
         profile=asdict(profile),
@@ -81,7 +104,7 @@ def new_run(folder: Path, plan: Plan, profile: Profile) -> Run:
     write_plan(folder, held)
     run = run_of(folder, held)
     # Without a state file every job's folder would be searched, to find the same.
-    run.save(map(waiting, run.plan.jobs))
+    run.save(run.load() if damaged else map(waiting, run.plan.jobs))
     return run
 
 
@@ -111,13 +134,18 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
         if changes.new or changes.retired:
             take_over(run_of(folder, held), changes)
         for job in plan.jobs:
-            path = folder / job.folder / "job.json"
+            path = folder / job.folder / JOB
             # Mostly nothing differs, and thousands of files need not be written.
-            asked = msgspec.json.decode(path.read_bytes(), type=Asked)
+            asked = document(path, Asked, "written anew")
+            if asked is None:
+                write_jobs(folder, held.plan, {job.name})
+                continue
             reads = job.config.get("reads") if job.engine is None else None
             wanted = Asked(job.resources, reads, plan.lost_at_most)
             if asked != wanted:
-                write_json(path, {**json.loads(path.read_text()), **asdict(wanted)})
+                changed = asdict(wanted)
+                del changed["identity"]
+                write_json(path, {**json.loads(path.read_text()), **changed})
             if asked.reads != wanted.reads and wanted.reads is not None:
                 # Neither is what is read of it: what is done is looked at again and not run again.
                 read_again(path.parent, tell)
@@ -151,8 +179,8 @@ def changed_jobs(run: Run, plan: Plan) -> Changes:
 
 def on_disk(run: Run, job: Job) -> bool:
     """Whether the folder of a job is there and was made for the same work."""
-    path = run.job_folder(job) / "job.json"
-    return path.exists() and bool(json.loads(path.read_text())["identity"] == job.identity)
+    said = document(run.job_folder(job) / JOB, Asked, "written anew")
+    return said is not None and said.identity == job.identity
 
 
 def refuse_active(changes: Changes) -> None:
@@ -202,6 +230,7 @@ class Asked:
     resources: Resources
     reads: dict[str, Any] | None = None
     lost_at_most: int | None = None
+    identity: str = field(default="", compare=False)
 
 
 def read_again(folder: Path, tell: Tell) -> None:
@@ -210,61 +239,3 @@ def read_again(folder: Path, tell: Tell) -> None:
         return
     problems = read_finished(str(folder))
     tell(f"{folder.name}: read again{''.join(f'; {problem}' for problem in problems)}")
-
-
-def write_jobs(folder: Path, plan: Plan, only: Set[str] | None = None) -> None:
-    """Everything a node needs, on disk before anything is submitted; of all jobs, or of these."""
-    root, cwd = str(folder.resolve()), str(Path.cwd())
-    work = code_of(folder).work if plan.snapshot else None
-    folders = {job.name: f"{root}/{job.folder}" for job in plan.jobs}
-    (folder / "jobs").mkdir(exist_ok=True)
-    for job in plan.jobs:
-        if only is not None and job.name not in only:
-            continue
-        job_folder = folders[job.name]
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(job_folder)  # noqa: PTH102  # thousands of them
-        # Engines come from the copy in runs/.code, whatever folder they run in.
-        in_copy = work is not None and job.engine is None
-        values = job_values(job, folders, str(work) if in_copy else cwd)
-        values["lost_at_most"] = plan.lost_at_most
-        write_unflushed(f"{job_folder}/job.json", values)
-        if job.engine is not None:
-            write_unflushed(f"{job_folder}/config.json", job.config)
-
-
-def write_unflushed(path: str, document: dict[str, Any]) -> None:
-    """Write JSON without waiting for the disk, as thousands of files one by one would have to.
-    plan.json comes last, and without it the next launch writes all of them again."""
-    with open(path, "wb") as file:  # noqa: PTH123
-        file.write(indented(document))
-
-
-def indented(document: dict[str, Any]) -> bytes:
-    """JSON for people, by C code: Python's own writes indented JSON ten times as slowly."""
-    try:
-        return msgspec.json.format(json.dumps(document).encode(), indent=1)
-    except msgspec.DecodeError:  # a number that is none in strict JSON: NaN, Infinity
-        return json.dumps(document, indent=1).encode()
-
-
-def job_values(job: Job, folders: dict[str, str], cwd: str) -> dict[str, Any]:
-    """What job.json holds."""
-    return {
-        "name": job.name,
-        "stage": job.stage,
-        "axes": job.axes,
-        "engine": job.engine,
-        "command": job.command,
-        # Of a command whose stage has ``checkpoints``: whose, and which.
-        "checkpoints": job.config.get("models") if job.engine is None else None,
-        # Of a command: what a framework below it writes.
-        "reads": job.config.get("reads") if job.engine is None else None,
-        "needs": {name: folders[name] for name in job.after},
-        # Of a command in an evolution: what its evaluation follows in the run that it is from, and
-        # where it runs there.
-        "beside": job.config.get("beside", {}) if job.engine is None else {},
-        "cwd": job.config.get("cwd", cwd) if job.engine is None else cwd,
-        "identity": job.identity,
-        "resources": dict(vars(job.resources)),
-    }

@@ -21,6 +21,10 @@ FORMAT = 1
 """The number of the present format. Format 0 differs in nothing but that it has no number."""
 
 
+class DamagedPlan(RunError):
+    """What is in the file is no plan, or not whole."""
+
+
 class PlanFile(msgspec.Struct, frozen=True, kw_only=True):
     """What it holds."""
 
@@ -58,8 +62,10 @@ def read_leniently(path: Path, content: bytes) -> PlanFile:
             # Before the types are checked: "use that version" helps, "not a plan file" would not.
             refuse_newer(path, values["version"], FORMAT)
         return msgspec.convert(values, PlanFile, dec_hook=path_of)
-    except (ValueError, msgspec.ValidationError) as error:
-        raise RunError(f"{path}: not a plan file ({error}): launch the experiment again") from error
+    except (ValueError, RecursionError, msgspec.ValidationError) as error:
+        raise DamagedPlan(
+            f"{path}: not a plan file ({error}): orch launch the experiment again writes it anew"
+        ) from error
 
 
 def write_plan(run_folder: Path, held: PlanFile) -> None:

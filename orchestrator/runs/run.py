@@ -21,12 +21,10 @@ on them.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
 import hashlib
 import json
 import os
-import socket
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -41,8 +39,10 @@ from orchestrator.errors import RunError
 from orchestrator.planning.plan import Plan
 from orchestrator.runs import layout
 from orchestrator.runs.copies.origin import Origin, read_origin
+from orchestrator.runs.documents.lock import locked
+from orchestrator.runs.documents.reading import document
 from orchestrator.runs.record import Doubt, JobState, Record, Token
-from orchestrator.runs.sources import ExitRecord
+from orchestrator.runs.sources import Claim, ExitRecord, read_exit
 from orchestrator.runs.state_file import NAME as STATE
 from orchestrator.runs.state_file import read_state, write_state
 
@@ -51,10 +51,6 @@ if TYPE_CHECKING:
 
 EVOLUTION = "evolution.json"
 """Is in the folder of a run whose plan grows: what `orch evolve` has seen and taken."""
-
-
-LOCK_SECONDS = 60.0
-"""How long to wait for another orch process that has the run's lock."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +231,9 @@ class Run:
         folder, and its name tells the element."""
         log = self.job_folder(job) / f"attempt-{attempt}" / "log.txt"
         if not log.is_symlink():
-            return self.token(job, attempt)
+            # A claim says it in any case; a plan file that was made anew has another uid.
+            claim = document(log.with_name("claim.json"), Claim, "left out")
+            return self.token(job, attempt) if claim is None else claim.token
         target = log.readlink()
         in_a_pack = Token.parse(target.stem).member is not None
         return target.stem if in_a_pack else f"{target.parent.name}_{target.stem}"
@@ -286,7 +284,9 @@ class Run:
         for record in records:
             path = f"{self.folder}/{record.folder}/attempt-{record.attempt}/exit.json"
             if record.attempt and os.path.exists(path):  # noqa: PTH110  # a Path for each of ten thousand jobs takes longer than the look
-                found[record.name] = ExitRecord.from_dict(json.loads(Path(path).read_text()))
+                exit_record = read_exit(path)
+                if exit_record is not None:
+                    found[record.name] = exit_record
         return found
 
     def done(self, records: Iterable[Record]) -> set[str]:
@@ -297,42 +297,6 @@ class Run:
             if os.path.exists(f"{self.folder}/{record.folder}/out/results.json"):  # noqa: PTH110
                 found.add(record.name)
         return found
-
-
-@contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a run's folder: a POSIX lock, which NFS passes on to the server. RunError
-    names who has it after a minute; of a copy nothing is changed at all."""
-    origin = read_origin(folder)
-    if origin is not None:
-        raise RunError(
-            f"{folder} is a copy of {origin.source}: the run lives there, and is launched, "
-            "cancelled and retried there alone"
-        )
-    path = folder / "state.lock"
-    # "a+" leaves the holder's name in the file until the lock is ours.
-    with path.open("a+") as file:
-        deadline = time.monotonic() + LOCK_SECONDS
-        while True:
-            try:
-                # Asked for again and again: a call that waits could not give up and name the
-                # holder.
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if time.monotonic() > deadline:
-                    holder = path.read_text().strip() or "another orch process"
-                    raise RunError(
-                        f"{path}: {holder} has had the lock for {LOCK_SECONDS:.0f} s; "
-                        "wait for it, or end it"
-                    ) from error
-                time.sleep(0.05)
-        # The lock goes when the file is closed, also by a kill; the name stays, and means nothing
-        # then.
-        file.truncate(0)
-        file.write(f"orch on {socket.gethostname()}, process {os.getpid()}")
-        file.flush()
-        yield
 
 
 def attempts_in(job_folder: str) -> list[int]:

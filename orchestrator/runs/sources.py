@@ -7,7 +7,6 @@ Clusters make ``SchedulerRecord``, the run's folder gives ``ExitRecord``; ``reco
 
 from __future__ import annotations
 
-import json
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,8 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.node.system import ended_by_itself, read_json
+from orchestrator.node.system import ended_by_itself
+from orchestrator.runs.documents.reading import document
 from orchestrator.runs.record import JobState
 
 RESULTS, EXIT_RECORD = "results", "exit record"
@@ -90,14 +90,6 @@ class ExitRecord:
     has lost the node itself), and its ``log``, below the attempt's folder. ``host``, ``exit_code``
     and ``reason`` are of that one then."""
 
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> ExitRecord:
-        """From the JSON document. Keys that a newer version wrote are left out."""
-        known = {key: value for key, value in values.items() if key in cls.__dataclass_fields__}
-        # JSON has no tuples, and a frozen record should hold no list.
-        known["signals"] = tuple(values["signals"])
-        return cls(**known)
-
     @property
     def by_itself(self) -> bool:
         """Whether a member of a pack ended by itself, and not because its allocation was ended."""
@@ -141,15 +133,23 @@ def exit_of_this_start(
     return exit_record
 
 
-def read_exit(path: Path) -> ExitRecord | None:
-    """The exit record in a file; None if there is none."""
-    return ExitRecord.from_dict(json.loads(path.read_text())) if path.exists() else None
+class Claim(msgspec.Struct, frozen=True):
+    """What is read of ``claim.json`` here."""
+
+    restart: int
+    token: str
+
+
+def read_exit(path: Path | str) -> ExitRecord | None:
+    """The exit record in a file; None if there is none that can be read."""
+    return document(path, ExitRecord, "left out, and what the scheduler says counts")
 
 
 def read_exit_of_this_start(path: Path) -> ExitRecord | None:
     """The exit record at ``path`` if the newest start left it, by the claim beside it."""
     # No claim: no node has started the attempt, whatever lies there.
-    claim = path.with_name("claim.json")
-    if not claim.exists():
+    place = path.with_name("claim.json")
+    if not place.exists():
         return None
-    return exit_of_this_start(read_exit(path), restart=read_json(claim)["restart"])
+    claim = document(place, Claim, "left out, and the newest exit record counts")
+    return exit_of_this_start(read_exit(path), restart=None if claim is None else claim.restart)

@@ -9,14 +9,15 @@ evaluation_jobs.py makes the jobs, evolve.py and compare.py read and write.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from jobs.stages import Point
+from orchestrator.errors import RunError
 from orchestrator.node.system import write_json
+from orchestrator.runs.documents.reading import content_of, decoded
 from orchestrator.runs.run import EVOLUTION
 
 START = "start"
@@ -148,7 +149,15 @@ def score_key(fingerprint: str, by: str) -> str:
 def read_evolution(folder: Path) -> Evolution | None:
     """The evolution in a run folder; None if the run is none."""
     path = folder / EVOLUTION
-    return Evolution.model_validate(json.loads(path.read_text())) if path.is_file() else None
+    try:
+        return Evolution.model_validate(decoded(content_of(path), dict[str, Any]))
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise RunError(
+            f"{path}: {str(error).splitlines()[0]}: what was scored cannot be known; remove the "
+            f"run ({folder}) and call orch evolve again: scores that are there are taken over"
+        ) from error
 
 
 def write_evolution(folder: Path, evolution: Evolution) -> None:

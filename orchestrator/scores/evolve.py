@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from typing import Any
 from msgspec import structs
 
 from engines.contract.checkpoint_formats import Located
-from engines.contract.results import read_results
 from jobs.stages import digest
 from orchestrator.checks.launch import check
 from orchestrator.description.profile import Profile
@@ -28,7 +26,9 @@ from orchestrator.errors import CheckError, RunError
 from orchestrator.lifecycle.retry import launch
 from orchestrator.node.system import write_json
 from orchestrator.planning.plan import Plan
-from orchestrator.runs.create import create_run, write_jobs
+from orchestrator.runs.create import create_run
+from orchestrator.runs.documents.job_files import write_jobs
+from orchestrator.runs.documents.reading import mapping
 from orchestrator.runs.layout import OUT, RESULTS, out_folder
 from orchestrator.runs.lookup import open_run, runs_root
 from orchestrator.runs.plan_file import read_plan, write_plan
@@ -47,6 +47,7 @@ from orchestrator.scores.evolution import (
     write_evolution,
 )
 from orchestrator.scores.own.taking import adopt_own, scoring, take_own
+from orchestrator.scores.results import whole_results
 from orchestrator.scores.selection import Selector, choose, selector_of
 from orchestrator.scores.trainings import Request, evaluations, trainings
 
@@ -208,7 +209,10 @@ def adopt(evolution: Evolution, run: Run, config: dict[str, Any], tell: Tell) ->
         out = run.out_folder(job)
         if not (out / RESULTS).exists() or decisive(job.config) != decisive(config):
             continue
-        facts = read_results(out)[1]["facts"]
+        read = whole_results(out, job.name)
+        if read is None:
+            continue
+        facts = read[1]["facts"]
         changed = changed_tasks(facts)
         if changed:
             tell(
@@ -302,7 +306,10 @@ def hand_over(run: Run, evolution: Evolution, source: Run) -> None:
         path = source.job_folder(job) / "config.json"
         if not path.is_file() or (source.out_folder(job) / RESULTS).exists():
             continue
-        config = json.loads(path.read_text())
+        # Damaged, it is written anew when the job is submitted again; until then it reads nothing.
+        config = mapping(path, "left as it is; orch retry writes it anew")
+        if config is None:
+            continue
         known = config.get("reuse", [])
         new = [out for out in made if out not in known]
         if new:

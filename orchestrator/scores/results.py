@@ -17,6 +17,8 @@ from engines.contract.files import write_text
 from engines.contract.results import Row, read_results
 from engines.contract.tidy import Tidy, csv_text, records, write_parquet
 from orchestrator.errors import RunError
+from orchestrator.runs.documents.damage import note
+from orchestrator.runs.documents.results import remedy
 from orchestrator.runs.layout import RESULTS
 from orchestrator.runs.lookup import named
 from orchestrator.runs.run import Run
@@ -48,7 +50,11 @@ def gather(
         if not (out / RESULTS).exists():
             unfinished.append(job.name)
             continue
-        rows, document = read_results(out)
+        found = whole_results(out, job.name)
+        if found is None:
+            unfinished.append(job.name)
+            continue
+        rows, document = found
         problems += [f"{job.name}: {text}" for text in document["facts"].get("problems", [])]
         for row in rows:
             lines.append(tidy(row, dict(job.axes), out / RESULTS, job.name, job.stage))
@@ -63,6 +69,17 @@ def gather(
         )
     chosen = [line for line in lines if line.row.metric in metrics]
     return chosen, unfinished, problems
+
+
+def whole_results(out: Path, job: str) -> tuple[list[Row], dict[str, Any]] | None:
+    """The rows of a job and the whole document; None, and a note, if they are damaged."""
+    try:
+        return read_results(out)
+    except ConfigError as error:
+        note(out / RESULTS, str(error).partition(": ")[2], remedy(job))
+    except OSError as error:
+        note(out / RESULTS, f"cannot be read ({error.strerror})", remedy(job))
+    return None
 
 
 def tidy(row: Row, axes: Axes, path: Path, job: str, stage: str) -> Tidy:

@@ -14,6 +14,7 @@ from typing import Any
 
 from engines.contract.checkpoints import best as best_of_training
 from engines.contract.checkpoints import listed
+from engines.contract.config import ConfigError
 from engines.contract.results import read_results
 from jobs.spec import Job
 from jobs.stages import Point
@@ -132,7 +133,10 @@ def of_jobs(run: Run, jobs: Sequence[Job], asked: str) -> list[Candidate]:
 
 def of_evaluation(job: str, axes: Point, out: Path) -> list[Candidate]:
     """The checkpoints that a finished evaluation scored."""
-    _, document = read_results(out)
+    try:
+        _, document = read_results(out)
+    except ConfigError as error:
+        raise RunError(str(error)) from error
     if document["engine"] != "evaluation":
         raise RunError(
             f"{out}: results of engine '{document['engine']}'; `orch compare` needs those "

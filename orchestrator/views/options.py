@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from jobs.spec import Job
 from orchestrator.description.profile import Profile
+from orchestrator.description.stage_keys.sbatch_names import by_name
 
 
 def origins(job: Job, profile: Profile) -> Iterator[str]:
@@ -25,7 +26,7 @@ def origins(job: Job, profile: Profile) -> Iterator[str]:
             if value:
                 yield f"{key}: {value} ({stage if getattr(job.options, key) else 'profile'})"
         constraint = {"constraint": job.options.constraint} if job.options.constraint else {}
-        own = {name.replace("_", "-"): value for name, value in job.options.sbatch.items()}
+        own = by_name(job.options.sbatch)
         yield from named("further options", together.sbatch, {**own, **constraint}, stage)
     yield from named("environment", together.environment, job.options.environment, stage)
     counts = {"profile": len(profile.setup), stage: len(job.options.setup)}

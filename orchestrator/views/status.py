@@ -24,6 +24,7 @@ from orchestrator.node.cost import units_held
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run
+from orchestrator.views.held import is_held, reason_of
 from orchestrator.views.inventory import inventory, inventory_lines
 from orchestrator.views.pace import (
     STALLED_SECONDS,
@@ -122,6 +123,7 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
     """Everything that is known of one job."""
     job = run.by_name[record.name]
     resources = job.resources
+    waits = record.state is JobState.PENDING
     return {
         "job": record.name,
         "stage": record.stage,
@@ -129,7 +131,7 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
         "state": str(record.state),
         "source": record.source,
         "age_seconds": max(0.0, now - record.seen) if record.seen else None,
-        "reason": record.reason,
+        "reason": reason_of(record),
         "attempt": record.attempt,
         "restarts": record.restarts,
         "elapsed_seconds": None if waits_its_turn(run, record) else elapsed(record, now),
@@ -145,7 +147,7 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
         "engine": job.engine,
         "axes": job.axes,
         "reused": record.reused or None,
-        "expected_start": record.expected_start if record.state is JobState.PENDING else None,
+        "expected_start": None if not waits or is_held(record) else record.expected_start,
         **progress_of(run, record, now).to_dict(),
     }
 

@@ -6,7 +6,6 @@ command `orch why` and by `orch watch`.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,15 +13,17 @@ from typing import Any
 from jobs.gates import Condition, Finding, holds
 from jobs.gates import number as number_text
 from jobs.searches import POINT, values_text
-from orchestrator.lifecycle import gates
 from orchestrator.lifecycle.bounds import budget
 from orchestrator.runs.choices.files import load_choice, settled
 from orchestrator.runs.choices.rounds import load_rounds, point_of, points_of
+from orchestrator.runs.documents.decisions import Kept, load_decision, read_overrides
+from orchestrator.runs.documents.results import problems_in
 from orchestrator.runs.record import FAILED, GATED, Doubt, JobState, Record
 from orchestrator.runs.reuse.bring import reused
 from orchestrator.runs.reuse.ledger import newest
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import OUTSIDE
+from orchestrator.views.held import reason_of
 from orchestrator.views.status import clock, progress_text, row
 
 SHOWN = 8
@@ -54,21 +55,21 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     """Lines for a person: the state and its source, the gate with its values, the jobs it needs,
     the log."""
     age = f", {clock(time.time() - record.seen)} ago" if record.seen else ""
-    reason = f": {record.reason}" if record.reason else ""
+    reason = f": {reason_of(record)}" if record.reason else ""
     lines = [f"{record.name} is {record.state} ({record.source}{age}){reason}"]
     lines += decided_lines(record)
     lines += pace_lines(row(run, record, time.time()))
     for one in run.plan.replaced:
         if one.by == record.name:
             lines.append(f"replaces {one.job}: {one.reason}")
-    overridden = gates.read_overrides(run).get(record.name)
+    overridden = read_overrides(run).get(record.name)
     if overridden is not None:
         lines.append(
             f"override: {overridden['decision']}, by {overridden['by']} at "
             f"{moment(overridden['time'])}: {overridden['reason']}"
         )
     key = run.plan.gate_keys.get(record.name)
-    decided = None if key is None else gates.load_decision(run, key)
+    decided = None if key is None else load_decision(run, key)
     if decided is not None:
         lines += gate_lines(decided)
     if record.name in run.plan.choices:
@@ -118,11 +119,10 @@ def reuse_lines(run: Run, record: Record) -> list[str]:
 
 def problem_lines(run: Run, record: Record) -> list[str]:
     """What a command has left that is not in the documented form, and so counts for nothing."""
-    path = run.results_file(record)
-    if run.by_name[record.name].engine is not None or not path.exists():
+    if run.by_name[record.name].engine is not None:
         return []
-    facts = json.loads(path.read_text()).get("facts", {})
-    return [f"passed over: {problem}" for problem in facts.get("problems", [])]
+    problems = problems_in(run.results_file(record), record.name)
+    return [f"passed over: {problem}" for problem in problems]
 
 
 def retry_lines(run: Run, record: Record) -> list[str]:
@@ -243,7 +243,7 @@ def search_lines(run: Run, record: Record) -> list[str]:
     return lines
 
 
-def gate_lines(decided: dict[str, Any]) -> list[str]:
+def gate_lines(decided: Kept) -> list[str]:
     """The decision, then each condition with the value of every job and its file, then earlier
     decisions."""
     decision, when = decided["decision"], moment(decided["time"])

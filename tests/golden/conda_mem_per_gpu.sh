@@ -21,9 +21,12 @@
 export PYTHONSAFEPATH=1
 export HF_HOME="$HOME/.cache/huggingface" \
     TOKENIZERS_PARALLELISM=false
+trap '[ $LINENO = 1 ] || orch_line=$LINENO' DEBUG ERR
+trap 'orch_code=$?; echo "orch-error: setup ended with exit code $orch_code in: $(sed -n "${orch_line}p" "$0") (a line whose exit code is not 0 ends the job: write || true behind it if it may fail)"; exit $((orch_code ? orch_code : 1))' EXIT
 set -e
 source "$HOME/miniconda3/etc/profile.d/conda.sh"
 conda activate orch
+trap - DEBUG ERR EXIT
 
 # command
 export SUBMITIT_EXECUTOR=slurm

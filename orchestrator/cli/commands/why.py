@@ -7,8 +7,8 @@ import time
 import orchestrator.views.why
 from orchestrator.cli.arguments import AsJson, JobOfRun, OfRun, OneJob
 from orchestrator.cli.json_output import print_json
-from orchestrator.lifecycle.gates import load_decision
 from orchestrator.lifecycle.refresh import refresh
+from orchestrator.runs.documents.decisions import load_decision
 from orchestrator.runs.lookup import find_job
 from orchestrator.views.logs import record_of
 from orchestrator.views.status import row

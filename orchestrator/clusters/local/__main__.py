@@ -18,6 +18,7 @@ from pathlib import Path
 
 from orchestrator.clusters.local.cluster import LOCK, POLL_SECONDS, READY
 from orchestrator.clusters.local.scheduler import Scheduler
+from orchestrator.runs.documents.damage import told
 from orchestrator.runs.lookup import open_run
 
 
@@ -45,6 +46,8 @@ def main() -> int:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         scheduler = Scheduler(run)
         scheduler.round()
+        for line in told():
+            print(f"orch: {line}", flush=True)
         # From now on the table says how jobs stand that an earlier scheduler had left.
         with (run.folder / "scheduler" / READY).open("a") as ready:
             fcntl.flock(ready, fcntl.LOCK_EX)

@@ -28,7 +28,8 @@ from typing import Any
 from jobs.spec import Job
 from orchestrator.clusters.batch import Batch, Waits
 from orchestrator.clusters.local.machine import this_machine
-from orchestrator.clusters.local.scheduler import read_table, send
+from orchestrator.clusters.local.scheduler import send
+from orchestrator.clusters.local.table import read_table
 from orchestrator.errors import SubmitError
 from orchestrator.node.system import write_json, write_text
 from orchestrator.runs.record import ACTIVE, FINAL, JobState, Record
@@ -129,7 +130,7 @@ class LocalCluster:
     def table(self) -> dict[str, dict[str, Any]]:
         """States by token, as the scheduler wrote them last, and queued jobs it has not seen
         yet."""
-        table = read_table(self.folder)
+        table = read_table(self.run)
         for queued in (self.folder / "queue").glob("*.json"):
             # A name that begins with a dot is write_json's draft.
             if not queued.name.startswith("."):
@@ -169,7 +170,12 @@ class LocalCluster:
         work_left = any(JobState(row["state"]) in ACTIVE for row in table.values())
         if work_left and not alive(self.folder):
             # Until then the table shows as running what has ended with the last scheduler.
-            self.wake(READY)
+            try:
+                self.wake(READY)
+            except OSError as error:
+                # No more processes may be started, say.
+                self.trouble = f"the scheduler of this machine cannot be started ({error.strerror})"
+                return None
             table = self.table()
         return {
             token: scheduler_record(token, row)

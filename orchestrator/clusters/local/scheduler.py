@@ -26,15 +26,16 @@ from typing import Any
 from jobs.spec import Resources
 from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.slots import entry, fits, held_by, ledger
+from orchestrator.clusters.local.table import Claimed, Row, queued_row, read_table
 from orchestrator.node.system import (
     boot,
     boot_of,
     lives,
     process_fields,
     process_start,
-    read_json,
     write_json,
 )
+from orchestrator.runs.documents.reading import mapping
 from orchestrator.runs.layout import OUT, RESULTS
 from orchestrator.runs.record import ACTIVE, FINAL, JobState
 from orchestrator.runs.run import Run, wanted_by
@@ -46,15 +47,6 @@ KILL_SECONDS = 30.0
 """From SIGTERM to SIGKILL, as Slurm's KillWait."""
 NO_EXIT_RECORD = "its process ended without an exit record (killed from outside, or out of memory)"
 RESTARTED = "the machine was restarted while it ran"
-
-Row = dict[str, Any]
-"""What is known of a job: what ``LocalCluster.submit`` wrote, and how it stands."""
-
-
-def read_table(folder: Path) -> dict[str, Row]:
-    """What the scheduler wrote last of each job, by token."""
-    path = folder / "table.json"
-    return read_json(path) if path.exists() else {}
 
 
 def is_over(row: Row) -> bool:
@@ -70,8 +62,9 @@ class Scheduler:
         self.folder = run.folder / "scheduler"
         self.machine = this_machine()
         self.children: dict[str, subprocess.Popen[bytes]] = {}
-        self.table = read_table(self.folder)
-        self.changed = False
+        self.table = read_table(run)
+        # Written in the first round in any case: it may have been damaged.
+        self.changed = True
         self.looker: subprocess.Popen[bytes] | None = None
         self.look_wanted = False
         self.looks = (
@@ -121,7 +114,7 @@ class Scheduler:
             unfinished = path.name.startswith(".")
             if path.stem in self.table or unfinished:
                 continue
-            self.table[path.stem] = {**read_json(path), "state": "PENDING", "reason": ""}
+            self.table[path.stem] = queued_row(path)
             self.changed = True
 
     def look(self) -> bool:
@@ -330,10 +323,8 @@ def was_restarted(row: Row) -> bool:
 
 def living_claim(claim: Path) -> Row | None:
     """A claim whose process lives; None if there is none."""
-    if not claim.exists():
-        return None
-    held = read_json(claim)
-    return held if lives(held) else None
+    held = mapping(claim, "left out", Claimed)
+    return held if held is not None and lives(held) else None
 
 
 def other_worker(claim: Path, pid: int) -> Row | None:

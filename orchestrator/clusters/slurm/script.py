@@ -20,9 +20,14 @@ from jobs.spec import Resources
 from orchestrator.clusters.batch import Waits
 from orchestrator.clusters.slurm.parse import partition_names
 from orchestrator.description.profile import Profile
+from orchestrator.description.stage_keys.sbatch_names import by_name
 
 WARNING_SECONDS = 120
 """How long before the time limit a job gets SIGUSR2."""
+CPUS = {"cpus-per-task", "cpus-per-gpu"}
+MEMORY = {"mem", "mem-per-cpu", "mem-per-gpu"}
+GPUS = {"gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket"}
+"""Options of sbatch that say the same thing in several ways."""
 NAME_BYTES = 255
 """How much of a job's name accounting keeps; sbatch refuses names of a thousand."""
 LOOK_SECONDS = 30
@@ -73,6 +78,8 @@ def script_text(profile: Profile, resources: Resources, job: JobScript) -> str:
     # text has no public name. pyproject.toml bounds the version for it.
     from submitit.slurm.slurm import _make_sbatch_string
 
+    # What the profile says goes before what orch asks for, whatever its spelling.
+    asked = {name: value for name, value in further(profile).items() if name != "gres"}
     text: str = _make_sbatch_string(
         # exec: the signal of --signal=B: then reaches the node's program, not a shell that waits.
         command=f"exec {shlex.join(job.command)}",
@@ -81,8 +88,8 @@ def script_text(profile: Profile, resources: Resources, job: JobScript) -> str:
         time=resources.minutes,  # an int: submitit multiplies it
         nodes=resources.nodes,
         ntasks_per_node=1,
-        cpus_per_task=resources.cpus,
-        **memory(profile, resources),
+        cpus_per_task=None if asked.keys() & CPUS else resources.cpus,
+        **({} if asked.keys() & MEMORY else memory(profile, resources)),
         gres=gres(profile, resources),
         # Slurm's lists have no spaces.
         partition=",".join(partition_names(profile.partition)) or None,
@@ -95,23 +102,23 @@ def script_text(profile: Profile, resources: Resources, job: JobScript) -> str:
         stderr_to_stdout=True,
         # Within a step of ours an srun of the user's own command would wait for ever.
         use_srun=False,
-        additional_parameters={**own_options(profile, resources, job), **further(profile)},
+        additional_parameters={**own_options(profile, resources, job), **asked},
     )
     return text
 
 
 def excluded(profile: Profile, job: JobScript) -> str:
     """The nodes that it may not run on: those of the options, and those that it has failed of."""
-    asked = profile.sbatch.get("exclude", "")
+    asked = by_name(profile.sbatch).get("exclude", "")
     return ",".join(str(nodes) for nodes in (asked, job.exclude) if nodes)
 
 
-def further(profile: Profile) -> dict[str, str | int | bool]:
+def further(profile: Profile) -> dict[str, str | int | float | bool]:
     """The further options of sbatch; `false` is one that is left out."""
     # `exclude` stands with the nodes that the job has failed of.
     return {
         name: value
-        for name, value in profile.sbatch.items()
+        for name, value in by_name(profile.sbatch).items()
         if value is not False and name != "exclude"
     }
 
@@ -139,11 +146,15 @@ def own_options(profile: Profile, resources: Resources, job: JobScript) -> dict[
 
 
 def gres(profile: Profile, resources: Resources) -> str | None:
-    """The GPUs that a job asks for on each node; None without any."""
-    if not resources.gpus:
-        return None
+    """The GPUs that a job asks for on each node, in the words of the profile where it has its own,
+    and what else of generic resources the profile asks for; None: nothing."""
+    options = further(profile)
+    own = str(options.get("gres", ""))
+    if not resources.gpus or options.keys() & GPUS or own.startswith("gpu") or ",gpu" in own:
+        return own or None
     kind = f"gpu:{profile.gpu_type}" if profile.gpu_type else "gpu"
-    return f"{kind}:{resources.gpus}"
+    gpus = f"{kind}:{resources.gpus}"
+    return f"{gpus},{own}" if own else gpus
 
 
 def memory(profile: Profile, resources: Resources) -> dict[str, str]:

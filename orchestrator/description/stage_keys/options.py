@@ -16,6 +16,13 @@ from pydantic import BeforeValidator, Field
 from jobs.spec import Options
 from orchestrator.description.checking import FileModel, Must, WordedError
 from orchestrator.description.profile import SHORTEST, is_secret
+from orchestrator.description.stage_keys.sbatch_names import (
+    LONG,
+    broken_value,
+    by_name,
+    option_name,
+    said_twice,
+)
 from orchestrator.node.claims import NODE_FAILURE
 
 RESERVED = (
@@ -80,20 +87,34 @@ VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 def sbatch_options(value: Any) -> Any:
     """Options of sbatch that a stage may set."""
     for option in value if isinstance(value, dict) else ():
-        # submitit writes `job_name` as --job-name, so both spellings reach sbatch.
-        name = str(option).replace("_", "-")
-        # sbatch takes `--par` for --parsable and `--tim` for --time.
-        meant = next((known for known in (*SAID_ELSEWHERE, *OWN) if known.startswith(name)), None)
-        if meant in SAID_ELSEWHERE:
+        name = option_name(str(option))
+        # sbatch refuses a beginning of several options; which of them is meant does not matter.
+        meant = [known for known in (*SAID_ELSEWHERE, *OWN) if known.startswith(name)]
+        if name not in LONG and meant:
+            name = meant[0]
+        if name in SAID_ELSEWHERE:
             raise WordedError(
                 "sbatch must be without '{option}'; say it by {place}",
                 option=option,
-                place=SAID_ELSEWHERE[meant],
+                place=SAID_ELSEWHERE[name],
             )
-        if meant is not None:
+        if name in OWN:
             raise WordedError(
                 "sbatch must be without '{option}', which orch sets itself", option=option
             )
+    return well_formed(value)
+
+
+def well_formed(value: Any) -> Any:
+    """Options of sbatch each of which is there once, with a value of one line."""
+    if not isinstance(value, dict):
+        return value
+    twice = said_twice(value)
+    if twice is not None:
+        raise WordedError("sbatch says one option twice: {twice}; leave one out", twice=twice)
+    broken = broken_value(value)
+    if broken is not None:
+        raise WordedError("sbatch: the value of '{option}' must be one line", option=broken)
     return value
 
 
@@ -144,12 +165,12 @@ class OptionsFile(FileModel):
     constraint: Annotated[str, Field(min_length=1), Must("be text such as a100-80gb")] = ""
     """Features that its nodes must have (`sbatch --constraint`), instead of the profile's."""
     sbatch: Annotated[
-        dict[str, str | int | bool],
+        dict[str, str | int | float | bool | list[str | int] | None],
         BeforeValidator(sbatch_options),
         Must("be a mapping option: value"),
     ] = Field(default_factory=dict)
-    """Further sbatch options by their long name: `{reservation: course, exclusive: true}`; they go
-    before the profile's of the same name, and `false` leaves one of these out."""
+    """Further sbatch options: `{reservation: course, exclusive: true}`; they go before the
+    profile's of the same name, `false` leaves one of these out, a list is written with commas."""
     environment: Annotated[
         dict[str, str],
         BeforeValidator(stage_environment),
@@ -172,7 +193,7 @@ class OptionsFile(FileModel):
             account=self.account or None,
             qos=self.qos or None,
             constraint=self.constraint or None,
-            sbatch=self.sbatch,
+            sbatch=by_name(self.sbatch),
             environment=self.environment,
             setup=tuple(self.setup),
             wrap=None if self.wrap is None else tuple(self.wrap),
@@ -207,6 +228,14 @@ class RetryFile(FileModel):
     as long as it comes further than the time before."""
     node: Times = 0
     """How often a job whose node failed is submitted again on other nodes."""
+    network: Times = 0
+    """How often a job that could not reach a server, or was asked to wait by one, is submitted
+    again."""
+    file_system: Times = Field(default=0, alias="file system")
+    """How often a job whose files went away under it (a stale handle, an error of input or output)
+    is submitted again on other nodes."""
+    port: Times = 0
+    """How often a job that found its port in use is submitted again."""
 
     @property
     def bounds(self) -> dict[str, int]:
@@ -215,5 +244,8 @@ class RetryFile(FileModel):
             "host memory": self.host_memory,
             "time limit": self.time_limit,
             NODE_FAILURE: self.node,
+            "network": self.network,
+            "file system": self.file_system,
+            "port in use": self.port,
         }
         return {kind: times for kind, times in kinds.items() if times}

@@ -11,20 +11,32 @@ held.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from jobs.choices import FOLDER, LINK, Choice, Outcome
 from jobs.spec import Job
 from orchestrator.node.system import write_json
+from orchestrator.runs.documents.reading import document
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
+
+
+class Decided(TypedDict):
+    """What ``choice.json`` holds."""
+
+    chosen: str | None
+    text: str
+    time: float
+    findings: list[dict[str, Any]]
+    history: list[dict[str, Any]]
+    job: NotRequired[str]
+    choice: NotRequired[dict[str, Any]]
 
 
 def choice_folder(run_folder: Path, job_folder: str) -> Path:
@@ -43,23 +55,23 @@ def keep(run: Run, job: Job, choice: Choice, outcome: Outcome) -> None:
     old = load_choice(run, job)
     findings = [asdict(one) for one in outcome.findings]
     new = {"chosen": outcome.job, "text": outcome.text, "findings": findings}
-    if old is not None and {key: old[key] for key in new} == new:
+    if old is not None and (old["chosen"], old["text"], old["findings"]) == tuple(new.values()):
         return
     history = [] if old is None else old["history"]
     # A new value that leaves the answer as it is makes no history.
     if old is not None and old["chosen"] is not None and old["chosen"] != outcome.job:
-        history = [*history, {key: old[key] for key in ("time", "chosen", "text")}]
+        before = {"time": old["time"], "chosen": old["chosen"], "text": old["text"]}
+        history = [*history, before]
     path = choice_folder(run.folder, job.folder) / "choice.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     head = {"job": job.name, "choice": choice.to_dict(), "time": time.time()}
     write_json(path, {**head, **new, "history": history})
 
 
-def load_choice(run: Run, job: Job | Record) -> dict[str, Any] | None:
-    """The decision that is on disk."""
+def load_choice(run: Run, job: Job | Record) -> Decided | None:
+    """The decision that is on disk; None if there is none that can be read."""
     path = choice_folder(run.folder, job.folder) / "choice.json"
-    found: dict[str, Any] | None = json.loads(path.read_text()) if path.exists() else None
-    return found
+    return document(path, Decided, "left out; it is made anew while the job waits")
 
 
 def settled(run: Run, job: Job | Record) -> str | None:
@@ -78,8 +90,10 @@ def settle(run: Run, job: Job) -> Job:
     """Let the choice hold from now on, and return the chosen job. Repeated it changes nothing,
     unless a person has taken another one before anything was submitted."""
     decided = load_choice(run, job)
-    assert decided is not None  # a job is submitted only when its choice is made
-    chosen = run.by_name[decided["chosen"]]
+    # Where the file is damaged the link still says which job was chosen.
+    name = settled(run, job) if decided is None else decided["chosen"]
+    assert name is not None  # a job is submitted only when its choice is made
+    chosen = run.by_name[name]
     link = choice_folder(run.folder, job.folder) / LINK
     # Relative, so that it leads there still when the run is moved; by rename, so that nobody meets
     # a link that is not there.

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import msgspec
 
+from orchestrator.errors import RunError
 from orchestrator.node.system import write_text
+from orchestrator.runs.documents.reading import content_of, decoded
 
 NAME = "copy.json"
 
@@ -40,7 +42,16 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 def read_origin(run_folder: Path) -> Origin | None:
     """Of what a folder is a copy; None: of nothing."""
     path = run_folder / NAME
-    return msgspec.json.decode(path.read_bytes(), type=Origin) if path.exists() else None
+    try:
+        return decoded(content_of(path), Origin)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        # Never taken for a run of this machine, which might be changed.
+        raise RunError(
+            f"{path}: {error}: the folder is a copy of a run elsewhere; write the file anew by "
+            "orch pull HOST:RUN, into another folder (--to)"
+        ) from error
 
 
 def write_origin(run_folder: Path, origin: Origin) -> None:

@@ -145,6 +145,8 @@ def files_known_to_git(folder: Path) -> list[str]:
     # -z: names may have spaces, quotes and line breaks.
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     listed = None
+    if not folder.is_dir():
+        raise CheckError(f"{folder}, where the run was launched and whose files it copies, is gone")
     if shutil.which("git"):
         listed = subprocess.run(command, cwd=folder, capture_output=True, check=False)
     if listed is None or listed.returncode != 0:

@@ -17,7 +17,6 @@ new adds nothing. What a job itself ran with is in its ``out/environment.json`` 
 from __future__ import annotations
 
 import getpass
-import json
 import os
 import re
 import shutil
@@ -27,12 +26,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from engines.contract.environment import environment
 from orchestrator.errors import RunError
 from orchestrator.node.system import write_json, write_text
 from orchestrator.planning.plan import Plan
+from orchestrator.runs.documents.reading import document, mapping
 from orchestrator.runs.provenance.code_copies import (
     CODE,
     changed_files,
@@ -50,6 +50,7 @@ UNTRACKED = 200
 """So many untracked files are listed."""
 Tell = Callable[[str], None]
 """Takes a line for the person who launches."""
+CURRENT = "code.json"
 PATCH, DESCRIPTION = "changes.patch", "experiment.yaml"
 """Files of a launch beside its ``launch.json``."""
 
@@ -72,6 +73,32 @@ class Code:
         return before if before.exists() else package
 
 
+class Copies(TypedDict):
+    """What ``code.json`` holds: names of copies."""
+
+    code: str
+    work: str | None
+
+
+class GitState(TypedDict):
+    """What is read again of the state of a repository."""
+
+    commit: str | None
+    branch: str | None
+    changed: list[str]
+
+
+class Launch(Copies):
+    """What is read again of ``launch.json``."""
+
+    time: float
+    action: str
+    git: GitState | None
+    environment: dict[str, Any]
+    preset: NotRequired[str | None]
+    overrides: NotRequired[list[str]]
+
+
 def quiet(_line: str) -> None:
     """Tell nobody."""
 
@@ -79,15 +106,20 @@ def quiet(_line: str) -> None:
 def code_of(run_folder: Path) -> Code:
     """The copy that the newest launch or retry made. RunError if it is gone. For a run from before
     there were copies it is made now."""
-    path = run_folder / "code.json"
+    path = run_folder / CURRENT
     root = run_folder.parent.parent
     if not path.exists():
         write_json(path, {"code": take_engines(root), "work": None})
-    values = json.loads(path.read_text())
+    copies = document(
+        path, Copies, "what the newest launch noted counts; orch retry writes it anew"
+    )
+    if copies is None:
+        newest = launches(run_folder)[-1:] or [{"code": take_engines(root), "work": None}]
+        copies = Copies(code=newest[0]["code"], work=newest[0]["work"])
     code = Code(
-        values["code"],
-        root / CODE / values["code"],
-        run_folder / "work" / values["work"] if values["work"] else None,
+        copies["code"],
+        root / CODE / copies["code"],
+        run_folder / "work" / copies["work"] if copies["work"] else None,
     )
     if not code.program.exists():
         raise RunError(
@@ -112,7 +144,8 @@ def git(folder: Path, *arguments: str) -> bytes | None:
             # git must not wait for a password.
             stdin=subprocess.DEVNULL,
         )
-    except (subprocess.TimeoutExpired, FileNotFoundError):
+    # The folder may be gone, or no more processes may be started.
+    except (subprocess.TimeoutExpired, OSError):
         return None
     return done.stdout if done.returncode == 0 else None
 
@@ -140,7 +173,7 @@ def git_state(folder: Path) -> tuple[dict[str, Any] | None, str]:
         "commit": commit,
         "branch": branch.get("branch.head"),
         # Without the user and the password that an address may hold.
-        "remote": re.sub(r"://[^/@]*@", "://", remote) or None,
+        "remote": redacted(remote).replace("://<secret>@", "://") or None,
         "changed": re.findall(r"^diff --git a/.* b/(.*)$", patch, re.MULTILINE),
         "binary": re.findall(r"^Binary files .*? and b/(.*) differ$", patch, re.MULTILINE),
         "untracked": untracked[:UNTRACKED],
@@ -165,11 +198,20 @@ def cut(patch: str) -> str:
 
 def launches(run_folder: Path) -> list[dict[str, Any]]:
     """What each launch noted, oldest first; each with its ``folder``."""
-    # By number: as text, 10 comes before 9.
-    paths = sorted(
-        (run_folder / "provenance").glob("*/launch.json"), key=lambda path: int(path.parent.name)
-    )
-    return [json.loads(path.read_text()) | {"folder": str(path.parent)} for path in paths]
+    found = []
+    for number in launch_numbers(run_folder):
+        folder = run_folder / "provenance" / str(number)
+        launch = mapping(folder / "launch.json", "this launch is left out", Launch)
+        if launch is not None:
+            found.append({**launch, "folder": str(folder)})
+    return found
+
+
+def launch_numbers(run_folder: Path) -> list[int]:
+    """The numbers of the launches, the oldest first."""
+    # As numbers: as text, 10 comes before 9.
+    names = [path.parent.name for path in (run_folder / "provenance").glob("*/launch.json")]
+    return sorted(int(name) for name in names if name.isdecimal())
 
 
 def note(
@@ -199,20 +241,27 @@ def note(
     if action == "retry" and newest is not None:
         # It takes the plan that is there, whatever the experiment file says by now.
         text = kept(newest, DESCRIPTION)
+    copies = {"code": launch["code"], "work": launch["work"]}
     if newest is not None and same_launch(newest, launch, patch, text):
+        if document(run_folder / CURRENT, Copies, "written anew") is None:
+            write_json(run_folder / CURRENT, copies)
         return
-    folder = run_folder / "provenance" / str(len(earlier) + 1)
+    # Not by how many can be read: a number is never used twice.
+    number = max(launch_numbers(run_folder), default=0) + 1
+    there = {"time": time.time(), "host": socket.gethostname(), "cwd": str(cwd)}
+    write_launch(run_folder / "provenance" / str(number), {**launch, **there}, patch, text)
+    write_json(run_folder / CURRENT, copies)
+    if newest is not None:
+        tell_changes(run_folder.parent.parent, newest, launch, tell)
+
+
+def write_launch(folder: Path, launch: dict[str, Any], patch: str, text: str) -> None:
+    """Write what is noted of a launch, ``launch.json`` last."""
     folder.mkdir(parents=True, exist_ok=True)
     for file, content in ((PATCH, patch), (DESCRIPTION, text)):
         if content:
             write_text(folder / file, content)
-    write_json(
-        folder / "launch.json",
-        {**launch, "time": time.time(), "host": socket.gethostname(), "cwd": str(cwd)},
-    )
-    write_json(run_folder / "code.json", {"code": launch["code"], "work": launch["work"]})
-    if newest is not None:
-        tell_changes(run_folder.parent.parent, newest, launch, tell)
+    write_json(folder / "launch.json", launch)
 
 
 def circumstances(plan: Plan) -> dict[str, Any]:
@@ -265,7 +314,7 @@ def tell_changes(root: Path, before: dict[str, Any], now: dict[str, Any], tell: 
 def kept(launch: dict[str, Any], file: str) -> str:
     """A text kept with a launch; empty if there was none."""
     path = Path(launch["folder"]) / file
-    return path.read_text() if path.exists() else ""
+    return path.read_bytes().decode(errors="replace") if path.exists() else ""
 
 
 def description(plan: Plan) -> str:

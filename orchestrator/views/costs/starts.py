@@ -15,6 +15,7 @@ from typing import Any
 from jobs.spec import Resources
 from orchestrator.node.cost import attempt_records
 from orchestrator.node.system import CONTINUES
+from orchestrator.runs.documents.damage import note
 from orchestrator.runs.layout import RESULTS, attempt_folder
 from orchestrator.runs.record import ACTIVE, JobState, Record
 from orchestrator.runs.run import Run
@@ -64,7 +65,8 @@ def read_starts(run: Run, records: Sequence[Record], now: float) -> list[Start]:
 
 def attempt_starts(run: Run, record: Record, attempt: int, now: float) -> list[Start]:
     """The starts of one attempt. All but the newest have an exit record, or left nothing."""
-    exit_records, claim = attempt_records(attempt_folder(run.folder, record.folder, attempt))
+    folder = attempt_folder(run.folder, record.folder, attempt)
+    exit_records, claim = attempt_records(folder, left_out)
     requested = run.by_name[record.name].resources
     starts = {
         restart: ended_start(record, attempt, exit_record, requested)
@@ -74,6 +76,11 @@ def attempt_starts(run: Run, record: Record, attempt: int, now: float) -> list[S
     if claim is not None and claim["restart"] not in starts:
         starts[claim["restart"]] = open_start(run, record, attempt, claim, now)
     return [starts[restart] for restart in sorted(starts)]
+
+
+def left_out(path: str) -> None:
+    """Have it told that a record cannot be read."""
+    note(path, "is damaged", "left out, so that costs may be higher than shown")
 
 
 def ended_start(
@@ -145,6 +152,6 @@ def outcome(exit_record: Mapping[str, Any]) -> str:
     # that is requeued exits with CONTINUES too, so that is asked before the exit code.
     if exit_record["results"]:
         return "results"
-    if exit_record["requeued"]:
+    if exit_record.get("requeued"):
         return "requeued"
     return "stopped" if exit_record["exit_code"] == CONTINUES else "died"

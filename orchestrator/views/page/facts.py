@@ -8,7 +8,7 @@ the same size as one of a hundred.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,6 @@ from engines.contract.progress import read_progress
 from jobs.gates import number
 from jobs.ranking import Setting
 from jobs.stages import literal
-from orchestrator.lifecycle import gates
 from orchestrator.lifecycle.decided.ranking import (
     higher_is_better,
     metrics_of,
@@ -27,6 +26,7 @@ from orchestrator.lifecycle.decided.ranking import (
 )
 from orchestrator.lifecycle.failure_causes import alike
 from orchestrator.runs.choices.files import load_choice
+from orchestrator.runs.documents.decisions import load_decision
 from orchestrator.runs.provenance.launches import launches, summary
 from orchestrator.runs.provenance.redaction import redacted
 from orchestrator.runs.record import FAILED, JobState, Record
@@ -71,7 +71,7 @@ class Facts:
     """By stage and metric."""
     sweeps: dict[tuple[str, str], list[Setting]]
     """Settings by stage and metric, the best one first."""
-    gates: Sequence[dict[str, Any]]
+    gates: Sequence[Mapping[str, Any]]
     """Decisions, as the gates keep them."""
     launches: Sequence[tuple[float, str, str]]
     """When, by which command, from which code."""
@@ -88,7 +88,7 @@ def gather(run: Run, records: Sequence[Record], trouble: str, now: float) -> Fac
             shown.append(record)
         else:
             shown.append(replace(record, reason=clean[record.reason]))
-    decisions = [gates.load_decision(run, key) for key in run.plan.gates]
+    decisions = [load_decision(run, key) for key in run.plan.gates]
     return Facts(
         run=run,
         records=shown,
@@ -97,7 +97,7 @@ def gather(run: Run, records: Sequence[Record], trouble: str, now: float) -> Fac
         spent=spent(run, shown, now),
         curves=read_curves(run, shown),
         sweeps=sweeps(run),
-        gates=[decision for decision in decisions if decision is not None] + chosen(run),
+        gates=[*(decision for decision in decisions if decision is not None), *chosen(run)],
         launches=[(one["time"], one["action"], summary(one)) for one in launches(run.folder)],
     )
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.clusters.local.scheduler import RESTARTED, Scheduler, read_table
+from orchestrator.clusters.local.scheduler import RESTARTED, Scheduler
+from orchestrator.clusters.local.table import read_table
 from orchestrator.description.profile import Profile
 from orchestrator.node.system import boot, lives, process_start, write_json
 from orchestrator.planning.planner import make_plan
@@ -274,7 +275,7 @@ def test_a_process_with_the_id_of_ours_before_the_restart_is_let_alone(
         if cancelled:
             (scheduler.folder / "cancel" / "L-t").touch()
         scheduler.round()
-        row = read_table(scheduler.folder)["t"]
+        row = read_table(scheduler.run)["t"]
         assert row["state"] == ("CANCELLED" if cancelled else "NODE_FAIL")
         assert stranger.poll() is None
     finally:
@@ -310,7 +311,7 @@ def test_an_exit_record_from_before_the_restart(
     write_json(attempt / "claim.json", {"restart": 0, "pid": 7, "start": f"7@{start}"})
     write_json(attempt / "exit.json", record)
     scheduler.round()
-    assert read_table(scheduler.folder)["t"]["state"] == state
+    assert read_table(scheduler.run)["t"]["state"] == state
 
 
 def test_a_process_that_an_older_version_noted_is_known_by_its_ticks() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from orchestrator.lifecycle.deaths.kinds import Kind
 from orchestrator.lifecycle.decide import (
     Request,
     decide,
@@ -19,7 +20,6 @@ from orchestrator.lifecycle.decide import (
     holds,
     passes_after,
 )
-from orchestrator.lifecycle.failure_causes import Kind
 from orchestrator.lifecycle.observe import (
     Observation,
     as_observed,

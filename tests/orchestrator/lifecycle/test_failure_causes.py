@@ -3,20 +3,16 @@ them."""
 
 # log lines are as long as they are
 import importlib.util
+import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from orchestrator.lifecycle.failure_causes import (
-    ADVICE,
-    PATTERNS,
-    Cause,
-    Kind,
-    alike,
-    cause_of,
-    from_log,
-    with_cause,
-)
+from orchestrator.description.profile import Profile
+from orchestrator.lifecycle.deaths.kinds import ADVICE, AGAIN, EVERYWHERE, WITH_THESE_VALUES, Kind
+from orchestrator.lifecycle.failure_causes import Cause, alike, cause_of, from_log, with_cause
 from orchestrator.node.system import error_line
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.sources import ExitRecord
@@ -239,7 +235,7 @@ def test_jobs_that_fail_of_the_same_are_alike_whatever_their_numbers() -> None:
 
 
 def test_every_kind_has_its_advice() -> None:
-    assert set(PATTERNS) <= set(ADVICE) == set(Kind)
+    assert set(ADVICE) == set(Kind)
 
 
 def test_of_several_nodes_the_first_dead_is_named_and_is_the_one_that_a_retry_leaves_out() -> None:
@@ -268,9 +264,178 @@ def test_of_several_nodes_the_first_dead_is_named_and_is_the_one_that_a_retry_le
     assert named.host == "a100-2"
 
 
+@pytest.mark.parametrize(
+    ("kind", "last"),
+    [
+        # What passes by itself, or elsewhere, is none of the program's mistakes.
+        (
+            Kind.NETWORK,
+            "huggingface_hub.errors.HfHubHTTPError: 429 Client Error: Too Many Requests",
+        ),
+        (Kind.NETWORK, "requests.exceptions.ConnectionError: x: Max retries exceeded with url: /y"),
+        (Kind.FILE_SYSTEM, "OSError: [Errno 116] Stale file handle"),
+        (Kind.PORT, "OSError: [Errno 98] Address already in use"),
+        (
+            Kind.HOST_MEMORY,
+            "RuntimeError: DataLoader worker (pid 31) is killed by signal: Killed. ",
+        ),
+        (
+            Kind.HOST_MEMORY,
+            "numpy._core._exceptions._ArrayMemoryError: Unable to allocate 7.45 GiB",
+        ),
+        (
+            Kind.SHARED_MEMORY,
+            "RuntimeError: DataLoader worker (pid 8) is killed by signal: Bus error. It is possible"
+            " that dataloader's workers are out of shared memory.",
+        ),
+    ],
+)
+def test_what_passes_is_tried_again_and_holds_nobody(kind: Kind, last: str) -> None:
+    assert from_log([*TRACEBACK, last]).kind is kind
+    assert from_log(["step 3", last]).kind is kind
+    assert kind in AGAIN
+    assert kind not in EVERYWHERE | WITH_THESE_VALUES
+
+
+@pytest.mark.parametrize(
+    ("earlier", "last"),
+    [
+        ("rm: cannot remove 'x': No such file or directory", "ValueError: bad learning rate"),
+        ("/etc/profile.d/z.sh: No such file or directory", "AssertionError: batch must divide"),
+        ("wandb: Network error (ConnectionError), entering retry loop.", "ValueError: bad rate"),
+        ("OSError: [Errno 98] Address already in use, trying the next", "KeyError: 'labels'"),
+        ("bash: nvidia-smi: command not found", "TypeError: f() takes 2 positional arguments"),
+    ],
+)
+def test_a_harmless_line_before_the_exception_is_not_the_cause(earlier: str, last: str) -> None:
+    log = [earlier, *(f"step {n}" for n in range(20)), *TRACEBACK, last]
+    assert from_log(log) == Cause(Kind.CODE, last)
+    # Also where the first was a traceback of its own, which was logged and survived.
+    handled = [*TRACEBACK, f"OSError: {earlier}", *log]
+    assert from_log(handled) == Cause(Kind.CODE, last)
+
+
+def test_a_chain_is_read_from_its_last_exception_back_to_what_explains_it() -> None:
+    direct = "The above exception was the direct cause of the following exception:"
+    context = "During handling of the above exception, another exception occurred:"
+    missing = [*TRACEBACK, "FileNotFoundError: [Errno 2] No such file or directory: '/d/x'"]
+    full = [*TRACEBACK, "OSError: [Errno 28] No space left on device"]
+    vague = [*TRACEBACK, "RuntimeError: could not make the data set"]
+    wrong = [*TRACEBACK, "ValueError: bad learning rate"]
+    assert from_log([*missing, "", direct, "", *vague]).kind is Kind.FILE
+    # What was being handled is the cause only if programs seldom survive it.
+    assert from_log([*missing, "", context, "", *wrong]) == Cause(Kind.CODE, wrong[-1])
+    assert from_log([*full, "", context, "", *wrong]).kind is Kind.DISK
+    assert from_log([*full, "", context, "", *vague, "", direct, "", *wrong]).kind is Kind.DISK
+    # What the last one says by itself stands above both.
+    named = [*TRACEBACK, "torch.OutOfMemoryError: CUDA out of memory."]
+    assert from_log([*missing, "", direct, "", *named]).kind is Kind.GPU_MEMORY
+    ignored = [
+        "Exception ignored in: <function Pool.__del__ at 0x7f>",
+        *TRACEBACK,
+        "OSError: [Errno 9]",
+    ]
+    assert from_log([*wrong, *ignored]) == Cause(Kind.CODE, wrong[-1])
+
+
+def test_the_tracebacks_of_several_ranks_are_read_apart() -> None:
+    gpu = [*TRACEBACK, "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB"]
+    lost = [*TRACEBACK, "RuntimeError: [gloo/pair.cc:534] Connection closed by peer [10.0.0.1]:4"]
+    ranks = [f"[rank1]: {line}" for line in gpu], [f"[rank0]: {line}" for line in lost]
+    interleaved = [line for pair in zip(*ranks, strict=True) for line in pair]
+    assert from_log(interleaved) == Cause(Kind.GPU_MEMORY, gpu[-1])
+    # Without their names, whichever comes first.
+    bare = [line for pair in zip(gpu, lost, strict=True) for line in pair]
+    assert from_log(bare).kind is Kind.GPU_MEMORY
+    assert from_log(bare[::-1][1::-1] + bare).kind is Kind.GPU_MEMORY
+    labelled = [f"3: {line}" for line in gpu] + [f"0: {line}" for line in lost]
+    assert from_log(labelled).kind is Kind.GPU_MEMORY
+
+
+def test_terminals_and_progress_bars_hide_no_traceback() -> None:
+    log = (
+        b"\r 10%|#   | 1/10 [00:01<00:09]\r 20%|##  | 2/10 [00:02<00:08]Traceback (most recent call"
+        b' last):\n  File "t.py", line 3, in <module>\n\x1b[31mValueError\x1b[0m: \x1b[1mbad rate'
+        b"\x1b[0m\x00\xff\n"
+    )
+    record = failed_record()
+    named = with_cause(record, None, log.splitlines())
+    assert named.died_of.startswith(f"{Kind.CODE}: ValueError: bad rate")
+    assert named.died_of.isprintable()
+
+
+@given(
+    st.lists(st.binary(max_size=200) | st.sampled_from([line.encode() for _, line in REAL])),
+    st.integers(1, 40),
+)
+@settings(deadline=None, max_examples=60)
+def test_any_bytes_have_a_cause_of_bounded_length(log: list[bytes], times: int) -> None:
+    named = with_cause(failed_record(), None, log * times)
+    assert named.cause in set(Kind)
+    assert len(named.died_of) < 700
+    assert named.died_of.isprintable()
+
+
+def test_a_line_of_the_setup_is_named_with_its_exit_code() -> None:
+    ended = "orch-error: setup ended with exit code 1 in: source env.sh (write || true behind it)"
+    cause = from_log([ended])
+    assert (cause.kind, cause.line) == (Kind.SETUP, ended.removeprefix("orch-error: "))
+    # What it said just before says more of the kind; the line of the setup is named all the same.
+    told = from_log(["script.sh: line 7: nosuch: command not found", ended])
+    assert told.kind is Kind.PACKAGE
+    assert told.line.startswith(cause.line)
+    assert "nosuch: command not found" in told.line
+    assert from_log(["x.sh: No such file or directory", "one", "two", ended]).kind is Kind.SETUP
+
+
+def test_the_setup_is_named_as_a_real_shell_leaves_it(tmp_path: Path) -> None:
+    sourced = tmp_path / "env.sh"
+    sourced.write_text('[ -n "$NOT_THERE_AT_ALL" ] && echo there\n')
+    profile = Profile(kind="slurm", setup=["true", f"source {sourced}"])
+    script = tmp_path / "script.sh"
+    script.write_text("\n".join(["#!/bin/bash", *profile.set_up_lines(), "exec true", ""]))
+    said = subprocess.run(["/bin/bash", str(script)], capture_output=True, text=True)
+    cause = from_log((said.stdout + said.stderr).splitlines())
+    assert said.returncode == 1
+    assert cause.kind is Kind.SETUP
+    assert f"exit code 1 in: source {sourced}" in cause.line
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [(-11, Kind.CRASH), (139, Kind.CRASH), (-7, Kind.SHARED_MEMORY), (132, Kind.PROGRAM)],
+)
+def test_a_signal_without_words_tells_something(code: int, kind: Kind) -> None:
+    left = ExitRecord(
+        token="t",
+        job_id="7",
+        host="n",
+        pid=1,
+        exit_code=code,
+        started=1.0,
+        ended=2.0,
+        results=False,
+    )
+    assert cause_of(JobState.FAILED, "so it ended", left, ["step 3"]) == Cause(kind, "so it ended")
+
+
+def failed_record() -> Record:
+    return Record(
+        name="a",
+        stage="a",
+        identity="i",
+        folder="jobs/a",
+        token="t",
+        state=JobState.FAILED,
+    )
+
+
 def test_torchruns_own_error_is_not_the_cause(tmp_path: Path) -> None:
     torchrun = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: "
     log = ["[rank1]: Traceback (most recent call last):", "[rank1]: ValueError: bad rate", torchrun]
     assert from_log(log) == Cause(Kind.CODE, "ValueError: bad rate")
     (tmp_path / "log").write_text("\n".join(log))
+    assert error_line(tmp_path / "log") == "ValueError: bad rate"
+    # Nothing of what colours a terminal reaches the exit record.
+    (tmp_path / "log").write_text("\x1b[31mValueError\x1b[0m: bad\x07 rate\n")
     assert error_line(tmp_path / "log") == "ValueError: bad rate"

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from orchestrator.description.profile import Profile
+from orchestrator.description.stage_keys.options import RetryFile
+from orchestrator.lifecycle.deaths.kinds import Kind
 from orchestrator.lifecycle.decide import decide, passes_after
-from orchestrator.lifecycle.failure_causes import Kind
 from orchestrator.lifecycle.observe import Observation
 from orchestrator.lifecycle.refresh import CONTINUE_ONLY
 from orchestrator.lifecycle.retry_policy import MOST, Past, by_itself, by_themselves
@@ -108,6 +109,35 @@ def test_a_node_costs_none_of_the_other_bounds_and_restarts_by_slurm_count_too()
     assert not by_itself(run, planned, record, Past(lost=1)).due
     record = replace(record, cause=MEMORY)
     assert by_itself(run, planned, record, Past(lost=1)).retries == {NODE: 2, MEMORY: 1}
+
+
+def test_shared_memory_counts_as_memory_and_asks_for_more() -> None:
+    run = run_with({MEMORY: 1})
+    (planned,) = run.plan.jobs
+    record = by_itself(run, planned, failed(str(Kind.SHARED_MEMORY)), Past())
+    assert (record.retries, record.memory_gb, record.due) == ({MEMORY: 1}, 12, True)
+    record = replace(record, state=JobState.FAILED, cause=MEMORY, reason=MEMORY, due=False)
+    assert not by_itself(run, planned, record, Past()).due
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "left_out"),
+    [
+        ("network", Kind.NETWORK, ""),
+        ("file system", Kind.FILE_SYSTEM, "a100-1"),
+        ("port", Kind.PORT, ""),
+    ],
+)
+def test_what_passes_is_submitted_again_if_the_experiment_says_so(
+    key: str, kind: Kind, left_out: str
+) -> None:
+    bounds = RetryFile.model_validate({key: 1}).bounds
+    run = run_with(bounds)
+    (planned,) = run.plan.jobs
+    (record,) = by_themselves(run, [failed(str(kind))], {})
+    assert (record.due, record.exclude, record.memory_gb) == (True, left_out, None)
+    record = replace(record, state=JobState.FAILED, cause=str(kind), reason=str(kind), due=False)
+    assert not by_itself(run, planned, record, Past()).due
 
 
 def test_of_several_nodes_the_one_that_srun_names_is_left_out_and_else_none() -> None:

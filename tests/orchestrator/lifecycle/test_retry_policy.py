@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from jobs.spec import Resources
 from orchestrator.description.profile import Profile
-from orchestrator.lifecycle.failure_causes import ADVICE, AGAIN, Kind
+from orchestrator.lifecycle.deaths.kinds import ADVICE, AGAIN, Kind
 from orchestrator.lifecycle.retry_policy import (
     GROWS,
     GROWTH,
@@ -74,7 +74,7 @@ def test_retries_ask_for_more_up_to_the_bound_and_are_refused_at_it(
 def test_the_advice_says_in_words_how_much_more_a_retry_asks_for() -> None:
     assert GROWTH == 1.5
     for kind in GROWS:
-        assert re.fullmatch(r"orch retry asks for half as much (memory|time) again", ADVICE[kind])
+        assert re.match(r"orch retry asks for half as much (memory|time) again", ADVICE[kind])
 
 
 def test_a_failed_node_is_left_out_next_time_and_the_ones_before_it_too() -> None:
@@ -124,6 +124,35 @@ def test_siblings_are_held_after_two_like_failures_of_the_code_and_only_then() -
         )
         == {}
     )
+
+
+def test_only_siblings_with_the_values_that_all_the_dead_share_are_held() -> None:
+    waiting = [
+        failed(Kind.UNKNOWN, name=f"train/lr={rate},seed={n}", state=JobState.WAITING, cause="")
+        for rate in (1, 2)
+        for n in (2, 3)
+    ]
+    one, two, other = (
+        failed(Kind.GPU_MEMORY, name=f"train/lr={rate},seed={n}", reason="CUDA out of memory")
+        for rate, n in ((1, 0), (1, 1), (2, 0))
+    )
+    # Two seeds of one learning rate: the seed is not the cause, the rate may be.
+    assert set(would_fail_alike([one, two, *waiting])) == {"train/lr=1,seed=2", "train/lr=1,seed=3"}
+    # One of the other rate too: no axis is the cause.
+    assert len(would_fail_alike([one, two, other, *waiting])) == len(waiting)
+    # What all jobs share needs no values in common.
+    package = [replace(r, cause=str(Kind.PACKAGE)) for r in (one, two)]
+    assert len(would_fail_alike([*package, *waiting])) == len(waiting)
+
+
+def test_two_files_that_are_missing_hold_nobody_and_one_holds_the_rest() -> None:
+    waiting = failed(Kind.UNKNOWN, name="train/2", state=JobState.WAITING, cause="")
+    one, two = (
+        failed(Kind.FILE, name=f"train/{n}", reason=f"No such file: '/data/part-{n}'")
+        for n in (0, 1)
+    )
+    assert would_fail_alike([one, two, waiting]) == {}
+    assert set(would_fail_alike([one, replace(two, reason=one.reason), waiting])) == {"train/2"}
 
 
 def test_a_code_error_holds_the_siblings_in_the_queue_until_a_person_retries(

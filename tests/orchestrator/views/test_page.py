@@ -1,6 +1,7 @@
 """The page of a run: one file, no network, no script, the same size for ten thousand jobs as for a
 hundred."""
 
+import dataclasses
 import json
 import os
 import re
@@ -16,11 +17,13 @@ from orchestrator.description.profile import Profile
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.record import JobState
+from orchestrator.runs.run import waiting
 from orchestrator.views.page.curves import Curve, plot, thinned
 from orchestrator.views.page.facts import bars, gather
 from orchestrator.views.page.graph import StageBox, columns, direct_arrows, graph
 from orchestrator.views.page.page import page
 from orchestrator.views.page.timeline import Bar, counts_at, span_text, timeline
+from tests.support.builders import job, run_of
 from tests.support.cli import SMALL, orch
 
 VOID = {"meta", "link", "br", "img"}
@@ -222,3 +225,37 @@ def a_sweep(folder: Path) -> Path:
         "experiment: trial\nstages:\n  a: {command: 'echo {n}', matrix: {n: [1, 2, 3]}}\n"
     )
     return path
+
+
+@settings(deadline=None, max_examples=25)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "<script>alert(1)</script>",
+                '"><img src=x>',
+                "&lt;b&gt;",
+                "'",
+                "</td></table>",
+                "\x00",
+            ]
+        ),
+        min_size=4,
+        max_size=4,
+    )
+)
+def test_whatever_jobs_and_people_wrote_is_text(words: list[str]) -> None:
+    reason, host, about, trouble = words
+    one = replace(waiting(job("a/x", command=("true",))), state=JobState.FAILED, attempt=1)
+    died = replace(one, reason=reason, host=host, cause="unknown", died_of=reason)
+    run = run_of(job("a/x", command=("true",)))
+    shown = dataclasses.replace(
+        run,
+        plan=dataclasses.replace(run.plan, about=about),
+        profile=dataclasses.replace(run.profile, name=host, currency=host, price_per_gpu_hour=1.0),
+    )
+    text = page(gather(shown, [died], trouble, 5.0))
+    checker = Checker()
+    checker.feed(text)
+    assert set(checker.stack) <= OPEN
+    assert "<script" not in text

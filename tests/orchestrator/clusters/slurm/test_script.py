@@ -7,7 +7,7 @@ import pytest
 
 from jobs.spec import Resources
 from orchestrator.clusters.slurm.script import JobScript, script_text
-from orchestrator.description.profile import Profile
+from orchestrator.description.profile import NAMED_END, Profile
 from orchestrator.node.slurm.variables import INPUTS
 
 GOLDEN = """#!/bin/bash
@@ -32,8 +32,10 @@ GOLDEN = """#!/bin/bash
 # setup
 export PYTHONSAFEPATH=1
 export HF_HOME='/scratch/my models'
+{NAMED_END}
 set -e
 module load cuda
+trap - DEBUG ERR EXIT
 
 # command
 export SUBMITIT_EXECUTOR=slurm
@@ -67,4 +69,4 @@ def test_the_script_is_what_slurm_should_read(monkeypatch: pytest.MonkeyPatch) -
             command=["python", "-m", "orchestrator.node", "/runs/my run", "1", "0123456789"],
         ),
     )
-    assert text == GOLDEN
+    assert text == GOLDEN.replace("{NAMED_END}", "\n".join(NAMED_END))

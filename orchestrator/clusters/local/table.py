@@ -1,0 +1,113 @@
+"""What the scheduler of this machine has noted of a run's jobs, a row each.
+
+In: a run. Out: rows by token, from ``scheduler/table.json``; where that is gone or damaged, from
+what was put into the queue, from the claims of the jobs, and from the run's own state. Called by
+the scheduler when it starts, and by ``LocalCluster`` at each look.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any, NotRequired, TypedDict
+
+from orchestrator.errors import RunError
+from orchestrator.node.system import lives
+from orchestrator.runs.documents.reading import document, mapping
+from orchestrator.runs.record import ACTIVE, JobState
+from orchestrator.runs.run import Run
+
+Row = dict[str, Any]
+"""What is known of a job: what ``LocalCluster.submit`` wrote, and how it stands."""
+LOST = "what the scheduler of this machine had noted of it is lost: orch retry"
+
+
+class Queued(TypedDict):
+    """What ``queue/<token>.json`` must have."""
+
+    job_id: str
+    token: str
+    name: str
+    script: str
+    log: str
+    cwd: str
+    after: list[str]
+    resources: dict[str, int]
+    exit: NotRequired[str]
+    exits: NotRequired[list[str]]
+
+
+class Known(TypedDict):
+    """What every row must have."""
+
+    job_id: str
+    state: JobState
+
+
+class Claimed(TypedDict):
+    """What a claim says of the process that has it."""
+
+    pid: int
+    start: str | None
+    started: float
+
+
+def read_table(run: Run) -> dict[str, Row]:
+    """The rows by token."""
+    path = run.folder / "scheduler" / "table.json"
+    rows = mapping(path, "made anew from the queue, claims and exit records", dict[str, Known])
+    return rebuilt(run) if rows is None else rows
+
+
+def rebuilt(run: Run) -> dict[str, Row]:
+    """The rows of all jobs that were put into the queue. One that has started counts as running:
+    the scheduler looks at its process and its exit record next."""
+    rows = {}
+    for path in (run.folder / "scheduler" / "queue").glob("*.json"):
+        if not path.name.startswith("."):
+            rows[path.stem] = with_claim(queued_row(path))
+    waiting = [token for token, row in rows.items() if row["state"] == JobState.PENDING]
+    wanted = active_tokens(run) if waiting else set()
+    for token in waiting:
+        # One that was cancelled before it started must not start now.
+        if token not in wanted:
+            rows[token] |= {"state": "CANCELLED", "reason": LOST, "ended": time.time()}
+    return rows
+
+
+def queued_row(path: Path) -> Row:
+    """The row of a job as it was put into the queue; where that is damaged, of one that died."""
+    row = mapping(path, "its job counts as failed; orch retry submits it again", Queued)
+    if row is not None:
+        return {**row, "state": "PENDING", "reason": ""}
+    return {
+        "job_id": f"L-{path.stem}",
+        "name": path.stem,
+        "after": [],
+        "state": "FAILED",
+        "reason": f"{path} is damaged: orch retry submits it again",
+        "ended": time.time(),
+    }
+
+
+def with_claim(row: Row) -> Row:
+    """A row with the process that has its claim; as it is if nothing has started."""
+    if row["state"] != JobState.PENDING:
+        return row
+    exits = [Path(path) for path in row.get("exits", [row.get("exit", "")])]
+    claims = [document(path.with_name("claim.json"), Claimed, "left out") for path in exits]
+    known = [claim for claim in claims if claim is not None]
+    if not known:
+        return row
+    # Of a pack any member that lives; the scheduler finds the pack by it.
+    newest = next((claim for claim in known if lives(claim)), known[-1])
+    return {**row, **newest, "state": "RUNNING"}
+
+
+def active_tokens(run: Run) -> set[str]:
+    """The allocations that the run's state file has as queued or running; none if it cannot be
+    read."""
+    try:
+        return {record.allocation for record in run.load() if record.state in ACTIVE}
+    except RunError:
+        return set()

@@ -1,0 +1,96 @@
+"""Read a JSON file of a run that may be damaged: cut short by a crash, emptied by a full disk,
+replaced by hand, or written by another version of orch.
+
+In: a path, the type of what should be in it, and what becomes of it if it cannot be read. Out: the
+document, or None as if the file were not there; then one line is noted. Called by everything above
+that reads a file without which a run can still be understood. ``orchestrator.cli.__main__`` prints
+what was noted. Files that a run cannot do without (``plan.json``, ``state.json``) have modules of
+their own, which raise a RunError.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from orchestrator.runs.documents.damage import note
+
+TRIES = 3
+"""How often a file is opened that another machine has just replaced (ESTALE on NFS)."""
+
+T = TypeVar("T")
+
+
+def content_of(path: Path | str) -> bytes:
+    """The content of a file; OSError as of ``open``."""
+    for attempt in range(1, TRIES + 1):
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123  # paths as text, of thousands of jobs
+                return file.read()
+        except OSError as error:
+            # On NFS a file that is replaced while it is read is gone for this reader; its name
+            # leads to the new one.
+            if error.errno != errno.ESTALE or attempt == TRIES:
+                raise
+    raise AssertionError("the last try returns or raises")
+
+
+def decoded(content: bytes, kind: type[T]) -> T:
+    """A document of this type; ValueError if it is none. Keys that the type does not have are
+    passed over: a newer version may have written them."""
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, RecursionError):
+        try:
+            # Python's own reader takes NaN and Infinity, which strict JSON has not.
+            return msgspec.convert(json.loads(content), kind)
+        except (ValueError, RecursionError, msgspec.ValidationError) as error:
+            raise ValueError(in_short(content, error)) from error
+
+
+def in_short(content: bytes, error: Exception) -> str:
+    """Why a file is none of ours, in a few words."""
+    if not content:
+        return "is empty"
+    if isinstance(error, json.JSONDecodeError):
+        return f"is no JSON from line {error.lineno} on"
+    if isinstance(error, UnicodeDecodeError):
+        return "is not text"
+    return f"is not in the form that this version knows ({error})"
+
+
+def document(path: Path | str, kind: type[T], remedy: str) -> T | None:
+    """The document in a file; None if there is none, or if it is damaged, which is noted.
+
+    Args:
+        kind: a type that msgspec knows: a dataclass, a TypedDict, a mapping.
+        remedy: how the file is made anew, or what counts in its place.
+    """
+    try:
+        return decoded(content_of(path), kind)
+    except FileNotFoundError:
+        return None
+    except NotADirectoryError:
+        return None
+    except OSError as error:
+        note(path, f"cannot be read ({error.strerror})", remedy)
+    except ValueError as error:
+        note(path, str(error), remedy)
+    return None
+
+
+def mapping(path: Path | str, remedy: str, kind: Any = dict[str, Any]) -> dict[str, Any] | None:
+    """The same, with every key that the file has; ``kind`` says what is looked for in it."""
+    found = document(path, dict[str, Any], remedy)
+    if found is None:
+        return None
+    try:
+        msgspec.convert(found, kind)
+    except msgspec.ValidationError as error:
+        note(path, in_short(b"{}", error), remedy)
+        return None
+    return found

@@ -1,0 +1,67 @@
+"""Secrets of every kind are taken out of what is kept and shown, and nothing else is."""
+
+import json
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.node.redaction import is_secret, redacted
+from tests.support.secrets import AROUND, LETTERS, SERVICES, VALUES
+
+
+@given(kind=st.sampled_from(sorted(AROUND)), value=VALUES)
+def test_a_value_is_taken_out_wherever_it_stands(kind: str, value: str) -> None:
+    text = AROUND[kind].format(value)
+    clean = redacted(text, {})
+    assert value not in clean
+    assert "<secret>" in clean
+    assert redacted(clean, {}) == clean, "once is enough"
+
+
+@pytest.mark.parametrize("key", SERVICES, ids=lambda key: key[:12])
+@pytest.mark.parametrize("around", ["{}", 'x = "{}"', "log: {}, end", '["{}"]'])
+def test_keys_of_services_are_known_by_themselves(key: str, around: str) -> None:
+    text = around.format(key)
+    assert redacted(text, {}) == around.format("<secret>")
+    assert "aB3aB3" not in redacted(json.dumps(text), {})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "EOS_TOKEN = '<|endoftext|>'",
+        "KeyError: 'loss'",
+        "git+https://github.com/x/y.git@main",
+        "git@github.com:x/y.git",
+        "ssh://git@host/x",
+        "train.py --max-tokens 4096 --tokenizer-path /models/y1 --key train_dataset",
+        "tokens=1024, max_new_tokens=512, num_key_value_heads: 8",
+        "train/sig=0.25,token_dim=128,key=a",
+        "http://localhost:8080/path@v2",
+        "invalid password",
+        "--token-file /home/me/token1234 --password-file ~/secret.txt",
+        "password=None",
+        "def f(password: str, api_key: str | None = None)",
+        "tcp://10.0.0.1:29500 timed out",
+        'export HF_TOKEN="$HF_TOKEN"; export DB_PASSWORD=$(cat /x)',
+        "Authorization: <secret>",
+        "basic training of a task-scheduler-for-everything",
+        "ValueError: token '<pad>' is not in a vocabulary of size 32000",
+    ],
+)
+def test_what_is_no_secret_stays(text: str) -> None:
+    assert redacted(text, {}) == text
+
+
+@given(
+    text=st.text(string.ascii_lowercase + " .,", max_size=80),
+    value=st.text(LETTERS + "/+=!?", min_size=8, max_size=20).filter(
+        lambda text: not text.startswith("/")
+    ),
+)
+def test_values_of_the_environment_are_taken_out(text: str, value: str) -> None:
+    clean = redacted(f"{text}{value}{text}", {"WANDB_API_KEY": value, "PATH": text})
+    assert value not in clean.replace("<WANDB_API_KEY>", "")
+    assert is_secret("WANDB_API_KEY")

@@ -1,0 +1,147 @@
+"""File systems without locks or links, runs that one may only read, and a group's folder of runs."""
+
+import errno
+import fcntl
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.checks.folder import file_system
+from orchestrator.cli import __main__ as cli
+from orchestrator.cli.system_errors import ADVICE, sentence
+from orchestrator.description.profile import Profile
+from orchestrator.errors import RunError
+from orchestrator.lifecycle.refresh import refresh
+from orchestrator.runs.create import create_run
+from orchestrator.runs.documents import lock
+from orchestrator.runs.documents.people import group_may_write, other_owner
+from orchestrator.runs.run import Run
+from tests.support.builders import job, plan_of
+
+
+def failing(number: int) -> Any:
+    """A call that the system refuses."""
+
+    def call(*_arguments: object, **_options: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return call
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run with one job that nothing was submitted of."""
+    monkeypatch.chdir(tmp_path)
+    plan = plan_of(job("a", command=("true",)))
+    return create_run(plan, Profile(kind="local"), tmp_path / "runs")
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_a_file_system_without_locks_is_told_at_once(
+    number: int, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fcntl, "lockf", failing(number))
+    with pytest.raises(
+        RunError, match=rf"no lock can be had .*{errno.errorcode[number]}.*ORCH_RUNS"
+    ):
+        lock.locked(run.folder).__enter__()
+    (line,) = file_system(tmp_path / "runs" / "not" / "yet")
+    assert "a lock cannot be had there" in line
+
+
+def test_what_a_launch_does_in_its_folder_is_tried_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(file_system(tmp_path)) == []
+    for call, word in (("link", "hard link"), ("symlink", "symbolic link")):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, call, failing(errno.EPERM))
+            (line,) = file_system(tmp_path)
+            assert f"a {word} cannot be had there" in line
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT])
+def test_looking_needs_no_right_to_write(
+    number: int, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = run.load()
+    really = Path.open
+
+    def refused(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "state.lock":
+            raise OSError(number, os.strerror(number), str(path))
+        return really(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refused)
+    records, trouble = refresh(run)
+    assert records == before
+    assert "nothing can be saved" in trouble
+    assert os.strerror(number) in trouble
+
+
+def test_the_run_of_somebody_else_is_looked_at_and_never_changed(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert other_owner(run.folder) is None
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    owner = other_owner(run.folder)
+    assert owner is not None
+    records, trouble = refresh(run)
+    assert [record.name for record in records] == ["a"]
+    assert f"for jobs of {owner}" in trouble
+    with pytest.raises(RunError, match=f"a run of {owner}.*orch rerun"):
+        run.lock().__enter__()
+
+
+def test_a_groups_folder_stays_the_groups(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        for mode, of_group in ((0o2775, True), (0o775, False), (0o2755, False)):
+            folder = tmp_path / f"{mode:o}"
+            folder.mkdir()
+            folder.chmod(mode)
+            with group_may_write(folder):
+                (folder / "x").touch()
+            assert bool((folder / "x").stat().st_mode & stat.S_IWGRP) is of_group
+            assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("number", sorted(ADVICE))
+def test_what_the_system_refuses_is_one_line(
+    number: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def app() -> None:
+        raise OSError(number, os.strerror(number), "/data/runs/a")
+
+    monkeypatch.setattr(cli, "app", app)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"orch: /data/runs/a: {os.strerror(number)}: ")
+    assert said.count("\n") == 1
+
+
+def test_a_mistake_of_the_program_keeps_its_traceback() -> None:
+    assert sentence(FileNotFoundError(errno.ENOENT, "x", "/nowhere/at/all")) is None
+
+
+def test_a_working_folder_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    monkeypatch.delenv("ORCH_RUNS", raising=False)
+    monkeypatch.setattr("sys.argv", ["orch", "status"])
+    gone.rmdir()
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "the folder that orch was called in is gone" in capsys.readouterr().err

@@ -1,0 +1,58 @@
+"""Secrets of every kind, to be planted where they must not be kept or shown."""
+
+from __future__ import annotations
+
+import string
+
+from hypothesis import strategies as st
+
+LETTERS = string.ascii_letters + string.digits
+VALUES = st.text(LETTERS, min_size=20, max_size=40).filter(
+    lambda text: any(map(str.isdigit, text)) and any(map(str.isalpha, text))
+)
+"""Of no known service: told by what stands around them alone."""
+AROUND = {
+    "url": "fatal: unable to access 'https://oauth2:{}@git.example.org/x.git': 403",
+    "url without a user": "redis://:{}@cache:6379/0",
+    "token as the user": "pip install git+https://{}@github.com/x/y.git@main",
+    "dsn": "could not connect: postgresql://me:{}@db.example.org:5432/runs",
+    "header": "> Authorization: Bearer {}",
+    "header of a request": "{{'authorization': 'Basic {}', 'accept': '*/*'}}",
+    "other header": "X-Api-Key: {}",
+    "cookie": "Cookie: session={}; theme=dark",
+    "bearer": "sent Bearer {} to the server",
+    "flag": "train.py --api-key {} --epochs 3",
+    "flag with =": "train.py --Password={} --epochs 3",
+    "words": '["login", "--token", "{}"]',
+    "curl": "curl -u me:{} https://x",
+    "variable": "export MY_SERVICE_TOKEN={}",
+    "any case": "Client_Secret: {}",
+    "json": '{{"apiKey": "{}", "n": 3}}',
+    "python": "{{'access_token': '{}'}}",
+    "query": "GET /x?page=2&access_token={}&size=3",
+    "sas": "AccountKey={};EndpointSuffix=core",
+}
+SERVICES = [
+    "hf_" + "aB3" * 10,
+    "sk-proj-" + "aB3_" * 8,
+    "sk-ant-api03-" + "aB3-" * 8,
+    "gsk_" + "aB3" * 10,
+    "ghp_" + "aB3" * 12,
+    "github_pat_" + "aB3_" * 12,
+    "glpat-" + "aB3-" * 6,
+    "pypi-AgEI" + "aB3_" * 10,
+    "npm_" + "aB3" * 12,
+    "dckr_pat_" + "aB3-" * 8,
+    "dapi" + "0a1b" * 8,
+    "AKIA" + "AB12" * 4,
+    "AIza" + "aB3_" * 9,
+    "xoxb-" + "123456789-aB3" * 2,
+    "sk_live_" + "aB3" * 8,
+    "SG." + "aB3" * 7 + "." + "aB3" * 14,
+    "123456789:AA" + "aB3_" * 9,
+    "hvs." + "aB3" * 9,
+    "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiJ4In0" + ".aB3" * 1,
+    "https://hooks.slack.com/services/T000/B000/aB3aB3",
+    "https://discord.com/api/webhooks/123/aB3-aB3",
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNz\nAAAA\n-----END OPENSSH PRIVATE KEY-----",
+]
