@@ -89,8 +89,10 @@ def sbatch_options(value: Any) -> Any:
     for option in value if isinstance(value, dict) else ():
         name = option_name(str(option))
         # sbatch refuses a beginning of several options; which of them is meant does not matter.
-        meant = [known for known in (*SAID_ELSEWHERE, *OWN) if known.startswith(name)]
-        if name not in LONG and meant:
+        # So does it not of a letter, which orch reads as sbatch's option of one letter.
+        bare = str(option).lstrip("-").replace("_", "-").lower()
+        meant = [known for known in (*SAID_ELSEWHERE, *OWN) if known.startswith(bare)]
+        if bare not in LONG and name not in (*SAID_ELSEWHERE, *OWN) and meant:
             name = meant[0]
         if name in SAID_ELSEWHERE:
             raise WordedError(
