@@ -65,7 +65,6 @@ COMMANDS = {
         "Print or export every result of a run as tidy rows: job, axes, metric, value, n, spread; "
         "a missing one with its reason."
     ),
-    "track": "What trackers have kept offline.",
     "pull": (
         "Bring a run here from another machine, by rsync over ssh: results, logs, checkpoints; "
         "interrupted it goes on where it was."
@@ -87,6 +86,7 @@ COMMANDS = {
         "Print the JSON schema of experiment files, or of cluster profiles, for editors: "
         "completion, help and warnings; or that of a document of --json."
     ),
+    "track": "What trackers have kept offline.",
     "data": "Prepare the data that training and evaluation read.",
     "profile": "Cluster profiles.",
 }

@@ -16,7 +16,7 @@ Point = dict[str, Any]
 
 
 class StatusJob(TypedDict):
-    """A job; ``axes`` with what a search has drawn, ``reused`` the job of another run that did it."""
+    """A job; ``axes`` with what a search has drawn, ``reused``: which job of another run did it."""
 
     job: str
     stage: str

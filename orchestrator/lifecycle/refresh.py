@@ -150,6 +150,12 @@ def taken_from_others(taking: Taking, decision: Decision, request: Request) -> T
     return take_done(taking, decision.records, decision.submit - request.forced)
 
 
+def seen_again(run: Run, records: Sequence[Record], seen: Observation) -> Observation:
+    """What was seen, with the results that were just taken: what comes after them may go on now,
+    and gates may judge them."""
+    return replace(seen, gates=gates.read_inputs(run, records), rounds=rounds.read_inputs(run))
+
+
 def decide_and_act(
     run: Run,
     records: list[Record],
@@ -172,11 +178,7 @@ def decide_and_act(
         taken = taken_from_others(taking, decision, request)
         tell_taken(taken, tell)
         if taken.sources:
-            # What comes after them may go on now, and gates may judge them.
-            records = taken.records
-            seen = replace(
-                seen, gates=gates.read_inputs(run, records), rounds=rounds.read_inputs(run)
-            )
+            records, seen = taken.records, seen_again(run, taken.records, seen)
             continue
         submitted = submitted or bool(decision.submit)
         decision = replace(decision, notes=taken.notes)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.lifecycle.refresh import refresh
+from orchestrator.node.tracking.variables import SETTINGS as TRACKERS
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.lookup import all_runs
 from orchestrator.runs.record import ACTIVE, JobState, Record
@@ -103,7 +104,8 @@ def naming(folder: Path, name: re.Pattern[bytes]) -> Path | None:
 
 def documents(folder: Path) -> Iterator[Path]:
     """What decides what a run's jobs read: its own files, then those of its jobs."""
-    yield from sorted(folder.glob("*.json"))
+    # What it is called at trackers is no path to anything.
+    yield from sorted(path for path in folder.glob("*.json") if path.name != TRACKERS)
     yield from sorted(folder.glob("jobs/*/*.json"))
     # Files of its own, but logs and launches of the job that they are of lie in the other run.
     yield from sorted(folder.glob(f"jobs/*/{OUT}/{REUSED}"))

@@ -53,7 +53,8 @@ def launch(
         bool, typer.Option("--fresh", help="Run again what another run has done already.")
     ] = False,
 ) -> None:
-    """Submit an experiment whole: what is neither active nor done, in this run or another one."""
+    """Submit an experiment whole. Only what is neither active nor done, in this run or another
+    one, is submitted."""
     plan = dataclasses.replace(planned(experiment, preset, overrides), reuse=not fresh)
     profile = load_profile(cluster)
     if dry_run:

@@ -76,8 +76,9 @@ class SlurmCluster:
         self.calls = Calls(run.profile)
         self.trouble = ""
         self.active: Answer = None
-        self.shown: dict[str, set[str]] | None = None
-        """The ids that this look's squeue shows under our tokens; None: it could not be asked."""
+        self.rows: str | None = None
+        """What this look's squeue shows; None: it could not be asked."""
+        self.known_ids: dict[str, set[str]] | None = None
         self.queued: int | None = None
         self.looks = 0
 
@@ -195,14 +196,14 @@ class SlurmCluster:
     def ask_active(self, shared: bool = False) -> Answer:
         """squeue for all of the user's jobs, once."""
         # All jobs of the user instead of a list of ids: limits count those of other runs too.
-        said = self.said(QUEUE, shared)
+        said, self.known_ids = self.said(QUEUE, shared), None
         self.active = self.read(said, parse_squeue)
         if self.active is None or said.text is None:
-            self.queued, self.looks, self.shown = None, 0, None
+            self.queued, self.looks, self.rows = None, 0, None
         else:
             everything, self.looks = count_jobs(said.text)
             self.queued = everything - self.looks
-            self.shown = ids_by_token(said.text)
+            self.rows = said.text
         return self.active
 
     def ask_final(self, since: float, shared: bool = False) -> Answer:
@@ -299,12 +300,12 @@ class SlurmCluster:
     def cancel(self, records: Sequence[Record]) -> dict[str, str]:
         """scancel, a hundred ids at a time; elements of one array are one of them. Then the queue
         is asked once more: an order is no end yet."""
-        if self.shown is None:
+        if self.rows is None:
             raise SubmitError(
                 f"cannot cancel: squeue does not say which jobs there are ({self.trouble}), and an "
                 "id may be another job's by now; try again"
             )
-        gone = {record.name for record in records if record.allocation not in self.shown}
+        gone = {record.name for record in records if not self.ids_of([record])}
         job_ids = compressed(self.ids_of(records))
         for first in range(0, len(job_ids), 100):
             if self.ask(["scancel", *job_ids[first : first + 100]]) is None:
@@ -319,12 +320,19 @@ class SlurmCluster:
                 )
         return told
 
+    @property
+    def shown(self) -> dict[str, set[str]]:
+        """The ids that this look's squeue shows under our tokens."""
+        # Of ten thousand jobs a tenth of a second, which most looks do not need.
+        if self.known_ids is None:
+            self.known_ids = ids_by_token(self.rows or "")
+        return self.known_ids
+
     def ids_of(self, records: Sequence[Record]) -> list[str]:
         """The ids under which this look's squeue shows them, by their tokens. An id alone may have
         been given to somebody else's job since it was noted."""
-        shown = self.shown or {}
         tokens = dict.fromkeys(record.allocation for record in records)
-        return [job_id for token in tokens for job_id in sorted(shown.get(token, ()))]
+        return [job_id for token in tokens for job_id in sorted(self.shown.get(token, ()))]
 
     def nudge(self, record: Record) -> None:
         """SIGUSR1 to what runs in the batch step alone; a job that has just ended needs none."""

@@ -17,6 +17,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 JOB_ID = re.compile(r"\d+(?:_(?:\d+|\[[^\]]*\]?))?(?:\+\d+)?")
 """``17``, ``17_3``, ``17_[4-9%2]``, or ``17+1`` of a job in parts."""
@@ -68,27 +69,26 @@ class Table:
         # The last cell ends in a mark as well; behind it is the end of the line.
         if (len(cells) - 1) % width:
             raise ValueError("its answer ends in the middle of a row")
-        found = [cells[first : first + width] for first in range(0, len(cells) - 1, width)]
-        heads = [row[0].rpartition("\n") for row in found]
+        # Before the first cell stand the end of the line before, and lines of something else.
+        ids = [cell.rpartition("\n")[2].strip() for cell in cells[:-1:width]]
         rows = [
-            [head[2].strip(), *row[1:]]
-            for head, row in zip(heads, found, strict=True)
-            if JOB_ID.fullmatch(head[2].strip())
+            [job_id, *cells[number * width + 1 : (number + 1) * width]]
+            for number, job_id in enumerate(ids)
+            if JOB_ID.fullmatch(job_id)
         ]
-        if not rows and not any(head[2].strip().upper() == HEADER for head in heads):
+        if not rows and HEADER not in map(str.upper, ids):
             raise ValueError(nothing_readable(text))
         if self.by:
-            rows.sort(key=lambda row: row[-1])
-        width = len(self.columns)
-        return "\n".join(self.separator.join(map(printable, row[:width])) for row in rows)
+            rows.sort(key=itemgetter(-1))
+        return "\n".join(self.separator.join(printable(row[: len(self.columns)])) for row in rows)
 
 
-def printable(cell: str) -> str:
-    """A cell in which nothing ends a line or a cell."""
-    text = cell.strip()
-    if text.isprintable():
-        return text
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+def printable(cells: list[str]) -> list[str]:
+    """Cells in which nothing ends a line or a cell."""
+    # Looked at together, as there are ten thousand rows.
+    if "".join(cells).isprintable():
+        return cells
+    return ["".join(one if one.isprintable() else "\ufffd" for one in cell) for cell in cells]
 
 
 def nothing_readable(text: str) -> str:

@@ -32,6 +32,8 @@ ROW = {
     "metrics",
     "expected_end",
     "engine",
+    "axes",
+    "reused",
     "limit_seconds",
     "expected_start",
     "step_seconds",

@@ -30,6 +30,7 @@ SILENT = {
     "schema": "prints JSON by itself",
     "data": "writes files",
     "pull": "copies files, and says how far it is",
+    "track": "sends what trackers kept, and says what it sends",
 }
 """Commands without --json, and why."""
 

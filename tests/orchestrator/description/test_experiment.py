@@ -145,7 +145,7 @@ HEAD = "experiment: x\nstages:\n"
         (
             "",
             "x.yaml:1: must be a mapping with the keys experiment, about, include, "
-            "vars, stages, notify, retry, snapshot, presets, got None",
+            "vars, stages, notify, retry, budget, track, snapshot, presets, got None",
         ),
         (
             "a: [1\nb: 2",

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from orchestrator.clusters.slurm import queries
 from orchestrator.clusters.slurm.calls import call
 from orchestrator.clusters.slurm.cluster import SlurmCluster
+from orchestrator.clusters.slurm.parse import UNIT
 from orchestrator.errors import CheckError, SubmitError
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import waiting
@@ -146,7 +147,7 @@ def test_a_cluster_that_the_profile_names_reaches_every_call(stand_in: Path) -> 
     cluster = SlurmCluster(run)
     cluster.ask_active()
     cluster.ask_final(0.0)
-    cluster.shown = {record.token: {"17"}}
+    cluster.rows = UNIT.join(["17", f"e.train/0.{record.token}", "RUNNING", "None", "N/A", ""])
     cluster.cancel([record])
     cluster.hold([record])
     cluster.largest(run.plan.jobs[0])
