@@ -8,23 +8,22 @@ just before it submits a batch. ``end_member`` ends one job of a pack, for `orch
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import socket
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from jobs.spec import Job
 from jobs.stages import literal
 from orchestrator.description.catalogue import warm_modules
 from orchestrator.node.claims import NODE_FAILURE
-from orchestrator.node.system import CANCEL, claim_of, read_json, take, write_json
+from orchestrator.node.system import CANCEL, claim_of, take, write_json
 from orchestrator.runs.choices.files import settle
 from orchestrator.runs.choices.rounds import at_point, points_of
-from orchestrator.runs.documents.job_files import is_whole, write_jobs
+from orchestrator.runs.documents.job_files import CONFIG, JOB, is_whole, write_jobs
 from orchestrator.runs.documents.reading import mapping
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run
@@ -69,7 +68,7 @@ def update_job_file(
     if job.stage in run.plan.searches:
         changed |= {"axes": job.axes, "command": job.command}
         if job.engine is not None:
-            write_json(run.job_folder(job) / "config.json", job.config)
+            write_json(run.job_folder(job) / CONFIG, job.config)
     if job.resources != run.by_name[job.name].resources:
         changed["resources"] = asdict(job.resources)
     if work is not None and job.command is not None:
@@ -77,8 +76,12 @@ def update_job_file(
     if chosen is not None:
         changed |= following(run, job, chosen)
     if changed:
-        path = run.job_folder(job) / "job.json"
-        write_json(path, {**json.loads(path.read_text()), **changed})
+        path = run.job_folder(job) / JOB
+        known = mapping(path, "written anew")
+        if known is None:
+            write_jobs(run.folder, run.plan, {job.name})
+            known = mapping(path, "written anew") or {}
+        write_json(path, {**known, **changed})
 
 
 def following(run: Run, job: Job, chosen: Job) -> dict[str, Any]:
@@ -163,6 +166,13 @@ def members(run: Run, job: Job, records: Sequence[Record]) -> dict[str, Any]:
     return added
 
 
+class Held(TypedDict):
+    """What a claim says of who has the attempt."""
+
+    job_id: str
+    restart: int
+
+
 def end_member(run: Run, record: Record) -> bool:
     """Have one member of a pack end. True if it does not run, and now never will; else its node
     looks for this at SIGUSR1."""
@@ -176,7 +186,9 @@ def end_member(run: Run, record: Record) -> bool:
         return False
     # It waits to be started again. As if that start had come and had ended: the node starts no
     # member again whose newest record says that it ended by itself.
-    held = read_json(str(attempt / "claim.json"))
+    held = mapping(attempt / "claim.json", "its node starts nothing by it", Held)
+    if held is None:
+        return True
     with contextlib.suppress(FileNotFoundError, FileExistsError):
         (attempt / f"exit-{held['restart']}.json").hardlink_to(attempt / "exit.json")
     restart = held["restart"] + 1

@@ -6,7 +6,6 @@ In: the settings of the run's own evaluation, or those of a file, with overrides
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +21,8 @@ from orchestrator.description.experiment import with_overrides
 from orchestrator.description.stage_reader import read_stage
 from orchestrator.description.yaml_lines import Mistakes, Node, put, read_file, wrap
 from orchestrator.errors import DescriptionError, RunError
+from orchestrator.runs.documents.job_files import JOB, Needed
+from orchestrator.runs.documents.reading import content_of, decoded
 from orchestrator.runs.run import Run
 from orchestrator.scores.evaluation_jobs import MEASURED, REPORT
 from orchestrator.scores.trainings import Request, evaluations, own_evaluations
@@ -152,9 +153,14 @@ def as_in_the_run(source: Run, job: Job) -> Job:
     """A job of the followed run with what its node knew: the folder it ran in, and those of the
     jobs that it follows."""
     # Of one that follows the best job of several it says which one that is, once it is known.
-    known = json.loads((source.job_folder(job) / "job.json").read_text())
+    path = source.job_folder(job) / JOB
+    try:
+        known = decoded(content_of(path), Needed)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise RunError(f"{path}: {why}: orch retry --job {job.name} writes it anew") from error
     config = {**job.config, "cwd": known["cwd"], "beside": known["needs"]}
-    return replace(job, command=tuple(known["command"]), config=config)
+    return replace(job, command=tuple(known["command"] or ()), config=config)
 
 
 def config_node(request: Request, own: Job | None, mistakes: Mistakes) -> Node:

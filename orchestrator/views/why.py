@@ -105,8 +105,10 @@ def decided_lines(record: Record) -> list[str]:
 
 def reuse_lines(run: Run, record: Record) -> list[str]:
     """From where its results were taken; or why those of a like job were not."""
-    told = reused(run.out_folder(record)) if record.reused else None
-    if told is not None:
+    if record.reused:
+        told = reused(run.out_folder(record))
+        if told is None:
+            return [f"taken from: {record.reused}"]
         ended = f", ended at {moment(told['ended'])}" if told["ended"] else ""
         return [
             f"taken from: {record.reused}{ended}, on {moment(told['time'])}; its log: "

@@ -24,6 +24,7 @@ from orchestrator.description.profile import Profile
 from orchestrator.lifecycle.retry_policy import asked
 from orchestrator.node.cost import attempt_records, units_held
 from orchestrator.planning.plan import Plan
+from orchestrator.runs.documents.damage import note
 from orchestrator.runs.layout import attempt_folder
 from orchestrator.runs.record import ACTIVE, FAILED, JobState, Record, Wait
 from orchestrator.runs.run import Run
@@ -74,7 +75,8 @@ def spent_by(run: Run, record: Record, now: float) -> Spent:
     """What one job has spent, over all its attempts."""
     ended = unclosed = 0.0
     for attempt in range(1, record.attempt + 1):
-        exits, claim = attempt_records(attempt_folder(run.folder, record.folder, attempt))
+        folder = attempt_folder(run.folder, record.folder, attempt)
+        exits, claim = attempt_records(folder, left_out)
         held = vars(asked(run.by_name[record.name], record).resources)
         for one in exits.values():
             seconds = max(0.0, float(one["ended"]) - float(one["started"]))
@@ -98,6 +100,11 @@ def spent_by(run: Run, record: Record, now: float) -> Spent:
         else:
             ended += hours
     return Spent(ended=ended, unclosed=unclosed)
+
+
+def left_out(path: str) -> None:
+    """Take note of a damaged record."""
+    note(path, "is damaged", "left out; its start counts as its time limit in the budget")
 
 
 def with_spent(records: Sequence[Record], spent: Mapping[str, Spent]) -> list[Record]:

@@ -27,6 +27,7 @@ from orchestrator.runs.layout import OUT
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.reuse import ledger
 from orchestrator.runs.reuse.basis import Bases, Basis, link_files
+from orchestrator.runs.reuse.bring import REUSED as REUSED_FILE
 from orchestrator.runs.reuse.bring import Changed, bring, check, put_aside, reused, unshare
 from orchestrator.runs.reuse.finding import Finder, Source
 from orchestrator.runs.reuse.ledger import Line
@@ -228,8 +229,11 @@ def origin_of(run: Run, record: Record) -> str:
     """The token of the attempt that has left a job's results, in this run or another."""
     if record.state is JobState.SKIPPED:
         return ""
-    told = reused(run.out_folder(record)) if record.reused else None
-    return record.token if told is None else str(told["token"])
+    if not record.reused:
+        return record.token
+    told = reused(run.out_folder(record))
+    # Where nothing can be read of it, something that no attempt is called by.
+    return record.reused if told is None else str(told["token"])
 
 
 def chosen_for(run: Run, job: Job) -> Job | None:
@@ -254,7 +258,7 @@ def make_ready(run: Run, job: Job) -> None:
     if not os.path.exists(f"{run.folder}/{job.folder}/{OUT}"):  # noqa: PTH110
         return
     out = run.out_folder(job)
-    if reused(out) is not None:
+    if (out / REUSED_FILE).exists():
         # Its results were removed here: they are made again, and not in what was taken.
         put_aside(out)
     else:

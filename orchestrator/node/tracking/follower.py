@@ -125,7 +125,7 @@ class Follower:
 
     def read(self) -> dict[str, Any]:
         """What the file says; nothing where there is none."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, TypeError):
             return dict(read_json(self.status))
         return {}
 

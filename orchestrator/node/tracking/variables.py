@@ -60,6 +60,16 @@ there they are no choice."""
 LONGEST_TAG = 64
 """Of W&B, whose init() raises above it and at an empty one."""
 DATABASE = "mlflow.db"
+SAID = {
+    "to": list,
+    "online": bool,
+    "project": str,
+    "group": str,
+    "tags": list,
+    "uid": str,
+    "said": dict,
+}
+"""What the settings of a run must say."""
 
 
 def with_trackers(
@@ -100,7 +110,12 @@ def settings_of(folder: str) -> dict[str, Any] | None:
     """What the run says of trackers; None if it says nothing that can be read."""
     path = os.path.join(os.path.dirname(os.path.dirname(folder)), SETTINGS)
     with contextlib.suppress(OSError, ValueError):
-        return dict(read_json(path))
+        settings: Any = read_json(path)
+        if isinstance(settings, dict) and all(
+            isinstance(settings.get(key), kind) for key, kind in SAID.items()
+        ):
+            return settings
+        print(f"orch: track: {path} is damaged: no tracker is told who this job is", flush=True)
     return None
 
 

@@ -12,20 +12,26 @@ held, and before any job of the round is submitted.
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import msgspec
+from typing import Any, TypedDict
 
 from jobs.searches import FOLDER, POINT, Round
 from jobs.spec import Job
 from jobs.stages import Point
+from orchestrator.errors import RunError
 from orchestrator.node.system import write_json
+from orchestrator.runs.documents.damage import note
+from orchestrator.runs.documents.reading import content_of, decoded
 from orchestrator.runs.run import Run
+
+
+class Drawn(TypedDict):
+    """What is read of the file of a stage."""
+
+    rounds: list[Round]
 
 
 def lacking() -> str:
@@ -43,11 +49,18 @@ def rounds_file(run: Run, stage: str) -> Path:
 
 
 def load_rounds(run: Run, stage: str) -> list[Round]:
-    """The rounds of a stage that were drawn so far."""
+    """The rounds of a stage that were drawn so far. RunError if they cannot be read: other points
+    must not be drawn in place of those that jobs have run at."""
     path = rounds_file(run, stage)
-    if not path.exists():
+    try:
+        return decoded(content_of(path), Drawn)["rounds"]
+    except FileNotFoundError:
         return []
-    return msgspec.convert(json.loads(path.read_text())["rounds"], list[Round])
+    except ValueError as error:
+        raise RunError(
+            f"{path}: {error}: which points were drawn cannot be known; put the file back, or "
+            "search anew: set ORCH_RUNS to another folder, and launch"
+        ) from error
 
 
 def keep_rounds(run: Run, drawn: Mapping[str, Round]) -> None:
@@ -80,7 +93,12 @@ def points_of(run: Run, stages: Iterable[str]) -> dict[str, list[Point]]:
 
 def show_points(run: Run) -> None:
     """Put what was drawn among the axes of the jobs, for all that shows them."""
-    points = points_of(run, run.plan.searches)
+    try:
+        points = points_of(run, run.plan.searches)
+    except RunError as error:
+        # Whoever only shows the run does without; whoever submits or draws reads it again.
+        note(error.lines[0].partition(": ")[0], "is damaged", "points are shown by their number")
+        return
     for job in run.plan.jobs:
         values = point_of(job, points)
         if values:

@@ -15,15 +15,30 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from orchestrator.node.cost import COST_FILE
 from orchestrator.node.evidence import SMALL_BYTES, unlike
-from orchestrator.node.system import read_json, write_json
+from orchestrator.node.system import write_json
+from orchestrator.runs.documents.reading import mapping
 from orchestrator.runs.layout import OUT, RESULTS
 
 REUSED = "reused.json"
 """In the output folder of a job that was taken from another run."""
+
+
+Told = TypedDict(
+    "Told",
+    {
+        "from": str,
+        "job": str,
+        "token": str,
+        "ended": float | None,
+        "time": float,
+        "files": dict[str, list[Any]],
+    },
+)
+"""What ``reused.json`` must say."""
 
 
 class Changed(Exception):
@@ -112,9 +127,9 @@ def place_one(out: Path, name: str, facts: list[Any], draft: Path) -> None:
 
 
 def reused(out: Path) -> dict[str, Any] | None:
-    """What is said of the source of an output folder; None: the job has run in this run."""
-    path = out / REUSED
-    return read_json(path) if path.exists() else None
+    """What is said of the source of an output folder; None: the job has run in this run,
+    or that cannot be read."""
+    return mapping(out / REUSED, "left out, and nobody takes its results", Told)
 
 
 def put_aside(out: Path) -> Path:

@@ -8,27 +8,49 @@ truth. Copies of runs that live elsewhere are passed over.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from orchestrator.node.evidence import CHANGED, LEFT
-from orchestrator.node.system import read_json
 from orchestrator.runs.copies.origin import NAME as COPY
+from orchestrator.runs.documents.reading import document
 from orchestrator.runs.layout import EXIT, attempt_folder, out_folder
 from orchestrator.runs.lookup import all_runs
 from orchestrator.runs.reuse import ledger
 from orchestrator.runs.reuse.basis import FOLDER, Basis
 from orchestrator.runs.reuse.bring import reused
 from orchestrator.runs.reuse.ledger import Line
+from orchestrator.runs.sources import read_exit
 
 OVERRIDES = ("gates", "overrides.json")
 MOST_UNLIKE = 3
 RUNS_ANYWAY = ("run", "take")
 """Decisions of a person in place of a gate that let a job run."""
+
+NOT_TAKEN = "left out; its job is not taken"
+
+
+class Left(TypedDict):
+    """What ``left.json`` of an attempt holds."""
+
+    token: str
+    files: dict[str, list[Any]]
+
+
+class Noted(TypedDict):
+    """What is read of ``changed.json``."""
+
+    files: list[str]
+
+
+class Word(TypedDict):
+    """What is read of each line of ``gates/overrides.json``."""
+
+    job: str
+    decision: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,8 +85,8 @@ class Finder:
     def __init__(self, runs: Path, own: Path, identities: Iterable[str]) -> None:
         """``own``: the folder of the run that asks; ``identities``: of its jobs in its plan."""
         self.runs, self.own, self.identities = runs, own.resolve(), identities
-        self.overridden: dict[Path, frozenset[str]] = {}
-        self.lists: dict[Path, dict[str, Any]] = {}
+        self.overridden: dict[Path, frozenset[str] | None] = {}
+        self.lists: dict[Path, dict[str, dict[str, Any]]] = {}
 
     @cached_property
     def ledgers(self) -> dict[str, list[tuple[Path, list[Line]]]]:
@@ -118,12 +140,12 @@ class Finder:
                 return None
             return Source(run_folder=folder, line=line, left=told["files"], ended=told["ended"])
         attempt = attempt_folder(folder, line.folder, line.attempt)
-        record = document(attempt / EXIT)
-        if record.get("token") != line.token or not record.get("results"):
+        record = read_exit(attempt / EXIT)
+        if record is None or record.token != line.token or not record.results:
             return None
-        left = document(attempt / LEFT)
-        files = left["files"] if left.get("token") == line.token else {}
-        return Source(run_folder=folder, line=line, left=files, ended=record["ended"])
+        left = document(attempt / LEFT, Left, NOT_TAKEN)
+        files = left["files"] if left is not None and left["token"] == line.token else {}
+        return Source(run_folder=folder, line=line, left=files, ended=record.ended)
 
     def objection(self, basis: Basis, source: Source, lines: Sequence[Line]) -> str:
         """Why a job with results may not stand for one with this basis; empty if it may."""
@@ -137,7 +159,10 @@ class Finder:
         changed = changed_while_it_ran(source)
         if changed:
             return f"{changed} was changed between its submission and its end"
-        if line.job in self.overrides(source.run_folder):
+        let = self.overrides(source.run_folder)
+        if let is None:
+            return "it cannot be known whether a person let it run against its gate"
+        if line.job in let:
             return "a person let it run against its gate (orch override)"
         return ""
 
@@ -153,22 +178,25 @@ class Finder:
             words.append(f"{names[0]}{more}" if names else WORDS[part])
         return f"since then {' and '.join(words)} changed"
 
-    def list_of(self, source: Source) -> dict[str, Any]:
+    def list_of(self, source: Source) -> dict[str, dict[str, Any]]:
         """The list of a job's files, as its run has kept it."""
         path = source.run_folder / FOLDER / source.line.files
         if path not in self.lists:
-            self.lists[path] = document(path) if source.line.files else {}
+            kept = None
+            if source.line.files:
+                kept = document(path, dict[str, dict[str, Any]], "left out")
+            self.lists[path] = kept or {}
         return self.lists[path]
 
-    def overrides(self, folder: Path) -> frozenset[str]:
-        """The jobs of a run that a person let run in place of their gate."""
+    def overrides(self, folder: Path) -> frozenset[str] | None:
+        """The jobs of a run that a person let run in place of their gate; None: nobody knows."""
         if folder not in self.overridden:
             path = folder.joinpath(*OVERRIDES)
-            lines = json.loads(path.read_text()) if path.exists() else []
+            lines = document(path, list[Word], "left out; no job of that run is taken")
             # The newest word of each job counts.
-            words = {one["job"]: one["decision"] for one in lines}
+            words = {one["job"]: one["decision"] for one in lines or ()}
             let = frozenset(job for job, word in words.items() if word in RUNS_ANYWAY)
-            self.overridden[folder] = let
+            self.overridden[folder] = None if lines is None and path.exists() else let
         return self.overridden[folder]
 
 
@@ -184,14 +212,6 @@ WORDS = {
 """Parts of a basis, for people."""
 
 
-def document(path: Path) -> dict[str, Any]:
-    """A JSON document; empty if it is not there, or torn."""
-    try:
-        return read_json(path)
-    except (OSError, ValueError):
-        return {}
-
-
 def changed_names(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """Files that differ, or are on one side alone."""
     return sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
@@ -200,7 +220,8 @@ def changed_names(before: Mapping[str, str], now: Mapping[str, str]) -> list[str
 def changed_while_it_ran(source: Source) -> str:
     """A file that was another when one of the job's starts began or ended; empty if none was."""
     for path in notes_of(source):
-        return str(document(path).get("files", ["a file"])[0])
+        noted = document(path, Noted, NOT_TAKEN)
+        return noted["files"][0] if noted is not None and noted["files"] else "a file"
     return ""
 
 

@@ -10,8 +10,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Set
 from pathlib import Path
+from typing import IO
 
 import msgspec
+
+from orchestrator.runs.documents.damage import note
+from orchestrator.runs.documents.reading import content_of
 
 NAME = "bases.jsonl"
 
@@ -42,6 +46,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
 
 IDENTITY = slice(len('{"identity":"'), len('{"identity":"') + 64)
 """Where in a line the identity stands."""
+REMEDY = "left out, so that these jobs are not taken by other runs"
 DECODER = msgspec.json.Decoder(Line)
 
 
@@ -50,32 +55,45 @@ def append(run_folder: Path, lines: Iterable[Line]) -> None:
     text = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
     if not text:
         return
-    with (run_folder / NAME).open("ab") as file:
+    with (run_folder / NAME).open("a+b") as file:
+        # A kill may have torn the last line: what is added must not continue it.
+        if file.tell() and last_byte(file) != b"\n":
+            text = b"\n" + text
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
 
 
+def last_byte(file: IO[bytes]) -> bytes:
+    """What an open file ends in."""
+    file.seek(-1, os.SEEK_END)
+    return file.read(1)
+
+
 def read(run_folder: Path, identities: Set[bytes] | None = None) -> list[Line]:
     """The lines of a run, oldest first; none of a run of an older version. What a kill has torn is
-    left out: its job was not submitted.
+    left out: its job was not submitted. Other lines that cannot be read are left out and noted.
 
     Args:
         identities: only of jobs with these; None: of all. Of fifty runs of ten thousand jobs few
             lines are, and only these are decoded.
     """
     try:
-        content = (run_folder / NAME).read_bytes()
+        content = content_of(run_folder / NAME)
     except FileNotFoundError:
         return []
+    except OSError as error:
+        note(run_folder / NAME, f"cannot be read ({error.strerror})", REMEDY)
+        return []
     found = []
-    for text in content.split(b"\n"):
+    whole, _, _torn = content.rpartition(b"\n")
+    for text in whole.split(b"\n"):
         if not text or (identities is not None and text[IDENTITY] not in identities):
             continue
         try:
             found.append(DECODER.decode(text))
-        except msgspec.DecodeError:
-            continue
+        except ValueError:
+            note(run_folder / NAME, "has lines that are not in the form this version knows", REMEDY)
     return found
 
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from jobs.ranking import varying
 from orchestrator.checks import launch as checks
 from orchestrator.description.profile import Profile
+from orchestrator.errors import RunError
 from orchestrator.lifecycle import gates
 from orchestrator.lifecycle.decide import Decision, Request, decide
 from orchestrator.lifecycle.decided import behind, ranking, rounds
@@ -22,6 +23,7 @@ from orchestrator.planning.plan import Plan
 from orchestrator.runs.attempts import prepare
 from orchestrator.runs.choices.rounds import keep_rounds, load_rounds, rounds_file
 from orchestrator.runs.create import create_run
+from orchestrator.runs.documents import damage
 from orchestrator.runs.lookup import open_run
 from orchestrator.runs.plan_file import read_plan
 from orchestrator.runs.record import JobState, Record, Wait
@@ -101,6 +103,36 @@ def stage_attempt(run: Run, name: str) -> dict[str, Any]:
     prepare(run, [job], [replace(record, attempt=record.attempt + 1, token="abc")])
     found: dict[str, Any] = json.loads((run.job_folder(job) / "job.json").read_text())
     return found
+
+
+@pytest.mark.parametrize("content", [b"", b"[1, 2]", b"null", b'{"rounds": 3}', b"\xff"], ids=str)
+def test_points_are_not_drawn_in_place_of_ones_that_cannot_be_read(
+    tmp_path: Path, content: bytes
+) -> None:
+    run = new_run(tmp_path)
+    look(run)
+    path = rounds_file(run, "train")
+    path.write_bytes(content)
+    damage.told()
+    run = open_run(run.folder)
+    (said,) = damage.told()
+    assert said.startswith(f"{path}: is damaged: points are shown by their number")
+    assert "lr" not in run.by_name["train/point=0,seed=0"].axes
+    with pytest.raises(RunError, match="which points were drawn cannot be known"):
+        look(run)
+    with pytest.raises(RunError, match="which points were drawn cannot be known"):
+        stage_attempt(run, "train/point=0,seed=0")
+    assert path.read_bytes() == content
+
+
+def test_a_job_file_that_was_damaged_before_its_first_attempt_is_made_anew(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    look(run)
+    name = "train/point=0,seed=0"
+    whole = stage_attempt(run, name)
+    (run.job_folder(run.by_name[name]) / "job.json").write_bytes(b"")
+    assert stage_attempt(run, name) == whole
+    assert "lr" in whole["axes"]
 
 
 def test_a_round_waits_for_the_last_value_of_the_one_before(tmp_path: Path, optuna: None) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.node.claims import claim
 from orchestrator.node.system import claim_of, write_json
 from tests.support.node import TOKEN, job_folder
 from tests.support.paths import ROOT
@@ -55,6 +56,32 @@ def test_who_has_a_damaged_claim_is_not_known(content: bytes, tmp_path: Path) ->
     assert "claim.json: damaged" in said
     assert "Traceback" not in said
     assert not (tmp_path / "worked").exists()
+
+
+@pytest.mark.parametrize("content", WAYS, ids=str)
+def test_damaged_files_that_no_work_hangs_on_are_passed_over(
+    content: bytes, tmp_path: Path
+) -> None:
+    folder = job_folder(tmp_path, ["touch", str(tmp_path / "worked")])
+    (tmp_path / "track.json").write_bytes(content)
+    attempt = folder / "attempt-1"
+    (attempt / "basis.json").write_bytes(content)
+    (attempt / "exit.json").write_bytes(content)
+    (attempt / "log.txt").touch()
+    code, said = started(folder, "1", TOKEN)
+    assert (code, (tmp_path / "worked").exists()) == (0, True), said
+    assert "Traceback" not in said
+    assert json.loads((attempt / "exit.json").read_text())["results"]
+    assert json.loads((attempt / "changed.json").read_text())["count"] == 1
+
+
+@pytest.mark.parametrize("content", WAYS, ids=str)
+def test_a_damaged_record_of_a_start_before_stops_no_start(content: bytes, tmp_path: Path) -> None:
+    folder = job_folder(tmp_path, ["touch", str(tmp_path / "worked")])
+    held = {**claim_of(TOKEN, "17"), "pid": 2**22, "start": "0@0"}
+    write_json(folder / "attempt-1" / "claim.json", held)
+    (folder / "attempt-1" / "exit.json").write_bytes(content)
+    assert claim(str(folder / "attempt-1"), TOKEN, "17") == 1
 
 
 def test_a_whole_claim_of_another_job_ends_without_work(tmp_path: Path) -> None:

@@ -48,6 +48,11 @@ STAGES = f"""  data:
     after: [data]
     when: {{metric: loss, of: data, at_most: -1}}
     {SMALL}
+  drawn:
+    command: "python w.py {{n}}"
+    search: {{metric: loss, rounds: 1, n: 2, seed: 1, axes: {{n: {{uniform: [1, 2]}}}}}}
+    metrics: {{loss: {{better: lower}}}}
+    {SMALL}
   follow:
     command: "python w.py {{n}}"
     for_each: {{of: data, best: loss}}
@@ -61,6 +66,7 @@ READING = (
     "why follow",
     "why ends",
     "why data/n=1",
+    "why drawn/point=0",
     "logs ends",
     "costs",
     "page",
@@ -142,7 +148,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "w.py").write_text(SCRIPT)
     launched = orch(folder, "launch", describe(folder, STAGES), "--cluster", "local", "--watch")
     assert "submitted" in launched.stdout, launched.stderr
-    until(folder, lambda now: now["follow"]["state"] == now["gated"]["state"] == "COMPLETED")
+    last = ("follow", "gated", "drawn/point=1")
+    until(folder, lambda now: {now[name]["state"] for name in last} == {"COMPLETED"})
     assert orch(folder, "override", "never", "--skip", "--reason", "enough").returncode == 0
     shutil.copytree(folder / "runs", folder / "whole", symlinks=True)
     return folder
@@ -172,9 +179,17 @@ def test_no_damage_ends_a_command_with_a_traceback(here: Path) -> None:
         for file in opened_by(command, here):
             readers.setdefault(file, []).append(command)
     kept = {file: (here / file).read_bytes() for file in readers if (here / file).is_file()}
-    assert {"plan.json", "state.json", "gates/gated.json", "choices/follow/choice.json"} <= set(
-        kept
-    )
+    first = "jobs/data.n-1/attempt-1"
+    assert {
+        "plan.json",
+        "state.json",
+        "bases.jsonl",
+        "gates/gated.json",
+        "choices/follow/choice.json",
+        "searches/drawn.json",
+        f"{first}/exit.json",
+        f"{first}/claim.json",
+    } <= set(kept)
     silent = []
     for file, content in sorted(kept.items()):
         if file.startswith(tuple(f"jobs/{name}/" for name in LIKE_ANOTHER)):

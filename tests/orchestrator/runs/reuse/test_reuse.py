@@ -20,11 +20,14 @@ from orchestrator.lifecycle.reused import taking
 from orchestrator.node import evidence
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
+from orchestrator.runs.documents import damage
 from orchestrator.runs.lookup import open_run
+from orchestrator.runs.reuse import ledger
 from orchestrator.runs.reuse.bring import unshare
 from orchestrator.runs.run import Run
 from orchestrator.storage.archive import archive
 from orchestrator.storage.needs import needed_by
+from orchestrator.views.why import why
 from tests.support.cli import ORCH, SMALL, orch
 
 TRAIN = """
@@ -230,6 +233,76 @@ def test_what_is_not_whole_any_more_is_not_taken(folder: Path, tmp_path: Path, w
     assert ("train/lr=0.1" in taken.notes) == (not unfinished)
 
 
+DAMAGES = [b"", b"[1, 2]", b"null", b"\xff\xfe", b'{"token": 1, "files": 2, "results": []}']
+
+
+@pytest.mark.parametrize("content", DAMAGES, ids=str)
+@pytest.mark.parametrize("name", ["exit.json", "left.json", "changed.json"])
+def test_what_cannot_be_read_is_named_and_not_taken(
+    folder: Path, tmp_path: Path, name: str, content: bytes
+) -> None:
+    path = only_run(folder) / "jobs" / "train.lr-0.1" / "attempt-1" / name
+    path.write_bytes(content)
+    damage.told()
+    taken = would_take(folder, tmp_path / "elsewhere")
+    assert set(taken.sources) == {"train/lr=0.2", "score/lr=0.2"}
+    assert str(path) in "\n".join(damage.told())
+
+
+@pytest.mark.parametrize("content", DAMAGES, ids=str)
+def test_of_a_run_with_damaged_overrides_nothing_is_taken(
+    folder: Path, tmp_path: Path, content: bytes
+) -> None:
+    path = only_run(folder) / "gates" / "overrides.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    taken = would_take(folder, tmp_path / "elsewhere")
+    assert not taken.sources
+    assert "cannot be known" in taken.notes["train/lr=0.1"]
+
+
+def test_lines_of_a_ledger_that_cannot_be_read_hide_no_others(folder: Path, tmp_path: Path) -> None:
+    path = only_run(folder) / ledger.NAME
+    lines = path.read_bytes().splitlines(keepends=True)
+    identity = lines[0][:80]
+    path.write_bytes(b"".join([identity + b"\xff\n", b"\x00\n", *lines]) + b'{"identity":"to')
+    damage.told()
+    assert set(would_take(folder, tmp_path / "elsewhere").sources) == ALL
+    assert str(path) in "\n".join(damage.told())
+    # What is added behind a line that a kill has torn is a line of its own.
+    ledger.append(path.parent, [ledger.Line(identity="i", job="new", folder="f", digest="d")])
+    newest = ledger.newest(path.parent, "new")
+    assert newest is not None
+    assert newest.digest == "d"
+
+
+@pytest.mark.parametrize("content", DAMAGES, ids=str)
+def test_a_job_taken_from_somewhere_unknown_stays_done(
+    folder: Path, tmp_path: Path, content: bytes
+) -> None:
+    (folder / "sweep.yaml").write_text(text_of("0.1, 0.2, 0.3"))
+    run = new_run(folder)
+    taken = taking.take_done(taking.Taking(run), run.load(), ALL)
+    run.save(taken.records)
+    records = {record.name: record for record in run.load()}
+    told = run.out_folder(records["train/lr=0.1"]) / "reused.json"
+    told.write_bytes(content)
+    damage.told()
+    assert why(run, records["train/lr=0.1"], list(records.values()))
+    assert str(told) in "\n".join(damage.told())
+    # Whose results these are is not known: nothing that reads them is like anything else.
+    assert taking.origin_of(run, records["train/lr=0.1"]) not in ("", "0")
+    assert taking.origin_of(run, records["train/lr=0.2"]) != taking.origin_of(
+        run, records["train/lr=0.1"]
+    )
+    other = would_take(folder, tmp_path / "elsewhere")
+    assert "train/lr=0.1" in other.sources, "the run that did the work is there"
+    # Where its results are gone it must not write into what was taken.
+    (told.parent / "results.json").unlink()
+    taking.make_ready(run, run.by_name["train/lr=0.1"])
+    assert not told.parent.exists()
+
+
 def test_a_grown_sweep_runs_what_is_new(folder: Path) -> None:
     source = only_run(folder)
     before = {path: path.read_bytes() for path in source.rglob("out/**/*") if path.is_file()}
@@ -345,6 +418,17 @@ def test_a_file_that_changed_while_a_job_waited_is_noted(tmp_path: Path) -> None
     script.write_text("a = 1\n")
     evidence.note_changed(str(tmp_path))
     assert json.loads((tmp_path / "changed.json").read_text())["files"] == [str(script)]
+
+
+@pytest.mark.parametrize("content", DAMAGES, ids=str)
+def test_files_that_cannot_be_known_count_as_changed(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "basis.json").write_bytes(content)
+    out = tmp_path / "out"
+    out.mkdir()
+    evidence.note_end(str(tmp_path), str(out), "token")
+    changed = json.loads((tmp_path / "changed.json").read_text())
+    assert changed["files"] == [str(tmp_path / "basis.json")]
+    assert json.loads((tmp_path / "left.json").read_text()) == {"token": "token", "files": {}}
 
 
 def test_gates_packs_and_the_best_hold_for_what_is_taken(tmp_path: Path) -> None:
