@@ -48,11 +48,6 @@ STAGES = f"""  data:
     after: [data]
     when: {{metric: loss, of: data, at_most: -1}}
     {SMALL}
-  drawn:
-    command: "python w.py {{n}}"
-    search: {{metric: loss, rounds: 1, n: 2, seed: 1, axes: {{n: {{uniform: [1, 2]}}}}}}
-    metrics: {{loss: {{better: lower}}}}
-    {SMALL}
   follow:
     command: "python w.py {{n}}"
     for_each: {{of: data, best: loss}}
@@ -66,7 +61,6 @@ READING = (
     "why follow",
     "why ends",
     "why data/n=1",
-    "why drawn/point=0",
     "logs ends",
     "costs",
     "page",
@@ -148,8 +142,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "w.py").write_text(SCRIPT)
     launched = orch(folder, "launch", describe(folder, STAGES), "--cluster", "local", "--watch")
     assert "submitted" in launched.stdout, launched.stderr
-    last = ("follow", "gated", "drawn/point=1")
-    until(folder, lambda now: {now[name]["state"] for name in last} == {"COMPLETED"})
+    until(folder, lambda now: now["follow"]["state"] == now["gated"]["state"] == "COMPLETED")
     assert orch(folder, "override", "never", "--skip", "--reason", "enough").returncode == 0
     shutil.copytree(folder / "runs", folder / "whole", symlinks=True)
     return folder
@@ -186,7 +179,6 @@ def test_no_damage_ends_a_command_with_a_traceback(here: Path) -> None:
         "bases.jsonl",
         "gates/gated.json",
         "choices/follow/choice.json",
-        "searches/drawn.json",
         f"{first}/exit.json",
         f"{first}/claim.json",
     } <= set(kept)
