@@ -188,6 +188,11 @@ class VllmSampler:
         """The same of several prompts, in their order. Nothing else may be queued."""
         from vllm import SamplingParams
 
+        if adapter is not None and not self.on_gpu and len(prompts) > 1:
+            # vLLM's CPU kernels (0.32) take the adapters of a whole batch for those of each prompt
+            # in it, and raise.
+            return [self.prompt_logprobs(one, adapter) for one in prompts]
+
         # One token is sampled and thrown away: vLLM gives a prompt's log-probabilities on the way.
         params = SamplingParams(
             max_tokens=1, temperature=1.0, prompt_logprobs=0, seed=0, detokenize=False

@@ -43,7 +43,7 @@ def engine_files() -> dict[str, Path]:
     own = Path(attempt.__file__).parent
     # Of orchestrator only what runs on a node; the rest may change while jobs wait.
     found = {"orchestrator/__init__.py": own.parent / "__init__.py"}
-    for path in sorted([*own.glob("*.py"), *own.glob("*/*.py")]):
+    for path in sorted(own.rglob("*.py")):
         found[f"orchestrator/node/{path.relative_to(own)}"] = path
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if name != "__pycache__")

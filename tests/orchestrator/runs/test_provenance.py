@@ -66,6 +66,10 @@ def test_one_copy_per_distinct_code_and_a_torn_one_is_mended(tmp_path: Path) -> 
     assert (place / "engines" / "contract" / "config.py").stat().st_ino == before
     assert (place / "engines" / "evaluation" / "suites").is_dir(), "data of the engines is code too"
     assert (place / "orchestrator" / "node" / "__main__.py").is_file()
+    own = ROOT / "orchestrator" / "node"
+    program = {path.relative_to(own) for path in own.rglob("*.py")}
+    copied = place / "orchestrator" / "node"
+    assert {path.relative_to(copied) for path in copied.rglob("*.py")} == program
     (place / "engines" / "contract" / "config.py").write_text("torn")
     assert take_engines(tmp_path) == name
     assert (place / "engines" / "contract" / "config.py").read_text() == (

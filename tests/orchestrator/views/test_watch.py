@@ -140,6 +140,8 @@ def test_jobs_logs_filters_cancel_and_retry_on_a_real_run(folder: Path) -> None:
         "scheduler",
         "code.json",
         "provenance",
+        "track.json",
+        "bases.jsonl",
     }
     assert left == set(), "it left something"
     subprocess.run([ORCH, "cancel"], stdout=subprocess.DEVNULL, timeout=300, check=True)

@@ -69,7 +69,7 @@ def text_of(rates: str = "0.1, 0.2", more: str = "", command: str = "", name: st
     )
 
 
-def launch(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def launch_sweep(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     said = orch(folder, "launch", "sweep.yaml", "--cluster", "local", "--watch", *options)
     assert said.returncode == 0, said.stdout + said.stderr
     return said
@@ -90,7 +90,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, content in FILES.items():
         (folder / name).write_text(content)
     (folder / "sweep.yaml").write_text(text_of())
-    launch(folder)
+    launch_sweep(folder)
     assert len(ran(folder)) == 4
     return folder
 
@@ -126,7 +126,7 @@ def write(name: str, content: str) -> Callable[[Path], object]:
     return lambda folder: (folder / name).write_text(content)
 
 
-def describe(**values: str) -> Callable[[Path], object]:
+def described_as(**values: str) -> Callable[[Path], object]:
     return write("sweep.yaml", text_of(**values))
 
 
@@ -160,23 +160,23 @@ SAME = {
         "sweep.yaml", text_of().replace("memory_gb: 1, minutes: 5", "memory_gb: 2, minutes: 6")
     ),
     "words for people": write("sweep.yaml", text_of().replace("a sweep", "another")),
-    "more rates": describe(rates="0.1, 0.2, 0.3"),
-    "another experiment": describe(name="other"),
+    "more rates": described_as(rates="0.1, 0.2, 0.3"),
+    "another experiment": described_as(name="other"),
 }
 UNLIKE = {
-    "command": describe(command=f"{PYTHON} train.py {{lr}} data.csv --more"),
+    "command": described_as(command=f"{PYTHON} train.py {{lr}} data.csv --more"),
     "script": write("train.py", TRAIN + "# more\n"),
     "module beside the script": write("helper.py", "WIDTH = 5\n"),
     "new module": write("more.py", "X = 1\n"),
     "settings": write("settings.toml", "depth = 3\n"),
     "data file": write("data.csv", "a,b\n1,3\n"),
-    "environment": describe(more="environment: {WIDTH: '4'}, "),
-    "set-up": describe(more="setup: ['ulimit -c 0'], "),
-    "reads": describe(more="reads: [{kind: jsonl, path: $ORCH_OUT/log.jsonl}], "),
+    "environment": described_as(more="environment: {WIDTH: '4'}, "),
+    "set-up": described_as(more="setup: ['ulimit -c 0'], "),
+    "reads": described_as(more="reads: [{kind: jsonl, path: $ORCH_OUT/log.jsonl}], "),
     "gpus": write(
         "sweep.yaml", text_of().replace("cpus: 1, memory_gb: 1", "gpus: 1, cpus: 1, memory_gb: 1")
     ),
-    "seed": describe(command=f"{PYTHON} train.py {{lr}} data.csv 1"),
+    "seed": described_as(command=f"{PYTHON} train.py {{lr}} data.csv 1"),
 }
 OF_ONE = {
     "results": of_train("out/results.json", same_length),
@@ -313,7 +313,7 @@ def test_a_grown_sweep_runs_what_is_new(folder: Path) -> None:
         "# ---- train/lr=0.3",
         "# ---- score/lr=0.3",
     ]
-    said = launch(folder).stdout
+    said = launch_sweep(folder).stdout
     assert len(ran(folder)) == 2
     assert "2 jobs submitted, 4 of 6 done before (4 in other runs)" in said
     rows = json.loads(orch(folder, "results", "sweep", "--json").stdout)
@@ -335,7 +335,7 @@ def test_a_grown_sweep_runs_what_is_new(folder: Path) -> None:
     with tarfile.open(file) as tar:
         sizes = {one.name.partition("/out/")[2]: one.size for one in tar if one.isreg()}
     assert sizes["files/checkpoints/step-1/model/state.bin"] == 2_000_000
-    launch(folder, "--fresh")
+    launch_sweep(folder, "--fresh")
     assert len(ran(folder)) == 4
     assert {path: path.read_bytes() for path in before} == before
 
@@ -441,10 +441,10 @@ def test_gates_packs_and_the_best_hold_for_what_is_taken(tmp_path: Path) -> None
         f"when: {{metric: accuracy, of: train, at_least: 0.15, for: 1 of 2}}, {SMALL}}}\n"
     )
     (tmp_path / "sweep.yaml").write_text(text)
-    launch(tmp_path)
+    launch_sweep(tmp_path)
     assert len(ran(tmp_path)) == 6
     (tmp_path / "sweep.yaml").write_text(text.replace("experiment: sweep", "experiment: other"))
-    launch(tmp_path)
+    launch_sweep(tmp_path)
     assert ran(tmp_path) == []
     (taken,) = (tmp_path / "runs" / "other").iterdir()
     chosen = json.loads((taken / "choices" / "best" / "choice.json").read_text())["chosen"]
@@ -454,7 +454,7 @@ def test_gates_packs_and_the_best_hold_for_what_is_taken(tmp_path: Path) -> None
     (tmp_path / "sweep.yaml").write_text(
         text.replace("experiment: sweep", "experiment: third").replace("0.15", "0.25")
     )
-    launch(tmp_path)
+    launch_sweep(tmp_path)
     assert ran(tmp_path) == []
     jobs = json.loads(orch(tmp_path, "status", "third", "--json").stdout)["jobs"]
     assert {one["job"]: one["state"] for one in jobs}["gated"] == "SKIPPED"
