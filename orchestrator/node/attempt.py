@@ -19,9 +19,10 @@ import signal
 import sys
 import time
 
-from orchestrator.node import evidence, reading
+from orchestrator.node import reading
 from orchestrator.node.claims import claim, fit_to_show, lost_too_often, put, release, reserve
 from orchestrator.node.cost import write_cost
+from orchestrator.node.reuse import evidence
 from orchestrator.node.start import popen
 from orchestrator.node.system import (
     CANCEL,

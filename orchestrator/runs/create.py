@@ -134,22 +134,27 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
         if changes.new or changes.retired:
             take_over(run_of(folder, held), changes)
         for job in plan.jobs:
-            path = folder / job.folder / JOB
-            # Mostly nothing differs, and thousands of files need not be written.
-            asked = document(path, Asked, "written anew")
-            if asked is None:
-                write_jobs(folder, held.plan, {job.name})
-                continue
-            reads = job.config.get("reads") if job.engine is None else None
-            wanted = Asked(job.resources, reads, plan.lost_at_most)
-            if asked != wanted:
-                changed = asdict(wanted)
-                del changed["identity"]
-                write_json(path, {**json.loads(path.read_text()), **changed})
-            if asked.reads != wanted.reads and wanted.reads is not None:
-                # Neither is what is read of it: what is done is looked at again and not run again.
-                read_again(path.parent, tell)
+            ask_anew(folder, held.plan, job, tell)
     return run_of(folder, held)
+
+
+def ask_anew(folder: Path, plan: Plan, job: Job, tell: Tell) -> None:
+    """Let a job that was there ask for what the plan says now."""
+    path = folder / job.folder / JOB
+    # Mostly nothing differs, and thousands of files need not be written.
+    asked = document(path, Asked, "written anew")
+    if asked is None:
+        write_jobs(folder, plan, {job.name})
+        return
+    reads = job.config.get("reads") if job.engine is None else None
+    wanted = Asked(job.resources, reads, plan.lost_at_most)
+    if asked != wanted:
+        changed = asdict(wanted)
+        del changed["identity"]
+        write_json(path, {**json.loads(path.read_text()), **changed})
+    if asked.reads != wanted.reads and wanted.reads is not None:
+        # Neither is what is read of it: what is done is looked at again and not run again.
+        read_again(path.parent, tell)
 
 
 @dataclass(frozen=True, kw_only=True)

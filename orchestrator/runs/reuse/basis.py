@@ -24,7 +24,7 @@ from typing import Any
 from jobs.spec import Job
 from jobs.stages import digest, literal
 from orchestrator.description.profile import Profile, is_secret, variables_in
-from orchestrator.node.evidence import BASIS, sha256_of
+from orchestrator.node.reuse.evidence import BASIS, sha256_of
 from orchestrator.node.system import write_json
 from orchestrator.runs.reuse.files import (
     PROGRAMS,

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from orchestrator.node.cost import COST_FILE
-from orchestrator.node.evidence import SMALL_BYTES, unlike
+from orchestrator.node.reuse.evidence import SMALL_BYTES, unlike
 from orchestrator.node.system import write_json
 from orchestrator.runs.documents.reading import mapping
 from orchestrator.runs.layout import OUT, RESULTS

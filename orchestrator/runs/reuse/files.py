@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import CheckError
-from orchestrator.node.evidence import sha256_of
+from orchestrator.node.reuse.evidence import sha256_of
 from orchestrator.runs.provenance.code_copies import CODE, folder_files
 
 LARGE_BYTES = 64 * 2**20

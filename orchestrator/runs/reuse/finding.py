@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypedDict
 
-from orchestrator.node.evidence import CHANGED, LEFT
+from orchestrator.node.reuse.evidence import CHANGED, LEFT
 from orchestrator.runs.copies.origin import NAME as COPY
 from orchestrator.runs.documents.reading import document
 from orchestrator.runs.layout import EXIT, attempt_folder, out_folder
@@ -60,7 +60,7 @@ class Source:
     run_folder: Path
     line: Line
     left: dict[str, list[Any]]
-    """What it has left (orchestrator/node/evidence.py)."""
+    """What it has left (orchestrator/node/reuse/evidence.py)."""
     ended: float | None
 
     @property

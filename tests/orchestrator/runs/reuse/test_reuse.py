@@ -17,7 +17,7 @@ import pytest
 from orchestrator.description.profile_reader import load_profile
 from orchestrator.lifecycle.refresh import refresh
 from orchestrator.lifecycle.reused import taking
-from orchestrator.node import evidence
+from orchestrator.node.reuse import evidence
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.documents import damage
