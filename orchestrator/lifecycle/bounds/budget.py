@@ -76,13 +76,17 @@ def spent_by(run: Run, record: Record, now: float) -> Spent:
     ended = unclosed = 0.0
     for attempt in range(1, record.attempt + 1):
         folder = attempt_folder(run.folder, record.folder, attempt)
-        exits, claim = attempt_records(folder, left_out)
+        damaged: list[str] = []
+        exits, claim = attempt_records(folder, damaged.append)
         held = vars(asked(run.by_name[record.name], record).resources)
         for one in exits.values():
             seconds = max(0.0, float(one["ended"]) - float(one["started"]))
             gpus = units_held(one.get("resources") or held, "gpus", one.get("neighbours", 0))
             ended += gpus * seconds / 3600
+        # Noted in any case; with a claim the start counts below as one without an exit record.
+        at_most_damaged = hours_of_damaged(damaged, held)
         if claim is None:
+            ended += at_most_damaged
             continue
         gpus = units_held(held, "gpus", claim.get("neighbours", 0))
         limit = gpus * held["minutes"] / 60
@@ -102,9 +106,11 @@ def spent_by(run: Run, record: Record, now: float) -> Spent:
     return Spent(ended=ended, unclosed=unclosed)
 
 
-def left_out(path: str) -> None:
-    """Take note of a damaged record."""
-    note(path, "is damaged", "left out; its start counts as its time limit in the budget")
+def hours_of_damaged(records: Sequence[str], held: Mapping[str, int]) -> float:
+    """GPU-hours that a start with damaged records took at most, each of which is noted."""
+    for path in records:
+        note(path, "is damaged", "left out; its start counts as its time limit in the budget")
+    return units_held(held, "gpus", 0) * held["minutes"] / 60 if records else 0.0
 
 
 def with_spent(records: Sequence[Record], spent: Mapping[str, Spent]) -> list[Record]:

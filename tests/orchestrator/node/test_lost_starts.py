@@ -82,7 +82,8 @@ def test_starts_that_have_said_how_they_ended_are_not_lost_and_keep_their_own_re
         (attempt / "claim.json").write_text(json.dumps({**held, "pid": 2**22 + 1}))
         # The second start is lost, the others were preempted.
         if number != 1:
-            ended = {"restart": number, "started": 0.0, "ended": 3600.0, "host": "h"}
+            times = {"started": 0.0, "ended": 3600.0, "host": "h"}
+            ended = {"restart": number, "job_id": "7", "exit_code": 0, "results": False, **times}
             write_json(attempt / "exit.json", ended)
     kept = {path.name for path in attempt.glob("exit-*.json")}
     assert kept == {"exit-0.json", "exit-2.json"}

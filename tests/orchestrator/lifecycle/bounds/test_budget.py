@@ -20,12 +20,13 @@ from orchestrator.errors import CheckError, DescriptionError
 from orchestrator.lifecycle import notifications
 from orchestrator.lifecycle.act import as_intent, as_queued
 from orchestrator.lifecycle.bounds import budget
+from orchestrator.lifecycle.deaths.kinds import Kind
 from orchestrator.lifecycle.decide import Request, decide, passes_after
-from orchestrator.lifecycle.failure_causes import Kind
 from orchestrator.lifecycle.observe import Observation
 from orchestrator.lifecycle.refresh import CONTINUE_ONLY
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
+from orchestrator.runs.documents import damage
 from orchestrator.runs.lookup import open_run
 from orchestrator.runs.record import ACTIVE, JobState, Record, Wait
 from orchestrator.runs.run import Run, waiting
@@ -148,13 +149,20 @@ def test_what_was_spent_is_read_from_the_records_of_every_start(tmp_path: Path) 
     plan = make_plan(describe(tmp_path, STAGES, "budget: {gpu_hours: 9}\n"))
     run = create_run(plan, PLANNED, tmp_path / "runs")
     resources = {"nodes": 2, "gpus": 2, "cpus": 1, "memory_gb": 4, "minutes": 60}
-    ended = {"started": 0.0, "ended": 900.0, "resources": resources}
+    ended = {
+        "job_id": "7",
+        "exit_code": 0,
+        "results": False,
+        "started": 0.0,
+        "ended": 900.0,
+        "resources": resources,
+    }
     # An attempt of a quarter of an hour on four GPUs; then one that was requeued, whose node was
     # lost, and that runs now.
-    write_start(run, 1, "claim.json", restart=0, started=0.0)
+    write_start(run, 1, "claim.json", restart=0, started=0.0, job_id="7")
     write_start(run, 1, "exit.json", restart=0, **ended)
     write_start(run, 2, "exit.json", restart=0, **ended)
-    write_start(run, 2, "claim.json", restart=2, started=9000.0)
+    write_start(run, 2, "claim.json", restart=2, started=9000.0, job_id="7")
     record = replace(
         waiting(plan.jobs[0]), attempt=2, submitted=1000.0, state=JobState.RUNNING, token="t"
     )
@@ -165,6 +173,13 @@ def test_what_was_spent_is_read_from_the_records_of_every_start(tmp_path: Path) 
     assert running.gpu_hours == 6.0
     (lost,) = budget.with_spent([replace(record, state=JobState.NODE_FAIL)], {"train": spent})
     assert lost.gpu_hours == 8.0
+    # Where nothing can be read of a start it took its time limit at most: 4, in place of 1.
+    (run.folder / waiting(plan.jobs[0]).folder / "attempt-1" / "claim.json").write_bytes(b"{")
+    (run.folder / waiting(plan.jobs[0]).folder / "attempt-1" / "exit.json").write_bytes(b"")
+    damage.told()
+    spent = budget.read_spent(run, [record], [record], now=10800.0)["train"]
+    assert spent == budget.Spent(ended=9.0, unclosed=2.0)
+    assert len(damage.told()) == 2
     # Counted once, it is not read again.
     assert budget.read_spent(run, [lost], [], now=0.0) == {}
     assert (
