@@ -100,16 +100,17 @@ def test_a_death_that_nothing_explains_shows_its_exit_and_the_end_of_its_log(
 ) -> None:
     launch(
         tmp_path,
-        "  says: {command: \"sh -c 'echo usage: mine FILE; exit 3'\", " + SMALL + "}\n"
+        "  says: {command: \"sh -c 'echo it went as ever; exit 3'\", " + SMALL + "}\n"
         "  mute: {command: \"sh -c 'exit 4'\", " + SMALL + "}\n"
         "  crash: {command: \"sh -c 'kill -SEGV $$'\", " + SMALL + "}\n"
         '  well: {command: "true", ' + SMALL + "}\n",
     )
     reasons = {name: row["reason"] for name, row in jobs(tmp_path).items()}
     assert reasons == {
-        "says": "exit code 3: usage: mine FILE",
+        "says": "exit code 3: it went as ever",
         "mute": "exit code 4",
-        "crash": "ended by signal 11 (SIGSEGV)",
+        "crash": "crash: ended by signal 11 (SIGSEGV); orch retry leaves this node out; if it "
+        "comes back, it is the program",
         "well": "",
     }
     retried = orch(tmp_path, "retry", "--job", "well")
