@@ -31,7 +31,7 @@ test-long: ## what takes long, such as the three-seed comparison of docs/results
 
 test-slurm-new: ## the tests of Slurm on a newer one, Debian 13's (24.11), in a root that debootstrap makes outside of the repository
 	@scripts/setup.sh test
-	@scripts/newer_slurm.sh $(BIN)/python -m pytest -m "slurm and not long and not engine" --durations=15 tests/slurm tests/orchestrator || \
+	@scripts/newer_slurm.sh $(BIN)/python -m pytest -m "slurm and not engine" --durations=15 tests/slurm tests/orchestrator || \
 	{ code=$$?; [ $$code = 3 ] && echo "no tests on a newer Slurm here" && exit 0; exit $$code; }
 
 check: lint types ## what CI checks before the tests

@@ -146,10 +146,16 @@ def test_a_pack_is_requeued_under_its_id_and_what_waits_for_it_goes_on_waiting(
     )
     number = found["a/n=1"]["id"]
     subprocess.run(["scancel", "--batch", "--signal=USR2", number], check=True)
+    # First Slurm waits for the end of the old processes: COMPLETING.
     again = until(
-        tmp_path, lambda now: [job["restarts"] for job in now.values()] == [1, 1, 0], LONG
+        tmp_path,
+        lambda now: (
+            [job["restarts"] for job in now.values()] == [1, 1, 0]
+            and set(states(now).values()) == {"PENDING"}
+        ),
+        LONG,
     )
-    assert states(again) == {"a/n=1": "PENDING", "a/n=2": "PENDING", "b": "PENDING"}
+    assert {job["id"] for name, job in again.items() if name != "b"} == {number}
     until(tmp_path, lambda now: "BeginTime" in now["a/n=1"]["reason"], LONG)
     slurm.start_again_now(number)
     found = until(tmp_path, over, LONG)

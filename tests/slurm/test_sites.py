@@ -15,6 +15,8 @@ import pytest
 from tests.support.cli import SMALL, describe, jobs, orch, over, states, the_run, until
 from tests.support.private_slurm import PrivateSlurm
 
+pytestmark = pytest.mark.long  # minutes, most of them waiting for Slurm
+
 CHANGES = {
     "GresTypes": "gpu,shard,bandwidth",
     "PreemptType": "preempt/qos",

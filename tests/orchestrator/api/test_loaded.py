@@ -191,6 +191,8 @@ def test_the_time_is_up_and_ctrl_c_leaves_the_jobs_alone(tmp_path: Path) -> None
         program = (
             "import os, signal, sys, threading, time\n"
             "sys.argv = ['orch', 'wait']\n"
+            # A shell that starts the tests in the background has it ignored.
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "from orchestrator.cli.__main__ import main\n"
             "asked = threading.main_thread().ident\n"
             "def waits():\n"

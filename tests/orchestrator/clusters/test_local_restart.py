@@ -81,6 +81,8 @@ def test_a_run_goes_on_when_its_terminal_is_closed(tmp_path: Path) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(tmp_path)
+        # Tests that nohup has started would hand on that it is ignored.
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         own = {"ORCH_RUNS": str(tmp_path / "runs"), "TMPDIR": str(tmp_path), "TERM": "xterm"}
         os.execve(
             ORCH, [ORCH, "launch", str(file), "--cluster", "local", "--watch"], os.environ | own
