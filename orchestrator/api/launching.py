@@ -23,12 +23,13 @@ from orchestrator.runs.create import create_run
 from orchestrator.runs.lookup import runs_root
 
 
-def launch(
+def launch(  # noqa: PLR0913  # the options of `orch launch`
     experiment: str | Path,
     preset: str | None = None,
     overrides: Mapping[str, Any] | Sequence[str] = (),
     cluster: str | Path | None = None,
     runs: str | Path | None = None,
+    fresh: bool = False,
     tell: Callable[[str], None] = quiet,
 ) -> LoadedRun:
     """Submit an experiment whole; launched again, it submits only what is neither done nor active.
@@ -40,6 +41,7 @@ def launch(
             takes them.
         cluster: a profile's name or file, or ``local``; None: your own, as without ``--cluster``.
         runs: the folder of the runs; None: ``$ORCH_RUNS``, else ``./runs``.
+        fresh: run again what another run of the same folder has done already.
         tell: gets the lines that `orch launch` prints on its way, such as ``print``.
 
     Raises:
@@ -52,7 +54,7 @@ def launch(
     problems = check(plan, profile, runs=root)
     if problems:
         raise CheckError(*problems, "nothing was submitted")
-    run = create_run(replace(plan, reuse=True), profile, root, tell)
+    run = create_run(replace(plan, reuse=not fresh), profile, root, tell)
     retry.launch(run, tell)
     return LoadedRun(run)
 

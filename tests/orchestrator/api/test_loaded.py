@@ -120,6 +120,9 @@ def test_a_launch_with_changed_keys_is_that_of_the_command(run, folder, monkeypa
     monkeypatch.chdir(folder)
     again = orchestrator.launch("trial.yaml", cluster="local", runs=folder / "runs")
     assert again.folder == run.folder
+    assert again.run.plan.reuse
+    fresh = orchestrator.launch("trial.yaml", cluster="local", runs=folder / "others", fresh=True)
+    assert not fresh.run.plan.reuse
     with pytest.raises(orchestrator.OrchError, match="nope"):
         orchestrator.launch("trial.yaml", overrides={"nope.matrix": {"lr": [1.0]}})
     assert orchestrator.load_run("trial", runs=folder / "runs").name == run.name
