@@ -14,12 +14,21 @@ as_root() {
 }
 apt_install() {
     command -v apt-get >/dev/null 2>&1 || return 1
-    as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    # A new machine's unattended upgrade holds apt's locks for minutes. For the one of the lists apt itself does not wait.
+    rounds=60
+    until said=$(as_root apt-get update -qq 2>&1); do
+        case $said in *"Could not get lock"*) ;; *) echo "$said" >&2; return 1 ;; esac
+        [ "$rounds" = 60 ] && say "another apt is at work; waiting for it, ten minutes at most"
+        rounds=$((rounds - 1))
+        [ "$rounds" -gt 0 ] || { echo "$said" >&2; return 1; }
+        sleep 10
+    done
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=600 "$@" >/dev/null
 }
 
 python=${PYTHON:-}
 if [ -z "$python" ]; then
-    for candidate in python3.11 python3 python3.12 python3.13; do
+    for candidate in python3.11 python3 python3.12 python3.13 python3.14; do
         if command -v "$candidate" >/dev/null 2>&1 && "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
             python=$candidate
             break
