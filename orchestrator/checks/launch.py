@@ -175,6 +175,7 @@ def variables(profile: Profile, whose: str = "") -> Iterator[str]:
 
 def secrets(plan: Plan, profile: Profile) -> Iterator[str]:
     """Secrets that would be written into scripts and the run's folder."""
+    others = dict(profile.environment)
     for key, value in profile.environment.items():
         # `$HF_TOKEN` stays a name in the script, and a path to a file with a token is no secret.
         is_reference = "$" in value
@@ -185,7 +186,8 @@ def secrets(plan: Plan, profile: Profile) -> Iterator[str]:
                 "would be written into scripts: write "
                 f"{key}: ${key}, and export it where orch runs"
             )
-    yield from written_secrets(plan, profile)
+            del others[key]
+    yield from written_secrets(plan, replace(profile, environment=others))
     known = secret_values()
     if not known:
         # A large plan takes a while to write as text.

@@ -229,7 +229,9 @@ def test_a_job_that_saves_itself_on_the_warning_is_requeued_and_goes_on(
     found = until(tmp_path, lambda _: (tmp_path / "ready").exists())
     # What Slurm itself sends before the time limit.
     subprocess.run(["scancel", "--batch", "--signal=USR2", found["a"]["id"]], check=True)
-    again = until(tmp_path, lambda now: now["a"]["restarts"] == 1)["a"]
+    again = until(
+        tmp_path, lambda now: now["a"]["restarts"] == 1 and now["a"]["state"] != "COMPLETING"
+    )["a"]
     assert (again["state"], again["id"]) == ("PENDING", found["a"]["id"])
     assert "requeued" in again["reason"]
     until(

@@ -117,7 +117,8 @@ def test_a_clock_that_is_ahead_loses_no_job_and_exit_codes_are_named_as_far_as_t
     slurm: PrivateSlurm, tmp_path: Path
 ) -> None:
     profile = tmp_path / "ends.yaml"
-    profile.write_text(f"{slurm.profile.read_text()}setup: ['exit $CODE']\n")
+    # Another program in place of the script: nothing of orch's sees its end, Slurm alone knows it.
+    profile.write_text(f"{slurm.profile.read_text()}setup: ['exec sh -c \"exit $CODE\"']\n")
     file = describe(
         tmp_path,
         f"  a: {{command: 'echo a', environment: {{CODE: '255'}}, {SMALL}}}\n"

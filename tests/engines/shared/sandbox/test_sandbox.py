@@ -56,7 +56,7 @@ def mark() -> Iterator[str]:
     left on this machine."""
     name = "sbx" + secrets.token_hex(5)
     yield name
-    deadline = time.monotonic() + 2.0
+    deadline = time.monotonic() + 10.0
     while (left := alive(name)) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert left == []
