@@ -22,7 +22,7 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", *who, *words], cwd=folder, check=True, capture_output=True)
 
 
-def launch(folder: Path, rates: str, snapshot: str) -> list[str]:
+def launched(folder: Path, rates: str, snapshot: str) -> list[str]:
     """Launch these rates in a run of their own; the rates that ran."""
     counted = folder.parent / "ran.txt"
     counted.unlink(missing_ok=True)
@@ -44,16 +44,16 @@ def test_a_sweep_in_a_repository_grows_with_and_without_a_snapshot(tmp_path: Pat
     git(folder, "init", "-q")
     git(folder, "add", ".")
     git(folder, "commit", "-qm", "training")
-    assert launch(folder, "0.1, 0.2", "true") == ["0.1", "0.2"]
-    assert launch(folder, "0.1, 0.2, 0.3", "true") == ["0.3"]
+    assert launched(folder, "0.1, 0.2", "true") == ["0.1", "0.2"]
+    assert launched(folder, "0.1, 0.2, 0.3", "true") == ["0.3"]
     # A commit that changes no file that counts takes nothing away; a changed script does.
     (folder / "README.md").write_text("read me\n")
     git(folder, "add", "README.md")
     git(folder, "commit", "-qm", "a page")
-    assert launch(folder, "0.2, 0.3, 0.4", "true") == ["0.4"]
+    assert launched(folder, "0.2, 0.3, 0.4", "true") == ["0.4"]
     # In the folder itself a command may read what git ignores, so a snapshot says nothing of it.
-    assert launch(folder, "0.2, 0.3", "false") == ["0.2", "0.3"]
-    assert launch(folder, "0.2, 0.3, 0.5", "false") == ["0.5"]
+    assert launched(folder, "0.2, 0.3", "false") == ["0.2", "0.3"]
+    assert launched(folder, "0.2, 0.3, 0.5", "false") == ["0.5"]
     (folder / "train.py").write_text(TRAIN + "\n# another\n")
-    assert launch(folder, "0.2, 0.4", "true") == ["0.2", "0.4"]
-    assert launch(folder, "0.2, 0.5", "false") == ["0.2", "0.5"]
+    assert launched(folder, "0.2, 0.4", "true") == ["0.2", "0.4"]
+    assert launched(folder, "0.2, 0.5", "false") == ["0.2", "0.5"]
