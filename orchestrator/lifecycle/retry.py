@@ -64,8 +64,10 @@ def retry(run: Run, names: Sequence[str] | None = None, tell: Tell = quiet) -> l
 def poll_thoroughly(run: Run, cluster: Cluster, tell: Tell) -> tuple[list[Record], Observation]:
     """The records as they are now, also of jobs that were done before, with every submission that
     was in doubt resolved as far as that is possible."""
-    # Somebody submits anew: what is known of a limit is tried again.
+    # Somebody submits anew: what is known of a limit is tried again, and what a shell has by now
+    # (another PATH, a mended variable) is what the jobs are to get.
     queue_limits.forget(run)
+    cluster.take_environment()
     records, seen = poll(run, run.load(), cluster, thorough=True)
     records, seen = resolve(run, records, cluster, seen)
     if cluster.trouble:
