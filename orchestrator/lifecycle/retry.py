@@ -91,7 +91,12 @@ def submit_again(
         again(run.by_name[record.name], record, run.profile) if record.name in chosen else record
         for record in records
     ]
-    return decide_and_act(run, ready, seen, cluster, Request(everything=True, forced=chosen), tell)
+    request = Request(everything=True, forced=chosen)
+    records = decide_and_act(run, ready, seen, cluster, request, tell)
+    for record in records:
+        if record.name in chosen and record.state is JobState.WAITING:
+            tell(f"is to run again: {record.name}: {record.reason}")
+    return records
 
 
 def refused(
