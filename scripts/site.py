@@ -53,7 +53,8 @@ What a script says to orch is `import orch`; how a program reads runs is `import
 """
 """Docstrings, which are read as text: nothing of ours is imported."""
 
-LINK = re.compile(r"(\]\()([^)\s]+)(\))")
+LINK = re.compile(r"(\]\(|src=\")([^)\s\"]+)([)\"])")
+"""A link or picture of Markdown, or a picture of HTML."""
 FENCE = re.compile(r"(^```.*?^```)", re.MULTILINE | re.DOTALL)
 
 

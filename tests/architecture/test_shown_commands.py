@@ -130,7 +130,7 @@ def anchors(page: Path) -> set[str]:
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "CHANGELOG.md"], ids=named)
 def test_every_link_and_its_anchor_lead_somewhere(page: Path) -> None:
     wrong = []
-    for target in re.findall(r"\]\((?!https?://|mailto:)([^)\s]+)", page.read_text()):
+    for target in re.findall(r"(?:\]\(|src=\")(?!https?://|mailto:)([^)\s\"]+)", page.read_text()):
         name, _, anchor = target.partition("#")
         path = (page.parent / name).resolve() if name else page
         of_a_page = bool(anchor) and path.suffix == ".md"

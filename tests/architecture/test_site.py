@@ -26,9 +26,9 @@ def test_dead_links_missing_anchors_and_other_hosts_are_seen(tmp_path: Path) -> 
 
 
 def test_a_page_of_the_root_has_its_links_moved() -> None:
-    text = "[a](docs/howto.md#x) [b](CONTRIBUTING.md) [c](https://d.org) [e](#f)"
+    text = '[a](docs/howto.md#x) [b](CONTRIBUTING.md) [c](https://d.org) [e](#f) <img src="docs/g.png">'
     assert SITE["moved"](text, ROOT / "README.md") == (
-        "[a](howto.md#x) [b](contributing.md) [c](https://d.org) [e](#f)"
+        '[a](howto.md#x) [b](contributing.md) [c](https://d.org) [e](#f) <img src="g.png">'
     )
     text = "[a](../own-script.md) [b](../../README.md)"
     assert SITE["moved"](text, ROOT / "docs" / "howto" / "run.md") == (
