@@ -111,4 +111,4 @@ bench-verdicts: ## our scorers against official verdicts: FOLDER=... with *.json
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_verdicts "$(FOLDER)" $(if $(SCORER),--scorer "$(SCORER)")
 
 clean: ## removes caches and builds; keeps runs/ and the environment
-	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf build dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
