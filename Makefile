@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: demo test test-fast test-long test-slurm-new check format lint types bench bench-launch bench-causes bench-packs bench-pcgrad bench-packing bench-sampler bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean
+.PHONY: demo test test-fast test-long test-slurm-new check format lint types bench bench-launch bench-causes bench-packs bench-pcgrad bench-packing bench-sampler bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean docs
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
 	@scripts/setup.sh demo
@@ -33,6 +33,10 @@ test-slurm-new: ## the tests of Slurm on a newer one, Debian 13's (24.11), in a 
 	@scripts/setup.sh test
 	@scripts/newer_slurm.sh $(BIN)/python -m pytest -m "slurm and not engine" --durations=15 tests/slurm tests/orchestrator || \
 	{ code=$$?; [ $$code = 3 ] && echo "no tests on a newer Slurm here" && exit 0; exit $$code; }
+
+docs: ## the documentation as a site in build/docs, with every link checked
+	@scripts/setup.sh docs
+	@$(BIN)/python scripts/site.py
 
 check: lint types ## what CI checks before the tests
 
@@ -107,4 +111,4 @@ bench-verdicts: ## our scorers against official verdicts: FOLDER=... with *.json
 	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.bench_verdicts "$(FOLDER)" $(if $(SCORER),--scorer "$(SCORER)")
 
 clean: ## removes caches and builds; keeps runs/ and the environment
-	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf build dist .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -32,8 +32,8 @@ CORPUS = ROOT / "tests" / "orchestrator" / "lifecycle" / "deaths"
 PAGE = ROOT / "docs" / "causes.md"
 PARTS = {
     "written_on": "the rules were written with these in view",
-    "held_out": "gathered after the rules were written; mended since",
-    "second_look": "gathered after they were mended; mended since",
+    "held_out": "collected after the rules were written; rules corrected since",
+    "second_look": "collected after that correction; rules corrected since",
 }
 LAST = 20
 """Lines of a log that count as its end."""
@@ -100,7 +100,7 @@ def kinds() -> list[str]:
         if kind in EVERYWHERE:
             held = "held"
         elif kind in WITH_THESE_VALUES:
-            held = "held if their values are alike"
+            held = "held with the same values"
         again = "yes" if kind in AGAIN else "no"
         lines.append(f"| {kind} | {again} | {held} | {ADVICE[kind]} |")
     return lines
@@ -112,17 +112,20 @@ def page() -> str:
     parts = [
         "# Causes of death",
         "",
-        "This page is written by `scripts/causes.py`; a test holds it.",
+        "`scripts/causes.py` writes this page; a test compares it with the code.",
         "",
-        "What a job died of is read from the scheduler, from what the node saw, and from the end",
-        "of its log: the exception that ended the program decides, with what it was raised from;",
-        "then other lines. *again*: whether `orch retry` tries it once more. *siblings*: whether",
-        "jobs of the stage that have not started are held once two have died alike and none has",
-        "completed; those whose values are alike have the values that all the dead ones share.",
+        "orch reads the cause from the scheduler, from what the node saw, and from the end of the",
+        "log. There, the exception that ended the program decides, with the exception that caused",
+        "it; other lines come after that.",
+        "",
+        "- *again*: whether `orch retry` tries the job once more.",
+        "- *siblings*: whether waiting jobs of the stage are held. That needs two jobs with one",
+        "  cause of death, and none that has completed.",
+        "- *with the same values*: held if they share the values that all the dead ones have.",
         "",
         *kinds(),
         "",
-        "## How the reports are judged",
+        "## How often the cause is right",
         "",
         text,
         "",

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import sys
 import textwrap
 import types
@@ -200,6 +201,11 @@ def first_paragraph(thing: object) -> str:
     return " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
 
 
+def with_code(text: str) -> str:
+    """A help text whose `RUN[:JOB]` is code: bare, Markdown takes its brackets for a link."""
+    return re.sub(r"\bRUN\[[^\s,;]*", r"`\g<0>`", text)
+
+
 def second_paragraph(thing: object) -> str:
     """What a docstring says below its first sentence, on one line."""
     return " ".join((inspect.getdoc(thing) or "").split("\n\n")[1].split())
@@ -248,10 +254,11 @@ def commands() -> Iterator[str]:
             if parameter.param_type_name == "option":
                 yield (
                     f"- `{', '.join([*parameter.opts, *parameter.secondary_opts])}` "
-                    f"{parameter.help or ''}"
+                    f"{with_code(parameter.help or '')}"
                 ).rstrip()
             elif getattr(parameter, "help", None):
-                yield f"- `{parameter.metavar or parameter.name.upper()}` {parameter.help}"
+                name = parameter.metavar or parameter.name.upper()
+                yield f"- `{name}` {with_code(parameter.help)}"
         yield ""
 
 

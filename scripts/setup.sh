@@ -1,9 +1,9 @@
 #!/bin/sh
-# Makes .venv with everything the demo (`setup.sh demo`) or the tests (`setup.sh test`) need, on a Debian or Ubuntu machine with
-# Python 3.11 or newer. Does nothing the second time. PYTHON chooses the interpreter, VENV the folder.
+# Makes .venv with everything the demo (`setup.sh demo`), the tests (`setup.sh test`) or the site of the documentation
+# (`setup.sh docs`, light) need, on a Debian or Ubuntu machine with Python 3.11 or newer. Does nothing the second time. PYTHON chooses the interpreter, VENV the folder.
 set -eu
 cd "$(dirname "$0")/.."
-what=${1:?usage: setup.sh demo|test}
+what=${1:?usage: setup.sh demo|test|docs}
 venv=${VENV:-.venv}
 
 say() { printf '\n== %s\n' "$*"; }
@@ -44,6 +44,13 @@ if ! [ -x "$venv/bin/python" ]; then
         apt_install python3-venv || { echo "setup: Python's venv module is missing; install it: sudo apt-get install python3-venv" >&2; exit 2; }
         "$python" -m venv "$venv"
     fi
+fi
+
+# A site needs no torch, and nothing of the system.
+if [ "$what" = docs ]; then
+    "$venv/bin/python" -c 'import zensical, mkdocstrings' 2>/dev/null ||
+        "$venv/bin/python" -m pip --disable-pip-version-check -q install -e '.[docs]'
+    exit 0
 fi
 
 # The stamp names what was installed, so a changed pin or a first `make test` after `make demo` installs again.

@@ -44,6 +44,9 @@ class Cluster(Protocol):
     def most_jobs(self) -> int | None:
         """How many jobs of this user the scheduler takes at most; None: it does not say."""
 
+    def take_environment(self) -> None:
+        """See that what is submitted from now on runs in the environment of this process."""
+
     def ask_active(self, shared: bool = False) -> Answer:
         """Queued and running jobs by token; one call whatever their number. None: could not ask.
 

@@ -150,7 +150,8 @@ class StageFile(OptionsFile):
         Must("be a text or a list of arguments, each a text or a number", at_item=True),
     ] = Field(default_factory=list, min_length=1)
     """A command of your own instead of an engine: a text that is split at spaces, or a list of
-    arguments; `{axis}` is replaced by the job's value, and no shell reads it."""
+    arguments; `{axis}` is replaced by the job's value, `$ORCH_OUT` by the folder that it may write
+    into, `{for_each}` by that of the job which it follows, and no shell reads it."""
     matrix: Annotated[
         dict[Annotated[str, BeforeValidator(axis_name)], Axis],
         Must("name at least one axis with its values"),

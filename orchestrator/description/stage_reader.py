@@ -46,6 +46,9 @@ from orchestrator.description.yaml_lines import Mistakes, Node, shown
 
 CHECKPOINT = "checkpoint"
 """``{checkpoint}`` in a command whose stage has ``checkpoints: last`` or ``best``."""
+FOLLOWED = "for_each"
+"""``{for_each}`` in a command whose stage has ``for_each``: the folder that the job which it
+follows has written into."""
 
 
 def read_stage(name: str, node: Node, mistakes: Mistakes) -> Stage:
@@ -355,6 +358,8 @@ def check_axes(
                 f"command: {{{CHECKPOINT}}} stands for one checkpoint; write checkpoints: last or "
                 "best, or read the list in $ORCH_CHECKPOINTS",
             )
+    if stage.for_each is not None:
+        used = [axis for axis in used if axis != FOLLOWED]
     for axis in dict.fromkeys(used):
         if axis not in axes and axis not in of_chosen:
             tell(

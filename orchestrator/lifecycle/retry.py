@@ -64,8 +64,10 @@ def retry(run: Run, names: Sequence[str] | None = None, tell: Tell = quiet) -> l
 def poll_thoroughly(run: Run, cluster: Cluster, tell: Tell) -> tuple[list[Record], Observation]:
     """The records as they are now, also of jobs that were done before, with every submission that
     was in doubt resolved as far as that is possible."""
-    # Somebody submits anew: what is known of a limit is tried again.
+    # Somebody submits anew: what is known of a limit is tried again, and what a shell has by now
+    # (another PATH, a mended variable) is what the jobs are to get.
     queue_limits.forget(run)
+    cluster.take_environment()
     records, seen = poll(run, run.load(), cluster, thorough=True)
     records, seen = resolve(run, records, cluster, seen)
     if cluster.trouble:
@@ -89,7 +91,12 @@ def submit_again(
         again(run.by_name[record.name], record, run.profile) if record.name in chosen else record
         for record in records
     ]
-    return decide_and_act(run, ready, seen, cluster, Request(everything=True, forced=chosen), tell)
+    request = Request(everything=True, forced=chosen)
+    records = decide_and_act(run, ready, seen, cluster, request, tell)
+    for record in records:
+        if record.name in chosen and record.state is JobState.WAITING:
+            tell(f"is to run again: {record.name}: {record.reason}")
+    return records
 
 
 def refused(

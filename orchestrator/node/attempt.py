@@ -23,7 +23,7 @@ from orchestrator.node import reading
 from orchestrator.node.claims import claim, fit_to_show, lost_too_often, put, release, reserve
 from orchestrator.node.cost import write_cost
 from orchestrator.node.reuse import evidence
-from orchestrator.node.start import popen
+from orchestrator.node.start import filled, popen
 from orchestrator.node.system import (
     CANCEL,
     CODE,
@@ -163,10 +163,9 @@ class Attempt:
         if self.job["command"] is not None:
             path = self.checkpoints[0]["path"] if self.checkpoints else ""
             files = os.path.join(self.out, "files")
-            # No shell reads it, and a program that is to be left as it is may take a folder.
-            words = [word.replace("$ORCH_OUT", files) for word in self.job["command"]]
-            filled = [word.replace("{checkpoint}", path) for word in words]
-            return [*wrap, *(filled if path else words)]
+            followed = self.job.get("followed")
+            known = {"$ORCH_OUT": files, "{checkpoint}": path, "{for_each}": followed or ""}
+            return [*wrap, *(filled(word, known) for word in self.job["command"])]
         python = os.environ.get("ORCH_PYTHON") or sys.executable
         engine = f"engines.{self.job['engine']}"
         config = os.path.join(self.folder, "config.json")

@@ -26,6 +26,15 @@ if TYPE_CHECKING:
             """Wait for its end; the exit code."""
 
 
+def filled(word: str, known: dict[str, str]) -> str:
+    """An argument with what is known in place of its names, since no shell reads it; what is not
+    known stays."""
+    for name, value in known.items():
+        if value:
+            word = word.replace(name, value)
+    return word
+
+
 def popen(command: list[str], cwd: str, environment: dict[str, str]) -> Child:
     """Start a program in a session of its own."""
     return subprocess.Popen(

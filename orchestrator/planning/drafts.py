@@ -22,6 +22,7 @@ from orchestrator.description.stage import Best, Stage
 from orchestrator.description.stage_reader import check_axes
 from orchestrator.description.sweeps.joined import only_seeds
 from orchestrator.description.yaml_lines import Mistakes
+from orchestrator.node.own_results import FILES
 from orchestrator.planning.reads import check_reads
 from orchestrator.planning.replacements import Place, check_replacements, places_below
 
@@ -105,6 +106,13 @@ class Drafts:
         if draft.candidates:
             return f"{self.choice_folder(draft)}/{LINK}/out"
         return None if draft.parent is None else self.out(draft.parent)
+
+    def parent_files(self, draft: Draft) -> str:
+        """The same, where that one's program has written into: a command has a folder of its own
+        below."""
+        one = draft.candidates[0] if draft.candidates else self.by_name[str(draft.parent)]
+        out = str(self.parent_out(draft))
+        return f"{out}/{FILES}" if one.stage.engine is None else out
 
     def choice_folder(self, draft: Draft) -> str:
         """Where it is kept which of its candidates a job follows."""

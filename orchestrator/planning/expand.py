@@ -24,7 +24,7 @@ from orchestrator.description.catalogue import config_class, known_engines
 from orchestrator.description.engine_config import validate, wants_results
 from orchestrator.description.gate_reader import GateSpec, check_metric, resolve
 from orchestrator.description.stage import Stage
-from orchestrator.description.stage_reader import CHECKPOINT
+from orchestrator.description.stage_reader import CHECKPOINT, FOLLOWED
 from orchestrator.description.yaml_lines import Mistakes, Node
 from orchestrator.planning.distinct import tell_same_content, tell_same_work
 from orchestrator.planning.drafts import Draft, Drafts, canary_of, draft_all
@@ -193,13 +193,25 @@ def program_of(
     later = {axis: f"{{{axis}}}" for axis in draft.known_later}
     point: Point = {**later, **draft.point}
     parent = drafts.parent_out(draft)
-    if stage.checkpoints is None or parent is None:
+    if parent is None:
         return fill(stage.command, point), {}, set()
-    # The checkpoints are known when the job starts: its node fills this one in.
-    point = {**point, CHECKPOINT: f"{{{CHECKPOINT}}}"}
-    models = {"folder": parent, "checkpoints": stage.checkpoints}
-    needed = {draft.parent} if draft.parent else set()
-    return fill(stage.command, point), {"models": models}, needed
+    config: dict[str, Any] = {}
+    needed: set[str] = set()
+    # What the job that it follows leaves is known when it starts: its node fills these in.
+    if FOLLOWED not in point and is_named(stage.command, FOLLOWED):
+        point = {**point, FOLLOWED: f"{{{FOLLOWED}}}"}
+        config["followed"] = drafts.parent_files(draft)
+    if stage.checkpoints is not None:
+        point = {**point, CHECKPOINT: f"{{{CHECKPOINT}}}"}
+        config["models"] = {"folder": parent, "checkpoints": stage.checkpoints}
+    if config and draft.parent:
+        needed = {draft.parent}
+    return fill(stage.command, point), config, needed
+
+
+def is_named(command: Sequence[str], word: str) -> bool:
+    """Whether a command asks for ``{word}``."""
+    return any(word in placeholders(argument) for argument in command)
 
 
 def engine_of(stage: Stage, mistakes: Mistakes) -> type[BaseModel] | None:

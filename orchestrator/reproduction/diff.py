@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ def of_shared_jobs(a: Run, b: Run, stage: str, names: list[str], what: str) -> I
     jobs_with: dict[str, list[str]] = {}
     values: dict[str, tuple[str, Any, Any]] = {}
     for name in names:
-        for difference in unequal(part(a, name, what), part(b, name, what)):
+        for difference in differing(a, b, name, what):
             # Values such as lists cannot be keys of a mapping; their text can.
             text = json.dumps(difference, default=str)
             jobs_with.setdefault(text, []).append(name)
@@ -97,14 +98,39 @@ def of_shared_jobs(a: Run, b: Run, stage: str, names: list[str], what: str) -> I
         yield Difference(what, where, *values[text])
 
 
+def differing(a: Run, b: Run, name: str, what: str) -> list[tuple[str, Any, Any]]:
+    """What differs in one job that both have."""
+    found = list(unequal(part(a, name, what), part(b, name, what)))
+    if found or what == "resources":
+        return found
+    # The same options in another order.
+    whole_a, whole_b = (list(run.by_name[name].command or ()) for run in (a, b))
+    return [("command", shlex.join(whole_a), shlex.join(whole_b))] if whole_a != whole_b else []
+
+
 def part(run: Run, name: str, what: str) -> dict[str, Any]:
     """A job's config (or command) or resources, as dotted keys; its run's folder does not count."""
     job = run.by_name[name]
     if what == "resources":
         return asdict(job.resources)
     if job.command is not None:
-        return {"command": shlex.join(job.command)}
+        return options_of(job.command)
     return flat(moved(job.config, str(run.folder), RUN))
+
+
+def options_of(command: Sequence[str]) -> dict[str, str]:
+    """A command as its options with what follows each of them, and what stands before the first: of
+    two long ones people see what differs, and of many jobs it is one line."""
+    words: dict[str, list[str]] = {"command": []}
+    key = "command"
+    for word in command:
+        option, sign, value = word.partition("=")
+        if re.fullmatch(r"--?[A-Za-z][\w.-]*", option):
+            key = f"command {option}"
+            words.setdefault(key, []).extend([value] if sign else [])
+        else:
+            words[key].append(word)
+    return {key: shlex.join(given) or "given" for key, given in words.items()}
 
 
 def of_settings(a: Run, b: Run) -> Iterator[Difference]:

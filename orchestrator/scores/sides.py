@@ -113,6 +113,12 @@ def of_run(run: Run, job: str) -> list[Candidate]:
         known = [one.name for one in jobs]
     if not found:
         asked = f":{job}" if job else ""
+        if evolution is None and not evaluations(run):
+            raise RunError(
+                f"{run.name}{asked}: compare goes problem by problem through what the engine "
+                "'evaluation' has judged, and this run has no such stage; the results of two runs: "
+                "orch diff A B; the settings of one: orch results RUN --best METRIC"
+            )
         raise RunError(
             f"{run.name}{asked}: no finished evaluation; there are: "
             f"{', '.join(known) or 'none yet'}"

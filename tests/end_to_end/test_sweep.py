@@ -1,4 +1,4 @@
-"""docs/howto.md, "Sweep", done as it says: its scripts, its experiment, its commands."""
+"""docs/howto/sweep.md, done as it says: its scripts, its experiment, its commands."""
 
 import json
 import os
@@ -13,8 +13,8 @@ import pytest
 from tests.support.cli import orch, scheduler_of, until
 from tests.support.paths import ROOT
 
-PAGE = (ROOT / "docs" / "howto.md").read_text()
-SECTION = PAGE[PAGE.index("\n## Sweep\n") : PAGE.index("\n## Run the finite-state machines\n")]
+PAGE = (ROOT / "docs" / "howto" / "sweep.md").read_text()
+SECTION = PAGE[PAGE.index("\n## A whole sweep") : PAGE.index("\n## Let a sweep grow\n")]
 
 
 def write_files(folder: Path) -> None:

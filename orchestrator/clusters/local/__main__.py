@@ -18,6 +18,7 @@ from pathlib import Path
 
 from orchestrator.clusters.local.cluster import LOCK, POLL_SECONDS, READY
 from orchestrator.clusters.local.scheduler import Scheduler
+from orchestrator.node.system import process_start
 from orchestrator.runs.documents.damage import told
 from orchestrator.runs.lookup import open_run
 
@@ -33,6 +34,9 @@ def only_one(folder: Path) -> Iterator[bool]:
             return
         # A job that inherited the file would keep the lock after the scheduler's death.
         os.set_inheritable(file.fileno(), False)
+        file.truncate(0)
+        file.write(f"{os.getpid()} {process_start(os.getpid())}")
+        file.flush()
         yield True
 
 
@@ -44,6 +48,9 @@ def main() -> int:
             return 0
         # The terminal in which it was started may close.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # One with another environment is to follow: not in the middle of a round.
+        told_to_end: list[int] = []
+        signal.signal(signal.SIGTERM, lambda number, _: told_to_end.append(number))
         scheduler = Scheduler(run)
         scheduler.round()
         for line in told():
@@ -53,7 +60,7 @@ def main() -> int:
             fcntl.flock(ready, fcntl.LOCK_EX)
             idle = 0
             # A launch submits job by job: a queue that is empty for a moment is not the end.
-            while idle < 10:
+            while idle < 10 and not told_to_end:
                 idle = 0 if scheduler.round() else idle + 1
                 time.sleep(POLL_SECONDS)
     return 0

@@ -16,12 +16,14 @@ that the next orch command starts adopts them by process id and start time.
 from __future__ import annotations
 
 import fcntl
+import os
 import shlex
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +33,7 @@ from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.scheduler import send
 from orchestrator.clusters.local.table import read_table
 from orchestrator.errors import SubmitError
-from orchestrator.node.system import write_json, write_text
+from orchestrator.node.system import lives, write_json, write_text
 from orchestrator.runs.record import ACTIVE, FINAL, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import Answer, SchedulerRecord
@@ -41,7 +43,11 @@ POLL_SECONDS = 0.2
 START_SECONDS = 120.0
 """Longest wait for a scheduler to take its lock."""
 LOCK, READY = "scheduler.lock", "ready.lock"
-"""Locks that a scheduler has: from its start, and once it has looked at every job."""
+"""Locks that a scheduler has: from its start, and once it has looked at every job. The first one
+holds its process id and start."""
+
+OF_THE_SHELL = {b"_", b"SHLVL", b"PWD", b"OLDPWD", b"COLUMNS", b"LINES"}
+"""Variables that a shell changes by itself, and that are no reason for another scheduler."""
 
 
 class LocalCluster:
@@ -163,6 +169,23 @@ class LocalCluster:
                 cwd=self.run.folder,
             )
 
+    def take_environment(self) -> None:
+        """Let a scheduler with another environment than this process's give way: jobs get that of
+        their scheduler. What waits goes with the new one, what runs stays as it is.
+
+        Memory to memory: an environment may hold secrets, so no file brings it over.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        while (pid := holder(self.folder)) is not None and lacks(pid, os.environb):
+            if time.monotonic() > deadline:
+                raise SubmitError(
+                    "the local scheduler does not end for one with the present environment; see "
+                    f"{self.folder / 'log.txt'}"
+                )
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+            time.sleep(0.05)
+
     def ask(self, wanted: frozenset[JobState]) -> Answer:
         """Jobs in one of these states, by token. A scheduler that was killed with work left is
         started again here."""
@@ -253,6 +276,26 @@ def scheduler_record(token: str, row: dict[str, Any]) -> SchedulerRecord:
         ended=row.get("ended") if state in FINAL else None,
         exit_code=row.get("exit_code"),
     )
+
+
+def holder(folder: Path) -> int | None:
+    """The process that is the run's scheduler; None if there is none, or it has not said."""
+    if not alive(folder):
+        return None
+    # Empty where an older version has the lock, or one that is about to write.
+    pid, _, start = (folder / LOCK).read_text().partition(" ")
+    return int(pid) if start and lives({"pid": int(pid), "start": start}) else None
+
+
+def lacks(pid: int, environment: Mapping[bytes, bytes]) -> bool:
+    """Whether a process was started with other variables than these; not if it has just ended."""
+    try:
+        words = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    theirs = dict(word.split(b"=", 1) for word in words if b"=" in word)
+    differing = {name for name, _ in theirs.items() ^ environment.items()}
+    return bool(differing - OF_THE_SHELL)
 
 
 def alive(folder: Path, lock: str = LOCK) -> bool:

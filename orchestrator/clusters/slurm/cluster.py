@@ -165,6 +165,9 @@ class SlurmCluster:
         profile = self.run.profile.with_options(job.options, job.resources.gpus)
         return self.understood(lambda: largest_request(partitions, nodes, profile.partition))
 
+    def take_environment(self) -> None:
+        """sbatch brings it with each submission."""
+
     def most_jobs(self) -> int | None:
         """MaxSubmitJobs of the user's association and of the QOS, whichever is less, by sacctmgr.
 

@@ -109,9 +109,9 @@ class ReadFile(FileModel):
 
     MUST = "be a kind such as trainer, or such as {kind: jsonl, path: logs/{seed}.jsonl}"
 
-    kind: Literal["jsonl", "csv", "tensorboard", "trainer", "lightning", "lm_eval", "wandb"]
-    """What writes it: `jsonl`, `csv`, `tensorboard`, `trainer` (transformers, TRL), `lightning`
-    (CSVLogger), `lm_eval` or `wandb` (offline)."""
+    kind: Literal["jsonl", "csv", "json", "tensorboard", "trainer", "lightning", "lm_eval", "wandb"]
+    """What writes it: `jsonl`, `csv`, `json` (one object, of results), `tensorboard`, `trainer`
+    (transformers, TRL), `lightning` (CSVLogger), `lm_eval` or `wandb` (offline)."""
     path: Annotated[str, Field(min_length=1), Must("be a path")] = OUT_VARIABLE
     """Where, from the folder that the command runs in; `{axis}` and `$ORCH_OUT` are filled in.
     Without it `$ORCH_OUT` is searched."""
@@ -122,10 +122,11 @@ class ReadFile(FileModel):
     @model_validator(mode="after")
     def _fits_its_kind(self) -> ReadFile:
         # A folder may hold any number of files of any form.
-        if self.kind in ("jsonl", "csv") and self.path == OUT_VARIABLE:
+        if self.kind in ("jsonl", "csv", "json") and self.path == OUT_VARIABLE:
             raise WordedError(f"{{name}}: {self.kind} needs 'path', the file that is written")
         if self.step and self.kind not in ("jsonl", "csv", "wandb"):
-            raise WordedError(f"{{name}}: {self.kind} counts its own steps; take 'step' out")
+            has = "has no steps" if self.kind == "json" else "counts its own steps"
+            raise WordedError(f"{{name}}: {self.kind} {has}; take 'step' out")
         return self
 
 

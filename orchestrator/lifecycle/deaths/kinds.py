@@ -86,11 +86,11 @@ ADVICE = {
         "install it in the environment of the jobs (the profile's setup and python), then"
         " orch retry --job"
     ),
-    Kind.IMPORT: "two packages do not fit together; mend the environment, then orch retry --job",
+    Kind.IMPORT: "two packages do not fit together; fix the environment, then orch retry --job",
     Kind.ENVIRONMENT: (
-        "mend the environment that the profile's setup and python name, then orch retry --job"
+        "fix the environment that the profile's setup and python name, then orch retry --job"
     ),
-    Kind.SETUP: "mend that line of the profile's setup, then orch retry",
+    Kind.SETUP: "fix that line of the profile's setup, then orch retry",
     Kind.VARIABLE: "set it in the profile's environment or setup, then orch retry",
     Kind.FILE: "put it there or correct the path, then orch retry",
     Kind.BROKEN_FILE: "remove it and have it made or fetched again, then orch retry",
@@ -103,7 +103,7 @@ ADVICE = {
         " orch retry --job"
     ),
     Kind.CRASH: "orch retry leaves this node out; if it comes back, it is the program",
-    Kind.CODE: "mend it, then orch retry --job; the same again dies again",
+    Kind.CODE: "fix it, then orch retry --job; the same again dies again",
     Kind.CANCELLED: "orch retry starts it again",
     Kind.UNKNOWN: "read the log: orch logs",
 }

@@ -12,7 +12,7 @@ from orchestrator.node.reads.files import Place
 from orchestrator.node.reads.lightning.checkpoints import add_checkpoints
 from orchestrator.node.reads.lm_eval import read_lm_eval
 from orchestrator.node.reads.series import Found
-from orchestrator.node.reads.tables import read_csv, read_jsonl, read_lightning
+from orchestrator.node.reads.tables import read_csv, read_json, read_jsonl, read_lightning
 from orchestrator.node.reads.tensorboard import EventFiles
 from orchestrator.node.reads.trainer import read_trainer
 from orchestrator.node.reads.wandb import read_wandb
@@ -26,8 +26,10 @@ WRITES = {
     "csv": "no such file",
     "tensorboard": "no events.out.tfevents.*",
     "trainer": "no whole trainer_state.json; a Trainer writes it with its checkpoints "
-    "(save_strategy), and nothing of its metrics before",
+    "(save_strategy), and nothing of its metrics before; nor all_results.json, which save_metrics "
+    "writes",
     "lightning": "no metrics.csv of CSVLogger, and no whole .ckpt",
+    "json": "no such file",
     "lm_eval": "no results_*.json; lm-eval writes it at its end",
     "wandb": "no run-*.wandb; WANDB_MODE=offline makes W&B write one",
 }
@@ -75,6 +77,8 @@ class Source:
             return self.events.read(final)
         if self.kind == "lm_eval":
             return read_lm_eval(self.place, final)
+        if self.kind == "json":
+            return read_json(self.place, final)
         if self.kind == "lightning":
             found = read_lightning(self.place, self.step, final)
             add_checkpoints(found, self.place, self.better)

@@ -1,7 +1,7 @@
-"""Metrics in a JSONL or CSV file, and Lightning's metrics.csv.
+"""Metrics in a JSONL or CSV file, Lightning's metrics.csv, and results in a JSON file.
 
-In: a path, or a pattern that several files fit (one for each life of the program). Out: points.
-Called by ``kinds``.
+In: a path, or a pattern that several files fit (one for each life of the program). Out: points; of
+a JSON file, whose values are of no step, results. Called by ``kinds``.
 
 Line by line, so that a torn line, a key that comes late, NaN or a text in a column of numbers cost
 nothing but themselves: libraries that read whole tables drop or refuse them.
@@ -13,7 +13,7 @@ import csv
 import json
 import re
 
-from orchestrator.node.reads.files import Place, read_text
+from orchestrator.node.reads.files import Place, read_object, read_text
 from orchestrator.node.reads.series import Found, Point, flat, number, whole
 
 TYPE_CHECKING = False
@@ -38,6 +38,29 @@ def read_jsonl(place: Place, step: str, final: bool) -> Found:
 def read_csv(place: Place, step: str, final: bool) -> Found:
     """The rows of CSV files with a header."""
     return read_rows(place, step or "step", final, csv_rows, place.matching())
+
+
+def read_json(place: Place, final: bool) -> Found:
+    """The numbers of the object that a JSON file holds, as results; of several files the last one
+    written says what both say."""
+    found = Found()
+    for path in place.matching():
+        values = read_object(path)
+        if values is not None:
+            found.rows += rows_of_object(values)
+        # It may be being written.
+        elif final:
+            found.problems.append(f"{place.shown(path)}: holds no JSON object")
+    return found
+
+
+def rows_of_object(values: Row) -> list[Row]:
+    """A result for each number."""
+    return [
+        {"metric": metric, "value": value, "n": 1, "axes": {}}
+        for metric, one in flat(values).items()
+        if (value := number(one)) is not None
+    ]
 
 
 def read_lightning(place: Place, _step: str, final: bool) -> Found:

@@ -17,6 +17,7 @@ import re
 
 from orchestrator.node.reads.files import Place, read_object
 from orchestrator.node.reads.series import Found, Point, number, whole
+from orchestrator.node.reads.tables import rows_of_object
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def read_trainer(place: Place, better: dict[str, str]) -> Found:
     for path in place.below(STATE):
         outputs.setdefault(output_of(path), []).append(path)
     if not outputs:
-        return found
+        return evaluated_only(place)
     folder = newest_of(place, outputs, found)
     states = [(path, read_object(path)) for path in sorted(outputs[folder], key=age)]
     parsed = [
@@ -68,6 +69,15 @@ def read_trainer(place: Place, better: dict[str, str]) -> Found:
         # The mean over all steps counts them as 0.0 too.
         spoil(found)
     found.problems += hidden
+    return found
+
+
+def evaluated_only(place: Place) -> Found:
+    """What a script has saved that has trained nothing, or without checkpoints."""
+    found = Found()
+    outputs = {os.path.dirname(path): [path] for path in place.below(RESULTS)}
+    if outputs:
+        found.rows = rows_of(place, newest_of(place, outputs, found))
     return found
 
 
@@ -236,9 +246,4 @@ def rows_of(place: Place, folder: str) -> list[dict[str, Any]]:
     """What the script has saved of its results."""
     path = os.path.join(folder, RESULTS)
     values = read_object(path) if place.own([path] if os.path.exists(path) else []) else None
-    found: list[dict[str, Any]] = []
-    for metric, one in (values or {}).items():
-        value = number(one)
-        if value is not None:
-            found.append({"metric": metric, "value": value, "n": 1, "axes": {}})
-    return found
+    return rows_of_object(values or {})

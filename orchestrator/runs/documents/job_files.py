@@ -94,6 +94,8 @@ def job_values(job: Job, folders: dict[str, str], cwd: str) -> dict[str, Any]:
         "command": job.command,
         # Of a command whose stage has ``checkpoints``: whose, and which.
         "checkpoints": job.config.get("models") if job.engine is None else None,
+        # Of a command that asks for it: where the job that it follows has written into.
+        "followed": job.config.get("followed") if job.engine is None else None,
         # Of a command: what a framework below it writes.
         "reads": job.config.get("reads") if job.engine is None else None,
         "needs": {name: folders[name] for name in job.after},

@@ -40,8 +40,10 @@ from orchestrator.views.status import clock, elapsed, folded, progress_text, row
 
 CURVE_METRICS = ("validation_reward_mean", "validation_accuracy", "train_reward_mean", "loss")
 """The first two of these that a job's progress reports are drawn. A metric of a new engine is added
-here too; what each means stands in ``engines/contract/metrics.py``."""
-DRAWN_METRICS = 2
+here too; what each means stands in ``engines/contract/metrics.py``. Those that a stage names under
+``metrics`` and says which values are better of come before them."""
+DRAWN_METRICS, WITH_NAMED_ONES = 2, 3
+"""Pictures of a stage at most; where its own metrics are among them, one more."""
 SAMPLED = 48
 """Jobs of a stage whose progress is read for its curves, spread over the stage."""
 LISTED = 400
@@ -167,9 +169,12 @@ def job_curves(run: Run, record: Record) -> list[tuple[str, Curve]]:
     # In the order in which they first appear; a command's own metrics are drawn where no known one
     # is there.
     names = dict.fromkeys(name for line in lines for name in line["metrics"])
-    reported = [name for name in CURVE_METRICS if name in names] or list(names)
+    known = [name for name in CURVE_METRICS if name in names]
+    chain = run.plan.chains.get(record.stage)
+    named = [name for name in (chain.better if chain else ()) if name in names]
+    reported = list(dict.fromkeys([*named, *known])) or list(names)
     curves = []
-    for metric in reported[:DRAWN_METRICS]:
+    for metric in reported[: WITH_NAMED_ONES if named else DRAWN_METRICS]:
         points = []
         for line in lines:
             if metric in line["metrics"]:

@@ -117,6 +117,47 @@ def test_a_death_that_nothing_explains_shows_its_exit_and_the_end_of_its_log(
     assert (retried.returncode, retried.stdout) == (0, "not submitted again: well is COMPLETED\n")
 
 
+@pytest.mark.parametrize("command", ["retry", "launch"])
+def test_what_is_submitted_again_has_the_environment_of_that_shell(
+    tmp_path: Path, command: str
+) -> None:
+    wait = "echo on >> began; until [ -e go ]; do sleep 0.1; done"
+    file = describe(
+        tmp_path,
+        "  a: {command: \"sh -c 'ls $WANTED'\", " + SMALL + "}\n"
+        f"  b: {{command: \"sh -c '{wait}'\", {SMALL}}}\n",
+    )
+    (tmp_path / "there").touch()
+    start = ["launch", str(file), "--cluster", "local", "--no-watch"]
+    assert orch(tmp_path, *start, WANTED="gone").returncode == 0
+    until(tmp_path, lambda now: (now["a"]["state"], now["b"]["state"]) == ("FAILED", "RUNNING"))
+    first = scheduler_of(tmp_path)
+    again = ["retry", "--job", "a"] if command == "retry" else start
+    assert orch(tmp_path, *again, WANTED="there").returncode == 0
+    until(tmp_path, lambda now: now["a"]["state"] == "COMPLETED")
+    # b, which ran all the time, has another scheduler now and was not begun again.
+    assert scheduler_of(tmp_path) != first
+    (tmp_path / "go").touch()
+    until(tmp_path, lambda now: now["b"]["state"] == "COMPLETED")
+    assert (tmp_path / "began").read_text() == "on\n"
+
+
+def test_who_only_looks_leaves_the_environment_of_the_jobs_alone(tmp_path: Path) -> None:
+    file = describe(
+        tmp_path,
+        "  a: {command: \"sh -c 'until [ -e go ]; do sleep 0.1; done'\", " + SMALL + "}\n"
+        "  b: {command: \"sh -c 'echo $WANTED > said'\", after: a, " + SMALL + "}\n",
+    )
+    start = ["launch", str(file), "--cluster", "local", "--no-watch"]
+    assert orch(tmp_path, *start, WANTED="first").returncode == 0
+    until(tmp_path, lambda now: now["a"]["state"] == "RUNNING")
+    for command in ("status", "advance", "why"):
+        orch(tmp_path, command, *(["b"] if command == "why" else []), WANTED="other")
+    (tmp_path / "go").touch()
+    until(tmp_path, lambda now: now["b"]["state"] == "COMPLETED")
+    assert (tmp_path / "said").read_text() == "first\n"
+
+
 def test_a_relaunch_takes_failed_jobs_and_new_resources(tmp_path: Path) -> None:
     stages = f"  a: {{command: cat weights, {SMALL}}}\n"
     assert launch(tmp_path, stages).returncode == 1

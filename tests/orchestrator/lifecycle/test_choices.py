@@ -102,6 +102,31 @@ def test_there_is_a_job_per_group_from_the_start_and_it_names_no_winner(tmp_path
     assert [len(choice.jobs) for choice in one.choices.values()] == [4]
 
 
+def test_a_command_may_name_the_folder_of_the_job_that_it_follows(tmp_path: Path) -> None:
+    each = {"command": "each {for_each}/w.pt {seed}", "for_each": "train"}
+    named = {"command": "final {lr} {for_each}/w.pt", "checkpoints": None}
+    plan = planned({"experiment": "e", "stages": {"train": TRAIN, "each": each}}, tmp_path)
+    job = next(job for job in plan.jobs if job.name == "each/lr=0.01,seed=1")
+    assert job.config == {"followed": "{run}/jobs/train.lr-0.01_seed-1/out/files"}
+    final = {key: value for key, value in {**FINAL, **named}.items() if value is not None}
+    stages = {"train": TRAIN, "final": final}
+    run = create_run(
+        planned({"experiment": "e", "stages": stages}, tmp_path), Profile(kind="local"), tmp_path
+    )
+    ended(run, {"train/lr=0.1,seed=0": 0.5, "train/lr=0.01,seed=0": 0.2})
+    told = stage_attempt(run, "final/seed=0")
+    assert told["command"] == ["final", "0.01", "{for_each}/w.pt"]
+    (run.out_folder(run.by_name["train/lr=0.01,seed=0"]) / "files").mkdir()
+    settled_in = run.out_folder(run.by_name["train/lr=0.01,seed=0"]) / "files"
+    assert Path(told["followed"]).resolve() == settled_in.resolve()
+    alone = {
+        "experiment": "e",
+        "stages": {"train": {**TRAIN, "command": "t {lr} {seed} {for_each}"}},
+    }
+    with pytest.raises(DescriptionError, match=r"no axis 'for_each' to put in place of {for_each}"):
+        planned(alone, tmp_path)
+
+
 def test_it_waits_until_the_last_value_that_can_come_is_there(tmp_path: Path) -> None:
     run = new_run(tmp_path)
     now = ended(run, {"train/lr=0.1,seed=0": 0.5})

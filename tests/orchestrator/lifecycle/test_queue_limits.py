@@ -97,6 +97,21 @@ def test_cancel_empties_the_backlog_and_a_launch_takes_it_up_again(tmp_path: Pat
         time.sleep(0.3)
 
 
+def test_a_retry_without_room_says_what_is_to_run_again(tmp_path: Path) -> None:
+    waits = "until [ -e go ]; do sleep 0.1; done"
+    file = describe(
+        tmp_path,
+        f"  a: {{command: \"sh -c 'true {{n}}; {waits}'\", matrix: {{n: [1, 2]}}, {SMALL}}}\n",
+    )
+    (tmp_path / "one.yaml").write_text("kind: local\nmax_jobs: 1\n")
+    assert orch(tmp_path, "launch", str(file), "--cluster", "one.yaml").returncode == 0
+    orch(tmp_path, "cancel", "--job", "a/n=2")
+    said = orch(tmp_path, "retry", "--job", "a/n=2").stdout
+    assert said.startswith("is to run again: a/n=2: waits for room among your queued jobs")
+    (tmp_path / "go").touch()
+    assert {job["state"] for job in until(tmp_path, over).values()} == {"COMPLETED"}
+
+
 def test_a_pack_counts_once_against_max_jobs(tmp_path: Path) -> None:
     file = describe(
         tmp_path,

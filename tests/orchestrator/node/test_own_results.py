@@ -182,3 +182,13 @@ def test_an_evaluation_of_ones_own_gets_the_checkpoints_of_a_training(tmp_path: 
         (evaluation / "out" / "results.json").unlink(missing_ok=True)
         assert attempt_node(evaluation, "8").wait(timeout=SECONDS) == 0
         assert said in (evaluation / "attempt-1" / "log.txt").read_text()
+
+
+def test_a_command_is_given_the_folder_of_the_job_that_it_follows(tmp_path: Path) -> None:
+    words = ["echo", "{for_each}/w.pt", "{checkpoint}", "$ORCH_OUT"]
+    folder = job_folder(tmp_path, words)
+    job = json.loads((folder / "job.json").read_text())
+    (folder / "job.json").write_text(json.dumps({**job, "followed": "/runs/a/out/files"}))
+    assert attempt_node(folder, "9").wait(timeout=SECONDS) == 0
+    said = (folder / "attempt-1" / "log.txt").read_text().split()
+    assert said == ["/runs/a/out/files/w.pt", "{checkpoint}", str(folder / "out" / "files")]

@@ -50,10 +50,12 @@ def test_what_is_read_is_no_part_of_the_work(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("reads", "said"),
     [
-        ("trainr", "must be jsonl, csv, tensorboard, trainer, lightning, lm_eval or wandb"),
+        ("trainr", "must be jsonl, csv, json, tensorboard, trainer, lightning, lm_eval or wandb"),
         (4, "must be a kind such as trainer"),
         ("jsonl", "jsonl needs 'path', the file that is written"),
         ({"kind": "csv"}, "csv needs 'path'"),
+        ({"kind": "json"}, "json needs 'path'"),
+        ({"kind": "json", "path": "a", "step": "it"}, "json has no steps; take 'step' out"),
         ({"kind": "trainer", "step": "it"}, "trainer counts its own steps; take 'step' out"),
         ({"kind": "trainer", "path": "out/{lrr}"}, "no axis 'lrr'; did you mean 'lr'?"),
         ({"kind": "trainer", "path": "$HOME/{lr}"}, "of variables only $ORCH_OUT is filled in"),

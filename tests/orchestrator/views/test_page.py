@@ -19,11 +19,11 @@ from orchestrator.runs.create import create_run
 from orchestrator.runs.record import JobState
 from orchestrator.runs.run import waiting
 from orchestrator.views.page.curves import Curve, plot, thinned
-from orchestrator.views.page.facts import bars, gather
+from orchestrator.views.page.facts import bars, gather, job_curves
 from orchestrator.views.page.graph import StageBox, columns, direct_arrows, graph
 from orchestrator.views.page.page import page
 from orchestrator.views.page.timeline import Bar, counts_at, span_text, timeline
-from tests.support.builders import job, run_of
+from tests.support.builders import job, planned, run_of
 from tests.support.cli import SMALL, orch
 
 VOID = {"meta", "link", "br", "img"}
@@ -259,3 +259,21 @@ def test_whatever_jobs_and_people_wrote_is_text(words: list[str]) -> None:
     checker.feed(text)
     assert set(checker.stack) <= OPEN
     assert "<script" not in text
+
+
+def test_metrics_that_the_stage_names_are_drawn_before_those_that_are_known(tmp_path: Path) -> None:
+    named = {"val_accuracy": {"better": "higher"}, "val_loss": {"better": "lower"}, "seconds": {}}
+    stages = {"own": {"command": "a", "metrics": named}, "none": {"command": "b"}}
+    run = create_run(
+        planned({"experiment": "e", "stages": stages}, tmp_path), Profile(kind="local"), tmp_path
+    )
+    line = {"lr": 0.1, "loss": 1.0, "seconds": 9.0, "val_loss": 2.0, "val_accuracy": 0.5}
+    drawn = {}
+    for record in run.load():
+        folder = run.out_folder(run.by_name[record.name])
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"step": 1, "metrics": line})
+        (folder / "progress.jsonl").write_text(f"{text}\n")
+        curves = job_curves(run, replace(record, attempt=1))
+        drawn[record.stage] = [metric for metric, _ in curves]
+    assert drawn == {"own": ["val_accuracy", "val_loss", "loss"], "none": ["loss"]}

@@ -53,7 +53,9 @@ def test_it_gets_what_verl_gives_and_the_whole_response(tmp_path: Path) -> None:
 
 
 def test_the_file_in_the_how_to_can_be_copied(tmp_path: Path) -> None:
-    _, _, text = (ROOT / "docs" / "howto.md").read_text().partition("`my_scorer.py`:\n\n")
+    _, _, text = (
+        (ROOT / "docs" / "howto" / "own-scorer.md").read_text().partition("`my_scorer.py`:\n\n")
+    )
     (tmp_path / "my_scorer.py").write_text(textwrap.dedent(text.partition("\nand `mine")[0]))
     found = judged(find("my_scorer:score", [tmp_path]), "2 and 6 are 8", "9", "none")
     assert found == [Verdict(1.0, "ok", "8"), Verdict(0.0, "ok", "9"), Verdict(0.0, "ok", None)]

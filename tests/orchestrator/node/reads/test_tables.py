@@ -70,6 +70,20 @@ def test_csv_with_empty_cells_and_a_torn_end(tmp_path: Path) -> None:
     assert "log.csv:5" in ended.problems[0]
 
 
+def test_numbers_of_a_json_file_are_results_and_no_curve(tmp_path: Path) -> None:
+    path = tmp_path / "test.json"
+    path.write_text('{\n "accuracy": 0.75, "by": {"math": 0.5, "hard": NaN}, "model": "tiny",\n')
+    assert (look("json", path, final=False).problems, look("json", path).rows) == ([], [])
+    assert "test.json: holds no JSON object" in look("json", path).problems[0]
+    path.write_text(path.read_text() + ' "ok": true, "list": [1], "count": 500}\n')
+    found = look("json", path)
+    values = {row["metric"]: row["value"] for row in found.rows}
+    assert math.isnan(values.pop("by/hard"))
+    assert values == {"accuracy": 0.75, "by/math": 0.5, "count": 500}
+    assert (found.points, found.problems) == ([], [])
+    assert "no such file" in look("json", tmp_path / "other.json").problems[0]
+
+
 def test_lightning_counts_from_the_step_before_and_a_life_is_a_folder() -> None:
     known = curves(look("lightning", "lightning"))
     # Two epochs of four steps, then the third by the second life.

@@ -48,6 +48,20 @@ def test_what_the_script_saved_of_its_own_is_a_result(trained: Path) -> None:
     ] == 2.5
 
 
+def test_an_evaluation_alone_leaves_its_results(tmp_path: Path) -> None:
+    # As `Trainer.save_metrics("eval", ...)` of transformers 5.19 writes it, without a training.
+    (tmp_path / "scores").mkdir()
+    written = '{\n    "eval_accuracy": 0.7265625,\n    "eval_loss": 0.6413\n}'
+    (tmp_path / "scores" / "all_results.json").write_text(written)
+    found = look("trainer", tmp_path)
+    values = {row["metric"]: row["value"] for row in found.rows}
+    assert values == {"eval_accuracy": 0.7265625, "eval_loss": 0.6413}
+    assert (found.problems, found.checkpoints) == ([], [])
+    # Of a training it is a part, whatever else lies beside it.
+    trained = laid_out(tmp_path, "good")
+    assert {row["metric"] for row in look("trainer", trained).rows} > {"perplexity"}
+
+
 def test_a_loss_that_was_nan_is_no_0(tmp_path: Path) -> None:
     found = look("trainer", laid_out(tmp_path, "nan"))
     known = curves(found)
