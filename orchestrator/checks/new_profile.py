@@ -235,8 +235,8 @@ def text_of(profile: Profile) -> str:
         "# Written by `orch profile init` from what sinfo, scontrol and sacctmgr say. "
         "docs/reference.md has every key.\n"
         + yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
-        + "# Lines that every job runs first, and the Python they bring; without them jobs "
-        "use orch's own:\n"
+        + "# Lines that every job runs first, and the Python they bring. Without them engines use "
+        "orch's own, and\n# the python of a command is that of the shell that launches:\n"
         '# setup:\n#   - module load cuda\n#   - source "$HOME/orch-env/bin/activate"\n# '
         "python: python\n"
     )

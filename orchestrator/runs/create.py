@@ -116,7 +116,7 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
     if run.profile.kind != profile.kind:
         raise RunError(
             f"{run.name} was launched on '{run.profile.name}'; continue it there "
-            f"(--cluster {run.profile.name}), or set "
+            f"(--cluster {run.profile.name}, or its .yaml file if it is your own), or set "
             "ORCH_RUNS to another folder to run it a second time"
         )
     with run.lock():

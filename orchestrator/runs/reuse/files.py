@@ -7,7 +7,8 @@ their contents. ``Unknown`` where it cannot be told which they are. Called by ba
 Around a command count all files of its git repository that a copy by ``snapshot: true`` would hold,
 or, with that key, those of the copy; without git the programs and settings below the folder. Which
 module a program imports, or which file it opens, nobody can tell from outside, so no choice is made
-among them, but for what decides no result: experiment files, whose words reach a job by its plan;
+among them, but for what decides no result: experiment files and profiles of clusters, whose words
+reach a job by its plan and are compared there;
 notebooks; README, LICENSE and the like; hidden files; the runs themselves.
 """
 
@@ -19,10 +20,12 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from orchestrator.description.profile import Profile
 from orchestrator.errors import CheckError
 from orchestrator.node.reuse.evidence import sha256_of
 from orchestrator.runs.provenance.code_copies import CODE, folder_files
@@ -39,6 +42,9 @@ SILENT = re.compile(r"(README|CHANGELOG|LICENSE|LICENCE|CITATION|AUTHORS|CONTRIB
 """Beginnings of the names of files that no program reads."""
 EXPERIMENT = re.compile(rb"^(experiment|stages|include)\s*:", re.MULTILINE)
 """What tells a description of an experiment from other YAML."""
+KEY = re.compile(rb"^([A-Za-z_][\w-]*)\s*:", re.MULTILINE)
+PROFILE = {field.name.encode() for field in fields(Profile)}
+"""Keys at the top of a YAML file, and those of a cluster's profile."""
 
 
 class Unknown(Exception):
@@ -190,7 +196,7 @@ class Surrounding:
         path = self.root / name
         if not path.is_file() or path.resolve() in self.leave or path.is_relative_to(self.runs):
             return False
-        return not (base.endswith((".yaml", ".yml")) and is_experiment(path))
+        return not (base.endswith((".yaml", ".yml")) and is_ours(path))
 
     def paths(self) -> dict[str, str]:
         """What counts, by its path in the root."""
@@ -206,10 +212,12 @@ def is_library(folder: str) -> bool:
     return hidden or any(map(os.path.exists, marks))
 
 
-def is_experiment(path: Path) -> bool:
-    """Whether a YAML file describes an experiment."""
+def is_ours(path: Path) -> bool:
+    """Whether a YAML file describes an experiment, or a cluster and nothing else."""
     with path.open("rb") as file:
-        return EXPERIMENT.search(file.read(1 << 16)) is not None
+        text = file.read(1 << 16)
+    keys = set(KEY.findall(text))
+    return EXPERIMENT.search(text) is not None or (b"kind" in keys and keys <= PROFILE)
 
 
 def repository_of(folder: Path) -> Path | None:

@@ -160,6 +160,7 @@ SAME = {
         "sweep.yaml", text_of().replace("memory_gb: 1, minutes: 5", "memory_gb: 2, minutes: 6")
     ),
     "words for people": write("sweep.yaml", text_of().replace("a sweep", "another")),
+    "a profile": write("low.yaml", "kind: slurm\npartition: low\nenvironment:\n  A: b\n"),
     "more rates": described_as(rates="0.1, 0.2, 0.3"),
     "another experiment": described_as(name="other"),
 }
@@ -169,6 +170,7 @@ UNLIKE = {
     "module beside the script": write("helper.py", "WIDTH = 5\n"),
     "new module": write("more.py", "X = 1\n"),
     "settings": write("settings.toml", "depth = 3\n"),
+    "settings with a kind": write("model.yaml", "kind: local\ndepth: 3\n"),
     "data file": write("data.csv", "a,b\n1,3\n"),
     "environment": described_as(more="environment: {WIDTH: '4'}, "),
     "set-up": described_as(more="setup: ['ulimit -c 0'], "),
