@@ -19,15 +19,15 @@ if hasattr(sys, "set_int_max_str_digits"):
     sys.set_int_max_str_digits(0)
 # As in any script; the start without site-packages leaves them out.
 builtins.exit = builtins.quit = sys.exit
-os.write(1, b"started\\n")
-os.dup2(os.open("/dev/null", os.O_WRONLY), 2)
 for kind, value in (
     (resource.RLIMIT_AS, {memory}), (resource.RLIMIT_CPU, {cpu}), (resource.RLIMIT_FSIZE, 1 << 24),
     (resource.RLIMIT_NPROC, {processes}), (resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_CORE, 0),
+    # A user has one number of these two for all programs together.
+    (resource.RLIMIT_SIGPENDING, 128), (resource.RLIMIT_MSGQUEUE, 0),
 ):
-    resource.setrlimit(kind, (value, value))
-# A user has one number of these for all programs together.
-for kind, value in ((resource.RLIMIT_SIGPENDING, 128), (resource.RLIMIT_MSGQUEUE, 0)):
+    hard = resource.getrlimit(kind)[1]
+    # The site's own limit may be lower, and cannot be raised.
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(kind, (value, value))
 class OnlyNumpy:
     def find_spec(name, path=None, target=None):
@@ -41,6 +41,8 @@ def take(size):
     while len(data) < size:
         data += os.read(0, size - len(data)) or exit("input ended")
     return data
+os.write(1, b"started\\n")
+os.dup2(os.open("/dev/null", os.O_WRONLY), 2)
 exec(compile(take(int(take(10))).decode(), "program", "exec"), {{"__name__": "__main__"}})
 """
 """Sets the limits, makes numpy known if there is one, and runs the program: ten digits of length
@@ -56,7 +58,7 @@ class SandboxError(RuntimeError):
     """The sandbox did not start; nothing is known about the program."""
 
 
-def limits(memory_gb: int, cpu_seconds: int, processes: object, numpy: str) -> str:
+def limits(memory_gb: int, cpu_seconds: int, processes: int, numpy: str) -> str:
     """The program that sets the limits; ``numpy`` is where its folder is for the program, "" if
     nowhere."""
     return LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds, processes=processes, numpy=numpy)

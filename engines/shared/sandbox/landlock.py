@@ -60,19 +60,21 @@ def tasks_of(user: int, _moment: int) -> int:
     return count
 
 
+def processes_of(user: int) -> int:
+    """The limit of processes for a program: it counts all that the user runs on this machine, not
+    only below the program, so it is relative to what runs now."""
+    return tasks_of(user, int(time.monotonic() / COUNT_SECONDS)) + SPARE_PROCESSES
+
+
 def arguments(
-    python: Path, limits: str, readable: Sequence[str], leash: int, user: int, memory_gb: int
+    python: Path, limits: str, readable: Sequence[str], leash: int, memory_gb: int
 ) -> tuple[str, ...]:
-    """The call of the supervisor. ``limits`` sets the limits (``PROCESSES`` is put in there) and
-    runs the program."""
+    """The call of the supervisor. ``limits`` sets the limits and runs the program."""
     plan: supervisor.Plan = {
         "landlock": landlock_version(),
         "filter": seccomp.filter_program("landlock") or b"",
         "read": list(readable),
         "leash": leash,
-        # RLIMIT_NPROC counts all that the user runs on this machine, not only below the program. So
-        # the limit is relative to what runs now, and the supervisor counts the program's own.
-        "processes": tasks_of(user, int(time.monotonic() / COUNT_SECONDS)) + SPARE_PROCESSES,
         "memory": memory_gb << 30,
         "run": limits,
     }

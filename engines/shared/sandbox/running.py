@@ -88,13 +88,27 @@ def in_bubblewrap(memory_gb: int, cpu_seconds: int, complaints: IO[bytes]) -> It
 
         def takes() -> str:
             below = list(supervisor.descendants(process.pid, 2 * supervisor.PROCESSES))
-            return "memory" if supervisor.takes_memory(below, memory_gb << 30) else ""
+            if supervisor.takes_memory(below, memory_gb << 30):
+                return "memory"
+            return takes_files(below[0]) if below else ""
 
         try:
             yield Sandbox(process, end, takes)
         finally:
             if process.poll() is None:
                 end()
+
+
+def takes_files(first: int) -> str:
+    """Whether the first process of a namespace has too many files in its memory file systems, whose
+    size counts their bytes alone; "" if not."""
+    count = 0
+    for place in ("tmp", "dev/shm"):
+        # It may end while we look.
+        with contextlib.suppress(OSError):
+            found = os.statvfs(f"/proc/{first}/root/{place}")
+            count += found.f_files - found.f_ffree
+    return "files" if count > supervisor.FOLDER_FILES else ""
 
 
 @contextlib.contextmanager
@@ -120,8 +134,8 @@ def confined(memory_gb: int, cpu_seconds: int, complaints: IO[bytes]) -> Iterato
     gone."""
     user = as_user()
     numpy = numpy_folders()
-    # The supervisor puts the number in the place of PROCESSES.
-    setting = limits(memory_gb, cpu_seconds, "PROCESSES", numpy[0] if numpy else "")
+    processes = landlock.processes_of(os.geteuid() if user is None else user)
+    setting = limits(memory_gb, cpu_seconds, processes, numpy[0] if numpy else "")
     # A pipe on which nothing is ever written. Only this process has the writing end, so that the
     # kernel closes it however this process ends, and the supervisor sees that at the other end.
     leash, held = os.pipe()
@@ -131,12 +145,7 @@ def confined(memory_gb: int, cpu_seconds: int, complaints: IO[bytes]) -> Iterato
         stack.enter_context(hand)
         try:
             arguments = landlock.arguments(
-                interpreter(),
-                setting,
-                [*readable(), *numpy],
-                leash,
-                os.geteuid() if user is None else user,
-                memory_gb,
+                interpreter(), setting, [*readable(), *numpy], leash, memory_gb
             )
             process = started(
                 arguments, complaints, folder, {**ENVIRONMENT, "TMPDIR": folder}, (leash,)
@@ -236,7 +245,6 @@ class Talk:
         counted = False
         deadline = time.monotonic() + START_SECONDS
         next_look = time.monotonic() + LOOK_SECONDS
-        takes = self.sandbox.takes
         while True:
             if not counted and self.has_started:
                 # A busy machine starts slowly: that is not the program's time.
@@ -245,6 +253,8 @@ class Talk:
             now = time.monotonic()
             if now >= deadline:
                 return "time"
+            # Before it has started it is bubblewrap that is looked at, and the machine's own files.
+            takes = self.sandbox.takes if counted else None
             until = min(deadline, next_look) if takes else deadline
             if not self.turn(until - now):
                 return self.see_out(min(deadline, time.monotonic() + CLOSED_SECONDS))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import select
 import signal
 import stat
@@ -26,17 +25,11 @@ if TYPE_CHECKING:
     class Plan(TypedDict):
         """What the supervisor is told."""
 
-        landlock: int
-        """Its version; 0 for none."""
-        filter: bytes
-        """Of seccomp's; empty for none."""
+        landlock: int  # its version; 0 for none
+        filter: bytes  # seccomp's; empty for none
         read: list[str]
-        leash: int
-        """A descriptor of which the other end belongs to the caller."""
-        processes: int
-        """The limit for all that the user runs."""
-        memory: int
-        """Bytes, for all processes of the program together."""
+        leash: int  # a descriptor of which the other end belongs to the caller
+        memory: int  # bytes, for all processes of the program together
         run: str
 
 
@@ -230,9 +223,8 @@ class FolderLook:
 
     def too_much(self) -> str:
         """What is too much so far; "" if nothing is."""
-        if self.files > FOLDER_FILES:
-            return "files"
-        return "bytes of files" if self.bytes > FOLDER_BYTES else ""
+        many = "files" if self.files > FOLDER_FILES else ""
+        return "bytes of files" if self.bytes > FOLDER_BYTES else many
 
     def go(self) -> str:
         """What is too much; "" if nothing is. PermissionError if a folder cannot be looked into."""
@@ -379,11 +371,8 @@ def run_child(plan: Plan) -> None:
     """The program's own process."""
     os.close(plan["leash"])
     prctl(DIES_WITH_PARENT, signal.SIGKILL)
-    hard = resource.getrlimit(resource.RLIMIT_NPROC)[1]
-    wanted = plan["processes"]
-    processes = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
     give_up(plan)
-    exec(plan["run"].replace("PROCESSES", str(processes)), {"__name__": "limits"})  # noqa: S102  # ours: limits, then the program
+    exec(plan["run"], {"__name__": "limits"})  # noqa: S102  # ours: limits, then the program
 
 
 def main(plan: Plan) -> None:

@@ -209,7 +209,7 @@ class Codec:
         if isinstance(value, int):
             return ["i", hex(value)]
         if isinstance(value, str):
-            return ["p", ascii(str(value))]
+            return ["u", str(value)]
         if isinstance(value, float):
             return ["f", repr(float(value))]
         if isinstance(value, complex):
@@ -294,6 +294,7 @@ COLLECTIONS: dict[str, Callable[[Any], Any]] = {
 }
 PARTLESS: dict[str, Callable[[Any], Any]] = {
     "p": ast.literal_eval,
+    "u": str,
     "i": lambda content: int(content, 16),
     "f": float,
     "c": lambda content: complex(*map(float, content)),
