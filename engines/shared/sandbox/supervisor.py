@@ -134,9 +134,8 @@ def content(path: str, most: int = 1 << 16) -> bytes:
     except (FileNotFoundError, ProcessLookupError):
         return b""
     try:
-        # The kernel hands out a page at a time.
         while len(found) < most and (part := os.read(file, most - len(found))):
-            found += part
+            found += part  # a page at a time
     except ProcessLookupError:
         return b""
     finally:
@@ -164,8 +163,7 @@ def descendants(root: int, most: int = 0) -> dict[int, int]:
             left += [child for child in below if child not in found]
         if 0 < most < len(left):
             # Not looked at one by one: they are too many already.
-            found.update(dict.fromkeys(left, 1))
-            return found
+            return found | dict.fromkeys(left, 1)
     return found
 
 
@@ -190,9 +188,7 @@ def takes_memory(pids: list[int], limit: int) -> bool:
             total += kibibytes(content(f"/proc/{pid}/smaps_rollup"), b"Pss", b"SwapPss")
         except PermissionError:
             total += kibibytes(content(f"/proc/{pid}/status"), b"VmRSS", b"VmSwap")
-        if total << 10 > limit:
-            return True
-    return False
+    return total << 10 > limit
 
 
 class FolderLook:
@@ -239,8 +235,8 @@ class FolderLook:
             else:
                 try:
                     inner = os.open(waiting[-1].pop(), FOLDER, dir_fd=self.places[-1])
-                except (FileNotFoundError, NotADirectoryError):  # it is another thing by now
-                    continue
+                except (FileNotFoundError, NotADirectoryError):
+                    continue  # it is another thing by now
                 self.places.append(inner)
                 waiting.append(self.below())
         return self.too_much()
@@ -315,13 +311,11 @@ def takes_too_much(plan: Plan, child: int, look: int) -> str:
 def watch(plan: Plan, child: int) -> tuple[int, str]:
     """Wait until the program ends, takes too much, or the caller is gone; its exit code, and what
     it took too much of."""
-    why = ""
-    handle = os.pidfd_open(child)
+    why, look = "", 0
     poller = select.poll()
     # A pidfd becomes readable when its process ends.
-    poller.register(handle, select.POLLIN)
+    poller.register(os.pidfd_open(child), select.POLLIN)
     poller.register(plan["leash"], select.POLLIN)
-    look = 0
     while not poller.poll(LOOK_MILLISECONDS):
         look += 1
         reap_others(child)
@@ -394,14 +388,13 @@ def main(plan: Plan) -> None:
     # The program's pipes are its own from here on: a copy in this process would keep them open
     # after the program has closed them.
     null = os.open("/dev/null", os.O_RDWR)
-    os.dup2(null, 0)
-    os.dup2(null, 1)
-    code, why = -signal.SIGKILL, ""
+    for descriptor in (0, 1):
+        os.dup2(null, descriptor)
     try:
         code, why = watch(plan, child)
     finally:
         end_all(scoped)
-        if why:
-            os.write(2, SAYS + why.encode() + b"\n")
+    if why:
+        os.write(2, SAYS + why.encode() + b"\n")
     # 128 + the signal's number, as a shell reports it.
     os._exit(code if code >= 0 else 128 - code)

@@ -24,62 +24,14 @@ from engines.shared.sandbox import execution as sandbox
 from engines.shared.scoring import code
 from engines.shared.scoring.pool import ScoringPool
 from engines.shared.scoring.registry import score
-from engines.shared.scoring.verdict import JUDGED, Verdict
+from engines.shared.scoring.verdict import JUDGED
+from tests.support.judged_programs import GOOD, alive, judged, named, printing
 
-MISSING: dict[str, Any] = {
-    "bubblewrap": shutil.which("bwrap") is None and os.environ.get("CI") != "true",
-    "landlock": landlock.trouble(),
-}
-GOOD = "def f(x):\n    return x * x"
 TESTS = "assert f(3) == 9\nassert f(4) == 16\nassert f(-1) == 1"
-
-
-@pytest.fixture(params=["bubblewrap", "landlock"], autouse=True)
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Every test in this file attacks both kinds of sandbox."""
-    name = str(request.param)
-    if MISSING[name]:
-        pytest.skip(f"{name}: {MISSING[name]}")
-    monkeypatch.setenv(sandbox.CHOICE, name)
-    return name
-
-
 MOSTLY_BUBBLEWRAP = pytest.mark.parametrize(
     "kind", ["bubblewrap", pytest.param("landlock", marks=pytest.mark.long)], indirect=True
 )
 """What a verdict is does not depend on the means; each of these takes a second or more."""
-
-
-@pytest.fixture
-def mark() -> Iterator[str]:
-    """A name for a program's processes, which its children inherit; afterwards none of that name is
-    left on this machine."""
-    name = "sbx" + secrets.token_hex(5)
-    yield name
-    deadline = time.monotonic() + 2.0
-    while (left := alive(name)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert left == []
-
-
-def alive(name: str) -> list[str]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/comm"):
-        try:
-            if path.read_text().strip() == name:
-                found.append(path.parent.name)
-        except OSError:  # it ended while we looked
-            continue
-    return found
-
-
-def named(mark: str, program: str) -> str:
-    return f"import ctypes\nctypes.CDLL(None).prctl(15, b'{mark}', 0, 0, 0)\n{program}"
-
-
-def judged(program: str, tests: str = TESTS) -> Verdict:
-    task = make_problem("codegen__mbpp", user("square"), {"prefix": "", "tests": tests})
-    return score(task, f"```python\n{program}\n```")
 
 
 def test_the_mark_finds_what_is_left_running() -> None:
@@ -415,15 +367,6 @@ def test_tests_reach_across_to_the_candidate(name: str) -> None:
     assert judged(program, tests + "\nassert 1 == 2").value == 0.0
 
 
-def printing(
-    program: str, inputs: list[str], outputs: list[str], version: Any = "strict"
-) -> Verdict:
-    task = make_problem(
-        "codegen__livecodebench", user("?"), json.dumps({"inputs": inputs, "outputs": outputs})
-    )
-    return score(task, f"```python\n{program}\n```", version)
-
-
 @pytest.mark.parametrize("version", ["strict", "guru"])
 def test_programs_are_judged_by_what_they_print(version: Any) -> None:
     square = "import sys\nfor line in sys.stdin:\n    print(int(line) ** 2)"
@@ -555,8 +498,8 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_without_bubblewrap_landlock_is_taken_and_the_processes_that_score_take_it_too(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if MISSING["landlock"]:
-        pytest.skip(str(MISSING["landlock"]))
+    if trouble := landlock.trouble():
+        pytest.skip(trouble)
     if kind == "landlock":  # of no bubblewrap; else of one that does not work
         monkeypatch.setattr(shutil, "which", lambda _: None)
     else:
