@@ -134,9 +134,12 @@ def run_inside(
             f"{INSIDE}\n{entry}()", seconds, standard_input=given, output_bytes=output_bytes
         )
 
+    begin = time.monotonic()
     execution = once()
+    # The kernel kills for CPU time too, and not before so much time has passed.
+    died = execution.died and time.monotonic() - begin < seconds
     not_begun = execution.stdout.startswith(harness.NOT_BEGUN)
-    if not_begun or execution.timed_out or execution.died or was_killed(execution):
+    if not_begun or execution.timed_out or died or was_killed(execution):
         if not_begun:
             time.sleep(PAUSE_SECONDS)
         execution = once()
