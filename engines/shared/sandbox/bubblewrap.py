@@ -1,6 +1,6 @@
 """The command line of bubblewrap: what a program sees of this machine, and its limits.
 
-Limits go in, a command around a fresh Python comes out; ``execution.py`` starts it."""
+Limits go in, a command around a fresh Python comes out; ``running.py`` starts it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ import functools
 import importlib.util
 import os
 import shutil
-import sys
 from pathlib import Path
 
-from engines.contract.config import ConfigError
+from engines.shared.sandbox.installation import interpreter, numpy_folders, readable
 
 LIMITS = """
 import builtins, os, resource, sys
@@ -20,12 +19,15 @@ if hasattr(sys, "set_int_max_str_digits"):
     sys.set_int_max_str_digits(0)
 # As in any script; the start without site-packages leaves them out.
 builtins.exit = builtins.quit = sys.exit
-os.write(1, b"started\\n")
-os.dup2(os.open("/dev/null", os.O_WRONLY), 2)
 for kind, value in (
     (resource.RLIMIT_AS, {memory}), (resource.RLIMIT_CPU, {cpu}), (resource.RLIMIT_FSIZE, 1 << 24),
     (resource.RLIMIT_NPROC, {processes}), (resource.RLIMIT_NOFILE, 64), (resource.RLIMIT_CORE, 0),
+    # A user has one number of these two for all programs together.
+    (resource.RLIMIT_SIGPENDING, 128), (resource.RLIMIT_MSGQUEUE, 0),
 ):
+    hard = resource.getrlimit(kind)[1]
+    # The site's own limit may be lower, and cannot be raised.
+    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(kind, (value, value))
 class OnlyNumpy:
     def find_spec(name, path=None, target=None):
@@ -39,6 +41,8 @@ def take(size):
     while len(data) < size:
         data += os.read(0, size - len(data)) or exit("input ended")
     return data
+os.write(1, b"started\\n")
+os.dup2(os.open("/dev/null", os.O_WRONLY), 2)
 exec(compile(take(int(take(10))).decode(), "program", "exec"), {{"__name__": "__main__"}})
 """
 """Sets the limits, makes numpy known if there is one, and runs the program: ten digits of length
@@ -54,59 +58,7 @@ class SandboxError(RuntimeError):
     """The sandbox did not start; nothing is known about the program."""
 
 
-def interpreter() -> Path:
-    """The Python that programs run with: this one, or the system's where the sandbox's user cannot
-    reach this one."""
-    python = Path(sys.executable).resolve()
-    # Root's programs run as nobody (`execution.as_user`), who must be able to read and enter every
-    # folder on the way to the interpreter: not so for a Python below /root.
-    if os.geteuid() != 0 or open_to_others(python.parent):
-        return python
-    system = Path("/usr/bin/python3")
-    if not system.exists():
-        raise ConfigError(
-            f"run as root, the sandbox needs a Python that others may read: {python} is "
-            f"not, and there is no {system}"
-        )
-    return system.resolve()
-
-
-def readable() -> list[str]:
-    """What a program may read: the system's programs and libraries, and a Python of one's own, such
-    as pyenv's or conda's."""
-    # /lib and /bin are links into /usr on most systems, and folders of their own on some.
-    found = [name for name in ("/usr", "/lib", "/lib64", "/bin") if Path(name).exists()]
-    return found if interpreter().is_relative_to("/usr") else [*found, sys.base_prefix]
-
-
-@functools.cache
-def numpy_folders() -> tuple[str, ...]:
-    """numpy's folder and, if it has one, that of its libraries; none if the programs' Python has no
-    use for them, or may not read them.
-
-    Of all packages this one alone, as the images of HumanEval+ and LiveCodeBench have it.
-    """
-    spec = importlib.util.find_spec("numpy")
-    if spec is None or spec.origin is None:
-        return ()
-    python = interpreter()
-    # Its libraries are made for one version of Python.
-    same_version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    if python != Path(sys.executable).resolve() and python.name != same_version:
-        return ()
-    folder = Path(spec.origin).parent
-    if os.geteuid() == 0 and not open_to_others(folder):
-        return ()
-    libraries = folder.with_name("numpy.libs")
-    return (str(folder), str(libraries)) if libraries.is_dir() else (str(folder),)
-
-
-def open_to_others(folder: Path) -> bool:
-    """Whether everybody may read and enter a folder and all above it."""
-    return all(one.stat().st_mode & 0o005 == 0o005 for one in [folder, *folder.parents])
-
-
-def limits(memory_gb: int, cpu_seconds: int, processes: object, numpy: str) -> str:
+def limits(memory_gb: int, cpu_seconds: int, processes: int, numpy: str) -> str:
     """The program that sets the limits; ``numpy`` is where its folder is for the program, "" if
     nowhere."""
     return LIMITS.format(memory=memory_gb << 30, cpu=cpu_seconds, processes=processes, numpy=numpy)
@@ -147,24 +99,17 @@ def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
     environment = [
         word for name, value in ENVIRONMENT.items() for word in ("--setenv", name, value)
     ]
-    # Without a size a memory file system may grow to half of the node's memory.
-    memory_file_system = ("--size", str(64 << 20), "--tmpfs")
     numpy = f"{PACKAGES}/numpy" if numpy_folders() else ""
     return (
         bwrap,
         *ISOLATION,
         *environment,
+        # Before what is bound: a Python may lie below /tmp.
+        *memory_file_system("/tmp"),  # noqa: S108
         *binds(),
         "--proc",
         "/proc",
-        "--dev",
-        "/dev",
-        *memory_file_system,
-        "/dev/shm",  # noqa: S108
-        *memory_file_system,
-        "/tmp",  # noqa: S108
-        "--remount-ro",
-        "/dev",
+        *devices(),
         "--remount-ro",
         "/",
         "--chdir",
@@ -176,6 +121,24 @@ def command(memory_gb: int, cpu_seconds: int) -> tuple[str, ...]:
         "-c",
         limits(memory_gb, cpu_seconds, 32, numpy),
     )
+
+
+def memory_file_system(place: str) -> tuple[str, ...]:
+    """bubblewrap's arguments for one of 64 MiB: without a size it may grow to half of the node's
+    memory."""
+    return "--size", str(64 << 20), "--tmpfs", place
+
+
+def devices() -> list[str]:
+    """bubblewrap's arguments for /dev. Not its own --dev: memory that is mapped from /dev/zero
+    stays when whoever filled it has ended, and a terminal is of no use."""
+    words = ["--dir", "/dev"]
+    for name in ("null", "full", "random", "urandom"):
+        words += ["--dev-bind", f"/dev/{name}", f"/dev/{name}"]
+    words += ["--symlink", "/proc/self/fd", "/dev/fd"]
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        words += ["--symlink", f"/proc/self/fd/{number}", f"/dev/{name}"]
+    return words + list(memory_file_system("/dev/shm"))  # noqa: S108
 
 
 ISOLATION = (

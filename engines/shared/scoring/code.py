@@ -15,11 +15,15 @@ import json
 import math
 import re
 import secrets
+import time
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from engines.shared.data.problems import Problem
-from engines.shared.sandbox.execution import OUTPUT_BYTES, WALL_FACTOR, Execution, run_program
+from engines.shared.sandbox.bubblewrap import SandboxError
+from engines.shared.sandbox.execution import run_program
+from engines.shared.sandbox.running import OUTPUT_BYTES, WALL_FACTOR, Execution
 from engines.shared.scoring import harness
 from engines.shared.scoring.fences import blocks
 from engines.shared.scoring.program import Given, function_program, given_by, script_program
@@ -33,6 +37,8 @@ RUN_SECONDS = 6
 ALL_RUNS_SECONDS = 40.0
 """CPU time of the process that starts the runs; with the wall time that goes with it, the limit of
 all runs together is 120 s."""
+PAUSE_SECONDS = 0.5
+"""Between two goes, where the machine had no process to give."""
 INSIDE = inspect.getsource(harness)
 FLOAT = re.compile(r"[-+]?(?:\d+\.\d*|\.\d+|\d+(?=[eE]))(?:[eE][-+]?\d+)?")
 TOLERANCE = 1e-6
@@ -107,29 +113,58 @@ def given_of(problem: Problem, tested: frozenset[str] = frozenset()) -> Given:
 
 
 def run_inside(
-    entry: str, seconds: float, texts: list[str], output_bytes: int = OUTPUT_BYTES
+    entry: str,
+    seconds: float,
+    texts: list[str],
+    output_bytes: int = OUTPUT_BYTES,
+    was_killed: Callable[[Execution], bool] = lambda _: False,
 ) -> Execution:
     """Run a function of ``inside`` in the sandbox, with these texts on its standard input.
 
-    A program that used up its wall time without using up its CPU time gets a second go: the machine
-    may have been busy.
+    A second go, of which the result stands: for a program that used up its wall time without using
+    up its CPU time, as the machine may have been busy; and for one that died, itself or, as
+    ``was_killed`` says, the process of the candidate's, by a signal that nobody here has sent. A
+    second time it is the program's own doing: otherwise a program could choose to have no verdict.
+    SandboxError if the machine gives the judge no process, before anything of the program has run.
     """
     given = b"".join(map(harness.block, texts))
-    execution = run_program(
-        f"{INSIDE}\n{entry}()", seconds, standard_input=given, output_bytes=output_bytes
-    )
-    if execution.timed_out:
-        execution = run_program(
+
+    def once() -> Execution:
+        return run_program(
             f"{INSIDE}\n{entry}()", seconds, standard_input=given, output_bytes=output_bytes
         )
+
+    begin = time.monotonic()
+    execution = once()
+    # The kernel kills for CPU time too, and not before so much time has passed.
+    died = execution.died and time.monotonic() - begin < seconds
+    not_begun = execution.stdout.startswith(harness.NOT_BEGUN)
+    if not_begun or execution.timed_out or died or was_killed(execution):
+        if not_begun:
+            time.sleep(PAUSE_SECONDS)
+        execution = once()
+    if execution.stdout.startswith(harness.NOT_BEGUN):
+        why = execution.stdout[1:300].decode(errors="replace").lstrip("0")
+        raise SandboxError(f"the sandbox gets no process for the program: {why}")
     return execution
+
+
+def candidate_killed(execution: Execution) -> bool:
+    """Whether the judge of asserts says that the candidate's process was killed."""
+    return execution.stdout == harness.WAS_KILLED.encode()
+
+
+def run_killed(execution: Execution) -> bool:
+    """Whether the newest run of a program that prints was killed."""
+    found = runs(execution.stdout)
+    return bool(found) and found[-1][0] == harness.KILLED[0]
 
 
 def by_secret(entry: str, seconds: float, code: str, *others: str) -> Verdict:
     """1.0 if the judge prints the secret that it is given. ValueError if the tests used nothing of
     the program."""
     secret = secrets.token_hex(16)
-    execution = run_inside(entry, seconds, [code, secret, *others])
+    execution = run_inside(entry, seconds, [code, secret, *others], was_killed=candidate_killed)
     # Nothing else counts: a program that exits with 0 before its tests has not printed the secret.
     if execution.stdout == secret.encode():
         return Verdict(1.0, "ok", code)
@@ -138,7 +173,14 @@ def by_secret(entry: str, seconds: float, code: str, *others: str) -> Verdict:
         raise ValueError("the tests ran and used nothing of the program")
     if execution.timed_out or said == harness.OUT_OF_TIME:
         return out_of_time(code, seconds, "")
+    if execution.took:
+        return Verdict(0.0, "ok", code, took_too_much(execution))
     return Verdict(0.0, "ok", code, said or "ended, or was killed, before its tests")
+
+
+def took_too_much(execution: Execution) -> str:
+    """Why a program was ended, in words."""
+    return f"ended, as it took too much: {execution.took}"
 
 
 def out_of_time(code: str, seconds: float, where: str) -> Verdict:
@@ -194,24 +236,31 @@ def by_output(code: str, tests: dict[str, Any], same: Any, run_seconds: int) -> 
     # One record: a byte of status, ten digits of size, and an output that may be too long.
     room = OUTPUT_BYTES + sum(2 * len(output.encode()) + 11 for output in tests["outputs"])
     texts = [code, str(run_seconds), json.dumps(tests["inputs"])]
-    execution = run_inside("judge_output", ALL_RUNS_SECONDS, texts, room)
+    execution = run_inside("judge_output", ALL_RUNS_SECONDS, texts, room, run_killed)
     outputs = runs(execution.stdout)
     for number, expected in enumerate(tests["outputs"]):
         # Runs are in order and stop at the first bad one, so here time or output came to its end.
         if number >= len(outputs):
+            if not execution.timed_out:
+                return Verdict(0.0, "ok", code, no_output(number, execution))
+            # Far fewer runs than the time is enough for: the judge was kept from ending one.
+            if 2 * (number + 1) * run_seconds < ALL_RUNS_SECONDS:
+                return out_of_time(code, run_seconds, f"run {number}: ")
             why = f"all runs together took more than their time, {number} done"
-            return (
-                Verdict(None, "timeout", code, why)
-                if execution.timed_out
-                else Verdict(0.0, "ok", code, f"run {number} left no output")
-            )
+            return Verdict(None, "timeout", code, why)
         state, output = outputs[number]
-        if state >= harness.TIMED_OUT[0]:
+        if state == harness.TIMED_OUT[0]:
             return out_of_time(code, run_seconds, f"run {number}: ")
         if state != 0 or not same(output, expected):
             found = "failed" if state else "other output"
             return Verdict(0.0, "ok", code, f"run {number}: {found}")
     return Verdict(1.0, "ok", code)
+
+
+def no_output(number: int, execution: Execution) -> str:
+    """Why there is no output of a run, in words."""
+    why = f": {took_too_much(execution)}" if execution.took else ""
+    return f"run {number} left no output{why}"
 
 
 def runs(printed: bytes) -> list[tuple[int, str]]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from engines.shared.data.problems import Problem
 from engines.shared.scoring import harness
-from engines.shared.scoring.code import by_secret, run_inside, truth_of
+from engines.shared.scoring.code import by_secret, run_inside, took_too_much, truth_of
 from engines.shared.scoring.fences import blocks
 from engines.shared.scoring.published import python_or_json
 from engines.shared.scoring.syntax import parsed, source_of
@@ -286,6 +286,9 @@ def result(code: str, arguments: str) -> Any:
     if late or not execution.stdout:
         why = "the function does not return for this input"
         raise DoesNotReturnError(f"{why} within {SECONDS:g} s" if late else why, late)
+    if execution.took:
+        # What was printed until then is a part of the value, which is none.
+        raise DoesNotReturnError(f"for this input {took_too_much(execution)}", False)
     # What is not plain data equals nothing.
     return harness.Codec(lambda _: object()).decode(json.loads(execution.stdout))
 

@@ -6,7 +6,7 @@ the *judge's* runs the tests. Every name of the candidate's that a test uses is 
 goes through a pipe to the candidate's process, and its result comes back as plain data. So no
 object of the candidate's ever enters a comparison, no walk through frames finds an expected value,
 and ``sys.exit(0)`` ends the wrong process. The judge prints a secret that it reads after the
-processes have parted.
+processes have parted, and imports nothing that the candidate names.
 """
 
 from __future__ import annotations
@@ -27,14 +27,27 @@ import signal
 import sys
 import time
 import types
-from collections.abc import Callable
-from typing import Any
 
-NOT_DUMPABLE = 4, 0
+# Each import costs every program, and typing's is one of the longest.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+# Options of prctl and their values.
+NOT_DUMPABLE, DUMPABLE = (4, 0), (4, 1)
 WALL_FACTOR = 3
-WRONG, TIMED_OUT = b"\1", b"\2"
+WRONG, TIMED_OUT, KILLED, NOT_BEGUN = b"\1", b"\2", b"\3", b"\4"
+"""Status bytes of a run. Killed: by a signal that nobody here has sent. Not begun: the machine
+gives no process, and the candidate has not run."""
 OUT_OF_TIME = "out of time"
 NOTHING_TESTED = "nothing tested"
+WAS_KILLED = "was killed before its tests"
+"""Said of a candidate's process that a signal ended which nobody here has sent."""
+REPLY_BYTES = 1 << 25
+"""The longest reply of the candidate's process that the judge reads."""
+ALIASES = {"np": "numpy"}
+"""Names under which tests know a module without importing it."""
 PATIENCE = 100
 """Hundredths of a second in which a process that does not answer any more has ended."""
 
@@ -51,9 +64,18 @@ def take(size: int, descriptor: int = 0) -> bytes:
     return b"".join(parts)
 
 
-def take_block(descriptor: int = 0) -> str:
-    """A text that ``block`` wrote."""
-    return take(int(take(10, descriptor)), descriptor).decode(errors="surrogatepass")
+class NoAnswerError(BaseException):
+    """The candidate's process says what no honest one says. Not an Exception: tests may catch
+    those."""
+
+
+def take_block(descriptor: int = 0, most: int = 0) -> str:
+    """A text that ``block`` wrote, of at most ``most`` bytes (0: any number). NoAnswerError if it
+    is longer."""
+    size = int(take(10, descriptor))
+    if most and not 0 <= size <= most:
+        raise NoAnswerError(f"a reply of {size} bytes, more than {most}")
+    return take(size, descriptor).decode(errors="surrogatepass")
 
 
 def block(text: str) -> bytes:
@@ -76,9 +98,36 @@ def silence() -> None:
         os.dup2(null, descriptor)
 
 
-def part() -> None:
-    """Keep this process's memory and descriptors out of the reach of its children's /proc."""
-    ctypes.CDLL(None).prctl(*NOT_DUMPABLE)
+def fork(out: int, refused: bytes) -> int:
+    """``os.fork`` for a candidate's process. Where the machine gives no process, this one says
+    ``refused`` and ends.
+
+    Before the candidate begins, this process's memory and descriptors are out of the reach of its
+    /proc, and so are this one's tests of the signal of which Python makes an exception. The
+    candidate gets signals as any program does, and hides nothing from who looks what it takes.
+    """
+    set_option = ctypes.CDLL(None).prctl
+    # For the moment of the fork: the candidate's process inherits it.
+    set_option(*DUMPABLE)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    hear, say = os.pipe()
+    try:
+        child = os.fork()
+    except OSError as error:
+        put(out, refused + str(error).encode())
+        os._exit(0)
+    if child == 0:
+        os.close(say)
+        if not os.read(hear, 1):
+            os._exit(1)
+        os.close(hear)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        return 0
+    set_option(*NOT_DUMPABLE)
+    os.close(hear)
+    os.write(say, b"!")
+    os.close(say)
+    return child
 
 
 SEQUENCES: tuple[tuple[str, type[Any]], ...] = (
@@ -160,7 +209,7 @@ class Codec:
         if isinstance(value, int):
             return ["i", hex(value)]
         if isinstance(value, str):
-            return ["p", ascii(str(value))]
+            return ["u", str(value)]
         if isinstance(value, float):
             return ["f", repr(float(value))]
         if isinstance(value, complex):
@@ -245,6 +294,7 @@ COLLECTIONS: dict[str, Callable[[Any], Any]] = {
 }
 PARTLESS: dict[str, Callable[[Any], Any]] = {
     "p": ast.literal_eval,
+    "u": str,
     "i": lambda content: int(content, 16),
     "f": float,
     "c": lambda content: complex(*map(float, content)),
@@ -367,11 +417,12 @@ def done(codec: Codec, space: dict[str, Any], operation: str, arguments: list[An
             [codec.encode(argument) for argument in values[1][:]] if operation == "call" else None
         )
         return ["value", result, after if after is not None and after != arguments[1][1] else None]
-    except Exception as error:  # whatever the candidate raises is what the judge is told
+    # Whatever the candidate raises is what the judge is told, exits of its own too.
+    except BaseException as error:
         return ["raised", ordinary_kind(type(error)), str(error)[:200]]
 
 
-def ordinary_kind(kind: type[Exception]) -> str:
+def ordinary_kind(kind: type[BaseException]) -> str:
     """The name of the builtin exception that one is, or is derived from: what tests can catch."""
     for base in kind.__mro__:
         # A UnicodeError cannot be made of a text.
@@ -405,11 +456,13 @@ class Judge:
         are changed here too."""
         self.used = True
         request = [operation, ["yours", number], *map(self.codec.encode, arguments)]
-        reply = self.exchange(request)
+        try:
+            reply = self.exchange(request)
+        except FLOW as error:
+            # Of a function of the test's, but called when the candidate likes.
+            raise RuntimeError(f"a callback raised {type(error).__name__}") from error
         if reply[0] == "raised":
-            kind = getattr(builtins, str(reply[1]), None)
-            ordinary = isinstance(kind, type) and issubclass(kind, Exception)
-            raise (kind if ordinary else RuntimeError)(reply[2])  # type: ignore[misc]
+            raise raised(str(reply[1]), reply[2], operation == "next")
         _, value, after = reply
         if after is not None:
             for argument, changed in zip(arguments[0], after, strict=False):
@@ -420,7 +473,7 @@ class Judge:
         """Send a request and answer callbacks until its reply is there."""
         put(self.say, block(json.dumps(request)))
         while True:
-            reply = json.loads(take_block(self.hear))
+            reply = json.loads(take_block(self.hear, REPLY_BYTES))
             if reply[0] != "callback":
                 return reply
             arguments = self.codec.decode(reply[2])
@@ -434,13 +487,54 @@ class Judge:
         own."""
         reply = self.exchange(["global", name])
         if reply[0] == "module":
-            package = reply[1].partition(".")[0]
-            known = package in sys.stdlib_module_names or package == "numpy"
-            return importlib.import_module(reply[1]) if known else None
+            return own_module(str(reply[1]))
         value = self.codec.decode(reply[1])
         # A plain value is asked for once, by being there; a function has to be called.
         self.used = self.used or not isinstance(value, Remote)
         return value
+
+
+FLOW = (StopIteration, StopAsyncIteration, GeneratorExit, SystemExit, KeyboardInterrupt)
+"""Exceptions that tell somebody to stop, and are no errors."""
+
+
+def raised(name: str, text: object, may_stop: bool) -> BaseException:
+    """What a reply says was raised: an error. One that is control flow would end a loop of the
+    tests', with ``map`` or ``zip`` in it, before anything is asserted; as inside a generator it
+    becomes a RuntimeError. ``may_stop``: an iterator was asked for its next item."""
+    kind = getattr(builtins, name, None)
+    if may_stop and kind is StopIteration:
+        return StopIteration()
+    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, FLOW):
+        return kind(text)
+    return RuntimeError(f"{name}: {text}")
+
+
+def own_module(name: str) -> Any:
+    """A module by the name that the candidate gives it; None if it is not one that tests use. Only
+    whole packages are imported: a module such as ``unittest.__main__`` runs what it finds in the
+    candidate's folder."""
+    package, *inner = name.split(".")
+    if package != "numpy" and (package not in sys.stdlib_module_names or package.startswith("_")):
+        return None
+    module = importlib.import_module(package)
+    for part_of_it in inner:
+        module = getattr(module, part_of_it, None)  # type: ignore[assignment]
+    return module if isinstance(module, types.ModuleType) else None
+
+
+def modules_used(tests: ast.Module, names: list[str]) -> list[str]:
+    """Those of the names that the tests use as modules only, such as ``math`` in ``math.isclose``:
+    they are the judge's own, whatever the candidate calls so."""
+    nodes = list(ast.walk(tests))
+    uses = collections.Counter(node.id for node in nodes if isinstance(node, ast.Name))
+    with_part = collections.Counter(
+        node.value.id
+        for node in nodes
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    )
+    known = {*sys.stdlib_module_names, *ALIASES, *ALIASES.values()}
+    return [name for name in names if name in known and 0 < uses[name] == with_part[name]]
 
 
 def update(argument: Any, changed: Any) -> None:
@@ -477,10 +571,9 @@ def judge_asserts() -> None:
     """Standard input: the response, the secret, the tests. Prints the secret if the tests pass,
     else why not."""
     code = take_block()
-    part()
     hear, say_candidate = os.pipe()
     hear_candidate, say = os.pipe()
-    candidate = os.fork()
+    candidate = fork(1, NOT_BEGUN)
     if candidate == 0:
         os.close(hear)
         os.close(say)
@@ -520,12 +613,15 @@ def run_tests(judge: Judge, text: str) -> None:
     # is a script.
     put(judge.say, block("solution" if tests.body else "__main__"))
     put(judge.say, block("\n".join(map(ast.unparse, imports))))
-    there = set(json.loads(take_block(judge.hear)))
+    there = set(json.loads(take_block(judge.hear, REPLY_BYTES)))
     # unittest looks for its tests in the main module.
     main = types.ModuleType("__main__")
     sys.modules["__main__"] = main
     space: dict[str, Any] = main.__dict__
-    space.update({name: judge.value_of(name) for name in names_used(tests) if name in there})
+    names = [name for name in names_used(tests) if name in there]
+    modules = modules_used(tests, names)
+    space.update({name: own_module(ALIASES.get(name, name)) for name in modules})
+    space.update({name: judge.value_of(name) for name in names if name not in modules})
     exec(compile(tests, "tests", "exec"), space)  # noqa: S102  # the benchmark's own tests
 
 
@@ -545,6 +641,8 @@ def how_ended(child: int) -> str:
         if ended:
             if killed_for_time(status, spent):
                 return OUT_OF_TIME
+            if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+                return WAS_KILLED
             return f"ended, or was killed, before its tests (wait status {status})"
         time.sleep(0.01)
     return "stopped answering before its tests"
@@ -554,8 +652,7 @@ def judge_exit() -> None:
     """Standard input: program, secret. Prints the secret if the program ends as Python programs do
     when all is well."""
     code = take_block()
-    part()
-    child = os.fork()
+    child = fork(1, NOT_BEGUN)
     if child == 0:
         silence()
         exec(compile(code, "program", "exec"), {"__name__": "__main__"})  # noqa: S102  # this is the sandbox
@@ -573,21 +670,30 @@ def judge_output() -> None:
         int(take_block()),
         json.loads(take_block()),
     )
-    part()
-    for text in inputs:
-        state, output = one_run(code, seconds, text)
+    for number, text in enumerate(inputs):
+        state, output = one_run(code, seconds, text, number)
         put(1, state + b"%010d" % len(output) + output)
         if state != b"\0":
             break
     os._exit(0)
 
 
-def one_run(code: types.CodeType, seconds: int, text: str) -> tuple[bytes, bytes]:
-    """Status and output of one run of a program on one input."""
-    source, sink = os.memfd_create("input"), os.memfd_create("output")
+def scratch(name: str) -> int:
+    """An empty file without a name, in the program's own folder."""
+    made = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(name)  # noqa: PTH108  # importing pathlib costs every program
+    return made
+
+
+def one_run(code: types.CodeType, seconds: int, text: str, number: int) -> tuple[bytes, bytes]:
+    """Status and output of the run of this number of a program, on one input."""
+    source, sink = scratch(f".input-{number}"), scratch(f".output-{number}")
     put(source, text.encode(errors="surrogatepass"))
     os.lseek(source, 0, os.SEEK_SET)
-    child = os.fork()
+    # A later run may find no process left because of what an earlier one has started.
+    refused = (NOT_BEGUN if number == 0 else KILLED) + b"%010d" % 0
+    child = fork(1, refused)
     if child == 0:
         os.setsid()
         silence()
@@ -609,15 +715,17 @@ def one_run(code: types.CodeType, seconds: int, text: str) -> tuple[bytes, bytes
         os.close(descriptor)
     if status == 0:
         return b"\0", output
-    late = not in_time or killed_for_time(status, spent, seconds)
-    return TIMED_OUT if late else WRONG, output
+    if not in_time or killed_for_time(status, spent, seconds):
+        return TIMED_OUT, output
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    return KILLED if killed else WRONG, output
 
 
 def call() -> None:
     """Standard input: a function's module, the function's name, arguments as an expression. Prints
     the encoded result; that the time is over; or nothing."""
     out = os.dup(1)
-    child = os.fork()
+    child = fork(out, NOT_BEGUN)
     if child == 0:
         call_inside(out)
         os._exit(0)

@@ -7,7 +7,7 @@ here and might not there.
 
 from __future__ import annotations
 
-from engines.shared.sandbox.execution import WALL_FACTOR
+from engines.shared.sandbox.running import WALL_FACTOR
 from engines.shared.scoring import code, crux
 
 BENCHMARK_SECONDS = (

@@ -19,67 +19,19 @@ import pytest
 
 from engines.contract.config import ConfigError
 from engines.shared.data.problems import make_problem, user
-from engines.shared.sandbox import bubblewrap, landlock
+from engines.shared.sandbox import bubblewrap, installation, landlock, running
 from engines.shared.sandbox import execution as sandbox
 from engines.shared.scoring import code
 from engines.shared.scoring.pool import ScoringPool
 from engines.shared.scoring.registry import score
-from engines.shared.scoring.verdict import JUDGED, Verdict
+from engines.shared.scoring.verdict import JUDGED
+from tests.support.judged_programs import GOOD, alive, judged, named, printing
 
-MISSING: dict[str, Any] = {
-    "bubblewrap": shutil.which("bwrap") is None and os.environ.get("CI") != "true",
-    "landlock": landlock.trouble(),
-}
-GOOD = "def f(x):\n    return x * x"
 TESTS = "assert f(3) == 9\nassert f(4) == 16\nassert f(-1) == 1"
-
-
-@pytest.fixture(params=["bubblewrap", "landlock"], autouse=True)
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Every test in this file attacks both kinds of sandbox."""
-    name = str(request.param)
-    if MISSING[name]:
-        pytest.skip(f"{name}: {MISSING[name]}")
-    monkeypatch.setenv(sandbox.CHOICE, name)
-    return name
-
-
 MOSTLY_BUBBLEWRAP = pytest.mark.parametrize(
     "kind", ["bubblewrap", pytest.param("landlock", marks=pytest.mark.long)], indirect=True
 )
 """What a verdict is does not depend on the means; each of these takes a second or more."""
-
-
-@pytest.fixture
-def mark() -> Iterator[str]:
-    """A name for a program's processes, which its children inherit; afterwards none of that name is
-    left on this machine."""
-    name = "sbx" + secrets.token_hex(5)
-    yield name
-    deadline = time.monotonic() + 10.0
-    while (left := alive(name)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert left == []
-
-
-def alive(name: str) -> list[str]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/comm"):
-        try:
-            if path.read_text().strip() == name:
-                found.append(path.parent.name)
-        except OSError:  # it ended while we looked
-            continue
-    return found
-
-
-def named(mark: str, program: str) -> str:
-    return f"import ctypes\nctypes.CDLL(None).prctl(15, b'{mark}', 0, 0, 0)\n{program}"
-
-
-def judged(program: str, tests: str = TESTS) -> Verdict:
-    task = make_problem("codegen__mbpp", user("square"), {"prefix": "", "tests": tests})
-    return score(task, f"```python\n{program}\n```")
 
 
 def test_the_mark_finds_what_is_left_running() -> None:
@@ -138,8 +90,8 @@ BAD = {
 def test_a_bad_program_ends_and_leaves_nothing(name: str, mark: str) -> None:
     begin = time.monotonic()
     execution = sandbox.run_program(named(mark, BAD[name]), seconds=1)
-    assert time.monotonic() - begin < sandbox.START_SECONDS + 8
-    assert len(execution.stdout) <= sandbox.OUTPUT_BYTES
+    assert time.monotonic() - begin < running.START_SECONDS + 8
+    assert len(execution.stdout) <= running.OUTPUT_BYTES
 
 
 ENDLESS = {"endless loop", "endless sleep", "endless output", "endless complaints"}
@@ -311,7 +263,7 @@ def test_a_program_reaches_no_file_no_network_no_process_and_not_its_judge(
 
 
 def test_signals_stay_inside_also_those_that_end_it() -> None:
-    user = sandbox.as_user()
+    user = installation.as_user()
     with subprocess.Popen(
         ["sleep", "60"], user=user, group=user, cwd="/"
     ) as other:  # of the same user as the program
@@ -413,15 +365,6 @@ def test_tests_reach_across_to_the_candidate(name: str) -> None:
     program, tests = REMOTE[name]
     assert judged(program, tests).detail == ""
     assert judged(program, tests + "\nassert 1 == 2").value == 0.0
-
-
-def printing(
-    program: str, inputs: list[str], outputs: list[str], version: Any = "strict"
-) -> Verdict:
-    task = make_problem(
-        "codegen__livecodebench", user("?"), json.dumps({"inputs": inputs, "outputs": outputs})
-    )
-    return score(task, f"```python\n{program}\n```", version)
 
 
 @pytest.mark.parametrize("version", ["strict", "guru"])
@@ -555,8 +498,8 @@ def unset(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_without_bubblewrap_landlock_is_taken_and_the_processes_that_score_take_it_too(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if MISSING["landlock"]:
-        pytest.skip(str(MISSING["landlock"]))
+    if trouble := landlock.trouble():
+        pytest.skip(trouble)
     if kind == "landlock":  # of no bubblewrap; else of one that does not work
         monkeypatch.setattr(shutil, "which", lambda _: None)
     else:
@@ -622,9 +565,8 @@ def broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """A bubblewrap that may not make namespaces, as on nodes where they are switched off."""
     tmp_path.chmod(0o755)
     for folder in tmp_path.parents[:3]:
-        folder.chmod(folder.stat().st_mode | 0o055) if str(folder).startswith(
-            "/tmp/pytest"
-        ) else None
+        if folder.name.startswith("pytest-"):
+            folder.chmod(folder.stat().st_mode | 0o055)
     fake = tmp_path / "bwrap"
     fake.write_text("#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2\nexit 1\n")
     fake.chmod(0o755)

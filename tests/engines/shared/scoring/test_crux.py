@@ -56,6 +56,14 @@ def test_an_input_for_which_the_function_does_not_end_is_out_of_time(
     assert (fails.value, fails.status) == (0.0, "ok")
 
 
+@needs_sandbox
+def test_an_input_that_makes_too_long_a_value_is_wrong_and_no_error() -> None:
+    truth = {"functional": "def f(x):\n    return 'a' * x", "input": "2", "output": "'aa'"}
+    verdict = judged("i", "```python\nassert f(2000000) == 'aa'\n```", truth)
+    assert (verdict.value, verdict.status) == (0.0, "ok")
+    assert "took too much: output" in verdict.detail
+
+
 @pytest.mark.parametrize(
     "truth",
     [
