@@ -14,7 +14,8 @@ from rich.text import Text
 
 from orchestrator.runs.record import ACTIVE, FAILED, JobState, Record
 from orchestrator.runs.run import Run
-from orchestrator.views.status import clock, progress_text, row, state_colour
+from orchestrator.views.overview.signs import SIGNS
+from orchestrator.views.status import clock, progress_text, row
 
 MOST_LINES = 500
 """Lines of the table; a filter brings the others up."""
@@ -72,11 +73,11 @@ def chosen(records: Sequence[Record], wanted: Filter) -> list[Record]:
 def cells(run: Run, record: Record, now: float) -> tuple[Text, Text, Text, Text]:
     """Job, state, elapsed time, progress or reason."""
     values = row(run, record, now)
-    state, colour = str(record.state), state_colour(record.state)
+    state, colour = SIGNS[record.state].word, SIGNS[record.state].colour
     words = progress_text(values, now) or record.reason
     stalled = values["stalled_seconds"]
     if stalled is not None:
-        state, colour = "STALLED", "red"
+        state, colour = "stalled", "red"
         words = f"nothing new for {clock(stalled)}, {words}"
     again = f" [{record.attempt}]" if record.attempt > 1 else ""
     return (
@@ -99,8 +100,9 @@ def heading(
     """
     line = Text.assemble((run.name, "bold"), f" on {run.profile.name or run.profile.kind}  ")
     counts = Counter(record.state for record in records)
-    for state, count in sorted(counts.items()):
-        line.append(f"{count} {state}  ", style=state_colour(state))
+    for state, looks in SIGNS.items():
+        if counts[state]:
+            line.append(f"{counts[state]:,} {looks.word}  ", style=looks.colour)
     if trouble:
         line.append(f"could not ask: {trouble}; ", style="bold red")
     line.append(f"{clock(age)} old", style="dim")

@@ -1,0 +1,141 @@
+"""The table of a run's jobs, a line each.
+
+In: a run and its records. Out: columns. Called by summary.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from orchestrator.runs.record import FAILED, JobState, Record, Wait
+from orchestrator.runs.run import Run
+from orchestrator.views.overview.metrics import heading, shown_metrics
+from orchestrator.views.overview.signs import SIGNS, word_of
+from orchestrator.views.status import clock, origin_text, progress_text, row
+from orchestrator.views.tables.columns import Column, Kind, numbers, value_text
+
+
+def job_columns(
+    run: Run, records: Sequence[Record], now: float, metrics: Mapping[str, Mapping[str, float]]
+) -> list[Column]:
+    """A row for each job.
+
+    Args:
+        metrics: By job its newest values.
+    """
+    known = [row(run, record, now) for record in records]
+    axes = dict.fromkeys(axis for values in known for axis in values["axes"])
+    colours = tuple(SIGNS[record.state].colour for record in records)
+    failed = tuple("red" if record.state in FAILED else "" for record in records)
+    return [
+        Column(
+            name="",
+            kind=Kind.SIGN,
+            cells=tuple(SIGNS[record.state].sign for record in records),
+            styles=colours,
+        ),
+        Column(name="stage", kind=Kind.KEY, cells=tuple(record.stage for record in records)),
+        *(axis_column(axis, known) for axis in axes),
+        Column(
+            name="state",
+            kind=Kind.STATE,
+            cells=tuple(map(state_text, records, known)),
+            styles=tuple(map(loud, records, known)),
+        ),
+        Column(
+            name="time",
+            kind=Kind.NUMBER,
+            cells=tuple(clock(values["elapsed_seconds"]) for values in known),
+            priority=5,
+        ),
+        Column(
+            name="progress, or why",
+            kind=Kind.TEXT,
+            cells=tuple(
+                why_text(run, record, values, now)
+                for record, values in zip(records, known, strict=True)
+            ),
+            styles=failed,
+            priority=3,
+            floor=24,
+        ),
+        *metric_columns(records, metrics),
+        Column(
+            name="id", kind=Kind.WHOLE, cells=tuple(one.job_id or "" for one in records), priority=8
+        ),
+        Column(
+            name="host",
+            kind=Kind.TEXT,
+            cells=tuple(values["host"] or "" for values in known),
+            priority=9,
+        ),
+        Column(name="known from", kind=Kind.TEXT, cells=tuple(map(origin_text, known)), priority=7),
+    ]
+
+
+def axis_column(axis: str, known: Sequence[Mapping[str, Any]]) -> Column:
+    """The values of one axis."""
+    cells = tuple(value_text(values["axes"].get(axis)) for values in known)
+    return Column(name=axis, kind=Kind.AXIS, cells=cells)
+
+
+def metric_columns(
+    records: Sequence[Record], metrics: Mapping[str, Mapping[str, float]]
+) -> list[Column]:
+    """A column for each metric; the value of a job that has not finished is no result, and dim."""
+    dim = tuple("" if one.state is JobState.COMPLETED else "dim" for one in records)
+    columns = []
+    for name in shown_metrics(metrics):
+        values = [metrics.get(record.name, {}).get(name) for record in records]
+        columns.append(
+            Column(
+                name=heading(name),
+                kind=Kind.NUMBER,
+                cells=numbers(values, decimals=3),
+                styles=dim,
+                priority=6,
+            )
+        )
+    return columns
+
+
+def state_text(record: Record, values: Mapping[str, Any]) -> str:
+    """The state, for how long it is stalled, and which attempt it is."""
+    text = word_of(record.state)
+    if values["stalled_seconds"] is not None:
+        text += f", stalled {clock(values['stalled_seconds'])}"
+    again = []
+    if record.attempt > 1:
+        again.append(f"attempt {record.attempt}")
+    if record.restarts:
+        again.append(f"restart {record.restarts}")
+    return f"{text} [{', '.join(again)}]" if again else text
+
+
+def loud(record: Record, values: Mapping[str, Any]) -> str:
+    """The colour of a state's word: only what is wrong has one."""
+    is_wrong = record.state in FAILED and record.state is not JobState.CANCELLED
+    return "bold red" if is_wrong or values["stalled_seconds"] is not None else ""
+
+
+def why_text(run: Run, record: Record, values: dict[str, Any], now: float) -> str:
+    """How far a running job is, or why one waits; what failed or was skipped is told below the
+    table."""
+    told_below = record.state in FAILED or record.state is JobState.SKIPPED
+    if told_below and not values["phase"]:
+        return ""
+    parents = waits_for_stages(run, record)
+    # Metrics have columns of their own.
+    text = progress_text({**values, "metrics": {}}, now)
+    return text or (f"waits for {parents}" if parents else values["reason"])
+
+
+def waits_for_stages(run: Run, record: Record) -> str:
+    """The stages of the jobs that one comes after, if these are what it waits for."""
+    # Slurm and the local scheduler say that a submitted job waits for others in one word.
+    waits = record.waits_on is Wait.PARENTS or record.reason == "Dependency"
+    if not waits or "FAILED" in record.reason:
+        return ""
+    stages = dict.fromkeys(run.by_name[name].stage for name in run.by_name[record.name].waits_for)
+    return ", ".join(stages)
