@@ -15,12 +15,10 @@ from jobs.spec import Job, Resources, asks_for
 from orchestrator.description.catalogue import config_class
 from orchestrator.description.profile import Profile
 from orchestrator.planning.plan import Plan
-from orchestrator.views.tables.columns import Column, Kind, numbers, on_one_line, value_text
+from orchestrator.views.tables.columns import Column, Kind, numbers, value_text
 from orchestrator.views.tables.drawing import WHOLE, Screen, drawn_lines, sentence
 from orchestrator.views.tables.folding import counted, of_text, values_of
 
-RUNS_LETTERS = 40
-"""Of an engine's name or a command, in the table."""
 MANY_PARENTS = 3
 """A stage that waits for more than so many, and for all there are, waits for ``all others``."""
 
@@ -57,7 +55,8 @@ def plan_lines(
     for text in below:
         lines += sentence(text, screen)
     if not every and not wanted:
-        lines.append(Text("each job: --all    one stage or job: --job NAME", style="dim"))
+        told = "each job: --all    one stage or job: --job NAME"
+        lines += sentence(told, screen, style="dim")
     return lines
 
 
@@ -96,7 +95,7 @@ def stage_columns(plan: Plan, stages: Mapping[str, Sequence[Job]]) -> list[Colum
         Column(
             name="runs",
             kind=Kind.TEXT,
-            cells=tuple(of_all(map(runs_text, jobs)) for jobs in stages.values()),
+            cells=tuple(map(runs_text, stages.values())),
             priority=8,
         ),
         Column(
@@ -133,10 +132,17 @@ def of_all(texts: Iterator[str]) -> str:
     return "; ".join(dict.fromkeys(texts))
 
 
-def runs_text(job: Job) -> str:
-    """An engine's name, or the beginning of a command."""
-    runs = job.engine or on_one_line(" ".join(job.command or ()))
-    return runs if len(runs) <= RUNS_LETTERS else f"{runs[: RUNS_LETTERS - 1]}…"
+def runs_text(jobs: Sequence[Job]) -> str:
+    """What some jobs of one stage run: an engine, or the words that their commands begin with."""
+    if jobs[0].engine is not None:
+        return jobs[0].engine
+    words = []
+    for place in zip(*(job.command or () for job in jobs), strict=False):
+        if len(set(place)) > 1:
+            break
+        words.append(place[0])
+    more = [] if tuple(words) == jobs[0].command else ["…"]
+    return " ".join([*words, *more])
 
 
 def asked_text(job: Job) -> str:
@@ -222,7 +228,7 @@ def job_columns(plan: Plan, jobs: Sequence[Job], whole: bool) -> list[Column]:
             for axis in axes
         ),
         Column(
-            name="runs", kind=Kind.TEXT, cells=tuple(runs_text(job) for job in jobs), priority=8
+            name="runs", kind=Kind.TEXT, cells=tuple(runs_text([job]) for job in jobs), priority=8
         ),
         Column(
             name="after",

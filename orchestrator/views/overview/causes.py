@@ -1,8 +1,8 @@
 """What failed, was stopped, skipped or waits, below the table: like jobs together, with what they
 have in common.
 
-In: a run and its records. Out: lines of text, two or three for a cause: what it is, and what to do.
-Called by summary.py. The whole story of one job is `orch why`.
+In: a run and its records. Out: lines of text, two for a cause: what it is of which jobs, and what
+the log says. Called by summary.py. The whole story of one job is `orch why`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,10 @@ BEHIND = re.compile(r"needs (?P<job>.+), which (?:is [A-Z_]+|did not complete)$"
 """The reason of a job that another one was in the way of."""
 
 
+CLASS = re.compile(r"^(?:[\w.]*(?:Error|Exception): )?(?:\[Errno \d+\] )?")
+"""What an exception's message begins with, and the kind says in words."""
+
+
 @dataclass(frozen=True)
 class Cause:
     """Why a job failed, in the parts that its reason holds."""
@@ -59,7 +63,7 @@ def cause_of(record: Record) -> Cause:
     line = line or told.removesuffix(kind)
     # ``node gpu7 ended first: NaN: ...``, and what the policy of retries has added.
     line = f"{before}{line}" if before else line
-    return Cause(kind, line.strip(), f"{advice}{more}")
+    return Cause(kind, CLASS.sub("", line.strip()), f"{advice}{more}")
 
 
 def failed_lines(run: Run, records: Sequence[Record], screen: Screen) -> Iterator[Text]:
@@ -79,20 +83,18 @@ def failed_lines(run: Run, records: Sequence[Record], screen: Screen) -> Iterato
         cause = cause_of(group[0])
         jobs = jobs_text(run, group, stages[group[0].stage])
         yield from sign_line("✗", f"{cause.kind}:", jobs, screen, "red")
-        yield from two_lines(cause, screen)
+        yield one_line(cause, screen)
     yield from more_line(len(groups), screen)
 
 
-def two_lines(cause: Cause, screen: Screen) -> Iterator[Text]:
-    """What the log says and what to do, on one line if there is room; each is cut at its end."""
-    both = f"{cause.line}; {cause.advice}" if cause.line and cause.advice else ""
-    room = None if screen.width is None else screen.width - len(INDENT)
-    if both and (room is None or cell_len(both) <= room):
-        yield Text(f"{INDENT}{both}")
-        return
-    for text, style in ((cause.line, ""), (cause.advice, "dim")):
-        if text:
-            yield Text(f"{INDENT}{text if room is None else cut(text, room)}", style=style)
+def one_line(cause: Cause, screen: Screen) -> Text:
+    """What the log says, cut at its end, and what to do if there is room for all of that."""
+    line = cause.line or cause.advice
+    both = f"{line}; {cause.advice}" if cause.advice and cause.line else line
+    if screen.width is None:
+        return Text(f"{INDENT}{both}")
+    room = screen.width - len(INDENT)
+    return Text(f"{INDENT}{both if cell_len(both) <= room else cut(line, room)}")
 
 
 def stopped_lines(run: Run, records: Sequence[Record], screen: Screen) -> Iterator[Text]:
@@ -137,7 +139,11 @@ def reasons(
         jobs = next(iter(names.values()))
         if len(names) > 1:
             jobs = f"{', '.join(names)} ({counted(len(group), 'job')})"
-        yield from sign_line(SIGNS[group[0].state].sign, "", jobs, screen, "")
+        sign = SIGNS[group[0].state].sign
+        together = f"{jobs}: {reason}"
+        if reason and (screen.width is None or cell_len(together) + 2 <= screen.width):
+            jobs, reason = together, ""
+        yield from sign_line(sign, "", jobs, screen, "")
         if reason:
             yield from sentence(reason, screen, INDENT, "dim")
     yield from more_line(len(groups), screen)
@@ -174,9 +180,13 @@ def advice_line(records: Sequence[Record], screen: Screen) -> Iterator[Text]:
     """The commands to copy after a failure."""
     failed = [one for one in records if one.state in FAILED and one.state is not JobState.CANCELLED]
     if failed:
-        words = f"more: orch why {shlex.quote(failed[0].name)}    again: orch retry"
+        why = f"what to do: orch why {shlex.quote(failed[0].name)}"
+        again = "again: orch retry"
+        together = f"{why}    {again}"
+        fits = screen.width is None or cell_len(together) <= screen.width
         yield Text()
-        yield from sentence(words, screen)
+        for words in [together] if fits else [why, again]:
+            yield Text(words)
 
 
 def heading(title: str) -> Iterator[Text]:

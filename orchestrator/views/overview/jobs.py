@@ -47,7 +47,7 @@ def job_columns(
             name="time",
             kind=Kind.NUMBER,
             cells=tuple(clock(values["elapsed_seconds"]) for values in known),
-            priority=5,
+            priority=2,
         ),
         Column(
             name="progress, or why",
@@ -69,6 +69,7 @@ def job_columns(
             kind=Kind.TEXT,
             cells=tuple(values["host"] or "" for values in known),
             priority=9,
+            of_some=True,
         ),
         Column(name="known from", kind=Kind.TEXT, cells=tuple(map(origin_text, known)), priority=7),
     ]

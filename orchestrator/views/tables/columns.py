@@ -6,13 +6,21 @@ In: names and cells as text. Out: a ``Column``. Pure. Made by the views, laid ou
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import cached_property
 
+from typing import Any
+
 from rich.cells import cell_len
 
+from jobs.stages import literal
+
+MOST_DIGITS = 12
+"""Of a number that is written out."""
 NEVER = 0
 """The priority of a column that is never left out."""
 
@@ -61,6 +69,8 @@ class Column:
     """What a reader of these has to know."""
     styles: tuple[str, ...] = ()
     """How each cell is drawn, in rich's words; empty: plainly."""
+    of_some: bool = False
+    """Whether a value that all rows share which have one is said once, too."""
     limit: int | None = None
     """The width that PROSE is broken to; None: as wide as its longest cell."""
 
@@ -105,26 +115,37 @@ def on_one_line(text: str) -> str:
     return " ".join(printable.split())
 
 
-def value_text(value: object) -> str:
+def value_text(value: Any) -> str:
     """An axis's value as a cell: as it is written in an experiment file."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    return "" if value is None else literal(value)
 
 
 def numbers(values: Sequence[float | None], decimals: int = 4) -> tuple[str, ...]:
-    """Numbers of one column, all with the same number of decimals; of whole ones none.
+    """Numbers of one column, all with the same number of decimals: of whole numbers none, of large
+    ones fewer, as digits before the point count too. None is an empty cell.
 
-    Where so many decimals would take a small number for 0, all have four significant digits
-    instead. None is an empty cell.
+    Where so many decimals would take a small number for 0, each has four significant digits
+    instead.
     """
-    known = [abs(value) for value in values if value is not None and value == value]
-    if all(value.is_integer() for value in map(float, known)):
-        form = ".0f" if max(known, default=0) < 1e15 else ".4g"
-    elif min(value for value in known if value) < 10 ** (1 - decimals):
+    known = [abs(float(value)) for value in values if value is not None]
+    finite = [value for value in known if math.isfinite(value)]
+    largest = max(finite, default=0.0)
+    digits = len(f"{largest:.0f}")
+    kept = max(1, decimals + 1 - digits)
+    if digits > MOST_DIGITS:
+        form = ".4g"
+    elif all(value.is_integer() for value in finite):
+        form = ".0f"
+    elif min(value for value in finite if value) < 10.0 ** (1 - kept):
         form = ".4g"
     else:
-        form = f".{decimals}f"
-    return tuple("" if value is None else format(value, form) for value in values)
+        form = f".{kept}f"
+    cells = ["" if value is None else format(value, form) for value in values]
+    # Noughts that all of them end with say nothing.
+    while (
+        form.endswith("f")
+        and any(cells)
+        and all(re.search(r"\.\d*0$", one) for one in cells if one)
+    ):
+        cells = [one[:-1].removesuffix(".") for one in cells]
+    return tuple(cells)

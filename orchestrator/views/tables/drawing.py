@@ -44,7 +44,7 @@ WHOLE = Screen()
 def screen_of(console: Console, wide: bool = False) -> Screen:
     """What a console writes to; ``wide``: nothing is left out for want of room."""
     is_terminal = console.is_terminal
-    has_width = is_terminal or "COLUMNS" in os.environ
+    has_width = is_terminal or os.environ.get("COLUMNS", "").isdigit()
     width = console.width if has_width and not wide else None
     return Screen(width, console.height if is_terminal else None)
 

@@ -110,7 +110,7 @@ def with_said_once(columns: Sequence[Column]) -> Fitted:
 def is_shared(column: Column) -> bool:
     """Whether a column says the same in all rows: an axis in all rows that have it."""
     values = set(column.cells)
-    if column.kind is Kind.AXIS:
+    if column.kind is Kind.AXIS or column.of_some:
         return len(values - {""}) == 1
     return column.kind is Kind.TEXT and len(values) == 1
 
@@ -176,7 +176,9 @@ def with_cut_text(table: Fitted, width: int) -> Iterator[Fitted]:
 def narrowed(column: Column, room: int) -> Column:
     """A column of words in so much room."""
     if column.kind is Kind.PROSE:
-        return replace(column, limit=room)
+        # No word is broken.
+        widest = max(cell_len(word) for cell in column.cells for word in cell.split(" "))
+        return replace(column, limit=max(room, widest))
     return column.cut_to([cut(cell, room) for cell in column.cells])
 
 

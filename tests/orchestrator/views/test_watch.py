@@ -79,13 +79,13 @@ def drive(
 def test_jobs_logs_filters_cancel_and_retry_on_a_real_run(folder: Path) -> None:
     async def steps(app: Watch, pilot: Pilot[None]) -> None:
         whole = {
-            "quick/n=1": "COMPLETED",
-            "quick/n=2": "COMPLETED",
-            "broken": "FAILED",
-            "long": "RUNNING",
+            "quick/n=1": "done",
+            "quick/n=2": "done",
+            "broken": "failed",
+            "long": "running",
         }
         await until(pilot, lambda: states_shown(app) == whole)
-        assert "1 FAILED" in text(pilot, "#head")
+        assert "1 failed" in text(pilot, "#head")
         assert "hello 1" in text(pilot, "#log")
         await pilot.press("down", "down")
         await until(pilot, lambda: "the answer is wrong" in text(pilot, "#log"))
@@ -104,9 +104,9 @@ def test_jobs_logs_filters_cancel_and_retry_on_a_real_run(folder: Path) -> None:
         await pilot.press("c")
         assert isinstance(app.screen, Question)
         await pilot.press("n")
-        assert states_shown(app) == {"long": "RUNNING"}, "no means no"
+        assert states_shown(app) == {"long": "running"}, "no means no"
         await pilot.press("c", "y")
-        await until(pilot, lambda: states_shown(app) == {"long": "CANCELLED"})
+        await until(pilot, lambda: states_shown(app) == {"long": "stopped"})
         await pilot.press("escape", "s", "s")
         assert set(states_shown(app)) == {"broken", "long"}
         await pilot.press("s", "s", "s")
