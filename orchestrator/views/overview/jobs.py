@@ -12,17 +12,25 @@ from orchestrator.runs.record import FAILED, JobState, Record, Wait
 from orchestrator.runs.run import Run
 from orchestrator.views.overview.metrics import heading, shown_metrics
 from orchestrator.views.overview.signs import SIGNS, word_of
+from orchestrator.views.pace import last_line
 from orchestrator.views.status import clock, origin_text, progress_text, row
 from orchestrator.views.tables.columns import Column, Kind, numbers, value_text
+from orchestrator.views.tables.folding import bar
 
 
 def job_columns(
-    run: Run, records: Sequence[Record], now: float, metrics: Mapping[str, Mapping[str, float]]
+    run: Run,
+    records: Sequence[Record],
+    now: float,
+    metrics: Mapping[str, Mapping[str, float]],
+    alone: bool = False,
 ) -> list[Column]:
     """A row for each job.
 
     Args:
         metrics: By job its newest values.
+        alone: Whether nothing stands below the table: then it holds the reasons of what failed,
+            and bars of what runs.
     """
     known = [row(run, record, now) for record in records]
     axes = dict.fromkeys(axis for values in known for axis in values["axes"])
@@ -49,11 +57,12 @@ def job_columns(
             cells=tuple(clock(values["elapsed_seconds"]) for values in known),
             priority=2,
         ),
+        *([bar_column(known)] if alone else []),
         Column(
             name="progress, or why",
             kind=Kind.TEXT,
             cells=tuple(
-                why_text(run, record, values, now)
+                why_text(run, record, values, now, alone)
                 for record, values in zip(records, known, strict=True)
             ),
             styles=failed,
@@ -73,6 +82,16 @@ def job_columns(
         ),
         Column(name="known from", kind=Kind.TEXT, cells=tuple(map(origin_text, known)), priority=7),
     ]
+
+
+def bar_column(known: Sequence[Mapping[str, Any]]) -> Column:
+    """How far each running job is."""
+    cells = []
+    for values in known:
+        step, total = values["step"], values["total"]
+        cells.append(bar(step, total) if step is not None and total else "")
+    styles = ("green",) * len(cells)
+    return Column(name="done", kind=Kind.WHOLE, cells=tuple(cells), styles=styles, priority=6)
 
 
 def axis_column(axis: str, known: Sequence[Mapping[str, Any]]) -> Column:
@@ -120,16 +139,27 @@ def loud(record: Record, values: Mapping[str, Any]) -> str:
     return "bold red" if is_wrong or values["stalled_seconds"] is not None else ""
 
 
-def why_text(run: Run, record: Record, values: dict[str, Any], now: float) -> str:
-    """How far a running job is, or why one waits; what failed or was skipped is told below the
-    table."""
+def why_text(
+    run: Run, record: Record, values: dict[str, Any], now: float, whole: bool = False
+) -> str:
+    """How far a running job is, or why one waits; ``whole``: also why one failed or was skipped,
+    which `orch status` tells below the table."""
     told_below = record.state in FAILED or record.state is JobState.SKIPPED
-    if told_below and not values["phase"]:
+    if told_below and not whole:
         return ""
     parents = waits_for_stages(run, record)
     # Metrics have columns of their own.
     text = progress_text({**values, "metrics": {}}, now)
+    if not text and record.state is JobState.COMPLETED and not record.reason:
+        return last_words(run, record)
     return text or (f"waits for {parents}" if parents else values["reason"])
+
+
+def last_words(run: Run, record: Record) -> str:
+    """The last line that a finished command has printed, often its result; an engine has metrics
+    in its place."""
+    is_command = run.by_name[record.name].engine is None and record.attempt > 0
+    return (last_line(run.log(record)) or "") if is_command else ""
 
 
 def waits_for_stages(run: Run, record: Record) -> str:

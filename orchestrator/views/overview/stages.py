@@ -13,10 +13,7 @@ from orchestrator.views.overview.metrics import heading, shown_metrics
 from orchestrator.views.overview.signs import SIGNS, states_text, worst
 from orchestrator.views.status import clock, elapsed
 from orchestrator.views.tables.columns import Column, Kind
-from orchestrator.views.tables.folding import of_text, range_text
-
-BAR = 8
-"""Width of a bar, in columns of the terminal."""
+from orchestrator.views.tables.folding import bar, of_text, range_text
 
 
 def by_stage(records: Sequence[Record]) -> dict[str, list[Record]]:
@@ -59,7 +56,7 @@ def stage_columns(
         Column(
             name="progress",
             kind=Kind.WHOLE,
-            cells=tuple(map(bar, groups)),
+            cells=tuple(map(bar_of, groups)),
             styles=("green",) * len(groups),
             priority=6,
         ),
@@ -79,13 +76,9 @@ def stage_columns(
     ]
 
 
-def bar(group: Sequence[Record]) -> str:
-    """How many are done; it is full only when all are, and begun as soon as one is."""
-    done = sum(record.state is JobState.COMPLETED for record in group)
-    full = BAR * done // len(group)
-    if done and not full:
-        full = 1
-    return "█" * full + "░" * (BAR - full)
+def bar_of(group: Sequence[Record]) -> str:
+    """How many jobs are done."""
+    return bar(sum(record.state is JobState.COMPLETED for record in group), len(group))
 
 
 def stage_state(group: Sequence[Record], stalled: Set[str]) -> str:

@@ -11,6 +11,8 @@ from typing import Any
 
 from orchestrator.views.tables.columns import numbers, value_text
 
+BAR = 8
+"""Width of a bar, in columns of the terminal."""
 SHOWN_VALUES = 3
 """Of an axis that are named; of more only how many."""
 
@@ -57,6 +59,14 @@ def range_text(values: Iterable[float | None], decimals: int = 3) -> str:
         return ""
     low, high = numbers([min(known), max(known)], decimals)
     return low if low == high else f"{low} to {high}"
+
+
+def bar(done: float, total: float) -> str:
+    """How much of something is done: full only when all is, and begun as soon as anything is."""
+    full = min(BAR, int(BAR * done / total))
+    if done and not full:
+        full = 1
+    return "█" * full + "░" * (BAR - full)
 
 
 def common_text(some: Sequence[Mapping[str, Any]], every: Sequence[Mapping[str, Any]]) -> str:
