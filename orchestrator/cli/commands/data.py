@@ -12,6 +12,7 @@ from rich.console import Console
 from engines.contract.config import ConfigError
 from engines.shared.data.preparation import SPLITS, prepare
 from orchestrator.errors import DataError
+from orchestrator.views.busy import busy
 from orchestrator.views.tables.columns import Column, Kind
 from orchestrator.views.tables.drawing import drawn_lines, screen_of, show
 
@@ -44,7 +45,8 @@ def data_prepare(
     """Split raw problems into files without a problem in common. Done already, it changes
     nothing."""
     try:
-        manifest, before = prepare(source, out, validation, test, seed)
+        with busy(f"preparing {source}"):
+            manifest, before = prepare(source, out, validation, test, seed)
     except (ConfigError, OSError) as error:
         raise DataError(" ".join(str(error).split())) from error
     console = Console()

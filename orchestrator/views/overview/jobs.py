@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.runs.record import FAILED, JobState, Record, Wait
 from orchestrator.runs.run import Run
+from orchestrator.views.overview.causes import cause_of
 from orchestrator.views.overview.metrics import heading, shown_metrics
 from orchestrator.views.overview.signs import SIGNS, word_of
 from orchestrator.views.pace import last_line
@@ -147,6 +148,9 @@ def why_text(
     told_below = record.state in FAILED or record.state is JobState.SKIPPED
     if told_below and not whole:
         return ""
+    if record.state in FAILED and record.cause:
+        cause = cause_of(record)
+        return f"{cause.kind}: {cause.line}"
     parents = waits_for_stages(run, record)
     # Metrics have columns of their own.
     text = progress_text({**values, "metrics": {}}, now)

@@ -88,7 +88,7 @@ class Watch(App[None]):
         Binding("c", "cancel_job", "cancel"),
         Binding("t", "retry_job", "retry"),
         Binding("r", "runs", "runs"),
-        Binding("u", "update", "update"),
+        Binding("u", "update", "update", show=False),
         Binding("q", "quit", "quit"),
         Binding("escape", "clear", "clear filter", show=False),
     ]
@@ -190,6 +190,7 @@ class Watch(App[None]):
         """Fill the table with other jobs or columns than it has."""
         before = self.chosen_job
         self.table.clear(columns=True)
+        self.table.header_height = max((name.count("\n") for name, *_ in made.heads), default=0) + 1
         for name, width, is_right in made.heads:
             self.table.add_column(Text(name, justify="right" if is_right else "left"), width=width)
         for name, cells in made.rows.items():

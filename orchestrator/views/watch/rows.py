@@ -89,7 +89,7 @@ class Jobs:
     """The table of jobs as it fits."""
 
     heads: tuple[tuple[str, int, bool], ...]
-    """Name and width of each column, and whether its cells stand on the right."""
+    """The lines of each column's heading, its width, and whether its cells stand on the right."""
     rows: dict[str, tuple[Text, ...]]
     """By job its cells."""
     notes: str
@@ -105,7 +105,12 @@ def table_of(
 ) -> Jobs:
     """The jobs as cells: what tells them apart is never cut, and the rest has what room is left."""
     table = fitted(job_columns(run, records, now, metrics, alone=True), width)
-    heads = tuple((one.name, one.width, one.kind is Kind.NUMBER) for one in table.columns)
+    lines = max((len(one.heading) for one in table.columns), default=1)
+    heads = []
+    for one in table.columns:
+        # A heading of one line stands on the last of two, over its cells.
+        name = "\n" * (lines - len(one.heading)) + "\n".join(one.heading)
+        heads.append((name, one.width, one.kind is Kind.NUMBER))
     rows = {}
     for number, record in enumerate(records):
         cells = []
@@ -114,7 +119,7 @@ def table_of(
             cells.append(Text(column.cells[number], style=column.style(number), justify=side))
         rows[record.name] = tuple(cells)
     said = [f"all: {', '.join(table.said)}"] if table.said else []
-    return Jobs(heads, rows, "; ".join([*said, *table.notes]))
+    return Jobs(tuple(heads), rows, "; ".join([*said, *table.notes]))
 
 
 def heading(
