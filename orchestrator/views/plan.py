@@ -6,7 +6,8 @@ In: a plan, and the screen it is for. Out: lines of text. Called by `orch plan`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from rich.text import Text
 
@@ -15,7 +16,7 @@ from jobs.spec import Job, Resources, asks_for
 from orchestrator.description.catalogue import config_class
 from orchestrator.description.profile import Profile
 from orchestrator.planning.plan import Plan
-from orchestrator.views.tables.columns import Column, Kind, numbers, value_text
+from orchestrator.views.tables.columns import Column, Kind, column, numbers, value_text
 from orchestrator.views.tables.drawing import WHOLE, Screen, drawn_lines, sentence
 from orchestrator.views.tables.folding import counted, of_text, values_of
 
@@ -71,51 +72,36 @@ def stages_of(plan: Plan) -> dict[str, list[Job]]:
 def stage_columns(plan: Plan, stages: Mapping[str, Sequence[Job]]) -> list[Column]:
     """A row for each stage: how many jobs of what, what they wait for, what each asks for."""
     sizes = {stage: len(jobs) for stage, jobs in stages.items()}
-    hours = [hours_of(jobs, sizes) for jobs in stages.values()]
-    behind = stages_before(plan)
-    axes = [axis for axis, found in values_of([job.axes for job in plan.jobs]).items() if found[1:]]
-    of = [of_text([job.axes for job in jobs]) for jobs in stages.values()]
-    asks = [of_all(asked_text(job) for job in jobs) for jobs in stages.values()]
-    short = [of_all(short_asks(job.resources) for job in jobs) for jobs in stages.values()]
+    before = stages_before(plan)
+    groups = list(stages.values())
+    hours = [hours_of(jobs, sizes) or None for jobs in groups]
+    after = [after_text(plan, jobs, before) for jobs in groups]
+    asks = column("each asks", Kind.WHOLE, (of_all(map(asked_text, jobs)) for jobs in groups), 7)
+    short = tuple(of_all(short_asks(job.resources) for job in jobs) for jobs in groups)
     return [
-        Column(name="stage", kind=Kind.KEY, cells=tuple(stages)),
-        Column(
-            name="jobs",
-            kind=Kind.NUMBER,
-            cells=tuple(f"{len(jobs):,}" for jobs in stages.values()),
-        ),
-        Column(
-            name="of",
-            kind=Kind.WHOLE,
-            cells=tuple(long for long, _ in of),
-            short=tuple(words for _, words in of),
-            short_note=f"of: {' × '.join(axes)}" if len(axes) > 1 else "",
-            priority=4,
-        ),
-        Column(
-            name="runs",
-            kind=Kind.TEXT,
-            cells=tuple(map(runs_text, stages.values())),
-            priority=8,
-        ),
-        Column(
-            name="after",
-            kind=Kind.TEXT,
-            cells=tuple(after_text(plan, jobs, behind) for jobs in stages.values()),
-            priority=1,
-            floor=20,
-        ),
-        Column(
-            name="each asks", kind=Kind.WHOLE, cells=tuple(asks), short=tuple(short), priority=7
-        ),
-        Column(
-            name="limit",
-            kind=Kind.NUMBER,
-            cells=tuple(limit_text(jobs) for jobs in stages.values()),
-            priority=6,
-        ),
-        Column(name="GPU-h", kind=Kind.NUMBER, cells=numbers([one or None for one in hours], 2)),
+        column("stage", Kind.KEY, stages),
+        column("jobs", Kind.NUMBER, (f"{size:,}" for size in sizes.values())),
+        of_column(plan, groups),
+        column("runs", Kind.TEXT, map(runs_text, groups), 8),
+        column("after", Kind.TEXT, after, 1, floor=20),
+        replace(asks, short=short),
+        column("limit", Kind.NUMBER, map(limit_text, groups), 6),
+        column("GPU-h", Kind.NUMBER, numbers(hours, 2)),
     ]
+
+
+def of_column(plan: Plan, groups: Sequence[Sequence[Job]]) -> Column:
+    """Of what there are so many jobs in each stage."""
+    axes = [axis for axis, found in values_of([job.axes for job in plan.jobs]).items() if found[1:]]
+    of = [of_text([job.axes for job in jobs]) for jobs in groups]
+    return Column(
+        name="of",
+        kind=Kind.WHOLE,
+        cells=tuple(long for long, _ in of),
+        short=tuple(words for _, words in of),
+        short_note=f"of: {' × '.join(axes)}" if len(axes) > 1 else "",
+        priority=4,
+    )
 
 
 def hours_of(jobs: Sequence[Job], sizes: Mapping[str, int]) -> float:
@@ -127,7 +113,7 @@ def hours_of(jobs: Sequence[Job], sizes: Mapping[str, int]) -> float:
     return round(hours, 2)
 
 
-def of_all(texts: Iterator[str]) -> str:
+def of_all(texts: Iterable[str]) -> str:
     """What is said of some jobs, each different text once."""
     return "; ".join(dict.fromkeys(texts))
 
@@ -217,39 +203,17 @@ def job_columns(plan: Plan, jobs: Sequence[Job], whole: bool) -> list[Column]:
         before = stages_before(plan)
         waits = [after_text(plan, [job], before) for job in jobs]
     axes = dict.fromkeys(axis for job in jobs for axis in job.axes)
+    asks = column("asks", Kind.TEXT, map(asked_text, jobs), 7)
     return [
-        Column(name="stage", kind=Kind.KEY, cells=tuple(job.stage for job in jobs)),
+        column("stage", Kind.KEY, (job.stage for job in jobs)),
         *(
-            Column(
-                name=axis,
-                kind=Kind.AXIS,
-                cells=tuple(value_text(job.axes.get(axis)) for job in jobs),
-            )
+            column(axis, Kind.AXIS, (value_text(job.axes.get(axis)) for job in jobs))
             for axis in axes
         ),
-        Column(
-            name="runs", kind=Kind.TEXT, cells=tuple(runs_text([job]) for job in jobs), priority=8
-        ),
-        Column(
-            name="after",
-            kind=Kind.PROSE,
-            cells=tuple(waits),
-            priority=1,
-            floor=24,
-        ),
-        Column(
-            name="asks",
-            kind=Kind.TEXT,
-            cells=tuple(map(asked_text, jobs)),
-            short=tuple(short_asks(job.resources) for job in jobs),
-            priority=7,
-        ),
-        Column(
-            name="limit",
-            kind=Kind.TEXT,
-            cells=tuple(clock(job.resources.minutes) for job in jobs),
-            priority=6,
-        ),
+        column("runs", Kind.TEXT, (runs_text([job]) for job in jobs), 8),
+        column("after", Kind.PROSE, waits, 1, floor=24),
+        replace(asks, short=tuple(short_asks(job.resources) for job in jobs)),
+        column("limit", Kind.TEXT, (clock(job.resources.minutes) for job in jobs), 6),
     ]
 
 

@@ -6,7 +6,6 @@ import dataclasses
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -71,7 +70,7 @@ def launch(
     is_silent = as_json or (watch is not False and on_terminal)
     tell: Callable[[str], None] = quiet if is_silent else print
     tell_beforehand(plan, profile, warnings, tell)
-    with nullcontext() if as_json else busy(f"submitting {len(plan.jobs):,} jobs"):
+    with busy(f"submitting {len(plan.jobs):,} jobs"):
         run = create_run(plan, profile, runs_root(), tell)
         records = retry.launch(run, tell)
     if as_json:

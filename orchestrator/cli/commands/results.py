@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from engines.contract.tidy import Tidy
     from orchestrator.runs.run import Run
 
+Csv = Annotated[Path | None, typer.Option("--csv", help="Write the rows to a CSV file.")]
+Parquet = Annotated[
+    Path | None, typer.Option("--parquet", help="Write the rows to a parquet file (needs pyarrow).")
+]
+Every = Annotated[bool, typer.Option("--all", help="Each value, however many there are.")]
+
 
 def results(
     run: JobsOfRun = None,
@@ -30,14 +36,9 @@ def results(
             metavar="METRIC", help="The settings by this metric, the best one first, over seeds."
         ),
     ] = None,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write the rows to a CSV file.")] = None,
-    parquet: Annotated[
-        Path | None,
-        typer.Option("--parquet", help="Write the rows to a parquet file (needs pyarrow)."),
-    ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="Each value, however many there are.")
-    ] = False,
+    csv: Csv = None,
+    parquet: Parquet = None,
+    every: Every = False,
     wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:

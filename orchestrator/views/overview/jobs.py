@@ -6,6 +6,7 @@ In: a run and its records. Out: columns. Called by summary.py.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.runs.record import FAILED, JobState, Record, Wait
@@ -15,7 +16,7 @@ from orchestrator.views.overview.metrics import heading, shown_metrics
 from orchestrator.views.overview.signs import SIGNS, word_of
 from orchestrator.views.pace import last_line
 from orchestrator.views.status import clock, origin_text, progress_text, row
-from orchestrator.views.tables.columns import Column, Kind, numbers, value_text
+from orchestrator.views.tables.columns import Column, Kind, column, numbers, value_text
 from orchestrator.views.tables.folding import bar
 
 
@@ -35,53 +36,25 @@ def job_columns(
     """
     known = [row(run, record, now) for record in records]
     axes = dict.fromkeys(axis for values in known for axis in values["axes"])
-    colours = tuple(SIGNS[record.state].colour for record in records)
+    signs = column("", Kind.SIGN, (SIGNS[record.state].sign for record in records))
+    states = column("state", Kind.STATE, map(state_text, records, known))
+    pairs = zip(records, known, strict=True)
+    texts = (why_text(run, record, values, now, alone) for record, values in pairs)
+    why = column("progress, or why", Kind.TEXT, texts, 3, floor=24)
+    host = column("host", Kind.TEXT, (values["host"] or "" for values in known), 9)
     failed = tuple("red" if record.state in FAILED else "" for record in records)
     return [
-        Column(
-            name="",
-            kind=Kind.SIGN,
-            cells=tuple(SIGNS[record.state].sign for record in records),
-            styles=colours,
-        ),
-        Column(name="stage", kind=Kind.KEY, cells=tuple(record.stage for record in records)),
+        replace(signs, styles=tuple(SIGNS[record.state].colour for record in records)),
+        column("stage", Kind.KEY, (record.stage for record in records)),
         *(axis_column(axis, known) for axis in axes),
-        Column(
-            name="state",
-            kind=Kind.STATE,
-            cells=tuple(map(state_text, records, known)),
-            styles=tuple(map(loud, records, known)),
-        ),
-        Column(
-            name="time",
-            kind=Kind.NUMBER,
-            cells=tuple(clock(values["elapsed_seconds"]) for values in known),
-            priority=2,
-        ),
+        replace(states, styles=tuple(map(loud, records, known))),
+        column("time", Kind.NUMBER, (clock(one["elapsed_seconds"]) for one in known), 2),
         *([bar_column(known)] if alone else []),
-        Column(
-            name="progress, or why",
-            kind=Kind.TEXT,
-            cells=tuple(
-                why_text(run, record, values, now, alone)
-                for record, values in zip(records, known, strict=True)
-            ),
-            styles=failed,
-            priority=3,
-            floor=24,
-        ),
+        replace(why, styles=failed),
         *metric_columns(records, metrics),
-        Column(
-            name="id", kind=Kind.WHOLE, cells=tuple(one.job_id or "" for one in records), priority=8
-        ),
-        Column(
-            name="host",
-            kind=Kind.TEXT,
-            cells=tuple(values["host"] or "" for values in known),
-            priority=9,
-            of_some=True,
-        ),
-        Column(name="known from", kind=Kind.TEXT, cells=tuple(map(origin_text, known)), priority=7),
+        column("id", Kind.WHOLE, (record.job_id or "" for record in records), 8),
+        replace(host, of_some=True),
+        column("known from", Kind.TEXT, map(origin_text, known), 7),
     ]
 
 

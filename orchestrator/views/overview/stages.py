@@ -6,13 +6,14 @@ In: a run and its records. Out: columns. Called by summary.py.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.overview.metrics import heading, shown_metrics
 from orchestrator.views.overview.signs import SIGNS, states_text, worst
 from orchestrator.views.status import clock, elapsed
-from orchestrator.views.tables.columns import Column, Kind
+from orchestrator.views.tables.columns import Column, Kind, column
 from orchestrator.views.tables.folding import bar, of_text, range_text
 
 
@@ -38,40 +39,17 @@ def stage_columns(
     first = [worst(record.state for record in group) for group in groups]
     of = [of_text([run.by_name[one.name].axes for one in group]) for group in groups]
     loud = tuple("bold red" if SIGNS[state].colour == "red" else "" for state in first)
+    signs = column("", Kind.SIGN, (SIGNS[state].sign for state in first))
+    states = column("state", Kind.STATE, (stage_state(group, stalled) for group in groups))
+    bars = column("progress", Kind.WHOLE, map(bar_of, groups), 6)
     return [
-        Column(
-            name="",
-            kind=Kind.SIGN,
-            cells=tuple(SIGNS[state].sign for state in first),
-            styles=tuple(SIGNS[state].colour for state in first),
-        ),
-        Column(name="stage", kind=Kind.KEY, cells=tuple(stages), styles=loud),
-        Column(name="jobs", kind=Kind.NUMBER, cells=tuple(f"{len(group):,}" for group in groups)),
-        Column(
-            name="of",
-            kind=Kind.WHOLE,
-            cells=tuple(long for long, _ in of),
-            priority=7,
-        ),
-        Column(
-            name="progress",
-            kind=Kind.WHOLE,
-            cells=tuple(map(bar_of, groups)),
-            styles=("green",) * len(groups),
-            priority=6,
-        ),
-        Column(
-            name="state",
-            kind=Kind.STATE,
-            cells=tuple(stage_state(group, stalled) for group in groups),
-            styles=loud,
-        ),
-        Column(
-            name="each",
-            kind=Kind.NUMBER,
-            cells=tuple(times_text(group, now) for group in groups),
-            priority=4,
-        ),
+        replace(signs, styles=tuple(SIGNS[state].colour for state in first)),
+        replace(column("stage", Kind.KEY, stages), styles=loud),
+        column("jobs", Kind.NUMBER, (f"{len(group):,}" for group in groups)),
+        column("of", Kind.WHOLE, (long for long, _ in of), 7),
+        replace(bars, styles=("green",) * len(groups)),
+        replace(states, styles=loud),
+        column("each", Kind.NUMBER, (times_text(group, now) for group in groups), 4),
         *metric_columns(groups, metrics),
     ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import cached_property
@@ -106,6 +106,13 @@ class Column:
     def cut_to(self, cells: Sequence[str]) -> Column:
         """With other words in its cells."""
         return replace(self, cells=tuple(cells), short=(), short_note="")
+
+
+def column(
+    name: str, kind: Kind, cells: Iterable[str], priority: int = NEVER, floor: int = 16
+) -> Column:
+    """A column without further wishes."""
+    return Column(name=name, kind=kind, cells=tuple(cells), priority=priority, floor=floor)
 
 
 def on_one_line(text: str) -> str:

@@ -16,14 +16,14 @@ from tests.support.screens import matches, plain
 
 
 @cache
-def plan_of(name: str) -> Plan:
+def shipped_plan(name: str) -> Plan:
     return make_plan(find_experiment(name))
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 def test_a_plan_of_76_jobs(width, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    lines = plan_lines(plan_of("fsm-icl"), screen=Screen(width))
+    lines = plan_lines(shipped_plan("fsm-icl"), screen=Screen(width))
     matches(f"plan-fsm-icl-{width}", lines, width)
 
 
@@ -31,13 +31,13 @@ def test_a_plan_of_76_jobs(width, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["mtl-comparison", "ftwb1", "exp1"])
 def test_plans_of_other_shapes(name, width, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    lines = plan_lines(plan_of(name), screen=Screen(width))
+    lines = plan_lines(shipped_plan(name), screen=Screen(width))
     matches(f"plan-{name}-{width}", lines, width)
 
 
 def test_each_job_of_a_plan_and_the_conditions_of_one(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    plan = plan_of("fsm-icl")
+    plan = shipped_plan("fsm-icl")
     every = plan_lines(plan, screen=Screen(120), every=True)
     assert sum(line.plain.endswith("0 h") for line in every) == len(plan.jobs)
     wanted = [job.name for job in plan.jobs if job.stage == "large-5s8a"]
@@ -48,7 +48,7 @@ def test_each_job_of_a_plan_and_the_conditions_of_one(tmp_path, monkeypatch):
 def test_gpu_hours_behind_gates_are_a_part_of_all(tmp_path, monkeypatch):
     """Jobs that share a node share its hours there too."""
     monkeypatch.chdir(tmp_path)
-    plan = plan_of("exp1")
+    plan = shipped_plan("exp1")
     (told,) = [line.plain for line in plan_lines(plan) if "behind gates" in line.plain]
     assert "(192 GPU-hours)" in told
     assert round(plan.gpu_hours, 6) == 218

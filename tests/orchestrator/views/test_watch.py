@@ -72,7 +72,7 @@ def text(pilot: Pilot[None], where: str) -> str:
 
 
 def states_shown(app: Watch) -> dict[str, str]:
-    heads = [str(column.label) for column in app.table.ordered_columns]
+    heads = [str(column.label).strip() for column in app.table.ordered_columns]
     if "state" not in heads:
         return {}
     place = heads.index("state")

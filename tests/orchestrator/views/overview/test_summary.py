@@ -44,7 +44,7 @@ LAST_LINES = {
 }
 
 
-def run_of(folder: Path, file: Path) -> Run:
+def run_made(folder: Path, file: Path) -> Run:
     return create_run(make_plan(file), Profile(kind="local", name="local"), folder / "runs")
 
 
@@ -87,7 +87,7 @@ def changed(run: Run, how: Callable[[Record, int], Record]) -> list[Record]:
 
 
 def failed_sweep(folder: Path) -> tuple[Run, list[Record]]:
-    run = run_of(folder, describe(folder, SWEEP))
+    run = run_made(folder, describe(folder, SWEEP))
     causes = {"lr=0.0001,width=256,seed=2": "file", "lr=0.001,width=1024,seed=1": "memory"}
 
     def end(record: Record, number: int) -> Record:
@@ -131,7 +131,7 @@ def test_a_pipe_has_a_line_for_each_job_with_all_its_keys_and_whole_reasons(tmp_
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_a_sweep_that_runs_waits_and_is_done(width, tmp_path):
-    run = run_of(tmp_path, describe(tmp_path, SMALL_SWEEP))
+    run = run_made(tmp_path, describe(tmp_path, SMALL_SWEEP))
 
     def state(record: Record, number: int) -> Record:
         if record.stage == "summary":
@@ -161,7 +161,7 @@ def test_a_sweep_that_runs_waits_and_is_done(width, tmp_path):
 @pytest.mark.parametrize("width", [80, 120])
 def test_76_jobs_of_which_gates_have_skipped_some(width, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run = run_of(tmp_path, find_experiment("fsm-icl"))
+    run = run_made(tmp_path, find_experiment("fsm-icl"))
     gates = {
         "small-5s8a": "gate says no: test_accuracy of small-5s5a: 0.43, 0.42 < 0.9; 0 of 3, 2 needed",
         "curriculum-5s8a": "gate says no: test_accuracy of curriculum-5s5a: 0.44 < 0.9; 0 of 3, 2 needed",
@@ -188,7 +188,7 @@ def test_a_terminal_that_is_not_of_utf_8_gets_letters_of_ascii(tmp_path):
 
 @pytest.mark.parametrize("of", LAST_LINES)
 def test_the_parts_of_a_reason(of, tmp_path):
-    run = run_of(tmp_path, describe(tmp_path, SMALL_SWEEP))
+    run = run_made(tmp_path, describe(tmp_path, SMALL_SWEEP))
     record = died(run.load()[0], 0, of)
     cause = cause_of(record)
     assert cause.line in LAST_LINES[of]
