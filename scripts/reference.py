@@ -52,6 +52,8 @@ READ = {
     "ORCH_RUNS": "the folder of the runs; without it `./runs`",
     "ORCH_CACHE": "where answers of Slurm and the count of its calls lie; without it "
     "`$XDG_CACHE_HOME/orch`",
+    "COLUMNS": "how wide a line of text may be; without it as wide as the terminal, and in a pipe "
+    "as wide as the text",
     "XDG_CONFIG_HOME": "`orch/` below it holds your cluster profiles and `notify.yaml`; without it "
     "`~/.config`",
     "XDG_CACHE_HOME": "`orch/` below it is the cache; without it `~/.cache`",

@@ -33,6 +33,9 @@ from orchestrator.lifecycle.reused.taking import tell_taken, would_take
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.lookup import runs_root
+from orchestrator.runs.record import Record
+from orchestrator.runs.run import Run
+from orchestrator.views.busy import busy
 from orchestrator.views.options import origins
 
 
@@ -69,14 +72,22 @@ def launch(
     is_silent = as_json or (watch is not False and on_terminal)
     tell: Callable[[str], None] = quiet if is_silent else print
     tell_beforehand(plan, profile, warnings, tell)
-    run = create_run(plan, profile, runs_root(), tell)
-    records = retry.launch(run, tell)
+    with busy(f"submitting {len(plan.jobs):,} jobs"):
+        run, records = submitted(plan, profile, tell)
     if as_json:
         print_run(run, records)
         return
     print(submitted_and_done(run, records))
     if watch or (watch is None and on_terminal):
         raise typer.Exit(follow(run))
+
+
+def submitted(
+    plan: Plan, profile: Profile, tell: Callable[[str], None]
+) -> tuple[Run, list[Record]]:
+    """The run of a plan, and its jobs with what was submitted."""
+    run = create_run(plan, profile, runs_root(), tell)
+    return run, retry.launch(run, tell)
 
 
 def tell_beforehand(
