@@ -32,6 +32,8 @@ from orchestrator.clusters.local.scheduler import send
 from orchestrator.clusters.local.table import read_table
 from orchestrator.errors import SubmitError
 from orchestrator.node.system import write_json, write_text
+from orchestrator.runs.documents.lock_files import opened
+from orchestrator.runs.documents.people import lock_mode
 from orchestrator.runs.record import ACTIVE, FINAL, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import Answer, SchedulerRecord
@@ -260,7 +262,7 @@ def alive(folder: Path, lock: str = LOCK) -> bool:
     path = folder / lock
     if not path.exists():
         return False
-    with path.open("a") as file:
+    with opened(path, lock_mode(folder.parent.parent.parent)) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

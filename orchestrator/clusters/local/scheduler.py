@@ -27,6 +27,7 @@ from jobs.spec import Resources
 from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.slots import entry, fits, held_by, ledger
 from orchestrator.clusters.local.table import Claimed, Row, queued_row, read_table
+from orchestrator.errors import RunError
 from orchestrator.node.system import (
     boot,
     boot_of,
@@ -98,14 +99,27 @@ class Scheduler:
         for token, row in list(self.table.items()):
             if row["state"] == "RUNNING":
                 self.watch(token, row)
-        for token, row in list(self.table.items()):
-            if row["state"] == "PENDING":
-                self.start_if_possible(token, row)
+        self.start_waiting()
         if self.changed:
             self.write_table()
             self.changed = False
         looking = self.look()
         return looking or any(JobState(row["state"]) in ACTIVE for row in self.table.values())
+
+    def start_waiting(self) -> None:
+        """Start what waits and fits."""
+        for token, row in list(self.table.items()):
+            if row["state"] != "PENDING":
+                continue
+            try:
+                self.start_if_possible(token, row)
+            except RunError as error:
+                # Somebody keeps the lock of the slots: those behind it would wait as long, and
+                # nobody would look at time limits meanwhile.
+                reason = f"Resources: {error}"
+                if row["reason"] != reason:
+                    self.set(token, reason=reason)
+                return
 
     def take_submitted(self) -> None:
         """A row for each job that was put into the queue since the last round, oldest first."""
