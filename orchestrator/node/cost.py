@@ -134,8 +134,7 @@ def _add_start(
     resources: Mapping[str, int] | None,
 ) -> None:
     """Add one start by its exit record."""
-    # The clock may have been set back meanwhile.
-    seconds = max(0.0, float(record["ended"]) - float(record["started"]))
+    seconds = seconds_of(record)
     cost["seconds"] += seconds
     cost["hosts"].append(str(record.get("host", "")))
     asked = record.get("resources") or resources
@@ -146,6 +145,15 @@ def _add_start(
     cost["cpu_hours"] += units_held(asked, "cpus", neighbours) * seconds / 3600
     cost["gpu_hours"] += units_held(asked, "gpus", neighbours) * seconds / 3600
     cost.update(_over_all_nodes(asked))
+
+
+def seconds_of(record: Mapping[str, Any]) -> float:
+    """How long a start took, by its exit record. Older versions noted start and end alone, between
+    which the clock may have been set."""
+    seconds = record.get("seconds")
+    if isinstance(seconds, NUMBER) and seconds >= 0:
+        return float(seconds)
+    return max(0.0, float(record["ended"]) - float(record["started"]))
 
 
 def _over_all_nodes(resources: Mapping[str, int] | None) -> dict[str, int | None]:

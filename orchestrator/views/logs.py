@@ -18,7 +18,8 @@ from orchestrator.lifecycle.refresh import refresh
 from orchestrator.runs.lookup import all_runs, one_job, open_run
 from orchestrator.runs.record import ACTIVE, JobState, Record
 from orchestrator.runs.run import Run
-from orchestrator.views.status import clock, counts_text
+from orchestrator.views.moments import ago
+from orchestrator.views.status import counts_text
 
 REPORTS = ("analysis", "fsm_report", "geography_report", "polychromic_report")
 """Engines that leave report.txt and report.html."""
@@ -80,7 +81,7 @@ def runs_table(root: Path) -> Table:
         table.add_row(
             run.name,
             (run.profile.name or run.profile.kind) + ("" if run.origin is None else " (a copy)"),
-            f"{clock(time.time() - run.created)} ago",
+            ago(run.created, time.time()),
             counts_text(counts),
         )
     if not table.row_count:

@@ -1,5 +1,5 @@
 """The process behind the queue of the cluster `local`: it starts jobs that fit, holds them to their
-time limits and notes their ends.
+time limits, by a clock that never jumps, and notes their ends.
 
 In: the files that ``orchestrator/clusters/local/cluster.py`` puts into ``<run>/scheduler/``
 (``queue/``, ``cancel/``, ``hold/``), and the claims and exit records of the jobs. Out:
@@ -26,7 +26,7 @@ from typing import Any
 from jobs.spec import Resources
 from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.slots import entry, fits, held_by, ledger
-from orchestrator.clusters.local.table import Claimed, Row, queued_row, read_table
+from orchestrator.clusters.local.table import Claimed, Row, began, queued_row, read_table
 from orchestrator.errors import RunError
 from orchestrator.node.system import (
     boot,
@@ -164,7 +164,7 @@ class Scheduler:
 
     def stop(self, token: str, row: Row, state: str, reason: str) -> None:
         """Ask a running job to end; it will be killed after a while, and then have this state."""
-        self.set(token, ending=state, reason=reason, killed=time.time() + KILL_SECONDS)
+        self.set(token, ending=state, reason=reason, kill_at=time.monotonic() + KILL_SECONDS)
         send(row, signal.SIGTERM)
 
     def watch(self, token: str, row: Row) -> None:
@@ -176,15 +176,16 @@ class Scheduler:
         if child_ended or not lives(row):
             self.end(token, row)
             return
-        now = time.time()
+        now = time.monotonic()
         limit = row["resources"]["minutes"] * 60
-        warning = row["started"] + limit - min(WARNING_SECONDS, limit / 2)
-        if not row.get("warned") and now > warning:
+        ends = began(row) + limit
+        if not row.get("warned") and now > ends - min(WARNING_SECONDS, limit / 2):
             self.set(token, warned=True)
             send(row, signal.SIGUSR2)
-        if not row.get("ending") and now > row["started"] + limit:
+        if not row.get("ending") and now > ends:
             self.stop(token, row, "TIMEOUT", "time limit reached")
-        if row.get("ending") and now > row["killed"]:
+        # An older version has noted it by the clock on the wall.
+        if row.get("ending") and now > row.setdefault("kill_at", now + KILL_SECONDS):
             with suppress(ProcessLookupError):
                 # The job leads a session, so its process group has the same id.
                 os.killpg(row["pid"], signal.SIGKILL)
@@ -288,6 +289,7 @@ class Scheduler:
             pid=child.pid,
             start=process_start(child.pid),
             started=time.time(),
+            began=time.monotonic(),
         )
         self.write_table()  # at once: whoever comes after a kill must know the process
 

@@ -7,6 +7,7 @@ the scheduler when it starts, and by ``LocalCluster`` at each look.
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -102,6 +103,21 @@ def with_claim(row: Row) -> Row:
     # Of a pack any member that lives; the scheduler finds the pack by it.
     newest = next((claim for claim in known if lives(claim)), known[-1])
     return {**row, **newest, "state": "RUNNING"}
+
+
+def began(row: Row) -> float:
+    """When a running job began, in seconds of ``time.monotonic``: the wall clock may jump by days,
+    as when a virtual machine is restored, and that is no time of the job's. Where nobody has noted
+    it (older versions, a claim) the start of its process tells, which counts from the boot."""
+    noted = row.get("began")
+    if isinstance(noted, int | float):
+        return float(noted)
+    ticks, _, _ = str(row["start"]).partition("@")
+    now = time.monotonic()
+    if not ticks.isdigit():
+        return now
+    since_boot = int(ticks) / os.sysconf("SC_CLK_TCK")
+    return now - max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - since_boot)
 
 
 def active_tokens(run: Run) -> set[str]:

@@ -36,6 +36,7 @@ from orchestrator.views.costs.tables import Spent, spent
 from orchestrator.views.page.curves import Curve
 from orchestrator.views.page.graph import StageBox
 from orchestrator.views.page.timeline import Bar
+from orchestrator.views.moments import said_of
 from orchestrator.views.status import clock, elapsed, folded, progress_text, row
 
 CURVE_METRICS = ("validation_reward_mean", "validation_accuracy", "train_reward_mean", "loss")
@@ -281,7 +282,7 @@ def job_rows(facts: Facts) -> list[list[str]]:
         first = members[0]
         values = row(facts.run, first, facts.now)
         if len(members) == 1:
-            words = progress_text(values, facts.now) or values["reason"]
+            words = said_of(first, facts.now, progress_text(values, facts.now))
             lasted = clock(elapsed(first, facts.now))
             lines.append([first.name, values["state"], lasted, values["host"] or "", words])
         else:

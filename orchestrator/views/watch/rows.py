@@ -14,6 +14,7 @@ from rich.text import Text
 
 from orchestrator.runs.record import ACTIVE, FAILED, JobState, Record
 from orchestrator.runs.run import Run
+from orchestrator.views.moments import said_of
 from orchestrator.views.status import clock, progress_text, row, state_colour
 
 MOST_LINES = 500
@@ -73,7 +74,7 @@ def cells(run: Run, record: Record, now: float) -> tuple[Text, Text, Text, Text]
     """Job, state, elapsed time, progress or reason."""
     values = row(run, record, now)
     state, colour = str(record.state), state_colour(record.state)
-    words = progress_text(values, now) or record.reason
+    words = said_of(record, now, progress_text(values, now))
     stalled = values["stalled_seconds"]
     if stalled is not None:
         state, colour = "STALLED", "red"
