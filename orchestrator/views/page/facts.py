@@ -33,10 +33,10 @@ from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.costs.starts import Start
 from orchestrator.views.costs.tables import Spent, spent
+from orchestrator.views.moments import said_of
 from orchestrator.views.page.curves import Curve
 from orchestrator.views.page.graph import StageBox
 from orchestrator.views.page.timeline import Bar
-from orchestrator.views.moments import said_of
 from orchestrator.views.status import clock, elapsed, folded, progress_text, row
 
 CURVE_METRICS = ("validation_reward_mean", "validation_accuracy", "train_reward_mean", "loss")

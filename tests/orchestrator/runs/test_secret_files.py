@@ -138,8 +138,9 @@ def test_a_launch_and_a_check_tell_it(tmp_path: Path) -> None:
     for command in ("check", "launch"):
         done = orch(folder, command, file, "--cluster", "local")
         assert done.returncode == 0, done.stderr
-        assert done.stderr.count("snapshot: leaves 5 files out that look like secrets") == 1
-        assert done.stderr.count("snapshot: takes 4 files that git does not track") == 1
+        said = done.stdout + done.stderr
+        assert said.count("snapshot: leaves 5 files out that look like secrets") == 1
+        assert said.count("snapshot: takes 4 files that git does not track") == 1
     kept = {path.name for path in the_run(folder).glob("work/*/*")}
     assert "train.py" in kept
     assert not kept & {".npmrc", "deploy", "kaggle.json", "notes.md", "token.txt"}
