@@ -35,6 +35,10 @@ CLAIMED: dict[str, type | tuple[type, ...]] = {
     "restart": int,
 }
 """What is looked for in the records of a start."""
+LATEST = 1e12
+"""Unix seconds that no clock shows."""
+ASKED, ALSO_ASKED = ("gpus", "cpus", "memory_gb", "nodes"), ("minutes",)
+"""What a start must say that it had asked for, and what else is read of it."""
 
 
 def units_held(resources: Mapping[str, int], kind: str, neighbours: int = 0) -> float:
@@ -81,13 +85,24 @@ def read_record(path: str, keys: Mapping[str, type | tuple[type, ...]]) -> dict[
     whole = isinstance(record, dict) and all(
         isinstance(record.get(key), kind) for key, kind in keys.items()
     )
-    if not whole or not isinstance(record.get("restart", 0), int):
+    times = [record[key] for key in ("started", "ended") if key in keys] if whole else []
+    # Not NaN either, which is in no order.
+    if not all(0 <= time < LATEST for time in times) or not whole:
         raise ValueError(f"{path} is no record of a start")
+    if not isinstance(record.get("restart", 0), int) or record.get("restart", 0) < 0:
+        raise ValueError(f"{path} is no record of a start")
+    if not isinstance(record.get("neighbours", 0), int) or record.get("neighbours", 0) < 0:
+        raise ValueError(f"{path} does not say how many shared its allocation")
     resources = record.get("resources")
-    if resources is not None and not (
-        isinstance(resources, dict) and all(isinstance(one, int) for one in resources.values())
-    ):
-        raise ValueError(f"{path} does not say what the start had asked for")
+    if resources is not None:
+        if not isinstance(resources, dict) or not all(
+            isinstance(resources.get(kind), int) for kind in ASKED
+        ):
+            raise ValueError(f"{path} does not say what the start had asked for")
+        # A newer version may have noted more.
+        record["resources"] = {
+            kind: resources[kind] for kind in (*ASKED, *ALSO_ASKED) if kind in resources
+        }
     return dict(record)
 
 
@@ -151,7 +166,7 @@ def seconds_of(record: Mapping[str, Any]) -> float:
     """How long a start took, by its exit record. Older versions noted start and end alone, between
     which the clock may have been set."""
     seconds = record.get("seconds")
-    if isinstance(seconds, NUMBER) and seconds >= 0:
+    if isinstance(seconds, NUMBER) and 0 <= seconds < LATEST:
         return float(seconds)
     return max(0.0, float(record["ended"]) - float(record["started"]))
 

@@ -23,6 +23,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from jobs.spec import Resources
 from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.slots import entry, fits, held_by, ledger
@@ -120,6 +122,9 @@ class Scheduler:
                 if row["reason"] != reason:
                     self.set(token, reason=reason)
                 return
+            except OSError as error:
+                # The folder that it runs in is gone, say: no reason for all others to wait.
+                self.fail(token, f"cannot be started: {error}", None)
 
     def take_submitted(self) -> None:
         """A row for each job that was put into the queue since the last round, oldest first."""
@@ -269,7 +274,7 @@ class Scheduler:
         parents = [other for other in self.table.values() if other["job_id"] in row["after"]]
         for parent in parents:
             if is_over(parent) and parent["state"] != "COMPLETED":
-                reason = f"needs {parent['name']}, which did not complete"
+                reason = f"needs {parent.get('name', parent['job_id'])}, which did not complete"
                 self.set(token, state="CANCELLED", reason=reason, ended=time.time())
                 return
         reason = self.waits_for(row, parents)
@@ -305,7 +310,8 @@ class Scheduler:
     def start_if_it_fits(self, row: Row) -> tuple[subprocess.Popen[bytes] | None, str]:
         """Start a job on CPUs, memory and GPUs that nobody has; None if there are not enough, and
         who has them."""
-        resources = Resources(**row["resources"])
+        # A newer version may ask for more.
+        resources = msgspec.convert(row["resources"], Resources)
         # Under the lock until the job is entered: schedulers of other runs count the same CPUs.
         with ledger() as entries:
             gpus = fits(self.machine, resources, entries)

@@ -22,9 +22,13 @@ from typing import Any, NotRequired, TypedDict
 from jobs.choices import FOLDER, LINK, Choice, Outcome
 from jobs.spec import Job
 from orchestrator.node.system import write_json
+from orchestrator.runs.documents.damage import note
+from orchestrator.runs.documents.decisions import UNREADABLE, check_findings
 from orchestrator.runs.documents.reading import document
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
+
+REMEDY = "left out; it is made anew while the job waits"
 
 
 class Decided(TypedDict):
@@ -71,7 +75,13 @@ def keep(run: Run, job: Job, choice: Choice, outcome: Outcome) -> None:
 def load_choice(run: Run, job: Job | Record) -> Decided | None:
     """The decision that is on disk; None if there is none that can be read."""
     path = choice_folder(run.folder, job.folder) / "choice.json"
-    return document(path, Decided, "left out; it is made anew while the job waits")
+    decided = document(path, Decided, REMEDY)
+    try:
+        check_findings([] if decided is None else decided["findings"])
+    except UNREADABLE as error:
+        note(path, f"is not in the form that this version knows ({error})", REMEDY)
+        return None
+    return decided
 
 
 def settled(run: Run, job: Job | Record) -> str | None:

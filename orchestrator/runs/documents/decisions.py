@@ -9,9 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
+import msgspec
+
+from jobs.gates import Condition, Finding
 from orchestrator.errors import RunError
+from orchestrator.runs.documents.damage import note
 from orchestrator.runs.documents.reading import content_of, decoded, document
 from orchestrator.runs.run import Run
+
+UNREADABLE = (KeyError, TypeError, AttributeError, OverflowError, msgspec.MsgspecError)
+"""What values of another kind raise."""
+REMEDY = "left out; the gate decides anew while jobs wait for it"
 
 
 class Kept(TypedDict):
@@ -55,7 +63,22 @@ def decision_file(run: Run, key: str) -> Path:
 def load_decision(run: Run, key: str) -> Kept | None:
     """The decision of a stage, or of a job, that is on disk."""
     path = decision_file(run, key)
-    return document(path, Kept, "left out; the gate decides anew while jobs wait for it")
+    kept = document(path, Kept, REMEDY)
+    if kept is None:
+        return None
+    try:
+        for entry in kept["inputs"]:
+            msgspec.convert(entry["condition"], Condition)
+            check_findings(entry["findings"])
+    except UNREADABLE as error:
+        note(path, f"is not in the form that this version knows ({error})", REMEDY)
+        return None
+    return kept
+
+
+def check_findings(values: list[dict[str, Any]]) -> None:
+    """One of UNREADABLE if these are not what jobs have said."""
+    msgspec.convert([vars(Finding.from_dict(one)) for one in values], list[Finding])
 
 
 def overrides_file(run: Run) -> Path:

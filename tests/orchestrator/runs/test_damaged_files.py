@@ -9,9 +9,12 @@ import contextlib
 import io
 import itertools
 import json
+import math
 import os
+import random
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +221,67 @@ def test_no_damage_ends_a_command_with_a_traceback(here: Path, whole: bool) -> N
     told_otherwise = ("jobs/never/skipped.json", "out/results.json", "cost.json", "environment")
     left = {(file, command) for file, _, command in silent if not file.endswith(told_otherwise)}
     assert sorted(left) == []
+
+
+VALUES: tuple[Any, ...] = (None, True, -1, 2.5, 10**400, "x", "", [], [1], {}, {"x": [1]}, math.nan)
+
+
+def places(values: Any, depth: int = 0) -> Iterator[tuple[Any, Any]]:
+    """Every place in a document: what it is in, and its key."""
+    keys: list[Any] = list(values) if isinstance(values, dict) else []
+    if isinstance(values, list):
+        keys = list(range(min(len(values), 2)))
+    for key in keys:
+        yield values, key
+        if depth < 4:
+            yield from places(values[key], depth + 1)
+
+
+def changed_somewhere(content: bytes, chance: random.Random) -> bytes | None:
+    """A document with one value of another kind, one gone, or one key too many; None: it is no
+    document."""
+    try:
+        values = json.loads(content)
+    except ValueError:
+        return None
+    found = list(places(values))
+    if not found:
+        return None
+    within, key = chance.choice(found)
+    what = chance.randrange(len(VALUES) + 2)
+    if what < len(VALUES):
+        within[key] = VALUES[what]
+    elif isinstance(within, dict) and what == len(VALUES):
+        within["a key of tomorrow"] = [1]
+    else:
+        del within[key]
+    return json.dumps(values).encode()
+
+
+@pytest.mark.parametrize(
+    ("seed", "count"), [(0, 400), pytest.param(1, 10_000, marks=pytest.mark.long)]
+)
+def test_no_value_of_another_kind_ends_a_command_with_a_traceback(
+    here: Path, seed: int, count: int
+) -> None:
+    sys.addaudithook(note_opened)
+    readers: dict[str, list[str]] = {}
+    for command in READING:
+        for file in opened_by(command, here):
+            readers.setdefault(file, []).append(command)
+    kept = {file: (here / file).read_bytes() for file in readers if (here / file).is_file()}
+    chance = random.Random(seed)
+    for number in range(count):
+        file = chance.choice(sorted(kept))
+        broken = changed_somewhere(kept[file], chance)
+        if broken is None:
+            continue
+        (here / file).write_bytes(broken)
+        command = chance.choice(readers[file])
+        code, said = call(command)
+        assert code in (0, 2), (number, file, command, code, said)
+        (here / file).write_bytes(kept[file])
+        (here / "state.json").write_bytes(kept["state.json"])
 
 
 @pytest.mark.parametrize("broken", [b"", b"[1, 2]", ANOTHER], ids=["empty", "list", "another"])
