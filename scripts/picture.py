@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.runs.lookup import find_run
-from orchestrator.views.status import render
+from orchestrator.views.overview.summary import status_lines
+from orchestrator.views.tables.drawing import Screen
 from orchestrator.views.watch.app import Watch
 
 WIDTH = 118
@@ -35,7 +36,7 @@ def demo(path: Path) -> None:
             style="bold",
         )
     )
-    console.print(render(run, records, "", now, WIDTH))
+    console.print(Text("\n").join(status_lines(run, records, "", now, Screen(WIDTH))))
     console.print(Text("\n$ orch report", style="bold"))
     (report,) = (job for job in run.plan.jobs if job.stage == "report")
     text = (run.out_folder(report) / "report.txt").read_text()

@@ -66,6 +66,10 @@ DryRun = Annotated[
     typer.Option("--dry-run", help="Say what would be taken and how large it is; take nothing."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Wide = Annotated[
+    bool,
+    typer.Option("--wide", help="Leave no column out and cut nothing, however long the lines."),
+]
 JobsOfRun = Annotated[
     str | None,
     typer.Argument(

@@ -35,6 +35,8 @@ CLAIMED: dict[str, type | tuple[type, ...]] = {
     "restart": int,
 }
 """What is looked for in the records of a start."""
+MOST = 10**9
+"""Of nothing that a job asks for there are so many."""
 LATEST = 1e12
 """Unix seconds that no clock shows."""
 ASKED, ALSO_ASKED = ("gpus", "cpus", "memory_gb", "nodes"), ("minutes",)
@@ -91,12 +93,12 @@ def read_record(path: str, keys: Mapping[str, type | tuple[type, ...]]) -> dict[
         raise ValueError(f"{path} is no record of a start")
     if not isinstance(record.get("restart", 0), int) or record.get("restart", 0) < 0:
         raise ValueError(f"{path} is no record of a start")
-    if not isinstance(record.get("neighbours", 0), int) or record.get("neighbours", 0) < 0:
+    if not is_count(record.get("neighbours", 0)):
         raise ValueError(f"{path} does not say how many shared its allocation")
     resources = record.get("resources")
     if resources is not None:
         if not isinstance(resources, dict) or not all(
-            isinstance(resources.get(kind), int) for kind in ASKED
+            is_count(resources.get(kind)) for kind in ASKED
         ):
             raise ValueError(f"{path} does not say what the start had asked for")
         # A newer version may have noted more.
@@ -104,6 +106,11 @@ def read_record(path: str, keys: Mapping[str, type | tuple[type, ...]]) -> dict[
             kind: resources[kind] for kind in (*ASKED, *ALSO_ASKED) if kind in resources
         }
     return dict(record)
+
+
+def is_count(value: Any) -> bool:
+    """Whether it is a number of things that there may be."""
+    return isinstance(value, int) and 0 <= value < MOST
 
 
 def cost_so_far(folder: str, resources: Mapping[str, int] | None) -> dict[str, Any]:

@@ -10,13 +10,11 @@ from __future__ import annotations
 import difflib
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.planning.plan import RUN, moved
@@ -25,6 +23,8 @@ from orchestrator.runs.provenance.code_copies import CODE, changed_files
 from orchestrator.runs.provenance.launches import kept, launches
 from orchestrator.runs.run import Run
 from orchestrator.scores.results import gather
+from orchestrator.views.tables.columns import Column, Kind
+from orchestrator.views.tables.drawing import Screen, drawn_lines
 
 SHOWN_ROWS = 40
 """So many differing results are shown; --json has all."""
@@ -262,29 +262,33 @@ def cell(value: Any) -> str:
     return text if len(text) <= CELL_LETTERS else f"{text[: CELL_LETTERS - 3]}..."
 
 
-def render(a: Run, b: Run, found: list[Difference]) -> Group:
+def render(a: Run, b: Run, found: list[Difference], screen: Screen) -> list[Text]:
     """A table for people."""
     heading = Text.assemble((a.name, "bold"), " (A) against ", (b.name, "bold"), " (B)")
     if not found:
-        return Group(heading.append(": nothing differs"))
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("what", "where", "key", "A", "B"):
-        table.add_column(name, overflow="fold", no_wrap=name == "what")
+        return [heading.append(": nothing differs")]
     results = [difference for difference in found if difference.what == "results"]
     others = [difference for difference in found if difference.what != "results"]
-    before = ""
     # Results come last and are cut, because there may be thousands.
-    for difference in [*others, *results[:SHOWN_ROWS]]:
-        table.add_row(
-            Text("" if difference.what == before else difference.what, style="bold"),
-            Text(cell(difference.where)),
-            Text(cell(difference.key)),
-            Text(cell(difference.a), style="red"),
-            Text(cell(difference.b), style="green"),
-        )
-        before = difference.what
-    parts: list[Text | Table] = [heading, table]
+    shown = [*others, *results[:SHOWN_ROWS]]
+    keys = tuple(cell(one.key) for one in shown)
+    columns = [
+        Column(name="what", kind=Kind.KEY, cells=tuple(one.what for one in shown)),
+        Column(name="where", kind=Kind.KEY, cells=tuple(cell(one.where) for one in shown)),
+        Column(name="key", kind=Kind.PROSE, cells=keys, priority=1),
+        side("A", [one.a for one in shown], "red"),
+        side("B", [one.b for one in shown], "green"),
+    ]
+    lines = [heading, *drawn_lines(columns, screen)]
     more = len(results) - SHOWN_ROWS
     if more > 0:
-        parts.append(Text(f"{more} more results differ: --json", style="dim"))
-    return Group(*parts)
+        lines.append(Text(f"{more} more results differ: --json", style="dim"))
+    return lines
+
+
+def side(name: str, values: Sequence[Any], colour: str) -> Column:
+    """The values of one run; never cut, since the end of two long ones may be what differs."""
+    cells = tuple(map(cell, values))
+    return Column(
+        name=name, kind=Kind.PROSE, cells=cells, styles=(colour,) * len(cells), priority=1, floor=12
+    )

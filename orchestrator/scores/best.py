@@ -1,7 +1,7 @@
 """`orch results --best METRIC`: the settings of a sweep as a table, the winner first.
 
-In: a run and a metric. Out: the settings of each stage that has it, as tables for a person or as
-plain values. Called by the command `orch results`.
+In: a run and a metric. Out: the settings of each stage that has it, in order, and
+as plain values. Called by the command `orch results`.
 """
 
 from __future__ import annotations
@@ -9,11 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.table import Table
-
 from engines.contract.words import near
-from jobs.gates import number
-from jobs.ranking import Setting, varying
+from jobs.ranking import Setting
 from orchestrator.errors import RunError
 from orchestrator.lifecycle.decided.ranking import (
     higher_is_better,
@@ -69,40 +66,3 @@ def records_of(rankings: Mapping[str, Sequence[Setting]], metric: str) -> list[d
         for stage, settings in rankings.items()
         for rank, one in enumerate(settings, start=1)
     ]
-
-
-def render_best(stage: str, metric: str, settings: Sequence[Setting]) -> Table:
-    """The settings of one stage; axes that are the same in all are left out."""
-    table = Table(
-        box=None,
-        pad_edge=False,
-        header_style="dim",
-        padding=(0, 2, 0, 0),
-        title=f"{stage}, by {metric}; n: how many seeds, spread: their standard deviation",
-        title_justify="left",
-        title_style="dim",
-    )
-    axes = varying(settings)
-    table.add_column("")
-    for axis in axes:
-        table.add_column(axis, no_wrap=True)
-    for name in ("mean", "n", "spread"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("missing")
-    for rank, one in enumerate(settings):
-        missing = [f"{tried.job}: {tried.why}" for tried in one.tried if tried.value is None]
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        table.add_row(
-            "best" if rank == 0 and one.values else "",
-            *(str(one.axes.get(axis, "")) for axis in axes),
-            shown(one.mean),
-            str(len(one.values)),
-            shown(one.spread),
-            f"{missing[0]}{more}" if missing else "",
-        )
-    return table
-
-
-def shown(value: float | None) -> str:
-    """A number of few digits; nothing where there is none."""
-    return "" if value is None else number(value)

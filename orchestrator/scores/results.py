@@ -1,21 +1,19 @@
 """`orch results`: the tidy rows of everything that ran, whatever the engine.
 
-In: a run, and which of its jobs and metrics. Out: rows, as a table on the terminal or in a file.
+In: a run, and which of its jobs and metrics. Out: rows, also in a file.
 Called by the commands `orch results` and `orch diff`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-from rich.table import Table
 
 from engines.contract.config import ConfigError
 from engines.contract.files import write_text
 from engines.contract.results import Row, read_results
-from engines.contract.tidy import Tidy, csv_text, records, write_parquet
+from engines.contract.tidy import Tidy, csv_text, write_parquet
 from orchestrator.errors import RunError
 from orchestrator.runs.documents.damage import note
 from orchestrator.runs.documents.results import remedy
@@ -26,7 +24,6 @@ from orchestrator.runs.run import Run
 Axes = dict[str, str | int | float | bool]
 BOUNDS = ("low", "high")
 """Axes of a report's rows that are the ends of an interval."""
-NUMBERS = ("value", "n", *BOUNDS, "spread")
 
 
 def gather(
@@ -105,86 +102,3 @@ def write_table(path: Path, lines: Sequence[Tidy], parquet: bool) -> None:
             write_text(path, csv_text(lines))
     except (ConfigError, OSError) as error:
         raise RunError(f"{path}: {error}") from error
-
-
-def number(value: float | None) -> str:
-    """Four digits after the point, whole numbers as they are."""
-    if value is None:
-        return ""
-    return f"{value:g}" if float(value).is_integer() else f"{value:.4f}"
-
-
-def render_results(lines: Sequence[Tidy], width: int | None) -> Table:
-    """The rows as a table: numbers first and never cut, columns that hold nothing left out, axes
-    that are the same in all rows said once.
-
-    ``width`` None: not a terminal, nothing is folded. On a terminal the reasons of missing values
-    stand below (``reasons``).
-    """
-    rows = records(lines)
-    axes = sorted({name for line in lines for name in line.row.axes})
-    same = same_in_all(rows, axes)
-    said_once = ", ".join(f"{name}={value}" for name, value in same.items())
-    table = Table(
-        box=None,
-        pad_edge=False,
-        header_style="dim",
-        padding=(0, 2, 0, 0),
-        width=width,
-        title_justify="left",
-        title_style="dim",
-        title=f"all: {said_once}" if same else None,
-    )
-    columns = ["job", "metric", *NUMBERS, *(name for name in axes if name not in same)]
-    if width is None:
-        columns.append("error")
-    columns = [name for name in columns if any(row.get(name) is not None for row in rows)]
-    for name in columns:
-        is_number = name in NUMBERS
-        table.add_column(
-            name,
-            justify="right" if is_number else "left",
-            overflow="fold",
-            no_wrap=is_number or width is None or fits(name, rows, width),
-        )
-    for row in rows:
-        table.add_row(*[cell(name, row[name]) for name in columns])
-    return table
-
-
-def same_in_all(rows: Sequence[Mapping[str, Any]], axes: Sequence[str]) -> dict[str, Any]:
-    """The axes that have one value in all rows, if there are several."""
-    # In a single row everything is the same in all rows; it keeps its columns.
-    if len(rows) < 2:
-        return {}
-    first = rows[0]
-    return {
-        name: first[name] for name in axes if all(row.get(name) == first.get(name) for row in rows)
-    }
-
-
-def fits(name: str, rows: Sequence[Mapping[str, Any]], width: int) -> bool:
-    """Whether the names of jobs or metrics are short enough to be never cut."""
-    longest = max(len(str(row.get(name))) for row in rows)
-    return name in ("job", "metric") and longest <= width // 3
-
-
-def cell(name: str, value: Any) -> str:
-    """A value of a column as text."""
-    if value is None:
-        return ""
-    return number(value) if name in NUMBERS and name != "n" else str(value)
-
-
-def reasons(lines: Sequence[Tidy]) -> list[str]:
-    """Why values are missing: a line for each reason."""
-    missing: dict[str, list[str]] = {}
-    for line in lines:
-        if line.row.value is None:
-            reason = line.row.error or "unknown"
-            missing.setdefault(reason, []).append(f"{line.row.metric} of {line.job}")
-    found = []
-    for reason, values in missing.items():
-        more = f" and {len(values) - 1} more" if len(values) > 1 else ""
-        found.append(f"no value: {values[0]}{more}: {reason}")
-    return found

@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.table import Table
+from rich.text import Text
 
 from orchestrator.description.catalogue import known_experiments
 from orchestrator.description.joining.includes import read_joined
 from orchestrator.description.yaml_lines import Mistakes, Node, display
+from orchestrator.views.tables.columns import Column, Kind
+from orchestrator.views.tables.drawing import Screen, drawn_lines
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +60,18 @@ def about(node: Node | None) -> str:
     return found.value if found is not None and isinstance(found.value, str) else ""
 
 
-def experiments_table() -> Table:
+def experiments_table(screen: Screen) -> list[Text]:
     """All experiments, a preset a line."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("experiment", "preset", "from", "about"):
-        table.add_column(name, overflow="fold")
+    rows = []
     for known in experiments():
-        table.add_row(known.name, "", known.source, known.trouble or known.about)
+        rows.append((known.name, "", known.source, known.trouble or known.about))
         for preset, text in known.presets.items():
-            table.add_row("", preset, "", text)
-    return table
+            rows.append((known.name, preset, known.source, text))
+    names, presets, sources, texts = zip(*rows, strict=True)
+    columns = [
+        Column(name="experiment", kind=Kind.KEY, cells=names),
+        Column(name="preset", kind=Kind.KEY, cells=presets),
+        Column(name="from", kind=Kind.TEXT, cells=sources, priority=4),
+        Column(name="about", kind=Kind.PROSE, cells=texts, priority=1, floor=30),
+    ]
+    return drawn_lines(columns, screen)

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from rich.table import Table
+from rich.text import Text
 
 from orchestrator.errors import RunError
 from orchestrator.lifecycle.refresh import refresh
@@ -20,7 +20,9 @@ from orchestrator.runs.lookup import all_runs, one_job, open_run
 from orchestrator.runs.record import ACTIVE, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.moments import ago
-from orchestrator.views.status import counts_text
+from orchestrator.views.overview.signs import counts_text
+from orchestrator.views.tables.columns import Column, Kind
+from orchestrator.views.tables.drawing import Screen, drawn_lines
 
 PIECE_BYTES = 1 << 20
 """So much of a log is in memory at once."""
@@ -75,28 +77,31 @@ def copy_from(path: Path, position: int, decoder: codecs.IncrementalDecoder) -> 
         return file.tell()
 
 
-def runs_table(root: Path) -> Table:
+def runs_table(root: Path, screen: Screen) -> list[Text]:
     """All runs with their counts, as they were last seen."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in ("run", "cluster", "launched", "jobs"):
-        table.add_column(name, overflow="fold")
+    rows = []
     for folder in all_runs(root):
         # Only state files are read: asking a scheduler about every run that ever was would take
         # many calls.
         run = open_run(folder)
-        counts = Counter(str(record.state) for record in run.load())
-        table.add_row(
-            run.name,
-            (run.profile.name or run.profile.kind) + ("" if run.origin is None else " (a copy)"),
-            ago(run.created, time.time()),
-            counts_text(counts),
-        )
-    if not table.row_count:
+        counts = Counter(record.state for record in run.load())
+        copied = "" if run.origin is None else " (a copy)"
+        where = f"{run.profile.name or run.profile.kind}{copied}"
+        age = ago(run.created, time.time())
+        rows.append((run.name, where, age, counts_text(counts)))
+    if not rows:
         raise RunError(
             f"{root}: no run here yet; launch one: orch launch EXPERIMENT (or set "
             "ORCH_RUNS to where your runs are)"
         )
-    return table
+    names, places, ages, counted = zip(*rows, strict=True)
+    columns = [
+        Column(name="run", kind=Kind.KEY, cells=names),
+        Column(name="cluster", kind=Kind.TEXT, cells=places, priority=5),
+        Column(name="launched", kind=Kind.NUMBER, cells=ages, priority=4),
+        Column(name="jobs", kind=Kind.PROSE, cells=counted, priority=1, floor=20),
+    ]
+    return drawn_lines(columns, screen)
 
 
 def reports(run: Run) -> list[dict[str, str]]:

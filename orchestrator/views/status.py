@@ -1,31 +1,24 @@
-"""What `orch status` shows: one table, every fact with its source and age.
+"""What is known of the jobs of a run, every fact with its source and age.
 
-In: a run, its records, and the progress and logs of running jobs. Out: a table for people, rows of
-plain values for programs, and the words for times, states and progress that the other views use
-too. Called by `orch status`, `orch watch`, `orch why` and the page.
+In: a run, its records, and the progress and logs of running jobs. Out: rows of plain values for
+programs, and the words for times and progress that the views use. Called by `orch status`, `orch
+watch`, `orch why` and the page; overview/ draws what a person sees.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from jobs.searches import values_text
-from jobs.spec import Replaced
 from orchestrator.node.cost import units_held
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.held import is_held
-from orchestrator.views.inventory import inventory, inventory_lines
+from orchestrator.views.inventory import inventory
 from orchestrator.views.moments import clock as clock
 from orchestrator.views.moments import elapsed as elapsed
 from orchestrator.views.moments import said_of
@@ -39,22 +32,10 @@ from orchestrator.views.pace import (
     silent_since,
 )
 
-WITH_STAGE, WITH_ID = 120, 96
-"""Narrower terminals have no column for the stage, or for the id."""
 FRESH_SECONDS = 10.0
 """A fact of now needs no age beside it; the heading says when the table was made."""
 WHOLE_JOBS = 100
 """A run of more jobs has a line for like jobs together."""
-COLOURS = {
-    JobState.COMPLETED: "green",
-    JobState.RUNNING: "cyan",
-    JobState.COMPLETING: "cyan",
-    JobState.PENDING: "yellow",
-    JobState.SUSPENDED: "yellow",
-    JobState.WAITING: "dim",
-    JobState.SKIPPED: "dim",
-    JobState.UNKNOWN: "magenta",
-}
 
 
 def progress_of(run: Run, record: Record, now: float) -> Pace:
@@ -145,32 +126,15 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
     }
 
 
-def state_text(values: dict[str, Any]) -> Text:
-    """The state in its colour, with its source and the age of a fact that may have changed
-    since."""
-    state = JobState(values["state"])
-    text = Text(values["state"], style=state_colour(state))
-    if values["stalled_seconds"] is not None:
-        text.append(f" stalled {clock(values['stalled_seconds'])}", style="bold red")
+def origin_text(values: Mapping[str, Any]) -> str:
+    """The source of a fact, with its age if it may have changed since: ``squeue, 2:10 ago``."""
+    state, age = JobState(values["state"]), values["age_seconds"]
     if state is JobState.WAITING:
-        return text  # nothing has been submitted, so no source was asked
-    origin = values["source"]
-    age = values["age_seconds"]
+        return ""  # nothing has been submitted, so no source was asked
     is_final = state in FAILED or state is JobState.COMPLETED
-    if not is_final and age is not None and age >= FRESH_SECONDS:
-        origin += f", {clock(age)} ago"
-    text.append(f" ({origin})", style="dim")
-    return text
-
-
-def state_colour(state: JobState) -> str:
-    """The colour of a state on a terminal."""
-    return "red" if state in FAILED else COLOURS.get(state, "")
-
-
-def counts_text(counts: Mapping[Any, int]) -> str:
-    """``3 COMPLETED, 1 RUNNING``."""
-    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
+    if is_final or age is None or age < FRESH_SECONDS:
+        return str(values["source"])
+    return f"{values['source']}, {clock(age)} ago"
 
 
 def progress_text(values: dict[str, Any], now: float) -> str:
@@ -214,37 +178,6 @@ def over_limit_text(values: dict[str, Any]) -> str:
     return f"{needs}will requeue {'once' if times == 1 else f'{times} times'}"
 
 
-def header(
-    run: Run, records: Sequence[Record], trouble: str, now: float, stalled: Set[str] = frozenset()
-) -> Text:
-    """Run, cluster, counts, cost so far; how many are stalled; and what is old, and why."""
-    counts = Counter(record.state for record in records)
-    text = Text.assemble(
-        (run.name, "bold"),
-        f" on {run.profile.name or run.profile.kind}: ",
-        counts_text(counts) or "no jobs yet",
-    )
-    if stalled:
-        text.append(f", {len(stalled)} stalled", style="bold red")
-    begun = [record for record in records if record.started and not waits_its_turn(run, record)]
-    seconds = {record.name: elapsed(record, now) or 0.0 for record in begun}
-    spent = f"; {clock(sum(seconds.values()))} of job time, at {time.strftime('%H:%M:%S')}"
-    gpu_hours = gpu_hours_so_far(run, records, seconds)
-    if gpu_hours:
-        spent += f", {gpu_hours:.2f} GPU-hours"
-    text.append(spent)
-    if run.origin is not None:
-        text.append(f"\n{run.origin}", style="bold yellow")
-    if trouble:
-        # What has failed stays failed, so the age of that fact does not matter.
-        seen = [record.seen for record in records if record.seen and record.state not in FAILED]
-        age = clock(now - min(seen, default=now))
-        text.append(
-            f"\ncould not ask: {trouble}; what is shown is up to {age} old", style="bold red"
-        )
-    return text
-
-
 def gpu_hours_so_far(run: Run, records: Sequence[Record], seconds: Mapping[str, float]) -> float:
     """GPU-hours of the newest starts, which took so many seconds: what the records alone say.
     `orch costs` reads every start of every job."""
@@ -257,84 +190,6 @@ def gpu_hours_so_far(run: Run, records: Sequence[Record], seconds: Mapping[str, 
         neighbours = job.running_of(sharing[allocations[name]]) - 1
         gpu_seconds += lasted * units_held(vars(job.resources), "gpus", neighbours)
     return gpu_seconds / 3600
-
-
-def render(
-    run: Run, records: Sequence[Record], trouble: str, now: float, width: int, every: bool = False
-) -> RenderableType:
-    """The table; on a narrow terminal the stage and the id give way. Of a large run like jobs share
-    a line, unless ``every``."""
-    columns = ["job", "state", "elapsed", "progress, or why"]
-    if width >= WITH_ID:
-        columns.insert(1, "id")
-    if width >= WITH_STAGE:
-        columns.insert(0, "stage")
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for name in columns:
-        table.add_column(
-            name,
-            overflow="fold",
-            no_wrap=name in ("elapsed", "id", "stage"),
-            justify="right" if name == "elapsed" else "left",
-        )
-    stalled = stalled_jobs(run, records, now)
-    for alike in folded(records, every, stalled):
-        cells = table_cells(run, alike, now)
-        table.add_row(*[cells[name] for name in columns])
-    return Group(header(run, records, trouble, now, stalled), *known_of(run, records), table)
-
-
-def known_of(run: Run, records: Sequence[Record]) -> list[Text]:
-    """What there is of the models, and which jobs take the place of others."""
-    lines = [Text(line) for line in inventory_lines(inventory(run, records))]
-    reasons: dict[str, list[Replaced]] = {}
-    for one in run.plan.replaced:
-        reasons.setdefault(one.reason, []).append(one)
-    for reason, replaced in reasons.items():
-        more = len(replaced) - 1
-        also = f" (and {more} jobs that follow)" if more else ""
-        lines.append(Text(f"{replaced[0].by} replaces {replaced[0].job}{also}: {reason}"))
-    return lines
-
-
-def table_cells(run: Run, alike: Sequence[Record], now: float) -> dict[str, Text]:
-    """A line of the table by its columns: one job, or several that are alike."""
-    first = alike[0]
-    values = row(run, first, now)
-    name, job_id = first.name, values["id"] or ""
-    lasted = clock(values["elapsed_seconds"])
-    words = said_of(first, now, progress_text(values, now))
-    if len(alike) > 1:
-        name = f"{len(alike)} jobs, {first.name} to {alike[-1].name}"
-        job_id = lasted = ""
-        # Steps and times differ from job to job, but the reason is the same for all (see
-        # ``folded``).
-        words = values["reason"]
-    again = []
-    if first.attempt > 1:
-        again.append(f"attempt {first.attempt}")
-    if first.restarts:
-        again.append(f"restart {first.restarts}")
-    if again:
-        name += f" [{', '.join(again)}]"
-    label = Text(name)
-    if len(alike) == 1 and drawn_text(run, first):
-        label.append(f" {drawn_text(run, first)}", style="dim")
-    return {
-        "stage": Text(first.stage),
-        "job": label,
-        "id": Text(job_id),
-        "state": state_text(values),
-        "elapsed": Text(lasted),
-        "progress, or why": Text(words, style="red" if first.state in FAILED else ""),
-    }
-
-
-def drawn_text(run: Run, record: Record) -> str:
-    """``(lr=0.01, width=16)``: what a search has drawn for a job; else nothing."""
-    search, axes = run.plan.searches.get(record.stage), run.by_name[record.name].axes
-    values = {axis: axes[axis] for axis in search.axes if axis in axes} if search else {}
-    return f"({values_text(values)})" if values else ""
 
 
 def folded(

@@ -98,7 +98,7 @@ def test_nothing_of_the_users_environment_and_of_their_other_jobs_changes_a_run(
     deadline = time.monotonic() + 120
     while True:
         status = orch(tmp_path, "status", path=path, **VARIABLES)
-        assert "UNKNOWN" not in status.stdout
+        assert "unknown" not in status.stdout
         assert "could not ask" not in status.stdout
         found = jobs(tmp_path, path)
         if found["b"]["state"] == "RUNNING":

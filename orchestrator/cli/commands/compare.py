@@ -12,6 +12,7 @@ import orchestrator.scores.compare
 from orchestrator.cli.arguments import AsJson
 from orchestrator.cli.json_output import print_json
 from orchestrator.scores.compare import condition, holds
+from orchestrator.views.busy import busy
 
 Baseline = Annotated[
     str,
@@ -59,9 +60,10 @@ def compare(
     0, 3 where a gate fails, 2 bad input."""
     # Read first: a mistake in a gate is told before minutes of comparison.
     gates = [condition(text) for text in fail_if or []]
-    folder = orchestrator.scores.compare.compare(
-        baseline, treatment, specialist or [], metric, out.resolve() if out else None
-    )
+    with busy(f"comparing {baseline} and {treatment}"):
+        folder = orchestrator.scores.compare.compare(
+            baseline, treatment, specialist or [], metric, out.resolve() if out else None
+        )
     failures = list(filter(None, (holds(gate, folder) for gate in gates)))
     if as_json:
         told = {"folder": str(folder), "report": str(folder / "report.html")}

@@ -33,4 +33,7 @@ def costs(
         return
     from rich.console import Console
 
-    Console().print(render(found, seen))
+    from orchestrator.views.tables.drawing import screen_of, show
+
+    console = Console()
+    show(console, render(found, seen, screen_of(console)))

@@ -8,11 +8,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from engines.contract.config import ConfigError
 from engines.shared.data.preparation import SPLITS, prepare
 from orchestrator.errors import DataError
+from orchestrator.views.busy import busy
+from orchestrator.views.tables.columns import Column, Kind
+from orchestrator.views.tables.drawing import drawn_lines, screen_of, show
 
 data = typer.Typer(help="Prepare the data that training and evaluation read.", no_args_is_help=True)
 
@@ -43,10 +45,12 @@ def data_prepare(
     """Split raw problems into files without a problem in common. Done already, it changes
     nothing."""
     try:
-        manifest, before = prepare(source, out, validation, test, seed)
+        with busy(f"preparing {source}"):
+            manifest, before = prepare(source, out, validation, test, seed)
     except (ConfigError, OSError) as error:
         raise DataError(" ".join(str(error).split())) from error
-    Console().print(counts(manifest))
+    console = Console()
+    show(console, drawn_lines(counts(manifest), screen_of(console)))
     # Folders that were prepared before there was this check do not have it.
     if manifest.get("near_copies"):
         print(
@@ -57,13 +61,9 @@ def data_prepare(
     print(f"{out}: {len(manifest['files'])} files, {done}")
 
 
-def counts(manifest: dict[str, Any]) -> Table:
+def counts(manifest: dict[str, Any]) -> list[Column]:
     """Problems per task and split, how many copies were dropped, and how many of those had another
     answer."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    table.add_column("task", justify="left")
-    for name in (*SPLITS, "duplicates dropped", "contradicting"):
-        table.add_column(name, justify="right")
     sizes = {}
     for entry in manifest["files"].values():
         sizes[entry["task"], entry["split"]] = entry["problems"]
@@ -72,6 +72,8 @@ def counts(manifest: dict[str, Any]) -> Table:
         problems = [sizes.get((task, split), 0) for split in SPLITS]
         rows[task] = [*problems, dropped["duplicates"], dropped["contradictions"]]
     rows["all"] = [sum(column) for column in zip(*rows.values(), strict=True)]
-    for task, row in rows.items():
-        table.add_row(task, *map(str, row))
-    return table
+    columns = [Column(name="task", kind=Kind.KEY, cells=tuple(rows))]
+    heads = (*SPLITS, "duplicates dropped", "contradicting")
+    for head, cells in zip(heads, zip(*rows.values(), strict=True), strict=True):
+        columns.append(Column(name=head, kind=Kind.NUMBER, cells=tuple(map(str, cells))))
+    return columns

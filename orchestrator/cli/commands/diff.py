@@ -23,4 +23,7 @@ def diff(a: RecordedRun, b: RecordedRun, as_json: AsJson = False) -> None:
         return
     from rich.console import Console
 
-    Console().print(render(run_a, run_b, found))
+    from orchestrator.views.tables.drawing import screen_of, show
+
+    console = Console()
+    show(console, render(run_a, run_b, found, screen_of(console)))

@@ -33,6 +33,7 @@ from orchestrator.lifecycle.reused.taking import tell_taken, would_take
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.lookup import runs_root
+from orchestrator.views.busy import busy
 from orchestrator.views.options import origins
 
 
@@ -69,8 +70,9 @@ def launch(
     is_silent = as_json or (watch is not False and on_terminal)
     tell: Callable[[str], None] = quiet if is_silent else print
     tell_beforehand(plan, profile, warnings, tell)
-    run = create_run(plan, profile, runs_root(), tell)
-    records = retry.launch(run, tell)
+    with busy(f"submitting {len(plan.jobs):,} jobs"):
+        run = create_run(plan, profile, runs_root(), tell)
+        records = retry.launch(run, tell)
     if as_json:
         print_run(run, records)
         return

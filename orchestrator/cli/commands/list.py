@@ -12,6 +12,7 @@ from orchestrator.cli.arguments import AsJson
 from orchestrator.cli.json_output import print_json
 from orchestrator.runs.lookup import runs_root
 from orchestrator.views.logs import runs_table
+from orchestrator.views.tables.drawing import screen_of, show
 
 
 def list(
@@ -34,8 +35,10 @@ def list(
         if as_json:
             print_json("experiments", {"experiments": [vars(one) for one in known.experiments()]})
         else:
-            Console().print(known.experiments_table())
+            console = Console()
+            show(console, known.experiments_table(screen_of(console)))
     elif as_json:
         print_json("list", {"runs": list_runs()})
     else:
-        Console().print(runs_table(runs_root()))
+        console = Console()
+        show(console, runs_table(runs_root(), screen_of(console)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.arguments import AsJson, JobsOfRun, OnlyJobs
+from orchestrator.cli.arguments import AsJson, JobsOfRun, OnlyJobs, Wide
 from orchestrator.cli.json_output import print_json
 from orchestrator.runs.lookup import find_target
 
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from engines.contract.tidy import Tidy
     from orchestrator.runs.run import Run
 
-UNFOLDED = 100_000
-"""Characters of a line in a pipe or a file, where nothing is folded."""
+Csv = Annotated[Path | None, typer.Option("--csv", help="Write the rows to a CSV file.")]
+Parquet = Annotated[
+    Path | None, typer.Option("--parquet", help="Write the rows to a parquet file (needs pyarrow).")
+]
+Every = Annotated[bool, typer.Option("--all", help="Each value, however many there are.")]
 
 
 def results(
@@ -33,11 +36,10 @@ def results(
             metavar="METRIC", help="The settings by this metric, the best one first, over seeds."
         ),
     ] = None,
-    csv: Annotated[Path | None, typer.Option("--csv", help="Write the rows to a CSV file.")] = None,
-    parquet: Annotated[
-        Path | None,
-        typer.Option("--parquet", help="Write the rows to a parquet file (needs pyarrow)."),
-    ] = None,
+    csv: Csv = None,
+    parquet: Parquet = None,
+    every: Every = False,
+    wide: Wide = False,
     as_json: AsJson = False,
 ) -> None:
     """Print or export every result of a run as tidy rows: job, axes, metric, value, n, spread; a
@@ -59,7 +61,8 @@ def results(
         head = {"run": found.name, "reused": reused_jobs(found), "rows": records(lines)}
         print_json("results", {**head, "unfinished": unfinished, "problems": problems})
     elif not (csv or parquet):
-        print_rows(lines)
+        # Who asks for a metric or a job wants to see each value.
+        print_rows(found.name, lines, every or bool(metric or job), wide)
     sys.stderr.writelines(f"{problem}\n" for problem in problems)
     tell_jobs(found, unfinished)
 
@@ -93,29 +96,25 @@ def print_best(run: Run, metric: str, stages: list[str] | None, as_json: bool) -
     """The settings that were tried, by a metric."""
     from rich.console import Console
 
-    from orchestrator.scores.best import best_settings, records_of, render_best
+    from orchestrator.scores.best import best_settings, records_of
+    from orchestrator.views.results import best_lines
+    from orchestrator.views.tables.drawing import screen_of, show
 
     rankings = best_settings(run, metric, stages)
     if as_json:
         print_json("settings", {"run": run.name, "settings": records_of(rankings, metric)})
         return
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=UNFOLDED)
     for stage, settings in rankings.items():
-        console.print(render_best(stage, metric, settings))
+        show(console, best_lines(stage, metric, settings, screen_of(console)))
 
 
-def print_rows(lines: list[Tidy]) -> None:
-    """The rows as a table; on a terminal as wide as it is, and with the reasons below it."""
+def print_rows(run: str, lines: list[Tidy], every: bool, wide: bool) -> None:
+    """The rows for a person."""
     from rich.console import Console
 
-    from orchestrator.scores.results import reasons, render_results
+    from orchestrator.views.results import results_lines
+    from orchestrator.views.tables.drawing import screen_of, show
 
     console = Console()
-    if not console.is_terminal:
-        Console(width=UNFOLDED).print(render_results(lines, None))
-        return
-    console.print(render_results(lines, console.width))
-    for line in reasons(lines):
-        console.print(line, markup=False, highlight=False)
+    show(console, results_lines(run, lines, screen_of(console, wide), every))

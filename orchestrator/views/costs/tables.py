@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.description.profile import Profile
@@ -22,6 +20,8 @@ from orchestrator.runs.run import Run
 from orchestrator.views.costs.hours import Cost, costs, read_wasted, total
 from orchestrator.views.costs.starts import Start, read_starts
 from orchestrator.views.costs.usage import Used, ask_sacct, used, with_accounting
+from orchestrator.views.tables.columns import Column, Kind
+from orchestrator.views.tables.drawing import Screen, drawn_lines, sentence
 
 COST_HEAD = ["stage", "jobs", "starts", "asked", "used", "wasted"]
 USE_HEAD = ["stage", "CPUs busy", "memory, GB", "GPUs busy", "minutes"]
@@ -145,32 +145,30 @@ def notes(found: Spent) -> list[str]:
     return lines
 
 
-def render(run: Run, found: Spent) -> RenderableType:
+def render(run: Run, found: Spent, screen: Screen) -> list[Text]:
     """Both tables and the advice."""
     unit, body = cost_rows(found)
-    parts: list[RenderableType] = [
-        Text.assemble((run.name, "bold"), f": {unit}"),
-        table(COST_HEAD, body, last_bold=True),
-    ]
+    lines = [Text.assemble((run.name, "bold"), f": {unit}")]
+    lines += drawn_lines(columns(COST_HEAD, body, last_bold=True), screen)
     if found.used:
-        parts += [
-            Text("\nused at most, of what was asked for", style="bold"),
-            table(USE_HEAD, use_rows(found)),
-        ]
-    parts += [Text(f"advice: {line}", style="yellow") for line in advice_lines(found)]
-    return Group(*parts, *(Text(line, style="dim") for line in notes(found)))
+        lines += [Text(), Text("used at most, of what was asked for", style="bold")]
+        lines += drawn_lines(columns(USE_HEAD, use_rows(found)), screen)
+    for line in advice_lines(found):
+        lines += sentence(f"advice: {line}", screen, style="yellow")
+    for line in notes(found):
+        lines += sentence(line, screen, style="dim")
+    return lines
 
 
-def table(head: Sequence[str], body: Sequence[Sequence[str]], last_bold: bool = False) -> Table:
-    """First column left, the others right."""
-    made = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    first, *others = head
-    made.add_column(first, justify="left", overflow="fold")
-    for name in others:
-        made.add_column(name, justify="right", overflow="fold")
-    for number, row in enumerate(body, start=1):
-        is_last = number == len(body)
-        made.add_row(*row, style="bold" if last_bold and is_last else None)
+def columns(
+    head: Sequence[str], body: Sequence[Sequence[str]], last_bold: bool = False
+) -> list[Column]:
+    """The first column is a name, the others are numbers."""
+    styles = ("",) * (len(body) - 1) + ("bold" if last_bold else "",)
+    made = []
+    for number, (name, *cells) in enumerate(zip(head, *body, strict=True)):
+        kind = Kind.NUMBER if number else Kind.KEY
+        made.append(Column(name=name, kind=kind, cells=tuple(cells), styles=styles))
     return made
 
 

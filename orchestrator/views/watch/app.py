@@ -30,18 +30,31 @@ from orchestrator.node.system import tail
 from orchestrator.runs.lookup import open_run
 from orchestrator.runs.record import FAILED, Record
 from orchestrator.runs.run import Run
+from orchestrator.views.overview.metrics import newest_metrics, shown_metrics
+from orchestrator.views.overview.summary import WHOLE_JOBS
+from orchestrator.views.pace import last_progress
 from orchestrator.views.watch.ending import pause_of
-from orchestrator.views.watch.rows import STATES, Filter, cells, chosen, heading, log_text
+from orchestrator.views.watch.rows import (
+    STATES,
+    Filter,
+    Jobs,
+    by_metric,
+    chosen,
+    heading,
+    log_text,
+    table_of,
+)
 from orchestrator.views.watch.screens import Question, Runs
+from orchestrator.views.watch.sparks import spark_lines
+from orchestrator.views.watch.stage_line import stage_line
 from orchestrator.views.why import why
 
 LEAST_SECONDS = 5.0
 """Between two polls that a person asks for."""
-STATE_WIDTH, TIME_WIDTH = 11, 8
-MARGINS = 4 * 2 + 1
-"""What stands beside the text of four columns, and the scroll bar."""
-LEAST_ROOM = 20
-"""Of the other two columns together."""
+MARGIN = 3
+"""What stands beside the columns of the table, and the scroll bar."""
+LEAST_ROOM = 40
+"""Columns that a table is laid out for on the narrowest screen."""
 NOTICE_LINES = 6
 """Of what came of an action, at the edge of the screen."""
 
@@ -52,9 +65,10 @@ class Watch(App[None]):
     TITLE = "orch watch"
     ENABLE_COMMAND_PALETTE = False
     CSS = """
-    #head { height: auto; max-height: 3; padding: 0 1; }
+    #head { height: auto; max-height: 5; padding: 0 1; }
     #jobs { height: 1fr; min-height: 4; overflow-x: hidden; scrollbar-size-vertical: 1; }
     #title { height: 1; padding: 0 1; background: $panel; text-style: bold; }
+    #sparks { height: auto; max-height: 3; padding: 0 1; }
     #log { height: 1fr; min-height: 4; padding: 0 1; overflow-y: hidden; }
     #filter { display: none; height: 3; }
     #filter.open { display: block; }
@@ -68,12 +82,13 @@ class Watch(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "filter", key_display="/"),
         Binding("s", "states", "states"),
+        Binding("m", "sort", "metric"),
         Binding("l", "whole_log", "log"),
         Binding("w", "why", "why"),
         Binding("c", "cancel_job", "cancel"),
         Binding("t", "retry_job", "retry"),
         Binding("r", "runs", "runs"),
-        Binding("u", "update", "update"),
+        Binding("u", "update", "update", show=False),
         Binding("q", "quit", "quit"),
         Binding("escape", "clear", "clear filter", show=False),
     ]
@@ -85,6 +100,11 @@ class Watch(App[None]):
         self.trouble = ""
         self.polled = 0.0
         self.filter = Filter()
+        self.metrics: dict[str, dict[str, float]] = {}
+        """The newest values of the jobs that are shown."""
+        self.sorting: tuple[str, bool] | None = None
+        """By which metric, and whether the greatest comes first; None: in the plan's order."""
+        self.drawn = Jobs((), {}, "")
         self.explains = False
         """Whether `orch why` stands in place of the log."""
         # The run's own lock is one of processes, not of threads.
@@ -92,6 +112,7 @@ class Watch(App[None]):
         # Kept here because a query finds nothing of this screen while a question lies over it.
         self.head = Static(id="head")
         self.title_line = Static(id="title")
+        self.sparks = Static(id="sparks")
         self.log_pane = Static(id="log")
         self.table: DataTable[Text] = DataTable(id="jobs", cursor_type="row", zebra_stripes=True)
         self.field = Input(
@@ -101,11 +122,11 @@ class Watch(App[None]):
 
     def compose(self) -> ComposeResult:
         """Heading, jobs, log, keys."""
-        yield from (self.head, self.table, self.title_line, self.log_pane, self.field, Footer())
+        panes = (self.title_line, self.sparks, self.log_pane)
+        yield from (self.head, self.table, *panes, self.field, Footer())
 
     def on_mount(self) -> None:
         """Show what the state file says at once, then ask."""
-        self.table.add_columns("job", "state", Text("time", justify="right"), "progress, or why")
         self.records = self.run_shown.load()
         self.show()
         self.poll()
@@ -147,33 +168,34 @@ class Watch(App[None]):
         """Bring the table in line with the records; the chosen job stays chosen."""
         now = self.run_shown.now()
         wanted = chosen(self.records, self.filter)
-        self.fit_columns(max((len(one.name) for one in wanted), default=10))
+        if len(wanted) <= WHOLE_JOBS:
+            self.metrics = newest_metrics(self.run_shown, wanted)
+        if self.sorting is not None:
+            wanted = by_metric(wanted, self.metrics, *self.sorting)
+        room = max(LEAST_ROOM, self.size.width - MARGIN)
+        made = table_of(self.run_shown, wanted, now, self.metrics, room)
         # The same jobs in the same order: changing their cells keeps the cursor and the scroll
         # position.
-        if [str(key.value) for key in self.table.rows] == [one.name for one in wanted]:
-            for number, one in enumerate(wanted):
-                self.renew(number, cells(self.run_shown, one, now))
+        same_rows = [str(key.value) for key in self.table.rows] == list(made.rows)
+        if same_rows and made.heads == self.drawn.heads:
+            for number, cells in enumerate(made.rows.values()):
+                self.renew(number, cells)
         else:
-            self.fill(wanted, now)
+            self.fill(made)
+        self.drawn = made
         self.show_head()
         self.show_log()
 
-    def fit_columns(self, longest: int) -> None:
-        """Give the names what they need, but no more than half; the reasons have the rest."""
-        room = max(LEAST_ROOM, self.size.width - STATE_WIDTH - TIME_WIDTH - MARGINS)
-        # 4 letters for the attempt, such as " [2]".
-        name_width = min(longest + 4, room // 2)
-        widths = (name_width, STATE_WIDTH, TIME_WIDTH, room - name_width)
-        for column, width in zip(self.table.ordered_columns, widths, strict=True):
-            column.auto_width, column.width = False, width
-
-    def fill(self, wanted: list[Record], now: float) -> None:
-        """Fill the table with other jobs than it has."""
+    def fill(self, made: Jobs) -> None:
+        """Fill the table with other jobs or columns than it has."""
         before = self.chosen_job
-        self.table.clear()
-        for one in wanted:
-            self.table.add_row(*cells(self.run_shown, one, now), key=one.name)
-        if before is not None and before.name in {one.name for one in wanted}:
+        self.table.clear(columns=True)
+        self.table.header_height = max((name.count("\n") for name, *_ in made.heads), default=0) + 1
+        for name, width, is_right in made.heads:
+            self.table.add_column(Text(name, justify="right" if is_right else "left"), width=width)
+        for name, cells in made.rows.items():
+            self.table.add_row(*cells, key=name)
+        if before is not None and before.name in made.rows:
             self.table.move_cursor(row=self.table.get_row_index(before.name))
 
     def renew(self, number: int, new: tuple[Text, ...]) -> None:
@@ -196,9 +218,15 @@ class Watch(App[None]):
         """The heading, with the age of the answer."""
         age = time.time() - self.polled if self.polled else 0.0
         shown = self.table.row_count
-        self.head.update(
-            heading(self.run_shown, self.records, self.trouble, age, shown, self.filter)
-        )
+        lines = [heading(self.run_shown, self.records, self.trouble, age, shown, self.filter)]
+        stages = stage_line(self.run_shown, self.records, self.size.width - MARGIN)
+        lines += [] if stages is None else [stages]
+        told = [self.drawn.notes] if self.drawn.notes else []
+        if self.sorting is not None:
+            name, falls = self.sorting
+            told.append(f"by {name}, the {'greatest' if falls else 'least'} first")
+        lines += [Text("; ".join(told), style="dim")] if told else []
+        self.head.update(Text("\n").join(lines))
 
     def show_log(self) -> None:
         """The end of the chosen job's log, or where the job stands and why."""
@@ -206,7 +234,11 @@ class Watch(App[None]):
         if job is None:
             self.title_line.update(Text("no job"))
             pane.update(Text(""))
+            self.sparks.update(Text(""))
             return
+        progress = last_progress(self.run_shown.out_folder(job)) if job.attempt else []
+        self.sparks.update(Text("\n").join(spark_lines(progress, self.size.width - MARGIN)))
+        self.sparks.display = bool(progress)
         room = max(pane.size.height, 1)
         if self.explains:
             self.title_line.update(Text(f"why: {job.name}"))
@@ -265,6 +297,17 @@ class Watch(App[None]):
         names = list(STATES)
         following = names[(names.index(self.filter.states) + 1) % len(names)]
         self.filter = replace(self.filter, states=following)
+        self.show()
+
+    def action_sort(self) -> None:
+        """In the order of the next metric: the least first, then the greatest, then the next."""
+        orders: list[tuple[str, bool] | None] = [None]
+        for name in shown_metrics(self.metrics):
+            orders += [(name, False), (name, True)]
+        place = orders.index(self.sorting) if self.sorting in orders else 0
+        self.sorting = orders[(place + 1) % len(orders)]
+        if len(orders) == 1:
+            self.notify("no job has a metric yet")
         self.show()
 
     def action_whole_log(self) -> None:

@@ -10,11 +10,14 @@ import time
 
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from orchestrator.lifecycle.refresh import refresh
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run
-from orchestrator.views.status import clock, render
+from orchestrator.views.overview.summary import status_lines
+from orchestrator.views.status import clock
+from orchestrator.views.tables.drawing import screen_of
 from orchestrator.views.watch.ending import over, pause_of
 
 INTERRUPTED = 130
@@ -42,7 +45,8 @@ def live(run: Run, console: Console, pause: float) -> list[Record]:
         while True:
             records, trouble = refresh(run)
             now = run.now()
-            view.update(render(run, records, trouble, now, console.width), refresh=True)
+            lines = status_lines(run, records, trouble, now, screen_of(console))
+            view.update(Text("\n").join(lines), refresh=True)
             if over(records) or run.origin is not None:
                 return records
             time.sleep(pause)

@@ -10,12 +10,16 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.console import JustifyMethod
 from rich.text import Text
 
 from orchestrator.runs.record import ACTIVE, FAILED, JobState, Record
 from orchestrator.runs.run import Run
-from orchestrator.views.moments import said_of
-from orchestrator.views.status import clock, progress_text, row, state_colour
+from orchestrator.views.overview.jobs import job_columns
+from orchestrator.views.overview.signs import SIGNS
+from orchestrator.views.status import clock
+from orchestrator.views.tables.columns import Kind
+from orchestrator.views.tables.layout import fitted
 
 MOST_LINES = 500
 """Lines of the table; a filter brings the others up."""
@@ -70,22 +74,52 @@ def chosen(records: Sequence[Record], wanted: Filter) -> list[Record]:
     return fitting[:MOST_LINES]
 
 
-def cells(run: Run, record: Record, now: float) -> tuple[Text, Text, Text, Text]:
-    """Job, state, elapsed time, progress or reason."""
-    values = row(run, record, now)
-    state, colour = str(record.state), state_colour(record.state)
-    words = said_of(record, now, progress_text(values, now))
-    stalled = values["stalled_seconds"]
-    if stalled is not None:
-        state, colour = "STALLED", "red"
-        words = f"nothing new for {clock(stalled)}, {words}"
-    again = f" [{record.attempt}]" if record.attempt > 1 else ""
-    return (
-        Text(record.name + again),
-        Text(state, style=colour),
-        Text(clock(values["elapsed_seconds"]), justify="right"),
-        Text(words, style="red" if record.state in FAILED else ""),
-    )
+def by_metric(
+    records: Sequence[Record], metrics: Mapping[str, Mapping[str, float]], name: str, falls: bool
+) -> list[Record]:
+    """The jobs in the order of a metric, those without a value last; ``falls``: from the greatest
+    to the least."""
+    known = [one for one in records if name in metrics.get(one.name, {})]
+    known.sort(key=lambda one: metrics[one.name][name], reverse=falls)
+    return known + [one for one in records if name not in metrics.get(one.name, {})]
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """The table of jobs as it fits."""
+
+    heads: tuple[tuple[str, int, bool], ...]
+    """The lines of each column's heading, its width, and whether its cells stand on the right."""
+    rows: dict[str, tuple[Text, ...]]
+    """By job its cells."""
+    notes: str
+    """What is said once for all of them."""
+
+
+def table_of(
+    run: Run,
+    records: Sequence[Record],
+    now: float,
+    metrics: Mapping[str, Mapping[str, float]],
+    width: int,
+) -> Jobs:
+    """The jobs as cells: what tells them apart is never cut, and the rest has what room is left."""
+    table = fitted(job_columns(run, records, now, metrics, alone=True), width)
+    lines = max((len(one.heading) for one in table.columns), default=1)
+    heads = []
+    for one in table.columns:
+        # A heading of one line stands on the last of two, over its cells.
+        name = "\n" * (lines - len(one.heading)) + "\n".join(one.heading)
+        heads.append((name, one.width, one.kind is Kind.NUMBER))
+    rows = {}
+    for number, record in enumerate(records):
+        cells = []
+        for column in table.columns:
+            side: JustifyMethod = "right" if column.kind is Kind.NUMBER else "left"
+            cells.append(Text(column.cells[number], style=column.style(number), justify=side))
+        rows[record.name] = tuple(cells)
+    said = [f"all: {', '.join(table.said)}"] if table.said else []
+    return Jobs(tuple(heads), rows, "; ".join([*said, *table.notes]))
 
 
 def heading(
@@ -100,8 +134,9 @@ def heading(
     """
     line = Text.assemble((run.name, "bold"), f" on {run.profile.name or run.profile.kind}  ")
     counts = Counter(record.state for record in records)
-    for state, count in sorted(counts.items()):
-        line.append(f"{count} {state}  ", style=state_colour(state))
+    for state, looks in SIGNS.items():
+        if counts[state]:
+            line.append(f"{counts[state]:,} {looks.word}  ", style=looks.colour)
     if trouble:
         line.append(f"could not ask: {trouble}; ", style="bold red")
     line.append(f"{clock(age)} old", style="dim")

@@ -103,8 +103,10 @@ def test_status_and_logs_tell_programs_and_people_the_same(tmp_path: Path) -> No
     assert Path(first["log"]).read_text() == "the answer\n"
     assert "the answer" in orch(tmp_path, "logs", "a").stdout
     shown = orch(tmp_path, "status").stdout
-    assert "FAILED (exit record)" in shown
-    assert "the answer" in shown
+    (row,) = [line.split() for line in shown.splitlines() if line.startswith("✗ ")][:1]
+    assert row[:3] == ["✗", "a", "failed"]
+    assert row[-2:] == ["exit", "record"]
+    assert "✗ exit code 3: a\n    the answer\n" in shown
     assert document["run"] in orch(tmp_path, "list").stdout
 
 

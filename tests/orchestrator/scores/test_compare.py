@@ -11,7 +11,6 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from engines.analysis.config import Config
 from engines.analysis.expected import expect
@@ -28,8 +27,9 @@ from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.run import Run
 from orchestrator.scores.compare import COLUMNS, OPERATORS, condition, holds
-from orchestrator.scores.results import reasons, render_results
 from orchestrator.scores.sides import pick, resolve
+from orchestrator.views.results import results_lines
+from orchestrator.views.tables.drawing import Screen
 from tests.support.builders import PLANNED
 from tests.support.cli import orch
 from tests.support.scores import Columns, share, write_scores
@@ -380,17 +380,16 @@ def test_on_a_narrow_terminal_numbers_are_whole_and_what_is_the_same_everywhere_
         )
         for arm, value in (("baseline", 0.123456), ("pcgrad", None))
     ]
-    console = Console(width=60, force_terminal=True, color_system=None)
-    with console.capture() as captured:
-        console.print(render_results(lines, 60))
-    shown = captured.get()
-    assert "all: domain=a domain with a long name, seed=0" in shown
-    assert [line.split()[:4] for line in shown.splitlines() if "0.1235" in line] == [
-        ["evaluate/arm=baseline", "accuracy", "0.1235", "60"]
-    ]
-    assert max(map(len, shown.splitlines())) <= 60
-    assert reasons(lines) == [
-        "no value: accuracy of evaluate/arm=pcgrad: no sample could be scored"
+    assert [line.plain for line in results_lines("x/y", lines, Screen(40))] == [
+        "x/y  2 results of 2 jobs, 1 metric",
+        "",
+        "evaluate  accuracy",
+        "arm        value  no value",
+        "baseline  0.1235",
+        "pcgrad            no sample could be",
+        "                  scored",
+        "all: domain a domain with a long name,",
+        "seed 0, n 60",
     ]
 
 

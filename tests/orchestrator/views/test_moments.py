@@ -6,7 +6,8 @@ from msgspec.structs import replace
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import waiting
 from orchestrator.views.moments import ago, elapsed, said_of
-from orchestrator.views.status import row, table_cells
+from orchestrator.views.overview.jobs import why_text
+from orchestrator.views.status import row
 from tests.support.builders import job, run_of
 
 NOW = 1_000_000.0
@@ -26,7 +27,8 @@ def test_a_time_in_the_future_is_shown_as_such(key: str) -> None:
     run = run_of(job("a"))
     assert row(run, record, NOW)["reason"] == words
     # Of one that runs its progress stands in place of the reason.
-    assert table_cells(run, [record], NOW)["progress, or why"].plain == f"starting; {future}"
+    values = row(run, record, NOW)
+    assert why_text(run, record, values, NOW) == f"starting; {future}"
     # Clocks of two machines differ by seconds.
     assert said_of(running(**{key: NOW + 30}), NOW) == "r"
     assert said_of(replace(record, reason=""), NOW).startswith("its times")

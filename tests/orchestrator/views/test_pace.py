@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from rich.console import Console
 
 from orchestrator.description.profile import Profile
 from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.record import JobState
+from orchestrator.views.overview.summary import status_lines
 from orchestrator.views.pace import STALLED_SECONDS, WARNING_SECONDS, last_line, pace, requeues
-from orchestrator.views.status import document, over_limit_text, render
+from orchestrator.views.status import document, over_limit_text
+from orchestrator.views.tables.drawing import Screen
 from orchestrator.views.why import why
 
 
@@ -137,12 +138,14 @@ def test_status_why_and_json_call_a_stalled_job_stalled_also_among_many(tmp_path
             "".join(json.dumps(line(k, now - silent - 10 * (20 - k))) + "\n" for k in range(21))
         )
         os.utime(path, (now - silent, now - silent))
-    console = Console(width=140, record=True, file=(tmp_path / "shown").open("w"))
-    console.print(render(run, records, "", now, 140))
-    shown = console.export_text()
-    assert "120 RUNNING, 1 stalled" in shown
-    (row,) = [text for text in shown.splitlines() if "stalled 1:00:00" in text]
-    assert "train/n=0 " in row
+    lines = status_lines(run, records, "", now, Screen(140))
+    assert "120 running, 1 stalled" in lines[1].plain
+    (stage,) = [line.plain for line in lines if line.plain.startswith("▶")]
+    assert stage.split()[:2] == ["▶", "train"]
+    assert "running, 1 stalled" in stage
+    lines = status_lines(run, records, "", now, Screen(140), every=True)
+    (row,) = [line.plain for line in lines if "stalled 1:00:00" in line.plain]
+    assert row.split()[:3] == ["▶", "train", "0"]
     stalled = {
         values["job"]: values["stalled_seconds"]
         for values in document(run, records, "")["jobs"]

@@ -1,6 +1,7 @@
 """The full-screen view, driven through textual's own pilot on a real local run."""
 
 import asyncio
+import math
 import subprocess
 import time
 from collections.abc import Awaitable, Callable
@@ -11,13 +12,26 @@ from msgspec.structs import replace
 from textual.pilot import Pilot
 from textual.widgets import Static
 
+from orchestrator.description.profile import Profile
 from orchestrator.lifecycle import notifications
+from orchestrator.planning.planner import make_plan
+from orchestrator.runs.create import create_run
 from orchestrator.runs.lookup import open_run
 from orchestrator.runs.record import JobState, Record, Wait
+from orchestrator.runs.run import Run
 from orchestrator.views.watch.app import Watch
 from orchestrator.views.watch.ending import over, settling
-from orchestrator.views.watch.rows import MOST_LINES, Filter, chosen, log_text
+from orchestrator.views.watch.rows import (
+    MOST_LINES,
+    Filter,
+    by_metric,
+    chosen,
+    log_text,
+    table_of,
+)
 from orchestrator.views.watch.screens import Question, Runs
+from orchestrator.views.watch.sparks import spark, spark_lines
+from orchestrator.views.watch.stage_line import stage_line
 from tests.support.builders import job, run_of
 from tests.support.cli import ORCH
 
@@ -58,8 +72,13 @@ def text(pilot: Pilot[None], where: str) -> str:
 
 
 def states_shown(app: Watch) -> dict[str, str]:
+    heads = [str(column.label).strip() for column in app.table.ordered_columns]
+    if "state" not in heads:
+        return {}
+    place = heads.index("state")
     return {
-        str(row.key.value): str(app.table.get_row(row.key)[1]) for row in app.table.ordered_rows
+        str(row.key.value): str(app.table.get_row(row.key)[place]).partition(" [")[0]
+        for row in app.table.ordered_rows
     }
 
 
@@ -79,13 +98,13 @@ def drive(
 def test_jobs_logs_filters_cancel_and_retry_on_a_real_run(folder: Path) -> None:
     async def steps(app: Watch, pilot: Pilot[None]) -> None:
         whole = {
-            "quick/n=1": "COMPLETED",
-            "quick/n=2": "COMPLETED",
-            "broken": "FAILED",
-            "long": "RUNNING",
+            "quick/n=1": "done",
+            "quick/n=2": "done",
+            "broken": "failed",
+            "long": "running",
         }
         await until(pilot, lambda: states_shown(app) == whole)
-        assert "1 FAILED" in text(pilot, "#head")
+        assert "1 failed" in text(pilot, "#head")
         assert "hello 1" in text(pilot, "#log")
         await pilot.press("down", "down")
         await until(pilot, lambda: "the answer is wrong" in text(pilot, "#log"))
@@ -104,9 +123,9 @@ def test_jobs_logs_filters_cancel_and_retry_on_a_real_run(folder: Path) -> None:
         await pilot.press("c")
         assert isinstance(app.screen, Question)
         await pilot.press("n")
-        assert states_shown(app) == {"long": "RUNNING"}, "no means no"
+        assert states_shown(app) == {"long": "running"}, "no means no"
         await pilot.press("c", "y")
-        await until(pilot, lambda: states_shown(app) == {"long": "CANCELLED"})
+        await until(pilot, lambda: states_shown(app) == {"long": "stopped"})
         await pilot.press("escape", "s", "s")
         assert set(states_shown(app)) == {"broken", "long"}
         await pilot.press("s", "s", "s")
@@ -216,3 +235,61 @@ def test_a_run_that_waits_for_room_that_others_hold_is_not_over() -> None:
     run = run_of(job("a"))
     told = [event.kind for event in notifications.events(run, [replace(waits, attempt=1)])]
     assert told == []
+
+
+def sweep(folder: Path) -> tuple[Run, list[Record]]:
+    file = folder / "sweep.yaml"
+    model = "a-model-with-a-name-that-is-as-long-as-those-of-the-hub"
+    file.write_text(
+        "experiment: sweep\nstages:\n"
+        f"  train: {{command: 'train {{model}} {{seed}}', matrix: {{model: [{model}-1, {model}-2], "
+        "seed: [0, 1, 2]}}\n"
+        "  report: {command: 'true', after: [train]}\n"
+    )
+    run = create_run(make_plan(file), Profile(kind="local", name="local"), folder / "runs")
+    return run, list(run.load())
+
+
+@pytest.mark.parametrize("width", [60, 77, 117])
+def test_lines_of_like_jobs_differ_at_every_width(width: int, tmp_path: Path) -> None:
+    run, records = sweep(tmp_path)
+    table = table_of(run, records, 0.0, {}, width)
+    lines = {tuple(cell.plain for cell in cells) for cells in table.rows.values()}
+    assert len(lines) == len(records) == 7
+    assert sum(head[1] + 2 for head in table.heads) - 2 <= width
+
+
+def test_the_stages_on_one_line_and_none_where_it_would_be_cut(tmp_path: Path) -> None:
+    run, records = sweep(tmp_path)
+    records[0] = replace(records[0], state=JobState.COMPLETED)
+    line = stage_line(run, records, 80)
+    assert line is not None
+    assert line.plain == "train · 1 of 6 → report ·"
+    assert stage_line(run, records, 20) is None
+
+
+def test_jobs_in_the_order_of_a_metric(tmp_path: Path) -> None:
+    _, records = sweep(tmp_path)
+    first, second, third = records[:3]
+    metrics = {first.name: {"loss": 0.5}, third.name: {"loss": 0.1}}
+    assert by_metric(records[:3], metrics, "loss", False) == [third, first, second]
+    assert by_metric(records[:3], metrics, "loss", True) == [first, third, second]
+
+
+def test_a_course_of_values_as_bars() -> None:
+    assert spark([0, 7], 10) == "▁█"
+    assert spark(list(range(8)), 8) == "▁▂▃▄▅▆▇█"
+    assert spark([3.0] * 4, 8) == "▄▄▄▄"
+    # Of more values than bars each is a mean, of the same number of values from the end on.
+    assert len(spark(list(range(1000)), 60)) <= 60
+    assert spark([0, 1, 1, 7, 7], 3) == "▁▂█"
+
+
+def test_the_metrics_of_the_chosen_job_with_newest_value_and_range() -> None:
+    lines = [
+        {"metrics": {"train_reward_mean": k / 8, "seconds_left": 3.0, "loss": math.nan}}
+        for k in range(9)
+    ]
+    (text,) = spark_lines(lines, 78)
+    assert text.plain == "train reward          1  ▁▂▃▄▅▅▆▇█  0 to 1"
+    assert spark_lines([], 78) == []

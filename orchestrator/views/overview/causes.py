@@ -1,0 +1,216 @@
+"""What failed, was stopped, skipped or waits, below the table: like jobs together, with what they
+have in common.
+
+In: a run and its records. Out: lines of text, two for a cause: what it is of which jobs, and what
+the log says. Called by summary.py. The whole story of one job is `orch why`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from orchestrator.lifecycle.deaths.kinds import ADVICE, Kind
+from orchestrator.runs.record import FAILED, JobState, Record, Wait
+from orchestrator.runs.run import Run
+from orchestrator.views.held import reason_of
+from orchestrator.views.overview.signs import SIGNS, word_of
+from orchestrator.views.overview.stages import by_stage
+from orchestrator.views.tables.drawing import Screen, sentence
+from orchestrator.views.tables.folding import are_all, common_text, counted
+from orchestrator.views.tables.words import cut
+
+INDENT = "    "
+MOST = 8
+"""Groups of a kind that are told on a terminal."""
+BEHIND = re.compile(r"needs (?P<job>.+), which (?:is [A-Z_]+|did not complete)$")
+"""The reason of a job that another one was in the way of."""
+
+
+CLASS = re.compile(r"^(?:[\w.]*(?:Error|Exception): )?(?:\[Errno \d+\] )?")
+"""What an exception's message begins with, and the kind says in words."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a job failed, in the parts that its reason holds."""
+
+    kind: str
+    line: str
+    """What its log or the scheduler says."""
+    advice: str
+    """What to do; empty: nothing is known."""
+
+
+def cause_of(record: Record) -> Cause:
+    """The parts of a failed record's reason."""
+    kind, text = record.cause, record.reason
+    advice = ADVICE[Kind(kind)] if kind in set(Kind) else ""
+    if not record.died_of or kind == Kind.UNKNOWN or not advice:
+        # ``exit code 3: the answer``
+        told, _, line = text.partition(": ")
+        if line and told.startswith("exit code"):
+            return Cause(told, line, "")
+        return Cause(word_of(record.state), text, "")
+    told, _, more = text.partition(f"; {advice}")
+    before, _, line = told.partition(f"{kind}: ")
+    line = line or told.removesuffix(kind)
+    # ``node gpu7 ended first: NaN: ...``, and what the policy of retries has added.
+    line = f"{before}{line}" if before else line
+    return Cause(kind, CLASS.sub("", line.strip()), f"{advice}{more}")
+
+
+def failed_lines(run: Run, records: Sequence[Record], screen: Screen) -> Iterator[Text]:
+    """Each cause of death with the jobs that died of it, then what to do."""
+    failed = [one for one in records if one.state in FAILED and one.state is not JobState.CANCELLED]
+    groups: dict[tuple[str, str, str], list[Record]] = {}
+    for record in failed:
+        cause = cause_of(record)
+        # Steps, sizes and times differ from job to job.
+        words = re.sub(r"\d+", "0", cause.line)
+        groups.setdefault((record.stage, cause.kind, words), []).append(record)
+    if not groups:
+        return
+    yield from heading("Failed")
+    stages = by_stage(records)
+    for group in shown(list(groups.values()), screen):
+        cause = cause_of(group[0])
+        jobs = jobs_text(run, group, stages[group[0].stage])
+        yield from sign_line("✗", f"{cause.kind}:", jobs, screen, "red")
+        yield one_line(cause, screen)
+    yield from more_line(len(groups), screen)
+
+
+def one_line(cause: Cause, screen: Screen) -> Text:
+    """What the log says, cut at its end, and what to do if there is room for all of that."""
+    line = cause.line or cause.advice
+    both = f"{line}; {cause.advice}" if cause.advice and cause.line else line
+    if screen.width is None:
+        return Text(f"{INDENT}{both}")
+    room = screen.width - len(INDENT)
+    return Text(f"{INDENT}{both if cell_len(both) <= room else cut(line, room)}")
+
+
+def stopped_lines(run: Run, records: Sequence[Record], screen: Screen) -> Iterator[Text]:
+    """What was cancelled, or never began because of another job."""
+    stopped = [one for one in records if one.state is JobState.CANCELLED]
+    yield from reasons("Not run", run, stopped, records, screen)
+
+
+def skipped_lines(run: Run, records: Sequence[Record], screen: Screen) -> Iterator[Text]:
+    """What the gates have skipped, with what hangs on it."""
+    skipped = [one for one in records if one.state is JobState.SKIPPED]
+    yield from reasons("Skipped", run, skipped, records, screen)
+
+
+def waiting_lines(run: Run, records: Sequence[Record], screen: Screen) -> Iterator[Text]:
+    """What waits for more than the jobs before it: a gate, a limit, a person, the scheduler."""
+    waiting = []
+    for one in records:
+        waits = one.state in (JobState.WAITING, JobState.PENDING, JobState.UNKNOWN)
+        if waits and one.reason and one.waits_on is not Wait.PARENTS and one.reason != "Dependency":
+            waiting.append(one)
+    yield from reasons("Waiting", run, waiting, records, screen)
+
+
+def reasons(
+    title: str, run: Run, some: Sequence[Record], records: Sequence[Record], screen: Screen
+) -> Iterator[Text]:
+    """Like jobs with the reason that they share."""
+    by_name = {record.name: record for record in some}
+    groups: dict[str, list[Record]] = {}
+    for record in some:
+        groups.setdefault(root_reason(record, by_name), []).append(record)
+    if not groups:
+        return
+    yield from heading(title)
+    stages = by_stage(records)
+    for reason in shown(list(groups), screen):
+        group = groups[reason]
+        names = {}
+        for stage, members in by_stage(group).items():
+            names[stage] = jobs_text(run, members, stages[stage])
+        jobs = next(iter(names.values()))
+        if len(names) > 1:
+            jobs = f"{', '.join(names)} ({counted(len(group), 'job')})"
+        sign = SIGNS[group[0].state].sign
+        together = f"{jobs}: {reason}"
+        if reason and (screen.width is None or cell_len(together) + 2 <= screen.width):
+            jobs, reason = together, ""
+        yield from sign_line(sign, "", jobs, screen, "")
+        if reason:
+            yield from sentence(reason, screen, INDENT, "dim")
+    yield from more_line(len(groups), screen)
+
+
+def root_reason(record: Record, others: dict[str, Record]) -> str:
+    """The reason of a job; of one that another job of the same state is in the way of, that
+    one's."""
+    reason, seen = reason_of(record), {record.name}
+    while (found := BEHIND.match(reason)) and found["job"] in others:
+        parent = others[found["job"]]
+        if parent.name in seen:
+            break
+        seen.add(parent.name)
+        reason = reason_of(parent)
+    return reason
+
+
+def jobs_text(run: Run, some: Sequence[Record], stage: Sequence[Record]) -> str:
+    """``all 6 jobs of train, lr 0.003``: of a stage those that a group holds, by the axes in which
+    they are fewer; ``all``: each job with these values is among them."""
+    points = [run.by_name[one.name].axes for one in some]
+    every = [run.by_name[one.name].axes for one in stage]
+    # Of a stage of one job there is nothing to tell.
+    if len(stage) == 1:
+        return some[0].stage
+    is_all = len(some) > 1 and are_all(points, every)
+    text = f"{'all ' if is_all else ''}{counted(len(some), 'job')} of {some[0].stage}"
+    common = common_text(points, every)
+    return f"{text}, {common}" if common else text
+
+
+def advice_line(records: Sequence[Record], screen: Screen) -> Iterator[Text]:
+    """The commands to copy after a failure."""
+    failed = [one for one in records if one.state in FAILED and one.state is not JobState.CANCELLED]
+    if failed:
+        why = f"what to do: orch why {shlex.quote(failed[0].name)}"
+        again = "again: orch retry"
+        together = f"{why}    {again}"
+        fits = screen.width is None or cell_len(together) <= screen.width
+        yield Text()
+        for words in [together] if fits else [why, again]:
+            yield Text(words)
+
+
+def heading(title: str) -> Iterator[Text]:
+    """A part of the page."""
+    yield Text()
+    yield Text(title, style="bold")
+
+
+def shown(groups: list[Any], screen: Screen) -> list[Any]:
+    """The groups that are told: of many on a terminal the first ones."""
+    return groups if screen.height is None else groups[:MOST]
+
+
+def more_line(count: int, screen: Screen) -> Iterator[Text]:
+    """How many groups are not told."""
+    if screen.height is not None and count > MOST:
+        yield Text(f"{INDENT}and {count - MOST} more", style="dim")
+
+
+def sign_line(sign: str, mark: str, text: str, screen: Screen, colour: str) -> Iterator[Text]:
+    """A sign, what is loud, and the rest, broken between words."""
+    whole = f"{sign} {mark} {text}" if mark else f"{sign} {text}"
+    loud = len(sign) + 1 + len(mark)
+    for number, line in enumerate(sentence(whole, screen)):
+        if not number:
+            line.stylize(f"bold {colour}" if colour else "", 0, min(loud, len(line)))
+        yield line

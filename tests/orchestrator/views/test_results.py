@@ -1,0 +1,84 @@
+"""`orch results` as a terminal shows it."""
+
+from __future__ import annotations
+
+import pytest
+
+from engines.contract.results import Row
+from engines.contract.tidy import Tidy
+from orchestrator.views.results import results_lines
+from orchestrator.views.tables.drawing import Screen
+from tests.support.screens import matches, plain
+
+
+def row(stage: str, metric: str, value: float | None, n: int = 1, **more) -> Tidy:
+    """One result; ``spread`` and ``error`` are no axes."""
+    spread, error = more.pop("spread", None), more.pop("error", None)
+    words = ",".join(f"{axis}={more[axis]}" for axis in ("trained", "seed", "lr") if axis in more)
+    job = f"{stage}/{words}" if words else stage
+    made = Row(metric=metric, value=value, n=n, spread=spread, axes=more, error=error)
+    return Tidy(made, "results.json", None, None, job, stage)
+
+
+def cities() -> list[Tidy]:
+    """Rows as the stages of a comparison of maps leave them: 12 axes in all, few of each stage."""
+    rows = []
+    for number, trained in enumerate(("distance", "compass", "inside")):
+        for task in ("distance", "compass", "inside"):
+            for split in ("validation", "test"):
+                axes = {"trained": trained, "seed": 1, "task": task, "split": split}
+                axes["cities"] = "atlantis_required"
+                value = 76.578 + 100 * number + len(task)
+                rows.append(row("evaluate", "answer_error", value, 400, spread=2.5, **axes))
+                share = 0.01 * number
+                rows.append(row("evaluate", "failed_share", share, 400, spread=0.003, **axes))
+        for layer in range(1, 4):
+            for network in ("trained", "untrained"):
+                for control in ("none", "shuffled"):
+                    axes = {"trained": trained, "seed": 1, "layer": layer, "network": network}
+                    axes |= {"control": control, "region": "everywhere", "coordinate": "x"}
+                    value = None if (layer, control) == (3, "shuffled") else 0.1 * layer
+                    error = None if value is not None else "too few cities to fit"
+                    rows.append(row("maps", "probe_r2", value, 200, error=error, **axes))
+    for cell in ("own", "other"):
+        axes = {"cell": cell, "expected_by": "mean", "tasks_trained": 1}
+        rows.append(row("report", "normalised_improvement", 0.5, **axes))
+    return rows
+
+
+def sweep() -> list[Tidy]:
+    rows = []
+    for lr in (0.1, 0.01, 0.001):
+        for seed in (0, 1):
+            rows.append(row("train", "val_loss", lr + 0.0123 * seed, lr=lr, seed=seed))
+            rows.append(row("train", "accuracy", 1 - lr, lr=lr, seed=seed))
+    return rows
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_many_results_are_a_line_a_metric(width):
+    lines = results_lines("cities/full", cities(), Screen(width, 24))
+    matches(f"results-cities-{width}", lines, width)
+    assert len(lines) <= 24
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_each_value_stands_in_a_table_of_its_own_axes(width):
+    lines = results_lines("cities/full", cities(), Screen(width, 24), every=True)
+    matches(f"results-cities-all-{width}", lines, width)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_sweep_of_six_has_its_metrics_side_by_side(width):
+    lines = results_lines("line/full", sweep(), Screen(width, 24))
+    matches(f"results-sweep-{width}", lines, width)
+
+
+def test_a_pipe_gets_each_value_and_the_reason_of_each_that_is_missing():
+    text = plain(results_lines("cities/full", cities(), Screen()))
+    assert text.count("too few cities to fit") == 6
+    assert sum(line.count("trained") for line in text.splitlines()) > 36
+
+
+def test_a_run_without_results_says_so():
+    assert plain(results_lines("a/b", [], Screen(80))) == "a/b  0 results of 0 jobs, 0 metrics\n"
