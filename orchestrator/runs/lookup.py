@@ -43,7 +43,14 @@ def run_of(folder: Path, held: PlanFile) -> Run:
     if len(profile) < len(held.profile):
         more = ", ".join(sorted(held.profile.keys() - profile.keys()))
         note(folder / PLAN, f"its profile has keys of another version ({more})", "left out")
-    run = Run(folder.resolve(), held.plan, Profile(**profile), held.uid, held.cwd, held.created)
+    try:
+        cluster = Profile(**profile)
+    except TypeError as error:
+        raise RunError(
+            f"{folder / PLAN}: not a plan file (its profile: {error}): remove it, and orch launch "
+            "the experiment again writes it anew"
+        ) from error
+    run = Run(folder.resolve(), held.plan, cluster, held.uid, held.cwd, held.created)
     show_points(run)
     return run
 

@@ -192,7 +192,14 @@ class Run:
         if not path.exists():
             return self.rescanned()
         known = {record.name: record for record in read_state(path, self.name)}
-        return [known.get(job.name) or waiting(job) for job in self.plan.jobs]
+        found = [known.get(job.name) or waiting(job) for job in self.plan.jobs]
+        # What the plan says of a job holds, whatever somebody has made of the file.
+        return [
+            record
+            if (record.stage, record.folder) == (job.stage, job.folder)
+            else msgspec.structs.replace(record, stage=job.stage, folder=job.folder)
+            for record, job in zip(found, self.plan.jobs, strict=True)
+        ]
 
     def has_state(self) -> bool:
         """Whether the state file is there."""
