@@ -43,7 +43,7 @@ class Condition:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Condition:
         """The inverse of ``to_dict``."""
-        return cls(**{**values, "jobs": tuple(values["jobs"])})
+        return cls(**{**known(cls, values), "jobs": tuple(values["jobs"])})
 
     def reached(self, value: float) -> bool:
         """Whether one job's value is good enough."""
@@ -93,7 +93,12 @@ class Finding:
         # A file that was read means that there were results, and `why` is about these.
         if "state" not in values and values["value"] is None and not values["file"]:
             values = {**values, "state": values["why"], "why": ""}
-        return cls(**values)
+        return cls(**known(cls, values))
+
+
+def known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values that a dataclass has; a newer version may have noted more."""
+    return {key: value for key, value in values.items() if key in kind.__dataclass_fields__}
 
 
 def met(condition: Condition, findings: Sequence[Finding]) -> int:

@@ -1,13 +1,15 @@
 """Where a user's own files lie, as the XDG Base Directory Specification has it.
 
 In: the environment. Out: a folder, which need not be there. Called by the reader of profiles and by
-what counts the calls of Slurm.
+what counts the calls of Slurm and what shares this machine between jobs.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+
+from orchestrator.errors import RunError
 
 
 def config_folder() -> Path:
@@ -20,6 +22,20 @@ def cache_folder() -> Path:
     ``~/.cache/orch``."""
     own = os.environ.get("ORCH_CACHE")
     return Path(own).expanduser() if own else base("XDG_CACHE_HOME", "~/.cache") / "orch"
+
+
+def made_cache_folder() -> Path:
+    """The same, made where it is not there, for this user alone. RunError if it cannot be made."""
+    path = cache_folder()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be made ({error.strerror}); orch counts its calls of Slurm and shares "
+            "this machine there: set ORCH_CACHE to a folder that you may write to"
+        ) from error
+    return path
 
 
 def base(variable: str, default: str) -> Path:

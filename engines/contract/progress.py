@@ -15,6 +15,8 @@ from typing import Any
 
 from engines.contract.files import write_text
 
+LARGEST = 2**63
+"""Whole numbers from here on are none that a program counts to, and no float may hold them."""
 DROPPED = -1
 """Step of a line that a later start has written again."""
 
@@ -91,7 +93,9 @@ def whole_line(text: bytes) -> dict[str, Any] | None:
         value = json.loads(text)
     except ValueError:
         return None
-    if not isinstance(value, dict) or type(value.get("step")) is not int or value["step"] < 0:
+    if not isinstance(value, dict) or type(value.get("step")) is not int:
+        return None
+    if not 0 <= value["step"] < LARGEST:
         return None
     found = {"total": None, "time": None, "phase": "train", "metrics": {}, **value}
     optional = [found["total"], found["time"]]
@@ -108,5 +112,7 @@ def whole_line(text: bytes) -> dict[str, Any] | None:
 
 
 def is_number(value: object) -> bool:
-    """Whether it is a number, and no boolean."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether it is a number that can be drawn, and no boolean."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return abs(value) < LARGEST
+    return isinstance(value, float)

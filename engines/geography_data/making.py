@@ -37,7 +37,7 @@ from engines.shared.geography.tasks import TASKS, TaskName
 def make(config: Config, out: Path, stop: Stop) -> None:
     """Everything that is not there yet. ConfigError if the folder holds other data; Interrupted
     between two sets if a stop is asked for."""
-    started = time.time()
+    started = time.monotonic()
     world = the_world(config, out)
     held_out = hold_out(
         world.real, config.atlantis, config.seed, (config.validation_share, config.test_share)
@@ -51,9 +51,11 @@ def make(config: Config, out: Path, stop: Stop) -> None:
                 raise Interrupted(f"{number - 1} of {len(wanted)} sets are made")
             make_set(config, out, world, held_out, (TASKS[task].name, cities))
         rows += constant_rows(out, TASKS[task].name, cities)
-        seconds = time.time() - started
+        seconds = time.monotonic() - started
         progress.write(number, len(wanted), {"seconds": seconds}, phase="sets")
-    write_results(out, "geography_data", config, rows, time.time() - started, facts(out, wanted))
+    write_results(
+        out, "geography_data", config, rows, time.monotonic() - started, facts(out, wanted)
+    )
 
 
 def the_world(config: Config, out: Path) -> World:

@@ -28,7 +28,7 @@ Data = dict[str, dict[str, list[Problem]]]
 
 def run(config: Config, out: Path, stop: Stop) -> None:
     """Data first, then the model, then how right it is on the validation problems."""
-    started = time.time()
+    started = time.monotonic()
     # These take seconds. Imported here, they are imported
     # after `program` began to listen to signals.
     import torch
@@ -52,7 +52,7 @@ def run(config: Config, out: Path, stop: Stop) -> None:
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "versions": {"torch": torch.__version__, "transformers": transformers.__version__},
     }
-    write_results(out, "miniature", config, rows + accuracies, time.time() - started, facts)
+    write_results(out, "miniature", config, rows + accuracies, time.monotonic() - started, facts)
 
 
 def make_data(config: Config) -> Data:

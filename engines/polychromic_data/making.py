@@ -52,7 +52,7 @@ DRAWS_PER_ROW = 200
 def make(config: Config, out: Path, stop: Stop) -> None:
     """Everything that is not there yet. ConfigError if the folder holds other data, or for rows
     that cannot be used; Interrupted while the base model learns."""
-    started = time.time()
+    started = time.monotonic()
     if (out / MANIFEST).is_file():
         manifest = read_manifest(out)
         same_config(config, manifest.config, out)
@@ -63,7 +63,7 @@ def make(config: Config, out: Path, stop: Stop) -> None:
         if not complete(out):
             make_base_model(config, config.generate, out, stop)
         rows.append(base_row(config.generate, out))
-    write_results(out, "polychromic_data", config, rows, time.time() - started, facts)
+    write_results(out, "polychromic_data", config, rows, time.monotonic() - started, facts)
 
 
 def make_splits(config: Config, out: Path) -> Manifest:

@@ -46,7 +46,7 @@ SETUP_SECONDS = 1800.0
 
 def train(config: Config, out: Path, stop: Stop) -> None:
     """Train from the newest state below ``out``, or from the beginning, and write the results."""
-    started = time.time()
+    started = time.monotonic()
     # What is cheap comes first: a mistake in the config, the data or the resources is told before
     # Ray and vLLM have taken minutes to start.
     start = find_start(config, out)
@@ -79,11 +79,11 @@ def train(config: Config, out: Path, stop: Stop) -> None:
         )
         facts = run.ranks.call("start")
         run.ranks.patience = Patience(config.step_timeout_minutes * 60)
-        ready = f"ready after {time.time() - started:.1f} s: {facts}"
+        ready = f"ready after {time.monotonic() - started:.1f} s: {facts}"
         print(ready, *facts["remarks"], sep="\n", flush=True)
         run.loop()
         facts["peak_memory_gib"] = round(run.ranks.call("peak_memory_gib"), 2)
-    write_results(out, "ppo", config, run.rows(), time.time() - started, facts | run.facts())
+    write_results(out, "ppo", config, run.rows(), time.monotonic() - started, facts | run.facts())
 
 
 def scoring_pool(config: Config) -> ScoringPool:

@@ -31,7 +31,7 @@ from orchestrator.description.stage_keys.sbatch_names import by_name
 from orchestrator.errors import CheckError
 from orchestrator.planning.plan import RUN, Plan
 from orchestrator.runs.choices.rounds import lacking
-from orchestrator.runs.provenance.code_copies import measured
+from orchestrator.runs.provenance.code_copies import measured, said_of
 from orchestrator.runs.provenance.redaction import redacted, secret_values
 
 WITHOUT_SLURM = ("environment", "setup", "wrap")
@@ -64,7 +64,7 @@ def check(
         *searches(plan),
         *file_system(runs),
         *disk(plan, runs),
-        *snapshot(plan),
+        *snapshot(plan, warn),
     ]
     # From here on what counts is the request of an allocation: a pack of four may be too large
     # where each of its jobs is not.
@@ -369,22 +369,25 @@ def disk(plan: Plan, runs: Path) -> Iterator[str]:
         )
 
 
-def snapshot(plan: Plan) -> list[str]:
+def snapshot(plan: Plan, warn: Callable[[str], None]) -> list[str]:
     """Whether the folder can be copied, where the experiment wants that; and scripts that would not
-    come with it."""
+    come with it. ``warn`` is told what else of the folder's files comes along or does not."""
     if not plan.snapshot:
         return []
     try:
-        names, _ = measured(Path.cwd())
+        found = measured(Path.cwd())
     except CheckError as error:
         return list(error.lines)
+    for line in said_of(found):
+        warn(line)
     scripts = {script for job in plan.jobs for script in scripts_in(job.command or ())}
     problems = []
     for script in sorted(scripts):
         path = Path(script)
         # It is here, so the check of the commands finds it; in the copy it would be missing.
-        if not path.is_absolute() and path.is_file() and str(path) not in names:
+        if not path.is_absolute() and path.is_file() and str(path) not in found.taken:
             problems.append(
-                f"snapshot: true leaves {script} out, because git ignores it: let git know it"
+                f"snapshot: true leaves {script} out, because git ignores it or it looks like a "
+                "secret: let git know it, without the secret"
             )
     return problems

@@ -7,9 +7,10 @@ something else; new keys may come without that. `orch schema NAME` prints what e
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
+
+from orchestrator.runs.documents.job_files import indented
 
 VERSIONS = {
     "archive": 1,
@@ -41,4 +42,4 @@ def wrapped(name: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 def print_json(name: str, values: Mapping[str, Any]) -> None:
     """Print a document."""
-    print(json.dumps(wrapped(name, values), indent=1))
+    print(indented(wrapped(name, values)).decode())

@@ -33,6 +33,7 @@ from orchestrator.planning.plan import Plan
 from orchestrator.runs.choices import files as choices
 from orchestrator.runs.documents.decisions import (
     Override,
+    Past,
     Skipped,
     decision_file,
     load_decision,
@@ -358,7 +359,7 @@ def keep(run: Run, key: str, decision: Decision) -> None:
     history = [] if old is None else old["history"]
     # A new value that leaves the answer as it is makes no history.
     if old is not None and old["decision"] != word:
-        before = {"time": old["time"], "decision": old["decision"], "text": old["text"]}
+        before: Past = {"time": old["time"], "decision": old["decision"], "text": old["text"]}
         history = [*history, before]
     path = decision_file(run, key)
     path.parent.mkdir(exist_ok=True)

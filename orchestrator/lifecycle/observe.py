@@ -26,7 +26,7 @@ from orchestrator.node.redaction import redacted
 from orchestrator.node.system import last_step, tail
 from orchestrator.runs.reconcile import reconcile
 from orchestrator.runs.record import FAILED, Doubt, JobId, JobState, Record
-from orchestrator.runs.rules import GRACE_SECONDS
+from orchestrator.runs.rules import is_recent
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import Answer, ExitRecord
 
@@ -302,7 +302,7 @@ def as_never_started(run: Run, record: Record, seen: Observation, failed: Set[st
     if not in_array or record.name in seen.claimed:
         return record
     expected = not failed.isdisjoint(run.by_name[record.name].waits_for)
-    if seen.now - record.seen < GRACE_SECONDS and not expected:
+    if is_recent(record.seen, seen.now) and not expected:
         return record
     return replace(
         record,
@@ -330,7 +330,7 @@ def resolve(
         if not intents:
             return records, seen
         youngest = max(record.submitted or 0.0 for record in intents)
-        time.sleep(max(BETWEEN_POLLS_SECONDS, youngest + SETTLE_SECONDS - time.time()))
+        time.sleep(max(BETWEEN_POLLS_SECONDS, SETTLE_SECONDS - max(0.0, time.time() - youngest)))
         # Accounting too: a short job may have run and left the queue by now.
         seen = observe(run, records, cluster, accounting=True)
         if seen.queue is None or seen.accounting is None:

@@ -94,7 +94,7 @@ class Attempt:
         self.signals: list[str] = []
         self.unsent: list[int] = []
         self.state = ""
-        self.started = time.time()
+        self.started, self.began = time.time(), time.monotonic()
         self.first_step = last_step(self.out)
         self.oom_kills = oom_kills()
         self.checkpoints: list[dict[str, Any]] = []
@@ -335,7 +335,7 @@ class Attempt:
                 "engine": "command",
                 "config": {},
                 "rows": rows,
-                "seconds": time.time() - self.started,
+                "seconds": time.monotonic() - self.began,
                 "facts": reading.facts_of(self.job, self.checkpoints, problems),
             },
         )
@@ -379,6 +379,7 @@ class Attempt:
                 "host": os.environ.get("SLURMD_NODENAME") or os.uname().nodename,
                 "started": self.started,
                 "ended": time.time(),
+                "seconds": time.monotonic() - self.began,
                 "results": results,
                 "signals": self.signals,
                 "restart": self.restart,

@@ -35,6 +35,12 @@ CLAIMED: dict[str, type | tuple[type, ...]] = {
     "restart": int,
 }
 """What is looked for in the records of a start."""
+MOST = 10**9
+"""Of nothing that a job asks for there are so many."""
+LATEST = 1e12
+"""Unix seconds that no clock shows."""
+ASKED, ALSO_ASKED = ("gpus", "cpus", "memory_gb", "nodes"), ("minutes",)
+"""What a start must say that it had asked for, and what else is read of it."""
 
 
 def units_held(resources: Mapping[str, int], kind: str, neighbours: int = 0) -> float:
@@ -81,14 +87,30 @@ def read_record(path: str, keys: Mapping[str, type | tuple[type, ...]]) -> dict[
     whole = isinstance(record, dict) and all(
         isinstance(record.get(key), kind) for key, kind in keys.items()
     )
-    if not whole or not isinstance(record.get("restart", 0), int):
+    times = [record[key] for key in ("started", "ended") if key in keys] if whole else []
+    # Not NaN either, which is in no order.
+    if not all(0 <= time < LATEST for time in times) or not whole:
         raise ValueError(f"{path} is no record of a start")
+    if not isinstance(record.get("restart", 0), int) or record.get("restart", 0) < 0:
+        raise ValueError(f"{path} is no record of a start")
+    if not is_count(record.get("neighbours", 0)):
+        raise ValueError(f"{path} does not say how many shared its allocation")
     resources = record.get("resources")
-    if resources is not None and not (
-        isinstance(resources, dict) and all(isinstance(one, int) for one in resources.values())
-    ):
-        raise ValueError(f"{path} does not say what the start had asked for")
+    if resources is not None:
+        if not isinstance(resources, dict) or not all(
+            is_count(resources.get(kind)) for kind in ASKED
+        ):
+            raise ValueError(f"{path} does not say what the start had asked for")
+        # A newer version may have noted more.
+        record["resources"] = {
+            kind: resources[kind] for kind in (*ASKED, *ALSO_ASKED) if kind in resources
+        }
     return dict(record)
+
+
+def is_count(value: Any) -> bool:
+    """Whether it is a number of things that there may be."""
+    return isinstance(value, int) and 0 <= value < MOST
 
 
 def cost_so_far(folder: str, resources: Mapping[str, int] | None) -> dict[str, Any]:
@@ -134,8 +156,7 @@ def _add_start(
     resources: Mapping[str, int] | None,
 ) -> None:
     """Add one start by its exit record."""
-    # The clock may have been set back meanwhile.
-    seconds = max(0.0, float(record["ended"]) - float(record["started"]))
+    seconds = seconds_of(record)
     cost["seconds"] += seconds
     cost["hosts"].append(str(record.get("host", "")))
     asked = record.get("resources") or resources
@@ -146,6 +167,15 @@ def _add_start(
     cost["cpu_hours"] += units_held(asked, "cpus", neighbours) * seconds / 3600
     cost["gpu_hours"] += units_held(asked, "gpus", neighbours) * seconds / 3600
     cost.update(_over_all_nodes(asked))
+
+
+def seconds_of(record: Mapping[str, Any]) -> float:
+    """How long a start took, by its exit record. Older versions noted start and end alone, between
+    which the clock may have been set."""
+    seconds = record.get("seconds")
+    if isinstance(seconds, NUMBER) and 0 <= seconds < LATEST:
+        return float(seconds)
+    return max(0.0, float(record["ended"]) - float(record["started"]))
 
 
 def _over_all_nodes(resources: Mapping[str, int] | None) -> dict[str, int | None]:

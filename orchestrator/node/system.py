@@ -48,17 +48,22 @@ REQUEUE_SECONDS = 60.0
 """Longest wait for scontrol."""
 
 
+NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
 def write_json(path: AnyPath, value: object) -> None:
     """Write JSON whole, by rename."""
     write_text(path, json.dumps(value, indent=1))
 
 
-def write_text(path: AnyPath, text: str) -> None:
-    """Write a file whole, by rename."""
+def write_text(path: AnyPath, text: str, mode: int = 0o666) -> None:
+    """Write a file whole, by rename; ``mode``: who may read it at most, before the umask."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
     try:
-        with open(temporary, "w") as file:
+        # Not through a link that somebody else may have put there.
+        descriptor = os.open(temporary, NEW_FILE, mode)
+        with open(descriptor, "w") as file:
             file.write(text)
             file.flush()
             # Before the rename: after a power cut the name would stand for an empty file.

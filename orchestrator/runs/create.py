@@ -25,7 +25,7 @@ from orchestrator.planning.plan import Plan
 from orchestrator.runs.choices.files import forget
 from orchestrator.runs.documents.job_files import JOB, write_jobs
 from orchestrator.runs.documents.lock import locked
-from orchestrator.runs.documents.people import group_may_write
+from orchestrator.runs.documents.people import group_may_write, make_run_folder
 from orchestrator.runs.documents.reading import document
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.lookup import open_run, run_of
@@ -58,7 +58,7 @@ def create_run(
     folder = root / plan.experiment / f"{plan.preset or 'full'}-{plan.identity[:8]}{suffix}"
     root.mkdir(parents=True, exist_ok=True)
     with group_may_write(root):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_run_folder(folder, root)
     # Two terminals that launch at once make one run, with one uid.
     with locked(folder):
         damaged = set_aside_damaged_plan(folder, tell)

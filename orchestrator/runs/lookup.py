@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from engines.contract.words import near
@@ -17,8 +18,13 @@ from jobs.spec import Job
 from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.runs.choices.rounds import show_points
+from orchestrator.runs.documents.damage import note
+from orchestrator.runs.plan_file import NAME as PLAN
 from orchestrator.runs.plan_file import PlanFile, read_plan
 from orchestrator.runs.run import Run
+
+KEYS = frozenset(field.name for field in fields(Profile))
+"""Of a profile."""
 
 
 def runs_root() -> Path:
@@ -33,9 +39,18 @@ def open_run(folder: Path) -> Run:
 
 def run_of(folder: Path, held: PlanFile) -> Run:
     """A run from what its plan file holds."""
-    run = Run(
-        folder.resolve(), held.plan, Profile(**held.profile), held.uid, held.cwd, held.created
-    )
+    profile = {key: value for key, value in held.profile.items() if key in KEYS}
+    if len(profile) < len(held.profile):
+        more = ", ".join(sorted(held.profile.keys() - profile.keys()))
+        note(folder / PLAN, f"its profile has keys of another version ({more})", "left out")
+    try:
+        cluster = Profile(**profile)
+    except TypeError as error:
+        raise RunError(
+            f"{folder / PLAN}: not a plan file (its profile: {error}): remove it, and orch launch "
+            "the experiment again writes it anew"
+        ) from error
+    run = Run(folder.resolve(), held.plan, cluster, held.uid, held.cwd, held.created)
     show_points(run)
     return run
 

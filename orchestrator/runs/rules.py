@@ -62,7 +62,7 @@ def results_complete(sources: Sources) -> Record | None:
         return completed
     return replace(
         completed,
-        started=exit_record.started,
+        started=exit_record.began,
         ended=exit_record.ended,
         exit_code=exit_record.exit_code,
         host=exit_record.host,
@@ -152,6 +152,12 @@ def requeue_requested(sources: Sources) -> Record | None:
     return restarted(pending, exit_record)
 
 
+def is_recent(moment: float, now: float) -> bool:
+    """Whether it is worth waiting for more news of what happened then. What lies far in the future
+    was noted by a clock that was wrong, and would be waited for until it comes."""
+    return abs(now - moment) < GRACE_SECONDS
+
+
 def signal_unexplained(sources: Sources) -> Record | None:
     """Somebody ended it a moment ago: cancel, time limit and preemption look alike from inside, and
     the scheduler will say which it was."""
@@ -159,7 +165,7 @@ def signal_unexplained(sources: Sources) -> Record | None:
     if (
         exit_record is None
         or not exit_record.signals
-        or sources.now - exit_record.ended >= GRACE_SECONDS
+        or not is_recent(exit_record.ended, sources.now)
     ):
         return None
     # Accounting has an end that is no failure; the rules below weigh it.
@@ -187,7 +193,7 @@ def results_awaited(sources: Sources) -> Record | None:
     else:
         return None
     # An NFS client may keep the listing of a folder for a minute (acdirmax).
-    if ended is None or sources.now - ended >= GRACE_SECONDS:
+    if ended is None or not is_recent(ended, sources.now):
         return None
     return change(
         sources.record,
@@ -314,7 +320,7 @@ def ended_as_recorded(record: Record, exit_record: ExitRecord, now: float) -> Re
         state=JobState(exit_record.state or "FAILED"),
         source=EXIT_RECORD,
         reason=exit_record.cause,
-        started=exit_record.started,
+        started=exit_record.began,
         ended=exit_record.ended,
         exit_code=exit_record.exit_code,
         host=exit_record.host,

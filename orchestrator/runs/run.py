@@ -29,7 +29,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import msgspec
 
@@ -51,6 +51,13 @@ if TYPE_CHECKING:
 
 EVOLUTION = "evolution.json"
 """Is in the folder of a run whose plan grows: what `orch evolve` has seen and taken."""
+
+
+class Noted(TypedDict):
+    """A line of ``submitted.jsonl``."""
+
+    token: str
+    job_id: str
 
 
 @dataclass(frozen=True)
@@ -185,7 +192,14 @@ class Run:
         if not path.exists():
             return self.rescanned()
         known = {record.name: record for record in read_state(path, self.name)}
-        return [known.get(job.name) or waiting(job) for job in self.plan.jobs]
+        found = [known.get(job.name) or waiting(job) for job in self.plan.jobs]
+        # What the plan says of a job holds, whatever somebody has made of the file.
+        return [
+            record
+            if (record.stage, record.folder) == (job.stage, job.folder)
+            else msgspec.structs.replace(record, stage=job.stage, folder=job.folder)
+            for record, job in zip(found, self.plan.jobs, strict=True)
+        ]
 
     def has_state(self) -> bool:
         """Whether the state file is there."""
@@ -271,11 +285,11 @@ class Run:
         if not path.exists():
             return {}
         found = {}
-        for line in path.read_text().splitlines():
+        for line in path.read_text(errors="replace").splitlines():
             # A line that a kill has torn is left out; its token is looked up instead.
-            with contextlib.suppress(json.JSONDecodeError):
-                values = json.loads(line)
-                found[values["token"]] = values["job_id"]
+            with contextlib.suppress(msgspec.DecodeError):
+                noted = msgspec.json.decode(line, type=Noted)
+                found[noted["token"]] = noted["job_id"]
         return found
 
     def exits(self, records: Iterable[Record]) -> dict[str, ExitRecord]:
@@ -305,7 +319,9 @@ def attempts_in(job_folder: str) -> list[int]:
         names = os.listdir(job_folder)  # noqa: PTH208  # of thousands of jobs
     except FileNotFoundError:
         return []
-    return [int(name.removeprefix("attempt-")) for name in names if name.startswith("attempt-")]
+    numbers = [name.removeprefix("attempt-") for name in names if name.startswith("attempt-")]
+    # A person may have put a copy aside, as `attempt-1.old`.
+    return [int(number) for number in numbers if number.isdecimal()]
 
 
 def waiting(job: Job) -> Record:

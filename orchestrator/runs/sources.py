@@ -25,6 +25,8 @@ QUEUE, ACCOUNTING, SCHEDULER = "squeue", "sacct", "scheduler"
 and accounting, and the scheduler of this machine. What orch itself decides has others."""
 OUTSIDE = (RESULTS, EXIT_RECORD, QUEUE, ACCOUNTING, SCHEDULER)
 
+SET_SECONDS = 5.0
+"""A clock that is kept right by small steps is not set."""
 SIGNALS = {number.value: number.name for number in signal.Signals}
 
 
@@ -64,6 +66,8 @@ class ExitRecord:
     ended: float
     results: bool
     """Whether the results were there."""
+    seconds: float | None = None
+    """How long it took, by a clock that nobody sets; None in a record of an older version."""
     reason: str = ""
     """The log line that says why it failed."""
     signals: tuple[str, ...] = ()
@@ -89,6 +93,13 @@ class ExitRecord:
     """Of a command on several nodes: the ``node`` whose process died first, by number (None: Slurm
     has lost the node itself), and its ``log``, below the attempt's folder. ``host``, ``exit_code``
     and ``reason`` are of that one then."""
+
+    @property
+    def began(self) -> float:
+        """When it began, by the clock that it ended by: meanwhile that may have been set."""
+        if self.seconds is None or abs(self.ended - self.started - self.seconds) < SET_SECONDS:
+            return self.started
+        return self.ended - self.seconds
 
     @property
     def by_itself(self) -> bool:

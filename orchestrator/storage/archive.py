@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import stat
 import tarfile
 import time
 from collections.abc import Iterable
@@ -118,6 +119,9 @@ def write(run: Run, draft: Path, paths: Iterable[Path], says: dict[str, Any]) ->
     """Write the archive; returns the SHA-256 of each regular file as it was read."""
     sums = {}
     text = json.dumps(says, indent=1).encode()
+    # Whoever may not enter the run's folder may not read what was in it.
+    mode = stat.S_IMODE(run.folder.stat().st_mode) & 0o666
+    draft.touch(mode=mode)
     with tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as tar:
         head = tarfile.TarInfo(f"{run.name}/{MANIFEST}")
         head.size, head.mtime = len(text), int(says["archived"])

@@ -6,6 +6,7 @@ logs`, `orch list` and `orch report`.
 
 from __future__ import annotations
 
+import codecs
 import sys
 import time
 from collections import Counter
@@ -18,11 +19,13 @@ from orchestrator.lifecycle.refresh import refresh
 from orchestrator.runs.lookup import all_runs, one_job, open_run
 from orchestrator.runs.record import ACTIVE, JobState, Record
 from orchestrator.runs.run import Run
+from orchestrator.views.moments import ago
 from orchestrator.views.overview.signs import counts_text
-from orchestrator.views.status import clock
 from orchestrator.views.tables.columns import Column, Kind
 from orchestrator.views.tables.drawing import Screen, drawn_lines
 
+PIECE_BYTES = 1 << 20
+"""So much of a log is in memory at once."""
 REPORTS = ("analysis", "fsm_report", "geography_report", "polychromic_report")
 """Engines that leave report.txt and report.html."""
 GROWING = ("analysis.evolution", "analysis.measured")
@@ -46,26 +49,30 @@ def print_log(run: Run, name: str, follow: bool) -> None:
     if not path.exists() and not (follow and record.state in ACTIVE):
         reason = f": {record.reason}" if record.reason else ""
         raise RunError(f"{record.name} is {record.state} and has no log yet{reason}")
+    # A character that is half written, or half read, waits here for its other half.
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     position = 0
     while True:
-        position = copy_from(path, position)
+        position = copy_from(path, position, decoder)
         if not follow or record.state not in ACTIVE or run.origin is not None:
             # Once more, for what was written while the first part was printed.
-            copy_from(path, position)
+            copy_from(path, position, decoder)
+            sys.stdout.write(decoder.decode(b"", final=True))
             return
         time.sleep(1.0)
         record = record_of(run, name, refresh(run)[0])
 
 
-def copy_from(path: Path, position: int) -> int:
-    """Print what a file holds after ``position``; returns the new end."""
+def copy_from(path: Path, position: int, decoder: codecs.IncrementalDecoder) -> int:
+    """Print what a file holds after ``position``, piece by piece: a log may be larger than the
+    memory. Returns the new end."""
     if not path.exists():
         return position
-    # As bytes: a position in bytes can be sought, and a character that is half written cannot stop
-    # the decoding.
+    # As bytes: a position in bytes can be sought.
     with path.open("rb") as file:
         file.seek(position)
-        sys.stdout.write(file.read().decode(errors="replace"))
+        while piece := file.read(PIECE_BYTES):
+            sys.stdout.write(decoder.decode(piece))
         sys.stdout.flush()
         return file.tell()
 
@@ -80,7 +87,7 @@ def runs_table(root: Path, screen: Screen) -> list[Text]:
         counts = Counter(record.state for record in run.load())
         copied = "" if run.origin is None else " (a copy)"
         where = f"{run.profile.name or run.profile.kind}{copied}"
-        age = f"{clock(time.time() - run.created)} ago"
+        age = ago(run.created, time.time())
         rows.append((run.name, where, age, counts_text(counts)))
     if not rows:
         raise RunError(

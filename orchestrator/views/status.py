@@ -17,8 +17,11 @@ from orchestrator.node.cost import units_held
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run
-from orchestrator.views.held import is_held, reason_of
+from orchestrator.views.held import is_held
 from orchestrator.views.inventory import inventory
+from orchestrator.views.moments import clock as clock
+from orchestrator.views.moments import elapsed as elapsed
+from orchestrator.views.moments import said_of
 from orchestrator.views.pace import (
     STALLED_SECONDS,
     WARNING_SECONDS,
@@ -90,16 +93,6 @@ def status_rows(run: Run, records: Sequence[Record], now: float) -> list[dict[st
     return [row(run, record, now) for record in records]
 
 
-def elapsed(record: Record, now: float) -> float | None:
-    """How long a job has run, in seconds; None if it has not, or nobody knows until when."""
-    ended = record.ended
-    if ended is None and record.state is JobState.RUNNING:
-        ended = now
-    if not record.started or not ended:
-        return None
-    return ended - record.started
-
-
 def row(run: Run, record: Record, now: float) -> dict[str, Any]:
     """Everything that is known of one job."""
     job = run.by_name[record.name]
@@ -112,7 +105,7 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
         "state": str(record.state),
         "source": record.source,
         "age_seconds": max(0.0, now - record.seen) if record.seen else None,
-        "reason": reason_of(record),
+        "reason": said_of(record, now),
         "attempt": record.attempt,
         "restarts": record.restarts,
         "elapsed_seconds": None if waits_its_turn(run, record) else elapsed(record, now),
@@ -131,17 +124,6 @@ def row(run: Run, record: Record, now: float) -> dict[str, Any]:
         "expected_start": None if not waits or is_held(record) else record.expected_start,
         **progress_of(run, record, now).to_dict(),
     }
-
-
-def clock(seconds: float | None) -> str:
-    """Seconds for people: 42 s, 3:07, 12:03:44."""
-    if seconds is None:
-        return ""
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
 def origin_text(values: Mapping[str, Any]) -> str:

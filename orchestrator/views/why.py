@@ -23,8 +23,8 @@ from orchestrator.runs.reuse.bring import reused
 from orchestrator.runs.reuse.ledger import newest
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import OUTSIDE
-from orchestrator.views.held import reason_of
-from orchestrator.views.status import clock, progress_text, row
+from orchestrator.views.moments import ago, clock, said_of
+from orchestrator.views.status import progress_text, row
 
 SHOWN = 8
 """Jobs of a list that are named; of the others only how many."""
@@ -54,11 +54,13 @@ state that is orch's own."""
 def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     """Lines for a person: the state and its source, the gate with its values, the jobs it needs,
     the log."""
-    age = f", {clock(time.time() - record.seen)} ago" if record.seen else ""
-    reason = f": {reason_of(record)}" if record.reason else ""
+    now = time.time()
+    age = f", {ago(record.seen, now)}" if record.seen else ""
+    said = said_of(record, now)
+    reason = f": {said}" if said else ""
     lines = [f"{record.name} is {record.state} ({record.source}{age}){reason}"]
     lines += decided_lines(record)
-    lines += pace_lines(row(run, record, time.time()))
+    lines += pace_lines(row(run, record, now))
     for one in run.plan.replaced:
         if one.by == record.name:
             lines.append(f"replaces {one.job}: {one.reason}")

@@ -20,13 +20,15 @@ from orchestrator.clusters.local.cluster import LOCK, POLL_SECONDS, READY
 from orchestrator.clusters.local.scheduler import Scheduler
 from orchestrator.node.system import process_start
 from orchestrator.runs.documents.damage import told
+from orchestrator.runs.documents.lock_files import opened
+from orchestrator.runs.documents.people import lock_mode
 from orchestrator.runs.lookup import open_run
 
 
 @contextmanager
 def only_one(folder: Path) -> Iterator[bool]:
     """Whether this is the only scheduler of the run; the lock goes with the process."""
-    with (folder / LOCK).open("a") as file:
+    with opened(folder / LOCK, lock_mode(folder.parent.parent.parent)) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -56,7 +58,8 @@ def main() -> int:
         for line in told():
             print(f"orch: {line}", flush=True)
         # From now on the table says how jobs stand that an earlier scheduler had left.
-        with (run.folder / "scheduler" / READY).open("a") as ready:
+        mode = lock_mode(run.folder.parent.parent)
+        with opened(run.folder / "scheduler" / READY, mode) as ready:
             fcntl.flock(ready, fcntl.LOCK_EX)
             idle = 0
             # A launch submits job by job: a queue that is empty for a moment is not the end.

@@ -34,6 +34,9 @@ from orchestrator.clusters.local.scheduler import send
 from orchestrator.clusters.local.table import read_table
 from orchestrator.errors import SubmitError
 from orchestrator.node.system import lives, write_json, write_text
+from orchestrator.runs.documents.damage import note
+from orchestrator.runs.documents.lock_files import opened
+from orchestrator.runs.documents.people import lock_mode
 from orchestrator.runs.record import ACTIVE, FINAL, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.runs.sources import Answer, SchedulerRecord
@@ -42,6 +45,8 @@ POLL_SECONDS = 0.2
 """Time between two rounds of the scheduler."""
 START_SECONDS = 120.0
 """Longest wait for a scheduler to take its lock."""
+MOST_FAILURES = 3
+"""So often a scheduler may end at its start."""
 LOCK, READY = "scheduler.lock", "ready.lock"
 """Locks that a scheduler has: from its start, and once it has looked at every job. The first one
 holds its process id and start."""
@@ -147,9 +152,12 @@ class LocalCluster:
         """Start a scheduler if none is alive; returns when one has the lock."""
         deadline = time.monotonic() + START_SECONDS
         process: subprocess.Popen[bytes] | None = None
+        failures = 0
         while not alive(self.folder, lock):
             if process is None or process.poll() is not None:
-                if time.monotonic() > deadline:
+                # One that finds another with the lock ends with 0.
+                failures += process is not None and process.returncode != 0
+                if failures >= MOST_FAILURES or time.monotonic() > deadline:
                     raise SubmitError(
                         f"the local scheduler does not start; see {self.folder / 'log.txt'}"
                     )
@@ -193,12 +201,19 @@ class LocalCluster:
         work_left = any(JobState(row["state"]) in ACTIVE for row in table.values())
         if work_left and not alive(self.folder):
             # Until then the table shows as running what has ended with the last scheduler.
+            had_begun = (self.folder / READY).exists()
             try:
                 self.wake(READY)
             except OSError as error:
                 # No more processes may be started, say.
                 self.trouble = f"the scheduler of this machine cannot be started ({error.strerror})"
                 return None
+            except SubmitError as error:
+                self.trouble = str(error)
+                return None
+            if had_begun:
+                log = self.folder / "log.txt"
+                note(self.folder, "its scheduler had died", f"another goes on; {log} may say why")
             table = self.table()
         return {
             token: scheduler_record(token, row)
@@ -303,7 +318,7 @@ def alive(folder: Path, lock: str = LOCK) -> bool:
     path = folder / lock
     if not path.exists():
         return False
-    with path.open("a") as file:
+    with opened(path, lock_mode(folder.parent.parent.parent)) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,5 +1,5 @@
 """The process behind the queue of the cluster `local`: it starts jobs that fit, holds them to their
-time limits and notes their ends.
+time limits, by a clock that never jumps, and notes their ends.
 
 In: the files that ``orchestrator/clusters/local/cluster.py`` puts into ``<run>/scheduler/``
 (``queue/``, ``cancel/``, ``hold/``), and the claims and exit records of the jobs. Out:
@@ -23,10 +23,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from jobs.spec import Resources
 from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.slots import entry, fits, held_by, ledger
-from orchestrator.clusters.local.table import Claimed, Row, queued_row, read_table
+from orchestrator.clusters.local.table import Claimed, Row, began, queued_row, read_table
+from orchestrator.errors import RunError
 from orchestrator.node.system import (
     boot,
     boot_of,
@@ -98,14 +101,30 @@ class Scheduler:
         for token, row in list(self.table.items()):
             if row["state"] == "RUNNING":
                 self.watch(token, row)
-        for token, row in list(self.table.items()):
-            if row["state"] == "PENDING":
-                self.start_if_possible(token, row)
+        self.start_waiting()
         if self.changed:
             self.write_table()
             self.changed = False
         looking = self.look()
         return looking or any(JobState(row["state"]) in ACTIVE for row in self.table.values())
+
+    def start_waiting(self) -> None:
+        """Start what waits and fits."""
+        for token, row in list(self.table.items()):
+            if row["state"] != "PENDING":
+                continue
+            try:
+                self.start_if_possible(token, row)
+            except RunError as error:
+                # Somebody keeps the lock of the slots: those behind it would wait as long, and
+                # nobody would look at time limits meanwhile.
+                reason = f"Resources: {error}"
+                if row["reason"] != reason:
+                    self.set(token, reason=reason)
+                return
+            except OSError as error:
+                # The folder that it runs in is gone, say: no reason for all others to wait.
+                self.fail(token, f"cannot be started: {error}", None)
 
     def take_submitted(self) -> None:
         """A row for each job that was put into the queue since the last round, oldest first."""
@@ -150,7 +169,7 @@ class Scheduler:
 
     def stop(self, token: str, row: Row, state: str, reason: str) -> None:
         """Ask a running job to end; it will be killed after a while, and then have this state."""
-        self.set(token, ending=state, reason=reason, killed=time.time() + KILL_SECONDS)
+        self.set(token, ending=state, reason=reason, kill_at=time.monotonic() + KILL_SECONDS)
         send(row, signal.SIGTERM)
 
     def watch(self, token: str, row: Row) -> None:
@@ -162,15 +181,16 @@ class Scheduler:
         if child_ended or not lives(row):
             self.end(token, row)
             return
-        now = time.time()
+        now = time.monotonic()
         limit = row["resources"]["minutes"] * 60
-        warning = row["started"] + limit - min(WARNING_SECONDS, limit / 2)
-        if not row.get("warned") and now > warning:
+        ends = began(row) + limit
+        if not row.get("warned") and now > ends - min(WARNING_SECONDS, limit / 2):
             self.set(token, warned=True)
             send(row, signal.SIGUSR2)
-        if not row.get("ending") and now > row["started"] + limit:
+        if not row.get("ending") and now > ends:
             self.stop(token, row, "TIMEOUT", "time limit reached")
-        if row.get("ending") and now > row["killed"]:
+        # An older version has noted it by the clock on the wall.
+        if row.get("ending") and now > row.setdefault("kill_at", now + KILL_SECONDS):
             with suppress(ProcessLookupError):
                 # The job leads a session, so its process group has the same id.
                 os.killpg(row["pid"], signal.SIGKILL)
@@ -254,7 +274,7 @@ class Scheduler:
         parents = [other for other in self.table.values() if other["job_id"] in row["after"]]
         for parent in parents:
             if is_over(parent) and parent["state"] != "COMPLETED":
-                reason = f"needs {parent['name']}, which did not complete"
+                reason = f"needs {parent.get('name', parent['job_id'])}, which did not complete"
                 self.set(token, state="CANCELLED", reason=reason, ended=time.time())
                 return
         reason = self.waits_for(row, parents)
@@ -274,6 +294,7 @@ class Scheduler:
             pid=child.pid,
             start=process_start(child.pid),
             started=time.time(),
+            began=time.monotonic(),
         )
         self.write_table()  # at once: whoever comes after a kill must know the process
 
@@ -289,7 +310,8 @@ class Scheduler:
     def start_if_it_fits(self, row: Row) -> tuple[subprocess.Popen[bytes] | None, str]:
         """Start a job on CPUs, memory and GPUs that nobody has; None if there are not enough, and
         who has them."""
-        resources = Resources(**row["resources"])
+        # A newer version may ask for more.
+        resources = msgspec.convert(row["resources"], Resources)
         # Under the lock until the job is entered: schedulers of other runs count the same CPUs.
         with ledger() as entries:
             gpus = fits(self.machine, resources, entries)

@@ -3,16 +3,17 @@
 In: what the machine has and what a job asks for. Out: the GPUs that it gets, or None while it does
 not fit. Called by the local scheduler.
 
-A ledger file under a lock holds who has what. An entry counts only while its process lives, so
-nothing has to be given back after a kill. Free memory is counted from what jobs asked for, not
-measured.
+A ledger file under a lock holds who has what, in a folder that nobody else may enter. An entry
+counts only while its process lives, so nothing has to be given back after a kill. Free memory is
+counted from what jobs asked for, not measured.
 """
 
 from __future__ import annotations
 
-import fcntl
-import getpass
+import contextlib
 import json
+import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,16 +22,36 @@ from typing import NotRequired, TypedDict
 
 from jobs.spec import Resources
 from orchestrator.clusters.local.machine import Machine
+from orchestrator.folders import made_cache_folder
 from orchestrator.node.system import lives, process_start, write_text
+from orchestrator.runs.documents.lock_files import locked_file
 from orchestrator.runs.documents.reading import document
 
 SHOWN = 3
 """Holders that are named; of others only how many."""
+HELD_SECONDS = 5.0
+"""How long to wait for the ledger, which others have for the time that a job's start takes; the
+scheduler looks again in its next round."""
 
 
-def ledger_path() -> Path:
-    """One ledger per user and machine, on a local disk."""
-    return Path(tempfile.gettempdir()) / f"orch-slots-{getpass.getuser()}.json"
+def ledger_folder() -> Path:
+    """A folder of this user alone, one per machine: on a local disk, where the name is not taken by
+    somebody else; else the cache folder, into which nobody else can put anything."""
+    own = Path(tempfile.gettempdir()) / f"orch-{os.geteuid()}"
+    return own if made_private(own) else made_cache_folder()
+
+
+def made_private(folder: Path) -> bool:
+    """Make a folder that nobody else may enter; whether there is one now. A link is none: it leads
+    where whoever has made it wants."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    known = folder.lstat()
+    if not stat.S_ISDIR(known.st_mode) or known.st_uid != os.geteuid():
+        return False
+    if stat.S_IMODE(known.st_mode) & 0o077:
+        folder.chmod(0o700)
+    return True
 
 
 class Entry(TypedDict):
@@ -47,11 +68,11 @@ class Entry(TypedDict):
 
 @contextmanager
 def ledger() -> Iterator[list[Entry]]:
-    """The live entries under the lock; what is in the list at the end is written back."""
-    path = ledger_path()
+    """The live entries under the lock; what is in the list at the end is written back. RunError
+    names who keeps the lock."""
+    path = ledger_folder() / "slots.json"
     # A file of its own: the ledger is replaced by rename, so that a kill leaves it whole.
-    with path.with_suffix(".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked_file(path.with_suffix(".lock"), HELD_SECONDS, moved_by="TMPDIR"):
         # Damaged it is as good as empty: jobs that run are entered again by nobody, so that for a
         # while more may start than fit.
         noted = document(path, list[Entry], "begun anew") or []
@@ -60,7 +81,7 @@ def ledger() -> Iterator[list[Entry]]:
         yield entries
         # Every waiting job asks in every round; mostly nothing has changed.
         if entries != noted:
-            write_text(path, json.dumps(entries))
+            write_text(path, json.dumps(entries), mode=0o600)
 
 
 def fits(machine: Machine, resources: Resources, entries: list[Entry]) -> list[str] | None:

@@ -7,19 +7,33 @@ the scheduler when it starts, and by ``LocalCluster`` at each look.
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
+import msgspec
+
 from orchestrator.errors import RunError
 from orchestrator.node.system import lives
+from orchestrator.runs.documents.damage import note
 from orchestrator.runs.documents.reading import document, mapping
-from orchestrator.runs.record import ACTIVE, JobState
+from orchestrator.runs.record import ACTIVE, FINAL, JobState
 from orchestrator.runs.run import Run
 
 Row = dict[str, Any]
 """What is known of a job: what ``LocalCluster.submit`` wrote, and how it stands."""
+REMEDY = "its job counts as failed; orch retry submits it again"
 LOST = "what the scheduler of this machine had noted of it is lost: orch retry"
+
+
+class Asked(TypedDict):
+    """What a job asks of this machine."""
+
+    gpus: int
+    cpus: int
+    memory_gb: int
+    minutes: int
 
 
 class Queued(TypedDict):
@@ -32,7 +46,7 @@ class Queued(TypedDict):
     log: str
     cwd: str
     after: list[str]
-    resources: dict[str, int]
+    resources: Asked
     exit: NotRequired[str]
     exits: NotRequired[list[str]]
 
@@ -42,6 +56,14 @@ class Known(TypedDict):
 
     job_id: str
     state: JobState
+
+
+class Running(Queued):
+    """What the row of a job that has started must have."""
+
+    pid: int
+    start: str | None
+    started: float
 
 
 class Claimed(TypedDict):
@@ -55,8 +77,37 @@ class Claimed(TypedDict):
 def read_table(run: Run) -> dict[str, Row]:
     """The rows by token."""
     path = run.folder / "scheduler" / "table.json"
-    rows = mapping(path, "made anew from the queue, claims and exit records", dict[str, Known])
-    return rebuilt(run) if rows is None else rows
+    rows = mapping(path, "made anew from the queue, claims and exit records", dict[str, object])
+    if rows is None:
+        return rebuilt(run)
+    return {token: row if is_whole(row) else row_anew(run, token) for token, row in rows.items()}
+
+
+def is_whole(row: Any) -> bool:
+    """Whether a row has what a job of its state needs."""
+    try:
+        state = msgspec.convert(row, Known)["state"]
+        if state == JobState.RUNNING:
+            msgspec.convert(row, Running)
+        elif state not in FINAL:
+            msgspec.convert(row, Queued)
+    except msgspec.ValidationError:
+        return False
+    # A pack has ``exits``.
+    return state in FINAL or "exit" in row or "exits" in row
+
+
+def row_anew(run: Run, token: str) -> Row:
+    """A row that cannot be read, from the queue and the claim; the other rows stay."""
+    note(
+        f"{run.folder / 'scheduler' / 'table.json'}: {token}",
+        "is damaged",
+        "made anew from the queue, claim and exit record",
+    )
+    row = with_claim(queued_row(run.folder / "scheduler" / "queue" / f"{token}.json"))
+    wanted = row["state"] != JobState.PENDING or token in active_tokens(run)
+    # One that was cancelled before it started must not start now.
+    return row if wanted else row | {"state": "CANCELLED", "reason": LOST, "ended": time.time()}
 
 
 def rebuilt(run: Run) -> dict[str, Row]:
@@ -77,7 +128,9 @@ def rebuilt(run: Run) -> dict[str, Row]:
 
 def queued_row(path: Path) -> Row:
     """The row of a job as it was put into the queue; where that is damaged, of one that died."""
-    row = mapping(path, "its job counts as failed; orch retry submits it again", Queued)
+    row = mapping(path, REMEDY, Queued)
+    if not path.exists():
+        note(path, "is gone", REMEDY)
     if row is not None:
         return {**row, "state": "PENDING", "reason": ""}
     return {
@@ -85,7 +138,7 @@ def queued_row(path: Path) -> Row:
         "name": path.stem,
         "after": [],
         "state": "FAILED",
-        "reason": f"{path} is damaged: orch retry submits it again",
+        "reason": f"{path} cannot be read: orch retry submits it again",
         "ended": time.time(),
     }
 
@@ -102,6 +155,21 @@ def with_claim(row: Row) -> Row:
     # Of a pack any member that lives; the scheduler finds the pack by it.
     newest = next((claim for claim in known if lives(claim)), known[-1])
     return {**row, **newest, "state": "RUNNING"}
+
+
+def began(row: Row) -> float:
+    """When a running job began, in seconds of ``time.monotonic``: the wall clock may jump by days,
+    as when a virtual machine is restored, and that is no time of the job's. Where nobody has noted
+    it (older versions, a claim) the start of its process tells, which counts from the boot."""
+    noted = row.get("began")
+    if isinstance(noted, int | float):
+        return float(noted)
+    ticks, _, _ = str(row["start"]).partition("@")
+    now = time.monotonic()
+    if not ticks.isdigit():
+        return now
+    since_boot = int(ticks) / os.sysconf("SC_CLK_TCK")
+    return now - max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - since_boot)
 
 
 def active_tokens(run: Run) -> set[str]:

@@ -17,21 +17,24 @@ look at gates, take from the same one. Removing the folder at any time does no h
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import IO
 
+import msgspec
+
 from orchestrator.errors import RunError
-from orchestrator.folders import cache_folder
+from orchestrator.folders import cache_folder, made_cache_folder
+from orchestrator.runs.documents.lock_files import LOCK_SECONDS, locked_file
 
 MINUTE_SECONDS = 60.0
 SHARED_SECONDS = 5.0
 """An answer this young is as good as a new one to a command that only shows it."""
+ANSWER_SECONDS = 180.0
+"""How long to wait for another process that asks; Slurm's programs are given up before."""
 SUBMITTING_SHARE = 0.8
 """Part of the calls that submissions may use up; the rest is for whoever wants to see what became
 of them."""
@@ -49,27 +52,11 @@ class CachedAnswer:
     """Why not."""
 
 
-def folder() -> Path:
-    """Where it lies. RunError if it cannot be made."""
-    path = cache_folder()
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RunError(
-            f"{path}: cannot be made ({error.strerror}); orch counts its calls of Slurm "
-            "there: set ORCH_CACHE to a folder "
-            "that you may write to"
-        ) from error
-    return path
-
-
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[IO[str]]:
-    """A file, opened to be read and written anew by one process at a time; the lock goes with the
-    process."""
-    with path.open("a+") as file:
-        # A POSIX lock, because the home folder is often on NFS, which passes it on to the server.
-        fcntl.lockf(file, fcntl.LOCK_EX)
+def locked(name: str, seconds: float = LOCK_SECONDS) -> Iterator[IO[str]]:
+    """A file of the cache folder, opened to be read and written anew by one process at a time; the
+    lock goes with the process. RunError names who keeps it."""
+    with locked_file(made_cache_folder() / name, seconds, moved_by="ORCH_CACHE") as file:
         file.seek(0)
         yield file
 
@@ -89,7 +76,7 @@ def take(per_minute: int, submits: bool = False) -> float:
     """
     # At least one, or a profile with calls_per_minute: 1 could never submit.
     most = max(1, int(per_minute * SUBMITTING_SHARE)) if submits else per_minute
-    with locked(folder() / "calls") as file:
+    with locked("calls") as file:
         now = time.time()
         stamps = [number(line) for line in file]
         # A stamp far in the future is from before the clock was set back.
@@ -120,7 +107,7 @@ def number(line: str) -> float | None:
 
 def changed() -> None:
     """Note that what the scheduler would say has just been changed by us."""
-    with locked(folder() / "changed") as file:
+    with locked("changed") as file:
         rewrite(file, repr(time.time()))
 
 
@@ -131,7 +118,12 @@ def shared(question: str, ask: Callable[[], CachedAnswer]) -> CachedAnswer:
     Who comes while another process asks waits for its answer; that it could not ask is an answer
     too, so twenty terminals do not wait for a dead controller one after the other.
     """
-    with locked(folder() / f"{hashlib.sha256(question.encode()).hexdigest()[:16]}.answer") as file:
+    name = f"{hashlib.sha256(question.encode()).hexdigest()[:16]}.answer"
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(locked(name, ANSWER_SECONDS))
+        except RunError as error:
+            return CachedAnswer(asked=time.time(), text=None, trouble=str(error))
         answer = read(file.read())
         if answer is None or not is_fresh(answer):
             answer = ask()
@@ -149,14 +141,16 @@ def is_fresh(answer: CachedAnswer) -> bool:
 def read(text: str) -> CachedAnswer | None:
     """An answer from its file; None if there is none, or a kill has torn it."""
     try:
-        return CachedAnswer(**json.loads(text))
-    except (ValueError, TypeError):
+        return msgspec.json.decode(text, type=CachedAnswer)
+    except (msgspec.DecodeError, RecursionError):
         return None
 
 
 def last_change() -> float:
     """When a job was last submitted, ended or held by orch, in Unix seconds."""
     try:
-        return number((folder() / "changed").read_text()) or 0.0
-    except FileNotFoundError:
+        noted = number((cache_folder() / "changed").read_text(errors="replace")) or 0.0
+    except OSError:
         return 0.0
+    # One that lies in the future is from before the clock was set back.
+    return noted if noted <= time.time() else 0.0

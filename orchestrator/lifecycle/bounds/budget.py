@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from jobs.spec import Job
 from orchestrator.description.profile import Profile
 from orchestrator.lifecycle.retry_policy import asked
-from orchestrator.node.cost import attempt_records, units_held
+from orchestrator.node.cost import attempt_records, seconds_of, units_held
 from orchestrator.planning.plan import Plan
 from orchestrator.runs.documents.damage import note
 from orchestrator.runs.layout import attempt_folder
@@ -80,9 +80,8 @@ def spent_by(run: Run, record: Record, now: float) -> Spent:
         exits, claim = attempt_records(folder, damaged.append)
         held = vars(asked(run.by_name[record.name], record).resources)
         for one in exits.values():
-            seconds = max(0.0, float(one["ended"]) - float(one["started"]))
             gpus = units_held(one.get("resources") or held, "gpus", one.get("neighbours", 0))
-            ended += gpus * seconds / 3600
+            ended += gpus * seconds_of(one) / 3600
         # Noted in any case; with a claim the start counts below as one without an exit record.
         at_most_damaged = hours_of_damaged(damaged, held)
         if claim is None:

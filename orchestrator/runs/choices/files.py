@@ -22,9 +22,13 @@ from typing import Any, NotRequired, TypedDict
 from jobs.choices import FOLDER, LINK, Choice, Outcome
 from jobs.spec import Job
 from orchestrator.node.system import write_json
+from orchestrator.runs.documents.damage import note
+from orchestrator.runs.documents.decisions import UNREADABLE, Past, check_findings, check_moments
 from orchestrator.runs.documents.reading import document
 from orchestrator.runs.record import Record
 from orchestrator.runs.run import Run
+
+REMEDY = "left out; it is made anew while the job waits"
 
 
 class Decided(TypedDict):
@@ -34,7 +38,7 @@ class Decided(TypedDict):
     text: str
     time: float
     findings: list[dict[str, Any]]
-    history: list[dict[str, Any]]
+    history: list[Past]
     job: NotRequired[str]
     choice: NotRequired[dict[str, Any]]
 
@@ -60,7 +64,7 @@ def keep(run: Run, job: Job, choice: Choice, outcome: Outcome) -> None:
     history = [] if old is None else old["history"]
     # A new value that leaves the answer as it is makes no history.
     if old is not None and old["chosen"] is not None and old["chosen"] != outcome.job:
-        before = {"time": old["time"], "chosen": old["chosen"], "text": old["text"]}
+        before: Past = {"time": old["time"], "chosen": old["chosen"], "text": old["text"]}
         history = [*history, before]
     path = choice_folder(run.folder, job.folder) / "choice.json"
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +75,15 @@ def keep(run: Run, job: Job, choice: Choice, outcome: Outcome) -> None:
 def load_choice(run: Run, job: Job | Record) -> Decided | None:
     """The decision that is on disk; None if there is none that can be read."""
     path = choice_folder(run.folder, job.folder) / "choice.json"
-    return document(path, Decided, "left out; it is made anew while the job waits")
+    decided = document(path, Decided, REMEDY)
+    try:
+        if decided is not None:
+            check_findings(decided["findings"])
+            check_moments(decided["time"], decided["history"])
+    except UNREADABLE as error:
+        note(path, f"is not in the form that this version knows ({error})", REMEDY)
+        return None
+    return decided
 
 
 def settled(run: Run, job: Job | Record) -> str | None:

@@ -24,6 +24,7 @@ from pathlib import Path, PurePosixPath
 from orchestrator.errors import RunError
 from orchestrator.runs.copies.origin import NAME as COPY
 from orchestrator.runs.copies.origin import Origin, read_origin, write_origin
+from orchestrator.runs.documents.people import make_run_folder
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.lookup import open_run, runs_root
 from orchestrator.runs.plan_file import NAME as PLAN
@@ -112,7 +113,7 @@ def pull(
     rules = [f"--exclude=/{pattern}" for pattern in LEFT_OUT]
     listed = entries(source, rules)
     tell(sizes(source, listed, checkpoints))
-    folder.mkdir(parents=True, exist_ok=True)
+    make_run_folder(folder, folder.parent.parent)
     write_origin(folder, Origin(source=str(source), uid=uid, asked=asked, complete=False))
     if not checkpoints:
         rules += [f"--exclude=/{place}" for place in CHECKPOINTS]

@@ -9,9 +9,27 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
+import msgspec
+
+from jobs.gates import Condition, Finding
 from orchestrator.errors import RunError
+from orchestrator.node.cost import LATEST
+from orchestrator.runs.documents.damage import note
 from orchestrator.runs.documents.reading import content_of, decoded, document
 from orchestrator.runs.run import Run
+
+UNREADABLE = (KeyError, TypeError, AttributeError, OverflowError, msgspec.MsgspecError)
+"""What values of another kind raise."""
+REMEDY = "left out; the gate decides anew while jobs wait for it"
+
+
+class Past(TypedDict):
+    """An earlier decision: of a gate, or of the best job."""
+
+    time: float
+    text: str
+    decision: NotRequired[str]
+    chosen: NotRequired[str | None]
 
 
 class Kept(TypedDict):
@@ -24,7 +42,7 @@ class Kept(TypedDict):
     time: float
     inputs: list[dict[str, Any]]
     """Conditions with the value of every judged job."""
-    history: list[dict[str, Any]]
+    history: list[Past]
 
 
 class Override(TypedDict):
@@ -55,7 +73,31 @@ def decision_file(run: Run, key: str) -> Path:
 def load_decision(run: Run, key: str) -> Kept | None:
     """The decision of a stage, or of a job, that is on disk."""
     path = decision_file(run, key)
-    return document(path, Kept, "left out; the gate decides anew while jobs wait for it")
+    kept = document(path, Kept, REMEDY)
+    if kept is None:
+        return None
+    try:
+        for entry in kept["inputs"]:
+            msgspec.convert(entry["condition"], Condition)
+            check_findings(entry["findings"])
+        check_moments(kept["time"], kept["history"])
+        for past in kept["history"]:
+            past["decision"]
+    except UNREADABLE as error:
+        note(path, f"is not in the form that this version knows ({error})", REMEDY)
+        return None
+    return kept
+
+
+def check_moments(newest: float, history: list[Past]) -> None:
+    """OverflowError for what no clock shows."""
+    if not all(0 <= moment < LATEST for moment in (newest, *(one["time"] for one in history))):
+        raise OverflowError("a time that no clock shows")
+
+
+def check_findings(values: list[dict[str, Any]]) -> None:
+    """One of UNREADABLE if these are not what jobs have said."""
+    msgspec.convert([vars(Finding.from_dict(one)) for one in values], list[Finding])
 
 
 def overrides_file(run: Run) -> Path:

@@ -21,20 +21,26 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import engines
 from orchestrator.errors import CheckError, RunError
 from orchestrator.node import attempt
 from orchestrator.node.system import write_json
+from orchestrator.runs.provenance.secret_files import (
+    Secrecy,
+    is_program,
+    is_secret_name,
+    secrecy,
+)
 
 CODE = ".code"
 """Folder of the copies, below that of the runs."""
+NAMED = 8
+"""So many files of a kind are named."""
 MOST_MEGABYTES = 100
 """Largest folder that ``snapshot: true`` copies."""
-PRIVATE = (".env", ".netrc", ".pgpass", "id_rsa", "id_ed25519", "credentials.json")
-PRIVATE_ENDS = (".pem", ".key", ".env")
-"""Files that hold secrets by their name; they are not copied."""
 
 
 def engine_files() -> dict[str, Path]:
@@ -123,27 +129,90 @@ def changed_files(root: Path, before: str, after: str) -> list[str]:
     return sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
 
 
-def folder_files(folder: Path) -> tuple[list[str], list[str]]:
-    """Files of a folder that git tracks, and untracked ones that it does not ignore; and those left
-    out. CheckError without git."""
-    there, private, repositories = [], [], []
-    for name in files_known_to_git(folder):
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The files of a folder, sorted by what becomes of them in a copy."""
+
+    taken: list[str]
+    untracked: list[str]
+    """Those of ``taken`` that git does not track."""
+    with_secrets: list[str]
+    """Those of ``taken`` that have a secret in them."""
+    secret: list[str]
+    """Left out, as they hold secrets by their name or content."""
+    repositories: list[str]
+    """Left out, as they are folders with a repository of their own."""
+
+    @property
+    def left_out(self) -> list[str]:
+        """Everything that is."""
+        return [*self.secret, *self.repositories]
+
+
+def known_files(folder: Path) -> Found:
+    """Files of a folder that git tracks, and those that it neither tracks nor ignores, by their
+    names alone. CheckError without git."""
+    untracked = dict.fromkeys(files_known_to_git(folder, "--others", "--exclude-standard"))
+    found = Found(taken=[], untracked=[], with_secrets=[], secret=[], repositories=[])
+    for name in [*files_known_to_git(folder, "--cached"), *untracked]:
         path = folder / name
-        base = name.rpartition("/")[2]
-        if base in PRIVATE or name.endswith(PRIVATE_ENDS):
-            private.append(name)
+        if path.is_dir() and not path.is_symlink():
+            found.repositories.append(name)  # in this one; git names no other folders
+        elif is_secret_name(name):
+            found.secret.append(name)
         # git lists what it tracks even where the file has been deleted; that is left out.
         elif path.is_symlink() or path.is_file():
-            there.append(name)
-        elif path.is_dir():
-            repositories.append(name)  # in this one; git names no other folders
-    return there, [*private, *repositories]
+            found.taken.append(name)
+            if name in untracked:
+                found.untracked.append(name)
+    return found
 
 
-def files_known_to_git(folder: Path) -> list[str]:
-    """Paths that git tracks or would take, each once; some may be gone."""
+def measured(folder: Path) -> Found:
+    """The files that a copy of ``folder`` would hold, and those left out. CheckError if they are
+    too much, or without git.
+
+    What is a secret by its name or content is left out. What has one in it is left out if git does
+    not track it and it is no program; else the jobs may need it.
+    """
+    found = known_files(folder)
+    # First: of what is too much nothing is read.
+    refuse_large(folder, found.taken)
+    untracked = set(found.untracked)
+    for name in list(found.taken):
+        says = secrecy(folder / name)
+        needed = name not in untracked or is_program(folder / name)
+        if says is Secrecy.IS or (says is Secrecy.HAS and not needed):
+            found.secret.append(name)
+        elif says is Secrecy.HAS:
+            found.with_secrets.append(name)
+    secret = set(found.secret)
+    return replace(
+        found,
+        taken=[name for name in found.taken if name not in secret],
+        untracked=[name for name in found.untracked if name not in secret],
+    )
+
+
+def refuse_large(folder: Path, names: Sequence[str]) -> None:
+    """CheckError if these files are too much for a copy."""
+    # lstat: a link is copied as a link, however large what it leads to.
+    sizes = {name: (folder / name).lstat().st_size for name in names}
+    total = sum(sizes.values())
+    if total > MOST_MEGABYTES * 2**20:
+        largest = sorted(sizes, key=lambda name: -sizes[name])[:3]
+        raise CheckError(
+            f"snapshot: true would copy {total / 2**20:.0f} MB of {folder}, more than "
+            f"{MOST_MEGABYTES} MB: let git ignore "
+            f"the largest files ({', '.join(largest)}), or take 'snapshot' out of the "
+            "experiment file"
+        )
+
+
+def files_known_to_git(folder: Path, *which: str) -> list[str]:
+    """Paths that git tracks, or would take, each once; some may be gone."""
     # -z: names may have spaces, quotes and line breaks.
-    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    command = ["git", "ls-files", "-z", *which]
     listed = None
     if not folder.is_dir():
         raise CheckError(f"{folder}, where the run was launched and whose files it copies, is gone")
@@ -159,28 +228,49 @@ def files_known_to_git(folder: Path) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def measured(folder: Path) -> tuple[list[str], list[str]]:
-    """The files that a copy of ``folder`` would hold, and those left out. CheckError if they are
-    too much, or unknown."""
-    names, left_out = folder_files(folder)
-    # lstat: a link is copied as a link, however large what it leads to.
-    sizes = {name: (folder / name).lstat().st_size for name in names}
-    total = sum(sizes.values())
-    if total > MOST_MEGABYTES * 2**20:
-        largest = sorted(names, key=lambda name: -sizes[name])[:3]
-        raise CheckError(
-            f"snapshot: true would copy {total / 2**20:.0f} MB of {folder}, more than "
-            f"{MOST_MEGABYTES} MB: let git ignore "
-            f"the largest files ({', '.join(largest)}), or take 'snapshot' out of the "
-            "experiment file"
+def said_of(found: Found) -> list[str]:
+    """What a person should know of a copy, a line each."""
+    lines = []
+    if found.untracked:
+        lines.append(
+            f"snapshot: takes {len(found.untracked)} files that git does not track: "
+            f"{named(found.untracked)}"
         )
-    return names, left_out
+    if found.secret:
+        lines.append(
+            f"snapshot: leaves {len(found.secret)} files out that look like secrets: "
+            f"{named(found.secret)}; hand them over by a variable or a whole path"
+        )
+    if found.with_secrets:
+        lines.append(
+            f"snapshot: {len(found.with_secrets)} files have what looks like a secret in them, "
+            f"which is copied along: {named(found.with_secrets)}; take it out, and hand it over by "
+            "a variable"
+        )
+    if found.repositories:
+        lines.append(
+            f"snapshot: leaves {len(found.repositories)} folders out that are repositories of "
+            f"their own: {named(found.repositories)}"
+        )
+    return lines
+
+
+def named(files: Sequence[str]) -> str:
+    """The first ones by name, of the others how many."""
+    shown = ", ".join(map(printable, files[:NAMED]))
+    return shown + (f" and {len(files) - NAMED} more" if len(files) > NAMED else "")
+
+
+def printable(name: str) -> str:
+    """A name as a terminal may be given it."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name)
 
 
 def take_folder(folder: Path, work: Path) -> str:
     """Copy what git knows of ``folder`` to ``work/<hash>``; returns the hash. CheckError as of
     ``measured``."""
-    names, left_out = measured(folder)
+    found = measured(folder)
+    names = found.taken
     contents = {name: content_of(folder, name) for name in names}
     digest = hash_of(contents)
     # Written last, so a copy with it is whole.
@@ -191,9 +281,8 @@ def take_folder(folder: Path, work: Path) -> str:
         draft.mkdir(parents=True, exist_ok=True)  # of an empty folder
         put_in_place(draft, work / digest)
         hashes = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
-        write_json(
-            work / f"{digest}.json", {"from": str(folder), "left_out": left_out, "files": hashes}
-        )
+        kept = {"from": str(folder), "left_out": found.left_out, "untracked": found.untracked}
+        write_json(work / f"{digest}.json", {**kept, "told": said_of(found), "files": hashes})
     return digest
 
 

@@ -41,6 +41,7 @@ from orchestrator.runs.provenance.code_copies import (
     take_folder,
 )
 from orchestrator.runs.provenance.redaction import redacted
+from orchestrator.runs.provenance.secret_files import is_secret_name
 
 PATCH_BYTES = 1_000_000
 """More of uncommitted changes is cut off, and said to be."""
@@ -78,6 +79,13 @@ class Copies(TypedDict):
 
     code: str
     work: str | None
+
+
+class Made(TypedDict):
+    """What is read again of the list of a copy's files."""
+
+    told: NotRequired[list[str]]
+    """What a person should know of it; an older version noted nothing."""
 
 
 class GitState(TypedDict):
@@ -179,12 +187,26 @@ def git_state(folder: Path) -> tuple[dict[str, Any] | None, str]:
         "untracked": untracked[:UNTRACKED],
         "untracked_more": max(0, len(untracked) - UNTRACKED),
         "patch_cut": len(patch.encode()) > PATCH_BYTES,
-    }, redacted(cut(patch))
+    }, redacted(cut(without_secret_files(patch)))
 
 
 def git_text(folder: Path, *arguments: str) -> str:
     """What git says as text; empty if it says nothing."""
     return (git(folder, *arguments) or b"").decode(errors="replace")
+
+
+def without_secret_files(patch: str) -> str:
+    """A patch with the names alone of files that are secrets: what stands in them need not look
+    like one."""
+    parts = re.split(r"^(?=diff --git )", patch, flags=re.MULTILINE)
+    kept = []
+    for part in parts:
+        head, _, _ = part.partition("\n")
+        # A name with odd characters stands in quotes.
+        name = head.rpartition(" b/" if " b/" in head else ' "b/')[2].rstrip('"')
+        is_secret = head.startswith("diff ") and is_secret_name(name)
+        kept.append(f"{head}\n(left out: by its name it holds secrets)\n" if is_secret else part)
+    return "".join(kept)
 
 
 def cut(patch: str) -> str:
@@ -253,6 +275,10 @@ def note(
     write_json(run_folder / CURRENT, copies)
     if newest is not None:
         tell_changes(run_folder.parent.parent, newest, launch, tell)
+    if action != "launch" and launch["work"]:  # whose check has told it
+        made = document(run_folder / "work" / f"{launch['work']}.json", Made, "not told again")
+        for line in () if made is None else made.get("told", ()):
+            tell(line)
 
 
 def write_launch(folder: Path, launch: dict[str, Any], patch: str, text: str) -> None:

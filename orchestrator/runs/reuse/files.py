@@ -28,7 +28,7 @@ from typing import Any
 from orchestrator.description.profile import Profile
 from orchestrator.errors import CheckError
 from orchestrator.node.reuse.evidence import sha256_of
-from orchestrator.runs.provenance.code_copies import CODE, folder_files
+from orchestrator.runs.provenance.code_copies import CODE, known_files
 
 LARGE_BYTES = 64 * 2**20
 """Of a file above this size, size and time stand for the content."""
@@ -167,7 +167,7 @@ class Surrounding:
             found = list(self.programs())
         else:
             try:
-                found, _ = folder_files(self.root)
+                found = known_files(self.root).taken
             except CheckError as error:
                 raise Unknown(error.lines[0]) from error
         if len(found) > MOST_FILES:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.spec import Resources
-from orchestrator.node.cost import attempt_records
+from orchestrator.node.cost import attempt_records, seconds_of
 from orchestrator.node.system import CONTINUES
 from orchestrator.runs.documents.damage import note
 from orchestrator.runs.layout import RESULTS, attempt_folder
@@ -41,12 +41,16 @@ class Start:
     job_id: str = ""
     neighbours: int = 0
     """How many other jobs shared its allocation, and its GPUs."""
+    lasted: float | None = None
+    """Seconds, as the node has measured them; None: only start and end are known."""
     usage: Mapping[str, Any] = field(default_factory=dict)
     """As the node or the scheduler measured it; empty: nobody did."""
 
     @property
     def seconds(self) -> float:
         """How long it ran, as far as is known."""
+        if self.lasted is not None:
+            return self.lasted
         if self.ended is None:
             return 0.0
         # Start and end may come from clocks of two machines, and the end may then seem the earlier
@@ -95,6 +99,7 @@ def ended_start(
         restart=exit_record.get("restart", 0),
         started=exit_record["started"],
         ended=exit_record["ended"],
+        lasted=seconds_of(exit_record),
         outcome=outcome(exit_record),
         resources=Resources(**held) if held else requested,
         job_id=exit_record["job_id"],

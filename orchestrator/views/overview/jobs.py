@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.runs.record import FAILED, JobState, Record, Wait
 from orchestrator.runs.run import Run
+from orchestrator.views.moments import said_of
 from orchestrator.views.overview.causes import cause_of
 from orchestrator.views.overview.metrics import heading, shown_metrics
 from orchestrator.views.overview.signs import SIGNS, word_of
@@ -128,8 +129,8 @@ def why_text(
     # Metrics have columns of their own.
     text = progress_text({**values, "metrics": {}}, now)
     if not text and record.state is JobState.COMPLETED and not record.reason:
-        return last_words(run, record)
-    return text or (f"waits for {parents}" if parents else values["reason"])
+        text = last_words(run, record)
+    return said_of(record, now, text or (f"waits for {parents}" if parents else ""))
 
 
 def last_words(run: Run, record: Record) -> str:

@@ -33,6 +33,7 @@ from orchestrator.runs.record import FAILED, JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.costs.starts import Start
 from orchestrator.views.costs.tables import Spent, spent
+from orchestrator.views.moments import said_of
 from orchestrator.views.page.curves import Curve
 from orchestrator.views.page.graph import StageBox
 from orchestrator.views.page.timeline import Bar
@@ -286,7 +287,7 @@ def job_rows(facts: Facts) -> list[list[str]]:
         first = members[0]
         values = row(facts.run, first, facts.now)
         if len(members) == 1:
-            words = progress_text(values, facts.now) or values["reason"]
+            words = said_of(first, facts.now, progress_text(values, facts.now))
             lasted = clock(elapsed(first, facts.now))
             lines.append([first.name, values["state"], lasted, values["host"] or "", words])
         else:

@@ -178,6 +178,9 @@ def test_a_killed_scheduler_loses_nothing_and_runs_nothing_twice(tmp_path: Path)
     until(tmp_path, lambda now: any(job["state"] == "RUNNING" for job in now.values()))
     os.kill(scheduler_of(tmp_path), signal.SIGKILL)
     time.sleep(2.5)  # what was running ends while no scheduler looks
+    said = orch(tmp_path, "status").stderr
+    assert "its scheduler had died: another goes on" in said
+    assert "had died" not in orch(tmp_path, "status").stderr
     until(tmp_path, lambda now: {job["state"] for job in now.values()} == {"COMPLETED"})
     assert sorted((tmp_path / "ran").read_text().split()) == ["1", "2", "3", "4", "b"]
     again = orch(

@@ -148,7 +148,7 @@ class Machine:
         """What a command of `orch` prints there."""
         said, ended = self.folder / "said", self.folder / "ended"
         assert self.shell.stdin is not None
-        self.shell.stdin.write(f"{ORCH} {' '.join(arguments)} > {said} 2>&1; touch {ended}\n")
+        self.shell.stdin.write(f"{ORCH} {' '.join(arguments)} > {said} 2>> errors; touch {ended}\n")
         self.shell.stdin.flush()
         while not ended.exists():
             assert self.shell.poll() is None

@@ -7,10 +7,14 @@ process; an audit hook says which files each of them opens, so that each is aske
 
 import contextlib
 import io
+import itertools
 import json
+import math
 import os
+import random
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +169,18 @@ def restore(folder: Path) -> None:
     shutil.copytree(folder / "whole", folder / "runs", symlinks=True)
 
 
-def test_no_damage_ends_a_command_with_a_traceback(here: Path) -> None:
+def asked_about(place: int, commands: list[str], whole: bool) -> list[tuple[str, str]]:
+    """The ways in which a file is damaged, each with a command that reads it: the whole product, or
+    every way once and every command once, so that files share the pairs out among them."""
+    if whole:
+        return list(itertools.product(WAYS, commands))
+    count = max(len(WAYS), len(commands))
+    ways = [list(WAYS)[(place + number) % len(WAYS)] for number in range(count)]
+    return [(way, commands[(place + number) % len(commands)]) for number, way in enumerate(ways)]
+
+
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.long)])
+def test_no_damage_ends_a_command_with_a_traceback(here: Path, whole: bool) -> None:
     sys.addaudithook(note_opened)
     readers: dict[str, list[str]] = {}
     for command in READING:
@@ -183,30 +198,90 @@ def test_no_damage_ends_a_command_with_a_traceback(here: Path) -> None:
         f"{first}/claim.json",
     } <= set(kept)
     silent = []
-    for file, content in sorted(kept.items()):
+    for place, (file, content) in enumerate(sorted(kept.items())):
         if file.startswith(tuple(f"jobs/{name}/" for name in LIKE_ANOTHER)):
             continue
-        for way in WAYS:
+        for way, command in asked_about(place, readers[file], whole):
             broken = damaged(content, way)
             if broken == content:
                 continue
-            for command in readers[file]:
-                if broken is None:
-                    (here / file).unlink(missing_ok=True)
-                else:
-                    (here / file).write_bytes(broken)
-                # A traceback would come out of it.
-                code, said = call(command)
-                assert code in (0, 2), (file, way, command, code, said)
-                is_json = file.endswith(".json")
-                if is_json and way in ("empty", "half", "binary", "list") and file not in said:
-                    silent.append((file, way, command))
-                (here / file).write_bytes(content)
-                (here / "state.json").write_bytes(kept["state.json"])
+            if broken is None:
+                (here / file).unlink(missing_ok=True)
+            else:
+                (here / file).write_bytes(broken)
+            # A traceback would come out of it.
+            code, said = call(command)
+            assert code in (0, 2), (file, way, command, code, said)
+            is_json = file.endswith(".json")
+            if is_json and way in ("empty", "half", "binary", "list") and file not in said:
+                silent.append((file, way, command))
+            (here / file).write_bytes(content)
+            (here / "state.json").write_bytes(kept["state.json"])
     # What was written anew at once needs no word; `gates` and `why` say the rest in their lines.
     told_otherwise = ("jobs/never/skipped.json", "out/results.json", "cost.json", "environment")
     left = {(file, command) for file, _, command in silent if not file.endswith(told_otherwise)}
     assert sorted(left) == []
+
+
+VALUES: tuple[Any, ...] = (None, True, -1, 2.5, 10**400, "x", "", [], [1], {}, {"x": [1]}, math.nan)
+
+
+def places(values: Any, depth: int = 0) -> Iterator[tuple[Any, Any]]:
+    """Every place in a document: what it is in, and its key."""
+    keys: list[Any] = list(values) if isinstance(values, dict) else []
+    if isinstance(values, list):
+        keys = list(range(min(len(values), 2)))
+    for key in keys:
+        yield values, key
+        if depth < 4:
+            yield from places(values[key], depth + 1)
+
+
+def changed_somewhere(content: bytes, chance: random.Random) -> bytes | None:
+    """A document with one value of another kind, one gone, or one key too many; None: it is no
+    document."""
+    try:
+        values = json.loads(content)
+    except ValueError:
+        return None
+    found = list(places(values))
+    if not found:
+        return None
+    within, key = chance.choice(found)
+    what = chance.randrange(len(VALUES) + 2)
+    if what < len(VALUES):
+        within[key] = VALUES[what]
+    elif isinstance(within, dict) and what == len(VALUES):
+        within["a key of tomorrow"] = [1]
+    else:
+        del within[key]
+    return json.dumps(values).encode()
+
+
+@pytest.mark.parametrize(
+    ("seed", "count"), [(0, 400), pytest.param(1, 10_000, marks=pytest.mark.long)]
+)
+def test_no_value_of_another_kind_ends_a_command_with_a_traceback(
+    here: Path, seed: int, count: int
+) -> None:
+    sys.addaudithook(note_opened)
+    readers: dict[str, list[str]] = {}
+    for command in READING:
+        for file in opened_by(command, here):
+            readers.setdefault(file, []).append(command)
+    kept = {file: (here / file).read_bytes() for file in readers if (here / file).is_file()}
+    chance = random.Random(seed)
+    for number in range(count):
+        file = chance.choice(sorted(kept))
+        broken = changed_somewhere(kept[file], chance)
+        if broken is None:
+            continue
+        (here / file).write_bytes(broken)
+        command = chance.choice(readers[file])
+        code, said = call(command)
+        assert code in (0, 2), (number, file, command, code, said)
+        (here / file).write_bytes(kept[file])
+        (here / "state.json").write_bytes(kept["state.json"])
 
 
 @pytest.mark.parametrize("broken", [b"", b"[1, 2]", ANOTHER], ids=["empty", "list", "another"])

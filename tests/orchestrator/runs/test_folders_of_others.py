@@ -69,14 +69,14 @@ def test_looking_needs_no_right_to_write(
     number: int, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = run.load()
-    really = Path.open
+    really = os.open
 
-    def refused(path: Path, *arguments: Any, **options: Any) -> Any:
-        if path.name == "state.lock":
+    def refused(path: Any, *arguments: Any, **options: Any) -> Any:
+        if str(path).endswith("state.lock"):
             raise OSError(number, os.strerror(number), str(path))
         return really(path, *arguments, **options)
 
-    monkeypatch.setattr(Path, "open", refused)
+    monkeypatch.setattr(os, "open", refused)
     records, trouble = refresh(run)
     assert records == before
     assert "nothing can be saved" in trouble
@@ -110,6 +110,51 @@ def test_a_groups_folder_stays_the_groups(tmp_path: Path) -> None:
             assert os.umask(0o022) == 0o022
     finally:
         os.umask(before)
+
+
+def test_a_run_is_its_users_alone_unless_the_folder_of_runs_is_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = plan_of(job("a", command=("true",)))
+    before = os.umask(0o022)
+    try:
+        for mode, of_run, of_lock in (
+            (0o777, 0o700, 0o600),
+            (0o755, 0o700, 0o600),
+            (0o2755, 0o755, 0o600),
+            (0o2775, 0o775, 0o660),
+        ):
+            root = tmp_path / f"{mode:o}"
+            root.mkdir()
+            root.chmod(mode)
+            run = create_run(plan, Profile(kind="local"), root)
+            assert run.folder.stat().st_mode & 0o777 == of_run
+            assert (run.folder / "state.lock").stat().st_mode & 0o777 == of_lock
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.parametrize("planted", ["link", "link above", "folder"])
+def test_what_somebody_else_has_put_in_the_place_of_a_run_is_not_used(
+    planted: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    runs = tmp_path / "others"
+    place = runs / run.folder.parent.name
+    if planted == "link above":
+        runs.mkdir()
+        place.symlink_to(target)
+    else:
+        place.mkdir(parents=True)
+        place = place / run.folder.name
+        place.mkdir() if planted == "folder" else place.symlink_to(target)
+    # For the program whatever lies there is somebody else's now.
+    monkeypatch.setattr(os, "geteuid", lambda: 4321)
+    with pytest.raises(RunError, match=f"{place}: was made by .* ORCH_RUNS"):
+        create_run(run.plan, run.profile, runs)
+    assert list(target.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", sorted(ADVICE))

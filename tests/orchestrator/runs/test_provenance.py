@@ -214,6 +214,14 @@ def test_git_is_described_with_its_changes_and_without_secrets(
     assert "+token = '<MY_TOKEN>'" in patch
     assert "+MAX_TOKENS = 1024" in patch
     assert "planted" not in patch
+    # What stands in a file of secrets need not look like one.
+    (folder / "conf").mkdir()
+    (folder / "conf" / "secrets.yaml").write_text("who: knows\n")
+    git(folder, "add", "-A")
+    _, patch = git_state(folder)
+    assert "conf/secrets.yaml\n(left out: by its name it holds secrets)\n" in patch
+    assert "knows" not in patch
+    assert "+print('two')" in patch
 
 
 def test_a_long_patch_ends_with_a_whole_file() -> None:

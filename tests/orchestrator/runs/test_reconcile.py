@@ -162,6 +162,22 @@ def test_after_a_signal_the_scheduler_is_waited_for_but_not_for_ever() -> None:
     assert reconcile([record()], {}, {}, signalled, set(), 1000.0)[0].state is JobState.FAILED
 
 
+def test_what_was_noted_in_the_future_is_not_waited_for() -> None:
+    signalled = {"train": left(-15, False, ended=9e5, signals=("SIGTERM",))}
+    assert reconcile([record()], {}, {}, signalled, set(), 100.0)[0].state is JobState.FAILED
+
+
+@pytest.mark.parametrize("jump", [-9e5, 9e5])
+def test_a_start_during_which_the_clock_was_set_has_taken_what_it_took(jump: float) -> None:
+    ended = dataclasses.replace(left(0, True, ended=50.0 + jump), seconds=48.0)
+    (now,) = reconcile([record()], {}, {}, {"train": ended}, {"train"}, 100.0)
+    assert (now.started, now.ended) == (2.0 + jump, 50.0 + jump)
+    # Small steps, by which a clock is kept right, change nothing.
+    ended = dataclasses.replace(left(0, True), seconds=47.5)
+    (now,) = reconcile([record()], {}, {}, {"train": ended}, {"train"}, 100.0)
+    assert (now.started, now.ended) == (2.0, 50.0)
+
+
 def test_removed_results_make_the_job_eligible_again() -> None:
     (now,) = reconcile([record(JobState.COMPLETED)], {}, {}, {}, set(), 100.0)
     assert (now.state, now.token) == (JobState.WAITING, "")

@@ -1,0 +1,95 @@
+"""The local scheduler's table with rows of another shape: these are made anew, the others stay."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.clusters.local.scheduler import Scheduler
+from orchestrator.clusters.local.table import read_table
+from orchestrator.description.profile import Profile
+from orchestrator.node.system import write_json
+from orchestrator.planning.planner import make_plan
+from orchestrator.runs.create import create_run
+from orchestrator.runs.documents import damage
+from orchestrator.runs.run import Run
+from tests.support.cli import SMALL, describe
+
+VALUES = (None, -1, "x", [], [1], {}, {"x": [1]})
+RESOURCES = {"gpus": 0, "cpus": 1, "memory_gb": 1, "minutes": 5}
+
+
+def row(run: Run, token: str, **values: Any) -> dict[str, Any]:
+    """A row of the table, with everything that it needs."""
+    attempt = run.folder / "jobs" / "a" / "attempt-1"
+    return {
+        "job_id": f"L-{token}",
+        "token": token,
+        "name": "a",
+        "script": str(attempt / "script.sh"),
+        "log": str(attempt / "log.txt"),
+        "exit": str(attempt / "exit.json"),
+        "cwd": str(run.folder),
+        "after": [],
+        "resources": dict(RESOURCES),
+        "reason": "",
+        **values,
+    }
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run whose scheduler knows a job that is over, one that runs and one that waits."""
+    monkeypatch.chdir(tmp_path)
+    plan = make_plan(describe(tmp_path, f"  a: {{command: sleep 60, {SMALL}}}\n"))
+    run = create_run(plan, Profile(kind="local"), tmp_path / "runs")
+    (run.folder / "jobs" / "a" / "attempt-1").mkdir()
+    (run.folder / "scheduler" / "queue").mkdir(parents=True)
+    return run
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "PENDING", "COMPLETED"])
+def test_a_row_of_another_shape_takes_no_other_with_it(run: Run, state: str) -> None:
+    started = {"pid": 2**22 + 1, "start": "7@x", "started": 1.0} if state == "RUNNING" else {}
+    whole = row(run, "t", state=state, **started)
+    other = row(run, "o", state="CANCELLED", reason="cancelled", ended=2.0)
+    broken = [{key: whole[key] for key in whole if key != gone} for gone in whole]
+    broken += [{**whole, key: value} for key in whole for value in VALUES]
+    broken += [{**whole, "resources": {**RESOURCES, "a key of tomorrow": 1}}]
+    table = run.folder / "scheduler" / "table.json"
+    for one in broken:
+        write_json(table, {"t": one, "o": other})
+        damage.told()
+        scheduler = Scheduler(run)
+        scheduler.round()
+        written = json.loads(table.read_text())
+        assert written["o"] == other, one
+        now = read_table(run)["t"]["state"]
+        # What starts has no script, and ends at once.
+        ends = {"FAILED", "CANCELLED", "NODE_FAIL", "COMPLETED", "RUNNING"}
+        assert now in ends - ({state} if state == "RUNNING" else set()), one
+        for child in scheduler.children.values():
+            child.wait()
+
+
+def test_a_job_that_cannot_be_started_keeps_no_other_from_it(run: Run) -> None:
+    gone = row(run, "t", state="PENDING", cwd=str(run.folder / "gone"))
+    other = row(run, "o", state="PENDING", script="/dev/null")
+    write_json(run.folder / "scheduler" / "table.json", {"t": gone, "o": other})
+    scheduler = Scheduler(run)
+    scheduler.round()
+    assert scheduler.table["t"]["state"] == "FAILED"
+    assert "cannot be started: " in scheduler.table["t"]["reason"]
+    assert scheduler.children["o"].wait() == 0
+
+
+def test_a_row_that_is_lost_is_made_anew_from_the_queue(run: Run) -> None:
+    folder = run.folder / "scheduler"
+    write_json(folder / "queue" / "t.json", row(run, "t"))
+    write_json(folder / "table.json", {"t": {"job_id": "L-t", "state": "RUNNING"}})
+    damage.told()
+    # Nobody wants it any more, as far as the state file says.
+    assert read_table(run)["t"]["state"] == "CANCELLED"
+    (line,) = damage.told()
+    assert "table.json: t: is damaged: made anew" in line
