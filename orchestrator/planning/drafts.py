@@ -12,16 +12,16 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from engines.contract.words import near
+from engines.contract.written.mistakes import Mistakes
 from jobs.choices import FOLDER as CHOICES
 from jobs.choices import LINK
 from jobs.ranking import SEED
 from jobs.searches import POINT
 from jobs.spec import Replaced
-from jobs.stages import PAIR_AXES, Point, Scalar, folder_names, job_name, points, same
+from jobs.stages import MOST_POINTS, PAIR_AXES, Point, Scalar, folder_names, job_name, points, same
 from orchestrator.description.stage import Best, Stage
 from orchestrator.description.stage_reader import check_axes
 from orchestrator.description.sweeps.joined import only_seeds
-from orchestrator.description.yaml_lines import Mistakes
 from orchestrator.planning.reads import check_reads
 from orchestrator.planning.replacements import Place, check_replacements, places_below
 
@@ -163,6 +163,8 @@ def draft_stage(
     own = {axis: entry.values for axis, entry in stage.matrix.items()}
     product = stage.product_axes
     check_stage_axes(stage, parents, own, sound, mistakes)
+    if too_many(stage, product, len(parents), mistakes):
+        return []
     # `after` waits for every job of a stage. One that is named in both counts as `for_each`.
     others = [name for name in stage.after if name != stage.for_each]
     waits = [draft.name for name in others for draft in drafted.get(name, ())]
@@ -194,6 +196,21 @@ def draft_stage(
             f"stage '{stage.name}': 'exclude' leaves no job; exclude less, or take the stage out",
         )
     return drafts
+
+
+def too_many(stage: Stage, product: Axes, parents: int, mistakes: Mistakes) -> bool:
+    """Whether the axes of a stage have more points than are planned, which is told."""
+    count = max(parents, 1) * max(len(stage.pairs), 1)
+    for axes in (*product.values(), *stage.joined):
+        count *= len(axes)
+    if count <= MOST_POINTS:
+        return False
+    mistakes.add(
+        stage.place("pairs" if stage.pairs else "matrix"),
+        f"stage '{stage.name}': its axes have {count} points, and {MOST_POINTS} may be planned "
+        "at most (before 'exclude'); take values out, or make several experiments",
+    )
+    return True
 
 
 def draft_of(stage: Stage, place: Place, parent: str | None, after: tuple[str, ...]) -> Draft:

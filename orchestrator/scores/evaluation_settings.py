@@ -14,12 +14,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from engines.contract.config import keys_that_decide
+from engines.contract.written.mistakes import Mistakes
+from engines.contract.written.nodes import Node, wrap
+from engines.contract.written.reading import read_file
 from jobs.spec import Job, Resources
 from orchestrator.description.catalogue import config_class
 from orchestrator.description.engine_config import validate
 from orchestrator.description.experiment import with_overrides
+from orchestrator.description.merging import put
 from orchestrator.description.stage_reader import read_stage
-from orchestrator.description.yaml_lines import Mistakes, Node, put, read_file, wrap
 from orchestrator.errors import DescriptionError, RunError
 from orchestrator.runs.documents.job_files import JOB, Needed
 from orchestrator.runs.documents.reading import content_of, decoded
