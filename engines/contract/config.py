@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 
 from engines.contract.words import did_you_mean
 from engines.contract.written.mistakes import MOST_SHOWN, Mistakes, TooMany
-from engines.contract.written.nodes import LONGEST, Node, one_line, shown
+from engines.contract.written.nodes import LONGEST, LONGEST_TEXT, Node, one_line, shown
 from engines.contract.written.reading import read_file
 
 
@@ -62,6 +62,10 @@ LONGEST_SHOWN = 200
 
 class ConfigError(ValueError):
     """A config that cannot run; the message is one line for the user."""
+
+    def __init__(self, text: str) -> None:
+        # Whatever it was made of: names and values that people wrote.
+        super().__init__(one_line(text, MOST_SHOWN * LONGEST_TEXT))
 
 
 def user_path(text: str) -> Path:

@@ -149,7 +149,7 @@ def load_suite(name: str, seen: tuple[Path, ...] = (), beside: Path = Path()) ->
     included = values.get("include")
     # Anything else is left for the check of the whole suite to refuse.
     if isinstance(included, str):
-        base = load_suite(included, (*seen, path), path.parent)
+        base = included_suite(root.value["include"], (*seen, path))
         values = merged(base.model_dump(exclude_none=True), values)
     try:
         suite = Suite.model_validate(values)
@@ -163,6 +163,14 @@ def load_suite(name: str, seen: tuple[Path, ...] = (), beside: Path = Path()) ->
             "beginning of its name}}"
         )
     return suite
+
+
+def included_suite(included: Node, seen: tuple[Path, ...]) -> Suite:
+    """The suite that the last file of ``seen`` includes; ConfigError with the places of both."""
+    try:
+        return load_suite(included.value, seen, seen[-1].parent)
+    except ConfigError as error:
+        raise ConfigError(f"{included.where}: include: {error}") from error
 
 
 def planned(name: str) -> PlannedSuite:

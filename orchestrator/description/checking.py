@@ -281,7 +281,7 @@ def message(kind: type[FileModel], detail: ErrorDetails, spot: Spot) -> tuple[No
     if detail["type"] == "extra_forbidden":
         key = spot.path[-1]
         known = {name for part in spot.parts for name in keys_of(part)}
-        value = shown(spot.node.plain())
+        value = shown(spot.node.glimpse())
         return spot.node, f"{head}unknown key '{key}' (value {value}){near(key, known)}"
     if detail["type"] == "missing":
         key = str(detail["loc"][-1])
@@ -319,7 +319,7 @@ def own_words(error: Exception, spot: Spot) -> str:
     for part in spot.path:
         if not isinstance(part, int):  # a place in a list is no key
             key = part
-    value = shown(spot.node.plain())
+    value = shown(spot.node.glimpse())
     name = f"'{key}'" if key else "the file"
     return str(error).format(key=key, name=name, path=spot.path, value=value, **error.values)
 
@@ -331,7 +331,7 @@ def not_a_mapping(kind: type[FileModel], head: str, spot: Spot) -> str:
     if name.isidentifier():
         name = f"'{name}'"  # a key; a name of several words says itself what it is
     subject = f"{name} must" if name else "must"
-    return f"{head}{subject} {part_must(part)}, got {shown(spot.node.plain())}"
+    return f"{head}{subject} {part_must(part)}, got {shown(spot.node.glimpse())}"
 
 
 def part_must(part: type[FileModel]) -> str:
@@ -347,7 +347,7 @@ def wrong_value(head: str, spot: Spot) -> tuple[Node, str]:
     name = str(spot.field_path[-1])
     quoted = f"'{name}'" if is_part(holder) and holder.QUOTED else name
     node = spot.node if must.at_item else spot.field_node
-    got = f", got {shown(node.plain())}" if must.got else ""
+    got = f", got {shown(node.glimpse())}" if must.got else ""
     return node, f"{head}{quoted} must {must.text}{got}"
 
 

@@ -327,7 +327,7 @@ def check_excludes(
             # effect.
             elif not any(same(value.value, known) for known in axes[axis]):
                 values = ", ".join(map(repr, axes[axis]))
-                wrong = shown(value.plain())
+                wrong = shown(value.glimpse())
                 tell(
                     value.where,
                     f"exclude: axis '{axis}' has no value {wrong}; its values: {values}",

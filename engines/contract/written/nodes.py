@@ -6,6 +6,7 @@ line. Called by whatever reads a file that a person wrote. Standard library alon
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ LONGEST = 300
 """Characters of a word in a message: whatever a message is made of, no value is longer in it."""
 LONGEST_TEXT = 2000
 """Characters of a whole message."""
+
+LONG_WORD = re.compile(rf"'[^']{{{LONGEST - 1},}}(')|\S{{{LONGEST + 1},}}")
+"""What is longer than a value may be: a text in quotes, or one without a space."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,16 @@ class Node:
             return {key: node.plain() for key, node in self.value.items()}
         if isinstance(self.value, list):
             return [node.plain() for node in self.value]
+        return self.value
+
+    def glimpse(self) -> Any:
+        """As much of the value as a message shows: each of the thousand items of a list may be
+        wrong, and the message of each shows the list."""
+        if isinstance(self.value, dict):
+            some = itertools.islice(self.value.items(), GLANCE)
+            return {key: node.glimpse() for key, node in some}
+        if isinstance(self.value, list):
+            return [node.glimpse() for node in self.value[:GLANCE]]
         return self.value
 
     def walk(self) -> Iterator[Node]:
@@ -95,7 +109,7 @@ def one_line(text: str, most: int = LONGEST_TEXT) -> str:
     # direction of a line.
     if not text.isprintable():
         text = "".join(one if one.isprintable() else _escaped(one) for one in text)
-    text = re.sub(rf"\S{{{LONGEST + 1},}}", lambda word: f"{word[0][: LONGEST - 3]}...", text)
+    text = LONG_WORD.sub(lambda word: f"{word[0][: LONGEST - 4]}...{word[1] or ''}", text)
     if len(text) > most:
         text = f"{text[:most]}... ({len(text) - most} characters more)"
     return text

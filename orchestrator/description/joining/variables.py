@@ -112,7 +112,7 @@ class Variables:
                 self.mistakes.add(
                     node.where,
                     f"variable '{found[2]}' of {value.where} is no text, number or boolean, "
-                    f"got {shown(value.plain())}; it may only be a value as a whole: "
+                    f"got {shown(value.glimpse())}; it may only be a value as a whole: "
                     f'"${{{found[2]}}}"',
                 )
             note = f"${{{found[2]}}} of {value.where}"
