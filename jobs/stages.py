@@ -21,7 +21,8 @@ Point = dict[str, Scalar]
 
 Pair = tuple[Scalar, Scalar]
 MOST_POINTS = 20_000
-"""Jobs of a stage: twice what Slurm's controller holds at its default."""
+"""Of an experiment, before any is excluded: twice the jobs that Slurm's controller holds at its
+default."""
 PAIR_AXES = ("first", "second")
 """The two axes that the pairs of a stage give its jobs."""
 

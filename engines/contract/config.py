@@ -56,6 +56,8 @@ IS_PATH: dict[str, Any] = {"is_path": True}
 ``data: str = Field(json_schema_extra=IS_PATH)``. What it names must be there before a launch. A key
 may have both marks: ``IS_PATH | DECIDES_NO_RESULT``."""
 
+HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""An escape of JSON that is half of a character."""
 LONGEST_SHOWN = 200
 """Characters of a value in a message."""
 
@@ -168,7 +170,13 @@ def of_json(path: Path) -> Any:
     """The values of a JSON file; None if it is none. ``orch`` writes configs so, of any size: the
     inputs of a report name every job of a run."""
     try:
-        return json.loads(path.read_bytes(), parse_constant=_refused)
+        content = path.read_bytes()
+        # A NUL or half of a character, seldom: read as YAML, which tells where it stands.
+        if b"\\u0000" in content or HALF.search(content):
+            return None
+        return json.loads(
+            content, parse_constant=_refused, parse_int=_whole, object_pairs_hook=_once
+        )
     except (OSError, ValueError, RecursionError):
         return None
 
@@ -176,6 +184,25 @@ def of_json(path: Path) -> Any:
 def _refused(constant: str) -> None:
     """NaN and the infinities are no JSON."""
     raise ValueError(constant)
+
+
+def _whole(text: str) -> int:
+    """A whole number of at most 64 bits."""
+    if len(text) > LONGEST_WHOLE:
+        raise ValueError(text)
+    return int(text)
+
+
+LONGEST_WHOLE = 19
+"""Digits of a whole number that has at most 64 bits; one more may have."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A mapping, whose keys are there once."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def read_written(path: Path) -> Node:

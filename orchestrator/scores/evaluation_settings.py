@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from engines.contract.config import keys_that_decide
-from engines.contract.written.mistakes import Mistakes
+from engines.contract.written.mistakes import Mistakes, TooMany
 from engines.contract.written.nodes import Node, wrap
 from engines.contract.written.reading import read_file
 from jobs.spec import Job, Resources
@@ -60,12 +60,20 @@ class Settings:
 def settings(request: Request) -> Settings:
     """The run's own evaluation settings, or those of ``--config``, with ``--set`` on top.
     DescriptionError with every mistake in them."""
+    mistakes = Mistakes()
+    try:
+        return settings_read(request, mistakes)
+    except TooMany:
+        raise DescriptionError(*mistakes.in_file_order()) from None
+
+
+def settings_read(request: Request, mistakes: Mistakes) -> Settings:
+    """The settings, with what is wrong told in ``mistakes`` as far as it was looked for."""
     source = request.source
     if source is not None and request.config_file is None and not evaluations(source):
         found = own_evaluations(source)
         if found:
-            return settings_of_commands(request, source, found)
-    mistakes = Mistakes()
+            return settings_of_commands(request, source, found, mistakes)
     own = None
     if request.source is not None:
         # Of several evaluations in the run, the first one's settings count.
@@ -92,10 +100,11 @@ def settings(request: Request) -> Settings:
     )
 
 
-def settings_of_commands(request: Request, source: Run, found: Sequence[Job]) -> Settings:
+def settings_of_commands(
+    request: Request, source: Run, found: Sequence[Job], mistakes: Mistakes
+) -> Settings:
     """How the run's own command scores: as in the experiment, with other resources if asked."""
     refuse_what_a_command_has_not(request, found[0])
-    mistakes = Mistakes()
     for argument in request.overrides:
         path = argument.partition("=")[0]
         if path.startswith("evaluate.") and not path.startswith("evaluate.resources."):

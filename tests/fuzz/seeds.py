@@ -179,7 +179,8 @@ SEEDS: dict[str, list[str]] = {
         SUITE,
         SUITE.replace("include: guru-online\n", "").replace("  aime: {", "  other: {file: x, "),
     ],
-    "config": [CONFIG, '{"models": {"folder": "out", "checkpoints": "last"}, "data": {"a": "b"}}'],
+    "config": [CONFIG],
+    "json_config": ['{"models": {"folder": "out", "checkpoints": "last"}, "data": {"a": "b"}}'],
     "data": ["sums: [guru/math__one.parquet, guru/math__two.parquet]\ngrids: guru/grids.parquet\n"],
 }
 """By kind; the first ones are mutated most."""

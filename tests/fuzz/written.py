@@ -89,6 +89,12 @@ def config(content: bytes) -> None:
     load_config(Path("config.yaml"), Evaluation)
 
 
+def json_config(content: bytes) -> None:
+    """The same as JSON, as ``orch`` writes it."""
+    Path("config.json").write_bytes(content)
+    load_config(Path("config.json"), Evaluation)
+
+
 def data(content: bytes) -> None:
     """The files of each task of a data set."""
     Path("tasks.yaml").write_bytes(content)
@@ -97,10 +103,20 @@ def data(content: bytes) -> None:
 
 KINDS: dict[str, Callable[[bytes], None]] = {
     function.__name__: function
-    for function in (experiment, included, overrides, profile, messages, suite, config, data)
+    for function in (
+        experiment,
+        included,
+        overrides,
+        profile,
+        messages,
+        suite,
+        config,
+        json_config,
+        data,
+    )
 }
 PLACE = re.compile(
-    r"(?:\S*(?:x|part|site|notify|suite|config|tasks)\.yaml(?::\d+)?(?: \(.*?\))?|--set .*?): ",
+    r"(?:\S*(?:x|part|site|notify|suite|config|tasks)\.(?:yaml|json)(?::\d+)?(?: \(.*?\))?|--set .*?): ",
     re.S,
 )
 

@@ -140,10 +140,13 @@ def content_of(path: Path) -> bytes:
     """The bytes of a file, one more than may be at most. OSError where it is none."""
     # Without waiting: a pipe with nobody at its other end is no file, and is not waited for.
     handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(handle, "rb") as file:  # noqa: PTH123 - a handle, not a path
+    try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(0, "it is a folder, a pipe or a device; name a file")
-        return file.read(MOST_BYTES + 1)
+        with open(handle, "rb", closefd=False) as file:  # noqa: PTH123 - a handle, not a path
+            return file.read(MOST_BYTES + 1)
+    finally:
+        os.close(handle)
 
 
 def display(path: Path) -> str:

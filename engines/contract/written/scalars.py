@@ -55,7 +55,7 @@ def scalar_value(text: str, tag: str | None, is_plain: bool) -> Any:
         is_plain: without quotes and tag, so that its text decides its kind.
     """
     text = whole_characters(text)
-    # "!" alone says that it is a text.
+    # "!" alone says that it is a text, and the parser in C keeps it to itself.
     if tag is None or tag == "!":
         kind = kind_of(text) if is_plain else "str"
     else:
