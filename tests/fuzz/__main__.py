@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.fuzz.written import KINDS, complaint, mutated, reshaped, sound
+from tests.support.fuzz.written import KINDS, complaint, mutated, reshaped, sound
 
 BATCH = 200
 MOST_MEMORY = 4 << 30

@@ -143,7 +143,7 @@ def content_of(path: Path) -> bytes:
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(0, "it is a folder, a pipe or a device; name a file")
-        with open(handle, "rb", closefd=False) as file:  # noqa: PTH123 - a handle, not a path
+        with open(handle, "rb", closefd=False) as file:
             return file.read(MOST_BYTES + 1)
     finally:
         os.close(handle)

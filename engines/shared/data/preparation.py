@@ -91,14 +91,11 @@ def mapped_files(path: Path) -> dict[str, list[Path]]:
         files = [named] if isinstance(named, str) else named
         # A task's name becomes part of file names.
         if not (isinstance(task, str) and re.fullmatch(r"[\w-]{1,100}", task)):
-            raise ConfigError(
-                f"{node.where}: {shown(task)} cannot name a task; use letters, digits, _ and -, at "
-                "most 100 of them"
-            )
+            text = f"{shown(task)} cannot name a task; use at most 100 letters, digits, _ and -"
+            raise ConfigError(f"{node.where}: {text}")
         if not (isinstance(files, list) and files and all(isinstance(file, str) for file in files)):
-            raise ConfigError(
-                f"{node.where}: task {task}: {shown(files)} is neither a file nor a list of files"
-            )
+            text = f"task {task}: {shown(files)} is neither a file nor a list of files"
+            raise ConfigError(f"{node.where}: {text}")
         try:
             paths[task] = [path.parent / user_path(file) for file in files]
         except ConfigError as error:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from engines.contract.config import ConfigError
 from orchestrator.errors import OrchError
-from tests.fuzz.corpus import CORPUS, STAGE
-from tests.fuzz.seeds import SEEDS
-from tests.fuzz.written import ENDLESS, KINDS, complaint, mutated, of_lines, reshaped, sound
+from tests.support.fuzz.corpus import CORPUS, STAGE
+from tests.support.fuzz.seeds import SEEDS
+from tests.support.fuzz.written import ENDLESS, KINDS, complaint, mutated, of_lines, reshaped, sound
 
 SEEDED = [(kind, which) for kind in KINDS for which in range(len(SEEDS[kind]))]
 CHANGES = st.lists(st.tuples(*[st.integers(0, (1 << 20) - 1)] * 3), min_size=1, max_size=4)
@@ -106,7 +106,7 @@ def test_complaints_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(KINDS, "experiment", raising)
     assert str(complaint("experiment", STAGE)).startswith("AttributeError in raising")
     monkeypatch.setitem(KINDS, "experiment", endless)
-    monkeypatch.setattr("tests.fuzz.written.MOST_SECONDS", 0.1)
+    monkeypatch.setattr("tests.support.fuzz.written.MOST_SECONDS", 0.1)
     assert complaint("experiment", STAGE) == ENDLESS
 
 

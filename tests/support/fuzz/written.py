@@ -2,7 +2,7 @@
 
 In: a kind of input (``KINDS``) and its bytes, or changes to a sound input of that kind. Out: what is
 wrong with how it ended, in words; None: nothing. The tests of descriptions try some thousands, and
-``make fuzz`` (``__main__``) as many as an hour has.
+``make fuzz`` as many as an hour has.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from engines.shared.data.preparation import mapped_files
 from orchestrator.description.profile_reader import load_profile, user_messages
 from orchestrator.errors import OrchError
 from orchestrator.planning.planner import make_plan
-from tests.fuzz.seeds import BASE, SEEDS
+from tests.support.fuzz.seeds import BASE, SEEDS
 
 MOST_SECONDS = 2.0
 """CPU seconds until an input is taken or refused."""
@@ -224,7 +224,7 @@ def key_put(content: bytes, place: int, what: int) -> bytes:
 
 def key_moved(content: bytes, place: int, what: int) -> bytes:
     """With a key of the file where another one stands."""
-    keys = KEY.findall(content)
+    keys: list[bytes] = KEY.findall(content)
     spots = list(KEY.finditer(content))
     if not spots:
         return content
