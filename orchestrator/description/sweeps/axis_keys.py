@@ -192,7 +192,11 @@ class SearchFile(FileModel):
     ]
     """The metric that is searched by; which values are better the stage or the metric itself
     says. A point counts with the mean over its seeds, and only if each of them has a value."""
-    rounds: Annotated[int, Field(ge=2, le=1000), Must("say how many rounds there are, 2 to 1000")]
+    rounds: Annotated[
+        int,
+        Field(ge=2, le=1000),
+        Must("say how many rounds there are, at least two and 1000 at most"),
+    ]
     """How many rounds there are. The points of one are drawn when the jobs of the round before have
     ended; at least one of its points must have a value."""
     n: Annotated[
