@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export VENV
 
-.PHONY: demo test test-fast test-long test-slurm-new check format lint types bench bench-launch bench-causes bench-packs bench-pcgrad bench-packing bench-sampler bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean docs
+.PHONY: demo test test-fast test-long test-slurm-new fuzz check format lint types bench bench-launch bench-causes bench-packs bench-pcgrad bench-packing bench-sampler bench-evaluation bench-fsm bench-geography-data bench-geography-evaluation bench-geography-packing bench-geography-training bench-polychromic-term bench-polychromic-training bench-verdicts clean docs
 
 demo: ## the whole mtl-comparison in minutes on two cores: no Slurm, no GPU, no download of a model or data set
 	@scripts/setup.sh demo
@@ -37,6 +37,9 @@ test-slurm-new: ## the tests of Slurm on a newer one, Debian 13's (24.11), in a 
 docs: ## the documentation as a site in build/docs, with every link checked
 	@scripts/setup.sh docs
 	@$(BIN)/python scripts/site.py
+
+fuzz: ## what people write, mutated, for an hour: MINUTES=60, SEED=0; what ended badly lies in fuzz-found/
+	@$(BIN)/python -m tests.fuzz --minutes $(or $(MINUTES),60) --seed $(or $(SEED),0)
 
 check: lint types ## what CI checks before the tests
 

@@ -20,6 +20,9 @@ Point = dict[str, Scalar]
 """What varies in one job: ``{"arm": "pcgrad", "seed": 0}``."""
 
 Pair = tuple[Scalar, Scalar]
+MOST_POINTS = 20_000
+"""Of an experiment, before any is excluded: twice the jobs that Slurm's controller holds at its
+default."""
 PAIR_AXES = ("first", "second")
 """The two axes that the pairs of a stage give its jobs."""
 
@@ -33,9 +36,25 @@ def same(a: object, b: object) -> bool:
     return type(a) is type(b) and a == b
 
 
-def excluded(point: Point, exclude: Sequence[Mapping[str, Scalar]]) -> bool:
-    """Whether one of the ``exclude`` entries matches on all of its axes."""
-    return any(fits(point, entry) for entry in exclude)
+class Excluded:
+    """Points that are left out: those that have all the values of one of some entries."""
+
+    def __init__(self, exclude: Sequence[Mapping[str, Scalar]]) -> None:
+        # By their axes, so that a point is looked up and not compared with each entry.
+        self.values: dict[tuple[str, ...], set[tuple[tuple[type, Scalar], ...]]] = {}
+        for entry in exclude:
+            axes = tuple(sorted(entry))
+            self.values.setdefault(axes, set()).add(self.own(entry, axes))
+
+    def own(self, point: Mapping[str, Scalar], axes: tuple[str, ...]) -> Any:
+        """The values of a point on some axes; with their types, as to Python 1 and true are one."""
+        return tuple((type(point[axis]), point[axis]) for axis in axes)
+
+    def __contains__(self, point: Point) -> bool:
+        for axes, values in self.values.items():
+            if all(axis in point for axis in axes) and self.own(point, axes) in values:
+                return True
+        return False
 
 
 def fits(point: Point, wanted: Mapping[str, Scalar]) -> bool:
@@ -64,13 +83,14 @@ def points(
             point |= part
         product.append(point)
     both: list[Point] = [dict(zip(PAIR_AXES, pair, strict=True)) for pair in pairs] or [{}]
+    left_out = Excluded(exclude)
     found = []
     for parent in parents:
         for pair, own in itertools.product(both, product):
             # The parent's axes first, so that names and folders begin alike.
             point = {**parent, **pair, **own}
             # No pair changes what comes from the parent.
-            if fits(point, parent) and not excluded(point, exclude):
+            if fits(point, parent) and point not in left_out:
                 found.append(point)
     return found
 

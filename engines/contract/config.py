@@ -7,15 +7,20 @@ in it. Engines read their config with it, ``orch`` checks experiment files again
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from engines.contract.words import did_you_mean
+from engines.contract.written.mistakes import MOST_SHOWN, Mistakes, TooMany
+from engines.contract.written.nodes import LONGEST, LONGEST_TEXT, Node, one_line, shown
+from engines.contract.written.reading import read_file
 
 
 class EngineConfig(BaseModel):
@@ -51,12 +56,26 @@ IS_PATH: dict[str, Any] = {"is_path": True}
 ``data: str = Field(json_schema_extra=IS_PATH)``. What it names must be there before a launch. A key
 may have both marks: ``IS_PATH | DECIDES_NO_RESULT``."""
 
+HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""An escape of JSON that is half of a character."""
 LONGEST_SHOWN = 200
 """Characters of a value in a message."""
 
 
 class ConfigError(ValueError):
     """A config that cannot run; the message is one line for the user."""
+
+    def __init__(self, text: str) -> None:
+        # Whatever it was made of: names and values that people wrote.
+        super().__init__(one_line(text, MOST_SHOWN * LONGEST_TEXT))
+
+
+def user_path(text: str) -> Path:
+    """A path as a person wrote it, with ``~`` filled in; ConfigError where it can be none."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # of `~nobody`
+        raise ConfigError(f"{shown(text)} is no path: {error}") from error
 
 
 def marked_keys(kind: type[BaseModel], mark: dict[str, Any]) -> list[str]:
@@ -129,37 +148,110 @@ def same_config(config: EngineConfig, before: Any, where: Path) -> None:
         )
 
 
-class ConfigLoader(yaml.SafeLoader):
-    """PyYAML's safe loader, to which ``1e-05`` is a number as it is to JSON; to YAML 1.1 it is a
-    text."""
-
-
-ConfigLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?\d+(?:\.\d*)?[eE][-+]?\d+$"), "-+0123456789"
-)
-
 C = TypeVar("C", bound=EngineConfig)
 
 
 def load_config(path: Path, kind: type[C]) -> C:
     """Read a YAML or JSON config file into ``kind``; ConfigError names file, key, value and the
     nearest known key."""
-    try:
-        # One parser for both kinds of file: JSON is YAML too.
-        values = yaml.load(path.read_text(), Loader=ConfigLoader)  # noqa: S506  # a safe one
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    values = of_json(path) if path.suffix == ".json" else None
+    root = None
+    # YAML, or JSON that is none: JSON is YAML too, and what is wrong is told with its line.
+    if values is None:
+        root = read_written(path)
+        values = root.plain()
     try:
         return kind.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {'; '.join(describe(error, kind))}") from error
+        raise ConfigError(f"{path}: {'; '.join(describe(error, kind, root))}") from error
 
 
-def describe(error: ValidationError, kind: type[BaseModel]) -> list[str]:
+def of_json(path: Path) -> Any:
+    """The values of a JSON file; None if it is none. ``orch`` writes configs so, of any size: the
+    inputs of a report name every job of a run."""
+    try:
+        content = path.read_bytes()
+        # A NUL or half of a character, seldom: read as YAML, which tells where it stands.
+        if b"\\u0000" in content or HALF.search(content):
+            return None
+        return json.loads(
+            content, parse_constant=_refused, parse_int=_whole, object_pairs_hook=_once
+        )
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _refused(constant: str) -> None:
+    """NaN and the infinities are no JSON."""
+    raise ValueError(constant)
+
+
+def _whole(text: str) -> int:
+    """A whole number of at most 64 bits."""
+    if len(text) > LONGEST_WHOLE:
+        raise ValueError(text)
+    return int(text)
+
+
+LONGEST_WHOLE = 19
+"""Digits of a whole number that has at most 64 bits; one more may have."""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A mapping, whose keys are there once."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+def read_written(path: Path) -> Node:
+    """A YAML file that a person wrote; ConfigError has every mistake in it."""
+    mistakes = Mistakes()
+    root = None
+    with contextlib.suppress(TooMany):
+        root = read_file(path, mistakes)
+    if root is None or mistakes.lines:
+        raise ConfigError("; ".join(mistakes.in_file_order()))
+    return root
+
+
+def describe(error: ValidationError, kind: type[BaseModel], root: Node | None = None) -> list[str]:
     """One short line per error, with the dotted key, the value, and the nearest known key for an
-    unknown one."""
+    unknown one; of many the first ones, and how many more. ``root``: what was validated, for the
+    lines of the file."""
+    errors = error.errors()
+    lines = [
+        one_line(f"{line_of(item, root)}{text}")
+        for item, text in zip(errors, worded(errors[:MOST_SHOWN], kind), strict=False)
+    ]
+    if len(errors) > MOST_SHOWN:
+        lines.append(f"and {len(errors) - MOST_SHOWN} more")
+    return lines
+
+
+def line_of(item: ErrorDetails, root: Node | None) -> str:
+    """``line 12: `` of the deepest value on the way to an error; empty where there are no lines."""
+    node = root
+    for part in item["loc"]:
+        if node is None:
+            return ""
+        node = below(node, part) or node
+    found = re.search(r":(\d+)$", node.where) if node is not None else None
+    return f"line {found[1]}: " if found else ""
+
+
+def below(node: Node, part: int | str) -> Node | None:
+    """What stands under a key or an index."""
+    if isinstance(node.value, list) and isinstance(part, int):
+        return node.value[part] if part < len(node.value) else None
+    return node.child(part)
+
+
+def worded(errors: Sequence[ErrorDetails], kind: type[BaseModel]) -> list[str]:
+    """The words of each error."""
     lines = []
-    for item in error.errors():
+    for item in errors:
         # The place of the mistake: ("models", "folder") is shown as models.folder.
         key = ".".join(str(part) for part in item["loc"]) or "the config"
         if item["type"] == "extra_forbidden":
@@ -171,7 +263,6 @@ def describe(error: ValidationError, kind: type[BaseModel]) -> list[str]:
         elif item["type"] == "missing":
             lines.append(f"key '{key}' is missing")
         else:
-            lines.append(
-                f"{key}: {item['msg'].removeprefix('Value error, ')}, got {item['input']!r}"
-            )
+            message = item["msg"].removeprefix("Value error, ")
+            lines.append(f"{key}: {message}, got {shown(item['input'], LONGEST)}")
     return lines

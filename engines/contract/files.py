@@ -12,6 +12,18 @@ from pathlib import Path
 from typing import Any
 
 
+def there(text: str) -> Path | None:
+    """The file or folder that a person named, with ``~`` filled in; None where there is none, or
+    where the text can be no path."""
+    try:
+        path = Path(text).expanduser()
+        path.stat()
+    # RuntimeError: no such user. ValueError: a NUL.
+    except (OSError, ValueError, RuntimeError):
+        return None
+    return path
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a whole file so that a reader sees the old content or the new one, never half of it."""
     # Hidden, and named by the process: two that write the same file do not write into one another.

@@ -6,7 +6,6 @@ engines.evaluation CONFIG --out FOLDER`` scores all checkpoints with one vLLM st
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -19,6 +18,7 @@ from engines.contract.config import (
     EngineConfig,
     keys_that_decide,
 )
+from engines.contract.files import there
 from engines.evaluation.suite import PlannedSuite, Settings, Suite, is_file, load_suite, planned
 from engines.shared.scoring.own import OwnScorer
 
@@ -98,7 +98,8 @@ class Config(EngineConfig):
         values = {key: value for key, value in values.items() if key != "planned_suite"}
         if not isinstance(name, str) or not is_file(name):
             return values
-        if not Path(name).expanduser().is_file():
+        found = there(name)
+        if found is None or not found.is_file():
             return values  # the next check says that it is missing
         return {**values, "planned_suite": planned(name).model_dump()}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engines.contract.checkpoints import Manifest, selected_by
-from engines.contract.config import ConfigError
+from engines.contract.config import ConfigError, user_path
 from engines.contract.words import nearest
 from engines.evaluation.config import Config
 from engines.evaluation.suite import PLAIN, Settings, Suite, Task, changed
@@ -202,7 +202,7 @@ def mapped(files: dict[str, str], entries: dict[str, Task]) -> dict[str, Path]:
 def data_folder(data: str, suite: Suite, entries: dict[str, Task]) -> Path:
     """The folder that holds the suite's files: on this machine, or fetched from the Hugging Face
     hub."""
-    folder = Path(data).expanduser()
+    folder = user_path(data)
     if not folder.is_dir():
         inside = f"{suite.folder}/" if suite.folder else ""
         # Only the files of the wanted tasks are fetched.

@@ -11,14 +11,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError
 
-from engines.contract.config import ConfigError, EngineConfig, describe
+from engines.contract.config import ConfigError, EngineConfig, describe, read_written, user_path
 from engines.contract.words import did_you_mean
+from engines.contract.written.nodes import Node, shown
 from engines.shared.scoring.own import OwnScorer, sources_of
 
 SHIPPED = Path(__file__).parent / "suites"
+MOST_INCLUDED = 20
+"""Suites each of which includes the next."""
 
 
 class Settings(EngineConfig):
@@ -140,16 +142,19 @@ def load_suite(name: str, seen: tuple[Path, ...] = (), beside: Path = Path()) ->
     path = suite_path(name, beside)
     if path in seen:
         raise ConfigError(f"{path}: includes itself")
-    values = read_yaml(path)
+    if len(seen) >= MOST_INCLUDED:
+        raise ConfigError(f"{path}: more than {MOST_INCLUDED} suites include one another")
+    root = read_yaml(path)
+    values = root.plain()
     included = values.get("include")
     # Anything else is left for the check of the whole suite to refuse.
     if isinstance(included, str):
-        base = load_suite(included, (*seen, path), path.parent)
+        base = included_suite(root.value["include"], (*seen, path))
         values = merged(base.model_dump(exclude_none=True), values)
     try:
         suite = Suite.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {'; '.join(describe(error, Suite))}") from error
+        raise ConfigError(f"{path}: {'; '.join(describe(error, Suite, root))}") from error
     without_file = sorted(task for task, entry in suite.tasks.items() if not entry.prefixes)
     if without_file or not suite.tasks:
         raise ConfigError(
@@ -158,6 +163,14 @@ def load_suite(name: str, seen: tuple[Path, ...] = (), beside: Path = Path()) ->
             "beginning of its name}}"
         )
     return suite
+
+
+def included_suite(included: Node, seen: tuple[Path, ...]) -> Suite:
+    """The suite that the last file of ``seen`` includes; ConfigError with the places of both."""
+    try:
+        return load_suite(included.value, seen, seen[-1].parent)
+    except ConfigError as error:
+        raise ConfigError(f"{included.where}: include: {error}") from error
 
 
 def planned(name: str) -> PlannedSuite:
@@ -170,7 +183,7 @@ def planned(name: str) -> PlannedSuite:
         if scorer is not None:
             named[task] = scorer
     try:
-        scorers = sources_of(named, folders_of(Path(name).expanduser()))
+        scorers = sources_of(named, folders_of(user_path(name)))
     except ConfigError as error:
         raise ConfigError(f"{name}: {error}") from error
     return PlannedSuite(file=name, suite=suite, scorers=scorers)
@@ -180,18 +193,22 @@ def folders_of(path: Path) -> list[Path]:
     """Where a suite's scorers may lie: beside the suite, beside those that it includes, and in the
     working folder."""
     folders = [path.parent]
-    included = read_yaml(path).get("include")
-    while isinstance(included, str) and is_file(included):
-        path = path.parent / Path(included).expanduser()
+    included = included_by(path)
+    while included is not None and is_file(included):
+        path = path.parent / user_path(included)
         folders.append(path.parent)
-        included = read_yaml(path).get("include")
+        included = included_by(path)
     return list(dict.fromkeys([*folders, Path()]))
 
 
 def suite_path(name: str, beside: Path) -> Path:
     """The file of a suite. ConfigError names the shipped suites if the name is none of them."""
     if is_file(name):
-        return (beside / Path(name).expanduser()).resolve()
+        try:
+            return (beside / user_path(name)).resolve()
+        # A circle of links, a NUL.
+        except (OSError, ValueError, RuntimeError) as error:
+            raise ConfigError(f"suite: {shown(name)} is no path: {error}") from error
     known = shipped()
     if name not in known:
         raise ConfigError(
@@ -213,29 +230,17 @@ def merged(base: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
     return both
 
 
-class _Loader(yaml.SafeLoader):
-    """Safe loading in which a key that is there twice is an error: PyYAML lets the last one win in
-    silence."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """The mapping of a node."""
-        keys = [key.value for key, _ in node.value]
-        repeated = sorted({key for key in keys if keys.count(key) > 1})
-        if repeated:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key '{repeated[0]}' is there twice", node.start_mark
-            )
-        return dict(super().construct_mapping(node, deep))
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> Node:
     """The mapping in a YAML file. ConfigError if there is none."""
-    try:
-        values = yaml.load(path.read_text(), Loader=_Loader)  # noqa: S506 - a SafeLoader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
+    root = read_written(path)
+    if not isinstance(root.value, dict):
         raise ConfigError(
-            f"{path}: is no mapping; a suite has the keys {', '.join(Suite.model_fields)}"
+            f"{root.where}: is no mapping; a suite has the keys {', '.join(Suite.model_fields)}"
         )
-    return values
+    return root
+
+
+def included_by(path: Path) -> str | None:
+    """The suite that a suite's file includes."""
+    included = read_yaml(path).plain().get("include")
+    return included if isinstance(included, str) else None

@@ -21,6 +21,7 @@ from typing import Any
 
 from engines.contract.config import IS_PATH, marked_keys
 from engines.contract.estimates import estimates_of
+from engines.contract.files import there
 from jobs.spec import Job
 from orchestrator.checks.folder import file_system
 from orchestrator.checks.slurm import Script, header, shapes, slurm, who
@@ -275,7 +276,7 @@ def paths(plan: Plan) -> Iterator[str]:
         for key in keys_of_engine(job.engine) if job.engine else ():
             for path in named_paths(job.config.get(key)):
                 # What another job of the plan makes cannot be there yet.
-                if path.startswith(f"{RUN}/") or Path(path).expanduser().exists():
+                if path.startswith(f"{RUN}/") or there(path) is not None:
                     continue
                 if not elsewhere(key, path, job):
                     # One line for a path, not one for each of the jobs that name it.

@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from engines.contract.words import near
+from engines.contract.written.reading import yaml_text
 from jobs.spec import Job, Resources, asks_for
 from orchestrator.checks.launch import check
 from orchestrator.checks.site import Association, Nodes, Site, ask_site
@@ -234,7 +233,7 @@ def text_of(profile: Profile) -> str:
     return (
         "# Written by `orch profile init` from what sinfo, scontrol and sacctmgr say. "
         "docs/reference.md has every key.\n"
-        + yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+        + yaml_text(values)
         + "# Lines that every job runs first, and the Python they bring. Without them engines use "
         "orch's own, and\n# the python of a command is that of the shell that launches:\n"
         '# setup:\n#   - module load cuda\n#   - source "$HOME/orch-env/bin/activate"\n# '

@@ -119,16 +119,18 @@ def experiments(incomplete: str) -> list[str]:
 
 def presets(ctx: Any, incomplete: str) -> list[str]:
     """For ``--preset``: those in the experiment's file."""
-    import yaml
-
+    from engines.contract.written.mistakes import Mistakes, TooMany
     from orchestrator.description.catalogue import WHOLE, find_experiment
+    from orchestrator.description.joining.includes import read_joined
 
     try:
-        values = yaml.safe_load(find_experiment(argument(ctx, "experiment") or "").read_text())
-        names = [WHOLE, *values["presets"]]
-    except (OrchError, OSError, KeyError, TypeError, yaml.YAMLError):
+        root = read_joined(find_experiment(argument(ctx, "experiment") or ""), Mistakes())
+    except (OrchError, TooMany):
         return []
-    return beginning_with(incomplete, names)
+    found = root.child("presets") if root is not None else None
+    if found is None or not isinstance(found.value, dict):
+        return []
+    return beginning_with(incomplete, [WHOLE, *map(str, found.value)])
 
 
 def clusters(incomplete: str) -> list[str]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import engines
+from engines.contract.files import there
 from engines.contract.words import near
 from orchestrator.errors import DescriptionError
 
@@ -39,7 +40,8 @@ def known_experiments() -> dict[str, Path]:
 def find_experiment(name: str) -> Path:
     """The file of an experiment given by name or path. DescriptionError lists the known ones."""
     path = Path(name)
-    if path.is_file():
+    # Not expanded here: a shell has done that.
+    if there(name) is not None and path.is_file():
         return path
     # Who writes an ending means a file, so no experiment of a like name is suggested.
     if path.suffix in (".yaml", ".yml"):

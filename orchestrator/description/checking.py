@@ -19,12 +19,16 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from engines.contract.words import near
-from orchestrator.description.yaml_lines import Node, shown
+from engines.contract.written.nodes import Node, shown
 
 Tell = Callable[[Node, str], None]
 """Takes the place of a mistake and what is wrong there."""
 Path = tuple[Any, ...]
 """Keys and list indices from the root of a file (or part) to a value."""
+ABSENT = object()
+"""No key: None is one."""
+OF_KEYS = "[key]"
+"""What pydantic puts behind a key of a mapping that is itself of the wrong kind."""
 
 
 # How a message is put together. Of ``resources: {gpus: two}`` in the stage `train`:
@@ -149,20 +153,18 @@ def located(
     """
     found = [(detail, spot_for(kind, node, detail)) for detail in details]
     paths = []
+    above: set[Path] = set()
     for detail, spot in found:
         # A key that is missing lies one step below the part that lacks it.
         missing_key = (detail["loc"][-1],) if detail["type"] == "missing" else ()
-        paths.append((*spot.path, *missing_key))
+        path = (*spot.path, *missing_key)
+        paths.append(path)
+        above.update(path[:length] for length in range(len(path)))
     kept = []
     for (detail, spot), path in zip(found, paths, strict=True):
-        if detail["type"] == "extra_forbidden" or not any(lies_below(path, it) for it in paths):
+        if detail["type"] == "extra_forbidden" or path not in above:
             kept.append((detail, spot))
     return kept
-
-
-def lies_below(path: Path, other: Path) -> bool:
-    """Whether ``other`` leads further down from where ``path`` ends."""
-    return len(other) > len(path) and other[: len(path)] == path
 
 
 def spot_for(kind: type[BaseModel], root: Node, detail: ErrorDetails) -> Spot:
@@ -228,11 +230,8 @@ def child_of(node: Node, word: int | str) -> tuple[Any, Node] | None:
         return None
     if word in node.value:
         return word, node.value[word]
-    for key, value in node.value.items():
-        # `{0: ...}` has the key 0, and pydantic says "0".
-        if str(key) == word:
-            return key, value
-    return None
+    key = node.keys_by_text.get(str(word), ABSENT)
+    return None if key is ABSENT else (key, node.value[key])
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
@@ -282,7 +281,7 @@ def message(kind: type[FileModel], detail: ErrorDetails, spot: Spot) -> tuple[No
     if detail["type"] == "extra_forbidden":
         key = spot.path[-1]
         known = {name for part in spot.parts for name in keys_of(part)}
-        value = shown(spot.node.plain())
+        value = shown(spot.node.glimpse())
         return spot.node, f"{head}unknown key '{key}' (value {value}){near(key, known)}"
     if detail["type"] == "missing":
         key = str(detail["loc"][-1])
@@ -290,6 +289,8 @@ def message(kind: type[FileModel], detail: ErrorDetails, spot: Spot) -> tuple[No
         return spot.node, f"{head}'{key}' is missing; it must {must_of(field).text}"
     if detail["type"] in ("value_error", "assertion_error"):
         return spot.node, head + own_words(detail["ctx"]["error"], spot)
+    if detail["type"] == "invalid_key" or detail["loc"][-1:] == (OF_KEYS,):
+        return spot.node, f"{head}key {shown(spot.path[-1])} must be text; put it in quotes"
     if detail["type"] in ("model_type", "model_attributes_type"):
         return spot.node, not_a_mapping(kind, head, spot)
     return wrong_value(head, spot)
@@ -318,7 +319,7 @@ def own_words(error: Exception, spot: Spot) -> str:
     for part in spot.path:
         if not isinstance(part, int):  # a place in a list is no key
             key = part
-    value = shown(spot.node.plain())
+    value = shown(spot.node.glimpse())
     name = f"'{key}'" if key else "the file"
     return str(error).format(key=key, name=name, path=spot.path, value=value, **error.values)
 
@@ -330,7 +331,7 @@ def not_a_mapping(kind: type[FileModel], head: str, spot: Spot) -> str:
     if name.isidentifier():
         name = f"'{name}'"  # a key; a name of several words says itself what it is
     subject = f"{name} must" if name else "must"
-    return f"{head}{subject} {part_must(part)}, got {shown(spot.node.plain())}"
+    return f"{head}{subject} {part_must(part)}, got {shown(spot.node.glimpse())}"
 
 
 def part_must(part: type[FileModel]) -> str:
@@ -346,7 +347,7 @@ def wrong_value(head: str, spot: Spot) -> tuple[Node, str]:
     name = str(spot.field_path[-1])
     quoted = f"'{name}'" if is_part(holder) and holder.QUOTED else name
     node = spot.node if must.at_item else spot.field_node
-    got = f", got {shown(node.plain())}" if must.got else ""
+    got = f", got {shown(node.glimpse())}" if must.got else ""
     return node, f"{head}{quoted} must {must.text}{got}"
 
 

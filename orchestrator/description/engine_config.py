@@ -15,9 +15,10 @@ from pydantic_core import ErrorDetails
 
 from engines.contract.results import Replaced, ResultSource
 from engines.contract.words import near
-from orchestrator.description.checking import Spot, keys_of, located
+from engines.contract.written.mistakes import Mistakes
+from engines.contract.written.nodes import Node, shown
+from orchestrator.description.checking import Path, Spot, keys_of, located
 from orchestrator.description.stage import Stage
-from orchestrator.description.yaml_lines import Mistakes, Node, shown
 
 UNRESOLVED = "{run}/unresolved"
 """Stands where a reference could not be resolved."""
@@ -47,14 +48,17 @@ def validate(
         return kind.model_validate(config.plain())
     except ValidationError as error:
         found = located(kind, config, error.errors())
+    # Of `int | str` pydantic has an error for each type; one line says both.
+    same_place: dict[Path, list[ErrorDetails]] = {}
     for detail, spot in found:
-        if detail["input"] == UNRESOLVED:
+        same_place.setdefault(spot.path, []).append(detail)
+    for detail, spot in found:
+        # Not by `==`: what stands there may be anything.
+        if isinstance(detail["input"], str) and detail["input"] == UNRESOLVED:
             continue  # the reference that stands here was wrong, and has been told
         in_the_file = spot.node is not config and detail["type"] != "missing"
         if sound or in_the_file:
-            # Of `int | str` pydantic has an error for each type; one line says both.
-            same_place = [other for other, its in found if its.path == spot.path]
-            text = sentence(detail, spot, same_place)
+            text = sentence(detail, spot, same_place[spot.path])
             mistakes.add(spot.node.where, f"stage '{stage.name}': {text}")
     return None
 

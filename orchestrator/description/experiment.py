@@ -16,16 +16,20 @@ from pathlib import Path
 from typing import Any
 
 from engines.contract.words import near
+from engines.contract.written.mistakes import Mistakes
+from engines.contract.written.nodes import LONGEST, Node, one_line
+from engines.contract.written.reading import read
+from engines.contract.written.tree import DEEPEST
 from orchestrator.description.catalogue import WHOLE, known_engines
 from orchestrator.description.checking import checked, keys_of
 from orchestrator.description.joining.includes import read_joined
 from orchestrator.description.joining.variables import VARIABLES, with_variables
 from orchestrator.description.keys import ExperimentFile, PresetFile, StageFile
+from orchestrator.description.merging import merge, put
 from orchestrator.description.stage import Stage, in_order
 from orchestrator.description.stage_keys.options import BudgetFile
 from orchestrator.description.stage_keys.track import in_one_form
 from orchestrator.description.stage_reader import read_stage
-from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, read
 
 BUDGET = "budget"
 
@@ -144,10 +148,10 @@ def with_overrides(root: Node, overrides: Sequence[str], mistakes: Mistakes) -> 
 def with_override(root: Node, argument: str, mistakes: Mistakes) -> Node:
     """Set one value: ``train.config.epochs=5``. The first word is a stage, the second a key of a
     stage; or ``vars`` and a variable, or ``budget`` and its key."""
-    where = f"--set {argument}"
+    where = one_line(f"--set {argument}", LONGEST)
     path, equals, text = argument.partition("=")
     words = tuple(path.strip().split("."))
-    if not equals or len(words) < 2 or not all(words):
+    if not equals or not 2 <= len(words) <= DEEPEST or not all(words):
         mistakes.add(where, "must be STAGE.KEY...=VALUE, as in --set train.config.epochs=5")
         return root
     unknown = not_there(root, words[0], words[1])

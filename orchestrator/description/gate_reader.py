@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 from engines.contract.metrics import Metric
 from engines.contract.words import near
+from engines.contract.written.nodes import Node
 from jobs.gates import Condition
 from jobs.stages import Point, Scalar, fits, literal, placeholders
 from orchestrator.description.checking import Tell
 from orchestrator.description.keys import StageFile
 from orchestrator.description.stage_keys.parts import GateFile
-from orchestrator.description.yaml_lines import Node
 
 LIMITS = ("at_least", "at_most")
 

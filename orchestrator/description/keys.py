@@ -16,8 +16,9 @@ from pydantic import BeforeValidator, Discriminator, Field, SkipValidation, Tag,
 
 from engines.contract.checkpoints import check_selector
 from engines.contract.config import ConfigError
+from engines.contract.written.nodes import shown
 from jobs.spec import Resources
-from jobs.stages import PAIR_AXES, Scalar
+from jobs.stages import MOST_POINTS, PAIR_AXES, Scalar
 from orchestrator.description.catalogue import WHOLE
 from orchestrator.description.checking import FileModel, Must, WordedError
 from orchestrator.description.stage_keys.options import BudgetFile, OptionsFile, RetryFile
@@ -41,13 +42,18 @@ from orchestrator.description.sweeps.axis_keys import (
     metric_name,
 )
 
+NAME_WORDS = "be a name of letters, digits, '_' and '-', at most 100 of them"
+MOST_STAGES = 500
+"""Of an experiment: they are put in order one by one."""
+
 
 def stage_name(value: Any) -> Any:
     """A key of ``stages``."""
     if not is_name(value):
         raise WordedError(
-            "stage name {wrong!r} must be letters, digits, '_' and '-', starting with a letter",
-            wrong=value,
+            "stage name {wrong} must be at most 100 letters, digits, '_' and '-', starting with a "
+            "letter",
+            wrong=shown(value),
         )
     return value
 
@@ -57,9 +63,9 @@ def preset_name(value: Any) -> Any:
     # `--preset full` asks for the file as it is.
     if value == WHOLE or not is_name(value):
         raise WordedError(
-            f"preset {{wrong!r}}: not a name for a preset ('{WHOLE}' means no preset); "
+            f"preset {{wrong}}: not a name for a preset ('{WHOLE}' means no preset); "
             "use another word",
-            wrong=value,
+            wrong=shown(value),
         )
     return value
 
@@ -68,7 +74,8 @@ def variable_name(value: Any) -> Any:
     """A key of ``vars``."""
     if not is_name(value):
         raise WordedError(
-            "variable {wrong!r} must be a word of letters, digits, '_' and '-'", wrong=value
+            "variable {wrong} must be a word of letters, digits, '_' and '-', at most 100 of them",
+            wrong=shown(value),
         )
     return value
 
@@ -94,7 +101,7 @@ def selector(value: Any) -> Any:
     epochs = isinstance(value, list) and value and all(type(epoch) is int for epoch in value)
     if not isinstance(value, str) and not (epochs and min(value) >= 0):
         raise ConfigError(
-            f"checkpoints: {value!r} is none of last, best, all, every:N, [epoch, ...]"
+            f"checkpoints: {shown(value)} is none of last, best, all, every:N, [epoch, ...]"
         )
     check_selector(value)
     return value
@@ -107,6 +114,10 @@ def pairs_written(value: Any) -> Any:
     if isinstance(value, dict) and len(value) == 1 and value.keys() <= {"ordered", "unordered"}:
         pairs = list(value.values())
         good = isinstance(pairs[0], list) and len(pairs[0]) > 1
+        if good and len(pairs[0]) ** 2 > MOST_POINTS:
+            raise WordedError(
+                f"{{name}}: {len(pairs[0])} values have too many pairs; {MOST_POINTS} at most"
+            )
     if not pairs or not good or not all(isinstance(one, Scalar) for pair in pairs for one in pair):
         raise WordedError(
             "{name} must be such as [[a, b], [a, c]], {{ordered: [a, b, c]}} or "
@@ -142,7 +153,7 @@ class StageFile(OptionsFile):
     # Absent is "", not None, as for other texts below: pydantic does not check defaults, so
     # `min_length` refuses what a person left empty, and `engine:` with nothing behind it is a
     # mistake.
-    engine: Annotated[str, Field(min_length=1), Must("be a name")] = ""
+    engine: Annotated[str, Field(min_length=1, max_length=100), Must("be a name")] = ""
     """The program each job of the stage runs: `ppo` stands for `python -m engines.ppo`."""
     command: Annotated[
         list[Scalar],
@@ -154,8 +165,8 @@ class StageFile(OptionsFile):
     into, `{for_each}` by that of the job which it follows, and no shell reads it."""
     matrix: Annotated[
         dict[Annotated[str, BeforeValidator(axis_name)], Axis],
-        Must("name at least one axis with its values"),
-    ] = Field(default_factory=dict, min_length=1)
+        Must("name at least one axis with its values, 100 axes at most"),
+    ] = Field(default_factory=dict, min_length=1, max_length=100)
     """Axes whose product gives the jobs: a list sets the config key of its name, a mapping brings
     config."""
     pairs: Annotated[
@@ -168,8 +179,8 @@ class StageFile(OptionsFile):
     job gets the pairs that begin with its value."""
     zip: Annotated[
         dict[Annotated[str, BeforeValidator(axis_name)], Axis],
-        Must("name the axes that go together, each with as many values"),
-    ] = Field(default_factory=dict, min_length=1)
+        Must("name the axes that go together, each with as many values, 100 axes at most"),
+    ] = Field(default_factory=dict, min_length=1, max_length=100)
     """Axes that go together: `{lr: [0.1, 0.01], epochs: [5, 50]}` are two jobs, the first values
     and the second ones. Each is written as in `matrix`, and the other axes multiply with them."""
     random: RandomFile | None = None
@@ -210,7 +221,8 @@ class StageFile(OptionsFile):
     """What a framework below the command writes anyway, taken as its progress, results and
     checkpoints: `trainer`, `{kind: jsonl, path: logs/{seed}.jsonl}`, or a list."""
     for_each: Annotated[
-        Annotated[str, Field(min_length=1), Tag("a name")] | Annotated[BestFile, Tag("the best")],
+        Annotated[str, Field(min_length=1, max_length=100), Tag("a name")]
+        | Annotated[BestFile, Tag("the best")],
         Discriminator(lambda value: "the best" if isinstance(value, dict | BestFile) else "a name"),
         Must("be a stage, or such as {of: train, best: val_loss, per: [seed]}"),
     ] = ""
@@ -218,7 +230,7 @@ class StageFile(OptionsFile):
     best job of a stage, `{of: train, best: val_loss, per: [seed]}`: one job for each seed, after
     the best of that seed's jobs, chosen when the values are there."""
     after: Annotated[
-        list[str],
+        list[Annotated[str, Field(max_length=100)]],
         BeforeValidator(listed, json_schema_input_type=str | list[str]),
         Must("be a stage or a list of stages", at_item=True),
     ] = Field(default_factory=list)
@@ -299,7 +311,9 @@ class ExperimentFile(FileModel):
     """An experiment file."""
 
     experiment: Annotated[
-        str, Field(pattern=NAME), Must("be a name of letters, digits, '_' and '-'")
+        str,
+        Field(pattern=NAME),
+        Must(NAME_WORDS),
     ]
     """The experiment's name; its runs lie in `runs/<experiment>/`."""
     about: str = ""
@@ -320,8 +334,8 @@ class ExperimentFile(FileModel):
         # Not checked here: the readers check each stage by itself, with its name before every
         # message.
         dict[Annotated[str, BeforeValidator(stage_name)], SkipValidation[StageFile]],
-        Field(min_length=1),
-        Must("name at least one stage", got=False),
+        Field(min_length=1, max_length=MOST_STAGES),
+        Must(f"name at least one stage, and {MOST_STAGES} at most", got=False),
     ]
     """The stages by name; the keys of a stage are below."""
     notify: NotifyFile | None = None

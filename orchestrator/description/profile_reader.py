@@ -6,6 +6,7 @@ one line per mistake. Called by the commands that launch or check.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.resources
 import os
 import shutil
@@ -17,14 +18,17 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, create_model
 
+from engines.contract.files import there
 from engines.contract.words import near
+from engines.contract.written.mistakes import Mistakes, TooMany
+from engines.contract.written.nodes import Node
+from engines.contract.written.reading import read_file
 from orchestrator.description.checking import FileModel, Must, WordedError, checked
 from orchestrator.description.keys import NotifyFile
 from orchestrator.description.profile import Profile
-from orchestrator.description.stage_keys.options import OWN, BudgetFile, well_formed
+from orchestrator.description.stage_keys.options import OWN, BudgetFile, well_formed, words_alone
 from orchestrator.description.stage_keys.sbatch_names import option_name
 from orchestrator.description.stage_keys.track import Track, in_one_form
-from orchestrator.description.yaml_lines import Mistakes, Node, read_file
 from orchestrator.errors import CheckError
 from orchestrator.folders import config_folder, for_people
 from orchestrator.node.slurm.environment import IN_ITS_PLACE
@@ -32,7 +36,7 @@ from orchestrator.node.slurm.environment import IN_ITS_PLACE
 
 def own_options(value: Any) -> Any:
     """Options of sbatch that a profile may set."""
-    for option in value if isinstance(value, dict) else ():
+    for option in words_alone(value) if isinstance(value, dict) else ():
         name = option_name(str(option))
         if name in SAID_BY_KEY:
             raise WordedError(
@@ -137,9 +141,9 @@ def load_profile(name: str | None = None) -> Profile:
     CheckError has one line per mistake in the file.
     """
     name = name or os.environ.get("ORCH_CLUSTER") or default_name()
-    path = Path(name).expanduser()
+    path = there(name) or Path(name)
     # A folder or file called `local` here must not hide the profile of that name.
-    if not (path.suffix in (".yaml", ".yml") and path.is_file()):
+    if not (path.suffix in (".yaml", ".yml") and there(name) and path.is_file()):
         known = known_profiles()
         if name not in known:
             raise CheckError(
@@ -148,8 +152,10 @@ def load_profile(name: str | None = None) -> Profile:
             )
         path = known[name]
     mistakes = Mistakes()
-    root = read_file(path, mistakes)
-    values = profile_values(root, mistakes) if root else {}
+    values: dict[str, Any] = {}
+    with contextlib.suppress(TooMany):
+        root = read_file(path, mistakes)
+        values = profile_values(root, mistakes) if root else {}
     if mistakes.lines:
         raise CheckError(*mistakes.in_file_order())
     # Taken in now: the profile is kept with the run, so that jobs on a node need not find the
@@ -210,9 +216,11 @@ def user_messages() -> dict[str, Any]:
     if not path.is_file():
         return {}
     mistakes = Mistakes()
-    root = read_file(path, mistakes)
-    if root is not None:
-        checked(NotifyFile, root, lambda place, text: mistakes.add(place.where, text))
+    root = None
+    with contextlib.suppress(TooMany):
+        root = read_file(path, mistakes)
+        if root is not None:
+            checked(NotifyFile, root, lambda place, text: mistakes.add(place.where, text))
     if root is None or mistakes.lines:
         raise CheckError(*mistakes.in_file_order())
     return dict(root.plain())

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from engines.contract.metrics import Metric
 from engines.contract.words import near
+from engines.contract.written.mistakes import Mistakes
+from engines.contract.written.nodes import Node
 from jobs.draws import Draw
 from jobs.spec import Options, Resources
-from jobs.stages import Pair, Point, Scalar, same
+from jobs.stages import Pair, Point, Scalar
 from orchestrator.description.gate_reader import GateSpec
-from orchestrator.description.yaml_lines import Mistakes, Node
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +35,16 @@ class Axis:
 
     def node(self, value: Scalar) -> Node:
         """The place of ``value``, and the config it brings."""
-        listed = zip(self.values, self.nodes, strict=True)
-        for known, node in (*listed, *self.replacing):
-            # Not a dictionary: to Python, 1, 1.0 and True are one key.
-            if same(known, value):
-                return node
-        raise KeyError(value)
+        return self._nodes[type(value), value]
+
+    @cached_property
+    def _nodes(self) -> dict[tuple[type, Scalar], Node]:
+        # With their types: to Python, 1, 1.0 and True are one key.
+        listed = [*zip(self.values, self.nodes, strict=True), *self.replacing]
+        found: dict[tuple[type, Scalar], Node] = {}
+        for value, node in listed:
+            found.setdefault((type(value), value), node)
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from engines.contract.words import near
+from engines.contract.written.mistakes import Mistakes
+from engines.contract.written.nodes import Node, shown
 from jobs.spec import Resources
 from jobs.stages import (
     PAIR_AXES,
@@ -42,7 +44,6 @@ from orchestrator.description.sweeps.joined import (
     searched,
     zipped,
 )
-from orchestrator.description.yaml_lines import Mistakes, Node, shown
 
 CHECKPOINT = "checkpoint"
 """``{checkpoint}`` in a command whose stage has ``checkpoints: last`` or ``best``."""
@@ -329,7 +330,7 @@ def check_excludes(
             # effect.
             elif not any(same(value.value, known) for known in axes[axis]):
                 values = ", ".join(map(repr, axes[axis]))
-                wrong = shown(value.plain())
+                wrong = shown(value.glimpse())
                 tell(
                     value.where,
                     f"exclude: axis '{axis}' has no value {wrong}; its values: {values}",

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from engines.contract.config import EngineConfig
+from engines.contract.written.mistakes import Mistakes
 from jobs.spec import Job
 from jobs.stages import PAIR_AXES, Scalar, digest
 from orchestrator.description.catalogue import config_class
 from orchestrator.description.stage import Stage
-from orchestrator.description.yaml_lines import Mistakes
 from orchestrator.planning.drafts import Drafts
 
 SEED = "seed"

@@ -7,26 +7,29 @@ drafts at hand when it makes the first config: a config may refer to jobs of oth
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from engines.contract.words import near
+from engines.contract.written.mistakes import Mistakes
 from jobs.choices import FOLDER as CHOICES
 from jobs.choices import LINK
 from jobs.ranking import SEED
 from jobs.searches import POINT
 from jobs.spec import Replaced
-from jobs.stages import PAIR_AXES, Point, Scalar, folder_names, job_name, points, same
+from jobs.stages import MOST_POINTS, PAIR_AXES, Point, Scalar, folder_names, job_name, points, same
 from orchestrator.description.stage import Best, Stage
 from orchestrator.description.stage_reader import check_axes
 from orchestrator.description.sweeps.joined import only_seeds
-from orchestrator.description.yaml_lines import Mistakes
 from orchestrator.node.own_results import FILES
 from orchestrator.planning.reads import check_reads
 from orchestrator.planning.replacements import Place, check_replacements, places_below
 
 Axes = dict[str, tuple[Scalar, ...]]
+MOST_WAITS = 10_000_000
+"""Jobs of a stage times the jobs that each waits for: minutes of planning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,26 +176,19 @@ def draft_stage(
     check_stage_axes(stage, parents, own, sound, mistakes)
     # `after` waits for every job of a stage. One that is named in both counts as `for_each`.
     others = [name for name in stage.after if name != stage.for_each]
-    waits = [draft.name for name in others for draft in drafted.get(name, ())]
+    waits = tuple(draft.name for name in others for draft in drafted.get(name, ()))
+    above = places_above(stage, parents, mistakes)
+    before = sum(map(len, drafted.values()))
+    if too_many(stage, before, points_below(stage, product, above), len(waits), mistakes):
+        return []
     drafts = []
     places = []
-    if stage.best is not None:
-        for place, candidates in best_groups(stage, stage.best, parents, mistakes):
-            found = points(product, stage.exclude, [place.point], stage.pairs, stage.joined)
-            below = places_below(stage, place, found)
-            made = [draft_of(stage, one, None, tuple(waits)) for one in below]
-            drafts += [replace(one, candidates=candidates) for one in made]
-            places += below
-    elif parents:
-        for parent in parents:
-            found = points(product, stage.exclude, [parent.point], stage.pairs, stage.joined)
-            below = places_below(stage, parent.place, found)
-            drafts += [draft_of(stage, one, parent.name, (parent.name, *waits)) for one in below]
-            places += below
-    else:
-        found = points(product, stage.exclude, pairs=stage.pairs, joined=stage.joined)
-        places = places_below(stage, Place(point={}, before={}), found)
-        drafts = [draft_of(stage, one, None, tuple(waits)) for one in places]
+    for place, parent, candidates in above:
+        found = points(product, stage.exclude, [place.point], stage.pairs, stage.joined)
+        below = places_below(stage, place, found)
+        after = waits if parent is None else (parent, *waits)
+        drafts += [draft_of(stage, one, parent, after, candidates) for one in below]
+        places += below
     if sound:
         check_replacements(stage, places, mistakes)
     # With a mistake here or further up it may be empty for that reason alone.
@@ -204,10 +200,80 @@ def draft_stage(
     return drafts
 
 
-def draft_of(stage: Stage, place: Place, parent: str | None, after: tuple[str, ...]) -> Draft:
+Above = tuple[Place, str | None, tuple[Draft, ...]]
+"""A point that a stage's own axes multiply with; the job that is followed, and those of which one
+is."""
+
+
+def places_above(stage: Stage, parents: Sequence[Draft], mistakes: Mistakes) -> list[Above]:
+    """What the own axes of a stage multiply with: its parents, the groups of which it follows the
+    best, or a single point without axes."""
+    if stage.best is not None:
+        groups = best_groups(stage, stage.best, parents, mistakes)
+        return [(place, None, candidates) for place, candidates in groups]
+    if parents:
+        return [(parent.place, parent.name, ()) for parent in parents]
+    return [(Place(point={}, before={}), None, ())]
+
+
+def points_below(stage: Stage, product: Axes, above: Sequence[Above]) -> int:
+    """How many points a stage has, before any is excluded."""
+    first = PAIR_AXES[0]
+    by_first = Counter((type(pair[0]), pair[0]) for pair in stage.pairs)
+    count = 0
+    for place, _, _ in above:
+        # A parent's value takes the pairs that begin with it.
+        value = place.point.get(first)
+        own = len(stage.pairs) if value is None else by_first[type(value), value]
+        count += own if stage.pairs else 1
+    for axes in (*product.values(), *stage.joined):
+        count *= len(axes)
+    return count
+
+
+def too_many(stage: Stage, before: int, own: int, waits: int, mistakes: Mistakes) -> bool:
+    """Whether a stage has more jobs, or they wait for more, than is planned, which is told.
+
+    Args:
+        before: jobs of the stages before it.
+        own: points of its axes.
+        waits: jobs that each of its jobs waits for.
+    """
+    if before + own > MOST_POINTS:
+        mistakes.add(
+            stage.place("pairs" if stage.pairs else "matrix"),
+            f"stage '{stage.name}': its axes have {own} points, and an experiment may have "
+            f"{MOST_POINTS} in all (before 'exclude'); take values out, or make several "
+            "experiments",
+        )
+    elif own * waits > MOST_WAITS:
+        mistakes.add(
+            stage.place("after"),
+            f"stage '{stage.name}': each of its {own} jobs would wait for {waits} others; put a "
+            "stage of one job between the two",
+        )
+    else:
+        return False
+    return True
+
+
+def draft_of(
+    stage: Stage,
+    place: Place,
+    parent: str | None,
+    after: tuple[str, ...],
+    candidates: tuple[Draft, ...],
+) -> Draft:
     """One job to be."""
-    name = job_name(stage.name, place.point)
-    return Draft(name=name, stage=stage, point=place.point, place=place, parent=parent, after=after)
+    return Draft(
+        name=job_name(stage.name, place.point),
+        stage=stage,
+        point=place.point,
+        place=place,
+        parent=parent,
+        after=after,
+        candidates=candidates,
+    )
 
 
 def best_groups(

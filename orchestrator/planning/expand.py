@@ -15,6 +15,8 @@ from pydantic import BaseModel
 
 from engines.contract.metrics import METRICS
 from engines.contract.words import near
+from engines.contract.written.mistakes import Mistakes
+from engines.contract.written.nodes import Node
 from jobs.choices import Choice
 from jobs.gates import Condition
 from jobs.searches import Search
@@ -25,7 +27,6 @@ from orchestrator.description.engine_config import validate, wants_results
 from orchestrator.description.gate_reader import GateSpec, check_metric, resolve
 from orchestrator.description.stage import Stage
 from orchestrator.description.stage_reader import CHECKPOINT, FOLLOWED
-from orchestrator.description.yaml_lines import Mistakes, Node
 from orchestrator.planning.distinct import tell_same_content, tell_same_work
 from orchestrator.planning.drafts import Draft, Drafts, canary_of, draft_all
 from orchestrator.planning.job_config import JobConfig

@@ -15,8 +15,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from engines.contract.words import near
+from engines.contract.written.mistakes import Mistakes
+from engines.contract.written.nodes import Node, shown, wrap
 from orchestrator.description.engine_config import missing, wants_replaced, wants_results
-from orchestrator.description.yaml_lines import Mistakes, Node, merge, put, shown, wrap
+from orchestrator.description.merging import merge, put
 from orchestrator.node.own_results import FILES
 from orchestrator.planning.drafts import Draft, Drafts
 from orchestrator.planning.searches import is_searched, standing_in
@@ -41,7 +43,15 @@ class JobConfig:
         """The whole config."""
         draft, stage = self.draft, self.draft.stage
         # After the axes, as what an axis brings may hold references too.
-        config = self.resolve(self.with_axes(kind), "config")
+        config = self.with_axes(kind)
+        if "of" in config.value:
+            self.add(
+                config.value["of"].where,
+                "config: 'of' would make the whole config a reference to another job; write it "
+                "under the key that it is for: {KEY: {of: STAGE, path: P}}",
+            )
+            return missing(config)
+        config = self.resolve(config, "config")
         # Below here the paths are the planner's own and need no resolving.
         parent = self.drafts.parent_out(draft)
         if stage.checkpoints is not None and parent and "models" in kind.model_fields:

@@ -8,15 +8,16 @@ configs.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from engines.contract.written.mistakes import Mistakes, TooMany
 from jobs.spec import Job
 from jobs.stages import digest
 from orchestrator.description.experiment import Experiment, read_experiment
-from orchestrator.description.yaml_lines import Mistakes
 from orchestrator.errors import DescriptionError
 from orchestrator.planning.expand import expand
 from orchestrator.planning.plan import Plan
@@ -28,8 +29,10 @@ def make_plan(
     """Read an experiment file and plan it. DescriptionError carries one line per mistake, in the
     order of the file."""
     mistakes = Mistakes()
-    experiment = read_experiment(Path(path), preset, overrides, mistakes)
-    expansion = expand(experiment.stages, mistakes) if experiment else None
+    experiment, expansion = None, None
+    with contextlib.suppress(TooMany):
+        experiment = read_experiment(Path(path), preset, overrides, mistakes)
+        expansion = expand(experiment.stages, mistakes) if experiment else None
     if mistakes.lines or experiment is None or expansion is None:
         raise DescriptionError(*mistakes.in_file_order())
     return Plan(
@@ -61,6 +64,8 @@ def identity_of(experiment: Experiment, jobs: Sequence[Job]) -> str:
     """
     stages = [replace(stage, replacements=()) for stage in experiment.stages]
     if any(stage.replacements for stage in experiment.stages):
-        jobs = expand(stages, Mistakes()).jobs
+        # With others in their place the plan had no mistake.
+        with contextlib.suppress(TooMany):
+            jobs = expand(stages, Mistakes()).jobs
     # Sorted: moving a stage in the file must not make another run.
     return digest([experiment.name, sorted([job.name, job.identity] for job in jobs)])

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engines.contract.words import near
+from engines.contract.written.mistakes import Mistakes
 from jobs.spec import Job
 from jobs.stages import Point, Scalar, fill, placeholders
 from orchestrator.description.stage import Stage
 from orchestrator.description.stage_keys.parts import OUT_VARIABLE
-from orchestrator.description.yaml_lines import Mistakes
 
 READS = "reads"
 """Key of a command's job's config that holds it; it decides no result of the command itself, and is

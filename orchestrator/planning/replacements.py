@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from engines.contract.words import near
+from engines.contract.written.mistakes import Mistakes
 from jobs.stages import Point, fits, job_name
 from orchestrator.description.stage import Replacement, Stage
-from orchestrator.description.yaml_lines import Mistakes
 
 
 @dataclass(frozen=True, kw_only=True)

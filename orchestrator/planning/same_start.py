@@ -13,9 +13,9 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from engines.contract.config import EngineConfig, in_short
+from engines.contract.written.mistakes import Mistakes
 from jobs.spec import Job
 from orchestrator.description.catalogue import config_class
-from orchestrator.description.yaml_lines import Mistakes
 from orchestrator.planning.drafts import Drafts
 
 

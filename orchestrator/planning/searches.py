@@ -11,12 +11,12 @@ from pydantic import BaseModel
 
 from engines.contract.metrics import METRICS, Metric
 from engines.contract.words import near
+from engines.contract.written.mistakes import Mistakes
 from jobs.draws import draw
 from jobs.ranking import SEED
 from jobs.searches import POINT, Search
 from jobs.stages import Point
 from orchestrator.description.stage import Searched, Stage
-from orchestrator.description.yaml_lines import Mistakes
 from orchestrator.planning.drafts import Draft, Drafts
 
 

@@ -14,12 +14,15 @@ from typing import Any
 from pydantic import BaseModel
 
 from engines.contract.config import keys_that_decide
+from engines.contract.written.mistakes import Mistakes, TooMany
+from engines.contract.written.nodes import Node, wrap
+from engines.contract.written.reading import read_file
 from jobs.spec import Job, Resources
 from orchestrator.description.catalogue import config_class
 from orchestrator.description.engine_config import validate
 from orchestrator.description.experiment import with_overrides
+from orchestrator.description.merging import put
 from orchestrator.description.stage_reader import read_stage
-from orchestrator.description.yaml_lines import Mistakes, Node, put, read_file, wrap
 from orchestrator.errors import DescriptionError, RunError
 from orchestrator.runs.documents.job_files import JOB, Needed
 from orchestrator.runs.documents.reading import content_of, decoded
@@ -57,12 +60,20 @@ class Settings:
 def settings(request: Request) -> Settings:
     """The run's own evaluation settings, or those of ``--config``, with ``--set`` on top.
     DescriptionError with every mistake in them."""
+    mistakes = Mistakes()
+    try:
+        return settings_read(request, mistakes)
+    except TooMany:
+        raise DescriptionError(*mistakes.in_file_order()) from None
+
+
+def settings_read(request: Request, mistakes: Mistakes) -> Settings:
+    """The settings, with what is wrong told in ``mistakes`` as far as it was looked for."""
     source = request.source
     if source is not None and request.config_file is None and not evaluations(source):
         found = own_evaluations(source)
         if found:
-            return settings_of_commands(request, source, found)
-    mistakes = Mistakes()
+            return settings_of_commands(request, source, found, mistakes)
     own = None
     if request.source is not None:
         # Of several evaluations in the run, the first one's settings count.
@@ -89,10 +100,11 @@ def settings(request: Request) -> Settings:
     )
 
 
-def settings_of_commands(request: Request, source: Run, found: Sequence[Job]) -> Settings:
+def settings_of_commands(
+    request: Request, source: Run, found: Sequence[Job], mistakes: Mistakes
+) -> Settings:
     """How the run's own command scores: as in the experiment, with other resources if asked."""
     refuse_what_a_command_has_not(request, found[0])
-    mistakes = Mistakes()
     for argument in request.overrides:
         path = argument.partition("=")[0]
         if path.startswith("evaluate.") and not path.startswith("evaluate.resources."):

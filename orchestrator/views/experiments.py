@@ -5,14 +5,17 @@ In: the files of ./jobs and the shipped ones. Out: a table. Called by `orch list
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.text import Text
 
+from engines.contract.written.mistakes import Mistakes, TooMany
+from engines.contract.written.nodes import Node
+from engines.contract.written.reading import display
 from orchestrator.description.catalogue import known_experiments
 from orchestrator.description.joining.includes import read_joined
-from orchestrator.description.yaml_lines import Mistakes, Node, display
 from orchestrator.views.tables.columns import Column, Kind
 from orchestrator.views.tables.drawing import Screen, drawn_lines
 
@@ -39,7 +42,9 @@ def experiments() -> list[Known]:
     for name, path in known_experiments().items():
         source = display(path) if path.resolve().parent == here else "shipped"
         mistakes = Mistakes()
-        root = read_joined(path, mistakes)
+        root = None
+        with contextlib.suppress(TooMany):
+            root = read_joined(path, mistakes)
         presets = root.child("presets") if root is not None else None
         known = presets.value if presets is not None and isinstance(presets.value, dict) else {}
         found.append(

@@ -20,10 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from engines.contract.config import ConfigError
+from engines.contract.config import ConfigError, read_written, user_path
 from engines.contract.files import write_json
+from engines.contract.written.nodes import shown
 from engines.shared.data.miniature import DOMAINS, SIZES, splits
 from engines.shared.data.near_copies import told_of_splits
 from engines.shared.data.problem_files import read_problems, write_problems
@@ -63,7 +62,7 @@ def task_files(source: str) -> dict[str, list[Path]]:
     """
     if source.endswith((".yaml", ".yml")):
         return mapped_files(Path(source))
-    folder = Path(source).expanduser()
+    folder = user_path(source)
     if not folder.is_dir():
         folder = hub_folder(source, ["train/*.parquet"])
     if (folder / "train").is_dir():
@@ -83,23 +82,24 @@ def task_files(source: str) -> dict[str, list[Path]]:
 
 def mapped_files(path: Path) -> dict[str, list[Path]]:
     """Files of each task of a YAML mapping; relative ones lie beside it."""
-    try:
-        mapping = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
-    if not isinstance(mapping, dict) or not mapping:
-        raise ConfigError(f"{path}: is no mapping {{task: file or list of files}}")
+    root = read_written(path)
+    if not isinstance(root.value, dict) or not root.value:
+        raise ConfigError(f"{root.where}: is no mapping {{task: file or list of files}}")
     paths: dict[str, list[Path]] = {}
-    for task, named in mapping.items():
+    for task, node in root.value.items():
+        named = node.plain()
         files = [named] if isinstance(named, str) else named
         # A task's name becomes part of file names.
-        if not (isinstance(task, str) and re.fullmatch(r"[\w-]+", task)):
-            raise ConfigError(f"{path}: {task!r} cannot name a task; use letters, digits, _ and -")
+        if not (isinstance(task, str) and re.fullmatch(r"[\w-]{1,100}", task)):
+            text = f"{shown(task)} cannot name a task; use at most 100 letters, digits, _ and -"
+            raise ConfigError(f"{node.where}: {text}")
         if not (isinstance(files, list) and files and all(isinstance(file, str) for file in files)):
-            raise ConfigError(
-                f"{path}: task {task}: {files!r} is neither a file nor a list of files"
-            )
-        paths[task] = [path.parent / Path(file).expanduser() for file in files]
+            text = f"task {task}: {shown(files)} is neither a file nor a list of files"
+            raise ConfigError(f"{node.where}: {text}")
+        try:
+            paths[task] = [path.parent / user_path(file) for file in files]
+        except ConfigError as error:
+            raise ConfigError(f"{node.where}: {error}") from error
     return dict(sorted(paths.items()))
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from engines.contract.written.nodes import shown
 from jobs.spec import Options
 from orchestrator.description.checking import FileModel, Must, WordedError
 from orchestrator.description.profile import SHORTEST, is_secret
@@ -84,9 +85,19 @@ OWN = (*RESERVED, "open-mode")
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
+def words_alone(value: Any) -> Any:
+    """A mapping whose keys are words, such as options of sbatch."""
+    for key in value if isinstance(value, dict) else ():
+        if not isinstance(key, str):
+            raise WordedError(
+                "{name}: key {wrong} must be text; put it in quotes", wrong=shown(key)
+            )
+    return value
+
+
 def sbatch_options(value: Any) -> Any:
     """Options of sbatch that a stage may set."""
-    for option in value if isinstance(value, dict) else ():
+    for option in words_alone(value) if isinstance(value, dict) else ():
         name = option_name(str(option))
         # sbatch refuses a beginning of several options; which of them is meant does not matter.
         # So does it not of a letter, which orch reads as sbatch's option of one letter.

@@ -18,7 +18,7 @@ from orchestrator.description.sweeps.axis_keys import metric_name
 
 OUT_VARIABLE = "$ORCH_OUT"
 """Stands in a path for the folder that a command may write into."""
-SHARE = r"^([0-9]+) of ([0-9]+)$"
+SHARE = r"^([0-9]{1,6}) of ([0-9]{1,6})$"
 """How many jobs of how many a gate asks for."""
 
 
@@ -34,7 +34,7 @@ def read_written(value: Any) -> Any:
 
 def share_of_jobs(value: Any) -> Any:
     """``2 of 3``."""
-    found = re.match(SHARE, value) if isinstance(value, str) else None
+    found = re.fullmatch(SHARE, value) if isinstance(value, str) else None
     # `0 of 3` always holds and `4 of 3` never does, so neither is a gate.
     if found is None or not 1 <= int(found[1]) <= int(found[2]):
         raise WordedError("'for' must be such as 2 of 3, got {value}")
@@ -54,7 +54,7 @@ class GateFile(FileModel):
     ]
     """A metric of the results: of an engine's, or one that the judged stage names under
     `metrics`."""
-    of: Annotated[str, Must("name the stage whose results count")]
+    of: Annotated[str, Field(max_length=100), Must("name the stage whose results count")]
     """The stage whose jobs are judged."""
     at_least: float | None = None
     """The value a job must reach."""

@@ -13,25 +13,28 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from jobs.stages import Scalar
+from engines.contract.written.nodes import GLANCE, shown
+from jobs.stages import MOST_POINTS, Scalar
 from orchestrator.description.checking import FileModel, Must, WordedError
 
-NAME = r"^[A-Za-z][A-Za-z0-9_-]*$"
-"""What may be the name of an experiment, a stage, a preset or an axis."""
-METRIC_NAME = r"^[A-Za-z][A-Za-z0-9_/.:@-]*$"
+NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,99}$"
+"""What may be the name of an experiment, a stage, a preset or an axis: part of names of folders."""
+METRIC_NAME = r"^[A-Za-z][A-Za-z0-9_/.:@-]{0,199}$"
 """What a script may call a metric: frameworks write ``eval/loss`` and ``acc@5``."""
 
 
 def is_name(value: object) -> bool:
     """Whether a key may be a name."""
-    return isinstance(value, str) and re.match(NAME, value) is not None
+    # Not `match`, whose `$` lets a line end pass.
+    return isinstance(value, str) and re.fullmatch(NAME, value) is not None
 
 
 def axis_name(value: Any) -> Any:
     """A key of ``matrix``."""
     if not is_name(value):
         raise WordedError(
-            "axis {wrong!r} must be a word of letters, digits, '_' and '-'", wrong=value
+            "axis {wrong} must be a word of letters, digits, '_' and '-', at most 100 of them",
+            wrong=shown(value),
         )
     return value
 
@@ -40,7 +43,8 @@ def check_axis(value: Any) -> Any:
     """An axis is a list of values or a mapping of them, and has at least one."""
     if not isinstance(value, dict | list):
         raise WordedError(
-            "axis '{key}' must be a list of values, got {value}; write [{plain}]", plain=value
+            "axis '{key}' must be a list of values, got {value}; write [{plain}]",
+            plain=str(value)[:GLANCE],
         )
     if not value:
         raise WordedError(
@@ -54,9 +58,9 @@ def axis_value(value: Any) -> Any:
     # The value becomes part of the job's name, and fills `{axis}` in a command.
     if not isinstance(value, Scalar):
         raise WordedError(
-            "axis '{path[1]}': {wrong!r} is no text, number or boolean; "
+            "axis '{path[1]}': {wrong} is no text, number or boolean; "
             "give such values names: {{name: {{key: value}}}}",
-            wrong=value,
+            wrong=shown(value),
         )
     return value
 
@@ -72,9 +76,10 @@ def check_axis_config(value: Any) -> Any:
 
 def metric_name(value: Any) -> Any:
     """A metric; whether the judged stage has it is known when that stage is."""
-    if not isinstance(value, str) or re.match(METRIC_NAME, value) is None:
+    if not isinstance(value, str) or re.fullmatch(METRIC_NAME, value) is None:
         raise WordedError(
-            "metric {wrong!r} must be a name of letters, digits and '_/.:@-'", wrong=value
+            "metric {wrong} must be a name of letters, digits and '_/.:@-', at most 200 of them",
+            wrong=shown(value),
         )
     return value
 
@@ -92,12 +97,19 @@ Axis = Annotated[
 ]
 
 
+MOST_EXACT = 2**53
+"""Whole numbers up to here are exact as floats, which draws are made of."""
+
+
 def limits(value: Any) -> Any:
     """The two ends of a range, the lower one first."""
     numbers = isinstance(value, list) and len(value) == 2
     numbers = numbers and all(type(one) in (int, float) and math.isfinite(one) for one in value)
-    if not numbers or value[0] >= value[1]:
+    # As the numbers that are drawn: two large whole numbers may be one float.
+    if not numbers or float(value[0]) >= float(value[1]):
         raise WordedError("{name} must be the least and the largest value, [0.1, 0.5], got {value}")
+    if not math.isfinite(float(value[1]) - float(value[0])):
+        raise WordedError("{name}: the two are too far apart to draw between, got {value}")
     return value
 
 
@@ -105,6 +117,8 @@ def positive_limits(value: Any) -> Any:
     """The two ends of a range on the scale of logarithms."""
     if limits(value)[0] <= 0:
         raise WordedError("{name} must begin above 0, as logarithms do, got {value}")
+    if not 1 < float(value[1]) / float(value[0]) < math.inf:
+        raise WordedError("{name}: the two are too far apart, or too close, got {value}")
     return value
 
 
@@ -112,6 +126,8 @@ def whole_limits(value: Any) -> Any:
     """The least and the largest of some whole numbers."""
     if not all(type(one) is int for one in limits(value)):
         raise WordedError("{name} must be two whole numbers, such as [1, 8], got {value}")
+    if max(map(abs, value)) > MOST_EXACT:
+        raise WordedError("{name} must be whole numbers of at most 2^53, got {value}")
     return value
 
 
@@ -150,7 +166,9 @@ class RandomFile(FileModel):
 
     MUST = "be such as {n: 8, seed: 0, axes: {lr: {log_uniform: [1e-4, 1e-1]}}}"
 
-    n: Annotated[int, Field(ge=1), Must("say how many points are drawn")]
+    n: Annotated[
+        int, Field(ge=1, le=MOST_POINTS), Must("say how many points are drawn, 20000 at most")
+    ]
     """How many points are drawn, all different. A larger number keeps the ones before."""
     seed: int = Field(default=0, ge=0)
     """Of the draws: the same seed draws the same values of an axis, whatever else changes."""
@@ -174,10 +192,16 @@ class SearchFile(FileModel):
     ]
     """The metric that is searched by; which values are better the stage or the metric itself
     says. A point counts with the mean over its seeds, and only if each of them has a value."""
-    rounds: Annotated[int, Field(ge=2), Must("say how many rounds there are, at least two")]
+    rounds: Annotated[
+        int,
+        Field(ge=2, le=1000),
+        Must("say how many rounds there are, at least two and 1000 at most"),
+    ]
     """How many rounds there are. The points of one are drawn when the jobs of the round before have
     ended; at least one of its points must have a value."""
-    n: Annotated[int, Field(ge=1), Must("say how many points each round has")]
+    n: Annotated[
+        int, Field(ge=1, le=1000), Must("say how many points each round has, 1000 at most")
+    ]
     """How many points each round has, all different. Those of the first round are the ones that
     `random` draws."""
     seed: int = Field(default=0, ge=0)
@@ -201,7 +225,7 @@ class BestFile(FileModel):
 
     MUST = "be a stage, or such as {of: train, best: val_loss, per: [seed]}"
 
-    of: Annotated[str, Field(min_length=1), Must("name a stage")]
+    of: Annotated[str, Field(min_length=1, max_length=100), Must("name a stage")]
     """The stage whose best job is taken."""
     best: Annotated[
         str, BeforeValidator(metric_name), Must("name a metric of that stage's results")
@@ -209,7 +233,7 @@ class BestFile(FileModel):
     """The metric that says which job is best; which values are better its stage or the metric
     itself says."""
     per: Annotated[
-        list[str],
+        list[Annotated[str, Field(max_length=100)]],
         BeforeValidator(lambda value: value if isinstance(value, list) else [value]),
         Must("be an axis or a list of axes of that stage", at_item=True),
     ] = Field(default_factory=list)

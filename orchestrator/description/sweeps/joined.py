@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from engines.contract.written.nodes import Node
 from jobs.draws import Draw, draw
 from jobs.ranking import SEED
 from jobs.searches import POINT
@@ -17,7 +18,6 @@ from jobs.stages import Point, value_text
 from orchestrator.description.checking import Tell
 from orchestrator.description.stage import Axis, Searched
 from orchestrator.description.sweeps.axis_keys import DrawFile, RandomFile, SearchFile
-from orchestrator.description.yaml_lines import Node
 
 
 def zipped(axes: Mapping[str, Axis]) -> tuple[Point, ...]:

@@ -160,7 +160,7 @@ def test_a_suite_of_ones_own_adds_to_another_and_changes_it_in_a_few_lines(tmp_p
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("tasks: {a: {file: x, rows: 1}}\ntasks: {}\n", "key 'tasks' is there twice"),
+        ("tasks: {a: {file: x, rows: 1}}\ntasks: {}\n", "key 'tasks' is here twice"),
         ("include: mine.yaml\n", "includes itself"),
         ("include: guru-onlin\n", "there is no 'guru-onlin', did you mean 'guru-online'"),
         (

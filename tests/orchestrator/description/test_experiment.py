@@ -8,10 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engines.contract.written.mistakes import Mistakes
+from engines.contract.written.reading import read
 from orchestrator.description.catalogue import find_experiment, known_experiments
 from orchestrator.description.checking import keys_of
 from orchestrator.description.keys import ExperimentFile, StageFile
-from orchestrator.description.yaml_lines import Mistakes, read
 from orchestrator.errors import DescriptionError
 from orchestrator.planning.planner import make_plan
 
@@ -139,9 +140,12 @@ HEAD = "experiment: x\nstages:\n"
         ),
         (
             "experiment: a b\nstages: {a: {command: echo}}",
-            "x.yaml:1: 'experiment' must be a name of letters, digits, '_' and '-', got 'a b'",
+            "x.yaml:1: 'experiment' must be a name of letters, digits, '_' and '-', at most 100 of them, got 'a b'",
         ),
-        ("experiment: a\nstages: {}", "x.yaml:2: 'stages' must name at least one stage"),
+        (
+            "experiment: a\nstages: {}",
+            "x.yaml:2: 'stages' must name at least one stage, and 500 at most",
+        ),
         (
             "",
             "x.yaml:1: must be a mapping with the keys experiment, about, include, "
@@ -222,7 +226,7 @@ def test_a_mistake_inside_a_list_or_mapping_is_told_at_its_own_line() -> None:
 
 def test_scalars_are_read_as_a_person_means_them() -> None:
     assert values(
-        "[1e-4, 12:30:00, off, no, yes, true, ~, 010, 0x10, 1.10, .5, 2020-01-01, 3e, -.inf]"
+        "[1e-4, 12:30:00, off, no, yes, true, ~, 010, 0x10, 1.10, .5, 2020-01-01, 3e]"
     ) == [
         0.0001,
         "12:30:00",
@@ -237,7 +241,6 @@ def test_scalars_are_read_as_a_person_means_them() -> None:
         0.5,
         "2020-01-01",
         "3e",
-        float("-inf"),
     ]
 
 
@@ -246,7 +249,7 @@ def test_every_float_python_writes_is_read_as_that_float(number: float) -> None:
     assert values(f"x: {number!r}") == {"x": number}
 
 
-@given(st.integers())
+@given(st.integers(-(2**63), 2**64 - 1))
 def test_every_integer_is_read_as_that_integer(number: int) -> None:
     assert values(f"- {number}") == [number]
 

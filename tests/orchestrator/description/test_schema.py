@@ -7,6 +7,8 @@ from typing import Any
 import jsonschema
 import pytest
 
+from engines.contract.written.mistakes import Mistakes
+from engines.contract.written.reading import read_file
 from orchestrator.description.checking import keys_of
 from orchestrator.description.keys import (
     ExperimentFile,
@@ -18,7 +20,6 @@ from orchestrator.description.keys import (
 from orchestrator.description.profile_reader import ProfileFile
 from orchestrator.description.schema import PATHS, schema_text, sentences
 from orchestrator.description.stage_keys.parts import GateFile
-from orchestrator.description.yaml_lines import Mistakes, read_file
 from tests.support.cli import orch
 from tests.support.paths import ROOT
 

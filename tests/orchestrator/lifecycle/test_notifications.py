@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from engines.contract.written.nodes import wrap
 from orchestrator.description.checking import checked
 from orchestrator.description.keys import NotifyFile
-from orchestrator.description.yaml_lines import wrap
 from orchestrator.lifecycle.notifications import decisions, events, failures
 from orchestrator.runs.lookup import find_run, open_run
 from orchestrator.runs.record import JobState

@@ -13,10 +13,11 @@ from pydantic import Field, model_validator
 from engines.contract.checkpoints import CheckpointSource
 from engines.contract.config import EngineConfig
 from engines.contract.results import ResultSource
+from engines.contract.written.mistakes import Mistakes
+from engines.contract.written.reading import read
 from jobs.stages import fill, folder_names, identity, points
 from orchestrator.description.engine_config import validate, wants_results
 from orchestrator.description.stage_reader import read_stage
-from orchestrator.description.yaml_lines import Mistakes, read
 from orchestrator.errors import DescriptionError
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.planner import make_plan

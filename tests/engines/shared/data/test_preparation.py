@@ -283,10 +283,15 @@ def test_a_mapping_names_the_tasks_with_one_file_or_several(tmp_path: Path) -> N
         ("a: {b: c}", "neither a file nor a list"),
         ("../a: x", "cannot name a task"),
         ("a: absent.parquet", "absent.parquet is not there"),
-        ("a: [", "cannot be read"),
+        ("a: [", "tasks.yaml:1: not YAML"),
+        ("a: x.parquet\na: y.parquet", "tasks.yaml:2: key 'a' is here twice"),
     ],
 )
-def test_a_mapping_that_cannot_be_used_is_one_error(tmp_path: Path, text: str, says: str) -> None:
+def test_a_mapping_that_cannot_be_used_is_one_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str
+) -> None:
+    # Places are relative to the working folder, which is that of the command below.
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "tasks.yaml").write_text(text)
     with pytest.raises(ConfigError, match=says) as caught:
         prepare(str(tmp_path / "tasks.yaml"), tmp_path / "out", 0, 0, 0)

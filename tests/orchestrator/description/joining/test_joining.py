@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engines.contract.written.mistakes import Mistakes
+from engines.contract.written.reading import read, yaml_text
 from orchestrator.description.joining.includes import joined_text
-from orchestrator.description.yaml_lines import Mistakes, read, yaml_text
 from orchestrator.errors import DescriptionError
 from orchestrator.planning.planner import make_plan
 
@@ -152,18 +153,19 @@ def test_a_mistake_in_an_included_file_has_both_places() -> None:
     ) in told("c")
 
 
+WHOLE = st.integers(-(2**63), 2**64 - 1)
 SCALARS = (
     st.none()
     | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False)
+    | WHOLE
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(
         st.characters(blacklist_categories=("Cc", "Cs"), blacklist_characters="\ufeff\ufffe\uffff")
     )
 )
 TREES = st.recursive(
     SCALARS,
-    lambda inner: st.lists(inner) | st.dictionaries(st.text("ab1e-.~") | st.integers(), inner),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text("ab1e-.~") | WHOLE, inner),
 )
 
 

@@ -1,0 +1,1 @@
+"""YAML that people write: read under limits, into values that know their place."""
