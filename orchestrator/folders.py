@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from orchestrator.errors import RunError
-
 
 def config_folder() -> Path:
     """Cluster profiles and ``notify.yaml``: ``$XDG_CONFIG_HOME/orch``, else ``~/.config/orch``."""
@@ -22,20 +20,6 @@ def cache_folder() -> Path:
     ``~/.cache/orch``."""
     own = os.environ.get("ORCH_CACHE")
     return Path(own).expanduser() if own else base("XDG_CACHE_HOME", "~/.cache") / "orch"
-
-
-def made_cache_folder() -> Path:
-    """The same, made where it is not there, for this user alone. RunError if it cannot be made."""
-    path = cache_folder()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir(mode=0o700, exist_ok=True)
-    except OSError as error:
-        raise RunError(
-            f"{path}: cannot be made ({error.strerror}); orch counts its calls of Slurm and shares "
-            "this machine there: set ORCH_CACHE to a folder that you may write to"
-        ) from error
-    return path
 
 
 def base(variable: str, default: str) -> Path:

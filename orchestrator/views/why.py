@@ -55,10 +55,7 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
     """Lines for a person: the state and its source, the gate with its values, the jobs it needs,
     the log."""
     now = time.time()
-    age = f", {ago(record.seen, now)}" if record.seen else ""
-    said = said_of(record, now)
-    reason = f": {said}" if said else ""
-    lines = [f"{record.name} is {record.state} ({record.source}{age}){reason}"]
+    lines = [state_line(record, now)]
     lines += decided_lines(record)
     lines += pace_lines(row(run, record, now))
     for one in run.plan.replaced:
@@ -94,6 +91,13 @@ def why(run: Run, record: Record, records: Sequence[Record]) -> list[str]:
         words = "--run|--skip|--take JOB" if record.name in run.plan.choices else "--run|--skip"
         lines.append(f"to decide it yourself: orch override {record.name} {words} --reason TEXT")
     return lines
+
+
+def state_line(record: Record, now: float) -> str:
+    """The state, its source and age, and the reason."""
+    age = f", {ago(record.seen, now)}" if record.seen else ""
+    said = said_of(record, now)
+    return f"{record.name} is {record.state} ({record.source}{age}){f': {said}' if said else ''}"
 
 
 def decided_lines(record: Record) -> list[str]:

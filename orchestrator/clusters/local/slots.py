@@ -22,9 +22,8 @@ from typing import NotRequired, TypedDict
 
 from jobs.spec import Resources
 from orchestrator.clusters.local.machine import Machine
-from orchestrator.folders import made_cache_folder
 from orchestrator.node.system import lives, process_start, write_text
-from orchestrator.runs.documents.lock_files import locked_file
+from orchestrator.runs.documents.lock_files import locked_file, made_cache_folder
 from orchestrator.runs.documents.reading import document
 
 SHOWN = 3

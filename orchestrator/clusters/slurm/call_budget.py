@@ -27,8 +27,8 @@ from typing import IO
 import msgspec
 
 from orchestrator.errors import RunError
-from orchestrator.folders import cache_folder, made_cache_folder
-from orchestrator.runs.documents.lock_files import LOCK_SECONDS, locked_file
+from orchestrator.folders import cache_folder
+from orchestrator.runs.documents.lock_files import LOCK_SECONDS, locked_file, made_cache_folder
 
 MINUTE_SECONDS = 60.0
 SHARED_SECONDS = 5.0

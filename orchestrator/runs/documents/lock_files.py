@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from orchestrator.errors import RunError
+from orchestrator.folders import cache_folder
 
 ALONE, OF_GROUP = 0o600, 0o660
 """Modes of a lock file."""
@@ -50,6 +51,21 @@ def locked_file(
     with opened(path, mode) as file:
         take(file, path, seconds, moved_by)
         yield file
+
+
+def made_cache_folder() -> Path:
+    """The cache folder, made where it is not there, for this user alone. RunError if it cannot
+    be."""
+    path = cache_folder()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise RunError(
+            f"{path}: cannot be made ({error.strerror}); orch counts its calls of Slurm and shares "
+            "this machine there: set ORCH_CACHE to a folder that you may write to"
+        ) from error
+    return path
 
 
 def opened(path: Path, mode: int = ALONE) -> IO[str]:

@@ -276,9 +276,14 @@ def note(
     if newest is not None:
         tell_changes(run_folder.parent.parent, newest, launch, tell)
     if action != "launch" and launch["work"]:  # whose check has told it
-        made = document(run_folder / "work" / f"{launch['work']}.json", Made, "not told again")
-        for line in () if made is None else made.get("told", ()):
-            tell(line)
+        tell_copied(run_folder, launch["work"], tell)
+
+
+def tell_copied(run_folder: Path, work: str, tell: Tell) -> None:
+    """Say which files a copy of the folder has taken and left out."""
+    made = document(run_folder / "work" / f"{work}.json", Made, "not told again")
+    for line in () if made is None else made.get("told", ()):
+        tell(line)
 
 
 def write_launch(folder: Path, launch: dict[str, Any], patch: str, text: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.clusters.local.scheduler import KILL_SECONDS, Scheduler
 from orchestrator.clusters.local.table import began, read_table
 from orchestrator.node.system import process_start
-from tests.orchestrator.clusters.test_local_restart import submitted_by_hand
+from tests.support.adopted import submitted_by_hand
 
 DAYS = 10 * 86400.0
 SAYS = """import signal, sys, time

@@ -11,16 +11,13 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from orchestrator.clusters.local.scheduler import RESTARTED, Scheduler
+from orchestrator.clusters.local.scheduler import RESTARTED
 from orchestrator.clusters.local.table import read_table
-from orchestrator.description.profile import Profile
 from orchestrator.node.system import boot, lives, process_start, write_json
-from orchestrator.planning.planner import make_plan
-from orchestrator.runs.create import create_run
+from tests.support.adopted import submitted_by_hand
 from tests.support.cli import (
     ORCH,
     SMALL,
@@ -237,29 +234,6 @@ def test_what_waited_goes_on_after_a_restart(tmp_path: Path, on: Callable[[], Ma
 
 
 OTHER_BOOT = "00000000-0000-0000-0000-000000000000/1"
-
-
-def submitted_by_hand(folder: Path, row: dict[str, Any]) -> Scheduler:
-    """A scheduler that finds a job of this row in its table."""
-    plan = make_plan(describe(folder, f"  a: {{command: sleep 60, {SMALL}}}\n"))
-    run = create_run(plan, Profile(kind="local"), folder / "runs")
-    attempt = run.folder / "jobs/a/attempt-1"
-    attempt.mkdir()
-    (run.folder / "scheduler" / "cancel").mkdir(parents=True)
-    whole = {
-        "job_id": "L-t",
-        "token": "t",
-        "name": "a",
-        "state": "RUNNING",
-        "log": str(attempt / "log.txt"),
-        "exit": str(attempt / "exit.json"),
-        "after": [],
-        "started": time.time() - 100,
-        "resources": {"gpus": 0, "cpus": 1, "memory_gb": 1, "minutes": 5},
-        **row,
-    }
-    write_json(run.folder / "scheduler" / "table.json", {"t": whole})
-    return Scheduler(run)
 
 
 @pytest.mark.parametrize("cancelled", [False, True])

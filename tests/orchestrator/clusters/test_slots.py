@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from jobs.spec import Resources
 from orchestrator.clusters.local.slots import entry, ledger, ledger_folder
 from orchestrator.runs.documents import damage
-from tests.orchestrator.runs.test_lock_files import held
 from tests.support.cli import SMALL, launch, until
+from tests.support.locks import held
 
 ONE = Resources(cpus=1, memory_gb=1, minutes=1)
 

@@ -1,11 +1,8 @@
 """Lock files: nobody else can take one, nobody waits for ever, and who has one is named."""
 
-import contextlib
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,24 +11,7 @@ from orchestrator.clusters.slurm import call_budget
 from orchestrator.clusters.slurm.call_budget import CachedAnswer
 from orchestrator.errors import RunError
 from orchestrator.runs.documents.lock_files import holder, locked_file
-
-HOLDS = """import fcntl, sys, time
-file = open(sys.argv[1], sys.argv[2])
-fcntl.lockf(file, fcntl.LOCK_SH if sys.argv[2] == "r" else fcntl.LOCK_EX)
-print("has it", flush=True)
-time.sleep(60)
-"""
-
-
-@contextlib.contextmanager
-def held(path: Path, how: str = "a") -> Iterator[int]:
-    """Another process has the lock."""
-    command = [sys.executable, "-c", HOLDS, str(path), how]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdout is not None
-        assert other.stdout.readline() == "has it\n"
-        yield other.pid
-        other.kill()
+from tests.support.locks import held
 
 
 @pytest.mark.parametrize("how", ["a", "r"])
