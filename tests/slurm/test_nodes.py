@@ -85,7 +85,12 @@ def log_of(folder: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "launcher", ["", "-m torch.distributed.run", "-m torch.distributed.run --rdzv-backend=c10d"]
+    "launcher",
+    [
+        "",
+        pytest.param("-m torch.distributed.run", marks=pytest.mark.long),
+        "-m torch.distributed.run --rdzv-backend=c10d",
+    ],
 )
 def test_an_all_reduce_over_two_nodes(slurm: PrivateSlurm, tmp_path: Path, launcher: str) -> None:
     (tmp_path / "reduce.py").write_text(ALL_REDUCE)

@@ -77,7 +77,9 @@ def test_a_launch_killed_between_its_canary_and_the_rest_is_finished_by_whoever_
     )
 
 
-@pytest.mark.parametrize(("call", "submits"), [(1, False), (2, False), (2, True)])
+@pytest.mark.parametrize(
+    ("call", "submits"), [(1, False), pytest.param(2, False, marks=pytest.mark.long), (2, True)]
+)
 def test_a_job_that_looks_at_gates_is_killed_while_it_releases_a_sweep(
     slurm: PrivateSlurm, tmp_path: Path, call: int, submits: bool
 ) -> None:

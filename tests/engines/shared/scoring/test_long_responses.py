@@ -113,8 +113,15 @@ def problem(source: str, gold: Any, extra: dict[str, Any]) -> Problem:
     return make_problem(source, user(asked), gold, extra_info=extra)
 
 
+SELDOM = {"\\boxed{\\text{'", "<solution>", "Final Answer:", "** a", "```python\n", "a. ", "<<a "}
+"""Much like others of them."""
+
+
 @needs_sandbox
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize(
+    "part",
+    [pytest.param(one, marks=pytest.mark.long) if one in SELDOM else one for one in PARTS],
+)
 def test_a_part_that_comes_thousands_of_times_is_judged_in_time(part: str) -> None:
     text = part * (LENGTH // len(part))
     for source, gold, extra in (*GOLDS, *PROGRAMS):
