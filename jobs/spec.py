@@ -75,7 +75,7 @@ class Job:
     name: str
     """Says what varies: ``train/arm=pcgrad,seed=0``. Unique in a plan."""
     stage: str
-    axes: dict[str, Any]
+    axes: dict[str, str | int | float | bool]
     """The point of the stage's matrix: ``{"arm": "pcgrad", "seed": 0}``."""
     engine: str | None
     """``ppo`` for ``engines.ppo``; None for a user's command."""

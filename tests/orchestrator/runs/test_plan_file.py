@@ -130,6 +130,16 @@ def test_a_number_that_strict_json_has_not_is_read_again(tmp_path: Path) -> None
         read_plan(tmp_path)
 
 
+def test_a_value_of_an_axis_is_no_list(tmp_path: Path) -> None:
+    made(tmp_path)
+    path = tmp_path / "plan.json"
+    values = json.loads(path.read_text())
+    values["plan"]["jobs"][0]["axes"] = {"n": [1]}
+    path.write_text(json.dumps(values))
+    with pytest.raises(RunError, match=r"plan\.json: not a plan file .*axes"):
+        read_plan(tmp_path)
+
+
 def test_a_record_that_was_only_seen_again_is_unchanged() -> None:
     record = Record(name="a", stage="a", identity="i", folder="f", seen=1.0)
     later = replace(record, seen=30.0)
