@@ -241,6 +241,9 @@ class RetryFile(FileModel):
     as long as it comes further than the time before."""
     node: Times = 0
     """How often a job whose node failed is submitted again on other nodes."""
+    preempted: Times = 0
+    """How often a job is submitted again that had to make room for others, where the site ends such
+    jobs for good; what Slurm itself starts again is not counted."""
     network: Times = 0
     """How often a job that could not reach a server, or was asked to wait by one, is submitted
     again."""
@@ -257,6 +260,7 @@ class RetryFile(FileModel):
             "host memory": self.host_memory,
             "time limit": self.time_limit,
             NODE_FAILURE: self.node,
+            "preempted": self.preempted,
             "network": self.network,
             "file system": self.file_system,
             "port in use": self.port,

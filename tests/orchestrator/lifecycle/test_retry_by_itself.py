@@ -124,6 +124,7 @@ def test_shared_memory_counts_as_memory_and_asks_for_more() -> None:
     ("key", "kind", "left_out"),
     [
         ("network", Kind.NETWORK, ""),
+        ("preempted", Kind.PREEMPTED, ""),
         ("file system", Kind.FILE_SYSTEM, "a100-1"),
         ("port", Kind.PORT, ""),
     ],
