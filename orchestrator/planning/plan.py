@@ -114,6 +114,11 @@ class Plan:
         """What must hold before a job runs."""
         return self.gates.get(self.gate_keys.get(job, ""), ())
 
+    def named_metrics(self, stage: str) -> tuple[str, ...]:
+        """Metrics that a stage names and says which values are better of."""
+        chain = self.chains.get(stage)
+        return () if chain is None else tuple(chain.better)
+
     def round_of(self, job: Job) -> int | None:
         """The round of a search, from 1, that a job belongs to; None: its stage has no search."""
         search = self.searches.get(job.stage)

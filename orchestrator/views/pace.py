@@ -93,7 +93,11 @@ def last_progress(out: Path) -> list[dict[str, Any]]:
 
 
 def pace(
-    lines: Sequence[dict[str, Any]], started: float | None, limit_seconds: float, now: float
+    lines: Sequence[dict[str, Any]],
+    started: float | None,
+    limit_seconds: float,
+    now: float,
+    named: Sequence[str] = (),
 ) -> Pace:
     """What the last lines of progress say.
 
@@ -101,10 +105,11 @@ def pace(
         lines: of all starts of the job; the time between two starts counts for nothing.
         started: of the present start, Unix seconds.
         limit_seconds: the time limit of one start.
+        named: metrics that its stage names; they are shown first.
     """
     if not lines:
         return Pace(phase="starting")
-    found = place_of(lines[-1])
+    found = place_of(lines[-1], named)
     # A user's script need not say when, and of what a framework has written it is known of some
     # lines only.
     lines = [line for line in lines if line["time"] is not None]
@@ -134,17 +139,18 @@ def pace(
     )
 
 
-def place_of(line: dict[str, Any]) -> Pace:
+def place_of(line: dict[str, Any], named: Sequence[str] = ()) -> Pace:
     """How far a job is, by its last line alone."""
-    metrics = worth_showing(line)
+    metrics = worth_showing(line, named)
     return Pace(step=line["step"], total=line["total"], phase=line["phase"], metrics=metrics)
 
 
-def worth_showing(line: dict[str, Any]) -> dict[str, float]:
-    """The metrics of a line that a table has room for: known ones, else the first of a user's
-    own."""
+def worth_showing(line: dict[str, Any], named: Sequence[str] = ()) -> dict[str, float]:
+    """The metrics of a line that a table has room for: those that its stage names, then known ones,
+    else the first of a user's own."""
     metrics: dict[str, float] = line["metrics"]
-    names = [name for name in SHOWN_METRICS if name in metrics] or list(metrics)
+    known = [name for name in dict.fromkeys([*named, *SHOWN_METRICS]) if name in metrics]
+    names = known or list(metrics)
     return {name: metrics[name] for name in names[:SHOWN_AT_ONCE]}
 
 

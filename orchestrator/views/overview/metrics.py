@@ -26,7 +26,7 @@ def newest_metrics(run: Run, records: Sequence[Record]) -> dict[str, dict[str, f
         if record.state not in WITH_METRICS or not (record.attempt or record.reused):
             continue
         lines = last_progress(run.out_folder(record))
-        metrics = worth_showing(lines[-1]) if lines else {}
+        metrics = worth_showing(lines[-1], run.plan.named_metrics(record.stage)) if lines else {}
         kept = {name: value for name, value in metrics.items() if name not in OF_A_RUNNING_JOB}
         if kept:
             found[record.name] = kept

@@ -171,8 +171,7 @@ def job_curves(run: Run, record: Record) -> list[tuple[str, Curve]]:
     # is there.
     names = dict.fromkeys(name for line in lines for name in line["metrics"])
     known = [name for name in CURVE_METRICS if name in names]
-    chain = run.plan.chains.get(record.stage)
-    named = [name for name in (chain.better if chain else ()) if name in names]
+    named = [name for name in run.plan.named_metrics(record.stage) if name in names]
     reported = list(dict.fromkeys([*named, *known])) or list(names)
     curves = []
     for metric in reported[: WITH_NAMED_ONES if named else DRAWN_METRICS]:

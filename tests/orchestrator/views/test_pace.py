@@ -17,7 +17,14 @@ from orchestrator.planning.planner import make_plan
 from orchestrator.runs.create import create_run
 from orchestrator.runs.record import JobState
 from orchestrator.views.overview.summary import status_lines
-from orchestrator.views.pace import STALLED_SECONDS, WARNING_SECONDS, last_line, pace, requeues
+from orchestrator.views.pace import (
+    STALLED_SECONDS,
+    WARNING_SECONDS,
+    last_line,
+    pace,
+    requeues,
+    worth_showing,
+)
 from orchestrator.views.status import document, over_limit_text
 from orchestrator.views.tables.drawing import Screen
 from orchestrator.views.why import why
@@ -195,3 +202,13 @@ def test_lines_without_a_time_do_not_hide_the_pace_of_the_others() -> None:
     ]
     found = pace(lines, 1000.0, 36_000.0, 1310.0)
     assert (found.step, found.step_seconds, found.expected_end) == (50, 10.0, 1500.0)
+
+
+def test_the_metrics_that_a_stage_names_are_shown_before_known_ones() -> None:
+    line = {"metrics": {"loss": 1.0, "grad_norm": 3.0, "f1": 0.5}}
+    assert worth_showing(line) == {"loss": 1.0}
+    assert list(worth_showing(line, ("f1", "absent"))) == ["f1", "loss"]
+    assert list(worth_showing({"metrics": {"a": 1.0, "b": 2.0, "c": 3.0}}, ("absent",))) == [
+        "a",
+        "b",
+    ]
