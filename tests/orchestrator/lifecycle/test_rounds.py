@@ -28,7 +28,7 @@ from orchestrator.runs.lookup import open_run
 from orchestrator.runs.plan_file import read_plan
 from orchestrator.runs.record import JobState, Record, Wait
 from orchestrator.runs.run import Run
-from orchestrator.views.status import status_rows, table_cells
+from orchestrator.views.status import status_rows
 from orchestrator.views.why import why
 from tests.support.builders import planned
 
@@ -324,8 +324,6 @@ def test_what_is_drawn_is_shown_and_what_is_not_is_no_setting(tmp_path: Path) ->
     rates = [point["lr"] for point in first.points]
     by_name = {row["job"]: row for row in status_rows(run, run.load(), 0.0)}
     assert by_name["train/point=1,seed=0"]["axes"] == {"lr": rates[1], "seed": 0, "point": 1}
-    cells = table_cells(run, [state_of(run, "train/point=1,seed=0")], 0.0)
-    assert str(cells["job"]) == f"train/point=1,seed=0 (lr={rates[1]})"
     settings = ranking.settings_of(run, "train", "loss", False, ranking.read_all(run))
     assert [one.axes["lr"] for one in settings] == [rates[1], rates[0]]
     assert varying(settings) == ["lr", "point"]
