@@ -22,6 +22,7 @@ from orchestrator.errors import RunError
 from orchestrator.node.system import write_json
 from orchestrator.runs.layout import RESULTS
 from orchestrator.runs.lookup import runs_root
+from orchestrator.scores.own.paired import paired_config, run_of
 from orchestrator.scores.sides import Candidate, Side, resolve
 
 
@@ -62,23 +63,48 @@ def source_of(one: Candidate, label: str) -> dict[str, Any]:
     }
 
 
-def compare(a: str, b: str, specialists: Sequence[str], metric: str, out: Path | None) -> Path:
+def compare(
+    a: str, b: str, specialists: Sequence[str], metric: str | None, out: Path | None
+) -> Path:
     """Write the comparison and return its folder; done before, it is the same folder. RunError says
-    why A and B cannot be compared."""
+    why A and B cannot be compared.
+
+    Args:
+        metric: None: the accuracy of evaluations; of commands every metric that both sides have.
+    """
+    first, second = run_of(a), run_of(b)
+    if first is None or second is None:
+        config = judged_config(a, b, specialists, metric or "accuracy")
+        return written(config, config["inputs"], "engines.analysis", out)
+    if specialists:
+        raise RunError("--specialist: goes with evaluations by the engine; leave it out here")
+    config = paired_config((a, b), (first, second), metric)
+    inputs = [*config["baseline"]["jobs"], *config["treatment"]["jobs"]]
+    return written(config, inputs, "engines.analysis.paired", out)
+
+
+def judged_config(a: str, b: str, specialists: Sequence[str], metric: str) -> dict[str, Any]:
+    """The config for two evaluations by the engine, problem by problem."""
     sides = [resolve(a), resolve(b)]
     scored = [{(one.out, one.checkpoint) for one in side.chosen} for side in sides]
     if scored[0] == scored[1]:
         raise RunError(f"{a} and {b} are the same evaluation; name two")
-    config = config_of(sides, [resolve(spec) for spec in specialists], metric)
-    content = digest([config, times_of(config["inputs"])])
+    return config_of(sides, [resolve(spec) for spec in specialists], metric)
+
+
+def written(
+    config: dict[str, Any], inputs: Sequence[dict[str, Any]], program: str, out: Path | None
+) -> Path:
+    """Have the program write the comparison, and return its folder."""
+    content = digest([config, times_of(inputs)])
     folder = out or runs_root() / "comparisons" / content[:12]
     folder.mkdir(parents=True, exist_ok=True)
     held = folder / "inputs.sha256"
     if (folder / "config.json").exists() and held.read_text() != content:
-        raise RunError(f"--out {folder}: holds another comparison; name another folder")
+        raise RunError(f"--out {out}: holds another comparison; name another folder")
     held.write_text(content)
     write_json(folder / "config.json", config)
-    run_report(folder)
+    run_report(folder, program)
     return folder
 
 
@@ -92,18 +118,18 @@ def times_of(inputs: Sequence[dict[str, Any]]) -> list[list[Any]]:
     return times
 
 
-def run_report(folder: Path) -> None:
+def run_report(folder: Path, program: str) -> None:
     """Run the report's program on the config in a folder. RunError with its own last line."""
     config = folder / "config.json"
     # A process of its own, because a report imports packages that a login node may lack. -P: what
     # lies in the current folder is not imported in place of the engines.
-    command = [sys.executable, "-P", "-m", "engines.analysis", str(config), "--out", str(folder)]
+    command = [sys.executable, "-P", "-m", program, str(config), "--out", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode == 0:
         return
     # The last line is the error; warnings of libraries may stand before it.
     lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-    reason = lines[-1].removeprefix("engines.analysis: ").replace(f"{config}: ", "")
+    reason = lines[-1].removeprefix(f"{program}: ").replace(f"{config}: ", "")
     if "ModuleNotFoundError" in lines[-1]:
         reason += "; install the engines here, or run it where they are"
     raise RunError(reason)
@@ -130,7 +156,7 @@ COLUMNS = {
 treatment's."""
 # "0.5", "-0.02", ".5", "1e-3".
 NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-CONDITION = re.compile(rf"\s*(?:(domain|task)=(\S+)\s+)?(\w+)\s*(<=|>=|<|>)\s*({NUMBER})\s*")
+CONDITION = re.compile(rf"\s*(?:(domain|task|metric)=(\S+)\s+)?(\w+)\s*(<=|>=|<|>)\s*({NUMBER})\s*")
 """Axis, its value, what is asked for, operator, number."""
 
 
@@ -151,8 +177,8 @@ def condition(text: str) -> Condition:
     match = CONDITION.fullmatch(text)
     if match is None or match[3] not in COLUMNS:
         raise RunError(
-            f"--fail-if {text!r}: must be [domain=NAME|task=NAME] WHAT < NUMBER, with <, "
-            "<=, > or >=, and WHAT one of "
+            f"--fail-if {text!r}: must be [domain=NAME|task=NAME|metric=NAME] WHAT < NUMBER, "
+            "with <, <=, > or >=, and WHAT one of "
             f"{', '.join(COLUMNS)}; shares, not per cent: 'domain=math difference<-0.02'"
         )
     axis, where, asked, compare, bound = match.groups()
@@ -170,9 +196,14 @@ def holds(asked: Condition, folder: Path) -> str:
     """Why the gate fails by this condition, "" if it does not. A number that is missing fails:
     nothing shows that it is well.
 
-    RunError for a domain or task that the comparison does not have.
+    RunError for a domain, task or metric that the comparison does not have.
     """
-    line = line_of(asked, compared_rows(folder))
+    reasons = [holds_of(asked, line) for line in lines_of(asked, compared_rows(folder))]
+    return next(filter(None, reasons), "")
+
+
+def holds_of(asked: Condition, line: dict[str, str]) -> str:
+    """The same of one line."""
     value = line[asked.column]
     # A number that is None is an empty cell in CSV.
     if value == "":
@@ -188,8 +219,11 @@ def compared_rows(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def line_of(asked: Condition, lines: Sequence[dict[str, str]]) -> dict[str, str]:
-    """The line of ``table.csv`` that a condition asks about."""
+def lines_of(asked: Condition, lines: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """The lines of ``table.csv`` that a condition asks about: one, or of what commands have
+    measured each setting's."""
+    if "metric" in lines[0]:
+        return measured_lines(asked, lines)
     tasks = [line for line in lines if asked.axis == "task" and line["task"] == asked.where]
     # A domain of one task has one line, which is the task's too.
     domains = [line for line in lines if not line["task"] and line["domain"] == asked.where]
@@ -200,4 +234,17 @@ def line_of(asked: Condition, lines: Sequence[dict[str, str]]) -> dict[str, str]
             f"--fail-if {asked.text!r}: no {asked.axis} '{asked.where}'; there are: "
             f"{', '.join(names)}"
         )
-    return found[0]
+    return found[:1]
+
+
+def measured_lines(asked: Condition, lines: Sequence[dict[str, str]]) -> list[dict[str, str]]:
+    """Those of the metric that is asked for, all where none is."""
+    if asked.axis != "metric" and asked.where != "macro mean":
+        raise RunError(f"--fail-if {asked.text!r}: here it is metric=NAME, as commands measure")
+    found = [line for line in lines if asked.axis != "metric" or line["metric"] == asked.where]
+    if not found:
+        names = sorted({line["metric"] for line in lines})
+        raise RunError(
+            f"--fail-if {asked.text!r}: no metric '{asked.where}'; there are: {', '.join(names)}"
+        )
+    return found

@@ -115,9 +115,8 @@ def of_run(run: Run, job: str) -> list[Candidate]:
         asked = f":{job}" if job else ""
         if evolution is None and not evaluations(run):
             raise RunError(
-                f"{run.name}{asked}: compare goes problem by problem through what the engine "
-                "'evaluation' has judged, and this run has no such stage; the results of two runs: "
-                "orch diff A B; the settings of one: orch results RUN --best METRIC"
+                f"{run.name}{asked}: nothing here was judged by the engine 'evaluation', and the "
+                "other side was, or a checkpoint is named; name two of a kind"
             )
         raise RunError(
             f"{run.name}{asked}: no finished evaluation; there are: "

@@ -93,11 +93,7 @@ def last_progress(out: Path) -> list[dict[str, Any]]:
 
 
 def pace(
-    lines: Sequence[dict[str, Any]],
-    started: float | None,
-    limit_seconds: float,
-    now: float,
-    named: Sequence[str] = (),
+    lines: Sequence[dict[str, Any]], started: float | None, limit_seconds: float, now: float
 ) -> Pace:
     """What the last lines of progress say.
 
@@ -105,11 +101,10 @@ def pace(
         lines: of all starts of the job; the time between two starts counts for nothing.
         started: of the present start, Unix seconds.
         limit_seconds: the time limit of one start.
-        named: metrics that its stage names; they are shown first.
     """
     if not lines:
         return Pace(phase="starting")
-    found = place_of(lines[-1], named)
+    found = place_of(lines[-1])
     # A user's script need not say when, and of what a framework has written it is known of some
     # lines only.
     lines = [line for line in lines if line["time"] is not None]
@@ -139,9 +134,9 @@ def pace(
     )
 
 
-def place_of(line: dict[str, Any], named: Sequence[str] = ()) -> Pace:
+def place_of(line: dict[str, Any]) -> Pace:
     """How far a job is, by its last line alone."""
-    metrics = worth_showing(line, named)
+    metrics = worth_showing(line)
     return Pace(step=line["step"], total=line["total"], phase=line["phase"], metrics=metrics)
 
 

@@ -32,7 +32,13 @@ Specialists = Annotated[
         "domain is what the treatment is expected to reach. May be repeated."
     ),
 ]
-Metric = Annotated[str, typer.Option(help="accuracy, or score with its partial credit.")]
+Metric = Annotated[
+    str | None,
+    typer.Option(
+        help="accuracy (without it), or score with its partial credit; of commands one of their "
+        "own, without it each."
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option(help="Folder for the report; one in comparisons/ beside the runs without it."),
@@ -51,13 +57,13 @@ def compare(
     baseline: Baseline,
     treatment: Treatment,
     specialist: Specialists = None,
-    metric: Metric = "accuracy",
+    metric: Metric = None,
     out: Out = None,
     fail_if: Gates = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two evaluations problem by problem: differences, tests, flipped examples. Exit code
-    0, 3 where a gate fails, 2 bad input."""
+    """Compare two evaluations problem by problem: differences, tests, flipped examples. Of commands
+    compare what they measured, paired over seeds. Exit code 0, 3 if a gate fails, 2 bad input."""
     # Read first: a mistake in a gate is told before minutes of comparison.
     gates = [condition(text) for text in fail_if or []]
     with busy(f"comparing {baseline} and {treatment}"):
