@@ -30,6 +30,7 @@ from orchestrator.views.pace import (
     last_progress,
     pace,
     silent_since,
+    worth_showing,
 )
 
 FRESH_SECONDS = 10.0
@@ -48,7 +49,10 @@ def progress_of(run: Run, record: Record, now: float) -> Pace:
     # A retry may have raised the time limit above that of the plan.
     limit_seconds = 60 * (record.minutes or job.resources.minutes)
     lines = last_progress(run.out_folder(record))
-    found = pace(lines, record.started, limit_seconds, now, run.plan.named_metrics(record.stage))
+    found = pace(lines, record.started, limit_seconds, now)
+    if lines:
+        named = run.plan.named_metrics(record.stage)
+        found = replace(found, metrics=worth_showing(lines[-1], named))
     if record.state is not JobState.RUNNING:
         # A job that is suspended or ends is not expected to get on.
         return replace(found, stalled_seconds=None)
