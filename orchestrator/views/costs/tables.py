@@ -172,6 +172,13 @@ def columns(
     return made
 
 
+def start_values(start: Start) -> dict[str, Any]:
+    """A start with how long it ran, however that is known."""
+    values = {**asdict(start), "seconds": start.seconds}
+    del values["lasted"]
+    return values
+
+
 def document(run: Run, found: Spent) -> dict[str, Any]:
     """What `--json` prints."""
     return {
@@ -182,5 +189,5 @@ def document(run: Run, found: Spent) -> dict[str, Any]:
         "price_per_gpu_hour": run.profile.price_per_gpu_hour,
         "currency": run.profile.currency,
         "budget_gpu_hours": budget.of(run),
-        "starts": [{**asdict(start), "seconds": start.seconds} for start in found.starts],
+        "starts": [start_values(start) for start in found.starts],
     }

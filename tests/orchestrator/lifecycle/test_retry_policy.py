@@ -176,7 +176,7 @@ def test_a_code_error_holds_the_siblings_in_the_queue_until_a_person_retries(
         time.sleep(0.3)
     found = jobs(tmp_path)
     assert found["train/n=1"]["reason"].startswith(
-        "error in code or config: TypeError: bad seed 1; mend it"
+        "error in code or config: TypeError: bad seed 1; fix it"
     )
     # one or two may have slipped in between
     held = r"held: train/n=1 and \d more died of error in code or config: TypeError"

@@ -208,7 +208,7 @@ def test_presets_and_set_change_it_the_profiles_holds_without_and_a_run_takes_a_
     assert budget.of(open_run(run.folder)) == 20.0
 
 
-@pytest.mark.parametrize("value", ["0", "-1", ".inf", "much", "null"])
+@pytest.mark.parametrize("value", ["0", "-1", "much", "null"])
 def test_a_wrong_budget_is_one_line(tmp_path: Path, value: str) -> None:
     path = describe(tmp_path, STAGES, f"budget: {{gpu_hours: {value}}}\n")
     with pytest.raises(DescriptionError) as error:
