@@ -16,7 +16,7 @@ from orchestrator.description.profile import Profile
 from orchestrator.errors import RunError
 from orchestrator.lifecycle.refresh import refresh
 from orchestrator.runs.create import create_run
-from orchestrator.runs.documents import lock
+from orchestrator.runs.documents import damage, lock
 from orchestrator.runs.documents.people import group_may_write, other_owner
 from orchestrator.runs.run import Run
 from tests.support.builders import job, plan_of
@@ -164,6 +164,7 @@ def test_what_the_system_refuses_is_one_line(
     def app() -> None:
         raise OSError(number, os.strerror(number), "/data/runs/a")
 
+    damage.told()  # what other tests of this process have met
     monkeypatch.setattr(cli, "app", app)
     with pytest.raises(SystemExit) as ended:
         cli.main()

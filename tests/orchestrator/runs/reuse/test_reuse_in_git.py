@@ -40,7 +40,7 @@ def test_a_sweep_in_a_repository_grows_with_and_without_a_snapshot(tmp_path: Pat
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "train.py").write_text(TRAIN)
-    (folder / ".gitignore").write_text("runs/\norch-slots-*\n")
+    (folder / ".gitignore").write_text("runs/\norch-*\n")
     git(folder, "init", "-q")
     git(folder, "add", ".")
     git(folder, "commit", "-qm", "training")
