@@ -4,6 +4,8 @@ import json
 import signal
 from pathlib import Path
 
+import pytest
+
 from engines.contract.progress import read_progress
 from orchestrator.node.own_results import whole_checkpoints
 from tests.support.cli import orch, over, until
@@ -41,6 +43,7 @@ def test_the_page_holds(tmp_path: Path) -> None:
     assert "val_loss" in file.read_text() or "val loss" in file.read_text()
 
 
+@pytest.mark.long
 def test_a_training_that_is_stopped_in_the_middle_goes_on(tmp_path: Path) -> None:
     write_files(tmp_path)
     script = tmp_path / "train.py"

@@ -102,6 +102,7 @@ GATE = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_a_base_that_learned_nothing_is_named_and_an_override_is_kept(tmp_path: Path) -> None:
     launch = ("launch", "ftwb1", "--preset", "smoke", "--cluster", "local", "--watch")

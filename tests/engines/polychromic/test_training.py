@@ -342,6 +342,7 @@ def test_results_say_the_weight_and_the_estimate_the_steps(data: Path, whole: Pa
     assert used <= 1e9 * (estimates.disk_gb(tiny(data)) or 0) < 4 * used
 
 
+@pytest.mark.long
 def test_more_weight_is_more_diversity_and_the_gate_keeps_replies_valid(
     data: Path, tmp_path: Path
 ) -> None:

@@ -411,6 +411,7 @@ def alone_until_done(folder: Path, seconds: float) -> None:
         time.sleep(0.5)
 
 
+@pytest.mark.long
 def test_on_this_machine_both_ways_through_a_gate_without_another_command(tmp_path: Path) -> None:
     launch_both_ways(tmp_path, "local")
     alone_until_done(tmp_path, 300)

@@ -64,6 +64,7 @@ def test_a_flag_and_its_value_are_two_words() -> None:
     assert told(LOCAL, ("sh", "-c", 'train --api-key "$API_KEY"')) == []
 
 
+@pytest.mark.long
 def test_what_jobs_print_and_where_they_come_from_leaves_no_secret(tmp_path: Path) -> None:
     lines = [text.format(PLANTED).replace("\n", " ") for text in AROUND.values()]
     (tmp_path / "lines.txt").write_text("\n".join(lines))

@@ -172,6 +172,7 @@ def train(path: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=170)
 
 
+@pytest.mark.long
 @pytest.mark.engine
 def test_a_training_stops_before_it_begins_and_allowed_it_puts_the_counts_into_its_results(
     tmp_path: Path,
