@@ -219,16 +219,6 @@ def test_a_name_means_one_checkpoint_for_each_seed_or_is_refused_with_what_there
         resolve("y")
 
 
-def test_a_run_of_commands_alone_is_told_what_compares_it(tmp_path: Path) -> None:
-    (tmp_path / "trial.yaml").write_text(
-        "experiment: trial\nabout: a\nstages:\n  a: {command: 'true', resources: {memory_gb: 1}}\n"
-    )
-    assert orch(tmp_path, "launch", "trial.yaml", "--cluster", "local").returncode == 0
-    refused = orch(tmp_path, "compare", "trial:a", "trial:a")
-    assert refused.returncode == 2
-    assert "has no such stage; the results of two runs: orch diff A B" in refused.stderr
-
-
 def test_best_is_what_the_training_ranks_first(tmp_path: Path) -> None:
     one = resolve(str(evaluated(tmp_path / "a", [{"math": share(1)}, {"math": share(2)}]))).chosen[
         0
