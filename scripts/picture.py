@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -30,12 +31,9 @@ def demo(path: Path) -> None:
     console = Console(
         record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor"
     )
-    console.print(
-        Text(
-            "$ orch launch mtl-comparison --preset smoke --set 'train.matrix.seed=[0, 1, 2]'",
-            style="bold",
-        )
-    )
+    words = ["orch", "launch", run.plan.experiment, "--preset", str(run.plan.preset)]
+    words += [word for one in run.plan.overrides for word in ("--set", one)]
+    console.print(Text(f"$ {shlex.join(words)}", style="bold"))
     console.print(Text("\n").join(status_lines(run, records, "", now, Screen(WIDTH))))
     console.print(Text("\n$ orch report", style="bold"))
     (report,) = (job for job in run.plan.jobs if job.stage == "report")

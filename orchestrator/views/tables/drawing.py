@@ -133,7 +133,9 @@ def joined(table: Fitted, cells: Sequence[tuple[str, str]]) -> Text:
         end += len(word) + GAP
     # At once: to append each word to a Text takes ten times as long.
     plain = (" " * GAP).join(words).rstrip()
-    return Text(plain, spans=[span for span in spans if span.start < len(plain)])
+    return Text(
+        plain, spans=[span.right_crop(len(plain)) for span in spans if span.start < len(plain)]
+    )
 
 
 def stacked_lines(table: Fitted, width: int) -> Iterator[Text]:
