@@ -12,7 +12,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 Scalar = str | int | float | bool
@@ -36,25 +36,33 @@ def same(a: object, b: object) -> bool:
     return type(a) is type(b) and a == b
 
 
-class Excluded:
-    """Points that are left out: those that have all the values of one of some entries."""
+Values = tuple[tuple[type, Scalar], ...]
+"""The values of a point on some axes; with their types, as to Python 1 and true are one."""
 
-    def __init__(self, exclude: Sequence[Mapping[str, Scalar]]) -> None:
-        # By their axes, so that a point is looked up and not compared with each entry.
-        self.values: dict[tuple[str, ...], set[tuple[tuple[type, Scalar], ...]]] = {}
-        for entry in exclude:
+
+class Entries:
+    """Entries of which each names values on some axes, such as those of ``exclude``: a point is
+    looked up and not compared with each, as both may be thousands."""
+
+    def __init__(self, entries: Iterable[Mapping[str, Scalar]]) -> None:
+        self.numbers: dict[tuple[str, ...], dict[Values, list[int]]] = {}
+        for number, entry in enumerate(entries):
             axes = tuple(sorted(entry))
-            self.values.setdefault(axes, set()).add(self.own(entry, axes))
+            alike = self.numbers.setdefault(axes, {})
+            alike.setdefault(values_on(entry, axes), []).append(number)
 
-    def own(self, point: Mapping[str, Scalar], axes: tuple[str, ...]) -> Any:
-        """The values of a point on some axes; with their types, as to Python 1 and true are one."""
-        return tuple((type(point[axis]), point[axis]) for axis in axes)
+    def fitting(self, point: Mapping[str, Scalar]) -> list[int]:
+        """The numbers of the entries all of whose values a point has, the first ones first."""
+        found: list[int] = []
+        for axes, alike in self.numbers.items():
+            if all(axis in point for axis in axes):
+                found += alike.get(values_on(point, axes), ())
+        return sorted(found)
 
-    def __contains__(self, point: Point) -> bool:
-        for axes, values in self.values.items():
-            if all(axis in point for axis in axes) and self.own(point, axes) in values:
-                return True
-        return False
+
+def values_on(point: Mapping[str, Scalar], axes: Iterable[str]) -> Values:
+    """The values of a point on these axes."""
+    return tuple((type(point[axis]), point[axis]) for axis in axes)
 
 
 def fits(point: Point, wanted: Mapping[str, Scalar]) -> bool:
@@ -72,6 +80,18 @@ def points(
     """The product of pairs, ``joined`` and axes for each parent's point, without what is excluded;
     the last axis varies fastest. Of a parent that has an axis of the pairs, the pairs with its
     value. ``joined``: sets of axes that vary together, each as the points that it has."""
+    each = points_of_each(matrix, exclude, parents, pairs, joined)
+    return list(itertools.chain.from_iterable(each))
+
+
+def points_of_each(
+    matrix: Mapping[str, Sequence[Scalar]],
+    exclude: Sequence[Mapping[str, Scalar]] = (),
+    parents: Iterable[Point] = ({},),
+    pairs: Sequence[Pair] = (),
+    joined: Sequence[Sequence[Point]] = (),
+) -> Iterator[list[Point]]:
+    """The same for each parent by itself."""
     of_matrix: list[Point] = []
     for values in itertools.product(*matrix.values()):
         of_matrix.append(dict(zip(matrix, values, strict=True)))
@@ -83,16 +103,22 @@ def points(
             point |= part
         product.append(point)
     both: list[Point] = [dict(zip(PAIR_AXES, pair, strict=True)) for pair in pairs] or [{}]
-    left_out = Excluded(exclude)
-    found = []
+    by_first: dict[Values, list[Point]] = {}
+    for pair in both if pairs else ():
+        by_first.setdefault(values_on(pair, PAIR_AXES[:1]), []).append(pair)
+    left_out = Entries(exclude)
     for parent in parents:
-        for pair, own in itertools.product(both, product):
+        found = []
+        fitting = both
+        if pairs and PAIR_AXES[0] in parent:
+            fitting = by_first.get(values_on(parent, PAIR_AXES[:1]), [])
+        for pair, own in itertools.product(fitting, product):
             # The parent's axes first, so that names and folders begin alike.
             point = {**parent, **pair, **own}
             # No pair changes what comes from the parent.
-            if fits(point, parent) and point not in left_out:
+            if fits(point, parent) and not left_out.fitting(point):
                 found.append(point)
-    return found
+        yield found
 
 
 def ordered_pairs(values: Sequence[Scalar]) -> list[Pair]:

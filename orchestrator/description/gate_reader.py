@@ -15,7 +15,7 @@ from engines.contract.metrics import Metric
 from engines.contract.words import near
 from engines.contract.written.nodes import Node
 from jobs.gates import Condition
-from jobs.stages import Point, Scalar, fits, literal, placeholders
+from jobs.stages import Point, Scalar, Values, literal, placeholders, values_on
 from orchestrator.description.checking import Tell
 from orchestrator.description.keys import StageFile
 from orchestrator.description.stage_keys.parts import GateFile
@@ -158,9 +158,22 @@ def filled(gate: GateSpec, own: Point, tell: Tell) -> Point | None:
     return where
 
 
-def resolve(
-    gate: GateSpec, own: Point, jobs: Sequence[tuple[str, Point]], tell: Tell
-) -> Condition | None:
+class Judged:
+    """The jobs of the stage that a gate judges, looked up by their values: both they and the jobs
+    that ask may be thousands."""
+
+    def __init__(self, gate: GateSpec, jobs: Sequence[tuple[str, Point]]) -> None:
+        self.jobs = jobs
+        self.axes = values_by_axis([point for _, point in jobs])
+        self.named = tuple(axis for axis in gate.where if axis in self.axes)
+        """Those axes of ``where`` that jobs have."""
+        self.by_values: dict[Values, list[str]] = {}
+        for name, point in jobs:
+            if all(axis in point for axis in self.named):
+                self.by_values.setdefault(values_on(point, self.named), []).append(name)
+
+
+def resolve(gate: GateSpec, own: Point, judged: Judged, tell: Tell) -> Condition | None:
     """A gate as a condition on the jobs of the stage that it judges, or None with the mistake told.
 
     ``own`` are the axes of the gated job: in ``where`` its value stands for ``"{axis}"``.
@@ -170,9 +183,8 @@ def resolve(
         return None
     # `where` holds two kinds of axes. Those of the jobs (`seed`) choose jobs now; the others
     # (`checkpoint`, `task`) choose rows once there are results.
-    axes = values_by_axis([point for _, point in jobs])
-    chosen = {axis: value for axis, value in where.items() if axis in axes}
-    names = chosen_jobs(gate, chosen, axes, jobs, tell)
+    chosen = {axis: where[axis] for axis in judged.named}
+    names = chosen_jobs(gate, chosen, judged, tell)
     if not names:
         return None
     wanted, of = gate.share or (len(names), len(names))
@@ -195,24 +207,18 @@ def resolve(
     )
 
 
-def chosen_jobs(
-    gate: GateSpec,
-    chosen: Point,
-    axes: Mapping[str, set[str]],
-    jobs: Sequence[tuple[str, Point]],
-    tell: Tell,
-) -> tuple[str, ...]:
+def chosen_jobs(gate: GateSpec, chosen: Point, judged: Judged, tell: Tell) -> tuple[str, ...]:
     """The jobs that have these values on their axes; none with the mistake told."""
     place = gate.place("where")
     for axis, value in chosen.items():
-        if literal(value) not in axes[axis]:
-            hint = near(value, axes[axis])
+        if literal(value) not in judged.axes[axis]:
+            hint = near(value, judged.axes[axis])
             text = f"where: axis '{axis}' of '{gate.of}' has no value {value!r}{hint}"
             tell(place, f"{gate.key}: {text}")
             return ()
-    names = tuple(name for name, point in jobs if fits(point, chosen))
+    names = tuple(judged.by_values.get(values_on(chosen, judged.named), ()))
     if not names:
-        some = ", ".join(name for name, _ in jobs[:6])
+        some = ", ".join(name for name, _ in judged.jobs[:6])
         text = f"where: {chosen} fits no job of '{gate.of}'; its jobs: {some}"
         tell(place, f"{gate.key}: {text}")
     return names

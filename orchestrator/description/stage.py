@@ -6,6 +6,7 @@ of them, ``experiment`` puts the stages in order, and the planner turns each int
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -160,13 +161,22 @@ def in_order(stages: Mapping[str, Stage], mistakes: Mistakes) -> tuple[Stage, ..
     """
     for stage in stages.values():
         check_names(stage, stages, mistakes)
-    ordered: dict[str, Stage] = {}
+    numbers = {name: number for number, name in enumerate(stages)}
+    waits = {name: numbers.keys() & stage.follows for name, stage in stages.items()}
+    behind: dict[str, list[str]] = {}
+    for name, before in waits.items():
+        for one in before:
+            behind.setdefault(one, []).append(name)
+    ready = [number for name, number in numbers.items() if not waits[name]]
+    names, ordered = list(stages), dict[str, Stage]()
     # One at a time from the top of the file, so that its order stays wherever it may.
-    while True:
-        ready = next_ready(stages, ordered)
-        if ready is None:
-            break
-        ordered[ready.name] = ready
+    while ready:
+        name = names[heapq.heappop(ready)]
+        ordered[name] = stages[name]
+        for one in behind.get(name, ()):
+            waits[one].discard(name)
+            if not waits[one]:
+                heapq.heappush(ready, numbers[one])
     # What could not be put in order is a cycle, or waits for one. The first cycle is told; who
     # mends it sees the next.
     left = {name: stage for name, stage in stages.items() if name not in ordered}
@@ -191,16 +201,6 @@ def check_names(stage: Stage, stages: Mapping[str, Stage], mistakes: Mistakes) -
 def no_stage(stage: Stage, key: str, name: str, stages: Mapping[str, Stage]) -> str:
     """The line for a stage that is not there."""
     return f"stage '{stage.name}': {key}: no stage '{name}'{near(name, stages)}"
-
-
-def next_ready(stages: Mapping[str, Stage], ordered: Mapping[str, Stage]) -> Stage | None:
-    """The first stage that is not in order yet and follows only stages that are; a stage that is
-    not there holds nothing up."""
-    for stage in stages.values():
-        waits = any(name in stages and name not in ordered for name in stage.follows)
-        if stage.name not in ordered and not waits:
-            return stage
-    return None
 
 
 def tell_cycle(cycle: list[str], stages: Mapping[str, Stage], mistakes: Mistakes) -> None:

@@ -51,9 +51,12 @@ def tell_same_work(jobs: Sequence[Job], drafts: Drafts, mistakes: Mistakes) -> N
     tasks, they would be taken for trainings on two mixtures. An axis written as a list sets a key
     of the config itself, and may set any.
     """
+    by_stage: dict[str, list[Job]] = {}
+    for job in jobs:
+        by_stage.setdefault(job.stage, []).append(job)
     for stage in drafts.stages.values():
         axes = named_axes(stage)
-        own = [job for job in jobs if job.stage == stage.name]
+        own = by_stage.get(stage.name, [])
         # The same content altogether has been told.
         alike = [pair for pair in same_work(own, axes) if pair[0].identity != pair[1].identity]
         if not alike:

@@ -7,9 +7,9 @@ drafts at hand when it makes the first config: a config may refer to jobs of oth
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import PurePosixPath
 
 from engines.contract.words import near
@@ -19,17 +19,16 @@ from jobs.choices import LINK
 from jobs.ranking import SEED
 from jobs.searches import POINT
 from jobs.spec import Replaced
-from jobs.stages import MOST_POINTS, PAIR_AXES, Point, Scalar, folder_names, job_name, points, same
+from jobs.stages import PAIR_AXES, Point, Scalar, folder_names, job_name, same
 from orchestrator.description.stage import Best, Stage
 from orchestrator.description.stage_reader import check_axes
 from orchestrator.description.sweeps.joined import only_seeds
 from orchestrator.node.own_results import FILES
 from orchestrator.planning.reads import check_reads
-from orchestrator.planning.replacements import Place, check_replacements, places_below
+from orchestrator.planning.replacements import Place, check_replacements, places_of_each
+from orchestrator.planning.sizes import points_below, too_many, too_much_judged
 
 Axes = dict[str, tuple[Scalar, ...]]
-MOST_WAITS = 10_000_000
-"""Jobs of a stage times the jobs that each waits for: minutes of planning."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +88,12 @@ class Drafts:
     folders: Mapping[str, str]
     """Each job's folder below the run's."""
 
-    @property
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Where each job stands in the plan."""
+        return {name: number for number, name in enumerate(self.by_name)}
+
+    @cached_property
     def replaced(self) -> list[Replaced]:
         """The jobs that take the place of others."""
         return [
@@ -171,21 +175,24 @@ def draft_stage(
     # None without `for_each`, or where its stage is missing or empty, which has been told.
     parents = drafted.get(stage.for_each or "", ())
     mistakes_before = len(mistakes.lines)
-    own = {axis: entry.values for axis, entry in stage.matrix.items()}
-    product = stage.product_axes
-    check_stage_axes(stage, parents, own, sound, mistakes)
+    matrix = {axis: entry.values for axis, entry in stage.matrix.items()}
+    check_stage_axes(stage, parents, matrix, sound, mistakes)
     # `after` waits for every job of a stage. One that is named in both counts as `for_each`.
     others = [name for name in stage.after if name != stage.for_each]
     waits = tuple(draft.name for name in others for draft in drafted.get(name, ()))
     above = places_above(stage, parents, mistakes)
     before = sum(map(len, drafted.values()))
-    if too_many(stage, before, points_below(stage, product, above), len(waits), mistakes):
+    parts = [place for place, _, _ in above]
+    own = points_below(stage, parts)
+    if too_many(stage, before, own, len(waits), mistakes):
+        return []
+    judged = own // max(1, len(above)) * sum(len(candidates) for _, _, candidates in above)
+    if too_much_judged(stage, "for_each", own, judged, mistakes):
         return []
     drafts = []
     places = []
-    for place, parent, candidates in above:
-        found = points(product, stage.exclude, [place.point], stage.pairs, stage.joined)
-        below = places_below(stage, place, found)
+    placed = places_of_each(stage, parts)
+    for (_, parent, candidates), below in zip(above, placed, strict=True):
         after = waits if parent is None else (parent, *waits)
         drafts += [draft_of(stage, one, parent, after, candidates) for one in below]
         places += below
@@ -214,47 +221,6 @@ def places_above(stage: Stage, parents: Sequence[Draft], mistakes: Mistakes) -> 
     if parents:
         return [(parent.place, parent.name, ()) for parent in parents]
     return [(Place(point={}, before={}), None, ())]
-
-
-def points_below(stage: Stage, product: Axes, above: Sequence[Above]) -> int:
-    """How many points a stage has, before any is excluded."""
-    first = PAIR_AXES[0]
-    by_first = Counter((type(pair[0]), pair[0]) for pair in stage.pairs)
-    count = 0
-    for place, _, _ in above:
-        # A parent's value takes the pairs that begin with it.
-        value = place.point.get(first)
-        own = len(stage.pairs) if value is None else by_first[type(value), value]
-        count += own if stage.pairs else 1
-    for axes in (*product.values(), *stage.joined):
-        count *= len(axes)
-    return count
-
-
-def too_many(stage: Stage, before: int, own: int, waits: int, mistakes: Mistakes) -> bool:
-    """Whether a stage has more jobs, or they wait for more, than is planned, which is told.
-
-    Args:
-        before: jobs of the stages before it.
-        own: points of its axes.
-        waits: jobs that each of its jobs waits for.
-    """
-    if before + own > MOST_POINTS:
-        mistakes.add(
-            stage.place("pairs" if stage.pairs else "matrix"),
-            f"stage '{stage.name}': its axes have {own} points, and an experiment may have "
-            f"{MOST_POINTS} in all (before 'exclude'); take values out, or make several "
-            "experiments",
-        )
-    elif own * waits > MOST_WAITS:
-        mistakes.add(
-            stage.place("after"),
-            f"stage '{stage.name}': each of its {own} jobs would wait for {waits} others; put a "
-            "stage of one job between the two",
-        )
-    else:
-        return False
-    return True
 
 
 def draft_of(

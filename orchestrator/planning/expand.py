@@ -23,8 +23,9 @@ from jobs.searches import Search
 from jobs.spec import Chain, Job, Replaced
 from jobs.stages import Point, fill, identity, placeholders
 from orchestrator.description.catalogue import config_class, known_engines
+from orchestrator.description.checking import Tell
 from orchestrator.description.engine_config import validate, wants_results
-from orchestrator.description.gate_reader import GateSpec, check_metric, resolve
+from orchestrator.description.gate_reader import GateSpec, Judged, check_metric, resolve
 from orchestrator.description.stage import Stage
 from orchestrator.description.stage_reader import CHECKPOINT, FOLLOWED
 from orchestrator.planning.distinct import tell_same_content, tell_same_work
@@ -33,6 +34,7 @@ from orchestrator.planning.job_config import JobConfig
 from orchestrator.planning.reads import READS, reads_of, tell_same_files
 from orchestrator.planning.same_start import tell_other_start
 from orchestrator.planning.searches import check_keys, direction, identities_of, searches_of
+from orchestrator.planning.sizes import too_much_judged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,11 +277,15 @@ def gates_of(drafts: Drafts, mistakes: Mistakes) -> dict[str, tuple[Condition, .
         if stage.name in drafts.canaries:
             gated.append(drafts.canaries[stage.name])
         own = any(gate.names_axes for gate in judged)
+        asked = [(gate, judged_by(gate, stage, drafts, mistakes)) for gate in judged]
+        named = 0
         for draft in gated:
             key = draft.name if own else draft.stage_name
             if key not in found:
-                conditions = [condition_of(gate, draft, drafts, mistakes) for gate in judged]
-                found[key] = tuple(one for one in conditions if one is not None)
+                found[key] = conditions_of(draft, asked, mistakes)
+                named += sum(len(condition.jobs) for condition in found[key])
+            if too_much_judged(stage, judged[0].key, len(gated), named, mistakes):
+                break
     return found
 
 
@@ -305,17 +311,28 @@ def choices_of(drafts: Drafts, mistakes: Mistakes) -> dict[str, Choice]:
     return found
 
 
-def condition_of(
-    gate: GateSpec, draft: Draft, drafts: Drafts, mistakes: Mistakes
-) -> Condition | None:
-    """A gate on the jobs of the stage that it judges, as it stands for one job."""
-    stage = draft.stage
+def judged_by(gate: GateSpec, stage: Stage, drafts: Drafts, mistakes: Mistakes) -> Judged:
+    """The jobs that a gate of a stage judges; what is wrong with its metric is told."""
+    judged = drafts.stages[gate.of]
+    is_command = judged.engine is None
+    known = judged.metrics if is_command else METRICS
+    check_metric(gate, known, is_command, teller(stage, mistakes))
+    return Judged(gate, [(draft.name, draft.point) for draft in drafts.by_stage[gate.of]])
+
+
+def conditions_of(
+    draft: Draft, asked: Sequence[tuple[GateSpec, Judged]], mistakes: Mistakes
+) -> tuple[Condition, ...]:
+    """The gates of a stage as they stand for one job."""
+    tell = teller(draft.stage, mistakes)
+    found = [resolve(gate, draft.point, judged, tell) for gate, judged in asked]
+    return tuple(one for one in found if one is not None)
+
+
+def teller(stage: Stage, mistakes: Mistakes) -> Tell:
+    """Tells what is wrong with a stage."""
 
     def tell(place: Node, text: str) -> None:
         mistakes.add(place.where, f"stage '{stage.name}': {text}")
 
-    judged = drafts.stages[gate.of]
-    is_command = judged.engine is None
-    check_metric(gate, judged.metrics if is_command else METRICS, is_command, tell)
-    jobs = [(draft.name, draft.point) for draft in drafts.by_stage[gate.of]]
-    return resolve(gate, draft.point, jobs, tell)
+    return tell

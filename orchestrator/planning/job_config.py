@@ -97,13 +97,12 @@ class JobConfig:
         return [
             {
                 "job": name,
-                "stage": other.stage.name,
-                "axes": other.point,
+                "stage": by_name[name].stage.name,
+                "axes": by_name[name].point,
                 "folder": self.drafts.out(name),
             }
             # In the order of the plan, so that the config is the same whenever it is made.
-            for name, other in by_name.items()
-            if name in wanted
+            for name in sorted(wanted, key=self.drafts.places.__getitem__)
         ]
 
     def resolve(self, node: Node, key: str) -> Node:

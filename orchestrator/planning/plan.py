@@ -69,6 +69,11 @@ class Plan:
     """Where engines log to; empty: as the cluster's profile says. Not part of the identity."""
 
     @property
+    def run_name(self) -> str:
+        """``experiment/run``: where a launch of it lies below the folder of all runs."""
+        return f"{self.experiment}/{self.preset or 'full'}-{self.identity[:8]}"
+
+    @property
     def gpu_hours(self) -> float:
         """GPU-hours asked for, if every job used its whole time limit; those of a pack share
         theirs."""
@@ -88,10 +93,23 @@ class Plan:
         return self.retry.get(NODE_FAILURE)
 
     @cached_property
+    def stage_of(self) -> dict[str, str]:
+        """The stage of each job."""
+        return {job.name: job.stage for job in self.jobs}
+
+    @cached_property
+    def by_stage(self) -> dict[str, list[Job]]:
+        """The jobs of each stage, in the plan's order."""
+        stages: dict[str, list[Job]] = {}
+        for job in self.jobs:
+            stages.setdefault(job.stage, []).append(job)
+        return stages
+
+    @cached_property
     def short_canaries(self) -> set[str]:
         """Names of the short canaries, whose results count for nothing; a canary that is the first
         job of its own stage counts like the others."""
-        stages = {job.name: job.stage for job in self.jobs}
+        stages = self.stage_of
         names = set()
         for job in self.jobs:
             # A short canary is a stage of its own (`train-canary`).

@@ -7,13 +7,14 @@ can be told. Called by ``drafts``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from engines.contract.words import near
 from engines.contract.written.mistakes import Mistakes
-from jobs.stages import Point, fits, job_name
-from orchestrator.description.stage import Replacement, Stage
+from jobs.stages import Entries, Point, Scalar, fits, job_name, points_of_each
+from orchestrator.description.stage import Stage
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,19 +28,30 @@ class Place:
     """Why it takes another's place; empty if it does not."""
 
 
-def places_below(stage: Stage, parent: Place, points: Iterable[Point]) -> list[Place]:
-    """The jobs of a stage below one parent: what was replaced there is replaced here, and what the
-    stage itself replaces."""
+def places_of_each(stage: Stage, parents: Sequence[Place]) -> Iterator[list[Place]]:
+    """The jobs of a stage below each of its parents: what was replaced there is replaced here, and
+    what the stage itself replaces."""
+    above = [parent.point for parent in parents]
+    each = points_of_each(stage.product_axes, stage.exclude, above, stage.pairs, stage.joined)
+    replaced = Entries(replacement.where for replacement in stage.replacements)
+    for parent, below in zip(parents, each, strict=True):
+        yield places_below(stage, replaced, parent, below)
+
+
+def places_below(
+    stage: Stage, replaced: Entries, parent: Place, points: Iterable[Point]
+) -> list[Place]:
+    """The jobs below one parent."""
     places = []
     for point in points:
         # This stage's own axes, and those of the parent as they were.
         before = {**point, **parent.before}
         place = Place(point=point, before=before, reason=parent.reason)
-        for replacement in stage.replacements:
-            if fits(point, replacement.where):
-                now = {**point, **replacement.by}
-                place = Place(point=now, before=before, reason=replacement.reason)
-                break
+        # Of several the first one counts.
+        for number in replaced.fitting(point)[:1]:
+            replacement = stage.replacements[number]
+            now = {**point, **replacement.by}
+            place = Place(point=now, before=before, reason=replacement.reason)
         places.append(place)
     return places
 
@@ -47,7 +59,8 @@ def places_below(stage: Stage, parent: Place, points: Iterable[Point]) -> list[P
 def check_replacements(stage: Stage, places: Sequence[Place], mistakes: Mistakes) -> None:
     """Every replacement replaces something, on axes that only set a key of the config, and by what
     is not there already."""
-    for replacement in stage.replacements:
+    in_use = used(stage, places)
+    for number, replacement in enumerate(stage.replacements):
         head = f"stage '{stage.name}': replace: "
         for axis in replacement.by:
             entry = stage.matrix.get(axis)
@@ -63,20 +76,33 @@ def check_replacements(stage: Stage, places: Sequence[Place], mistakes: Mistakes
                 replacement.node.where,
                 f"{head}{replacement.where} is replaced by itself; take another value",
             )
-        if not any(used(replacement, place) for place in places):
+        if number not in in_use:
             mistakes.add(
                 replacement.node.where, f"{head}no job has {replacement.where}; look at the matrix"
             )
-    names = [job_name(stage.name, place.point) for place in places]
-    for place, name in zip(places, names, strict=True):
+    names = [job_name(stage.name, place.point) for place in places if stage.replacements]
+    counts = Counter(names)
+    for place, name in zip(places, names, strict=bool(names)):
         # Those below follow: one line, where it is written, and not one for each of them.
-        if stage.replacements and place.reason and names.count(name) > 1:
+        if place.reason and counts[name] > 1:
             mistakes.add(
                 stage.place("replace"),
                 f"stage '{stage.name}': replace: '{name}' is there already; take another value",
             )
 
 
-def used(replacement: Replacement, place: Place) -> bool:
-    """Whether a job is where it is by this replacement."""
-    return fits(place.before, replacement.where) and fits(place.point, replacement.by)
+def used(stage: Stage, places: Iterable[Place]) -> set[int]:
+    """The numbers of the replacements by which some job is where it is."""
+    both = Entries(
+        was_and_is(replacement.where, replacement.by) for replacement in stage.replacements
+    )
+    found: set[int] = set()
+    for place in places:
+        found.update(both.fitting(was_and_is(place.before, place.point)))
+    return found
+
+
+def was_and_is(before: Mapping[str, Scalar], point: Mapping[str, Scalar]) -> Point:
+    """Values of before and of now beside one another."""
+    was = {f"was {axis}": value for axis, value in before.items()}
+    return was | {f"is {axis}": value for axis, value in point.items()}

@@ -39,7 +39,7 @@ def plan_lines(
         every: A line for each job in place of one for each stage.
         wanted: Names of jobs, of which each has a line; empty: all jobs.
     """
-    stages = stages_of(plan)
+    stages = plan.by_stage
     name = f"{plan.experiment} ({plan.preset or 'full'})"
     size = f"{counted(len(plan.jobs), 'job')} in {counted(len(stages), 'stage')}"
     head = f"{name}  {size}, {hours_text(plan, profile)}"
@@ -59,14 +59,6 @@ def plan_lines(
         told = "each job: --all    one stage or job: --job NAME"
         lines += sentence(told, screen, style="dim")
     return lines
-
-
-def stages_of(plan: Plan) -> dict[str, list[Job]]:
-    """The jobs of each stage, in the plan's order."""
-    stages: dict[str, list[Job]] = {}
-    for job in plan.jobs:
-        stages.setdefault(job.stage, []).append(job)
-    return stages
 
 
 def stage_columns(plan: Plan, stages: Mapping[str, Sequence[Job]]) -> list[Column]:
@@ -158,7 +150,7 @@ def limit_text(jobs: Sequence[Job]) -> str:
 def stages_before(plan: Plan) -> dict[str, set[str]]:
     """For each stage all that come before it, directly or not."""
     before: dict[str, set[str]] = {}
-    stages = {job.name: job.stage for job in plan.jobs}
+    stages = plan.stage_of
     # Parents come first in a plan.
     for job in plan.jobs:
         found = before.setdefault(job.stage, set())
@@ -174,7 +166,7 @@ def after_text(plan: Plan, jobs: Sequence[Job], before: Mapping[str, set[str]]) 
     """The stages that some jobs of one stage wait for, what they are chosen from, and the gates
     before them. What comes before one of these is left out."""
     stage = jobs[0].stage
-    stages = {job.name: job.stage for job in plan.jobs}
+    stages = plan.stage_of
     parents = dict.fromkeys(stages[name] for job in jobs for name in job.waits_for)
     parents.pop(stage, None)
     gates = {}
@@ -195,7 +187,7 @@ def after_text(plan: Plan, jobs: Sequence[Job], before: Mapping[str, set[str]]) 
 def job_columns(plan: Plan, jobs: Sequence[Job], whole: bool) -> list[Column]:
     """A row for each job: its axes, what it waits for, what it asks for; ``whole``: by name, with
     the conditions of its gates."""
-    stages = {job.name: job.stage for job in plan.jobs}
+    stages = plan.stage_of
     sizes = Counter(stages.values())
     if whole:
         waits = ["; ".join(job_waits(plan, job, stages, sizes)) for job in jobs]
@@ -269,7 +261,7 @@ def estimates(plan: Plan) -> Iterator[str]:
     """What the engines say that a job of a stage takes, of the first job of each stage; of stages
     that take the same once."""
     found: dict[str, list[str]] = {}
-    for stage, jobs in stages_of(plan).items():
+    for stage, jobs in plan.by_stage.items():
         job = jobs[0]
         known = estimates_of(job.engine) if job.engine else None
         if known is None or job.engine is None:

@@ -52,10 +52,9 @@ def settings_of(run: Run, stage: str, metric: str, higher: bool, found: Found) -
     """The settings of one stage, the best one first."""
     tried = []
     search = run.plan.searches.get(stage)
-    for job in run.plan.jobs:
+    for job in run.plan.by_stage.get(stage, ()):
         # A point that is not drawn yet is no setting.
-        undrawn = search is not None and not search.axes.keys() <= job.axes.keys()
-        if job.stage != stage or undrawn:
+        if search is not None and not search.axes.keys() <= job.axes.keys():
             continue
         value, why = None, "no results yet"
         if job.name in found:
