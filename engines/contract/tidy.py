@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,13 @@ class Tidy:
     high: float | None = None
     job: str = ""
     stage: str = ""
+    told: Mapping[str, str | int | float | bool] | None = None
+    """The axes by which it is told apart among many jobs, where these are more than its own."""
+
+    @property
+    def axes(self) -> Mapping[str, str | int | float | bool]:
+        """The axes that tell it apart."""
+        return self.row.axes if self.told is None else self.told
 
 
 def with_ends(line: Tidy) -> Row:
@@ -47,7 +54,9 @@ def records(lines: Sequence[Tidy]) -> list[dict[str, Any]]:
 
     An axis of the same name as one of the first columns gets ``axis_`` in front.
     """
-    axes = sorted({axis for line in lines for axis in line.row.axes})
+    axes = sorted({axis for line in lines for axis in line.axes})
+    # An axis of the same name as one of the first columns.
+    columns = {axis: f"axis_{axis}" if axis in FIRST else axis for axis in axes}
     table = []
     for line in lines:
         row = line.row
@@ -63,9 +72,9 @@ def records(lines: Sequence[Tidy]) -> list[dict[str, Any]]:
             "error": row.error,
             "source": line.source,
         }
-        for axis in axes:
-            column = f"axis_{axis}" if axis in FIRST else axis
-            record[column] = row.axes.get(axis)
+        own = line.axes
+        for axis, column in columns.items():
+            record[column] = own.get(axis)
         table.append(record)
     return table
 

@@ -259,7 +259,7 @@ def results_of(run: Run) -> dict[tuple[str, str, str], Any]:
     values: dict[tuple[str, str, str], Any] = {}
     for line in lines:
         row = line.row
-        key = (line.job, row.metric, json.dumps(row.axes, sort_keys=True))
+        key = (line.job, row.metric, json.dumps(line.axes, sort_keys=True))
         values[key] = row.error if row.value is None else row.value
     return values
 

@@ -6,14 +6,16 @@ Called by the commands `orch results` and `orch diff`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
 from engines.contract.config import ConfigError
 from engines.contract.files import write_text
+from engines.contract.progress import read_progress
 from engines.contract.results import Row, read_results
 from engines.contract.tidy import Tidy, csv_text, write_parquet
+from jobs.stages import Scalar
 from orchestrator.errors import RunError
 from orchestrator.runs.documents.damage import note
 from orchestrator.runs.documents.results import remedy
@@ -21,7 +23,6 @@ from orchestrator.runs.layout import RESULTS
 from orchestrator.runs.lookup import named
 from orchestrator.runs.run import Run
 
-Axes = dict[str, str | int | float | bool]
 BOUNDS = ("low", "high")
 """Axes of a report's rows that are the ends of an interval."""
 
@@ -53,19 +54,38 @@ def gather(
             continue
         rows, document = found
         problems += [f"{job.name}: {text}" for text in document["facts"].get("problems", [])]
-        for row in rows:
-            lines.append(tidy(row, dict(job.axes), out / RESULTS, job.name, job.stage))
+        path = str(out / RESULTS)
+        lines += [tidy(row, job.axes, path, job.name, job.stage) for row in rows]
     if not metrics:
         return lines, unfinished, problems
     known = {line.row.metric for line in lines}
     absent = sorted(set(metrics) - known)
     if absent:
+        there = ", ".join(sorted(known)) or in_place_of_results(run, wanted, unfinished)
         raise RunError(
-            f"{run.name}: no result has the metric {', '.join(absent)}; there are: "
-            f"{', '.join(sorted(known)) or 'none yet'}"
+            f"{run.name}: no result has the metric {', '.join(absent)}; there are: {there}"
         )
     chosen = [line for line in lines if line.row.metric in metrics]
     return chosen, unfinished, problems
+
+
+def in_place_of_results(run: Run, wanted: Set[str] | None, unfinished: Sequence[str]) -> str:
+    """What there is where no job that was asked about has left a result: metrics of the progress of
+    those that are done, which are no results, and results of other jobs."""
+    asked = [job for job in run.plan.jobs if wanted is None or job.name in wanted]
+    done = [job for job in asked if job.name not in set(unfinished)]
+    if not done:
+        return "none yet"
+    parts = [f"none, though {done[0].name} is done"]
+    logged = dict.fromkeys(
+        name for line in read_progress(run.out_folder(done[0])) for name in line["metrics"]
+    )
+    if logged:
+        parts.append(f"its progress has {', '.join(logged)}, which are no results")
+    others = {line.row.metric for line in gather(run, None, None)[0]} if wanted else set()
+    if others:
+        parts.append(f"other jobs have {', '.join(sorted(others))}")
+    return "; ".join(parts)
 
 
 def whole_results(out: Path, job: str) -> tuple[list[Row], dict[str, Any]] | None:
@@ -79,17 +99,19 @@ def whole_results(out: Path, job: str) -> tuple[list[Row], dict[str, Any]] | Non
     return None
 
 
-def tidy(row: Row, axes: Axes, path: Path, job: str, stage: str) -> Tidy:
+def tidy(row: Row, axes: Mapping[str, Scalar], path: str, job: str, stage: str) -> Tidy:
     """One row with its job; the ends of an interval become columns of their own."""
     # Where the job and the row have an axis of the same name, the row's counts.
-    own = {name: value for name, value in row.axes.items() if name not in BOUNDS}
-    low, high = (bound(row, name) for name in BOUNDS)
-    return Tidy(row.model_copy(update={"axes": {**axes, **own}}), str(path), low, high, job, stage)
+    told = {**axes, **row.axes}
+    low, high = None, None
+    if not row.axes.keys().isdisjoint(BOUNDS):
+        low, high = (bound(row.axes.get(name)) for name in BOUNDS)
+        told = {**axes, **{name: one for name, one in row.axes.items() if name not in BOUNDS}}
+    return Tidy(row, path, low, high, job, stage, told)
 
 
-def bound(row: Row, name: str) -> float | None:
+def bound(value: Scalar | None) -> float | None:
     """One end of a row's interval; None if it has none."""
-    value = row.axes.get(name)
     return float(value) if isinstance(value, int | float) else None
 
 

@@ -102,8 +102,8 @@ def by_metric(rows: Sequence[Tidy]) -> dict[tuple[str, str], list[Tidy]]:
 
 def varying_axes(rows: Sequence[Tidy]) -> list[str]:
     """The axes in which some rows differ; one that only some of them have is among them."""
-    found = values_of([row.row.axes for row in rows])
-    of_all = {axis for axis in found if all(axis in row.row.axes for row in rows)}
+    found = values_of([row.axes for row in rows])
+    of_all = {axis for axis in found if all(axis in row.axes for row in rows)}
     return [axis for axis, values in found.items() if len(values) > 1 or axis not in of_all]
 
 
@@ -126,7 +126,7 @@ def value_tables(rows: Sequence[Tidy], screen: Screen) -> Iterator[list[Text]]:
 
 def point_of(row: Tidy) -> Point:
     """What tells a row apart from the others of its metric."""
-    axes = tuple((axis, value_text(value)) for axis, value in sorted(row.row.axes.items()))
+    axes = tuple((axis, value_text(value)) for axis, value in sorted(row.axes.items()))
     # Jobs of one stage differ in their axes, but for stages of one job.
     return axes or (("job", row.job),)
 
@@ -140,10 +140,10 @@ def has_interval(group: Sequence[Tidy]) -> bool:
 def value_columns(metrics: Mapping[str, Sequence[Tidy]]) -> list[Column]:
     """The axes of some points, then the values of each metric there."""
     first = next(iter(metrics.values()))
-    axes = values_of([row.row.axes for row in first])
+    axes = values_of([row.axes for row in first])
     columns = []
     for axis in axes:
-        cells = tuple(value_text(row.row.axes.get(axis)) for row in first)
+        cells = tuple(value_text(row.axes.get(axis)) for row in first)
         columns.append(Column(name=axis, kind=Kind.AXIS, cells=cells))
     for metric, group in metrics.items():
         # The name of a table's only metric stands above it.

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 from rich.cells import cell_len
@@ -121,6 +121,8 @@ def on_one_line(text: str) -> str:
     return " ".join(printable.split())
 
 
+# Of thousands of rows most have the same few values; 1, 1.0 and True are three.
+@lru_cache(maxsize=10_000, typed=True)
 def value_text(value: Any) -> str:
     """An axis's value as a cell: as it is written in an experiment file."""
     return "" if value is None else literal(value)

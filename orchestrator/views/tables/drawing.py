@@ -109,6 +109,9 @@ def heading_lines(table: Fitted) -> Iterator[Text]:
 
 def row_lines(table: Fitted, blank: bool) -> Iterator[Text]:
     """The rows; ``blank``: a key that repeats the line above is left blank."""
+    if not blank and not any(column.styles or column.limit for column in table.columns):
+        yield from plain_rows(table)
+        return
     rows = max((len(column.cells) for column in table.columns), default=0)
     for row in range(rows):
         hidden = same_keys(table, row) if blank else [False] * len(table.columns)
@@ -120,6 +123,22 @@ def row_lines(table: Fitted, blank: bool) -> Iterator[Text]:
             cells.append([(part, style) for part in parts])
         for line in zip_longest(*cells, fillvalue=("", "")):
             yield joined(table, line)
+
+
+def plain_rows(table: Fitted) -> Iterator[Text]:
+    """The rows of a table without styles whose cells stand on a line each: column by column, as a
+    file may get fifty thousand."""
+    columns = []
+    for column in table.columns:
+        is_right, width = column.kind is Kind.NUMBER, column.width
+        if all(map(str.isascii, column.cells)):
+            pad = str.rjust if is_right else str.ljust
+            columns.append([pad(cell, width) for cell in column.cells])
+        else:
+            columns.append([padded(cell, width, is_right) for cell in column.cells])
+    gap = " " * GAP
+    for words in zip(*columns, strict=True):
+        yield Text(gap.join(words).rstrip())
 
 
 def joined(table: Fitted, cells: Sequence[tuple[str, str]]) -> Text:

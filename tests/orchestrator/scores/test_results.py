@@ -1,0 +1,38 @@
+"""What `orch results` says where there is no value that was asked for."""
+
+import json
+from pathlib import Path
+
+from tests.support.cli import SMALL, launch, orch
+
+SCRIPT = """import orch, sys
+orch.progress(1, 1, val_loss=2.0)
+if sys.argv[1] == "says":
+    orch.result("accuracy", 0.5)
+"""
+
+
+def test_a_metric_that_no_result_has_is_answered_by_those_that_there_are(tmp_path: Path) -> None:
+    (tmp_path / "t.py").write_text(SCRIPT)
+    stages = (
+        f"  mute: {{command: python t.py mute, {SMALL}}}\n"
+        f"  says: {{command: python t.py says, {SMALL}}}\n"
+        f"  dies: {{command: 'false', {SMALL}}}\n"
+    )
+    launch(tmp_path, stages)
+    run = next((tmp_path / "runs" / "trial").iterdir()).name
+    head = f"trial/{run}: no result has the metric loss; there are: "
+    for job, said in (
+        ("says", "accuracy"),
+        (
+            "mute",
+            "none, though mute is done; its progress has val_loss, which are no results; other "
+            "jobs have accuracy",
+        ),
+        ("dies", "none yet"),
+    ):
+        asked = orch(tmp_path, "results", f"trial/{run}:{job}", "--metric", "loss")
+        assert (asked.returncode, asked.stdout) == (2, "")
+        assert asked.stderr == f"orch: {head}{said}\n"
+    found = orch(tmp_path, "results", "--metric", "accuracy", "--json")
+    assert [row["value"] for row in json.loads(found.stdout)["rows"]] == [0.5]
