@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.errors import RunError
-from orchestrator.lifecycle.refresh import quiet, refresh
+from orchestrator.lifecycle.refresh import look, quiet, refresh
 from orchestrator.runs.lookup import named
 from orchestrator.runs.record import FINAL, JobState, Record
 from orchestrator.runs.run import Run
@@ -65,7 +65,8 @@ def wait(
     before: list[tuple[str, JobState]] = []
     told = ""
     while True:
-        records, trouble = refresh(run)
+        # The first look is its own: with 0 seconds it is the only one.
+        records, trouble = look(run, shortest) if before else refresh(run)
         if trouble != told:
             told = trouble
             tell(f"could not ask: {trouble}" if trouble else "the scheduler answers again")

@@ -65,6 +65,16 @@ def refresh(run: Run, rescan: bool = False) -> tuple[list[Record], str]:
         return look_at_copy(run), saved
 
 
+def look(run: Run, seconds: float) -> tuple[list[Record], str]:
+    """What ``refresh`` returns, for those who look again and again: where another process has asked
+    every source within so many seconds, what that one has saved. Of twenty that follow a large run
+    each would else keep a core busy, and wait for the others' locks."""
+    own = run.origin is None and other_owner(run.folder) is None
+    if own and run.answered_within(seconds):
+        return run.load(), ""
+    return refresh(run)
+
+
 def polled(run: Run, rescan: bool) -> tuple[list[Record], str]:
     """The same of a run of this user's."""
     cluster = cluster_of(run)
@@ -83,9 +93,17 @@ def polled(run: Run, rescan: bool) -> tuple[list[Record], str]:
                 return run.load(), str(error)
         else:
             records = finish_without_submitting(run, before, decision, cluster)
+        note_answers(run, cluster)
     # Without the lock, which it takes itself: a message may take seconds.
     notifications.send(run, records)
     return records, cluster.trouble
+
+
+def note_answers(run: Run, cluster: Cluster) -> None:
+    """Spare those who look again and again a pass of their own, unless something could not be
+    asked, of which only a pass tells."""
+    if not cluster.trouble:
+        run.note_answers()
 
 
 def is_due(decision: Decision, cluster: Cluster) -> bool:
@@ -117,6 +135,7 @@ def advance(run: Run, tell: Tell = quiet) -> tuple[list[Record], str]:
     cluster = cluster_of(run)
     with run.lock():
         records = submit_pending(run, run.load(), cluster, tell)
+        note_answers(run, cluster)
     notifications.send(run, records)
     return records, cluster.trouble
 

@@ -6,6 +6,7 @@ runs/<experiment>/<preset>-<plan hash>/
                        relaunch may change resources
     state.json         what is known of every job; written only by orch, whole, by rename, under
                        state.lock
+    answered           empty; its time is when all sources have answered last
     submitted.jsonl    journal of job ids, one flushed line per submission
     code.json          which copy of the code (runs/.code/<hash>/) is submitted next; provenance/
                        has what it was launched with
@@ -51,6 +52,10 @@ if TYPE_CHECKING:
 
 EVOLUTION = "evolution.json"
 """Is in the folder of a run whose plan grows: what `orch evolve` has seen and taken."""
+
+
+ANSWERED = "answered"
+"""Empty; when it was touched, all sources had answered a pass over the run."""
 
 
 class Noted(TypedDict):
@@ -200,6 +205,25 @@ class Run:
             else msgspec.structs.replace(record, stage=job.stage, folder=job.folder)
             for record, job in zip(found, self.plan.jobs, strict=True)
         ]
+
+    def note_answers(self) -> None:
+        """Note that all sources have just answered, and that the state file says what. With the
+        lock held."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        # A full disk has no room for it, or something else lies there; then everybody asks for
+        # themselves.
+        with contextlib.suppress(OSError):
+            descriptor = os.open(self.folder / ANSWERED, flags, 0o666)
+            os.utime(descriptor)
+            os.close(descriptor)
+
+    def answered_within(self, seconds: float) -> bool:
+        """Whether the state file says what all sources have answered within so many seconds."""
+        try:
+            age = time.time() - (self.folder / ANSWERED).lstat().st_mtime
+        except OSError:
+            return False
+        return 0 <= age < seconds and self.has_state()
 
     def has_state(self) -> bool:
         """Whether the state file is there."""

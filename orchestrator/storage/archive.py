@@ -22,7 +22,7 @@ from typing import IO, Any
 from engines.contract.tidy import records as tidy_records
 from orchestrator.errors import RunError
 from orchestrator.runs.record import JobState
-from orchestrator.runs.run import Run
+from orchestrator.runs.run import ANSWERED, Run
 from orchestrator.scores.results import gather
 from orchestrator.storage.needs import reasons_to_stay
 from orchestrator.storage.taking import (
@@ -38,7 +38,7 @@ MANIFEST = "archive.json"
 FORMAT = 1
 """The number of the manifest's form."""
 PIECE_BYTES = 1 << 20
-NOT_KEPT = ("state.lock", MANIFEST)
+NOT_KEPT = ("state.lock", ANSWERED, MANIFEST)
 
 
 class Hashed:

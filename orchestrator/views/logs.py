@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.text import Text
 
 from orchestrator.errors import RunError
-from orchestrator.lifecycle.refresh import refresh
+from orchestrator.lifecycle.refresh import look, refresh
 from orchestrator.runs.lookup import all_runs, one_job, open_run
 from orchestrator.runs.record import ACTIVE, JobState, Record
 from orchestrator.runs.run import Run
@@ -23,9 +23,12 @@ from orchestrator.views.moments import ago
 from orchestrator.views.overview.signs import counts_text
 from orchestrator.views.tables.columns import Column, Kind
 from orchestrator.views.tables.drawing import Screen, drawn_lines
+from orchestrator.views.watch.ending import pause_of
 
 PIECE_BYTES = 1 << 20
 """So much of a log is in memory at once."""
+FOLLOWING_SECONDS = 5.0
+"""How old the state of a job may be whose log is followed."""
 REPORTS = ("analysis", "fsm_report", "geography_report", "polychromic_report")
 """Engines that leave report.txt and report.html."""
 GROWING = ("analysis.evolution", "analysis.measured")
@@ -60,7 +63,8 @@ def print_log(run: Run, name: str, follow: bool) -> None:
             sys.stdout.write(decoder.decode(b"", final=True))
             return
         time.sleep(1.0)
-        record = record_of(run, name, refresh(run)[0])
+        records, _ = look(run, min(pause_of(run), FOLLOWING_SECONDS))
+        record = record_of(run, name, records)
 
 
 def copy_from(path: Path, position: int, decoder: codecs.IncrementalDecoder) -> int:

@@ -24,7 +24,7 @@ from textual.widgets.data_table import RowDoesNotExist
 
 from orchestrator.errors import OrchError
 from orchestrator.lifecycle.interventions import cancel
-from orchestrator.lifecycle.refresh import refresh
+from orchestrator.lifecycle.refresh import look
 from orchestrator.lifecycle.retry import retry
 from orchestrator.node.system import tail
 from orchestrator.runs.lookup import open_run
@@ -143,14 +143,14 @@ class Watch(App[None]):
         self.show_log()
 
     @work(thread=True, group="poll")
-    def poll(self) -> None:
-        """Ask the scheduler, in a thread; nothing if another thread is at it."""
+    def poll(self, seconds: float | None = None) -> None:
+        """Ask the scheduler, in a thread, unless another thread is at it or a process was."""
         if not self.one_at_a_time.acquire(blocking=False):
             return
         # The person may choose another run while this thread waits for the answer.
         run = self.run_shown
         try:
-            records, trouble = refresh(run)
+            records, trouble = look(run, pause_of(run) if seconds is None else seconds)
         except OrchError as error:
             records, trouble = self.records, "; ".join(error.lines)
         finally:
@@ -324,7 +324,7 @@ class Watch(App[None]):
     def action_update(self) -> None:
         """Ask the scheduler now, if it was not asked just now."""
         if time.time() - self.polled > LEAST_SECONDS:
-            self.poll()
+            self.poll(0.0)
 
     def action_cancel_job(self) -> None:
         """End the chosen job, after a question."""

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from orchestrator.lifecycle.refresh import refresh
+from orchestrator.lifecycle.refresh import look
 from orchestrator.runs.record import JobState, Record
 from orchestrator.runs.run import Run
 from orchestrator.views.overview.summary import status_lines
@@ -43,7 +43,7 @@ def live(run: Run, console: Console, pause: float) -> list[Record]:
     # Redrawn when there is an answer, not several times a second by rich.
     with Live(console=console, auto_refresh=False) as view:
         while True:
-            records, trouble = refresh(run)
+            records, trouble = look(run, pause)
             now = run.now()
             lines = status_lines(run, records, trouble, now, screen_of(console))
             view.update(Text("\n").join(lines), refresh=True)
@@ -56,7 +56,7 @@ def lines(run: Run, pause: float) -> list[Record]:
     """One line per change, where there is no terminal."""
     shown: dict[str, JobState] = {}
     while True:
-        records, trouble = refresh(run)
+        records, trouble = look(run, pause)
         if trouble:
             print(f"could not ask: {trouble}", flush=True)
         for record in records:
