@@ -26,6 +26,8 @@ default."""
 PAIR_AXES = ("first", "second")
 """The two axes that the pairs of a stage give its jobs."""
 
+IN_RUN = "{run}/"
+"""How paths begin that lead into the folder of the run."""
 PLACEHOLDER = re.compile(r"\{\{(\w+)\}\}|\{([A-Za-z_]\w*)\}")
 """``{axis}`` in a command; ``{{word}}`` stands for a literal ``{word}``. Other braces are left
 alone."""
@@ -190,11 +192,14 @@ def fill(arguments: Sequence[str], point: Point) -> tuple[str, ...]:
     return tuple(PLACEHOLDER.sub(text, argument) for argument in arguments)
 
 
+# The text must never change: identities of runs on disk hang on it. One encoder for all: to make one
+# takes longer than to write a small config.
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+
+
 def digest(value: object) -> str:
     """sha256 of the canonical JSON of ``value``: the order of keys does not count."""
-    # The text must never change: identities of runs on disk hang on it.
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(CANONICAL(value).encode()).hexdigest()
 
 
 def identity(
@@ -211,15 +216,21 @@ def identity(
     counts as that identity, so the same work is the same in every run folder. ``told``: axes that a
     command is told by its environment alone.
     """
-    decides = {
+    decides: dict[str, Any] = {
         "engine": engine,
         "command": list(command) if command else None,
-        "config": _abstract(config, folders),
+        "config": config,
         # Sorted: `after: [a, b]` waits for the same as `after: [b, a]`.
         "parents": sorted(parents),
     }
     # Without any it stays as it was: identities of runs on disk hang on it.
-    return digest({**decides, "told": told} if told else decides)
+    if told:
+        decides["told"] = told
+    text = CANONICAL(decides)
+    # Mostly no path leads into a job's folder, and then none need be looked for in each value.
+    if f'"{IN_RUN}' in text:
+        text = CANONICAL({**decides, "config": _abstract(config, folders)})
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _abstract(value: Any, folders: Mapping[str, str]) -> Any:
@@ -228,7 +239,7 @@ def _abstract(value: Any, folders: Mapping[str, str]) -> Any:
         return {key: _abstract(item, folders) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_abstract(item, folders) for item in value]
-    if isinstance(value, str) and value.startswith("{run}/"):
+    if isinstance(value, str) and value.startswith(IN_RUN):
         parts = value.split("/")
         # {run}/jobs/train.seed-0/out/checkpoints: the first three parts name the job.
         folder = "/".join(parts[:3])  # {run}/jobs/NAME

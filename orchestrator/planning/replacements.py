@@ -97,7 +97,7 @@ def used(stage: Stage, places: Iterable[Place]) -> set[int]:
         was_and_is(replacement.where, replacement.by) for replacement in stage.replacements
     )
     found: set[int] = set()
-    for place in places:
+    for place in places if stage.replacements else ():
         found.update(both.fitting(was_and_is(place.before, place.point)))
     return found
 

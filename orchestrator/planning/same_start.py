@@ -21,10 +21,11 @@ from orchestrator.planning.drafts import Drafts
 
 def tell_other_start(jobs: Sequence[Job], drafts: Drafts, mistakes: Mistakes) -> None:
     """Of each two stages the first job is told that does not fit the one it starts from."""
-    by_folder = {PurePosixPath(drafts.out(job.name)): job for job in jobs}
+    going_on = [job for job in jobs if job.config.get("initial")]
+    by_folder = {PurePosixPath(drafts.out(job.name)): job for job in jobs if going_on}
     asked: dict[str, dict[str, Any]] = {}
     told: set[tuple[str, str]] = set()
-    for job in jobs:
+    for job in going_on:
         for start in starts(job, by_folder):
             if (start.stage, job.stage) in told or start.engine != job.engine:
                 continue
