@@ -6,12 +6,11 @@ taken for bad ones: they do not stand for choice, and the text counts them.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from jobs.gates import Finding, number
+from jobs.gates import Finding, number, without_value
 from jobs.stages import Point, digest, literal
 
 FOLDER = "choices"
@@ -95,9 +94,7 @@ def choose(
         shown = f", {number(value)}" if value is not None else ""
         parts.append(f"{best}{shown}" + (", as a person decided" if taken else ""))
     parts.append(f"{len(valued)} of {len(findings)} values")
-    states = Counter(one.state for one in findings if one.state)
-    missing = [f"{count} {state}" for state, count in states.items()]
-    missing += [f"{one.job} {one.why}" for one in findings if one.why]
+    missing = without_value(findings)
     if missing:
         parts.append(", ".join(missing))
     if best is None and not to_come:

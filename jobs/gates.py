@@ -14,6 +14,9 @@ from typing import Any
 
 from jobs.stages import Point, Scalar, literal, same
 
+SHOWN = 12
+"""Values and jobs that the text of a decision names; the decision itself has all of them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
@@ -148,12 +151,26 @@ def summary(condition: Condition, findings: Sequence[Finding]) -> str:
             reached = condition.reached(finding.value)
             shortfall = "" if reached else f" {sign} {limit:g}"
             values.append(f"{number(finding.value)}{shortfall}")
-    states = Counter(finding.state for finding in findings if finding.state)
-    missing = [f"{count} {state}" for state, count in states.items()]
-    missing += [f"{finding.job} {finding.why}" for finding in findings if finding.why]
+    values = in_short(values)
+    missing = without_value(findings)
     counted = f"{met(condition, findings)} of {len(findings)}, {condition.need} needed"
     parts = [", ".join(values), counted, ", ".join(missing)]
     return f"{condition.whose}: " + "; ".join(part for part in parts if part)
+
+
+def without_value(findings: Sequence[Finding]) -> list[str]:
+    """How many jobs are in which state, and what is wrong in those that have results."""
+    states = Counter(finding.state for finding in findings if finding.state)
+    wrong = [f"{finding.job} {finding.why}" for finding in findings if finding.why]
+    return [*(f"{count} {state}" for state, count in states.items()), *in_short(wrong)]
+
+
+def in_short(words: Sequence[str]) -> list[str]:
+    """The first ones, and how many more: each job that waits for a gate has the text as its
+    reason."""
+    if len(words) <= SHOWN:
+        return list(words)
+    return [*words[:SHOWN], f"and {len(words) - SHOWN} more"]
 
 
 def number(value: float) -> str:

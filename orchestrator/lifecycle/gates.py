@@ -109,9 +109,10 @@ def read_inputs(run: Run, records: Sequence[Record]) -> Inputs:
         taken = (override.get("take") if override is not None else None) or chosen
         if chosen is not None and chosen == taken:
             settled.add(name)
-    for name, choice in run.plan.choices.items():
-        if name not in settled:
-            judged |= {one: by_name[one] for one in choice.jobs}
+    # Thousands of jobs may follow the best of the same thousands.
+    open_choices = {one.jobs for name, one in run.plan.choices.items() if name not in settled}
+    for names in open_choices:
+        judged |= {one: by_name[one] for one in names}
     results = {name: read_results(run, record) for name, record in judged.items()}
     return Inputs(
         results={name: found for name, found in results.items() if found is not None},
@@ -151,6 +152,7 @@ def judge(
     if not plan.gates and not plan.choices and not inputs.overrides:
         return list(records), decisions
     by_name = {record.name: record for record in records}
+    known = Known(by_name, inputs)
     # Judged stages come before those that depend on them, so a skipped stage is seen as such.
     for job in plan.jobs:
         if by_name[job.name].state not in OPEN:
@@ -164,7 +166,7 @@ def judge(
         )
         is_open = job.name in plan.choices and job.name not in inputs.settled
         if is_open and not is_kept_back(by_name[job.name]):
-            chosen = outcome_of(plan.choices[job.name], job.name, by_name, inputs)
+            chosen = known.outcome_of(plan.choices[job.name], job.name)
             by_name[job.name] = with_outcome(by_name[job.name], before, chosen, now)
     return [by_name[record.name] for record in records], decisions
 
@@ -173,27 +175,45 @@ def outcomes(plan: Plan, records: Sequence[Record], inputs: Inputs) -> dict[str,
     """What is chosen for each job that follows the best one of others and is not submitted, where
     it is not chosen for good. Pure."""
     by_name = {record.name: record for record in records}
+    known = Known(by_name, inputs)
     return {
-        name: outcome_of(choice, name, by_name, inputs)
+        name: known.outcome_of(choice, name)
         for name, choice in plan.choices.items()
         if by_name[name].state in OPEN and name not in inputs.settled
     }
 
 
-def outcome_of(choice: Choice, name: str, by_name: Mapping[str, Record], inputs: Inputs) -> Outcome:
-    """Which job is chosen for the job ``name``."""
-    findings = [finding(choice, by_name[one], inputs.results.get(one)) for one in choice.jobs]
-    to_come = 0
-    for one in findings:
-        state = by_name[one.job].state
-        # One that is SKIPPED comes only if a person decides so.
-        waits = state in ACTIVE or state in (JobState.WAITING, JobState.UNKNOWN)
-        to_come += one.value is None and waits
-    override = inputs.overrides.get(name)
-    if override is None:
-        return choose(choice, findings, to_come, None, False)
-    at_once = override["decision"] == "run"
-    return choose(choice, findings, to_come, override.get("take"), at_once)
+class Known:
+    """What the jobs say among which is chosen, looked up once for all that follow the best of the
+    same."""
+
+    def __init__(self, by_name: Mapping[str, Record], inputs: Inputs) -> None:
+        self.by_name, self.inputs = by_name, inputs
+        self.found: dict[tuple[object, ...], tuple[list[Finding], int]] = {}
+
+    def outcome_of(self, choice: Choice, name: str) -> Outcome:
+        """Which job is chosen for the job ``name``."""
+        key = (choice.metric, str(choice.where), choice.jobs)
+        if key not in self.found:
+            self.found[key] = self.of(choice)
+        findings, to_come = self.found[key]
+        override = self.inputs.overrides.get(name)
+        if override is None:
+            return choose(choice, findings, to_come, None, False)
+        at_once = override["decision"] == "run"
+        return choose(choice, findings, to_come, override.get("take"), at_once)
+
+    def of(self, choice: Choice) -> tuple[list[Finding], int]:
+        """What each of the jobs says, and how many may still bring a value."""
+        results = self.inputs.results
+        findings = [finding(choice, self.by_name[one], results.get(one)) for one in choice.jobs]
+        to_come = 0
+        for one in findings:
+            state = self.by_name[one.job].state
+            # One that is SKIPPED comes only if a person decides so.
+            waits = state in ACTIVE or state in (JobState.WAITING, JobState.UNKNOWN)
+            to_come += one.value is None and waits
+        return findings, to_come
 
 
 def with_outcome(record: Record, before: Record, chosen: Outcome, now: float) -> Record:

@@ -16,6 +16,7 @@ from typing import Any
 from rich.cells import cell_len
 from rich.text import Text
 
+from jobs.stages import Point
 from orchestrator.lifecycle.deaths.kinds import ADVICE, Kind
 from orchestrator.runs.record import FAILED, JobState, Record, Wait
 from orchestrator.runs.run import Run
@@ -23,7 +24,7 @@ from orchestrator.views.held import reason_of
 from orchestrator.views.overview.signs import SIGNS, word_of
 from orchestrator.views.overview.stages import by_stage
 from orchestrator.views.tables.drawing import Screen, sentence
-from orchestrator.views.tables.folding import are_all, common_text, counted
+from orchestrator.views.tables.folding import are_all, common_text, counted, values_of
 from orchestrator.views.tables.words import cut
 
 INDENT = "    "
@@ -78,10 +79,10 @@ def failed_lines(run: Run, records: Sequence[Record], screen: Screen) -> Iterato
     if not groups:
         return
     yield from heading("Failed")
-    stages = by_stage(records)
+    parts = Parts(run, records)
     for group in shown(list(groups.values()), screen):
         cause = cause_of(group[0])
-        jobs = jobs_text(run, group, stages[group[0].stage])
+        jobs = parts.text(group)
         yield from sign_line("✗", f"{cause.kind}:", jobs, screen, "red")
         yield one_line(cause, screen)
     yield from more_line(len(groups), screen)
@@ -130,12 +131,10 @@ def reasons(
     if not groups:
         return
     yield from heading(title)
-    stages = by_stage(records)
+    parts = Parts(run, records)
     for reason in shown(list(groups), screen):
         group = groups[reason]
-        names = {}
-        for stage, members in by_stage(group).items():
-            names[stage] = jobs_text(run, members, stages[stage])
+        names = {stage: parts.text(members) for stage, members in by_stage(group).items()}
         jobs = next(iter(names.values()))
         if len(names) > 1:
             jobs = f"{', '.join(names)} ({counted(len(group), 'job')})"
@@ -162,18 +161,31 @@ def root_reason(record: Record, others: dict[str, Record]) -> str:
     return reason
 
 
-def jobs_text(run: Run, some: Sequence[Record], stage: Sequence[Record]) -> str:
-    """``all 6 jobs of train, lr 0.003``: of a stage those that a group holds, by the axes in which
-    they are fewer; ``all``: each job with these values is among them."""
-    points = [run.by_name[one.name].axes for one in some]
-    every = [run.by_name[one.name].axes for one in stage]
-    # Of a stage of one job there is nothing to tell.
-    if len(stage) == 1:
-        return some[0].stage
-    is_all = len(some) > 1 and are_all(points, every)
-    text = f"{'all ' if is_all else ''}{counted(len(some), 'job')} of {some[0].stage}"
-    common = common_text(points, every)
-    return f"{text}, {common}" if common else text
+class Parts:
+    """Which part of its stage a group of jobs is. Each stage is looked at once, as each of its
+    thousands of jobs may have a reason of its own."""
+
+    def __init__(self, run: Run, records: Sequence[Record]) -> None:
+        self.run = run
+        self.stages = by_stage(records)
+        self.known: dict[str, tuple[list[Point], dict[str, list[str]]]] = {}
+
+    def text(self, some: Sequence[Record]) -> str:
+        """``all 6 jobs of train, lr 0.003``: of a stage those that a group holds, by the axes in
+        which they are fewer; ``all``: each job with these values is among them."""
+        stage = some[0].stage
+        # Of a stage of one job there is nothing to tell.
+        if len(self.stages[stage]) == 1:
+            return stage
+        if stage not in self.known:
+            points = [self.run.by_name[one.name].axes for one in self.stages[stage]]
+            self.known[stage] = (points, values_of(points))
+        every, of_all = self.known[stage]
+        points = [self.run.by_name[one.name].axes for one in some]
+        is_all = len(some) > 1 and are_all(points, every)
+        text = f"{'all ' if is_all else ''}{counted(len(some), 'job')} of {stage}"
+        common = common_text(points, every, of_all)
+        return f"{text}, {common}" if common else text
 
 
 def advice_line(records: Sequence[Record], screen: Screen) -> Iterator[Text]:

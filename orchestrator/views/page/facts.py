@@ -195,10 +195,10 @@ def stage_boxes(run: Run, records: Iterable[Record]) -> list[StageBox]:
     counts: dict[str, Counter[JobState]] = {}
     for record in records:
         counts.setdefault(record.stage, Counter())[record.state] += 1
-    stage_of = {job.name: job.stage for job in run.plan.jobs}
+    stage_of = run.plan.stage_of
     needs: dict[str, set[str]] = {}
     for job in run.plan.jobs:
-        needs.setdefault(job.stage, set()).update(stage_of[name] for name in job.after)
+        needs.setdefault(job.stage, set()).update(map(stage_of.__getitem__, job.after))
     for name, choice in run.plan.choices.items():
         needs[stage_of[name]].add(choice.stage)
     judged: dict[str, set[str]] = {}

@@ -53,6 +53,9 @@ COLOUR_KEY = (
 )
 """Classes of the timeline's bars, and what they mean."""
 
+DECISIONS_LISTED = 100
+"""Lines of the table of gates and choices."""
+
 
 def write_page(run: Run, records: Sequence[Record], trouble: str, now: float) -> Path:
     """Write ``page.html`` into the run's folder, whole, and return where it lies."""
@@ -177,8 +180,14 @@ def gate_section(facts: Facts) -> str:
     """What the gates decided, and on what."""
     if not facts.gates:
         return ""
-    body = [[one["stage"], one["decision"], one["text"]] for one in facts.gates]
-    return f"<h2>Gates</h2>{of_words(html_table(['stage', 'decision', 'why'], body))}"
+    # Where each job has gates of its own there are thousands; `orch why` tells of one.
+    shown = facts.gates[:DECISIONS_LISTED]
+    body = [[one["stage"], one["decision"], one["text"]] for one in shown]
+    more = Counter(one["decision"] for one in facts.gates[DECISIONS_LISTED:])
+    told = ", ".join(f"{count} {decision}" for decision, count in more.items())
+    rest = f'<p class="read">and {more.total()} more: {escape(told)}</p>' if more else ""
+    table = of_words(html_table(["stage", "decision", "why"], body))
+    return f"<h2>Gates</h2>{table}{rest}"
 
 
 def cost_section(facts: Facts) -> str:

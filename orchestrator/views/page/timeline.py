@@ -156,12 +156,14 @@ def span_text(seconds: float) -> str:
 
 def bands(bars: Sequence[Bar], first: float, last: float) -> str:
     """Per stage how many jobs ran and waited over time, and where some died."""
-    stages = list(dict.fromkeys(bar.stage for bar in bars))
+    stages: dict[str, list[Bar]] = {}
+    for bar in bars:
+        stages.setdefault(bar.stage, []).append(bar)
     plot = plot_of(first, last, FIRST_LINE + len(stages) * (BAND_HEIGHT + BAND_GAP))
     body = axis(plot)
-    for number, stage in enumerate(stages):
+    for number, (stage, own) in enumerate(stages.items()):
         bottom = FIRST_LINE + number * (BAND_HEIGHT + BAND_GAP) + BAND_HEIGHT
-        body += band(plot, stage, [bar for bar in bars if bar.stage == stage], bottom)
+        body += band(plot, stage, own, bottom)
     return svg(
         WIDTH, plot.bottom + AXIS_HEIGHT, body, "jobs running and waiting per stage over time"
     )

@@ -69,9 +69,17 @@ def bar(done: float, total: float) -> str:
     return "█" * full + "░" * (BAR - full)
 
 
-def common_text(some: Sequence[Mapping[str, Any]], every: Sequence[Mapping[str, Any]]) -> str:
-    """In which axes some jobs of a stage are fewer than all of it: ``lr 0.003, seed 1``."""
-    of_all = values_of(every)
+def common_text(
+    some: Sequence[Mapping[str, Any]],
+    every: Sequence[Mapping[str, Any]],
+    of_all: Mapping[str, Sequence[str]] | None = None,
+) -> str:
+    """In which axes some jobs of a stage are fewer than all of it: ``lr 0.003, seed 1``.
+
+    Args:
+        of_all: ``values_of(every)``, where they are known.
+    """
+    of_all = values_of(every) if of_all is None else of_all
     words = []
     for axis, values in values_of(some).items():
         if len(values) == len(of_all[axis]):

@@ -69,6 +69,17 @@ def test_the_text_shows_every_value_beside_the_threshold() -> None:
     )
 
 
+def test_the_text_of_a_thousand_values_is_as_long_as_that_of_twelve() -> None:
+    """Each of the thousand jobs that wait for the gate has it as its reason."""
+    values = findings([0.95] * 1000)
+    text = summary(condition(2, 1000), values)
+    assert text == (
+        f"test_accuracy of a: {', '.join(['0.95'] * 12)}, and 988 more; 1000 of 1000, 2 needed"
+    )
+    wrong = [Finding(job=f"a/{n}", value=None, why="has no test_accuracy") for n in range(1000)]
+    assert summary(condition(2, 1000), wrong).endswith("a/11 has no test_accuracy, and 988 more")
+
+
 def row(value: float | None, **axes: Any) -> dict[str, Any]:
     return {
         "metric": "test_accuracy",

@@ -107,6 +107,18 @@ def test_ten_thousand_jobs_give_a_drawing_of_the_size_of_a_hundred() -> None:
     assert "10000 jobs" in many
 
 
+def test_thousands_of_gates_are_counted_behind_the_first_hundred(tmp_path: Path) -> None:
+    run = create_run(make_plan(a_sweep(tmp_path)), Profile(kind="local"), tmp_path / "runs")
+    facts = gather(run, run.load(), "", run.created)
+    decided = [
+        {"stage": f"b/seed={n}", "decision": "run" if n % 2 else "skip", "text": "<loss>: 0.5"}
+        for n in range(5000)
+    ]
+    text = page(dataclasses.replace(facts, gates=decided))
+    assert text.count("&lt;loss&gt;") == 100
+    assert "and 4900 more: 2450 skip, 2450 run" in text
+
+
 def test_every_drawing_is_well_formed_whatever_it_shows() -> None:
     bars = [bar(0), bar(1, JobState.FAILED), bar(2, JobState.RUNNING, job="a&b<c")]
     assert svgs(timeline(bars, 0.0, 60.0))
