@@ -362,7 +362,8 @@ class Attempt:
         if not results and os.path.exists(os.path.join(self.path, CANCEL)):
             self.state, reason = CANCELLED, "cancelled"
         if not results and not reason:
-            reason = error_line(self.log).removeprefix("orch-error: ")
+            stopped = bool(self.signals) and not requeued
+            reason = error_line(self.log, stopped).removeprefix("orch-error: ")
         if not results:
             reason = fit_to_show(self.path, reason, code)
         evidence.note_end(self.path, self.out, self.token if results else "")

@@ -31,6 +31,13 @@ ERROR_LINE = (
 """What makes a log line a suspect; case does not count."""
 LAUNCHER_ERROR = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError"
 """torchrun's last words when a process has died: never why."""
+METRICS_LINE = (
+    r"\{(?:['\"][\w./ @:-]{1,80}['\"]: ?['\"]?"
+    r"(?:[-+]?[\d.][\d.e+-]*|[-+]?nan|[-+]?inf\w*|null|none|true|false)['\"]?(?:, ?|(?=\})))+\}"
+    r"|.*\d ?(?:it/s|s/it)\b.*"
+)
+"""A line that trainers print as they go: a dict of metrics, a progress bar. It says nothing of an
+end."""
 LOG_TAIL_BYTES = 64_000
 CODE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 """The copy of the code that this process runs."""
@@ -230,13 +237,14 @@ def tail(path: AnyPath) -> list[bytes]:
         return []
 
 
-def error_line(log: AnyPath) -> str:
+def error_line(log: AnyPath, stopped: bool = False) -> str:
     """The line of a log that most likely says why a job died: the last one that looks like an
-    error, else the last one."""
-    return error_in(line.decode(errors="replace").strip() for line in tail(log))
+    error, else the last one; of one that was ``stopped`` from outside no other line says it."""
+    lines = (line.decode(errors="replace").strip() for line in tail(log))
+    return error_in(lines, stopped)
 
 
-def error_in(said: Iterable[str]) -> str:
+def error_in(said: Iterable[str], stopped: bool = False) -> str:
     """The same of these lines."""
     import re
 
@@ -245,12 +253,13 @@ def error_in(said: Iterable[str]) -> str:
     # torchrun puts the rank before the lines of a traceback, and ends with an error of its own.
     lines = [re.sub(r"^\[rank\d+\]:\s*", "", line) for line in plain]
     lines = [line for line in lines if line and not line.startswith(("orch:", LAUNCHER_ERROR))]
+    lines = [line for line in lines if not re.fullmatch(METRICS_LINE, line, re.IGNORECASE)]
     suspects = [line for line in lines if re.search(ERROR_LINE, line, re.IGNORECASE)]
     # A traceback ends in "SomeError: what"; that line says more than a log message that merely
     # holds the word.
     exception = re.compile(r"[\w.]*(Error|Exception|Interrupt|Exit)\b|engines\.")
     exceptions = [line for line in suspects if exception.match(line)]
-    chosen = exceptions or suspects or lines
+    chosen = exceptions or suspects or ([] if stopped else lines)
     return chosen[-1][:300] if chosen else ""
 
 

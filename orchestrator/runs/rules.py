@@ -347,7 +347,9 @@ def from_scheduler(
     elif said.state is JobState.FAILED:
         reason = exit_record.cause  # the scheduler saw the node's program end, which says no more
     else:
-        reason = "; ".join(part for part in (said.reason, exit_record.cause) if part)
+        # How a program ended that was made to end says nothing beside who has made it end.
+        own = exit_record.reason if said.reason else exit_record.cause
+        reason = "; ".join(part for part in (said.reason, own) if part)
     started = said.started
     if not started and exit_record is not None:
         started = exit_record.started

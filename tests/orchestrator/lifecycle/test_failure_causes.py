@@ -439,3 +439,26 @@ def test_torchruns_own_error_is_not_the_cause(tmp_path: Path) -> None:
     # Nothing of what colours a terminal reaches the exit record.
     (tmp_path / "log").write_text("\x1b[31mValueError\x1b[0m: bad\x07 rate\n")
     assert error_line(tmp_path / "log") == "ValueError: bad rate"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{'loss': 2.1, 'learning_rate': 1e-05, 'epoch': 0.31}",
+        '{"loss": "0.5", "grad_norm": nan, "eval/acc": null}',
+        " 31%|###   | 312/1000 [02:11<04:50,  2.37it/s]",
+        "100%|######| 7/7 [00:03<00:00,  1.9s/it, loss=0.2]",
+    ],
+)
+def test_metrics_and_progress_bars_are_no_cause(line: str, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(f"epoch 1 begins\n{line}\n")
+    assert error_line(tmp_path / "log") == "epoch 1 begins"
+    assert error_line(tmp_path / "log", stopped=True) == ""
+    (tmp_path / "log").write_text(f"RuntimeError: no room\n{line}\n")
+    assert error_line(tmp_path / "log", stopped=True) == "RuntimeError: no room"
+
+
+@pytest.mark.parametrize("line", ['{"error": "out of room"}', "{'level': 'x', 'step': 3}"])
+def test_other_documents_may_say_why(line: str, tmp_path: Path) -> None:
+    (tmp_path / "log").write_text(f"{line}\n")
+    assert error_line(tmp_path / "log") == line

@@ -526,3 +526,15 @@ def test_an_engine_that_knows_how_long_it_takes_is_believed(tmp_path: Path) -> N
     shown = pace(last_progress(out), 0.0, 3600.0, last["time"] + 1.0)
     assert shown.expected_end == last["time"] + 30.0
     assert shown.metrics == {"tokens_per_second": 5.0}
+
+
+def test_how_a_program_ended_that_was_made_to_end_is_not_said_beside_who_did() -> None:
+    silent = ExitRecord(**{**left(-15, False, signals=("SIGTERM",)).__dict__, "reason": ""})
+    said = SchedulerRecord(
+        job_id="7", token=TOKEN, state=JobState.TIMEOUT, reason="time limit reached"
+    )
+    (now,) = reconcile([record()], {}, {TOKEN: said}, {"train": silent}, set(), 100.0)
+    assert now.reason == "time limit reached"
+    mute = SchedulerRecord(job_id="7", token=TOKEN, state=JobState.TIMEOUT)
+    (now,) = reconcile([record()], {}, {TOKEN: mute}, {"train": silent}, set(), 100.0)
+    assert now.reason == "ended by signal 15 (SIGTERM)"
