@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from orchestrator.runs.documents.job_files import JOB, write_jobs
 from orchestrator.runs.documents.lock import locked
 from orchestrator.runs.documents.people import group_may_write, make_run_folder
 from orchestrator.runs.documents.reading import document
-from orchestrator.runs.layout import OUT
+from orchestrator.runs.layout import OUT, RESULTS
 from orchestrator.runs.lookup import open_run, run_of
 from orchestrator.runs.plan_file import NAME as PLAN
 from orchestrator.runs.plan_file import DamagedPlan, PlanFile, read_plan, write_plan
@@ -55,7 +56,7 @@ def create_run(
         suffix: what the folder's name ends in; a rerun has one.
         again: a launch of another run whose code is taken instead.
     """
-    folder = root / plan.experiment / f"{plan.preset or 'full'}-{plan.identity[:8]}{suffix}"
+    folder = root / f"{plan.run_name}{suffix}"
     root.mkdir(parents=True, exist_ok=True)
     with group_may_write(root):
         make_run_folder(folder, root)
@@ -133,28 +134,42 @@ def opened_again(folder: Path, plan: Plan, profile: Profile, tell: Tell) -> Run:
         write_plan(folder, held)
         if changes.new or changes.retired:
             take_over(run_of(folder, held), changes)
-        for job in plan.jobs:
-            ask_anew(folder, held.plan, job, tell)
+        read = {job.name: ask_anew(folder, held.plan, job) for job in plan.jobs}
+        tell_read(read, tell)
     return run_of(folder, held)
 
 
-def ask_anew(folder: Path, plan: Plan, job: Job, tell: Tell) -> None:
-    """Let a job that was there ask for what the plan says now."""
+def ask_anew(folder: Path, plan: Plan, job: Job) -> list[str] | None:
+    """Let a job that was there ask for what the plan says now. What is wrong with the files of a
+    finished one that were read again for that; None where none were."""
     path = folder / job.folder / JOB
     # Mostly nothing differs, and thousands of files need not be written.
     asked = document(path, Asked, "written anew")
     if asked is None:
         write_jobs(folder, plan, {job.name})
-        return
+        return None
     reads = job.config.get("reads") if job.engine is None else None
     wanted = Asked(job.resources, reads, plan.lost_at_most)
     if asked != wanted:
         changed = asdict(wanted)
         del changed["identity"]
         write_json(path, {**json.loads(path.read_text()), **changed})
-    if asked.reads != wanted.reads and wanted.reads is not None:
-        # Neither is what is read of it: what is done is looked at again and not run again.
-        read_again(path.parent, tell)
+    finished = (path.parent / OUT / RESULTS).exists()
+    if not finished or asked.reads == wanted.reads or wanted.reads is None:
+        return None
+    # Neither is what is read of it: what is done is looked at again and not run again.
+    return read_finished(str(path.parent))
+
+
+def tell_read(read: Mapping[str, list[str] | None], tell: Tell) -> None:
+    """Say of which jobs files were read again; of many that are alike the first one."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, problems in read.items():
+        if problems is not None:
+            alike.setdefault(tuple(problems), []).append(name)
+    for told, names in alike.items():
+        more = f" and {len(names) - 1} more jobs" if len(names) > 1 else ""
+        tell("; ".join([f"{names[0]}{more}: read again", *told]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -236,11 +251,3 @@ class Asked:
     reads: dict[str, Any] | None = None
     lost_at_most: int | None = None
     identity: str = field(default="", compare=False)
-
-
-def read_again(folder: Path, tell: Tell) -> None:
-    """Take in what a finished command's framework has written, by other ``reads``."""
-    if not (folder / OUT / "results.json").exists():
-        return
-    problems = read_finished(str(folder))
-    tell(f"{folder.name}: read again{''.join(f'; {problem}' for problem in problems)}")

@@ -118,8 +118,11 @@ def read_finished(folder: str) -> list[str]:
     Reading(folder).look(final=True)
     rows, problems = rows_of_a_command(out, read_json(os.path.join(folder, "job.json")))
     results = os.path.join(out, "results.json")
-    document = read_json(results)
-    facts = {key: value for key, value in document["facts"].items() if key != "problems"}
+    try:
+        document = read_json(results)
+        facts = {key: value for key, value in document["facts"].items() if key != "problems"}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ["its results.json is damaged, and stays as it is: orch retry sets it aside"]
     if problems:
         facts["problems"] = problems
     write_json(results, {**document, "rows": rows, "facts": facts})
