@@ -19,7 +19,7 @@ import re
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 SHORTEST = 8
 """A value of fewer letters is in too many texts by chance."""
@@ -38,6 +38,10 @@ KNOWN = (
     # Hugging Face, OpenAI and Anthropic, Groq, Replicate, xAI, Perplexity, Weights & Biases.
     rf"{BEGINS}(?:hf_[A-Za-z0-9]{{20,}}|sk-[A-Za-z0-9_-]{{20,}}|gsk_[A-Za-z0-9]{{20,}}"
     r"|r8_[A-Za-z0-9]{20,}|xai-[A-Za-z0-9]{20,}|pplx-[A-Za-z0-9]{20,}|wandb_v\d_[\w-]{20,}"
+    # NVIDIA, Together, Cerebras, Tavily, Jina; Grafana, Notion, Linear, Doppler, Shopify, Brevo.
+    r"|nvapi-[\w-]{20,}|tgp_v1_[\w-]{20,}|csk-[A-Za-z0-9]{20,}|tvly-[\w-]{20,}|jina_\w{20,}"
+    r"|gl(?:c|sa)_[\w=]{20,}|ntn_\w{20,}|lin_api_\w{20,}|dp\.(?:pt|st|ct)\.[\w.]{20,}"
+    r"|shp[a-z]{2}_[0-9a-f]{20,}|xkeysib-[\w-]{20,}"
     # GitHub, GitLab, PyPI, npm, Docker, Databricks, DigitalOcean.
     r"|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|gl[a-z]{2,4}-[\w.-]{20,}|pypi-[\w-]{20,}"
     r"|npm_[A-Za-z0-9]{30,}|dckr_pat_[\w-]{20,}|dapi[0-9a-f]{32}|do[opr]_v1_[0-9a-f]{40,}"
@@ -50,16 +54,29 @@ KNOWN = (
     r"|https://hooks\.slack\.com/services/[\w/]+|https://[\w.]*discord(?:app)?\.com/api/webhooks/[\w/-]+"
     r"|https://[\w.-]+\.webhook\.office\.com/[\w@/-]+"
     # Private keys of ssh and TLS, also where line breaks are written as \n.
-    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:[^-]|-(?!----))*(?:-----END [A-Z ]*PRIVATE KEY-----)?"
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-(?!----))*"
+    r"(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----)?"
 )
 """How keys of common services look."""
-BEGINNINGS = (
-    *("hf_", "sk-", "gsk_", "r8_", "xai-", "pplx-", "wandb_v", "ghp_", "gho_", "ghu_", "ghs_"),
-    *("ghr_", "github_pat_", "gl", "pypi-", "npm_", "dckr_pat_", "dapi", "dop_v1_", "dor_v1_"),
-    *("doo_v1_", "AKIA", "ASIA", "AIza", "ya29.", "GOCSPX-", "xox", "xapp-", "k_live_", "k_test_"),
-    *("SG.", ":AA", "hvs.", "hvb.", "hvr.", "AGE-SECRET-KEY-1", "eyJ", "https://", "-----BEGIN "),
-)
-"""What a text has that holds one of them: looked for first, as most texts have none."""
+BEGINNINGS = {
+    **dict.fromkeys(
+        (
+            *("hf_", "sk-", "gsk_", "r8_", "xai-", "pplx-", "wandb_v", "ghp_", "gho_", "ghu_"),
+            *("ghs_", "ghr_", "github_pat_", "gl", "pypi-", "npm_", "dckr_pat_", "dapi", "AKIA"),
+            *("ASIA", "AIza", "ya29.", "GOCSPX-", "xox", "xapp-", "SG.", "hvs.", "hvb.", "hvr."),
+            *("AGE-SECRET-KEY-1", "eyJ", "https://", "-----BEGIN ", "nvapi-", "csk-", "tvly-"),
+            *("jina_", "ntn_", "lin_api_", "dp.pt.", "dp.st.", "dp.ct.", "shp", "xkeysib-"),
+        ),
+        (0,),
+    ),
+    "_v1_": (3,),
+    "k_live_": (1,),
+    "k_test_": (1,),
+    ":AA": (10, 9, 8),
+}
+"""What a text has that holds one of them, and how many letters of the key stand before it. They are
+looked for first: most texts have none, and to try the pattern at each letter takes ten times as
+long."""
 ADDRESS = (
     # user:password@, where the password may hold a slash or an @; not host:port/path@x.
     r"(://)(?:[^\s/:@'\"<>]{0,256}:(?!\d+[/?#\s])[^\s'\"<>@]{0,256}(?:@[^\s'\"<>@]{0,256}){0,4}"
@@ -77,6 +94,8 @@ HEADER = (
 BEARER = rf"(\b(?:bearer|basic)\s+){MIXED}[\w.~+/=-]{{8,}}"
 USER = r"(\s(?:-u|--user|--proxy-user)[\s=]['\"]?)[^\s:'\"<>]+:[^\s'\"<>]+"
 """What curl and wget are told."""
+NETRC = r"(\b(?:login|machine)\s{1,8}\S{1,256}\s{1,8}password\s{1,8})[^\s<]\S{0,4096}"
+"""How curl, git and wandb find a login in ``.netrc``."""
 
 STRONG = (
     r"pass(?:word|wd|phrase)|pwd|secret|api[_-]?key|access[_-]?key|private[_-]?key|account[_-]?key"
@@ -103,16 +122,54 @@ FLAG = (
 )
 """``--api-key VALUE``, also as two words of a list."""
 NAMES = ("pass", "pwd", "secret", "key", "token", "credential", "sig", "pat", "auth", "dsn")
+LONGEST_BEFORE, LONGEST_FLAG = 9, 60
+"""Letters of a name before one of these, as in ``personal_token``, and of a flag."""
+VALUE_FOLLOWS = r"[\w-]{0,60}['\"]?\s{0,3}[:=]"
+"""How it goes on behind one of these, where a value comes."""
+
+
+def here(text: str, at: int) -> Iterable[int]:  # noqa: ARG001  # as the others
+    """Where a match may begin that has a word at ``at``: there."""
+    return (at,)
+
+
+def one_before(text: str, at: int) -> Iterable[int]:  # noqa: ARG001  # as the others
+    """One letter before."""
+    return (at - 1,) if at else ()
+
+
+def at_flag(text: str, at: int) -> Iterable[int]:
+    """At the beginning of the flag that the word is in."""
+    start = run_start(text, at, LONGEST_FLAG)
+    return (start,) if text[start] == "-" else ()
+
+
+def in_name(text: str, at: int) -> Iterable[int]:
+    """Anywhere in the name that the word is in, if a value follows."""
+    if compiled(VALUE_FOLLOWS).match(text, at) is None:
+        return ()
+    return range(run_start(text, at, LONGEST_BEFORE), at + 1)
+
+
+def run_start(text: str, at: int, most: int) -> int:
+    """Where the letters, digits, ``_`` and ``-`` begin that lead up to ``at``; at most so many."""
+    start = at
+    while start and at - start < most and (text[start - 1].isalnum() or text[start - 1] in "_-"):
+        start -= 1
+    return start
+
+
 PATTERNS = {
-    ADDRESS: (("://", "@"), ("",)),
-    HEADER: ((), ("authorization", "cookie", "x-", "api-", "private-")),
-    BEARER: ((), ("bearer", "basic")),
-    USER: ((":",), ("-u", "--proxy-user")),
-    FLAG: (("-",), NAMES),
-    NAMED: ((), NAMES),
+    ADDRESS: (("://",), here),
+    HEADER: (("authorization", "cookie", "x-", "api-", "private-"), here),
+    BEARER: (("bearer", "basic"), here),
+    USER: (("-u", "--user", "--proxy-user"), one_before),
+    NETRC: (("login", "machine"), here),
+    FLAG: (NAMES, at_flag),
+    NAMED: (NAMES, in_name),
 }
-"""In the order in which they are looked for, each with words that its matches have: all of the
-first ones, and one of the second."""
+"""In the order in which they are looked for, each with words of which its matches have one, in
+small letters, and where a match may begin that has it."""
 PATH = r"(?:/|~|\./|\.\./|[A-Za-z]:\\)"
 """How the path of a file with a secret begins, which is none."""
 
@@ -123,6 +180,7 @@ def compiled(pattern: str, ignore_case: bool = True) -> re.Pattern[str]:
     return re.compile(pattern, re.IGNORECASE if ignore_case else 0)
 
 
+@functools.cache
 def is_secret(name: str) -> bool:
     """Whether a variable of this name holds a secret."""
     return compiled(NAMED_SO).search(name) is not None
@@ -145,14 +203,65 @@ def redacted(text: str, environment: Mapping[str, str] | None = None) -> str:
     # Values first: their names say more than `<secret>`.
     for value, name in secret_values(environment).items():
         text = text.replace(value, f"<{name}>")
-    if any(beginning in text for beginning in BEGINNINGS):
-        text = compiled(KNOWN, ignore_case=False).sub("<secret>", text)
-    lower = text.lower()
-    for pattern, words in PATTERNS.items():
-        # Most texts have none of the words, and a look for these is a hundred times as fast.
-        if all(word in lower for word in words[0]) and any(word in lower for word in words[1]):
+    text = replaced(
+        compiled(KNOWN, ignore_case=False), text, known_places(text), lambda _: "<secret>"
+    )
+    for pattern, (words, begins) in PATTERNS.items():
+        lower = text.lower()
+        # A letter of another language may become two.
+        if len(lower) != len(text):
             text = compiled(pattern).sub(without_value, text)
+            continue
+        places = (start for at in places_of(words, lower) for start in begins(text, at))
+        text = replaced(compiled(pattern), text, places, without_value)
     return text
+
+
+def known_places(text: str) -> list[int]:
+    """Where keys of common services may begin."""
+    found = []
+    for beginning, letters in BEGINNINGS.items():
+        for at in places_of((beginning,), text):
+            found += [at - count for count in letters if count <= at]
+    return sorted(found)
+
+
+def has_known(text: str) -> bool:
+    """Whether a text has a key of a common service."""
+    pattern = compiled(KNOWN, ignore_case=False)
+    return any(pattern.match(text, start) for start in known_places(text))
+
+
+def places_of(words: Iterable[str], text: str) -> list[int]:
+    """Where a text has any of these, in order."""
+    found = []
+    for word in words:
+        at = text.find(word)
+        while at >= 0:
+            found.append(at)
+            at = text.find(word, at + 1)
+    return sorted(found)
+
+
+def replaced(
+    pattern: re.Pattern[str],
+    text: str,
+    places: Iterable[int],
+    by: Callable[[re.Match[str]], str],
+) -> str:
+    """What ``pattern.sub`` makes of a text, if matches begin at these places alone, in order."""
+    parts: list[str] = []
+    end = 0
+    tried = -1
+    for start in places:
+        if start < end or start <= tried:
+            continue
+        tried = start
+        match = pattern.match(text, start)
+        if match is not None:
+            parts += [text[end:start], by(match)]
+            end = match.end()
+    return "".join([*parts, text[end:]]) if parts else text
 
 
 def without_value(match: re.Match[str]) -> str:

@@ -31,6 +31,8 @@ AROUND = {
     "python": "{{'access_token': '{}'}}",
     "query": "GET /x?page=2&access_token={}&size=3",
     "sas": "AccountKey={};EndpointSuffix=core",
+    "netrc": "machine api.example.org\n  login me\n  password {}\n",
+    "netrc on a line": "default login me password {}",
 }
 SERVICES = [
     "hf_" + "aB3" * 10,
@@ -52,7 +54,11 @@ SERVICES = [
     "123456789:AA" + "aB3_" * 9,
     "hvs." + "aB3" * 9,
     "eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiJ4In0" + ".aB3" * 1,
+    *(f"{begin}{'aB3' * 9}" for begin in ("nvapi-", "tgp_v1_", "csk-", "tvly-dev-", "jina_")),
+    *(f"{begin}{'aB3' * 9}" for begin in ("glc_", "ntn_", "lin_api_", "dp.st.", "xkeysib-")),
+    "shpat_" + "0a1b" * 8,
     "https://hooks.slack.com/services/T000/B000/aB3aB3",
     "https://discord.com/api/webhooks/123/aB3-aB3",
     "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNz\nAAAA\n-----END OPENSSH PRIVATE KEY-----",
+    "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOY\nAAAA\n-----END PGP PRIVATE KEY BLOCK-----",
 ]

@@ -9,11 +9,12 @@ A program that merely has a key in it is no file of secrets: without it the jobs
 
 from __future__ import annotations
 
+import codecs
 import re
 from enum import Enum
 from pathlib import Path, PurePosixPath
 
-from orchestrator.node.redaction import BEGINNINGS, KNOWN, compiled, redacted, secret_values
+from orchestrator.node.redaction import compiled, has_known, redacted, secret_values
 
 SCANNED_BYTES = 1_000_000
 """So much of a file is looked at: keys stand in small files, and data sets are large."""
@@ -98,7 +99,11 @@ PROGRAMS = (
     *(".rs", ".go", ".java", ".scala", ".f90"),
 )
 """Ends of programs, which may have a key in them."""
-PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY|^PuTTY-User-Key-File", re.MULTILINE)
+PRIVATE_KEY = re.compile(
+    r"-----? ?BEGIN [A-Z0-9 ]*PRIVATE KEY|^PuTTY-User-Key-File|^openssh-key-v1", re.MULTILINE
+)
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""How a text begins that a shell of Windows has written."""
 
 
 class Secrecy(Enum):
@@ -128,9 +133,10 @@ def secrecy(path: Path) -> Secrecy:
     with path.open("rb") as file:
         content = file.read(SCANNED_BYTES)
     runs = is_program(path, content)
-    if b"\0" in content:
+    is_wide = content.startswith(UTF_16)
+    if b"\0" in content and not is_wide:
         return Secrecy.NONE
-    text = content.decode(errors="replace")
+    text = content.decode("utf-16" if is_wide else "utf-8", errors="replace")
     is_word = SHORTEST_TOKEN <= len(text) <= LONGEST_TOKEN and len(text.split()) == 1
     if is_word and compiled(TOKENS, False).fullmatch(path.name.lower()):
         return Secrecy.IS
@@ -151,8 +157,7 @@ def holds_secret(text: str, closely: bool) -> bool:
     or what stands behind the name of a secret, which in a program is mostly an expression."""
     if any(value in text for value in secret_values()):
         return True
-    known = any(beginning in text for beginning in BEGINNINGS)
-    if known and compiled(KNOWN, ignore_case=False).search(text):
+    if has_known(text):
         return True
     return closely and redacted(text, {}) != text
 

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.node.redaction import is_secret, redacted
+from orchestrator.node.redaction import (
+    KNOWN,
+    PATTERNS,
+    compiled,
+    is_secret,
+    redacted,
+    without_value,
+)
 from tests.support.secrets import AROUND, LETTERS, SERVICES, VALUES
 
 
@@ -65,3 +72,21 @@ def test_values_of_the_environment_are_taken_out(text: str, value: str) -> None:
     clean = redacted(f"{text}{value}{text}", {"WANDB_API_KEY": value, "PATH": text})
     assert value not in clean.replace("<WANDB_API_KEY>", "")
     assert is_secret("WANDB_API_KEY")
+
+
+PIECES = st.sampled_from(
+    [
+        *SERVICES,
+        *(text.format("aB3aB3aB3aB3aB3aB3aB3x9") for text in AROUND.values()),
+        *("key", "token=", "pass", "-", "--", "_", " ", "\n", ": ", "x-", "my", "id_", "'", '"'),
+        *("--user me:you", "gl", ":AA", "123456789", "https://", "@", "=>", "aB3" * 8, "none"),
+    ]
+)
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_looking_where_a_match_may_begin_finds_what_looking_everywhere_does(text: str) -> None:
+    wanted = compiled(KNOWN, ignore_case=False).sub("<secret>", text)
+    for pattern in PATTERNS:
+        wanted = compiled(pattern).sub(without_value, wanted)
+    assert redacted(text, {}) == wanted

@@ -89,6 +89,28 @@ def test_what_holds_none_is_taken(content: bytes | str, tmp_path: Path) -> None:
     assert secrecy(file) is Secrecy.NONE
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_the_encodings_of_windows_hide_nothing(encoding: str, tmp_path: Path) -> None:
+    (tmp_path / "token.txt").write_text(f"{WORD}\n", encoding=encoding)
+    (tmp_path / "notes.md").write_text(f"password: {WORD}\n", encoding=encoding)
+    assert secrecy(tmp_path / "token.txt") is Secrecy.IS
+    assert secrecy(tmp_path / "notes.md") is not Secrecy.NONE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\nAAAA\n",
+        "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQOY\n",
+        "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n",
+        "PuTTY-User-Key-File-3: ssh-ed25519\n",
+    ],
+)
+def test_private_keys_of_every_program(text: str, tmp_path: Path) -> None:
+    (tmp_path / "notes").write_text(text)
+    assert secrecy(tmp_path / "notes") is Secrecy.IS
+
+
 def repository(folder: Path) -> Path:
     """A repository with every kind of file, some of them tracked."""
     folder.mkdir()
