@@ -362,8 +362,7 @@ class Attempt:
         if not results and os.path.exists(os.path.join(self.path, CANCEL)):
             self.state, reason = CANCELLED, "cancelled"
         if not results and not reason:
-            stopped = bool(self.signals) and not requeued
-            reason = error_line(self.log, stopped).removeprefix("orch-error: ")
+            reason = error_line(self.log, stopped=bool(self.signals) and not requeued)
         if not results:
             reason = fit_to_show(self.path, reason, code)
         evidence.note_end(self.path, self.out, self.token if results else "")

@@ -241,7 +241,7 @@ def error_line(log: AnyPath, stopped: bool = False) -> str:
     """The line of a log that most likely says why a job died: the last one that looks like an
     error, else the last one; of one that was ``stopped`` from outside no other line says it."""
     lines = (line.decode(errors="replace").strip() for line in tail(log))
-    return error_in(lines, stopped)
+    return error_in(lines, stopped).removeprefix("orch-error: ")
 
 
 def error_in(said: Iterable[str], stopped: bool = False) -> str:
