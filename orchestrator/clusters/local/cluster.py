@@ -31,7 +31,7 @@ from jobs.spec import Job
 from orchestrator.clusters.batch import Batch, Waits
 from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.scheduler import send
-from orchestrator.clusters.local.table import read_table
+from orchestrator.clusters.local.table import queued_tokens, read_table
 from orchestrator.errors import SubmitError
 from orchestrator.node.system import lives, write_json, write_text
 from orchestrator.runs.documents.damage import note
@@ -142,10 +142,8 @@ class LocalCluster:
         """States by token, as the scheduler wrote them last, and queued jobs it has not seen
         yet."""
         table = read_table(self.run)
-        for queued in (self.folder / "queue").glob("*.json"):
-            # A name that begins with a dot is write_json's draft.
-            if not queued.name.startswith("."):
-                table.setdefault(queued.stem, {"job_id": f"L-{queued.stem}", "state": "PENDING"})
+        for token in queued_tokens(self.folder / "queue"):
+            table.setdefault(token, {"job_id": f"L-{token}", "state": "PENDING"})
         return table
 
     def wake(self, lock: str = LOCK) -> None:

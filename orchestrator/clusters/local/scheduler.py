@@ -18,7 +18,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,17 @@ import msgspec
 from jobs.spec import Resources
 from orchestrator.clusters.local.machine import this_machine
 from orchestrator.clusters.local.slots import entry, fits, held_by, ledger
-from orchestrator.clusters.local.table import Claimed, Row, began, queued_row, read_table
+from orchestrator.clusters.local.table import (
+    Claimed,
+    Row,
+    WrittenTable,
+    began,
+    names_in,
+    queued_row,
+    queued_tokens,
+    read_table,
+)
+from orchestrator.clusters.local.waiting import FAILED, Waiting, is_over
 from orchestrator.errors import RunError
 from orchestrator.node.system import (
     boot,
@@ -36,11 +45,10 @@ from orchestrator.node.system import (
     lives,
     process_fields,
     process_start,
-    write_json,
 )
 from orchestrator.runs.documents.reading import mapping
 from orchestrator.runs.layout import OUT, RESULTS
-from orchestrator.runs.record import ACTIVE, FINAL, JobState
+from orchestrator.runs.record import ACTIVE, JobState
 from orchestrator.runs.run import Run, wanted_by
 from orchestrator.runs.sources import read_exit_of_this_start
 
@@ -52,11 +60,6 @@ NO_EXIT_RECORD = "its process ended without an exit record (killed from outside,
 RESTARTED = "the machine was restarted while it ran"
 
 
-def is_over(row: Row) -> bool:
-    """Whether a job has ended."""
-    return JobState(row["state"]) in FINAL
-
-
 class Scheduler:
     """The process behind the queue."""
 
@@ -66,6 +69,8 @@ class Scheduler:
         self.machine = this_machine()
         self.children: dict[str, subprocess.Popen[bytes]] = {}
         self.table = read_table(run)
+        self.written = WrittenTable(self.folder / "table.json")
+        self.waiting = Waiting()
         # Written in the first round in any case: it may have been damaged.
         self.changed = True
         self.looker: subprocess.Popen[bytes] | None = None
@@ -86,12 +91,9 @@ class Scheduler:
     def set(self, token: str, **values: Any) -> None:
         """Change a row; the table is written once per round."""
         self.table[token].update(values)
+        self.written.changed(token)
         self.changed = True
         self.look_wanted |= self.looks and is_over(self.table[token])
-
-    def write_table(self) -> None:
-        """Write the table, by rename."""
-        write_json(self.folder / "table.json", self.table)
 
     def round(self) -> bool:
         """One pass over everything. Returns whether work is left."""
@@ -103,13 +105,14 @@ class Scheduler:
                 self.watch(token, row)
         self.start_waiting()
         if self.changed:
-            self.write_table()
+            self.written.write(self.table)
             self.changed = False
         looking = self.look()
         return looking or any(JobState(row["state"]) in ACTIVE for row in self.table.values())
 
     def start_waiting(self) -> None:
         """Start what waits and fits."""
+        self.waiting.begin(self.table, self.folder)
         for token, row in list(self.table.items()):
             if row["state"] != "PENDING":
                 continue
@@ -128,11 +131,10 @@ class Scheduler:
 
     def take_submitted(self) -> None:
         """A row for each job that was put into the queue since the last round, oldest first."""
-        queued = (self.folder / "queue").glob("*.json")
-        for path in sorted(queued, key=lambda path: path.stat().st_mtime):
-            unfinished = path.name.startswith(".")
-            if path.stem in self.table or unfinished:
-                continue
+        folder = self.folder / "queue"
+        new = [folder / f"{token}.json" for token in queued_tokens(folder)]
+        new = [path for path in new if path.stem not in self.table]
+        for path in sorted(new, key=lambda path: path.stat().st_mtime):
             self.table[path.stem] = queued_row(path)
             self.changed = True
 
@@ -151,14 +153,18 @@ class Scheduler:
 
     def take_cancels(self) -> None:
         """End the jobs that orch asked to end."""
+        asked = [name for name in names_in(self.folder / "cancel") if name.startswith("L-")]
+        if not asked:
+            return
         by_id = {row["job_id"]: token for token, row in self.table.items()}
-        for path in (self.folder / "cancel").glob("L-*"):
-            token = by_id.get(path.name)
+        for name in asked:
+            token = by_id.get(name)
             if token is not None:
                 self.cancel(token, self.table[token])
-            # The table first: the file's absence tells orch that the cancel is noted.
-            self.write_table()
-            path.unlink()
+        # The table first: the file's absence tells orch that the cancel is noted.
+        self.written.write(self.table)
+        for name in asked:
+            (self.folder / "cancel" / name).unlink(missing_ok=True)
 
     def cancel(self, token: str, row: Row) -> None:
         """End a job that a person cancelled; nothing if it has ended, or is ending already."""
@@ -271,13 +277,15 @@ class Scheduler:
     def start_if_possible(self, token: str, row: Row) -> None:
         """Start a job whose parents are done and that fits; cancel one whose parent failed, as
         kill-on-invalid-dep does."""
-        parents = [other for other in self.table.values() if other["job_id"] in row["after"]]
+        if self.waiting.is_as_before(token):
+            return
+        parents = self.waiting.parents(row)
         for parent in parents:
-            if is_over(parent) and parent["state"] != "COMPLETED":
+            if parent["state"] in FAILED:
                 reason = f"needs {parent.get('name', parent['job_id'])}, which did not complete"
                 self.set(token, state="CANCELLED", reason=reason, ended=time.time())
                 return
-        reason = self.waits_for(row, parents)
+        reason = self.waiting.reason(token, row, parents)
         child: subprocess.Popen[bytes] | None = None
         if not reason:
             child, reason = self.start_if_it_fits(row)
@@ -296,27 +304,22 @@ class Scheduler:
             started=time.time(),
             began=time.monotonic(),
         )
-        self.write_table()  # at once: whoever comes after a kill must know the process
-
-    def waits_for(self, row: Row, parents: Sequence[Row]) -> str:
-        """Why a job may not start yet, in Slurm's words; empty if it may."""
-        if any(parent["state"] != "COMPLETED" for parent in parents):
-            return "Dependency"
-        for other in self.table.values():
-            if other["job_id"] in row.get("ended", ()) and not is_over(other):
-                return "Dependency"
-        return "held" if (self.folder / "hold" / row["job_id"]).exists() else ""
+        self.written.write(self.table)  # at once: whoever comes after a kill must know the process
 
     def start_if_it_fits(self, row: Row) -> tuple[subprocess.Popen[bytes] | None, str]:
         """Start a job on CPUs, memory and GPUs that nobody has; None if there are not enough, and
         who has them."""
         # A newer version may ask for more.
         resources = msgspec.convert(row["resources"], Resources)
+        full = self.waiting.why_full(resources)
+        if full:
+            return None, full
         # Under the lock until the job is entered: schedulers of other runs count the same CPUs.
         with ledger() as entries:
             gpus = fits(self.machine, resources, entries)
             if gpus is None:
-                return None, held_by(self.machine, resources, entries)
+                reason = held_by(self.machine, resources, entries)
+                return None, self.waiting.note_full(resources, reason)
             child = self.start(row, gpus)
             entries.append(entry(child.pid, resources, gpus, f"{self.run.name}:{row['name']}"))
         return child, ""

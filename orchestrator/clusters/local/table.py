@@ -7,15 +7,17 @@ the scheduler when it starts, and by ``LocalCluster`` at each look.
 
 from __future__ import annotations
 
+import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 import msgspec
 
 from orchestrator.errors import RunError
-from orchestrator.node.system import lives
+from orchestrator.node.system import lives, write_text
 from orchestrator.runs.documents.damage import note
 from orchestrator.runs.documents.reading import document, mapping
 from orchestrator.runs.record import ACTIVE, FINAL, JobState
@@ -114,9 +116,9 @@ def rebuilt(run: Run) -> dict[str, Row]:
     """The rows of all jobs that were put into the queue. One that has started counts as running:
     the scheduler looks at its process and its exit record next."""
     rows = {}
-    for path in (run.folder / "scheduler" / "queue").glob("*.json"):
-        if not path.name.startswith("."):
-            rows[path.stem] = with_claim(queued_row(path))
+    folder = run.folder / "scheduler" / "queue"
+    for token in queued_tokens(folder):
+        rows[token] = with_claim(queued_row(folder / f"{token}.json"))
     waiting = [token for token, row in rows.items() if row["state"] == JobState.PENDING]
     wanted = active_tokens(run) if waiting else set()
     for token in waiting:
@@ -124,6 +126,42 @@ def rebuilt(run: Run) -> dict[str, Row]:
         if token not in wanted:
             rows[token] |= {"state": "CANCELLED", "reason": LOST, "ended": time.time()}
     return rows
+
+
+class WrittenTable:
+    """The table as a file, a job per line. Lines are kept until their row changes: of thousands of
+    jobs one starts or ends in every round."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: dict[str, str] = {}
+
+    def changed(self, token: str) -> None:
+        """A row is not what was written."""
+        self.lines.pop(token, None)
+
+    def write(self, table: Mapping[str, Row]) -> None:
+        """Write it, by rename."""
+        for token, row in table.items():
+            if token not in self.lines:
+                self.lines[token] = f"{json.dumps(token)}: {json.dumps(row)}"
+        rows = ",\n".join(self.lines[token] for token in table)
+        write_text(self.path, f"{{\n{rows}\n}}\n")
+
+
+def names_in(folder: Path) -> list[str]:
+    """The names in a folder; none if it is not there."""
+    try:
+        return os.listdir(folder)  # noqa: PTH208  # thousands of jobs, five times a second
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def queued_tokens(folder: Path) -> list[str]:
+    """The tokens of the jobs that were put into the queue."""
+    # A name that begins with a dot is a draft of write_json's.
+    names = [name for name in names_in(folder) if name.endswith(".json") and name[0] != "."]
+    return [name.removesuffix(".json") for name in names]
 
 
 def queued_row(path: Path) -> Row:
