@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import tempfile
 from contextlib import nullcontext, suppress
-from typing import Annotated
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli.arguments import AsJson, ClusterName, Experiment, Preset, Set, Wide
 from orchestrator.cli.json_output import print_json
 from orchestrator.cli.shared import planned
-from orchestrator.errors import CheckError
+from orchestrator.errors import CheckError, OrchError
 from orchestrator.planning.plan import Plan
+from orchestrator.runs.lookup import runs_root
+
+if TYPE_CHECKING:
+    from orchestrator.description.profile import Profile
 
 JSON_KEYS = ("name", "stage", "axes", "after", "resources", "pack", "canary")
 """What --json prints of a job."""
@@ -44,7 +51,7 @@ def plan(
 
     from orchestrator.description.profile_reader import load_profile
     from orchestrator.views.plan import plan_lines
-    from orchestrator.views.tables.drawing import screen_of, show
+    from orchestrator.views.tables.drawing import screen_of, sentence, show
 
     profile = None
     # A plan needs no cluster: without a profile of one it is shown without its price.
@@ -52,7 +59,34 @@ def plan(
         profile = load_profile(cluster)
     console = Console()
     wanted = [name for one in job or () for name in jobs_named(made, one)]
-    show(console, plan_lines(made, profile, screen_of(console, wide), every, wanted))
+    screen = screen_of(console, wide)
+    show(console, plan_lines(made, profile, screen, every, wanted))
+    if profile is not None:
+        told = done_elsewhere(replace(made, reuse=True), profile)
+        show(console, [line for text in told for line in sentence(text, screen)])
+
+
+def done_elsewhere(plan: Plan, profile: Profile) -> list[str]:
+    """What a launch would take from other runs in place of running it, and why it would not take
+    more; nothing where no run has a like job."""
+    from orchestrator.lifecycle.reused.taking import finder_of, tell_taken, would_take
+    from orchestrator.runs.create import create_run
+
+    runs = runs_root()
+    own = runs / plan.run_name
+    finder = finder_of(plan, runs, own)
+    # Mostly there is none, and then the files of ten thousand jobs need not be made to be held
+    # against those of others. A run that is there goes on as it is.
+    if (own / "plan.json").exists() or not any(finder.may_have(job.identity) for job in plan.jobs):
+        return []
+    told: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            run = create_run(plan, profile, Path(folder))
+            tell_taken(would_take(run, run.load(), runs, own), told.append)
+        except OrchError as error:
+            told.append(f"what other runs have done cannot be told: {error.lines[0]}")
+    return told
 
 
 def jobs_named(plan: Plan, name: str) -> list[str]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from jobs.spec import Job
+from orchestrator.planning.plan import Plan
 from orchestrator.runs.choices.files import load_choice, settle, settled
 from orchestrator.runs.layout import OUT
 from orchestrator.runs.record import JobState, Record
@@ -58,7 +59,7 @@ class Taking:
         self.run = run
         self.by_name: dict[str, Record] = {}
         self.bases = Bases(run)
-        self.finder = finder_of(run, run.folder.parent.parent, run.folder)
+        self.finder = finder_of(run.plan, run.folder.parent.parent, run.folder)
         self.notes: dict[str, str] = {}
         self.origins: dict[str, str] = {}
 
@@ -113,9 +114,9 @@ class Taking:
         return None
 
 
-def finder_of(run: Run, runs: Path, own: Path) -> Finder:
+def finder_of(plan: Plan, runs: Path, own: Path) -> Finder:
     """Looks among all runs for what the jobs of one do."""
-    return Finder(runs, own, (job.identity for job in run.plan.jobs))
+    return Finder(runs, own, (job.identity for job in plan.jobs))
 
 
 def take_done(taking: Taking, records: Sequence[Record], submit: Set[str]) -> Taken:
@@ -149,7 +150,7 @@ def would_take(run: Run, records: Sequence[Record], runs: Path, own: Path) -> Ta
         return Taken(records=list(records))
     taking = Taking(run)
     taking.by_name = {record.name: record for record in records}
-    taking.finder, taking.bases = finder_of(run, runs, own), Bases(run, runs)
+    taking.finder, taking.bases = finder_of(run.plan, runs, own), Bases(run, runs)
     sources: dict[str, Source] = {}
     for job in run.plan.jobs:
         found = [] if run.plan.conditions_of(job.name) else taking.look(job)[1]
