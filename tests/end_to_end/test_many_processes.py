@@ -83,7 +83,7 @@ def race(folder: Path, cluster: str) -> None:
             assert orch(folder, "retry", "--job", "ended").returncode in (0, 2)
         return {job["state"] for job in now.values()} == {"COMPLETED"}
 
-    found = until(folder, completed, seconds=180)
+    found = until(folder, completed, seconds=400)
     ran = Counter((folder / "ran").read_text().split())
     kept = {f"a{n}": 1 for n in range(1, 5)} | {f"b{n}": 1 for n in range(1, 5)} | {"c": 1}
     assert {name: ran[name] for name in kept} == kept
