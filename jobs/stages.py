@@ -192,8 +192,8 @@ def fill(arguments: Sequence[str], point: Point) -> tuple[str, ...]:
     return tuple(PLACEHOLDER.sub(text, argument) for argument in arguments)
 
 
-# The text must never change: identities of runs on disk hang on it. One encoder for all: to make one
-# takes longer than to write a small config.
+# The text must never change: identities of runs on disk hang on it. One encoder for all: to make
+# one takes longer than to write a small config.
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
