@@ -12,7 +12,7 @@ from typing import Literal
 
 from engines.ppo.config import Config
 from engines.ppo.model_size import ModelSize, adapter_parameters
-from engines.shared.language_model.settings import LOGIT_ROWS
+from engines.shared.language_model.settings import LOGIT_ROWS, SAMPLED_ROWS
 
 GPU_OVERHEAD_BYTES = 5e9
 """CUDA contexts, CUDA graphs, fragmentation: 4 to 6 GB are usual."""
@@ -187,7 +187,14 @@ def checkpoint_bytes(size: ModelSize, width: int = 4) -> int:
 
 
 def sampler_memory(config: Config, size: ModelSize, machine: Machine) -> list[Item]:
-    """vLLM: its weights and the rest of its share. It is awake during the update, too."""
+    """vLLM: its weights and the rest of its share. It is awake during the update, too. The trained
+    model as its own sampler: keys and values of the samples that it draws together."""
+    if not config.samples_with_vllm(machine.gpus > 0):
+        longest = config.max_prompt_tokens + config.max_response_tokens
+        cache = float(size.cache_bytes_per_token * longest * SAMPLED_ROWS)
+        # Counted in bfloat16, as on a GPU; in float32 on a CPU.
+        gpu, host = (cache, 0.0) if machine.gpus else (0.0, 2 * cache)
+        return [Item("keys and values of samples", gpu, host, "generation")]
     if machine.gpus == 0:
         return [
             Item("vLLM weights, float32", 0.0, 4.0 * size.parameters * config.ranks),

@@ -194,7 +194,7 @@ def test_gradient_checkpointing_under_autocast_keeps_the_inputs_of_the_layers_in
 
 def test_on_the_cpu_all_of_it_is_host_memory_and_the_start_never_meets_the_update() -> None:
     cpu = replace(TWO_A100, gpus=0)
-    items = memory_plan(config(micro_batch_tokens=4096), TINY, 6, cpu)
+    items = memory_plan(config(micro_batch_tokens=4096, sampler="vllm"), TINY, 6, cpu)
     assert sums(items)[0] == 0
     by_name = {item.name: item.host for item in items}
     assert by_name["gradients of 6 tasks, float32"] == 6 * 4 * TINY.parameters
