@@ -192,7 +192,7 @@ class Config(EngineConfig):
     """vLLM gives its GPU memory back during the update (its sleep level 2), and gets cache and
     weights anew afterwards."""
     kv_cache_gb: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
-    """vLLM's key-value cache on the CPU, GiB."""
+    """Keys and values of samples on the CPU, GiB: vLLM's cache, or what is drawn together."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto`` takes the GPU if there is one."""
     ranks: int = Field(default=1, ge=1)

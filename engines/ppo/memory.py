@@ -46,7 +46,7 @@ Phase = Literal["always", "start", "generation", "update"]
 NOTES: dict[Phase, str] = {
     "always": "",
     "start": " (at the start only)",
-    "generation": " (asleep in the update)",
+    "generation": " (not in the update)",
     "update": "",
 }
 
@@ -191,9 +191,11 @@ def sampler_memory(config: Config, size: ModelSize, machine: Machine) -> list[It
     model as its own sampler: keys and values of the samples that it draws together."""
     if not config.samples_with_vllm(machine.gpus > 0):
         longest = config.max_prompt_tokens + config.max_response_tokens
-        cache = float(size.cache_bytes_per_token * longest * SAMPLED_ROWS)
-        # Counted in bfloat16, as on a GPU; in float32 on a CPU.
-        gpu, host = (cache, 0.0) if machine.gpus else (0.0, 2 * cache)
+        # In float32, twice what the size counts with.
+        row = 2.0 * size.cache_bytes_per_token * longest
+        cache = min(row * SAMPLED_ROWS, config.kv_cache_gb * 2.0**30)
+        cache = max(cache, row * config.samples_per_prompt)
+        gpu, host = (cache, 0.0) if machine.gpus else (0.0, cache)
         return [Item("keys and values of samples", gpu, host, "generation")]
     if machine.gpus == 0:
         return [

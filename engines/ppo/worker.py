@@ -89,7 +89,7 @@ class Rank:
         """The trained model as its own sampler."""
         from engines.shared.language_model.torch_sampler import TorchSampler
 
-        return TorchSampler(self.policy.scorer, self.tokenizer)
+        return TorchSampler(self.policy.scorer, self.tokenizer, self.config.kv_cache_gb)
 
     def _load_vllm(self, folder: str, threads: int, launched: bool) -> VllmSampler:
         """vLLM with the weights in ``folder``; ``launched``: inside a process group of ours."""

@@ -24,8 +24,11 @@ from engines.shared.language_model.settings import SAMPLED_ROWS
 class TorchSampler:
     """Samples from a model that somebody else trains: there are no weights to hand over."""
 
-    def __init__(self, model: PackedModel, tokenizer: Any) -> None:
+    def __init__(self, model: PackedModel, tokenizer: Any, cache_gb: float = 1.0) -> None:
+        """``cache_gb``: GiB for keys and values; a prompt's samples are drawn together even if they
+        take more."""
         self.model, self.tokenizer = model, tokenizer
+        self.cache_bytes = cache_gb * 2**30
         self.end_tokens = end_tokens(model.model, tokenizer)
 
     def generate(self, requests: Sequence[Request]) -> list[list[Generation]]:
@@ -39,7 +42,7 @@ class TorchSampler:
         )
         # Prompts of about one length together: their keys and values are padded to the longest.
         order = sorted(range(len(requests)), key=lambda i: len(requests[i].token_ids))
-        count = max(1, SAMPLED_ROWS // first.samples)
+        count = max(1, self.rows(requests) // first.samples)
         found: list[list[Generation]] = [[] for _ in requests]
         for start in range(0, len(order), count):
             places = order[start : start + count]
@@ -50,6 +53,16 @@ class TorchSampler:
             for place, own in zip(places, samples, strict=True):
                 found[place] = [self.generation(one) for one in own]
         return found
+
+    def rows(self, requests: Sequence[Request]) -> int:
+        """Samples that are drawn together."""
+        config = self.model.model.config
+        heads = config.num_attention_heads
+        width = getattr(config, "head_dim", None) or config.hidden_size // heads
+        of_keys = getattr(config, "num_key_value_heads", None) or heads
+        per_token = 2 * config.num_hidden_layers * of_keys * width * self.model.model.dtype.itemsize
+        tokens = max(len(request.token_ids) + request.max_tokens for request in requests)
+        return min(SAMPLED_ROWS, int(self.cache_bytes / (per_token * tokens)))
 
     def precision(self) -> Any:
         """bfloat16 products on a GPU, as in the passes of a training."""

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from engines.shared.inference import Request
-from engines.shared.language_model import torch_sampler
 from engines.shared.language_model.packing import Scorer
 from engines.shared.language_model.torch_sampler import TorchSampler, end_tokens
 from tests.support.models import byte_tokenizer, qwen2
@@ -31,7 +30,9 @@ def test_an_answer_depends_on_its_own_request_alone(sampler, monkeypatch):
     assert [len(samples) for samples in found] == [3] * 5
     assert sampler.generate(requests[::-1]) == found[::-1]
     # Two prompts at a time: what is computed together changes nothing but rounding.
-    monkeypatch.setattr(torch_sampler, "SAMPLED_ROWS", 6)
+    per_row = 2 * 2 * 1 * 8 * 4 * (9 + 6)  # keys and values, layers, key heads, width, float32
+    monkeypatch.setattr(sampler, "cache_bytes", 6.5 * per_row)
+    assert sampler.rows(requests) == 6
     for whole, parts in zip(found, sampler.generate(requests), strict=True):
         assert [one.token_ids for one in whole] == [one.token_ids for one in parts]
         for one, other in zip(whole, parts, strict=True):
