@@ -308,6 +308,7 @@ def test_the_program_prints_the_plan_and_refuses_before_it_starts_anything(tmp_p
         "max_response_tokens": 4,
         "micro_batch_tokens": 64,
         "device": "cpu",
+        "sampler": "vllm",
         "kv_cache_gb": 1_000_000,
     }
     (tmp_path / "config.json").write_text(json.dumps(values))
