@@ -79,7 +79,7 @@ class Sampler:
         in it."""
         model, settings = self.model, self.settings
         seeds = [sample_seed(self.seed, purpose, step, place) for place in range(len(rows))]
-        sampling = Sampling(settings.samples, settings.max_new_tokens, model.end_token)
+        sampling = Sampling(settings.samples, settings.max_new_tokens, (model.end_token,))
         model.training(False)
         with model.passes():
             found = sample(model.scorer, [prompt for prompt, _ in prompts], sampling, seeds)

@@ -179,13 +179,20 @@ class Config(EngineConfig):
     logprob_tolerance: float = Field(default=1e-4, gt=0)
     """Largest difference of log-probabilities between trainer and sampler in float32 that is
     rounding: of any token of the probe, of the rollouts on average; in bfloat16 0.5 is used."""
+    sampler: Literal["auto", "vllm", "transformers"] = "auto"
+    """Who draws the samples: ``vllm``, a second engine that gets the weights after every update, or
+    ``transformers``, the trained model itself. ``auto``: vLLM on a GPU, with several ranks and with
+    ``offload``, else the model itself."""
+    ray: bool | None = Field(default=None, json_schema_extra=DECIDES_NO_RESULT)
+    """Whether the ranks are actors of a Ray of this job alone; null: on a GPU, with several ranks
+    and with ``offload``. A single rank on a CPU needs none."""
     gpu_memory_fraction: float = Field(default=0.4, gt=0, lt=1, json_schema_extra=DECIDES_NO_RESULT)
     """vLLM's share of the GPU."""
     sampler_sleeps: bool = Field(default=False, json_schema_extra=DECIDES_NO_RESULT)
     """vLLM gives its GPU memory back during the update (its sleep level 2), and gets cache and
     weights anew afterwards."""
     kv_cache_gb: int = Field(default=1, ge=1, json_schema_extra=DECIDES_NO_RESULT)
-    """vLLM's key-value cache on the CPU, GiB."""
+    """Keys and values of samples on the CPU, GiB: vLLM's cache, or what is drawn together."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """``auto`` takes the GPU if there is one."""
     ranks: int = Field(default=1, ge=1)
@@ -204,6 +211,21 @@ class Config(EngineConfig):
     step_timeout_minutes: float = Field(default=120.0, gt=0, json_schema_extra=DECIDES_NO_RESULT)
     """Longest wait for one call to the trainer; a hang ends the run with an error. Once the usual
     time of a call is known, ten times that is enough (but ten minutes at least)."""
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether the weights are cut over processes, or lie in host memory between uses."""
+        return self.ranks > 1 or self.offload
+
+    def samples_with_vllm(self, on_gpu: bool) -> bool:
+        """Whether vLLM draws the samples, and not the trained model itself."""
+        if self.sampler == "auto":
+            return on_gpu or self.in_parts
+        return self.sampler == "vllm"
+
+    def uses_ray(self, on_gpu: bool) -> bool:
+        """Whether the ranks are actors of Ray."""
+        return on_gpu or self.in_parts if self.ray is None else self.ray
 
     @model_validator(mode="before")
     @classmethod
@@ -256,6 +278,12 @@ class Config(EngineConfig):
             raise ValueError(
                 f"critic: only estimator gae has one, and estimator is {self.estimator}; "
                 "leave critic out"
+            )
+        if self.in_parts and (self.sampler == "transformers" or self.ray is False):
+            raise ValueError(
+                "with ranks above 1 or offload no process has the whole model, so that vLLM draws "
+                "the samples and Ray holds the ranks; leave out 'sampler: transformers' and "
+                "'ray: false'"
             )
         # Each rank trains on every ranks-th prompt of a task; all of them must get the same number.
         if self.prompts_per_task % self.ranks:

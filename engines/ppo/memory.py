@@ -12,7 +12,7 @@ from typing import Literal
 
 from engines.ppo.config import Config
 from engines.ppo.model_size import ModelSize, adapter_parameters
-from engines.shared.language_model.settings import LOGIT_ROWS
+from engines.shared.language_model.settings import LOGIT_ROWS, SAMPLED_ROWS
 
 GPU_OVERHEAD_BYTES = 5e9
 """CUDA contexts, CUDA graphs, fragmentation: 4 to 6 GB are usual."""
@@ -46,7 +46,7 @@ Phase = Literal["always", "start", "generation", "update"]
 NOTES: dict[Phase, str] = {
     "always": "",
     "start": " (at the start only)",
-    "generation": " (asleep in the update)",
+    "generation": " (not in the update)",
     "update": "",
 }
 
@@ -187,7 +187,16 @@ def checkpoint_bytes(size: ModelSize, width: int = 4) -> int:
 
 
 def sampler_memory(config: Config, size: ModelSize, machine: Machine) -> list[Item]:
-    """vLLM: its weights and the rest of its share. It is awake during the update, too."""
+    """vLLM: its weights and the rest of its share. It is awake during the update, too. The trained
+    model as its own sampler: keys and values of the samples that it draws together."""
+    if not config.samples_with_vllm(machine.gpus > 0):
+        longest = config.max_prompt_tokens + config.max_response_tokens
+        # In float32, twice what the size counts with.
+        row = 2.0 * size.cache_bytes_per_token * longest
+        cache = min(row * SAMPLED_ROWS, config.kv_cache_gb * 2.0**30)
+        cache = max(cache, row * config.samples_per_prompt)
+        gpu, host = (cache, 0.0) if machine.gpus else (0.0, cache)
+        return [Item("keys and values of samples", gpu, host, "generation")]
     if machine.gpus == 0:
         return [
             Item("vLLM weights, float32", 0.0, 4.0 * size.parameters * config.ranks),

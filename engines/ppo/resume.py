@@ -22,7 +22,7 @@ from engines.contract.files import write_json
 from engines.ppo.config import KEEP_STATES, Config
 from engines.ppo.data.prompts import Prompts
 from engines.ppo.early_stopping import Validation
-from engines.ppo.ray_session import Actors
+from engines.ppo.ranks.in_process import Ranks
 from engines.shared.scoring.verdict import JUDGED, Verdict
 
 RANK_BY = "validation_reward_mean"
@@ -114,7 +114,7 @@ def base_model(config: Config) -> Path:
 
 
 def save_checkpoint(
-    config: Config, out: Path, point: Point, epoch: int, ranks: Actors, prompts: Prompts
+    config: Config, out: Path, point: Point, epoch: int, ranks: Ranks, prompts: Prompts
 ) -> None:
     """Save the checkpoint of an epoch, drop what is superseded."""
     description = checkpoints.Description(
@@ -135,7 +135,7 @@ def save_checkpoint(
 
 
 def save_continuation(
-    config: Config, out: Path, point: Point, ranks: Actors, prompts: Prompts
+    config: Config, out: Path, point: Point, ranks: Ranks, prompts: Prompts
 ) -> None:
     """Save a state to continue from, drop the one before it. Nothing to do where a checkpoint has
     just been saved."""
@@ -162,12 +162,12 @@ def validation_metrics(point: Point) -> dict[str, float]:
     return metrics
 
 
-def probe_of(ranks: Actors, prompts: Prompts) -> dict[str, Any]:
+def probe_of(ranks: Ranks, prompts: Prompts) -> dict[str, Any]:
     """Log-probabilities of a fixed prompt, which whoever loads the checkpoint must reproduce."""
     return {"token_ids": list(prompts.probe), "logprobs": ranks.call("probe_logprobs")}
 
 
-def write_state(config: Config, folder: Path, point: Point, ranks: Actors) -> None:
+def write_state(config: Config, folder: Path, point: Point, ranks: Ranks) -> None:
     """Write the weights, what every process must know to go on, and where the loop stands."""
     ranks.call("save", str(folder))
     loop = {

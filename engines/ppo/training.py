@@ -3,8 +3,10 @@ the rank has it."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import fmean, stdev
@@ -22,7 +24,8 @@ from engines.ppo.early_stopping import Validation, should_stop
 from engines.ppo.estimates import UTILISATION, checkpoints_gb, look_at, refuse, work
 from engines.ppo.memory import Machine, memory_plan, table
 from engines.ppo.model_size import model_size
-from engines.ppo.ray_session import Actors, ray_session
+from engines.ppo.ranks.in_process import InProcess, Ranks
+from engines.ppo.ranks.ray_session import Actors, ray_session
 from engines.ppo.resume import Point, find_start, save_checkpoint, save_continuation
 from engines.ppo.tracking import reward, reward_metrics, status_metrics, validation_rows
 from engines.ppo.watchdogs import (
@@ -60,23 +63,8 @@ def train(config: Config, out: Path, stop: Stop) -> None:
         )
     run.check_budget(look_at(out, config.ranks if gpus else 0))
     with ExitStack() as stack:
-        # Every rank asks Ray for a CPU at least; with fewer than that Ray would wait for ever.
-        cpus = config.cpu_threads or cpu_count()
-        temporary = stack.enter_context(ray_session(max(cpus, config.ranks), gpus, stop))
         run.pool = stack.enter_context(scoring_pool(config))
-        shared = (
-            config.model_copy(update={"cpu_threads": cpus}),
-            str(start.model),
-            prompts.probe,
-            start.state and str(start.state),
-        )
-        run.ranks = Actors(
-            Rank,
-            [(*shared, index, str(temporary / "store")) for index in range(config.ranks)],
-            cpus=max(1, cpus // config.ranks),
-            gpus=min(gpus, 1),
-            patience=Patience(SETUP_SECONDS),
-        )
+        run.ranks = stack.enter_context(ranks_of(config, run, gpus, stop))
         facts = run.ranks.call("start")
         run.ranks.patience = Patience(config.step_timeout_minutes * 60)
         ready = f"ready after {time.monotonic() - started:.1f} s: {facts}"
@@ -84,6 +72,33 @@ def train(config: Config, out: Path, stop: Stop) -> None:
         run.loop()
         facts["peak_memory_gib"] = round(run.ranks.call("peak_memory_gib"), 2)
     write_results(out, "ppo", config, run.rows(), time.monotonic() - started, facts | run.facts())
+
+
+@contextlib.contextmanager
+def ranks_of(config: Config, run: Training, gpus: int, stop: Stop) -> Iterator[Ranks]:
+    """The processes that train: actors of a Ray of their own, or this one."""
+    cpus, start = config.cpu_threads or cpu_count(), run.point
+    shared = (
+        config.model_copy(update={"cpu_threads": cpus}),
+        str(start.model),
+        run.prompts.probe,
+        str(start.state) if start.state is not None else None,
+    )
+    patience = Patience(SETUP_SECONDS)
+    if not config.uses_ray(gpus > 0):
+        yield InProcess(Rank(*shared, 0, ""), patience)
+        return
+    # Every rank asks Ray for a CPU at least; with fewer than that Ray would wait for ever.
+    with ray_session(max(cpus, config.ranks), gpus, stop) as temporary:
+        actors = Actors(
+            Rank,
+            [(*shared, index, str(temporary / "store")) for index in range(config.ranks)],
+            cpus=max(1, cpus // config.ranks),
+            gpus=min(gpus, 1),
+            patience=patience,
+        )
+        actors.call("leave_signals")
+        yield actors
 
 
 def scoring_pool(config: Config) -> ScoringPool:
@@ -105,7 +120,7 @@ class Training:
     """One run of the loop. ``point`` is where it stands: everything that a continuation must
     know."""
 
-    ranks: Actors
+    ranks: Ranks
     pool: ScoringPool
 
     def __init__(

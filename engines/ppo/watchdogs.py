@@ -202,3 +202,12 @@ class Patience:
     def took(self, work: str, seconds: float) -> None:
         """Remember how long ``work`` took; only the newest ``KEPT`` times count."""
         self.seen[work] = [*self.seen.get(work, []), seconds][-self.KEPT :]
+
+
+def hangs(work: str, limit_seconds: float, usual_seconds: float | None) -> str:
+    """What is said of a trainer whose patience is at its end."""
+    usual = f"; it usually takes {usual_seconds:.1f} s" if usual_seconds else ""
+    return (
+        f"{work} did not answer within {limit_seconds:.0f} s{usual}: the trainer hangs; start it "
+        "again to continue (the longest wait is step_timeout_minutes)"
+    )

@@ -1,9 +1,9 @@
 """What lives beside the GPU: the trained model, the sampler, and the way of the weights from one to
 the other.
 
-A Ray actor holds one ``Rank``; all its methods take and return plain values, so that the driver
-needs no torch. With several ranks every method but ``generate`` is called in all of them at
-once.
+A Ray actor, or the driver itself, holds one ``Rank``; all its methods take and return plain values,
+so that the driver needs no torch. With several ranks every method but ``generate`` is called in all
+of them at once.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engines.ppo.config import Config
 from engines.shared.inference import Generation, Request, SamplerSettings, VllmSampler
+
+if TYPE_CHECKING:
+    from engines.shared.language_model.torch_sampler import TorchSampler
 
 BFLOAT16_TOLERANCE = 0.5
 """Largest difference of one token's log-probability seen as rounding in bfloat16."""
@@ -41,13 +44,16 @@ class Rank:
         self.config, self.probe = config, list(probe)
         self.folder, self.state, self.index, self.store = folder, state, index, store
 
+    def leave_signals(self) -> None:
+        """Ignore what asks a run to stop: a signal to the whole process group is the driver's
+        business, and Ray ends this process."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)
+
     def start(self) -> dict[str, Any]:
         """Load model and sampler; returns facts for the results: versions, device, sizes, seconds
         to start."""
         config, folder = self.config, self.folder
-        # A signal to the whole process group is the driver's business; Ray ends this process.
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2):
-            signal.signal(number, signal.SIG_IGN)
         # Ray sets OMP_NUM_THREADS to 1 for an actor with one CPU; torch reads it at its import.
         threads = max(1, (config.cpu_threads or len(os.sched_getaffinity(0))) // config.ranks)
         os.environ["OMP_NUM_THREADS"] = str(threads)
@@ -65,18 +71,27 @@ class Rank:
         world = World(self.device)
         if config.ranks > 1 or config.offload:
             world = join(self.device, self.index, config.ranks, Path(self.store))
-        self.sampler = self._load_sampler(folder, threads, launched=world.sharded)
+        self.vllm: VllmSampler | None = None
+        if config.samples_with_vllm(self.device.type == "cuda"):
+            self.vllm = self._load_vllm(folder, threads, launched=world.sharded)
         # Read now: the folder may be a state to continue from, which is deleted when the next one
         # is there.
         self.tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
         self.policy = self._load_policy(world)
         if self.state is not None:
             self.policy.load_state(Path(self.state))
+        self.sampler: VllmSampler | TorchSampler = self.vllm or self._own_sampler()
         # Also in a continued run: nobody trains before both have been seen to compute the same.
         self.synchronize(check=True)
         return self._facts() | {"start_seconds": round(time.monotonic() - started, 1)}
 
-    def _load_sampler(self, folder: str, threads: int, launched: bool) -> VllmSampler:
+    def _own_sampler(self) -> TorchSampler:
+        """The trained model as its own sampler."""
+        from engines.shared.language_model.torch_sampler import TorchSampler
+
+        return TorchSampler(self.policy.scorer, self.tokenizer, self.config.kv_cache_gb)
+
+    def _load_vllm(self, folder: str, threads: int, launched: bool) -> VllmSampler:
         """vLLM with the weights in ``folder``; ``launched``: inside a process group of ours."""
         config = self.config
         settings = SamplerSettings(
@@ -124,15 +139,18 @@ class Rank:
     def _facts(self) -> dict[str, Any]:
         import torch
         import transformers
-        import vllm
 
         from engines.ppo.update.pcgrad import remark_on_groups
 
         remark = remark_on_groups(self.policy.names, self.config.mtl.group)
+        versions = {"torch": torch.__version__, "transformers": transformers.__version__}
+        if self.vllm is not None:
+            import vllm
+
+            versions["vllm"] = vllm.__version__
         return {
-            "torch": torch.__version__,
-            "vllm": vllm.__version__,
-            "transformers": transformers.__version__,
+            **versions,
+            "sampler": "vllm" if self.vllm is not None else "transformers",
             "device": str(self.device),
             "threads": torch.get_num_threads(),
             "parameters": sum(parameter.numel() for parameter in self.policy.parameters),
@@ -143,7 +161,8 @@ class Rank:
     def generate(self, requests: list[Request]) -> list[list[Generation]]:
         """Samples of each request. The prefix cache starts empty, so that a continued run computes
         the same numbers."""
-        self.sampler.llm.reset_prefix_cache()
+        if self.vllm is not None:
+            self.vllm.llm.reset_prefix_cache()
         return self.sampler.generate(requests)
 
     def update(self, tasks: dict[str, list[Any]], step: int) -> dict[str, float]:
@@ -154,13 +173,15 @@ class Rank:
         """
         started = time.monotonic()
         # Before the update, which gets the memory of vLLM's weights and cache.
-        self.sampler.sleep()
+        if self.vllm is not None:
+            self.vllm.sleep()
         metrics: dict[str, float] = self.policy.step(tasks, step)
         # The mean: a model that is almost sure of everything can magnify the rounding of a single
         # token to a tenth of a nat.
         self._check("on the rollouts, on average", metrics["logprob_difference_mean"])
         updated = time.monotonic()
-        metrics |= self.synchronize(check=(step + 1) % self.config.probe_every_steps == 0)
+        if self.vllm is not None:
+            metrics |= self.synchronize(check=(step + 1) % self.config.probe_every_steps == 0)
         return metrics | {
             "seconds_update": updated - started,
             "seconds_sync": time.monotonic() - updated,
@@ -168,8 +189,9 @@ class Rank:
 
     def synchronize(self, check: bool) -> dict[str, float]:
         """Give the sampler the trainer's weights; with ``check``, compare both on the probe."""
-        # Every process must take part: it gathers the weights of all shards.
-        self.sampler.load_weights(self.policy.named_weights())
+        if self.vllm is not None:
+            # Every process must take part: it gathers the weights of all shards.
+            self.vllm.load_weights(self.policy.named_weights())
         if not check:
             return {}
         ours, theirs = (

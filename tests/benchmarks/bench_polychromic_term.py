@@ -63,7 +63,7 @@ def bare(stepper: Stepper, prompts: list[Turn], step: int) -> list[Turn]:
     """Generation and one scoring pass, nothing else; the samples."""
     model, config = stepper.setting.model, stepper.setting.config
     seeds = [sample_seed(config.seed, "train", step, place) for place in range(len(prompts))]
-    sampling = Sampling(SAMPLES, NEW_TOKENS, model.end_token)
+    sampling = Sampling(SAMPLES, NEW_TOKENS, (model.end_token,))
     found = sample(model.scorer, [prompt for prompt, _ in prompts], sampling, seeds)
     turns = [
         (prompt, one.token_ids)

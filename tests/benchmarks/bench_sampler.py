@@ -78,7 +78,7 @@ def ours(model: Any, prompts: list[list[int]], tokens: int) -> Callable[[], None
     scorer = Scorer(model)
 
     def one_round() -> None:
-        found = sample(scorer, prompts, Sampling(SAMPLES, tokens, end_token=-1), range(PROMPTS))
+        found = sample(scorer, prompts, Sampling(SAMPLES, tokens, end_tokens=(-1,)), range(PROMPTS))
         assert sum(len(one.token_ids) for row in found for one in row) == PROMPTS * SAMPLES * tokens
 
     return one_round

@@ -14,18 +14,22 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from peft import LoraConfig, inject_adapter_in_model
-from peft.tuners.lora import LoraLayer
-from peft.utils.other import AuxiliaryTrainingWrapper
 
 from engines.contract.config import ConfigError
 from engines.shared.inference import sample_seed
 from engines.shared.language_model.settings import LoraSettings
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+
+# PEFT takes a second to import, and most models here have no adapter: functions that put one in
+# import it.
 
 NAME = "default"
 """What PEFT calls the one adapter that a model has here; it is part of the parameters' names."""
@@ -45,6 +49,8 @@ def adapt(model: Any, settings: LoraSettings, seed: int) -> None:
     name: the same in all processes, and no random number of torch's own is consumed. ConfigError
     for names that are not in the model.
     """
+    from peft import LoraConfig
+
     check_modules_to_save(model, settings)
     layers, outside = linear_layers(model, settings)
     config = LoraConfig(
@@ -68,6 +74,8 @@ def adapt(model: Any, settings: LoraSettings, seed: int) -> None:
 
 def inject(model: Any, config: LoraConfig) -> None:
     """Put PEFT's layers into ``model``; what is trained is float32."""
+    from peft import inject_adapter_in_model
+
     # PEFT draws the start of its layers from torch's own generator.
     with torch.random.fork_rng(devices=[]):
         inject_adapter_in_model(config, model, NAME)
@@ -130,6 +138,11 @@ def last_part(name: str) -> str:
 
 def lora_layers(model: Any) -> list[tuple[str, Any]]:
     """The layers with an adapter, by the names that they had without."""
+    if "peft" not in sys.modules:
+        # Who makes such layers has not been imported, so there are none.
+        return []
+    from peft.tuners.lora import LoraLayer
+
     return [
         (name, module) for name, module in model.named_modules() if isinstance(module, LoraLayer)
     ]
@@ -138,6 +151,9 @@ def lora_layers(model: Any) -> list[tuple[str, Any]]:
 @contextlib.contextmanager
 def adapters_off(model: Any) -> Iterator[None]:
     """Compute with the frozen model alone."""
+    from peft.tuners.lora import LoraLayer
+    from peft.utils.other import AuxiliaryTrainingWrapper
+
     parts = [
         module
         for module in model.modules()
@@ -253,6 +269,7 @@ def read_adapter(
     unless told otherwise. ConfigError for another base, and for tensors that are missing, too many
     or of another shape.
     """
+    from peft import LoraConfig
     from safetensors import safe_open
 
     path = folder / WEIGHTS

@@ -32,10 +32,10 @@ class Sampling:
     samples: int
     """Per prompt."""
     max_new_tokens: int
-    end_token: int
-    """Ends a sample, and is its last token."""
+    end_tokens: tuple[int, ...]
+    """Each of them ends a sample, and is its last token."""
     temperature: float = 1.0
-    """Logits are divided by it; above 0."""
+    """Logits are divided by it; 0 takes the likeliest token."""
     top_p: float = 1.0
     """Tokens are drawn from the likeliest ones that hold this share of the probability."""
 
@@ -60,7 +60,7 @@ def sample(
     with torch.no_grad(), evaluation_mode(model), adapters_merged(model):
         rows = generate(model, prompts, sampling, uniforms(sampling, seeds))
     found = [
-        one_sample(ids, chances, sampling.end_token)
+        one_sample(ids, chances, sampling.end_tokens)
         for ids, chances in zip(rows.drawn.tolist(), rows.logprobs.tolist(), strict=True)
     ]
     count = sampling.samples
@@ -106,7 +106,8 @@ class Rows:
         rows = self.computed.flatten()
         tokens, chances = draw(logits, self.numbers[rows, step], sampling)
         self.drawn[rows, step], self.logprobs[rows, step] = tokens, chances
-        self.running &= (tokens != sampling.end_token).view(self.running.shape)
+        ends = torch.tensor(sampling.end_tokens, device=tokens.device)
+        self.running &= ~torch.isin(tokens, ends).view(self.running.shape)
 
     def leave_out(self, cache: SharedPrefixCache) -> bool:
         """Stop computing rows that have ended, if that makes enough of a difference; False if none
@@ -154,7 +155,10 @@ def draw(
     logits: torch.Tensor, numbers: torch.Tensor, sampling: Sampling
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A token per row of ``logits`` (B, V) and its log-probability, by inversion of the cumulative
-    distribution at ``numbers`` (B,) in [0, 1)."""
+    distribution at ``numbers`` (B,) in [0, 1). A greedy token's is that at temperature 1."""
+    if sampling.temperature == 0:
+        found = logits.float().log_softmax(-1).max(-1)
+        return found.indices, found.values
     scores = (logits.float() / sampling.temperature).log_softmax(-1)
     if sampling.top_p < 1:
         scores = nucleus(scores, sampling.top_p)
@@ -179,9 +183,9 @@ def nucleus(scores: torch.Tensor, top_p: float) -> torch.Tensor:
     return kept.log_softmax(-1)
 
 
-def one_sample(ids: list[int], logprobs: list[float], end_token: int) -> Sample:
+def one_sample(ids: list[int], logprobs: list[float], end_tokens: Sequence[int]) -> Sample:
     """A row up to its end token."""
     # Behind the end, and behind the last token that was computed at all, there are zeros.
-    complete = end_token in ids
-    length = ids.index(end_token) + 1 if complete else len(ids)
-    return Sample(tuple(ids[:length]), tuple(logprobs[:length]), complete)
+    length = next((i + 1 for i, token in enumerate(ids) if token in end_tokens), None)
+    kept = slice(length)
+    return Sample(tuple(ids[kept]), tuple(logprobs[kept]), length is not None)

@@ -13,6 +13,9 @@ LOGIT_ROWS = 2048
 """Response positions per chunk of logits: with a vocabulary of 152k one chunk is 1.2 GB in
 float32."""
 
+SAMPLED_ROWS = 512
+"""Samples that a torch model draws together; bounds the memory of their keys and values."""
+
 
 class LoraSettings(EngineConfig):
     """Low-rank adapters (LoRA, Hu et al. 2021, arXiv 2106.09685); the model itself is frozen."""

@@ -221,7 +221,7 @@ import time
 from engines.contract.config import ConfigError
 from engines.contract.program import Stop
 from engines.ppo.watchdogs import Patience
-from engines.ppo.ray_session import Actors, ray_session
+from engines.ppo.ranks.ray_session import Actors, ray_session
 
 class Sleeper:
     def nap(self, seconds):

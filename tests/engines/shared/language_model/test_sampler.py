@@ -27,7 +27,7 @@ def scored(scorer, prompt, one, temperature=1.0):
 def test_log_probabilities_are_those_of_a_pass_over_the_whole_sequence():
     for temperature in (1.0, 0.7):
         scorer = Scorer(sharp())
-        sampling = Sampling(5, 12, end_token=0, temperature=temperature)
+        sampling = Sampling(5, 12, end_tokens=(0,), temperature=temperature)
         found = sample(scorer, PROMPTS, sampling, seeds=range(4))
         assert [len(samples) for samples in found] == [5] * 4
         for prompt, samples in zip(PROMPTS, found, strict=True):
@@ -48,7 +48,7 @@ def test_works_with_adapters():
                 parameter.normal_(std=0.1)
     scorer = Scorer(model.train())
     before = torch.get_rng_state()
-    found = sample(scorer, PROMPTS, Sampling(3, 8, end_token=0), seeds=range(4))
+    found = sample(scorer, PROMPTS, Sampling(3, 8, end_tokens=(0,)), seeds=range(4))
     assert torch.equal(torch.get_rng_state(), before)
     assert scorer.training
     assert all(module.training for module in model.modules())
@@ -62,10 +62,10 @@ def test_works_with_adapters():
 
 def test_a_sample_hangs_on_its_seed_and_number_and_not_on_its_neighbours():
     scorer = Scorer(sharp())
-    sampling = Sampling(4, 10, end_token=0)
+    sampling = Sampling(4, 10, end_tokens=(0,))
     whole = sample(scorer, PROMPTS, sampling, seeds=[5, 6, 7, 8])
     torch.rand(7)
-    alone = sample(scorer, PROMPTS[2:3], Sampling(2, 10, end_token=0), seeds=[7])
+    alone = sample(scorer, PROMPTS[2:3], Sampling(2, 10, end_tokens=(0,)), seeds=[7])
     assert [one.token_ids for one in alone[0]] == [one.token_ids for one in whole[2][:2]]
     assert len({one.token_ids for one in whole[2]}) > 1
     again = sample(scorer, PROMPTS, sampling, seeds=[5, 6, 7, 8])
@@ -77,7 +77,7 @@ def test_a_sample_hangs_on_its_seed_and_number_and_not_on_its_neighbours():
 def test_rows_that_have_ended_are_left_out_and_the_others_do_not_notice(monkeypatch):
     # Of 16 tokens, nearly equally likely, one ends a sample: they end at very different steps.
     scorer = Scorer(qwen2(vocab_size=16))
-    sampling = Sampling(6, 60, end_token=0)
+    sampling = Sampling(6, 60, end_tokens=(0,))
     widths = []
     original = scorer.next_hidden
     monkeypatch.setattr(
@@ -103,7 +103,7 @@ def test_tokens_come_as_often_as_their_probabilities_say():
     # Evenly spaced numbers: the shares are then exact to one in `count`.
     numbers = (torch.arange(count, dtype=torch.float64) + 0.5) / count
     for temperature in (1.0, 0.5):
-        sampling = Sampling(1, 1, end_token=-1, temperature=temperature)
+        sampling = Sampling(1, 1, end_tokens=(-1,), temperature=temperature)
         tokens, chances = draw(logits.repeat(count, 1), numbers, sampling)
         expected = (logits[0] / temperature).softmax(-1)
         shares = tokens.bincount(minlength=4) / count
@@ -118,6 +118,6 @@ def test_the_nucleus_is_the_smallest_set_that_holds_top_p_and_sums_to_one():
     torch.testing.assert_close(kept, expected)
     # The largest number there is still draws a token of the nucleus.
     last = torch.full((2,), 1 - 2.0**-53, dtype=torch.float64)
-    tokens, logprobs = draw(chances.log(), last, Sampling(1, 1, end_token=-1, top_p=0.7))
+    tokens, logprobs = draw(chances.log(), last, Sampling(1, 1, end_tokens=(-1,), top_p=0.7))
     assert tokens.tolist() == [3, 0]
     torch.testing.assert_close(logprobs.exp(), torch.tensor([1 / 3, 1.0]))

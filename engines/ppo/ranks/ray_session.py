@@ -15,7 +15,7 @@ from typing import Any
 
 from engines.contract.config import ConfigError
 from engines.contract.program import Stop
-from engines.ppo.watchdogs import Patience
+from engines.ppo.watchdogs import Patience, hangs
 
 OBJECT_STORE_BYTES = 128 << 20
 """Only token ids and log-probabilities travel, a few MB per step."""
@@ -141,13 +141,7 @@ class Actors:
         try:
             answers: list[Any] = ray.get(calls, timeout=limit)
         except ray.exceptions.GetTimeoutError as error:
-            usual = self.patience.usual(kind)
-            raise RuntimeError(
-                f"{kind} did not answer within {limit:.0f} s"
-                + (f"; it usually takes {usual:.1f} s" if usual else "")
-                + ": the trainer hangs; start it again to continue (the longest wait is "
-                "step_timeout_minutes)"
-            ) from error
+            raise RuntimeError(hangs(kind, limit, self.patience.usual(kind))) from error
         except ray.exceptions.RayTaskError as error:
             if isinstance(error.cause, ConfigError):  # a line for the user, not a traceback
                 raise error.cause from None

@@ -14,7 +14,7 @@ DRIVER = """
 import os, sys, time
 from engines.contract.program import Stop
 from engines.ppo.watchdogs import Patience
-from engines.ppo.ray_session import Actors, ray_session
+from engines.ppo.ranks.ray_session import Actors, ray_session
 
 class Remembers:
     def __init__(self, name): self.name = name
