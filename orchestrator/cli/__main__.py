@@ -50,7 +50,6 @@ def run() -> None:
     """Answer the shell, print what was kept, or run the command."""
     if COMPLETION in os.environ:
         from orchestrator.cli import completion
-        from orchestrator.cli.app import app
 
         completion.complete(app)
         return
@@ -59,13 +58,19 @@ def run() -> None:
 
         if kept.answered():
             return
-    from orchestrator.cli.app import app
     from orchestrator.runs.documents import damage
 
     try:
         app()
     finally:
         tell(damage.told())
+
+
+def app() -> None:
+    """Read the command line by typer, and run the command."""
+    from orchestrator.cli.app import app as typers
+
+    typers()
 
 
 def tell(lines: Sequence[str]) -> None:
