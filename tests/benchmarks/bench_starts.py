@@ -119,7 +119,7 @@ def look(folder: Path, checkout: Path, kept: bool) -> Way:
     code = "from orchestrator.cli.__main__ import main; main()"
     # As the script of a wheel: site packages, and nothing of an editable install.
     start = program(
-        *(sys.executable, "-c", code, "status", "six"),
+        *(sys.executable, "-P", "-c", code, "status", "six"),
         ORCH_RUNS=str(folder / "runs"),
         ORCH_CACHE=str(cache),
         PYTHONPATH=str(checkout),
