@@ -213,7 +213,13 @@ def decide_and_act(
             request = replace(request, also=request.also | lost)
             continue
         seen = with_less_room(run, cluster, seen, refusal)
-    records = described(run, hold_and_release(records, cluster))
-    run.save(records)
-    schedule_passes(cluster, passes_after(run, records, submitted))
-    return records
+    return ended(run, records, cluster, submitted)
+
+
+def ended(run: Run, records: Sequence[Record], cluster: Cluster, submitted: bool) -> list[Record]:
+    """The records at the end of a pass that may have submitted: saved, with the next passes seen
+    to."""
+    found = described(run, hold_and_release(records, cluster))
+    run.save(found)
+    schedule_passes(cluster, passes_after(run, found, submitted))
+    return found
